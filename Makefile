@@ -1,0 +1,55 @@
+# make up: a running phospho.  make test: everything that is tested.  Both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: up test install lint types imports kafka system-packages bench chaos schemas constraints clean
+
+up: install
+	$(BIN)/phospho up
+
+test: install kafka lint types imports
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml producers/python/pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e producers/python -e '.[dev]'
+	touch $@
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+imports: install
+	$(BIN)/lint-imports
+
+# A real Apache Kafka from Maven's coordinates, for tests, benchmarks and machines without Docker.
+kafka:
+	deploy/kafka/run --fetch-only
+
+# What the tests of the compose file and of the alert rules call; Debian's names.
+system-packages:
+	apt-get update -qq && apt-get install -y -qq docker-compose prometheus
+
+bench: install kafka
+	$(BIN)/python -m benchmarks
+
+chaos: install kafka
+	$(BIN)/python -m pytest tests/chaos -m '' --timeout 1800
+
+# Writes the JSON Schema files and the AsyncAPI document again from the models.
+schemas: install
+	$(BIN)/python -m phospho_workers.cli schemas
+
+# Pins every package that a fresh environment gets. Run it in an environment that holds nothing else.
+constraints:
+	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+
+clean:
+	rm -rf build dist $(VENV)

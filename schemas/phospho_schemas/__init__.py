@@ -1,0 +1,1 @@
+"""The contract of topics and tables: message models, topics, ids, JSON Schema and examples."""

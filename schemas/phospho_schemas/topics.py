@@ -1,0 +1,53 @@
+"""Every Kafka topic: its name, key, partitions, retention and clean-up, in this one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_DAY_MS = 24 * 60 * 60 * 1000
+# Room for the 10 MB that the gateway takes, with the envelope around it.
+_MAX_MESSAGE_BYTES = 12_000_000
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic. `partitions` bounds the replicas of a consumer group; changing it moves keys: make a new topic."""
+
+    name: str
+    key: str
+    partitions: int
+    retention_ms: int
+    help: str
+    cleanup_policy: str = "delete"
+    # The broker's clock: a client's clock can't reorder the writes of a task that no gateway has stamped.
+    timestamp_type: str = "LogAppendTime"
+    max_message_bytes: int = _MAX_MESSAGE_BYTES
+
+    def config(self) -> dict[str, str]:
+        """Return the topic's configuration in Kafka's names."""
+        return {
+            "cleanup.policy": self.cleanup_policy,
+            "retention.ms": str(self.retention_ms),
+            "max.message.bytes": str(self.max_message_bytes),
+            "message.timestamp.type": self.timestamp_type,
+        }
+
+
+RAW_LOGS = Topic("phospho.raw-logs", "project_id:session_id", 8, 7 * _DAY_MS, "logs and feedback as clients sent them")
+TASKS = Topic("phospho.tasks", "project_id:session_id", 8, 3 * _DAY_MS, "rows of task_rows")
+ANALYSES = Topic(
+    "phospho.analyses",
+    "project_id:session_id",
+    8,
+    3 * _DAY_MS,
+    "rows of analysis_rows: all that detection says of a task, its events included",
+)
+EVENTS = Topic(
+    "phospho.events", "project_id:session_id", 8, 3 * _DAY_MS, "each detected event by itself, for subscribers"
+)
+FEEDBACK = Topic("phospho.feedback", "project_id:task_id", 8, 3 * _DAY_MS, "rows of feedback_rows")
+DEAD_LETTER = Topic(
+    "phospho.dead-letter", "that of the source", 2, 30 * _DAY_MS, "rows of dead_letter_rows: what no stage could read"
+)
+
+TOPICS = (RAW_LOGS, TASKS, ANALYSES, EVENTS, FEEDBACK, DEAD_LETTER)

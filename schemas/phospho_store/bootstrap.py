@@ -1,0 +1,22 @@
+"""The first start: a project and a key, so that the first log can be sent."""
+
+from __future__ import annotations
+
+from phospho_schemas.messages import Project
+from phospho_store.registry import NewKey, Registry
+
+DEFAULT_PROJECT_ID = "default"
+
+
+def first_project(registry: Registry, project_id: str = "", secret: str = "") -> tuple[Project, NewKey | None]:
+    """
+    Return the first project, and its first key if it was made just now.
+
+    Where there is no project yet, one is made, of the id and with the key that are given, or with made-up ones.
+    Where there is one, nothing changes. Safe when many processes do it at once with the same id and key.
+    """
+    projects = registry.projects()
+    if projects:
+        return projects[0], None
+    project = registry.save_project(project_id or DEFAULT_PROJECT_ID)
+    return project, registry.create_key(project.project_id, "first key", secret or None)

@@ -1,0 +1,157 @@
+-- What readers use. FINAL stands here once, so that nobody has to remember it. Every value is a function of what was
+-- logged: the time of arrival and the revision, which a second import changes, stay in the tables.
+
+CREATE OR REPLACE VIEW feedback AS
+SELECT project_id, task_id, feedback_id, flag, score, comment, source, created_at
+FROM feedback_rows FINAL;
+
+CREATE OR REPLACE VIEW tasks AS
+SELECT
+    t.project_id AS project_id,
+    t.task_id AS task_id,
+    t.session_id AS session_id,
+    t.user_id AS user_id,
+    t.version_id AS version_id,
+    t.created_at AS created_at,
+    t.input AS input,
+    t.output AS output,
+    t.system_prompt AS system_prompt,
+    -- A person's last verdict comes before what was logged with the task.
+    if(f.flag != '', f.flag, t.flag) AS flag,
+    t.model AS model,
+    t.tokens_in AS tokens_in,
+    t.tokens_out AS tokens_out,
+    t.latency_ms AS latency_ms,
+    t.metadata AS metadata,
+    t.raw_input AS raw_input,
+    t.raw_output AS raw_output,
+    t.source AS source
+FROM (SELECT * FROM task_rows FINAL) AS t
+LEFT ANY JOIN
+(
+    SELECT project_id, task_id, argMax(toString(feedback_rows.flag), feedback_rows.revision) AS flag
+    FROM feedback_rows
+    GROUP BY project_id, task_id
+) AS f
+ON t.project_id = f.project_id AND t.task_id = f.task_id;
+
+CREATE OR REPLACE VIEW analyses AS
+SELECT
+    project_id, task_id, session_id, user_id, version_id, created_at,
+    language, language_score, sentiment, sentiment_score,
+    events.name AS event_names
+FROM analysis_rows FINAL;
+
+CREATE OR REPLACE VIEW events AS
+SELECT
+    project_id,
+    event.id AS id,
+    event.name AS name,
+    task_id,
+    session_id,
+    user_id,
+    version_id,
+    created_at,
+    event.definition_version AS definition_version,
+    event.engine AS engine,
+    event.scope AS scope,
+    event.score AS score,
+    event.evidence AS evidence
+FROM (SELECT * FROM analysis_rows FINAL)
+ARRAY JOIN events AS event;
+
+CREATE OR REPLACE VIEW sessions AS
+SELECT
+    t.project_id AS project_id,
+    t.session_id AS session_id,
+    t.first_task_at AS first_task_at,
+    t.last_task_at AS last_task_at,
+    t.tasks AS tasks,
+    t.user_ids AS user_ids,
+    t.version_ids AS version_ids,
+    t.models AS models,
+    t.tokens_in AS tokens_in,
+    t.tokens_out AS tokens_out,
+    t.successes AS successes,
+    t.failures AS failures,
+    t.feedback AS feedback,
+    a.events AS events,
+    a.event_names AS event_names,
+    a.languages AS languages,
+    a.sentiment_score AS sentiment_score
+FROM
+(
+    SELECT
+        task.project_id AS project_id,
+        task.session_id AS session_id,
+        min(task.created_at) AS first_task_at,
+        max(task.created_at) AS last_task_at,
+        count() AS tasks,
+        arraySlice(arraySort(groupUniqArrayIf(task.user_id, task.user_id != '')), 1, 100) AS user_ids,
+        arraySlice(arraySort(groupUniqArrayIf(toString(task.version_id), task.version_id != '')), 1, 100) AS version_ids,
+        arraySlice(arraySort(groupUniqArrayIf(toString(task.model), task.model != '')), 1, 100) AS models,
+        sum(ifNull(task.tokens_in, 0)) AS tokens_in,
+        sum(ifNull(task.tokens_out, 0)) AS tokens_out,
+        countIf(if(verdict.flag != '', verdict.flag, task.flag) = 'success') AS successes,
+        countIf(if(verdict.flag != '', verdict.flag, task.flag) = 'failure') AS failures,
+        sum(verdict.facts) AS feedback
+    FROM
+    (
+        SELECT project_id, task_id, session_id, created_at, user_id, version_id, model, tokens_in, tokens_out, flag
+        FROM task_rows FINAL
+    ) AS task
+    LEFT ANY JOIN
+    (
+        SELECT
+            project_id, task_id,
+            uniqExact(feedback_id) AS facts,
+            argMax(toString(feedback_rows.flag), feedback_rows.revision) AS flag
+        FROM feedback_rows
+        GROUP BY project_id, task_id
+    ) AS verdict
+    ON task.project_id = verdict.project_id AND task.task_id = verdict.task_id
+    GROUP BY project_id, session_id
+) AS t
+LEFT ANY JOIN
+(
+    SELECT
+        project_id,
+        session_id,
+        sum(length(analysis_rows.events)) AS events,
+        arraySlice(arraySort(groupUniqArrayArray(CAST(analysis_rows.events.name, 'Array(String)'))), 1, 100) AS event_names,
+        arraySlice(arraySort(groupUniqArrayIf(toString(language), language != '')), 1, 100) AS languages,
+        -- In ten-thousandths: a sum of integers is the same in any order of the rows, a sum of floats is not.
+        avg(toInt32(round(analysis_rows.sentiment_score * 10000))) / 10000 AS sentiment_score
+    FROM analysis_rows FINAL
+    GROUP BY project_id, session_id
+) AS a
+ON t.project_id = a.project_id AND t.session_id = a.session_id;
+
+CREATE OR REPLACE VIEW definitions AS
+SELECT
+    project_id,
+    name,
+    version,
+    description,
+    engine,
+    scope,
+    keywords,
+    pattern,
+    threshold,
+    created_at
+FROM (SELECT * FROM definition_rows FINAL ORDER BY project_id, name, version DESC LIMIT 1 BY project_id, name)
+WHERE NOT is_deleted;
+
+CREATE OR REPLACE VIEW dead_letters AS
+SELECT
+    project_id,
+    dead_letter_id,
+    stage,
+    reason,
+    detail,
+    source_topic,
+    source_partition,
+    source_offset,
+    base64Decode(payload_base64) AS payload,
+    received_at
+FROM dead_letter_rows FINAL;

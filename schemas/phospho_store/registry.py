@@ -1,0 +1,157 @@
+"""Projects, API keys and event definitions: what people set, and every process reads."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from phospho_schemas.ids import HybridClock, derived_id
+from phospho_schemas.messages import ApiKey, EventDefinition, Message, Project
+from phospho_store.store import Store
+
+KEY_PREFIX = "ph_"
+_SHOWN_CHARACTERS = 8
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key at the only moment at which its secret is known."""
+
+    secret: str
+    key: ApiKey
+
+
+def key_hash(secret: str) -> str:
+    """Return what is stored of a key. Keys are 256 random bits, so a plain SHA-256 can't be searched back."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Registry:
+    """Reads and writes of the registry's tables. Blocking; raises what the store raises."""
+
+    def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
+        self._store = store
+        self._clock = clock or HybridClock()
+
+    def projects(self) -> list[Project]:
+        """Return every project, the oldest first."""
+        rows = self._store.rows(
+            "SELECT project_id, name, retention_days, revision, created_at FROM project_rows FINAL"
+            " ORDER BY created_at, project_id"
+        )
+        return [Project.model_validate(_utc(row)) for row in rows]
+
+    def project(self, project_id: str) -> Project | None:
+        """Return one project, or None."""
+        return next((project for project in self.projects() if project.project_id == project_id), None)
+
+    def save_project(self, project_id: str, name: str = "", retention_days: int = 0) -> Project:
+        """Create a project, or change the one of that id."""
+        known = self.project(project_id)
+        project = Project(
+            project_id=project_id,
+            name=name or (known.name if known else project_id),
+            retention_days=retention_days,
+            revision=self._clock.next(),
+            created_at=known.created_at if known else datetime.now(UTC),
+        )
+        self._insert("project_rows", project)
+        return project
+
+    def create_key(self, project_id: str, name: str = "", secret: str | None = None) -> NewKey:
+        """Create a key for a project; `secret` is made up of 256 random bits unless it is given."""
+        secret = secret or KEY_PREFIX + secrets.token_urlsafe(32)
+        hashed = key_hash(secret)
+        key = ApiKey(
+            key_id="key_" + derived_id(hashed)[:16],
+            project_id=project_id,
+            key_hash=hashed,
+            prefix=secret[: min(_SHOWN_CHARACTERS, len(secret) // 4)],
+            name=name,
+            revision=self._clock.next(),
+            created_at=datetime.now(UTC),
+        )
+        self._insert("api_key_rows", key)
+        return NewKey(secret, key)
+
+    def keys(self, project_id: str) -> list[ApiKey]:
+        """Return the keys of a project, revoked ones included, the oldest first."""
+        return self._keys("project_id = {value:String} ORDER BY created_at, key_id", project_id)
+
+    def key_of_secret(self, secret: str) -> ApiKey | None:
+        """Return the key with that secret, revoked or not, or None."""
+        return next(iter(self._keys("key_hash = {value:String}", key_hash(secret))), None)
+
+    def revoke_key(self, project_id: str, key_id: str) -> ApiKey | None:
+        """Revoke a key of a project and return it; None where there is none. Twice is once."""
+        key = next((key for key in self.keys(project_id) if key.key_id == key_id), None)
+        if key is None or key.revoked_at is not None:
+            return key
+        revoked = key.model_copy(update={"revoked_at": datetime.now(UTC), "revision": self._clock.next()})
+        self._insert("api_key_rows", revoked)
+        return revoked
+
+    def definitions(self, project_id: str | None = None) -> list[EventDefinition]:
+        """Return the current version of every definition, of one project or of all, by project and name."""
+        where = "WHERE project_id = {value:String}" if project_id is not None else ""
+        rows = self._store.rows(
+            f"SELECT * EXCEPT schema_version FROM definition_rows FINAL {where}"
+            " ORDER BY project_id, name, version DESC LIMIT 1 BY project_id, name",
+            {"value": project_id or ""},
+        )
+        return [EventDefinition.model_validate(_utc(row)) for row in rows if not row["is_deleted"]]
+
+    def definitions_revision(self) -> int:
+        """Return a number that changes whenever a definition does: a cheap question to ask often."""
+        return int(self._store.rows("SELECT max(revision) AS revision FROM definition_rows")[0]["revision"])
+
+    def save_definition(self, definition: EventDefinition) -> EventDefinition:
+        """
+        Store a definition and return it with its version.
+
+        The version is the next after the stored one where anything that detection reads has changed; a definition
+        that says what is stored already is left as it is.
+        """
+        known = self._latest(definition.project_id, definition.name)
+        if known and _content(known) == _content(definition):
+            return known
+        version = known.version + 1 if known else 1
+        saved = definition.model_copy(update={"version": version, "revision": self._clock.next()})
+        self._insert("definition_rows", saved)
+        return saved
+
+    def delete_definition(self, project_id: str, name: str) -> bool:
+        """Delete a definition; events that it found stay. False where there is none."""
+        known = self._latest(project_id, name)
+        if known is None or known.is_deleted:
+            return False
+        self.save_definition(known.model_copy(update={"is_deleted": True, "created_at": datetime.now(UTC)}))
+        return True
+
+    def _latest(self, project_id: str, name: str) -> EventDefinition | None:
+        rows = self._store.rows(
+            "SELECT * EXCEPT schema_version FROM definition_rows FINAL"
+            " WHERE project_id = {project:String} AND name = {name:String} ORDER BY version DESC LIMIT 1",
+            {"project": project_id, "name": name},
+        )
+        return EventDefinition.model_validate(_utc(rows[0])) if rows else None
+
+    def _keys(self, condition: str, value: str) -> list[ApiKey]:
+        rows = self._store.rows(
+            f"SELECT * EXCEPT schema_version FROM api_key_rows FINAL WHERE {condition}", {"value": value}
+        )
+        return [ApiKey.model_validate(_utc(row)) for row in rows]
+
+    def _insert(self, table: str, row: Message) -> None:
+        self._store.insert(table, row.model_dump_json().encode("utf-8", "replace"))
+
+
+def _content(definition: EventDefinition) -> dict[str, object]:
+    return definition.model_dump(exclude={"version", "revision", "created_at", "schema_version"})
+
+
+def _utc(row: dict[str, object]) -> dict[str, object]:
+    """Give ClickHouse's times their zone, which is always UTC here."""
+    return {k: f"{v}Z" if k.endswith("_at") and isinstance(v, str) else v for k, v in row.items()}

@@ -1,0 +1,152 @@
+"""A pool of ClickHouse connections that serves any thread: embedded (chDB) or over HTTP, with one interface."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import clickhouse_connect
+import orjson
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+from clickhouse_connect.driver.exceptions import StreamFailureError as StreamFailure
+
+from phospho_store.errors import StatementRefused, StoreUnavailable
+
+DATABASE = "phospho"
+DEFAULT_POOL_SIZE = 8
+_WAIT_FOR_CONNECTION_S = 30.0
+
+# Codes after which the same statement may succeed. The list is that of clickhouse-kafka-connect (util/Utils.java),
+# plus 210 (NETWORK_ERROR), 236 (ABORTED, a server that stops) and 394 (QUERY_WAS_CANCELLED).
+_RETRIABLE_CODES = frozenset(
+    {3, 107, 159, 164, 202, 203, 209, 210, 236, 241, 242, 243, 252, 285, 319, 394, 425, 473, 497, 516, 999}
+)
+
+INSERT_SETTINGS: Mapping[str, str] = {
+    # On by default since 26.2; it would make the batches, and so the tokens, the server's.
+    "async_insert": "0",
+    "wait_end_of_query": "1",
+    "insert_deduplicate": "1",
+    "deduplicate_blocks_in_dependent_materialized_views": "1",
+    "input_format_skip_unknown_fields": "1",
+    "input_format_import_nested_json": "0",
+    "date_time_input_format": "best_effort",
+    # One block an insert: a token covers all of it or nothing.
+    "max_insert_block_size": "1048576",
+    "input_format_parallel_parsing": "0",
+}
+
+
+class Store:
+    """
+    Up to `size` connections, made when first needed; each serves one statement at a time.
+
+    Blocking: call it from a thread, never from an event loop. Every method raises StoreUnavailable or
+    StatementRefused, and nothing else.
+    """
+
+    def __init__(self, connect: Callable[[], Client], size: int = DEFAULT_POOL_SIZE) -> None:
+        self._connect = connect
+        self._idle: queue.LifoQueue[Client | None] = queue.LifoQueue()
+        for _ in range(size):
+            self._idle.put(None)
+
+    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Return the rows of a query as dictionaries of JSON values; 64-bit integers come as integers."""
+        lines = self.raw(sql, "JSONEachRow", parameters, {"output_format_json_quote_64bit_integers": "0"})
+        return [orjson.loads(line) for line in lines.splitlines()]
+
+    def raw(
+        self,
+        sql: str,
+        fmt: str | None,
+        parameters: Mapping[str, Any] | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Return the result of a query in one of ClickHouse's formats."""
+        with self._connection() as client:
+            return client.raw_query(sql, parameters=dict(parameters or {}), settings=dict(settings or {}), fmt=fmt)
+
+    def command(self, sql: str) -> None:
+        """Run one statement that returns nothing, such as DDL."""
+        with self._connection() as client:
+            client.command(sql)
+
+    def insert(self, table: str, lines: bytes, token: str = "") -> None:
+        """
+        Insert JSON lines into `table`, all or nothing; when it returns, they are stored.
+
+        An insert whose `token` is among the last 10,000 of the table does nothing: the token must be a function of
+        the lines.
+        """
+        settings = dict(INSERT_SETTINGS)
+        if token:
+            settings["insert_deduplication_token"] = token
+        with self._connection() as client:
+            client.raw_insert(table, insert_block=lines, fmt="JSONEachRow", settings=settings)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while not self._idle.empty():
+            client = self._idle.get_nowait()
+            if client is not None:
+                client.close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[Client]:
+        try:
+            client = self._idle.get(timeout=_WAIT_FOR_CONNECTION_S)
+        except queue.Empty:
+            raise StoreUnavailable("every connection to ClickHouse is busy") from None
+        try:
+            client = client or self._connect()
+            yield client
+        except ClickHouseError as error:
+            client = _discarded(client, error)
+            raise _translated(error) from error
+        except OSError as error:
+            raise StoreUnavailable(f"ClickHouse can't be reached: {error}") from error
+        finally:
+            self._idle.put(client)
+
+
+def embedded(path: str, size: int = DEFAULT_POOL_SIZE) -> Store:
+    """Return the store inside this process, with its data in the directory `path`; one process at a time."""
+    return _store({"interface": "chdb", "path": path}, size)
+
+
+def remote(url: str, size: int = DEFAULT_POOL_SIZE) -> Store:
+    """Return the store of a ClickHouse server: `http[s]://user:password@host:port/database`."""
+    dsn = {"dsn": url, "autogenerate_session_id": False, "connect_timeout": 5, "send_receive_timeout": 60}
+    return _store(dsn, size)
+
+
+def _store(target: Mapping[str, Any], size: int) -> Store:
+    """Make the database where it is missing, at the first connection, and use it in every other."""
+
+    def connect() -> Client:
+        client = clickhouse_connect.get_client(**target, database="default")
+        client.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
+        client.database = DATABASE
+        return client
+
+    return Store(connect, size)
+
+
+def _discarded(client: Client | None, error: ClickHouseError) -> Client | None:
+    """Drop a connection whose state is not known after `error`; keep one that was told no."""
+    if isinstance(error, DatabaseError) and getattr(error, "code", None):
+        return client
+    if client is not None:
+        client.close()
+    return None
+
+
+def _translated(error: ClickHouseError) -> StoreUnavailable | StatementRefused:
+    code = getattr(error, "code", None)
+    if code is None or code in _RETRIABLE_CODES or isinstance(error, StreamFailure):
+        return StoreUnavailable(str(error))
+    return StatementRefused(str(error), code)

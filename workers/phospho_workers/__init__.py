@@ -1,0 +1,1 @@
+"""Everything after the topic: extraction, detection, the sink, and the `phospho` command."""

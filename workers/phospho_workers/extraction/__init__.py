@@ -1,0 +1,1 @@
+"""Extraction: what a client sent becomes a task."""

@@ -1,0 +1,108 @@
+"""The fields of a raw log, checked and brought into the form of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from phospho_schemas.messages import SCHEMA_VERSION, utc_text
+from phospho_workers.runtime.records import Unreadable
+
+MAX_ID_CHARACTERS = 512
+_MAX_PROJECT_CHARACTERS = 128
+_MAX_COUNT = 2**32 - 1
+_OLDEST_S = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+_MAX_AHEAD_S = 86_400.0
+
+
+def project_of(log: Mapping[str, Any]) -> str:
+    """Return the project of a raw log. Raises Unreadable where it is missing or no identifier."""
+    project_id = log.get("project_id")
+    if not isinstance(project_id, str) or not 0 < len(project_id) <= _MAX_PROJECT_CHARACTERS:
+        raise Unreadable("invalid_field", "project_id: a string of 1 to 128 characters is needed")
+    return project_id
+
+
+def check_version(log: Mapping[str, Any]) -> None:
+    """Raise Unreadable for a message of a version that this reader does not know; without one it is version 1."""
+    version = log.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        raise Unreadable("unknown_version", f"schema_version {version!r}: this reader knows {SCHEMA_VERSION}")
+
+
+def identifier(log: Mapping[str, Any], field: str) -> str:
+    """Return an id as text; empty where it is missing or null. Numbers are taken as their digits."""
+    value = log.get(field)
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise Unreadable("invalid_field", f"{field}: a string is needed, found {type(value).__name__}")
+    text = str(value)
+    if len(text) > MAX_ID_CHARACTERS:
+        raise Unreadable("invalid_field", f"{field}: at most {MAX_ID_CHARACTERS} characters, found {len(text)}")
+    return text
+
+
+def flag(log: Mapping[str, Any]) -> str:
+    """Return success, failure, or empty."""
+    value = log.get("flag")
+    if value in (None, ""):
+        return ""
+    if value not in ("success", "failure"):
+        raise Unreadable("invalid_field", f"flag: success or failure is needed, found {str(value)[:50]!r}")
+    return str(value)
+
+
+def count(value: Any) -> int | None:
+    """Return a number of tokens; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MAX_COUNT:
+        return None
+    return int(value)
+
+
+def milliseconds(value: Any) -> float | None:
+    """Return a duration; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e15:
+        return None
+    return float(value)
+
+
+def received_ms(log: Mapping[str, Any], timestamp_ms: int) -> int:
+    """Return when the log arrived: what the gateway says, else the broker's time. Unix milliseconds."""
+    value = log.get("received_at")
+    parsed = _iso_s(value) if isinstance(value, str) else None
+    return round(parsed * 1000) if parsed is not None else max(timestamp_ms, 0)
+
+
+def created_ms(log: Mapping[str, Any], arrived_ms: int) -> tuple[int, Any]:
+    """
+    Return when the client says that the task was, in Unix milliseconds, and what it said where that is absurd.
+
+    Before 2000 or more than a day ahead of its arrival is absurd: the time of arrival stands for it, so that one
+    bad clock does not stretch every chart, and the original is kept beside it.
+    """
+    original = log.get("created_at") or log.get("client_created_at")
+    seconds = _iso_s(original) if isinstance(original, str) else _number_s(original)
+    if seconds is None:
+        return arrived_ms, original
+    if not _OLDEST_S <= seconds <= arrived_ms / 1000 + _MAX_AHEAD_S:
+        return arrived_ms, original
+    return round(seconds * 1000), None
+
+
+def time_text(time_ms: int) -> str:
+    """Return Unix milliseconds in the form of every time on the wire."""
+    return utc_text(datetime.fromtimestamp(time_ms / 1000, UTC))
+
+
+def _number_s(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _iso_s(value: str) -> float | None:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,1 @@
+"""What the workers share: batches from Kafka, deliveries, commits, dead letters, health."""

@@ -1,0 +1,139 @@
+"""FastStream's consumer with what it lacks: batches by bytes, counted errors, and commits that are told apart."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from faststream.confluent.helpers import AsyncConfluentConsumer
+
+from phospho_workers.runtime import metrics
+from phospho_workers.runtime.records import Record
+
+T = TypeVar("T")
+
+_CHUNK_RECORDS = 1000
+# A commit that fails with one of these was not made by an owner: somebody else has the partition now.
+_OWNERSHIP_LOST = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError._ASSIGNMENT_LOST,
+        KafkaError._STATE,
+    }
+)
+
+
+class PartitionsLost(Exception):
+    """The batch in hand belongs to another consumer now: drop it, write nothing more for it."""
+
+
+class BatchConsumer(AsyncConfluentConsumer):
+    """
+    Hands out batches bounded by records, bytes and age.
+
+    All calls of the underlying consumer run on one thread; `run` gives a batch to a function on that thread, so
+    that no rebalance can happen in the middle of it.
+    """
+
+    stage = ""
+    max_batch_bytes = 0
+    linger_s = 0.0
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run `work` on the consumer's thread and return what it returns."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread_pool, work)
+
+    async def getmany(self, timeout: float = 0.1, max_records: int | None = 10) -> tuple[Message, ...]:  # noqa: ASYNC109 (FastStream's signature)
+        """Wait up to `timeout` s for a first record, then up to `linger_s` for more; return none, or a batch."""
+        return await self.run(lambda: self._batch(timeout, max_records or _CHUNK_RECORDS))
+
+    def _batch(self, timeout_s: float, max_records: int) -> tuple[Message, ...]:
+        batch = self._good(self.consumer.consume(1, timeout_s))
+        deadline_s = time.monotonic() + self.linger_s
+        size_bytes = sum(map(_size_bytes, batch))
+        while batch and len(batch) < max_records and size_bytes < self.max_batch_bytes:
+            wanted = min(_CHUNK_RECORDS, max_records - len(batch))
+            more = self._good(self.consumer.consume(wanted, max(0.0, deadline_s - time.monotonic())))
+            batch += more
+            size_bytes += sum(map(_size_bytes, more))
+            if not more or time.monotonic() >= deadline_s:
+                break
+        return tuple(batch)
+
+    def _good(self, messages: Sequence[Message]) -> list[Message]:
+        """Return the messages without errors, and count the errors, which FastStream drops in silence."""
+        good = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                good.append(message)
+            else:
+                metrics.CONSUMER_ERRORS.labels(self.stage, error.name()).inc()
+        return good
+
+
+def to_record(message: Message) -> Record:
+    """Return a Kafka message as a record; what it does not have is empty."""
+    return Record(
+        message.topic() or "",
+        message.partition() or 0,
+        message.offset() or 0,
+        message.timestamp()[1],
+        message.key() or b"",
+        message.value() or b"",
+        _headers(message),
+    )
+
+
+def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
+    """Return the headers with their bytes as they came; they are never decoded."""
+    pairs: Any = message.headers() or ()
+    return tuple((name, value or b"") for name, value in pairs)
+
+
+def next_offsets(records: Sequence[Record]) -> list[TopicPartition]:
+    """Return what to commit once `records` have had their effect: per partition, the offset after the last."""
+    last: dict[tuple[str, int], int] = {}
+    for record in records:
+        last[record.topic, record.partition] = record.offset
+    return [TopicPartition(topic, partition, offset + 1) for (topic, partition), offset in last.items()]
+
+
+def commit(consumer: Consumer, stage: str, offsets: list[TopicPartition]) -> None:
+    """
+    Commit offsets and wait for the answer.
+
+    Raises PartitionsLost where another consumer owns a partition by now, and KafkaException for any other failure.
+    """
+    try:
+        answers = consumer.commit(offsets=offsets, asynchronous=False) or []
+        for answer in answers:
+            if answer.error is not None:
+                raise KafkaException(answer.error)
+    except KafkaException as failure:
+        error = failure.args[0]
+        if error.code() in _OWNERSHIP_LOST:
+            metrics.COMMITS.labels(stage, "lost").inc()
+            raise PartitionsLost(error.str()) from failure
+        metrics.COMMITS.labels(stage, "failed").inc()
+        raise
+    metrics.COMMITS.labels(stage, "ok").inc()
+
+
+def observe_lag(consumer: Consumer, offsets: Sequence[TopicPartition]) -> None:
+    """Set the gauge of lag from what the broker last said; costs no request."""
+    for place in offsets:
+        _, high = consumer.get_watermark_offsets(place, cached=True)
+        if high >= 0:
+            lag = max(0, high - place.offset)
+            metrics.CONSUMER_LAG.labels(place.topic, str(place.partition)).set(lag)
+
+
+def _size_bytes(message: Message) -> int:
+    return len(message.value() or b"")

@@ -1,0 +1,81 @@
+"""Messages to Kafka, a batch at a time, each of them confirmed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from phospho_schemas.records import Keyed
+from phospho_schemas.topics import RAW_LOGS
+from phospho_workers.runtime import metrics
+
+_DELIVERY_TIMEOUT_S = 60.0
+
+
+def producer_config(bootstrap_servers: str) -> dict[str, object]:
+    """Return the configuration of every producer after the gateway."""
+    return {
+        "bootstrap.servers": bootstrap_servers,
+        "enable.idempotence": True,
+        "acks": "all",
+        "linger.ms": 5,
+        "batch.size": 1_000_000,
+        "compression.type": "lz4",
+        # As Java's clients do it: a key lies in the same partition whoever wrote it.
+        "partitioner": "murmur2_random",
+        "message.max.bytes": RAW_LOGS.max_message_bytes,
+        "queue.buffering.max.kbytes": 131_072,
+        "delivery.timeout.ms": int(_DELIVERY_TIMEOUT_S * 1000),
+        # One callback a failure instead of one a message: flush tells of the rest.
+        "delivery.report.only.error": True,
+    }
+
+
+class DeliveryFailed(Exception):
+    """Kafka did not confirm some message of a batch; nothing of the batch may be committed."""
+
+
+class Deliveries:
+    """Sends batches and waits until Kafka has confirmed every message. Not thread-safe."""
+
+    def __init__(self, producer: Producer, stage: str) -> None:
+        self._producer = producer
+        self._stage = stage
+        self._failures: list[KafkaError] = []
+
+    def send(self, messages: Mapping[str, Sequence[Keyed]]) -> None:
+        """
+        Send messages by topic; when it returns, Kafka has every one of them on all in-sync replicas.
+
+        Blocks up to 60 s. Raises DeliveryFailed; some of the messages may have been stored then.
+        """
+        self._failures.clear()
+        for topic, batch in messages.items():
+            for message in batch:
+                self._produce(topic, message)
+        unconfirmed = self._producer.flush(_DELIVERY_TIMEOUT_S)
+        if self._failures or unconfirmed:
+            reason = self._failures[0].str() if self._failures else "no answer in time"
+            raise DeliveryFailed(f"{len(self._failures)} failed, {unconfirmed} unconfirmed: {reason}")
+        for topic, batch in messages.items():
+            metrics.MESSAGES_PRODUCED.labels(self._stage, topic).inc(len(batch))
+
+    def _produce(self, topic: str, message: Keyed) -> None:
+        deadline_s = time.monotonic() + _DELIVERY_TIMEOUT_S
+        while True:
+            try:
+                self._producer.produce(topic, message.value, message.key, on_delivery=self._delivered)
+                return
+            except BufferError:
+                # The queue is full: serve deliveries until there is room.
+                self._producer.poll(0.1)
+                if time.monotonic() > deadline_s:
+                    raise DeliveryFailed("the producer's queue stayed full") from None
+            except KafkaException as error:
+                raise DeliveryFailed(str(error)) from error
+
+    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failures.append(error)

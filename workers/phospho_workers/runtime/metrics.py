@@ -1,0 +1,53 @@
+"""Every metric of the workers, declared once: name, kind, unit and meaning. All labels are bounded sets."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+RECORDS_CONSUMED = Counter(
+    "phospho_records_consumed_total", "Records read from Kafka", ["stage", "topic"], registry=REGISTRY
+)
+MESSAGES_PRODUCED = Counter(
+    "phospho_messages_produced_total", "Messages whose delivery Kafka confirmed", ["stage", "topic"], registry=REGISTRY
+)
+ROWS_INSERTED = Counter("phospho_rows_inserted_total", "Rows stored in ClickHouse", ["table"], registry=REGISTRY)
+DEAD_LETTERS = Counter(
+    "phospho_dead_letters_total", "Records that a stage could not read", ["stage", "reason"], registry=REGISTRY
+)
+COMMITS = Counter(
+    "phospho_commits_total", "Commits of offsets, by outcome: ok, lost", ["stage", "outcome"], registry=REGISTRY
+)
+REBALANCES = Counter(
+    "phospho_rebalances_total", "Partitions given and taken: assign, revoke, lost", ["stage", "kind"], registry=REGISTRY
+)
+CONSUMER_ERRORS = Counter(
+    "phospho_consumer_errors_total",
+    "Error messages of the consumer, by Kafka's name",
+    ["stage", "code"],
+    registry=REGISTRY,
+)
+INTENT_REPLAYS = Counter(
+    "phospho_intent_replays_total", "Ranges that a predecessor began and this sink finished", registry=REGISTRY
+)
+INSERT_RETRIES = Counter(
+    "phospho_insert_retries_total", "Inserts tried again because ClickHouse was away", ["table"], registry=REGISTRY
+)
+BATCH_SECONDS = Histogram(
+    "phospho_batch_seconds", "From a batch in hand to its commit", ["stage"], buckets=_SECONDS, registry=REGISTRY
+)
+INSERT_SECONDS = Histogram(
+    "phospho_insert_seconds", "One insert into ClickHouse", ["table"], buckets=_SECONDS, registry=REGISTRY
+)
+CONSUMER_LAG = Gauge(
+    "phospho_consumer_lag_messages", "Messages after the last commit", ["topic", "partition"], registry=REGISTRY
+)
+SECONDS_SINCE_PROGRESS = Gauge(
+    "phospho_seconds_since_progress", "Since the last poll that returned, or commit", registry=REGISTRY
+)
+EVENTS_DETECTED = Counter(
+    "phospho_events_detected_total", "Events found, replays counted again", ["engine"], registry=REGISTRY
+)

@@ -1,0 +1,1 @@
+"""The sink: rows of the topics become rows of ClickHouse."""

@@ -1,0 +1,35 @@
+"""The sink: rows of four topics → ClickHouse. `faststream run` takes `app`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from confluent_kafka import Producer
+
+from phospho_store.store import remote
+from phospho_workers.runtime.deliveries import Deliveries, producer_config
+from phospho_workers.runtime.settings import WorkerSettings, from_environment
+from phospho_workers.runtime.stream import StreamApp, stream_app
+from phospho_workers.runtime.worker import UnreadableLimit
+from phospho_workers.sink.tables import SUNK_TOPICS
+from phospho_workers.sink.worker import STAGE, SinkWorker
+
+HELP = "Lands tasks, analyses, feedback and dead letters in ClickHouse: bytes as they are, each row once."
+
+# Larger and rarer batches than the stages': an insert costs the same for one row and for a thousand.
+_LINGER_S = 0.15
+_MAX_BATCH_RECORDS = 20_000
+
+
+def build(settings: WorkerSettings) -> StreamApp:
+    """Return the worker, wired and not started."""
+    settings = replace(settings, linger_s=_LINGER_S, max_batch_records=_MAX_BATCH_RECORDS)
+    deliveries = Deliveries(Producer(producer_config(settings.kafka)), STAGE)
+    worker = SinkWorker(remote(settings.clickhouse), deliveries, UnreadableLimit(settings.max_unreadable_in_a_row))
+    return stream_app(STAGE, SUNK_TOPICS, settings, worker, HELP)
+
+
+def app() -> object:
+    """Return the ASGI application, for `faststream run phospho_workers.sink.app:app --factory`."""
+    return build(from_environment(os.environ)).asgi

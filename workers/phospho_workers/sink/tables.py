@@ -1,0 +1,16 @@
+"""Which topic lands in which table. The messages of these topics are the very lines that ClickHouse inserts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, TASKS
+
+TABLE_OF_TOPIC: Mapping[str, str] = {
+    ANALYSES.name: "analysis_rows",
+    FEEDBACK.name: "feedback_rows",
+    DEAD_LETTER.name: "dead_letter_rows",
+    # Last, so that where the others are read beside it, they are there already.
+    TASKS.name: "task_rows",
+}
+SUNK_TOPICS = (TASKS, ANALYSES, FEEDBACK, DEAD_LETTER)
