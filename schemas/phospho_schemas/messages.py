@@ -26,7 +26,7 @@ Revision = Annotated[int, Field(ge=0, le=2**64 - 1)]
 
 def utc_text(moment: datetime) -> str:
     """Return `moment` as ISO 8601 in UTC with milliseconds: the form of every time on the wire."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 UtcTime = Annotated[datetime, PlainSerializer(utc_text, when_used="json")]

@@ -24,6 +24,7 @@ _WAIT_FOR_CONNECTION_S = 30.0
 _RETRIABLE_CODES = frozenset(
     {3, 107, 159, 164, 202, 203, 209, 210, 236, 241, 242, 243, 252, 285, 319, 394, 425, 473, 497, 516, 999}
 )
+_INCORRECT_DATA = 117
 
 INSERT_SETTINGS: Mapping[str, str] = {
     # On by default since 26.2; it would make the batches, and so the tokens, the server's.
@@ -34,9 +35,20 @@ INSERT_SETTINGS: Mapping[str, str] = {
     "input_format_skip_unknown_fields": "1",
     "input_format_import_nested_json": "0",
     "date_time_input_format": "best_effort",
+    # Metadata is anybody's: two keys that are one path ("a.b" beside "a": {"b"}) keep the first value rather than
+    # cost the row, and text that looks like a time stays the text that was logged.
+    "type_json_skip_duplicated_paths": "1",
+    "input_format_try_infer_dates": "0",
+    "input_format_try_infer_datetimes": "0",
     # One block an insert: a token covers all of it or nothing.
     "max_insert_block_size": "1048576",
     "input_format_parallel_parsing": "0",
+}
+
+_JSON_OUTPUT: Mapping[str, str] = {
+    "output_format_json_quote_64bit_integers": "0",
+    # A string column takes any bytes; what is not UTF-8 is read as U+FFFD.
+    "output_format_json_validate_utf8": "1",
 }
 
 
@@ -56,7 +68,7 @@ class Store:
 
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return the rows of a query as dictionaries of JSON values; 64-bit integers come as integers."""
-        lines = self.raw(sql, "JSONEachRow", parameters, {"output_format_json_quote_64bit_integers": "0"})
+        lines = self.raw(sql, "JSONEachRow", parameters, _JSON_OUTPUT)
         return [orjson.loads(line) for line in lines.splitlines()]
 
     def raw(
@@ -70,10 +82,10 @@ class Store:
         with self._connection() as client:
             return client.raw_query(sql, parameters=dict(parameters or {}), settings=dict(settings or {}), fmt=fmt)
 
-    def command(self, sql: str) -> None:
+    def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run one statement that returns nothing, such as DDL."""
         with self._connection() as client:
-            client.command(sql)
+            client.command(sql, parameters=dict(parameters or {}))
 
     def insert(self, table: str, lines: bytes, token: str = "") -> None:
         """
@@ -147,6 +159,9 @@ def _discarded(client: Client | None, error: ClickHouseError) -> Client | None:
 
 def _translated(error: ClickHouseError) -> StoreUnavailable | StatementRefused:
     code = getattr(error, "code", None)
+    if isinstance(error.__cause__, UnicodeDecodeError):
+        # The embedded engine quotes the row that it refuses, and its binding can't decode the quotation.
+        return StatementRefused(f"a value is not UTF-8: {error}", _INCORRECT_DATA)
     if code is None or code in _RETRIABLE_CODES or isinstance(error, StreamFailure):
         return StoreUnavailable(str(error))
     return StatementRefused(str(error), code)

@@ -106,9 +106,11 @@ CREATE TABLE IF NOT EXISTS dead_letter_rows
     payload_base64   String CODEC(ZSTD(3)),
     key_base64       String,
     headers          Array(Tuple(String, String)),
-    received_at       DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    received_at      DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     inserted_at      DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD(1)),
-    schema_version   UInt16 DEFAULT 1
+    schema_version   UInt16 DEFAULT 1,
+    CONSTRAINT known_schema_version CHECK schema_version = 1,
+    CONSTRAINT has_identity CHECK dead_letter_id != ''
 )
 ENGINE = ReplacingMergeTree(revision)
 ORDER BY (project_id, dead_letter_id)

@@ -16,7 +16,7 @@ SELECT
     t.input AS input,
     t.output AS output,
     t.system_prompt AS system_prompt,
-    -- A person's last verdict comes before what was logged with the task.
+    -- A person's last verdict comes before what was logged with the task; of two at once, the one of the greater id.
     if(f.flag != '', f.flag, t.flag) AS flag,
     t.model AS model,
     t.tokens_in AS tokens_in,
@@ -29,7 +29,7 @@ SELECT
 FROM (SELECT * FROM task_rows FINAL) AS t
 LEFT ANY JOIN
 (
-    SELECT project_id, task_id, argMax(toString(feedback_rows.flag), feedback_rows.revision) AS flag
+    SELECT project_id, task_id, argMax(toString(feedback_rows.flag), (feedback_rows.revision, feedback_rows.feedback_id)) AS flag
     FROM feedback_rows
     GROUP BY project_id, task_id
 ) AS f
@@ -105,7 +105,7 @@ FROM
         SELECT
             project_id, task_id,
             uniqExact(feedback_id) AS facts,
-            argMax(toString(feedback_rows.flag), feedback_rows.revision) AS flag
+            argMax(toString(feedback_rows.flag), (feedback_rows.revision, feedback_rows.feedback_id)) AS flag
         FROM feedback_rows
         GROUP BY project_id, task_id
     ) AS verdict

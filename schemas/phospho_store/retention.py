@@ -1,0 +1,104 @@
+"""Retention: rows that are older than their project keeps are deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from phospho_schemas.messages import Project
+from phospho_store.errors import StoreError
+from phospho_store.registry import Registry
+from phospho_store.store import Store
+
+logger = logging.getLogger("phospho.retention")
+
+INTERVAL_S = 3600.0
+# The ids of one statement are held in memory: some 100 MB of them.
+MAX_IDENTITIES = 1_000_000
+
+
+@dataclass(frozen=True)
+class _Expiry:
+    """A table whose rows expire: what a row is known by within its project, and the time that counts."""
+
+    table: str
+    identity: str
+    time: str
+
+
+_EXPIRIES = (
+    _Expiry("analysis_rows", "task_id", "created_at"),
+    _Expiry("feedback_rows", "(task_id, feedback_id)", "created_at"),
+    _Expiry("dead_letter_rows", "dead_letter_id", "received_at"),
+    # Last: while its analyses and feedback are there, the task is.
+    _Expiry("task_rows", "task_id", "created_at"),
+)
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """What one statement deleted: how many tasks, analyses, verdicts or dead letters, whatever their revisions."""
+
+    project_id: str
+    table: str
+    identities: int
+
+
+def enforce(
+    store: Store, registry: Registry, now: datetime, *, max_identities: int = MAX_IDENTITIES
+) -> Iterator[Deleted]:
+    """
+    Delete what has expired by `now`, and yield what was deleted, statement by statement.
+
+    A row expires `retention_days` after its time, 0 keeps it for ever; dead letters of no project are kept. It is the
+    row that readers see that counts: an identity whose last revision has expired goes with all of its revisions, so
+    that no older one comes up again. At most `max_identities` a table and project go in one call, the oldest first;
+    the next call deletes the rest. Safe to repeat and to run from many processes at once. Blocking.
+
+    ClickHouse still knows the tokens of the inserts whose rows are gone: the same range inserted again stays deleted.
+    Raises what the store raises; what was yielded is deleted.
+    """
+    for project in registry.projects():
+        if project.retention_days:
+            for expiry in _EXPIRIES:
+                yield from _delete(store, project, expiry, now, max_identities)
+
+
+async def enforce_hourly(
+    store: Store, registry: Registry, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> None:
+    """
+    Enforce retention now and every hour, until cancelled; the loop is never blocked.
+
+    While the store is away it logs that and waits for the next hour.
+    """
+    while True:
+        await asyncio.to_thread(_enforce_and_log, store, registry, now())
+        await asyncio.sleep(INTERVAL_S)
+
+
+def _enforce_and_log(store: Store, registry: Registry, now: datetime) -> None:
+    try:
+        for deleted in enforce(store, registry, now):
+            logger.info("%s: %d of %s have expired", deleted.project_id, deleted.identities, deleted.table)
+    except StoreError as error:
+        logger.warning("retention waits for the next hour: %s", error)
+
+
+def _delete(store: Store, project: Project, expiry: _Expiry, now: datetime, limit: int) -> Iterator[Deleted]:
+    cutoff = now.astimezone(UTC) - timedelta(days=project.retention_days)
+    expired = (
+        f"SELECT {expiry.identity} FROM {expiry.table} FINAL"
+        f" WHERE project_id = {{project:String}} AND {expiry.time} < {{cutoff:DateTime64(3, 'UTC')}}"
+        f" ORDER BY {expiry.time} LIMIT {limit}"
+    )
+    parameters = {"project": project.project_id, "cutoff": f"{cutoff:%Y-%m-%d %H:%M:%S.%f}"[:-3]}
+    # A delete looks into every part, also where it finds nothing: ask first.
+    found = int(store.rows(f"SELECT count() AS found FROM ({expired})", parameters)[0]["found"])
+    if found:
+        condition = f"project_id = {{project:String}} AND {expiry.identity} IN ({expired})"
+        store.command(f"DELETE FROM {expiry.table} WHERE {condition}", parameters)
+        yield Deleted(project.project_id, expiry.table, found)

@@ -1,0 +1,109 @@
+"""Definitions are asked for when they may be stale, compiled when they changed, and kept while the store is away."""
+
+from __future__ import annotations
+
+import pytest
+
+from phospho_store.errors import StatementRefused, StoreUnavailable
+from phospho_workers.detection.loader import DefinitionCache
+from workers.detection.tasks import keywords
+
+
+class Definitions:
+    """Definitions in memory, with a revision, a clock, and an outage at will."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.asked = 0
+        self.loaded = 0
+        self.number = 1
+        self.rows = [keywords("a", "a"), keywords("b", "b", project_id="bank")]
+        self.outage: Exception | None = None
+        self.cache = DefinitionCache(self.revision, self.load, clock=lambda: self.now_s)
+
+    def revision(self) -> int:
+        self.asked += 1
+        if self.outage:
+            raise self.outage
+        return self.number
+
+    def load(self):
+        self.loaded += 1
+        if self.outage:
+            raise self.outage
+        return list(self.rows)
+
+    def save(self, *rows) -> None:
+        self.rows = list(rows)
+        self.number += 1
+
+
+@pytest.fixture
+def store() -> Definitions:
+    return Definitions()
+
+
+def test_the_store_is_asked_once_an_interval_and_loaded_from_when_something_changed(store) -> None:
+    for _ in range(10):
+        assert store.cache.current().keys() == {"shop", "bank"}
+    assert (store.asked, store.loaded) == (1, 1)
+    store.now_s += 2.0
+    store.cache.current()
+    assert (store.asked, store.loaded) == (2, 1)
+
+
+def test_a_change_is_seen_after_the_interval_and_compiles_its_own_project_only(store) -> None:
+    before = store.cache.current()
+    store.save(store.rows[0], keywords("b", "b", "c", version=2, project_id="bank"))
+    assert store.cache.current() is before
+    store.now_s += 2.0
+    after = store.cache.current()
+    assert after["shop"] is before["shop"]
+    assert after["bank"] is not before["bank"]
+    assert after["bank"].find(["c"], "input")[0][0].definition.version == 2
+
+
+def test_the_last_definition_of_a_project_takes_the_project_with_it(store) -> None:
+    store.cache.current()
+    store.save(store.rows[0])
+    store.now_s += 2.0
+    assert store.cache.current().keys() == {"shop"}
+
+
+def test_while_the_store_is_away_what_is_known_stays_in_use(store) -> None:
+    known = store.cache.current()
+    store.outage = StoreUnavailable("away")
+    store.now_s += 60.0
+    assert store.cache.current() is known
+    store.outage = None
+    store.save()
+    store.now_s += 2.0
+    assert store.cache.current() == {}
+
+
+def test_an_outage_between_the_revision_and_the_load_is_made_good(store) -> None:
+    store.cache.current()
+    store.save(keywords("new", "new"))
+    store.now_s += 2.0
+    load, store.cache._load = store.cache._load, lambda: (_ for _ in ()).throw(StoreUnavailable("away"))
+    assert store.cache.current().keys() == {"shop", "bank"}
+    store.cache._load = load
+    store.now_s += 2.0
+    assert store.cache.current().keys() == {"shop"}
+
+
+def test_it_never_starts_with_nothing(store) -> None:
+    store.outage = StoreUnavailable("away")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            store.cache.current()
+    store.outage = None
+    assert store.cache.current().keys() == {"shop", "bank"}
+
+
+def test_an_error_that_will_not_pass_is_raised(store) -> None:
+    store.cache.current()
+    store.outage = StatementRefused("no such table", 60)
+    store.now_s += 2.0
+    with pytest.raises(StatementRefused):
+        store.cache.current()

@@ -1,0 +1,105 @@
+"""A YAML file of event definitions, checked before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from phospho_schemas.messages import Engine, Scope
+
+_EXAMPLE = """It looks like this:
+
+definitions:
+  - name: refund
+    engine: keyword
+    scope: input
+    keywords: [refund]"""
+
+
+class BadDefinitions(Exception):
+    """The file says nothing that can be applied; one line for each thing to mend."""
+
+
+class DefinitionItem(BaseModel):
+    """One item of the list `definitions`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    description: str = Field("", max_length=4000)
+    engine: Engine = "semantic"
+    scope: Scope = "task"
+    keywords: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list, max_length=1000)
+    pattern: str = Field("", max_length=4000)
+    threshold: float | None = Field(None, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _has_what_its_engine_reads(self) -> DefinitionItem:
+        needed = {"keyword": "keywords", "regex": "pattern", "semantic": "description"}[self.engine]
+        if not getattr(self, needed):
+            raise ValueError(f"the {self.engine} engine needs `{needed}`")
+        return self
+
+
+def read_definitions(text: str | bytes) -> list[dict[str, Any]]:
+    """Return the definitions of a YAML text, in its order. Raises BadDefinitions with every fault that it has."""
+    items = _items(text)
+    faults: list[str] = []
+    checked = [_item(number, item, faults) for number, item in enumerate(items, 1)]
+    read = [item for item in checked if item is not None]
+    faults += _repeated(item.name for item in read)
+    if faults:
+        raise BadDefinitions("\n".join(faults))
+    return [item.model_dump(exclude_unset=True) for item in read]
+
+
+def _items(text: str | bytes) -> list[Any]:
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadDefinitions(f"It is not YAML: {error}") from None
+    items = document.get("definitions") if isinstance(document, dict) else None
+    if not isinstance(items, list) or not items:
+        raise BadDefinitions(f"There is no list under `definitions:`. {_EXAMPLE}")
+    return items
+
+
+def _item(number: int, item: Any, faults: list[str]) -> DefinitionItem | None:
+    """Return the item checked, or None after its faults were added to `faults`."""
+    if not isinstance(item, dict):
+        faults.append(f"definition {number}: it must be a mapping with a `name`")
+        return None
+    try:
+        return DefinitionItem.model_validate(item)
+    except ValidationError as error:
+        name = item.get("name")
+        where = f"definition {number}" + (f" ({name})" if isinstance(name, str) else "")
+        faults += [f"{where}{_field(fault['loc'])}: {_sentence(fault)}" for fault in error.errors()]
+        return None
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    return f", {'.'.join(map(str, location))}" if location else ""
+
+
+def _sentence(fault: Any) -> str:
+    """Return what is wrong in the words of this file's author, where pydantic's are a programmer's."""
+    known = ", ".join(DefinitionItem.model_fields)
+    return {
+        "extra_forbidden": f"there is no such field; there are {known}",
+        "missing": "it is missing",
+        "string_type": f"it must be text; put {fault['input']!r} in quotes",
+    }.get(fault["type"], str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input "))
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    seen: set[str] = set()
+    faults = []
+    for name in names:
+        if name in seen:
+            faults.append(f"the name {name!r} is given twice")
+        seen.add(name)
+    return faults

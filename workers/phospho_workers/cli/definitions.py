@@ -1,0 +1,100 @@
+"""`phospho definitions`: the events that a project looks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import IO, Any
+from urllib.parse import quote
+
+import click
+
+from phospho_workers.cli.client import Client, connected
+from phospho_workers.cli.tables import print_table
+
+_PATH = "/api/v1/definitions"
+
+
+@click.group("definitions")
+def definitions() -> None:
+    """
+    Say which events to detect.
+
+    \b
+    Examples:
+      phospho definitions apply events.yaml
+      phospho definitions list
+      phospho definitions delete refund
+    """
+
+
+@definitions.command("apply")
+@click.argument("file", type=click.File("rb"))
+@connected
+def apply(client: Client, file: IO[bytes]) -> None:
+    """
+    Create or change the definitions in FILE, a YAML file, or - for stdin.
+
+    Those that say what is stored already are left as they are; definitions that FILE does not name stay. Workers
+    take up a change within five seconds.
+
+    \b
+    definitions:
+      - name: refund
+        description: The user asks for their money back
+        engine: keyword            # keyword, regex or semantic (the default)
+        scope: input               # input, output or task (the default: both)
+        keywords: [refund, money back]
+      - name: order_number
+        engine: regex
+        pattern: 'ORD-\\d{6}'       # RE2
+      - name: angry
+        description: The user is angry
+        threshold: 0.4             # semantic alone, 0 to 1
+    """
+    from phospho_workers.cli.definition_file import BadDefinitions, read_definitions
+
+    try:
+        items = read_definitions(file.read())
+    except BadDefinitions as faults:
+        raise click.UsageError(f"Nothing was applied.\n{faults}") from None
+    results = apply_definitions(client, items)
+    print_table(("name", "version", "status", "reason"), [_shown(result) for result in results])
+    if any(result.get("status") == "rejected" for result in results):
+        raise click.exceptions.Exit(1)
+
+
+@definitions.command("list")
+@connected
+def list_definitions(client: Client) -> None:
+    """List the project's definitions."""
+    found = client.get(_PATH)["definitions"]
+    columns = ("name", "version", "engine", "scope", "looks_for", "description")
+    print_table(columns, [item | {"looks_for": _looks_for(item)} for item in found])
+
+
+@definitions.command("delete")
+@click.argument("name")
+@connected
+def delete(client: Client, name: str) -> None:
+    """Stop detecting the event NAME. Events that were found stay."""
+    client.delete(f"{_PATH}/{quote(name, safe='')}")
+    click.echo(f"{name} is deleted.")
+
+
+def apply_definitions(client: Client, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Post definitions and return one result for each: what became of it."""
+    # 422 says that none could be applied, and carries the results all the same.
+    answer = client.post(_PATH, {"definitions": items}, results_in=frozenset({422}))
+    results: list[dict[str, Any]] = answer["results"]
+    return results
+
+
+def _looks_for(item: Mapping[str, Any]) -> Any:
+    """Return what the item's engine reads beside the description."""
+    threshold = item.get("threshold")
+    return item.get("pattern") or item.get("keywords") or (None if threshold is None else f"score >= {threshold}")
+
+
+def _shown(result: Mapping[str, Any]) -> dict[str, Any]:
+    error = result.get("error") or {}
+    return {**result, "reason": " ".join(filter(None, (error.get("message"), error.get("hint"))))}

@@ -1,0 +1,38 @@
+"""
+How a client command ends when it can't do what it was asked.
+
+    click.ClickException
+    ├── Failure          1: what happened, what to do
+    │   └── Unreachable  3: no server answers
+    └── click.UsageError 2: the command was not understood; nothing was sent
+"""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+import click
+
+
+class Failure(click.ClickException):
+    """Something said no: the server, or the file. Shown as two lines: what happened, and what to do."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "", *, status: int = 0) -> None:
+        """`status` is the HTTP status of the answer, 0 where there was none."""
+        super().__init__(message)
+        self.hint = hint
+        self.status = status
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write the two lines to stderr."""
+        click.echo(f"Error: {self.message}", file=file, err=True)
+        if self.hint:
+            click.echo(f"  {self.hint}", file=file, err=True)
+
+
+class Unreachable(Failure):
+    """No server answered, in any of the attempts."""
+
+    exit_code = 3

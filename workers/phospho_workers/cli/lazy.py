@@ -1,0 +1,57 @@
+"""A click group that imports a command's module when the command is used, and not before."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+
+@dataclass(frozen=True)
+class LazyCommand:
+    """Where a command is (`module:attribute`), under which heading `--help` lists it, and its line there."""
+
+    target: str
+    section: str
+    help: str
+
+    def load(self) -> click.Command:
+        """Import the module and return the command in it."""
+        module, _, attribute = self.target.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{self.target} is not a click command")
+        return command
+
+
+class LazyGroup(click.Group):
+    """
+    A group over a table of `LazyCommand`.
+
+    `--help` is written from the table alone: it imports none of the commands.
+    """
+
+    def __init__(self, *args: Any, table: Mapping[str, LazyCommand], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        return list(self._table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of that name, imported now, or None."""
+        entry = self._table.get(cmd_name)
+        return entry.load() if entry else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one list of commands for each section."""
+        width = max(map(len, self._table))
+        for section in dict.fromkeys(entry.section for entry in self._table.values()):
+            with formatter.section(section):
+                formatter.write_dl(
+                    [(name.ljust(width), entry.help) for name, entry in self._table.items() if entry.section == section]
+                )

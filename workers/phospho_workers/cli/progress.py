@@ -1,0 +1,62 @@
+"""How far a long command is: a bar on a terminal, a line every few seconds elsewhere. Both go to stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+Show = Callable[[int, str], None]
+
+_PLAIN_INTERVAL_S = 5.0
+_BAR_INTERVAL_S = 0.1
+
+
+@contextmanager
+def progress(title: str, total_bytes: int) -> Iterator[Show]:
+    """Yield `show(done_bytes, note)`, which may be called as often as one likes."""
+    with _bar(title, total_bytes) if sys.stderr.isatty() else _plain(title, total_bytes) as show:
+        yield show
+
+
+@contextmanager
+def _bar(title: str, total_bytes: int) -> Iterator[Show]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(title),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=total_bytes, note="")
+        yield _seldom(_BAR_INTERVAL_S, lambda done_bytes, note: bar.update(task, completed=done_bytes, note=note))
+        bar.update(task, completed=total_bytes)
+
+
+@contextmanager
+def _plain(title: str, total_bytes: int) -> Iterator[Show]:
+    def show(done_bytes: int, note: str) -> None:
+        click.echo(f"{title}: {100 * done_bytes // max(total_bytes, 1)} %, {note}", err=True)
+
+    yield _seldom(_PLAIN_INTERVAL_S, show)
+
+
+def _seldom(interval_s: float, show: Show) -> Show:
+    """Return `show`, silent until `interval_s` after it last spoke."""
+    last_s = time.monotonic()
+
+    def maybe(done_bytes: int, note: str) -> None:
+        nonlocal last_s
+        now_s = time.monotonic()
+        if now_s - last_s >= interval_s:
+            last_s = now_s
+            show(done_bytes, note)
+
+    return maybe

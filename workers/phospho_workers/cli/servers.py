@@ -1,0 +1,105 @@
+"""`phospho gateway`, `phospho dashboard` and `phospho clickhouse`: the servers of a deployment, a process each."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import uvicorn
+
+from phospho_workers.embedded.wiring import Web
+
+
+def _options(default_port: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in (
+            click.option("--port", default=default_port, show_default=True),
+            click.option("--host", default="127.0.0.1", show_default=True),
+            click.option(
+                "--base-url", envvar="PHOSPHO_BASE_URL", help="Where clients reach the gateway, for the pages."
+            ),
+            click.option(
+                "--clickhouse", envvar="PHOSPHO_CLICKHOUSE", default="http://127.0.0.1:8123", show_default=True
+            ),
+            click.option("--kafka", envvar="PHOSPHO_KAFKA", default="127.0.0.1:9092", show_default=True),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@click.command()
+@_options(8420)
+def gateway(kafka: str, clickhouse: str, base_url: str | None, host: str, port: int) -> None:
+    """
+    Take logs by HTTP and write them to Kafka; answer the API.
+
+    PHOSPHO_ADMIN_KEY is the administrator's key; without it nobody can create projects here.
+    """
+    _serve(Web(base_url or f"http://{host}:{port}", has_pages=False), kafka, clickhouse, host, port)
+
+
+@click.command()
+@_options(8421)
+def dashboard(kafka: str, clickhouse: str, base_url: str | None, host: str, port: int) -> None:
+    """
+    Serve the pages and the API. The pages ask for an API key, as the password of HTTP's Basic sign-in.
+    """
+    _serve(Web(base_url or "http://127.0.0.1:8420", has_pages=True), kafka, clickhouse, host, port)
+
+
+def _serve(web: Web, kafka: str, clickhouse: str, host: str, port: int) -> None:
+    from phospho_gateway.publisher_kafka import KafkaPublisher
+    from phospho_gateway.settings import KafkaPublisherSettings
+    from phospho_schemas.ids import HybridClock
+    from phospho_store.auth import Authenticator
+    from phospho_store.registry import Registry
+    from phospho_store.store import remote
+    from phospho_workers.embedded.wiring import web_app
+
+    store, clock = remote(clickhouse), HybridClock()
+    publisher = KafkaPublisher(KafkaPublisherSettings(bootstrap_servers=kafka))
+    authenticator = Authenticator(Registry(store, clock), admin_secret=os.environ.get("PHOSPHO_ADMIN_KEY") or None)
+    app = web_app(web, store, publisher, clock, authenticator, {"kafka": publisher.check})
+    try:
+        _run(app, host, port)
+    finally:
+        publisher.close(30.0)
+        store.close()
+
+
+def _run(app: Any, host: str, port: int) -> None:
+    # uvicorn raises the signal again when it has stopped: a stop that was asked for ends with 0.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: raise_exit())
+    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, ws="none")
+
+
+def raise_exit() -> None:
+    """End the process with exit code 0."""
+    raise SystemExit(0)
+
+
+@click.command()
+@click.option("--data", default="phospho-clickhouse", show_default=True, help="Folder of the engine.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8123, show_default=True)
+def clickhouse(data: str, host: str, port: int) -> None:
+    """
+    Serve an embedded ClickHouse over HTTP, for a machine that has no ClickHouse server.
+
+    The user `phospho` writes, with the password in PHOSPHO_CLICKHOUSE_PASSWORD, or one made up and shown here.
+    """
+    from phospho_workers.embedded.clickhouse_http import WRITER_VARIABLE, ClickHouseHttpSettings, serve
+
+    password = os.environ.get(WRITER_VARIABLE) or secrets.token_urlsafe(24)
+    if not os.environ.get(WRITER_VARIABLE):
+        click.echo(f"PHOSPHO_CLICKHOUSE=http://phospho:{password}@{host}:{port}/phospho")
+    Path(data).mkdir(mode=0o700, parents=True, exist_ok=True)
+    serve(data, ClickHouseHttpSettings(host=host, port=port, write_password=password))

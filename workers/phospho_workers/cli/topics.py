@@ -1,0 +1,54 @@
+"""`phospho topics create`: the Kafka topics, as phospho_schemas.topics has them."""
+
+from __future__ import annotations
+
+import click
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from phospho_schemas.topics import TOPICS, Topic
+
+_TIMEOUT_S = 30.0
+
+
+@click.group()
+def topics() -> None:
+    """Create the Kafka topics. No process creates one by itself."""
+
+
+@topics.command()
+@click.option(
+    "--kafka", envvar="PHOSPHO_KAFKA", default="127.0.0.1:9092", show_default=True, help="host:port,host:port"
+)
+@click.option("--partitions", type=click.IntRange(1, 1000), help="For every topic, in place of its own number.")
+@click.option("--replication-factor", type=click.IntRange(1, 9), default=1, show_default=True, help="3 in production.")
+def create(kafka: str, partitions: int | None, replication_factor: int) -> None:
+    """
+    Create the topics that are missing; those that are there are left as they are.
+
+    The partitions of a topic bound the replicas of its worker, and changing them moves keys: choose once.
+    """
+    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 0})
+    wanted = [_new_topic(topic, partitions, replication_factor) for topic in TOPICS]
+    try:
+        futures = admin.create_topics(wanted, operation_timeout=_TIMEOUT_S, request_timeout=_TIMEOUT_S)
+        for name, future in futures.items():
+            click.echo(f"{name}: {_outcome(future)}")
+    except KafkaException as error:
+        raise click.ClickException(f"Kafka at {kafka} did not create the topics: {error.args[0].str()}") from error
+
+
+def _new_topic(topic: Topic, partitions: int | None, replication_factor: int) -> NewTopic:
+    config = topic.config() | ({"min.insync.replicas": "2"} if replication_factor >= 3 else {})
+    return NewTopic(topic.name, partitions or topic.partitions, replication_factor, config=config)
+
+
+def _outcome(future: object) -> str:
+    try:
+        future.result(_TIMEOUT_S)  # type: ignore[attr-defined]
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
+        return "is there"
+    return "created"

@@ -1,0 +1,83 @@
+"""`phospho up`: the whole system, running."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+
+import click
+
+from phospho_store.errors import StoreError
+from phospho_workers.embedded.up import PortTaken, Running, UpSettings, open_app, serve
+
+
+@click.command()
+@click.option("--data", envvar="PHOSPHO_DATA", default="phospho-data", show_default=True, help="Folder of all data.")
+@click.option("--port", default=8420, show_default=True, help="Pages, API and ingest; 0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Beyond loopback, the pages ask for a key.")
+@click.option(
+    "--clickhouse-port", default=8123, show_default=True, help="ClickHouse's HTTP interface, read-only, on loopback."
+)
+@click.option("--kafka", envvar="PHOSPHO_KAFKA", help="host:port of a Kafka to write to; needs --clickhouse.")
+@click.option("--clickhouse", envvar="PHOSPHO_CLICKHOUSE", help="URL of a ClickHouse server; needs --kafka.")
+def up(data: str, port: int, host: str, clickhouse_port: int, kafka: str | None, clickhouse: str | None) -> None:
+    """
+    Run the whole pipeline, its API and its pages in one process. Nothing else has to be installed.
+
+    With --kafka and --clickhouse the same API and pages run in front of real servers, and `phospho worker` does the
+    rest. PHOSPHO_PROJECT_ID and PHOSPHO_API_KEY, when set at the first start, name the first project and its key.
+
+    \b
+      phospho up
+      phospho up --data /var/lib/phospho --port 8500
+      phospho up --kafka localhost:9092 --clickhouse http://localhost:8123
+    """
+    if bool(kafka) != bool(clickhouse):
+        raise click.UsageError("--kafka and --clickhouse go together: give both, or neither.")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = UpSettings(
+        Path(data),
+        host,
+        port,
+        clickhouse_port,
+        kafka or None,
+        clickhouse or None,
+        os.environ.get("PHOSPHO_PROJECT_ID", ""),
+        os.environ.get("PHOSPHO_API_KEY", ""),
+        os.environ.get("PHOSPHO_ADMIN_KEY", ""),
+    )
+    try:
+        with open_app(settings) as (apps, running):
+            _tell(settings, running)
+            asyncio.run(serve(apps))
+            click.echo("stopped: everything that was answered is stored")
+    except PortTaken as error:
+        raise click.ClickException(f"{error}. Stop the other program, or give --port.") from error
+    except StoreError as error:
+        raise click.ClickException(
+            f"the store can't be opened: {error}. Is another `phospho up` running on {data}?"
+        ) from error
+
+
+def _tell(settings: UpSettings, running: Running) -> None:
+    lines = [
+        ("Pages", running.base_url),
+        ("Ingest", f"{running.base_url}/api/v1/events"),
+        ("API docs", f"{running.base_url}/docs"),
+        ("ClickHouse", running.clickhouse_url.split("@")[-1]),
+        ("Project", running.project.project_id),
+        ("API key", _key_line(settings, running)),
+        ("Data", str(settings.data_dir.resolve())),
+    ]
+    click.echo("phospho is up. Ctrl-C stops it.\n")
+    for name, value in lines:
+        click.echo(f"  {name:<11}{value}")
+    click.echo("")
+
+
+def _key_line(settings: UpSettings, running: Running) -> str:
+    if running.key is None:
+        return "as made at the first start; another one: phospho keys create"
+    return f"{running.key.secret}   (shown once: keep it)"

@@ -1,0 +1,47 @@
+"""`phospho worker extraction|detection|sink`: one worker of the pipeline, on Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import sys
+
+import click
+
+from phospho_workers.runtime.settings import from_environment
+
+
+@click.command()
+@click.argument("name", type=click.Choice(["extraction", "detection", "sink"]))
+@click.option("--kafka", help="Bootstrap servers, host:port,host:port. [PHOSPHO_KAFKA]")
+@click.option("--clickhouse", help="http://user:password@host:port/database. [PHOSPHO_CLICKHOUSE]")
+@click.option("--metrics-host", help="Where /healthz, /readyz and /metrics listen; 127.0.0.1 unless given.")
+@click.option("--metrics-port", type=int, help="9100 unless given; 0 takes a free one.")
+def worker(
+    name: str, kafka: str | None, clickhouse: str | None, metrics_host: str | None, metrics_port: int | None
+) -> None:
+    """
+    Run one worker; any number of replicas, up to the partitions of its topic.
+
+    \b
+      phospho worker extraction    phospho.raw-logs → phospho.tasks, phospho.feedback
+      phospho worker detection     phospho.tasks → phospho.analyses, phospho.events
+      phospho worker sink          tasks, analyses, feedback, dead letters → ClickHouse
+
+    It stops with exit code 1 where a batch fails in a way that it can't explain: start it again, nothing was lost.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("faststream").setLevel(logging.WARNING)
+    settings = from_environment(
+        os.environ, kafka=kafka, clickhouse=clickhouse, metrics_host=metrics_host, metrics_port=metrics_port
+    )
+    # uvicorn raises the signal again when it has stopped: a stop that was asked for ends with 0.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    app = importlib.import_module(f"phospho_workers.{name}.app").build(settings)
+    options = {"host": settings.metrics_host, "port": str(settings.metrics_port)}
+    asyncio.run(app.asgi.run(logging.WARNING, options))
+    if app.progress.failure:
+        raise click.ClickException(f"{name} stopped: {app.progress.failure}")

@@ -1,0 +1,34 @@
+"""The detection worker: phospho.tasks → phospho.analyses and phospho.events. `faststream run` takes `app`."""
+
+from __future__ import annotations
+
+import os
+
+from confluent_kafka import Producer
+
+from phospho_schemas.topics import TASKS
+from phospho_store.registry import Registry
+from phospho_store.store import remote
+from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.detection.stage import Detection
+from phospho_workers.runtime.deliveries import Deliveries, producer_config
+from phospho_workers.runtime.settings import WorkerSettings, from_environment
+from phospho_workers.runtime.stream import StreamApp, stream_app
+from phospho_workers.runtime.worker import StageWorker, UnreadableLimit
+
+HELP = "Reads tasks and writes, for each, its language, its sentiment and the events that its project has defined."
+
+
+def build(settings: WorkerSettings) -> StreamApp:
+    """Return the worker, wired and not started."""
+    registry = Registry(remote(settings.clickhouse, size=1))
+    cache = DefinitionCache(registry.definitions_revision, registry.definitions)
+    stage = Detection(cache.current)
+    deliveries = Deliveries(Producer(producer_config(settings.kafka)), stage.name)
+    worker = StageWorker(stage, deliveries, UnreadableLimit(settings.max_unreadable_in_a_row))
+    return stream_app(stage.name, [TASKS], settings, worker, HELP)
+
+
+def app() -> object:
+    """Return the ASGI application, for `faststream run phospho_workers.detection.app:app --factory`."""
+    return build(from_environment(os.environ)).asgi

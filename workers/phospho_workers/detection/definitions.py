@@ -1,0 +1,63 @@
+"""The definitions of one project, compiled: what detection holds while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from phospho_schemas.messages import EventDefinition
+from phospho_workers.detection.engine import Engine, Hit, Hits, Side
+from phospho_workers.detection.engines import ENGINES
+
+
+@dataclass(frozen=True)
+class CompiledDefinitions:
+    """
+    The engines of a project, each with all of its definitions; safe to share between threads.
+
+    `skipped` has the definitions that no engine could take, by name, with the reason.
+    """
+
+    engines: Sequence[Engine] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+    def find(self, texts: Sequence[str], side: Side) -> Sequence[Hits]:
+        """Return what all engines find in each of `texts`, which are of that side."""
+        found: list[list[Hit]] = [[] for _ in texts]
+        for engine in self.engines:
+            for of_text, hits in zip(found, engine.find(texts, side), strict=True):
+                of_text.extend(hits)
+        return found
+
+
+NO_DEFINITIONS = CompiledDefinitions()
+
+
+def check_definition(definition: EventDefinition) -> str | None:
+    """Return why a definition can't be used, in a sentence for the person who wrote it; None where it can."""
+    engine = ENGINES.get(definition.engine)
+    if engine is None:
+        return f"there is no engine {definition.engine!r}; there are {', '.join(ENGINES)}"
+    return engine.refusal(definition)
+
+
+def compile_definitions(definitions: Sequence[EventDefinition]) -> CompiledDefinitions:
+    """
+    Compile the definitions of one project; those that can't be are skipped and harm no other.
+
+    Deleted ones are left out. Of several versions of one name the greatest counts. The order does not matter.
+    """
+    current = _current(definitions)
+    reasons = {one.name: check_definition(one) for one in current}
+    usable = [one for one in current if reasons[one.name] is None]
+    by_engine = {name: [one for one in usable if one.engine == name] for name in ENGINES}
+    return CompiledDefinitions(
+        engines=tuple(ENGINES[name](chosen) for name, chosen in by_engine.items() if chosen),
+        skipped={name: reason for name, reason in reasons.items() if reason is not None},
+    )
+
+
+def _current(definitions: Iterable[EventDefinition]) -> list[EventDefinition]:
+    """Return the greatest version of each name, by name, without those that are deleted."""
+    latest = {one.name: one for one in sorted(definitions, key=lambda one: (one.name, one.version, one.revision))}
+    return [one for one in latest.values() if not one.is_deleted]

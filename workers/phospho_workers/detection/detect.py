@@ -1,0 +1,153 @@
+"""Tasks and definitions in, analyses out: the whole of detection, without Kafka and without ClickHouse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from phospho_schemas.ids import derived_id
+from phospho_schemas.messages import SCHEMA_VERSION
+from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions
+from phospho_workers.detection.engine import Hit, Hits, Side
+from phospho_workers.detection.language import Language, languages
+from phospho_workers.detection.sentiment import Sentiment, sentiments
+
+Task = Mapping[str, Any]
+
+_SCORE_DIGITS = 4
+# What an analysis has from its task, and needs; the rest is optional.
+_REQUIRED_TEXT = ("project_id", "task_id", "session_id", "created_at", "input")
+_OPTIONAL_TEXT = ("user_id", "version_id", "output")
+
+
+class TasksRefused(Exception):
+    """
+    Some tasks of a batch can't be analysed; nothing was.
+
+    `reasons` says which and why, by position: send those to the dead letters and analyse the others again.
+    """
+
+    def __init__(self, reasons: Mapping[int, str]) -> None:
+        super().__init__(f"{len(reasons)} of the tasks can't be analysed: {next(iter(reasons.values()))}")
+        self.reasons = dict(reasons)
+
+
+def analyse(tasks: Sequence[Task], definitions: Mapping[str, CompiledDefinitions]) -> list[dict[str, Any]]:
+    """
+    Return an AnalysisRow for each task (a decoded TaskRow), in order, ready for JSON.
+
+    A task's analysis is a function of the task and its project's definitions, to the last digit: the batch that it
+    comes in changes nothing. Raises TasksRefused, before any work, where tasks are not what they should be; engines
+    take any text.
+    """
+    reasons = {place: reason for place, task in enumerate(tasks) if (reason := check_task(task)) is not None}
+    if reasons:
+        raise TasksRefused(reasons)
+    heads = _heads([task["input"] for task in tasks])
+    rows = [_row(task, *heads[task["input"]]) for task in tasks]
+    for project_id, places in _by_project(tasks).items():
+        compiled = definitions.get(project_id, NO_DEFINITIONS)
+        found = _found([tasks[place] for place in places], compiled)
+        for place, hits in zip(places, found, strict=True):
+            rows[place]["events"] = _events(tasks[place], hits)
+    return rows
+
+
+def check_task(task: Task) -> str | None:
+    """Return why a task can't be analysed, or None. Never the text itself: reasons are shown and logged."""
+    if task.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
+        return f"schema_version is {task.get('schema_version')!r}; this reads {SCHEMA_VERSION}"
+    if type(task.get("revision")) is not int or task["revision"] < 0:
+        return "revision is not a whole number"
+    for name in _REQUIRED_TEXT:
+        if reason := _text_refusal(task.get(name)):
+            return f"{name} {reason}"
+    for name in _OPTIONAL_TEXT:
+        if reason := _text_refusal(task.get(name, "")):
+            return f"{name} {reason}"
+    return next((f"{name} is empty" for name in _REQUIRED_TEXT[:-1] if not task[name]), None)
+
+
+def _text_refusal(value: object) -> str | None:
+    if not isinstance(value, str):
+        return "is not text"
+    if value.isascii():
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "is not valid Unicode: it has a lone surrogate"
+    return None
+
+
+def _heads(inputs: Sequence[str]) -> dict[str, tuple[Language, Sentiment]]:
+    """Return language and sentiment of each different input."""
+    different = list(dict.fromkeys(inputs))
+    spoken = languages(different)
+    felt = sentiments(different, [language.code for language in spoken])
+    return dict(zip(different, zip(spoken, felt, strict=True), strict=True))
+
+
+def _by_project(tasks: Sequence[Task]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    for place, task in enumerate(tasks):
+        places.setdefault(task["project_id"], []).append(place)
+    return places
+
+
+def _found(tasks: Sequence[Task], compiled: CompiledDefinitions) -> list[list[Hit]]:
+    """Return the hits in each task of one project: of several for one definition, the one that `_better` says."""
+    inputs = _found_in([task["input"] for task in tasks], "input", compiled)
+    outputs = _found_in([task.get("output", "") for task in tasks], "output", compiled)
+    return [_best([*ins, *outs]) for ins, outs in zip(inputs, outputs, strict=True)]
+
+
+def _found_in(texts: Sequence[str], side: Side, compiled: CompiledDefinitions) -> Sequence[Hits]:
+    """Return the hits in each text, having read equal texts once."""
+    different = list(dict.fromkeys(texts))
+    hits = dict(zip(different, compiled.find(different, side), strict=True))
+    return [hits[text] for text in texts]
+
+
+def _best(hits: Sequence[Hit]) -> list[Hit]:
+    """Return one hit a definition, by name: the highest score, and of equals the first, which is the input's."""
+    best: dict[str, Hit] = {}
+    for hit in hits:
+        known = best.get(hit.definition.name)
+        if known is None or hit.score > known.score:
+            best[hit.definition.name] = hit
+    return [best[name] for name in sorted(best)]
+
+
+def _row(task: Task, language: Language, sentiment: Sentiment) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "project_id": task["project_id"],
+        "task_id": task["task_id"],
+        "revision": task["revision"],
+        "session_id": task["session_id"],
+        "user_id": task.get("user_id", ""),
+        "version_id": task.get("version_id", ""),
+        "created_at": task["created_at"],
+        "language": language.code,
+        "language_score": language.score,
+        "sentiment": sentiment.label,
+        "sentiment_score": sentiment.score,
+        "events": [],
+    }
+
+
+def _events(task: Task, hits: Sequence[Hit]) -> list[dict[str, Any]]:
+    """Return hits as DetectedEvent objects. The id is that of project, task and name: found again is the same."""
+    return [
+        {
+            "id": derived_id("event", task["project_id"], task["task_id"], hit.definition.name),
+            "name": hit.definition.name,
+            "definition_version": hit.definition.version,
+            "engine": hit.definition.engine,
+            "scope": hit.definition.scope,
+            "score": round(hit.score, _SCORE_DIGITS),
+            "evidence": hit.evidence,
+        }
+        for hit in hits
+    ]

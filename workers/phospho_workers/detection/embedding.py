@@ -1,0 +1,125 @@
+"""
+Static word-piece embeddings in exact arithmetic.
+
+A text is the sum of the vectors of its word pieces (WordLlama, 256 dimensions, trained for average pooling). The
+vectors are rounded to integers, and every sum and product that follows stays below 2**24, where float32 holds each
+integer. So no order of additions changes a bit: a text scores the same alone, in any batch, on any machine.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+from tokenizers import Tokenizer
+
+Vectors = NDArray[np.float32]
+
+MAX_PIECES = 2048
+DIMENSIONS = 256
+# The bounds of the exactness: 2048 pieces of at most 2047 each stay below 2**22, their squares summed over 256
+# dimensions below 2**53 in float64; and (4000 + 8)**2 < 2**24, where 8 is the most that rounding adds to a length.
+_PIECE_GRID = 2047
+_DIRECTION_GRID = 4000
+_SUMMED_AT_ONCE = 256
+_MAX_CACHED_WORDS = 50_000
+_MAX_CACHED_CHARACTERS = 48
+
+
+class Embedder:
+    """Turns words into vectors. Thread-safe; its cache of words is bounded and changes no result."""
+
+    def __init__(self, table: NDArray[np.floating], tokenizer: Tokenizer) -> None:
+        """Take the vectors of all pieces, shape (pieces, 256), and the tokenizer that numbers them."""
+        scale = _PIECE_GRID / float(np.abs(table).max())
+        self._table: Vectors = np.rint(table.astype(np.float64) * scale).astype(np.float32)
+        self._tokenizer = tokenizer
+        self._pieces: dict[str, list[int]] = {}
+
+    def pieces(self, text: str) -> list[int]:
+        """
+        Return the word pieces of `text`.
+
+        Pieces of this vocabulary never span a space, so words can be cut, and remembered, one by one.
+        """
+        pieces: list[int] = []
+        for word in text.split():
+            known = self._pieces.get(word)
+            pieces += self._cut(word) if known is None else known
+        return pieces
+
+    def sums(self, bags: Sequence[Sequence[int]]) -> Vectors:
+        """Return the sum of the vectors of each bag of at most 2048 pieces, shape (bags, 256)."""
+        lengths = np.fromiter(map(len, bags), dtype=np.int64, count=len(bags))
+        pieces = np.fromiter((piece for bag in bags for piece in bag), dtype=np.int64, count=int(lengths.sum()))
+        starts = np.cumsum(lengths) - lengths
+        # The longest first: then the bags that still have a piece at some position are the first rows.
+        order = np.argsort(-lengths, kind="stable")
+        sums = np.zeros((len(bags), DIMENSIONS), dtype=np.float32)
+        for begin in range(0, len(bags), _SUMMED_AT_ONCE):
+            rows = order[begin : begin + _SUMMED_AT_ONCE]
+            sums[rows] = self._summed(pieces, starts[rows], lengths[rows])
+        return sums
+
+    def _summed(self, pieces: NDArray[np.int64], starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> Vectors:
+        """Sum bags that are ordered by falling length, position by position."""
+        sums = np.zeros((len(starts), DIMENSIONS), dtype=np.float32)
+        for position in range(int(lengths[0])):
+            live = int(np.searchsorted(-lengths, -position, side="left"))
+            sums[:live] += self._table[pieces[starts[:live] + position]]
+        return sums
+
+    def _cut(self, word: str) -> list[int]:
+        pieces: list[int] = self._tokenizer.encode(word, add_special_tokens=False).ids
+        if len(self._pieces) >= _MAX_CACHED_WORDS:
+            self._pieces = {}
+        if len(word) <= _MAX_CACHED_CHARACTERS:
+            self._pieces[word] = pieces
+        return pieces
+
+
+def directions(sums: Vectors) -> Vectors:
+    """Return vectors of integers, shape as given, that point where `sums` do and are 4000 long; zeros stay zeros."""
+    exact = sums.astype(np.float64)
+    lengths = np.sqrt(np.einsum("ij,ij->i", exact, exact))
+    lengths[lengths == 0.0] = 1.0
+    pointing: Vectors = np.rint(exact * (_DIRECTION_GRID / lengths)[:, None]).astype(np.float32)
+    return pointing
+
+
+def cosines(left: Vectors, right: Vectors) -> Vectors:
+    """Return the cosine of every direction on the left with every one on the right, shape (left, right)."""
+    products: Vectors = np.matmul(left, right.T)
+    products /= np.float32(_DIRECTION_GRID**2)
+    return products
+
+
+_loading = threading.Lock()
+
+
+def embedder() -> Embedder:
+    """Return the embedder of this process; the first call reads 18 MB from the wordllama package, and no network."""
+    with _loading:
+        return _loaded()
+
+
+@functools.cache
+def _loaded() -> Embedder:
+    # The package itself is not imported: it would configure the logging of the process.
+    folder = _package_folder("wordllama")
+    weights = load_file(folder / "weights" / f"l2_supercat_{DIMENSIONS}.safetensors")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizers" / "l2_supercat_tokenizer_config.json"))
+    return Embedder(weights["embedding.weight"], tokenizer)
+
+
+def _package_folder(name: str) -> Path:
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"the package {name} is not installed; its embeddings are needed")
+    return Path(spec.origin).parent

@@ -1,0 +1,55 @@
+"""What an engine is: a file in `engines/` that finds many definitions in many texts at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol
+
+from phospho_schemas.messages import EventDefinition
+
+Side = Literal["input", "output"]
+MAX_EVIDENCE_CHARACTERS = 200
+
+
+class Hit(NamedTuple):
+    """A definition that an engine found in one text. `score` is in [0, 1]."""
+
+    definition: EventDefinition
+    score: float
+    evidence: str
+
+
+Hits = Sequence[Hit]
+NO_HITS: Hits = ()
+
+
+class Engine(Protocol):
+    """
+    All definitions of one project and one kind, compiled once, then only read: safe to share between threads.
+
+    Pure: what is found in a text depends on that text and the definitions alone, to the last bit, and never on
+    the other texts of the batch.
+    """
+
+    def __init__(self, definitions: Sequence[EventDefinition]) -> None:
+        """Compile definitions that `refusal` lets pass."""
+
+    @staticmethod
+    def refusal(definition: EventDefinition) -> str | None:
+        """Return why this engine can't take a definition, for the person who wrote it; None where it can."""
+
+    def find(self, texts: Sequence[str], side: Side) -> Sequence[Hits]:
+        """Return for each text, in order, the definitions that look at `side` and are found in it."""
+
+
+def looks_at(definition: EventDefinition, side: Side) -> bool:
+    """Tell whether a definition reads that side of a task; the scope `task` reads each of the two."""
+    return definition.scope in (side, "task")
+
+
+def shortened(evidence: str) -> str:
+    """Return evidence that fits an event: one line of at most 200 characters."""
+    line = " ".join(evidence[: 4 * MAX_EVIDENCE_CHARACTERS].split())
+    if len(line) <= MAX_EVIDENCE_CHARACTERS:
+        return line
+    return line[: MAX_EVIDENCE_CHARACTERS - 1] + "…"

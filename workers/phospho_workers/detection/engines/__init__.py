@@ -1,0 +1,15 @@
+"""The engines by the name that a definition calls them. A new one is a file here and its line below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from phospho_workers.detection.engine import Engine
+from phospho_workers.detection.engines.keyword import KeywordEngine
+from phospho_workers.detection.engines.regex import RegexEngine
+from phospho_workers.detection.engines.semantic import SemanticEngine
+
+ENGINES: Mapping[str, type[Engine]] = MappingProxyType(
+    {"keyword": KeywordEngine, "regex": RegexEngine, "semantic": SemanticEngine}
+)

@@ -1,0 +1,82 @@
+"""The stage: tasks in, analyses and events out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from phospho_schemas.ids import message_key
+from phospho_schemas.messages import SCHEMA_VERSION
+from phospho_schemas.records import Keyed
+from phospho_schemas.topics import ANALYSES, EVENTS
+from phospho_workers.detection.definitions import CompiledDefinitions
+from phospho_workers.detection.detect import TasksRefused, analyse
+from phospho_workers.runtime import metrics
+from phospho_workers.runtime.json_bytes import decode_object, encode
+from phospho_workers.runtime.records import Output, Record, Unreadable, reject
+
+_TEXT_FIELDS = ("project_id", "task_id", "session_id", "created_at", "input")
+
+
+class Detection:
+    """
+    Reads the topic of tasks. The output depends on the records and on the definitions of the moment.
+
+    `definitions` gives the compiled definitions of every project that has some; it is asked once a batch.
+    """
+
+    name = "detection"
+
+    def __init__(self, definitions: Callable[[], Mapping[str, CompiledDefinitions]]) -> None:
+        self._definitions = definitions
+
+    def __call__(self, batch: Sequence[Record]) -> Output:
+        output = Output()
+        tasks = [(record, task) for record in batch if (task := self._decoded(record, output)) is not None]
+        for row in self._analysed(tasks, output):
+            _add(output, row)
+        return output
+
+    def _decoded(self, record: Record, output: Output) -> dict[str, Any] | None:
+        try:
+            return decode_object(record.value)
+        except Unreadable as why:
+            reject(output, record, self.name, why)
+            return None
+
+    def _analysed(self, tasks: list[tuple[Record, dict[str, Any]]], output: Output) -> list[dict[str, Any]]:
+        """Return the analyses of the tasks that can be analysed; the others become dead letters."""
+        definitions = self._definitions()
+        try:
+            return analyse([task for _, task in tasks], definitions)
+        except TasksRefused as refused:
+            for place, detail in refused.reasons.items():
+                record, task = tasks[place]
+                reject(output, record, self.name, Unreadable("invalid_task", detail), _project_of(task))
+            rest = [task for place, (_, task) in enumerate(tasks) if place not in refused.reasons]
+            return analyse(rest, definitions)
+
+
+def _project_of(task: Mapping[str, Any]) -> str:
+    project_id = task.get("project_id")
+    return project_id if isinstance(project_id, str) else ""
+
+
+def _add(output: Output, row: dict[str, Any]) -> None:
+    key = message_key(row["project_id"], row["session_id"], row["task_id"])
+    output.add(ANALYSES, Keyed(key, encode(row)))
+    for event in row["events"]:
+        metrics.EVENTS_DETECTED.labels(event["engine"]).inc()
+        output.add(EVENTS, Keyed(key, encode(_event_message(row, event))))
+
+
+def _event_message(row: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "project_id": row["project_id"],
+        "task_id": row["task_id"],
+        "revision": row["revision"],
+        "session_id": row["session_id"],
+        "created_at": row["created_at"],
+        "event": event,
+    }

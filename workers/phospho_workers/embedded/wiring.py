@@ -1,0 +1,83 @@
+"""The web side of a process, put together: gateway, API and pages over one store and one publisher."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Metric
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from phospho_dashboard.app import api_routes, create_services, page_routes
+from phospho_dashboard.events_gauge import ProjectGauges
+from phospho_dashboard.services import Publisher
+from phospho_dashboard.settings import DashboardSettings
+from phospho_gateway.app import create_app as create_gateway
+from phospho_gateway.metrics import GatewayMetrics
+from phospho_gateway.settings import GatewaySettings
+from phospho_schemas.ids import HybridClock
+from phospho_store.auth import Authenticator
+from phospho_store.errors import StoreError
+from phospho_store.registry import Registry
+from phospho_store.store import Store
+from phospho_workers.detection.definitions import check_definition
+from phospho_workers.embedded.front_door import FrontDoor
+from phospho_workers.runtime import metrics as worker_metrics
+
+
+@dataclass(frozen=True)
+class Web:
+    """What a process serves: `has_pages` beside the API, open to whoever reaches them where `pages_open`."""
+
+    base_url: str
+    has_pages: bool
+    pages_open: bool = False
+
+
+def web_app(
+    web: Web,
+    store: Store,
+    publisher: Publisher,
+    clock: HybridClock,
+    authenticator: Authenticator,
+    readiness: Mapping[str, Callable[[], str | None]],
+    gateway: GatewaySettings = GatewaySettings(),  # noqa: B008 (frozen)
+) -> ASGIApp:
+    """Return the app of one port: the gateway, the API, and the pages where they are wanted."""
+    settings = dataclasses.replace(DashboardSettings(), base_url=web.base_url, pages_open=web.pages_open)
+    registry = Registry(store, clock)
+    services = create_services(settings, store, registry, authenticator, publisher, check_definition)
+    routes = api_routes(services) + (page_routes(services) if web.has_pages else [])
+    metrics = GatewayMetrics()
+    metrics.registry.register(_Others([worker_metrics.REGISTRY]))
+    metrics.registry.register(ProjectGauges(store, ttl_s=1.0))
+    all_readiness = {**readiness, "clickhouse": store_check(store)}
+    return FrontDoor(
+        create_gateway(gateway, authenticator, publisher, clock, all_readiness, metrics), Starlette(routes=routes)
+    )
+
+
+def store_check(store: Store) -> Callable[[], str | None]:
+    """Return a check that asks the store a question, and returns what is wrong."""
+
+    def check() -> str | None:
+        try:
+            store.rows("SELECT 1 AS answer")
+        except StoreError as error:
+            return str(error)[:200]
+        return None
+
+    return check
+
+
+class _Others:
+    """Shows the metrics of other registries on the same page."""
+
+    def __init__(self, registries: Iterable[CollectorRegistry]) -> None:
+        self._registries = tuple(registries)
+
+    def collect(self) -> Iterable[Metric]:
+        for registry in self._registries:
+            yield from registry.collect()
