@@ -25,9 +25,10 @@ from phospho_store.auth import Authenticator
 from phospho_store.bootstrap import first_project
 from phospho_store.migrations import migrate
 from phospho_store.registry import NewKey, Registry
-from phospho_store.store import Store, embedded, remote
+from phospho_store.store import DATABASE, Store, embedded, remote
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.stage import Detection
+from phospho_workers.embedded.clickhouse_engine import ReaderLimits
 from phospho_workers.embedded.clickhouse_http import ClickHouseHttpSettings, build_app
 from phospho_workers.embedded.pipeline import Pipeline
 from phospho_workers.embedded.wiring import Web, web_app
@@ -36,6 +37,9 @@ from phospho_workers.extraction.stage import Extraction
 logger = logging.getLogger("phospho.up")
 
 LOOPBACK = "127.0.0.1"
+
+# Who may read the embedded ClickHouse may read every project, but no hash of a key.
+_READER_LIMITS = ReaderLimits(hidden_tables=frozenset({f"{DATABASE}.api_key_rows"}))
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def open_app(settings: UpSettings) -> Iterator[tuple[list[tuple[ASGIApp, socket.
         clickhouse_url = settings.clickhouse or ""
         if not settings.clickhouse:
             side_door = stack.enter_context(_listen_near(LOOPBACK, settings.clickhouse_port))
-            apps.append((build_app(path, ClickHouseHttpSettings()), side_door))
+            apps.append((build_app(path, ClickHouseHttpSettings(reader_limits=_READER_LIMITS)), side_door))
             clickhouse_url = f"http://{LOOPBACK}:{side_door.getsockname()[1]}"
         running = Running(base_url, clickhouse_url, project, key)
         stack.enter_context(_server_file(settings.data_dir, running))
