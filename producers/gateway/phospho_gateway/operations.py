@@ -1,0 +1,69 @@
+"""What operators and orchestrators ask: is it alive, is it ready, and its metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from phospho_gateway.answers import json_answer
+from phospho_gateway.metrics import GatewayMetrics
+
+Check = Callable[[], str | None]
+
+
+class Operations:
+    """`readiness` maps the name of a dependency to a check, which may block and says what is wrong, or None."""
+
+    def __init__(self, readiness: Mapping[str, Check], timeout_s: float, metrics: GatewayMetrics) -> None:
+        self._readiness = dict(readiness)
+        self._timeout_s = timeout_s
+        self._metrics = metrics
+        self._running: dict[str, asyncio.Task[str | None]] = {}
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("/healthz", self.health),
+            Route("/readyz", self.ready),
+            Route("/metrics", self.metrics),
+        ]
+
+    async def health(self, request: Request) -> Response:
+        """Say that the process serves requests, whatever its dependencies do."""
+        return json_answer({"status": "ok"})
+
+    async def ready(self, request: Request) -> Response:
+        """Say whether every dependency is there: 200, or 503 with what is not ready and why."""
+        reasons = await asyncio.gather(*[self._reason(name) for name in self._readiness])
+        checks = {
+            name: {"status": "ready"} if reason is None else {"status": "not_ready", "reason": reason}
+            for name, reason in zip(self._readiness, reasons, strict=True)
+        }
+        is_ready = all(reason is None for reason in reasons)
+        document = {"status": "ready" if is_ready else "not_ready", "checks": checks}
+        return json_answer(document, 200 if is_ready else 503)
+
+    async def metrics(self, request: Request) -> Response:
+        """Return the metrics in Prometheus' text format."""
+        return Response(generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _reason(self, name: str) -> str | None:
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._run(name)), self._timeout_s)
+        except TimeoutError:
+            return f"no answer within {self._timeout_s:g} s"
+        except Exception as error:  # A check is a dependency's code: whatever it raises means not ready.
+            return f"the check failed: {type(error).__name__}"
+
+    def _run(self, name: str) -> asyncio.Task[str | None]:
+        """Start a check in a thread; one that hangs is not started again beside itself."""
+        task = self._running.get(name)
+        if task is None or task.done():
+            task = asyncio.create_task(asyncio.to_thread(self._readiness[name]))
+            self._running[name] = task
+        return task

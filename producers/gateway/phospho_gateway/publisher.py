@@ -1,0 +1,20 @@
+"""What the gateway asks of whoever takes its messages: Kafka, or the pipeline in the same process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from phospho_schemas.records import Keyed
+
+
+class Publisher(Protocol):
+    """Takes messages of `phospho.raw-logs`."""
+
+    async def publish(self, messages: Sequence[Keyed]) -> None:
+        """
+        Return when every message is durable.
+
+        Raises Problem where that can't be said. Some of the messages may be durable even then; the caller's client
+        sends all of them again, and their ids make that safe.
+        """

@@ -1,0 +1,184 @@
+"""The publisher that writes to Kafka: one librdkafka producer, whose delivery reports are counted per request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from phospho_gateway.settings import KafkaPublisherSettings
+from phospho_schemas.errors import Problem
+from phospho_schemas.records import Keyed
+from phospho_schemas.topics import RAW_LOGS, Topic
+
+_log = logging.getLogger(__name__)
+_POLL_S = 0.1
+# librdkafka's own bound is a second line, in the same bytes and with room for what it keeps beside a message.
+_QUEUE_HEADROOM = 2
+
+
+class KafkaPublisher:
+    """
+    Publishes to one topic. Start it by making it, inside no event loop or any; stop it with `close`.
+
+    Delivery reports come in a thread of its own, which wakes the event loop once per request, not per message.
+    """
+
+    def __init__(self, settings: KafkaPublisherSettings, topic: Topic = RAW_LOGS) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._fatal_error: KafkaError | None = None
+        self._producer = Producer(_configuration(settings, topic) | {"error_cb": self._on_error, "logger": _log})
+        self._queued_bytes = 0
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._poller = threading.Thread(target=self._poll, name="kafka-delivery-reports", daemon=True)
+        self._poller.start()
+
+    async def publish(self, messages: Sequence[Keyed]) -> None:
+        """
+        Return when all replicas in sync have every message.
+
+        Raises Problem (503), before anything is sent where the queue is full, and after the delivery reports where
+        the brokers did not take a message (413 for one that is too large for them, which no retry will mend).
+        """
+        if not messages:
+            return
+        delivery = _Delivery(len(messages), sum(len(key) + len(value) for key, value in messages))
+        self._reserve(delivery.size_bytes)
+        delivery.completed.add_done_callback(lambda _: self._release(delivery.size_bytes))
+        self._produce(messages, delivery)
+        # Shielded: a request that is cancelled leaves its messages on their way, and their bytes counted.
+        error = await asyncio.shield(delivery.completed)
+        if error is not None:
+            raise self._undelivered(error)
+
+    def check(self) -> str | None:
+        """Say why nothing can be published, or None. Blocks for `check_timeout_s` at most."""
+        if self._fatal_error is not None:
+            return f"the producer has to be started again: {self._fatal_error.str()}"
+        try:
+            metadata = self._producer.list_topics(self._topic.name, self._settings.check_timeout_s)
+        except KafkaException as error:
+            return f"Kafka can't be reached: {_text(error.args[0])}"
+        problem = metadata.topics[self._topic.name].error
+        return None if problem is None else f"topic {self._topic.name}: {_text(problem)}"
+
+    def close(self, timeout_s: float) -> int:
+        """
+        Deliver what is queued, for `timeout_s` at most; return how many messages could not be delivered.
+
+        Whoever waits for one of those gets its Problem (503). Nothing can be published afterwards.
+        """
+        self._closing.set()
+        self._poller.join()
+        left = self._producer.flush(timeout_s)
+        if left:
+            _log.error("closed with %d messages undelivered; their senders are told", left)
+            self._producer.purge()
+            self._producer.flush(timeout_s)
+        return left
+
+    def _produce(self, messages: Sequence[Keyed], delivery: _Delivery) -> None:
+        for index, (key, value) in enumerate(messages):
+            try:
+                self._producer.produce(self._topic.name, value, key, on_delivery=delivery.report)
+            except BufferError:
+                delivery.abandon(len(messages) - index, KafkaError(KafkaError._QUEUE_FULL))
+                return
+            except KafkaException as error:
+                delivery.abandon(len(messages) - index, error.args[0])
+                return
+
+    def _reserve(self, size_bytes: int) -> None:
+        with self._lock:
+            # A request larger than the queue is taken by an empty one.
+            if self._queued_bytes and self._queued_bytes + size_bytes > self._settings.max_queue_bytes:
+                raise self._refusal("queue_full", "too many messages wait for Kafka")
+            self._queued_bytes += size_bytes
+
+    def _release(self, size_bytes: int) -> None:
+        with self._lock:
+            self._queued_bytes -= size_bytes
+
+    def _undelivered(self, error: KafkaError) -> Problem:
+        if error.code() == KafkaError._QUEUE_FULL:
+            return self._refusal("queue_full", "too many messages wait for Kafka")
+        _log.warning("Kafka did not take a message: %s", _text(error))
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            message = "an event is larger than a message may be here"
+            return Problem(413, "event_too_large", message, "log less of it: one event is one message")
+        return self._refusal("kafka_unavailable", f"Kafka did not confirm every message: {error.name()}")
+
+    def _refusal(self, code: str, message: str) -> Problem:
+        hint = "send the same request again after the time in Retry-After"
+        return Problem(503, code, message, hint, self._settings.retry_after_s)
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._fatal_error = error
+        _log.warning("Kafka: %s", _text(error))
+
+    def _poll(self) -> None:
+        while not self._closing.is_set():
+            self._producer.poll(_POLL_S)
+
+
+class _Delivery:
+    """The delivery of one request's messages. `completed` gives the first error, or None."""
+
+    def __init__(self, count: int, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self._loop = asyncio.get_running_loop()
+        self.completed: asyncio.Future[KafkaError | None] = self._loop.create_future()
+        self._remaining = count
+        self._error: KafkaError | None = None
+        self._lock = threading.Lock()
+
+    def report(self, error: KafkaError | None, message: Message) -> None:
+        """Take librdkafka's report on one message; called in the poller's thread."""
+        self._settle(1, error)
+
+    def abandon(self, count: int, error: KafkaError) -> None:
+        """Count messages that librdkafka did not take."""
+        self._settle(count, error)
+
+    def _settle(self, count: int, error: KafkaError | None) -> None:
+        with self._lock:
+            self._error = self._error or error
+            self._remaining -= count
+            is_complete = self._remaining == 0
+        if is_complete:
+            # A loop that is closed has nobody left who waits.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._complete)
+
+    def _complete(self) -> None:
+        if not self.completed.done():
+            self.completed.set_result(self._error)
+
+
+def _configuration(settings: KafkaPublisherSettings, topic: Topic) -> dict[str, object]:
+    return {
+        "bootstrap.servers": settings.bootstrap_servers,
+        "acks": "all",
+        "enable.idempotence": True,
+        "linger.ms": settings.linger_ms,
+        "compression.type": settings.compression,
+        "partitioner": "murmur2_random",
+        "message.max.bytes": topic.max_message_bytes,
+        "delivery.timeout.ms": settings.delivery_timeout_ms,
+        "queue.buffering.max.kbytes": settings.max_queue_bytes * _QUEUE_HEADROOM // 1024,
+        # The bound is in bytes; this one is out of the way.
+        "queue.buffering.max.messages": 10_000_000,
+        "allow.auto.create.topics": False,
+        **dict(settings.extra),
+    }
+
+
+def _text(error: KafkaError) -> str:
+    return f"{error.name()}: {error.str()}"

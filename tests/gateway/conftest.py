@@ -1,0 +1,127 @@
+"""Fixtures of the gateway: one embedded store for keys, apps with a recording publisher, and real servers."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from phospho_gateway.app import create_app
+from phospho_gateway.operations import Check
+from phospho_gateway.publisher import Publisher
+from phospho_gateway.settings import GatewaySettings
+from phospho_schemas.ids import HybridClock
+from phospho_store.auth import Authenticator
+from phospho_store.migrations import migrate
+from phospho_store.registry import NewKey, Registry
+from phospho_store.store import embedded
+
+from .recording import RecordingPublisher
+
+ADMIN_SECRET = "ph_admin_secret_of_the_tests"
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry on chDB; closed after the module, as chDB takes one path a process and the next folder has another."""
+    store = embedded(str(tmp_path_factory.mktemp("store")))
+    list(migrate(store))
+    yield Registry(store)
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def api_key(registry: Registry) -> NewKey:
+    """A key of the project `shop`."""
+    registry.save_project("shop")
+    return registry.create_key("shop")
+
+
+@pytest.fixture
+def publisher() -> RecordingPublisher:
+    return RecordingPublisher()
+
+
+AppMaker = Callable[..., Starlette]
+
+
+@pytest.fixture
+def make_app(registry: Registry, publisher: RecordingPublisher) -> AppMaker:
+    """Return a function that makes an app; what it is not given is the default."""
+
+    def make(
+        settings: GatewaySettings | None = None,
+        authenticator: Authenticator | None = None,
+        publisher: Publisher = publisher,
+        readiness: dict[str, Check] | None = None,
+    ) -> Starlette:
+        return create_app(
+            settings or GatewaySettings(),
+            authenticator or Authenticator(registry, admin_secret=ADMIN_SECRET),
+            publisher,
+            HybridClock(),
+            readiness or {},
+        )
+
+    return make
+
+
+ClientMaker = Callable[..., httpx.AsyncClient]
+
+
+@pytest.fixture
+async def make_client(make_app: AppMaker, api_key: NewKey) -> AsyncIterator[ClientMaker]:
+    """Return a function that makes a client of an app, in this process, with the key of `shop`."""
+    clients: list[httpx.AsyncClient] = []
+
+    def make(secret: str | None = api_key.secret, **app_arguments: object) -> httpx.AsyncClient:
+        headers = {} if secret is None else {"Authorization": f"Bearer {secret}"}
+        transport = httpx.ASGITransport(make_app(**app_arguments))
+        clients.append(httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        await client.aclose()
+
+
+@pytest.fixture
+def client(make_client: ClientMaker) -> httpx.AsyncClient:
+    """A client with the key of `shop`."""
+    return make_client()
+
+
+@contextmanager
+def served(app: Starlette) -> Iterator[str]:
+    """Serve an app by uvicorn in a thread, on a free port; yields its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    deadline_s = time.monotonic() + 10
+    while not server.started:
+        assert time.monotonic() < deadline_s, "uvicorn did not start"
+        time.sleep(0.005)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+
+
+Serve = Callable[[Starlette], str]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Return a function that serves an app on loopback until the test is over."""
+    with ExitStack() as servers:
+        yield lambda app: servers.enter_context(served(app))
