@@ -68,7 +68,7 @@ def dead_letter(record: Record, stage: str, why: Unreadable, project_id: str = "
     """
     place = (str(record.partition), str(record.offset)) if record.topic == RAW_LOGS.name else (record.value,)
     row = DeadLetterRow(
-        dead_letter_id=derived_id(record.topic, *place),
+        dead_letter_id=derived_id(stage, record.topic, *place),
         project_id=project_id,
         stage=stage,
         reason=why.reason,

@@ -1,0 +1,125 @@
+"""The workers on a real Kafka, with bad records in the topics and ClickHouse going away."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+
+import pytest
+from confluent_kafka import Producer
+
+from fixtures.phospho_process import clean_environment
+from fixtures.shapes import API_KEY, PROJECT_ID, OnKafka
+from phospho_schemas.topics import ANALYSES, RAW_LOGS, TASKS
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnKafka]:
+    with OnKafka(tmp_path_factory.mktemp("failures")) as shape:
+        yield shape
+
+
+def log(task_id: str, **fields: object) -> dict[str, object]:
+    return {"project_id": PROJECT_ID, "task_id": task_id, "session_id": "s", "input": "hello", **fields}
+
+
+def produce(shape: OnKafka, topic: str, *values: bytes) -> None:
+    producer = Producer({"bootstrap.servers": shape.kafka.bootstrap_servers, "acks": "all"})
+    for value in values:
+        producer.produce(topic, value, b"key", headers=[("trace", b"\xff\xfe")])
+    assert producer.flush(30) == 0
+
+
+def post(shape: OnKafka, event: dict[str, object]) -> dict[str, object]:
+    request = urllib.request.Request(
+        f"{shape.base_url}/api/v1/events",
+        json.dumps(event).encode(),
+        {"Authorization": f"Bearer {API_KEY}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        document: dict[str, object] = json.load(answer)
+        return document
+
+
+def wait_for(is_true: Callable[[], bool], timeout_s: float) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while not is_true():
+        assert time.monotonic() < deadline_s, f"it did not come true within {timeout_s} s"
+        time.sleep(0.05)
+
+
+def test_a_bad_record_in_any_topic_harms_itself_only(shape: OnKafka) -> None:
+    """Also with headers that are not UTF-8, which cost the stock parser its whole batch."""
+    good = [json.dumps(log(f"good-{number}")).encode() for number in range(20)]
+    produce(shape, RAW_LOGS.name, *good[:10], b"not json", b"", json.dumps(log("v9", schema_version=9)).encode())
+    produce(shape, RAW_LOGS.name, *good[10:])
+    produce(shape, TASKS.name, b'{"task_id": 7}')
+    produce(shape, ANALYSES.name, b'{"half": "an analysis')
+    shape.settle()
+
+    rows = shape.store.rows(
+        "SELECT stage, source_topic, reason, payload FROM dead_letters ORDER BY stage, source_topic, payload"
+    )
+
+    assert [(row["stage"], row["source_topic"], row["reason"]) for row in rows] == [
+        ("detection", TASKS.name, "invalid_task"),
+        ("extraction", RAW_LOGS.name, "invalid_json"),
+        ("extraction", RAW_LOGS.name, "invalid_json"),
+        ("extraction", RAW_LOGS.name, "unknown_version"),
+        ("sink", ANALYSES.name, "row_refused"),
+        ("sink", TASKS.name, "row_refused"),
+    ]
+    assert rows[4]["payload"] == '{"half": "an analysis'
+    assert shape.number("SELECT count() FROM tasks WHERE startsWith(task_id, 'good-')") == 20
+    assert shape.number("SELECT count() FROM analyses WHERE startsWith(task_id, 'good-')") == 20
+
+
+def test_a_definition_is_picked_up_within_five_seconds_without_a_restart(shape: OnKafka) -> None:
+    definition = "definitions: [{name: parrots, engine: keyword, scope: input, keywords: [parrot]}]"
+    subprocess.run(
+        [sys.executable, "-m", "phospho_workers.cli", "definitions", "apply", "-"],
+        input=definition.encode(),
+        env=clean_environment() | shape.client_environment(),
+        check=True,
+        timeout=60,
+    )
+    time.sleep(5)  # what is promised: not sooner, so that a later pick-up fails the test
+
+    post(shape, {"task_id": "bird", "session_id": "birds", "input": "a parrot, please", "output": "squawk"})
+    shape.settle()
+
+    assert shape.phospho("query", "SELECT name FROM events WHERE task_id = 'bird'", "--format", "TSV") == "parrots\n"
+
+
+def test_logs_are_taken_while_clickhouse_is_away_and_land_when_it_is_back(shape: OnKafka) -> None:
+    post(shape, {"task_id": "before", "session_id": "outage", "input": "a", "output": "b"})
+    shape.settle()
+
+    shape.clickhouse.stop()
+    for number in range(50):
+        post(shape, {"task_id": f"during-{number}", "session_id": "outage", "input": "a", "output": "b"})
+    sink_log = shape.workers["sink"].log_path
+    wait_for(lambda: "ClickHouse is away" in sink_log.read_text(), 30)
+    shape.clickhouse.start()
+    shape.settle()
+
+    assert shape.number("SELECT count() FROM tasks WHERE session_id = 'outage'") == 51
+    assert shape.number("SELECT count() FROM analyses WHERE session_id = 'outage'") == 51
+
+
+def test_a_task_logged_again_is_the_same_task_and_loses_the_event_it_no_longer_shows(shape: OnKafka) -> None:
+    first = {"task_id": "again", "session_id": "again", "input": "a parrot", "output": "which one?"}
+    post(shape, first)
+    post(shape, first | {"input": "no bird", "output": "fine"})
+    shape.settle()
+
+    task = shape.phospho("query", "SELECT input, output FROM tasks WHERE task_id = 'again'", "--format", "TSV")
+    assert task == "no bird\tfine\n"
+    assert shape.number("SELECT count() FROM events WHERE task_id = 'again'") == 0
+    assert shape.number("SELECT tasks FROM sessions WHERE session_id = 'again'") == 1
