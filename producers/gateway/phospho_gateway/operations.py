@@ -49,8 +49,9 @@ class Operations:
         return json_answer(document, 200 if is_ready else 503)
 
     async def metrics(self, request: Request) -> Response:
-        """Return the metrics in Prometheus' text format."""
-        return Response(generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        """Return the metrics in Prometheus' text format. Some are asked of the store, which blocks: in a thread."""
+        text = await asyncio.to_thread(generate_latest, self._metrics.registry)
+        return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _reason(self, name: str) -> str | None:
         try:

@@ -133,6 +133,18 @@ class TestClickHouseConnect:
         assert raised.value.code == 27
         assert client.command(f"SELECT count() FROM {table}") == 0
 
+    @pytest.mark.parametrize("settings", ["", " SETTINGS max_threads = 1"])
+    def test_rows_that_violate_a_constraint_are_an_error_and_not_stored(self, client: Client, settings: str) -> None:
+        """The engine's own streamed insert drops this error and says that the rows were written."""
+        name = f"t{next(_numbers)}"
+        client.command(f"CREATE TABLE {name} (id UInt64, CONSTRAINT small CHECK id < 10) ENGINE = MergeTree ORDER BY id")
+
+        with pytest.raises(DatabaseError, match="small") as caught:
+            client.raw_query(f'INSERT INTO {name}{settings} FORMAT JSONEachRow\n{{"id": 1}}\n{{"id": 99}}')
+
+        assert caught.value.code == 469
+        assert client.command(f"SELECT count() FROM {name}") == 0
+
     def test_the_database_of_a_client(self, server: ClickHouseServer, client: Client) -> None:
         client.command("CREATE DATABASE IF NOT EXISTS `odd ``name`")
         with server.client("odd `name") as other:

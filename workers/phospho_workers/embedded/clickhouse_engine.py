@@ -6,7 +6,7 @@ A handle costs 0.1 ms to open and close beside an open engine (measured, chDB 26
 from __future__ import annotations
 
 import re
-import time
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,6 +27,8 @@ from phospho_workers.embedded.clickhouse_session import (
     use_statement,
 )
 from phospho_workers.embedded.clickhouse_statement import Statement, read_statement
+
+_SETTINGS_CLAUSE = re.compile(r"\bSETTINGS\b", re.IGNORECASE)
 
 # Names that chdb's Python layer takes for objects of its own instead of bytes.
 _PYTHON_FORMATS = frozenset({"arrowtable", "dataframe", "datastore"})
@@ -173,18 +175,29 @@ class Engine:
 
 
 def _insert(connection: Any, job: Job, statement: Statement) -> Answer:
-    """Stream the rows into the INSERT from memory, without a file between."""
-    started = time.perf_counter_ns()
+    """
+    Run an INSERT with its rows, from a file where the grammar lets one stand there, else from the text itself.
+
+    Never through `send_insert`, which would need neither: it drops the error where rows violate a constraint, and
+    says that they were written (measured, chDB 26.9). A file costs 7 ms for 2 MB of rows, the text 13.
+    """
     head = job.sql[: statement.format_start].decode()
-    with connection.send_insert(head, statement.format) as inserter:
-        for rows in (job.sql[statement.data_start :], *job.data):
-            if rows:
-                inserter.append(rows)
-        result = inserter.finish()
+    rows = (job.sql[statement.data_start :], *job.data)
+    if _SETTINGS_CLAUSE.search(head):
+        text = b"".join((head.encode(), f" FORMAT {statement.format}\n".encode(), *rows))
+        return _written(connection.query(text, "Null"))
+    with tempfile.NamedTemporaryFile(suffix=".rows") as file:
+        file.writelines(rows)
+        file.flush()
+        infile = f"{head} FROM INFILE '{file.name}' COMPRESSION 'none' FORMAT {statement.format}"
+        return _written(connection.query(infile, "Null"))
+
+
+def _written(result: Any) -> Answer:
     return Answer(
-        written_rows=result.rows_written,
-        written_bytes=result.bytes_written,
-        elapsed_ns=time.perf_counter_ns() - started,
+        written_rows=result.rows_written(),
+        written_bytes=result.bytes_written(),
+        elapsed_ns=int(result.elapsed() * 1e9),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -11,17 +12,20 @@ from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_workers.runtime.records import Unreadable
 
 MAX_ID_CHARACTERS = 512
-_MAX_PROJECT_CHARACTERS = 128
 _MAX_COUNT = 2**32 - 1
+# As phospho_schemas.messages.ProjectId has it.
+_PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
 _OLDEST_S = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+# The last time that ClickHouse's DateTime64 holds is in 2299.
+_NEWEST_S = datetime(2299, 1, 1, tzinfo=UTC).timestamp()
 _MAX_AHEAD_S = 86_400.0
 
 
 def project_of(log: Mapping[str, Any]) -> str:
     """Return the project of a raw log. Raises Unreadable where it is missing or no identifier."""
     project_id = log.get("project_id")
-    if not isinstance(project_id, str) or not 0 < len(project_id) <= _MAX_PROJECT_CHARACTERS:
-        raise Unreadable("invalid_field", "project_id: a string of 1 to 128 characters is needed")
+    if not isinstance(project_id, str) or not _PROJECT_ID.fullmatch(project_id):
+        raise Unreadable("invalid_field", "project_id: 1 to 128 letters, digits, _, . or - are needed")
     return project_id
 
 
@@ -62,18 +66,25 @@ def count(value: Any) -> int | None:
     return int(value)
 
 
-def milliseconds(value: Any) -> float | None:
-    """Return a duration; None for what is none."""
+def duration(value: Any) -> float | None:
+    """Return a duration in its own unit; None for what is none."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e15:
         return None
     return float(value)
 
 
 def received_ms(log: Mapping[str, Any], timestamp_ms: int) -> int:
-    """Return when the log arrived: what the gateway says, else the broker's time. Unix milliseconds."""
+    """
+    Return when the log arrived: what the gateway says, else the broker's time, in Unix milliseconds.
+
+    A time that no gateway can have seen, by the broker's clock, is not a gateway's.
+    """
+    broker_ms = max(timestamp_ms, 0)
     value = log.get("received_at")
-    parsed = _iso_s(value) if isinstance(value, str) else None
-    return round(parsed * 1000) if parsed is not None else max(timestamp_ms, 0)
+    seconds = _iso_s(value) if isinstance(value, str) else None
+    if seconds is None or not _is_sane(seconds, broker_ms):
+        return broker_ms
+    return round(seconds * 1000)
 
 
 def created_ms(log: Mapping[str, Any], arrived_ms: int) -> tuple[int, Any]:
@@ -85,9 +96,7 @@ def created_ms(log: Mapping[str, Any], arrived_ms: int) -> tuple[int, Any]:
     """
     original = log.get("created_at") or log.get("client_created_at")
     seconds = _iso_s(original) if isinstance(original, str) else _number_s(original)
-    if seconds is None:
-        return arrived_ms, original
-    if not _OLDEST_S <= seconds <= arrived_ms / 1000 + _MAX_AHEAD_S:
+    if seconds is None or not _is_sane(seconds, arrived_ms):
         return arrived_ms, original
     return round(seconds * 1000), None
 
@@ -103,6 +112,12 @@ def _second_text(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+def _is_sane(seconds: float, arrived_ms: int) -> bool:
+    """Tell whether a time is from 2000 on and at most a day ahead of the arrival, where that is known (not 0)."""
+    newest_s = arrived_ms / 1000 + _MAX_AHEAD_S if arrived_ms else _NEWEST_S
+    return _OLDEST_S <= seconds <= newest_s
+
+
 def _number_s(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
@@ -110,6 +125,6 @@ def _number_s(value: Any) -> float | None:
 def _iso_s(value: str) -> float | None:
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

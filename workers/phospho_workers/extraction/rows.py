@@ -39,8 +39,8 @@ def task_row(log: Mapping[str, Any], record: Record) -> dict[str, Any]:
         "task_id": task_id,
         "revision": _revision(log, record),
         "session_id": fields.identifier(log, "session_id") or session_id_of_task(task_id),
-        "user_id": fields.identifier(log, "user_id") or _text(metadata.get("user_id")),
-        "version_id": fields.identifier(log, "version_id") or _text(metadata.get("version_id")),
+        "user_id": fields.identifier(log, "user_id") or _id_text(metadata.get("user_id")),
+        "version_id": fields.identifier(log, "version_id") or _id_text(metadata.get("version_id")),
         "created_at": fields.time_text(created_ms),
         "received_at": fields.time_text(arrived_ms),
         "input": shapes.input_text(log["input"]),
@@ -129,7 +129,7 @@ def _first_count(metadata: Mapping[str, Any], names: tuple[str, ...], default: i
 
 
 def _latency(metadata: Mapping[str, Any], default: float | None) -> float | None:
-    found = fields.milliseconds(metadata.get("latency_ms", metadata.get("latencyMs")))
+    found = fields.duration(metadata.get("latency_ms", metadata.get("latencyMs")))
     return found if found is not None else default
 
 
@@ -137,6 +137,12 @@ def _flag_of_score(score: Any) -> str:
     if isinstance(score, bool) or score not in (0, 1):
         raise Unreadable("invalid_field", "score: 1 (positive) or 0 (negative) is needed, or a flag")
     return "success" if score else "failure"
+
+
+def _id_text(value: Any) -> str:
+    """Return an id that stands in the metadata; what is too long for one stays there alone."""
+    text = _text(value)
+    return text if len(text) <= fields.MAX_ID_CHARACTERS else ""
 
 
 def _text(value: Any) -> str:

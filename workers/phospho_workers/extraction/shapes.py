@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
+
+from phospho_workers.extraction import fields
+from phospho_workers.runtime.records import Unreadable
+
+T = TypeVar("T")
 
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 _USER_ROLES = frozenset({"user", "human"})
@@ -54,32 +59,63 @@ def system_prompt(value: Any) -> str:
 def model_name(*values: Any) -> str:
     """Return the model that the first of `values` names; empty where none does."""
     for value in values:
-        if isinstance(value, Mapping):
-            model = value.get("model") or value.get("modelVersion")
-            if isinstance(model, str) and model:
+        # Of the chunks of a stream the first one says it.
+        for part in value if isinstance(value, list) else [value]:
+            if model := _named_model(part):
                 return model
     return ""
 
 
 def usage(value: Any) -> Usage:
-    """Return what a response says of its use; the last chunk of a stream says it for all."""
+    """Return what a response says of its use; of the chunks of a stream, the last word on each number."""
     if isinstance(value, list):
-        found = (usage(item) for item in reversed(value) if isinstance(item, Mapping))
-        return next((use for use in found if use != Usage()), Usage())
+        return _last_words([usage(chunk) for chunk in value if isinstance(chunk, Mapping)])
     if not isinstance(value, Mapping):
         return Usage()
+    value = _response_within(value)
     counts = next((value[f] for f in ("usage", "usageMetadata") if isinstance(value.get(f), Mapping)), value)
-    duration_ns = value.get("total_duration")
+    duration_ns = fields.duration(value.get("total_duration"))
     return Usage(
         _count(counts, "prompt_tokens", "input_tokens", "promptTokenCount", "prompt_eval_count"),
         _count(counts, "completion_tokens", "output_tokens", "candidatesTokenCount", "eval_count"),
-        duration_ns / 1e6 if isinstance(duration_ns, int | float) and duration_ns >= 0 else None,
+        duration_ns / 1e6 if duration_ns is not None else None,
     )
 
 
 def json_text(value: Any) -> str:
-    """Return `value` as JSON; what JSON can't hold is named by its type."""
-    return orjson.dumps(value, default=lambda unknown: f"<{type(unknown).__name__}>").decode()
+    """Return `value`, which was read from JSON, as JSON. Raises Unreadable where it is nested too deep to write."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError as error:
+        raise Unreadable("unencodable", f"a value can't be written as JSON: {error}") from None
+
+
+def _named_model(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return ""
+    value = _response_within(value)
+    model = value.get("model") or value.get("modelVersion")
+    return model if isinstance(model, str) else ""
+
+
+def _response_within(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the response that the first or last chunk of a stream carries (Anthropic, Responses); else the chunk."""
+    for field, kinds in (("message", ("message_start",)), ("response", ("response.created", "response.completed"))):
+        if chunk.get("type") in kinds and isinstance(chunk.get(field), Mapping):
+            return dict(chunk[field])
+    return chunk
+
+
+def _last_words(uses: list[Usage]) -> Usage:
+    def last(values: Iterable[T | None]) -> T | None:
+        return next((value for value in values if value is not None), None)
+
+    uses.reverse()
+    return Usage(
+        last(use.tokens_in for use in uses),
+        last(use.tokens_out for use in uses),
+        last(use.latency_ms for use in uses),
+    )
 
 
 def _first_text(value: Any, readers: Iterable[Callable[[Any], str | None]]) -> str:
@@ -90,11 +126,11 @@ def _first_text(value: Any, readers: Iterable[Callable[[Any], str | None]]) -> s
     return json_text(value)
 
 
-def _count(counts: Mapping[str, Any], *fields: str) -> int | None:
-    for field in fields:
-        count = counts.get(field)
-        if isinstance(count, int) and not isinstance(count, bool) and count >= 0:
-            return count
+def _count(counts: Mapping[str, Any], *names: str) -> int | None:
+    for name in names:
+        found = fields.count(counts.get(name))
+        if found is not None:
+            return found
     return None
 
 
@@ -111,11 +147,21 @@ def _last_turn(messages: list[Mapping[str, Any]], roles: frozenset[str]) -> str 
     """Return the last run of messages with one of `roles`, joined by line breaks."""
     turn: list[str] = []
     for message in reversed(messages):
-        if message["role"] in roles:
+        if message["role"] in roles and not _is_tool_result(message):
             turn.append(_message_text(message))
         elif turn:
             break
     return "\n".join(reversed(turn)) if turn else None
+
+
+def _is_tool_result(message: Mapping[str, Any]) -> bool:
+    """Tell whether a message only hands a tool's results to the model, which Anthropic's API has the user do."""
+    parts = message.get("content")
+    return isinstance(parts, list) and bool(parts) and all(_kind(part) == "tool_result" for part in parts)
+
+
+def _kind(part: Any) -> Any:
+    return part.get("type") if isinstance(part, Mapping) else None
 
 
 def _user_turn(value: Any) -> str | None:
@@ -160,8 +206,17 @@ def _message_text(message: Mapping[str, Any]) -> str:
         return text
     if isinstance(message.get("refusal"), str):
         return str(message["refusal"])
-    calls = message.get("tool_calls") or message.get("function_call")
+    calls = message.get("tool_calls") or message.get("function_call") or _called_parts(message)
     return json_text(calls) if calls else ""
+
+
+def _called_parts(message: Mapping[str, Any]) -> list[Any]:
+    """Return the parts of a message that call tools: Anthropic's and Gemini's."""
+    parts = message.get("content") or message.get("parts")
+    if not isinstance(parts, list):
+        return []
+    objects = [part for part in parts if isinstance(part, Mapping)]
+    return [part for part in objects if part.get("type") == "tool_use" or "functionCall" in part]
 
 
 def _answer_field(value: Any) -> str | None:
@@ -176,15 +231,17 @@ def _answer_field(value: Any) -> str | None:
 def _responses_output(value: Any) -> str | None:
     if not isinstance(value, Mapping) or not isinstance(value.get("output"), list):
         return None
-    parts = [_message_text(item) for item in value["output"] if isinstance(item, Mapping) and "content" in item]
-    return "\n".join(part for part in parts if part)
+    items = [item for item in value["output"] if isinstance(item, Mapping)]
+    text = "\n".join(part for item in items if "content" in item and (part := _message_text(item)))
+    calls = [item for item in items if _kind(item) == "function_call"]
+    return json_text(calls) if calls and not text else text
 
 
 def _candidates(value: Any) -> str | None:
     if not isinstance(value, Mapping) or not isinstance(value.get("candidates"), list):
         return None
     contents = [c.get("content") for c in value["candidates"][:1] if isinstance(c, Mapping)]
-    return "\n".join(_content_text(content) for content in contents)
+    return "\n".join(_message_text(content) for content in contents if isinstance(content, Mapping))
 
 
 def _content(value: Any) -> str | None:
@@ -197,7 +254,23 @@ def _chunks(value: Any) -> str | None:
         return None
     if not all(isinstance(chunk, str | Mapping) for chunk in value):
         return None
-    return "".join(output_text(chunk) for chunk in value)
+    texts = [_chunk_text(chunk) for chunk in value]
+    return None if all(text is None for text in texts) else "".join(text for text in texts if text)
+
+
+def _chunk_text(chunk: str | Mapping[str, Any]) -> str | None:
+    """Return what one chunk adds to the answer; None where it is of no kind that carries text."""
+    if isinstance(chunk, str):
+        return chunk
+    delta = chunk.get("delta")
+    if isinstance(delta, Mapping):
+        return _content_text(delta)
+    kind = chunk.get("type")
+    if isinstance(kind, str) and kind.startswith("response."):
+        # Of the events of a response only the deltas: later ones repeat the text as a whole.
+        return delta if kind == "response.output_text.delta" and isinstance(delta, str) else None
+    readers = (_choices, _answer_field, _candidates, _assistant_turn, _content)
+    return next((text for read in readers if (text := read(chunk)) is not None), None)
 
 
 def _content_text(content: Any) -> str:

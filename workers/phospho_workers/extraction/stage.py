@@ -39,6 +39,8 @@ class Extraction:
             output.add(topic, Keyed(_key(row), encode(row)))
         except Unreadable as why:
             reject(output, record, self.name, why, project_id)
+        except RecursionError:
+            reject(output, record, self.name, Unreadable("too_deep", "the JSON is nested too deep"), project_id)
 
 
 def _kind(log: Mapping[str, Any]) -> tuple[Topic, _Row]:

@@ -1,0 +1,1 @@
+"""What people look at: the query and management API, and the pages."""

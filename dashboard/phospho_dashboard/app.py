@@ -1,0 +1,82 @@
+"""The routes of the API and of the pages, and the app that serves them."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from phospho_dashboard.answers import Endpoint, answered
+from phospho_dashboard.dead_letters_api import DeadLettersApi
+from phospho_dashboard.registry_api import RegistryApi
+from phospho_dashboard.rendering import STATIC_DIR, paged
+from phospho_dashboard.services import DefinitionCheck, Publisher, Services
+from phospho_dashboard.session_pages import SessionPages
+from phospho_dashboard.settings import DashboardSettings
+from phospho_dashboard.sql_api import SqlApi
+from phospho_dashboard.threads import StoreThreads
+from phospho_store.auth import Authenticator
+from phospho_store.registry import Registry
+from phospho_store.store import Store
+
+
+def create_services(
+    settings: DashboardSettings,
+    store: Store,
+    registry: Registry,
+    authenticator: Authenticator,
+    publisher: Publisher | None,
+    check_definition: DefinitionCheck,
+) -> Services:
+    """Return what the routes stand on; share it where one process serves both lists of routes."""
+    threads = StoreThreads(settings.store_threads, settings.max_waiting_requests)
+    return Services(settings, store, registry, authenticator, publisher, check_definition, threads)
+
+
+def create_app(
+    settings: DashboardSettings,
+    store: Store,
+    registry: Registry,
+    authenticator: Authenticator,
+    publisher: Publisher | None,
+    check_definition: DefinitionCheck,
+) -> Starlette:
+    """Return one app with the API and the pages."""
+    services = create_services(settings, store, registry, authenticator, publisher, check_definition)
+    return Starlette(routes=[*api_routes(services), *page_routes(services)])
+
+
+def api_routes(services: Services) -> list[BaseRoute]:
+    """Return the routes under /api/v1 that are not the gateway's. Every answer and every error is JSON."""
+    people, letters, sessions = RegistryApi(services), DeadLettersApi(services), SessionPages(services)
+    return [
+        _api("POST", "/sql", SqlApi(services).query),
+        _api("GET", "/definitions", people.definitions),
+        _api("POST", "/definitions", people.apply_definitions),
+        _api("DELETE", "/definitions/{name:any_text}", people.delete_definition),
+        _api("GET", "/keys", people.keys),
+        _api("POST", "/keys", people.create_key),
+        _api("DELETE", "/keys/{key_id}", people.revoke_key),
+        _api("GET", "/projects", people.projects),
+        _api("POST", "/projects", people.create_project),
+        _api("GET", "/sessions", sessions.sessions_of_api),
+        _api("GET", "/sessions/{session_id:any_text}", sessions.session_of_api),
+        _api("GET", "/dead-letters", letters.dead_letters),
+        _api("POST", "/dead-letters/{dead_letter_id}/replay", letters.replay),
+    ]
+
+
+def page_routes(services: Services) -> list[BaseRoute]:
+    """Return the routes of the pages, their JSON twins and their static files."""
+    sessions = SessionPages(services)
+    return [
+        Route("/", paged(sessions.root)),
+        Route("/sessions", paged(sessions.sessions_page)),
+        Route("/sessions.json", answered(sessions.sessions_twin)),
+        Route("/sessions/{session_id:any_text}", sessions.session_page_or_twin),
+        Mount("/static", StaticFiles(directory=STATIC_DIR), name="static"),
+    ]
+
+
+def _api(method: str, path: str, endpoint: Endpoint) -> Route:
+    return Route(f"/api/v1{path}", answered(endpoint), methods=[method])

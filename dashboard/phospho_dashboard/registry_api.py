@@ -1,0 +1,141 @@
+"""What people set: /api/v1/definitions, /api/v1/keys and /api/v1/projects."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from phospho_dashboard.access import Access
+from phospho_dashboard.answers import json_object, json_response, text_field
+from phospho_dashboard.services import Services
+from phospho_schemas.errors import Problem
+from phospho_schemas.messages import ApiKey, EventDefinition, Project
+
+_MAX_DEFINITIONS = 1000
+_DEFINITION_FIELDS = frozenset({"name", "description", "engine", "scope", "keywords", "pattern", "threshold"})
+
+
+class RegistryApi:
+    """The endpoints of definitions, keys and projects."""
+
+    def __init__(self, services: Services) -> None:
+        self._registry = services.registry
+        self._check = services.check_definition
+        self._threads = services.threads
+        self._access = Access(services)
+        self._max_body_bytes = services.settings.max_body_bytes
+
+    async def definitions(self, request: Request) -> Response:
+        project_id = await self._access.of_api_project(request)
+        found = await self._threads.run(self._registry.definitions, project_id)
+        return json_response({"definitions": [definition.model_dump(mode="json") for definition in found]})
+
+    async def apply_definitions(self, request: Request) -> Response:
+        project_id = await self._access.of_api_project(request)
+        content = await json_object(request, self._max_body_bytes)
+        wanted = content.get("definitions")
+        if not isinstance(wanted, list) or not 0 < len(wanted) <= _MAX_DEFINITIONS:
+            raise Problem(422, "invalid_field", f"'definitions' must be a list of 1 to {_MAX_DEFINITIONS} definitions")
+        results = [await self._threads.run(self._applied, project_id, item) for item in wanted]
+        is_all_rejected = all(result["status"] == "rejected" for result in results)
+        return json_response({"results": results}, 422 if is_all_rejected else 200)
+
+    async def delete_definition(self, request: Request) -> Response:
+        project_id = await self._access.of_api_project(request)
+        name = request.path_params["name"]
+        if not await self._threads.run(self._registry.delete_definition, project_id, name):
+            raise Problem(404, "unknown_definition", f"there is no definition {name!r}")
+        return Response(status_code=204)
+
+    async def keys(self, request: Request) -> Response:
+        project_id = await self._access.of_api_project(request)
+        found = await self._threads.run(self._registry.keys, project_id)
+        return json_response({"keys": [_public_key(key) for key in found]})
+
+    async def create_key(self, request: Request) -> Response:
+        project_id = await self._access.of_api_project(request)
+        name = text_field(await json_object(request, self._max_body_bytes), "name", "", max_length=128)
+        new = await self._threads.run(self._registry.create_key, project_id, name)
+        shown = {"key_id": new.key.key_id, "api_key": new.secret, "project_id": project_id, "name": name}
+        return json_response(shown, 201)
+
+    async def revoke_key(self, request: Request) -> Response:
+        project_id = await self._access.of_api_project(request)
+        key_id = request.path_params["key_id"]
+        revoked = await self._threads.run(self._registry.revoke_key, project_id, key_id)
+        if revoked is None:
+            raise Problem(404, "unknown_key_id", f"there is no key {key_id!r} in this project")
+        return json_response(_public_key(revoked))
+
+    async def projects(self, request: Request) -> Response:
+        found = await self._access.projects(await self._access.of_api(request))
+        return json_response({"projects": [project.model_dump(mode="json") for project in found]})
+
+    async def create_project(self, request: Request) -> Response:
+        principal = await self._access.of_api(request)
+        if not principal.is_admin:
+            raise Problem(403, "admin_only", "a project's key can't create projects", "use the administrator's token")
+        wanted = _wanted_project(await json_object(request, self._max_body_bytes))
+        saved = await self._threads.run(self._created_project, wanted)
+        return json_response({"project": saved.model_dump(mode="json")}, 201)
+
+    def _created_project(self, wanted: Project) -> Project:
+        if self._registry.project(wanted.project_id) is not None:
+            raise Problem(409, "project_exists", f"there is a project {wanted.project_id!r} already")
+        return self._registry.save_project(wanted.project_id, wanted.name, wanted.retention_days)
+
+    def _applied(self, project_id: str, item: Any) -> dict[str, Any]:
+        """Store one definition and return what became of it; one that can't work is rejected, and nothing raises."""
+        name = item.get("name") if isinstance(item, dict) else None
+        try:
+            definition = _definition(project_id, item)
+            reason = self._check(definition)
+            if reason is not None:
+                raise Problem(422, "invalid_definition", reason)
+        except Problem as problem:
+            return {"name": name, "status": "rejected", **problem.body()}
+        known = {d.name: d.version for d in self._registry.definitions(project_id)}
+        saved = self._registry.save_definition(definition)
+        return {"name": saved.name, "version": saved.version, "status": _status(known.get(saved.name), saved.version)}
+
+
+def _status(known_version: int | None, version: int) -> str:
+    if known_version is None:
+        return "created"
+    return "unchanged" if known_version == version else "changed"
+
+
+def _definition(project_id: str, item: Any) -> EventDefinition:
+    if not isinstance(item, dict):
+        raise Problem(422, "invalid_definition", "a definition must be an object")
+    # What the API itself answers with may be sent back.
+    unknown = sorted(str(key) for key in item if key not in EventDefinition.model_fields)
+    if unknown:
+        hint = f"known: {', '.join(sorted(_DEFINITION_FIELDS))}"
+        raise Problem(422, "invalid_definition", f"unknown field {unknown[0]!r}", hint)
+    wanted = {key: value for key, value in item.items() if key in _DEFINITION_FIELDS}
+    try:
+        return EventDefinition(project_id=project_id, created_at=datetime.now(UTC), **wanted)
+    except ValidationError as error:
+        raise Problem(422, "invalid_definition", _first_message(error)) from None
+
+
+def _wanted_project(content: dict[str, Any]) -> Project:
+    wanted = {key: content[key] for key in ("project_id", "name", "retention_days") if key in content}
+    try:
+        return Project(created_at=datetime.now(UTC), **wanted)
+    except ValidationError as error:
+        raise Problem(422, "invalid_project", _first_message(error)) from None
+
+
+def _first_message(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+def _public_key(key: ApiKey) -> dict[str, Any]:
+    return key.model_dump(mode="json", include={"key_id", "project_id", "prefix", "name", "created_at", "revoked_at"})

@@ -1,0 +1,81 @@
+"""Pages: Jinja templates with escaping always on, and the headers that leave a browser nothing else to run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from phospho_dashboard.answers import Endpoint, as_problem
+from phospho_dashboard.urls import session_path, sessions_path
+from phospho_schemas.errors import Problem
+from phospho_store.errors import StatementRefused, StoreUnavailable
+
+STATIC_DIR = Path(__file__).parent / "static"
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none';"
+    " object-src 'none'",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def page_response(
+    template: str, content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """Return a page. Every value is escaped; a name that `content` lacks is an error, not an empty string."""
+    text = _TEMPLATES.get_template(template).render(content)
+    # What a client logged may hold half of a surrogate pair, which UTF-8 has no place for.
+    return HTMLResponse(text.encode("utf-8", "replace"), status, _HEADERS | (headers or {}))
+
+
+def paged(endpoint: Endpoint) -> Endpoint:
+    """Return `endpoint` with its errors turned into pages; a browser that lacks a key is asked for one."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except (Problem, StoreUnavailable, StatementRefused) as error:
+            return _problem_page(as_problem(error))
+
+    return answer
+
+
+def _problem_page(problem: Problem) -> Response:
+    headers = problem.headers()
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = 'Basic realm="phospho", charset="UTF-8"'
+    return page_response("problem.html", {"problem": problem}, problem.status, headers)
+
+
+def _person(time: str) -> str:
+    """Return an ISO 8601 time as people read it, still in UTC: a small script shows it in their zone."""
+    return time[:19].replace("T", " ")
+
+
+def _pretty(value: Any) -> str:
+    """Return JSON for a person: of a value, or of a text that holds JSON; a text that does not is left as it is."""
+    try:
+        content = orjson.loads(value) if isinstance(value, str) else value
+    except orjson.JSONDecodeError:
+        return str(value)
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2).decode()
+
+
+def _environment() -> Environment:
+    loader = PackageLoader("phospho_dashboard")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters |= {"person": _person, "pretty": _pretty}
+    environment.globals |= {"session_path": session_path, "sessions_path": sessions_path}
+    return environment
+
+
+_TEMPLATES = _environment()

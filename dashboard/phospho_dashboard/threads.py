@@ -1,0 +1,39 @@
+"""The few threads in which the API and the pages talk to the store."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from phospho_schemas.errors import Problem
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class StoreThreads:
+    """
+    Runs blocking calls in at most `threads` threads; at most `max_waiting` more wait for one.
+
+    A call goes on to its end when the request that asked for it is gone, and keeps its place until then.
+    """
+
+    def __init__(self, threads: int, max_waiting: int) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="dashboard-store")
+        self._places = threading.BoundedSemaphore(threads + max_waiting)
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `call` returns; raise what it raises, or Problem 503 where every place is taken."""
+        if not self._places.acquire(blocking=False):
+            raise Problem(503, "busy", "too many requests wait for the store", "try again", retry_after_s=1)
+        future: Future[T] = self._executor.submit(partial(call, *args, **kwargs))
+        future.add_done_callback(lambda _: self._places.release())
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Let the running calls end, and start no other."""
+        self._executor.shutdown(wait=True, cancel_futures=True)

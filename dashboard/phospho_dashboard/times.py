@@ -1,0 +1,19 @@
+"""Times on their way from ClickHouse to people: whole milliseconds in, ISO 8601 out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from phospho_schemas.messages import utc_text
+
+
+def with_times(row: dict[str, Any]) -> dict[str, Any]:
+    """Return `row` with each `x_at_ms` (Unix milliseconds) as `x_at`, a text such as 2026-01-31T23:59:59.000Z."""
+    return dict(_readable(name, value) for name, value in row.items())
+
+
+def _readable(name: str, value: Any) -> tuple[str, Any]:
+    if not name.endswith("_at_ms"):
+        return name, value
+    return name.removesuffix("_ms"), utc_text(datetime.fromtimestamp(value / 1000, UTC))

@@ -1,0 +1,126 @@
+"""An embedded store with two projects, and the app on it. chDB takes one path a process: each module has its turn."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import orjson
+import pytest
+from httpx import ASGITransport, AsyncClient
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from phospho_dashboard.app import create_app
+from phospho_dashboard.settings import DashboardSettings
+from phospho_schemas.messages import EventDefinition
+from phospho_schemas.records import Keyed
+from phospho_store.auth import Authenticator
+from phospho_store.migrations import migrate
+from phospho_store.registry import Registry
+from phospho_store.store import Store, embedded
+
+ADMIN_SECRET = "admin-secret"
+MINE, THEIRS = "mine", "theirs"
+
+
+@dataclass
+class RecordingPublisher:
+    """A publisher that keeps what it is given."""
+
+    messages: list[Keyed] = field(default_factory=list)
+
+    async def publish(self, messages: Sequence[Keyed]) -> None:
+        self.messages.extend(messages)
+
+
+@dataclass
+class World:
+    """The store, the keys of its two projects, and apps on it."""
+
+    store: Store
+    registry: Registry
+    keys: dict[str, str]
+    publisher: RecordingPublisher
+
+    def app(self, settings: DashboardSettings, publisher: RecordingPublisher | None) -> Starlette:
+        authenticator = Authenticator(self.registry, admin_secret=ADMIN_SECRET, ttl_s=0.0)
+        return create_app(settings, self.store, self.registry, authenticator, publisher, refuse_bad_words)
+
+    def client(
+        self, key: str | None = None, settings: DashboardSettings | None = None, *, can_publish: bool = True
+    ) -> TestClient:
+        app = self.app(settings or DashboardSettings(), self.publisher if can_publish else None)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return TestClient(app, "http://127.0.0.1:8420", headers=headers, follow_redirects=False)
+
+    def browser(self) -> AsyncClient:
+        """Return a client of open pages that decodes a path once, as servers do; TestClient does it twice."""
+        app = self.app(DashboardSettings(pages_open=True), self.publisher)
+        return AsyncClient(transport=ASGITransport(app), base_url="http://127.0.0.1:8420")
+
+    def open_pages(self, **changes: object) -> TestClient:
+        return self.client(settings=replace(DashboardSettings(pages_open=True), **changes))  # type: ignore[arg-type]
+
+    def add_task(self, project_id: str, task_id: str, **changes: object) -> None:
+        row: dict[str, object] = {"project_id": project_id, "task_id": task_id, "revision": 1, "session_id": "s-1"}
+        row |= {"created_at": "2026-01-01T10:00:00.000Z", "received_at": "2026-01-01T10:00:00.000Z"}
+        self.add("task_rows", row | {"input": f"hello from {project_id}", "output": "hello"} | changes)
+
+    def add_analysis(self, project_id: str, task_id: str, *names: str, **changes: object) -> None:
+        row: dict[str, object] = {"project_id": project_id, "task_id": task_id, "revision": 1, "session_id": "s-1"}
+        row |= {"created_at": "2026-01-01T10:00:00.000Z", "language": "en", "language_score": 0.9}
+        row |= {"sentiment": "positive", "sentiment_score": 0.5}
+        found = [
+            {"id": f"{task_id}-{name}", "name": name, "definition_version": 1, "engine": "keyword"}
+            | {"scope": "input", "score": 0.75, "evidence": f"words of {project_id}"}
+            for name in names
+        ]
+        self.add("analysis_rows", row | {"events": found} | changes)
+
+    def add_feedback(self, project_id: str, task_id: str, flag: str, **changes: object) -> None:
+        row: dict[str, object] = {"project_id": project_id, "task_id": task_id, "feedback_id": f"f-{task_id}"}
+        row |= {"revision": 2, "flag": flag, "score": int(flag == "success"), "comment": f"from {project_id}"}
+        row |= {"created_at": "2026-01-01T11:00:00.000Z", "received_at": "2026-01-01T11:00:00.000Z"}
+        self.add("feedback_rows", row | changes)
+
+    def add_dead_letter(
+        self, dead_letter_id: str, project_id: str, payload: bytes, topic: str = "phospho.raw-logs"
+    ) -> None:
+        row: dict[str, object] = {"project_id": project_id, "dead_letter_id": dead_letter_id, "revision": 1}
+        row |= {"stage": "extraction", "reason": "invalid_json", "detail": "d", "headers": []}
+        row |= {"source_topic": topic, "source_partition": 0, "source_offset": 7}
+        row |= {"payload_base64": base64.b64encode(payload).decode(), "key_base64": base64.b64encode(b"k\xff").decode()}
+        self.add("dead_letter_rows", row | {"received_at": "2026-01-01T10:00:00.000Z"})
+
+    def add(self, table: str, row: dict[str, object]) -> None:
+        self.store.insert(table, orjson.dumps(row))
+
+
+def refuse_bad_words(definition: EventDefinition) -> str | None:
+    return "this pattern does not compile" if definition.pattern == "(" else None
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    store = embedded(str(tmp_path_factory.mktemp("store")))
+    list(migrate(store))
+    registry = Registry(store)
+    keys = {}
+    for project_id in (MINE, THEIRS):
+        registry.save_project(project_id)
+        keys[project_id] = registry.create_key(project_id, "first").secret
+    world = World(store, registry, keys, RecordingPublisher())
+    yield world
+    store.close()
+
+
+@pytest.fixture
+def mine(world: World) -> TestClient:
+    return world.client(world.keys[MINE])
+
+
+@pytest.fixture
+def admin(world: World) -> TestClient:
+    return world.client(ADMIN_SECRET)

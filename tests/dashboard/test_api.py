@@ -1,0 +1,227 @@
+"""The management API: who may do what, and the one shape of its errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from phospho_dashboard.settings import DashboardSettings
+
+KEYWORD = {
+    "name": "greeting",
+    "description": "says hello",
+    "engine": "keyword",
+    "scope": "input",
+    "keywords": ["hello"],
+}
+
+
+@pytest.fixture
+def fresh(world: Any, request: pytest.FixtureRequest) -> TestClient:
+    """Return a client with the key of a project that only this test has."""
+    project_id = request.node.name.replace("_", "-")[:100]
+    world.registry.save_project(project_id)
+    return world.client(world.registry.create_key(project_id).secret)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/v1/sql"),
+        ("GET", "/api/v1/definitions"),
+        ("POST", "/api/v1/definitions"),
+        ("DELETE", "/api/v1/definitions/x"),
+        ("GET", "/api/v1/keys"),
+        ("POST", "/api/v1/keys"),
+        ("DELETE", "/api/v1/keys/x"),
+        ("GET", "/api/v1/projects"),
+        ("POST", "/api/v1/projects"),
+        ("GET", "/api/v1/sessions"),
+        ("GET", "/api/v1/sessions/x"),
+        ("GET", "/api/v1/dead-letters"),
+        ("POST", "/api/v1/dead-letters/x/replay"),
+    ],
+)
+@pytest.mark.parametrize("header", [None, "Bearer ph_unknown", "Basic eDp5", "Bearer "])
+def test_every_endpoint_asks_for_a_key_even_where_pages_are_open(
+    world: Any, method: str, path: str, header: str | None
+) -> None:
+    client = world.open_pages()
+
+    answer = client.request(method, path, headers={"Authorization": header} if header else {})
+
+    assert answer.status_code == 401
+    assert set(answer.json()["error"]) == {"code", "message", "hint"}
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_definition_is_created_then_unchanged_then_changed_then_deleted(fresh: TestClient) -> None:
+    def applied(**changes: object) -> dict[str, Any]:
+        answer = fresh.post("/api/v1/definitions", json={"definitions": [KEYWORD | changes]})
+        assert answer.status_code == 200
+        return dict(answer.json()["results"][0])
+
+    assert applied() == {"name": "greeting", "version": 1, "status": "created"}
+    assert applied() == {"name": "greeting", "version": 1, "status": "unchanged"}
+    assert applied(keywords=["hello", "hi"]) == {"name": "greeting", "version": 2, "status": "changed"}
+    listed = fresh.get("/api/v1/definitions").json()["definitions"]
+    assert [(d["name"], d["keywords"]) for d in listed] == [("greeting", ["hello", "hi"])]
+
+    assert fresh.delete("/api/v1/definitions/greeting").status_code == 204
+    assert fresh.get("/api/v1/definitions").json() == {"definitions": []}
+    assert fresh.delete("/api/v1/definitions/greeting").status_code == 404
+
+
+def test_what_the_api_lists_can_be_sent_back(fresh: TestClient) -> None:
+    fresh.post("/api/v1/definitions", json={"definitions": [KEYWORD]})
+
+    listed = fresh.get("/api/v1/definitions").json()
+
+    assert fresh.post("/api/v1/definitions", json=listed).json()["results"][0]["status"] == "unchanged"
+
+
+def test_a_definition_that_cannot_work_is_rejected_and_the_others_are_applied(fresh: TestClient) -> None:
+    wanted = [
+        {"name": "a", "engine": "regex", "pattern": "("},
+        {"name": "b", "engine": "magic"},
+        {"name": "c", "keyword": ["typo"]},
+        {"description": "no name"},
+        "not an object",
+        KEYWORD,
+    ]
+
+    answer = fresh.post("/api/v1/definitions", json={"definitions": wanted})
+
+    assert answer.status_code == 200
+    statuses = [result["status"] for result in answer.json()["results"]]
+    assert statuses == ["rejected"] * 5 + ["created"]
+    assert answer.json()["results"][0]["error"]["message"] == "this pattern does not compile"
+    assert "keyword" in answer.json()["results"][2]["error"]["message"]
+
+
+def test_applying_nothing_that_works_is_an_error(fresh: TestClient) -> None:
+    assert fresh.post("/api/v1/definitions", json={"definitions": ["x"]}).status_code == 422
+    assert fresh.post("/api/v1/definitions", json={"definitions": []}).status_code == 422
+    assert fresh.post("/api/v1/definitions", json={}).status_code == 422
+
+
+def test_a_key_is_shown_once_works_and_stops_working_when_revoked(world: Any, fresh: TestClient) -> None:
+    made = fresh.post("/api/v1/keys", json={"name": "laptop"})
+    assert made.status_code == 201
+    secret, key_id = made.json()["api_key"], made.json()["key_id"]
+    client = world.client(secret)
+
+    assert client.get("/api/v1/keys").status_code == 200
+    assert secret not in client.get("/api/v1/keys").text
+    revoked = fresh.delete(f"/api/v1/keys/{key_id}")
+
+    assert revoked.status_code == 200
+    assert revoked.json()["revoked_at"] is not None
+    assert client.get("/api/v1/keys").status_code == 401
+
+
+def test_the_list_of_keys_has_no_secret_and_no_hash(fresh: TestClient) -> None:
+    for key in fresh.get("/api/v1/keys").json()["keys"]:
+        assert set(key) == {"key_id", "project_id", "prefix", "name", "created_at", "revoked_at"}
+
+
+def test_a_key_of_another_project_can_not_be_revoked(mine: TestClient, world: Any) -> None:
+    theirs = world.registry.keys("theirs")[0]
+
+    assert mine.delete(f"/api/v1/keys/{theirs.key_id}").status_code == 404
+    assert world.registry.keys("theirs")[0].revoked_at is None
+
+
+def test_a_project_key_sees_its_own_project_and_makes_none(mine: TestClient) -> None:
+    assert [p["project_id"] for p in mine.get("/api/v1/projects").json()["projects"]] == ["mine"]
+    refused = mine.post("/api/v1/projects", json={"project_id": "new"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "admin_only")
+
+
+def test_an_administrator_makes_a_project_once_and_acts_on_it_by_header(admin: TestClient) -> None:
+    made = admin.post("/api/v1/projects", json={"project_id": "made", "retention_days": 30})
+    assert (made.status_code, made.json()["project"]["retention_days"]) == (201, 30)
+    assert admin.post("/api/v1/projects", json={"project_id": "made"}).status_code == 409
+    assert admin.post("/api/v1/projects", json={"project_id": "no spaces"}).status_code == 422
+    assert admin.post("/api/v1/projects", json={}).status_code == 422
+
+    key = admin.post("/api/v1/keys", headers={"X-Phospho-Project": "made"}).json()
+
+    assert key["project_id"] == "made"
+    assert admin.get("/api/v1/keys", headers={"X-Phospho-Project": "absent"}).status_code == 404
+
+
+def test_a_project_key_that_names_another_project_is_refused(mine: TestClient) -> None:
+    answer = mine.get("/api/v1/keys", headers={"X-Phospho-Project": "theirs"})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "foreign_project")
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'"x"', b"\xff"])
+def test_a_body_that_is_no_json_object_is_malformed(mine: TestClient, body: bytes) -> None:
+    assert mine.post("/api/v1/sql", content=body).status_code == 400
+
+
+def test_a_body_that_is_too_large_is_refused(world: Any) -> None:
+    client = world.client(world.keys["mine"], DashboardSettings(max_body_bytes=100))
+
+    assert client.post("/api/v1/sql", json={"query": "SELECT 1" + " " * 100}).status_code == 413
+
+
+def test_a_dead_letter_is_listed_and_replayed_byte_for_byte_or_mended(world: Any, mine: TestClient) -> None:
+    world.add_dead_letter("letter", "mine", b"\xff{bad")
+    world.publisher.messages.clear()
+
+    listed = mine.get("/api/v1/dead-letters").json()["dead_letters"]
+    as_it_came = mine.post("/api/v1/dead-letters/letter/replay")
+    mended = mine.post("/api/v1/dead-letters/letter/replay", json={"payload": '{"é": 1}'})
+
+    assert [letter["dead_letter_id"] for letter in listed] == ["letter"]
+    assert (as_it_came.status_code, mended.status_code) == (202, 202)
+    assert world.publisher.messages == [(b"k\xff", b"\xff{bad"), (b"k\xff", '{"é": 1}'.encode())]
+
+
+def test_a_dead_letter_is_not_replayed_where_that_can_not_work(world: Any, mine: TestClient) -> None:
+    world.add_dead_letter("of-a-stage", "mine", b"x", "phospho.tasks")
+    world.add_dead_letter("of-others", "theirs", b"x")
+    world.add_dead_letter("of-mine", "mine", b"x")
+    world.publisher.messages.clear()
+    without_publisher = world.client(world.keys["mine"], can_publish=False)
+
+    assert mine.post("/api/v1/dead-letters/of-a-stage/replay").status_code == 409
+    assert mine.post("/api/v1/dead-letters/of-others/replay").status_code == 404
+    assert mine.post("/api/v1/dead-letters/absent/replay").status_code == 404
+    assert without_publisher.post("/api/v1/dead-letters/of-mine/replay").status_code == 503
+    assert mine.post("/api/v1/dead-letters/of-mine/replay", json={"payload": 1}).status_code == 422
+    assert world.publisher.messages == []
+
+
+def test_dead_letters_come_page_by_page_without_a_repetition(world: Any) -> None:
+    world.registry.save_project("pages-of-letters")
+    client = world.client(world.registry.create_key("pages-of-letters").secret)
+    for index in range(5):
+        world.add_dead_letter(f"letter-{index}", "pages-of-letters", b"x")
+    seen: list[str] = []
+    cursor: str | None = ""
+
+    while cursor is not None:
+        page = client.get("/api/v1/dead-letters", params={"limit": 2, "cursor": cursor}).json()
+        seen += [letter["dead_letter_id"] for letter in page["dead_letters"]]
+        cursor = page["next_cursor"]
+
+    assert seen == ["letter-4", "letter-3", "letter-2", "letter-1", "letter-0"]
+
+
+def test_only_an_administrator_sees_the_dead_letters_of_no_project(
+    world: Any, mine: TestClient, admin: TestClient
+) -> None:
+    world.add_dead_letter("of-nobody", "", b"x")
+
+    def listed(client: TestClient) -> set[str]:
+        answer = client.get("/api/v1/dead-letters", headers={"X-Phospho-Project": "mine"})
+        return {letter["dead_letter_id"] for letter in answer.json()["dead_letters"]}
+
+    assert "of-nobody" in listed(admin)
+    assert "of-nobody" not in listed(mine)

@@ -1,0 +1,110 @@
+"""The gauges of projects: what the page and SQL count, bounded, and there while the store is away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from phospho_dashboard import events_gauge
+from phospho_dashboard.events_gauge import ProjectGauges
+from phospho_store.errors import StoreUnavailable
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class AwayStore:
+    """A store that can be taken away."""
+
+    def __init__(self, store: Any) -> None:
+        self.store, self.is_away, self.reads = store, False, 0
+
+    def rows(self, sql: str) -> Any:
+        self.reads += 1
+        if self.is_away:
+            raise StoreUnavailable("away")
+        return self.store.rows(sql)
+
+
+def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
+    return registry.get_sample_value(name, labels)
+
+
+def test_the_page_sql_and_metrics_count_the_same(world: Any) -> None:
+    project = "counted"
+    world.registry.save_project(project)
+    client = world.client(world.registry.create_key(project).secret)
+    for number in range(6):
+        world.add_task(project, f"t{number}", session_id=f"s{number % 2}")
+        world.add_analysis(project, f"t{number}", *(["thanks"] * (number % 3)), session_id=f"s{number % 2}")
+        world.add_analysis(project, f"t{number}", *(["thanks"] * (number % 3)), session_id=f"s{number % 2}")
+    registry = CollectorRegistry()
+    registry.register(ProjectGauges(world.store))
+
+    page = client.get("/api/v1/sessions").json()
+    sql = "SELECT name, count() AS events FROM events GROUP BY name"
+    by_sql = client.post("/api/v1/sql", json={"query": sql}).json()["data"]
+
+    assert by_sql == [{"name": "thanks", "events": 6}]
+    assert page["event_counts"] == [{"name": "thanks", "events": 6, "sessions": 2}]
+    assert value(registry, "phospho_project_events", project_id=project, event="thanks") == 6
+    assert value(registry, "phospho_project_tasks", project_id=project) == 6
+    assert value(registry, "phospho_project_sessions", project_id=project) == 2
+
+
+def test_scrapes_within_the_ttl_ask_the_store_once(world: Any) -> None:
+    store, clock = AwayStore(world.store), Clock()
+    gauges = ProjectGauges(store, ttl_s=0.0, clock=clock)  # type: ignore[arg-type]
+
+    list(gauges.collect())
+    once = store.reads
+    clock.now_s = 0.9
+    list(gauges.collect())
+    assert store.reads == once
+    clock.now_s = 1.0
+    list(gauges.collect())
+    assert store.reads == 2 * once
+
+
+def test_the_last_counts_stay_while_the_store_is_away(world: Any) -> None:
+    world.add_task("mine", "for-the-gauge")
+    store, clock = AwayStore(world.store), Clock()
+    registry = CollectorRegistry()
+    registry.register(ProjectGauges(store, ttl_s=1.0, clock=clock))  # type: ignore[arg-type]
+    before = value(registry, "phospho_project_tasks", project_id="mine")
+
+    store.is_away, clock.now_s = True, 10.0
+
+    assert before is not None
+    assert value(registry, "phospho_project_tasks", project_id="mine") == before
+
+
+def test_registering_and_scraping_without_a_store_does_not_fail(world: Any) -> None:
+    store = AwayStore(world.store)
+    store.is_away = True
+    registry = CollectorRegistry()
+
+    registry.register(ProjectGauges(store))  # type: ignore[arg-type]
+
+    assert store.reads == 0
+    assert generate_latest(registry) == b""
+
+
+def test_a_metric_has_a_bounded_number_of_series(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.add_task("mine", "many")
+    world.add_analysis("mine", "many", *(["often"] * 3), *(f"event-{n}" for n in range(50)))
+    monkeypatch.setattr(events_gauge, "MAX_SERIES", 10)
+
+    families = {family.name: family.samples for family in ProjectGauges(world.store).collect()}
+
+    assert len(families["phospho_project_events"]) == 10
+    assert max(len(samples) for samples in families.values()) <= 10

@@ -1,0 +1,229 @@
+"""Users' SQL: what is refused, and that nothing of another project comes back whatever is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from phospho_dashboard.sql_functions import FunctionCatalogue
+from phospho_dashboard.sql_guard import VIEWS
+
+REFUSED = {
+    # Tables that are not the views.
+    "a base table": "SELECT * FROM task_rows",
+    "a base table with its database": "SELECT * FROM phospho.task_rows",
+    "a view with its database": "SELECT * FROM phospho.tasks",
+    "a quoted base table": "SELECT * FROM `task_rows`",
+    "keys": "SELECT key_hash FROM api_key_rows",
+    "system tables": "SELECT * FROM system.tables",
+    "a quoted system table": 'SELECT * FROM "system"."tables"',
+    "information_schema": "SELECT * FROM information_schema.tables",
+    "INFORMATION_SCHEMA": "SELECT * FROM INFORMATION_SCHEMA.TABLES",
+    "the ledger of migrations": "SELECT * FROM schema_migrations",
+    "a base table behind IN": "SELECT 1 WHERE 'x' IN task_rows",
+    "a system table behind IN": "SELECT 1 WHERE 'x' IN system.tables",
+    "a base table behind GLOBAL NOT IN": "SELECT 1 WHERE 'x' GLOBAL NOT IN api_key_rows",
+    "a base table in in()": "SELECT in('x', project_rows)",
+    "a base table in a subquery": "SELECT * FROM (SELECT * FROM analysis_rows)",
+    "a base table in a scalar subquery": "SELECT (SELECT count() FROM task_rows)",
+    "a base table in EXISTS": "SELECT EXISTS(SELECT 1 FROM task_rows)",
+    "a base table in a join": "SELECT * FROM tasks t JOIN task_rows r ON t.task_id = r.task_id",
+    "a base table in a union": "SELECT task_id FROM tasks UNION ALL SELECT task_id FROM task_rows",
+    "a base table in INTERSECT": "SELECT task_id FROM tasks INTERSECT SELECT task_id FROM task_rows",
+    "a base table in a CTE": "WITH x AS (SELECT * FROM task_rows) SELECT * FROM x",
+    "a CTE of a base table's name": "SELECT (WITH task_rows AS (SELECT 1) SELECT 1), * FROM task_rows",
+    "a base table in ANY": "SELECT 1 = ANY (SELECT 1 FROM task_rows)",
+    "a base table as a CTE's alias": "WITH (SELECT count() FROM task_rows) AS n SELECT n",
+    # Table functions.
+    "merge()": "SELECT * FROM merge('phospho', '.*_rows')",
+    "mergeTreeIndex()": "SELECT * FROM mergeTreeIndex('phospho', 'task_rows')",
+    "file() as a table": "SELECT * FROM file('/etc/passwd', 'LineAsString')",
+    "file() behind IN": "SELECT 'x' IN file('/etc/passwd', 'LineAsString')",
+    "url()": "SELECT * FROM url('http://127.0.0.1/', 'LineAsString')",
+    "remote()": "SELECT * FROM remote('127.0.0.1', phospho.task_rows)",
+    "s3()": "SELECT * FROM s3('http://127.0.0.1/x')",
+    "executable()": "SELECT * FROM executable('x.sh', 'TSV', 'a String')",
+    "python()": "SELECT * FROM python(x)",
+    "eval()": "SELECT * FROM eval('SELECT 1')",
+    "view()": "SELECT * FROM view(SELECT * FROM task_rows)",
+    "viewIfPermitted()": "SELECT * FROM viewIfPermitted(SELECT 1 ELSE null('x Int8'))",
+    "loop()": "SELECT * FROM loop(task_rows)",
+    "dictionary()": "SELECT * FROM dictionary('x')",
+    "cluster()": "SELECT * FROM cluster('default', phospho.task_rows)",
+    "filesystem()": "SELECT * FROM filesystem('/etc')",
+    "sqlite()": "SELECT * FROM sqlite('/x', 'y')",
+    "generateRandom()": "SELECT * FROM generateRandom('a String')",
+    "EXPLAIN in FROM": "SELECT * FROM (EXPLAIN SELECT 1)",
+    # Functions that do more than compute.
+    "file()": "SELECT file('/etc/passwd')",
+    "file() in capitals": "SELECT FILE('/etc/passwd')",
+    "quoted file()": "SELECT `file`('/etc/passwd')",
+    "file() in WHERE": "SELECT 1 FROM tasks WHERE file('/etc/passwd') = ''",
+    "file() in a lambda": "SELECT arrayMap(x -> file(x), ['/etc/passwd'])",
+    "file() in ORDER BY": "SELECT 1 ORDER BY file('/etc/passwd')",
+    "file() in WITH FILL": "SELECT 1 AS x ORDER BY x WITH FILL FROM file('a') TO file('b')",
+    "file() in INTERPOLATE": "SELECT 1 AS x, 2 AS y ORDER BY x WITH FILL INTERPOLATE (y AS file('/etc/passwd'))",
+    "file() in LIMIT": "SELECT 1 LIMIT file('/etc/passwd')",
+    "file() in LIMIT BY": "SELECT 1 LIMIT 1 BY file('/etc/passwd')",
+    "file() in GROUPING SETS": "SELECT count() GROUP BY GROUPING SETS ((file('/etc/passwd')))",
+    "file() in QUALIFY": "SELECT 1 QUALIFY file('/etc/passwd') = ''",
+    "file() in a window": "SELECT count() OVER (PARTITION BY file('/etc/passwd'))",
+    "file() in a named window": "SELECT count() OVER w WINDOW w AS (ORDER BY file('/etc/passwd'))",
+    "file() in a window's frame": "SELECT count() OVER (ROWS BETWEEN file('x') PRECEDING AND CURRENT ROW)",
+    "file() in a named window's frame": "SELECT count() OVER w WINDOW w AS (ROWS file('x') PRECEDING)",
+    "a subquery in a window's frame": "SELECT count() OVER (ROWS (SELECT 1 FROM task_rows) PRECEDING)",
+    "file() in REPLACE": "SELECT * REPLACE (file('/etc/passwd') AS input) FROM tasks",
+    "file by APPLY": "SELECT * APPLY(file) FROM (SELECT '/etc/passwd')",
+    "file() in APPLY": "SELECT * APPLY(x -> file(x)) FROM (SELECT '/etc/passwd')",
+    "a function with APPLY": "SELECT COLUMNS('input') APPLY(toString) FROM tasks",
+    "file() in a parameter": "SELECT quantile(file('/etc/passwd'))(1)",
+    "file() in FILTER": "SELECT count() FILTER (WHERE file('/etc/passwd') = '')",
+    "file() in ARRAY JOIN": "SELECT x FROM tasks ARRAY JOIN [file('/etc/passwd')] AS x",
+    "file() in a join": "SELECT 1 FROM tasks t JOIN events e ON t.task_id = e.task_id AND file('x') = ''",
+    "file() in numbers()": "SELECT * FROM numbers(length(file('/etc/passwd')))",
+    "file() in values()": "SELECT * FROM values('x String', file('/etc/passwd'))",
+    "dictGet()": "SELECT dictGet('x', 'y', 1)",
+    "dictGetOrDefault()": "SELECT dictGetOrDefault('x', 'y', 1, 2)",
+    "dictHas()": "SELECT dictHas('x', 1)",
+    "joinGet()": "SELECT joinGet('phospho.task_rows', 'input', 1)",
+    "hasColumnInTable()": "SELECT hasColumnInTable('phospho', 'task_rows', 'input')",
+    "catboostEvaluate()": "SELECT catboostEvaluate('/x', 1)",
+    "evalMLMethod()": "SELECT evalMLMethod(1, 2)",
+    "an AI function": "SELECT aiGenerate('x', input) FROM tasks",
+    "getSetting()": "SELECT getSetting('additional_table_filters')",
+    "getServerSetting()": "SELECT getServerSetting('max_connections')",
+    "@@ variables": "SELECT @@version",
+    "hostName()": "SELECT hostName()",
+    "getMacro()": "SELECT getMacro('x')",
+    "getServerPort()": "SELECT getServerPort('tcp_port')",
+    "currentUser()": "SELECT currentUser()",
+    "user()": "SELECT user()",
+    "filesystemAvailable()": "SELECT filesystemAvailable()",
+    "serverUUID()": "SELECT serverUUID()",
+    "sleep()": "SELECT sleep(3)",
+    "sleepEachRow()": "SELECT sleepEachRow(1) FROM tasks",
+    "addressToLine()": "SELECT addressToLine(1)",
+    "showCertificate()": "SELECT showCertificate()",
+    "chdb()": "SELECT chdb()",
+    "formatRow()": "SELECT formatRow('CSV', 1)",
+    "a forged state": "SELECT uniqMerge(unhex('00')::AggregateFunction(uniq, String))",
+    "a forged state in arrayReduce()": "SELECT arrayReduce('uniqMerge', [unhex('00')])",
+    "a forged bitmap": "SELECT bitmapToArray(CAST(unhex('00'), 'AggregateFunction(groupBitmap, UInt8)'))",
+    "lowCardinalityKeys()": "SELECT lowCardinalityKeys(model) FROM tasks",
+    "dumpColumnStructure()": "SELECT dumpColumnStructure(metadata) FROM tasks",
+    "a state": "SELECT sumState(1)",
+    "an internal function": "SELECT __actionName('x', 'y')",
+    # Statements and clauses.
+    "SETTINGS": "SELECT * FROM tasks SETTINGS additional_table_filters = {}",
+    "SETTINGS in a subquery": "SELECT * FROM (SELECT * FROM tasks SETTINGS additional_table_filters = {})",
+    "SETTINGS in a CTE": "WITH x AS (SELECT 1 SETTINGS max_threads = 1) SELECT * FROM x",
+    "SETTINGS in a union": "SELECT 1 UNION ALL SELECT 2 SETTINGS max_threads = 1",
+    "INTO OUTFILE": "SELECT 1 INTO OUTFILE 'phospho-out'",
+    "FORMAT": "SELECT 1 FORMAT CSV",
+    "two statements": "SELECT 1; SELECT 2",
+    "a statement behind a comment": "SELECT 1 -- \n; DROP TABLE task_rows",
+    "a statement behind a quote": "SELECT 'a\\'; DROP TABLE task_rows --'; DROP TABLE task_rows",
+    "DROP": "DROP TABLE task_rows",
+    "INSERT": "INSERT INTO task_rows (project_id) VALUES ('x')",
+    "INSERT SELECT": "INSERT INTO task_rows SELECT * FROM task_rows",
+    "CREATE": "CREATE TABLE x (a Int8) ENGINE = Memory",
+    "CREATE FUNCTION": "CREATE FUNCTION f AS x -> x",
+    "ALTER": "ALTER TABLE task_rows DELETE WHERE 1",
+    "SET": "SET max_threads = 1",
+    "USE": "USE system",
+    "SYSTEM": "SYSTEM SHUTDOWN",
+    "KILL": "KILL QUERY WHERE 1",
+    "SHOW": "SHOW TABLES",
+    "SHOW CREATE": "SHOW CREATE TABLE task_rows",
+    "DESCRIBE": "DESCRIBE TABLE task_rows",
+    "EXPLAIN": "EXPLAIN SELECT 1",
+    "a parallel statement": "SELECT 1 PARALLEL WITH DROP TABLE task_rows",
+    "closing the parenthesis around": "SELECT 1) UNION ALL (SELECT 1",
+    "a parameter for a table": "SELECT * FROM {table:Identifier}",
+    "a name with a line break": "SELECT 1 AS `x\n Literal y`",
+    "a name with an escaped line break": "SELECT * FROM `x\\nTableIdentifier tasks`",
+    "nothing": "   ",
+    "no SQL": "hello there everybody",
+    "a null byte": "SELECT 1\0; DROP TABLE task_rows",
+}
+
+ALLOWED = (
+    "SELECT 1",
+    "SELECT * FROM tasks",
+    "FROM tasks SELECT count()",
+    "SELECT * FROM sessions ORDER BY last_task_at DESC LIMIT 10;",
+    "WITH x AS (SELECT * FROM tasks), y AS (SELECT * FROM x) SELECT count() FROM y",
+    "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 10) SELECT * FROM r",
+    "SELECT t.task_id, e.name FROM tasks t LEFT JOIN events e USING (task_id)",
+    "SELECT name, count(), avg(score), quantile(0.95)(score), countIf(score > 0.5) FROM events GROUP BY name",
+    "SELECT count(DISTINCT user_id), uniqExactIf(user_id, flag = 'success') FROM tasks",
+    "SELECT toStartOfHour(created_at) AS hour, count() FROM tasks GROUP BY hour ORDER BY hour WITH FILL STEP 3600",
+    "SELECT arrayMap(x -> upper(x), event_names), arrayJoin(event_names) FROM analyses",
+    "SELECT name FROM events ARRAY JOIN [1, 2] AS x",
+    "SELECT task_id, row_number() OVER (PARTITION BY session_id ORDER BY created_at) FROM tasks",
+    "SELECT sum(latency_ms) OVER w FROM tasks WINDOW w AS (ORDER BY created_at ROWS 2 PRECEDING)",
+    "SELECT metadata.model.:String, metadata.tokens_in FROM tasks",
+    "SELECT * EXCEPT (input, output), COLUMNS('user') FROM tasks",
+    "SELECT * FROM tasks WHERE task_id IN (SELECT task_id FROM events) AND input LIKE '%a%' OR match(input, 'x.*')",
+    "WITH x AS (SELECT task_id FROM events) SELECT count() FROM tasks WHERE task_id IN x",
+    "SELECT CASE WHEN flag = 'success' THEN 1 ELSE 0 END, CAST(1, 'String'), 1::Float64, INTERVAL 1 DAY FROM tasks",
+    "SELECT number FROM numbers(10) UNION DISTINCT SELECT 1 EXCEPT SELECT 2",
+    "SELECT * FROM values('a String, b UInt8', ('x', 1))",
+    "SELECT 'DROP TABLE task_rows; file(' AS x, '%s {a:String} %(b)s' AS y",
+    "SELECT formatReadableSize(sum(length(input))), COUNT(*), Max(created_at) FROM tasks",
+    "SELECT corr(latency_ms, tokens_out), stddevPop(latency_ms), argMax(input, created_at) FROM tasks",
+    "SELECT JSONExtractString(raw_input, 'model'), cosineDistance([1.0], [2.0]), ngrams('abc', 2) FROM tasks",
+    "SELECT base64Encode(payload), dateDiff('day', received_at, now()) FROM dead_letters",
+    "SELECT * FROM definitions, feedback",
+    "SELECT 'é😀\\n\\t\\'' AS `a b`",
+)
+
+
+@pytest.mark.parametrize("sql", REFUSED.values(), ids=REFUSED.keys())
+def test_a_statement_that_could_do_more_than_read_the_views_is_refused(mine: TestClient, sql: str) -> None:
+    answer = mine.post("/api/v1/sql", json={"query": sql})
+
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["code"] in {"not_allowed", "invalid_sql"}
+
+
+@pytest.mark.parametrize("sql", ALLOWED)
+def test_a_statement_that_analysts_write_is_answered(mine: TestClient, sql: str) -> None:
+    answer = mine.post("/api/v1/sql", json={"query": sql})
+
+    assert answer.status_code == 200, answer.text
+    assert "data" in answer.json()
+
+
+def test_the_tables_are_still_there_after_every_refusal(mine: TestClient, world: Any) -> None:
+    for sql in REFUSED.values():
+        mine.post("/api/v1/sql", json={"query": sql})
+
+    assert world.store.rows("SELECT count() AS n FROM system.tables WHERE name = 'task_rows'") == [{"n": 1}]
+
+
+def test_every_view_of_the_database_is_open_and_nothing_else_has_its_name(world: Any) -> None:
+    rows = world.store.rows("SELECT name FROM system.tables WHERE database = 'phospho' AND engine = 'View'")
+
+    assert {row["name"] for row in rows} == set(VIEWS)
+
+
+def test_no_allowed_function_is_a_table_function_that_reads_anything(world: Any) -> None:
+    catalogue = FunctionCatalogue(world.store)
+    names = [row["name"] for row in world.store.rows("SELECT name FROM system.table_functions")]
+
+    # `x IN f(...)` calls f as a table function. format() reads the text it is given.
+    assert {name for name in names if catalogue.allows(name)} == {"format"}
+
+
+@pytest.mark.parametrize(
+    "text", ["a'b", "a\\b", "tab\there", "line\nbreak", "é😀", "{x:String}", "%s%%", "--", "/*", ";", ""]
+)
+def test_a_text_in_a_query_comes_back_as_it_was(mine: TestClient, text: str) -> None:
+    quoted = text.replace("\\", "\\\\").replace("'", "\\'")
+
+    answer = mine.post("/api/v1/sql", json={"query": f"SELECT '{quoted}' AS text /* ; */ -- '"})
+
+    assert answer.json()["data"] == [{"text": text}]

@@ -1,0 +1,51 @@
+"""The threads of the store: bounded, and what does not fit is told to come again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from phospho_dashboard.threads import StoreThreads
+from phospho_schemas.errors import Problem
+
+
+async def test_a_call_beyond_every_place_is_told_when_to_come_again() -> None:
+    threads, release = StoreThreads(threads=1, max_waiting=1), threading.Event()
+    running = [asyncio.ensure_future(threads.run(release.wait, 10.0)) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(Problem) as refused:
+        await threads.run(release.wait, 10.0)
+    release.set()
+
+    assert (refused.value.status, refused.value.retry_after_s) == (503, 1)
+    assert await asyncio.gather(*running) == [True, True]
+    assert await threads.run(len, "abc") == 3
+    threads.close()
+
+
+async def test_a_call_whose_request_is_gone_keeps_its_place_until_its_end() -> None:
+    threads, started, release = StoreThreads(threads=1, max_waiting=0), threading.Event(), threading.Event()
+
+    def call() -> None:
+        started.set()
+        release.wait(10.0)
+
+    request = asyncio.ensure_future(threads.run(call))
+    await asyncio.to_thread(started.wait, 10.0)
+    request.cancel()
+
+    with pytest.raises(Problem):
+        await threads.run(len, "abc")
+    release.set()
+    await asyncio.to_thread(threads.close)
+
+
+async def test_what_a_call_raises_comes_to_its_caller() -> None:
+    threads = StoreThreads(threads=1, max_waiting=0)
+
+    with pytest.raises(ZeroDivisionError):
+        await threads.run(lambda: 1 // 0)
+    threads.close()
