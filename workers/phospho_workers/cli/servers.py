@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
-import signal
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-import uvicorn
 
-from phospho_workers.embedded.wiring import Web
+from phospho_gateway.publisher_kafka import KafkaPublisher
+from phospho_gateway.settings import KafkaPublisherSettings
+from phospho_schemas.ids import HybridClock
+from phospho_store.auth import Authenticator
+from phospho_store.registry import Registry
+from phospho_store.retention import enforce_hourly
+from phospho_store.store import remote
+from phospho_workers.embedded.clickhouse_http import WRITER_VARIABLE, ClickHouseHttpSettings
+from phospho_workers.embedded.clickhouse_http import serve as serve_clickhouse
+from phospho_workers.embedded.serving import PortTaken, Served, listen, serve
+from phospho_workers.embedded.wiring import Web, web_app
 
 
 def _options(default_port: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -55,35 +66,21 @@ def dashboard(kafka: str, clickhouse: str, base_url: str | None, host: str, port
 
 
 def _serve(web: Web, kafka: str, clickhouse: str, host: str, port: int) -> None:
-    from phospho_gateway.publisher_kafka import KafkaPublisher
-    from phospho_gateway.settings import KafkaPublisherSettings
-    from phospho_schemas.ids import HybridClock
-    from phospho_store.auth import Authenticator
-    from phospho_store.registry import Registry
-    from phospho_store.store import remote
-    from phospho_workers.embedded.wiring import web_app
-
-    store, clock = remote(clickhouse), HybridClock()
-    publisher = KafkaPublisher(KafkaPublisherSettings(bootstrap_servers=kafka))
-    authenticator = Authenticator(Registry(store, clock), admin_secret=os.environ.get("PHOSPHO_ADMIN_KEY") or None)
-    app = web_app(web, store, publisher, clock, authenticator, {"kafka": publisher.check})
-    try:
-        _run(app, host, port)
-    finally:
-        publisher.close(30.0)
-        store.close()
-
-
-def _run(app: Any, host: str, port: int) -> None:
-    # uvicorn raises the signal again when it has stopped: a stop that was asked for ends with 0.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: raise_exit())
-    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, ws="none")
-
-
-def raise_exit() -> None:
-    """End the process with exit code 0."""
-    raise SystemExit(0)
+    clock = HybridClock()
+    with ExitStack() as stack:
+        try:
+            door = stack.enter_context(listen(host, port))
+        except PortTaken as error:
+            raise click.ClickException(f"{error}. Stop the other program, or give --port.") from error
+        store = remote(clickhouse)
+        stack.callback(store.close)
+        publisher = KafkaPublisher(KafkaPublisherSettings(bootstrap_servers=kafka))
+        stack.callback(publisher.close, 30.0)
+        registry = Registry(store, clock)
+        authenticator = Authenticator(registry, admin_secret=os.environ.get("PHOSPHO_ADMIN_KEY") or None)
+        app = web_app(web, store, publisher, clock, authenticator, {"kafka": publisher.check})
+        background = [partial(enforce_hourly, store, registry)] if web.has_pages else []
+        asyncio.run(serve([Served(stack.enter_context(app), door)], background))
 
 
 @click.command()
@@ -96,10 +93,8 @@ def clickhouse(data: str, host: str, port: int) -> None:
 
     The user `phospho` writes, with the password in PHOSPHO_CLICKHOUSE_PASSWORD, or one made up and shown here.
     """
-    from phospho_workers.embedded.clickhouse_http import WRITER_VARIABLE, ClickHouseHttpSettings, serve
-
     password = os.environ.get(WRITER_VARIABLE) or secrets.token_urlsafe(24)
     if not os.environ.get(WRITER_VARIABLE):
         click.echo(f"PHOSPHO_CLICKHOUSE=http://phospho:{password}@{host}:{port}/phospho")
     Path(data).mkdir(mode=0o700, parents=True, exist_ok=True)
-    serve(data, ClickHouseHttpSettings(host=host, port=port, write_password=password))
+    serve_clickhouse(data, ClickHouseHttpSettings(host=host, port=port, write_password=password))

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from phospho_store.errors import StoreError
-from phospho_workers.embedded.up import PortTaken, Running, UpSettings, open_app, serve
+from phospho_workers.embedded.serving import PortTaken, serve
+from phospho_workers.embedded.up import Running, UpSettings, open_app
 
 
 @click.command()
@@ -49,9 +50,9 @@ def up(data: str, port: int, host: str, clickhouse_port: int, kafka: str | None,
         os.environ.get("PHOSPHO_ADMIN_KEY", ""),
     )
     try:
-        with open_app(settings) as (apps, running):
+        with open_app(settings) as running:
             _tell(settings, running)
-            asyncio.run(serve(apps))
+            asyncio.run(serve(running.apps, running.background))
             click.echo("stopped: everything that was answered is stored")
     except PortTaken as error:
         raise click.ClickException(f"{error}. Stop the other program, or give --port.") from error

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
 import secrets
-import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-
-import uvicorn
-from starlette.types import ASGIApp
 
 from phospho_gateway.publisher_kafka import KafkaPublisher
 from phospho_gateway.settings import KafkaPublisherSettings
@@ -25,12 +21,14 @@ from phospho_store.auth import Authenticator
 from phospho_store.bootstrap import first_project
 from phospho_store.migrations import migrate
 from phospho_store.registry import NewKey, Registry
+from phospho_store.retention import enforce_hourly
 from phospho_store.store import DATABASE, Store, embedded, remote
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.stage import Detection
 from phospho_workers.embedded.clickhouse_engine import ReaderLimits
 from phospho_workers.embedded.clickhouse_http import ClickHouseHttpSettings, build_app
 from phospho_workers.embedded.pipeline import Pipeline
+from phospho_workers.embedded.serving import PortTaken, Served, listen
 from phospho_workers.embedded.wiring import Web, web_app
 from phospho_workers.extraction.stage import Extraction
 
@@ -39,7 +37,9 @@ logger = logging.getLogger("phospho.up")
 LOOPBACK = "127.0.0.1"
 
 # Who may read the embedded ClickHouse may read every project, but no hash of a key.
-_READER_LIMITS = ReaderLimits(hidden_tables=frozenset({f"{DATABASE}.api_key_rows"}))
+_READER_SETTINGS = ClickHouseHttpSettings(
+    reader_limits=ReaderLimits(hidden_tables=frozenset({f"{DATABASE}.api_key_rows"}))
+)
 
 
 @dataclass(frozen=True)
@@ -64,69 +64,58 @@ class UpSettings:
 
 @dataclass(frozen=True)
 class Running:
-    """What a started `phospho up` tells: `key` is there at the very first start only."""
+    """
+    An opened `phospho up`: what it serves, what runs beside it, and what it tells.
 
+    `key` is there at the very first start only.
+    """
+
+    apps: Sequence[Served]
+    background: Sequence[Callable[[], Coroutine[None, None, None]]]
     base_url: str
     clickhouse_url: str
     project: Project
     key: NewKey | None
 
 
-class PortTaken(Exception):
-    """Another program listens on the port."""
-
-
 @contextmanager
-def open_app(settings: UpSettings) -> Iterator[tuple[list[tuple[ASGIApp, socket.socket]], Running]]:
-    """Open the store, start the pipeline, and yield the apps with their sockets; at the end, close all in order."""
+def open_app(settings: UpSettings) -> Iterator[Running]:
+    """Open the store, start the pipeline, and yield what is to be served; at the end, close all in order."""
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as stack:
-        door = stack.enter_context(_listen(settings.host, settings.port))
-        path = str(settings.data_dir / "clickhouse")
-        store = remote(settings.clickhouse) if settings.clickhouse else embedded(path)
-        stack.callback(store.close)
-        for migration in migrate(store):
-            logger.info("applied migration %04d %s", migration.version, migration.name)
+        door = stack.enter_context(listen(settings.host, settings.port))
+        base_url = f"http://{settings.host}:{door.getsockname()[1]}"
+        store = _open_store(settings, stack)
         clock = HybridClock()
         clock.observe(_last_revision(store))
         registry = Registry(store, clock)
         project, key = first_project(registry, settings.project_id, settings.api_key)
         publisher = _publisher(settings, store, registry, clock, stack)
         admin_key = settings.admin_key or stack.enter_context(_admin_token(settings.data_dir))
-        base_url = f"http://{settings.host}:{door.getsockname()[1]}"
         web = Web(base_url, has_pages=True, pages_open=settings.host == LOOPBACK)
-        authenticator = Authenticator(registry, admin_secret=admin_key)
         readiness = {"pipeline" if settings.kafka is None else "kafka": publisher.check}
-        apps = [(web_app(web, store, publisher, clock, authenticator, readiness), door)]
+        authenticator = Authenticator(registry, admin_secret=admin_key)
+        apps = [Served(stack.enter_context(web_app(web, store, publisher, clock, authenticator, readiness)), door)]
         clickhouse_url = settings.clickhouse or ""
         if not settings.clickhouse:
             side_door = stack.enter_context(_listen_near(LOOPBACK, settings.clickhouse_port))
-            apps.append((build_app(path, ClickHouseHttpSettings(reader_limits=_READER_LIMITS)), side_door))
             clickhouse_url = f"http://{LOOPBACK}:{side_door.getsockname()[1]}"
-        running = Running(base_url, clickhouse_url, project, key)
+            apps.append(Served(build_app(_engine_path(settings), _READER_SETTINGS), side_door))
+        running = Running(apps, [partial(enforce_hourly, store, registry)], base_url, clickhouse_url, project, key)
         stack.enter_context(_server_file(settings.data_dir, running))
-        yield apps, running
+        yield running
 
 
-async def serve(apps: list[tuple[ASGIApp, socket.socket]]) -> None:
-    """Serve every app until SIGTERM or SIGINT; requests that have begun are answered first."""
-    servers = [_Server(uvicorn.Config(app, log_level="warning", access_log=False, ws="none")) for app, _ in apps]
-
-    def stop() -> None:
-        for server in servers:
-            server.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
-    await asyncio.gather(*(server.serve([door]) for server, (_, door) in zip(servers, apps, strict=True)))
+def _open_store(settings: UpSettings, stack: ExitStack) -> Store:
+    store = remote(settings.clickhouse) if settings.clickhouse else embedded(_engine_path(settings))
+    stack.callback(store.close)
+    for migration in migrate(store):
+        logger.info("applied migration %04d %s", migration.version, migration.name)
+    return store
 
 
-class _Server(uvicorn.Server):
-    """A server that leaves signals to the process, which has more than one of it."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+def _engine_path(settings: UpSettings) -> str:
+    return str(settings.data_dir / "clickhouse")
 
 
 def _publisher(
@@ -151,26 +140,13 @@ def _last_revision(store: Store) -> int:
 
 
 @contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
-    door = socket.socket()
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        door.bind((host, port))
-    except OSError as error:
-        door.close()
-        raise PortTaken(f"{host}:{port} can't be listened on: {error.strerror}") from error
-    with door:
-        yield door
-
-
-@contextmanager
 def _listen_near(host: str, port: int) -> Iterator[socket.socket]:
     """Listen on `port`, or on a free one where it is taken, as by a ClickHouse server."""
     with ExitStack() as stack:
         try:
-            door = stack.enter_context(_listen(host, port))
+            door = stack.enter_context(listen(host, port))
         except PortTaken:
-            door = stack.enter_context(_listen(host, 0))
+            door = stack.enter_context(listen(host, 0))
         yield door
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Metric
@@ -36,6 +37,7 @@ class Web:
     pages_open: bool = False
 
 
+@contextmanager
 def web_app(
     web: Web,
     store: Store,
@@ -44,8 +46,8 @@ def web_app(
     authenticator: Authenticator,
     readiness: Mapping[str, Callable[[], str | None]],
     gateway: GatewaySettings = GatewaySettings(),  # noqa: B008 (frozen)
-) -> ASGIApp:
-    """Return the app of one port: the gateway, the API, and the pages where they are wanted."""
+) -> Iterator[ASGIApp]:
+    """Yield the app of one port: the gateway, the API, and the pages where they are wanted."""
     settings = dataclasses.replace(DashboardSettings(), base_url=web.base_url, pages_open=web.pages_open)
     registry = Registry(store, clock)
     services = create_services(settings, store, registry, authenticator, publisher, check_definition)
@@ -54,9 +56,12 @@ def web_app(
     metrics.registry.register(_Others([worker_metrics.REGISTRY]))
     metrics.registry.register(ProjectGauges(store, ttl_s=1.0))
     all_readiness = {**readiness, "clickhouse": store_check(store)}
-    return FrontDoor(
-        create_gateway(gateway, authenticator, publisher, clock, all_readiness, metrics), Starlette(routes=routes)
-    )
+    try:
+        yield FrontDoor(
+            create_gateway(gateway, authenticator, publisher, clock, all_readiness, metrics), Starlette(routes=routes)
+        )
+    finally:
+        services.threads.close()
 
 
 def store_check(store: Store) -> Callable[[], str | None]:

@@ -1,0 +1,75 @@
+"""Apps on sockets until the process is asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.types import ASGIApp
+
+# What a request may still take when the process is asked to stop; Kubernetes and Docker wait longer.
+_STOP_TIMEOUT_S = 25
+
+
+@dataclass(frozen=True)
+class Served:
+    """An app and the socket that it answers on."""
+
+    app: ASGIApp
+    door: socket.socket
+
+
+class PortTaken(Exception):
+    """Another program listens on the port, or this one may not."""
+
+
+@contextmanager
+def listen(host: str, port: int) -> Iterator[socket.socket]:
+    """Listen on a port; 0 takes a free one. Raises PortTaken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as door:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            door.bind((host, port))
+        except OSError as error:
+            raise PortTaken(f"{host}:{port} can't be listened on: {error.strerror}") from error
+        yield door
+
+
+async def serve(apps: Sequence[Served], background: Sequence[Callable[[], Coroutine[None, None, None]]] = ()) -> None:
+    """
+    Serve every app until SIGTERM or SIGINT; requests that have begun are answered first.
+
+    `background` runs beside them, and is cancelled when they have stopped.
+    """
+    servers = [_Server(_config(served.app)) for served in apps]
+
+    def stop() -> None:
+        for server in servers:
+            server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    tasks = [asyncio.create_task(job()) for job in background]
+    await asyncio.gather(*(server.serve([served.door]) for server, served in zip(servers, apps, strict=True)))
+    for task in tasks:
+        task.cancel()
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the process, which may have more than one of it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=_STOP_TIMEOUT_S
+    )
