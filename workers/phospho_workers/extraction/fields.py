@@ -41,6 +41,8 @@ def identifier(log: Mapping[str, Any], field: str) -> str:
     value = log.get(field)
     if value is None:
         return ""
+    if value.__class__ is str and len(value) <= MAX_ID_CHARACTERS:
+        return str(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise Unreadable("invalid_field", f"{field}: a string is needed, found {type(value).__name__}")
     text = str(value)

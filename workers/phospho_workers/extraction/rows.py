@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from phospho_schemas.ids import broker_revision, derived_id, derived_uuid, session_id_of_task
@@ -32,7 +33,7 @@ def task_row(log: Mapping[str, Any], record: Record) -> dict[str, Any]:
     created_ms, absurd_time = fields.created_ms(log, arrived_ms)
     metadata = _metadata(log, absurd_time)
     raw_input, raw_output = _raw(log, "input"), _raw(log, "output")
-    used = shapes.usage(raw_output)
+    said = _said(log, raw_input, raw_output)
     return {
         "schema_version": SCHEMA_VERSION,
         "project_id": project_id,
@@ -43,17 +44,17 @@ def task_row(log: Mapping[str, Any], record: Record) -> dict[str, Any]:
         "version_id": fields.identifier(log, "version_id") or _id_text(metadata.get("version_id")),
         "created_at": fields.time_text(created_ms),
         "received_at": fields.time_text(arrived_ms),
-        "input": shapes.input_text(log["input"]),
-        "output": shapes.output_text(log.get("output")),
-        "system_prompt": _text(log.get("system_prompt")) or _system_prompt(log, raw_input),
+        "input": said.input,
+        "output": said.output,
+        "system_prompt": _text(log.get("system_prompt")) or said.system_prompt,
         "flag": fields.flag(log),
-        "model": _text(log.get("model")) or _text(metadata.get("model")) or shapes.model_name(raw_output, raw_input),
-        "tokens_in": _first_count(metadata, ("tokens_in", "prompt_tokens"), used.tokens_in),
-        "tokens_out": _first_count(metadata, ("tokens_out", "completion_tokens"), used.tokens_out),
-        "latency_ms": _latency(metadata, used.latency_ms),
+        "model": _text(log.get("model")) or _text(metadata.get("model")) or said.model,
+        "tokens_in": _first_count(metadata, ("tokens_in", "prompt_tokens"), said.usage.tokens_in),
+        "tokens_out": _first_count(metadata, ("tokens_out", "completion_tokens"), said.usage.tokens_out),
+        "latency_ms": _latency(metadata, said.usage.latency_ms),
         "metadata": metadata,
-        "raw_input": "" if isinstance(raw_input, str) or raw_input is None else shapes.json_text(raw_input),
-        "raw_output": "" if isinstance(raw_output, str) or raw_output is None else shapes.json_text(raw_output),
+        "raw_input": "" if isinstance(raw_input, str) else shapes.json_text(raw_input),
+        "raw_output": "" if raw_output is None or isinstance(raw_output, str) else shapes.json_text(raw_output),
         "source": _text(log.get("source")) or "kafka",
     }
 
@@ -87,6 +88,34 @@ def feedback_row(log: Mapping[str, Any], record: Record) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a log's two sides say, in text and in figures."""
+
+    input: str
+    output: str
+    system_prompt: str = ""
+    model: str = ""
+    usage: shapes.Usage = shapes.NO_USAGE
+
+
+def _said(log: Mapping[str, Any], raw_input: Any, raw_output: Any) -> _Said:
+    """Read the sides of a log; most are plain text, which needs no reading."""
+    given_input, given_output = log["input"], log.get("output")
+    if raw_input is given_input and raw_output is given_output and isinstance(given_input, str):
+        if given_output is None:
+            return _Said(given_input, "")
+        if isinstance(given_output, str):
+            return _Said(given_input, given_output)
+    return _Said(
+        shapes.input_text(given_input),
+        shapes.output_text(given_output),
+        shapes.system_prompt(raw_input) or shapes.system_prompt(given_input),
+        shapes.model_name(raw_output, raw_input),
+        shapes.usage(raw_output),
+    )
+
+
 def _placed_id(record: Record, project_id: str) -> str:
     """Return the id of a task whose client gave none: it follows from the place and the content of the message."""
     place = (record.topic, str(record.partition), str(record.offset))
@@ -114,10 +143,6 @@ def _metadata(log: Mapping[str, Any], absurd_time: Any) -> dict[str, Any]:
 def _raw(log: Mapping[str, Any], side: str) -> Any:
     raw = log.get(f"raw_{side}")
     return raw if raw is not None else log.get(side)
-
-
-def _system_prompt(log: Mapping[str, Any], raw_input: Any) -> str:
-    return shapes.system_prompt(raw_input) or shapes.system_prompt(log["input"])
 
 
 def _first_count(metadata: Mapping[str, Any], names: tuple[str, ...], default: int | None) -> int | None:

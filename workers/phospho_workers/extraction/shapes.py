@@ -32,6 +32,9 @@ class Usage:
     latency_ms: float | None = None
 
 
+NO_USAGE = Usage()
+
+
 def input_text(value: Any) -> str:
     """Return what the user asked: text as it is, or the last turn of the user in a request or a message list."""
     if isinstance(value, str):

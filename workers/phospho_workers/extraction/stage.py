@@ -29,18 +29,19 @@ class Extraction:
         return output
 
     def _extract(self, record: Record, output: Output) -> None:
-        project_id = ""
+        log: dict[str, Any] = {}
         try:
             log = decode_object(record.value)
-            project_id = _project_or_empty(log)
             fields.check_version(log)
             topic, to_row = _kind(log)
             row = to_row(log, record)
             output.add(topic, Keyed(_key(row), encode(row)))
         except Unreadable as why:
-            reject(output, record, self.name, why, project_id)
+            reject(output, record, self.name, why, _project_or_empty(log))
         except RecursionError:
-            reject(output, record, self.name, Unreadable("too_deep", "the JSON is nested too deep"), project_id)
+            reject(
+                output, record, self.name, Unreadable("too_deep", "the JSON is nested too deep"), _project_or_empty(log)
+            )
 
 
 def _kind(log: Mapping[str, Any]) -> tuple[Topic, _Row]:

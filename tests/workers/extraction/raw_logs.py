@@ -1,0 +1,56 @@
+"""Raw logs with their place, and what extraction makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from phospho_schemas.topics import DEAD_LETTER, FEEDBACK, RAW_LOGS, TASKS
+from phospho_workers.extraction.stage import Extraction
+from phospho_workers.runtime.records import Output, Record
+
+PROJECT = "shop"
+ARRIVED_MS = 1_767_261_605_000  # 2026-01-01T10:00:05Z
+
+
+def record(value: bytes | dict[str, Any], offset: int = 0, timestamp_ms: int = ARRIVED_MS, **place: Any) -> Record:
+    line = value if isinstance(value, bytes) else orjson.dumps(value)
+    return Record(place.get("topic", RAW_LOGS.name), place.get("partition", 0), offset, timestamp_ms, b"", line)
+
+
+def log(**fields: Any) -> dict[str, Any]:
+    return {"project_id": PROJECT, "input": "hello"} | fields
+
+
+def verdict(**fields: Any) -> dict[str, Any]:
+    return {"project_id": PROJECT, "kind": "feedback", "task_id": "task-1"} | fields
+
+
+def rows(output: Output, topic: str = TASKS.name) -> list[dict[str, Any]]:
+    return [orjson.loads(message.value) for message in output.messages.get(topic, [])]
+
+
+def extract(values: Iterable[bytes | dict[str, Any]]) -> Output:
+    return Extraction()([record(value, offset) for offset, value in enumerate(values)])
+
+
+def task_of(**fields: Any) -> dict[str, Any]:
+    """Return the task that extraction makes of a log."""
+    [task] = rows(extract([log(**fields)]))
+    return task
+
+
+def feedback_of(**fields: Any) -> dict[str, Any]:
+    [row] = rows(extract([verdict(**fields)]), FEEDBACK.name)
+    return row
+
+
+def reason(value: bytes | dict[str, Any]) -> str:
+    """Return why extraction can't read a message."""
+    output = extract([value])
+    assert list(output.messages) == [DEAD_LETTER.name]
+    [letter] = rows(output, DEAD_LETTER.name)
+    assert output.unreadable == {letter["reason"]: 1}
+    return str(letter["reason"])

@@ -1,0 +1,227 @@
+"""The stage: the same records give the same messages, in any split, and a bad one harms itself only."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from phospho_schemas.messages import DeadLetterRow, FeedbackRow, Message, TaskRow
+from phospho_schemas.topics import DEAD_LETTER, FEEDBACK, TASKS
+from phospho_workers.extraction.stage import Extraction
+from phospho_workers.runtime.records import Record
+from workers.extraction.raw_logs import ARRIVED_MS, PROJECT, extract, log, reason, record, rows, verdict
+
+Messages = dict[str, list[tuple[bytes, bytes]]]
+
+
+def nested(levels: int, opening: str = '{"a":', closing: str = "}", innermost: str = "1") -> bytes:
+    return (opening * levels + innermost + closing * levels).encode()
+
+
+def with_field(name: str, json: bytes) -> bytes:
+    return orjson.dumps(log())[:-1] + b',"' + name.encode() + b'":' + json + b"}"
+
+
+# Whatever a client may send: any JSON, here and there under the names that extraction looks for.
+names = st.sampled_from(
+    [
+        "input",
+        "output",
+        "raw_input",
+        "raw_output",
+        "session_id",
+        "task_id",
+        "event_id",
+        "user_id",
+        "version_id",
+        "flag",
+        "score",
+        "metadata",
+        "created_at",
+        "client_created_at",
+        "received_at",
+        "revision",
+        "source",
+        "model",
+        "system_prompt",
+        "kind",
+        "schema_version",
+        "comment",
+        "messages",
+        "role",
+        "content",
+        "parts",
+        "text",
+        "choices",
+        "message",
+        "delta",
+        "usage",
+        "prompt_tokens",
+        "response",
+        "candidates",
+        "contents",
+        "type",
+    ]
+)
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**64 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=20),
+    st.sampled_from(["user", "assistant", "success", "feedback", "log", "tool_use", "2026-01-01", "0001-01-01T00:00Z"]),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names | st.text(max_size=5), inner, max_size=5),
+    max_leaves=15,
+)
+logs = st.dictionaries(names, values, max_size=8).map(lambda fields: log() | fields)
+lines = st.one_of(
+    logs.map(orjson.dumps),
+    values.map(orjson.dumps),
+    st.binary(max_size=30),
+    st.text(max_size=10).map(lambda text: orjson.dumps(log(input=text))),
+    st.sampled_from(["task-1", "task-2", None]).map(lambda task_id: orjson.dumps(log(task_id=task_id))),
+    st.sampled_from([0, 1, 2]).map(lambda score: orjson.dumps(verdict(score=score))),
+)
+
+
+def placed(batch: list[bytes]) -> list[Record]:
+    return [record(line, offset, ARRIVED_MS + offset // 3, partition=offset % 2) for offset, line in enumerate(batch)]
+
+
+def run(*batches: list[Record]) -> Messages:
+    """Run the stage over batches; return all that it wrote, by topic, in order."""
+    written: Messages = {}
+    for batch in batches:
+        for topic, messages in Extraction()(batch).messages.items():
+            written.setdefault(topic, []).extend((message.key, message.value) for message in messages)
+    return written
+
+
+@settings(deadline=None)
+@given(st.lists(lines, max_size=12), st.lists(st.integers(0, 12), max_size=4))
+def test_a_replay_in_another_split_writes_the_same_messages(batch: list[bytes], cuts: list[int]) -> None:
+    records = placed(batch)
+    edges = [0, *sorted(cut for cut in cuts if cut < len(records)), len(records)]
+    pieces = [records[start:end] for start, end in itertools.pairwise(edges)]
+    assert run(*pieces) == run(records)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(lines, min_size=1, max_size=6))
+def test_every_record_becomes_one_message_that_fits_its_model(batch: list[bytes]) -> None:
+    written = run(placed(batch))
+    assert sum(map(len, written.values())) == len(batch)
+    models: dict[str, type[Message]] = {
+        TASKS.name: TaskRow,
+        FEEDBACK.name: FeedbackRow,
+        DEAD_LETTER.name: DeadLetterRow,
+    }
+    for topic, messages in written.items():
+        for key, value in messages:
+            row = models[topic].model_validate_json(value)
+            assert b"\n" not in value
+            if isinstance(row, TaskRow):
+                assert key.decode() == f"{row.project_id}:{row.session_id}"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"", "invalid_json"),
+        (b"\x00\xff\xfe", "invalid_json"),
+        (b"null", "not_an_object"),
+        (b"3", "not_an_object"),
+        (b"[]", "not_an_object"),
+        (b'{"project_id":"shop","input":"cut o', "invalid_json"),
+        (b'{"project_id":"shop","input":"a"} {"second": 1}', "invalid_json"),
+        (nested(5000), "too_deep"),
+        (nested(5000, "[", "]"), "too_deep"),
+        (with_field("metadata", nested(300)), "unencodable"),
+        (with_field("anything", nested(300, "[", "]")), "unencodable"),
+        (with_field("output", nested(300)), "unencodable"),
+        (with_field("output", b'{"content":' + nested(900, "[", "]", '"x"') + b"}"), "too_deep"),
+        (with_field("number", b"1" + b"0" * 400), "invalid_json"),
+        (with_field("number", b"1e400"), "invalid_json"),
+        (with_field("number", b"1" + b"0" * 5000), "invalid_json"),
+    ],
+)
+def test_what_can_not_be_read_harms_itself_only(line: bytes, expected: str) -> None:
+    output = extract([log(input="before"), line, log(input="after")])
+    assert [task["input"] for task in rows(output)] == ["before", "after"]
+    [letter] = rows(output, DEAD_LETTER.name)
+    assert letter["reason"] == expected
+    assert output.unreadable == {expected: 1}
+
+
+def test_a_dead_letter_says_whence_and_has_the_bytes_as_they_came() -> None:
+    line = b'{"project_id":"shop","input":null,"x":"\xff"}'
+    came = Record("phospho.raw-logs", 3, 17, ARRIVED_MS, b"k\xff", line, (("trace", b"\x00\xff"),))
+    [letter] = rows(Extraction()([came]), DEAD_LETTER.name)
+    assert (letter["source_topic"], letter["source_partition"], letter["source_offset"]) == (came.topic, 3, 17)
+    assert (letter["stage"], letter["project_id"]) == ("extraction", PROJECT)
+    assert base64.b64decode(letter["payload_base64"]) == line
+    assert base64.b64decode(letter["key_base64"]) == b"k\xff"
+    assert [(name, base64.b64decode(value)) for name, value in letter["headers"]] == [("trace", b"\x00\xff")]
+    assert letter["received_at"] == "2026-01-01T10:00:05.000Z"
+
+
+def test_a_dead_letter_keeps_its_id_on_a_replay_and_another_place_has_another() -> None:
+    bad = log(flag="good")
+    ids = [
+        rows(Extraction()([record(bad, offset, partition=partition)]), DEAD_LETTER.name)[0]["dead_letter_id"]
+        for partition, offset in ((0, 1), (0, 1), (0, 2), (1, 1))
+    ]
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 3
+
+
+@pytest.mark.parametrize(
+    ("json", "expected"),
+    [
+        (b'"\\ud800 alone"', "\ufffd alone"),
+        (b'"\xff\xfe bytes"', "\ufffd\ufffd bytes"),
+        (b'"a pair: \\ud83d\\ude42"', "a pair: 🙂"),
+        (b'"NUL \\u0000"', "NUL \0"),
+        (b"\"line\\u2028separator\"", "line\u2028separator"),
+    ],
+)  # fmt: skip
+def test_text_that_is_hard_to_carry_is_kept_as_far_as_unicode_goes(json: bytes, expected: str) -> None:
+    [task] = rows(extract([b'{"project_id":"shop","input":' + json + b"}"]))
+    assert task["input"] == expected
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity"])
+def test_a_number_that_json_does_not_know_is_null(number: bytes) -> None:
+    line = with_field("metadata", b'{"a":' + number + b',"b":1}')
+    [task] = rows(extract([line]))
+    assert task["metadata"] == {"a": None, "b": 1}
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None, True, [1]])
+def test_an_unknown_version_is_a_dead_letter(version: Any) -> None:
+    assert reason(log(schema_version=version)) == "unknown_version"
+
+
+@pytest.mark.parametrize("kind", ["trace", "", None, 1, ["log"], {"log": 1}])
+def test_an_unknown_kind_is_a_dead_letter(kind: Any) -> None:
+    assert reason(log(kind=kind)) == "unknown_kind"
+
+
+@pytest.mark.parametrize("project_id", [None, "", 7, True, "a b", "a/b", "-a", "ü", "a\n", "p" * 129, ["shop"]])
+def test_a_project_that_is_none_is_a_dead_letter_of_no_project(project_id: Any) -> None:
+    output = extract([log(project_id=project_id)])
+    [letter] = rows(output, DEAD_LETTER.name)
+    assert (letter["reason"], letter["project_id"]) == ("invalid_field", "")
+
+
+def test_an_empty_batch_writes_nothing() -> None:
+    assert run([]) == {}
