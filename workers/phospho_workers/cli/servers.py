@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from phospho_workers.embedded.clickhouse_http import WRITER_VARIABLE, ClickHouse
 from phospho_workers.embedded.clickhouse_http import serve as serve_clickhouse
 from phospho_workers.embedded.serving import PortTaken, Served, listen, serve
 from phospho_workers.embedded.wiring import Web, web_app
+from phospho_workers.runtime.process import prepare_process
 
 
 def _options(default_port: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -66,6 +68,7 @@ def dashboard(kafka: str, clickhouse: str, base_url: str | None, host: str, port
 
 
 def _serve(web: Web, kafka: str, clickhouse: str, host: str, port: int) -> None:
+    prepare_process(logging.WARNING)
     clock = HybridClock()
     with ExitStack() as stack:
         try:

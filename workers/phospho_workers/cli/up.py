@@ -12,6 +12,7 @@ import click
 from phospho_store.errors import StoreError
 from phospho_workers.embedded.serving import PortTaken, serve
 from phospho_workers.embedded.up import Running, UpSettings, open_app
+from phospho_workers.runtime.process import prepare_process
 
 
 @click.command()
@@ -37,7 +38,7 @@ def up(data: str, port: int, host: str, clickhouse_port: int, kafka: str | None,
     """
     if bool(kafka) != bool(clickhouse):
         raise click.UsageError("--kafka and --clickhouse go together: give both, or neither.")
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    prepare_process(logging.WARNING)
     settings = UpSettings(
         Path(data),
         host,

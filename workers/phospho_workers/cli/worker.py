@@ -11,6 +11,7 @@ import sys
 
 import click
 
+from phospho_workers.runtime.process import prepare_process
 from phospho_workers.runtime.settings import from_environment
 
 
@@ -33,7 +34,7 @@ def worker(
 
     It stops with exit code 1 where a batch fails in a way that it can't explain: start it again, nothing was lost.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    prepare_process(logging.INFO)
     logging.getLogger("faststream").setLevel(logging.WARNING)
     settings = from_environment(
         os.environ, kafka=kafka, clickhouse=clickhouse, metrics_host=metrics_host, metrics_port=metrics_port
