@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -105,6 +106,14 @@ def next_offsets(records: Sequence[Record]) -> list[TopicPartition]:
     return [TopicPartition(topic, partition, offset + 1) for (topic, partition), offset in last.items()]
 
 
+def first_offsets(records: Sequence[Record]) -> list[TopicPartition]:
+    """Return, per partition, where `records` begin."""
+    first: dict[tuple[str, int], int] = {}
+    for record in records:
+        first.setdefault((record.topic, record.partition), record.offset)
+    return [TopicPartition(topic, partition, offset) for (topic, partition), offset in first.items()]
+
+
 def commit(consumer: Consumer, stage: str, offsets: list[TopicPartition]) -> None:
     """
     Commit offsets and wait for the answer.
@@ -124,6 +133,17 @@ def commit(consumer: Consumer, stage: str, offsets: list[TopicPartition]) -> Non
         metrics.COMMITS.labels(stage, "failed").inc()
         raise
     metrics.COMMITS.labels(stage, "ok").inc()
+
+
+def rewind(consumer: Consumer, places: Sequence[TopicPartition]) -> None:
+    """
+    Read from `places` again, where a partition is still ours after a commit that failed.
+
+    The rebalance that follows such a failure sets the position anyhow; this makes sure that nothing is skipped.
+    """
+    for place in places:
+        with suppress(KafkaException):
+            consumer.seek(place)
 
 
 def observe_lag(consumer: Consumer, offsets: Sequence[TopicPartition]) -> None:

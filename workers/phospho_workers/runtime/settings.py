@@ -14,6 +14,7 @@ class WorkerSettings:
     kafka: bootstrap servers, `host:port,host:port`.
     clickhouse: `http://user:password@host:port/database`.
     max_batch_records, max_batch_bytes: what one batch holds at most.
+    prefetch_kbytes: what librdkafka fetches ahead of the batch in hand.
     linger_s: how long a batch that has its first record waits for more.
     session_timeout_s: after a crash, the partitions of a worker go to another after this long.
     instance_id: static membership; with it a restarted worker takes its own partitions at once. Must be unique.
@@ -24,6 +25,7 @@ class WorkerSettings:
     clickhouse: str = ""
     max_batch_records: int = 5000
     max_batch_bytes: int = 32_000_000
+    prefetch_kbytes: int = 16_384
     linger_s: float = 0.02
     session_timeout_s: float = 10.0
     instance_id: str | None = None

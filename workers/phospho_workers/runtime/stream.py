@@ -103,6 +103,7 @@ def stream_app(
         partition_assignment_strategy=("range",),
         isolation_level="read_committed",
         fetch_max_wait_ms=100,
+        max_partition_fetch_bytes=4_194_304,
         on_assign=rebalance.on_assign,
         on_revoke=rebalance.on_revoke,
         on_lost=rebalance.on_lost,
@@ -150,13 +151,13 @@ def _use_batch_consumer(broker: KafkaBroker, name: str, settings: WorkerSettings
     stock = own.builder
     assert isinstance(stock, ConsumerBuilder)
     # What FastStream has no name for; given to the broker it would go to the producer too. The bounds: a slow reader
-    # grows by 16 MB, not by 86.
+    # grows by 16 MB, and not by librdkafka's 64.
     config = ConfluentFastConfig(
         bootstrap_servers=settings.kafka,
         allow_auto_create_topics=False,
         config={
             "enable.auto.offset.store": False,
-            "queued.max.messages.kbytes": 16_384,
+            "queued.max.messages.kbytes": settings.prefetch_kbytes,
             "queued.min.messages": 10_000,
             "fetch.max.bytes": 16_777_216,
         },

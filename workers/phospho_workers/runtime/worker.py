@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from phospho_workers.runtime import metrics
-from phospho_workers.runtime.consumer import PartitionsLost, commit, next_offsets, observe_lag, to_record
+from phospho_workers.runtime.consumer import (
+    PartitionsLost,
+    commit,
+    first_offsets,
+    next_offsets,
+    observe_lag,
+    rewind,
+    to_record,
+)
 from phospho_workers.runtime.deliveries import Deliveries
 from phospho_workers.runtime.records import Output, Record, Stage
 
@@ -65,6 +73,7 @@ class StageWorker:
             commit(consumer, self._stage.name, offsets)
         except PartitionsLost:
             # The next owner does it again, with the same ids: a reader sees no difference.
+            rewind(consumer, first_offsets(records))
             return
         observe_lag(consumer, offsets)
 

@@ -19,12 +19,15 @@ HELP = "Lands tasks, analyses, feedback and dead letters in ClickHouse: bytes as
 
 # Larger and rarer batches than the stages': an insert costs the same for one row and for a thousand.
 _LINGER_S = 0.15
-_MAX_BATCH_RECORDS = 20_000
+_MAX_BATCH_RECORDS = 50_000
+_PREFETCH_KBYTES = 49_152
 
 
 def build(settings: WorkerSettings) -> StreamApp:
     """Return the worker, wired and not started."""
-    settings = replace(settings, linger_s=_LINGER_S, max_batch_records=_MAX_BATCH_RECORDS)
+    settings = replace(
+        settings, linger_s=_LINGER_S, max_batch_records=_MAX_BATCH_RECORDS, prefetch_kbytes=_PREFETCH_KBYTES
+    )
     deliveries = Deliveries(Producer(producer_config(settings.kafka)), STAGE)
     worker = SinkWorker(remote(settings.clickhouse), deliveries, UnreadableLimit(settings.max_unreadable_in_a_row))
     return stream_app(STAGE, SUNK_TOPICS, settings, worker, HELP)

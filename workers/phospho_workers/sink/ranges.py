@@ -16,7 +16,7 @@ class UnknownIntent(Exception):
     """The metadata of a commit that another version of the sink wrote: a person must look, nothing is guessed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Range:
     """Records of one partition from offset `lo` to `hi`, both included, in order; what is inserted at once."""
 

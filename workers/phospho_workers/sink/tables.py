@@ -10,7 +10,6 @@ TABLE_OF_TOPIC: Mapping[str, str] = {
     ANALYSES.name: "analysis_rows",
     FEEDBACK.name: "feedback_rows",
     DEAD_LETTER.name: "dead_letter_rows",
-    # Last, so that where the others are read beside it, they are there already.
     TASKS.name: "task_rows",
 }
 SUNK_TOPICS = (TASKS, ANALYSES, FEEDBACK, DEAD_LETTER)

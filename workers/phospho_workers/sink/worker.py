@@ -13,6 +13,7 @@ import logging
 import random
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
@@ -21,7 +22,7 @@ from phospho_schemas.topics import DEAD_LETTER
 from phospho_store.errors import StoreUnavailable
 from phospho_store.store import Store
 from phospho_workers.runtime import metrics
-from phospho_workers.runtime.consumer import PartitionsLost, commit, observe_lag, to_record
+from phospho_workers.runtime.consumer import PartitionsLost, commit, observe_lag, rewind, to_record
 from phospho_workers.runtime.deliveries import Deliveries
 from phospho_workers.runtime.records import Unreadable, dead_letter
 from phospho_workers.runtime.worker import UnreadableLimit
@@ -34,6 +35,8 @@ logger = logging.getLogger("phospho.sink")
 STAGE = "sink"
 _FIRST_BACKOFF_S = 0.2
 _MAX_BACKOFF_S = 5.0
+# An insert waits for its parse, then for the disk: a few at once keep both busy.
+_INSERTS_AT_ONCE = 4
 
 
 class SinkWorker:
@@ -43,11 +46,14 @@ class SinkWorker:
     """
 
     def __init__(self, store: Store, deliveries: Deliveries, limit: UnreadableLimit) -> None:
-        self._store = store
+        self._store_of_rows = store
+        self._inserters = ThreadPoolExecutor(_INSERTS_AT_ONCE, thread_name_prefix="insert")
         self._deliveries = deliveries
         self._limit = limit
         self._planner = RangePlanner()
-        self._owned: set[Place] = set()
+        # What a partition is ours by: another object after every assignment, so that a batch from before a rebalance
+        # is not taken for one of now, also where the partition came back.
+        self._claims: dict[Place, object] = {}
         self._is_waiting = False
 
     def assigned(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
@@ -57,7 +63,7 @@ class SinkWorker:
                 metrics.INTENT_REPLAYS.inc()
                 logger.info("%s[%d]: finishing the range up to %d", place.topic, place.partition, begun_hi)
             self._planner.assign((place.topic, place.partition), begun_hi)
-            self._owned.add((place.topic, place.partition))
+            self._claims[place.topic, place.partition] = object()
         if self._is_waiting:
             consumer.assign(list(partitions))
             consumer.pause(list(partitions))
@@ -65,7 +71,7 @@ class SinkWorker:
     def revoked(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         for place in partitions:
             self._planner.revoke((place.topic, place.partition))
-            self._owned.discard((place.topic, place.partition))
+            self._claims.pop((place.topic, place.partition), None)
 
     def handle(self, consumer: Consumer, messages: Sequence[Message]) -> None:
         with metrics.BATCH_SECONDS.labels(STAGE).time():
@@ -74,29 +80,43 @@ class SinkWorker:
                 return
             try:
                 commit(consumer, STAGE, [TopicPartition(*r.place, r.lo, r.intent()) for r in ranges])
-                stored = [r for r in _tables_in_order(ranges) if self._store_range(consumer, r)]
+                stored = self._store(consumer, ranges)
                 commit(consumer, STAGE, [TopicPartition(*r.place, r.hi + 1) for r in stored])
             except PartitionsLost:
                 logger.warning("partitions were lost in the middle of a batch; their next owner has it")
+                rewind(consumer, [TopicPartition(*r.place, r.lo) for r in ranges])
                 return
         self._count(consumer, stored)
 
-    def _store_range(self, consumer: Consumer, planned: Range) -> bool:
-        """Insert one range, however long ClickHouse is away; False where the partition was lost meanwhile."""
-        backoff_s = _FIRST_BACKOFF_S
-        table = TABLE_OF_TOPIC[planned.topic]
-        lines = [record.value.strip() or b"null" for record in planned.records]
-        while planned.place in self._owned:
-            try:
-                self._bury(planned, insert_lines(self._store, table, lines, planned.token()))
-                self._resume(consumer)
-                return True
-            except StoreUnavailable as error:
-                metrics.INSERT_RETRIES.labels(table).inc()
-                logger.warning("%s: ClickHouse is away, trying again in %.1f s: %s", table, backoff_s, error)
+    def _store(self, consumer: Consumer, ranges: Sequence[Range]) -> list[Range]:
+        """Insert every range, however long ClickHouse is away, and return those whose partition is still ours."""
+        claims = {planned.place: self._claims.get(planned.place) for planned in ranges}
+        stored: list[Range] = []
+        pending, backoff_s = list(ranges), _FIRST_BACKOFF_S
+        while pending:
+            outcomes = dict(zip(pending, self._inserters.map(self._insert, pending), strict=True))
+            for planned, refused in outcomes.items():
+                if refused is not None:
+                    self._bury(planned, refused)
+                    stored.append(planned)
+            if None in outcomes.values():
                 self._wait(consumer, backoff_s)
                 backoff_s = min(_MAX_BACKOFF_S, backoff_s * 2)
-        return False
+            ours = [planned for planned in outcomes if self._claims.get(planned.place) is claims[planned.place]]
+            pending = [planned for planned in ours if outcomes[planned] is None]
+        self._resume(consumer)
+        return [planned for planned in stored if self._claims.get(planned.place) is claims[planned.place]]
+
+    def _insert(self, planned: Range) -> list[Refused] | None:
+        """Insert one range, on a thread of its own: return what was refused, or None where ClickHouse is away."""
+        table = TABLE_OF_TOPIC[planned.topic]
+        lines = [record.value.strip() or b"null" for record in planned.records]
+        try:
+            return insert_lines(self._store_of_rows, table, lines, planned.token())
+        except StoreUnavailable as error:
+            metrics.INSERT_RETRIES.labels(table).inc()
+            logger.warning("%s: ClickHouse is away, the insert is tried again: %s", table, error)
+            return None
 
     def _bury(self, planned: Range, refused: Sequence[Refused]) -> None:
         """Send the refused rows to the dead letters, and wait until they are there."""
@@ -131,8 +151,3 @@ class SinkWorker:
         for planned in stored:
             metrics.RECORDS_CONSUMED.labels(STAGE, planned.topic).inc(len(planned.records))
         observe_lag(consumer, [TopicPartition(*r.place, r.hi + 1) for r in stored])
-
-
-def _tables_in_order(ranges: Sequence[Range]) -> list[Range]:
-    order = list(TABLE_OF_TOPIC)
-    return sorted(ranges, key=lambda planned: order.index(planned.topic))

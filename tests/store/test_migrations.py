@@ -1,0 +1,109 @@
+"""Migrations: from empty to exactly the declared tables, once, also from many processes at once."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from fixtures.clickhouse_server import ClickHouseServer
+from phospho_store.migrations import migrate, migrations
+from phospho_store.store import DATABASE, INSERT_SETTINGS, Store, remote
+
+DECLARED = json.loads(Path(__file__).with_name("columns.json").read_text())
+FACTS = {
+    "task_rows": "project_id, task_id",
+    "analysis_rows": "project_id, task_id",
+    "feedback_rows": "project_id, task_id, feedback_id",
+    "dead_letter_rows": "project_id, dead_letter_id",
+}
+REGISTRY = {"project_rows": "project_id", "api_key_rows": "key_hash", "definition_rows": "project_id, name, version"}
+
+
+@pytest.fixture
+def clickhouse(tmp_path: Path) -> Iterator[ClickHouseServer]:
+    with ClickHouseServer(tmp_path / "clickhouse") as server:
+        yield server
+
+
+def columns(store: Store) -> dict[str, dict[str, str]]:
+    tables: dict[str, dict[str, str]] = {}
+    query = "SELECT table, name, type FROM system.columns WHERE database = {name:String} ORDER BY table, position"
+    for row in store.rows(query, {"name": DATABASE}):
+        tables.setdefault(row["table"], {})[row["name"]] = row["type"]
+    return tables
+
+
+def test_from_empty_gives_exactly_the_declared_columns_in_order(store: Store) -> None:
+    found = columns(store)
+    assert {name: list(types.items()) for name, types in found.items()} == {
+        name: list(types.items()) for name, types in DECLARED.items()
+    }
+
+
+def test_migrating_again_applies_nothing(store: Store) -> None:
+    assert list(migrate(store)) == []
+
+
+def test_versions_are_numbered_without_gaps() -> None:
+    assert [migration.version for migration in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+def test_ten_threads_at_once_over_http_give_the_declared_columns(clickhouse: ClickHouseServer) -> None:
+    with ThreadPoolExecutor(10) as pool:
+        stores = [remote(clickhouse.url, size=1) for _ in range(10)]
+        applied = list(pool.map(lambda store: [m.version for m in migrate(store)], stores))
+    assert max(map(len, applied)) == len(migrations())
+    assert columns(stores[0]) == DECLARED
+    assert list(migrate(stores[0])) == []
+    for store in stores:
+        store.close()
+
+
+def test_four_commands_at_once_all_succeed(clickhouse: ClickHouseServer) -> None:
+    """`phospho migrate` as replicas run it: processes that start together."""
+    command = [sys.executable, "-m", "phospho_workers.cli", "migrate", "--clickhouse", clickhouse.url]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(4)]
+    answers = [process.communicate(timeout=60)[0].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, answers
+    store = remote(clickhouse.url, size=1)
+    assert columns(store) == DECLARED
+    store.close()
+
+
+@pytest.mark.parametrize(("table", "key"), (FACTS | REGISTRY).items())
+def test_sort_key_is_the_identity_and_there_is_no_partition(store: Store, table: str, key: str) -> None:
+    """Invariant 3: a value that can change would keep two rows of one identity apart for ever."""
+    query = (
+        "SELECT sorting_key, primary_key, partition_key, engine_full FROM system.tables"
+        " WHERE database = {d:String} AND name = {t:String}"
+    )
+    [found] = store.rows(query, {"d": DATABASE, "t": table})
+    assert (found["sorting_key"], found["primary_key"], found["partition_key"]) == (key, key, "")
+    assert found["engine_full"].startswith("ReplacingMergeTree(revision)")
+
+
+def test_every_table_of_rows_is_held_to_its_key(store: Store) -> None:
+    assert {name for name in columns(store) if name.endswith("_rows")} == set(FACTS | REGISTRY)
+
+
+@pytest.mark.parametrize("table", FACTS)
+def test_tables_of_facts_remember_the_tokens_of_inserts(store: Store, table: str) -> None:
+    query = "SELECT create_table_query AS ddl FROM system.tables WHERE database = {d:String} AND name = {t:String}"
+    [found] = store.rows(query, {"d": DATABASE, "t": table})
+    window = re.search(r"non_replicated_deduplication_window = (\d+)", found["ddl"])
+    assert window is not None
+    assert int(window[1]) == 10_000
+
+
+def test_the_settings_of_inserts_are_known_to_the_engine(store: Store) -> None:
+    """All but one, which is the HTTP interface's."""
+    settings = set(INSERT_SETTINGS) - {"wait_end_of_query"}
+    known = store.rows("SELECT name FROM system.settings WHERE name IN {names:Array(String)}", {"names": [*settings]})
+    assert {row["name"] for row in known} == settings

@@ -1,0 +1,137 @@
+"""The registry: projects, keys and definitions, as every process reads them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from phospho_schemas.messages import EventDefinition
+from phospho_store.bootstrap import first_project
+from phospho_store.registry import Registry, key_hash
+from phospho_store.store import DATABASE, Store
+
+
+def definition(project_id: str, **fields: Any) -> EventDefinition:
+    known = {"project_id": project_id, "name": "refund", "engine": "keyword", "keywords": ["refund"]}
+    return EventDefinition.model_validate(known | {"created_at": datetime(2026, 1, 1, tzinfo=UTC)} | fields)
+
+
+def test_a_saved_project_is_found(registry: Registry, project_id: str) -> None:
+    saved = registry.save_project(project_id, "Shop", retention_days=30)
+    found = registry.project(project_id)
+    assert found is not None
+    assert (found.name, found.retention_days, found.revision) == ("Shop", 30, saved.revision)
+    assert abs((found.created_at - saved.created_at).total_seconds()) < 0.001
+
+
+def test_a_changed_project_keeps_its_name_and_its_beginning(registry: Registry, project_id: str) -> None:
+    before = registry.save_project(project_id, "Shop")
+    registry.save_project(project_id, retention_days=7)
+    found = registry.project(project_id)
+    assert found is not None
+    assert (found.name, found.retention_days) == ("Shop", 7)
+    assert abs((found.created_at - before.created_at).total_seconds()) < 0.001
+    assert [project.project_id for project in registry.projects()].count(project_id) == 1
+
+
+def test_a_project_that_nobody_made_is_none(registry: Registry, project_id: str) -> None:
+    assert registry.project(project_id) is None
+
+
+def test_a_bad_project_id_is_refused(registry: Registry) -> None:
+    with pytest.raises(ValueError, match="project_id"):
+        registry.save_project("no/slashes")
+
+
+def test_a_key_is_found_by_its_secret_alone(registry: Registry, project_id: str) -> None:
+    new = registry.create_key(project_id, "staging")
+    found = registry.key_of_secret(new.secret)
+    assert found is not None
+    assert (found.key_id, found.project_id, found.name, found.revoked_at) == (
+        new.key.key_id, project_id, "staging", None,
+    )  # fmt: skip
+    assert registry.key_of_secret(new.secret + "x") is None
+
+
+def test_no_table_has_the_secret_of_a_key(store: Store, registry: Registry, project_id: str) -> None:
+    secret = registry.create_key(project_id).secret
+    tables = store.rows("SELECT name FROM system.tables WHERE database = {d:String}", {"d": DATABASE})
+    for table in tables:
+        assert secret.encode() not in store.raw(f"SELECT * FROM {table['name']}", "JSONEachRow")
+    assert key_hash(secret).encode() in store.raw("SELECT * FROM api_key_rows", "JSONEachRow")
+
+
+def test_a_prefix_shows_at_most_a_quarter_of_a_short_secret(registry: Registry, project_id: str) -> None:
+    assert registry.create_key(project_id, secret="short-secret").key.prefix == "sho"
+
+
+def test_a_revoked_key_stays_listed_and_revoking_again_changes_nothing(registry: Registry, project_id: str) -> None:
+    new = registry.create_key(project_id)
+    revoked = registry.revoke_key(project_id, new.key.key_id)
+    again = registry.revoke_key(project_id, new.key.key_id)
+    assert revoked is not None
+    assert again is not None
+    assert revoked.revoked_at is not None
+    assert again.revision == revoked.revision
+    assert [key.revoked_at is not None for key in registry.keys(project_id)] == [True]
+
+
+def test_another_projects_key_can_not_be_revoked(registry: Registry, project_id: str) -> None:
+    new = registry.create_key(project_id)
+    assert registry.revoke_key("somebody-else", new.key.key_id) is None
+    found = registry.key_of_secret(new.secret)
+    assert found is not None
+    assert found.revoked_at is None
+
+
+def test_a_definition_begins_at_version_1(registry: Registry, project_id: str) -> None:
+    assert registry.save_definition(definition(project_id, version=9)).version == 1
+    assert [found.version for found in registry.definitions(project_id)] == [1]
+
+
+def test_an_edit_makes_the_next_version_and_the_same_again_does_not(registry: Registry, project_id: str) -> None:
+    first = registry.save_definition(definition(project_id))
+    same = registry.save_definition(definition(project_id, created_at=datetime(2026, 5, 5, tzinfo=UTC)))
+    second = registry.save_definition(definition(project_id, keywords=["refund", "money back"]))
+    assert (first.version, same.version, second.version) == (1, 1, 2)
+    [found] = registry.definitions(project_id)
+    assert (found.version, found.keywords) == (2, ["refund", "money back"])
+
+
+def test_a_deleted_definition_is_gone_and_comes_back_as_a_later_version(registry: Registry, project_id: str) -> None:
+    registry.save_definition(definition(project_id))
+    assert registry.delete_definition(project_id, "refund")
+    assert not registry.delete_definition(project_id, "refund")
+    assert registry.definitions(project_id) == []
+    assert registry.save_definition(definition(project_id)).version == 3
+
+
+def test_the_view_shows_what_the_registry_does(store: Store, registry: Registry, project_id: str) -> None:
+    for name in ("a", "b", "c"):
+        registry.save_definition(definition(project_id, name=name))
+    registry.save_definition(definition(project_id, name="a", threshold=0.25))
+    registry.delete_definition(project_id, "b")
+    query = "SELECT name, version, threshold FROM definitions WHERE project_id = {p:String} ORDER BY name"
+    shown = store.rows(query, {"p": project_id})
+    assert shown == [{"name": "a", "version": 2, "threshold": 0.25}, {"name": "c", "version": 1, "threshold": None}]
+    assert [(d.name, d.version) for d in registry.definitions(project_id)] == [("a", 2), ("c", 1)]
+
+
+def test_every_change_of_a_definition_moves_the_revision(registry: Registry, project_id: str) -> None:
+    revisions = [registry.definitions_revision()]
+    registry.save_definition(definition(project_id))
+    revisions.append(registry.definitions_revision())
+    registry.save_definition(definition(project_id, keywords=["other"]))
+    revisions.append(registry.definitions_revision())
+    registry.delete_definition(project_id, "refund")
+    revisions.append(registry.definitions_revision())
+    assert revisions == sorted(set(revisions))
+
+
+def test_where_there_is_a_project_the_first_start_makes_nothing(registry: Registry, project_id: str) -> None:
+    registry.save_project(project_id)
+    project, key = first_project(registry, "other-than-" + project_id)
+    assert key is None
+    assert project.project_id == registry.projects()[0].project_id
