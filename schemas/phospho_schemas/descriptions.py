@@ -12,6 +12,7 @@ FIELDS: Mapping[str, str] = {
     "session_id": "the conversation that the task is part of",
     "user_id": "the end user of the app, as the app calls them",
     "version_id": "the version of the app, as the app calls it",
+    "definitions_revision": "of the definitions that were looked for; of two analyses of one task the later holds",
     "revision": "orders the writes of one identity: the greatest wins",
     "created_at": "when it happened, by the client's clock, ISO 8601 in UTC",
     "client_created_at": "when it happened, by the client's clock, in Unix seconds",

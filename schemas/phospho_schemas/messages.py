@@ -129,13 +129,14 @@ class AnalysisRow(Message):
     """
     All that detection says of one revision of a task: language, sentiment and the events found.
 
-    Key: project, task. It replaces what was said of an earlier revision as a whole, so that an event which a task
-    logged again no longer shows is gone with it.
+    Key: project, task. It replaces what was said of an earlier revision, or by earlier definitions, as a whole, so
+    that an event which a task logged again no longer shows is gone with it.
     """
 
     project_id: ProjectId
     task_id: Identifier
     revision: Revision
+    definitions_revision: Revision = Field(0, description="of the definitions that were looked for")
     session_id: Identifier
     user_id: OptionalIdentifier = ""
     version_id: OptionalIdentifier = ""

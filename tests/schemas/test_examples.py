@@ -15,6 +15,7 @@ from phospho_schemas.generate import FLOWS, SCHEMA_FOLDER, schema_file
 from phospho_schemas.messages import DeadLetterRow, FeedbackRow, Message, RawFeedback, RawLog, TaskRow
 from phospho_schemas.topics import ANALYSES, DEAD_LETTER, EVENTS, FEEDBACK, RAW_LOGS, TASKS, TOPICS, Topic
 from phospho_store.store import Store
+from phospho_workers.detection.definitions import Snapshot
 from phospho_workers.detection.stage import Detection
 from phospho_workers.extraction.stage import Extraction
 from phospho_workers.runtime.records import Output, Record, Stage
@@ -27,7 +28,7 @@ RECEIVED_MS = 1_767_261_605_000  # 2026-01-01T10:00:05Z
 SUNK = [TASKS.name, ANALYSES.name, FEEDBACK.name, DEAD_LETTER.name]
 # Floats of 32 bits, parts of an event, and nulls within metadata come back in another form.
 NOT_COMPARED = {"language_score", "sentiment_score", "events", "metadata", "inserted_at", "schema_version"}
-DETECTION = Detection(dict)
+DETECTION = Detection(Snapshot)
 
 
 FORMATS = FormatChecker([])

@@ -81,6 +81,16 @@ def test_events_that_a_later_analysis_lacks_are_gone(store: Store, project_id: s
     assert sessions(store, project_id, "events, event_names") == [{"events": 1, "event_names": ["refund"]}]
 
 
+def test_an_analysis_by_earlier_definitions_does_not_come_back(store: Store, project_id: str) -> None:
+    """As when an older part of the topic of analyses is read again, in another split."""
+    insert(store, "task_rows", task(project_id, "a"))
+    insert(store, "analysis_rows", analysis(project_id, "a", 1, ["refund"], definitions_revision=8))
+    insert(store, "analysis_rows", analysis(project_id, "a", 1, ["greeting"], definitions_revision=7))
+    assert view(store, "events", project_id, "name") == [{"name": "refund"}]
+    insert(store, "analysis_rows", analysis(project_id, "a", 2, [], definitions_revision=3))
+    assert view(store, "events", project_id, "name") == []
+
+
 def test_a_task_that_moves_to_another_session_leaves_the_first(store: Store, project_id: str) -> None:
     insert(store, "task_rows", task(project_id, "a", 1, session_id="one"), task(project_id, "b", 1, session_id="one"))
     insert(store, "task_rows", task(project_id, "a", 2, session_id="two"))

@@ -42,6 +42,9 @@ CREATE TABLE IF NOT EXISTS analysis_rows
     project_id      LowCardinality(String),
     task_id         String,
     revision        UInt64,
+    definitions_revision UInt64,
+    -- Which of two analyses of one task holds: that of the later task, then that by the later definitions.
+    precedence      UInt128 MATERIALIZED bitShiftLeft(toUInt128(revision), 64) + definitions_revision,
     session_id      String,
     user_id         String,
     version_id      LowCardinality(String),
@@ -67,7 +70,7 @@ CREATE TABLE IF NOT EXISTS analysis_rows
     CONSTRAINT known_schema_version CHECK schema_version = 1,
     CONSTRAINT has_identity CHECK project_id != '' AND task_id != '' AND session_id != ''
 )
-ENGINE = ReplacingMergeTree(revision)
+ENGINE = ReplacingMergeTree(precedence)
 ORDER BY (project_id, task_id)
 SETTINGS non_replicated_deduplication_window = 10000;
 

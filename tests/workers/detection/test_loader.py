@@ -45,7 +45,7 @@ def store() -> Definitions:
 
 def test_the_store_is_asked_once_an_interval_and_loaded_from_when_something_changed(store) -> None:
     for _ in range(10):
-        assert store.cache.current().keys() == {"shop", "bank"}
+        assert store.cache.current().by_project.keys() == {"shop", "bank"}
     assert (store.asked, store.loaded) == (1, 1)
     store.now_s += 2.0
     store.cache.current()
@@ -53,11 +53,11 @@ def test_the_store_is_asked_once_an_interval_and_loaded_from_when_something_chan
 
 
 def test_a_change_is_seen_after_the_interval_and_compiles_its_own_project_only(store) -> None:
-    before = store.cache.current()
+    before = store.cache.current().by_project
     store.save(store.rows[0], keywords("b", "b", "c", version=2, project_id="bank"))
-    assert store.cache.current() is before
+    assert store.cache.current().by_project is before
     store.now_s += 2.0
-    after = store.cache.current()
+    after = store.cache.current().by_project
     assert after["shop"] is before["shop"]
     assert after["bank"] is not before["bank"]
     assert after["bank"].find(["c"], "input")[0][0].definition.version == 2
@@ -67,7 +67,7 @@ def test_the_last_definition_of_a_project_takes_the_project_with_it(store) -> No
     store.cache.current()
     store.save(store.rows[0])
     store.now_s += 2.0
-    assert store.cache.current().keys() == {"shop"}
+    assert store.cache.current().by_project.keys() == {"shop"}
 
 
 def test_while_the_store_is_away_what_is_known_stays_in_use(store) -> None:
@@ -78,7 +78,7 @@ def test_while_the_store_is_away_what_is_known_stays_in_use(store) -> None:
     store.outage = None
     store.save()
     store.now_s += 2.0
-    assert store.cache.current() == {}
+    assert store.cache.current().by_project == {}
 
 
 def test_an_outage_between_the_revision_and_the_load_is_made_good(store) -> None:
@@ -86,10 +86,10 @@ def test_an_outage_between_the_revision_and_the_load_is_made_good(store) -> None
     store.save(keywords("new", "new"))
     store.now_s += 2.0
     load, store.cache._load = store.cache._load, lambda: (_ for _ in ()).throw(StoreUnavailable("away"))
-    assert store.cache.current().keys() == {"shop", "bank"}
+    assert store.cache.current().by_project.keys() == {"shop", "bank"}
     store.cache._load = load
     store.now_s += 2.0
-    assert store.cache.current().keys() == {"shop"}
+    assert store.cache.current().by_project.keys() == {"shop"}
 
 
 def test_it_never_starts_with_nothing(store) -> None:
@@ -98,7 +98,7 @@ def test_it_never_starts_with_nothing(store) -> None:
         with pytest.raises(StoreUnavailable):
             store.cache.current()
     store.outage = None
-    assert store.cache.current().keys() == {"shop", "bank"}
+    assert store.cache.current().by_project.keys() == {"shop", "bank"}
 
 
 def test_an_error_that_will_not_pass_is_raised(store) -> None:

@@ -137,7 +137,9 @@ class TestClickHouseConnect:
     def test_rows_that_violate_a_constraint_are_an_error_and_not_stored(self, client: Client, settings: str) -> None:
         """The engine's own streamed insert drops this error and says that the rows were written."""
         name = f"t{next(_numbers)}"
-        client.command(f"CREATE TABLE {name} (id UInt64, CONSTRAINT small CHECK id < 10) ENGINE = MergeTree ORDER BY id")
+        client.command(
+            f"CREATE TABLE {name} (id UInt64, CONSTRAINT small CHECK id < 10) ENGINE = MergeTree ORDER BY id"
+        )
 
         with pytest.raises(DatabaseError, match="small") as caught:
             client.raw_query(f'INSERT INTO {name}{settings} FORMAT JSONEachRow\n{{"id": 1}}\n{{"id": 99}}')

@@ -13,6 +13,7 @@ from phospho_schemas.ids import HybridClock
 from phospho_schemas.records import Keyed
 from phospho_store.errors import StoreUnavailable
 from phospho_store.store import Store
+from phospho_workers.detection.definitions import Snapshot
 from phospho_workers.detection.stage import Detection
 from phospho_workers.embedded.pipeline import Pipeline, PipelineSettings
 from phospho_workers.extraction.stage import Extraction
@@ -24,7 +25,7 @@ def log(task_id: str, **fields: object) -> Keyed:
 
 
 def pipeline_on(store: Store, **settings: int) -> Pipeline:
-    pipeline = Pipeline(Extraction(), Detection(dict), store, HybridClock(), PipelineSettings(**settings))
+    pipeline = Pipeline(Extraction(), Detection(Snapshot), store, HybridClock(), PipelineSettings(**settings))
     pipeline.start()
     return pipeline
 
@@ -99,7 +100,7 @@ class SlowExtraction(Extraction):
 
 async def test_what_waits_is_bounded_and_beyond_it_a_request_is_refused(store: Store) -> None:
     extraction = SlowExtraction()
-    pipeline = Pipeline(extraction, Detection(dict), store, HybridClock(), PipelineSettings(max_waiting_bytes=100))
+    pipeline = Pipeline(extraction, Detection(Snapshot), store, HybridClock(), PipelineSettings(max_waiting_bytes=100))
     pipeline.start()
     first = asyncio.create_task(pipeline.publish([log("first")]))
     await asyncio.sleep(0)
@@ -122,5 +123,5 @@ async def test_a_closed_pipeline_finishes_what_it_took_and_takes_no_more(store: 
     await asyncio.to_thread(pipeline.close)
 
     await taken
-    with pytest.raises(Problem, match="503|stopping"):
+    with pytest.raises(Problem, match="stopping"):
         await pipeline.publish([log("too late")])

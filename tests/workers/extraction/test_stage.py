@@ -150,7 +150,6 @@ def test_every_record_becomes_one_message_that_fits_its_model(batch: list[bytes]
         (with_field("output", nested(300)), "unencodable"),
         (with_field("output", b'{"content":' + nested(900, "[", "]", '"x"') + b"}"), "too_deep"),
         (with_field("number", b"1" + b"0" * 400), "invalid_json"),
-        (with_field("number", b"1e400"), "invalid_json"),
         (with_field("number", b"1" + b"0" * 5000), "invalid_json"),
     ],
 )

@@ -61,3 +61,11 @@ def _current(definitions: Iterable[EventDefinition]) -> list[EventDefinition]:
     """Return the greatest version of each name, by name, without those that are deleted."""
     latest = {one.name: one for one in sorted(definitions, key=lambda one: (one.name, one.version, one.revision))}
     return [one for one in latest.values() if not one.is_deleted]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The definitions of every project at one moment; `revision` is greater for every later one."""
+
+    revision: int = 0
+    by_project: Mapping[str, CompiledDefinitions] = field(default_factory=dict)

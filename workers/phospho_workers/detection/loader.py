@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 
 from phospho_schemas.messages import EventDefinition
 from phospho_store.errors import StoreUnavailable
-from phospho_workers.detection.definitions import CompiledDefinitions, compile_definitions
+from phospho_workers.detection.definitions import Snapshot, compile_definitions
 
 DEFAULT_REFRESH_INTERVAL_S = 0.5
 
@@ -32,46 +31,44 @@ class DefinitionCache:
         self._load = load
         self._refresh_interval_s = refresh_interval_s
         self._clock = clock
-        self._revision: int | None = None
         self._checked_at = float("-inf")
         self._sources: dict[str, list[EventDefinition]] = {}
-        self._compiled: Mapping[str, CompiledDefinitions] = MappingProxyType({})
+        self._snapshot: Snapshot | None = None
         self._lock = threading.Lock()
 
-    def current(self) -> Mapping[str, CompiledDefinitions]:
+    def current(self) -> Snapshot:
         """
-        Return the definitions by project, asking the store where the last question is `refresh_interval_s` old.
+        Return the definitions of now, asking the store where the last question is `refresh_interval_s` old.
 
         While the store is away it returns what it has. Raises StoreUnavailable as long as nothing was ever loaded:
         to detect nothing is not the same as to know that there is nothing to detect.
         """
         with self._lock:
-            if self._clock() - self._checked_at >= self._refresh_interval_s:
-                self._refresh()
-            return self._compiled
+            if self._snapshot is None or self._clock() - self._checked_at >= self._refresh_interval_s:
+                self._snapshot = self._refreshed(self._snapshot)
+            return self._snapshot
 
-    def _refresh(self) -> None:
+    def _refreshed(self, known: Snapshot | None) -> Snapshot:
         try:
             revision = self._ask_revision()
-            if revision != self._revision:
-                self._take(self._load())
-                self._revision = revision
+            if known is None or revision != known.revision:
+                known = self._taken(self._load(), revision, known or Snapshot())
         except StoreUnavailable:
-            if self._revision is None:
+            if known is None:
                 raise
         self._checked_at = self._clock()
+        return known
 
-    def _take(self, definitions: Sequence[EventDefinition]) -> None:
+    def _taken(self, definitions: Sequence[EventDefinition], revision: int, known: Snapshot) -> Snapshot:
         """Compile the projects whose definitions differ from those at hand; keep the others as they are."""
         sources: dict[str, list[EventDefinition]] = {}
         for definition in definitions:
             sources.setdefault(definition.project_id, []).append(definition)
-        self._compiled = MappingProxyType(
-            {project_id: self._compile(project_id, chosen) for project_id, chosen in sources.items()}
-        )
+        compiled = {
+            project_id: known.by_project[project_id]
+            if self._sources.get(project_id) == chosen
+            else compile_definitions(chosen)
+            for project_id, chosen in sources.items()
+        }
         self._sources = sources
-
-    def _compile(self, project_id: str, definitions: list[EventDefinition]) -> CompiledDefinitions:
-        if self._sources.get(project_id) == definitions:
-            return self._compiled[project_id]
-        return compile_definitions(definitions)
+        return Snapshot(revision, compiled)

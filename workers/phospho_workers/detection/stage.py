@@ -9,13 +9,11 @@ from phospho_schemas.ids import message_key
 from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_schemas.records import Keyed
 from phospho_schemas.topics import ANALYSES, EVENTS
-from phospho_workers.detection.definitions import CompiledDefinitions
+from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.detection.detect import TasksRefused, analyse
 from phospho_workers.runtime import metrics
 from phospho_workers.runtime.json_bytes import decode_object, encode
 from phospho_workers.runtime.records import Output, Record, Unreadable, reject
-
-_TEXT_FIELDS = ("project_id", "task_id", "session_id", "created_at", "input")
 
 
 class Detection:
@@ -27,7 +25,7 @@ class Detection:
 
     name = "detection"
 
-    def __init__(self, definitions: Callable[[], Mapping[str, CompiledDefinitions]]) -> None:
+    def __init__(self, definitions: Callable[[], Snapshot]) -> None:
         self._definitions = definitions
 
     def __call__(self, batch: Sequence[Record]) -> Output:
@@ -46,7 +44,15 @@ class Detection:
 
     def _analysed(self, tasks: list[tuple[Record, dict[str, Any]]], output: Output) -> list[dict[str, Any]]:
         """Return the analyses of the tasks that can be analysed; the others become dead letters."""
-        definitions = self._definitions()
+        snapshot = self._definitions()
+        rows = self._rows(tasks, snapshot.by_project, output)
+        for row in rows:
+            row["definitions_revision"] = snapshot.revision
+        return rows
+
+    def _rows(
+        self, tasks: list[tuple[Record, dict[str, Any]]], definitions: Mapping[str, CompiledDefinitions], output: Output
+    ) -> list[dict[str, Any]]:
         try:
             return analyse([task for _, task in tasks], definitions)
         except TasksRefused as refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import orjson
@@ -36,10 +37,15 @@ def encode(value: Any) -> bytes:
 
 def _decoded_with_care(value: bytes) -> Any:
     try:
-        loaded = json.loads(value.decode("utf-8", "replace"), parse_constant=lambda _: None)
+        loaded = json.loads(value.decode("utf-8", "replace"), parse_constant=lambda _: None, parse_float=_finite)
         text = json.dumps(loaded, ensure_ascii=False)
         return orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     except RecursionError:
         raise Unreadable("too_deep", "the JSON is nested too deep") from None
     except ValueError as error:
         raise Unreadable("invalid_json", f"not JSON: {error}"[:300]) from None
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
