@@ -38,7 +38,7 @@ system-packages:
 	apt-get update -qq && apt-get install -y -qq docker-compose prometheus
 
 bench: install kafka
-	$(BIN)/python -m benchmarks
+	PYTHONPATH=tests $(BIN)/python -m benchmarks
 
 chaos: install kafka
 	$(BIN)/python -m pytest tests/chaos -m '' --timeout 1800

@@ -60,7 +60,7 @@ def test_a_bad_record_in_any_topic_harms_itself_only(shape: OnKafka) -> None:
     produce(shape, RAW_LOGS.name, *good[:10], b"not json", b"", json.dumps(log("v9", schema_version=9)).encode())
     produce(shape, RAW_LOGS.name, *good[10:])
     produce(shape, TASKS.name, b'{"task_id": 7}')
-    produce(shape, ANALYSES.name, b'{"half": "an analysis')
+    produce(shape, ANALYSES.name, b'{"half": "an analysis', b"\xff\xfe")
     shape.settle()
 
     rows = shape.store.rows(
@@ -72,6 +72,7 @@ def test_a_bad_record_in_any_topic_harms_itself_only(shape: OnKafka) -> None:
         ("extraction", RAW_LOGS.name, "invalid_json"),
         ("extraction", RAW_LOGS.name, "invalid_json"),
         ("extraction", RAW_LOGS.name, "unknown_version"),
+        ("sink", ANALYSES.name, "row_refused"),
         ("sink", ANALYSES.name, "row_refused"),
         ("sink", TASKS.name, "row_refused"),
     ]

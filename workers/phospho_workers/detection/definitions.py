@@ -6,25 +6,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.engine import Engine, Hit, Hits, Side
+from phospho_workers.detection.engine import SIDES, Engine, Hit, Hits, Side, looks_at
 from phospho_workers.detection.engines import ENGINES
 
 
 @dataclass(frozen=True)
 class CompiledDefinitions:
     """
-    The engines of a project, each with all of its definitions; safe to share between threads.
+    The engines that read each side of a task, with the definitions of a project; safe to share between threads.
 
     `skipped` has the definitions that no engine could take, by name, with the reason.
     """
 
-    engines: Sequence[Engine] = ()
+    engines: Mapping[Side, Sequence[Engine]] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, texts: Sequence[str], side: Side) -> Sequence[Hits]:
         """Return what all engines find in each of `texts`, which are of that side."""
         found: list[list[Hit]] = [[] for _ in texts]
-        for engine in self.engines:
+        for engine in self.engines.get(side, ()):
             for of_text, hits in zip(found, engine.find(texts, side), strict=True):
                 of_text.extend(hits)
         return found
@@ -51,8 +51,11 @@ def compile_definitions(definitions: Sequence[EventDefinition]) -> CompiledDefin
     reasons = {one.name: check_definition(one) for one in current}
     usable = [one for one in current if reasons[one.name] is None]
     by_engine = {name: [one for one in usable if one.engine == name] for name in ENGINES}
+    built = [(ENGINES[name](chosen), chosen) for name, chosen in by_engine.items() if chosen]
     return CompiledDefinitions(
-        engines=tuple(ENGINES[name](chosen) for name, chosen in by_engine.items() if chosen),
+        engines={
+            side: [engine for engine, chosen in built if any(looks_at(one, side) for one in chosen)] for side in SIDES
+        },
         skipped={name: reason for name, reason in reasons.items() if reason is not None},
     )
 

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 from phospho_schemas.messages import EventDefinition
 
 Side = Literal["input", "output"]
+SIDES: tuple[Side, ...] = ("input", "output")
 MAX_EVIDENCE_CHARACTERS = 200
 
 

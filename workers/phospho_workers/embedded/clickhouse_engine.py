@@ -13,6 +13,7 @@ from typing import Any
 
 from phospho_workers.embedded.clickhouse_errors import (
     BAD_ARGUMENTS,
+    INCORRECT_DATA,
     READONLY,
     UNKNOWN_FORMAT,
     engine_failure,
@@ -146,7 +147,11 @@ class Engine:
         if job.limits is not None:
             return self._read(connection, job, statement, job.limits)
         if statement.data_start is not None:
-            return _insert(connection, job, statement)
+            try:
+                return _insert(connection, job, statement)
+            except UnicodeDecodeError as raised:
+                # chdb can't read the engine's error, which quotes the rows.
+                raise refusal(INCORRECT_DATA, f"A row that was refused is not valid UTF-8: {raised}.") from raised
         return self._query(connection, job.sql, job, statement)
 
     def _read(self, connection: Any, job: Job, statement: Statement, limits: ReaderLimits) -> Answer:

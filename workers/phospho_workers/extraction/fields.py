@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 from phospho_schemas.messages import SCHEMA_VERSION
@@ -105,13 +104,8 @@ def created_ms(log: Mapping[str, Any], arrived_ms: int) -> tuple[int, Any]:
 
 def time_text(time_ms: int) -> str:
     """Return Unix milliseconds in the form of every time on the wire."""
-    return f"{_second_text(time_ms // 1000)}.{time_ms % 1000:03d}Z"
-
-
-@lru_cache(maxsize=4096)
-def _second_text(second: int) -> str:
-    """Return a second without its zone; the logs of a batch share most of theirs."""
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    # Not strftime, which took half the time of this module.
+    return f"{datetime.fromtimestamp(time_ms // 1000, UTC).isoformat()[:19]}.{time_ms % 1000:03d}Z"
 
 
 def _is_sane(seconds: float, arrived_ms: int) -> bool:

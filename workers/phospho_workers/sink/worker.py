@@ -1,10 +1,10 @@
 """
 The sink's protocol: say what will be inserted, insert it, say that it is done.
 
-Before an insert, the range is committed as the metadata of the offset where it begins. That commit is the fence: it
-fails for a consumer that has lost the partition, which then inserts nothing. A successor that finds a range which
-was begun inserts exactly that range again, under the same token, and ClickHouse drops what is there already. The
-protocol is that of eBay's Block Aggregator; the tables replace by identity as the backstop.
+Before an insert, the range of each partition is committed as the metadata of the offset where it begins. That commit
+is the fence: it fails for a consumer that has lost the partition, which then inserts nothing. A successor that finds
+ranges which were begun inserts exactly them again, in the same group and under the same token, and ClickHouse drops
+what is there already. The protocol is that of eBay's Block Aggregator; the tables replace by identity as the backstop.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from phospho_workers.runtime.deliveries import Deliveries
 from phospho_workers.runtime.records import Unreadable, dead_letter
 from phospho_workers.runtime.worker import UnreadableLimit
 from phospho_workers.sink.insert import Refused, insert_lines
-from phospho_workers.sink.ranges import Place, Range, RangePlanner, parse_intent
+from phospho_workers.sink.ranges import Begun, Group, Place, RangePlanner, parse_intent
 from phospho_workers.sink.tables import TABLE_OF_TOPIC
 
 logger = logging.getLogger("phospho.sink")
@@ -35,19 +35,18 @@ logger = logging.getLogger("phospho.sink")
 STAGE = "sink"
 _FIRST_BACKOFF_S = 0.2
 _MAX_BACKOFF_S = 5.0
-# An insert waits for its parse, then for the disk: a few at once keep both busy.
-_INSERTS_AT_ONCE = 4
+_KAFKA_TIMEOUT_S = 30.0
 
 
 class SinkWorker:
     """
-    Gives every batch its rows. After `handle` returns, each range of it is stored and committed, or another consumer
-    owns its partition. While ClickHouse is away, `handle` waits, with the partitions paused, and keeps polling.
+    Gives every batch its rows. After `handle` returns, each group of it is stored and committed, or another consumer
+    owns its partitions. While ClickHouse is away, `handle` waits, with the partitions paused, and keeps polling.
     """
 
     def __init__(self, store: Store, deliveries: Deliveries, limit: UnreadableLimit) -> None:
-        self._store_of_rows = store
-        self._inserters = ThreadPoolExecutor(_INSERTS_AT_ONCE, thread_name_prefix="insert")
+        self._store = store
+        self._inserters = ThreadPoolExecutor(len(TABLE_OF_TOPIC), thread_name_prefix="insert")
         self._deliveries = deliveries
         self._limit = limit
         self._planner = RangePlanner()
@@ -57,13 +56,10 @@ class SinkWorker:
         self._is_waiting = False
 
     def assigned(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
-        for place in consumer.committed(list(partitions), timeout=30):
-            begun_hi = parse_intent(place.metadata or "")
-            if begun_hi is not None:
-                metrics.INTENT_REPLAYS.inc()
-                logger.info("%s[%d]: finishing the range up to %d", place.topic, place.partition, begun_hi)
-            self._planner.assign((place.topic, place.partition), begun_hi)
-            self._claims[place.topic, place.partition] = object()
+        committed = consumer.committed(list(partitions), timeout=_KAFKA_TIMEOUT_S)
+        begun = {(place.topic, place.partition): _begun(consumer, place) for place in committed}
+        self._planner.assign(begun)
+        self._claims.update((place, object()) for place in begun)
         if self._is_waiting:
             consumer.assign(list(partitions))
             consumer.pause(list(partitions))
@@ -75,56 +71,62 @@ class SinkWorker:
 
     def handle(self, consumer: Consumer, messages: Sequence[Message]) -> None:
         with metrics.BATCH_SECONDS.labels(STAGE).time():
-            ranges = self._planner.plan([to_record(message) for message in messages])
-            if not ranges:
-                return
-            try:
-                commit(consumer, STAGE, [TopicPartition(*r.place, r.lo, r.intent()) for r in ranges])
-                stored = self._store(consumer, ranges)
-                commit(consumer, STAGE, [TopicPartition(*r.place, r.hi + 1) for r in stored])
-            except PartitionsLost:
-                logger.warning("partitions were lost in the middle of a batch; their next owner has it")
-                rewind(consumer, [TopicPartition(*r.place, r.lo) for r in ranges])
-                return
-        self._count(consumer, stored)
+            self._planner.add([to_record(message) for message in messages])
+            for groups in self._planner.waves():
+                self._flush(consumer, groups)
 
-    def _store(self, consumer: Consumer, ranges: Sequence[Range]) -> list[Range]:
-        """Insert every range, however long ClickHouse is away, and return those whose partition is still ours."""
-        claims = {planned.place: self._claims.get(planned.place) for planned in ranges}
-        stored: list[Range] = []
-        pending, backoff_s = list(ranges), _FIRST_BACKOFF_S
+    def _flush(self, consumer: Consumer, groups: Sequence[Group]) -> None:
+        intents = [intent for group in groups for intent in group.intents()]
+        try:
+            commit(consumer, STAGE, [TopicPartition(*place, offset, metadata) for place, offset, metadata in intents])
+            stored = self._insert_all(consumer, groups)
+            done = [TopicPartition(*r.place, r.hi + 1) for group in stored for r in group.ranges]
+            commit(consumer, STAGE, done)
+        except PartitionsLost:
+            logger.warning("partitions were lost in the middle of a batch; their next owner has it")
+            rewind(consumer, [TopicPartition(*place, offset) for place, offset, _ in intents])
+            return
+        for group in stored:
+            metrics.RECORDS_CONSUMED.labels(STAGE, group.topic).inc(len(group.records))
+        observe_lag(consumer, done)
+
+    def _insert_all(self, consumer: Consumer, groups: Sequence[Group]) -> list[Group]:
+        """Insert every group, however long ClickHouse is away. Raises PartitionsLost where one is ours no more."""
+        claims = {r.place: self._claims.get(r.place) for group in groups for r in group.ranges}
+        pending, backoff_s = list(groups), _FIRST_BACKOFF_S
         while pending:
             outcomes = dict(zip(pending, self._inserters.map(self._insert, pending), strict=True))
-            for planned, refused in outcomes.items():
+            for group, refused in outcomes.items():
                 if refused is not None:
-                    self._bury(planned, refused)
-                    stored.append(planned)
-            if None in outcomes.values():
+                    self._bury(group, refused)
+            pending = [group for group, refused in outcomes.items() if refused is None]
+            if pending:
                 self._wait(consumer, backoff_s)
                 backoff_s = min(_MAX_BACKOFF_S, backoff_s * 2)
-            ours = [planned for planned in outcomes if self._claims.get(planned.place) is claims[planned.place]]
-            pending = [planned for planned in ours if outcomes[planned] is None]
+            if any(self._claims.get(place) is not claim for place, claim in claims.items()):
+                raise PartitionsLost("a rebalance took partitions while ClickHouse was away")
         self._resume(consumer)
-        return [planned for planned in stored if self._claims.get(planned.place) is claims[planned.place]]
+        return list(groups)
 
-    def _insert(self, planned: Range) -> list[Refused] | None:
-        """Insert one range, on a thread of its own: return what was refused, or None where ClickHouse is away."""
-        table = TABLE_OF_TOPIC[planned.topic]
-        lines = [record.value.strip() or b"null" for record in planned.records]
+    def _insert(self, group: Group) -> list[Refused] | None:
+        """Insert one group, on a thread of its own: return what was refused, or None where ClickHouse is away."""
+        table = TABLE_OF_TOPIC[group.topic]
+        lines = [record.value.strip() or b"null" for record in group.records]
         try:
-            return insert_lines(self._store_of_rows, table, lines, planned.token())
+            return insert_lines(self._store, table, lines, group.name) if lines else []
         except StoreUnavailable as error:
             metrics.INSERT_RETRIES.labels(table).inc()
             logger.warning("%s: ClickHouse is away, the insert is tried again: %s", table, error)
             return None
 
-    def _bury(self, planned: Range, refused: Sequence[Refused]) -> None:
+    def _bury(self, group: Group, refused: Sequence[Refused]) -> None:
         """Send the refused rows to the dead letters, and wait until they are there."""
-        self._limit.check(len(planned.records), len(refused))
+        records = group.records
+        self._limit.check(len(records), len(refused))
         letters: list[Keyed] = []
         for refusal in refused:
             why = Unreadable("row_refused", refusal.detail)
-            letters.append(dead_letter(planned.records[refusal.index], STAGE, why))
+            letters.append(dead_letter(records[refusal.index], STAGE, why))
             metrics.DEAD_LETTERS.labels(STAGE, why.reason).inc()
         if letters:
             self._deliveries.send({DEAD_LETTER.name: letters})
@@ -147,7 +149,15 @@ class SinkWorker:
             self._is_waiting = False
             consumer.resume(consumer.assignment())
 
-    def _count(self, consumer: Consumer, stored: Sequence[Range]) -> None:
-        for planned in stored:
-            metrics.RECORDS_CONSUMED.labels(STAGE, planned.topic).inc(len(planned.records))
-        observe_lag(consumer, [TopicPartition(*r.place, r.hi + 1) for r in stored])
+
+def _begun(consumer: Consumer, committed: TopicPartition) -> Begun | None:
+    """Return what a predecessor began on a partition, unless retention has taken all of it since."""
+    begun = parse_intent(committed.metadata or "")
+    if begun is None:
+        return None
+    low, _ = consumer.get_watermark_offsets(committed, timeout=_KAFKA_TIMEOUT_S)
+    if low > begun.hi:
+        return None
+    metrics.INTENT_REPLAYS.inc()
+    logger.info("%s[%d]: finishing the range up to %d", committed.topic, committed.partition, begun.hi)
+    return begun

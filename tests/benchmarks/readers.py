@@ -1,0 +1,73 @@
+"""What a reader of ClickHouse sees, asked over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from urllib.parse import urlencode, urlsplit
+
+from benchmarks.processes import BenchmarkFailed, wait_until
+from benchmarks.sizes import PROJECT
+
+_TIMEOUT_S = 60.0
+
+
+class Reader:
+    """Asks by ClickHouse's HTTP interface, with a new connection each time: the server closes those that rest."""
+
+    def __init__(self, url: str) -> None:
+        target = urlsplit(url)
+        self._host, self._port = target.hostname or "", target.port
+        self._headers = {}
+        if target.username:
+            secret = base64.b64encode(f"{target.username}:{target.password}".encode()).decode()
+            self._headers["Authorization"] = f"Basic {secret}"
+
+    def ask(self, sql: str, **parameters: str) -> list[str]:
+        """Return the lines of a query's result, as tab-separated text. Raises BenchmarkFailed."""
+        query = {"database": "phospho"} | {f"param_{name}": value for name, value in parameters.items()}
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_S)
+        with closing(connection):
+            connection.request("POST", "/?" + urlencode(query), sql.encode(), self._headers)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        if answer.status != 200:
+            raise BenchmarkFailed(f"ClickHouse answers {answer.status} to {sql}: {text[:500]}")
+        return text.splitlines()
+
+    def count(self, relation: str) -> int:
+        """Return the rows of the benchmark's project in a table or a view."""
+        sql = f"SELECT count() FROM {relation} WHERE project_id = {{project:String}}"
+        return int(self.ask(sql, project=PROJECT)[0])
+
+    def wait_for_tasks(self, expected: int, timeout_s: float) -> float:
+        """
+        Return the Unix time at which the views `tasks` and `analyses` both have `expected` rows.
+
+        The tables are asked until they are full, which is cheap; then the views must say the same.
+        """
+        wait_until(lambda: self.count("task_rows") >= expected, timeout_s, "task_rows was not full")
+        wait_until(lambda: self.count("analysis_rows") >= expected, timeout_s, "analysis_rows was not full")
+        seen = {view: self.count(view) for view in ("tasks", "analyses")}
+        if set(seen.values()) != {expected}:
+            raise BenchmarkFailed(f"{expected} tasks were logged, readers see {seen}")
+        return time.time()
+
+    def wait_for_merges(self, timeout_s: float) -> None:
+        """Return when the server merges nothing any more, so that what was measured before costs nothing now."""
+        merging = "SELECT count() FROM system.merges"
+        wait_until(lambda: self.ask(merging) == ["0"], timeout_s, "merges went on")
+
+    def queryable(self, task_ids: Sequence[str]) -> list[str]:
+        """Return those of `task_ids` that are in the view `tasks` and have their analysis in `analyses`."""
+        ids = "[" + ",".join(f"'{task_id}'" for task_id in task_ids) + "]"
+        wanted = "WHERE project_id = {project:String} AND task_id IN {ids:Array(String)}"
+        sql = f"""
+            SELECT logged.task_id
+            FROM (SELECT task_id FROM tasks {wanted}) AS logged
+            INNER JOIN (SELECT task_id FROM analyses {wanted}) AS analysed ON logged.task_id = analysed.task_id
+        """
+        return self.ask(sql, project=PROJECT, ids=ids)

@@ -1,0 +1,38 @@
+"""How much is measured, and what every part of the benchmark calls by the same name."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+
+PROJECT = "bench"
+KEY = "ph_bench-key-of-the-benchmark-0123456789"
+BATCH_LOGS = 500
+
+_STARTED_S = time.monotonic()
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """
+    warm_up_tasks: logged before the clock starts, so that models and caches are loaded.
+    rounds: how often each side of a ratio is measured, in turns.
+    patience_s: how long one wait may take.
+    """
+
+    warm_up_tasks: int
+    all_in_tasks: int
+    backlog_messages: int
+    rounds: int
+    probes: int
+    patience_s: float = 180.0
+
+
+FULL = Sizes(warm_up_tasks=5_000, all_in_tasks=60_000, backlog_messages=200_000, rounds=3, probes=400)
+QUICK = Sizes(warm_up_tasks=1_000, all_in_tasks=6_000, backlog_messages=40_000, rounds=1, probes=40)
+
+
+def say(line: str) -> None:
+    """Print a line of progress, with the seconds since the start."""
+    print(f"[{time.monotonic() - _STARTED_S:6.1f} s] {line}", file=sys.stderr, flush=True)
