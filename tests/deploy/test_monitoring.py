@@ -27,9 +27,7 @@ def test_prometheus_accepts_its_configuration(root: Path, tool: Callable[..., st
     tool("promtool", "check", "config", str(root / "deploy/prometheus/prometheus.yml"), package="prometheus")
 
 
-def test_alerts_fire_on_faults_and_keep_quiet_on_what_only_looks_like_one(
-    root: Path, tool: Callable[..., str]
-) -> None:
+def test_alerts_fire_on_faults_and_keep_quiet_on_what_only_looks_like_one(root: Path, tool: Callable[..., str]) -> None:
     tool("promtool", "test", "rules", str(root / "tests/deploy/alerts_test.yml"), package="prometheus")
 
 

@@ -73,7 +73,7 @@ def test_a_sink_killed_in_the_middle_of_an_import_loses_and_doubles_nothing(
         kills_in_hand = 0
         for _ in range(3):
             stored = _stored(shape)
-            _wait_for(lambda before=stored: _stored(shape) > before or shape.lag() == 0)
+            _wait_for(lambda before=stored: _stored(shape) > before or (before and shape.lag() == 0))
             shape.workers["sink"].kill()
             kills_in_hand += shape.lag() > 0
             shape.workers["sink"].start()
