@@ -124,3 +124,41 @@ def test_a_task_logged_again_is_the_same_task_and_loses_the_event_it_no_longer_s
     assert task == "no bird\tfine\n"
     assert shape.number("SELECT count() FROM events WHERE task_id = 'again'") == 0
     assert shape.number("SELECT tasks FROM sessions WHERE session_id = 'again'") == 1
+
+
+def test_a_sink_that_joins_during_an_outage_leaves_no_partition_behind(shape: OnKafka) -> None:
+    """The rebalance comes while the first sink waits with a batch in hand."""
+    shape.clickhouse.stop()
+    for number in range(60):
+        post(shape, {"task_id": f"joined-{number}", "session_id": f"j{number % 9}", "input": "a", "output": "b"})
+    first_log = shape.workers["sink"].log_path
+    before = first_log.read_text().count("ClickHouse is away")
+    wait_for(lambda: first_log.read_text().count("ClickHouse is away") > before, 30)
+    with shape.worker("sink-2") as second:
+        second.wait_until_ready()
+        shape.clickhouse.start()
+        shape.settle()
+
+        assert shape.number("SELECT count() FROM tasks WHERE startsWith(task_id, 'joined-')") == 60
+        assert shape.number("SELECT count() FROM analyses WHERE startsWith(task_id, 'joined-')") == 60
+        assert second.stop() == 0
+    assert shape.workers["sink"].is_running()
+
+
+def test_a_worker_that_can_not_go_on_ends_with_exit_code_1_and_commits_nothing(shape: OnKafka) -> None:
+    """Here: an intent that this sink did not write and must not guess at."""
+    shape.settle()
+    sink = shape.workers["sink"]
+    assert sink.stop() == 0
+    committed = shape.set_metadata("phospho-sink", "written by another sink")
+    sink.start()
+
+    assert sink.wait_until_ended(40) == 1
+    assert "unknown kind" in sink.log_path.read_text()
+    assert shape.set_metadata("phospho-sink", "") == committed
+
+    sink.start()
+    sink.wait_until_ready()
+    post(shape, {"task_id": "after-it", "session_id": "s", "input": "a", "output": "b"})
+    shape.settle()
+    assert shape.number("SELECT count() FROM tasks WHERE task_id = 'after-it'") == 1

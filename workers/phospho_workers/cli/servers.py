@@ -23,9 +23,9 @@ from phospho_store.retention import enforce_hourly
 from phospho_store.store import remote
 from phospho_workers.embedded.clickhouse_http import WRITER_VARIABLE, ClickHouseHttpSettings
 from phospho_workers.embedded.clickhouse_http import serve as serve_clickhouse
-from phospho_workers.embedded.serving import PortTaken, Served, listen, serve
 from phospho_workers.embedded.wiring import Web, web_app
 from phospho_workers.runtime.process import prepare_process
+from phospho_workers.runtime.serving import PortTaken, Served, listen, serve
 
 
 def _options(default_port: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from phospho_store.errors import StoreError
-from phospho_workers.embedded.serving import PortTaken, serve
 from phospho_workers.embedded.up import Running, UpSettings, open_app
 from phospho_workers.runtime.process import prepare_process
+from phospho_workers.runtime.serving import PortTaken, serve
 
 
 @click.command()

@@ -6,12 +6,11 @@ import asyncio
 import importlib
 import logging
 import os
-import signal
-import sys
 
 import click
 
 from phospho_workers.runtime.process import prepare_process
+from phospho_workers.runtime.serving import PortTaken, Served, listen, serve
 from phospho_workers.runtime.settings import from_environment
 
 
@@ -39,10 +38,11 @@ def worker(
     settings = from_environment(
         os.environ, kafka=kafka, clickhouse=clickhouse, metrics_host=metrics_host, metrics_port=metrics_port
     )
-    # uvicorn raises the signal again when it has stopped: a stop that was asked for ends with 0.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     app = importlib.import_module(f"phospho_workers.{name}.app").build(settings)
-    options = {"host": settings.metrics_host, "port": str(settings.metrics_port)}
-    asyncio.run(app.asgi.run(logging.WARNING, options))
+    try:
+        with listen(settings.metrics_host, settings.metrics_port) as door:
+            asyncio.run(serve([Served(app.asgi, door)], stop_when=app.progress.when_failed))
+    except PortTaken as error:
+        raise click.ClickException(f"{error}. Give --metrics-port.") from error
     if app.progress.failure:
         raise click.ClickException(f"{name} stopped: {app.progress.failure}")

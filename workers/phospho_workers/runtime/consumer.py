@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from faststream.confluent.helpers import AsyncConfluentConsumer
 
 from phospho_workers.runtime import metrics
+from phospho_workers.runtime.progress import Progress
 from phospho_workers.runtime.records import Record
 
 T = TypeVar("T")
@@ -39,12 +40,14 @@ class BatchConsumer(AsyncConfluentConsumer):
     Hands out batches bounded by records, bytes and age.
 
     All calls of the underlying consumer run on one thread; `run` gives a batch to a function on that thread, so
-    that no rebalance can happen in the middle of it.
+    that no rebalance happens while it works, unless it polls. A batch that a rebalance cut is begun anew: its first
+    part is another's by now, or comes again.
     """
 
     stage = ""
     max_batch_bytes = 0
     linger_s = 0.0
+    progress = Progress()
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run `work` on the consumer's thread and return what it returns."""
@@ -55,27 +58,33 @@ class BatchConsumer(AsyncConfluentConsumer):
         return await self.run(lambda: self._batch(timeout, max_records or _CHUNK_RECORDS))
 
     def _batch(self, timeout_s: float, max_records: int) -> tuple[Message, ...]:
-        batch = self._good(self.consumer.consume(1, timeout_s))
+        batch = self._consumed([], 1, timeout_s)
         deadline_s = time.monotonic() + self.linger_s
-        size_bytes = sum(map(_size_bytes, batch))
-        while batch and len(batch) < max_records and size_bytes < self.max_batch_bytes:
-            wanted = min(_CHUNK_RECORDS, max_records - len(batch))
-            more = self._good(self.consumer.consume(wanted, max(0.0, deadline_s - time.monotonic())))
-            batch += more
-            size_bytes += sum(map(_size_bytes, more))
-            if not more or time.monotonic() >= deadline_s:
+        while batch and len(batch) < max_records and sum(map(_size_bytes, batch)) < self.max_batch_bytes:
+            before = len(batch)
+            wanted = min(_CHUNK_RECORDS, max_records - before)
+            batch = self._consumed(batch, wanted, max(0.0, deadline_s - time.monotonic()))
+            if len(batch) == before or time.monotonic() >= deadline_s:
                 break
         return tuple(batch)
 
+    def _consumed(self, batch: list[Message], wanted: int, timeout_s: float) -> list[Message]:
+        """Return `batch` with what comes in time; without it, where a rebalance came in between."""
+        epoch = self.progress.epoch
+        more = self._good(self.consumer.consume(wanted, timeout_s))
+        return batch + more if epoch == self.progress.epoch else more
+
     def _good(self, messages: Sequence[Message]) -> list[Message]:
-        """Return the messages without errors, and count the errors, which FastStream drops in silence."""
+        """Return the messages without errors, and count the errors. Raises KafkaException for a fatal one."""
         good = []
         for message in messages:
             error = message.error()
             if error is None:
                 good.append(message)
-            else:
-                metrics.CONSUMER_ERRORS.labels(self.stage, error.name()).inc()
+                continue
+            metrics.CONSUMER_ERRORS.labels(self.stage, error.name()).inc()
+            if error.fatal():
+                raise KafkaException(error)
         return good
 
 
@@ -98,12 +107,12 @@ def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
     return tuple((name, value or b"") for name, value in pairs)
 
 
-def next_offsets(records: Sequence[Record]) -> list[TopicPartition]:
+def next_offsets(records: Sequence[Record], metadata: str = "") -> list[TopicPartition]:
     """Return what to commit once `records` have had their effect: per partition, the offset after the last."""
     last: dict[tuple[str, int], int] = {}
     for record in records:
         last[record.topic, record.partition] = record.offset
-    return [TopicPartition(topic, partition, offset + 1) for (topic, partition), offset in last.items()]
+    return [TopicPartition(topic, partition, offset + 1, metadata) for (topic, partition), offset in last.items()]
 
 
 def first_offsets(records: Sequence[Record]) -> list[TopicPartition]:
@@ -116,10 +125,12 @@ def first_offsets(records: Sequence[Record]) -> list[TopicPartition]:
 
 def commit(consumer: Consumer, stage: str, offsets: list[TopicPartition]) -> None:
     """
-    Commit offsets and wait for the answer.
+    Commit offsets and wait for the answer; none is nothing to do.
 
     Raises PartitionsLost where another consumer owns a partition by now, and KafkaException for any other failure.
     """
+    if not offsets:
+        return
     try:
         answers = consumer.commit(offsets=offsets, asynchronous=False) or []
         for answer in answers:

@@ -34,7 +34,11 @@ def producer_config(bootstrap_servers: str) -> dict[str, object]:
 
 
 class DeliveryFailed(Exception):
-    """Kafka did not confirm some message of a batch; nothing of the batch may be committed."""
+    """Kafka did not confirm some message of a batch: nothing of it may be committed, all of it can be sent again."""
+
+
+class ProducerBroken(Exception):
+    """The producer can't go on (a fatal error of librdkafka): the process must start again."""
 
 
 class Deliveries:
@@ -49,13 +53,15 @@ class Deliveries:
         """
         Send messages by topic; when it returns, Kafka has every one of them on all in-sync replicas.
 
-        Blocks up to 60 s. Raises DeliveryFailed; some of the messages may have been stored then.
+        Blocks up to 60 s. Raises DeliveryFailed, where some of the messages may have been stored, or ProducerBroken.
         """
         self._failures.clear()
         for topic, batch in messages.items():
             for message in batch:
                 self._produce(topic, message)
         unconfirmed = self._producer.flush(_DELIVERY_TIMEOUT_S)
+        if any(failure.fatal() for failure in self._failures):
+            raise ProducerBroken(self._failures[0].str())
         if self._failures or unconfirmed:
             reason = self._failures[0].str() if self._failures else "no answer in time"
             raise DeliveryFailed(f"{len(self._failures)} failed, {unconfirmed} unconfirmed: {reason}")
@@ -74,7 +80,9 @@ class Deliveries:
                 if time.monotonic() > deadline_s:
                     raise DeliveryFailed("the producer's queue stayed full") from None
             except KafkaException as error:
-                raise DeliveryFailed(str(error)) from error
+                if error.args[0].fatal():
+                    raise ProducerBroken(error.args[0].str()) from error
+                raise DeliveryFailed(error.args[0].str()) from error
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:

@@ -19,7 +19,7 @@ DEAD_LETTERS = Counter(
     "phospho_dead_letters_total", "Records that a stage could not read", ["stage", "reason"], registry=REGISTRY
 )
 COMMITS = Counter(
-    "phospho_commits_total", "Commits of offsets, by outcome: ok, lost", ["stage", "outcome"], registry=REGISTRY
+    "phospho_commits_total", "Commits of offsets, by outcome: ok, lost, failed", ["stage", "outcome"], registry=REGISTRY
 )
 REBALANCES = Counter(
     "phospho_rebalances_total", "Partitions given and taken: assign, revoke, lost", ["stage", "kind"], registry=REGISTRY

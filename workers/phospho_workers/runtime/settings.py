@@ -39,6 +39,7 @@ def from_environment(environment: Mapping[str, str], **overrides: object) -> Wor
     values: dict[str, object] = {
         "kafka": environment.get("PHOSPHO_KAFKA", "127.0.0.1:9092"),
         "clickhouse": environment.get("PHOSPHO_CLICKHOUSE", "http://127.0.0.1:8123"),
+        "max_unreadable_in_a_row": int(environment.get("PHOSPHO_MAX_UNREADABLE_IN_A_ROW", "10000")),
         "instance_id": environment.get("PHOSPHO_INSTANCE_ID") or None,
         "metrics_host": environment.get("PHOSPHO_METRICS_HOST", "127.0.0.1"),
         "metrics_port": int(environment.get("PHOSPHO_METRICS_PORT", "9100")),

@@ -4,69 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Message
 from faststream import AckPolicy
-from faststream.asgi import AsgiFastStream, AsgiResponse, get
+from faststream.asgi import AsgiFastStream
 from faststream.confluent import KafkaBroker, KafkaMessage
 from faststream.confluent.configs.broker import ConsumerBuilder
 from faststream.confluent.helpers import AsyncConfluentConsumer, ConfluentFastConfig
 from faststream.specification import AsyncAPI
-from prometheus_client import make_asgi_app
 
 from phospho_schemas.topics import Topic
-from phospho_workers.runtime import metrics
 from phospho_workers.runtime.consumer import BatchConsumer
+from phospho_workers.runtime.health import health_routes
+from phospho_workers.runtime.progress import Progress, logger
+from phospho_workers.runtime.rebalances import Rebalances, Worker
 from phospho_workers.runtime.settings import WorkerSettings
 
-logger = logging.getLogger("phospho.worker")
-
 _POLL_TIMEOUT_S = 0.5
-# A batch may wait for a ClickHouse that is away; the sink keeps polling then, so this only ends a hung process.
+# A batch may wait for Kafka or ClickHouse; the worker keeps polling then, so this only ends a hung process.
 _MAX_POLL_INTERVAL_MS = 300_000
-# As long as the group waits for a poll: a sink may wait for a ClickHouse that restarts.
-_STALE_AFTER_S = 300.0
 
 
-class Worker(Protocol):
-    """What a process does with its batches. Both methods run on the consumer's thread."""
-
-    def handle(self, consumer: Consumer, messages: Sequence[Message]) -> None:
-        """Give a batch its effect and commit it. Anything raised stops the process before a later commit."""
-
-    def assigned(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
-        """Hear of the partitions that are this consumer's from now on."""
-
-    def revoked(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
-        """Hear of the partitions that are another's from now on."""
-
-
-@dataclass
-class Progress:
-    """When this process last showed life, and whether it may go on."""
-
-    last_s: float = field(default_factory=time.monotonic)
-    assigned: set[tuple[str, int]] = field(default_factory=set)
-    failure: str = ""
-
-    def note(self) -> None:
-        self.last_s = time.monotonic()
-
-    def age_s(self) -> float:
-        return time.monotonic() - self.last_s
-
-
-@dataclass
+@dataclass(frozen=True)
 class StreamApp:
-    """A worker that is wired: `asgi` runs it, `progress.failure` says afterwards why it stopped by itself."""
+    """A worker that is wired: `asgi` runs it, `progress.failure` says why it must stop by itself."""
 
     asgi: AsgiFastStream
-    broker: KafkaBroker
     progress: Progress
 
 
@@ -84,10 +51,28 @@ def stream_app(
         log_level=logging.DEBUG,
     )
     _use_batch_consumer(broker, name, settings, progress)
+    subscriber = _subscriber(broker, name, topics, settings, Rebalances(name, worker, progress))
+
+    async def handle(batch: Any) -> None:
+        consumer = subscriber.consumer
+        assert isinstance(consumer, BatchConsumer)
+        try:
+            await consumer.run(partial(worker.handle, consumer.consumer, batch))
+            progress.note()
+        except Exception as error:
+            # The edge of the process: no later batch may commit past this one, so the next getmany never returns.
+            progress.fail(name, error)
+
+    subscriber(handle)
     specification = AsyncAPI(title=f"phospho {name}", version="1", description=help_text)
-    asgi = AsgiFastStream(broker, specification=specification, asgi_routes=_routes(progress), logger=logger)
-    rebalance = _Rebalances(name, worker, progress)
-    subscriber = broker.subscriber(
+    asgi = AsgiFastStream(broker, specification=specification, asgi_routes=health_routes(progress), logger=logger)
+    return StreamApp(asgi, progress)
+
+
+def _subscriber(
+    broker: KafkaBroker, name: str, topics: Sequence[Topic], settings: WorkerSettings, rebalances: Rebalances
+) -> Any:
+    return broker.subscriber(
         *(topic.name for topic in topics),
         group_id=f"phospho-{name}",
         batch=True,
@@ -100,38 +85,24 @@ def stream_app(
         heartbeat_interval_ms=2000,
         max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
         group_instance_id=settings.instance_id,
+        # Eager: a rebalance takes every partition and gives all anew, with the position that was committed. The
+        # worker and the batch consumer rely on it.
         partition_assignment_strategy=("range",),
         isolation_level="read_committed",
         fetch_max_wait_ms=100,
         max_partition_fetch_bytes=4_194_304,
-        on_assign=rebalance.on_assign,
-        on_revoke=rebalance.on_revoke,
-        on_lost=rebalance.on_lost,
+        on_assign=rebalances.on_assign,
+        on_revoke=rebalances.on_revoke,
+        on_lost=rebalances.on_lost,
         title=f"phospho-{name}",
         description="; ".join(f"{topic.name}: {topic.help}" for topic in topics),
         parser=_parse,
         decoder=_decode,
     )
 
-    async def handle(batch: Any) -> None:
-        consumer = subscriber.consumer
-        assert isinstance(consumer, BatchConsumer)
-        try:
-            await consumer.run(partial(worker.handle, consumer.consumer, batch))
-            progress.note()
-        except Exception as error:
-            # The edge of the process: stop before any later batch could commit past this one.
-            logger.exception("%s stops: a batch failed and was not committed", name)
-            progress.failure = f"{type(error).__name__}: {error}"
-            asgi.exit()
-            await asyncio.Event().wait()
-
-    subscriber(handle)
-    return StreamApp(asgi, broker, progress)
-
 
 def _use_batch_consumer(broker: KafkaBroker, name: str, settings: WorkerSettings, progress: Progress) -> None:
-    """Make the broker build our consumer, which is FastStream's with batches by bytes and counted errors."""
+    """Make the broker build our consumer, which is FastStream's with batches by bytes and errors that count."""
 
     class OwnConsumer(BatchConsumer):
         stage = name
@@ -139,9 +110,18 @@ def _use_batch_consumer(broker: KafkaBroker, name: str, settings: WorkerSettings
         linger_s = settings.linger_s
 
         async def getmany(self, timeout: float = 0.1, max_records: int | None = 10) -> tuple[Message, ...]:  # noqa: ASYNC109 (FastStream's signature)
-            batch = await super().getmany(timeout, max_records)
+            batch: tuple[Message, ...] = ()
+            try:
+                batch = await super().getmany(timeout, max_records)
+            except Exception as error:
+                # FastStream would log it, sleep, and go on after what was lost.
+                progress.fail(name, error)
+            if progress.failure:
+                await asyncio.Event().wait()
             progress.note()
             return batch
+
+    OwnConsumer.progress = progress
 
     class Builder(ConsumerBuilder):
         def __call__(self, *topics: Any, **options: Any) -> AsyncConfluentConsumer:
@@ -165,33 +145,6 @@ def _use_batch_consumer(broker: KafkaBroker, name: str, settings: WorkerSettings
     own.builder = Builder(config=config, admin=stock.admin, logger=stock.logger)
 
 
-@dataclass(frozen=True)
-class _Rebalances:
-    """Passes rebalances on to the worker, and counts them."""
-
-    name: str
-    worker: Worker
-    progress: Progress
-
-    def on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        metrics.REBALANCES.labels(self.name, "assign").inc()
-        self.progress.assigned = {(p.topic, p.partition) for p in partitions}
-        self.worker.assigned(consumer, partitions)
-
-    def on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._gone(consumer, partitions, "revoke")
-
-    def on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._gone(consumer, partitions, "lost")
-
-    def _gone(self, consumer: Consumer, partitions: list[TopicPartition], kind: str) -> None:
-        metrics.REBALANCES.labels(self.name, kind).inc()
-        self.progress.assigned -= {(p.topic, p.partition) for p in partitions}
-        for place in partitions:
-            metrics.CONSUMER_LAG.remove(place.topic, str(place.partition))
-        self.worker.revoked(consumer, partitions)
-
-
 async def _parse(messages: tuple[Message, ...]) -> KafkaMessage:
     """Wrap a batch without looking into it: the stock parser loses a whole batch to one header that is not UTF-8."""
     return KafkaMessage(raw_message=messages, body=b"", consumer=_NoConsumer(), is_manual=True)
@@ -209,22 +162,3 @@ class _NoConsumer:
 
     async def seek(self, topic: str, partition: int, offset: int) -> None:
         raise NotImplementedError("offsets are set by the worker")
-
-
-def _routes(progress: Progress) -> list[tuple[str, Callable[..., Any]]]:
-    """Return /healthz (is the loop alive), /readyz (has it partitions) and /metrics."""
-    metrics.SECONDS_SINCE_PROGRESS.set_function(progress.age_s)
-
-    @get
-    async def healthz(scope: Any) -> AsgiResponse:
-        alive = not progress.failure and progress.age_s() < _STALE_AFTER_S
-        body = progress.failure or f"last progress {progress.age_s():.1f} s ago"
-        return AsgiResponse(body.encode(), 200 if alive else 503)
-
-    @get
-    async def readyz(scope: Any) -> AsgiResponse:
-        if progress.assigned:
-            return AsgiResponse(f"{len(progress.assigned)} partitions".encode(), 200)
-        return AsgiResponse(b"no partition is assigned yet: is Kafka up, do the topics exist?", 503)
-
-    return [("/healthz", healthz), ("/readyz", readyz), ("/metrics", make_asgi_app(metrics.REGISTRY))]

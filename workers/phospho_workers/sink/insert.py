@@ -47,29 +47,50 @@ class Refused:
     detail: str
 
 
+# Beyond this the fault is more likely the table's or ours than that of so many rows. It also bounds the inserts that
+# halving takes, and with them the time without a poll and the tokens that are used up.
+MAX_REFUSED = 1000
+
+
+class TooManyRefused(Exception):
+    """ClickHouse refuses row after row of one insert."""
+
+
 def insert_lines(store: Store, table: str, lines: Sequence[bytes], place: str) -> list[Refused]:
     """
-    Insert JSON lines and return those that were refused; the others are stored.
+    Insert JSON lines and return those that were refused, at most MAX_REFUSED; the others are stored.
 
     `place` says where the lines stand (topic, partition and range): with a hash of the lines it is the token by
     which ClickHouse knows an insert that comes again. The hash keeps a token from standing for other lines, such as
     those of a topic that was made anew. Where ClickHouse refuses a batch for a row, the halves are inserted by
     themselves, down to the row; the split is a function of the lines, so a repetition gives the same tokens.
 
-    Raises StoreUnavailable (try the same again), or StatementRefused where it is not a row that is at fault.
+    Raises StoreUnavailable (try the same again), StatementRefused where it is not a row that is at fault, or
+    TooManyRefused.
     """
+    refused: list[Refused] = []
+    _insert_part(store, table, lines, place, 0, refused)
+    return refused
+
+
+def _insert_part(
+    store: Store, table: str, lines: Sequence[bytes], place: str, first: int, refused: list[Refused]
+) -> None:
+    """Insert lines that begin at index `first` of all; where a row is at fault, halve them."""
     try:
         _insert(store, table, lines, place)
-        return []
+        return
     except StatementRefused as refusal:
         if refusal.code not in _ROW_AT_FAULT:
             raise
         if len(lines) == 1:
-            return [Refused(0, str(refusal).splitlines()[0][:500])]
+            refused.append(Refused(first, str(refusal).splitlines()[0][:500]))
+            if len(refused) > MAX_REFUSED:
+                raise TooManyRefused(f"{table}: more than {MAX_REFUSED} rows, the last: {refused[-1].detail}") from None
+            return
     half = len(lines) // 2
-    left = insert_lines(store, table, lines[:half], place)
-    right = insert_lines(store, table, lines[half:], place)
-    return left + [Refused(half + refused.index, refused.detail) for refused in right]
+    _insert_part(store, table, lines[:half], place, first, refused)
+    _insert_part(store, table, lines[half:], place, first + half, refused)
 
 
 def _insert(store: Store, table: str, lines: Sequence[bytes], place: str) -> None:

@@ -11,6 +11,9 @@ from phospho_workers.runtime.records import Record
 
 _VERSION = "phospho-intent-1"
 
+# What may wait for the other ranges of a group: some batches.
+_MAX_WAITING_RECORDS = 200_000
+
 Place = tuple[str, int]
 
 
@@ -106,6 +109,15 @@ class RangePlanner:
         """Take records, those of a partition in order."""
         for record in records:
             self._waiting.setdefault((record.topic, record.partition), []).append(record)
+        if self._begun and sum(map(len, self._waiting.values())) > _MAX_WAITING_RECORDS:
+            # A range of some group does not come to its end: the others go on by themselves.
+            self._begun = {place: Begun(b.hi, f"{b.group}/{place}", 1) for place, b in self._begun.items()}
+
+    def drop(self) -> dict[Place, int]:
+        """Forget what waits, and return where it begins in each partition."""
+        first = {place: records[0].offset for place, records in self._waiting.items()}
+        self._waiting.clear()
+        return first
 
     def waves(self) -> Iterator[list[Group]]:
         """Yield groups that can be inserted now, each wave after the one before is committed."""

@@ -41,24 +41,31 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
         yield door
 
 
-async def serve(apps: Sequence[Served], background: Sequence[Callable[[], Coroutine[None, None, None]]] = ()) -> None:
+async def serve(
+    apps: Sequence[Served],
+    background: Sequence[Callable[[], Coroutine[None, None, None]]] = (),
+    stop_when: Callable[[], asyncio.Event] = asyncio.Event,
+) -> None:
     """
-    Serve every app until SIGTERM or SIGINT; requests that have begun are answered first.
+    Serve every app until SIGTERM or SIGINT, or until the event of `stop_when`; what has begun is finished first.
 
     `background` runs beside them, and is cancelled when they have stopped.
     """
     servers = [_Server(_config(served.app)) for served in apps]
-
-    def stop() -> None:
-        for server in servers:
-            server.should_exit = True
-
+    asked = stop_when()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
+        asyncio.get_running_loop().add_signal_handler(number, asked.set)
     tasks = [asyncio.create_task(job()) for job in background]
+    stopping = asyncio.create_task(_stop(servers, asked))
     await asyncio.gather(*(server.serve([served.door]) for server, served in zip(servers, apps, strict=True)))
-    for task in tasks:
+    for task in (*tasks, stopping):
         task.cancel()
+
+
+async def _stop(servers: Sequence[uvicorn.Server], asked: asyncio.Event) -> None:
+    await asked.wait()
+    for server in servers:
+        server.should_exit = True
 
 
 class _Server(uvicorn.Server):

@@ -1,0 +1,199 @@
+"""The sink's protocol against everything that can come between its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+from confluent_kafka import KafkaError, TopicPartition
+
+from phospho_schemas.records import Keyed
+from phospho_store.errors import StatementRefused, StoreUnavailable
+from phospho_workers.runtime.worker import UnreadableLimit
+from phospho_workers.sink.insert import MAX_REFUSED, TooManyRefused
+from phospho_workers.sink.worker import SinkWorker
+from workers.runtime.kafka_fakes import FakeConsumer, FakeMessage
+
+TASKS = "phospho.tasks"
+BAD = b"bad"
+
+
+class RecordingStore:
+    """Takes inserts, after being away as often as it is told to; refuses any that holds a bad row."""
+
+    def __init__(self, away: int = 0) -> None:
+        self.away = away
+        self.inserts: list[tuple[str, bytes, str]] = []
+
+    def insert(self, table: str, lines: bytes, token: str = "") -> None:
+        if self.away:
+            self.away -= 1
+            raise StoreUnavailable("away")
+        if BAD in lines:
+            raise StatementRefused("CANNOT_PARSE", 27)
+        self.inserts.append((table, lines, token))
+
+
+class RecordingDeliveries:
+    def __init__(self) -> None:
+        self.sent: list[Mapping[str, Sequence[Keyed]]] = []
+
+    def send(self, messages: Mapping[str, Sequence[Keyed]]) -> None:
+        self.sent.append(messages)
+
+
+def places(*partitions: int) -> list[TopicPartition]:
+    return [TopicPartition(TASKS, partition) for partition in partitions]
+
+
+def message(offset: int, partition: int = 0, value: bytes = b"{}") -> FakeMessage:
+    return FakeMessage(TASKS, partition, offset, value)
+
+
+@pytest.fixture
+def consumer() -> FakeConsumer:
+    return FakeConsumer()
+
+
+@pytest.fixture
+def deliveries() -> RecordingDeliveries:
+    return RecordingDeliveries()
+
+
+Sink = Callable[..., SinkWorker]
+
+
+@pytest.fixture
+def sink_on(consumer: FakeConsumer, deliveries: RecordingDeliveries) -> Sink:
+    def sink(store: RecordingStore, *partitions: int) -> SinkWorker:
+        worker = SinkWorker(store, deliveries, UnreadableLimit(10_000))  # type: ignore[arg-type]
+        worker.assigned(consumer, places(*partitions))  # type: ignore[arg-type]
+        return worker
+
+    return sink
+
+
+def test_what_will_be_inserted_is_committed_first_and_the_end_after(sink_on: Sink, consumer: FakeConsumer) -> None:
+    store = RecordingStore()
+
+    sink_on(store, 0, 1).handle(consumer, [message(4), message(9, 1), message(5)])
+
+    intent, done = consumer.commits()
+    assert [said[:3] for said in intent] == [(TASKS, 0, 4), (TASKS, 1, 9)]  # type: ignore[attr-defined]
+    assert done == [(TASKS, 0, 6, ""), (TASKS, 1, 10, "")]
+    assert [table for table, _, _ in store.inserts] == ["task_rows"]
+
+
+def test_a_successor_inserts_the_same_rows_under_the_same_token(sink_on: Sink, consumer: FakeConsumer) -> None:
+    """The predecessor died between the insert and the last commit."""
+    first, second = RecordingStore(), RecordingStore()
+    sink_on(first, 0, 1).handle(consumer, [message(0), message(0, 1), message(1)])
+    intent = consumer.commits()[0]
+    consumer.committed_at = {(t, p): (offset, said) for t, p, offset, said in intent}  # type: ignore[attr-defined]
+
+    successor = sink_on(second, 0, 1)
+    successor.handle(consumer, [message(0), message(1), message(2)])
+    successor.handle(consumer, [message(0, 1), message(1, 1)])
+
+    assert second.inserts[0] == first.inserts[0]
+    assert consumer.committed_at == {(TASKS, 0): (3, ""), (TASKS, 1): (2, "")}
+
+
+def test_a_fenced_consumer_inserts_nothing(sink_on: Sink, consumer: FakeConsumer) -> None:
+    store = RecordingStore()
+    sink = sink_on(store, 0)
+    consumer.refuses = [KafkaError.ILLEGAL_GENERATION]
+
+    sink.handle(consumer, [message(4), message(5)])
+
+    assert store.inserts == []
+    assert consumer.commits() == []
+    assert ("seek", (TASKS, 0, 4)) in consumer.log
+
+
+def test_a_batch_from_before_a_revocation_touches_neither_kafka_nor_clickhouse(
+    sink_on: Sink, consumer: FakeConsumer
+) -> None:
+    store = RecordingStore()
+    sink = sink_on(store, 0)
+    sink.revoked(consumer, places(0))
+
+    sink.handle(consumer, [message(4)])
+
+    assert store.inserts == []
+    assert consumer.commits() == []
+
+
+def test_while_clickhouse_is_away_the_partitions_rest_and_the_range_is_inserted_once(
+    sink_on: Sink, consumer: FakeConsumer
+) -> None:
+    store = RecordingStore(away=3)
+
+    sink_on(store, 0).handle(consumer, [message(0)])
+
+    assert len(store.inserts) == 1
+    assert [what for what, _ in consumer.log] == ["commit", "pause", "resume", "commit"]
+
+
+def test_a_rebalance_during_an_outage_drops_the_batch_and_the_sink_goes_on(
+    sink_on: Sink, consumer: FakeConsumer
+) -> None:
+    """Also where the partition came back: somebody else may have had it in between."""
+    store = RecordingStore(away=2)
+    sink = sink_on(store, 0)
+
+    def rebalance() -> None:
+        sink.revoked(consumer, places(0))
+        consumer.committed_at = {(TASKS, 0): (1, "")}  # another sink had it, and did offset 0
+        sink.assigned(consumer, places(0))
+
+    consumer.on_poll = [rebalance]
+    sink.handle(consumer, [message(0)])
+    assert store.inserts == []
+    assert [what for what, _ in consumer.log][-2:] == ["resume", "seek"]
+
+    store.away = 0
+    sink.handle(consumer, [message(1)])
+
+    assert len(store.inserts) == 1
+    assert consumer.committed_at == {(TASKS, 0): (2, "")}
+
+
+def test_a_group_that_the_topic_no_longer_has_holds_nothing_back(sink_on: Sink, consumer: FakeConsumer) -> None:
+    consumer.committed_at = {(TASKS, 0): (5, "phospho-intent-1 9 abc 1")}
+    consumer.ends = {(TASKS, 0): (20, 30)}
+    store = RecordingStore()
+
+    sink_on(store, 0).handle(consumer, [message(20)])
+
+    assert len(store.inserts) == 1
+
+
+def test_a_refused_row_is_a_dead_letter_before_its_offset_is_committed(
+    sink_on: Sink, consumer: FakeConsumer, deliveries: RecordingDeliveries
+) -> None:
+    store = RecordingStore()
+
+    sink_on(store, 0).handle(consumer, [message(0), message(1, value=BAD), message(2)])
+
+    assert [len(batch["phospho.dead-letter"]) for batch in deliveries.sent] == [1]
+    assert sum(len(lines.splitlines()) for _, lines, _ in store.inserts) == 2
+
+
+def test_row_after_row_refused_ends_the_process_with_the_range_still_to_do(
+    sink_on: Sink, consumer: FakeConsumer, deliveries: RecordingDeliveries
+) -> None:
+    sink = sink_on(RecordingStore(), 0)
+
+    with pytest.raises(TooManyRefused):
+        sink.handle(consumer, [message(offset, value=BAD) for offset in range(MAX_REFUSED + 10)])
+
+    assert consumer.committed_at[TASKS, 0][0] == 0
+    assert deliveries.sent == []
+
+
+def test_an_intent_of_another_kind_ends_the_process(sink_on: Sink, consumer: FakeConsumer) -> None:
+    consumer.committed_at = {(TASKS, 0): (5, "written by another sink")}
+
+    with pytest.raises(Exception, match="unknown kind"):
+        sink_on(RecordingStore(), 0)
