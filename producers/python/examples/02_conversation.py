@@ -1,0 +1,15 @@
+"""Log a conversation turn by turn: of each list of messages, the last turn is the task."""
+
+import phospho
+
+phospho.init()
+
+session_id = phospho.new_session()
+messages = [{"role": "system", "content": "You are brief."}]
+for question, answer in [("Hello", "Hi!"), ("What is 2+2?", "4"), ("Thanks", "Welcome!")]:
+    messages.append({"role": "user", "content": question})
+    messages.append({"role": "assistant", "content": answer})
+    log = phospho.log(input=messages, output=messages, session_id=session_id)
+    print(log["input"], "->", log["output"])
+
+phospho.flush()

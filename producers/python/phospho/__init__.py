@@ -1,0 +1,72 @@
+"""Log what goes in and out of your LLM app, without ever getting in its way."""
+# ruff: noqa: F401
+
+from typing import TYPE_CHECKING
+
+from ._api import feedback, flush, init, log, new_session, new_task, stats, user_feedback
+from ._api import log_single_event as _log_single_event
+from ._client import Client
+from ._counters import Stats, logger
+from ._recording import RecordingTransport
+from ._sender import FlushResult
+from ._streams import MutableAsyncGenerator, MutableGenerator
+from ._streams import wrap_iterable as _wrap_iterable
+from ._trace import trace, tracer
+from ._transport import Outcome, Transport
+from ._version import __version__ as __version__
+from ._wrap import wrap
+from ._wrap import wrap_function as _wrap
+from .config import Limits, RetryPolicy
+from .errors import APIError, ConfigError, NotFoundError, NotInitializedError, PhosphoError, SendError
+
+if TYPE_CHECKING:
+    from . import client as client
+    from . import collection as collection
+    from . import extractor as extractor
+    from . import integrations as integrations
+    from . import models as models
+    from . import sessions as sessions
+    from . import tasks as tasks
+    from . import testing as testing
+    from . import utils as utils
+    from ._state import consumer as consumer
+    from ._state import latest_session_id as latest_session_id
+    from ._state import latest_task_id as latest_task_id
+    from ._state import log_queue as log_queue
+    from .testing import PhosphoTest as PhosphoTest
+else:
+    from ._state import module_attribute as __getattr__
+
+__all__ = [
+    "APIError",
+    "Client",
+    "ConfigError",
+    "FlushResult",
+    "Limits",
+    "MutableAsyncGenerator",
+    "MutableGenerator",
+    "NotFoundError",
+    "NotInitializedError",
+    "Outcome",
+    "PhosphoError",
+    "RecordingTransport",
+    "RetryPolicy",
+    "SendError",
+    "Stats",
+    "Transport",
+    "_log_single_event",
+    "_wrap",
+    "_wrap_iterable",
+    "feedback",
+    "flush",
+    "init",
+    "log",
+    "logger",
+    "new_session",
+    "new_task",
+    "stats",
+    "trace",
+    "tracer",
+    "user_feedback",
+    "wrap",
+]

@@ -1,0 +1,113 @@
+"""Conversations: lists of messages with a role, of whichever client."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ._shapes import calls_text, content_text, items, read
+
+__all__ = ["Message", "conversation_of", "last_text", "system_text"]
+
+# OpenAI's, Anthropic's, Gemini's and LangChain's words for who speaks.
+_ROLES = {
+    "user": "user",
+    "human": "user",
+    "HumanMessageChunk": "user",
+    "assistant": "assistant",
+    "ai": "assistant",
+    "AIMessageChunk": "assistant",
+    "model": "assistant",
+    "system": "system",
+    "developer": "system",
+    "tool": "tool",
+    "function": "tool",
+}
+
+# Fields that hold the list of messages in a call: OpenAI and Anthropic, Responses, Gemini.
+_LIST_FIELDS = ("messages", "input", "contents")
+
+# Fields that hold the system prompt beside the messages: Anthropic and Ollama, Responses, Gemini.
+_SYSTEM_FIELDS = ("system", "instructions", "system_instruction", "systemInstruction", "system_prompt")
+
+
+class Message(NamedTuple):
+    """One message, whose role is "user", "assistant", "system" or "tool"."""
+
+    role: str
+    text: str | None
+
+
+def conversation_of(value: Any) -> list[Message] | None:
+    """Return the messages in a list, a call's arguments or one message; None if it is no conversation."""
+    if isinstance(value, (list, tuple)):
+        return _messages(value)
+    for field in _LIST_FIELDS:
+        messages = _messages(items(value, field))
+        if messages is not None:
+            return messages
+    contents = read(value, "contents")
+    if isinstance(contents, str):
+        return [Message("user", contents)]
+    message = _message(value)
+    return None if message is None else [message]
+
+
+def last_text(conversation: Sequence[Message], role: str) -> str | None:
+    """Return the last run of messages of *role*, joined by newlines; None if there is none."""
+    run: list[str] = []
+    for message in reversed(conversation):
+        if message.role == role:
+            run.append(message.text or "")
+        elif run:
+            break
+    return "\n".join(reversed(run)) if run else None
+
+
+def system_text(value: Any) -> str | None:
+    """Return all system messages and the call's own system field, joined by newlines."""
+    texts = [text for text in (_field_text(value, field) for field in _SYSTEM_FIELDS) if text]
+    config = read(value, "config")
+    if config is not None:
+        texts += [text for text in (_field_text(config, field) for field in _SYSTEM_FIELDS) if text]
+    for message in conversation_of(value) or ():
+        if message.role == "system" and message.text:
+            texts.append(message.text)
+    return "\n".join(texts) or None
+
+
+def _field_text(value: Any, field: str) -> str | None:
+    content = read(value, field)
+    parts = read(content, "parts")
+    text = content_text(parts if parts is not None else content)
+    return text if isinstance(text, str) else None
+
+
+def _messages(values: Sequence[Any]) -> list[Message] | None:
+    """Return *values* as messages if one of them has a role; those without (calls, results) are tools'."""
+    found = [_message(value) for value in values]
+    if not any(found):
+        return None
+    return [message or Message("tool", None) for message in found]
+
+
+def _message(value: Any) -> Message | None:
+    if isinstance(value, (list, tuple)) and len(value) == 2 and value[0] in _ROLES:
+        return Message(_ROLES[value[0]], content_text(value[1]))
+    role = read(value, "role")
+    if role is None:
+        role = read(value, "type")
+    if not isinstance(role, str) or role not in _ROLES:
+        return None
+    return Message(_ROLES[role], _message_text(value))
+
+
+def _message_text(message: Any) -> str | None:
+    parts = read(message, "parts")
+    text = content_text(parts if isinstance(parts, (list, tuple)) else read(message, "content"))
+    if text:
+        return text
+    refusal = read(message, "refusal")
+    if isinstance(refusal, str):
+        return refusal
+    return calls_text(items(message, "tool_calls")) or text

@@ -1,0 +1,56 @@
+"""The tokens that a response says it used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._shapes import first, parsed, read
+
+__all__ = ["usage_of"]
+
+# Where the counts are, then their names for the input, the output and the whole.
+_SHAPES: tuple[tuple[str | None, str, str, str], ...] = (
+    ("usage", "prompt_tokens", "completion_tokens", "total_tokens"),
+    ("usage", "input_tokens", "output_tokens", "total_tokens"),
+    ("usage_metadata", "input_tokens", "output_tokens", "total_tokens"),
+    ("usage_metadata", "prompt_token_count", "candidates_token_count", "total_token_count"),
+    ("usageMetadata", "promptTokenCount", "candidatesTokenCount", "totalTokenCount"),
+    (None, "prompt_eval_count", "eval_count", "total_eval_count"),
+)
+
+
+def usage_of(output: Any) -> dict[str, int]:
+    """
+    Return `prompt_tokens`, `completion_tokens` and `total_tokens`, as far as *output* says them.
+
+    `tokens_in` and `tokens_out` repeat the first two under the names that the server knows.
+    """
+    output = parsed(output)
+    generation = first(output, "generations")
+    if isinstance(generation, list) and generation:
+        generation = generation[0]
+    nested = [read(output, "response"), read(output, "message"), read(generation, "message")]
+    for value in (output, *nested):
+        for place, *names in _SHAPES:
+            counts = [_count(value if place is None else read(value, place), name) for name in names]
+            if counts[0] is not None or counts[1] is not None:
+                return _named(*counts)
+    return {}
+
+
+def _named(prompt: int | None, completion: int | None, total: int | None) -> dict[str, int]:
+    if total is None and prompt is not None and completion is not None:
+        total = prompt + completion
+    named = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": total,
+        "tokens_in": prompt,
+        "tokens_out": completion,
+    }
+    return {name: count for name, count in named.items() if count is not None}
+
+
+def _count(usage: Any, name: str) -> int | None:
+    count = read(usage, name)
+    return count if isinstance(count, int) and not isinstance(count, bool) else None

@@ -1,0 +1,108 @@
+"""Snapshots of the app's objects as plain JSON values, and what they weigh."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+__all__ = ["approximate_bytes", "encode", "text_of", "to_jsonable"]
+
+# Deeper nesting than this is cut: it is a cycle, or nothing that anyone reads.
+MAX_DEPTH = 32
+
+_PLAIN = (str, bool, type(None))
+
+# What every reader of JSON takes for a whole number; beyond it parsers refuse, or round in silence.
+_SMALLEST_INT, _LARGEST_INT = -(2**63), 2**63 - 1
+_DUMP_METHODS = ("model_dump", "to_dict", "dict", "_asdict")
+
+
+def to_jsonable(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """
+    Return a deep copy of *value* made of dicts, lists, strings, numbers, booleans and None.
+
+    Objects of pydantic, dataclasses and the like become dicts, bytes become text, everything unknown
+    becomes its `str`. NaN and the infinities, which JSON lacks, become their names, and whole numbers
+    beyond 64 bits their digits. Never raises.
+    """
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is int:
+        return value if _SMALLEST_INT <= value <= _LARGEST_INT else text_of(value)
+    if kind is float:
+        return value if value - value == 0.0 else str(value)
+    if depth <= 0:
+        return text_of(value)
+    if isinstance(value, dict):
+        return {
+            k if type(k) is str else text_of(k): to_jsonable(v, depth - 1) for k, v in list(value.items())
+        }
+    if isinstance(value, (list, tuple, set, frozenset)) and not hasattr(kind, "_asdict"):
+        return [to_jsonable(item, depth - 1) for item in list(value)]
+    return _object_to_jsonable(value, depth)
+
+
+def _object_to_jsonable(value: Any, depth: int) -> Any:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return _bytes_to_jsonable(bytes(value))
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return to_jsonable(int(value))
+    if isinstance(value, float):
+        return to_jsonable(float(value))
+    dumped = _dump(value)
+    return text_of(value) if dumped is None else to_jsonable(dumped, depth - 1)
+
+
+def _bytes_to_jsonable(value: bytes) -> Any:
+    try:
+        return to_jsonable(json.loads(value))
+    except (ValueError, RecursionError):
+        return value.decode("utf-8", "replace")
+
+
+def _dump(value: Any) -> dict[str, Any] | None:
+    """Return the fields of an object that knows how to give them, or None."""
+    if isinstance(value, type):
+        return None
+    names = [name for name in _DUMP_METHODS if hasattr(type(value), name)]
+    try:
+        for name in names:
+            fields = getattr(value, name)()
+            if isinstance(fields, dict):
+                return fields
+        if isinstance(value, SimpleNamespace):
+            return dict(vars(value))
+        if hasattr(type(value), "__dataclass_fields__"):
+            return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    except Exception:  # the app's own code: whatever it raises, the object still has a `str`
+        pass
+    return None
+
+
+def text_of(value: Any) -> str:
+    """Return the `str` of whatever *value* is. Never raises."""
+    try:
+        return str(value)
+    except Exception:  # the app's own `__str__`
+        return f"<{type(value).__name__}>"
+
+
+def approximate_bytes(value: Any) -> int:
+    """Return about what *value*, as made by `to_jsonable`, takes as JSON. Escapes are not counted."""
+    if isinstance(value, str):
+        return len(value) + 3
+    if isinstance(value, dict):
+        return 2 + sum([len(key) + 4 + approximate_bytes(item) for key, item in value.items()])
+    if isinstance(value, list):
+        items: list[Any] = value
+        return 2 + sum([1 + approximate_bytes(item) for item in items])
+    return 8
+
+
+def encode(content: Any) -> bytes:
+    """Return *content* as compact JSON in UTF-8. Lone surrogates, which UTF-8 lacks, become `?`."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

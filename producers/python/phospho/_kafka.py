@@ -1,0 +1,116 @@
+"""The transport straight onto the Kafka topic of raw logs. Needs `pip install 'phospho[kafka]'`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Callable
+
+from ._counters import logger
+from ._jsonable import encode
+from ._queue import FEEDBACK, LOG, Event
+from ._transport import Outcome, Transport
+from .config import Settings
+from .errors import ConfigError
+
+__all__ = ["KafkaTransport"]
+
+TOPIC = "phospho.raw-logs"
+SCHEMA_VERSION = 1
+
+# A forked child must not destroy the parent's producer: its destructor joins threads that the child lacks.
+_LEFT_TO_THE_PARENT: list[Any] = []
+
+
+class KafkaTransport(Transport):
+    """Produces each event to `phospho.raw-logs`, keyed so that a session keeps its order in one partition."""
+
+    def __init__(self, settings: Settings, producer: Any | None = None) -> None:
+        if not settings.project_id:
+            raise ConfigError(
+                "kafka= needs project_id= or PHOSPHO_PROJECT_ID: no key names the project there"
+            )
+        self._settings = settings
+        self._make_producer = _producer_factory(settings)
+        self._producer = producer
+
+    def send(self, events: Sequence[Event]) -> list[Outcome]:
+        """Produce *events* and wait until each is acknowledged by all replicas, or given up."""
+        if self._producer is None:
+            self._producer = self._make_producer()
+        outcomes: dict[int, Outcome] = {}
+        for index, event in enumerate(events):
+            self._produce(event, _recorder(outcomes, index), outcomes, index)
+        self._producer.flush(self._settings.request_timeout_s * 2)
+        late = Outcome.retry("no_answer", "no acknowledgement within the timeout")
+        results = [outcomes.get(index, late) for index in range(len(events))]
+        if any(outcome.code == "_fatal" for outcome in results):
+            # An idempotent producer that lost its place refuses everything from then on.
+            self._producer = None
+        return results
+
+    def close(self) -> None:
+        """Wait, within the request timeout, for what is still under way."""
+        if self._producer is not None:
+            self._producer.flush(self._settings.request_timeout_s)
+            self._producer = None
+
+    def after_fork(self) -> None:
+        """Leave the parent's producer to the parent."""
+        _LEFT_TO_THE_PARENT.append(self._producer)
+        self._producer = None
+
+    def _produce(
+        self, event: Event, on_delivery: Callable[[Any, Any], None], outcomes: dict[int, Outcome], index: int
+    ) -> None:
+        assert self._producer is not None
+        content = {**event.to_send(), "project_id": self._settings.project_id}
+        kind = FEEDBACK if event.kind == FEEDBACK else LOG
+        value = encode({"schema_version": SCHEMA_VERSION, "kind": kind, **content})
+        try:
+            self._producer.produce(TOPIC, value=value, key=_key(content), on_delivery=on_delivery)
+        except BufferError:
+            outcomes[index] = Outcome.retry("queue_full", "librdkafka's queue is full")
+        except Exception as error:  # KafkaException, whose import is the extra's
+            outcomes[index] = _failure(error.args[0] if error.args else error)
+
+
+def _key(content: dict[str, Any]) -> bytes:
+    return f"{content['project_id']}:{content.get('session_id') or content['task_id']}".encode(
+        "utf-8", "replace"
+    )
+
+
+def _recorder(outcomes: dict[int, Outcome], index: int) -> Callable[[Any, Any], None]:
+    def on_delivery(error: Any, _message: Any) -> None:
+        outcomes[index] = Outcome.accepted() if error is None else _failure(error)
+
+    return on_delivery
+
+
+def _failure(error: Any) -> Outcome:
+    """Return "rejected" for what no retry can mend (too large, not authorised), else "retry"."""
+    name = error.name() if hasattr(error, "name") else type(error).__name__
+    if name in ("MSG_SIZE_TOO_LARGE", "INVALID_MSG", "TOPIC_AUTHORIZATION_FAILED"):
+        return Outcome.rejected(name.lower(), str(error))
+    return Outcome.retry(name.lower(), str(error))
+
+
+def _producer_factory(settings: Settings) -> Callable[[], Any]:
+    try:
+        from confluent_kafka import Producer
+    except ImportError as error:
+        raise ConfigError("kafka= needs confluent-kafka: pip install 'phospho[kafka]'") from error
+    configuration = {
+        "bootstrap.servers": settings.kafka,
+        "client.id": "phospho-python",
+        "acks": "all",
+        "enable.idempotence": True,
+        # The partitioner of the Java clients and of the server: one session, one partition, whoever produces.
+        "partitioner": "murmur2_random",
+        "compression.type": "lz4",
+        "linger.ms": 5,
+        "message.timeout.ms": int(settings.request_timeout_s * 1000),
+        "message.max.bytes": settings.limits.event_bytes * 2,
+        "allow.auto.create.topics": False,
+    }
+    return lambda: Producer(configuration, logger=logger)

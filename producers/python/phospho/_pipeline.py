@@ -1,0 +1,261 @@
+"""One client's way out: queue, sender and transport, through forks and to the end of the process."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import time
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ._counters import Counters, Stats
+from ._queue import Event, LogQueue
+from ._sender import FlushResult, Sender
+from ._transport import Transport
+from .config import Settings
+from .errors import ConfigError, SendError
+
+if TYPE_CHECKING:
+    from ._spool import Spool
+
+__all__ = ["Pipeline"]
+
+_PIPELINES: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+
+
+class Pipeline:
+    """
+    Takes events and sees to it that they are sent. `submit` neither blocks nor raises by itself.
+
+    With a spool each event is on disk before `submit` returns, and stays there until it is settled.
+    In a forked child it begins empty: what the parent has queued, the parent sends. The transport stays
+    the one object; it is told of the fork.
+    """
+
+    def __init__(self, settings: Settings, transport: Transport) -> None:
+        self.settings = settings
+        self.transport = transport
+        self._spool = _spool_of(settings)
+        self._begin()
+        if self._spool is not None:
+            self.counters.count_logged(self._deferred)
+            self._refill()
+        _watch(self)
+
+    def _begin(self) -> None:
+        self.counters = Counters()
+        self.queue = LogQueue(self.settings.limits)
+        self.sender = Sender(
+            self.queue, self.transport, self.settings, self.counters, self._settled, self._ended
+        )
+
+    def submit(self, event: Event) -> bool:
+        """Take *event* and return True, or count it as dropped and return False. Does not block."""
+        self.counters.count_logged()
+        reason = self._take(event)
+        if reason:
+            self.counters.count_dropped(
+                reason, event.id, f"{event.size_bytes} bytes, {len(self.queue)} queued"
+            )
+            return False
+        self._start()
+        return True
+
+    def refuse(self, event_id: str, message: str) -> None:
+        """Count something that cannot be sent as it was given."""
+        self.counters.count_logged()
+        self.counters.count_dropped("invalid", event_id, message)
+        self.raise_failures()
+
+    def merge(self, event: Event, to_log: bool, size_bytes: int) -> None:
+        """Take note that *event*, which is held, was changed and now has *size_bytes*."""
+        self.queue.grow(event, size_bytes - event.size_bytes, to_log)
+        if to_log:
+            self._keep(event)
+        self._start()
+
+    def has_room(self, event: Event, added_bytes: int) -> bool:
+        """Return whether *event*, which is held, may grow; the first time it may not is counted."""
+        limits = self.settings.limits
+        grown_bytes = event.size_bytes + added_bytes
+        if grown_bytes <= limits.event_bytes and self.queue.held_bytes + added_bytes <= limits.queue_bytes:
+            return True
+        if not event.content.get("is_truncated"):
+            event.content["is_truncated"] = True
+            self.counters.count_truncated()
+        return False
+
+    def flush(self, timeout_s: float) -> FlushResult:
+        """Block until what is queued, in memory and on disk, is settled, or *timeout_s* is over."""
+        until = time.monotonic() + timeout_s
+        was_deferred = self._deferred
+        result = self.sender.flush(timeout_s)
+        while was_deferred and not result.pending and time.monotonic() < until:
+            was_deferred = self._deferred
+            result = result.followed_by(self.sender.flush(until - time.monotonic()))
+        return result._replace(spooled=self._deferred)
+
+    def retire(self) -> None:
+        """Send what is held, in the background, then end. Does not block."""
+        self.queue.complete_all()
+        self.queue.close()
+
+    def close(self, timeout_s: float) -> FlushResult:
+        """Send what is held, unfinished streams too, within *timeout_s*; then end. Safe to call again."""
+        self.queue.complete_all()
+        result = self.flush(timeout_s)
+        self.queue.abandon()
+        if self.sender.is_running:
+            self.sender.join(min(1.0, timeout_s))
+        else:
+            self._ended()
+        return result
+
+    def stats(self) -> Stats:
+        """Return what became of the events so far."""
+        return self.counters.stats(queued=len(self.queue) + self._deferred)
+
+    def raise_failures(self) -> None:
+        """Raise the failures since the last call, if the app asked for that."""
+        if self.settings.raise_error_on_fail_to_send:
+            failures = self.counters.take_failures()
+            if failures:
+                raise SendError(failures)
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child."""
+        self.transport.after_fork()
+        if self._spool is not None:
+            self._spool.after_fork()
+        self._begin()
+
+    @property
+    def _deferred(self) -> int:
+        return 0 if self._spool is None else self._spool.deferred
+
+    def _take(self, event: Event) -> str:
+        """Queue *event*, or leave it on disk; return why neither was possible, or an empty string."""
+        if self.queue.is_closed:
+            return "closed"
+        if not self._fits(event):
+            return "too_large"
+        is_kept = self._keep(event)
+        if self.queue.append(event):
+            return ""
+        if not is_kept or self._spool is None:
+            return "queue_full"
+        self._spool.defer(event)
+        return ""
+
+    def _fits(self, event: Event) -> bool:
+        """Return whether *event* is small enough, without its raw fields if it must be."""
+        limit = self.settings.limits.event_bytes
+        if event.size_bytes <= limit:
+            return True
+        event.shrink()
+        self.counters.count_truncated()
+        return event.size_bytes <= limit
+
+    def _keep(self, event: Event) -> bool:
+        """Write *event* to the spool, if there is one; a full disk costs its safety, nothing more."""
+        if self._spool is None:
+            return False
+        try:
+            self._spool.keep(event)
+            return True
+        except OSError as error:
+            self.counters.count_error("spool", error)
+            return False
+
+    def _settled(self, events: Sequence[Event]) -> None:
+        """Hear from the sender that *events* need no further attempt."""
+        if self._spool is not None:
+            try:
+                self._spool.settle(events)
+                self._refill()
+            except OSError as error:
+                self.counters.count_error("spool", error)
+
+    def _refill(self) -> None:
+        """Move what is on disk only into the queue, as far as there is room."""
+        assert self._spool is not None
+        with self.queue.changed:
+            while not self.queue.is_full():
+                event = self._spool.next_event()
+                if event is None:
+                    return
+                if event.id in self.queue.events:
+                    self._spool.settle([event])  # logged again since: the later one is queued
+                elif not self.queue.append(event):
+                    self._spool.put_back(event)
+                    return
+                self._start()
+
+    def _ended(self) -> None:
+        """Hear from the sender that its thread ends."""
+        self.transport.close()
+        if self._spool is not None:
+            self._spool.close()
+
+    def _start(self) -> None:
+        if not self.sender.is_running:
+            _close_with_multiprocessing()
+            self.sender.start()
+
+
+def _spool_of(settings: Settings) -> Spool | None:
+    if settings.spool_dir is None:
+        return None
+    try:
+        from ._spool import Spool
+
+        return Spool(settings.spool_dir, settings.limits.spool_bytes)
+    except ImportError as error:
+        raise ConfigError("spool_dir= needs the file locks of a POSIX system") from error
+    except OSError as error:
+        raise ConfigError(f"spool_dir= cannot be used: {error}") from error
+
+
+def _watch(pipeline: Pipeline) -> None:
+    if not _PIPELINES:
+        _install_hooks()
+    _PIPELINES.add(pipeline)
+
+
+_INSTALLED: set[str] = set()
+
+
+def _install_hooks() -> None:
+    if "exit" not in _INSTALLED:
+        _INSTALLED.add("exit")
+        atexit.register(_close_all)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _close_with_multiprocessing() -> None:
+    """In a child of multiprocessing, which ends without `atexit`, close with its own finalizers."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None or "multiprocessing" in _INSTALLED:
+        return
+    from multiprocessing.util import Finalize
+
+    _INSTALLED.add("multiprocessing")
+    Finalize(None, _close_all, exitpriority=10)
+
+
+def _after_fork_in_child() -> None:
+    _INSTALLED.discard("multiprocessing")
+    for pipeline in list(_PIPELINES):
+        pipeline.after_fork()
+
+
+def _close_all() -> None:
+    """Close every pipeline; all of them together take no longer than the longest `exit_timeout_s`."""
+    pipelines = list(_PIPELINES)
+    until = time.monotonic() + max((pipeline.settings.exit_timeout_s for pipeline in pipelines), default=0.0)
+    for pipeline in pipelines:
+        left_s = max(0.0, until - time.monotonic())
+        pipeline.close(min(left_s, pipeline.settings.exit_timeout_s))

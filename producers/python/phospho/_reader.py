@@ -1,0 +1,68 @@
+"""Reading back from the server, for `phospho.tasks` and `phospho.sessions`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from ._connection import Answer, Connection, NoAnswerError
+from ._http import error_message, identification
+from ._jsonable import encode
+from .config import Settings
+from .errors import APIError, NotFoundError
+
+__all__ = ["Reader", "quoted"]
+
+
+class Reader:
+    """
+    Blocking requests to the query API, each on a connection of its own. Thread-safe.
+
+    Raises:
+        NotFoundError: the server answered 404.
+        APIError: it answered another error, or not at all.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        """Return the JSON at *path*."""
+        given = {name: value for name, value in (parameters or {}).items() if value is not None}
+        return _document(self._request("GET", path + (f"?{urlencode(given)}" if given else ""), None))
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """Return the rows of a SELECT over the project's views, of which `tasks` and `events` are two."""
+        body = encode({"query": query, "format": "JSONEachRow"})
+        answer = self._request("POST", "/api/v1/sql", body)
+        return [json.loads(line) for line in answer.body.splitlines() if line.strip()]
+
+    def _request(self, method: str, path: str, body: bytes | None) -> Answer:
+        headers = {**identification(self._settings), "Content-Type": "application/json"}
+        connection = Connection(self._settings.base_url, self._settings.request_timeout_s)
+        try:
+            answer = connection.request(method, path, body, headers)
+        except NoAnswerError as error:
+            raise APIError(0, f"no answer from {self._settings.base_url}: {error}") from error
+        finally:
+            connection.close()
+        if answer.status == 404:
+            raise NotFoundError(404, error_message(answer))
+        if not 200 <= answer.status < 300:
+            raise APIError(answer.status, error_message(answer))
+        return answer
+
+
+def quoted(text: str) -> str:
+    """Return *text* as a literal of ClickHouse's SQL."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _document(answer: Answer) -> Any:
+    try:
+        return json.loads(answer.body)
+    except ValueError as error:
+        raise APIError(answer.status, "the answer is not JSON") from error

@@ -1,0 +1,80 @@
+"""The sessions of a project, read back from the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
+
+from .collection import Collection
+from .models import SessionContent, TaskContent
+from .tasks import Task
+
+if TYPE_CHECKING:
+    from ._client import Client
+
+__all__ = ["Session", "SessionCollection"]
+
+
+class Session:
+    """One session. Its content is fetched when it is first looked at."""
+
+    def __init__(self, client: Client, session_id: str, _content: SessionContent | None = None) -> None:
+        self._client = client
+        self._session_id = session_id
+        self._content = _content
+
+    def __repr__(self) -> str:
+        return f"Session({self._session_id!r})"
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self._session_id
+
+    @property
+    def content(self) -> SessionContent:
+        """What the server has of the session, as of the first look or the last `refresh`. Raises APIError."""
+        if self._content is None:
+            self.refresh()
+        assert self._content is not None
+        return self._content
+
+    def refresh(self) -> None:
+        """Fetch the content anew. Raises NotFoundError while the server has no such session."""
+        self._content = cast(SessionContent, self._page(None)["session"])
+
+    def list_tasks(self) -> list[Task]:
+        """Return the tasks of the session in their order."""
+        return [Task(self._client, row["task_id"], row) for row in self._rows()]
+
+    def _rows(self) -> Iterator[TaskContent]:
+        cursor: str | None = None
+        while True:
+            page = self._page(cursor)
+            yield from page["session"]["task_list"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def _page(self, cursor: str | None) -> dict[str, Any]:
+        path = f"/api/v1/sessions/{quote(self._session_id, safe='')}"
+        return cast("dict[str, Any]", self._client.reader.get(path, {"cursor": cursor}))
+
+
+class SessionCollection(Collection):
+    """The sessions of the client's project."""
+
+    def get(self, session_id: str) -> Session:
+        """Return the session of that id, with its content. Raises NotFoundError."""
+        session = Session(self._client, session_id)
+        session.refresh()
+        return session
+
+    def list(self, limit: int = 100) -> list[Session]:
+        """Return the sessions with the newest tasks, the newest first."""
+        page = self._reader.get("/api/v1/sessions", {"limit": int(limit)})
+        return [Session(self._client, row["session_id"], row) for row in page["sessions"]]
+
+    # Upstream's name.
+    get_all = list

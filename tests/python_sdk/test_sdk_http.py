@@ -1,0 +1,351 @@
+"""The HTTP transport against a real server on loopback: what goes out, and what each answer does."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import phospho
+
+Make = Callable[..., phospho.Client]
+
+
+def test_logs_go_to_the_batch_endpoint_with_the_key_as_bearer(server: Any, make_client: Make) -> None:
+    client = make_client()
+
+    log = client.log(input="Hello", output="Hi", user_id="u", metadata={"model": "gpt-4"}, other=1)
+    result = client.flush()
+
+    assert result.sent == (log["task_id"],)
+    request = server.requests[0]
+    assert (request.method, request.path) == ("POST", "/api/v1/events/batch")
+    assert request.headers["Authorization"] == "Bearer ph_test"
+    assert request.headers["User-Agent"] == f"phospho-python/{phospho.__version__}"
+    event = server.logs[0]
+    assert event["task_id"] == log["event_id"]
+    assert (event["input"], event["output"], event["user_id"]) == ("Hello", "Hi", "u")
+    assert event["metadata"] == {"model": "gpt-4"}
+    assert event["other"] == 1
+
+
+def test_a_raw_field_that_repeats_its_text_is_not_sent(server: Any, make_client: Make) -> None:
+    client = make_client()
+
+    client.log(input="Hello", output={"answer": "Hi"})
+    client.flush()
+
+    assert "raw_input" not in server.logs[0]
+    assert server.logs[0]["raw_output"] == {"answer": "Hi"}
+
+
+def test_large_bodies_are_compressed(server: Any, make_client: Make) -> None:
+    client = make_client()
+
+    client.log(input="x" * 5000)
+    client.flush()
+
+    assert server.requests[0].headers["Content-Encoding"] == "gzip"
+    assert int(server.requests[0].headers["Content-Length"]) < 1000
+    assert server.logs[0]["input"] == "x" * 5000
+
+
+def test_feedback_follows_the_log_it_is_about(server: Any, make_client: Make) -> None:
+    client = make_client(tick=5)
+
+    log = client.log(input="Hello", output="Hi")
+    client.feedback(log["event_id"], score=1, comment="Great")
+    client.flag(log["task_id"], "failure", source="reviewer", notes="Wrong")
+    client.flush()
+
+    assert [request.path.rsplit("/", 1)[1] for request in server.requests] == ["batch", "feedback", "feedback"]
+    path = f"/api/v1/events/{log['event_id']}/feedback"
+    assert server.feedback == [
+        (path, {"score": 1, "comment": "Great"}),
+        (path, {"flag": "failure", "notes": "Wrong", "source": "reviewer"}),
+    ]
+
+
+def test_a_retried_feedback_has_the_idempotency_key_of_its_first_attempt(server: Any, make_client: Make) -> None:
+    keys = []
+
+    def once_unavailable(request: Any) -> Any:
+        keys.append(request.headers["Idempotency-Key"])
+        return server.error(503) if len(keys) == 1 else None
+
+    server.script = once_unavailable
+    client = make_client()
+
+    client.feedback("some-task", score=0)
+    client.flush()
+
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_what_may_pass_is_sent_again_under_the_same_id(server: Any, make_client: Make, status: int) -> None:
+    seen = []
+
+    def fail_twice(request: Any) -> Any:
+        seen.append([event["task_id"] for event in request.document["events"]])
+        return server.error(status) if len(seen) <= 2 else None
+
+    server.script = fail_twice
+    client = make_client()
+
+    log = client.log(input="Hello")
+    result = client.flush()
+
+    assert result.sent == (log["task_id"],)
+    assert seen == [[log["task_id"]]] * 3
+    assert client.stats().retried == {f"http_{status}": 2}
+
+
+def test_retry_after_is_honoured_even_when_flush_is_in_a_hurry(server: Any, make_client: Make) -> None:
+    server.script = lambda request: server.error(429, headers=(("Retry-After", "300"),))
+    client = make_client()
+
+    log = client.log(input="Hello")
+    server_saw_one = client.flush(timeout=0.3)
+    again = client.flush(timeout=0.2)
+
+    assert server_saw_one.pending == again.pending == (log["task_id"],)
+    assert client.stats().retried == {"http_429": 1}
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_is_reported_per_event_and_later_logs_arrive(server: Any, make_client: Make, status: int) -> None:
+    is_refusing = True
+    server.script = lambda request: server.error(status) if is_refusing else None
+    client = make_client()
+
+    refused = client.log(input="refused")
+    first = client.flush()
+    is_refusing = False
+    later = client.log(input="later")
+    second = client.flush()
+
+    assert first.rejected == ((refused["task_id"], f"http_{status}: some_code: what happened. what to do"),)
+    assert second.sent == (later["task_id"],)
+    assert client.stats().dropped == {f"rejected:http_{status}": 1}
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_one_bad_event_does_not_take_its_batch_with_it(server: Any, make_client: Make, status: int) -> None:
+    server.script = lambda request: (
+        server.error(status) if any(event["input"] == "bad" for event in request.document["events"]) else None
+    )
+    client = make_client(tick=5)
+
+    logs = [client.log(input="bad" if number == 3 else f"good {number}") for number in range(8)]
+    result = client.flush()
+
+    assert [event_id for event_id, _ in result.rejected] == [logs[3]["task_id"]]
+    assert sorted(event["input"] for event in server.logs) == sorted(f"good {n}" for n in range(8) if n != 3)
+
+
+def test_events_that_the_server_rejects_singly_are_named_with_their_reason(server: Any, make_client: Make) -> None:
+    def refuse_second(request: Any) -> Any:
+        results = [
+            {"status": "accepted"},
+            {"status": "rejected", "error": {"code": "invalid_input", "message": "empty", "hint": "say something"}},
+        ]
+        return server.reply({"results": results})
+
+    server.script = refuse_second
+    client = make_client(tick=5)
+
+    good, bad = client.log(input="good"), client.log(input="")
+    result = client.flush()
+
+    assert result.sent == (good["task_id"],)
+    assert result.rejected == ((bad["task_id"], "invalid_input: empty. say something"),)
+    assert not result.is_complete
+
+
+def test_a_page_of_a_proxy_is_no_receipt(server: Any, make_client: Make) -> None:
+    answers = [server.reply(b"<html>Please log in to the hotel network</html>")]
+    server.script = lambda request: answers.pop() if answers else None
+    client = make_client()
+
+    log = client.log(input="Hello")
+    result = client.flush()
+
+    assert result.sent == (log["task_id"],)
+    assert client.stats().retried == {"bad_answer": 1}
+
+
+def test_a_server_that_is_away_is_tried_until_it_is_back(make_client: Make, server: Any) -> None:
+    nobody = make_client(base_url="http://127.0.0.1:1")
+
+    log = nobody.log(input="Hello")
+    result = nobody.flush(timeout=0.3)
+
+    assert result.pending == (log["task_id"],)
+    assert nobody.stats().retried["no_answer"] >= 2
+
+
+def test_batches_are_bounded_by_count(server: Any, make_client: Make) -> None:
+    client = make_client(tick=5, limits=phospho.Limits(batch_events=10))
+
+    for number in range(35):
+        client.log(input=str(number))
+    client.flush()
+
+    assert [len(request.document["events"]) for request in server.requests][:3] == [10, 10, 10]
+    assert [event["input"] for event in server.logs] == [str(number) for number in range(35)]
+
+
+def test_batches_are_bounded_by_bytes(server: Any, make_client: Make) -> None:
+    client = make_client(tick=5, limits=phospho.Limits(batch_bytes=25_000))
+
+    for _ in range(6):
+        client.log(input="x" * 5_000)
+    client.flush()
+
+    assert [len(request.document["events"]) for request in server.requests] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/v2", "/v3/", "/api/v1"])
+def test_a_base_url_of_another_client_means_the_same_server(server: Any, make_client: Make, suffix: str) -> None:
+    client = make_client(base_url=server.url + suffix)
+
+    client.log(input="Hello")
+    client.flush()
+
+    assert server.requests[0].path == "/api/v1/events/batch"
+
+
+def test_text_that_utf8_lacks_does_not_harm_its_batch(server: Any, make_client: Make) -> None:
+    client = make_client(tick=5)
+
+    client.log(input="half of a pair: \ud83d", output=float("nan"))
+    client.log(input="whole: \U0001f600")
+    result = client.flush()
+
+    assert result.is_complete
+    assert [event["input"] for event in server.logs] == ["half of a pair: ?", "whole: \U0001f600"]
+
+
+def test_a_proxy_of_the_environment_is_asked_for_the_whole_address(
+    server: Any, make_client: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server.url.replace("http://", "http://user:secret@"))
+    monkeypatch.setenv("no_proxy", "")
+    client = make_client(base_url="http://phospho.example:1234")
+
+    client.log(input="Hello")
+
+    assert client.flush().is_complete
+    assert server.requests[0].path == "http://phospho.example:1234/api/v1/events/batch"
+    assert server.requests[0].headers["Proxy-Authorization"].startswith("Basic ")
+
+
+def test_this_machines_addresses_need_no_proxy(server: Any, make_client: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
+    client = make_client()
+
+    client.log(input="Hello")
+
+    assert client.flush().is_complete
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_opened_anew(server: Any, make_client: Make) -> None:
+    server.script = lambda request: server.reply_and_close(request)
+    client = make_client()
+
+    for number in range(3):
+        client.log(input=str(number))
+        assert client.flush().is_complete
+
+    assert client.stats().retried == {}
+
+
+def test_an_event_that_makes_the_server_fail_holds_up_nobody(server: Any, make_client: Make) -> None:
+    server.script = lambda request: (
+        server.error(500) if any(event["input"] == "poison" for event in request.document["events"]) else None
+    )
+    client = make_client(tick=0.001)
+
+    poison = client.log(input="poison")
+    before = [client.log(input=f"before {number}")["task_id"] for number in range(20)]
+    server.wait_for(lambda: len(server.logs) >= 20)
+    after = [client.log(input=f"after {number}")["task_id"] for number in range(20)]
+    server.wait_for(lambda: len(server.logs) >= 40)
+
+    assert {log["task_id"] for log in server.logs} == {*before, *after}
+    assert client.flush(timeout=0.1).pending == (poison["task_id"],)
+
+
+def test_a_server_that_fails_all_is_not_asked_for_each_event(server: Any, make_client: Make) -> None:
+    requests = []
+    server.script = lambda request: requests.append(request) or server.error(500)
+    client = make_client(tick=0.01)
+
+    for number in range(100):
+        client.log(input=str(number))
+    client.flush(timeout=1)
+
+    assert len(requests) < 300
+    assert client.stats().dropped == {}
+
+
+@pytest.mark.parametrize(
+    "retry_after",
+    [lambda: formatdate(time.time() + 300, usegmt=True), lambda: "300", lambda: "299.5"],
+)
+def test_retry_after_may_be_seconds_or_a_date(server: Any, make_client: Make, retry_after: Callable[[], str]) -> None:
+    server.script = lambda request: server.error(503, headers=(("Retry-After", retry_after()),))
+    client = make_client()
+
+    client.log(input="Hello")
+    client.flush(timeout=0.3)
+
+    assert client.stats().retried == {"http_503": 1}
+
+
+def test_a_retry_after_that_is_neither_is_as_if_there_were_none(server: Any, make_client: Make) -> None:
+    answers = [server.error(503, headers=(("Retry-After", "soon"),))]
+    server.script = lambda request: answers.pop() if answers else None
+    client = make_client()
+
+    client.log(input="Hello")
+
+    assert client.flush().is_complete
+
+
+def test_https_is_verified_with_the_certificates_of_the_environment(
+    server: Any, make_client: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs openssl to make a certificate")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *subject, *files],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    server.speak_tls(certificate, key)
+    address = server.url.replace("http://127.0.0.1", "https://localhost")
+
+    distrusting = make_client(base_url=address)
+    distrusting.log(input="Hello")
+    assert distrusting.flush(timeout=0.3).pending
+    assert "no_answer" in distrusting.stats().retried
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    trusting = make_client(base_url=address)
+    trusting.log(input="Hello")
+    assert trusting.flush().is_complete

@@ -1,0 +1,203 @@
+"""Other libraries, each with the library itself where it is installed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import phospho
+from phospho._state import STATE
+from phospho.integrations._runs import Runs
+
+QUESTION = "Explain quantum computers in less than 20 words."
+ANSWER = "Qubits harness quantum physics for faster, more powerful computation."
+
+
+class TestOpenAI:
+    @pytest.fixture(autouse=True)
+    def auto_logged(self) -> Iterator[None]:
+        pytest.importorskip("openai", reason="auto_log wraps its client")
+        from phospho.integrations.openai import unwrap_openai
+
+        self.transport = phospho.RecordingTransport()
+        phospho.init(transport=self.transport, tick=0.01, auto_log=True)
+        yield
+        unwrap_openai()
+
+    def test_every_call_of_every_client_is_logged_once(self, language_model: Any) -> None:
+        import openai
+
+        phospho.init(transport=self.transport, tick=0.01, auto_log=True)
+        with openai.OpenAI(api_key="openai-key", base_url=f"{language_model.url}/v1") as client:
+            client.chat.completions.create(model="gpt", messages=[{"role": "user", "content": QUESTION}])
+            stream = client.chat.completions.create(
+                model="gpt", messages=[{"role": "user", "content": QUESTION}], stream=True
+            )
+            assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == ANSWER
+        phospho.flush()
+
+        assert [(log["input"], log["output"]) for log in self.transport.logs] == [(QUESTION, ANSWER)] * 2
+
+    def test_the_async_client_is_logged(self, language_model: Any) -> None:
+        import openai
+
+        async def main() -> None:
+            async with openai.AsyncOpenAI(api_key="openai-key", base_url=f"{language_model.url}/v1") as client:
+                messages: Any = [{"role": "user", "content": QUESTION}]
+                await client.chat.completions.create(model="gpt", messages=messages)
+                stream = await client.chat.completions.create(model="gpt", messages=messages, stream=True)
+                assert "".join([chunk.choices[0].delta.content or "" async for chunk in stream]) == ANSWER
+
+        asyncio.run(main())
+        phospho.flush()
+
+        assert [log["output"] for log in self.transport.logs] == [ANSWER] * 2
+
+    def test_raw_responses_are_left_alone(self, language_model: Any) -> None:
+        import openai
+
+        with openai.OpenAI(api_key="openai-key", base_url=f"{language_model.url}/v1") as client:
+            raw = client.chat.completions.with_raw_response.create(
+                model="gpt", messages=[{"role": "user", "content": QUESTION}]
+            )
+        phospho.flush()
+
+        assert raw.status_code == 200
+        assert self.transport.logs == []
+
+    def test_unwrapping_gives_the_client_back(self) -> None:
+        from openai.resources.chat.completions import Completions
+
+        from phospho.integrations.openai import unwrap_openai, wrap_openai
+
+        wrapped = Completions.create
+        unwrap_openai()
+        original = Completions.create
+        wrap_openai()
+
+        assert original is not wrapped
+        assert Completions.create is not original
+
+
+class TestRuns:
+    """The runs of a framework, put together to tasks, without the framework."""
+
+    def test_an_outermost_run_is_a_task_and_those_inside_are_its_steps(self, recorded: Any) -> None:
+        runs = Runs(lambda: STATE.client, {"user_id": "u1"})
+
+        runs.begin("chain", 1, None, "why?")
+        runs.begin("llm", 2, 1, "a prompt")
+        runs.begin("tool", 3, 2, "a query")
+        runs.end(3, None, ValueError("no result"))
+        runs.end(2, "a completion")
+        runs.end(1, "42")
+        phospho.flush()
+
+        [log] = recorded.logs
+        assert (log["input"], log["output"], log["user_id"]) == ("why?", "42", "u1")
+        assert log["steps"] == [
+            {"kind": "llm", "input": "a prompt", "output": "a completion"},
+            {"kind": "tool", "input": "a query", "error": "ValueError('no result')"},
+        ]
+
+    def test_a_run_that_ends_twice_or_was_never_begun_is_nothing(self, recorded: Any) -> None:
+        runs = Runs(lambda: STATE.client, {})
+        runs.begin("chain", 1, None, "why?")
+
+        runs.end(1, "42")
+        runs.end(1, "43")
+        runs.end(2, "44")
+        phospho.flush()
+
+        assert [log["output"] for log in recorded.logs] == ["42"]
+
+    def test_runs_that_never_end_are_forgotten(self) -> None:
+        runs = Runs(lambda: None, {})
+
+        for number in range(10_050):
+            runs.begin("chain", number, None, "why?")
+
+        assert len(runs) == 10_000
+
+
+class TestLangChain:
+    @pytest.fixture(autouse=True)
+    def installed(self) -> None:
+        pytest.importorskip("langchain_core", reason="the handlers are its subclasses")
+
+    def model(self) -> Any:
+        from langchain_core.language_models.fake_chat_models import FakeListChatModel
+
+        return FakeListChatModel(responses=[ANSWER])
+
+    def chain(self) -> Any:
+        from langchain_core.output_parsers import StrOutputParser
+        from langchain_core.prompts import ChatPromptTemplate
+
+        prompt = ChatPromptTemplate.from_messages([("system", "Be brief."), ("human", "{question}")])
+        return prompt | self.model() | StrOutputParser()
+
+    def test_a_chain_is_one_task_with_its_steps(self, recorded: phospho.RecordingTransport) -> None:
+        from phospho.integrations import PhosphoLangchainCallbackHandler
+
+        handler = PhosphoLangchainCallbackHandler(session_id="s1", user_id="u1")
+        answer = self.chain().invoke({"question": QUESTION}, config={"callbacks": [handler]})
+        phospho.flush()
+
+        assert answer == ANSWER
+        [log] = recorded.logs
+        assert (log["input"], log["output"], log["session_id"], log["user_id"]) == (QUESTION, ANSWER, "s1", "u1")
+        assert "llm" in [step["kind"] for step in log["steps"]]
+
+    def test_a_model_by_itself_is_a_task(self, recorded: phospho.RecordingTransport) -> None:
+        from phospho.integrations import PhosphoLangchainCallbackHandler
+
+        self.model().invoke(QUESTION, config={"callbacks": [PhosphoLangchainCallbackHandler()]})
+        phospho.flush()
+
+        assert [(log["input"], log["output"]) for log in recorded.logs] == [(QUESTION, ANSWER)]
+
+    def test_an_async_chain_is_one_task(self, recorded: phospho.RecordingTransport) -> None:
+        from phospho.integrations import PhosphoLangchainAsyncCallbackHandler
+
+        config = {"callbacks": [PhosphoLangchainAsyncCallbackHandler()]}
+
+        async def main() -> None:
+            questions = [{"question": f"{QUESTION} ({number})"} for number in range(10)]
+            await asyncio.gather(*(self.chain().ainvoke(question, config=config) for question in questions))
+
+        asyncio.run(main())
+        phospho.flush()
+
+        assert sorted(log["input"] for log in recorded.logs) == sorted(f"{QUESTION} ({n})" for n in range(10))
+        assert {log["output"] for log in recorded.logs} == {ANSWER}
+
+    def test_an_error_is_logged_with_the_input(self, recorded: phospho.RecordingTransport) -> None:
+        from langchain_core.runnables import RunnableLambda
+
+        from phospho.integrations import PhosphoLangchainCallbackHandler
+
+        def fail(question: str) -> str:
+            raise LookupError("no answer")
+
+        with pytest.raises(LookupError):
+            RunnableLambda(fail).invoke(QUESTION, config={"callbacks": [PhosphoLangchainCallbackHandler()]})
+        phospho.flush()
+
+        assert [(log["input"], log["output"], log["error"]) for log in recorded.logs] == [
+            (QUESTION, None, "LookupError('no answer')")
+        ]
+
+
+def test_without_langchain_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "langchain_core.callbacks", None)
+    monkeypatch.delitem(sys.modules, "phospho.integrations.langchain", raising=False)
+    monkeypatch.delattr(phospho.integrations, "langchain", raising=False)
+
+    with pytest.raises(ImportError, match="pip install langchain-core"):
+        phospho.integrations.PhosphoLangchainCallbackHandler  # noqa: B018

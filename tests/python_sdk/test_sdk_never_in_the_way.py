@@ -1,0 +1,489 @@
+"""What the SDK must not do to an app: raise, block, grow, lose its thread, or hold up the end of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import logging
+import os
+import resource
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import phospho
+
+Make = Callable[..., phospho.Client]
+
+
+def run_python(source: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run *source* in a process of its own, for at most 30 seconds."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(source)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+class Hostile:
+    """An object that raises whatever is asked of it."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"no {name} for you")
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text for you")
+
+    __repr__ = __str__
+
+
+def cyclic() -> dict[str, Any]:
+    value: dict[str, Any] = {"name": "cycle"}
+    value["self"] = value
+    return value
+
+
+class TestNeverRaises:
+    @pytest.mark.parametrize(
+        "make_value",
+        [
+            Hostile,
+            cyclic,
+            lambda: b"\xff\xfe",
+            lambda: object,
+            lambda: float("inf"),
+            lambda: {1: {2}},
+            lambda: [Hostile()],
+            lambda: 10**30,
+            lambda: {"huge": 10**10_000},
+            lambda: functools.reduce(lambda inner, _: [inner], range(5000), []),
+        ],
+    )
+    def test_whatever_is_logged(self, recorded: phospho.RecordingTransport, make_value: Callable[[], Any]) -> None:
+        value = make_value()
+
+        log = phospho.log(input=value, output=value, raw_input=value, metadata=value, more=value)
+
+        assert log["event_id"]
+        assert phospho.flush().sent == (log["event_id"],)
+        assert json.loads(json.dumps(recorded.logs)) == recorded.logs
+
+    def test_functions_of_the_app_that_fail_give_way_to_the_default(self, recorded: phospho.RecordingTransport) -> None:
+        def fail(*arguments: Any) -> Any:
+            raise KeyError("not there")
+
+        log = phospho.log(
+            input="in",
+            output="out",
+            input_to_str_function=fail,
+            output_to_str_function=fail,
+            input_output_to_usage_function=fail,
+        )
+
+        assert (log["input"], log["output"]) == ("in", "out")
+        assert phospho.stats().errors == {
+            "input_to_str_function": 1,
+            "output_to_str_function": 1,
+            "input_output_to_usage_function": 1,
+        }
+
+    def test_a_transport_that_raises_costs_an_attempt_and_not_the_thread(self, make_client: Make) -> None:
+        class Faulty(phospho.RecordingTransport):
+            def send(self, events: Any) -> Any:
+                if self.attempts < 2:
+                    self.attempts += 1
+                    raise ZeroDivisionError("a bug")
+                return super().send(events)
+
+        transport = Faulty()
+        client = make_client(transport=transport)
+
+        log = client.log(input="Hello")
+
+        assert client.flush().sent == (log["task_id"],)
+        assert client.stats().errors == {"transport": 2}
+
+    def test_a_transport_that_answers_nonsense_costs_a_batch_and_not_the_thread(self, make_client: Make) -> None:
+        class Nonsense(phospho.RecordingTransport):
+            def send(self, events: Any) -> Any:
+                outcomes = super().send(events)
+                return outcomes if self.attempts > 1 else ["yes"] * len(events)
+
+        client = make_client(transport=Nonsense())
+
+        lost = client.log(input="lost")
+        assert [event_id for event_id, _ in client.flush().rejected] == [lost["task_id"]]
+        later = client.log(input="later")
+
+        assert client.flush().sent == (later["task_id"],)
+        assert client.stats().dropped == {"fault": 1}
+        assert client.stats().errors == {"sender": 1}
+
+    @pytest.mark.parametrize(("score", "is_taken"), [(0, True), (1, True), (2, False), ("good", False)])
+    def test_feedback_that_is_none_is_counted(
+        self, recorded: phospho.RecordingTransport, score: Any, is_taken: bool
+    ) -> None:
+        phospho.feedback("some-task", score)
+        phospho.flush()
+
+        assert len(recorded.feedback) == int(is_taken)
+        assert phospho.stats().dropped == ({} if is_taken else {"invalid": 1})
+
+    def test_trouble_is_said_once_and_not_with_every_event(
+        self, make_client: Make, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        transport = phospho.RecordingTransport(answer=lambda event: phospho.Outcome.rejected("no", "why"))
+        client = make_client(transport=transport)
+
+        with caplog.at_level(logging.WARNING, logger="phospho"):
+            for _ in range(100):
+                client.log(input="Hello")
+            client.flush()
+
+        assert len(caplog.records) == 1
+        assert client.stats().dropped == {"rejected:no": 100}
+
+    def test_before_init_the_error_says_what_to_do(self) -> None:
+        with pytest.raises(phospho.NotInitializedError, match=r"Call phospho.init\(\) first"):
+            phospho.log(input="Hello")
+
+
+class TestWhatTheServerWouldRefuse:
+    """Arguments of the wrong type are brought into the form that the server takes."""
+
+    def test_ids_that_are_no_text_become_text(self, recorded: phospho.RecordingTransport) -> None:
+        phospho.log(input="Hello", session_id=7, user_id=42, version_id=1.5, task_id=12)
+        phospho.flush()
+
+        log = recorded.logs[0]
+        assert (log["session_id"], log["user_id"], log["version_id"], log["task_id"]) == ("7", "42", "1.5", "12")
+
+    def test_metadata_that_is_no_object_becomes_one(self, recorded: phospho.RecordingTransport) -> None:
+        phospho.log(input="Hello", metadata=["a", "b"])
+        phospho.log(input="Hello", metadata=None)
+        phospho.flush()
+
+        assert recorded.logs[0]["metadata"] == {"value": ["a", "b"]}
+        assert "metadata" not in recorded.logs[1]
+
+    def test_an_input_of_none_is_empty(self, recorded: phospho.RecordingTransport) -> None:
+        phospho.log(input="Hello", input_to_str_function=lambda value: None)
+        phospho.flush()
+
+        assert recorded.logs[0]["input"] == ""
+
+
+class TestRaisesWhenAsked:
+    def test_what_was_lost_is_raised_by_the_next_log_or_flush(self, make_client: Make) -> None:
+        transport = phospho.RecordingTransport(answer=lambda event: phospho.Outcome.rejected("bad_key", "revoked"))
+        client = make_client(transport=transport, raise_error_on_fail_to_send=True)
+
+        client.log(input="Hello")
+
+        with pytest.raises(phospho.SendError, match="bad_key: revoked"):
+            client.flush()
+
+    def test_what_arrives_raises_nothing(self, make_client: Make) -> None:
+        client = make_client(transport=phospho.RecordingTransport(), raise_error_on_fail_to_send=True)
+
+        client.log(input="Hello")
+
+        assert client.flush().is_complete
+
+
+class TestNeverBlocks:
+    def test_log_stays_fast_while_the_server_hangs(self, server: Any, make_client: Make) -> None:
+        server.is_released.clear()
+        client = make_client()
+        client.log(input="the one that hangs")
+        durations = []
+
+        for _ in range(2000):
+            began = time.perf_counter()
+            client.log(input="x" * 500, output="y" * 500)
+            durations.append(time.perf_counter() - began)
+
+        durations.sort()
+        assert durations[len(durations) // 2] < 0.001
+        assert client.flush(timeout=0.05).pending
+        server.is_released.set()
+        assert client.flush().is_complete
+
+    def test_flush_ends_with_its_timeout(self, server: Any, make_client: Make) -> None:
+        server.is_released.clear()
+        client = make_client()
+        log = client.log(input="Hello")
+
+        began = time.monotonic()
+        result = client.flush(timeout=0.2)
+
+        assert result.pending == (log["task_id"],)
+        assert time.monotonic() - began < 2
+
+
+class TestNeverGrows:
+    def test_a_million_logs_while_the_server_is_down_take_bounded_memory(self) -> None:
+        client = phospho.Client(base_url="http://127.0.0.1:1", limits=phospho.Limits(queue_events=10_000))
+        text = "x" * 1000
+        for _ in range(20_000):
+            client.log(input=text, output=text)
+        before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+        for _ in range(980_000):
+            client.log(input=text, output=text)
+
+        grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb
+        stats = client.stats()
+        client.close(timeout=0)
+        assert grown_kb < 20_000
+        assert (stats.logged, stats.queued) == (1_000_000, 10_000)
+        assert stats.dropped == {"queue_full": 990_000}
+
+    def test_the_queue_is_bounded_by_bytes_too(self, server: Any, make_client: Make) -> None:
+        server.is_released.clear()
+        client = make_client(limits=phospho.Limits(queue_bytes=100_000))
+
+        for _ in range(100):
+            client.log(input="x" * 10_000)
+
+        assert 0 < client.log_queue.held_bytes <= 100_000
+        assert client.stats().dropped["queue_full"] > 90
+
+    def test_what_was_queued_is_kept_and_what_comes_later_is_refused(self, make_client: Make, server: Any) -> None:
+        server.is_released.clear()
+        client = make_client(limits=phospho.Limits(queue_events=3))
+
+        for number in range(5):
+            client.log(input=str(number))
+        server.is_released.set()
+
+        assert client.flush().is_complete
+        assert [log["input"] for log in server.logs] == ["0", "1", "2"]
+
+    def test_an_event_that_is_too_large_goes_without_its_raw_fields(self, recorded: Any) -> None:
+        client = phospho.Client(transport=recorded, limits=phospho.Limits(event_bytes=1000))
+
+        client.log(input="short", raw_input="x" * 5000)
+        client.log(input="x" * 5000)
+        client.flush()
+
+        assert [(log["input"], log["raw_input"]) for log in recorded.logs] == [("short", None)]
+        assert client.stats().truncated == 2
+        assert client.stats().dropped == {"too_large": 1}
+        client.close()
+
+    def test_a_stream_without_end_is_cut(self, recorded: Any) -> None:
+        client = phospho.Client(transport=recorded, limits=phospho.Limits(event_bytes=5000))
+        stream = phospho.MutableGenerator(iter(["x" * 100] * 1000))
+
+        client.log(input="Hello", output=stream, stream=True)
+        assert len(list(stream)) == 1000
+        client.flush()
+
+        assert 1000 < len(recorded.logs[0]["output"]) < 5000
+        assert recorded.logs[0]["is_truncated"]
+        client.close()
+
+
+class TestThreads:
+    def test_fifty_threads_log_at_once_and_each_event_arrives_once(self, server: Any, make_client: Make) -> None:
+        client = make_client()
+        start = threading.Barrier(50)
+
+        def work(thread: int) -> None:
+            start.wait()
+            for number in range(100):
+                client.log(input=f"{thread}/{number}", session_id=f"session-{thread}")
+
+        threads = [threading.Thread(target=work, args=(thread,)) for thread in range(50)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert client.flush(timeout=30).is_complete
+        assert len(server.logs) == 5000
+        assert {log["input"] for log in server.logs} == {f"{t}/{n}" for t in range(50) for n in range(100)}
+        of_one = [log["input"] for log in server.logs if log["session_id"] == "session-7"]
+        assert of_one == [f"7/{number}" for number in range(100)]
+
+    def test_asyncio_tasks_log_and_stream_without_blocking_the_loop(self, server: Any) -> None:
+        server.is_released.clear()
+        phospho.init(base_url=server.url, tick=0.01)
+
+        async def say(name: str) -> Any:
+            for word in ("Hello ", name):
+                await asyncio.sleep(0)
+                yield word
+
+        async def converse(name: str) -> str:
+            stream = phospho.MutableAsyncGenerator(say(name))
+            log = phospho.log(input=f"I am {name}", output=stream, stream=True)
+            return log["task_id"] + "".join([word async for word in stream])[:0]
+
+        async def main() -> list[str]:
+            return await asyncio.wait_for(asyncio.gather(*(converse(f"n{number}") for number in range(100))), 10)
+
+        task_ids = asyncio.run(main())
+        server.is_released.set()
+
+        assert sorted(phospho.flush().sent) == sorted(task_ids)
+        assert {log["output"] for log in server.logs} == {f"Hello n{number}" for number in range(100)}
+
+    def test_several_clients_in_one_process_keep_apart(self, make_client: Make) -> None:
+        first, second = phospho.RecordingTransport(), phospho.RecordingTransport()
+        one, two = make_client(transport=first), make_client(transport=second)
+
+        one.log(input="one")
+        two.log(input="two")
+        one.flush()
+        two.flush()
+
+        assert [log["input"] for log in first.logs] == ["one"]
+        assert [log["input"] for log in second.logs] == ["two"]
+
+
+class TestForks:
+    def test_a_forked_worker_sends_its_own_logs_and_not_its_parents(self, server: Any) -> None:
+        """As `gunicorn --preload` does: init and a first log in the parent, then a fork."""
+        result = run_python(
+            """
+            import os, phospho
+            phospho.init(tick=60)
+            phospho.log(input="parent")
+            pid = os.fork()
+            if pid == 0:
+                phospho.log(input="child")
+                result = phospho.flush()
+                os._exit(0 if len(result.sent) == 1 else 1)
+            assert os.waitpid(pid, 0)[1] == 0
+            assert phospho.flush().is_complete
+            """,
+            PHOSPHO_BASE_URL=server.url,
+        )
+
+        assert result.returncode == 0, result.stderr + result.stdout
+        assert sorted(log["input"] for log in server.logs) == ["child", "parent"]
+
+    def test_a_fork_while_other_threads_log_does_not_deadlock(self, server: Any) -> None:
+        result = run_python(
+            """
+            import os, threading, phospho
+            phospho.init(tick=0.001)
+            stop = threading.Event()
+            def work():
+                while not stop.wait(0.001):
+                    phospho.log(input="parent")
+            threads = [threading.Thread(target=work) for _ in range(4)]
+            for thread in threads: thread.start()
+            for _ in range(20):
+                pid = os.fork()
+                if pid == 0:
+                    phospho.log(input="child")
+                    result = phospho.flush(timeout=10)
+                    if not result.is_complete:
+                        print(result, phospho.stats(), flush=True)
+                    os._exit(not result.is_complete)
+                assert os.waitpid(pid, 0)[1] == 0
+            stop.set()
+            for thread in threads: thread.join()
+            """,
+            PHOSPHO_BASE_URL=server.url,
+        )
+
+        assert result.returncode == 0, result.stderr + result.stdout
+        assert sum(log["input"] == "child" for log in server.logs) == 20
+
+    @pytest.mark.parametrize("method", ["fork", "spawn"])
+    def test_a_child_of_multiprocessing_sends_before_it_ends(self, server: Any, tmp_path: Path, method: str) -> None:
+        program = tmp_path / "program.py"
+        program.write_text(MULTIPROCESSING_PROGRAM, encoding="utf-8")
+
+        result = subprocess.run(
+            [sys.executable, str(program), method, server.url],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+        assert result.returncode == 0, result.stderr
+        assert [log["input"] for log in server.logs] == ["from the child"]
+
+
+MULTIPROCESSING_PROGRAM = """
+import multiprocessing, sys, phospho
+
+def log_in_child(url):
+    phospho.init(base_url=url, tick=60)
+    phospho.log(input="from the child")
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context(sys.argv[1]).Process(target=log_in_child, args=(sys.argv[2],))
+    process.start()
+    process.join(20)
+    sys.exit(process.exitcode)
+"""
+
+
+class TestExit:
+    def test_the_end_of_the_process_sends_what_is_queued(self, server: Any) -> None:
+        result = run_python(
+            """
+            import phospho
+            phospho.init(tick=60)
+            phospho.log(input="last words")
+            stream = phospho.MutableGenerator(iter(["half ", "a ", "sentence"]))
+            phospho.log(input="unfinished", output=stream, stream=True)
+            next(stream)
+            """,
+            PHOSPHO_BASE_URL=server.url,
+        )
+
+        assert result.returncode == 0, result.stderr + result.stdout
+        assert {(log["input"], log["output"]) for log in server.logs} == {
+            ("last words", None),
+            ("unfinished", "half "),
+        }
+
+    def test_a_server_that_hangs_delays_the_end_by_the_stated_bound(self, server: Any) -> None:
+        server.is_released.clear()
+
+        began = time.monotonic()
+        result = run_python(
+            "import phospho; phospho.init(exit_timeout_s=0.5); phospho.log(input='Hello')",
+            PHOSPHO_BASE_URL=server.url,
+        )
+
+        assert result.returncode == 0, result.stderr + result.stdout
+        assert time.monotonic() - began < 5
+
+    def test_a_log_after_close_is_counted_and_not_held(self, make_client: Make) -> None:
+        client = make_client(transport=phospho.RecordingTransport())
+        client.close()
+
+        client.log(input="too late")
+
+        assert client.stats().dropped == {"closed": 1}
+        assert len(client.log_queue) == 0
+
+    def test_init_again_sends_what_the_first_client_holds(self, server: Any) -> None:
+        phospho.init(base_url=server.url, tick=60)
+        phospho.log(input="first")
+
+        phospho.init(base_url=server.url, tick=0.01)
+        phospho.log(input="second")
+
+        server.wait_for(lambda: len(server.logs) == 2)
+        assert sorted(log["input"] for log in server.logs) == ["first", "second"]

@@ -1,0 +1,235 @@
+"""The names that people import, what importing costs, and what type checkers see."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import subprocess
+import sys
+import textwrap
+import time
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import phospho
+
+PACKAGE = Path(phospho.__file__).parent
+
+# Public in the seeds, and not names of `__all__`: data that changes, and submodules.
+MODULE_DATA = ("log_queue", "consumer", "latest_task_id", "latest_session_id", "logger")
+SUBMODULES = (
+    "sessions",
+    "tasks",
+    "config",
+    "models",
+    "client",
+    "extractor",
+    "utils",
+    "collection",
+    "testing",
+    "integrations",
+)
+
+
+def test_the_package_is_imports_and_all_alone() -> None:
+    body = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8")).body
+    docstring, *imports, exported = body
+    for node in imports:
+        if isinstance(node, ast.If):
+            assert ast.unparse(node.test) == "TYPE_CHECKING"
+            imports = [*imports, *node.body, *node.orelse]
+
+    assert isinstance(docstring, ast.Expr)
+    assert all(isinstance(node, (ast.ImportFrom, ast.If)) for node in imports)
+    assert isinstance(exported, ast.Assign)
+    assert ast.unparse(exported.targets[0]) == "__all__"
+
+
+def test_all_is_sorted_and_is_what_can_be_imported() -> None:
+    names = set(vars(phospho)) - set(SUBMODULES) - {"TYPE_CHECKING"}
+    public = {name for name in names if not name.startswith("_") and not importlib.util.find_spec(f"phospho.{name}")}
+
+    assert phospho.__all__ == sorted(phospho.__all__)
+    assert public | {"_log_single_event", "_wrap", "_wrap_iterable"} == set(phospho.__all__)
+
+
+@pytest.mark.parametrize("name", MODULE_DATA)
+def test_the_data_of_the_module_are_there_before_init(name: str) -> None:
+    assert hasattr(phospho, name)
+
+
+@pytest.mark.parametrize("name", SUBMODULES)
+def test_every_submodule_is_importable_and_an_attribute(name: str) -> None:
+    module = importlib.import_module(f"phospho.{name}")
+
+    assert getattr(phospho, name) is module
+    assert all(hasattr(module, exported) for exported in module.__all__ if "Langchai" not in exported)
+
+
+def test_the_names_of_the_old_utils_do_what_they_did() -> None:
+    from phospho import utils
+
+    assert utils.MutableGenerator is phospho.MutableGenerator
+    assert utils.filter_nonjsonable_keys({"a": 1, "b": object()}) == {"a": 1}
+    assert utils.convert_content_to_loggable_content({"a": (1, 2)}) == {"a": [1, 2]}
+    assert utils.generate_uuid("file_").startswith("file_")
+    assert abs(utils.generate_timestamp() - time.time()) < 5
+    assert utils.generate_version_id()[:8].isdigit()
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'lgo'"):
+        phospho.lgo  # noqa: B018
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    names = {distribution.metadata["Name"] for distribution in metadata.distributions()}
+
+    installed = [metadata.version(name) for name in ("phospho", "phospho-sdk") if name in names]
+
+    assert installed == [phospho.__version__]
+
+
+def test_importing_reads_nothing_starts_nothing_and_needs_nothing_beside_the_standard_library() -> None:
+    program = """
+        import sys, threading
+        before = set(sys.modules)
+        import phospho
+        new = {name.partition(".")[0] for name in set(sys.modules) - before}
+        print(sorted(new - set(sys.stdlib_module_names) - {"phospho"}))
+        print(threading.active_count(), sorted({"ssl", "http.client", "asyncio", "inspect"} & set(sys.modules)))
+    """
+    command = [
+        sys.executable,
+        "-S",
+        "-c",
+        f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r})\n{textwrap.dedent(program)}",
+    ]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+
+    assert printed.splitlines() == ["[]", "1 []"]
+
+
+def test_the_settings_do_not_show_the_key() -> None:
+    client = phospho.Client(api_key="ph_secret")
+
+    assert "ph_secret" not in repr(client)
+    assert "ph_secret" not in repr(client.settings)
+
+
+@pytest.mark.parametrize("base_url", ["localhost:8420", "ftp://server", " "])
+def test_an_address_that_cannot_be_is_refused_at_once(base_url: str) -> None:
+    with pytest.raises(phospho.ConfigError, match="base_url"):
+        phospho.init(base_url=base_url)
+
+
+def test_kafka_without_its_extra_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "confluent_kafka", None)
+
+    with pytest.raises(phospho.ConfigError, match=r"pip install 'phospho\[kafka\]'"):
+        phospho.init(kafka="127.0.0.1:9092", project_id="p1")
+
+
+def test_a_users_code_passes_mypy_strict(tmp_path: Path) -> None:
+    pytest.importorskip("mypy", reason="checks the types that users see")
+    app = tmp_path / "app.py"
+    app.write_text(
+        textwrap.dedent(
+            """
+            from typing import Any, Iterator, Optional
+
+            import phospho
+            from phospho.integrations.openai import wrap_openai
+            from phospho.tasks import Task
+
+            phospho.init(api_key="ph_key", transport=phospho.RecordingTransport())
+            log: dict[str, Any] = phospho.log(input="Hello", output="Hi", anything=1)
+            task: Optional[Task] = phospho.user_feedback(log["task_id"], raw_flag="up")
+            result: phospho.FlushResult = phospho.flush(timeout=1.0)
+            sent: tuple[str, ...] = result.sent
+            latest: Optional[str] = phospho.latest_task_id
+            session_id: str = phospho.new_session()
+            if phospho.log_queue is not None:
+                content: dict[str, Any] = phospho.log_queue.events[log["task_id"]].content
+
+
+            def words() -> Iterator[str]:
+                yield "Hi"
+
+
+            stream = phospho.MutableGenerator(words(), stop=lambda word: word == "END")
+            first: str = next(stream)
+
+            @phospho.wrap
+            def answer(question: str) -> str:
+                return "42"
+
+
+            @phospho.trace
+            def traced(question: str) -> str:
+                return "42"
+
+
+            length: int = len(answer("why?")) + len(traced("why?"))
+            with phospho.tracer(session_id=session_id) as trace:
+                task_id: str = trace.task_id
+            """
+        ),
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(app)]
+
+    checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_users_misspelling_does_not_pass_mypy(tmp_path: Path) -> None:
+    pytest.importorskip("mypy", reason="checks the types that users see")
+    app = tmp_path / "app.py"
+    app.write_text("import phospho\nphospho.lgo(input='Hello')\n", encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(app)]
+
+    checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+
+    assert "has no attribute" in checked.stdout
+
+
+def test_the_code_runs_on_python_39_by_its_syntax_and_imports() -> None:
+    vermin = Path(sys.executable).with_name("vermin")
+    if not vermin.exists():
+        pytest.skip("needs vermin, which finds the oldest Python that the source runs on")
+    sources = [str(path) for path in PACKAGE.rglob("*.py")]
+
+    checked = subprocess.run(
+        [str(vermin), "--no-tips", "--target=3.9-", *sources], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_ids_are_uuids_of_version_7_that_sort_by_time() -> None:
+    import uuid
+
+    from phospho._ids import new_id
+
+    first = new_id()
+    time.sleep(0.002)
+    second = new_id()
+    ids = [uuid.UUID(new_id()) for _ in range(1000)]
+
+    assert first < second
+    assert {(made.version, made.variant) for made in ids} == {(7, uuid.RFC_4122)}
+    assert len(set(ids)) == 1000
+    assert abs((ids[0].int >> 80) / 1000 - time.time()) < 5
+
+
+@pytest.mark.parametrize(("attempts_before", "bound_s"), [(0, 0.5), (1, 1.0), (3, 4.0), (30, 30.0), (10_000, 30.0)])
+def test_the_wait_between_attempts_is_drawn_below_a_bound_that_doubles(attempts_before: int, bound_s: float) -> None:
+    waits = [phospho.RetryPolicy().delay_s(attempts_before) for _ in range(500)]
+
+    assert 0 <= min(waits) < bound_s * 0.1
+    assert bound_s * 0.9 < max(waits) <= bound_s
