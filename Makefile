@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: up test install lint types imports kafka system-packages bench chaos schemas constraints clean
+.PHONY: up test install lint types imports kafka system-packages bench schemas constraints clean
 
 up: install
 	$(BIN)/phospho up
@@ -39,9 +39,6 @@ system-packages:
 
 bench: install kafka
 	PYTHONPATH=tests $(BIN)/python -m benchmarks
-
-chaos: install kafka
-	$(BIN)/python -m pytest tests/chaos -m '' --timeout 1800
 
 # Writes the JSON Schema files and the AsyncAPI document again from the models.
 schemas: install
