@@ -78,4 +78,5 @@ def _made_up(sessions: int = 2000) -> Iterator[dict[str, Any]]:
                     "latency_ms": chance.randint(400, 4000),
                     "services": ["Travel_1"],
                 },
+                "flag": {0: "success", 5: "failure"}.get(chance.randrange(24)),
             }

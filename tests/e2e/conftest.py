@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import gzip
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 
+from benchmarks.conversations import CONVERSATIONS, logs
+from fixtures.expected import Expected
 from fixtures.shapes import OneProcess, OnKafka
 
-ROOT = Path(__file__).parents[2]
-DEFINITIONS = ROOT / "tests/data/definitions.yaml"
+DEFINITIONS = Path(__file__).parents[1] / "data/definitions.yaml"
 
 
 @pytest.fixture(scope="session")
-def conversations() -> Path:
-    """The file of real conversations; it is not ours to copy, so it lies beside the project."""
-    path = ROOT.parent / "shared/data/sgd-dev.jsonl.gz"
-    if not path.exists():
-        pytest.fail("the conversations are missing: they are expected in ../shared/data beside the project's folder")
+def conversations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real conversations, where ../shared/data is beside the project (they are not ours to copy), else made-up ones."""
+    if CONVERSATIONS.exists():
+        return CONVERSATIONS
+    path = tmp_path_factory.mktemp("made-up") / "conversations.jsonl.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.writelines(orjson.dumps(log) + b"\n" for log in logs(19_384, "made-up"))
     return path
+
+
+@pytest.fixture(scope="session")
+def expected(conversations: Path) -> Expected:
+    """What the file itself says: no constant of ours."""
+    with gzip.open(conversations) as file:
+        told = [orjson.loads(line) for line in file]
+    flags = Counter(log["flag"] for log in told if log.get("flag"))
+    return Expected(len({log["session_id"] for log in told}), len({log["task_id"] for log in told}), flags)
 
 
 @pytest.fixture(scope="session")
