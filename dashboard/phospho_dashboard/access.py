@@ -8,13 +8,12 @@ import binascii
 from starlette.requests import Request
 
 from phospho_dashboard.services import Services
-from phospho_schemas.errors import Problem
+from phospho_schemas.errors import Problem, unauthorized, wrong_project
 from phospho_schemas.messages import Project
 from phospho_store.auth import Principal
 
 PROJECT_HEADER = "x-phospho-project"
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
-_KEY_HINT = "send the header Authorization: Bearer <an API key of the project>"
 
 
 class Access:
@@ -27,7 +26,7 @@ class Access:
         """Return who asks the API: a bearer of a key."""
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not secret.strip():
-            raise Problem(401, "missing_key", "this request has no API key", _KEY_HINT)
+            raise unauthorized()
         return await self._principal(secret.strip())
 
     async def of_page(self, request: Request) -> Principal:
@@ -38,7 +37,7 @@ class Access:
         if scheme.lower() == "basic":
             return await self._principal(_basic_password(rest))
         if not self._services.settings.pages_open:
-            raise Problem(401, "missing_key", "this page asks for a key", "any user name, an API key as password")
+            raise unauthorized("any user name, and an API key as the password")
         self._refuse_foreign_host(request)
         return Principal(None, is_admin=True)
 
@@ -69,7 +68,7 @@ class Access:
         authenticator = self._services.authenticator
         known = authenticator.cached(secret) or await self._services.threads.run(authenticator.principal, secret)
         if known is None:
-            raise Problem(401, "unknown_key", "this API key is not known, or revoked", _KEY_HINT)
+            raise unauthorized()
         return known
 
     def _refuse_foreign_host(self, request: Request) -> None:
@@ -88,7 +87,7 @@ class Access:
 
 def _own_project(own: str, wanted: str | None) -> str:
     if wanted not in (None, own):
-        raise Problem(403, "foreign_project", f"this key belongs to the project {own!r}", "use a key of that project")
+        raise wrong_project()
     return own
 
 

@@ -10,10 +10,12 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_schemas.errors import Problem
+from phospho_schemas.errors import Problem, malformed_json, store_unavailable
 from phospho_store.errors import StatementRefused, StoreUnavailable
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+
+_RETRY_AFTER_S = 2
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ def as_problem(error: Problem | StoreUnavailable | StatementRefused) -> Problem:
         return error
     if isinstance(error, StoreUnavailable):
         _log.warning("the store is away: %s", error)
-        return Problem(503, "store_unavailable", "ClickHouse does not answer", "try again", retry_after_s=2)
+        return store_unavailable("ClickHouse does not answer", _RETRY_AFTER_S)
     _log.error("the store refused a statement: %s", error)
     return Problem(500, "internal_error", "the store refused a statement", "the server's log says more")
 
@@ -54,14 +56,14 @@ def answered(endpoint: Endpoint) -> Endpoint:
 
 
 async def json_object(request: Request, max_bytes: int) -> dict[str, Any]:
-    """Return the JSON object in the body; an empty body is an empty object. Raises Problem 400 or 413."""
+    """Return the JSON object in the body; an empty body is an empty object. Raises Problem 400, 413 or 422."""
     body = await _bounded_body(request, max_bytes)
     try:
         content = orjson.loads(body) if body.strip() else {}
     except orjson.JSONDecodeError as error:
-        raise Problem(400, "invalid_json", f"the body is not JSON: {error}") from None
+        raise malformed_json(f"the body is not JSON: {error}") from None
     if not isinstance(content, dict):
-        raise Problem(400, "invalid_json", "the body is not a JSON object")
+        raise Problem(422, "invalid_body", "the body is not an object", "send a JSON object")
     return content
 
 

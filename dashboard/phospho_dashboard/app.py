@@ -30,7 +30,11 @@ def create_services(
 ) -> Services:
     """Return what the routes stand on; share it where one process serves both lists of routes."""
     threads = StoreThreads(settings.store_threads, settings.max_waiting_requests)
-    return Services(settings, store, registry, authenticator, publisher, check_definition, threads)
+    sql_threads = StoreThreads(settings.sql_queries, settings.max_waiting_requests)
+    sql_store = store.sibling(settings.sql_queries)
+    return Services(
+        settings, store, registry, authenticator, publisher, check_definition, threads, sql_store, sql_threads
+    )
 
 
 def create_app(
@@ -62,6 +66,7 @@ def api_routes(services: Services) -> list[BaseRoute]:
         _api("GET", "/sessions", sessions.sessions_of_api),
         _api("GET", "/sessions/{session_id:any_text}", sessions.session_of_api),
         _api("GET", "/dead-letters", letters.dead_letters),
+        _api("GET", "/dead-letters/{dead_letter_id}", letters.dead_letter),
         _api("POST", "/dead-letters/{dead_letter_id}/replay", letters.replay),
     ]
 

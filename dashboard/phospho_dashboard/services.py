@@ -27,7 +27,11 @@ class Publisher(Protocol):
 
 @dataclass(frozen=True)
 class Services:
-    """The store and what stands on it. `publisher` is None where this process can't publish."""
+    """
+    The store and what stands on it. `publisher` is None where this process can't publish.
+
+    Users' SQL has connections and threads of its own: slow queries must not hold up ingest or the pages.
+    """
 
     settings: DashboardSettings
     store: Store
@@ -36,3 +40,10 @@ class Services:
     publisher: Publisher | None
     check_definition: DefinitionCheck
     threads: StoreThreads
+    sql_store: Store
+    sql_threads: StoreThreads
+
+    def close(self) -> None:
+        """Let the running calls end, and start no other."""
+        self.threads.close()
+        self.sql_threads.close()

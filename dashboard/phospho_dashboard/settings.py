@@ -14,7 +14,7 @@ class DashboardSettings:
     `pages_open` shows every project to whoever reaches the pages: for a server that listens on loopback only. Where
     it is off, a browser asks for a user name (any) and a password: an API key, or the administrator's token.
     `allowed_hosts` are names, beside those of loopback, that an open page may be asked for.
-    `sql_*` bound one user's query; ClickHouse enforces them.
+    `sql_queries` run at a time; the others of `sql_*` bound one user's query, and ClickHouse enforces them.
     """
 
     base_url: str = "http://127.0.0.1:8420"
@@ -24,6 +24,7 @@ class DashboardSettings:
     max_waiting_requests: int = 64
     max_body_bytes: int = 1_000_000
     max_payload_bytes: int = 10_000_000
+    sql_queries: int = 2
     sql_max_query_bytes: int = 100_000
     sql_timeout_s: int = 10
     sql_max_memory_bytes: int = 1_000_000_000

@@ -41,7 +41,7 @@ class SqlApi:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._access = Access(services)
-        self._guard = SqlGuard(services.store)
+        self._guard = SqlGuard(services.sql_store)
 
     async def query(self, request: Request) -> Response:
         project_id = await self._access.of_api_project(request)
@@ -50,7 +50,7 @@ class SqlApi:
         fmt = text_field(content, "format", "JSON")
         if fmt not in MEDIA_TYPES:
             raise Problem(422, "unknown_format", f"there is no format {fmt!r}", f"one of: {', '.join(MEDIA_TYPES)}")
-        body = await self._services.threads.run(self.result, project_id, sql, fmt)
+        body = await self._services.sql_threads.run(self.result, project_id, sql, fmt)
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
         return Response(body, headers=headers, media_type=MEDIA_TYPES[fmt])
 
@@ -59,7 +59,7 @@ class SqlApi:
         statement = self._guard.checked(sql)
         settings = isolation_settings(project_id, self._services.settings)
         try:
-            return self._services.store.raw(statement, fmt, settings=settings)
+            return self._services.sql_store.raw(statement, fmt, settings=settings)
         except (StatementRefused, StoreUnavailable) as error:
             raise self._problem(error) from error
 

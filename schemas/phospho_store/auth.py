@@ -7,7 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from phospho_store.errors import StoreUnavailable
 from phospho_store.registry import Registry, key_hash
@@ -25,16 +25,19 @@ class Principal:
 
 @dataclass(frozen=True)
 class _Entry:
+    """What the store said of a key at `looked_up_s`; it is asked again after `fresh_until_s`."""
+
     project_id: str | None
     looked_up_s: float
+    fresh_until_s: float
 
 
 class Authenticator:
     """
     Tells the principal of a secret. Thread-safe; blocks for one query where the cache has no fresh answer.
 
-    A revoked key stops working within `ttl_s`. While the store is away, a key that was good at most `stale_s` ago
-    stays good, so that logs are taken while ClickHouse restarts.
+    A revoked key stops working within `ttl_s`. While the store is away or hangs, a key that was good at most `stale_s`
+    ago stays good, so that logs are taken while ClickHouse restarts; the store is then asked every `ttl_s`.
     """
 
     def __init__(
@@ -60,8 +63,23 @@ class Authenticator:
         if self._admin_hash is not None and hmac.compare_digest(hashed, self._admin_hash):
             return Principal(None, is_admin=True)
         entry = self._entry(hashed)
-        if entry is None or entry.project_id is None or self._age_s(entry) > self._ttl_s:
+        if entry is None or entry.project_id is None or not self._is_fresh(entry):
             return None
+        return Principal(entry.project_id)
+
+    def stale(self, secret: str) -> Principal | None:
+        """
+        Return who had this secret when the store last said, at most `stale_s` ago; None where it never did.
+
+        For a caller that got no answer from the store: until `ttl_s` from now, `cached` says the same. Never blocks.
+        """
+        hashed, now_s = key_hash(secret), self._clock()
+        with self._lock:
+            entry = self._entries.get(hashed)
+            if entry is None or entry.project_id is None or now_s > entry.looked_up_s + self._stale_s:
+                return None
+            fresh_until_s = min(now_s + self._ttl_s, entry.looked_up_s + self._stale_s)
+            self._entries[hashed] = replace(entry, fresh_until_s=fresh_until_s)
         return Principal(entry.project_id)
 
     def principal(self, secret: str) -> Principal | None:
@@ -72,23 +90,22 @@ class Authenticator:
         """
         if known := self.cached(secret):
             return known
-        hashed = key_hash(secret)
-        entry = self._entry(hashed)
-        if entry is not None and self._age_s(entry) <= self._ttl_s:
+        entry = self._entry(key_hash(secret))
+        if entry is not None and entry.project_id is None and self._is_fresh(entry):
             return None
-        project_id = self._looked_up(secret, entry)
-        return Principal(project_id) if project_id is not None else None
-
-    def _looked_up(self, secret: str, entry: _Entry | None) -> str | None:
         try:
-            key = self._registry.key_of_secret(secret)
+            return self._looked_up(secret)
         except StoreUnavailable:
-            if entry is not None and entry.project_id is not None and self._age_s(entry) <= self._stale_s:
-                return entry.project_id
+            if (stale := self.stale(secret)) is not None:
+                return stale
             raise
+
+    def _looked_up(self, secret: str) -> Principal | None:
+        asked_s = self._clock()
+        key = self._registry.key_of_secret(secret)
         project_id = key.project_id if key is not None and key.revoked_at is None else None
-        self._remember(key_hash(secret), _Entry(project_id, self._clock()))
-        return project_id
+        self._remember(key_hash(secret), _Entry(project_id, asked_s, asked_s + self._ttl_s))
+        return Principal(project_id) if project_id is not None else None
 
     def _entry(self, hashed: str) -> _Entry | None:
         with self._lock:
@@ -101,5 +118,5 @@ class Authenticator:
             while len(self._entries) > _MAX_CACHED_KEYS:
                 self._entries.popitem(last=False)
 
-    def _age_s(self, entry: _Entry) -> float:
-        return self._clock() - entry.looked_up_s
+    def _is_fresh(self, entry: _Entry) -> bool:
+        return self._clock() <= entry.fresh_until_s

@@ -62,6 +62,7 @@ class Store:
 
     def __init__(self, connect: Callable[[], Client], size: int = DEFAULT_POOL_SIZE) -> None:
         self._connect = connect
+        self._siblings: list[Store] = []
         self._idle: queue.LifoQueue[Client | None] = queue.LifoQueue()
         for _ in range(size):
             self._idle.put(None)
@@ -100,8 +101,16 @@ class Store:
         with self._connection() as client:
             client.raw_insert(table, insert_block=lines, fmt="JSONEachRow", settings=settings)
 
+    def sibling(self, size: int) -> Store:
+        """Return a store of the same server with `size` connections of its own, which closes with this one."""
+        sibling = Store(self._connect, size)
+        self._siblings.append(sibling)
+        return sibling
+
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections, those of siblings too."""
+        for sibling in self._siblings:
+            sibling.close()
         while not self._idle.empty():
             client = self._idle.get_nowait()
             if client is not None:

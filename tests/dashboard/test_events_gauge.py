@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,6 +23,9 @@ class Clock:
     def __call__(self) -> float:
         return self.now_s
 
+    def advance(self, seconds: float) -> None:
+        self.now_s += seconds
+
 
 class AwayStore:
     """A store that can be taken away."""
@@ -33,6 +38,17 @@ class AwayStore:
         if self.is_away:
             raise StoreUnavailable("away")
         return self.store.rows(sql)
+
+
+class SlowStore(AwayStore):
+    """A store in which a read takes as long as `on_read` does."""
+
+    on_read: Callable[[], object] = staticmethod(lambda: None)
+
+    def rows(self, sql: str) -> Any:
+        found = super().rows(sql)
+        self.on_read()
+        return found
 
 
 def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
@@ -63,7 +79,7 @@ def test_the_page_sql_and_metrics_count_the_same(world: Any) -> None:
 
 def test_scrapes_within_the_ttl_ask_the_store_once(world: Any) -> None:
     store, clock = AwayStore(world.store), Clock()
-    gauges = ProjectGauges(store, ttl_s=0.0, clock=clock)  # type: ignore[arg-type]
+    gauges = ProjectGauges(store, clock=clock)  # type: ignore[arg-type]
 
     list(gauges.collect())
     once = store.reads
@@ -75,11 +91,64 @@ def test_scrapes_within_the_ttl_ask_the_store_once(world: Any) -> None:
     assert store.reads == 2 * once
 
 
+def test_what_took_long_to_count_is_counted_seldom(world: Any) -> None:
+    store, clock = SlowStore(world.store), Clock()
+    store.on_read = lambda: clock.advance(0.1)
+    gauges = ProjectGauges(store, clock=clock)  # type: ignore[arg-type]
+
+    list(gauges.collect())
+    once = store.reads
+    took_s = clock.now_s
+    clock.now_s += 19 * took_s
+    list(gauges.collect())
+    assert store.reads == once
+    clock.now_s += 2 * took_s
+    list(gauges.collect())
+    assert store.reads == 2 * once
+
+
+def test_a_scrape_does_not_wait_for_a_count_that_hangs(world: Any) -> None:
+    store, clock, may_go_on = SlowStore(world.store), Clock(), threading.Event()
+    gauges = ProjectGauges(store, max_wait_s=0.05, clock=clock)  # type: ignore[arg-type]
+    world.add_task("mine", "before-it-hangs")
+    before = list(gauges.collect()) or list(gauges.collect())
+    store.on_read = lambda: may_go_on.wait(30)
+    clock.now_s = 100.0
+    reads = store.reads
+
+    during = [list(gauges.collect()) for _ in range(3)]
+
+    assert during == [before] * 3
+    assert store.reads == reads + 1
+    may_go_on.set()
+    gauges.close()
+
+
+def test_the_counts_are_those_of_the_views_whatever_was_sent_again(world: Any) -> None:
+    for number in range(8):
+        world.add_task("again", f"t{number % 5}", revision=number + 1, session_id=f"s{number % 3}")
+        world.add_analysis("again", f"t{number % 5}", *["a", "b"][: number % 3], revision=number + 1)
+        world.add_feedback("again", f"t{number % 5}", "success", feedback_id=f"f{number}")
+        world.add_dead_letter(f"d{number % 4}", "again", b"x")
+    registry = CollectorRegistry()
+    registry.register(ProjectGauges(world.store))
+
+    def counted(sql: str) -> int:
+        return int(world.store.rows(f"SELECT count() AS n FROM {sql} AND project_id = 'again'")[0]["n"])
+
+    for view in ("tasks", "sessions", "dead_letters"):
+        assert value(registry, f"phospho_project_{view}", project_id="again") == counted(f"{view} WHERE 1")
+    for event in ("a", "b"):
+        shown = value(registry, "phospho_project_events", project_id="again", event=event)
+        assert shown == counted(f"events WHERE name = '{event}'")
+        assert shown
+
+
 def test_the_last_counts_stay_while_the_store_is_away(world: Any) -> None:
     world.add_task("mine", "for-the-gauge")
     store, clock = AwayStore(world.store), Clock()
     registry = CollectorRegistry()
-    registry.register(ProjectGauges(store, ttl_s=1.0, clock=clock))  # type: ignore[arg-type]
+    registry.register(ProjectGauges(store, clock=clock))  # type: ignore[arg-type]
     before = value(registry, "phospho_project_tasks", project_id="mine")
 
     store.is_away, clock.now_s = True, 10.0

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from fixtures.clickhouse_server import ClickHouseServer
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.messages import ApiKey
 from phospho_store.auth import Authenticator, Principal
 from phospho_store.errors import StoreUnavailable
+from phospho_store.migrations import migrate
 from phospho_store.registry import NewKey, Registry
+from phospho_store.store import remote
 
 from .conftest import ADMIN_SECRET, ClientMaker
 from .recording import RecordingPublisher
@@ -38,11 +46,20 @@ class AwayRegistry(Registry):
         raise StoreUnavailable("away")
 
 
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
 class CountingAuthenticator(Authenticator):
     """Counts the look-ups, each of which takes a moment."""
 
-    def __init__(self, registry: Registry) -> None:
-        super().__init__(registry)
+    def __init__(self, registry: Registry, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(registry, clock=clock)
         self.lookups = 0
 
     def principal(self, secret: str) -> Principal | None:
@@ -142,6 +159,69 @@ async def test_a_store_that_is_away_is_a_503_for_a_key_that_is_not_known_yet(mak
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
     assert answer.headers["Retry-After"] == "2"
+
+
+@pytest.fixture
+def clickhouse(tmp_path: Path) -> Iterator[ClickHouseServer]:
+    """A ClickHouse server; what a test stopped goes on before it is ended."""
+    with ClickHouseServer(tmp_path / "clickhouse") as server:
+        yield server
+        _signal(server, signal.SIGCONT)
+
+
+async def test_a_clickhouse_that_hangs_stops_no_key_that_was_good(
+    make_client: ClientMaker, clickhouse: ClickHouseServer
+) -> None:
+    store = remote(clickhouse.url, size=2)
+    list(migrate(store))
+    registry = Registry(store)
+    new = registry.create_key("shop")
+    clock = Clock()
+    authenticator = CountingAuthenticator(registry, clock)
+    settings = GatewaySettings(refresh_timeout_s=0.1, lookup_timeout_s=0.2)
+    client = make_client(secret=new.secret, authenticator=authenticator, settings=settings)
+    statuses = [(await client.post("/api/v1/events", json=EVENT)).status_code]
+
+    _signal(clickhouse, signal.SIGSTOP)
+    clock.now_s += 6
+    statuses += [(await client.post("/api/v1/events", json=EVENT)).status_code for _ in range(3)]
+    unknown = await client.post("/api/v1/events", json=EVENT, headers={"Authorization": "Bearer ph_unknown"})
+
+    assert statuses == [201] * 4
+    assert authenticator.lookups == 3, "the good key once before, once after; the unknown one once"
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (503, "store_unavailable")
+
+    _signal(clickhouse, signal.SIGCONT)
+    registry.revoke_key("shop", new.key.key_id)
+    clock.now_s += 6
+    assert await _status_other_than(201, client) == 401
+    store.close()
+
+
+async def test_too_many_look_ups_stop_no_key_that_was_good(
+    make_client: ClientMaker, registry: Registry, api_key: NewKey
+) -> None:
+    clock = Clock()
+    authenticator = CountingAuthenticator(registry, clock)
+    client = make_client(authenticator=authenticator, settings=GatewaySettings(max_lookups=0))
+    await asyncio.to_thread(authenticator.principal, api_key.secret)
+    clock.now_s += 6
+
+    assert (await client.post("/api/v1/events", json=EVENT)).status_code == 201
+
+
+async def _status_other_than(status: int, client: httpx.AsyncClient) -> int:
+    """Return the first other status: a look-up that hung may still tell the old answer, once."""
+    for _ in range(3):
+        answer = await client.post("/api/v1/events", json=EVENT)
+        if answer.status_code != status:
+            break
+    return answer.status_code
+
+
+def _signal(server: ClickHouseServer, number: signal.Signals) -> None:
+    assert server.pid is not None
+    os.killpg(server.pid, number)
 
 
 async def test_requests_with_the_same_unknown_key_share_one_look_up(

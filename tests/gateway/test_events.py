@@ -35,7 +35,7 @@ async def test_an_event_without_a_session_is_one_by_itself(
 
     assert body["session_id"] == session_id_of_task(body["event_id"])
     assert "session_id" not in publisher.documents[0], "extraction derives the same"
-    assert publisher.messages[0].key == f"shop:{body['event_id']}".encode()
+    assert publisher.messages[0].key == f"shop:{body['session_id']}".encode()
 
 
 async def test_the_message_is_a_raw_log_with_what_the_gateway_knows(

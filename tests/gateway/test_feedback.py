@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from phospho_gateway.settings import GatewaySettings
+from phospho_schemas.ids import message_key
 from phospho_schemas.messages import RawFeedback
 
 from .conftest import ClientMaker
@@ -28,7 +29,7 @@ async def test_feedback_is_answered_with_its_id_and_published_under_its_task(
     assert (message.kind, message.project_id, message.task_id) == ("feedback", "shop", "e1")
     assert (message.score, message.flag, message.comment, message.source) == (1, "success", "Great response!", "user")
     assert message.feedback_id == answer.json()["feedback_id"]
-    assert publisher.messages[0].key == b"shop:e1"
+    assert publisher.messages[0].key == message_key("shop", "", "e1")
 
 
 @pytest.mark.parametrize(

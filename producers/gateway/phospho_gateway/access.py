@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 from starlette.requests import Request
 
-from phospho_gateway.fields import checked_project_id, wrong_project
+from phospho_gateway.fields import checked_project_id
 from phospho_gateway.settings import GatewaySettings
-from phospho_schemas.errors import Problem
+from phospho_schemas.errors import Problem, store_unavailable, unauthorized, wrong_project
 from phospho_store.auth import Authenticator, Principal
 from phospho_store.errors import StoreError
 
 PROJECT_HEADER = "x-phospho-project"
 _MAX_SECRET_CHARACTERS = 512
+_LOOKUP_THREADS = 4
+
+_Lookup = asyncio.Future[Principal | None]
 
 
 class Access:
     """
     Checks the bearer key of requests.
 
-    A key that is cached costs no wait; another is looked up in a thread, once for all the requests that bring it.
+    A key that is cached costs no wait; another is looked up in a thread, once for all the requests that bring it. The
+    threads are its own: look-ups that hang with ClickHouse must not hold up the checks of readiness.
     """
 
     def __init__(self, authenticator: Authenticator, settings: GatewaySettings) -> None:
         self._authenticator = authenticator
         self._settings = settings
-        self._lookups: dict[str, asyncio.Task[Principal | None]] = {}
+        self._threads = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="key-lookup")
+        self._lookups: dict[str, _Lookup] = {}
 
     async def project(self, request: Request, path_project_id: str | None = None) -> str | None:
         """
@@ -46,52 +52,54 @@ class Access:
     async def _principal(self, secret: str) -> Principal:
         principal = self._authenticator.cached(secret) or await self._looked_up(secret)
         if principal is None or (principal.project_id is None and not principal.is_admin):
-            raise _unauthorized()
+            raise unauthorized()
         return principal
 
     async def _looked_up(self, secret: str) -> Principal | None:
+        """Return what the store says, or, where it says nothing for a while, what it said last."""
+        settings = self._settings
+        lookup = self._lookup(secret)
+        if lookup is None or not await _is_done(lookup, settings.refresh_timeout_s):
+            if (stale := self._authenticator.stale(secret)) is not None:
+                return stale
+            if lookup is None or not await _is_done(lookup, settings.lookup_timeout_s - settings.refresh_timeout_s):
+                raise self._unavailable()
         try:
-            # Shielded: who gives up waiting must not take the answer from the others.
-            return await asyncio.wait_for(asyncio.shield(self._lookup(secret)), self._settings.lookup_timeout_s)
-        except (StoreError, TimeoutError):
+            return lookup.result()
+        except StoreError:
             raise self._unavailable() from None
 
-    def _lookup(self, secret: str) -> asyncio.Task[Principal | None]:
+    def _lookup(self, secret: str) -> _Lookup | None:
+        """Return the look-up of a secret that runs, or a new one; None where too many run."""
         if secret in self._lookups:
             return self._lookups[secret]
         if len(self._lookups) >= self._settings.max_lookups:
-            raise self._unavailable()
-        task = asyncio.create_task(asyncio.to_thread(self._authenticator.principal, secret))
-        self._lookups[secret] = task
-        task.add_done_callback(lambda done: self._finish(secret, done))
-        return task
+            return None
+        loop = asyncio.get_running_loop()
+        lookup = loop.run_in_executor(self._threads, self._authenticator.principal, secret)
+        self._lookups[secret] = lookup
+        lookup.add_done_callback(lambda done: self._finish(secret, done))
+        return lookup
 
-    def _finish(self, secret: str, done: asyncio.Task[Principal | None]) -> None:
+    def _finish(self, secret: str, done: _Lookup) -> None:
         del self._lookups[secret]
         if not done.cancelled():
             # Marks an error as seen, should everybody have stopped waiting for it.
             done.exception()
 
     def _unavailable(self) -> Problem:
-        return Problem(
-            503,
-            "store_unavailable",
-            "API keys can't be checked at this moment",
-            "send the same request again after the time in Retry-After",
-            self._settings.retry_after_s,
-        )
+        return store_unavailable("API keys can't be checked at this moment", self._settings.retry_after_s)
+
+
+async def _is_done(lookup: _Lookup, timeout_s: float) -> bool:
+    """Wait for a look-up without cancelling it: who gives up must not take the answer from the others."""
+    done, _ = await asyncio.wait([lookup], timeout=max(timeout_s, 0.0))
+    return bool(done)
 
 
 def _secret(request: Request) -> str:
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     secret = secret.strip()
     if scheme.lower() != "bearer" or not 0 < len(secret) <= _MAX_SECRET_CHARACTERS:
-        raise _unauthorized()
+        raise unauthorized()
     return secret
-
-
-def _unauthorized() -> Problem:
-    """Return the one answer to a missing, an unknown and a revoked key: it tells nobody which it was."""
-    return Problem(
-        401, "unauthorized", "a valid API key is needed", "send it in the header Authorization: Bearer ph_..."
-    )

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from phospho_schemas.errors import Problem
+from phospho_schemas.errors import Problem, malformed_json
 
 _REPLACEMENT = "\ufffd".encode()
 # A surrogate (U+D800 to U+DFFF) as three bytes, which is not UTF-8, and as an escape.
@@ -58,12 +58,7 @@ def _mended(body: bytes) -> bytes:
 
 
 def _malformed(error: orjson.JSONDecodeError) -> Problem:
-    return Problem(
-        400,
-        "malformed_json",
-        f"the body is not JSON: {error.msg}, at character {error.pos}",
-        "send one JSON document in UTF-8; NaN and Infinity are not JSON, use null",
-    )
+    return malformed_json(f"the body is not JSON: {error.msg}, at character {error.pos}")
 
 
 _JSON_TYPES = {

@@ -58,8 +58,10 @@ class EventReader:
     """
     Reads events. `place` names this process among all gateways, for the ids of events that came without one.
 
-    A derived id is a function of project, idempotency key and index, or else of place and revision: it is drawn
-    once, and then stands in the message.
+    With an Idempotency-Key a made id is a function of project, key and index: the request that is sent again names
+    the same tasks. Without one nothing in a request tells "again" from "once more", so the id is a function of
+    project, place and revision, new for each request; from then on it stands in the message, and no replay of the
+    topic changes it. Who wants a retry to be one task sends task_id or Idempotency-Key.
     """
 
     def __init__(self, clock: HybridClock, place: str) -> None:

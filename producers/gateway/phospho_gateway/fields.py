@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from phospho_gateway.document import json_type
-from phospho_schemas.errors import Problem
+from phospho_schemas.errors import Problem, wrong_project
 from phospho_schemas.messages import utc_text
 
 MAX_ID_CHARACTERS = 512
@@ -133,16 +133,6 @@ def checked_project_id(value: Any) -> str:
         "invalid_project_id",
         "project_id is not an id of a project",
         "use 1 to 128 letters, digits, dots, dashes or underscores",
-    )
-
-
-def wrong_project() -> Problem:
-    """Return the refusal of a key that belongs to another project."""
-    return Problem(
-        403,
-        "wrong_project",
-        "this API key belongs to another project",
-        "use the key of the project that you name",
     )
 
 

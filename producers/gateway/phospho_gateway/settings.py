@@ -23,6 +23,7 @@ class GatewaySettings:
     body_timeout_s: float = _setting(30.0, "time in which a body has to arrive as a whole; above it: 408")
     publish_timeout_s: float = _setting(40.0, "time in which the publisher has to confirm; above it: 503")
     lookup_timeout_s: float = _setting(5.0, "time in which a key that is not cached is looked up; above it: 503")
+    refresh_timeout_s: float = _setting(1.0, "time to look up a key that was good before; above it: it stays good")
     max_lookups: int = _setting(64, "keys that are looked up at the same time; above it: 503")
     readiness_timeout_s: float = _setting(3.0, "time for each check of /readyz")
     retry_after_s: int = _setting(2, "Retry-After of a 503, in seconds")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import json
 import threading
@@ -62,8 +61,6 @@ class FakeServer:
         self.keys: list[dict[str, Any]] = []
         self.projects: dict[str, dict[str, Any]] = {}
         self.sql_answer = b""
-        self.dead_letters: list[dict[str, Any]] = []
-        self.replayed: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._http.daemon_threads = True
@@ -109,7 +106,7 @@ class FakeServer:
                 return Scripted(200, b"ok")
             if request.headers.get("authorization") not in {f"Bearer {API_KEY}", f"Bearer {ADMIN_TOKEN}"}:
                 return problem(
-                    401, "unknown_key", "The API key is not known.", "Create one with `phospho keys create`."
+                    401, "unauthorized", "The API key is not known.", "Create one with `phospho keys create`."
                 )
             return self._route(request)
 
@@ -177,13 +174,6 @@ class FakeServer:
     def _post_projects(self, request: Request, _: list[str]) -> Scripted:
         self.projects[request.document["project_id"]] = request.document
         return as_json(201, {"project": request.document})
-
-    def _get_dead_letters(self, request: Request, _: list[str]) -> Scripted:
-        return as_json(200, {"dead_letters": self.dead_letters, "next_cursor": None})
-
-    def _post_dead_letters(self, request: Request, rest: list[str]) -> Scripted:
-        self.replayed[rest[0]] = request.document
-        return as_json(202, {"dead_letter_id": rest[0], "status": "published", "topic": "phospho.raw-logs"})
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         fake = self
@@ -255,9 +245,3 @@ def closed_url() -> str:
     """The address of a port that nothing listens on."""
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as unused:
         return f"http://127.0.0.1:{unused.server_address[1]}"
-
-
-@pytest.fixture
-def payload() -> tuple[bytes, str]:
-    """Bytes that are no UTF-8, and their base64."""
-    return b'{"broken\xff', base64.b64encode(b'{"broken\xff').decode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -227,64 +226,6 @@ class TestKeysAndProjects:
         run("projects", "create", "shop", "--name", "The shop")
 
         assert "retention_days" not in server.projects["shop"]
-
-
-class TestDeadLetters:
-    ROW = {  # noqa: RUF012
-        "dead_letter_id": "d1",
-        "received_at": "2026-01-01 00:00:00.000",
-        "stage": "extraction",
-        "reason": "invalid_json",
-        "source_topic": "phospho.raw-logs",
-        "source_partition": 3,
-        "source_offset": 17,
-        "detail": "tab\there",
-    }
-
-    def test_list_is_one_line_each(self, server: FakeServer, run: Run) -> None:
-        server.dead_letters = [self.ROW | {"received_ms": 1767226784123}]
-
-        lines = run("dead-letters", "list", "--limit", "7").stdout.splitlines()
-
-        assert len(lines) == 2
-        assert lines[1].startswith("d1\t2026-01-01 00:19:44.123+00:00\textraction\t")
-        assert server.requests[-1].path == "/api/v1/dead-letters?limit=7"
-        assert lines[1].endswith("tab\\there")
-
-    def test_the_payload_is_printed_byte_for_byte(
-        self, server: FakeServer, run: Run, payload: tuple[bytes, str]
-    ) -> None:
-        server.sql_answer = json.dumps({"data": [self.ROW | {"payload_base64": payload[1]}]}).encode()
-
-        assert run("dead-letters", "show", "d1", "--payload").stdout_bytes == payload[0]
-        shown = run("dead-letters", "show", "d1").stdout_bytes
-        assert b"reason: invalid_json\n" in shown
-        assert shown.endswith(b"\n\n" + payload[0])
-
-    def test_an_id_is_quoted_in_sql(self, server: FakeServer, run: Run) -> None:
-        server.sql_answer = b'{"data": []}'
-
-        result = run("dead-letters", "show", "x' OR '1'='1\\")
-
-        assert result.exit_code == 1
-        assert "WHERE dead_letter_id = 'x\\' OR \\'1\\'=\\'1\\\\'" in server.requests[-1].document["query"]
-
-    def test_replay_sends_it_as_it_came_or_mended(self, server: FakeServer, run: Run, tmp_path: Path) -> None:
-        (tmp_path / "mended").write_text('{"input": "é"}', "utf-8")
-
-        result = run("dead-letters", "replay", "d1")
-        run("dead-letters", "replay", "d2", "--payload-file", "mended")
-
-        assert result.stdout == "d1 is sent to phospho.raw-logs again.\n"
-        assert server.replayed == {"d1": {}, "d2": {"payload": '{"input": "é"}'}}
-
-    def test_a_mended_payload_is_text(
-        self, server: FakeServer, run: Run, tmp_path: Path, payload: tuple[bytes, str]
-    ) -> None:
-        (tmp_path / "mended").write_bytes(payload[0])
-
-        assert run("dead-letters", "replay", "d1", "--payload-file", "mended").exit_code == 2
-        assert server.replayed == {}
 
 
 class TestHelp:

@@ -54,14 +54,16 @@ def web_app(
     routes = api_routes(services) + (page_routes(services) if web.has_pages else [])
     metrics = GatewayMetrics()
     metrics.registry.register(_Others([worker_metrics.REGISTRY]))
-    metrics.registry.register(ProjectGauges(store, ttl_s=1.0))
+    gauges = ProjectGauges(store)
+    metrics.registry.register(gauges)
     all_readiness = {**readiness, "clickhouse": store_check(store)}
     try:
         yield FrontDoor(
             create_gateway(gateway, authenticator, publisher, clock, all_readiness, metrics), Starlette(routes=routes)
         )
     finally:
-        services.threads.close()
+        gauges.close()
+        services.close()
 
 
 def store_check(store: Store) -> Callable[[], str | None]:
