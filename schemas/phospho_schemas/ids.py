@@ -15,6 +15,8 @@ from collections.abc import Callable
 
 _COUNTER_BITS = 16
 _COUNTER_MASK = (1 << _COUNTER_BITS) - 1
+_MAX_REVISION = (1 << 64) - 1
+_MAX_AHEAD_MS = 86_400_000
 
 
 def derived_uuid(time_ms: int, *parts: str | bytes) -> str:
@@ -42,8 +44,12 @@ def session_id_of_task(task_id: str) -> str:
 
 
 def message_key(project_id: str, session_id: str, task_id: str) -> bytes:
-    """Return the Kafka key: project and session, or the task where the client gave no session."""
-    return f"{project_id}:{session_id or task_id}".encode("utf-8", "replace")
+    """
+    Return the Kafka key: project and session, which is that of the task by itself where the client gave none.
+
+    So a task has one key on every topic, whether its session is known already or not.
+    """
+    return f"{project_id}:{session_id or session_id_of_task(task_id)}".encode("utf-8", "replace")
 
 
 def broker_revision(timestamp_ms: int, offset: int) -> int:
@@ -60,12 +66,17 @@ def revision_ms(revision: int) -> int:
     return revision >> _COUNTER_BITS
 
 
+def newest_revision(now_ms: int) -> int:
+    """Return the greatest revision that can be a process's of ours: of a clock that is a day ahead of `now_ms`."""
+    return min(now_ms + _MAX_AHEAD_MS << _COUNTER_BITS | _COUNTER_MASK, _MAX_REVISION)
+
+
 class HybridClock:
     """
     Revisions (64 bits: Unix milliseconds, then a counter) that never repeat and never fall in one process.
 
     A hybrid logical clock (Kulkarni et al. 2014) without the message exchange: where the wall clock steps back,
-    the counter goes on from the last revision. `observe` moves it past what an earlier process has written.
+    the counter goes on from the last revision. `observe` moves it past what another process has written.
     Thread-safe.
     """
 
@@ -80,9 +91,15 @@ class HybridClock:
             return self._last
 
     def observe(self, revision: int) -> None:
-        """Make every later revision greater than `revision`."""
-        with self._lock:
-            self._last = max(self._last, revision)
+        """
+        Make every later revision greater than `revision`.
+
+        One of more than a day ahead of the wall clock is not believed: no process of ours wrote it, and after it no
+        revision would say the time any more.
+        """
+        if revision <= newest_revision(self._now_ms()):
+            with self._lock:
+                self._last = max(self._last, revision)
 
 
 def _joined(parts: tuple[str | bytes, ...]) -> bytes:

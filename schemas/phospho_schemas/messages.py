@@ -177,7 +177,11 @@ class FeedbackRow(Message):
 
 
 class DeadLetterRow(Message):
-    """One message that a stage could not read: the reason, where it stood, and its bytes as they came."""
+    """
+    One message that a stage could not read: the reason, where it stood, and its bytes as they came.
+
+    A raw log is kept whole. Of a row that is larger than the topic of dead letters takes, the first bytes are.
+    """
 
     dead_letter_id: Identifier
     project_id: str = Field("", description="where the message says it; else empty")
@@ -188,6 +192,8 @@ class DeadLetterRow(Message):
     source_partition: int
     source_offset: int
     payload_base64: str
+    payload_bytes: int = Field(ge=0)
+    is_truncated: bool = False
     key_base64: str = ""
     headers: list[tuple[str, str]] = Field(default_factory=list, description="name, value in base64")
     received_at: UtcTime = Field(description="when the message arrived, not when a stage read it: replays agree")

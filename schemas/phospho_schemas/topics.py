@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 _DAY_MS = 24 * 60 * 60 * 1000
 # Room for the 10 MB that the gateway takes, with the envelope around it.
-_MAX_MESSAGE_BYTES = 12_000_000
+_MAX_LOG_BYTES = 12_000_000
+# In a row the text of a log stands for people and as it came, and either may be JSON inside JSON, which doubles
+# each quote and backslash.
+_MAX_ROW_BYTES = 4 * _MAX_LOG_BYTES
+# A whole raw log in base64, with its key and headers.
+_MAX_DEAD_LETTER_BYTES = 2 * _MAX_LOG_BYTES
+# What Kafka puts around key and value of a message that is alone in its batch is less than this.
+_OVERHEAD_BYTES = 1_000
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,11 @@ class Topic:
     cleanup_policy: str = "delete"
     # The broker's clock: a client's clock can't reorder the writes of a task that no gateway has stamped.
     timestamp_type: str = "LogAppendTime"
-    max_message_bytes: int = _MAX_MESSAGE_BYTES
+    max_message_bytes: int = _MAX_ROW_BYTES
+
+    def fits(self, key: bytes, value: bytes) -> bool:
+        """Tell whether the topic takes a message of that key and value."""
+        return len(key) + len(value) <= self.max_message_bytes - _OVERHEAD_BYTES
 
     def config(self) -> dict[str, str]:
         """Return the topic's configuration in Kafka's names."""
@@ -33,7 +44,16 @@ class Topic:
         }
 
 
-RAW_LOGS = Topic("phospho.raw-logs", "project_id:session_id", 8, 7 * _DAY_MS, "logs and feedback as clients sent them")
+# The session of a key is that of the task by itself (ids.session_id_of_task) where the client gave none. Feedback names
+# a task and no session, so that its key is that of such a task: its order among the tasks decides nothing.
+RAW_LOGS = Topic(
+    "phospho.raw-logs",
+    "project_id:session_id",
+    8,
+    7 * _DAY_MS,
+    "logs and feedback as clients sent them",
+    max_message_bytes=_MAX_LOG_BYTES,
+)
 TASKS = Topic("phospho.tasks", "project_id:session_id", 8, 3 * _DAY_MS, "rows of task_rows")
 ANALYSES = Topic(
     "phospho.analyses",
@@ -45,9 +65,18 @@ ANALYSES = Topic(
 EVENTS = Topic(
     "phospho.events", "project_id:session_id", 8, 3 * _DAY_MS, "each detected event by itself, for subscribers"
 )
-FEEDBACK = Topic("phospho.feedback", "project_id:task_id", 8, 3 * _DAY_MS, "rows of feedback_rows")
+FEEDBACK = Topic(
+    "phospho.feedback", "project_id:the session of the task by itself", 8, 3 * _DAY_MS, "rows of feedback_rows"
+)
 DEAD_LETTER = Topic(
-    "phospho.dead-letter", "that of the source", 2, 30 * _DAY_MS, "rows of dead_letter_rows: what no stage could read"
+    "phospho.dead-letter",
+    "that of the source",
+    2,
+    30 * _DAY_MS,
+    "rows of dead_letter_rows: what no stage could read",
+    max_message_bytes=_MAX_DEAD_LETTER_BYTES,
 )
 
 TOPICS = (RAW_LOGS, TASKS, ANALYSES, EVENTS, FEEDBACK, DEAD_LETTER)
+# What a producer has to be allowed to send.
+MAX_MESSAGE_BYTES = max(topic.max_message_bytes for topic in TOPICS)

@@ -29,7 +29,12 @@ def key_hash(secret: str) -> str:
 
 
 class Registry:
-    """Reads and writes of the registry's tables. Blocking; raises what the store raises."""
+    """
+    Reads and writes of the registry's tables. Blocking; raises what the store raises.
+
+    A row replaces the one of a smaller revision, and other processes write with clocks of their own: so the clock
+    goes on from what is replaced.
+    """
 
     def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
         self._store = store
@@ -54,7 +59,7 @@ class Registry:
             project_id=project_id,
             name=name or (known.name if known else project_id),
             retention_days=retention_days,
-            revision=self._clock.next(),
+            revision=self._revision_after(known.revision if known else 0),
             created_at=known.created_at if known else datetime.now(UTC),
         )
         self._insert("project_rows", project)
@@ -63,14 +68,14 @@ class Registry:
     def create_key(self, project_id: str, name: str = "", secret: str | None = None) -> NewKey:
         """Create a key for a project; `secret` is made up of 256 random bits unless it is given."""
         secret = secret or KEY_PREFIX + secrets.token_urlsafe(32)
-        hashed = key_hash(secret)
+        hashed, known = key_hash(secret), self.key_of_secret(secret)
         key = ApiKey(
             key_id="key_" + derived_id(hashed)[:16],
             project_id=project_id,
             key_hash=hashed,
             prefix=secret[: min(_SHOWN_CHARACTERS, len(secret) // 4)],
             name=name,
-            revision=self._clock.next(),
+            revision=self._revision_after(known.revision if known else 0),
             created_at=datetime.now(UTC),
         )
         self._insert("api_key_rows", key)
@@ -89,7 +94,8 @@ class Registry:
         key = next((key for key in self.keys(project_id) if key.key_id == key_id), None)
         if key is None or key.revoked_at is not None:
             return key
-        revoked = key.model_copy(update={"revoked_at": datetime.now(UTC), "revision": self._clock.next()})
+        revision = self._revision_after(key.revision)
+        revoked = key.model_copy(update={"revoked_at": datetime.now(UTC), "revision": revision})
         self._insert("api_key_rows", revoked)
         return revoked
 
@@ -104,7 +110,7 @@ class Registry:
         return [EventDefinition.model_validate(_utc(row)) for row in rows if not row["is_deleted"]]
 
     def definitions_revision(self) -> int:
-        """Return a number that changes whenever a definition does: a cheap question to ask often."""
+        """Return a number that rises whenever a definition changes: a cheap question to ask often."""
         return int(self._store.rows("SELECT max(revision) AS revision FROM definition_rows")[0]["revision"])
 
     def save_definition(self, definition: EventDefinition) -> EventDefinition:
@@ -118,17 +124,26 @@ class Registry:
         if known and _content(known) == _content(definition):
             return known
         version = known.version + 1 if known else 1
-        saved = definition.model_copy(update={"version": version, "revision": self._clock.next()})
+        revision = self._revision_after(self.definitions_revision())
+        saved = definition.model_copy(update={"version": version, "revision": revision})
         self._insert("definition_rows", saved)
         return saved
 
     def delete_definition(self, project_id: str, name: str) -> bool:
-        """Delete a definition; events that it found stay. False where there is none."""
+        """
+        Delete a definition; False where there is none.
+
+        Events that it found stay until their task is analysed again, as when it is logged or imported again.
+        """
         known = self._latest(project_id, name)
         if known is None or known.is_deleted:
             return False
         self.save_definition(known.model_copy(update={"is_deleted": True, "created_at": datetime.now(UTC)}))
         return True
+
+    def _revision_after(self, known: int) -> int:
+        self._clock.observe(known)
+        return self._clock.next()
 
     def _latest(self, project_id: str, name: str) -> EventDefinition | None:
         rows = self._store.rows(

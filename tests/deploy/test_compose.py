@@ -139,6 +139,21 @@ def test_the_first_project_and_key_come_from_the_environment(read_compose: Calla
     assert setup["environment"]["PHOSPHO_API_KEY"] == "k3y"
 
 
+def test_setup_makes_the_first_project_also_where_none_is_named(compose: Compose) -> None:
+    """Its command is `phospho migrate` as it is: with no project there would be no way in."""
+    setup = compose["services"]["setup"]
+    assert setup["command"] == ["sh", "-c", "phospho migrate && phospho topics create"]
+    assert (setup["environment"]["PHOSPHO_PROJECT_ID"], setup["environment"]["PHOSPHO_API_KEY"]) == ("", "")
+
+
+def test_the_key_of_the_administrator_reaches_those_who_ask_for_it_and_nobody_else(
+    read_compose: Callable[..., Compose],
+) -> None:
+    services = read_compose(PHOSPHO_ADMIN_KEY="adm1n")["services"]
+    known = {name for name, service in services.items() if "adm1n" in service.get("environment", {}).values()}
+    assert known == {"gateway", "dashboard"}
+
+
 def test_another_kafka_port_is_published_and_advertised(read_compose: Callable[..., Compose]) -> None:
     """A client connects to the address that the broker advertises, not to the one it was given."""
     kafka = read_compose(PHOSPHO_KAFKA_PORT="19094")["services"]["kafka"]

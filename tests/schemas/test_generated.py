@@ -135,7 +135,8 @@ def test_asyncapi_says_of_a_worker_what_its_own_app_subscribes_to(worker: str, b
     subscribed = {c["address"] for c in own["channels"].values() if not c["address"].startswith("/")}
     reads = {name: o for name, o in DOCUMENT["operations"].items() if name.startswith(f"{worker}-reads-")}
     assert {name.removeprefix(f"{worker}-reads-") for name in reads} == subscribed
-    [subscriber] = app.broker.subscribers
+    assert app.asgi.broker is not None
+    [subscriber] = app.asgi.broker.subscribers
     assert {o["bindings"]["kafka"]["groupId"]["const"] for o in reads.values()} == {subscriber.group_id}
 
 

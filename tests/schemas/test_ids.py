@@ -14,6 +14,7 @@ from phospho_schemas.ids import (
     derived_id,
     derived_uuid,
     message_key,
+    newest_revision,
     revision_ms,
     session_id_of_task,
 )
@@ -62,10 +63,14 @@ def test_ids_are_those_that_were_always_derived() -> None:
     assert session_id_of_task("task-1") == "sess_7c465db6fbd3574f"
 
 
-def test_a_key_is_of_the_session_or_of_the_task_where_there_is_none() -> None:
+def test_a_key_is_of_the_session() -> None:
     assert message_key("shop", "s", "t") == b"shop:s"
-    assert message_key("shop", "", "t") == b"shop:t"
     assert message_key("shop", "\udc80", "t") == b"shop:?"
+
+
+def test_a_task_has_one_key_before_and_after_its_session_was_derived() -> None:
+    """Invariant 8: the key of the raw log, where there is no session yet, is that of the task."""
+    assert message_key("shop", "", "t") == message_key("shop", session_id_of_task("t"), "t")
 
 
 def test_a_broker_revision_rises_with_time_and_with_the_offset() -> None:
@@ -93,6 +98,24 @@ def test_the_clock_goes_on_after_what_it_has_seen() -> None:
     clock.observe(future)
     clock.observe(5)
     assert clock.next() == future + 1
+
+
+def test_the_clock_believes_no_revision_of_more_than_a_day_ahead() -> None:
+    """No process of ours wrote such a one, and after it no later time could be told."""
+    wall = Clock()
+    clock = HybridClock(wall)
+    newest = newest_revision(wall.now_ms)
+    clock.observe(2**64 - 1)
+    clock.observe(newest + 1)
+    assert revision_ms(clock.next()) == wall.now_ms
+    clock.observe(newest)
+    assert clock.next() == newest + 1
+
+
+def test_the_newest_revision_is_a_day_ahead_and_fits_64_bits() -> None:
+    assert revision_ms(newest_revision(1_000_000)) == 1_000_000 + 86_400_000
+    assert revision_ms(newest_revision(1_000_000) + 1) == 1_000_000 + 86_400_000 + 1
+    assert newest_revision(2**48) == 2**64 - 1
 
 
 def test_threads_never_get_the_same_revision() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.clickhouse_server import ClickHouseServer
+from phospho_schemas.messages import ApiKey
 from phospho_store.auth import Authenticator, Principal
 from phospho_store.errors import StoreUnavailable
 from phospho_store.migrations import migrate
@@ -75,6 +76,57 @@ def test_a_key_made_after_it_was_refused_works_after_the_ttl(
     registry.create_key(project_id, secret=secret)
     clock.now_s += 5.001
     assert authenticator.principal(secret) == Principal(project_id)
+
+
+class AwayRegistry:
+    """A registry that counts who asks, and whose store can be taken away."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry, self.is_away, self.asked = registry, False, 0
+
+    def key_of_secret(self, secret: str) -> ApiKey | None:
+        self.asked += 1
+        if self.is_away:
+            raise StoreUnavailable("away")
+        return self.registry.key_of_secret(secret)
+
+
+def test_a_stale_answer_stands_for_the_ttl_and_never_beyond_the_stale_time(
+    registry: Registry, project_id: str, clock: Clock
+) -> None:
+    away, secret = AwayRegistry(registry), registry.create_key(project_id).secret
+    authenticator = Authenticator(away, ttl_s=5, stale_s=20, clock=clock)  # type: ignore[arg-type]
+    assert authenticator.stale(secret) is None
+    authenticator.principal(secret)
+    clock.now_s += 6
+    assert authenticator.cached(secret) is None
+    assert authenticator.stale(secret) == Principal(project_id)
+    assert authenticator.cached(secret) == Principal(project_id)
+    clock.now_s += 5.001
+    assert authenticator.cached(secret) is None
+    clock.now_s += 8
+    assert authenticator.stale(secret) == Principal(project_id)
+    clock.now_s += 1
+    assert authenticator.cached(secret) is None
+    assert authenticator.stale(secret) is None
+
+
+def test_while_the_store_is_away_it_is_asked_once_in_a_ttl(registry: Registry, project_id: str, clock: Clock) -> None:
+    away, secret = AwayRegistry(registry), registry.create_key(project_id).secret
+    authenticator = Authenticator(away, ttl_s=5, clock=clock)  # type: ignore[arg-type]
+    authenticator.principal(secret)
+    away.is_away = True
+    clock.now_s += 6
+    assert {authenticator.principal(secret) for _ in range(10)} == {Principal(project_id)}
+    assert away.asked == 2
+
+
+def test_a_revoked_key_has_no_stale_answer(registry: Registry, project_id: str, clock: Clock) -> None:
+    new = registry.create_key(project_id)
+    registry.revoke_key(project_id, new.key.key_id)
+    authenticator = Authenticator(registry, ttl_s=5, clock=clock)
+    assert authenticator.principal(new.secret) is None
+    assert authenticator.stale(new.secret) is None
 
 
 def test_while_the_store_is_away_a_known_key_stays_good_for_the_stale_time(tmp_path: Path, clock: Clock) -> None:

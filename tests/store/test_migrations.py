@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from fixtures.clickhouse_server import ClickHouseServer
+from fixtures.phospho_process import run_phospho
+from phospho_store.bootstrap import first_project
 from phospho_store.migrations import migrate, migrations
+from phospho_store.registry import Registry, key_hash
 from phospho_store.store import DATABASE, INSERT_SETTINGS, Store, remote
 
 DECLARED = json.loads(Path(__file__).with_name("columns.json").read_text())
@@ -75,6 +78,56 @@ def test_four_commands_at_once_all_succeed(clickhouse: ClickHouseServer) -> None
     store = remote(clickhouse.url, size=1)
     assert columns(store) == DECLARED
     store.close()
+
+
+def phospho_migrate(clickhouse: ClickHouseServer, *options: str, **environment: str) -> str:
+    return run_phospho("migrate", "--clickhouse", clickhouse.url, *options, environment=environment)
+
+
+def test_the_command_makes_the_first_project_and_shows_its_key_once(clickhouse: ClickHouseServer) -> None:
+    """The way in of a deployment to which nobody gave a project and a key."""
+    said = [phospho_migrate(clickhouse), phospho_migrate(clickhouse)]
+    keys = [re.findall(r"ph_\S+", text) for text in said]
+    registry = Registry(remote(clickhouse.url, size=1))
+    assert (len(keys[0]), keys[1]) == (1, [])
+    [project] = registry.projects()
+    found = registry.key_of_secret(keys[0][0])
+    assert found is not None
+    assert (found.project_id, found.revoked_at) == (project.project_id, None)
+
+
+def test_the_command_does_not_show_a_key_that_it_was_given(clickhouse: ClickHouseServer) -> None:
+    said = phospho_migrate(clickhouse, PHOSPHO_PROJECT_ID="shop", PHOSPHO_API_KEY="ph_given")
+    registry = Registry(remote(clickhouse.url, size=1))
+    assert "ph_given" not in said
+    assert [project.project_id for project in registry.projects()] == ["shop"]
+    assert registry.key_of_secret("ph_given") is not None
+
+
+def test_the_command_leaves_the_first_project_out_where_it_is_told_to(clickhouse: ClickHouseServer) -> None:
+    phospho_migrate(clickhouse, "--no-first-project", PHOSPHO_PROJECT_ID="shop", PHOSPHO_API_KEY="ph_given")
+    assert Registry(remote(clickhouse.url, size=1)).projects() == []
+
+
+@pytest.mark.parametrize("secret", ["", "ph_given"])
+def test_replicas_that_start_together_make_one_project_and_each_key_shown_is_good(
+    clickhouse: ClickHouseServer, secret: str
+) -> None:
+    def first(_: int) -> str | None:
+        replica = remote(clickhouse.url, size=1)
+        list(migrate(replica))
+        _, key = first_project(Registry(replica), secret=secret)
+        replica.close()
+        return key.secret if key else None
+
+    with ThreadPoolExecutor(10) as pool:
+        secrets = {made for made in pool.map(first, range(10)) if made}
+    registry = Registry(remote(clickhouse.url, size=1))
+    [project] = registry.projects()
+    keys = registry.keys(project.project_id)
+    assert {key.key_hash for key in keys} == {key_hash(made) for made in secrets}
+    assert all(key.revoked_at is None for key in keys)
+    assert secrets == {secret} if secret else secrets
 
 
 @pytest.mark.parametrize(("table", "key"), (FACTS | REGISTRY).items())

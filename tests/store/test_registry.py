@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
 from phospho_store.bootstrap import first_project
 from phospho_store.registry import Registry, key_hash
@@ -128,6 +130,53 @@ def test_every_change_of_a_definition_moves_the_revision(registry: Registry, pro
     registry.delete_definition(project_id, "refund")
     revisions.append(registry.definitions_revision())
     assert revisions == sorted(set(revisions))
+
+
+@pytest.fixture
+def ahead(store: Store) -> Registry:
+    """The registry of a process whose clock is two seconds ahead."""
+    return Registry(store, HybridClock(lambda: time.time_ns() // 1_000_000 + 2_000))
+
+
+def test_a_key_is_revoked_by_a_process_whose_clock_is_behind(
+    ahead: Registry, registry: Registry, project_id: str
+) -> None:
+    new = ahead.create_key(project_id)
+    registry.revoke_key(project_id, new.key.key_id)
+    found = registry.key_of_secret(new.secret)
+    assert found is not None
+    assert found.revoked_at is not None
+
+
+def test_a_key_that_is_given_again_is_good_again_whichever_clock_is_behind(
+    ahead: Registry, registry: Registry, project_id: str
+) -> None:
+    new = ahead.create_key(project_id)
+    ahead.revoke_key(project_id, new.key.key_id)
+    registry.create_key(project_id, secret=new.secret)
+    found = registry.key_of_secret(new.secret)
+    assert found is not None
+    assert found.revoked_at is None
+
+
+def test_a_project_is_changed_by_a_process_whose_clock_is_behind(
+    ahead: Registry, registry: Registry, project_id: str
+) -> None:
+    ahead.save_project(project_id, "Shop")
+    registry.save_project(project_id, "Corner shop", retention_days=7)
+    found = registry.project(project_id)
+    assert found is not None
+    assert (found.name, found.retention_days) == ("Corner shop", 7)
+
+
+def test_a_definition_of_a_process_whose_clock_is_behind_moves_the_revision(
+    ahead: Registry, registry: Registry, project_id: str
+) -> None:
+    """Detection asks for that number alone, and for the definitions only where it has changed."""
+    ahead.save_definition(definition(project_id, name="a"))
+    before = registry.definitions_revision()
+    saved = registry.save_definition(definition(project_id, name="b"))
+    assert registry.definitions_revision() == saved.revision > before
 
 
 def test_where_there_is_a_project_the_first_start_makes_nothing(registry: Registry, project_id: str) -> None:

@@ -107,6 +107,8 @@ CREATE TABLE IF NOT EXISTS dead_letter_rows
     source_partition Int32,
     source_offset    Int64,
     payload_base64   String CODEC(ZSTD(3)),
+    payload_bytes    UInt64 DEFAULT length(base64Decode(payload_base64)),
+    is_truncated     Bool,
     key_base64       String,
     headers          Array(Tuple(String, String)),
     received_at      DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),

@@ -153,5 +153,7 @@ SELECT
     source_partition,
     source_offset,
     base64Decode(payload_base64) AS payload,
+    payload_bytes,
+    is_truncated,
     received_at
 FROM dead_letter_rows FINAL;

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from phospho_schemas.ids import broker_revision, session_id_of_task
+from phospho_schemas.ids import broker_revision, message_key, newest_revision, session_id_of_task
 from phospho_schemas.topics import FEEDBACK
 from phospho_workers.extraction.stage import Extraction
 from workers.extraction.raw_logs import (
@@ -133,7 +133,24 @@ def test_without_the_brokers_time_the_gateways_is_taken(timestamp_ms: int) -> No
 
 
 def test_a_revision_is_the_gateways() -> None:
-    assert task_of(revision=2**64 - 1)["revision"] == 2**64 - 1
+    gateways = broker_revision(ARRIVED_MS - 700, 3)
+    assert task_of(revision=gateways)["revision"] == gateways
+    assert feedback_of(score=1, revision=gateways)["revision"] == gateways
+
+
+def test_a_revision_of_a_day_after_its_arrival_is_no_gateways() -> None:
+    """It would win over every later write of its task, and move the clock that goes on after it."""
+    newest = newest_revision(ARRIVED_MS)
+    assert task_of(revision=newest)["revision"] == newest
+    for revision in (newest + 1, 2**64 - 1):
+        assert task_of(revision=revision)["revision"] == broker_revision(ARRIVED_MS, 0)
+        assert feedback_of(score=1, revision=revision)["revision"] == broker_revision(ARRIVED_MS, 0)
+
+
+def test_where_the_time_of_arrival_is_not_known_the_revision_is_taken() -> None:
+    gateways = broker_revision(ARRIVED_MS, 3)
+    [task] = rows(Extraction()([record(log(revision=gateways), 0, timestamp_ms=-1)]))
+    assert task["revision"] == gateways
 
 
 @pytest.mark.parametrize("revision", [None, 0, -5, True, "9", 1.5, 2**64])
@@ -229,4 +246,4 @@ def test_the_same_verdict_posted_twice_is_one_fact_and_another_is_another() -> N
 
 def test_feedback_shares_the_partition_of_its_task_only_by_the_task() -> None:
     [message] = extract([verdict(score=1)]).messages[FEEDBACK.name]
-    assert message.key == b"shop:task-1"
+    assert message.key == message_key(PROJECT, session_id_of_task("task-1"), "task-1")

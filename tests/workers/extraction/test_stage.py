@@ -170,6 +170,7 @@ def test_a_dead_letter_says_whence_and_has_the_bytes_as_they_came() -> None:
     assert base64.b64decode(letter["payload_base64"]) == line
     assert base64.b64decode(letter["key_base64"]) == b"k\xff"
     assert [(name, base64.b64decode(value)) for name, value in letter["headers"]] == [("trace", b"\x00\xff")]
+    assert (letter["payload_bytes"], letter["is_truncated"]) == (len(line), False)
     assert letter["received_at"] == "2026-01-01T10:00:05.000Z"
 
 
@@ -220,6 +221,33 @@ def test_a_project_that_is_none_is_a_dead_letter_of_no_project(project_id: Any) 
     output = extract([log(project_id=project_id)])
     [letter] = rows(output, DEAD_LETTER.name)
     assert (letter["reason"], letter["project_id"]) == ("invalid_field", "")
+
+
+def large_log(size_bytes: int, content: str) -> bytes:
+    """Return the line of a log of one message, whose content is `content` over and over."""
+    messages = {"messages": [{"role": "user", "content": content * (size_bytes // len(orjson.dumps(content)[1:-1]))}]}
+    return orjson.dumps(log(input=messages, output="ok"))
+
+
+@pytest.mark.parametrize("content", ["I want a refund. ", '"', "\\", "\n", "\x01", "é", "\U0001f642"])
+def test_the_largest_log_that_the_gateway_takes_is_a_row_that_kafka_takes(content: str) -> None:
+    """Its text stands in the row once for people and once as it came, and the second is escaped twice."""
+    [message] = extract([large_log(10_000_000, content)]).messages[TASKS.name]
+    assert TASKS.fits(message.key, message.value)
+
+
+def test_a_row_that_no_topic_takes_is_a_dead_letter_of_the_whole_log() -> None:
+    """JSON makes seven bytes of one: no log is written like this but on purpose."""
+    line = b'{"project_id":"shop","input":["' + b"\xff" * 11_000_000 + b'"]}'
+    output = extract([log(input="before"), line, log(input="after")])
+    assert [task["input"] for task in rows(output)] == ["before", "after"]
+    assert output.unreadable == {"too_large": 1}
+    [message] = output.messages[DEAD_LETTER.name]
+    assert DEAD_LETTER.fits(message.key, message.value)
+    letter = orjson.loads(message.value)
+    assert (letter["reason"], letter["project_id"]) == ("too_large", PROJECT)
+    assert (letter["payload_bytes"], letter["is_truncated"]) == (len(line), False)
+    assert base64.b64decode(letter["payload_base64"]) == line
 
 
 def test_an_empty_batch_writes_nothing() -> None:

@@ -76,7 +76,7 @@ def list_definitions(client: Client) -> None:
 @click.argument("name")
 @connected
 def delete(client: Client, name: str) -> None:
-    """Stop detecting the event NAME. Events that were found stay."""
+    """Stop detecting the event NAME. Events that were found stay until their task is analysed again."""
     client.delete(f"{_PATH}/{quote(name, safe='')}")
     click.echo(f"{name} is deleted.")
 

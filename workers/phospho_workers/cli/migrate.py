@@ -1,4 +1,4 @@
-"""`phospho migrate`: bring ClickHouse's tables up to date."""
+"""`phospho migrate`: bring ClickHouse's tables up to date, and make the first project."""
 
 from __future__ import annotations
 
@@ -21,14 +21,25 @@ from phospho_store.store import Store, remote
     show_default=True,
     help="http://user:password@host:port/database",
 )
-def migrate(clickhouse: str) -> None:
+@click.option(
+    "--first-project/--no-first-project",
+    "wants_project",
+    default=True,
+    show_default=True,
+    help="Make a project where there is none.",
+)
+def migrate(clickhouse: str, wants_project: bool) -> None:
     """
-    Apply the migrations that are missing. Safe to run again, and from many replicas at once.
+    Apply the migrations that are missing, and make the first project where there is none.
 
-    Where PHOSPHO_PROJECT_ID or PHOSPHO_API_KEY is set and there is no project yet, the first project and key are made.
+    Safe to run again, and from many replicas at once. PHOSPHO_PROJECT_ID and PHOSPHO_API_KEY give the first project's
+    id and its key; a key that is made up is shown this once.
     """
     try:
-        _migrate(remote(clickhouse, size=1))
+        store = remote(clickhouse, size=1)
+        _migrate(store)
+        if wants_project:
+            _make_first_project(Registry(store))
     except StoreError as error:
         raise click.ClickException(f"ClickHouse could not be migrated: {error}") from error
 
@@ -39,8 +50,11 @@ def _migrate(store: Store) -> None:
         applied += 1
         click.echo(f"applied {migration.version:04d} {migration.name}")
     click.echo("up to date" if applied else "up to date: nothing to apply")
+
+
+def _make_first_project(registry: Registry) -> None:
     project_id, secret = os.environ.get("PHOSPHO_PROJECT_ID", ""), os.environ.get("PHOSPHO_API_KEY", "")
-    if project_id or secret:
-        project, key = first_project(Registry(store), project_id, secret)
-        if key is not None:
-            click.echo(f"project {project.project_id} is there" + ("" if secret else f", its key: {key.secret}"))
+    project, key = first_project(registry, project_id, secret)
+    if key is not None:
+        shown = "the key that was given" if secret else f"key {key.secret} (shown this once)"
+        click.echo(f"made project {project.project_id} with {shown}")

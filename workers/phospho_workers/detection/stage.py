@@ -15,6 +15,8 @@ from phospho_workers.runtime import metrics
 from phospho_workers.runtime.json_bytes import decode_object, encode
 from phospho_workers.runtime.records import Output, Record, Unreadable, reject
 
+_Task = tuple[Record, dict[str, Any]]
+
 
 class Detection:
     """
@@ -31,8 +33,11 @@ class Detection:
     def __call__(self, batch: Sequence[Record]) -> Output:
         output = Output()
         tasks = [(record, task) for record in batch if (task := self._decoded(record, output)) is not None]
-        for row in self._analysed(tasks, output):
-            _add(output, row)
+        for (record, _), row in self._analysed(tasks, output):
+            try:
+                _add(output, row)
+            except Unreadable as why:
+                reject(output, record, self.name, why, row["project_id"])
         return output
 
     def _decoded(self, record: Record, output: Output) -> dict[str, Any] | None:
@@ -42,25 +47,25 @@ class Detection:
             reject(output, record, self.name, why)
             return None
 
-    def _analysed(self, tasks: list[tuple[Record, dict[str, Any]]], output: Output) -> list[dict[str, Any]]:
-        """Return the analyses of the tasks that can be analysed; the others become dead letters."""
+    def _analysed(self, tasks: list[_Task], output: Output) -> list[tuple[_Task, dict[str, Any]]]:
+        """Return the tasks that can be analysed, each with its analysis; the others become dead letters."""
         snapshot = self._definitions()
-        rows = self._rows(tasks, snapshot.by_project, output)
+        tasks, rows = self._rows(tasks, snapshot.by_project, output)
         for row in rows:
             row["definitions_revision"] = snapshot.revision
-        return rows
+        return list(zip(tasks, rows, strict=True))
 
     def _rows(
-        self, tasks: list[tuple[Record, dict[str, Any]]], definitions: Mapping[str, CompiledDefinitions], output: Output
-    ) -> list[dict[str, Any]]:
+        self, tasks: list[_Task], definitions: Mapping[str, CompiledDefinitions], output: Output
+    ) -> tuple[list[_Task], list[dict[str, Any]]]:
         try:
-            return analyse([task for _, task in tasks], definitions)
+            return tasks, analyse([task for _, task in tasks], definitions)
         except TasksRefused as refused:
             for place, detail in refused.reasons.items():
                 record, task = tasks[place]
                 reject(output, record, self.name, Unreadable("invalid_task", detail), _project_of(task))
-            rest = [task for place, (_, task) in enumerate(tasks) if place not in refused.reasons]
-            return analyse(rest, definitions)
+            rest = [task for place, task in enumerate(tasks) if place not in refused.reasons]
+            return rest, analyse([task for _, task in rest], definitions)
 
 
 def _project_of(task: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.records import Keyed
-from phospho_schemas.topics import DEAD_LETTER, RAW_LOGS, TASKS
+from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, RAW_LOGS, TASKS
 from phospho_store.errors import StoreError, StoreUnavailable
 from phospho_store.store import Store
 from phospho_workers.runtime import metrics
@@ -30,6 +30,10 @@ from phospho_workers.sink.tables import TABLE_OF_TOPIC
 logger = logging.getLogger("phospho.pipeline")
 
 _ASIDE_PARTITION = -1
+# Where an insert fails, those before it have happened. A task that is not analysed yet is what a reader knows from
+# Kafka as well; an event without its task is nothing that a reader could make sense of. Dead letters come last, since
+# a request that is sent again has other places, and so other dead letters.
+_INSERT_ORDER = (TASKS, ANALYSES, FEEDBACK, DEAD_LETTER)
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,13 @@ class Pipeline:
         self._thread.join(timeout_s)
 
     async def publish(self, messages: Sequence[Keyed]) -> None:
-        """Store what the messages say. Raises Problem (503) where it can't be taken now; it was not stored then."""
+        """
+        Store what the messages say; when it returns, all of it is stored.
+
+        Raises Problem (503) where it can't be taken now. A part of it may be stored then, as a task without its
+        analysis: sent again under the same ids, it is completed and nothing is doubled. A call that is cancelled
+        before its batch begins stores nothing, later it stores all.
+        """
         request = self._taken(messages)
         await asyncio.wrap_future(request.stored)
 
@@ -118,7 +128,7 @@ class Pipeline:
     def _run(self) -> None:
         while (first := self._requests.get()) is not None:
             batch, is_last = self._batch(first)
-            self._finish(batch)
+            self._finish([request for request in batch if self._begins(request)])
             if is_last:
                 return
 
@@ -137,17 +147,28 @@ class Pipeline:
             records += len(request.records)
         return batch, False
 
+    def _begins(self, request: _Request) -> bool:
+        """Take a request into work, after which nobody can cancel it; False where somebody has."""
+        if request.stored.set_running_or_notify_cancel():
+            return True
+        self._release(request)
+        return False
+
     def _finish(self, batch: list[_Request]) -> None:
         """Store a batch and answer its requests; where it fails as a whole, each request by itself."""
+        if not batch:
+            return
         try:
             self._store_records([record for request in batch for record in request.records])
-        except Exception as error:
+        except BaseException as error:
+            # The edge of this thread, without which nothing is stored any more. The models' native code panics with
+            # what is no Exception; no signal and no exit arrives here.
             self._fail_or_retry(batch, error)
             return
         for request in batch:
             self._answer(request, None)
 
-    def _fail_or_retry(self, batch: list[_Request], error: Exception) -> None:
+    def _fail_or_retry(self, batch: list[_Request], error: BaseException) -> None:
         if len(batch) > 1 and not isinstance(error, StoreUnavailable):
             for request in batch:
                 self._finish([request])
@@ -159,14 +180,15 @@ class Pipeline:
             self._answer(request, problem)
 
     def _answer(self, request: _Request, problem: Problem | None) -> None:
-        with self._lock:
-            self._waiting_bytes -= request.size_bytes
-        if request.stored.cancelled():
-            return
+        self._release(request)
         if problem is None:
             request.stored.set_result(None)
         else:
             request.stored.set_exception(problem)
+
+    def _release(self, request: _Request) -> None:
+        with self._lock:
+            self._waiting_bytes -= request.size_bytes
 
     def _store_records(self, records: list[Record]) -> None:
         """Run the stages and insert what they wrote. Every insert is safe to repeat: the ids are the same."""
@@ -175,10 +197,10 @@ class Pipeline:
         for output, stage in ((extracted, self._extraction), (detected, self._detection)):
             for reason, number in output.unreadable.items():
                 metrics.DEAD_LETTERS.labels(stage.name, reason).inc(number)
-        for topic, table in TABLE_OF_TOPIC.items():
-            messages = extracted.messages.get(topic, []) + detected.messages.get(topic, [])
+        for topic in _INSERT_ORDER:
+            messages = extracted.messages.get(topic.name, []) + detected.messages.get(topic.name, [])
             if messages:
-                self._insert(topic, table, messages, records)
+                self._insert(topic.name, TABLE_OF_TOPIC[topic.name], messages, records)
 
     def _insert(self, topic: str, table: str, messages: list[Keyed], records: list[Record]) -> None:
         for refused in insert_lines(self._store, table, [message.value for message in messages], place=""):

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import socket
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from phospho_gateway.publisher_kafka import KafkaPublisher
 from phospho_gateway.settings import KafkaPublisherSettings
-from phospho_schemas.ids import HybridClock
+from phospho_schemas.ids import HybridClock, newest_revision
 from phospho_schemas.messages import Project
 from phospho_store.auth import Authenticator
 from phospho_store.bootstrap import first_project
@@ -28,9 +29,9 @@ from phospho_workers.detection.stage import Detection
 from phospho_workers.embedded.clickhouse_engine import ReaderLimits
 from phospho_workers.embedded.clickhouse_http import ClickHouseHttpSettings, build_app
 from phospho_workers.embedded.pipeline import Pipeline
-from phospho_workers.embedded.serving import PortTaken, Served, listen
 from phospho_workers.embedded.wiring import Web, web_app
 from phospho_workers.extraction.stage import Extraction
+from phospho_workers.runtime.serving import PortTaken, Served, listen
 
 logger = logging.getLogger("phospho.up")
 
@@ -87,7 +88,7 @@ def open_app(settings: UpSettings) -> Iterator[Running]:
         base_url = f"http://{settings.host}:{door.getsockname()[1]}"
         store = _open_store(settings, stack)
         clock = HybridClock()
-        clock.observe(_last_revision(store))
+        clock.observe(last_revision(store, newest_revision(time.time_ns() // 1_000_000)))
         registry = Registry(store, clock)
         project, key = first_project(registry, settings.project_id, settings.api_key)
         publisher = _publisher(settings, store, registry, clock, stack)
@@ -133,10 +134,13 @@ def _publisher(
     return pipeline
 
 
-def _last_revision(store: Store) -> int:
+def last_revision(store: Store, newest: int) -> int:
+    """Return the greatest revision that is stored and at most `newest`; what is beyond, somebody else has made up."""
     tables = ("task_rows", "feedback_rows", "definition_rows", "project_rows", "api_key_rows")
-    query = " UNION ALL ".join(f"SELECT max(revision) AS revision FROM {table}" for table in tables)
-    return max(int(row["revision"]) for row in store.rows(query))
+    query = " UNION ALL ".join(
+        f"SELECT max(revision) AS last FROM {table} WHERE revision <= {{newest:UInt64}}" for table in tables
+    )
+    return max(int(row["last"]) for row in store.rows(query, {"newest": newest}))
 
 
 @contextmanager

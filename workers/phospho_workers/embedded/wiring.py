@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Metric
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from phospho_dashboard.app import api_routes, create_services, page_routes
 from phospho_dashboard.events_gauge import ProjectGauges
 from phospho_dashboard.services import Publisher
 from phospho_dashboard.settings import DashboardSettings
+from phospho_gateway.answers import on_http_exception
 from phospho_gateway.app import create_app as create_gateway
 from phospho_gateway.metrics import GatewayMetrics
 from phospho_gateway.settings import GatewaySettings
@@ -59,7 +61,8 @@ def web_app(
     all_readiness = {**readiness, "clickhouse": store_check(store)}
     try:
         yield FrontDoor(
-            create_gateway(gateway, authenticator, publisher, clock, all_readiness, metrics), Starlette(routes=routes)
+            create_gateway(gateway, authenticator, publisher, clock, all_readiness, metrics),
+            Starlette(routes=routes, exception_handlers={HTTPException: on_http_exception}),
         )
     finally:
         gauges.close()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from phospho_schemas.ids import broker_revision, derived_id, derived_uuid, session_id_of_task
+from phospho_schemas.ids import broker_revision, derived_id, derived_uuid, newest_revision, session_id_of_task
 from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_workers.extraction import fields, shapes
 from phospho_workers.runtime.records import Record, Unreadable
@@ -123,8 +123,10 @@ def _placed_id(record: Record, project_id: str) -> str:
 
 
 def _revision(log: Mapping[str, Any], record: Record) -> int:
+    """Return the gateway's revision; one that no gateway can have drawn, by the broker's clock, is not its."""
     revision = log.get("revision")
-    if isinstance(revision, int) and not isinstance(revision, bool) and 0 < revision <= _MAX_REVISION:
+    newest = newest_revision(record.timestamp_ms) if record.timestamp_ms > 0 else _MAX_REVISION
+    if isinstance(revision, int) and not isinstance(revision, bool) and 0 < revision <= newest:
         return revision
     return broker_revision(record.timestamp_ms, record.offset)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from phospho_schemas.records import Keyed
-from phospho_schemas.topics import RAW_LOGS
+from phospho_schemas.topics import MAX_MESSAGE_BYTES
 from phospho_workers.runtime import metrics
 
 _DELIVERY_TIMEOUT_S = 60.0
@@ -25,7 +25,7 @@ def producer_config(bootstrap_servers: str) -> dict[str, object]:
         "compression.type": "lz4",
         # As Java's clients do it: a key lies in the same partition whoever wrote it.
         "partitioner": "murmur2_random",
-        "message.max.bytes": RAW_LOGS.max_message_bytes,
+        "message.max.bytes": MAX_MESSAGE_BYTES,
         "queue.buffering.max.kbytes": 131_072,
         "delivery.timeout.ms": int(_DELIVERY_TIMEOUT_S * 1000),
         # One callback a failure instead of one a message: flush tells of the rest.
