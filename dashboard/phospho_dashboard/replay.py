@@ -36,6 +36,8 @@ def replayed(letter: Mapping[str, Any], mended: str | None, own_project_id: str 
     Raises Problem: 403, 409, 413 or 422.
     """
     _check_topic(letter)
+    if mended is None and letter.get("is_truncated"):
+        raise Problem(409, "truncated", f"only a part of its {letter['payload_bytes']} bytes was kept", _MEND_HINT)
     payload = base64.b64decode(letter["payload_base64"]) if mended is None else mended.encode("utf-8", "replace")
     message = _message(payload)
     if mended is None:

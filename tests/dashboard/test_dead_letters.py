@@ -10,6 +10,9 @@ import orjson
 import pytest
 from starlette.testclient import TestClient
 
+from phospho_dashboard.replay import replayed
+from phospho_schemas.errors import Problem
+
 LOG = {"project_id": "mine", "task_id": "t", "session_id": "s", "input": "hello", "flag": "maybe"}
 HEX = re.compile(r"[0-9a-f]{32}")
 
@@ -186,6 +189,17 @@ def test_a_dead_letter_is_not_replayed_where_that_can_not_work(world: Any, mine:
     assert error(replay(without_publisher, letter)) == (503, "no_publisher")
     assert mine.post(f"/api/v1/dead-letters/{letter}/replay", json={"payload": 1}).status_code == 422
     assert world.publisher.messages == []
+
+
+def test_one_that_was_cut_to_fit_is_replayed_only_when_mended(letter: str) -> None:
+    kept = {"source_topic": "phospho.raw-logs", "payload_base64": "e30=", "payload_bytes": 9_000_000}
+    cut = {"dead_letter_id": letter, "project_id": "mine", "received_at": "2026-01-01T00:00:00.000Z", "revision": 1}
+
+    with pytest.raises(Problem) as caught:
+        replayed(cut | kept | {"is_truncated": True}, None, "mine")
+
+    assert (caught.value.status, caught.value.code) == (409, "truncated")
+    assert replayed(cut | kept | {"is_truncated": True}, '{"input": "hello"}', "mine").project_id == "mine"
 
 
 def test_dead_letters_come_page_by_page_without_a_repetition(world: Any) -> None:
