@@ -30,6 +30,11 @@ PRINTED = {
     "07_crash_safe.py": "True\n",
     "08_own_transport.py": "1\n",
     "09_testing.py": "passed\n",
+    "10_lab.py": (
+        "I want my money back for AB-1234! -> refund, order number\n"
+        "This service makes me so angry. -> angry\n"
+        "Can you tell me the time? -> question\n"
+    ),
 }
 LOGS_SENT = {
     "01_log.py": 1,
@@ -69,6 +74,8 @@ def test_every_example_is_tested_and_listed() -> None:
 
 @pytest.mark.parametrize("name", sorted(PRINTED))
 def test_an_example_prints_what_it_should(server: Any, name: str) -> None:
+    if name == "10_lab.py":
+        pytest.importorskip("phospho_workers", reason="runs the server's engines")
     environment = {**os.environ, "PHOSPHO_BASE_URL": server.url, "PHOSPHO_API_KEY": "ph_test"}
 
     finished = subprocess.run(

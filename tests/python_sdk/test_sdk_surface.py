@@ -31,6 +31,7 @@ SUBMODULES = (
     "collection",
     "testing",
     "integrations",
+    "lab",
 )
 
 
@@ -233,3 +234,11 @@ def test_the_wait_between_attempts_is_drawn_below_a_bound_that_doubles(attempts_
 
     assert 0 <= min(waits) < bound_s * 0.1
     assert bound_s * 0.9 < max(waits) <= bound_s
+
+
+@pytest.mark.parametrize("api_key", ["ph_secret\r\nX-Evil: 1", "ph_secret \u00e9", "ph secret"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(api_key: str) -> None:
+    with pytest.raises(phospho.ConfigError) as caught:
+        phospho.Client(api_key=api_key)
+
+    assert "secret" not in str(caught.value)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from . import collection as collection
     from . import extractor as extractor
     from . import integrations as integrations
+    from . import lab as lab
     from . import models as models
     from . import sessions as sessions
     from . import tasks as tasks

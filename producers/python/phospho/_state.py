@@ -58,6 +58,7 @@ _SUBMODULES = frozenset(
         "collection",
         "extractor",
         "integrations",
+        "lab",
         "models",
         "sessions",
         "tasks",

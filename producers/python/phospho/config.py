@@ -97,10 +97,18 @@ class Settings(NamedTuple):
         """Return these settings, completed by PHOSPHO_API_KEY, PHOSPHO_PROJECT_ID and PHOSPHO_BASE_URL."""
         env = os.environ if environment is None else environment
         return self._replace(
-            api_key=self.api_key or env.get("PHOSPHO_API_KEY") or None,
+            api_key=_checked_key(self.api_key or env.get("PHOSPHO_API_KEY") or ""),
             project_id=self.project_id or env.get("PHOSPHO_PROJECT_ID") or None,
             base_url=normalize_base_url(self.base_url or env.get("PHOSPHO_BASE_URL") or BASE_URL),
         )
+
+
+def _checked_key(api_key: str) -> str | None:
+    """Return a key without the white space around it. An error about one that no header can carry never shows it."""
+    key = api_key.strip()
+    if key and not (key.isascii() and key.isprintable() and " " not in key):
+        raise ConfigError("the API key holds characters that no key has: copy it again")
+    return key or None
 
 
 def normalize_base_url(base_url: str) -> str:

@@ -1,0 +1,17 @@
+"""Run the server's detection over messages on one's own machine, beside jobs of one's own."""
+
+from . import job_library as job_library
+from .models import EventConfig, EventDefinition, JobConfig, JobResult, Message, ResultType
+from .workload import Job, Workload
+
+__all__ = [
+    "EventConfig",
+    "EventDefinition",
+    "Job",
+    "JobConfig",
+    "JobResult",
+    "Message",
+    "ResultType",
+    "Workload",
+    "job_library",
+]
