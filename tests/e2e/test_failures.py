@@ -162,3 +162,17 @@ def test_a_worker_that_can_not_go_on_ends_with_exit_code_1_and_commits_nothing(s
     post(shape, {"task_id": "after-it", "session_id": "s", "input": "a", "output": "b"})
     shape.settle()
     assert shape.number("SELECT count() FROM tasks WHERE task_id = 'after-it'") == 1
+
+
+def test_a_worker_runs_under_faststream_run_too(shape: OnKafka) -> None:
+    shape.settle()
+    assert all(worker.stop() == 0 for name, worker in shape.workers.items() if name.startswith("extraction"))
+    with shape.under_faststream("extraction") as worker:
+        worker.wait_until_ready()
+        post(shape, {"task_id": "by-faststream", "session_id": "s", "input": "a", "output": "b"})
+        wait_for(lambda: shape.number("SELECT count() FROM analyses WHERE task_id = 'by-faststream'") == 1, 30)
+        worker.stop()
+    for name, worker in shape.workers.items():
+        if name.startswith("extraction"):
+            worker.start()
+            worker.wait_until_ready()

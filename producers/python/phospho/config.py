@@ -104,7 +104,7 @@ class Settings(NamedTuple):
 
 
 def _checked_key(api_key: str) -> str | None:
-    """Return a key without white space around it. The error about one that no header can carry never shows it."""
+    """Return a key without white space around it. An error about one that fits no header never shows it."""
     key = api_key.strip()
     if key and not (key.isascii() and key.isprintable() and " " not in key):
         raise ConfigError("the API key holds characters that no key has: copy it again")

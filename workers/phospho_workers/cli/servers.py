@@ -94,10 +94,19 @@ def clickhouse(data: str, host: str, port: int) -> None:
     """
     Serve an embedded ClickHouse over HTTP, for a machine that has no ClickHouse server.
 
-    The user `phospho` writes, with the password in PHOSPHO_CLICKHOUSE_PASSWORD, or one made up and shown here.
+    The user `phospho` writes, with the password in PHOSPHO_CLICKHOUSE_PASSWORD, or else with one that is made up at the
+    first start, kept in the folder for its owner alone, and shown here.
     """
-    password = os.environ.get(WRITER_VARIABLE) or secrets.token_urlsafe(24)
-    if not os.environ.get(WRITER_VARIABLE):
-        click.echo(f"PHOSPHO_CLICKHOUSE=http://phospho:{password}@{host}:{port}/phospho")
     Path(data).mkdir(mode=0o700, parents=True, exist_ok=True)
-    serve_clickhouse(data, ClickHouseHttpSettings(host=host, port=port, write_password=password))
+    password = os.environ.get(WRITER_VARIABLE) or _kept_password(Path(data) / "password")
+    if not os.environ.get(WRITER_VARIABLE):
+        click.echo(f"export PHOSPHO_CLICKHOUSE=http://phospho:{password}@{host}:{port}/phospho")
+    serve_clickhouse(str(Path(data) / "engine"), ClickHouseHttpSettings(host=host, port=port, write_password=password))
+
+
+def _kept_password(path: Path) -> str:
+    """Return the password of this folder, made at the first time."""
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(24))
+    return path.read_text().strip()

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import click
+from pydantic import ValidationError
 
 from phospho_store.errors import StoreError
 from phospho_workers.embedded.up import Running, UpSettings, open_app
@@ -17,10 +18,20 @@ from phospho_workers.runtime.serving import PortTaken, serve
 
 @click.command()
 @click.option("--data", envvar="PHOSPHO_DATA", default="phospho-data", show_default=True, help="Folder of all data.")
-@click.option("--port", default=8420, show_default=True, help="Pages, API and ingest; 0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8420,
+    show_default=True,
+    help="Pages, API and ingest; 0 takes a free one.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Beyond loopback, the pages ask for a key.")
 @click.option(
-    "--clickhouse-port", default=8123, show_default=True, help="ClickHouse's HTTP interface, read-only, on loopback."
+    "--clickhouse-port",
+    type=click.IntRange(0, 65535),
+    default=8123,
+    show_default=True,
+    help="ClickHouse's HTTP interface, read-only, on loopback.",
 )
 @click.option("--kafka", envvar="PHOSPHO_KAFKA", help="host:port of a Kafka to write to; needs --clickhouse.")
 @click.option("--clickhouse", envvar="PHOSPHO_CLICKHOUSE", help="URL of a ClickHouse server; needs --kafka.")
@@ -57,6 +68,13 @@ def up(data: str, port: int, host: str, clickhouse_port: int, kafka: str | None,
             click.echo("stopped: everything that was answered is stored")
     except PortTaken as error:
         raise click.ClickException(f"{error}. Stop the other program, or give --port.") from error
+    except ValidationError as error:
+        what = "; ".join(problem["msg"] for problem in error.errors())
+        raise click.ClickException(f"PHOSPHO_PROJECT_ID={settings.project_id!r} can't be a project: {what}") from error
+    except OSError as error:
+        raise click.ClickException(
+            f"the folder {data} can't be used: {error.strerror}. Give another with --data."
+        ) from error
     except StoreError as error:
         raise click.ClickException(
             f"the store can't be opened: {error}. Is another `phospho up` running on {data}?"
@@ -80,6 +98,8 @@ def _tell(settings: UpSettings, running: Running) -> None:
 
 
 def _key_line(settings: UpSettings, running: Running) -> str:
+    if running.key is None and settings.api_key and not running.is_api_key_known:
+        return "not PHOSPHO_API_KEY, which names the first key at the first start; another one: phospho keys create"
     if running.key is None:
         return "as made at the first start; another one: phospho keys create"
     return f"{running.key.secret}   (shown once: keep it)"

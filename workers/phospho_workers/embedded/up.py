@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import secrets
-import socket
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -31,11 +30,12 @@ from phospho_workers.embedded.clickhouse_http import ClickHouseHttpSettings, bui
 from phospho_workers.embedded.pipeline import Pipeline
 from phospho_workers.embedded.wiring import Web, web_app
 from phospho_workers.extraction.stage import Extraction
-from phospho_workers.runtime.serving import PortTaken, Served, listen
+from phospho_workers.runtime.serving import Served, listen, listen_near
 
 logger = logging.getLogger("phospho.up")
 
 LOOPBACK = "127.0.0.1"
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared with, not listened on)
 
 # Who may read the embedded ClickHouse may read every project, but no hash of a key.
 _READER_SETTINGS = ClickHouseHttpSettings(
@@ -68,7 +68,7 @@ class Running:
     """
     An opened `phospho up`: what it serves, what runs beside it, and what it tells.
 
-    `key` is there at the very first start only.
+    `key` is there at the very first start only. `is_api_key_known` says whether the key of the settings is one.
     """
 
     apps: Sequence[Served]
@@ -77,6 +77,7 @@ class Running:
     clickhouse_url: str
     project: Project
     key: NewKey | None
+    is_api_key_known: bool
 
 
 @contextmanager
@@ -85,12 +86,14 @@ def open_app(settings: UpSettings) -> Iterator[Running]:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as stack:
         door = stack.enter_context(listen(settings.host, settings.port))
-        base_url = f"http://{settings.host}:{door.getsockname()[1]}"
+        shown_host = LOOPBACK if settings.host in _EVERYWHERE else settings.host
+        base_url = f"http://{shown_host}:{door.getsockname()[1]}"
         store = _open_store(settings, stack)
         clock = HybridClock()
         clock.observe(last_revision(store, newest_revision(time.time_ns() // 1_000_000)))
         registry = Registry(store, clock)
         project, key = first_project(registry, settings.project_id, settings.api_key)
+        known = bool(settings.api_key) and registry.key_of_secret(settings.api_key) is not None
         publisher = _publisher(settings, store, registry, clock, stack)
         admin_key = settings.admin_key or stack.enter_context(_admin_token(settings.data_dir))
         web = Web(base_url, has_pages=True, pages_open=settings.host == LOOPBACK)
@@ -99,10 +102,12 @@ def open_app(settings: UpSettings) -> Iterator[Running]:
         apps = [Served(stack.enter_context(web_app(web, store, publisher, clock, authenticator, readiness)), door)]
         clickhouse_url = settings.clickhouse or ""
         if not settings.clickhouse:
-            side_door = stack.enter_context(_listen_near(LOOPBACK, settings.clickhouse_port))
+            side_door = stack.enter_context(listen_near(LOOPBACK, settings.clickhouse_port))
             clickhouse_url = f"http://{LOOPBACK}:{side_door.getsockname()[1]}"
             apps.append(Served(build_app(_engine_path(settings), _READER_SETTINGS), side_door))
-        running = Running(apps, [partial(enforce_hourly, store, registry)], base_url, clickhouse_url, project, key)
+        running = Running(
+            apps, [partial(enforce_hourly, store, registry)], base_url, clickhouse_url, project, key, known
+        )
         stack.enter_context(_server_file(settings.data_dir, running))
         yield running
 
@@ -141,17 +146,6 @@ def last_revision(store: Store, newest: int) -> int:
         f"SELECT max(revision) AS last FROM {table} WHERE revision <= {{newest:UInt64}}" for table in tables
     )
     return max(int(row["last"]) for row in store.rows(query, {"newest": newest}))
-
-
-@contextmanager
-def _listen_near(host: str, port: int) -> Iterator[socket.socket]:
-    """Listen on `port`, or on a free one where it is taken, as by a ClickHouse server."""
-    with ExitStack() as stack:
-        try:
-            door = stack.enter_context(listen(host, port))
-        except PortTaken:
-            door = stack.enter_context(listen(host, 0))
-        yield door
 
 
 @contextmanager

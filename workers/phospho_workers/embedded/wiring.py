@@ -58,7 +58,8 @@ def web_app(
     metrics.registry.register(_Others([worker_metrics.REGISTRY]))
     gauges = ProjectGauges(store)
     metrics.registry.register(gauges)
-    all_readiness = {**readiness, "clickhouse": store_check(store)}
+    # A gateway goes on taking logs while ClickHouse is away: it is not out of service then.
+    all_readiness = {**readiness, "clickhouse": store_check(store)} if web.has_pages else dict(readiness)
     try:
         yield FrontDoor(
             create_gateway(gateway, authenticator, publisher, clock, all_readiness, metrics),

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import uvicorn
@@ -38,6 +38,17 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
             door.bind((host, port))
         except OSError as error:
             raise PortTaken(f"{host}:{port} can't be listened on: {error.strerror}") from error
+        yield door
+
+
+@contextmanager
+def listen_near(host: str, port: int) -> Iterator[socket.socket]:
+    """Listen on `port`, or on a free one where it is taken."""
+    with ExitStack() as stack:
+        try:
+            door = stack.enter_context(listen(host, port))
+        except PortTaken:
+            door = stack.enter_context(listen(host, 0))
         yield door
 
 

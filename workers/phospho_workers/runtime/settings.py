@@ -18,6 +18,7 @@ class WorkerSettings:
     linger_s: how long a batch that has its first record waits for more.
     session_timeout_s: after a crash, the partitions of a worker go to another after this long.
     instance_id: static membership; with it a restarted worker takes its own partitions at once. Must be unique.
+    metrics_port: where the HTTP side listens; None takes 9100, or a free port where that is taken.
     max_unreadable_in_a_row: after so many the worker stops, since the fault is then more likely its own.
     """
 
@@ -31,7 +32,7 @@ class WorkerSettings:
     instance_id: str | None = None
     max_unreadable_in_a_row: int = 10_000
     metrics_host: str = "127.0.0.1"
-    metrics_port: int = 9100
+    metrics_port: int | None = None
 
 
 def from_environment(environment: Mapping[str, str], **overrides: object) -> WorkerSettings:
@@ -42,7 +43,7 @@ def from_environment(environment: Mapping[str, str], **overrides: object) -> Wor
         "max_unreadable_in_a_row": int(environment.get("PHOSPHO_MAX_UNREADABLE_IN_A_ROW", "10000")),
         "instance_id": environment.get("PHOSPHO_INSTANCE_ID") or None,
         "metrics_host": environment.get("PHOSPHO_METRICS_HOST", "127.0.0.1"),
-        "metrics_port": int(environment.get("PHOSPHO_METRICS_PORT", "9100")),
+        "metrics_port": int(environment["PHOSPHO_METRICS_PORT"]) if environment.get("PHOSPHO_METRICS_PORT") else None,
     }
     values.update({name: value for name, value in overrides.items() if value is not None})
     return WorkerSettings(**values)  # type: ignore[arg-type]
