@@ -97,9 +97,12 @@ class SqlGuard:
                 raise _refused("a quoted name with a backslash, a quote or a control character")
         try:
             text = self._store.raw(f"SELECT explain FROM (EXPLAIN AST {statement})", "TSVRaw")
-        except StatementRefused as error:
+        except StatementRefused:
             raise Problem(
-                400, "not_allowed", f"only a SELECT can be run: {_first_line(error)}", "one SELECT, without FORMAT"
+                400,
+                "not_allowed",
+                "only one SELECT can be run, without FORMAT, SETTINGS or INTO OUTFILE",
+                "the format is chosen beside the query: phospho query --format, or \"format\" in the body",
             ) from None
         return list(_nodes(text.decode("utf-8", "replace")))
 
