@@ -164,6 +164,24 @@ def test_a_worker_that_can_not_go_on_ends_with_exit_code_1_and_commits_nothing(s
     assert shape.number("SELECT count() FROM tasks WHERE task_id = 'after-it'") == 1
 
 
+def test_the_sdk_logs_straight_onto_kafka(shape: OnKafka) -> None:
+    code = f"""
+import phospho
+phospho.init(kafka={shape.kafka.bootstrap_servers!r}, project_id={PROJECT_ID!r})
+logged = phospho.log(input={{"messages": [{{"role": "user", "content": "by kafka"}}], "model": "m"}}, output="yes",
+                     session_id="by-kafka")
+phospho.user_feedback(logged["task_id"], flag="failure")
+assert phospho.flush().is_complete
+"""
+    subprocess.run([sys.executable, "-c", code], env=clean_environment(), check=True, timeout=60)
+    shape.settle()
+
+    found = shape.phospho(
+        "query", "SELECT input, output, model, flag FROM tasks WHERE session_id = 'by-kafka'", "--format", "TSV"
+    )
+    assert found == "by kafka\tyes\tm\tfailure\n"
+
+
 def test_a_worker_runs_under_faststream_run_too(shape: OnKafka) -> None:
     shape.settle()
     assert all(worker.stop() == 0 for name, worker in shape.workers.items() if name.startswith("extraction"))
