@@ -107,7 +107,8 @@ def test_counts_of_events_agree_in_sql_on_the_page_and_in_metrics(
     in_metrics = _gauges(f"{shape.base_url}/metrics", "phospho_project_events")
 
     assert in_sql
-    assert on_page == in_sql
+    # What is defined and was found nowhere stands on the page with 0, and has no row in SQL.
+    assert {name: number for name, number in on_page.items() if number} == in_sql
     assert in_metrics == in_sql
 
 
