@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -9,7 +10,7 @@ from ._content import LogCall, append_chunk, build_content, merge_content, outpu
 from ._counters import Stats, logger
 from ._extract import usage_of
 from ._ids import new_id
-from ._jsonable import approximate_bytes, text_of
+from ._jsonable import approximate_bytes, text_of, to_jsonable
 from ._pipeline import Pipeline
 from ._queue import FEEDBACK, Event, LogQueue
 from ._sender import FlushResult, Sender
@@ -206,14 +207,14 @@ class Client:
         if isinstance(score, bool) or score in (0, 1):
             self._submit_feedback({"task_id": event_id, "score": int(score), "comment": comment})
         else:
-            self._pipeline.refuse(event_id, f"score must be 0 or 1, not {score!r}")
+            self._pipeline.refuse(event_id, f"score must be 0 or 1, not {text_of(score)}")
 
     def flag(self, task_id: str, flag: str, source: str = "user", notes: str | None = None) -> None:
         """Queue the verdict of *source* on a task: *flag* is "success" or "failure"."""
         if flag in ("success", "failure"):
             self._submit_feedback({"task_id": task_id, "flag": flag, "comment": notes, "source": source})
         else:
-            self._pipeline.refuse(task_id, f'flag must be "success" or "failure", not {flag!r}')
+            self._pipeline.refuse(task_id, f'flag must be "success" or "failure", not {text_of(flag)}')
 
     def flush(self, timeout: float = 10.0) -> FlushResult:
         """
@@ -221,7 +222,7 @@ class Client:
 
         Returns what was sent and what was not; streams that are not complete are not waited for.
         """
-        result = self._pipeline.flush(timeout)
+        result = self._pipeline.flush(min(timeout, threading.TIMEOUT_MAX))
         self._pipeline.raise_failures()
         return result
 
@@ -324,7 +325,8 @@ class Client:
     def _submit_feedback(self, fields: dict[str, Any]) -> None:
         feedback_id = new_id()
         content = {**fields, "feedback_id": feedback_id, "client_created_at": time.time()}
-        present = {name: value for name, value in content.items() if value is not None}
+        present = {name: to_jsonable(value) for name, value in content.items() if value is not None}
+        present["task_id"] = text_of(fields["task_id"])
         self._pipeline.submit(Event(feedback_id, present, kind=FEEDBACK))
         self._pipeline.raise_failures()
 
@@ -334,7 +336,7 @@ def _bare_content(call: LogCall) -> dict[str, Any]:
     return {
         "task_id": call.task_id,
         "session_id": call.session_id,
-        "input": call.input if isinstance(call.input, str) else None,
+        "input": call.input if type(call.input) is str else None,
         "output": None,
         "version_id": call.version_id,
         "user_id": call.user_id,

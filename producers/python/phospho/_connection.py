@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+# Connecting needs this codec. Imported late, by the sender, it can be cut in half by a fork of the app, whose
+# child then waits for ever for a lock of the import system.
+import encodings.idna  # noqa: F401
 import http.client
+import math
 import socket
 import time
 from base64 import b64encode
@@ -145,7 +149,8 @@ def _seconds(retry_after: str | None) -> float | None:
     if not retry_after:
         return None
     try:
-        return max(0.0, float(retry_after))
+        seconds = float(retry_after)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     except ValueError:
         pass
     try:

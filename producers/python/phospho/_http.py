@@ -28,6 +28,18 @@ _RETRIED_STATUSES = frozenset({408, 425, 429})
 _SPLIT_STATUSES = frozenset({400, 413, 422})
 
 
+def _encoded(events: Sequence[Event]) -> tuple[dict[int, bytes], dict[int, Outcome]]:
+    """Return the bodies of events by `id`, and the refusals of those that can't be JSON."""
+    bodies: dict[int, bytes] = {}
+    refused: dict[int, Outcome] = {}
+    for event in events:
+        try:
+            bodies[id(event)] = event.encoded()
+        except (TypeError, ValueError, RecursionError) as error:
+            refused[id(event)] = Outcome.rejected("not_encodable", f"{type(error).__name__}: {error}")
+    return bodies, refused
+
+
 class HttpTransport(Transport):
     """Sends logs to `/api/v1/events/batch` and each feedback to its event, with the API key as bearer."""
 
@@ -37,11 +49,12 @@ class HttpTransport(Transport):
 
     def send(self, events: Sequence[Event]) -> list[Outcome]:
         """Send the logs as one batch, then feedback one by one: a task precedes what is said of it."""
-        logs = [event for event in events if event.kind != FEEDBACK]
-        outcomes = dict(zip(map(id, logs), self._send_logs(logs)))
+        bodies, outcomes = _encoded(events)
+        logs = [event for event in events if event.kind != FEEDBACK and id(event) in bodies]
+        outcomes.update(zip(map(id, logs), self._send_logs([bodies[id(event)] for event in logs])))
         is_waiting = any(outcome.status == "retry" for outcome in outcomes.values())
         for event in events:
-            if event.kind == FEEDBACK:
+            if event.kind == FEEDBACK and id(event) in bodies:
                 outcomes[id(event)] = _after_its_log() if is_waiting else self._send_feedback(event)
                 is_waiting = is_waiting or outcomes[id(event)].status == "retry"
         return [outcomes[id(event)] for event in events]
@@ -54,19 +67,18 @@ class HttpTransport(Transport):
         """Leave the parent's connection to the parent."""
         self._connection = Connection(self._settings.base_url, self._settings.request_timeout_s)
 
-    def _send_logs(self, events: Sequence[Event]) -> list[Outcome]:
-        if not events:
+    def _send_logs(self, bodies: Sequence[bytes]) -> list[Outcome]:
+        if not bodies:
             return []
-        body = b'{"events":[' + b",".join([event.encoded() for event in events]) + b"]}"
-        answer = self._post("/api/v1/events/batch", body)
+        answer = self._post("/api/v1/events/batch", b'{"events":[' + b",".join(bodies) + b"]}")
         if isinstance(answer, Outcome):
-            return [answer] * len(events)
-        if answer.status in _SPLIT_STATUSES and len(events) > 1:
-            middle = len(events) // 2
-            return self._send_logs(events[:middle]) + self._send_logs(events[middle:])
+            return [answer] * len(bodies)
+        if answer.status in _SPLIT_STATUSES and len(bodies) > 1:
+            middle = len(bodies) // 2
+            return self._send_logs(bodies[:middle]) + self._send_logs(bodies[middle:])
         if 200 <= answer.status < 300:
-            return _results(answer, len(events))
-        return [_refusal(answer)] * len(events)
+            return _results(answer, len(bodies))
+        return [_refusal(answer)] * len(bodies)
 
     def _send_feedback(self, event: Event) -> Outcome:
         path = f"/api/v1/events/{quote(str(event.content['task_id']), safe='')}/feedback"

@@ -8,8 +8,12 @@ from typing import Any
 
 __all__ = ["approximate_bytes", "encode", "text_of", "to_jsonable"]
 
-# Deeper nesting than this is cut: it is a cycle, or nothing that anyone reads.
+# Deeper nesting than this is cut, and a graph of more values: nobody reads them, and a graph whose nodes know
+# each other has more paths than any memory holds.
 MAX_DEPTH = 32
+MAX_VALUES = 100_000
+CYCLE = "<cycle>"
+CUT = "<cut>"
 
 _PLAIN = (str, bool, type(None))
 
@@ -24,44 +28,72 @@ def to_jsonable(value: Any, depth: int = MAX_DEPTH) -> Any:
 
     Objects of pydantic, dataclasses and the like become dicts, bytes become text, everything unknown
     becomes its `str`. NaN and the infinities, which JSON lacks, become their names, and whole numbers
-    beyond 64 bits their digits. Never raises.
+    beyond 64 bits their digits. An object inside itself becomes "<cycle>", what comes after MAX_VALUES
+    values "<cut>". Never raises.
     """
     kind = type(value)
     if kind in _PLAIN:
         return value
-    if kind is int:
-        return value if _SMALLEST_INT <= value <= _LARGEST_INT else text_of(value)
-    if kind is float:
-        return value if value - value == 0.0 else str(value)
-    if depth <= 0:
-        return text_of(value)
-    if isinstance(value, dict):
-        return {
-            k if type(k) is str else text_of(k): to_jsonable(v, depth - 1) for k, v in list(value.items())
-        }
-    if isinstance(value, (list, tuple, set, frozenset)) and not hasattr(kind, "_asdict"):
-        return [to_jsonable(item, depth - 1) for item in list(value)]
-    return _object_to_jsonable(value, depth)
+    return _Copy().of(value, depth)
 
 
-def _object_to_jsonable(value: Any, depth: int) -> Any:
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return _bytes_to_jsonable(bytes(value))
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, int):
-        return to_jsonable(int(value))
-    if isinstance(value, float):
-        return to_jsonable(float(value))
-    dumped = _dump(value)
-    return text_of(value) if dumped is None else to_jsonable(dumped, depth - 1)
+class _Copy:
+    """One snapshot: counts its values, and knows the objects that it is inside of."""
 
+    __slots__ = ("_inside", "_values")
 
-def _bytes_to_jsonable(value: bytes) -> Any:
-    try:
-        return to_jsonable(json.loads(value))
-    except (ValueError, RecursionError):
-        return value.decode("utf-8", "replace")
+    def __init__(self) -> None:
+        self._values = 0
+        self._inside: set[int] = set()
+
+    def of(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if kind in _PLAIN:
+            return value
+        if kind is int:
+            return value if _SMALLEST_INT <= value <= _LARGEST_INT else text_of(value)
+        if kind is float:
+            return value if value - value == 0.0 else str(value)
+        if depth <= 0:
+            return text_of(value)
+        return self._within(value, depth)
+
+    def _within(self, value: Any, depth: int) -> Any:
+        """Copy what may hold other values."""
+        self._values += 1
+        if self._values > MAX_VALUES:
+            return CUT
+        if id(value) in self._inside:
+            return CYCLE
+        self._inside.add(id(value))
+        try:
+            return self._container(value, depth)
+        finally:
+            self._inside.discard(id(value))
+
+    def _container(self, value: Any, depth: int) -> Any:
+        if isinstance(value, dict):
+            return {
+                k if type(k) is str else text_of(k): self.of(v, depth - 1) for k, v in list(value.items())
+            }
+        if isinstance(value, (list, tuple, set, frozenset)) and not hasattr(type(value), "_asdict"):
+            return [self.of(item, depth - 1) for item in list(value)]
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return self._bytes(bytes(value))
+        if isinstance(value, str):
+            return str.__str__(value)
+        if isinstance(value, int):
+            return self.of(int(value), depth)
+        if isinstance(value, float):
+            return self.of(float(value), depth)
+        dumped = _dump(value)
+        return text_of(value) if dumped is None else self.of(dumped, depth - 1)
+
+    def _bytes(self, value: bytes) -> Any:
+        try:
+            return self.of(json.loads(value), MAX_DEPTH)
+        except (ValueError, RecursionError):
+            return value.decode("utf-8", "replace")
 
 
 def _dump(value: Any) -> dict[str, Any] | None:

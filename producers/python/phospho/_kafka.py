@@ -65,7 +65,7 @@ class KafkaTransport(Transport):
         assert self._producer is not None
         content = {**event.to_send(), "project_id": self._settings.project_id}
         kind = FEEDBACK if event.kind == FEEDBACK else LOG
-        value = encode({"schema_version": SCHEMA_VERSION, "kind": kind, **content})
+        value = encode({**content, "schema_version": SCHEMA_VERSION, "kind": kind})
         try:
             self._producer.produce(TOPIC, value=value, key=_key(content), on_delivery=on_delivery)
         except BufferError:

@@ -165,7 +165,7 @@ class Pipeline:
         try:
             self._spool.keep(event)
             return True
-        except OSError as error:
+        except (OSError, TypeError, ValueError) as error:
             self.counters.count_error("spool", error)
             return False
 

@@ -138,7 +138,8 @@ class LogQueue:
     def ids_to_send(self) -> list[str]:
         """Return the ids that wait to be sent or are in flight, unfinished streams left out."""
         with self.changed:
-            waiting = [event.id for event in self.events.values() if event.to_log]
+            # A copy: a signal handler or a finalizer may log in the middle, on this very thread.
+            waiting = [event.id for event in list(self.events.values()) if event.to_log]
             return list(dict.fromkeys([*self._in_flight, *waiting]))
 
     def take(self) -> list[Event]:
@@ -154,7 +155,7 @@ class LogQueue:
     def _oldest_batch(self) -> list[Event]:
         batch: list[Event] = []
         size_bytes = 0
-        for event in self.events.values():
+        for event in list(self.events.values()):
             if not event.to_log or event.id in self._in_flight:
                 continue
             size_bytes += event.size_bytes
@@ -179,17 +180,23 @@ class LogQueue:
         A batch is due when it is full, *linger_s* after its first event, while a flush waits, and on `close`.
         """
         with self.changed:
-            while not self._ready and not self._is_closed:
-                self._is_sender_idle = True
-                self.changed.wait()
-            self._is_sender_idle = False
-            due = self._clock() + linger_s
-            while not self._is_due():
-                left_s = due - self._clock()
-                if left_s <= 0:
-                    break
-                self.changed.wait(left_s)
-            return self._ready > 0 and not self._is_abandoned
+            while True:
+                while not self._ready and not self._is_closed:
+                    self._is_sender_idle = True
+                    self.changed.wait()
+                self._is_sender_idle = False
+                self._linger(linger_s)
+                # A stream may have begun under the id of what was waiting: then there is nothing to send yet.
+                if self._ready or self._is_closed:
+                    return self._ready > 0 and not self._is_abandoned
+
+    def _linger(self, linger_s: float) -> None:
+        due = self._clock() + linger_s
+        while not self._is_due():
+            left_s = due - self._clock()
+            if left_s <= 0:
+                break
+            self.changed.wait(left_s)
 
     def _is_due(self) -> bool:
         return self._flushes_active > 0 or self._is_closed or self._ready >= self.limits.batch_events

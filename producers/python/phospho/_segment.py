@@ -40,6 +40,10 @@ class Segment:
         except OSError:
             os.close(self._file)
             raise
+        if os.fstat(self._file).st_nlink == 0:
+            # Another process took it over and removed it between our opening and our locking it.
+            os.close(self._file)
+            raise BlockingIOError(f"{path} was removed by another process")
         self._done = os.open(self._done_path, flags, 0o600)
         self.size_bytes = os.fstat(self._file).st_size
         self._live: set[int] = set()

@@ -73,7 +73,7 @@ class Sender:
     def start(self) -> bool:
         """Start the thread, once; return False when there can be none, at the very end of a process."""
         with self._lock:
-            if self._thread is None:
+            if self._thread is None or not (self._thread.is_alive() or self._queue.is_closed):
                 thread = threading.Thread(target=self._run, name="phospho-sender", daemon=True)
                 try:
                     thread.start()
@@ -116,8 +116,9 @@ class Sender:
 
     def _run(self) -> None:
         while self._queue.wait_for_batch(self.tick):
-            batch = self._queue.take()
+            batch: list[Event] = []
             try:
+                batch = self._queue.take()
                 self._deliver(batch)
             except Exception as error:  # the edge of the thread: a fault costs a batch, not all to come
                 self._counters.count_error("sender", error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import partial, wraps
 from typing import Any, Callable
 
@@ -112,6 +112,11 @@ class _Observation:
             return watched(output, self._stream_log(client))
         if isasyncgen(output):
             return watched_async(output, self._stream_log(client))
+        if self._is_stream and _is_collection(output):
+            # All chunks at once; the app gets its list back, with its length and its indexes.
+            for _ in watched(iter(output), self._stream_log(client)):
+                pass
+            return output
         if self._is_stream and _is_iterable(output):
             return self._streamed(client, output)
         client.submit_quietly(self._call(client, output, latency_ms=self._elapsed_ms()))
@@ -142,8 +147,12 @@ class _Observation:
         return round((time.perf_counter() - self._began) * 1000, 3)
 
 
+def _is_collection(output: Any) -> bool:
+    return isinstance(output, (Sequence, Set)) and not isinstance(output, (str, bytes))
+
+
 def _is_iterable(output: Any) -> bool:
-    if isinstance(output, (str, bytes, dict)):
+    if isinstance(output, (str, bytes, Mapping)):
         return False
     return isinstance(output, Iterable) or hasattr(output, "__aiter__")
 

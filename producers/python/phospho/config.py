@@ -57,10 +57,12 @@ class RetryPolicy(NamedTuple):
 
     def delay_s(self, attempts_before: int, retry_after_s: float | None = None) -> float:
         """Return the wait before the next attempt, drawn at random; *attempts_before* counts from 0."""
-        if retry_after_s is not None:
-            # The jitter keeps a thousand clients that were told the same second from coming in the same one.
-            return min(retry_after_s, self.max_retry_after_s) + random.uniform(0, self.initial_s)
-        return random.uniform(0, min(self.max_s, self.initial_s * 2.0 ** min(attempts_before, 30)))
+        drawn_s = random.uniform(0, min(self.max_s, self.initial_s * 2.0 ** min(attempts_before, 30)))
+        if retry_after_s is None:
+            return drawn_s
+        # The jitter keeps a thousand clients that were told one second from coming in the same one; and a
+        # server that says 0 again and again does not switch the backoff off.
+        return max(min(retry_after_s, self.max_retry_after_s) + random.uniform(0, self.initial_s), drawn_s)
 
 
 DEFAULT_LIMITS = Limits()
