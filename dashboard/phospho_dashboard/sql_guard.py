@@ -102,7 +102,7 @@ class SqlGuard:
                 400,
                 "not_allowed",
                 "only one SELECT can be run, without FORMAT, SETTINGS or INTO OUTFILE",
-                "the format is chosen beside the query: phospho query --format, or \"format\" in the body",
+                'the format is chosen beside the query: phospho query --format, or "format" in the body',
             ) from None
         return list(_nodes(text.decode("utf-8", "replace")))
 
