@@ -58,21 +58,24 @@ class BatchConsumer(AsyncConfluentConsumer):
         return await self.run(lambda: self._batch(timeout, max_records or _CHUNK_RECORDS))
 
     def _batch(self, timeout_s: float, max_records: int) -> tuple[Message, ...]:
-        batch = self._consumed([], 1, timeout_s)
+        batch, _ = self._consumed(1, timeout_s)
+        size_bytes = sum(map(_size_bytes, batch))
         deadline_s = time.monotonic() + self.linger_s
-        while batch and len(batch) < max_records and sum(map(_size_bytes, batch)) < self.max_batch_bytes:
-            before = len(batch)
-            wanted = min(_CHUNK_RECORDS, max_records - before)
-            batch = self._consumed(batch, wanted, max(0.0, deadline_s - time.monotonic()))
-            if len(batch) == before or time.monotonic() >= deadline_s:
+        while batch and len(batch) < max_records and size_bytes < self.max_batch_bytes:
+            wanted = min(_CHUNK_RECORDS, max_records - len(batch))
+            more, is_cut = self._consumed(wanted, max(0.0, deadline_s - time.monotonic()))
+            if is_cut:
+                batch, size_bytes = [], 0
+            batch += more
+            size_bytes += sum(map(_size_bytes, more))
+            if not more or time.monotonic() >= deadline_s:
                 break
         return tuple(batch)
 
-    def _consumed(self, batch: list[Message], wanted: int, timeout_s: float) -> list[Message]:
-        """Return `batch` with what comes in time; without it, where a rebalance came in between."""
+    def _consumed(self, wanted: int, timeout_s: float) -> tuple[list[Message], bool]:
+        """Return what comes in time, and whether a rebalance came meanwhile: what was read before is then void."""
         epoch = self.progress.epoch
-        more = self._good(self.consumer.consume(wanted, timeout_s))
-        return batch + more if epoch == self.progress.epoch else more
+        return self._good(self.consumer.consume(wanted, timeout_s)), epoch != self.progress.epoch
 
     def _good(self, messages: Sequence[Message]) -> list[Message]:
         """Return the messages without errors, and count the errors. Raises KafkaException for a fatal one."""

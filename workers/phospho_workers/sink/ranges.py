@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from phospho_workers.runtime.records import Record
 
@@ -51,11 +52,11 @@ class Group:
     topic: str
     ranges: tuple[Range, ...]
 
-    @property
+    @cached_property
     def records(self) -> list[Record]:
         return [record for planned in self.ranges for record in planned.records]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Return what the group is known by: a function of the bounds of its ranges."""
         bounds = ",".join(f"{r.place[1]}:{r.lo}-{r.hi}" for r in self.ranges)
