@@ -16,7 +16,14 @@ from phospho_schemas.errors import Problem
 from phospho_schemas.messages import ApiKey, EventDefinition, Project
 
 _MAX_DEFINITIONS = 1000
-_DEFINITION_FIELDS = frozenset({"name", "description", "engine", "scope", "keywords", "pattern", "threshold"})
+_DEFINITION_FIELDS = frozenset(EventDefinition.model_fields) - {
+    "schema_version",
+    "project_id",
+    "version",
+    "revision",
+    "is_deleted",
+    "created_at",
+}
 
 
 class RegistryApi:

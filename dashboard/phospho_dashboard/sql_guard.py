@@ -24,7 +24,7 @@ from phospho_schemas.errors import Problem
 from phospho_store.errors import StatementRefused
 from phospho_store.store import Store
 
-VIEWS = ("tasks", "sessions", "events", "analyses", "feedback", "definitions", "dead_letters")
+VIEWS = ("tasks", "sessions", "events", "analyses", "feedback", "labels", "notes", "definitions", "dead_letters")
 TABLE_FUNCTIONS = frozenset({"numbers", "zeros", "generateSeries", "generate_series", "values", "VALUES"})
 
 # What `SELECT 1` reads from.

@@ -8,7 +8,16 @@ from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.errors import Problem
 from phospho_store.store import DATABASE
 
-_TABLES_OF_PROJECTS = ("task_rows", "analysis_rows", "feedback_rows", "dead_letter_rows", "definition_rows")
+_TABLES_OF_PROJECTS = (
+    "task_rows",
+    "analysis_rows",
+    "feedback_rows",
+    "dead_letter_rows",
+    "definition_rows",
+    "label_rows",
+    "note_rows",
+    "head_rows",
+)
 # No view reads these; the filter stands behind the guard.
 _CLOSED_TABLES = ("project_rows", "api_key_rows", "schema_migrations")
 _PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")

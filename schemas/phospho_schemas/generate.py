@@ -47,6 +47,9 @@ REGISTRY_ROWS: Mapping[str, type[Message]] = {
     "project_rows": messages.Project,
     "api_key_rows": messages.ApiKey,
     "definition_rows": messages.EventDefinition,
+    "label_rows": messages.Label,
+    "note_rows": messages.Note,
+    "head_rows": messages.HeadRow,
 }
 
 

@@ -38,6 +38,11 @@ def derived_id(*parts: str | bytes) -> str:
     return hashlib.blake2b(_joined(parts), digest_size=16).hexdigest()
 
 
+def event_id(project_id: str, task_id: str, name: str) -> str:
+    """Return the identity of an event: found again, or added by a person, it is the same."""
+    return derived_id("event", project_id, task_id, name)
+
+
 def session_id_of_task(task_id: str) -> str:
     """Return the session of a task that was logged without one: the task is a session by itself."""
     return "sess_" + derived_id("session", task_id)[:16]

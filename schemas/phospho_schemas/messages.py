@@ -7,16 +7,20 @@ said. `schema_version` is 1; a reader sends any other version to the dead letter
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 SCHEMA_VERSION = 1
 
 Flag = Literal["success", "failure"]
-Engine = Literal["keyword", "regex", "semantic"]
-Scope = Literal["input", "output", "task"]
+Engine = Literal["keyword", "regex", "semantic", "llm"]
+Scope = Literal["input", "output", "task", "system_prompt", "session"]
+Sentiment = Literal["positive", "neutral", "negative", ""]
+SecondOpinion = Literal["project", "none", "encoder", "llm"]
+Verdict = Literal["confirmed", "rejected", ""]
 ProjectId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")]
 Identifier = Annotated[str, Field(min_length=1, max_length=512)]
 OptionalIdentifier = Annotated[str, Field(max_length=512)]
@@ -123,6 +127,10 @@ class DetectedEvent(BaseModel):
     scope: Scope
     score: float = Field(ge=0, le=1)
     evidence: str = Field("", description="the words that made the engine say yes, at most 200 characters")
+    head_version: Count = Field(0, description="of the head that was learnt from labels; 0 where there was none")
+    judge: Literal["", "encoder", "llm"] = Field("", description="who gave the second opinion, where one was asked")
+    value: float | None = Field(None, description="of a definition that scores in a range")
+    category: str = Field("", description="of a definition that chooses a category")
 
 
 class AnalysisRow(Message):
@@ -143,10 +151,16 @@ class AnalysisRow(Message):
     created_at: UtcTime
     language: str = Field("", description="ISO 639-1 code of the input; empty where it can't be told")
     language_score: float = Field(0.0, ge=0, le=1)
-    sentiment: Literal["positive", "neutral", "negative", ""] = Field(
-        "", description="of the input; empty where the language is not covered"
-    )
+    sentiment: Sentiment = Field("", description="of the input; empty where the language is not covered")
     sentiment_score: float | None = Field(None, ge=-1, le=1)
+    sentiment_magnitude: float | None = Field(None, ge=0)
+    output_language: str = ""
+    output_language_score: float = Field(0.0, ge=0, le=1)
+    output_sentiment: Sentiment = ""
+    output_sentiment_score: float | None = Field(None, ge=-1, le=1)
+    output_sentiment_magnitude: float | None = Field(None, ge=0)
+    language_model: str = Field("", description="name and version of what told the languages")
+    sentiment_model: str = Field("", description="name and version of what told the sentiments")
     events: list[DetectedEvent] = Field(default_factory=list)
 
 
@@ -200,6 +214,17 @@ class DeadLetterRow(Message):
     revision: Revision
 
 
+class ScoreRange(BaseModel):
+    """What the score of an event means: how sure it is, a number from min to max, or one category of several."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal["confidence", "range", "category"] = "confidence"
+    min: float = 0.0
+    max: float = 1.0
+    categories: list[Annotated[str, Field(min_length=1, max_length=128)]] = Field(default_factory=list, max_length=50)
+
+
 class EventDefinition(Message):
     """An event to look for, in plain words. Key: project, name, version; an edit makes the next version."""
 
@@ -213,8 +238,88 @@ class EventDefinition(Message):
     keywords: list[str] = Field(default_factory=list, max_length=1000)
     pattern: str = Field("", max_length=4000)
     threshold: float | None = Field(None, ge=0, le=1)
+    is_last_task: bool = Field(False, description="only the last task of a session that is over is looked at")
+    context_turns: int = Field(0, ge=0, le=20, description="earlier tasks of the session that are read as well")
+    score_range: ScoreRange = Field(default_factory=ScoreRange)
+    second_opinion: SecondOpinion = Field("project", description="who is asked where the engine is unsure")
     is_deleted: bool = False
     created_at: UtcTime
+
+
+class Label(Message):
+    """
+    A person's verdict on one event of one task: confirmed (it is there) or rejected; empty takes it back.
+
+    Key: project, event name, task. The greatest revision wins. It corrects what readers see, and teaches the head.
+    """
+
+    project_id: ProjectId
+    event_name: Annotated[str, Field(min_length=1, max_length=128)]
+    task_id: Identifier
+    revision: Revision = 0
+    event_id: str = ""
+    verdict: Verdict
+    value: float | None = None
+    category: str = ""
+    comment: str = Field("", max_length=4000)
+    created_by: str = ""
+    created_at: UtcTime
+
+
+class HeadRow(Message):
+    """
+    What was learnt from the labels of one definition. Key: project, name, version. The greatest version is used.
+
+    `head` and `quality` are JSON text; `labels_digest` says which labels it was learnt from.
+    """
+
+    project_id: ProjectId
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    version: Count
+    revision: Revision = 0
+    definition_version: Count
+    labels_digest: str
+    head: str
+    quality: str = "{}"
+    created_at: UtcTime
+
+
+class Note(Message):
+    """What a person wrote about a task. Key: project, task, note. The greatest revision wins."""
+
+    project_id: ProjectId
+    task_id: Identifier
+    note_id: Identifier
+    revision: Revision = 0
+    text: str = Field(max_length=10_000)
+    created_by: str = ""
+    is_deleted: bool = False
+    created_at: UtcTime
+
+
+class ProjectSettings(BaseModel):
+    """What one project switches, and its bounds; stored as JSON with the project, read by every process."""
+
+    model_config = ConfigDict(extra="allow")
+
+    detect_events: bool = True
+    detect_sentiment: bool = True
+    detect_language: bool = True
+    session_idle_minutes: int = Field(
+        default=30, ge=1, le=10_080, description="a session is over after so long without a task"
+    )
+    llm_daily_tokens: Count = Field(default=1_000_000, description="tokens a day for second opinions; 0 asks no LLM")
+    llm_daily_usd: float = Field(
+        default=0.0, ge=0, description="money a day for second opinions; 0 sets no bound in money"
+    )
+    llm_sample: float = Field(default=1.0, ge=0, le=1, description="share of the tasks that the LLM engine reads")
+    max_tasks_per_day: Count = Field(
+        default=0, description="more are refused with 429 until midnight UTC; 0 sets no bound"
+    )
+
+
+def _from_json_text(value: Any) -> Any:
+    return json.loads(value or "{}") if isinstance(value, str) else value
 
 
 class Project(Message):
@@ -223,6 +328,7 @@ class Project(Message):
     project_id: ProjectId
     name: str = ""
     retention_days: Count = 0
+    settings: Annotated[ProjectSettings, BeforeValidator(_from_json_text)] = Field(default_factory=ProjectSettings)
     revision: Revision = 0
     created_at: UtcTime
 

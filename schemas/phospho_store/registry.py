@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from phospho_schemas.ids import HybridClock, derived_id
-from phospho_schemas.messages import ApiKey, EventDefinition, Message, Project
+from phospho_schemas.messages import ApiKey, EventDefinition, Message, Project, ProjectSettings
 from phospho_store.store import Store
 
 KEY_PREFIX = "ph_"
@@ -43,7 +43,7 @@ class Registry:
     def projects(self) -> list[Project]:
         """Return every project, the oldest first."""
         rows = self._store.rows(
-            "SELECT project_id, name, retention_days, revision, created_at FROM project_rows FINAL"
+            "SELECT project_id, name, retention_days, settings, revision, created_at FROM project_rows FINAL"
             " ORDER BY created_at, project_id"
         )
         return [Project.model_validate(_utc(row)) for row in rows]
@@ -52,13 +52,16 @@ class Registry:
         """Return one project, or None."""
         return next((project for project in self.projects() if project.project_id == project_id), None)
 
-    def save_project(self, project_id: str, name: str = "", retention_days: int = 0) -> Project:
-        """Create a project, or change the one of that id."""
+    def save_project(
+        self, project_id: str, name: str = "", retention_days: int = 0, settings: ProjectSettings | None = None
+    ) -> Project:
+        """Create a project, or change the one of that id; `settings` that are not given stay as they are."""
         known = self.project(project_id)
         project = Project(
             project_id=project_id,
             name=name or (known.name if known else project_id),
             retention_days=retention_days,
+            settings=settings or (known.settings if known else ProjectSettings()),
             revision=self._revision_after(known.revision if known else 0),
             created_at=known.created_at if known else datetime.now(UTC),
         )

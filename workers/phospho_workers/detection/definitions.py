@@ -35,6 +35,8 @@ NO_DEFINITIONS = CompiledDefinitions()
 
 def check_definition(definition: EventDefinition) -> str | None:
     """Return why a definition can't be used, in a sentence for the person who wrote it; None where it can."""
+    if definition.scope == "session" or definition.is_last_task or definition.context_turns:
+        return "what is found in a whole session is not looked for yet"
     engine = ENGINES.get(definition.engine)
     if engine is None:
         return f"there is no engine {definition.engine!r}; there are {', '.join(ENGINES)}"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from phospho_schemas.ids import derived_id
+from phospho_schemas.ids import event_id
 from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions
-from phospho_workers.detection.engine import Hit, Hits, Side
+from phospho_workers.detection.engine import SIDES, Hit, Hits, Side
+from phospho_workers.detection.language import MODEL as LANGUAGE_MODEL
 from phospho_workers.detection.language import Language, languages
+from phospho_workers.detection.sentiment import MODEL as SENTIMENT_MODEL
 from phospho_workers.detection.sentiment import Sentiment, sentiments
 
 Task = Mapping[str, Any]
@@ -17,7 +19,7 @@ Task = Mapping[str, Any]
 _SCORE_DIGITS = 4
 # What an analysis has from its task, and needs; the rest is optional.
 _REQUIRED_TEXT = ("project_id", "task_id", "session_id", "created_at", "input")
-_OPTIONAL_TEXT = ("user_id", "version_id", "output")
+_OPTIONAL_TEXT = ("user_id", "version_id", "output", "system_prompt")
 
 
 class TasksRefused(Exception):
@@ -43,8 +45,8 @@ def analyse(tasks: Sequence[Task], definitions: Mapping[str, CompiledDefinitions
     reasons = {place: reason for place, task in enumerate(tasks) if (reason := check_task(task)) is not None}
     if reasons:
         raise TasksRefused(reasons)
-    heads = _heads([task["input"] for task in tasks])
-    rows = [_row(task, *heads[task["input"]]) for task in tasks]
+    tones = _tones([text for task in tasks for text in (task["input"], task.get("output", ""))])
+    rows = [_row(task, tones[task["input"]], tones[task.get("output", "")]) for task in tasks]
     for project_id, places in _by_project(tasks).items():
         compiled = definitions.get(project_id, NO_DEFINITIONS)
         found = _found([tasks[place] for place in places], compiled)
@@ -80,12 +82,19 @@ def _text_refusal(value: object) -> str | None:
     return None
 
 
-def _heads(inputs: Sequence[str]) -> dict[str, tuple[Language, Sentiment]]:
-    """Return language and sentiment of each different input."""
-    different = list(dict.fromkeys(inputs))
+class _Tone(NamedTuple):
+    """How a text is said: its language and its sentiment."""
+
+    language: Language
+    sentiment: Sentiment
+
+
+def _tones(texts: Sequence[str]) -> dict[str, _Tone]:
+    """Return the tone of each different text."""
+    different = list(dict.fromkeys(texts))
     spoken = languages(different)
     felt = sentiments(different, [language.code for language in spoken])
-    return dict(zip(different, zip(spoken, felt, strict=True), strict=True))
+    return dict(zip(different, map(_Tone, spoken, felt), strict=True))
 
 
 def _by_project(tasks: Sequence[Task]) -> dict[str, list[int]]:
@@ -97,9 +106,8 @@ def _by_project(tasks: Sequence[Task]) -> dict[str, list[int]]:
 
 def _found(tasks: Sequence[Task], compiled: CompiledDefinitions) -> list[list[Hit]]:
     """Return the hits in each task of one project: of several for one definition, the one that `_better` says."""
-    inputs = _found_in([task["input"] for task in tasks], "input", compiled)
-    outputs = _found_in([task.get("output", "") for task in tasks], "output", compiled)
-    return [_best([*ins, *outs]) for ins, outs in zip(inputs, outputs, strict=True)]
+    by_side = [_found_in([task.get(side, "") for task in tasks], side, compiled) for side in SIDES]
+    return [_best([hit for hits in of_task for hit in hits]) for of_task in zip(*by_side, strict=True)]
 
 
 def _found_in(texts: Sequence[str], side: Side, compiled: CompiledDefinitions) -> Sequence[Hits]:
@@ -119,7 +127,7 @@ def _best(hits: Sequence[Hit]) -> list[Hit]:
     return [best[name] for name in sorted(best)]
 
 
-def _row(task: Task, language: Language, sentiment: Sentiment) -> dict[str, Any]:
+def _row(task: Task, said: _Tone, answered: _Tone) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "project_id": task["project_id"],
@@ -129,10 +137,18 @@ def _row(task: Task, language: Language, sentiment: Sentiment) -> dict[str, Any]
         "user_id": task.get("user_id", ""),
         "version_id": task.get("version_id", ""),
         "created_at": task["created_at"],
-        "language": language.code,
-        "language_score": language.score,
-        "sentiment": sentiment.label,
-        "sentiment_score": sentiment.score,
+        "language": said.language.code,
+        "language_score": said.language.score,
+        "sentiment": said.sentiment.label,
+        "sentiment_score": said.sentiment.score,
+        "sentiment_magnitude": said.sentiment.magnitude,
+        "output_language": answered.language.code,
+        "output_language_score": answered.language.score,
+        "output_sentiment": answered.sentiment.label,
+        "output_sentiment_score": answered.sentiment.score,
+        "output_sentiment_magnitude": answered.sentiment.magnitude,
+        "language_model": LANGUAGE_MODEL,
+        "sentiment_model": SENTIMENT_MODEL,
         "events": [],
     }
 
@@ -141,7 +157,7 @@ def _events(task: Task, hits: Sequence[Hit]) -> list[dict[str, Any]]:
     """Return hits as DetectedEvent objects. The id is that of project, task and name: found again is the same."""
     return [
         {
-            "id": derived_id("event", task["project_id"], task["task_id"], hit.definition.name),
+            "id": event_id(task["project_id"], task["task_id"], hit.definition.name),
             "name": hit.definition.name,
             "definition_version": hit.definition.version,
             "engine": hit.definition.engine,

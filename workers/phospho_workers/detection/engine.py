@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple, Protocol
 
 from phospho_schemas.messages import EventDefinition
 
-Side = Literal["input", "output"]
-SIDES: tuple[Side, ...] = ("input", "output")
+Side = Literal["input", "output", "system_prompt"]
+SIDES: tuple[Side, ...] = ("input", "output", "system_prompt")
 MAX_EVIDENCE_CHARACTERS = 200
 
 
@@ -44,8 +44,8 @@ class Engine(Protocol):
 
 
 def looks_at(definition: EventDefinition, side: Side) -> bool:
-    """Tell whether a definition reads that side of a task; the scope `task` reads each of the two."""
-    return definition.scope in (side, "task")
+    """Tell whether a definition reads that side of a task; the scope `task` reads input and output, each by itself."""
+    return definition.scope == side or (definition.scope == "task" and side != "system_prompt")
 
 
 def shortened(evidence: str) -> str:

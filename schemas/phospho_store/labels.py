@@ -1,0 +1,80 @@
+"""What people say of tasks: labels, which confirm or reject an event, and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from phospho_schemas.ids import HybridClock, event_id
+from phospho_schemas.messages import Label, Message, Note
+from phospho_store.store import Store
+
+
+class LabelBook:
+    """Reads and writes of labels and notes. Blocking; raises what the store raises. The last write wins."""
+
+    def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
+        self._store = store
+        self._clock = clock or HybridClock()
+
+    def save_labels(self, labels: Sequence[Label]) -> list[Label]:
+        """Store labels, all or none, and return them as they are stored: with their event's id and a revision."""
+        if not labels:
+            return []
+        self._clock.observe(self.revision())
+        saved = [self._stamped(label) for label in labels]
+        self._insert("label_rows", saved)
+        return saved
+
+    def labels(self, project_id: str, event_name: str) -> list[Label]:
+        """Return the labels of one definition, those taken back left out, in the order of their tasks' ids."""
+        rows = self._store.rows(
+            "SELECT * EXCEPT schema_version FROM label_rows FINAL"
+            " WHERE project_id = {project:String} AND event_name = {name:String} AND verdict != '' ORDER BY task_id",
+            {"project": project_id, "name": event_name},
+        )
+        return [Label.model_validate(_utc(row)) for row in rows]
+
+    def revision(self) -> int:
+        """Return a number that rises whenever a label changes: a cheap question to ask often."""
+        return int(self._store.rows("SELECT max(revision) AS revision FROM label_rows")[0]["revision"])
+
+    def save_note(self, note: Note) -> Note:
+        """Store a note; one with the id of another replaces it."""
+        saved = note.model_copy(update={"revision": self._clock.next()})
+        self._insert("note_rows", [saved])
+        return saved
+
+    def notes(self, project_id: str, task_ids: Sequence[str]) -> list[Note]:
+        """Return the notes of these tasks, the oldest first."""
+        rows = self._store.rows(
+            "SELECT * EXCEPT schema_version FROM note_rows FINAL WHERE project_id = {project:String}"
+            " AND task_id IN {tasks:Array(String)} AND NOT is_deleted ORDER BY created_at, note_id",
+            {"project": project_id, "tasks": list(task_ids)},
+        )
+        return [Note.model_validate(_utc(row)) for row in rows]
+
+    def _stamped(self, label: Label) -> Label:
+        identity = event_id(label.project_id, label.task_id, label.event_name)
+        return label.model_copy(update={"event_id": identity, "revision": self._clock.next()})
+
+    def _insert(self, table: str, rows: Sequence[Message]) -> None:
+        self._store.insert(table, b"\n".join(row.model_dump_json().encode("utf-8", "replace") for row in rows))
+
+
+def new_label(project_id: str, event_name: str, task_id: str, verdict: str, created_by: str = "") -> Label:
+    """Return a label of now; `verdict` is confirmed, rejected, or empty to take an earlier one back."""
+    return Label.model_validate(
+        {
+            "project_id": project_id,
+            "event_name": event_name,
+            "task_id": task_id,
+            "verdict": verdict,
+            "created_by": created_by,
+            "created_at": datetime.now(UTC),
+        }
+    )
+
+
+def _utc(row: dict[str, object]) -> dict[str, object]:
+    return row | {"created_at": f"{row['created_at']}Z"}

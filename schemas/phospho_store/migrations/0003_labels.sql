@@ -1,0 +1,50 @@
+-- What people say of tasks and events, and what is learnt from it. Written by the API, row by row.
+
+CREATE TABLE IF NOT EXISTS label_rows
+(
+    project_id     LowCardinality(String),
+    event_name     String,
+    task_id        String,
+    revision       UInt64,
+    event_id       String,
+    verdict        LowCardinality(String),
+    value          Nullable(Float64),
+    category       String,
+    comment        String,
+    created_by     String,
+    created_at     DateTime64(3, 'UTC'),
+    schema_version UInt16 DEFAULT 1
+)
+ENGINE = ReplacingMergeTree(revision)
+ORDER BY (project_id, event_name, task_id);
+
+CREATE TABLE IF NOT EXISTS note_rows
+(
+    project_id     LowCardinality(String),
+    task_id        String,
+    note_id        String,
+    revision       UInt64,
+    text           String,
+    created_by     String,
+    is_deleted     Bool,
+    created_at     DateTime64(3, 'UTC'),
+    schema_version UInt16 DEFAULT 1
+)
+ENGINE = ReplacingMergeTree(revision)
+ORDER BY (project_id, task_id, note_id);
+
+CREATE TABLE IF NOT EXISTS head_rows
+(
+    project_id         LowCardinality(String),
+    name               String,
+    version            UInt32,
+    revision           UInt64,
+    definition_version UInt32,
+    labels_digest      String,
+    head               String CODEC(ZSTD(1)),
+    quality            String,
+    created_at         DateTime64(3, 'UTC'),
+    schema_version     UInt16 DEFAULT 1
+)
+ENGINE = ReplacingMergeTree(revision)
+ORDER BY (project_id, name, version);
