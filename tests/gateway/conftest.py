@@ -20,8 +20,9 @@ from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_store.auth import Authenticator
 from phospho_store.migrations import migrate
+from phospho_store.quotas import DailyQuotas
 from phospho_store.registry import NewKey, Registry
-from phospho_store.store import embedded
+from phospho_store.store import Store, embedded
 
 from .recording import RecordingPublisher
 
@@ -29,12 +30,17 @@ ADMIN_SECRET = "ph_admin_secret_of_the_tests"
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """A registry on chDB; closed after the module, as chDB takes one path a process and the next folder has another."""
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store on chDB; closed after the module, as chDB takes one path a process and the next folder has another."""
     store = embedded(str(tmp_path_factory.mktemp("store")))
     list(migrate(store))
-    yield Registry(store)
+    yield store
     store.close()
+
+
+@pytest.fixture(scope="module")
+def registry(store: Store) -> Registry:
+    return Registry(store)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +67,7 @@ def make_app(registry: Registry, publisher: RecordingPublisher) -> AppMaker:
         authenticator: Authenticator | None = None,
         publisher: Publisher = publisher,
         readiness: dict[str, Check] | None = None,
+        quotas: DailyQuotas | None = None,
     ) -> Starlette:
         return create_app(
             settings or GatewaySettings(),
@@ -68,6 +75,7 @@ def make_app(registry: Registry, publisher: RecordingPublisher) -> AppMaker:
             publisher,
             HybridClock(),
             readiness or {},
+            quotas=quotas,
         )
 
     return make

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from starlette.requests import Request
 
 from phospho_gateway.fields import checked_project_id
+from phospho_gateway.rate_limit import RateLimit
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.errors import Problem, store_unavailable, unauthorized, wrong_project
 from phospho_store.auth import Authenticator, Principal
@@ -30,6 +31,7 @@ class Access:
 
     def __init__(self, authenticator: Authenticator, settings: GatewaySettings) -> None:
         self._authenticator = authenticator
+        self._rate_limit = RateLimit(settings.rate_limit)
         self._settings = settings
         self._threads = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="key-lookup")
         self._lookups: dict[str, _Lookup] = {}
@@ -39,9 +41,11 @@ class Access:
         Return the project that the request may write to; None for an administrator who names none yet.
 
         Raises Problem: 401 for a key that is missing, unknown or revoked, 403 for a path or a header that names
-        another project, 503 where the store can't say.
+        another project, 429 where the key made too many requests, 503 where the store can't say.
         """
-        principal = await self._principal(_secret(request))
+        secret = _secret(request)
+        principal = await self._principal(secret)
+        self._rate_limit.take(request, secret)
         named = [name for name in (path_project_id, request.headers.get(PROJECT_HEADER)) if name]
         if principal.project_id is not None:
             named.append(principal.project_id)

@@ -23,11 +23,13 @@ from phospho_gateway.intake import Intake
 from phospho_gateway.metrics import GatewayMetrics
 from phospho_gateway.operations import Check, Operations
 from phospho_gateway.publisher import Publisher
+from phospho_gateway.rate_limit import RateLimitHeaders
 from phospho_gateway.settings import GatewaySettings
 from phospho_gateway.telemetry import Telemetry
 from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock
 from phospho_store.auth import Authenticator
+from phospho_store.quotas import DailyQuotas
 
 
 def create_app(
@@ -37,17 +39,19 @@ def create_app(
     clock: HybridClock,
     readiness: Mapping[str, Check],
     metrics: GatewayMetrics | None = None,
+    quotas: DailyQuotas | None = None,
 ) -> Starlette:
     """
     Return the app. It starts nothing and owns nothing that has to be closed.
 
     `readiness` maps the name of a dependency to a check that says what is wrong with it, or None; checks may block.
+    `quotas` bounds the tasks of a project and day; who passes it keeps it fresh.
     """
     metrics = metrics or GatewayMetrics()
     access = Access(authenticator, settings)
     budget = ByteBudget(settings.max_in_flight_bytes, settings.retry_after_s, metrics.in_flight_bytes)
     bodies = BodyReader(settings, metrics)
-    intake = Intake(settings, publisher, clock, _place(clock), metrics)
+    intake = Intake(settings, publisher, clock, _place(clock), metrics, quotas)
     app = Starlette(
         routes=[
             *EventsApi(access, budget, bodies, intake).routes(),
@@ -55,7 +59,7 @@ def create_app(
             *Operations(readiness, settings.readiness_timeout_s, metrics).routes(),
             *docs_routes(),
         ],
-        middleware=[Middleware(Telemetry, metrics=metrics), *_cors(settings)],
+        middleware=[Middleware(Telemetry, metrics=metrics), *_cors(settings), Middleware(RateLimitHeaders)],
         exception_handlers={
             Problem: on_problem,
             HTTPException: on_http_exception,
@@ -70,7 +74,7 @@ def _cors(settings: GatewaySettings) -> list[Middleware]:
     if not settings.cors_origins:
         return []
     headers = ["Authorization", "Content-Type", "Content-Encoding", "Idempotency-Key", "X-Phospho-Project"]
-    exposed = ["X-Request-ID", "Retry-After"]
+    exposed = ["X-Request-ID", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
     return [
         Middleware(
             CORSMiddleware,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,7 @@ from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock, revision_ms
 from phospho_schemas.records import Keyed
+from phospho_store.quotas import DailyQuotas
 
 _MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
 
@@ -33,6 +35,7 @@ class Intake:
         clock: HybridClock,
         place: str,
         metrics: GatewayMetrics,
+        quotas: DailyQuotas | None = None,
     ) -> None:
         self._settings = settings
         self._publisher = publisher
@@ -40,6 +43,7 @@ class Intake:
         self._events = EventReader(clock, place)
         self._feedback = FeedbackReader(clock)
         self._metrics = metrics
+        self._quotas = quotas
 
     def envelope(self, request: Request, project_id: str | None, source: Source) -> Envelope:
         """Return what a request says of all its events. Raises Problem (400) for a bad Idempotency-Key."""
@@ -79,9 +83,40 @@ class Intake:
             raise
 
     async def publish(self, messages: Sequence[Keyed], source: Source) -> None:
-        """Return when all messages are durable. Raises Problem (503) where that can't be said."""
+        """
+        Return when all messages are durable.
+
+        Raises Problem: 503 where that can't be said, 429 where a project has logged what it may in a day.
+        """
         if not messages:
             return
+        taken = self._taken(messages) if source != "feedback" else {}
+        try:
+            await self._published(messages)
+        except BaseException:
+            self._give_back(taken)
+            raise
+        self._metrics.accepted.labels(source).inc(len(messages))
+
+    def _taken(self, messages: Sequence[Keyed]) -> dict[str, int]:
+        """Count tasks against the quotas of their projects, all of them or none. Raises Problem (429)."""
+        if self._quotas is None:
+            return {}
+        taken: dict[str, int] = {}
+        for project_id, tasks in Counter(message.key.split(b":", 1)[0].decode() for message in messages).items():
+            wait_s = self._quotas.take(project_id, tasks)
+            if wait_s is not None:
+                self._give_back(taken)
+                raise self._failed(_quota_exceeded(project_id, self._quotas.limit(project_id), wait_s))
+            taken[project_id] = tasks
+        return taken
+
+    def _give_back(self, taken: dict[str, int]) -> None:
+        for project_id, tasks in taken.items():
+            if self._quotas is not None:
+                self._quotas.give_back(project_id, tasks)
+
+    async def _published(self, messages: Sequence[Keyed]) -> None:
         with self._metrics.publish_seconds.time():
             try:
                 async with asyncio.timeout(self._settings.publish_timeout_s):
@@ -90,7 +125,6 @@ class Intake:
                 raise self._failed(self._timed_out()) from None
             except Problem as problem:
                 raise self._failed(problem) from problem.__cause__
-        self._metrics.accepted.labels(source).inc(len(messages))
 
     def _read(self, event: Any, envelope: Envelope, index: int) -> AcceptedEvent | Problem:
         try:
@@ -128,3 +162,13 @@ class Intake:
             "send the same request again; with task_id or Idempotency-Key nothing is doubled",
             self._settings.retry_after_s,
         )
+
+
+def _quota_exceeded(project_id: str, limit: int | None, wait_s: int) -> Problem:
+    return Problem(
+        429,
+        "quota_exceeded",
+        f"the project {project_id} may log {limit} tasks a day, and has; nothing of this request was stored",
+        "send it after midnight UTC, or raise max_tasks_per_day in the project's settings",
+        wait_s,
+    )

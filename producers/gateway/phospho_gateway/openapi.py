@@ -23,6 +23,7 @@ _PROBLEMS = {
     "413": "The body, the batch or the event is too large.",
     "415": "The Content-Encoding is not gzip, deflate or zstd.",
     "422": "The content is not valid; the message says which field and why.",
+    "429": "The key made too many requests, or its project has logged what it may in a day; Retry-After says when.",
     "503": "Nothing was confirmed: send the same request again after the time in Retry-After.",
 }
 

@@ -27,7 +27,8 @@ class GatewaySettings:
     max_lookups: int = _setting(64, "keys that are looked up at the same time; above it: 503")
     readiness_timeout_s: float = _setting(3.0, "time for each check of /readyz")
     retry_after_s: int = _setting(2, "Retry-After of a 503, in seconds")
-    cors_origins: tuple[str, ...] = _setting((), "origins whose pages may call this API; none by default")
+    rate_limit: str = _setting("", "requests of one key in one process, such as 100/second; above it: 429")
+    cors_origins: tuple[str, ...] = _setting((), "origins whose pages may call this API, with commas between")
     allow_flag_without_key: bool = _setting(
         False,
         "take POST /v2/tasks/{id}/flag without a key, as phosphojs sends it; anybody may then flag any task",

@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS task_rows
     source         LowCardinality(String),
     schema_version UInt16 DEFAULT 1,
     INDEX created_at_minmax created_at TYPE minmax GRANULARITY 1,
+    INDEX received_at_minmax received_at TYPE minmax GRANULARITY 1,
     INDEX session_bloom session_id TYPE bloom_filter(0.01) GRANULARITY 1,
     CONSTRAINT known_schema_version CHECK schema_version = 1,
     CONSTRAINT has_identity CHECK project_id != '' AND task_id != '' AND session_id != ''

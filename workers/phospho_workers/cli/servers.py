@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,12 @@ from typing import Any
 
 import click
 
+from phospho_gateway.environment import BadSetting, settings_from, variables
 from phospho_gateway.publisher_kafka import KafkaPublisher
-from phospho_gateway.settings import KafkaPublisherSettings
+from phospho_gateway.settings import GatewaySettings, KafkaPublisherSettings
 from phospho_schemas.ids import HybridClock
 from phospho_store.auth import Authenticator
+from phospho_store.quotas import DailyQuotas, keep_fresh
 from phospho_store.registry import Registry
 from phospho_store.retention import enforce_hourly
 from phospho_store.store import remote
@@ -47,7 +49,20 @@ def _options(default_port: int) -> Callable[[Callable[..., Any]], Callable[..., 
     return decorate
 
 
-@click.command()
+def gateway_settings() -> GatewaySettings:
+    """Return what PHOSPHO_GATEWAY_* variables say. Raises click's exception for one that can't be used."""
+    try:
+        return settings_from(os.environ)
+    except BadSetting as error:
+        raise click.ClickException(str(error)) from None
+
+
+def settings_help() -> str:
+    """Return the variables of the gateway, a line each, for the end of a help text."""
+    return "\b\nVariables of the gateway:\n" + "\n".join(f"  {name}\n    {text}" for name, text in variables().items())
+
+
+@click.command(epilog=settings_help())
 @_options(8420)
 def gateway(kafka: str, clickhouse: str, base_url: str | None, host: str, port: int) -> None:
     """
@@ -69,6 +84,7 @@ def dashboard(kafka: str, clickhouse: str, base_url: str | None, host: str, port
 
 def _serve(web: Web, kafka: str, clickhouse: str, host: str, port: int) -> None:
     prepare_process(logging.WARNING)
+    settings = gateway_settings()
     clock = HybridClock()
     with ExitStack() as stack:
         try:
@@ -81,8 +97,11 @@ def _serve(web: Web, kafka: str, clickhouse: str, host: str, port: int) -> None:
         stack.callback(publisher.close, 30.0)
         registry = Registry(store, clock)
         authenticator = Authenticator(registry, admin_secret=os.environ.get("PHOSPHO_ADMIN_KEY") or None)
-        app = web_app(web, store, publisher, clock, authenticator, {"kafka": publisher.check})
-        background = [partial(enforce_hourly, store, registry)] if web.has_pages else []
+        quotas = DailyQuotas(store, registry)
+        app = web_app(web, store, publisher, clock, authenticator, {"kafka": publisher.check}, settings, quotas)
+        background: list[Callable[[], Coroutine[None, None, None]]] = [partial(keep_fresh, quotas)]
+        if web.has_pages:
+            background.append(partial(enforce_hourly, store, registry))
         asyncio.run(serve([Served(stack.enter_context(app), door)], background))
 
 

@@ -11,6 +11,7 @@ import click
 from pydantic import ValidationError
 
 from phospho_store.errors import StoreError
+from phospho_workers.cli.servers import gateway_settings
 from phospho_workers.embedded.up import Running, UpSettings, open_app
 from phospho_workers.runtime.process import prepare_process
 from phospho_workers.runtime.serving import PortTaken, serve
@@ -46,6 +47,8 @@ def up(data: str, port: int, host: str, clickhouse_port: int, kafka: str | None,
       phospho up
       phospho up --data /var/lib/phospho --port 8500
       phospho up --kafka localhost:9092 --clickhouse http://localhost:8123
+
+    PHOSPHO_GATEWAY_* variables set bounds, limits and CORS: `phospho gateway --help` lists them.
     """
     if bool(kafka) != bool(clickhouse):
         raise click.UsageError("--kafka and --clickhouse go together: give both, or neither.")
@@ -60,6 +63,7 @@ def up(data: str, port: int, host: str, clickhouse_port: int, kafka: str | None,
         os.environ.get("PHOSPHO_PROJECT_ID", ""),
         os.environ.get("PHOSPHO_API_KEY", ""),
         os.environ.get("PHOSPHO_ADMIN_KEY", ""),
+        gateway_settings(),
     )
     try:
         with open_app(settings) as running:

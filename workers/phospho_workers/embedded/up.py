@@ -14,12 +14,13 @@ from functools import partial
 from pathlib import Path
 
 from phospho_gateway.publisher_kafka import KafkaPublisher
-from phospho_gateway.settings import KafkaPublisherSettings
+from phospho_gateway.settings import GatewaySettings, KafkaPublisherSettings
 from phospho_schemas.ids import HybridClock, newest_revision
 from phospho_schemas.messages import Project
 from phospho_store.auth import Authenticator
 from phospho_store.bootstrap import first_project
 from phospho_store.migrations import migrate
+from phospho_store.quotas import DailyQuotas, keep_fresh
 from phospho_store.registry import NewKey, Registry
 from phospho_store.retention import enforce_hourly
 from phospho_store.store import DATABASE, Store, embedded, remote
@@ -61,6 +62,7 @@ class UpSettings:
     project_id: str = ""
     api_key: str = field(default="", repr=False)
     admin_key: str = field(default="", repr=False)
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
 
 
 @dataclass(frozen=True)
@@ -99,15 +101,16 @@ def open_app(settings: UpSettings) -> Iterator[Running]:
         web = Web(base_url, has_pages=True, pages_open=settings.host == LOOPBACK)
         readiness = {"pipeline" if settings.kafka is None else "kafka": publisher.check}
         authenticator = Authenticator(registry, admin_secret=admin_key)
-        apps = [Served(stack.enter_context(web_app(web, store, publisher, clock, authenticator, readiness)), door)]
+        quotas = DailyQuotas(store, registry)
+        app = web_app(web, store, publisher, clock, authenticator, readiness, settings.gateway, quotas)
+        apps = [Served(stack.enter_context(app), door)]
         clickhouse_url = settings.clickhouse or ""
         if not settings.clickhouse:
             side_door = stack.enter_context(listen_near(LOOPBACK, settings.clickhouse_port))
             clickhouse_url = f"http://{LOOPBACK}:{side_door.getsockname()[1]}"
             apps.append(Served(build_app(_engine_path(settings), _READER_SETTINGS), side_door))
-        running = Running(
-            apps, [partial(enforce_hourly, store, registry)], base_url, clickhouse_url, project, key, known
-        )
+        background = [partial(enforce_hourly, store, registry), partial(keep_fresh, quotas)]
+        running = Running(apps, background, base_url, clickhouse_url, project, key, known)
         stack.enter_context(_server_file(settings.data_dir, running))
         yield running
 

@@ -23,6 +23,7 @@ from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_store.auth import Authenticator
 from phospho_store.errors import StoreError
+from phospho_store.quotas import DailyQuotas
 from phospho_store.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import check_definition
@@ -47,7 +48,8 @@ def web_app(
     clock: HybridClock,
     authenticator: Authenticator,
     readiness: Mapping[str, Callable[[], str | None]],
-    gateway: GatewaySettings = GatewaySettings(),  # noqa: B008 (frozen)
+    gateway: GatewaySettings,
+    quotas: DailyQuotas,
 ) -> Iterator[ASGIApp]:
     """Yield the app of one port: the gateway, the API, and the pages where they are wanted."""
     settings = dataclasses.replace(DashboardSettings(), base_url=web.base_url, pages_open=web.pages_open)
@@ -62,7 +64,7 @@ def web_app(
     all_readiness = {**readiness, "clickhouse": store_check(store)} if web.has_pages else dict(readiness)
     try:
         yield FrontDoor(
-            create_gateway(gateway, authenticator, publisher, clock, all_readiness, metrics),
+            create_gateway(gateway, authenticator, publisher, clock, all_readiness, metrics, quotas),
             Starlette(routes=routes, exception_handlers={HTTPException: on_http_exception}),
         )
     finally:
