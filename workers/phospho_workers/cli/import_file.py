@@ -10,8 +10,11 @@ import click
 
 from phospho_workers.cli.client import Client, connected
 from phospho_workers.cli.failures import Failure, Unreachable
-from phospho_workers.cli.log_file import BadLine, BrokenFile, LogFile, LogLine
+from phospho_workers.cli.formats import FORMATS
+from phospho_workers.cli.import_preview import Preview
+from phospho_workers.cli.log_file import OWN_FORMAT, LogFile, LogLine, SkippedLine
 from phospho_workers.cli.progress import progress
+from phospho_workers.cli.record_file import BadLine, BrokenFile
 from phospho_workers.cli.upload import Tally, Upload
 
 # A clock read for each line would cost more than the line.
@@ -35,27 +38,37 @@ def _mapping(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
     metavar="NAME=THEIRS",
     help="Take the file's key or column THEIRS for NAME. Repeatable.",
 )
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice([OWN_FORMAT, *FORMATS]),
+    help="Whose export the file is [default: judged by its first record].",
+)
 @click.option("--batch-size", type=click.IntRange(1, 10_000), default=500, show_default=True, help="Events a request.")
 @click.option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Requests at a time.")
 @click.option(
     "--max-errors", type=click.IntRange(1), default=1000, show_default=True, help="Rejected lines to stop at."
 )
-@click.option("--dry-run", is_flag=True, help="Read and check the file; send nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be logged; send nothing.")
 @connected
 def import_file(
     client: Client,
     file: Path,
     mapping: dict[str, str],
+    format_name: str | None,
     batch_size: int,
     concurrency: int,
     max_errors: int,
     dry_run: bool,
 ) -> None:
     """
-    Log the tasks of FILE: JSON lines or, where its name says so, CSV; plain or gzip.
+    Log the tasks of FILE: JSON lines, a JSON array or, where its name says so, CSV; plain or gzip.
 
     A line has input, and may have output, session_id, task_id, user_id, version_id, client_created_at (Unix
     seconds), flag (success or failure), system_prompt and metadata. Any other key or column becomes metadata.
+
+    Exports of Langfuse (traces or observations: each generation is a task), of LangSmith (runs: each root run is a
+    task) and flattened tasks of upstream phospho are recognised by their keys.
 
     It is safe to run twice, and to run again after an interruption: a line without a task_id gets one that is
     derived from the line, and a task logged again is the same task. Lines that can't be logged are reported, the
@@ -65,17 +78,17 @@ def import_file(
     Examples:
       phospho import logs.jsonl.gz
       phospho import chats.csv --mapping input=question --mapping output=answer
-      phospho import logs.jsonl --dry-run
+      phospho import langfuse-export.json --dry-run
     """
     tally = Tally()
-    log_file = LogFile(file, mapping)
+    log_file = LogFile(file, mapping, format_name)
     if not dry_run:
         # A wrong address is told at once; a server that goes away later is waited for.
         client.reach()
     started_s = time.monotonic()
     try:
         if dry_run:
-            broken = _read(log_file, tally, lambda log: tally.accept(1), max_errors)
+            broken = _preview(log_file, tally, max_errors)
         else:
             upload = Upload(client, tally, lanes=concurrency, max_batch_events=batch_size)
             broken = _upload(upload, log_file, tally, max_errors)
@@ -85,6 +98,20 @@ def import_file(
         raise Failure(str(broken), "Every line before that was read. Get the whole file and run this again.")
     if tally.rejected:
         raise click.exceptions.Exit(1)
+
+
+def _preview(log_file: LogFile, tally: Tally, max_errors: int) -> BrokenFile | None:
+    preview = Preview()
+
+    def look(log: LogLine) -> None:
+        preview.add(log)
+        tally.accept(1)
+
+    try:
+        return _read(log_file, tally, look, max_errors)
+    finally:
+        source = FORMATS.get(log_file.format_name or OWN_FORMAT)
+        preview.show(source.label if source else "phospho", tally.skipped)
 
 
 def _upload(upload: Upload, log_file: LogFile, tally: Tally, max_errors: int) -> BrokenFile | None:
@@ -101,16 +128,18 @@ def _upload(upload: Upload, log_file: LogFile, tally: Tally, max_errors: int) ->
 def _read(log_file: LogFile, tally: Tally, take: Callable[[LogLine], None], max_errors: int) -> BrokenFile | None:
     """Give every event of the file to `take`. Returns what cut the file short, so that the rest can be sent."""
     lines = 0
-    with progress("import", log_file.size_bytes) as show:
+    with progress("import", log_file.records.size_bytes) as show:
         try:
             for lines, log in enumerate(log_file, 1):
                 if isinstance(log, BadLine):
                     tally.reject(log)
+                elif isinstance(log, SkippedLine):
+                    tally.skipped += 1
                 else:
                     take(log)
                 _stop_at(max_errors, tally)
                 if lines % _LINES_BETWEEN_LOOKS == 0:
-                    show(log_file.position_bytes(), f"{lines:,} lines")
+                    show(log_file.records.position_bytes(), f"{lines:,} lines")
         except BrokenFile as broken:
             return broken
     return None
@@ -130,6 +159,8 @@ def _report(tally: Tally, duration_s: float, verb: str) -> None:
     if tally.rejected > len(tally.reasons):
         click.echo(f"… and {tally.rejected - len(tally.reasons):,} more rejected lines", err=True)
     speed = tally.accepted / max(duration_s, 1e-3)
+    skipped = f", {tally.skipped:,} records that are no tasks left out" if tally.skipped else ""
     click.echo(
-        f"{tally.accepted:,} tasks {verb}, {tally.rejected:,} lines rejected, in {duration_s:.1f} s ({speed:,.0f}/s)"
+        f"{tally.accepted:,} tasks {verb}, {tally.rejected:,} lines rejected{skipped},"
+        f" in {duration_s:.1f} s ({speed:,.0f}/s)"
     )

@@ -11,7 +11,8 @@ from typing import Any, Self
 
 from phospho_workers.cli.client import UNATTENDED, Client, Patience
 from phospho_workers.cli.failures import Failure
-from phospho_workers.cli.log_file import BadLine, LogLine
+from phospho_workers.cli.log_file import LogLine
+from phospho_workers.cli.record_file import BadLine
 
 _MAX_BATCH_BYTES = 4_000_000
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
@@ -54,6 +55,7 @@ class Tally:
     def __init__(self, shown: int = 10) -> None:
         self.accepted = 0
         self.rejected = 0
+        self.skipped = 0
         self.reasons: list[BadLine] = []
         self._shown = shown
         self._lock = threading.Lock()

@@ -1,0 +1,74 @@
+"""What the formats have in common: how a record of an export is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+Record = Mapping[str, Any]
+Event = dict[str, Any]
+
+_NO_VALUES: tuple[object, ...] = (None, "", {}, [])
+_HUMP = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of export. `event_of` returns None for a record that is no task; `label` is for people."""
+
+    label: str
+    recognises: Callable[[Record], bool]
+    event_of: Callable[[Record], Event | None]
+
+
+def snake_cased(record: Record) -> Record:
+    """Return a record under snake_case names: exports come by API (camelCase) and by bulk (snake_case)."""
+    return {_HUMP.sub("_", name).lower() if not name.isupper() else name.lower(): v for name, v in record.items()}
+
+
+def unpacked(value: Any) -> Any:
+    """Return what a cell's JSON text holds, where it is that of an object or a list; else the value."""
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return value
+    return value
+
+
+def unix_seconds(value: Any) -> float | None:
+    """Return a time as Unix seconds: ISO 8601 (UTC where it names no zone), seconds or milliseconds."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value / 1000 if value > 1e11 else float(value)
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def elapsed_ms(start: Any, end: Any) -> float | None:
+    """Return the milliseconds between two times; None where one is not known or they run backwards."""
+    begun_s, ended_s = unix_seconds(start), unix_seconds(end)
+    if begun_s is None or ended_s is None or ended_s < begun_s:
+        return None
+    return round((ended_s - begun_s) * 1000, 3)
+
+
+def whole_number(value: Any) -> int | None:
+    """Return a count, also from a cell of text; None for what is none."""
+    try:
+        number = int(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if number >= 0 else None
+
+
+def stated(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that say something."""
+    return {name: value for name, value in fields.items() if value not in _NO_VALUES}
