@@ -34,9 +34,9 @@ imports: install
 kafka:
 	deploy/kafka/run --fetch-only
 
-# What the tests of the compose file and of the alert rules call; Debian's names.
+# What the tests of the compose file, of the alert rules and of the shell example call; Debian's names.
 system-packages:
-	apt-get update -qq && apt-get install -y -qq docker-compose prometheus
+	apt-get update -qq && apt-get install -y -qq docker-compose prometheus kcat
 
 bench: install kafka
 	PYTHONPATH=tests $(BIN)/python -m benchmarks
