@@ -114,22 +114,6 @@ class TestNeverRaises:
         assert client.flush().sent == (log["task_id"],)
         assert client.stats().errors == {"transport": 2}
 
-    def test_a_transport_that_answers_nonsense_costs_a_batch_and_not_the_thread(self, make_client: Make) -> None:
-        class Nonsense(phospho.RecordingTransport):
-            def send(self, events: Any) -> Any:
-                outcomes = super().send(events)
-                return outcomes if self.attempts > 1 else ["yes"] * len(events)
-
-        client = make_client(transport=Nonsense())
-
-        lost = client.log(input="lost")
-        assert [event_id for event_id, _ in client.flush().rejected] == [lost["task_id"]]
-        later = client.log(input="later")
-
-        assert client.flush().sent == (later["task_id"],)
-        assert client.stats().dropped == {"fault": 1}
-        assert client.stats().errors == {"sender": 1}
-
     @pytest.mark.parametrize(("score", "is_taken"), [(0, True), (1, True), (2, False), ("good", False)])
     def test_feedback_that_is_none_is_counted(
         self, recorded: phospho.RecordingTransport, score: Any, is_taken: bool

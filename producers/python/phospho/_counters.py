@@ -8,12 +8,16 @@ import time
 from collections import deque
 from typing import Callable, NamedTuple
 
-__all__ = ["Counters", "Stats", "logger"]
+__all__ = ["Counters", "Stats", "described", "logger"]
 
 logger = logging.getLogger("phospho")
 
 # The same trouble is said once in this time; the counters have the rest.
 SAY_AGAIN_AFTER_S = 30.0
+# Reasons come from servers too, so their number and length are bounded; the rest is counted as OTHER.
+MAX_REASONS = 100
+MAX_REASON_CHARACTERS = 100
+OTHER = "other"
 # Failures kept for `raise_error_on_fail_to_send`; beyond it only their number is known.
 MAX_FAILURES = 100
 
@@ -26,11 +30,23 @@ class Stats(NamedTuple):
     | --- | --- |
     | `logged` | given to `log` and the feedback functions |
     | `sent` | accepted by the receiver |
-    | `dropped` | never to arrive, by reason: `queue_full`, `too_large`, `invalid`, or `rejected:<code>` |
+    | `dropped` | never to arrive, by reason, see below |
     | `queued` | held in memory or spool: waiting, in flight, or a stream not yet complete |
     | `truncated` | sent without their raw fields, or with a shorter output, for the limits' sake |
     | `retried` | attempts that are to be made again, by code |
     | `errors` | faults inside the SDK or the functions passed to it, by place; the app went on |
+
+    | reason | the event |
+    | --- | --- |
+    | `queue_full` | was refused: `Limits.queue_events` or `queue_bytes` was reached |
+    | `too_large` | is over `Limits.event_bytes` even without its raw fields |
+    | `invalid` | was feedback whose score or flag is none |
+    | `closed` | was logged after `Client.close` |
+    | `fault` | was in flight when the sender had a fault of its own |
+    | `rejected:<code>` | was refused by the server: with its code, or `http_<status>` |
+
+    Two codes are our own: `not_encodable`, no JSON can hold the event, and `bad_outcome`, the transport does
+    not say what became of it.
     """
 
     logged: int
@@ -75,21 +91,21 @@ class Counters:
     def count_dropped(self, reason: str, event_id: str, message: str) -> None:
         """Count one event that will never arrive, and say so."""
         with self._lock:
-            self.dropped[reason] = self.dropped.get(reason, 0) + 1
+            _count(self.dropped, reason)
             self._failures.append(f"{event_id}: {reason}: {message}")
         self._say(reason, f"phospho: event {event_id} is dropped ({reason}): {message}")
 
     def count_retried(self, code: str, number: int, message: str) -> None:
         """Count one attempt for *number* events that is to be made again."""
         with self._lock:
-            self.retried[code] = self.retried.get(code, 0) + 1
+            _count(self.retried, code)
         self._say(code, f"phospho: {number} event(s) are to be sent again ({code}): {message}")
 
     def count_error(self, place: str, error: BaseException) -> None:
         """Count a fault that was kept from the app."""
         with self._lock:
-            self.errors[place] = self.errors.get(place, 0) + 1
-        self._say(place, f"phospho: {place} failed, and the app goes on: {type(error).__name__}: {error}")
+            _count(self.errors, place)
+        self._say(place, f"phospho: {place} failed, and the app goes on: {described(error)}")
 
     def take_failures(self) -> list[str]:
         """Return the failures since the last call, and forget them."""
@@ -117,5 +133,23 @@ class Counters:
         with self._lock:
             if now - self._said_at.get(subject, float("-inf")) < SAY_AGAIN_AFTER_S:
                 return
+            if subject not in self._said_at and len(self._said_at) >= MAX_REASONS:
+                del self._said_at[next(iter(self._said_at))]
             self._said_at[subject] = now
-        logger.warning(text)
+        logger.warning("%s", text)
+
+
+def described(error: BaseException) -> str:
+    """Return an exception's type and text. Never raises, whatever its `__str__` does."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # the app's own `__str__`
+        return type(error).__name__
+
+
+def _count(counts: dict[str, int], reason: str) -> None:
+    """Add one to *reason*, or to OTHER where there are too many."""
+    reason = reason[:MAX_REASON_CHARACTERS]
+    if reason not in counts and len(counts) >= MAX_REASONS:
+        reason = OTHER
+    counts[reason] = counts.get(reason, 0) + 1

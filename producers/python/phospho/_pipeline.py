@@ -8,7 +8,7 @@ import sys
 import time
 import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 from ._counters import Counters, Stats
 from ._queue import Event, LogQueue
@@ -126,10 +126,10 @@ class Pipeline:
 
     def after_fork(self) -> None:
         """Begin anew in a forked child."""
-        self.transport.after_fork()
-        if self._spool is not None:
-            self._spool.after_fork()
         self._begin()
+        self._guarded("transport", self.transport.after_fork)
+        if self._spool is not None:
+            self._guarded("spool", self._spool.after_fork)
 
     @property
     def _deferred(self) -> int:
@@ -165,18 +165,17 @@ class Pipeline:
         try:
             self._spool.keep(event)
             return True
-        except (OSError, TypeError, ValueError) as error:
+        except (OSError, TypeError, ValueError, RecursionError) as error:
             self.counters.count_error("spool", error)
             return False
 
     def _settled(self, events: Sequence[Event]) -> None:
         """Hear from the sender that *events* need no further attempt."""
-        if self._spool is not None:
-            try:
-                self._spool.settle(events)
-                self._refill()
-            except OSError as error:
-                self.counters.count_error("spool", error)
+        spool = self._spool
+        if spool is not None:
+            # Each by itself: a note that can't be written must not keep what is on disk from being sent.
+            self._guarded("spool", lambda: spool.settle(events))
+            self._guarded("spool", self._refill)
 
     def _refill(self) -> None:
         """Move what is on disk only into the queue, as far as there is room."""
@@ -195,9 +194,15 @@ class Pipeline:
 
     def _ended(self) -> None:
         """Hear from the sender that its thread ends."""
-        self.transport.close()
+        self._guarded("transport", self.transport.close)
         if self._spool is not None:
-            self._spool.close()
+            self._guarded("spool", self._spool.close)
+
+    def _guarded(self, place: str, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:  # the edge to a transport of the app, and to the disk
+            self.counters.count_error(place, error)
 
     def _start(self) -> None:
         if not self.sender.is_running:

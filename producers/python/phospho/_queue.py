@@ -166,12 +166,16 @@ class LogQueue:
                 break
         return batch
 
-    def settle(self, events: Iterable[Event]) -> list[Event]:
-        """Let go of events in flight: they have arrived, or never will. Return those that were held."""
+    def in_flight(self) -> list[Event]:
+        """Return the events that were taken and are not yet settled."""
+        with self.changed:
+            return list(self._in_flight.values())
+
+    def settle(self, events: Iterable[Event]) -> None:
+        """Let go of events in flight: they have arrived, or never will."""
         with self.changed:
             held = [event for event in events if self._in_flight.pop(event.id, None) is not None]
             self._held_bytes -= sum(event.size_bytes for event in held)
-            return held
 
     def wait_for_batch(self, linger_s: float) -> bool:
         """

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Sequence
 from typing import Callable, NamedTuple
 
-from ._counters import Counters
+from ._counters import Counters, described
 from ._groups import SUSPECT_CODES, Group, regrouped, size
 from ._queue import Event, LogQueue
-from ._transport import Outcome, Transport
+from ._transport import Outcome, Transport, checked_outcomes
 from .config import Settings
 
 __all__ = ["FlushResult", "Sender"]
@@ -116,19 +116,19 @@ class Sender:
 
     def _run(self) -> None:
         while self._queue.wait_for_batch(self.tick):
-            batch: list[Event] = []
             try:
-                batch = self._queue.take()
-                self._deliver(batch)
-            except Exception as error:  # the edge of the thread: a fault costs a batch, not all to come
+                self._deliver(self._queue.take())
+            except BaseException as error:  # the edge of the thread: a fault costs what is in flight, no more
                 self._counters.count_error("sender", error)
-                lost = [
-                    (event, Outcome.rejected("fault", repr(error))) for event in self._queue.settle(batch)
-                ]
-                for event, outcome in lost:
-                    self._counters.count_dropped(outcome.code, event.id, outcome.message)
-                self._tell_flushes(lost)
+                self._give_up(f"{type(error).__name__} in the sender")
         self._on_end()
+
+    def _give_up(self, message: str) -> None:
+        """Drop what is in flight, of every group, so that no event and no flush waits for what is lost."""
+        lost = [(event, Outcome.rejected("fault", message)) for event in self._queue.in_flight()]
+        for event, outcome in lost:
+            self._counters.count_dropped(outcome.code, event.id, outcome.message)
+        self._let_go(lost)
 
     def _deliver(self, batch: list[Event]) -> None:
         """Try *batch* until each event is settled, or the queue is abandoned."""
@@ -171,27 +171,28 @@ class Sender:
 
     def _outcomes(self, events: Sequence[Event]) -> Sequence[Outcome]:
         try:
-            outcomes = self._transport.send(events)
-            if len(outcomes) != len(events):
-                raise ValueError(f"{len(outcomes)} outcomes for {len(events)} events")
-            return outcomes
-        except Exception as error:  # the edge of the thread: a transport's fault must not end it
+            # A copy: what a transport does to its list must not change ours.
+            return checked_outcomes(self._transport.send(list(events)), len(events))
+        except KeyboardInterrupt:  # a flush at the end of the process sends on the app's own thread
+            raise
+        except BaseException as error:  # the edge of the thread: not even asyncio's CancelledError ends it
             self._counters.count_error("transport", error)
-            return [Outcome.retry("transport_error", f"{type(error).__name__}: {error}")] * len(events)
+            return [Outcome.retry("transport_error", described(error))] * len(events)
 
     def _settle(self, settled: Sequence[tuple[Event, Outcome]]) -> None:
         if not settled:
             return
-        events = [event for event, _ in settled]
         self._counters.count_sent(sum(outcome.status == "accepted" for _, outcome in settled))
         for event, outcome in settled:
             if outcome.status != "accepted":
                 self._counters.count_dropped(f"rejected:{outcome.code}", event.id, outcome.message)
+        self._let_go(settled)
+
+    def _let_go(self, settled: Sequence[tuple[Event, Outcome]]) -> None:
+        """Hold the settled events no longer, and tell the spool and then the flushes."""
+        events = [event for event, _ in settled]
         self._queue.settle(events)
         self._on_settled(events)
-        self._tell_flushes(settled)
-
-    def _tell_flushes(self, settled: Sequence[tuple[Event, Outcome]]) -> None:
         with self._lock:
             for flush in self._flushes:
                 flush.settle(settled)

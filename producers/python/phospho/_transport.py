@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ._queue import Event
 
-__all__ = ["Outcome", "Transport"]
+__all__ = ["Outcome", "Transport", "checked_outcomes"]
+
+_STATUSES = ("accepted", "rejected", "retry")
 
 
 class Outcome(NamedTuple):
@@ -49,7 +52,8 @@ class Transport:
         """
         Send *events* and return their outcomes in the same order. May block.
 
-        An exception counts as "retry" for all of them, so raising is safe and loses nothing.
+        An exception counts as "retry" for all of them, so raising is safe and loses nothing. What is no
+        `Outcome` counts as "rejected", code "bad_outcome": nobody can say what became of the event.
         """
         raise NotImplementedError
 
@@ -58,3 +62,25 @@ class Transport:
 
     def after_fork(self) -> None:
         """Forget, without closing, what belongs to the parent process. Called in the child."""
+
+
+def checked_outcomes(answer: Any, expected: int) -> list[Outcome]:
+    """Return what `send` returned for *expected* events, with "bad_outcome" where it is nonsense."""
+    if not isinstance(answer, (list, tuple)) or len(answer) != expected:
+        return [_bad(f"send() returned a {type(answer).__name__}, not {expected} outcomes")] * expected
+    return [_checked(outcome) for outcome in answer]
+
+
+def _checked(outcome: Any) -> Outcome:
+    if type(outcome) is not Outcome:
+        return _bad(f"send() returned a {type(outcome).__name__} as an outcome")
+    if outcome.status not in _STATUSES or type(outcome.code) is not str or type(outcome.message) is not str:
+        return _bad("send() returned an outcome with a status, code or message that none has")
+    wait_s = outcome.retry_after_s
+    if wait_s is not None and not (type(wait_s) in (int, float) and math.isfinite(wait_s)):
+        return _bad("send() returned an outcome with a retry_after_s that is no number of seconds")
+    return outcome
+
+
+def _bad(message: str) -> Outcome:
+    return Outcome.rejected("bad_outcome", message)
