@@ -47,7 +47,10 @@ def init(
     retry: RetryPolicy = DEFAULT_RETRY,
 ) -> None:
     """
-    Make the client that the other functions of this module use. Does no I/O.
+    Make the client that the other functions of this module use.
+
+    Sends nothing and waits for nobody. With *spool_dir* it opens that folder, and reads what a process
+    that ended has left there; without, it does no I/O.
 
     Args:
         api_key: Names its project; default: PHOSPHO_API_KEY.
@@ -60,7 +63,7 @@ def init(
         kafka: "host:9092" sends straight onto the Kafka topic (extra `phospho[kafka]`).
         transport: Replaces HTTP, as `RecordingTransport` does in tests.
         spool_dir: A folder that keeps what is not yet sent through a crash of the process.
-        request_timeout_s: The bound of each wait for the server.
+        request_timeout_s: The bound of one request, from connecting to the last byte of the answer.
         exit_timeout_s: The bound of the flush at the end of the process.
         limits: The bounds of memory and disk.
         retry: The pauses between attempts.

@@ -53,7 +53,8 @@ class Client:
     Logs to one project, by its own queue and its own thread; several may live in one process.
 
     The default transport is HTTP; `kafka="host:9092"` or a `transport` replaces it. What the arguments
-    leave out, PHOSPHO_API_KEY, PHOSPHO_PROJECT_ID and PHOSPHO_BASE_URL say. Making a client does no I/O.
+    leave out, PHOSPHO_API_KEY, PHOSPHO_PROJECT_ID and PHOSPHO_BASE_URL say. Making a client sends nothing
+    and waits for nobody; with `spool_dir` it reads that folder.
 
     Raises:
         ConfigError: the arguments cannot work. Nothing but this is raised, here and later, unless

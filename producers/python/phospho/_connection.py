@@ -6,12 +6,14 @@ from __future__ import annotations
 # child then waits for ever for a lock of the import system.
 import encodings.idna  # noqa: F401
 import http.client
+import io
 import math
 import socket
 import time
 from base64 import b64encode
 from email.utils import parsedate_to_datetime
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -45,6 +47,44 @@ class Answer(NamedTuple):
     retry_after_s: float | None
 
 
+class _Response(http.client.HTTPResponse):
+    """An answer of which each read has what is left of the time for the whole request."""
+
+    def __init__(
+        self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, *, until: float
+    ) -> None:
+        super().__init__(sock, debuglevel, method)
+        self.fp.close()
+        self.fp = io.BufferedReader(_ReaderUntil(sock, until))
+
+
+class _ReaderUntil(io.RawIOBase):
+    """
+    Reads from a socket until a time of the monotonic clock, then raises TimeoutError.
+
+    A socket's own timeout begins anew with every byte: a server that drips would hold the sender for hours.
+    """
+
+    def __init__(self, sock: socket.socket, until: float) -> None:
+        self._socket = sock
+        self._bytes = sock.makefile("rb", buffering=0)
+        self._until = until
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left_s = self._until - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the answer was not complete in time")
+        self._socket.settimeout(left_s)
+        return self._bytes.readinto(buffer)
+
+    def close(self) -> None:
+        self._bytes.close()
+        super().close()
+
+
 class Connection:
     """
     Requests to one root URL, one at a time.
@@ -61,8 +101,9 @@ class Connection:
         """
         Send one request and return its answer, whatever its status.
 
-        Each wait on the socket is bounded by the timeout. A kept-alive connection that proves stale is
-        opened anew, once. Raises `NoAnswerError`.
+        The timeout bounds the whole request, from the first connecting to the last byte of the answer; only
+        a name that has several dead addresses, or a slow resolver, can take longer. A kept-alive connection
+        that proves stale is opened anew, once. Raises `NoAnswerError`.
         """
         is_reused = self._http is not None
         try:
@@ -92,9 +133,11 @@ class Connection:
             raise _no_answer_because(error) from error
 
     def _request_once(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        until = time.monotonic() + self._timeout_s
         if self._http is None:
-            self._http = _open(self._url, self._timeout_s)
+            self._http = _open(self._url, self._timeout_s, until)
         target, proxy_headers = _target(self._url, path)
+        _let_last(self._http, until)
         self._http.request(method, target, body, {**headers, **proxy_headers})
         response = self._http.getresponse()
         content = response.read(MAX_ANSWER_BYTES)
@@ -107,7 +150,15 @@ def _no_answer_because(error: Exception) -> NoAnswerError:
     return NoAnswerError(f"{type(error).__name__}: {error}")
 
 
-def _open(url: SplitResult, timeout_s: float) -> http.client.HTTPConnection:
+def _let_last(connection: http.client.HTTPConnection, until: float) -> None:
+    """Give the next request and its answer the time that is left, and no more."""
+    connection.response_class = partial(_Response, until=until)  # type: ignore[assignment]
+    if connection.sock is not None:
+        # Sending a body takes this long in all (`socket.sendall`).
+        connection.sock.settimeout(max(0.001, until - time.monotonic()))
+
+
+def _open(url: SplitResult, timeout_s: float, until: float) -> http.client.HTTPConnection:
     proxy = _proxy_of(url)
     host, port = (proxy or url).hostname or "", (proxy or url).port
     if url.scheme == "https":
@@ -116,6 +167,7 @@ def _open(url: SplitResult, timeout_s: float) -> http.client.HTTPConnection:
             connection.set_tunnel(url.hostname or "", url.port, _proxy_headers(proxy))
     else:
         connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    _let_last(connection, until)
     connection.connect()
     # Without it the second packet of a small request waits for the acknowledgement of the first.
     connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,8 +1,9 @@
 """
 Which events are sent together after a failure.
 
-Some answers may be the doing of one event: a server's 500, a transport that raises. A group that fails so
-again and again is tried in halves, beside what has been logged since. One such event then holds up nobody.
+Some answers may be the doing of one event: a server's 500, an answer that can't be read, a transport that
+raises. A group that fails so again and again is tried in halves, beside what has been logged since. One such
+event then holds up nobody.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from ._queue import Event
 
 __all__ = ["SUSPECT_CODES", "Group", "regrouped", "size"]
 
-SUSPECT_CODES = frozenset({"http_500", "transport_error"})
+SUSPECT_CODES = frozenset({"http_500", "transport_error", "bad_answer"})
 
 # The first failures are more often the server's; and a server that fails all is asked this often a round.
 SPLIT_FROM_FAILURES = 3

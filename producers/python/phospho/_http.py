@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ._connection import Answer, Connection, NoAnswerError
+from ._counters import described
 from ._jsonable import encode
 from ._queue import FEEDBACK, Event
 from ._transport import Outcome, Transport
@@ -35,8 +36,8 @@ def _encoded(events: Sequence[Event]) -> tuple[dict[int, bytes], dict[int, Outco
     for event in events:
         try:
             bodies[id(event)] = event.encoded()
-        except (TypeError, ValueError, RecursionError) as error:
-            refused[id(event)] = Outcome.rejected("not_encodable", f"{type(error).__name__}: {error}")
+        except Exception as error:  # what the app has put into `log_queue.events` may do anything
+            refused[id(event)] = Outcome.rejected("not_encodable", described(error))
     return bodies, refused
 
 
@@ -172,5 +173,5 @@ def error_message(answer: Answer) -> str:
 def _document(answer: Answer) -> Any:
     try:
         return json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -37,7 +37,8 @@ class Reader:
         """Return the rows of a SELECT over the project's views, of which `tasks` and `events` are two."""
         body = encode({"query": query, "format": "JSONEachRow"})
         answer = self._request("POST", "/api/v1/sql", body)
-        return [json.loads(line) for line in answer.body.splitlines() if line.strip()]
+        lines = [line for line in answer.body.splitlines() if line.strip()]
+        return [_document(answer._replace(body=line)) for line in lines]
 
     def _request(self, method: str, path: str, body: bytes | None) -> Answer:
         headers = {**identification(self._settings), "Content-Type": "application/json"}
@@ -64,5 +65,5 @@ def quoted(text: str) -> str:
 def _document(answer: Answer) -> Any:
     try:
         return json.loads(answer.body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise APIError(answer.status, "the answer is not JSON") from error

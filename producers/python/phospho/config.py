@@ -74,7 +74,7 @@ class Settings(NamedTuple):
     Everything a client was told. The API key does not show in its `repr`.
 
     `tick` is the longest time in seconds that an event waits for its batch to fill;
-    `request_timeout_s` bounds each wait for the server, `exit_timeout_s` the flush at exit.
+    `request_timeout_s` bounds a whole request, `exit_timeout_s` the flush at exit.
     """
 
     api_key: str | None = None
