@@ -67,11 +67,12 @@ def test_an_event_that_can_not_be_json_holds_up_no_other(server: Any) -> None:
     client = phospho.Client(api_key="k", base_url=server.url)
     poisoned = client.log("poisoned", metadata={"a": {}})
     client.log("good")
-    poisoned["metadata"]["a"]["later"] = object()
+    client.log_queue.events[poisoned["task_id"]].content["metadata"]["a"]["later"] = object()
 
     result = client.flush(10)
 
     assert not result.pending
+    assert client.stats().dropped == {"rejected:not_encodable": 1}
     assert "good" in [log["input"] for log in server.logs]
 
 

@@ -8,8 +8,8 @@ What cannot run as written, and what stands in for it:
   The test shows that the line fails by itself, and goes on with `response.choices[0].message.role`.
 * `response.choices[0].delta` exists on a chunk and not on a whole response: the three wrapped functions raise
   AttributeError by themselves, wrapped or not. The tests show that, and run them with `message`.
-* `output_to_str_fucntion` is misspelt: it is one more keyword, hence metadata. The test shows that it is taken
-  without harm, and that the right spelling prints what the seed prints.
+* `output_to_str_fucntion` is misspelt: a hint is logged, and it is taken for what it means, so that the block gives
+  what the seed prints.
 """
 
 from __future__ import annotations
@@ -131,31 +131,25 @@ class TestLogging:
 
         assert log["input"] == f"{QUESTION}\nWhat is the speed of light?"
 
-    def test_custom_extractors_as_they_are_spelt(self, initialized: None) -> None:
+    @pytest.mark.parametrize("keyword", ["output_to_str_fucntion", "output_to_str_function"])
+    def test_custom_extractors_as_they_are_spelt_and_as_they_are_meant(
+        self, initialized: None, server: Any, caplog: pytest.LogCaptureFixture, keyword: str
+    ) -> None:
         log = phospho.log(
             input={"custom_input": "this is a complex object"},
             output={"custom_output": "which is not a string nor a standard object"},
             input_to_str_function=lambda x: x["custom_input"],
-            output_to_str_fucntion=lambda x: x["custom_output"],
+            **{keyword: lambda x: x["custom_output"]},
         )
 
-        assert log["input"] == "this is a complex object"
+        printed = f"input: {log['input']}\noutput: {log['output']}\n"
+        assert printed == ("input: this is a complex object\noutput: which is not a string nor a standard object\n")
         assert log["raw_input"] == {"custom_input": "this is a complex object"}
         assert log["raw_output"] == {"custom_output": "which is not a string nor a standard object"}
         assert phospho.flush().is_complete
-
-    def test_custom_extractors_as_they_are_meant(self, initialized: None) -> None:
-        log = phospho.log(
-            input={"custom_input": "this is a complex object"},
-            output={"custom_output": "which is not a string nor a standard object"},
-            input_to_str_function=lambda x: x["custom_input"],
-            output_to_str_function=lambda x: x["custom_output"],
-        )
-
-        assert (log["input"], log["output"]) == (
-            "this is a complex object",
-            "which is not a string nor a standard object",
-        )
+        assert "output_to_str_fucntion" not in server.logs[0]
+        is_misspelt = keyword != "output_to_str_function"
+        assert ("did you mean 'output_to_str_function'?" in caplog.text) == is_misspelt
 
     def test_metadata(self, initialized: None, server: Any) -> None:
         log = phospho.log(

@@ -10,7 +10,8 @@ from ._content import LogCall, append_chunk, build_content, merge_content, outpu
 from ._counters import Stats, logger
 from ._extract import usage_of
 from ._ids import new_id
-from ._jsonable import approximate_bytes, text_of, to_jsonable
+from ._jsonable import approximate_bytes, copy_of, text_of, to_jsonable
+from ._keywords import parameter_meant
 from ._pipeline import Pipeline
 from ._queue import FEEDBACK, Event, LogQueue
 from ._sender import FlushResult, Sender
@@ -116,11 +117,10 @@ class Client:
         **kwargs: Any,
     ) -> dict[str, Any]:
         """Queue one task; see `phospho.log`."""
-        trace = current_trace()
         arguments = {
             **kwargs,
             "session_id": session_id,
-            "task_id": task_id or (trace.claim() if trace else None),
+            "task_id": task_id,
             "version_id": version_id,
             "user_id": user_id,
             "raw_input": raw_input,
@@ -129,7 +129,7 @@ class Client:
             "output_to_str_function": output_to_str_function,
             "input_output_to_usage_function": input_output_to_usage_function,
         }
-        call = self.call_of(input, output, arguments)
+        call = self.call_of(input, output, arguments, claims_trace=True)
         if stream and self._watch(call, output):
             return {**_bare_content(call), "event_id": call.task_id}
         if hasattr(type(output), "__next__") or hasattr(type(output), "__anext__"):
@@ -137,19 +137,26 @@ class Client:
             call = call._replace(output=None)
         return self.submit(call, concatenate=concatenate_raw_outputs_if_task_id_exists)
 
-    def call_of(self, input: Any, output: Any, arguments: dict[str, Any]) -> LogCall:
+    def call_of(
+        self, input: Any, output: Any, arguments: dict[str, Any], claims_trace: bool = False
+    ) -> LogCall:
         """
         Return the call of `log` with these *arguments*: ids are made, the trace and defaults are applied.
 
-        What is no argument of `log` is metadata.
+        What is no argument of `log` is metadata; a misspelt one is said, and taken for what it means where it
+        is a function, which no metadata is. With *claims_trace* the first call is the traced task itself.
         """
+        self._correct(arguments)
         named = {name: arguments[name] for name in _CALL_FIELDS if arguments.get(name) is not None}
-        named.update({name: text_of(named[name]) for name in _ID_FIELDS if name in named})
+        # An empty id is none: the server would refuse it.
+        ids = {name: text_of(named.pop(name)) for name in _ID_FIELDS if name in named}
+        named.update({name: id for name, id in ids.items() if id})
         extra = {name: value for name, value in arguments.items() if name not in _CALL_FIELDS}
         trace = current_trace()
         if trace is not None:
             named.setdefault("session_id", trace.session_id)
-            named.setdefault("task_id", new_id())
+            if "task_id" not in named:
+                named["task_id"] = trace.claim() if claims_trace else new_id()
             linked = {} if named["task_id"] == trace.task_id else {"trace_id": trace.task_id}
             extra = {**linked, **trace.metadata, **extra}
         if self.settings.version_id is not None:
@@ -162,7 +169,10 @@ class Client:
         """Queue *call* and return its content with its `event_id`. Raises SendError if that was asked for."""
         content = self.submit_quietly(call, to_log, concatenate)
         self._pipeline.raise_failures()
-        return {**content, "event_id": call.task_id}
+        # What the app gets is its own: changing it changes nothing that is sent. Under the queue's lock,
+        # because another thread may log the same task again meanwhile.
+        with self._pipeline.queue.changed:
+            return {**copy_of(content), "event_id": call.task_id}
 
     def submit_quietly(self, call: LogCall, to_log: bool = True, concatenate: bool = True) -> dict[str, Any]:
         """Queue *call* and return its content. Never raises: a fault, ours or an object's, is counted."""
@@ -172,6 +182,7 @@ class Client:
             return self._hold(Event(call.task_id, content, to_log), concatenate)
         except Exception as error:  # the edge between the app and us
             self.count_error("log", error)
+            self._pipeline.refuse(call.task_id, "its content could not be read")
             return _bare_content(call)
 
     def add_chunk(self, call: LogCall, chunk: Any, chunks_before: int) -> None:
@@ -205,17 +216,21 @@ class Client:
 
         A score that is neither is counted as dropped, reason "invalid".
         """
-        if isinstance(score, bool) or score in (0, 1):
-            self._submit_feedback({"task_id": event_id, "score": int(score), "comment": comment})
+        given = _score_of(score)
+        if given is None:
+            self._pipeline.refuse(text_of(event_id), f"score must be 0 or 1, not {text_of(score)}")
+            self._pipeline.raise_failures()
         else:
-            self._pipeline.refuse(event_id, f"score must be 0 or 1, not {text_of(score)}")
+            self._submit_feedback({"task_id": event_id, "score": given, "comment": comment})
 
     def flag(self, task_id: str, flag: str, source: str = "user", notes: str | None = None) -> None:
         """Queue the verdict of *source* on a task: *flag* is "success" or "failure"."""
-        if flag in ("success", "failure"):
-            self._submit_feedback({"task_id": task_id, "flag": flag, "comment": notes, "source": source})
+        given = text_of(flag)
+        if given in ("success", "failure"):
+            self._submit_feedback({"task_id": task_id, "flag": given, "comment": notes, "source": source})
         else:
-            self._pipeline.refuse(task_id, f'flag must be "success" or "failure", not {text_of(flag)}')
+            self._pipeline.refuse(text_of(task_id), f'flag must be "success" or "failure", not {given}')
+            self._pipeline.raise_failures()
 
     def flush(self, timeout: float = 10.0) -> FlushResult:
         """
@@ -279,6 +294,20 @@ class Client:
         """What sends the queue."""
         return self._pipeline.sender
 
+    def _correct(self, arguments: dict[str, Any]) -> None:
+        """Say which of the *arguments* look misspelt, and put functions where they were meant to be."""
+        for name in [name for name in arguments if name not in _CALL_FIELDS and parameter_meant(name)]:
+            meant = parameter_meant(name)
+            assert meant is not None
+            if callable(arguments[name]) and arguments.get(meant) is None:
+                arguments[meant] = arguments.pop(name)
+                taken_as = "It is taken as that"
+            else:
+                taken_as = "It is logged as metadata"
+            self._pipeline.counters.say(
+                name, f"phospho: log() has no {name!r}; did you mean {meant!r}? {taken_as}."
+            )
+
     def _hold(self, event: Event, concatenate: bool) -> dict[str, Any]:
         """Queue *event*, or merge it into the one of its task that still waits; return the content held."""
         queue = self._pipeline.queue
@@ -330,6 +359,14 @@ class Client:
         present["task_id"] = text_of(fields["task_id"])
         self._pipeline.submit(Event(feedback_id, present, kind=FEEDBACK))
         self._pipeline.raise_failures()
+
+
+def _score_of(score: Any) -> int | None:
+    """Return 0 or 1, or None for what is neither. Never raises."""
+    try:
+        return int(score) if score in (0, 1) else None
+    except Exception:  # the app's own `__eq__`
+        return None
 
 
 def _bare_content(call: LogCall) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Any, Callable, NamedTuple
 
 from ._extract import input_text, model_of, output_text, system_prompt_of, usage_of
-from ._jsonable import to_jsonable
+from ._jsonable import text_of, to_jsonable
+from ._keywords import as_sent
 
 __all__ = ["LogCall", "build_content", "merge_content"]
 
@@ -39,9 +40,18 @@ def build_content(call: LogCall, project_id: str | None, on_error: OnError) -> d
     """
     Return the content of a task: a snapshot, which the app's later changes to its objects do not touch.
 
-    What the app passed by name wins over what was extracted. A function of the app that raises is
-    reported to *on_error* and its default takes its place.
+    What the app passed by name wins over what was extracted; `as_sent` says what no name can overwrite. A
+    function of the app that raises is reported to *on_error* and its default takes its place. Objects that
+    break while they are read are read again as the plain values that are left of them.
     """
+    try:
+        return _content(call, project_id, on_error)
+    except Exception:  # the app's own objects
+        plain = call._replace(input=to_jsonable(call.input), output=to_jsonable(call.output))
+        return _content(plain, project_id, on_error)
+
+
+def _content(call: LogCall, project_id: str | None, on_error: OnError) -> dict[str, Any]:
     content: dict[str, Any] = {
         "client_created_at": time.time(),
         "session_id": call.session_id,
@@ -55,10 +65,7 @@ def build_content(call: LogCall, project_id: str | None, on_error: OnError) -> d
         content.update(_said_beside_the_text(call))
     if call.input_output_to_usage_function is not None:
         content.update(usage_fields(call, call.output, on_error))
-    content.update({name: to_jsonable(value) for name, value in call.extra.items() if value is not None})
-    if not isinstance(content.get("metadata", {}), dict):
-        # The server takes an object only, and would refuse the event for it.
-        content["metadata"] = {"value": content["metadata"]}
+    content.update(as_sent(call.extra))
     return content
 
 
@@ -92,7 +99,8 @@ def usage_fields(call: LogCall, output: Any, on_error: OnError) -> dict[str, Any
     function = call.input_output_to_usage_function
     if function is not None:
         try:
-            return {str(name): to_jsonable(value) for name, value in function(call.input, output).items()}
+            usage = function(call.input, output).items()
+            return {text_of(name): to_jsonable(value) for name, value in usage}
         except Exception as error:  # the app's function
             on_error("input_output_to_usage_function", error)
     return dict(usage_of(output))
@@ -135,10 +143,15 @@ def _text(
     if function is not None:
         try:
             text = function(value)
-            return text if text is None or isinstance(text, str) else str(text)
+            return None if text is None else _plain(text)
         except Exception as error:  # the app's function
             on_error(place, error)
-    return value if type(value) is str else default(value)
+    return value if type(value) is str else _plain(default(value))
+
+
+def _plain(text: Any) -> str | None:
+    """Return *text* without the methods of a subclass of `str`: they would run again when it is sent."""
+    return text if text is None or type(text) is str else text_of(text)
 
 
 def _raw(value: Any, given: Any) -> Any:
@@ -149,10 +162,10 @@ def _said_beside_the_text(call: LogCall) -> dict[str, Any]:
     fields: dict[str, Any] = dict(usage_of(call.output))
     model = model_of(call.input, call.output)
     if model is not None:
-        fields["model"] = model
+        fields["model"] = _plain(model)
     system_prompt = system_prompt_of(call.input, call.output)
     if system_prompt is not None:
-        fields["system_prompt"] = system_prompt
+        fields["system_prompt"] = _plain(system_prompt)
     return fields
 
 

@@ -40,7 +40,7 @@ class Stats(NamedTuple):
     | --- | --- |
     | `queue_full` | was refused: `Limits.queue_events` or `queue_bytes` was reached |
     | `too_large` | is over `Limits.event_bytes` even without its raw fields |
-    | `invalid` | was feedback whose score or flag is none |
+    | `invalid` | is feedback without a score or flag, or breaks while it is read |
     | `closed` | was logged after `Client.close` |
     | `fault` | was in flight when the sender had a fault of its own |
     | `rejected:<code>` | was refused by the server: with its code, or `http_<status>` |
@@ -93,19 +93,19 @@ class Counters:
         with self._lock:
             _count(self.dropped, reason)
             self._failures.append(f"{event_id}: {reason}: {message}")
-        self._say(reason, f"phospho: event {event_id} is dropped ({reason}): {message}")
+        self.say(reason, f"phospho: event {event_id} is dropped ({reason}): {message}")
 
     def count_retried(self, code: str, number: int, message: str) -> None:
         """Count one attempt for *number* events that is to be made again."""
         with self._lock:
             _count(self.retried, code)
-        self._say(code, f"phospho: {number} event(s) are to be sent again ({code}): {message}")
+        self.say(code, f"phospho: {number} event(s) are to be sent again ({code}): {message}")
 
     def count_error(self, place: str, error: BaseException) -> None:
         """Count a fault that was kept from the app."""
         with self._lock:
             _count(self.errors, place)
-        self._say(place, f"phospho: {place} failed, and the app goes on: {described(error)}")
+        self.say(place, f"phospho: {place} failed, and the app goes on: {described(error)}")
 
     def take_failures(self) -> list[str]:
         """Return the failures since the last call, and forget them."""
@@ -127,7 +127,7 @@ class Counters:
                 errors=dict(self.errors),
             )
 
-    def _say(self, subject: str, text: str) -> None:
+    def say(self, subject: str, text: str) -> None:
         """Log *text* as a warning, unless *subject* was spoken of a moment ago. Never under our lock."""
         now = self._clock()
         with self._lock:

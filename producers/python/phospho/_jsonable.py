@@ -6,7 +6,7 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
-__all__ = ["approximate_bytes", "encode", "text_of", "to_jsonable"]
+__all__ = ["approximate_bytes", "copy_of", "encode", "text_of", "to_jsonable"]
 
 # Deeper nesting than this is cut, and a graph of more values: nobody reads them, and a graph whose nodes know
 # each other has more paths than any memory holds.
@@ -68,6 +68,8 @@ class _Copy:
         self._inside.add(id(value))
         try:
             return self._container(value, depth)
+        except Exception:  # the app's own code: what breaks while it is read harms itself only
+            return text_of(value)
         finally:
             self._inside.discard(id(value))
 
@@ -83,9 +85,9 @@ class _Copy:
         if isinstance(value, str):
             return str.__str__(value)
         if isinstance(value, int):
-            return self.of(int(value), depth)
+            return self.of(int.__int__(value), depth)
         if isinstance(value, float):
-            return self.of(float(value), depth)
+            return self.of(float.__float__(value), depth)
         dumped = _dump(value)
         return text_of(value) if dumped is None else self.of(dumped, depth - 1)
 
@@ -116,11 +118,21 @@ def _dump(value: Any) -> dict[str, Any] | None:
 
 
 def text_of(value: Any) -> str:
-    """Return the `str` of whatever *value* is. Never raises."""
+    """Return the `str` of whatever *value* is, as a `str` and no subclass. Never raises."""
     try:
-        return str(value)
+        # Of a subclass the characters are taken, whatever its own methods do.
+        return str.__str__(value if issubclass(type(value), str) else str(value))
     except Exception:  # the app's own `__str__`
         return f"<{type(value).__name__}>"
+
+
+def copy_of(value: Any) -> Any:
+    """Return a deep copy of *value*, as made by `to_jsonable`."""
+    if type(value) is dict:
+        return {key: copy_of(item) for key, item in value.items()}
+    if type(value) is list:
+        return [copy_of(item) for item in value]
+    return value
 
 
 def approximate_bytes(value: Any) -> int:

@@ -67,7 +67,6 @@ class Pipeline:
         """Count something that cannot be sent as it was given."""
         self.counters.count_logged()
         self.counters.count_dropped("invalid", event_id, message)
-        self.raise_failures()
 
     def merge(self, event: Event, to_log: bool, size_bytes: int) -> None:
         """Take note that *event*, which is held, was changed and now has *size_bytes*."""

@@ -18,6 +18,9 @@ __all__ = ["BASE_URL", "DEFAULT_LIMITS", "DEFAULT_RETRY", "Limits", "RetryPolicy
 BASE_URL = "http://127.0.0.1:8420"
 """Where a local `phospho up` listens."""
 
+# No wait is longer: a day. It keeps infinity and numbers that a lock refuses from the sender.
+MAX_WAIT_S = 86_400
+
 # A base URL that people carry over from another client of the same server.
 _KNOWN_SUFFIXES = ("/api/v1", "/v2", "/v3")
 
@@ -98,11 +101,23 @@ class Settings(NamedTuple):
     def with_environment(self, environment: Mapping[str, str] | None = None) -> Settings:
         """Return these settings, completed by PHOSPHO_API_KEY, PHOSPHO_PROJECT_ID and PHOSPHO_BASE_URL."""
         env = os.environ if environment is None else environment
+        self._check()
         return self._replace(
             api_key=_checked_key(self.api_key or env.get("PHOSPHO_API_KEY") or ""),
             project_id=self.project_id or env.get("PHOSPHO_PROJECT_ID") or None,
             base_url=normalize_base_url(self.base_url or env.get("PHOSPHO_BASE_URL") or BASE_URL),
         )
+
+    def _check(self) -> None:
+        """Raise ConfigError for what would fail only later, in the sender's thread."""
+        for name in ("api_key", "project_id", "base_url", "kafka", "version_id"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise ConfigError(f"{name} must be a string, not a {type(value).__name__}")
+        for name in ("tick", "request_timeout_s", "exit_timeout_s"):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not 0 <= value <= MAX_WAIT_S:
+                raise ConfigError(f"{name} must be a number of seconds from 0 to {MAX_WAIT_S}, not {value!r}")
 
 
 def _checked_key(api_key: str) -> str | None:

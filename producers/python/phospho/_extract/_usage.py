@@ -53,4 +53,5 @@ def _named(prompt: int | None, completion: int | None, total: int | None) -> dic
 
 def _count(usage: Any, name: str) -> int | None:
     count = read(usage, name)
-    return count if isinstance(count, int) and not isinstance(count, bool) else None
+    # Of a subclass the number is taken, whatever its own methods do.
+    return int.__int__(count) if isinstance(count, int) and not isinstance(count, bool) else None
