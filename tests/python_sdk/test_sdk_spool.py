@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -41,9 +42,12 @@ def start(url: str, folder: Path, number: int, name: str) -> subprocess.Popen[st
 
 def ids_until_done(process: subprocess.Popen[str]) -> list[str]:
     assert process.stdout is not None
-    lines = [line.strip() for line in iter(process.stdout.readline, "done\n")]
-    assert all(lines)
-    return lines
+    ids = []
+    for line in process.stdout:
+        if line == "done\n":
+            return ids
+        ids.append(line.strip())
+    raise AssertionError(f"it ended by itself, with exit code {process.wait(10)}")
 
 
 def kill(process: subprocess.Popen[str]) -> None:
@@ -183,3 +187,139 @@ def test_a_folder_that_cannot_be_is_refused_by_init(tmp_path: Path) -> None:
 
     with pytest.raises(phospho.ConfigError, match="spool_dir"):
         phospho.init(spool_dir=str(tmp_path / "file"))
+
+
+class TestDisksThatFail:
+    """What goes wrong with the folder costs safety while it lasts, and is over when it is over."""
+
+    def test_a_torn_end_does_not_cost_what_the_next_process_writes(
+        self, server: Any, make_client: Make, tmp_path: Path
+    ) -> None:
+        nobody = f"http://127.0.0.1:{unused_port()}"
+        first = start(nobody, tmp_path, 5, "first")
+        ids = ids_until_done(first)[:4]
+        kill(first)
+        segment = next(tmp_path.glob("*.events"))
+        segment.write_bytes(segment.read_bytes()[:-10])
+        second = start(nobody, tmp_path, 5, "second")
+        ids += ids_until_done(second)
+        kill(second)
+
+        assert make_client(spool_dir=str(tmp_path)).flush(timeout=20).is_complete
+        assert Counter(log["task_id"] for log in server.logs) == Counter(ids)
+
+    def test_a_torn_note_settles_no_other_event(self, server: Any, make_client: Make, tmp_path: Path) -> None:
+        process = start(f"http://127.0.0.1:{unused_port()}", tmp_path, 5, "torn note")
+        ids = ids_until_done(process)
+        kill(process)
+        next(tmp_path.glob("*.done")).write_bytes(b"0\n1")  # a crash in the middle of writing 12
+
+        make_client(spool_dir=str(tmp_path)).flush(timeout=20)
+
+        assert [log["task_id"] for log in server.logs] == ids[1:]
+
+    def test_a_disk_that_was_full_is_written_to_again(self, server: Any, make_client: Make, tmp_path: Path) -> None:
+        ids = told_by_a_killed_process(
+            """
+            import resource
+            log("before")
+            limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size_of_spool() + 100, limit[1]))
+            log("while it is full")
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+            log("after")
+            assert phospho.stats().errors == {"spool": 1}, phospho.stats()
+            """,
+            tmp_path / "spool",
+        )
+
+        make_client(spool_dir=str(tmp_path / "spool")).flush(timeout=20)
+
+        assert [log["task_id"] for log in server.logs] == [ids[0], ids[2]]
+
+    def test_a_folder_that_was_deleted_is_made_anew(self, server: Any, make_client: Make, tmp_path: Path) -> None:
+        ids = told_by_a_killed_process(
+            """
+            import shutil
+            log("deleted with its folder")
+            shutil.rmtree(folder)
+            log("after")
+            assert phospho.stats().errors == {}, phospho.stats()
+            """,
+            tmp_path / "spool",
+        )
+
+        make_client(spool_dir=str(tmp_path / "spool")).flush(timeout=20)
+
+        assert [log["task_id"] for log in server.logs] == ids[1:]
+
+    def test_a_folder_that_can_not_be_written_for_a_while_is_tried_again(
+        self, server: Any, make_client: Make, tmp_path: Path
+    ) -> None:
+        ids = told_by_a_killed_process(
+            """
+            import os, pathlib, shutil
+            shutil.rmtree(folder)
+            pathlib.Path(folder).write_text("in the way")
+            log("while there is no folder")
+            os.unlink(folder)
+            log("after")
+            """,
+            tmp_path / "spool",
+        )
+
+        make_client(spool_dir=str(tmp_path / "spool")).flush(timeout=20)
+
+        assert [log["task_id"] for log in server.logs] == ids[1:]
+
+    def test_a_segment_that_can_not_be_opened_stops_neither_init_nor_the_others(
+        self, server: Any, make_client: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        process = start(f"http://127.0.0.1:{unused_port()}", tmp_path, 3, "good")
+        ids = ids_until_done(process)
+        kill(process)
+        (tmp_path / "00000000.events").mkdir()
+
+        assert make_client(spool_dir=str(tmp_path)).flush(timeout=20).sent == tuple(ids)
+        assert "00000000.events can not be read" in caplog.text
+
+    def test_what_waits_on_disk_is_sent_although_no_note_can_be_written(
+        self, server: Any, make_client: Make, tmp_path: Path
+    ) -> None:
+        limits = phospho.Limits(queue_events=10, batch_events=5)
+        client = make_client(spool_dir=str(tmp_path), limits=limits, tick=60)
+        for segment in [log_and_find_segment(client)]:
+            os.close(segment._done)
+            segment._done = os.open(os.devnull, os.O_RDONLY)
+        server.is_released.clear()
+        for number in range(50):
+            client.log(input=str(number))
+        server.is_released.set()
+
+        assert client.flush(timeout=20).is_complete
+        assert len(server.logs) == 51
+        assert client.stats().errors["spool"] > 0
+
+
+def log_and_find_segment(client: phospho.Client) -> Any:
+    client.log(input="first")
+    spool: Any = client._pipeline._spool
+    return spool._segments[-1]
+
+
+def told_by_a_killed_process(source: str, folder: Path) -> list[str]:
+    """Run *source*, which calls `log(text)`, with a spool in *folder* and no server; kill it; return the ids."""
+    prelude = f"""
+        import pathlib, sys, phospho
+        folder = {str(folder)!r}
+        phospho.init(base_url="http://127.0.0.1:{unused_port()}", spool_dir=folder, tick=60)
+        def log(text): print(phospho.log(input=text)["task_id"], flush=True)
+        def size_of_spool(): return sum(path.stat().st_size for path in pathlib.Path(folder).iterdir())
+    """
+    program = "\n".join(map(textwrap.dedent, (prelude, source, "print('done', flush=True); sys.stdin.read()")))
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    ids = ids_until_done(process)
+    kill(process)
+    return ids

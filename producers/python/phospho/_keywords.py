@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -84,8 +83,8 @@ def _is_one_slip(typed: str, meant: str) -> bool:
 
 def _unix_seconds(value: Any) -> float | None:
     try:
-        if isinstance(value, datetime):
-            return value.timestamp()
+        if hasattr(value, "timestamp"):  # a datetime, whose module is not imported for this alone
+            value = value.timestamp()
         at_s = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
         return at_s if math.isfinite(at_s) else None
     except Exception:  # the app's own number, or one out of range

@@ -13,6 +13,14 @@ from ._jsonable import encode
 
 __all__ = ["Record", "Segment"]
 
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+# How much is looked at, from the end, for where a torn line begins.
+_BLOCK_BYTES = 64 * 1024
+
+
+class _DiskFullError(OSError):
+    """Nothing was written, and the file is as it was."""
+
 
 class Record(NamedTuple):
     """Where one event lies: the number it has in its segment, and the bytes it takes there."""
@@ -33,21 +41,26 @@ class Segment:
         """Create or open the file and lock it. Raises BlockingIOError when another process holds it."""
         self.path = path
         self._done_path = path.with_suffix(".done")
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        self._file = os.open(path, flags, 0o600)
+        self._file = os.open(path, _FLAGS, 0o600)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock()
+            self._done = os.open(self._done_path, _FLAGS, 0o600)
         except OSError:
             os.close(self._file)
             raise
-        if os.fstat(self._file).st_nlink == 0:
-            # Another process took it over and removed it between our opening and our locking it.
-            os.close(self._file)
-            raise BlockingIOError(f"{path} was removed by another process")
-        self._done = os.open(self._done_path, flags, 0o600)
         self.size_bytes = os.fstat(self._file).st_size
+        self.is_broken = False
         self._live: set[int] = set()
         self._next_number = 0
+
+    def _lock(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if self._is_deleted():
+            # Another process took it over and removed it between our opening and our locking it.
+            raise BlockingIOError(f"{self.path} was removed by another process")
+
+    def _is_deleted(self) -> bool:
+        return os.fstat(self._file).st_nlink == 0
 
     @property
     def is_settled(self) -> bool:
@@ -55,16 +68,22 @@ class Segment:
         return not self._live
 
     def append(self, event_id: str, kind: str, content: dict[str, Any]) -> Record:
-        """Write one event. Raises OSError, and leaves the file as it was, when the disk is full."""
+        """
+        Write one event. Raises OSError, and leaves the file as it was, when the disk is full.
+
+        Where nothing more can be written here, because the file was deleted or could not be mended,
+        `is_broken` is true afterwards: another segment may do.
+        """
         line = encode([self._next_number, kind, event_id, content]) + b"\n"
+        self.is_broken = True
+        if self._is_deleted():
+            raise OSError(f"{self.path} was deleted")
         try:
-            written = os.write(self._file, line)
-        except OSError:
-            os.ftruncate(self._file, self.size_bytes)
+            _append(self._file, line, self.size_bytes)
+        except _DiskFullError:
+            self.is_broken = False
             raise
-        if written != len(line):
-            os.ftruncate(self._file, self.size_bytes)
-            raise OSError("the spool's disk is full")
+        self.is_broken = False
         record = Record(self._next_number, self.size_bytes, len(line))
         self.size_bytes += len(line)
         self._live.add(record.number)
@@ -83,7 +102,8 @@ class Segment:
             return
         self._live.difference_update(done)
         if self._live:
-            os.write(self._done, b"".join([b"%d\n" % number for number in done]))
+            numbers_done = b"".join([b"%d\n" % number for number in done])
+            _append(self._done, numbers_done, os.fstat(self._done).st_size)
             return
         # The events first: a crash in between must leave no event whose number is forgotten.
         os.ftruncate(self._file, 0)
@@ -94,8 +114,11 @@ class Segment:
         """
         Return what a process that ended has left unsettled: of each event the last record, in their order.
 
-        A line that was torn by a full disk or a crash is skipped.
+        A line that was torn by a full disk or a crash is skipped; one at the end is cut off, so that it does
+        not run into what is written next.
         """
+        self.size_bytes = _cut_torn_end(self._file)
+        _cut_torn_end(self._done)
         done = {int(line) for line in self._done_path.read_bytes().split() if line.isdigit()}
         latest: dict[str, Record] = {}
         for record, event_id in self._scan():
@@ -112,8 +135,8 @@ class Segment:
             for line in lines:
                 try:
                     number, _kind, event_id, _content = json.loads(line)
-                    yield Record(number, offset, len(line)), event_id
-                except ValueError:
+                    yield Record(int(number), offset, len(line)), str(event_id)
+                except (ValueError, TypeError, RecursionError):
                     pass
                 offset += len(line)
 
@@ -127,3 +150,34 @@ class Segment:
         """Close the files. In a forked child this leaves the parent's lock in place."""
         os.close(self._file)
         os.close(self._done)
+
+
+def _append(file: int, data: bytes, size_bytes: int) -> None:
+    """
+    Write *data* to the end of *file*, which has *size_bytes*, as a whole or not at all.
+
+    Raises `_DiskFullError`, or another OSError where a part of it may have been written for good.
+    """
+    try:
+        if os.write(file, data) == len(data):
+            return
+        reason: OSError | str = "a part was written"
+    except OSError as error:
+        reason = error
+    os.ftruncate(file, size_bytes)
+    raise _DiskFullError(f"the spool's disk takes no more: {reason}")
+
+
+def _cut_torn_end(file: int) -> int:
+    """Cut off what follows the last line break of *file*, and return the bytes that are left."""
+    size_bytes = end = os.fstat(file).st_size
+    while end > 0:
+        begin = max(0, end - _BLOCK_BYTES)
+        at = os.pread(file, end - begin, begin).rfind(b"\n")
+        if at >= 0:
+            end = begin + at + 1
+            break
+        end = begin
+    if end < size_bytes:
+        os.ftruncate(file, end)
+    return end

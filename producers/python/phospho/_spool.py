@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from ._counters import logger
 from ._ids import new_id
 from ._queue import Event
 from ._segment import Record, Segment
@@ -57,9 +58,7 @@ class Spool:
         with self._lock:
             if self.size_bytes + event.size_bytes > self._max_bytes:
                 raise OSError(f"the spool has reached its {self._max_bytes} bytes")
-            segment = self._active_segment()
-            record = segment.append(event.id, event.kind, event.to_send())
-            event.receipts.append(Receipt(segment, record))
+            event.receipts.append(self._written(event))
 
     def defer(self, event: Event) -> None:
         """Put *event*, which is kept, at the end of what is read back when the queue has room."""
@@ -73,7 +72,7 @@ class Spool:
                 receipt = self._backlog.popleft()
                 try:
                     event_id, kind, content = receipt.segment.read(receipt.record)
-                except ValueError:
+                except (OSError, ValueError, RecursionError):
                     receipt.segment.settle([receipt.record.number])
                     continue
                 event = Event(event_id, content, kind=kind)
@@ -93,9 +92,15 @@ class Spool:
             for segment, record in event.receipts:
                 numbers.setdefault(segment, []).append(record.number)
         with self._lock:
+            failure: OSError | None = None
             for segment, done in numbers.items():
-                segment.settle(done)
+                try:
+                    segment.settle(done)
+                except OSError as error:  # its events are sent again by the next process, under their ids
+                    failure = error
             self._remove_settled(except_for=self._segments[-1] if self._segments else None)
+        if failure is not None:
+            raise failure
 
     def close(self) -> None:
         """Leave what is unsettled to the next process; delete the rest."""
@@ -114,17 +119,37 @@ class Spool:
         self._segments = []
         self._backlog = deque()
 
+    def _written(self, event: Event) -> Receipt:
+        """Write *event*, to a new segment where the last one has broken."""
+        segment = self._active_segment()
+        try:
+            record = segment.append(event.id, event.kind, event.to_send())
+        except OSError:
+            if not segment.is_broken:
+                raise
+            segment = self._active_segment()
+            record = segment.append(event.id, event.kind, event.to_send())
+        return Receipt(segment, record)
+
     def _active_segment(self) -> Segment:
-        if not self._segments or self._segments[-1].size_bytes >= SEGMENT_BYTES:
-            self._segments.append(Segment(self._folder / f"{new_id()}.events"))
-        return self._segments[-1]
+        last = self._segments[-1] if self._segments else None
+        if last is not None and not last.is_broken and last.size_bytes < SEGMENT_BYTES:
+            return last
+        # Anew each time: the folder may have been deleted under us.
+        self._folder.mkdir(parents=True, exist_ok=True)
+        segment = Segment(self._folder / f"{new_id()}.events")
+        self._segments.append(segment)
+        return segment
 
     def _take_over(self, path: Path) -> None:
         try:
             segment = Segment(path)
+            records = segment.recover()
         except BlockingIOError:  # its process lives
             return
-        records = segment.recover()
+        except OSError as error:
+            logger.warning("phospho: %s can not be read, and stays where it is: %s", path, error)
+            return
         if records:
             self._segments.append(segment)
             self._backlog.extend(Receipt(segment, record) for record in records)
