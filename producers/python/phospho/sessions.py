@@ -45,8 +45,9 @@ class Session:
         self._content = cast(SessionContent, self._page(None)["session"])
 
     def list_tasks(self) -> list[Task]:
-        """Return the tasks of the session in their order."""
-        return [Task(self._client, row["task_id"], row) for row in self._rows()]
+        """Return the tasks of the session in their order. The content of each is fetched when looked at."""
+        # The rows of a transcript lack what is the same for all of them, or is not shown there.
+        return [Task(self._client, row["task_id"]) for row in self._rows()]
 
     def _rows(self) -> Iterator[TaskContent]:
         cursor: str | None = None
