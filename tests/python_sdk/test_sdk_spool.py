@@ -133,6 +133,24 @@ def test_what_memory_has_no_room_for_waits_on_disk(server: Any, make_client: Mak
     assert client.stats().dropped == {}
 
 
+def test_a_flush_does_not_wait_for_what_waits_for_unfinished_streams(
+    server: Any, make_client: Make, tmp_path: Path
+) -> None:
+    client = make_client(spool_dir=str(tmp_path), limits=phospho.Limits(queue_events=1))
+    stream = phospho.MutableGenerator(iter(["one ", "two"]))
+    client.log(input="stream", output=stream, stream=True)
+    next(stream)
+    client.log(input="behind it")
+
+    began = time.process_time()
+    assert client.flush(timeout=5).spooled == 1
+    assert time.process_time() - began < 1
+    list(stream)
+
+    assert client.flush(timeout=5).is_complete
+    assert [log["input"] for log in server.logs] == ["stream", "behind it"]
+
+
 def test_the_spool_is_bounded_and_memory_goes_on_without_it(server: Any, make_client: Make, tmp_path: Path) -> None:
     server.is_released.clear()
     client = make_client(spool_dir=str(tmp_path), limits=phospho.Limits(spool_bytes=10_000))

@@ -92,8 +92,11 @@ class Pipeline:
         was_deferred = self._deferred
         result = self.sender.flush(timeout_s)
         while was_deferred and not result.pending and time.monotonic() < until:
-            was_deferred = self._deferred
-            result = result.followed_by(self.sender.flush(until - time.monotonic()))
+            deferred_before, was_deferred = was_deferred, self._deferred
+            step = self.sender.flush(until - time.monotonic())
+            result = result.followed_by(step)
+            if was_deferred == deferred_before and not (step.sent or step.rejected or step.pending):
+                break  # the queue is full of streams that are not complete: waiting changes nothing
         return result._replace(spooled=self._deferred)
 
     def retire(self) -> None:
