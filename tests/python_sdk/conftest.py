@@ -17,6 +17,9 @@ import phospho
 from phospho._state import STATE
 from phospho.config import RetryPolicy
 
+# Longer than what lies between a `log` and the `flush` that hurries it: a test that asks what a flush has sent must
+# not find it sent already.
+TICK_S = 2.0
 FAST_RETRY = RetryPolicy(initial_s=0.01, max_s=0.05)
 
 
@@ -163,7 +166,7 @@ def server() -> Iterator[PhosphoServer]:
 def recorded() -> phospho.RecordingTransport:
     """A default client that sends to nobody."""
     transport = phospho.RecordingTransport()
-    phospho.init(transport=transport, tick=0.01)
+    phospho.init(transport=transport, tick=TICK_S)
     return transport
 
 
@@ -185,7 +188,7 @@ def make_client(server: PhosphoServer) -> Iterator[Callable[..., phospho.Client]
     clients: list[phospho.Client] = []
 
     def make(**arguments: Any) -> phospho.Client:
-        settings = {"api_key": "ph_test", "base_url": server.url, "tick": 0.01, "retry": FAST_RETRY, **arguments}
+        settings = {"api_key": "ph_test", "base_url": server.url, "tick": TICK_S, "retry": FAST_RETRY, **arguments}
         clients.append(phospho.Client(**settings))
         return clients[-1]
 

@@ -74,7 +74,7 @@ def dripping(request: pytest.FixtureRequest) -> Iterator[DrippingServer]:
 def test_a_server_that_drips_holds_the_sender_no_longer_than_one_timeout(
     dripping: DrippingServer, make_client: Make
 ) -> None:
-    client = make_client(base_url=dripping.url, request_timeout_s=0.3)
+    client = make_client(base_url=dripping.url, request_timeout_s=0.3, tick=0.01)
     client.log(input="Hello")
     deadline_s = time.monotonic() + 10
 

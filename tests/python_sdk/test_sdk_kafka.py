@@ -46,7 +46,7 @@ def read_messages(broker: str) -> Iterator[Callable[[int], list[Any]]]:
 
 
 def test_a_log_is_one_json_message_keyed_by_its_session(broker: str, read_messages: Any) -> None:
-    client = phospho.Client(kafka=broker, project_id="p1", tick=0.01)
+    client = phospho.Client(kafka=broker, project_id="p1", tick=2)
 
     log = client.log(input="Hello", output="Hi", session_id="s1")
     result = client.flush(timeout=20)
@@ -61,7 +61,7 @@ def test_a_log_is_one_json_message_keyed_by_its_session(broker: str, read_messag
 
 
 def test_feedback_is_keyed_by_its_task(broker: str, read_messages: Any) -> None:
-    client = phospho.Client(kafka=broker, project_id="p1", tick=0.01)
+    client = phospho.Client(kafka=broker, project_id="p1", tick=2)
 
     client.feedback("task-1", score=0, comment="No")
     assert client.flush(timeout=20).is_complete
@@ -74,7 +74,7 @@ def test_feedback_is_keyed_by_its_task(broker: str, read_messages: Any) -> None:
 
 
 def test_a_session_stays_in_one_partition(broker: str, read_messages: Any) -> None:
-    client = phospho.Client(kafka=broker, project_id="p1", tick=0.01)
+    client = phospho.Client(kafka=broker, project_id="p1", tick=2)
 
     for number in range(20):
         client.log(input=str(number), session_id="one-session")

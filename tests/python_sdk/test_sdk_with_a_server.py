@@ -37,7 +37,7 @@ def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def client(base_url: str) -> Iterator[phospho.Client]:
-    with_key = phospho.Client(api_key=API_KEY, base_url=base_url, tick=0.01)
+    with_key = phospho.Client(api_key=API_KEY, base_url=base_url, tick=2)
     yield with_key
     with_key.close(timeout=0)
 
@@ -105,7 +105,7 @@ def test_the_project_is_the_keys(client: phospho.Client) -> None:
 
 
 def test_a_key_that_is_none_is_an_error_in_reading_and_a_count_in_logging(base_url: str) -> None:
-    stranger = phospho.Client(api_key="ph_nobody", base_url=base_url, tick=0.01)
+    stranger = phospho.Client(api_key="ph_nobody", base_url=base_url, tick=2)
 
     with pytest.raises(phospho.APIError) as error:
         stranger.tasks.list()
