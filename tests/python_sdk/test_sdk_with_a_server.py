@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -128,10 +131,6 @@ def test_what_the_server_refuses_harms_no_other_event(client: phospho.Client) ->
 
 @pytest.mark.parametrize("name", ["01_log.py", "02_conversation.py", "05_trace.py", "06_asyncio.py"])
 def test_an_example_runs_against_a_real_server(base_url: str, name: str) -> None:
-    import os
-    import subprocess
-    import sys
-
     example = Path(phospho.__file__).parents[1] / "examples" / name
     environment = {**os.environ, "PHOSPHO_BASE_URL": base_url, "PHOSPHO_API_KEY": API_KEY}
 
