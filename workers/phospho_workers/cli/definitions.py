@@ -49,7 +49,7 @@ def apply(client: Client, file: IO[bytes]) -> None:
         pattern: 'ORD-\\d{6}'       # RE2
       - name: angry
         description: The user is angry
-        threshold: 0.4             # semantic alone, 0 to 1
+        threshold: 0.7             # semantic alone; 0.5 without it, 0 to 1
     """
     from phospho_workers.cli.definition_file import BadDefinitions, read_definitions
 

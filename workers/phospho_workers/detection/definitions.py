@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.engine import SIDES, Engine, Hit, Hits, Side, looks_at
 from phospho_workers.detection.engines import ENGINES
+from phospho_workers.detection.engines.semantic import NO_HEADS, SemanticEngine
+from phospho_workers.detection.heads import Head
 
 
 @dataclass(frozen=True)
@@ -43,23 +45,30 @@ def check_definition(definition: EventDefinition) -> str | None:
     return engine.refusal(definition)
 
 
-def compile_definitions(definitions: Sequence[EventDefinition]) -> CompiledDefinitions:
+def compile_definitions(
+    definitions: Sequence[EventDefinition], heads: Mapping[str, Head] = NO_HEADS
+) -> CompiledDefinitions:
     """
     Compile the definitions of one project; those that can't be are skipped and harm no other.
 
     Deleted ones are left out. Of several versions of one name the greatest counts. The order does not matter.
+    `heads` has what was learnt from labels, by the name of the definition.
     """
     current = _current(definitions)
     reasons = {one.name: check_definition(one) for one in current}
     usable = [one for one in current if reasons[one.name] is None]
     by_engine = {name: [one for one in usable if one.engine == name] for name in ENGINES}
-    built = [(ENGINES[name](chosen), chosen) for name, chosen in by_engine.items() if chosen]
+    built = [(_engine(name, chosen, heads), chosen) for name, chosen in by_engine.items() if chosen]
     return CompiledDefinitions(
         engines={
             side: [engine for engine, chosen in built if any(looks_at(one, side) for one in chosen)] for side in SIDES
         },
         skipped={name: reason for name, reason in reasons.items() if reason is not None},
     )
+
+
+def _engine(name: str, chosen: Sequence[EventDefinition], heads: Mapping[str, Head]) -> Engine:
+    return SemanticEngine(chosen, heads) if name == "semantic" else ENGINES[name](chosen)
 
 
 def _current(definitions: Iterable[EventDefinition]) -> list[EventDefinition]:

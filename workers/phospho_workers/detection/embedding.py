@@ -84,12 +84,18 @@ class Embedder:
         return pieces
 
 
-def directions(sums: Vectors) -> Vectors:
-    """Return vectors of integers, shape as given, that point where `sums` do and are 4000 long; zeros stay zeros."""
-    exact = sums.astype(np.float64)
+def unit(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return vectors of length 1 that point where `vectors` do, shape as given; zeros stay zeros."""
+    exact = vectors.astype(np.float64)
     lengths = np.sqrt(np.einsum("ij,ij->i", exact, exact))
     lengths[lengths == 0.0] = 1.0
-    pointing: Vectors = np.rint(exact * (_DIRECTION_GRID / lengths)[:, None]).astype(np.float32)
+    pointing: NDArray[np.float64] = exact / lengths[:, None]
+    return pointing
+
+
+def directions(sums: NDArray[np.floating]) -> Vectors:
+    """Return vectors of integers, shape as given, that point where `sums` do and are 4000 long; zeros stay zeros."""
+    pointing: Vectors = np.rint(unit(sums) * _DIRECTION_GRID).astype(np.float32)
     return pointing
 
 

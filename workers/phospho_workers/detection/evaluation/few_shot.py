@@ -1,0 +1,84 @@
+"""The same with heads: some labels teach, the other tasks are the test, several times over."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, pstdev
+
+from phospho_schemas.messages import EventDefinition
+from phospho_workers.detection.evaluation.labelled import LabelledLogs
+from phospho_workers.detection.evaluation.scoring import EventScore, Report, event_score, run
+from phospho_workers.detection.heads import Head
+from phospho_workers.detection.teaching import Labelled, texts_of, train
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One report a seed."""
+
+    reports: Sequence[Report]
+
+    @property
+    def mean_average_precisions(self) -> list[float]:
+        return [report.mean_average_precision for report in self.reports]
+
+    @property
+    def mean_average_precision_spread(self) -> float:
+        """The standard deviation over the seeds."""
+        return pstdev(self.mean_average_precisions)
+
+    @property
+    def mean(self) -> Report:
+        """The mean of each figure over the seeds."""
+        names = self.reports[0].events
+        events = {name: _mean_score([report.events[name] for report in self.reports]) for name in names}
+        return Report(events, fmean(report.tasks_per_s for report in self.reports))
+
+
+def few_shot(definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int, seeds: int) -> Spread:
+    """
+    Teach each definition with `shots` tasks that show its event and `shots` that do not, and test it on the others.
+
+    The tasks are drawn at random, anew for each of the seeds 0, 1, …; no task that taught any definition is in the
+    test of one. An event with fewer tasks gives half of them.
+    """
+    return Spread([_one(definitions, logs, shots, seed) for seed in range(seeds)])
+
+
+def _one(definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int, seed: int) -> Report:
+    drawn = {one.name: _drawn(logs.verdicts(one.name), shots, f"{seed} {one.name}") for one in definitions}
+    heads = _heads(definitions, logs, drawn)
+    what = run(definitions, logs.tasks, heads)
+    taught = frozenset(place for of_event in drawn.values() for place in of_event)
+    return Report({one.name: event_score(one.name, what, logs, taught) for one in definitions}, what.tasks_per_s)
+
+
+def _drawn(verdicts: Sequence[bool | None], shots: int, seed: str) -> dict[int, bool]:
+    """Return the verdicts of the tasks drawn, by their place."""
+    chance = random.Random(seed)
+    drawn: dict[int, bool] = {}
+    for wanted in (True, False):
+        places = [place for place, verdict in enumerate(verdicts) if verdict is wanted]
+        drawn |= dict.fromkeys(chance.sample(places, min(shots, len(places) // 2)), wanted)
+    return drawn
+
+
+def _heads(
+    definitions: Sequence[EventDefinition], logs: LabelledLogs, drawn: Mapping[str, Mapping[int, bool]]
+) -> dict[str, Head]:
+    """Train the heads as a worker does: each on its own labels, with the others' tasks as texts without a label."""
+    labels = {
+        one.name: [Labelled(texts_of(one, logs.tasks[place]), shown) for place, shown in drawn[one.name].items()]
+        for one in definitions
+    }
+    return train(definitions, labels)
+
+
+def _mean_score(scores: Sequence[EventScore]) -> EventScore:
+    precisions = [one.average_precision for one in scores if one.average_precision is not None]
+    f1s = [one.f1 for one in scores if one.f1 is not None]
+    if not precisions or not f1s:
+        return EventScore(None, None, 0)
+    return EventScore(fmean(precisions), fmean(f1s), round(fmean(one.positives for one in scores)))

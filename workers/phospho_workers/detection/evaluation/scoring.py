@@ -1,0 +1,114 @@
+"""Definitions run over labelled logs, as a worker runs them, and what comes out compared with the labels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phospho_schemas.messages import EventDefinition
+from phospho_workers.detection.definitions import compile_definitions
+from phospho_workers.detection.detect import analyse
+from phospho_workers.detection.evaluation.labelled import PROJECT, LabelledLogs
+from phospho_workers.detection.evaluation.metrics import average_precision, f1_score
+from phospho_workers.detection.heads import Head
+
+_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class EventScore:
+    """How well one event is found: `f1` at its threshold; both None where no task shows it."""
+
+    average_precision: float | None
+    f1: float | None
+    positives: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """The scores of all events; the means are over those that some task shows."""
+
+    events: Mapping[str, EventScore]
+    tasks_per_s: float
+
+    @property
+    def mean_average_precision(self) -> float:
+        return _mean([one.average_precision for one in self.events.values()])
+
+    @property
+    def macro_f1(self) -> float:
+        return _mean([one.f1 for one in self.events.values()])
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """
+    What definitions found in tasks: by name, a score for each task (0 where there is none), and whether it is found.
+    """
+
+    scores: Mapping[str, NDArray[np.float64]]
+    found: Mapping[str, NDArray[np.bool_]]
+    tasks_per_s: float
+
+
+def run(definitions: Sequence[EventDefinition], tasks: Sequence[Mapping[str, Any]], heads: Mapping[str, Head]) -> Run:
+    """
+    Analyse the tasks twice: with the definitions as they are, which is what a worker finds, and how fast; and with
+    thresholds of 0, for the scores below them.
+    """
+    found, tasks_per_s = _events(definitions, tasks, heads)
+    anything = [one.model_copy(update={"threshold": 0.0}) for one in definitions]
+    scored, _ = _events(anything, tasks, heads)
+    names = [one.name for one in definitions]
+    return Run(
+        scores={name: np.array([events.get(name, 0.0) for events in scored]) for name in names},
+        found={name: np.array([name in events for events in found]) for name in names},
+        tasks_per_s=tasks_per_s,
+    )
+
+
+def _events(
+    definitions: Sequence[EventDefinition], tasks: Sequence[Mapping[str, Any]], heads: Mapping[str, Head]
+) -> tuple[list[dict[str, float]], float]:
+    """Return the score of each event of each task, by name, and the tasks a second."""
+    compiled = {PROJECT: compile_definitions(definitions, heads)}
+    analyse(tasks[:1], compiled)  # loads the models
+    started = time.perf_counter()
+    rows: list[dict[str, Any]] = []
+    for begin in range(0, len(tasks), _BATCH):
+        rows += analyse(tasks[begin : begin + _BATCH], compiled)
+    tasks_per_s = len(tasks) / (time.perf_counter() - started)
+    return [{event["name"]: event["score"] for event in row["events"]} for row in rows], tasks_per_s
+
+
+def zero_shot(definitions: Sequence[EventDefinition], logs: LabelledLogs) -> Report:
+    """Score definitions by what they say alone."""
+    what = run(definitions, logs.tasks, {})
+    nobody: frozenset[int] = frozenset()
+    return Report({one.name: event_score(one.name, what, logs, nobody) for one in definitions}, what.tasks_per_s)
+
+
+def event_score(name: str, what: Run, logs: LabelledLogs, left_out: frozenset[int]) -> EventScore:
+    """Score one event, on the tasks that are not ambiguous and, by their place, not left out."""
+    verdicts = logs.verdicts(name)
+    places = [place for place, verdict in enumerate(verdicts) if verdict is not None and place not in left_out]
+    is_event = np.array([bool(verdicts[place]) for place in places], dtype=bool)
+    positives = int(is_event.sum())
+    if not positives:
+        return EventScore(None, None, 0)
+    return EventScore(
+        average_precision(what.scores[name][places], is_event),
+        f1_score(what.found[name][places], is_event),
+        positives,
+    )

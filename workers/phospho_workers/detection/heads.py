@@ -1,0 +1,110 @@
+"""
+What labels teach: for one definition a direction of its own, beside what its description finds.
+
+A head is a logistic regression on the embedding of a clause, pulled towards the direction that the description
+points in, with the description's own score as a feature. It learns from the definition's labels, and from what was
+confirmed for the project's other definitions as weak counterexamples. Pure: the same labels give the same head.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phospho_workers.detection.confidence import logistic
+from phospho_workers.detection.embedding import DIMENSIONS, Vectors, cosines
+from phospho_workers.detection.reading import Reading
+
+FORMAT = 1
+Scores = NDArray[np.float64]
+
+
+class BadHead(ValueError):
+    """A serialised head can't be read; the text says why."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """
+    `direction` has 256 integers and is 4000 long, as `embedding.directions` makes them.
+
+    The confidence in a clause or whole text is the logistic function of `direction_weight` times the cosine with
+    `direction`, plus `description_weight` times the score of the description, plus `bias`.
+    """
+
+    direction: Vectors
+    direction_weight: float
+    description_weight: float
+    bias: float
+    confirmed: int
+    rejected: int
+
+    def to_json(self) -> str:
+        """Return the head in about 900 characters; `from_json` gives an equal one."""
+        numbers = self.direction.astype("<i2").tobytes()
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "direction": base64.b64encode(numbers).decode(),
+                "direction_weight": self.direction_weight,
+                "description_weight": self.description_weight,
+                "bias": self.bias,
+                "confirmed": self.confirmed,
+                "rejected": self.rejected,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Head:
+        """Return the head that `to_json` wrote. Raises BadHead; an unknown format is one."""
+        try:
+            return cls._from(json.loads(text))
+        except (ValueError, TypeError, KeyError) as error:
+            raise BadHead(f"a head can't be read: {type(error).__name__}: {error}") from None
+
+    @classmethod
+    def _from(cls, value: Mapping[str, Any]) -> Head:
+        if value["format"] != FORMAT:
+            raise BadHead(f"format is {value['format']!r}; this reads {FORMAT}")
+        direction = np.frombuffer(base64.b64decode(value["direction"], validate=True), dtype="<i2")
+        if direction.shape != (DIMENSIONS,):
+            raise BadHead(f"direction has {direction.size} numbers, not {DIMENSIONS}")
+        head = cls(
+            direction.astype(np.float32),
+            direction_weight=float(value["direction_weight"]),
+            description_weight=float(value["description_weight"]),
+            bias=float(value["bias"]),
+            confirmed=int(value["confirmed"]),
+            rejected=int(value["rejected"]),
+        )
+        if not all(map(math.isfinite, (head.direction_weight, head.description_weight, head.bias))):
+            raise BadHead("a weight is not a finite number")
+        return head
+
+
+class Heads:
+    """The heads of a project's definitions, by the column that each definition has in the scores."""
+
+    def __init__(self, by_column: Mapping[int, Head]) -> None:
+        heads = list(by_column.values())
+        self._columns = list(by_column)
+        self._directions = np.array([head.direction for head in heads], dtype=np.float32).reshape(-1, DIMENSIONS)
+        self._direction_weights = np.array([head.direction_weight for head in heads])
+        self._description_weights = np.array([head.description_weight for head in heads])
+        self._biases = np.array([head.bias for head in heads])
+
+    def overwrite(self, confidences: Scores, scores: Scores, what: Reading) -> None:
+        """Put the heads' confidences into their columns; `scores` are those of the descriptions."""
+        if not self._columns:
+            return
+        along = cosines(what.directions, self._directions).astype(np.float64)
+        described = scores[:, self._columns]
+        logits = along * self._direction_weights + described * self._description_weights + self._biases
+        confidences[:, self._columns] = logistic(logits)

@@ -1,0 +1,74 @@
+"""
+How much more a text shows one event than it shows others.
+
+A cosine by itself says little: a text about money is near every definition of a bank. So from each definition's
+cosine a share of its rivals' is taken: of the project's other definitions, and of those events of the library that
+the definition does not resemble. The rivals' is their soft maximum, the logarithm of a mean of exponentials.
+
+The exponentials are integers out of a table, and below 2**53 float64 adds integers exactly, in any order. So a score
+depends on the text and the project's definitions, and not on the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phospho_workers.detection.descriptions import expected, resemblances
+from phospho_workers.detection.embedding import Vectors, cosines, directions
+from phospho_workers.detection.library import library
+
+# What is taken off, of the rivals' soft maximum, and how soft that is: by the mean of three domains.
+_SHARE = 0.6
+_WIDTH = 0.04
+# An event of the library is no rival where it is this close to a definition, or lends it this much.
+_KIN_COSINE = 0.35
+_KIN_RESEMBLANCE = 0.05
+# Two definitions this close to each other say the same; neither is the other's rival.
+_TWIN_COSINE = 0.9
+_STEPS = 1000
+# From the cosine -1 to 1 by thousandths; at most 2**37, so that 50,000 of them stay below 2**53.
+_EXPONENTIALS = np.rint(np.exp(np.linspace(-1.0, 1.0, 2 * _STEPS + 1) / _WIDTH))
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rivalry:
+    """The definitions of one side of a project as directions, and for each of them which rivals do not count."""
+
+    _directions: Vectors
+    _kin: NDArray[np.int64]
+    _kin_starts: NDArray[np.int64]
+    _rivals: NDArray[np.float64]
+
+    def scores(self, texts: Vectors) -> Scores:
+        """Return what each of `texts` (directions) scores for each definition, shape (texts, definitions)."""
+        near = cosines(texts, self._directions)
+        exponentials = _EXPONENTIALS[np.rint(near * _STEPS).astype(np.int64) + _STEPS]
+        kin = np.add.reduceat(exponentials[:, self._kin], self._kin_starts, axis=1)
+        others = exponentials.sum(axis=1)[:, None] - kin
+        own = near[:, : len(self._rivals)].astype(np.float64)
+        margins: Scores = own - _SHARE * _WIDTH * np.log(np.maximum(others, 1.0) / self._rivals)
+        return margins
+
+
+def rivalry(descriptions: Sequence[str]) -> Rivalry:
+    """Compile descriptions, of which each has a word piece."""
+    rows = np.stack([expected(description) for description in descriptions])
+    known = library().directions
+    lent = np.stack([resemblances(description) for description in descriptions])
+    pointing = directions(rows)
+    is_twin = cosines(pointing, pointing) >= _TWIN_COSINE
+    is_kin = np.hstack([is_twin, (cosines(pointing, known) >= _KIN_COSINE) | (lent >= _KIN_RESEMBLANCE)])
+    np.fill_diagonal(is_kin, True)
+    counts = is_kin.sum(axis=1)
+    return Rivalry(
+        np.vstack([pointing, known]),
+        np.nonzero(is_kin)[1],
+        np.cumsum(counts) - counts,
+        (is_kin.shape[1] - counts).astype(np.float64).clip(1.0),
+    )
