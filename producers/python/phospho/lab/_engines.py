@@ -29,6 +29,8 @@ class Sought(NamedTuple):
     keywords: tuple[str, ...] = ()
     pattern: str = ""
     threshold: float | None = None
+    # Description and scope of what else the project looks for: each is weighed against the others.
+    rivals: tuple[tuple[str, str], ...] = ()
 
 
 class Found(NamedTuple):
@@ -48,22 +50,30 @@ def find(sought: Sought, sides: Sides) -> Found | None:
     compiled = _compiled(sought)
     (of_input,) = compiled.find([sides.input], "input")
     (of_output,) = compiled.find([sides.output], "output")
-    best = max([*of_input, *of_output], key=lambda hit: hit.score, default=None)
+    hits = [hit for hit in (*of_input, *of_output) if hit.definition.name == sought.name]
+    best = max(hits, key=lambda hit: hit.score, default=None)
     return None if best is None else Found(round(best.score, _SCORE_DIGITS), best.evidence)
 
 
 @lru_cache(maxsize=_COMPILED_DEFINITIONS)
 def _compiled(sought: Sought) -> Any:
-    """Return the server's CompiledDefinitions of one definition."""
+    """Return the server's CompiledDefinitions of one definition, beside its rivals."""
     messages = _server("phospho_schemas.messages")
     definitions = _server("phospho_workers.detection.definitions")
+    fields = sought._asdict()
+    rivals = [
+        messages.EventDefinition(
+            **_NOWHERE, name=f"{sought.name[:99]} rival {number}", description=text, scope=scope
+        )
+        for number, (text, scope) in enumerate(fields.pop("rivals"))
+    ]
     try:
-        definition = messages.EventDefinition(**_NOWHERE, **sought._asdict())
+        definition = messages.EventDefinition(**_NOWHERE, **fields)
     except ValueError as error:
         raise ConfigError(f"{sought.name!r} is no definition: {error}") from error
-    compiled = definitions.compile_definitions([definition])
-    for name, reason in compiled.skipped.items():
-        raise ConfigError(f"{name!r} can't be looked for: {reason}")
+    compiled = definitions.compile_definitions([definition, *rivals])
+    if sought.name in compiled.skipped:
+        raise ConfigError(f"{sought.name!r} can't be looked for: {compiled.skipped[sought.name]}")
     return compiled
 
 

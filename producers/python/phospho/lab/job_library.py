@@ -44,10 +44,17 @@ def semantic_event_detection(
     event_description: str,
     threshold: float | None = None,
     event_scope: str = "task",
+    rivals: Sequence[tuple[str, str]] = (),
 ) -> JobResult:
-    """Find what means the same as a description in plain words; *threshold*, in [0, 1], has a default."""
+    """
+    Find what means the same as a description in plain words; *threshold*, in [0, 1], has a default.
+
+    *rivals* are description and scope of the other events of a project, against which this one is weighed.
+    """
     scope = scope_of(event_scope)
-    return _detected(message, Sought(event_name, "semantic", scope, event_description, threshold=threshold))
+    others = tuple((text, scope_of(of_rival)) for text, of_rival in rivals)
+    sought = Sought(event_name, "semantic", scope, event_description, threshold=threshold, rivals=others)
+    return _detected(message, sought)
 
 
 def event_detection(

@@ -123,8 +123,9 @@ class Workload:
 
     @classmethod
     def from_definitions(cls, definitions: Iterable[EventDefinition]) -> Workload:
-        """Make a workload with a job for each definition, under its name."""
-        return cls(map(Job.from_definition, definitions))
+        """Make a workload with a job for each definition, under its name; semantic ones are rivals."""
+        chosen = list(definitions)
+        return cls(Job.from_definition(one, **_rivals(one, chosen)) for one in chosen)
 
     def __repr__(self) -> str:
         return f"Workload({list(self.jobs.values())!r})"
@@ -222,6 +223,16 @@ def _check_parameters(function: JobFunction, params: Mapping[str, Any]) -> None:
 
 def _name(function: JobFunction) -> str:
     return str(getattr(function, "__name__", "job"))
+
+
+def _rivals(definition: EventDefinition, others: Iterable[EventDefinition]) -> dict[str, Any]:
+    """Return the parameter `rivals` for the job of a semantic definition, and nothing for another's."""
+    if definition.engine != "semantic":
+        return {}
+    rivals = [
+        (one.description, one.scope) for one in others if one.engine == "semantic" and one is not definition
+    ]
+    return {"rivals": tuple(rivals)}
 
 
 def _function_of(definition: EventDefinition) -> tuple[str, dict[str, Any]]:
