@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.confidence import logistic
+from phospho_workers.detection.confidence import confidence, logistic
 from phospho_workers.detection.descriptions import expected
 from phospho_workers.detection.embedding import directions, unit
 from phospho_workers.detection.engine import SIDES, Side, looks_at
@@ -66,6 +66,19 @@ def train(
     return {name: head for name, head in heads.items() if head is not None}
 
 
+def cross_validated(
+    definitions: Sequence[EventDefinition], labels: Mapping[str, Sequence[Labelled]], name: str, folds: int = 5
+) -> list[float]:
+    """
+    Return the confidence in each labelled task of a definition, by a head that was taught without that task.
+
+    0 where a task says nothing. The arguments are those of `train`.
+    """
+    school = _School(definitions, labels)
+    definition = next(one for one in definitions if one.name == name)
+    return school.held_out(definition, min(folds, max(1, len(labels[name]))))
+
+
 class _School:
     """All labelled texts of a project, read once."""
 
@@ -75,11 +88,31 @@ class _School:
         self._sides = {side: _SideTexts(side, definitions, everything) for side in SIDES}
 
     def head(self, definition: EventDefinition) -> Head | None:
-        own = [(self._bag(definition, one), one.is_event) for one in self._labels[definition.name]]
+        """Return the head that all labels of a definition teach; None where none of them has a text."""
+        return self._taught(definition, self._own(definition), self._others(definition))
+
+    def held_out(self, definition: EventDefinition, folds: int) -> list[float]:
+        """Return the confidence in each labelled task by a head that was taught by the other folds."""
+        own = self._own(definition)
+        others = self._others(definition)
+        confidences = [0.0] * len(own)
+        for fold in range(folds):
+            head = self._taught(definition, [one for place, one in enumerate(own) if place % folds != fold], others)
+            for place in range(fold, len(own), folds):
+                bag, _ = own[place]
+                confidences[place] = 0.0 if bag is None else _confidence(bag, head)
+        return confidences
+
+    def _own(self, definition: EventDefinition) -> list[tuple[_Bag | None, bool]]:
+        return [(self._bag(definition, one), one.is_event) for one in self._labels[definition.name]]
+
+    def _taught(
+        self, definition: EventDefinition, own: Sequence[tuple[_Bag | None, bool]], others: Sequence[_Bag]
+    ) -> Head | None:
         taught = [(bag, is_event, 1.0) for bag, is_event in own if bag is not None]
         if not taught:
             return None
-        taught += [(bag, False, _OTHERS_WEIGHT) for bag in self._others(definition)]
+        taught += [(bag, False, _OTHERS_WEIGHT) for bag in others]
         bags, is_event, weights = zip(*taught, strict=True)
         return _fit(definition, bags, np.array(is_event), np.array(weights), [one for _, one in own])
 
@@ -123,6 +156,15 @@ class _SideTexts:
     def bag(self, name: str, text: str) -> _Bag | None:
         rows = self._rows.get(text)
         return None if rows is None else _Bag(self._vectors[rows], self._scores[rows, self._columns[name]])
+
+
+def _confidence(bag: _Bag, head: Head | None) -> float:
+    """Return the confidence in a task; without a head, that of the description."""
+    if head is None:
+        return float(confidence(bag.described).max())
+    along = bag.vectors @ unit(head.direction[None, :])[0]
+    logits = head.direction_weight * along + head.description_weight * bag.described + head.bias
+    return float(logistic(logits).max())
 
 
 def _fit(
