@@ -1,13 +1,21 @@
-"""For all tests: where PHOSPHO_NO_SKIPS is set, as in CI, what would be skipped fails, save for want of shared data."""
+"""
+For all tests: where PHOSPHO_NO_SKIPS is set, as in CI, what would be skipped fails, save for want of shared data.
+
+Hypothesis has no deadline: on a busy machine it would be a timed test.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Generator
 
+import hypothesis
 import pytest
 
 _MAY_BE_MISSING = "shared/data"
+
+hypothesis.settings.register_profile("phospho", deadline=None)
+hypothesis.settings.load_profile("phospho")
 
 
 @pytest.hookimpl(wrapper=True)
