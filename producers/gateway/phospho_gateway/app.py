@@ -22,6 +22,7 @@ from phospho_gateway.ingest_v2 import LegacyApi
 from phospho_gateway.intake import Intake
 from phospho_gateway.metrics import GatewayMetrics
 from phospho_gateway.operations import Check, Operations
+from phospho_gateway.otlp.endpoint import TracesApi
 from phospho_gateway.publisher import Publisher
 from phospho_gateway.rate_limit import RateLimitHeaders
 from phospho_gateway.settings import GatewaySettings
@@ -56,6 +57,7 @@ def create_app(
         routes=[
             *EventsApi(access, budget, bodies, intake).routes(),
             *LegacyApi(settings, access, budget, bodies, intake).routes(),
+            *TracesApi(settings, access, budget, bodies, intake, metrics).routes(),
             *Operations(readiness, settings.readiness_timeout_s, metrics).routes(),
             *docs_routes(),
         ],

@@ -26,17 +26,26 @@ class BodyReader:
         """
         Return the JSON document of the body.
 
+        Raises what `content` does.
+        """
+        content = await self.content(request, lease)
+        # No await from here to the end: one request at a time has its objects in memory.
+        return parsed(content)
+
+    async def content(self, request: Request, lease: Lease) -> bytes:
+        """
+        Return the bytes of the body, inflated.
+
         Raises Problem (400, 408, 413, 415, 503) and starlette's ClientDisconnect.
         """
         body = await self._wire_bytes(request, lease)
         self._metrics.body_bytes.labels("wire").inc(len(body))
         encoding = request.headers.get("content-encoding", "")
-        # No await from here to the end: one request at a time has its inflated body and its objects in memory.
         content = inflated(body, encoding, self._settings.max_body_bytes)
         self._metrics.body_bytes.labels("inflated").inc(len(content))
         if content is not body:
             lease.grow(len(content))
-        return parsed(content)
+        return content
 
     async def _wire_bytes(self, request: Request, lease: Lease) -> bytes:
         self._refuse_announced(request)

@@ -89,7 +89,7 @@ def _properties(content: Json, schema: Json) -> list[tuple[str, str, str]]:
     resolved = _resolved(content, schema)
     required = {*resolved.get("required", []), *schema.get("required", [])}
     rows = []
-    for name, field in resolved["properties"].items():
+    for name, field in resolved.get("properties", {}).items():
         needed = ", required" if name in required else ""
         rows.append((name, _type(field) + needed, field.get("description", "")))
         if "items" in field:

@@ -71,7 +71,10 @@ class Intake:
 
         Raises Problem where there is no such list (422), it is empty (422) or too long (413).
         """
-        events = self._listed(body, name)
+        return self.read_all(self._listed(body, name), envelope)
+
+    def read_all(self, events: Sequence[Any], envelope: Envelope) -> list[AcceptedEvent | Problem]:
+        """Return one result per event, in their order."""
         return [self._read(event, envelope, index) for index, event in enumerate(events)]
 
     def read_feedback(self, task_id: str, body: dict[str, Any], envelope: Envelope) -> AcceptedFeedback:

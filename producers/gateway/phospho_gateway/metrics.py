@@ -49,6 +49,13 @@ class GatewayMetrics:
             ("source", "code"),
             registry=self.registry,
         )
+        self.spans = Counter(
+            "phospho_gateway_spans_total",
+            "spans received by OTLP, by what became of them: task, step (of a task in the same export), unattached "
+            "(of no task there; not kept) or rejected",
+            ("outcome",),
+            registry=self.registry,
+        )
         self.publish_seconds = Histogram(
             "phospho_gateway_publish_seconds",
             "time in which the publisher confirmed the messages of one request, in seconds",

@@ -1,0 +1,63 @@
+"""
+The answers of OTLP/HTTP, in the encoding of the request: an ExportTraceServiceResponse, or a google.rpc.Status.
+
+Statuses as the OTLP specification has them: 400 for what can't be read, 413 for what is too large, and 429 or 503
+with Retry-After for what may be sent again; a client drops the data of every other error.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import orjson
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from starlette.responses import Response
+
+from phospho_schemas.errors import Problem
+
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
+
+_MAX_REASONS = 5
+# google.rpc.Code of an HTTP status.
+_CODES: Mapping[int, int] = {401: 16, 403: 7, 408: 4, 413: 8, 429: 8, 500: 13, 503: 14}
+_INVALID_ARGUMENT = 3
+
+
+def accepted(media_type: str, span_count: int, rejected: Counter[str]) -> Response:
+    """Return the answer to an export that was taken: with the spans that were not, and why, where there are any."""
+    answer = ExportTraceServiceResponse()
+    if rejected:
+        answer.partial_success.rejected_spans = rejected.total()
+        answer.partial_success.error_message = _reasons(span_count, rejected)
+    return _response(answer, media_type, 200)
+
+
+def refused(media_type: str, problem: Problem) -> Response:
+    """Return the answer to an export of which nothing was taken."""
+    # A 422 of ours is bad data, for which OTLP has 400.
+    http_status = 400 if problem.status == 422 else problem.status
+    text = ". ".join(part for part in (problem.message, problem.hint) if part)
+    status = Status(code=_CODES.get(http_status, _INVALID_ARGUMENT), message=text)
+    if http_status == 400:
+        violation = BadRequest.FieldViolation(description=problem.message)
+        status.details.add().Pack(BadRequest(field_violations=[violation]))
+    return _response(status, media_type, http_status, problem.headers())
+
+
+def _reasons(span_count: int, rejected: Counter[str]) -> str:
+    shown = [f"{reason} ({count})" for reason, count in rejected.most_common(_MAX_REASONS)]
+    if len(rejected) > _MAX_REASONS:
+        shown.append(f"and {len(rejected) - _MAX_REASONS} more reasons")
+    return f"{rejected.total()} of {span_count} spans were rejected: {'; '.join(shown)}"
+
+
+def _response(message: Message, media_type: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    is_json = media_type == JSON
+    content = orjson.dumps(MessageToDict(message)) if is_json else message.SerializeToString()
+    return Response(content, status, headers, media_type=media_type)

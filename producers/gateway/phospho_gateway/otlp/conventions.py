@@ -1,0 +1,190 @@
+"""
+What a span says of itself, in the three conventions that LLM apps write: OpenTelemetry's own (`gen_ai.*`),
+OpenInference (`openinference.*`, `llm.*`) and OpenLLMetry (`traceloop.*`). The table is in docs/opentelemetry.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from phospho_gateway.otlp.spans import Attributes, Span
+from phospho_gateway.otlp.values import json_object
+
+_PROPERTIES = "traceloop.association.properties."
+
+# gen_ai.operation.name, and the kind of step that it is here.
+_OPERATIONS: Mapping[str, str] = {
+    "chat": "llm",
+    "text_completion": "llm",
+    "generate_content": "llm",
+    "completion": "llm",
+    "embeddings": "embedding",
+    "execute_tool": "tool",
+    "invoke_agent": "agent",
+    "create_agent": "agent",
+    "invoke_workflow": "chain",
+    "retrieval": "retriever",
+}
+# llm.request.type, of older releases of OpenLLMetry.
+_REQUEST_TYPES: Mapping[str, str] = {
+    "chat": "llm",
+    "completion": "llm",
+    "embedding": "embedding",
+    "rerank": "reranker",
+}
+# A span with none of the kinds above is a call of a model where it names one.
+_SIGNS_OF_LLM = ("gen_ai.request.model", "gen_ai.response.model", "llm.model_name", "gen_ai.input.messages")
+
+SESSION = (
+    "gen_ai.conversation.id",
+    "session.id",
+    f"{_PROPERTIES}session_id",
+    f"{_PROPERTIES}conversation_id",
+    f"{_PROPERTIES}thread_id",
+    f"{_PROPERTIES}chat_id",
+    "gen_ai.thread.id",
+    "langfuse.session.id",
+)
+USER = (
+    "user.id",
+    "enduser.id",
+    f"{_PROPERTIES}user_id",
+    "gen_ai.user",
+    "llm.user",
+    "langfuse.user.id",
+)
+MODEL = (
+    "gen_ai.response.model",
+    "llm.response.model_name",
+    "llm.model_name",
+    "gen_ai.request.model",
+    "llm.request.model_name",
+)
+TOKENS_IN = (
+    "gen_ai.usage.input_tokens",
+    "llm.token_count.prompt",
+    "gen_ai.usage.prompt_tokens",
+    "llm.usage.prompt_tokens",
+)
+TOKENS_OUT = (
+    "gen_ai.usage.output_tokens",
+    "llm.token_count.completion",
+    "gen_ai.usage.completion_tokens",
+    "llm.usage.completion_tokens",
+)
+# In the metadata of OpenInference (LangGraph's thread is there), as in ours.
+_SESSION_IN_METADATA = ("session_id", "conversation_id", "thread_id", "chat_id")
+
+# What stands elsewhere in a task, and is not repeated among its attributes.
+_TOLD_NAMES = frozenset(
+    {
+        *SESSION, *USER, *MODEL, *TOKENS_IN, *TOKENS_OUT,
+        "metadata", "tag.tags", "input.value", "output.value", "input.mime_type", "output.mime_type",
+        "openinference.span.kind", "traceloop.span.kind", "gen_ai.operation.name", "llm.request.type",
+        "gen_ai.system_instructions", "error.type",
+    }
+)  # fmt: skip
+_TOLD_PREFIXES = (
+    _PROPERTIES,
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.prompt",
+    "gen_ai.completion",
+    "llm.input_messages.",
+    "llm.output_messages.",
+    "llm.prompts",
+    "llm.choices.",
+    "traceloop.entity.input",
+    "traceloop.entity.output",
+    "ai.prompt",
+    "ai.response.text",
+)
+# Of a resource, what describes the machine.
+_MACHINE_PREFIXES = ("telemetry.", "process.", "host.", "os.")
+
+
+def kind_of(attributes: Attributes) -> str:
+    """Return llm, tool, retriever, agent, chain, embedding or another kind that a convention names; else empty."""
+    for name, kinds in (
+        ("openinference.span.kind", None),
+        ("gen_ai.operation.name", _OPERATIONS),
+        ("traceloop.span.kind", None),
+        ("llm.request.type", _REQUEST_TYPES),
+    ):
+        value = attributes.get(name)
+        if isinstance(value, str) and (kind := value.lower() if kinds is None else kinds.get(value, "")):
+            return kind
+    return "llm" if any(name in attributes for name in _SIGNS_OF_LLM) else ""
+
+
+def is_llm(span: Span) -> bool:
+    """Tell whether a span is a call of a language model that generates: what becomes a task."""
+    return kind_of(span.attributes) == "llm"
+
+
+def first_text(attributes: Attributes, names: Iterable[str]) -> str:
+    """Return the first of the named values that is text or a number, as text; empty where none is."""
+    for name in names:
+        value = attributes.get(name)
+        if type(value) is str and value:
+            return value
+        if type(value) is int:
+            return str(value)
+    return ""
+
+
+def first_count(attributes: Attributes, names: Iterable[str]) -> int | None:
+    """Return the first of the named values that is a count."""
+    for name in names:
+        value = attributes.get(name)
+        if type(value) is int and value >= 0:
+            return value
+    return None
+
+
+def properties(attributes: Attributes) -> dict[str, Any]:
+    """Return what the app itself added: OpenInference's metadata and tags, OpenLLMetry's association properties."""
+    found = dict(json_object(attributes.get("metadata")))
+    if tags := attributes.get("tag.tags"):
+        found["tags"] = tags
+    for name, value in attributes.items():
+        if name.startswith(_PROPERTIES):
+            found[name[len(_PROPERTIES) :]] = value
+    return found
+
+
+def session_of(attributes: Attributes) -> str:
+    """Return the conversation that a span names; empty where it names none."""
+    return first_text(attributes, SESSION) or first_text(properties(attributes), _SESSION_IN_METADATA)
+
+
+def user_of(attributes: Attributes) -> str:
+    """Return the user that a span names; empty where it names none."""
+    return first_text(attributes, USER) or first_text(properties(attributes), ("user_id",))
+
+
+def further(attributes: Attributes) -> Attributes:
+    """Return the attributes of a call that no other field of its task tells."""
+    return {
+        name: value
+        for name, value in attributes.items()
+        if name not in _TOLD_NAMES and not name.startswith(_TOLD_PREFIXES)
+    }
+
+
+def service(resource: Attributes) -> Attributes:
+    """Return the attributes of a resource that are about the app, not its machine."""
+    return {name: value for name, value in resource.items() if not name.startswith(_MACHINE_PREFIXES)}
+
+
+def error_of(span: Span) -> dict[str, str]:
+    """Return type and message of the error that a span ended with; empty where it did not."""
+    happened: Attributes = next((event.attributes for event in span.events if event.name == "exception"), {})
+    if not span.is_error and not happened:
+        return {}
+    error = {
+        "type": first_text(span.attributes, ("error.type",)) or first_text(happened, ("exception.type",)),
+        "message": span.status_message or first_text(happened, ("exception.message",)),
+    }
+    return {name: text for name, text in error.items() if text} or {"message": "the span ended with an error"}

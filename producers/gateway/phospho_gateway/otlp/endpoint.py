@@ -1,0 +1,116 @@
+"""`POST /v1/traces` (OTLP/HTTP) and `POST /v3/otl/{project_id}`, where upstream phospho's tracer sends the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from phospho_gateway.access import Access
+from phospho_gateway.body import BodyReader
+from phospho_gateway.budget import ByteBudget
+from phospho_gateway.document import parsed
+from phospho_gateway.events import AcceptedEvent, Envelope
+from phospho_gateway.intake import Intake
+from phospho_gateway.metrics import GatewayMetrics
+from phospho_gateway.otlp import json_encoding, protobuf
+from phospho_gateway.otlp.answers import JSON, PROTOBUF, accepted, refused
+from phospho_gateway.otlp.spans import Export, MalformedExport, TooManySpans
+from phospho_gateway.otlp.translation import raw_logs
+from phospho_gateway.settings import GatewaySettings
+from phospho_schemas.errors import Problem
+from phospho_schemas.records import Keyed
+
+_MEDIA_TYPES = {PROTOBUF: PROTOBUF, "application/protobuf": PROTOBUF, JSON: JSON}
+
+
+class TracesApi:
+    """The endpoints that take spans."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        access: Access,
+        budget: ByteBudget,
+        bodies: BodyReader,
+        intake: Intake,
+        metrics: GatewayMetrics,
+    ) -> None:
+        self._settings = settings
+        self._access = access
+        self._budget = budget
+        self._bodies = bodies
+        self._intake = intake
+        self._metrics = metrics
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("/v1/traces", self.export, methods=["POST"]),
+            Route("/v3/otl/{project_id}", self.export, methods=["POST"]),
+        ]
+
+    async def export(self, request: Request) -> Response:
+        """Take the good spans of an export; 200 when what they say is durable."""
+        name = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        media_type = _MEDIA_TYPES.get(name)
+        try:
+            if media_type is None:
+                raise _unknown_type()
+            return await self._exported(request, media_type)
+        except Problem as problem:
+            return refused(media_type or JSON, problem)
+
+    async def _exported(self, request: Request, media_type: str) -> Response:
+        project_id = await self._access.project(request, request.path_params.get("project_id"))
+        with self._budget.lease() as lease:
+            envelope = self._intake.envelope(request, project_id, "otlp")
+            # The spans are not kept: while the messages travel, their bytes are all that is held.
+            content = await self._bodies.content(request, lease)
+            published, answer = self._read(content, media_type, envelope)
+            del content
+            await self._intake.publish(published, "otlp")
+            return answer
+
+    def _read(self, content: bytes, media_type: str, envelope: Envelope) -> tuple[list[Keyed], Response]:
+        export = _decoded(content, media_type, self._settings.max_spans)
+        translation = raw_logs(export.spans)
+        results = self._intake.read_all(translation.logs, envelope)
+        refusals = [result.message for result in results if isinstance(result, Problem)]
+        self._count("task", len(results) - len(refusals))
+        self._count("step", translation.steps)
+        self._count("unattached", translation.unattached)
+        self._count("rejected", export.rejected.total() + len(refusals))
+        answer = accepted(media_type, export.count, export.rejected + Counter(refusals))
+        return [result.keyed for result in results if isinstance(result, AcceptedEvent)], answer
+
+    def _count(self, outcome: str, spans: int) -> None:
+        self._metrics.spans.labels(outcome).inc(spans)
+
+
+def _decoded(content: bytes, media_type: str, max_spans: int) -> Export:
+    """Return the spans of a body. Raises Problem: 400 where it can't be read, 413 for too many."""
+    try:
+        if media_type == JSON:
+            return json_encoding.export_of(parsed(content), max_spans)
+        return protobuf.export_of(content, max_spans)
+    except MalformedExport as why:
+        raise Problem(400, "malformed_export", str(why), "send what an OpenTelemetry exporter sends") from None
+    except TooManySpans:
+        raise Problem(
+            413,
+            "too_many_spans",
+            f"the export holds more than {max_spans} spans",
+            "lower the batch size of the exporter",
+        ) from None
+
+
+def _unknown_type() -> Problem:
+    return Problem(
+        415,
+        "unsupported_media_type",
+        "Content-Type is neither application/x-protobuf nor application/json",
+        "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf or http/json",
+    )

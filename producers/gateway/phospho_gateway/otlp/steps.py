@@ -1,0 +1,48 @@
+"""A step of a task: what an app did around its call of a model, in short, for the task's metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from phospho_gateway.otlp import conventions
+from phospho_gateway.otlp.spans import Attributes, Span
+from phospho_gateway.otlp.values import cut, json_text
+from phospho_schemas.messages import utc_text
+
+MAX_STEPS = 50
+MAX_STEP_TEXT_CHARACTERS = 2_000
+_MAX_NAME_CHARACTERS = 200
+
+_NAMES = ("gen_ai.tool.name", "tool.name", "gen_ai.agent.name", "agent.name", "traceloop.entity.name")
+_INPUTS = ("gen_ai.tool.call.arguments", "input.value", "traceloop.entity.input", "gen_ai.input.messages")
+_OUTPUTS = ("gen_ai.tool.call.result", "output.value", "traceloop.entity.output", "gen_ai.output.messages")
+
+
+def steps_of(spans: Sequence[Span]) -> list[dict[str, Any]]:
+    """Return the steps in the order of `spans`; of too many, those first whose kind a convention names."""
+    if len(spans) > MAX_STEPS:
+        kept = sorted(range(len(spans)), key=lambda place: not conventions.kind_of(spans[place].attributes))[:MAX_STEPS]
+        spans = [spans[place] for place in sorted(kept)]
+    return [_step(span) for span in spans]
+
+
+def _step(span: Span) -> dict[str, Any]:
+    attributes = span.attributes
+    step = {
+        "span_id": span.span_id,
+        "name": cut(conventions.first_text(attributes, _NAMES) or span.name, _MAX_NAME_CHARACTERS),
+        "kind": cut(conventions.kind_of(attributes), _MAX_NAME_CHARACTERS),
+        "started_at": utc_text(datetime.fromtimestamp(span.start_ns // 1_000_000 / 1000, UTC)) if span.start_ns else "",
+        "latency_ms": span.latency_ms,
+        "input": _text(attributes, _INPUTS),
+        "output": _text(attributes, _OUTPUTS),
+        "error": {name: cut(text, MAX_STEP_TEXT_CHARACTERS) for name, text in conventions.error_of(span).items()},
+    }
+    return {name: value for name, value in step.items() if value not in ("", None, {})}
+
+
+def _text(attributes: Attributes, names: Iterable[str]) -> str:
+    texts = (json_text(attributes.get(name)) for name in names)
+    return cut(next(filter(None, texts), ""), MAX_STEP_TEXT_CHARACTERS)

@@ -1,0 +1,195 @@
+"""What is a task, what is a step, and of which task."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from opentelemetry.proto.trace.v1 import trace_pb2
+
+from phospho_gateway.otlp.steps import MAX_STEP_TEXT_CHARACTERS, MAX_STEPS
+from phospho_gateway.otlp.translation import MAX_ATTRIBUTE_CHARACTERS, MAX_ATTRIBUTES, Translation, raw_logs
+
+from .making import TRACE, chat, read, row_of, span
+
+
+def translated(*spans: trace_pb2.Span) -> Translation:
+    return raw_logs(read(*spans))
+
+
+def steps_of(translation: Translation) -> list[list[str]]:
+    """Return the names of the steps of each task."""
+    return [[step["name"] for step in log["metadata"].get("steps", [])] for log in translation.logs]
+
+
+AGENT = [
+    span(1, name="agent", attributes={"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.input_tokens": 30}),
+    span(2, name="search", parent=1, attributes={"openinference.span.kind": "RETRIEVER"}, began_ms=5, ended_ms=10),
+    chat(3, parent=1, began_ms=20, ended_ms=30, attributes={"gen_ai.usage.input_tokens": 10}),
+    span(4, name="POST", parent=3, began_ms=21, ended_ms=29),
+    span(5, name="weather", parent=1, attributes={"gen_ai.operation.name": "execute_tool"}, began_ms=40, ended_ms=50),
+    chat(6, parent=1, began_ms=60, ended_ms=90, attributes={"gen_ai.usage.input_tokens": 20}),
+    span(7, name="parse", parent=1, began_ms=91, ended_ms=92),
+]  # fmt: skip
+
+
+def test_each_call_is_a_task_and_what_led_to_it_are_its_steps() -> None:
+    translation = translated(*AGENT)
+
+    assert steps_of(translation) == [["search", "POST"], ["agent", "weather", "parse"]]
+    assert (translation.steps, translation.unattached) == (5, 0)
+
+
+def test_the_tokens_of_an_agent_do_not_double_those_of_its_calls() -> None:
+    rows = [row_of(log) for log in translated(*AGENT).logs]
+
+    assert [row["tokens_in"] for row in rows] == [10, 20]
+
+
+def test_the_order_of_spans_in_an_export_changes_nothing() -> None:
+    shuffled = AGENT.copy()
+    random.Random(7).shuffle(shuffled)
+
+    assert translated(*shuffled) == translated(*AGENT)
+
+
+def test_a_step_stays_in_its_own_branch() -> None:
+    translation = translated(
+        span(1, name="both"),
+        span(2, name="left", parent=1, ended_ms=50),
+        span(3, name="left tool", parent=2, ended_ms=10),
+        chat(4, parent=2, began_ms=10, ended_ms=40),
+        span(5, name="right", parent=1, ended_ms=50),
+        span(6, name="right tool", parent=5, ended_ms=10),
+        chat(7, parent=5, began_ms=10, ended_ms=20),
+    )
+
+    assert steps_of(translation) == [["right", "right tool"], ["both", "left", "left tool"]]
+
+
+def test_a_span_whose_parent_came_in_another_export_belongs_by_its_time() -> None:
+    translation = translated(
+        span(2, name="before", parent=99, ended_ms=10),
+        chat(3, parent=98, began_ms=10, ended_ms=20),
+        chat(4, ended_ms=90),
+    )
+
+    assert steps_of(translation) == [["before"], []]
+
+
+def test_spans_of_another_trace_are_no_steps() -> None:
+    translation = translated(chat(1), span(2, trace_id="1" * 32))
+
+    assert steps_of(translation) == [[]]
+    assert translation.unattached == 1
+
+
+def test_of_a_call_that_two_libraries_tell_of_the_outer_one_is_the_task() -> None:
+    inner = {"gen_ai.usage.input_tokens": 7, "gen_ai.completion": "From inside", "gen_ai.prompt": "inner"}
+    outer = {"gen_ai.usage.output_tokens": 3, "gen_ai.prompt": "outer"}
+
+    (log,) = translated(chat(1, attributes=outer), chat(2, parent=1, attributes=inner, name="inner call")).logs
+
+    row = row_of(log)
+    assert (row["input"], row["output"], row["tokens_in"], row["tokens_out"]) == ("outer", "From inside", 7, 3)
+    assert [step["kind"] for step in row["metadata"]["steps"]] == ["llm"]
+
+
+def test_the_conversation_and_the_user_of_a_span_above_are_those_of_the_task() -> None:
+    (log,) = translated(
+        span(1, attributes={"session.id": "far", "user.id": "ann"}),
+        span(2, parent=1, attributes={"session.id": "near"}),
+        chat(3, parent=2),
+    ).logs
+
+    assert (log["session_id"], log["user_id"]) == ("near", "ann")
+
+
+def test_without_a_conversation_the_trace_is_the_session() -> None:
+    assert {log["session_id"] for log in translated(*AGENT).logs} == {TRACE}
+
+
+@pytest.mark.parametrize(
+    "ring",
+    [
+        [chat(1, parent=1)],
+        [chat(1, parent=2), chat(2, parent=1)],
+        [chat(1, parent=2), span(2, parent=3), span(3, parent=2)],
+    ],
+)
+def test_a_ring_of_parents_ends(ring: list[trace_pb2.Span]) -> None:
+    translation = translated(*ring)
+
+    assert len(translation.logs) + translation.steps + translation.unattached == len(ring)
+    assert translation.logs
+
+
+def test_a_tree_that_is_deeper_than_anyone_looks_keeps_every_call() -> None:
+    chain = [span(number, parent=number - 1) for number in range(1, 3_000)] + [chat(3_000, parent=2_999)]
+
+    translation = translated(*chain)
+
+    assert len(translation.logs) == 1
+    assert translation.steps == 2_999
+
+
+def test_a_task_keeps_so_many_steps_and_counts_the_others() -> None:
+    plain = [span(number, name="SELECT") for number in range(2, 200)]
+    tools = [span(number, attributes={"openinference.span.kind": "TOOL"}) for number in range(200, 210)]
+
+    (log,) = translated(chat(1), *plain, *tools).logs
+
+    assert len(log["metadata"]["steps"]) == MAX_STEPS
+    assert log["metadata"]["steps_dropped"] == 208 - MAX_STEPS
+    assert sum(step.get("kind") == "tool" for step in log["metadata"]["steps"]) == 10
+
+
+def test_a_step_tells_what_it_did_in_short() -> None:
+    told = {
+        "openinference.span.kind": "TOOL",
+        "tool.name": "weather",
+        "input.value": "Lisbon",
+        "output.value": "x" * 10_000,
+    }
+    (log,) = translated(chat(1), span(2, attributes=told, error="broken")).logs
+
+    (step,) = log["metadata"]["steps"]
+    assert step.pop("output") == "x" * MAX_STEP_TEXT_CHARACTERS + "…"
+    assert step == {
+        "span_id": "0000000000000002",
+        "name": "weather",
+        "kind": "tool",
+        "started_at": "2026-02-02T02:40:00.000Z",
+        "latency_ms": 100.0,
+        "input": "Lisbon",
+        "error": {"message": "broken"},
+    }
+
+
+def test_attributes_that_nobody_knows_are_kept_within_bounds() -> None:
+    many: dict[str, Any] = {f"own.{number}": "y" * 100_000 for number in range(100)}
+
+    (log,) = translated(chat(1, attributes=many)).logs
+
+    kept = log["metadata"]["attributes"]
+    assert len(kept) == MAX_ATTRIBUTES
+    assert log["metadata"]["attributes_dropped"] == 100 - MAX_ATTRIBUTES
+    assert max(map(len, kept.values())) == MAX_ATTRIBUTE_CHARACTERS + 1
+
+
+def test_the_id_of_a_task_follows_from_its_span_and_sorts_by_time() -> None:
+    def task_id(**fields: Any) -> str:
+        (log,) = translated(chat(**fields)).logs
+        return str(log["task_id"])
+
+    assert task_id() == task_id(attributes={"gen_ai.request.model": "other"}, ended_ms=7)
+    assert len({task_id(), task_id(number=2), task_id(trace_id="2" * 32)}) == 3
+    assert task_id(began_ms=1, number=3) < task_id(began_ms=2, number=1)
+
+
+@pytest.mark.parametrize(("began_ms", "ended_ms"), [(10, 5), (0, -1_770_000_000_000)])
+def test_times_that_contradict_each_other_are_no_latency(began_ms: int, ended_ms: int) -> None:
+    (log,) = translated(chat(began_ms=began_ms, ended_ms=ended_ms)).logs
+
+    assert row_of(log)["latency_ms"] is None
