@@ -1,0 +1,185 @@
+"""Real instrumentations of real clients: their runs become sessions with transcripts in a running `phospho up`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from fixtures.phospho_process import clean_environment
+from fixtures.shapes import API_KEY, OneProcess
+
+from .openai_server import MODEL, TOKENS_IN, TOKENS_OUT, openai_server
+
+APPS = Path(__file__).parent / "apps"
+DOCS = (Path(__file__).parents[3] / "docs" / "opentelemetry.md").read_text("utf-8")
+CALL = [{"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Lisbon"}'}}]
+
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
+    with OneProcess(tmp_path_factory.mktemp("otlp")) as shape:
+        yield shape
+
+
+@pytest.fixture(scope="module")
+def run(shape: OneProcess) -> Iterator[Run]:
+    """Return a function that runs Python with the environment of the documentation, to its end."""
+    with openai_server() as url:
+        environment = clean_environment() | documented_environment(shape)
+        environment |= {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-none", "LANGSMITH_TRACING": "false"}
+
+        def run_python(*arguments: str, **further: str) -> str:
+            done = subprocess.run(
+                [sys.executable, *arguments],
+                env=environment | further,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stderr
+
+        yield run_python
+
+
+def documented_environment(shape: OneProcess) -> dict[str, str]:
+    """Return the variables that the documentation's two lines set."""
+    (lines,) = re.findall(r"^```bash\n(export OTEL_.*?)^```", DOCS, re.MULTILINE | re.DOTALL)
+    printed = subprocess.run(
+        ["bash", "-e", "-c", lines.replace("http://127.0.0.1:8420", shape.base_url) + "env -0"],
+        env={"PHOSPHO_API_KEY": API_KEY, "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=True,
+    ).stdout
+    variables = dict(line.split("=", 1) for line in printed.split("\0") if line)
+    return {name: value for name, value in variables.items() if name.startswith("OTEL_")}
+
+
+def tasks(shape: OneProcess, session_id: str) -> list[dict[str, Any]]:
+    """Return the tasks of a session in their order, as SQL has them."""
+    sql = f"SELECT * FROM tasks WHERE session_id = '{session_id}' ORDER BY created_at"
+    answer = shape.phospho("query", sql, "--format", "JSONEachRow")
+    return [json.loads(line) for line in answer.splitlines()]
+
+
+def page(shape: OneProcess, session_id: str) -> str:
+    with urllib.request.urlopen(f"{shape.base_url}/sessions/{quote(session_id)}", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def told(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(row["input"], row["output"]) for row in rows]
+
+
+def metadata_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    value = row["metadata"]
+    return dict(json.loads(value) if isinstance(value, str) else value)
+
+
+@pytest.fixture(scope="module", params=["openinference", "openllmetry"])
+def family(request: pytest.FixtureRequest, run: Run) -> str:
+    """The name of a family of instrumentations, whose app with the OpenAI client has run."""
+    errors = run(str(APPS / f"{request.param}_openai.py"))
+    assert "Failed to export" not in errors
+    return str(request.param)
+
+
+def test_the_openai_client_becomes_sessions_with_transcripts(shape: OneProcess, family: str) -> None:
+    sessions = {name: tasks(shape, f"{family} {name}") for name in ("plain", "streamed", "tools", "responses")}
+
+    assert told(sessions["plain"]) == [("Hello", "You said: Hello"), ("And now?", "You said: And now?")]
+    assert told(sessions["streamed"]) == [("In pieces", "You said: In pieces")]
+    assert told(sessions["responses"]) == [("A response", "You said: A response")]
+    (_, called), (_, answered) = told(sessions["tools"])
+    assert (json.loads(called), answered) == (CALL, "You said: 31 degrees")
+    for row in [row for rows in sessions.values() for row in rows]:
+        assert (row["model"], row["tokens_in"], row["tokens_out"]) == (MODEL, TOKENS_IN, TOKENS_OUT)
+        assert (row["user_id"], row["version_id"], row["source"]) == ("ann", "2.1", "otlp")
+        assert row["latency_ms"] > 0
+    assert {row["system_prompt"] for row in sessions["plain"]} == {"Be brief"}
+    assert [row["system_prompt"] for row in sessions["responses"]] == ["Be kind"]
+
+
+def test_the_page_of_a_session_shows_what_was_said(shape: OneProcess, family: str) -> None:
+    shown = page(shape, f"{family} plain")
+
+    assert shown.index("You said: Hello") < shown.index("You said: And now?")
+
+
+def test_a_call_that_failed_is_a_task_with_its_error(shape: OneProcess, family: str) -> None:
+    (failed,) = tasks(shape, f"{family} failing")
+
+    assert (failed["input"], failed["output"]) == ("fail", "")
+    error = metadata_of(failed)["error"]
+    assert "this fails" in error["message"]
+    assert "BadRequestError" in error["type"]
+
+
+def test_an_embedding_is_no_task(shape: OneProcess, family: str) -> None:
+    assert tasks(shape, f"{family} embeddings") == []
+
+
+def test_a_langchain_agent_becomes_a_session_whose_tasks_have_their_steps(shape: OneProcess, run: Run) -> None:
+    run(str(APPS / "langchain_agent.py"))
+
+    asked, answered = tasks(shape, "langchain agent")
+    assert (asked["input"], json.loads(asked["output"])[0]["function"]["name"]) == (
+        "Is it warm in Lisbon?",
+        "get_weather",
+    )
+    assert answered["output"] == "You said: 31 degrees in Lisbon"
+    assert [row["tokens_in"] for row in (asked, answered)] == [TOKENS_IN, TOKENS_IN]
+    steps = metadata_of(answered)["steps"]
+    tool = next(step for step in steps if step.get("kind") == "tool")
+    assert (tool["name"], tool["output"]) == ("get_weather", "31 degrees in Lisbon")
+    assert [step["name"] for step in steps] == ["agent", "get_weather"]
+    assert "31 degrees in Lisbon" in page(shape, "langchain agent")
+
+
+def test_the_documented_example_runs_as_it_stands(shape: OneProcess, run: Run) -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```", DOCS, re.MULTILINE | re.DOTALL)
+
+    run("-c", example)
+
+    (row,) = tasks(shape, "conversation-1")
+    assert row["input"] == "I need a flight to Lisbon on Friday"
+    assert row["user_id"] == "user-1"
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "deflate"])
+def test_a_run_again_is_a_run_more_and_an_export_again_is_none(shape: OneProcess, run: Run, compression: str) -> None:
+    """A client that repeats an export, having lost the answer, changes nothing; whatever compresses it."""
+    session_id = f"repeated {compression}"
+    script = f"""
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+kept = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(kept))
+with provider.get_tracer("again").start_as_current_span("chat") as span:
+    span.set_attributes({{"gen_ai.operation.name": "chat", "session.id": "{session_id}"}})
+    span.set_attribute("gen_ai.usage.input_tokens", 5)
+for _ in range(3):
+    assert OTLPSpanExporter().export(kept.get_finished_spans()) is SpanExportResult.SUCCESS
+"""
+    run("-c", script, OTEL_EXPORTER_OTLP_COMPRESSION=compression)
+
+    sql = f"SELECT count(), sum(tokens_in) FROM tasks WHERE session_id = '{session_id}'"
+    assert shape.phospho("query", sql, "--format", "TSV") == "1\t5\n"
