@@ -307,6 +307,15 @@ def test_an_error_is_told_with_its_type() -> None:
     assert task["output"] == ""
 
 
+def test_what_upstreams_tracer_adds_is_read() -> None:
+    added = {"phospho.session_id": "c-2", "phospho.metadata.plan": "pro", "phospho.task_id": "t-1"}
+
+    task = row(GENAI | added)
+
+    assert (task["session_id"], task["metadata"]["plan"]) == ("c-2", "pro")
+    assert task["metadata"]["attributes"]["phospho.task_id"] == "t-1"
+
+
 def test_what_the_app_added_is_metadata_and_what_nobody_knows_an_attribute() -> None:
     added = {
         "metadata": json.dumps({"tenant": "north"}),

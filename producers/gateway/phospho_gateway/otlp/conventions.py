@@ -12,6 +12,8 @@ from phospho_gateway.otlp.spans import Attributes, Span
 from phospho_gateway.otlp.values import json_object
 
 _PROPERTIES = "traceloop.association.properties."
+# What upstream phospho's tracer puts on every span.
+_UPSTREAM_METADATA = "phospho.metadata."
 
 # gen_ai.operation.name, and the kind of step that it is here.
 _OPERATIONS: Mapping[str, str] = {
@@ -37,6 +39,7 @@ _REQUEST_TYPES: Mapping[str, str] = {
 _SIGNS_OF_LLM = ("gen_ai.request.model", "gen_ai.response.model", "llm.model_name", "gen_ai.input.messages")
 
 SESSION = (
+    "phospho.session_id",
     "gen_ai.conversation.id",
     "session.id",
     f"{_PROPERTIES}session_id",
@@ -87,6 +90,7 @@ _TOLD_NAMES = frozenset(
 )  # fmt: skip
 _TOLD_PREFIXES = (
     _PROPERTIES,
+    _UPSTREAM_METADATA,
     "gen_ai.input.messages",
     "gen_ai.output.messages",
     "gen_ai.prompt",
@@ -148,9 +152,8 @@ def properties(attributes: Attributes) -> dict[str, Any]:
     found = dict(json_object(attributes.get("metadata")))
     if tags := attributes.get("tag.tags"):
         found["tags"] = tags
-    for name, value in attributes.items():
-        if name.startswith(_PROPERTIES):
-            found[name[len(_PROPERTIES) :]] = value
+    for prefix in (_PROPERTIES, _UPSTREAM_METADATA):
+        found |= {name[len(prefix) :]: value for name, value in attributes.items() if name.startswith(prefix)}
     return found
 
 
