@@ -316,6 +316,25 @@ def test_what_upstreams_tracer_adds_is_read() -> None:
     assert task["metadata"]["attributes"]["phospho.task_id"] == "t-1"
 
 
+def test_the_ai_sdk_of_vercel_is_read() -> None:
+    call = {
+        "ai.operationId": "ai.generateText.doGenerate",
+        "gen_ai.request.model": "gpt-4o-mini",
+        "ai.prompt.messages": '[{"role":"user","content":[{"type":"text","text":"Hello"}]}]',
+        "ai.response.text": "Hi",
+        "ai.telemetry.metadata.sessionId": "c-3",
+        "ai.telemetry.metadata.userId": "ben",
+    }
+    tool = {"ai.operationId": "ai.toolCall", "ai.toolCall.name": "weather", "ai.toolCall.result": "31"}
+
+    (log,) = raw_logs(read(span(1, attributes=call), span(2, attributes=tool))).logs
+
+    task = row_of(log)
+    assert [task[name] for name in ("input", "output", "session_id", "user_id")] == ["Hello", "Hi", "c-3", "ben"]
+    (step,) = task["metadata"]["steps"]
+    assert (step["name"], step["kind"], step["output"]) == ("weather", "tool", "31")
+
+
 def test_what_the_app_added_is_metadata_and_what_nobody_knows_an_attribute() -> None:
     added = {
         "metadata": json.dumps({"tenant": "north"}),

@@ -12,8 +12,8 @@ from phospho_gateway.otlp.spans import Attributes, Span
 from phospho_gateway.otlp.values import json_object
 
 _PROPERTIES = "traceloop.association.properties."
-# What upstream phospho's tracer puts on every span.
-_UPSTREAM_METADATA = "phospho.metadata."
+# What an app adds by OpenLLMetry, by the AI SDK of Vercel, and by upstream phospho's tracer.
+_PROPERTY_PREFIXES = (_PROPERTIES, "ai.telemetry.metadata.", "phospho.metadata.")
 
 # gen_ai.operation.name, and the kind of step that it is here.
 _OPERATIONS: Mapping[str, str] = {
@@ -35,6 +35,12 @@ _REQUEST_TYPES: Mapping[str, str] = {
     "embedding": "embedding",
     "rerank": "reranker",
 }
+# ai.operationId, of the AI SDK of Vercel, whose calls of a model are known by their gen_ai attributes.
+_VERCEL_OPERATIONS: Mapping[str, str] = {
+    "ai.toolCall": "tool",
+    "ai.embed.doEmbed": "embedding",
+    "ai.embedMany.doEmbed": "embedding",
+}
 # A span with none of the kinds above is a call of a model where it names one.
 _SIGNS_OF_LLM = ("gen_ai.request.model", "gen_ai.response.model", "llm.model_name", "gen_ai.input.messages")
 
@@ -42,17 +48,12 @@ SESSION = (
     "phospho.session_id",
     "gen_ai.conversation.id",
     "session.id",
-    f"{_PROPERTIES}session_id",
-    f"{_PROPERTIES}conversation_id",
-    f"{_PROPERTIES}thread_id",
-    f"{_PROPERTIES}chat_id",
     "gen_ai.thread.id",
     "langfuse.session.id",
 )
 USER = (
     "user.id",
     "enduser.id",
-    f"{_PROPERTIES}user_id",
     "gen_ai.user",
     "llm.user",
     "langfuse.user.id",
@@ -76,8 +77,11 @@ TOKENS_OUT = (
     "gen_ai.usage.completion_tokens",
     "llm.usage.completion_tokens",
 )
-# In the metadata of OpenInference (LangGraph's thread is there), as in ours.
-_SESSION_IN_METADATA = ("session_id", "conversation_id", "thread_id", "chat_id")
+# Among what an app adds; LangGraph's thread is there.
+_SESSION_PROPERTIES = (
+    "session_id", "conversation_id", "thread_id", "chat_id", "sessionId", "conversationId", "threadId", "chatId",
+)  # fmt: skip
+_USER_PROPERTIES = ("user_id", "userId")
 
 # What stands elsewhere in a task, and is not repeated among its attributes.
 _TOLD_NAMES = frozenset(
@@ -89,8 +93,7 @@ _TOLD_NAMES = frozenset(
     }
 )  # fmt: skip
 _TOLD_PREFIXES = (
-    _PROPERTIES,
-    _UPSTREAM_METADATA,
+    *_PROPERTY_PREFIXES,
     "gen_ai.input.messages",
     "gen_ai.output.messages",
     "gen_ai.prompt",
@@ -103,6 +106,7 @@ _TOLD_PREFIXES = (
     "traceloop.entity.output",
     "ai.prompt",
     "ai.response.text",
+    "ai.response.toolCalls",
 )
 # Of a resource, what describes the machine.
 _MACHINE_PREFIXES = ("telemetry.", "process.", "host.", "os.")
@@ -115,6 +119,7 @@ def kind_of(attributes: Attributes) -> str:
         ("gen_ai.operation.name", _OPERATIONS),
         ("traceloop.span.kind", None),
         ("llm.request.type", _REQUEST_TYPES),
+        ("ai.operationId", _VERCEL_OPERATIONS),
     ):
         value = attributes.get(name)
         if isinstance(value, str) and (kind := value.lower() if kinds is None else kinds.get(value, "")):
@@ -148,23 +153,23 @@ def first_count(attributes: Attributes, names: Iterable[str]) -> int | None:
 
 
 def properties(attributes: Attributes) -> dict[str, Any]:
-    """Return what the app itself added: OpenInference's metadata and tags, OpenLLMetry's association properties."""
+    """Return what the app itself added: OpenInference's metadata and tags, and properties under a known prefix."""
     found = dict(json_object(attributes.get("metadata")))
     if tags := attributes.get("tag.tags"):
         found["tags"] = tags
-    for prefix in (_PROPERTIES, _UPSTREAM_METADATA):
+    for prefix in _PROPERTY_PREFIXES:
         found |= {name[len(prefix) :]: value for name, value in attributes.items() if name.startswith(prefix)}
     return found
 
 
 def session_of(attributes: Attributes) -> str:
     """Return the conversation that a span names; empty where it names none."""
-    return first_text(attributes, SESSION) or first_text(properties(attributes), _SESSION_IN_METADATA)
+    return first_text(attributes, SESSION) or first_text(properties(attributes), _SESSION_PROPERTIES)
 
 
 def user_of(attributes: Attributes) -> str:
     """Return the user that a span names; empty where it names none."""
-    return first_text(attributes, USER) or first_text(properties(attributes), ("user_id",))
+    return first_text(attributes, USER) or first_text(properties(attributes), _USER_PROPERTIES)
 
 
 def further(attributes: Attributes) -> Attributes:

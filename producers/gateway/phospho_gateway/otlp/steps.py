@@ -15,9 +15,28 @@ MAX_STEPS = 50
 MAX_STEP_TEXT_CHARACTERS = 2_000
 _MAX_NAME_CHARACTERS = 200
 
-_NAMES = ("gen_ai.tool.name", "tool.name", "gen_ai.agent.name", "agent.name", "traceloop.entity.name")
-_INPUTS = ("gen_ai.tool.call.arguments", "input.value", "traceloop.entity.input", "gen_ai.input.messages")
-_OUTPUTS = ("gen_ai.tool.call.result", "output.value", "traceloop.entity.output", "gen_ai.output.messages")
+_NAMES = (
+    "gen_ai.tool.name",
+    "tool.name",
+    "ai.toolCall.name",
+    "gen_ai.agent.name",
+    "agent.name",
+    "traceloop.entity.name",
+)
+_INPUTS = (
+    "gen_ai.tool.call.arguments",
+    "ai.toolCall.args",
+    "input.value",
+    "traceloop.entity.input",
+    "gen_ai.input.messages",
+)
+_OUTPUTS = (
+    "gen_ai.tool.call.result",
+    "ai.toolCall.result",
+    "output.value",
+    "traceloop.entity.output",
+    "gen_ai.output.messages",
+)
 
 
 def steps_of(spans: Sequence[Span]) -> list[dict[str, Any]]:
