@@ -157,8 +157,10 @@ def properties(attributes: Attributes) -> dict[str, Any]:
     found = dict(json_object(attributes.get("metadata")))
     if tags := attributes.get("tag.tags"):
         found["tags"] = tags
-    for prefix in _PROPERTY_PREFIXES:
-        found |= {name[len(prefix) :]: value for name, value in attributes.items() if name.startswith(prefix)}
+    for name, value in attributes.items():
+        if name.startswith(_PROPERTY_PREFIXES):
+            prefix = next(prefix for prefix in _PROPERTY_PREFIXES if name.startswith(prefix))
+            found[name[len(prefix) :]] = value
     return found
 
 

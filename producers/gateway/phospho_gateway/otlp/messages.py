@@ -139,6 +139,8 @@ def _of_choice(attributes: Attributes) -> Message:
 def _openinference(flat: Attributes, role: str) -> Message:
     """Read one of `llm.input_messages` or `llm.output_messages`, whose names are spelled out with dots."""
     message: Message = {"role": flat.get("message.role") or role, "content": flat.get("message.content")}
+    if len(flat) <= len(message):
+        return message
     if contents := indexed(flat, "message.contents."):
         message["content"] = [_openinference_content(content) for content in contents]
     if calls := indexed(flat, "message.tool_calls."):
