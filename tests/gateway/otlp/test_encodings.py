@@ -212,12 +212,60 @@ def test_what_is_no_span_is_rejected_by_itself(value: Any) -> None:
     "document",
     [
         [], "a", 1, {"resourceSpans": {}}, {"resourceSpans": [1]}, {"resourceSpans": [{"scopeSpans": 1}]},
-        {"resourceSpans": [{"resource": 1}]}, {"resourceSpans": [{"scopeSpans": [{"spans": {}}]}]},
+        {"resourceSpans": [{"scopeSpans": [{"spans": {}}]}]},
     ],
 )  # fmt: skip
 def test_a_document_that_is_no_export_is_malformed(document: Any) -> None:
     with pytest.raises(MalformedExport):
         decoded_json(document)
+
+
+def two_resources() -> ExportTraceServiceRequest:
+    export = request(chat(1), chat(2))
+    export.resource_spans.extend(request(chat(3), resource={"MARK": "MARK"}).resource_spans)
+    return export
+
+
+def test_a_resource_that_can_not_be_read_harms_its_own_spans_only() -> None:
+    """One Collector may send the spans of many apps."""
+    export = decoded(two_resources().SerializeToString().replace(b"MARK", b"\xff\xfe\xfd\xfc"))
+
+    assert (len(export.spans), export.rejected.total()) == (2, 1)
+
+
+@pytest.mark.parametrize("resource", [1, "a", {"attributes": 1}, {"attributes": [{"key": "a", "value": 1}]}])
+def test_a_json_resource_that_can_not_be_read_harms_its_own_spans_only(resource: Any) -> None:
+    document = json_body(two_resources())
+    document["resourceSpans"][0]["resource"] = resource
+
+    export = decoded_json(document)
+
+    assert (len(export.spans), export.rejected.total()) == (1, 2)
+
+
+def test_a_library_without_a_readable_name_keeps_its_spans() -> None:
+    body = request(chat(1), scope="MARK").SerializeToString().replace(b"MARK", b"\xff\xfe\xfd\xfc")
+
+    assert decoded(body).spans[0].origin.scope == ""
+
+
+@pytest.mark.parametrize(("number", "content"), [(9, b""), (11, b"")], ids=["attributes", "events"])
+def test_a_span_with_more_attributes_or_events_than_anyone_writes_is_rejected_by_itself(
+    number: int, content: bytes
+) -> None:
+    many = chat(1).SerializeToString() + field(number, content) * 20_001
+    body = field(1, field(2, field(2, many) + field(2, chat(2).SerializeToString())))
+
+    export = decoded(body)
+
+    assert (len(export.spans), export.rejected.total()) == (1, 1)
+
+
+@pytest.mark.parametrize("name", ["attributes", "events"])
+def test_a_json_span_with_more_than_anyone_writes_is_rejected_by_itself(name: str) -> None:
+    export = decoded_json(one_json_span(**{name: [{}] * 20_001}))
+
+    assert (len(export.spans), export.rejected.total()) == (1, 1)
 
 
 def test_a_body_that_is_cut_anywhere_is_malformed_or_has_fewer_spans() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from phospho_gateway.otlp.spans import (
@@ -21,6 +21,7 @@ from phospho_gateway.otlp.spans import (
     Span,
     SpanEvent,
     TooManySpans,
+    check_size,
     checked_id,
 )
 
@@ -35,36 +36,55 @@ _INTEGER = re.compile(r"-?[0-9]{1,20}")
 def export_of(document: Any, max_spans: int) -> Export:
     """Return the spans of a document. Raises MalformedExport and TooManySpans."""
     export = Export()
-    seen = 0
-    for origin, spans in _scopes(document, max_spans):
-        seen += max(len(spans), 1)
-        if seen > max_spans:
-            raise TooManySpans
-        for span in spans:
-            try:
-                export.spans.append(_span(span, origin))
-            except BadSpan as why:
-                export.rejected[str(why)] += 1
+    for resource, scopes in _groups(document, max_spans):
+        try:
+            attributes = _attributes(_object(resource))
+        except BadSpan as why:
+            export.rejected[f"the resource: {why}"] += sum(len(spans) for _, spans in scopes)
+        else:
+            for name, spans in scopes:
+                _read(spans, Origin(attributes, name), export)
     return export
 
 
-def _scopes(document: Any, max_spans: int) -> Iterator[tuple[Origin, list[Any]]]:
+_Scope = tuple[str, list[Any]]
+
+
+def _groups(document: Any, max_spans: int) -> list[tuple[Any, list[_Scope]]]:
+    """Return resources with the spans of each of their scopes; refuse too many spans, or envelopes of them."""
+    groups: list[tuple[Any, list[_Scope]]] = []
+    envelopes = spans = 0
     try:
-        groups = _objects(_object(document), "resourceSpans")
-        if len(groups) > max_spans:
-            raise TooManySpans
-        for group in groups:
-            resource = _attributes(_object(group.get("resource")))
-            for scope in _objects(group, "scopeSpans"):
-                name = _text(_object(scope.get("scope")), "name")
-                yield Origin(resource, name), _list(scope, "spans")
+        for group in _list(_object(document), "resourceSpans"):
+            scopes = [_scope(scope) for scope in _list(_object(group), "scopeSpans")]
+            groups.append((_object(group).get("resource"), scopes))
+            envelopes += 1 + len(scopes)
+            spans += sum(len(listed) for _, listed in scopes)
+            if envelopes > max_spans or spans > max_spans:
+                raise TooManySpans
     except BadSpan as why:
         raise MalformedExport(f"the body is not an ExportTraceServiceRequest in JSON: {why}") from None
+    return groups
+
+
+def _scope(value: Any) -> _Scope:
+    scope = _object(value)
+    return _text(_object(scope.get("scope")), "name"), _list(scope, "spans")
+
+
+def _read(spans: list[Any], origin: Origin, export: Export) -> None:
+    for span in spans:
+        try:
+            export.spans.append(_span(span, origin))
+        except BadSpan as why:
+            export.rejected[str(why)] += 1
 
 
 def _span(value: Any, origin: Origin) -> Span:
     span = _object(value)
     status = _object(span.get("status"))
+    events = _objects(span, "events")
+    check_size(len(events), "events")
     return Span(
         _id(span, "traceId", 32),
         _id(span, "spanId", 16),
@@ -73,7 +93,7 @@ def _span(value: Any, origin: Origin) -> Span:
         _time_ns(span, "startTimeUnixNano"),
         _time_ns(span, "endTimeUnixNano"),
         _attributes(span),
-        [SpanEvent(_text(event, "name"), _attributes(event)) for event in _objects(span, "events")],
+        [SpanEvent(_text(event, "name"), _attributes(event)) for event in events],
         status.get("code") == _STATUS_CODE_ERROR,
         _text(status, "message"),
         origin,
@@ -82,6 +102,7 @@ def _span(value: Any, origin: Origin) -> Span:
 
 def _attributes(owner: Mapping[str, Any], name: str = "attributes", levels: int = _MAX_LEVELS) -> Attributes:
     pairs = _objects(owner, name)
+    check_size(len(pairs), "attributes")
     return {_text(pair, "key"): _value(pair.get("value"), levels) for pair in pairs}
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
@@ -23,8 +23,11 @@ from phospho_gateway.otlp.spans import (
     Span,
     SpanEvent,
     TooManySpans,
+    check_size,
     checked_id,
 )
+
+_M = TypeVar("_M", bound=Message)
 
 
 def export_of(body: bytes, max_spans: int) -> Export:
@@ -34,43 +37,50 @@ def export_of(body: bytes, max_spans: int) -> Export:
     Raises MalformedExport and TooManySpans.
     """
     export = Export()
-    for origin, encoded_spans in _scopes(body, max_spans):
-        for encoded in encoded_spans:
-            try:
-                export.spans.append(_span(encoded, origin))
-            except BadSpan as why:
-                export.rejected[str(why)] += 1
+    for group in _groups(body, max_spans):
+        try:
+            resource = _attributes(_decoded(Resource, group.resource, "the resource").attributes)
+        except BadSpan as why:
+            export.rejected[str(why)] += sum(len(scope.spans) for scope in group.scope_spans)
+        else:
+            for scope in group.scope_spans:
+                _read(scope, resource, export)
     return export
 
 
-def _scopes(body: bytes, max_spans: int) -> Iterator[tuple[Origin, Iterable[bytes]]]:
+def _groups(body: bytes, max_spans: int) -> Sequence[Any]:
+    """Return the groups of spans by resource, not decoded yet; refuse too many spans, or envelopes of them."""
     try:
-        resources = _Request.FromString(body).resource_spans
-        _check_count(resources, max_spans)
-        for group in resources:
-            attributes = _attributes(Resource.FromString(group.resource).attributes)
-            for scope in group.scope_spans:
-                yield Origin(attributes, InstrumentationScope.FromString(scope.scope).name), scope.spans
-    except DecodeError as error:
-        raise MalformedExport("the body is not an ExportTraceServiceRequest in protobuf") from error
-
-
-def _check_count(resources: Any, max_spans: int) -> None:
-    """Refuse too many spans, and too many empty envelopes of them, before any is decoded."""
-    count = len(resources)
-    for group in resources:
-        count += sum(max(len(scope.spans), 1) for scope in group.scope_spans)
-        if count > max_spans + len(resources):
+        groups: Sequence[Any] = _Request.FromString(body).resource_spans
+    except DecodeError:
+        raise MalformedExport("the body is not an ExportTraceServiceRequest in protobuf") from None
+    envelopes = spans = 0
+    for group in groups:
+        envelopes += 1 + len(group.scope_spans)
+        if envelopes > max_spans:
             raise TooManySpans
-    if len(resources) > max_spans:
+        spans += sum(len(scope.spans) for scope in group.scope_spans)
+    if spans > max_spans:
         raise TooManySpans
+    return groups
+
+
+def _read(scope: Any, resource: Attributes, export: Export) -> None:
+    try:
+        origin = Origin(resource, InstrumentationScope.FromString(scope.scope).name)
+    except DecodeError:
+        # The name of a library is not worth its spans.
+        origin = Origin(resource, "")
+    for encoded in scope.spans:
+        try:
+            export.spans.append(_span(encoded, origin))
+        except BadSpan as why:
+            export.rejected[str(why)] += 1
 
 
 def _span(encoded: bytes, origin: Origin) -> Span:
-    try:
-        span = trace_pb2.Span.FromString(encoded)
-    except DecodeError:
-        raise BadSpan("the bytes are not those of a span, or are nested too deep") from None
+    span = _decoded(trace_pb2.Span, encoded, "the span")
+    check_size(len(span.events), "events")
     return Span(
         checked_id(span.trace_id.hex(), 32, "trace_id"),
         checked_id(span.span_id.hex(), 16, "span_id"),
@@ -86,7 +96,15 @@ def _span(encoded: bytes, origin: Origin) -> Span:
     )
 
 
-def _attributes(pairs: Iterable[KeyValue]) -> Attributes:
+def _decoded(kind: type[_M], encoded: bytes, what: str) -> _M:
+    try:
+        return kind.FromString(encoded)
+    except DecodeError:
+        raise BadSpan(f"the bytes of {what} are not valid protobuf, not UTF-8, or nested too deep") from None
+
+
+def _attributes(pairs: Sequence[KeyValue]) -> Attributes:
+    check_size(len(pairs), "attributes")
     return {pair.key: _value(pair.value) for pair in pairs}
 
 

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 Attributes = dict[str, Any]
 
+# OpenTelemetry's own default is 128 of each; OpenInference allows 10,000 attributes.
+_MAX_PARTS = 20_000
+
 
 class BadSpan(Exception):
     """One span that can't be read. The message says why, and holds nothing of the span itself."""
@@ -72,6 +75,12 @@ class Export:
     def count(self) -> int:
         """How many spans there were, readable or not."""
         return len(self.spans) + self.rejected.total()
+
+
+def check_size(count: int, what: str) -> None:
+    """Raise BadSpan for more attributes or events than any instrumentation writes."""
+    if count > _MAX_PARTS:
+        raise BadSpan(f"there are more than {_MAX_PARTS} {what}")
 
 
 def checked_id(digits: str, length: int, name: str) -> str:
