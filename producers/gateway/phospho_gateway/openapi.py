@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from phospho_gateway.otlp.openapi import otlp_paths, otlp_schemas
+
 Json = dict[str, Any]
 
 _ID = {"type": "string", "maxLength": 512}
@@ -56,10 +58,7 @@ def _paths() -> Json:
         "/v2/log/{project_id}": {"post": _log_legacy()},
         "/v2/tasks/{task_id}/flag": {"post": _evaluate("Flag a task", "flag")},
         "/v2/tasks/{task_id}/human-eval": {"post": _evaluate("Evaluate a task", "human_eval")},
-        "/v1/traces": {"post": _export_traces("Export traces (OTLP/HTTP)", [])},
-        "/v3/otl/{project_id}": {
-            "post": _export_traces("Export traces (API v3)", [_path("project_id", _PROJECT)]),
-        },
+        **otlp_paths(),
         "/healthz": {"get": _plain("Is the process alive?", {"200": _answer("It is.", _reference("Health"))})},
         "/readyz": {"get": _plain("Is everything there that it needs?", _readiness())},
         "/metrics": {"get": _plain("Metrics for Prometheus", {"200": {"description": "Prometheus' text format."}})},
@@ -119,32 +118,6 @@ def _evaluate(summary: str, flag_name: str) -> Json:
         {"200": _answer("It is stored.", _reference("Evaluation"))},
         [_path("task_id", _ID)],
     )
-
-
-def _export_traces(summary: str, parameters: list[Json]) -> Json:
-    operation = _operation(
-        summary,
-        "What an OpenTelemetry exporter sends: an ExportTraceServiceRequest. Spans that call a model become events, "
-        "the others steps of them. A span that can't be read is told in partialSuccess, and harms no other. The answer "
-        "has the encoding of the request; errors are a google.rpc.Status.",
-        _reference("Traces"),
-        {"200": _in_both(_answer("What the good spans say is stored.", _reference("TracesAnswer")))},
-        parameters,
-    )
-    operation["requestBody"] = _in_both(operation["requestBody"])
-    errors = {status: text for status, text in _PROBLEMS.items() if status not in ("404", "422")}
-    errors["415"] = "Content-Type or Content-Encoding is not known here."
-    operation["responses"] = {
-        "200": operation["responses"]["200"],
-        **{status: _in_both(_answer(text, _reference("Status"))) for status, text in errors.items()},
-    }
-    return operation
-
-
-def _in_both(described: Json) -> Json:
-    """Return a body or an answer that may be JSON or protobuf."""
-    content = {"application/x-protobuf": {"schema": {"type": "string", "format": "binary"}}}
-    return described | {"content": content | described["content"]}
 
 
 def _operation(summary: str, description: str, body: Json, answers: Json, parameters: list[Json]) -> Json:
@@ -232,27 +205,7 @@ def _schemas() -> Json:
             feedback_id=_ID,
             created_at=_TIME,
         ),
-        "Traces": _object(
-            [],
-            resourceSpans=_described(
-                {"type": ["array", "null"], "items": {"type": "object"}},
-                "resources with their scopes, with their spans",
-            ),
-        ),
-        "TracesAnswer": _object(
-            [],
-            partialSuccess=_object(
-                [],
-                rejectedSpans=_described({"type": "string"}, "how many spans were not taken"),
-                errorMessage=_described({"type": "string"}, "why"),
-            ),
-        ),
-        "Status": _object(
-            ["message"],
-            code=_described({"type": "integer"}, "google.rpc.Code"),
-            message=_described({"type": "string"}, "what happened, and what to do"),
-            details={"type": "array", "items": {"type": "object"}},
-        ),
+        **otlp_schemas(),
         "Health": _object(["status"], status={"const": "ok"}),
         "Readiness": _object(["status", "checks"], status={"enum": ["ready", "not_ready"]}, checks={"type": "object"}),
         "Problem": _object(["error"], error=_reference("Error")),
