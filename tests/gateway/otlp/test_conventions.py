@@ -219,7 +219,7 @@ def test_the_result_of_a_tool_is_not_what_the_user_asked() -> None:
     task = row(GENAI | {"gen_ai.input.messages": json.dumps(messages)})
 
     assert task["input"] == "Is it warm?"
-    assert json.loads(task["raw_input"])[2] == {"role": "tool", "tool_call_id": "1", "content": '{"celsius":31}'}
+    assert json.loads(task["raw_input"])[2:] == [{"role": "tool", "tool_call_id": "1", "content": '{"celsius":31}'}]
 
 
 def test_of_several_answers_the_first_that_speaks_is_the_output_and_all_are_kept() -> None:
@@ -242,6 +242,15 @@ def test_the_bytes_of_a_picture_are_no_text() -> None:
 
     assert task["input"] == "What is it?"
     assert "aGVsbG8=" not in task["raw_input"]
+
+
+def test_messages_come_in_the_order_of_their_numbers_and_no_other_name_is_one() -> None:
+    named = {f"llm.input_messages.{number}.message.content": str(number) for number in (10, 9, 2)}
+    strange = {f"llm.input_messages.{name}.message.content": "no" for name in ("9" * 5_000, "-1", "x", "")}
+
+    (log,) = raw_logs(read(span(attributes={"openinference.span.kind": "LLM"} | named | strange))).logs
+
+    assert [message["content"] for message in log["input"]] == ["2", "9", "10"]
 
 
 def test_messages_may_be_structured_values_in_place_of_json() -> None:

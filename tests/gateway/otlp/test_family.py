@@ -96,6 +96,16 @@ def test_of_a_call_that_two_libraries_tell_of_the_outer_one_is_the_task() -> Non
     assert [step["kind"] for step in row["metadata"]["steps"]] == ["llm"]
 
 
+def test_what_the_outer_call_says_itself_counts() -> None:
+    inner = {"gen_ai.usage.input_tokens": 7, "gen_ai.completion": "From inside", "gen_ai.response.model": "inner"}
+    outer = {"gen_ai.usage.input_tokens": 5, "gen_ai.completion": "From outside", "gen_ai.response.model": "outer"}
+
+    (log,) = translated(chat(1, attributes=outer), chat(2, parent=1, attributes=inner)).logs
+
+    row = row_of(log)
+    assert (row["output"], row["tokens_in"], row["model"]) == ("From outside", 5, "outer")
+
+
 def test_the_conversation_and_the_user_of_a_span_above_are_those_of_the_task() -> None:
     (log,) = translated(
         span(1, attributes={"session.id": "far", "user.id": "ann"}),
