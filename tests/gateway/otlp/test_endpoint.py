@@ -192,6 +192,12 @@ async def test_an_administrator_names_the_project_in_a_header(
     assert "names no project" in message
 
 
+async def test_a_project_that_is_no_project_is_a_400_as_the_specification_has_no_422(make_client: ClientMaker) -> None:
+    answer = await post(make_client(ADMIN_SECRET), b"", x_phospho_project="no project!")
+
+    assert (answer.status_code, status_of(answer)["code"]) == (400, 3)
+
+
 @pytest.mark.parametrize("content_type", ["text/plain", "", "application/grpc"])
 async def test_another_content_type_is_a_415(content_type: str, client: httpx.AsyncClient) -> None:
     answer = await client.post(PATH, content=b"", headers={"Content-Type": content_type})

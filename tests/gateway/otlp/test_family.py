@@ -188,6 +188,16 @@ def test_attributes_that_nobody_knows_are_kept_within_bounds() -> None:
     assert max(map(len, kept.values())) == MAX_ATTRIBUTE_CHARACTERS + 1
 
 
+def test_what_an_export_tells_once_does_not_multiply_with_its_tasks() -> None:
+    resource = {"service.name": "shop"} | {f"own.{number}": "z" * 900 for number in range(1_000)}
+
+    spans = read(*[chat(number) for number in range(1, 11)], resource=resource, scope="l" * 10_000)
+
+    for log in raw_logs(spans).logs:
+        assert len(str(log)) < 3_000
+        assert log["metadata"]["resource"]["service.name"] == "shop"
+
+
 def test_the_id_of_a_task_follows_from_its_span_and_sorts_by_time() -> None:
     def task_id(**fields: Any) -> str:
         (log,) = translated(chat(**fields)).logs

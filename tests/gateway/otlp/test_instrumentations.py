@@ -159,6 +159,8 @@ def test_the_documented_example_runs_as_it_stands(shape: OneProcess, run: Run) -
     (row,) = tasks(shape, "conversation-1")
     assert row["input"] == "I need a flight to Lisbon on Friday"
     assert row["user_id"] == "user-1"
+    (sql,) = re.findall(r'^phospho query "(.*)"$', DOCS, re.MULTILINE)
+    assert "ChatCompletion" in shape.phospho("query", sql)
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "deflate"])

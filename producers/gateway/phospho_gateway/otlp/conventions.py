@@ -6,7 +6,7 @@ OpenInference (`openinference.*`, `llm.*`) and OpenLLMetry (`traceloop.*`). The 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from phospho_gateway.otlp.spans import Attributes, Span
 from phospho_gateway.otlp.values import json_object
@@ -112,6 +112,13 @@ _TOLD_PREFIXES = (
 _MACHINE_PREFIXES = ("telemetry.", "process.", "host.", "os.")
 
 
+class Identity(NamedTuple):
+    """Whose a span is; empty where it does not say."""
+
+    session_id: str
+    user_id: str
+
+
 def kind_of(attributes: Attributes) -> str:
     """Return llm, tool, retriever, agent, chain, embedding or another kind that a convention names; else empty."""
     for name, kinds in (
@@ -164,14 +171,13 @@ def properties(attributes: Attributes) -> dict[str, Any]:
     return found
 
 
-def session_of(attributes: Attributes) -> str:
-    """Return the conversation that a span names; empty where it names none."""
-    return first_text(attributes, SESSION) or first_text(properties(attributes), _SESSION_PROPERTIES)
-
-
-def user_of(attributes: Attributes) -> str:
-    """Return the user that a span names; empty where it names none."""
-    return first_text(attributes, USER) or first_text(properties(attributes), _USER_PROPERTIES)
+def identity_of(attributes: Attributes) -> Identity:
+    """Return the conversation and the user that attributes name."""
+    session, user = first_text(attributes, SESSION), first_text(attributes, USER)
+    if session and user:
+        return Identity(session, user)
+    added = properties(attributes)
+    return Identity(session or first_text(added, _SESSION_PROPERTIES), user or first_text(added, _USER_PROPERTIES))
 
 
 def further(attributes: Attributes) -> Attributes:

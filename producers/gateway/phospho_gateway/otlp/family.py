@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from phospho_gateway.otlp.conventions import is_llm
+from phospho_gateway.otlp.conventions import Identity, identity_of, is_llm
 from phospho_gateway.otlp.spans import Span
 
 # How far up a span looks for its kin; a deeper tree is taken as several.
@@ -29,6 +29,7 @@ class Family:
         self._calls = {span.span_id for span in self._spans.values() if is_llm(span)}
         tasks = [span for span in self._spans.values() if span.span_id in self._calls and not self._is_inner(span)]
         self.tasks = sorted(tasks, key=_by_end)
+        self._identities: dict[str, Identity] = {}
         self._below: dict[str, list[Span]] = {}
         for task in self.tasks:
             for span in self.lineage(task):
@@ -53,9 +54,23 @@ class Family:
                     steps[self._task_of(span).span_id].append(span)
         return steps
 
+    def identity(self, span: Span) -> Identity:
+        """Return the session and the user of the nearest of a span and those above it that name one."""
+        line = [self._own_identity(member) for member in self.lineage(span)] + [identity_of(span.origin.resource)]
+        return Identity(
+            next((own.session_id for own in line if own.session_id), ""),
+            next((own.user_id for own in line if own.user_id), ""),
+        )
+
     def is_call(self, span: Span) -> bool:
         """Tell whether a span calls a model, be it a task or a step."""
         return span.span_id in self._calls
+
+    def _own_identity(self, span: Span) -> Identity:
+        """Read what one span names, once: thousands may be below it."""
+        if span.span_id not in self._identities:
+            self._identities[span.span_id] = identity_of(span.attributes)
+        return self._identities[span.span_id]
 
     def _is_inner(self, span: Span) -> bool:
         return any(above.span_id in self._calls for above in self.lineage(span)[1:])

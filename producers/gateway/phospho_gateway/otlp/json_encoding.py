@@ -23,6 +23,7 @@ from phospho_gateway.otlp.spans import (
     TooManySpans,
     check_size,
     checked_id,
+    first_attributes,
 )
 
 _STATUS_CODE_ERROR = 2
@@ -38,7 +39,7 @@ def export_of(document: Any, max_spans: int) -> Export:
     export = Export()
     for resource, scopes in _groups(document, max_spans):
         try:
-            attributes = _attributes(_object(resource))
+            attributes = first_attributes(_attributes(_object(resource)))
         except BadSpan as why:
             export.rejected[f"the resource: {why}"] += sum(len(spans) for _, spans in scopes)
         else:

@@ -15,7 +15,12 @@ from phospho_gateway.otlp.values import indexed, json_object, json_objects, json
 
 Message = dict[str, Any]
 
-_DETAILS = "gen_ai.client.inference.operation.details"
+# Events whose fields are what other libraries write as attributes.
+_DETAIL_EVENTS = (
+    "gen_ai.client.inference.operation.details",
+    "gen_ai.content.prompt",
+    "gen_ai.content.completion",
+)
 # The events of the conventions before 1.37, and who speaks in each.
 _INPUT_EVENTS = {
     "gen_ai.system.message": "system",
@@ -63,11 +68,10 @@ def system_prompt_of(span: Span) -> str:
 
 def _with_details(span: Span) -> Attributes:
     """Return the attributes of a span with those of its events that hold what would else be attributes."""
-    attributes = span.attributes
-    for event in span.events:
-        if event.name in (_DETAILS, "gen_ai.content.prompt", "gen_ai.content.completion"):
-            attributes = attributes | event.attributes
-    return attributes
+    details = [fields for name, fields in span.events if name in _DETAIL_EVENTS]
+    if not details:
+        return span.attributes
+    return {name: value for attributes in (span.attributes, *details) for name, value in attributes.items()}
 
 
 def _genai_messages(value: Any, role: str) -> list[Message]:

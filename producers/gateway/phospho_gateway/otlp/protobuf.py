@@ -25,6 +25,7 @@ from phospho_gateway.otlp.spans import (
     TooManySpans,
     check_size,
     checked_id,
+    first_attributes,
 )
 
 _M = TypeVar("_M", bound=Message)
@@ -39,7 +40,7 @@ def export_of(body: bytes, max_spans: int) -> Export:
     export = Export()
     for group in _groups(body, max_spans):
         try:
-            resource = _attributes(_decoded(Resource, group.resource, "the resource").attributes)
+            resource = first_attributes(_attributes(_decoded(Resource, group.resource, "the resource").attributes))
         except BadSpan as why:
             export.rejected[str(why)] += sum(len(scope.spans) for scope in group.scope_spans)
         else:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 Attributes = dict[str, Any]
 
 # OpenTelemetry's own default is 128 of each; OpenInference allows 10,000 attributes.
 _MAX_PARTS = 20_000
+_MAX_RESOURCE_ATTRIBUTES = 128
 
 
 class BadSpan(Exception):
@@ -81,6 +83,11 @@ def check_size(count: int, what: str) -> None:
     """Raise BadSpan for more attributes or events than any instrumentation writes."""
     if count > _MAX_PARTS:
         raise BadSpan(f"there are more than {_MAX_PARTS} {what}")
+
+
+def first_attributes(resource: Attributes) -> Attributes:
+    """Return the attributes of a resource that are read: each of its spans is read together with them."""
+    return dict(islice(resource.items(), _MAX_RESOURCE_ATTRIBUTES))
 
 
 def checked_id(digits: str, length: int, name: str) -> str:

@@ -13,11 +13,14 @@ from phospho_gateway.otlp import conventions, messages
 from phospho_gateway.otlp.family import Family
 from phospho_gateway.otlp.spans import Attributes, Span
 from phospho_gateway.otlp.steps import steps_of
-from phospho_gateway.otlp.values import bounded, cut
+from phospho_gateway.otlp.values import bounded, cut, json_text
 from phospho_schemas.ids import derived_uuid
 
 MAX_ATTRIBUTES = 64
 MAX_ATTRIBUTE_CHARACTERS = 4_000
+# What an export tells once is told by each of its tasks: thousands of them may have one resource.
+MAX_RESOURCE_CHARACTERS = 1_000
+_MAX_SCOPE_CHARACTERS = 200
 
 
 class Translation(NamedTuple):
@@ -57,11 +60,11 @@ def _log(task: Span, steps: Sequence[Span], family: Family) -> dict[str, Any]:
     calls = [task, *(step for step in steps if family.is_call(step))]
     outputs = next((found for call in reversed(calls[1:]) if (found := messages.outputs_of(call))), [])
     outputs = messages.outputs_of(task) or outputs
-    told = [span.attributes for span in family.lineage(task)] + [task.origin.resource]
+    identity = family.identity(task)
     log = {
         "task_id": task_id_of(task),
-        "session_id": _first(conventions.session_of(attributes) for attributes in told) or task.trace_id,
-        "user_id": _first(conventions.user_of(attributes) for attributes in told),
+        "session_id": identity.session_id or task.trace_id,
+        "user_id": identity.user_id,
         "version_id": conventions.first_text(task.origin.resource, ("service.version",)),
         "client_created_at": task.start_ns / 1e9 if task.start_ns else None,
         "input": _first(messages.input_of(call) for call in calls) or "",
@@ -75,7 +78,6 @@ def _log(task: Span, steps: Sequence[Span], family: Family) -> dict[str, Any]:
 
 def _metadata(task: Span, calls: Sequence[Span], steps: Sequence[Span]) -> dict[str, Any]:
     attributes = conventions.further(task.attributes)
-    resource = conventions.service(task.origin.resource)
     shown = steps_of(steps)
     told = {
         "model": _first(conventions.first_text(call.attributes, conventions.MODEL) for call in calls),
@@ -86,13 +88,13 @@ def _metadata(task: Span, calls: Sequence[Span], steps: Sequence[Span]) -> dict[
         "span_id": task.span_id,
         "parent_span_id": task.parent_id,
         "span_name": cut(task.name, MAX_ATTRIBUTE_CHARACTERS),
-        "instrumentation": cut(task.origin.scope, MAX_ATTRIBUTE_CHARACTERS),
+        "instrumentation": cut(task.origin.scope, _MAX_SCOPE_CHARACTERS),
         "error": {name: cut(text, MAX_ATTRIBUTE_CHARACTERS) for name, text in conventions.error_of(task).items()},
         "steps": shown,
         "steps_dropped": len(steps) - len(shown) or None,
         "attributes": _bounded(attributes),
         "attributes_dropped": max(len(attributes) - MAX_ATTRIBUTES, 0) or None,
-        "resource": _bounded(resource),
+        "resource": _short(conventions.service(task.origin.resource)),
     }
     said = {name: value for name, value in told.items() if value not in ("", None, {}, [])}
     return conventions.properties(task.attributes) | said
@@ -110,6 +112,18 @@ def _tokens(calls: Sequence[Span], names: Iterable[str]) -> int | None:
 def _bounded(attributes: Attributes) -> Attributes:
     kept = list(attributes.items())[:MAX_ATTRIBUTES]
     return {cut(name, MAX_ATTRIBUTE_CHARACTERS): bounded(value, MAX_ATTRIBUTE_CHARACTERS) for name, value in kept}
+
+
+def _short(resource: Attributes) -> Attributes:
+    """Return the attributes that fit, in their order."""
+    kept: Attributes = {}
+    left = MAX_RESOURCE_CHARACTERS
+    for name, value in resource.items():
+        left -= len(name) + len(json_text(value))
+        if left < 0:
+            break
+        kept[name] = value
+    return kept
 
 
 def _first(values: Iterable[Any]) -> Any:
