@@ -100,9 +100,8 @@ def _metadata(task: Span, calls: Sequence[Span], steps: Sequence[Span]) -> dict[
     return conventions.properties(task.attributes) | said
 
 
-def _tokens(calls: Sequence[Span], names: Iterable[str]) -> int | None:
+def _tokens(calls: Sequence[Span], names: Sequence[str]) -> int | None:
     """Return the tokens of a task: what it says itself, else the sum over the calls inside it. Never both."""
-    names = tuple(names)
     if (own := conventions.first_count(calls[0].attributes, names)) is not None:
         return own
     inner = [count for call in calls[1:] if (count := conventions.first_count(call.attributes, names)) is not None]
