@@ -1,0 +1,138 @@
+/** What an app writes in `log({ … })`, and its names on the wire. */
+
+import type { LogCall } from "./content.js";
+import { newId } from "./ids.js";
+import { type JsonObject, textOf } from "./json.js";
+
+type Id = string | number | null | undefined;
+
+/** One task. Only `input` is needed; every key that is not named here is logged too, as metadata. */
+export interface LogEntry {
+  /** What goes in: a string, a call's arguments, a list of messages, any value, or a promise of one. */
+  input: unknown;
+  /** What comes out: a string, a response, a list of messages, any value, or a promise of one; null if there is none. */
+  output?: unknown;
+  /** Groups tasks. Default: a session of its own. */
+  sessionId?: Id;
+  /** The same id again is the same task. Default: a new UUID, ordered by time. */
+  taskId?: Id;
+  /** The app's user. */
+  userId?: Id;
+  /** The version of the app. */
+  versionId?: Id;
+  /** Kept instead of `input`. */
+  rawInput?: unknown;
+  /** Kept instead of `output`. */
+  rawOutput?: unknown;
+  /** Returns the text of `input`. */
+  // biome-ignore lint/suspicious/noExplicitAny: the app knows what it passes
+  inputToStrFunction?: ((input: any) => string | null | undefined) | undefined;
+  /** Returns the text of `output`, or of one chunk of it. */
+  // biome-ignore lint/suspicious/noExplicitAny: the app knows what it passes
+  outputToStrFunction?: ((output: any) => string | null | undefined) | undefined;
+  /** Returns the tokens used, from input and output. */
+  // biome-ignore lint/suspicious/noExplicitAny: the app knows what it passes
+  inputOutputToUsageFunction?: ((input: any, output: any) => Record<string, number>) | undefined;
+  /** Join the outputs of a task that is logged again while it still waits to be sent; if false the last one stays. */
+  concatenateRawOutputsIfTaskIdExists?: boolean | undefined;
+  /** `output` is an iterable, synchronous or not; its chunks are joined as the app iterates, then sent. */
+  stream?: boolean | undefined;
+  metadata?: Record<string, unknown> | null | undefined;
+  systemPrompt?: string | null | undefined;
+  /** When it was; default: now. */
+  createdAt?: Date | string | number | null | undefined;
+  tokensIn?: number | null | undefined;
+  tokensOut?: number | null | undefined;
+  latencyMs?: number | null | undefined;
+  [name: string]: unknown;
+}
+
+/** What was queued: the fields as they are sent, and the ids under the names of this language. */
+export interface LoggedContent {
+  /** The task's id, to pass to `feedback`. */
+  eventId: string;
+  taskId: string;
+  sessionId: string;
+  event_id: string;
+  task_id: string;
+  session_id: string;
+  /** What the user said. */
+  input: string;
+  /** What the assistant said; null if nothing, or nothing yet. */
+  output: string | null;
+  /** The whole of the input. */
+  raw_input?: unknown;
+  /** The whole of the output. */
+  raw_output?: unknown;
+  [name: string]: unknown;
+}
+
+const IDS = ["sessionId", "taskId", "userId", "versionId"] as const;
+
+// Options by the name that Python and REST have for them: code that was carried over works.
+const OPTION_OF_WIRE_NAME: Readonly<Record<string, string>> = {
+  session_id: "sessionId",
+  task_id: "taskId",
+  user_id: "userId",
+  version_id: "versionId",
+  raw_input: "rawInput",
+  raw_output: "rawOutput",
+  input_to_str_function: "inputToStrFunction",
+  output_to_str_function: "outputToStrFunction",
+};
+
+const OPTIONS: ReadonlySet<string> = new Set([
+  "input",
+  "output",
+  "stream",
+  "concatenateRawOutputsIfTaskIdExists",
+  "inputOutputToUsageFunction",
+  ...Object.values(OPTION_OF_WIRE_NAME),
+]);
+
+// Fields that the server knows by name. Every other key is the app's own, and is sent as it is spelt.
+const WIRE_NAMES: ReadonlyMap<string, string> = new Map([
+  ["projectId", "project_id"],
+  ["systemPrompt", "system_prompt"],
+  ["createdAt", "created_at"],
+  ["tokensIn", "tokens_in"],
+  ["tokensOut", "tokens_out"],
+  ["latencyMs", "latency_ms"],
+]);
+
+/** Return the call that *entry* stands for: ids are made, the default version is applied. */
+export function callOf(entry: Partial<LogEntry>, versionId: string | undefined): LogCall {
+  const options: Record<string, unknown> = { versionId, taskId: newId(), sessionId: newId() };
+  const extra: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(entry)) {
+    const option = Object.hasOwn(OPTION_OF_WIRE_NAME, name) ? OPTION_OF_WIRE_NAME[name] : name;
+    if (!option || !OPTIONS.has(option)) extra[WIRE_NAMES.get(name) ?? name] = value;
+    else if (value != null) options[option] = value;
+  }
+  for (const name of IDS) {
+    if (options[name] !== undefined) options[name] = textOf(options[name]);
+  }
+  return { input: null, output: null, ...options, extra } as unknown as LogCall;
+}
+
+/** Return what is told to the app of a task that was queued. */
+export function loggedContent(call: LogCall, content: JsonObject): LoggedContent {
+  const { taskId, sessionId } = call;
+  return {
+    ...content,
+    ...idsOf(call),
+    eventId: taskId,
+    event_id: taskId,
+    taskId,
+    sessionId,
+  } as LoggedContent;
+}
+
+/** Return what is known of a task whose content is not made, or not yet. */
+export function bareContent(call: LogCall): LoggedContent {
+  return loggedContent(call, { input: typeof call.input === "string" ? call.input : "", output: null });
+}
+
+function idsOf({ taskId, sessionId }: LogCall): JsonObject {
+  return { task_id: taskId, session_id: sessionId };
+}

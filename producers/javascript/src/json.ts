@@ -1,0 +1,221 @@
+/*
+ * Snapshots of the app's values as plain JSON, and their bytes.
+ *
+ * `encode` writes what Python's `json.dumps(…, ensure_ascii=False)` writes for the same values: the two SDKs
+ * send the same bytes for the same input, and a test holds them to it.
+ */
+
+export type Json = string | number | bigint | boolean | null | Json[] | JsonObject;
+export interface JsonObject {
+  [key: string]: Json;
+}
+
+// Deeper nesting than this is cut, and a graph of more values: nobody reads them, and a graph whose nodes
+// know each other has more paths than any memory holds.
+const MAX_DEPTH = 32;
+const MAX_VALUES = 100_000;
+const CYCLE = "<cycle>";
+const CUT = "<cut>";
+const UNREADABLE = "<object>";
+
+// What every reader of JSON takes for a whole number; beyond it parsers refuse, or round in silence.
+const SMALLEST_INT = -(2n ** 63n);
+const LARGEST_INT = 2n ** 63n - 1n;
+
+/**
+ * Return a deep copy of *value* made of objects, arrays, strings, numbers, booleans and null.
+ *
+ * What has a `toJSON` says by it what it is; bytes become text, Map and Set an object and an array, what is
+ * not data (functions, symbols) is left out as JSON.stringify leaves it out. NaN and the infinities, which
+ * JSON lacks, become their names, and whole numbers beyond 64 bits their digits. An object inside itself
+ * becomes "<cycle>", what comes after 100,000 values or 32 levels "<cut>". Never throws.
+ */
+export function toJson(value: unknown): Json {
+  return new Copy().of(value, MAX_DEPTH);
+}
+
+/** One snapshot: counts its values, and knows the objects that it is inside of. */
+class Copy {
+  #values = 0;
+  readonly #inside = new Set<object>();
+
+  of(value: unknown, depth: number): Json {
+    switch (typeof value) {
+      case "string":
+      case "boolean":
+        return value;
+      case "number":
+        return Number.isFinite(value) ? value : nameOf(value);
+      case "bigint":
+        return value >= SMALLEST_INT && value <= LARGEST_INT ? value : String(value);
+      case "object":
+        return value === null ? null : this.#within(value, depth);
+      case "undefined":
+        return null;
+      default:
+        return textOf(value);
+    }
+  }
+
+  #within(value: object, depth: number): Json {
+    this.#values += 1;
+    if (depth <= 0 || this.#values > MAX_VALUES) return CUT;
+    if (this.#inside.has(value)) return CYCLE;
+    this.#inside.add(value);
+    try {
+      return this.#container(value, depth - 1);
+    } catch {
+      return UNREADABLE; // the app's own `toJSON`, or a proxy
+    } finally {
+      this.#inside.delete(value);
+    }
+  }
+
+  #container(value: object, depth: number): Json {
+    if (Array.isArray(value)) return this.#list(value, depth);
+    const bytes = bytesOf(value);
+    if (bytes) return this.#bytes(bytes);
+    const dumped = dump(value);
+    if (dumped !== undefined) return this.of(dumped, depth);
+    const tag = tagOf(value);
+    if (tag === "Map") return this.#object(value as Map<unknown, unknown>, depth);
+    if (tag === "Set" || ArrayBuffer.isView(value)) return this.#list(value as Iterable<unknown>, depth);
+    const fields = [...fieldsOf(value)];
+    return fields.length === 0 && hasOwnText(value) ? textOf(value) : this.#object(fields, depth);
+  }
+
+  #list(items: Iterable<unknown>, depth: number): Json[] {
+    return Array.from(items, (item) => this.of(item, depth));
+  }
+
+  #object(entries: Iterable<[unknown, unknown]>, depth: number): JsonObject {
+    const copy: JsonObject = {};
+    for (const [key, item] of entries) {
+      if (isData(item)) setField(copy, textOf(key), this.of(item, depth));
+    }
+    return copy;
+  }
+
+  #bytes(value: Uint8Array): Json {
+    const text = new TextDecoder().decode(value);
+    try {
+      return this.of(JSON.parse(text), MAX_DEPTH);
+    } catch {
+      return text;
+    }
+  }
+}
+
+/** Return bytes as such, undefined for everything that is not a string of bytes. */
+export function bytesOf(value: unknown): Uint8Array | undefined {
+  const tag = typeof value === "object" && value !== null ? tagOf(value) : "";
+  if (tag === "Uint8Array") return value as Uint8Array;
+  return tag === "ArrayBuffer" ? new Uint8Array(value as ArrayBuffer) : undefined;
+}
+
+/** Return the name of a built-in type, also of an object that comes from another realm. */
+export function tagOf(value: object): string {
+  return Object.prototype.toString.call(value).slice("[object ".length, -1);
+}
+
+const BOXED = new Set(["String", "Number", "Boolean", "BigInt"]);
+
+/** Return what an object says of itself (`toJSON`) or stands for (`new String("…")`); undefined if nothing. */
+function dump(value: object): unknown {
+  const { toJSON } = value as { toJSON?: unknown };
+  if (typeof toJSON === "function") return toJSON.call(value);
+  return BOXED.has(tagOf(value)) ? value.valueOf() : undefined;
+}
+
+/** Return the enumerable fields of an object; one that can't be read is left out. */
+function* fieldsOf(value: object): Generator<[string, unknown]> {
+  for (const key of Object.keys(value)) {
+    let item: unknown;
+    try {
+      item = (value as Record<string, unknown>)[key];
+    } catch {
+      continue; // a getter of the app's
+    }
+    yield [key, item];
+  }
+}
+
+function isData(value: unknown): boolean {
+  return value !== undefined && typeof value !== "function" && typeof value !== "symbol";
+}
+
+/** Set a field, also one that is called `__proto__`. */
+function setField(target: JsonObject, name: string, value: Json): void {
+  if (name === "__proto__") {
+    Object.defineProperty(target, name, { value, configurable: true, enumerable: true, writable: true });
+  } else {
+    target[name] = value;
+  }
+}
+
+/** Return the text of whatever *value* is: an object without a text of its own is JSON. Never throws. */
+export function textOf(value: unknown): string {
+  try {
+    if (typeof value === "number" && !Number.isFinite(value)) return nameOf(value);
+    if (typeof value === "number" || typeof value === "bigint") return numberText(value);
+    if (typeof value === "function") return `<function ${value.name}>`;
+    if (typeof value !== "object" || value === null || hasOwnText(value)) return String(value);
+    return encode(toJson(value));
+  } catch {
+    return UNREADABLE; // the app's own `toString`
+  }
+}
+
+/** Return whether an object's `toString` says more than "[object Object]", or items with commas between. */
+function hasOwnText(value: object): boolean {
+  return (
+    !Array.isArray(value) && typeof value.toString === "function" && !/^\[object .*\]$/.test(String(value))
+  );
+}
+
+function nameOf(value: number): string {
+  return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
+
+/** Return about what *value* takes as JSON. Escapes are not counted. */
+export function approximateBytes(value: Json): number {
+  if (typeof value === "string") return value.length + 3;
+  if (typeof value !== "object" || value === null) return 8;
+  let size = 2;
+  if (Array.isArray(value)) {
+    for (const item of value) size += 1 + approximateBytes(item);
+    return size;
+  }
+  for (const [key, item] of Object.entries(value)) size += key.length + 4 + approximateBytes(item);
+  return size;
+}
+
+/** Return *value* as compact JSON, or with the separators given. Lone surrogates, which UTF-8 lacks, become `?`. */
+export function encode(value: Json, comma = ",", colon = ":"): string {
+  if (typeof value === "string") return quoted(value);
+  if (typeof value === "number" || typeof value === "bigint") return numberText(value);
+  if (typeof value !== "object" || value === null) return String(value);
+  if (Array.isArray(value)) return `[${value.map((item) => encode(item, comma, colon)).join(comma)}]`;
+  const fields = Object.entries(value).map(([key, item]) => quoted(key) + colon + encode(item, comma, colon));
+  return `{${fields.join(comma)}}`;
+}
+
+const LONE_SURROGATE = /\p{Surrogate}/gu;
+
+function quoted(text: string): string {
+  return JSON.stringify(text.replace(LONE_SURROGATE, "?"));
+}
+
+// Python writes a float with an exponent from here on: `repr` of 1e16 and of 0.00001.
+const EXPONENT_FROM = 1e16;
+const EXPONENT_BELOW = 1e-4;
+
+function numberText(value: number | bigint): string {
+  if (typeof value === "bigint") return String(value);
+  if (Object.is(value, -0)) return "-0.0";
+  const size = Math.abs(value);
+  // A whole number below 2**63 may be Python's int, which has no exponent.
+  const isInt = Number.isInteger(value) && size < 2 ** 63;
+  if (isInt || (size >= EXPONENT_BELOW && size < EXPONENT_FROM)) return String(value);
+  return value.toExponential().replace(/e([+-])(\d)$/, "e$10$2");
+}

@@ -1,0 +1,48 @@
+/*
+ * What differs between Node, browsers and edge runtimes: environment, timers, the end of the process.
+ *
+ * Nothing is imported from Node, and every global is looked for before it is used.
+ */
+
+interface ProcessLike {
+  env?: Record<string, string | undefined>;
+  on?: (event: string, listener: () => void) => unknown;
+}
+
+type Timer = ReturnType<typeof setTimeout>;
+
+function processLike(): ProcessLike | undefined {
+  return (globalThis as { process?: ProcessLike }).process;
+}
+
+/** Return a variable of the environment; undefined where there is none, or where it may not be read. */
+export function environmentVariable(name: string): string | undefined {
+  try {
+    return processLike()?.env?.[name] || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Return whether this is a page: its requests may not name their User-Agent. */
+export function isBrowser(): boolean {
+  return "document" in globalThis;
+}
+
+/** Call *listener* each time that Node has nothing left to do; elsewhere never. */
+export function onProcessIdle(listener: () => void): void {
+  processLike()?.on?.("beforeExit", listener);
+}
+
+/** Start a timer that does not keep a process alive. */
+export function backgroundTimer(callback: () => void, delayMs: number): Timer {
+  const timer = setTimeout(callback, delayMs);
+  const node = timer as unknown as { unref?: () => void };
+  if (typeof node === "object" && typeof node.unref === "function") node.unref();
+  return timer;
+}
+
+/** Return milliseconds of a clock that does not step back, where there is one. */
+export function monotonicMs(): number {
+  return typeof performance === "undefined" ? Date.now() : performance.now();
+}
