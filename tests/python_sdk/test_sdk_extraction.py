@@ -311,10 +311,26 @@ def test_the_last_turn_of_a_conversation_is_taken(roles: list[str], input: str, 
     assert extractor.detect_str_from_output(conversation) == output
 
 
-@pytest.mark.parametrize("value", [{"some": "dict"}, ["a", "list"], 3, 4.5, object])
-def test_what_no_reader_knows_is_its_str(value: Any) -> None:
-    assert extractor.detect_str_from_input(value) == str(value)
-    assert extractor.detect_str_from_output(value) == str(value)
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"some": "dict", "deep": [1, None]}, '{"some":"dict","deep":[1,null]}'),
+        (["a", "list"], '["a","list"]'),
+        (True, "true"),
+        (3, "3"),
+        (4.5, "4.5"),
+        (nan, "nan"),
+        (object, str(object)),
+    ],
+)
+def test_what_no_reader_knows_is_its_json_or_its_str(value: Any, text: str) -> None:
+    assert extractor.detect_str_from_input(value) == text
+    assert extractor.detect_str_from_output(value) == text
+
+
+def test_nothing_is_no_text() -> None:
+    assert extractor.detect_str_from_input(None) == ""
+    assert extractor.detect_str_from_output(None) is None
 
 
 def test_the_snapshot_does_not_follow_later_changes(recorded: phospho.RecordingTransport) -> None:

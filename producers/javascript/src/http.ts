@@ -65,7 +65,7 @@ export class HttpTransport implements Transport {
   }
 
   async #sendFeedback(event: QueuedEvent): Promise<Outcome> {
-    const path = `/api/v1/events/${encodeURIComponent(wellFormed(String(event.content.task_id)))}/feedback`;
+    const path = `/api/v1/events/${quoted(String(event.content.task_id))}/feedback`;
     const answer = await this.#post(path, encode(feedbackBody(event.content)), {
       "Idempotency-Key": event.id,
     });
@@ -168,9 +168,11 @@ function feedbackBody({ score, flag, comment, source }: JsonObject): JsonObject 
   );
 }
 
-/** Return *text* without lone surrogates, which an URL can't hold. */
-function wellFormed(text: string): string {
-  return new TextDecoder().decode(new TextEncoder().encode(text));
+/** Return *text* as one part of a path: all but letters, digits and `_.-~` escaped. */
+function quoted(text: string): string {
+  // An URL can't hold lone surrogates: they become U+FFFD on the way through UTF-8.
+  const wellFormed = new TextDecoder().decode(new TextEncoder().encode(text));
+  return encodeURIComponent(wellFormed).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`);
 }
 
 function isSuccess(answer: Answer): boolean {

@@ -29,7 +29,7 @@ def to_jsonable(value: Any, depth: int = MAX_DEPTH) -> Any:
     Objects of pydantic, dataclasses and the like become dicts, bytes become text, everything unknown
     becomes its `str`. NaN and the infinities, which JSON lacks, become their names, and whole numbers
     beyond 64 bits their digits. An object inside itself becomes "<cycle>", what comes after MAX_VALUES
-    values "<cut>". Never raises.
+    values or MAX_DEPTH levels "<cut>". Never raises.
     """
     kind = type(value)
     if kind in _PLAIN:
@@ -55,7 +55,7 @@ class _Copy:
         if kind is float:
             return value if value - value == 0.0 else str(value)
         if depth <= 0:
-            return text_of(value)
+            return CUT
         return self._within(value, depth)
 
     def _within(self, value: Any, depth: int) -> Any:

@@ -2,14 +2,15 @@
 Text, usage and system prompt of whatever an app passes as input or output.
 
 Everything is recognised by its shape, so objects of a client library and the dicts of its JSON are the
-same, and no client library is imported. What no reader recognises becomes its `str`.
+same, and no client library is imported. Of what no reader recognises, plain values become their JSON, as the
+server and the other SDKs write it, and everything else its `str`.
 """
 
 from __future__ import annotations
 
 from typing import Any, Callable
 
-from .._jsonable import text_of
+from .._jsonable import encode, text_of, to_jsonable
 from ._chunks import chunk_text
 from ._conversations import conversation_of, last_text, system_text
 from ._responses import response_text
@@ -27,8 +28,8 @@ _PROMPT_FIELDS = ("prompt", "input", "question", "query")
 def input_text(value: Any) -> str:
     """Return what the user said: of a conversation the last user messages, joined by newlines."""
     value = parsed(value)
-    if isinstance(value, str):
-        return value
+    if value is None or isinstance(value, str):
+        return value or ""
     conversation = conversation_of(value)
     if conversation is not None:
         return last_text(conversation, "user") or ""
@@ -36,7 +37,7 @@ def input_text(value: Any) -> str:
         prompt = read(value, field)
         if isinstance(prompt, str):
             return prompt
-    return text_of(value)
+    return _unknown_text(value)
 
 
 def output_text(value: Any) -> str | None:
@@ -56,7 +57,7 @@ def output_text(value: Any) -> str | None:
     conversation = conversation_of(value)
     if conversation is not None:
         return last_text(conversation, "assistant")
-    return text_of(value)
+    return _unknown_text(value)
 
 
 def system_prompt_of(input: Any, output: Any = None) -> str | None:
@@ -77,3 +78,8 @@ def model_of(input: Any, output: Any = None) -> str | None:
             if isinstance(name, str) and name:
                 return name
     return None
+
+
+def _unknown_text(value: Any) -> str:
+    is_plain = isinstance(value, (dict, list, tuple, bool))
+    return encode(to_jsonable(value)).decode() if is_plain else text_of(value)
