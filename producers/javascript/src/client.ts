@@ -85,11 +85,9 @@ export class Phospho {
       return bareContent(call);
     };
     try {
-      return this.#log(
-        call,
-        entry?.stream === true,
-        entry?.concatenateRawOutputsIfTaskIdExists !== false,
-      ).catch(failed);
+      if (this.#refusesEntry(call, entry)) return Promise.resolve(bareContent(call));
+      const concatenate = entry.concatenateRawOutputsIfTaskIdExists !== false;
+      return this.#log(call, entry.stream === true, concatenate).catch(failed);
     } catch (error) {
       return Promise.resolve(failed(error));
     }
@@ -185,17 +183,28 @@ export class Phospho {
     }
   }
 
-  /** Log the chunks of *output* as the app iterates; return whether that is possible. @internal */
+  /** Log the chunks of *output* as the app iterates; return whether that is possible, and count where not. @internal */
   watch(call: LogCall, output: object, stop?: Stop): boolean {
     const log = this.#streamLog(call, stop);
-    if (isStream(output)) return watch(output, log);
-    addAll(output as Iterable<unknown>, log);
-    return true;
+    if (!isStream(output)) {
+      addAll(output as Iterable<unknown>, log);
+      return true;
+    }
+    const isWatched = watch(output, log);
+    if (!isWatched) this.#countError("stream", CANNOT_WATCH);
+    return isWatched;
   }
 
   /** Count a fault that was kept from the app. @internal */
   countError(place: string, error: unknown): void {
     this.#countError(place, error);
+  }
+
+  /** Count what is no entry; return whether *entry* is one. */
+  #refusesEntry(call: LogCall, entry: LogEntry): boolean {
+    const isEntry = typeof entry === "object" && entry !== null && "input" in entry;
+    if (!isEntry) this.#pipeline.refuse(call.taskId, "log needs an object with an input");
+    return !isEntry;
   }
 
   #log(call: LogCall, isChunked: boolean, concatenate: boolean): Promise<LoggedContent> {

@@ -113,9 +113,13 @@ export function bytesOf(value: unknown): Uint8Array | undefined {
   return tag === "ArrayBuffer" ? new Uint8Array(value as ArrayBuffer) : undefined;
 }
 
-/** Return the name of a built-in type, also of an object that comes from another realm. */
+/** Return the name of a built-in type, also of an object that comes from another realm. Never throws. */
 export function tagOf(value: object): string {
-  return Object.prototype.toString.call(value).slice("[object ".length, -1);
+  try {
+    return Object.prototype.toString.call(value).slice("[object ".length, -1);
+  } catch {
+    return ""; // a proxy of the app's
+  }
 }
 
 const BOXED = new Set(["String", "Number", "Boolean", "BigInt"]);

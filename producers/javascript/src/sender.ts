@@ -108,7 +108,10 @@ export class Sender {
 
   /** Send without waiting for a batch to fill or for a backoff to end, save one that the server asked for. */
   #hurry(): void {
-    if (this.#isBusy()) return;
+    if (this.#isBusy()) {
+      this.#schedule(this.#busyUntilMs - monotonicMs());
+      return;
+    }
     if (this.#mayHurry) this.#resumeAtMs = 0;
     this.#cancelTimer();
     const waitMs = this.#groups.length > 0 ? this.#resumeAtMs - monotonicMs() : 0;

@@ -4,6 +4,7 @@ import type { Phospho } from "./client.js";
 import type { LogCall } from "./content.js";
 import type { LogEntry } from "./entry.js";
 import { knownInputText } from "./extract/index.js";
+import { tagOf } from "./json.js";
 import { monotonicMs } from "./runtime.js";
 import { isIterable, isPromiseLike, isStream, type Stop } from "./streams.js";
 
@@ -70,7 +71,7 @@ class Observation {
   /** Log *output* and return it: the very object, so that a client library's promise keeps its methods. */
   returned(output: unknown): unknown {
     if (!isPromiseLike(output)) this.#log(output);
-    else if (Object.prototype.toString.call(output) === "[object Promise]") this.#watchPromise(output);
+    else if (tagOf(output) === "Promise") this.#watchPromise(output);
     else this.#watchThenable(output);
     return output;
   }

@@ -61,7 +61,12 @@ async function call(client, example, stream) {
 
 async function check(example, stream) {
   const { posted, fetch } = recorder();
-  const client = new Phospho({ apiKey: "ph_test", tick: 60_000, fetch, ...inCamelCase(example.client ?? {}) });
+  const client = new Phospho({
+    apiKey: "ph_test",
+    tick: 60_000,
+    fetch,
+    ...inCamelCase(example.client ?? {}),
+  });
 
   await call(client, example, stream);
 

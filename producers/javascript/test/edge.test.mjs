@@ -1,0 +1,129 @@
+// An edge runtime, as far as Node can play one: a context that has the globals of the web and nothing of Node.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { afterEach, beforeEach, test } from "node:test";
+import vm from "node:vm";
+import { PACKAGE } from "./support/run.mjs";
+import { PhosphoServer } from "./support/server.mjs";
+
+const DIST = join(PACKAGE, "dist", "esm");
+
+let server;
+beforeEach(async () => {
+  server = await PhosphoServer.start();
+});
+afterEach(() => server.close());
+
+/** The globals of the Minimum Common Web API that are used; timers are numbers, as on the web. */
+function webContext({ without = [] } = {}) {
+  const timers = new Map();
+  let lastTimer = 0;
+  const globals = {
+    fetch,
+    Response,
+    Blob,
+    TextEncoder,
+    TextDecoder,
+    CompressionStream,
+    ReadableStream,
+    AbortController,
+    crypto,
+    performance,
+    setTimeout: (callback, delay) => {
+      lastTimer += 1;
+      timers.set(lastTimer, setTimeout(callback, delay));
+      return lastTimer;
+    },
+    clearTimeout: (timer) => clearTimeout(timers.get(timer)),
+  };
+  for (const name of without) delete globals[name];
+  return vm.createContext(globals);
+}
+
+async function load(context) {
+  const modules = new Map();
+  const link = (specifier, { identifier }) => moduleAt(resolve(dirname(identifier), specifier));
+  function moduleAt(path) {
+    if (!modules.has(path)) {
+      modules.set(path, new vm.SourceTextModule(readFileSync(path, "utf8"), { identifier: path, context }));
+    }
+    return modules.get(path);
+  }
+  const entry = moduleAt(join(DIST, "index.js"));
+  await entry.link(link);
+  await entry.evaluate();
+  return entry.namespace;
+}
+
+test("the ESM build logs where there is nothing of Node", async () => {
+  const { phospho } = await load(webContext());
+  phospho.init({ apiKey: "ph_test", baseUrl: server.url });
+  async function* words() {
+    yield* ["Hel", "lo"];
+  }
+  const stream = words();
+
+  await phospho.log({
+    input: "x".repeat(3000),
+    output: { choices: [{ message: { role: "assistant", content: "Hi" } }] },
+  });
+  phospho.log({ input: "stream", output: stream, stream: true });
+  for await (const _ of stream);
+  const { isComplete } = await phospho.flush();
+
+  assert.ok(isComplete);
+  assert.deepEqual(
+    server.logs.map(({ output }) => output),
+    ["Hi", "Hello"],
+  );
+  assert.equal(server.requests[0].headers["content-encoding"], "gzip");
+  assert.deepEqual({ ...phospho.stats().errors }, {});
+  await phospho.shutdown();
+});
+
+test("it does without compression, crypto and a monotonic clock", async () => {
+  const context = webContext({ without: ["CompressionStream", "crypto", "performance", "Blob"] });
+  const { Phospho } = await load(context);
+  const client = new Phospho({ apiKey: "ph_test", baseUrl: server.url });
+
+  const { eventId } = await client.log({ input: "x".repeat(3000) });
+
+  assert.ok((await client.shutdown()).isComplete);
+  assert.match(eventId, /^[0-9a-f]{8}-[0-9a-f]{4}-7/);
+  assert.equal(server.requests[0].headers["content-encoding"], undefined);
+});
+
+test("a page may not name its User-Agent", async () => {
+  const context = webContext();
+  context.document = {};
+  const seen = [];
+  context.fetch = async (_url, { headers }) => {
+    seen.push(Object.keys(headers));
+    return Response.json({ results: [{ status: "accepted" }] });
+  };
+  const { Phospho } = await load(context);
+  const client = new Phospho({ apiKey: "ph_test" });
+
+  client.log({ input: "Hello" });
+  await client.flush();
+
+  assert.deepEqual(
+    seen.map((names) => [...names].sort()),
+    [["Authorization", "Content-Type"]],
+  );
+});
+
+test("nothing is imported that is not a file of the package", () => {
+  for (const path of readdirSync(DIST, { recursive: true }).filter((name) => name.endsWith(".js"))) {
+    const source = readFileSync(join(DIST, path), "utf8");
+    const imported = [...source.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map(
+      ([, specifier]) => specifier,
+    );
+    assert.deepEqual(
+      imported.filter((specifier) => !specifier.startsWith(".")),
+      [],
+      path,
+    );
+  }
+});

@@ -1,0 +1,205 @@
+// Outputs that come in chunks: what the app gets is untouched, and what it took is logged once.
+import assert from "node:assert/strict";
+import { Readable } from "node:stream";
+import { afterEach, beforeEach, test } from "node:test";
+import { phospho, RecordingTransport } from "phospho";
+
+let transport;
+const unhandled = [];
+process.on("unhandledRejection", (error) => unhandled.push(error));
+
+beforeEach(() => {
+  transport = new RecordingTransport();
+  phospho.init({ transport, limits: { eventBytes: 20_000 } });
+});
+
+afterEach(async () => {
+  await phospho.shutdown(100);
+  assert.deepEqual(unhandled.splice(0), []);
+});
+
+async function logs() {
+  assert.ok((await phospho.flush()).isComplete);
+  return transport.logs;
+}
+
+async function* words(...given) {
+  for (const word of given.length > 0 ? given : ["Hel", "lo", "!"]) yield word;
+}
+
+/** An iterable of a client library: a class, whose iterator is made by a method. */
+class LibraryStream {
+  controller = new AbortController();
+  constructor(make) {
+    this.make = make;
+  }
+  [Symbol.asyncIterator]() {
+    return this.make();
+  }
+}
+
+async function taken(stream) {
+  const values = [];
+  for await (const value of stream) values.push(value);
+  return values;
+}
+
+const KINDS = {
+  "an async generator": () => words(),
+  "a generator": () => ["Hel", "lo", "!"].values(),
+  "a library's async iterable": () => new LibraryStream(words),
+  "a web stream": () => ReadableStream.from(["Hel", "lo", "!"]),
+  "a Node stream": () => Readable.from(["Hel", "lo", "!"]),
+  "an iterable that is read by its own reader": () => {
+    const stream = ReadableStream.from(["Hel", "lo", "!"]);
+    const iterate = function () {
+      const reader = this.getReader();
+      return { next: () => reader.read() };
+    };
+    return Object.defineProperty(stream, Symbol.asyncIterator, { value: iterate, configurable: true });
+  },
+};
+
+for (const [kind, make] of Object.entries(KINDS)) {
+  test(`${kind} is logged as the app iterates, and stays what it is`, async () => {
+    const stream = make();
+    const prototype = Object.getPrototypeOf(stream);
+
+    const logged = await phospho.log({ input: "Say hello", output: stream, stream: true });
+    assert.equal(logged.output, null);
+    assert.deepEqual(await taken(stream), ["Hel", "lo", "!"]);
+
+    assert.equal(Object.getPrototypeOf(stream), prototype);
+    const [event, ...others] = await logs();
+    assert.deepEqual(
+      [event.task_id, event.output, event.raw_output],
+      [logged.taskId, "Hello!", ["Hel", "lo", "!"]],
+    );
+    assert.equal(others.length, 0);
+  });
+}
+
+test("the reader of a web stream is watched", async () => {
+  const stream = ReadableStream.from(["Hel", "lo"]);
+  phospho.log({ input: "Say hello", output: stream, stream: true });
+
+  const reader = stream.getReader();
+  while (!(await reader.read()).done);
+
+  assert.equal((await logs())[0].output, "Hello");
+});
+
+test("values that are there already are logged at once: arrays, Sets, and text as it is", async () => {
+  await phospho.log({ input: "a", output: ["Hel", "lo"], stream: true });
+  await phospho.log({ input: "a", output: new Set(["Hel", "lo"]), stream: true });
+  await phospho.log({ input: "a", output: "Hello", stream: true });
+
+  const outputs = (await logs()).map(({ output }) => output);
+  assert.deepEqual(outputs.sort(), ["Hello", "Hello", "Hello"]);
+});
+
+test("a promise of a stream is watched before the app iterates", async () => {
+  const promise = new Promise((resolve) => setTimeout(() => resolve(words()), 5));
+
+  phospho.log({ input: Promise.resolve("Say hello"), output: promise, stream: true });
+  assert.deepEqual(await taken(await promise), ["Hel", "lo", "!"]);
+
+  const [event] = await logs();
+  assert.deepEqual([event.input, event.output], ["Say hello", "Hello!"]);
+});
+
+test("a promise of a stream that is rejected is an error, one of text is text", async () => {
+  await phospho.log({ input: "a", output: Promise.reject(new Error("no stream")), stream: true });
+  await phospho.log({ input: "b", output: Promise.resolve("text"), stream: true });
+
+  const told = (await logs()).map(({ input, output, error }) => [input, output, error]);
+  assert.deepEqual(told, [
+    ["a", null, "Error: no stream"],
+    ["b", "text", undefined],
+  ]);
+});
+
+test("an app that breaks off has received an answer all the same", async () => {
+  const stream = words();
+  phospho.log({ input: "Say hello", output: stream, stream: true });
+
+  for await (const _ of stream) break;
+
+  assert.equal((await logs())[0].output, "Hel");
+});
+
+test("a stream that breaks is logged with its error, which the app gets", async () => {
+  async function* breaking() {
+    yield "Hel";
+    throw new RangeError("cut");
+  }
+  const stream = new LibraryStream(breaking);
+  phospho.log({ input: "Say hello", output: stream, stream: true });
+
+  await assert.rejects(taken(stream), /cut/);
+
+  const [event] = await logs();
+  assert.deepEqual([event.output, event.error], ["Hel", "RangeError: cut"]);
+});
+
+test("flush does not wait for a stream that is not complete; shutdown sends what has come of it", async () => {
+  const stream = words();
+  phospho.log({ input: "Say hello", output: stream, stream: true });
+  await stream.next();
+
+  assert.deepEqual((await phospho.flush()).pending, []);
+  assert.equal(transport.logs.length, 0);
+  const { sent } = await phospho.shutdown();
+
+  assert.equal(sent.length, 1);
+  assert.equal(transport.logs[0].output, "Hel");
+});
+
+test("a stream that nobody iterates is sent when it is let go of", async () => {
+  (() => phospho.log({ input: "Say hello", output: words(), stream: true }))();
+
+  for (let tries = 0; transport.logs.length === 0 && tries < 100; tries++) {
+    globalThis.gc();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await phospho.flush();
+  }
+  assert.deepEqual([transport.logs[0].input, transport.logs[0].output], ["Say hello", null]);
+});
+
+test("a stream is cut at the bound of an event, and the app gets all of it", async () => {
+  const chunks = Array.from({ length: 100 }, () => "x".repeat(1000));
+  const stream = words(...chunks);
+  phospho.log({ input: "Say much", output: stream, stream: true });
+
+  assert.equal((await taken(stream)).length, 100);
+
+  const [event] = await logs();
+  assert.ok(event.is_truncated && event.output.length < 20_000);
+  assert.equal(phospho.stats().truncated, 1);
+});
+
+test("a frozen stream, and one without stream: true, is logged by its input, counted, and not touched", async () => {
+  const frozen = Object.freeze(words());
+  const plain = words();
+  await phospho.log({ input: "frozen", output: frozen, stream: true });
+  await phospho.log({ input: "plain", output: plain });
+  await phospho.log({ input: "promised", output: Promise.resolve(words()) });
+
+  assert.deepEqual([await taken(frozen), await taken(plain)].flat().length, 6);
+  assert.deepEqual(
+    (await logs()).map(({ output }) => output),
+    [null, null, null],
+  );
+  assert.deepEqual(phospho.stats().errors, { stream: 3 });
+});
+
+test("tokens of the last chunk, and the app's own text of a chunk", async () => {
+  const chunks = [{ t: "Hel" }, { t: "lo" }, { usage: { prompt_tokens: 3, completion_tokens: 2 } }];
+  const stream = words(...chunks);
+  phospho.log({ input: "a", output: stream, stream: true, outputToStrFunction: (chunk) => chunk.t });
+
+  await taken(stream);
+
+  const [event] = await logs();
+  assert.deepEqual([event.output, event.tokens_in, event.tokens_out], ["Hello", 3, 2]);
+});
