@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+JAVASCRIPT := producers/javascript
+JAVASCRIPT_INSTALLED := $(JAVASCRIPT)/node_modules/.installed
+JAVASCRIPT_BUILT := $(JAVASCRIPT)/node_modules/.built
 
-.PHONY: up test install lint types imports kafka system-packages bench schemas constraints clean
+.PHONY: up test install javascript lint types imports kafka system-packages bench schemas constraints clean
 
 up: install
 	$(BIN)/phospho up
 
-test: install kafka lint types imports
+test: install javascript kafka lint types imports
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 install: $(INSTALLED)
@@ -20,9 +23,21 @@ $(INSTALLED): pyproject.toml producers/python/pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e producers/python -e '.[dev]'
 	touch $@
 
-lint: install
+# The JavaScript SDK; needs Node 20 or newer with its npm.
+javascript: $(JAVASCRIPT_BUILT)
+
+$(JAVASCRIPT_INSTALLED): $(JAVASCRIPT)/package.json
+	npm --prefix $(JAVASCRIPT) install --no-audit --no-fund
+	touch $@
+
+$(JAVASCRIPT_BUILT): $(JAVASCRIPT_INSTALLED) $(JAVASCRIPT)/tsconfig.json $(wildcard $(JAVASCRIPT)/src/*.ts $(JAVASCRIPT)/src/*/*.ts)
+	npm --prefix $(JAVASCRIPT) run build
+	touch $@
+
+lint: install javascript
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	npm --prefix $(JAVASCRIPT) run --silent lint
 
 types: install
 	$(BIN)/mypy
@@ -50,4 +65,4 @@ constraints:
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:
-	rm -rf build dist $(VENV)
+	rm -rf build dist $(VENV) $(JAVASCRIPT)/node_modules $(JAVASCRIPT)/dist $(JAVASCRIPT)-sdk-alias/node_modules

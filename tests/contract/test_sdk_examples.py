@@ -88,7 +88,9 @@ def do(client: phospho.Client, example: dict[str, Any]) -> None:
 
 def functions(example: dict[str, Any]) -> dict[str, Any]:
     sides = {"input": example.get("input_text_of"), "output": example.get("output_text_of")}
-    return {f"{side}_to_str_function": lambda value, field=field: value[field] for side, field in sides.items() if field}
+    return {
+        f"{side}_to_str_function": lambda value, field=field: value[field] for side, field in sides.items() if field
+    }
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[example["name"] for example in EXAMPLES])

@@ -172,7 +172,10 @@ function feedbackBody({ score, flag, comment, source }: JsonObject): JsonObject 
 function quoted(text: string): string {
   // An URL can't hold lone surrogates: they become U+FFFD on the way through UTF-8.
   const wellFormed = new TextDecoder().decode(new TextEncoder().encode(text));
-  return encodeURIComponent(wellFormed).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`);
+  return encodeURIComponent(wellFormed).replace(
+    /[!'()*]/g,
+    (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
 }
 
 function isSuccess(answer: Answer): boolean {

@@ -1,0 +1,15 @@
+// Functions, async functions and generators: they do what they did, and each call is logged.
+import { phospho } from "phospho";
+
+phospho.init();
+
+const shout = phospho.wrap((text) => text.toUpperCase());
+const whisper = phospho.wrap(async (text) => text.toLowerCase(), { metadata: { team: "blue" } });
+const spell = phospho.wrap(function* (text) {
+  yield* text;
+});
+
+console.log(shout("Hello"));
+console.log(await whisper("Hello"));
+console.log([...spell("Hello")].join("-"));
+await phospho.flush();

@@ -1,0 +1,11 @@
+// Clients of one's own, beside the module's: each has its queue and its settings.
+import { Phospho } from "phospho";
+
+const support = new Phospho({ versionId: "support-3" });
+const sales = new Phospho({ versionId: "sales-1" });
+
+await support.log({ input: "My order is late", output: "I am sorry!" });
+await sales.log({ input: "Do you ship to Lisbon?", output: "We do." });
+
+const results = await Promise.all([support.shutdown(), sales.shutdown()]);
+console.log(results.every((result) => result.isComplete));

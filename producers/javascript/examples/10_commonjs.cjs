@@ -1,0 +1,6 @@
+// The same by `require`.
+const { phospho } = require("phospho");
+
+phospho.init();
+phospho.log({ input: "Hello", output: "Hi!" });
+phospho.shutdown().then(({ sent }) => console.log(`sent ${sent.length}`));
