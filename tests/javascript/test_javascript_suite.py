@@ -19,4 +19,3 @@ def test_the_suite_of_the_package_passes_and_skips_nothing() -> None:
     counts = dict(re.findall(r"^(?:ℹ|#) (\w+) (\d+)$", said, re.MULTILINE))
     assert counts["fail"] == counts["skipped"] == counts["todo"] == counts["cancelled"] == "0"
     assert int(counts["pass"]) >= 150
-
