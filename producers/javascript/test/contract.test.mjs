@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { Phospho } from "phospho";
+import { webStream } from "./support/streams.mjs";
 
 const file = new URL("../../../tests/contract/sdk_examples.json", import.meta.url);
 const { now, examples } = JSON.parse(readFileSync(file, "utf8"));
@@ -82,5 +83,5 @@ for (const example of examples) {
     continue;
   }
   test(`${example.name}, synchronous`, () => check(example, chunks.values()));
-  test(`${example.name}, asynchronous`, () => check(example, ReadableStream.from(chunks)));
+  test(`${example.name}, asynchronous`, () => check(example, webStream(chunks)));
 }

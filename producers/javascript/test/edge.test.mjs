@@ -1,5 +1,6 @@
 // An edge runtime, as far as Node can play one: a context that has the globals of the web and nothing of Node.
 import assert from "node:assert/strict";
+import { webcrypto } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -28,7 +29,7 @@ function webContext({ without = [] } = {}) {
     CompressionStream,
     ReadableStream,
     AbortController,
-    crypto,
+    crypto: webcrypto,
     performance,
     setTimeout: (callback, delay) => {
       lastTimer += 1;

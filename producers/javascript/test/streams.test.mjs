@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { afterEach, beforeEach, test } from "node:test";
 import { phospho, RecordingTransport } from "phospho";
+import { webStream } from "./support/streams.mjs";
 
 let transport;
 const unhandled = [];
@@ -48,10 +49,10 @@ const KINDS = {
   "an async generator": () => words(),
   "a generator": () => ["Hel", "lo", "!"].values(),
   "a library's async iterable": () => new LibraryStream(words),
-  "a web stream": () => ReadableStream.from(["Hel", "lo", "!"]),
+  "a web stream": () => webStream(["Hel", "lo", "!"]),
   "a Node stream": () => Readable.from(["Hel", "lo", "!"]),
   "an iterable that is read by its own reader": () => {
-    const stream = ReadableStream.from(["Hel", "lo", "!"]);
+    const stream = webStream(["Hel", "lo", "!"]);
     const iterate = function () {
       const reader = this.getReader();
       return { next: () => reader.read() };
@@ -80,7 +81,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
 }
 
 test("the reader of a web stream is watched", async () => {
-  const stream = ReadableStream.from(["Hel", "lo"]);
+  const stream = webStream(["Hel", "lo"]);
   phospho.log({ input: "Say hello", output: stream, stream: true });
 
   const reader = stream.getReader();
