@@ -1,11 +1,13 @@
 // A handler of an edge runtime: it waits for the flush after its response is sent.
-import { phospho } from "phospho";
+import { Phospho } from "phospho";
+
+let logger;
 
 const worker = {
   async fetch(request, env, context) {
-    phospho.init({ apiKey: env.PHOSPHO_API_KEY, baseUrl: env.PHOSPHO_BASE_URL });
-    phospho.log({ input: await request.text(), output: "Hello!" });
-    context.waitUntil(phospho.flush());
+    logger ??= new Phospho({ apiKey: env.PHOSPHO_API_KEY, baseUrl: env.PHOSPHO_BASE_URL });
+    logger.log({ input: await request.text(), output: "Hello!" });
+    context.waitUntil(logger.flush());
     return new Response("Hello!");
   },
 };

@@ -157,11 +157,6 @@ export class Phospho {
     return this.#pipeline.stats();
   }
 
-  /** Send in the background what is still held, and take nothing more. @internal */
-  retire(): void {
-    this.#pipeline.retire();
-  }
-
   /** Return the call that *entry* stands for. Never throws. @internal */
   callOf(entry: Partial<LogEntry>): LogCall {
     const { versionId } = this.#pipeline.settings;
@@ -252,16 +247,16 @@ export class Phospho {
 
   /** Watch a stream as soon as it is there: this callback was registered before any of the app's. */
   async #logPromisedStream(call: LogCall, output: PromiseLike<unknown>): Promise<LoggedContent> {
+    const { input } = call;
     this.#awaitInput(call);
-    const watched = output.then(
+    return output.then(
       (stream) => {
-        if (!isIterable(stream) || !this.watch(call, stream))
-          this.submit(this.#withoutStream({ ...call, output: stream }));
+        call.output = stream;
+        if (isIterable(stream) && this.watch(call, stream)) return bareContent(call);
+        return this.#logPromises({ ...call, input });
       },
-      (error) => this.submit({ ...call, output: null, extra: { error: errorText(error), ...call.extra } }),
+      (error) => this.#logPromises({ ...call, input, output: Promise.reject(error) }),
     );
-    await watched;
-    return bareContent(call);
   }
 
   /** Let a promised input be empty until it is there. */

@@ -2,7 +2,7 @@
 
 import { inputText, modelOf, outputText, systemPromptOf, usageOf } from "./extract/index.js";
 import { read } from "./extract/shapes.js";
-import { type Json, type JsonObject, toJson } from "./json.js";
+import { type Json, type JsonObject, setField, toJson } from "./json.js";
 
 type OnError = (place: string, error: unknown) => void;
 
@@ -53,7 +53,7 @@ export function buildContent(call: LogCall, projectId: string | undefined, onErr
   if (!isTextAlone(call)) Object.assign(content, saidBesideTheText(call));
   if (call.inputOutputToUsageFunction) Object.assign(content, usageFields(call, call.output, onError));
   for (const [name, value] of Object.entries(call.extra)) {
-    if (value != null) content[name] = toJson(value);
+    if (value != null) setField(content, name, toJson(value));
   }
   if (content.metadata !== undefined && !isObject(content.metadata)) {
     // The server takes an object only, and would refuse the event for it.

@@ -7,11 +7,15 @@ import { type JsonObject, textOf } from "./json.js";
 type Id = string | number | null | undefined;
 
 /** One task. Only `input` is needed; every key that is not named here is logged too, as metadata. */
-export interface LogEntry {
+export interface LogEntry extends LogOptions {
   /** What goes in: a string, a call's arguments, a list of messages, any value, or a promise of one. */
   input: unknown;
   /** What comes out: a string, a response, a list of messages, any value, or a promise of one; null if there is none. */
   output?: unknown;
+}
+
+/** What is said of a task beside its input and output. */
+export interface LogOptions {
   /** Groups tasks. Default: a session of its own. */
   sessionId?: Id;
   /** The same id again is the same task. Default: a new UUID, ordered by time. */
@@ -103,16 +107,16 @@ const WIRE_NAMES: ReadonlyMap<string, string> = new Map([
 /** Return the call that *entry* stands for: ids are made, the default version is applied. */
 export function callOf(entry: Partial<LogEntry>, versionId: string | undefined): LogCall {
   const options: Record<string, unknown> = { versionId, taskId: newId(), sessionId: newId() };
-  const extra: Record<string, unknown> = {};
+  const extra: [string, unknown][] = [];
   for (const [name, value] of Object.entries(entry)) {
     const option = Object.hasOwn(OPTION_OF_WIRE_NAME, name) ? OPTION_OF_WIRE_NAME[name] : name;
-    if (!option || !OPTIONS.has(option)) extra[WIRE_NAMES.get(name) ?? name] = value;
+    if (!option || !OPTIONS.has(option)) extra.push([WIRE_NAMES.get(name) ?? name, value]);
     else if (value != null) options[option] = value;
   }
   for (const name of IDS) {
     if (options[name] !== undefined) options[name] = textOf(options[name]);
   }
-  return { input: null, output: null, ...options, extra } as unknown as LogCall;
+  return { input: null, output: null, ...options, extra: Object.fromEntries(extra) } as unknown as LogCall;
 }
 
 /** Return what is told to the app of a task that was queued. */

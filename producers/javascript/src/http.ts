@@ -11,6 +11,9 @@ import { VERSION } from "./version.js";
 // Below this a gzip header costs more than it saves.
 const GZIP_FROM_BYTES = 1024;
 
+// One result of a batch takes some 300.
+const MAX_ANSWER_CHARACTERS = 4 * 1024 * 1024;
+
 const RETRIED_STATUSES = new Set([408, 425, 429]);
 // One event may be the reason that a whole batch was refused: these are tried again in halves.
 const SPLIT_STATUSES = new Set([400, 413, 422]);
@@ -149,7 +152,22 @@ async function compressed(text: string, headers: Record<string, string>) {
 
 async function read(response: FetchResponse): Promise<Answer> {
   const retryAfterMs = milliseconds(response.headers.get("Retry-After"));
-  return { status: response.status, text: await response.text(), retryAfterMs };
+  return { status: response.status, text: await boundedText(response), retryAfterMs };
+}
+
+/** Return a body, of which no more is read than an answer of the server can be long. */
+async function boundedText(response: FetchResponse): Promise<string> {
+  const body = response.body as ReadableStream<Uint8Array> | null | undefined;
+  if (!body?.getReader) return response.text();
+  const [reader, decoder] = [body.getReader(), new TextDecoder()];
+  let text = "";
+  while (text.length < MAX_ANSWER_CHARACTERS) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    text += decoder.decode(value, { stream: true });
+  }
+  await reader.cancel();
+  return text;
 }
 
 /** Return a Retry-After, a number of seconds or a date, in milliseconds; undefined if it is neither. */

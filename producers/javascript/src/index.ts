@@ -2,7 +2,7 @@
 
 export { type Feedback, Phospho, type UserFeedback } from "./client.js";
 export type { Counts, Stats } from "./counters.js";
-export type { LogEntry, LoggedContent } from "./entry.js";
+export type { LogEntry, LoggedContent, LogOptions } from "./entry.js";
 export { ConfigError, PhosphoError } from "./errors.js";
 export type { Json, JsonObject } from "./json.js";
 export { phospho } from "./module.js";

@@ -149,7 +149,7 @@ function isData(value: unknown): boolean {
 }
 
 /** Set a field, also one that is called `__proto__`. */
-function setField(target: JsonObject, name: string, value: Json): void {
+export function setField(target: JsonObject, name: string, value: Json): void {
   if (name === "__proto__") {
     Object.defineProperty(target, name, { value, configurable: true, enumerable: true, writable: true });
   } else {

@@ -44,7 +44,7 @@ function clientOfEnvironment(): Phospho {
 /** Logs to the project of the client that `phospho.init` made. */
 export const phospho = {
   /**
-   * Make the client that the other functions use; one that was made before sends what it still holds.
+   * Make the client that the other functions use; one that was made before sends what it was given, streams too.
    * Does no I/O. Throws ConfigError for options that cannot work, and is the only function that throws.
    */
   init(options: PhosphoOptions = {}): void {
@@ -53,7 +53,6 @@ export const phospho = {
     if (previous) {
       made.latestTaskId = previous.latestTaskId;
       made.latestSessionId = previous.latestSessionId;
-      previous.retire();
     }
     STATE.client = made;
   },

@@ -84,16 +84,10 @@ export class Pipeline {
     return this.#sender.flush(timeoutMs);
   }
 
-  /** Send what is held in the background, and take nothing more. */
-  retire(): void {
-    this.#isClosed = true;
-    this.queue.completeAll();
-    this.#sender.wake();
-  }
-
   /** Send what is held, unfinished streams too, within *timeoutMs*; then end. Safe to call again. */
   async close(timeoutMs: number): Promise<FlushResult> {
-    this.retire();
+    this.#isClosed = true;
+    this.queue.completeAll();
     const result = await this.#sender.flush(timeoutMs);
     this.#sender.abandon();
     HOLDING.delete(this);

@@ -34,9 +34,12 @@ export function onProcessIdle(listener: () => void): void {
   processLike()?.on?.("beforeExit", listener);
 }
 
+/** The longest delay of a timer, 24 days: a longer one would fire at once. */
+export const LONGEST_DELAY_MS = 2 ** 31 - 1;
+
 /** Start a timer that does not keep a process alive. */
 export function backgroundTimer(callback: () => void, delayMs: number): Timer {
-  const timer = setTimeout(callback, delayMs);
+  const timer = setTimeout(callback, Math.min(delayMs, LONGEST_DELAY_MS));
   const node = timer as unknown as { unref?: () => void };
   if (typeof node === "object" && typeof node.unref === "function") node.unref();
   return timer;

@@ -4,9 +4,12 @@ import type { Counters } from "./counters.js";
 import { errorText } from "./errors.js";
 import { eventsIn, type Group, regrouped, SUSPECT_CODES } from "./groups.js";
 import type { LogQueue, QueuedEvent } from "./queue.js";
-import { backgroundTimer, monotonicMs } from "./runtime.js";
+import { backgroundTimer, LONGEST_DELAY_MS, monotonicMs } from "./runtime.js";
 import { retryDelayMs, type Settings } from "./settings.js";
 import { type Outcome, rejected, retry, type Transport } from "./transport.js";
+
+// How late a timer may be on a busy machine.
+const LOST_AFTER_MS = 5_000;
 
 /** An event that will never arrive, and why. */
 export interface Rejection {
@@ -120,8 +123,11 @@ export class Sender {
   }
 
   #schedule(delayMs: number): void {
-    const dueAtMs = monotonicMs() + Math.max(0, delayMs);
-    if (this.#timer && this.#timer.dueAtMs <= dueAtMs) return;
+    const nowMs = monotonicMs();
+    const dueAtMs = nowMs + Math.max(0, delayMs);
+    // One that is long overdue was lost with its edge request.
+    const isAlive = this.#timer && this.#timer.dueAtMs > nowMs - LOST_AFTER_MS;
+    if (isAlive && this.#timer && this.#timer.dueAtMs <= dueAtMs) return;
     this.#cancelTimer();
     const id = backgroundTimer(
       () => {
@@ -290,7 +296,7 @@ class Flush {
   async wait(timeoutMs: number): Promise<void> {
     if (this.isDone) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, Math.min(timeoutMs, LONGEST_TIMEOUT_MS));
+      const timer = setTimeout(resolve, Math.min(timeoutMs, LONGEST_DELAY_MS));
       this.#onDone = () => {
         clearTimeout(timer);
         resolve();
@@ -309,6 +315,3 @@ class Flush {
     return result;
   }
 }
-
-// A timer of more than 31 bits fires at once.
-const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;

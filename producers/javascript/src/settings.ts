@@ -5,7 +5,7 @@
  */
 
 import { ConfigError } from "./errors.js";
-import { environmentVariable } from "./runtime.js";
+import { environmentVariable, LONGEST_DELAY_MS } from "./runtime.js";
 import type { Transport } from "./transport.js";
 
 /** Where a local `phospho up` listens. */
@@ -60,6 +60,7 @@ export type AbortSignalLike = typeof globalThis extends { AbortSignal: { prototy
 export interface FetchResponse {
   status: number;
   headers: { get(name: string): string | null };
+  body?: unknown;
   text(): Promise<string>;
 }
 
@@ -127,8 +128,8 @@ export function settingsOf(options: PhosphoOptions): Settings {
     versionId: options.versionId || undefined,
     requestTimeoutMs: duration("requestTimeoutMs", options.requestTimeoutMs, 10_000),
     exitTimeoutMs: duration("exitTimeoutMs", options.exitTimeoutMs, 5_000),
-    limits: Object.freeze({ ...DEFAULT_LIMITS, ...options.limits }),
-    retry: Object.freeze({ ...DEFAULT_RETRY, ...options.retry }),
+    limits: numbers("limits", DEFAULT_LIMITS, options.limits),
+    retry: numbers("retry", DEFAULT_RETRY, options.retry),
     fetch: options.fetch,
   });
 }
@@ -173,7 +174,18 @@ function withoutSlashes(text: string): string {
 }
 
 function duration(name: string, given: number | undefined, otherwise: number): number {
-  const milliseconds = given ?? otherwise;
-  if (!(milliseconds >= 0)) throw new ConfigError(`${name} must be a number of milliseconds, not ${given}`);
-  return milliseconds;
+  return Math.min(checkedNumber(name, given ?? otherwise), LONGEST_DELAY_MS);
+}
+
+function numbers<T extends object>(name: string, defaults: T, given: Partial<T> | undefined): Readonly<T> {
+  const chosen = Object.entries(defaults).map(([field, otherwise]) => {
+    const value = (given as Record<string, unknown> | undefined)?.[field];
+    return [field, checkedNumber(`${name}.${field}`, value ?? otherwise)];
+  });
+  return Object.freeze(Object.fromEntries(chosen)) as T;
+}
+
+function checkedNumber(name: string, given: unknown): number {
+  if (typeof given === "number" && given >= 0) return given;
+  throw new ConfigError(`${name} must be a number that is not negative, not ${String(given)}`);
 }

@@ -2,7 +2,7 @@
 
 import type { Phospho } from "./client.js";
 import type { LogCall } from "./content.js";
-import type { LogEntry } from "./entry.js";
+import type { LogEntry, LogOptions } from "./entry.js";
 import { knownInputText } from "./extract/index.js";
 import { tagOf } from "./json.js";
 import { monotonicMs } from "./runtime.js";
@@ -12,7 +12,7 @@ import { isIterable, isPromiseLike, isStream, type Stop } from "./streams.js";
 export type Wrapped = (...given: any[]) => any;
 
 /** Options of `wrap`: those of `log`, save what the call itself says, and metadata. */
-export interface WrapOptions extends Partial<Omit<LogEntry, "input" | "output">> {
+export interface WrapOptions extends LogOptions {
   /** The function returns an iterable whose values are chunks of one output. `stream: true` in a call says so for it. */
   stream?: boolean | undefined;
   /** Returns true for the value that ends the output; that value is passed on, not logged. */
@@ -36,6 +36,7 @@ const SHARED = [
 
 /** Return *fn* with logging; see `Phospho.wrap`. The client is asked for at each call. */
 export function wrapped<F extends Wrapped>(clientOf: ClientOf, fn: F, options: WrapOptions): F {
+  if (typeof fn !== "function") return fn; // the app's mistake shows where it would without us
   return new Proxy(fn, {
     apply(target, receiver, given: unknown[]) {
       const beganMs = monotonicMs();

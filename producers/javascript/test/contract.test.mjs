@@ -18,20 +18,24 @@ afterEach(() => {
   Date.now = realNow;
 });
 
-const OPTIONS = {
-  session_id: "sessionId",
-  task_id: "taskId",
-  user_id: "userId",
-  version_id: "versionId",
-  raw_input: "rawInput",
-  raw_output: "rawOutput",
-  project_id: "projectId",
-  event_id: "eventId",
-  raw_flag: "rawFlag",
-};
+const OPTIONS = new Map(
+  Object.entries({
+    session_id: "sessionId",
+    task_id: "taskId",
+    user_id: "userId",
+    version_id: "versionId",
+    raw_input: "rawInput",
+    raw_output: "rawOutput",
+    project_id: "projectId",
+    event_id: "eventId",
+    raw_flag: "rawFlag",
+  }),
+);
 
 function inCamelCase(fields) {
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [OPTIONS[name] ?? name, value]));
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [OPTIONS.get(name) ?? name, value]),
+  );
 }
 
 function recorder() {

@@ -362,6 +362,8 @@ test("init throws for what cannot work, and never shows the key", () => {
     { apiKey: "ph key\n1" },
     { tick: -1 },
     { requestTimeoutMs: Number.NaN },
+    { limits: { queueEvents: "10" } },
+    { retry: { initialMs: -1 } },
   ]) {
     assert.throws(
       () => phospho.init(options),

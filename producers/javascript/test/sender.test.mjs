@@ -230,6 +230,34 @@ test("an event that the server answers with 500 again and again holds up nobody"
   assert.ok((await flushing).isComplete);
 });
 
+test("an answer without end is read to a bound", async () => {
+  let read = 0;
+  const body = () =>
+    new ReadableStream({
+      pull(controller) {
+        read += 1024 * 1024;
+        controller.enqueue(new Uint8Array(1024 * 1024).fill(32));
+      },
+    });
+  const answers = [() => new Response(body()), () => Response.json({ results: [{ status: "accepted" }] })];
+  const client = make({ fetch: async () => answers.shift()() });
+
+  client.log({ input: "Hello" });
+
+  assert.ok((await client.flush()).isComplete);
+  assert.deepEqual(client.stats().retried, { bad_answer: 1 });
+  assert.ok(read < 10 * 1024 * 1024);
+});
+
+test("a tick of any length is none too long", async () => {
+  const client = make({ tick: Infinity });
+
+  client.log({ input: "Hello" });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+
+  assert.equal(client.stats().queued, 1);
+});
+
 test("a server that is away is tried until it is back", async () => {
   const client = make({ baseUrl: "http://127.0.0.1:1" });
 

@@ -120,6 +120,28 @@ test("a promise of a stream that is rejected is an error, one of text is text", 
   ]);
 });
 
+test("a promised input is waited for where the promised output is no stream", async () => {
+  const input = new Promise((resolve) => setTimeout(() => resolve("late"), 20));
+
+  phospho.log({ input, output: Promise.resolve("text"), stream: true });
+  await new Promise((resolve) => setTimeout(resolve, 5));
+
+  const [event] = await logs();
+  assert.deepEqual([event.input, event.output], ["late", "text"]);
+});
+
+test("a stream that began before init goes on to the client that it was given to", async () => {
+  const stream = words();
+  phospho.log({ input: "Say hello", output: stream, stream: true });
+  await stream.next();
+
+  phospho.init({ transport: new RecordingTransport() });
+  await taken(stream);
+
+  while (transport.logs.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(transport.logs[0].output, "Hello!");
+});
+
 test("an app that breaks off has received an answer all the same", async () => {
   const stream = words();
   phospho.log({ input: "Say hello", output: stream, stream: true });

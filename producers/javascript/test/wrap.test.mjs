@@ -201,6 +201,10 @@ test("a function may be wrapped before init, and a client wraps for itself", asy
   );
 });
 
+test("what is no function is given back", () => {
+  assert.equal(phospho.wrap(undefined), undefined);
+});
+
 test("classes stay constructible, and static properties stay", () => {
   class Model {
     static kind = "model";
