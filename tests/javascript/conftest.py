@@ -4,80 +4,85 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import pytest
 
-from fixtures.node import ALIAS, App, installed_package, make_app, packed
+from fixtures.node import App, Archive, archives_of_both_names, built_package, make_app
 from fixtures.openai_server import OpenAIServer
-from fixtures.shapes import API_KEY, OneProcess
-
-Query = Callable[[str], list[dict[str, Any]]]
+from fixtures.phospho_process import PhosphoProcess, free_port
 
 
-class Archive(NamedTuple):
-    """A packed package, and the names of its files."""
+class Server:
+    """`phospho up` with a first project and key that the test chooses."""
 
-    path: Path
-    files: list[str]
+    def __init__(self, folder: Path, project_id: str, api_key: str) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        first = {"PHOSPHO_PROJECT_ID": project_id, "PHOSPHO_API_KEY": api_key}
+        self.environment = {**first, "PHOSPHO_BASE_URL": self.url}
+        arguments = ["up", "--data", str(folder / "data"), "--port", str(port), "--clickhouse-port", "0"]
+        self._process = PhosphoProcess(arguments, folder / "up.log", f"{self.url}/readyz", first)
+
+    def running(self) -> Iterator[Server]:
+        with self._process:
+            self._process.wait_until_ready()
+            yield self
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """Return the rows of a SELECT."""
+        headers = {"Authorization": f"Bearer {self.environment['PHOSPHO_API_KEY']}"}
+        answer = httpx.post(f"{self.url}/api/v1/sql", json={"query": sql}, headers=headers, timeout=30)
+        assert answer.status_code == 200, answer.text
+        return list(answer.json()["data"])
 
 
 @pytest.fixture(scope="session")
 def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Archive]:
-    folder = tmp_path_factory.mktemp("packed")
-    package = installed_package()
-    return {"phospho": Archive(*packed(package, folder)), "phospho-sdk": Archive(*packed(ALIAS, folder))}
+    return archives_of_both_names(tmp_path_factory.mktemp("packed"))
 
 
 @pytest.fixture(scope="session")
 def app_folder(tmp_path_factory: pytest.TempPathFactory, archives: dict[str, Archive]) -> Path:
     """An app that has installed both names of the SDK, and OpenAI's client."""
     folder = make_app(tmp_path_factory.mktemp("apps") / "app", [archive.path for archive in archives.values()])
-    (folder / "node_modules" / "openai").symlink_to(installed_package() / "node_modules" / "openai")
+    (folder / "node_modules" / "openai").symlink_to(built_package() / "node_modules" / "openai")
     return folder
 
 
 @pytest.fixture(scope="session")
-def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
-    with OneProcess(tmp_path_factory.mktemp("javascript")) as shape:
-        yield shape
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server that all tests share; its project and its key are those that the first document writes."""
+    yield from Server(tmp_path_factory.mktemp("server"), "project_id", "api_key").running()
 
 
 @pytest.fixture(scope="session")
-def query(shape: OneProcess) -> Query:
-    """Return the rows of a SELECT on the running server."""
-
-    def rows(sql: str) -> list[dict[str, Any]]:
-        headers = {"Authorization": f"Bearer {API_KEY}"}
-        answer = httpx.post(f"{shape.base_url}/api/v1/sql", json={"query": sql}, headers=headers)
-        assert answer.status_code == 200, answer.text
-        return list(answer.json()["data"])
-
-    return rows
+def second_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with the key of the second document."""
+    yield from Server(tmp_path_factory.mktemp("second"), "default", "ph_your_api_key").running()
 
 
 @pytest.fixture
-def logged(query: Query) -> Callable[[], list[dict[str, Any]]]:
+def logged(server: Server) -> Callable[[], list[dict[str, Any]]]:
     """Return the tasks that were logged since the test began, in their order."""
-    before = {row["task_id"] for row in query("SELECT task_id FROM tasks")}
+    before = {row["task_id"] for row in server.rows("SELECT task_id FROM tasks")}
 
     def tasks() -> list[dict[str, Any]]:
-        return [
-            row for row in query("SELECT * FROM tasks ORDER BY created_at, task_id") if row["task_id"] not in before
-        ]
+        rows = server.rows("SELECT * FROM tasks ORDER BY created_at, task_id")
+        return [row for row in rows if row["task_id"] not in before]
 
     return tasks
 
 
 @pytest.fixture(scope="session")
 def openai_server() -> Iterator[OpenAIServer]:
-    with OpenAIServer() as server:
-        yield server
+    with OpenAIServer() as openai_server:
+        yield openai_server
 
 
 @pytest.fixture
-def app(app_folder: Path, shape: OneProcess, openai_server: OpenAIServer) -> App:
+def app(app_folder: Path, server: Server, openai_server: OpenAIServer) -> App:
     """Programs that log to the running server, and may call OpenAI's client."""
     openai = {"OPENAI_API_KEY": "sk-none", "OPENAI_BASE_URL": openai_server.url}
-    return App(app_folder, shape.client_environment() | openai)
+    return App(app_folder, server.environment | openai)

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from fixtures.node import PACKAGE, App
-from fixtures.shapes import API_KEY
 
 README = (PACKAGE / "README.md").read_text(encoding="utf-8")
 CODE_AND_OUTPUT = re.compile(r"```javascript\n(.*?)```(?:\n\n```text\n(.*?)```)?", re.DOTALL)
@@ -43,7 +42,9 @@ TASKS_LOGGED = {
 
 def test_the_code_of_the_readme_runs_and_prints_what_it_says(app: App, logged: Any) -> None:
     blocks = CODE_AND_OUTPUT.findall(README)
-    code = "\n".join(block for block, _ in blocks).replace("ph_your_api_key", API_KEY).replace("export default", "void")
+    code = (
+        "\n".join(block for block, _ in blocks).replace("ph_your_api_key", "api_key").replace("export default", "void")
+    )
     printed = app.run('import { phospho, Phospho, RecordingTransport } from "phospho";\n' + IMPORT.sub("", code))
 
     assert len(blocks) == 7

@@ -7,7 +7,6 @@ from typing import Any
 
 from fixtures.node import App, json_lines
 from fixtures.openai_server import ANSWER, MODEL
-from fixtures.shapes import PROJECT_ID
 
 HEAD = 'import { phospho } from "phospho";\nphospho.init();\n'
 TAIL = "\nconsole.log(JSON.stringify([(await phospho.flush()).isComplete, phospho.stats()]));"
@@ -28,7 +27,7 @@ def test_a_log_is_read_back_as_it_was_sent(app: App, logged: Any) -> None:
     )
 
     (task,) = logged()
-    assert (task["project_id"], task["session_id"], task["task_id"]) == (PROJECT_ID, "s-1", "t-1")
+    assert (task["project_id"], task["session_id"], task["task_id"]) == ("project_id", "s-1", "t-1")
     assert (task["input"], task["output"], task["user_id"], task["version_id"]) == ("Grüße 👋", "", "u-1", "v-1")
     assert (task["model"], int(task["tokens_in"]), int(task["tokens_out"]), task["latency_ms"]) == ("gpt-4", 3, 4, 12.5)
     assert metadata(task)["deep"] == {"a": [1, None]}
@@ -83,7 +82,7 @@ def test_openais_client_plain_promised_streamed_and_wrapped(app: App, logged: An
             assert (int(task["tokens_in"]), int(task["tokens_out"])) == (25, 7)
 
 
-def test_feedback_of_both_kinds_is_on_its_task(app: App, logged: Any, query: Any) -> None:
+def test_feedback_of_both_kinds_is_on_its_task(app: App, logged: Any, server: Any) -> None:
     app.run(
         HEAD
         + """
@@ -96,12 +95,12 @@ def test_feedback_of_both_kinds_is_on_its_task(app: App, logged: Any, query: Any
     )
 
     assert {task["task_id"]: task["flag"] for task in logged()} == {"good one": "success", "bad/one?": "failure"}
-    rows = query("SELECT task_id, flag, comment, source FROM feedback WHERE task_id IN ('good one', 'bad/one?')")
+    rows = server.rows("SELECT task_id, flag, comment, source FROM feedback WHERE task_id IN ('good one', 'bad/one?')")
     told = {row["task_id"]: (row["flag"], row["comment"], row["source"]) for row in rows}
     assert told == {"good one": ("success", "Merci !", "user"), "bad/one?": ("failure", "Wrong", "reviewer")}
 
 
-def test_many_logs_of_many_sessions_arrive_once_each(app: App, query: Any) -> None:
+def test_many_logs_of_many_sessions_arrive_once_each(app: App, server: Any) -> None:
     app.run(
         HEAD
         + """
@@ -113,7 +112,7 @@ def test_many_logs_of_many_sessions_arrive_once_each(app: App, query: Any) -> No
         + TAIL
     )
 
-    (row,) = query(
+    (row,) = server.rows(
         "SELECT count() AS tasks, uniqExact(task_id) AS ids, uniqExact(session_id) AS sessions,"
         " countIf(output != replace(input, 'question', 'answer')) AS wrong FROM tasks WHERE session_id LIKE 'many-%'"
     )

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.node import ALIAS, PACKAGE, App, installed_package, json_lines, make_app, run
-from fixtures.shapes import OneProcess
+from fixtures.node import ALIAS, PACKAGE, App, built_package, json_lines, make_app, run
 
 TSC = PACKAGE / "node_modules" / "typescript" / "bin" / "tsc"
 
@@ -110,9 +109,9 @@ def test_versions_are_equal_and_there_is_no_dependency() -> None:
 
 @pytest.mark.parametrize("name", ["phospho", "phospho-sdk"])
 def test_a_package_installed_alone_logs_by_import_and_by_require(
-    archives: Any, shape: OneProcess, logged: Any, tmp_path: Path, name: str
+    archives: Any, server: Any, logged: Any, tmp_path: Path, name: str
 ) -> None:
-    app = App(make_app(tmp_path / "app", [archives[name].path]), shape.client_environment())
+    app = App(make_app(tmp_path / "app", [archives[name].path]), server.environment)
     head = f'const NAME = "{name}";'
 
     by_import = app.run(f'import * as SDK from "{name}"; {head} {PROGRAM}', "program.mjs")
@@ -129,7 +128,7 @@ def test_a_users_strict_code_is_checked_against_the_types(
     app_folder: Path, tmp_path: Path, resolution: tuple[str, str], library: list[str]
 ) -> None:
     module, module_resolution = resolution
-    installed_package()
+    built_package()
     (tmp_path / "node_modules").symlink_to(app_folder / "node_modules")
     for file in ("sample.mts", "sample.cts"):
         (tmp_path / file).write_text(SAMPLE)

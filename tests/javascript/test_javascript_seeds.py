@@ -9,19 +9,11 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from fixtures.node import App
-from fixtures.openai_server import ANSWER, OpenAIServer
-from fixtures.phospho_process import PhosphoProcess, free_port, run_phospho
-
-# What the documents write, and so the first project and the key of the servers that they talk to.
-FIRST = {"PHOSPHO_PROJECT_ID": "project_id", "PHOSPHO_API_KEY": "api_key"}
-SECOND = {"PHOSPHO_PROJECT_ID": "default", "PHOSPHO_API_KEY": "ph_your_api_key"}
+from fixtures.openai_server import ANSWER
 
 BEGIN = """
 import { phospho } from "phospho";
@@ -150,57 +142,11 @@ await phospho.feedback({
 WITH_OPENAI = 'import OpenAI from "openai";\nconst openai = new OpenAI();\n'
 QUESTION = "What's the capital of Fashion?"
 
-Rows = Callable[[str], list[dict[str, Any]]]
 
-
-class Server:
-    """`phospho up`, whose first project and key are those that the documents name."""
-
-    def __init__(self, folder: Path, first: dict[str, str]) -> None:
-        port = free_port()
-        url = f"http://127.0.0.1:{port}"
-        self.environment = {**first, "PHOSPHO_BASE_URL": url}
-        arguments = ["up", "--data", str(folder / "data"), "--port", str(port), "--clickhouse-port", "0"]
-        self.process = PhosphoProcess(arguments, folder / "up.log", f"{url}/readyz", first)
-
-    def rows(self, sql: str) -> list[dict[str, Any]]:
-        said = run_phospho("query", sql, "--format", "JSONEachRow", environment=self.environment)
-        return [json.loads(line) for line in said.splitlines()]
-
-
-def started(folder: Path, first: dict[str, str]) -> Iterator[Server]:
-    server = Server(folder, first)
-    with server.process:
-        server.process.wait_until_ready()
-        yield server
-
-
-@pytest.fixture(scope="module")
-def first_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    yield from started(tmp_path_factory.mktemp("first"), FIRST)
-
-
-@pytest.fixture(scope="module")
-def second_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    yield from started(tmp_path_factory.mktemp("second"), SECOND)
-
-
-@pytest.fixture
-def first(app_folder: Path, first_server: Server, openai_server: OpenAIServer) -> App:
-    openai = {"OPENAI_API_KEY": "sk-none", "OPENAI_BASE_URL": openai_server.url}
-    return App(app_folder, first_server.environment | openai)
-
-
-def tasks_of(server: Server, before: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    known = {task["task_id"] for task in before}
-    return [task for task in server.rows("SELECT * FROM tasks") if task["task_id"] not in known]
-
-
-def run_first(app: App, server: Server, program: str, **environment: str) -> tuple[str, dict[str, Any]]:
+def run_one(app: App, logged: Any, program: str, **environment: str) -> tuple[str, dict[str, Any]]:
     """Run a program that ends without a flush; return what it printed, and the one row that it made."""
-    before = server.rows("SELECT task_id FROM tasks")
     printed = app.run(program, **environment)
-    (task,) = tasks_of(server, before)
+    (task,) = logged()
     return printed, task
 
 
@@ -209,24 +155,24 @@ def metadata(task: dict[str, Any]) -> dict[str, Any]:
     return json.loads(value) if isinstance(value, str) else dict(value)
 
 
-def test_text_with_the_key_of_the_environment(first: App, first_server: Server) -> None:
-    printed, task = run_first(first, first_server, BEGIN + TEXT)
+def test_text_with_the_key_of_the_environment(app: App, logged: Any) -> None:
+    printed, task = run_one(app, logged, BEGIN + TEXT)
 
     assert printed == ""
     assert (task["input"], task["output"]) == (QUESTION, "It's Paris of course.")
     assert task["project_id"] == "project_id"
 
 
-def test_text_with_the_key_as_a_parameter(first: App, first_server: Server) -> None:
+def test_text_with_the_key_as_a_parameter(app: App, logged: Any) -> None:
     program = BEGIN.replace("phospho.init();", INIT_WITH_PARAMETERS) + TEXT
 
-    _, task = run_first(first, first_server, program, PHOSPHO_API_KEY="", PHOSPHO_PROJECT_ID="")
+    _, task = run_one(app, logged, program, PHOSPHO_API_KEY="", PHOSPHO_PROJECT_ID="")
 
     assert (task["project_id"], task["input"]) == ("project_id", QUESTION)
 
 
-def test_an_openai_query_and_the_promise_of_its_result(first: App, first_server: Server) -> None:
-    printed, task = run_first(first, first_server, BEGIN + WITH_OPENAI + OPENAI)
+def test_an_openai_query_and_the_promise_of_its_result(app: App, logged: Any) -> None:
+    printed, task = run_one(app, logged, BEGIN + WITH_OPENAI + OPENAI)
 
     assert printed.startswith("The following content was logged to phospho: {")
     for said in (f'input: "{QUESTION}"', f"output: '{ANSWER}'", "raw_input: {", "raw_output: {"):
@@ -236,31 +182,31 @@ def test_an_openai_query_and_the_promise_of_its_result(first: App, first_server:
     assert (task["model"], int(task["tokens_in"]), int(task["tokens_out"])) == ("gpt-3.5-turbo-0125", 25, 7)
 
 
-def test_custom_extractors(first: App, first_server: Server) -> None:
-    _, task = run_first(first, first_server, BEGIN + CUSTOM_EXTRACTORS)
+def test_custom_extractors(app: App, logged: Any) -> None:
+    _, task = run_one(app, logged, BEGIN + CUSTOM_EXTRACTORS)
 
     said = (task["input"], task["output"])
     assert said == ("this is a complex object", "which is not a string nor a standard object")
 
 
-def test_metadata_and_any_other_key(first: App, first_server: Server) -> None:
+def test_metadata_and_any_other_key(app: App, logged: Any) -> None:
     # The block assigns to a variable that it does not declare, which a module may not.
-    _, task = run_first(first, first_server, BEGIN + "let log;" + METADATA)
+    _, task = run_one(app, logged, BEGIN + "let log;" + METADATA)
 
     assert (task["input"], task["output"]) == ("log this", "and that")
     assert metadata(task) == {"always": "moooore", "log_anything_and_everything": "even this is ok"}
 
 
-def test_a_stream_of_openai(first: App, first_server: Server) -> None:
-    printed, task = run_first(first, first_server, BEGIN + WITH_OPENAI + STREAMING)
+def test_a_stream_of_openai(app: App, logged: Any) -> None:
+    printed, task = run_one(app, logged, BEGIN + WITH_OPENAI + STREAMING)
 
     assert printed == ANSWER
     assert (task["input"], task["output"]) == (QUESTION, ANSWER)
     assert task["system_prompt"] == "You are a helpful assistant."
 
 
-def test_the_class_of_the_second_document(app_folder: Path, second_server: Server) -> None:
-    environment = {"PHOSPHO_BASE_URL": second_server.environment["PHOSPHO_BASE_URL"]}
+def test_the_class_of_the_second_document(app_folder: Path, second_server: Any) -> None:
+    environment = {"PHOSPHO_BASE_URL": second_server.url}
 
     printed = App(app_folder, environment).run(SDK + "\nconsole.log(result.eventId);")
 

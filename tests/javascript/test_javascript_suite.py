@@ -6,15 +6,12 @@ import re
 
 import pytest
 
-from fixtures.node import installed_package, run
+from fixtures.node import built_package, run
 
 
 @pytest.mark.timeout(240)
 def test_the_suite_of_the_package_passes_and_skips_nothing() -> None:
-    package = installed_package()
-    run(["npm", "run", "build"], package)
-
-    said = run(["npm", "test"], package, timeout_s=200)
+    said = run(["npm", "test"], built_package(), timeout_s=200)
 
     counts = dict(re.findall(r"^(?:ℹ|#) (\w+) (\d+)$", said, re.MULTILINE))
     assert counts["fail"] == counts["skipped"] == counts["todo"] == counts["cancelled"] == "0"
