@@ -17,5 +17,5 @@ const client = new Phospho({
 
 for (const input of ["one", "two", "three"]) client.log({ input });
 
-const { pending } = await client.flush(300);
+const { pending } = await client.flush(1_000);
 console.log(`pending ${pending.length}, dropped ${client.stats().dropped.queue_full}`);

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import vm from "node:vm";
 import { PACKAGE } from "./support/run.mjs";
 import { PhosphoServer } from "./support/server.mjs";
+import { until } from "./support/until.mjs";
 
 const DIST = join(PACKAGE, "dist", "esm");
 
@@ -93,6 +94,24 @@ test("it does without compression, crypto and a monotonic clock", async () => {
   assert.ok((await client.shutdown()).isComplete);
   assert.match(eventId, /^[0-9a-f]{8}-[0-9a-f]{4}-7/);
   assert.equal(server.requests[0].headers["content-encoding"], undefined);
+});
+
+test("a timer that ended with the request that set it is set anew by a later log", async () => {
+  const context = webContext();
+  const { setTimeout: setTimer } = context;
+  let now = 0;
+  context.performance = { now: () => now };
+  context.setTimeout = () => 0;
+  const { Phospho } = await load(context);
+  const client = new Phospho({ apiKey: "ph_test", baseUrl: server.url, tick: 10 });
+  client.log({ input: "of a request that ended" });
+
+  context.setTimeout = setTimer;
+  now += 60_000;
+  client.log({ input: "of the next" });
+
+  await until(() => server.logs.length === 2, "both logs");
+  await client.shutdown();
 });
 
 test("a page may not name its User-Agent", async () => {

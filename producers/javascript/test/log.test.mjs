@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { ConfigError, Phospho, phospho, RecordingTransport } from "phospho";
+import { until } from "./support/until.mjs";
 
 const UUID7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const NAMES = ["PHOSPHO_API_KEY", "PHOSPHO_PROJECT_ID", "PHOSPHO_BASE_URL"];
@@ -416,7 +417,7 @@ test("init again sends what the client before still holds", async () => {
     later.logs.map(({ input }) => input),
     ["to the second"],
   );
-  while (transport.logs.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => transport.logs.length > 0, "the log");
   assert.deepEqual(
     transport.logs.map(({ input }) => input),
     ["to the first"],

@@ -4,6 +4,7 @@ import { Readable } from "node:stream";
 import { afterEach, beforeEach, test } from "node:test";
 import { phospho, RecordingTransport } from "phospho";
 import { webStream } from "./support/streams.mjs";
+import { until } from "./support/until.mjs";
 
 let transport;
 const unhandled = [];
@@ -138,7 +139,7 @@ test("a stream that began before init goes on to the client that it was given to
   phospho.init({ transport: new RecordingTransport() });
   await taken(stream);
 
-  while (transport.logs.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => transport.logs.length > 0, "the log");
   assert.equal(transport.logs[0].output, "Hello!");
 });
 
