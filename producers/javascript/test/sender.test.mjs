@@ -478,7 +478,7 @@ test("an attempt that was given up for lost, and comes back, disturbs nobody", a
   const answers = [];
   const send = (events) =>
     new Promise((resolve) => answers.push((status) => resolve(events.map(() => ({ status })))));
-  const client = make({ transport: { send }, requestTimeoutMs: 20 });
+  const client = make({ transport: { send }, requestTimeoutMs: 500 });
   client.log({ input: "Hello" });
   await until(() => answers.length === 1, "the first attempt");
   const flushing = client.flush(20_000);
