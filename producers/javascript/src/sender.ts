@@ -112,7 +112,7 @@ export class Sender {
   /** Send without waiting for a batch to fill or for a backoff to end, save one that the server asked for. */
   #hurry(): void {
     if (this.#isBusy()) {
-      this.#schedule(this.#busyUntilMs - monotonicMs());
+      this.#lookAgain();
       return;
     }
     if (this.#mayHurry) this.#resumeAtMs = 0;
@@ -120,6 +120,11 @@ export class Sender {
     const waitMs = this.#groups.length > 0 ? this.#resumeAtMs - monotonicMs() : 0;
     if (waitMs > 0) this.#schedule(waitMs);
     else this.#run();
+  }
+
+  /** See to it that an attempt which turns out to be lost is made again. */
+  #lookAgain(): void {
+    this.#schedule(this.#busyUntilMs - monotonicMs() + 1);
   }
 
   #schedule(delayMs: number): void {
@@ -161,7 +166,10 @@ export class Sender {
 
   /** Attempt after attempt, until nothing is due or a pause is. */
   async #pump(): Promise<void> {
-    if (this.#isBusy()) return;
+    if (this.#isBusy()) {
+      this.#lookAgain(); // a timer may be a little early
+      return;
+    }
     this.#turn += 1;
     const turn = this.#turn;
     for (let isDue = true; isDue && this.#fill(); isDue = this.#isDue()) {
