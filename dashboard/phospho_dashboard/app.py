@@ -14,10 +14,10 @@ from phospho_dashboard.services import DefinitionCheck, Publisher, Services
 from phospho_dashboard.session_pages import SessionPages
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.sql_api import SqlApi
-from phospho_dashboard.threads import StoreThreads
 from phospho_store.auth import Authenticator
 from phospho_store.registry import Registry
 from phospho_store.store import Store
+from phospho_store.threads import StoreThreads
 
 
 def create_services(

@@ -10,13 +10,13 @@ from starlette.responses import Response
 
 from phospho_dashboard.access import PROJECT_HEADER, Access
 from phospho_dashboard.answers import json_object, json_response, text_field
-from phospho_dashboard.cursors import decoded_cursor, encoded_cursor, page_limit
 from phospho_dashboard.replay import Replayed, replayed
 from phospho_dashboard.services import Services
 from phospho_dashboard.times import with_times
 from phospho_schemas.errors import Problem
 from phospho_schemas.topics import RAW_LOGS
 from phospho_store.auth import Principal
+from phospho_store.cursors import decoded_cursor, encoded_cursor, page_limit
 from phospho_store.store import Store
 
 _PLACE = "dead_letter_id, project_id, stage, reason, detail, source_topic, source_partition, source_offset"

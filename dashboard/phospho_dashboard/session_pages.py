@@ -14,13 +14,13 @@ from starlette.responses import RedirectResponse, Response
 
 from phospho_dashboard.access import Access
 from phospho_dashboard.answers import answered, json_response
-from phospho_dashboard.cursors import decoded_cursor, page_limit
 from phospho_dashboard.rendering import page_response, paged
 from phospho_dashboard.services import Services
 from phospho_dashboard.sessions import SessionFilter, Sessions
 from phospho_dashboard.urls import session_path, sessions_path
 from phospho_schemas.errors import Problem
 from phospho_store.auth import Principal
+from phospho_store.cursors import decoded_cursor, page_limit
 
 _MAX_WORDS_CHARACTERS = 200
 

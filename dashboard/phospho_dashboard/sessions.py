@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from phospho_dashboard.cursors import encoded_cursor
 from phospho_dashboard.times import with_times
 from phospho_schemas.errors import Problem
+from phospho_store.cursors import encoded_cursor
 from phospho_store.store import Store
 
 PREVIEW_CHARACTERS = 200

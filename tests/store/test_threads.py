@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from phospho_dashboard.threads import StoreThreads
 from phospho_schemas.errors import Problem
+from phospho_store.threads import StoreThreads
 
 
 async def test_a_call_beyond_every_place_is_told_when_to_come_again() -> None:

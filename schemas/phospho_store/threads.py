@@ -1,4 +1,4 @@
-"""The few threads in which the API and the pages talk to the store."""
+"""The few threads in which an event loop talks to the store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StoreThreads:
     """
 
     def __init__(self, threads: int, max_waiting: int) -> None:
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="dashboard-store")
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="store")
         self._places = threading.BoundedSemaphore(threads + max_waiting)
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
