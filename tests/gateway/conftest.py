@@ -14,6 +14,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from phospho_gateway.app import create_app
+from phospho_gateway.legacy.reads import Reads
 from phospho_gateway.operations import Check
 from phospho_gateway.publisher import Publisher
 from phospho_gateway.settings import GatewaySettings
@@ -59,7 +60,14 @@ AppMaker = Callable[..., Starlette]
 
 
 @pytest.fixture
-def make_app(registry: Registry, publisher: RecordingPublisher) -> AppMaker:
+def reads(store: Store) -> Iterator[Reads]:
+    reads = Reads(store, GatewaySettings())
+    yield reads
+    reads.close()
+
+
+@pytest.fixture
+def make_app(registry: Registry, publisher: RecordingPublisher, reads: Reads) -> AppMaker:
     """Return a function that makes an app; what it is not given is the default."""
 
     def make(
@@ -74,6 +82,7 @@ def make_app(registry: Registry, publisher: RecordingPublisher) -> AppMaker:
             authenticator or Authenticator(registry, admin_secret=ADMIN_SECRET),
             publisher,
             HybridClock(),
+            reads,
             readiness or {},
             quotas=quotas,
         )

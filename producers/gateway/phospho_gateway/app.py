@@ -20,6 +20,9 @@ from phospho_gateway.docs import docs_routes
 from phospho_gateway.ingest_v1 import EventsApi
 from phospho_gateway.ingest_v2 import LegacyApi
 from phospho_gateway.intake import Intake
+from phospho_gateway.legacy.reads import Reads
+from phospho_gateway.legacy.routes import legacy_routes
+from phospho_gateway.legacy.services import LegacyServices
 from phospho_gateway.metrics import GatewayMetrics
 from phospho_gateway.operations import Check, Operations
 from phospho_gateway.otlp.endpoint import TracesApi
@@ -38,6 +41,7 @@ def create_app(
     authenticator: Authenticator,
     publisher: Publisher,
     clock: HybridClock,
+    reads: Reads,
     readiness: Mapping[str, Check],
     metrics: GatewayMetrics | None = None,
     quotas: DailyQuotas | None = None,
@@ -45,7 +49,8 @@ def create_app(
     """
     Return the app. It starts nothing and owns nothing that has to be closed.
 
-    `readiness` maps the name of a dependency to a check that says what is wrong with it, or None; checks may block.
+    `reads` is what the legacy API answers from; who made it closes it. `readiness` maps the name of a dependency to a
+    check that says what is wrong with it, or None; checks may block.
     `quotas` bounds the tasks of a project and day; who passes it keeps it fresh.
     """
     metrics = metrics or GatewayMetrics()
@@ -58,6 +63,7 @@ def create_app(
             *EventsApi(access, budget, bodies, intake).routes(),
             *LegacyApi(settings, access, budget, bodies, intake).routes(),
             *TracesApi(settings, access, budget, bodies, intake, metrics).routes(),
+            *legacy_routes(LegacyServices(settings, access, budget, bodies, intake, reads)),
             *Operations(readiness, settings.readiness_timeout_s, metrics).routes(),
             *docs_routes(),
         ],

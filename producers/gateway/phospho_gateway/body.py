@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 
 from phospho_gateway.budget import Lease
-from phospho_gateway.document import parsed
+from phospho_gateway.document import object_of, parsed
 from phospho_gateway.inflate import inflated, too_large
 from phospho_gateway.metrics import GatewayMetrics
 from phospho_gateway.settings import GatewaySettings
@@ -46,6 +46,11 @@ class BodyReader:
         if content is not body:
             lease.grow(len(content))
         return content
+
+    async def object_or_empty(self, request: Request, lease: Lease) -> dict[str, Any]:
+        """Return the JSON object of the body, empty where there is no body. Raises as `document`, and Problem (422)."""
+        content = await self.content(request, lease)
+        return object_of(parsed(content)) if content.strip() else {}
 
     async def _wire_bytes(self, request: Request, lease: Lease) -> bytes:
         self._refuse_announced(request)

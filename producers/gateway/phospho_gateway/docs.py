@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from phospho_gateway.openapi import Json, document
+from phospho_gateway.openapi import document
+from phospho_gateway.openapi_parts import Json
 
 _STYLE = """
 :root { color-scheme: light dark; }

@@ -58,9 +58,9 @@ class Intake:
         received_at = datetime.fromtimestamp(revision_ms(self._clock.next()) / 1000, UTC)
         return Envelope(project_id, source, received_at, key)
 
-    def read_event(self, event: Any, envelope: Envelope) -> AcceptedEvent:
-        """Return the message of the one event of a request. Raises Problem."""
-        result = self._read(event, envelope, 0)
+    def read_event(self, event: Any, envelope: Envelope, index: int = 0) -> AcceptedEvent:
+        """Return the message of the one event of a request, or of the one at `index`. Raises Problem."""
+        result = self._read(event, envelope, index)
         if isinstance(result, Problem):
             raise result
         return result

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from phospho_gateway.legacy.openapi import legacy_paths, legacy_schemas
+from phospho_gateway.openapi_parts import (
+    CONTENT,
+    FLAG,
+    ID,
+    NULLABLE_ID,
+    PROJECT,
+    TEXT,
+    TIME,
+    Json,
+    answer,
+    described,
+    in_header,
+    in_path,
+    list_of,
+    object_type,
+    operation,
+    reference,
+)
 from phospho_gateway.otlp.openapi import otlp_paths, otlp_schemas
-
-Json = dict[str, Any]
-
-_ID = {"type": "string", "maxLength": 512}
-_NULLABLE_ID = {"type": ["string", "integer", "null"], "maxLength": 512}
-_TEXT = {"type": ["string", "null"]}
-_FLAG = {"type": ["string", "null"], "enum": ["success", "failure", None]}
-_CONTENT = {"type": ["string", "object", "array"]}
-_TIME = {"type": "string", "format": "date-time"}
-_PROJECT = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.\\-]{0,127}$"}
-
-_PROBLEMS = {
-    "400": "The body is not JSON, or is damaged.",
-    "401": "The API key is missing, unknown or revoked.",
-    "403": "The API key belongs to another project.",
-    "404": "There is nothing at this path.",
-    "408": "The body did not arrive in time.",
-    "413": "The body, the batch or the event is too large.",
-    "415": "The Content-Encoding is not gzip, deflate or zstd.",
-    "422": "The content is not valid; the message says which field and why.",
-    "429": "The key made too many requests, or its project has logged what it may in a day; Retry-After says when.",
-    "503": "Nothing was confirmed: send the same request again after the time in Retry-After.",
-}
 
 
 def document() -> Json:
@@ -55,53 +49,63 @@ def _paths() -> Json:
         "/api/v1/events": {"post": _log_event()},
         "/api/v1/events/batch": {"post": _log_batch()},
         "/api/v1/events/{event_id}/feedback": {"post": _log_feedback()},
-        "/v2/log/{project_id}": {"post": _log_legacy()},
-        "/v2/tasks/{task_id}/flag": {"post": _evaluate("Flag a task", "flag")},
-        "/v2/tasks/{task_id}/human-eval": {"post": _evaluate("Evaluate a task", "human_eval")},
+        **{path: _legacy(methods) for path, methods in (_ingest_v2() | legacy_paths()).items()},
         **otlp_paths(),
-        "/healthz": {"get": _plain("Is the process alive?", {"200": _answer("It is.", _reference("Health"))})},
+        "/healthz": {"get": _plain("Is the process alive?", {"200": answer("It is.", reference("Health"))})},
         "/readyz": {"get": _plain("Is everything there that it needs?", _readiness())},
         "/metrics": {"get": _plain("Metrics for Prometheus", {"200": {"description": "Prometheus' text format."}})},
     }
 
 
+def _ingest_v2() -> Json:
+    return {
+        "/v2/log/{project_id}": {"post": _log_legacy()},
+        "/v2/tasks/{task_id}/flag": {"post": _evaluate("Flag a task", "flag")},
+        "/v2/tasks/{task_id}/human-eval": {"post": _evaluate("Evaluate a task", "human_eval")},
+    }
+
+
+def _legacy(methods: Json) -> Json:
+    return {method: {"tags": ["legacy"]} | described for method, described in methods.items()}
+
+
 def _log_event() -> Json:
-    return _operation(
+    return operation(
         "Log an event",
         "One question and answer of your app. Any further key is kept as metadata.",
-        _reference("Event", required=["input", "output"]),
-        {"201": _answer("It is stored.", _reference("Receipt"))},
-        [_header("Idempotency-Key", "Ids that you don't give are derived from it.")],
+        reference("Event", required=["input", "output"]),
+        {"201": answer("It is stored.", reference("Receipt"))},
+        [in_header("Idempotency-Key", "Ids that you don't give are derived from it.")],
     )
 
 
 def _log_batch() -> Json:
-    return _operation(
+    return operation(
         "Log a batch of events",
         "Each event has its own result, in the order of the events; a bad one does not harm the others.",
-        _list_of("events", "Event"),
-        {"200": _answer("The accepted events are stored.", _reference("BatchResults"))},
-        [_header("Idempotency-Key", "Ids that you don't give are derived from it and the place in the batch.")],
+        list_of("events", "Event"),
+        {"200": answer("The accepted events are stored.", reference("BatchResults"))},
+        [in_header("Idempotency-Key", "Ids that you don't give are derived from it and the place in the batch.")],
     )
 
 
 def _log_feedback() -> Json:
-    return _operation(
+    return operation(
         "Give feedback on an event",
         "A thumb up or down of a user. The same feedback sent again is one fact.",
-        _reference("Feedback"),
-        {"201": _answer("It is stored.", _reference("FeedbackReceipt"))},
-        [_path("event_id", _ID), _header("Idempotency-Key", "The feedback's id is derived from it.")],
+        reference("Feedback"),
+        {"201": answer("It is stored.", reference("FeedbackReceipt"))},
+        [in_path("event_id", ID), in_header("Idempotency-Key", "The feedback's id is derived from it.")],
     )
 
 
 def _log_legacy() -> Json:
-    return _operation(
+    return operation(
         "Log a batch of events (API v2)",
         "What the clients of upstream phospho send.",
-        _list_of("batched_log_events", "Event"),
-        {"200": _answer("The events, or the error of each, in their order.", _reference("LoggedEvents"))},
-        [_path("project_id", _PROJECT)],
+        list_of("batched_log_events", "Event"),
+        {"200": answer("The events, or the error of each, in their order.", reference("LoggedEvents"))},
+        [in_path("project_id", PROJECT)],
     )
 
 
@@ -109,25 +113,15 @@ def _evaluate(summary: str, flag_name: str) -> Json:
     body = {
         "type": "object",
         "required": [flag_name],
-        "properties": {flag_name: _FLAG, "notes": _TEXT, "source": _TEXT, "project_id": _PROJECT},
+        "properties": {flag_name: FLAG, "notes": TEXT, "source": TEXT, "project_id": PROJECT},
     }
-    return _operation(
+    return operation(
         f"{summary} (API v2)",
         "What the clients of upstream phospho send.",
         body,
-        {"200": _answer("It is stored.", _reference("Evaluation"))},
-        [_path("task_id", _ID)],
+        {"200": answer("It is stored.", reference("Evaluation"))},
+        [in_path("task_id", ID)],
     )
-
-
-def _operation(summary: str, description: str, body: Json, answers: Json, parameters: list[Json]) -> Json:
-    return {
-        "summary": summary,
-        "description": description,
-        "parameters": [*parameters, _header("X-Phospho-Project", "The project, for an administrator's key.")],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
-        "responses": answers | {status: _problem(text) for status, text in _PROBLEMS.items()},
-    }
 
 
 def _plain(summary: str, answers: Json) -> Json:
@@ -136,136 +130,100 @@ def _plain(summary: str, answers: Json) -> Json:
 
 def _readiness() -> Json:
     return {
-        "200": _answer("Everything is.", _reference("Readiness")),
-        "503": _answer("What is not, and why.", _reference("Readiness")),
+        "200": answer("Everything is.", reference("Readiness")),
+        "503": answer("What is not, and why.", reference("Readiness")),
     }
-
-
-def _answer(description: str, schema: Json) -> Json:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
-
-
-def _problem(description: str) -> Json:
-    return _answer(description, _reference("Problem"))
-
-
-def _reference(name: str, **further: Any) -> Json:
-    return {"$ref": f"#/components/schemas/{name}", **further}
-
-
-def _list_of(name: str, schema: str) -> Json:
-    items = {"type": "array", "minItems": 1, "items": _reference(schema)}
-    return {"type": "object", "required": [name], "properties": {name: items}}
-
-
-def _path(name: str, schema: Json) -> Json:
-    return {"name": name, "in": "path", "required": True, "schema": schema}
-
-
-def _header(name: str, description: str) -> Json:
-    return {
-        "name": name,
-        "in": "header",
-        "description": description,
-        "schema": {"type": "string", "maxLength": 255},
-    }
-
-
-def _object(required: list[str], **properties: Json) -> Json:
-    return {"type": "object", "required": required, "properties": properties}
-
-
-def _described(schema: Json, description: str) -> Json:
-    return schema | {"description": description}
 
 
 def _schemas() -> Json:
-    return {
+    return legacy_schemas() | {
         "Event": _event(),
         "Feedback": _feedback(),
-        "Receipt": _object(["event_id", "session_id", "created_at"], event_id=_ID, session_id=_ID, created_at=_TIME),
-        "FeedbackReceipt": _object(
-            ["event_id", "feedback_id", "created_at"], event_id=_ID, feedback_id=_ID, created_at=_TIME
+        "Receipt": object_type(["event_id", "session_id", "created_at"], event_id=ID, session_id=ID, created_at=TIME),
+        "FeedbackReceipt": object_type(
+            ["event_id", "feedback_id", "created_at"], event_id=ID, feedback_id=ID, created_at=TIME
         ),
-        "BatchResults": _object(
+        "BatchResults": object_type(
             ["results", "accepted", "rejected"],
-            results={"type": "array", "items": _reference("Result")},
+            results={"type": "array", "items": reference("Result")},
             accepted={"type": "integer"},
             rejected={"type": "integer"},
         ),
         "Result": _result(),
-        "LoggedEvents": _object(["logged_events"], logged_events={"type": "array", "items": {"type": "object"}}),
-        "Evaluation": _object(
+        "LoggedEvents": object_type(["logged_events"], logged_events={"type": "array", "items": {"type": "object"}}),
+        "Evaluation": object_type(
             ["id", "project_id", "flag"],
-            id=_ID,
-            project_id=_PROJECT,
-            flag=_FLAG,
-            notes=_TEXT,
-            source=_TEXT,
-            feedback_id=_ID,
-            created_at=_TIME,
+            id=ID,
+            project_id=PROJECT,
+            flag=FLAG,
+            notes=TEXT,
+            source=TEXT,
+            feedback_id=ID,
+            created_at=TIME,
         ),
         **otlp_schemas(),
-        "Health": _object(["status"], status={"const": "ok"}),
-        "Readiness": _object(["status", "checks"], status={"enum": ["ready", "not_ready"]}, checks={"type": "object"}),
-        "Problem": _object(["error"], error=_reference("Error")),
-        "Error": _object(
+        "Health": object_type(["status"], status={"const": "ok"}),
+        "Readiness": object_type(
+            ["status", "checks"], status={"enum": ["ready", "not_ready"]}, checks={"type": "object"}
+        ),
+        "Problem": object_type(["error"], error=reference("Error")),
+        "Error": object_type(
             ["code", "message", "hint"],
-            code=_described({"type": "string"}, "stable, for programs"),
-            message=_described({"type": "string"}, "what happened"),
-            hint=_described({"type": "string"}, "what to do"),
+            code=described({"type": "string"}, "stable, for programs"),
+            message=described({"type": "string"}, "what happened"),
+            hint=described({"type": "string"}, "what to do"),
         ),
     }
 
 
 def _event() -> Json:
-    return _object(
+    return object_type(
         ["input"],
-        input=_described(_CONTENT, "what went in: text, an OpenAI request, a list of messages"),
-        output=_described(
+        input=described(CONTENT, "what went in: text, an OpenAI request, a list of messages"),
+        output=described(
             {"type": ["string", "object", "array", "null"]},
             "what came out; a string, and required, in POST /api/v1/events",
         ),
-        session_id=_described(_NULLABLE_ID, "groups the events of one conversation"),
-        task_id=_described(_NULLABLE_ID, "your id of this event; the same id again replaces the event"),
-        event_id=_described(_NULLABLE_ID, "another name of task_id"),
-        user_id=_described(_NULLABLE_ID, "who used the app"),
-        version_id=_described(_NULLABLE_ID, "the version of your app"),
-        client_created_at=_described({"type": ["number", "null"]}, "Unix seconds"),
-        created_at=_described({"type": ["string", "number", "null"]}, "ISO 8601 or Unix seconds"),
-        raw_input=_described({}, "what input was made from"),
-        raw_output=_described({}, "what output was made from"),
-        raw_input_type_name=_TEXT,
-        raw_output_type_name=_TEXT,
-        system_prompt=_TEXT,
-        flag=_FLAG,
-        metadata=_described(
+        session_id=described(NULLABLE_ID, "groups the events of one conversation"),
+        task_id=described(NULLABLE_ID, "your id of this event; the same id again replaces the event"),
+        event_id=described(NULLABLE_ID, "another name of task_id"),
+        user_id=described(NULLABLE_ID, "who used the app"),
+        version_id=described(NULLABLE_ID, "the version of your app"),
+        client_created_at=described({"type": ["number", "null"]}, "Unix seconds"),
+        created_at=described({"type": ["string", "number", "null"]}, "ISO 8601 or Unix seconds"),
+        raw_input=described({}, "what input was made from"),
+        raw_output=described({}, "what output was made from"),
+        raw_input_type_name=TEXT,
+        raw_output_type_name=TEXT,
+        system_prompt=TEXT,
+        flag=FLAG,
+        metadata=described(
             {"type": ["object", "null"]},
             "anything; model, tokens_in, tokens_out and latency_ms are recognised",
         ),
-        project_id=_described(_PROJECT | {"type": ["string", "null"]}, "must be the project of the key"),
+        project_id=described(PROJECT | {"type": ["string", "null"]}, "must be the project of the key"),
     )
 
 
 def _feedback() -> Json:
-    return _object(
+    return object_type(
         [],
-        score=_described({"type": ["integer", "null"], "enum": [0, 1, None]}, "1 (positive) or 0 (negative)"),
-        flag=_described(_FLAG, "in place of score"),
-        comment=_described(_TEXT, "free text"),
-        notes=_described(_TEXT, "another name of comment"),
-        source=_described(_TEXT, "who judged; user by default"),
-        feedback_id=_described(_NULLABLE_ID, "your id of this feedback"),
+        score=described({"type": ["integer", "null"], "enum": [0, 1, None]}, "1 (positive) or 0 (negative)"),
+        flag=described(FLAG, "in place of score"),
+        comment=described(TEXT, "free text"),
+        notes=described(TEXT, "another name of comment"),
+        source=described(TEXT, "who judged; user by default"),
+        feedback_id=described(NULLABLE_ID, "your id of this feedback"),
     )
 
 
 def _result() -> Json:
-    return _object(
+    return object_type(
         ["status"],
         status={"enum": ["accepted", "rejected"]},
-        event_id=_ID,
-        task_id=_ID,
-        session_id=_ID,
-        created_at=_TIME,
-        error=_reference("Error"),
+        event_id=ID,
+        task_id=ID,
+        session_id=ID,
+        created_at=TIME,
+        error=reference("Error"),
     )

@@ -18,6 +18,7 @@ from phospho_dashboard.services import Publisher
 from phospho_dashboard.settings import DashboardSettings
 from phospho_gateway.answers import on_http_exception
 from phospho_gateway.app import create_app as create_gateway
+from phospho_gateway.legacy.reads import Reads
 from phospho_gateway.metrics import GatewayMetrics
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
@@ -58,17 +59,18 @@ def web_app(
     routes = api_routes(services) + (page_routes(services) if web.has_pages else [])
     metrics = GatewayMetrics()
     metrics.registry.register(_Others([worker_metrics.REGISTRY]))
-    gauges = ProjectGauges(store)
+    gauges, reads = ProjectGauges(store), Reads(store, gateway)
     metrics.registry.register(gauges)
     # A gateway goes on taking logs while ClickHouse is away: it is not out of service then.
     all_readiness = {**readiness, "clickhouse": store_check(store)} if web.has_pages else dict(readiness)
     try:
         yield FrontDoor(
-            create_gateway(gateway, authenticator, publisher, clock, all_readiness, metrics, quotas),
+            create_gateway(gateway, authenticator, publisher, clock, reads, all_readiness, metrics, quotas),
             Starlette(routes=routes, exception_handlers={HTTPException: on_http_exception}),
         )
     finally:
         gauges.close()
+        reads.close()
         services.close()
 
 

@@ -1,0 +1,1 @@
+"""What upstream phospho's clients ask beside logging: to read tasks, sessions and projects, and to change tasks."""

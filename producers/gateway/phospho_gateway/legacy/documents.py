@@ -1,0 +1,246 @@
+"""
+Tasks, sessions and projects as upstream's clients parse them: pure.
+
+The forms are those of `phospho.models` in the PyPI package 0.3.45. Times are whole Unix seconds. What has no place in
+upstream's models is beside it: clients leave out fields that they do not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from phospho_gateway.legacy.session_reads import StoredSession
+from phospho_gateway.legacy.task_reads import Row, StoredTask
+from phospho_schemas.messages import EventDefinition, Project
+
+# What upstream keeps as metadata, and has a column here.
+COLUMNS_IN_METADATA = ("user_id", "version_id", "model", "system_prompt")
+
+_ENGINES = {"keyword": "keyword_detection", "regex": "regex_detection", "semantic": "llm_detection"}
+_SCOPES = {"input": "task_input_only", "output": "task_output_only", "task": "task"}
+
+
+def task_document(task: StoredTask) -> Row:
+    """Return a task as `Task`. `task_id` stands beside `id`: upstream's list of a session's tasks asks for it."""
+    row = task.row
+    metadata = metadata_of(row)
+    data = metadata.get("data")
+    return {
+        "id": row["task_id"],
+        "task_id": row["task_id"],
+        "created_at": row["created_at_ms"] // 1000,
+        "project_id": task.project_id,
+        "session_id": row["session_id"],
+        "input": row["input"],
+        "output": row["output"] or None,
+        "additional_input": _object(row["raw_input"], "raw_input"),
+        "additional_output": _object(row["raw_output"], "raw_output"),
+        "metadata": metadata,
+        "data": data if isinstance(data, dict) else {},
+        "flag": task.flag or None,
+        "last_eval": _last_eval(task),
+        "human_eval": _human_eval(task),
+        "notes": notes_of(task),
+        "sentiment": _sentiment(task.analysis),
+        "language": task.analysis.get("language") or None,
+        "events": list(_task_events(task)),
+        "task_position": task.position,
+        "is_last_task": task.position == task.session_length,
+    }
+
+
+def session_document(session: StoredSession) -> Row:
+    """Return a session as `Session`; its tasks are asked for by themselves."""
+    row, findings = session.row, session.findings
+    preview = " -> ".join(text for text in (row["first_input"], row["first_output"]) if text)
+    events = [_event(session.project_id, row["session_id"], event) for event in session.events]
+    stats = {
+        "avg_sentiment_score": findings.get("mean_sentiment"),
+        "most_common_sentiment_label": _most_common(findings.get("sentiments")),
+        "most_common_language": _most_common(findings.get("languages")),
+        "most_common_flag": _most_common_flag(session.flags),
+    }
+    return new_session(session.project_id, row["session_id"], row["first_task_at_ms"] // 1000) | {
+        "preview": preview,
+        "events": events,
+        "session_length": row["session_length"],
+        "stats": stats,
+        "last_message_ts": row["last_task_at_ms"] // 1000,
+    }
+
+
+def new_session(project_id: str, session_id: str, created_at_s: int) -> Row:
+    """Return a session without a task as `Session`."""
+    return {
+        "id": session_id,
+        "created_at": created_at_s,
+        "project_id": project_id,
+        "metadata": {},
+        "data": {},
+        "events": [],
+        "tasks": None,
+        "session_length": 0,
+    }
+
+
+def project_document(project: Project, definitions: Iterable[EventDefinition]) -> Row:
+    """Return a project as `Project`, with the events that it defines."""
+    return {
+        "id": project.project_id,
+        "created_at": int(project.created_at.timestamp()),
+        "org_id": project.project_id,
+        "project_name": project.name or project.project_id,
+        "settings": {"events": {each.name: _definition(each) for each in definitions}},
+    }
+
+
+def flattened(task: StoredTask, with_events: bool, with_sessions: bool) -> Iterator[Row]:
+    """Yield a task as `FlattenedTask`: once for each of its events, and once where it has none."""
+    row, last = task.row, task.verdicts[-1] if task.verdicts else None
+    flat = {
+        "task_id": row["task_id"],
+        "task_input": row["input"],
+        "task_output": row["output"] or None,
+        "task_metadata": metadata_of(row),
+        "task_eval": task.flag or None,
+        "task_eval_source": last["source"] if last else None,
+        "task_eval_at": last["created_at_ms"] // 1000 if last else None,
+        "task_created_at": row["created_at_ms"] // 1000,
+        "task_position": task.position,
+    }
+    if with_sessions:
+        flat |= {"session_id": row["session_id"], "session_length": task.session_length}
+    if not with_events:
+        yield flat
+        return
+    events: list[Row | None] = [*_task_events(task)]
+    for event in events or [None]:
+        yield flat | _flat_event(event)
+
+
+def transcript(tasks: Iterable[StoredTask]) -> str:
+    """Return a conversation as lines of its user and its assistant."""
+    lines = []
+    for task in tasks:
+        lines.append(f"User: {task.row['input']}\n")
+        if task.row["output"]:
+            lines.append(f"Assistant: {task.row['output']}\n")
+    return "".join(lines)
+
+
+def metadata_of(row: Row) -> Row:
+    """Return the metadata of a task as upstream has it: with what has a column here."""
+    columns = {name: row[name] for name in COLUMNS_IN_METADATA if row[name]}
+    metadata: Row = columns | row["metadata"]
+    return metadata
+
+
+def notes_of(task: StoredTask) -> str | None:
+    """Return the comment of the last verdict that has one, or the notes that were kept with the task."""
+    comments = [verdict["comment"] for verdict in task.verdicts if verdict["comment"]]
+    kept = task.row["metadata"].get("notes")
+    return comments[-1] if comments else kept if isinstance(kept, str) else None
+
+
+def _object(text: str, name: str) -> Row:
+    """Return what was logged as an object; any other JSON under `name`, as upstream's field holds objects only."""
+    document = orjson.loads(text) if text else {}
+    return document if isinstance(document, dict) else {name: document}
+
+
+def _last_eval(task: StoredTask) -> Row | None:
+    if not task.verdicts:
+        return None
+    last = task.verdicts[-1]
+    return {
+        "id": last["feedback_id"],
+        "created_at": last["created_at_ms"] // 1000,
+        "project_id": task.project_id,
+        "session_id": task.row["session_id"],
+        "task_id": task.row["task_id"],
+        "value": last["flag"],
+        "source": last["source"],
+        "notes": last["comment"] or None,
+    }
+
+
+def _human_eval(task: StoredTask) -> Row | None:
+    if not task.verdicts:
+        return None
+    last = task.verdicts[-1]
+    return {"id": last["feedback_id"], "created_at": last["created_at_ms"] // 1000, "flag": last["flag"]}
+
+
+def _sentiment(analysis: Row) -> Row | None:
+    if not analysis.get("sentiment"):
+        return None
+    return {"score": analysis.get("sentiment_score"), "label": analysis["sentiment"]}
+
+
+def _task_events(task: StoredTask) -> Iterator[Row]:
+    place = {"task_id": task.row["task_id"], "created_at_ms": task.row["created_at_ms"]}
+    for event in task.analysis.get("events", []):
+        yield _event(task.project_id, task.row["session_id"], event | place)
+
+
+def _event(project_id: str, session_id: str, event: Row) -> Row:
+    return {
+        "id": event["id"],
+        "created_at": event["created_at_ms"] // 1000,
+        "project_id": project_id,
+        "event_name": event["name"],
+        "task_id": event["task_id"],
+        "session_id": session_id,
+        "source": f"phospho-{event['engine']}",
+        "score_range": {"score_type": "confidence", "value": event["score"], "min": 0, "max": 1},
+        "evidence": event["evidence"],
+    }
+
+
+def _flat_event(event: Row | None) -> Row:
+    if event is None:
+        return dict.fromkeys(_FLAT_EVENT_FIELDS)
+    score = event["score_range"]
+    values = (
+        event["id"], event["event_name"], event["created_at"], event["source"],
+        score["value"], score["min"], score["max"], score["score_type"],
+    )  # fmt: skip
+    return dict(zip(_FLAT_EVENT_FIELDS, values, strict=True))
+
+
+_FLAT_EVENT_FIELDS = (
+    "event_id", "event_name", "event_created_at", "event_source",
+    "event_score_range_value", "event_score_range_min", "event_score_range_max", "event_score_range_score_type",
+)  # fmt: skip
+
+
+def _most_common(counts: list[list[Any]] | None) -> str | None:
+    """Return the name with the greatest count of a sumMap, by name where two are equal."""
+    names, numbers = counts or ([], [])
+    return min(zip(numbers, names, strict=True), key=lambda pair: (-pair[0], pair[1]))[1] if names else None
+
+
+def _most_common_flag(flags: Row) -> str | None:
+    successes, failures = flags.get("successes", 0), flags.get("failures", 0)
+    if not successes and not failures:
+        return None
+    return "success" if successes >= failures else "failure"
+
+
+def _definition(definition: EventDefinition) -> Row:
+    """Return a definition as `EventDefinition`. Its name is its id; a semantic one is nearest to upstream's LLM."""
+    return {
+        "id": definition.name,
+        "created_at": int(definition.created_at.timestamp()),
+        "project_id": definition.project_id,
+        "event_version_id": definition.version,
+        "event_name": definition.name,
+        "description": definition.description,
+        "detection_engine": _ENGINES[definition.engine],
+        "detection_scope": _SCOPES[definition.scope],
+        "keywords": ",".join(definition.keywords) or None,
+        "regex_pattern": definition.pattern or None,
+    }

@@ -1,0 +1,95 @@
+"""`POST /v3/log`: conversations as lists of messages."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from phospho_gateway.answers import json_answer
+from phospho_gateway.document import object_of
+from phospho_gateway.events import AcceptedEvent, Envelope
+from phospho_gateway.fields import check_identifier, check_times, created_at, project_of
+from phospho_gateway.legacy.conversation import turns
+from phospho_gateway.legacy.services import LegacyServices
+from phospho_gateway.legacy.typed_fields import objects_field, too_many
+from phospho_schemas.errors import Problem
+from phospho_schemas.ids import derived_id
+
+
+class MessagesApi:
+    """The endpoint that takes conversations; a good one does not suffer from a bad one beside it."""
+
+    def __init__(self, services: LegacyServices) -> None:
+        self._services = services
+
+    def routes(self) -> list[Route]:
+        """Return the route."""
+        return [Route("/v3/log", self.log, methods=["POST"])]
+
+    async def log(self, request: Request) -> Response:
+        """Take the good conversations; 200 with each, or its error, when they are durable."""
+        services = self._services
+        granted = await services.access.project(request)
+        with services.budget.lease() as lease:
+            body = object_of(await services.bodies.document(request, lease))
+            envelope = services.intake.envelope(request, project_of(body, granted), "v3")
+            results = self._results(body, envelope)
+            taken = [event.keyed for result in results if isinstance(result, Logged) for event in result.events]
+            await services.intake.publish(taken, "v3")
+        return json_answer({"logged_events": [_answer(result) for result in results]})
+
+    def _results(self, body: dict[str, Any], envelope: Envelope) -> list[Logged | Problem]:
+        """Return what becomes of each conversation. Raises Problem (413, 422) where the body is at fault."""
+        max_events = self._services.settings.max_events
+        conversations = objects_field(body, "batched_log_events", max_events)
+        lengths = [len(each["messages"]) for each in conversations if type(each.get("messages")) is list]
+        if sum(lengths) > max_events:
+            raise too_many("messages", sum(lengths), max_events)
+        results: list[Logged | Problem] = []
+        for conversation in conversations:
+            taken = sum(len(result.events) for result in results if isinstance(result, Logged))
+            results.append(self._result(conversation, envelope, len(results), taken))
+        return results
+
+    def _result(self, conversation: dict[str, Any], envelope: Envelope, place: int, taken: int) -> Logged | Problem:
+        """Return one conversation's turns as messages; the first has the index `taken` in the request."""
+        project_id = project_of(conversation, envelope.project_id)
+        try:
+            session_id = check_identifier(dict(conversation), "session_id") or _new_session_id(envelope, place)
+            logs = turns(conversation, project_id, session_id, _started_at_s(conversation, envelope))
+            read = self._services.intake.read_event
+            return Logged(session_id, [read(log, envelope, taken + index) for index, log in enumerate(logs)])
+        except Problem as problem:
+            # The frames of its traceback would hold the whole document until the answer is sent.
+            return problem.with_traceback(None)
+
+
+class Logged(NamedTuple):
+    """A conversation that was taken: one event a turn."""
+
+    session_id: str
+    events: list[AcceptedEvent]
+
+
+def _started_at_s(conversation: dict[str, Any], envelope: Envelope) -> float:
+    message = dict(conversation)
+    check_times(message)
+    return created_at(message, envelope.received_at).timestamp()
+
+
+def _new_session_id(envelope: Envelope, place: int) -> str:
+    """Return the id of a session that its client gave none; the same for the same Idempotency-Key."""
+    if envelope.idempotency_key:
+        return "session_" + derived_id("session", envelope.project_id or "", envelope.idempotency_key, str(place))
+    return f"session_{uuid.uuid4().hex}"
+
+
+def _answer(result: Logged | Problem) -> dict[str, Any]:
+    if isinstance(result, Problem):
+        return {"error_in_log": f"{result.message}. {result.hint}."}
+    task_ids = [event.task_id for event in result.events]
+    return {"project_id": result.events[0].project_id, "session_id": result.session_id, "task_ids": task_ids}

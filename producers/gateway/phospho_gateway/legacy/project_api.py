@@ -1,0 +1,98 @@
+"""`/v2/projects`: a project, its sessions and its tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from phospho_gateway.answers import json_answer
+from phospho_gateway.legacy.documents import flattened, project_document, session_document, task_document
+from phospho_gateway.legacy.filters import Condition, condition
+from phospho_gateway.legacy.page_requests import PageRequest, page_of_body, page_of_query, refuse_unknown
+from phospho_gateway.legacy.services import LegacyServices
+from phospho_gateway.legacy.session_reads import SessionReads
+from phospho_gateway.legacy.task_reads import TaskReads
+from phospho_gateway.legacy.typed_fields import switch_field
+from phospho_schemas.errors import Problem
+
+_LIST_FIELDS = ("filters", "limit", "cursor")
+_FLAT_FIELDS = ("limit", "cursor", "with_events", "with_sessions", "with_removed_events")
+
+
+class ProjectApi:
+    """The endpoints of a project that read."""
+
+    def __init__(self, services: LegacyServices) -> None:
+        self._services = services
+        self._sessions = SessionReads(services.reads.store)
+        self._tasks = TaskReads(services.reads.store, services.settings.max_page_bytes)
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("/v2/projects/{project_id}", self.project, methods=["GET"]),
+            Route("/v2/projects/{project_id}/sessions", self.sessions, methods=["GET", "POST"]),
+            Route("/v2/projects/{project_id}/tasks", self.tasks, methods=["POST"]),
+            Route("/v2/projects/{project_id}/tasks/flat", self.flat_tasks, methods=["POST"]),
+        ]
+
+    async def project(self, request: Request) -> Response:
+        """Return a project with the events that it defines."""
+        return await self._services.reads.run(self._project_answer, await self._services.project(request))
+
+    async def sessions(self, request: Request) -> Response:
+        """Return sessions of a project, the one with the latest task first; POST takes filters of their tasks."""
+        project_id = await self._services.project(request)
+        page, chosen = page_of_query(request), Condition()
+        if request.method == "POST":
+            body = await self._body(request, _LIST_FIELDS)
+            page, chosen = page_of_body(body), condition(body.get("filters"))
+        return await self._services.reads.run(self._sessions_answer, project_id, chosen, page)
+
+    async def tasks(self, request: Request) -> Response:
+        """Return the tasks of a project that filters let through, the newest first."""
+        project_id = await self._services.project(request)
+        body = await self._body(request, _LIST_FIELDS)
+        chosen, page = condition(body.get("filters")), page_of_body(body)
+        return await self._services.reads.run(self._tasks_answer, project_id, chosen, page)
+
+    async def flat_tasks(self, request: Request) -> Response:
+        """Return tasks of a project, the newest first, each with a row for every event of it."""
+        project_id = await self._services.project(request)
+        body = await self._body(request, _FLAT_FIELDS)
+        with_events, with_sessions = (switch_field(body, name, True) for name in ("with_events", "with_sessions"))
+        # Nothing is ever removed here: an event that a task shows no longer is gone, so there is none to add.
+        switch_field(body, "with_removed_events", False)
+        page = page_of_body(body)
+        return await self._services.reads.run(self._flat_answer, project_id, page, with_events, with_sessions)
+
+    async def _body(self, request: Request, known: tuple[str, ...]) -> dict[str, Any]:
+        """Return the body, which upstream's client leaves out where it asks for nothing special."""
+        with self._services.budget.lease() as lease:
+            body = await self._services.bodies.object_or_empty(request, lease)
+        refuse_unknown(body, known)
+        return body
+
+    def _project_answer(self, project_id: str) -> Response:
+        registry = self._services.reads.registry
+        project = registry.project(project_id)
+        if project is None:
+            raise Problem(404, "unknown_project", "there is no such project", "make it with phospho projects create")
+        return json_answer(project_document(project, registry.definitions(project_id)))
+
+    def _sessions_answer(self, project_id: str, chosen: Condition, asked: PageRequest) -> Response:
+        page = self._sessions.newest(project_id, chosen, asked.after, asked.limit)
+        sessions = [session_document(session) for session in page.sessions]
+        return json_answer({"sessions": sessions, "next_cursor": page.next_cursor})
+
+    def _tasks_answer(self, project_id: str, chosen: Condition, asked: PageRequest) -> Response:
+        page = self._tasks.newest(project_id, chosen, asked.after, asked.limit)
+        return json_answer({"tasks": [task_document(task) for task in page.tasks], "next_cursor": page.next_cursor})
+
+    def _flat_answer(self, project_id: str, asked: PageRequest, with_events: bool, with_sessions: bool) -> Response:
+        page = self._tasks.newest(project_id, Condition(), asked.after, asked.limit)
+        rows = [row for task in page.tasks for row in flattened(task, with_events, with_sessions)]
+        return json_answer({"flattened_tasks": rows, "next_cursor": page.next_cursor})

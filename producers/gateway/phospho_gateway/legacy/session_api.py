@@ -1,0 +1,101 @@
+"""`/v2/sessions`: one session, its tasks and its transcript."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from phospho_gateway.answers import json_answer
+from phospho_gateway.fields import project_of
+from phospho_gateway.legacy.documents import new_session, session_document, task_document, transcript
+from phospho_gateway.legacy.page_requests import PageRequest, page_of_body, page_of_query, path_id, refuse_unknown
+from phospho_gateway.legacy.services import LegacyServices
+from phospho_gateway.legacy.session_reads import SessionReads
+from phospho_gateway.legacy.task_reads import TaskPage, TaskReads
+from phospho_schemas.errors import Problem
+
+
+class SessionApi:
+    """The endpoints of one session."""
+
+    def __init__(self, services: LegacyServices) -> None:
+        self._services = services
+        self._sessions = SessionReads(services.reads.store)
+        self._tasks = TaskReads(services.reads.store, services.settings.max_page_bytes)
+
+    def routes(self) -> list[Route]:
+        """Return the routes; what a session has comes before itself, as it may have any id."""
+        return [
+            Route("/v2/sessions", self.create, methods=["POST"]),
+            Route("/v2/sessions/{session_id:path}/tasks", self.tasks, methods=["GET", "POST"]),
+            Route("/v2/sessions/{session_id:path}/transcript", self.transcript, methods=["GET"]),
+            Route("/v2/sessions/{session_id:path}", self.session, methods=["GET"]),
+        ]
+
+    async def create(self, request: Request) -> Response:
+        """
+        Return the id of a new session.
+
+        Nothing is stored: a session is there with its first task. So `data` has no place, and the answer says so.
+        """
+        services = self._services
+        granted = await services.access.project(request)
+        with services.budget.lease() as lease:
+            body = await services.bodies.object_or_empty(request, lease)
+            project_id = project_of(body, granted)
+            ignored = [name for name, value in body.items() if name != "project_id" and value not in (None, {})]
+        session = new_session(project_id, f"session_{uuid.uuid4().hex}", int(datetime.now(UTC).timestamp()))
+        return json_answer(session | {"ignored": sorted(ignored)})
+
+    async def session(self, request: Request) -> Response:
+        """Return a session."""
+        project_id, session_id = await self._services.project(request), path_id(request, "session_id")
+        session = await self._services.reads.run(self._sessions.one, project_id, session_id)
+        if session is None:
+            raise _unknown_session()
+        return json_answer(session_document(session))
+
+    async def tasks(self, request: Request) -> Response:
+        """Return the tasks of a session in the order of the conversation."""
+        services = self._services
+        project_id, session_id = await services.project(request), path_id(request, "session_id")
+        page = page_of_query(request)
+        if request.method == "POST":
+            with services.budget.lease() as lease:
+                body = await services.bodies.object_or_empty(request, lease)
+            refuse_unknown(body, ("limit", "cursor"))
+            page = page_of_body(body)
+        return await services.reads.run(self._tasks_answer, project_id, session_id, page)
+
+    async def transcript(self, request: Request) -> Response:
+        """Return a session as lines of its user and its assistant."""
+        project_id, session_id = await self._services.project(request), path_id(request, "session_id")
+        page = page_of_query(request)
+        return await self._services.reads.run(self._transcript_answer, project_id, session_id, page)
+
+    def _tasks_answer(self, project_id: str, session_id: str, asked: PageRequest) -> Response:
+        page = self._page(project_id, session_id, asked)
+        return json_answer({"tasks": [task_document(task) for task in page.tasks], "next_cursor": page.next_cursor})
+
+    def _transcript_answer(self, project_id: str, session_id: str, asked: PageRequest) -> Response:
+        page = self._page(project_id, session_id, asked)
+        return json_answer({"transcript": transcript(page.tasks), "next_cursor": page.next_cursor})
+
+    def _page(self, project_id: str, session_id: str, asked: PageRequest) -> TaskPage:
+        page = self._tasks.of_session(project_id, session_id, asked.after, asked.limit)
+        if not page.tasks and asked.after is None:
+            raise _unknown_session()
+        return page
+
+
+def _unknown_session() -> Problem:
+    return Problem(
+        404,
+        "unknown_session",
+        "there is no such session in this project",
+        "a session is there with its first task, about a second after that was logged",
+    )

@@ -1,0 +1,82 @@
+"""`/v2/tasks`: one task, read, made and changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from phospho_gateway.answers import json_answer
+from phospho_gateway.document import object_of
+from phospho_gateway.legacy.changes import Change
+from phospho_gateway.legacy.documents import task_document
+from phospho_gateway.legacy.new_tasks import as_log, created_document
+from phospho_gateway.legacy.page_requests import path_id
+from phospho_gateway.legacy.services import LegacyServices
+from phospho_gateway.legacy.task_reads import StoredTask, TaskReads
+from phospho_gateway.legacy.typed_fields import object_field, text_field
+from phospho_gateway.legacy.writes import applied
+from phospho_schemas.errors import Problem
+
+
+class TaskApi:
+    """The endpoints of one task."""
+
+    def __init__(self, services: LegacyServices) -> None:
+        self._services = services
+        self._reads = TaskReads(services.reads.store, services.settings.max_page_bytes)
+
+    def routes(self) -> list[Route]:
+        """Return the routes; those of a task's flag come before them, as a task may have any id."""
+        return [
+            Route("/v2/tasks", self.create, methods=["POST"]),
+            Route("/v2/tasks/{task_id:path}", self.task, methods=["GET"]),
+            Route("/v2/tasks/{task_id:path}", self.change, methods=["POST"]),
+        ]
+
+    async def task(self, request: Request) -> Response:
+        """Return a task."""
+        project_id, task_id = await self._services.project(request), path_id(request, "task_id")
+        return json_answer(task_document(await self._stored(project_id, task_id)))
+
+    async def create(self, request: Request) -> Response:
+        """Log a task; 200 with it when it is durable. The answer is made of what was sent: reading comes later."""
+        services = self._services
+        project_id = await services.access.project(request)
+        with services.budget.lease() as lease:
+            log = as_log(object_of(await services.bodies.document(request, lease)))
+            accepted = services.intake.read_event(log, services.intake.envelope(request, project_id, "v2"))
+            await services.intake.publish([accepted.keyed], "v2")
+        return json_answer(created_document(log, accepted))
+
+    async def change(self, request: Request) -> Response:
+        """Change metadata, notes or flag of a task; 200 with it when the change is durable."""
+        services = self._services
+        project_id, task_id = await services.project(request), path_id(request, "task_id")
+        with services.budget.lease() as lease:
+            change = _change(object_of(await services.bodies.document(request, lease)))
+            stored = await self._stored(project_id, task_id)
+            envelope = services.intake.envelope(request, project_id, "v2")
+            messages, task = applied(services.intake, stored, change, envelope)
+            await services.intake.publish(messages, "v2")
+        return json_answer(task_document(task))
+
+    async def _stored(self, project_id: str, task_id: str) -> StoredTask:
+        task = await self._services.reads.run(self._reads.one, project_id, task_id)
+        if task is None:
+            raise Problem(
+                404,
+                "unknown_task",
+                "there is no such task in this project",
+                "a task can be read about a second after it was logged",
+            )
+        return task
+
+
+def _change(body: dict[str, Any]) -> Change:
+    metadata = object_field(body, "metadata")
+    data = {"data": object_field(body, "data")} if body.get("data") is not None else {}
+    flag, notes, source = (text_field(body, name) for name in ("flag", "notes", "flag_source"))
+    return Change(metadata | data, flag or None, notes, source)
