@@ -22,7 +22,7 @@ _OF_PLACES = """task_id IN (
     SELECT task_id FROM (
         SELECT
             task_id,
-            row_number() OVER (PARTITION BY session_id ORDER BY created_at, task_id) AS position,
+            row_number() OVER (PARTITION BY session_id ORDER BY created_at, revision, task_id) AS position,
             count() OVER (PARTITION BY session_id) AS session_length
         FROM task_rows FINAL WHERE project_id = {project:String}
     ) WHERE %s

@@ -68,8 +68,9 @@ class FlatUpdateApi:
         intake, written = self._services.intake, 0
         messages: list[Keyed] = []
         with self._services.budget.lease() as lease:
-            for name, task in tasks.items():
-                needed, _ = applied(intake, task, changes[name], envelope)
+            # In the order in which they were written, which stays the order of those that were logged in one second.
+            for task in sorted(tasks.values(), key=lambda task: (task.row["created_at_ms"], task.row["revision"])):
+                needed, _ = applied(intake, task, changes[task.row["task_id"]], envelope)
                 lease.grow(sum(len(message.value) for message in needed))
                 messages += needed
                 written += bool(needed)

@@ -16,6 +16,8 @@ DEFAULT_LIMIT = 1_000
 MAX_LIMIT = 10_000
 # Longer than any that was given: a time and an id of the longest kind, each character of it in six of JSON.
 _MAX_CURSOR_CHARACTERS = 8_192
+# A revision in 20 digits, and an id.
+_MAX_PLACE_CHARACTERS = 20 + MAX_ID_CHARACTERS
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def _place(cursor: Any) -> tuple[int, str] | None:
     if cursor is not None and (type(cursor) is not str or len(cursor) > _MAX_CURSOR_CHARACTERS):
         raise invalid("invalid_type", "cursor is not a cursor", "send the next_cursor of the page before")
     place = decoded_cursor(cursor)
-    if place is not None and ("\0" in place[1] or len(place[1]) > MAX_ID_CHARACTERS):
+    if place is not None and ("\0" in place[1] or len(place[1]) > _MAX_PLACE_CHARACTERS):
         raise Problem(400, "invalid_cursor", "this cursor can't be read", "start from the first page")
     return place
 

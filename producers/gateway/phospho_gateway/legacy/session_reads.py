@@ -31,8 +31,8 @@ SELECT
     session_id, count() AS session_length,
     toUnixTimestamp64Milli(min(created_at)) AS first_task_at_ms,
     toUnixTimestamp64Milli(max(created_at)) AS last_task_at_ms,
-    argMin(leftUTF8(input, {characters:UInt32}), (created_at, task_id)) AS first_input,
-    argMin(leftUTF8(output, {characters:UInt32}), (created_at, task_id)) AS first_output
+    argMin(leftUTF8(input, {characters:UInt32}), (created_at, revision, task_id)) AS first_input,
+    argMin(leftUTF8(output, {characters:UInt32}), (created_at, revision, task_id)) AS first_output
 FROM task_rows FINAL
 WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)}
 GROUP BY session_id

@@ -21,22 +21,27 @@ _MAX_GROUP = 500
 _END_OF_TIME = (2**62, "")
 _START_OF_TIME = (-(2**62), "")
 
-# Narrow columns only; the wide ones are read for the tasks of one page.
-_NEWEST = """
-SELECT task_id, toUnixTimestamp64Milli(created_at) AS created_at_ms
-FROM task_rows FINAL
-WHERE project_id = {project:String} AND (created_at_ms, task_id) < ({place_ms:Int64}, {place_id:String})
-    AND %s
-ORDER BY created_at_ms DESC, task_id DESC
-LIMIT {limit:UInt32}
+# Upstream's clients tell whole seconds: of two tasks in one, the one that was written first stands first.
+_PLACE = """
+    task_id, toUnixTimestamp64Milli(created_at) AS created_at_ms,
+    concat(leftPad(toString(revision), 20, '0'), task_id) AS place
 """
-_OF_SESSION = """
-SELECT task_id, toUnixTimestamp64Milli(created_at) AS created_at_ms
+# Narrow columns only; the wide ones are read for the tasks of one page.
+_NEWEST = f"""
+SELECT {_PLACE}
 FROM task_rows FINAL
-WHERE project_id = {project:String} AND session_id = {session:String}
-    AND (created_at_ms, task_id) > ({place_ms:Int64}, {place_id:String})
-ORDER BY created_at_ms, task_id
-LIMIT {limit:UInt32}
+WHERE project_id = {{project:String}} AND (created_at_ms, place) < ({{place_ms:Int64}}, {{place:String}})
+    AND %s
+ORDER BY created_at_ms DESC, place DESC
+LIMIT {{limit:UInt32}}
+"""
+_OF_SESSION = f"""
+SELECT {_PLACE}
+FROM task_rows FINAL
+WHERE project_id = {{project:String}} AND session_id = {{session:String}}
+    AND (created_at_ms, place) > ({{place_ms:Int64}}, {{place:String}})
+ORDER BY created_at_ms, place
+LIMIT {{limit:UInt32}}
 """
 _SIZES = """
 SELECT task_id,
@@ -47,7 +52,7 @@ WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """
 _ROWS = """
 SELECT
-    task_id, toUnixTimestamp64Milli(created_at) AS created_at_ms, session_id, user_id, version_id,
+    task_id, revision, toUnixTimestamp64Milli(created_at) AS created_at_ms, session_id, user_id, version_id,
     input, output, system_prompt, flag, model, metadata, raw_input, raw_output
 FROM task_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
@@ -69,7 +74,7 @@ FROM
 (
     SELECT
         task_id,
-        row_number() OVER (PARTITION BY session_id ORDER BY created_at, task_id) AS position,
+        row_number() OVER (PARTITION BY session_id ORDER BY created_at, revision, task_id) AS position,
         count() OVER (PARTITION BY session_id) AS session_length
     FROM task_rows FINAL
     WHERE project_id = {project:String} AND session_id IN (
@@ -142,12 +147,12 @@ class TaskReads:
         return self._page(_OF_SESSION, project_id, {"session": session_id}, after or _START_OF_TIME, limit)
 
     def _page(self, sql: str, project_id: str, chosen: Row, place: tuple[int, str], limit: int) -> TaskPage:
-        parameters = chosen | {"project": project_id, "place_ms": place[0], "place_id": place[1], "limit": limit + 1}
+        parameters = chosen | {"project": project_id, "place_ms": place[0], "place": place[1], "limit": limit + 1}
         found = self._store.rows(sql + LIMITS, parameters)
         shown = self._that_fit(project_id, found[:limit])
         stored = self.named(project_id, [row["task_id"] for row in shown])
         last = shown[-1] if len(shown) < len(found) else None
-        cursor = encoded_cursor(last["created_at_ms"], last["task_id"]) if last else None
+        cursor = encoded_cursor(last["created_at_ms"], last["place"]) if last else None
         # A task that retention has taken between two queries is left out.
         return TaskPage([stored[row["task_id"]] for row in shown if row["task_id"] in stored], cursor)
 
