@@ -76,6 +76,7 @@ def make_app(registry: Registry, publisher: RecordingPublisher, reads: Reads) ->
         publisher: Publisher = publisher,
         readiness: dict[str, Check] | None = None,
         quotas: DailyQuotas | None = None,
+        reads: Reads = reads,
     ) -> Starlette:
         return create_app(
             settings or GatewaySettings(),

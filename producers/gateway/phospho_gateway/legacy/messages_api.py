@@ -57,8 +57,8 @@ class MessagesApi:
 
     def _result(self, conversation: dict[str, Any], envelope: Envelope, place: int, taken: int) -> Logged | Problem:
         """Return one conversation's turns as messages; the first has the index `taken` in the request."""
-        project_id = project_of(conversation, envelope.project_id)
         try:
+            project_id = project_of(conversation, envelope.project_id)
             session_id = check_identifier(dict(conversation), "session_id") or _new_session_id(envelope, place)
             logs = turns(conversation, project_id, session_id, _started_at_s(conversation, envelope))
             read = self._services.intake.read_event

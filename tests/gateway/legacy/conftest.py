@@ -1,0 +1,96 @@
+"""The legacy API over the real pipeline in this process, with two projects that have something to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.conftest import ClientMaker
+from phospho_schemas.ids import HybridClock
+from phospho_schemas.messages import EventDefinition
+from phospho_store.registry import NewKey, Registry
+from phospho_store.store import Store
+from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.detection.stage import Detection
+from phospho_workers.embedded.pipeline import Pipeline
+from phospho_workers.extraction.stage import Extraction
+
+Json = dict[str, Any]
+
+NOON_S = 1_772_532_000
+FLIGHT: Json = {
+    "task_id": "task-flight",
+    "session_id": "trip",
+    "input": "I want to book a flight",
+    "output": "Where to?",
+    "user_id": "user-1",
+    "version_id": "v1",
+    "client_created_at": NOON_S,
+    "metadata": {"channel": "web", "attempt": 2, "is_beta": True, "price": 1.5},
+}
+ANSWERED: Json = {
+    "task_id": "task-lisbon",
+    "session_id": "trip",
+    "input": "Lisbon, that would be wonderful",
+    "output": "Shall I book the one at 9:40?",
+    "user_id": "user-1",
+    "version_id": "v2",
+    "flag": "success",
+    "client_created_at": NOON_S + 60,
+}
+ALONE: Json = {
+    "task_id": "task-alone",
+    "session_id": "complaint",
+    "input": "This is terrible, I hate it",
+    "user_id": "user-2",
+    "client_created_at": NOON_S + 3600,
+}
+SECRET: Json = {"task_id": "task-secret", "session_id": "vault", "input": "What only the rival may read"}
+
+
+@pytest.fixture(scope="module")
+def pipeline(store: Store, registry: Registry) -> Iterator[Pipeline]:
+    """The stages in this process, which look for flights in `shop`."""
+    definition = EventDefinition(
+        project_id="shop", name="flight", engine="keyword", keywords=["flight"], created_at=datetime.now(UTC)
+    )
+    registry.save_definition(definition)
+    cache = DefinitionCache(registry.definitions_revision, registry.definitions, refresh_interval_s=0.0)
+    pipeline = Pipeline(Extraction(), Detection(cache.current), store, HybridClock())
+    pipeline.start()
+    yield pipeline
+    pipeline.close()
+
+
+@pytest.fixture
+def publisher(pipeline: Pipeline) -> Pipeline:
+    """The pipeline, for every app that a test makes."""
+    return pipeline
+
+
+@pytest.fixture(scope="module")
+def rival_key(registry: Registry) -> NewKey:
+    """A key of the project `rival`."""
+    registry.save_project("rival")
+    return registry.create_key("rival")
+
+
+@pytest.fixture
+async def rival(make_client: ClientMaker, rival_key: NewKey) -> httpx.AsyncClient:
+    """A client with the key of `rival`, which has logged what nobody else may read."""
+    client = make_client(rival_key.secret)
+    answer = await client.post("/v2/log/rival", json={"batched_log_events": [SECRET]})
+    assert answer.status_code == 200
+    return client
+
+
+@pytest.fixture
+async def shop(client: httpx.AsyncClient) -> httpx.AsyncClient:
+    """A client with the key of `shop`, which has logged three tasks in two sessions."""
+    answer = await client.post("/v2/log/shop", json={"batched_log_events": [FLIGHT, ANSWERED, ALONE]})
+    assert answer.status_code == 200
+    return client
