@@ -148,7 +148,7 @@ def _requests() -> Json:
             limit=_NULLABLE_LIMIT,
             cursor=_CURSOR,
             filters=described(
-                {"type": ["object", "null"], "properties": {name: {} for name in FILTERS}} | closed,
+                {"type": ["object", "null"], "propertyNames": {"enum": list(FILTERS)}},
                 "upstream's ProjectDataFilters; all of them hold together",
             ),
         )

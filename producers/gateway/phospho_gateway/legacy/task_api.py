@@ -32,12 +32,13 @@ class TaskApi:
         """Return the routes; those of a task's flag come before them, as a task may have any id."""
         return [
             Route("/v2/tasks", self.create, methods=["POST"]),
-            Route("/v2/tasks/{task_id:path}", self.task, methods=["GET"]),
-            Route("/v2/tasks/{task_id:path}", self.change, methods=["POST"]),
+            Route("/v2/tasks/{task_id:path}", self.task, methods=["GET", "POST"]),
         ]
 
     async def task(self, request: Request) -> Response:
-        """Return a task."""
+        """Return a task; by POST, change it before."""
+        if request.method == "POST":
+            return await self._change(request)
         project_id, task_id = await self._services.project(request), path_id(request, "task_id")
         return json_answer(task_document(await self._stored(project_id, task_id)))
 
@@ -51,7 +52,7 @@ class TaskApi:
             await services.intake.publish([accepted.keyed], "v2")
         return json_answer(created_document(log, accepted))
 
-    async def change(self, request: Request) -> Response:
+    async def _change(self, request: Request) -> Response:
         """Change metadata, notes or flag of a task; 200 with it when the change is durable."""
         services = self._services
         project_id, task_id = await services.project(request), path_id(request, "task_id")

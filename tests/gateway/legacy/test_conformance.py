@@ -1,0 +1,93 @@
+"""schemathesis against the gateway's own OpenAPI document, over HTTP: no 5xx, and no answer that is not in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import CHECKS
+
+from gateway.conftest import served
+from phospho_gateway.app import create_app
+from phospho_gateway.legacy.reads import Reads
+from phospho_gateway.openapi import document
+from phospho_gateway.settings import GatewaySettings
+from phospho_schemas.ids import HybridClock
+from phospho_store.auth import Authenticator
+from phospho_store.registry import NewKey, Registry
+from phospho_store.store import Store
+from phospho_workers.embedded.pipeline import Pipeline
+
+from .conftest import ALONE, ANSWERED, FLIGHT
+
+CHECKED = [
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "ignored_auth",
+    "allow_header_conformance",
+]
+
+REAL = {"project_id": "shop", "task_id": "task-flight", "event_id": "task-flight", "session_id": "trip"}
+
+schema = schemathesis.openapi.from_dict(document())
+schema.config.generation.update(deterministic=True, database="none")
+
+
+@pytest.fixture(scope="module")
+def base_url(store: Store, registry: Registry, pipeline: Pipeline, api_key: NewKey) -> Iterator[str]:
+    """The address of a gateway with something in it."""
+    settings = GatewaySettings()
+    reads = Reads(store, settings)
+    app = create_app(settings, Authenticator(registry), pipeline, HybridClock(), reads, {"pipeline": pipeline.check})
+    with served(app) as url:
+        body = {"batched_log_events": [FLIGHT, ANSWERED, ALONE]}
+        headers = {"Authorization": f"Bearer {api_key.secret}"}
+        assert httpx.post(f"{url}/v2/log/shop", json=body, headers=headers).status_code == 200
+        yield url
+    reads.close()
+
+
+def bounded(examples: int, phases: Sequence[Phase]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that draws the same `examples` of each operation at every run."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=phases,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@schema.parametrize()
+@bounded(5, [Phase.generate])
+def test_an_answer_to_anybody_is_one_that_the_document_names(
+    case: schemathesis.Case, base_url: str, api_key: NewKey
+) -> None:
+    _exchange(case, base_url, api_key)
+
+
+# Explicit examples are those that schemathesis makes of each boundary of a schema, one by one.
+@schema.parametrize()
+@bounded(10, [Phase.explicit, Phase.generate])
+def test_an_answer_about_what_there_is_is_one_that_the_document_names(
+    case: schemathesis.Case, base_url: str, api_key: NewKey
+) -> None:
+    """The project, the task and the session of the path are real ones, so that the body is what decides."""
+    case.headers.pop("X-Phospho-Project", None)
+    case.path_parameters |= {name: value for name, value in REAL.items() if name in case.path_parameters}
+    if isinstance(case.body, dict) and "project_id" in case.body:
+        case.body["project_id"] = "shop"
+
+    _exchange(case, base_url, api_key)
+
+
+def _exchange(case: schemathesis.Case, base_url: str, api_key: NewKey) -> None:
+    headers = {"Authorization": f"Bearer {api_key.secret}"}
+    case.call_and_validate(base_url=base_url, headers=headers, checks=CHECKS.get_by_names(CHECKED), timeout=30)
