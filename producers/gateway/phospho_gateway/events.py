@@ -17,7 +17,7 @@ from phospho_schemas.messages import SCHEMA_VERSION, utc_text
 from phospho_schemas.records import Keyed
 from phospho_schemas.topics import RAW_LOGS
 
-Source = Literal["api_v1", "batch", "v2", "v3", "feedback", "otlp"]
+Source = Literal["api_v1", "batch", "v2", "v3", "change", "feedback", "otlp"]
 
 # What the gateway says of a log; a client's own key of such a name goes on as metadata.
 _OURS = ("schema_version", "kind", "received_at", "revision", "source")

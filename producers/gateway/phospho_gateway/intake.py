@@ -23,6 +23,8 @@ from phospho_schemas.records import Keyed
 from phospho_store.quotas import DailyQuotas
 
 _MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
+# What is counted against no quota: a verdict on a task, and a task that is there already.
+_NO_NEW_TASKS = ("feedback", "change")
 
 
 class Intake:
@@ -93,7 +95,7 @@ class Intake:
         """
         if not messages:
             return
-        taken = self._taken(messages) if source != "feedback" else {}
+        taken = self._taken(messages) if source not in _NO_NEW_TASKS else {}
         try:
             await self._published(messages)
         except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from gateway.conftest import ClientMaker
 from phospho_gateway.legacy.reads import Reads
 from phospho_gateway.settings import GatewaySettings
+from phospho_store.labels import LabelBook, new_label
 from phospho_store.store import Store
 
 from .conftest import FLIGHT, NOON_S, Json
@@ -120,6 +122,26 @@ async def test_a_field_that_would_change_the_answer_is_not_passed_over(shop: htt
 
     assert answer.status_code == 422
     assert answer.json()["error"]["code"] == "unknown_field"
+
+
+async def test_events_are_shown_as_people_corrected_them(shop: httpx.AsyncClient, store: Store) -> None:
+    events = [FLIGHT | {"task_id": f"labelled-{n}", "session_id": "labelled"} for n in range(2)]
+    await shop.post("/v2/log/shop", json={"batched_log_events": events})
+    labels = [
+        new_label("shop", "flight", "labelled-0", "rejected"),
+        new_label("shop", "flight", "labelled-1", "confirmed"),
+    ]
+    await asyncio.to_thread(LabelBook(store).save_labels, labels)
+
+    first, second = (await shop.get("/v2/sessions/labelled/tasks")).json()["tasks"]
+
+    assert first["events"] == []
+    assert [(event["event_name"], event["confirmed"]) for event in second["events"]] == [("flight", True)]
+    assert len((await shop.get("/v2/sessions/labelled")).json()["events"]) == 1
+    body = {"filters": {"event_name": ["flight"], "sessions_ids": ["labelled"]}}
+    assert [task["id"] for task in (await shop.post("/v2/projects/shop/tasks", json=body)).json()["tasks"]] == [
+        "labelled-1"
+    ]
 
 
 async def test_a_new_session_says_that_its_data_is_kept_nowhere(shop: httpx.AsyncClient) -> None:

@@ -19,8 +19,8 @@ from phospho_schemas.messages import EventDefinition, Project
 # What upstream keeps as metadata, and has a column here.
 COLUMNS_IN_METADATA = ("user_id", "version_id", "model", "system_prompt")
 
-_ENGINES = {"keyword": "keyword_detection", "regex": "regex_detection", "semantic": "llm_detection"}
-_SCOPES = {"input": "task_input_only", "output": "task_output_only", "task": "task"}
+_ENGINES = {"keyword": "keyword_detection", "regex": "regex_detection"}
+_SCOPES = {"input": "task_input_only", "output": "task_output_only"}
 
 
 def task_document(task: StoredTask) -> Row:
@@ -46,7 +46,7 @@ def task_document(task: StoredTask) -> Row:
         "notes": notes_of(task),
         "sentiment": _sentiment(task.analysis),
         "language": task.analysis.get("language") or None,
-        "events": list(_task_events(task)),
+        "events": [_event(event) for event in task.events],
         "task_position": task.position,
         "is_last_task": task.position == task.session_length,
     }
@@ -56,7 +56,6 @@ def session_document(session: StoredSession) -> Row:
     """Return a session as `Session`; its tasks are asked for by themselves."""
     row, findings = session.row, session.findings
     preview = " -> ".join(text for text in (row["first_input"], row["first_output"]) if text)
-    events = [_event(session.project_id, row["session_id"], event) for event in session.events]
     stats = {
         "avg_sentiment_score": findings.get("mean_sentiment"),
         "most_common_sentiment_label": _most_common(findings.get("sentiments")),
@@ -65,7 +64,7 @@ def session_document(session: StoredSession) -> Row:
     }
     return new_session(session.project_id, row["session_id"], row["first_task_at_ms"] // 1000) | {
         "preview": preview,
-        "events": events,
+        "events": [_event(event) for event in session.events],
         "session_length": row["session_length"],
         "stats": stats,
         "last_message_ts": row["last_task_at_ms"] // 1000,
@@ -116,8 +115,7 @@ def flattened(task: StoredTask, with_events: bool, with_sessions: bool) -> Itera
     if not with_events:
         yield flat
         return
-    events: list[Row | None] = [*_task_events(task)]
-    for event in events or [None]:
+    for event in task.events or [{}]:
         yield flat | _flat_event(event)
 
 
@@ -177,43 +175,59 @@ def _human_eval(task: StoredTask) -> Row | None:
 def _sentiment(analysis: Row) -> Row | None:
     if not analysis.get("sentiment"):
         return None
-    return {"score": analysis.get("sentiment_score"), "label": analysis["sentiment"]}
+    return {
+        "score": analysis["sentiment_score"],
+        "magnitude": analysis["sentiment_magnitude"],
+        "label": analysis["sentiment"],
+    }
 
 
-def _task_events(task: StoredTask) -> Iterator[Row]:
-    place = {"task_id": task.row["task_id"], "created_at_ms": task.row["created_at_ms"]}
-    for event in task.analysis.get("events", []):
-        yield _event(task.project_id, task.row["session_id"], event | place)
-
-
-def _event(project_id: str, session_id: str, event: Row) -> Row:
+def _event(event: Row) -> Row:
+    """Return an event as `Event`; `confirmed` is what a person said of it."""
     return {
         "id": event["id"],
         "created_at": event["created_at_ms"] // 1000,
-        "project_id": project_id,
+        "project_id": event["project_id"],
         "event_name": event["name"],
         "task_id": event["task_id"],
-        "session_id": session_id,
-        "source": f"phospho-{event['engine']}",
-        "score_range": {"score_type": "confidence", "value": event["score"], "min": 0, "max": 1},
+        "session_id": event["session_id"],
+        "source": _source(event),
+        "score_range": _score_range(event),
+        "confirmed": event["verdict"] == "confirmed",
         "evidence": event["evidence"],
     }
 
 
-def _flat_event(event: Row | None) -> Row:
-    if event is None:
+def _source(event: Row) -> str:
+    return "owner" if event["engine"] == "person" else f"phospho-{event['engine']}"
+
+
+def _score_range(event: Row) -> Row:
+    """Return what the score of an event means, as `ScoreRange`; a value keeps the bounds of its definition there."""
+    score = {"score_type": "confidence", "value": event["score"], "min": 0, "max": 1, "label": None}
+    if event["category"]:
+        return score | {"score_type": "category", "label": event["category"]}
+    if event["value"] is not None:
+        return score | {"score_type": "range", "value": event["value"]}
+    return score
+
+
+def _flat_event(event: Row) -> Row:
+    """Return the columns of an event, or of none."""
+    if not event:
         return dict.fromkeys(_FLAT_EVENT_FIELDS)
-    score = event["score_range"]
+    score = _score_range(event)
     values = (
-        event["id"], event["event_name"], event["created_at"], event["source"],
-        score["value"], score["min"], score["max"], score["score_type"],
+        event["id"], event["name"], event["created_at_ms"] // 1000, _source(event), event["verdict"] == "confirmed",
+        score["value"], score["min"], score["max"], score["score_type"], score["label"],
     )  # fmt: skip
     return dict(zip(_FLAT_EVENT_FIELDS, values, strict=True))
 
 
 _FLAT_EVENT_FIELDS = (
-    "event_id", "event_name", "event_created_at", "event_source",
+    "event_id", "event_name", "event_created_at", "event_source", "event_confirmed",
     "event_score_range_value", "event_score_range_min", "event_score_range_max", "event_score_range_score_type",
+    "event_score_range_label",
 )  # fmt: skip
 
 
@@ -232,6 +246,7 @@ def _most_common_flag(flags: Row) -> str | None:
 
 def _definition(definition: EventDefinition) -> Row:
     """Return a definition as `EventDefinition`. Its name is its id; a semantic one is nearest to upstream's LLM."""
+    meaning = definition.score_range
     return {
         "id": definition.name,
         "created_at": int(definition.created_at.timestamp()),
@@ -239,8 +254,15 @@ def _definition(definition: EventDefinition) -> Row:
         "event_version_id": definition.version,
         "event_name": definition.name,
         "description": definition.description,
-        "detection_engine": _ENGINES[definition.engine],
-        "detection_scope": _SCOPES[definition.scope],
+        "detection_engine": _ENGINES.get(definition.engine, "llm_detection"),
+        "detection_scope": _SCOPES.get(definition.scope, definition.scope),
         "keywords": ",".join(definition.keywords) or None,
         "regex_pattern": definition.pattern or None,
+        "is_last_task": definition.is_last_task,
+        "score_range_settings": {
+            "min": meaning.min,
+            "max": meaning.max,
+            "score_type": meaning.type,
+            "categories": meaning.categories or None,
+        },
     }

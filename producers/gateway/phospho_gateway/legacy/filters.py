@@ -27,7 +27,9 @@ _OF_PLACES = """task_id IN (
         FROM task_rows FINAL WHERE project_id = {project:String}
     ) WHERE %s
 )"""
-_NAMES_EVENT = "hasAny(CAST(events.name, 'Array(String)'), {%s:Array(String)})"
+_WITH_EVENT = (
+    "task_id IN (SELECT task_id FROM events WHERE project_id = {project:String} AND name IN {%s:Array(String)})"
+)
 _FLAGGED = "task_id IN (SELECT task_id FROM tasks WHERE project_id = {project:String} AND flag = {flag:String})"
 _LAST_SOURCE_IS_PHOSPHO = (
     "GROUP BY task_id HAVING startsWith("
@@ -199,9 +201,9 @@ def _wrong(name: str, value: Any, wanted: str) -> Problem:
 _READERS: Mapping[str, Callable[[str, Any], Condition]] = {
     "created_at_start": _time("toUnixTimestamp64Milli(created_at) >= {created_at_start:Int64}"),
     "created_at_end": _created_at_end,
-    "event_name": _texts(_OF_ANALYSIS % (_NAMES_EVENT % "event_name")),
+    "event_name": _texts(_WITH_EVENT % "event_name"),
     # A definition's id is its name here.
-    "event_id": _texts(_OF_ANALYSIS % (_NAMES_EVENT % "event_id")),
+    "event_id": _texts(_WITH_EVENT % "event_id"),
     "flag": _flag,
     "metadata": _metadata,
     "user_id": _text("user_id = {user_id:String}"),

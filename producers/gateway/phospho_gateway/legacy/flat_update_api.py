@@ -74,7 +74,7 @@ class FlatUpdateApi:
                 lease.grow(sum(len(message.value) for message in needed))
                 messages += needed
                 written += bool(needed)
-            await intake.publish(messages, "v2")
+            await intake.publish(messages, "change")
         return written
 
 

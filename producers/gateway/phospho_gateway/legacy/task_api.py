@@ -61,7 +61,7 @@ class TaskApi:
             stored = await self._stored(project_id, task_id)
             envelope = services.intake.envelope(request, project_id, "v2")
             messages, task = applied(services.intake, stored, change, envelope)
-            await services.intake.publish(messages, "v2")
+            await services.intake.publish(messages, "change")
         return json_answer(task_document(task))
 
     async def _stored(self, project_id: str, task_id: str) -> StoredTask:

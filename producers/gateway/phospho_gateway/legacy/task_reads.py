@@ -58,9 +58,20 @@ FROM task_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """
 _ANALYSES = """
-SELECT task_id, language, sentiment, sentiment_score, events
+SELECT task_id, language, sentiment, sentiment_score, sentiment_magnitude
 FROM analysis_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
+"""
+# Of the view, which shows events as people corrected them.
+EVENT_COLUMNS = """
+    project_id, session_id, task_id, toUnixTimestamp64Milli(created_at) AS created_at_ms,
+    id, name, engine, score, value, category, evidence, verdict
+"""
+_EVENTS = f"""
+SELECT {EVENT_COLUMNS}
+FROM events
+WHERE project_id = {{project:String}} AND task_id IN {{tasks:Array(String)}}
+ORDER BY task_id, name
 """
 _VERDICTS = """
 SELECT task_id, feedback_id, flag, comment, source, toUnixTimestamp64Milli(created_at) AS created_at_ms
@@ -91,7 +102,7 @@ Row = dict[str, Any]
 @dataclass(frozen=True)
 class StoredTask:
     """
-    One task as it is stored: its row, what detection says of it, and people's verdicts, the last one last.
+    One task as it is stored: its row, what detection says of it, its events, and verdicts, the last one last.
 
     `position` counts from 1 in the session; times are Unix milliseconds.
     """
@@ -99,6 +110,7 @@ class StoredTask:
     project_id: str
     row: Row
     analysis: Row
+    events: list[Row]
     verdicts: list[Row]
     position: int
     session_length: int
@@ -172,9 +184,7 @@ class TaskReads:
     def _read(self, project_id: str, task_ids: list[str]) -> Iterable[tuple[str, StoredTask]]:
         parameters = {"project": project_id, "tasks": task_ids}
         analyses, positions = self._by_task(_ANALYSES, parameters), self._by_task(_POSITIONS, parameters)
-        verdicts: dict[str, list[Row]] = {}
-        for verdict in self._store.rows(_VERDICTS + LIMITS, parameters):
-            verdicts.setdefault(verdict["task_id"], []).append(verdict)
+        events, verdicts = self._lists_by_task(_EVENTS, parameters), self._lists_by_task(_VERDICTS, parameters)
         for name, row in self._by_task(_ROWS, parameters).items():
             place = positions.get(name, {"position": 1, "session_length": 1})
             yield (
@@ -183,6 +193,7 @@ class TaskReads:
                     project_id,
                     row,
                     analyses.get(name, {}),
+                    events.get(name, []),
                     verdicts.get(name, []),
                     place["position"],
                     place["session_length"],
@@ -191,3 +202,9 @@ class TaskReads:
 
     def _by_task(self, sql: str, parameters: Row) -> dict[str, Row]:
         return {row["task_id"]: row for row in self._store.rows(sql + LIMITS, parameters)}
+
+    def _lists_by_task(self, sql: str, parameters: Row) -> dict[str, list[Row]]:
+        found: dict[str, list[Row]] = {}
+        for row in self._store.rows(sql + LIMITS, parameters):
+            found.setdefault(row["task_id"], []).append(row)
+        return found
