@@ -203,12 +203,17 @@ def _source(event: Row) -> str:
 
 
 def _score_range(event: Row) -> Row:
-    """Return what the score of an event means, as `ScoreRange`; a value keeps the bounds of its definition there."""
+    """Return what the score of an event means, as `ScoreRange`."""
     score = {"score_type": "confidence", "value": event["score"], "min": 0, "max": 1, "label": None}
     if event["category"]:
         return score | {"score_type": "category", "label": event["category"]}
     if event["value"] is not None:
-        return score | {"score_type": "range", "value": event["value"]}
+        return score | {
+            "score_type": "range",
+            "value": event["value"],
+            "min": event["least"],
+            "max": event["greatest"],
+        }
     return score
 
 

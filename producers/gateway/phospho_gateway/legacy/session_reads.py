@@ -8,7 +8,7 @@ from typing import Any
 
 from phospho_gateway.legacy.chunks import chunks
 from phospho_gateway.legacy.filters import Condition
-from phospho_gateway.legacy.task_reads import EVENT_COLUMNS, LIMITS, Row
+from phospho_gateway.legacy.task_reads import EVENTS, LIMITS, Row
 from phospho_store.cursors import encoded_cursor
 from phospho_store.store import Store
 
@@ -54,13 +54,7 @@ FROM analysis_rows FINAL
 WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)}
 GROUP BY session_id
 """
-_EVENTS = f"""
-SELECT {EVENT_COLUMNS}
-FROM events
-WHERE project_id = {{project:String}} AND session_id IN {{sessions:Array(String)}}
-ORDER BY session_id, created_at_ms, task_id, name
-LIMIT {{events:UInt32}} BY session_id
-"""
+_EVENTS = EVENTS % "session_id IN {sessions:Array(String)}" + "LIMIT {events:UInt32} BY session_id"
 
 
 @dataclass(frozen=True)

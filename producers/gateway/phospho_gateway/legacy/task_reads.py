@@ -62,17 +62,19 @@ SELECT task_id, language, sentiment, sentiment_score, sentiment_magnitude
 FROM analysis_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """
-# Of the view, which shows events as people corrected them.
-EVENT_COLUMNS = """
-    project_id, session_id, task_id, toUnixTimestamp64Milli(created_at) AS created_at_ms,
-    id, name, engine, score, value, category, evidence, verdict
+# Of the view, which shows events as people corrected them; with what a value means by the definition of today.
+EVENTS = """
+SELECT
+    e.session_id AS session_id, e.task_id AS task_id, toUnixTimestamp64Milli(e.created_at) AS created_at_ms,
+    e.project_id AS project_id, e.id AS id, e.name AS name, e.engine AS engine, e.evidence AS evidence,
+    e.verdict AS verdict, e.score AS score, e.value AS value, e.category AS category,
+    tupleElement(d.score_range, 'min') AS least, tupleElement(d.score_range, 'max') AS greatest
+FROM (SELECT * FROM events WHERE project_id = {project:String} AND %s) AS e
+LEFT ANY JOIN (SELECT name, score_range FROM definitions WHERE project_id = {project:String}) AS d
+ON e.name = d.name
+ORDER BY session_id, created_at_ms, task_id, name
 """
-_EVENTS = f"""
-SELECT {EVENT_COLUMNS}
-FROM events
-WHERE project_id = {{project:String}} AND task_id IN {{tasks:Array(String)}}
-ORDER BY task_id, name
-"""
+_EVENTS_OF_TASKS = EVENTS % "task_id IN {tasks:Array(String)}"
 _VERDICTS = """
 SELECT task_id, feedback_id, flag, comment, source, toUnixTimestamp64Milli(created_at) AS created_at_ms
 FROM feedback_rows FINAL
@@ -184,7 +186,7 @@ class TaskReads:
     def _read(self, project_id: str, task_ids: list[str]) -> Iterable[tuple[str, StoredTask]]:
         parameters = {"project": project_id, "tasks": task_ids}
         analyses, positions = self._by_task(_ANALYSES, parameters), self._by_task(_POSITIONS, parameters)
-        events, verdicts = self._lists_by_task(_EVENTS, parameters), self._lists_by_task(_VERDICTS, parameters)
+        events, verdicts = self._lists_by_task(_EVENTS_OF_TASKS, parameters), self._lists_by_task(_VERDICTS, parameters)
         for name, row in self._by_task(_ROWS, parameters).items():
             place = positions.get(name, {"position": 1, "session_length": 1})
             yield (

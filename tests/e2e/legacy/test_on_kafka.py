@@ -1,0 +1,47 @@
+"""The legacy API in front of Kafka and the workers: what was logged is readable when it has gone through them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from fixtures.shapes import OnKafka
+from phospho_store.registry import Registry
+
+PROJECT = "legacy-on-kafka"
+READABLE_WITHIN_S = 30.0
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(400)
+def test_a_log_and_its_changes_are_readable_soon_after(on_kafka: OnKafka) -> None:
+    registry = Registry(on_kafka.store)
+    registry.save_project(PROJECT)
+    headers = {"Authorization": f"Bearer {registry.create_key(PROJECT).secret}"}
+    event = {"task_id": "t", "session_id": "s", "input": "I need a refund", "output": "Of course"}
+    with httpx.Client(base_url=f"{on_kafka.base_url}/v2", headers=headers, timeout=30) as client:
+        assert client.post(f"/log/{PROJECT}", json={"batched_log_events": [event]}).status_code == 200
+        assert _soon(client, "/tasks/t", lambda task: task["language"] == "en")["input"] == event["input"]
+
+        changed = client.post("/tasks/t", json={"metadata": {"label": "money"}, "flag": "failure"}).json()
+
+        assert (changed["metadata"], changed["flag"]) == ({"label": "money"}, "failure")
+        read = _soon(client, "/tasks/t", lambda task: task["flag"] == "failure" and task["metadata"])
+        assert read["metadata"] == {"label": "money"}
+        assert _soon(client, "/sessions/s", lambda session: True)["session_length"] == 1
+    on_kafka.settle()
+
+
+def _soon(client: httpx.Client, path: str, is_there: Any) -> Any:
+    """Return what is read at `path` as soon as it is there."""
+    deadline_s = time.monotonic() + READABLE_WITHIN_S
+    while True:
+        answer = client.get(path)
+        if answer.status_code == 200 and is_there(answer.json()):
+            return answer.json()
+        assert answer.status_code in (200, 404), answer.text
+        assert time.monotonic() < deadline_s, f"{path}: {answer.text}"
+        time.sleep(0.05)
