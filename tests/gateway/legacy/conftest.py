@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -10,8 +11,12 @@ import httpx
 import pytest
 
 from gateway.conftest import ClientMaker
+from phospho_gateway.app import create_app
+from phospho_gateway.legacy.reads import Reads
+from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
+from phospho_store.auth import Authenticator
 from phospho_store.registry import NewKey, Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
@@ -79,18 +84,31 @@ def rival_key(registry: Registry) -> NewKey:
     return registry.create_key("rival")
 
 
+@pytest.fixture(scope="module")
+def seeded(store: Store, registry: Registry, pipeline: Pipeline, api_key: NewKey, rival_key: NewKey) -> None:
+    """Three tasks in two sessions of `shop`, and one of `rival`; logged once, as most tests only read them."""
+    reads = Reads(store, GatewaySettings())
+    app = create_app(GatewaySettings(), Authenticator(registry), pipeline, HybridClock(), reads, {})
+
+    async def log(project_id: str, secret: str, *events: Json) -> None:
+        headers = {"Authorization": f"Bearer {secret}"}
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:
+            answer = await client.post(f"/v2/log/{project_id}", json={"batched_log_events": list(events)})
+        assert answer.status_code == 200
+
+    asyncio.run(log("shop", api_key.secret, FLIGHT, ANSWERED, ALONE))
+    asyncio.run(log("rival", rival_key.secret, SECRET))
+    reads.close()
+
+
 @pytest.fixture
-async def rival(make_client: ClientMaker, rival_key: NewKey) -> httpx.AsyncClient:
+def rival(seeded: None, make_client: ClientMaker, rival_key: NewKey) -> httpx.AsyncClient:
     """A client with the key of `rival`, which has logged what nobody else may read."""
-    client = make_client(rival_key.secret)
-    answer = await client.post("/v2/log/rival", json={"batched_log_events": [SECRET]})
-    assert answer.status_code == 200
-    return client
+    return make_client(rival_key.secret)
 
 
 @pytest.fixture
-async def shop(client: httpx.AsyncClient) -> httpx.AsyncClient:
-    """A client with the key of `shop`, which has logged three tasks in two sessions."""
-    answer = await client.post("/v2/log/shop", json={"batched_log_events": [FLIGHT, ANSWERED, ALONE]})
-    assert answer.status_code == 200
+def shop(seeded: None, client: httpx.AsyncClient) -> httpx.AsyncClient:
+    """A client with the key of `shop`."""
     return client

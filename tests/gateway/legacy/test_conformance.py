@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
@@ -20,8 +19,6 @@ from phospho_store.auth import Authenticator
 from phospho_store.registry import NewKey, Registry
 from phospho_store.store import Store
 from phospho_workers.embedded.pipeline import Pipeline
-
-from .conftest import ALONE, ANSWERED, FLIGHT
 
 CHECKED = [
     "not_a_server_error",
@@ -40,15 +37,12 @@ schema.config.generation.update(deterministic=True, database="none")
 
 
 @pytest.fixture(scope="module")
-def base_url(store: Store, registry: Registry, pipeline: Pipeline, api_key: NewKey) -> Iterator[str]:
+def base_url(store: Store, registry: Registry, pipeline: Pipeline, seeded: None) -> Iterator[str]:
     """The address of a gateway with something in it."""
     settings = GatewaySettings()
     reads = Reads(store, settings)
     app = create_app(settings, Authenticator(registry), pipeline, HybridClock(), reads, {"pipeline": pipeline.check})
     with served(app) as url:
-        body = {"batched_log_events": [FLIGHT, ANSWERED, ALONE]}
-        headers = {"Authorization": f"Bearer {api_key.secret}"}
-        assert httpx.post(f"{url}/v2/log/shop", json=body, headers=headers).status_code == 200
         yield url
     reads.close()
 
