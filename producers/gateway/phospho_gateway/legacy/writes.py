@@ -14,13 +14,7 @@ from phospho_schemas.records import Keyed
 
 
 def applied(intake: Intake, task: StoredTask, change: Change, envelope: Envelope) -> tuple[list[Keyed], StoredTask]:
-    """
-    Return the messages that a change needs, and the task as it will be. Raises Problem (413, 422).
-
-    The same change again gives the same ids with any Idempotency-Key, which is left out for that: one key may stand
-    for the changes of many tasks.
-    """
-    envelope = dataclasses.replace(envelope, idempotency_key="")
+    """Return the messages that a change needs, and the task as it will be. Raises Problem (413, 422)."""
     row, event, feedback = changed(task, change)
     messages, verdicts = [], task.verdicts
     if event is not None:
