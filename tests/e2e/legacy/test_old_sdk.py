@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from fixtures.shapes import OneProcess
 
 from .conftest import RunOldSdk
+
+# The first test of a fresh checkout installs the package.
+pytestmark = pytest.mark.timeout(300)
 
 CHUNK_TEXTS = ["Paris", ", ", "ribbit."]
 
