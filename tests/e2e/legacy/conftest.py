@@ -18,7 +18,13 @@ import pytest
 from fixtures.shapes import API_KEY, PROJECT_ID, OneProcess
 
 ROOT = Path(__file__).parents[3]
-REQUIREMENTS = ("phospho==0.3.45", "pandas>=2.2,<4", "openai>=2,<4")
+REQUIREMENTS = (
+    "phospho==0.3.45",
+    "pandas>=2.2,<4",
+    "openai>=2,<4",
+    # Later ones have lost the argument with which upstream's tracer calls them.
+    "opentelemetry-instrumentation-openai>=0.33.4,<0.41",
+)
 DEFINITIONS = """
 definitions:
   - {name: flight, engine: keyword, scope: input, keywords: [flight]}

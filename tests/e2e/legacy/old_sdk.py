@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import threading
 import time
 import warnings
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 warnings.simplefilter("ignore")
 
+import openai  # noqa: E402
 from openai.types.chat import ChatCompletion, ChatCompletionChunk  # noqa: E402
 
 import phospho  # noqa: E402
@@ -219,17 +222,51 @@ def dataframe() -> Any:
     }
 
 
+def tracer() -> Any:
+    client = openai.OpenAI(base_url=_openai_server(), api_key="none")
+    with phospho.tracer(session_id="traced", metadata={"plan": "pro"}):
+        answer = client.chat.completions.create(**QUERY)
+        sent = phospho.log(input=QUERY, output=answer)
+    phospho.flush()
+    tasks = phospho.client._get("/sessions/traced/tasks").json()["tasks"]
+    return {"sent": sent, "tasks": [models.Task.model_validate(task).model_dump() for task in tasks]}
+
+
+class _OpenAI(BaseHTTPRequestHandler):
+    """Gives ANSWER to every question."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = ANSWER.model_dump_json().encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def _openai_server() -> str:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _OpenAI)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_address[1]}/v1"
+
+
 def _own_rows(session_id: str) -> Any:
     frame = phospho.tasks_df()
     return frame[frame["session_id"] == session_id].sort_values("task_id").reset_index(drop=True)
 
 
 SCENARIOS = {
-    each.__name__: each for each in (plain, openai_objects, streams, wraps, feedback, sessions, tasks, dataframe)
+    each.__name__: each
+    for each in (plain, openai_objects, streams, wraps, feedback, sessions, tasks, dataframe, tracer)
 }
 
 if __name__ == "__main__":
     name, base_url, api_key, project_id = sys.argv[1:]
-    phospho.init(api_key=api_key, project_id=project_id, base_url=base_url, tick=0.05, version_id="release-1")
+    settings = {"api_key": api_key, "project_id": project_id, "base_url": base_url, "version_id": "release-1"}
+    phospho.init(**settings, tick=0.05, tracing=name == "tracer")
     result = SCENARIOS[name]()
     print(json.dumps({"file": phospho.__file__, "version": phospho.__version__, "result": result}))

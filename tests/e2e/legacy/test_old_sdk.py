@@ -152,6 +152,19 @@ def test_a_data_frame_is_read_evaluated_and_pushed(run_old_sdk: RunOldSdk) -> No
     assert not [name for name in result["without"] if name.startswith(("event_", "session_"))]
 
 
+def test_a_traced_call_stands_beside_the_log_that_was_made_of_it(run_old_sdk: RunOldSdk, up: OneProcess) -> None:
+    result = run_old_sdk("tracer")
+    sent = result["sent"]
+
+    tasks = {task["id"]: task for task in result["tasks"]}
+    logged = tasks.pop(sent["task_id"])
+    (traced,) = tasks.values()
+    assert (logged["output"], logged["metadata"]["plan"]) == ("Paris, ribbit.", "pro")
+    assert (traced["output"], traced["metadata"]["plan"]) == ("Paris, ribbit.", "pro")
+    assert traced["metadata"]["attributes"]["phospho"]["task_id"] == sent["task_id"]
+    assert up.number("SELECT count() FROM tasks WHERE session_id = 'traced'") == 2
+
+
 def _texts(read: dict[str, Any]) -> list[str]:
     """Return the texts of the chunks that were kept with a streamed task."""
     chunks = read["additional_output"]["raw_output"]
