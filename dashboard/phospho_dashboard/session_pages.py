@@ -14,13 +14,14 @@ from starlette.responses import RedirectResponse, Response
 
 from phospho_dashboard.access import Access
 from phospho_dashboard.answers import answered, json_response
+from phospho_store.cursors import decoded_cursor, page_limit
+from phospho_dashboard.frames import frame_of
 from phospho_dashboard.rendering import page_response, paged
 from phospho_dashboard.services import Services
 from phospho_dashboard.sessions import SessionFilter, Sessions
 from phospho_dashboard.urls import session_path, sessions_path
 from phospho_schemas.errors import Problem
 from phospho_store.auth import Principal
-from phospho_store.cursors import decoded_cursor, page_limit
 
 _MAX_WORDS_CHARACTERS = 200
 
@@ -107,7 +108,4 @@ class SessionPages:
     async def _shared(self, principal: Principal, project_id: str) -> dict[str, Any]:
         """Return what every page shows around its content."""
         projects = await self._access.projects(principal)
-        return {
-            "projects": [project.model_dump(include={"project_id", "name"}) for project in projects],
-            "base_url": self._services.settings.base_url,
-        }
+        return {"frame": frame_of("sessions", project_id, projects, self._services.settings.base_url, {})}

@@ -267,7 +267,7 @@ def test_nothing_that_a_client_logs_can_run_in_a_page(world: Any, pages: TestCli
     for page in (listing, plain, transcript, missing):
         tags = Tags(page.text)
         scripts = [attribute for attribute in tags.attributes if attribute[0] == "script"]
-        assert scripts == [("script", "src", "/static/pages.js"), ("script", "defer", "")]
+        assert scripts == [("script", "src", "/static/pages.js"), ("script", "type", "module")]
         assert not [name for _, name, _ in tags.attributes if name.startswith("on") or name == "style"]
         assert not [value for _, name, value in tags.attributes if name in {"href", "src", "action"} and value[0] != "/"
                     and value[0] != "#"]  # fmt: skip

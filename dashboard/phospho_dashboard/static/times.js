@@ -1,0 +1,10 @@
+// Times in the viewer's zone. The server writes UTC in the same form, 2026-01-31 23:59:59, so that nothing moves.
+
+const format = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
+
+/** Show each <time datetime> below `root` in the viewer's zone. Idempotent. */
+export function showLocalTimes(root) {
+  for (const element of root.querySelectorAll("time[datetime]")) {
+    element.textContent = format.format(new Date(element.dateTime));
+  }
+}
