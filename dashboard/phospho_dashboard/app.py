@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import BaseRoute, Route
 
 from phospho_dashboard.answers import Endpoint, answered
 from phospho_dashboard.dead_letters_api import DeadLettersApi
+from phospho_dashboard.pages import Pages
 from phospho_dashboard.registry_api import RegistryApi
-from phospho_dashboard.rendering import STATIC_DIR, paged
 from phospho_dashboard.services import DefinitionCheck, Publisher, Services
-from phospho_dashboard.session_pages import SessionPages
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.sql_api import SqlApi
+from phospho_dashboard.static_files import static_routes
+from phospho_store.threads import StoreThreads
+from phospho_dashboard.views import View, ViewEndpoints
 from phospho_store.auth import Authenticator
 from phospho_store.registry import Registry
 from phospho_store.store import Store
-from phospho_store.threads import StoreThreads
 
 
 def create_services(
@@ -52,7 +52,7 @@ def create_app(
 
 def api_routes(services: Services) -> list[BaseRoute]:
     """Return the routes under /api/v1 that are not the gateway's. Every answer and every error is JSON."""
-    people, letters, sessions = RegistryApi(services), DeadLettersApi(services), SessionPages(services)
+    people, letters, endpoints = RegistryApi(services), DeadLettersApi(services), ViewEndpoints(services)
     return [
         _api("POST", "/sql", SqlApi(services).query),
         _api("GET", "/definitions", people.definitions),
@@ -63,8 +63,7 @@ def api_routes(services: Services) -> list[BaseRoute]:
         _api("DELETE", "/keys/{key_id}", people.revoke_key),
         _api("GET", "/projects", people.projects),
         _api("POST", "/projects", people.create_project),
-        _api("GET", "/sessions", sessions.sessions_of_api),
-        _api("GET", "/sessions/{session_id:any_text}", sessions.session_of_api),
+        *(endpoints.api_route(view) for view in _views(services)),
         _api("GET", "/dead-letters", letters.dead_letters),
         _api("GET", "/dead-letters/{dead_letter_id}", letters.dead_letter),
         _api("POST", "/dead-letters/{dead_letter_id}/replay", letters.replay),
@@ -73,14 +72,13 @@ def api_routes(services: Services) -> list[BaseRoute]:
 
 def page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes of the pages, their JSON twins and their static files."""
-    sessions = SessionPages(services)
-    return [
-        Route("/", paged(sessions.root)),
-        Route("/sessions", paged(sessions.sessions_page)),
-        Route("/sessions.json", answered(sessions.sessions_twin)),
-        Route("/sessions/{session_id:any_text}", sessions.session_page_or_twin),
-        Mount("/static", StaticFiles(directory=STATIC_DIR), name="static"),
-    ]
+    endpoints = ViewEndpoints(services)
+    pages = [route for view in _views(services) for route in endpoints.routes(view)]
+    return [*pages, *static_routes()]
+
+
+def _views(services: Services) -> list[View]:
+    return Pages(services.store, services.registry, services.settings.prices).views()
 
 
 def _api(method: str, path: str, endpoint: Endpoint) -> Route:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,11 +10,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from phospho_dashboard.answers import Endpoint, as_problem
-from phospho_dashboard.urls import session_path, sessions_path
+from phospho_dashboard.numbers import as_a, money
 from phospho_schemas.errors import Problem
 from phospho_store.errors import StatementRefused, StoreUnavailable
-
-STATIC_DIR = Path(__file__).parent / "static"
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none';"
@@ -73,8 +70,7 @@ def _pretty(value: Any) -> str:
 def _environment() -> Environment:
     loader = PackageLoader("phospho_dashboard")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {"person": _person, "pretty": _pretty}
-    environment.globals |= {"session_path": session_path, "sessions_path": sessions_path}
+    environment.filters |= {"person": _person, "pretty": _pretty, "as_a": as_a, "money": money}
     return environment
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from phospho_dashboard.prices import Prices
 
 
 @dataclass(frozen=True)
@@ -14,12 +16,14 @@ class DashboardSettings:
     `pages_open` shows every project to whoever reaches the pages: for a server that listens on loopback only. Where
     it is off, a browser asks for a user name (any) and a password: an API key, or the administrator's token.
     `allowed_hosts` are names, beside those of loopback, that an open page may be asked for.
+    `prices` of models turn tokens into money.
     `sql_queries` run at a time; the others of `sql_*` bound one user's query, and ClickHouse enforces them.
     """
 
     base_url: str = "http://127.0.0.1:8420"
     pages_open: bool = False
     allowed_hosts: tuple[str, ...] = ()
+    prices: Prices = field(default_factory=Prices)
     store_threads: int = 4
     max_waiting_requests: int = 64
     max_body_bytes: int = 1_000_000

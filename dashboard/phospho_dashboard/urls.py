@@ -16,22 +16,34 @@ class AnyText(PathConvertor):
 
 register_url_convertor("any_text", AnyText())
 
-
-def sessions_path(*, is_json: bool = False, **query: str | None) -> str:
-    """Return the path of the list of sessions; what is empty is left out of the query."""
-    return with_query("/sessions.json" if is_json else "/sessions", query)
+_TWIN = ".json"
 
 
-def session_path(session_id: str, *, is_json: bool = False, **query: str | None) -> str:
-    """Return the path of a transcript. Any id: each of its characters that means something in a URL is escaped."""
-    path = f"/sessions/{quote(session_id, safe='')}"
-    if is_json:
-        return with_query(f"{path}.json", query)
-    # The twin of "a" and the page of "a.json" have one path; this says which is meant.
-    return with_query(path, query | {"as": "page" if session_id.endswith(".json") else None})
+def item_path(path: str, item_id: str) -> str:
+    """Return the path of one item of a list: any id, each of its characters that means something in a URL escaped."""
+    return f"{path}/{quote(item_id, safe='')}"
 
 
 def with_query(path: str, query: Mapping[str, str | None]) -> str:
     """Return `path` with a query of the parameters that are not empty."""
     given = {name: value for name, value in query.items() if value}
+    # The twin of "a" and the page of "a.json" have one path; this says which is meant.
+    given |= {"as": "page"} if path.endswith(_TWIN) and path.count("/") > 1 else {}
     return f"{path}?{urlencode(given)}" if given else path
+
+
+def twin_of(path: str, query: Mapping[str, str | None]) -> str:
+    """Return the JSON twin of a page."""
+    given = {name: value for name, value in query.items() if value and name != "as"}
+    twin = f"{'/dashboard' if path == '/' else path}{_TWIN}"
+    return f"{twin}?{urlencode(given)}" if given else twin
+
+
+def asks_for_twin(item_id: str, query: Mapping[str, str]) -> bool:
+    """Return whether the id at the end of a path is meant to be that of a twin."""
+    return item_id.endswith(_TWIN) and query.get("as") != "page"
+
+
+def without_twin(item_id: str) -> str:
+    """Return the id in the path of a twin."""
+    return item_id.removesuffix(_TWIN)

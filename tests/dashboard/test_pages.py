@@ -69,12 +69,6 @@ def pages(world: Any) -> TestClient:
     return client
 
 
-def test_the_root_leads_to_the_sessions(pages: TestClient) -> None:
-    answer = pages.get("/")
-
-    assert (answer.status_code, answer.headers["location"]) == (303, "/sessions")
-
-
 def test_an_empty_project_says_how_to_log_the_first_task(pages: TestClient, project: str) -> None:
     text = pages.get("/sessions", params={"project": project}).text
 
@@ -110,11 +104,6 @@ def test_a_session_says_when_who_what_and_how_it_went(world: Any, pages: TestCli
             "sentiments": {"negative": 1, "positive": 1},
             "languages": ["en"],
         }
-    ]
-    assert [(row["name"], row["events"]) for row in page["event_counts"]] == [
-        ("flight", 2),
-        ("hotel", 1),
-        ("thanks", 1),
     ]
     text = pages.get("/sessions", params={"project": project}).text
     for shown in ("book me a flight", "ada", "2 tasks", "flight ×2", "2026-01-01 10:05:00", "1 negative", "1 feedback"):
@@ -240,7 +229,7 @@ def test_sessions_are_filtered_by_event_and_by_words_in_the_url(world: Any, page
     assert found(q="%") == {"c"}
     assert found(event="wants flight & more") == {"a"}
     assert found(event="thanks", q="flight") == set()
-    assert "No session is like that" in pages.get("/sessions", params={"project": project, "q": "absent"}).text
+    assert "No task is like that" in pages.get("/sessions", params={"project": project, "q": "absent"}).text
     links = Tags(pages.get("/sessions", params={"project": project}).text).attributes
     assert any(
         value.endswith("event=wants+flight+%26+more&q=") or "wants+flight+%26+more" in value for *_, value in links
@@ -333,11 +322,10 @@ def test_a_closed_page_asks_for_a_key_as_the_password_of_basic(world: Any) -> No
 
 
 def test_a_page_of_one_project_lists_no_other_in_its_switch(world: Any) -> None:
-    options = [
-        value
-        for tag, name, value in Tags(world.client(world.keys["mine"]).get("/sessions").text).attributes
-        if (tag, name) == ("option", "value")
-    ]
+    page = world.client(world.keys["mine"]).get("/sessions").text
+    switch = page[page.index('<select id="project"') : page.index("</select>")]
+
+    options = [value for tag, name, value in Tags(switch).attributes if (tag, name) == ("option", "value")]
 
     assert options == ["mine"]
 

@@ -103,7 +103,7 @@ def test_counts_of_events_agree_in_sql_on_the_page_and_in_metrics(
     lines = shape.phospho("query", "SELECT name, count() FROM events GROUP BY name", "--format", "TSV").splitlines()
     in_sql = {name: int(number) for name, number in (line.split("\t") for line in lines)}
 
-    on_page = {entry["name"]: entry["events"] for entry in _json(f"{shape.base_url}/api/v1/sessions")["event_counts"]}
+    on_page = {entry["name"]: entry["events"] for entry in _json(f"{shape.base_url}/api/v1/event-stats")["events"]}
     in_metrics = _gauges(f"{shape.base_url}/metrics", "phospho_project_events")
 
     assert in_sql

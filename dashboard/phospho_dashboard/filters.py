@@ -1,0 +1,152 @@
+"""
+What every page can be narrowed to: parsed once from the query string, turned into SQL in one place.
+
+Two tables hold what a filter may name: `task_rows` (model, words, feedback) and `analysis_rows` (events, language,
+sentiment); project, time, user and version are in both. A query on one of them asks the other only where a filter
+needs it, for the ids of its tasks within the same project and time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from phospho_dashboard.periods import PERIODS, Span, time_ms
+from phospho_schemas.errors import Problem
+
+_MAX_CHARACTERS = 512
+_MAX_WORDS_CHARACTERS = 200
+# The names in the URL that Python keeps for itself.
+_URL_NAMES = {"since": "from", "until": "to"}
+
+
+@dataclass(frozen=True)
+class Filters:
+    """
+    The filters of a URL; an empty one narrows nothing.
+
+    `since` and `until` (ISO 8601, `from` and `to` in the URL) come before `period`. `q` is one phrase, found in the
+    input or the output in any case. `event`, `language` and `sentiment` are what detection said of a task.
+    """
+
+    period: str = ""
+    since: str = ""
+    until: str = ""
+    user: str = ""
+    version: str = ""
+    model: str = ""
+    language: str = ""
+    event: str = ""
+    sentiment: str = ""
+    flag: str = ""
+    q: str = ""
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> Filters:
+        """Return the filters of a query string; Problem 400 for what can't be one."""
+        given = {field.name: query.get(_URL_NAMES.get(field.name, field.name), "").strip() for field in fields(cls)}
+        for name, value in given.items():
+            limit = _MAX_WORDS_CHARACTERS if name == "q" else _MAX_CHARACTERS
+            if len(value) > limit:
+                raise Problem(400, f"invalid_{name}", f"{name!r} must be at most {limit} characters")
+        if given["period"] and given["period"] not in PERIODS:
+            raise Problem(400, "invalid_period", "there is no such period", f"one of: {', '.join(PERIODS)}")
+        return cls(**given)
+
+    def query(self, **changes: str) -> dict[str, str]:
+        """Return the parameters of a URL with these filters, after `changes`; empty ones are left out."""
+        changed = replace(self, **changes)
+        values = ((field.name, getattr(changed, field.name)) for field in fields(self))
+        return {_URL_NAMES.get(name, name): value for name, value in values if value}
+
+    def span(self) -> Span | None:
+        """Return the span that `since` and `until` name, None for neither. Problem 400 for what is not a time."""
+        if not self.since and not self.until:
+            return None
+        start_ms = time_ms(self.since, "from") if self.since else None
+        return Span(start_ms, time_ms(self.until, "to") if self.until else None)
+
+    def narrowing(self) -> dict[str, str]:
+        """Return the filters that are set, beside the time, by their name."""
+        times = {"period", "since", "until"}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in times and getattr(self, f.name)}
+
+
+_BOTH = {"user": "user_id = {user:String}", "version": "version_id = {version:String}"}
+_OF_TASKS = {
+    "model": "model = {model:String}",
+    "q": "(positionCaseInsensitiveUTF8(input, {q:String}) > 0 OR positionCaseInsensitiveUTF8(output, {q:String}) > 0)",
+    # A person's last verdict comes before what was logged with the task, as in the view `tasks`.
+    "flag": """(task_id IN (
+        SELECT task_id FROM feedback_rows WHERE project_id = {project:String} GROUP BY task_id
+        HAVING argMax(toString(feedback_rows.flag), (revision, feedback_id)) = {flag:String}
+    ) OR (flag = {flag:String} AND task_id NOT IN (
+        SELECT task_id FROM feedback_rows WHERE project_id = {project:String} GROUP BY task_id
+        HAVING argMax(toString(feedback_rows.flag), (revision, feedback_id)) != ''
+    )))""",
+}
+_OF_ANALYSES = {
+    # As people corrected it: not where it was rejected, and where a person added it.
+    "event": """((has(events.name, {event:String}) AND task_id NOT IN (
+        SELECT task_id FROM label_rows FINAL
+        WHERE project_id = {project:String} AND event_name = {event:String} AND verdict = 'rejected'
+    )) OR task_id IN (
+        SELECT task_id FROM label_rows FINAL
+        WHERE project_id = {project:String} AND event_name = {event:String} AND verdict = 'confirmed'
+    ))""",
+    "language": "language = {language:String}",
+    "sentiment": "sentiment = {sentiment:String}",
+}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """
+    The tasks that a page is about: those of one project, within a span, that pass the filters.
+
+    `has_labels` says that people have corrected events of the project, so that reading events reads labels too.
+    """
+
+    project_id: str
+    filters: Filters
+    span: Span
+    has_labels: bool = False
+
+    def parameters(self, **others: Any) -> dict[str, Any]:
+        """Return the values that the conditions take, and `others`."""
+        bounds = {"start_ms": self.span.start_ms, "end_ms": self.span.end_ms}
+        given = {name: value for name, value in bounds.items() if value is not None}
+        return {"project": self.project_id, **given, **self.filters.narrowing(), **others}
+
+    def tasks(self) -> str:
+        """Return the condition on `task_rows FINAL`."""
+        return self._condition("analysis_rows", _OF_TASKS, _OF_ANALYSES)
+
+    def analyses(self) -> str:
+        """Return the condition on `analysis_rows FINAL`."""
+        return self._condition("task_rows", _OF_ANALYSES, _OF_TASKS)
+
+    def within(self, span: Span) -> Scope:
+        """Return the same tasks, as far as they are within `span`."""
+        return replace(self, span=span)
+
+    def with_event(self, name: str) -> Scope:
+        """Return those of the tasks that have this event."""
+        return replace(self, filters=replace(self.filters, event=name))
+
+    def _condition(self, other_table: str, own: Mapping[str, str], others: Mapping[str, str]) -> str:
+        chosen = self._shared() + self._chosen(own)
+        if elsewhere := self._chosen(others):
+            within = " AND ".join(self._shared() + elsewhere)
+            chosen.append(f"task_id IN (SELECT task_id FROM {other_table} FINAL WHERE {within})")
+        return " AND ".join(chosen)
+
+    def _shared(self) -> list[str]:
+        start = ["created_at >= fromUnixTimestamp64Milli({start_ms:Int64})"] if self.span.start_ms is not None else []
+        end = ["created_at < fromUnixTimestamp64Milli({end_ms:Int64})"] if self.span.end_ms is not None else []
+        return ["project_id = {project:String}", *start, *end, *self._chosen(_BOTH)]
+
+    def _chosen(self, conditions: Mapping[str, str]) -> list[str]:
+        narrowing = self.filters.narrowing()
+        return [condition for name, condition in conditions.items() if name in narrowing]

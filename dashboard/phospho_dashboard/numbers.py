@@ -1,0 +1,42 @@
+"""Numbers as people read them. None is a dash: nothing was measured, which is not zero."""
+
+from __future__ import annotations
+
+NOTHING = "–"
+
+
+def as_a(number: float | None, form: str) -> str:
+    """Return `number` as a count, a compact count, a percent (of 1) or a time in ms."""
+    if number is None:
+        return NOTHING
+    return {"count": _count, "compact": _compact, "percent": _percent, "ms": _ms}[form](number)
+
+
+def money(amount: float | None, currency: str) -> str:
+    """Return an amount with two digits, or with as many as it takes to show two that count."""
+    if amount is None:
+        return NOTHING
+    digits = 2 if amount >= 1 or amount <= 0 else 4 if amount >= 0.01 else 6
+    return f"{amount:,.{digits}f} {currency}"
+
+
+def _count(number: float) -> str:
+    return f"{number:,.0f}"
+
+
+def _compact(number: float) -> str:
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(number) >= size:
+            divisor = 1e3 if unit == "k" else size
+            return f"{number / divisor:,.1f}{unit}"
+    return _count(number)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _ms(time_ms: float) -> str:
+    if time_ms >= 60_000:
+        return f"{time_ms / 60_000:,.1f} min"
+    return f"{time_ms / 1000:.1f} s" if time_ms >= 1000 else f"{time_ms:.0f} ms"

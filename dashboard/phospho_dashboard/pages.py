@@ -1,0 +1,130 @@
+"""What each page reads. Its template has the same name; `views.py` makes the page, its twin and the API out of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from phospho_dashboard.periods import buckets_of
+from phospho_dashboard.prices import Prices
+from phospho_dashboard.queries import sessions as of_sessions
+from phospho_dashboard.queries import tasks as of_tasks
+from phospho_dashboard.queries import users as of_users
+from phospho_dashboard.queries.events import Events
+from phospho_dashboard.queries.extent import Extents
+from phospho_dashboard.queries.overview import Overview
+from phospho_dashboard.queries.sessions import Sessions
+from phospho_dashboard.queries.tasks import Tasks
+from phospho_dashboard.queries.users import Users
+from phospho_dashboard.queries.versions import Versions
+from phospho_dashboard.views import Asked, View
+from phospho_schemas.errors import Problem
+from phospho_store.registry import Registry
+from phospho_store.store import Store
+
+Content = dict[str, Any]
+
+EXAMPLES = 12
+
+# The columns of the list of tasks, how they read, and those that are there where none is chosen.
+TASK_COLUMNS = {
+    "time": "Time", "input": "Input", "output": "Output", "events": "Events", "sentiment": "Sentiment",
+    "feedback": "Feedback", "language": "Language", "user": "User", "version": "Version", "model": "Model",
+    "latency": "Latency", "tokens": "Tokens", "session": "Session",
+}  # fmt: skip
+DEFAULT_TASK_COLUMNS = ("time", "input", "output", "events", "sentiment", "feedback", "model", "latency")
+
+
+class Pages:
+    """The views of the pages, over one store."""
+
+    def __init__(self, store: Store, registry: Registry, prices: Prices) -> None:
+        self._registry = registry
+        self._extents = Extents(store)
+        self._overview = Overview(store, prices)
+        self._sessions = Sessions(store)
+        self._tasks = Tasks(store)
+        self._events = Events(store)
+        self._users = Users(store)
+        self._versions = Versions(store, prices)
+
+    def views(self) -> list[View]:
+        """Return every page, in the order of the navigation."""
+        # Below /api/v1/events is the gateway's ingest.
+        events = View("events", "/events", "events.html", self.events, api_path="/event-stats")
+        return [
+            View("dashboard", "/", "dashboard.html", self.dashboard, api_path="/dashboard"),
+            View("sessions", "/sessions", "sessions.html", self.sessions, shown=_sorted_by(of_sessions.SORTS)),
+            View("sessions", "/sessions", "session.html", self.session, has_items=True),
+            View("tasks", "/tasks", "tasks.html", self.tasks, shown=_task_list),
+            View("tasks", "/tasks", "task.html", self.task, has_items=True),
+            events,
+            replace(events, template="event.html", read=self.event, has_items=True, shown=_task_list),
+            View("users", "/users", "users.html", self.users, shown=_sorted_by(of_users.SORTS)),
+            View("versions", "/versions", "versions.html", self.versions),
+        ]
+
+    def dashboard(self, asked: Asked) -> Content:
+        buckets = buckets_of(asked.scope.span, asked.extent, asked.now_ms)
+        freshness = self._extents.freshness(asked.project_id, asked.now_ms)
+        return self._overview.overview(asked.scope, buckets) | {"freshness": freshness, "has_tasks": _has_tasks(asked)}
+
+    def sessions(self, asked: Asked) -> Content:
+        sort = asked.sort(of_sessions.SORTS)
+        page = self._sessions.page(asked.scope, asked.extent, sort, asked.cursor(), asked.limit())
+        return {"sort": sort, "has_tasks": _has_tasks(asked)} | page
+
+    def session(self, asked: Asked) -> Content:
+        return self._sessions.transcript(asked.project_id, asked.item_id, asked.cursor())
+
+    def tasks(self, asked: Asked) -> Content:
+        sort = asked.sort(of_tasks.SORTS)
+        page = self._tasks.page(asked.scope, asked.extent, sort, asked.cursor(), asked.limit())
+        return {"sort": sort, "has_tasks": _has_tasks(asked)} | page
+
+    def task(self, asked: Asked) -> Content:
+        return self._tasks.task(asked.project_id, asked.item_id)
+
+    def events(self, asked: Asked) -> Content:
+        defined = {d.name: d for d in self._registry.definitions(asked.project_id)}
+        known = [
+            row | {"definition": defined[row["name"]].model_dump(mode="json") if row["name"] in defined else None}
+            for row in self._events.counts(asked.scope)
+        ]
+        return {"events": known, "has_tasks": _has_tasks(asked)}
+
+    def event(self, asked: Asked) -> Content:
+        name = asked.item_id
+        defined = next((d for d in self._registry.definitions(asked.project_id) if d.name == name), None)
+        buckets = buckets_of(asked.scope.span, asked.extent, asked.now_ms)
+        event = self._events.event(asked.scope, name, buckets)
+        if defined is None and not event["totals"]["events"]:
+            raise Problem(404, "unknown_event", f"there is no event {name!r} in this project")
+        examples = self._tasks.page(asked.scope.with_event(name), asked.extent, "newest", None, EXAMPLES)["tasks"]
+        definition = defined.model_dump(mode="json") if defined else None
+        return {"name": name, "definition": definition, **event, "examples": examples}
+
+    def users(self, asked: Asked) -> Content:
+        sort = asked.sort(of_users.SORTS)
+        page = self._users.page(asked.scope, sort, asked.cursor(), asked.limit())
+        return {"sort": sort, "has_tasks": _has_tasks(asked)} | page
+
+    def versions(self, asked: Asked) -> Content:
+        return self._versions.versions(asked.scope, asked.query.get("base")) | {"has_tasks": _has_tasks(asked)}
+
+
+def _has_tasks(asked: Asked) -> bool:
+    """Return whether the project has a task at all: an empty page says what to do next."""
+    return asked.extent.last_ms is not None
+
+
+def _sorted_by(sorts: dict[str, tuple[str, str]]) -> Any:
+    return lambda _asked, _content: {"sorts": {name: label for name, (label, _) in sorts.items()}}
+
+
+def _task_list(asked: Asked, _: Content) -> Content:
+    chosen = [name for name in asked.columns if name in TASK_COLUMNS] or list(DEFAULT_TASK_COLUMNS)
+    sorts = {name: label for name, (label, _) in of_tasks.SORTS.items()}
+    is_default = chosen == list(DEFAULT_TASK_COLUMNS)
+    kept = {"columns": None if is_default else ",".join(chosen)}
+    return {"sorts": sorts, "all_columns": TASK_COLUMNS, "shown_columns": chosen, "kept": kept}

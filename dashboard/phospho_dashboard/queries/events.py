@@ -1,0 +1,90 @@
+"""Events: each definition with how often, when, and how sure; and where it was found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from phospho_dashboard.filters import Scope
+from phospho_dashboard.periods import Buckets
+from phospho_dashboard.queries.analysed import analysed
+from phospho_dashboard.times import iso_time, with_times
+from phospho_store.store import Store
+
+MAX_EVENTS = 1000
+HISTOGRAM_BINS = 20
+
+# A definition that has found nothing is listed too: zero is an answer.
+_COUNTS = """
+SELECT name, sum(found) AS events, uniqExactIf(session, found > 0) AS sessions, maxIf(at_ms, found > 0) AS last_at_ms
+FROM
+(
+    SELECT found_name AS name, cityHash64(session_id) AS session, 1 AS found,
+        toUnixTimestamp64Milli(created_at) AS at_ms
+    FROM %(analysed)s
+    ARRAY JOIN names AS found_name
+    UNION ALL
+    SELECT name, toUInt64(0), 0, toInt64(0) FROM definitions WHERE project_id = {project:String}
+)
+GROUP BY name ORDER BY events DESC, name LIMIT {most:UInt32}
+"""
+_TREND = """
+SELECT
+    toUInt8(grouping(bucket)) AS is_total,
+    intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
+    count() AS tasks, countIf(has(names, {name:String})) AS events,
+    uniqExactIf(cityHash64(session_id), has(names, {name:String})) AS sessions
+FROM %(analysed)s
+GROUP BY GROUPING SETS ((bucket), ())
+"""
+# What detection said, before people corrected it: that is what a threshold is chosen on.
+_SCORES = """
+SELECT least(toUInt32(greatest(score, 0) * {bins:UInt32}), {bins:UInt32} - 1) AS bin, count() AS events
+FROM analysis_rows FINAL ARRAY JOIN analysis_rows.events.name AS found_name, analysis_rows.events.score AS score
+WHERE %(analyses)s AND found_name = {name:String}
+GROUP BY bin
+"""
+_BY_VERSION = """
+SELECT definition_version, engine, count() AS events, avg(toInt32(round(score * 10000))) / 10000 AS mean_score
+FROM analysis_rows FINAL ARRAY JOIN analysis_rows.events.name AS found_name, analysis_rows.events.score AS score,
+    analysis_rows.events.definition_version AS definition_version, analysis_rows.events.engine AS engine
+WHERE %(analyses)s AND found_name = {name:String}
+GROUP BY definition_version, engine ORDER BY definition_version DESC, engine LIMIT 20
+"""
+
+Row = dict[str, Any]
+
+
+class Events:
+    """Reads what was found."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def counts(self, scope: Scope) -> list[Row]:
+        """Return `{"name", "events", "sessions", "last_at"}` of each event, the most frequent first."""
+        rows = self._rows(_COUNTS, scope, most=MAX_EVENTS)
+        return [with_times({**row, "last_at_ms": row["last_at_ms"] if row["events"] else None}) for row in rows]
+
+    def event(self, scope: Scope, name: str, buckets: Buckets) -> Row:
+        """Return one event's `totals`, `trend` (a row a bucket), `scores` (bins of 0 to 1) and `by_version`."""
+        cut = {"name": name, "origin_ms": buckets.start_ms, "step_ms": buckets.step_ms}
+        found = self._rows(_TREND, scope, **cut)
+        totals = next((row for row in found if row["is_total"]), {"tasks": 0, "events": 0, "sessions": 0})
+        trend = {row["bucket"]: row["events"] for row in found if not row["is_total"]}
+        scores = {row["bin"]: row["events"] for row in self._rows(_SCORES, scope, name=name, bins=HISTOGRAM_BINS)}
+        return {
+            "totals": {name: totals[name] for name in ("tasks", "events", "sessions")},
+            "trend": [
+                {"start_at": iso_time(at), "end_at": iso_time(at + buckets.step_ms), "events": trend.get(index, 0)}
+                for index, at in enumerate(buckets.starts())
+            ],
+            "scores": [
+                {"from": number / HISTOGRAM_BINS, "to": (number + 1) / HISTOGRAM_BINS, "events": scores.get(number, 0)}
+                for number in range(HISTOGRAM_BINS)
+            ],
+            "by_version": self._rows(_BY_VERSION, scope, name=name),
+        }
+
+    def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
+        parts = {"analyses": scope.analyses(), "analysed": analysed(scope, "created_at", "session_id")}
+        return self._store.rows(sql % parts, scope.parameters(**parameters))

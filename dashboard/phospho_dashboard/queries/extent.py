@@ -1,0 +1,74 @@
+"""When a project's first and last task were, and how far behind its data is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from phospho_dashboard.periods import Extent
+from phospho_store.store import Store
+
+# What came within this time says how fresh data is; before it, one task says it.
+RECENT_MS = 15 * 60_000
+
+_EXTENT = """
+SELECT count() AS tasks,
+    toUnixTimestamp64Milli(min(created_at)) AS first_ms, toUnixTimestamp64Milli(max(created_at)) AS last_ms
+FROM task_rows FINAL WHERE project_id = {project:String}
+"""
+# A task is behind for as long as it was on its way: from the gateway to its analysis's row.
+_FRESHNESS = """
+SELECT
+    count() AS tasks,
+    countIf(analysis.inserted_at_ms = 0) AS backlog_tasks,
+    quantileExactIf(0.95)(greatest(analysis.inserted_at_ms, task.inserted_at_ms) - task.received_at_ms,
+        analysis.inserted_at_ms > 0) AS behind_ms
+FROM
+(
+    SELECT task_id, toUnixTimestamp64Milli(received_at) AS received_at_ms,
+        toUnixTimestamp64Milli(inserted_at) AS inserted_at_ms
+    FROM task_rows FINAL
+    WHERE project_id = {project:String} AND created_at >= fromUnixTimestamp64Milli({since_ms:Int64})
+) AS task
+LEFT ANY JOIN
+(
+    SELECT task_id, toUnixTimestamp64Milli(inserted_at) AS inserted_at_ms
+    FROM analysis_rows FINAL
+    WHERE project_id = {project:String} AND created_at >= fromUnixTimestamp64Milli({since_ms:Int64})
+) AS analysis
+ON task.task_id = analysis.task_id
+"""
+_LABELS = "SELECT count() > 0 AS has_labels FROM label_rows WHERE project_id = {project:String}"
+_DEAD_LETTERS = "SELECT count() AS dead_letters FROM dead_letter_rows FINAL WHERE project_id = {project:String}"
+
+
+class Extents:
+    """Reads the times of a project as a whole."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def extent(self, project_id: str) -> Extent:
+        """Return when the first and the last task of a project were."""
+        [row] = self._store.rows(_EXTENT, {"project": project_id})
+        return Extent(row["first_ms"], row["last_ms"]) if row["tasks"] else Extent(None, None)
+
+    def has_labels(self, project_id: str) -> bool:
+        """Return whether people have said of events of this project whether they are right."""
+        return bool(self._store.rows(_LABELS, {"project": project_id})[0]["has_labels"])
+
+    def freshness(self, project_id: str, now_ms: int) -> dict[str, Any]:
+        """
+        Return `behind_ms` (None where nothing came lately), `recent_tasks`, `backlog_tasks` and `dead_letters`.
+
+        `behind_ms` is how long 95 of 100 tasks of the last 15 minutes took at most, from the gateway's answer to the
+        row of their analysis. `backlog_tasks` of them are stored and not analysed yet.
+        """
+        [recent] = self._store.rows(_FRESHNESS, {"project": project_id, "since_ms": now_ms - RECENT_MS})
+        [letters] = self._store.rows(_DEAD_LETTERS, {"project": project_id})
+        analysed = recent["tasks"] - recent["backlog_tasks"]
+        return {
+            "behind_ms": max(recent["behind_ms"], 0) if analysed else None,
+            "recent_tasks": recent["tasks"],
+            "backlog_tasks": recent["backlog_tasks"],
+            "dead_letters": letters["dead_letters"],
+        }

@@ -1,0 +1,39 @@
+"""What the filters offer: the versions, models, languages and events that a project has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from phospho_store.store import Store
+
+MAX_CHOICES = 200
+
+_OF_TASKS = """
+SELECT arraySort(groupUniqArrayIf(%(most)d)(toString(version_id), version_id != '')) AS versions,
+    arraySort(groupUniqArrayIf(%(most)d)(toString(model), model != '')) AS models
+FROM task_rows FINAL WHERE project_id = {project:String}
+"""
+_OF_ANALYSES = """
+SELECT arraySort(groupUniqArrayIf(%(most)d)(toString(language), language != '')) AS languages,
+    groupUniqArrayArray(%(most)d)(CAST(events.name, 'Array(String)')) AS events
+FROM analysis_rows FINAL WHERE project_id = {project:String}
+"""
+_DEFINED = "SELECT name FROM definitions WHERE project_id = {project:String} ORDER BY name LIMIT %(most)d"
+
+
+class Facets:
+    """Reads the choices of filters."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def choices(self, project_id: str) -> dict[str, list[str]]:
+        """Return `versions`, `models`, `languages` and `events`, each in order and at most MAX_CHOICES long."""
+        [of_tasks] = self._rows(_OF_TASKS, project_id)
+        [of_analyses] = self._rows(_OF_ANALYSES, project_id)
+        defined = {row["name"] for row in self._rows(_DEFINED, project_id)}
+        events = sorted(defined.union(of_analyses["events"]))[:MAX_CHOICES]
+        return {**of_tasks, "languages": of_analyses["languages"], "events": events}
+
+    def _rows(self, sql: str, project_id: str) -> list[dict[str, Any]]:
+        return self._store.rows(sql % {"most": MAX_CHOICES}, {"project": project_id})

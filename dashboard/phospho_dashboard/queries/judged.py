@@ -1,0 +1,29 @@
+"""Tasks that somebody judged: a person's last verdict comes before what was logged, as in the view `tasks`."""
+
+from __future__ import annotations
+
+from phospho_dashboard.filters import Scope
+
+# Few tasks have a flag or feedback: only theirs are joined.
+_JUDGED = """(
+    SELECT {columns}, if(verdict.flag != '', verdict.flag, task.logged_flag) AS said
+    FROM
+    (
+        SELECT task_id, {columns}, toString(flag) AS logged_flag
+        FROM task_rows FINAL
+        WHERE {condition} AND (flag != '' OR task_id IN (
+            SELECT task_id FROM feedback_rows WHERE project_id = {{project:String}}
+        ))
+    ) AS task
+    LEFT ANY JOIN
+    (
+        SELECT task_id, argMax(toString(feedback_rows.flag), (revision, feedback_id)) AS flag
+        FROM feedback_rows WHERE project_id = {{project:String}} GROUP BY task_id
+    ) AS verdict
+    ON task.task_id = verdict.task_id
+)"""
+
+
+def judged(scope: Scope, *columns: str) -> str:
+    """Return a subquery of these columns of `task_rows` and `said` (success or failure) of each judged task."""
+    return _JUDGED.format(columns=", ".join(columns), condition=scope.tasks())

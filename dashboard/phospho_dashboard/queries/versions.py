@@ -1,0 +1,165 @@
+"""
+Versions side by side: what each does, and whether that differs from the one they are compared with.
+
+Tasks of one session depend on each other, so the unit is the session: the share of sessions with an event, the mean
+cost of a session, its mean sentiment. Feedback is counted by the judged task, seldom more than one a session.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from phospho_dashboard.confidence import ALPHA, Interval, difference, mean_interval, rate_interval
+from phospho_dashboard.filters import Scope
+from phospho_dashboard.prices import Prices
+from phospho_dashboard.queries.analysed import analysed
+from phospho_dashboard.queries.judged import judged
+from phospho_dashboard.times import with_times
+from phospho_store.store import Store
+
+MAX_VERSIONS = 8
+MAX_EVENTS = 100
+
+_VERSIONS = """
+SELECT toString(version_id) AS version, count() AS tasks, uniqExact(cityHash64(session_id)) AS sessions,
+    toUnixTimestamp64Milli(min(created_at)) AS first_task_at_ms,
+    toUnixTimestamp64Milli(max(created_at)) AS last_task_at_ms,
+    sum(ifNull(tokens_in, 0)) + sum(ifNull(tokens_out, 0)) AS tokens,
+    quantileExact(0.5)(latency_ms) AS latency_p50_ms, quantileExact(0.95)(latency_ms) AS latency_p95_ms
+FROM task_rows FINAL WHERE %(tasks)s
+GROUP BY version ORDER BY tasks DESC, version LIMIT {most:UInt32}
+"""
+_EVENTS = """
+SELECT version, name, uniqExact(session) AS sessions
+FROM
+(
+    SELECT toString(version_id) AS version, cityHash64(session_id) AS session,
+        arrayJoin(arrayPushFront(names, '')) AS name
+    FROM %(analysed)s
+)
+WHERE version IN {versions:Array(String)}
+GROUP BY version, name
+"""
+_VERDICTS = """
+SELECT toString(version_id) AS version, countIf(said = 'success') AS successes, countIf(said = 'failure') AS failures
+FROM %(judged)s
+GROUP BY version
+"""
+# Sums of integers, which no order of the rows changes: sentiment in ten-thousandths, money in billionths.
+_SENTIMENT = """
+SELECT version, count() AS n, sum(score) AS total, toFloat64(sum(toInt128(score) * score)) AS squares
+FROM
+(
+    SELECT toString(version_id) AS version, toInt64(round(avg(toInt32(round(sentiment_score * 10000))))) AS score
+    FROM analysis_rows FINAL WHERE %(analyses)s AND sentiment_score IS NOT NULL
+    GROUP BY version, cityHash64(session_id)
+)
+GROUP BY version
+"""
+_COST = """
+SELECT version, count() AS n, toFloat64(sum(toInt128(cost))) AS total, toFloat64(sum(toInt128(cost) * cost)) AS squares
+FROM
+(
+    SELECT toString(version_id) AS version, sum(toInt64(round(1000 * (
+        ifNull(tokens_in, 0) * transform(toString(model), {models:Array(String)}, {prices_in:Array(Float64)}, 0.)
+        + ifNull(tokens_out, 0) * transform(toString(model), {models:Array(String)}, {prices_out:Array(Float64)}, 0.)
+    )))) AS cost
+    FROM task_rows FINAL WHERE %(tasks)s
+    GROUP BY version, cityHash64(session_id)
+    HAVING countIf(toString(model) NOT IN {models:Array(String)}) = 0
+)
+GROUP BY version
+"""
+_SENTIMENT_UNIT, _COST_UNIT = 10_000, 1_000_000_000
+
+Row = dict[str, Any]
+
+
+class Versions:
+    """Reads versions."""
+
+    def __init__(self, store: Store, prices: Prices) -> None:
+        self._store = store
+        self._prices = prices
+
+    def versions(self, scope: Scope, base: str | None) -> Row:
+        """
+        Return the largest `versions`, and `measures`: of each, an interval a version and how it compares with `base`.
+
+        `base` is one of the versions; None is the largest. A measure's `is_rate` says that it is a share of sessions.
+        """
+        versions = [with_times(row) for row in self._rows(_VERSIONS, scope, most=MAX_VERSIONS)]
+        names = [row["version"] for row in versions]
+        base = base if base is not None and base in names else next(iter(names), "")
+        measures = [*self._means(scope), *self._events(scope, names)] if names else []
+        compared = [measure | {"versions": _compared(measure["versions"], names, base)} for measure in measures]
+        return {"versions": versions, "base": base, "currency": self._prices.currency, "measures": compared}
+
+    def _means(self, scope: Scope) -> list[Row]:
+        verdicts = {row["version"]: row for row in self._rows(_VERDICTS, scope)}
+        success = {name: (row["successes"], row["successes"] + row["failures"]) for name, row in verdicts.items()}
+        sentiment = _scaled(self._rows(_SENTIMENT, scope), _SENTIMENT_UNIT)
+        found = [_rates("success", "Success, of judged tasks", success), _means("sentiment", "Sentiment", sentiment)]
+        models = self._prices.models
+        if models:
+            prices = {
+                "prices_in": [p.tokens_in for p in models.values()],
+                "prices_out": [p.tokens_out for p in models.values()],
+            }
+            rows = self._rows(_COST, scope, models=list(models), **prices)
+            found.append(_means("cost", "Cost of a session", _scaled(rows, _COST_UNIT)))
+        return [measure for measure in found if measure["versions"]]
+
+    def _events(self, scope: Scope, versions: list[str]) -> list[Row]:
+        """Return a measure for each event, the most frequent first: the share of a version's sessions that have it."""
+        rows = self._rows(_EVENTS, scope, versions=versions)
+        sessions = {row["version"]: row["sessions"] for row in rows if row["name"] == ""}
+        found: dict[str, dict[str, int]] = {}
+        for row in rows:
+            if row["name"]:
+                found.setdefault(row["name"], {})[row["version"]] = row["sessions"]
+        names = sorted(found, key=lambda name: (-sum(found[name].values()), name))[:MAX_EVENTS]
+        return [
+            _rates(name, name, {v: (found[name].get(v, 0), sessions[v]) for v in sessions}) | {"is_event": True}
+            for name in names
+        ]
+
+    def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
+        parts = {"tasks": scope.tasks(), "analyses": scope.analyses()}
+        parts["judged"] = judged(scope, "version_id")
+        parts["analysed"] = analysed(scope, "session_id", "version_id")
+        return self._store.rows(sql % parts, scope.parameters(**parameters))
+
+
+def _rates(name: str, label: str, counts: dict[str, tuple[int, int]]) -> Row:
+    """Return a measure of shares; intervals have half of alpha, so that the difference of two has all of it."""
+    intervals = {v: (rate_interval(k, n, ALPHA / 2), n) for v, (k, n) in counts.items()}
+    return {"name": name, "label": label, "is_rate": True, "is_event": False, "versions": _known(intervals)}
+
+
+def _means(name: str, label: str, sums: dict[str, tuple[int, float, float]]) -> Row:
+    intervals = {v: (mean_interval(n, total, squares, ALPHA / 2), n) for v, (n, total, squares) in sums.items()}
+    return {"name": name, "label": label, "is_rate": False, "is_event": False, "versions": _known(intervals)}
+
+
+def _scaled(rows: list[Row], unit: int) -> dict[str, tuple[int, float, float]]:
+    return {row["version"]: (row["n"], row["total"] / unit, row["squares"] / unit**2) for row in rows}
+
+
+def _known(intervals: dict[str, tuple[Interval | None, int]]) -> dict[str, tuple[Interval, int]]:
+    return {version: (interval, n) for version, (interval, n) in intervals.items() if interval is not None}
+
+
+def _compared(intervals: dict[str, tuple[Interval, int]], versions: list[str], base: str) -> list[Row | None]:
+    """Return, in the order of `versions`, what is known of each and its difference from `base`; None for nothing."""
+    reference = intervals[base][0] if base in intervals else None
+    return [_one(*intervals[v], None if v == base else reference) if v in intervals else None for v in versions]
+
+
+def _one(interval: Interval, n: int, reference: Interval | None) -> Row:
+    known: Row = {"n": n, "estimate": interval.estimate, "lower": interval.lower, "upper": interval.upper}
+    if reference is None:
+        return known | {"difference": None, "verdict": ""}
+    delta = difference(reference, interval)
+    verdict = "higher" if delta.lower > 0 else "lower" if delta.upper < 0 else "open"
+    return known | {"difference": [delta.estimate, delta.lower, delta.upper], "verdict": verdict}
