@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute, Route
 
 from phospho_dashboard.answers import Endpoint, answered
 from phospho_dashboard.dead_letters_api import DeadLettersApi
+from phospho_dashboard.export_pages import ExportPages
 from phospho_dashboard.pages import Pages
 from phospho_dashboard.registry_api import RegistryApi
 from phospho_dashboard.services import DefinitionCheck, Publisher, Services
@@ -74,7 +75,7 @@ def page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes of the pages, their JSON twins and their static files."""
     endpoints = ViewEndpoints(services)
     pages = [route for view in _views(services) for route in endpoints.routes(view)]
-    return [*pages, *static_routes()]
+    return [*ExportPages(services).routes(), *pages, *static_routes()]
 
 
 def _views(services: Services) -> list[View]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from phospho_dashboard.asking import Asked
 from phospho_dashboard.periods import buckets_of
 from phospho_dashboard.prices import Prices
 from phospho_dashboard.queries import sessions as of_sessions
@@ -17,7 +18,7 @@ from phospho_dashboard.queries.sessions import Sessions
 from phospho_dashboard.queries.tasks import Tasks
 from phospho_dashboard.queries.users import Users
 from phospho_dashboard.queries.versions import Versions
-from phospho_dashboard.views import Asked, View
+from phospho_dashboard.views import View
 from phospho_schemas.errors import Problem
 from phospho_store.registry import Registry
 from phospho_store.store import Store

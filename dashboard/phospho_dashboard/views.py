@@ -7,9 +7,8 @@ inside the frame and under the filters. A twin may also be read with an API key,
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -18,69 +17,16 @@ from starlette.routing import BaseRoute, Route
 
 from phospho_dashboard.access import Access
 from phospho_dashboard.answers import answered, json_response
-from phospho_store.cursors import decoded_cursor, page_limit
-from phospho_dashboard.filters import Filters, Scope
+from phospho_dashboard.asking import Asked, Asking
 from phospho_dashboard.frames import frame_of
 from phospho_dashboard.kept import Kept
-from phospho_dashboard.periods import PERIODS, Extent, chosen_period, span_of
-from phospho_dashboard.queries.extent import Extents
+from phospho_dashboard.periods import PERIODS
 from phospho_dashboard.queries.facets import Facets
 from phospho_dashboard.rendering import page_response, paged
 from phospho_dashboard.services import Services
-from phospho_dashboard.times import iso_time
-from phospho_dashboard.urls import asks_for_twin, item_path, twin_of, with_query, without_twin
-from phospho_schemas.errors import Problem
+from phospho_dashboard.urls import asks_for_twin, item_path, twin_of, without_twin
 
 _FACETS_TTL_S = 15.0
-_FILTER_NAMES = frozenset(field.name for field in fields(Filters))
-
-
-@dataclass(frozen=True)
-class Asked:
-    """
-    What a request asks of a view.
-
-    `scope` are the tasks that it is about, `period` the name of its time where it has one, `extent` the times of the
-    whole project; `item_id` is the id at the end of the path of one item. `query` is what else the URL says.
-    """
-
-    scope: Scope
-    period: str
-    extent: Extent
-    now_ms: int
-    item_id: str
-    query: Mapping[str, str]
-    columns: tuple[str, ...]
-
-    @property
-    def project_id(self) -> str:
-        return self.scope.project_id
-
-    def url(self, path: str, item_id: str = "", **changes: str | None) -> str:
-        """
-        Return a link that keeps the project and the filters of this request, after `changes`.
-
-        A change is of a filter, by its name in Filters, or another parameter; an empty one is left out.
-        """
-        of_filters = {name: value or "" for name, value in changes.items() if name in _FILTER_NAMES}
-        others = {name: value for name, value in changes.items() if name not in _FILTER_NAMES}
-        query = {"project": self.project_id, **self.scope.filters.query(**of_filters), **others}
-        return with_query(item_path(path, item_id) if item_id else path, query)
-
-    def sort(self, sorts: Mapping[str, Any]) -> str:
-        """Return by which of `sorts` a list is sorted, the first one where none is named; Problem 400 for another."""
-        chosen = self.query.get("sort") or next(iter(sorts))
-        if chosen not in sorts:
-            raise Problem(400, "invalid_sort", "a list can't be sorted by this", f"one of: {', '.join(sorts)}")
-        return chosen
-
-    def cursor(self) -> tuple[int, str] | None:
-        """Return where a page of a list starts; Problem 400 for what is no cursor."""
-        return decoded_cursor(self.query.get("cursor"))
-
-    def limit(self) -> int:
-        """Return how many rows a page of a list has; Problem 400."""
-        return page_limit(self.query.get("limit"))
 
 
 @dataclass(frozen=True)
@@ -108,7 +54,7 @@ class ViewEndpoints:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._access = Access(services)
-        self._extents = Extents(services.store)
+        self._asking = Asking(services)
         self._choices = Kept(Facets(services.store).choices, ttl_s=_FACETS_TTL_S)
 
     def routes(self, view: View) -> list[BaseRoute]:
@@ -139,24 +85,22 @@ class ViewEndpoints:
         return Route(f"{path}/{{item_id:any_text}}" if view.has_items else path, answered(endpoint))
 
     async def _twin(self, view: View, request: Request) -> Response:
-        principal = await self._access.of_page(request)
-        project_id = await self._access.project_id(principal, request.query_params.get("project") or None)
+        _, project_id = await self._asking.of_page(request)
         return await self._content(view, request, project_id, without_twin(request.path_params.get("item_id", "")))
 
     async def _content(self, view: View, request: Request, project_id: str, item_id: str) -> Response:
         def read() -> dict[str, Any]:
-            asked = self._asked(request, project_id, item_id)
-            return _described(asked) | view.read(asked)
+            asked = self._asking.asked(request, project_id, item_id)
+            return asked.described() | view.read(asked)
 
         return json_response(await self._services.threads.run(read))
 
     async def _page(self, view: View, request: Request) -> Response:
-        principal = await self._access.of_page(request)
-        project_id = await self._access.project_id(principal, request.query_params.get("project") or None)
+        principal, project_id = await self._asking.of_page(request)
         projects = await self._access.projects(principal)
 
         def read() -> dict[str, Any]:
-            asked = self._asked(request, project_id, request.path_params.get("item_id", ""))
+            asked = self._asking.asked(request, project_id, request.path_params.get("item_id", ""))
             content = view.read(asked)
             kept = asked.scope.filters.query()
             frame = frame_of(view.page, project_id, projects, self._services.settings.base_url, kept)
@@ -173,26 +117,3 @@ class ViewEndpoints:
             return around | content | view.shown(asked, content)
 
         return page_response(view.template, await self._services.threads.run(read))
-
-    def _asked(self, request: Request, project_id: str, item_id: str) -> Asked:
-        now_ms = time.time_ns() // 1_000_000
-        filters = Filters.from_query(request.query_params)
-        own_span = filters.span()
-        extent = self._extents.extent(project_id)
-        period = "" if own_span else chosen_period(filters.period, extent, now_ms)
-        has_labels = self._extents.has_labels(project_id)
-        scope = Scope(project_id, filters, own_span or span_of(period, now_ms), has_labels)
-        columns = [name for text in request.query_params.getlist("columns") for name in text.split(",") if name]
-        return Asked(scope, period, extent, now_ms, item_id, request.query_params, tuple(columns))
-
-
-def _described(asked: Asked) -> dict[str, Any]:
-    """Return what a twin says of its scope."""
-    span = asked.scope.span
-    return {
-        "project_id": asked.project_id,
-        "period": asked.period,
-        "from": iso_time(span.start_ms) if span.start_ms is not None else None,
-        "to": iso_time(span.end_ms) if span.end_ms is not None else None,
-        "filters": asked.scope.filters.narrowing(),
-    }

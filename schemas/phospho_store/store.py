@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
+from io import RawIOBase
+from typing import Any, cast
 
 import clickhouse_connect
 import orjson
@@ -18,6 +19,7 @@ from phospho_store.errors import StatementRefused, StoreUnavailable
 DATABASE = "phospho"
 DEFAULT_POOL_SIZE = 8
 _WAIT_FOR_CONNECTION_S = 30.0
+_CHUNK_BYTES = 65_536
 
 # Codes after which the same statement may succeed. The list is that of clickhouse-kafka-connect (util/Utils.java),
 # plus 210 (NETWORK_ERROR), 236 (ABORTED, a server that stops) and 394 (QUERY_WAS_CANCELLED).
@@ -82,6 +84,19 @@ class Store:
         """Return the result of a query in one of ClickHouse's formats."""
         with self._connection() as client:
             return client.raw_query(sql, parameters=dict(parameters or {}), settings=dict(settings or {}), fmt=fmt)
+
+    def stream(self, sql: str, fmt: str, parameters: Mapping[str, Any] | None = None) -> Generator[bytes, None, None]:
+        """
+        Yield the result of a query in chunks of about 64 KB, as it comes. Settings stand in the SQL.
+
+        A connection is busy until the last chunk, or until the iterator is closed. The embedded engine streams CSV and
+        JSONEachRow; what needs all rows at its end, such as Parquet, it makes as a whole.
+        """
+        with self._connection() as client:
+            source = cast(RawIOBase, client.raw_stream(sql, parameters=dict(parameters or {}), fmt=fmt))
+            with closing(source):
+                while chunk := source.read(_CHUNK_BYTES):
+                    yield chunk
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run one statement that returns nothing, such as DDL."""

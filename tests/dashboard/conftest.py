@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -85,6 +86,11 @@ class World:
         row |= {"created_at": "2026-01-01T11:00:00.000Z", "received_at": "2026-01-01T11:00:00.000Z"}
         self.add("feedback_rows", row | changes)
 
+    def add_label(self, project_id: str, task_id: str, event: str, verdict: str) -> None:
+        row: dict[str, object] = {"project_id": project_id, "task_id": task_id, "event_name": event, "revision": 1}
+        row |= {"verdict": verdict, "event_id": f"{task_id}-{event}", "created_at": "2026-01-01T12:00:00.000Z"}
+        self.add("label_rows", row)
+
     def add_dead_letter(
         self, dead_letter_id: str, project_id: str, payload: bytes, topic: str = "phospho.raw-logs"
     ) -> None:
@@ -114,6 +120,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world = World(store, registry, keys, RecordingPublisher())
     yield world
     store.close()
+
+
+@pytest.fixture
+def project(world: World, request: pytest.FixtureRequest) -> str:
+    """Return a project that only this test has."""
+    project_id = "p-" + re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:90].strip("-")
+    world.registry.save_project(project_id)
+    return project_id
 
 
 @pytest.fixture

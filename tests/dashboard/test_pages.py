@@ -56,14 +56,6 @@ class Tags(HTMLParser):
 
 
 @pytest.fixture
-def project(world: Any, request: pytest.FixtureRequest) -> str:
-    """Return a project that only this test has."""
-    project_id = "p-" + re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:90].strip("-")
-    world.registry.save_project(project_id)
-    return project_id
-
-
-@pytest.fixture
 def pages(world: Any) -> TestClient:
     client: TestClient = world.open_pages()
     return client

@@ -5,17 +5,17 @@ from __future__ import annotations
 from phospho_dashboard.filters import Scope
 
 _AS_FOUND = """(
-    SELECT {columns}, CAST(events.name, 'Array(String)') AS names FROM analysis_rows FINAL WHERE {condition}
+    SELECT {outer}, CAST(events.name, 'Array(String)') AS names FROM analysis_rows FINAL WHERE {condition}
 )"""
 # Labels are few beside tasks; without them the ids of tasks need not be read at all.
 _AS_CORRECTED = """(
-    SELECT {columns}, arrayConcat(
+    SELECT {outer}, arrayConcat(
         arrayFilter(name -> NOT has(label.rejected, name), found),
         arrayFilter(name -> NOT has(found, name), label.confirmed)
     ) AS names
     FROM
     (
-        SELECT task_id, {columns}, CAST(events.name, 'Array(String)') AS found
+        SELECT {inner}, CAST(events.name, 'Array(String)') AS found
         FROM analysis_rows FINAL WHERE {condition}
     ) AS analysis
     LEFT ANY JOIN
@@ -34,5 +34,9 @@ def analysed(scope: Scope, *columns: str, also: str = "1") -> str:
 
     `also` is a condition on the table's columns that narrows it further.
     """
-    template = _AS_CORRECTED if scope.has_labels else _AS_FOUND
-    return template.format(columns=", ".join(columns), condition=f"{scope.analyses()} AND {also}")
+    condition = f"{scope.analyses()} AND {also}"
+    if not scope.has_labels:
+        return _AS_FOUND.format(outer=", ".join(columns), condition=condition)
+    outer = ", ".join(f"analysis.{column} AS {column}" for column in columns)
+    inner = ", ".join(dict.fromkeys(("task_id", *columns)))
+    return _AS_CORRECTED.format(outer=outer, inner=inner, condition=condition)

@@ -1,0 +1,57 @@
+"""/tasks.csv, /sessions.parquet and the like: the same filters as the page, as a file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from phospho_dashboard.answers import answered
+from phospho_dashboard.asking import Asking
+from phospho_dashboard.queries.exports import FORMATS, Exports
+from phospho_dashboard.services import Services
+from phospho_dashboard.streams import streamed
+
+EXPORTED = ("sessions", "tasks")
+_STALL_S = 30.0
+
+
+class ExportPages:
+    """The endpoints of files. They run where users' SQL does: a large file holds up no page."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._asking = Asking(services)
+        self._exports = Exports(services.sql_store)
+
+    def routes(self) -> list[BaseRoute]:
+        """Return a route for each kind of rows and each format."""
+        return [
+            Route(f"/{rows}.{ending}", answered(partial(self._file, rows, ending)))
+            for rows in EXPORTED
+            for ending in FORMATS
+        ]
+
+    async def _file(self, rows: str, ending: str, request: Request) -> Response:
+        _, project_id = await self._asking.of_page(request)
+        threads = self._services.sql_threads
+        asked = await self._services.threads.run(self._asking.asked, request, project_id)
+        await threads.run(self._exports.check, rows, asked.scope)
+        body = streamed(threads, self._exports.chunks(rows, ending, asked.scope), _STALL_S)
+        # What goes wrong before the first rows is told as an error; after them, the answer breaks off.
+        first = await anext(body, b"")
+        headers = {
+            "Cache-Control": "no-store",
+            "Content-Disposition": f'attachment; filename="{rows}.{ending}"',
+            "X-Content-Type-Options": "nosniff",
+        }
+        return StreamingResponse(_joined(first, body), headers=headers, media_type=FORMATS[ending].media_type)
+
+
+async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk

@@ -1,0 +1,128 @@
+"""What is filtered, as a file: the rows of tasks or sessions in one of ClickHouse's formats."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+from phospho_dashboard.filters import Scope
+from phospho_dashboard.queries.analysed import analysed
+from phospho_schemas.errors import Problem
+from phospho_store.store import Store
+
+MAX_ROWS = 200_000
+_TIMEOUT_S = 120
+_MAX_MEMORY_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format by its ending: ClickHouse's name, the media type, and whether its cells hold text alone."""
+
+    name: str
+    media_type: str
+    is_flat: bool
+
+
+FORMATS = {
+    "csv": Format("CSV", "text/csv; charset=utf-8; header=present", is_flat=True),
+    "jsonl": Format("JSONEachRow", "application/x-ndjson", is_flat=False),
+    "parquet": Format("Parquet", "application/vnd.apache.parquet", is_flat=False),
+}
+
+# The name of a column, and what it is.
+_TASKS = {
+    "task_id": "task.task_id", "session_id": "task.session_id", "user_id": "task.user_id",
+    "version_id": "toString(task.version_id)", "created_at": "task.created_at", "input": "task.input",
+    "output": "task.output", "flag": "if(verdict.flag != '', verdict.flag, task.logged_flag)",
+    "model": "toString(task.model)", "tokens_in": "task.tokens_in", "tokens_out": "task.tokens_out",
+    "latency_ms": "task.latency_ms", "events": "analysis.names", "language": "toString(analysis.language)",
+    "sentiment": "toString(analysis.sentiment)", "sentiment_score": "analysis.sentiment_score",
+    "metadata": "task.metadata_text",
+}  # fmt: skip
+_TASKS_FROM = """
+FROM
+(
+    SELECT task_id, session_id, user_id, version_id, created_at, input, output, toString(flag) AS logged_flag, model,
+        tokens_in, tokens_out, latency_ms, toString(metadata) AS metadata_text
+    FROM task_rows FINAL WHERE %(tasks)s ORDER BY task_id LIMIT %(most)d
+) AS task
+LEFT ANY JOIN %(analysed)s AS analysis ON task.task_id = analysis.task_id
+LEFT ANY JOIN
+(
+    SELECT task_id, argMax(toString(feedback_rows.flag), (revision, feedback_id)) AS flag
+    FROM feedback_rows WHERE project_id = {project:String} GROUP BY task_id
+) AS verdict ON task.task_id = verdict.task_id
+"""
+_SESSIONS = {
+    "session_id": "task.session_id", "first_task_at": "task.first_task_at", "last_task_at": "task.last_task_at",
+    "tasks": "task.tasks", "user_ids": "task.user_ids", "version_ids": "task.version_ids", "models": "task.models",
+    "tokens_in": "task.tokens_in", "tokens_out": "task.tokens_out", "events": "analysis.names",
+}  # fmt: skip
+_SESSIONS_FROM = """
+FROM
+(
+    SELECT session_id, min(created_at) AS first_task_at, max(created_at) AS last_task_at, count() AS tasks,
+        arraySort(groupUniqArrayIf(20)(user_id, user_id != '')) AS user_ids,
+        arraySort(groupUniqArrayIf(20)(toString(version_id), version_id != '')) AS version_ids,
+        arraySort(groupUniqArrayIf(20)(toString(model), model != '')) AS models,
+        sum(ifNull(task_rows.tokens_in, 0)) AS tokens_in, sum(ifNull(task_rows.tokens_out, 0)) AS tokens_out
+    FROM task_rows FINAL WHERE %(tasks)s GROUP BY session_id ORDER BY session_id LIMIT %(most)d
+) AS task
+LEFT ANY JOIN
+(
+    SELECT session_id, arraySort(groupUniqArrayArray(names)) AS names FROM %(analysed)s GROUP BY session_id
+) AS analysis ON task.session_id = analysis.session_id
+"""
+_COUNTS = {"tasks": "count()", "sessions": "uniqExact(session_id)"}
+_TEXTS = frozenset({"task_id", "session_id", "user_id", "version_id", "input", "output", "flag", "model", "metadata"})
+_LISTS = frozenset({"events", "user_ids", "version_ids", "models"})
+
+
+class Exports:
+    """Reads files. Each holds one connection of the store until it is read to its end, or closed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def check(self, rows: str, scope: Scope) -> None:
+        """Raise Problem 422 where there are more than MAX_ROWS."""
+        sql = f"SELECT {_COUNTS[rows]} AS found FROM task_rows FINAL WHERE {scope.tasks()}"
+        found = self._store.rows(sql, scope.parameters())[0]["found"]
+        if found > MAX_ROWS:
+            hint = "choose a shorter period or more filters, or page through the .json twin"
+            raise Problem(422, "too_many_rows", f"an export has at most {MAX_ROWS:,} {rows}; these are {found:,}", hint)
+
+    def chunks(self, rows: str, ending: str, scope: Scope) -> Generator[bytes, None, None]:
+        """Yield the bytes of a file of `tasks` or `sessions`, in the order of their ids; the first with its errors."""
+        columns = _TASKS if rows == "tasks" else _SESSIONS
+        form = FORMATS[ending]
+        found = self._store.stream(self._sql(rows, columns, form, scope), form.name, scope.parameters())
+        with closing(found):
+            head = (",".join(columns) + "\r\n").encode() if form.name == "CSV" else b""
+            yield head + next(found, b"")
+            yield from found
+
+    def _sql(self, rows: str, columns: Mapping[str, str], form: Format, scope: Scope) -> str:
+        source = _TASKS_FROM if rows == "tasks" else _SESSIONS_FROM
+        analysis = ("task_id", "language", "sentiment", "sentiment_score") if rows == "tasks" else ("session_id",)
+        parts = {"tasks": scope.tasks(), "analysed": analysed(scope, *analysis), "most": MAX_ROWS}
+        selected = ", ".join(f"{_cell(name, column, form)} AS {name}" for name, column in columns.items())
+        return (
+            f"SELECT {selected} {source % parts} ORDER BY {next(iter(columns))}"
+            f" SETTINGS max_execution_time = {_TIMEOUT_S}, max_memory_usage = {_MAX_MEMORY_BYTES},"
+            " date_time_output_format = 'iso', output_format_csv_crlf_end_of_line = 1,"
+            " output_format_json_quote_64bit_integers = 0, output_format_parquet_string_as_string = 1"
+        )
+
+
+def _cell(name: str, column: str, form: Format) -> str:
+    """Return the SQL of a cell. A text that a spreadsheet would run as a formula gets a quote before it in CSV."""
+    if not form.is_flat:
+        return column
+    if name in _LISTS:
+        column = f"arrayStringConcat({column}, ', ')"
+    if name in _TEXTS or name in _LISTS:
+        return rf"if(match({column}, '^[=+\\-@\\t\\r]'), concat('\'', {column}), {column})"
+    return column

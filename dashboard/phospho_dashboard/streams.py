@@ -1,0 +1,50 @@
+"""A blocking generator of bytes, read in one thread, as the body of an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Generator
+from contextlib import closing
+
+from phospho_store.threads import StoreThreads
+
+_CHUNKS_AHEAD = 4
+
+
+async def streamed(threads: StoreThreads, chunks: Generator[bytes, None, None], stall_s: float) -> AsyncIterator[bytes]:
+    """
+    Yield what `chunks` yields; raise what it raises.
+
+    It is read in one of `threads`, at most _CHUNKS_AHEAD ahead. Where nobody takes a chunk for `stall_s`, or the
+    reader is gone, the thread ends, and what `chunks` holds is given back.
+    """
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Queue[bytes | None] = asyncio.Queue(_CHUNKS_AHEAD)
+    is_gone = threading.Event()
+
+    def put(chunk: bytes | None) -> None:
+        asyncio.run_coroutine_threadsafe(ready.put(chunk), loop).result(stall_s)
+
+    def produce() -> None:
+        with closing(chunks):
+            for chunk in chunks:
+                if is_gone.is_set():
+                    break
+                put(chunk)
+
+    async def run() -> None:
+        try:
+            await threads.run(produce)
+        finally:
+            await ready.put(None)
+
+    producer = asyncio.create_task(run())
+    try:
+        while (chunk := await ready.get()) is not None:
+            yield chunk
+        await producer
+    finally:
+        is_gone.set()
+        while not ready.empty():
+            ready.get_nowait()
