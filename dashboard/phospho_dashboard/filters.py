@@ -26,8 +26,9 @@ class Filters:
     """
     The filters of a URL; an empty one narrows nothing.
 
-    `since` and `until` (ISO 8601, `from` and `to` in the URL) come before `period`. `q` is one phrase, found in the
-    input or the output in any case. `event`, `language` and `sentiment` are what detection said of a task.
+    `since` and `until` (ISO 8601, `from` and `to` in the URL) are a time of one's own, where no `period` is set. `q`
+    is one phrase, found in the input or the output in any case. `event`, `language` and `sentiment` are what detection
+    said of a task.
     """
 
     period: str = ""
@@ -52,6 +53,8 @@ class Filters:
                 raise Problem(400, f"invalid_{name}", f"{name!r} must be at most {limit} characters")
         if given["period"] and given["period"] not in PERIODS:
             raise Problem(400, "invalid_period", "there is no such period", f"one of: {', '.join(PERIODS)}")
+        if given["period"]:
+            given |= {"since": "", "until": ""}
         return cls(**given)
 
     def query(self, **changes: str) -> dict[str, str]:

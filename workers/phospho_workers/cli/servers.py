@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from phospho_dashboard.prices import Prices
 from phospho_gateway.environment import BadSetting, settings_from, variables
 from phospho_gateway.publisher_kafka import KafkaPublisher
 from phospho_gateway.settings import GatewaySettings, KafkaPublisherSettings
@@ -23,6 +24,7 @@ from phospho_store.quotas import DailyQuotas, keep_fresh
 from phospho_store.registry import Registry
 from phospho_store.retention import enforce_hourly
 from phospho_store.store import remote
+from phospho_workers.cli.prices import prices_option
 from phospho_workers.embedded.clickhouse_http import WRITER_VARIABLE, ClickHouseHttpSettings
 from phospho_workers.embedded.clickhouse_http import serve as serve_clickhouse
 from phospho_workers.embedded.wiring import Web, web_app
@@ -75,11 +77,12 @@ def gateway(kafka: str, clickhouse: str, base_url: str | None, host: str, port: 
 
 @click.command()
 @_options(8421)
-def dashboard(kafka: str, clickhouse: str, base_url: str | None, host: str, port: int) -> None:
+@prices_option
+def dashboard(kafka: str, clickhouse: str, base_url: str | None, host: str, port: int, prices: Prices) -> None:
     """
     Serve the pages and the API. The pages ask for an API key, as the password of HTTP's Basic sign-in.
     """
-    _serve(Web(base_url or "http://127.0.0.1:8420", has_pages=True), kafka, clickhouse, host, port)
+    _serve(Web(base_url or "http://127.0.0.1:8420", has_pages=True, prices=prices), kafka, clickhouse, host, port)
 
 
 def _serve(web: Web, kafka: str, clickhouse: str, host: str, port: int) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
+from phospho_dashboard.prices import Prices
 from phospho_store.errors import StoreError
+from phospho_workers.cli.prices import prices_option
 from phospho_workers.cli.servers import gateway_settings
 from phospho_workers.embedded.up import Running, UpSettings, open_app
 from phospho_workers.runtime.process import prepare_process
@@ -36,7 +38,10 @@ from phospho_workers.runtime.serving import PortTaken, serve
 )
 @click.option("--kafka", envvar="PHOSPHO_KAFKA", help="host:port of a Kafka to write to; needs --clickhouse.")
 @click.option("--clickhouse", envvar="PHOSPHO_CLICKHOUSE", help="URL of a ClickHouse server; needs --kafka.")
-def up(data: str, port: int, host: str, clickhouse_port: int, kafka: str | None, clickhouse: str | None) -> None:
+@prices_option
+def up(
+    data: str, port: int, host: str, clickhouse_port: int, kafka: str | None, clickhouse: str | None, prices: Prices
+) -> None:
     """
     Run the whole pipeline, its API and its pages in one process. Nothing else has to be installed.
 
@@ -64,6 +69,7 @@ def up(data: str, port: int, host: str, clickhouse_port: int, kafka: str | None,
         os.environ.get("PHOSPHO_API_KEY", ""),
         os.environ.get("PHOSPHO_ADMIN_KEY", ""),
         gateway_settings(),
+        prices,
     )
     try:
         with open_app(settings) as running:

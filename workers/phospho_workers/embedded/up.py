@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from phospho_dashboard.prices import Prices
 from phospho_gateway.publisher_kafka import KafkaPublisher
 from phospho_gateway.settings import GatewaySettings, KafkaPublisherSettings
 from phospho_schemas.ids import HybridClock, newest_revision
@@ -50,7 +51,8 @@ class UpSettings:
     Where `phospho up` listens and stores. Port 0 takes a free one.
 
     With `kafka` and `clickhouse` (bootstrap servers, URL) it writes to Kafka and reads ClickHouse, and workers run
-    elsewhere; without, both are inside this process. `project_id` and `api_key` name the first project and its key.
+    elsewhere; without, both are inside this process. `project_id` and `api_key` name the first project and its key;
+    `prices` are what models cost, for the pages.
     """
 
     data_dir: Path
@@ -63,6 +65,7 @@ class UpSettings:
     api_key: str = field(default="", repr=False)
     admin_key: str = field(default="", repr=False)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    prices: Prices = field(default_factory=Prices)
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def open_app(settings: UpSettings) -> Iterator[Running]:
         known = bool(settings.api_key) and registry.key_of_secret(settings.api_key) is not None
         publisher = _publisher(settings, store, registry, clock, stack)
         admin_key = settings.admin_key or stack.enter_context(_admin_token(settings.data_dir))
-        web = Web(base_url, has_pages=True, pages_open=settings.host == LOOPBACK)
+        web = Web(base_url, has_pages=True, pages_open=settings.host == LOOPBACK, prices=settings.prices)
         readiness = {"pipeline" if settings.kafka is None else "kafka": publisher.check}
         authenticator = Authenticator(registry, admin_secret=admin_key)
         quotas = DailyQuotas(store, registry)

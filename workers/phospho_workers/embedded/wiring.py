@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Metric
 from starlette.applications import Starlette
@@ -14,6 +13,7 @@ from starlette.types import ASGIApp
 
 from phospho_dashboard.app import api_routes, create_services, page_routes
 from phospho_dashboard.events_gauge import ProjectGauges
+from phospho_dashboard.prices import Prices
 from phospho_dashboard.services import Publisher
 from phospho_dashboard.settings import DashboardSettings
 from phospho_gateway.answers import on_http_exception
@@ -34,11 +34,16 @@ from phospho_workers.runtime import metrics as worker_metrics
 
 @dataclass(frozen=True)
 class Web:
-    """What a process serves: `has_pages` beside the API, open to whoever reaches them where `pages_open`."""
+    """
+    What a process serves: `has_pages` beside the API, open to whoever reaches them where `pages_open`.
+
+    `prices` turn tokens into money there.
+    """
 
     base_url: str
     has_pages: bool
     pages_open: bool = False
+    prices: Prices = field(default_factory=Prices)
 
 
 @contextmanager
@@ -53,7 +58,7 @@ def web_app(
     quotas: DailyQuotas,
 ) -> Iterator[ASGIApp]:
     """Yield the app of one port: the gateway, the API, and the pages where they are wanted."""
-    settings = dataclasses.replace(DashboardSettings(), base_url=web.base_url, pages_open=web.pages_open)
+    settings = DashboardSettings(web.base_url, web.pages_open, prices=web.prices)
     registry = Registry(store, clock)
     services = create_services(settings, store, registry, authenticator, publisher, check_definition)
     routes = api_routes(services) + (page_routes(services) if web.has_pages else [])

@@ -1,0 +1,54 @@
+"""Answers that are kept: for so long, so many, and no failure."""
+
+from __future__ import annotations
+
+import pytest
+
+from phospho_dashboard.kept import Kept
+
+
+class Reader:
+    """Counts how often it is asked; time is set by the test."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.now_s = 0.0
+
+    def read(self, key: str) -> str:
+        self.asked.append(key)
+        if key == "bad":
+            raise ValueError(key)
+        return key.upper()
+
+
+@pytest.fixture
+def reader() -> Reader:
+    return Reader()
+
+
+def test_an_answer_is_read_again_when_it_is_too_old(reader: Reader) -> None:
+    kept = Kept(reader.read, ttl_s=10.0, clock=lambda: reader.now_s)
+
+    assert [kept.get("a"), kept.get("a")] == ["A", "A"]
+    assert reader.asked == ["a"]
+    reader.now_s = 10.0
+    assert kept.get("a") == "A"
+    assert reader.asked == ["a", "a"]
+
+
+def test_the_oldest_answers_make_room(reader: Reader) -> None:
+    kept = Kept(reader.read, ttl_s=10.0, size=2, clock=lambda: reader.now_s)
+
+    for key in ("a", "b", "c", "c", "a"):
+        kept.get(key)
+
+    assert reader.asked == ["a", "b", "c", "a"]
+
+
+def test_a_failure_is_raised_and_not_kept(reader: Reader) -> None:
+    kept = Kept(reader.read, ttl_s=10.0, clock=lambda: reader.now_s)
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="bad"):
+            kept.get("bad")
+    assert reader.asked == ["bad", "bad"]
