@@ -1,0 +1,101 @@
+"""A real `phospho up` with made-up conversations in it, and Debian's Chromium in front of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from browser.conversations import ATTACK, DEFINITIONS, attacks, conversations
+from fixtures.shapes import API_KEY, OneProcess
+
+ATTACKED = "attacked"
+SCREENSHOTS = Path(__file__).parents[2] / "build/screenshots"
+_ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
+    """`phospho up` with five definitions, four weeks of conversations, and a project in which everything attacks."""
+    folder = tmp_path_factory.mktemp("browser")
+    with OneProcess(folder) as shape:
+        (folder / "definitions.yaml").write_text(DEFINITIONS)
+        shape.phospho("definitions", "apply", str(folder / "definitions.yaml"))
+        (folder / "logs.jsonl").write_bytes(b"".join(orjson.dumps(log) + b"\n" for log in conversations()))
+        shape.phospho("import", str(folder / "logs.jsonl"))
+        _attack(shape.base_url, (folder / "data/admin-token").read_text())
+        yield shape
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium. It is not skipped where it is missing: `make system-packages` installs it."""
+    path = shutil.which("chromium")
+    assert path is not None, "chromium is not installed: make system-packages"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser, server: OneProcess) -> Iterator[Open]:
+    """Return a function that opens a path in a window of its own; what went wrong in any of them fails the test."""
+    contexts, problems = [], []
+
+    def open_path(path: str, *, scheme: str = "light", is_phone: bool = False, scripts: bool = True) -> Page:
+        context = chromium.new_context(
+            viewport={"width": 390, "height": 844} if is_phone else {"width": 1360, "height": 900},
+            color_scheme="dark" if scheme == "dark" else "light",
+            timezone_id="Europe/Paris",
+            java_script_enabled=scripts,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: problems.append(f"{page.url}: {error}"))
+        page.on("console", lambda message: problems.extend(_errors(message)))
+        page.goto(server.base_url + path)
+        return page
+
+    yield open_path
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def _errors(message: ConsoleMessage) -> list[str]:
+    """Return what the console says that must not be; what a test asks for itself may."""
+    is_asked_for = any(text in message.text for text in ("status of 4", "attacked = 3", "inline script"))
+    return [f"{message.location}: {message.text}"] if message.type == "error" and not is_asked_for else []
+
+
+def log(server: OneProcess, **task: object) -> None:
+    """Log one task to the project of the tests, stored when this returns."""
+    httpx.post(f"{server.base_url}/api/v1/events", json=task, headers=_bearer(API_KEY)).raise_for_status()
+
+
+def _attack(base_url: str, admin_token: str) -> None:
+    """Fill the project ATTACKED: a definition, and a task that has the event, all named after the attack."""
+    admin = _bearer(admin_token) | {"X-Phospho-Project": ATTACKED}
+    definition = {"name": ATTACK, "description": ATTACK, "engine": "keyword", "scope": "input", "keywords": ["script"]}
+    with httpx.Client(base_url=f"{base_url}/api/v1", headers=admin) as api:
+        api.post("/projects", json={"project_id": ATTACKED, "name": ATTACK}).raise_for_status()
+        api.post("/definitions", json={"definitions": [definition]}).raise_for_status()
+        key = api.post("/keys", json={"name": "attack"}).raise_for_status().json()["api_key"]
+    for task in attacks():
+        httpx.post(f"{base_url}/api/v1/events", json=task, headers=_bearer(key)).raise_for_status()
+
+
+def _bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}

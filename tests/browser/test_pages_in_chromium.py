@@ -1,0 +1,213 @@
+"""The pages as a browser has them: what people do on them, what attackers try, how they look and read."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from browser.conftest import ATTACKED, SCREENSHOTS, Open, log
+from browser.conversations import ATTACK
+from fixtures.shapes import OneProcess
+
+PAGES = {
+    "dashboard": "/", "sessions": "/sessions?limit=12", "session": "/sessions/trip-007", "tasks": "/tasks?limit=12",
+    "task": "/tasks/trip-007-1", "events": "/events", "event": "/events/thanks", "users": "/users?limit=12",
+    "versions": "/versions", "empty": "/tasks?q=nobody+said+this", "missing": "/tasks/absent",
+}  # fmt: skip
+LOOKS = {
+    "desktop-light": ("light", False), "desktop-dark": ("dark", False), "phone-light": ("light", True),
+    "phone-dark": ("dark", True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("look", sorted(LOOKS))
+def test_each_page_fits_its_screen_and_is_kept_as_a_picture(open_page: Open, look: str) -> None:
+    scheme, is_phone = LOOKS[look]
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page = open_page("/", scheme=scheme, is_phone=is_phone)
+    base_url = page.url.rstrip("/")
+
+    for name, path in PAGES.items():
+        page.goto(base_url + path)
+        page.screenshot(path=SCREENSHOTS / f"{name}-{look}.png", full_page=True)
+        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert overflow <= 0, f"{name} is {overflow} px wider than the screen"
+
+
+@pytest.mark.parametrize(("scheme", "options"), [("light", {}), ("dark", {"runOnly": ["color-contrast"]})])
+def test_axe_finds_no_serious_violation_on_any_page(open_page: Open, scheme: str, options: dict[str, Any]) -> None:
+    """In the dark, only the colors are others."""
+    page = open_page("/", scheme=scheme)
+    base_url = page.url.rstrip("/")
+    axe, found = Axe(), []
+
+    for name, path in PAGES.items():
+        page.goto(base_url + path)
+        for violation in axe.run(page, options=options).response["violations"]:
+            if violation["impact"] in ("serious", "critical"):
+                targets = [node["target"] for node in violation["nodes"]][:3]
+                found.append((name, violation["id"], violation["help"], targets))
+    assert found == []
+
+
+def test_filters_live_in_the_url_and_survive_a_reload(open_page: Open) -> None:
+    page = open_page("/tasks")
+    filters = page.get_by_role("form", name="Filters")
+
+    filters.get_by_label("Version").select_option("v2")
+    page.wait_for_url("**version=v2**")
+    filters.get_by_label("Event").select_option("thanks")
+    page.wait_for_url("**event=thanks**")
+    page.reload()
+
+    expect(filters.get_by_label("Version")).to_have_value("v2")
+    expect(filters.get_by_label("Event")).to_have_value("thanks")
+    assert "flag=" not in page.url
+    expect(page.locator("tbody tr").first).to_contain_text("Thank you")
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Dashboard").click()
+    expect(filters.get_by_label("Version")).to_have_value("v2")
+    page.get_by_role("link", name="Clear").click()
+    expect(filters.get_by_label("Version")).to_have_value("")
+
+
+def test_a_search_finds_words_and_a_transcript_shows_the_whole_session(open_page: Open) -> None:
+    page = open_page("/sessions")
+
+    page.get_by_label("Words").fill("money back")
+    page.get_by_label("Words").press("Enter")
+    page.wait_for_url("**q=money+back**")
+    page.locator(".sessions h2 a").first.click()
+
+    expect(page.locator(".turn.user", has_text="money back")).to_be_visible()
+    expect(page.get_by_role("link", name="refund").first).to_be_visible()
+    page.get_by_text("Details").first.click()
+    expect(page.locator("dl.details").first).to_contain_text("trip-")
+
+
+def test_a_point_of_a_chart_leads_to_the_tasks_behind_it(open_page: Open) -> None:
+    page = open_page("/?period=30d")
+    canvas = page.locator("section", has_text="Sessions, tasks and events").locator("canvas")
+    expect(canvas).to_be_visible()
+    box = canvas.bounding_box()
+    assert box is not None
+
+    canvas.click(position={"x": box["width"] - 40, "y": box["height"] / 2})
+
+    page.wait_for_url(re.compile(r"/tasks\?.*from=.*to="))
+    expect(page.get_by_role("heading", name="Tasks")).to_be_visible()
+
+
+def test_a_page_shows_a_new_task_without_a_reload(open_page: Open, server: OneProcess) -> None:
+    page = open_page("/")
+    tasks = page.locator(".tiles div", has=page.get_by_text("Tasks", exact=True)).locator("dd")
+    before = int(tasks.inner_text().replace(",", ""))
+    page.evaluate("window.isTheSamePage = true")
+
+    log(server, input="one more", output="seen", session_id="live", task_id="live-1")
+
+    expect(tasks).to_have_text(f"{before + 1:,}")
+    assert page.evaluate("window.isTheSamePage") is True
+    expect(page.locator(".freshness")).to_contain_text("data is")
+
+
+def test_live_pages_can_be_stopped(open_page: Open) -> None:
+    page = open_page("/")
+    button = page.get_by_role("button", name="Live")
+
+    expect(button).to_have_attribute("aria-pressed", "true")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    page.reload()
+
+    expect(page.get_by_role("button", name="Live")).to_have_attribute("aria-pressed", "false")
+
+
+def test_times_are_those_of_the_viewer(open_page: Open) -> None:
+    page = open_page("/tasks/trip-007-1")
+    shown, utc = page.locator("time").first.evaluate("element => [element.textContent, element.dateTime]")
+
+    in_paris = page.evaluate("time => new Date(time).toLocaleString('sv-SE', {timeZone: 'Europe/Paris'})", utc)
+    assert shown == in_paris
+
+
+def test_columns_are_chosen_from_the_keyboard(open_page: Open) -> None:
+    page = open_page("/tasks")
+
+    menu = page.locator("details", has_text="Columns")
+    menu.locator("summary").focus()
+    page.keyboard.press("Enter")
+    menu.get_by_label("Version").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**columns=version**")
+
+    expect(page.get_by_role("columnheader", name="Version")).to_be_visible()
+
+
+def test_the_first_tab_skips_to_the_content(open_page: Open) -> None:
+    page = open_page("/tasks")
+
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+
+    assert page.evaluate("document.activeElement.id") == "content"
+
+
+def test_without_scripts_the_numbers_of_a_chart_are_a_table(open_page: Open) -> None:
+    page = open_page("/", scripts=False)
+
+    page.locator("summary", has_text="As a table").first.click()
+
+    expect(page.get_by_role("columnheader", name="Sessions", exact=True).first).to_be_visible()
+    assert page.locator("#activity tbody tr").count() > 20
+
+
+def test_nothing_that_a_client_logs_runs_in_any_page(open_page: Open) -> None:
+    item = quote(ATTACK, safe="")
+    paths = ("/", "/sessions", f"/sessions/{item}", "/tasks", f"/tasks/{item}", "/events", f"/events/{item}", "/users",
+             "/versions")  # fmt: skip
+    page = open_page(f"/?project={ATTACKED}")
+    page.on("dialog", lambda dialog: pytest.fail(f"a dialog opened: {dialog.message}"))
+    base_url = page.url.split("/?")[0]
+
+    for path in paths:
+        answer = page.goto(f"{base_url}{path}?project={ATTACKED}")
+        assert answer is not None
+        assert answer.status == 200, path
+        assert page.evaluate("window.attacked") is None, path
+    filters = (
+        "q",
+        "user",
+        "version",
+        "model",
+        "language",
+        "event",
+        "sentiment",
+        "flag",
+        "from",
+        "to",
+        "sort",
+        "columns",
+    )
+    for name in filters:
+        page.goto(f"{base_url}/tasks?project={ATTACKED}&{name}={item}")
+        assert page.evaluate("window.attacked") is None, name
+
+
+def test_an_inline_script_that_got_into_a_page_would_not_run(open_page: Open) -> None:
+    page = open_page("/versions")
+    refused = """() => new Promise(resolve => {
+        document.addEventListener("securitypolicyviolation", event => resolve(event.effectiveDirective));
+        document.body.append(document.createRange().createContextualFragment("<script>window.attacked = 3</script>"));
+    })"""
+
+    with page.expect_console_message(lambda message: "Content Security Policy" in message.text):
+        assert page.evaluate(refused) == "script-src-elem"
+
+    assert page.evaluate("window.attacked") is None
