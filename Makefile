@@ -51,7 +51,7 @@ kafka:
 
 # What the tests of the compose file, of the alert rules and of the shell example call; Debian's names.
 system-packages:
-	apt-get update -qq && apt-get install -y -qq docker-compose prometheus kcat
+	apt-get update -qq && apt-get install -y -qq docker-compose prometheus kcat chromium
 
 bench: install kafka
 	PYTHONPATH=tests $(BIN)/python -m benchmarks

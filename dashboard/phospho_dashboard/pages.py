@@ -27,13 +27,13 @@ Content = dict[str, Any]
 
 EXAMPLES = 12
 
-# The columns of the list of tasks, how they read, and those that are there where none is chosen.
+# What the list of tasks may show beside the input, how it reads, and what is there where nothing is chosen.
 TASK_COLUMNS = {
-    "time": "Time", "input": "Input", "output": "Output", "events": "Events", "sentiment": "Sentiment",
-    "feedback": "Feedback", "language": "Language", "user": "User", "version": "Version", "model": "Model",
-    "latency": "Latency", "tokens": "Tokens", "session": "Session",
+    "output": "Output", "events": "Events", "sentiment": "Sentiment", "feedback": "Feedback", "language": "Language",
+    "user": "User", "version": "Version", "model": "Model", "latency": "Latency", "tokens": "Tokens",
+    "session": "Session", "time": "Time",
 }  # fmt: skip
-DEFAULT_TASK_COLUMNS = ("time", "input", "output", "events", "sentiment", "feedback", "model", "latency")
+DEFAULT_TASK_COLUMNS = ("output", "events", "sentiment", "feedback", "latency", "time")
 
 
 class Pages:
@@ -124,7 +124,7 @@ def _sorted_by(sorts: dict[str, tuple[str, str]]) -> Any:
 
 
 def _task_list(asked: Asked, _: Content) -> Content:
-    chosen = [name for name in asked.columns if name in TASK_COLUMNS] or list(DEFAULT_TASK_COLUMNS)
+    chosen = [name for name in TASK_COLUMNS if name in (asked.columns or DEFAULT_TASK_COLUMNS)]
     sorts = {name: label for name, (label, _) in of_tasks.SORTS.items()}
     is_default = chosen == list(DEFAULT_TASK_COLUMNS)
     kept = {"columns": None if is_default else ",".join(chosen)}

@@ -216,7 +216,7 @@ def test_the_columns_of_tasks_are_chosen_in_the_url(world: Any, pages: TestClien
 
     assert "v-shown" in text
     assert "hidden output" not in text
-    assert '<input type="hidden" name="columns" value="time,version">' in text
+    assert '<input type="hidden" name="columns" value="version,time">' in text
 
 
 def test_versions_are_told_apart_only_where_the_difference_is_sure(world: Any, pages: TestClient, project: str) -> None:

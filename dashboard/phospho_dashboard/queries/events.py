@@ -74,6 +74,7 @@ class Events:
         scores = {row["bin"]: row["events"] for row in self._rows(_SCORES, scope, name=name, bins=HISTOGRAM_BINS)}
         return {
             "totals": {name: totals[name] for name in ("tasks", "events", "sessions")},
+            "step_ms": buckets.step_ms,
             "trend": [
                 {"start_at": iso_time(at), "end_at": iso_time(at + buckets.step_ms), "events": trend.get(index, 0)}
                 for index, at in enumerate(buckets.starts())

@@ -69,9 +69,10 @@ function configuration(figure, table) {
       datasets: table.series.map(({ label, values }, index) => {
         const tone = color(SENTIMENTS[label] ?? `--series-${index + 1}`);
         return {
-          label, data: values, borderColor: tone, backgroundColor: type === "bar" ? tone : `${tone}22`,
+          label, data: values, borderColor: tone, backgroundColor: tone,
           borderWidth: type === "bar" ? 0 : 2, pointRadius: values.length > 45 ? 0 : 2, pointHoverRadius: 4,
-          pointBackgroundColor: tone, tension: 0.25, spanGaps: true, fill: type === "line" && table.series.length === 1,
+          cubicInterpolationMode: "monotone", spanGaps: true,
+          fill: type === "line" && table.series.length === 1 && { target: "origin", above: `${tone}22` },
           maxBarThickness: 28, categoryPercentage: 0.9, barPercentage: 0.9,
         };
       }),
@@ -119,10 +120,9 @@ const FORMATS = {
   ms: (time) => (time >= 1000 ? `${(time / 1000).toFixed(1)} s` : `${Math.round(time)} ms`),
 };
 
-/** Return what tells the points of a chart apart: the day, or the hour where all are of one day or two. */
+/** Return what tells the points of a chart apart: the hour where all are of one day, the day where they are days. */
 function shortTime(label, labels) {
   const [day, hour] = [label.slice(5, 10), label.slice(11, 16)];
-  if (labels[0].slice(0, 10) === labels.at(-1).slice(0, 10)) return hour;
-  const isDaily = labels.every((other) => other.slice(11) === labels[0].slice(11));
-  return isDaily ? day : `${day} ${hour}`;
+  if (hour && labels[0].slice(0, 10) === labels.at(-1).slice(0, 10)) return hour;
+  return hour ? `${day} ${hour}` : day;
 }

@@ -2,9 +2,9 @@
 
 const format = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
 
-/** Show each <time datetime> below `root` in the viewer's zone. Idempotent. */
+/** Show each <time datetime> below `root` in the viewer's zone; a day without an hour stays as it is. Idempotent. */
 export function showLocalTimes(root) {
   for (const element of root.querySelectorAll("time[datetime]")) {
-    element.textContent = format.format(new Date(element.dateTime));
+    if (element.dateTime.length > 10) element.textContent = format.format(new Date(element.dateTime));
   }
 }
