@@ -8,7 +8,7 @@ needs it, for the ids of its tasks within the same project and time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -109,18 +109,21 @@ class Scope:
     The tasks that a page is about: those of one project, within a span, that pass the filters.
 
     `has_labels` says that people have corrected events of the project, so that reading events reads labels too.
+    `task_ids`, where they are set, are all that is in it.
     """
 
     project_id: str
     filters: Filters
     span: Span
     has_labels: bool = False
+    task_ids: tuple[str, ...] | None = None
 
     def parameters(self, **others: Any) -> dict[str, Any]:
         """Return the values that the conditions take, and `others`."""
         bounds = {"start_ms": self.span.start_ms, "end_ms": self.span.end_ms}
         given = {name: value for name, value in bounds.items() if value is not None}
-        return {"project": self.project_id, **given, **self.filters.narrowing(), **others}
+        ids = {"task_ids": list(self.task_ids)} if self.task_ids is not None else {}
+        return {"project": self.project_id, **given, **ids, **self.filters.narrowing(), **others}
 
     def tasks(self) -> str:
         """Return the condition on `task_rows FINAL`."""
@@ -133,6 +136,10 @@ class Scope:
     def within(self, span: Span) -> Scope:
         """Return the same tasks, as far as they are within `span`."""
         return replace(self, span=span)
+
+    def of_tasks(self, task_ids: Iterable[str]) -> Scope:
+        """Return the tasks of these ids, which have passed the filters."""
+        return replace(self, filters=Filters(), task_ids=tuple(task_ids))
 
     def with_event(self, name: str) -> Scope:
         """Return those of the tasks that have this event."""
@@ -148,7 +155,8 @@ class Scope:
     def _shared(self) -> list[str]:
         start = ["created_at >= fromUnixTimestamp64Milli({start_ms:Int64})"] if self.span.start_ms is not None else []
         end = ["created_at < fromUnixTimestamp64Milli({end_ms:Int64})"] if self.span.end_ms is not None else []
-        return ["project_id = {project:String}", *start, *end, *self._chosen(_BOTH)]
+        ids = ["task_id IN {task_ids:Array(String)}"] if self.task_ids is not None else []
+        return ["project_id = {project:String}", *start, *end, *ids, *self._chosen(_BOTH)]
 
     def _chosen(self, conditions: Mapping[str, str]) -> list[str]:
         narrowing = self.filters.narrowing()

@@ -13,6 +13,7 @@ from phospho_dashboard.queries import tasks as of_tasks
 from phospho_dashboard.queries import users as of_users
 from phospho_dashboard.queries.events import Events
 from phospho_dashboard.queries.extent import Extents
+from phospho_dashboard.queries.found import searched
 from phospho_dashboard.queries.overview import Overview
 from phospho_dashboard.queries.sessions import Sessions
 from phospho_dashboard.queries.tasks import Tasks
@@ -40,6 +41,7 @@ class Pages:
     """The views of the pages, over one store."""
 
     def __init__(self, store: Store, registry: Registry, prices: Prices) -> None:
+        self._store = store
         self._registry = registry
         self._extents = Extents(store)
         self._overview = Overview(store, prices)
@@ -67,8 +69,9 @@ class Pages:
 
     def dashboard(self, asked: Asked) -> Content:
         buckets = buckets_of(asked.scope.span, asked.extent, asked.now_ms)
+        counts = self._overview.overview(searched(self._store, asked.scope), buckets)
         freshness = self._extents.freshness(asked.project_id, asked.now_ms)
-        return self._overview.overview(asked.scope, buckets) | {"freshness": freshness, "has_tasks": _has_tasks(asked)}
+        return counts | {"freshness": freshness, "has_tasks": _has_tasks(asked)}
 
     def sessions(self, asked: Asked) -> Content:
         sort = asked.sort(of_sessions.SORTS)
@@ -90,7 +93,7 @@ class Pages:
         defined = {d.name: d for d in self._registry.definitions(asked.project_id)}
         known = [
             row | {"definition": defined[row["name"]].model_dump(mode="json") if row["name"] in defined else None}
-            for row in self._events.counts(asked.scope)
+            for row in self._events.counts(searched(self._store, asked.scope))
         ]
         return {"events": known, "has_tasks": _has_tasks(asked)}
 
@@ -98,20 +101,22 @@ class Pages:
         name = asked.item_id
         defined = next((d for d in self._registry.definitions(asked.project_id) if d.name == name), None)
         buckets = buckets_of(asked.scope.span, asked.extent, asked.now_ms)
-        event = self._events.event(asked.scope, name, buckets)
+        scope = searched(self._store, asked.scope)
+        event = self._events.event(scope, name, buckets)
         if defined is None and not event["totals"]["events"]:
             raise Problem(404, "unknown_event", f"there is no event {name!r} in this project")
-        examples = self._tasks.page(asked.scope.with_event(name), asked.extent, "newest", None, EXAMPLES)["tasks"]
+        examples = self._tasks.page(scope.with_event(name), asked.extent, "newest", None, EXAMPLES)["tasks"]
         definition = defined.model_dump(mode="json") if defined else None
         return {"name": name, "definition": definition, **event, "examples": examples}
 
     def users(self, asked: Asked) -> Content:
         sort = asked.sort(of_users.SORTS)
-        page = self._users.page(asked.scope, sort, asked.cursor(), asked.limit())
+        page = self._users.page(searched(self._store, asked.scope), sort, asked.cursor(), asked.limit())
         return {"sort": sort, "has_tasks": _has_tasks(asked)} | page
 
     def versions(self, asked: Asked) -> Content:
-        return self._versions.versions(asked.scope, asked.query.get("base")) | {"has_tasks": _has_tasks(asked)}
+        scope = searched(self._store, asked.scope)
+        return self._versions.versions(scope, asked.query.get("base")) | {"has_tasks": _has_tasks(asked)}
 
 
 def _has_tasks(asked: Asked) -> bool:

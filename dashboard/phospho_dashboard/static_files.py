@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -17,12 +18,22 @@ _CHART_FILE = Path("django/static/chartkick/Chart.bundle.js")
 
 
 def static_routes() -> list[BaseRoute]:
-    """Return the routes of what pages load. Browsers keep it, and ask each day whether it has changed."""
+    """Return the routes of what pages load. Browsers keep our own files and ask whether they changed."""
     compressed = [Middleware(GZipMiddleware, minimum_size=2000)]
     return [
         Route("/static/chart.js", chart_library, middleware=compressed),
-        Mount("/static", StaticFiles(directory=STATIC_DIR), name="static", middleware=compressed),
+        Mount("/static", _OwnFiles(directory=STATIC_DIR), name="static", middleware=compressed),
     ]
+
+
+class _OwnFiles(StaticFiles):
+    """Files that change with the version of the server: a browser asks for each, and mostly hears that it has it."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
 
 
 async def chart_library(request: Request) -> Response:

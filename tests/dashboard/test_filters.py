@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from phospho_dashboard.filters import Filters, Scope
 from phospho_dashboard.periods import Span
+from phospho_dashboard.queries import found
 from phospho_schemas.errors import Problem
 
 EVERY_FILTER = {
@@ -129,6 +130,17 @@ def test_filters_survive_the_way_into_a_url_and_back() -> None:
 
 def test_a_period_comes_before_a_span_of_ones_own() -> None:
     assert Filters.from_query({"period": "7d", "from": "2026-01-01"}) == Filters(period="7d")
+
+
+@pytest.mark.parametrize("most", [1000, 0])
+def test_a_phrase_in_few_tasks_and_one_in_many_are_counted_alike(
+    pages: TestClient, two_tasks: str, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(found, "MAX_IDS", most)
+    query = {"project": two_tasks, "q": "hello", "event": "thanks"}
+
+    assert pages.get("/dashboard.json", params=query).json()["totals"]["events"] == 1
+    assert pages.get("/events/thanks.json", params=query).json()["examples"][0]["task_id"] == "yes"
 
 
 def test_values_are_bound_and_never_written_into_the_sql() -> None:

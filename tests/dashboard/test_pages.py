@@ -6,6 +6,7 @@ import base64
 import re
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from markupsafe import escape
@@ -258,6 +259,27 @@ def test_nothing_that_a_client_logs_can_run_in_a_page(world: Any, pages: TestCli
         assert "unsafe" not in page.headers["content-security-policy"]
     assert transcript.status_code == 200
     assert transcript.text.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= len(texts)
+
+
+@pytest.mark.parametrize("path", ["/", "/tasks", "/tasks/ITEM", "/events", "/events/ITEM", "/users", "/versions"])
+def test_every_page_escapes_what_clients_log(world: Any, pages: TestClient, project: str, path: str) -> None:
+    texts = ("input", "output", "user_id", "version_id", "model", "source")
+    world.add_task(project, ATTACK, session_id=ATTACK, metadata={"x": ATTACK}, **dict.fromkeys(texts, ATTACK))
+    world.add_analysis(project, ATTACK, ATTACK, session_id=ATTACK, user_id=ATTACK, language=ATTACK, sentiment=ATTACK)
+    world.add_label(project, ATTACK, ATTACK + "2", "confirmed")
+
+    every_column = "output,events,sentiment,feedback,language,user,version,model,latency,tokens,session,time"
+    query = {"project": project, "columns": every_column, "user": ATTACK, "q": ATTACK[:50]}
+    page = pages.get(path.replace("ITEM", quote(quote(ATTACK, safe=""), safe="")), params=query)
+
+    tags = Tags(page.text)
+    assert page.status_code == 200
+    assert (tags.mistakes, tags.open_tags) == ([], [])
+    assert [value for tag, name, value in tags.attributes if (tag, name) == ("script", "src")][-1] == "/static/pages.js"
+    assert not [name for _, name, _ in tags.attributes if name.startswith("on") or name == "style"]
+    assert not [v for _, name, v in tags.attributes if name in {"href", "src", "action"} and v[0] not in "/#"]
+    assert "&lt;script&gt;alert(1)" in page.text
+    assert "<img src=x" not in page.text
 
 
 def test_every_tag_of_a_page_is_closed(world: Any, pages: TestClient, project: str) -> None:

@@ -5,6 +5,8 @@ import { startLive } from "./live.js";
 import { showLocalTimes } from "./times.js";
 
 submitOnChange(document);
+// On a small screen the navigation scrolls: the page that is open must be in sight.
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 showLocalTimes(document);
 drawCharts(document);
 startLive((part) => {
