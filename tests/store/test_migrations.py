@@ -33,6 +33,8 @@ REGISTRY = {
     "label_rows": "project_id, event_name, task_id",
     "note_rows": "project_id, task_id, note_id",
     "head_rows": "project_id, name, version",
+    "person_rows": "name",
+    "sign_in_rows": "token_hash",
 }
 
 
@@ -148,7 +150,7 @@ def test_sort_key_is_the_identity_and_there_is_no_partition(store: Store, table:
     )
     [found] = store.rows(query, {"d": DATABASE, "t": table})
     assert (found["sorting_key"], found["primary_key"], found["partition_key"]) == (key, key, "")
-    version = "precedence" if table == "analysis_rows" else "revision"
+    version = "precedence" if table in {"analysis_rows", "sign_in_rows"} else "revision"
     assert found["engine_full"].startswith(f"ReplacingMergeTree({version})")
 
 
