@@ -1,45 +1,66 @@
-"""Who may see what: keys for the API, keys or loopback for the pages, and the project that a request means."""
+"""Who may see and do what: keys for the API, people for the pages, and the project that a request means."""
 
 from __future__ import annotations
 
-import base64
-import binascii
+import secrets
 
 from starlette.requests import Request
 
+from phospho_dashboard.forms import FORM_FIELD, FORM_HEADER, Form, check_form, form_token, read_form
+from phospho_dashboard.origins import check_host, is_encrypted, is_from, is_passed_on, networks
 from phospho_dashboard.services import Services
+from phospho_dashboard.sign_in import SignedIn
+from phospho_dashboard.visitors import LOCAL_USER, Visitor, key_visitor, person_visitor
 from phospho_schemas.errors import Problem, unauthorized, wrong_project
 from phospho_schemas.messages import Project
+from phospho_schemas.people import MAX_NAME_CHARACTERS, Role, known_name
 from phospho_store.auth import Principal
 
 PROJECT_HEADER = "x-phospho-project"
-_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+_SIGN_IN = "sign in at /sign-in, or send an API key in the header Authorization: Bearer ph_..."
+# Forms of people whose browser holds no secret of ours, in a process to which nobody gave a key for them.
+_FORM_KEY_OF_THIS_PROCESS = secrets.token_urlsafe(32)
+
+
+def cookie_name(request: Request) -> str:
+    """Return the name of the cookie; `__Host-` keeps other hosts of the domain from planting one of their own."""
+    return "__Host-phospho" if is_encrypted(request) else "phospho"
 
 
 class Access:
-    """The checks in front of every endpoint. Each raises Problem with 400, 401, 403 or 404."""
+    """
+    The checks in front of every endpoint. Each raises Problem with 400, 401, 403, 404 or 421.
+
+    `needs` is the role that a person must have; the default is for reading.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._sign_in = services.settings.sign_in
+        self._proxies = networks(self._sign_in.trusted_proxies)
 
-    async def of_api(self, request: Request) -> Principal:
-        """Return who asks the API: a bearer of a key."""
-        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not secret.strip():
+    async def of_api(self, request: Request, needs: Role = "viewer") -> Visitor:
+        """Return who asks the API: the bearer of a key, or a person whose page sends its form token along."""
+        token = request.headers.get(FORM_HEADER, "")
+        if _bearer(request) is None and not token:
             raise unauthorized()
-        return await self._principal(secret.strip())
+        visitor = await self.of_page(request, needs)
+        check_form(request, visitor, token)
+        return visitor
 
-    async def of_page(self, request: Request) -> Principal:
-        """Return who asks for a page: a bearer, the password of HTTP Basic, or anybody where pages are open."""
-        scheme, _, rest = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return await self.of_api(request)
-        if scheme.lower() == "basic":
-            return await self._principal(_basic_password(rest))
-        if not self._services.settings.pages_open:
-            raise unauthorized("any user name, and an API key as the password")
-        self._refuse_foreign_host(request)
-        return Principal(None, is_admin=True)
+    async def of_page(self, request: Request, needs: Role = "viewer") -> Visitor:
+        """Return who asks for a page: the bearer of a key, who has signed in, or the local user of open pages."""
+        visitor = await self._visitor(request)
+        visitor.check(needs)
+        return visitor
+
+    async def of_form(self, request: Request, needs: Role = "editor") -> tuple[Visitor, Form]:
+        """Return who has sent a form from a page of ours, and the form. Raises Problem 413, 415 and 422 besides."""
+        visitor = await self.of_page(request, needs)
+        form = await read_form(request, self._services.settings.max_body_bytes)
+        check_form(request, visitor, form.raw(FORM_FIELD))
+        return visitor, form
 
     async def project_id(self, principal: Principal, wanted: str | None) -> str:
         """Return the project that a request is about: the key's own, else the one named, else the oldest."""
@@ -60,40 +81,70 @@ class Access:
         projects = await self._services.threads.run(self._services.registry.projects)
         return [p for p in projects if principal.project_id in (None, p.project_id)]
 
-    async def of_api_project(self, request: Request) -> str:
-        """Return the project of an API request: the key's, or for an administrator the header's."""
-        return await self.project_id(await self.of_api(request), request.headers.get(PROJECT_HEADER))
+    async def of_api_project(self, request: Request, needs: Role = "viewer") -> str:
+        """Return the project of an API request: the key's, or for who may see all of them the header's."""
+        visitor = await self.of_api(request, needs)
+        return await self.project_id(visitor, request.headers.get(PROJECT_HEADER))
 
-    async def _principal(self, secret: str) -> Principal:
+    async def _visitor(self, request: Request) -> Visitor:
+        secret = _bearer(request)
+        if secret is not None:
+            return await self._of_key(secret)
+        visitor = await self._of_proxy(request) or await self._of_cookie(request)
+        if visitor is not None:
+            return visitor
+        if not self._services.settings.pages_open or is_passed_on(request):
+            raise unauthorized(_SIGN_IN)
+        check_host(request, self._services.settings.allowed_hosts)
+        return self._unsigned(LOCAL_USER, "admin")
+
+    async def _of_key(self, secret: str) -> Visitor:
         authenticator = self._services.authenticator
         known = authenticator.cached(secret) or await self._services.threads.run(authenticator.principal, secret)
         if known is None:
             raise unauthorized()
-        return known
+        return key_visitor(known)
 
-    def _refuse_foreign_host(self, request: Request) -> None:
-        """
-        Refuse a Host that is not ours.
+    async def _of_cookie(self, request: Request) -> Visitor | None:
+        token = request.cookies.get(cookie_name(request), "")
+        signed_in = await self._signed_in(token) if token else None
+        if signed_in is None:
+            return None
+        name, role = signed_in.person.name, signed_in.person.role
+        return person_visitor(name, role, form_token(token, name), has_signed_in=True)
 
-        A site that points its own name at 127.0.0.1 (DNS rebinding) is of the same origin as what it reads there;
-        the name that it used is all that tells its requests from the local user's.
-        """
-        host = request.url.hostname or ""
-        if host not in _LOOPBACK_HOSTS and host not in self._services.settings.allowed_hosts:
-            raise Problem(
-                421, "foreign_host", f"this server does not answer for {host!r}", "open it by its address of loopback"
-            )
+    async def _signed_in(self, token: str) -> SignedIn | None:
+        desk = self._services.desk
+        return desk.cached(token) or await self._services.threads.run(desk.signed_in, token)
+
+    async def _of_proxy(self, request: Request) -> Visitor | None:
+        """Return whom a trusted proxy names; None where none does: anybody can send a header."""
+        header = self._sign_in.proxy_header
+        name = known_name(request.headers.get(header, "")) if header else ""
+        if not name or len(name) > MAX_NAME_CHARACTERS or not is_from(request, self._proxies):
+            return None
+        person = await self._services.threads.run(self._services.desk.directory.people.person, name)
+        role = person.role if person is not None else self._sign_in.proxy_role
+        if role is None:
+            raise Problem(403, "unknown_person", f"{name!r} may not see these pages", "ask an admin to add you")
+        return self._unsigned(name, role)
+
+    def _unsigned(self, name: str, role: Role) -> Visitor:
+        key = self._services.settings.form_key or _FORM_KEY_OF_THIS_PROCESS
+        return person_visitor(name, role, form_token(key, name))
+
+
+def _bearer(request: Request) -> str | None:
+    """Return the secret of a bearer; None where the header is missing, or is the business of a proxy before us."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    if not secret.strip():
+        raise unauthorized()
+    return secret.strip()
 
 
 def _own_project(own: str, wanted: str | None) -> str:
     if wanted not in (None, own):
         raise wrong_project()
     return own
-
-
-def _basic_password(encoded: str) -> str:
-    try:
-        _, _, password = base64.b64decode(encoded, validate=True).decode("utf-8").partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        raise Problem(400, "malformed_authorization", "the Basic authorization can't be read") from None
-    return password

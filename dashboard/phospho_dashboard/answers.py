@@ -57,7 +57,7 @@ def answered(endpoint: Endpoint) -> Endpoint:
 
 async def json_object(request: Request, max_bytes: int) -> dict[str, Any]:
     """Return the JSON object in the body; an empty body is an empty object. Raises Problem 400, 413 or 422."""
-    body = await _bounded_body(request, max_bytes)
+    body = await bounded_body(request, max_bytes)
     try:
         content = orjson.loads(body) if body.strip() else {}
     except orjson.JSONDecodeError as error:
@@ -75,7 +75,8 @@ def text_field(content: dict[str, Any], name: str, default: str | None = None, m
     return value
 
 
-async def _bounded_body(request: Request, max_bytes: int) -> bytes:
+async def bounded_body(request: Request, max_bytes: int) -> bytes:
+    """Return the body; Problem 413 as soon as it is larger than `max_bytes`."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
+from phospho_dashboard.account_pages import account_routes
 from phospho_dashboard.answers import Endpoint, answered
 from phospho_dashboard.dead_letters_api import DeadLettersApi
+from phospho_dashboard.directory import Directory
 from phospho_dashboard.export_pages import ExportPages
 from phospho_dashboard.pages import Pages
+from phospho_dashboard.passwords import Passwords
+from phospho_dashboard.people_api import PeopleApi
+from phospho_dashboard.people_pages import people_routes
 from phospho_dashboard.registry_api import RegistryApi
 from phospho_dashboard.services import DefinitionCheck, Publisher, Services
 from phospho_dashboard.settings import DashboardSettings
+from phospho_dashboard.sign_in import SignInDesk
+from phospho_dashboard.sign_in_pages import sign_in_routes
 from phospho_dashboard.sql_api import SqlApi
 from phospho_dashboard.static_files import static_routes
 from phospho_store.threads import StoreThreads
 from phospho_dashboard.views import View, ViewEndpoints
 from phospho_store.auth import Authenticator
+from phospho_store.people import People
 from phospho_store.registry import Registry
 from phospho_store.store import Store
 
@@ -28,42 +39,51 @@ def create_services(
     authenticator: Authenticator,
     publisher: Publisher | None,
     check_definition: DefinitionCheck,
+    *,
+    passwords: Passwords | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Services:
     """Return what the routes stand on; share it where one process serves both lists of routes."""
-    threads = StoreThreads(settings.store_threads, settings.max_waiting_requests)
-    sql_threads = StoreThreads(settings.sql_queries, settings.max_waiting_requests)
-    sql_store = store.sibling(settings.sql_queries)
+    waiting = settings.max_waiting_requests
+    directory = Directory(People(store), passwords or Passwords(), now)
     return Services(
-        settings, store, registry, authenticator, publisher, check_definition, threads, sql_store, sql_threads
+        settings,
+        store,
+        registry,
+        authenticator,
+        publisher,
+        check_definition,
+        threads=StoreThreads(settings.store_threads, waiting),
+        sql_store=store.sibling(settings.sql_queries),
+        sql_threads=StoreThreads(settings.sql_queries, waiting),
+        desk=SignInDesk(directory, settings.sign_in, now),
+        password_threads=StoreThreads(settings.password_threads, waiting),
     )
 
 
-def create_app(
-    settings: DashboardSettings,
-    store: Store,
-    registry: Registry,
-    authenticator: Authenticator,
-    publisher: Publisher | None,
-    check_definition: DefinitionCheck,
-) -> Starlette:
+def create_app(services: Services) -> Starlette:
     """Return one app with the API and the pages."""
-    services = create_services(settings, store, registry, authenticator, publisher, check_definition)
     return Starlette(routes=[*api_routes(services), *page_routes(services)])
 
 
 def api_routes(services: Services) -> list[BaseRoute]:
     """Return the routes under /api/v1 that are not the gateway's. Every answer and every error is JSON."""
-    people, letters, endpoints = RegistryApi(services), DeadLettersApi(services), ViewEndpoints(services)
+    registry, letters, endpoints = RegistryApi(services), DeadLettersApi(services), ViewEndpoints(services)
+    people = PeopleApi(services)
     return [
         _api("POST", "/sql", SqlApi(services).query),
-        _api("GET", "/definitions", people.definitions),
-        _api("POST", "/definitions", people.apply_definitions),
-        _api("DELETE", "/definitions/{name:any_text}", people.delete_definition),
-        _api("GET", "/keys", people.keys),
-        _api("POST", "/keys", people.create_key),
-        _api("DELETE", "/keys/{key_id}", people.revoke_key),
-        _api("GET", "/projects", people.projects),
-        _api("POST", "/projects", people.create_project),
+        _api("GET", "/definitions", registry.definitions),
+        _api("POST", "/definitions", registry.apply_definitions),
+        _api("DELETE", "/definitions/{name:any_text}", registry.delete_definition),
+        _api("GET", "/keys", registry.keys),
+        _api("POST", "/keys", registry.create_key),
+        _api("DELETE", "/keys/{key_id}", registry.revoke_key),
+        _api("GET", "/projects", registry.projects),
+        _api("POST", "/projects", registry.create_project),
+        _api("GET", "/people", people.people),
+        _api("POST", "/people", people.add),
+        _api("PATCH", "/people/{name:any_text}", people.change),
+        _api("DELETE", "/people/{name:any_text}", people.remove),
         *(endpoints.api_route(view) for view in _views(services)),
         _api("GET", "/dead-letters", letters.dead_letters),
         _api("GET", "/dead-letters/{dead_letter_id}", letters.dead_letter),
@@ -75,7 +95,14 @@ def page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes of the pages, their JSON twins and their static files."""
     endpoints = ViewEndpoints(services)
     pages = [route for view in _views(services) for route in endpoints.routes(view)]
-    return [*ExportPages(services).routes(), *pages, *static_routes()]
+    return [
+        *ExportPages(services).routes(),
+        *pages,
+        *sign_in_routes(services),
+        *account_routes(services),
+        *people_routes(services),
+        *static_routes(),
+    ]
 
 
 def _views(services: Services) -> list[View]:

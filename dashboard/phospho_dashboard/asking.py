@@ -17,8 +17,8 @@ from phospho_dashboard.queries.extent import Extents
 from phospho_dashboard.services import Services
 from phospho_dashboard.times import iso_time
 from phospho_dashboard.urls import item_path, with_query
+from phospho_dashboard.visitors import Visitor
 from phospho_schemas.errors import Problem
-from phospho_store.auth import Principal
 
 _FILTER_NAMES = frozenset(field.name for field in fields(Filters))
 
@@ -89,10 +89,10 @@ class Asking:
         self._access = Access(services)
         self._extents = Extents(services.store)
 
-    async def of_page(self, request: Request) -> tuple[Principal, str]:
+    async def of_page(self, request: Request) -> tuple[Visitor, str]:
         """Return who asks for a page or a twin, and the project that it is about."""
-        principal = await self._access.of_page(request)
-        return principal, await self._access.project_id(principal, request.query_params.get("project") or None)
+        visitor = await self._access.of_page(request)
+        return visitor, await self._access.project_id(visitor, request.query_params.get("project") or None)
 
     def asked(self, request: Request, project_id: str, item_id: str = "") -> Asked:
         """Return what a request asks of a project that it may read. Blocking."""

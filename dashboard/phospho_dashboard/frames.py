@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from phospho_dashboard.urls import with_query
+from phospho_dashboard.visitors import Visitor
 from phospho_schemas.messages import Project
 
 # The name of a page (of its icon too), its path and its label, in the order of the navigation.
@@ -32,8 +33,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Frame:
-    """What `project.html` shows around a page; `path` is the page's own list, which a switch of projects leads to."""
+    """
+    What `project.html` shows around a page, to `visitor`.
 
+    `path` is the page's own list, which a switch of projects leads to.
+    """
+
+    visitor: Visitor
     path: str
     project_id: str
     projects: Sequence[Project]
@@ -42,10 +48,15 @@ class Frame:
 
 
 def frame_of(
-    page: str, project_id: str, projects: Sequence[Project], base_url: str, kept: Mapping[str, str | None]
+    page: str,
+    visitor: Visitor,
+    project_id: str,
+    projects: Sequence[Project],
+    base_url: str,
+    kept: Mapping[str, str | None],
 ) -> Frame:
     """Return the frame of one of PAGES; its links keep the project and the filters in `kept`."""
     query = {"project": project_id, **kept}
     entries = [Entry(name, label, with_query(path, query), name == page) for name, path, label in PAGES]
     path = next(path for name, path, _ in PAGES if name == page)
-    return Frame(path, project_id, projects, entries, base_url)
+    return Frame(visitor, path, project_id, projects, entries, base_url)

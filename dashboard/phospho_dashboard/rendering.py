@@ -7,10 +7,11 @@ from typing import Any
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from phospho_dashboard.answers import Endpoint, as_problem
 from phospho_dashboard.numbers import as_a, money
+from phospho_dashboard.urls import sign_in_path
 from phospho_schemas.errors import Problem
 from phospho_store.errors import StatementRefused, StoreUnavailable
 
@@ -20,7 +21,8 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
+    # Not no-referrer, with which a browser hides where a form comes from, from us too.
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
 
@@ -35,22 +37,24 @@ def page_response(
 
 
 def paged(endpoint: Endpoint) -> Endpoint:
-    """Return `endpoint` with its errors turned into pages; a browser that lacks a key is asked for one."""
+    """Return `endpoint` with its errors turned into pages; who has to sign in is led there, and back."""
 
     async def answer(request: Request) -> Response:
         try:
             return await endpoint(request)
         except (Problem, StoreUnavailable, StatementRefused) as error:
-            return _problem_page(as_problem(error))
+            problem = as_problem(error)
+        if problem.status == 401 and request.method == "GET":
+            return RedirectResponse(sign_in_path(_path_of(request)), 303)
+        return page_response("problem.html", {"problem": problem}, problem.status, problem.headers())
 
     return answer
 
 
-def _problem_page(problem: Problem) -> Response:
-    headers = problem.headers()
-    if problem.status == 401:
-        headers["WWW-Authenticate"] = 'Basic realm="phospho", charset="UTF-8"'
-    return page_response("problem.html", {"problem": problem}, problem.status, headers)
+def _path_of(request: Request) -> str:
+    """Return the path and the query of a request, as the browser has them."""
+    path, query = request.scope.get("raw_path") or request.url.path.encode(), request.scope["query_string"]
+    return (path.split(b"?")[0] + (b"?" + query if query else b"")).decode("ascii", "replace")
 
 
 def _person(time: str) -> str:

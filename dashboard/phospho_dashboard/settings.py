@@ -5,6 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from phospho_dashboard.prices import Prices
+from phospho_schemas.people import Role
+
+
+@dataclass(frozen=True)
+class SignInSettings:
+    """
+    Who may sign in, and for how long.
+
+    A browser is signed out when nobody used it for `idle_s`, and `lifetime_s` after it signed in whatever happened.
+    Each of `setup_codes` makes the first administrator while there is nobody.
+    Where `proxy_header` is set, a request that comes from one of `trusted_proxies` (addresses or networks) is that of
+    the person whom it names; a person who is not listed has `proxy_role`, and none where that is None.
+    """
+
+    idle_s: int = 12 * 3600
+    lifetime_s: int = 7 * 24 * 3600
+    # How old what is stored of a browser's last sight may be, and what is remembered of a sign-in here.
+    seen_every_s: int = 300
+    fresh_s: int = 5
+    tries_per_person: int = 10
+    tries_per_address: int = 50
+    tries_window_s: int = 900
+    setup_codes: tuple[str, ...] = field(default=(), repr=False)
+    proxy_header: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    proxy_role: Role | None = None
 
 
 @dataclass(frozen=True)
@@ -13,10 +39,10 @@ class DashboardSettings:
     What a deployment may set.
 
     `base_url` is where clients reach this server; the pages print it in what they offer to paste.
-    `pages_open` shows every project to whoever reaches the pages: for a server that listens on loopback only. Where
-    it is off, a browser asks for a user name (any) and a password: an API key, or the administrator's token.
+    `pages_open` makes whoever reaches the pages the local administrator: for a server that listens on loopback only.
     `allowed_hosts` are names, beside those of loopback, that an open page may be asked for.
     `prices` of models turn tokens into money.
+    `form_key` signs the forms of people who have not signed in here; replicas behind a proxy share it.
     `sql_queries` run at a time; the others of `sql_*` bound one user's query, and ClickHouse enforces them.
     """
 
@@ -24,7 +50,10 @@ class DashboardSettings:
     pages_open: bool = False
     allowed_hosts: tuple[str, ...] = ()
     prices: Prices = field(default_factory=Prices)
+    sign_in: SignInSettings = SignInSettings()
+    form_key: str = field(default="", repr=False)
     store_threads: int = 4
+    password_threads: int = 1
     max_waiting_requests: int = 64
     max_body_bytes: int = 1_000_000
     max_payload_bytes: int = 10_000_000

@@ -6,6 +6,7 @@ import re
 
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.errors import Problem
+from phospho_store.auth import SECRET_TABLES
 from phospho_store.store import DATABASE
 
 _TABLES_OF_PROJECTS = (
@@ -19,7 +20,7 @@ _TABLES_OF_PROJECTS = (
     "head_rows",
 )
 # No view reads these; the filter stands behind the guard.
-_CLOSED_TABLES = ("project_rows", "api_key_rows", "schema_migrations")
+_CLOSED_TABLES = ("project_rows", "schema_migrations", *SECRET_TABLES)
 _PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
 
 

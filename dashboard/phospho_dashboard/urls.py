@@ -24,6 +24,11 @@ def item_path(path: str, item_id: str) -> str:
     return f"{path}/{quote(item_id, safe='')}"
 
 
+def sign_in_path(next_path: str) -> str:
+    """Return the path of the form to sign in with, which leads back to `next_path`."""
+    return with_query("/sign-in", {"next": next_path if next_path != "/" else None})
+
+
 def with_query(path: str, query: Mapping[str, str | None]) -> str:
     """Return `path` with a query of the parameters that are not empty."""
     given = {name: value for name, value in query.items() if value}

@@ -96,14 +96,14 @@ class ViewEndpoints:
         return json_response(await self._services.threads.run(read))
 
     async def _page(self, view: View, request: Request) -> Response:
-        principal, project_id = await self._asking.of_page(request)
-        projects = await self._access.projects(principal)
+        visitor, project_id = await self._asking.of_page(request)
+        projects = await self._access.projects(visitor)
 
         def read() -> dict[str, Any]:
             asked = self._asking.asked(request, project_id, request.path_params.get("item_id", ""))
             content = view.read(asked)
             kept = asked.scope.filters.query()
-            frame = frame_of(view.page, project_id, projects, self._services.settings.base_url, kept)
+            frame = frame_of(view.page, visitor, project_id, projects, self._services.settings.base_url, kept)
             path = item_path(view.path, asked.item_id) if view.has_items else view.path
             around = {
                 "frame": frame,

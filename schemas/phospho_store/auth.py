@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 from phospho_store.errors import StoreUnavailable
 from phospho_store.registry import Registry, key_hash
 
+# What the hashes of keys, passwords and sign-ins stand in: no reader's SQL may name them.
+SECRET_TABLES = ("api_key_rows", "person_rows", "sign_in_rows")
+
 _MAX_CACHED_KEYS = 10_000
 
 

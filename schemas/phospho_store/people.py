@@ -28,9 +28,9 @@ class People:
     Names are compared in lower case. Times are given: nothing here reads a clock.
     """
 
-    def __init__(self, store: Store, clock: HybridClock) -> None:
+    def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
         self._store = store
-        self._clock = clock
+        self._clock = clock or HybridClock()
 
     def everybody(self) -> list[Person]:
         """Return all people who were not removed, by name."""

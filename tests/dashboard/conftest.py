@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import orjson
 import pytest
+from argon2 import PasswordHasher
 from httpx import ASGITransport, AsyncClient
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from phospho_dashboard.app import create_app
+from phospho_dashboard.app import create_app, create_services
+from phospho_dashboard.passwords import Passwords
+from phospho_dashboard.services import Services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.messages import EventDefinition
 from phospho_schemas.records import Keyed
@@ -23,6 +27,8 @@ from phospho_store.registry import Registry
 from phospho_store.store import Store, embedded
 
 ADMIN_SECRET = "admin-secret"
+# As good as real ones in all but their cost.
+QUICK_PASSWORDS = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 MINE, THEIRS = "mine", "theirs"
 
 
@@ -46,8 +52,25 @@ class World:
     publisher: RecordingPublisher
 
     def app(self, settings: DashboardSettings, publisher: RecordingPublisher | None) -> Starlette:
+        return create_app(self.services(settings, publisher))
+
+    def services(
+        self,
+        settings: DashboardSettings,
+        publisher: RecordingPublisher | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> Services:
         authenticator = Authenticator(self.registry, admin_secret=ADMIN_SECRET, ttl_s=0.0)
-        return create_app(settings, self.store, self.registry, authenticator, publisher, refuse_bad_words)
+        return create_services(
+            settings,
+            self.store,
+            self.registry,
+            authenticator,
+            publisher,
+            refuse_bad_words,
+            passwords=QUICK_PASSWORDS,
+            now=now,
+        )
 
     def client(
         self, key: str | None = None, settings: DashboardSettings | None = None, *, can_publish: bool = True

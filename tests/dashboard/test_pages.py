@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -317,22 +316,6 @@ def test_an_open_page_answers_for_hosts_of_loopback_alone(world: Any, path: str)
         assert status(host) == 421
     for host in ("127.0.0.1:8420", "localhost", "[::1]:8420", "phospho.internal"):
         assert status(host) in {200, 404}
-
-
-def test_a_closed_page_asks_for_a_key_as_the_password_of_basic(world: Any) -> None:
-    client = world.client()
-
-    def status(secret: str, path: str = "/sessions") -> int:
-        basic = base64.b64encode(f"anybody:{secret}".encode()).decode()
-        return int(client.get(path, headers={"Authorization": f"Basic {basic}"}).status_code)
-
-    asked = client.get("/sessions")
-    assert (asked.status_code, asked.headers["www-authenticate"]) == (401, 'Basic realm="phospho", charset="UTF-8"')
-    assert status(world.keys["mine"]) == 200
-    assert status(world.keys["mine"], "/sessions?project=theirs") == 403
-    assert status("ph_wrong") == 401
-    assert status("admin-secret", "/sessions?project=theirs") == 200
-    assert client.get("/sessions", headers={"Authorization": "Basic %%%"}).status_code == 400
 
 
 def test_a_page_of_one_project_lists_no_other_in_its_switch(world: Any) -> None:

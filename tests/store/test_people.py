@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from phospho_schemas.ids import HybridClock
 from phospho_schemas.people import may_act_as
 from phospho_store.people import People
 from phospho_store.store import Store
@@ -21,7 +20,7 @@ _NUMBERS = itertools.count()
 
 @pytest.fixture
 def people(store: Store) -> People:
-    return People(store, HybridClock())
+    return People(store)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import orjson
 import pytest
 import uvicorn
 
-from phospho_dashboard.app import create_app
+from phospho_dashboard.app import create_app, create_services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.ids import HybridClock
 from phospho_store.auth import Authenticator
@@ -43,7 +43,8 @@ def base_url(store: Store) -> Iterator[str]:
     pipeline = Pipeline(Extraction(), Detection(Snapshot), store, clock)
     pipeline.start()
     authenticator = Authenticator(registry, admin_secret=ADMIN)
-    app = create_app(DashboardSettings(), store, registry, authenticator, pipeline, lambda _: None)
+    services = create_services(DashboardSettings(), store, registry, authenticator, pipeline, lambda _: None)
+    app = create_app(services)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

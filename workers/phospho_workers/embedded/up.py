@@ -18,7 +18,7 @@ from phospho_gateway.publisher_kafka import KafkaPublisher
 from phospho_gateway.settings import GatewaySettings, KafkaPublisherSettings
 from phospho_schemas.ids import HybridClock, newest_revision
 from phospho_schemas.messages import Project
-from phospho_store.auth import Authenticator
+from phospho_store.auth import SECRET_TABLES, Authenticator
 from phospho_store.bootstrap import first_project
 from phospho_store.migrations import migrate
 from phospho_store.quotas import DailyQuotas, keep_fresh
@@ -39,9 +39,9 @@ logger = logging.getLogger("phospho.up")
 LOOPBACK = "127.0.0.1"
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared with, not listened on)
 
-# Who may read the embedded ClickHouse may read every project, but no hash of a key.
+# Who may read the embedded ClickHouse may read every project, but no hash of a key or of a password.
 _READER_SETTINGS = ClickHouseHttpSettings(
-    reader_limits=ReaderLimits(hidden_tables=frozenset({f"{DATABASE}.api_key_rows"}))
+    reader_limits=ReaderLimits(hidden_tables=frozenset(f"{DATABASE}.{table}" for table in SECRET_TABLES))
 )
 
 
@@ -147,7 +147,7 @@ def _publisher(
 
 def last_revision(store: Store, newest: int) -> int:
     """Return the greatest revision that is stored and at most `newest`; what is beyond, somebody else has made up."""
-    tables = ("task_rows", "feedback_rows", "definition_rows", "project_rows", "api_key_rows")
+    tables = ("task_rows", "feedback_rows", "definition_rows", "project_rows", *SECRET_TABLES)
     query = " UNION ALL ".join(
         f"SELECT max(revision) AS last FROM {table} WHERE revision <= {{newest:UInt64}}" for table in tables
     )

@@ -15,7 +15,7 @@ from phospho_dashboard.app import api_routes, create_services, page_routes
 from phospho_dashboard.events_gauge import ProjectGauges
 from phospho_dashboard.prices import Prices
 from phospho_dashboard.services import Publisher
-from phospho_dashboard.settings import DashboardSettings
+from phospho_dashboard.settings import DashboardSettings, SignInSettings
 from phospho_gateway.answers import on_http_exception
 from phospho_gateway.app import create_app as create_gateway
 from phospho_gateway.legacy.reads import Reads
@@ -35,15 +35,17 @@ from phospho_workers.runtime import metrics as worker_metrics
 @dataclass(frozen=True)
 class Web:
     """
-    What a process serves: `has_pages` beside the API, open to whoever reaches them where `pages_open`.
+    What a process serves: `has_pages` beside the API, the local user's without signing in where `pages_open`.
 
-    `prices` turn tokens into money there.
+    `form_key` is a secret that the processes of one deployment share. `prices` turn tokens into money.
     """
 
     base_url: str
     has_pages: bool
     pages_open: bool = False
     prices: Prices = field(default_factory=Prices)
+    sign_in: SignInSettings = SignInSettings()  # noqa: RUF009 (frozen)
+    form_key: str = field(default="", repr=False)
 
 
 @contextmanager
@@ -58,7 +60,9 @@ def web_app(
     quotas: DailyQuotas,
 ) -> Iterator[ASGIApp]:
     """Yield the app of one port: the gateway, the API, and the pages where they are wanted."""
-    settings = DashboardSettings(web.base_url, web.pages_open, prices=web.prices)
+    settings = DashboardSettings(
+        web.base_url, web.pages_open, prices=web.prices, sign_in=web.sign_in, form_key=web.form_key
+    )
     registry = Registry(store, clock)
     services = create_services(settings, store, registry, authenticator, publisher, check_definition)
     routes = api_routes(services) + (page_routes(services) if web.has_pages else [])

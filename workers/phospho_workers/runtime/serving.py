@@ -88,6 +88,12 @@ class _Server(uvicorn.Server):
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
+    # No header may say who the client is: whoever must know decides which proxy to believe.
     return uvicorn.Config(
-        app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=_STOP_TIMEOUT_S
+        app,
+        log_level="warning",
+        access_log=False,
+        ws="none",
+        proxy_headers=False,
+        timeout_graceful_shutdown=_STOP_TIMEOUT_S,
     )

@@ -1,0 +1,99 @@
+"""The people who may sign in, for admins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from phospho_dashboard.access import Access
+from phospho_dashboard.answers import answered, json_response
+from phospho_dashboard.forms import Form
+from phospho_dashboard.rendering import page_response, paged
+from phospho_dashboard.services import Services
+from phospho_dashboard.settings_frame import SettingsFrames
+from phospho_dashboard.visitors import Visitor
+from phospho_schemas.errors import Problem
+from phospho_schemas.people import ROLES
+
+_PATH = "/settings/people"
+
+
+def people_routes(services: Services) -> list[Route]:
+    """Return the routes of people; an admin alone may use them."""
+    pages = PeoplePages(services)
+    return [
+        Route(_PATH, paged(pages.page)),
+        Route(f"{_PATH}.json", answered(pages.twin)),
+        Route(_PATH, paged(pages.add), methods=["POST"]),
+        Route(f"{_PATH}/change", paged(pages.change), methods=["POST"]),
+        Route(f"{_PATH}/sign-out", paged(pages.sign_out), methods=["POST"]),
+        Route(f"{_PATH}/remove", paged(pages.remove), methods=["POST"]),
+    ]
+
+
+class PeoplePages:
+    """The page of people, and what its forms do."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._access = Access(services)
+        self._frames = SettingsFrames(services)
+        self._directory = services.desk.directory
+
+    async def page(self, request: Request) -> Response:
+        return await self._shown(request, await self._admin(request), None)
+
+    async def twin(self, request: Request) -> Response:
+        await self._admin(request)
+        return json_response(await self._content())
+
+    async def add(self, request: Request) -> Response:
+        def act(form: Form) -> None:
+            self._directory.add(form.text("name"), form.text("role"), form.raw("password"))
+
+        return await self._acted(request, act)
+
+    async def change(self, request: Request) -> Response:
+        def act(form: Form) -> None:
+            self._directory.change(form.text("name"), form.text("role"), form.raw("password"))
+
+        return await self._acted(request, act)
+
+    async def sign_out(self, request: Request) -> Response:
+        return await self._acted(request, lambda form: self._directory.sign_out(form.text("name")))
+
+    async def remove(self, request: Request) -> Response:
+        return await self._acted(request, lambda form: self._directory.remove(form.text("name")))
+
+    async def _acted(self, request: Request, act: Callable[[Form], None]) -> Response:
+        """Do what a form asks for, and show the list again, with what is wrong where it can't be done."""
+        visitor, form = await self._access.of_form(request, "admin")
+        _check_install(visitor)
+        try:
+            await self._services.password_threads.run(act, form)
+        except Problem as problem:
+            return await self._shown(request, visitor, problem)
+        return RedirectResponse(_PATH, 303)
+
+    async def _admin(self, request: Request) -> Visitor:
+        visitor = await self._access.of_page(request, "admin")
+        _check_install(visitor)
+        return visitor
+
+    async def _shown(self, request: Request, visitor: Visitor, problem: Problem | None) -> Response:
+        frame = await self._frames.of(request, visitor, "people")
+        content = await self._content()
+        status = 200 if problem is None else problem.status
+        return page_response("people.html", {**frame, **content, "roles": ROLES, "problem": problem}, status)
+
+    async def _content(self) -> dict[str, Any]:
+        return {"people": await self._services.threads.run(self._directory.everybody)}
+
+
+def _check_install(visitor: Visitor) -> None:
+    if not visitor.is_admin:
+        raise Problem(403, "admin_only", "a project's key can't see people", "use the administrator's key")

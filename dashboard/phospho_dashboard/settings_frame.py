@@ -1,0 +1,52 @@
+"""The frame of the settings: the project it is about, and the ways from one page of settings to another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+
+from phospho_dashboard.access import Access
+from phospho_dashboard.frames import Entry, frame_of
+from phospho_dashboard.services import Services
+from phospho_dashboard.urls import with_query
+from phospho_dashboard.visitors import Visitor
+from phospho_schemas.people import Role, may_act_as
+
+# The name of a page of settings, its path, its label, and the role that sees it.
+SETTINGS_PAGES: tuple[tuple[str, str, str, Role], ...] = (
+    ("project", "/settings", "Project", "viewer"),
+    ("keys", "/settings/keys", "API keys", "viewer"),
+    ("dead-letters", "/settings/dead-letters", "Dead letters", "viewer"),
+    ("health", "/settings/health", "System health", "viewer"),
+    ("projects", "/settings/projects", "All projects", "viewer"),
+    ("people", "/settings/people", "People", "admin"),
+    ("account", "/settings/account", "Your account", "viewer"),
+)
+
+
+class SettingsFrames:
+    """Makes what a page of settings shows around its content."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._access = Access(services)
+
+    async def of(self, request: Request, visitor: Visitor, page: str) -> dict[str, Any]:
+        """Return `frame`, `settings_navigation` and `form_token`, for the project in the query."""
+        project_id = await self._access.project_id(visitor, request.query_params.get("project") or None)
+        projects = await self._access.projects(visitor)
+        base_url = self._services.settings.base_url
+        return {
+            "frame": frame_of("settings", visitor, project_id, projects, base_url, {}),
+            "settings_navigation": _navigation(visitor, project_id, page),
+            "form_token": visitor.form_token,
+        }
+
+
+def _navigation(visitor: Visitor, project_id: str, page: str) -> list[Entry]:
+    return [
+        Entry(name, label, with_query(path, {"project": project_id}), name == page)
+        for name, path, label, role in SETTINGS_PAGES
+        if may_act_as(visitor.role, role)
+    ]
