@@ -10,13 +10,14 @@ from starlette.responses import Response
 
 from phospho_dashboard.access import PROJECT_HEADER, Access
 from phospho_dashboard.answers import json_object, json_response, text_field
+from phospho_store.cursors import decoded_cursor, encoded_cursor, page_limit
 from phospho_dashboard.replay import Replayed, replayed
 from phospho_dashboard.services import Services
 from phospho_dashboard.times import with_times
+from phospho_dashboard.visitors import Visitor
 from phospho_schemas.errors import Problem
+from phospho_schemas.people import Role
 from phospho_schemas.topics import RAW_LOGS
-from phospho_store.auth import Principal
-from phospho_store.cursors import decoded_cursor, encoded_cursor, page_limit
 from phospho_store.store import Store
 
 _PLACE = "dead_letter_id, project_id, stage, reason, detail, source_topic, source_partition, source_offset"
@@ -68,11 +69,11 @@ class DeadLettersApi:
 
     async def replay(self, request: Request) -> Response:
         """Log the message again, as it came or as the body has mended it. Twice is one task."""
-        principal, projects = await self._reader(request)
+        visitor, projects = await self._reader(request, "editor")
         content = await json_object(request, self._services.settings.max_payload_bytes)
         letter = await self._letter(request, projects)
         mended = text_field(content, "payload", max_length=10_000_000) if "payload" in content else None
-        message = replayed(letter, mended, None if principal.is_admin else principal.project_id)
+        message = replayed(letter, mended, None if visitor.is_admin else projects[0])
         if self._services.publisher is None:
             raise Problem(503, "no_publisher", "this process can't publish", "ask the gateway, or phospho up")
         await self._services.publisher.publish([message.keyed])
@@ -82,11 +83,11 @@ class DeadLettersApi:
         dead_letter_id = request.path_params["dead_letter_id"]
         return await self._services.threads.run(_one, self._services.store, projects, dead_letter_id)
 
-    async def _reader(self, request: Request) -> tuple[Principal, list[str]]:
+    async def _reader(self, request: Request, needs: Role = "viewer") -> tuple[Visitor, list[str]]:
         """Return who asks, and the project asked for; with "", which is that of messages which did not say theirs."""
-        principal = await self._access.of_api(request)
-        project_id = await self._access.project_id(principal, request.headers.get(PROJECT_HEADER))
-        return principal, [project_id, ""] if principal.is_admin else [project_id]
+        visitor = await self._access.of_api(request, needs)
+        project_id = await self._access.project_id(visitor, request.headers.get(PROJECT_HEADER))
+        return visitor, [project_id, ""] if visitor.is_admin else [project_id]
 
 
 def _page(store: Store, projects: list[str], before: tuple[int, str], limit: int) -> list[dict[str, Any]]:

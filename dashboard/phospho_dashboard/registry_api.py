@@ -42,7 +42,7 @@ class RegistryApi:
         return json_response({"definitions": [definition.model_dump(mode="json") for definition in found]})
 
     async def apply_definitions(self, request: Request) -> Response:
-        project_id = await self._access.of_api_project(request)
+        project_id = await self._access.of_api_project(request, "editor")
         content = await json_object(request, self._max_body_bytes)
         wanted = content.get("definitions")
         if not isinstance(wanted, list) or not 0 < len(wanted) <= _MAX_DEFINITIONS:
@@ -52,7 +52,7 @@ class RegistryApi:
         return json_response({"results": results}, 422 if is_all_rejected else 200)
 
     async def delete_definition(self, request: Request) -> Response:
-        project_id = await self._access.of_api_project(request)
+        project_id = await self._access.of_api_project(request, "editor")
         name = request.path_params["name"]
         if not await self._threads.run(self._registry.delete_definition, project_id, name):
             raise Problem(404, "unknown_definition", f"there is no definition {name!r}")
@@ -64,14 +64,14 @@ class RegistryApi:
         return json_response({"keys": [_public_key(key) for key in found]})
 
     async def create_key(self, request: Request) -> Response:
-        project_id = await self._access.of_api_project(request)
+        project_id = await self._access.of_api_project(request, "admin")
         name = text_field(await json_object(request, self._max_body_bytes), "name", "", max_length=128)
         new = await self._threads.run(self._registry.create_key, project_id, name)
         shown = {"key_id": new.key.key_id, "api_key": new.secret, "project_id": project_id, "name": name}
         return json_response(shown, 201)
 
     async def revoke_key(self, request: Request) -> Response:
-        project_id = await self._access.of_api_project(request)
+        project_id = await self._access.of_api_project(request, "admin")
         key_id = request.path_params["key_id"]
         revoked = await self._threads.run(self._registry.revoke_key, project_id, key_id)
         if revoked is None:
@@ -83,8 +83,8 @@ class RegistryApi:
         return json_response({"projects": [project.model_dump(mode="json") for project in found]})
 
     async def create_project(self, request: Request) -> Response:
-        principal = await self._access.of_api(request)
-        if not principal.is_admin:
+        visitor = await self._access.of_api(request, "admin")
+        if not visitor.is_admin:
             raise Problem(403, "admin_only", "a project's key can't create projects", "use the administrator's token")
         wanted = _wanted_project(await json_object(request, self._max_body_bytes))
         saved = await self._threads.run(self._created_project, wanted)

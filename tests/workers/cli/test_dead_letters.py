@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click.testing
 import orjson
 import pytest
-import uvicorn
 
+from fixtures.served import served
 from phospho_dashboard.app import create_app, create_services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.ids import HybridClock
@@ -44,19 +41,8 @@ def base_url(store: Store) -> Iterator[str]:
     pipeline.start()
     authenticator = Authenticator(registry, admin_secret=ADMIN)
     services = create_services(DashboardSettings(), store, registry, authenticator, pipeline, lambda _: None)
-    app = create_app(services)
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    deadline_s = time.monotonic() + 10
-    while not server.started:
-        assert time.monotonic() < deadline_s, "uvicorn did not start"
-        time.sleep(0.005)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
-    listener.close()
+    with served(create_app(services)) as address:
+        yield address
     pipeline.close()
 
 

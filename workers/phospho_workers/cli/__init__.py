@@ -28,6 +28,7 @@ _COMMANDS = {
     "definitions": LazyCommand(_HERE + "definitions:definitions", _CLIENT, "Say which events to detect."),
     "keys": LazyCommand(_HERE + "keys:keys", _CLIENT, "Create, list and revoke API keys."),
     "projects": LazyCommand(_HERE + "projects:projects", _CLIENT, "Create and list projects."),
+    "people": LazyCommand(_HERE + "people:people", _CLIENT, "Say who may sign in to the pages."),
     "dead-letters": LazyCommand(
         _HERE + "dead_letters:dead_letters", _CLIENT, "List, mend and replay what could not be read."
     ),

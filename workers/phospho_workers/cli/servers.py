@@ -25,9 +25,10 @@ from phospho_store.registry import Registry
 from phospho_store.retention import enforce_hourly
 from phospho_store.store import remote
 from phospho_workers.cli.prices import prices_option
+from phospho_workers.cli.proxy import proxy_options
 from phospho_workers.embedded.clickhouse_http import WRITER_VARIABLE, ClickHouseHttpSettings
 from phospho_workers.embedded.clickhouse_http import serve as serve_clickhouse
-from phospho_workers.embedded.wiring import Web, web_app
+from phospho_workers.embedded.wiring import Proxy, Web, setup_code, sign_in_settings, web_app
 from phospho_workers.runtime.process import prepare_process
 from phospho_workers.runtime.serving import PortTaken, Served, listen, serve
 
@@ -78,11 +79,28 @@ def gateway(kafka: str, clickhouse: str, base_url: str | None, host: str, port: 
 @click.command()
 @_options(8421)
 @prices_option
-def dashboard(kafka: str, clickhouse: str, base_url: str | None, host: str, port: int, prices: Prices) -> None:
+@proxy_options
+def dashboard(
+    kafka: str, clickhouse: str, base_url: str | None, host: str, port: int, prices: Prices, proxy: Proxy | None
+) -> None:
     """
-    Serve the pages and the API. The pages ask for an API key, as the password of HTTP's Basic sign-in.
+    Serve the pages and the API. People sign in; the first one with a code that is printed here.
+
+    PHOSPHO_ADMIN_KEY is the administrator's key: it adds people (`phospho people`) and makes the first one as well.
     """
-    _serve(Web(base_url or "http://127.0.0.1:8420", has_pages=True, prices=prices), kafka, clickhouse, host, port)
+    store = remote(clickhouse)
+    code, admin_key = setup_code(store), os.environ.get("PHOSPHO_ADMIN_KEY", "")
+    if code:
+        click.echo(f"Nobody can sign in yet: open http://{host}:{port}/setup with the code {code}")
+    web = Web(
+        base_url or "http://127.0.0.1:8420",
+        has_pages=True,
+        prices=prices,
+        sign_in=sign_in_settings([code, admin_key], proxy),
+        form_key=admin_key,
+    )
+    store.close()
+    _serve(web, kafka, clickhouse, host, port)
 
 
 def _serve(web: Web, kafka: str, clickhouse: str, host: str, port: int) -> None:

@@ -13,8 +13,10 @@ from pydantic import ValidationError
 from phospho_dashboard.prices import Prices
 from phospho_store.errors import StoreError
 from phospho_workers.cli.prices import prices_option
+from phospho_workers.cli.proxy import proxy_options
 from phospho_workers.cli.servers import gateway_settings
 from phospho_workers.embedded.up import Running, UpSettings, open_app
+from phospho_workers.embedded.wiring import Proxy
 from phospho_workers.runtime.process import prepare_process
 from phospho_workers.runtime.serving import PortTaken, serve
 
@@ -28,7 +30,7 @@ from phospho_workers.runtime.serving import PortTaken, serve
     show_default=True,
     help="Pages, API and ingest; 0 takes a free one.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Beyond loopback, the pages ask for a key.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Beyond loopback, people sign in to the pages.")
 @click.option(
     "--clickhouse-port",
     type=click.IntRange(0, 65535),
@@ -39,8 +41,18 @@ from phospho_workers.runtime.serving import PortTaken, serve
 @click.option("--kafka", envvar="PHOSPHO_KAFKA", help="host:port of a Kafka to write to; needs --clickhouse.")
 @click.option("--clickhouse", envvar="PHOSPHO_CLICKHOUSE", help="URL of a ClickHouse server; needs --kafka.")
 @prices_option
+@click.option("--sign-in", envvar="PHOSPHO_SIGN_IN", is_flag=True, help="On loopback too, as behind a proxy.")
+@proxy_options
 def up(
-    data: str, port: int, host: str, clickhouse_port: int, kafka: str | None, clickhouse: str | None, prices: Prices
+    data: str,
+    port: int,
+    host: str,
+    clickhouse_port: int,
+    kafka: str | None,
+    clickhouse: str | None,
+    prices: Prices,
+    sign_in: bool,
+    proxy: Proxy | None,
 ) -> None:
     """
     Run the whole pipeline, its API and its pages in one process. Nothing else has to be installed.
@@ -70,6 +82,8 @@ def up(
         os.environ.get("PHOSPHO_ADMIN_KEY", ""),
         gateway_settings(),
         prices,
+        sign_in or proxy is not None,
+        proxy,
     )
     try:
         with open_app(settings) as running:
@@ -101,9 +115,11 @@ def _tell(settings: UpSettings, running: Running) -> None:
         ("API key", _key_line(settings, running)),
         ("Data", str(settings.data_dir.resolve())),
     ]
+    if running.setup_code:
+        lines.insert(1, ("First admin", f"{running.base_url}/setup with the code {running.setup_code}"))
     click.echo("phospho is up. Ctrl-C stops it.\n")
     for name, value in lines:
-        click.echo(f"  {name:<11}{value}")
+        click.echo(f"  {name:<13}{value}")
     click.echo("")
 
 

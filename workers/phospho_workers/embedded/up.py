@@ -30,7 +30,7 @@ from phospho_workers.detection.stage import Detection
 from phospho_workers.embedded.clickhouse_engine import ReaderLimits
 from phospho_workers.embedded.clickhouse_http import ClickHouseHttpSettings, build_app
 from phospho_workers.embedded.pipeline import Pipeline
-from phospho_workers.embedded.wiring import Web, web_app
+from phospho_workers.embedded.wiring import Proxy, Web, setup_code, sign_in_settings, web_app
 from phospho_workers.extraction.stage import Extraction
 from phospho_workers.runtime.serving import Served, listen, listen_near
 
@@ -66,6 +66,14 @@ class UpSettings:
     admin_key: str = field(default="", repr=False)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     prices: Prices = field(default_factory=Prices)
+    # On loopback the local user is signed in, unless this says that others come too, as through a proxy.
+    must_sign_in: bool = False
+    proxy: Proxy | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether who reaches the pages is the local user, without signing in."""
+        return self.host == LOOPBACK and not self.must_sign_in
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,7 @@ class Running:
     An opened `phospho up`: what it serves, what runs beside it, and what it tells.
 
     `key` is there at the very first start only. `is_api_key_known` says whether the key of the settings is one.
+    `setup_code` makes the first administrator; it is empty where nobody has to sign in, or somebody can already.
     """
 
     apps: Sequence[Served]
@@ -83,6 +92,7 @@ class Running:
     project: Project
     key: NewKey | None
     is_api_key_known: bool
+    setup_code: str
 
 
 @contextmanager
@@ -101,7 +111,15 @@ def open_app(settings: UpSettings) -> Iterator[Running]:
         known = bool(settings.api_key) and registry.key_of_secret(settings.api_key) is not None
         publisher = _publisher(settings, store, registry, clock, stack)
         admin_key = settings.admin_key or stack.enter_context(_admin_token(settings.data_dir))
-        web = Web(base_url, has_pages=True, pages_open=settings.host == LOOPBACK, prices=settings.prices)
+        code = "" if settings.is_open else setup_code(store)
+        web = Web(
+            base_url,
+            has_pages=True,
+            pages_open=settings.is_open,
+            prices=settings.prices,
+            sign_in=sign_in_settings([code, admin_key], settings.proxy),
+            form_key=admin_key,
+        )
         readiness = {"pipeline" if settings.kafka is None else "kafka": publisher.check}
         authenticator = Authenticator(registry, admin_secret=admin_key)
         quotas = DailyQuotas(store, registry)
@@ -113,7 +131,7 @@ def open_app(settings: UpSettings) -> Iterator[Running]:
             clickhouse_url = f"http://{LOOPBACK}:{side_door.getsockname()[1]}"
             apps.append(Served(build_app(_engine_path(settings), _READER_SETTINGS), side_door))
         background = [partial(enforce_hourly, store, registry), partial(keep_fresh, quotas)]
-        running = Running(apps, background, base_url, clickhouse_url, project, key, known)
+        running = Running(apps, background, base_url, clickhouse_url, project, key, known, code)
         stack.enter_context(_server_file(settings.data_dir, running))
         yield running
 

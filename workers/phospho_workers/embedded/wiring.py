@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -22,14 +23,29 @@ from phospho_gateway.legacy.reads import Reads
 from phospho_gateway.metrics import GatewayMetrics
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
+from phospho_schemas.people import Role
 from phospho_store.auth import Authenticator
 from phospho_store.errors import StoreError
+from phospho_store.people import People
 from phospho_store.quotas import DailyQuotas
 from phospho_store.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import check_definition
 from phospho_workers.embedded.front_door import FrontDoor
 from phospho_workers.runtime import metrics as worker_metrics
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """
+    A proxy that signs people in: it names them in `header`, and its requests come from `addresses` alone.
+
+    Who is not listed has `role`, or may not see the pages where that is None.
+    """
+
+    header: str
+    addresses: Sequence[str]
+    role: Role | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +62,28 @@ class Web:
     prices: Prices = field(default_factory=Prices)
     sign_in: SignInSettings = SignInSettings()  # noqa: RUF009 (frozen)
     form_key: str = field(default="", repr=False)
+
+
+def sign_in_settings(setup_codes: Sequence[str], proxy: Proxy | None = None) -> SignInSettings:
+    """Return who may sign in: with the first of `setup_codes` that are not empty, or as a proxy says."""
+    codes = tuple(code for code in setup_codes if code)
+    if proxy is None:
+        return SignInSettings(setup_codes=codes)
+    return SignInSettings(
+        setup_codes=codes,
+        proxy_header=proxy.header,
+        trusted_proxies=tuple(proxy.addresses),
+        proxy_role=proxy.role,
+    )
+
+
+def setup_code(store: Store) -> str:
+    """Return a new code with which to make the first administrator; empty where somebody can sign in already."""
+    try:
+        is_needed = not People(store).everybody()
+    except StoreError:
+        is_needed = True
+    return secrets.token_urlsafe(16) if is_needed else ""
 
 
 @contextmanager

@@ -1,0 +1,83 @@
+"""`phospho people` against the dashboard's own app, on a real port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import click.testing
+import httpx
+import pytest
+
+from fixtures.served import served
+from phospho_dashboard.app import create_app, create_services
+from phospho_dashboard.settings import DashboardSettings
+from phospho_store.auth import Authenticator
+from phospho_store.registry import Registry
+from phospho_store.store import Store
+from phospho_workers.cli import main
+
+ADMIN = "administrator-of-the-tests"
+PASSWORD = "correct horse battery"
+
+Run = Callable[..., click.testing.Result]
+
+
+@pytest.fixture(scope="module")
+def base_url(store: Store) -> Iterator[str]:
+    registry = Registry(store)
+    registry.save_project("shop")
+    registry.create_key("shop", secret="ph_key-of-shop")
+    authenticator = Authenticator(registry, admin_secret=ADMIN)
+    services = create_services(DashboardSettings(), store, registry, authenticator, None, lambda _: None)
+    with served(create_app(services)) as address:
+        yield address
+
+
+@pytest.fixture
+def run(base_url: str) -> Run:
+    def run_command(*arguments: str, key: str = ADMIN, typed: str = "") -> click.testing.Result:
+        env = {"PHOSPHO_BASE_URL": base_url, "PHOSPHO_API_KEY": key}
+        return click.testing.CliRunner().invoke(main, ["people", *arguments], env=env, input=typed, prog_name="phospho")
+
+    return run_command
+
+
+def status_of_sign_in(base_url: str, name: str, password: str) -> int:
+    form = {"name": name, "password": password}
+    return httpx.post(f"{base_url}/sign-in", data=form, headers={"Sec-Fetch-Site": "same-origin"}).status_code
+
+
+def test_who_is_added_may_sign_in_until_removed(run: Run, base_url: str) -> None:
+    added = run("add", "Ada@shop.example", "--role", "editor", typed=f"{PASSWORD}\n{PASSWORD}\n")
+    assert (added.exit_code, added.output.splitlines()[-1]) == (0, "ada@shop.example may sign in, as editor.")
+    assert PASSWORD not in added.output
+    assert status_of_sign_in(base_url, "ada@shop.example", PASSWORD) == 303
+    assert "ada@shop.example" in run("list").output
+
+    assert run("password", "ada@shop.example", "--password-stdin", typed="another long one\n").exit_code == 0
+    assert status_of_sign_in(base_url, "ada@shop.example", PASSWORD) == 401
+    assert status_of_sign_in(base_url, "ada@shop.example", "another long one") == 303
+
+    assert run("role", "ada@shop.example", "viewer").exit_code == 0
+    assert "viewer" in run("list").output
+    assert run("remove", "ada@shop.example").exit_code == 0
+    assert status_of_sign_in(base_url, "ada@shop.example", "another long one") == 401
+
+
+def test_what_can_not_be_is_said(run: Run) -> None:
+    assert run("add", "bob", "--no-password").exit_code == 0
+    for arguments, typed, words in (
+        (("add", "bob", "--no-password"), "", "may sign in already"),
+        (("add", "two words", "--no-password"), "", "can't be a name"),
+        (("add", "carol", "--password-stdin"), "short\n", "12 to 256 characters"),
+        (("remove", "nobody"), "", "nobody of the name"),
+    ):
+        result = run(*arguments, typed=typed)
+        assert result.exit_code == 1
+        assert words in result.output
+
+
+def test_a_projects_key_adds_nobody(run: Run) -> None:
+    refused = run("add", "mallory", "--role", "admin", "--no-password", key="ph_key-of-shop")
+    assert refused.exit_code == 1
+    assert "mallory" not in run("list").output
