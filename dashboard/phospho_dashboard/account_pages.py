@@ -11,7 +11,7 @@ from starlette.routing import Route
 from phospho_dashboard.access import Access, cookie_name
 from phospho_dashboard.answers import answered, json_response
 from phospho_dashboard.origins import client_address, networks
-from phospho_dashboard.rendering import page_response, paged
+from phospho_dashboard.rendering import paged
 from phospho_dashboard.services import Services
 from phospho_dashboard.settings_frame import SettingsFrames
 from phospho_dashboard.sign_in_pages import set_sign_in
@@ -76,9 +76,7 @@ class AccountPages:
 
     async def _shown(self, request: Request, visitor: Visitor, problem: Problem | None) -> Response:
         content = await self._content(request, visitor)
-        frame = await self._frames.of(request, visitor, "account")
-        status = 200 if problem is None else problem.status
-        return page_response("account.html", {**frame, **content, "problem": problem}, status)
+        return await self._frames.shown(request, visitor, "account", "account.html", content, problem)
 
     async def _content(self, request: Request, visitor: Visitor) -> dict[str, Any]:
         return await self._services.threads.run(self._read, visitor, request.cookies.get(cookie_name(request), ""))

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from phospho_dashboard.account_pages import account_routes
 from phospho_dashboard.answers import Endpoint, answered
+from phospho_dashboard.dead_letter_pages import dead_letter_routes
 from phospho_dashboard.dead_letters_api import DeadLettersApi
 from phospho_dashboard.directory import Directory
 from phospho_dashboard.export_pages import ExportPages
@@ -20,6 +21,7 @@ from phospho_dashboard.people_pages import people_routes
 from phospho_dashboard.registry_api import RegistryApi
 from phospho_dashboard.services import DefinitionCheck, Publisher, Services
 from phospho_dashboard.settings import DashboardSettings
+from phospho_dashboard.settings_pages import settings_routes
 from phospho_dashboard.sign_in import SignInDesk
 from phospho_dashboard.sign_in_pages import sign_in_routes
 from phospho_dashboard.sql_api import SqlApi
@@ -80,6 +82,7 @@ def api_routes(services: Services) -> list[BaseRoute]:
         _api("DELETE", "/keys/{key_id}", registry.revoke_key),
         _api("GET", "/projects", registry.projects),
         _api("POST", "/projects", registry.create_project),
+        _api("PATCH", "/projects/{project_id}", registry.change_project),
         _api("GET", "/people", people.people),
         _api("POST", "/people", people.add),
         _api("PATCH", "/people/{name:any_text}", people.change),
@@ -101,6 +104,8 @@ def page_routes(services: Services) -> list[BaseRoute]:
         *sign_in_routes(services),
         *account_routes(services),
         *people_routes(services),
+        *settings_routes(services),
+        *dead_letter_routes(services),
         *static_routes(),
     ]
 

@@ -13,7 +13,8 @@ class Attempts:
     """
     Counts tries under a key, such as an address: at most `limit` within `window_s`. Thread-safe.
 
-    It remembers `max_keys` keys, those tried last. A try is counted before its outcome is known, so that many at once
+    It remembers `max_keys` keys, those tried last: anybody can make one up, which is why this is no counter of the
+    library `limits`, whose memory has no bound. A try is counted before its outcome is known, so that many at once
     are no more than many in a row.
     """
 

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from phospho_dashboard.access import Access
 from phospho_dashboard.answers import answered, json_response
 from phospho_dashboard.forms import Form
-from phospho_dashboard.rendering import page_response, paged
+from phospho_dashboard.rendering import paged
 from phospho_dashboard.services import Services
 from phospho_dashboard.settings_frame import SettingsFrames
 from phospho_dashboard.visitors import Visitor
@@ -85,10 +85,8 @@ class PeoplePages:
         return visitor
 
     async def _shown(self, request: Request, visitor: Visitor, problem: Problem | None) -> Response:
-        frame = await self._frames.of(request, visitor, "people")
-        content = await self._content()
-        status = 200 if problem is None else problem.status
-        return page_response("people.html", {**frame, **content, "roles": ROLES, "problem": problem}, status)
+        content = await self._content() | {"roles": ROLES}
+        return await self._frames.shown(request, visitor, "people", "people.html", content, problem)
 
     async def _content(self) -> dict[str, Any]:
         return {"people": await self._services.threads.run(self._directory.everybody)}

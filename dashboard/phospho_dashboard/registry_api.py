@@ -11,9 +11,10 @@ from starlette.responses import Response
 
 from phospho_dashboard.access import Access
 from phospho_dashboard.answers import json_object, json_response, text_field
+from phospho_dashboard.projects import changed_project, created_project, first_message
 from phospho_dashboard.services import Services
 from phospho_schemas.errors import Problem
-from phospho_schemas.messages import ApiKey, EventDefinition, Project
+from phospho_schemas.messages import ApiKey, EventDefinition
 
 _MAX_DEFINITIONS = 1000
 _DEFINITION_FIELDS = frozenset(EventDefinition.model_fields) - {
@@ -61,7 +62,7 @@ class RegistryApi:
     async def keys(self, request: Request) -> Response:
         project_id = await self._access.of_api_project(request)
         found = await self._threads.run(self._registry.keys, project_id)
-        return json_response({"keys": [_public_key(key) for key in found]})
+        return json_response({"keys": [public_key(key) for key in found]})
 
     async def create_key(self, request: Request) -> Response:
         project_id = await self._access.of_api_project(request, "admin")
@@ -76,7 +77,7 @@ class RegistryApi:
         revoked = await self._threads.run(self._registry.revoke_key, project_id, key_id)
         if revoked is None:
             raise Problem(404, "unknown_key_id", f"there is no key {key_id!r} in this project")
-        return json_response(_public_key(revoked))
+        return json_response(public_key(revoked))
 
     async def projects(self, request: Request) -> Response:
         found = await self._access.projects(await self._access.of_api(request))
@@ -86,14 +87,17 @@ class RegistryApi:
         visitor = await self._access.of_api(request, "admin")
         if not visitor.is_admin:
             raise Problem(403, "admin_only", "a project's key can't create projects", "use the administrator's token")
-        wanted = _wanted_project(await json_object(request, self._max_body_bytes))
-        saved = await self._threads.run(self._created_project, wanted)
+        content = await json_object(request, self._max_body_bytes)
+        saved = await self._threads.run(created_project, self._registry, content)
         return json_response({"project": saved.model_dump(mode="json")}, 201)
 
-    def _created_project(self, wanted: Project) -> Project:
-        if self._registry.project(wanted.project_id) is not None:
-            raise Problem(409, "project_exists", f"there is a project {wanted.project_id!r} already")
-        return self._registry.save_project(wanted.project_id, wanted.name, wanted.retention_days)
+    async def change_project(self, request: Request) -> Response:
+        """Change what the body names: name, retention, or some of the settings."""
+        visitor = await self._access.of_api(request, "admin")
+        project_id = await self._access.project_id(visitor, request.path_params["project_id"])
+        content = await json_object(request, self._max_body_bytes)
+        saved = await self._threads.run(changed_project, self._registry, project_id, content)
+        return json_response({"project": saved.model_dump(mode="json")})
 
     def _applied(self, project_id: str, item: Any) -> dict[str, Any]:
         """Store one definition and return what became of it; one that can't work is rejected, and nothing raises."""
@@ -128,21 +132,9 @@ def _definition(project_id: str, item: Any) -> EventDefinition:
     try:
         return EventDefinition(project_id=project_id, created_at=datetime.now(UTC), **wanted)
     except ValidationError as error:
-        raise Problem(422, "invalid_definition", _first_message(error)) from None
+        raise Problem(422, "invalid_definition", first_message(error)) from None
 
 
-def _wanted_project(content: dict[str, Any]) -> Project:
-    wanted = {key: content[key] for key in ("project_id", "name", "retention_days") if key in content}
-    try:
-        return Project(created_at=datetime.now(UTC), **wanted)
-    except ValidationError as error:
-        raise Problem(422, "invalid_project", _first_message(error)) from None
-
-
-def _first_message(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-
-
-def _public_key(key: ApiKey) -> dict[str, Any]:
+def public_key(key: ApiKey) -> dict[str, Any]:
+    """Return what may be shown of a key."""
     return key.model_dump(mode="json", include={"key_id", "project_id", "prefix", "name", "created_at", "revoked_at"})

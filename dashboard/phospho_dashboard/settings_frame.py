@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from phospho_dashboard.access import Access
 from phospho_dashboard.frames import Entry, frame_of
+from phospho_dashboard.rendering import page_response
 from phospho_dashboard.services import Services
 from phospho_dashboard.urls import with_query
 from phospho_dashboard.visitors import Visitor
+from phospho_schemas.errors import Problem
 from phospho_schemas.people import Role, may_act_as
 
 # The name of a page of settings, its path, its label, and the role that sees it.
@@ -32,16 +35,32 @@ class SettingsFrames:
         self._services = services
         self._access = Access(services)
 
-    async def of(self, request: Request, visitor: Visitor, page: str) -> dict[str, Any]:
-        """Return `frame`, `settings_navigation` and `form_token`, for the project in the query."""
-        project_id = await self._access.project_id(visitor, request.query_params.get("project") or None)
+    async def project_id(self, request: Request, visitor: Visitor) -> str:
+        """Return the project in the query, or the oldest. Raises Problem 403 or 404."""
+        return await self._access.project_id(visitor, request.query_params.get("project") or None)
+
+    async def shown(
+        self,
+        request: Request,
+        visitor: Visitor,
+        page: str,
+        template: str,
+        content: dict[str, Any],
+        problem: Problem | None = None,
+        status: int = 200,
+    ) -> Response:
+        """Return a page of settings; with `problem`, of its status, and saying what is wrong."""
+        project_id = await self.project_id(request, visitor)
         projects = await self._access.projects(visitor)
-        base_url = self._services.settings.base_url
-        return {
-            "frame": frame_of("settings", visitor, project_id, projects, base_url, {}),
+        around = {
+            "frame": frame_of("settings", visitor, project_id, projects, self._services.settings.base_url, {}),
             "settings_navigation": _navigation(visitor, project_id, page),
             "form_token": visitor.form_token,
+            "may_edit": may_act_as(visitor.role, "editor"),
+            "may_set": may_act_as(visitor.role, "admin"),
+            "problem": problem,
         }
+        return page_response(template, around | content, status if problem is None else problem.status)
 
 
 def _navigation(visitor: Visitor, project_id: str, page: str) -> list[Entry]:

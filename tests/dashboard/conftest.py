@@ -115,13 +115,18 @@ class World:
         self.add("label_rows", row)
 
     def add_dead_letter(
-        self, dead_letter_id: str, project_id: str, payload: bytes, topic: str = "phospho.raw-logs"
+        self,
+        dead_letter_id: str,
+        project_id: str,
+        payload: bytes,
+        topic: str = "phospho.raw-logs",
+        **changes: object,
     ) -> None:
         row: dict[str, object] = {"project_id": project_id, "dead_letter_id": dead_letter_id, "revision": 1}
         row |= {"stage": "extraction", "reason": "invalid_json", "detail": "d", "headers": []}
         row |= {"source_topic": topic, "source_partition": 0, "source_offset": 7}
         row |= {"payload_base64": base64.b64encode(payload).decode(), "key_base64": base64.b64encode(b"k\xff").decode()}
-        self.add("dead_letter_rows", row | {"received_at": "2026-01-01T10:00:00.000Z"})
+        self.add("dead_letter_rows", row | {"received_at": "2026-01-01T10:00:00.000Z"} | changes)
 
     def add(self, table: str, row: dict[str, object]) -> None:
         self.store.insert(table, orjson.dumps(row))

@@ -24,6 +24,7 @@ API_NEEDS = {
     ("POST", "/api/v1/keys"): "admin",
     ("DELETE", "/api/v1/keys/{key_id}"): "admin",
     ("POST", "/api/v1/projects"): "admin",
+    ("PATCH", "/api/v1/projects/{project_id}"): "admin",
     ("GET", "/api/v1/people"): "admin",
     ("POST", "/api/v1/people"): "admin",
     ("PATCH", "/api/v1/people/{name:any_text}"): "admin",
@@ -31,6 +32,11 @@ API_NEEDS = {
 }
 READS_BY_POST = {("POST", "/api/v1/sql")}
 PAGE_NEEDS = {
+    "/settings": "admin",
+    "/settings/keys": "admin",
+    "/settings/keys/revoke": "admin",
+    "/settings/projects": "admin",
+    "/settings/dead-letters/{dead_letter_id}": "editor",
     "/settings/people": "admin",
     "/settings/people/change": "admin",
     "/settings/people/sign-out": "admin",
@@ -75,7 +81,12 @@ def test_every_form_of_the_pages_has_its_role(world: Any) -> None:
 def test_the_api_refuses_a_role_that_is_too_low_and_no_other(world: Any, role: str) -> None:
     client = signed_in(world, role)
     for (method, path), needed in API_NEEDS.items():
-        filled = path.replace("{name:any_text}", "absent").replace("{key_id}", "x").replace("{dead_letter_id}", "x")
+        filled = (
+            path.replace("{name:any_text}", "absent")
+            .replace("{key_id}", "x")
+            .replace("{project_id}", "mine")
+            .replace("{dead_letter_id}", "x")
+        )
         answer = client.request(method, filled, json={} if method in {"POST", "PATCH"} else None)
         is_allowed = ROLES.index(role) >= ROLES.index(needed)
         code = "" if answer.status_code < 400 else answer.json()["error"]["code"]

@@ -1,0 +1,174 @@
+"""The settings of a project, its keys, and the list of projects."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from phospho_dashboard.access import Access
+from phospho_dashboard.answers import answered, json_response
+from phospho_dashboard.forms import Form
+from phospho_dashboard.projects import changed_project, created_project
+from phospho_dashboard.registry_api import public_key
+from phospho_dashboard.rendering import paged
+from phospho_dashboard.services import Services
+from phospho_dashboard.settings_frame import SettingsFrames
+from phospho_dashboard.urls import with_query
+from phospho_dashboard.visitors import Visitor
+from phospho_schemas.errors import Problem
+from phospho_schemas.messages import ProjectSettings
+
+_PROJECT, _KEYS, _PROJECTS = "/settings", "/settings/keys", "/settings/projects"
+
+_Shown = Callable[[Request, Visitor, Problem | None], Awaitable[Response]]
+
+# How each setting reads. One that is not here yet is shown under its own name.
+_LABELS = {
+    "detect_events": "Find events",
+    "detect_sentiment": "Tell the sentiment",
+    "detect_language": "Tell the language",
+    "session_idle_minutes": "Minutes after which a session is over",
+    "llm_daily_tokens": "Tokens a day for second opinions",
+    "llm_daily_usd": "US dollars a day for second opinions",
+    "llm_sample": "Share of tasks that the LLM engine reads",
+    "max_tasks_per_day": "Tasks a day at most",
+}
+
+
+def settings_routes(services: Services) -> list[Route]:
+    """Return the routes of a project's settings, of keys and of projects."""
+    pages = SettingsPages(services)
+    return [
+        Route(_PROJECT, paged(pages.project_page)),
+        Route(f"{_PROJECT}.json", answered(pages.project_twin)),
+        Route(_PROJECT, paged(pages.change_project), methods=["POST"]),
+        Route(_KEYS, paged(pages.keys_page)),
+        Route(f"{_KEYS}.json", answered(pages.keys_twin)),
+        Route(_KEYS, paged(pages.create_key), methods=["POST"]),
+        Route(f"{_KEYS}/revoke", paged(pages.revoke_key), methods=["POST"]),
+        Route(_PROJECTS, paged(pages.projects_page)),
+        Route(f"{_PROJECTS}.json", answered(pages.projects_twin)),
+        Route(_PROJECTS, paged(pages.create_project), methods=["POST"]),
+    ]
+
+
+class SettingsPages:
+    """The pages, their twins and what their forms do."""
+
+    def __init__(self, services: Services) -> None:
+        self._registry = services.registry
+        self._threads = services.threads
+        self._access = Access(services)
+        self._frames = SettingsFrames(services)
+
+    async def project_page(self, request: Request) -> Response:
+        return await self._project_shown(request, await self._access.of_page(request), None)
+
+    async def project_twin(self, request: Request) -> Response:
+        visitor = await self._access.of_page(request)
+        return json_response(await self._project(await self._frames.project_id(request, visitor)))
+
+    async def change_project(self, request: Request) -> Response:
+        def act(form: Form, project_id: str) -> None:
+            changes = {"name": form.text("name"), "retention_days": form.text("retention_days") or 0}
+            changed_project(self._registry, project_id, changes | {"settings": _settings(form)})
+
+        return await self._acted(request, _PROJECT, act, self._project_shown)
+
+    async def keys_page(self, request: Request) -> Response:
+        return await self._keys_shown(request, await self._access.of_page(request), None)
+
+    async def keys_twin(self, request: Request) -> Response:
+        visitor = await self._access.of_page(request)
+        return json_response(await self._keys(await self._frames.project_id(request, visitor)))
+
+    async def create_key(self, request: Request) -> Response:
+        """Make a key, and show it: this page, which no cache keeps, is the only place where it ever stands."""
+        visitor, form = await self._access.of_form(request, "admin")
+        project_id = await self._frames.project_id(request, visitor)
+        new = await self._threads.run(self._registry.create_key, project_id, form.text("name", 128))
+        content = await self._keys(project_id) | {"new_key": {"name": new.key.name, "api_key": new.secret}}
+        return await self._frames.shown(request, visitor, "keys", "keys.html", content, status=201)
+
+    async def revoke_key(self, request: Request) -> Response:
+        def act(form: Form, project_id: str) -> None:
+            if self._registry.revoke_key(project_id, form.text("key_id")) is None:
+                raise Problem(404, "unknown_key_id", "there is no such key in this project")
+
+        return await self._acted(request, _KEYS, act, self._keys_shown)
+
+    async def projects_page(self, request: Request) -> Response:
+        return await self._projects_shown(request, await self._access.of_page(request), None)
+
+    async def projects_twin(self, request: Request) -> Response:
+        return json_response(await self._projects(await self._access.of_page(request)))
+
+    async def create_project(self, request: Request) -> Response:
+        visitor, form = await self._access.of_form(request, "admin")
+        if not visitor.is_admin:
+            raise Problem(403, "admin_only", "a project's key can't create projects")
+        wanted = {"project_id": form.text("project_id"), "name": form.text("name")}
+        try:
+            made = await self._threads.run(created_project, self._registry, wanted)
+        except Problem as problem:
+            return await self._projects_shown(request, visitor, problem)
+        return RedirectResponse(with_query(_KEYS, {"project": made.project_id}), 303)
+
+    async def _acted(self, request: Request, path: str, act: Callable[[Form, str], None], shown: _Shown) -> Response:
+        """Do what a form asks for and show its page anew, or at once with what is wrong."""
+        visitor, form = await self._access.of_form(request, "admin")
+        project_id = await self._frames.project_id(request, visitor)
+        try:
+            await self._threads.run(act, form, project_id)
+        except Problem as problem:
+            return await shown(request, visitor, problem)
+        return RedirectResponse(with_query(path, {"project": project_id}), 303)
+
+    async def _project_shown(self, request: Request, visitor: Visitor, problem: Problem | None) -> Response:
+        project = await self._project(await self._frames.project_id(request, visitor))
+        content = project | {"fields": _fields(project["project"]["settings"])}
+        return await self._frames.shown(request, visitor, "project", "project_settings.html", content, problem)
+
+    async def _keys_shown(self, request: Request, visitor: Visitor, problem: Problem | None) -> Response:
+        content = await self._keys(await self._frames.project_id(request, visitor)) | {"new_key": None}
+        return await self._frames.shown(request, visitor, "keys", "keys.html", content, problem)
+
+    async def _projects_shown(self, request: Request, visitor: Visitor, problem: Problem | None) -> Response:
+        content = await self._projects(visitor) | {"may_add": visitor.is_admin}
+        return await self._frames.shown(request, visitor, "projects", "projects.html", content, problem)
+
+    async def _project(self, project_id: str) -> dict[str, Any]:
+        project = await self._threads.run(self._registry.project, project_id)
+        return {"project": project.model_dump(mode="json") if project is not None else None}
+
+    async def _keys(self, project_id: str) -> dict[str, Any]:
+        found = await self._threads.run(self._registry.keys, project_id)
+        return {"project_id": project_id, "keys": [public_key(key) for key in found]}
+
+    async def _projects(self, visitor: Visitor) -> dict[str, Any]:
+        return {"projects": [project.model_dump(mode="json") for project in await self._access.projects(visitor)]}
+
+
+def _settings(form: Form) -> dict[str, Any]:
+    """Return the settings in a form: of a switch that is off a browser sends nothing."""
+    fields = ProjectSettings.model_fields.items()
+    switches = {name: bool(form.text(name)) for name, field in fields if field.annotation is bool}
+    return switches | {name: form.text(name) for name, field in fields if field.annotation is not bool}
+
+
+def _fields(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return each setting as the form shows it."""
+    return [
+        {
+            "name": name,
+            "label": _LABELS.get(name, name),
+            "hint": field.description or "",
+            "is_switch": field.annotation is bool,
+            "value": values[name],
+        }
+        for name, field in ProjectSettings.model_fields.items()
+    ]

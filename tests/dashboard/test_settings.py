@@ -1,0 +1,188 @@
+"""The settings: a project's switches and bounds, its keys, projects, dead letters; and that nothing runs in them."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+import orjson
+import pytest
+from starlette.testclient import TestClient
+
+from fixtures.html_pages import ATTACK, Tags, check_page
+from phospho_dashboard.settings import DashboardSettings
+
+SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def project(world: Any) -> str:
+    """Return a project that only this test has."""
+    project_id = f"settings-{next(_NUMBERS)}"
+    world.registry.save_project(project_id)
+    return project_id
+
+
+@pytest.fixture
+def pages(world: Any) -> TestClient:
+    """Return the local user's browser, at a page of ours."""
+    client: TestClient = world.open_pages()
+    client.headers.update(SAME_SITE)
+    return client
+
+
+def post(pages: TestClient, path: str, project: str, **fields: str) -> Any:
+    """Send a form as its page does."""
+    page = pages.get(path, params={"project": project})
+    token = re.search(r'name="form_token" value="([0-9a-f]{64})"', page.text)
+    assert token is not None
+    return pages.post(path, params={"project": project}, data={"form_token": token[1], **fields})
+
+
+def settings_form(**changes: str) -> dict[str, str]:
+    numbers = {"session_idle_minutes": "30", "llm_daily_tokens": "1000", "llm_daily_usd": "0", "llm_sample": "1"}
+    return {"name": "Shop", "retention_days": "0", "max_tasks_per_day": "0", **numbers, **changes}
+
+
+def test_switches_bounds_and_retention_are_stored_and_shown(world: Any, pages: TestClient, project: str) -> None:
+    answer = post(
+        pages, "/settings", project, **settings_form(retention_days="30", detect_language="1", llm_sample="0.25")
+    )
+
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/settings?project={project}")
+    stored = world.registry.project(project)
+    assert (stored.name, stored.retention_days) == ("Shop", 30)
+    assert (stored.settings.detect_events, stored.settings.detect_language) == (False, True)
+    assert stored.settings.llm_sample == 0.25
+    shown = pages.get("/settings.json", params={"project": project}).json()["project"]
+    assert shown["settings"] == stored.settings.model_dump(mode="json")
+    assert 'name="detect_language" value="1" checked' in pages.get("/settings", params={"project": project}).text
+
+
+@pytest.mark.parametrize(
+    "changes", [{"retention_days": "-1"}, {"session_idle_minutes": "0"}, {"llm_sample": "x"}, {"llm_sample": "2"}]
+)
+def test_a_bound_that_can_not_be_is_refused_with_the_reason(
+    world: Any, pages: TestClient, project: str, changes: dict[str, str]
+) -> None:
+    before = world.registry.project(project)
+
+    answer = post(pages, "/settings", project, **settings_form(**changes))
+
+    assert answer.status_code == 422
+    assert next(iter(changes)) in re.search(r'role="alert".*?</p>', answer.text, re.S)[0]  # type: ignore[index]
+    assert world.registry.project(project) == before
+
+
+def test_the_api_changes_what_it_names_and_leaves_the_rest(world: Any, project: str) -> None:
+    client = world.client(world.registry.create_key(project).secret)
+    path = f"/api/v1/projects/{project}"
+
+    assert client.patch(path, json={"settings": {"detect_events": False}}).status_code == 200
+    changed = client.patch(path, json={"retention_days": 7, "settings": {"max_tasks_per_day": 5}}).json()["project"]
+
+    assert (changed["retention_days"], changed["settings"]["detect_events"]) == (7, False)
+    assert changed["settings"]["max_tasks_per_day"] == 5
+    assert client.patch(path, json={"colour": 1}).status_code == 422
+    assert client.patch(path, json={"settings": {"colour": 1}}).status_code == 422
+    assert client.patch(path, json={"settings": []}).status_code == 422
+    assert client.patch("/api/v1/projects/theirs", json={"name": "x"}).status_code == 403
+
+
+def test_a_key_is_shown_once_and_revoked(world: Any, pages: TestClient, project: str) -> None:
+    made = post(pages, "/settings/keys", project, name="laptop")
+    secret = re.search(r'class="secret">([^<]+)<', made.text)
+    assert secret is not None
+    assert (made.status_code, made.headers["cache-control"]) == (201, "no-store")
+
+    assert world.client(secret[1]).get("/api/v1/keys").status_code == 200
+    again = pages.get("/settings/keys", params={"project": project})
+    assert secret[1] not in again.text + pages.get("/settings/keys.json", params={"project": project}).text
+
+    key_id = pages.get("/settings/keys.json", params={"project": project}).json()["keys"][0]["key_id"]
+    token = re.search(r'name="form_token" value="([0-9a-f]{64})"', again.text)[1]  # type: ignore[index]
+    form = {"form_token": token, "key_id": key_id}
+    assert pages.post("/settings/keys/revoke", params={"project": "mine"}, data=form).status_code == 404
+    assert pages.post("/settings/keys/revoke", params={"project": project}, data=form).status_code == 303
+    assert world.client(secret[1]).get("/api/v1/keys").status_code == 401
+
+
+def test_a_project_is_made_once(pages: TestClient, project: str) -> None:
+    new = f"{project}-new"
+
+    assert post(pages, "/settings/projects", project, project_id=new, name="New").status_code == 303
+    assert post(pages, "/settings/projects", project, project_id=new).status_code == 409
+    assert post(pages, "/settings/projects", project, project_id="no spaces").status_code == 422
+    listed = pages.get("/settings/projects.json").json()["projects"]
+    assert [one["name"] for one in listed if one["project_id"] == new] == ["New"]
+
+
+def test_a_dead_letter_is_listed_opened_mended_and_replayed(world: Any, pages: TestClient, project: str) -> None:
+    letter = f"letter-{project}"
+    world.add_dead_letter(letter, project, b'{"input": "hello", "flag": "maybe"')
+    path = f"/settings/dead-letters/{letter}"
+    world.publisher.messages.clear()
+
+    assert letter in pages.get("/settings/dead-letters", params={"project": project}).text
+    assert "invalid_json" in pages.get(path, params={"project": project}).text
+    refused = post(pages, path, project, is_mended="1", payload='{"input": ')
+    assert refused.status_code == 422
+    assert "not JSON" in refused.text
+    assert "{&#34;input&#34;: " in refused.text
+    mended = post(pages, path, project, is_mended="1", payload='{"input": "hello"}')
+
+    assert mended.status_code == 200
+    assert "It is logged again" in mended.text
+    [message] = world.publisher.messages
+    assert orjson.loads(message.value)["input"] == "hello"
+    assert orjson.loads(message.value)["project_id"] == project
+    assert pages.get(f"{path}.json", params={"project": project}).json()["dead_letter"]["reason"] == "invalid_json"
+    assert pages.get(path, params={"project": "mine"}).status_code == 404
+
+
+def test_a_dead_letter_is_replayed_as_it_came(world: Any, pages: TestClient, project: str) -> None:
+    letter = f"letter-{project}"
+    world.add_dead_letter(letter, project, b'{"input": "hello"}')
+    world.publisher.messages.clear()
+
+    assert post(pages, f"/settings/dead-letters/{letter}", project).status_code == 200
+    assert orjson.loads(world.publisher.messages[0].value)["input"] == "hello"
+
+
+def test_dead_letters_follow_each_other_in_pages(world: Any, pages: TestClient, project: str) -> None:
+    for number in range(3):
+        world.add_dead_letter(f"letter-{project}-{number}", project, b"x")
+
+    first = pages.get("/settings/dead-letters", params={"project": project, "limit": 2})
+    second = pages.get(Tags(first.text).links("a", "/settings/dead-letters?")[-1])
+
+    assert first.text.count("invalid_json") == 2
+    assert second.text.count("invalid_json") == 1
+
+
+PAGES = ("/settings", "/settings/keys", "/settings/projects", "/settings/dead-letters", "/settings/account")
+
+
+def test_nothing_that_anybody_wrote_can_run_in_the_settings(world: Any, pages: TestClient, project: str) -> None:
+    world.registry.save_project(project, ATTACK[:128])
+    world.registry.create_key(project, ATTACK)
+    letter = f"letter-{project}"
+    world.add_dead_letter(letter, project, orjson.dumps({"input": ATTACK}), reason=ATTACK, detail=ATTACK, stage=ATTACK)
+    directory = world.services(DashboardSettings()).desk.directory
+    name = re.sub(r"\s", "", ATTACK).lower()
+    if directory.people.person(name) is None:
+        directory.add(name, "viewer", "correct horse battery")
+
+    for path in (*PAGES, "/settings/people", f"/settings/dead-letters/{letter}", "/sign-in?next=" + ATTACK, "/setup"):
+        check_page(pages.get(path, params=None if "?" in path else {"project": project}))
+    refused = post(pages, f"/settings/dead-letters/{letter}", project, is_mended="1", payload="</textarea>" + ATTACK)
+    check_page(refused)
+    check_page(pages.post("/sign-in", data={"name": ATTACK, "password": "x"}))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_each_page_has_a_twin(pages: TestClient, project: str, path: str) -> None:
+    assert pages.get(path, params={"project": project}).headers["content-type"].startswith("text/html")
+    assert pages.get(f"{path}.json", params={"project": project}).headers["content-type"] == "application/json"
