@@ -9,6 +9,8 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
 from phospho_dashboard.account_pages import account_routes
+from phospho_dashboard.acting_api import ActingApi
+from phospho_dashboard.acting_pages import acting_routes
 from phospho_dashboard.answers import Endpoint, answered
 from phospho_dashboard.dead_letter_pages import dead_letter_routes
 from phospho_dashboard.dead_letters_api import DeadLettersApi
@@ -19,7 +21,7 @@ from phospho_dashboard.passwords import Passwords
 from phospho_dashboard.people_api import PeopleApi
 from phospho_dashboard.people_pages import people_routes
 from phospho_dashboard.registry_api import RegistryApi
-from phospho_dashboard.services import DefinitionCheck, Publisher, Services
+from phospho_dashboard.services import DefinitionCheck, FeedbackReading, LabelQueue, Preview, Publisher, Services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.settings_pages import settings_routes
 from phospho_dashboard.sign_in import SignInDesk
@@ -42,6 +44,9 @@ def create_services(
     publisher: Publisher | None,
     check_definition: DefinitionCheck,
     *,
+    read_feedback: FeedbackReading | None = None,
+    preview: Preview | None = None,
+    label_queue: LabelQueue | None = None,
     passwords: Passwords | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Services:
@@ -60,6 +65,9 @@ def create_services(
         sql_threads=StoreThreads(settings.sql_queries, waiting),
         desk=SignInDesk(directory, settings.sign_in, now),
         password_threads=StoreThreads(settings.password_threads, waiting),
+        read_feedback=read_feedback,
+        preview=preview,
+        label_queue=label_queue,
     )
 
 
@@ -71,7 +79,7 @@ def create_app(services: Services) -> Starlette:
 def api_routes(services: Services) -> list[BaseRoute]:
     """Return the routes under /api/v1 that are not the gateway's. Every answer and every error is JSON."""
     registry, letters, endpoints = RegistryApi(services), DeadLettersApi(services), ViewEndpoints(services)
-    people = PeopleApi(services)
+    people, acting = PeopleApi(services), ActingApi(services)
     return [
         _api("POST", "/sql", SqlApi(services).query),
         _api("GET", "/definitions", registry.definitions),
@@ -87,6 +95,10 @@ def api_routes(services: Services) -> list[BaseRoute]:
         _api("POST", "/people", people.add),
         _api("PATCH", "/people/{name:any_text}", people.change),
         _api("DELETE", "/people/{name:any_text}", people.remove),
+        _api("GET", "/labels", acting.labels),
+        _api("POST", "/labels", acting.save_labels),
+        _api("POST", "/tasks/{task_id:any_text}/notes", acting.write_note),
+        _api("DELETE", "/tasks/{task_id:any_text}/notes/{note_id}", acting.delete_note),
         *(endpoints.api_route(view) for view in _views(services)),
         _api("GET", "/dead-letters", letters.dead_letters),
         _api("GET", "/dead-letters/{dead_letter_id}", letters.dead_letter),
@@ -101,6 +113,7 @@ def page_routes(services: Services) -> list[BaseRoute]:
     return [
         *ExportPages(services).routes(),
         *pages,
+        *acting_routes(services),
         *sign_in_routes(services),
         *account_routes(services),
         *people_routes(services),

@@ -45,13 +45,13 @@ def paged(endpoint: Endpoint) -> Endpoint:
         except (Problem, StoreUnavailable, StatementRefused) as error:
             problem = as_problem(error)
         if problem.status == 401 and request.method == "GET":
-            return RedirectResponse(sign_in_path(_path_of(request)), 303)
+            return RedirectResponse(sign_in_path(path_of(request)), 303)
         return page_response("problem.html", {"problem": problem}, problem.status, problem.headers())
 
     return answer
 
 
-def _path_of(request: Request) -> str:
+def path_of(request: Request) -> str:
     """Return the path and the query of a request, as the browser has them."""
     path, query = request.scope.get("raw_path") or request.url.path.encode(), request.scope["query_string"]
     return (path.split(b"?")[0] + (b"?" + query if query else b"")).decode("ascii", "replace")

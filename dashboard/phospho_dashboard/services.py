@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.sign_in import SignInDesk
@@ -17,6 +17,12 @@ from phospho_store.store import Store
 
 # Says why a definition can't work (a pattern that does not compile, no keywords), or None.
 DefinitionCheck = Callable[[EventDefinition], str | None]
+# From project, task and a body as the API takes it to the message of a feedback. Raises Problem 422.
+FeedbackReading = Callable[[str, str, dict[str, Any]], Keyed]
+# What a definition would find in each of these tasks (rows of `task_rows`): a DetectedEvent as JSON, or None.
+Preview = Callable[[EventDefinition, Sequence[Mapping[str, Any]]], Sequence[dict[str, Any] | None]]
+# Of project, event and number: the ids of the tasks whose labels would teach the most, the first one first.
+LabelQueue = Callable[[str, str, int], Sequence[str]]
 
 
 class Publisher(Protocol):
@@ -32,7 +38,8 @@ class Services:
     The store and what stands on it. `publisher` is None where this process can't publish.
 
     Users' SQL has connections and threads of its own: slow queries must not hold up ingest or the pages. So have
-    passwords, each of which costs a thread its time and 64 MiB.
+    passwords, each of which costs a thread its time and 64 MiB. What other packages do is handed in as functions, by
+    whoever puts the process together; a page leaves out what needs a function that is None.
     """
 
     settings: DashboardSettings
@@ -46,6 +53,9 @@ class Services:
     sql_threads: StoreThreads
     desk: SignInDesk
     password_threads: StoreThreads
+    read_feedback: FeedbackReading | None = None
+    preview: Preview | None = None
+    label_queue: LabelQueue | None = None
 
     def close(self) -> None:
         """Let the running calls end, and start no other."""

@@ -22,7 +22,7 @@ from phospho_dashboard.frames import frame_of
 from phospho_dashboard.kept import Kept
 from phospho_dashboard.periods import PERIODS
 from phospho_dashboard.queries.facets import Facets
-from phospho_dashboard.rendering import page_response, paged
+from phospho_dashboard.rendering import page_response, paged, path_of
 from phospho_dashboard.services import Services
 from phospho_dashboard.urls import asks_for_twin, item_path, twin_of, without_twin
 
@@ -112,6 +112,7 @@ class ViewEndpoints:
                 "choices": self._choices.get(project_id),
                 "periods": {name: label for name, (label, _) in PERIODS.items()},
                 "page_path": path,
+                "here": path_of(request),
                 "json_path": twin_of(path, {**request.query_params, "project": project_id}),
             }
             return around | content | view.shown(asked, content)

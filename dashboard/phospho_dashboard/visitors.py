@@ -28,9 +28,13 @@ class Visitor(Principal):
     form_token: str = field(default="", repr=False)
     has_signed_in: bool = False
 
+    def may(self, needed: Role) -> bool:
+        """Tell whether this role may do what needs the role `needed`."""
+        return may_act_as(self.role, needed)
+
     def check(self, needed: Role) -> None:
-        """Raise Problem 403 where this role may not do what needs the role `needed`."""
-        if not may_act_as(self.role, needed):
+        """Raise Problem 403 where `may` says no."""
+        if not self.may(needed):
             message = f"only {_AS_PLURAL[needed]} may {_NEEDED_FOR[needed]}"
             raise Problem(403, "role_needed", message, f"you are {_AS_ONE[self.role]}; an admin can change that")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,16 +20,20 @@ from phospho_dashboard.app import create_app, create_services
 from phospho_dashboard.passwords import Passwords
 from phospho_dashboard.services import Services
 from phospho_dashboard.settings import DashboardSettings
+from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
 from phospho_schemas.records import Keyed
 from phospho_store.auth import Authenticator
 from phospho_store.migrations import migrate
 from phospho_store.registry import Registry
 from phospho_store.store import Store, embedded
+from phospho_workers.embedded.wiring import feedback_reading, preview
 
 ADMIN_SECRET = "admin-secret"
 # As good as real ones in all but their cost.
 QUICK_PASSWORDS = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+PASSWORD = "correct horse battery"
+_NUMBERS = itertools.count()
 MINE, THEIRS = "mine", "theirs"
 
 
@@ -68,6 +73,8 @@ class World:
             authenticator,
             publisher,
             refuse_bad_words,
+            read_feedback=feedback_reading(HybridClock()),
+            preview=preview,
             passwords=QUICK_PASSWORDS,
             now=now,
         )
@@ -84,8 +91,25 @@ class World:
         app = self.app(DashboardSettings(pages_open=True), self.publisher)
         return AsyncClient(transport=ASGITransport(app), base_url="http://127.0.0.1:8420")
 
-    def open_pages(self, **changes: object) -> TestClient:
-        return self.client(settings=replace(DashboardSettings(pages_open=True), **changes))  # type: ignore[arg-type]
+    def open_pages(self, *, can_publish: bool = True, **changes: object) -> TestClient:
+        settings = replace(DashboardSettings(pages_open=True), **changes)  # type: ignore[arg-type]
+        return self.client(settings=settings, can_publish=can_publish)
+
+    def signed_in(self, role: str) -> TestClient:
+        """Return a browser in which somebody of that role has signed in, at a page of ours."""
+        services = self.services(DashboardSettings(), self.publisher)
+        name = f"{role}-{next(_NUMBERS)}"
+        services.desk.directory.add(name, role, PASSWORD)
+        headers = {"Sec-Fetch-Site": "same-origin"}
+        client = TestClient(create_app(services), "http://127.0.0.1:8420", headers=headers, follow_redirects=False)
+        client.post("/sign-in", data={"name": name, "password": PASSWORD})
+        return client
+
+    def define(self, project_id: str, name: str) -> None:
+        definition = EventDefinition(
+            project_id=project_id, name=name, engine="keyword", keywords=[name], created_at=datetime.now(UTC)
+        )
+        self.registry.save_definition(definition)
 
     def add_task(self, project_id: str, task_id: str, **changes: object) -> None:
         row: dict[str, object] = {"project_id": project_id, "task_id": task_id, "revision": 1, "session_id": "s-1"}

@@ -9,7 +9,7 @@ import pytest
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from phospho_dashboard.app import api_routes, create_app, page_routes
+from phospho_dashboard.app import api_routes, page_routes
 from phospho_dashboard.forms import FORM_HEADER
 from phospho_dashboard.settings import DashboardSettings
 
@@ -21,6 +21,9 @@ API_NEEDS = {
     ("POST", "/api/v1/definitions"): "editor",
     ("DELETE", "/api/v1/definitions/{name:any_text}"): "editor",
     ("POST", "/api/v1/dead-letters/{dead_letter_id}/replay"): "editor",
+    ("POST", "/api/v1/labels"): "editor",
+    ("POST", "/api/v1/tasks/{task_id:any_text}/notes"): "editor",
+    ("DELETE", "/api/v1/tasks/{task_id:any_text}/notes/{note_id}"): "editor",
     ("POST", "/api/v1/keys"): "admin",
     ("DELETE", "/api/v1/keys/{key_id}"): "admin",
     ("POST", "/api/v1/projects"): "admin",
@@ -32,6 +35,10 @@ API_NEEDS = {
 }
 READS_BY_POST = {("POST", "/api/v1/sql")}
 PAGE_NEEDS = {
+    "/acts/label": "editor",
+    "/acts/flag": "editor",
+    "/acts/note": "editor",
+    "/acts/delete-note": "editor",
     "/settings": "admin",
     "/settings/keys": "admin",
     "/settings/keys/revoke": "admin",
@@ -48,12 +55,8 @@ ROLES = ("viewer", "editor", "admin")
 
 def signed_in(world: Any, role: str) -> TestClient:
     """Return a browser in which somebody of that role has signed in, whose pages may ask the API."""
-    services = world.services(DashboardSettings(), world.publisher)
-    name = f"{role}-{next(_NUMBERS)}"
-    services.desk.directory.add(name, role, PASSWORD)
-    headers = {"Sec-Fetch-Site": "same-origin", "X-Phospho-Project": "mine"}
-    client = TestClient(create_app(services), "http://127.0.0.1:8420", headers=headers, follow_redirects=False)
-    client.post("/sign-in", data={"name": name, "password": PASSWORD})
+    client: TestClient = world.signed_in(role)
+    client.headers["X-Phospho-Project"] = "mine"
     text = client.get("/settings/account?project=mine").text
     client.headers[FORM_HEADER] = text.partition('name="form_token" value="')[2][:64]
     return client

@@ -67,6 +67,12 @@ FROM label_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)} AND verdict != ''
 ORDER BY event_name
 """
+_NOTES = """
+SELECT task_id, note_id, text, created_by, toUnixTimestamp64Milli(created_at) AS created_at_ms
+FROM note_rows FINAL
+WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)} AND NOT is_deleted
+ORDER BY created_at, note_id
+"""
 # The tasks before and after one in its session.
 _NEIGHBOURS = """
 SELECT
@@ -135,8 +141,10 @@ class Tasks:
         analyses = {row.pop("task_id"): row for row in self._store.rows(_ANALYSES, parameters)}
         verdicts = _by_task(with_times(row) for row in self._store.rows(_FEEDBACK, parameters))
         labels = _by_task(self._store.rows(_LABELS, parameters))
+        notes = _by_task(with_times(row) for row in self._store.rows(_NOTES, parameters))
         return [
             _found(task, analyses.get(task["task_id"], {}), verdicts[task["task_id"]], labels[task["task_id"]])
+            | {"notes": notes[task["task_id"]]}
             for task in tasks
         ]
 

@@ -1,4 +1,5 @@
 // Every page works without scripts. These make it quicker to use; each module says what it adds.
+import { actInPlace, shortcuts } from "./acting.js";
 import { drawCharts } from "./charts.js";
 import { submitOnChange } from "./forms.js";
 import { startLive } from "./live.js";
@@ -9,6 +10,9 @@ submitOnChange(document);
 document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 showLocalTimes(document);
 drawCharts(document);
+actInPlace(document);
+shortcuts(document);
+document.addEventListener("findings", (event) => showLocalTimes(event.target));
 startLive((part) => {
   showLocalTimes(part);
   drawCharts(part);

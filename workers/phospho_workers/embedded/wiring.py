@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Metric
 from starlette.applications import Starlette
@@ -20,17 +22,22 @@ from phospho_dashboard.settings import DashboardSettings, SignInSettings
 from phospho_gateway.answers import on_http_exception
 from phospho_gateway.app import create_app as create_gateway
 from phospho_gateway.legacy.reads import Reads
+from phospho_gateway.events import Envelope
+from phospho_gateway.feedback import FeedbackReader
 from phospho_gateway.metrics import GatewayMetrics
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
+from phospho_schemas.messages import EventDefinition
 from phospho_schemas.people import Role
+from phospho_schemas.records import Keyed
 from phospho_store.auth import Authenticator
 from phospho_store.errors import StoreError
 from phospho_store.people import People
 from phospho_store.quotas import DailyQuotas
 from phospho_store.registry import Registry
 from phospho_store.store import Store
-from phospho_workers.detection.definitions import check_definition
+from phospho_workers.detection.definitions import check_definition, compile_definitions
+from phospho_workers.detection.detect import Task, analyse
 from phospho_workers.embedded.front_door import FrontDoor
 from phospho_workers.runtime import metrics as worker_metrics
 
@@ -102,7 +109,16 @@ def web_app(
         web.base_url, web.pages_open, prices=web.prices, sign_in=web.sign_in, form_key=web.form_key
     )
     registry = Registry(store, clock)
-    services = create_services(settings, store, registry, authenticator, publisher, check_definition)
+    services = create_services(
+        settings,
+        store,
+        registry,
+        authenticator,
+        publisher,
+        check_definition,
+        read_feedback=feedback_reading(clock),
+        preview=preview,
+    )
     routes = api_routes(services) + (page_routes(services) if web.has_pages else [])
     metrics = GatewayMetrics()
     metrics.registry.register(_Others([worker_metrics.REGISTRY]))
@@ -119,6 +135,23 @@ def web_app(
         gauges.close()
         reads.close()
         services.close()
+
+
+def feedback_reading(clock: HybridClock) -> Callable[[str, str, dict[str, Any]], Keyed]:
+    """Return what reads a feedback of the pages as the gateway reads one of the API."""
+    reader = FeedbackReader(clock)
+
+    def read(project_id: str, task_id: str, body: dict[str, Any]) -> Keyed:
+        return reader.read(task_id, body, Envelope(project_id, "feedback", datetime.now(UTC))).keyed
+
+    return read
+
+
+def preview(definition: EventDefinition, tasks: Sequence[Task]) -> list[dict[str, Any] | None]:
+    """Return what a definition would find in each of these tasks: detection's own work, with nothing stored."""
+    compiled = compile_definitions([definition])
+    rows = analyse(tasks, {definition.project_id: compiled})
+    return [next(iter(row["events"]), None) for row in rows]
 
 
 def store_check(store: Store) -> Callable[[], str | None]:
