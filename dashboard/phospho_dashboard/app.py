@@ -14,6 +14,7 @@ from phospho_dashboard.acting_pages import acting_routes
 from phospho_dashboard.answers import Endpoint, answered
 from phospho_dashboard.dead_letter_pages import dead_letter_routes
 from phospho_dashboard.dead_letters_api import DeadLettersApi
+from phospho_dashboard.definition_pages import DefinitionPages, definition_routes
 from phospho_dashboard.directory import Directory
 from phospho_dashboard.export_pages import ExportPages
 from phospho_dashboard.pages import Pages
@@ -84,6 +85,7 @@ def api_routes(services: Services) -> list[BaseRoute]:
         _api("POST", "/sql", SqlApi(services).query),
         _api("GET", "/definitions", registry.definitions),
         _api("POST", "/definitions", registry.apply_definitions),
+        _api("POST", "/definitions/preview", DefinitionPages(services).preview_of_api),
         _api("DELETE", "/definitions/{name:any_text}", registry.delete_definition),
         _api("GET", "/keys", registry.keys),
         _api("POST", "/keys", registry.create_key),
@@ -114,6 +116,7 @@ def page_routes(services: Services) -> list[BaseRoute]:
         *ExportPages(services).routes(),
         *pages,
         *acting_routes(services),
+        *definition_routes(services),
         *sign_in_routes(services),
         *account_routes(services),
         *people_routes(services),

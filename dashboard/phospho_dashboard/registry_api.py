@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from phospho_dashboard.access import Access
 from phospho_dashboard.answers import json_object, json_response, text_field
-from phospho_dashboard.projects import changed_project, created_project, first_message
+from phospho_dashboard.definitions import checked_definition
+from phospho_dashboard.projects import changed_project, created_project
 from phospho_dashboard.services import Services
 from phospho_schemas.errors import Problem
-from phospho_schemas.messages import ApiKey, EventDefinition
+from phospho_schemas.messages import ApiKey
 
 _MAX_DEFINITIONS = 1000
-_DEFINITION_FIELDS = frozenset(EventDefinition.model_fields) - {
-    "schema_version",
-    "project_id",
-    "version",
-    "revision",
-    "is_deleted",
-    "created_at",
-}
 
 
 class RegistryApi:
@@ -103,10 +94,7 @@ class RegistryApi:
         """Store one definition and return what became of it; one that can't work is rejected, and nothing raises."""
         name = item.get("name") if isinstance(item, dict) else None
         try:
-            definition = _definition(project_id, item)
-            reason = self._check(definition)
-            if reason is not None:
-                raise Problem(422, "invalid_definition", reason)
+            definition = checked_definition(project_id, item, self._check)
         except Problem as problem:
             return {"name": name, "status": "rejected", **problem.body()}
         known = {d.name: d.version for d in self._registry.definitions(project_id)}
@@ -118,21 +106,6 @@ def _status(known_version: int | None, version: int) -> str:
     if known_version is None:
         return "created"
     return "unchanged" if known_version == version else "changed"
-
-
-def _definition(project_id: str, item: Any) -> EventDefinition:
-    if not isinstance(item, dict):
-        raise Problem(422, "invalid_definition", "a definition must be an object")
-    # What the API itself answers with may be sent back.
-    unknown = sorted(str(key) for key in item if key not in EventDefinition.model_fields)
-    if unknown:
-        hint = f"known: {', '.join(sorted(_DEFINITION_FIELDS))}"
-        raise Problem(422, "invalid_definition", f"unknown field {unknown[0]!r}", hint)
-    wanted = {key: value for key, value in item.items() if key in _DEFINITION_FIELDS}
-    try:
-        return EventDefinition(project_id=project_id, created_at=datetime.now(UTC), **wanted)
-    except ValidationError as error:
-        raise Problem(422, "invalid_definition", first_message(error)) from None
 
 
 def public_key(key: ApiKey) -> dict[str, Any]:

@@ -71,10 +71,21 @@ def _pretty(value: Any) -> str:
     return orjson.dumps(content, option=orjson.OPT_INDENT_2).decode()
 
 
+def _on_one_line(value: Any) -> str:
+    """Return a value on one line: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
 def _environment() -> Environment:
     loader = PackageLoader("phospho_dashboard")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {"person": _person, "pretty": _pretty, "as_a": as_a, "money": money}
+    environment.filters |= {
+        "person": _person,
+        "pretty": _pretty,
+        "on_one_line": _on_one_line,
+        "as_a": as_a,
+        "money": money,
+    }
     return environment
 
 

@@ -112,6 +112,15 @@ class Registry:
         )
         return [EventDefinition.model_validate(_utc(row)) for row in rows if not row["is_deleted"]]
 
+    def definition_versions(self, project_id: str, name: str) -> list[EventDefinition]:
+        """Return every version of a definition, the newest first, at most 100; the newest may be its deletion."""
+        rows = self._store.rows(
+            "SELECT * EXCEPT schema_version FROM definition_rows FINAL"
+            " WHERE project_id = {project:String} AND name = {name:String} ORDER BY version DESC LIMIT 100",
+            {"project": project_id, "name": name},
+        )
+        return [EventDefinition.model_validate(_utc(row)) for row in rows]
+
     def definitions_revision(self) -> int:
         """Return a number that rises whenever a definition changes: a cheap question to ask often."""
         return int(self._store.rows("SELECT max(revision) AS revision FROM definition_rows")[0]["revision"])

@@ -19,6 +19,7 @@ _NUMBERS = itertools.count()
 # Everything that changes something, and the least role that may. What is missing here fails the tests below.
 API_NEEDS = {
     ("POST", "/api/v1/definitions"): "editor",
+    ("POST", "/api/v1/definitions/preview"): "editor",
     ("DELETE", "/api/v1/definitions/{name:any_text}"): "editor",
     ("POST", "/api/v1/dead-letters/{dead_letter_id}/replay"): "editor",
     ("POST", "/api/v1/labels"): "editor",
@@ -39,6 +40,8 @@ PAGE_NEEDS = {
     "/acts/flag": "editor",
     "/acts/note": "editor",
     "/acts/delete-note": "editor",
+    "/definitions": "editor",
+    "/definitions/delete": "editor",
     "/settings": "admin",
     "/settings/keys": "admin",
     "/settings/keys/revoke": "admin",

@@ -1,0 +1,188 @@
+"""The pages of a definition: write or change it, with a preview on recent tasks; its versions; what to label next."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from phospho_dashboard.access import Access
+from phospho_dashboard.answers import answered, json_object, json_response
+from phospho_dashboard.definitions import DefinitionTrials, changes, checked_definition
+from phospho_dashboard.forms import Form
+from phospho_dashboard.frames import frame_of
+from phospho_dashboard.queries.tasks import Tasks
+from phospho_dashboard.rendering import page_response, paged, path_of
+from phospho_dashboard.services import Services
+from phospho_dashboard.urls import item_path, with_query
+from phospho_dashboard.visitors import Visitor
+from phospho_schemas.errors import Problem
+from phospho_schemas.messages import Engine, EventDefinition, Scope, ScoreRange, SecondOpinion
+
+_PATH, _QUEUE = "/definitions", "/definitions/queue"
+QUEUED_TASKS = 20
+_MAX_TEXT_CHARACTERS = 200_000
+
+_CHOICES = {
+    "engines": get_args(Engine),
+    "scopes": get_args(Scope),
+    "second_opinions": get_args(SecondOpinion),
+    "score_types": get_args(ScoreRange.model_fields["type"].annotation),
+}
+
+
+def definition_routes(services: Services) -> list[Route]:
+    """Return the routes of definitions. A name, which may be any text, is a parameter and not a path."""
+    pages = DefinitionPages(services)
+    return [
+        Route(_PATH, paged(pages.page)),
+        Route(f"{_PATH}.json", answered(pages.twin)),
+        Route(_PATH, paged(pages.save), methods=["POST"]),
+        Route(f"{_PATH}/delete", paged(pages.delete), methods=["POST"]),
+        Route(_QUEUE, paged(pages.queue_page)),
+        Route(f"{_QUEUE}.json", answered(pages.queue_twin)),
+    ]
+
+
+class DefinitionPages:
+    """The pages, their twins and the form."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._registry = services.registry
+        self._threads = services.threads
+        self._access = Access(services)
+        self._trials = DefinitionTrials(services.store)
+        self._tasks = Tasks(services.store)
+
+    async def page(self, request: Request) -> Response:
+        visitor, project_id = await self._reader(request)
+        known = await self._threads.run(self._read, project_id, request.query_params.get("name", ""))
+        return await self._shown(visitor, project_id, known, known["definition"] or _blank(project_id))
+
+    async def twin(self, request: Request) -> Response:
+        _, project_id = await self._reader(request)
+        return json_response(await self._threads.run(self._read, project_id, request.query_params.get("name", "")))
+
+    async def save(self, request: Request) -> Response:
+        """Store the definition, or, where the form asks for it, show what it would find."""
+        visitor, form = await self._access.of_form(request)
+        project_id = await self._access.project_id(visitor, form.text("project") or None)
+        wanted = _wanted(form)
+        known = await self._threads.run(self._read, project_id, wanted["name"], is_needed=False)
+        try:
+            definition = checked_definition(project_id, wanted, self._services.check_definition)
+            if form.text("do") == "preview":
+                found = await self._threads.run(self._preview, definition)
+                return await self._shown(visitor, project_id, known, wanted, preview=found)
+            saved = await self._threads.run(self._registry.save_definition, definition)
+        except Problem as problem:
+            return await self._shown(visitor, project_id, known, wanted, problem=problem)
+        return RedirectResponse(with_query(item_path("/events", saved.name), {"project": project_id}), 303)
+
+    async def delete(self, request: Request) -> Response:
+        visitor, form = await self._access.of_form(request)
+        project_id = await self._access.project_id(visitor, form.text("project") or None)
+        if not await self._threads.run(self._registry.delete_definition, project_id, form.raw("name")):
+            raise Problem(404, "unknown_definition", f"there is no definition {form.raw('name')!r}")
+        return RedirectResponse(with_query("/events", {"project": project_id}), 303)
+
+    async def preview_of_api(self, request: Request) -> Response:
+        """Answer with what a definition would find in recent tasks; nothing is stored."""
+        project_id = await self._access.of_api_project(request, "editor")
+        content = await json_object(request, self._services.settings.max_body_bytes)
+        definition = checked_definition(project_id, content.get("definition"), self._services.check_definition)
+        return json_response(await self._threads.run(self._preview, definition))
+
+    async def queue_page(self, request: Request) -> Response:
+        visitor, project_id = await self._reader(request)
+        content = await self._threads.run(self._queue, project_id, request.query_params.get("name", ""))
+        around = await self._around(visitor, project_id) | {"here": path_of(request)}
+        return page_response("label_queue.html", around | content)
+
+    async def queue_twin(self, request: Request) -> Response:
+        _, project_id = await self._reader(request)
+        return json_response(await self._threads.run(self._queue, project_id, request.query_params.get("name", "")))
+
+    async def _reader(self, request: Request) -> tuple[Visitor, str]:
+        visitor = await self._access.of_page(request)
+        return visitor, await self._access.project_id(visitor, request.query_params.get("project") or None)
+
+    def _read(self, project_id: str, name: str, *, is_needed: bool = True) -> dict[str, Any]:
+        """Return a definition as it is now, None for a new one or one that was deleted, and its versions."""
+        versions = self._registry.definition_versions(project_id, name) if name else []
+        if name and not versions and is_needed:
+            raise Problem(404, "unknown_definition", f"there is no definition {name!r} in this project")
+        current = versions[0] if versions and not versions[0].is_deleted else None
+        definition = current.model_dump(mode="json") if current is not None else None
+        return {"project_id": project_id, "definition": definition, "versions": changes(versions)}
+
+    def _preview(self, definition: EventDefinition) -> dict[str, Any]:
+        if self._services.preview is None:
+            raise Problem(503, "no_preview", "this process can't try definitions", "save it, and see what it finds")
+        return self._trials.preview(definition, self._services.preview)
+
+    def _queue(self, project_id: str, name: str) -> dict[str, Any]:
+        queue = self._services.label_queue or self._trials.nearest_the_border
+        tasks = self._tasks.previews(project_id, list(queue(project_id, name, QUEUED_TASKS)))
+        return {"project_id": project_id, "name": name, "tasks": tasks}
+
+    async def _around(self, visitor: Visitor, project_id: str) -> dict[str, Any]:
+        projects = await self._access.projects(visitor)
+        return {"frame": frame_of("events", visitor, project_id, projects, self._services.settings.base_url, {})}
+
+    async def _shown(
+        self,
+        visitor: Visitor,
+        project_id: str,
+        known: dict[str, Any],
+        shown: dict[str, Any],
+        *,
+        preview: dict[str, Any] | None = None,
+        problem: Problem | None = None,
+    ) -> Response:
+        content = known | {
+            "shown": shown,
+            "preview": preview,
+            "problem": problem,
+            "can_preview": self._services.preview is not None,
+            "label_event": shown["name"],
+        }
+        around = await self._around(visitor, project_id)
+        status = 200 if problem is None else problem.status
+        return page_response("definition.html", around | content | _CHOICES, status)
+
+
+def _blank(project_id: str) -> dict[str, Any]:
+    """Return what the form of a new definition shows: every field as it is by default."""
+    default = EventDefinition.model_validate({"project_id": project_id, "name": "-", "created_at": datetime.now(UTC)})
+    return default.model_dump(mode="json") | {"name": ""}
+
+
+def _wanted(form: Form) -> dict[str, Any]:
+    """Return what a form says, in the words of the API; a keyword is a line."""
+    return {
+        "name": form.text("name"),
+        "description": form.text("description", 4000),
+        "engine": form.text("engine"),
+        "scope": form.text("scope"),
+        "keywords": _lines(form, "keywords"),
+        "pattern": form.raw("pattern", 4000),
+        "threshold": form.text("threshold") or None,
+        "is_last_task": bool(form.text("is_last_task")),
+        "context_turns": form.text("context_turns") or 0,
+        "score_range": {
+            "type": form.text("score_type") or "confidence",
+            "min": form.text("score_min") or 0,
+            "max": form.text("score_max") or 1,
+            "categories": _lines(form, "categories"),
+        },
+        "second_opinion": form.text("second_opinion") or "project",
+    }
+
+
+def _lines(form: Form, name: str) -> list[str]:
+    return [line.strip() for line in form.text(name, _MAX_TEXT_CHARACTERS).split("\n") if line.strip()]

@@ -1,0 +1,180 @@
+"""Definitions on the pages: written, previewed on recent tasks, changed, compared, deleted; and what to label next."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from fixtures.html_pages import ATTACK, check_page
+from phospho_dashboard.definitions import PREVIEW_TASKS
+
+_NUMBERS = itertools.count()
+FLIGHT = {"name": "flight", "engine": "keyword", "scope": "input", "keywords": "flight\r\n  plane ticket \r\n"}
+
+
+@pytest.fixture
+def project(world: Any) -> str:
+    """Return a project with three tasks, two of which are about flights."""
+    project_id = f"definitions-{next(_NUMBERS)}"
+    world.registry.save_project(project_id)
+    for number, text in enumerate(("a flight to Lisbon", "what is the time?", "a plane ticket, please")):
+        world.add_task(project_id, f"t{number}", input=text, created_at=f"2026-01-01T10:00:0{number}.000Z")
+    return project_id
+
+
+@pytest.fixture
+def pages(world: Any) -> TestClient:
+    client: TestClient = world.open_pages()
+    client.headers["Sec-Fetch-Site"] = "same-origin"
+    return client
+
+
+def post(pages: TestClient, project: str, path: str = "/definitions", **fields: str) -> Any:
+    """Send a form as the page of a definition does."""
+    page = pages.get("/definitions", params={"project": project})
+    token = re.search(r'name="form_token" value="([0-9a-f]{64})"', page.text)
+    assert token is not None
+    return pages.post(path, data={"form_token": token[1], "project": project, **fields})
+
+
+def test_a_preview_shows_what_would_be_found_and_stores_nothing(world: Any, pages: TestClient, project: str) -> None:
+    page = post(pages, project, **FLIGHT, do="preview")
+
+    assert page.status_code == 200
+    assert "2 of the last 3 tasks" in page.text
+    assert "a flight to Lisbon" in page.text
+    assert "what is the time?" not in page.text
+    assert world.registry.definitions(project) == []
+    # What was typed is still there to be saved.
+    assert "plane ticket</textarea>" in page.text
+
+
+def test_a_definition_is_saved_as_it_was_previewed(world: Any, pages: TestClient, project: str) -> None:
+    answer = post(pages, project, **FLIGHT, do="save", threshold="0.5", is_last_task="1")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/events/flight?project={project}")
+    [saved] = world.registry.definitions(project)
+    assert (saved.version, saved.keywords, saved.threshold) == (1, ["flight", "plane ticket"], 0.5)
+    assert saved.is_last_task
+
+
+def test_a_preview_of_a_change_says_what_is_found_no_longer(world: Any, pages: TestClient, project: str) -> None:
+    post(pages, project, **FLIGHT, do="save")
+    world.add_analysis(project, "t0", "flight")
+    world.add_analysis(project, "t2", "flight")
+
+    page = post(pages, project, **{**FLIGHT, "keywords": "ticket"}, do="preview")
+
+    assert "1 of the last 3 tasks" in page.text
+    assert "finds it in 2 of them" in page.text
+    assert "a flight to Lisbon" in page.text.partition("Found no longer")[2]
+
+
+def test_the_preview_reads_the_newest_tasks_and_not_all(world: Any, pages: TestClient, project: str) -> None:
+    for number in range(PREVIEW_TASKS + 5):
+        at = f"2026-02-01T10:{number // 60:02}:{number % 60:02}.000Z"
+        world.add_task(project, f"n{number}", input="a flight", created_at=at)
+
+    page = post(pages, project, **FLIGHT, do="preview")
+
+    assert f"{PREVIEW_TASKS} of the last {PREVIEW_TASKS} tasks" in page.text
+
+
+def test_the_api_previews_too(world: Any, project: str) -> None:
+    client = world.client(world.registry.create_key(project).secret)
+    definition = {"name": "flight", "engine": "keyword", "keywords": ["flight"]}
+
+    found = client.post("/api/v1/definitions/preview", json={"definition": definition}).json()
+
+    assert (found["tasks"], found["found_now"], found["found_before"]) == (3, 1, 0)
+    assert found["found"][0]["task_id"] == "t0"
+    assert client.post("/api/v1/definitions/preview", json={"definition": {"name": "x"}}).status_code in {200, 422}
+    assert client.post("/api/v1/definitions/preview", json={}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"engine": "regex", "pattern": "("}, "this pattern does not compile"),
+        ({"engine": "magic"}, "engine"),
+        ({"threshold": "2"}, "threshold"),
+        ({"name": ""}, "name"),
+        ({"context_turns": "99"}, "context_turns"),
+    ],
+)
+def test_a_definition_that_can_not_work_is_shown_again_with_the_reason(
+    world: Any, pages: TestClient, project: str, changes: dict[str, str], words: str
+) -> None:
+    for do in ("preview", "save"):
+        page = post(pages, project, **{**FLIGHT, **changes}, do=do)
+        assert page.status_code == 422
+        assert words in page.text.partition('role="alert"')[2][:400]
+        assert "plane ticket</textarea>" in page.text
+    assert world.registry.definitions(project) == []
+
+
+def test_versions_say_what_each_has_changed(pages: TestClient, project: str) -> None:
+    post(pages, project, **FLIGHT, do="save")
+    post(pages, project, **{**FLIGHT, "scope": "task", "threshold": "0.25"}, do="save")
+    post(pages, project, "/definitions/delete", name="flight")
+
+    twin = pages.get("/definitions.json", params={"project": project, "name": "flight"}).json()
+
+    assert twin["definition"] is None
+    assert [(one["version"], one["is_deleted"]) for one in twin["versions"]] == [(3, True), (2, False), (1, False)]
+    assert twin["versions"][1]["changes"] == [
+        {"field": "scope", "before": "input", "after": "task"},
+        {"field": "threshold", "before": None, "after": 0.25},
+    ]
+    assert pages.get("/definitions", params={"project": project, "name": "flight"}).status_code == 200
+    assert pages.get("/definitions", params={"project": project, "name": "absent"}).status_code == 404
+    assert post(pages, project, "/definitions/delete", name="flight").status_code == 404
+
+
+def test_what_is_nearest_the_border_is_to_be_labelled_next(world: Any, pages: TestClient, project: str) -> None:
+    for task_id, score in (("t0", 0.9), ("t1", 0.4), ("t2", 0.6)):
+        event = {"id": task_id, "name": "flight", "engine": "semantic", "scope": "input", "score": score}
+        world.add_analysis(project, task_id, events=[event])
+    world.define(project, "flight")
+
+    def queued() -> list[str]:
+        twin = pages.get("/definitions/queue.json", params={"project": project, "name": "flight"}).json()
+        return [task["task_id"] for task in twin["tasks"]]
+
+    assert queued() == ["t1", "t2", "t0"]
+    label = {"event": "flight", "verdict": "rejected", "task_id": "t1", "next": "/"}
+    assert post(pages, project, "/acts/label", **label).status_code == 303
+    assert queued() == ["t2", "t0"]
+    text = pages.get("/definitions/queue", params={"project": project, "name": "flight"}).text
+    assert text.count('value="confirmed"') == 2
+    assert "Nothing to label" in pages.get("/definitions/queue", params={"project": project, "name": "x"}).text
+
+
+def test_events_lead_to_their_definition_and_their_queue(pages: TestClient, project: str) -> None:
+    post(pages, project, **FLIGHT, do="save")
+
+    event = pages.get("/events/flight", params={"project": project}).text
+
+    assert f"/definitions?project={project}&amp;name=flight" in event
+    assert f"/definitions/queue?project={project}&amp;name=flight" in event
+    assert f'href="/definitions?project={project}"' in pages.get("/events", params={"project": project}).text
+
+
+def test_nothing_in_a_definition_can_run_in_a_page(world: Any, pages: TestClient, project: str) -> None:
+    world.add_task(project, ATTACK, input=ATTACK + " flight", output=ATTACK)
+    event = {"id": "x", "name": ATTACK[:128], "engine": "keyword", "scope": "input", "score": 1, "evidence": ATTACK}
+    world.add_analysis(project, ATTACK, events=[event])
+    fields = {"description": ATTACK, "pattern": ATTACK, "keywords": f"</textarea>{ATTACK}\nflight", "threshold": ATTACK}
+    attack = {**FLIGHT, **fields, "name": ATTACK[:128], "categories": ATTACK}
+
+    check_page(post(pages, project, **attack, do="preview"))
+    check_page(post(pages, project, **{**attack, "threshold": ""}, do="preview"))
+    assert post(pages, project, **{**attack, "threshold": ""}, do="save").status_code == 303
+    post(pages, project, **{**attack, "threshold": "", "description": ATTACK[::-1]}, do="save")
+    for path in ("/definitions", "/definitions/queue"):
+        check_page(pages.get(path, params={"project": project, "name": ATTACK[:128]}))
+    check_page(pages.get("/events", params={"project": project}))
