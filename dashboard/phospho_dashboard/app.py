@@ -17,6 +17,8 @@ from phospho_dashboard.dead_letters_api import DeadLettersApi
 from phospho_dashboard.definition_pages import DefinitionPages, definition_routes
 from phospho_dashboard.directory import Directory
 from phospho_dashboard.export_pages import ExportPages
+from phospho_dashboard.health import Metrics
+from phospho_dashboard.health_pages import health_routes
 from phospho_dashboard.pages import Pages
 from phospho_dashboard.passwords import Passwords
 from phospho_dashboard.people_api import PeopleApi
@@ -48,6 +50,7 @@ def create_services(
     read_feedback: FeedbackReading | None = None,
     preview: Preview | None = None,
     label_queue: LabelQueue | None = None,
+    own_metrics: Metrics | None = None,
     passwords: Passwords | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Services:
@@ -69,6 +72,7 @@ def create_services(
         read_feedback=read_feedback,
         preview=preview,
         label_queue=label_queue,
+        own_metrics=own_metrics,
     )
 
 
@@ -122,6 +126,7 @@ def page_routes(services: Services) -> list[BaseRoute]:
         *people_routes(services),
         *settings_routes(services),
         *dead_letter_routes(services),
+        *health_routes(services),
         *static_routes(),
     ]
 

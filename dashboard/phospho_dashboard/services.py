@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from phospho_dashboard.health import Metrics
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.sign_in import SignInDesk
 from phospho_store.threads import StoreThreads
@@ -56,6 +57,7 @@ class Services:
     read_feedback: FeedbackReading | None = None
     preview: Preview | None = None
     label_queue: LabelQueue | None = None
+    own_metrics: Metrics | None = None
 
     def close(self) -> None:
         """Let the running calls end, and start no other."""

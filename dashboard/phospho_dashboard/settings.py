@@ -43,6 +43,7 @@ class DashboardSettings:
     `allowed_hosts` are names, beside those of loopback, that an open page may be asked for.
     `prices` of models turn tokens into money.
     `form_key` signs the forms of people who have not signed in here; replicas behind a proxy share it.
+    `metrics_urls` are where the other processes of the deployment show their metrics, for the page of its health.
     `sql_queries` run at a time; the others of `sql_*` bound one user's query, and ClickHouse enforces them.
     """
 
@@ -52,6 +53,7 @@ class DashboardSettings:
     prices: Prices = field(default_factory=Prices)
     sign_in: SignInSettings = SignInSettings()
     form_key: str = field(default="", repr=False)
+    metrics_urls: tuple[str, ...] = ()
     store_threads: int = 4
     password_threads: int = 1
     max_waiting_requests: int = 64

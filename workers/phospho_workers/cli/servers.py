@@ -80,8 +80,22 @@ def gateway(kafka: str, clickhouse: str, base_url: str | None, host: str, port: 
 @_options(8421)
 @prices_option
 @proxy_options
+@click.option(
+    "--metrics-url",
+    envvar="PHOSPHO_METRICS_URLS",
+    multiple=True,
+    metavar="URL",
+    help="Where another process shows its metrics, for the page of the system's health; more than one may be given.",
+)
 def dashboard(
-    kafka: str, clickhouse: str, base_url: str | None, host: str, port: int, prices: Prices, proxy: Proxy | None
+    kafka: str,
+    clickhouse: str,
+    base_url: str | None,
+    host: str,
+    port: int,
+    prices: Prices,
+    proxy: Proxy | None,
+    metrics_url: tuple[str, ...],
 ) -> None:
     """
     Serve the pages and the API. People sign in; the first one with a code that is printed here.
@@ -98,6 +112,7 @@ def dashboard(
         prices=prices,
         sign_in=sign_in_settings([code, admin_key], proxy),
         form_key=admin_key,
+        metrics_urls=metrics_url,
     )
     store.close()
     _serve(web, kafka, clickhouse, host, port)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Metric
@@ -60,7 +61,8 @@ class Web:
     """
     What a process serves: `has_pages` beside the API, the local user's without signing in where `pages_open`.
 
-    `form_key` is a secret that the processes of one deployment share. `prices` turn tokens into money.
+    `form_key` is a secret that the processes of one deployment share; `metrics_urls` are where they show their metrics.
+    `prices` turn tokens into money.
     """
 
     base_url: str
@@ -69,6 +71,7 @@ class Web:
     prices: Prices = field(default_factory=Prices)
     sign_in: SignInSettings = SignInSettings()  # noqa: RUF009 (frozen)
     form_key: str = field(default="", repr=False)
+    metrics_urls: tuple[str, ...] = ()
 
 
 def sign_in_settings(setup_codes: Sequence[str], proxy: Proxy | None = None) -> SignInSettings:
@@ -106,9 +109,16 @@ def web_app(
 ) -> Iterator[ASGIApp]:
     """Yield the app of one port: the gateway, the API, and the pages where they are wanted."""
     settings = DashboardSettings(
-        web.base_url, web.pages_open, prices=web.prices, sign_in=web.sign_in, form_key=web.form_key
+        web.base_url,
+        web.pages_open,
+        prices=web.prices,
+        sign_in=web.sign_in,
+        form_key=web.form_key,
+        metrics_urls=web.metrics_urls,
     )
     registry = Registry(store, clock)
+    metrics = GatewayMetrics()
+    metrics.registry.register(_Others([worker_metrics.REGISTRY]))
     services = create_services(
         settings,
         store,
@@ -118,10 +128,9 @@ def web_app(
         check_definition,
         read_feedback=feedback_reading(clock),
         preview=preview,
+        own_metrics=partial(own_metrics, metrics),
     )
     routes = api_routes(services) + (page_routes(services) if web.has_pages else [])
-    metrics = GatewayMetrics()
-    metrics.registry.register(_Others([worker_metrics.REGISTRY]))
     gauges, reads = ProjectGauges(store), Reads(store, gateway)
     metrics.registry.register(gauges)
     # A gateway goes on taking logs while ClickHouse is away: it is not out of service then.
@@ -135,6 +144,13 @@ def web_app(
         gauges.close()
         reads.close()
         services.close()
+
+
+def own_metrics(gateway: GatewayMetrics) -> list[Metric]:
+    """Return what this process counts by itself: nothing that has to be asked of the store."""
+    counters = (gateway.accepted, gateway.rejected, gateway.publish_failures, gateway.unexpected_errors)
+    counted = [metric for counter in counters for metric in counter.collect()]
+    return [*worker_metrics.REGISTRY.collect(), *counted]
 
 
 def feedback_reading(clock: HybridClock) -> Callable[[str, str, dict[str, Any]], Keyed]:

@@ -1,0 +1,129 @@
+"""How the pipeline does: what ClickHouse says of a project's last minutes, and what the processes say of themselves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from phospho_dashboard.queries.extent import Extents
+from phospho_store.store import Store
+
+Metrics = Callable[[], Iterable[Metric]]
+
+THIS_PROCESS = "this process"
+_TIMEOUT_S = 2.0
+_MAX_METRICS_BYTES = 4_000_000
+_AT_ONCE = 8
+
+# When rows arrived, which no view shows: the tables themselves, without FINAL, since a row that came twice came twice.
+_THROUGHPUT = """
+SELECT
+    countIf(inserted_at >= now64(3) - INTERVAL 1 MINUTE) AS last_minute,
+    countIf(inserted_at >= now64(3) - INTERVAL 15 MINUTE) AS last_15_minutes,
+    count() AS last_hour
+FROM task_rows
+WHERE project_id = {project:String} AND inserted_at >= now64(3) - INTERVAL 1 HOUR
+"""
+_DEAD_LETTERS = """
+SELECT stage, reason, count() AS dead_letters, toUnixTimestamp64Milli(max(received_at)) AS last_at_ms
+FROM dead_letter_rows FINAL
+WHERE project_id IN {projects:Array(String)}
+GROUP BY stage, reason
+ORDER BY dead_letters DESC, stage, reason
+LIMIT 100
+"""
+
+# What is told of a process: the name here, the metric, and whether its series are summed or the greatest counts.
+_FACTS: tuple[tuple[str, str, Callable[[Sequence[float]], float]], ...] = (
+    ("lag_messages", "phospho_consumer_lag_messages", sum),
+    ("seconds_since_progress", "phospho_seconds_since_progress", max),
+    ("records_consumed", "phospho_records_consumed", sum),
+    ("messages_produced", "phospho_messages_produced", sum),
+    ("rows_inserted", "phospho_rows_inserted", sum),
+    ("accepted", "phospho_gateway_messages_accepted", sum),
+    ("rejected", "phospho_gateway_messages_rejected", sum),
+    ("publish_failures", "phospho_gateway_publish_failures", sum),
+    ("events_detected", "phospho_events_detected", sum),
+    ("dead_letters", "phospho_dead_letters", sum),
+    ("insert_retries", "phospho_insert_retries", sum),
+    ("unexpected_errors", "phospho_gateway_unexpected_errors", sum),
+)
+ERRORS = frozenset({"rejected", "publish_failures", "dead_letters", "insert_retries", "unexpected_errors"})
+
+
+class Health:
+    """
+    Reads the health. Blocking: a process that does not answer holds it up for 2 s, all of them at once.
+
+    `own_metrics` are those of this process; `metrics_urls` are where the other processes show theirs.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        own_metrics: Metrics | None,
+        metrics_urls: Sequence[str],
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._store = store
+        self._extents = Extents(store)
+        self._own_metrics = own_metrics
+        self._urls = tuple(metrics_urls)
+        self._transport = transport
+
+    def of_project(self, project_id: str, projects: list[str]) -> dict[str, Any]:
+        """Return freshness and throughput of a project, and the dead letters of `projects` by their reason."""
+        freshness = self._extents.freshness(project_id, time.time_ns() // 1_000_000)
+        [throughput] = self._store.rows(_THROUGHPUT, {"project": project_id})
+        letters = self._store.rows(_DEAD_LETTERS, {"projects": projects})
+        return {"project_id": project_id, "freshness": freshness, "rows": throughput, "dead_letters": letters}
+
+    def processes(self) -> list[dict[str, Any]]:
+        """Return `{"name", "is_up", "error", "facts"}` of each process; a fact that it does not have is left out."""
+        own = [] if self._own_metrics is None else [_process(THIS_PROCESS, self._own_metrics())]
+        if not self._urls:
+            return own
+        with ThreadPoolExecutor(min(_AT_ONCE, len(self._urls))) as threads:
+            return own + list(threads.map(self._asked, self._urls))
+
+    def _asked(self, url: str) -> dict[str, Any]:
+        name = urlsplit(url).netloc
+        try:
+            return _process(name, text_string_to_metric_families(self._text(url)))
+        except (httpx.HTTPError, ValueError) as error:
+            return {"name": name, "is_up": False, "error": f"{type(error).__name__}: {error}"[:200], "facts": {}}
+
+    def _text(self, url: str) -> str:
+        """Return what stands at a URL. Raises HTTPError, or ValueError for too much of it."""
+        body = bytearray()
+        client = httpx.Client(timeout=_TIMEOUT_S, trust_env=False, transport=self._transport)
+        with client, client.stream("GET", url) as answer:
+            answer.raise_for_status()
+            for chunk in answer.iter_bytes():
+                body += chunk
+                if len(body) > _MAX_METRICS_BYTES:
+                    raise ValueError(f"more than {_MAX_METRICS_BYTES} bytes of metrics")
+        return body.decode("utf-8", "replace")
+
+
+def _process(name: str, families: Iterable[Metric]) -> dict[str, Any]:
+    values = _values(families)
+    facts = {fact: total(values[metric]) for fact, metric, total in _FACTS if values.get(metric)}
+    return {"name": name, "is_up": True, "error": "", "facts": facts}
+
+
+def _values(families: Iterable[Metric]) -> Mapping[str, list[float]]:
+    """Return the values of every series of the metrics in _FACTS, without the time at which a counter was made."""
+    wanted = {metric for _, metric, _ in _FACTS}
+    return {
+        family.name: [sample.value for sample in family.samples if not sample.name.endswith("_created")]
+        for family in families
+        if family.name in wanted
+    }

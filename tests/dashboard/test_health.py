@@ -1,0 +1,114 @@
+"""The health of the pipeline: from the tables, from this process, and from others that may not answer."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter, Gauge, make_asgi_app
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+
+from fixtures.html_pages import ATTACK, check_page
+from fixtures.phospho_process import free_port
+from fixtures.served import served
+from phospho_dashboard.health import Health
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def project(world: Any) -> str:
+    project_id = f"health-{next(_NUMBERS)}"
+    world.registry.save_project(project_id)
+    return project_id
+
+
+@pytest.fixture
+def metrics() -> CollectorRegistry:
+    """Return what a worker counts that is behind and has met an error."""
+    registry = CollectorRegistry()
+    lag = Gauge("phospho_consumer_lag_messages", "x", ["topic", "partition"], registry=registry)
+    lag.labels("a", "0").set(3)
+    lag.labels("a", "1").set(4)
+    Counter("phospho_dead_letters_total", "x", ["stage", "reason"], registry=registry).labels("a", "b").inc(2)
+    Counter("phospho_something_else_total", "x", registry=registry).inc(99)
+    return registry
+
+
+@pytest.fixture
+def workers(metrics: CollectorRegistry) -> Iterator[str]:
+    """Serve the metrics of a worker, an endpoint that says nonsense and one that says too much."""
+
+    async def nonsense(_: Any) -> PlainTextResponse:
+        return PlainTextResponse("{ this is no metric } <script>")
+
+    async def endless(_: Any) -> PlainTextResponse:
+        return PlainTextResponse("# a comment\n" * 400_000)
+
+    routes = [Mount("/metrics", make_asgi_app(metrics)), Route("/nonsense", nonsense), Route("/endless", endless)]
+    with served(Starlette(routes=routes)) as address:
+        yield address
+
+
+def test_a_process_tells_its_lag_and_its_errors(world: Any, metrics: CollectorRegistry) -> None:
+    [process] = Health(world.store, lambda: metrics.collect(), ()).processes()
+
+    assert process == {
+        "name": "this process",
+        "is_up": True,
+        "error": "",
+        "facts": {"lag_messages": 7.0, "dead_letters": 2.0},
+    }
+
+
+def test_other_processes_are_asked_and_those_that_do_not_answer_are_named(world: Any, workers: str) -> None:
+    urls = [f"{workers}/metrics/", f"http://127.0.0.1:{free_port()}/", f"{workers}/absent", f"{workers}/endless"]
+
+    worker, gone, absent, endless = Health(world.store, None, urls).processes()
+
+    assert (worker["is_up"], worker["facts"]) == (True, {"lag_messages": 7.0, "dead_letters": 2.0})
+    assert [process["is_up"] for process in (gone, absent, endless)] == [False] * 3
+    assert "ConnectError" in gone["error"]
+    assert "404" in absent["error"]
+    assert "bytes of metrics" in endless["error"]
+
+
+def test_an_answer_that_is_no_metrics_harms_nothing(world: Any, workers: str) -> None:
+    [process] = Health(world.store, None, [f"{workers}/nonsense"]).processes()
+
+    assert process["facts"] == {}
+
+
+def test_the_page_says_how_far_behind_a_project_is(world: Any, project: str) -> None:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    for number in range(3):
+        world.add_task(project, f"t{number}", created_at=now, received_at=now)
+    world.add_analysis(project, "t0", created_at=now)
+    world.add_dead_letter(f"letter-{project}", project, b"x", reason=ATTACK, stage=ATTACK)
+    pages = world.open_pages()
+
+    found = pages.get("/settings/health.json", params={"project": project}).json()
+
+    assert (found["freshness"]["backlog_tasks"], found["freshness"]["recent_tasks"]) == (2, 3)
+    assert 0 <= found["freshness"]["behind_ms"] < 60_000
+    assert found["rows"] == {"last_minute": 3, "last_15_minutes": 3, "last_hour": 3}
+    assert [row["dead_letters"] for row in found["dead_letters"]] == [1]
+    check_page(pages.get("/settings/health", params={"project": project}))
+
+
+def test_an_empty_project_is_not_behind(world: Any, project: str) -> None:
+    page = world.open_pages().get("/settings/health", params={"project": project})
+
+    assert page.status_code == 200
+    assert "nothing came in the last 15 minutes" in page.text
+
+
+def test_a_projects_key_sees_no_process(world: Any, project: str) -> None:
+    client = world.client(world.registry.create_key(project).secret)
+
+    assert client.get("/settings/health.json").json()["processes"] == []
