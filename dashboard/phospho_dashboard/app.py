@@ -19,6 +19,7 @@ from phospho_dashboard.directory import Directory
 from phospho_dashboard.export_pages import ExportPages
 from phospho_dashboard.health import Metrics
 from phospho_dashboard.health_pages import health_routes
+from phospho_dashboard.openapi import openapi_routes
 from phospho_dashboard.pages import Pages
 from phospho_dashboard.passwords import Passwords
 from phospho_dashboard.people_api import PeopleApi
@@ -109,6 +110,7 @@ def api_routes(services: Services) -> list[BaseRoute]:
         _api("GET", "/dead-letters", letters.dead_letters),
         _api("GET", "/dead-letters/{dead_letter_id}", letters.dead_letter),
         _api("POST", "/dead-letters/{dead_letter_id}/replay", letters.replay),
+        *openapi_routes(),
     ]
 
 

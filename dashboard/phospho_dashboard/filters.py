@@ -18,7 +18,7 @@ from phospho_schemas.errors import Problem
 _MAX_CHARACTERS = 512
 _MAX_WORDS_CHARACTERS = 200
 # The names in the URL that Python keeps for itself.
-_URL_NAMES = {"since": "from", "until": "to"}
+URL_NAMES = {"since": "from", "until": "to"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Filters:
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Filters:
         """Return the filters of a query string; Problem 400 for what can't be one."""
-        given = {field.name: query.get(_URL_NAMES.get(field.name, field.name), "").strip() for field in fields(cls)}
+        given = {field.name: query.get(URL_NAMES.get(field.name, field.name), "").strip() for field in fields(cls)}
         for name, value in given.items():
             limit = _MAX_WORDS_CHARACTERS if name == "q" else _MAX_CHARACTERS
             if len(value) > limit:
@@ -61,7 +61,7 @@ class Filters:
         """Return the parameters of a URL with these filters, after `changes`; empty ones are left out."""
         changed = replace(self, **changes)
         values = ((field.name, getattr(changed, field.name)) for field in fields(self))
-        return {_URL_NAMES.get(name, name): value for name, value in values if value}
+        return {URL_NAMES.get(name, name): value for name, value in values if value}
 
     def span(self) -> Span | None:
         """Return the span that `since` and `until` name, None for neither. Problem 400 for what is not a time."""

@@ -96,7 +96,7 @@ class RegistryApi:
         try:
             definition = checked_definition(project_id, item, self._check)
         except Problem as problem:
-            return {"name": name, "status": "rejected", **problem.body()}
+            return {"name": name if isinstance(name, str) else None, "status": "rejected", **problem.body()}
         known = {d.name: d.version for d in self._registry.definitions(project_id)}
         saved = self._registry.save_definition(definition)
         return {"name": saved.name, "version": saved.version, "status": _status(known.get(saved.name), saved.version)}
