@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 from starlette.requests import Request
 
 from phospho_dashboard.forms import FORM_FIELD, FORM_HEADER, Form, check_form, form_token, read_form
@@ -19,8 +17,6 @@ from phospho_store.auth import Principal
 PROJECT_HEADER = "x-phospho-project"
 
 _SIGN_IN = "sign in at /sign-in, or send an API key in the header Authorization: Bearer ph_..."
-# Forms of people whose browser holds no secret of ours, in a process to which nobody gave a key for them.
-_FORM_KEY_OF_THIS_PROCESS = secrets.token_urlsafe(32)
 
 
 def cookie_name(request: Request) -> str:
@@ -94,7 +90,7 @@ class Access:
         if visitor is not None:
             return visitor
         if not self._services.settings.pages_open or is_passed_on(request):
-            raise unauthorized(_SIGN_IN)
+            raise Problem(401, "unauthorized", "you are not signed in, or not any more", _SIGN_IN)
         check_host(request, self._services.settings.allowed_hosts)
         return self._unsigned(LOCAL_USER, "admin")
 
@@ -130,8 +126,8 @@ class Access:
         return self._unsigned(name, role)
 
     def _unsigned(self, name: str, role: Role) -> Visitor:
-        key = self._services.settings.form_key or _FORM_KEY_OF_THIS_PROCESS
-        return person_visitor(name, role, form_token(key, name))
+        """Return somebody whose browser holds no secret of ours: this server's own signs their forms."""
+        return person_visitor(name, role, form_token(self._services.form_key, name))
 
 
 def _bearer(request: Request) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -70,6 +71,7 @@ def create_services(
         sql_threads=StoreThreads(settings.sql_queries, waiting),
         desk=SignInDesk(directory, settings.sign_in, now),
         password_threads=StoreThreads(settings.password_threads, waiting),
+        form_key=settings.form_key or secrets.token_urlsafe(32),
         read_feedback=read_feedback,
         preview=preview,
         label_queue=label_queue,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from phospho_dashboard.health import Metrics
@@ -54,6 +54,7 @@ class Services:
     sql_threads: StoreThreads
     desk: SignInDesk
     password_threads: StoreThreads
+    form_key: str = field(repr=False)
     read_feedback: FeedbackReading | None = None
     preview: Preview | None = None
     label_queue: LabelQueue | None = None

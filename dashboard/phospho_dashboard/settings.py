@@ -42,7 +42,8 @@ class DashboardSettings:
     `pages_open` makes whoever reaches the pages the local administrator: for a server that listens on loopback only.
     `allowed_hosts` are names, beside those of loopback, that an open page may be asked for.
     `prices` of models turn tokens into money.
-    `form_key` signs the forms of people who have not signed in here; replicas behind a proxy share it.
+    `form_key` signs the forms of people who have not signed in here, a made-up one where it is empty; replicas behind
+    a proxy share it.
     `metrics_urls` are where the other processes of the deployment show their metrics, for the page of its health.
     `sql_queries` run at a time; the others of `sql_*` bound one user's query, and ClickHouse enforces them.
     """

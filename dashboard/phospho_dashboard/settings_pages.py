@@ -31,11 +31,11 @@ _LABELS = {
     "detect_events": "Find events",
     "detect_sentiment": "Tell the sentiment",
     "detect_language": "Tell the language",
-    "session_idle_minutes": "Minutes after which a session is over",
-    "llm_daily_tokens": "Tokens a day for second opinions",
-    "llm_daily_usd": "US dollars a day for second opinions",
-    "llm_sample": "Share of tasks that the LLM engine reads",
-    "max_tasks_per_day": "Tasks a day at most",
+    "session_idle_minutes": "Minutes of silence",
+    "llm_daily_tokens": "Tokens for LLMs",
+    "llm_daily_usd": "US dollars for LLMs",
+    "llm_sample": "Sample for LLMs",
+    "max_tasks_per_day": "Tasks a day",
 }
 
 

@@ -64,10 +64,11 @@ class SignInPages:
 
     async def sign_out(self, request: Request) -> Response:
         """End the sign-in of this browser; one that has ended already is as well."""
-        token = request.cookies.get(cookie_name(request), "")
-        if token:
+        check_site(request)
+        token, desk = request.cookies.get(cookie_name(request), ""), self._services.desk
+        if token and await self._services.threads.run(desk.signed_in, token) is not None:
             await self._access.of_form(request, "viewer")
-            await self._services.threads.run(self._services.desk.sign_out, token)
+            await self._services.threads.run(desk.sign_out, token)
         answer = RedirectResponse("/sign-in", 303)
         answer.delete_cookie(cookie_name(request), secure=is_encrypted(request), httponly=True, samesite="lax")
         return answer

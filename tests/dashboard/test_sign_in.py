@@ -243,6 +243,16 @@ def test_signing_out_ends_it_for_a_copy_of_the_cookie_too(services: Any, person:
     assert thief.get("/sessions").status_code == 303
 
 
+def test_signing_out_of_what_has_ended_is_no_error(services: Any, person: Any, clock: Clock) -> None:
+    client = browser(services)
+    sign_in(client, person.name)
+    clock.advance(days=8)
+
+    assert client.post("/settings/account/end", data={"sign_in_id": "x"}).status_code == 401
+    assert client.post("/sign-out", data={}).status_code == 303
+    assert "phospho" not in client.cookies
+
+
 def test_a_new_password_signs_every_other_browser_out(services: Any, person: Any, clock: Clock) -> None:
     client, other = browser(services), browser(services)
     sign_in(client, person.name)

@@ -81,3 +81,20 @@ def test_a_projects_key_adds_nobody(run: Run) -> None:
     refused = run("add", "mallory", "--role", "admin", "--no-password", key="ph_key-of-shop")
     assert refused.exit_code == 1
     assert "mallory" not in run("list").output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--proxy-header", "X-Forwarded-Email"], "go together"),
+        (["--trusted-proxy", "10.0.0.1"], "go together"),
+        (["--proxy-header", "X-Forwarded-Email", "--trusted-proxy", "proxy.internal"], "no address and no network"),
+        (["--proxy-header", "X-Forwarded-Email", "--trusted-proxy", "10.0.0.1", "--proxy-role", "king"], "king"),
+    ],
+)
+def test_a_header_is_believed_from_named_addresses_alone(arguments: list[str], words: str) -> None:
+    """A header alone could be anybody's: the server does not start."""
+    for command in ("dashboard", "up"):
+        result = click.testing.CliRunner().invoke(main, [command, *arguments], prog_name="phospho")
+        assert result.exit_code == 2
+        assert words in result.output

@@ -30,7 +30,7 @@ from phospho_workers.embedded.clickhouse_http import WRITER_VARIABLE, ClickHouse
 from phospho_workers.embedded.clickhouse_http import serve as serve_clickhouse
 from phospho_workers.embedded.wiring import Proxy, Web, setup_code, sign_in_settings, web_app
 from phospho_workers.runtime.process import prepare_process
-from phospho_workers.runtime.serving import PortTaken, Served, listen, serve
+from phospho_workers.runtime.serving import PortTaken, Served, listen, serve, shown_host
 
 
 def _options(default_port: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -105,7 +105,7 @@ def dashboard(
     store = remote(clickhouse)
     code, admin_key = setup_code(store), os.environ.get("PHOSPHO_ADMIN_KEY", "")
     if code:
-        click.echo(f"Nobody can sign in yet: open http://{host}:{port}/setup with the code {code}")
+        click.echo(f"Nobody can sign in yet: open http://{shown_host(host)}:{port}/setup with the code {code}")
     web = Web(
         base_url or "http://127.0.0.1:8420",
         has_pages=True,

@@ -32,12 +32,11 @@ from phospho_workers.embedded.clickhouse_http import ClickHouseHttpSettings, bui
 from phospho_workers.embedded.pipeline import Pipeline
 from phospho_workers.embedded.wiring import Proxy, Web, setup_code, sign_in_settings, web_app
 from phospho_workers.extraction.stage import Extraction
-from phospho_workers.runtime.serving import Served, listen, listen_near
+from phospho_workers.runtime.serving import Served, listen, listen_near, shown_host
 
 logger = logging.getLogger("phospho.up")
 
 LOOPBACK = "127.0.0.1"
-_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared with, not listened on)
 
 # Who may read the embedded ClickHouse may read every project, but no hash of a key or of a password.
 _READER_SETTINGS = ClickHouseHttpSettings(
@@ -101,8 +100,7 @@ def open_app(settings: UpSettings) -> Iterator[Running]:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as stack:
         door = stack.enter_context(listen(settings.host, settings.port))
-        shown_host = LOOPBACK if settings.host in _EVERYWHERE else settings.host
-        base_url = f"http://{shown_host}:{door.getsockname()[1]}"
+        base_url = f"http://{shown_host(settings.host)}:{door.getsockname()[1]}"
         store = _open_store(settings, stack)
         clock = HybridClock()
         clock.observe(last_revision(store, newest_revision(time.time_ns() // 1_000_000)))

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 # What a request may still take when the process is asked to stop; Kubernetes and Docker wait longer.
 _STOP_TIMEOUT_S = 25
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared with, not listened on)
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class Served:
 
 class PortTaken(Exception):
     """Another program listens on the port, or this one may not."""
+
+
+def shown_host(host: str) -> str:
+    """Return the address by which this machine itself reaches a server that listens on `host`."""
+    return "127.0.0.1" if host in _EVERYWHERE else host
 
 
 @contextmanager

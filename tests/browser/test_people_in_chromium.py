@@ -1,0 +1,229 @@
+"""What people do in a browser: sign in, define an event and see it found, act on tasks with and without a mouse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from browser.conftest import SCREENSHOTS, Open, log
+from fixtures.phospho_process import PhosphoProcess, free_port
+from fixtures.shapes import API_KEY, OneProcess
+
+PASSWORD = "correct horse battery"
+PAGES = {
+    "settings": "/settings", "keys": "/settings/keys", "dead-letters": "/settings/dead-letters",
+    "health": "/settings/health", "projects": "/settings/projects", "people": "/settings/people",
+    "account": "/settings/account", "definition": "/definitions?name=thanks", "new-definition": "/definitions",
+    "label-queue": "/definitions/queue?name=thanks",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PhosphoProcess]:
+    """`phospho up` at its very first start, on which people have to sign in."""
+    folder, port = tmp_path_factory.mktemp("door"), free_port()
+    arguments = ["up", "--data", str(folder / "data"), "--port", str(port), "--clickhouse-port", "0", "--sign-in"]
+    environment = {"PHOSPHO_PROJECT_ID": "shop", "PHOSPHO_API_KEY": API_KEY}
+    with PhosphoProcess(arguments, folder / "up.log", f"http://127.0.0.1:{port}/readyz", environment) as process:
+        process.wait_until_ready()
+        yield process
+
+
+@pytest.fixture
+def visit(chromium: Browser, door: PhosphoProcess) -> Iterator[Callable[[str], Page]]:
+    """Return a function that opens a path of the server on which people sign in, in a browser of its own."""
+    contexts = []
+    base_url = door_url(door.log_path)
+
+    def open_path(path: str) -> Page:
+        contexts.append(chromium.new_context(base_url=base_url, viewport={"width": 1360, "height": 900}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(15_000)
+        page.goto(path)
+        return page
+
+    yield open_path
+    for context in contexts:
+        context.close()
+
+
+def door_url(log_path: Path) -> str:
+    found = re.search(r"Pages\s+(\S+)", log_path.read_text())
+    assert found is not None
+    return found[1]
+
+
+def keep(page: Page, name: str) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+def test_from_the_first_start_to_the_first_seen_log(visit: Callable[[str], Page], door: PhosphoProcess) -> None:
+    """The code of the terminal makes the first admin; what they then log is on the page."""
+    code = re.search(r"with the code (\S+)", door.log_path.read_text())
+    assert code is not None
+    page = visit("/sessions?project=shop")
+
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    keep(page, "sign-in-desktop-light")
+    page.get_by_role("link", name="Make the first administrator").click()
+    page.get_by_label("Code").fill(code[1])
+    page.get_by_label("Name").fill("Ada@shop.example")
+    page.get_by_label("Password").fill("short")
+    page.get_by_role("button", name="Start").click()
+    # The browser itself keeps a password back that is too short.
+    expect(page).to_have_url(re.compile("/setup$"))
+    page.get_by_label("Password").fill(PASSWORD)
+    keep(page, "setup-desktop-light")
+    page.get_by_role("button", name="Start").click()
+
+    expect(page.get_by_text("ada@shop.example")).to_be_visible()
+    page.goto("/sessions?project=shop")
+    expect(page.get_by_text("Log the first task")).to_be_visible()
+    headers = {"Authorization": f"Bearer {API_KEY}"}
+    task = {"input": "What is machine learning?", "output": "A way to learn from data.", "session_id": "first"}
+    httpx.post(f"{door_url(door.log_path)}/api/v1/events", json=task, headers=headers).raise_for_status()
+    page.reload()
+    page.get_by_role("link", name="What is machine learning?").click()
+    expect(page.get_by_text("A way to learn from data.")).to_be_visible()
+
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.goto("/sessions?project=shop")
+    page.get_by_label("Name").fill("ada@shop.example")
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("do not belong together")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+    expect(page).to_have_url(re.compile(r"/sessions\?project=shop$"))
+
+
+def test_an_event_is_defined_tried_and_then_found(open_page: Open, server: OneProcess) -> None:
+    page = open_page("/events")
+    page.get_by_role("link", name="Define an event").click()
+
+    page.get_by_label("Name").fill("umbrella")
+    page.get_by_label("What happens").fill("The user wants an umbrella")
+    page.get_by_label("Engine", exact=True).select_option("keyword")
+    expect(page.get_by_label("Pattern")).to_be_hidden()
+    page.get_by_label("Keywords").fill("umbrella\nparasol")
+    page.get_by_role("button", name="Preview on recent tasks").click()
+    expect(page.get_by_role("heading", name=re.compile(r"^0 of the last"))).to_be_visible()
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url("**/events/umbrella**")
+    log(server, input="Do you have a parasol?", output="Yes.", session_id="rain", task_id="rain-1")
+
+    page.goto(page.url.split("/events/")[0] + "/sessions/rain")
+
+    expect(page.get_by_role("link", name="umbrella")).to_be_visible()
+
+
+def test_events_are_confirmed_and_rejected_without_a_reload(open_page: Open, server: OneProcess) -> None:
+    log(server, input="Thank you!", output="My pleasure.", session_id="acts", task_id="acts-1")
+    page = open_page("/sessions/acts")
+    event = page.locator('[data-event="thanks"]')
+    page.evaluate("window.isTheSamePage = true")
+
+    event.get_by_role("button", name="Confirm thanks").click()
+    expect(event).to_contain_text("confirmed")
+    event.get_by_role("button", name="Take back").click()
+    expect(event).not_to_contain_text("confirmed")
+    event.get_by_role("button", name="Reject thanks").click()
+    expect(event).to_contain_text("rejected")
+
+    assert page.evaluate("window.isTheSamePage") is True
+    page.reload()
+    expect(event).to_contain_text("rejected")
+
+
+def test_everything_about_a_task_can_be_done_from_the_keyboard(open_page: Open, server: OneProcess) -> None:
+    for number in range(2):
+        log(server, input="Thank you!", output="Bye.", session_id="keys", task_id=f"keys-{number}")
+    page = open_page("/sessions/keys")
+    second = page.locator('[data-task="keys-1"]')
+
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(second).to_be_focused()
+    page.keyboard.press("c")
+    expect(second.locator('[data-event="thanks"]')).to_contain_text("confirmed")
+    page.keyboard.press("f")
+    expect(second.locator(".verdict")).to_contain_text("failure")
+    page.keyboard.press("n")
+    page.keyboard.type("call them? no: j and k are letters here")
+    second.get_by_role("button", name="Save the note").press("Enter")
+    expect(second.get_by_role("list", name="Notes")).to_contain_text("call them? no")
+    expect(page.locator('[data-task="keys-0"]')).not_to_contain_text("confirmed")
+    keep(page, "acted-desktop-light")
+
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("reject it")
+    keep(page, "shortcuts-desktop-light")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_the_same_forms_work_without_scripts(open_page: Open, server: OneProcess) -> None:
+    log(server, input="Thank you!", output="Bye.", session_id="plain", task_id="plain-1")
+    page = open_page("/sessions/plain", scripts=False)
+
+    page.get_by_role("button", name="Confirm thanks").click()
+
+    expect(page).to_have_url(re.compile(r"/sessions/plain.*#task-1$"))
+    expect(page.locator('[data-event="thanks"]')).to_contain_text("confirmed")
+
+
+def test_a_form_that_is_refused_says_why_where_it_stands(open_page: Open, server: OneProcess) -> None:
+    log(server, input="Thank you!", output="Bye.", session_id="refused", task_id="refused-1")
+    page = open_page("/sessions/refused")
+    page.evaluate("document.querySelectorAll('[name=form_token]').forEach(field => field.value = 'old')")
+
+    page.get_by_role("button", name="Confirm thanks").click()
+
+    expect(page.get_by_role("alert")).to_contain_text("from before you signed in")
+
+
+def test_a_key_is_made_shown_once_and_revoked(open_page: Open) -> None:
+    page = open_page("/settings/keys")
+
+    page.get_by_label("What it is for").fill("laptop")
+    page.get_by_role("button", name="Make a key").click()
+    expect(page.locator(".secret")).to_have_text(re.compile(r"^ph_[\w-]{43}$"))
+    page.goto(page.url)
+    expect(page.locator(".secret")).to_have_count(0)
+    page.get_by_role("button", name="Revoke laptop").click()
+
+    expect(page.get_by_role("button", name="Revoke laptop")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("is_phone", [False, True], ids=["desktop", "phone"])
+def test_each_page_fits_its_screen_and_is_kept_as_a_picture(open_page: Open, scheme: str, is_phone: bool) -> None:
+    page = open_page("/settings", scheme=scheme, is_phone=is_phone)
+    base_url = page.url.split("/settings")[0]
+
+    for name, path in PAGES.items():
+        page.goto(base_url + path)
+        keep(page, f"{name}-{'phone' if is_phone else 'desktop'}-{scheme}")
+        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert overflow <= 0, f"{name} is {overflow} px wider than the screen"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_violation_on_any_page(open_page: Open, scheme: str) -> None:
+    page = open_page("/settings", scheme=scheme)
+    base_url, axe, found = page.url.split("/settings")[0], Axe(), []
+
+    for name, path in (PAGES | {"sign-in": "/sign-in", "setup": "/setup", "acted": "/sessions/trip-007"}).items():
+        page.goto(base_url + path)
+        serious = [one for one in axe.run(page).response["violations"] if one["impact"] in ("serious", "critical")]
+        found += [(name, one["id"], [node["target"] for node in one["nodes"]][:3]) for one in serious]
+    assert found == []
