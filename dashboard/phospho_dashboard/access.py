@@ -16,6 +16,7 @@ from phospho_store.auth import Principal
 
 PROJECT_HEADER = "x-phospho-project"
 
+_READING = frozenset({"GET", "HEAD"})
 _SIGN_IN = "sign in at /sign-in, or send an API key in the header Authorization: Bearer ph_..."
 
 
@@ -28,7 +29,8 @@ class Access:
     """
     The checks in front of every endpoint. Each raises Problem with 400, 401, 403, 404 or 421.
 
-    `needs` is the role that a person must have; the default is for reading.
+    `needs` is the role that a person must have. Where none is named, a viewer may read, and an admin alone do what is
+    no reading: an endpoint is opened to others where it says so.
     """
 
     def __init__(self, services: Services) -> None:
@@ -36,7 +38,7 @@ class Access:
         self._sign_in = services.settings.sign_in
         self._proxies = networks(self._sign_in.trusted_proxies)
 
-    async def of_api(self, request: Request, needs: Role = "viewer") -> Visitor:
+    async def of_api(self, request: Request, needs: Role | None = None) -> Visitor:
         """Return who asks the API: the bearer of a key, or a person whose page sends its form token along."""
         token = request.headers.get(FORM_HEADER, "")
         if _bearer(request) is None and not token:
@@ -45,10 +47,10 @@ class Access:
         check_form(request, visitor, token)
         return visitor
 
-    async def of_page(self, request: Request, needs: Role = "viewer") -> Visitor:
+    async def of_page(self, request: Request, needs: Role | None = None) -> Visitor:
         """Return who asks for a page: the bearer of a key, who has signed in, or the local user of open pages."""
         visitor = await self._visitor(request)
-        visitor.check(needs)
+        visitor.check(needs or ("viewer" if request.method in _READING else "admin"))
         return visitor
 
     async def of_form(self, request: Request, needs: Role = "editor") -> tuple[Visitor, Form]:
@@ -77,7 +79,7 @@ class Access:
         projects = await self._services.threads.run(self._services.registry.projects)
         return [p for p in projects if principal.project_id in (None, p.project_id)]
 
-    async def of_api_project(self, request: Request, needs: Role = "viewer") -> str:
+    async def of_api_project(self, request: Request, needs: Role | None = None) -> str:
         """Return the project of an API request: the key's, or for who may see all of them the header's."""
         visitor = await self.of_api(request, needs)
         return await self.project_id(visitor, request.headers.get(PROJECT_HEADER))

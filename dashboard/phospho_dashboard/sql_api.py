@@ -44,7 +44,7 @@ class SqlApi:
         self._guard = SqlGuard(services.sql_store)
 
     async def query(self, request: Request) -> Response:
-        project_id = await self._access.of_api_project(request)
+        project_id = await self._access.of_api_project(request, "viewer")
         content = await json_object(request, self._services.settings.max_body_bytes)
         sql = text_field(content, "query", max_length=self._services.settings.sql_max_query_bytes)
         fmt = text_field(content, "format", "JSON")

@@ -6,9 +6,14 @@ import itertools
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from phospho_dashboard.access import Access
+from phospho_dashboard.answers import answered
 from phospho_dashboard.app import api_routes, page_routes
 from phospho_dashboard.forms import FORM_HEADER
 from phospho_dashboard.settings import DashboardSettings
@@ -140,3 +145,24 @@ def test_no_answer_about_people_has_a_hash(world: Any, admin: TestClient) -> Non
     assert made.status_code == 201
     assert made.json()["person"]["has_password"] is True
     assert "argon2" not in made.text + admin.get("/api/v1/people").text
+
+
+@pytest.mark.parametrize(("method", "needed"), [("GET", "viewer"), ("POST", "admin"), ("DELETE", "admin")])
+@pytest.mark.parametrize("role", ROLES)
+def test_what_names_no_role_is_for_readers_to_read_and_for_admins_to_do(
+    world: Any, role: str, method: str, needed: str
+) -> None:
+    """An endpoint that somebody adds and forgets to protect is not open to everybody."""
+    services = world.services(DashboardSettings())
+    access = Access(services)
+
+    async def forgotten(request: Request) -> Response:
+        await access.of_api(request)
+        return Response("done")
+
+    known = signed_in(world, role)
+    app = Starlette(routes=[Route("/api/v1/forgotten", answered(forgotten), methods=[method])])
+    client = TestClient(app, "http://127.0.0.1:8420", headers=known.headers, cookies=known.cookies)
+
+    is_allowed = ROLES.index(role) >= ROLES.index(needed)
+    assert client.request(method, "/api/v1/forgotten").status_code == (200 if is_allowed else 403)
