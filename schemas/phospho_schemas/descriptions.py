@@ -107,4 +107,13 @@ FIELDS: Mapping[str, str] = {
     "key_hash": "SHA-256 of the key, in hexadecimal",
     "prefix": "the first characters of the key, for a person to know it again",
     "revoked_at": "since when the key is not good any more; null while it is",
+    "role": "what a person may do: viewer, editor or admin",
+    "password_hash": "argon2id's hash of a password; empty for who comes through a proxy alone",
+    "signed_out_at": "when a person was signed out everywhere; no earlier sign-in counts",
+    "removed_at": "when a person was removed",
+    "token_hash": "SHA-256 of the token in a browser's cookie",
+    "sign_in_id": "what a sign-in is known by on the pages",
+    "seen_at": "when a browser was last seen, to within some minutes",
+    "expires_at": "when a sign-in ends whatever happens",
+    "ended_at": "when a sign-in was ended, for ever",
 }

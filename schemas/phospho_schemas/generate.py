@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from phospho_schemas import messages, topics
+from phospho_schemas import messages, people, topics
 from phospho_schemas.descriptions import FIELDS
 from phospho_schemas.messages import SCHEMA_VERSION, Message
 from phospho_schemas.topics import Topic
@@ -50,6 +50,8 @@ REGISTRY_ROWS: Mapping[str, type[Message]] = {
     "label_rows": messages.Label,
     "note_rows": messages.Note,
     "head_rows": messages.HeadRow,
+    "person_rows": people.Person,
+    "sign_in_rows": people.SignIn,
 }
 
 
