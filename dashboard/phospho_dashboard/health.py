@@ -98,7 +98,8 @@ class Health:
         try:
             return _process(name, text_string_to_metric_families(self._text(url)))
         except (httpx.HTTPError, ValueError) as error:
-            return {"name": name, "is_up": False, "error": f"{type(error).__name__}: {error}"[:200], "facts": {}}
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            return {"name": name, "is_up": False, "error": reason[:200], "facts": {}}
 
     def _text(self, url: str) -> str:
         """Return what stands at a URL. Raises HTTPError, or ValueError for too much of it."""

@@ -14,6 +14,7 @@ import pytest
 
 from fixtures.clickhouse_server import ClickHouseServer
 from fixtures.phospho_process import run_phospho
+from phospho_store.auth import SECRET_TABLES
 from phospho_store.bootstrap import first_project
 from phospho_store.migrations import migrate, migrations
 from phospho_store.registry import Registry, key_hash
@@ -172,3 +173,8 @@ def test_the_settings_of_inserts_are_known_to_the_engine(store: Store) -> None:
     settings = set(INSERT_SETTINGS) - {"wait_end_of_query"}
     known = store.rows("SELECT name FROM system.settings WHERE name IN {names:Array(String)}", {"names": [*settings]})
     assert {row["name"] for row in known} == settings
+
+
+def test_every_table_with_a_hash_of_a_secret_is_closed_to_readers(store: Store) -> None:
+    tables = {table for table, names in columns(store).items() if any(name.endswith("_hash") for name in names)}
+    assert tables == set(SECRET_TABLES)
