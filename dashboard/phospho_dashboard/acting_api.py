@@ -10,11 +10,11 @@ from starlette.responses import Response
 from phospho_dashboard.access import PROJECT_HEADER, Access
 from phospho_dashboard.acting import MAX_LABELS, Acting
 from phospho_dashboard.answers import json_object, json_response, text_field
-from phospho_dashboard.cursors import decoded_cursor, encoded_cursor, page_limit
 from phospho_dashboard.services import Services
 from phospho_dashboard.times import with_times
 from phospho_dashboard.visitors import Visitor
 from phospho_schemas.errors import Problem
+from phospho_store.cursors import decoded_cursor, encoded_cursor, page_limit
 
 _END_OF_TIME = (2**62, "")
 _MAX_NOTE_CHARACTERS = 10_000

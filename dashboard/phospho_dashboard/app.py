@@ -33,12 +33,12 @@ from phospho_dashboard.sign_in import SignInDesk
 from phospho_dashboard.sign_in_pages import sign_in_routes
 from phospho_dashboard.sql_api import SqlApi
 from phospho_dashboard.static_files import static_routes
-from phospho_store.threads import StoreThreads
 from phospho_dashboard.views import View, ViewEndpoints
 from phospho_store.auth import Authenticator
 from phospho_store.people import People
 from phospho_store.registry import Registry
 from phospho_store.store import Store
+from phospho_store.threads import StoreThreads
 
 
 def create_services(

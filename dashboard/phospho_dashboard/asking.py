@@ -10,7 +10,6 @@ from typing import Any
 from starlette.requests import Request
 
 from phospho_dashboard.access import Access
-from phospho_store.cursors import decoded_cursor, page_limit
 from phospho_dashboard.filters import Filters, Scope
 from phospho_dashboard.periods import Extent, chosen_period, span_of
 from phospho_dashboard.queries.extent import Extents
@@ -19,6 +18,7 @@ from phospho_dashboard.times import iso_time
 from phospho_dashboard.urls import item_path, with_query
 from phospho_dashboard.visitors import Visitor
 from phospho_schemas.errors import Problem
+from phospho_store.cursors import decoded_cursor, page_limit
 
 _FILTER_NAMES = frozenset(field.name for field in fields(Filters))
 

@@ -10,7 +10,6 @@ from starlette.routing import Route
 
 from phospho_dashboard.access import Access
 from phospho_dashboard.answers import answered, json_response
-from phospho_store.cursors import decoded_cursor, page_limit
 from phospho_dashboard.dead_letters import DeadLetters
 from phospho_dashboard.dead_letters_api import readable_projects, replay
 from phospho_dashboard.rendering import paged
@@ -19,6 +18,7 @@ from phospho_dashboard.services import Services
 from phospho_dashboard.settings_frame import SettingsFrames
 from phospho_dashboard.visitors import Visitor
 from phospho_schemas.errors import Problem
+from phospho_store.cursors import decoded_cursor, page_limit
 
 _PATH = "/settings/dead-letters"
 # A textarea that a browser can still edit; what is longer is mended in a file, with the command.

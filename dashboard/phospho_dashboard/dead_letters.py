@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from phospho_store.cursors import encoded_cursor
 from phospho_dashboard.times import with_times
 from phospho_schemas.errors import Problem
+from phospho_store.cursors import encoded_cursor
 from phospho_store.store import Store
 
 _END_OF_TIME = (2**62, "")

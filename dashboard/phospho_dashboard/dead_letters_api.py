@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from phospho_dashboard.access import PROJECT_HEADER, Access
 from phospho_dashboard.answers import json_object, json_response, text_field
-from phospho_store.cursors import decoded_cursor, page_limit
 from phospho_dashboard.dead_letters import DeadLetters
 from phospho_dashboard.replay import Replayed, replayed
 from phospho_dashboard.services import Services
@@ -17,6 +16,7 @@ from phospho_dashboard.visitors import Visitor
 from phospho_schemas.errors import Problem
 from phospho_schemas.people import Role
 from phospho_schemas.topics import RAW_LOGS
+from phospho_store.cursors import decoded_cursor, page_limit
 
 _STAYS = "a dead letter says what came, not what became of it: it stays listed"
 

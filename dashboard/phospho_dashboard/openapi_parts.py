@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from phospho_dashboard.cursors import DEFAULT_PAGE, MAX_PAGE
 from phospho_schemas.people import ROLES
+from phospho_store.cursors import DEFAULT_PAGE, MAX_PAGE
 
 Json = dict[str, Any]
 

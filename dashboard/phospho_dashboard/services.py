@@ -9,12 +9,12 @@ from typing import Any, Protocol
 from phospho_dashboard.health import Metrics
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.sign_in import SignInDesk
-from phospho_store.threads import StoreThreads
 from phospho_schemas.messages import EventDefinition
 from phospho_schemas.records import Keyed
 from phospho_store.auth import Authenticator
 from phospho_store.registry import Registry
 from phospho_store.store import Store
+from phospho_store.threads import StoreThreads
 
 # Says why a definition can't work (a pattern that does not compile, no keywords), or None.
 DefinitionCheck = Callable[[EventDefinition], str | None]

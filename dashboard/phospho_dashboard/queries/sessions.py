@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from phospho_store.cursors import encoded_cursor
 from phospho_dashboard.filters import Filters, Scope
 from phospho_dashboard.periods import Extent, Span
 from phospho_dashboard.queries.analysed import analysed
@@ -18,6 +17,7 @@ from phospho_dashboard.queries.newest import newest
 from phospho_dashboard.queries.tasks import Tasks
 from phospho_dashboard.times import with_times
 from phospho_schemas.errors import Problem
+from phospho_store.cursors import encoded_cursor
 from phospho_store.store import Store
 
 PREVIEW_CHARACTERS = 200

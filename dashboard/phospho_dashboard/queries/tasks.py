@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from phospho_store.cursors import encoded_cursor
 from phospho_dashboard.filters import Scope
 from phospho_dashboard.periods import Extent, Span
 from phospho_dashboard.queries.newest import newest
 from phospho_dashboard.times import with_times
 from phospho_schemas.errors import Problem
+from phospho_store.cursors import encoded_cursor
 from phospho_store.store import Store
 
 PREVIEW_CHARACTERS = 240

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from phospho_store.cursors import encoded_cursor
 from phospho_dashboard.filters import Scope
 from phospho_dashboard.queries.analysed import analysed
 from phospho_dashboard.times import with_times
+from phospho_store.cursors import encoded_cursor
 from phospho_store.store import Store
 
 _FIRST_PLACE = (2**62, "\U0010ffff")

@@ -22,9 +22,9 @@ from phospho_dashboard.services import Publisher
 from phospho_dashboard.settings import DashboardSettings, SignInSettings
 from phospho_gateway.answers import on_http_exception
 from phospho_gateway.app import create_app as create_gateway
-from phospho_gateway.legacy.reads import Reads
 from phospho_gateway.events import Envelope
 from phospho_gateway.feedback import FeedbackReader
+from phospho_gateway.legacy.reads import Reads
 from phospho_gateway.metrics import GatewayMetrics
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
