@@ -72,21 +72,23 @@ def test_the_last_verdict_decides_and_an_unjudged_task_keeps_its_own_flag(
 
 
 def test_an_event_is_found_as_people_corrected_it(world: Any, pages: TestClient, project: str) -> None:
-    for task_id in ("found", "rejected", "added"):
+    for task_id in ("found", "rejected", "added", "added too"):
         world.add_task(project, task_id, session_id=f"s-{task_id}")
-        world.add_analysis(project, task_id, *([] if task_id == "added" else ["thanks"]), session_id=f"s-{task_id}")
+        events = [] if task_id.startswith("added") else ["thanks"]
+        world.add_analysis(project, task_id, *events, session_id=f"s-{task_id}")
     world.add_label(project, "rejected", "thanks", "rejected")
     world.add_label(project, "added", "thanks", "confirmed")
+    world.add_label(project, "added too", "thanks", "confirmed")
 
     tasks = pages.get("/tasks.json", params={"project": project, "event": "thanks"}).json()["tasks"]
     [event] = pages.get("/events.json", params={"project": project}).json()["events"]
     by_view = world.store.rows("SELECT count() AS n FROM events WHERE project_id = {p:String}", {"p": project})
 
-    assert {task["task_id"] for task in tasks} == {"found", "added"}
-    assert (event["events"], event["sessions"]) == (2, 2)
-    assert by_view == [{"n": 2}]
-    assert pages.get("/dashboard.json", params={"project": project}).json()["totals"]["events"] == 2
-    assert pages.get("/events/thanks.json", params={"project": project}).json()["totals"]["events"] == 2
+    assert {task["task_id"] for task in tasks} == {"found", "added", "added too"}
+    assert (event["events"], event["sessions"]) == (3, 3)
+    assert by_view == [{"n": 3}]
+    assert pages.get("/dashboard.json", params={"project": project}).json()["totals"]["events"] == 3
+    assert pages.get("/events/thanks.json", params={"project": project}).json()["totals"]["events"] == 3
 
 
 def test_a_span_is_from_its_start_to_before_its_end(world: Any, pages: TestClient, project: str) -> None:

@@ -48,7 +48,7 @@ async def test_a_reader_that_leaves_ends_the_thread_and_closes_what_it_read(thre
         finally:
             is_closed.set()
 
-    body = streamed(threads, chunks(), 5.0)
+    body = streamed(threads, chunks(), 60.0)
     assert await anext(body) == b"more"
     await body.aclose()  # type: ignore[attr-defined]
 

@@ -126,8 +126,8 @@ class Overview:
         facts: dict[int | None, Row] = {}
         for sql in (_ACTIVITY, _FINDINGS, _VERDICTS):
             for row in self._rows(sql, scope, **cut):
-                bucket = None if row.pop("is_total") else row.pop("bucket")
-                facts.setdefault(bucket, {}).update(row)
+                is_total, bucket = row.pop("is_total"), row.pop("bucket")
+                facts.setdefault(None if is_total else bucket, {}).update(row)
         over_time = [
             {"start_at": iso_time(start_ms), "end_at": iso_time(start_ms + buckets.step_ms)}
             | _point(facts.get(index, {}))

@@ -62,7 +62,8 @@ FROM
 ) AS task
 LEFT ANY JOIN
 (
-    SELECT task_id, uniqExact(feedback_id) AS facts, argMax(toString(feedback_rows.flag), revision) AS flag
+    SELECT task_id, uniqExact(feedback_id) AS facts,
+        argMax(toString(feedback_rows.flag), (revision, feedback_id)) AS flag
     FROM feedback_rows
     WHERE project_id = {project:String} AND task_id IN (
         SELECT task_id FROM task_rows WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)}

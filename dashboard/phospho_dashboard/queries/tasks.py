@@ -165,7 +165,7 @@ def _up_to(scope: Scope, last_ms: int) -> Scope:
 
 def _found(task: Row, analysis: Row, verdicts: list[Row], labels: list[Row]) -> Row:
     said = {name: analysis.get(name) for name in _SAID}
-    flag = str(verdicts[-1]["flag"]) if verdicts else str(task["flag"])
+    flag = (verdicts[-1]["flag"] if verdicts else "") or task["flag"]
     events = _labelled(analysis.get("events", []), labels)
     return with_times(task) | said | {"flag": flag, "events": events, "feedback": verdicts}
 
