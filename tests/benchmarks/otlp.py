@@ -27,12 +27,14 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from gateway.otlp.making import START_NS, json_body, request, span
 from phospho_gateway.app import create_app
+from phospho_gateway.legacy.reads import Reads
 from phospho_gateway.otlp import json_encoding, protobuf
 from phospho_gateway.otlp.translation import raw_logs
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.records import Keyed
 from phospho_store.auth import Authenticator, Principal
+from phospho_store.store import remote
 
 TRACES_AN_EXPORT = 100
 SPANS_A_TRACE = 5
@@ -126,7 +128,10 @@ class _OneKey(Authenticator):
 
 
 def _gateway() -> Any:
-    return create_app(GatewaySettings(), _OneKey(), _Taking(), HybridClock(), {})
+    settings = GatewaySettings()
+    # Nothing is read back here, so nothing connects.
+    reads = Reads(remote("http://127.0.0.1:8123"), settings)
+    return create_app(settings, _OneKey(), _Taking(), HybridClock(), reads, {})
 
 
 def _export(first: int) -> ExportTraceServiceRequest:
