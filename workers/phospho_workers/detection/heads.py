@@ -1,9 +1,10 @@
 """
 What labels teach: for one definition a direction of its own, beside what its description finds.
 
-A head is a logistic regression on the embedding of a clause, pulled towards the direction that the description
-points in, with the description's own score as a feature. It learns from the definition's labels, and from what was
-confirmed for the project's other definitions as weak counterexamples. Pure: the same labels give the same head.
+A head is a logistic regression on the embedding of a clause, on its word pieces and their pairs, and on the score of
+the description. It is pulled towards the direction that the description points in. It learns from the definition's
+labels, and from what was confirmed for the project's other definitions as weak counterexamples. Pure: the same labels
+give the same head.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +21,11 @@ from numpy.typing import NDArray
 
 from phospho_workers.detection.confidence import logistic
 from phospho_workers.detection.embedding import DIMENSIONS, Vectors, cosines
+from phospho_workers.detection.phrases import phrases
 from phospho_workers.detection.reading import Reading
 
 FORMAT = 1
+PHRASE_UNIT = 2.0**-12
 Scores = NDArray[np.float64]
 
 
@@ -36,23 +39,27 @@ class Head:
     `direction` has 256 integers and is 4000 long, as `embedding.directions` makes them.
 
     The confidence in a clause or whole text is the logistic function of `direction_weight` times the cosine with
-    `direction`, plus `description_weight` times the score of the description, plus `bias`.
+    `direction`, plus `description_weight` times the score of the description, plus the weights of those of its
+    `phrases` that the head knows, divided by the square root of how many it has, plus `bias`. The weights are
+    integers, in units of PHRASE_UNIT, so that no order of additions matters.
     """
 
     direction: Vectors
     direction_weight: float
     description_weight: float
     bias: float
+    phrases: Mapping[int, int]
     confirmed: int
     rejected: int
 
     def to_json(self) -> str:
-        """Return the head in about 900 characters; `from_json` gives an equal one."""
-        numbers = self.direction.astype("<i2").tobytes()
+        """Return the head in some 4,000 characters; `from_json` gives an equal one."""
         return json.dumps(
             {
                 "format": FORMAT,
-                "direction": base64.b64encode(numbers).decode(),
+                "direction": _packed(self.direction, "<i2"),
+                "phrases": _packed(list(self.phrases), "<i8"),
+                "phrase_weights": _packed(list(self.phrases.values()), "<i4"),
                 "direction_weight": self.direction_weight,
                 "description_weight": self.description_weight,
                 "bias": self.bias,
@@ -73,20 +80,30 @@ class Head:
     def _from(cls, value: Mapping[str, Any]) -> Head:
         if value["format"] != FORMAT:
             raise BadHead(f"format is {value['format']!r}; this reads {FORMAT}")
-        direction = np.frombuffer(base64.b64decode(value["direction"], validate=True), dtype="<i2")
+        direction = _unpacked(value["direction"], "<i2")
         if direction.shape != (DIMENSIONS,):
             raise BadHead(f"direction has {direction.size} numbers, not {DIMENSIONS}")
+        known = _unpacked(value["phrases"], "<i8").tolist()
         head = cls(
             direction.astype(np.float32),
             direction_weight=float(value["direction_weight"]),
             description_weight=float(value["description_weight"]),
             bias=float(value["bias"]),
+            phrases=dict(zip(known, _unpacked(value["phrase_weights"], "<i4").tolist(), strict=True)),
             confirmed=int(value["confirmed"]),
             rejected=int(value["rejected"]),
         )
         if not all(map(math.isfinite, (head.direction_weight, head.description_weight, head.bias))):
             raise BadHead("a weight is not a finite number")
         return head
+
+
+def _packed(numbers: Sequence[int] | Vectors, kind: str) -> str:
+    return base64.b64encode(np.asarray(numbers).astype(kind).tobytes()).decode()
+
+
+def _unpacked(text: str, kind: str) -> NDArray[np.integer]:
+    return np.frombuffer(base64.b64decode(text, validate=True), dtype=kind)
 
 
 class Heads:
@@ -99,6 +116,9 @@ class Heads:
         self._direction_weights = np.array([head.direction_weight for head in heads])
         self._description_weights = np.array([head.description_weight for head in heads])
         self._biases = np.array([head.bias for head in heads])
+        known = sorted({phrase for head in heads for phrase in head.phrases})
+        self._places = {phrase: place for place, phrase in enumerate(known)}
+        self._phrase_weights = np.array([[head.phrases.get(phrase, 0) for head in heads] for phrase in known])
 
     def overwrite(self, confidences: Scores, scores: Scores, what: Reading) -> None:
         """Put the heads' confidences into their columns; `scores` are those of the descriptions."""
@@ -107,4 +127,13 @@ class Heads:
         along = cosines(what.directions, self._directions).astype(np.float64)
         described = scores[:, self._columns]
         logits = along * self._direction_weights + described * self._description_weights + self._biases
-        confidences[:, self._columns] = logistic(logits)
+        confidences[:, self._columns] = logistic(logits + self._said(what))
+
+    def _said(self, what: Reading) -> Scores:
+        """Return the weight of each row's phrases for each head."""
+        said = np.zeros((len(what.pieces), len(self._columns)))
+        for row, pieces in enumerate(what.pieces):
+            features = phrases(pieces)
+            if known := [self._places[feature] for feature in features if feature in self._places]:
+                said[row] = self._phrase_weights[known].sum(axis=0) * (PHRASE_UNIT / math.sqrt(len(features)))
+        return said

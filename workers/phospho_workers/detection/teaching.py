@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,21 +13,24 @@ from numpy.typing import NDArray
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.confidence import confidence, logistic
 from phospho_workers.detection.descriptions import expected
-from phospho_workers.detection.embedding import directions, unit
+from phospho_workers.detection.embedding import DIMENSIONS, directions, unit
 from phospho_workers.detection.engine import SIDES, Side, looks_at
-from phospho_workers.detection.heads import Head, Scores
+from phospho_workers.detection.heads import PHRASE_UNIT, Head, Scores
+from phospho_workers.detection.phrases import phrases
 from phospho_workers.detection.reading import clauses_of, reading
 from phospho_workers.detection.rivalry import rivalry
 
 # Chosen by the mean over three domains, 5 or 10 labels of either kind; see docs/detection.md.
-_DIRECTION_PRIOR = 5.0
-_DESCRIPTION_WEIGHT = 5.0
+_DIRECTION_PRIOR = 4.0
+_DESCRIPTION_WEIGHT = 2.0
 _BIAS_PRIOR = -2.0
-_PULL = 0.1
+_PULL = 0.3
 _BIAS_PULL = 0.01
-_OTHERS_WEIGHT = 0.3
+_OTHERS_WEIGHT = 0.6
 _MAX_OTHERS = 400
-_ROUNDS = 2
+# How long the vector of a clause's phrases is, beside that of its embedding, which is 1.
+_PHRASES_LENGTH = 1.5
+_MAX_PHRASES = 300
 _NEWTON_STEPS = 12
 
 
@@ -37,10 +42,13 @@ class Labelled(NamedTuple):
 
 
 class _Bag(NamedTuple):
-    """The clauses and the whole of a task: unit vectors, shape (rows, 256), and the description's scores."""
+    """
+    The clauses and the whole of a task: unit vectors, shape (rows, 256), the description's scores, and the phrases.
+    """
 
     vectors: NDArray[np.float64]
     described: Scores
+    said: Sequence[set[int]]
 
 
 def texts_of(definition: EventDefinition, task: Mapping[str, Any]) -> dict[Side, str]:
@@ -134,7 +142,7 @@ class _School:
         bags = [bag for side, text in read if (bag := self._sides[side].bag(definition.name, text)) is not None]
         if not bags:
             return None
-        return _Bag(np.vstack([bag.vectors for bag in bags]), np.concatenate([bag.described for bag in bags]))
+        return _joined(bags)
 
 
 class _SideTexts:
@@ -150,12 +158,23 @@ class _SideTexts:
             return
         what = reading(list(read.values()))
         self._vectors = unit(what.directions)
+        self._said = [phrases(pieces) for pieces in what.pieces]
         self._scores = rivalry([one.description for one in readers]).scores(what.directions)
         self._rows = dict(zip(read, what.rows(), strict=True))
 
     def bag(self, name: str, text: str) -> _Bag | None:
         rows = self._rows.get(text)
-        return None if rows is None else _Bag(self._vectors[rows], self._scores[rows, self._columns[name]])
+        if rows is None:
+            return None
+        return _Bag(self._vectors[rows], self._scores[rows, self._columns[name]], [self._said[row] for row in rows])
+
+
+def _joined(bags: Sequence[_Bag]) -> _Bag:
+    return _Bag(
+        np.vstack([bag.vectors for bag in bags]),
+        np.concatenate([bag.described for bag in bags]),
+        [said for bag in bags for said in bag.said],
+    )
 
 
 def _confidence(bag: _Bag, head: Head | None) -> float:
@@ -163,42 +182,66 @@ def _confidence(bag: _Bag, head: Head | None) -> float:
     if head is None:
         return float(confidence(bag.described).max())
     along = bag.vectors @ unit(head.direction[None, :])[0]
+    weights = [sum(head.phrases.get(phrase, 0) for phrase in said) / math.sqrt(len(said)) for said in bag.said]
     logits = head.direction_weight * along + head.description_weight * bag.described + head.bias
-    return float(logistic(logits).max())
+    return float(logistic(logits + PHRASE_UNIT * np.array(weights)).max())
 
 
 def _fit(
     definition: EventDefinition, bags: Sequence[_Bag], is_event: NDArray[np.bool_], weights: Scores, own: list[bool]
 ) -> Head:
     """
-    Learn from the clause of each confirmed task that shows the event best, and from every clause of the others.
-
-    Which clause that is follows from what was learnt the round before, at first from the description.
+    Learn from that clause of each confirmed task which the description comes nearest to, and from every clause of the
+    others: a turn that shows an event is not all about it, one that does not show it shows it nowhere.
     """
-    towards = expected(definition.description)
-    prior = np.r_[_DIRECTION_PRIOR * towards, _BIAS_PRIOR]
-    learnt = prior
-    for _ in range(_ROUNDS):
-        kept = [_instructive(bag, shown, learnt) for bag, shown in zip(bags, is_event, strict=True)]
-        counts = np.array([len(bag.described) for bag in kept])
-        learnt = _regression(
-            np.vstack([bag.vectors for bag in kept]),
-            _DESCRIPTION_WEIGHT * np.concatenate([bag.described for bag in kept]),
-            np.repeat(is_event, counts),
-            np.repeat(_balanced(weights, is_event) / counts, counts),
-            prior,
-        )
-    direction, bias = learnt[:-1], float(learnt[-1])
-    length = float(np.sqrt(direction @ direction))
-    return Head(directions(direction[None, :])[0], length, _DESCRIPTION_WEIGHT, bias, sum(own), len(own) - sum(own))
+    known = _known_phrases([bag for bag, shown in zip(bags, is_event, strict=True) if shown])
+    prior = np.r_[_DIRECTION_PRIOR * expected(definition.description), np.zeros(len(known)), _BIAS_PRIOR]
+    kept = [_instructive(bag, prior[:DIMENSIONS]) if shown else bag for bag, shown in zip(bags, is_event, strict=True)]
+    counts = np.array([len(bag.said) for bag in kept])
+    rows = _joined(kept)
+    learnt = _regression(
+        _inputs(rows, known),
+        _DESCRIPTION_WEIGHT * rows.described,
+        np.repeat(is_event, counts),
+        np.repeat(_balanced(weights, is_event) / counts, counts),
+        prior,
+    )
+    return _head(learnt, known, own)
 
 
-def _instructive(bag: _Bag, is_event: bool, learnt: Scores) -> _Bag:
-    if not is_event:
-        return bag
-    logits = bag.vectors @ learnt[:-1] + _DESCRIPTION_WEIGHT * bag.described
-    best = [int(np.argmax(logits))]
-    return _Bag(bag.vectors[best], bag.described[best])
+def _known_phrases(confirmed: Sequence[_Bag]) -> dict[int, int]:
+    """Return the place of each phrase to learn: those of what was confirmed, the most frequent first, 300 at most."""
+    counts = Counter(phrase for bag in confirmed for phrase in set().union(*bag.said))
+    chosen = sorted(counts, key=lambda phrase: (-counts[phrase], phrase))[:_MAX_PHRASES]
+    return {phrase: place for place, phrase in enumerate(chosen)}
+
+
+def _inputs(rows: _Bag, known: Mapping[int, int]) -> NDArray[np.float64]:
+    """Return what the regression reads: embeddings, phrases and a constant, shape (rows, 256 + phrases + 1)."""
+    said = np.zeros((len(rows.said), len(known)))
+    for row, of_row in enumerate(rows.said):
+        said[row, [known[phrase] for phrase in of_row if phrase in known]] = _PHRASES_LENGTH / math.sqrt(len(of_row))
+    inputs: NDArray[np.float64] = np.c_[rows.vectors, said, np.ones(len(said))]
+    return inputs
+
+
+def _instructive(bag: _Bag, direction: Scores) -> _Bag:
+    best = int(np.argmax(bag.vectors @ direction + _DESCRIPTION_WEIGHT * bag.described))
+    return _Bag(bag.vectors[[best]], bag.described[[best]], [bag.said[best]])
+
+
+def _head(learnt: Scores, known: Mapping[int, int], own: Sequence[bool]) -> Head:
+    direction, of_phrases, bias = np.split(learnt, [DIMENSIONS, DIMENSIONS + len(known)])
+    weights = np.rint(of_phrases * (_PHRASES_LENGTH / PHRASE_UNIT)).astype(int).tolist()
+    return Head(
+        direction=directions(direction[None, :])[0],
+        direction_weight=float(np.sqrt(direction @ direction)),
+        description_weight=_DESCRIPTION_WEIGHT,
+        bias=float(bias[0]),
+        phrases={phrase: weight for phrase, weight in zip(known, weights, strict=True) if weight},
+        confirmed=sum(own),
+        rejected=len(own) - sum(own),
+    )
 
 
 def _balanced(weights: Scores, is_event: NDArray[np.bool_]) -> Scores:
@@ -210,10 +253,9 @@ def _balanced(weights: Scores, is_event: NDArray[np.bool_]) -> Scores:
 
 
 def _regression(
-    vectors: NDArray[np.float64], offsets: Scores, is_event: NDArray[np.bool_], weights: Scores, prior: Scores
+    inputs: NDArray[np.float64], offsets: Scores, is_event: NDArray[np.bool_], weights: Scores, prior: Scores
 ) -> Scores:
-    """Return the weights and the bias of a logistic regression pulled towards `prior`, by Newton's method."""
-    inputs = np.c_[vectors, np.ones(len(vectors))]
+    """Return the weights, the bias last, of a logistic regression pulled towards `prior`, by Newton's method."""
     pull = np.r_[np.full(len(prior) - 1, _PULL), _BIAS_PULL]
     learnt = prior
     for _ in range(_NEWTON_STEPS):
