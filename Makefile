@@ -9,7 +9,7 @@ JAVASCRIPT := producers/javascript
 JAVASCRIPT_INSTALLED := $(JAVASCRIPT)/node_modules/.installed
 JAVASCRIPT_BUILT := $(JAVASCRIPT)/node_modules/.built
 
-.PHONY: up test install javascript lint types imports kafka system-packages bench schemas constraints clean
+.PHONY: up test install javascript lint types imports kafka system-packages bench bench-detection schemas constraints clean
 
 up: install
 	$(BIN)/phospho up
@@ -57,6 +57,10 @@ system-packages:
 
 bench: install kafka
 	PYTHONPATH=tests $(BIN)/python -m benchmarks
+
+# How well and how fast events are found. Some ten minutes.
+bench-detection: install
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.detection
 
 # Writes the JSON Schema files and the AsyncAPI document again from the models.
 schemas: install

@@ -1,116 +1,68 @@
 """
-How fast is detection on one core, stage by stage? Prints JSON.
+`python -m benchmarks.detection`: how well and how fast events are found; writes build/bench-detection.json.
 
-    PYTHONPATH=schemas:workers python tests/benchmarks/detection.py --data ../shared/data/sgd-dev.jsonl.gz
-
-Every stage gets the same batches, one after the other, in one thread: the process pins itself to one core where the
-system lets it, BLAS and the tokenizer are held to one thread. Each figure is the best of `--rounds`, after a first
-round that loads the models and is not counted. `analyse` is all of it, with equal texts read once a batch.
+Quality is what `phospho evaluate` says, by descriptions alone and after 10 labels of either kind, on the real
+conversations of shared/data and on two domains of short turns that were written for this benchmark.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+import json
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
-# Before numpy and the tokenizer are loaded, which is when they read them.
-os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+from benchmarks.conversations import REPOSITORY
+from benchmarks.domains import Domain, domains
+from benchmarks.machine import commit, machine
+from benchmarks.sizes import say
 
-import orjson
-import yaml
-
-from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.definitions import CompiledDefinitions, compile_definitions
-from phospho_workers.detection.detect import analyse
-from phospho_workers.detection.language import languages
-from phospho_workers.detection.sentiment import sentiments
-
-DEFINITIONS = Path(__file__).parents[1] / "data" / "definitions.yaml"
-PROJECT = "benchmark"
-
-Batch = list[dict[str, Any]]
+_MEANS = ("mean_average_precision", "macro_f1", "spread")
 
 
 def main() -> None:
+    """Measure, write the file, and print the means."""
     options = _options()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    definitions = _definitions()
-    batches = list(_batches(options.data, options.batch))
-    tasks = sum(map(len, batches))
-    report = {
-        name: round(tasks / min(_seconds(stage, batches) for _ in range(options.rounds)))
-        for name, stage in _stages(definitions).items()
-        if _seconds(stage, batches)
-    }
-    print(
-        orjson.dumps(
-            {"tasks": tasks, "batch": options.batch, "tasks_per_s": report}, option=orjson.OPT_INDENT_2
-        ).decode()
+    with tempfile.TemporaryDirectory(prefix="phospho-bench-") as folder:
+        report: dict[str, Any] = {"commit": commit(), "machine": machine()}
+        for domain in domains(Path(folder)):
+            report[domain.name] = {
+                "zero_shot": evaluated(domain),
+                f"{options.shots}_shots": evaluated(domain, options.shots, options.seeds),
+            }
+            for kind, found in report[domain.name].items():
+                means = {name: found[name] for name in _MEANS if name in found}
+                say(f"{domain.name:<12} {kind:<10} {means}")
+    report["speed"] = _printed_by("benchmarks.detection_speed")
+    say(f"speed: {report['speed']}")
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(report, indent=2) + "\n")
+    say(f"written: {options.output}")
+
+
+def evaluated(domain: Domain, shots: int = 0, seeds: int = 1) -> dict[str, Any]:
+    """Return what `phospho evaluate --json` prints."""
+    return _printed_by(
+        "phospho_workers.cli", "evaluate", "--json", *domain.arguments(), f"--shots={shots}", f"--seeds={seeds}"
     )
 
 
+def _printed_by(module: str, *arguments: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", module, *arguments]
+    answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=3_600)
+    printed: dict[str, Any] = json.loads(answer.stdout)
+    return printed
+
+
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure detection on one core.")
-    parser.add_argument("--data", type=Path, required=True, help="logs, one JSON object a line, gzip")
-    parser.add_argument("--batch", type=int, default=1000, help="tasks a batch (default: 1000)")
-    parser.add_argument("--rounds", type=int, default=3, help="counted rounds (default: 3)")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.detection", description=main.__doc__)
+    parser.add_argument("--shots", type=int, default=10, help="labels of either kind an event (default: 10)")
+    parser.add_argument("--seeds", type=int, default=5, help="how often they are drawn (default: 5)")
+    parser.add_argument("--output", type=Path, default=REPOSITORY / "build" / "bench-detection.json")
     return parser.parse_args()
-
-
-def _definitions() -> list[EventDefinition]:
-    now = datetime.now(UTC)
-    return [
-        EventDefinition(project_id=PROJECT, created_at=now, **one)
-        for one in yaml.safe_load(DEFINITIONS.read_text())["definitions"]
-    ]
-
-
-def _batches(path: Path, size: int) -> Iterator[Batch]:
-    with gzip.open(path) as file:
-        tasks = [_task(orjson.loads(line)) for line in file]
-    for begin in range(0, len(tasks), size):
-        yield tasks[begin : begin + size]
-
-
-def _task(log: dict[str, Any]) -> dict[str, Any]:
-    known = {"project_id": PROJECT, "revision": 1, "created_at": "2026-01-01T00:00:00.000Z"}
-    return known | {name: log[name] for name in ("task_id", "session_id", "input", "output")}
-
-
-def _stages(definitions: Sequence[EventDefinition]) -> dict[str, Callable[[Batch], object]]:
-    def engine(name: str) -> Callable[[Batch], object]:
-        compiled = compile_definitions([one for one in definitions if one.engine == name])
-        return lambda batch: _find(compiled, batch)
-
-    everything = {PROJECT: compile_definitions(definitions)}
-    return {
-        "language": lambda batch: languages([task["input"] for task in batch]),
-        "sentiment": lambda batch: sentiments([task["input"] for task in batch], ["en"] * len(batch)),
-        "keyword": engine("keyword"),
-        "regex": engine("regex"),
-        "semantic": engine("semantic"),
-        "analyse": lambda batch: analyse(batch, everything),
-        "analyse_and_encode": lambda batch: [orjson.dumps(row) for row in analyse(batch, everything)],
-    }
-
-
-def _find(compiled: CompiledDefinitions, batch: Batch) -> None:
-    compiled.find([task["input"] for task in batch], "input")
-    compiled.find([task["output"] for task in batch], "output")
-
-
-def _seconds(stage: Callable[[Batch], object], batches: Sequence[Batch]) -> float:
-    started = time.perf_counter()
-    for batch in batches:
-        stage(batch)
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ DEFINITIONS = REPOSITORY / "tests" / "data" / "definitions.yaml"
 
 # Precision and recall, measured, less 0.03. `payment` is in no conversation of this data.
 FLOORS = {
-    "flight": (0.81, 0.90),
+    "flight": (0.83, 0.90),
     "hotel": (0.76, 0.81),
-    "restaurant": (0.91, 0.68),
-    "weather": (0.94, 0.87),
+    "restaurant": (0.87, 0.70),
+    "weather": (0.92, 0.88),
     "thanks": (0.71, 0.82),
     "goodbye": (0.57, 0.68),
     "booking_confirmed": (0.94, 0.75),

@@ -30,13 +30,16 @@ class Library:
     Events as unit vectors, shape (events, 256) each.
 
     `names` are of their descriptions, less `mean_name`; `examples` of what is said, less that of all examples.
-    `directions` points half-way between the two, as `embedding.directions` has them.
+    `directions` points half-way between the two, as `embedding.directions` has them. `said` has the direction of
+    every example by itself, `events` the row of its event.
     """
 
     names: Matrix
     examples: Matrix
     mean_name: NDArray[np.float64]
     directions: Vectors
+    said: Vectors
+    events: NDArray[np.int64]
 
 
 _loading = threading.Lock()
@@ -57,7 +60,14 @@ def _loaded() -> Library:
     mean_name = described.mean(axis=0)
     names = unit(described - mean_name)
     examples = unit(unit(np.stack([of_event.mean(axis=0) for of_event in of_examples])) - mean_example)
-    return Library(names, examples, mean_name, directions(names + examples))
+    return Library(
+        names,
+        examples,
+        mean_name,
+        directions(names + examples),
+        directions(np.concatenate(of_examples)),
+        np.repeat(np.arange(len(events)), list(map(len, of_examples))),
+    )
 
 
 def _sums(texts: list[str]) -> Matrix:

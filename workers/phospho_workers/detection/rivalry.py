@@ -5,6 +5,9 @@ A cosine by itself says little: a text about money is near every definition of a
 cosine a share of its rivals' is taken: of the project's other definitions, and of those events of the library that
 the definition does not resemble. The rivals' is their soft maximum, the logarithm of a mean of exponentials.
 
+Even so, some definitions come nearer than others to whatever is said. So each score is counted from what the
+definition scores for nearly all examples of the library that have nothing to do with it.
+
 The exponentials are integers out of a table, and below 2**53 float64 adds integers exactly, in any order. So a score
 depends on the text and the project's definitions, and not on the batch.
 """
@@ -12,7 +15,7 @@ depends on the text and the project's definitions, and not on the batch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +30,9 @@ _WIDTH = 0.04
 # An event of the library is no rival where it is this close to a definition, or lends it this much.
 _KIN_COSINE = 0.35
 _KIN_RESEMBLANCE = 0.05
+# Of the examples of events that lend a definition less than this, so many score below what its scores count from.
+_FOREIGN_RESEMBLANCE = 0.02
+_FOREIGN_SHARE = 0.97
 # Two definitions this close to each other say the same; neither is the other's rival.
 _TWIN_COSINE = 0.9
 _STEPS = 1000
@@ -44,6 +50,7 @@ class Rivalry:
     _kin: NDArray[np.int64]
     _kin_starts: NDArray[np.int64]
     _rivals: NDArray[np.float64]
+    _usual: NDArray[np.float64]
 
     def scores(self, texts: Vectors) -> Scores:
         """Return what each of `texts` (directions) scores for each definition, shape (texts, definitions)."""
@@ -53,7 +60,7 @@ class Rivalry:
         others = exponentials.sum(axis=1)[:, None] - kin
         own = near[:, : len(self._rivals)].astype(np.float64)
         margins: Scores = own - _SHARE * _WIDTH * np.log(np.maximum(others, 1.0) / self._rivals)
-        return margins
+        return margins - self._usual
 
 
 def rivalry(descriptions: Sequence[str]) -> Rivalry:
@@ -66,9 +73,19 @@ def rivalry(descriptions: Sequence[str]) -> Rivalry:
     is_kin = np.hstack([is_twin, (cosines(pointing, known) >= _KIN_COSINE) | (lent >= _KIN_RESEMBLANCE)])
     np.fill_diagonal(is_kin, True)
     counts = is_kin.sum(axis=1)
-    return Rivalry(
+    uncounted = Rivalry(
         np.vstack([pointing, known]),
         np.nonzero(is_kin)[1],
         np.cumsum(counts) - counts,
         (is_kin.shape[1] - counts).astype(np.float64).clip(1.0),
+        np.zeros(len(rows)),
     )
+    return replace(uncounted, _usual=_usual(uncounted, lent))
+
+
+def _usual(uncounted: Rivalry, lent: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what each definition scores for the best but 3 % of what is foreign to it."""
+    scores = uncounted.scores(library().said)
+    is_foreign = lent[:, library().events] < _FOREIGN_RESEMBLANCE
+    columns = range(scores.shape[1])
+    return np.array([np.quantile(scores[is_foreign[column], column], _FOREIGN_SHARE) for column in columns])

@@ -31,7 +31,9 @@ _MAX_OTHERS = 400
 # How long the vector of a clause's phrases is, beside that of its embedding, which is 1.
 _PHRASES_LENGTH = 1.5
 _MAX_PHRASES = 300
-_NEWTON_STEPS = 12
+_NEWTON_STEPS = 20
+_HALVINGS = 12
+_SETTLED = 1e-5
 
 
 class Labelled(NamedTuple):
@@ -255,12 +257,27 @@ def _balanced(weights: Scores, is_event: NDArray[np.bool_]) -> Scores:
 def _regression(
     inputs: NDArray[np.float64], offsets: Scores, is_event: NDArray[np.bool_], weights: Scores, prior: Scores
 ) -> Scores:
-    """Return the weights, the bias last, of a logistic regression pulled towards `prior`, by Newton's method."""
+    """
+    Return the weights, the bias last, of a logistic regression pulled towards `prior`.
+
+    By Newton's method, whose step is halved until the loss falls: far from its end a whole one may lead away.
+    """
     pull = np.r_[np.full(len(prior) - 1, _PULL), _BIAS_PULL]
-    learnt = prior
+
+    def loss(learnt: Scores) -> float:
+        logits = inputs @ learnt + offsets
+        misfit = weights @ (np.logaddexp(0.0, logits) - is_event * logits)
+        return float(misfit + pull @ (learnt - prior) ** 2 / 2)
+
+    learnt, reached = prior, loss(prior)
     for _ in range(_NEWTON_STEPS):
         chance = logistic(inputs @ learnt + offsets)
         gradient = inputs.T @ (weights * (chance - is_event)) + pull * (learnt - prior)
         curvature = (inputs * (weights * chance * (1.0 - chance))[:, None]).T @ inputs + np.diag(pull)
-        learnt = learnt - np.linalg.solve(curvature, gradient)
+        step = np.linalg.solve(curvature, gradient)
+        size = next((2.0**-half for half in range(_HALVINGS) if loss(learnt - step * 2.0**-half) < reached), 0.0)
+        learnt = learnt - size * step
+        before, reached = reached, loss(learnt)
+        if before - reached < _SETTLED:
+            break
     return learnt

@@ -7,7 +7,7 @@ import logging
 import sys
 
 # Batches are thousands of small dictionaries, none of them in a cycle. With Python's own thresholds the collector
-# walks them again and again: detection took 15 % longer (tests/benchmarks/detection.py).
+# walks them again and again: detection took 15 % longer (tests/benchmarks/detection_speed.py).
 _COLLECT_AFTER_ALLOCATIONS = 100_000
 
 
