@@ -124,3 +124,11 @@ def test_held_out_confidences_do_not_know_their_own_verdict() -> None:
     assert len(held_out) == 9
     assert held_out[4] < confidence(odd_one, train([ODD, WEATHER], known))
     assert min(held_out[:4]) > held_out[4]
+
+
+def test_a_head_begins_as_what_its_description_says() -> None:
+    """A label that says what the description says already moves next to nothing."""
+    text = "How is the weather in Rome?"
+    heads = train([ODD, WEATHER], {"weather": [Labelled({"input": text}, True)]})
+    for other in ("will it rain tomorrow", "I want my money back", "hello"):
+        assert abs(confidence(other, heads, "weather") - confidence(other, {}, "weather")) < 0.1, other

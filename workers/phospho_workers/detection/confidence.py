@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 DEFAULT_THRESHOLD = 0.5
 # Macro F1 by the score that becomes 0.5, on three domains, is flat around this; see docs/detection.md.
-_EVEN_SCORE = 0.13
-_STEEPNESS = 10.0
+EVEN_SCORE = 0.13
+STEEPNESS = 10.0
 
 
 def confidence(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return scores in [0, 1], in the order of `scores`: the logistic function, 0.5 where it is as likely as not."""
-    return logistic(_STEEPNESS * (scores - _EVEN_SCORE))
+    return logistic(STEEPNESS * (scores - EVEN_SCORE))
 
 
 def logistic(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,9 +2,8 @@
 What labels teach: for one definition a direction of its own, beside what its description finds.
 
 A head is a logistic regression on the embedding of a clause, on its word pieces and their pairs, and on the score of
-the description. It is pulled towards the direction that the description points in. It learns from the definition's
-labels, and from what was confirmed for the project's other definitions as weak counterexamples. Pure: the same labels
-give the same head.
+the description. It starts from what the description finds. It learns from the definition's labels, and from what was
+confirmed for the project's other definitions as weak counterexamples. Pure: the same labels give the same head.
 """
 
 from __future__ import annotations

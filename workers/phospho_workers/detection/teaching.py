@@ -1,4 +1,8 @@
-"""How a head is learnt from labels; see `heads` for what one is."""
+"""
+How a head is learnt from labels; see `heads` for what one is.
+
+It starts from what the description says: with nothing learnt, its confidence is that of the description.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.confidence import confidence, logistic
-from phospho_workers.detection.descriptions import expected
+from phospho_workers.detection.confidence import EVEN_SCORE, STEEPNESS, confidence, logistic
 from phospho_workers.detection.embedding import DIMENSIONS, directions, unit
 from phospho_workers.detection.engine import SIDES, Side, looks_at
 from phospho_workers.detection.heads import PHRASE_UNIT, Head, Scores
@@ -21,12 +24,9 @@ from phospho_workers.detection.reading import clauses_of, reading
 from phospho_workers.detection.rivalry import rivalry
 
 # Chosen by the mean over three domains, 5 or 10 labels of either kind; see docs/detection.md.
-_DIRECTION_PRIOR = 4.0
-_DESCRIPTION_WEIGHT = 2.0
-_BIAS_PRIOR = -2.0
-_PULL = 0.3
-_BIAS_PULL = 0.01
-_OTHERS_WEIGHT = 0.6
+_PULL = 0.2
+_BIAS_PULL = 3.0
+_OTHERS_WEIGHT = 0.4
 _MAX_OTHERS = 400
 # How long the vector of a clause's phrases is, beside that of its embedding, which is 1.
 _PHRASES_LENGTH = 1.5
@@ -99,7 +99,7 @@ class _School:
 
     def head(self, definition: EventDefinition) -> Head | None:
         """Return the head that all labels of a definition teach; None where none of them has a text."""
-        return self._taught(definition, self._own(definition), self._others(definition))
+        return _taught(self._own(definition), self._others(definition))
 
     def held_out(self, definition: EventDefinition, folds: int) -> list[float]:
         """Return the confidence in each labelled task by a head that was taught by the other folds."""
@@ -107,7 +107,7 @@ class _School:
         others = self._others(definition)
         confidences = [0.0] * len(own)
         for fold in range(folds):
-            head = self._taught(definition, [one for place, one in enumerate(own) if place % folds != fold], others)
+            head = _taught([one for place, one in enumerate(own) if place % folds != fold], others)
             for place in range(fold, len(own), folds):
                 bag, _ = own[place]
                 confidences[place] = 0.0 if bag is None else _confidence(bag, head)
@@ -115,16 +115,6 @@ class _School:
 
     def _own(self, definition: EventDefinition) -> list[tuple[_Bag | None, bool]]:
         return [(self._bag(definition, one), one.is_event) for one in self._labels[definition.name]]
-
-    def _taught(
-        self, definition: EventDefinition, own: Sequence[tuple[_Bag | None, bool]], others: Sequence[_Bag]
-    ) -> Head | None:
-        taught = [(bag, is_event, 1.0) for bag, is_event in own if bag is not None]
-        if not taught:
-            return None
-        taught += [(bag, False, _OTHERS_WEIGHT) for bag in others]
-        bags, is_event, weights = zip(*taught, strict=True)
-        return _fit(definition, bags, np.array(is_event), np.array(weights), [one for _, one in own])
 
     def _others(self, definition: EventDefinition) -> list[_Bag]:
         """Return what was confirmed for other definitions and not judged for this one, 400 tasks at most."""
@@ -171,6 +161,16 @@ class _SideTexts:
         return _Bag(self._vectors[rows], self._scores[rows, self._columns[name]], [self._said[row] for row in rows])
 
 
+def _taught(own: Sequence[tuple[_Bag | None, bool]], others: Sequence[_Bag]) -> Head | None:
+    """Return what labels teach, with others' confirmed tasks as weak counterexamples; None without a text."""
+    taught = [(bag, is_event, 1.0) for bag, is_event in own if bag is not None]
+    if not taught:
+        return None
+    taught += [(bag, False, _OTHERS_WEIGHT) for bag in others]
+    bags, is_event, weights = zip(*taught, strict=True)
+    return _fit(bags, np.array(is_event), np.array(weights), [one for _, one in own])
+
+
 def _joined(bags: Sequence[_Bag]) -> _Bag:
     return _Bag(
         np.vstack([bag.vectors for bag in bags]),
@@ -189,21 +189,19 @@ def _confidence(bag: _Bag, head: Head | None) -> float:
     return float(logistic(logits + PHRASE_UNIT * np.array(weights)).max())
 
 
-def _fit(
-    definition: EventDefinition, bags: Sequence[_Bag], is_event: NDArray[np.bool_], weights: Scores, own: list[bool]
-) -> Head:
+def _fit(bags: Sequence[_Bag], is_event: NDArray[np.bool_], weights: Scores, own: list[bool]) -> Head:
     """
     Learn from that clause of each confirmed task which the description comes nearest to, and from every clause of the
     others: a turn that shows an event is not all about it, one that does not show it shows it nowhere.
     """
     known = _known_phrases([bag for bag, shown in zip(bags, is_event, strict=True) if shown])
-    prior = np.r_[_DIRECTION_PRIOR * expected(definition.description), np.zeros(len(known)), _BIAS_PRIOR]
-    kept = [_instructive(bag, prior[:DIMENSIONS]) if shown else bag for bag, shown in zip(bags, is_event, strict=True)]
+    prior = np.r_[np.zeros(DIMENSIONS + len(known)), -STEEPNESS * EVEN_SCORE]
+    kept = [_instructive(bag) if shown else bag for bag, shown in zip(bags, is_event, strict=True)]
     counts = np.array([len(bag.said) for bag in kept])
     rows = _joined(kept)
     learnt = _regression(
         _inputs(rows, known),
-        _DESCRIPTION_WEIGHT * rows.described,
+        STEEPNESS * rows.described,
         np.repeat(is_event, counts),
         np.repeat(_balanced(weights, is_event) / counts, counts),
         prior,
@@ -227,8 +225,8 @@ def _inputs(rows: _Bag, known: Mapping[int, int]) -> NDArray[np.float64]:
     return inputs
 
 
-def _instructive(bag: _Bag, direction: Scores) -> _Bag:
-    best = int(np.argmax(bag.vectors @ direction + _DESCRIPTION_WEIGHT * bag.described))
+def _instructive(bag: _Bag) -> _Bag:
+    best = int(np.argmax(bag.described))
     return _Bag(bag.vectors[[best]], bag.described[[best]], [bag.said[best]])
 
 
@@ -238,7 +236,7 @@ def _head(learnt: Scores, known: Mapping[int, int], own: Sequence[bool]) -> Head
     return Head(
         direction=directions(direction[None, :])[0],
         direction_weight=float(np.sqrt(direction @ direction)),
-        description_weight=_DESCRIPTION_WEIGHT,
+        description_weight=STEEPNESS,
         bias=float(bias[0]),
         phrases={phrase: weight for phrase, weight in zip(known, weights, strict=True) if weight},
         confirmed=sum(own),
