@@ -59,6 +59,14 @@ def test_only_what_is_asked_for_is_trained_and_what_has_no_label_has_no_head() -
     assert train([ODD], {"zorp": [Labelled({"input": " "}, True), Labelled({}, False)]}) == {}
 
 
+def test_a_definition_of_another_engine_is_no_rival_and_does_not_learn() -> None:
+    beside = [ODD, WEATHER, keywords("zap", "zap", scope="input")]
+    known = labels()
+    heads = train(beside, known | {"zap": [Labelled({"input": "zap it"}, True)]})
+    assert heads.keys() == {"zorp", "weather"}
+    assert train(beside, known)["zorp"].to_json() == train([ODD, WEATHER], known)["zorp"].to_json()
+
+
 def test_labels_of_one_kind_only_teach_too() -> None:
     heads = train([ODD, WEATHER], {"zorp": [Labelled({"input": text}, True) for text in ZORPS]})
     assert confidence("start the blue machine now", heads) > confidence("start the blue machine now", {})

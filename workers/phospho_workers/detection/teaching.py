@@ -28,6 +28,7 @@ _PULL = 0.2
 _BIAS_PULL = 3.0
 _OTHERS_WEIGHT = 0.4
 _MAX_OTHERS = 400
+_ENGINE = "semantic"
 # How long the vector of a clause's phrases is, beside that of its embedding, which is 1.
 _PHRASES_LENGTH = 1.5
 _MAX_PHRASES = 300
@@ -66,12 +67,13 @@ def train(
     """
     Return the heads of `names`, or of every definition that has a label, by name.
 
-    `definitions` are all of the project that the semantic engine reads, each once: they are rivals. `labels` are all
-    of the project, by the name of the definition. A definition none of whose labels has a text gets no head. Takes
-    some 50 ms a head.
+    `definitions` are all current ones of the project, for they are rivals; only those of the semantic engine learn.
+    `labels` are all of the project, by the name of the definition. A definition none of whose labels has a text gets
+    no head. Takes some 50 ms a head.
     """
     school = _School(definitions, labels)
-    wanted = [one for one in definitions if labels.get(one.name) and (names is None or one.name in set(names))]
+    asked = {one.name for one in definitions} if names is None else set(names)
+    wanted = [one for one in definitions if one.engine == _ENGINE and one.name in asked and labels.get(one.name)]
     heads = {one.name: school.head(one) for one in wanted}
     return {name: head for name, head in heads.items() if head is not None}
 
@@ -82,7 +84,7 @@ def cross_validated(
     """
     Return the confidence in each labelled task of a definition, by a head that was taught without that task.
 
-    0 where a task says nothing. The arguments are those of `train`.
+    0 where a task says nothing. The arguments are those of `train`; the definition is one of the semantic engine.
     """
     school = _School(definitions, labels)
     definition = next(one for one in definitions if one.name == name)
@@ -141,7 +143,7 @@ class _SideTexts:
     """The labelled texts of one side, embedded and scored by the descriptions that read that side."""
 
     def __init__(self, side: Side, definitions: Sequence[EventDefinition], labelled: Sequence[Labelled]) -> None:
-        readers = [one for one in definitions if looks_at(one, side)]
+        readers = [one for one in definitions if one.engine == _ENGINE and looks_at(one, side)]
         self._columns = {one.name: column for column, one in enumerate(readers)}
         texts = dict.fromkeys(one.texts[side] for one in labelled if side in one.texts)
         read = {text: clauses for text in texts if (clauses := clauses_of(text))}

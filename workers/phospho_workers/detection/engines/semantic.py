@@ -17,6 +17,8 @@ from phospho_workers.detection.reading import Reading, clauses_of, reading
 from phospho_workers.detection.rivalry import Scores, rivalry
 
 _TEXTS_AT_ONCE = 1_024
+# Texts times definitions: bounds the memory of a project with thousands of them to some 50 MB.
+_SCORES_AT_ONCE = 200_000
 NO_HEADS: Mapping[str, Head] = MappingProxyType({})
 
 
@@ -41,8 +43,8 @@ class SemanticEngine:
 
     def find(self, texts: Sequence[str], side: Side) -> Sequence[Hits]:
         descriptions = self._of_side[side]
-        slices = range(0, len(texts), _TEXTS_AT_ONCE)
-        return [hits for begin in slices for hits in descriptions.find(texts[begin : begin + _TEXTS_AT_ONCE])]
+        step = descriptions.texts_at_once
+        return [hits for begin in range(0, len(texts), step) for hits in descriptions.find(texts[begin : begin + step])]
 
 
 class _Descriptions:
@@ -50,6 +52,7 @@ class _Descriptions:
 
     def __init__(self, definitions: Sequence[EventDefinition], heads: Mapping[str, Head]) -> None:
         self._definitions = definitions
+        self.texts_at_once = max(1, min(_TEXTS_AT_ONCE, _SCORES_AT_ONCE // max(1, len(definitions))))
         self._heads = Heads({place: heads[one.name] for place, one in enumerate(definitions) if one.name in heads})
         self._thresholds = np.array([_threshold(one) for one in definitions])
         if definitions:
