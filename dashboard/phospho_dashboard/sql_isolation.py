@@ -18,9 +18,12 @@ _TABLES_OF_PROJECTS = (
     "label_rows",
     "note_rows",
     "head_rows",
+    "session_analysis_rows",
+    "session_close_rows",
+    "backfill_rows",
 )
 # No view reads these; the filter stands behind the guard.
-_CLOSED_TABLES = ("project_rows", "schema_migrations", *SECRET_TABLES)
+_CLOSED_TABLES = ("project_rows", "webhook_rows", "webhook_delivery_rows", "schema_migrations", *SECRET_TABLES)
 _PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
 
 

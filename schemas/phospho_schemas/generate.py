@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from phospho_schemas import messages, people, topics
+from phospho_schemas import messages, people, topics, webhooks
 from phospho_schemas.descriptions import FIELDS
 from phospho_schemas.messages import SCHEMA_VERSION, Message
 from phospho_schemas.topics import Topic
@@ -52,6 +52,11 @@ REGISTRY_ROWS: Mapping[str, type[Message]] = {
     "head_rows": messages.HeadRow,
     "person_rows": people.Person,
     "sign_in_rows": people.SignIn,
+    "session_analysis_rows": messages.SessionAnalysisRow,
+    "session_close_rows": messages.SessionClosing,
+    "backfill_rows": messages.Backfill,
+    "webhook_rows": webhooks.Webhook,
+    "webhook_delivery_rows": webhooks.WebhookDelivery,
 }
 
 

@@ -21,6 +21,7 @@ Scope = Literal["input", "output", "task", "system_prompt", "session"]
 Sentiment = Literal["positive", "neutral", "negative", ""]
 SecondOpinion = Literal["project", "none", "encoder", "llm"]
 Verdict = Literal["confirmed", "rejected", ""]
+BackfillStatus = Literal["running", "done", "cancelled", "superseded", "failed"]
 ProjectId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")]
 Identifier = Annotated[str, Field(min_length=1, max_length=512)]
 OptionalIdentifier = Annotated[str, Field(max_length=512)]
@@ -175,6 +176,37 @@ class EventMessage(Message):
     event: DetectedEvent
 
 
+class SessionAnalysisRow(Message):
+    """
+    What was found in a session that is over, or in one turn of it that was read with those before it.
+
+    Key: project, session, turn (empty for the whole). `revision` is the greatest of the tasks that were read: once
+    theirs is another, the row is of the past.
+    """
+
+    project_id: ProjectId
+    session_id: Identifier
+    turn: OptionalIdentifier = ""
+    revision: Revision
+    definitions_revision: Revision = 0
+    task_id: Identifier
+    tasks: Count
+    user_id: OptionalIdentifier = ""
+    version_id: OptionalIdentifier = ""
+    created_at: UtcTime
+    events: list[DetectedEvent] = Field(default_factory=list)
+
+
+class SessionClosing(Message):
+    """A session that somebody closed. Key: project, session. A task of a greater revision reopens it."""
+
+    project_id: ProjectId
+    session_id: Identifier
+    revision: Revision = 0
+    created_by: str = ""
+    created_at: UtcTime
+
+
 class FeedbackRow(Message):
     """One verdict of a person on a task. Key: project, task, feedback. The latest flag is the task's flag."""
 
@@ -264,6 +296,31 @@ class Label(Message):
     comment: str = Field("", max_length=4000)
     created_by: str = ""
     created_at: UtcTime
+
+
+class Backfill(Message):
+    """
+    One run of one version of a definition over the tasks of a time. Key: project, backfill; the greatest revision wins.
+
+    `after` is the last task that is done, in the order of ids: there it goes on after a kill.
+    """
+
+    project_id: ProjectId
+    backfill_id: Identifier
+    revision: Revision = 0
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    definition_version: Count
+    from_at: UtcTime | None = None
+    to_at: UtcTime | None = None
+    status: BackfillStatus = "running"
+    detail: str = Field(default="", description="why it did not come to its end")
+    after: str = ""
+    tasks: int = Field(default=0, ge=0)
+    tasks_done: int = Field(default=0, ge=0)
+    events_found: int = Field(default=0, ge=0)
+    created_by: str = ""
+    created_at: UtcTime
+    updated_at: UtcTime
 
 
 class HeadRow(Message):

@@ -36,6 +36,11 @@ REGISTRY = {
     "head_rows": "project_id, name, version",
     "person_rows": "name",
     "sign_in_rows": "token_hash",
+    "session_close_rows": "project_id, session_id",
+    "backfill_rows": "project_id, backfill_id",
+    "webhook_rows": "project_id, webhook_id",
+    "webhook_delivery_rows": "project_id, webhook_id, event_id",
+    "session_analysis_rows": "project_id, session_id, turn",
 }
 
 
@@ -151,7 +156,8 @@ def test_sort_key_is_the_identity_and_there_is_no_partition(store: Store, table:
     )
     [found] = store.rows(query, {"d": DATABASE, "t": table})
     assert (found["sorting_key"], found["primary_key"], found["partition_key"]) == (key, key, "")
-    version = "precedence" if table in {"analysis_rows", "sign_in_rows"} else "revision"
+    by_precedence = {"analysis_rows", "session_analysis_rows", "sign_in_rows"}
+    version = "precedence" if table in by_precedence else "revision"
     assert found["engine_full"].startswith(f"ReplacingMergeTree({version})")
 
 

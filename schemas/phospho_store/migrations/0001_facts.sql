@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS task_rows
     schema_version UInt16 DEFAULT 1,
     INDEX created_at_minmax created_at TYPE minmax GRANULARITY 1,
     INDEX received_at_minmax received_at TYPE minmax GRANULARITY 1,
+    -- What arrived since: the question of those who follow.
+    INDEX inserted_at_minmax inserted_at TYPE minmax GRANULARITY 1,
     INDEX session_bloom session_id TYPE bloom_filter(0.0001) GRANULARITY 1,
     CONSTRAINT known_schema_version CHECK schema_version = 1,
     CONSTRAINT has_identity CHECK project_id != '' AND task_id != '' AND session_id != ''
@@ -80,6 +82,8 @@ CREATE TABLE IF NOT EXISTS analysis_rows
     )) CODEC(ZSTD(1)),
     schema_version  UInt16 DEFAULT 1,
     INDEX created_at_minmax created_at TYPE minmax GRANULARITY 1,
+    -- What arrived since: the question of those who follow.
+    INDEX inserted_at_minmax inserted_at TYPE minmax GRANULARITY 1,
     INDEX session_bloom session_id TYPE bloom_filter(0.0001) GRANULARITY 1,
     INDEX event_names events.name TYPE bloom_filter(0.01) GRANULARITY 1,
     CONSTRAINT known_schema_version CHECK schema_version = 1,

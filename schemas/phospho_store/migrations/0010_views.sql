@@ -54,7 +54,8 @@ SELECT project_id, task_id, note_id, text, created_by, created_at
 FROM note_rows FINAL
 WHERE NOT is_deleted;
 
--- What detection found, as people corrected it: without what was rejected, and with what a person added.
+-- What was found, as people corrected it: without what was rejected, and with what a person added. It is found in tasks,
+-- and in sessions as they are now: what was found in one before a late task is not of its present state.
 CREATE OR REPLACE VIEW events AS
 SELECT
     e.project_id AS project_id,
@@ -80,6 +81,36 @@ FROM
     SELECT project_id, task_id, session_id, user_id, version_id, created_at, event
     FROM (SELECT * FROM analysis_rows FINAL)
     ARRAY JOIN events AS event
+    UNION ALL
+    SELECT
+        f.project_id AS project_id,
+        f.task_id AS task_id,
+        f.session_id AS session_id,
+        f.user_id AS user_id,
+        f.version_id AS version_id,
+        f.created_at AS created_at,
+        f.event AS event
+    FROM
+    (
+        SELECT project_id, session_id, turn, revision, task_id, user_id, version_id, created_at, event
+        FROM (SELECT * FROM session_analysis_rows FINAL)
+        ARRAY JOIN events AS event
+    ) AS f
+    INNER JOIN
+    (
+        SELECT project_id, session_id, '' AS turn, max(task_rows.revision) AS revision
+        FROM task_rows FINAL
+        WHERE (project_id, session_id) IN
+            (SELECT project_id, session_id FROM session_analysis_rows WHERE turn = '' AND notEmpty(events.name))
+        GROUP BY project_id, session_id
+        UNION ALL
+        SELECT project_id, session_id, task_id AS turn, task_rows.revision AS revision
+        FROM task_rows FINAL
+        WHERE (project_id, task_id) IN
+            (SELECT project_id, turn FROM session_analysis_rows WHERE turn != '' AND notEmpty(events.name))
+    ) AS present
+    ON f.project_id = present.project_id AND f.session_id = present.session_id AND f.turn = present.turn
+    WHERE if(f.turn = '', f.revision = present.revision, f.revision >= present.revision)
 ) AS e
 LEFT ANY JOIN (SELECT * FROM label_rows FINAL WHERE verdict != '') AS l
 ON e.project_id = l.project_id AND e.task_id = l.task_id AND tupleElement(e.event, 'name') = l.event_name
@@ -111,9 +142,18 @@ INNER JOIN
     FROM (SELECT * FROM task_rows FINAL WHERE (project_id, task_id) IN (SELECT project_id, task_id FROM label_rows)) AS t
     LEFT ANY JOIN
     (
-        SELECT project_id, task_id, CAST(events.name, 'Array(String)') AS names
-        FROM analysis_rows FINAL
-        WHERE (project_id, task_id) IN (SELECT project_id, task_id FROM label_rows)
+        SELECT project_id, task_id, groupUniqArrayArray(found) AS names
+        FROM
+        (
+            SELECT project_id, task_id, CAST(events.name, 'Array(String)') AS found
+            FROM analysis_rows FINAL
+            WHERE (project_id, task_id) IN (SELECT project_id, task_id FROM label_rows)
+            UNION ALL
+            SELECT project_id, task_id, CAST(events.name, 'Array(String)') AS found
+            FROM session_analysis_rows FINAL
+            WHERE (project_id, task_id) IN (SELECT project_id, task_id FROM label_rows)
+        )
+        GROUP BY project_id, task_id
     ) AS mapped
     ON t.project_id = mapped.project_id AND t.task_id = mapped.task_id
 ) AS t

@@ -1,0 +1,88 @@
+"""Backfills: what was asked for, and how far each is."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+
+from phospho_schemas.ids import HybridClock
+from phospho_schemas.messages import Backfill, EventDefinition
+from phospho_store.store import Store
+
+MAX_LISTED = 200
+
+
+class BackfillBook:
+    """Reads and writes of backfills. Blocking; raises what the store raises. The last write wins."""
+
+    def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
+        self._store = store
+        self._clock = clock or HybridClock()
+
+    def start(
+        self,
+        definition: EventDefinition,
+        from_at: datetime | None = None,
+        to_at: datetime | None = None,
+        created_by: str = "",
+    ) -> Backfill:
+        """Ask for a backfill and return it; where the very same is running already, that one."""
+        now = datetime.now(UTC)
+        wanted = Backfill(
+            project_id=definition.project_id,
+            backfill_id="backfill_" + secrets.token_hex(8),
+            name=definition.name,
+            definition_version=definition.version,
+            from_at=from_at,
+            to_at=to_at,
+            created_by=created_by,
+            created_at=now,
+            updated_at=now,
+        )
+        same = ("name", "definition_version", "from_at", "to_at")
+        for known in self.of_project(definition.project_id):
+            if known.status == "running" and all(getattr(known, name) == getattr(wanted, name) for name in same):
+                return known
+        return self.save(wanted)
+
+    def save(self, backfill: Backfill) -> Backfill:
+        """Store the state of a backfill and return it as it is stored."""
+        self._clock.observe(backfill.revision)
+        saved = backfill.model_copy(update={"revision": self._clock.next(), "updated_at": datetime.now(UTC)})
+        self._store.insert("backfill_rows", saved.model_dump_json().encode("utf-8", "replace"))
+        return saved
+
+    def cancel(self, project_id: str, backfill_id: str) -> Backfill | None:
+        """Stop a backfill where it is and return it; None where there is none. What it has done stays."""
+        known = self.one(project_id, backfill_id)
+        if known is None or known.status != "running":
+            return known
+        return self.save(known.model_copy(update={"status": "cancelled"}))
+
+    def one(self, project_id: str, backfill_id: str) -> Backfill | None:
+        """Return a backfill, or None."""
+        return next(iter(self._read("AND backfill_id = {backfill:String}", project_id, backfill_id)), None)
+
+    def of_project(self, project_id: str) -> list[Backfill]:
+        """Return the backfills of a project, the latest first, 200 at most."""
+        return self._read(f"ORDER BY created_at DESC, backfill_id LIMIT {MAX_LISTED}", project_id)
+
+    def running(self) -> list[Backfill]:
+        """Return the backfills of all projects that are to be worked on, the one that has waited longest first."""
+        rows = self._store.rows(
+            "SELECT * EXCEPT schema_version FROM backfill_rows FINAL WHERE status = 'running'"
+            f" ORDER BY updated_at, backfill_id LIMIT {MAX_LISTED}"
+        )
+        return [_backfill(row) for row in rows]
+
+    def _read(self, rest: str, project_id: str, backfill_id: str = "") -> list[Backfill]:
+        rows = self._store.rows(
+            f"SELECT * EXCEPT schema_version FROM backfill_rows FINAL WHERE project_id = {{project:String}} {rest}",
+            {"project": project_id, "backfill": backfill_id},
+        )
+        return [_backfill(row) for row in rows]
+
+
+def _backfill(row: dict[str, object]) -> Backfill:
+    utc = {name: f"{value}Z" for name, value in row.items() if name.endswith("_at") and value is not None}
+    return Backfill.model_validate(row | utc)

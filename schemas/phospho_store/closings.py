@@ -1,0 +1,45 @@
+"""Sessions that somebody closed: over now, and not only when they have been idle."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from phospho_schemas.ids import HybridClock
+from phospho_schemas.messages import SessionClosing
+from phospho_store.store import Store
+
+
+class SessionClosings:
+    """Writes of closings. Blocking; raises what the store raises."""
+
+    def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
+        self._store = store
+        self._clock = clock or HybridClock()
+
+    def close(self, project_id: str, session_id: str, created_by: str = "") -> SessionClosing | None:
+        """
+        Close a session as it is now, and return the closing; None where there is no such session.
+
+        Twice is once. A task that is logged later reopens the session.
+        """
+        revision = self._greatest_revision(project_id, session_id)
+        if revision is None:
+            return None
+        self._clock.observe(revision)
+        closing = SessionClosing(
+            project_id=project_id,
+            session_id=session_id,
+            revision=max(self._clock.next(), revision),
+            created_by=created_by,
+            created_at=datetime.now(UTC),
+        )
+        self._store.insert("session_close_rows", closing.model_dump_json().encode("utf-8", "replace"))
+        return closing
+
+    def _greatest_revision(self, project_id: str, session_id: str) -> int | None:
+        [row] = self._store.rows(
+            "SELECT max(revision) AS revision, count() AS tasks FROM task_rows FINAL"
+            " WHERE project_id = {project:String} AND session_id = {session:String}",
+            {"project": project_id, "session": session_id},
+        )
+        return int(row["revision"]) if row["tasks"] else None

@@ -1,0 +1,38 @@
+-- Where events are told to, and what became of each. No secret is stored: it is derived from the installation's key.
+
+CREATE TABLE IF NOT EXISTS webhook_rows
+(
+    project_id     LowCardinality(String),
+    webhook_id     String,
+    revision       UInt64,
+    url            String,
+    event_names    Array(String),
+    salt           String,
+    is_deleted     Bool,
+    created_by     String,
+    created_at     DateTime64(3, 'UTC'),
+    schema_version UInt16 DEFAULT 1
+)
+ENGINE = ReplacingMergeTree(revision)
+ORDER BY (project_id, webhook_id);
+
+-- The queue: one row an event and webhook, its last state. An event that was told once is not told again.
+CREATE TABLE IF NOT EXISTS webhook_delivery_rows
+(
+    project_id      LowCardinality(String),
+    webhook_id      String,
+    event_id        String,
+    revision        UInt64,
+    status          LowCardinality(String),
+    attempts        UInt16,
+    next_attempt_at DateTime64(3, 'UTC'),
+    payload         String CODEC(ZSTD(1)),
+    -- Of the row in which the event was found: where a process that starts goes on.
+    found_at        DateTime64(3, 'UTC'),
+    response_status UInt16,
+    detail          String,
+    created_at      DateTime64(3, 'UTC'),
+    schema_version  UInt16 DEFAULT 1
+)
+ENGINE = ReplacingMergeTree(revision)
+ORDER BY (project_id, webhook_id, event_id);

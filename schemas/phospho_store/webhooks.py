@@ -1,0 +1,137 @@
+"""
+Webhooks and the queue of what they are told.
+
+A webhook's secret has to be known to sign with, so a hash would not do. It is derived by HMAC from the installation's
+key, which is in the process's settings and never in the store: who reads the tables can sign nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from phospho_schemas.ids import HybridClock
+from phospho_schemas.messages import Message
+from phospho_schemas.webhooks import Webhook, WebhookDelivery
+from phospho_store.store import Store
+
+_PREFIX = "whsec_"
+MAX_WEBHOOKS = 50
+
+
+def signing_key(installation_key: str, webhook: Webhook) -> bytes:
+    """Return the 32 bytes that a webhook's messages are signed with."""
+    parts = "\0".join(("phospho-webhook", webhook.project_id, webhook.webhook_id, webhook.salt))
+    return hmac.digest(installation_key.encode(), parts.encode(), hashlib.sha256)
+
+
+def shown_secret(installation_key: str, webhook: Webhook) -> str:
+    """Return a webhook's secret as its receiver configures it, in the form of Standard Webhooks."""
+    return _PREFIX + base64.b64encode(signing_key(installation_key, webhook)).decode()
+
+
+class WebhookBook:
+    """Reads and writes of webhooks and deliveries. Blocking; raises what the store raises. The last write wins."""
+
+    def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
+        self._store = store
+        self._clock = clock or HybridClock()
+
+    def add(self, project_id: str, url: str, event_names: Sequence[str] = (), created_by: str = "") -> Webhook:
+        """Add a webhook and return it. It is told of what is found from now on."""
+        webhook = Webhook(
+            project_id=project_id,
+            webhook_id="hook_" + secrets.token_hex(8),
+            url=url,
+            event_names=list(event_names),
+            salt=secrets.token_hex(16),
+            created_by=created_by,
+            created_at=datetime.now(UTC),
+        )
+        return self._saved(webhook)
+
+    def remove(self, project_id: str, webhook_id: str) -> bool:
+        """Remove a webhook; False where there is none. What waits for it is told no more."""
+        known = next((one for one in self.webhooks(project_id) if one.webhook_id == webhook_id), None)
+        if known is None:
+            return False
+        self._saved(known.model_copy(update={"is_deleted": True}))
+        return True
+
+    def webhooks(self, project_id: str | None = None) -> list[Webhook]:
+        """Return the webhooks of one project or of all, the oldest first."""
+        where = "AND project_id = {project:String}" if project_id is not None else ""
+        rows = self._store.rows(
+            f"SELECT * EXCEPT schema_version FROM webhook_rows FINAL WHERE NOT is_deleted {where}"
+            " ORDER BY created_at, webhook_id",
+            {"project": project_id or ""},
+        )
+        return [Webhook.model_validate(_utc(row)) for row in rows]
+
+    def revision(self) -> int:
+        """Return a number that rises whenever a webhook changes: a cheap question to ask often."""
+        return int(self._store.rows("SELECT max(revision) AS revision FROM webhook_rows")[0]["revision"])
+
+    def counts(self, project_id: str) -> dict[str, dict[str, Any]]:
+        """Return by webhook how many deliveries stand where, and the detail of the last one that failed."""
+        rows = self._store.rows(
+            "SELECT webhook_id, countIf(status = 'delivered') AS delivered, countIf(status = 'pending') AS pending,"
+            " countIf(status = 'dead') AS dead, argMaxIf(detail, revision, detail != '') AS last_failure"
+            " FROM webhook_delivery_rows FINAL WHERE project_id = {project:String} GROUP BY webhook_id",
+            {"project": project_id},
+        )
+        return {row.pop("webhook_id"): row for row in rows}
+
+    def pending(self, project_id: str, webhook_id: str, limit: int) -> list[WebhookDelivery]:
+        """Return what is still to be told to a webhook, what is due first, `limit` at most."""
+        rows = self._store.rows(
+            "SELECT * EXCEPT schema_version FROM webhook_delivery_rows FINAL WHERE project_id = {project:String}"
+            " AND webhook_id = {webhook:String} AND status = 'pending'"
+            " ORDER BY next_attempt_at, event_id LIMIT {limit:UInt32}",
+            {"project": project_id, "webhook": webhook_id, "limit": limit},
+        )
+        return [WebhookDelivery.model_validate(_utc(row)) for row in rows]
+
+    def known(self, project_id: str, webhook_ids: Sequence[str], event_ids: Sequence[str]) -> set[tuple[str, str]]:
+        """Return which of these events have a delivery for which of these webhooks."""
+        rows = self._store.rows(
+            "SELECT DISTINCT webhook_id, event_id FROM webhook_delivery_rows WHERE project_id = {project:String}"
+            " AND webhook_id IN {webhooks:Array(String)} AND event_id IN {events:Array(String)}",
+            {"project": project_id, "webhooks": list(webhook_ids), "events": list(event_ids)},
+        )
+        return {(row["webhook_id"], row["event_id"]) for row in rows}
+
+    def found_until_ms(self) -> dict[str, int]:
+        """Return for each webhook up to when what was found is in the queue, in milliseconds; none where nothing is."""
+        rows = self._store.rows(
+            "SELECT webhook_id, toUnixTimestamp64Milli(max(found_at)) AS until_ms"
+            " FROM webhook_delivery_rows GROUP BY webhook_id"
+        )
+        return {row["webhook_id"]: row["until_ms"] for row in rows}
+
+    def save_deliveries(self, deliveries: Sequence[WebhookDelivery]) -> list[WebhookDelivery]:
+        """Store the states of deliveries and return them as they are stored."""
+        if not deliveries:
+            return []
+        self._clock.observe(max(one.revision for one in deliveries))
+        saved = [one.model_copy(update={"revision": self._clock.next()}) for one in deliveries]
+        self._insert("webhook_delivery_rows", saved)
+        return saved
+
+    def _saved(self, webhook: Webhook) -> Webhook:
+        self._clock.observe(self.revision())
+        saved = webhook.model_copy(update={"revision": self._clock.next()})
+        self._insert("webhook_rows", [saved])
+        return saved
+
+    def _insert(self, table: str, rows: Sequence[Message]) -> None:
+        self._store.insert(table, b"\n".join(row.model_dump_json().encode("utf-8", "replace") for row in rows))
+
+
+def _utc(row: dict[str, object]) -> dict[str, object]:
+    return {name: f"{value}Z" if name.endswith("_at") else value for name, value in row.items()}
