@@ -60,6 +60,10 @@ class FakeServer:
         self.definitions: dict[str, dict[str, Any]] = {}
         self.keys: list[dict[str, Any]] = []
         self.projects: dict[str, dict[str, Any]] = {}
+        # The states that a backfill goes through, one an answer.
+        self.backfill: deque[dict[str, Any]] = deque()
+        self.webhooks: list[dict[str, Any]] = []
+        self.diff: dict[str, Any] = {}
         self.sql_answer = b""
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -134,10 +138,14 @@ class FakeServer:
     def _post_sql(self, request: Request, _: list[str]) -> Scripted:
         return Scripted(200, self.sql_answer)
 
-    def _get_definitions(self, request: Request, _: list[str]) -> Scripted:
+    def _get_definitions(self, request: Request, rest: list[str]) -> Scripted:
+        if rest[1:] == ["history"]:
+            return as_json(200, {"versions": [{"version": 2, "keywords": ["b"]}, {"version": 1, "keywords": ["a"]}]})
         return as_json(200, {"definitions": list(self.definitions.values())})
 
-    def _post_definitions(self, request: Request, _: list[str]) -> Scripted:
+    def _post_definitions(self, request: Request, rest: list[str]) -> Scripted:
+        if rest[1:] == ["diff"]:
+            return as_json(200, self.diff)
         results = [self._define(item) for item in request.document["definitions"]]
         is_applied = any(result["status"] != "rejected" for result in results)
         return as_json(200 if is_applied else 422, {"results": results})
@@ -151,6 +159,29 @@ class FakeServer:
         status = "created" if known is None else "unchanged" if known == item else "changed"
         self.definitions[name] = item
         return {"name": name, "version": 1, "status": status}
+
+    def _get_backfills(self, request: Request, _: list[str]) -> Scripted:
+        return as_json(200, {"backfill": self.backfill.popleft()})
+
+    def _post_backfills(self, request: Request, _: list[str]) -> Scripted:
+        if request.document.get("dry_run"):
+            estimate = {"tasks": 9000, "seconds": 4.4, "events": 90, "llm_tokens": 70_000, "sampled_tasks": 500}
+            return as_json(200, {"estimate": estimate})
+        return as_json(201, {"backfill": self.backfill.popleft()})
+
+    def _get_webhooks(self, request: Request, _: list[str]) -> Scripted:
+        return as_json(200, {"webhooks": self.webhooks})
+
+    def _post_webhooks(self, request: Request, rest: list[str]) -> Scripted:
+        if rest:
+            is_there = rest[0] == "hook_1"
+            return as_json(200, {"is_delivered": is_there, "status": 200 if is_there else 0, "detail": "no answer"})
+        self.webhooks.append({"webhook_id": "hook_1", "url": request.document["url"], "delivered": 3, "dead": 0})
+        return as_json(201, {"webhook": self.webhooks[-1], "secret": "whsec_shown-once"})
+
+    def _delete_webhooks(self, request: Request, rest: list[str]) -> Scripted:
+        self.webhooks.clear()
+        return Scripted(204)
 
     def _delete_definitions(self, request: Request, rest: list[str]) -> Scripted:
         if self.definitions.pop(rest[0], None) is None:
@@ -175,6 +206,10 @@ class FakeServer:
         self.projects[request.document["project_id"]] = request.document
         return as_json(201, {"project": request.document})
 
+    def _patch_projects(self, request: Request, rest: list[str]) -> Scripted:
+        self.projects[rest[0]].setdefault("settings", {}).update(request.document["settings"])
+        return as_json(200, {"project": self.projects[rest[0]]})
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         fake = self
 
@@ -188,7 +223,7 @@ class FakeServer:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 self._send(fake.answer(Request(self.command, self.path, headers, body)))
 
-            do_POST = do_DELETE = do_GET  # noqa: N815
+            do_POST = do_DELETE = do_PATCH = do_GET  # noqa: N815
 
             def _send(self, answer: Scripted) -> None:
                 if not answer.status:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phospho_schemas.ids import derived_id
-from phospho_schemas.messages import AnalysisRow
+from phospho_schemas.messages import AnalysisRow, ProjectSettings
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import TasksRefused, analyse
 from workers.detection.tasks import definition, keywords, regex, semantic, task
@@ -65,6 +65,7 @@ def test_an_analysis_has_all_that_its_row_has() -> None:
         "scope": "task",
         "score": 1.0,
         "evidence": "25",
+        "head_version": 0,
     }
 
 
@@ -186,3 +187,23 @@ def test_every_analysis_is_a_valid_row(tasks) -> None:
 def test_the_order_of_definitions_changes_nothing() -> None:
     tasks = [task(said, said, task_id=str(number)) for number, said in enumerate(_SAID)]
     assert analyse(tasks, {"shop": compile_definitions(MIXED[::-1])}) == analyse(tasks, SHOP)
+
+
+@pytest.mark.parametrize("language", [True, False])
+@pytest.mark.parametrize("sentiment", [True, False])
+@pytest.mark.parametrize("events", [True, False])
+def test_a_project_has_the_analyses_that_it_wants_and_no_other_project_is_touched(
+    language: bool, sentiment: bool, events: bool
+) -> None:
+    switches = ProjectSettings(detect_language=language, detect_sentiment=sentiment, detect_events=events)
+    switched = compile_definitions(MIXED, settings=switches)
+    said, answered = "thanks, that is a lovely number 25", "That is a terrible shame, my friend"
+    both = [task(said, answered), task(said, answered, project_id="bank")]
+    row, other = analyse(both, {"shop": switched, "bank": compile_definitions(MIXED)})
+
+    told = (row["language"], row["output_language"], bool(row["language_model"]), row["language_score"] > 0)
+    assert told == (("en", "en", True, True) if language else ("", "", False, False))
+    felt = (row["sentiment"], row["output_sentiment"], bool(row["sentiment_model"]))
+    assert felt == (("positive", "negative", True) if sentiment else ("", "", False))
+    assert bool(row["events"]) is events
+    assert (other["language"], other["sentiment"], bool(other["events"])) == ("en", "positive", True)

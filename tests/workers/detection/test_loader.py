@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+import numpy as np
 import pytest
 
+from phospho_schemas.messages import HeadRow, Project, ProjectSettings
 from phospho_store.errors import StatementRefused, StoreUnavailable
+from phospho_store.instructions import Instructions
+from phospho_workers.detection.heads import Head
 from phospho_workers.detection.loader import DefinitionCache
 from workers.detection.tasks import keywords
 
@@ -19,19 +25,21 @@ class Definitions:
         self.number = 1
         self.rows = [keywords("a", "a"), keywords("b", "b", project_id="bank")]
         self.outage: Exception | None = None
-        self.cache = DefinitionCache(self.revision, self.load, clock=lambda: self.now_s)
+        self.heads: list[HeadRow] = []
+        self.projects: list[Project] = []
+        self.cache = DefinitionCache(self, clock=lambda: self.now_s)
 
-    def revision(self) -> int:
+    def revisions(self) -> tuple[int, ...]:
         self.asked += 1
         if self.outage:
             raise self.outage
-        return self.number
+        return (self.number, 0)
 
-    def load(self):
+    def read(self) -> Instructions:
         self.loaded += 1
         if self.outage:
             raise self.outage
-        return list(self.rows)
+        return Instructions(list(self.rows), list(self.heads), list(self.projects))
 
     def save(self, *rows) -> None:
         self.rows = list(rows)
@@ -85,9 +93,9 @@ def test_an_outage_between_the_revision_and_the_load_is_made_good(store) -> None
     store.cache.current()
     store.save(keywords("new", "new"))
     store.now_s += 2.0
-    load, store.cache._load = store.cache._load, lambda: (_ for _ in ()).throw(StoreUnavailable("away"))
+    read, store.read = store.read, lambda: (_ for _ in ()).throw(StoreUnavailable("away"))
     assert store.cache.current().by_project.keys() == {"shop", "bank"}
-    store.cache._load = load
+    store.read = read
     store.now_s += 2.0
     assert store.cache.current().by_project.keys() == {"shop"}
 
@@ -107,3 +115,34 @@ def test_an_error_that_will_not_pass_is_raised(store) -> None:
     store.now_s += 2.0
     with pytest.raises(StatementRefused):
         store.cache.current()
+
+
+def test_a_head_reaches_the_definitions_of_its_project_only(store) -> None:
+    before = store.cache.current().by_project
+    store.heads = [
+        _head_row("a", 3, Head(np.ones(256, np.float32), 1.0, 1.0, 0.0, 1, 1).to_json()),
+        _head_row("of a newer writer", 1, '{"format": 99}'),
+        _head_row("of too few labels", 1, ""),
+    ]
+    store.number += 1
+    store.now_s += 2.0
+    after = store.cache.current().by_project
+    assert {name: head.version for name, head in after["shop"].heads.items()} == {"a": 3}
+    assert after["bank"] is before["bank"]
+
+
+def _head_row(name: str, version: int, head: str) -> HeadRow:
+    known = {"project_id": "shop", "definition_version": 1, "labels_digest": "d"}
+    created_at = datetime(2026, 1, 1, tzinfo=UTC)
+    return HeadRow.model_validate(known | {"name": name, "version": version, "head": head, "created_at": created_at})
+
+
+def test_a_project_that_switches_something_off_is_there_without_definitions_too(store) -> None:
+    settings = ProjectSettings(detect_sentiment=False)
+    store.projects = [
+        Project(project_id="quiet", settings=settings, created_at=datetime(2026, 1, 1, tzinfo=UTC)),
+        Project(project_id="plain", created_at=datetime(2026, 1, 1, tzinfo=UTC)),
+    ]
+    projects = store.cache.current().by_project
+    assert projects["quiet"].settings.detect_sentiment is False
+    assert "plain" not in projects

@@ -13,6 +13,7 @@ from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.records import Keyed
 from phospho_store.errors import StoreUnavailable
+from phospho_store.instructions import InstructionBook
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import Snapshot
 from phospho_workers.detection.loader import DefinitionCache
@@ -233,12 +234,13 @@ async def test_while_the_definitions_can_not_be_read_nothing_is_stored_and_after
     """To detect nothing is not to know that there is nothing to detect."""
     is_there = False
 
-    def ask() -> int:
-        if not is_there:
-            raise StoreUnavailable("nobody listens")
-        return 1
+    class Away(InstructionBook):
+        def revisions(self) -> tuple[int, ...]:
+            if not is_there:
+                raise StoreUnavailable("nobody listens")
+            return super().revisions()
 
-    cache = DefinitionCache(ask, list, refresh_interval_s=0.0)
+    cache = DefinitionCache(Away(store), refresh_interval_s=0.0)
     pipeline = Pipeline(Extraction(), Detection(cache.current), store, HybridClock())
     pipeline.start()
 

@@ -17,7 +17,7 @@ _COMMANDS = {
     "up": LazyCommand(_HERE + "up:up", _SERVER, "Run everything in one process."),
     "gateway": LazyCommand(_HERE + "servers:gateway", _SERVER, "Serve the ingest API in front of Kafka."),
     "dashboard": LazyCommand(_HERE + "servers:dashboard", _SERVER, "Serve the pages and the query API."),
-    "worker": LazyCommand(_HERE + "worker:worker", _SERVER, "Run extraction, detection or the sink on Kafka."),
+    "worker": LazyCommand(_HERE + "worker:worker", _SERVER, "Run one worker on Kafka and ClickHouse."),
     "clickhouse": LazyCommand(_HERE + "servers:clickhouse", _SERVER, "Serve an embedded ClickHouse over HTTP."),
     "topics": LazyCommand(_HERE + "topics:topics", _SERVER, "Create the Kafka topics."),
     "migrate": LazyCommand(_HERE + "migrate:migrate", _SERVER, "Bring ClickHouse's tables up to date."),
@@ -26,8 +26,10 @@ _COMMANDS = {
     "import": LazyCommand(_HERE + "import_file:import_file", _CLIENT, "Log the tasks of a JSONL or CSV file."),
     "query": LazyCommand(_HERE + "query:query", _CLIENT, "Ask in SQL."),
     "definitions": LazyCommand(_HERE + "definitions:definitions", _CLIENT, "Say which events to detect."),
+    "backfill": LazyCommand(_HERE + "backfill:backfill", _CLIENT, "Run a definition over the tasks of the past."),
+    "webhooks": LazyCommand(_HERE + "webhooks:webhooks", _CLIENT, "Tell others of events as they are found."),
     "keys": LazyCommand(_HERE + "keys:keys", _CLIENT, "Create, list and revoke API keys."),
-    "projects": LazyCommand(_HERE + "projects:projects", _CLIENT, "Create and list projects."),
+    "projects": LazyCommand(_HERE + "projects:projects", _CLIENT, "Create, list and change projects."),
     "people": LazyCommand(_HERE + "people:people", _CLIENT, "Say who may sign in to the pages."),
     "dead-letters": LazyCommand(
         _HERE + "dead_letters:dead_letters", _CLIENT, "List, mend and replay what could not be read."

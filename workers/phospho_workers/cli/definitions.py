@@ -23,6 +23,8 @@ def definitions() -> None:
     Examples:
       phospho definitions apply events.yaml
       phospho definitions list
+      phospho definitions history refund
+      phospho definitions diff refund --file events.yaml
       phospho definitions delete refund
     """
 
@@ -50,6 +52,9 @@ def apply(client: Client, file: IO[bytes]) -> None:
       - name: angry
         description: The user is angry
         threshold: 0.7             # semantic alone; 0.5 without it, 0 to 1
+      - name: gave_up
+        description: The user gave up
+        scope: session             # the whole of it, once it is over; also is_last_task: true, context_turns: 3
     """
     from phospho_workers.cli.definition_file import BadDefinitions, read_definitions
 
@@ -79,6 +84,56 @@ def delete(client: Client, name: str) -> None:
     """Stop detecting the event NAME. Events that were found stay until their task is analysed again."""
     client.delete(f"{_PATH}/{quote(name, safe='')}")
     click.echo(f"{name} is deleted.")
+
+
+@definitions.command("history")
+@click.argument("name")
+@connected
+def history(client: Client, name: str) -> None:
+    """List the versions of the definition NAME, the latest first."""
+    versions = client.get(f"{_PATH}/{quote(name, safe='')}/history")["versions"]
+    columns = ("version", "created_at", "engine", "scope", "looks_for", "description", "is_deleted")
+    print_table(columns, [item | {"looks_for": _looks_for(item)} for item in versions])
+
+
+@definitions.command("diff")
+@click.argument("name")
+@click.option("--file", type=click.File("rb"), help="A YAML file with a new version of it, or - for stdin.")
+@click.option("--tasks", type=click.IntRange(1, 20_000), default=2_000, show_default=True, help="The latest so many.")
+@connected
+def diff(client: Client, name: str, file: IO[bytes] | None, tasks: int) -> None:
+    """
+    Say what a new version of the definition NAME would find in the latest tasks that the stored one does not.
+
+    Without --file, the stored version is compared with the one before it. Nothing is changed.
+    """
+    wanted = {"definition": _item_of(file, name)} if file is not None else {}
+    told = client.post(f"{_PATH}/{quote(name, safe='')}/diff", wanted | {"tasks": tasks})
+    click.echo(
+        f"{name}: in {told['tasks']} tasks {told['newly_found']} newly found,"
+        f" {told['no_longer_found']} no longer found, {told['found_by_both']} found by both."
+    )
+    examples = [
+        example | {"change": change, "score": round(example["score"], 2)}
+        for kind, change in (("newly", "+"), ("no_longer", "-"))
+        for example in told["examples"][kind]
+    ]
+    if examples:
+        print_table(("change", "score", "evidence", "task_id"), examples)
+
+
+def _item_of(file: IO[bytes], name: str) -> dict[str, Any]:
+    """Return the definition of that name in a file."""
+    from phospho_workers.cli.definition_file import BadDefinitions, read_definitions
+
+    try:
+        items = read_definitions(file.read())
+    except BadDefinitions as faults:
+        raise click.UsageError(f"Nothing was compared.\n{faults}") from None
+    found = next((item for item in items if item["name"] == name), None)
+    if found is None:
+        raise click.UsageError(f"The file has no definition {name!r}; it has {', '.join(i['name'] for i in items)}.")
+    return found
 
 
 def apply_definitions(client: Client, items: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import click
 
 from phospho_workers.cli.client import Client, connected
+from phospho_workers.cli.failures import Failure
 from phospho_workers.cli.tables import print_table
 
 _PATH = "/api/v1/projects"
@@ -13,12 +17,13 @@ _PATH = "/api/v1/projects"
 @click.group("projects")
 def projects() -> None:
     """
-    Create and list projects. To create one needs the administrator's token.
+    Create, list and change projects. To create one needs the administrator's token.
 
     \b
     Examples:
       phospho projects create support-bot --name "Support bot" --retention-days 90
       phospho projects list
+      phospho projects settings support-bot detect_sentiment=false session_idle_minutes=15
     """
 
 
@@ -39,3 +44,28 @@ def create(client: Client, project_id: str, name: str | None, retention_days: in
 def list_projects(client: Client) -> None:
     """List the projects that the key may see."""
     print_table(("project_id", "name", "retention_days", "created_at"), client.get(_PATH)["projects"])
+
+
+@projects.command("settings")
+@click.argument("project_id", metavar="ID")
+@click.argument("changes", nargs=-1, metavar="[NAME=VALUE]...")
+@connected
+def settings(client: Client, project_id: str, changes: tuple[str, ...]) -> None:
+    """Show what the project ID switches, and its bounds; NAME=VALUE changes them first."""
+    if changes:
+        client.patch(f"{_PATH}/{project_id}", {"settings": dict(_change(text) for text in changes)})
+    found = next((one for one in client.get(_PATH)["projects"] if one["project_id"] == project_id), None)
+    if found is None:
+        raise Failure(f"There is no project {project_id}.", "List them with `phospho projects list`.")
+    print_table(("name", "value"), [{"name": name, "value": value} for name, value in found["settings"].items()])
+
+
+def _change(text: str) -> tuple[str, Any]:
+    """Return the name and the value, as JSON has it, of `name=value`; what is no JSON is text."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"{text!r} is not NAME=VALUE.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

@@ -28,7 +28,8 @@ from phospho_workers.cli.prices import prices_option
 from phospho_workers.cli.proxy import proxy_options
 from phospho_workers.embedded.clickhouse_http import WRITER_VARIABLE, ClickHouseHttpSettings
 from phospho_workers.embedded.clickhouse_http import serve as serve_clickhouse
-from phospho_workers.embedded.wiring import Proxy, Web, setup_code, sign_in_settings, web_app
+from phospho_workers.embedded.wiring import Proxy, Web, setup_code, sign_in_settings, tools_of, web_app
+from phospho_workers.followers.settings import FollowerSettings, from_environment
 from phospho_workers.runtime.process import prepare_process
 from phospho_workers.runtime.serving import PortTaken, Served, listen, serve, shown_host
 
@@ -58,6 +59,14 @@ def gateway_settings() -> GatewaySettings:
         return settings_from(os.environ)
     except BadSetting as error:
         raise click.ClickException(str(error)) from None
+
+
+def follower_settings() -> FollowerSettings:
+    """Return what variables say of the followers. Raises click's exception for one that can't be used."""
+    try:
+        return from_environment(os.environ)
+    except ValueError as error:
+        raise click.ClickException(f"PHOSPHO_WEBHOOK_ALLOWED_NETWORKS is no list of networks: {error}") from None
 
 
 def settings_help() -> str:
@@ -120,7 +129,7 @@ def dashboard(
 
 def _serve(web: Web, kafka: str, clickhouse: str, host: str, port: int) -> None:
     prepare_process(logging.WARNING)
-    settings = gateway_settings()
+    settings, followers = gateway_settings(), follower_settings()
     clock = HybridClock()
     with ExitStack() as stack:
         try:
@@ -134,7 +143,8 @@ def _serve(web: Web, kafka: str, clickhouse: str, host: str, port: int) -> None:
         registry = Registry(store, clock)
         authenticator = Authenticator(registry, admin_secret=os.environ.get("PHOSPHO_ADMIN_KEY") or None)
         quotas = DailyQuotas(store, registry)
-        app = web_app(web, store, publisher, clock, authenticator, {"kafka": publisher.check}, settings, quotas)
+        tools = tools_of(store, clock, followers)
+        app = web_app(web, store, publisher, clock, authenticator, {"kafka": publisher.check}, settings, quotas, tools)
         background: list[Callable[[], Coroutine[None, None, None]]] = [partial(keep_fresh, quotas)]
         if web.has_pages:
             background.append(partial(enforce_hourly, store, registry))

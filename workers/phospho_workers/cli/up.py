@@ -14,7 +14,7 @@ from phospho_dashboard.prices import Prices
 from phospho_store.errors import StoreError
 from phospho_workers.cli.prices import prices_option
 from phospho_workers.cli.proxy import proxy_options
-from phospho_workers.cli.servers import gateway_settings
+from phospho_workers.cli.servers import follower_settings, gateway_settings
 from phospho_workers.embedded.up import Running, UpSettings, open_app
 from phospho_workers.embedded.wiring import Proxy
 from phospho_workers.runtime.process import prepare_process
@@ -84,6 +84,7 @@ def up(
         prices,
         sign_in or proxy is not None,
         proxy,
+        follower_settings(),
     )
     try:
         with open_app(settings) as running:

@@ -1,4 +1,4 @@
-"""`phospho worker extraction|detection|sink`: one worker of the pipeline, on Kafka."""
+"""`phospho worker NAME`: one worker of the pipeline on Kafka, or one follower of what is in ClickHouse."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from phospho_workers.runtime.serving import PortTaken, Served, listen, listen_ne
 from phospho_workers.runtime.settings import WorkerSettings, from_environment
 
 _METRICS_PORT = 9100
+_STAGES = ("extraction", "detection", "sink")
+# Those of followers.family, which is imported when one is run.
+_FOLLOWERS = ("followers", "learning", "sessions", "backfills", "webhooks")
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["extraction", "detection", "sink"]))
+@click.argument("name", type=click.Choice([*_STAGES, *_FOLLOWERS]))
 @click.option("--kafka", help="Bootstrap servers, host:port,host:port. [PHOSPHO_KAFKA]")
 @click.option("--clickhouse", help="http://user:password@host:port/database. [PHOSPHO_CLICKHOUSE]")
 @click.option("--metrics-host", help="Where /healthz, /readyz and /metrics listen; 127.0.0.1 unless given.")
@@ -28,29 +31,52 @@ def worker(
     name: str, kafka: str | None, clickhouse: str | None, metrics_host: str | None, metrics_port: int | None
 ) -> None:
     """
-    Run one worker; any number of replicas, up to the partitions of its topic.
+    Run one worker.
+
+    Of a stage any number of replicas, up to the partitions of its topic:
 
     \b
       phospho worker extraction    phospho.raw-logs → phospho.tasks, phospho.feedback
       phospho worker detection     phospho.tasks → phospho.analyses, phospho.events
       phospho worker sink          tasks, analyses, feedback, dead letters → ClickHouse
 
-    It stops with exit code 1 where a batch fails in a way that it can't explain: start it again, nothing was lost.
+    Beside them, on ClickHouse alone, one process each; a second one does the same work again, and no harm:
+
+    \b
+      phospho worker followers     all of these in one process, which is enough for most
+      phospho worker learning      labels → heads, which detection uses within a second
+      phospho worker webhooks      events → those who asked to be told
+      phospho worker backfills     definitions over the tasks of the past
+      phospho worker sessions      what is looked for in sessions that are over, and in turns with their context
+
+    A stage stops with exit code 1 where a batch fails in a way that it can't explain: start it again, nothing was lost.
     """
     prepare_process(logging.INFO)
     logging.getLogger("faststream").setLevel(logging.WARNING)
     settings = from_environment(
         os.environ, kafka=kafka, clickhouse=clickhouse, metrics_host=metrics_host, metrics_port=metrics_port
     )
-    app = importlib.import_module(f"phospho_workers.{name}.app").build(settings)
     try:
         with _door(settings) as door:
             logging.getLogger("phospho.worker").info("%s: health and metrics at %s:%d", name, *door.getsockname()[:2])
-            asyncio.run(serve([Served(app.asgi, door)], stop_when=app.progress.when_failed))
+            (_run_stage if name in _STAGES else _run_follower)(name, settings, door)
     except PortTaken as error:
         raise click.ClickException(f"{error}. Give --metrics-port.") from error
+
+
+def _run_stage(name: str, settings: WorkerSettings, door: socket.socket) -> None:
+    app = importlib.import_module(f"phospho_workers.{name}.app").build(settings)
+    asyncio.run(serve([Served(app.asgi, door)], stop_when=app.progress.when_failed))
     if app.progress.failure:
         raise click.ClickException(f"{name} stopped: {app.progress.failure}")
+
+
+def _run_follower(name: str, settings: WorkerSettings, door: socket.socket) -> None:
+    from phospho_workers.cli.servers import follower_settings
+    from phospho_workers.followers.app import open_follower
+
+    with open_follower(name, settings.clickhouse, follower_settings()) as app:
+        asyncio.run(serve([Served(app, door)]))
 
 
 def _door(settings: WorkerSettings) -> AbstractContextManager[socket.socket]:

@@ -7,7 +7,7 @@ import os
 from confluent_kafka import Producer
 
 from phospho_schemas.topics import TASKS
-from phospho_store.registry import Registry
+from phospho_store.instructions import InstructionBook
 from phospho_store.store import remote
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.stage import Detection
@@ -21,8 +21,7 @@ HELP = "Reads tasks and writes, for each, its language, its sentiment and the ev
 
 def build(settings: WorkerSettings) -> StreamApp:
     """Return the worker, wired and not started."""
-    registry = Registry(remote(settings.clickhouse, size=1))
-    cache = DefinitionCache(registry.definitions_revision, registry.definitions)
+    cache = DefinitionCache(InstructionBook(remote(settings.clickhouse, size=1)))
     stage = Detection(cache.current)
     deliveries = Deliveries(Producer(producer_config(settings.kafka)), stage.name)
     worker = StageWorker(stage, deliveries, UnreadableLimit(settings.max_unreadable_in_a_row))

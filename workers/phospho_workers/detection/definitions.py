@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from phospho_schemas.messages import EventDefinition
+from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.engine import SIDES, Engine, Hit, Hits, Side, looks_at
 from phospho_workers.detection.engines import ENGINES
 from phospho_workers.detection.engines.semantic import NO_HEADS, SemanticEngine
@@ -17,11 +17,17 @@ class CompiledDefinitions:
     """
     The engines that read each side of a task, with the definitions of a project; safe to share between threads.
 
-    `skipped` has the definitions that no engine could take, by name, with the reason.
+    `skipped` has the definitions that no engine could take, by name, with the reason. `of_sessions` has those that
+    need more than one task: they are looked for beside the stream, when the session is there. `heads` has what was
+    learnt from labels, by name. `definitions` has all that are looked for, in the one way or the other.
     """
 
     engines: Mapping[Side, Sequence[Engine]] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
+    definitions: Sequence[EventDefinition] = ()
+    of_sessions: Sequence[EventDefinition] = ()
+    heads: Mapping[str, Head] = field(default_factory=dict)
+    settings: ProjectSettings = field(default_factory=ProjectSettings)
 
     def find(self, texts: Sequence[str], side: Side) -> Sequence[Hits]:
         """Return what all engines find in each of `texts`, which are of that side."""
@@ -35,10 +41,15 @@ class CompiledDefinitions:
 NO_DEFINITIONS = CompiledDefinitions()
 
 
+def needs_session(definition: EventDefinition) -> bool:
+    """Tell whether a definition reads more than one task, or has to know which task is the last."""
+    return definition.scope == "session" or definition.is_last_task or definition.context_turns > 0
+
+
 def check_definition(definition: EventDefinition) -> str | None:
     """Return why a definition can't be used, in a sentence for the person who wrote it; None where it can."""
-    if definition.scope == "session" or definition.is_last_task or definition.context_turns:
-        return "what is found in a whole session is not looked for yet"
+    if definition.is_last_task and definition.context_turns:
+        return "is_last_task and context_turns do not go together: of a session's end choose scope: session"
     engine = ENGINES.get(definition.engine)
     if engine is None:
         return f"there is no engine {definition.engine!r}; there are {', '.join(ENGINES)}"
@@ -46,7 +57,9 @@ def check_definition(definition: EventDefinition) -> str | None:
 
 
 def compile_definitions(
-    definitions: Sequence[EventDefinition], heads: Mapping[str, Head] = NO_HEADS
+    definitions: Sequence[EventDefinition],
+    heads: Mapping[str, Head] = NO_HEADS,
+    settings: ProjectSettings = ProjectSettings(),  # noqa: B008 (never changed)
 ) -> CompiledDefinitions:
     """
     Compile the definitions of one project; those that can't be are skipped and harm no other.
@@ -57,13 +70,18 @@ def compile_definitions(
     current = _current(definitions)
     reasons = {one.name: check_definition(one) for one in current}
     usable = [one for one in current if reasons[one.name] is None]
-    by_engine = {name: [one for one in usable if one.engine == name] for name in ENGINES}
+    of_tasks = [one for one in usable if not needs_session(one)]
+    by_engine = {name: [one for one in of_tasks if one.engine == name] for name in ENGINES}
     built = [(_engine(name, chosen, heads), chosen) for name, chosen in by_engine.items() if chosen]
     return CompiledDefinitions(
         engines={
             side: [engine for engine, chosen in built if any(looks_at(one, side) for one in chosen)] for side in SIDES
         },
         skipped={name: reason for name, reason in reasons.items() if reason is not None},
+        definitions=usable,
+        of_sessions=[one for one in usable if needs_session(one)],
+        heads=heads,
+        settings=settings,
     )
 
 

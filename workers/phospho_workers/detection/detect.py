@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from phospho_schemas.ids import event_id
-from phospho_schemas.messages import SCHEMA_VERSION
+from phospho_schemas.messages import SCHEMA_VERSION, ProjectSettings
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions
 from phospho_workers.detection.engine import SIDES, Hit, Hits, Side
+from phospho_workers.detection.heads import Head
 from phospho_workers.detection.language import MODEL as LANGUAGE_MODEL
-from phospho_workers.detection.language import Language, languages
+from phospho_workers.detection.language import UNKNOWN, Language, languages
 from phospho_workers.detection.sentiment import MODEL as SENTIMENT_MODEL
-from phospho_workers.detection.sentiment import Sentiment, sentiments
+from phospho_workers.detection.sentiment import NOT_COVERED, Sentiment, sentiments
 
 Task = Mapping[str, Any]
 
@@ -45,13 +46,17 @@ def analyse(tasks: Sequence[Task], definitions: Mapping[str, CompiledDefinitions
     reasons = {place: reason for place, task in enumerate(tasks) if (reason := check_task(task)) is not None}
     if reasons:
         raise TasksRefused(reasons)
-    tones = _tones([text for task in tasks for text in (task["input"], task.get("output", ""))])
-    rows = [_row(task, tones[task["input"]], tones[task.get("output", "")]) for task in tasks]
+    chosen = [definitions.get(task["project_id"], NO_DEFINITIONS).settings for task in tasks]
+    read = [task for task, settings in zip(tasks, chosen, strict=True) if _has_tone(settings)]
+    tones = _tones([text for task in read for text in (task["input"], task.get("output", ""))])
+    rows = [_row(task, settings, tones) for task, settings in zip(tasks, chosen, strict=True)]
     for project_id, places in _by_project(tasks).items():
         compiled = definitions.get(project_id, NO_DEFINITIONS)
+        if not compiled.settings.detect_events:
+            continue
         found = _found([tasks[place] for place in places], compiled)
         for place, hits in zip(places, found, strict=True):
-            rows[place]["events"] = _events(tasks[place], hits)
+            rows[place]["events"] = _events(tasks[place], hits, compiled.heads)
     return rows
 
 
@@ -87,6 +92,24 @@ class _Tone(NamedTuple):
 
     language: Language
     sentiment: Sentiment
+
+
+_SILENT = _Tone(UNKNOWN, NOT_COVERED)
+
+
+def _has_tone(settings: ProjectSettings) -> bool:
+    return settings.detect_language or settings.detect_sentiment
+
+
+def _tone(text: str, settings: ProjectSettings, tones: Mapping[str, _Tone]) -> _Tone:
+    """Return the tone of a text as far as its project wants it told; sentiment needs the language either way."""
+    if settings.detect_language and settings.detect_sentiment:
+        return tones[text]
+    known = tones[text] if _has_tone(settings) else _SILENT
+    return _Tone(
+        known.language if settings.detect_language else UNKNOWN,
+        known.sentiment if settings.detect_sentiment else NOT_COVERED,
+    )
 
 
 def _tones(texts: Sequence[str]) -> dict[str, _Tone]:
@@ -127,7 +150,9 @@ def _best(hits: Sequence[Hit]) -> list[Hit]:
     return [best[name] for name in sorted(best)]
 
 
-def _row(task: Task, said: _Tone, answered: _Tone) -> dict[str, Any]:
+def _row(task: Task, settings: ProjectSettings, tones: Mapping[str, _Tone]) -> dict[str, Any]:
+    said = _tone(task["input"], settings, tones)
+    answered = _tone(task.get("output", ""), settings, tones)
     return {
         "schema_version": SCHEMA_VERSION,
         "project_id": task["project_id"],
@@ -147,13 +172,13 @@ def _row(task: Task, said: _Tone, answered: _Tone) -> dict[str, Any]:
         "output_sentiment": answered.sentiment.label,
         "output_sentiment_score": answered.sentiment.score,
         "output_sentiment_magnitude": answered.sentiment.magnitude,
-        "language_model": LANGUAGE_MODEL,
-        "sentiment_model": SENTIMENT_MODEL,
+        "language_model": LANGUAGE_MODEL if settings.detect_language else "",
+        "sentiment_model": SENTIMENT_MODEL if settings.detect_sentiment else "",
         "events": [],
     }
 
 
-def _events(task: Task, hits: Sequence[Hit]) -> list[dict[str, Any]]:
+def _events(task: Task, hits: Sequence[Hit], heads: Mapping[str, Head]) -> list[dict[str, Any]]:
     """Return hits as DetectedEvent objects. The id is that of project, task and name: found again is the same."""
     return [
         {
@@ -164,6 +189,7 @@ def _events(task: Task, hits: Sequence[Hit]) -> list[dict[str, Any]]:
             "scope": hit.definition.scope,
             "score": round(hit.score, _SCORE_DIGITS),
             "evidence": hit.evidence,
+            "head_version": heads[hit.definition.name].version if hit.definition.name in heads else 0,
         }
         for hit in hits
     ]

@@ -1,38 +1,63 @@
-"""The definitions of every project, compiled, and never older than they may be."""
+"""What detection is told, of every project, compiled, and never older than it may be."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from phospho_schemas.messages import EventDefinition
+from phospho_schemas.messages import EventDefinition, HeadRow, ProjectSettings
 from phospho_store.errors import StoreUnavailable
-from phospho_workers.detection.definitions import Snapshot, compile_definitions
+from phospho_store.instructions import Instructions
+from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, compile_definitions
+from phospho_workers.detection.heads import BadHead, Head
+
+logger = logging.getLogger("phospho.detection")
 
 DEFAULT_REFRESH_INTERVAL_S = 0.5
 
 
-class DefinitionCache:
-    """
-    Compiled definitions by project, asked for anew when a revision number says that one has changed.
+class Source(Protocol):
+    """Where instructions come from: an InstructionBook. Both methods block, and raise StoreUnavailable."""
 
-    `revision` and `load` are those of the registry: they block, and raise StoreUnavailable. Thread-safe.
-    """
+    def revisions(self) -> tuple[int, ...]:
+        """Return numbers of which one changes with the instructions."""
+
+    def read(self) -> Instructions:
+        """Return the instructions of now."""
+
+
+@dataclass(frozen=True)
+class _ProjectSource:
+    """All that one project's compiled definitions follow from."""
+
+    definitions: Sequence[EventDefinition] = ()
+    heads: Sequence[HeadRow] = ()
+    settings: ProjectSettings = field(default_factory=ProjectSettings)
+
+    def compiled(self) -> CompiledDefinitions:
+        heads = {row.name: head for row in self.heads if (head := _read(row)) is not None}
+        return compile_definitions(self.definitions, heads, self.settings)
+
+
+class DefinitionCache:
+    """Compiled definitions by project, asked for anew when a number says that one has changed. Thread-safe."""
 
     def __init__(
         self,
-        revision: Callable[[], int],
-        load: Callable[[], Sequence[EventDefinition]],
+        source: Source,
         refresh_interval_s: float = DEFAULT_REFRESH_INTERVAL_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._ask_revision = revision
-        self._load = load
+        self._source = source
         self._refresh_interval_s = refresh_interval_s
         self._clock = clock
         self._checked_at = float("-inf")
-        self._sources: dict[str, list[EventDefinition]] = {}
+        self._revisions: tuple[int, ...] = ()
+        self._sources: Mapping[str, _ProjectSource] = {}
         self._snapshot: Snapshot | None = None
         self._lock = threading.Lock()
 
@@ -50,25 +75,49 @@ class DefinitionCache:
 
     def _refreshed(self, known: Snapshot | None) -> Snapshot:
         try:
-            revision = self._ask_revision()
-            if known is None or revision != known.revision:
-                known = self._taken(self._load(), revision, known or Snapshot())
+            revisions = self._source.revisions()
+            if known is None or revisions != self._revisions:
+                known = self._taken(self._source.read(), max(revisions), known or Snapshot())
+                self._revisions = revisions
         except StoreUnavailable:
             if known is None:
                 raise
         self._checked_at = self._clock()
         return known
 
-    def _taken(self, definitions: Sequence[EventDefinition], revision: int, known: Snapshot) -> Snapshot:
-        """Compile the projects whose definitions differ from those at hand; keep the others as they are."""
-        sources: dict[str, list[EventDefinition]] = {}
-        for definition in definitions:
-            sources.setdefault(definition.project_id, []).append(definition)
+    def _taken(self, told: Instructions, revision: int, known: Snapshot) -> Snapshot:
+        """Compile the projects that are told something else than before; keep the others as they are."""
+        sources = _by_project(told)
         compiled = {
-            project_id: known.by_project[project_id]
-            if self._sources.get(project_id) == chosen
-            else compile_definitions(chosen)
-            for project_id, chosen in sources.items()
+            project_id: known.by_project[project_id] if self._sources.get(project_id) == source else source.compiled()
+            for project_id, source in sources.items()
         }
         self._sources = sources
         return Snapshot(revision, compiled)
+
+
+def _read(row: HeadRow) -> Head | None:
+    """Return a head; None where there were too few labels for one, or where it can't be read, as of a newer writer."""
+    try:
+        return replace(Head.from_json(row.head), version=row.version) if row.head else None
+    except BadHead as error:
+        logger.warning("%s: head %d of %s is not used: %s", row.project_id, row.version, row.name, error)
+        return None
+
+
+def _by_project(told: Instructions) -> dict[str, _ProjectSource]:
+    """Return the source of every project that has a definition or switches something."""
+    definitions: dict[str, list[EventDefinition]] = {}
+    heads: dict[str, list[HeadRow]] = {}
+    for definition in told.definitions:
+        definitions.setdefault(definition.project_id, []).append(definition)
+    for head in told.heads:
+        heads.setdefault(head.project_id, []).append(head)
+    default = ProjectSettings()
+    settings = {project.project_id: project.settings for project in told.projects if project.settings != default}
+    return {
+        project_id: _ProjectSource(
+            definitions.get(project_id, []), heads.get(project_id, []), settings.get(project_id, default)
+        )
+        for project_id in definitions.keys() | settings.keys()
+    }

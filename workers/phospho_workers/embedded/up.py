@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from phospho_schemas.ids import HybridClock, newest_revision
 from phospho_schemas.messages import Project
 from phospho_store.auth import SECRET_TABLES, Authenticator
 from phospho_store.bootstrap import first_project
+from phospho_store.instructions import InstructionBook
 from phospho_store.migrations import migrate
 from phospho_store.quotas import DailyQuotas, keep_fresh
 from phospho_store.registry import NewKey, Registry
@@ -30,17 +31,22 @@ from phospho_workers.detection.stage import Detection
 from phospho_workers.embedded.clickhouse_engine import ReaderLimits
 from phospho_workers.embedded.clickhouse_http import ClickHouseHttpSettings, build_app
 from phospho_workers.embedded.pipeline import Pipeline
-from phospho_workers.embedded.wiring import Proxy, Web, setup_code, sign_in_settings, web_app
+from phospho_workers.embedded.wiring import Proxy, Web, setup_code, sign_in_settings, tools_of, web_app
 from phospho_workers.extraction.stage import Extraction
+from phospho_workers.followers.family import CONNECTIONS, FAMILY, running
+from phospho_workers.followers.settings import FollowerSettings
 from phospho_workers.runtime.serving import Served, listen, listen_near, shown_host
 
 logger = logging.getLogger("phospho.up")
 
 LOOPBACK = "127.0.0.1"
 
-# Who may read the embedded ClickHouse may read every project, but no hash of a key or of a password.
+# Who may read the embedded ClickHouse may read every project, but no hash of a key or of a password, nor the addresses
+# of webhooks: many a receiver is known by its URL alone.
 _READER_SETTINGS = ClickHouseHttpSettings(
-    reader_limits=ReaderLimits(hidden_tables=frozenset(f"{DATABASE}.{table}" for table in SECRET_TABLES))
+    reader_limits=ReaderLimits(
+        hidden_tables=frozenset(f"{DATABASE}.{table}" for table in (*SECRET_TABLES, "webhook_rows"))
+    )
 )
 
 
@@ -68,6 +74,7 @@ class UpSettings:
     # On loopback the local user is signed in, unless this says that others come too, as through a proxy.
     must_sign_in: bool = False
     proxy: Proxy | None = None
+    followers: FollowerSettings = field(default_factory=FollowerSettings)
 
     @property
     def is_open(self) -> bool:
@@ -98,6 +105,7 @@ class Running:
 def open_app(settings: UpSettings) -> Iterator[Running]:
     """Open the store, start the pipeline, and yield what is to be served; at the end, close all in order."""
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings = replace(settings, followers=_with_secret(settings))
     with ExitStack() as stack:
         door = stack.enter_context(listen(settings.host, settings.port))
         base_url = f"http://{shown_host(settings.host)}:{door.getsockname()[1]}"
@@ -121,7 +129,8 @@ def open_app(settings: UpSettings) -> Iterator[Running]:
         readiness = {"pipeline" if settings.kafka is None else "kafka": publisher.check}
         authenticator = Authenticator(registry, admin_secret=admin_key)
         quotas = DailyQuotas(store, registry)
-        app = web_app(web, store, publisher, clock, authenticator, readiness, settings.gateway, quotas)
+        tools = tools_of(store, clock, settings.followers)
+        app = web_app(web, store, publisher, clock, authenticator, readiness, settings.gateway, quotas, tools)
         apps = [Served(stack.enter_context(app), door)]
         clickhouse_url = settings.clickhouse or ""
         if not settings.clickhouse:
@@ -154,11 +163,24 @@ def _publisher(
         stack.callback(publisher.close, 30.0)
         return publisher
     # Asked at every batch: in this process the question costs less than a millisecond.
-    cache = DefinitionCache(registry.definitions_revision, registry.definitions, refresh_interval_s=0.0)
+    cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=0.0)
     pipeline = Pipeline(Extraction(), Detection(cache.current), store, clock)
     pipeline.start()
     stack.callback(pipeline.close)
+    followed = store.sibling(CONNECTIONS)
+    stack.enter_context(running(list(FAMILY), followed, clock, settings.followers))
     return pipeline
+
+
+def _with_secret(settings: UpSettings) -> FollowerSettings:
+    """Return the settings of the followers with a secret: the one given, or that of the folder, made at first."""
+    if settings.followers.secret_key or settings.kafka is not None:
+        return settings.followers
+    path = settings.data_dir / "secret-key"
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    return replace(settings.followers, secret_key=path.read_text().strip())
 
 
 def last_revision(store: Store, newest: int) -> int:

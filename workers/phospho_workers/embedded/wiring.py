@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from phospho_dashboard.app import api_routes, create_services, page_routes
 from phospho_dashboard.events_gauge import ProjectGauges
+from phospho_dashboard.follower_api import Tools, follower_routes
 from phospho_dashboard.prices import Prices
 from phospho_dashboard.services import Publisher
 from phospho_dashboard.settings import DashboardSettings, SignInSettings
@@ -32,14 +33,25 @@ from phospho_schemas.messages import EventDefinition
 from phospho_schemas.people import Role
 from phospho_schemas.records import Keyed
 from phospho_store.auth import Authenticator
+from phospho_store.backfills import BackfillBook
+from phospho_store.closings import SessionClosings
 from phospho_store.errors import StoreError
+from phospho_store.instructions import InstructionBook
 from phospho_store.people import People
 from phospho_store.quotas import DailyQuotas
 from phospho_store.registry import Registry
 from phospho_store.store import Store
+from phospho_store.webhooks import WebhookBook, shown_secret
 from phospho_workers.detection.definitions import check_definition, compile_definitions
 from phospho_workers.detection.detect import Task, analyse
+from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.embedded.front_door import FrontDoor
+from phospho_workers.followers.history import History
+from phospho_workers.followers.label_queue import LabelQueue
+from phospho_workers.followers.outbound import Outbound, url_refusal
+from phospho_workers.followers.settings import FollowerSettings
+from phospho_workers.followers.trials import Trials
+from phospho_workers.followers.webhooks import ping
 from phospho_workers.runtime import metrics as worker_metrics
 
 
@@ -106,6 +118,7 @@ def web_app(
     readiness: Mapping[str, Callable[[], str | None]],
     gateway: GatewaySettings,
     quotas: DailyQuotas,
+    tools: Tools,
 ) -> Iterator[ASGIApp]:
     """Yield the app of one port: the gateway, the API, and the pages where they are wanted."""
     settings = DashboardSettings(
@@ -128,9 +141,11 @@ def web_app(
         check_definition,
         read_feedback=feedback_reading(clock),
         preview=preview,
+        label_queue=tools.label_queue,
         own_metrics=partial(own_metrics, metrics),
     )
-    routes = api_routes(services) + (page_routes(services) if web.has_pages else [])
+    routes = api_routes(services) + follower_routes(services, tools)
+    routes += page_routes(services) if web.has_pages else []
     gauges, reads = ProjectGauges(store), Reads(store, gateway)
     metrics.registry.register(gauges)
     # A gateway goes on taking logs while ClickHouse is away: it is not out of service then.
@@ -144,6 +159,26 @@ def web_app(
         gauges.close()
         reads.close()
         services.close()
+
+
+def tools_of(store: Store, clock: HybridClock, settings: FollowerSettings) -> Tools:
+    """Return what the API does by the code of the workers."""
+    instructions = InstructionBook(store, clock)
+    cache, history = DefinitionCache(instructions, refresh_interval_s=0.0), History(store)
+    trials = Trials(history, cache.current)
+    outbound = Outbound(settings.allowed_networks)
+    return Tools(
+        estimate=trials.estimate,
+        diff=trials.diff,
+        label_queue=LabelQueue(history, cache.current).tasks,
+        heads=instructions,
+        backfills=BackfillBook(store, clock),
+        closings=SessionClosings(store, clock),
+        webhooks=WebhookBook(store, clock) if settings.secret_key else None,
+        secret_of=partial(shown_secret, settings.secret_key),
+        url_refusal=url_refusal,
+        ping=partial(ping, outbound, settings.secret_key),
+    )
 
 
 def own_metrics(gateway: GatewayMetrics) -> list[Metric]:

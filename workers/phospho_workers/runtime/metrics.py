@@ -51,3 +51,34 @@ SECONDS_SINCE_PROGRESS = Gauge(
 EVENTS_DETECTED = Counter(
     "phospho_events_detected_total", "Events found, replays counted again", ["engine"], registry=REGISTRY
 )
+FOLLOWER_STEPS = Counter(
+    "phospho_follower_steps_total",
+    "Steps of a follower, by outcome: done, more (and goes on at once), away (the store), failed",
+    ["follower", "outcome"],
+    registry=REGISTRY,
+)
+SECONDS_SINCE_FOLLOWED = Gauge(
+    "phospho_seconds_since_followed", "Since a follower's last step that was done", ["follower"], registry=REGISTRY
+)
+SESSIONS_ANALYSED = Counter(
+    "phospho_sessions_analysed_total", "Sessions that were over and looked at as a whole", registry=REGISTRY
+)
+TURNS_ANALYSED = Counter(
+    "phospho_turns_analysed_total", "Turns that were looked at with those before them", registry=REGISTRY
+)
+TASKS_BACKFILLED = Counter(
+    "phospho_tasks_backfilled_total", "Tasks of the past that a backfill has read", registry=REGISTRY
+)
+WEBHOOK_DELIVERIES = Counter(
+    "phospho_webhook_deliveries_total",
+    "Attempts to tell a webhook of an event, by outcome: delivered, retried, dead",
+    ["outcome"],
+    registry=REGISTRY,
+)
+HEADS_LEARNT = Counter("phospho_heads_learnt_total", "Heads that were learnt from labels", registry=REGISTRY)
+LEARNING_SECONDS = Histogram(
+    "phospho_learning_seconds",
+    "Reading the labels of one definition and learning its head",
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)

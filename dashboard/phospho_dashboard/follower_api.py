@@ -1,0 +1,294 @@
+"""What followers do, by the API: backfills and their progress, diffs of versions, webhooks, and closed sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import orjson
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from phospho_dashboard.access import Access
+from phospho_dashboard.answers import Endpoint, answered, json_object, json_response, text_field
+from phospho_dashboard.services import Services
+from phospho_schemas.errors import Problem
+from phospho_schemas.messages import EventDefinition
+from phospho_schemas.people import Role
+from phospho_schemas.webhooks import Webhook
+from phospho_store.backfills import BackfillBook
+from phospho_store.closings import SessionClosings
+from phospho_store.instructions import InstructionBook
+from phospho_store.webhooks import MAX_WEBHOOKS, WebhookBook
+
+_DEFAULT_DIFF_TASKS = 2_000
+_MAX_DIFF_TASKS = 20_000
+_MAX_EVENT_NAMES = 1_000
+_TO_LABEL = 20
+
+
+class Attempt(Protocol):
+    """What came of a request to a webhook: its HTTP status, 0 with the reason where there was none."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def detail(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Tools:
+    """
+    What stands in the store, and functions of packages that this one may not import.
+
+    `webhooks` is None where the installation has no secret key to sign with.
+    """
+
+    estimate: Callable[[EventDefinition, datetime | None, datetime | None], dict[str, Any]]
+    diff: Callable[[EventDefinition | None, EventDefinition, int], dict[str, Any]]
+    label_queue: Callable[[str, str, int], list[str]]
+    heads: InstructionBook
+    backfills: BackfillBook
+    closings: SessionClosings
+    webhooks: WebhookBook | None
+    secret_of: Callable[[Webhook], str]
+    url_refusal: Callable[[str], str | None]
+    ping: Callable[[Webhook], Attempt]
+
+
+def follower_routes(services: Services, tools: Tools) -> list[BaseRoute]:
+    """Return the routes under /api/v1 of what followers do. Every answer and every error is JSON."""
+    versions, webhooks = VersionsApi(services, tools), WebhooksApi(services, tools)
+    return [
+        _api("GET", "/backfills", versions.backfills),
+        _api("POST", "/backfills", versions.start_backfill),
+        _api("GET", "/backfills/{backfill_id}", versions.backfill),
+        _api("DELETE", "/backfills/{backfill_id}", versions.cancel_backfill),
+        _api("GET", "/definitions/{name:any_text}/history", versions.history),
+        _api("POST", "/definitions/{name:any_text}/diff", versions.diff),
+        _api("GET", "/definitions/{name:any_text}/learning", versions.learning),
+        _api("POST", "/sessions/{session_id:any_text}/close", versions.close_session),
+        _api("GET", "/webhooks", webhooks.webhooks),
+        _api("POST", "/webhooks", webhooks.add),
+        _api("DELETE", "/webhooks/{webhook_id}", webhooks.remove),
+        _api("POST", "/webhooks/{webhook_id}/test", webhooks.test),
+    ]
+
+
+class VersionsApi:
+    """The endpoints of backfills, of versions of definitions, and of sessions that somebody closes."""
+
+    def __init__(self, services: Services, tools: Tools) -> None:
+        self._registry = services.registry
+        self._check = services.check_definition
+        self._tools = tools
+        self._threads = services.threads
+        # Detection on thousands of tasks takes seconds: it may not hold up who waits for a page.
+        self._slow_threads = services.sql_threads
+        self._access = Access(services)
+        self._max_body_bytes = services.settings.max_body_bytes
+
+    async def backfills(self, request: Request) -> Response:
+        project_id = await self._access.of_api_project(request)
+        found = await self._threads.run(self._tools.backfills.of_project, project_id)
+        return json_response({"backfills": [one.model_dump(mode="json") for one in found]})
+
+    async def start_backfill(self, request: Request) -> Response:
+        project_id = await self._access.of_api_project(request, "editor")
+        content = await json_object(request, self._max_body_bytes)
+        definition = await self._threads.run(self._current, project_id, text_field(content, "definition"))
+        if definition.scope == "session" or definition.is_last_task or definition.context_turns:
+            hint = "sessions that go on, or are closed, are looked at with it from now on"
+            raise Problem(422, "not_of_tasks", "a definition that reads whole sessions can't be run over history", hint)
+        from_at, to_at = _time(content, "from"), _time(content, "to")
+        if content.get("dry_run"):
+            estimate = await self._slow_threads.run(self._tools.estimate, definition, from_at, to_at)
+            return json_response({"estimate": estimate})
+        started = await self._threads.run(self._tools.backfills.start, definition, from_at, to_at)
+        return json_response({"backfill": started.model_dump(mode="json")}, 201)
+
+    async def backfill(self, request: Request) -> Response:
+        return await self._one_backfill(request, "viewer", self._tools.backfills.one)
+
+    async def cancel_backfill(self, request: Request) -> Response:
+        return await self._one_backfill(request, "editor", self._tools.backfills.cancel)
+
+    async def _one_backfill(self, request: Request, needs: Role, call: Callable[[str, str], Any]) -> Response:
+        project_id = await self._access.of_api_project(request, needs)
+        backfill_id = request.path_params["backfill_id"]
+        found = await self._threads.run(call, project_id, backfill_id)
+        if found is None:
+            raise Problem(404, "unknown_backfill", f"there is no backfill {backfill_id!r}")
+        return json_response({"backfill": found.model_dump(mode="json")})
+
+    async def history(self, request: Request) -> Response:
+        project_id = await self._access.of_api_project(request)
+        versions = await self._threads.run(self._versions, project_id, request.path_params["name"])
+        return json_response({"versions": [one.model_dump(mode="json") for one in versions]})
+
+    async def diff(self, request: Request) -> Response:
+        """Compare a definition that is given with the stored one, or the stored one with the version before it."""
+        project_id = await self._access.of_api_project(request, "editor")
+        name = request.path_params["name"]
+        content = await json_object(request, self._max_body_bytes)
+        tasks = content.get("tasks", _DEFAULT_DIFF_TASKS)
+        if not isinstance(tasks, int) or isinstance(tasks, bool) or not 0 < tasks <= _MAX_DIFF_TASKS:
+            raise Problem(422, "invalid_field", f"'tasks' must be a number from 1 to {_MAX_DIFF_TASKS}")
+        old, new = await self._threads.run(self._compared, project_id, name, content.get("definition"))
+        told = await self._slow_threads.run(self._tools.diff, old, new, tasks)
+        versions = {"from_version": old.version if old else None, "to_version": new.version}
+        return json_response({"name": name, **versions, **told})
+
+    async def learning(self, request: Request) -> Response:
+        """Tell what a definition's labels have taught it, how good they say it is, and which tasks to label next."""
+        project_id = await self._access.of_api_project(request)
+        definition = await self._threads.run(self._current, project_id, request.path_params["name"])
+        head = await self._threads.run(self._tools.heads.head, project_id, definition.name)
+        queue = await self._slow_threads.run(self._tools.label_queue, project_id, definition.name, _TO_LABEL)
+        return json_response(
+            {
+                "name": definition.name,
+                "version": definition.version,
+                "head_version": head.version if head else None,
+                "quality": orjson.loads(head.quality) if head else None,
+                "tasks_to_label": queue,
+            }
+        )
+
+    async def close_session(self, request: Request) -> Response:
+        project_id = await self._access.of_api_project(request, "editor")
+        session_id = request.path_params["session_id"]
+        closing = await self._threads.run(self._tools.closings.close, project_id, session_id)
+        if closing is None:
+            raise Problem(404, "unknown_session", f"there is no session {session_id!r}")
+        return json_response({"closing": closing.model_dump(mode="json", exclude={"revision"})})
+
+    def _current(self, project_id: str, name: str) -> EventDefinition:
+        latest = self._versions(project_id, name)[0]
+        if latest.is_deleted:
+            raise Problem(404, "unknown_definition", f"the definition {name!r} is deleted")
+        return latest
+
+    def _versions(self, project_id: str, name: str) -> list[EventDefinition]:
+        versions = self._registry.definition_versions(project_id, name)
+        if not versions:
+            raise Problem(404, "unknown_definition", f"there is no definition {name!r}")
+        return versions
+
+    def _compared(self, project_id: str, name: str, wanted: Any) -> tuple[EventDefinition | None, EventDefinition]:
+        known = [one for one in self._registry.definition_versions(project_id, name) if not one.is_deleted]
+        if wanted is None:
+            latest = self._current(project_id, name)
+            return next(iter(known[1:]), None), latest
+        version = known[0].version + 1 if known else 1
+        new = _definition(project_id, name, wanted, version)
+        if reason := self._check(new):
+            raise Problem(422, "invalid_definition", reason)
+        return next(iter(known), None), new
+
+
+class WebhooksApi:
+    """The endpoints of webhooks. A secret is told once, to who adds the webhook."""
+
+    def __init__(self, services: Services, tools: Tools) -> None:
+        self._tools = tools
+        self._threads = services.threads
+        self._slow_threads = services.sql_threads
+        self._access = Access(services)
+        self._max_body_bytes = services.settings.max_body_bytes
+
+    async def webhooks(self, request: Request) -> Response:
+        project_id = await self._access.of_api_project(request)
+        book = self._book()
+        found = await self._threads.run(book.webhooks, project_id)
+        counts = await self._threads.run(book.counts, project_id)
+        return json_response({"webhooks": [_public(one) | counts.get(one.webhook_id, {}) for one in found]})
+
+    async def add(self, request: Request) -> Response:
+        project_id = await self._access.of_api_project(request, "admin")
+        content = await json_object(request, self._max_body_bytes)
+        url, names = text_field(content, "url", max_length=2000), content.get("events", [])
+        if reason := self._tools.url_refusal(url):
+            raise Problem(422, "invalid_url", f"the URL can't be used: {reason}")
+        if not _are_names(names):
+            raise Problem(422, "invalid_field", f"'events' must be a list of at most {_MAX_EVENT_NAMES} names")
+        added = await self._threads.run(self._added, project_id, url, names)
+        return json_response({"webhook": _public(added), "secret": self._tools.secret_of(added)}, 201)
+
+    async def remove(self, request: Request) -> Response:
+        project_id = await self._access.of_api_project(request, "admin")
+        if not await self._threads.run(self._book().remove, project_id, request.path_params["webhook_id"]):
+            raise _unknown(request.path_params["webhook_id"])
+        return Response(status_code=204)
+
+    async def test(self, request: Request) -> Response:
+        project_id = await self._access.of_api_project(request, "admin")
+        webhook_id = request.path_params["webhook_id"]
+        found = await self._threads.run(self._book().webhooks, project_id)
+        webhook = next((one for one in found if one.webhook_id == webhook_id), None)
+        if webhook is None:
+            raise _unknown(webhook_id)
+        attempt = await self._slow_threads.run(self._tools.ping, webhook)
+        return json_response({"is_delivered": 200 <= attempt.status < 300, "status": attempt.status} | _why(attempt))
+
+    def _book(self) -> WebhookBook:
+        if self._tools.webhooks is None:
+            hint = "set PHOSPHO_SECRET_KEY, the same for the gateway, the dashboard and the worker webhooks"
+            raise Problem(503, "no_secret_key", "webhooks can't be signed: there is no secret key", hint)
+        return self._tools.webhooks
+
+    def _added(self, project_id: str, url: str, names: list[str]) -> Webhook:
+        book = self._book()
+        if len(book.webhooks(project_id)) >= MAX_WEBHOOKS:
+            raise Problem(409, "too_many_webhooks", f"a project has {MAX_WEBHOOKS} webhooks at most", "remove one")
+        return book.add(project_id, url, names)
+
+
+def _api(method: str, path: str, endpoint: Endpoint) -> Route:
+    return Route(f"/api/v1{path}", answered(endpoint), methods=[method])
+
+
+def _definition(project_id: str, name: str, wanted: Any, version: int) -> EventDefinition:
+    if not isinstance(wanted, dict):
+        raise Problem(422, "invalid_definition", "a definition must be an object")
+    fixed = {"project_id": project_id, "name": name, "version": version, "created_at": datetime.now(UTC)}
+    try:
+        return EventDefinition.model_validate(wanted | fixed | {"is_deleted": False, "revision": 0})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise Problem(422, "invalid_definition", f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _time(content: dict[str, Any], name: str) -> datetime | None:
+    """Return a time of a body, in UTC where it names no zone; None where it is not given."""
+    text = content.get(name)
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (TypeError, ValueError):
+        hint = "such as 2026-01-31 or 2026-01-31T10:00:00Z"
+        raise Problem(422, "invalid_field", f"{name!r} must be a time in ISO 8601", hint) from None
+
+
+def _are_names(names: Any) -> bool:
+    is_list = isinstance(names, list) and len(names) <= _MAX_EVENT_NAMES
+    return is_list and all(isinstance(name, str) and 0 < len(name) <= 128 for name in names)
+
+
+def _public(webhook: Webhook) -> dict[str, Any]:
+    return webhook.model_dump(mode="json", include={"webhook_id", "url", "event_names", "created_at"})
+
+
+def _why(attempt: Attempt) -> dict[str, str]:
+    return {"detail": attempt.detail} if attempt.detail else {}
+
+
+def _unknown(webhook_id: str) -> Problem:
+    return Problem(404, "unknown_webhook", f"there is no webhook {webhook_id!r}")

@@ -1,0 +1,206 @@
+"""Sessions that are over are looked at once, as they are; a late task supersedes what was found before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from phospho_schemas.ids import HybridClock
+from phospho_schemas.messages import ProjectSettings
+from phospho_store.closings import SessionClosings
+from phospho_store.instructions import InstructionBook
+from phospho_store.labels import LabelBook, new_label
+from phospho_store.registry import Registry
+from phospho_store.store import Store
+from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.followers.session_facts import SessionFacts
+from phospho_workers.followers.sessions import EndedSessions
+from phospho_workers.followers.turns import Turns
+from phospho_workers.runtime.metrics import REGISTRY
+from store.facts import insert, task, view
+from workers.detection.tasks import keywords
+
+NOW = datetime.now(UTC)
+CLOCK = HybridClock()
+
+
+@pytest.fixture(autouse=True)
+def _definitions(registry: Registry, project_id: str) -> None:
+    registry.save_project(project_id, settings=ProjectSettings(session_idle_minutes=10))
+    registry.save_definition(keywords("refund", "refund", project_id=project_id, scope="session"))
+    registry.save_definition(keywords("thanks", "thanks", project_id=project_id, is_last_task=True))
+
+
+def ended(store: Store) -> EndedSessions:
+    """Return a follower as a process that has just started has it."""
+    return EndedSessions(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current)
+
+
+def turns(store: Store) -> Turns:
+    return Turns(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current)
+
+
+def say(store: Store, project_id: str, session_id: str, text: str, minutes_ago: float, **fields: Any) -> None:
+    """Log a task of a session; its id says when it was, so that the same moment is the same task."""
+    moment = (NOW - timedelta(minutes=minutes_ago)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    known = {"session_id": session_id, "input": text, "output": "", "created_at": moment}
+    row = task(project_id, f"{session_id}-{minutes_ago}", CLOCK.next(), **(known | fields))
+    insert(store, "task_rows", row)
+
+
+def found(store: Store, project_id: str) -> list[tuple[str, str, str]]:
+    rows = view(store, "events", project_id)
+    return sorted((row["session_id"], row["name"], row["task_id"]) for row in rows)
+
+
+def looked_at(what: str) -> float:
+    return REGISTRY.get_sample_value(f"phospho_{what}_analysed_total") or 0.0
+
+
+def test_a_session_is_over_once_the_projects_events_have_gone_on_for_so_long(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    follower = ended(store)
+    say(store, project_id, "a", "a refund please", 25)
+    say(store, project_id, "a", "thanks", 20)
+    until_done(follower)
+    assert found(store, project_id) == []
+
+    say(store, project_id, "b", "hello", 11)
+    until_done(follower)
+    assert found(store, project_id) == []
+
+    say(store, project_id, "b", "hello again", 10)
+    until_done(follower)
+    assert found(store, project_id) == [("a", "refund", "a-20"), ("a", "thanks", "a-20")]
+
+
+def test_a_late_task_supersedes_what_was_found_before_and_doubles_nothing(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    follower = ended(store)
+    say(store, project_id, "a", "a refund please", 60)
+    say(store, project_id, "b", "thanks", 30)
+    until_done(follower)
+    assert found(store, project_id) == [("a", "refund", "a-60")]
+
+    say(store, project_id, "a", "thanks a lot", 29)
+    # At once, before anybody has looked again.
+    assert found(store, project_id) == []
+    until_done(follower)
+    assert found(store, project_id) == []
+
+    say(store, project_id, "b", "anything", 5)
+    until_done(follower)
+    assert found(store, project_id) == [("a", "refund", "a-29"), ("a", "thanks", "a-29")]
+
+
+def test_the_last_session_of_a_quiet_project_is_over_by_the_clock(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    arrived = NOW - timedelta(minutes=11)
+    say(store, project_id, "a", "refund", 12, inserted_at=arrived.isoformat(timespec="milliseconds"))
+    # It is looked for since the first version of its definition, whatever was made of that since.
+    first = {"name": "refund", "version": 0, "revision": int((NOW.timestamp() - 3600) * 1000) << 16}
+    insert(store, "definition_rows", {"project_id": project_id, "created_at": NOW.isoformat()} | first)
+    until_done(ended(store))
+    assert found(store, project_id) == [("a", "refund", "a-12")]
+
+
+def test_a_session_that_is_closed_is_over_until_it_goes_on(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    follower = ended(store)
+    say(store, project_id, "a", "refund", 1)
+    until_done(follower)
+    assert found(store, project_id) == []
+
+    assert SessionClosings(store, CLOCK).close(project_id, "a") is not None
+    until_done(follower)
+    assert found(store, project_id) == [("a", "refund", "a-1")]
+
+    say(store, project_id, "a", "thanks", 0.5)
+    until_done(follower)
+    assert found(store, project_id) == []
+    assert SessionClosings(store).close(project_id, "unknown") is None
+
+
+def test_after_a_kill_what_is_missing_is_found_and_nothing_else_is_looked_at(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    for number in range(3):
+        say(store, project_id, f"s{number}", "refund", 60 + number)
+    say(store, project_id, "watermark", "hello", 45)
+    until_done(ended(store))
+    say(store, project_id, "later", "refund", 40)
+    say(store, project_id, "s0", "and more", 39)
+    say(store, project_id, "watermark", "hello", 20)
+    before = looked_at("sessions")
+
+    until_done(ended(store))
+
+    assert [session for session, _, _ in found(store, project_id)] == ["later", "s0", "s1", "s2"]
+    assert looked_at("sessions") == before + 2
+
+
+def test_two_followers_at_once_find_what_one_finds(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    say(store, project_id, "a", "refund", 60)
+    say(store, project_id, "b", "hello", 20)
+    first, second = ended(store), ended(store)
+    until_done(first)
+    once = found(store, project_id)
+    until_done(second)
+    assert found(store, project_id) == once == [("a", "refund", "a-60")]
+
+
+def test_more_sessions_than_a_page_are_all_looked_at(
+    store: Store, project_id: str, until_done: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phospho_workers.followers.sessions._SESSIONS_AT_ONCE", 3)
+    monkeypatch.setattr("phospho_workers.followers.sessions._TRANSCRIPTS_AT_ONCE", 2)
+    for number in range(8):
+        say(store, project_id, f"s{number}", "refund", 60)
+    say(store, project_id, "z", "hello", 20)
+    assert until_done(ended(store)) >= 2
+    assert len(found(store, project_id)) == 8
+
+
+def test_a_label_corrects_an_event_of_a_session_and_does_not_double_it(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    say(store, project_id, "a", "refund", 60)
+    say(store, project_id, "b", "hello", 20)
+    until_done(ended(store))
+    book = LabelBook(store)
+    book.save_labels([new_label(project_id, "refund", "a-60", "confirmed")])
+    assert [(row["name"], row["verdict"]) for row in view(store, "events", project_id)] == [("refund", "confirmed")]
+    book.save_labels([new_label(project_id, "refund", "a-60", "rejected")])
+    assert found(store, project_id) == []
+
+
+def test_turns_are_read_with_those_before_them_as_they_come_and_again_when_one_changes(
+    store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
+) -> None:
+    registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))
+    follower = turns(store)
+    for text, minutes in (("a refund", 9), ("well", 8), ("hm", 7)):
+        say(store, project_id, "a", text, minutes)
+    until_done(follower)
+    assert found(store, project_id) == [("a", "near", "a-8"), ("a", "near", "a-9")]
+
+    # The first one is logged again, without it; and a late one comes in between.
+    say(store, project_id, "a", "nothing", 9)
+    say(store, project_id, "a", "refund", 7.5)
+    until_done(follower)
+    expected = [("a", "near", "a-7"), ("a", "near", "a-7.5")]
+    assert found(store, project_id) == expected
+
+    before = looked_at("turns")
+    until_done(turns(store))
+    assert found(store, project_id) == expected
+    assert looked_at("turns") == before

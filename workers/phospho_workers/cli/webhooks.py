@@ -1,0 +1,70 @@
+"""`phospho webhooks`: who is told of events."""
+
+from __future__ import annotations
+
+import click
+
+from phospho_workers.cli.client import Client, connected
+from phospho_workers.cli.failures import Failure
+from phospho_workers.cli.tables import print_table
+
+_PATH = "/api/v1/webhooks"
+
+
+@click.group("webhooks")
+def webhooks() -> None:
+    """
+    Tell others of events as they are found, by HTTP, signed as standardwebhooks.com describes.
+
+    \b
+    Examples:
+      phospho webhooks add https://example.com/hook --event refund
+      phospho webhooks list
+      phospho webhooks test hook_0123456789abcdef
+      phospho webhooks remove hook_0123456789abcdef
+    """
+
+
+@webhooks.command("add")
+@click.argument("url")
+@click.option("--event", "events", multiple=True, metavar="NAME", help="Of this event only; may be repeated.")
+@connected
+def add(client: Client, url: str, events: tuple[str, ...]) -> None:
+    """
+    Tell URL of every event that is found from now on.
+
+    The secret that its messages are signed with is shown once. Addresses that are not public are refused, save those
+    that PHOSPHO_WEBHOOK_ALLOWED_NETWORKS of the server names.
+    """
+    answer = client.post(_PATH, {"url": url, "events": list(events)}, is_repeatable=False)
+    click.echo(f"Webhook {answer['webhook']['webhook_id']} is added.")
+    click.echo(f"Its secret, shown once: {answer['secret']}")
+
+
+@webhooks.command("list")
+@connected
+def list_webhooks(client: Client) -> None:
+    """List the project's webhooks, and what became of what they were told."""
+    columns = ("webhook_id", "url", "event_names", "delivered", "pending", "dead", "last_failure")
+    print_table(columns, client.get(_PATH)["webhooks"])
+
+
+@webhooks.command("remove")
+@click.argument("webhook_id", metavar="ID")
+@connected
+def remove(client: Client, webhook_id: str) -> None:
+    """Tell the webhook ID no more; what waits for it is let go."""
+    client.delete(f"{_PATH}/{webhook_id}")
+    click.echo(f"{webhook_id} is removed.")
+
+
+@webhooks.command("test")
+@click.argument("webhook_id", metavar="ID")
+@connected
+def test(client: Client, webhook_id: str) -> None:
+    """Send the webhook ID one signed message that tells of no event, and say what it answers."""
+    told = client.post(f"{_PATH}/{webhook_id}/test", {})
+    if not told["is_delivered"]:
+        reason = told.get("detail") or f"it answered HTTP {told['status']}"
+        raise Failure(f"The message did not arrive: {reason}.", "Events are tried again for about half a day.")
+    click.echo(f"It answered HTTP {told['status']}.")

@@ -1,0 +1,150 @@
+"""
+Backfills: the current version of one definition, run over the tasks of the past.
+
+All that detection says of a task is one row, so a backfill writes that row again with the events of its definition
+replaced, and the others as they were. Its `definitions_revision` is one less than that of the instructions which it
+ran under: it holds against what was found under earlier ones, and never against the live detection of the same ones,
+nor of a later write of the task. So the order in which the two come does not matter, and neither does a repetition.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from phospho_schemas.messages import Backfill
+from phospho_store.backfills import BackfillBook
+from phospho_store.errors import StatementRefused
+from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot
+from phospho_workers.detection.detect import analyse, check_task
+from phospho_workers.followers.history import History, Span
+from phospho_workers.runtime import metrics
+
+logger = logging.getLogger("phospho.backfills")
+
+_TASKS_AT_ONCE = 500
+# Pages that are worked on side by side; progress is stored after each round of them.
+_PAGES_AT_ONCE = 4
+_THREADS = 2
+
+
+class Backfills:
+    """Works on the backfills that are running in turn, a few pages a step. `definitions` is asked once a step."""
+
+    name = "backfills"
+    interval_s = 2.0
+
+    def __init__(self, history: History, book: BackfillBook, definitions: Callable[[], Snapshot]) -> None:
+        self._history = history
+        self._book = book
+        self._definitions = definitions
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="phospho-backfill")
+
+    def step(self) -> bool:
+        running = self._book.running()
+        if not running:
+            return False
+        try:
+            self._go_on(running[0])
+        except (StatementRefused, ValueError) as error:
+            # It would fail again, and hold up the others.
+            logger.error("%s: the backfill of %s ends", running[0].project_id, running[0].name, exc_info=error)
+            failed = {"status": "failed", "detail": f"{type(error).__name__}: {error}"[:300]}
+            self._book.save(running[0].model_copy(update=failed))
+        return True
+
+    def _go_on(self, backfill: Backfill) -> None:
+        snapshot = self._definitions()
+        compiled = snapshot.by_project.get(backfill.project_id, NO_DEFINITIONS)
+        if (end := _early_end(backfill, compiled)) is not None:
+            self._book.save(backfill.model_copy(update=end))
+            return
+        span = Span(backfill.project_id, backfill.from_at, backfill.to_at)
+        if not backfill.after:
+            backfill = backfill.model_copy(update={"tasks": self._history.count(span)})
+        pages = self._pages(span, backfill.after)
+        found = sum(self._pool.map(lambda ids: self._backfilled(backfill, ids, compiled, snapshot.revision), pages))
+        self._save(backfill, pages, found)
+
+    def _save(self, backfill: Backfill, pages: Sequence[Sequence[str]], found: int) -> None:
+        """Store how far a backfill is, unless it was cancelled meanwhile."""
+        known = self._book.one(backfill.project_id, backfill.backfill_id)
+        if known is None or known.status != "running":
+            return
+        done = backfill.tasks_done + sum(map(len, pages))
+        is_done = not pages
+        state: dict[str, Any] = {
+            "after": pages[-1][-1] if pages else backfill.after,
+            "tasks_done": done,
+            # Tasks that have come since it began are of live detection's; where it met them, they count as well.
+            "tasks": done if is_done else max(backfill.tasks, done),
+            "events_found": backfill.events_found + found,
+            "status": "done" if is_done else "running",
+        }
+        self._book.save(backfill.model_copy(update=state))
+        if is_done:
+            logger.info("%s: backfill of %s read %d tasks", backfill.project_id, backfill.name, done)
+
+    def _pages(self, span: Span, after: str) -> list[list[str]]:
+        pages: list[list[str]] = []
+        while len(pages) < _PAGES_AT_ONCE and (ids := self._history.page(span, after, _TASKS_AT_ONCE)):
+            pages.append(ids)
+            after = ids[-1]
+        return pages
+
+    def _backfilled(
+        self, backfill: Backfill, task_ids: Sequence[str], compiled: CompiledDefinitions, revision: int
+    ) -> int:
+        """Write the analyses of these tasks again where they are of earlier instructions; return the events found."""
+        known = self._history.analyses(backfill.project_id, task_ids)
+        # What no detection can read has a dead letter already.
+        tasks = [task for task in self._history.tasks(backfill.project_id, task_ids) if check_task(task) is None]
+        rows = analysed([task for task in tasks if task["task_id"] in known], events_alone(compiled))
+        rows += analysed([task for task in tasks if task["task_id"] not in known], compiled)
+        older = [row for row in rows if _is_older(known.get(row["task_id"]), row["revision"], revision)]
+        self._history.save([_merged(known.get(row["task_id"]), row, backfill.name, revision) for row in older])
+        metrics.TASKS_BACKFILLED.inc(len(rows))
+        return sum(event["name"] == backfill.name for row in rows for event in row["events"])
+
+
+def _early_end(backfill: Backfill, compiled: CompiledDefinitions) -> dict[str, str] | None:
+    """Return what to say of a backfill that can't go on, or None."""
+    if not compiled.settings.detect_events:
+        return {"status": "cancelled", "detail": "the project looks for no events: switch detect_events on"}
+    version = next((one.version for one in compiled.definitions if one.name == backfill.name), None)
+    if version != backfill.definition_version:
+        return {"status": "superseded", "detail": "the definition has another version now, or is deleted"}
+    return None
+
+
+def analysed(tasks: Sequence[Mapping[str, Any]], compiled: CompiledDefinitions) -> list[dict[str, Any]]:
+    """Return the analyses of tasks of one project."""
+    return analyse(tasks, {tasks[0]["project_id"]: compiled}) if tasks else []
+
+
+def _is_older(known: Mapping[str, Any] | None, revision: int, definitions_revision: int) -> bool:
+    """Tell whether an analysis is missing, or of this task as it is by earlier instructions."""
+    if known is None:
+        return True
+    return bool(known["revision"] == revision and known["definitions_revision"] < definitions_revision)
+
+
+def _merged(
+    known: Mapping[str, Any] | None, row: Mapping[str, Any], name: str, definitions_revision: int
+) -> dict[str, Any]:
+    """Return what was known of a task with the events of one definition as they are found now."""
+    if known is None:
+        return {**row, "definitions_revision": definitions_revision - 1}
+    others = [event for event in known["events"] if event["name"] != name]
+    own = [event for event in row["events"] if event["name"] == name]
+    events = sorted(others + own, key=lambda event: str(event["name"]))
+    return {**known, "events": events, "definitions_revision": definitions_revision - 1}
+
+
+def events_alone(compiled: CompiledDefinitions) -> CompiledDefinitions:
+    """Return the definitions of a project for a run that looks for events and for nothing else."""
+    settings = compiled.settings.model_copy(update={"detect_sentiment": False, "detect_language": False})
+    return replace(compiled, settings=settings)

@@ -1,0 +1,84 @@
+"""Which followers there are, wired to a store, and their threads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+
+from phospho_schemas.ids import HybridClock
+from phospho_store.backfills import BackfillBook
+from phospho_store.instructions import InstructionBook
+from phospho_store.store import Store
+from phospho_store.webhooks import WebhookBook
+from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.followers.backfills import Backfills
+from phospho_workers.followers.found_events import FoundEvents
+from phospho_workers.followers.history import History
+from phospho_workers.followers.labelled import LabelledTasks
+from phospho_workers.followers.learning import Learning
+from phospho_workers.followers.loop import Follower, FollowerThread
+from phospho_workers.followers.outbound import Outbound
+from phospho_workers.followers.session_facts import SessionFacts
+from phospho_workers.followers.sessions import EndedSessions
+from phospho_workers.followers.settings import FollowerSettings
+from phospho_workers.followers.teaching import HeadTeacher
+from phospho_workers.followers.turns import Turns
+from phospho_workers.followers.webhooks import Webhooks
+
+logger = logging.getLogger("phospho.follower")
+
+# Each process has connections of its own: a follower never waits for a request, nor a request for a follower.
+CONNECTIONS = 3
+# The name of the process that runs all of them.
+ALL = "followers"
+
+
+def sessions(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:
+    """Return those that look at more than one task at a time."""
+    cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=1.0)
+    facts = SessionFacts(store)
+    return [EndedSessions(facts, cache.current), Turns(facts, cache.current)]
+
+
+def learning(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:
+    """Return the one that learns heads from labels."""
+    return [Learning(LabelledTasks(store), InstructionBook(store, clock), HeadTeacher())]
+
+
+def backfills(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:
+    """Return the one that runs definitions over history."""
+    # Never stale: a backfill may be of a version that was saved a moment ago.
+    cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=0.0)
+    return [Backfills(History(store), BackfillBook(store, clock), cache.current)]
+
+
+def webhooks(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:
+    """Return the one that tells others of events."""
+    if not settings.secret_key:
+        logger.warning("no webhook is told of anything: PHOSPHO_SECRET_KEY is not set")
+        return []
+    sender = Outbound(settings.allowed_networks)
+    return [Webhooks(WebhookBook(store, clock), FoundEvents(store), sender, settings.secret_key)]
+
+
+# By the name of the process that runs them.
+FAMILY: Mapping[str, Callable[[Store, HybridClock, FollowerSettings], list[Follower]]] = {
+    "learning": learning,
+    "sessions": sessions,
+    "backfills": backfills,
+    "webhooks": webhooks,
+}
+
+
+@contextmanager
+def running(
+    names: Sequence[str], store: Store, clock: HybridClock, settings: FollowerSettings
+) -> Iterator[list[FollowerThread]]:
+    """Run the followers of these names, a thread each, until the end; then let the steps in hand end."""
+    with ExitStack() as stack:
+        threads = [FollowerThread(follower) for name in names for follower in FAMILY[name](store, clock, settings)]
+        for thread in threads:
+            thread.start()
+            stack.callback(thread.close)
+        yield threads

@@ -1,0 +1,27 @@
+"""The settings of the followers, read from the environment once, where a process begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from phospho_workers.followers.outbound import Network, parsed_networks
+
+
+@dataclass(frozen=True)
+class FollowerSettings:
+    """
+    secret_key: the installation's; secrets of webhooks are derived from it. Without one nothing is told.
+    allowed_networks: networks that are not public to which webhooks may go all the same.
+    """
+
+    secret_key: str = field(default="", repr=False)
+    allowed_networks: tuple[Network, ...] = ()
+
+
+def from_environment(environment: Mapping[str, str], secret_key: str = "") -> FollowerSettings:
+    """Return the settings that PHOSPHO_* variables give; `secret_key` where they give none. Raises ValueError."""
+    return FollowerSettings(
+        environment.get("PHOSPHO_SECRET_KEY") or secret_key,
+        parsed_networks(environment.get("PHOSPHO_WEBHOOK_ALLOWED_NETWORKS", "")),
+    )

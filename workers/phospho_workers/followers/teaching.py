@@ -1,0 +1,51 @@
+"""The mathematics of heads, as the follower that learns uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from threadpoolctl import threadpool_limits
+
+from phospho_schemas.messages import EventDefinition
+from phospho_workers.detection.heads import FORMAT
+from phospho_workers.detection.quality import quality
+from phospho_workers.detection.teaching import Labelled, cross_validated, texts_of, train
+from phospho_workers.followers.labelled import Example
+from phospho_workers.followers.learning import Lesson
+
+
+class HeadTeacher:
+    """Teaches the definitions that the semantic engine reads."""
+
+    name = f"head-{FORMAT}"
+
+    def teaches(self, definition: EventDefinition) -> bool:
+        return definition.engine == "semantic"
+
+    def learn(
+        self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
+    ) -> Mapping[str, Lesson]:
+        labels = {
+            one.name: [Labelled(texts_of(one, example.task), example.is_there) for example in examples[one.name]]
+            for one in definitions
+        }
+        # The matrices are small: on a busy machine the threads of BLAS wait for each other, and a head that takes
+        # 0.2 s with one of them took 4 s with two.
+        with threadpool_limits(1, "blas"):
+            heads = train(definitions, labels, names)
+            return {
+                one.name: Lesson(
+                    heads[one.name].to_json() if one.name in heads else "", _quality(one, definitions, labels)
+                )
+                for one in definitions
+                if one.name in names
+            }
+
+
+def _quality(
+    definition: EventDefinition, definitions: Sequence[EventDefinition], labels: Mapping[str, Sequence[Labelled]]
+) -> str:
+    """Return as JSON text how good a definition is in tasks that it was not taught by."""
+    confidences = cross_validated(definitions, labels, definition.name)
+    verdicts = [one.is_event for one in labels[definition.name]]
+    return quality(confidences, verdicts, definition.threshold).to_json()

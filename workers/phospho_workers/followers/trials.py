@@ -1,0 +1,124 @@
+"""What a version of a definition would do to the tasks of the past: asked before it is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from phospho_schemas.messages import EventDefinition
+from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot, compile_definitions
+from phospho_workers.detection.detect import check_task
+from phospho_workers.followers.backfills import analysed, events_alone
+from phospho_workers.followers.history import History, Span
+
+_SAMPLE_TASKS = 500
+_TASKS_AT_ONCE = 500
+_MAX_EXAMPLES = 20
+_PREVIEW_CHARACTERS = 300
+# Of English, as its tokenizers are known to make them; an estimate is one.
+_CHARACTERS_PER_TOKEN = 4
+MAX_TASKS = 50_000
+
+Event = Mapping[str, Any]
+
+
+class Trials:
+    """Runs detection on stored tasks and stores nothing. Blocking, and as slow as detection is: for a thread."""
+
+    def __init__(self, history: History, definitions: Callable[[], Snapshot]) -> None:
+        self._history = history
+        self._definitions = definitions
+
+    def estimate(
+        self, definition: EventDefinition, from_at: datetime | None = None, to_at: datetime | None = None
+    ) -> dict[str, Any]:
+        """Return what a backfill would cost, by the latest 500 tasks: tasks, seconds, events, and tokens of an LLM."""
+        span = Span(definition.project_id, from_at, to_at)
+        compiled = events_alone(self._definitions().by_project.get(definition.project_id, NO_DEFINITIONS))
+        tasks = self._tasks(span, self._history.newest(span, _SAMPLE_TASKS))
+        begun_s = time.monotonic()
+        rows = analysed(tasks, compiled)
+        took_s = time.monotonic() - begun_s
+        total = self._history.count(span)
+        scale = total / len(tasks) if tasks else 0.0
+        found = sum(event["name"] == definition.name for row in rows for event in row["events"])
+        characters = sum(len(task["input"]) + len(task["output"]) for task in tasks)
+        tokens = scale * characters / _CHARACTERS_PER_TOKEN if definition.engine == "llm" else 0
+        return {
+            "tasks": total,
+            "seconds": round(scale * took_s, 1),
+            "events": round(scale * found),
+            "llm_tokens": round(tokens),
+            "sampled_tasks": len(tasks),
+        }
+
+    def diff(self, old: EventDefinition | None, new: EventDefinition, max_tasks: int) -> dict[str, Any]:
+        """
+        Return what `new` finds in the latest tasks that `old` does not, and the other way round, with examples.
+
+        `old` None finds nothing. Both are compiled with the other definitions of the project as they are.
+        """
+        span = Span(new.project_id)
+        compiled = [self._compiled_with(one, new) for one in (old, new)]
+        changes = _Changes()
+        ids = self._history.newest(span, min(max_tasks, MAX_TASKS))
+        for begin in range(0, len(ids), _TASKS_AT_ONCE):
+            tasks = self._tasks(span, ids[begin : begin + _TASKS_AT_ONCE])
+            before, after = (_found(tasks, one, new.name) for one in compiled)
+            for task in tasks:
+                changes.add(task, before.get(task["task_id"]), after.get(task["task_id"]))
+        return changes.told(len(ids))
+
+    def _compiled_with(self, definition: EventDefinition | None, new: EventDefinition) -> CompiledDefinitions:
+        known = self._definitions().by_project.get(new.project_id, NO_DEFINITIONS)
+        others = [one for one in known.definitions if one.name != new.name]
+        chosen = [*others, *([definition] if definition is not None else [])]
+        # A head belongs to the version that its labels were given to.
+        is_current = definition is not None and definition in known.definitions
+        heads = {name: head for name, head in known.heads.items() if name != new.name or is_current}
+        return events_alone(compile_definitions(chosen, heads, known.settings))
+
+    def _tasks(self, span: Span, task_ids: Sequence[str]) -> list[dict[str, Any]]:
+        return [task for task in self._history.tasks(span.project_id, task_ids) if check_task(task) is None]
+
+
+class _Changes:
+    """Counts of what two versions find, with the first examples of each kind of difference."""
+
+    def __init__(self) -> None:
+        self._found: list[dict[str, Any]] = []
+        self._lost: list[dict[str, Any]] = []
+        self._counts = {"newly_found": 0, "no_longer_found": 0, "found_by_both": 0}
+
+    def add(self, task: Mapping[str, Any], before: Event | None, after: Event | None) -> None:
+        """Take the findings of both versions in one task."""
+        if before is not None and after is not None:
+            self._counts["found_by_both"] += 1
+        elif after is not None:
+            self._counts["newly_found"] += 1
+            self._found += [_example(task, after)] if len(self._found) < _MAX_EXAMPLES else []
+        elif before is not None:
+            self._counts["no_longer_found"] += 1
+            self._lost += [_example(task, before)] if len(self._lost) < _MAX_EXAMPLES else []
+
+    def told(self, tasks: int) -> dict[str, Any]:
+        """Return the counts, and the examples under "newly" and "no_longer"."""
+        return {"tasks": tasks, **self._counts, "examples": {"newly": self._found, "no_longer": self._lost}}
+
+
+def _found(tasks: Sequence[Mapping[str, Any]], compiled: CompiledDefinitions, name: str) -> dict[str, Event]:
+    rows = analysed(tasks, compiled)
+    return {row["task_id"]: event for row in rows for event in row["events"] if event["name"] == name}
+
+
+def _example(task: Mapping[str, Any], event: Event) -> dict[str, Any]:
+    return {
+        "task_id": task["task_id"],
+        "session_id": task["session_id"],
+        "score": event["score"],
+        "evidence": event["evidence"],
+        "input": task["input"][:_PREVIEW_CHARACTERS],
+        "output": task["output"][:_PREVIEW_CHARACTERS],
+    }

@@ -1,0 +1,257 @@
+"""
+Webhooks: events are told as they are found, each once as far as the receiver answers, and beside detection.
+
+The queue is in ClickHouse: what is to be told is stored before it is sent, and what came of it afterwards. A process
+that is killed in between sends it again under the same `webhook-id`, the event's own, by which receivers know it.
+The form is that of Standard Webhooks (standardwebhooks.com).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import logging
+import random
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import orjson
+
+from phospho_schemas.messages import utc_text
+from phospho_schemas.webhooks import Webhook, WebhookDelivery
+from phospho_store.webhooks import WebhookBook, signing_key
+from phospho_workers.followers.concluded import OVERLAP_MS
+from phospho_workers.followers.found_events import TABLES, FoundEvents, Place, Table, payload
+from phospho_workers.followers.outbound import Answer
+from phospho_workers.runtime import metrics
+
+logger = logging.getLogger("phospho.webhooks")
+
+# What waits in memory for one webhook; the rest of it waits in the table, and is read when half of this is gone.
+_MAX_WAITING_OF_ONE = 200
+_ROWS_AT_ONCE = 500
+_THREADS = 16
+_IN_FLIGHT_OF_ONE = 4
+_LISTEN_S = 0.2
+MAX_ATTEMPTS = 8
+# 10 s, 40 s, 3 min, 11 min, 43 min, 3 h, 6 h: half a day in all.
+_FIRST_BACKOFF_S = 10.0
+_BACKOFF_FACTOR = 4.0
+_MAX_BACKOFF_S = 6 * 3600.0
+_GONE = 410
+
+_WebhookKey = tuple[str, str]
+_Key = tuple[str, str, str]
+
+
+class Sender(Protocol):
+    """Outbound, or what a test has in its place."""
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Post a body and return what came of it."""
+
+
+class Webhooks:
+    """Puts events into the queue, and sends what is due. Without a webhook it asks one cheap question a step."""
+
+    name = "webhooks"
+    interval_s = 1.0
+
+    def __init__(
+        self,
+        book: WebhookBook,
+        events: FoundEvents,
+        sender: Sender,
+        installation_key: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._book = book
+        self._events = events
+        self._sender = sender
+        self._installation_key = installation_key
+        self._now = now
+        self._revision = -1
+        self._webhooks: dict[_WebhookKey, Webhook] = {}
+        self._waiting: dict[_Key, WebhookDelivery] = {}
+        # Those that may have more in the table than in memory.
+        self._overflowed: set[_WebhookKey] = set()
+        self._places: dict[Table, Place] = {}
+        self._ask_again_s = 0.0
+        self._in_flight: dict[_Key, Future[Answer]] = {}
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="phospho-webhook")
+
+    def step(self) -> bool:
+        self._refresh()
+        if self._webhooks and time.monotonic() >= self._ask_again_s:
+            is_more = self._queued()
+            self._ask_again_s = time.monotonic() + (0.0 if is_more else self.interval_s)
+        self._settle()
+        self._refill()
+        self._send()
+        wait(self._in_flight.values(), _LISTEN_S, FIRST_COMPLETED)
+        return bool(self._in_flight) or (bool(self._webhooks) and time.monotonic() >= self._ask_again_s)
+
+    def _refresh(self) -> None:
+        """Know the webhooks of now; at the first step find the place from which to go on, and what waits."""
+        revision = self._book.revision()
+        if revision == self._revision:
+            return
+        self._webhooks = {(one.project_id, one.webhook_id): one for one in self._book.webhooks()}
+        if not self._places and self._webhooks:
+            until_ms = self._book.found_until_ms()
+            starts = [until_ms.get(one.webhook_id, _ms(one.created_at)) for one in self._webhooks.values()]
+            self._places = dict.fromkeys(TABLES, Place(min(starts) - OVERLAP_MS))
+            self._overflowed = set(self._webhooks)
+        self._revision = revision
+
+    def _queued(self) -> bool:
+        """Put the next events into the queue, and tell whether there may be more."""
+        is_more = False
+        projects = sorted({project_id for project_id, _ in self._webhooks})
+        names = sorted({name for one in self._webhooks.values() for name in one.event_names})
+        wants_all = any(not one.event_names for one in self._webhooks.values())
+        for table, place in self._places.items():
+            now_ms = self._events.now_ms()
+            rows = self._events.page(table, place, projects, [] if wants_all else names, _ROWS_AT_ONCE)
+            wanted = [delivery for row in rows for delivery in self._deliveries(row)]
+            self._take(self._book.save_deliveries(self._unknown(wanted)))
+            if len(rows) == _ROWS_AT_ONCE:
+                self._places[table] = Place(rows[-1]["stored_ms"], rows[-1]["identity"])
+                is_more = True
+            else:
+                self._places[table] = Place(max(place.stored_ms, now_ms - OVERLAP_MS))
+        return is_more
+
+    def _take(self, deliveries: Sequence[WebhookDelivery]) -> None:
+        """Keep stored deliveries in memory, as many of a webhook as there is room for."""
+        kept = Counter(key[:2] for key in self._waiting)
+        for delivery in deliveries:
+            webhook = _key(delivery)[:2]
+            if kept[webhook] >= _MAX_WAITING_OF_ONE:
+                self._overflowed.add(webhook)
+            elif _key(delivery) not in self._waiting:
+                kept[webhook] += 1
+                self._waiting[_key(delivery)] = delivery
+
+    def _refill(self) -> None:
+        """Read what waits in the table for webhooks of which little is left in memory."""
+        if not self._overflowed:
+            return
+        kept = Counter(key[:2] for key in self._waiting)
+        for webhook in [one for one in self._overflowed if kept[one] <= _MAX_WAITING_OF_ONE // 2]:
+            pending = self._book.pending(*webhook, _MAX_WAITING_OF_ONE)
+            if len(pending) < _MAX_WAITING_OF_ONE:
+                self._overflowed.discard(webhook)
+            self._take(pending)
+
+    def _deliveries(self, row: Mapping[str, Any]) -> Iterator[WebhookDelivery]:
+        """Yield a delivery for each event of a row and each webhook that is told of it."""
+        now = self._now()
+        for webhook in self._webhooks.values():
+            if webhook.project_id != row["project_id"] or row["stored_ms"] < _ms(webhook.created_at):
+                continue
+            for event in row["events"]:
+                if not webhook.event_names or event["name"] in webhook.event_names:
+                    yield WebhookDelivery(
+                        project_id=webhook.project_id,
+                        webhook_id=webhook.webhook_id,
+                        event_id=event["id"],
+                        next_attempt_at=now,
+                        payload=orjson.dumps(payload(row, event)).decode(),
+                        found_at=datetime.fromtimestamp(row["stored_ms"] / 1000, UTC),
+                        created_at=now,
+                    )
+
+    def _unknown(self, deliveries: Sequence[WebhookDelivery]) -> list[WebhookDelivery]:
+        """Return those that were never in the queue, each once."""
+        known: set[_Key] = set()
+        for project_id in {one.project_id for one in deliveries}:
+            of_project = [one for one in deliveries if one.project_id == project_id]
+            webhooks = sorted({one.webhook_id for one in of_project})
+            events = sorted({one.event_id for one in of_project})
+            known |= {(project_id, *pair) for pair in self._book.known(project_id, webhooks, events)}
+        return list({_key(one): one for one in deliveries if _key(one) not in known}.values())
+
+    def _send(self) -> None:
+        """Begin what is due, as far as there is room: a receiver that hangs has some of it, and not all."""
+        now = self._now()
+        busy = Counter((project_id, webhook_id) for project_id, webhook_id, _ in self._in_flight)
+        for key, delivery in sorted(self._waiting.items(), key=lambda item: item[1].next_attempt_at):
+            if delivery.next_attempt_at > now or len(self._in_flight) >= _THREADS:
+                return
+            webhook = self._webhooks.get(key[:2])
+            if key in self._in_flight or webhook is None or busy[key[:2]] >= _IN_FLIGHT_OF_ONE:
+                continue
+            busy[key[:2]] += 1
+            body = delivery.payload.encode()
+            headers = signed_headers(signing_key(self._installation_key, webhook), delivery.event_id, now, body)
+            self._in_flight[key] = self._pool.submit(self._sender.post, webhook.url, headers, body)
+
+    def _settle(self) -> None:
+        """Store what came of the requests that have ended, and let go what is for a webhook that is gone."""
+        now = self._now()
+        ended = {key: future for key, future in self._in_flight.items() if future.done()}
+        states = [_after(self._waiting[key], future.result(), now) for key, future in ended.items()]
+        gone = [key for key in self._waiting if key[:2] not in self._webhooks and key not in self._in_flight]
+        removed = {"status": "dead", "detail": "the webhook was removed"}
+        states += [self._waiting[key].model_copy(update=removed) for key in gone]
+        for state in self._book.save_deliveries(states):
+            metrics.WEBHOOK_DELIVERIES.labels("retried" if state.status == "pending" else state.status).inc()
+            self._waiting[_key(state)] = state
+            if state.status != "pending":
+                del self._waiting[_key(state)]
+        for key in ended:
+            del self._in_flight[key]
+
+
+def signed_headers(secret: bytes, message_id: str, now: datetime, body: bytes) -> dict[str, str]:
+    """Return the headers of a message: who and when it is, and a signature over both and the body."""
+    timestamp = str(int(now.timestamp()))
+    signed = b".".join((message_id.encode(), timestamp.encode(), body))
+    signature = base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "phospho-webhooks",
+        "webhook-id": message_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": f"v1,{signature}",
+    }
+
+
+def ping(sender: Sender, installation_key: str, webhook: Webhook) -> Answer:
+    """Send a webhook a message that is signed as all are and tells of no event, and return what came of it."""
+    now = datetime.now(UTC)
+    message = {"type": "webhook.test", "timestamp": utc_text(now), "data": {"project_id": webhook.project_id}}
+    body = orjson.dumps(message)
+    headers = signed_headers(signing_key(installation_key, webhook), "test_" + secrets.token_hex(8), now, body)
+    return sender.post(webhook.url, headers, body)
+
+
+def _after(delivery: WebhookDelivery, answer: Answer, now: datetime) -> WebhookDelivery:
+    """Return the state of a delivery after an attempt."""
+    attempts = delivery.attempts + 1
+    if 200 <= answer.status < 300:
+        state: dict[str, Any] = {"status": "delivered", "detail": ""}
+    else:
+        is_dead = attempts >= MAX_ATTEMPTS or answer.status == _GONE
+        wait_s = min(_FIRST_BACKOFF_S * _BACKOFF_FACTOR ** (attempts - 1), _MAX_BACKOFF_S) * random.uniform(0.5, 1.0)
+        state = {
+            "status": "dead" if is_dead else "pending",
+            "detail": answer.detail or f"it answered HTTP {answer.status}",
+            "next_attempt_at": now + timedelta(seconds=wait_s),
+        }
+    return delivery.model_copy(update=state | {"attempts": attempts, "response_status": answer.status})
+
+
+def _key(delivery: WebhookDelivery) -> _Key:
+    return delivery.project_id, delivery.webhook_id, delivery.event_id
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
