@@ -13,7 +13,7 @@ Compose = dict[str, Any]
 Service = dict[str, Any]
 
 WORKERS = ["extraction", "detection", "sink"]
-PROCESSES = ["gateway", *WORKERS, "dashboard"]
+PROCESSES = ["gateway", *WORKERS, "followers", "dashboard"]
 SERVERS = ["kafka", "clickhouse", "prometheus", "grafana"]
 PUBLISHED_PORTS = {
     "kafka": 9094,
@@ -152,6 +152,14 @@ def test_the_key_of_the_administrator_reaches_those_who_ask_for_it_and_nobody_el
     services = read_compose(PHOSPHO_ADMIN_KEY="adm1n")["services"]
     known = {name for name, service in services.items() if "adm1n" in service.get("environment", {}).values()}
     assert known == {"gateway", "dashboard"}
+
+
+def test_the_key_that_webhooks_are_signed_with_reaches_those_who_sign_and_who_show_it(
+    read_compose: Callable[..., Compose],
+) -> None:
+    services = read_compose(PHOSPHO_SECRET_KEY="s1gn")["services"]
+    known = {name for name, service in services.items() if "s1gn" in service.get("environment", {}).values()}
+    assert known == {"gateway", "dashboard", "followers"}
 
 
 def test_another_kafka_port_is_published_and_advertised(read_compose: Callable[..., Compose]) -> None:
