@@ -40,7 +40,8 @@ class Head:
     The confidence in a clause or whole text is the logistic function of `direction_weight` times the cosine with
     `direction`, plus `description_weight` times the score of the description, plus the weights of those of its
     `phrases` that the head knows, divided by the square root of how many it has, plus `bias`. The weights are
-    integers, in units of PHRASE_UNIT, so that no order of additions matters. `version` is that of the row it is stored in, which the JSON does not repeat.
+    integers, in units of PHRASE_UNIT, so that no order of additions matters. `version` is that of the row it is
+    stored in, which the JSON does not repeat.
     """
 
     direction: Vectors
