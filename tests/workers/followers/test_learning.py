@@ -44,7 +44,7 @@ class CountingTeacher:
     def lesson(self, name: str, examples: Sequence[Example]) -> Lesson:
         self.shown.append((name, [(one.task["input"], one.is_there) for one in examples]))
         there = sum(one.is_there for one in examples)
-        head = Head(np.ones(DIMENSIONS, np.float32), 1.0, 1.0, 0.0, there, len(examples) - there)
+        head = Head(np.ones(DIMENSIONS, np.float32), 1.0, 1.0, 0.0, {}, there, len(examples) - there)
         return Lesson(head=head.to_json(), quality="{}")
 
 
