@@ -21,6 +21,8 @@ _TABLES_OF_PROJECTS = (
     "session_analysis_rows",
     "session_close_rows",
     "backfill_rows",
+    "verdict_rows",
+    "llm_call_rows",
 )
 # No view reads these; the filter stands behind the guard.
 _CLOSED_TABLES = ("project_rows", "webhook_rows", "webhook_delivery_rows", "schema_migrations", *SECRET_TABLES)

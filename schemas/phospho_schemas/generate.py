@@ -57,6 +57,8 @@ REGISTRY_ROWS: Mapping[str, type[Message]] = {
     "backfill_rows": messages.Backfill,
     "webhook_rows": webhooks.Webhook,
     "webhook_delivery_rows": webhooks.WebhookDelivery,
+    "verdict_rows": messages.VerdictRow,
+    "llm_call_rows": messages.LlmCallRow,
 }
 
 

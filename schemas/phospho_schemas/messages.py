@@ -22,6 +22,8 @@ Sentiment = Literal["positive", "neutral", "negative", ""]
 SecondOpinion = Literal["project", "none", "encoder", "llm"]
 Verdict = Literal["confirmed", "rejected", ""]
 BackfillStatus = Literal["running", "done", "cancelled", "superseded", "failed"]
+Opinion = Literal["yes", "no", ""]
+CallOutcome = Literal["reserved", "answered", "no_verdict", "refused", "failed", "skipped"]
 ProjectId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")]
 Identifier = Annotated[str, Field(min_length=1, max_length=512)]
 OptionalIdentifier = Annotated[str, Field(max_length=512)]
@@ -134,6 +136,25 @@ class DetectedEvent(BaseModel):
     category: str = Field("", description="of a definition that chooses a category")
 
 
+class Candidate(BaseModel):
+    """
+    An event that detection is not sure of, found or not: what a second opinion may be asked about.
+
+    `content` is a hash of the texts that the definition reads, so that equal texts are asked about once.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    id: Identifier
+    name: Identifier
+    definition_version: Count = 1
+    engine: Engine
+    scope: Scope
+    score: float = Field(ge=0, le=1)
+    doubt: float = Field(ge=0, le=1, description="how unsure the engine is: 0 not at all, 1 where it knows nothing")
+    content: str
+
+
 class AnalysisRow(Message):
     """
     All that detection says of one revision of a task: language, sentiment and the events found.
@@ -163,6 +184,7 @@ class AnalysisRow(Message):
     language_model: str = Field("", description="name and version of what told the languages")
     sentiment_model: str = Field("", description="name and version of what told the sentiments")
     events: list[DetectedEvent] = Field(default_factory=list)
+    candidates: list[Candidate] = Field(default_factory=list)
 
 
 class EventMessage(Message):
@@ -338,6 +360,50 @@ class HeadRow(Message):
     labels_digest: str
     head: str
     quality: str = "{}"
+    created_at: UtcTime
+
+
+class VerdictRow(Message):
+    """
+    A second opinion on one version of a definition and one content. Key: project, name, version, content.
+
+    It holds for every task that says the same. Empty where the judge was asked and gave no verdict: it is not asked
+    again, and what detection found stands. `task_id` is the task that it was asked about.
+    """
+
+    project_id: ProjectId
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    definition_version: Count
+    content: str
+    revision: Revision = 0
+    verdict: Opinion
+    score: float = Field(1.0, ge=0, le=1)
+    value: float | None = None
+    category: str = ""
+    judge: Literal["encoder", "llm"]
+    model: str = ""
+    task_id: Identifier
+    call_id: str = ""
+    created_at: UtcTime
+
+
+class LlmCallRow(Message):
+    """
+    One call of an LLM and what it cost. Key: project, call.
+
+    It is stored before the call, as reserved, with the most that it may cost, and replaced by what it did cost.
+    """
+
+    project_id: ProjectId
+    call_id: Identifier
+    revision: Revision = 0
+    outcome: CallOutcome
+    model: str
+    task_id: str = ""
+    definitions: Count
+    tokens_in: Count
+    tokens_out: Count
+    usd: float = Field(ge=0)
     created_at: UtcTime
 
 

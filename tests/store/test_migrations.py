@@ -41,6 +41,8 @@ REGISTRY = {
     "webhook_rows": "project_id, webhook_id",
     "webhook_delivery_rows": "project_id, webhook_id, event_id",
     "session_analysis_rows": "project_id, session_id, turn",
+    "verdict_rows": "project_id, name, definition_version, content",
+    "llm_call_rows": "project_id, call_id",
 }
 
 

@@ -80,6 +80,17 @@ CREATE TABLE IF NOT EXISTS analysis_rows
         value              Nullable(Float64),
         category           LowCardinality(String)
     )) CODEC(ZSTD(1)),
+    -- What the engines were not sure of, found or not; the content is a hash of the texts that the definition reads.
+    candidates      Array(Tuple(
+        id                 String,
+        name               LowCardinality(String),
+        definition_version UInt32,
+        engine             LowCardinality(String),
+        scope              LowCardinality(String),
+        score              Float32,
+        doubt              Float32,
+        content            String
+    )) CODEC(ZSTD(1)),
     schema_version  UInt16 DEFAULT 1,
     INDEX created_at_minmax created_at TYPE minmax GRANULARITY 1,
     -- What arrived since: the question of those who follow.

@@ -54,8 +54,99 @@ SELECT project_id, task_id, note_id, text, created_by, created_at
 FROM note_rows FINAL
 WHERE NOT is_deleted;
 
--- What was found, as people corrected it: without what was rejected, and with what a person added. It is found in tasks,
--- and in sessions as they are now: what was found in one before a late task is not of its present state.
+-- What was found, after second opinions, and in sessions as they are now. What a judge denied is not there; what was
+-- nearly found is there where a judge affirmed it. A verdict is of one version of a definition and of one content: on an
+-- earlier version, or on what the task said before, it matches nothing. What was found in a session before a late task
+-- is not of its present state.
+CREATE OR REPLACE VIEW found_events AS
+SELECT
+    a.project_id AS project_id,
+    a.task_id AS task_id,
+    a.session_id AS session_id,
+    a.user_id AS user_id,
+    a.version_id AS version_id,
+    a.created_at AS created_at,
+    a.event AS event,
+    if(a.is_found, tupleElement(a.event, 'score'), v.score) AS score,
+    toString(v.judge) AS judge,
+    v.value AS value,
+    toString(v.category) AS category
+FROM
+(
+    SELECT
+        project_id, task_id, session_id, user_id, version_id, created_at,
+        tupleElement(open, 1) AS event,
+        tupleElement(open, 2) AS content,
+        tupleElement(open, 3) AS is_found
+    FROM
+    (
+        SELECT
+            project_id, task_id, session_id, user_id, version_id, created_at,
+            arrayConcat(
+                arrayMap(
+                    e -> (e, candidates.content[indexOf(candidates.name, tupleElement(e, 'name'))], 1),
+                    events
+                ),
+                arrayMap(
+                    c -> (
+                        CAST(
+                            (
+                                tupleElement(c, 'id'), tupleElement(c, 'name'), tupleElement(c, 'definition_version'),
+                                tupleElement(c, 'engine'), tupleElement(c, 'scope'), tupleElement(c, 'score'),
+                                '', 0, '', NULL, ''
+                            ),
+                            toTypeName(defaultValueOfArgumentType(events[1]))
+                        ),
+                        tupleElement(c, 'content'),
+                        0
+                    ),
+                    arrayFilter(c -> NOT has(events.name, tupleElement(c, 'name')), candidates)
+                )
+            ) AS opens
+        FROM (SELECT * FROM analysis_rows FINAL)
+    )
+    ARRAY JOIN opens AS open
+) AS a
+LEFT ANY JOIN (SELECT * FROM verdict_rows FINAL WHERE verdict != '') AS v
+ON a.project_id = v.project_id AND tupleElement(a.event, 'name') = v.name
+    AND tupleElement(a.event, 'definition_version') = v.definition_version AND a.content = v.content
+WHERE if(v.verdict = '', a.is_found, v.verdict = 'yes')
+UNION ALL
+SELECT
+    f.project_id AS project_id,
+    f.task_id AS task_id,
+    f.session_id AS session_id,
+    f.user_id AS user_id,
+    f.version_id AS version_id,
+    f.created_at AS created_at,
+    f.event AS event,
+    tupleElement(f.event, 'score') AS score,
+    '' AS judge,
+    NULL AS value,
+    '' AS category
+FROM
+(
+    SELECT project_id, session_id, turn, revision, task_id, user_id, version_id, created_at, event
+    FROM (SELECT * FROM session_analysis_rows FINAL)
+    ARRAY JOIN events AS event
+) AS f
+INNER JOIN
+(
+    SELECT project_id, session_id, '' AS turn, max(task_rows.revision) AS revision
+    FROM task_rows FINAL
+    WHERE (project_id, session_id) IN
+        (SELECT project_id, session_id FROM session_analysis_rows WHERE turn = '' AND notEmpty(events.name))
+    GROUP BY project_id, session_id
+    UNION ALL
+    SELECT project_id, session_id, task_id AS turn, task_rows.revision AS revision
+    FROM task_rows FINAL
+    WHERE (project_id, task_id) IN
+        (SELECT project_id, turn FROM session_analysis_rows WHERE turn != '' AND notEmpty(events.name))
+) AS present
+ON f.project_id = present.project_id AND f.session_id = present.session_id AND f.turn = present.turn
+WHERE if(f.turn = '', f.revision = present.revision, f.revision >= present.revision);
+
+-- What was found, as people corrected it: without what was rejected, and with what a person added.
 CREATE OR REPLACE VIEW events AS
 SELECT
     e.project_id AS project_id,
@@ -69,49 +160,15 @@ SELECT
     tupleElement(e.event, 'definition_version') AS definition_version,
     tupleElement(e.event, 'engine') AS engine,
     tupleElement(e.event, 'scope') AS scope,
-    tupleElement(e.event, 'score') AS score,
+    e.score AS score,
     tupleElement(e.event, 'evidence') AS evidence,
     tupleElement(e.event, 'head_version') AS head_version,
-    tupleElement(e.event, 'judge') AS judge,
-    if(l.value IS NULL, tupleElement(e.event, 'value'), l.value) AS value,
-    if(l.category = '', toString(tupleElement(e.event, 'category')), l.category) AS category,
+    if(e.judge = '', toString(tupleElement(e.event, 'judge')), e.judge) AS judge,
+    coalesce(l.value, e.value, tupleElement(e.event, 'value')) AS value,
+    multiIf(l.category != '', l.category, e.category != '', e.category, toString(tupleElement(e.event, 'category')))
+        AS category,
     l.verdict AS verdict
-FROM
-(
-    SELECT project_id, task_id, session_id, user_id, version_id, created_at, event
-    FROM (SELECT * FROM analysis_rows FINAL)
-    ARRAY JOIN events AS event
-    UNION ALL
-    SELECT
-        f.project_id AS project_id,
-        f.task_id AS task_id,
-        f.session_id AS session_id,
-        f.user_id AS user_id,
-        f.version_id AS version_id,
-        f.created_at AS created_at,
-        f.event AS event
-    FROM
-    (
-        SELECT project_id, session_id, turn, revision, task_id, user_id, version_id, created_at, event
-        FROM (SELECT * FROM session_analysis_rows FINAL)
-        ARRAY JOIN events AS event
-    ) AS f
-    INNER JOIN
-    (
-        SELECT project_id, session_id, '' AS turn, max(task_rows.revision) AS revision
-        FROM task_rows FINAL
-        WHERE (project_id, session_id) IN
-            (SELECT project_id, session_id FROM session_analysis_rows WHERE turn = '' AND notEmpty(events.name))
-        GROUP BY project_id, session_id
-        UNION ALL
-        SELECT project_id, session_id, task_id AS turn, task_rows.revision AS revision
-        FROM task_rows FINAL
-        WHERE (project_id, task_id) IN
-            (SELECT project_id, turn FROM session_analysis_rows WHERE turn != '' AND notEmpty(events.name))
-    ) AS present
-    ON f.project_id = present.project_id AND f.session_id = present.session_id AND f.turn = present.turn
-    WHERE if(f.turn = '', f.revision = present.revision, f.revision >= present.revision)
-) AS e
+FROM found_events AS e
 LEFT ANY JOIN (SELECT * FROM label_rows FINAL WHERE verdict != '') AS l
 ON e.project_id = l.project_id AND e.task_id = l.task_id AND tupleElement(e.event, 'name') = l.event_name
 WHERE l.verdict != 'rejected'

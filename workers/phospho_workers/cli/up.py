@@ -17,6 +17,7 @@ from phospho_workers.cli.proxy import proxy_options
 from phospho_workers.cli.servers import follower_settings, gateway_settings
 from phospho_workers.embedded.up import Running, UpSettings, open_app
 from phospho_workers.embedded.wiring import Proxy
+from phospho_workers.judging.settings import BadJudgeSettings
 from phospho_workers.runtime.process import prepare_process
 from phospho_workers.runtime.serving import PortTaken, serve
 
@@ -65,6 +66,7 @@ def up(
       phospho up --data /var/lib/phospho --port 8500
       phospho up --kafka localhost:9092 --clickhouse http://localhost:8123
 
+    PHOSPHO_LLM_* or PHOSPHO_ENCODER_DIR say who is asked for second opinions; docs/second-opinion.md lists them.
     PHOSPHO_GATEWAY_* variables set bounds, limits and CORS: `phospho gateway --help` lists them.
     """
     if bool(kafka) != bool(clickhouse):
@@ -91,6 +93,8 @@ def up(
             _tell(settings, running)
             asyncio.run(serve(running.apps, running.background))
             click.echo("stopped: everything that was answered is stored")
+    except BadJudgeSettings as error:
+        raise click.ClickException(str(error)) from error
     except PortTaken as error:
         raise click.ClickException(f"{error}. Stop the other program, or give --port.") from error
     except ValidationError as error:

@@ -18,7 +18,7 @@ from phospho_workers.runtime.settings import WorkerSettings, from_environment
 _METRICS_PORT = 9100
 _STAGES = ("extraction", "detection", "sink")
 # Those of followers.family, which is imported when one is run.
-_FOLLOWERS = ("followers", "learning", "sessions", "backfills", "webhooks")
+_FOLLOWERS = ("followers", "learning", "sessions", "backfills", "webhooks", "judge")
 
 
 @click.command()
@@ -48,6 +48,9 @@ def worker(
       phospho worker webhooks      events → those who asked to be told
       phospho worker backfills     definitions over the tasks of the past
       phospho worker sessions      what is looked for in sessions that are over, and in turns with their context
+      phospho worker judge         second opinions of an LLM or a local encoder; run one, the budget is counted in it
+
+    PHOSPHO_LLM_BASE_URL, PHOSPHO_LLM_MODEL and PHOSPHO_LLM_API_KEY, or PHOSPHO_ENCODER_DIR, say whom it asks.
 
     A stage stops with exit code 1 where a batch fails in a way that it can't explain: start it again, nothing was lost.
     """
@@ -74,9 +77,13 @@ def _run_stage(name: str, settings: WorkerSettings, door: socket.socket) -> None
 def _run_follower(name: str, settings: WorkerSettings, door: socket.socket) -> None:
     from phospho_workers.cli.servers import follower_settings
     from phospho_workers.followers.app import open_follower
+    from phospho_workers.judging.settings import BadJudgeSettings
 
-    with open_follower(name, settings.clickhouse, follower_settings()) as app:
-        asyncio.run(serve([Served(app, door)]))
+    try:
+        with open_follower(name, settings.clickhouse, follower_settings()) as app:
+            asyncio.run(serve([Served(app, door)]))
+    except BadJudgeSettings as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _door(settings: WorkerSettings) -> AbstractContextManager[socket.socket]:

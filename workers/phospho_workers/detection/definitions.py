@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -53,7 +54,23 @@ def check_definition(definition: EventDefinition) -> str | None:
     engine = ENGINES.get(definition.engine)
     if engine is None:
         return f"there is no engine {definition.engine!r}; there are {', '.join(ENGINES)}"
-    return engine.refusal(definition)
+    return _score_refusal(definition) or engine.refusal(definition)
+
+
+def _score_refusal(definition: EventDefinition) -> str | None:
+    """Return why a definition's score can't mean what it should; None where it can."""
+    wanted = definition.score_range
+    if wanted.type == "confidence":
+        return None
+    if definition.engine != "llm":
+        return f"the engine {definition.engine} gives no {wanted.type}: set engine: llm, or leave score_range out"
+    if wanted.type == "range" and not (math.isfinite(wanted.min) and math.isfinite(wanted.max)):
+        return "the bounds of the range are not finite"
+    if wanted.type == "range" and wanted.min >= wanted.max:
+        return f"the range has no room: its min {wanted.min:g} is not below its max {wanted.max:g}"
+    if wanted.type == "category" and len(set(wanted.categories)) < 2:
+        return "it chooses a category and has fewer than two: give score_range.categories"
+    return None
 
 
 def compile_definitions(

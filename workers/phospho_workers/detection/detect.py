@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from phospho_schemas.ids import event_id
 from phospho_schemas.messages import SCHEMA_VERSION, ProjectSettings
+from phospho_workers.detection.candidates import candidates
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions
 from phospho_workers.detection.engine import SIDES, Hit, Hits, Side
 from phospho_workers.detection.heads import Head
@@ -56,7 +57,8 @@ def analyse(tasks: Sequence[Task], definitions: Mapping[str, CompiledDefinitions
             continue
         found = _found([tasks[place] for place in places], compiled)
         for place, hits in zip(places, found, strict=True):
-            rows[place]["events"] = _events(tasks[place], hits, compiled.heads)
+            rows[place]["events"] = _events(tasks[place], [hit for hit in hits if hit.is_found], compiled.heads)
+            rows[place]["candidates"] = candidates(tasks[place], hits, compiled.settings.llm_sample)
     return rows
 
 
@@ -175,6 +177,7 @@ def _row(task: Task, settings: ProjectSettings, tones: Mapping[str, _Tone]) -> d
         "language_model": LANGUAGE_MODEL if settings.detect_language else "",
         "sentiment_model": SENTIMENT_MODEL if settings.detect_sentiment else "",
         "events": [],
+        "candidates": [],
     }
 
 

@@ -13,11 +13,18 @@ MAX_EVIDENCE_CHARACTERS = 200
 
 
 class Hit(NamedTuple):
-    """A definition that an engine found in one text. `score` is in [0, 1]."""
+    """
+    A definition that an engine found in one text, or nearly. `score` is in [0, 1].
+
+    `doubt` says how unsure the engine is, from 0 to 1, which is where it knows nothing. What is not found is told
+    for its doubt alone: somebody else may be asked.
+    """
 
     definition: EventDefinition
     score: float
     evidence: str
+    is_found: bool = True
+    doubt: float = 0.0
 
 
 Hits = Sequence[Hit]
@@ -40,7 +47,7 @@ class Engine(Protocol):
         """Return why this engine can't take a definition, for the person who wrote it; None where it can."""
 
     def find(self, texts: Sequence[str], side: Side) -> Sequence[Hits]:
-        """Return for each text, in order, the definitions that look at `side` and are found in it."""
+        """Return for each text, in order, the definitions that look at `side` and are found in it, or nearly."""
 
 
 def looks_at(definition: EventDefinition, side: Side) -> bool:

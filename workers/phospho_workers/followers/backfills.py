@@ -135,13 +135,18 @@ def _is_older(known: Mapping[str, Any] | None, revision: int, definitions_revisi
 def _merged(
     known: Mapping[str, Any] | None, row: Mapping[str, Any], name: str, definitions_revision: int
 ) -> dict[str, Any]:
-    """Return what was known of a task with the events of one definition as they are found now."""
+    """Return what was known of a task with the events and candidates of one definition as they are found now."""
     if known is None:
         return {**row, "definitions_revision": definitions_revision - 1}
-    others = [event for event in known["events"] if event["name"] != name]
-    own = [event for event in row["events"] if event["name"] == name]
-    events = sorted(others + own, key=lambda event: str(event["name"]))
-    return {**known, "events": events, "definitions_revision": definitions_revision - 1}
+    found = {field: _merged_by_name(known[field], row[field], name) for field in ("events", "candidates")}
+    return {**known, **found, "definitions_revision": definitions_revision - 1}
+
+
+def _merged_by_name(
+    known: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]], name: str
+) -> list[Mapping[str, Any]]:
+    others = [one for one in known if one["name"] != name]
+    return sorted([*others, *(one for one in now if one["name"] == name)], key=lambda one: str(one["name"]))
 
 
 def events_alone(compiled: CompiledDefinitions) -> CompiledDefinitions:

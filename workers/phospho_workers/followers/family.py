@@ -62,12 +62,23 @@ def webhooks(store: Store, clock: HybridClock, settings: FollowerSettings) -> li
     return [Webhooks(WebhookBook(store, clock), FoundEvents(store), sender, settings.secret_key)]
 
 
+def judge(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:
+    """Return those that ask for second opinions, where there is somebody to ask. Raises BadJudgeSettings."""
+    if not settings.judging.is_configured:
+        return []
+    # Only here: who asks nobody imports no client.
+    from phospho_workers.followers.judges import judges
+
+    return judges(store, clock, settings.judging)
+
+
 # By the name of the process that runs them.
 FAMILY: Mapping[str, Callable[[Store, HybridClock, FollowerSettings], list[Follower]]] = {
     "learning": learning,
     "sessions": sessions,
     "backfills": backfills,
     "webhooks": webhooks,
+    "judge": judge,
 }
 
 

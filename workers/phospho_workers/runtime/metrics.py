@@ -82,3 +82,26 @@ LEARNING_SECONDS = Histogram(
     buckets=_SECONDS,
     registry=REGISTRY,
 )
+VERDICTS = Counter(
+    "phospho_verdicts_total",
+    "Second opinions, by judge (encoder, llm) and verdict (yes, no, none)",
+    ["judge", "verdict"],
+    registry=REGISTRY,
+)
+LLM_CALLS = Counter(
+    "phospho_llm_calls_total",
+    "Questions to the LLM, by outcome: answered, no_verdict, refused, failed, skipped (its circuit is open)",
+    ["outcome"],
+    registry=REGISTRY,
+)
+LLM_TOKENS = Counter("phospho_llm_tokens_total", "Tokens of the LLM, in and out", ["direction"], registry=REGISTRY)
+LLM_USD = Counter("phospho_llm_usd_total", "What the LLM's tokens cost, in US dollars", registry=REGISTRY)
+LLM_CALL_SECONDS = Histogram(
+    "phospho_llm_call_seconds", "One question to the LLM, with its attempts", buckets=_SECONDS, registry=REGISTRY
+)
+LLM_CIRCUIT_OPEN = Gauge(
+    "phospho_llm_circuit_open", "1 while the LLM is left alone, since it did not answer", registry=REGISTRY
+)
+LLM_OVER_BUDGET = Counter(
+    "phospho_llm_over_budget_total", "Questions that were not asked for want of budget", registry=REGISTRY
+)

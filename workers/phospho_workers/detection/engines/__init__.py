@@ -7,9 +7,10 @@ from types import MappingProxyType
 
 from phospho_workers.detection.engine import Engine
 from phospho_workers.detection.engines.keyword import KeywordEngine
+from phospho_workers.detection.engines.llm import LlmEngine
 from phospho_workers.detection.engines.regex import RegexEngine
 from phospho_workers.detection.engines.semantic import SemanticEngine
 
 ENGINES: Mapping[str, type[Engine]] = MappingProxyType(
-    {"keyword": KeywordEngine, "regex": RegexEngine, "semantic": SemanticEngine}
+    {"keyword": KeywordEngine, "regex": RegexEngine, "semantic": SemanticEngine, "llm": LlmEngine}
 )

@@ -16,6 +16,8 @@ from phospho_workers.detection.heads import Head, Heads
 from phospho_workers.detection.reading import Reading, clauses_of, reading
 from phospho_workers.detection.rivalry import Scores, rivalry
 
+# Within so much of the threshold, on either side, the confidence leaves open what a person would say.
+UNSURE_WITHIN = 0.25
 _TEXTS_AT_ONCE = 1_024
 # Texts times definitions: bounds the memory of a project with thousands of them to some 50 MB.
 _SCORES_AT_ONCE = 200_000
@@ -27,7 +29,7 @@ class SemanticEngine:
     Finds what means the same as a description, or what a head was taught; the evidence is the clause that shows it.
 
     The score is a confidence in [0, 1]: that of the whole text or of its best clause, whichever is greater. A
-    definition is found where it reaches its threshold, or DEFAULT_THRESHOLD.
+    definition is found where it reaches its threshold, or DEFAULT_THRESHOLD; one that nearly does is told as well.
     """
 
     def __init__(self, definitions: Sequence[EventDefinition], heads: Mapping[str, Head] = NO_HEADS) -> None:
@@ -67,11 +69,13 @@ class _Descriptions:
             return [NO_HITS] * len(texts)
         what = reading([read[place] for place in turns])
         by_clause, best = self._confidences(what)
-        for row, column in np.argwhere(best >= self._thresholds).tolist():
+        for row, column in np.argwhere(best > self._thresholds - UNSURE_WITHIN).tolist():
             clauses = what.clauses[row]
             nearest = int(np.argmax(by_clause[what.firsts[row] : what.firsts[row] + len(clauses), column]))
-            score = float(best[row, column])
-            found[turns[row]].append(Hit(self._definitions[column], score, shortened(clauses[nearest][0])))
+            score, evidence = float(best[row, column]), shortened(clauses[nearest][0])
+            above = score - float(self._thresholds[column])
+            doubt = max(0.0, 1.0 - abs(above) / UNSURE_WITHIN)
+            found[turns[row]].append(Hit(self._definitions[column], score, evidence, above >= 0.0, doubt))
         return found
 
     def _confidences(self, what: Reading) -> tuple[Scores, Scores]:

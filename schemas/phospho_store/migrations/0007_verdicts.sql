@@ -1,0 +1,46 @@
+-- Second opinions. A verdict is of one version of a definition and one content (a hash of the texts that it reads), and
+-- holds for every task that says the same: equal texts are asked about once, also after a restart.
+CREATE TABLE IF NOT EXISTS verdict_rows
+(
+    project_id         LowCardinality(String),
+    name               String,
+    definition_version UInt32,
+    content            String,
+    revision           UInt64,
+    verdict            LowCardinality(String),
+    score              Float32,
+    value              Nullable(Float64),
+    category           LowCardinality(String),
+    judge              LowCardinality(String),
+    model              LowCardinality(String),
+    task_id            String,
+    call_id            String,
+    created_at         DateTime64(3, 'UTC'),
+    inserted_at        DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
+    schema_version     UInt16 DEFAULT 1,
+    INDEX created_at_minmax created_at TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree(revision)
+ORDER BY (project_id, name, definition_version, content);
+
+-- One row a call of an LLM: what it may cost, stored before it, replaced by what it did cost. The day's sum is the
+-- budget that is used; ids sort by time, so a day is a range of them.
+CREATE TABLE IF NOT EXISTS llm_call_rows
+(
+    project_id     LowCardinality(String),
+    call_id        String,
+    revision       UInt64,
+    outcome        LowCardinality(String),
+    model          LowCardinality(String),
+    task_id        String,
+    definitions    UInt32,
+    tokens_in      UInt32,
+    tokens_out     UInt32,
+    usd            Float64,
+    created_at     DateTime64(3, 'UTC'),
+    inserted_at    DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
+    schema_version UInt16 DEFAULT 1,
+    INDEX created_at_minmax created_at TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree(revision)
+ORDER BY (project_id, call_id);

@@ -1,0 +1,70 @@
+"""Second opinions as they are stored: verdicts, and the calls of LLMs with what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from phospho_schemas.ids import HybridClock
+from phospho_schemas.messages import LlmCallRow, Message, VerdictRow
+from phospho_store.store import Store
+
+_USED = """
+SELECT sum(toUInt64(tokens_in) + tokens_out) AS tokens, sum(usd) AS usd FROM llm_call_rows FINAL
+WHERE project_id = {project:String} AND created_at >= {day:DateTime64(3, 'UTC')}
+    AND created_at < {day:DateTime64(3, 'UTC')} + INTERVAL 1 DAY
+"""
+
+_USAGE = """
+SELECT toString(toDate(created_at)) AS day, model, countIf(outcome NOT IN ('skipped', 'reserved')) AS calls,
+    countIf(outcome = 'answered') AS answered, sum(definitions) AS definitions,
+    sum(toUInt64(tokens_in)) AS tokens_in, sum(toUInt64(tokens_out)) AS tokens_out, round(sum(usd), 6) AS usd
+FROM llm_call_rows FINAL
+WHERE project_id = {project:String} AND created_at >= {day:DateTime64(3, 'UTC')} - INTERVAL {days:UInt32} DAY
+GROUP BY day, model ORDER BY day DESC, model
+"""
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a project's calls of one day cost, those under way with the most that they may."""
+
+    tokens: int
+    usd: float
+
+
+class VerdictBook:
+    """Reads and writes of second opinions. Blocking; raises what the store raises."""
+
+    def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
+        self._store = store
+        self._clock = clock or HybridClock()
+
+    def save_verdicts(self, verdicts: Sequence[VerdictRow]) -> None:
+        """Store verdicts, all or none; one on the same content replaces the one before."""
+        self._insert("verdict_rows", verdicts)
+
+    def save_calls(self, calls: Sequence[LlmCallRow]) -> None:
+        """Store calls, all or none; what a call did cost replaces what was reserved for it."""
+        self._insert("llm_call_rows", calls)
+
+    def used(self, project_id: str, day: date) -> Used:
+        """Return what a project has used of the budget of one day (UTC)."""
+        [row] = self._store.rows(_USED, {"project": project_id, "day": _midnight(day)})
+        return Used(int(row["tokens"]), float(row["usd"]))
+
+    def usage(self, project_id: str, days: int) -> list[dict[str, Any]]:
+        """Return calls, tokens and money of the last days, today among them, by day (UTC) and model; newest first."""
+        today = datetime.now(UTC).date()
+        return self._store.rows(_USAGE, {"project": project_id, "day": _midnight(today), "days": days - 1})
+
+    def _insert(self, table: str, rows: Sequence[Message]) -> None:
+        if rows:
+            stamped = [row.model_copy(update={"revision": self._clock.next()}) for row in rows]
+            self._store.insert(table, b"\n".join(row.model_dump_json().encode("utf-8", "replace") for row in stamped))
+
+
+def _midnight(day: date) -> str:
+    return f"{day:%Y-%m-%d} 00:00:00.000"

@@ -1,0 +1,88 @@
+"""What the judge asks ClickHouse: candidates that have no verdict, and the tasks that they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from phospho_store.store import Store
+from phospho_workers.judging.choice import Open
+
+# Of a longer text the beginning and the end are asked about anyway.
+_KEPT_CHARACTERS = 8_000
+# What one question to ClickHouse brings: of each definition the most doubtful.
+_MAX_OPEN = 5_000
+_MAX_OPEN_OF_ONE = 500
+_NAMES_AT_ONCE = 200
+
+_OPEN = f"""
+SELECT task_id, name, definition_version, scope, content, doubt FROM
+(
+    SELECT task_id, toString(tupleElement(candidate, 'name')) AS name,
+        tupleElement(candidate, 'definition_version') AS definition_version,
+        toString(tupleElement(candidate, 'scope')) AS scope,
+        tupleElement(candidate, 'content') AS content, tupleElement(candidate, 'doubt') AS doubt
+    FROM (SELECT * FROM analysis_rows FINAL WHERE project_id = {{project:String}} AND notEmpty(candidates.name))
+    ARRAY JOIN candidates AS candidate
+    WHERE inserted_at >= fromUnixTimestamp64Milli({{arrived:Int64}})
+        AND (name, definition_version) IN
+            (SELECT arrayJoin(arrayZip({{names:Array(String)}}, {{versions:Array(UInt32)}})))
+        AND (name, definition_version, content) NOT IN
+            (SELECT name, definition_version, content FROM verdict_rows
+             WHERE project_id = {{project:String}} AND name IN {{names:Array(String)}})
+    ORDER BY doubt DESC, content, task_id LIMIT 1 BY name, definition_version, content
+)
+ORDER BY doubt DESC, content, task_id LIMIT {_MAX_OPEN_OF_ONE} BY name LIMIT {_MAX_OPEN}
+"""
+
+_TASKS = """
+SELECT t.task_id AS task_id, %s
+FROM
+(
+    SELECT * FROM task_rows FINAL
+    WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
+) AS t
+INNER JOIN
+(
+    SELECT task_id, revision FROM analysis_rows FINAL
+    WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
+) AS a
+ON t.task_id = a.task_id AND t.revision = a.revision
+"""
+
+
+class Candidates:
+    """Reads of what may be asked about. Blocking; raises what the store raises."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def now_ms(self) -> int:
+        """Return ClickHouse's clock, which stamps what arrives."""
+        return int(self._store.rows("SELECT toUnixTimestamp64Milli(now64(3, 'UTC')) AS now_ms")[0]["now_ms"])
+
+    def open(self, project_id: str, versions: Mapping[str, int], arrived_since_ms: int) -> list[Open]:
+        """
+        Return candidates of these versions of definitions (by name) that arrived since and have no verdict.
+
+        The most doubtful of each, each content once: 500 a definition, 5,000 of 200 definitions.
+        """
+        names = sorted(versions)
+        found = []
+        for begin in range(0, len(names), _NAMES_AT_ONCE):
+            chosen = names[begin : begin + _NAMES_AT_ONCE]
+            parameters = {"project": project_id, "arrived": arrived_since_ms, "names": chosen}
+            found += self._store.rows(_OPEN, parameters | {"versions": [versions[name] for name in chosen]})
+        return [Open(**row) for row in found]
+
+    def tasks(self, project_id: str, task_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return these tasks' texts, shortened, by id; a task that was logged again since its analysis is left out."""
+        texts = ", ".join(f"{_bounded(column)} AS {column}" for column in ("input", "output", "system_prompt"))
+        rows = self._store.rows(_TASKS % texts, {"project": project_id, "tasks": list(task_ids)})
+        return {row["task_id"]: row for row in rows}
+
+
+def _bounded(column: str) -> str:
+    text = f"t.{column}"
+    ends = f"concat(leftUTF8({text}, {_KEPT_CHARACTERS}), '\\n[…]\\n', rightUTF8({text}, {_KEPT_CHARACTERS}))"
+    return f"if(lengthUTF8({text}) > {2 * _KEPT_CHARACTERS}, {ends}, {text})"

@@ -1,0 +1,104 @@
+"""The follower that asks a local encoder; it costs nothing but time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from phospho_schemas.messages import EventDefinition, VerdictRow
+from phospho_store.verdicts import VerdictBook
+from phospho_workers.detection.candidates import texts_of
+from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, needs_session
+from phospho_workers.followers.candidates import Candidates
+from phospho_workers.followers.open_queue import OpenQueue, OpenTask
+from phospho_workers.judging.choice import Open, judge_of
+from phospho_workers.runtime import metrics
+
+_TASKS_AT_ONCE = 32
+
+
+class PairScorer(Protocol):
+    """What is asked of an encoder: see judging.encoder."""
+
+    model: str
+    threshold: float
+
+    def scores(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Return the score of each pair of a description and a text, in [0, 1]."""
+
+
+class EncoderJudge:
+    """Asks an encoder about the candidates that have no verdict, 32 tasks of a project a step."""
+
+    name = "encoder-judge"
+    interval_s = 1.0
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        book: VerdictBook,
+        definitions: Callable[[], Snapshot],
+        encoder: PairScorer,
+        *,
+        has_llm: bool = False,
+    ) -> None:
+        self._candidates = candidates
+        self._book = book
+        self._definitions = definitions
+        self._encoder = encoder
+        self._has_llm = has_llm
+        self._queue = OpenQueue(candidates)
+
+    def step(self) -> bool:
+        snapshot = self._definitions()
+        judged = [self._project(project_id, compiled) for project_id, compiled in snapshot.by_project.items()]
+        return any(judged)
+
+    def _project(self, project_id: str, compiled: CompiledDefinitions) -> bool:
+        """Ask about some tasks of a project, and tell whether that brought any verdict."""
+        chosen = {
+            one.name: one
+            for one in compiled.definitions
+            if judge_of(one, has_llm=self._has_llm, has_encoder=True) == "encoder" and not needs_session(one)
+        }
+        if not chosen:
+            return False
+        tasks = self._queue.take(project_id, {name: one.version for name, one in chosen.items()}, _TASKS_AT_ONCE)
+        verdicts = list(self._judged(project_id, tasks, chosen)) if tasks else []
+        self._book.save_verdicts(verdicts)
+        for verdict in verdicts:
+            metrics.VERDICTS.labels("encoder", verdict.verdict).inc()
+        return bool(verdicts)
+
+    def _judged(
+        self, project_id: str, tasks: Sequence[OpenTask], chosen: Mapping[str, EventDefinition]
+    ) -> Iterator[VerdictRow]:
+        """Yield a verdict on each candidate: of a definition of both sides, that of the side which fits better."""
+        known = self._candidates.tasks(project_id, [one.task_id for one in tasks])
+        candidates = [one for task in tasks if task.task_id in known for one in task.candidates]
+        pairs = [
+            (place, (chosen[one.name].description, text))
+            for place, one in enumerate(candidates)
+            for text in texts_of(known[one.task_id], one.scope).values()
+        ]
+        best: dict[int, float] = {}
+        for (place, _), score in zip(pairs, self._encoder.scores([pair for _, pair in pairs]), strict=True):
+            best[place] = max(score, best.get(place, 0.0))
+        now = datetime.now(UTC)
+        for place, score in best.items():
+            yield self._verdict(project_id, candidates[place], score, now)
+
+    def _verdict(self, project_id: str, candidate: Open, score: float, now: datetime) -> VerdictRow:
+        return VerdictRow(
+            project_id=project_id,
+            name=candidate.name,
+            definition_version=candidate.definition_version,
+            content=candidate.content,
+            verdict="yes" if score >= self._encoder.threshold else "no",
+            score=score,
+            judge="encoder",
+            model=self._encoder.model,
+            task_id=candidate.task_id,
+            created_at=now,
+        )

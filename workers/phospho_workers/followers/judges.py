@@ -1,0 +1,36 @@
+"""The judges that there are, wired to a store."""
+
+from __future__ import annotations
+
+from phospho_schemas.ids import HybridClock
+from phospho_store.instructions import InstructionBook
+from phospho_store.store import Store
+from phospho_store.verdicts import VerdictBook
+from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.followers.candidates import Candidates
+from phospho_workers.followers.encoder_judge import EncoderJudge
+from phospho_workers.followers.llm_judge import LlmJudge
+from phospho_workers.followers.loop import Follower
+from phospho_workers.judging.settings import EncoderSettings, JudgeSettings
+
+
+def judges(store: Store, clock: HybridClock, settings: JudgeSettings) -> list[Follower]:
+    """Return a follower for each judge of the settings. Raises BadJudgeSettings for an encoder that can't be used."""
+    cache = DefinitionCache(InstructionBook(store, clock))
+    candidates, book = Candidates(store), VerdictBook(store, clock)
+    followers: list[Follower] = []
+    if settings.llm is not None:
+        has_encoder = settings.encoder is not None
+        followers.append(LlmJudge(candidates, book, cache.current, settings.llm, has_encoder=has_encoder))
+    if settings.encoder is not None:
+        followers.append(_encoder_judge(candidates, book, cache, settings.encoder, settings.llm is not None))
+    return followers
+
+
+def _encoder_judge(
+    candidates: Candidates, book: VerdictBook, cache: DefinitionCache, settings: EncoderSettings, has_llm: bool
+) -> Follower:
+    # Only here: onnxruntime is an extra.
+    from phospho_workers.judging.encoder import Encoder
+
+    return EncoderJudge(candidates, book, cache.current, Encoder(settings), has_llm=has_llm)

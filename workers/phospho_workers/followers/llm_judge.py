@@ -1,0 +1,214 @@
+"""The follower that asks an LLM, inside each project's budget of the day."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from phospho_schemas.ids import derived_uuid
+from phospho_schemas.messages import EventDefinition, LlmCallRow, ProjectSettings, VerdictRow
+from phospho_store.verdicts import Used, VerdictBook
+from phospho_workers.detection.candidates import texts_of
+from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, needs_session
+from phospho_workers.followers.candidates import Candidates
+from phospho_workers.followers.open_queue import OpenQueue, OpenTask
+from phospho_workers.judging.chat import Call, Chat
+from phospho_workers.judging.choice import Open, judge_of
+from phospho_workers.judging.questions import MAX_DEFINITIONS, Question
+from phospho_workers.judging.settings import LlmSettings
+from phospho_workers.runtime import metrics
+
+_TASKS_AT_ONCE = 32
+# A project that has spent its budget is asked about again after this long: somebody may have raised it.
+_REST = timedelta(seconds=15)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question with what it is about, and the row of its call: at first what is reserved for it."""
+
+    question: Question
+    candidates: Sequence[Open]
+    call: LlmCallRow
+
+
+class Room:
+    """What is left of a budget: each question takes the most that it may cost, before it is asked."""
+
+    def __init__(self, settings: ProjectSettings, used: Used) -> None:
+        self._tokens = settings.llm_daily_tokens - used.tokens
+        self._usd = settings.llm_daily_usd - used.usd if settings.llm_daily_usd else float("inf")
+
+    def take(self, tokens: int, usd: float) -> bool:
+        """Take so much, or nothing where it is not there."""
+        if tokens > self._tokens or usd > self._usd:
+            return False
+        self._tokens -= tokens
+        self._usd -= usd
+        return True
+
+
+class LlmJudge:
+    """
+    Asks an LLM about the candidates that have no verdict, the most doubtful first, 32 tasks of a project a step.
+
+    What a call may cost is stored before it and replaced by what it did cost: a process that dies has spent what it
+    reserved, and no restart spends twice. `definitions` is asked once a step.
+    """
+
+    name = "llm-judge"
+    interval_s = 1.0
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        book: VerdictBook,
+        definitions: Callable[[], Snapshot],
+        settings: LlmSettings,
+        *,
+        chat: Chat | None = None,
+        has_encoder: bool = False,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._candidates = candidates
+        self._book = book
+        self._definitions = definitions
+        self._settings = settings
+        self._chat = chat or Chat(settings)
+        self._has_encoder = has_encoder
+        self._now = now
+        self._queue = OpenQueue(candidates)
+        self._resting: dict[str, tuple[date, datetime]] = {}
+        metrics.LLM_CIRCUIT_OPEN.set_function(lambda: float(self._chat.circuit.is_open))
+
+    def step(self) -> bool:
+        snapshot = self._definitions()
+        judged = [self._project(project_id, compiled) for project_id, compiled in snapshot.by_project.items()]
+        return any(judged)
+
+    def _project(self, project_id: str, compiled: CompiledDefinitions) -> bool:
+        """Ask about some tasks of a project, and tell whether that brought any verdict."""
+        chosen = {one.name: one for one in compiled.definitions if self._is_ours(one)}
+        if not chosen or not compiled.settings.llm_daily_tokens or self._chat.circuit.is_open:
+            return False
+        if self._rests(project_id):
+            return False
+        versions = {name: one.version for name, one in chosen.items()}
+        tasks = self._queue.take(project_id, versions, _TASKS_AT_ONCE)
+        if not tasks:
+            return False
+        asked = self._reserved(project_id, list(self._questions(project_id, tasks, chosen)), compiled.settings)
+        calls = self._chat.ask([one.question for one in asked])
+        return self._concluded(asked, calls)
+
+    def _is_ours(self, definition: EventDefinition) -> bool:
+        is_asked = judge_of(definition, has_llm=True, has_encoder=self._has_encoder) == "llm"
+        return is_asked and not needs_session(definition)
+
+    def _rests(self, project_id: str) -> bool:
+        day, until = self._resting.get(project_id, (date.min, datetime.min.replace(tzinfo=UTC)))
+        return day == self._now().date() and self._now() < until
+
+    def _questions(
+        self, project_id: str, tasks: Sequence[OpenTask], chosen: Mapping[str, EventDefinition]
+    ) -> Iterator[tuple[OpenTask, Question]]:
+        """Yield what is asked about each task: a question a scope, of 20 definitions at most."""
+        known = self._candidates.tasks(project_id, [one.task_id for one in tasks])
+        for task in tasks:
+            if task.task_id in known:
+                yield from _questions_of(task, known[task.task_id], chosen)
+
+    def _reserved(
+        self, project_id: str, questions: Sequence[tuple[OpenTask, Question]], settings: ProjectSettings
+    ) -> list[_Asked]:
+        """Return the questions that there is room for, with their calls reserved in the store."""
+        now = self._now()
+        room = Room(settings, self._book.used(project_id, now.date()))
+        asked = []
+        for task, question in questions:
+            call = self._call(project_id, task.task_id, question, now)
+            if not room.take(call.tokens_in + call.tokens_out, call.usd):
+                self._resting[project_id] = (now.date(), now + _REST)
+                metrics.LLM_OVER_BUDGET.inc()
+                continue
+            names = {one.name for one in question.definitions}
+            asked.append(_Asked(question, [one for one in task.candidates if one.name in names], call))
+        self._book.save_calls([one.call for one in asked])
+        return asked
+
+    def _call(self, project_id: str, task_id: str, question: Question, now: datetime) -> LlmCallRow:
+        tokens_in, tokens_out = question.max_prompt_tokens, question.max_answer_tokens
+        return LlmCallRow(
+            project_id=project_id,
+            call_id=derived_uuid(int(now.timestamp() * 1000), secrets.token_bytes(16)),
+            outcome="reserved",
+            model=self._settings.model,
+            task_id=task_id,
+            definitions=len(question.definitions),
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+            usd=self._settings.usd(tokens_in, tokens_out),
+            created_at=now,
+        )
+
+    def _concluded(self, asked: Sequence[_Asked], calls: Sequence[Call]) -> bool:
+        """Store the verdicts, and then what the calls did cost."""
+        pairs = list(zip(asked, calls, strict=True))
+        verdicts = [verdict for one, call in pairs for verdict in _verdicts(one, call)]
+        self._book.save_verdicts(verdicts)
+        self._book.save_calls([self._spent(one.call, call) for one, call in pairs])
+        for verdict in verdicts:
+            metrics.VERDICTS.labels("llm", verdict.verdict or "none").inc()
+        for call in calls:
+            _count(call)
+        return bool(verdicts)
+
+    def _spent(self, reserved: LlmCallRow, call: Call) -> LlmCallRow:
+        usd = self._settings.usd(call.tokens_in, call.tokens_out)
+        metrics.LLM_USD.inc(usd)
+        cost = {"tokens_in": call.tokens_in, "tokens_out": call.tokens_out, "usd": usd}
+        return reserved.model_copy(update={"outcome": call.outcome} | cost)
+
+
+def _questions_of(
+    task: OpenTask, row: Mapping[str, Any], chosen: Mapping[str, EventDefinition]
+) -> Iterator[tuple[OpenTask, Question]]:
+    for scope in sorted({one.scope for one in task.candidates}):
+        definitions = [chosen[one.name] for one in task.candidates if one.scope == scope]
+        for begin in range(0, len(definitions), MAX_DEFINITIONS):
+            some = definitions[begin : begin + MAX_DEFINITIONS]
+            yield task, Question(some, texts_of(row, scope), secrets.token_hex(4))
+
+
+def _verdicts(asked: _Asked, call: Call) -> Iterator[VerdictRow]:
+    """Yield a verdict on each candidate, an empty one where there is none; nothing where nobody was reached."""
+    if call.outcome in ("failed", "skipped"):
+        return
+    for candidate in asked.candidates:
+        answer = call.answers.get(candidate.name)
+        yield VerdictRow(
+            project_id=asked.call.project_id,
+            name=candidate.name,
+            definition_version=candidate.definition_version,
+            content=candidate.content,
+            verdict="" if answer is None else "yes" if answer.is_there else "no",
+            score=answer.score if answer else 0.0,
+            value=answer.value if answer else None,
+            category=answer.category if answer else "",
+            judge="llm",
+            model=asked.call.model,
+            task_id=candidate.task_id,
+            call_id=asked.call.call_id,
+            created_at=asked.call.created_at,
+        )
+
+
+def _count(call: Call) -> None:
+    metrics.LLM_CALLS.labels(call.outcome).inc()
+    metrics.LLM_TOKENS.labels("in").inc(call.tokens_in)
+    metrics.LLM_TOKENS.labels("out").inc(call.tokens_out)
+    if call.outcome != "skipped":
+        metrics.LLM_CALL_SECONDS.observe(call.seconds)

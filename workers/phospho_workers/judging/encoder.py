@@ -1,0 +1,113 @@
+"""
+A local second opinion: any ONNX sentence encoder or cross-encoder in a folder.
+
+The folder has `model.onnx` and `tokenizer.json`, as they are exported for sentence-transformers. What the model is
+follows from what it gives for one pair: a number (a cross-encoder: how well the text fits the description), or
+vectors (a sentence encoder: their cosine, of the mean over the pieces where there is a vector for each).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phospho_workers.judging.settings import BadJudgeSettings, EncoderSettings
+
+MODEL_FILE = "model.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+_MAX_PIECES = 256
+_MAX_CHARACTERS = 8_000
+# Where a logit is even, and where sentence encoders are as often right as wrong on short texts.
+_CROSS_THRESHOLD = 0.5
+_SENTENCE_THRESHOLD = 0.4
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+Array = NDArray[np.float64]
+
+
+class Encoder:
+    """
+    Scores pairs of a description and a text, in [0, 1]; `threshold` is where it says yes. Thread-safe, blocking.
+
+    Needs the extra `phospho-pipeline[encoder]`. Raises BadJudgeSettings where that, or the folder, is not as it must
+    be.
+    """
+
+    def __init__(self, settings: EncoderSettings) -> None:
+        self.model = settings.folder.name
+        self._tokenizer = _tokenizer(settings)
+        self._session = _session(settings)
+        self._inputs = [one.name for one in self._session.get_inputs()]
+        if unknown := set(self._inputs) - set(_INPUTS):
+            raise BadJudgeSettings(f"{MODEL_FILE} reads {', '.join(sorted(unknown))}; known are {', '.join(_INPUTS)}")
+        self._is_cross = self._run([("a", "b")])[0].shape[1:] == (1,)
+        default = _CROSS_THRESHOLD if self._is_cross else _SENTENCE_THRESHOLD
+        self.threshold = default if settings.threshold is None else settings.threshold
+
+    def scores(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Return the score of each pair of a description and a text."""
+        if not pairs:
+            return []
+        shortened = [(description, text[:_MAX_CHARACTERS]) for description, text in pairs]
+        found = self._of_pairs(shortened) if self._is_cross else self._of_sentences(shortened)
+        return [float(score) for score in np.clip(np.nan_to_num(found), 0.0, 1.0)]
+
+    def _of_pairs(self, pairs: Sequence[tuple[str, str]]) -> Array:
+        logits, _ = self._run(pairs)
+        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits[:, 0], -50.0, 50.0))))
+
+    def _of_sentences(self, pairs: Sequence[tuple[str, str]]) -> Array:
+        different = list(dict.fromkeys(text for pair in pairs for text in pair))
+        places = {text: place for place, text in enumerate(different)}
+        vectors = _pooled(*self._run(different))
+        left = vectors[[places[description] for description, _ in pairs]]
+        right = vectors[[places[text] for _, text in pairs]]
+        return np.asarray(np.einsum("ij,ij->i", left, right))
+
+    def _run(self, texts: Sequence[str] | Sequence[tuple[str, str]]) -> tuple[Array, Array]:
+        """Return the model's first output and the mask of the pieces that are no padding."""
+        encoded = self._tokenizer.encode_batch(list(texts))
+        given = {
+            "input_ids": np.array([one.ids for one in encoded], dtype=np.int64),
+            "attention_mask": np.array([one.attention_mask for one in encoded], dtype=np.int64),
+            "token_type_ids": np.array([one.type_ids for one in encoded], dtype=np.int64),
+        }
+        output = self._session.run(None, {name: given[name] for name in self._inputs})[0]
+        return np.asarray(output, dtype=np.float64), given["attention_mask"].astype(np.float64)
+
+
+def _pooled(output: Array, mask: Array) -> Array:
+    """Return a unit vector a text, from a vector a text or one a piece; of no pieces a zero."""
+    if output.ndim == 3:
+        output = (output * mask[:, :, None]).sum(axis=1) / np.maximum(mask.sum(axis=1), 1.0)[:, None]
+    lengths = np.sqrt((output**2).sum(axis=1, keepdims=True))
+    return np.asarray(output / np.where(lengths == 0.0, 1.0, lengths))
+
+
+def _tokenizer(settings: EncoderSettings) -> Any:
+    from tokenizers import Tokenizer
+
+    path = settings.folder / TOKENIZER_FILE
+    if not path.is_file():
+        raise BadJudgeSettings(f"PHOSPHO_ENCODER_DIR={settings.folder} has no {TOKENIZER_FILE}")
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.enable_truncation(_MAX_PIECES)
+    if tokenizer.padding is None:
+        tokenizer.enable_padding()
+    return tokenizer
+
+
+def _session(settings: EncoderSettings) -> Any:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise BadJudgeSettings(
+            "PHOSPHO_ENCODER_DIR needs onnxruntime: pip install 'phospho-pipeline[encoder]'"
+        ) from None
+    path = settings.folder / MODEL_FILE
+    if not path.is_file():
+        raise BadJudgeSettings(f"PHOSPHO_ENCODER_DIR={settings.folder} has no {MODEL_FILE}")
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
