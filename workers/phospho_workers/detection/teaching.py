@@ -38,10 +38,11 @@ _SETTLED = 1e-5
 
 
 class Labelled(NamedTuple):
-    """A task that a person has judged: what each side said, and whether it shows the event."""
+    """A task that was judged: what each side said, and whether it shows the event. A person's `weight` is 1."""
 
     texts: Mapping[Side, str]
     is_event: bool
+    weight: float = 1.0
 
 
 class _Bag(NamedTuple):
@@ -111,12 +112,12 @@ class _School:
         for fold in range(folds):
             head = _taught([one for place, one in enumerate(own) if place % folds != fold], others)
             for place in range(fold, len(own), folds):
-                bag, _ = own[place]
+                bag = own[place][0]
                 confidences[place] = 0.0 if bag is None else _confidence(bag, head)
         return confidences
 
-    def _own(self, definition: EventDefinition) -> list[tuple[_Bag | None, bool]]:
-        return [(self._bag(definition, one), one.is_event) for one in self._labels[definition.name]]
+    def _own(self, definition: EventDefinition) -> list[tuple[_Bag | None, bool, float]]:
+        return [(self._bag(definition, one), one.is_event, one.weight) for one in self._labels[definition.name]]
 
     def _others(self, definition: EventDefinition) -> list[_Bag]:
         """Return what was confirmed for other definitions and not judged for this one, 400 tasks at most."""
@@ -163,14 +164,14 @@ class _SideTexts:
         return _Bag(self._vectors[rows], self._scores[rows, self._columns[name]], [self._said[row] for row in rows])
 
 
-def _taught(own: Sequence[tuple[_Bag | None, bool]], others: Sequence[_Bag]) -> Head | None:
+def _taught(own: Sequence[tuple[_Bag | None, bool, float]], others: Sequence[_Bag]) -> Head | None:
     """Return what labels teach, with others' confirmed tasks as weak counterexamples; None without a text."""
-    taught = [(bag, is_event, 1.0) for bag, is_event in own if bag is not None]
+    taught = [(bag, is_event, weight) for bag, is_event, weight in own if bag is not None]
     if not taught:
         return None
     taught += [(bag, False, _OTHERS_WEIGHT) for bag in others]
     bags, is_event, weights = zip(*taught, strict=True)
-    return _fit(bags, np.array(is_event), np.array(weights), [one for _, one in own])
+    return _fit(bags, np.array(is_event), np.array(weights), [one for _, one, weight in own if weight == 1.0])
 
 
 def _joined(bags: Sequence[_Bag]) -> _Bag:

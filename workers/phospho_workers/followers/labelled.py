@@ -1,7 +1,8 @@
-"""The tasks that people have labelled, with their verdicts: what a head is learnt from."""
+"""The tasks that people have labelled, and those that an LLM has: what a head is learnt from."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +19,11 @@ _KEPT_CHARACTERS = 4_000
 
 @dataclass(frozen=True)
 class Example:
-    """A task (id, input, output, system_prompt) and whether a person says that the event is in it."""
+    """A task (id, input, output, system_prompt) and whether the event is in it; a person's `weight` is 1."""
 
     task: Mapping[str, Any]
     is_there: bool
+    weight: float = 1.0
 
 
 class LabelledTasks:
@@ -31,24 +33,33 @@ class LabelledTasks:
         self._store = store
 
     def digests(self) -> dict[tuple[str, str], str]:
-        """Return for each project and event name that has labels a text that changes with them."""
+        """
+        Return for each project and event name that has labels or verdicts a text that changes with them.
+
+        It changes with each label, and whenever verdicts have become a quarter more.
+        """
         rows = self._store.rows(
-            "SELECT project_id, event_name, count() AS labels,"
-            " groupBitXor(sipHash64(task_id, revision, toString(verdict))) AS digest"
-            " FROM label_rows FINAL WHERE verdict != '' GROUP BY project_id, event_name"
+            "SELECT project_id, event_name, countIf(weight = 1) AS labels, countIf(weight < 1) AS verdicts,"
+            " groupBitXorIf(sipHash64(task_id, revision, is_there), weight = 1) AS digest"
+            " FROM lessons GROUP BY project_id, event_name"
         )
-        return {(row["project_id"], row["event_name"]): f"{row['labels']}-{row['digest']}" for row in rows}
+        return {(row["project_id"], row["event_name"]): _digest(row) for row in rows}
+
+    def revision(self) -> int:
+        """Return a number that rises with every verdict of a judge: a cheap question to ask often."""
+        return int(self._store.rows("SELECT max(revision) AS revision FROM verdict_rows")[0]["revision"])
 
     def examples(self, project_id: str, event_names: Sequence[str]) -> dict[str, list[Example]]:
         """
         Return the labelled tasks of each of these definitions, by name, in the order of their ids.
 
-        Those of the newest labels, at most MAX_LABELS a definition and MAX_LABELS_AT_ONCE in all.
+        Those of people first, then those of an LLM, each the newest: at most MAX_LABELS a definition and
+        MAX_LABELS_AT_ONCE in all.
         """
         rows = self._store.rows(
-            "SELECT event_name, task_id, verdict FROM (SELECT * FROM label_rows FINAL"
-            " WHERE project_id = {project:String} AND event_name IN {names:Array(String)} AND verdict != ''"
-            f" ORDER BY revision DESC LIMIT {MAX_LABELS} BY event_name LIMIT {MAX_LABELS_AT_ONCE})"
+            "SELECT event_name, task_id, is_there, weight FROM (SELECT * FROM lessons"
+            " WHERE project_id = {project:String} AND event_name IN {names:Array(String)}"
+            f" ORDER BY weight DESC, revision DESC LIMIT {MAX_LABELS} BY event_name LIMIT {MAX_LABELS_AT_ONCE})"
             " ORDER BY event_name, task_id",
             {"project": project_id, "names": list(event_names)},
         )
@@ -56,7 +67,7 @@ class LabelledTasks:
         examples: dict[str, list[Example]] = {name: [] for name in event_names}
         for row in rows:
             if (task := tasks.get(row["task_id"])) is not None:
-                examples[row["event_name"]].append(Example(task, row["verdict"] == "confirmed"))
+                examples[row["event_name"]].append(Example(task, bool(row["is_there"]), row["weight"]))
         return examples
 
     def _tasks_by_id(self, project_id: str, task_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -69,6 +80,10 @@ class LabelledTasks:
             " WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}) AS t ORDER BY task_id",
             {"project": project_id, "tasks": list(task_ids)},
         )
+
+
+def _digest(row: Mapping[str, Any]) -> str:
+    return f"{row['labels']}-{row['digest']}-{math.ceil(math.log(1 + row['verdicts'], 1.25))}"
 
 
 def _slices(ids: Sequence[str]) -> Iterator[Sequence[str]]:

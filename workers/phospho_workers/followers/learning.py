@@ -71,7 +71,7 @@ class Learning:
 
     def step(self) -> bool:
         """Learn what is due in one project, and tell whether there was one."""
-        seen = self._instructions.revisions(with_labels=True)
+        seen = (self._tasks.revision(), *self._instructions.revisions(with_labels=True))
         if seen == self._seen:
             return False
         told = self._instructions.read()

@@ -26,7 +26,10 @@ class HeadTeacher:
         self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
     ) -> Mapping[str, Lesson]:
         labels = {
-            one.name: [Labelled(texts_of(one, example.task), example.is_there) for example in examples[one.name]]
+            one.name: [
+                Labelled(texts_of(one, example.task), example.is_there, example.weight)
+                for example in examples[one.name]
+            ]
             for one in definitions
         }
         # The matrices are small: on a busy machine the threads of BLAS wait for each other, and a head that takes
@@ -45,7 +48,12 @@ class HeadTeacher:
 def _quality(
     definition: EventDefinition, definitions: Sequence[EventDefinition], labels: Mapping[str, Sequence[Labelled]]
 ) -> str:
-    """Return as JSON text how good a definition is in tasks that it was not taught by."""
+    """Return as JSON text how good a definition is in tasks that it was not taught by; people alone are believed."""
     confidences = cross_validated(definitions, labels, definition.name)
-    verdicts = [one.is_event for one in labels[definition.name]]
-    return quality(confidences, verdicts, definition.threshold).to_json()
+    of_people = [
+        (confidence, one.is_event)
+        for confidence, one in zip(confidences, labels[definition.name], strict=True)
+        if one.weight == 1.0
+    ]
+    verdicts = [is_event for _, is_event in of_people]
+    return quality([confidence for confidence, _ in of_people], verdicts, definition.threshold).to_json()
