@@ -20,6 +20,7 @@ from phospho_dashboard.directory import Directory
 from phospho_dashboard.export_pages import ExportPages
 from phospho_dashboard.health import Metrics
 from phospho_dashboard.health_pages import health_routes
+from phospho_dashboard.llm_api import LlmApi
 from phospho_dashboard.openapi import openapi_routes
 from phospho_dashboard.pages import Pages
 from phospho_dashboard.passwords import Passwords
@@ -109,6 +110,7 @@ def api_routes(services: Services) -> list[BaseRoute]:
         _api("POST", "/tasks/{task_id:any_text}/notes", acting.write_note),
         _api("DELETE", "/tasks/{task_id:any_text}/notes/{note_id}", acting.delete_note),
         *(endpoints.api_route(view) for view in _views(services)),
+        _api("GET", "/llm-usage", LlmApi(services).usage),
         _api("GET", "/dead-letters", letters.dead_letters),
         _api("GET", "/dead-letters/{dead_letter_id}", letters.dead_letter),
         _api("POST", "/dead-letters/{dead_letter_id}/replay", letters.replay),

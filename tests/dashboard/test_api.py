@@ -40,6 +40,7 @@ def fresh(world: Any, request: pytest.FixtureRequest) -> TestClient:
         ("POST", "/api/v1/projects"),
         ("GET", "/api/v1/sessions"),
         ("GET", "/api/v1/sessions/x"),
+        ("GET", "/api/v1/llm-usage"),
         ("GET", "/api/v1/dead-letters"),
         ("GET", "/api/v1/dead-letters/x"),
         ("POST", "/api/v1/dead-letters/x/replay"),

@@ -31,6 +31,7 @@ _COMMANDS = {
     "keys": LazyCommand(_HERE + "keys:keys", _CLIENT, "Create, list and revoke API keys."),
     "projects": LazyCommand(_HERE + "projects:projects", _CLIENT, "Create, list and change projects."),
     "people": LazyCommand(_HERE + "people:people", _CLIENT, "Say who may sign in to the pages."),
+    "llm": LazyCommand(_HERE + "llm:llm", _CLIENT, "See what second opinions of an LLM cost."),
     "dead-letters": LazyCommand(
         _HERE + "dead_letters:dead_letters", _CLIENT, "List, mend and replay what could not be read."
     ),

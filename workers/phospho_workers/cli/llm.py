@@ -1,0 +1,44 @@
+"""`phospho llm`: what second opinions cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from phospho_workers.cli.client import Client, connected
+from phospho_workers.cli.tables import print_table
+
+_COLUMNS = ("day", "model", "calls", "answered", "definitions", "tokens_in", "tokens_out", "usd")
+
+
+@click.group("llm")
+def llm() -> None:
+    """
+    See what second opinions of an LLM cost.
+
+    \b
+    Examples:
+      phospho llm usage
+      phospho llm usage --days 30
+    """
+
+
+@llm.command("usage")
+@click.option("--days", type=click.IntRange(1, 366), default=7, show_default=True, help="How far back, in days (UTC).")
+@connected
+def usage(client: Client, days: int) -> None:
+    """Show calls, tokens and money a day, and what is left of today's budget."""
+    answer = client.get(f"/api/v1/llm-usage?days={days}")
+    print_table(_COLUMNS, answer["days"])
+    click.echo(_left(answer["budget"], answer["used_today"]), err=True)
+
+
+def _left(budget: Mapping[str, Any], used: Mapping[str, Any]) -> str:
+    if not budget["llm_daily_tokens"]:
+        return "The project asks no LLM: its llm_daily_tokens is 0."
+    tokens = f"Today: {used['tokens']:,} of {budget['llm_daily_tokens']:,} tokens"
+    if not budget["llm_daily_usd"]:
+        return f"{tokens}, ${used['usd']:.4f}."
+    return f"{tokens}, ${used['usd']:.4f} of ${budget['llm_daily_usd']:.2f}."
