@@ -202,6 +202,12 @@ class FakeServer:
     def _get_projects(self, request: Request, _: list[str]) -> Scripted:
         return as_json(200, {"projects": list(self.projects.values())})
 
+    def _get_llm_usage(self, request: Request, _: list[str]) -> Scripted:
+        day = {"day": "2026-01-01", "model": "m", "calls": 3, "answered": 2, "definitions": 9, "usd": 0.5}
+        budget = {"llm_daily_tokens": 5_000, "llm_daily_usd": 2.0}
+        used = {"tokens": 1_100, "usd": 0.5}
+        return as_json(200, {"budget": budget, "used_today": used, "days": [day | {"tokens_in": 1, "tokens_out": 2}]})
+
     def _post_projects(self, request: Request, _: list[str]) -> Scripted:
         self.projects[request.document["project_id"]] = request.document
         return as_json(201, {"project": request.document})

@@ -110,4 +110,8 @@ def _session(settings: EncoderSettings) -> Any:
     path = settings.folder / MODEL_FILE
     if not path.is_file():
         raise BadJudgeSettings(f"PHOSPHO_ENCODER_DIR={settings.folder} has no {MODEL_FILE}")
-    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:
+        # The edge to a library whose exceptions have no base of their own.
+        raise BadJudgeSettings(f"{path} can't be read: {type(error).__name__}") from error
