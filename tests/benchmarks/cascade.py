@@ -1,7 +1,7 @@
 """
 How much of the F1 of asking an LLM always does the cascade reach, by the share of tasks that it asks about?
 
-    PYTHONPATH=tests python -m benchmarks.cascade [--tasks N] [--json]
+    PYTHONPATH=tests python -m benchmarks.cascade [--every N] [--json]
 
 An LLM server on loopback (real HTTP) answers from the labels of shared/data, each verdict turned round with a
 probability of 5 %. Detection reads all tasks; of those that it is not sure of as many as the budget allows are asked
@@ -38,6 +38,7 @@ from phospho_workers.detection.evaluation.metrics import f1_score
 from phospho_workers.detection.heads import Head
 from phospho_workers.detection.teaching import Labelled, train
 from phospho_workers.detection.teaching import texts_of as taught_texts
+from phospho_workers.followers.teaching import is_enough
 from phospho_workers.judging.chat import Chat
 from phospho_workers.judging.choice import Open, in_order
 from phospho_workers.judging.questions import MAX_DEFINITIONS, Question
@@ -89,7 +90,7 @@ class Cascade:
         by_name = {one.name: one for one in self.definitions}
         for (place, name), is_there in sorted(self.verdicts.items()):
             labels[name].append(Labelled(taught_texts(by_name[name], self.logs.tasks[place]), is_there, _WEIGHT))
-        self.heads = train(self.definitions, labels)
+        self.heads = train(self.definitions, labels, [name for name, known in labels.items() if is_enough(known)])
 
     def read(self) -> list[dict[str, Any]]:
         """Return the analyses of all tasks."""
@@ -134,7 +135,7 @@ def _questions(
 def main() -> None:
     options = _options()
     logs = read_labelled(options.data / "sgd-dev.jsonl.gz", options.data / "sgd-dev-labels.jsonl.gz")
-    logs = LabelledLogs(*(part[: options.tasks] for part in (logs.tasks, logs.positive, logs.negative)))
+    logs = LabelledLogs(*(part[:: options.every] for part in (logs.tasks, logs.positive, logs.negative)))
     definitions = [event_definition(item) for item in yaml.safe_load(DEFINITIONS.read_text())["definitions"]]
     with llm_server() as server:
         server.rule = _from_labels(logs)
@@ -145,7 +146,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the cascade over a range of budgets.")
     parser.add_argument("--data", type=Path, default=SHARED)
-    parser.add_argument("--tasks", type=int, help="read the first so many tasks only")
+    parser.add_argument("--every", type=int, default=1, help="read every so-many-th task only")
     parser.add_argument("--json", action="store_true", help="print JSON alone")
     return parser.parse_args()
 
