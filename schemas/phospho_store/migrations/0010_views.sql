@@ -49,24 +49,6 @@ SELECT project_id, event_name, task_id, verdict, value, category, comment, creat
 FROM label_rows FINAL
 WHERE verdict != '';
 
--- What heads are learnt from: what people say, and with half of their weight what an LLM said of the definition as it is,
--- where no person has spoken.
-CREATE OR REPLACE VIEW lessons AS
-SELECT
-    toString(project_id) AS project_id, event_name, task_id, label_rows.revision AS revision,
-    verdict = 'confirmed' AS is_there, 1. AS weight
-FROM label_rows FINAL
-WHERE verdict != ''
-UNION ALL
-SELECT
-    toString(v.project_id) AS project_id, v.name AS event_name, v.task_id AS task_id, v.revision AS revision,
-    v.verdict = 'yes' AS is_there, 0.5 AS weight
-FROM (SELECT * FROM verdict_rows FINAL WHERE verdict != '' AND judge = 'llm') AS v
-LEFT ANTI JOIN (SELECT * FROM label_rows FINAL WHERE verdict != '') AS l
-ON v.project_id = l.project_id AND v.name = l.event_name AND v.task_id = l.task_id
-WHERE (v.project_id, v.name, v.definition_version) IN
-    (SELECT project_id, name, max(version) FROM definition_rows GROUP BY project_id, name);
-
 CREATE OR REPLACE VIEW notes AS
 SELECT project_id, task_id, note_id, text, created_by, created_at
 FROM note_rows FINAL

@@ -17,6 +17,22 @@ _TASKS_AT_ONCE = 500
 _KEPT_CHARACTERS = 4_000
 
 
+# What people say; where no person has spoken, with half of their weight, what an LLM said of the definition as it is.
+_LESSONS = """
+SELECT toString(project_id) AS project_id, event_name, task_id, label_rows.revision AS revision,
+    verdict = 'confirmed' AS is_there, 1. AS weight
+FROM label_rows FINAL WHERE verdict != ''
+UNION ALL
+SELECT toString(v.project_id) AS project_id, v.name AS event_name, v.task_id AS task_id, v.revision AS revision,
+    v.verdict = 'yes' AS is_there, 0.5 AS weight
+FROM (SELECT * FROM verdict_rows FINAL WHERE verdict != '' AND judge = 'llm') AS v
+LEFT ANTI JOIN (SELECT * FROM label_rows FINAL WHERE verdict != '') AS l
+ON v.project_id = l.project_id AND v.name = l.event_name AND v.task_id = l.task_id
+WHERE (v.project_id, v.name, v.definition_version) IN
+    (SELECT project_id, name, max(version) FROM definition_rows GROUP BY project_id, name)
+"""
+
+
 @dataclass(frozen=True)
 class Example:
     """A task (id, input, output, system_prompt) and whether the event is in it; a person's `weight` is 1."""
@@ -41,7 +57,7 @@ class LabelledTasks:
         rows = self._store.rows(
             "SELECT project_id, event_name, countIf(weight = 1) AS labels, countIf(weight < 1) AS verdicts,"
             " groupBitXorIf(sipHash64(task_id, revision, is_there), weight = 1) AS digest"
-            " FROM lessons GROUP BY project_id, event_name"
+            f" FROM ({_LESSONS}) GROUP BY project_id, event_name"
         )
         return {(row["project_id"], row["event_name"]): _digest(row) for row in rows}
 
@@ -57,7 +73,7 @@ class LabelledTasks:
         MAX_LABELS_AT_ONCE in all.
         """
         rows = self._store.rows(
-            "SELECT event_name, task_id, is_there, weight FROM (SELECT * FROM lessons"
+            f"SELECT event_name, task_id, is_there, weight FROM (SELECT * FROM ({_LESSONS})"
             " WHERE project_id = {project:String} AND event_name IN {names:Array(String)}"
             f" ORDER BY weight DESC, revision DESC LIMIT {MAX_LABELS} BY event_name LIMIT {MAX_LABELS_AT_ONCE})"
             " ORDER BY event_name, task_id",

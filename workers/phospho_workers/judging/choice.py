@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 
 from phospho_schemas.messages import EventDefinition
 
-# Of so many tasks that are asked about one is drawn by chance: doubt alone would never look where a score is wrong.
-_EXPLORED = 5
+# After so many turns a task is drawn by chance: doubt alone would never look where a score is wrong.
+_TURNS_BETWEEN_DRAWS = 2
 
 
 class Open(NamedTuple):
@@ -47,12 +47,12 @@ def in_order(candidates: Sequence[Open]) -> list[str]:
     Return the ids of the tasks in the order to ask about them, each once.
 
     The definitions take turns, each with the task that it doubts most, so that none of them eats what the others
-    learn from; every fifth turn takes a task by chance, the same one for the same candidates.
+    learn from; with every second turn comes a task by chance, the same for the same candidates.
     """
     by_chance = iter(sorted({one.task_id for one in candidates}, key=_place))
     ordered: dict[str, None] = {}
     for number, task_id in enumerate(_turns(candidates), 1):
-        if number % _EXPLORED == 0:
+        if number % _TURNS_BETWEEN_DRAWS == 0:
             drawn = next((other for other in by_chance if other not in ordered), task_id)
             ordered[drawn] = None
         ordered[task_id] = None
