@@ -7,7 +7,7 @@ JAVASCRIPT := producers/javascript
 JAVASCRIPT_INSTALLED := $(JAVASCRIPT)/node_modules/.installed
 JAVASCRIPT_BUILT := $(JAVASCRIPT)/node_modules/.built
 
-.PHONY: up test install javascript lint types imports kafka system-packages bench bench-detection schemas constraints clean
+.PHONY: up test install javascript lint types imports kafka system-packages bench bench-detection bench-cascade schemas constraints clean
 
 up: install
 	$(BIN)/phospho up
@@ -59,6 +59,10 @@ bench: install kafka
 # How well and how fast events are found. Some ten minutes.
 bench-detection: install
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.detection
+
+# What asking an LLM about some tasks brings, over a range of budgets; needs shared/data.
+bench-cascade: install
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.cascade
 
 # Writes the JSON Schema files and the AsyncAPI document again from the models.
 schemas: install

@@ -1,0 +1,60 @@
+"""`phospho up` with an LLM beside it, as its users run it: what was logged is judged, once, and the bill is shown."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from fixtures.llm_server import LlmServer, llm_server
+from fixtures.shapes import OneProcess
+
+DEFINITIONS = """
+definitions:
+  - {name: angry, description: The user is angry, engine: llm, scope: input}
+"""
+_TIMEOUT_S = 60.0
+SECRET = "sk-not-to-be-seen"
+
+
+def log(shape: OneProcess, folder: Path, **inputs: str) -> None:
+    known = {"output": "Sorry", "created_at": "2026-01-01T10:00:00Z"}
+    lines = [json.dumps({"task_id": name, "input": text} | known) for name, text in inputs.items()]
+    (folder / "logs.jsonl").write_text("\n".join(lines))
+    shape.phospho("import", str(folder / "logs.jsonl"))
+
+
+def wait_for_events(shape: OneProcess, number: int) -> None:
+    deadline_s = time.monotonic() + _TIMEOUT_S
+    while shape.number("SELECT count() FROM events WHERE judge = 'llm'") < number:
+        assert time.monotonic() < deadline_s, "no verdict came"
+
+
+def environment(llm: LlmServer) -> dict[str, str]:
+    known = {"PHOSPHO_LLM_BASE_URL": llm.base_url, "PHOSPHO_LLM_MODEL": "model-1", "PHOSPHO_LLM_API_KEY": SECRET}
+    return known | {"PHOSPHO_LLM_USD_PER_MILLION_TOKENS_IN": "1"}
+
+
+@pytest.mark.timeout(240)
+def test_tasks_are_judged_once_also_over_a_restart_and_an_import_that_runs_twice(tmp_path: Path) -> None:
+    with llm_server(lambda _, said: {"verdict": "yes" if "!" in said["user"] else "no"}) as llm:
+        with OneProcess(tmp_path, environment(llm)) as shape:
+            (tmp_path / "definitions.yaml").write_text(DEFINITIONS)
+            shape.phospho("definitions", "apply", str(tmp_path / "definitions.yaml"))
+            log(shape, tmp_path, one="Again!", two="Thank you")
+            wait_for_events(shape, 1)
+            events = shape.rows("events")
+            shape.process.stop()
+        with OneProcess(tmp_path, environment(llm)) as shape:
+            log(shape, tmp_path, one="Again!", two="Thank you", three="Enough!")
+            wait_for_events(shape, 2)
+
+            assert set(events) < set(shape.rows("events"))
+            asked = sorted(json.loads(body["messages"][1]["content"])["interaction"]["user"] for body in llm.asked)
+            assert asked == ["Again!", "Enough!", "Thank you"]
+            assert "model-1\t3\t3" in shape.phospho("llm", "usage")
+            written = (tmp_path / "up.log").read_text()
+    assert SECRET not in written
+    assert "Again!" not in written
