@@ -67,7 +67,7 @@ class Cascade:
     definitions: Sequence[EventDefinition]
     chat: Chat
     verdicts: Verdicts = field(default_factory=dict)
-    asked: set[int] = field(default_factory=set)
+    sent: int = 0
     heads: Mapping[str, Head] = field(default_factory=dict)
     calls: int = 0
     tokens: int = 0
@@ -83,7 +83,7 @@ class Cascade:
         for (place, _), call in zip(questions, calls, strict=True):
             self.verdicts |= {(place, name): answer.is_there for name, answer in call.answers.items()}
             self.tokens += call.tokens_in + call.tokens_out
-        self.asked |= set(chosen)
+        self.sent += len(chosen)
         self.calls += len(calls)
 
     def learn(self) -> None:
@@ -101,15 +101,16 @@ class Cascade:
         return [row for begin in begins for row in analyse(self.logs.tasks[begin : begin + _BATCH], compiled)]
 
     def spend(self, rows: Sequence[Mapping[str, Any]], tasks: int) -> None:
-        """Ask about as many tasks more, in the order of the judge."""
+        """Ask about as many tasks more, in the order of the judge; one may come again, with other events."""
         by_name = {one.name: one for one in self.definitions}
-        opens = {place: list(self._open(place, row)) for place, row in enumerate(rows) if place not in self.asked}
+        opens = {place: list(self._open(place, row)) for place, row in enumerate(rows)}
         order = in_order([one for of_task in opens.values() for one in of_task])[:tasks]
         self.ask({int(place): [by_name[one.name] for one in opens[int(place)]] for place in order})
 
     def _open(self, place: int, row: Mapping[str, Any]) -> Iterator[Open]:
         for one in row["candidates"]:
-            yield Open(str(place), one["name"], 1, one["scope"], one["content"], one["doubt"])
+            if (place, one["name"]) not in self.verdicts:
+                yield Open(str(place), one["name"], 1, one["scope"], one["content"], one["doubt"])
 
     def macro_f1(self, rows: Sequence[Mapping[str, Any]]) -> float:
         """Return the mean F1 of the events that some task shows, of the tasks that are not ambiguous."""
@@ -204,7 +205,7 @@ def _cascade(cascade: Cascade) -> Iterator[dict[str, Any]]:
     for budget in BUDGETS:
         allowed = round(budget * len(rows))
         for left in range(_ROUNDS, 0, -1):
-            more = (allowed - len(cascade.asked)) // left
+            more = (allowed - cascade.sent) // left
             if more > 0:
                 cascade.spend(rows, more)
                 cascade.learn()
@@ -213,16 +214,16 @@ def _cascade(cascade: Cascade) -> Iterator[dict[str, Any]]:
 
 
 def _cost(cascade: Cascade) -> dict[str, Any]:
-    share = len(cascade.asked) / len(cascade.logs.tasks)
-    return {"tasks_asked": len(cascade.asked), "share": share, "calls": cascade.calls, "tokens": cascade.tokens}
+    share = cascade.sent / len(cascade.logs.tasks)
+    return {"tasks_sent": cascade.sent, "share": share, "calls": cascade.calls, "tokens": cascade.tokens}
 
 
 def _print(report: Mapping[str, Any], *, as_json: bool) -> None:
     if not as_json:
         always = report["always_f1"]
-        print(f"{'budget':>8} {'asked':>8} {'share':>8} {'tokens':>12} {'F1':>7} {'of always':>10}")
+        print(f"{'budget':>8} {'sent':>8} {'share':>8} {'tokens':>12} {'F1':>7} {'of always':>10}")
         for row in report["budgets"]:
-            cost = f"{row['tasks_asked']:>8} {row['share']:>8.1%} {row['tokens']:>12,}"
+            cost = f"{row['tasks_sent']:>8} {row['share']:>8.1%} {row['tokens']:>12,}"
             print(f"{row['budget']:>8.1%} {cost} {row['f1']:>7.3f} {row['f1'] / always:>10.1%}")
         print(f"{'always':>8} {report['tasks']:>8} {1:>8.1%} {'':>12} {always:>7.3f}")
     print(json.dumps(report))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.confidence import DEFAULT_THRESHOLD, confidence
@@ -57,6 +58,7 @@ class _Descriptions:
         self.texts_at_once = max(1, min(_TEXTS_AT_ONCE, _SCORES_AT_ONCE // max(1, len(definitions))))
         self._heads = Heads({place: heads[one.name] for place, one in enumerate(definitions) if one.name in heads})
         self._thresholds = np.array([_threshold(one) for one in definitions])
+        self._is_asked_about = np.array([one.second_opinion != "none" for one in definitions], dtype=bool)
         if definitions:
             self._rivalry = rivalry([one.description for one in definitions])
 
@@ -69,14 +71,18 @@ class _Descriptions:
             return [NO_HITS] * len(texts)
         what = reading([read[place] for place in turns])
         by_clause, best = self._confidences(what)
-        for row, column in np.argwhere(best > self._thresholds - UNSURE_WITHIN).tolist():
-            clauses = what.clauses[row]
-            nearest = int(np.argmax(by_clause[what.firsts[row] : what.firsts[row] + len(clauses), column]))
-            score, evidence = float(best[row, column]), shortened(clauses[nearest][0])
-            above = score - float(self._thresholds[column])
-            doubt = max(0.0, 1.0 - abs(above) / UNSURE_WITHIN)
-            found[turns[row]].append(Hit(self._definitions[column], score, evidence, above >= 0.0, doubt))
+        for row, column, score, is_found, doubt in self._told(best):
+            evidence = _evidence(what, row, by_clause[:, column]) if is_found else ""
+            found[turns[row]].append(Hit(self._definitions[column], score, evidence, is_found, doubt))
         return found
+
+    def _told(self, best: Scores) -> Iterator[tuple[int, int, float, bool, float]]:
+        """Yield row, column, score, whether it is found, and the doubt, of what is found or nearly."""
+        is_found = best >= self._thresholds
+        doubts = np.maximum(0.0, 1.0 - np.abs(best - self._thresholds) / UNSURE_WITHIN)
+        places = np.nonzero(is_found | ((doubts > 0.0) & self._is_asked_about))
+        columns = (*places, best[places], is_found[places], doubts[places])
+        return zip(*(column.tolist() for column in columns), strict=True)
 
     def _confidences(self, what: Reading) -> tuple[Scores, Scores]:
         """Return those of the clauses, shape (clauses, definitions), and of the texts, shape (texts, definitions)."""
@@ -87,6 +93,13 @@ class _Descriptions:
         best = np.maximum.reduceat(by_clause, what.firsts, axis=0)
         best[what.wholes] = np.maximum(best[what.wholes], of_wholes)
         return by_clause, best
+
+
+def _evidence(what: Reading, row: int, confidences: NDArray[np.float64]) -> str:
+    """Return the clause of a turn that shows a definition best; `confidences` are those of all clauses."""
+    clauses = what.clauses[row]
+    nearest = int(np.argmax(confidences[what.firsts[row] : what.firsts[row] + len(clauses)]))
+    return shortened(clauses[nearest][0])
 
 
 def _threshold(definition: EventDefinition) -> float:
