@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -58,3 +60,15 @@ def test_with_an_llm_beside_it_it_is_asked_where_a_definition_names_it_alone(
     until_done(follower)
 
     assert found(store, project_id) == {("t1", "money"): "encoder"}
+
+
+def test_with_nobody_to_ask_there_is_no_judge_and_nothing_of_one_is_imported() -> None:
+    program = """
+import sys
+from phospho_workers.followers.family import FAMILY
+from phospho_workers.followers.settings import FollowerSettings
+assert FAMILY["judge"](None, None, FollowerSettings()) == []
+print([name for name in sys.modules if name.startswith("phospho_workers.judging.") or name == "onnxruntime"])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "['phospho_workers.judging.settings']\n"

@@ -32,6 +32,10 @@ class CompiledDefinitions:
 
     def find(self, texts: Sequence[str], side: Side) -> Sequence[Hits]:
         """Return what all engines find in each of `texts`, which are of that side."""
+        return [[hit for hit in hits if hit.is_found] for hits in self.weigh(texts, side)]
+
+    def weigh(self, texts: Sequence[str], side: Side) -> Sequence[Hits]:
+        """Return what all engines find in each of `texts`, and what they nearly do."""
         found: list[list[Hit]] = [[] for _ in texts]
         for engine in self.engines.get(side, ()):
             for of_text, hits in zip(found, engine.find(texts, side), strict=True):

@@ -138,7 +138,7 @@ def _found(tasks: Sequence[Task], compiled: CompiledDefinitions) -> list[list[Hi
 def _found_in(texts: Sequence[str], side: Side, compiled: CompiledDefinitions) -> Sequence[Hits]:
     """Return the hits in each text, having read equal texts once."""
     different = list(dict.fromkeys(texts))
-    hits = dict(zip(different, compiled.find(different, side), strict=True))
+    hits = dict(zip(different, compiled.weigh(different, side), strict=True))
     return [hits[text] for text in texts]
 
 

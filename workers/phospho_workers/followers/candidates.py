@@ -22,10 +22,19 @@ SELECT task_id, name, definition_version, scope, content, doubt FROM
         tupleElement(candidate, 'definition_version') AS definition_version,
         toString(tupleElement(candidate, 'scope')) AS scope,
         tupleElement(candidate, 'content') AS content, tupleElement(candidate, 'doubt') AS doubt
-    FROM (SELECT * FROM analysis_rows FINAL WHERE project_id = {{project:String}} AND notEmpty(candidates.name))
+    FROM
+    (
+        -- What arrived is found by the index on inserted_at, and only that is read as it is now.
+        SELECT task_id, candidates FROM analysis_rows FINAL
+        WHERE project_id = {{project:String}} AND task_id IN
+        (
+            SELECT task_id FROM analysis_rows
+            WHERE project_id = {{project:String}} AND notEmpty(candidates.name)
+                AND inserted_at >= fromUnixTimestamp64Milli({{arrived:Int64}})
+        )
+    )
     ARRAY JOIN candidates AS candidate
-    WHERE inserted_at >= fromUnixTimestamp64Milli({{arrived:Int64}})
-        AND (name, definition_version) IN
+    WHERE (name, definition_version) IN
             (SELECT arrayJoin(arrayZip({{names:Array(String)}}, {{versions:Array(UInt32)}})))
         AND (name, definition_version, content) NOT IN
             (SELECT name, definition_version, content FROM verdict_rows
