@@ -44,7 +44,12 @@ def pipeline(store: Store) -> Iterator[Pipeline]:
 
 
 def log(project_id: str, number: int) -> Keyed:
-    message = {"kind": "log", "project_id": project_id, "task_id": f"live-{number}", "input": f"{PROBE}? I want a refund."}
+    message = {
+        "kind": "log",
+        "project_id": project_id,
+        "task_id": f"live-{number}",
+        "input": f"{PROBE}? I want a refund.",
+    }
     return Keyed(b"k", orjson.dumps(message))
 
 
