@@ -118,7 +118,7 @@ def test_what_can_not_be_read_at_all_leaves_its_name(client: phospho.Client, ser
 
     assert client.flush(5).is_complete
     sent = only_log(server)
-    assert (sent["input"], sent["output"]) == ("<Unreadable>", "['<Unreadable>']")
+    assert (sent["input"], sent["output"]) == ("<Unreadable>", '["<Unreadable>"]')
     assert (sent["metadata"], sent["more"]) == ({"value": "<Unreadable>"}, {"a": "<Unreadable>", "b": 1})
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from ._content import LogCall, append_chunk, build_content, merge_content, output_fields, usage_fields
 from ._counters import Stats, logger
-from ._extract import usage_of
+from ._extract import has_everything, usage_of
 from ._ids import new_id
 from ._jsonable import approximate_bytes, copy_of, text_of, to_jsonable
 from ._keywords import parameter_meant
@@ -132,7 +132,7 @@ class Client:
         call = self.call_of(input, output, arguments, claims_trace=True)
         if stream and self._watch(call, output):
             return {**_bare_content(call), "event_id": call.task_id}
-        if hasattr(type(output), "__next__") or hasattr(type(output), "__anext__"):
+        if _is_iterator(output):
             logger.warning(_CANNOT_WATCH, type(output).__name__)
             call = call._replace(output=None)
         return self.submit(call, concatenate=concatenate_raw_outputs_if_task_id_exists)
@@ -359,6 +359,11 @@ class Client:
         present["task_id"] = text_of(fields["task_id"])
         self._pipeline.submit(Event(feedback_id, present, kind=FEEDBACK))
         self._pipeline.raise_failures()
+
+
+def _is_iterator(output: Any) -> bool:
+    is_one = hasattr(type(output), "__next__") or hasattr(type(output), "__anext__")
+    return is_one and not has_everything(output)
 
 
 def _score_of(score: Any) -> int | None:

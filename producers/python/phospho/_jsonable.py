@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +14,9 @@ __all__ = ["approximate_bytes", "copy_of", "encode", "text_of", "to_jsonable"]
 # each other has more paths than any memory holds.
 MAX_DEPTH = 32
 MAX_VALUES = 100_000
+# As many items of lists and dicts, and no more, are looked at: an `__iter__` of the app's may never end. They
+# take more than an event may weigh, so no event that would be sent is cut by it.
+MAX_ITEMS = 1_000_000
 CYCLE = "<cycle>"
 CUT = "<cut>"
 
@@ -29,7 +34,7 @@ def to_jsonable(value: Any, depth: int = MAX_DEPTH) -> Any:
     Objects of pydantic, dataclasses and the like become dicts, bytes become text, everything unknown
     becomes its `str`. NaN and the infinities, which JSON lacks, become their names, and whole numbers
     beyond 64 bits their digits. An object inside itself becomes "<cycle>", what comes after MAX_VALUES
-    values or MAX_DEPTH levels "<cut>". Never raises.
+    values or MAX_DEPTH levels "<cut>"; what comes after MAX_ITEMS items is left out. Never raises.
     """
     kind = type(value)
     if kind in _PLAIN:
@@ -40,10 +45,11 @@ def to_jsonable(value: Any, depth: int = MAX_DEPTH) -> Any:
 class _Copy:
     """One snapshot: counts its values, and knows the objects that it is inside of."""
 
-    __slots__ = ("_inside", "_values")
+    __slots__ = ("_inside", "_items_left", "_values")
 
     def __init__(self) -> None:
         self._values = 0
+        self._items_left = MAX_ITEMS
         self._inside: set[int] = set()
 
     def of(self, value: Any, depth: int) -> Any:
@@ -76,10 +82,11 @@ class _Copy:
     def _container(self, value: Any, depth: int) -> Any:
         if isinstance(value, dict):
             return {
-                k if type(k) is str else text_of(k): self.of(v, depth - 1) for k, v in list(value.items())
+                k if type(k) is str else text_of(k): self.of(v, depth - 1)
+                for k, v in self._taken(value.items())
             }
         if isinstance(value, (list, tuple, set, frozenset)) and not hasattr(type(value), "_asdict"):
-            return [self.of(item, depth - 1) for item in list(value)]
+            return [self.of(item, depth - 1) for item in self._taken(value)]
         if isinstance(value, (bytes, bytearray, memoryview)):
             return self._bytes(bytes(value))
         if isinstance(value, str):
@@ -90,6 +97,12 @@ class _Copy:
             return self.of(float.__float__(value), depth)
         dumped = _dump(value)
         return text_of(value) if dumped is None else self.of(dumped, depth - 1)
+
+    def _taken(self, items: Iterable[Any]) -> list[Any]:
+        """Return *items*, as far as there is room for them, as they are at this moment."""
+        taken = list(islice(items, self._items_left))
+        self._items_left -= len(taken)
+        return taken
 
     def _bytes(self, value: bytes) -> Any:
         try:

@@ -14,10 +14,10 @@ from .._jsonable import encode, text_of, to_jsonable
 from ._chunks import chunk_text
 from ._conversations import conversation_of, last_text, system_text
 from ._responses import response_text
-from ._shapes import parsed, read
+from ._shapes import has_everything, parsed, read
 from ._usage import usage_of
 
-__all__ = ["input_text", "model_of", "output_text", "system_prompt_of", "usage_of"]
+__all__ = ["has_everything", "input_text", "model_of", "output_text", "system_prompt_of", "usage_of"]
 
 _OUTPUT_READERS: tuple[Callable[[Any], str | None], ...] = (chunk_text, response_text)
 

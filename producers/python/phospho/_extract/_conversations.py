@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ._shapes import calls_text, content_text, items, read
+from ._shapes import calls_text, content_text, items, listed, read
 
 __all__ = ["Message", "conversation_of", "last_text", "system_text"]
 
@@ -41,7 +41,7 @@ class Message(NamedTuple):
 def conversation_of(value: Any) -> list[Message] | None:
     """Return the messages in a list, a call's arguments or one message; None if it is no conversation."""
     if isinstance(value, (list, tuple)):
-        return _messages(value)
+        return _messages(listed(value))
     for field in _LIST_FIELDS:
         messages = _messages(items(value, field))
         if messages is not None:
@@ -92,14 +92,16 @@ def _messages(values: Sequence[Any]) -> list[Message] | None:
 
 
 def _message(value: Any) -> Message | None:
-    if isinstance(value, (list, tuple)) and len(value) == 2 and value[0] in _ROLES:
+    if isinstance(value, (list, tuple)) and len(value) == 2 and _is_role(value[0]):
         return Message(_ROLES[value[0]], content_text(value[1]))
     role = read(value, "role")
     if role is None:
         role = read(value, "type")
-    if not isinstance(role, str) or role not in _ROLES:
-        return None
-    return Message(_ROLES[role], _message_text(value))
+    return Message(_ROLES[role], _message_text(value)) if _is_role(role) else None
+
+
+def _is_role(role: Any) -> bool:
+    return isinstance(role, str) and role in _ROLES
 
 
 def _message_text(message: Any) -> str | None:
