@@ -225,6 +225,16 @@ async def test_an_idempotency_key_gives_the_same_ids_to_the_same_request(
     assert revisions == sorted(set(revisions)), "the later write wins"
 
 
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}])
+async def test_made_ids_of_one_millisecond_sort_as_the_events_came(
+    client: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    answer = await client.post("/api/v1/events/batch", json={"events": [EVENT] * 50}, headers=headers)
+
+    ids = [result["event_id"] for result in answer.json()["results"]]
+    assert ids == sorted(set(ids))
+
+
 async def test_without_an_idempotency_key_the_same_request_is_another_event(client: httpx.AsyncClient) -> None:
     first, second = [(await client.post("/api/v1/events", json=EVENT)).json()["event_id"] for _ in range(2)]
 

@@ -15,6 +15,7 @@ from phospho_schemas.ids import (
     derived_uuid,
     message_key,
     newest_revision,
+    revision_counter,
     revision_ms,
     session_id_of_task,
 )
@@ -43,6 +44,27 @@ def test_a_derived_uuid_is_a_version_7_of_its_time(time_ms: int, parts: list[str
 def test_derived_uuids_sort_by_their_time(one_ms: int, other_ms: int) -> None:
     one, other = derived_uuid(one_ms, "a"), derived_uuid(other_ms, "b")
     assert one_ms == other_ms or (one < other) == (one_ms < other_ms)
+
+
+@given(parts, parts, st.integers(0, 4095), st.integers(0, 4095))
+def test_derived_uuids_of_one_time_sort_by_their_order(
+    parts: list[str | bytes], others: list[str | bytes], order: int, other_order: int
+) -> None:
+    one = derived_uuid(1_767_261_605_000, *parts, order=order)
+    other = derived_uuid(1_767_261_605_000, *others, order=other_order)
+    assert uuid.UUID(one).version == 7
+    assert order == other_order or (one < other) == (order < other_order)
+
+
+def test_an_order_that_does_not_fit_spoils_nothing() -> None:
+    made = uuid.UUID(derived_uuid(1_767_261_605_000, "a", order=65_535))
+    assert (made.version, made.variant, made.int >> 80) == (7, uuid.RFC_4122, 1_767_261_605_000)
+
+
+def test_a_revision_is_its_milliseconds_and_what_it_counts_in_them() -> None:
+    clock = HybridClock(now_ms=Clock())
+    revisions = [clock.next() for _ in range(3)]
+    assert [(revision_ms(one), revision_counter(one)) for one in revisions] == [(1_000_000, n) for n in range(3)]
 
 
 def test_the_boundaries_of_the_parts_count() -> None:

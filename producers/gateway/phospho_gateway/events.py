@@ -12,7 +12,14 @@ import orjson
 from phospho_gateway import fields
 from phospho_gateway.document import json_type
 from phospho_schemas.errors import Problem
-from phospho_schemas.ids import HybridClock, derived_uuid, message_key, revision_ms, session_id_of_task
+from phospho_schemas.ids import (
+    HybridClock,
+    derived_uuid,
+    message_key,
+    revision_counter,
+    revision_ms,
+    session_id_of_task,
+)
 from phospho_schemas.messages import SCHEMA_VERSION, utc_text
 from phospho_schemas.records import Keyed
 from phospho_schemas.topics import RAW_LOGS
@@ -61,7 +68,8 @@ class EventReader:
     With an Idempotency-Key a made id is a function of project, key and index: the request that is sent again names
     the same tasks. Without one nothing in a request tells "again" from "once more", so the id is a function of
     project, place and revision, new for each request; from then on it stands in the message, and no replay of the
-    topic changes it. Who wants a retry to be one task sends task_id or Idempotency-Key.
+    topic changes it. Tasks of one millisecond sort as they came: by revision, or by index. Who wants a retry to be one
+    task sends task_id or Idempotency-Key.
     """
 
     def __init__(self, clock: HybridClock, place: str) -> None:
@@ -95,8 +103,9 @@ class EventReader:
     def _derived(self, project_id: str, envelope: Envelope, revision: int, index: int) -> str:
         if envelope.idempotency_key:
             # No time in it: the request that is sent again, later, has to get the same.
-            return derived_uuid(0, project_id, envelope.idempotency_key, str(index))
-        return derived_uuid(revision_ms(revision), project_id, self._place, str(revision))
+            return derived_uuid(0, project_id, envelope.idempotency_key, str(index), order=index)
+        order = revision_counter(revision)
+        return derived_uuid(revision_ms(revision), project_id, self._place, str(revision), order=order)
 
 
 def encoded(message: dict[str, Any]) -> bytes:

@@ -59,6 +59,19 @@ test("ids sort by the time of their making", async () => {
   assert.match(phospho.newSession(), UUID7);
 });
 
+test("ids of one millisecond sort as they were made, and so do those of a clock that steps back", (context) => {
+  let nowMs = Date.now() + 1000;
+  context.mock.method(Date, "now", () => nowMs);
+
+  const ids = Array.from({ length: 5000 }, () => phospho.newTask());
+  nowMs -= 500;
+  ids.push(phospho.newTask());
+
+  assert.deepEqual(ids, [...ids].sort());
+  assert.equal(new Set(ids).size, ids.length);
+  assert.match(ids[4999], UUID7);
+});
+
 test("the client's defaults are sent with each log", async () => {
   phospho.init({ transport, projectId: "my-project", versionId: "v1" });
 
