@@ -249,7 +249,8 @@ class TestWrap:
         with pytest.raises(AttributeError, match="delta"):
             answer(MESSAGES)
 
-        assert phospho.stats().logged == 0
+        [event] = phospho.log_queue.events.values()
+        assert "delta" in event.content["error"]
 
     def test_decorator(self, initialized: None, openai_client: Any, server: Any) -> None:
         @phospho.wrap

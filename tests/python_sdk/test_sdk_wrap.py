@@ -75,15 +75,77 @@ class TestFunctions:
         assert (log["output"], log["metadata"], log["beta"]) == ("42", {"team": "blue"}, True)
         assert log["latency_ms"] >= 0
 
-    def test_an_error_of_the_function_is_the_apps_and_is_not_logged(self, recorded: Recorded) -> None:
-        @phospho.wrap
-        def fail(question: str) -> str:
-            raise LookupError("no answer")
+    def test_an_error_of_the_function_is_the_apps_and_is_logged_with_the_input(self, recorded: Recorded) -> None:
+        raised = LookupError("no answer")
 
-        with pytest.raises(LookupError):
+        @phospho.wrap(metadata={"team": "blue"})
+        def fail(question: str) -> str:
+            raise raised
+
+        with pytest.raises(LookupError) as caught:
             fail("why?")
 
-        assert sent(recorded) == []
+        assert caught.value is raised
+        [log] = sent(recorded)
+        assert (log["input"], log["output"], log["error"]) == ("why?", None, "LookupError: no answer")
+        assert log["metadata"] == {"team": "blue"}
+
+    @pytest.mark.parametrize("is_awaited_inside", [True, False])
+    def test_a_coroutine_that_fails_or_is_cancelled_is_logged_with_its_error(
+        self, recorded: Recorded, is_awaited_inside: bool
+    ) -> None:
+        async def work(question: str) -> str:
+            if question == "fail":
+                raise LookupError
+            await asyncio.Event().wait()
+            return "never"
+
+        wrapped = phospho.wrap(work if is_awaited_inside else lambda question: work(question))
+
+        async def main() -> list[Any]:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(wrapped("wait"), 0.01)
+            return await asyncio.gather(wrapped("fail"), return_exceptions=True)
+
+        assert [type(result) for result in asyncio.run(main())] == [LookupError]
+        assert {log["input"]: log["error"] for log in sent(recorded)} == {
+            "wait": "CancelledError",
+            "fail": "LookupError",
+        }
+
+    def test_an_error_that_cannot_be_read_is_named(self, recorded: Recorded) -> None:
+        class Unreadable(Exception):
+            def __str__(self) -> str:
+                raise RuntimeError("not me")
+
+        @phospho.wrap
+        def fail(question: str) -> str:
+            raise Unreadable
+
+        with pytest.raises(Unreadable):
+            fail("why?")
+
+        assert sent(recorded)[0]["error"] == "Unreadable"
+
+    def test_class_and_static_methods_stay_what_they_are(self, recorded: Recorded) -> None:
+        class Agent:
+            @phospho.wrap
+            @classmethod
+            def made(cls, question: str) -> str:
+                return f"{cls.__name__}: {question}"
+
+            @phospho.wrap(metadata={"team": "blue"})
+            @staticmethod
+            def answer(question: str) -> str:
+                return "42"
+
+        assert (Agent.made("why?"), Agent().answer("how?")) == ("Agent: why?", "42")
+        assert [log["input"] for log in sent(recorded)] == ["why?", "how?"]
+
+    @pytest.mark.parametrize("wrap", [phospho.wrap, phospho.wrap(stream=True)])
+    def test_what_is_no_function_is_refused_at_once(self, wrap: Any) -> None:
+        with pytest.raises(TypeError, match="takes a function, not int"):
+            wrap(5)
 
     def test_without_init_the_function_works_all_the_same(self) -> None:
         @phospho.wrap
@@ -192,6 +254,68 @@ class TestGenerators:
 
         assert asyncio.run(main()) == ["4", "2"]
         assert sent(recorded)[0]["output"] == "42"
+
+    def test_a_generator_that_breaks_at_once_is_logged_with_its_error(self, recorded: Recorded) -> None:
+        @phospho.wrap
+        def answer(question: str) -> Iterator[str]:
+            raise ConnectionError("cut off")
+            yield "never"
+
+        with pytest.raises(ConnectionError):
+            list(answer("why?"))
+
+        [log] = sent(recorded)
+        assert (log["input"], log["output"], log["error"]) == ("why?", None, "ConnectionError: cut off")
+
+    @pytest.mark.parametrize("is_closed", [True, False])
+    def test_an_async_generator_that_the_app_leaves_has_no_error(self, recorded: Recorded, is_closed: bool) -> None:
+        @phospho.wrap
+        async def answer(question: str) -> AsyncIterator[str]:
+            yield "4"
+            await asyncio.sleep(0)
+            yield "2"
+
+        async def main() -> None:
+            words: Any = answer("why?")
+            async for _ in words:
+                break
+            if is_closed:
+                await words.aclose()
+
+        asyncio.run(main())
+
+        [log] = sent(recorded)
+        assert log["output"] == "4"
+        assert "error" not in log
+        assert phospho.stats().errors == {}
+
+    def test_what_is_sent_to_an_async_generator_passes_through(self, recorded: Recorded) -> None:
+        @phospho.wrap
+        async def echo(start: str) -> Any:
+            received = yield start
+            yield f"<{received}>"
+
+        async def main() -> list[str]:
+            words: Any = echo("hello")
+            return [await words.__anext__(), await words.asend("a"), *[word async for word in words]]
+
+        assert asyncio.run(main()) == ["hello", "<a>"]
+        assert sent(recorded)[0]["output"] == "hello<a>"
+
+    def test_an_async_generator_that_is_cancelled_is_logged_with_its_error(self, recorded: Recorded) -> None:
+        @phospho.wrap
+        async def answer(question: str) -> AsyncIterator[str]:
+            yield "4"
+            await asyncio.Event().wait()
+
+        async def main() -> None:
+            async for _ in answer("why?"):
+                pass
+
+        with pytest.raises(asyncio.TimeoutError):
+            asyncio.run(asyncio.wait_for(main(), 0.05))
+
+        assert (sent(recorded)[0]["output"], recorded.logs[0]["error"]) == ("4", "CancelledError")
 
     def test_stop_ends_the_output_and_its_value_is_passed_on(self, recorded: Recorded) -> None:
         @phospho.wrap(stop=lambda word: word == "END")
@@ -329,7 +453,7 @@ class TestStreams:
         assert "phospho.MutableGenerator" in caplog.text
         assert [(log["input"], log["output"]) for log in sent(recorded)] == [("why?", None)]
 
-    def test_mutable_generators_end_before_the_value_that_stops_them(self) -> None:
+    def test_mutable_generators_end_after_the_value_that_stops_them(self) -> None:
         async def words() -> AsyncIterator[Any]:
             for word in ("4", None, "2"):
                 yield word
@@ -337,8 +461,59 @@ class TestStreams:
         async def main() -> list[Any]:
             return [word async for word in phospho.MutableAsyncGenerator(words(), stop=lambda word: word is None)]
 
-        assert list(phospho.MutableGenerator(iter(["4", None, "2"]), stop=lambda word: word is None)) == ["4"]
-        assert asyncio.run(main()) == ["4"]
+        stopped = phospho.MutableGenerator(iter(["4", None, "2"]), stop=lambda word: word is None)
+        assert list(stopped) == ["4", None]
+        assert list(stopped) == []
+        assert asyncio.run(main()) == ["4", None]
+
+    def test_the_value_that_stops_is_the_apps_and_its_tokens_are_logged_at_once(self, recorded: Recorded) -> None:
+        lines = [{"response": "42"}, {"response": "bye", "done": True, "prompt_eval_count": 3, "eval_count": 5}]
+        stream = phospho.MutableGenerator(iter(lines), stop=lambda line: line.get("done", False))
+        phospho.log(input="why?", output=stream, stream=True)
+
+        assert [next(stream), next(stream)] == lines
+
+        [log] = sent(recorded)
+        assert (log["output"], log["prompt_tokens"], log["completion_tokens"]) == ("42", 3, 5)
+
+    def test_closing_a_stream_logs_what_has_come(self, recorded: Recorded) -> None:
+        stream = phospho.MutableGenerator(iter(["4", "2"]))
+        phospho.log(input="why?", output=stream, stream=True)
+        next(stream)
+
+        stream.close()
+
+        assert sent(recorded)[0]["output"] == "4"
+        assert list(stream) == []
+
+    def test_leaving_the_block_of_a_stream_logs_what_has_come(self, recorded: Recorded) -> None:
+        class Stream(FakeStream):
+            def __enter__(self) -> Stream:
+                return self
+
+            def __exit__(self, *exception: object) -> None:
+                pass
+
+        stream = Stream(["4", "2"])
+        phospho.log(input="why?", output=stream, stream=True)
+        with stream:
+            next(stream)
+
+        assert sent(recorded)[0]["output"] == "4"
+
+    def test_closing_an_async_stream_logs_what_has_come(self, recorded: Recorded) -> None:
+        async def words() -> AsyncIterator[str]:
+            yield "4"
+            yield "2"
+
+        async def main() -> list[dict[str, Any]]:
+            stream = phospho.MutableAsyncGenerator(words())
+            phospho.log(input="why?", output=stream, stream=True)
+            await stream.__anext__()
+            await stream.aclose()
+            return sent(recorded)
+
+        assert asyncio.run(main())[0]["output"] == "4"
 
 
 class TestTasksLoggedAgain:

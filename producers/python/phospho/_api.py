@@ -10,7 +10,7 @@ from ._ids import new_id
 from ._sender import FlushResult
 from ._state import STATE
 from ._transport import Transport
-from ._verdicts import verdict
+from ._verdicts import Flag, verdict
 from .config import DEFAULT_LIMITS, DEFAULT_RETRY, Limits, RetryPolicy
 
 if TYPE_CHECKING:
@@ -207,11 +207,11 @@ def feedback(event_id: str, score: int, comment: str | None = None) -> None:
 
 def user_feedback(
     task_id: str,
-    flag: str | None = None,
+    flag: Flag | None = None,
     notes: str | None = None,
     source: str = "user",
     raw_flag: Any = None,
-    raw_flag_to_flag: Callable[[Any], str] | None = None,
+    raw_flag_to_flag: Callable[[Any], Flag] | None = None,
 ) -> Task | None:
     """
     Queue the verdict on a task, "success" or "failure", and return the task; None if none was given.

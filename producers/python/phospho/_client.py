@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable
 
 from ._content import LogCall, append_chunk, build_content, merge_content, output_fields, usage_fields
-from ._counters import Stats, logger
+from ._counters import Stats, described, logger
 from ._extract import has_everything, usage_of
 from ._ids import new_id
 from ._jsonable import approximate_bytes, copy_of, text_of, to_jsonable
@@ -18,6 +18,7 @@ from ._sender import FlushResult, Sender
 from ._streams import StreamLog, attach
 from ._trace import current_trace
 from ._transport import Transport
+from ._verdicts import Flag
 from .config import DEFAULT_LIMITS, DEFAULT_RETRY, Limits, RetryPolicy, Settings
 from .errors import NotFoundError
 
@@ -201,7 +202,7 @@ class Client:
         """Let the task of a stream be sent; one without chunks is its input alone. Never raises."""
         try:
             if chunks == 0:
-                self.submit_quietly(call)
+                self.submit_quietly(call, to_log=False)
             self._complete(call, error, last)
         except Exception as fault:  # the edge between the app's stream and us
             self.count_error("stream", fault)
@@ -223,7 +224,7 @@ class Client:
         else:
             self._submit_feedback({"task_id": event_id, "score": given, "comment": comment})
 
-    def flag(self, task_id: str, flag: str, source: str = "user", notes: str | None = None) -> None:
+    def flag(self, task_id: str, flag: Flag, source: str = "user", notes: str | None = None) -> None:
         """Queue the verdict of *source* on a task: *flag* is "success" or "failure"."""
         given = text_of(flag)
         if given in ("success", "failure"):
@@ -341,7 +342,7 @@ class Client:
             if call.input_output_to_usage_function is not None:
                 held.content.update(usage_fields(call, held.content.get("output"), self.count_error))
             if error is not None:
-                held.content["error"] = f"{type(error).__name__}: {error}"
+                held.content["error"] = described(error)
             self._pipeline.merge(held, True, approximate_bytes(held.content))
 
     def _watch(self, call: LogCall, output: Any) -> bool:

@@ -18,6 +18,7 @@ SAY_AGAIN_AFTER_S = 30.0
 MAX_REASONS = 100
 MAX_REASON_CHARACTERS = 100
 OTHER = "other"
+MAX_ERROR_CHARACTERS = 2000
 # Failures kept for `raise_error_on_fail_to_send`; beyond it only their number is known.
 MAX_FAILURES = 100
 
@@ -140,11 +141,12 @@ class Counters:
 
 
 def described(error: BaseException) -> str:
-    """Return an exception's type and text. Never raises, whatever its `__str__` does."""
+    """Return an exception's type and text, cut. Never raises, whatever its `__str__` does."""
     try:
-        return f"{type(error).__name__}: {error}"
+        text = str(error)[:MAX_ERROR_CHARACTERS]
     except Exception:  # the app's own `__str__`
-        return type(error).__name__
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _count(counts: dict[str, int], reason: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator, Iterator
+from functools import wraps
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -23,6 +24,8 @@ T = TypeVar("T")
 Stop = Callable[[Any], bool]
 
 _ATTRIBUTE = "_phospho_stream"
+# By each of them an app says that it takes no more.
+_CLOSES = ("close", "aclose", "__exit__", "__aexit__")
 _TAPPED: weakref.WeakKeyDictionary[type, type] = weakref.WeakKeyDictionary()
 
 
@@ -30,24 +33,32 @@ class MutableGenerator(Generic[T]):
     """
     A generator in an object that `phospho.log(stream=True)` can watch; a bare generator it cannot.
 
-    Iteration ends before the first value of which *stop* is true, and at the generator's own end. That
-    value is kept as `stopped_at`: the last line of a stream often says the tokens used.
+    Iteration ends after the first value of which *stop* is true, and at the generator's own end. That value
+    is the app's like every other, and is kept as `stopped_at`; of the logged output it is no part, but the
+    tokens that it says are. The task is logged as soon as it comes.
     """
 
     def __init__(self, generator: Iterator[T], stop: Callable[[T], bool] | None = None) -> None:
         self.generator = generator
         self.stop = stop
         self.stopped_at: T | None = None
+        self.is_stopped = False
 
     def __iter__(self) -> Iterator[T]:
         return self
 
     def __next__(self) -> T:
+        if self.is_stopped:
+            raise StopIteration
         value = next(self.generator)
         if self.stop is not None and self.stop(value):
-            self.stopped_at = value
-            raise StopIteration
+            self.is_stopped, self.stopped_at = True, value
         return value
+
+    def close(self) -> None:
+        """Close the generator, and have what has come of it logged."""
+        self.is_stopped = True
+        _close(self.generator)
 
 
 class MutableAsyncGenerator(Generic[T]):
@@ -57,16 +68,23 @@ class MutableAsyncGenerator(Generic[T]):
         self.generator = generator
         self.stop = stop
         self.stopped_at: T | None = None
+        self.is_stopped = False
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self
 
     async def __anext__(self) -> T:
+        if self.is_stopped:
+            raise StopAsyncIteration
         value = await self.generator.__anext__()
         if self.stop is not None and self.stop(value):
-            self.stopped_at = value
-            raise StopAsyncIteration
+            self.is_stopped, self.stopped_at = True, value
         return value
+
+    async def aclose(self) -> None:
+        """Close the generator, and have what has come of it logged."""
+        self.is_stopped = True
+        await _aclose(self.generator)
 
 
 class StreamLog:
@@ -142,8 +160,29 @@ def _tapped(cls: type) -> type:
             namespace.update(__anext__=_make_anext(cls), __aiter__=_itself)
         elif hasattr(cls, "__aiter__"):
             namespace["__aiter__"] = _make_aiter(cls)
+        namespace.update({name: _make_close(getattr(cls, name)) for name in _CLOSES if hasattr(cls, name)})
         _TAPPED[cls] = type(cls.__name__, (cls,), namespace)
     return _TAPPED[cls]
+
+
+def _take(output: Any, value: Any, log: StreamLog) -> None:
+    if isinstance(output, (MutableGenerator, MutableAsyncGenerator)) and output.is_stopped:
+        log.finish(last=value)
+    else:
+        log.add(value)
+
+
+def _make_close(close: Callable[..., Any]) -> Callable[..., Any]:
+    """Return *close*, of a stream that waits for it or not, which first sends what has come so far."""
+
+    @wraps(close)
+    def watched_close(self: Any, *args: Any) -> Any:
+        log: StreamLog | None = self.__dict__.get(_ATTRIBUTE)
+        if log is not None:
+            log.finish()
+        return close(self, *args)
+
+    return watched_close
 
 
 def _itself(self: Any) -> Any:
@@ -158,10 +197,9 @@ def _make_next(cls: type[Any]) -> Callable[[Any], Any]:
         try:
             value = cls.__next__(self)
         except BaseException as error:
-            is_end = isinstance(error, StopIteration)
-            log.finish(None if is_end else error, getattr(self, "stopped_at", None))
+            log.finish(None if isinstance(error, StopIteration) else error)
             raise
-        log.add(value)
+        _take(self, value, log)
         return value
 
     return watched_next
@@ -175,10 +213,9 @@ def _make_anext(cls: type[Any]) -> Callable[[Any], Awaitable[Any]]:
         try:
             value = await cls.__anext__(self)
         except BaseException as error:
-            is_end = isinstance(error, StopAsyncIteration)
-            log.finish(None if is_end else error, getattr(self, "stopped_at", None))
+            log.finish(None if isinstance(error, StopAsyncIteration) else error)
             raise
-        log.add(value)
+        _take(self, value, log)
         return value
 
     return watched_anext
@@ -219,20 +256,35 @@ def watched(iterator: Iterator[Any], log: StreamLog) -> Generator[Any, Any, Any]
         _close(iterator)
 
 
-async def watched_async(iterator: AsyncIterator[Any], log: StreamLog) -> AsyncIterator[Any]:
-    """Yield the values of *iterator* and log them."""
+async def watched_async(iterator: AsyncIterator[Any], log: StreamLog) -> AsyncGenerator[Any, Any]:
+    """
+    Yield the values of *iterator*, with what is sent to a generator passed on, and log them.
+
+    What is thrown in where it yields is the app's leaving (at the end of its loop asyncio does that by a
+    CancelledError), and no error of the stream.
+    """
+    send = getattr(iterator, "asend", None)
+    sent = None
     try:
-        async for value in iterator:
+        while True:
+            try:
+                value = await (iterator.__anext__() if sent is None or send is None else send(sent))
+            except StopAsyncIteration:
+                return
+            except BaseException as error:
+                log.finish(error)
+                raise
             log.add(value)
-            yield value
-    except BaseException as error:
-        log.finish(None if isinstance(error, GeneratorExit) else error)
-        raise
+            sent = yield value
     finally:
         log.finish()
-        close = getattr(iterator, "aclose", None)
-        if close is not None:
-            await close()
+        await _aclose(iterator)
+
+
+async def _aclose(iterator: Any) -> None:
+    close = getattr(iterator, "aclose", None)
+    if callable(close):
+        await close()
 
 
 def _close(iterator: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar, Token
 from functools import wraps
-from typing import Any, Callable, Optional, TypeVar, cast
+from typing import Any, Callable, Optional, TypeVar, cast, overload
 
 from ._ids import new_id
 
@@ -60,6 +60,16 @@ class tracer:
 def current_trace() -> tracer | None:
     """Return the innermost tracer that the caller is in."""
     return _CURRENT.get()
+
+
+@overload
+def trace(task_id: F) -> F: ...
+
+
+@overload
+def trace(
+    task_id: str | None = ..., session_id: str | None = ..., metadata: dict[str, Any] | None = ...
+) -> tracer: ...
 
 
 def trace(

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import partial, wraps
-from typing import Any, Callable
+from typing import Any, Callable, TypeVar, cast, overload
 
 from ._content import LogCall
-from ._counters import logger
+from ._counters import described, logger
 from ._state import STATE
 from ._streams import Stop, StreamLog, attach, watched, watched_async
 
 __all__ = ["wrap", "wrap_function"]
+
+# A function and everything that stands for one keep their type, so that mypy --strict sees through `wrap`.
+F = TypeVar("F", bound="Callable[..., Any] | classmethod[Any, ..., Any] | staticmethod[..., Any]")
 
 # Arguments of a wrapped function that say the same thing to `log`.
 _SHARED_ARGUMENTS = ("session_id", "task_id", "user_id", "version_id")
@@ -20,8 +23,18 @@ _SHARED_ARGUMENTS = ("session_id", "task_id", "user_id", "version_id")
 _RECEIVERS = ("self", "cls")
 
 
+@overload
+def wrap(__fn: F, *, stream: bool = ..., stop: Stop | None = ..., **meta_kwargs: Any) -> F: ...
+
+
+@overload
 def wrap(
-    __fn: Callable[..., Any] | None = None,
+    __fn: None = ..., *, stream: bool = ..., stop: Stop | None = ..., **meta_kwargs: Any
+) -> Callable[[F], F]: ...
+
+
+def wrap(
+    __fn: F | None = None,
     *,
     stream: bool = False,
     stop: Stop | None = None,
@@ -31,47 +44,64 @@ def wrap(
     Return a function that does the same and logs each call; usable as decorator, with arguments or not.
 
     Coroutine functions and generators, synchronous or not, stay what they are; generators are logged
-    when they end. A call that raises is not logged.
+    when they end. Of a call that raises, or is cancelled, the input is logged, and what it raised as `error`.
 
     Args:
         stream: The function returns an iterable whose values are chunks of one output. `stream=True`
             among the arguments of a call says so for that call.
         stop: Returns True for the value that ends the output; that value is passed on, not logged.
         **meta_kwargs: Arguments of `phospho.log`, and metadata.
+
+    Raises:
+        TypeError: what is to be wrapped cannot be called.
     """
     if __fn is None:
         return partial(wrap_function, stream=stream, stop=stop, **meta_kwargs)
     return wrap_function(__fn, stream=stream, stop=stop, **meta_kwargs)
 
 
-def wrap_function(
-    __fn: Callable[..., Any],
-    stream: bool = False,
-    stop: Stop | None = None,
-    **meta_wrap_kwargs: Any,
-) -> Callable[..., Any]:
+def wrap_function(__fn: F, stream: bool = False, stop: Stop | None = None, **meta_wrap_kwargs: Any) -> F:
     """Return *__fn* with logging; see `wrap`."""
-    from inspect import iscoroutinefunction  # costs 10 ms, which an app without wrap need not pay
-
+    if isinstance(__fn, (classmethod, staticmethod)):
+        inner = wrap_function(__fn.__func__, stream, stop, **meta_wrap_kwargs)
+        return cast(F, type(__fn)(inner))
+    if not callable(__fn):
+        raise TypeError(f"phospho.wrap takes a function, not {type(__fn).__name__}")
     names = _parameter_names(__fn)
 
     def observation(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Observation:
         is_stream = stream or kwargs.get("stream") is True
         return _Observation(_input_of(names, args, kwargs), kwargs, meta_wrap_kwargs, is_stream, stop)
 
-    if iscoroutinefunction(__fn):
+    return cast(F, _observed(__fn, observation))
 
-        @wraps(__fn)
+
+def _observed(function: Callable[..., Any], observation: Callable[..., _Observation]) -> Callable[..., Any]:
+    from inspect import iscoroutinefunction  # costs 10 ms, which an app without wrap need not pay
+
+    if iscoroutinefunction(function):
+
+        @wraps(function)
         async def wrapped_coroutine(*args: Any, **kwargs: Any) -> Any:
             observed = observation(args, kwargs)
-            return observed.returned(await __fn(*args, **kwargs))
+            try:
+                output = await function(*args, **kwargs)
+            except BaseException as error:
+                observed.failed(error)
+                raise
+            return observed.returned(output)
 
         return wrapped_coroutine
 
-    @wraps(__fn)
+    @wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         observed = observation(args, kwargs)
-        return observed.returned(__fn(*args, **kwargs))
+        try:
+            output = function(*args, **kwargs)
+        except BaseException as error:
+            observed.failed(error)
+            raise
+        return observed.returned(output)
 
     return wrapped
 
@@ -103,6 +133,17 @@ class _Observation:
             client.count_error("wrap", error)
             return output
 
+    def failed(self, error: BaseException) -> None:
+        """Log the input with the *error* that the function has raised."""
+        client = STATE.client
+        if client is None:
+            return
+        try:
+            said = {"latency_ms": self._elapsed_ms(), "error": described(error)}
+            client.submit_quietly(self._call(client, None, **said))
+        except Exception as fault:  # the edge between the app's function and us
+            client.count_error("wrap", fault)
+
     def _logged(self, client: Any, output: Any) -> Any:
         from inspect import isasyncgen, isawaitable, isgenerator
 
@@ -123,7 +164,12 @@ class _Observation:
         return output
 
     async def _awaited(self, output: Any) -> Any:
-        return self.returned(await output)
+        try:
+            awaited = await output
+        except BaseException as error:
+            self.failed(error)
+            raise
+        return self.returned(awaited)
 
     def _streamed(self, client: Any, output: Any) -> Any:
         """Watch a client library's stream in place, so that it keeps its methods; else by a generator."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from ._reader import quoted
+from ._verdicts import Flag
 from .collection import Collection
 from .errors import NotFoundError
 from .models import DetectedEvent, TaskContent
@@ -57,7 +58,7 @@ class Task:
         query = f"SELECT * FROM events WHERE task_id = {quoted(self._task_id)} ORDER BY name"
         return cast("list[DetectedEvent]", self._client.reader.rows(query))
 
-    def flag(self, flag: str, notes: str | None = None, source: str = "user") -> None:
+    def flag(self, flag: Flag, notes: str | None = None, source: str = "user") -> None:
         """Queue a verdict on the task: "success" or "failure"."""
         self._client.flag(self._task_id, flag, source=source, notes=notes)
 
