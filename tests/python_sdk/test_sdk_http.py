@@ -35,6 +35,45 @@ def test_logs_go_to_the_batch_endpoint_with_the_key_as_bearer(server: Any, make_
     assert event["other"] == 1
 
 
+def test_a_redirect_is_reported_with_its_target(server: Any, make_client: Make) -> None:
+    server.script = lambda request: server.error(301, headers=(("Location", "https://logs.example/api"),))._replace(
+        body=b"<html>"
+    )
+    client = make_client()
+    client.log(input="Hello")
+
+    [(_, reason)] = client.flush().rejected
+
+    assert "http_301" in reason
+    assert "redirects to https://logs.example/api" in reason
+    assert "base_url=" in reason
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"), [(b"\x00\x1b[2J\nno" + b"x" * 9999, r"'\x00\x1b[2J\nnox"), (b"", "no reason")]
+)
+def test_an_answer_that_is_garbage_is_shown_escaped_and_cut(
+    server: Any, make_client: Make, body: bytes, shown: str
+) -> None:
+    server.script = lambda request: server.error(403)._replace(body=body)
+    client = make_client()
+    client.log(input="Hello")
+
+    [(_, reason)] = client.flush().rejected
+
+    assert shown in reason
+    assert len(reason) < 300
+
+
+def test_a_client_without_a_key_says_so_once(server: Any, make_client: Make, caplog: pytest.LogCaptureFixture) -> None:
+    make_client(api_key=None)
+    make_client(api_key=None, transport=phospho.RecordingTransport())
+
+    [said] = caplog.messages
+    assert "no API key" in said
+    assert "PHOSPHO_API_KEY" in said
+
+
 def test_a_raw_field_that_repeats_its_text_is_not_sent(server: Any, make_client: Make) -> None:
     client = make_client()
 

@@ -178,6 +178,36 @@ class TestRaisesWhenAsked:
         with pytest.raises(phospho.SendError, match="bad_key: revoked"):
             client.flush()
 
+    @pytest.mark.parametrize("finish", [phospho.Client.flush, phospho.Client.close])
+    def test_what_is_left_unsent_is_raised_with_the_reason(self, server: Any, make_client: Make, finish: Any) -> None:
+        server.script = lambda request: server.error(503, "away")
+        client = make_client(raise_error_on_fail_to_send=True)
+        log = client.log(input="Hello")
+
+        with pytest.raises(phospho.SendError) as caught:
+            finish(client, 0.3)
+
+        [line] = caught.value.failures
+        assert line.startswith(f"{log['task_id']}: not sent yet: http_503: away: what happened")
+
+    def test_what_a_flush_left_is_sent_later_all_the_same(self, server: Any, make_client: Make) -> None:
+        server.script = lambda request: server.error(503, "away")
+        client = make_client(raise_error_on_fail_to_send=True)
+        client.log(input="Hello")
+        with pytest.raises(phospho.SendError):
+            client.flush(0.1)
+
+        server.script = lambda request: None
+
+        assert client.flush().is_complete
+
+    def test_nothing_is_raised_when_it_was_not_asked_for(self, server: Any, make_client: Make) -> None:
+        server.script = lambda request: server.error(503, "away")
+        client = make_client()
+        client.log(input="Hello")
+
+        assert len(client.close(0.1).pending) == 1
+
     def test_what_arrives_raises_nothing(self, make_client: Make) -> None:
         client = make_client(transport=phospho.RecordingTransport(), raise_error_on_fail_to_send=True)
 

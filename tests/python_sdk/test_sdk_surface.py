@@ -50,6 +50,10 @@ def test_the_package_is_imports_and_all_alone() -> None:
     assert ast.unparse(exported.targets[0]) == "__all__"
 
 
+def test_dir_lists_the_module_data_and_the_submodules() -> None:
+    assert {*MODULE_DATA, *SUBMODULES, *phospho.__all__, "PhosphoTest", "__version__"} <= set(dir(phospho))
+
+
 def test_all_is_sorted_and_is_what_can_be_imported() -> None:
     names = set(vars(phospho)) - set(SUBMODULES) - {"TYPE_CHECKING"}
     public = {name for name in names if not name.startswith("_") and not importlib.util.find_spec(f"phospho.{name}")}

@@ -21,7 +21,10 @@ messages = [
     lab.Message("This service makes me so angry.", role="User"),
     lab.Message("Can you tell me the time?", role="User"),
 ]
-workload.run(messages)
+try:
+    workload.run(messages)
+except ImportError as error:  # phospho-pipeline is not installed
+    raise SystemExit(str(error)) from None
 for message in messages:
     found = [job_id for job_id, result in workload.results[message.id].items() if result.value]
     print(f"{message.content} -> {', '.join(found)}")

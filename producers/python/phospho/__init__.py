@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .testing import PhosphoTest as PhosphoTest
 else:
     from ._state import module_attribute as __getattr__
+    from ._state import module_names as __dir__
 
 __all__ = [
     "APIError",

@@ -53,11 +53,12 @@ def init(
     that ended has left there; without, it does no I/O.
 
     Args:
-        api_key: Names its project; default: PHOSPHO_API_KEY.
+        api_key: Names its project; default: PHOSPHO_API_KEY. HTTP without one is warned of.
         project_id: Needed with *kafka* only; default: PHOSPHO_PROJECT_ID.
         base_url: The server; default: PHOSPHO_BASE_URL, else that of a local `phospho up`.
         tick: The longest time, in seconds, that a log waits for others to be sent with it.
-        raise_error_on_fail_to_send: Have `log` and `flush` raise `SendError` for what was lost before.
+        raise_error_on_fail_to_send: Have `log`, feedback and `flush` raise `SendError` for what was lost
+            before, and `flush` also for what it leaves unsent.
         auto_log: Log each call of OpenAI's client, Chat Completions and Responses.
         version_id: The version of every log that does not name its own.
         kafka: "host:9092" sends straight onto the Kafka topic (extra `phospho[kafka]`).
@@ -245,7 +246,8 @@ def flush(timeout: float = 10.0) -> FlushResult:
     """
     Block until all that was logged before is settled, or *timeout* seconds are over.
 
-    Returns what was sent, what was rejected and what is still pending.
+    Returns what was sent, what was rejected and what is still pending. Raises `SendError` for the last two,
+    only with `raise_error_on_fail_to_send`; what is pending is still tried.
     """
     return STATE.need("flush").flush(timeout)
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable
 
 from ._content import LogCall, append_chunk, build_content, merge_content, output_fields, usage_fields
-from ._counters import Stats, described, logger
+from ._counters import Stats, described, logger, shown
 from ._extract import has_everything, usage_of
 from ._ids import new_id
 from ._jsonable import approximate_bytes, copy_of, text_of, to_jsonable
@@ -39,6 +39,12 @@ _CANNOT_WATCH = (
     "phospho.MutableGenerator(generator, stop=...) or MutableAsyncGenerator. The input is logged alone."
 )
 
+# No error: many apps load their .env file after `phospho.init`.
+_NO_KEY = (
+    "phospho: there is no API key, and %s refuses what comes without one. Pass api_key= to phospho.init, or "
+    "set PHOSPHO_API_KEY before the first log is sent; tests need none with phospho.RecordingTransport()."
+)
+
 
 class Latest:
     """The ids that were used last."""
@@ -60,7 +66,7 @@ class Client:
 
     Raises:
         ConfigError: the arguments cannot work. Nothing but this is raised, here and later, unless
-            `raise_error_on_fail_to_send` asks for `SendError` from `log` and `flush`.
+            `raise_error_on_fail_to_send` asks for `SendError` from `log`, feedback, `flush` and `close`.
     """
 
     def __init__(
@@ -219,7 +225,7 @@ class Client:
         """
         given = _score_of(score)
         if given is None:
-            self._pipeline.refuse(text_of(event_id), f"score must be 0 or 1, not {text_of(score)}")
+            self._pipeline.refuse(text_of(event_id), f"score must be 0 or 1, not {shown(text_of(score))}")
             self._pipeline.raise_failures()
         else:
             self._submit_feedback({"task_id": event_id, "score": given, "comment": comment})
@@ -230,7 +236,9 @@ class Client:
         if given in ("success", "failure"):
             self._submit_feedback({"task_id": task_id, "flag": given, "comment": notes, "source": source})
         else:
-            self._pipeline.refuse(text_of(task_id), f'flag must be "success" or "failure", not {given}')
+            self._pipeline.refuse(
+                text_of(task_id), f'flag must be "success" or "failure", not {shown(given)}'
+            )
             self._pipeline.raise_failures()
 
     def flush(self, timeout: float = 10.0) -> FlushResult:
@@ -240,12 +248,18 @@ class Client:
         Returns what was sent and what was not; streams that are not complete are not waited for.
         """
         result = self._pipeline.flush(min(timeout, threading.TIMEOUT_MAX))
-        self._pipeline.raise_failures()
+        self._pipeline.raise_failures(result)
         return result
 
     def close(self, timeout: float | None = None) -> FlushResult:
-        """Flush within *timeout* seconds (`exit_timeout_s` by default) and end the thread."""
-        return self._pipeline.close(self.settings.exit_timeout_s if timeout is None else timeout)
+        """
+        Flush within *timeout* seconds (`exit_timeout_s` by default) and end the thread.
+
+        What is pending then is lost, unless there is a spool. Even if this raises SendError it has closed.
+        """
+        result = self._pipeline.close(self.settings.exit_timeout_s if timeout is None else timeout)
+        self._pipeline.raise_failures(result)
+        return result
 
     def retire(self) -> None:
         """Send in the background what is still held, then end. Does not block."""
@@ -395,4 +409,6 @@ def _transport_of(settings: Settings) -> Transport:
         return KafkaTransport(settings)
     from ._http import HttpTransport
 
+    if settings.api_key is None:
+        logger.warning(_NO_KEY, settings.base_url)
     return HttpTransport(settings)

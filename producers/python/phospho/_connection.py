@@ -40,11 +40,12 @@ class NoAnswerError(Exception):
 
 
 class Answer(NamedTuple):
-    """What the server said. `retry_after_s` is its Retry-After, as seconds from now."""
+    """What the server said: `retry_after_s` is Retry-After as seconds from now, `location` is Location."""
 
     status: int
     body: bytes
     retry_after_s: float | None
+    location: str
 
 
 class _Response(http.client.HTTPResponse):
@@ -143,7 +144,8 @@ class Connection:
         content = response.read(MAX_ANSWER_BYTES)
         if not response.isclosed():
             self.close()
-        return Answer(response.status, content, _seconds(response.headers.get("Retry-After")))
+        retry_after_s = _seconds(response.headers.get("Retry-After"))
+        return Answer(response.status, content, retry_after_s, response.headers.get("Location") or "")
 
 
 def _no_answer_because(error: Exception) -> NoAnswerError:

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from typing import Callable, NamedTuple
 
-__all__ = ["Counters", "Stats", "described", "logger"]
+__all__ = ["Counters", "Stats", "described", "logger", "shown"]
 
 logger = logging.getLogger("phospho")
 
@@ -19,6 +19,7 @@ MAX_REASONS = 100
 MAX_REASON_CHARACTERS = 100
 OTHER = "other"
 MAX_ERROR_CHARACTERS = 2000
+MAX_SHOWN_CHARACTERS = 200
 # Failures kept for `raise_error_on_fail_to_send`; beyond it only their number is known.
 MAX_FAILURES = 100
 
@@ -69,6 +70,8 @@ class Counters:
         self.dropped: dict[str, int] = {}
         self.retried: dict[str, int] = {}
         self.errors: dict[str, int] = {}
+        # Why the attempt before this moment failed; empty when it did not.
+        self.last_trouble = ""
         self._failures: deque[str] = deque(maxlen=MAX_FAILURES)
         self._said_at: dict[str, float] = {}
         self._clock = clock
@@ -83,6 +86,7 @@ class Counters:
         """Count events that have arrived."""
         with self._lock:
             self.sent += number
+            self.last_trouble = ""
 
     def count_truncated(self) -> None:
         """Count one event that goes without all of its content."""
@@ -100,6 +104,7 @@ class Counters:
         """Count one attempt for *number* events that is to be made again."""
         with self._lock:
             _count(self.retried, code)
+            self.last_trouble = f"{code}: {message}"
         self.say(code, f"phospho: {number} event(s) are to be sent again ({code}): {message}")
 
     def count_error(self, place: str, error: BaseException) -> None:
@@ -138,6 +143,12 @@ class Counters:
                 del self._said_at[next(iter(self._said_at))]
             self._said_at[subject] = now
         logger.warning("%s", text)
+
+
+def shown(text: str) -> str:
+    """Return foreign *text* as a log may hold it: cut, and as its `repr` where it cannot be printed."""
+    cut = text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"
+    return cut if cut.isprintable() else repr(cut)
 
 
 def described(error: BaseException) -> str:

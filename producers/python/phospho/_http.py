@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ._connection import Answer, Connection, NoAnswerError
-from ._counters import described
+from ._counters import described, shown
 from ._jsonable import encode
 from ._queue import FEEDBACK, Event
 from ._transport import Outcome, Transport
@@ -158,7 +158,7 @@ def _error(document: Any) -> _Error:
     error = document.get("error") if isinstance(document, dict) else None
     if not isinstance(error, dict):
         return _Error("rejected", "the server gave no reason")
-    parts = [str(error[name]) for name in ("message", "hint") if error.get(name)]
+    parts = [shown(str(error[name])) for name in ("message", "hint") if error.get(name)]
     return _Error(str(error.get("code") or "rejected"), ". ".join(parts))
 
 
@@ -167,7 +167,10 @@ def error_message(answer: Answer) -> str:
     if isinstance(document, dict) and isinstance(document.get("error"), dict):
         error = _error(document)
         return f"{error.code}: {error.message}"
-    return answer.body[:200].decode("utf-8", "replace")
+    if 300 <= answer.status < 400:
+        where = shown(answer.location) or "nowhere"
+        return f"the server redirects to {where}, where no log is sent: give base_url= the final address"
+    return shown(answer.body.decode("utf-8", "replace")) or "the server gave no reason"
 
 
 def _document(answer: Answer) -> Any:

@@ -119,10 +119,12 @@ class Pipeline:
         """Return what became of the events so far."""
         return self.counters.stats(queued=len(self.queue) + self._deferred)
 
-    def raise_failures(self) -> None:
-        """Raise the failures since the last call, if the app asked for that."""
+    def raise_failures(self, flushed: FlushResult | None = None) -> None:
+        """Raise the failures since the last call, and what *flushed* has left, if the app asked for that."""
         if self.settings.raise_error_on_fail_to_send:
             failures = self.counters.take_failures()
+            if flushed is not None:
+                failures += _left(flushed, self.counters.last_trouble or "there was no time for it")
             if failures:
                 raise SendError(failures)
 
@@ -210,6 +212,12 @@ class Pipeline:
         if not self.sender.is_running:
             _close_with_multiprocessing()
             self.sender.start()
+
+
+def _left(flushed: FlushResult, reason: str) -> list[str]:
+    """Return one line per event that a flush did not send, and one for those on disk only."""
+    lines = [f"{event_id}: not sent yet: {reason}" for event_id in flushed.pending]
+    return [*lines, f"{flushed.spooled} more on disk: {reason}"] if flushed.spooled else lines
 
 
 def _spool_of(settings: Settings) -> Spool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from importlib import import_module
 from typing import Any
@@ -11,7 +12,7 @@ from ._queue import LogQueue
 from ._sender import Sender
 from .errors import NotInitializedError
 
-__all__ = ["STATE", "module_attribute"]
+__all__ = ["STATE", "module_attribute", "module_names"]
 
 
 class _State:
@@ -66,6 +67,12 @@ _SUBMODULES = frozenset(
         "utils",
     ]
 )
+
+
+def module_names() -> list[str]:
+    """Return the names of `phospho` and of what `module_attribute` has: it is the package's `__dir__`."""
+    data = ("consumer", "latest_session_id", "latest_task_id", "log_queue", "PhosphoTest")
+    return sorted({*vars(sys.modules["phospho"]), *data, *_SUBMODULES})
 
 
 def module_attribute(name: str) -> Any:

@@ -4,7 +4,7 @@ What the SDK raises. After `init` nothing is raised into an app that did not ask
 PhosphoError
 ├── ConfigError            an argument of `init` or `Client` cannot work
 ├── NotInitializedError    a module function was called before `phospho.init`
-├── SendError              asked for by `raise_error_on_fail_to_send`: events were refused or dropped
+├── SendError              asked for by `raise_error_on_fail_to_send`: events were refused, dropped or left
 └── APIError               reading back from the server failed
     └── NotFoundError      there is no such task, session or project
 """
@@ -33,7 +33,9 @@ class NotInitializedError(PhosphoError, RuntimeError):
 
 class SendError(PhosphoError):
     """
-    Events that will not arrive. Raised by `log` and `flush`, only with `raise_error_on_fail_to_send`.
+    Events that will not arrive or, from `flush` and `close`, have not.
+
+    Raised by `log`, feedback, `flush` and `close`, and only with `raise_error_on_fail_to_send`.
 
     `failures` holds one readable line per event, the oldest first.
     """
