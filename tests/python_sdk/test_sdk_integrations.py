@@ -14,6 +14,7 @@ from phospho.integrations._runs import Runs
 
 QUESTION = "Explain quantum computers in less than 20 words."
 ANSWER = "Qubits harness quantum physics for faster, more powerful computation."
+MESSAGES: Any = [{"role": "user", "content": QUESTION}]
 
 
 class TestOpenAI:
@@ -26,6 +27,17 @@ class TestOpenAI:
         phospho.init(transport=self.transport, tick=0.01, auto_log=True)
         yield
         unwrap_openai()
+
+    @pytest.fixture
+    def client(self, language_model: Any) -> Iterator[Any]:
+        import openai
+
+        with openai.OpenAI(api_key="openai-key", base_url=f"{language_model.url}/v1") as client:
+            yield client
+
+    def logged(self) -> list[tuple[str, str | None]]:
+        assert phospho.flush().is_complete
+        return [(log["input"], log["output"]) for log in self.transport.logs]
 
     def test_every_call_of_every_client_is_logged_once(self, language_model: Any) -> None:
         import openai
@@ -56,17 +68,110 @@ class TestOpenAI:
 
         assert [log["output"] for log in self.transport.logs] == [ANSWER] * 2
 
-    def test_raw_responses_are_left_alone(self, language_model: Any) -> None:
-        import openai
-
-        with openai.OpenAI(api_key="openai-key", base_url=f"{language_model.url}/v1") as client:
-            raw = client.chat.completions.with_raw_response.create(
-                model="gpt", messages=[{"role": "user", "content": QUESTION}]
-            )
-        phospho.flush()
+    @pytest.mark.parametrize("reads", [lambda raw: raw.parse(), lambda raw: raw.text])
+    def test_raw_responses_are_logged(self, client: Any, reads: Any) -> None:
+        raw = client.chat.completions.with_raw_response.create(model="gpt", messages=MESSAGES)
+        reads(raw)
 
         assert raw.status_code == 200
-        assert self.transport.logs == []
+        assert self.logged() == [(QUESTION, ANSWER)]
+        assert self.transport.logs[0]["total_tokens"] == 37
+
+    def test_the_stream_of_a_raw_response_is_logged_as_the_app_reads_it(self, client: Any) -> None:
+        raw = client.chat.completions.with_raw_response.create(model="gpt", messages=MESSAGES, stream=True)
+
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in raw.parse()) == ANSWER
+        assert self.logged() == [(QUESTION, ANSWER)]
+
+    @pytest.mark.parametrize(
+        ("reads", "output"),
+        [
+            (lambda response: response.parse(), ANSWER),
+            (lambda response: response.json(), ANSWER),
+            (lambda response: list(response.iter_lines()), None),
+            (lambda response: None, None),
+        ],
+    )
+    def test_a_streaming_response_is_logged_when_it_is_closed(self, client: Any, reads: Any, output: Any) -> None:
+        create = client.chat.completions.with_streaming_response.create
+        with create(model="gpt", messages=MESSAGES) as response:
+            reads(response)
+
+        assert self.logged() == [(QUESTION, output)]
+
+    def test_the_stream_of_a_streaming_response_is_logged_as_far_as_it_was_read(self, client: Any) -> None:
+        create = client.chat.completions.with_streaming_response.create
+        with create(model="gpt", messages=MESSAGES, stream=True) as response:
+            next(iter(response.parse()))
+
+        assert self.logged() == [(QUESTION, ANSWER.split(" ")[0])]
+
+    def test_the_async_clients_responses_are_logged(self, language_model: Any) -> None:
+        import openai
+
+        async def main() -> None:
+            async with openai.AsyncOpenAI(api_key="openai-key", base_url=f"{language_model.url}/v1") as client:
+                completions: Any = client.chat.completions
+                await completions.with_raw_response.create(model="gpt", messages=MESSAGES)
+                async with completions.with_streaming_response.create(model="gpt", messages=MESSAGES) as response:
+                    await response.parse()
+                stream = completions.with_streaming_response.create(model="gpt", messages=MESSAGES, stream=True)
+                async with stream as response:
+                    async for _ in await response.parse():
+                        pass
+
+        asyncio.run(main())
+
+        assert self.logged() == [(QUESTION, ANSWER)] * 3
+
+    def test_parsed_completions_are_logged(self, client: Any) -> None:
+        client.chat.completions.parse(model="gpt", messages=MESSAGES)
+
+        assert self.logged() == [(QUESTION, ANSWER)]
+
+    @pytest.mark.parametrize("is_raw", [True, False])
+    def test_a_call_that_fails_is_logged_with_its_error(self, client: Any, is_raw: bool) -> None:
+        import openai
+
+        unreachable = client.with_options(base_url="http://127.0.0.1:9/v1", max_retries=0).chat.completions
+        with pytest.raises(openai.APIConnectionError):
+            (unreachable.with_raw_response if is_raw else unreachable).create(model="gpt", messages=MESSAGES)
+
+        assert self.logged() == [(QUESTION, None)]
+        assert self.transport.logs[0]["error"] == "APIConnectionError: Connection error."
+
+    @pytest.mark.parametrize("leave", [lambda stream: stream.close(), lambda stream: stream.__exit__(None, None, None)])
+    def test_a_stream_that_is_closed_is_logged_as_far_as_it_was_read(self, client: Any, leave: Any) -> None:
+        stream = client.chat.completions.create(model="gpt", messages=MESSAGES, stream=True)
+        for _ in stream:
+            break
+        leave(stream)
+
+        assert self.logged() == [(QUESTION, ANSWER.split(" ")[0])]
+
+    def test_an_init_without_it_turns_it_off(self, client: Any) -> None:
+        phospho.init(transport=self.transport, tick=0.01)
+
+        client.chat.completions.create(model="gpt", messages=MESSAGES)
+
+        assert self.logged() == []
+
+    def test_what_another_library_has_wrapped_since_stays(self) -> None:
+        from openai.resources.chat.completions import Completions
+
+        from phospho.integrations.openai import unwrap_openai
+
+        ours = Completions.create
+
+        def of_another_library(*args: Any, **kwargs: Any) -> Any:
+            return ours(*args, **kwargs)
+
+        Completions.create = of_another_library  # type: ignore[method-assign, assignment]
+        try:
+            unwrap_openai()
+            assert Completions.create is of_another_library
+        finally:
+            Completions.create = ours.__wrapped__  # type: ignore[attr-defined, method-assign]
 
     def test_unwrapping_gives_the_client_back(self) -> None:
         from openai.resources.chat.completions import Completions

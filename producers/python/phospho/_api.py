@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Callable
 
 from ._client import Client
@@ -59,7 +60,7 @@ def init(
         tick: The longest time, in seconds, that a log waits for others to be sent with it.
         raise_error_on_fail_to_send: Have `log`, feedback and `flush` raise `SendError` for what was lost
             before, and `flush` also for what it leaves unsent.
-        auto_log: Log each call of OpenAI's client, Chat Completions and Responses.
+        auto_log: Log each call of OpenAI's client, Chat Completions and Responses, until the next `init`.
         version_id: The version of every log that does not name its own.
         kafka: "host:9092" sends straight onto the Kafka topic (extra `phospho[kafka]`).
         transport: Replaces HTTP, as `RecordingTransport` does in tests.
@@ -93,6 +94,10 @@ def init(
         from .integrations.openai import wrap_openai
 
         wrap_openai()
+    elif "phospho.integrations.openai" in sys.modules:
+        from .integrations.openai import unwrap_openai
+
+        unwrap_openai()
 
 
 def new_session() -> str:
