@@ -51,6 +51,19 @@ test("the content says what is sent, and the ids under both names", async () => 
   assert.deepEqual([phospho.latestTaskId, phospho.latestSessionId], [logged.taskId, "s"]);
 });
 
+test("what leads back to itself, or has every field, is followed a few steps", async () => {
+  const knot = { type: "tool_result" };
+  Object.assign(knot, { function: knot, content: [knot, knot] });
+  const endless = new Proxy({}, { get: (_, name) => (typeof name === "string" ? endless : undefined) });
+
+  phospho.log({ input: [{ role: "user", content: [knot] }] });
+  phospho.log({ input: [{ role: "assistant", tool_calls: [endless] }] });
+
+  const events = await sent();
+  assert.equal(events.length, 2);
+  assert.equal(events[0].input, Array(4).fill("[tool_result]").join("\n"));
+});
+
 test("ids sort by the time of their making", async () => {
   const first = phospho.newTask();
   await new Promise((resolve) => setTimeout(resolve, 2));

@@ -2,6 +2,9 @@
 
 import { bytesOf, encode, toJson } from "../json.js";
 
+// A message holds the results of tools, and they hold their texts.
+const MAX_CONTENT_DEPTH = 2;
+
 /** Return the JSON in bytes, or in one line of server-sent events; other bytes as text. */
 export function parsed(value: unknown): unknown {
   const bytes = bytesOf(value);
@@ -41,11 +44,19 @@ export function first(value: unknown, field: string): unknown {
  * Return the text of a message's content: a string, or parts joined by *separator*. Undefined if there is none.
  *
  * Text, refusals and calls of tools are text; what else a part is stands as its type, as in `[image_url]`.
+ * The results of tools have content again; beyond *depth* they stand as their type too.
  */
-export function contentText(content: unknown, separator = "\n"): string | undefined {
+export function contentText(
+  content: unknown,
+  separator = "\n",
+  depth = MAX_CONTENT_DEPTH,
+): string | undefined {
   if (typeof content === "string") return content;
-  if (!Array.isArray(content)) return content == null ? undefined : partText(content);
-  return joined(content.map(partText), separator);
+  if (!Array.isArray(content)) return content == null ? undefined : partText(content, depth);
+  return joined(
+    content.map((part) => partText(part, depth)),
+    separator,
+  );
 }
 
 /** Return calls of tools as text, `name(arguments)` per line, or undefined if there are none. */
@@ -61,7 +72,7 @@ export function joined(texts: (string | undefined)[], separator: string): string
 
 const SILENT_PARTS: ReadonlySet<unknown> = new Set(["thinking", "redacted_thinking", "reasoning"]);
 
-function partText(part: unknown): string | undefined {
+function partText(part: unknown, depth: number): string | undefined {
   if (typeof part === "string") return part;
   for (const field of ["text", "refusal"]) {
     const text = read(part, field);
@@ -72,7 +83,8 @@ function partText(part: unknown): string | undefined {
   const call = callText(part);
   if (call) return call;
   const result = read(part, "content");
-  if (kind === "tool_result" && result !== undefined) return contentText(result);
+  if (kind === "tool_result" && result !== undefined && depth > 0)
+    return contentText(result, "\n", depth - 1);
   return typeof kind === "string" ? `[${kind}]` : unnamedPart(part);
 }
 
@@ -86,7 +98,10 @@ function unnamedPart(part: unknown): string | undefined {
 /** Read OpenAI's, Anthropic's, Gemini's and LangChain's call of a tool. */
 function callText(call: unknown): string | undefined {
   const nested = read(call, "function") ?? read(call, "function_call") ?? read(call, "functionCall");
-  if (nested !== undefined && typeof nested !== "string") return callText(nested);
+  return namedCallText(nested !== undefined && typeof nested !== "string" ? nested : call);
+}
+
+function namedCallText(call: unknown): string | undefined {
   const name = read(call, "name");
   if (typeof name !== "string" || !name) return undefined;
   for (const field of ["arguments", "input", "args"]) {
