@@ -71,6 +71,17 @@ def test_a_task_is_read_back_as_it_was_logged(client: phospho.Client) -> None:
     assert [event["name"] for event in task.events()] == ["refund"]
 
 
+def test_tasks_of_one_millisecond_are_read_back_as_they_were_logged(client: phospho.Client) -> None:
+    session_id, at_s = phospho.new_session(), 1_795_000_000.5
+    for number in range(6):
+        client.log(str(number), session_id=session_id, client_created_at=at_s)
+    assert client.flush().is_complete
+
+    tasks = client.sessions.get(session_id).list_tasks()
+
+    assert [task.content["input"] for task in tasks] == [str(number) for number in range(6)]
+
+
 def test_verdicts_are_read_back(client: phospho.Client) -> None:
     liked, disliked = (client.log(input=text)["task_id"] for text in ("good", "bad"))
     assert client.flush().is_complete
