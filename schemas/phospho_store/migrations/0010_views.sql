@@ -199,17 +199,9 @@ INNER JOIN
     FROM (SELECT * FROM task_rows FINAL WHERE (project_id, task_id) IN (SELECT project_id, task_id FROM label_rows)) AS t
     LEFT ANY JOIN
     (
-        SELECT project_id, task_id, groupUniqArrayArray(found) AS names
-        FROM
-        (
-            SELECT project_id, task_id, CAST(events.name, 'Array(String)') AS found
-            FROM analysis_rows FINAL
-            WHERE (project_id, task_id) IN (SELECT project_id, task_id FROM label_rows)
-            UNION ALL
-            SELECT project_id, task_id, CAST(events.name, 'Array(String)') AS found
-            FROM session_analysis_rows FINAL
-            WHERE (project_id, task_id) IN (SELECT project_id, task_id FROM label_rows)
-        )
+        SELECT project_id, task_id, groupArray(toString(tupleElement(event, 'name'))) AS names
+        FROM found_events
+        WHERE (project_id, task_id) IN (SELECT project_id, task_id FROM label_rows)
         GROUP BY project_id, task_id
     ) AS mapped
     ON t.project_id = mapped.project_id AND t.task_id = mapped.task_id

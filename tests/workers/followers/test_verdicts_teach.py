@@ -84,7 +84,7 @@ def test_verdicts_become_a_head_and_the_quality_is_that_of_people_s_labels(
     store: Store, project_id: str, tasks: LabelledTasks, until_done: Callable[..., int]
 ) -> None:
     instructions = InstructionBook(store)
-    learning = Learning(LabelBook(store), tasks, instructions, HeadTeacher())
+    learning = Learning(tasks, instructions, HeadTeacher())
     VerdictBook(store).save_verdicts([verdict(project_id, f"t{n}", "yes" if n % 2 else "no") for n in range(8)])
     LabelBook(store).save_labels([new_label(project_id, "refund", "t20", "confirmed")])
 
