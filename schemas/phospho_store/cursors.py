@@ -35,7 +35,7 @@ def page_limit(text: str | None) -> int:
     """Return how many rows a page has: 1 to MAX_PAGE; Problem 400 for anything else."""
     if not text:
         return DEFAULT_PAGE
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_PAGE:
+    if not text.isascii() or not text.isdigit() or len(text) > 6 or not 1 <= int(text) <= MAX_PAGE:
         raise Problem(400, "invalid_limit", f"'limit' must be a number from 1 to {MAX_PAGE}")
     return int(text)
 

@@ -173,7 +173,7 @@ def _quota_exceeded(project_id: str, limit: int | None, wait_s: int) -> Problem:
     return Problem(
         429,
         "quota_exceeded",
-        f"the project {project_id} may log {limit} tasks a day, and has; nothing of this request was stored",
-        "send it after midnight UTC, or raise max_tasks_per_day in the project's settings",
+        f"the project {project_id} may log {limit} tasks a day; this request goes beyond, and nothing of it was stored",
+        "send it again after the time in Retry-After, or raise max_tasks_per_day in the project's settings",
         wait_s,
     )

@@ -250,3 +250,19 @@ def test_odd_values_anywhere_raise_nothing(name: str, odd: Any) -> None:
         changed = record | {key: odd}
         if FORMATS[name].recognises(changed):
             FORMATS[name].event_of(changed)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"extra": {"invocation_params": "gpt"}},
+        {"outputs": {"generations": [[{"text": "", "message": {"kwargs": "x"}}]]}},
+        {"inputs": {"messages": [[{"kwargs": ["x"]}]]}},
+    ],
+)
+def test_a_run_of_an_odd_shape_harms_itself_at_most(
+    server: FakeServer, run: Run, tmp_path: Path, odd: dict[str, Any]
+) -> None:
+    run("import", exported(tmp_path / "runs.json", RUN | odd | {"id": "odd"}, RUN))
+
+    assert "run-1" in server.tasks

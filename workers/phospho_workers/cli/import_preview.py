@@ -16,6 +16,7 @@ _SHOWN_TASKS = 3
 _SHOWN_CHARACTERS = 60
 # Beyond, different ones are not told apart any more: a file of any size is looked at in bounded memory.
 _MAX_COUNTED = 1_000_000
+_MAX_KEYS = 1000
 
 
 class Preview:
@@ -39,7 +40,7 @@ class Preview:
         ):
             if value and len(seen) < _MAX_COUNTED:
                 seen.add(str(value))
-        self._keys.update(event.keys())
+        self._keys.update(name for name in event if name in self._keys or len(self._keys) < _MAX_KEYS)
         created_at_s = event.get("client_created_at")
         if isinstance(created_at_s, (int, float)):
             self._times = [min([*self._times, created_at_s]), max([*self._times, created_at_s])]

@@ -114,7 +114,11 @@ class LogFile:
         source = FORMATS[self.format_name or OWN_FORMAT]
         if not source.recognises(record.fields):
             raise _NoEvent(f"it is no record of {source.label}, as the ones before it; give --format")
-        event = source.event_of(record.fields)
+        try:
+            event = source.event_of(record.fields)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            # An export can hold anything anywhere: a record of an odd shape harms itself only.
+            raise _NoEvent(f"it has not the shape of a record of {source.label}: {error}") from None
         return SkippedLine(record.line) if event is None else self._log_line(record, event, is_encoded=False)
 
     def _log_line(self, record: Record, event: dict[str, Any], *, is_encoded: bool) -> LogLine:

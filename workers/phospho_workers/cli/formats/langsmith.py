@@ -42,10 +42,10 @@ def event_of(record: Record) -> Event | None:
     run = {name: unpacked(value) for name, value in record.items()}
     if run.get("parent_run_id") or run["inputs"] in (None, "", {}, []):
         return None
-    extra = run["extra"] if isinstance(run.get("extra"), dict) else {}
-    metadata = extra["metadata"] if isinstance(extra.get("metadata"), dict) else {}
+    extra = _object(run.get("extra"))
+    metadata = _object(extra.get("metadata"))
     described = {
-        "model": metadata.get("ls_model_name") or (extra.get("invocation_params") or {}).get("model"),
+        "model": metadata.get("ls_model_name") or _object(extra.get("invocation_params")).get("model"),
         "tokens_in": whole_number(run.get("prompt_tokens")),
         "tokens_out": whole_number(run.get("completion_tokens")),
         "latency_ms": elapsed_ms(run.get("start_time"), run.get("end_time")),
@@ -66,6 +66,10 @@ def event_of(record: Record) -> Event | None:
             "metadata": stated(metadata | described),
         }
     )
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _content(values: Any) -> Any:
@@ -92,7 +96,7 @@ def _message(message: Any) -> dict[str, Any]:
     """Return a message with its role, out of the three forms that LangChain writes."""
     if not isinstance(message, dict):
         return {"role": "user", "content": message}
-    inner = message.get("kwargs") or message.get("data") or message
+    inner = _object(message.get("kwargs")) or _object(message.get("data")) or message
     kind = message["id"][-1] if isinstance(message.get("id"), list) and message["id"] else message.get("type", "")
     role = message.get("role") or _ROLES.get(str(kind), str(kind) or "user")
     return {"role": role, "content": inner.get("content", "")}
