@@ -7,7 +7,8 @@ JAVASCRIPT := producers/javascript
 JAVASCRIPT_INSTALLED := $(JAVASCRIPT)/node_modules/.installed
 JAVASCRIPT_BUILT := $(JAVASCRIPT)/node_modules/.built
 
-.PHONY: up test install javascript lint types imports kafka system-packages bench bench-detection bench-cascade schemas constraints clean
+.PHONY: up test install javascript lint types imports kafka system-packages bench bench-detection bench-cascade \
+	bench-dashboard schemas constraints clean
 
 up: install
 	$(BIN)/phospho up
@@ -63,6 +64,11 @@ bench-detection: install
 # What asking an LLM about some tasks brings, over a range of budgets; needs shared/data.
 bench-cascade: install
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.cascade
+
+# Every page's queries on a store of a year; ten million tasks take half an hour and 10 GB of disk.
+TASKS ?= 10000000
+bench-dashboard: install
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.dashboard --tasks $(TASKS)
 
 # Writes the JSON Schema files and the AsyncAPI document again from the models.
 schemas: install

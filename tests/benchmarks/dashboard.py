@@ -1,0 +1,187 @@
+"""
+`python -m benchmarks.dashboard --tasks 10000000`: every page on a large store, for 30 days and for all.
+
+A page is asked as a browser asks for it, and its JSON twin and the API run the same function. What is printed and
+written to build/bench-dashboard.json: p50 and p95 of each page and of each query in it, CPU, rows and bytes read, memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from starlette.testclient import TestClient
+
+from benchmarks.conversations import REPOSITORY
+from benchmarks.filled_store import Filling, fill
+from benchmarks.machine import commit, machine
+from benchmarks.measured_store import Measured, MeasuredStore
+from benchmarks.sizes import PROJECT, say
+from fixtures.clickhouse_server import ClickHouseServer
+from phospho_dashboard.app import create_app
+from phospho_dashboard.prices import Price, Prices
+from phospho_dashboard.settings import DashboardSettings
+from phospho_store.auth import Authenticator
+from phospho_store.migrations import migrate
+from phospho_store.registry import Registry
+from phospho_store.store import remote
+
+# The aims of the pages on two cores, in seconds at p95, by the period.
+AIMS_S = {"30d": 0.3, "all": 1.0}
+_PRICES = Prices("USD", {"large-2": Price(2.5, 10.0), "small-2": Price(0.15, 0.6)})
+
+# A name, the path, and what the URL narrows it to.
+_PAGES: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("dashboard", "/", {}),
+    ("dashboard, one model", "/", {"model": "large-3"}),
+    ("dashboard, one event", "/", {"event": "event-3"}),
+    ("dashboard, one user", "/", {"user": "{user}"}),
+    ("sessions", "/sessions", {}),
+    ("sessions, most tokens", "/sessions", {"sort": "tokens"}),
+    ("sessions, one event", "/sessions", {"event": "event-3"}),
+    ("tasks", "/tasks", {}),
+    ("tasks, slowest", "/tasks", {"sort": "slowest"}),
+    ("tasks, failures", "/tasks", {"flag": "failure"}),
+    ("tasks, a frequent phrase", "/tasks", {"q": "refund"}),
+    ("tasks, no such phrase", "/tasks", {"q": "zebra crossing"}),
+    ("events", "/events", {}),
+    ("one event", "/events/event-3", {}),
+    ("users", "/users", {}),
+    ("versions", "/versions", {}),
+    ("one session", "/sessions/{session}", {}),
+    ("one task", "/tasks/{task}", {}),
+)
+
+
+def main() -> None:
+    """Fill a store, ask every page of it, write the file, and print the table."""
+    options = _options()
+    with tempfile.TemporaryDirectory(prefix="phospho-bench-", dir=options.folder) as folder:
+        report = measured(Path(folder) / "clickhouse", options.tasks, options.rounds)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    print("\n".join(table(report["pages"])))
+    say(f"written: {options.output}")
+
+
+def measured(folder: Path, tasks: int, rounds: int) -> dict[str, Any]:
+    """Return what was measured, and on what."""
+    with ClickHouseServer(folder) as server:
+        writer = remote(server.url)
+        list(migrate(writer))
+        for count in fill(writer, Filling(PROJECT, tasks, time.time_ns() // 1_000_000)):
+            say(f"{count:,} tasks are stored")
+        store = MeasuredStore(server)
+        pages = [page for period in AIMS_S for page in _pages(store, period, rounds)]
+        sizes = writer.rows(
+            "SELECT table, count() AS parts, sum(rows) AS rows, sum(bytes_on_disk) AS bytes FROM system.parts"
+            " WHERE active AND database = currentDatabase() GROUP BY table ORDER BY bytes DESC"
+        )
+        store.close()
+        writer.close()
+    return {"tasks": tasks, "rounds": rounds, "commit": commit(), "machine": machine(), "tables": sizes, "pages": pages}
+
+
+def table(pages: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a table: each page, and under it those of its queries that take a tenth of it or more."""
+    yield f"{'':<44}{'p50 ms':>9}{'p95 ms':>9}{'CPU ms':>9}{'rows':>13}{'MB read':>9}{'MB held':>9}"
+    for page in pages:
+        mark = "" if page["p95_s"] <= AIMS_S[page["period"]] else "  misses its aim"
+        yield _line(f"{page['page']} ({page['period']})", page) + mark
+        for number, query in enumerate(page["queries"], 1):
+            if query["p50_s"] >= page["p50_s"] / 10:
+                yield _line(f"  {number}. {' '.join(query['sql'].split())[:36]}", query)
+
+
+def _pages(store: MeasuredStore, period: str, rounds: int) -> Iterator[dict[str, Any]]:
+    examples = _examples(store)
+    with _browser(store) as browser:
+        for name, path, query in _PAGES:
+            narrowed = {key: value.format(**examples) for key, value in query.items()}
+            url = f"{path.format(**examples)}?{urlencode({'project': PROJECT, 'period': period, **narrowed})}"
+            page = _asked(store, browser, url, rounds)
+            say(f"{name} ({period}): {page['p95_s'] * 1000:,.0f} ms")
+            yield {"page": name, "period": period, "url": url, **page}
+
+
+def _asked(store: MeasuredStore, browser: TestClient, url: str, rounds: int) -> dict[str, Any]:
+    """Ask a page once to warm up, where every query of it is looked at for memory, and then `rounds` times."""
+    seconds, queries = [], []
+    for _ in range(rounds + 1):
+        store.measured.clear()
+        started_s = time.perf_counter()
+        browser.get(url).raise_for_status()
+        seconds.append(time.perf_counter() - started_s)
+        queries.append(list(store.measured))
+    shared = {query.sql for query in queries[1]}
+    by_sql = {sql: [query for round_ in queries for query in round_ if query.sql == sql] for sql in shared}
+    order = [query.sql for query in queries[1]]
+    return {
+        **_times(seconds[1:]),
+        "cpu_s": median(sum(query.cpu_s for query in round_) for round_ in queries),
+        "rows_read": sum(query.rows_read for query in queries[1]),
+        "bytes_read": sum(query.bytes_read for query in queries[1]),
+        "memory_bytes": max(query.memory_bytes for round_ in queries for query in round_),
+        "queries": [_query(sql, by_sql[sql]) for sql in dict.fromkeys(order)],
+    }
+
+
+def _query(sql: str, runs: Sequence[Measured]) -> dict[str, Any]:
+    last = runs[-1]
+    memory = max(run.memory_bytes for run in runs)
+    times = _times([run.seconds for run in runs]) | {"cpu_s": median(run.cpu_s for run in runs)}
+    return {**times, "rows_read": last.rows_read, "bytes_read": last.bytes_read, "memory_bytes": memory, "sql": sql}
+
+
+def _times(seconds: Sequence[float]) -> dict[str, float]:
+    """Return the median and the 95th percentile: of few values, the greatest."""
+    ordered = sorted(seconds)
+    return {"p50_s": ordered[len(ordered) // 2], "p95_s": ordered[min(len(ordered) * 95 // 100, len(ordered) - 1)]}
+
+
+def _line(name: str, found: dict[str, Any]) -> str:
+    return (
+        f"{name:<44}{found['p50_s'] * 1000:>9,.0f}{found['p95_s'] * 1000:>9,.0f}"
+        f"{found['cpu_s'] * 1000:>9,.0f}{found['rows_read']:>13,}"
+        f"{found['bytes_read'] / 1e6:>9,.0f}{found['memory_bytes'] / 1e6:>9,.0f}"
+    )
+
+
+def _examples(store: MeasuredStore) -> dict[str, str]:
+    """Return a task of half a month ago with its session and its user."""
+    sql = (
+        "SELECT task_id AS task, session_id AS session, user_id AS user FROM task_rows"
+        " WHERE project_id = {project:String} AND user_id != '' AND created_at > now() - INTERVAL 15 DAY LIMIT 1"
+    )
+    [row] = store.rows(sql, {"project": PROJECT})
+    return {name: str(value) for name, value in row.items()}
+
+
+@contextmanager
+def _browser(store: MeasuredStore) -> Iterator[TestClient]:
+    registry = Registry(store)
+    settings = DashboardSettings(pages_open=True, prices=_PRICES)
+    app = create_app(settings, store, registry, Authenticator(registry), None, lambda _definition: None)
+    with TestClient(app, "http://127.0.0.1:8420") as client:
+        yield client
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard", description=main.__doc__)
+    parser.add_argument("--tasks", type=int, default=10_000_000, help="a tenth as many sessions")
+    parser.add_argument("--rounds", type=int, default=10, help="how often each page is asked")
+    parser.add_argument("--folder", type=Path, help="where the store is made and removed; 5 GB for ten million tasks")
+    parser.add_argument("--output", type=Path, default=REPOSITORY / "build" / "bench-dashboard.json")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
