@@ -1,8 +1,8 @@
 """
 `python -m benchmarks.dashboard --tasks 10000000`: every page on a large store, for 30 days and for all.
 
-A page is asked as a browser asks for it, and its JSON twin and the API run the same function. What is printed and
-written to build/bench-dashboard.json: p50 and p95 of each page and of each query in it, CPU, rows and bytes read, memory.
+A page is asked as a browser asks for it; its JSON twin and the API run the same function. What is printed, and written
+to build/bench-dashboard.json: p50 and p95 of each page and of each query in it, CPU, rows and bytes read, memory.
 """
 
 from __future__ import annotations

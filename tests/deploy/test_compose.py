@@ -117,7 +117,7 @@ def test_kafka_writes_its_log_to_its_volume(compose: Compose) -> None:
 def test_every_mounted_file_exists_and_is_read_only(compose: Compose, root: Path) -> None:
     mounts = [volume for service in compose["services"].values() for volume in service.get("volumes", [])]
     from_here = [mount.split(":") for mount in mounts if mount.startswith("/")]
-    assert len(from_here) == 4
+    assert len(from_here) == 5
     for source, _, mode in from_here:
         assert Path(source).exists()
         assert Path(source).is_relative_to(root / "deploy")
