@@ -10,11 +10,25 @@ from phospho_store.store import Store
 # What came within this time says how fresh data is; before it, one task says it.
 RECENT_MS = 15 * 60_000
 
-_EXTENT = """
-SELECT count() AS tasks,
+# The ends of every row that was ever written: one narrow column. A task that was logged again may have left an end.
+_WRITTEN = """
+SELECT count() AS rows,
     toUnixTimestamp64Milli(min(created_at)) AS first_ms, toUnixTimestamp64Milli(max(created_at)) AS last_ms
-FROM task_rows FINAL WHERE project_id = {project:String}
+FROM task_rows WHERE project_id = {project:String}
 """
+# What is true near those ends; the index leaves little else to be merged.
+_NEAR_ENDS = """
+SELECT toUnixTimestamp64Milli(min(created_at)) AS first_ms, toUnixTimestamp64Milli(max(created_at)) AS last_ms,
+    min(created_at) <= fromUnixTimestamp64Milli({early_ms:Int64}) AS has_first,
+    max(created_at) >= fromUnixTimestamp64Milli({late_ms:Int64}) AS has_last
+FROM task_rows FINAL
+WHERE project_id = {project:String} AND (
+    created_at <= fromUnixTimestamp64Milli({early_ms:Int64}) OR created_at >= fromUnixTimestamp64Milli({late_ms:Int64})
+)
+HAVING count() > 0
+"""
+_END_MS = 60_000
+_WIDER = 64
 # A task is behind for as long as it was on its way: from the gateway to its analysis's row.
 _FRESHNESS = """
 SELECT
@@ -49,8 +63,17 @@ class Extents:
 
     def extent(self, project_id: str) -> Extent:
         """Return when the first and the last task of a project were."""
-        [row] = self._store.rows(_EXTENT, {"project": project_id})
-        return Extent(row["first_ms"], row["last_ms"]) if row["tasks"] else Extent(None, None)
+        [written] = self._store.rows(_WRITTEN, {"project": project_id})
+        width_ms, length_ms = _END_MS, written["last_ms"] - written["first_ms"]
+        while written["rows"]:
+            ends = {"early_ms": written["first_ms"] + width_ms, "late_ms": written["last_ms"] - width_ms}
+            for found in self._store.rows(_NEAR_ENDS, {"project": project_id, **ends}):
+                if found["has_first"] and found["has_last"]:
+                    return Extent(found["first_ms"], found["last_ms"])
+            if width_ms > length_ms:
+                break  # everything was looked at: it has been deleted in the meantime
+            width_ms *= _WIDER
+        return Extent(None, None)
 
     def has_labels(self, project_id: str) -> bool:
         """Return whether people have said of events of this project whether they are right."""
