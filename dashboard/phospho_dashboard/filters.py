@@ -76,6 +76,7 @@ class Filters:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in times and getattr(self, f.name)}
 
 
+_OF_PROJECT = "project_id = {project:String}"
 _BOTH = {"user": "user_id = {user:String}", "version": "version_id = {version:String}"}
 _OF_TASKS = {
     "model": "model = {model:String}",
@@ -133,6 +134,19 @@ class Scope:
         """Return the condition on `analysis_rows FINAL`."""
         return self._condition("task_rows", _OF_ANALYSES, _OF_TASKS)
 
+    def feedback(self) -> str:
+        """
+        Return a condition on `feedback_rows` that holds for every verdict on a task of the span, and few others.
+
+        A verdict has a time of its own; its task is found by the id. Where ids sort by time, the primary key leaves
+        those of the span; where they don't, it leaves all.
+        """
+        times = self._times()
+        if not times:
+            return _OF_PROJECT
+        ids = f"FROM task_rows WHERE {' AND '.join([_OF_PROJECT, *times])}"
+        return f"{_OF_PROJECT} AND task_id BETWEEN (SELECT min(task_id) {ids}) AND (SELECT max(task_id) {ids})"
+
     def within(self, span: Span) -> Scope:
         """Return the same tasks, as far as they are within `span`."""
         return replace(self, span=span)
@@ -153,10 +167,13 @@ class Scope:
         return " AND ".join(chosen)
 
     def _shared(self) -> list[str]:
+        ids = ["task_id IN {task_ids:Array(String)}"] if self.task_ids is not None else []
+        return [_OF_PROJECT, *self._times(), *ids, *self._chosen(_BOTH)]
+
+    def _times(self) -> list[str]:
         start = ["created_at >= fromUnixTimestamp64Milli({start_ms:Int64})"] if self.span.start_ms is not None else []
         end = ["created_at < fromUnixTimestamp64Milli({end_ms:Int64})"] if self.span.end_ms is not None else []
-        ids = ["task_id IN {task_ids:Array(String)}"] if self.task_ids is not None else []
-        return ["project_id = {project:String}", *start, *end, *ids, *self._chosen(_BOTH)]
+        return start + end
 
     def _chosen(self, conditions: Mapping[str, str]) -> list[str]:
         narrowing = self.filters.narrowing()

@@ -12,13 +12,13 @@ _JUDGED = """(
         SELECT task_id, {columns}, toString(flag) AS logged_flag
         FROM task_rows FINAL
         WHERE {condition} AND (flag != '' OR task_id IN (
-            SELECT task_id FROM feedback_rows WHERE project_id = {{project:String}}
+            SELECT task_id FROM feedback_rows WHERE {feedback}
         ))
     ) AS task
     LEFT ANY JOIN
     (
         SELECT task_id, argMax(toString(feedback_rows.flag), (revision, feedback_id)) AS flag
-        FROM feedback_rows WHERE project_id = {{project:String}} GROUP BY task_id
+        FROM feedback_rows WHERE {feedback} GROUP BY task_id
     ) AS verdict
     ON task.task_id = verdict.task_id
 )"""
@@ -26,4 +26,4 @@ _JUDGED = """(
 
 def judged(scope: Scope, *columns: str) -> str:
     """Return a subquery of these columns of `task_rows` and `said` (success or failure) of each judged task."""
-    return _JUDGED.format(columns=", ".join(columns), condition=scope.tasks())
+    return _JUDGED.format(columns=", ".join(columns), condition=scope.tasks(), feedback=scope.feedback())
