@@ -32,10 +32,12 @@ from phospho_dashboard.settings import DashboardSettings
 from phospho_store.auth import Authenticator
 from phospho_store.migrations import migrate
 from phospho_store.registry import Registry
-from phospho_store.store import remote
+from phospho_store.store import DATABASE, Store, remote
 
 # The aims of the pages on two cores, in seconds at p95, by the period.
 AIMS_S = {"30d": 0.3, "all": 1.0}
+# Of one statement: the merge of everything is the longest.
+_FILL_TIMEOUT_S = 3600
 _PRICES = Prices("USD", {"large-2": Price(2.5, 10.0), "small-2": Price(0.15, 0.6)})
 
 # A name, the path, and what the URL narrows it to.
@@ -64,8 +66,8 @@ _PAGES: tuple[tuple[str, str, dict[str, str]], ...] = (
 def main() -> None:
     """Fill a store, ask every page of it, write the file, and print the table."""
     options = _options()
-    with tempfile.TemporaryDirectory(prefix="phospho-bench-", dir=options.folder) as folder:
-        report = measured(Path(folder) / "clickhouse", options.tasks, options.rounds)
+    with tempfile.TemporaryDirectory(prefix="phospho-bench-") as folder:
+        report = measured((options.folder or Path(folder)) / "clickhouse", options.tasks, options.rounds)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     print("\n".join(table(report["pages"])))
@@ -75,10 +77,13 @@ def main() -> None:
 def measured(folder: Path, tasks: int, rounds: int) -> dict[str, Any]:
     """Return what was measured, and on what."""
     with ClickHouseServer(folder) as server:
-        writer = remote(server.url)
-        list(migrate(writer))
-        for count in fill(writer, Filling(PROJECT, tasks, time.time_ns() // 1_000_000)):
-            say(f"{count:,} tasks are stored")
+        setup = remote(server.url)
+        is_new = bool(list(migrate(setup)))
+        setup.close()
+        writer = Store(lambda: server.client(DATABASE, send_receive_timeout=_FILL_TIMEOUT_S), 1)
+        if is_new:
+            for count in fill(writer, Filling(PROJECT, tasks, time.time_ns() // 1_000_000)):
+                say(f"{count:,} tasks are stored")
         store = MeasuredStore(server)
         pages = [page for period in AIMS_S for page in _pages(store, period, rounds)]
         sizes = writer.rows(
@@ -94,11 +99,7 @@ def table(pages: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Yield the lines of a table: each page, and under it those of its queries that take a tenth of it or more."""
     yield f"{'':<44}{'p50 ms':>9}{'p95 ms':>9}{'CPU ms':>9}{'rows':>13}{'MB read':>9}{'MB held':>9}"
     for page in pages:
-        mark = "" if page["p95_s"] <= AIMS_S[page["period"]] else "  misses its aim"
-        yield _line(f"{page['page']} ({page['period']})", page) + mark
-        for number, query in enumerate(page["queries"], 1):
-            if query["p50_s"] >= page["p50_s"] / 10:
-                yield _line(f"  {number}. {' '.join(query['sql'].split())[:36]}", query)
+        yield from _lines(page)
 
 
 def _pages(store: MeasuredStore, period: str, rounds: int) -> Iterator[dict[str, Any]]:
@@ -108,7 +109,7 @@ def _pages(store: MeasuredStore, period: str, rounds: int) -> Iterator[dict[str,
             narrowed = {key: value.format(**examples) for key, value in query.items()}
             url = f"{path.format(**examples)}?{urlencode({'project': PROJECT, 'period': period, **narrowed})}"
             page = _asked(store, browser, url, rounds)
-            say(f"{name} ({period}): {page['p95_s'] * 1000:,.0f} ms")
+            say("\n".join(_lines({"page": name, "period": period, **page})))
             yield {"page": name, "period": period, "url": url, **page}
 
 
@@ -147,6 +148,14 @@ def _times(seconds: Sequence[float]) -> dict[str, float]:
     return {"p50_s": ordered[len(ordered) // 2], "p95_s": ordered[min(len(ordered) * 95 // 100, len(ordered) - 1)]}
 
 
+def _lines(page: dict[str, Any]) -> Iterator[str]:
+    mark = "" if page["p95_s"] <= AIMS_S[page["period"]] else "  misses its aim"
+    yield _line(f"{page['page']} ({page['period']})", page) + mark
+    for number, query in enumerate(page["queries"], 1):
+        if query["p50_s"] >= page["p50_s"] / 10:
+            yield _line(f"  {number}. {' '.join(query['sql'].split())[:36]}", query)
+
+
 def _line(name: str, found: dict[str, Any]) -> str:
     return (
         f"{name:<44}{found['p50_s'] * 1000:>9,.0f}{found['p95_s'] * 1000:>9,.0f}"
@@ -178,7 +187,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard", description=main.__doc__)
     parser.add_argument("--tasks", type=int, default=10_000_000, help="a tenth as many sessions")
     parser.add_argument("--rounds", type=int, default=10, help="how often each page is asked")
-    parser.add_argument("--folder", type=Path, help="where the store is made and removed; 5 GB for ten million tasks")
+    parser.add_argument("--folder", type=Path, help="where the store is made and kept, or was by an earlier run")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "build" / "bench-dashboard.json")
     return parser.parse_args()
 
