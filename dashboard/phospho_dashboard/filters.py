@@ -144,8 +144,9 @@ class Scope:
         times = self._times()
         if not times:
             return _OF_PROJECT
-        ids = f"FROM task_rows WHERE {' AND '.join([_OF_PROJECT, *times])}"
-        return f"{_OF_PROJECT} AND task_id BETWEEN (SELECT min(task_id) {ids}) AND (SELECT max(task_id) {ids})"
+        # The same text twice is read once.
+        ends = f"(SELECT (min(task_id), max(task_id)) FROM task_rows WHERE {' AND '.join([_OF_PROJECT, *times])})"
+        return f"{_OF_PROJECT} AND task_id BETWEEN tupleElement({ends}, 1) AND tupleElement({ends}, 2)"
 
     def within(self, span: Span) -> Scope:
         """Return the same tasks, as far as they are within `span`."""

@@ -35,3 +35,9 @@ def test_the_ends_are_those_of_the_last_writes(world: Any, extents: Extents, pro
     world.add_task(project, "early", created_at="2026-01-01T12:00:00.000Z", revision=2)
     world.add_task(project, "late", created_at="2026-01-05T12:00:00.000Z", revision=2)
     assert extents.extent(project) == Extent(NOON_MS, NOON_MS + 4 * DAY_MS)
+
+
+def test_ids_need_not_sort_by_time(world: Any, extents: Extents, project: str) -> None:
+    for number, task_id in enumerate("cadbe"):
+        world.add_task(project, task_id, created_at=f"2026-01-0{number + 1}T12:00:00.000Z")
+    assert extents.extent(project) == Extent(NOON_MS, NOON_MS + 4 * DAY_MS)
