@@ -74,8 +74,8 @@ def main() -> None:
     say(f"written: {options.output}")
 
 
-def measured(folder: Path, tasks: int, rounds: int) -> dict[str, Any]:
-    """Return what was measured, and on what."""
+def measured(folder: Path, tasks: int, rounds: int, periods: Sequence[str] = tuple(AIMS_S)) -> dict[str, Any]:
+    """Return what was measured, and on what. A store that is in `folder` is taken as it is."""
     with ClickHouseServer(folder) as server:
         setup = remote(server.url)
         is_new = bool(list(migrate(setup)))
@@ -85,7 +85,7 @@ def measured(folder: Path, tasks: int, rounds: int) -> dict[str, Any]:
             for count in fill(writer, Filling(PROJECT, tasks, time.time_ns() // 1_000_000)):
                 say(f"{count:,} tasks are stored")
         store = MeasuredStore(server)
-        pages = [page for period in AIMS_S for page in _pages(store, period, rounds)]
+        pages = [page for period in periods for page in _pages(store, period, rounds)]
         sizes = writer.rows(
             "SELECT table, count() AS parts, sum(rows) AS rows, sum(bytes_on_disk) AS bytes FROM system.parts"
             " WHERE active AND database = currentDatabase() GROUP BY table ORDER BY bytes DESC"
