@@ -83,10 +83,10 @@ _OF_TASKS = {
     "q": "(positionCaseInsensitiveUTF8(input, {q:String}) > 0 OR positionCaseInsensitiveUTF8(output, {q:String}) > 0)",
     # A person's last verdict comes before what was logged with the task, as in the view `tasks`.
     "flag": """(task_id IN (
-        SELECT task_id FROM feedback_rows WHERE project_id = {project:String} GROUP BY task_id
+        SELECT task_id FROM feedback_rows WHERE %(feedback)s GROUP BY task_id
         HAVING argMax(toString(feedback_rows.flag), (revision, feedback_id)) = {flag:String}
     ) OR (flag = {flag:String} AND task_id NOT IN (
-        SELECT task_id FROM feedback_rows WHERE project_id = {project:String} GROUP BY task_id
+        SELECT task_id FROM feedback_rows WHERE %(feedback)s GROUP BY task_id
         HAVING argMax(toString(feedback_rows.flag), (revision, feedback_id)) != ''
     )))""",
 }
@@ -178,4 +178,5 @@ class Scope:
 
     def _chosen(self, conditions: Mapping[str, str]) -> list[str]:
         narrowing = self.filters.narrowing()
-        return [condition for name, condition in conditions.items() if name in narrowing]
+        parts = {"feedback": self.feedback()}
+        return [condition % parts for name, condition in conditions.items() if name in narrowing]
