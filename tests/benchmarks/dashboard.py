@@ -26,7 +26,7 @@ from benchmarks.machine import commit, machine
 from benchmarks.measured_store import Measured, MeasuredStore
 from benchmarks.sizes import PROJECT, say
 from fixtures.clickhouse_server import ClickHouseServer
-from phospho_dashboard.app import create_app
+from phospho_dashboard.app import create_app, create_services
 from phospho_dashboard.prices import Price, Prices
 from phospho_dashboard.settings import DashboardSettings
 from phospho_store.auth import Authenticator
@@ -78,7 +78,8 @@ def measured(folder: Path, tasks: int, rounds: int, periods: Sequence[str] = tup
     """Return what was measured, and on what. A store that is in `folder` is taken as it is."""
     with ClickHouseServer(folder) as server:
         setup = remote(server.url)
-        is_new = bool(list(migrate(setup)))
+        list(migrate(setup))
+        is_new = not setup.rows("SELECT 1 FROM task_rows LIMIT 1")
         setup.close()
         writer = Store(lambda: server.client(DATABASE, send_receive_timeout=_FILL_TIMEOUT_S), 1)
         if is_new:
@@ -178,8 +179,8 @@ def _examples(store: MeasuredStore) -> dict[str, str]:
 def _browser(store: MeasuredStore) -> Iterator[TestClient]:
     registry = Registry(store)
     settings = DashboardSettings(pages_open=True, prices=_PRICES)
-    app = create_app(settings, store, registry, Authenticator(registry), None, lambda _definition: None)
-    with TestClient(app, "http://127.0.0.1:8420") as client:
+    services = create_services(settings, store, registry, Authenticator(registry), None, lambda _definition: None)
+    with TestClient(create_app(services), "http://127.0.0.1:8420") as client:
         yield client
 
 
