@@ -1,5 +1,7 @@
 # make up: a running phospho.  make test: everything that is tested.  Both set up what they need.
 PYTHON ?= python3
+# Processes that run the tests: one a core.
+WORKERS ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -14,7 +16,7 @@ up: install
 	$(BIN)/phospho up
 
 test: install javascript kafka lint types imports
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 install: $(INSTALLED)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -124,13 +125,13 @@ def _has_tasks(asked: Asked) -> bool:
     return asked.extent.last_ms is not None
 
 
-def _sorted_by(sorts: dict[str, tuple[str, str]]) -> Any:
-    return lambda _asked, _content: {"sorts": {name: label for name, (label, _) in sorts.items()}}
+def _sorted_by(sorts: Mapping[str, tuple[str, str]]) -> Callable[[Asked, Content], Content]:
+    labels = {name: label for name, (label, _) in sorts.items()}
+    return lambda _asked, _content: {"sorts": labels}
 
 
 def _task_list(asked: Asked, _: Content) -> Content:
     chosen = [name for name in TASK_COLUMNS if name in (asked.columns or DEFAULT_TASK_COLUMNS)]
-    sorts = {name: label for name, (label, _) in of_tasks.SORTS.items()}
-    is_default = chosen == list(DEFAULT_TASK_COLUMNS)
-    kept = {"columns": None if is_default else ",".join(chosen)}
-    return {"sorts": sorts, "all_columns": TASK_COLUMNS, "shown_columns": chosen, "kept": kept}
+    kept = {"columns": None if chosen == list(DEFAULT_TASK_COLUMNS) else ",".join(chosen)}
+    table = {"all_columns": TASK_COLUMNS, "shown_columns": chosen, "kept": kept}
+    return table | _sorted_by(of_tasks.SORTS)(asked, {})

@@ -134,3 +134,29 @@ def test_a_server_that_goes_away_is_unavailable_and_serves_again_when_it_is_back
         assert ids(store, "shop") == ["a", "b"]
         assert view(store, "tasks", "shop", "created_at")[0]["created_at"] == MOMENT[:-1].replace("T", " ")
         store.close()
+
+
+def test_a_result_comes_in_chunks_and_its_connection_goes_back(tmp_path: Path) -> None:
+    query = "SELECT number, repeat('x', 100) AS text FROM numbers(20000)"
+    with ClickHouseServer(tmp_path / "clickhouse") as server:
+        store = remote(server.url, size=1)
+
+        chunks = list(store.stream(query, "JSONEachRow"))
+        left = store.stream(query, "JSONEachRow")
+        first = next(left)
+        left.close()
+
+        lines = b"".join(chunks).splitlines()
+        assert (len(chunks) > 1, len(lines), orjson.loads(lines[-1])["number"]) == (True, 20_000, 19_999)
+        assert first == chunks[0]
+        assert store.rows("SELECT 1 AS one") == [{"one": 1}]
+        with pytest.raises(StatementRefused):
+            next(store.stream("SELECT nothing", "CSV"))
+        store.close()
+
+
+def test_the_embedded_engine_streams_too_and_takes_parameters(store: Store) -> None:
+    chunks = list(store.stream("SELECT number FROM numbers({n:UInt32})", "CSV", {"n": 50_000}))
+
+    assert b"".join(chunks).count(b"\n") == 50_000
+    assert len(chunks) > 1
