@@ -35,17 +35,20 @@ export class HttpTransport implements Transport {
   }
 
   /** Send the logs as one batch, then feedback one by one: a task precedes what is said of it. */
-  async send(events: readonly QueuedEvent[]): Promise<Outcome[]> {
+  async send(events: readonly QueuedEvent[], mayGoOn: () => boolean): Promise<Outcome[]> {
     const { bodies, outcomes } = encodedBodies(events);
     const logs = events.filter((event) => event.kind === "log" && bodies.has(event));
-    const results = await this.#sendLogs(logs.map((event) => bodies.get(event) ?? ""));
+    const results = await this.#sendLogs(
+      logs.map((event) => bodies.get(event) ?? ""),
+      mayGoOn,
+    );
     logs.forEach((event, index) => {
       outcomes.set(event, results[index] ?? badAnswer(200));
     });
     for (const event of events) {
       if (event.kind === "log") continue;
       const isWaiting = [...outcomes.values()].some((outcome) => outcome.status === "retry");
-      outcomes.set(event, isWaiting ? afterItsLog() : await this.#sendFeedback(event));
+      outcomes.set(event, isWaiting ? afterItsLog() : await this.#sendFeedback(event, mayGoOn));
     }
     return events.map((event) => outcomes.get(event) ?? badAnswer(200));
   }
@@ -55,19 +58,21 @@ export class HttpTransport implements Transport {
     for (const controller of this.#inFlight) controller.abort();
   }
 
-  async #sendLogs(bodies: string[]): Promise<Outcome[]> {
+  async #sendLogs(bodies: string[], mayGoOn: () => boolean): Promise<Outcome[]> {
     if (bodies.length === 0) return [];
+    if (!mayGoOn()) return bodies.map(givenUp);
     const answer = await this.#post("/api/v1/events/batch", `{"events":[${bodies.join(",")}]}`);
     if (!("text" in answer)) return bodies.map(() => answer);
     if (SPLIT_STATUSES.has(answer.status) && bodies.length > 1) {
       const middle = Math.floor(bodies.length / 2);
-      const earlier = await this.#sendLogs(bodies.slice(0, middle));
-      return [...earlier, ...(await this.#sendLogs(bodies.slice(middle)))];
+      const earlier = await this.#sendLogs(bodies.slice(0, middle), mayGoOn);
+      return [...earlier, ...(await this.#sendLogs(bodies.slice(middle), mayGoOn))];
     }
     return isSuccess(answer) ? results(answer, bodies.length) : bodies.map(() => refusal(answer));
   }
 
-  async #sendFeedback(event: QueuedEvent): Promise<Outcome> {
+  async #sendFeedback(event: QueuedEvent, mayGoOn: () => boolean): Promise<Outcome> {
+    if (!mayGoOn()) return givenUp();
     const path = `/api/v1/events/${quoted(String(event.content.task_id))}/feedback`;
     const answer = await this.#post(path, encode(feedbackBody(event.content)), {
       "Idempotency-Key": event.id,
@@ -202,6 +207,10 @@ function isSuccess(answer: Answer): boolean {
 
 function afterItsLog(): Outcome {
   return retry("waiting", "an earlier event of the batch is to be sent first");
+}
+
+function givenUp(): Outcome {
+  return retry("given_up", "the attempt was given up");
 }
 
 function badAnswer(status: number): Outcome {

@@ -134,9 +134,14 @@ export class LogQueue {
     return batch;
   }
 
+  /** Return whether *event* was taken and is not settled. */
+  isInFlight(event: QueuedEvent): boolean {
+    return this.#inFlight.get(event.id) === event;
+  }
+
   /** Let go of events in flight: they have arrived, or never will. Return those that were held. */
   settle(events: readonly QueuedEvent[]): QueuedEvent[] {
-    const held = events.filter((event) => this.#inFlight.get(event.id) === event);
+    const held = events.filter((event) => this.isInFlight(event));
     for (const event of held) {
       this.#inFlight.delete(event.id);
       this.#heldBytes -= event.sizeBytes;

@@ -104,9 +104,16 @@ export class Sender {
     return this.#flushes.size > 0 || this.#queue.ready >= this.#settings.limits.batchEvents;
   }
 
-  /** Whether an attempt is in flight. One that outlives every timeout was lost with its edge request. */
+  /** Whether an attempt is in flight. One whose request outlives every timeout was lost with its edge request. */
   #isBusy(): boolean {
     return monotonicMs() < this.#busyUntilMs;
+  }
+
+  /** Give the attempt of *turn* the time of one more request; return false when it was given up. */
+  #renew(turn: number): boolean {
+    if (turn !== this.#turn || this.#isAbandoned) return false;
+    this.#busyUntilMs = monotonicMs() + 2 * this.#settings.requestTimeoutMs;
+    return true;
   }
 
   /** Send without waiting for a batch to fill or for a backoff to end, save one that the server asked for. */
@@ -172,9 +179,9 @@ export class Sender {
     }
     this.#turn += 1;
     const turn = this.#turn;
+    const mayGoOn = () => this.#renew(turn);
     for (let isDue = true; isDue && this.#fill(); isDue = this.#isDue()) {
-      this.#busyUntilMs = monotonicMs() + 2 * this.#settings.requestTimeoutMs;
-      const failures = await this.#round(this.#groups);
+      const failures = await this.#round(this.#groups, mayGoOn);
       // Given up for lost, and then it came back: what it has settled is settled, the rest is in newer hands.
       if (turn !== this.#turn) return;
       this.#plan(failures);
@@ -193,10 +200,14 @@ export class Sender {
   }
 
   /** Try each group once, up to a failure of the receiver itself, and return what failed. */
-  async #round(groups: readonly Group[]): Promise<Failures> {
+  async #round(groups: readonly Group[], mayGoOn: () => boolean): Promise<Failures> {
     const failures: Failures = { groups: [], waitsMs: [] };
     for (const [index, group] of groups.entries()) {
-      const again = await this.#attempt(group.events);
+      if (!mayGoOn()) {
+        failures.groups.push(...groups.slice(index));
+        break;
+      }
+      const again = await this.#attempt(group.events, mayGoOn);
       const [first] = again;
       if (!first) continue;
       failures.waitsMs.push(...again.flatMap(({ outcome }) => outcome.retryAfterMs ?? []));
@@ -224,9 +235,12 @@ export class Sender {
   }
 
   /** Send *events* once, settle those that are settled, and return the others with the reason. */
-  async #attempt(events: readonly QueuedEvent[]): Promise<Settled[]> {
-    const outcomes = await this.#outcomes(events);
-    const tried = events.map((event, index) => ({ event, outcome: outcomes[index] as Outcome }));
+  async #attempt(events: readonly QueuedEvent[], mayGoOn: () => boolean): Promise<Settled[]> {
+    // Another attempt, given up for lost since, may have settled some.
+    const held = events.filter((event) => this.#queue.isInFlight(event));
+    if (held.length === 0) return [];
+    const outcomes = await this.#outcomes(held, mayGoOn);
+    const tried = held.map((event, index) => ({ event, outcome: outcomes[index] as Outcome }));
     const again = tried.filter(({ outcome }) => outcome.status === "retry");
     this.#settle(tried.filter(({ outcome }) => outcome.status !== "retry"));
     const [first] = again;
@@ -236,9 +250,9 @@ export class Sender {
     return again;
   }
 
-  async #outcomes(events: readonly QueuedEvent[]): Promise<Outcome[]> {
+  async #outcomes(events: readonly QueuedEvent[], mayGoOn: () => boolean): Promise<Outcome[]> {
     try {
-      const outcomes = await this.#transport.send(events);
+      const outcomes = await this.#transport.send(events, mayGoOn);
       const isWhole = outcomes.length === events.length && outcomes.every((outcome) => outcome?.status);
       if (isWhole) return outcomes;
       throw new RangeError(`${outcomes.length} outcomes for ${events.length} events`);

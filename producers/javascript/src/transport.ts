@@ -18,8 +18,12 @@ export interface Transport {
   /**
    * Send *events* and return their outcomes in the same order. A rejected promise counts as "retry" for all of
    * them, so throwing is safe and loses nothing. Used by one sender, one call at a time.
+   *
+   * An attempt is taken for lost after twice `requestTimeoutMs`. One that makes several requests calls *mayGoOn*
+   * before each, which begins that time anew; where it returns false the attempt was given up, and what is left
+   * of it is to be answered with "retry".
    */
-  send(events: readonly QueuedEvent[]): Promise<Outcome[]>;
+  send(events: readonly QueuedEvent[], mayGoOn: () => boolean): Promise<Outcome[]>;
 
   /** Break off what is in flight, at the end of the client or of the process. */
   close?(): void;

@@ -494,6 +494,63 @@ test("an attempt that was given up for lost, and comes back, disturbs nobody", a
   assert.equal(answers.length, 2);
 });
 
+test("an attempt of many requests is bound by each of them: every feedback goes out once, and later logs follow", async () => {
+  server.script = () => new Promise((resolve) => setTimeout(resolve, 30));
+  const client = make({ requestTimeoutMs: 400 });
+
+  for (let n = 0; n < 60; n++) await client.feedback({ eventId: String(n), score: 1 });
+  const flushing = client.flush(20_000);
+  await until(() => server.requests.length >= 5, "the attempt has begun");
+  const { taskId } = await client.log({ input: "later" });
+
+  assert.ok((await client.flush(20_000)).sent.includes(taskId));
+  assert.ok((await flushing).isComplete);
+  assert.deepEqual([server.feedback.length, new Set(server.feedback.map(([path]) => path)).size], [60, 60]);
+  assert.deepEqual(client.stats().retried, {});
+});
+
+test("what was settled before an attempt was lost is not sent again", async () => {
+  const sent = [];
+  const transport = {
+    // Three failures split the batch in halves; of these the first arrives, and the second is lost at first.
+    send: async (events) => {
+      sent.push(events.map(({ content }) => content.input));
+      if (sent.length <= 3) throw new Error("mine");
+      return sent.length === 5 ? new Promise(() => {}) : events.map(() => ({ status: "accepted" }));
+    },
+  };
+  const client = make({ transport, requestTimeoutMs: 50 });
+  for (const input of ["a", "b"]) client.log({ input });
+  await until(() => sent.length === 5, "the attempt that is lost");
+
+  assert.ok((await client.flush(20_000)).isComplete);
+
+  assert.deepEqual(sent, [["a", "b"], ["a", "b"], ["a", "b"], ["a"], ["b"], ["b"]]);
+  assert.equal(client.stats().sent, 2);
+});
+
+test("an attempt that was given up for lost, and comes back, makes no more requests", async () => {
+  const attempts = [];
+  const send = (events, mayGoOn) =>
+    new Promise((resolve) => {
+      const answer = (status) => resolve(events.map(() => ({ status })));
+      attempts.push({ answer, mayGoOn });
+    });
+  const client = make({ transport: { send }, requestTimeoutMs: 500 });
+  client.log({ input: "Hello" });
+  await until(() => attempts.length === 1, "the first attempt");
+  assert.ok(attempts[0].mayGoOn());
+  const flushing = client.flush(20_000);
+  await until(() => attempts.length === 2, "the attempt that takes its place");
+
+  assert.deepEqual(
+    attempts.map(({ mayGoOn }) => mayGoOn()),
+    [false, true],
+  );
+  for (const { answer } of attempts) answer("accepted");
+  assert.ok((await flushing).isComplete);
+});
+
 test("two clients do not meet", async () => {
   const [first, second] = [make({ projectId: "one" }), make({ projectId: "two" })];
 
