@@ -3,6 +3,7 @@
 import { inputText, modelOf, outputText, systemPromptOf, usageOf } from "./extract/index.js";
 import { read } from "./extract/shapes.js";
 import { type Json, type JsonObject, setField, toJson } from "./json.js";
+import { asSent } from "./keywords.js";
 
 type OnError = (place: string, error: unknown) => void;
 
@@ -35,7 +36,7 @@ export interface OutputFields extends JsonObject {
 /**
  * Return the content of a task: a snapshot, which the app's later changes to its objects do not touch.
  *
- * What the app passed by name wins over what was extracted. A function of the app that throws is reported to
+ * What the app passed by name wins over what was extracted; `asSent` says what no name can overwrite. A function of the app that throws is reported to
  * *onError* and its default takes its place.
  */
 export function buildContent(call: LogCall, projectId: string | undefined, onError: OnError): JsonObject {
@@ -52,22 +53,12 @@ export function buildContent(call: LogCall, projectId: string | undefined, onErr
   }
   if (!isTextAlone(call)) Object.assign(content, saidBesideTheText(call));
   if (call.inputOutputToUsageFunction) Object.assign(content, usageFields(call, call.output, onError));
-  for (const [name, value] of Object.entries(call.extra)) {
-    if (value != null) setField(content, name, toJson(value));
-  }
-  if (content.metadata !== undefined && !isObject(content.metadata)) {
-    // The server takes an object only, and would refuse the event for it.
-    content.metadata = { value: content.metadata };
-  }
+  for (const [name, value] of Object.entries(asSent(call.extra))) setField(content, name, value);
   return content;
 }
 
 function isTextAlone(call: LogCall): boolean {
   return typeof call.input === "string" && (call.output == null || typeof call.output === "string");
-}
-
-function isObject(value: Json): boolean {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Return the fields that the input of *call* adds to its content. */

@@ -71,7 +71,7 @@ export interface LoggedContent {
   [name: string]: unknown;
 }
 
-const IDS = ["sessionId", "taskId", "userId", "versionId"] as const;
+const IDS: ReadonlySet<string> = new Set(["sessionId", "taskId", "userId", "versionId"]);
 
 // Options by the name that Python and REST have for them: code that was carried over works.
 const OPTION_OF_WIRE_NAME: Readonly<Record<string, string>> = {
@@ -104,17 +104,23 @@ const WIRE_NAMES: ReadonlyMap<string, string> = new Map([
   ["latencyMs", "latency_ms"],
 ]);
 
-/** Return the call that *entry* stands for: ids are made, the default version is applied. */
+/**
+ * Return the call that *entry* stands for: ids are made, the default version is applied.
+ *
+ * An empty id is none: the server would refuse it, and unrelated tasks would be merged into one.
+ */
 export function callOf(entry: Partial<LogEntry>, versionId: string | undefined): LogCall {
-  const options: Record<string, unknown> = { versionId, taskId: newId(), sessionId: newId() };
+  const options: Record<string, unknown> = {
+    versionId: versionId && textOf(versionId),
+    taskId: newId(),
+    sessionId: newId(),
+  };
   const extra: [string, unknown][] = [];
   for (const [name, value] of Object.entries(entry)) {
     const option = Object.hasOwn(OPTION_OF_WIRE_NAME, name) ? OPTION_OF_WIRE_NAME[name] : name;
     if (!option || !OPTIONS.has(option)) extra.push([WIRE_NAMES.get(name) ?? name, value]);
+    else if (value != null && IDS.has(option)) options[option] = textOf(value) || options[option];
     else if (value != null) options[option] = value;
-  }
-  for (const name of IDS) {
-    if (options[name] !== undefined) options[name] = textOf(options[name]);
   }
   return { input: null, output: null, ...options, extra: Object.fromEntries(extra) } as unknown as LogCall;
 }

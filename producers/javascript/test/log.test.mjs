@@ -105,6 +105,40 @@ test("the names of Python and REST work as options, those of JavaScript are sent
   assert.deepEqual([second.tokens_in, second.tokens_out, second.latency_ms], [3, 4, 5]);
 });
 
+test("an empty id is none: tasks that have none are not merged", async () => {
+  phospho.init({ transport, versionId: "v1" });
+
+  const logged = [1, 2].map((n) =>
+    phospho.log({ input: String(n), taskId: "", sessionId: "", userId: "", version_id: "" }),
+  );
+
+  const ids = (await Promise.all(logged)).flatMap(({ taskId, sessionId }) => [taskId, sessionId]);
+  for (const id of ids) assert.match(id, UUID7);
+  assert.equal(new Set(ids).size, 4);
+  const events = await sent();
+  assert.deepEqual(
+    events.map(({ input, version_id, user_id }) => [input, version_id, user_id]),
+    [
+      ["1", "v1", undefined],
+      ["2", "v1", undefined],
+    ],
+  );
+});
+
+test("a log may say when it was; what is no time is metadata", async () => {
+  phospho.log({ input: "a", client_created_at: new Date(1_600_000_000_500) });
+  phospho.log({ input: "b", client_created_at: new Date(Number.NaN) });
+  phospho.log({ input: "c", client_created_at: true, metadata: { n: 1 } });
+
+  const [dated, ...undated] = await sent();
+  assert.deepEqual([dated.client_created_at, dated.metadata], [1_600_000_000.5, undefined]);
+  for (const event of undated) assert.equal(typeof event.client_created_at, "number");
+  assert.deepEqual(
+    undated.map(({ metadata }) => metadata),
+    [{ client_created_at: null }, { client_created_at: true, n: 1 }],
+  );
+});
+
 test("every other key and all metadata are sent as they are spelt", async () => {
   phospho.log({
     input: "a",

@@ -55,7 +55,7 @@ def as_sent(extra: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(sent.get("metadata", {}), dict):
         # The server takes an object only, and would refuse the event for it.
         sent["metadata"] = {"value": sent["metadata"]}
-    moved = {name: sent.pop(name) for name in _KEPT_BY_THE_WIRE & sent.keys()}
+    moved = {name: sent.pop(name) for name in list(sent) if name in _KEPT_BY_THE_WIRE}
     if "client_created_at" in sent:
         said, at_s = sent.pop("client_created_at"), _unix_seconds(extra["client_created_at"])
         (moved if at_s is None else sent)["client_created_at"] = said if at_s is None else at_s
