@@ -95,26 +95,28 @@ export class Phospho {
 
   /** Queue what a person thinks of a logged event: a score that is neither 0 nor 1 is counted as dropped. */
   async feedback(feedback: Feedback): Promise<void> {
-    const { eventId, score, comment } = feedback ?? {};
-    if (!eventId) this.#pipeline.refuse(textOf(eventId), "feedback needs the eventId that log returned");
-    else if (typeof score === "boolean" || score === 0 || score === 1) {
-      this.#submitFeedback(eventId, { score: Number(score), comment });
-    } else this.#pipeline.refuse(textOf(eventId), `score must be 0 or 1, not ${textOf(score)}`);
+    this.#guarded("feedback", () => {
+      const { eventId, score, comment } = feedback ?? {};
+      if (!eventId) this.#pipeline.refuse(textOf(eventId), "feedback needs the eventId that log returned");
+      else if (typeof score === "boolean" || score === 0 || score === 1) {
+        this.#submitFeedback(eventId, { score: Number(score), comment });
+      } else this.#pipeline.refuse(textOf(eventId), `score must be 0 or 1, not ${textOf(score)}`);
+    });
   }
 
   /** Queue the verdict on a task, "success" or "failure"; without `flag` it is made of `rawFlag`. */
   async userFeedback(feedback: UserFeedback): Promise<void> {
-    const { taskId, flag, notes, source, rawFlag, rawFlagToFlag } = feedback ?? {};
-    try {
-      const given = flag ?? (rawFlag == null ? undefined : verdict(rawFlag, rawFlagToFlag));
-      if (!taskId) this.#pipeline.refuse(textOf(taskId), "userFeedback needs the taskId of a logged task");
-      else if (given === "success" || given === "failure") {
-        this.#submitFeedback(taskId, { flag: given, comment: notes, source: source ?? "user" });
-      } else
-        this.#pipeline.refuse(textOf(taskId), `flag must be "success" or "failure", not ${textOf(given)}`);
-    } catch (error) {
-      this.#countError("rawFlagToFlag", error);
-    }
+    this.#guarded("userFeedback", () => {
+      const { taskId, flag, notes, source, rawFlag, rawFlagToFlag } = feedback ?? {};
+      this.#guarded("rawFlagToFlag", () => {
+        const given = flag ?? (rawFlag == null ? undefined : verdict(rawFlag, rawFlagToFlag));
+        if (!taskId) this.#pipeline.refuse(textOf(taskId), "userFeedback needs the taskId of a logged task");
+        else if (given === "success" || given === "failure") {
+          this.#submitFeedback(taskId, { flag: given, comment: notes, source: source ?? "user" });
+        } else
+          this.#pipeline.refuse(textOf(taskId), `flag must be "success" or "failure", not ${textOf(given)}`);
+      });
+    });
   }
 
   /** Return a new id for a session, to pass to `log`. Sends nothing. */
@@ -298,13 +300,7 @@ export class Phospho {
 
   #streamLog(call: LogCall, stop?: Stop): StreamLog {
     call.output = null; // the log of a stream must not keep the stream itself
-    const guarded = (work: () => void) => {
-      try {
-        work();
-      } catch (error) {
-        this.#countError("stream", error);
-      }
-    };
+    const guarded = (work: () => void) => this.#guarded("stream", work);
     const sink = {
       addChunk: (chunk: unknown, chunksBefore: number) =>
         guarded(() => this.#addChunk(call, chunk, chunksBefore)),
@@ -354,6 +350,15 @@ export class Phospho {
     const given = Object.entries(known).filter(([, value]) => value != null);
     const content = toJson(Object.fromEntries(given)) as JsonObject;
     this.#pipeline.submit(new QueuedEvent(feedbackId, content, "ready", "feedback"));
+  }
+
+  /** Do *work* at the edge between the app and us: what it throws is counted. */
+  #guarded(place: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#countError(place, error);
+    }
   }
 
   readonly #countError = (place: string, error: unknown): void => {

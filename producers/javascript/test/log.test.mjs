@@ -366,6 +366,22 @@ test("nothing that is passed to log makes it throw or reject", async () => {
   assert.equal(transport.feedback.length, 0);
 });
 
+test("a getter that throws does not reject feedback", async () => {
+  const hostile = {
+    get eventId() {
+      throw new Error("mine");
+    },
+    get taskId() {
+      throw new Error("mine");
+    },
+  };
+
+  await phospho.feedback(hostile);
+  await phospho.userFeedback(hostile);
+
+  assert.deepEqual(phospho.stats().errors, { feedback: 1, userFeedback: 1 });
+});
+
 test("feedback and userFeedback", async () => {
   await phospho.feedback({ eventId: "t1", score: 1, comment: "Great" });
   await phospho.feedback({ eventId: "t2", score: false });
