@@ -170,7 +170,9 @@ function normalizedBaseUrl(baseUrl: string): string {
 }
 
 function withoutSlashes(text: string): string {
-  return text.endsWith("/") ? withoutSlashes(text.slice(0, -1)) : text;
+  let end = text.length;
+  while (text[end - 1] === "/") end -= 1;
+  return text.slice(0, end);
 }
 
 function duration(name: string, given: number | undefined, otherwise: number): number {

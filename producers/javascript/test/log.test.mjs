@@ -382,6 +382,21 @@ test("a getter that throws does not reject feedback", async () => {
   assert.deepEqual(phospho.stats().errors, { feedback: 1, userFeedback: 1 });
 });
 
+test("a base URL of any number of slashes is read", async () => {
+  const urls = [];
+  const fetch = async (url) => {
+    urls.push(url);
+    return Response.json({ results: [{ status: "accepted" }] });
+  };
+  const slashes = "/".repeat(100_000);
+  const client = new Phospho({ fetch, baseUrl: `http://127.0.0.1:1/v2${slashes}` });
+
+  client.log({ input: "Hello" });
+
+  assert.ok((await client.flush()).isComplete);
+  assert.deepEqual(urls, ["http://127.0.0.1:1/api/v1/events/batch"]);
+});
+
 test("feedback and userFeedback", async () => {
   await phospho.feedback({ eventId: "t1", score: 1, comment: "Great" });
   await phospho.feedback({ eventId: "t2", score: false });
