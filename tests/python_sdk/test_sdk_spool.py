@@ -151,6 +151,28 @@ def test_a_flush_does_not_wait_for_what_waits_for_unfinished_streams(
     assert [log["input"] for log in server.logs] == ["stream", "behind it"]
 
 
+def test_what_a_fault_of_the_sender_costs_arrives_after_the_restart(
+    server: Any, make_client: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client(spool_dir=str(tmp_path))
+    deliver = client.consumer._deliver
+    monkeypatch.setattr(client.consumer, "_deliver", lambda batch: 1 // 0)
+    lost = client.log(input="in flight when it happens")["task_id"]
+    assert client.flush(5).rejected == ((lost, "fault: ZeroDivisionError in the sender"),)
+    monkeypatch.setattr(client.consumer, "_deliver", deliver)
+    later = client.log(input="later")["task_id"]
+    assert client.flush(5).sent == (later,)
+    assert (client.stats().dropped, client.stats().queued) == ({"fault": 1}, 0)
+    client.close()
+
+    restarted = make_client(spool_dir=str(tmp_path))
+
+    assert restarted.flush(5).is_complete
+    assert [log["task_id"] for log in server.logs] == [later, lost]
+    restarted.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_spool_is_bounded_and_memory_goes_on_without_it(server: Any, make_client: Make, tmp_path: Path) -> None:
     server.is_released.clear()
     client = make_client(spool_dir=str(tmp_path), limits=phospho.Limits(spool_bytes=10_000))

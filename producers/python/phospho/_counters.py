@@ -44,7 +44,7 @@ class Stats(NamedTuple):
     | `too_large` | is over `Limits.event_bytes` even without its raw fields |
     | `invalid` | is feedback without a score or flag, or breaks while it is read |
     | `closed` | was logged after `Client.close` |
-    | `fault` | was in flight when the sender had a fault of its own |
+    | `fault` | was in flight when the sender had a fault of its own; a spool sends it at the next start |
     | `rejected:<code>` | was refused by the server: with its code, or `http_<status>` |
 
     Two codes are our own: `not_encodable`, no JSON can hold the event, and `bad_outcome`, the transport does

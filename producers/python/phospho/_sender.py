@@ -124,11 +124,17 @@ class Sender:
         self._on_end()
 
     def _give_up(self, message: str) -> None:
-        """Drop what is in flight, of every group, so that no event and no flush waits for what is lost."""
+        """
+        Drop what is in flight, of every group, so that no event and no flush waits for what is lost.
+
+        What the spool keeps of it stays there, unsettled: the next process to start sends it.
+        """
         lost = [(event, Outcome.rejected("fault", message)) for event in self._queue.in_flight()]
         for event, outcome in lost:
             self._counters.count_dropped(outcome.code, event.id, outcome.message)
-        self._let_go(lost)
+        self._queue.settle([event for event, _ in lost])
+        self._on_settled([])  # nothing that was kept, but there is room again for what is on disk only
+        self._tell_flushes(lost)
 
     def _deliver(self, batch: list[Event]) -> None:
         """Try *batch* until each event is settled, or the queue is abandoned."""
@@ -193,6 +199,9 @@ class Sender:
         events = [event for event, _ in settled]
         self._queue.settle(events)
         self._on_settled(events)
+        self._tell_flushes(settled)
+
+    def _tell_flushes(self, settled: Sequence[tuple[Event, Outcome]]) -> None:
         with self._lock:
             for flush in self._flushes:
                 flush.settle(settled)
