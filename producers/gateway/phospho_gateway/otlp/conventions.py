@@ -6,9 +6,9 @@ OpenInference (`openinference.*`, `llm.*`) and OpenLLMetry (`traceloop.*`). The 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from phospho_gateway.otlp.spans import Attributes, Span
+from phospho_gateway.otlp.spans import Attributes, Identity, Span
 from phospho_gateway.otlp.values import json_object
 
 _PROPERTIES = "traceloop.association.properties."
@@ -110,13 +110,6 @@ _TOLD_PREFIXES = (
 )
 # Of a resource, what describes the machine.
 _MACHINE_PREFIXES = ("telemetry.", "process.", "host.", "os.")
-
-
-class Identity(NamedTuple):
-    """Whose a span is; empty where it does not say."""
-
-    session_id: str
-    user_id: str
 
 
 def kind_of(attributes: Attributes) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from phospho_gateway.otlp.conventions import Identity, identity_of, is_llm
-from phospho_gateway.otlp.spans import Span
+from phospho_gateway.otlp.conventions import identity_of, is_llm
+from phospho_gateway.otlp.spans import Identity, Span
 
 # How far up a span looks for its kin; a deeper tree is taken as several.
 _MAX_GENERATIONS = 64
@@ -56,7 +56,7 @@ class Family:
 
     def identity(self, span: Span) -> Identity:
         """Return the session and the user of the nearest of a span and those above it that name one."""
-        line = [self._own_identity(member) for member in self.lineage(span)] + [identity_of(span.origin.resource)]
+        line = [self._own_identity(member) for member in self.lineage(span)] + [span.origin.resource.identity]
         return Identity(
             next((own.session_id for own in line if own.session_id), ""),
             next((own.user_id for own in line if own.user_id), ""),

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from phospho_gateway.otlp.resources import resource_of
 from phospho_gateway.otlp.spans import (
     Attributes,
     BadSpan,
@@ -23,7 +24,6 @@ from phospho_gateway.otlp.spans import (
     TooManySpans,
     check_size,
     checked_id,
-    first_attributes,
 )
 
 _STATUS_CODE_ERROR = 2
@@ -37,14 +37,14 @@ _INTEGER = re.compile(r"-?[0-9]{1,20}")
 def export_of(document: Any, max_spans: int) -> Export:
     """Return the spans of a document. Raises MalformedExport and TooManySpans."""
     export = Export()
-    for resource, scopes in _groups(document, max_spans):
+    for told, scopes in _groups(document, max_spans):
         try:
-            attributes = first_attributes(_attributes(_object(resource)))
+            resource = resource_of(_attributes(_object(told)))
         except BadSpan as why:
             export.rejected[f"the resource: {why}"] += sum(len(spans) for _, spans in scopes)
         else:
             for name, spans in scopes:
-                _read(spans, Origin(attributes, name), export)
+                _read(spans, Origin(resource, name), export)
     return export
 
 

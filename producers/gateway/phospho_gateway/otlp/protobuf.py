@@ -11,21 +11,22 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
+from phospho_gateway.otlp.resources import resource_of
 from phospho_gateway.otlp.spans import (
     Attributes,
     BadSpan,
     Export,
     MalformedExport,
     Origin,
+    Resource,
     Span,
     SpanEvent,
     TooManySpans,
     check_size,
     checked_id,
-    first_attributes,
 )
 
 _M = TypeVar("_M", bound=Message)
@@ -40,7 +41,8 @@ def export_of(body: bytes, max_spans: int) -> Export:
     export = Export()
     for group in _groups(body, max_spans):
         try:
-            resource = first_attributes(_attributes(_decoded(Resource, group.resource, "the resource").attributes))
+            told = _decoded(resource_pb2.Resource, group.resource, "the resource")
+            resource = resource_of(_attributes(told.attributes))
         except BadSpan as why:
             export.rejected[str(why)] += sum(len(scope.spans) for scope in group.scope_spans)
         else:
@@ -66,7 +68,7 @@ def _groups(body: bytes, max_spans: int) -> Sequence[Any]:
     return groups
 
 
-def _read(scope: Any, resource: Attributes, export: Export) -> None:
+def _read(scope: Any, resource: Resource, export: Export) -> None:
     try:
         origin = Origin(resource, InstrumentationScope.FromString(scope.scope).name)
     except DecodeError:

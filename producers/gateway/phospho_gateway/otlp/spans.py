@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, NamedTuple
 
 Attributes = dict[str, Any]
 
 # OpenTelemetry's own default is 128 of each; OpenInference allows 10,000 attributes.
 _MAX_PARTS = 20_000
-_MAX_RESOURCE_ATTRIBUTES = 128
 
 
 class BadSpan(Exception):
@@ -33,10 +31,25 @@ class SpanEvent(NamedTuple):
     attributes: Attributes
 
 
-class Origin(NamedTuple):
-    """What the spans of one scope have in common: the attributes of their resource, the name of their library."""
+class Identity(NamedTuple):
+    """Whose a span is; empty where it does not say."""
 
-    resource: Attributes
+    session_id: str
+    user_id: str
+
+
+class Resource(NamedTuple):
+    """What a resource says of every span below it: whose it is, the app's version, and attributes to show."""
+
+    identity: Identity
+    version_id: str
+    shown: Attributes
+
+
+class Origin(NamedTuple):
+    """What the spans of one scope have in common: their resource, and the name of their library."""
+
+    resource: Resource
     scope: str
 
 
@@ -83,11 +96,6 @@ def check_size(count: int, what: str) -> None:
     """Raise BadSpan for more attributes or events than any instrumentation writes."""
     if count > _MAX_PARTS:
         raise BadSpan(f"there are more than {_MAX_PARTS} {what}")
-
-
-def first_attributes(resource: Attributes) -> Attributes:
-    """Return the attributes of a resource that are read: each of its spans is read together with them."""
-    return dict(islice(resource.items(), _MAX_RESOURCE_ATTRIBUTES))
 
 
 def checked_id(digits: str, length: int, name: str) -> str:

@@ -13,13 +13,11 @@ from phospho_gateway.otlp import conventions, messages
 from phospho_gateway.otlp.family import Family
 from phospho_gateway.otlp.spans import Attributes, Span
 from phospho_gateway.otlp.steps import steps_of
-from phospho_gateway.otlp.values import bounded, cut, json_text
+from phospho_gateway.otlp.values import bounded, cut
 from phospho_schemas.ids import derived_uuid
 
 MAX_ATTRIBUTES = 64
 MAX_ATTRIBUTE_CHARACTERS = 4_000
-# What an export tells once is told by each of its tasks: thousands of them may have one resource.
-MAX_RESOURCE_CHARACTERS = 1_000
 _MAX_SCOPE_CHARACTERS = 200
 
 
@@ -65,7 +63,7 @@ def _log(task: Span, steps: Sequence[Span], family: Family) -> dict[str, Any]:
         "task_id": task_id_of(task),
         "session_id": identity.session_id or task.trace_id,
         "user_id": identity.user_id,
-        "version_id": conventions.first_text(task.origin.resource, ("service.version",)),
+        "version_id": task.origin.resource.version_id,
         "client_created_at": task.start_ns / 1e9 if task.start_ns else None,
         "input": _first(messages.input_of(call) for call in calls) or "",
         "output": outputs[0] if outputs else None,
@@ -94,7 +92,7 @@ def _metadata(task: Span, calls: Sequence[Span], steps: Sequence[Span]) -> dict[
         "steps_dropped": len(steps) - len(shown) or None,
         "attributes": _bounded(attributes),
         "attributes_dropped": max(len(attributes) - MAX_ATTRIBUTES, 0) or None,
-        "resource": _short(conventions.service(task.origin.resource)),
+        "resource": task.origin.resource.shown,
     }
     said = {name: value for name, value in told.items() if value not in ("", None, {}, [])}
     return conventions.properties(task.attributes) | said
@@ -111,18 +109,6 @@ def _tokens(calls: Sequence[Span], names: Sequence[str]) -> int | None:
 def _bounded(attributes: Attributes) -> Attributes:
     kept = list(attributes.items())[:MAX_ATTRIBUTES]
     return {cut(name, MAX_ATTRIBUTE_CHARACTERS): bounded(value, MAX_ATTRIBUTE_CHARACTERS) for name, value in kept}
-
-
-def _short(resource: Attributes) -> Attributes:
-    """Return the attributes that fit, in their order."""
-    kept: Attributes = {}
-    left = MAX_RESOURCE_CHARACTERS
-    for name, value in resource.items():
-        left -= len(name) + len(json_text(value))
-        if left < 0:
-            break
-        kept[name] = value
-    return kept
 
 
 def _first(values: Iterable[Any]) -> Any:
