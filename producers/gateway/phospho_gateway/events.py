@@ -51,6 +51,17 @@ class Envelope:
         return utc_text(self.received_at)
 
 
+class Rewrite(NamedTuple):
+    """
+    The place of an event that tells a stored task again, with a change in it.
+
+    It comes right after the row that was read, so that whatever was logged since wins, landed or not.
+    """
+
+    revision: int
+    source: str
+
+
 class AcceptedEvent(NamedTuple):
     """An event that may be published, and what its answer says."""
 
@@ -76,12 +87,12 @@ class EventReader:
         self._clock = clock
         self._place = place
 
-    def read(self, event: Any, envelope: Envelope, index: int) -> AcceptedEvent:
+    def read(self, event: Any, envelope: Envelope, index: int, rewrite: Rewrite | None = None) -> AcceptedEvent:
         """Return the message of one event, leaving `event` as it is. Raises Problem: 403, 413 or 422."""
         message = _copy(event)
         project_id = fields.project_of(message, envelope.project_id)
         task_id, session_id = _checked(message)
-        revision = self._clock.next()
+        revision, source = rewrite or (self._clock.next(), envelope.source)
         task_id = task_id or self._derived(project_id, envelope, revision, index)
         message |= {
             "schema_version": SCHEMA_VERSION,
@@ -90,7 +101,7 @@ class EventReader:
             "task_id": task_id,
             "received_at": envelope.received_text,
             "revision": revision,
-            "source": envelope.source,
+            "source": source,
         }
         return AcceptedEvent(
             Keyed(message_key(project_id, session_id, task_id), encoded(message)),

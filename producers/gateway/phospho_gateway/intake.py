@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 
 from phospho_gateway.document import json_type
-from phospho_gateway.events import AcceptedEvent, Envelope, EventReader, Source
+from phospho_gateway.events import AcceptedEvent, Envelope, EventReader, Rewrite, Source
 from phospho_gateway.feedback import AcceptedFeedback, FeedbackReader
 from phospho_gateway.fields import invalid
 from phospho_gateway.metrics import GatewayMetrics
@@ -63,6 +63,13 @@ class Intake:
     def read_event(self, event: Any, envelope: Envelope, index: int = 0) -> AcceptedEvent:
         """Return the message of the one event of a request, or of the one at `index`. Raises Problem."""
         result = self._read(event, envelope, index)
+        if isinstance(result, Problem):
+            raise result
+        return result
+
+    def read_rewrite(self, event: Any, envelope: Envelope, rewrite: Rewrite) -> AcceptedEvent:
+        """Return the message that tells a stored task again. Raises Problem."""
+        result = self._read(event, envelope, 0, rewrite)
         if isinstance(result, Problem):
             raise result
         return result
@@ -131,9 +138,11 @@ class Intake:
             except Problem as problem:
                 raise self._failed(problem) from problem.__cause__
 
-    def _read(self, event: Any, envelope: Envelope, index: int) -> AcceptedEvent | Problem:
+    def _read(
+        self, event: Any, envelope: Envelope, index: int, rewrite: Rewrite | None = None
+    ) -> AcceptedEvent | Problem:
         try:
-            return self._events.read(event, envelope, index)
+            return self._events.read(event, envelope, index, rewrite)
         except Problem as problem:
             self._metrics.rejected.labels(envelope.source, problem.code).inc()
             # The frames of its traceback would hold the whole document until the answer is sent.

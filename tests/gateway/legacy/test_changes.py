@@ -7,6 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.conftest import ClientMaker
+from gateway.recording import RecordingPublisher
+from phospho_store.store import Store
+from phospho_workers.embedded.pipeline import Pipeline
+
 from .conftest import NOON_S, Json
 
 RAW = {"model": "gpt-4o", "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hm?"}]}
@@ -53,6 +58,38 @@ async def test_a_change_of_metadata_leaves_the_rest_of_the_task_as_it_was(shop: 
     assert await _read(shop, "keeps") == before | {"metadata": metadata}
     found = await shop.post("/v2/projects/shop/tasks", json={"filters": {"user_id": "user-2", "tasks_ids": ["keeps"]}})
     assert len(found.json()["tasks"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v2/tasks/overtaken", {"metadata": {"text": "changed"}}),
+        (FLAT_UPDATE, {"flattened_tasks": [{"task_id": "overtaken", "task_metadata": {"text": "changed"}}]}),
+    ],
+)
+async def test_a_log_that_was_accepted_and_has_not_landed_wins_over_a_change(
+    path: str, body: Json, shop: httpx.AsyncClient, make_client: ClientMaker, pipeline: Pipeline
+) -> None:
+    await _logged(shop, "overtaken")
+    kafka = RecordingPublisher()
+    late = {"task_id": "overtaken", "session_id": "changes", "input": "Hm?", "output": "No."}
+    await make_client(publisher=kafka).post("/v2/log/shop", json={"batched_log_events": [late]})
+
+    assert (await shop.post(path, json=body)).status_code == 200
+    assert (await _read(shop, "overtaken"))["metadata"]["text"] == "changed"
+    await pipeline.publish(kafka.messages)
+
+    task = await _read(shop, "overtaken")
+    assert (task["output"], task["metadata"]) == ("No.", {})
+
+
+async def test_a_change_leaves_where_a_task_came_from(shop: httpx.AsyncClient, store: Store) -> None:
+    await _logged(shop, "from-v2")
+
+    await shop.post("/v2/tasks/from-v2", json={"metadata": {"text": "new"}})
+
+    rows = list(store.rows("SELECT source, metadata FROM task_rows FINAL WHERE task_id = 'from-v2'"))
+    assert [(row["source"], row["metadata"]["text"]) for row in rows] == [("v2", "new")]
 
 
 async def test_a_flag_with_notes_is_a_verdict_and_sent_again_it_is_the_same(shop: httpx.AsyncClient) -> None:

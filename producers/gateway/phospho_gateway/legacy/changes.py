@@ -1,8 +1,9 @@
 """
 From a wish to change a stored task to what is logged for it: pure.
 
-Nothing is changed in place. A task's metadata changes when the task is logged again, whole, as it is stored; a verdict
-is a fact of its own. Both go the way of every log, so that the last write counts and a replay changes nothing.
+Nothing is changed in place. A task's metadata changes when the task is logged again, whole, as it is stored, with the
+revision right after the stored one: a log that was accepted since, landed or not, wins over the change. A verdict is a
+fact of its own. Both go the way of every log, so that a replay changes nothing.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 _ROWS = """
 SELECT
     task_id, revision, toUnixTimestamp64Milli(created_at) AS created_at_ms, session_id, user_id, version_id,
-    input, output, system_prompt, flag, model, metadata, raw_input, raw_output
+    input, output, system_prompt, flag, model, metadata, raw_input, raw_output, source
 FROM task_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """

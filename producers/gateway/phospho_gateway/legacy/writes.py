@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from datetime import datetime
 
-from phospho_gateway.events import Envelope
+from phospho_gateway.events import Envelope, Rewrite
 from phospho_gateway.feedback import AcceptedFeedback
 from phospho_gateway.intake import Intake
 from phospho_gateway.legacy.changes import Change, changed
@@ -18,7 +18,8 @@ def applied(intake: Intake, task: StoredTask, change: Change, envelope: Envelope
     row, event, feedback = changed(task, change)
     messages, verdicts = [], task.verdicts
     if event is not None:
-        messages.append(intake.read_event(event, envelope).keyed)
+        rewrite = Rewrite(task.row["revision"] + 1, task.row["source"])
+        messages.append(intake.read_rewrite(event, envelope, rewrite).keyed)
     if feedback is not None:
         accepted = intake.read_feedback(row["task_id"], feedback, envelope)
         messages.append(accepted.keyed)
