@@ -7,6 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from phospho_gateway.events import AcceptedEvent
+from phospho_gateway.legacy import messages_api
+from phospho_gateway.legacy.messages_api import Logged
+
 from .conftest import NOON_S, Json
 
 SYSTEM = {"role": "system", "content": "You are a travel agent."}
@@ -130,6 +134,26 @@ async def test_a_conversation_of_another_project_is_refused(shop: httpx.AsyncCli
 
     assert (await shop.post("/v3/log", json=body)).status_code == 403
     assert list((await shop.post("/v3/log", json=within)).json()["logged_events"][0]) == ["error_in_log"]
+
+
+async def test_the_turns_of_each_conversation_are_counted_once(
+    shop: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+
+    class Watched(Logged):
+        @property
+        def events(self) -> list[AcceptedEvent]:  # type: ignore[override]
+            looks.append(self.session_id)
+            return self[1]
+
+    monkeypatch.setattr(messages_api, "Logged", Watched)
+    named = [f"counted-{number}" for number in range(50)]
+
+    await _log(shop, *(_told(HELLO, session_id=name) for name in named))
+
+    # Once to count them, once to publish them, and twice in the answer.
+    assert max(looks.count(name) for name in named) <= 4
 
 
 @pytest.mark.parametrize("size", [10_001, 20_000])

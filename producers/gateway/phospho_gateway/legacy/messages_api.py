@@ -50,9 +50,11 @@ class MessagesApi:
         if sum(lengths) > max_events:
             raise too_many("messages", sum(lengths), max_events)
         results: list[Logged | Problem] = []
-        for conversation in conversations:
-            taken = sum(len(result.events) for result in results if isinstance(result, Logged))
-            results.append(self._result(conversation, envelope, len(results), taken))
+        taken = 0
+        for place, conversation in enumerate(conversations):
+            result = self._result(conversation, envelope, place, taken)
+            taken += len(result.events) if isinstance(result, Logged) else 0
+            results.append(result)
         return results
 
     def _result(self, conversation: dict[str, Any], envelope: Envelope, place: int, taken: int) -> Logged | Problem:
