@@ -58,11 +58,38 @@ async def test_a_conversation_that_grows_is_told_once(shop: httpx.AsyncClient) -
     assert await _turns(shop, "grows") == [("Hello", "Hi there"), ("Yes", "Done"), ("Yes", "Done")]
 
 
-async def test_of_a_window_on_a_conversation_the_new_turns_are_added(shop: httpx.AsyncClient) -> None:
-    await _log(shop, _told(HELLO, FLIGHT, session_id="window"))
-    await _log(shop, _told(FLIGHT, YES, session_id="window", created_at=NOON_S + 60))
+async def test_of_a_window_whose_messages_have_ids_the_new_turns_are_added(shop: httpx.AsyncClient) -> None:
+    hello, flight, yes, again = (
+        [turn[0] | {"id": f"m-{number}"}, turn[1]] for number, turn in enumerate((HELLO, FLIGHT, YES, YES))
+    )
+    for minute, turns in enumerate([(hello, flight), (flight, yes), (yes, again), (again,)]):
+        await _log(shop, _told(*turns, session_id="window", created_at=NOON_S + 60 * minute))
 
-    assert await _turns(shop, "window") == [("Hello", "Hi there"), ("A flight to Lisbon", "When?"), ("Yes", "Done")]
+    told = await _turns(shop, "window")
+    assert told == [("Hello", "Hi there"), ("A flight to Lisbon", "When?"), ("Yes", "Done"), ("Yes", "Done")]
+
+
+async def test_the_same_short_answer_to_another_question_is_another_task_in_a_window_too(
+    shop: httpx.AsyncClient,
+) -> None:
+    booked = [YES[0], {"role": "assistant", "content": "Booked"}]
+    await _log(shop, _told(HELLO, YES, session_id="short"))
+    await _log(shop, _told(FLIGHT, booked, session_id="short", created_at=NOON_S + 60))
+    await _log(shop, _told(booked, session_id="short", created_at=NOON_S + 120))
+
+    told = await _turns(shop, "short")
+    assert told[1] == ("Yes", "Done")
+    assert ("Yes", "Booked") in told
+
+
+async def test_the_same_short_answer_to_another_answer_of_the_app_is_another_task(shop: httpx.AsyncClient) -> None:
+    sure = [YES[0], {"role": "assistant", "content": "Sure?"}]
+    grown = [(sure,), (sure, YES), (sure, YES, YES)]
+    for turns in grown:
+        await _log(shop, _told(*turns, session_id="sure"))
+    await _log(shop, _told(HELLO, YES, session_id="sure", created_at=NOON_S + 60))
+
+    assert sorted(await _turns(shop, "sure")) == [("Hello", "Hi there")] + [("Yes", "Done")] * 3 + [("Yes", "Sure?")]
 
 
 async def test_appended_messages_are_new_each_time_but_for_a_retry(shop: httpx.AsyncClient) -> None:

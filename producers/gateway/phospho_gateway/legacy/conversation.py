@@ -4,6 +4,9 @@ From the messages of a conversation, as upstream's `POST /v3/log` takes them, to
 A turn begins with what the user says and ends before the user speaks again. Its last answer is the output; what lies
 between, such as the calls of tools and their results, stays in the raw input. The clients of that endpoint send a
 conversation again and again as it grows, so that each turn needs an id that it keeps: `merge_mode` says which.
+
+By `resolve` a turn is known by the `id` of its first message; where that has none, by what the user said in it and by
+the turn before. So a "yes" to another question is another task, and a conversation sent whole is the same again.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ _OF_THE_WHOLE = ("messages", "merge_mode", "created_at", "client_created_at")
 _OF_A_TASK = ("task_id", "event_id", "input", "output", "raw_input", "raw_output")
 
 Message = dict[str, Any]
+_Name = tuple[str | bytes, ...]
 
 
 def turns(event: Mapping[str, Any], project_id: str, session_id: str, started_at_s: float) -> Iterator[dict[str, Any]]:
@@ -41,15 +45,13 @@ def turns(event: Mapping[str, Any], project_id: str, session_id: str, started_at
     shared = {name: value for name, value in event.items() if name not in _OF_THE_WHOLE}
     if (prompt := _system_prompt(messages)) and not shared.get("system_prompt"):
         shared["system_prompt"] = prompt
-    times_said: Counter[bytes] = Counter()
-    for place, turn in enumerate(_split(messages)):
+    split = _split(messages)
+    for place, (turn, name) in enumerate(zip(split, _names(split), strict=True)):
         log = shared | {"session_id": session_id, "client_created_at": started_at_s + place / 1000} | _sides(turn)
         if merge_mode == "replace":
             log["task_id"] = derived_uuid(0, project_id, session_id, "turn", str(place))
         elif merge_mode == "resolve":
-            said = _said(turn)
-            log["task_id"] = derived_uuid(0, project_id, session_id, "said", said, str(times_said[said]))
-            times_said[said] += 1
+            log["task_id"] = derived_uuid(0, project_id, session_id, *name)
         yield log
 
 
@@ -113,10 +115,25 @@ def _sides(turn: list[Message]) -> dict[str, Any]:
     return {"input": asked, "output": output}
 
 
-def _said(turn: list[Message]) -> bytes:
-    """Return what tells a turn from the others: the user's messages, as the answer may come later."""
-    said = [message.get("content") for message in turn if message["role"] in _USER_ROLES]
+def _names(split: list[list[Message]]) -> Iterator[_Name]:
+    """Yield what tells each turn from the others of its session: the id that it came with, else what was said."""
+    times_said: Counter[_Name] = Counter()
+    before = b""
+    for turn in split:
+        # Without the turn's own answer, which may come later; that of the turn before is what the user replies to.
+        asked = [message for message in turn if message["role"] in _USER_ROLES]
+        said = ("said", before, _contents(asked))
+        before = _contents([*asked, turn[-1]])
+        message_id = turn[0].get("id")
+        if type(message_id) is str and message_id:
+            yield "message", message_id
+        else:
+            yield *said, str(times_said[said])
+            times_said[said] += 1
+
+
+def _contents(messages: list[Message]) -> bytes:
     try:
-        return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps([message.get("content") for message in messages], option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:
         raise invalid("too_deep", "a message nests too many lists and objects", "send its text") from None

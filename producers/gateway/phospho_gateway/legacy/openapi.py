@@ -196,7 +196,10 @@ def _new_task() -> Json:
 
 def _conversation() -> Json:
     message = object_type(
-        ["role"], role=described(_STRING, "system, user or assistant; others stay in raw_input"), content={}
+        ["role"],
+        role=described(_STRING, "system, user or assistant; others stay in raw_input"),
+        content={},
+        id=described(TEXT, "of the first message of a turn: knows the turn again in its session"),
     )
     return object_type(
         ["messages"],
@@ -204,7 +207,8 @@ def _conversation() -> Json:
         session_id=NULLABLE_ID,
         merge_mode=described(
             {"enum": [*MERGE_MODES, None]},
-            "resolve (default): a turn is known by what the user said; replace: by its place; append: all are new",
+            "resolve (default): a turn is known by the id of its first message, else by what the user said and by the "
+            "turn before: a window on the last messages needs ids; replace: by its place; append: all are new",
         ),
         created_at=described({"type": ["string", "number", "null"]}, "of the first turn; ISO 8601 or Unix seconds"),
         metadata=_NULLABLE_OBJECT,
