@@ -115,7 +115,7 @@ async def test_a_change_of_nothing_writes_nothing(shop: httpx.AsyncClient) -> No
 
     answer = (await shop.post(FLAT_UPDATE, json=body)).json()
 
-    assert answer == {"changed": 0, "unchanged": 1, "not_found": [], "ignored_fields": []}
+    assert answer == {"changed": 0, "unchanged": 1, "not_found": [], "errors": [], "ignored_fields": []}
     assert await _read(shop, "idle") == before
 
 
@@ -133,6 +133,7 @@ async def test_a_flat_update_says_what_it_could_not_write(shop: httpx.AsyncClien
         "changed": 1,
         "unchanged": 0,
         "not_found": ["nobody"],
+        "errors": [],
         "ignored_fields": ["event_name", "event_removed", "task_input"],
     }
     row = await _row(shop, "flat")
@@ -171,6 +172,30 @@ async def test_more_tasks_than_are_read_at_a_time_are_all_changed(shop: httpx.As
     assert {task["flag"] for task in flags.json()["tasks"]} == {"success"}
 
 
+async def test_a_change_that_is_refused_harms_its_own_task_only(shop: httpx.AsyncClient) -> None:
+    for name in ("fine", "refused", "fine-too"):
+        await _logged(shop, name)
+    before = await _read(shop, "refused")
+    rows: list[Json] = [{"task_id": name, "task_eval": "failure"} for name in ("fine", "refused", "fine-too")]
+    rows[1]["task_metadata"] = {"user_id": 7}
+
+    answer = (await shop.post(FLAT_UPDATE, json={"flattened_tasks": rows})).json()
+
+    (error,) = answer["errors"]
+    assert (error["task_id"], error["error"]["code"]) == ("refused", "invalid_type")
+    assert (answer["changed"], answer["unchanged"], answer["not_found"]) == (2, 0, [])
+    assert await _read(shop, "refused") == before
+    assert [(await _read(shop, name))["flag"] for name in ("fine", "fine-too")] == ["failure", "failure"]
+
+
+async def test_a_row_that_can_not_be_read_leaves_the_rows_before_it_unwritten(shop: httpx.AsyncClient) -> None:
+    before = await _logged(shop, "first-row")
+    rows = [{"task_id": "first-row", "task_eval": "failure"}, {"task_id": ""}]
+
+    assert (await shop.post(FLAT_UPDATE, json={"flattened_tasks": rows})).status_code == 422
+    assert await _read(shop, "first-row") == before
+
+
 @pytest.mark.parametrize(
     "row",
     [
@@ -181,7 +206,6 @@ async def test_more_tasks_than_are_read_at_a_time_are_all_changed(shop: httpx.As
         {"task_id": "t", "task_eval": "maybe"},
         {"task_id": "t", "task_eval_at": "noon"},
         {"task_id": "t", "task_metadata": []},
-        {"task_id": "task-flight", "task_metadata": {"user_id": 7}},
         "row",
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +18,7 @@ from phospho_gateway.legacy.services import LegacyServices
 from phospho_gateway.legacy.task_reads import StoredTask, TaskReads
 from phospho_gateway.legacy.typed_fields import object_field, objects_field, text_field
 from phospho_gateway.legacy.writes import applied
+from phospho_schemas.errors import Problem
 from phospho_schemas.records import Keyed
 
 _METADATA_PREFIX = "task_metadata."
@@ -25,12 +26,19 @@ _WRITTEN = ("task_id", "task_metadata", "task_eval", "task_eval_source", "task_e
 _MAX_NAMES = 100
 
 
+class Written(NamedTuple):
+    """How many tasks were changed, and why some can't be."""
+
+    changed: int
+    errors: list[dict[str, Any]]
+
+
 class FlatUpdateApi:
     """
     The endpoint that `push_tasks_df` calls.
 
     As upstream's, it writes a task's metadata and its evaluation. The answer names the other fields that came, which
-    nothing can be written to here, and the tasks that there are not.
+    nothing can be written to here, the tasks that there are not, and those whose change is refused.
     """
 
     def __init__(self, services: LegacyServices) -> None:
@@ -54,28 +62,39 @@ class FlatUpdateApi:
 
     async def _apply(self, project_id: str, changes: Mapping[str, Change], envelope: Envelope) -> dict[str, Any]:
         """Change as many tasks at a time as fit on a page; return how many were changed, and which are not there."""
-        left, found, written = list(changes), 0, 0
+        left, found, changed = list(changes), 0, 0
         missing: list[str] = []
+        errors: list[dict[str, Any]] = []
         while left:
             tasks, rest = await self._services.reads.run(self._reads.first_of, project_id, left)
             missing += [name for name in left[: len(left) - len(rest)] if name not in tasks]
             found, left = found + len(tasks), rest
-            written += await self._write(tasks, changes, envelope)
-        return {"changed": written, "unchanged": found - written, "not_found": missing}
+            written = await self._write(tasks, changes, envelope)
+            changed, errors = changed + written.changed, errors + written.errors
+        unchanged = found - changed - len(errors)
+        return {"changed": changed, "unchanged": unchanged, "not_found": missing, "errors": errors}
 
-    async def _write(self, tasks: Mapping[str, StoredTask], changes: Mapping[str, Change], envelope: Envelope) -> int:
-        """Write the changes of some tasks and return how many were not so already."""
-        intake, written = self._services.intake, 0
+    async def _write(
+        self, tasks: Mapping[str, StoredTask], changes: Mapping[str, Change], envelope: Envelope
+    ) -> Written:
+        """Write the changes of some tasks; a change that is refused harms its own task only."""
+        intake, changed = self._services.intake, 0
         messages: list[Keyed] = []
+        errors: list[dict[str, Any]] = []
         with self._services.budget.lease() as lease:
             # In the order in which they were written, which stays the order of those that were logged in one second.
             for task in sorted(tasks.values(), key=lambda task: (task.row["created_at_ms"], task.row["revision"])):
-                needed, _ = applied(intake, task, changes[task.row["task_id"]], envelope)
+                task_id = task.row["task_id"]
+                try:
+                    needed, _ = applied(intake, task, changes[task_id], envelope)
+                except Problem as problem:
+                    errors.append({"task_id": task_id} | problem.body())
+                    continue
                 lease.grow(sum(len(message.value) for message in needed))
                 messages += needed
-                written += bool(needed)
+                changed += bool(needed)
             await intake.publish(messages, "change")
-        return written
+        return Written(changed, errors)
 
 
 def changes_of(flat: Iterable[dict[str, Any]]) -> dict[str, Change]:

@@ -229,10 +229,14 @@ def _answers() -> Json:
         ),
         "Transcript": object_type(["transcript", "next_cursor"], transcript=_STRING, next_cursor=TEXT),
         "FlatOutcome": object_type(
-            ["changed", "unchanged", "not_found", "ignored_fields"],
+            ["changed", "unchanged", "not_found", "errors", "ignored_fields"],
             changed=_COUNT,
             unchanged=_COUNT,
             not_found=array_of(_STRING),
+            errors=described(
+                array_of(object_type(["task_id", "error"], task_id=ID, error=_OBJECT)),
+                "tasks that are as they were, as their change is refused; the error as code, message and hint",
+            ),
             ignored_fields=described(array_of(_STRING), "fields that said something and are not written"),
         ),
     }
