@@ -19,7 +19,7 @@ class GatewaySettings:
 
     max_body_bytes: int = _setting(10 * _MB, "largest body, both as sent and after inflation; above it: 413")
     max_events: int = _setting(10_000, "most events in one batch; above it: 413")
-    max_spans: int = _setting(20_000, "most spans in one OTLP export; above it: 413")
+    max_spans: int = _setting(10_000, "most spans in one OTLP export; above it: 413")
     max_in_flight_bytes: int = _setting(256 * _MB, "bodies held by all open requests together; above it: 503")
     body_timeout_s: float = _setting(30.0, "time in which a body has to arrive as a whole; above it: 408")
     publish_timeout_s: float = _setting(40.0, "time in which the publisher has to confirm; above it: 503")

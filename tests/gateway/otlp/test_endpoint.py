@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -98,10 +99,13 @@ async def test_an_empty_export_is_a_success(client: httpx.AsyncClient, publisher
     assert publisher.batches == []
 
 
-async def test_spans_that_belong_to_no_task_are_taken_and_counted(client: httpx.AsyncClient) -> None:
+async def test_spans_that_belong_to_no_task_are_taken_counted_and_warned_of(client: httpx.AsyncClient) -> None:
     answer = await post(client, request(span(1), span(2)).SerializeToString())
 
-    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.status_code == 200
+    told = ExportTraceServiceResponse.FromString(answer.content).partial_success
+    assert told.rejected_spans == 0
+    assert told.error_message.startswith("2 of 2 spans were not stored")
     metrics = (await client.get("/metrics")).text
     assert 'phospho_gateway_spans_total{outcome="unattached"} 2.0' in metrics
 
@@ -127,6 +131,26 @@ async def test_a_bad_span_harms_itself_only_and_the_answer_says_why(
     metrics = (await client.get("/metrics")).text
     assert 'phospho_gateway_spans_total{outcome="rejected"} 2.0' in metrics
     assert 'phospho_gateway_spans_total{outcome="step"} 1.0' in metrics
+
+
+async def test_rejected_spans_and_those_without_a_task_are_told_side_by_side(client: httpx.AsyncClient) -> None:
+    export = request(chat(1, attributes={"user.id": "u" * 600}), span(2, trace_id="1" * 32))
+
+    answer = await post(client, export.SerializeToString())
+
+    told = ExportTraceServiceResponse.FromString(answer.content).partial_success
+    assert told.rejected_spans == 1
+    assert told.error_message.startswith("1 of 2 spans were rejected: ")
+    assert "; 1 of 2 spans were not stored, " in told.error_message
+
+
+def test_the_bound_on_spans_is_the_documented_one_and_lets_the_collectors_batches_through() -> None:
+    max_spans = GatewaySettings().max_spans
+    page = (Path(__file__).parents[3] / "docs" / "opentelemetry.md").read_text()
+
+    assert f"{max_spans:,} spans (413; `PHOSPHO_GATEWAY_MAX_SPANS`)" in page
+    assert "send_batch_max_size: 8192" in page
+    assert 8_192 <= max_spans <= 10_000
 
 
 async def test_of_many_reasons_the_answer_tells_some(client: httpx.AsyncClient) -> None:

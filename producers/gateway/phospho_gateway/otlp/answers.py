@@ -29,12 +29,18 @@ _CODES: Mapping[int, int] = {401: 16, 403: 7, 408: 4, 413: 8, 429: 8, 500: 13, 5
 _INVALID_ARGUMENT = 3
 
 
-def accepted(media_type: str, span_count: int, rejected: Counter[str]) -> Response:
-    """Return the answer to an export that was taken: with the spans that were not, and why, where there are any."""
+def accepted(media_type: str, span_count: int, rejected: Counter[str], unattached: int) -> Response:
+    """
+    Return the answer to an export that was taken: with the spans that were not, and why, where there are any.
+
+    Spans that belong to no task are no errors, and not rejected: a message beside a count of 0 is OTLP's warning.
+    """
     answer = ExportTraceServiceResponse()
-    if rejected:
+    if rejected or unattached:
         answer.partial_success.rejected_spans = rejected.total()
-        answer.partial_success.error_message = _reasons(span_count, rejected)
+        told = [_reasons(span_count, rejected)] if rejected else []
+        told += [_without_task(span_count, unattached)] if unattached else []
+        answer.partial_success.error_message = "; ".join(told)
     return _response(answer, media_type, 200)
 
 
@@ -55,6 +61,13 @@ def _reasons(span_count: int, rejected: Counter[str]) -> str:
     if len(rejected) > _MAX_REASONS:
         shown.append(f"and {len(rejected) - _MAX_REASONS} more reasons")
     return f"{rejected.total()} of {span_count} spans were rejected: {'; '.join(shown)}"
+
+
+def _without_task(span_count: int, unattached: int) -> str:
+    return (
+        f"{unattached} of {span_count} spans were not stored, as no span of their trace in this export calls a model: "
+        "send the spans of a trace together"
+    )
 
 
 def _response(message: Message, media_type: str, status: int, headers: Mapping[str, str] | None = None) -> Response:

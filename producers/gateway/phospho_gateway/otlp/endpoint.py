@@ -83,7 +83,7 @@ class TracesApi:
         self._count("step", translation.steps)
         self._count("unattached", translation.unattached)
         self._count("rejected", export.rejected.total() + len(refusals))
-        answer = accepted(media_type, export.count, export.rejected + Counter(refusals))
+        answer = accepted(media_type, export.count, export.rejected + Counter(refusals), translation.unattached)
         return [result.keyed for result in results if isinstance(result, AcceptedEvent)], answer
 
     def _count(self, outcome: str, spans: int) -> None:
