@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -11,7 +13,9 @@ import pytest
 from gateway.conftest import ClientMaker
 from phospho_gateway.legacy.reads import Reads
 from phospho_gateway.settings import GatewaySettings
+from phospho_schemas.messages import EventDefinition
 from phospho_store.labels import LabelBook, new_label
+from phospho_store.registry import Registry
 from phospho_store.store import Store
 
 from .conftest import FLIGHT, NOON_S, Json
@@ -83,6 +87,35 @@ async def test_a_page_holds_no_more_text_than_its_bound(
         cursor = page["next_cursor"]
 
     assert sizes == [2, 2, 1]
+
+
+async def test_a_page_of_flat_rows_counts_a_tasks_texts_once_for_each_of_its_events(
+    registry: Registry, make_client: ClientMaker
+) -> None:
+    registry.save_project("zoo")
+    for name in ("zebra", "animal", "stripes"):
+        registry.save_definition(
+            EventDefinition(
+                project_id="zoo", name=name, engine="keyword", keywords=["zebra"], created_at=datetime.now(UTC)
+            )
+        )
+    settings = dataclasses.replace(GatewaySettings(), max_page_bytes=2_500)
+    client = make_client(registry.create_key("zoo").secret, settings=settings)
+    texts = ["zebra " + "a" * 1_000] * 2 + ["b" * 1_000] * 2
+    events = [{"task_id": f"flat-{n}", "input": text, "client_created_at": n + 1} for n, text in enumerate(texts)]
+    await client.post("/v2/log/zoo", json={"batched_log_events": events})
+
+    async def pages(**asked: Any) -> list[int]:
+        rows, cursor = [], ""
+        while cursor is not None:
+            body = {"cursor": cursor or None} | asked
+            page = (await client.post("/v2/projects/zoo/tasks/flat", json=body)).json()
+            rows.append(len(page["flattened_tasks"]))
+            cursor = page["next_cursor"]
+        return rows
+
+    assert await pages() == [2, 3, 3]
+    assert await pages(with_events=False) == [2, 2]
 
 
 async def test_flat_rows_are_one_for_each_event_and_one_for_a_task_without(shop: httpx.AsyncClient) -> None:

@@ -93,6 +93,6 @@ class ProjectApi:
         return json_answer({"tasks": [task_document(task) for task in page.tasks], "next_cursor": page.next_cursor})
 
     def _flat_answer(self, project_id: str, asked: PageRequest, with_events: bool, with_sessions: bool) -> Response:
-        page = self._tasks.newest(project_id, Condition(), asked.after, asked.limit)
+        page = self._tasks.newest(project_id, Condition(), asked.after, asked.limit, is_by_event=with_events)
         rows = [row for task in page.tasks for row in flattened(task, with_events, with_sessions)]
         return json_answer({"flattened_tasks": rows, "next_cursor": page.next_cursor})

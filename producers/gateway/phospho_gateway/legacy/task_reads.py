@@ -50,6 +50,12 @@ SELECT task_id,
 FROM task_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """
+_EVENT_COUNTS = """
+SELECT task_id, count() AS event_count
+FROM events
+WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
+GROUP BY task_id
+"""
 _ROWS = """
 SELECT
     task_id, revision, toUnixTimestamp64Milli(created_at) AS created_at_ms, session_id, user_id, version_id,
@@ -152,36 +158,51 @@ class TaskReads:
         fitting = self._that_fit(project_id, [{"task_id": name} for name in asked])
         return self.named(project_id, [row["task_id"] for row in fitting]), task_ids[len(fitting) :]
 
-    def newest(self, project_id: str, chosen: Condition, after: tuple[int, str] | None, limit: int) -> TaskPage:
-        """Return the tasks that `chosen` lets through, the newest first."""
-        return self._page(_NEWEST % chosen.sql, project_id, chosen.parameters, after or _END_OF_TIME, limit)
+    def newest(
+        self, project_id: str, chosen: Condition, after: tuple[int, str] | None, limit: int, is_by_event: bool = False
+    ) -> TaskPage:
+        """Return the tasks that `chosen` lets through, the newest first; `is_by_event` if each event repeats it."""
+        found = self._found(_NEWEST % chosen.sql, project_id, chosen.parameters, after or _END_OF_TIME, limit)
+        return self._page(project_id, found, limit, is_by_event)
 
     def of_session(self, project_id: str, session_id: str, after: tuple[int, str] | None, limit: int) -> TaskPage:
         """Return the tasks of a session in the order of the conversation; none where there is no such session."""
-        return self._page(_OF_SESSION, project_id, {"session": session_id}, after or _START_OF_TIME, limit)
+        found = self._found(_OF_SESSION, project_id, {"session": session_id}, after or _START_OF_TIME, limit)
+        return self._page(project_id, found, limit)
 
-    def _page(self, sql: str, project_id: str, chosen: Row, place: tuple[int, str], limit: int) -> TaskPage:
+    def _found(self, sql: str, project_id: str, chosen: Row, place: tuple[int, str], limit: int) -> list[Row]:
+        """Return the places of a page's tasks, and of one more where there is one."""
         parameters = chosen | {"project": project_id, "place_ms": place[0], "place": place[1], "limit": limit + 1}
-        found = self._store.rows(sql + LIMITS, parameters)
-        shown = self._that_fit(project_id, found[:limit])
+        return self._store.rows(sql + LIMITS, parameters)
+
+    def _page(self, project_id: str, found: list[Row], limit: int, is_by_event: bool = False) -> TaskPage:
+        shown = self._that_fit(project_id, found[:limit], is_by_event)
         stored = self.named(project_id, [row["task_id"] for row in shown])
         last = shown[-1] if len(shown) < len(found) else None
         cursor = encoded_cursor(last["created_at_ms"], last["place"]) if last else None
         # A task that retention has taken between two queries is left out.
         return TaskPage([stored[row["task_id"]] for row in shown if row["task_id"] in stored], cursor)
 
-    def _that_fit(self, project_id: str, found: list[Row]) -> list[Row]:
+    def _that_fit(self, project_id: str, found: list[Row], is_by_event: bool = False) -> list[Row]:
         """Return the first rows whose texts have room on one page, at least one."""
         sizes: dict[str, int] = {}
         for chunk in chunks(row["task_id"] for row in found):
-            rows = self._store.rows(_SIZES + LIMITS, {"project": project_id, "tasks": chunk})
-            sizes |= {row["task_id"]: row["size_bytes"] for row in rows}
+            sizes |= self._sizes(project_id, chunk, is_by_event)
         size_bytes = 0
         for count, row in enumerate(found):
             size_bytes += sizes.get(row["task_id"], 0)
             if count and size_bytes > self._max_page_bytes:
                 return found[:count]
         return found
+
+    def _sizes(self, project_id: str, task_ids: list[str], is_by_event: bool) -> dict[str, int]:
+        """Return the bytes of each task's texts, as often as they are told."""
+        parameters = {"project": project_id, "tasks": task_ids}
+        sizes = {name: row["size_bytes"] for name, row in self._by_task(_SIZES, parameters).items()}
+        if is_by_event:
+            for name, row in self._by_task(_EVENT_COUNTS, parameters).items():
+                sizes[name] = sizes.get(name, 0) * row["event_count"]
+        return sizes
 
     def _read(self, project_id: str, task_ids: list[str]) -> Iterable[tuple[str, StoredTask]]:
         parameters = {"project": project_id, "tasks": task_ids}
