@@ -17,6 +17,7 @@ from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
 from phospho_store.auth import Authenticator
+from phospho_store.instructions import InstructionBook
 from phospho_store.registry import NewKey, Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
@@ -64,7 +65,7 @@ def pipeline(store: Store, registry: Registry) -> Iterator[Pipeline]:
         project_id="shop", name="flight", engine="keyword", keywords=["flight"], created_at=datetime.now(UTC)
     )
     registry.save_definition(definition)
-    cache = DefinitionCache(registry.definitions_revision, registry.definitions, refresh_interval_s=0.0)
+    cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
     pipeline = Pipeline(Extraction(), Detection(cache.current), store, HybridClock())
     pipeline.start()
     yield pipeline
