@@ -22,6 +22,7 @@ hypothesis.settings.load_profile("phospho")
 _SHARED = ("browser", "e2e", "e2e/legacy", "javascript")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         path = item.path.relative_to(Path(__file__).parent)

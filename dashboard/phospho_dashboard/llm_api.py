@@ -44,6 +44,6 @@ class LlmApi:
 
 
 def _days(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _MAX_DAYS):
+    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= _MAX_DAYS):
         raise Problem(422, "invalid_field", f"'days' must be a whole number from 1 to {_MAX_DAYS}")
     return int(text)

@@ -105,6 +105,13 @@ def _reading() -> list[Operation]:
         ),
         Operation(
             "get",
+            "/llm-usage",
+            "What second opinions of an LLM cost, day by day",
+            ANY_OBJECT,
+            query=(query_field("days", NUMBER, "how many days, today included; 7 unless given"),),
+        ),
+        Operation(
+            "get",
             "/users",
             "Users",
             object_of([*page, "users"], **page, users=ROWS),

@@ -37,9 +37,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
         yield shape
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium. It is not skipped where it is missing: `make system-packages` installs it."""
+    """
+    Debian's Chromium. It is not skipped where it is missing: `make system-packages` installs it.
+
+    It ends with its module: as long as Playwright runs, its event loop does, and no test of asyncio can.
+    """
     path = shutil.which("chromium")
     assert path is not None, "chromium is not installed: make system-packages"
     with sync_playwright() as playwright:

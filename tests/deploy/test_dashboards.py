@@ -23,7 +23,8 @@ from phospho_workers.runtime.metrics import REGISTRY
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "grafana" / "dashboards"
 PROJECT = "shop"
-END_MS = time.time_ns() // 1_000_000
+# An hour ahead: the store is filled after this line is read, in a long run some minutes after.
+END_MS = time.time_ns() // 1_000_000 + 3_600_000
 THIRTY_DAYS_MS = 30 * 86_400_000
 
 EVERYTHING = View(END_MS - THIRTY_DAYS_MS, END_MS, 86_400, {"project": PROJECT, "version": ALL, "model": ALL})
