@@ -9,7 +9,7 @@ JAVASCRIPT := producers/javascript
 JAVASCRIPT_INSTALLED := $(JAVASCRIPT)/node_modules/.installed
 JAVASCRIPT_BUILT := $(JAVASCRIPT)/node_modules/.built
 
-.PHONY: up test install javascript lint types imports kafka system-packages bench bench-detection bench-cascade \
+.PHONY: up test install javascript lint types imports kafka system-packages chaos bench bench-detection bench-cascade \
 	bench-dashboard schemas constraints clean
 
 up: install
@@ -55,6 +55,10 @@ kafka:
 # What the tests of the compose file, of the alert rules and of the shell example call; Debian's names.
 system-packages:
 	apt-get update -qq && apt-get install -y -qq docker-compose prometheus kcat chromium
+
+# What takes longer than a test run may.
+chaos: install kafka
+	$(BIN)/python -m pytest -m chaos $(PYTEST_ARGS)
 
 bench: install kafka
 	PYTHONPATH=tests $(BIN)/python -m benchmarks

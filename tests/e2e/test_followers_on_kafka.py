@@ -11,7 +11,7 @@ import pytest
 from fixtures.shapes import PROJECT_ID, OnKafka
 from phospho_store.labels import LabelBook, new_label
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.kafka, pytest.mark.chaos, pytest.mark.timeout(400)]
 
 DEFINITIONS = """
 definitions:
