@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import Backfill, EventDefinition
+from phospho_store.rows import json_lines
 from phospho_store.store import Store
 
 MAX_LISTED = 200
@@ -49,7 +50,7 @@ class BackfillBook:
         """Store the state of a backfill and return it as it is stored."""
         self._clock.observe(backfill.revision)
         saved = backfill.model_copy(update={"revision": self._clock.next(), "updated_at": datetime.now(UTC)})
-        self._store.insert("backfill_rows", saved.model_dump_json().encode("utf-8", "replace"))
+        self._store.insert("backfill_rows", json_lines([saved]))
         return saved
 
     def cancel(self, project_id: str, backfill_id: str) -> Backfill | None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import SessionClosing
+from phospho_store.rows import json_lines
 from phospho_store.store import Store
 
 
@@ -33,7 +34,7 @@ class SessionClosings:
             created_by=created_by,
             created_at=datetime.now(UTC),
         )
-        self._store.insert("session_close_rows", closing.model_dump_json().encode("utf-8", "replace"))
+        self._store.insert("session_close_rows", json_lines([closing]))
         return closing
 
     def _greatest_revision(self, project_id: str, session_id: str) -> int | None:

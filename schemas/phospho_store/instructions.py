@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition, HeadRow, Project
 from phospho_store.registry import Registry
+from phospho_store.rows import json_lines
 from phospho_store.store import Store
 
 # Of each of these detection reads the latest row; a change of any of them is a change of what it finds.
@@ -64,7 +65,7 @@ class InstructionBook:
         """Store a head and return it as it is stored: with a revision after everything that detection is told."""
         self._clock.observe(max(self.revisions()))
         saved = head.model_copy(update={"revision": self._clock.next()})
-        self._store.insert("head_rows", saved.model_dump_json().encode("utf-8", "replace"))
+        self._store.insert("head_rows", json_lines([saved]))
         return saved
 
     def _heads(self, condition: str, project_id: str = "", name: str = "") -> list[HeadRow]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from phospho_schemas.ids import HybridClock, event_id
 from phospho_schemas.messages import Label, Message, Note
+from phospho_store.rows import json_lines, with_zones
 from phospho_store.store import Store
 
 
@@ -33,7 +34,7 @@ class LabelBook:
             " WHERE project_id = {project:String} AND event_name = {name:String} AND verdict != '' ORDER BY task_id",
             {"project": project_id, "name": event_name},
         )
-        return [Label.model_validate(_utc(row)) for row in rows]
+        return [Label.model_validate(with_zones(row)) for row in rows]
 
     def revision(self) -> int:
         """Return a number that rises whenever a label changes: a cheap question to ask often."""
@@ -52,14 +53,14 @@ class LabelBook:
             " AND task_id IN {tasks:Array(String)} AND NOT is_deleted ORDER BY created_at, note_id",
             {"project": project_id, "tasks": list(task_ids)},
         )
-        return [Note.model_validate(_utc(row)) for row in rows]
+        return [Note.model_validate(with_zones(row)) for row in rows]
 
     def _stamped(self, label: Label) -> Label:
         identity = event_id(label.project_id, label.task_id, label.event_name)
         return label.model_copy(update={"event_id": identity, "revision": self._clock.next()})
 
     def _insert(self, table: str, rows: Sequence[Message]) -> None:
-        self._store.insert(table, b"\n".join(row.model_dump_json().encode("utf-8", "replace") for row in rows))
+        self._store.insert(table, json_lines(rows))
 
 
 def new_label(project_id: str, event_name: str, task_id: str, verdict: str, created_by: str = "") -> Label:
@@ -74,7 +75,3 @@ def new_label(project_id: str, event_name: str, task_id: str, verdict: str, crea
             "created_at": datetime.now(UTC),
         }
     )
-
-
-def _utc(row: dict[str, object]) -> dict[str, object]:
-    return row | {"created_at": f"{row['created_at']}Z"}

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from phospho_schemas.ids import HybridClock, derived_id
 from phospho_schemas.messages import ApiKey, EventDefinition, Message, Project, ProjectSettings
+from phospho_store.rows import json_lines, with_zones
 from phospho_store.store import Store
 
 KEY_PREFIX = "ph_"
@@ -46,7 +47,7 @@ class Registry:
             "SELECT project_id, name, retention_days, settings, revision, created_at FROM project_rows FINAL"
             " ORDER BY created_at, project_id"
         )
-        return [Project.model_validate(_utc(row)) for row in rows]
+        return [Project.model_validate(with_zones(row)) for row in rows]
 
     def project(self, project_id: str) -> Project | None:
         """Return one project, or None."""
@@ -110,7 +111,7 @@ class Registry:
             " ORDER BY project_id, name, version DESC LIMIT 1 BY project_id, name",
             {"value": project_id or ""},
         )
-        return [EventDefinition.model_validate(_utc(row)) for row in rows if not row["is_deleted"]]
+        return [EventDefinition.model_validate(with_zones(row)) for row in rows if not row["is_deleted"]]
 
     def definition_versions(self, project_id: str, name: str) -> list[EventDefinition]:
         """Return every version of a definition, the newest first, at most 100; the newest may be its deletion."""
@@ -119,7 +120,7 @@ class Registry:
             " WHERE project_id = {project:String} AND name = {name:String} ORDER BY version DESC LIMIT 100",
             {"project": project_id, "name": name},
         )
-        return [EventDefinition.model_validate(_utc(row)) for row in rows]
+        return [EventDefinition.model_validate(with_zones(row)) for row in rows]
 
     def definitions_revision(self) -> int:
         """Return a number that rises whenever a definition changes: a cheap question to ask often."""
@@ -163,22 +164,17 @@ class Registry:
             " WHERE project_id = {project:String} AND name = {name:String} ORDER BY version DESC LIMIT 1",
             {"project": project_id, "name": name},
         )
-        return EventDefinition.model_validate(_utc(rows[0])) if rows else None
+        return EventDefinition.model_validate(with_zones(rows[0])) if rows else None
 
     def _keys(self, condition: str, value: str) -> list[ApiKey]:
         rows = self._store.rows(
             f"SELECT * EXCEPT schema_version FROM api_key_rows FINAL WHERE {condition}", {"value": value}
         )
-        return [ApiKey.model_validate(_utc(row)) for row in rows]
+        return [ApiKey.model_validate(with_zones(row)) for row in rows]
 
     def _insert(self, table: str, row: Message) -> None:
-        self._store.insert(table, row.model_dump_json().encode("utf-8", "replace"))
+        self._store.insert(table, json_lines([row]))
 
 
 def _content(definition: EventDefinition) -> dict[str, object]:
     return definition.model_dump(exclude={"version", "revision", "created_at", "schema_version"})
-
-
-def _utc(row: dict[str, object]) -> dict[str, object]:
-    """Give ClickHouse's times their zone, which is always UTC here."""
-    return {k: f"{v}Z" if k.endswith("_at") and isinstance(v, str) else v for k, v in row.items()}

@@ -9,6 +9,7 @@ from typing import Any
 
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import LlmCallRow, Message, VerdictRow
+from phospho_store.rows import json_lines
 from phospho_store.store import Store
 
 _USED = """
@@ -63,7 +64,7 @@ class VerdictBook:
     def _insert(self, table: str, rows: Sequence[Message]) -> None:
         if rows:
             stamped = [row.model_copy(update={"revision": self._clock.next()}) for row in rows]
-            self._store.insert(table, b"\n".join(row.model_dump_json().encode("utf-8", "replace") for row in stamped))
+            self._store.insert(table, json_lines(stamped))
 
 
 def _midnight(day: date) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import Message
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
+from phospho_store.rows import json_lines, with_zones
 from phospho_store.store import Store
 
 _PREFIX = "whsec_"
@@ -71,7 +72,7 @@ class WebhookBook:
             " ORDER BY created_at, webhook_id",
             {"project": project_id or ""},
         )
-        return [Webhook.model_validate(_utc(row)) for row in rows]
+        return [Webhook.model_validate(with_zones(row)) for row in rows]
 
     def revision(self) -> int:
         """Return a number that rises whenever a webhook changes: a cheap question to ask often."""
@@ -95,7 +96,7 @@ class WebhookBook:
             " ORDER BY next_attempt_at, event_id LIMIT {limit:UInt32}",
             {"project": project_id, "webhook": webhook_id, "limit": limit},
         )
-        return [WebhookDelivery.model_validate(_utc(row)) for row in rows]
+        return [WebhookDelivery.model_validate(with_zones(row)) for row in rows]
 
     def known(self, project_id: str, webhook_ids: Sequence[str], event_ids: Sequence[str]) -> set[tuple[str, str]]:
         """Return which of these events have a delivery for which of these webhooks."""
@@ -130,8 +131,4 @@ class WebhookBook:
         return saved
 
     def _insert(self, table: str, rows: Sequence[Message]) -> None:
-        self._store.insert(table, b"\n".join(row.model_dump_json().encode("utf-8", "replace") for row in rows))
-
-
-def _utc(row: dict[str, object]) -> dict[str, object]:
-    return {name: f"{value}Z" if name.endswith("_at") else value for name, value in row.items()}
+        self._store.insert(table, json_lines(rows))

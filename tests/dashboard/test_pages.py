@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import quote
 
@@ -11,8 +10,8 @@ import pytest
 from markupsafe import escape
 from starlette.testclient import TestClient
 
-ATTACK = "</textarea></pre><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7 * 7 }}javascript:alert(3)"
-VOID = {"meta", "link", "input", "img", "br", "hr"}
+from fixtures.html_pages import ATTACK, Tags
+
 ODD_IDS = (
     "plain",
     "with/slash",
@@ -28,31 +27,6 @@ ODD_IDS = (
     "semi;colon",
     "line\nbreak",
 )
-
-
-class Tags(HTMLParser):
-    """Collects a page's links and scripts, and what is not closed in its order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open_tags: list[str] = []
-        self.mistakes: list[str] = []
-        self.attributes: list[tuple[str, str, str]] = []
-        self.feed(text)
-
-    def links(self, tag: str, start: str) -> list[str]:
-        """Return the targets of the links of one kind that start with `start`."""
-        found = [value for of_tag, name, value in self.attributes if (of_tag, name) == (tag, "href")]
-        return [value for value in found if value.startswith(start)]
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-        if tag not in VOID:
-            self.open_tags.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open_tags or self.open_tags.pop() != tag:
-            self.mistakes.append(tag)
 
 
 @pytest.fixture
