@@ -130,13 +130,17 @@ def test_what_the_gateway_refuses_is_told_and_harms_itself_only(app: App, logged
         + """
         phospho.log({ input: "good" });
         phospho.log({ input: "bad", taskId: "x".repeat(600) });
-        phospho.log({ input: "bad", project_id: "somebody-else" });
-        const { sent, rejected } = await phospho.flush();
-        console.log(JSON.stringify([sent.length, rejected.map(({ reason }) => reason.split(":")[0])]));
+        const tell = ({ sent, rejected }) =>
+          console.log(JSON.stringify([sent.length, rejected.map(({ reason }) => reason.split(":")[0])]));
+        tell(await phospho.flush());
+
+        phospho.init({ projectId: "somebody-else" });
+        phospho.log({ input: "bad" });
+        tell(await phospho.flush());
         """
     )
 
-    assert json_lines(printed) == [[1, ["id_too_long", "wrong_project"]]]
+    assert json_lines(printed) == [[1, ["id_too_long"]], [0, ["wrong_project"]]]
     assert [task["input"] for task in logged()] == ["good"]
 
 
