@@ -19,6 +19,7 @@ from phospho_dashboard.services import Services
 from phospho_schemas.errors import Problem
 from phospho_schemas.messages import EventDefinition
 from phospho_schemas.people import Role
+from phospho_schemas.times import parsed_time
 from phospho_schemas.webhooks import Webhook
 from phospho_store.backfills import BackfillBook
 from phospho_store.closings import SessionClosings
@@ -269,12 +270,11 @@ def _time(content: dict[str, Any], name: str) -> datetime | None:
     text = content.get(name)
     if text is None:
         return None
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (TypeError, ValueError):
+    moment = parsed_time(text) if isinstance(text, str) else None
+    if moment is None:
         hint = "such as 2026-01-31 or 2026-01-31T10:00:00Z"
-        raise Problem(422, "invalid_field", f"{name!r} must be a time in ISO 8601", hint) from None
+        raise Problem(422, "invalid_field", f"{name!r} must be a time in ISO 8601", hint)
+    return moment
 
 
 def _are_names(names: Any) -> bool:

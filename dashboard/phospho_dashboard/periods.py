@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from phospho_schemas.errors import Problem
+from phospho_schemas.times import parsed_time
 
 _SECOND_MS = 1000
 _MINUTE_MS = 60 * _SECOND_MS
@@ -91,13 +92,11 @@ def buckets_of(span: Span, extent: Extent, now_ms: int) -> Buckets:
 
 def time_ms(text: str, name: str) -> int:
     """Return a time of a URL (ISO 8601; UTC where it names no zone) in Unix milliseconds; Problem 400."""
-    try:
-        at = datetime.fromisoformat(text)
-        return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        raise Problem(
-            400, f"invalid_{name}", f"{name!r} is not a time", "such as 2026-01-31 or 2026-01-31T10:00:00Z"
-        ) from None
+    at = parsed_time(text)
+    if at is None:
+        hint = "such as 2026-01-31 or 2026-01-31T10:00:00Z"
+        raise Problem(400, f"invalid_{name}", f"{name!r} is not a time", hint)
+    return round(at.timestamp() * 1000)
 
 
 def _last_shown(span: Span, extent: Extent, now_ms: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from phospho_schemas.messages import utc_text
+from phospho_schemas.times import utc_text
 
 
 def with_times(row: dict[str, Any]) -> dict[str, Any]:

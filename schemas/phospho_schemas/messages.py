@@ -8,10 +8,12 @@ said. `schema_version` is 1; a reader sends any other version to the dead letter
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from phospho_schemas.times import utc_text
 
 SCHEMA_VERSION = 1
 
@@ -29,11 +31,6 @@ Identifier = Annotated[str, Field(min_length=1, max_length=512)]
 OptionalIdentifier = Annotated[str, Field(max_length=512)]
 Count = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Revision = Annotated[int, Field(ge=0, le=2**64 - 1)]
-
-
-def utc_text(moment: datetime) -> str:
-    """Return `moment` as ISO 8601 in UTC with milliseconds: the form of every time on the wire."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 UtcTime = Annotated[datetime, PlainSerializer(utc_text, when_used="json")]

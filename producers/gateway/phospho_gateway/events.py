@@ -20,8 +20,9 @@ from phospho_schemas.ids import (
     revision_ms,
     session_id_of_task,
 )
-from phospho_schemas.messages import SCHEMA_VERSION, utc_text
+from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_schemas.records import Keyed
+from phospho_schemas.times import utc_text
 from phospho_schemas.topics import RAW_LOGS
 
 Source = Literal["api_v1", "batch", "v2", "v3", "change", "feedback", "otlp"]

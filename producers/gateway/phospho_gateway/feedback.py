@@ -8,8 +8,9 @@ from phospho_gateway import fields
 from phospho_gateway.document import json_type
 from phospho_gateway.events import Envelope, encoded
 from phospho_schemas.ids import HybridClock, derived_id, message_key
-from phospho_schemas.messages import SCHEMA_VERSION, utc_text
+from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_schemas.records import Keyed
+from phospho_schemas.times import utc_text
 
 _FLAG_OF_SCORE = {1: "success", 0: "failure"}
 _SCORE_OF_FLAG = {"success": 1, "failure": 0}

@@ -13,7 +13,7 @@ from typing import Any
 
 from phospho_gateway.document import json_type
 from phospho_schemas.errors import Problem, wrong_project
-from phospho_schemas.messages import utc_text
+from phospho_schemas.times import parsed_time, utc_text
 
 MAX_ID_CHARACTERS = 512
 _PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
@@ -137,7 +137,7 @@ def checked_project_id(value: Any) -> str:
 
 
 def _bring_into_form(message: dict[str, Any], moment: Any) -> None:
-    parsed = _iso(moment) if type(moment) is str else _moment(moment) if type(moment) in (int, float) else None
+    parsed = parsed_time(moment) if type(moment) is str else _moment(moment) if type(moment) in (int, float) else None
     if parsed is None:
         raise invalid(
             "invalid_time",
@@ -145,14 +145,6 @@ def _bring_into_form(message: dict[str, Any], moment: Any) -> None:
             "use ISO 8601, such as 2026-03-03T10:30:00Z, or Unix seconds",
         )
     message["created_at"] = utc_text(parsed)
-
-
-def _iso(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _moment(seconds: float) -> datetime | None:

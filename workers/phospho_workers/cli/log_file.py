@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from phospho_schemas.ids import derived_uuid
+from phospho_schemas.times import parsed_time
 from phospho_workers.cli.formats import FORMATS, recognised
 from phospho_workers.cli.record_file import BadLine, Record, RecordFile
 
@@ -169,11 +170,17 @@ def _number(text: str) -> float | str:
 
 def _unix_seconds(text: str) -> float:
     """Return the time of a cell: Unix seconds, or ISO 8601, in UTC where it names no zone."""
+    moment = parsed_time(text) if _ISO_DATE.match(text) else _of_seconds(text)
+    if moment is None:
+        raise _NoEvent(f"its client_created_at {text[:40]!r} is neither Unix seconds nor ISO 8601")
+    return moment.timestamp()
+
+
+def _of_seconds(text: str) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(text) if _ISO_DATE.match(text) else datetime.fromtimestamp(float(text), UTC)
+        return datetime.fromtimestamp(float(text), UTC)
     except (ValueError, OverflowError, OSError):
-        raise _NoEvent(f"its client_created_at {text[:40]!r} is neither Unix seconds nor ISO 8601") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return None
 
 
 def _encoded(event: dict[str, Any]) -> bytes:

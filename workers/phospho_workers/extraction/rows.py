@@ -8,6 +8,7 @@ from typing import Any
 
 from phospho_schemas.ids import broker_revision, derived_id, derived_uuid, newest_revision, session_id_of_task
 from phospho_schemas.messages import SCHEMA_VERSION
+from phospho_schemas.times import time_text
 from phospho_workers.extraction import fields, shapes
 from phospho_workers.runtime.records import Record, Unreadable
 
@@ -42,8 +43,8 @@ def task_row(log: Mapping[str, Any], record: Record) -> dict[str, Any]:
         "session_id": fields.identifier(log, "session_id") or session_id_of_task(task_id),
         "user_id": fields.identifier(log, "user_id") or _id_text(metadata.get("user_id")),
         "version_id": fields.identifier(log, "version_id") or _id_text(metadata.get("version_id")),
-        "created_at": fields.time_text(created_ms),
-        "received_at": fields.time_text(arrived_ms),
+        "created_at": time_text(created_ms),
+        "received_at": time_text(arrived_ms),
         "input": said.input,
         "output": said.output,
         "system_prompt": _text(log.get("system_prompt")) or said.system_prompt,
@@ -83,8 +84,8 @@ def feedback_row(log: Mapping[str, Any], record: Record) -> dict[str, Any]:
         "score": int(flag == "success"),
         "comment": comment,
         "source": source,
-        "created_at": fields.time_text(created_ms),
-        "received_at": fields.time_text(arrived_ms),
+        "created_at": time_text(created_ms),
+        "received_at": time_text(arrived_ms),
     }
 
 

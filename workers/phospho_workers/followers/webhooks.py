@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from phospho_schemas.messages import utc_text
+from phospho_schemas.times import utc_text
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
 from phospho_store.webhooks import WebhookBook, signing_key
 from phospho_workers.followers.concluded import OVERLAP_MS

@@ -17,7 +17,7 @@ import orjson
 from phospho_gateway.fields import invalid
 from phospho_gateway.legacy.documents import COLUMNS_IN_METADATA, metadata_of, notes_of
 from phospho_gateway.legacy.task_reads import Row, StoredTask
-from phospho_schemas.messages import utc_text
+from phospho_schemas.times import utc_text
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -13,6 +12,7 @@ from phospho_gateway.document import json_type
 from phospho_gateway.fields import MAX_ID_CHARACTERS, invalid
 from phospho_gateway.legacy.chunks import MAX_PARAMETER_BYTES
 from phospho_schemas.errors import Problem
+from phospho_schemas.times import parsed_time
 
 _MAX_SECONDS = 2**40
 
@@ -173,12 +173,8 @@ def _not_here(name: str, value: Any) -> Condition:
 def _milliseconds(name: str, value: Any) -> int:
     if type(value) in (int, float) and abs(value) <= _MAX_SECONDS:
         return int(value * 1000)
-    if type(value) is str:
-        try:
-            moment = datetime.fromisoformat(value)
-            return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-        except (ValueError, OverflowError):
-            pass
+    if type(value) is str and (moment := parsed_time(value)):
+        return int(moment.timestamp() * 1000)
     raise _wrong(name, value, "Unix seconds or ISO 8601")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from phospho_gateway.otlp import conventions
 from phospho_gateway.otlp.spans import Attributes, Span
 from phospho_gateway.otlp.values import cut, json_text
-from phospho_schemas.messages import utc_text
+from phospho_schemas.times import utc_text
 
 MAX_STEPS = 50
 MAX_STEP_TEXT_CHARACTERS = 2_000

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+
+from phospho_schemas.times import parsed_time
 
 Record = Mapping[str, Any]
 Event = dict[str, Any]
@@ -45,11 +46,8 @@ def unix_seconds(value: Any) -> float | None:
     """Return a time as Unix seconds: ISO 8601 (UTC where it names no zone), seconds or milliseconds."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value / 1000 if value > 1e11 else float(value)
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    moment = parsed_time(str(value))
+    return moment.timestamp() if moment else None
 
 
 def elapsed_ms(start: Any, end: Any) -> float | None:
