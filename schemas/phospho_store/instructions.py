@@ -12,7 +12,7 @@ from phospho_store.rows import json_lines
 from phospho_store.store import Store
 
 # Of each of these detection reads the latest row; a change of any of them is a change of what it finds.
-_TABLES = ("definition_rows", "head_rows", "project_rows")
+TABLES = ("definition_rows", "head_rows", "project_rows")
 _LABELS = ("label_rows",)
 
 
@@ -42,7 +42,7 @@ class InstructionBook:
         They are several because writers have clocks of their own: a head that comes after a definition may have the
         smaller revision.
         """
-        tables = _TABLES + _LABELS if with_labels else _TABLES
+        tables = TABLES + _LABELS if with_labels else TABLES
         questions = ", ".join(f"(SELECT max(revision) FROM {table}) AS {table}" for table in tables)
         [row] = self._store.rows(f"SELECT {questions}")
         return tuple(int(row[table]) for table in tables)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -18,8 +18,10 @@ class Scripted:
 
     name = "scripted"
     interval_s = 0.001
+    reads = ("task_rows",)
 
-    def __init__(self, *steps: bool | Exception) -> None:
+    def __init__(self, *steps: bool | BaseException, rest_s: float = 0.0) -> None:
+        self.rest_s = rest_s
         self._steps = list(steps)
         self.done = 0
         self.is_idle = threading.Event()
@@ -29,21 +31,50 @@ class Scripted:
             self.is_idle.set()
             return False
         step = self._steps.pop(0)
-        if isinstance(step, Exception):
+        if isinstance(step, BaseException):
             raise step
         self.done += 1
         return step
 
 
+class Inserts:
+    """The state of every table is the number of inserts; `asked` counts the questions."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.asked = 0
+
+    def states(self, tables: Sequence[str]) -> tuple[int, ...]:
+        self.asked += 1
+        return (self.number,) * len(tables)
+
+
+class Panic(BaseException):
+    """What native code raises: no Exception."""
+
+
 @pytest.fixture
-def following(monkeypatch: pytest.MonkeyPatch) -> Callable[[Scripted], FollowerThread]:
+def inserts() -> Inserts:
+    return Inserts()
+
+
+@pytest.fixture
+def following(monkeypatch: pytest.MonkeyPatch, inserts: Inserts) -> Callable[[Scripted], FollowerThread]:
     monkeypatch.setattr(loop, "_FIRST_BACKOFF_S", 0.001)
-    return FollowerThread
+    monkeypatch.setattr(loop, "_LISTEN_S", 0.001)
+    return lambda follower: FollowerThread(follower, inserts)
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("away"), ValueError("a fault of ours")])
+def wait_until(is_true: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 10
+    while not is_true():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), ValueError("a fault of ours"), Panic()])
 def test_after_a_step_that_failed_the_next_one_is_done(
-    following: Callable[[Scripted], FollowerThread], error: Exception
+    following: Callable[[Scripted], FollowerThread], error: BaseException
 ) -> None:
     follower = Scripted(True, error, False)
     thread = following(follower)
@@ -62,8 +93,33 @@ def test_one_that_never_succeeds_is_unwell_in_the_end(
     thread = following(Scripted(*[StoreUnavailable("nobody listens")] * 1000))
     thread.start()
 
-    deadline_s = time.monotonic() + 10
-    while "nobody listens" not in (thread.check() or ""):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
+    wait_until(lambda: "nobody listens" in (thread.check() or ""))
+    thread.close()
+
+
+def test_while_nothing_changes_no_step_is_done_and_the_thread_is_well(
+    following: Callable[[Scripted], FollowerThread], inserts: Inserts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_STALE_AFTER_S", 5.0)
+    follower = Scripted(False, False, False, rest_s=600)
+    thread = following(follower)
+    thread.start()
+    wait_until(lambda: inserts.asked > 20)
+    assert (follower.done, thread.check()) == (1, None)
+
+    inserts.number += 1
+    wait_until(lambda: follower.done == 2)
+    asked = inserts.asked
+    wait_until(lambda: inserts.asked > asked + 20)
+    assert follower.done == 2
+    thread.close()
+
+
+def test_one_that_has_rested_does_a_step_though_nothing_changes(
+    following: Callable[[Scripted], FollowerThread],
+) -> None:
+    follower = Scripted(False, False, False, rest_s=0.01)
+    thread = following(follower)
+    thread.start()
+    wait_until(lambda: follower.done == 3)
     thread.close()

@@ -21,6 +21,7 @@ from phospho_store.errors import StatementRefused
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot
 from phospho_workers.detection.detect import analyse, check_task
 from phospho_workers.followers.history import History, Span
+from phospho_workers.followers.loop import LONG_REST_S
 from phospho_workers.runtime import metrics
 
 logger = logging.getLogger("phospho.backfills")
@@ -35,7 +36,9 @@ class Backfills:
     """Works on the backfills that are running in turn, a few pages a step. `definitions` is asked once a step."""
 
     name = "backfills"
-    interval_s = 2.0
+    interval_s = 1.0
+    reads = ("backfill_rows",)
+    rest_s = LONG_REST_S
 
     def __init__(self, history: History, book: BackfillBook, definitions: Callable[[], Snapshot]) -> None:
         self._history = history

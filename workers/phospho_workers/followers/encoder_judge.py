@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from phospho_schemas.messages import EventDefinition, VerdictRow
+from phospho_store.instructions import TABLES
 from phospho_store.verdicts import VerdictBook
 from phospho_workers.detection.candidates import texts_of
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, needs_session
@@ -33,6 +34,8 @@ class EncoderJudge:
 
     name = "encoder-judge"
     interval_s = 1.0
+    reads = (*TABLES, "analysis_rows")
+    rest_s = 5.0
 
     def __init__(
         self,

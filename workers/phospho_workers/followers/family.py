@@ -13,6 +13,7 @@ from phospho_store.store import Store
 from phospho_store.webhooks import WebhookBook
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.followers.backfills import Backfills
+from phospho_workers.followers.changes import Changes
 from phospho_workers.followers.found_events import FoundEvents
 from phospho_workers.followers.history import History
 from phospho_workers.followers.labelled import LabelledTasks
@@ -88,7 +89,9 @@ def running(
 ) -> Iterator[list[FollowerThread]]:
     """Run the followers of these names, a thread each, until the end; then let the steps in hand end."""
     with ExitStack() as stack:
-        threads = [FollowerThread(follower) for name in names for follower in FAMILY[name](store, clock, settings)]
+        changes = Changes(store)
+        followers = [follower for name in names for follower in FAMILY[name](store, clock, settings)]
+        threads = [FollowerThread(follower, changes) for follower in followers]
         for thread in threads:
             thread.start()
             stack.callback(thread.close)

@@ -10,9 +10,10 @@ from typing import Protocol
 
 from phospho_schemas.ids import derived_id
 from phospho_schemas.messages import EventDefinition, HeadRow
-from phospho_store.instructions import InstructionBook
+from phospho_store.instructions import TABLES, InstructionBook
 from phospho_workers.detection.definitions import needs_session
 from phospho_workers.followers.labelled import Example, LabelledTasks
+from phospho_workers.followers.loop import LONG_REST_S
 from phospho_workers.runtime import metrics
 
 logger = logging.getLogger("phospho.learning")
@@ -62,6 +63,8 @@ class Learning:
 
     name = "learning"
     interval_s = 1.0
+    reads = (*TABLES, "label_rows", "verdict_rows")
+    rest_s = LONG_REST_S
 
     def __init__(self, tasks: LabelledTasks, instructions: InstructionBook, teacher: Teacher) -> None:
         self._tasks = tasks

@@ -10,6 +10,7 @@ from typing import Any
 
 from phospho_schemas.ids import derived_uuid
 from phospho_schemas.messages import EventDefinition, LlmCallRow, ProjectSettings, VerdictRow
+from phospho_store.instructions import TABLES
 from phospho_store.verdicts import Used, VerdictBook
 from phospho_workers.detection.candidates import texts_of
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, needs_session
@@ -61,6 +62,8 @@ class LlmJudge:
 
     name = "llm-judge"
     interval_s = 1.0
+    reads = (*TABLES, "analysis_rows")
+    rest_s = 5.0
 
     def __init__(
         self,

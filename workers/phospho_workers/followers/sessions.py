@@ -7,12 +7,12 @@ comes later reopens it: what was found is not shown any more, and is found anew 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
-from phospho_workers.followers.concluded import OVERLAP_MS, Concluded
-from phospho_workers.followers.session_facts import Moments, SessionFacts, Window, session_row
+from phospho_workers.detection.definitions import CompiledDefinitions
+from phospho_workers.followers.rounds import Followed, Rounds
+from phospho_workers.followers.session_facts import Moments, Window, session_row
 from phospho_workers.followers.transcripts import SessionDetection
 from phospho_workers.runtime import metrics
 
@@ -21,74 +21,42 @@ _TRANSCRIPTS_AT_ONCE = 20
 
 
 @dataclass
-class _Project:
-    """
-    What is known of a project between steps, all of which a restart finds again. Milliseconds.
+class _Project(Followed):
+    """`window` is that of the round in hand; what became idle up to `idle_to_ms` was looked at."""
 
-    `window` is that of the round in hand. `concluded` has sessions that are over and looked at, by their revision.
-    """
-
-    detection: SessionDetection
-    compiled: CompiledDefinitions
-    arrived_since_ms: int
-    idle_to_ms: int
-    is_first: bool = True
+    idle_to_ms: int = 0
     watermark_ms: int = 0
     arrived_ms: int = 0
-    begun_ms: int = 0
     window: Window | None = None
-    concluded: Concluded = field(default_factory=Concluded)
 
 
-class EndedSessions:
-    """Looks at sessions that are over and were not looked at as they are. `definitions` is asked once a step."""
+class EndedSessions(Rounds[_Project]):
+    """Looks at sessions that are over and were not looked at as they are."""
 
     name = "sessions"
-    interval_s = 1.0
+    of_projects = ("task_rows", "session_close_rows")
+    # A quiet project's last session is over by the clock.
+    rest_of_projects_s = 10.0
 
-    def __init__(self, facts: SessionFacts, definitions: Callable[[], Snapshot]) -> None:
-        self._facts = facts
-        self._definitions = definitions
-        self._projects: dict[str, _Project] = {}
+    def _is_needed(self, detection: SessionDetection) -> bool:
+        return detection.reads_whole
 
-    def step(self) -> bool:
-        snapshot = self._definitions()
-        self._projects = {
-            project_id: project
-            for project_id, compiled in snapshot.by_project.items()
-            if (project := self._project(project_id, compiled)) is not None
-        }
-        pages = [self._page(name, project, snapshot.revision) for name, project in self._projects.items()]
-        return any(pages)
-
-    def _project(self, project_id: str, compiled: CompiledDefinitions) -> _Project | None:
-        """Return what is known of a project; None where nothing is looked for in its sessions."""
-        known = self._projects.get(project_id)
-        if known is not None and known.compiled is compiled:
-            return known
-        detection = SessionDetection(compiled)
-        if not detection.reads_whole:
-            return None
-        if known is not None:
-            return replace(known, detection=detection, compiled=compiled)
-        # What was over before anybody asked is history: a backfill's.
-        born_ms = self._facts.born_ms(project_id, [one.name for one in compiled.of_sessions])
-        return _Project(detection, compiled, born_ms, born_ms - _idle_ms(compiled))
+    def _begun(self, detection: SessionDetection, compiled: CompiledDefinitions, born_ms: int) -> _Project:
+        return _Project(detection, compiled, born_ms, born_ms, idle_to_ms=born_ms - _idle_ms(compiled))
 
     def _page(self, project_id: str, project: _Project, definitions_revision: int) -> bool:
-        """Look at one page of the sessions of a round, and tell whether the round has another."""
-        window = project.window or self._begun(project_id, project)
+        window = project.window or self._window(project_id, project)
         changed = self._facts.changed(project_id, window, _SESSIONS_AT_ONCE)
         new = project.concluded.others(changed)
         self._look(project_id, project, new, window.idle_to_ms, definitions_revision)
         if len(changed) == _SESSIONS_AT_ONCE:
             project.window = replace(window, after=max(changed))
             return True
-        project.window, project.is_first, project.idle_to_ms = None, False, window.idle_to_ms
-        project.arrived_since_ms = max(project.arrived_since_ms, project.begun_ms - OVERLAP_MS)
+        project.window, project.idle_to_ms = None, window.idle_to_ms
+        project.end_round()
         return False
 
-    def _begun(self, project_id: str, project: _Project) -> Window:
+    def _window(self, project_id: str, project: _Project) -> Window:
         moments = self._facts.moments(project_id, project.arrived_since_ms)
         project.begun_ms = moments.now_ms
         project.watermark_ms = max(project.watermark_ms, moments.created_ms)

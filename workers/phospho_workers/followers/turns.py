@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
-from phospho_workers.followers.concluded import OVERLAP_MS, Concluded
-from phospho_workers.followers.session_facts import SessionFacts, Turn, session_row
+from phospho_workers.detection.definitions import CompiledDefinitions
+from phospho_workers.followers.rounds import Followed, Rounds
+from phospho_workers.followers.session_facts import Turn, session_row
 from phospho_workers.followers.transcripts import SessionDetection
 from phospho_workers.runtime import metrics
 
@@ -17,17 +17,10 @@ _TURNS_AT_ONCE = 200
 
 
 @dataclass
-class _Project:
-    """What is known of a project between steps, all of which a restart finds again. Milliseconds."""
+class _Project(Followed):
+    """`after` is the last session of the page before; empty where a round begins."""
 
-    detection: SessionDetection
-    compiled: CompiledDefinitions
-    born_ms: int
-    arrived_since_ms: int
-    is_first: bool = True
-    begun_ms: int = 0
     after: str = ""
-    concluded: Concluded = field(default_factory=Concluded)
 
 
 class _Due(NamedTuple):
@@ -37,42 +30,19 @@ class _Due(NamedTuple):
     revision: int
 
 
-class Turns:
+class Turns(Rounds[_Project]):
     """Looks at turns whose tasks, or tasks before them, are not those that were looked at."""
 
     name = "turns"
-    interval_s = 1.0
+    of_projects = ("task_rows",)
 
-    def __init__(self, facts: SessionFacts, definitions: Callable[[], Snapshot]) -> None:
-        self._facts = facts
-        self._definitions = definitions
-        self._projects: dict[str, _Project] = {}
+    def _is_needed(self, detection: SessionDetection) -> bool:
+        return detection.context_turns > 0
 
-    def step(self) -> bool:
-        snapshot = self._definitions()
-        self._projects = {
-            project_id: project
-            for project_id, compiled in snapshot.by_project.items()
-            if (project := self._project(project_id, compiled)) is not None
-        }
-        pages = [self._page(name, project, snapshot.revision) for name, project in self._projects.items()]
-        return any(pages)
-
-    def _project(self, project_id: str, compiled: CompiledDefinitions) -> _Project | None:
-        """Return what is known of a project; None where no turn is read with those before it."""
-        known = self._projects.get(project_id)
-        if known is not None and known.compiled is compiled:
-            return known
-        detection = SessionDetection(compiled)
-        if not detection.context_turns:
-            return None
-        if known is not None:
-            return replace(known, detection=detection, compiled=compiled)
-        born_ms = self._facts.born_ms(project_id, [one.name for one in compiled.of_sessions])
+    def _begun(self, detection: SessionDetection, compiled: CompiledDefinitions, born_ms: int) -> _Project:
         return _Project(detection, compiled, born_ms, born_ms)
 
     def _page(self, project_id: str, project: _Project, definitions_revision: int) -> bool:
-        """Look at one page of the sessions of a round, and tell whether the round has another."""
         if not project.after:
             project.begun_ms = self._facts.moments(project_id, project.arrived_since_ms).now_ms
         arrived = self._facts.arrived(
@@ -83,8 +53,8 @@ class Turns:
         if len(arrived) == _SESSIONS_AT_ONCE:
             project.after = max(arrived)
             return True
-        project.after, project.is_first = "", False
-        project.arrived_since_ms = max(project.arrived_since_ms, project.begun_ms - OVERLAP_MS)
+        project.after = ""
+        project.end_round()
         return False
 
     def _look(self, project_id: str, project: _Project, session_ids: Sequence[str], definitions_revision: int) -> None:

@@ -28,6 +28,7 @@ from phospho_schemas.webhooks import Webhook, WebhookDelivery
 from phospho_store.webhooks import WebhookBook, signing_key
 from phospho_workers.followers.concluded import OVERLAP_MS
 from phospho_workers.followers.found_events import TABLES, FoundEvents, Place, Table, payload
+from phospho_workers.followers.loop import LONG_REST_S
 from phospho_workers.followers.outbound import Answer
 from phospho_workers.runtime import metrics
 
@@ -83,12 +84,22 @@ class Webhooks:
         self._overflowed: set[_WebhookKey] = set()
         self._places: dict[Table, Place] = {}
         self._ask_again_s = 0.0
+        self._has_asked = False
         self._in_flight: dict[_Key, Future[Answer]] = {}
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="phospho-webhook")
 
+    @property
+    def reads(self) -> Sequence[str]:
+        return ("webhook_rows", *(table.name for table in TABLES if self._webhooks))
+
+    @property
+    def rest_s(self) -> float:
+        return self.interval_s if self._waiting or not self._has_asked else LONG_REST_S
+
     def step(self) -> bool:
         self._refresh()
-        if self._webhooks and time.monotonic() >= self._ask_again_s:
+        self._has_asked = not self._webhooks or time.monotonic() >= self._ask_again_s
+        if self._webhooks and self._has_asked:
             is_more = self._queued()
             self._ask_again_s = time.monotonic() + (0.0 if is_more else self.interval_s)
         self._settle()

@@ -1,0 +1,103 @@
+"""What the followers of sessions have in common: the projects that need them, and rounds over what changed in each."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Generic, TypeVar
+
+from phospho_store.instructions import TABLES
+from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
+from phospho_workers.followers.concluded import OVERLAP_MS, Concluded
+from phospho_workers.followers.loop import LONG_REST_S
+from phospho_workers.followers.session_facts import SessionFacts
+from phospho_workers.followers.transcripts import SessionDetection
+
+
+@dataclass
+class Followed:
+    """
+    What is known of a project between steps, all of which a restart finds again. Milliseconds.
+
+    `born_ms` is when the first of its definitions that read sessions was made: what was over before anybody asked is
+    history, which is a backfill's. A round looks at what arrived since `arrived_since_ms`, and began at `begun_ms`.
+    `concluded` has the sessions that were looked at, by their revision.
+    """
+
+    detection: SessionDetection
+    compiled: CompiledDefinitions
+    born_ms: int
+    arrived_since_ms: int
+    is_first: bool = True
+    begun_ms: int = 0
+    concluded: Concluded = field(default_factory=Concluded)
+
+    def end_round(self) -> None:
+        """Have the next round begin where this one did."""
+        self.is_first = False
+        self.arrived_since_ms = max(self.arrived_since_ms, self.begun_ms - OVERLAP_MS)
+
+
+F = TypeVar("F", bound=Followed)
+
+
+class Rounds(ABC, Generic[F]):
+    """
+    A follower that goes over the sessions of each project that needs it, a page a step.
+
+    `definitions` is asked once a step. `of_projects` are the tables of which it reads those projects.
+    """
+
+    name: str
+    interval_s = 1.0
+    of_projects: ClassVar[Sequence[str]]
+    rest_of_projects_s: ClassVar[float] = LONG_REST_S
+
+    def __init__(self, facts: SessionFacts, definitions: Callable[[], Snapshot]) -> None:
+        self._facts = facts
+        self._definitions = definitions
+        self._projects: dict[str, F] = {}
+
+    @property
+    def reads(self) -> Sequence[str]:
+        return (*TABLES, *(self.of_projects if self._projects else ()))
+
+    @property
+    def rest_s(self) -> float:
+        return self.rest_of_projects_s if self._projects else LONG_REST_S
+
+    def step(self) -> bool:
+        snapshot = self._definitions()
+        self._projects = {
+            project_id: project
+            for project_id, compiled in snapshot.by_project.items()
+            if (project := self._followed(project_id, compiled)) is not None
+        }
+        pages = [self._page(name, project, snapshot.revision) for name, project in self._projects.items()]
+        return any(pages)
+
+    def _followed(self, project_id: str, compiled: CompiledDefinitions) -> F | None:
+        """Return what is known of a project; None where nothing is looked for in its sessions."""
+        known = self._projects.get(project_id)
+        if known is not None and known.compiled is compiled:
+            return known
+        detection = SessionDetection(compiled)
+        if not self._is_needed(detection):
+            return None
+        if known is not None:
+            return replace(known, detection=detection, compiled=compiled)
+        born_ms = self._facts.born_ms(project_id, [one.name for one in compiled.of_sessions])
+        return self._begun(detection, compiled, born_ms)
+
+    @abstractmethod
+    def _is_needed(self, detection: SessionDetection) -> bool:
+        """Tell whether this follower looks for any of a project's definitions."""
+
+    @abstractmethod
+    def _begun(self, detection: SessionDetection, compiled: CompiledDefinitions, born_ms: int) -> F:
+        """Return what is known of a project at first."""
+
+    @abstractmethod
+    def _page(self, project_id: str, project: F, definitions_revision: int) -> bool:
+        """Look at one page of the sessions of a round, and tell whether the round has another."""
