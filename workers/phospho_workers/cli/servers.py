@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from phospho_workers.embedded.clickhouse_http import serve as serve_clickhouse
 from phospho_workers.embedded.wiring import Proxy, Web, setup_code, sign_in_settings, tools_of, web_app
 from phospho_workers.followers.settings import FollowerSettings, from_environment
 from phospho_workers.judging.settings import BadJudgeSettings
+from phospho_workers.runtime.background import Job
 from phospho_workers.runtime.process import prepare_process
 from phospho_workers.runtime.serving import PortTaken, Served, listen, serve, shown_host
 
@@ -148,9 +149,9 @@ def _serve(web: Web, kafka: str, clickhouse: str, host: str, port: int) -> None:
         quotas = DailyQuotas(store, registry)
         tools = tools_of(store, clock, followers)
         app = web_app(web, store, publisher, clock, authenticator, {"kafka": publisher.check}, settings, quotas, tools)
-        background: list[Callable[[], Coroutine[None, None, None]]] = [partial(keep_fresh, quotas)]
+        background: dict[str, Job] = {"quotas": partial(keep_fresh, quotas)}
         if web.has_pages:
-            background.append(partial(enforce_hourly, store, registry))
+            background["retention"] = partial(enforce_hourly, store, registry)
         asyncio.run(serve([Served(stack.enter_context(app), door)], background))
 
 

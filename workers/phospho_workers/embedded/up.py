@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -35,6 +35,7 @@ from phospho_workers.embedded.wiring import Proxy, Web, setup_code, sign_in_sett
 from phospho_workers.extraction.stage import Extraction
 from phospho_workers.followers.family import CONNECTIONS, FAMILY, running
 from phospho_workers.followers.settings import FollowerSettings
+from phospho_workers.runtime.background import Job
 from phospho_workers.runtime.serving import Served, listen, listen_near, shown_host
 
 logger = logging.getLogger("phospho.up")
@@ -92,7 +93,7 @@ class Running:
     """
 
     apps: Sequence[Served]
-    background: Sequence[Callable[[], Coroutine[None, None, None]]]
+    background: Mapping[str, Job]
     base_url: str
     clickhouse_url: str
     project: Project
@@ -137,7 +138,7 @@ def open_app(settings: UpSettings) -> Iterator[Running]:
             side_door = stack.enter_context(listen_near(LOOPBACK, settings.clickhouse_port))
             clickhouse_url = f"http://{LOOPBACK}:{side_door.getsockname()[1]}"
             apps.append(Served(build_app(_engine_path(settings), _READER_SETTINGS), side_door))
-        background = [partial(enforce_hourly, store, registry), partial(keep_fresh, quotas)]
+        background = {"retention": partial(enforce_hourly, store, registry), "quotas": partial(keep_fresh, quotas)}
         running = Running(apps, background, base_url, clickhouse_url, project, key, known, code)
         stack.enter_context(_server_file(settings.data_dir, running))
         yield running

@@ -51,6 +51,12 @@ SECONDS_SINCE_PROGRESS = Gauge(
 EVENTS_DETECTED = Counter(
     "phospho_events_detected_total", "Events found, replays counted again", ["engine"], registry=REGISTRY
 )
+BACKGROUND_FAILURES = Counter(
+    "phospho_background_failures_total",
+    "Jobs beside what a process serves (quotas, retention) that ended, and were begun anew",
+    ["job"],
+    registry=REGISTRY,
+)
 FOLLOWER_STEPS = Counter(
     "phospho_follower_steps_total",
     "Steps of a follower, by outcome: done, more (and goes on at once), away (the store), failed",

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from phospho_workers.runtime.background import Job, kept_running
+
 # What a request may still take when the process is asked to stop; Kubernetes and Docker wait longer.
 _STOP_TIMEOUT_S = 25
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared with, not listened on)
+_NO_JOBS: Mapping[str, Job] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -60,19 +64,19 @@ def listen_near(host: str, port: int) -> Iterator[socket.socket]:
 
 async def serve(
     apps: Sequence[Served],
-    background: Sequence[Callable[[], Coroutine[None, None, None]]] = (),
+    background: Mapping[str, Job] = _NO_JOBS,
     stop_when: Callable[[], asyncio.Event] = asyncio.Event,
 ) -> None:
     """
     Serve every app until SIGTERM or SIGINT, or until the event of `stop_when`; what has begun is finished first.
 
-    `background` runs beside them, and is cancelled when they have stopped.
+    The jobs of `background`, by name, run beside them, and are cancelled when they have stopped.
     """
     servers = [_Server(_config(served.app)) for served in apps]
     asked = stop_when()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
-    tasks = [asyncio.create_task(job()) for job in background]
+    tasks = [asyncio.create_task(kept_running(name, job)) for name, job in background.items()]
     stopping = asyncio.create_task(_stop(servers, asked))
     await asyncio.gather(*(server.serve([served.door]) for server, served in zip(servers, apps, strict=True)))
     for task in (*tasks, stopping):
