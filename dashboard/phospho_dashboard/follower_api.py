@@ -103,9 +103,6 @@ class VersionsApi:
         project_id = await self._access.of_api_project(request, "editor")
         content = await json_object(request, self._max_body_bytes)
         definition = await self._threads.run(self._current, project_id, text_field(content, "definition"))
-        if definition.scope == "session" or definition.is_last_task or definition.context_turns:
-            hint = "sessions that go on, or are closed, are looked at with it from now on"
-            raise Problem(422, "not_of_tasks", "a definition that reads whole sessions can't be run over history", hint)
         from_at, to_at = _time(content, "from"), _time(content, "to")
         if content.get("dry_run"):
             estimate = await self._slow_threads.run(self._tools.estimate, definition, from_at, to_at)

@@ -124,13 +124,11 @@ def test_a_dry_run_is_an_estimate_and_starts_nothing(mine: TestClient, refund: E
         ({}, 422, "invalid_field"),
         ({"definition": "refund/all", "from": "yesterday"}, 422, "invalid_field"),
         ({"definition": "refund/all", "from": 5}, 422, "invalid_field"),
-        ({"definition": "whole"}, 422, "not_of_tasks"),
     ],
 )
 def test_what_can_not_be_backfilled_is_refused_with_a_reason(
-    world: World, mine: TestClient, refund: EventDefinition, body: dict[str, object], status: int, code: str
+    mine: TestClient, refund: EventDefinition, body: dict[str, object], status: int, code: str
 ) -> None:
-    world.registry.save_definition(keywords("whole", "x", project_id=MINE, scope="session"))
     answer = mine.post("/api/v1/backfills", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 

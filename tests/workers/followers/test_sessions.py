@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
-from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import ProjectSettings
 from phospho_store.closings import SessionClosings
 from phospho_store.instructions import InstructionBook
@@ -20,11 +18,9 @@ from phospho_workers.followers.session_facts import SessionFacts
 from phospho_workers.followers.sessions import EndedSessions
 from phospho_workers.followers.turns import Turns
 from phospho_workers.runtime.metrics import REGISTRY
-from store.facts import insert, task, view
+from store.facts import insert, view
 from workers.detection.tasks import keywords
-
-NOW = datetime.now(UTC)
-CLOCK = HybridClock()
+from workers.followers.sessions_said import CLOCK, NOW, say
 
 
 @pytest.fixture(autouse=True)
@@ -41,14 +37,6 @@ def ended(store: Store) -> EndedSessions:
 
 def turns(store: Store) -> Turns:
     return Turns(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current)
-
-
-def say(store: Store, project_id: str, session_id: str, text: str, minutes_ago: float, **fields: Any) -> None:
-    """Log a task of a session; its id says when it was, so that the same moment is the same task."""
-    moment = (NOW - timedelta(minutes=minutes_ago)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    known = {"session_id": session_id, "input": text, "output": "", "created_at": moment}
-    row = task(project_id, f"{session_id}-{minutes_ago}", CLOCK.next(), **(known | fields))
-    insert(store, "task_rows", row)
 
 
 def found(store: Store, project_id: str) -> list[tuple[str, str, str]]:

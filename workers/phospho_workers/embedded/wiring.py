@@ -49,6 +49,7 @@ from phospho_workers.embedded.front_door import FrontDoor
 from phospho_workers.followers.history import History
 from phospho_workers.followers.label_queue import LabelQueue
 from phospho_workers.followers.outbound import Outbound, url_refusal
+from phospho_workers.followers.session_facts import SessionFacts
 from phospho_workers.followers.settings import FollowerSettings
 from phospho_workers.followers.trials import Trials
 from phospho_workers.followers.webhooks import ping
@@ -165,7 +166,7 @@ def tools_of(store: Store, clock: HybridClock, settings: FollowerSettings) -> To
     """Return what the API does by the code of the workers."""
     instructions = InstructionBook(store, clock)
     cache, history = DefinitionCache(instructions, refresh_interval_s=0.0), History(store)
-    trials = Trials(history, cache.current)
+    trials = Trials(history, SessionFacts(store), cache.current)
     outbound = Outbound(settings.allowed_networks)
     return Tools(
         estimate=trials.estimate,

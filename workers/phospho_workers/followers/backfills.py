@@ -5,6 +5,7 @@ All that detection says of a task is one row, so a backfill writes that row agai
 replaced, and the others as they were. Its `definitions_revision` is one less than that of the instructions which it
 ran under: it holds against what was found under earlier ones, and never against the live detection of the same ones,
 nor of a later write of the task. So the order in which the two come does not matter, and neither does a repetition.
+A definition that reads sessions has rows of its own, which are written in the same way: see session_history.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from typing import Any
 from phospho_schemas.messages import Backfill
 from phospho_store.backfills import BackfillBook
 from phospho_store.errors import StatementRefused
-from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot
+from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot, needs_session
 from phospho_workers.detection.detect import analyse, check_task
 from phospho_workers.followers.history import History, Span
 from phospho_workers.followers.loop import LONG_REST_S
+from phospho_workers.followers.rewriting import is_older, rewritten
+from phospho_workers.followers.session_facts import SessionFacts
+from phospho_workers.followers.session_history import SessionRun
 from phospho_workers.runtime import metrics
 
 logger = logging.getLogger("phospho.backfills")
@@ -30,6 +34,8 @@ _TASKS_AT_ONCE = 500
 # Pages that are worked on side by side; progress is stored after each round of them.
 _PAGES_AT_ONCE = 4
 _THREADS = 2
+
+_Writer = Callable[[Sequence[str]], int]
 
 
 class Backfills:
@@ -40,8 +46,11 @@ class Backfills:
     reads = ("backfill_rows",)
     rest_s = LONG_REST_S
 
-    def __init__(self, history: History, book: BackfillBook, definitions: Callable[[], Snapshot]) -> None:
+    def __init__(
+        self, history: History, facts: SessionFacts, book: BackfillBook, definitions: Callable[[], Snapshot]
+    ) -> None:
         self._history = history
+        self._facts = facts
         self._book = book
         self._definitions = definitions
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="phospho-backfill")
@@ -69,7 +78,8 @@ class Backfills:
         if not backfill.after:
             backfill = backfill.model_copy(update={"tasks": self._history.count(span)})
         pages = self._pages(span, backfill.after)
-        found = sum(self._pool.map(lambda ids: self._backfilled(backfill, ids, compiled, snapshot.revision), pages))
+        found = sum(self._pool.map(self._writer(backfill, compiled, snapshot.revision), pages))
+        metrics.TASKS_BACKFILLED.inc(sum(map(len, pages)))
         self._save(backfill, pages, found)
 
     def _save(self, backfill: Backfill, pages: Sequence[Sequence[str]], found: int) -> None:
@@ -98,18 +108,23 @@ class Backfills:
             after = ids[-1]
         return pages
 
-    def _backfilled(
-        self, backfill: Backfill, task_ids: Sequence[str], compiled: CompiledDefinitions, revision: int
-    ) -> int:
+    def _writer(self, backfill: Backfill, compiled: CompiledDefinitions, revision: int) -> _Writer:
+        """Return what looks at tasks, stores what it finds, and tells how many events that is."""
+        definition = next(one for one in compiled.definitions if one.name == backfill.name)
+        if needs_session(definition):
+            run = SessionRun(self._facts, definition, compiled)
+            return lambda task_ids: run.store(task_ids, revision)
+        return lambda task_ids: self._stored(backfill, task_ids, compiled, revision)
+
+    def _stored(self, backfill: Backfill, task_ids: Sequence[str], compiled: CompiledDefinitions, revision: int) -> int:
         """Write the analyses of these tasks again where they are of earlier instructions; return the events found."""
         known = self._history.analyses(backfill.project_id, task_ids)
         # What no detection can read has a dead letter already.
         tasks = [task for task in self._history.tasks(backfill.project_id, task_ids) if check_task(task) is None]
         rows = analysed([task for task in tasks if task["task_id"] in known], events_alone(compiled))
         rows += analysed([task for task in tasks if task["task_id"] not in known], compiled)
-        older = [row for row in rows if _is_older(known.get(row["task_id"]), row["revision"], revision)]
+        older = [row for row in rows if is_older(known.get(row["task_id"]), row["revision"], revision)]
         self._history.save([_merged(known.get(row["task_id"]), row, backfill.name, revision) for row in older])
-        metrics.TASKS_BACKFILLED.inc(len(rows))
         return sum(event["name"] == backfill.name for row in rows for event in row["events"])
 
 
@@ -128,28 +143,13 @@ def analysed(tasks: Sequence[Mapping[str, Any]], compiled: CompiledDefinitions) 
     return analyse(tasks, {tasks[0]["project_id"]: compiled}) if tasks else []
 
 
-def _is_older(known: Mapping[str, Any] | None, revision: int, definitions_revision: int) -> bool:
-    """Tell whether an analysis is missing, or of this task as it is by earlier instructions."""
-    if known is None:
-        return True
-    return bool(known["revision"] == revision and known["definitions_revision"] < definitions_revision)
-
-
 def _merged(
     known: Mapping[str, Any] | None, row: Mapping[str, Any], name: str, definitions_revision: int
 ) -> dict[str, Any]:
     """Return what was known of a task with the events and candidates of one definition as they are found now."""
     if known is None:
         return {**row, "definitions_revision": definitions_revision - 1}
-    found = {field: _merged_by_name(known[field], row[field], name) for field in ("events", "candidates")}
-    return {**known, **found, "definitions_revision": definitions_revision - 1}
-
-
-def _merged_by_name(
-    known: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]], name: str
-) -> list[Mapping[str, Any]]:
-    others = [one for one in known if one["name"] != name]
-    return sorted([*others, *(one for one in now if one["name"] == name)], key=lambda one: str(one["name"]))
+    return rewritten(known, row, name, ["events", "candidates"], definitions_revision)
 
 
 def events_alone(compiled: CompiledDefinitions) -> CompiledDefinitions:

@@ -51,7 +51,7 @@ def backfills(store: Store, clock: HybridClock, settings: FollowerSettings) -> l
     """Return the one that runs definitions over history."""
     # Never stale: a backfill may be of a version that was saved a moment ago.
     cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=0.0)
-    return [Backfills(History(store), BackfillBook(store, clock), cache.current)]
+    return [Backfills(History(store), SessionFacts(store), BackfillBook(store, clock), cache.current)]
 
 
 def webhooks(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:

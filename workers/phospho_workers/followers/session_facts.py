@@ -65,10 +65,12 @@ _ARRIVED_NOT_FOUND = _ARRIVED_SESSIONS % (
 
 _STATES = """
 SELECT t.session_id AS session_id, t.revision AS revision, t.last_ms AS last_ms,
-    c.revision AS closed_revision, a.revision AS found_revision, a.session_id != '' AS is_found
+    t.last_task_id AS last_task_id, t.arrived_ms AS arrived_ms, c.revision AS closed_revision,
+    a.revision AS found_revision, a.session_id != '' AS is_found
 FROM
 (
-    SELECT session_id, max(task_rows.revision) AS revision, toUnixTimestamp64Milli(max(created_at)) AS last_ms
+    SELECT session_id, max(task_rows.revision) AS revision, toUnixTimestamp64Milli(max(created_at)) AS last_ms,
+        argMax(task_id, (created_at, task_id)) AS last_task_id, toUnixTimestamp64Milli(max(inserted_at)) AS arrived_ms
     FROM task_rows FINAL
     WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)} GROUP BY session_id
 ) AS t
@@ -103,12 +105,30 @@ ORDER BY t.created_at, t.task_id
 """
 
 
+_KNOWN = """
+SELECT * EXCEPT (inserted_at, created_at), formatDateTime(created_at, '%Y-%m-%dT%H:%i:%S.%fZ') AS created_at
+FROM session_analysis_rows FINAL
+WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)} AND turn IN {turns:Array(String)}
+"""
+
+
 class Moments(NamedTuple):
     """ClickHouse's clock, and the greatest times of the tasks that arrived since; 0 where none did. Milliseconds."""
 
     now_ms: int
     created_ms: int
     arrived_ms: int
+
+    def told_until_ms(self, idle_ms: int) -> int:
+        """
+        Return the time up to which a project's events have been told.
+
+        It is that of its latest task, but never the future; and the clock's, once nothing has arrived for as long as
+        a session may be idle: the last session of a quiet project is over as well.
+        """
+        if self.now_ms - self.arrived_ms >= idle_ms:
+            return self.now_ms
+        return min(self.created_ms, self.now_ms)
 
 
 @dataclass(frozen=True)
@@ -118,6 +138,8 @@ class SessionState:
     session_id: str
     revision: int
     last_ms: int
+    last_task_id: str
+    arrived_ms: int
     closed_revision: int
     found_revision: int
 
@@ -209,6 +231,8 @@ class SessionFacts:
                 row["session_id"],
                 row["revision"],
                 row["last_ms"],
+                row["last_task_id"],
+                row["arrived_ms"],
                 row["closed_revision"],
                 row["found_revision"] if row["is_found"] else -1,
             )
@@ -241,6 +265,22 @@ class SessionFacts:
         """Return these tasks by id, with shortened texts."""
         rows = self._tasks("task_id IN {tasks:Array(String)}", "", {"project": project_id, "tasks": list(task_ids)})
         return {row["task_id"]: row for row in rows}
+
+    def sessions_of(self, project_id: str, task_ids: Sequence[str]) -> list[str]:
+        """Return the sessions that these tasks are of, in the order of their ids."""
+        rows = self._store.rows(
+            "SELECT DISTINCT session_id FROM task_rows FINAL WHERE project_id = {project:String}"
+            " AND task_id IN {tasks:Array(String)} ORDER BY session_id",
+            {"project": project_id, "tasks": list(task_ids)},
+        )
+        return [row["session_id"] for row in rows]
+
+    def known(
+        self, project_id: str, session_ids: Sequence[str], turns: Sequence[str]
+    ) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return the SessionAnalysisRows of these sessions and turns, by session and turn."""
+        parameters = {"project": project_id, "sessions": list(session_ids), "turns": list(turns)}
+        return {(row["session_id"], row["turn"]): row for row in self._store.rows(_KNOWN, parameters)}
 
     def save(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Store SessionAnalysisRows."""

@@ -25,7 +25,7 @@ class _Project(Followed):
     """`window` is that of the round in hand; what became idle up to `idle_to_ms` was looked at."""
 
     idle_to_ms: int = 0
-    watermark_ms: int = 0
+    created_ms: int = 0
     arrived_ms: int = 0
     window: Window | None = None
 
@@ -42,7 +42,7 @@ class EndedSessions(Rounds[_Project]):
         return detection.reads_whole
 
     def _begun(self, detection: SessionDetection, compiled: CompiledDefinitions, born_ms: int) -> _Project:
-        return _Project(detection, compiled, born_ms, born_ms, idle_to_ms=born_ms - _idle_ms(compiled))
+        return _Project(detection, compiled, born_ms, born_ms, idle_to_ms=born_ms - compiled.idle_ms)
 
     def _page(self, project_id: str, project: _Project, definitions_revision: int) -> bool:
         window = project.window or self._window(project_id, project)
@@ -59,9 +59,10 @@ class EndedSessions(Rounds[_Project]):
     def _window(self, project_id: str, project: _Project) -> Window:
         moments = self._facts.moments(project_id, project.arrived_since_ms)
         project.begun_ms = moments.now_ms
-        project.watermark_ms = max(project.watermark_ms, moments.created_ms)
+        project.created_ms = max(project.created_ms, moments.created_ms)
         project.arrived_ms = max(project.arrived_ms, moments.arrived_ms)
-        idle_to_ms = _watermark_ms(project, moments) - _idle_ms(project.compiled)
+        idle_ms = project.compiled.idle_ms
+        idle_to_ms = Moments(moments.now_ms, project.created_ms, project.arrived_ms).told_until_ms(idle_ms) - idle_ms
         idle_from_ms = min(project.idle_to_ms, idle_to_ms)
         return Window(project.arrived_since_ms, idle_from_ms, idle_to_ms, project.is_first)
 
@@ -84,19 +85,3 @@ class EndedSessions(Rounds[_Project]):
             )
             metrics.SESSIONS_ANALYSED.inc(len(transcripts))
         project.concluded.add({name: state.revision for name, state in over.items()})
-
-
-def _idle_ms(compiled: CompiledDefinitions) -> int:
-    return compiled.settings.session_idle_minutes * 60_000
-
-
-def _watermark_ms(project: _Project, moments: Moments) -> int:
-    """
-    Return the time up to which a project's events have been told.
-
-    It is that of its latest task, but never the future; and the clock's, once nothing has arrived for as long as a
-    session may be idle: the last session of a quiet project is over as well.
-    """
-    if moments.now_ms - project.arrived_ms >= _idle_ms(project.compiled):
-        return moments.now_ms
-    return min(project.watermark_ms, moments.now_ms)

@@ -40,7 +40,7 @@ class SessionDetection:
     @property
     def reads_whole(self) -> bool:
         """Whether anything is looked for once a session is over."""
-        return any(one.scope == "session" or one.is_last_task for one in self._by_name.values())
+        return any(reads_whole(one) for one in self._by_name.values())
 
     @property
     def context_turns(self) -> int:
@@ -90,9 +90,13 @@ def transcript(tasks: Sequence[Task]) -> str:
     return "\n\n".join(said)[-MAX_TRANSCRIPT_CHARACTERS:]
 
 
+def reads_whole(definition: EventDefinition) -> bool:
+    """Tell whether a definition is looked for once a session is over."""
+    return definition.scope == "session" or definition.is_last_task
+
+
 def _window(definition: EventDefinition) -> int:
-    is_whole = definition.scope == "session" or definition.is_last_task
-    return 0 if is_whole else definition.context_turns
+    return 0 if reads_whole(definition) else definition.context_turns
 
 
 def _together(tasks: Sequence[Task]) -> Task:

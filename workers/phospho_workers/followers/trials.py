@@ -8,10 +8,18 @@ from datetime import datetime
 from typing import Any
 
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot, compile_definitions
+from phospho_workers.detection.definitions import (
+    NO_DEFINITIONS,
+    CompiledDefinitions,
+    Snapshot,
+    compile_definitions,
+    needs_session,
+)
 from phospho_workers.detection.detect import check_task
 from phospho_workers.followers.backfills import analysed, events_alone
 from phospho_workers.followers.history import History, Span
+from phospho_workers.followers.session_facts import SessionFacts
+from phospho_workers.followers.session_history import SessionRun
 
 _SAMPLE_TASKS = 500
 _TASKS_AT_ONCE = 500
@@ -22,13 +30,15 @@ _CHARACTERS_PER_TOKEN = 4
 MAX_TASKS = 50_000
 
 Event = Mapping[str, Any]
+_Finder = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Event]]
 
 
 class Trials:
     """Runs detection on stored tasks and stores nothing. Blocking, and as slow as detection is: for a thread."""
 
-    def __init__(self, history: History, definitions: Callable[[], Snapshot]) -> None:
+    def __init__(self, history: History, facts: SessionFacts, definitions: Callable[[], Snapshot]) -> None:
         self._history = history
+        self._facts = facts
         self._definitions = definitions
 
     def estimate(
@@ -36,20 +46,19 @@ class Trials:
     ) -> dict[str, Any]:
         """Return what a backfill would cost, by the latest 500 tasks: tasks, seconds, events, and tokens of an LLM."""
         span = Span(definition.project_id, from_at, to_at)
-        compiled = events_alone(self._definitions().by_project.get(definition.project_id, NO_DEFINITIONS))
+        compiled = self._definitions().by_project.get(definition.project_id, NO_DEFINITIONS)
         tasks = self._tasks(span, self._history.newest(span, _SAMPLE_TASKS))
         begun_s = time.monotonic()
-        rows = analysed(tasks, compiled)
+        found = self._finder(definition, events_alone(compiled))(tasks)
         took_s = time.monotonic() - begun_s
         total = self._history.count(span)
         scale = total / len(tasks) if tasks else 0.0
-        found = sum(event["name"] == definition.name for row in rows for event in row["events"])
         characters = sum(len(task["input"]) + len(task["output"]) for task in tasks)
         tokens = scale * characters / _CHARACTERS_PER_TOKEN if definition.engine == "llm" else 0
         return {
             "tasks": total,
             "seconds": round(scale * took_s, 1),
-            "events": round(scale * found),
+            "events": round(scale * len(found)),
             "llm_tokens": round(tokens),
             "sampled_tasks": len(tasks),
         }
@@ -61,15 +70,22 @@ class Trials:
         `old` None finds nothing. Both are compiled with the other definitions of the project as they are.
         """
         span = Span(new.project_id)
-        compiled = [self._compiled_with(one, new) for one in (old, new)]
+        finders = [self._finder(one or new, self._compiled_with(one, new)) for one in (old, new)]
         changes = _Changes()
         ids = self._history.newest(span, min(max_tasks, MAX_TASKS))
         for begin in range(0, len(ids), _TASKS_AT_ONCE):
             tasks = self._tasks(span, ids[begin : begin + _TASKS_AT_ONCE])
-            before, after = (_found(tasks, one, new.name) for one in compiled)
+            before, after = (find(tasks) for find in finders)
             for task in tasks:
                 changes.add(task, before.get(task["task_id"]), after.get(task["task_id"]))
         return changes.told(len(ids))
+
+    def _finder(self, definition: EventDefinition, compiled: CompiledDefinitions) -> _Finder:
+        """Return what finds a definition's events in tasks, by the task's id, or in the sessions that end in them."""
+        if not needs_session(definition):
+            return lambda tasks: _found(tasks, compiled, definition.name)
+        run = SessionRun(self._facts, definition, compiled)
+        return lambda tasks: run.found([task["task_id"] for task in tasks])
 
     def _compiled_with(self, definition: EventDefinition | None, new: EventDefinition) -> CompiledDefinitions:
         known = self._definitions().by_project.get(new.project_id, NO_DEFINITIONS)

@@ -1,0 +1,27 @@
+"""Tasks of sessions, said so many minutes ago."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from phospho_schemas.ids import HybridClock
+from phospho_store.store import Store
+from store.facts import insert, task
+
+NOW = datetime.now(UTC)
+CLOCK = HybridClock()
+
+
+def say(store: Store, project_id: str, session_id: str, text: str, minutes_ago: float, **fields: Any) -> None:
+    """Log a task of a session; its id says when it was, so that the same moment is the same task."""
+    moment = (NOW - timedelta(minutes=minutes_ago)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    known = {"session_id": session_id, "input": text, "output": "", "created_at": moment}
+    row = task(project_id, f"{session_id}-{minutes_ago}", CLOCK.next(), **(known | fields))
+    insert(store, "task_rows", row)
+
+
+def said_long_ago(store: Store, project_id: str, session_id: str, text: str, minutes_ago: float, **fields: Any) -> None:
+    """Log a task that has arrived when it was said."""
+    arrived = (NOW - timedelta(minutes=minutes_ago)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    say(store, project_id, session_id, text, minutes_ago, inserted_at=arrived, **fields)
