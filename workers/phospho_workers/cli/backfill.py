@@ -28,7 +28,8 @@ def backfill(client: Client, name: str, from_at: str | None, to_at: str | None, 
     Look for an event in the tasks that were logged before it was defined, or before it was changed.
 
     The server does it: stopped here, it goes on there, and the same command shows it again. Events of other
-    definitions stay as they are, and what is logged meanwhile is found as always.
+    definitions stay as they are, and what is logged meanwhile is found as always. A definition of whole sessions is
+    looked for in those that are over.
 
     \b
     Examples:
