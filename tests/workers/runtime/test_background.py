@@ -13,7 +13,7 @@ from phospho_workers.runtime.metrics import REGISTRY
 
 
 def failures() -> float:
-    return REGISTRY.get_sample_value("phospho_background_failures_total", {"job": "scripted"}) or 0.0
+    return REGISTRY.get_sample_value("phospho_background_failures_total", {"name": "scripted"}) or 0.0
 
 
 async def test_one_that_fails_or_returns_is_told_of_and_begins_anew(

@@ -54,7 +54,7 @@ EVENTS_DETECTED = Counter(
 BACKGROUND_FAILURES = Counter(
     "phospho_background_failures_total",
     "Jobs beside what a process serves (quotas, retention) that ended, and were begun anew",
-    ["job"],
+    ["name"],
     registry=REGISTRY,
 )
 FOLLOWER_STEPS = Counter(
