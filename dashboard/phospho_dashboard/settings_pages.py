@@ -35,6 +35,7 @@ _LABELS = {
     "llm_daily_tokens": "Tokens for LLMs",
     "llm_daily_usd": "US dollars for LLMs",
     "llm_sample": "Sample for LLMs",
+    "webhook_wait_s": "Seconds that webhooks wait",
     "max_tasks_per_day": "Tasks a day",
 }
 

@@ -126,6 +126,7 @@ FIELDS: Mapping[str, str] = {
     "llm_daily_tokens": "tokens a day for second opinions; 0 asks no LLM",
     "llm_daily_usd": "money a day for second opinions; 0 sets no bound in money",
     "llm_sample": "the share of the tasks that the LLM engine reads",
+    "webhook_wait_s": "how many seconds webhooks wait for the second opinion of an event in doubt",
     "max_tasks_per_day": "more are refused until midnight UTC; 0 sets no bound",
     "settings": "what the project switches, and its bounds",
     "retention_days": "rows older than this are deleted; 0 keeps them for ever",

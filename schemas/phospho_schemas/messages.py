@@ -433,6 +433,12 @@ class ProjectSettings(BaseModel):
         default=0.0, ge=0, description="money a day for second opinions; 0 sets no bound in money"
     )
     llm_sample: float = Field(default=1.0, ge=0, le=1, description="share of the tasks that the LLM engine reads")
+    webhook_wait_s: int = Field(
+        default=60,
+        ge=0,
+        le=3600,
+        description="webhooks wait so long for the second opinion of an event in doubt; 0 tells it at once",
+    )
     max_tasks_per_day: Count = Field(
         default=0, description="more are refused with 429 until midnight UTC; 0 sets no bound"
     )

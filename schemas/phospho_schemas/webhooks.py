@@ -8,6 +8,9 @@ from pydantic import Field
 
 from phospho_schemas.messages import Count, Identifier, Message, ProjectId, Revision, UtcTime
 
+# By what an event became known: detection found it in a task or in a session, or it "waited" for a judge who has not
+# answered; a judge affirmed what was nearly found; a person added it.
+DeliverySource = Literal["task", "session", "waited", "verdict", "label"]
 DeliveryStatus = Literal["pending", "delivered", "dead"]
 
 
@@ -42,6 +45,7 @@ class WebhookDelivery(Message):
     attempts: Count = 0
     next_attempt_at: UtcTime
     payload: str
+    source: DeliverySource = "task"
     found_at: UtcTime
     response_status: int = Field(default=0, ge=0, le=999, description="of the last attempt; 0 without an answer")
     detail: str = Field(default="", description="why the last attempt failed")

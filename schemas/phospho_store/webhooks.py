@@ -107,13 +107,13 @@ class WebhookBook:
         )
         return {(row["webhook_id"], row["event_id"]) for row in rows}
 
-    def found_until_ms(self) -> dict[str, int]:
-        """Return for each webhook up to when what was found is in the queue, in milliseconds; none where nothing is."""
+    def found_until_ms(self) -> dict[tuple[str, str], int]:
+        """Return for each webhook and source up to when what was found is in the queue; none where nothing is. Ms."""
         rows = self._store.rows(
-            "SELECT webhook_id, toUnixTimestamp64Milli(max(found_at)) AS until_ms"
-            " FROM webhook_delivery_rows GROUP BY webhook_id"
+            "SELECT webhook_id, source, toUnixTimestamp64Milli(max(found_at)) AS until_ms"
+            " FROM webhook_delivery_rows GROUP BY webhook_id, source"
         )
-        return {row["webhook_id"]: row["until_ms"] for row in rows}
+        return {(row["webhook_id"], row["source"]): row["until_ms"] for row in rows}
 
     def save_deliveries(self, deliveries: Sequence[WebhookDelivery]) -> list[WebhookDelivery]:
         """Store the states of deliveries and return them as they are stored."""

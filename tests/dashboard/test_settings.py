@@ -43,7 +43,8 @@ def post(pages: TestClient, path: str, project: str, **fields: str) -> Any:
 
 def settings_form(**changes: str) -> dict[str, str]:
     numbers = {"session_idle_minutes": "30", "llm_daily_tokens": "1000", "llm_daily_usd": "0", "llm_sample": "1"}
-    return {"name": "Shop", "retention_days": "0", "max_tasks_per_day": "0", **numbers, **changes}
+    numbers |= {"webhook_wait_s": "60", "max_tasks_per_day": "0"}
+    return {"name": "Shop", "retention_days": "0", **numbers, **changes}
 
 
 def test_switches_bounds_and_retention_are_stored_and_shown(world: Any, pages: TestClient, project: str) -> None:

@@ -27,7 +27,8 @@ CREATE TABLE IF NOT EXISTS webhook_delivery_rows
     attempts        UInt16,
     next_attempt_at DateTime64(3, 'UTC'),
     payload         String CODEC(ZSTD(1)),
-    -- Of the row in which the event was found: where a process that starts goes on.
+    -- Of the row by which the event became known, and of what kind that is: where a process that starts goes on.
+    source          LowCardinality(String) DEFAULT 'task',
     found_at        DateTime64(3, 'UTC'),
     response_status UInt16,
     detail          String,

@@ -7,8 +7,8 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -16,33 +16,10 @@ from phospho_schemas.webhooks import Webhook
 from phospho_store.labels import LabelBook, new_label
 from phospho_store.store import Store
 from phospho_store.webhooks import WebhookBook, shown_secret
-from phospho_workers.followers.found_events import FoundEvents
-from phospho_workers.followers.outbound import Outbound, parsed_networks
-from phospho_workers.followers.webhooks import MAX_ATTEMPTS, Webhooks
+from phospho_workers.followers.webhooks import MAX_ATTEMPTS
 from store.facts import analysis, insert, task, view
 from workers.followers.receiver import Receiver, receiving
-
-KEY = "an installation's key"
-
-
-class Follower(Webhooks):
-    """One whose clock can be moved on."""
-
-    def __init__(self, store: Store) -> None:
-        self.later = timedelta()
-        sender = Outbound(parsed_networks("127.0.0.0/8"))
-        super().__init__(WebhookBook(store), FoundEvents(store), sender, KEY, lambda: datetime.now(UTC) + self.later)
-
-    def until(self, is_true: Callable[[], bool]) -> None:
-        deadline_s = time.monotonic() + 20
-        while not is_true():
-            assert time.monotonic() < deadline_s, "it did not come true in time"
-            self.step()
-
-    def settle(self) -> None:
-        """Step until nothing is under way."""
-        self.step()
-        self.until(lambda: not self._in_flight)
+from workers.followers.webhook_follower import KEY, Follower, counts
 
 
 @pytest.fixture
@@ -67,11 +44,6 @@ def hook(store: Store, project_id: str, receiver: Receiver) -> Iterator[Webhook]
 def find(store: Store, project_id: str, task_id: str, *names: str, revision: int = 1) -> None:
     insert(store, "task_rows", task(project_id, task_id, revision))
     insert(store, "analysis_rows", analysis(project_id, task_id, revision, names))
-
-
-def counts(store: Store, project_id: str, hook: Webhook) -> tuple[int, int, int]:
-    row = WebhookBook(store).counts(project_id).get(hook.webhook_id, {})
-    return row.get("delivered", 0), row.get("pending", 0), row.get("dead", 0)
 
 
 def test_an_event_is_told_as_it_is_found_and_only_to_who_asked_for_it(

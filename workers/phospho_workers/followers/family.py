@@ -20,6 +20,7 @@ from phospho_workers.followers.labelled import LabelledTasks
 from phospho_workers.followers.learning import Learning
 from phospho_workers.followers.loop import Follower, FollowerThread
 from phospho_workers.followers.outbound import Outbound
+from phospho_workers.followers.patience import Patience
 from phospho_workers.followers.session_facts import SessionFacts
 from phospho_workers.followers.sessions import EndedSessions
 from phospho_workers.followers.settings import FollowerSettings
@@ -60,7 +61,9 @@ def webhooks(store: Store, clock: HybridClock, settings: FollowerSettings) -> li
         logger.warning("no webhook is told of anything: PHOSPHO_SECRET_KEY is not set")
         return []
     sender = Outbound(settings.allowed_networks)
-    return [Webhooks(WebhookBook(store, clock), FoundEvents(store), sender, settings.secret_key)]
+    cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=1.0)
+    patience = Patience(settings.judging, cache.current)
+    return [Webhooks(WebhookBook(store, clock), FoundEvents(store), sender, settings.secret_key, patience=patience)]
 
 
 def judge(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:

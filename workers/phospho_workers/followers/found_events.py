@@ -1,12 +1,15 @@
-"""Events in the order in which they were stored: what webhooks are told of."""
+"""Events in the order in which they became known: what webhooks are told of."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from phospho_schemas.webhooks import DeliverySource
 from phospho_store.store import Store
+from phospho_workers.followers.telling import Content, Event, Row, Verdict, affirmed, told
 
 
 @dataclass(frozen=True)
@@ -18,21 +21,107 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table that holds events, and what a row of it is known by within everything."""
+class Stream:
+    """One way in which events become known. Of what `waited`, rows are read so many seconds after they were stored."""
 
-    name: str
-    identity: str
+    source: DeliverySource
+    wait_s: int = 0
 
 
-TABLES = (
-    Table("analysis_rows", "concat(project_id, '\\n', task_id)"),
-    Table("session_analysis_rows", "concat(project_id, '\\n', session_id, '\\n', turn)"),
+@dataclass(frozen=True)
+class Wanted:
+    """
+    What a reader wants of a stream: the next `limit` rows of these projects, of these names or of all where empty.
+
+    `waits` tells whether an event of a project and a name waits for a second opinion.
+    """
+
+    project_ids: Sequence[str]
+    names: Sequence[str]
+    limit: int
+    waits: Callable[[str, str], bool]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows with their `source` and the `events` to be told, and the place after them; None where there are no more."""
+
+    rows: Sequence[Row]
+    after: Place | None
+
+
+_Parameters = Mapping[str, Any]
+
+_TIMES = (
+    "toUnixTimestamp64Milli(inserted_at) AS stored_ms, formatDateTime(created_at, '%Y-%m-%dT%H:%i:%S.%fZ') AS created"
 )
+_WHO = "project_id, task_id, session_id, user_id, version_id"
+_AFTER = """
+    AND inserted_at >= fromUnixTimestamp64Milli({stored:Int64})
+    AND inserted_at <= fromUnixTimestamp64Milli({until:Int64})
+    AND (stored_ms, identity) > ({stored:Int64}, {identity:String})
+ORDER BY stored_ms, identity LIMIT {limit:UInt32}
+"""
+_HOLDS = "if(empty({names:Array(String)}), notEmpty(events.name), hasAny(events.name, {names:Array(String)}))"
+# What was nearly found and says what a judge has affirmed elsewhere.
+_AFFIRMED = """
+arrayExists(
+    one -> one IN (SELECT content FROM verdict_rows WHERE project_id IN {projects:Array(String)} AND verdict = 'yes'),
+    candidates.content
+)
+"""
+_TASKS = (
+    f"SELECT {_WHO}, events, candidates, concat(project_id, '\\n', task_id) AS identity, {_TIMES}"
+    " FROM analysis_rows FINAL WHERE project_id IN {projects:Array(String)} AND "
+)
+_ANALYSES: Mapping[DeliverySource, str] = {
+    "task": f"{_TASKS} ({_HOLDS} OR {_AFFIRMED}) {_AFTER}",
+    "waited": f"{_TASKS} ({_HOLDS} AND hasAny(events.name, candidates.name) OR {_AFFIRMED}) {_AFTER}",
+    "session": (
+        f"SELECT {_WHO}, events, [] AS candidates, concat(project_id, '\\n', session_id, '\\n', turn) AS identity,"
+        f" {_TIMES} FROM session_analysis_rows FINAL WHERE project_id IN {{projects:Array(String)}} AND {_HOLDS}"
+        f" {_AFTER}"
+    ),
+}
+_ANALYSES_OF = (
+    f"SELECT {_WHO}, events, candidates, {_TIMES} FROM analysis_rows FINAL"
+    " WHERE project_id IN {projects:Array(String)} AND task_id IN {tasks:Array(String)}"
+)
+_IS_WANTED = "(empty({names:Array(String)}) OR has({names:Array(String)}, name))"
+_AFFIRMATIONS = f"""
+SELECT project_id, task_id, name, definition_version, content, toUnixTimestamp64Milli(inserted_at) AS stored_ms,
+    concat(project_id, '\\n', name, '\\n', toString(definition_version), '\\n', content) AS identity
+FROM verdict_rows FINAL WHERE project_id IN {{projects:Array(String)}} AND verdict = 'yes' AND {_IS_WANTED} {_AFTER}
+"""
+_VERDICTS = """
+SELECT project_id, name, definition_version, content, verdict, score, judge, value, category FROM verdict_rows FINAL
+WHERE project_id IN {projects:Array(String)} AND name IN {names:Array(String)} AND content IN {contents:Array(String)}
+"""
+# A revision holds the milliseconds at which the label was given.
+_ADDED = f"""
+SELECT project_id, task_id, event_name AS name, event_id AS id, value, category,
+    toInt64(bitShiftRight(label_rows.revision, 16)) AS stored_ms,
+    concat(project_id, '\\n', task_id, '\\n', event_name) AS identity
+FROM label_rows FINAL WHERE project_id IN {{projects:Array(String)}} AND verdict = 'confirmed' AND {_IS_WANTED}
+    AND stored_ms <= {{until:Int64}} AND (stored_ms, identity) > ({{stored:Int64}}, {{identity:String}})
+ORDER BY stored_ms, identity LIMIT {{limit:UInt32}}
+"""
+_TASKS_OF = """
+SELECT project_id, task_id, session_id, user_id, version_id,
+    formatDateTime(created_at, '%Y-%m-%dT%H:%i:%S.%fZ') AS created FROM task_rows FINAL
+WHERE project_id IN {projects:Array(String)} AND task_id IN {tasks:Array(String)}
+"""
+_FOUND_IN = """
+SELECT project_id, task_id, toString(arrayJoin(events.name)) AS name FROM analysis_rows FINAL
+WHERE project_id IN {projects:Array(String)} AND task_id IN {tasks:Array(String)}
+UNION DISTINCT
+SELECT project_id, task_id, toString(arrayJoin(events.name)) AS name FROM session_analysis_rows FINAL
+WHERE project_id IN {projects:Array(String)} AND task_id IN {tasks:Array(String)}
+"""
 
 
 class FoundEvents:
-    """Reads of events by the time at which they were stored. Blocking; raises what the store raises."""
+    """Reads of events by the time at which they became known. Blocking; raises what the store raises."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -41,50 +130,98 @@ class FoundEvents:
         """Return the time of the clock that stamps rows."""
         return int(self._store.rows("SELECT toUnixTimestamp64Milli(now64(3, 'UTC')) AS now_ms")[0]["now_ms"])
 
-    def page(
-        self, table: Table, place: Place, project_ids: Sequence[str], names: Sequence[str], limit: int
-    ) -> list[dict[str, Any]]:
-        """
-        Return the next rows that hold events, in the order of `Place`, each with `stored_ms` and `identity`.
+    def page(self, stream: Stream, place: Place, now_ms: int, wanted: Wanted) -> Page:
+        """Return the rows of a stream after a place, in their order."""
+        parameters = {
+            "projects": list(wanted.project_ids),
+            "names": list(wanted.names),
+            "stored": place.stored_ms,
+            "identity": place.identity,
+            "until": now_ms - 1000 * stream.wait_s,
+            "limit": wanted.limit,
+        }
+        rows = self._rows(stream.source, parameters, wanted)
+        after = Place(rows[-1]["stored_ms"], rows[-1]["identity"]) if len(rows) == wanted.limit else None
+        return Page([{**row, "source": stream.source} for row in rows], after)
 
-        With `names`, rows that hold one of these; without, of any name.
-        """
-        holds = "hasAny(events.name, {names:Array(String)})" if names else "notEmpty(events.name)"
-        return self._store.rows(
-            f"SELECT project_id, task_id, session_id, user_id, version_id, events, {table.identity} AS identity,"
-            " toUnixTimestamp64Milli(inserted_at) AS stored_ms,"
-            " formatDateTime(created_at, '%Y-%m-%dT%H:%i:%S.%fZ') AS created"
-            f" FROM {table.name} FINAL WHERE project_id IN {{projects:Array(String)}} AND {holds}"
-            " AND inserted_at >= fromUnixTimestamp64Milli({stored:Int64})"
-            " AND (stored_ms, identity) > ({stored:Int64}, {identity:String})"
-            " ORDER BY stored_ms, identity LIMIT {limit:UInt32}",
-            {
-                "projects": list(project_ids),
-                "names": list(names),
-                "stored": place.stored_ms,
-                "identity": place.identity,
-                "limit": limit,
-            },
-        )
+    def _rows(self, source: DeliverySource, parameters: _Parameters, wanted: Wanted) -> list[dict[str, Any]]:
+        if source == "verdict":
+            return self._affirmed(parameters)
+        if source == "label":
+            return self._added(parameters)
+        rows = self._store.rows(_ANALYSES[source], parameters)
+        verdicts = self._verdicts(rows)
+        return [
+            {**row, "events": list(told(row, verdicts.get(row["project_id"], {}), _waits(source, row, wanted)))}
+            for row in rows
+        ]
+
+    def _affirmed(self, parameters: _Parameters) -> list[dict[str, Any]]:
+        """Return verdicts that say yes, each with its event in the task that was asked about, as that says it now."""
+        verdicts = self._store.rows(_AFFIRMATIONS, parameters)
+        analyses = self._of_tasks(_ANALYSES_OF, verdicts)
+        said = self._verdicts(list(analyses.values()))
+        rows = []
+        for one in verdicts:
+            row = analyses.get(_task(one))
+            events = affirmed(row, said.get(row["project_id"], {})) if row is not None else ()
+            rows.append(_known_by(one, row, [event for event in events if event["name"] == one["name"]]))
+        return rows
+
+    def _added(self, parameters: _Parameters) -> list[dict[str, Any]]:
+        """Return labels that confirm, each with its event where nobody but a person has found it."""
+        labels = self._store.rows(_ADDED, parameters)
+        tasks = self._of_tasks(_TASKS_OF, labels)
+        found = self._store.rows(_FOUND_IN, _keys(labels)) if labels else []
+        known = {(*_task(one), one["name"]) for one in found}
+        return [
+            _known_by(one, tasks.get(_task(one)), [] if (*_task(one), one["name"]) in known else [_of_person(one)])
+            for one in labels
+        ]
+
+    def _of_tasks(self, sql: str, rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return by project and task what a question says of the tasks that rows are of."""
+        return {_task(one): one for one in self._store.rows(sql, _keys(rows))} if rows else {}
+
+    def _verdicts(self, rows: Sequence[Row]) -> dict[str, dict[Content, Verdict]]:
+        """Return by project the verdicts on the candidates of analyses."""
+        candidates = [one for row in rows for one in row["candidates"]]
+        verdicts: dict[str, dict[Content, Verdict]] = {}
+        parameters = {
+            "projects": sorted({row["project_id"] for row in rows}),
+            "names": sorted({one["name"] for one in candidates}),
+            "contents": sorted({one["content"] for one in candidates}),
+        }
+        for row in self._store.rows(_VERDICTS, parameters) if candidates else ():
+            content = (row["name"], row["definition_version"], row["content"])
+            verdict = Verdict(row["verdict"], row["score"], row["judge"], row["value"], row["category"])
+            verdicts.setdefault(row["project_id"], {})[content] = verdict
+        return verdicts
 
 
-def payload(row: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a receiver is told of one event: the names are those of the API, and no text of the task is told."""
+def _waits(source: DeliverySource, row: Row, wanted: Wanted) -> Callable[[str], bool]:
+    """Return what tells whether an event of a row waits: not one that has waited, and nobody is asked of sessions."""
+    return partial(wanted.waits, row["project_id"]) if source == "task" else lambda _: False
+
+
+def _task(row: Row) -> tuple[str, str]:
+    return row["project_id"], row["task_id"]
+
+
+def _keys(rows: Sequence[Row]) -> dict[str, list[str]]:
     return {
-        "type": "event.detected",
-        "timestamp": row["created"],
-        "data": {
-            "id": event["id"],
-            "name": event["name"],
-            "project_id": row["project_id"],
-            "task_id": row["task_id"],
-            "session_id": row["session_id"],
-            "user_id": row["user_id"],
-            "version_id": row["version_id"],
-            "created_at": row["created"],
-            **{
-                name: event[name]
-                for name in ("definition_version", "engine", "scope", "score", "evidence", "value", "category")
-            },
-        },
+        "projects": sorted({row["project_id"] for row in rows}),
+        "tasks": sorted({row["task_id"] for row in rows}),
     }
+
+
+def _known_by(one: Row, row: Row | None, events: Sequence[Event]) -> dict[str, Any]:
+    """Return a task's row with the place at which its events became known; without events where there is no task."""
+    place = {name: one[name] for name in ("project_id", "stored_ms", "identity")}
+    return {**(row or {}), **place, "events": list(events) if row is not None else []}
+
+
+def _of_person(label: Row) -> Event:
+    """Return the event that a label adds, as readers see it."""
+    fixed = {"definition_version": 0, "engine": "person", "scope": "task", "score": 1.0, "evidence": ""}
+    return {name: label[name] for name in ("id", "name", "value", "category")} | fixed

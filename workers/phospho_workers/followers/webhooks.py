@@ -19,17 +19,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import orjson
 
 from phospho_schemas.times import utc_text
-from phospho_schemas.webhooks import Webhook, WebhookDelivery
+from phospho_schemas.webhooks import DeliverySource, Webhook, WebhookDelivery
 from phospho_store.webhooks import WebhookBook, signing_key
 from phospho_workers.followers.concluded import OVERLAP_MS
-from phospho_workers.followers.found_events import TABLES, FoundEvents, Place, Table, payload
+from phospho_workers.followers.found_events import FoundEvents, Place, Stream, Wanted
 from phospho_workers.followers.loop import LONG_REST_S
 from phospho_workers.followers.outbound import Answer
+from phospho_workers.followers.patience import Patience
+from phospho_workers.followers.telling import payload
+from phospho_workers.judging.settings import NOBODY
 from phospho_workers.runtime import metrics
 
 logger = logging.getLogger("phospho.webhooks")
@@ -40,6 +43,9 @@ _ROWS_AT_ONCE = 500
 _THREADS = 16
 _IN_FLIGHT_OF_ONE = 4
 _LISTEN_S = 0.2
+# What has waited for a judge is told so much later at most.
+_LATE_AT_MOST_S = 5.0
+_TABLES = ("analysis_rows", "session_analysis_rows", "label_rows", "verdict_rows", "project_rows")
 MAX_ATTEMPTS = 8
 # 10 s, 40 s, 3 min, 11 min, 43 min, 3 h, 6 h: half a day in all.
 _FIRST_BACKOFF_S = 10.0
@@ -71,18 +77,22 @@ class Webhooks:
         sender: Sender,
         installation_key: str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        patience: Patience | None = None,
     ) -> None:
         self._book = book
         self._events = events
         self._sender = sender
         self._installation_key = installation_key
         self._now = now
+        self._patience = patience or Patience(NOBODY)
         self._revision = -1
         self._webhooks: dict[_WebhookKey, Webhook] = {}
         self._waiting: dict[_Key, WebhookDelivery] = {}
         # Those that may have more in the table than in memory.
         self._overflowed: set[_WebhookKey] = set()
-        self._places: dict[Table, Place] = {}
+        # None until there is a webhook.
+        self._starts_ms: dict[str, int] | None = None
+        self._places: dict[Stream, Place] = {}
         self._ask_again_s = 0.0
         self._has_asked = False
         self._in_flight: dict[_Key, Future[Answer]] = {}
@@ -90,11 +100,13 @@ class Webhooks:
 
     @property
     def reads(self) -> Sequence[str]:
-        return ("webhook_rows", *(table.name for table in TABLES if self._webhooks))
+        return ("webhook_rows", *(_TABLES if self._webhooks else ()))
 
     @property
     def rest_s(self) -> float:
-        return self.interval_s if self._waiting or not self._has_asked else LONG_REST_S
+        if self._waiting or not self._has_asked:
+            return self.interval_s
+        return _LATE_AT_MOST_S if any(stream.wait_s for stream in self._places) else LONG_REST_S
 
     def step(self) -> bool:
         self._refresh()
@@ -114,30 +126,51 @@ class Webhooks:
         if revision == self._revision:
             return
         self._webhooks = {(one.project_id, one.webhook_id): one for one in self._book.webhooks()}
-        if not self._places and self._webhooks:
-            until_ms = self._book.found_until_ms()
-            starts = [until_ms.get(one.webhook_id, _ms(one.created_at)) for one in self._webhooks.values()]
-            self._places = dict.fromkeys(TABLES, Place(min(starts) - OVERLAP_MS))
+        if self._starts_ms is None and self._webhooks:
+            self._starts_ms = self._starts()
             self._overflowed = set(self._webhooks)
         self._revision = revision
 
+    def _starts(self) -> dict[str, int]:
+        """Return for each source the time from which on there may be something that was never in the queue."""
+        until_ms = self._book.found_until_ms()
+        return {
+            source: min(until_ms.get((one.webhook_id, source), _ms(one.created_at)) for one in self._webhooks.values())
+            for source in get_args(DeliverySource)
+        }
+
     def _queued(self) -> bool:
         """Put the next events into the queue, and tell whether there may be more."""
-        is_more = False
-        projects = sorted({project_id for project_id, _ in self._webhooks})
+        now_ms = self._events.now_ms()
         names = sorted({name for one in self._webhooks.values() for name in one.event_names})
         wants_all = any(not one.event_names for one in self._webhooks.values())
-        for table, place in self._places.items():
-            now_ms = self._events.now_ms()
-            rows = self._events.page(table, place, projects, [] if wants_all else names, _ROWS_AT_ONCE)
-            wanted = [delivery for row in rows for delivery in self._deliveries(row)]
-            self._take(self._book.save_deliveries(self._unknown(wanted)))
-            if len(rows) == _ROWS_AT_ONCE:
-                self._places[table] = Place(rows[-1]["stored_ms"], rows[-1]["identity"])
-                is_more = True
-            else:
-                self._places[table] = Place(max(place.stored_ms, now_ms - OVERLAP_MS))
-        return is_more
+        pages = [
+            self._queued_of(
+                stream, Wanted(projects, [] if wants_all else names, _ROWS_AT_ONCE, self._patience.waits), now_ms
+            )
+            for stream, projects in self._streams().items()
+        ]
+        return any(pages)
+
+    def _streams(self) -> dict[Stream, list[str]]:
+        """Return what is read, with the projects that it is read of."""
+        projects = sorted({project_id for project_id, _ in self._webhooks})
+        waits_s = {project_id: self._patience.wait_s(project_id) for project_id in projects}
+        streams = {Stream(source): projects for source in ("task", "session", "verdict", "label")}
+        for wait_s in sorted({one for one in waits_s.values() if one}):
+            streams[Stream("waited", wait_s)] = [one for one in projects if waits_s[one] == wait_s]
+        return streams
+
+    def _queued_of(self, stream: Stream, wanted: Wanted, now_ms: int) -> bool:
+        """Put the next events of one stream into the queue, and tell whether there may be more."""
+        behind_ms = OVERLAP_MS + 1000 * stream.wait_s
+        starts_ms = self._starts_ms or {}
+        place = self._places.get(stream, Place(starts_ms.get(stream.source, now_ms) - behind_ms))
+        page = self._events.page(stream, place, now_ms, wanted)
+        deliveries = [delivery for row in page.rows for delivery in self._deliveries(row)]
+        self._take(self._book.save_deliveries(self._unknown(deliveries)))
+        self._places[stream] = page.after or Place(max(place.stored_ms, now_ms - behind_ms))
+        return page.after is not None
 
     def _take(self, deliveries: Sequence[WebhookDelivery]) -> None:
         """Keep stored deliveries in memory, as many of a webhook as there is room for."""
@@ -175,6 +208,7 @@ class Webhooks:
                         event_id=event["id"],
                         next_attempt_at=now,
                         payload=orjson.dumps(payload(row, event)).decode(),
+                        source=row["source"],
                         found_at=datetime.fromtimestamp(row["stored_ms"] / 1000, UTC),
                         created_at=now,
                     )
