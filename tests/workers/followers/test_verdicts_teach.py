@@ -37,7 +37,7 @@ def verdict(project_id: str, task_id: str, said: str = "yes", **fields: object) 
 
 
 def shown(tasks: LabelledTasks, project_id: str) -> dict[str, tuple[bool, float]]:
-    examples = tasks.examples(project_id, ["refund"])["refund"]
+    examples = tasks.examples(project_id, [semantic("refund", REFUND, scope="input", project_id=project_id)])["refund"]
     return {one.task["task_id"]: (one.is_there, one.weight) for one in examples}
 
 

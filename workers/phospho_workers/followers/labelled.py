@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from phospho_schemas.messages import EventDefinition
 from phospho_store.store import Store
+from phospho_workers.followers.session_examples import SessionExamples
+from phospho_workers.followers.session_facts import SessionFacts
 
 # The newest labels of one definition that are read; more teach next to nothing and cost memory.
 MAX_LABELS = 2_000
@@ -47,6 +50,7 @@ class LabelledTasks:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._sessions = SessionExamples(SessionFacts(store))
 
     def digests(self) -> dict[tuple[str, str], str]:
         """
@@ -65,9 +69,9 @@ class LabelledTasks:
         """Return a number that rises with every verdict of a judge: a cheap question to ask often."""
         return int(self._store.rows("SELECT max(revision) AS revision FROM verdict_rows")[0]["revision"])
 
-    def examples(self, project_id: str, event_names: Sequence[str]) -> dict[str, list[Example]]:
+    def examples(self, project_id: str, definitions: Sequence[EventDefinition]) -> dict[str, list[Example]]:
         """
-        Return the labelled tasks of each of these definitions, by name, in the order of their ids.
+        Return the labelled tasks of each of these definitions, by name, in the order of their ids, as each reads them.
 
         Those of people first, then those of an LLM, each the newest: at most MAX_LABELS a definition and
         MAX_LABELS_AT_ONCE in all.
@@ -77,14 +81,24 @@ class LabelledTasks:
             " WHERE project_id = {project:String} AND event_name IN {names:Array(String)}"
             f" ORDER BY weight DESC, revision DESC LIMIT {MAX_LABELS} BY event_name LIMIT {MAX_LABELS_AT_ONCE})"
             " ORDER BY event_name, task_id",
-            {"project": project_id, "names": list(event_names)},
+            {"project": project_id, "names": [one.name for one in definitions]},
         )
         tasks = self._tasks_by_id(project_id, sorted({row["task_id"] for row in rows}))
-        examples: dict[str, list[Example]] = {name: [] for name in event_names}
+        labels: dict[str, list[Mapping[str, Any]]] = {one.name: [] for one in definitions}
         for row in rows:
-            if (task := tasks.get(row["task_id"])) is not None:
-                examples[row["event_name"]].append(Example(task, bool(row["is_there"]), row["weight"]))
-        return examples
+            labels[row["event_name"]].append(row)
+        return {one.name: self._of_one(one, labels[one.name], tasks) for one in definitions}
+
+    def _of_one(
+        self, definition: EventDefinition, rows: Sequence[Mapping[str, Any]], tasks: Mapping[str, Mapping[str, Any]]
+    ) -> list[Example]:
+        labelled = [tasks[row["task_id"]] for row in rows if row["task_id"] in tasks]
+        read = self._sessions.tasks(definition, labelled)
+        return [
+            Example(read[row["task_id"]], bool(row["is_there"]), row["weight"])
+            for row in rows
+            if row["task_id"] in read
+        ]
 
     def _tasks_by_id(self, project_id: str, task_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         return {task["task_id"]: task for ids in _slices(task_ids) for task in self._tasks(project_id, ids)}

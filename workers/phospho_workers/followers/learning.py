@@ -11,9 +11,9 @@ from typing import Protocol
 from phospho_schemas.ids import derived_id
 from phospho_schemas.messages import EventDefinition, HeadRow
 from phospho_store.instructions import TABLES, InstructionBook
-from phospho_workers.detection.definitions import needs_session
 from phospho_workers.followers.labelled import Example, LabelledTasks
 from phospho_workers.followers.loop import LONG_REST_S
+from phospho_workers.followers.transcripts import groups_of, of_one
 from phospho_workers.runtime import metrics
 
 logger = logging.getLogger("phospho.learning")
@@ -79,7 +79,7 @@ class Learning:
             return False
         told = self._instructions.read()
         heads = {(head.project_id, head.name): head for head in told.heads}
-        taught = [one for one in told.definitions if not needs_session(one) and self._teacher.teaches(one)]
+        taught = [one for one in told.definitions if self._teacher.teaches(one)]
         due = self._due(taught, heads)
         if not due:
             self._seen = seen
@@ -105,11 +105,19 @@ class Learning:
         self, definitions: Sequence[EventDefinition], due: Mapping[str, str], heads: Mapping[_Key, HeadRow]
     ) -> None:
         with metrics.LEARNING_SECONDS.time():
-            examples = self._tasks.examples(definitions[0].project_id, [one.name for one in definitions])
-            lessons = self._lessons(definitions, examples, list(due))
+            lessons = [self._lessons_of(group, due) for group in groups_of(definitions).values()]
         for one in definitions:
             if one.name in due:
-                self._save(one, due[one.name], lessons[one.name], heads.get((one.project_id, one.name)))
+                lesson = next(group[one.name] for group in lessons if one.name in group)
+                self._save(one, due[one.name], lesson, heads.get((one.project_id, one.name)))
+
+    def _lessons_of(self, definitions: Sequence[EventDefinition], due: Mapping[str, str]) -> Mapping[str, Lesson]:
+        """Return the lessons of those that are due, of definitions that read the same: no others are their rivals."""
+        names = [one.name for one in definitions if one.name in due]
+        if not names:
+            return {}
+        examples = self._tasks.examples(definitions[0].project_id, definitions)
+        return self._lessons([of_one(one) for one in definitions], examples, names)
 
     def _lessons(
         self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]

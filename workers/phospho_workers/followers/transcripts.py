@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from phospho_schemas.ids import derived_id, event_id
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.definitions import CompiledDefinitions, compile_definitions
 from phospho_workers.detection.detect import analyse
+from phospho_workers.detection.heads import Head
 
 Task = Mapping[str, Any]
 Event = dict[str, Any]
 
 # The last of a session is what most tells how it went; an engine reads the beginning and the end of what it gets.
 MAX_TRANSCRIPT_CHARACTERS = 100_000
+# The groups of what is read once a session is over; the others are numbers of turns.
+_WHOLE, _LAST = -2, -1
 _EVENTS_ALONE = ProjectSettings(detect_sentiment=False, detect_language=False)
 
 
@@ -22,20 +25,17 @@ class SessionDetection:
     """
     The definitions of one project that need more than one task, compiled; safe to share between threads.
 
-    Each is handed to its engine as a definition of one task, and what it reads is put together into that task.
+    Each is handed to its engine as a definition of one task, and what it reads is put together into that task. Those
+    that read the same are rivals of each other, and of no others.
     """
 
     def __init__(self, compiled: CompiledDefinitions) -> None:
         wanted = compiled.of_sessions if compiled.settings.detect_events else ()
         self._by_name = {one.name: one for one in wanted}
-        chosen = self._by_name.values()
-        self._whole = _compiled([one for one in chosen if one.scope == "session"])
-        self._last = _compiled([one for one in chosen if one.is_last_task and one.scope != "session"])
-        self._windows = {
-            turns: _compiled([one for one in chosen if _window(one) == turns])
-            for turns in {_window(one) for one in chosen}
-            if turns
-        }
+        groups = groups_of(wanted)
+        self._whole = _compiled(groups.pop(_WHOLE, ()), compiled.heads)
+        self._last = _compiled(groups.pop(_LAST, ()), compiled.heads)
+        self._windows = {turns: _compiled(chosen, compiled.heads) for turns, chosen in groups.items()}
 
     @property
     def reads_whole(self) -> bool:
@@ -49,9 +49,7 @@ class SessionDetection:
 
     def in_session(self, tasks: Sequence[Task]) -> list[Event]:
         """Return what is found in a session that is over: its tasks in their order, one at least."""
-        last = tasks[-1]
-        as_one = {**last, "input": transcript(tasks), "output": "", "system_prompt": ""}
-        return self._found(as_one, self._whole) + self._found(last, self._last)
+        return self._found(_whole(tasks), self._whole) + self._found(tasks[-1], self._last)
 
     def in_turn(self, tasks: Sequence[Task]) -> list[Event]:
         """Return what is found in the last of `tasks`, read with those before it: up to `context_turns`."""
@@ -95,8 +93,30 @@ def reads_whole(definition: EventDefinition) -> bool:
     return definition.scope == "session" or definition.is_last_task
 
 
-def _window(definition: EventDefinition) -> int:
-    return 0 if reads_whole(definition) else definition.context_turns
+def groups_of(definitions: Iterable[EventDefinition]) -> dict[int, list[EventDefinition]]:
+    """Return the definitions by what they read: so many tasks before a turn (0 of single tasks), or a session."""
+    groups: dict[int, list[EventDefinition]] = {}
+    for one in definitions:
+        group = _WHOLE if one.scope == "session" else _LAST if one.is_last_task else one.context_turns
+        groups.setdefault(group, []).append(one)
+    return groups
+
+
+def as_one(definition: EventDefinition, tasks: Sequence[Task]) -> Task:
+    """Return what a definition reads of a session's tasks up to the one that its event stands at, as one task."""
+    if definition.scope == "session":
+        return _whole(tasks)
+    return tasks[-1] if definition.is_last_task else _together(tasks[-definition.context_turns - 1 :])
+
+
+def of_one(definition: EventDefinition) -> EventDefinition:
+    """Return the definition which reads the task of `as_one`."""
+    scope = {"scope": "input"} if definition.scope == "session" else {}
+    return definition.model_copy(update={"is_last_task": False, "context_turns": 0} | scope)
+
+
+def _whole(tasks: Sequence[Task]) -> Task:
+    return {**tasks[-1], "input": transcript(tasks), "output": "", "system_prompt": ""}
 
 
 def _together(tasks: Sequence[Task]) -> Task:
@@ -105,10 +125,6 @@ def _together(tasks: Sequence[Task]) -> Task:
     return {**tasks[-1], **sides}
 
 
-def _compiled(definitions: Sequence[EventDefinition]) -> CompiledDefinitions:
-    plain = [one.model_copy(update={"is_last_task": False, "context_turns": 0} | _scope(one)) for one in definitions]
-    return compile_definitions(plain, settings=_EVENTS_ALONE)
-
-
-def _scope(definition: EventDefinition) -> dict[str, str]:
-    return {"scope": "input"} if definition.scope == "session" else {}
+def _compiled(definitions: Sequence[EventDefinition], heads: Mapping[str, Head]) -> CompiledDefinitions:
+    chosen = {one.name: heads[one.name] for one in definitions if one.name in heads}
+    return compile_definitions([of_one(one) for one in definitions], chosen, _EVENTS_ALONE)
