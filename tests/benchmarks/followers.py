@@ -19,7 +19,8 @@ import orjson
 
 from phospho_store.migrations import migrate
 from phospho_store.store import Store, embedded
-from phospho_workers.followers.found_events import TABLES, FoundEvents, Place
+from phospho_workers.followers.changes import Changes
+from phospho_workers.followers.found_events import FoundEvents, Place, Stream, Wanted
 from phospho_workers.followers.session_facts import SessionFacts, Window
 
 PROJECT = "benchmark"
@@ -48,6 +49,12 @@ SELECT project_id, task_id, revision, 1, session_id, created_at, inserted_at,
 FROM task_rows
 """
 
+# A judge has affirmed 100,000 texts, none of which is said here.
+_VERDICTS = f"""
+INSERT INTO verdict_rows (project_id, name, definition_version, content, revision, verdict, created_at)
+SELECT '{PROJECT}', 'refund', 1, hex(sipHash64(number)), 1, 'yes', now64(3, 'UTC') FROM numbers(100000)
+"""
+
 
 def main() -> None:
     options = _options()
@@ -72,6 +79,7 @@ def _fill(store: Store, total: int) -> None:
         rows = min(_ROWS_AN_INSERT, total - begin)
         store.command(_TASKS.format(project=PROJECT, total=total, begin=begin, rows=rows))
     store.command(_ANALYSES)
+    store.command(_VERDICTS)
 
 
 def _questions(store: Store) -> dict[str, Callable[[], object]]:
@@ -79,14 +87,17 @@ def _questions(store: Store) -> dict[str, Callable[[], object]]:
     now_ms = time.time_ns() // 1_000_000
     since_ms, idle_ms = now_ms - _MINUTE_MS, now_ms - _IDLE_MS
     second = Window(since_ms, idle_ms - 1_000, idle_ms)
+    events_of_all = Wanted([PROJECT], [], 500, lambda project_id, name: True)
+    tables = ("task_rows", "analysis_rows", "label_rows")
     minute = list(facts.changed(PROJECT, Window(since_ms, idle_ms - _MINUTE_MS, idle_ms), 500))
     return {
+        "what has changed, for all followers": lambda: Changes(store).states(tables),
         "what arrived in a minute": lambda: facts.moments(PROJECT, since_ms),
         "sessions that became idle in a second": lambda: facts.changed(PROJECT, second, 500),
         f"how {len(minute)} sessions stand": lambda: facts.states(PROJECT, minute),
         "20 transcripts": lambda: facts.transcripts(PROJECT, minute[:20]),
         "turns that arrived in a minute": lambda: facts.arrived(PROJECT, since_ms, "", 200, is_first=False),
-        "events of a minute, for webhooks": lambda: events.page(TABLES[0], Place(since_ms), [PROJECT], [], 500),
+        "events of a minute, for webhooks": lambda: events.page(Stream("task"), Place(since_ms), now_ms, events_of_all),
         "what was not looked at, at a start": lambda: facts.changed(PROJECT, Window(0, 0, idle_ms, is_first=True), 500),
     }
 

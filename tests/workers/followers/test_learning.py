@@ -22,7 +22,7 @@ from phospho_workers.followers.labelled import Example, LabelledTasks
 from phospho_workers.followers.learning import Learning, Lesson
 from phospho_workers.followers.teaching import HeadTeacher
 from store.facts import insert, task
-from workers.detection.tasks import semantic
+from workers.detection.tasks import keywords, semantic
 
 
 class CountingTeacher:
@@ -145,8 +145,8 @@ def test_what_a_head_can_not_help_is_not_taught(
     teacher: CountingTeacher,
     until_done: Callable[..., int],
 ) -> None:
-    registry.save_definition(semantic("whole", "It went well", project_id=project_id, scope="session"))
-    LabelBook(store).save_labels([new_label(project_id, "whole", "t1", "confirmed")])
+    registry.save_definition(keywords("word", "well", project_id=project_id))
+    LabelBook(store).save_labels([new_label(project_id, "word", "t1", "confirmed")])
 
     until_done(learning(store, teacher))
 

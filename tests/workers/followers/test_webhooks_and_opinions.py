@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from phospho_schemas.ids import event_id
 from phospho_schemas.messages import ProjectSettings, VerdictRow
 from phospho_schemas.webhooks import Webhook
 from phospho_store.labels import LabelBook, new_label
@@ -44,9 +45,10 @@ def hook(store: Store, registry: Registry, project_id: str, receiver: Receiver) 
 
 def find(store: Store, project_id: str, task_id: str, *, is_found: bool = True, **fields: Any) -> None:
     """Store a task in which a refund is found, or nearly, and which somebody is to be asked about."""
-    candidate = {"id": f"{task_id}-refund", "name": "refund", "definition_version": 1, "engine": "semantic"}
+    identity = event_id(project_id, task_id, "refund")
+    candidate = {"id": identity, "name": "refund", "definition_version": 1, "engine": "semantic"}
     candidate |= {"scope": "input", "score": 0.5, "doubt": 0.9, "content": f"says-{task_id}"}
-    events = [event(f"{task_id}-refund", "refund")] if is_found else []
+    events = [event(identity, "refund")] if is_found else []
     insert(store, "task_rows", task(project_id, task_id))
     insert(store, "analysis_rows", analysis(project_id, task_id, candidates=[candidate], **fields) | {"events": events})
 
@@ -155,3 +157,22 @@ def test_what_a_person_adds_is_told_once_and_a_confirmation_of_what_was_found_is
     again.settle()
     again.settle()
     assert len(receiver.received) == 2
+
+
+def test_people_come_before_judges(store: Store, project_id: str, receiver: Receiver, hook: Webhook) -> None:
+    follower = Follower(store, ASKED)
+    for task_id in ("confirmed", "rejected", "denied"):
+        find(store, project_id, task_id)
+    find(store, project_id, "affirmed", is_found=False)
+    judge(store, project_id, "denied", "no")
+    labels = {"confirmed": "confirmed", "rejected": "rejected", "denied": "confirmed", "affirmed": "rejected"}
+    LabelBook(store).save_labels([new_label(project_id, "refund", *label) for label in labels.items()])
+    judge(store, project_id, "affirmed", "yes")
+    judge(store, project_id, "rejected", "yes")
+
+    follower.until(lambda: counts(store, project_id, hook) == (2, 0, 0))
+    follower.settle()
+    assert [(kind, task_id) for kind, task_id, _ in told(receiver)] == [
+        ("event.detected", "confirmed"),
+        ("event.detected", "denied"),
+    ]

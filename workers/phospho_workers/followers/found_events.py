@@ -9,7 +9,7 @@ from typing import Any
 
 from phospho_schemas.webhooks import DeliverySource
 from phospho_store.store import Store
-from phospho_workers.followers.telling import Content, Event, Row, Verdict, affirmed, told
+from phospho_workers.followers.telling import Content, Event, Opinions, Row, Verdict, affirmed, told
 
 
 @dataclass(frozen=True)
@@ -111,12 +111,15 @@ SELECT project_id, task_id, session_id, user_id, version_id,
     formatDateTime(created_at, '%Y-%m-%dT%H:%i:%S.%fZ') AS created FROM task_rows FINAL
 WHERE project_id IN {projects:Array(String)} AND task_id IN {tasks:Array(String)}
 """
-_FOUND_IN = """
-SELECT project_id, task_id, toString(arrayJoin(events.name)) AS name FROM analysis_rows FINAL
-WHERE project_id IN {projects:Array(String)} AND task_id IN {tasks:Array(String)}
-UNION DISTINCT
+_FOUND_IN_SESSIONS = """
 SELECT project_id, task_id, toString(arrayJoin(events.name)) AS name FROM session_analysis_rows FINAL
-WHERE project_id IN {projects:Array(String)} AND task_id IN {tasks:Array(String)}
+WHERE project_id IN {projects:Array(String)} AND session_id IN {sessions:Array(String)}
+    AND task_id IN {tasks:Array(String)}
+"""
+_LABELS = """
+SELECT project_id, task_id, event_name AS name, toString(verdict) AS verdict FROM label_rows FINAL
+WHERE project_id IN {projects:Array(String)} AND event_name IN {names:Array(String)}
+    AND task_id IN {tasks:Array(String)} AND verdict != ''
 """
 
 
@@ -150,21 +153,20 @@ class FoundEvents:
         if source == "label":
             return self._added(parameters)
         rows = self._store.rows(_ANALYSES[source], parameters)
-        verdicts = self._verdicts(rows)
+        opinions = self._opinions(rows)
         return [
-            {**row, "events": list(told(row, verdicts.get(row["project_id"], {}), _waits(source, row, wanted)))}
-            for row in rows
+            {**row, "events": list(told(row, opinions[row["project_id"]], _waits(source, row, wanted)))} for row in rows
         ]
 
     def _affirmed(self, parameters: _Parameters) -> list[dict[str, Any]]:
         """Return verdicts that say yes, each with its event in the task that was asked about, as that says it now."""
         verdicts = self._store.rows(_AFFIRMATIONS, parameters)
         analyses = self._of_tasks(_ANALYSES_OF, verdicts)
-        said = self._verdicts(list(analyses.values()))
+        opinions = self._opinions(list(analyses.values()))
         rows = []
         for one in verdicts:
             row = analyses.get(_task(one))
-            events = affirmed(row, said.get(row["project_id"], {})) if row is not None else ()
+            events = affirmed(row, opinions[row["project_id"]]) if row is not None else ()
             rows.append(_known_by(one, row, [event for event in events if event["name"] == one["name"]]))
         return rows
 
@@ -172,31 +174,47 @@ class FoundEvents:
         """Return labels that confirm, each with its event where nobody but a person has found it."""
         labels = self._store.rows(_ADDED, parameters)
         tasks = self._of_tasks(_TASKS_OF, labels)
-        found = self._store.rows(_FOUND_IN, _keys(labels)) if labels else []
-        known = {(*_task(one), one["name"]) for one in found}
+        known = self._found_in(list(tasks.values()))
         return [
             _known_by(one, tasks.get(_task(one)), [] if (*_task(one), one["name"]) in known else [_of_person(one)])
             for one in labels
         ]
 
+    def _found_in(self, tasks: Sequence[Row]) -> set[tuple[str, str, str]]:
+        """Return project, task and name of what was found in tasks, and not denied by a judge."""
+        rows = list(self._of_tasks(_ANALYSES_OF, tasks).values())
+        opinions = self._opinions(rows)
+        found = {
+            (*_task(row), event["name"])
+            for row in rows
+            for event in told(row, opinions[row["project_id"]]._replace(labels={}), lambda _: False)
+        }
+        sessions = {"sessions": sorted({one["session_id"] for one in tasks})}
+        of_sessions = self._store.rows(_FOUND_IN_SESSIONS, _keys(tasks) | sessions) if tasks else []
+        return found | {(*_task(one), one["name"]) for one in of_sessions}
+
     def _of_tasks(self, sql: str, rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, Any]]:
         """Return by project and task what a question says of the tasks that rows are of."""
         return {_task(one): one for one in self._store.rows(sql, _keys(rows))} if rows else {}
 
-    def _verdicts(self, rows: Sequence[Row]) -> dict[str, dict[Content, Verdict]]:
-        """Return by project the verdicts on the candidates of analyses."""
-        candidates = [one for row in rows for one in row["candidates"]]
-        verdicts: dict[str, dict[Content, Verdict]] = {}
-        parameters = {
-            "projects": sorted({row["project_id"] for row in rows}),
-            "names": sorted({one["name"] for one in candidates}),
-            "contents": sorted({one["content"] for one in candidates}),
-        }
-        for row in self._store.rows(_VERDICTS, parameters) if candidates else ():
-            content = (row["name"], row["definition_version"], row["content"])
-            verdict = Verdict(row["verdict"], row["score"], row["judge"], row["value"], row["category"])
-            verdicts.setdefault(row["project_id"], {})[content] = verdict
-        return verdicts
+    def _opinions(self, rows: Sequence[Row]) -> Mapping[str, Opinions]:
+        """Return by project what judges and people say of the candidates of analyses."""
+        doubtful = [row for row in rows if row["candidates"]]
+        opinions = {row["project_id"]: Opinions({}, {}) for row in rows}
+        if not doubtful:
+            return opinions
+        candidates = [one for row in doubtful for one in row["candidates"]]
+        names = {"names": sorted({one["name"] for one in candidates})}
+        contents = {"contents": sorted({one["content"] for one in candidates})}
+        verdicts: dict[str, dict[Content, Verdict]] = {project_id: {} for project_id in opinions}
+        for one in self._store.rows(_VERDICTS, _keys(doubtful) | names | contents):
+            content = (one["name"], one["definition_version"], one["content"])
+            verdict = Verdict(one["verdict"], one["score"], one["judge"], one["value"], one["category"])
+            verdicts[one["project_id"]][content] = verdict
+        labels: dict[str, dict[tuple[str, str], str]] = {project_id: {} for project_id in opinions}
+        for one in self._store.rows(_LABELS, _keys(doubtful) | names):
+            labels[one["project_id"]][one["task_id"], one["name"]] = one["verdict"]
+        return {project_id: Opinions(verdicts[project_id], labels[project_id]) for project_id in opinions}
 
 
 def _waits(source: DeliverySource, row: Row, wanted: Wanted) -> Callable[[str], bool]:

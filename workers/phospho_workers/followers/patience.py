@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from phospho_workers.detection.definitions import NO_DEFINITIONS, Snapshot, needs_session
-from phospho_workers.judging.choice import judge_of
+from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot, needs_session
 from phospho_workers.judging.settings import JudgeSettings
 
 
@@ -22,20 +21,20 @@ class Patience:
 
     def wait_s(self, project_id: str) -> int:
         """Return how many seconds the events of a project may wait; 0 where none does."""
-        if not self._settings.is_configured:
-            return 0
-        compiled = self._definitions().by_project.get(project_id, NO_DEFINITIONS)
-        return compiled.settings.webhook_wait_s
+        return self._compiled(project_id).settings.webhook_wait_s if self._settings.is_configured else 0
 
     def waits(self, project_id: str, name: str) -> bool:
-        """Tell whether an event that a judge has said nothing of yet waits for one."""
+        """Tell whether an event that nobody has said anything of yet waits for a judge."""
         if not self.wait_s(project_id):
             return False
-        compiled = self._definitions().by_project.get(project_id, NO_DEFINITIONS)
-        known = next((one for one in compiled.definitions if one.name == name), None)
-        return (
-            known is not None
-            and not needs_session(known)
-            and judge_of(known, has_llm=self._settings.llm is not None, has_encoder=self._settings.encoder is not None)
-            is not None
-        )
+        # Only here: who asks nobody imports nothing of judges.
+        from phospho_workers.judging.choice import judge_of
+
+        has_llm, has_encoder = self._settings.llm is not None, self._settings.encoder is not None
+        known = next((one for one in self._compiled(project_id).definitions if one.name == name), None)
+        if known is None or needs_session(known):
+            return False
+        return judge_of(known, has_llm=has_llm, has_encoder=has_encoder) is not None
+
+    def _compiled(self, project_id: str) -> CompiledDefinitions:
+        return self._definitions().by_project.get(project_id, NO_DEFINITIONS)

@@ -21,32 +21,44 @@ class Verdict(NamedTuple):
     category: str
 
 
-def told(row: Row, verdicts: Mapping[Content, Verdict], waits: Callable[[str], bool]) -> Iterator[Event]:
+class Opinions(NamedTuple):
+    """Second opinions in one project: verdicts, and labels (confirmed, rejected) by task and event name."""
+
+    verdicts: Mapping[Content, Verdict]
+    labels: Mapping[tuple[str, str], str]
+
+
+def told(row: Row, opinions: Opinions, waits: Callable[[str], bool]) -> Iterator[Event]:
     """
     Yield the events of an analysis that are to be told now, as readers see them.
 
-    What a judge denied is not; what was nearly found is where a judge affirmed it. What has no verdict yet is not told
-    where `waits` says so of its name.
+    What was in doubt and is denied is not told, what was nearly found is where a judge affirmed it, and people come
+    before judges. What nobody has said anything of yet is not told where `waits` says so of its name.
     """
     contents = {one["name"]: (one["name"], one["definition_version"], one["content"]) for one in row["candidates"]}
     for event in row["events"]:
         content = contents.get(event["name"])
-        if content is None or content[1] != event["definition_version"]:
+        label = opinions.labels.get((row["task_id"], event["name"]))
+        if content is None or content[1] != event["definition_version"] or label == "confirmed":
             yield event
-        elif (verdict := verdicts.get(content)) is not None:
+        elif label == "rejected":
+            continue
+        elif (verdict := opinions.verdicts.get(content)) is not None:
             if verdict.verdict != "no":
                 yield _judged(event, verdict)
         elif not waits(event["name"]):
             yield event
-    yield from affirmed(row, verdicts)
+    yield from affirmed(row, opinions)
 
 
-def affirmed(row: Row, verdicts: Mapping[Content, Verdict]) -> Iterator[Event]:
+def affirmed(row: Row, opinions: Opinions) -> Iterator[Event]:
     """Yield the events of an analysis that were nearly found, and are there by a second opinion."""
     found = {event["name"] for event in row["events"]}
     for candidate in row["candidates"]:
-        verdict = verdicts.get((candidate["name"], candidate["definition_version"], candidate["content"]))
-        if candidate["name"] not in found and verdict is not None and verdict.verdict == "yes":
+        verdict = opinions.verdicts.get((candidate["name"], candidate["definition_version"], candidate["content"]))
+        label = opinions.labels.get((row["task_id"], candidate["name"]))
+        is_affirmed = verdict is not None and verdict.verdict == "yes" and label != "rejected"
+        if verdict is not None and is_affirmed and candidate["name"] not in found:
             yield _judged({**candidate, "score": verdict.score, "evidence": ""}, verdict)
 
 
