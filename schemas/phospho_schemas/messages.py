@@ -443,6 +443,11 @@ class ProjectSettings(BaseModel):
         default=0, description="more are refused with 429 until midnight UTC; 0 sets no bound"
     )
 
+    @property
+    def session_idle_ms(self) -> int:
+        """`session_idle_minutes` in milliseconds."""
+        return self.session_idle_minutes * 60_000
+
 
 def _from_json_text(value: Any) -> Any:
     return json.loads(value or "{}") if isinstance(value, str) else value

@@ -30,11 +30,6 @@ class CompiledDefinitions:
     heads: Mapping[str, Head] = field(default_factory=dict)
     settings: ProjectSettings = field(default_factory=ProjectSettings)
 
-    @property
-    def idle_ms(self) -> int:
-        """How long a session of the project is idle before it is over."""
-        return self.settings.session_idle_minutes * 60_000
-
     def find(self, texts: Sequence[str], side: Side) -> Sequence[Hits]:
         """Return what all engines find in each of `texts`, which are of that side."""
         return [[hit for hit in hits if hit.is_found] for hits in self.weigh(texts, side)]

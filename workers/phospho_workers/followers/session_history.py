@@ -57,7 +57,7 @@ class SessionRun:
         self._project_id, self._name = definition.project_id, definition.name
         self._is_whole = reads_whole(definition)
         self._detection = SessionDetection(compiled)
-        idle_ms = compiled.idle_ms
+        idle_ms = compiled.settings.session_idle_ms
         born_ms = facts.born_ms(self._project_id, [one.name for one in compiled.of_sessions])
         self._born_ms, self._born_idle_ms = born_ms, born_ms - idle_ms
         self._idle_to_ms = facts.moments(self._project_id, 0).told_until_ms(idle_ms) - idle_ms if self._is_whole else 0

@@ -42,7 +42,7 @@ class EndedSessions(Rounds[_Project]):
         return detection.reads_whole
 
     def _begun(self, detection: SessionDetection, compiled: CompiledDefinitions, born_ms: int) -> _Project:
-        return _Project(detection, compiled, born_ms, born_ms, idle_to_ms=born_ms - compiled.idle_ms)
+        return _Project(detection, compiled, born_ms, born_ms, idle_to_ms=born_ms - compiled.settings.session_idle_ms)
 
     def _page(self, project_id: str, project: _Project, definitions_revision: int) -> bool:
         window = project.window or self._window(project_id, project)
@@ -61,7 +61,7 @@ class EndedSessions(Rounds[_Project]):
         project.begun_ms = moments.now_ms
         project.created_ms = max(project.created_ms, moments.created_ms)
         project.arrived_ms = max(project.arrived_ms, moments.arrived_ms)
-        idle_ms = project.compiled.idle_ms
+        idle_ms = project.compiled.settings.session_idle_ms
         idle_to_ms = Moments(moments.now_ms, project.created_ms, project.arrived_ms).told_until_ms(idle_ms) - idle_ms
         idle_from_ms = min(project.idle_to_ms, idle_to_ms)
         return Window(project.arrived_since_ms, idle_from_ms, idle_to_ms, project.is_first)
