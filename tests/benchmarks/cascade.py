@@ -1,14 +1,16 @@
 """
-How much of the F1 of asking an LLM always does the cascade reach, by the share of tasks that it asks about?
+How much of the F1 of asking an LLM always does the cascade reach, by the share of its calls?
 
-    PYTHONPATH=tests python -m benchmarks.cascade [--every N] [--json]
+    PYTHONPATH=tests python -m benchmarks.cascade [--every N] [--domain NAME] [--json]
 
-An LLM server on loopback (real HTTP) answers from the labels of shared/data with 5 % noise: of the answers, each of
-which is then that of another task (`--noise answer`), or of the single verdicts, each of which is turned round
-(`--noise verdict`): with 22 events of which a task shows one, that is one wrong event a task. Detection reads all
-tasks; of those that it is not sure of as many as the budget allows are asked about, in the order of the judge; the
-verdicts teach the heads, and detection reads again. What an LLM said of a task holds for it; of the others the local
-score decides. `always` is what the same server says of every event of every task, worked out without HTTP.
+An LLM server on loopback (real HTTP) answers from the labels with 5 % noise: of the answers, each of which is then
+that about another text (`--noise answer`), or of the single verdicts, each of which is turned round (`--noise
+verdict`): with 22 events of which a task shows one, that is one wrong event a task. Detection reads all tasks; of the
+texts that it is not sure of as many as the budget allows are asked about, in the order of the judge and with what it
+asks along; whenever the calls have become a quarter more, the verdicts teach the heads, and detection reads all tasks
+again, as a backfill does. At the end readers see what `found_events` shows them: a verdict holds where detection found
+the event or nearly did, for all tasks that say the same; elsewhere the local score decides. `always` is what the same
+server says of every event of every text, each asked about once, worked out without HTTP.
 """
 
 from __future__ import annotations
@@ -16,10 +18,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import os
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -30,33 +35,39 @@ os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_
 import numpy as np
 import yaml
 
+from benchmarks.domains import OWN, domains
 from fixtures.llm_server import LlmServer, Rule, llm_server
-from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.candidates import texts_of
+from phospho_schemas.messages import EventDefinition, ProjectSettings
+from phospho_workers.detection.candidates import content_of, texts_of
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import analyse
+from phospho_workers.detection.engine import Side
 from phospho_workers.detection.evaluation.labelled import PROJECT, LabelledLogs, event_definition, read_labelled
 from phospho_workers.detection.evaluation.metrics import f1_score
 from phospho_workers.detection.heads import Head
 from phospho_workers.detection.teaching import Labelled, train
 from phospho_workers.detection.teaching import texts_of as taught_texts
+from phospho_workers.followers.candidates import MAX_OPEN_OF_ONE
+from phospho_workers.followers.labelled import MAX_LABELS, MAX_LABELS_AT_ONCE
 from phospho_workers.followers.teaching import is_enough
-from phospho_workers.judging.chat import Chat
-from phospho_workers.judging.choice import Open, in_order
+from phospho_workers.judging.chat import Call, Chat
+from phospho_workers.judging.choice import Open, asked_about, in_order
 from phospho_workers.judging.questions import MAX_DEFINITIONS, Question, interaction
 from phospho_workers.judging.settings import LlmSettings
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 DEFINITIONS = Path(__file__).parent / "domains" / "shared_data.yaml"
 NOISE = 0.05
-BUDGETS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0)
-# The heads are learnt so often on the way from one budget to the next.
-_ROUNDS = 3
+BUDGETS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1)
+# Heads are learnt anew when there are so many times the calls; the first time after one step of the judge.
+_GROWTH = 1.25
+_FIRST_CALLS = 32
 _WEIGHT = 0.5
 _BATCH = 1000
 
-# What an LLM said, by the place of the task and the name of the event.
-Verdicts = dict[tuple[int, str], bool]
+# What an LLM said, by the name of the event and the content.
+Verdicts = dict[tuple[str, str], bool]
+Rows = Sequence[Mapping[str, Any]]
 
 
 @dataclass
@@ -67,88 +78,122 @@ class Cascade:
     definitions: Sequence[EventDefinition]
     chat: Chat
     verdicts: Verdicts = field(default_factory=dict)
-    sent: int = 0
+    # By name, in the order in which they were given.
+    lessons: dict[str, list[Labelled]] = field(default_factory=dict)
     heads: Mapping[str, Head] = field(default_factory=dict)
     calls: int = 0
     tokens: int = 0
-
-    def ask(self, chosen: Mapping[int, Sequence[EventDefinition]]) -> None:
-        """Ask about these definitions of these tasks, by their place."""
-        questions = [
-            (place, Question(some, texts, "bench"))
-            for place, definitions in chosen.items()
-            for some, texts in _questions(definitions, self.logs.tasks[place])
-        ]
-        calls = self.chat.ask([question for _, question in questions])
-        for (place, _), call in zip(questions, calls, strict=True):
-            self.verdicts |= {(place, name): answer.is_there for name, answer in call.answers.items()}
-            self.tokens += call.tokens_in + call.tokens_out
-        self.sent += len(chosen)
-        self.calls += len(calls)
+    asked: set[tuple[str, str]] = field(default_factory=set)
 
     def learn(self) -> None:
-        """Learn the heads from all that was said."""
-        labels: dict[str, list[Labelled]] = {one.name: [] for one in self.definitions}
-        by_name = {one.name: one for one in self.definitions}
-        for (place, name), is_there in sorted(self.verdicts.items()):
-            labels[name].append(Labelled(taught_texts(by_name[name], self.logs.tasks[place]), is_there, _WEIGHT))
+        """Learn the heads from the newest of what was said."""
+        bound = min(MAX_LABELS, MAX_LABELS_AT_ONCE // len(self.definitions))
+        labels = {one.name: self.lessons.get(one.name, [])[-bound:] for one in self.definitions}
         self.heads = train(self.definitions, labels, [name for name, known in labels.items() if is_enough(known)])
 
-    def read(self) -> list[dict[str, Any]]:
+    def read(self) -> Rows:
         """Return the analyses of all tasks."""
-        compiled = {PROJECT: compile_definitions(self.definitions, self.heads)}
+        settings = ProjectSettings(detect_language=False, detect_sentiment=False)
+        compiled = {PROJECT: compile_definitions(self.definitions, self.heads, settings)}
         begins = range(0, len(self.logs.tasks), _BATCH)
         return [row for begin in begins for row in analyse(self.logs.tasks[begin : begin + _BATCH], compiled)]
 
-    def spend(self, rows: Sequence[Mapping[str, Any]], tasks: int) -> None:
-        """Ask about as many tasks more, in the order of the judge; one may come again, with other events."""
-        by_name = {one.name: one for one in self.definitions}
-        opens = {place: list(self._open(place, row)) for place, row in enumerate(rows)}
-        order = in_order([one for of_task in opens.values() for one in of_task])[:tasks]
-        self.ask({int(place): [by_name[one.name] for one in opens[int(place)]] for place in order})
+    def spend(self, rows: Rows, calls: int) -> None:
+        """Make so many calls more, or as many as there is something to ask about, in the order of the judge."""
+        questions = list(islice(self._questions(rows), calls))
+        said = self.chat.ask(
+            [Question([self._named(one) for one in some], texts, "bench") for some, texts in questions]
+        )
+        for (some, _), call in zip(questions, said, strict=True):
+            self._note(some, call)
 
-    def _open(self, place: int, row: Mapping[str, Any]) -> Iterator[Open]:
-        for one in row["candidates"]:
-            if (place, one["name"]) not in self.verdicts:
-                yield Open(str(place), one["name"], 1, one["scope"], one["content"], one["doubt"])
+    def _questions(self, rows: Rows) -> Iterator[tuple[Sequence[Open], Mapping[Side, str]]]:
+        for text in in_order(self._open(rows)):
+            judged = {one.name for one in self.definitions if (one.name, text.content) in self.verdicts}
+            about = asked_about(text, self.definitions, judged)
+            for begin in range(0, len(about), MAX_DEFINITIONS):
+                yield about[begin : begin + MAX_DEFINITIONS], texts_of(self.logs.tasks[int(text.task_id)], text.scope)
 
-    def macro_f1(self, rows: Sequence[Mapping[str, Any]]) -> float:
-        """Return the mean F1 of the events that some task shows, of the tasks that are not ambiguous."""
-        found = [{event["name"] for event in row["events"]} for row in rows]
-        return fmean(f1 for one in self.definitions if (f1 := self._f1(one.name, found)) is not None)
+    def _open(self, rows: Rows) -> list[Open]:
+        """Return of each definition what the follower's question to ClickHouse brings."""
+        found: dict[tuple[str, str], Open] = {}
+        for place, row in enumerate(rows):
+            for one in row["candidates"]:
+                key = one["name"], one["content"]
+                if key not in self.verdicts:
+                    found.setdefault(key, Open(str(place), one["name"], 1, one["scope"], one["content"], one["doubt"]))
+        doubtful = sorted(found.values(), key=lambda one: (-one.doubt, one.content))
+        return [one for of_name in _by_name(doubtful).values() for one in of_name[:MAX_OPEN_OF_ONE]]
 
-    def _f1(self, name: str, found: Sequence[set[str]]) -> float | None:
-        labels = self.logs.verdicts(name)
-        places = [place for place, label in enumerate(labels) if label is not None]
-        is_event = np.array([bool(labels[place]) for place in places], dtype=bool)
-        is_found = np.array([self.verdicts.get((place, name), name in found[place]) for place in places], dtype=bool)
-        return f1_score(is_found, is_event) if is_event.any() else None
+    def _named(self, candidate: Open) -> EventDefinition:
+        return next(one for one in self.definitions if one.name == candidate.name)
+
+    def _note(self, candidates: Sequence[Open], call: Call) -> None:
+        self.calls += 1
+        self.tokens += call.tokens_in + call.tokens_out
+        for one in candidates:
+            self.asked.add((one.scope, one.content))
+            if (answer := call.answers.get(one.name)) is not None:
+                self.verdicts[one.name, one.content] = answer.is_there
+                texts = taught_texts(self._named(one), self.logs.tasks[int(one.task_id)])
+                self.lessons.setdefault(one.name, []).append(Labelled(texts, answer.is_there, _WEIGHT))
+
+    def macro_f1(self, rows: Rows) -> float:
+        """Return the macro F1 of what readers see."""
+        return macro_f1(self.logs, self.definitions, [self._seen(row) for row in rows])
+
+    def _seen(self, row: Mapping[str, Any]) -> set[str]:
+        """Return the events that the view `found_events` shows of an analysis."""
+        said = {one["name"]: self.verdicts.get((one["name"], one["content"])) for one in row["candidates"]}
+        found = {event["name"] for event in row["events"] if said.get(event["name"]) is not False}
+        return found | {name for name, is_there in said.items() if is_there}
 
 
-def _questions(
-    definitions: Sequence[EventDefinition], task: Mapping[str, Any]
-) -> Iterator[tuple[list[EventDefinition], dict[Any, str]]]:
-    for scope in sorted({one.scope for one in definitions}):
-        of_scope = [one for one in definitions if one.scope == scope]
-        texts = texts_of(task, scope)
-        for begin in range(0, len(of_scope) if texts else 0, MAX_DEFINITIONS):
-            yield of_scope[begin : begin + MAX_DEFINITIONS], texts
+def _by_name(candidates: Sequence[Open]) -> dict[str, list[Open]]:
+    by_name: dict[str, list[Open]] = {}
+    for one in candidates:
+        by_name.setdefault(one.name, []).append(one)
+    return by_name
+
+
+def macro_f1(logs: LabelledLogs, definitions: Sequence[EventDefinition], seen: Sequence[set[str]]) -> float:
+    """Return the mean F1 of the events that some task shows, of the tasks that are not ambiguous."""
+    return fmean(f1 for one in definitions if (f1 := _f1(logs, one.name, seen)) is not None)
+
+
+def _f1(logs: LabelledLogs, name: str, seen: Sequence[set[str]]) -> float | None:
+    labels = logs.verdicts(name)
+    places = [place for place, label in enumerate(labels) if label is not None]
+    is_event = np.array([bool(labels[place]) for place in places], dtype=bool)
+    is_found = np.array([name in seen[place] for place in places], dtype=bool)
+    return f1_score(is_found, is_event) if is_event.any() else None
 
 
 def main() -> None:
     options = _options()
-    logs = read_labelled(options.data / "sgd-dev.jsonl.gz", options.data / "sgd-dev-labels.jsonl.gz")
+    logs, definitions = _domain(options.domain, options.data)
     logs = LabelledLogs(*(part[:: options.every] for part in (logs.tasks, logs.positive, logs.negative)))
-    definitions = [event_definition(item) for item in yaml.safe_load(DEFINITIONS.read_text())["definitions"]]
     with llm_server() as server:
         server.rule = _from_labels(logs, options.noise)
         report = {"noise": f"{NOISE:.0%} of {options.noise}s"} | _measured(server, logs, definitions)
     _print(report, as_json=options.json)
 
 
+def _domain(name: str, data: Path) -> tuple[LabelledLogs, list[EventDefinition]]:
+    if name == "shared_data":
+        logs = read_labelled(data / "sgd-dev.jsonl.gz", data / "sgd-dev-labels.jsonl.gz")
+        read = yaml.safe_load(DEFINITIONS.read_text())
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            [domain] = [one for one in domains(Path(folder)) if one.name == name]
+            logs, read = read_labelled(domain.logs, domain.labels), yaml.safe_load(domain.definitions.read_text())
+    return logs, [event_definition(item) for item in read["definitions"]]
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the cascade over a range of budgets.")
     parser.add_argument("--data", type=Path, default=SHARED)
+    parser.add_argument("--domain", choices=("shared_data", *OWN), default="shared_data")
     parser.add_argument("--every", type=int, default=1, help="read every so-many-th task only")
     parser.add_argument("--noise", choices=("answer", "verdict"), default="answer", help="what the noise is of")
     parser.add_argument("--json", action="store_true", help="print JSON alone")
@@ -184,48 +229,58 @@ def _chance(*parts: str) -> float:
 def _measured(server: LlmServer, logs: LabelledLogs, definitions: Sequence[EventDefinition]) -> dict[str, Any]:
     chat = Chat(LlmSettings(server.base_url, "labels", concurrency=16))
     begun_s = time.monotonic()
-    budgets = list(_cascade(Cascade(logs, definitions, chat)))
-    always = Cascade(logs, definitions, chat, _of_everything(server.rule, logs, definitions))
-    always_f1 = always.macro_f1([{"events": []}] * len(logs.tasks))
-    report = {"tasks": len(logs.tasks), "always_f1": always_f1, "budgets": budgets}
+    always = _always(server.rule, logs, definitions)
+    budgets = list(_cascade(Cascade(logs, definitions, chat), always["calls"]))
+    report = {"tasks": len(logs.tasks), "always": always, "budgets": budgets}
     return report | {"seconds": round(time.monotonic() - begun_s)}
 
 
-def _of_everything(rule: Rule, logs: LabelledLogs, definitions: Sequence[EventDefinition]) -> Verdicts:
-    return {
-        (place, one.name): rule({"name": one.name}, interaction(texts_of(task, one.scope)))["verdict"] == "yes"
-        for place, task in enumerate(logs.tasks)
-        for one in definitions
-    }
+def _always(rule: Rule, logs: LabelledLogs, definitions: Sequence[EventDefinition]) -> dict[str, Any]:
+    """Return the F1 and the calls of asking about every text, each once, and all definitions of its scope."""
+    said = [{one.name for one in definitions if _says(rule, one, texts_of(task, one.scope))} for task in logs.tasks]
+    calls = 0
+    for scope in {one.scope for one in definitions}:
+        contents = {content_of(task, scope) for task in logs.tasks if texts_of(task, scope)}
+        calls += len(contents) * math.ceil(sum(one.scope == scope for one in definitions) / MAX_DEFINITIONS)
+    return {"f1": macro_f1(logs, definitions, said), "calls": calls}
 
 
-def _cascade(cascade: Cascade) -> Iterator[dict[str, Any]]:
+def _says(rule: Rule, definition: EventDefinition, texts: Mapping[Side, str]) -> bool:
+    return bool(texts) and rule({"name": definition.name}, interaction(texts))["verdict"] == "yes"
+
+
+def _cascade(cascade: Cascade, calls_of_always: int) -> Iterator[dict[str, Any]]:
     """Yield what each budget reaches: a larger one goes on from a smaller one."""
     rows = cascade.read()
     for budget in BUDGETS:
-        allowed = round(budget * len(rows))
-        for left in range(_ROUNDS, 0, -1):
-            more = (allowed - cascade.sent) // left
-            if more > 0:
-                cascade.spend(rows, more)
-                cascade.learn()
-                rows = cascade.read()
-        yield {"budget": budget, "f1": cascade.macro_f1(rows)} | _cost(cascade)
+        allowed = round(budget * calls_of_always)
+        while cascade.calls < allowed:
+            before = cascade.calls
+            cascade.spend(rows, min(allowed, max(_FIRST_CALLS, math.ceil(_GROWTH * before))) - before)
+            cascade.learn()
+            rows = cascade.read()
+            if cascade.calls == before:
+                break
+        yield {"budget": budget, "f1": cascade.macro_f1(rows)} | _cost(cascade, calls_of_always)
 
 
-def _cost(cascade: Cascade) -> dict[str, Any]:
-    share = cascade.sent / len(cascade.logs.tasks)
-    return {"tasks_sent": cascade.sent, "share": share, "calls": cascade.calls, "tokens": cascade.tokens}
+def _cost(cascade: Cascade, calls_of_always: int) -> dict[str, Any]:
+    tasks = sum(
+        any((scope, content_of(task, scope)) in cascade.asked for scope in {one.scope for one in cascade.definitions})
+        for task in cascade.logs.tasks
+    )
+    share = {"share_of_calls": cascade.calls / calls_of_always, "share_of_tasks": tasks / len(cascade.logs.tasks)}
+    return share | {"calls": cascade.calls, "tokens": cascade.tokens}
 
 
 def _print(report: Mapping[str, Any], *, as_json: bool) -> None:
     if not as_json:
-        always = report["always_f1"]
-        print(f"{'budget':>8} {'sent':>8} {'share':>8} {'tokens':>12} {'F1':>7} {'of always':>10}")
+        always = report["always"]
+        print(f"{'budget':>8} {'calls':>8} {'tasks':>8} {'tokens':>12} {'F1':>7} {'of always':>10}")
         for row in report["budgets"]:
-            cost = f"{row['tasks_sent']:>8} {row['share']:>8.1%} {row['tokens']:>12,}"
-            print(f"{row['budget']:>8.1%} {cost} {row['f1']:>7.3f} {row['f1'] / always:>10.1%}")
-        print(f"{'always':>8} {report['tasks']:>8} {1:>8.1%} {'':>12} {always:>7.3f}")
+            cost = f"{row['calls']:>8} {row['share_of_tasks']:>8.1%} {row['tokens']:>12,}"
+            print(f"{row['budget']:>8.1%} {cost} {row['f1']:>7.3f} {row['f1'] / always['f1']:>10.1%}")
+        print(f"{'always':>8} {always['calls']:>8} {1:>8.1%} {'':>12} {always['f1']:>7.3f}")
     print(json.dumps(report))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.llm_server import LlmServer, llm_server, raw, status
+from fixtures.llm_server import LlmServer, llm_server, question_in, raw, status
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_store.instructions import InstructionBook
 from phospho_store.labels import LabelBook, new_label
@@ -144,6 +144,32 @@ def test_what_detection_found_and_the_llm_denies_is_no_event_and_what_it_affirms
     assert (affirmed["evidence"], affirmed["score"], affirmed["id"]) == ("refund", 0.5, "e1")
     [session] = view(store, "sessions", project_id)
     assert session["event_names"] == ["certain", "refund"]
+
+
+def test_a_call_asks_along_what_else_it_could_be_and_what_was_said_is_not_asked_again(
+    store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
+) -> None:
+    define(registry, project_id, "refund", "thanks", engine="semantic")
+    define(registry, project_id, "reply", engine="semantic", scope="output")
+    insert(store, "task_rows", task(project_id, "t1", input="thanks"))
+    insert(store, "analysis_rows", analysis(project_id, "t1", candidates=[unsure("refund")]))
+    until_done(judge(store, project_id, llm))
+    assert verdicts(store, project_id) == {("refund", "no"), ("thanks", "yes")}
+    assert found(store, project_id) == {}, "detection does not doubt that there are no thanks"
+
+    define(registry, project_id, "complaint", engine="semantic")
+    insert(store, "analysis_rows", analysis(project_id, "t1", 2, candidates=[unsure("thanks"), unsure("complaint")]))
+    insert(store, "task_rows", task(project_id, "t1", 2, input="thanks"))
+    until_done(judge(store, project_id, llm))
+
+    asked = [sorted(event["name"] for event in question_in(body)["events"].values()) for body in llm.asked]
+    assert asked == [["refund", "thanks"], ["complaint"]]
+    assert found(store, project_id) == {("t1", "thanks"): "llm"}
+
+
+def verdicts(store: Store, project_id: str) -> set[tuple[str, str]]:
+    rows = store.rows(f"SELECT name, verdict FROM verdict_rows FINAL WHERE project_id = '{project_id}'")
+    return {(row["name"], row["verdict"]) for row in rows}
 
 
 def test_people_come_before_the_llm(

@@ -75,8 +75,8 @@ def test_a_head_is_not_learnt_anew_for_each_verdict(store: Store, project_id: st
 
 
 def test_few_verdicts_teach_nothing_and_one_label_of_a_person_does() -> None:
-    said = [Labelled({"input": "x"}, number % 2 == 0, 0.5) for number in range(6)]
-    assert (is_enough(said), is_enough(said[:5]), is_enough([])) == (True, False, False)
+    said = [Labelled({"input": "x"}, False, 0.5) for _ in range(8)]
+    assert (is_enough(said), is_enough(said[:7]), is_enough([])) == (True, False, False)
     assert is_enough([Labelled({"input": "x"}, True)])
 
 

@@ -12,7 +12,7 @@ from phospho_workers.judging.choice import Open
 _KEPT_CHARACTERS = 8_000
 # What one question to ClickHouse brings: of each definition the most doubtful.
 _MAX_OPEN = 5_000
-_MAX_OPEN_OF_ONE = 500
+MAX_OPEN_OF_ONE = 500
 _NAMES_AT_ONCE = 200
 
 _OPEN = f"""
@@ -41,7 +41,15 @@ SELECT task_id, name, definition_version, scope, content, doubt FROM
              WHERE project_id = {{project:String}} AND name IN {{names:Array(String)}})
     ORDER BY doubt DESC, content, task_id LIMIT 1 BY name, definition_version, content
 )
-ORDER BY doubt DESC, content, task_id LIMIT {_MAX_OPEN_OF_ONE} BY name LIMIT {_MAX_OPEN}
+ORDER BY doubt DESC, content, task_id LIMIT {MAX_OPEN_OF_ONE} BY name LIMIT {_MAX_OPEN}
+"""
+
+_JUDGED = """
+SELECT content, groupUniqArray(name) AS names FROM verdict_rows
+WHERE project_id = {project:String} AND content IN {contents:Array(String)}
+    AND (name, definition_version) IN
+        (SELECT arrayJoin(arrayZip({names:Array(String)}, {versions:Array(UInt32)})))
+GROUP BY content
 """
 
 _TASKS = """
@@ -83,6 +91,14 @@ class Candidates:
             parameters = {"project": project_id, "arrived": arrived_since_ms, "names": chosen}
             found += self._store.rows(_OPEN, parameters | {"versions": [versions[name] for name in chosen]})
         return [Open(**row) for row in found]
+
+    def judged(
+        self, project_id: str, versions: Mapping[str, int], contents: Sequence[str]
+    ) -> dict[str, frozenset[str]]:
+        """Return by content the definitions, of these versions, that have a verdict on it."""
+        parameters = {"project": project_id, "names": list(versions), "versions": list(versions.values())}
+        rows = self._store.rows(_JUDGED, parameters | {"contents": list(contents)})
+        return {row["content"]: frozenset(row["names"]) for row in rows}
 
     def tasks(self, project_id: str, task_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return these tasks' texts, shortened, by id; a task that was logged again since its analysis is left out."""

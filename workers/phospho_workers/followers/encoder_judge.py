@@ -12,11 +12,11 @@ from phospho_store.verdicts import VerdictBook
 from phospho_workers.detection.candidates import texts_of
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, needs_session
 from phospho_workers.followers.candidates import Candidates
-from phospho_workers.followers.open_queue import OpenQueue, OpenTask
-from phospho_workers.judging.choice import Open, judge_of
+from phospho_workers.followers.open_queue import OpenQueue
+from phospho_workers.judging.choice import Open, OpenText, judge_of
 from phospho_workers.runtime import metrics
 
-_TASKS_AT_ONCE = 32
+_TEXTS_AT_ONCE = 32
 
 
 class PairScorer(Protocol):
@@ -30,7 +30,7 @@ class PairScorer(Protocol):
 
 
 class EncoderJudge:
-    """Asks an encoder about the candidates that have no verdict, 32 tasks of a project a step."""
+    """Asks an encoder about the candidates that have no verdict, 32 texts of a project a step."""
 
     name = "encoder-judge"
     interval_s = 1.0
@@ -59,7 +59,7 @@ class EncoderJudge:
         return any(judged)
 
     def _project(self, project_id: str, compiled: CompiledDefinitions) -> bool:
-        """Ask about some tasks of a project, and tell whether that brought any verdict."""
+        """Ask about some texts of a project, and tell whether that brought any verdict."""
         chosen = {
             one.name: one
             for one in compiled.definitions
@@ -67,19 +67,19 @@ class EncoderJudge:
         }
         if not chosen:
             return False
-        tasks = self._queue.take(project_id, {name: one.version for name, one in chosen.items()}, _TASKS_AT_ONCE)
-        verdicts = list(self._judged(project_id, tasks, chosen)) if tasks else []
+        texts = self._queue.take(project_id, {name: one.version for name, one in chosen.items()}, _TEXTS_AT_ONCE)
+        verdicts = list(self._judged(project_id, texts, chosen)) if texts else []
         self._book.save_verdicts(verdicts)
         for verdict in verdicts:
             metrics.VERDICTS.labels("encoder", verdict.verdict).inc()
         return bool(verdicts)
 
     def _judged(
-        self, project_id: str, tasks: Sequence[OpenTask], chosen: Mapping[str, EventDefinition]
+        self, project_id: str, texts: Sequence[OpenText], chosen: Mapping[str, EventDefinition]
     ) -> Iterator[VerdictRow]:
         """Yield a verdict on each candidate: of a definition of both sides, that of the side which fits better."""
-        known = self._candidates.tasks(project_id, [one.task_id for one in tasks])
-        candidates = [one for task in tasks if task.task_id in known for one in task.candidates]
+        known = self._candidates.tasks(project_id, [one.task_id for one in texts])
+        candidates = [one for text in texts if text.task_id in known for one in text.candidates]
         pairs = [
             (place, (chosen[one.name].description, text))
             for place, one in enumerate(candidates)

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 from phospho_schemas.ids import derived_uuid
 from phospho_schemas.messages import EventDefinition, LlmCallRow, ProjectSettings, VerdictRow
@@ -14,17 +13,22 @@ from phospho_store.instructions import TABLES
 from phospho_store.verdicts import Used, VerdictBook
 from phospho_workers.detection.candidates import texts_of
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, needs_session
+from phospho_workers.detection.engine import Side
 from phospho_workers.followers.candidates import Candidates
-from phospho_workers.followers.open_queue import OpenQueue, OpenTask
+from phospho_workers.followers.open_queue import OpenQueue
 from phospho_workers.judging.chat import Call, Chat
-from phospho_workers.judging.choice import Open, judge_of
+from phospho_workers.judging.choice import Open, OpenText, asked_about, judge_of
 from phospho_workers.judging.questions import MAX_DEFINITIONS, Question
 from phospho_workers.judging.settings import LlmSettings
 from phospho_workers.runtime import metrics
 
-_TASKS_AT_ONCE = 32
+_TEXTS_AT_ONCE = 32
 # A project that has spent its budget is asked about again after this long: somebody may have raised it.
 _REST = timedelta(seconds=15)
+
+
+# Candidates of one text, and what is asked about them.
+_Question = tuple[Sequence[Open], Question]
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Room:
 
 class LlmJudge:
     """
-    Asks an LLM about the candidates that have no verdict, the most doubtful first, 32 tasks of a project a step.
+    Asks an LLM about the candidates that have no verdict, the most doubtful first, 32 texts of a project a step.
 
     What a call may cost is stored before it and replaced by what it did cost: a process that dies has spent what it
     reserved, and no restart spends twice. `definitions` is asked once a step.
@@ -93,17 +97,18 @@ class LlmJudge:
         return any(judged)
 
     def _project(self, project_id: str, compiled: CompiledDefinitions) -> bool:
-        """Ask about some tasks of a project, and tell whether that brought any verdict."""
+        """Ask about some texts of a project, and tell whether that brought any verdict."""
         chosen = {one.name: one for one in compiled.definitions if self._is_ours(one)}
         if not chosen or not compiled.settings.llm_daily_tokens or self._chat.circuit.is_open:
             return False
         if self._rests(project_id):
             return False
         versions = {name: one.version for name, one in chosen.items()}
-        tasks = self._queue.take(project_id, versions, _TASKS_AT_ONCE)
-        if not tasks:
+        texts = self._queue.take(project_id, versions, _TEXTS_AT_ONCE)
+        if not texts:
             return False
-        asked = self._reserved(project_id, list(self._questions(project_id, tasks, chosen)), compiled.settings)
+        questions = list(self._questions(project_id, texts, chosen))
+        asked = self._reserved(project_id, questions, compiled.settings)
         calls = self._chat.ask([one.question for one in asked])
         return self._concluded(asked, calls)
 
@@ -116,29 +121,29 @@ class LlmJudge:
         return day == self._now().date() and self._now() < until
 
     def _questions(
-        self, project_id: str, tasks: Sequence[OpenTask], chosen: Mapping[str, EventDefinition]
-    ) -> Iterator[tuple[OpenTask, Question]]:
-        """Yield what is asked about each task: a question a scope, of 20 definitions at most."""
-        known = self._candidates.tasks(project_id, [one.task_id for one in tasks])
-        for task in tasks:
-            if task.task_id in known:
-                yield from _questions_of(task, known[task.task_id], chosen)
+        self, project_id: str, texts: Sequence[OpenText], chosen: Mapping[str, EventDefinition]
+    ) -> Iterator[_Question]:
+        """Yield what is asked about each text: of 20 definitions at most."""
+        known = self._candidates.tasks(project_id, [one.task_id for one in texts])
+        versions = {name: one.version for name, one in chosen.items()}
+        judged = self._candidates.judged(project_id, versions, [one.content for one in texts])
+        for text in texts:
+            if text.task_id in known:
+                about = asked_about(text, list(chosen.values()), judged.get(text.content, frozenset()))
+                yield from _questions_of(about, texts_of(known[text.task_id], text.scope), chosen)
 
-    def _reserved(
-        self, project_id: str, questions: Sequence[tuple[OpenTask, Question]], settings: ProjectSettings
-    ) -> list[_Asked]:
+    def _reserved(self, project_id: str, questions: Sequence[_Question], settings: ProjectSettings) -> list[_Asked]:
         """Return the questions that there is room for, with their calls reserved in the store."""
         now = self._now()
         room = Room(settings, self._book.used(project_id, now.date()))
         asked = []
-        for task, question in questions:
-            call = self._call(project_id, task.task_id, question, now)
+        for candidates, question in questions:
+            call = self._call(project_id, candidates[0].task_id, question, now)
             if not room.take(call.tokens_in + call.tokens_out, call.usd):
                 self._resting[project_id] = (now.date(), now + _REST)
                 metrics.LLM_OVER_BUDGET.inc()
                 continue
-            names = {one.name for one in question.definitions}
-            asked.append(_Asked(question, [one for one in task.candidates if one.name in names], call))
+            asked.append(_Asked(question, candidates, call))
         self._book.save_calls([one.call for one in asked])
         return asked
 
@@ -177,13 +182,11 @@ class LlmJudge:
 
 
 def _questions_of(
-    task: OpenTask, row: Mapping[str, Any], chosen: Mapping[str, EventDefinition]
-) -> Iterator[tuple[OpenTask, Question]]:
-    for scope in sorted({one.scope for one in task.candidates}):
-        definitions = [chosen[one.name] for one in task.candidates if one.scope == scope]
-        for begin in range(0, len(definitions), MAX_DEFINITIONS):
-            some = definitions[begin : begin + MAX_DEFINITIONS]
-            yield task, Question(some, texts_of(row, scope), secrets.token_hex(4))
+    candidates: Sequence[Open], texts: Mapping[Side, str], chosen: Mapping[str, EventDefinition]
+) -> Iterator[_Question]:
+    for begin in range(0, len(candidates), MAX_DEFINITIONS):
+        some = candidates[begin : begin + MAX_DEFINITIONS]
+        yield some, Question([chosen[one.name] for one in some], texts, secrets.token_hex(4))
 
 
 def _verdicts(asked: _Asked, call: Call) -> Iterator[VerdictRow]:

@@ -6,23 +6,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from phospho_workers.followers.candidates import Candidates
 from phospho_workers.followers.concluded import OVERLAP_MS
-from phospho_workers.judging.choice import Open, in_order
+from phospho_workers.judging.choice import OpenText, in_order
 
 # What was analysed longer ago is not asked about any more: the budget is for what people look at.
 LOOK_BACK_MS = 86_400_000
 # An order that is older is made anew, with what arrived since.
 _FRESH_S = 60.0
-
-
-class OpenTask(NamedTuple):
-    """A task and what is to be asked about it."""
-
-    task_id: str
-    candidates: list[Open]
 
 
 @dataclass
@@ -32,7 +24,7 @@ class _Waiting:
     versions: Mapping[str, int]
     arrived_since_ms: int = 0
     made_s: float = float("-inf")
-    tasks: deque[OpenTask] = field(default_factory=deque)
+    texts: deque[OpenText] = field(default_factory=deque)
 
 
 class OpenQueue:
@@ -43,18 +35,18 @@ class OpenQueue:
         self._clock = clock
         self._projects: dict[str, _Waiting] = {}
 
-    def take(self, project_id: str, versions: Mapping[str, int], count: int) -> list[OpenTask]:
+    def take(self, project_id: str, versions: Mapping[str, int], count: int) -> list[OpenText]:
         """
-        Return the next tasks of a project, `count` at most, with candidates of these versions of its definitions.
+        Return the next texts of a project, `count` at most, with candidates of these versions of its definitions.
 
         What gets no verdict comes again, in a later order.
         """
         waiting = self._projects.get(project_id)
         if waiting is None or waiting.versions != versions:
             waiting = self._projects[project_id] = _Waiting(dict(versions))
-        if not waiting.tasks or self._clock() - waiting.made_s > _FRESH_S:
+        if not waiting.texts or self._clock() - waiting.made_s > _FRESH_S:
             self._order(project_id, waiting)
-        return [waiting.tasks.popleft() for _ in range(min(count, len(waiting.tasks)))]
+        return [waiting.texts.popleft() for _ in range(min(count, len(waiting.texts)))]
 
     def _order(self, project_id: str, waiting: _Waiting) -> None:
         now_ms = self._candidates.now_ms()
@@ -62,8 +54,5 @@ class OpenQueue:
         found = self._candidates.open(project_id, waiting.versions, since_ms)
         if not found:
             waiting.arrived_since_ms = now_ms - OVERLAP_MS
-        by_task: dict[str, list[Open]] = {}
-        for one in found:
-            by_task.setdefault(one.task_id, []).append(one)
-        waiting.tasks = deque(OpenTask(task_id, by_task[task_id]) for task_id in in_order(found))
+        waiting.texts = deque(in_order(found))
         waiting.made_s = self._clock()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Literal, NamedTuple
 
 from phospho_schemas.messages import EventDefinition
+from phospho_workers.judging.questions import MAX_DEFINITIONS
 
-# After so many turns a task is drawn by chance: doubt alone would never look where a score is wrong.
+# After so many turns a text is drawn by chance: doubt alone would never look where a score is wrong.
 _TURNS_BETWEEN_DRAWS = 2
 
 
@@ -24,6 +26,17 @@ class Open(NamedTuple):
     doubt: float
 
 
+class OpenText(NamedTuple):
+    """What one scope reads of a task, and what is open about it: at most one candidate a definition."""
+
+    task_id: str
+    scope: str
+    content: str
+    candidates: list[Open]
+
+
+# A scope and a content: what a text is known by.
+_Place = tuple[str, str]
 JudgeName = Literal["encoder", "llm"]
 
 
@@ -42,31 +55,67 @@ def judge_of(definition: EventDefinition, *, has_llm: bool, has_encoder: bool) -
     return "encoder" if wanted == "encoder" and has_encoder else None
 
 
-def in_order(candidates: Sequence[Open]) -> list[str]:
+def in_order(candidates: Sequence[Open]) -> list[OpenText]:
     """
-    Return the ids of the tasks in the order to ask about them, each once.
+    Return the texts in the order to ask about them, each once.
 
-    The definitions take turns, each with the task that it doubts most, so that none of them eats what the others
-    learn from; with every second turn comes a task by chance, the same for the same candidates.
+    The definitions take turns, so that none of them eats what the others learn from. Each chooses the text that it
+    doubts much and the others of its scope do too, since one call settles all of them: by its own doubt, times the
+    square root of that of all. With every second turn comes a text by chance, the same for the same candidates.
     """
-    by_chance = iter(sorted({one.task_id for one in candidates}, key=_place))
-    ordered: dict[str, None] = {}
-    for number, task_id in enumerate(_turns(candidates), 1):
+    texts = _texts(candidates)
+    by_chance = iter(sorted(texts, key=_place))
+    ordered: dict[_Place, None] = {}
+    for number, place in enumerate(_turns(texts), 1):
         if number % _TURNS_BETWEEN_DRAWS == 0:
-            drawn = next((other for other in by_chance if other not in ordered), task_id)
-            ordered[drawn] = None
-        ordered[task_id] = None
-    return list(ordered)
+            ordered[next((other for other in by_chance if other not in ordered), place)] = None
+        ordered[place] = None
+    return [texts[place] for place in ordered]
 
 
-def _turns(candidates: Sequence[Open]) -> Iterator[str]:
-    """Yield the tasks of each definition, the most doubtful first, one definition after the other."""
-    of_name: dict[str, list[Open]] = {}
-    for one in sorted(candidates, key=lambda one: (-one.doubt, _place(one.task_id))):
-        of_name.setdefault(one.name, []).append(one)
-    for turn in zip_longest(*(of_name[name] for name in sorted(of_name))):
-        yield from (one.task_id for one in turn if one is not None)
+def asked_about(text: OpenText, definitions: Sequence[EventDefinition], judged: Container[str]) -> list[Open]:
+    """
+    Return what to ask about a text: its candidates, and others of `definitions` where a call has room for them.
+
+    A call costs little more for them, and what is said of them teaches: that an event is not there, mostly. They
+    are those of the semantic engine that read the same scope and that nobody has `judged` of this text; where there
+    are too many, each text has others.
+    """
+    open_names = {one.name for one in text.candidates}
+    others = [
+        Open(text.task_id, one.name, one.version, text.scope, text.content, 0.0)
+        for one in definitions
+        if one.engine == "semantic" and one.scope == text.scope and one.name not in open_names
+        if one.name not in judged
+    ]
+    room = -len(text.candidates) % MAX_DEFINITIONS
+    return [*text.candidates, *sorted(others, key=lambda one: _hash(one.content, one.name))[:room]]
 
 
-def _place(task_id: str) -> bytes:
-    return hashlib.blake2b(task_id.encode("utf-8", "replace"), digest_size=8).digest()
+def _texts(candidates: Sequence[Open]) -> dict[_Place, OpenText]:
+    """Return what is open by scope and content; of tasks that say the same, the first by id is named."""
+    texts: dict[_Place, OpenText] = {}
+    for one in sorted(candidates, key=lambda one: (one.task_id, one.name)):
+        text = texts.setdefault((one.scope, one.content), OpenText(one.task_id, one.scope, one.content, []))
+        if all(one.name != known.name for known in text.candidates):
+            text.candidates.append(one._replace(task_id=text.task_id))
+    return texts
+
+
+def _turns(texts: Mapping[_Place, OpenText]) -> Iterator[_Place]:
+    """Yield the places of each definition's texts, the most worth first, one definition after the other."""
+    of_name: dict[str, list[tuple[float, bytes, _Place]]] = {}
+    for place, text in texts.items():
+        doubted = math.sqrt(sum(one.doubt for one in text.candidates))
+        for one in text.candidates:
+            of_name.setdefault(one.name, []).append((-one.doubt * doubted, _hash(*place), place))
+    for turn in zip_longest(*(sorted(of_name[name]) for name in sorted(of_name))):
+        yield from (one[2] for one in turn if one is not None)
+
+
+def _place(place: _Place) -> bytes:
+    return _hash(*place)
+
+
+def _hash(*parts: str) -> bytes:
+    return hashlib.blake2b("\n".join(parts).encode("utf-8", "replace"), digest_size=8).digest()
