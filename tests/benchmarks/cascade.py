@@ -1,16 +1,19 @@
 """
 How much of the F1 of asking an LLM always does the cascade reach, by the share of its calls?
 
-    PYTHONPATH=tests python -m benchmarks.cascade [--every N] [--domain NAME] [--json]
+    PYTHONPATH=tests python -m benchmarks.cascade [--every N] [--domain NAME] [--parts N] [--json]
 
 An LLM server on loopback (real HTTP) answers from the labels with 5 % noise: of the answers, each of which is then
 that about another text (`--noise answer`), or of the single verdicts, each of which is turned round (`--noise
 verdict`): with 22 events of which a task shows one, that is one wrong event a task. Detection reads all tasks; of the
 texts that it is not sure of as many as the budget allows are asked about, in the order of the judge and with what it
 asks along; whenever the calls have become a quarter more, the verdicts teach the heads, and detection reads all tasks
-again, as a backfill does. At the end readers see what `found_events` shows them: a verdict holds where detection found
-the event or nearly did, for all tasks that say the same; elsewhere the local score decides. `always` is what the same
-server says of every event of every text, each asked about once, worked out without HTTP.
+again, as a backfill does. With `--parts`, tasks come in so many parts, one after the other, and each is read once,
+with what those before it taught.
+
+At the end readers see what `found_events` shows them: a verdict holds where detection found the event or nearly did,
+for all tasks that say the same; elsewhere the local score decides. `always` is what the same server says of every
+event of every text, each asked about once, worked out without HTTP.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
+from itertools import islice, pairwise
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -85,18 +89,22 @@ class Cascade:
     tokens: int = 0
     asked: set[tuple[str, str]] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self.tasks = {task["task_id"]: task for task in self.logs.tasks}
+
     def learn(self) -> None:
         """Learn the heads from the newest of what was said."""
         bound = min(MAX_LABELS, MAX_LABELS_AT_ONCE // len(self.definitions))
         labels = {one.name: self.lessons.get(one.name, [])[-bound:] for one in self.definitions}
         self.heads = train(self.definitions, labels, [name for name, known in labels.items() if is_enough(known)])
 
-    def read(self) -> Rows:
-        """Return the analyses of all tasks."""
+    def read(self, begin: int = 0, end: int | None = None) -> Rows:
+        """Return the analyses of the tasks at these places."""
+        tasks = self.logs.tasks[begin:end]
         settings = ProjectSettings(detect_language=False, detect_sentiment=False)
         compiled = {PROJECT: compile_definitions(self.definitions, self.heads, settings)}
-        begins = range(0, len(self.logs.tasks), _BATCH)
-        return [row for begin in begins for row in analyse(self.logs.tasks[begin : begin + _BATCH], compiled)]
+        begins = range(0, len(tasks), _BATCH)
+        return [row for begin in begins for row in analyse(tasks[begin : begin + _BATCH], compiled)]
 
     def spend(self, rows: Rows, calls: int) -> None:
         """Make so many calls more, or as many as there is something to ask about, in the order of the judge."""
@@ -112,16 +120,18 @@ class Cascade:
             judged = {one.name for one in self.definitions if (one.name, text.content) in self.verdicts}
             about = asked_about(text, self.definitions, judged)
             for begin in range(0, len(about), MAX_DEFINITIONS):
-                yield about[begin : begin + MAX_DEFINITIONS], texts_of(self.logs.tasks[int(text.task_id)], text.scope)
+                yield about[begin : begin + MAX_DEFINITIONS], texts_of(self.tasks[text.task_id], text.scope)
 
     def _open(self, rows: Rows) -> list[Open]:
         """Return of each definition what the follower's question to ClickHouse brings."""
         found: dict[tuple[str, str], Open] = {}
-        for place, row in enumerate(rows):
+        for row in rows:
             for one in row["candidates"]:
                 key = one["name"], one["content"]
                 if key not in self.verdicts:
-                    found.setdefault(key, Open(str(place), one["name"], 1, one["scope"], one["content"], one["doubt"]))
+                    found.setdefault(
+                        key, Open(row["task_id"], one["name"], 1, one["scope"], one["content"], one["doubt"])
+                    )
         doubtful = sorted(found.values(), key=lambda one: (-one.doubt, one.content))
         return [one for of_name in _by_name(doubtful).values() for one in of_name[:MAX_OPEN_OF_ONE]]
 
@@ -135,7 +145,7 @@ class Cascade:
             self.asked.add((one.scope, one.content))
             if (answer := call.answers.get(one.name)) is not None:
                 self.verdicts[one.name, one.content] = answer.is_there
-                texts = taught_texts(self._named(one), self.logs.tasks[int(one.task_id)])
+                texts = taught_texts(self._named(one), self.tasks[one.task_id])
                 self.lessons.setdefault(one.name, []).append(Labelled(texts, answer.is_there, _WEIGHT))
 
     def macro_f1(self, rows: Rows) -> float:
@@ -175,7 +185,7 @@ def main() -> None:
     logs = LabelledLogs(*(part[:: options.every] for part in (logs.tasks, logs.positive, logs.negative)))
     with llm_server() as server:
         server.rule = _from_labels(logs, options.noise)
-        report = {"noise": f"{NOISE:.0%} of {options.noise}s"} | _measured(server, logs, definitions)
+        report = {"noise": f"{NOISE:.0%} of {options.noise}s"} | _measured(server, logs, definitions, options)
     _print(report, as_json=options.json)
 
 
@@ -195,6 +205,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=SHARED)
     parser.add_argument("--domain", choices=("shared_data", *OWN), default="shared_data")
     parser.add_argument("--every", type=int, default=1, help="read every so-many-th task only")
+    parser.add_argument(
+        "--budgets", type=float, nargs="+", default=BUDGETS, help="shares of the calls of asking always"
+    )
+    parser.add_argument("--parts", type=int, default=0, help="read every task once, in so many parts")
     parser.add_argument("--noise", choices=("answer", "verdict"), default="answer", help="what the noise is of")
     parser.add_argument("--json", action="store_true", help="print JSON alone")
     return parser.parse_args()
@@ -226,11 +240,17 @@ def _chance(*parts: str) -> float:
     return int.from_bytes(hashlib.blake2b("\n".join(parts).encode(), digest_size=4).digest(), "big") / 2**32
 
 
-def _measured(server: LlmServer, logs: LabelledLogs, definitions: Sequence[EventDefinition]) -> dict[str, Any]:
+def _measured(
+    server: LlmServer, logs: LabelledLogs, definitions: Sequence[EventDefinition], options: argparse.Namespace
+) -> dict[str, Any]:
     chat = Chat(LlmSettings(server.base_url, "labels", concurrency=16))
     begun_s = time.monotonic()
     always = _always(server.rule, logs, definitions)
-    budgets = list(_cascade(Cascade(logs, definitions, chat), always["calls"]))
+    new = partial(Cascade, logs, definitions, chat)
+    if options.parts:
+        budgets = [_in_parts(new(), budget, always["calls"], options.parts) for budget in options.budgets]
+    else:
+        budgets = list(_cascade(new(), options.budgets, always["calls"]))
     report = {"tasks": len(logs.tasks), "always": always, "budgets": budgets}
     return report | {"seconds": round(time.monotonic() - begun_s)}
 
@@ -249,10 +269,10 @@ def _says(rule: Rule, definition: EventDefinition, texts: Mapping[Side, str]) ->
     return bool(texts) and rule({"name": definition.name}, interaction(texts))["verdict"] == "yes"
 
 
-def _cascade(cascade: Cascade, calls_of_always: int) -> Iterator[dict[str, Any]]:
+def _cascade(cascade: Cascade, budgets: Sequence[float], calls_of_always: int) -> Iterator[dict[str, Any]]:
     """Yield what each budget reaches: a larger one goes on from a smaller one."""
     rows = cascade.read()
-    for budget in BUDGETS:
+    for budget in sorted(budgets):
         allowed = round(budget * calls_of_always)
         while cascade.calls < allowed:
             before = cascade.calls
@@ -262,6 +282,18 @@ def _cascade(cascade: Cascade, calls_of_always: int) -> Iterator[dict[str, Any]]
             if cascade.calls == before:
                 break
         yield {"budget": budget, "f1": cascade.macro_f1(rows)} | _cost(cascade, calls_of_always)
+
+
+def _in_parts(cascade: Cascade, budget: float, calls_of_always: int, parts: int) -> dict[str, Any]:
+    """Return what a budget reaches that is spread over the tasks as they come, none of which is read again."""
+    ends = [len(cascade.logs.tasks) * part // parts for part in range(parts + 1)]
+    seen: list[Mapping[str, Any]] = []
+    for part, (begin, end) in enumerate(pairwise(ends), 1):
+        rows = cascade.read(begin, end)
+        cascade.spend(rows, round(budget * calls_of_always * part / parts) - cascade.calls)
+        cascade.learn()
+        seen += rows
+    return {"budget": budget, "f1": cascade.macro_f1(seen)} | _cost(cascade, calls_of_always)
 
 
 def _cost(cascade: Cascade, calls_of_always: int) -> dict[str, Any]:
