@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -14,7 +15,8 @@ from phospho_store.registry import Registry
 from phospho_store.store import Store
 from phospho_store.verdicts import VerdictBook
 from phospho_workers.detection.teaching import Labelled
-from phospho_workers.followers.labelled import LabelledTasks
+from phospho_workers.followers import teaching
+from phospho_workers.followers.labelled import Example, LabelledTasks
 from phospho_workers.followers.learning import Learning
 from phospho_workers.followers.teaching import HeadTeacher, is_enough
 from store.facts import insert, task
@@ -93,3 +95,12 @@ def test_verdicts_become_a_head_and_the_quality_is_that_of_people_s_labels(
     [head] = [one for one in instructions.heads() if one.project_id == project_id]
     assert '"confirmed": 1, "rejected": 0' in head.quality
     assert head.head
+
+
+def test_no_head_is_taught_for_the_quality_of_what_no_person_labelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teaching, "cross_validated", None)
+    refund = semantic("refund", REFUND, scope="input")
+    examples = [Example({"input": f"text {n}"}, n % 2 == 0, 0.5) for n in range(8)]
+    lesson = HeadTeacher().learn([refund], {"refund": examples}, ["refund"])["refund"]
+    assert lesson.head
+    assert json.loads(lesson.quality)["precision"] is None

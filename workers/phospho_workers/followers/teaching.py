@@ -56,12 +56,17 @@ class HeadTeacher:
 def _quality(
     definition: EventDefinition, definitions: Sequence[EventDefinition], labels: Mapping[str, Sequence[Labelled]]
 ) -> str:
-    """Return as JSON text how good a definition is in tasks that it was not taught by; people alone are believed."""
+    """
+    Return as JSON text how good a definition is in tasks that it was not taught by; people alone are believed.
+
+    Where nobody has labelled anything, no head is taught for it: an LLM gives each definition hundreds of verdicts.
+    """
+    known = labels[definition.name]
+    if not any(one.weight == 1.0 for one in known):
+        return quality([], [], definition.threshold).to_json()
     confidences = cross_validated(definitions, labels, definition.name)
     of_people = [
-        (confidence, one.is_event)
-        for confidence, one in zip(confidences, labels[definition.name], strict=True)
-        if one.weight == 1.0
+        (confidence, one.is_event) for confidence, one in zip(confidences, known, strict=True) if one.weight == 1.0
     ]
     verdicts = [is_event for _, is_event in of_people]
     return quality([confidence for confidence, _ in of_people], verdicts, definition.threshold).to_json()
