@@ -162,9 +162,29 @@ def test_a_call_asks_along_what_else_it_could_be_and_what_was_said_is_not_asked_
     insert(store, "task_rows", task(project_id, "t1", 2, input="thanks"))
     until_done(judge(store, project_id, llm))
 
-    asked = [sorted(event["name"] for event in question_in(body)["events"].values()) for body in llm.asked]
-    assert asked == [["refund", "thanks"], ["complaint"]]
+    assert names_asked(llm) == [["refund", "thanks"], ["complaint"]]
     assert found(store, project_id) == {("t1", "thanks"): "llm"}
+
+
+def test_what_was_said_of_an_earlier_version_is_asked_along_anew(
+    store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
+) -> None:
+    define(registry, project_id, "refund", "thanks", engine="semantic")
+    insert(store, "task_rows", task(project_id, "t1"))
+    insert(store, "analysis_rows", analysis(project_id, "t1", candidates=[unsure("refund")]))
+    until_done(judge(store, project_id, llm))
+
+    define(registry, project_id, "thanks", engine="semantic", description="Something else happens")
+    define(registry, project_id, "complaint", engine="semantic")
+    insert(store, "task_rows", task(project_id, "t1", 2))
+    insert(store, "analysis_rows", analysis(project_id, "t1", 2, candidates=[unsure("complaint")]))
+    until_done(judge(store, project_id, llm))
+
+    assert names_asked(llm) == [["refund", "thanks"], ["complaint", "thanks"]]
+
+
+def names_asked(llm: LlmServer) -> list[list[str]]:
+    return [sorted(event["name"] for event in question_in(body)["events"].values()) for body in llm.asked]
 
 
 def verdicts(store: Store, project_id: str) -> set[tuple[str, str]]:
