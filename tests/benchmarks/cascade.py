@@ -124,15 +124,12 @@ class Cascade:
 
     def _open(self, rows: Rows) -> list[Open]:
         """Return of each definition what the follower's question to ClickHouse brings."""
-        found: dict[tuple[str, str], Open] = {}
-        for row in rows:
-            for one in row["candidates"]:
-                key = one["name"], one["content"]
-                if key not in self.verdicts:
-                    found.setdefault(
-                        key, Open(row["task_id"], one["name"], 1, one["scope"], one["content"], one["doubt"])
-                    )
-        doubtful = sorted(found.values(), key=lambda one: (-one.doubt, one.content))
+        told = [(row["task_id"], one) for row in rows for one in row["candidates"]]
+        opens = [Open(task, one["name"], 1, one["scope"], one["content"], one["doubt"]) for task, one in told]
+        # The first task of those that say the same.
+        found = {(one.name, one.content): one for one in reversed(opens)}
+        unasked = [one for key, one in found.items() if key not in self.verdicts]
+        doubtful = sorted(unasked, key=lambda one: (-one.doubt, one.content))
         return [one for of_name in _by_name(doubtful).values() for one in of_name[:MAX_OPEN_OF_ONE]]
 
     def _named(self, candidate: Open) -> EventDefinition:
