@@ -18,6 +18,8 @@ from phospho_dashboard.dead_letters_api import DeadLettersApi
 from phospho_dashboard.definition_pages import DefinitionPages, definition_routes
 from phospho_dashboard.directory import Directory
 from phospho_dashboard.export_pages import ExportPages
+from phospho_dashboard.follower_api import follower_routes
+from phospho_dashboard.follower_tools import Tools
 from phospho_dashboard.health import Metrics
 from phospho_dashboard.health_pages import health_routes
 from phospho_dashboard.llm_api import LlmApi
@@ -27,7 +29,7 @@ from phospho_dashboard.passwords import Passwords
 from phospho_dashboard.people_api import PeopleApi
 from phospho_dashboard.people_pages import people_routes
 from phospho_dashboard.registry_api import RegistryApi
-from phospho_dashboard.services import DefinitionCheck, FeedbackReading, LabelQueue, Preview, Publisher, Services
+from phospho_dashboard.services import DefinitionCheck, FeedbackReading, Preview, Publisher, Services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.settings_pages import settings_routes
 from phospho_dashboard.sign_in import SignInDesk
@@ -35,6 +37,7 @@ from phospho_dashboard.sign_in_pages import sign_in_routes
 from phospho_dashboard.sql_api import SqlApi
 from phospho_dashboard.static_files import static_routes
 from phospho_dashboard.views import View, ViewEndpoints
+from phospho_dashboard.webhook_pages import webhook_routes
 from phospho_store.auth import Authenticator
 from phospho_store.people import People
 from phospho_store.registry import Registry
@@ -49,10 +52,10 @@ def create_services(
     authenticator: Authenticator,
     publisher: Publisher | None,
     check_definition: DefinitionCheck,
+    tools: Tools,
     *,
     read_feedback: FeedbackReading | None = None,
     preview: Preview | None = None,
-    label_queue: LabelQueue | None = None,
     own_metrics: Metrics | None = None,
     passwords: Passwords | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -67,6 +70,7 @@ def create_services(
         authenticator,
         publisher,
         check_definition,
+        tools,
         threads=StoreThreads(settings.store_threads, waiting),
         sql_store=store.sibling(settings.sql_queries),
         sql_threads=StoreThreads(settings.sql_queries, waiting),
@@ -75,7 +79,6 @@ def create_services(
         form_key=settings.form_key or secrets.token_urlsafe(32),
         read_feedback=read_feedback,
         preview=preview,
-        label_queue=label_queue,
         own_metrics=own_metrics,
     )
 
@@ -114,6 +117,7 @@ def api_routes(services: Services) -> list[BaseRoute]:
         _api("GET", "/dead-letters", letters.dead_letters),
         _api("GET", "/dead-letters/{dead_letter_id}", letters.dead_letter),
         _api("POST", "/dead-letters/{dead_letter_id}/replay", letters.replay),
+        *follower_routes(services),
         *openapi_routes(),
     ]
 
@@ -131,6 +135,7 @@ def page_routes(services: Services) -> list[BaseRoute]:
         *account_routes(services),
         *people_routes(services),
         *settings_routes(services),
+        *webhook_routes(services),
         *dead_letter_routes(services),
         *health_routes(services),
         *static_routes(),

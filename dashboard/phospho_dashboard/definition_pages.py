@@ -126,8 +126,10 @@ class DefinitionPages:
         return self._trials.preview(definition, self._services.preview)
 
     def _queue(self, project_id: str, name: str) -> dict[str, Any]:
-        queue = self._services.label_queue or self._trials.nearest_the_border
-        tasks = self._tasks.previews(project_id, list(queue(project_id, name, QUEUED_TASKS)))
+        # Of an engine that no label teaches, those of which it was least sure.
+        queue = self._services.tools.label_queue(project_id, name, QUEUED_TASKS)
+        queue = queue or self._trials.nearest_the_border(project_id, name, QUEUED_TASKS)
+        tasks = self._tasks.previews(project_id, queue)
         return {"project_id": project_id, "name": name, "tasks": tasks}
 
     async def _around(self, visitor: Visitor, project_id: str) -> dict[str, Any]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from pydantic import ValidationError
@@ -13,58 +12,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from phospho_dashboard.access import Access
+from phospho_dashboard.access import PROJECT_HEADER, Access
+from phospho_dashboard.acting import author
 from phospho_dashboard.answers import Endpoint, answered, json_object, json_response, text_field
+from phospho_dashboard.follower_tools import Attempt
 from phospho_dashboard.services import Services
+from phospho_dashboard.webhooks import MAX_EVENT_NAMES, MAX_URL_CHARACTERS, WebhookDesk, public_webhook
 from phospho_schemas.errors import Problem
 from phospho_schemas.messages import EventDefinition
 from phospho_schemas.people import Role
 from phospho_schemas.times import parsed_time
-from phospho_schemas.webhooks import Webhook
-from phospho_store.backfills import BackfillBook
-from phospho_store.closings import SessionClosings
-from phospho_store.instructions import InstructionBook
-from phospho_store.webhooks import MAX_WEBHOOKS, WebhookBook
 
 _DEFAULT_DIFF_TASKS = 2_000
 _MAX_DIFF_TASKS = 20_000
-_MAX_EVENT_NAMES = 1_000
 _TO_LABEL = 20
 
 
-class Attempt(Protocol):
-    """What came of a request to a webhook: its HTTP status, 0 with the reason where there was none."""
-
-    @property
-    def status(self) -> int: ...
-
-    @property
-    def detail(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class Tools:
-    """
-    What stands in the store, and functions of packages that this one may not import.
-
-    `webhooks` is None where the installation has no secret key to sign with.
-    """
-
-    estimate: Callable[[EventDefinition, datetime | None, datetime | None], dict[str, Any]]
-    diff: Callable[[EventDefinition | None, EventDefinition, int], dict[str, Any]]
-    label_queue: Callable[[str, str, int], list[str]]
-    heads: InstructionBook
-    backfills: BackfillBook
-    closings: SessionClosings
-    webhooks: WebhookBook | None
-    secret_of: Callable[[Webhook], str]
-    url_refusal: Callable[[str], str | None]
-    ping: Callable[[Webhook], Attempt]
-
-
-def follower_routes(services: Services, tools: Tools) -> list[BaseRoute]:
+def follower_routes(services: Services) -> list[BaseRoute]:
     """Return the routes under /api/v1 of what followers do. Every answer and every error is JSON."""
-    versions, webhooks = VersionsApi(services, tools), WebhooksApi(services, tools)
+    versions, webhooks = VersionsApi(services), WebhooksApi(services)
     return [
         _api("GET", "/backfills", versions.backfills),
         _api("POST", "/backfills", versions.start_backfill),
@@ -78,16 +44,17 @@ def follower_routes(services: Services, tools: Tools) -> list[BaseRoute]:
         _api("POST", "/webhooks", webhooks.add),
         _api("DELETE", "/webhooks/{webhook_id}", webhooks.remove),
         _api("POST", "/webhooks/{webhook_id}/test", webhooks.test),
+        _api("POST", "/webhooks/{webhook_id}/send-again", webhooks.send_again),
     ]
 
 
 class VersionsApi:
     """The endpoints of backfills, of versions of definitions, and of sessions that somebody closes."""
 
-    def __init__(self, services: Services, tools: Tools) -> None:
+    def __init__(self, services: Services) -> None:
         self._registry = services.registry
         self._check = services.check_definition
-        self._tools = tools
+        self._tools = services.tools
         self._threads = services.threads
         # Detection on thousands of tasks takes seconds: it may not hold up who waits for a page.
         self._slow_threads = services.sql_threads
@@ -193,8 +160,8 @@ class VersionsApi:
 class WebhooksApi:
     """The endpoints of webhooks. A secret is told once, to who adds the webhook."""
 
-    def __init__(self, services: Services, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, services: Services) -> None:
+        self._desk = WebhookDesk(services.tools)
         self._threads = services.threads
         self._slow_threads = services.sql_threads
         self._access = Access(services)
@@ -202,49 +169,32 @@ class WebhooksApi:
 
     async def webhooks(self, request: Request) -> Response:
         project_id = await self._access.of_api_project(request)
-        book = self._book()
-        found = await self._threads.run(book.webhooks, project_id)
-        counts = await self._threads.run(book.counts, project_id)
-        return json_response({"webhooks": [_public(one) | counts.get(one.webhook_id, {}) for one in found]})
+        return json_response({"webhooks": await self._threads.run(self._desk.listed, project_id)})
 
     async def add(self, request: Request) -> Response:
-        project_id = await self._access.of_api_project(request, "admin")
+        visitor = await self._access.of_api(request, "admin")
+        project_id = await self._access.project_id(visitor, request.headers.get(PROJECT_HEADER))
         content = await json_object(request, self._max_body_bytes)
-        url, names = text_field(content, "url", max_length=2000), content.get("events", [])
-        if reason := self._tools.url_refusal(url):
-            raise Problem(422, "invalid_url", f"the URL can't be used: {reason}")
+        url, names = text_field(content, "url", max_length=MAX_URL_CHARACTERS), content.get("events", [])
         if not _are_names(names):
-            raise Problem(422, "invalid_field", f"'events' must be a list of at most {_MAX_EVENT_NAMES} names")
-        added = await self._threads.run(self._added, project_id, url, names)
-        return json_response({"webhook": _public(added), "secret": self._tools.secret_of(added)}, 201)
+            raise Problem(422, "invalid_field", f"'events' must be a list of at most {MAX_EVENT_NAMES} names")
+        webhook, secret = await self._threads.run(self._desk.added, project_id, url, names, author(visitor))
+        return json_response({"webhook": public_webhook(webhook), "secret": secret}, 201)
 
     async def remove(self, request: Request) -> Response:
         project_id = await self._access.of_api_project(request, "admin")
-        if not await self._threads.run(self._book().remove, project_id, request.path_params["webhook_id"]):
-            raise _unknown(request.path_params["webhook_id"])
+        await self._threads.run(self._desk.removed, project_id, request.path_params["webhook_id"])
         return Response(status_code=204)
 
     async def test(self, request: Request) -> Response:
         project_id = await self._access.of_api_project(request, "admin")
-        webhook_id = request.path_params["webhook_id"]
-        found = await self._threads.run(self._book().webhooks, project_id)
-        webhook = next((one for one in found if one.webhook_id == webhook_id), None)
-        if webhook is None:
-            raise _unknown(webhook_id)
-        attempt = await self._slow_threads.run(self._tools.ping, webhook)
+        attempt = await self._slow_threads.run(self._desk.tried, project_id, request.path_params["webhook_id"])
         return json_response({"is_delivered": 200 <= attempt.status < 300, "status": attempt.status} | _why(attempt))
 
-    def _book(self) -> WebhookBook:
-        if self._tools.webhooks is None:
-            hint = "set PHOSPHO_SECRET_KEY, the same for the gateway, the dashboard and the worker webhooks"
-            raise Problem(503, "no_secret_key", "webhooks can't be signed: there is no secret key", hint)
-        return self._tools.webhooks
-
-    def _added(self, project_id: str, url: str, names: list[str]) -> Webhook:
-        book = self._book()
-        if len(book.webhooks(project_id)) >= MAX_WEBHOOKS:
-            raise Problem(409, "too_many_webhooks", f"a project has {MAX_WEBHOOKS} webhooks at most", "remove one")
-        return book.add(project_id, url, names)
+    async def send_again(self, request: Request) -> Response:
+        project_id = await self._access.of_api_project(request, "admin")
+        deliveries = await self._threads.run(self._desk.sent_again, project_id, request.path_params["webhook_id"])
+        return json_response({"deliveries": deliveries}, 202)
 
 
 def _api(method: str, path: str, endpoint: Endpoint) -> Route:
@@ -275,17 +225,9 @@ def _time(content: dict[str, Any], name: str) -> datetime | None:
 
 
 def _are_names(names: Any) -> bool:
-    is_list = isinstance(names, list) and len(names) <= _MAX_EVENT_NAMES
+    is_list = isinstance(names, list) and len(names) <= MAX_EVENT_NAMES
     return is_list and all(isinstance(name, str) and 0 < len(name) <= 128 for name in names)
-
-
-def _public(webhook: Webhook) -> dict[str, Any]:
-    return webhook.model_dump(mode="json", include={"webhook_id", "url", "event_names", "created_at"})
 
 
 def _why(attempt: Attempt) -> dict[str, str]:
     return {"detail": attempt.detail} if attempt.detail else {}
-
-
-def _unknown(webhook_id: str) -> Problem:
-    return Problem(404, "unknown_webhook", f"there is no webhook {webhook_id!r}")

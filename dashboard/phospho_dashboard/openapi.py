@@ -10,10 +10,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from phospho_dashboard.definitions import DEFINITION_FIELDS
-from phospho_dashboard.openapi_parts import TEXT, Json, json_content, object_of, reference
-from phospho_dashboard.operations import Operation, operations
+from phospho_dashboard.openapi_parts import TEXT, Json, Operation, json_content, object_of, reference
+from phospho_dashboard.operations import operations
 from phospho_dashboard.sql_api import MEDIA_TYPES
-from phospho_schemas.messages import ApiKey, EventDefinition, Label, Note, Project, ProjectSettings
+from phospho_schemas.messages import ApiKey, Backfill, EventDefinition, Label, Note, Project, ProjectSettings
 
 _UNSAID = ("revision", "is_deleted")
 _PROJECT_HEADER: Json = {
@@ -80,11 +80,19 @@ def _operation(operation: Operation) -> Json:
         "summary": operation.summary,
         "description": operation.description,
         "parameters": [*in_path, *operation.query, _PROJECT_HEADER],
-        "responses": {str(operation.status): _success(operation)} | _problems(operation.refusal),
+        "responses": _successes(operation) | _problems(operation.refusal),
     }
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": json_content(operation.body)}
     return described
+
+
+def _successes(operation: Operation) -> Json:
+    found = {str(operation.status): _success(operation)}
+    if operation.other_answer is not None:
+        status, schema = operation.other_answer
+        found[str(status)] = {"description": "Done.", "content": json_content(schema)}
+    return found
 
 
 def _success(operation: Operation) -> Json:
@@ -105,7 +113,7 @@ def _problems(refusal: Json | None) -> Json:
 
 
 def _schemas() -> Json:
-    models: list[type[BaseModel]] = [ApiKey, EventDefinition, Label, Note, Project, ProjectSettings]
+    models: list[type[BaseModel]] = [ApiKey, Backfill, EventDefinition, Label, Note, Project, ProjectSettings]
     _, generated = models_json_schema(
         [(model, "serialization") for model in models], ref_template="#/components/schemas/{model}"
     )

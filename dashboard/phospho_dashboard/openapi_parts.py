@@ -1,7 +1,8 @@
-"""Pieces of OpenAPI schemas."""
+"""What the OpenAPI document is made of: one operation, and pieces of schemas."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from phospho_schemas.people import ROLES
@@ -21,6 +22,26 @@ LIMIT: Json = {
     "in": "query",
     "schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE},
 }
+
+
+@dataclass(frozen=True)
+class Operation:
+    """
+    One operation: `answer` is the schema of its success, None for one without a body.
+
+    `refusal` is what a 422 says besides a problem, `other_answer` the status and the schema of another success.
+    """
+
+    method: str
+    path: str
+    summary: str
+    answer: Json | None
+    description: str = ""
+    status: int = 200
+    body: Json | None = None
+    query: tuple[Json, ...] = ()
+    refusal: Json | None = None
+    other_answer: tuple[int, Json] | None = None
 
 
 def query_field(name: str, schema: Json, description: str = "") -> Json:

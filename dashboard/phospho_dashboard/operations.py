@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from phospho_dashboard.acting import MAX_LABELS
 from phospho_dashboard.definitions import PREVIEW_TASKS
 from phospho_dashboard.filters import URL_NAMES, Filters
+from phospho_dashboard.following_operations import following_operations
 from phospho_dashboard.openapi_parts import (
     ANY_OBJECT,
     LIMIT,
@@ -16,6 +17,7 @@ from phospho_dashboard.openapi_parts import (
     TEXT,
     TIME,
     Json,
+    Operation,
     list_of,
     nullable,
     object_of,
@@ -27,28 +29,9 @@ from phospho_dashboard.sql_api import MEDIA_TYPES
 from phospho_dashboard.sql_guard import VIEWS
 
 
-@dataclass(frozen=True)
-class Operation:
-    """
-    One operation: `answer` is the schema of its success, None for one without a body.
-
-    `refusal` is what a 422 says besides a problem.
-    """
-
-    method: str
-    path: str
-    summary: str
-    answer: Json | None
-    description: str = ""
-    status: int = 200
-    body: Json | None = None
-    query: tuple[Json, ...] = ()
-    refusal: Json | None = None
-
-
 def operations() -> list[Operation]:
     """Return every operation of the API."""
-    return [*_reading(), *_definitions(), *_acting(), *_managing()]
+    return [*_reading(), *_definitions(), *_acting(), *_managing(), *following_operations()]
 
 
 def _reading() -> list[Operation]:

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from phospho_dashboard.answers import Endpoint, as_problem
 from phospho_dashboard.numbers import as_a, money
-from phospho_dashboard.urls import sign_in_path
+from phospho_dashboard.urls import item_url, sign_in_path
 from phospho_schemas.errors import Problem
 from phospho_store.errors import StatementRefused, StoreUnavailable
 
@@ -86,6 +86,7 @@ def _environment() -> Environment:
         "as_a": as_a,
         "money": money,
     }
+    environment.globals["item_url"] = item_url
     return environment
 
 

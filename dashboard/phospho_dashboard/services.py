@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from phospho_dashboard.follower_tools import Tools
 from phospho_dashboard.health import Metrics
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.sign_in import SignInDesk
@@ -22,8 +23,6 @@ DefinitionCheck = Callable[[EventDefinition], str | None]
 FeedbackReading = Callable[[str, str, dict[str, Any]], Keyed]
 # What a definition would find in each of these tasks (rows of `task_rows`): a DetectedEvent as JSON, or None.
 Preview = Callable[[EventDefinition, Sequence[Mapping[str, Any]]], Sequence[dict[str, Any] | None]]
-# Of project, event and number: the ids of the tasks whose labels would teach the most, the first one first.
-LabelQueue = Callable[[str, str, int], Sequence[str]]
 
 
 class Publisher(Protocol):
@@ -49,6 +48,7 @@ class Services:
     authenticator: Authenticator
     publisher: Publisher | None
     check_definition: DefinitionCheck
+    tools: Tools
     threads: StoreThreads
     sql_store: Store
     sql_threads: StoreThreads
@@ -57,7 +57,6 @@ class Services:
     form_key: str = field(repr=False)
     read_feedback: FeedbackReading | None = None
     preview: Preview | None = None
-    label_queue: LabelQueue | None = None
     own_metrics: Metrics | None = None
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from phospho_schemas.people import Role, may_act_as
 SETTINGS_PAGES: tuple[tuple[str, str, str, Role], ...] = (
     ("project", "/settings", "Project", "viewer"),
     ("keys", "/settings/keys", "API keys", "viewer"),
+    ("webhooks", "/settings/webhooks", "Webhooks", "viewer"),
     ("dead-letters", "/settings/dead-letters", "Dead letters", "viewer"),
     ("health", "/settings/health", "System health", "viewer"),
     ("projects", "/settings/projects", "All projects", "viewer"),

@@ -24,6 +24,11 @@ def item_path(path: str, item_id: str) -> str:
     return f"{path}/{quote(item_id, safe='')}"
 
 
+def item_url(path: str, item_id: str, project_id: str) -> str:
+    """Return the link to the page of one item of a project, without filters."""
+    return with_query(item_path(path, item_id), {"project": project_id})
+
+
 def sign_in_path(next_path: str) -> str:
     """Return the path of the form to sign in with, which leads back to `next_path`."""
     return with_query("/sign-in", {"next": next_path if next_path != "/" else None})

@@ -23,6 +23,7 @@ from phospho_store.store import Store
 
 _PREFIX = "whsec_"
 MAX_WEBHOOKS = 50
+MAX_SENT_AGAIN = 1_000
 
 
 def signing_key(installation_key: str, webhook: Webhook) -> bytes:
@@ -97,6 +98,35 @@ class WebhookBook:
             {"project": project_id, "webhook": webhook_id, "limit": limit},
         )
         return [WebhookDelivery.model_validate(with_zones(row)) for row in rows]
+
+    def dead(self, project_id: str, limit_of_one: int) -> list[WebhookDelivery]:
+        """Return what was given up, the latest first: `limit_of_one` at most of each webhook."""
+        rows = self._store.rows(
+            "SELECT * EXCEPT schema_version FROM webhook_delivery_rows FINAL"
+            " WHERE project_id = {project:String} AND status = 'dead'"
+            " ORDER BY webhook_id, revision DESC LIMIT {limit:UInt32} BY webhook_id",
+            {"project": project_id, "limit": limit_of_one},
+        )
+        return [WebhookDelivery.model_validate(with_zones(row)) for row in rows]
+
+    def send_again(self, project_id: str, webhook_id: str) -> int:
+        """
+        Put what was given up for a webhook into the queue again, the latest MAX_SENT_AGAIN, and return how many.
+
+        Their tries begin anew. The webhook is stored as it is, with a new revision: by that who sends looks for them.
+        """
+        rows = self._store.rows(
+            "SELECT * EXCEPT schema_version FROM webhook_delivery_rows FINAL WHERE project_id = {project:String}"
+            " AND webhook_id = {webhook:String} AND status = 'dead' ORDER BY revision DESC LIMIT {limit:UInt32}",
+            {"project": project_id, "webhook": webhook_id, "limit": MAX_SENT_AGAIN},
+        )
+        anew = {"status": "pending", "attempts": 0, "next_attempt_at": datetime.now(UTC)}
+        dead = [WebhookDelivery.model_validate(with_zones(row)) for row in rows]
+        self.save_deliveries([one.model_copy(update=anew) for one in dead])
+        for known in self.webhooks(project_id) if dead else ():
+            if known.webhook_id == webhook_id:
+                self._saved(known)
+        return len(dead)
 
     def known(self, project_id: str, webhook_ids: Sequence[str], event_ids: Sequence[str]) -> set[tuple[str, str]]:
         """Return which of these events have a delivery for which of these webhooks."""

@@ -29,10 +29,13 @@ from fixtures.clickhouse_server import ClickHouseServer
 from phospho_dashboard.app import create_app, create_services
 from phospho_dashboard.prices import Price, Prices
 from phospho_dashboard.settings import DashboardSettings
+from phospho_schemas.ids import HybridClock
 from phospho_store.auth import Authenticator
 from phospho_store.migrations import migrate
 from phospho_store.registry import Registry
 from phospho_store.store import DATABASE, Store, remote
+from phospho_workers.embedded.wiring import tools_of
+from phospho_workers.followers.settings import FollowerSettings
 
 # The aims of the pages on two cores, in seconds at p95, by the period.
 AIMS_S = {"30d": 0.3, "all": 1.0}
@@ -179,7 +182,10 @@ def _examples(store: MeasuredStore) -> dict[str, str]:
 def _browser(store: MeasuredStore) -> Iterator[TestClient]:
     registry = Registry(store)
     settings = DashboardSettings(pages_open=True, prices=_PRICES)
-    services = create_services(settings, store, registry, Authenticator(registry), None, lambda _definition: None)
+    tools = tools_of(store, HybridClock(), FollowerSettings())
+    services = create_services(
+        settings, store, registry, Authenticator(registry), None, lambda _definition: None, tools
+    )
     with TestClient(create_app(services), "http://127.0.0.1:8420") as client:
         yield client
 

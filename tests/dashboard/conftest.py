@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from phospho_dashboard.app import create_app, create_services
+from phospho_dashboard.follower_tools import Tools
 from phospho_dashboard.passwords import Passwords
 from phospho_dashboard.services import Services
 from phospho_dashboard.settings import DashboardSettings
@@ -27,7 +28,8 @@ from phospho_store.auth import Authenticator
 from phospho_store.migrations import migrate
 from phospho_store.registry import Registry
 from phospho_store.store import Store, embedded
-from phospho_workers.embedded.wiring import feedback_reading, preview
+from phospho_workers.embedded.wiring import feedback_reading, preview, tools_of
+from phospho_workers.followers.settings import FollowerSettings
 
 ADMIN_SECRET = "admin-secret"
 # As good as real ones in all but their cost.
@@ -55,6 +57,7 @@ class World:
     registry: Registry
     keys: dict[str, str]
     publisher: RecordingPublisher
+    tools: Tools
 
     def app(self, settings: DashboardSettings, publisher: RecordingPublisher | None) -> Starlette:
         return create_app(self.services(settings, publisher))
@@ -73,6 +76,7 @@ class World:
             authenticator,
             publisher,
             refuse_bad_words,
+            self.tools,
             read_feedback=feedback_reading(HybridClock()),
             preview=preview,
             passwords=QUICK_PASSWORDS,
@@ -169,7 +173,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     for project_id in (MINE, THEIRS):
         registry.save_project(project_id)
         keys[project_id] = registry.create_key(project_id, "first").secret
-    world = World(store, registry, keys, RecordingPublisher())
+    tools = tools_of(store, HybridClock(), FollowerSettings(secret_key="a secret of the installation"))
+    world = World(store, registry, keys, RecordingPublisher(), tools)
     yield world
     store.close()
 

@@ -11,7 +11,8 @@ from starlette.testclient import TestClient
 
 from dashboard.conftest import MINE, THEIRS, World, refuse_bad_words
 from phospho_dashboard.app import create_services
-from phospho_dashboard.follower_api import Tools, follower_routes
+from phospho_dashboard.follower_api import follower_routes
+from phospho_dashboard.follower_tools import Tools
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.messages import EventDefinition, HeadRow
 from phospho_store.auth import Authenticator
@@ -53,11 +54,11 @@ def clients(world: World, tools: Tools) -> Iterator[dict[str, TestClient]]:
     def client(key: str, tools: Tools) -> TestClient:
         authenticator = Authenticator(world.registry, ttl_s=0.0)
         services = create_services(
-            DashboardSettings(), world.store, world.registry, authenticator, None, refuse_bad_words
+            DashboardSettings(), world.store, world.registry, authenticator, None, refuse_bad_words, tools
         )
         closing.append(services)
         headers = {"Authorization": f"Bearer {key}"}
-        return TestClient(Starlette(routes=follower_routes(services, tools)), headers=headers)
+        return TestClient(Starlette(routes=follower_routes(services)), headers=headers)
 
     closing: list = []
     yield {
@@ -87,9 +88,9 @@ def refund(world: World) -> EventDefinition:
 
 def test_every_endpoint_asks_for_a_key(clients: dict[str, TestClient], world: World, tools: Tools) -> None:
     services = create_services(
-        DashboardSettings(), world.store, world.registry, Authenticator(world.registry), None, refuse_bad_words
+        DashboardSettings(), world.store, world.registry, Authenticator(world.registry), None, refuse_bad_words, tools
     )
-    for route in follower_routes(services, tools):
+    for route in follower_routes(services):
         path = route.path.replace(":any_text", "").format(name="a", session_id="s", webhook_id="w", backfill_id="b")  # type: ignore[attr-defined]
         for method in route.methods - {"HEAD"}:  # type: ignore[attr-defined]
             assert clients["nobody"].request(method, path, json={}).status_code == 401, path

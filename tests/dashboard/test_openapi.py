@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import jsonschema
@@ -16,6 +17,7 @@ from fixtures.served import served
 from phospho_dashboard.app import api_routes, create_app
 from phospho_dashboard.openapi import document
 from phospho_dashboard.settings import DashboardSettings
+from phospho_schemas.messages import Backfill
 
 CHECKED = [
     "not_a_server_error",
@@ -24,7 +26,8 @@ CHECKED = [
     "response_schema_conformance",
     "ignored_auth",
 ]
-REAL = {"item_id": "s-1", "task_id": "t1", "name": "flight", "project_id": "mine", "dead_letter_id": "letter"}
+REAL = {"item_id": "s-1", "task_id": "t1", "name": "flight", "project_id": "mine", "dead_letter_id": "letter",
+        "session_id": "s-1", "backfill_id": "backfill"}  # fmt: skip
 
 schema = schemathesis.openapi.from_dict(document())
 schema.config.generation.update(deterministic=True, database="none")
@@ -44,6 +47,10 @@ def filled(world: Any) -> Any:
     world.add_task("mine", "s-1", session_id="s-1")
     world.add_analysis("mine", "t1", "flight")
     world.add_feedback("mine", "t1", "success")
+    times = dict.fromkeys(("created_at", "updated_at"), datetime.now(UTC))
+    world.tools.backfills.save(
+        Backfill(project_id="mine", backfill_id="backfill", name="flight", definition_version=1, **times)
+    )
     world.add_dead_letter("letter", "mine", b'{"input": "x"}')
     client = world.client(world.keys["mine"])
     label = {"event": "flight", "task_id": "t1", "verdict": "confirmed"}

@@ -15,7 +15,7 @@ from phospho_store.store import Store
 async def test_while_every_place_of_sql_is_taken_the_pages_still_have_theirs(world: Any) -> None:
     settings = DashboardSettings(sql_queries=1, max_waiting_requests=0)
     authenticator = Authenticator(world.registry)
-    services = create_services(settings, world.store, world.registry, authenticator, None, lambda _: None)
+    services = create_services(settings, world.store, world.registry, authenticator, None, lambda _: None, world.tools)
     may_end = threading.Event()
     slow = asyncio.create_task(services.sql_threads.run(may_end.wait, 30))
     await asyncio.sleep(0)

@@ -20,7 +20,9 @@ from phospho_workers.cli import main
 from phospho_workers.detection.definitions import Snapshot
 from phospho_workers.detection.stage import Detection
 from phospho_workers.embedded.pipeline import Pipeline
+from phospho_workers.embedded.wiring import tools_of
 from phospho_workers.extraction.stage import Extraction
+from phospho_workers.followers.settings import FollowerSettings
 from phospho_workers.runtime.records import Record, Unreadable, dead_letter
 
 ADMIN = "administrator-of-the-tests"
@@ -40,7 +42,8 @@ def base_url(store: Store) -> Iterator[str]:
     pipeline = Pipeline(Extraction(), Detection(Snapshot), store, clock)
     pipeline.start()
     authenticator = Authenticator(registry, admin_secret=ADMIN)
-    services = create_services(DashboardSettings(), store, registry, authenticator, pipeline, lambda _: None)
+    tools = tools_of(store, clock, FollowerSettings())
+    services = create_services(DashboardSettings(), store, registry, authenticator, pipeline, lambda _: None, tools)
     with served(create_app(services)) as address:
         yield address
     pipeline.close()

@@ -11,10 +11,13 @@ import pytest
 from fixtures.served import served
 from phospho_dashboard.app import create_app, create_services
 from phospho_dashboard.settings import DashboardSettings
+from phospho_schemas.ids import HybridClock
 from phospho_store.auth import Authenticator
 from phospho_store.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.cli import main
+from phospho_workers.embedded.wiring import tools_of
+from phospho_workers.followers.settings import FollowerSettings
 
 ADMIN = "administrator-of-the-tests"
 PASSWORD = "correct horse battery"
@@ -28,7 +31,8 @@ def base_url(store: Store) -> Iterator[str]:
     registry.save_project("shop")
     registry.create_key("shop", secret="ph_key-of-shop")
     authenticator = Authenticator(registry, admin_secret=ADMIN)
-    services = create_services(DashboardSettings(), store, registry, authenticator, None, lambda _: None)
+    tools = tools_of(store, HybridClock(), FollowerSettings())
+    services = create_services(DashboardSettings(), store, registry, authenticator, None, lambda _: None, tools)
     with served(create_app(services)) as address:
         yield address
 

@@ -145,6 +145,24 @@ def test_a_receiver_that_says_it_is_gone_is_not_tried_again(
     follower.until(lambda: counts(store, project_id, hook) == (0, 0, 1))
 
 
+def test_what_was_given_up_is_told_once_somebody_asks_for_it(
+    store: Store, project_id: str, receiver: Receiver, hook: Webhook, follower: Follower
+) -> None:
+    """By the same id, and with all its tries before it; another project's or an unknown webhook is left alone."""
+    receiver.statuses.append(410)
+    find(store, project_id, "one", "refund")
+    follower.until(lambda: counts(store, project_id, hook) == (0, 0, 1))
+    book = WebhookBook(store)
+
+    assert book.send_again("another", hook.webhook_id) == 0
+    assert book.send_again(project_id, "hook_unknown") == 0
+    assert book.send_again(project_id, hook.webhook_id) == 1
+    follower.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+
+    assert len({request.headers["webhook-id"] for request in receiver.received}) == 1
+    assert book.send_again(project_id, hook.webhook_id) == 0
+
+
 def test_what_was_waiting_when_the_process_was_killed_is_told_by_the_next(
     store: Store, project_id: str, receiver: Receiver, hook: Webhook, follower: Follower
 ) -> None:

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from phospho_dashboard.app import api_routes, create_services, page_routes
 from phospho_dashboard.events_gauge import ProjectGauges
-from phospho_dashboard.follower_api import Tools, follower_routes
+from phospho_dashboard.follower_tools import Tools
 from phospho_dashboard.prices import Prices
 from phospho_dashboard.services import Publisher
 from phospho_dashboard.settings import DashboardSettings, SignInSettings
@@ -140,12 +140,12 @@ def web_app(
         authenticator,
         publisher,
         check_definition,
+        tools,
         read_feedback=feedback_reading(clock),
         preview=preview,
-        label_queue=tools.label_queue,
         own_metrics=partial(own_metrics, metrics),
     )
-    routes = api_routes(services) + follower_routes(services, tools)
+    routes = api_routes(services)
     routes += page_routes(services) if web.has_pages else []
     gauges, reads = ProjectGauges(store), Reads(store, gateway)
     metrics.registry.register(gauges)

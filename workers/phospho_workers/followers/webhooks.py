@@ -125,7 +125,10 @@ class Webhooks:
         revision = self._book.revision()
         if revision == self._revision:
             return
-        self._webhooks = {(one.project_id, one.webhook_id): one for one in self._book.webhooks()}
+        webhooks = {(one.project_id, one.webhook_id): one for one in self._book.webhooks()}
+        # One that was stored again may have been told to send again what was given up.
+        self._overflowed |= {key for key, one in webhooks.items() if self._webhooks.get(key, one) != one}
+        self._webhooks = webhooks
         if self._starts_ms is None and self._webhooks:
             self._starts_ms = self._starts()
             self._overflowed = set(self._webhooks)
