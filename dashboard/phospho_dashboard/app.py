@@ -13,6 +13,8 @@ from phospho_dashboard.account_pages import account_routes
 from phospho_dashboard.acting_api import ActingApi
 from phospho_dashboard.acting_pages import acting_routes
 from phospho_dashboard.answers import Endpoint, answered
+from phospho_dashboard.backfill_pages import backfill_routes
+from phospho_dashboard.backfills import BackfillDesk
 from phospho_dashboard.dead_letter_pages import dead_letter_routes
 from phospho_dashboard.dead_letters_api import DeadLettersApi
 from phospho_dashboard.definition_pages import DefinitionPages, definition_routes
@@ -23,6 +25,7 @@ from phospho_dashboard.follower_tools import Tools
 from phospho_dashboard.health import Metrics
 from phospho_dashboard.health_pages import health_routes
 from phospho_dashboard.llm_api import LlmApi
+from phospho_dashboard.llm_pages import llm_routes
 from phospho_dashboard.openapi import openapi_routes
 from phospho_dashboard.pages import Pages
 from phospho_dashboard.passwords import Passwords
@@ -131,11 +134,13 @@ def page_routes(services: Services) -> list[BaseRoute]:
         *pages,
         *acting_routes(services),
         *definition_routes(services),
+        *backfill_routes(services),
         *sign_in_routes(services),
         *account_routes(services),
         *people_routes(services),
         *settings_routes(services),
         *webhook_routes(services),
+        *llm_routes(services),
         *dead_letter_routes(services),
         *health_routes(services),
         *static_routes(),
@@ -143,7 +148,8 @@ def page_routes(services: Services) -> list[BaseRoute]:
 
 
 def _views(services: Services) -> list[View]:
-    return Pages(services.store, services.registry, services.settings.prices).views()
+    backfills = BackfillDesk(services.registry, services.tools)
+    return Pages(services.store, services.registry, services.settings.prices, backfills).views()
 
 
 def _api(method: str, path: str, endpoint: Endpoint) -> Route:

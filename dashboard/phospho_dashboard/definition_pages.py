@@ -11,7 +11,13 @@ from starlette.routing import Route
 
 from phospho_dashboard.access import Access
 from phospho_dashboard.answers import answered, json_object, json_response
-from phospho_dashboard.definitions import DefinitionTrials, changes, checked_definition
+from phospho_dashboard.definitions import (
+    DEFINITION_FIELDS,
+    DefinitionTrials,
+    changes,
+    checked_definition,
+    current_definition,
+)
 from phospho_dashboard.forms import Form
 from phospho_dashboard.frames import frame_of
 from phospho_dashboard.queries.tasks import Tasks
@@ -41,6 +47,7 @@ def definition_routes(services: Services) -> list[Route]:
         Route(_PATH, paged(pages.page)),
         Route(f"{_PATH}.json", answered(pages.twin)),
         Route(_PATH, paged(pages.save), methods=["POST"]),
+        Route(f"{_PATH}/threshold", paged(pages.use_threshold), methods=["POST"]),
         Route(f"{_PATH}/delete", paged(pages.delete), methods=["POST"]),
         Route(_QUEUE, paged(pages.queue_page)),
         Route(f"{_QUEUE}.json", answered(pages.queue_twin)),
@@ -90,6 +97,14 @@ class DefinitionPages:
             raise Problem(404, "unknown_definition", f"there is no definition {form.raw('name')!r}")
         return RedirectResponse(with_query("/events", {"project": project_id}), 303)
 
+    async def use_threshold(self, request: Request) -> Response:
+        """Store a definition with another threshold, as a new version of the one that the threshold was told for."""
+        visitor, form = await self._access.of_form(request)
+        project_id = await self._access.project_id(visitor, form.text("project") or None)
+        name, version, threshold = form.raw("name"), form.text("version"), form.text("threshold")
+        await self._threads.run(self._with_threshold, project_id, name, version, threshold)
+        return RedirectResponse(with_query(item_path("/events", name), {"project": project_id}), 303)
+
     async def preview_of_api(self, request: Request) -> Response:
         """Answer with what a definition would find in recent tasks; nothing is stored."""
         project_id = await self._access.of_api_project(request, "editor")
@@ -119,6 +134,14 @@ class DefinitionPages:
         current = versions[0] if versions and not versions[0].is_deleted else None
         definition = current.model_dump(mode="json") if current is not None else None
         return {"project_id": project_id, "definition": definition, "versions": changes(versions)}
+
+    def _with_threshold(self, project_id: str, name: str, version: str, threshold: str) -> None:
+        known = current_definition(self._registry, project_id, name)
+        if version != str(known.version):
+            raise Problem(409, "changed_meanwhile", f"it has version {known.version} now", "look at its page again")
+        wanted = known.model_dump(mode="json", include=set(DEFINITION_FIELDS)) | {"threshold": threshold}
+        changed = checked_definition(project_id, wanted, self._services.check_definition)
+        self._registry.save_definition(changed)
 
     def _preview(self, definition: EventDefinition) -> dict[str, Any]:
         if self._services.preview is None:

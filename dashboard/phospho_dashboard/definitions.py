@@ -17,6 +17,7 @@ from phospho_dashboard.queries.tasks import Tasks
 from phospho_dashboard.services import DefinitionCheck, Preview
 from phospho_schemas.errors import Problem
 from phospho_schemas.messages import EventDefinition
+from phospho_store.registry import Registry
 from phospho_store.store import Store
 
 PREVIEW_TASKS = 200
@@ -62,6 +63,22 @@ def checked_definition(project_id: str, item: Any, check: DefinitionCheck) -> Ev
     if reason is not None:
         raise Problem(422, "invalid_definition", reason)
     return definition
+
+
+def versions_of(registry: Registry, project_id: str, name: str) -> list[EventDefinition]:
+    """Return the versions of a definition, the latest first; Problem 404 where there is none."""
+    versions = registry.definition_versions(project_id, name)
+    if not versions:
+        raise Problem(404, "unknown_definition", f"there is no definition {name!r} in this project")
+    return versions
+
+
+def current_definition(registry: Registry, project_id: str, name: str) -> EventDefinition:
+    """Return a definition as it is now; Problem 404 where there is none, or none any more."""
+    latest = versions_of(registry, project_id, name)[0]
+    if latest.is_deleted:
+        raise Problem(404, "unknown_definition", f"the definition {name!r} is deleted")
+    return latest
 
 
 class DefinitionTrials:

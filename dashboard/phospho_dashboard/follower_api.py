@@ -15,11 +15,13 @@ from starlette.routing import BaseRoute, Route
 from phospho_dashboard.access import PROJECT_HEADER, Access
 from phospho_dashboard.acting import author
 from phospho_dashboard.answers import Endpoint, answered, json_object, json_response, text_field
+from phospho_dashboard.backfills import BackfillDesk
+from phospho_dashboard.definitions import current_definition, versions_of
 from phospho_dashboard.follower_tools import Attempt
 from phospho_dashboard.services import Services
 from phospho_dashboard.webhooks import MAX_EVENT_NAMES, MAX_URL_CHARACTERS, WebhookDesk, public_webhook
 from phospho_schemas.errors import Problem
-from phospho_schemas.messages import EventDefinition
+from phospho_schemas.messages import Backfill, EventDefinition
 from phospho_schemas.people import Role
 from phospho_schemas.times import parsed_time
 
@@ -55,6 +57,7 @@ class VersionsApi:
         self._registry = services.registry
         self._check = services.check_definition
         self._tools = services.tools
+        self._desk = BackfillDesk(services.registry, services.tools)
         self._threads = services.threads
         # Detection on thousands of tasks takes seconds: it may not hold up who waits for a page.
         self._slow_threads = services.sql_threads
@@ -67,33 +70,30 @@ class VersionsApi:
         return json_response({"backfills": [one.model_dump(mode="json") for one in found]})
 
     async def start_backfill(self, request: Request) -> Response:
-        project_id = await self._access.of_api_project(request, "editor")
+        visitor = await self._access.of_api(request, "editor")
+        project_id = await self._access.project_id(visitor, request.headers.get(PROJECT_HEADER))
         content = await json_object(request, self._max_body_bytes)
-        definition = await self._threads.run(self._current, project_id, text_field(content, "definition"))
-        from_at, to_at = _time(content, "from"), _time(content, "to")
+        name, span = text_field(content, "definition"), (_time(content, "from"), _time(content, "to"))
         if content.get("dry_run"):
-            estimate = await self._slow_threads.run(self._tools.estimate, definition, from_at, to_at)
+            estimate = await self._slow_threads.run(self._desk.estimate, project_id, name, *span)
             return json_response({"estimate": estimate})
-        started = await self._threads.run(self._tools.backfills.start, definition, from_at, to_at)
+        started = await self._threads.run(self._desk.start, project_id, name, *span, author(visitor))
         return json_response({"backfill": started.model_dump(mode="json")}, 201)
 
     async def backfill(self, request: Request) -> Response:
-        return await self._one_backfill(request, "viewer", self._tools.backfills.one)
+        return await self._one_backfill(request, "viewer", self._desk.one)
 
     async def cancel_backfill(self, request: Request) -> Response:
-        return await self._one_backfill(request, "editor", self._tools.backfills.cancel)
+        return await self._one_backfill(request, "editor", self._desk.cancel)
 
-    async def _one_backfill(self, request: Request, needs: Role, call: Callable[[str, str], Any]) -> Response:
+    async def _one_backfill(self, request: Request, needs: Role, call: Callable[[str, str], Backfill]) -> Response:
         project_id = await self._access.of_api_project(request, needs)
-        backfill_id = request.path_params["backfill_id"]
-        found = await self._threads.run(call, project_id, backfill_id)
-        if found is None:
-            raise Problem(404, "unknown_backfill", f"there is no backfill {backfill_id!r}")
+        found = await self._threads.run(call, project_id, request.path_params["backfill_id"])
         return json_response({"backfill": found.model_dump(mode="json")})
 
     async def history(self, request: Request) -> Response:
         project_id = await self._access.of_api_project(request)
-        versions = await self._threads.run(self._versions, project_id, request.path_params["name"])
+        versions = await self._threads.run(versions_of, self._registry, project_id, request.path_params["name"])
         return json_response({"versions": [one.model_dump(mode="json") for one in versions]})
 
     async def diff(self, request: Request) -> Response:
@@ -112,7 +112,9 @@ class VersionsApi:
     async def learning(self, request: Request) -> Response:
         """Tell what a definition's labels have taught it, how good they say it is, and which tasks to label next."""
         project_id = await self._access.of_api_project(request)
-        definition = await self._threads.run(self._current, project_id, request.path_params["name"])
+        definition = await self._threads.run(
+            current_definition, self._registry, project_id, request.path_params["name"]
+        )
         head = await self._threads.run(self._tools.heads.head, project_id, definition.name)
         queue = await self._slow_threads.run(self._tools.label_queue, project_id, definition.name, _TO_LABEL)
         return json_response(
@@ -133,22 +135,10 @@ class VersionsApi:
             raise Problem(404, "unknown_session", f"there is no session {session_id!r}")
         return json_response({"closing": closing.model_dump(mode="json", exclude={"revision"})})
 
-    def _current(self, project_id: str, name: str) -> EventDefinition:
-        latest = self._versions(project_id, name)[0]
-        if latest.is_deleted:
-            raise Problem(404, "unknown_definition", f"the definition {name!r} is deleted")
-        return latest
-
-    def _versions(self, project_id: str, name: str) -> list[EventDefinition]:
-        versions = self._registry.definition_versions(project_id, name)
-        if not versions:
-            raise Problem(404, "unknown_definition", f"there is no definition {name!r}")
-        return versions
-
     def _compared(self, project_id: str, name: str, wanted: Any) -> tuple[EventDefinition | None, EventDefinition]:
         known = [one for one in self._registry.definition_versions(project_id, name) if not one.is_deleted]
         if wanted is None:
-            latest = self._current(project_id, name)
+            latest = current_definition(self._registry, project_id, name)
             return next(iter(known[1:]), None), latest
         version = known[0].version + 1 if known else 1
         new = _definition(project_id, name, wanted, version)

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from phospho_dashboard.asking import Asked
+from phospho_dashboard.backfills import BackfillDesk
 from phospho_dashboard.periods import buckets_of
 from phospho_dashboard.prices import Prices
+from phospho_dashboard.quality import DefinitionQuality
 from phospho_dashboard.queries import sessions as of_sessions
 from phospho_dashboard.queries import tasks as of_tasks
 from phospho_dashboard.queries import users as of_users
@@ -28,6 +30,7 @@ from phospho_store.store import Store
 Content = dict[str, Any]
 
 EXAMPLES = 12
+SHOWN_BACKFILLS = 3
 
 # What the list of tasks may show beside the input, how it reads, and what is there where nothing is chosen.
 TASK_COLUMNS = {
@@ -41,9 +44,11 @@ DEFAULT_TASK_COLUMNS = ("output", "events", "sentiment", "feedback", "latency", 
 class Pages:
     """The views of the pages, over one store."""
 
-    def __init__(self, store: Store, registry: Registry, prices: Prices) -> None:
+    def __init__(self, store: Store, registry: Registry, prices: Prices, backfills: BackfillDesk) -> None:
         self._store = store
         self._registry = registry
+        self._backfills = backfills
+        self._quality = DefinitionQuality(store)
         self._extents = Extents(store)
         self._overview = Overview(store, prices)
         self._sessions = Sessions(store)
@@ -108,7 +113,10 @@ class Pages:
             raise Problem(404, "unknown_event", f"there is no event {name!r} in this project")
         examples = self._tasks.page(scope.with_event(name), asked.extent, "newest", None, EXAMPLES)["tasks"]
         definition = defined.model_dump(mode="json") if defined else None
-        return {"name": name, "definition": definition, **event, "examples": examples}
+        quality = self._quality.of(defined) if defined else None
+        backfills = self._backfills.of_event(asked.project_id, name)[:SHOWN_BACKFILLS]
+        about = {"name": name, "definition": definition, "quality": quality, "backfills": backfills}
+        return {**about, **event, "examples": examples}
 
     def users(self, asked: Asked) -> Content:
         sort = asked.sort(of_users.SORTS)

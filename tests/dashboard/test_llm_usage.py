@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.html_pages import ATTACK, check_page
 from phospho_schemas.messages import LlmCallRow, ProjectSettings
 from phospho_store.verdicts import VerdictBook
 
@@ -39,3 +40,24 @@ def test_usage_is_told_by_day_and_model_beside_the_budget(world: Any) -> None:
 def test_days_that_can_not_be_are_refused(world: Any, days: str) -> None:
     answer = world.client(world.keys["mine"]).get("/api/v1/llm-usage", params={"days": days})
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_field")
+
+
+def test_the_page_shows_what_is_spent_of_the_budget_and_each_day(world: Any) -> None:
+    project_id = "spends"
+    world.registry.save_project(project_id, settings=ProjectSettings(llm_daily_tokens=5_000, llm_daily_usd=0.25))
+    pages = world.open_pages()
+    query = {"project": project_id}
+    assert "Nobody was asked" in pages.get("/settings/second-opinions", params=query).text
+
+    calls = [call(project_id, "c1", model=ATTACK), call(project_id, "c2", 3), call(project_id, "c3", 3, model="n")]
+    VerdictBook(world.store).save_calls(calls)
+
+    page = pages.get("/settings/second-opinions", params=query)
+    check_page(page)
+    assert '<progress max="5000" value="110"' in page.text
+    assert "nobody is asked until midnight" in page.text
+    day = str(datetime.now(UTC).date() - timedelta(days=3))
+    assert f'<th scope="row">{day}</th><td class="number" data-value="220">220</td>' in page.text
+    twin = pages.get("/settings/second-opinions.json", params=query).json()
+    assert twin["used_today"] == {"tokens": 110, "usd": 0.25}
+    assert len(twin["days"]) == 3

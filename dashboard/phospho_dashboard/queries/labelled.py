@@ -1,0 +1,39 @@
+"""What people's labels say of what detection found, counted as both stand now."""
+
+from __future__ import annotations
+
+from phospho_store.store import Store
+
+# Labels are few beside tasks, and those of tasks that are gone count for nothing.
+_COUNTS = """
+SELECT
+    countIf(verdict = 'confirmed') AS confirmed,
+    countIf(verdict = 'rejected') AS rejected,
+    countIf(verdict = 'confirmed' AND is_found) AS confirmed_found,
+    countIf(verdict = 'rejected' AND is_found) AS rejected_found
+FROM
+(
+    SELECT task_id, toString(verdict) AS verdict
+    FROM label_rows FINAL
+    WHERE project_id = {project:String} AND event_name = {event:String} AND verdict != ''
+) AS label
+INNER JOIN
+(
+    SELECT task_id, has(events.name, {event:String}) AS is_found
+    FROM analysis_rows FINAL
+    WHERE project_id = {project:String} AND task_id IN (
+        SELECT task_id FROM label_rows WHERE project_id = {project:String} AND event_name = {event:String}
+    )
+) AS analysis
+ON label.task_id = analysis.task_id
+"""
+
+
+def label_counts(store: Store, project_id: str, event: str) -> dict[str, int]:
+    """
+    Return how many analysed tasks people have labelled `confirmed` and `rejected`.
+
+    `confirmed_found` and `rejected_found` are those of them in which detection found the event.
+    """
+    [row] = store.rows(_COUNTS, {"project": project_id, "event": event})
+    return {name: int(count) for name, count in row.items()}
