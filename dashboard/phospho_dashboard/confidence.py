@@ -56,8 +56,16 @@ def mean_interval(count: int, total: float, total_of_squares: float, alpha: floa
     Return the mean of real values with an asymptotic confidence sequence; None with less than 30 values.
 
     Theorem 2.2 of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (2024, "Time-uniform central limit theory and
-    asymptotic confidence sequences"): mean ± s · sqrt(2 (n ρ² + 1) / (n² ρ²) · log(sqrt(n ρ² + 1) / alpha)), with s the
-    standard deviation. ρ is chosen so that the sequence is the tightest at _TIGHTEST_AT values, as their appendix does.
+    asymptotic confidence sequences", Annals of Statistics 52(6); arXiv 2103.06476): mean ± s · sqrt(2 (n ρ² + 1) /
+    (n² ρ²) · log(sqrt(n ρ² + 1) / alpha)), with s the standard deviation. The width at n is the least where
+    v = n ρ² solves v = -2 log(alpha) + log(1 + v), which -1 - W₋₁(-alpha² / e) does; `rho_squared` is the usual
+    approximation, one step of that equation from v = -2 log(alpha), for n = _TIGHTEST_AT. It costs 0.1 % of width.
+
+    Unlike `rate_interval` it is an approximation that the central limit theorem has to have set in for. Watched at
+    every value from the 30th to the 5,000th, an interval of 95 % was left by 4 % of runs of sentiment-like values, 5 %
+    of exponential ones, and 10 % of lognormal ones (sigma 1): where a few values are much larger than all others, one
+    interval by itself promises too much. A verdict needs two intervals of half the alpha to part, and keeps its
+    promise there: it told two equal versions apart in at most 2.3 % of the runs, up to sigma 2.
     """
     if count < _FEWEST_VALUES:
         return None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,6 +14,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from phospho_dashboard.queries.extent import Extents
+from phospho_dashboard.queries.stages import Stages
 from phospho_store.store import Store
 
 Metrics = Callable[[], Iterable[Metric]]
@@ -40,22 +42,49 @@ ORDER BY dead_letters DESC, stage, reason
 LIMIT 100
 """
 
-# What is told of a process: the name here, the metric, and whether its series are summed or the greatest counts.
-_FACTS: tuple[tuple[str, str, Callable[[Sequence[float]], float]], ...] = (
-    ("lag_messages", "phospho_consumer_lag_messages", sum),
-    ("seconds_since_progress", "phospho_seconds_since_progress", max),
-    ("records_consumed", "phospho_records_consumed", sum),
-    ("messages_produced", "phospho_messages_produced", sum),
-    ("rows_inserted", "phospho_rows_inserted", sum),
-    ("accepted", "phospho_gateway_messages_accepted", sum),
-    ("rejected", "phospho_gateway_messages_rejected", sum),
-    ("publish_failures", "phospho_gateway_publish_failures", sum),
-    ("events_detected", "phospho_events_detected", sum),
-    ("dead_letters", "phospho_dead_letters", sum),
-    ("insert_retries", "phospho_insert_retries", sum),
-    ("unexpected_errors", "phospho_gateway_unexpected_errors", sum),
+FactKind = Literal["lag", "work", "error"]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """
+    What is told of a process: the metric, summed over its series unless `total` says otherwise.
+
+    `only` is a label and its value, where no other series count.
+    """
+
+    name: str
+    metric: str
+    kind: FactKind
+    total: Callable[[Sequence[float]], float] = sum
+    only: tuple[str, str] | None = None
+
+
+FACTS = (
+    Fact("lag_messages", "phospho_consumer_lag_messages", "lag"),
+    Fact("seconds_since_progress", "phospho_seconds_since_progress", "lag", max),
+    Fact("seconds_since_followed", "phospho_seconds_since_followed", "lag", max),
+    Fact("records_consumed", "phospho_records_consumed", "work"),
+    Fact("messages_produced", "phospho_messages_produced", "work"),
+    Fact("rows_inserted", "phospho_rows_inserted", "work"),
+    Fact("accepted", "phospho_gateway_messages_accepted", "work"),
+    Fact("events_detected", "phospho_events_detected", "work"),
+    Fact("heads_learnt", "phospho_heads_learnt", "work"),
+    Fact("sessions_analysed", "phospho_sessions_analysed", "work"),
+    Fact("turns_analysed", "phospho_turns_analysed", "work"),
+    Fact("tasks_backfilled", "phospho_tasks_backfilled", "work"),
+    Fact("webhooks_delivered", "phospho_webhook_deliveries", "work", only=("outcome", "delivered")),
+    Fact("second_opinions", "phospho_verdicts", "work"),
+    Fact("rejected", "phospho_gateway_messages_rejected", "error"),
+    Fact("publish_failures", "phospho_gateway_publish_failures", "error"),
+    Fact("dead_letters", "phospho_dead_letters", "error"),
+    Fact("insert_retries", "phospho_insert_retries", "error"),
+    Fact("consumer_errors", "phospho_consumer_errors", "error"),
+    Fact("unexpected_errors", "phospho_gateway_unexpected_errors", "error"),
+    Fact("failed_steps", "phospho_follower_steps", "error", only=("outcome", "failed")),
+    Fact("webhooks_given_up", "phospho_webhook_deliveries", "error", only=("outcome", "dead")),
+    Fact("failed_llm_calls", "phospho_llm_calls", "error", only=("outcome", "failed")),
 )
-ERRORS = frozenset({"rejected", "publish_failures", "dead_letters", "insert_retries", "unexpected_errors"})
 
 
 class Health:
@@ -74,16 +103,19 @@ class Health:
     ) -> None:
         self._store = store
         self._extents = Extents(store)
+        self._stages = Stages(store)
         self._own_metrics = own_metrics
         self._urls = tuple(metrics_urls)
         self._transport = transport
 
     def of_project(self, project_id: str, projects: list[str]) -> dict[str, Any]:
-        """Return freshness and throughput of a project, and the dead letters of `projects` by their reason."""
+        """Return freshness, throughput and the stages of a project, and the dead letters of `projects` by reason."""
         freshness = self._extents.freshness(project_id, time.time_ns() // 1_000_000)
         [throughput] = self._store.rows(_THROUGHPUT, {"project": project_id})
         letters = self._store.rows(_DEAD_LETTERS, {"projects": projects})
-        return {"project_id": project_id, "freshness": freshness, "rows": throughput, "dead_letters": letters}
+        stages = self._stages.of_project(project_id, freshness["backlog_tasks"])
+        told = {"project_id": project_id, "freshness": freshness, "rows": throughput}
+        return told | {"stages": stages, "dead_letters": letters}
 
     def processes(self) -> list[dict[str, Any]]:
         """Return `{"name", "is_up", "error", "facts"}` of each process; a fact that it does not have is left out."""
@@ -115,16 +147,17 @@ class Health:
 
 
 def _process(name: str, families: Iterable[Metric]) -> dict[str, Any]:
-    values = _values(families)
-    facts = {fact: total(values[metric]) for fact, metric, total in _FACTS if values.get(metric)}
+    known = {family.name: family for family in families}
+    values = {fact.name: _values(fact, known[fact.metric]) for fact in FACTS if fact.metric in known}
+    facts = {fact.name: fact.total(values[fact.name]) for fact in FACTS if values.get(fact.name)}
     return {"name": name, "is_up": True, "error": "", "facts": facts}
 
 
-def _values(families: Iterable[Metric]) -> Mapping[str, list[float]]:
-    """Return the values of every series of the metrics in _FACTS, without the time at which a counter was made."""
-    wanted = {metric for _, metric, _ in _FACTS}
-    return {
-        family.name: [sample.value for sample in family.samples if not sample.name.endswith("_created")]
-        for family in families
-        if family.name in wanted
-    }
+def _values(fact: Fact, family: Metric) -> list[float]:
+    """Return the values of the series of a fact, without the time at which a counter was made."""
+    return [
+        sample.value
+        for sample in family.samples
+        if not sample.name.endswith("_created")
+        and (fact.only is None or sample.labels.get(fact.only[0]) == fact.only[1])
+    ]

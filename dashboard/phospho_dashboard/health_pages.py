@@ -11,7 +11,7 @@ from starlette.routing import Route
 from phospho_dashboard.access import Access
 from phospho_dashboard.answers import answered, json_response
 from phospho_dashboard.dead_letters_api import readable_projects
-from phospho_dashboard.health import ERRORS, Health
+from phospho_dashboard.health import FACTS, Health
 from phospho_dashboard.rendering import paged
 from phospho_dashboard.services import Services
 from phospho_dashboard.settings_frame import SettingsFrames
@@ -19,6 +19,13 @@ from phospho_dashboard.times import with_times
 from phospho_dashboard.visitors import Visitor
 
 _PATH = "/settings/health"
+
+# What each stage counts.
+_UNITS = {
+    "extraction": "tasks", "detection": "tasks", "sink": "rows of both", "learning": "heads",
+    "sessions": "sessions and turns", "backfills": "tasks", "second opinions": "calls of an LLM",
+    "webhooks": "deliveries",
+}  # fmt: skip
 
 
 def health_routes(services: Services) -> list[Route]:
@@ -38,7 +45,8 @@ class HealthPages:
 
     async def page(self, request: Request) -> Response:
         visitor = await self._access.of_page(request)
-        content = await self._content(request, visitor) | {"error_facts": ERRORS}
+        shown = {"fact_kinds": {fact.name: fact.kind for fact in FACTS}, "stage_units": _UNITS}
+        content = await self._content(request, visitor) | shown
         return await self._frames.shown(request, visitor, "health", "health.html", content)
 
     async def twin(self, request: Request) -> Response:

@@ -20,6 +20,7 @@ from phospho_dashboard.queries.found import searched
 from phospho_dashboard.queries.overview import Overview
 from phospho_dashboard.queries.sessions import Sessions
 from phospho_dashboard.queries.tasks import Tasks
+from phospho_dashboard.queries.trends import Trends
 from phospho_dashboard.queries.users import Users
 from phospho_dashboard.queries.versions import Versions
 from phospho_dashboard.views import View
@@ -31,6 +32,8 @@ Content = dict[str, Any]
 
 EXAMPLES = 12
 SHOWN_BACKFILLS = 3
+# As many as a chart has colors.
+CHARTED_VERSIONS = 6
 
 # What the list of tasks may show beside the input, how it reads, and what is there where nothing is chosen.
 TASK_COLUMNS = {
@@ -56,6 +59,7 @@ class Pages:
         self._events = Events(store)
         self._users = Users(store)
         self._versions = Versions(store, prices)
+        self._trends = Trends(store)
 
     def views(self) -> list[View]:
         """Return every page, in the order of the navigation."""
@@ -119,13 +123,23 @@ class Pages:
         return {**about, **event, "examples": examples}
 
     def users(self, asked: Asked) -> Content:
-        sort = asked.sort(of_users.SORTS)
-        page = self._users.page(searched(self._store, asked.scope), sort, asked.cursor(), asked.limit())
-        return {"sort": sort, "has_tasks": _has_tasks(asked)} | page
+        """Return a page of users; the first one has the charts as well, which are the same for all."""
+        sort, cursor = asked.sort(of_users.SORTS), asked.cursor()
+        scope = searched(self._store, asked.scope)
+        page = {"sort": sort, "has_tasks": _has_tasks(asked)} | self._users.page(scope, sort, cursor, asked.limit())
+        if cursor is not None:
+            return page
+        buckets = buckets_of(asked.scope.span, asked.extent, asked.now_ms)
+        trend = {"step_ms": buckets.step_ms, "over_time": self._trends.users(scope, buckets)}
+        return page | trend | {"tasks_per_user": self._trends.tasks_per_user(scope)}
 
     def versions(self, asked: Asked) -> Content:
         scope = searched(self._store, asked.scope)
-        return self._versions.versions(scope, asked.query.get("base")) | {"has_tasks": _has_tasks(asked)}
+        compared = self._versions.versions(scope, asked.query.get("base"))
+        names = [row["version"] for row in compared["versions"]][:CHARTED_VERSIONS]
+        buckets = buckets_of(asked.scope.span, asked.extent, asked.now_ms)
+        over_time = self._trends.versions(scope, buckets, names) if len(names) > 1 else []
+        return compared | {"step_ms": buckets.step_ms, "over_time": over_time, "has_tasks": _has_tasks(asked)}
 
 
 def _has_tasks(asked: Asked) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,70 @@ def test_a_mean_is_ever_outside_its_interval_in_at_most_alpha_of_the_runs() -> N
         looks = ((n, mean_interval(n, float(totals[n - 1]), float(squares[n - 1]), 0.2)) for n in LOOKS if n >= 30)
         outside += any(not holds(interval, 2.0) for _, interval in looks)
     assert outside / RUNS <= 0.2
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "at_most"), [("normal", 1.0, 0.05), ("signs", 0.25, 0.05), ("exponential", 2.0, 0.06)]
+)
+def test_a_mean_that_is_watched_at_every_value_leaves_its_interval_seldom(
+    name: str, mean: float, at_most: float
+) -> None:
+    """At every value from the 30th to the 1,000th. Of skewed values a little more than alpha: it is asymptotic."""
+    chance = np.random.default_rng(20261122)
+    draws = {
+        "normal": lambda n: chance.normal(1.0, 1.0, n),
+        "signs": lambda n: chance.choice([-1.0, 0.0, 1.0], n, p=[0.15, 0.45, 0.4]),
+        "exponential": lambda n: chance.exponential(2.0, n),
+    }
+    outside = 0
+    for _ in range(RUNS):
+        values = draws[name](1000)
+        totals, squares = values.cumsum().tolist(), (values**2).cumsum().tolist()
+        looks = (mean_interval(n, totals[n - 1], squares[n - 1]) for n in range(30, 1001))
+        outside += any(not holds(interval, mean) for interval in looks)
+    assert outside / RUNS <= at_most
+
+
+def test_two_equal_versions_are_seldom_told_apart_even_where_costs_are_skewed() -> None:
+    """The promise of the page: the word "higher" or "lower" is wrong at most 1 time in 20, at every look."""
+    chance = np.random.default_rng(20261123)
+    named = 0
+    for _ in range(RUNS):
+        sums = [(v.cumsum().tolist(), (v**2).cumsum().tolist()) for v in chance.lognormal(0.0, 1.5, (2, 600))]
+        for n in range(30, 601):
+            base, other = (mean_interval(n, total[n - 1], squares[n - 1], 0.025) for total, squares in sums)
+            assert base is not None
+            assert other is not None
+            delta = difference(base, other)
+            if delta.lower > 0 or delta.upper < 0:
+                named += 1
+                break
+    assert named / RUNS <= 0.05
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.5])
+def test_a_rate_that_is_watched_at_every_trial_leaves_its_interval_in_at_most_alpha_of_the_runs(rate: float) -> None:
+    """At every trial from the first: exact, however few there are."""
+    chance = np.random.default_rng(20261124)
+    outside = 0
+    for _ in range(100):
+        found = (chance.random(150) < rate).cumsum().tolist()
+        outside += any(not holds(rate_interval(k, n, 0.2), rate) for n, k in enumerate(found, 1))
+    assert outside / 100 <= 0.2
+
+
+def test_the_chosen_mixture_is_within_a_thousandth_of_the_tightest() -> None:
+    """Against the width at 1,000 values of unit variance for every other rho."""
+
+    def radius(n_rho_squared: float, alpha: float) -> float:
+        spread = n_rho_squared + 1
+        return math.sqrt(2 * spread / (1000 * n_rho_squared) * math.log(math.sqrt(spread) / alpha))
+
+    for alpha in (0.05, 0.025):
+        tightest = min(radius(float(v), alpha) for v in np.linspace(1, 40, 4000))
+        chosen = mean_interval(1000, 0.0, 1000.0, alpha)
+        assert chosen is not None
+        assert chosen.upper <= tightest * 1.001
 
 
 def test_an_interval_narrows_around_the_estimate_as_more_is_seen() -> None:

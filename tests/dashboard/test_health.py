@@ -16,7 +16,10 @@ from starlette.routing import Mount, Route
 from fixtures.html_pages import ATTACK, check_page
 from fixtures.phospho_process import free_port
 from fixtures.served import served
-from phospho_dashboard.health import Health
+from phospho_dashboard.health import FACTS, Health
+from phospho_gateway.metrics import GatewayMetrics
+from phospho_schemas.webhooks import WebhookDelivery
+from phospho_workers.runtime import metrics as worker_metrics
 
 _NUMBERS = itertools.count()
 
@@ -76,6 +79,68 @@ def test_other_processes_are_asked_and_those_that_do_not_answer_are_named(world:
     assert "ConnectError" in gone["error"]
     assert "404" in absent["error"]
     assert "bytes of metrics" in endless["error"]
+
+
+def test_followers_tell_what_they_did_and_which_steps_failed(world: Any, project: str) -> None:
+    registry = CollectorRegistry()
+    since = Gauge("phospho_seconds_since_followed", "x", ["follower"], registry=registry)
+    since.labels("learning").set(2)
+    since.labels("webhooks").set(400)
+    steps = Counter("phospho_follower_steps_total", "x", ["follower", "outcome"], registry=registry)
+    steps.labels("learning", "done").inc(50)
+    steps.labels("webhooks", "failed").inc(3)
+    told = Counter("phospho_webhook_deliveries_total", "x", ["outcome"], registry=registry)
+    for outcome, times in (("delivered", 7), ("retried", 5), ("dead", 1)):
+        told.labels(outcome).inc(times)
+
+    [process] = Health(world.store, lambda: registry.collect(), ()).processes()
+
+    assert process["facts"] == {
+        "seconds_since_followed": 400.0, "webhooks_delivered": 7.0, "failed_steps": 3.0, "webhooks_given_up": 1.0,
+    }  # fmt: skip
+
+
+def test_every_fact_is_of_a_metric_that_a_process_has() -> None:
+    """A metric that is renamed must not vanish from the page in silence."""
+    gateway = {family.name for family in GatewayMetrics().registry.collect()}
+    workers = {family.name for family in worker_metrics.REGISTRY.collect()}
+
+    assert {fact.metric for fact in FACTS} <= gateway | workers
+
+
+def test_each_stage_tells_what_waits_what_it_did_and_what_failed(world: Any, project: str) -> None:
+    now = datetime.now(UTC)
+    at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    for number in range(3):
+        world.add_task(project, f"t{number}", created_at=at, received_at=at)
+    world.add_analysis(project, "t0", created_at=at)
+    world.add_dead_letter(f"letter of {project}", project, b"x", stage="detection", received_at=at)
+    world.define(project, "flight")
+    [definition] = world.registry.definitions(project)
+    started = world.tools.backfills.start(definition)
+    world.tools.backfills.save(started.model_copy(update={"tasks": 400, "tasks_done": 100}))
+    webhook = world.tools.webhooks.add(project, "https://shop.example/hook")
+    states = {"a": "pending", "b": "delivered", "c": "dead", "d": "dead"}
+    delivery = {"project_id": project, "webhook_id": webhook.webhook_id, "payload": "{}"}
+    times = dict.fromkeys(("next_attempt_at", "found_at", "created_at"), now)
+    world.tools.webhooks.save_deliveries(
+        [WebhookDelivery(event_id=one, status=status, **delivery, **times) for one, status in states.items()]
+    )
+
+    page = world.open_pages().get("/settings/health.json", params={"project": project})
+
+    stages = {row["stage"]: row for row in page.json()["stages"]}
+    assert [(stages[name]["last_hour"], stages[name]["errors"]) for name in ("extraction", "detection", "sink")] == [
+        (3, 0), (1, 1), (4, 0),
+    ]  # fmt: skip
+    assert (stages["detection"]["waiting"], stages["backfills"]["waiting"], stages["webhooks"]["waiting"]) == (
+        2,
+        300,
+        1,
+    )
+    assert (stages["webhooks"]["last_minute"], stages["webhooks"]["errors"]) == (1, 2)
+    assert stages["learning"]["last_hour"] == 0
+    assert stages["learning"]["last_at"] is None
 
 
 def test_an_answer_that_is_no_metrics_harms_nothing(world: Any, workers: str) -> None:
