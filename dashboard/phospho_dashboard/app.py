@@ -39,6 +39,7 @@ from phospho_dashboard.sign_in import SignInDesk
 from phospho_dashboard.sign_in_pages import sign_in_routes
 from phospho_dashboard.sql_api import SqlApi
 from phospho_dashboard.static_files import static_routes
+from phospho_dashboard.version_pages import version_routes
 from phospho_dashboard.views import View, ViewEndpoints
 from phospho_dashboard.webhook_pages import webhook_routes
 from phospho_store.auth import Authenticator
@@ -135,6 +136,7 @@ def page_routes(services: Services) -> list[BaseRoute]:
         *acting_routes(services),
         *definition_routes(services),
         *backfill_routes(services),
+        *version_routes(services),
         *sign_in_routes(services),
         *account_routes(services),
         *people_routes(services),

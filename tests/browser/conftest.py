@@ -34,6 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
         (folder / "logs.jsonl").write_bytes(b"".join(orjson.dumps(log) + b"\n" for log in conversations()))
         shape.phospho("import", str(folder / "logs.jsonl"))
         _attack(shape.base_url, (folder / "data/admin-token").read_text())
+        _act(shape.base_url)
         yield shape
 
 
@@ -99,6 +100,19 @@ def _attack(base_url: str, admin_token: str) -> None:
         key = api.post("/keys", json={"name": "attack"}).raise_for_status().json()["api_key"]
     for task in attacks():
         httpx.post(f"{base_url}/api/v1/events", json=task, headers=_bearer(key)).raise_for_status()
+
+
+def _act(base_url: str) -> None:
+    """Label some tasks, and add a webhook to which nothing may go: an address of this machine."""
+    with httpx.Client(base_url=f"{base_url}/api/v1", headers=_bearer(API_KEY)) as api:
+        query = {"event": "booked", "period": "all", "limit": "9"}
+        tasks = api.get("/tasks", params=query).raise_for_status().json()["tasks"]
+        verdicts = [
+            (task["task_id"], "rejected" if place % 4 == 0 else "confirmed") for place, task in enumerate(tasks)
+        ]
+        labels = [{"event": "booked", "task_id": task_id, "verdict": verdict} for task_id, verdict in verdicts]
+        api.post("/labels", json={"labels": labels}).raise_for_status()
+        api.post("/webhooks", json={"url": "http://127.0.0.1:9/hook", "events": ["refund"]}).raise_for_status()
 
 
 def _bearer(secret: str) -> dict[str, str]:

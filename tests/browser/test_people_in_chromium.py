@@ -20,7 +20,9 @@ PAGES = {
     "settings": "/settings", "keys": "/settings/keys", "dead-letters": "/settings/dead-letters",
     "health": "/settings/health", "projects": "/settings/projects", "people": "/settings/people",
     "account": "/settings/account", "definition": "/definitions?name=thanks", "new-definition": "/definitions",
-    "label-queue": "/definitions/queue?name=thanks",
+    "label-queue": "/definitions/queue?name=thanks", "webhooks": "/settings/webhooks",
+    "second-opinions": "/settings/second-opinions", "backfill": "/definitions/backfill?name=booked",
+    "quality": "/events/booked",
 }  # fmt: skip
 
 
@@ -202,6 +204,37 @@ def test_a_key_is_made_shown_once_and_revoked(open_page: Open) -> None:
     page.get_by_role("button", name="Revoke laptop").click()
 
     expect(page.get_by_role("button", name="Revoke laptop")).to_have_count(0)
+
+
+def test_a_webhook_is_added_with_a_secret_that_is_shown_once(open_page: Open) -> None:
+    page = open_page("/settings/webhooks")
+    page.get_by_label("URL").fill("https://shop.example/told")
+    page.get_by_label("thanks").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+
+    expect(page.locator(".secret")).to_have_text(re.compile(r"^whsec_\S{44}$"))
+    page.goto(page.url)
+    expect(page.locator(".secret")).to_have_count(0)
+    added = page.locator(".webhook", has=page.get_by_role("heading", name="https://shop.example/told"))
+    expect(added).to_contain_text("Is told of thanks")
+    added.get_by_role("button", name="Remove").click()
+
+    expect(added).to_have_count(0)
+
+
+def test_a_backfill_is_estimated_started_and_followed_without_a_reload(open_page: Open) -> None:
+    page = open_page("/events/refund")
+    page.get_by_role("link", name="Backfill").click()
+
+    page.get_by_role("button", name="Estimate").click()
+    expect(page.get_by_role("status")).to_contain_text("It would read")
+    page.get_by_role("button", name="Start").click()
+    page.evaluate("window.isTheSamePage = true")
+    expect(page.locator(".backfills li").first).to_contain_text("done", timeout=30_000)
+
+    assert page.evaluate("window.isTheSamePage") is True
+    expect(page.locator(".backfills li").first).to_contain_text("events found")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

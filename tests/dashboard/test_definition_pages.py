@@ -135,6 +135,29 @@ def test_versions_say_what_each_has_changed(pages: TestClient, project: str) -> 
     assert post(pages, project, "/definitions/delete", name="flight").status_code == 404
 
 
+def test_a_version_is_compared_with_the_one_before_it_on_the_latest_tasks(
+    world: Any, pages: TestClient, project: str
+) -> None:
+    post(pages, project, **FLIGHT, do="save")
+    post(pages, project, **{**FLIGHT, "keywords": "ticket\ntime"}, do="save")
+    query = {"project": project, "name": "flight"}
+
+    told = pages.get("/definitions/diff.json", params=query).json()
+    first = pages.get("/definitions/diff.json", params={**query, "version": "1"}).json()
+
+    assert (told["from_version"], told["to_version"], told["tasks"]) == (1, 2, 3)
+    assert (told["newly_found"], told["no_longer_found"], told["found_by_both"]) == (1, 1, 1)
+    assert [change["field"] for change in told["changes"]] == ["keywords"]
+    assert (first["from_version"], first["newly_found"]) == (None, 2)
+    page = pages.get("/definitions/diff", params=query)
+    assert "what is the time?" in page.text
+    check_page(page)
+    assert "version=2" in pages.get("/definitions", params=query).text
+    assert pages.get("/definitions/diff", params={**query, "version": "9"}).status_code == 404
+    assert pages.get("/definitions/diff", params={**query, "name": "absent"}).status_code == 404
+    assert world.signed_in("viewer").get("/definitions/diff", params=query).status_code == 403
+
+
 def test_what_is_nearest_the_border_is_to_be_labelled_next(world: Any, pages: TestClient, project: str) -> None:
     for task_id, score in (("t0", 0.9), ("t1", 0.4), ("t2", 0.6)):
         event = {"id": task_id, "name": "flight", "engine": "semantic", "scope": "input", "score": score}
@@ -175,6 +198,6 @@ def test_nothing_in_a_definition_can_run_in_a_page(world: Any, pages: TestClient
     check_page(post(pages, project, **{**attack, "threshold": ""}, do="preview"))
     assert post(pages, project, **{**attack, "threshold": ""}, do="save").status_code == 303
     post(pages, project, **{**attack, "threshold": "", "description": ATTACK[::-1]}, do="save")
-    for path in ("/definitions", "/definitions/queue"):
+    for path in ("/definitions", "/definitions/queue", "/definitions/diff"):
         check_page(pages.get(path, params={"project": project, "name": ATTACK[:128]}))
     check_page(pages.get("/events", params={"project": project}))

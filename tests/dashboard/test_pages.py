@@ -108,6 +108,23 @@ def test_a_transcript_shows_turns_with_what_was_found_in_them(world: Any, pages:
     assert escape('"tier": "gold"') in text
 
 
+def test_what_was_found_in_a_whole_session_stands_above_its_transcript(
+    world: Any, pages: TestClient, project: str
+) -> None:
+    """And at its last task, where it can be confirmed or rejected; a rejected one stands there alone."""
+    world.add_task(project, "t1", session_id="trip")
+    world.add_task(project, "t2", session_id="trip", created_at="2026-01-01T10:00:01.000Z")
+    event = {"id": "e", "name": "planned", "engine": "semantic", "scope": "session", "score": 0.8}
+    world.add_analysis(project, "t2", session_id="trip", created_at="2026-01-01T10:00:01.000Z", events=[event])
+
+    head, _, tasks = pages.get("/sessions/trip", params={"project": project}).text.partition('<ol class="tasks">')
+
+    assert '<a class="chip" href="#task-2">planned</a>' in head
+    assert "semantic, the whole session" in tasks
+    world.add_label(project, "t2", "planned", "rejected")
+    assert "whole session" not in pages.get("/sessions/trip", params={"project": project}).text.partition("<ol")[0]
+
+
 def test_a_task_logged_again_is_shown_once_as_it_is_now(world: Any, pages: TestClient, project: str) -> None:
     for revision, output in ((1, "partial"), (3, "complete"), (2, "late")):
         world.add_task(project, "t1", revision=revision, output=output)

@@ -89,6 +89,16 @@ def test_labels_are_counted_against_what_was_found(world: Any, pages: TestClient
     assert "75.0 %" in pages.get("/events/flight", params={"project": project}).text
 
 
+def test_a_label_of_what_was_found_in_a_whole_session_counts(world: Any, pages: TestClient, project: str) -> None:
+    event = {"id": "e", "name": "flight", "engine": "semantic", "scope": "session", "score": 0.8}
+    row = {"project_id": project, "session_id": "s-1", "turn": "", "revision": 1, "task_id": "t15", "events": [event]}
+    world.add("session_analysis_rows", row | {"created_at": "2026-01-01T10:00:00.000Z"})
+    world.add_label(project, "t15", "flight", "confirmed")
+    world.add_label(project, "t16", "flight", "confirmed")
+
+    assert quality(pages, project)["recall"]["estimate"] == pytest.approx(1 / 2)
+
+
 def test_a_head_tells_what_it_is_like_on_labels_that_it_did_not_know(
     world: Any, pages: TestClient, project: str
 ) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from phospho_store.store import Store
 
-# Labels are few beside tasks, and those of tasks that are gone count for nothing.
+# Labels are few beside tasks, and those of tasks that are gone count for nothing. What is found in a whole session
+# stands at its last task.
+_LABELLED = "(SELECT task_id FROM label_rows WHERE project_id = {project:String} AND event_name = {event:String})"
 _COUNTS = """
 SELECT
     countIf(verdict = 'confirmed') AS confirmed,
@@ -19,11 +21,16 @@ FROM
 ) AS label
 INNER JOIN
 (
-    SELECT task_id, has(events.name, {event:String}) AS is_found
-    FROM analysis_rows FINAL
-    WHERE project_id = {project:String} AND task_id IN (
-        SELECT task_id FROM label_rows WHERE project_id = {project:String} AND event_name = {event:String}
+    SELECT task_id, max(has_it) AS is_found
+    FROM
+    (
+        SELECT task_id, has(events.name, {event:String}) AS has_it FROM analysis_rows FINAL
+        WHERE project_id = {project:String} AND task_id IN %(labelled)s
+        UNION ALL
+        SELECT task_id, has(events.name, {event:String}) AS has_it FROM session_analysis_rows FINAL
+        WHERE project_id = {project:String} AND task_id IN %(labelled)s
     )
+    GROUP BY task_id
 ) AS analysis
 ON label.task_id = analysis.task_id
 """
@@ -35,5 +42,5 @@ def label_counts(store: Store, project_id: str, event: str) -> dict[str, int]:
 
     `confirmed_found` and `rejected_found` are those of them in which detection found the event.
     """
-    [row] = store.rows(_COUNTS, {"project": project_id, "event": event})
+    [row] = store.rows(_COUNTS % {"labelled": _LABELLED}, {"project": project_id, "event": event})
     return {name: int(count) for name, count in row.items()}
