@@ -158,8 +158,9 @@ class WebhooksApi:
         self._max_body_bytes = services.settings.max_body_bytes
 
     async def webhooks(self, request: Request) -> Response:
-        project_id = await self._access.of_api_project(request)
-        return json_response({"webhooks": await self._threads.run(self._desk.listed, project_id)})
+        visitor = await self._access.of_api(request)
+        project_id = await self._access.project_id(visitor, request.headers.get(PROJECT_HEADER))
+        return json_response({"webhooks": await self._threads.run(self._desk.listed, project_id, visitor)})
 
     async def add(self, request: Request) -> Response:
         visitor = await self._access.of_api(request, "admin")

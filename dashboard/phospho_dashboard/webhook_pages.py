@@ -56,7 +56,7 @@ class WebhookPages:
     async def twin(self, request: Request) -> Response:
         visitor = await self._access.of_page(request)
         project_id = await self._frames.project_id(request, visitor)
-        return json_response(await self._threads.run(self._content, project_id))
+        return json_response(await self._threads.run(self._content, project_id, visitor))
 
     async def add(self, request: Request) -> Response:
         """Add a webhook, and show its secret: this page, which no cache keeps, is the only place where it stands."""
@@ -101,17 +101,17 @@ class WebhookPages:
         project_id = await self._frames.project_id(request, visitor)
         content: dict[str, Any] = {"project_id": project_id, "webhooks": None, "names": []}
         try:
-            content |= await self._threads.run(self._content, project_id)
+            content |= await self._threads.run(self._content, project_id, visitor)
             content["names"] = await self._threads.run(self._names, project_id)
         except Problem as without_key:
             problem = problem or without_key
         content |= {"new": new, "tried": tried, "typed": typed or {"url": "", "names": []}}
         return await self._frames.shown(request, visitor, "webhooks", "webhooks.html", content, problem, status)
 
-    def _content(self, project_id: str) -> dict[str, Any]:
-        dead = self._desk.dead(project_id)
-        listed = [one | {"dead_deliveries": dead.get(one["webhook_id"], [])} for one in self._desk.listed(project_id)]
-        return {"project_id": project_id, "webhooks": listed}
+    def _content(self, project_id: str, visitor: Visitor) -> dict[str, Any]:
+        listed, dead = self._desk.listed(project_id, visitor), self._desk.dead(project_id)
+        with_dead = [one | {"dead_deliveries": dead.get(one["webhook_id"], [])} for one in listed]
+        return {"project_id": project_id, "webhooks": with_dead}
 
     def _names(self, project_id: str) -> list[str]:
         return [definition.name for definition in self._registry.definitions(project_id)]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
 from phospho_dashboard.follower_tools import Attempt, Tools
+from phospho_dashboard.visitors import Visitor
 from phospho_schemas.errors import Problem
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
 from phospho_store.webhooks import MAX_WEBHOOKS, WebhookBook
@@ -30,13 +32,18 @@ class WebhookDesk:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
 
-    def listed(self, project_id: str) -> list[dict[str, Any]]:
-        """Return the webhooks with how many of their deliveries stand where, the oldest first."""
+    def listed(self, project_id: str, visitor: Visitor) -> list[dict[str, Any]]:
+        """
+        Return the webhooks with how many of their deliveries stand where, the oldest first.
+
+        Who knows a URL can often write to its receiver: who may not set webhooks sees no more than its host.
+        """
         counts = self._book().counts(project_id)
-        return [
+        listed = [
             public_webhook(one) | _NO_DELIVERIES | counts.get(one.webhook_id, {})
             for one in self._book().webhooks(project_id)
         ]
+        return listed if visitor.may("admin") else [one | {"url": _host_alone(one["url"])} for one in listed]
 
     def dead(self, project_id: str) -> dict[str, list[dict[str, Any]]]:
         """Return by webhook the latest deliveries that were given up, SHOWN_DEAD at most of each, with the reason."""
@@ -84,6 +91,11 @@ class WebhookDesk:
 def public_webhook(webhook: Webhook) -> dict[str, Any]:
     """Return what may be shown of a webhook: its secret follows from its salt, which is not among it."""
     return webhook.model_dump(mode="json", include={"webhook_id", "url", "event_names", "created_by", "created_at"})
+
+
+def _host_alone(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/…"
 
 
 def _shown(delivery: WebhookDelivery) -> dict[str, Any]:

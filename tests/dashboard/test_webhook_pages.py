@@ -139,12 +139,15 @@ def test_a_webhook_of_another_project_is_not_there(world: Any, pages: TestClient
     assert [one.webhook_id for one in world.tools.webhooks.webhooks("theirs")] == [theirs.webhook_id]
 
 
-def test_a_viewer_sees_webhooks_and_no_form(world: Any, project: str) -> None:
+def test_a_viewer_sees_webhooks_without_their_paths_and_no_form(world: Any, project: str) -> None:
+    """Who knows the URL of a chat's webhook can write to the chat."""
     world.tools.webhooks.add(project, URL)
+    viewer = world.signed_in("viewer")
 
-    text = world.signed_in("viewer").get(_PATH, params={"project": project}).text
+    text = viewer.get(_PATH, params={"project": project}).text
 
-    assert URL in text
+    assert "https://shop.example/…" in text
+    assert URL not in text + viewer.get(f"{_PATH}.json", params={"project": project}).text
     assert f'action="{_PATH}' not in text
 
 
