@@ -62,10 +62,9 @@ def mean_interval(count: int, total: float, total_of_squares: float, alpha: floa
     approximation, one step of that equation from v = -2 log(alpha), for n = _TIGHTEST_AT. It costs 0.1 % of width.
 
     Unlike `rate_interval` it is an approximation that the central limit theorem has to have set in for. Watched at
-    every value from the 30th to the 5,000th, an interval of 95 % was left by 4 % of runs of sentiment-like values, 5 %
-    of exponential ones, and 10 % of lognormal ones (sigma 1): where a few values are much larger than all others, one
-    interval by itself promises too much. A verdict needs two intervals of half the alpha to part, and keeps its
-    promise there: it told two equal versions apart in at most 2.3 % of the runs, up to sigma 2.
+    every value from the 30th to the 3,000th, an interval of 95 % was left by 3.4 % of runs of sentiment-like values,
+    5.7 % of exponential ones and 9.6 % of lognormal ones (sigma 1): where a few values are much larger than all others,
+    one interval promises too much (benchmarks/confidence.py). A verdict takes two of half the alpha to part.
     """
     if count < _FEWEST_VALUES:
         return None

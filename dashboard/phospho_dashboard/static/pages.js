@@ -6,8 +6,10 @@ import { startLive } from "./live.js";
 import { showLocalTimes } from "./times.js";
 
 submitOnChange(document);
-// On a small screen the navigation scrolls: the page that is open must be in sight.
-document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+// On a small screen the navigation scrolls, and so do tabs: the page that is open must be in sight.
+for (const current of document.querySelectorAll("nav [aria-current]")) {
+  current.scrollIntoView({ block: "nearest", inline: "center" });
+}
 showLocalTimes(document);
 drawCharts(document);
 actInPlace(document);
