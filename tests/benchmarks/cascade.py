@@ -49,8 +49,7 @@ from phospho_workers.detection.engine import Side
 from phospho_workers.detection.evaluation.labelled import PROJECT, LabelledLogs, event_definition, read_labelled
 from phospho_workers.detection.evaluation.metrics import f1_score
 from phospho_workers.detection.heads import Head
-from phospho_workers.detection.teaching import Labelled, train
-from phospho_workers.detection.teaching import texts_of as taught_texts
+from phospho_workers.detection.teaching import Labelled, labelled, train
 from phospho_workers.followers.candidates import MAX_OPEN_OF_ONE
 from phospho_workers.followers.labelled import MAX_LABELS, MAX_LABELS_AT_ONCE
 from phospho_workers.followers.teaching import is_enough
@@ -142,8 +141,8 @@ class Cascade:
             self.asked.add((one.scope, one.content))
             if (answer := call.answers.get(one.name)) is not None:
                 self.verdicts[one.name, one.content] = answer.is_there
-                texts = taught_texts(self._named(one), self.tasks[one.task_id])
-                self.lessons.setdefault(one.name, []).append(Labelled(texts, answer.is_there, _WEIGHT))
+                lesson = labelled(self._named(one), self.tasks[one.task_id], answer.is_there, _WEIGHT)
+                self.lessons.setdefault(one.name, []).append(lesson)
 
     def macro_f1(self, rows: Rows) -> float:
         """Return the macro F1 of what readers see."""

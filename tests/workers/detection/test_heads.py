@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from phospho_workers.detection.definitions import compile_definitions
+from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.heads import BadHead, Head
-from phospho_workers.detection.teaching import Labelled, cross_validated, texts_of, train
+from phospho_workers.detection.teaching import Labelled, cross_validated, labelled, texts_of, train
 from workers.detection.tasks import keywords, semantic, task
 
 ODD = semantic("zorp", "The user wants a zorp", scope="input")
@@ -84,7 +85,7 @@ def test_a_head_read_back_is_equal_and_finds_the_same() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": 2},
+        {"format": 1},
         {"direction": "AAAA"},
         {"direction": "not base64!"},
         {"bias": None},
@@ -140,3 +141,57 @@ def test_a_head_begins_as_what_its_description_says() -> None:
     heads = train([ODD, WEATHER], {"weather": [Labelled({"input": text}, True)]})
     for other in ("will it rain tomorrow", "I want my money back", "hello"):
         assert abs(confidence(other, heads, "weather") - confidence(other, {}, "weather")) < 0.1, other
+
+
+ANSWERS = ["The blue one is running now", "It runs, blue and all"]
+
+
+def answered(beside: str, heads, text: str = "do the usual thing") -> float:
+    definitions = [one.model_copy(update={"threshold": 0.0}) for one in (ODD, WEATHER)]
+    [hits] = compile_definitions(definitions, heads).find([text], "input", [beside])
+    return next((hit.score for hit in hits if hit.definition.name == "zorp"), 0.0)
+
+
+def taught_by_answers() -> dict[str, Head]:
+    """What users say is the same: the answers alone tell which of it was a zorp."""
+    logged = [task(f"do it {n}", answer) for n, answer in enumerate([*ANSWERS, "Here is a joke", "No parcel found"])]
+    return train([ODD, WEATHER], {"zorp": [labelled(ODD, one, n < 2) for n, one in enumerate(logged)]})
+
+
+def test_an_answer_tells_what_a_question_was_about() -> None:
+    heads = taught_by_answers()
+    assert answered("The blue one runs", heads) > answered("", heads) > answered("Here is a parcel", heads)
+    assert answered("The blue one runs", {}) == answered("", {})
+
+
+def test_a_task_without_an_answer_is_judged_by_what_it_says() -> None:
+    """One answer to everything tells nothing, and so its absence tells nothing either."""
+    said = [task(text, "ok") for text in (*ZORPS, *NO_ZORPS)]
+    heads = train([ODD, WEATHER], {"zorp": [labelled(ODD, one, n < len(ZORPS)) for n, one in enumerate(said)]})
+    text = "please start the blue motor"
+    silent = train([ODD, WEATHER], {"zorp": labels()["zorp"]})
+    assert answered("", heads, text) == pytest.approx(confidence(text, silent))
+    assert answered("ok", heads, text) == pytest.approx(answered("", heads, text), abs=0.01)
+
+
+def test_what_is_beside_a_text_counts_the_same_in_any_batch() -> None:
+    compiled = compile_definitions([ODD, WEATHER], taught_by_answers())
+    texts, beside = ["do it. Now!", "", "do it. Now!", "again"], ["The blue one", "x", "", "No parcel"]
+    together = compiled.find(texts, "input", beside)
+    pairs = zip(texts, beside, strict=True)
+    assert list(together) == [compiled.find([text], "input", [answer])[0] for text, answer in pairs]
+
+
+def test_detection_hands_the_answer_to_the_head() -> None:
+    everything = [one.model_copy(update={"threshold": 0.0}) for one in (ODD, WEATHER)]
+    compiled = {"shop": compile_definitions(everything, taught_by_answers())}
+    tasks = [task("do the usual thing", answer) for answer in ("The blue one runs", "Here is a parcel")]
+    found = [{event["name"]: event["score"] for event in row["events"]} for row in analyse(tasks, compiled)]
+    assert found[0]["zorp"] > found[1]["zorp"]
+
+
+def test_a_label_of_both_sides_has_nothing_beside() -> None:
+    logged = task("in", "out", system_prompt="be kind")
+    assert labelled(ODD, logged, True).beside == "out"
+    assert labelled(ODD.model_copy(update={"scope": "output"}), logged, True).beside == "in"
+    assert labelled(ODD.model_copy(update={"scope": "task"}), logged, True).beside == ""

@@ -120,7 +120,11 @@ def test_an_error_that_will_not_pass_is_raised(store) -> None:
 def test_a_head_reaches_the_definitions_of_its_project_only(store) -> None:
     before = store.cache.current().by_project
     store.heads = [
-        _head_row("a", 3, Head(np.ones(256, np.float32), 1.0, 1.0, 0.0, {}, 1, 1).to_json()),
+        _head_row(
+            "a",
+            3,
+            Head(np.ones(256, np.float32), np.zeros(256, np.float32), 1.0, 0.0, 0.0, 1.0, 0.0, {}, 1, 1).to_json(),
+        ),
         _head_row("of a newer writer", 1, '{"format": 99}'),
         _head_row("of too few labels", 1, ""),
     ]

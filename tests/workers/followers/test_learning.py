@@ -44,7 +44,8 @@ class CountingTeacher:
     def lesson(self, name: str, examples: Sequence[Example]) -> Lesson:
         self.shown.append((name, [(one.task["input"], one.is_there) for one in examples]))
         there = sum(one.is_there for one in examples)
-        head = Head(np.ones(DIMENSIONS, np.float32), 1.0, 1.0, 0.0, {}, there, len(examples) - there)
+        ones, zeros = np.ones(DIMENSIONS, np.float32), np.zeros(DIMENSIONS, np.float32)
+        head = Head(ones, zeros, 1.0, 0.0, 0.0, 1.0, 0.0, {}, there, len(examples) - there)
         return Lesson(head=head.to_json(), quality="{}")
 
 

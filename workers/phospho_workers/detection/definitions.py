@@ -30,15 +30,20 @@ class CompiledDefinitions:
     heads: Mapping[str, Head] = field(default_factory=dict)
     settings: ProjectSettings = field(default_factory=ProjectSettings)
 
-    def find(self, texts: Sequence[str], side: Side) -> Sequence[Hits]:
-        """Return what all engines find in each of `texts`, which are of that side."""
-        return [[hit for hit in hits if hit.is_found] for hits in self.weigh(texts, side)]
+    @property
+    def reads_beside(self) -> bool:
+        """Tell whether what is found on one side of a task may depend on the other side of it."""
+        return any(head.beside_weight for head in self.heads.values())
 
-    def weigh(self, texts: Sequence[str], side: Side) -> Sequence[Hits]:
+    def find(self, texts: Sequence[str], side: Side, beside: Sequence[str] = ()) -> Sequence[Hits]:
+        """Return what all engines find in each of `texts`, which are of that side; `beside` as engines take it."""
+        return [[hit for hit in hits if hit.is_found] for hits in self.weigh(texts, side, beside)]
+
+    def weigh(self, texts: Sequence[str], side: Side, beside: Sequence[str] = ()) -> Sequence[Hits]:
         """Return what all engines find in each of `texts`, and what they nearly do."""
         found: list[list[Hit]] = [[] for _ in texts]
         for engine in self.engines.get(side, ()):
-            for of_text, hits in zip(found, engine.find(texts, side), strict=True):
+            for of_text, hits in zip(found, engine.find(texts, side, beside), strict=True):
                 of_text.extend(hits)
         return found
 

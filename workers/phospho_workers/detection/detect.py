@@ -9,7 +9,7 @@ from phospho_schemas.ids import event_id
 from phospho_schemas.messages import SCHEMA_VERSION, ProjectSettings
 from phospho_workers.detection.candidates import candidates
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions
-from phospho_workers.detection.engine import SIDES, Hit, Hits, Side
+from phospho_workers.detection.engine import BESIDE, SIDES, Hit, Hits, Side
 from phospho_workers.detection.heads import Head
 from phospho_workers.detection.language import MODEL as LANGUAGE_MODEL
 from phospho_workers.detection.language import UNKNOWN, Language, languages
@@ -131,15 +131,18 @@ def _by_project(tasks: Sequence[Task]) -> dict[str, list[int]]:
 
 def _found(tasks: Sequence[Task], compiled: CompiledDefinitions) -> list[list[Hit]]:
     """Return the hits in each task of one project: of several for one definition, the one that `_better` says."""
-    by_side = [_found_in([task.get(side, "") for task in tasks], side, compiled) for side in SIDES]
+    by_side = [_found_in(tasks, side, compiled) for side in SIDES]
     return [_best([hit for hits in of_task for hit in hits]) for of_task in zip(*by_side, strict=True)]
 
 
-def _found_in(texts: Sequence[str], side: Side, compiled: CompiledDefinitions) -> Sequence[Hits]:
-    """Return the hits in each text, having read equal texts once."""
-    different = list(dict.fromkeys(texts))
-    hits = dict(zip(different, compiled.weigh(different, side), strict=True))
-    return [hits[text] for text in texts]
+def _found_in(tasks: Sequence[Task], side: Side, compiled: CompiledDefinitions) -> Sequence[Hits]:
+    """Return the hits in that side of each task, having read what is equal once."""
+    other = BESIDE.get(side, "") if compiled.reads_beside else ""
+    read = [(task.get(side, ""), task.get(other, "")) for task in tasks]
+    different = list(dict.fromkeys(read))
+    texts, beside = zip(*different, strict=True)
+    hits = dict(zip(different, compiled.weigh(texts, side, beside), strict=True))
+    return [hits[one] for one in read]
 
 
 def _best(hits: Sequence[Hit]) -> list[Hit]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
 from phospho_schemas.messages import EventDefinition
 
 Side = Literal["input", "output", "system_prompt"]
 SIDES: tuple[Side, ...] = ("input", "output", "system_prompt")
+# The side that tells what is meant by another: the answer to what was asked, and the question to an answer.
+BESIDE: Mapping[str, Side] = MappingProxyType({"input": "output", "output": "input"})
 MAX_EVIDENCE_CHARACTERS = 200
 
 
@@ -35,8 +38,8 @@ class Engine(Protocol):
     """
     All definitions of one project and one kind, compiled once, then only read: safe to share between threads.
 
-    Pure: what is found in a text depends on that text and the definitions alone, to the last bit, and never on
-    the other texts of the batch.
+    Pure: what is found in a text depends on that text, what is beside it and the definitions alone, to the last bit,
+    and never on the other texts of the batch.
     """
 
     def __init__(self, definitions: Sequence[EventDefinition]) -> None:
@@ -46,8 +49,12 @@ class Engine(Protocol):
     def refusal(definition: EventDefinition) -> str | None:
         """Return why this engine can't take a definition, for the person who wrote it; None where it can."""
 
-    def find(self, texts: Sequence[str], side: Side) -> Sequence[Hits]:
-        """Return for each text, in order, the definitions that look at `side` and are found in it, or nearly."""
+    def find(self, texts: Sequence[str], side: Side, beside: Sequence[str] = ()) -> Sequence[Hits]:
+        """
+        Return for each text, in order, the definitions that look at `side` and are found in it, or nearly.
+
+        `beside` has for each text what its task says on the side of BESIDE, or is empty: then that is not known.
+        """
 
 
 def looks_at(definition: EventDefinition, side: Side) -> bool:

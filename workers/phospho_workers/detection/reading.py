@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
+from numpy.typing import NDArray
+
 from phospho_workers.detection.embedding import MAX_PIECES, Vectors, directions, embedder
 
 # Of a longer text the beginning and the end are read, half of this each: that is where people say what they want.
@@ -35,6 +38,11 @@ class Reading:
     @property
     def clause_count(self) -> int:
         return len(self.pieces) - len(self.wholes)
+
+    def texts(self) -> NDArray[np.int64]:
+        """Return for each row the place of its text."""
+        of_clauses = [place for place, of_text in enumerate(self.clauses) for _ in of_text]
+        return np.array([*of_clauses, *self.wholes], dtype=np.int64)
 
     def rows(self) -> list[list[int]]:
         """Return for each text the rows of its clauses and that of the whole."""
@@ -66,6 +74,12 @@ def reading(clauses: Sequence[Sequence[Clause]]) -> Reading:
     pieces += [[piece for _, of_clause in clauses[place] for piece in of_clause] for place in wholes]
     firsts = list(accumulate(map(len, clauses[:-1]), initial=0))
     return Reading(clauses, firsts, wholes, directions(embedder().sums(pieces)), pieces)
+
+
+def whole(texts: Sequence[str]) -> Vectors:
+    """Return what each text says as one direction, shape (texts, 256); zeros where it says nothing."""
+    pieces = [[piece for _, of_clause in clauses_of(text) for piece in of_clause] for text in texts]
+    return directions(embedder().sums(pieces))
 
 
 def _read(text: str) -> str:

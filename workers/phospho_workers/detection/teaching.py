@@ -17,40 +17,49 @@ from numpy.typing import NDArray
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.confidence import EVEN_SCORE, STEEPNESS, confidence, logistic
 from phospho_workers.detection.embedding import DIMENSIONS, directions, unit
-from phospho_workers.detection.engine import SIDES, Side, looks_at
+from phospho_workers.detection.engine import BESIDE, SIDES, Side, looks_at
 from phospho_workers.detection.heads import PHRASE_UNIT, Head, Scores
 from phospho_workers.detection.phrases import phrases
-from phospho_workers.detection.reading import clauses_of, reading
+from phospho_workers.detection.reading import clauses_of, reading, whole
 from phospho_workers.detection.rivalry import rivalry
 
 # Chosen by the mean over three domains, 5 or 10 labels of either kind; see docs/detection.md.
 _PULL = 0.2
 _BIAS_PULL = 3.0
-_OTHERS_WEIGHT = 0.4
+_OTHERS_WEIGHT = 0.2
 _MAX_OTHERS = 400
 _ENGINE = "semantic"
 # How long the vector of a clause's phrases is, beside that of its embedding, which is 1.
 _PHRASES_LENGTH = 1.5
 _MAX_PHRASES = 300
+# The same of the other side of a task.
+_BESIDE_LENGTH = 1.5
 _NEWTON_STEPS = 20
 _HALVINGS = 12
 _SETTLED = 1e-5
 
 
 class Labelled(NamedTuple):
-    """A task that was judged: what each side said, and whether it shows the event. A person's `weight` is 1."""
+    """
+    A task that was judged: what it says on the sides that its definition reads, and whether it shows the event.
+
+    `beside` is what it says on the side of BESIDE. A person's `weight` is 1.
+    """
 
     texts: Mapping[Side, str]
     is_event: bool
     weight: float = 1.0
+    beside: str = ""
 
 
 class _Bag(NamedTuple):
     """
-    The clauses and the whole of a task: unit vectors, shape (rows, 256), the description's scores, and the phrases.
+    The clauses and the whole of a task: unit vectors, shape (rows, 256), those of the other side, the description's
+    scores, and the phrases.
     """
 
     vectors: NDArray[np.float64]
+    beside: NDArray[np.float64]
     described: Scores
     said: Sequence[set[int]]
 
@@ -58,6 +67,12 @@ class _Bag(NamedTuple):
 def texts_of(definition: EventDefinition, task: Mapping[str, Any]) -> dict[Side, str]:
     """Return the sides of a task that a definition reads; those that say nothing are left out."""
     return {side: task[side] for side in SIDES if looks_at(definition, side) and task.get(side)}
+
+
+def labelled(definition: EventDefinition, task: Mapping[str, Any], is_event: bool, weight: float = 1.0) -> Labelled:
+    """Return a task as a label of a definition."""
+    other = BESIDE.get(definition.scope, "")
+    return Labelled(texts_of(definition, task), is_event, weight, task.get(other) or "")
 
 
 def train(
@@ -97,8 +112,10 @@ class _School:
 
     def __init__(self, definitions: Sequence[EventDefinition], labels: Mapping[str, Sequence[Labelled]]) -> None:
         self._labels = {one.name: labels.get(one.name, ()) for one in definitions}
-        everything = [labelled for of_one in self._labels.values() for labelled in of_one]
+        everything = [one for of_one in self._labels.values() for one in of_one]
         self._sides = {side: _SideTexts(side, definitions, everything) for side in SIDES}
+        beside = list(dict.fromkeys(text for one in everything for text in (one.beside, *one.texts.values())))
+        self._beside = dict(zip(beside, unit(whole(beside)), strict=True))
 
     def head(self, definition: EventDefinition) -> Head | None:
         """Return the head that all labels of a definition teach; None where none of them has a text."""
@@ -132,12 +149,19 @@ class _School:
         chosen = others[:: max(1, -(-len(others) // _MAX_OTHERS))]
         return [bag for one in chosen if (bag := self._bag(definition, one)) is not None]
 
-    def _bag(self, definition: EventDefinition, labelled: Labelled) -> _Bag | None:
-        read = [(side, text) for side, text in labelled.texts.items() if looks_at(definition, side)]
-        bags = [bag for side, text in read if (bag := self._sides[side].bag(definition.name, text)) is not None]
-        if not bags:
-            return None
-        return _joined(bags)
+    def _bag(self, definition: EventDefinition, one: Labelled) -> _Bag | None:
+        beside = self._beside_of(definition, one)
+        read = [(side, text) for side, text in one.texts.items() if looks_at(definition, side)]
+        bags = [self._sides[side].bag(definition.name, text, beside) for side, text in read]
+        said = [bag for bag in bags if bag is not None]
+        return _joined(said) if said else None
+
+    def _beside_of(self, definition: EventDefinition, one: Labelled) -> NDArray[np.float64]:
+        """Return what is said on the other side, also where the label is that of a definition which reads both."""
+        other = BESIDE.get(definition.scope)
+        text = "" if other is None else one.texts.get(other, one.beside)
+        said: NDArray[np.float64] = self._beside[text]
+        return said
 
 
 class _SideTexts:
@@ -157,11 +181,13 @@ class _SideTexts:
         self._scores = rivalry([one.description for one in readers]).scores(what.directions)
         self._rows = dict(zip(read, what.rows(), strict=True))
 
-    def bag(self, name: str, text: str) -> _Bag | None:
+    def bag(self, name: str, text: str, beside: NDArray[np.float64]) -> _Bag | None:
         rows = self._rows.get(text)
         if rows is None:
             return None
-        return _Bag(self._vectors[rows], self._scores[rows, self._columns[name]], [self._said[row] for row in rows])
+        described = self._scores[rows, self._columns[name]]
+        said = [self._said[row] for row in rows]
+        return _Bag(self._vectors[rows], np.tile(beside, (len(rows), 1)), described, said)
 
 
 def _taught(own: Sequence[tuple[_Bag | None, bool, float]], others: Sequence[_Bag]) -> Head | None:
@@ -177,6 +203,7 @@ def _taught(own: Sequence[tuple[_Bag | None, bool, float]], others: Sequence[_Ba
 def _joined(bags: Sequence[_Bag]) -> _Bag:
     return _Bag(
         np.vstack([bag.vectors for bag in bags]),
+        np.vstack([bag.beside for bag in bags]),
         np.concatenate([bag.described for bag in bags]),
         [said for bag in bags for said in bag.said],
     )
@@ -188,7 +215,9 @@ def _confidence(bag: _Bag, head: Head | None) -> float:
         return float(confidence(bag.described).max())
     along = bag.vectors @ unit(head.direction[None, :])[0]
     weights = [sum(head.phrases.get(phrase, 0) for phrase in said) / math.sqrt(len(said)) for said in bag.said]
-    logits = head.direction_weight * along + head.description_weight * bag.described + head.bias
+    answered = np.any(bag.beside != 0.0, axis=1) * (bag.beside @ unit(head.beside[None, :])[0] - head.beside_usual)
+    logits = head.direction_weight * along + head.beside_weight * answered
+    logits += head.description_weight * bag.described + head.bias
     return float(logistic(logits + PHRASE_UNIT * np.array(weights)).max())
 
 
@@ -198,10 +227,13 @@ def _fit(bags: Sequence[_Bag], is_event: NDArray[np.bool_], weights: Scores, own
     others: a turn that shows an event is not all about it, one that does not show it shows it nowhere.
     """
     known = _known_phrases([bag for bag, shown in zip(bags, is_event, strict=True) if shown])
-    prior = np.r_[np.zeros(DIMENSIONS + len(known)), -STEEPNESS * EVEN_SCORE]
+    prior = np.r_[np.zeros(2 * DIMENSIONS + len(known)), -STEEPNESS * EVEN_SCORE]
     kept = [_instructive(bag) if shown else bag for bag, shown in zip(bags, is_event, strict=True)]
     counts = np.array([len(bag.said) for bag in kept])
     rows = _joined(kept)
+    is_answered = np.any(rows.beside != 0.0, axis=1, keepdims=True)
+    usual = rows.beside.sum(axis=0) / max(1, int(is_answered.sum()))
+    rows = rows._replace(beside=is_answered * (rows.beside - usual))
     learnt = _regression(
         _inputs(rows, known),
         STEEPNESS * rows.described,
@@ -209,7 +241,7 @@ def _fit(bags: Sequence[_Bag], is_event: NDArray[np.bool_], weights: Scores, own
         np.repeat(_balanced(weights, is_event) / counts, counts),
         prior,
     )
-    return _head(learnt, known, own)
+    return _head(learnt, known, usual, own)
 
 
 def _known_phrases(confirmed: Sequence[_Bag]) -> dict[int, int]:
@@ -220,25 +252,28 @@ def _known_phrases(confirmed: Sequence[_Bag]) -> dict[int, int]:
 
 
 def _inputs(rows: _Bag, known: Mapping[int, int]) -> NDArray[np.float64]:
-    """Return what the regression reads: embeddings, phrases and a constant, shape (rows, 256 + phrases + 1)."""
+    """Return what the regression reads: embeddings, phrases and a constant, shape (rows, 512 + phrases + 1)."""
     said = np.zeros((len(rows.said), len(known)))
     for row, of_row in enumerate(rows.said):
         said[row, [known[phrase] for phrase in of_row if phrase in known]] = _PHRASES_LENGTH / math.sqrt(len(of_row))
-    inputs: NDArray[np.float64] = np.c_[rows.vectors, said, np.ones(len(said))]
+    inputs: NDArray[np.float64] = np.c_[rows.vectors, _BESIDE_LENGTH * rows.beside, said, np.ones(len(said))]
     return inputs
 
 
 def _instructive(bag: _Bag) -> _Bag:
     best = int(np.argmax(bag.described))
-    return _Bag(bag.vectors[[best]], bag.described[[best]], [bag.said[best]])
+    return _Bag(bag.vectors[[best]], bag.beside[[best]], bag.described[[best]], [bag.said[best]])
 
 
-def _head(learnt: Scores, known: Mapping[int, int], own: Sequence[bool]) -> Head:
-    direction, of_phrases, bias = np.split(learnt, [DIMENSIONS, DIMENSIONS + len(known)])
+def _head(learnt: Scores, known: Mapping[int, int], usual: NDArray[np.float64], own: Sequence[bool]) -> Head:
+    direction, beside, of_phrases, bias = np.split(learnt, np.cumsum([DIMENSIONS, DIMENSIONS, len(known)]))
     weights = np.rint(of_phrases * (_PHRASES_LENGTH / PHRASE_UNIT)).astype(int).tolist()
     return Head(
         direction=directions(direction[None, :])[0],
+        beside=directions(beside[None, :])[0],
         direction_weight=float(np.sqrt(direction @ direction)),
+        beside_weight=_BESIDE_LENGTH * float(np.sqrt(beside @ beside)),
+        beside_usual=float(usual @ unit(beside[None, :])[0]),
         description_weight=STEEPNESS,
         bias=float(bias[0]),
         phrases={phrase: weight for phrase, weight in zip(known, weights, strict=True) if weight},

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.heads import FORMAT
 from phospho_workers.detection.quality import quality
-from phospho_workers.detection.teaching import Labelled, cross_validated, texts_of, train
+from phospho_workers.detection.teaching import Labelled, cross_validated, labelled, train
 from phospho_workers.followers.labelled import Example
 from phospho_workers.followers.learning import Lesson
 
@@ -34,10 +34,7 @@ class HeadTeacher:
         self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
     ) -> Mapping[str, Lesson]:
         labels = {
-            one.name: [
-                Labelled(texts_of(one, example.task), example.is_there, example.weight)
-                for example in examples[one.name]
-            ]
+            one.name: [labelled(one, example.task, example.is_there, example.weight) for example in examples[one.name]]
             for one in definitions
         }
         # The matrices are small: on a busy machine the threads of BLAS wait for each other, and a head that takes

@@ -48,7 +48,7 @@ class KeywordEngine:
             return f"the keyword {longest[:40]!r}… is longer than {MAX_KEYWORD_CHARACTERS} characters"
         return None
 
-    def find(self, texts: Sequence[str], side: Side) -> Sequence[Hits]:
+    def find(self, texts: Sequence[str], side: Side, beside: Sequence[str] = ()) -> Sequence[Hits]:
         return [self._find_one(folded(text), side) for text in texts]
 
     def _find_one(self, words: str, side: Side) -> Hits:

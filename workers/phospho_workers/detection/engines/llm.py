@@ -22,6 +22,6 @@ class LlmEngine:
             return "the LLM reads one task at a time: choose the scope input, output, task or system_prompt"
         return None
 
-    def find(self, texts: Sequence[str], side: Side) -> Sequence[Hits]:
+    def find(self, texts: Sequence[str], side: Side, beside: Sequence[str] = ()) -> Sequence[Hits]:
         anything = [Hit(one, 0.0, "", False, 1.0) for one in self._definitions if looks_at(one, side)]
         return [anything if text.strip() else NO_HITS for text in texts]

@@ -38,7 +38,7 @@ class RegexEngine:
             return "the pattern matches the empty text, so it would be found in every task"
         return None
 
-    def find(self, texts: Sequence[str], side: Side) -> Sequence[Hits]:
+    def find(self, texts: Sequence[str], side: Side, beside: Sequence[str] = ()) -> Sequence[Hits]:
         return [self._find_one(text, side) for text in texts]
 
     def _find_one(self, text: str, side: Side) -> Hits:

@@ -44,10 +44,11 @@ class SemanticEngine:
             return "it has no description: say in plain words what happens"
         return None
 
-    def find(self, texts: Sequence[str], side: Side) -> Sequence[Hits]:
+    def find(self, texts: Sequence[str], side: Side, beside: Sequence[str] = ()) -> Sequence[Hits]:
         descriptions = self._of_side[side]
         step = descriptions.texts_at_once
-        return [hits for begin in range(0, len(texts), step) for hits in descriptions.find(texts[begin : begin + step])]
+        parts = (slice(begin, begin + step) for begin in range(0, len(texts), step))
+        return [hits for part in parts for hits in descriptions.find(texts[part], beside[part])]
 
 
 class _Descriptions:
@@ -62,15 +63,15 @@ class _Descriptions:
         if definitions:
             self._rivalry = rivalry([one.description for one in definitions])
 
-    def find(self, texts: Sequence[str]) -> Sequence[Hits]:
-        """Return the hits in each text; one without words has none."""
+    def find(self, texts: Sequence[str], beside: Sequence[str]) -> Sequence[Hits]:
+        """Return the hits in each text; one without words has none. `beside` is empty or as long."""
         found: list[list[Hit]] = [[] for _ in texts]
         read = [clauses_of(text) for text in texts] if self._definitions else []
         turns = [place for place, clauses in enumerate(read) if clauses]
         if not turns:
             return [NO_HITS] * len(texts)
         what = reading([read[place] for place in turns])
-        by_clause, best = self._confidences(what)
+        by_clause, best = self._confidences(what, [beside[place] for place in turns] if beside else [])
         for row, column, score, is_found, doubt in self._told(best):
             evidence = _evidence(what, row, by_clause[:, column]) if is_found else ""
             found[turns[row]].append(Hit(self._definitions[column], score, evidence, is_found, doubt))
@@ -84,11 +85,11 @@ class _Descriptions:
         columns = (*places, best[places], is_found[places], doubts[places])
         return zip(*(column.tolist() for column in columns), strict=True)
 
-    def _confidences(self, what: Reading) -> tuple[Scores, Scores]:
+    def _confidences(self, what: Reading, beside: Sequence[str]) -> tuple[Scores, Scores]:
         """Return those of the clauses, shape (clauses, definitions), and of the texts, shape (texts, definitions)."""
         scores = self._rivalry.scores(what.directions)
         confidences = confidence(scores)
-        self._heads.overwrite(confidences, scores, what)
+        self._heads.overwrite(confidences, scores, what, beside)
         by_clause, of_wholes = confidences[: what.clause_count], confidences[what.clause_count :]
         best = np.maximum.reduceat(by_clause, what.firsts, axis=0)
         best[what.wholes] = np.maximum(best[what.wholes], of_wholes)

@@ -11,7 +11,7 @@ from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.evaluation.labelled import LabelledLogs
 from phospho_workers.detection.evaluation.scoring import EventScore, Report, event_score, run
 from phospho_workers.detection.heads import Head
-from phospho_workers.detection.teaching import Labelled, texts_of, train
+from phospho_workers.detection.teaching import labelled, train
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _heads(
 ) -> dict[str, Head]:
     """Train the heads as a worker does: each on its own labels, with the others' tasks as texts without a label."""
     labels = {
-        one.name: [Labelled(texts_of(one, logs.tasks[place]), shown) for place, shown in drawn[one.name].items()]
+        one.name: [labelled(one, logs.tasks[place], shown) for place, shown in drawn[one.name].items()]
         for one in definitions
     }
     return train(definitions, labels)
