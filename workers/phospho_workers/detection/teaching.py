@@ -6,6 +6,7 @@ It starts from what the description says: with nothing learnt, its confidence is
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ from phospho_workers.detection.heads import PHRASE_UNIT, Head, Scores
 from phospho_workers.detection.phrases import phrases
 from phospho_workers.detection.reading import clauses_of, reading, whole
 from phospho_workers.detection.rivalry import rivalry
+from phospho_workers.detection.trust import Verdicts, trust
 
 # Chosen by the mean over three domains, 5 or 10 labels of either kind; see docs/detection.md.
 _PULL = 0.2
@@ -32,6 +34,8 @@ _ENGINE = "semantic"
 # How long the vector of a clause's phrases is, beside that of its embedding, which is 1.
 _PHRASES_LENGTH = 1.5
 _MAX_PHRASES = 300
+# So many definitions, those with the most labels, say how far the descriptions of a project are trusted.
+_MAX_WEIGHED = 50
 # The same of the other side of a task.
 _BESIDE_LENGTH = 1.5
 _NEWTON_STEPS = 20
@@ -87,11 +91,7 @@ def train(
     `labels` are all of the project, by the name of the definition. A definition none of whose labels has a text gets
     no head. Takes some 50 ms a head.
     """
-    school = _School(definitions, labels)
-    asked = {one.name for one in definitions} if names is None else set(names)
-    wanted = [one for one in definitions if one.engine == _ENGINE and one.name in asked and labels.get(one.name)]
-    heads = {one.name: school.head(one) for one in wanted}
-    return {name: head for name, head in heads.items() if head is not None}
+    return School(definitions, labels).train(names)
 
 
 def cross_validated(
@@ -102,38 +102,61 @@ def cross_validated(
 
     0 where a task says nothing. The arguments are those of `train`; the definition is one of the semantic engine.
     """
-    school = _School(definitions, labels)
-    definition = next(one for one in definitions if one.name == name)
-    return school.held_out(definition, min(folds, max(1, len(labels[name]))))
+    return School(definitions, labels).cross_validated(name, folds)
 
 
-class _School:
-    """All labelled texts of a project, read once."""
+# What a label says (None where that is nothing), whether it shows the event, and the label's weight.
+_Judged = tuple[_Bag | None, bool, float]
+
+
+class School:
+    """All labelled texts of a project, read once. The arguments are those of `train`; nothing of it ever changes."""
 
     def __init__(self, definitions: Sequence[EventDefinition], labels: Mapping[str, Sequence[Labelled]]) -> None:
+        self._definitions = {one.name: one for one in definitions}
         self._labels = {one.name: labels.get(one.name, ()) for one in definitions}
         everything = [one for of_one in self._labels.values() for one in of_one]
         self._sides = {side: _SideTexts(side, definitions, everything) for side in SIDES}
         beside = list(dict.fromkeys(text for one in everything for text in (one.beside, *one.texts.values())))
         self._beside = dict(zip(beside, unit(whole(beside)), strict=True))
 
-    def head(self, definition: EventDefinition) -> Head | None:
-        """Return the head that all labels of a definition teach; None where none of them has a text."""
-        return _taught(self._own(definition), self._others(definition))
+    def train(self, names: Iterable[str] | None = None) -> dict[str, Head]:
+        """See `train`."""
+        asked = self._definitions.keys() if names is None else set(names)
+        heads = {one.name: self._head(one) for one in self._labelled() if one.name in asked}
+        return {name: head for name, head in heads.items() if head is not None}
 
-    def held_out(self, definition: EventDefinition, folds: int) -> list[float]:
+    def cross_validated(self, name: str, folds: int = 5) -> list[float]:
+        """See `cross_validated`."""
+        return self._held_out(self._definitions[name], min(folds, max(1, len(self._labels[name]))))
+
+    def _labelled(self) -> list[EventDefinition]:
+        return [one for one in self._definitions.values() if one.engine == _ENGINE and self._labels[one.name]]
+
+    @functools.cached_property
+    def _trust(self) -> float:
+        """How far all heads of the project trust their descriptions."""
+        most_labels = sorted(self._labelled(), key=lambda one: (-len(self._labels[one.name]), one.name))
+        known = (_verdicts(_examples(self._own(one), self._others(one))) for one in most_labels[:_MAX_WEIGHED])
+        return trust([one for one in known if one is not None], _PULL)
+
+    def _head(self, definition: EventDefinition) -> Head | None:
+        """Return the head that all labels of a definition teach; None where none of them has a text."""
+        return _taught(self._own(definition), self._others(definition), self._trust)
+
+    def _held_out(self, definition: EventDefinition, folds: int) -> list[float]:
         """Return the confidence in each labelled task by a head that was taught by the other folds."""
         own = self._own(definition)
         others = self._others(definition)
         confidences = [0.0] * len(own)
         for fold in range(folds):
-            head = _taught([one for place, one in enumerate(own) if place % folds != fold], others)
+            head = _taught([one for place, one in enumerate(own) if place % folds != fold], others, self._trust)
             for place in range(fold, len(own), folds):
                 bag = own[place][0]
                 confidences[place] = 0.0 if bag is None else _confidence(bag, head)
         return confidences
 
-    def _own(self, definition: EventDefinition) -> list[tuple[_Bag | None, bool, float]]:
+    def _own(self, definition: EventDefinition) -> list[_Judged]:
         return [(self._bag(definition, one), one.is_event, one.weight) for one in self._labels[definition.name]]
 
     def _others(self, definition: EventDefinition) -> list[_Bag]:
@@ -190,14 +213,34 @@ class _SideTexts:
         return _Bag(self._vectors[rows], np.tile(beside, (len(rows), 1)), described, said)
 
 
-def _taught(own: Sequence[tuple[_Bag | None, bool, float]], others: Sequence[_Bag]) -> Head | None:
-    """Return what labels teach, with others' confirmed tasks as weak counterexamples; None without a text."""
+def _examples(own: Sequence[_Judged], others: Sequence[_Bag]) -> list[tuple[_Bag, bool, float]]:
+    """Return what a definition learns from: its labels that say something, and what was confirmed for others."""
     taught = [(bag, is_event, weight) for bag, is_event, weight in own if bag is not None]
-    if not taught:
+    return taught + [(bag, False, _OTHERS_WEIGHT) for bag in others] if taught else []
+
+
+def _taught(own: Sequence[_Judged], others: Sequence[_Bag], trusted: float) -> Head | None:
+    """Return what labels teach, with others' confirmed tasks as weak counterexamples; None without a text."""
+    examples = _examples(own, others)
+    if not examples:
         return None
-    taught += [(bag, False, _OTHERS_WEIGHT) for bag in others]
-    bags, is_event, weights = zip(*taught, strict=True)
-    return _fit(bags, np.array(is_event), np.array(weights), [one for _, one, weight in own if weight == 1.0])
+    bags, is_event, weights = zip(*examples, strict=True)
+    of_people = [one for _, one, weight in own if weight == 1.0]
+    return _fit(bags, np.array(is_event), np.array(weights), trusted, of_people)
+
+
+def _verdicts(examples: Sequence[tuple[_Bag, bool, float]]) -> Verdicts | None:
+    """Return what examples say of how far their description can be trusted, 400 of them at most; None if nothing."""
+    chosen = examples[:: max(1, -(-len(examples) // _MAX_OTHERS))]
+    is_event = np.array([one for _, one, _ in chosen], dtype=bool)
+    if is_event.all() or not is_event.any():
+        return None
+    weights = _balanced(np.array([weight for _, _, weight in chosen]), is_event)
+    known = _known_phrases([bag for bag, shown, _ in chosen if shown])
+    rows, _ = _centred(_joined([_instructive(bag) for bag, _, _ in chosen]))
+    inputs = _inputs(rows, known)
+    inputs[:, -1] *= math.sqrt(_PULL / _BIAS_PULL)
+    return Verdicts(inputs, STEEPNESS * (rows.described - EVEN_SCORE), is_event, weights)
 
 
 def _joined(bags: Sequence[_Bag]) -> _Bag:
@@ -221,27 +264,33 @@ def _confidence(bag: _Bag, head: Head | None) -> float:
     return float(logistic(logits + PHRASE_UNIT * np.array(weights)).max())
 
 
-def _fit(bags: Sequence[_Bag], is_event: NDArray[np.bool_], weights: Scores, own: list[bool]) -> Head:
+def _fit(
+    bags: Sequence[_Bag], is_event: NDArray[np.bool_], weights: Scores, trusted: float, of_people: Sequence[bool]
+) -> Head:
     """
     Learn from that clause of each confirmed task which the description comes nearest to, and from every clause of the
     others: a turn that shows an event is not all about it, one that does not show it shows it nowhere.
     """
     known = _known_phrases([bag for bag, shown in zip(bags, is_event, strict=True) if shown])
-    prior = np.r_[np.zeros(2 * DIMENSIONS + len(known)), -STEEPNESS * EVEN_SCORE]
+    prior = np.r_[np.zeros(2 * DIMENSIONS + len(known)), -trusted * STEEPNESS * EVEN_SCORE]
     kept = [_instructive(bag) if shown else bag for bag, shown in zip(bags, is_event, strict=True)]
     counts = np.array([len(bag.said) for bag in kept])
-    rows = _joined(kept)
-    is_answered = np.any(rows.beside != 0.0, axis=1, keepdims=True)
-    usual = rows.beside.sum(axis=0) / max(1, int(is_answered.sum()))
-    rows = rows._replace(beside=is_answered * (rows.beside - usual))
+    rows, usual = _centred(_joined(kept))
     learnt = _regression(
         _inputs(rows, known),
-        STEEPNESS * rows.described,
+        trusted * STEEPNESS * rows.described,
         np.repeat(is_event, counts),
         np.repeat(_balanced(weights, is_event) / counts, counts),
         prior,
     )
-    return _head(learnt, known, usual, own)
+    return _head(learnt, known, usual, trusted, of_people)
+
+
+def _centred(rows: _Bag) -> tuple[_Bag, NDArray[np.float64]]:
+    """Return the rows with their other sides counted from the mean of those that say something, and that mean."""
+    is_answered = np.any(rows.beside != 0.0, axis=1, keepdims=True)
+    usual: NDArray[np.float64] = rows.beside.sum(axis=0) / max(1, int(is_answered.sum()))
+    return rows._replace(beside=is_answered * (rows.beside - usual)), usual
 
 
 def _known_phrases(confirmed: Sequence[_Bag]) -> dict[int, int]:
@@ -265,7 +314,9 @@ def _instructive(bag: _Bag) -> _Bag:
     return _Bag(bag.vectors[[best]], bag.beside[[best]], bag.described[[best]], [bag.said[best]])
 
 
-def _head(learnt: Scores, known: Mapping[int, int], usual: NDArray[np.float64], own: Sequence[bool]) -> Head:
+def _head(
+    learnt: Scores, known: Mapping[int, int], usual: NDArray[np.float64], trusted: float, of_people: Sequence[bool]
+) -> Head:
     direction, beside, of_phrases, bias = np.split(learnt, np.cumsum([DIMENSIONS, DIMENSIONS, len(known)]))
     weights = np.rint(of_phrases * (_PHRASES_LENGTH / PHRASE_UNIT)).astype(int).tolist()
     return Head(
@@ -274,11 +325,11 @@ def _head(learnt: Scores, known: Mapping[int, int], usual: NDArray[np.float64], 
         direction_weight=float(np.sqrt(direction @ direction)),
         beside_weight=_BESIDE_LENGTH * float(np.sqrt(beside @ beside)),
         beside_usual=float(usual @ unit(beside[None, :])[0]),
-        description_weight=STEEPNESS,
+        description_weight=trusted * STEEPNESS,
         bias=float(bias[0]),
         phrases={phrase: weight for phrase, weight in zip(known, weights, strict=True) if weight},
-        confirmed=sum(own),
-        rejected=len(own) - sum(own),
+        confirmed=sum(of_people),
+        rejected=len(of_people) - sum(of_people),
     )
 
 

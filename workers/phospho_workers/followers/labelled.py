@@ -12,8 +12,9 @@ from phospho_store.store import Store
 from phospho_workers.followers.session_examples import SessionExamples
 from phospho_workers.followers.session_facts import SessionFacts
 
-# The newest labels of one definition that are read; more teach next to nothing and cost memory.
-MAX_LABELS = 2_000
+# The newest labels of either kind of one definition that are read. More teach next to nothing, and learning takes
+# time with their number: some seconds a definition with so many.
+MAX_LABELS = 300
 MAX_LABELS_AT_ONCE = 20_000
 _TASKS_AT_ONCE = 500
 # Detection reads the beginning and the end of a long text, neither longer than this.
@@ -73,14 +74,14 @@ class LabelledTasks:
         """
         Return the labelled tasks of each of these definitions, by name, in the order of their ids, as each reads them.
 
-        Those of people first, then those of an LLM, each the newest: at most MAX_LABELS a definition and
-        MAX_LABELS_AT_ONCE in all.
+        Those of people first, then those of an LLM, each the newest: at most MAX_LABELS of either kind a
+        definition and MAX_LABELS_AT_ONCE in all.
         """
         rows = self._store.rows(
             f"SELECT event_name, task_id, is_there, weight FROM (SELECT * FROM ({_LESSONS})"
             " WHERE project_id = {project:String} AND event_name IN {names:Array(String)}"
-            f" ORDER BY weight DESC, revision DESC LIMIT {MAX_LABELS} BY event_name LIMIT {MAX_LABELS_AT_ONCE})"
-            " ORDER BY event_name, task_id",
+            f" ORDER BY weight DESC, revision DESC LIMIT {MAX_LABELS} BY event_name, is_there"
+            f" LIMIT {MAX_LABELS_AT_ONCE}) ORDER BY event_name, task_id",
             {"project": project_id, "names": [one.name for one in definitions]},
         )
         tasks = self._tasks_by_id(project_id, sorted({row["task_id"] for row in rows}))

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.heads import FORMAT
 from phospho_workers.detection.quality import quality
-from phospho_workers.detection.teaching import Labelled, cross_validated, labelled, train
+from phospho_workers.detection.teaching import Labelled, School, labelled
 from phospho_workers.followers.labelled import Example
 from phospho_workers.followers.learning import Lesson
 
@@ -40,30 +40,29 @@ class HeadTeacher:
         # The matrices are small: on a busy machine the threads of BLAS wait for each other, and a head that takes
         # 0.2 s with one of them took 4 s with two.
         with threadpool_limits(1, "blas"):
-            heads = train(definitions, labels, [name for name in names if is_enough(labels[name])])
+            school = School(definitions, labels)
+            heads = school.train([name for name in names if is_enough(labels[name])])
             return {
                 one.name: Lesson(
-                    heads[one.name].to_json() if one.name in heads else "", _quality(one, definitions, labels)
+                    heads[one.name].to_json() if one.name in heads else "",
+                    _quality(one, school, labels[one.name]),
                 )
                 for one in definitions
                 if one.name in names
             }
 
 
-def _quality(
-    definition: EventDefinition, definitions: Sequence[EventDefinition], labels: Mapping[str, Sequence[Labelled]]
-) -> str:
+def _quality(definition: EventDefinition, school: School, labels: Sequence[Labelled]) -> str:
     """
     Return as JSON text how good a definition is in tasks that it was not taught by; people alone are believed.
 
     Where nobody has labelled anything, no head is taught for it: an LLM gives each definition hundreds of verdicts.
     """
-    known = labels[definition.name]
-    if not any(one.weight == 1.0 for one in known):
+    if not any(one.weight == 1.0 for one in labels):
         return quality([], [], definition.threshold).to_json()
-    confidences = cross_validated(definitions, labels, definition.name)
+    confidences = school.cross_validated(definition.name)
     of_people = [
-        (confidence, one.is_event) for confidence, one in zip(confidences, known, strict=True) if one.weight == 1.0
+        (confidence, one.is_event) for confidence, one in zip(confidences, labels, strict=True) if one.weight == 1.0
     ]
     verdicts = [is_event for _, is_event in of_people]
     return quality([confidence for confidence, _ in of_people], verdicts, definition.threshold).to_json()
