@@ -162,7 +162,8 @@ def test_of_many_labels_the_newest_of_either_kind_teach(
     for task_id, verdict in {"t0": "confirmed", "t1": "confirmed", "t2": "rejected", "t3": "rejected"}.items():
         say(book, project_id, **{task_id: verdict})
 
-    read = LabelledTasks(store).examples(project_id, ["refund"])["refund"]
+    refund = semantic("refund", "The user wants money back", project_id=project_id)
+    read = LabelledTasks(store).examples(project_id, [refund])["refund"]
 
     assert [(one.task["task_id"], one.is_there) for one in read] == [("t1", True), ("t3", False)]
 

@@ -98,7 +98,7 @@ def test_verdicts_become_a_head_and_the_quality_is_that_of_people_s_labels(
 
 
 def test_no_head_is_taught_for_the_quality_of_what_no_person_labelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(teaching, "cross_validated", None)
+    monkeypatch.setattr(teaching.School, "cross_validated", None)
     refund = semantic("refund", REFUND, scope="input")
     examples = [Example({"input": f"text {n}"}, n % 2 == 0, 0.5) for n in range(8)]
     lesson = HeadTeacher().learn([refund], {"refund": examples}, ["refund"])["refund"]
