@@ -155,17 +155,21 @@ def test_what_a_head_can_not_help_is_not_taught(
 
 
 def test_of_many_labels_the_newest_of_either_kind_teach(
-    store: Store, book: LabelBook, project_id: str, monkeypatch: pytest.MonkeyPatch
+    store: Store,
+    book: LabelBook,
+    project_id: str,
+    teacher: CountingTeacher,
+    until_done: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """However many are rejected later, what was confirmed is not forgotten."""
     monkeypatch.setattr("phospho_workers.followers.labelled.MAX_LABELS", 1)
     for task_id, verdict in {"t0": "confirmed", "t1": "confirmed", "t2": "rejected", "t3": "rejected"}.items():
         say(book, project_id, **{task_id: verdict})
 
-    refund = semantic("refund", "The user wants money back", project_id=project_id)
-    read = LabelledTasks(store).examples(project_id, [refund])["refund"]
+    until_done(learning(store, teacher))
 
-    assert [(one.task["task_id"], one.is_there) for one in read] == [("t1", True), ("t3", False)]
+    assert teacher.shown == [("refund", [("text 1", True), ("text 3", False)])]
 
 
 def test_a_long_text_is_read_at_both_ends(
