@@ -101,7 +101,7 @@ class Asking:
         own_span = filters.span()
         extent = self._extents.extent(project_id)
         period = "" if own_span else chosen_period(filters.period, extent, now_ms)
-        has_labels = self._extents.has_labels(project_id)
-        scope = Scope(project_id, filters, own_span or span_of(period, now_ms), has_labels)
+        corrections = self._extents.corrections(project_id)
+        scope = Scope(project_id, filters, own_span or span_of(period, now_ms), corrections)
         columns = [name for text in request.query_params.getlist("columns") for name in text.split(",") if name]
         return Asked(scope, period, extent, now_ms, item_id, request.query_params, tuple(columns))

@@ -118,7 +118,7 @@ class DefinitionTrials:
 
     def _recent(self, project_id: str) -> list[dict[str, Any]]:
         now_ms = time.time_ns() // 1_000_000
-        scope = Scope(project_id, Filters(), Span(None, now_ms), self._extents.has_labels(project_id))
+        scope = Scope(project_id, Filters(), Span(None, now_ms), self._extents.corrections(project_id))
         page = self._tasks.page(scope, self._extents.extent(project_id), "newest", None, PREVIEW_TASKS)
         return list(page["tasks"])
 

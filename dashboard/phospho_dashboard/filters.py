@@ -1,9 +1,9 @@
 """
 What every page can be narrowed to: parsed once from the query string, turned into SQL in one place.
 
-Two tables hold what a filter may name: `task_rows` (model, words, feedback) and `analysis_rows` (events, language,
-sentiment); project, time, user and version are in both. A query on one of them asks the other only where a filter
-needs it, for the ids of its tasks within the same project and time.
+Two tables hold what a filter may name: `task_rows` (model, words, feedback) and `analysis_rows` (language, sentiment,
+and events, save for their corrections); project, time, user and version are in both. A query on one of them asks the
+other only where a filter needs it, for the ids of its tasks within the same project and time.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from phospho_dashboard.corrections import NO_CORRECTIONS, Corrections
 from phospho_dashboard.periods import PERIODS, Span, time_ms
 from phospho_schemas.errors import Problem
 
@@ -91,17 +92,10 @@ _OF_TASKS = {
     )))""",
 }
 _OF_ANALYSES = {
-    # As people corrected it: not where it was rejected, and where a person added it.
-    "event": """((has(events.name, {event:String}) AND task_id NOT IN (
-        SELECT task_id FROM label_rows FINAL
-        WHERE project_id = {project:String} AND event_name = {event:String} AND verdict = 'rejected'
-    )) OR task_id IN (
-        SELECT task_id FROM label_rows FINAL
-        WHERE project_id = {project:String} AND event_name = {event:String} AND verdict = 'confirmed'
-    ))""",
     "language": "language = {language:String}",
     "sentiment": "sentiment = {sentiment:String}",
 }
+_BY_TABLE = {"task_rows": _OF_TASKS, "analysis_rows": _OF_ANALYSES}
 
 
 @dataclass(frozen=True)
@@ -109,14 +103,14 @@ class Scope:
     """
     The tasks that a page is about: those of one project, within a span, that pass the filters.
 
-    `has_labels` says that people have corrected events of the project, so that reading events reads labels too.
-    `task_ids`, where they are set, are all that is in it.
+    `corrections` are what reading the project's events has to look for beside its analyses. `task_ids`, where they
+    are set, are all that is in it.
     """
 
     project_id: str
     filters: Filters
     span: Span
-    has_labels: bool = False
+    corrections: Corrections = NO_CORRECTIONS
     task_ids: tuple[str, ...] | None = None
 
     def parameters(self, **others: Any) -> dict[str, Any]:
@@ -128,11 +122,15 @@ class Scope:
 
     def tasks(self) -> str:
         """Return the condition on `task_rows FINAL`."""
-        return self._condition("analysis_rows", _OF_TASKS, _OF_ANALYSES)
+        return self._condition("task_rows")
 
     def analyses(self) -> str:
         """Return the condition on `analysis_rows FINAL`."""
-        return self._condition("task_rows", _OF_ANALYSES, _OF_TASKS)
+        return self._condition("analysis_rows")
+
+    def session_analyses(self) -> str:
+        """Return the condition on `session_analysis_rows FINAL`, by the task at which its events stand."""
+        return self._condition("session_analysis_rows")
 
     def feedback(self) -> str:
         """
@@ -160,12 +158,21 @@ class Scope:
         """Return those of the tasks that have this event."""
         return replace(self, filters=replace(self.filters, event=name))
 
-    def _condition(self, other_table: str, own: Mapping[str, str], others: Mapping[str, str]) -> str:
-        chosen = self._shared() + self._chosen(own)
-        if elsewhere := self._chosen(others):
-            within = " AND ".join(self._shared() + elsewhere)
-            chosen.append(f"task_id IN (SELECT task_id FROM {other_table} FINAL WHERE {within})")
-        return " AND ".join(chosen)
+    def _condition(self, table: str) -> str:
+        chosen = self._shared()
+        for owner, conditions in _BY_TABLE.items():
+            own = self._chosen(conditions)
+            if own and owner != table:
+                own = [f"task_id IN (SELECT task_id FROM {owner} FINAL WHERE {' AND '.join(self._shared() + own)})"]
+            chosen += own
+        return " AND ".join(chosen + ([self._has_event(table)] if self.filters.event else []))
+
+    def _has_event(self, table: str) -> str:
+        within = " AND ".join(self._shared())
+        found = f"has({self.corrections.found_names()}, {{event:String}})"
+        if table != "analysis_rows":
+            found = f"task_id IN (SELECT task_id FROM analysis_rows FINAL WHERE {within} AND {found})"
+        return self.corrections.has_event(found, within)
 
     def _shared(self) -> list[str]:
         ids = ["task_id IN {task_ids:Array(String)}"] if self.task_ids is not None else []

@@ -1,42 +1,121 @@
-"""Analyses as people corrected them: the one place where the pages put labels beside what detection found."""
+"""The events of tasks as they hold: what the pages show and the view `events` shows is the same."""
 
 from __future__ import annotations
 
+from phospho_dashboard.corrections import labelled, session_events
 from phospho_dashboard.filters import Scope
 
-_AS_FOUND = """(
-    SELECT {outer}, CAST(events.name, 'Array(String)') AS names FROM analysis_rows FINAL WHERE {condition}
-)"""
-# Labels are few beside tasks; without them the ids of tasks need not be read at all.
-_AS_CORRECTED = """(
-    SELECT {outer}, arrayConcat(
-        arrayFilter(name -> NOT has(label.rejected, name), found),
-        arrayFilter(name -> NOT has(found, name), label.confirmed)
-    ) AS names
-    FROM
-    (
-        SELECT {inner}, CAST(events.name, 'Array(String)') AS found
-        FROM analysis_rows FINAL WHERE {condition}
-    ) AS analysis
-    LEFT ANY JOIN
-    (
-        SELECT task_id, groupArrayIf(event_name, verdict = 'rejected') AS rejected,
-            groupArrayIf(event_name, verdict = 'confirmed') AS confirmed
-        FROM label_rows FINAL WHERE project_id = {{project:String}} GROUP BY task_id
-    ) AS label
-    ON analysis.task_id = label.task_id
-)"""
+# What only an analysis says: a row that adds events to a task says nothing else of it.
+_OF_ANALYSES = {"sentiment_score": "NULL", "language": "''", "sentiment": "''"}
+
+_TASKS = "SELECT {columns}, {names} AS names, 1 AS is_task FROM analysis_rows FINAL WHERE {condition}"
+_FROM_SESSIONS = "SELECT {columns}, {names} AS names, 0 AS is_task FROM {found}"
+# What people added: on a task where it was not found anyway.
+_FROM_PEOPLE = """
+SELECT {columns}, [event_name] AS names, 0 AS is_task
+FROM ({labels}) AS label
+INNER JOIN (SELECT * FROM task_rows FINAL WHERE {tasks}) AS task ON label.task_id = task.task_id
+WHERE (label.task_id, label.event_name) NOT IN ({found})
+"""
+
+_FOUND = """
+SELECT name, score, definition_version, engine FROM analysis_rows FINAL
+ARRAY JOIN events.name AS name, events.score AS score, events.definition_version AS definition_version,
+    events.engine AS engine
+WHERE {condition} AND name = {{name:String}}
+"""
+# As in the view `found_events`: what was found has the score of its finding, what was nearly found its judge's.
+_JUDGED = """
+SELECT name, if(is_found, open.score, verdict.score) AS score, definition_version, engine
+FROM
+(
+    SELECT open.1 AS name, open.2 AS score, open.3 AS definition_version, open.4 AS engine, open.5 AS content,
+        open.6 AS is_found
+    FROM analysis_rows FINAL
+    ARRAY JOIN arrayConcat(
+        arrayMap(
+            (name, score, version, engine) ->
+                (name, score, version, engine, candidates.content[indexOf(candidates.name, name)], 1),
+            events.name, events.score, events.definition_version, events.engine
+        ),
+        arrayFilter(one -> NOT has(events.name, one.1), arrayMap(
+            (name, score, version, engine, content) -> (name, score, version, engine, content, 0),
+            candidates.name, candidates.score, candidates.definition_version, candidates.engine, candidates.content
+        ))
+    ) AS open
+    WHERE {condition} AND open.1 = {{name:String}}
+) AS open
+LEFT ANY JOIN
+(
+    SELECT definition_version, content, verdict, score FROM verdict_rows FINAL
+    WHERE project_id = {{project:String}} AND name = {{name:String}} AND verdict != ''
+) AS verdict
+ON open.definition_version = verdict.definition_version AND open.content = verdict.content
+WHERE if(verdict.verdict = '', is_found, verdict.verdict = 'yes')
+"""
+_FOUND_IN_SESSIONS = """
+SELECT name, event.score, event.definition_version, event.engine FROM
+(SELECT toString(event.name) AS name, arrayJoin(events) AS event FROM {found}) WHERE name = {{name:String}}
+"""
 
 
-def analysed(scope: Scope, *columns: str, also: str = "1") -> str:
+def analysed(scope: Scope, *columns: str, also: str = "1", within: str = "1") -> str:
     """
-    Return a subquery of these columns of `analysis_rows` and `names`, the events of each task of `scope`.
+    Return a subquery of these columns of `analysis_rows`, `names` of events, and `is_task`.
 
-    `also` is a condition on the table's columns that narrows it further.
+    A row with `is_task` 1 is an analysed task of `scope`, with what was found in it. Rows with 0 follow where the
+    project has any: events that were found in sessions or added by people, with their task's columns. A task has its
+    events in all of its rows, each event in one. `also` is a condition on columns that all tables of tasks have;
+    `within` one of them that names sessions.
     """
-    condition = f"{scope.analyses()} AND {also}"
-    if not scope.has_labels:
-        return _AS_FOUND.format(outer=", ".join(columns), condition=condition)
-    outer = ", ".join(f"analysis.{column} AS {column}" for column in columns)
-    inner = ", ".join(dict.fromkeys(("task_id", *columns)))
-    return _AS_CORRECTED.format(outer=outer, inner=inner, condition=condition)
+    corrections = scope.corrections
+    names = corrections.unrejected(corrections.found_names())
+    condition = f"{scope.analyses()} AND {also} AND {within}"
+    parts = [_TASKS.format(columns=", ".join(columns), names=names, condition=condition)]
+    if corrections.has_session_events:
+        parts.append(_in_sessions(scope, columns, also, within))
+    if corrections.has_labels:
+        parts.append(_by_people(scope, columns, f"{also} AND {within}"))
+    return f"({' UNION ALL '.join(parts)})"
+
+
+def found(scope: Scope) -> str:
+    """
+    Return a subquery of the event {name:String} as it was found in `scope`, before people corrected it.
+
+    Its columns are `name`, `score`, `definition_version` and `engine`.
+    """
+    has_verdicts = scope.corrections.has_verdicts
+    parts = [(_JUDGED if has_verdicts else _FOUND).format(condition=scope.analyses())]
+    if scope.corrections.has_session_events:
+        in_sessions = session_events(scope.session_analyses(), "found.events AS events")
+        parts.append(_FOUND_IN_SESSIONS.format(found=in_sessions))
+    return f"({' UNION ALL '.join(parts)})"
+
+
+def _in_sessions(scope: Scope, columns: tuple[str, ...], also: str, within: str) -> str:
+    own = tuple(name for name in columns if name not in _OF_ANALYSES)
+    kept = [f"found.{name} AS {name}" for name in dict.fromkeys(("task_id", *own))]
+    condition = f"{scope.session_analyses()} AND {also} AND {within}"
+    found = session_events(condition, *kept, "CAST(found.events.name, 'Array(String)') AS found_names", within=within)
+    names = scope.corrections.unrejected("found_names")
+    return _FROM_SESSIONS.format(columns=_filled(columns), names=names, found=found)
+
+
+def _by_people(scope: Scope, columns: tuple[str, ...], also: str) -> str:
+    tasks = f"{scope.tasks()} AND {also} AND task_id IN ({labelled('confirmed', 'task_id')})"
+    ids = f"project_id = {{project:String}} AND task_id IN (SELECT task_id FROM task_rows FINAL WHERE {tasks})"
+    found = f"SELECT task_id, arrayJoin({scope.corrections.found_names()}) FROM analysis_rows FINAL WHERE {ids}"
+    if scope.corrections.has_session_events:
+        in_sessions = session_events(ids, "found.task_id AS task_id", "arrayJoin(found.events.name) AS name")
+        found = f"{found} UNION ALL SELECT task_id, toString(name) FROM {in_sessions}"
+    return _FROM_PEOPLE.format(
+        columns=_filled(columns, "task."),
+        labels=labelled("confirmed", "task_id", "event_name"),
+        tasks=tasks,
+        found=found,
+    )
+
+
+def _filled(columns: tuple[str, ...], table: str = "") -> str:
+    return ", ".join(f"{_OF_ANALYSES.get(name, f'{table}{name}')} AS {name}" for name in columns)

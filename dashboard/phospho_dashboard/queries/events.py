@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from phospho_dashboard.filters import Scope
 from phospho_dashboard.periods import Buckets
-from phospho_dashboard.queries.analysed import analysed
+from phospho_dashboard.queries.analysed import analysed, found
 from phospho_dashboard.times import iso_time, with_times
 from phospho_store.store import Store
 
@@ -31,25 +32,25 @@ _TREND = """
 SELECT
     toUInt8(grouping(bucket)) AS is_total,
     intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
-    count() AS tasks, countIf(has(names, {name:String})) AS events,
+    sum(is_task) AS tasks, sum(countEqual(names, {name:String})) AS events,
     uniqExactIf(cityHash64(session_id), has(names, {name:String})) AS sessions
 FROM %(analysed)s
 GROUP BY GROUPING SETS ((bucket), ())
 """
-# What detection said, before people corrected it: that is what a threshold is chosen on.
+# What detection and second opinions said, before people corrected it: that is what a threshold is chosen on.
 _SCORES = """
-SELECT least(toUInt32(greatest(score, 0) * {bins:UInt32}), {bins:UInt32} - 1) AS bin, count() AS events
-FROM analysis_rows FINAL ARRAY JOIN analysis_rows.events.name AS found_name, analysis_rows.events.score AS score
-WHERE %(analyses)s AND found_name = {name:String}
-GROUP BY bin
+SELECT
+    toUInt8(grouping(bin)) AS is_version, bin, definition_version, engine,
+    count() AS events, avg(toInt32(round(score * 10000))) / 10000 AS mean_score
+FROM
+(
+    SELECT least(toUInt32(greatest(score, 0) * {bins:UInt32}), {bins:UInt32} - 1) AS bin, score, definition_version,
+        toString(engine) AS engine
+    FROM %(found)s
+)
+GROUP BY GROUPING SETS ((bin), (definition_version, engine))
 """
-_BY_VERSION = """
-SELECT definition_version, engine, count() AS events, avg(toInt32(round(score * 10000))) / 10000 AS mean_score
-FROM analysis_rows FINAL ARRAY JOIN analysis_rows.events.name AS found_name, analysis_rows.events.score AS score,
-    analysis_rows.events.definition_version AS definition_version, analysis_rows.events.engine AS engine
-WHERE %(analyses)s AND found_name = {name:String}
-GROUP BY definition_version, engine ORDER BY definition_version DESC, engine LIMIT 20
-"""
+_MAX_VERSIONS = 20
 
 Row = dict[str, Any]
 
@@ -68,10 +69,11 @@ class Events:
     def event(self, scope: Scope, name: str, buckets: Buckets) -> Row:
         """Return one event's `totals`, `trend` (a row a bucket), `scores` (bins of 0 to 1) and `by_version`."""
         cut = {"name": name, "origin_ms": buckets.start_ms, "step_ms": buckets.step_ms}
-        found = self._rows(_TREND, scope, **cut)
-        totals = next((row for row in found if row["is_total"]), {"tasks": 0, "events": 0, "sessions": 0})
-        trend = {row["bucket"]: row["events"] for row in found if not row["is_total"]}
-        scores = {row["bin"]: row["events"] for row in self._rows(_SCORES, scope, name=name, bins=HISTOGRAM_BINS)}
+        counted = self._rows(_TREND, scope, **cut)
+        totals = next((row for row in counted if row["is_total"]), {"tasks": 0, "events": 0, "sessions": 0})
+        trend = {row["bucket"]: row["events"] for row in counted if not row["is_total"]}
+        scored = self._store.rows(_SCORES % {"found": found(scope)}, scope.parameters(name=name, bins=HISTOGRAM_BINS))
+        scores = {row["bin"]: row["events"] for row in scored if not row["is_version"]}
         return {
             "totals": {name: totals[name] for name in ("tasks", "events", "sessions")},
             "step_ms": buckets.step_ms,
@@ -83,9 +85,15 @@ class Events:
                 {"from": number / HISTOGRAM_BINS, "to": (number + 1) / HISTOGRAM_BINS, "events": scores.get(number, 0)}
                 for number in range(HISTOGRAM_BINS)
             ],
-            "by_version": self._rows(_BY_VERSION, scope, name=name),
+            "by_version": _by_version(row for row in scored if row["is_version"]),
         }
 
     def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
-        parts = {"analyses": scope.analyses(), "analysed": analysed(scope, "created_at", "session_id")}
+        parts = {"analysed": analysed(scope, "created_at", "session_id")}
         return self._store.rows(sql % parts, scope.parameters(**parameters))
+
+
+def _by_version(rows: Iterable[Row]) -> list[Row]:
+    """Return what each version of a definition found, by which engine, the newest first."""
+    ordered = sorted(rows, key=lambda row: (-row["definition_version"], row["engine"]))[:_MAX_VERSIONS]
+    return [{name: row[name] for name in ("definition_version", "engine", "events", "mean_score")} for row in ordered]

@@ -48,7 +48,12 @@ FROM
         tokens_in, tokens_out, latency_ms, toString(metadata) AS metadata_text
     FROM task_rows FINAL WHERE %(tasks)s ORDER BY task_id LIMIT %(most)d
 ) AS task
-LEFT ANY JOIN %(analysed)s AS analysis ON task.task_id = analysis.task_id
+LEFT ANY JOIN
+(
+    SELECT task_id, anyIf(language, is_task) AS language, anyIf(sentiment, is_task) AS sentiment,
+        anyIf(sentiment_score, is_task) AS sentiment_score, arraySort(groupArrayArray(names)) AS names
+    FROM %(analysed)s GROUP BY task_id
+) AS analysis ON task.task_id = analysis.task_id
 LEFT ANY JOIN
 (
     SELECT task_id, argMax(toString(feedback_rows.flag), (revision, feedback_id)) AS flag

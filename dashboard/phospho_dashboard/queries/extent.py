@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from phospho_dashboard.corrections import Corrections
 from phospho_dashboard.periods import Extent
 from phospho_store.store import Store
 
@@ -55,7 +56,14 @@ LEFT ANY JOIN
 ) AS analysis
 ON task.task_id = analysis.task_id
 """
-_LABELS = "SELECT count() > 0 AS has_labels FROM label_rows WHERE project_id = {project:String}"
+_CORRECTIONS = """
+SELECT
+    EXISTS(SELECT 1 FROM label_rows WHERE project_id = {project:String}) AS has_labels,
+    EXISTS(SELECT 1 FROM verdict_rows WHERE project_id = {project:String} AND verdict != '') AS has_verdicts,
+    EXISTS(
+        SELECT 1 FROM session_analysis_rows WHERE project_id = {project:String} AND notEmpty(events.name)
+    ) AS has_session_events
+"""
 _DEAD_LETTERS = "SELECT count() AS dead_letters FROM dead_letter_rows FINAL WHERE project_id = {project:String}"
 
 
@@ -78,9 +86,10 @@ class Extents:
             width_ms *= _WIDER
         return Extent(None, None)
 
-    def has_labels(self, project_id: str) -> bool:
-        """Return whether people have said of events of this project whether they are right."""
-        return bool(self._store.rows(_LABELS, {"project": project_id})[0]["has_labels"])
+    def corrections(self, project_id: str) -> Corrections:
+        """Return what reading the events of this project has to look for beside its analyses."""
+        [found] = self._store.rows(_CORRECTIONS, {"project": project_id})
+        return Corrections(**{kind: bool(has_any) for kind, has_any in found.items()})
 
     def freshness(self, project_id: str, now_ms: int) -> dict[str, Any]:
         """

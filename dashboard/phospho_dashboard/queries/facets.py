@@ -18,7 +18,15 @@ SELECT arraySort(groupUniqArrayIf(%(most)d)(toString(language), language != ''))
     groupUniqArrayArray(%(most)d)(CAST(events.name, 'Array(String)')) AS events
 FROM analysis_rows FINAL WHERE project_id = {project:String}
 """
-_DEFINED = "SELECT name FROM definitions WHERE project_id = {project:String} ORDER BY name LIMIT %(most)d"
+_NAMED = """
+SELECT DISTINCT name FROM
+(
+    SELECT name FROM definitions WHERE project_id = {project:String}
+    UNION ALL SELECT event_name FROM labels WHERE project_id = {project:String} AND verdict = 'confirmed'
+    UNION ALL SELECT arrayJoin(events.name) FROM session_analysis_rows FINAL WHERE project_id = {project:String}
+)
+ORDER BY name LIMIT %(most)d
+"""
 
 
 class Facets:
@@ -31,8 +39,8 @@ class Facets:
         """Return `versions`, `models`, `languages` and `events`, each in order and at most MAX_CHOICES long."""
         [of_tasks] = self._rows(_OF_TASKS, project_id)
         [of_analyses] = self._rows(_OF_ANALYSES, project_id)
-        defined = {row["name"] for row in self._rows(_DEFINED, project_id)}
-        events = sorted(defined.union(of_analyses["events"]))[:MAX_CHOICES]
+        named = {row["name"] for row in self._rows(_NAMED, project_id)}
+        events = sorted(named.union(of_analyses["events"]))[:MAX_CHOICES]
         return {**of_tasks, "languages": of_analyses["languages"], "events": events}
 
     def _rows(self, sql: str, project_id: str) -> list[dict[str, Any]]:

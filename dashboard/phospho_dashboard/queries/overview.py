@@ -41,7 +41,7 @@ _FINDINGS = """
 SELECT
     toUInt8(grouping(bucket)) AS is_total,
     intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
-    count() AS analysed_tasks,
+    sum(is_task) AS analysed_tasks,
     sum(length(names)) AS events,
     countIf(sentiment = 'positive') AS positive,
     countIf(sentiment = 'neutral') AS neutral,

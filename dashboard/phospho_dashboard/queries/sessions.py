@@ -84,7 +84,7 @@ GROUP BY session_id
 """
 _TRANSCRIPT = """
 SELECT
-    task_id, toUnixTimestamp64Milli(created_at) AS created_at_ms, user_id, version_id,
+    task_id, session_id, toUnixTimestamp64Milli(created_at) AS created_at_ms, user_id, version_id,
     input, output, system_prompt, flag, model, tokens_in, tokens_out, latency_ms,
     metadata, raw_input, raw_output, source
 FROM task_rows FINAL
@@ -157,7 +157,7 @@ class Sessions:
         parameters = {"project": scope.project_id, "sessions": session_ids, "characters": PREVIEW_CHARACTERS}
         everything = replace(scope, filters=Filters(), span=Span())
         own = "session_id IN {sessions:Array(String)}"
-        found = _FINDINGS % {"analysed": analysed(everything, "session_id", "sentiment", "language", also=own)}
+        found = _FINDINGS % {"analysed": analysed(everything, "session_id", "sentiment", "language", within=own)}
         summaries = {row["session_id"]: row for row in self._store.rows(_SUMMARIES, parameters)}
         findings = {row["session_id"]: row for row in self._store.rows(found, parameters)}
         # A session whose last task moved to another one between two queries is gone, and left out.

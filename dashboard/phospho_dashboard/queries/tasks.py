@@ -9,6 +9,7 @@ from typing import Any
 from phospho_dashboard.filters import Scope
 from phospho_dashboard.periods import Extent, Span
 from phospho_dashboard.queries.newest import newest
+from phospho_dashboard.queries.task_events import TaskEvents
 from phospho_dashboard.times import with_times
 from phospho_schemas.errors import Problem
 from phospho_store.cursors import encoded_cursor
@@ -51,7 +52,7 @@ WHERE project_id = {project:String} AND task_id = {task:String}
 """
 _ANALYSES = """
 SELECT task_id, language, sentiment, sentiment_score, sentiment_magnitude, output_language, output_sentiment,
-    output_sentiment_score, output_sentiment_magnitude, events
+    output_sentiment_score, output_sentiment_magnitude, events, candidates
 FROM analysis_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """
@@ -60,12 +61,6 @@ SELECT task_id, flag, score, comment, source, toUnixTimestamp64Milli(created_at)
 FROM feedback_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 ORDER BY revision, feedback_id
-"""
-_LABELS = """
-SELECT task_id, event_name, verdict, event_id, value, category
-FROM label_rows FINAL
-WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)} AND verdict != ''
-ORDER BY event_name
 """
 _NOTES = """
 SELECT task_id, note_id, text, created_by, toUnixTimestamp64Milli(created_at) AS created_at_ms
@@ -99,6 +94,7 @@ class Tasks:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._events = TaskEvents(store)
 
     def page(self, scope: Scope, extent: Extent, sort: str, after: tuple[int, str] | None, limit: int) -> Row:
         """Return `{"tasks", "next_cursor"}`: up to `limit` tasks of `scope` by one of SORTS, with previews of texts."""
@@ -140,11 +136,11 @@ class Tasks:
         parameters = {"project": project_id, "tasks": [task["task_id"] for task in tasks]}
         analyses = {row.pop("task_id"): row for row in self._store.rows(_ANALYSES, parameters)}
         verdicts = _by_task(with_times(row) for row in self._store.rows(_FEEDBACK, parameters))
-        labels = _by_task(self._store.rows(_LABELS, parameters))
+        events = self._events.events(project_id, tasks, analyses)
         notes = _by_task(with_times(row) for row in self._store.rows(_NOTES, parameters))
         return [
-            _found(task, analyses.get(task["task_id"], {}), verdicts[task["task_id"]], labels[task["task_id"]])
-            | {"notes": notes[task["task_id"]]}
+            _found(task, analyses.get(task["task_id"], {}), verdicts[task["task_id"]])
+            | {"events": events[task["task_id"]], "notes": notes[task["task_id"]]}
             for task in tasks
         ]
 
@@ -163,28 +159,7 @@ def _up_to(scope: Scope, last_ms: int) -> Scope:
     return scope.within(Span(scope.span.start_ms, last_ms + 1)) if is_last else scope
 
 
-def _found(task: Row, analysis: Row, verdicts: list[Row], labels: list[Row]) -> Row:
+def _found(task: Row, analysis: Row, verdicts: list[Row]) -> Row:
     said = {name: analysis.get(name) for name in _SAID}
     flag = (verdicts[-1]["flag"] if verdicts else "") or task["flag"]
-    events = _labelled(analysis.get("events", []), labels)
-    return with_times(task) | said | {"flag": flag, "events": events, "feedback": verdicts}
-
-
-def _labelled(events: list[Row], labels: list[Row]) -> list[Row]:
-    """
-    Return what detection found, each event with a person's `verdict` on it, and then what a person added.
-
-    A rejected event is still listed, so that its rejection can be seen and taken back.
-    """
-    by_name = {label["event_name"]: label for label in labels}
-    found = [event | {"verdict": by_name.get(event["name"], {}).get("verdict", "")} for event in events]
-    names = {event["name"] for event in events}
-    added = [label for label in labels if label["verdict"] == "confirmed" and label["event_name"] not in names]
-    return found + [_added(label) for label in added]
-
-
-def _added(label: Row) -> Row:
-    """Return the event of a label as the view `events` has it."""
-    fixed = {"engine": "person", "scope": "task", "score": 1.0, "evidence": "", "definition_version": 0}
-    told = {name: label[name] for name in ("verdict", "value", "category")}
-    return {"id": label["event_id"], "name": label["event_name"], **fixed, "head_version": 0, "judge": "", **told}
+    return with_times(task) | said | {"flag": flag, "feedback": verdicts}

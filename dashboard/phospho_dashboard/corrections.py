@@ -1,0 +1,112 @@
+"""
+What makes the events of a project others than its analyses say, as SQL: the rules of the view `events`, for pages.
+
+The view reads every project and every time; a page reads one project's span, and only what the project has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_AS_FOUND = "CAST(events.name, 'Array(String)')"
+_VERDICTS = """(
+    SELECT name, definition_version, content FROM verdict_rows FINAL
+    WHERE project_id = {{project:String}} AND verdict {verdict}
+)"""
+# A verdict is of one version of a definition and of one content, which stands in the candidate of the same name.
+_AS_JUDGED = f"""arrayConcat(
+    arrayFilter(
+        (name, version) -> (name, version, candidates.content[indexOf(candidates.name, name)])
+            NOT IN {_VERDICTS.format(verdict="NOT IN ('', 'yes')")},
+        {_AS_FOUND}, events.definition_version
+    ),
+    arrayFilter(
+        (name, version, content) -> NOT has(events.name, name)
+            AND (name, version, content) IN {_VERDICTS.format(verdict="= 'yes'")},
+        CAST(candidates.name, 'Array(String)'), candidates.definition_version, candidates.content
+    )
+)""".replace("{{", "{").replace("}}", "}")
+_LABELLED = "SELECT {columns} FROM label_rows FINAL WHERE project_id = {{project:String}} AND verdict = '{verdict}'"
+# What was found in a session is of the state in which it was read, as the view `found_events` says: a session has no
+# later revision than that, and a turn none that is later than what was read with it. What is not as late as the
+# earliest finding supersedes none, so an index on the revision leaves little to read.
+_SESSION_EVENTS = """(
+    SELECT {columns}
+    FROM (SELECT * FROM session_analysis_rows FINAL WHERE {condition} AND notEmpty(events.name)) AS found
+    INNER JOIN
+    (
+        SELECT session_id, '' AS turn, max(task_rows.revision) AS revision
+        FROM task_rows FINAL
+        WHERE project_id = {{project:String}} AND {within} AND task_rows.revision >= (
+            SELECT min(session_analysis_rows.revision) FROM session_analysis_rows
+            WHERE {condition} AND turn = '' AND notEmpty(events.name)
+            HAVING count() > 0
+        )
+        GROUP BY session_id
+        UNION ALL
+        SELECT session_id, task_id AS turn, task_rows.revision AS revision
+        FROM task_rows FINAL
+        WHERE project_id = {{project:String}} AND task_id IN (
+            SELECT turn FROM session_analysis_rows WHERE {condition} AND turn != '' AND notEmpty(events.name)
+        )
+    ) AS present
+    ON found.session_id = present.session_id AND found.turn = present.turn
+    WHERE if(found.turn = '', found.revision = present.revision, found.revision >= present.revision)
+)"""
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """
+    Which kinds of corrections a project has: reading its events looks for these and for no other.
+
+    Labels are people's, verdicts are second opinions, and session events were found in whole sessions, in last tasks
+    or in turns that are read with those before them.
+    """
+
+    has_labels: bool = False
+    has_verdicts: bool = False
+    has_session_events: bool = False
+
+    def found_names(self) -> str:
+        """Return the names of what was found in a row of `analysis_rows`, after second opinions."""
+        return _AS_JUDGED if self.has_verdicts else _AS_FOUND
+
+    def unrejected(self, names: str) -> str:
+        """Return those of an array of names that nobody rejected, in a row with a `task_id`."""
+        if not self.has_labels:
+            return names
+        return f"arrayFilter(name -> (task_id, name) NOT IN ({labelled('rejected', 'task_id', 'event_name')}), {names})"
+
+    def has_event(self, found: str, condition: str) -> str:
+        """
+        Return the condition on a `task_id` that its task has the event {event:String}.
+
+        `found` is the condition that its analysis shows it, `condition` says where session events are looked for.
+        """
+        if self.has_session_events:
+            own = f"{condition} AND has(events.name, {{event:String}})"
+            found = f"({found} OR task_id IN {session_events(own, 'found.task_id')})"
+        if self.has_labels:
+            of_event = " AND event_name = {event:String}"
+            rejected = labelled("rejected", "task_id") + of_event
+            confirmed = labelled("confirmed", "task_id") + of_event
+            found = f"(({found} AND task_id NOT IN ({rejected})) OR task_id IN ({confirmed}))"
+        return found
+
+
+NO_CORRECTIONS = Corrections()
+
+
+def labelled(verdict: str, *columns: str) -> str:
+    """Return the query of these columns of `label_rows` where people said `rejected` or `confirmed`."""
+    return _LABELLED.format(columns=", ".join(columns), verdict=verdict)
+
+
+def session_events(condition: str, *columns: str, within: str = "1") -> str:
+    """
+    Return a subquery of what was found in sessions as they are now: expressions on `found`, a row of the table.
+
+    `condition` is one on `session_analysis_rows`; `within` one on `session_id` alone, where that is known.
+    """
+    return _SESSION_EVENTS.format(columns=", ".join(columns), condition=condition, within=within)

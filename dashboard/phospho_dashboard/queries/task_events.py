@@ -1,0 +1,137 @@
+"""The events of the tasks of one page: those of the view `events`, and beside them what people rejected."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from phospho_dashboard.corrections import session_events
+from phospho_store.store import Store
+
+_LABELS = """
+SELECT task_id, event_name, verdict, event_id, value, category
+FROM label_rows FINAL
+WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)} AND verdict != ''
+ORDER BY event_name
+"""
+_VERDICTS = """
+SELECT name, definition_version, content, verdict, score, judge, value, category
+FROM verdict_rows FINAL
+WHERE project_id = {project:String} AND name IN {names:Array(String)} AND content IN {contents:Array(String)}
+    AND verdict != ''
+"""
+_IN_SESSIONS = "SELECT task_id, arrayJoin(events) AS event FROM {found} ORDER BY task_id, turn".format(
+    found=session_events(
+        "project_id = {project:String} AND session_id IN {sessions:Array(String)} AND task_id IN {tasks:Array(String)}",
+        "found.task_id AS task_id",
+        "found.turn AS turn",
+        "found.events AS events",
+        within="session_id IN {sessions:Array(String)}",
+    )
+)
+_NOT_SAID = {"evidence": "", "head_version": 0, "judge": "", "value": None, "category": ""}
+
+Row = dict[str, Any]
+_Content = tuple[str, int, str]
+
+
+class TaskEvents:
+    """Reads events of tasks."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def events(self, project_id: str, tasks: Sequence[Row], analyses: Mapping[str, Row]) -> dict[str, list[Row]]:
+        """
+        Return, by task, its events in the order in which they were found, each with a person's `verdict` on it.
+
+        A rejected event is still listed, so that its rejection can be seen and taken back. What was found in a session
+        stands at its last task, and what was found in a turn with those before it at the turn's. `analyses` are rows
+        of `analysis_rows`, by task, with `events` and `candidates`.
+        """
+        ids = [task["task_id"] for task in tasks]
+        sessions = sorted({task["session_id"] for task in tasks})
+        parameters = {"project": project_id, "tasks": ids}
+        labels = _by_task(self._store.rows(_LABELS, parameters))
+        in_sessions = _by_task(self._store.rows(_IN_SESSIONS, parameters | {"sessions": sessions}))
+        verdicts = self._verdicts(project_id, analyses)
+        return {
+            task_id: _labelled(
+                _judged(analyses.get(task_id, {}), verdicts) + [row["event"] for row in in_sessions[task_id]],
+                labels[task_id],
+            )
+            for task_id in ids
+        }
+
+    def _verdicts(self, project_id: str, analyses: Mapping[str, Row]) -> dict[_Content, Row]:
+        candidates = [candidate for row in analyses.values() for candidate in row["candidates"]]
+        if not candidates:
+            return {}
+        asked = {"names": _distinct(candidates, "name"), "contents": _distinct(candidates, "content")}
+        return {_content(row): row for row in self._store.rows(_VERDICTS, {"project": project_id, **asked})}
+
+
+def _judged(analysis: Row, verdicts: Mapping[_Content, Row]) -> list[Row]:
+    """Return what was found in a task after second opinions, by the rules of the view `found_events`."""
+    events, candidates = analysis.get("events", []), analysis.get("candidates", [])
+    contents = {candidate["name"]: candidate["content"] for candidate in reversed(candidates)}
+    found = [
+        _opinion(event, verdict) if verdict else event
+        for event in events
+        for verdict in [verdicts.get((event["name"], event["definition_version"], contents.get(event["name"], "")))]
+        if verdict is None or verdict["verdict"] == "yes"
+    ]
+    names = {event["name"] for event in events}
+    affirmed = [
+        _opinion(_NOT_SAID | candidate | {"score": verdict["score"]}, verdict)
+        for candidate in candidates
+        for verdict in [verdicts.get(_content(candidate))]
+        if candidate["name"] not in names and verdict is not None and verdict["verdict"] == "yes"
+    ]
+    return found + [{name: event[name] for name in event if name not in ("doubt", "content")} for event in affirmed]
+
+
+def _opinion(event: Row, verdict: Row) -> Row:
+    """Return an event with what its judge said beside yes."""
+    value = verdict["value"] if verdict["value"] is not None else event["value"]
+    told = {"judge": verdict["judge"] or event["judge"], "category": verdict["category"] or event["category"]}
+    return event | told | {"value": value}
+
+
+def _labelled(events: list[Row], labels: list[Row]) -> list[Row]:
+    """Return events with what people said of each, and then what people added."""
+    by_name = {label["event_name"]: label for label in labels}
+    found = [event | _said(event, by_name.get(event["name"])) for event in events]
+    names = {event["name"] for event in events}
+    added = [label for label in labels if label["verdict"] == "confirmed" and label["event_name"] not in names]
+    return found + [_added(label) for label in added]
+
+
+def _said(event: Row, label: Row | None) -> Row:
+    if label is None:
+        return {"verdict": ""}
+    value = label["value"] if label["value"] is not None else event["value"]
+    return {"verdict": label["verdict"], "value": value, "category": label["category"] or event["category"]}
+
+
+def _added(label: Row) -> Row:
+    """Return the event of a label as the view `events` has it."""
+    fixed = {"engine": "person", "scope": "task", "score": 1.0, "evidence": "", "definition_version": 0}
+    told = {name: label[name] for name in ("verdict", "value", "category")}
+    return {"id": label["event_id"], "name": label["event_name"], **fixed, "head_version": 0, "judge": "", **told}
+
+
+def _content(row: Row) -> _Content:
+    return row["name"], row["definition_version"], row["content"]
+
+
+def _distinct(rows: Iterable[Row], column: str) -> list[str]:
+    return sorted({row[column] for row in rows})
+
+
+def _by_task(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    grouped: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        grouped[row.pop("task_id")].append(row)
+    return grouped
