@@ -61,12 +61,13 @@ class Corrections:
     Which kinds of corrections a project has: reading its events looks for these and for no other.
 
     Labels are people's, verdicts are second opinions, and session events were found in whole sessions, in last tasks
-    or in turns that are read with those before them.
+    or in turns that are read with those before them. Feedback corrects the flag that was logged with a task.
     """
 
     has_labels: bool = False
     has_verdicts: bool = False
     has_session_events: bool = False
+    has_feedback: bool = False
 
     def found_names(self) -> str:
         """Return the names of what was found in a row of `analysis_rows`, after second opinions."""
@@ -76,7 +77,10 @@ class Corrections:
         """Return those of an array of names that nobody rejected, in a row with a `task_id`."""
         if not self.has_labels:
             return names
-        return f"arrayFilter(name -> (task_id, name) NOT IN ({labelled('rejected', 'task_id', 'event_name')}), {names})"
+        is_known = f"(task_id, name) IN ({labelled('rejected', 'task_id', 'event_name')})"
+        # Few tasks are in the set: only theirs are looked at name by name.
+        is_any = f"task_id IN ({labelled('rejected', 'task_id')})"
+        return f"if({is_any}, arrayFilter(name -> NOT {is_known}, {names}), {names})"
 
     def has_event(self, found: str, condition: str) -> str:
         """

@@ -82,19 +82,20 @@ _BOTH = {"user": "user_id = {user:String}", "version": "version_id = {version:St
 _OF_TASKS = {
     "model": "model = {model:String}",
     "q": "(positionCaseInsensitiveUTF8(input, {q:String}) > 0 OR positionCaseInsensitiveUTF8(output, {q:String}) > 0)",
-    # A person's last verdict comes before what was logged with the task, as in the view `tasks`.
-    "flag": """(task_id IN (
-        SELECT task_id FROM feedback_rows WHERE %(feedback)s GROUP BY task_id
-        HAVING argMax(toString(feedback_rows.flag), (revision, feedback_id)) = {flag:String}
-    ) OR (flag = {flag:String} AND task_id NOT IN (
-        SELECT task_id FROM feedback_rows WHERE %(feedback)s GROUP BY task_id
-        HAVING argMax(toString(feedback_rows.flag), (revision, feedback_id)) != ''
-    )))""",
+    "flag": "flag = {flag:String}",
 }
 _OF_ANALYSES = {
     "language": "language = {language:String}",
     "sentiment": "sentiment = {sentiment:String}",
 }
+# A person's last verdict comes before what was logged with the task, as in the view `tasks`.
+_FLAG_AS_JUDGED = """(task_id IN (
+        SELECT task_id FROM feedback_rows WHERE %(feedback)s GROUP BY task_id
+        HAVING argMax(toString(feedback_rows.flag), (revision, feedback_id)) = {flag:String}
+    ) OR (flag = {flag:String} AND task_id NOT IN (
+        SELECT task_id FROM feedback_rows WHERE %(feedback)s GROUP BY task_id
+        HAVING argMax(toString(feedback_rows.flag), (revision, feedback_id)) != ''
+    )))"""
 _BY_TABLE = {"task_rows": _OF_TASKS, "analysis_rows": _OF_ANALYSES}
 
 
@@ -185,5 +186,5 @@ class Scope:
 
     def _chosen(self, conditions: Mapping[str, str]) -> list[str]:
         narrowing = self.filters.narrowing()
-        parts = {"feedback": self.feedback()}
-        return [condition % parts for name, condition in conditions.items() if name in narrowing]
+        judged = {"flag": _FLAG_AS_JUDGED % {"feedback": self.feedback()}} if self.corrections.has_feedback else {}
+        return [judged.get(name, condition) for name, condition in conditions.items() if name in narrowing]

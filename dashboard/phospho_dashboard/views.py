@@ -27,6 +27,8 @@ from phospho_dashboard.services import Services
 from phospho_dashboard.urls import asks_for_twin, item_path, twin_of, without_twin
 
 _FACETS_TTL_S = 15.0
+# Choices are read of the whole project.
+_FACETS_TTL_OF_DURATION = 30
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ class ViewEndpoints:
         self._services = services
         self._access = Access(services)
         self._asking = Asking(services)
-        self._choices = Kept(Facets(services.store).choices, ttl_s=_FACETS_TTL_S)
+        self._choices = Kept(
+            Facets(services.store).choices, ttl_s=_FACETS_TTL_S, ttl_of_duration=_FACETS_TTL_OF_DURATION
+        )
 
     def routes(self, view: View) -> list[BaseRoute]:
         """Return the routes of a page and of its twin."""

@@ -70,7 +70,8 @@ def main() -> None:
     """Fill a store, ask every page of it, write the file, and print the table."""
     options = _options()
     with tempfile.TemporaryDirectory(prefix="phospho-bench-") as folder:
-        report = measured((options.folder or Path(folder)) / "clickhouse", options.tasks, options.rounds)
+        store = (options.folder or Path(folder)) / "clickhouse"
+        report = measured(store, options.tasks, options.rounds, options.period or tuple(AIMS_S))
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     print("\n".join(table(report["pages"])))
@@ -194,6 +195,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard", description=main.__doc__)
     parser.add_argument("--tasks", type=int, default=10_000_000, help="a tenth as many sessions")
     parser.add_argument("--rounds", type=int, default=10, help="how often each page is asked")
+    parser.add_argument("--period", action="append", choices=tuple(AIMS_S), help="all of them by default")
     parser.add_argument("--folder", type=Path, help="where the store is made and kept, or was by an earlier run")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "build" / "bench-dashboard.json")
     return parser.parse_args()

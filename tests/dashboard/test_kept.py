@@ -52,3 +52,22 @@ def test_a_failure_is_raised_and_not_kept(reader: Reader) -> None:
         with pytest.raises(ValueError, match="bad"):
             kept.get("bad")
     assert reader.asked == ["bad", "bad"]
+
+
+@pytest.mark.parametrize(("duration_s", "kept_s"), [(0.1, 10.0), (2.0, 40.0), (30.0, 60.0)])
+def test_what_takes_long_is_kept_for_longer_and_at_most_a_minute(
+    reader: Reader, duration_s: float, kept_s: float
+) -> None:
+    def read(key: str) -> str:
+        reader.now_s += duration_s
+        return reader.read(key)
+
+    kept = Kept(read, ttl_s=10.0, ttl_of_duration=20.0, clock=lambda: reader.now_s)
+    kept.get("a")
+
+    reader.now_s = kept_s - 0.01
+    kept.get("a")
+    assert reader.asked == ["a"]
+    reader.now_s = kept_s + 0.01
+    kept.get("a")
+    assert reader.asked == ["a", "a"]

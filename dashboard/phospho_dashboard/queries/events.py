@@ -14,20 +14,18 @@ from phospho_store.store import Store
 MAX_EVENTS = 1000
 HISTOGRAM_BINS = 20
 
-# A definition that has found nothing is listed too: zero is an answer.
 _COUNTS = """
-SELECT name, sum(found) AS events, uniqExactIf(session, found > 0) AS sessions, maxIf(at_ms, found > 0) AS last_at_ms
+SELECT toString(name) AS name, count() AS events, uniqExact(session) AS sessions, max(at_ms) AS last_at_ms
 FROM
 (
-    SELECT found_name AS name, cityHash64(session_id) AS session, 1 AS found,
-        toUnixTimestamp64Milli(created_at) AS at_ms
+    SELECT arrayJoin(names) AS name, cityHash64(session_id) AS session, toUnixTimestamp64Milli(created_at) AS at_ms
     FROM %(analysed)s
-    ARRAY JOIN names AS found_name
-    UNION ALL
-    SELECT name, toUInt64(0), 0, toInt64(0) FROM definitions WHERE project_id = {project:String}
 )
 GROUP BY name ORDER BY events DESC, name LIMIT {most:UInt32}
 """
+# A definition that has found nothing is listed too: zero is an answer.
+_DEFINED = "SELECT name FROM definitions WHERE project_id = {project:String} ORDER BY name LIMIT {most:UInt32}"
+_NONE: dict[str, Any] = {"events": 0, "sessions": 0, "last_at_ms": None}
 _TREND = """
 SELECT
     toUInt8(grouping(bucket)) AS is_total,
@@ -63,8 +61,11 @@ class Events:
 
     def counts(self, scope: Scope) -> list[Row]:
         """Return `{"name", "events", "sessions", "last_at"}` of each event, the most frequent first."""
-        rows = self._rows(_COUNTS, scope, most=MAX_EVENTS)
-        return [with_times({**row, "last_at_ms": row["last_at_ms"] if row["events"] else None}) for row in rows]
+        counted = self._rows(_COUNTS, scope, most=MAX_EVENTS)
+        known = {row["name"] for row in counted}
+        defined = self._store.rows(_DEFINED, {"project": scope.project_id, "most": MAX_EVENTS})
+        others = [_NONE | row for row in defined if row["name"] not in known]
+        return [with_times(row) for row in (counted + others)[:MAX_EVENTS]]
 
     def event(self, scope: Scope, name: str, buckets: Buckets) -> Row:
         """Return one event's `totals`, `trend` (a row a bucket), `scores` (bins of 0 to 1) and `by_version`."""

@@ -62,7 +62,8 @@ SELECT
     EXISTS(SELECT 1 FROM verdict_rows WHERE project_id = {project:String} AND verdict != '') AS has_verdicts,
     EXISTS(
         SELECT 1 FROM session_analysis_rows WHERE project_id = {project:String} AND notEmpty(events.name)
-    ) AS has_session_events
+    ) AS has_session_events,
+    EXISTS(SELECT 1 FROM feedback_rows WHERE project_id = {project:String}) AS has_feedback
 """
 _DEAD_LETTERS = "SELECT count() AS dead_letters FROM dead_letter_rows FINAL WHERE project_id = {project:String}"
 

@@ -1,20 +1,13 @@
-"""Tasks that somebody judged: a person's last verdict comes before what was logged, as in the view `tasks`."""
+"""How tasks were judged: a person's last verdict comes before what was logged, as in the view `tasks`."""
 
 from __future__ import annotations
 
 from phospho_dashboard.filters import Scope
 
-# Few tasks have a flag or feedback: only theirs are joined.
-_JUDGED = """(
-    SELECT {columns}, if(verdict.flag != '', verdict.flag, task.logged_flag) AS said
-    FROM
-    (
-        SELECT task_id, {columns}, toString(flag) AS logged_flag
-        FROM task_rows FINAL
-        WHERE {condition} AND (flag != '' OR task_id IN (
-            SELECT task_id FROM feedback_rows WHERE {feedback}
-        ))
-    ) AS task
+_AS_LOGGED = "(SELECT {columns}, toString(flag) AS said FROM task_rows FINAL WHERE {condition})"
+_AS_JUDGED = """(
+    SELECT {names}, if(verdict.flag != '', verdict.flag, task.logged_flag) AS said
+    FROM (SELECT task_id, {columns}, toString(flag) AS logged_flag FROM task_rows FINAL WHERE {condition}) AS task
     LEFT ANY JOIN
     (
         SELECT task_id, argMax(toString(feedback_rows.flag), (revision, feedback_id)) AS flag
@@ -24,6 +17,11 @@ _JUDGED = """(
 )"""
 
 
-def judged(scope: Scope, *columns: str) -> str:
-    """Return a subquery of these columns of `task_rows` and `said` (success or failure) of each judged task."""
-    return _JUDGED.format(columns=", ".join(columns), condition=scope.tasks(), feedback=scope.feedback())
+def judged(scope: Scope, **columns: str) -> str:
+    """Return a subquery of the tasks of `scope`: `columns` by name, each an expression on `task_rows`, and `said`."""
+    named = ", ".join(f"{expression} AS {name}" for name, expression in columns.items())
+    if not scope.corrections.has_feedback:
+        return _AS_LOGGED.format(columns=named, condition=scope.tasks())
+    return _AS_JUDGED.format(
+        names=", ".join(columns), columns=named, condition=scope.tasks(), feedback=scope.feedback()
+    )

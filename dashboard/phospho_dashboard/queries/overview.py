@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from phospho_dashboard.filters import Scope
@@ -13,74 +16,55 @@ from phospho_dashboard.times import iso_time
 from phospho_store.store import Store
 
 MAX_PARTS = 12
-MAX_MODELS = 500
+# Of one grouping set: models whose cost is summed, versions, languages; buckets are fewer.
+MAX_ROWS = 500
+_JUDGED_COLUMNS = {
+    "bucket": "intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64})",
+    "session": "cityHash64(session_id)",
+    "user": "if(user_id = '', 0, cityHash64(user_id))",
+    **{name: name for name in ("model", "tokens_in", "tokens_out", "latency_ms")},
+    "version": "version_id",
+}
 
-# GROUPING SETS: the totals in the same reading; a session or a user of two buckets is one in the totals.
+# One reading for each table: GROUPING SETS count a session or a user of two buckets, models or versions once in each
+# and once in the totals. `level` has a bit for each column that a row is not of. Sums, then, and exact quantiles: what
+# is said of a span does not depend on how it is cut.
 _ACTIVITY = """
 SELECT
-    toUInt8(grouping(bucket)) AS is_total, bucket,
+    grouping(bucket, model, version) AS level, bucket, toString(model) AS model, toString(version) AS version,
     count() AS tasks,
     uniqExact(session) AS sessions,
     uniqExactIf(user, user != 0) AS users,
     sum(ifNull(tokens_in, 0)) AS tokens_in,
     sum(ifNull(tokens_out, 0)) AS tokens_out,
     count(latency_ms) AS timed_tasks,
-    quantilesExact(0.5, 0.95, 0.99)(latency_ms) AS latencies
-FROM
-(
-    SELECT
-        intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
-        cityHash64(session_id) AS session,
-        if(user_id = '', 0, cityHash64(user_id)) AS user,
-        tokens_in, tokens_out, latency_ms
-    FROM task_rows FINAL WHERE %(tasks)s
-)
-GROUP BY GROUPING SETS ((bucket), ())
+    quantilesExact(0.5, 0.95, 0.99)(latency_ms) AS latencies,
+    countIf(said = 'success') AS successes,
+    countIf(said = 'failure') AS failures
+FROM %(judged)s
+GROUP BY GROUPING SETS ((bucket), (model), (version), ())
+ORDER BY tasks DESC, model, version LIMIT {most:UInt32} BY level
 """
+_BUCKET, _MODEL, _VERSION, _ALL = 0b011, 0b101, 0b110, 0b111
 _FINDINGS = """
 SELECT
-    toUInt8(grouping(bucket)) AS is_total,
+    grouping(bucket, language) AS level,
     intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
+    toString(language) AS language,
     sum(is_task) AS analysed_tasks,
     sum(length(names)) AS events,
     countIf(sentiment = 'positive') AS positive,
     countIf(sentiment = 'neutral') AS neutral,
     countIf(sentiment = 'negative') AS negative
 FROM %(analysed)s
-GROUP BY GROUPING SETS ((bucket), ())
+GROUP BY GROUPING SETS ((bucket), (language), ())
+ORDER BY analysed_tasks DESC, language LIMIT {most:UInt32} BY level
 """
-_VERDICTS = """
-SELECT
-    toUInt8(grouping(bucket)) AS is_total,
-    intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
-    countIf(said = 'success') AS successes,
-    countIf(said = 'failure') AS failures
-FROM %(judged)s
-GROUP BY GROUPING SETS ((bucket), ())
-"""
+_BUCKET_OF_FINDINGS, _LANGUAGE, _ALL_FINDINGS = 0b01, 0b10, 0b11
 _EVENTS = """
-SELECT name, count() AS events, uniqExact(cityHash64(session_id)) AS sessions
-FROM %(analysed)s
-ARRAY JOIN names AS name
+SELECT toString(name) AS name, count() AS events, uniqExact(session) AS sessions
+FROM (SELECT cityHash64(session_id) AS session, arrayJoin(names) AS name FROM %(analysed)s)
 GROUP BY name ORDER BY events DESC, name LIMIT {most:UInt32}
-"""
-_LANGUAGES = """
-SELECT toString(language) AS language, count() AS tasks
-FROM analysis_rows FINAL WHERE %(analyses)s AND language != ''
-GROUP BY language ORDER BY tasks DESC, language LIMIT {most:UInt32}
-"""
-_MODELS = """
-SELECT toString(model) AS model, count() AS tasks, sum(ifNull(tokens_in, 0)) AS tokens_in,
-    sum(ifNull(tokens_out, 0)) AS tokens_out, quantileExact(0.95)(latency_ms) AS latency_p95_ms
-FROM task_rows FINAL WHERE %(tasks)s
-GROUP BY model ORDER BY tasks DESC, model LIMIT {most:UInt32}
-"""
-_VERSIONS = """
-SELECT toString(version_id) AS version, count() AS tasks, uniqExact(cityHash64(session_id)) AS sessions,
-    quantileExact(0.5)(latency_ms) AS latency_p50_ms, quantileExact(0.95)(latency_ms) AS latency_p95_ms,
-    sum(ifNull(tokens_in, 0)) + sum(ifNull(tokens_out, 0)) AS tokens
-FROM task_rows FINAL WHERE %(tasks)s
-GROUP BY version ORDER BY tasks DESC, version LIMIT {most:UInt32}
 """
 _USERS = """
 SELECT user_id AS user, count() AS tasks, uniqExact(cityHash64(session_id)) AS sessions
@@ -106,48 +90,72 @@ class Overview:
 
     def overview(self, scope: Scope, buckets: Buckets) -> Row:
         """Return `totals`, `over_time` (a row a bucket, empty ones too), and the largest parts, each in a list."""
-        totals, over_time = self._over_time(scope, buckets)
-        models = [self._with_cost(row) for row in self._rows(_MODELS, scope, most=MAX_MODELS)]
+        cut = {"origin_ms": buckets.start_ms, "step_ms": buckets.step_ms, "most": MAX_ROWS}
+        activity = _by_level(self._rows(_ACTIVITY, scope, **cut))
+        findings = _by_level(self._rows(_FINDINGS, scope, **cut))
+        models = [self._with_cost(row) for row in activity[_MODEL]]
         costs = [row["cost"] for row in models if row["cost"] is not None]
         return {
-            "totals": totals | {"cost": sum(costs) if costs else None},
+            "totals": _point(_only(activity[_ALL]) | _only(findings[_ALL_FINDINGS]))
+            | {"cost": sum(costs) if costs else None},
             "currency": self._prices.currency,
             "step_ms": buckets.step_ms,
-            "over_time": over_time,
+            "over_time": _over_time(buckets, activity[_BUCKET], findings[_BUCKET_OF_FINDINGS]),
             "events": self._rows(_EVENTS, scope, most=MAX_PARTS),
-            "languages": self._rows(_LANGUAGES, scope, most=MAX_PARTS),
+            "languages": _languages(findings[_LANGUAGE]),
             "models": models,
-            "versions": self._rows(_VERSIONS, scope, most=MAX_PARTS),
+            "versions": [_version(row) for row in activity[_VERSION][:MAX_PARTS]],
             "users": self._rows(_USERS, scope, most=MAX_PARTS),
         }
 
-    def _over_time(self, scope: Scope, buckets: Buckets) -> tuple[Row, list[Row]]:
-        cut = {"origin_ms": buckets.start_ms, "step_ms": buckets.step_ms}
-        facts: dict[int | None, Row] = {}
-        for sql in (_ACTIVITY, _FINDINGS, _VERDICTS):
-            for row in self._rows(sql, scope, **cut):
-                is_total, bucket = row.pop("is_total"), row.pop("bucket")
-                facts.setdefault(None if is_total else bucket, {}).update(row)
-        over_time = [
-            {"start_at": iso_time(start_ms), "end_at": iso_time(start_ms + buckets.step_ms)}
-            | _point(facts.get(index, {}))
-            for index, start_ms in enumerate(buckets.starts())
-        ]
-        return _point(facts.get(None, {})), over_time
-
     def _with_cost(self, row: Row) -> Row:
-        return row | {"cost": self._prices.cost(row["model"], row["tokens_in"], row["tokens_out"])}
+        kept = {name: row[name] for name in ("model", "tasks", "tokens_in", "tokens_out")}
+        cost = self._prices.cost(row["model"], row["tokens_in"], row["tokens_out"])
+        return kept | {"latency_p95_ms": row["latencies"][1], "cost": cost}
 
     def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
-        parts = {"tasks": scope.tasks(), "analyses": scope.analyses()}
-        parts["judged"] = judged(scope, "created_at")
-        parts["analysed"] = analysed(scope, "created_at", "session_id", "sentiment")
+        parts = {"tasks": scope.tasks(), "judged": judged(scope, **_JUDGED_COLUMNS)}
+        parts["analysed"] = analysed(scope, "created_at", "session_id", "sentiment", "language")
         return self._store.rows(sql % parts, scope.parameters(**parameters))
+
+
+def _by_level(rows: Iterable[Row]) -> defaultdict[int, list[Row]]:
+    """Return the rows of each grouping set, in their order."""
+    found: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row["level"]].append(row)
+    return found
+
+
+def _over_time(buckets: Buckets, *facts: Iterable[Row]) -> list[Row]:
+    """Return a row a bucket, with what `facts` say of it."""
+    known: defaultdict[int, Row] = defaultdict(dict)
+    for row in chain.from_iterable(facts):
+        known[row["bucket"]].update(row)
+    return [
+        {"start_at": iso_time(start_ms), "end_at": iso_time(start_ms + buckets.step_ms)} | _point(known[index])
+        for index, start_ms in enumerate(buckets.starts())
+    ]
+
+
+def _only(rows: Sequence[Row]) -> Row:
+    return rows[0] if rows else {}
+
+
+def _version(row: Row) -> Row:
+    p50, p95, _ = row["latencies"]
+    kept = {name: row[name] for name in ("version", "tasks", "sessions")}
+    return kept | {"latency_p50_ms": p50, "latency_p95_ms": p95, "tokens": row["tokens_in"] + row["tokens_out"]}
+
+
+def _languages(rows: Iterable[Row]) -> list[Row]:
+    known = [{"language": row["language"], "tasks": row["analysed_tasks"]} for row in rows if row["language"]]
+    return known[:MAX_PARTS]
 
 
 def _point(facts: Row) -> Row:
     """Return the numbers of a bucket or of all, zeros where there are none, latencies by name and the rate."""
-    known = _EMPTY | facts
+    known: Row = {name: facts.get(name, nothing) for name, nothing in _EMPTY.items()}
     p50, p95, p99 = known.pop("latencies")
     judged = known["successes"] + known["failures"]
     rate = known["successes"] / judged if judged else None

@@ -7,6 +7,7 @@ cost of a session, its mean sentiment. Feedback is counted by the judged task, s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from phospho_dashboard.confidence import ALPHA, Interval, difference, mean_interval, rate_interval
@@ -19,41 +20,40 @@ from phospho_store.store import Store
 
 MAX_VERSIONS = 8
 MAX_EVENTS = 100
+_JUDGED_COLUMNS = {
+    "session": "cityHash64(session_id)",
+    **{name: name for name in ("version_id", "created_at", "tokens_in", "tokens_out", "latency_ms")},
+}
 
 _VERSIONS = """
-SELECT toString(version_id) AS version, count() AS tasks, uniqExact(cityHash64(session_id)) AS sessions,
+SELECT toString(version_id) AS version, count() AS tasks, uniqExact(session) AS sessions,
     toUnixTimestamp64Milli(min(created_at)) AS first_task_at_ms,
     toUnixTimestamp64Milli(max(created_at)) AS last_task_at_ms,
     sum(ifNull(tokens_in, 0)) + sum(ifNull(tokens_out, 0)) AS tokens,
-    quantileExact(0.5)(latency_ms) AS latency_p50_ms, quantileExact(0.95)(latency_ms) AS latency_p95_ms
-FROM task_rows FINAL WHERE %(tasks)s
+    quantilesExact(0.5, 0.95)(latency_ms) AS latencies,
+    countIf(said = 'success') AS successes, countIf(said = 'failure') AS failures
+FROM %(judged)s
 GROUP BY version ORDER BY tasks DESC, version LIMIT {most:UInt32}
 """
 _EVENTS = """
 SELECT version, name, uniqExact(session) AS sessions
-FROM
-(
-    SELECT toString(version_id) AS version, cityHash64(session_id) AS session,
-        arrayJoin(arrayPushFront(names, '')) AS name
-    FROM %(analysed)s
-)
+FROM (SELECT toString(version_id) AS version, cityHash64(session_id) AS session, arrayJoin(names) AS name
+    FROM %(analysed)s)
 WHERE version IN {versions:Array(String)}
 GROUP BY version, name
 """
-_VERDICTS = """
-SELECT toString(version_id) AS version, countIf(said = 'success') AS successes, countIf(said = 'failure') AS failures
-FROM %(judged)s
-GROUP BY version
-"""
 # Sums of integers, which no order of the rows changes: sentiment in ten-thousandths, money in billionths.
 _SENTIMENT = """
-SELECT version, count() AS n, sum(score) AS total, toFloat64(sum(toInt128(score) * score)) AS squares
+SELECT version, count() AS sessions, countIf(felt) AS n, sum(score) AS total,
+    toFloat64(sum(toInt128(score) * score)) AS squares
 FROM
 (
-    SELECT toString(version_id) AS version, toInt64(round(avg(toInt32(round(sentiment_score * 10000))))) AS score
-    FROM analysis_rows FINAL WHERE %(analyses)s AND sentiment_score IS NOT NULL
+    SELECT toString(version_id) AS version, count(sentiment_score) > 0 AS felt,
+        ifNull(toInt64(round(avg(toInt32(round(sentiment_score * 10000))))), 0) AS score
+    FROM %(analysed)s
     GROUP BY version, cityHash64(session_id)
 )
+WHERE version IN {versions:Array(String)}
 GROUP BY version
 """
 _COST = """
@@ -88,47 +88,64 @@ class Versions:
 
         `base` is one of the versions; None is the largest. A measure's `is_rate` says that it is a share of sessions.
         """
-        versions = [with_times(row) for row in self._rows(_VERSIONS, scope, most=MAX_VERSIONS)]
+        counted = self._rows(_VERSIONS, scope, most=MAX_VERSIONS)
+        versions = [_version(row) for row in counted]
         names = [row["version"] for row in versions]
         base = base if base is not None and base in names else next(iter(names), "")
-        measures = [*self._means(scope), *self._events(scope, names)] if names else []
+        measures = self._measures(scope, counted) if counted else []
         compared = [measure | {"versions": _compared(measure["versions"], names, base)} for measure in measures]
         return {"versions": versions, "base": base, "currency": self._prices.currency, "measures": compared}
 
-    def _means(self, scope: Scope) -> list[Row]:
-        verdicts = {row["version"]: row for row in self._rows(_VERDICTS, scope)}
-        success = {name: (row["successes"], row["successes"] + row["failures"]) for name, row in verdicts.items()}
-        sentiment = _scaled(self._rows(_SENTIMENT, scope), _SENTIMENT_UNIT)
-        found = [_rates("success", "Success, of judged tasks", success), _means("sentiment", "Sentiment", sentiment)]
-        models = self._prices.models
-        if models:
-            prices = {
-                "prices_in": [p.tokens_in for p in models.values()],
-                "prices_out": [p.tokens_out for p in models.values()],
-            }
-            rows = self._rows(_COST, scope, models=list(models), **prices)
-            found.append(_means("cost", "Cost of a session", _scaled(rows, _COST_UNIT)))
-        return [measure for measure in found if measure["versions"]]
+    def _measures(self, scope: Scope, versions: list[Row]) -> list[Row]:
+        names = [row["version"] for row in versions]
+        analysed_sessions = self._rows(_SENTIMENT, scope, versions=names)
+        success = {row["version"]: (row["successes"], row["successes"] + row["failures"]) for row in versions}
+        sentiment = _scaled((row for row in analysed_sessions if row["n"]), _SENTIMENT_UNIT)
+        found = [
+            _rates("success", "Success, of judged tasks", {v: (k, n) for v, (k, n) in success.items() if n}),
+            _means("sentiment", "Sentiment", sentiment),
+            *self._costs(scope),
+        ]
+        sessions = {row["version"]: row["sessions"] for row in analysed_sessions}
+        return [measure for measure in found if measure["versions"]] + self._events(scope, sessions)
 
-    def _events(self, scope: Scope, versions: list[str]) -> list[Row]:
-        """Return a measure for each event, the most frequent first: the share of a version's sessions that have it."""
-        rows = self._rows(_EVENTS, scope, versions=versions)
-        sessions = {row["version"]: row["sessions"] for row in rows if row["name"] == ""}
+    def _costs(self, scope: Scope) -> list[Row]:
+        models = self._prices.models
+        if not models:
+            return []
+        prices = {
+            "prices_in": [p.tokens_in for p in models.values()],
+            "prices_out": [p.tokens_out for p in models.values()],
+        }
+        rows = self._rows(_COST, scope, models=list(models), **prices)
+        return [_means("cost", "Cost of a session", _scaled(rows, _COST_UNIT))]
+
+    def _events(self, scope: Scope, sessions: dict[str, int]) -> list[Row]:
+        """
+        Return a measure for each event, the most frequent first: the share of a version's sessions that have it.
+
+        `sessions` is how many sessions of each version were analysed.
+        """
         found: dict[str, dict[str, int]] = {}
-        for row in rows:
-            if row["name"]:
-                found.setdefault(row["name"], {})[row["version"]] = row["sessions"]
+        for row in self._rows(_EVENTS, scope, versions=list(sessions)):
+            found.setdefault(row["name"], {})[row["version"]] = row["sessions"]
         names = sorted(found, key=lambda name: (-sum(found[name].values()), name))[:MAX_EVENTS]
         return [
-            _rates(name, name, {v: (found[name].get(v, 0), sessions[v]) for v in sessions}) | {"is_event": True}
+            _rates(name, name, {v: (found[name].get(v, 0), n) for v, n in sessions.items()}) | {"is_event": True}
             for name in names
         ]
 
     def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
-        parts = {"tasks": scope.tasks(), "analyses": scope.analyses()}
-        parts["judged"] = judged(scope, "version_id")
-        parts["analysed"] = analysed(scope, "session_id", "version_id")
+        parts = {"tasks": scope.tasks(), "judged": judged(scope, **_JUDGED_COLUMNS)}
+        parts["analysed"] = analysed(scope, "session_id", "version_id", "sentiment_score")
         return self._store.rows(sql % parts, scope.parameters(**parameters))
+
+
+def _version(row: Row) -> Row:
+    """Return what a page says of a version."""
+    kept = ("version", "tasks", "sessions", "first_task_at_ms", "last_task_at_ms", "tokens")
+    p50, p95 = row["latencies"]
+    return with_times({name: row[name] for name in kept}) | {"latency_p50_ms": p50, "latency_p95_ms": p95}
 
 
 def _rates(name: str, label: str, counts: dict[str, tuple[int, int]]) -> Row:
@@ -142,7 +159,7 @@ def _means(name: str, label: str, sums: dict[str, tuple[int, float, float]]) -> 
     return {"name": name, "label": label, "is_rate": False, "is_event": False, "versions": _known(intervals)}
 
 
-def _scaled(rows: list[Row], unit: int) -> dict[str, tuple[int, float, float]]:
+def _scaled(rows: Iterable[Row], unit: int) -> dict[str, tuple[int, float, float]]:
     return {row["version"]: (row["n"], row["total"] / unit, row["squares"] / unit**2) for row in rows}
 
 
