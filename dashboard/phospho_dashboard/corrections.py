@@ -55,32 +55,68 @@ _SESSION_EVENTS = """(
 )"""
 
 
+def labelled(verdict: str, *columns: str) -> str:
+    """Return the query of these columns of `label_rows` where people said `rejected` or `confirmed`."""
+    return _LABELLED.format(columns=", ".join(columns), verdict=verdict)
+
+
+_REJECTED = labelled("rejected", "task_id", "event_name")
+_ADDED_NAMES = labelled("confirmed", "groupUniqArray(event_name)")
+
+
 @dataclass(frozen=True)
 class Corrections:
     """
     Which kinds of corrections a project has: reading its events looks for these and for no other.
 
     Labels are people's, verdicts are second opinions, and session events were found in whole sessions, in last tasks
-    or in turns that are read with those before them. Feedback corrects the flag that was logged with a task.
+    or in turns that are read with those before them. Feedback corrects the flag that was logged with a task. A bare
+    label adds an event to a task that was not analysed.
     """
 
     has_labels: bool = False
     has_verdicts: bool = False
     has_session_events: bool = False
     has_feedback: bool = False
+    has_bare_labels: bool = False
 
     def found_names(self) -> str:
         """Return the names of what was found in a row of `analysis_rows`, after second opinions."""
         return _AS_JUDGED if self.has_verdicts else _AS_FOUND
 
-    def unrejected(self, names: str) -> str:
-        """Return those of an array of names that nobody rejected, in a row with a `task_id`."""
+    def names(self) -> str:
+        """
+        Return the names of the events of a row of `analysis_rows`: what was found, as people corrected it.
+
+        Few tasks have a label: only theirs are looked at name by name.
+        """
         if not self.has_labels:
-            return names
-        is_known = f"(task_id, name) IN ({labelled('rejected', 'task_id', 'event_name')})"
-        # Few tasks are in the set: only theirs are looked at name by name.
-        is_any = f"task_id IN ({labelled('rejected', 'task_id')})"
-        return f"if({is_any}, arrayFilter(name -> NOT {is_known}, {names}), {names})"
+            return self.found_names()
+        kept = f"arrayFilter(name -> (task_id, name) NOT IN ({_REJECTED}), found_names)"
+        added = (
+            f"arrayFilter(name -> {self.is_added('task_id', 'name')} AND NOT has(found_names, name), ({_ADDED_NAMES}))"
+        )
+        return f"""if(
+            task_id IN (SELECT task_id FROM label_rows WHERE project_id = {{project:String}}),
+            arrayConcat({kept}, {added}), {self.found_names()} AS found_names
+        )"""
+
+    def names_in_sessions(self) -> str:
+        """Return those of `found_names`, what was found in a session at the task `task_id`, that nobody rejected."""
+        return (
+            f"arrayFilter(name -> (task_id, name) NOT IN ({_REJECTED}), found_names)"
+            if self.has_labels
+            else "found_names"
+        )
+
+    def is_added(self, task_id: str, name: str) -> str:
+        """Return the condition that people added an event to a task, and not to what was found in its session."""
+        condition = f"({task_id}, {name}) IN ({labelled('confirmed', 'task_id', 'event_name')})"
+        if not self.has_session_events:
+            return condition
+        ids = f"project_id = {{project:String}} AND task_id IN ({labelled('confirmed', 'task_id')})"
+        found = session_events(ids, "found.task_id AS task_id", "arrayJoin(found.events.name) AS name")
+        return f"{condition} AND ({task_id}, {name}) NOT IN (SELECT task_id, toString(name) FROM {found})"
 
     def has_event(self, found: str, condition: str) -> str:
         """
@@ -100,11 +136,6 @@ class Corrections:
 
 
 NO_CORRECTIONS = Corrections()
-
-
-def labelled(verdict: str, *columns: str) -> str:
-    """Return the query of these columns of `label_rows` where people said `rejected` or `confirmed`."""
-    return _LABELLED.format(columns=", ".join(columns), verdict=verdict)
 
 
 def session_events(condition: str, *columns: str, within: str = "1") -> str:

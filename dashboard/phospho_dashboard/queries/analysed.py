@@ -10,14 +10,17 @@ _OF_ANALYSES = {"sentiment_score": "NULL", "language": "''", "sentiment": "''"}
 
 _TASKS = "SELECT {columns}, {names} AS names, 1 AS is_task FROM analysis_rows FINAL WHERE {condition}"
 _FROM_SESSIONS = "SELECT {columns}, {names} AS names, 0 AS is_task FROM {found}"
-# What people added: on a task where it was not found anyway.
-_FROM_PEOPLE = """
+# What people added to a task that was not analysed.
+_BARE = """
 SELECT {columns}, [event_name] AS names, 0 AS is_task
-FROM ({labels}) AS label
-INNER JOIN (SELECT * FROM task_rows FINAL WHERE {tasks}) AS task ON label.task_id = task.task_id
-WHERE (label.task_id, label.event_name) NOT IN ({found})
+FROM
+(
+    SELECT * FROM task_rows FINAL
+    WHERE {tasks} AND task_id NOT IN (SELECT task_id FROM analysis_rows WHERE {ids})
+) AS task
+INNER JOIN ({labels}) AS label ON label.task_id = task.task_id
+WHERE {is_added}
 """
-
 _FOUND = """
 SELECT name, score, definition_version, engine FROM analysis_rows FINAL
 ARRAY JOIN events.name AS name, events.score AS score, events.definition_version AS definition_version,
@@ -63,19 +66,18 @@ def analysed(scope: Scope, *columns: str, also: str = "1", within: str = "1") ->
     """
     Return a subquery of these columns of `analysis_rows`, `names` of events, and `is_task`.
 
-    A row with `is_task` 1 is an analysed task of `scope`, with what was found in it. Rows with 0 follow where the
-    project has any: events that were found in sessions or added by people, with their task's columns. A task has its
-    events in all of its rows, each event in one. `also` is a condition on columns that all tables of tasks have;
-    `within` one of them that names sessions.
+    A row with `is_task` 1 is an analysed task of `scope`, with its events. Rows with 0 follow where the project has
+    any: events that were found in sessions, or that people added to tasks without an analysis, with their task's
+    columns. A task has its events in all of its rows, each event in one. `also` is a condition on columns that all
+    tables of tasks have; `within` one of them that names sessions.
     """
     corrections = scope.corrections
-    names = corrections.unrejected(corrections.found_names())
     condition = f"{scope.analyses()} AND {also} AND {within}"
-    parts = [_TASKS.format(columns=", ".join(columns), names=names, condition=condition)]
+    parts = [_TASKS.format(columns=", ".join(columns), names=corrections.names(), condition=condition)]
     if corrections.has_session_events:
         parts.append(_in_sessions(scope, columns, also, within))
-    if corrections.has_labels:
-        parts.append(_by_people(scope, columns, f"{also} AND {within}"))
+    if corrections.has_bare_labels:
+        parts.append(_of_bare_labels(scope, columns, f"{also} AND {within}"))
     return f"({' UNION ALL '.join(parts)})"
 
 
@@ -98,22 +100,18 @@ def _in_sessions(scope: Scope, columns: tuple[str, ...], also: str, within: str)
     kept = [f"found.{name} AS {name}" for name in dict.fromkeys(("task_id", *own))]
     condition = f"{scope.session_analyses()} AND {also} AND {within}"
     found = session_events(condition, *kept, "CAST(found.events.name, 'Array(String)') AS found_names", within=within)
-    names = scope.corrections.unrejected("found_names")
+    names = scope.corrections.names_in_sessions()
     return _FROM_SESSIONS.format(columns=_filled(columns), names=names, found=found)
 
 
-def _by_people(scope: Scope, columns: tuple[str, ...], also: str) -> str:
-    tasks = f"{scope.tasks()} AND {also} AND task_id IN ({labelled('confirmed', 'task_id')})"
-    ids = f"project_id = {{project:String}} AND task_id IN (SELECT task_id FROM task_rows FINAL WHERE {tasks})"
-    found = f"SELECT task_id, arrayJoin({scope.corrections.found_names()}) FROM analysis_rows FINAL WHERE {ids}"
-    if scope.corrections.has_session_events:
-        in_sessions = session_events(ids, "found.task_id AS task_id", "arrayJoin(found.events.name) AS name")
-        found = f"{found} UNION ALL SELECT task_id, toString(name) FROM {in_sessions}"
-    return _FROM_PEOPLE.format(
+def _of_bare_labels(scope: Scope, columns: tuple[str, ...], also: str) -> str:
+    ids = f"project_id = {{project:String}} AND task_id IN ({labelled('confirmed', 'task_id')})"
+    return _BARE.format(
         columns=_filled(columns, "task."),
+        tasks=f"{scope.tasks()} AND {also} AND {ids}",
+        ids=ids,
         labels=labelled("confirmed", "task_id", "event_name"),
-        tasks=tasks,
-        found=found,
+        is_added=scope.corrections.is_added("task.task_id", "event_name"),
     )
 
 

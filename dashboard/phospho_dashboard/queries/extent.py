@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from phospho_dashboard.corrections import Corrections
+from phospho_dashboard.kept import Kept
 from phospho_dashboard.periods import Extent
 from phospho_store.store import Store
 
@@ -34,6 +35,16 @@ HAVING count() > 0
 """
 _END_MS = 60_000
 _WIDER = 64
+# Labels are few, and whether their tasks were analysed is looked up once for each state of them.
+_BARE_LABELS = """
+SELECT count() > 0 AS has_any FROM label_rows FINAL
+WHERE project_id = {project:String} AND verdict = 'confirmed' AND task_id NOT IN (
+    SELECT task_id FROM analysis_rows WHERE project_id = {project:String} AND task_id IN (
+        SELECT task_id FROM label_rows WHERE project_id = {project:String}
+    )
+)
+"""
+_BARE_LABELS_TTL_S = 600.0
 # A task is behind for as long as it was on its way: from the gateway to its analysis's row.
 _FRESHNESS = """
 SELECT
@@ -58,7 +69,8 @@ ON task.task_id = analysis.task_id
 """
 _CORRECTIONS = """
 SELECT
-    EXISTS(SELECT 1 FROM label_rows WHERE project_id = {project:String}) AS has_labels,
+    (SELECT (count(), sum(cityHash64(event_name, task_id, verdict))) FROM label_rows FINAL
+        WHERE project_id = {project:String} AND verdict != '') AS labels,
     EXISTS(SELECT 1 FROM verdict_rows WHERE project_id = {project:String} AND verdict != '') AS has_verdicts,
     EXISTS(
         SELECT 1 FROM session_analysis_rows WHERE project_id = {project:String} AND notEmpty(events.name)
@@ -73,6 +85,7 @@ class Extents:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._has_bare_labels = Kept(self._read_bare_labels, ttl_s=_BARE_LABELS_TTL_S)
 
     def extent(self, project_id: str) -> Extent:
         """Return when the first and the last task of a project were."""
@@ -90,7 +103,13 @@ class Extents:
     def corrections(self, project_id: str) -> Corrections:
         """Return what reading the events of this project has to look for beside its analyses."""
         [found] = self._store.rows(_CORRECTIONS, {"project": project_id})
-        return Corrections(**{kind: bool(has_any) for kind, has_any in found.items()})
+        count, digest = found.pop("labels")
+        kinds = {kind: bool(has_any) for kind, has_any in found.items()}
+        is_bare = count > 0 and self._has_bare_labels.get((project_id, digest))
+        return Corrections(has_labels=count > 0, has_bare_labels=is_bare, **kinds)
+
+    def _read_bare_labels(self, key: tuple[str, int]) -> bool:
+        return bool(self._store.rows(_BARE_LABELS, {"project": key[0]})[0]["has_any"])
 
     def freshness(self, project_id: str, now_ms: int) -> dict[str, Any]:
         """
