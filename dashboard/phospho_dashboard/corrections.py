@@ -84,18 +84,17 @@ class Corrections:
         """Return the names of what was found in a row of `analysis_rows`, after second opinions."""
         return _AS_JUDGED if self.has_verdicts else _AS_FOUND
 
-    def names(self) -> str:
+    def names(self, span: str) -> str:
         """
         Return the names of the events of a row of `analysis_rows`: what was found, as people corrected it.
 
-        Few tasks have a label: only theirs are looked at name by name.
+        Few tasks have a label: only theirs are looked at name by name. `span` is the condition on project and time.
         """
         if not self.has_labels:
             return self.found_names()
         kept = f"arrayFilter(name -> (task_id, name) NOT IN ({_REJECTED}), found_names)"
-        added = (
-            f"arrayFilter(name -> {self.is_added('task_id', 'name')} AND NOT has(found_names, name), ({_ADDED_NAMES}))"
-        )
+        is_added = f"{self.is_added('task_id', 'name', span)} AND NOT has(found_names, name)"
+        added = f"arrayFilter(name -> {is_added}, ({_ADDED_NAMES}))"
         return f"""if(
             task_id IN (SELECT task_id FROM label_rows WHERE project_id = {{project:String}}),
             arrayConcat({kept}, {added}), {self.found_names()} AS found_names
@@ -103,19 +102,20 @@ class Corrections:
 
     def names_in_sessions(self) -> str:
         """Return those of `found_names`, what was found in a session at the task `task_id`, that nobody rejected."""
-        return (
-            f"arrayFilter(name -> (task_id, name) NOT IN ({_REJECTED}), found_names)"
-            if self.has_labels
-            else "found_names"
-        )
+        unrejected = f"arrayFilter(name -> (task_id, name) NOT IN ({_REJECTED}), found_names)"
+        return unrejected if self.has_labels else "found_names"
 
-    def is_added(self, task_id: str, name: str) -> str:
-        """Return the condition that people added an event to a task, and not to what was found in its session."""
+    def is_added(self, task_id: str, name: str, span: str) -> str:
+        """
+        Return the condition that people added an event to a task, and not to what was found in its session.
+
+        What was found in a session has the time of its task, so that `span` holds for both.
+        """
         condition = f"({task_id}, {name}) IN ({labelled('confirmed', 'task_id', 'event_name')})"
         if not self.has_session_events:
             return condition
-        ids = f"project_id = {{project:String}} AND task_id IN ({labelled('confirmed', 'task_id')})"
-        found = session_events(ids, "found.task_id AS task_id", "arrayJoin(found.events.name) AS name")
+        of_labels = f"{span} AND task_id IN ({labelled('confirmed', 'task_id')})"
+        found = session_events(of_labels, "found.task_id AS task_id", "arrayJoin(found.events.name) AS name")
         return f"{condition} AND ({task_id}, {name}) NOT IN (SELECT task_id, toString(name) FROM {found})"
 
     def has_event(self, found: str, condition: str) -> str:

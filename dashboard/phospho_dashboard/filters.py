@@ -133,6 +133,10 @@ class Scope:
         """Return the condition on `session_analysis_rows FINAL`, by the task at which its events stand."""
         return self._condition("session_analysis_rows")
 
+    def of_span(self) -> str:
+        """Return the condition on project and time, which every table of tasks takes."""
+        return " AND ".join([_OF_PROJECT, *self._times()])
+
     def feedback(self) -> str:
         """
         Return a condition on `feedback_rows` that holds for every verdict on a task of the span, and few others.
@@ -140,11 +144,10 @@ class Scope:
         A verdict has a time of its own; its task is found by the id. Where ids sort by time, the primary key leaves
         those of the span; where they don't, it leaves all.
         """
-        times = self._times()
-        if not times:
+        if not self._times():
             return _OF_PROJECT
         # The same text twice is read once.
-        ends = f"(SELECT (min(task_id), max(task_id)) FROM task_rows WHERE {' AND '.join([_OF_PROJECT, *times])})"
+        ends = f"(SELECT (min(task_id), max(task_id)) FROM task_rows WHERE {self.of_span()})"
         return f"{_OF_PROJECT} AND task_id BETWEEN tupleElement({ends}, 1) AND tupleElement({ends}, 2)"
 
     def within(self, span: Span) -> Scope:

@@ -149,7 +149,8 @@ SCOPES = {
 
 
 @pytest.mark.parametrize(
-    ("kind", "narrowed"), [("all of them", name) for name in SCOPES] + [(kind, "everything") for kind in KINDS]
+    ("kind", "narrowed"),
+    [("all of them", name) for name in SCOPES] + [(kind, "everything") for kind in KINDS if kind != "all of them"],
 )
 def test_counts_of_pages_are_those_of_the_view(projects: dict[str, Project], kind: str, narrowed: str) -> None:
     corrected = projects[kind]

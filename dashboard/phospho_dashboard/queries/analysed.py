@@ -73,7 +73,7 @@ def analysed(scope: Scope, *columns: str, also: str = "1", within: str = "1") ->
     """
     corrections = scope.corrections
     condition = f"{scope.analyses()} AND {also} AND {within}"
-    parts = [_TASKS.format(columns=", ".join(columns), names=corrections.names(), condition=condition)]
+    parts = [_TASKS.format(columns=", ".join(columns), names=corrections.names(scope.of_span()), condition=condition)]
     if corrections.has_session_events:
         parts.append(_in_sessions(scope, columns, also, within))
     if corrections.has_bare_labels:
@@ -111,7 +111,7 @@ def _of_bare_labels(scope: Scope, columns: tuple[str, ...], also: str) -> str:
         tasks=f"{scope.tasks()} AND {also} AND {ids}",
         ids=ids,
         labels=labelled("confirmed", "task_id", "event_name"),
-        is_added=scope.corrections.is_added("task.task_id", "event_name"),
+        is_added=scope.corrections.is_added("task.task_id", "event_name", scope.of_span()),
     )
 
 
