@@ -18,13 +18,6 @@ from phospho_store.store import Store
 MAX_PARTS = 12
 # Of one grouping set: models whose cost is summed, versions, languages; buckets are fewer.
 MAX_ROWS = 500
-_JUDGED_COLUMNS = {
-    "bucket": "intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64})",
-    "session": "cityHash64(session_id)",
-    "user": "if(user_id = '', 0, cityHash64(user_id))",
-    **{name: name for name in ("model", "tokens_in", "tokens_out", "latency_ms")},
-    "version": "version_id",
-}
 
 # One reading for each table: GROUPING SETS count a session or a user of two buckets, models or versions once in each
 # and once in the totals. `level` has a bit for each column that a row is not of. Sums, then, and exact quantiles: what
@@ -38,10 +31,16 @@ SELECT
     sum(ifNull(tokens_in, 0)) AS tokens_in,
     sum(ifNull(tokens_out, 0)) AS tokens_out,
     count(latency_ms) AS timed_tasks,
-    quantilesExact(0.5, 0.95, 0.99)(latency_ms) AS latencies,
-    countIf(said = 'success') AS successes,
-    countIf(said = 'failure') AS failures
-FROM %(judged)s
+    quantilesExact(0.5, 0.95, 0.99)(latency_ms) AS latencies
+FROM
+(
+    SELECT
+        intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
+        cityHash64(session_id) AS session,
+        if(user_id = '', 0, cityHash64(user_id)) AS user,
+        model, version_id AS version, tokens_in, tokens_out, latency_ms
+    FROM task_rows FINAL WHERE %(tasks)s
+)
 GROUP BY GROUPING SETS ((bucket), (model), (version), ())
 ORDER BY tasks DESC, model, version LIMIT {most:UInt32} BY level
 """
@@ -61,6 +60,17 @@ GROUP BY GROUPING SETS ((bucket), (language), ())
 ORDER BY analysed_tasks DESC, language LIMIT {most:UInt32} BY level
 """
 _BUCKET_OF_FINDINGS, _LANGUAGE, _ALL_FINDINGS = 0b01, 0b10, 0b11
+_VERDICTS = """
+SELECT
+    grouping(bucket) AS level,
+    intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
+    countIf(said = 'success') AS successes,
+    countIf(said = 'failure') AS failures
+FROM %(judged)s
+GROUP BY GROUPING SETS ((bucket), ())
+ORDER BY bucket LIMIT {most:UInt32} BY level
+"""
+_BUCKET_OF_VERDICTS, _ALL_VERDICTS = 0b0, 0b1
 _EVENTS = """
 SELECT toString(name) AS name, count() AS events, uniqExact(session) AS sessions
 FROM (SELECT cityHash64(session_id) AS session, arrayJoin(names) AS name FROM %(analysed)s)
@@ -93,14 +103,16 @@ class Overview:
         cut = {"origin_ms": buckets.start_ms, "step_ms": buckets.step_ms, "most": MAX_ROWS}
         activity = _by_level(self._rows(_ACTIVITY, scope, **cut))
         findings = _by_level(self._rows(_FINDINGS, scope, **cut))
+        verdicts = _by_level(self._rows(_VERDICTS, scope, **cut))
+        totals = _only(activity[_ALL]) | _only(findings[_ALL_FINDINGS]) | _only(verdicts[_ALL_VERDICTS])
+        over_time = (activity[_BUCKET], findings[_BUCKET_OF_FINDINGS], verdicts[_BUCKET_OF_VERDICTS])
         models = [self._with_cost(row) for row in activity[_MODEL]]
         costs = [row["cost"] for row in models if row["cost"] is not None]
         return {
-            "totals": _point(_only(activity[_ALL]) | _only(findings[_ALL_FINDINGS]))
-            | {"cost": sum(costs) if costs else None},
+            "totals": _point(totals) | {"cost": sum(costs) if costs else None},
             "currency": self._prices.currency,
             "step_ms": buckets.step_ms,
-            "over_time": _over_time(buckets, activity[_BUCKET], findings[_BUCKET_OF_FINDINGS]),
+            "over_time": _over_time(buckets, *over_time),
             "events": self._rows(_EVENTS, scope, most=MAX_PARTS),
             "languages": _languages(findings[_LANGUAGE]),
             "models": models,
@@ -114,7 +126,7 @@ class Overview:
         return kept | {"latency_p95_ms": row["latencies"][1], "cost": cost}
 
     def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
-        parts = {"tasks": scope.tasks(), "judged": judged(scope, **_JUDGED_COLUMNS)}
+        parts = {"tasks": scope.tasks(), "judged": judged(scope, "created_at")}
         parts["analysed"] = analysed(scope, "created_at", "session_id", "sentiment", "language")
         return self._store.rows(sql % parts, scope.parameters(**parameters))
 

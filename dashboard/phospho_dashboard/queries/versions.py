@@ -20,20 +20,20 @@ from phospho_store.store import Store
 
 MAX_VERSIONS = 8
 MAX_EVENTS = 100
-_JUDGED_COLUMNS = {
-    "session": "cityHash64(session_id)",
-    **{name: name for name in ("version_id", "created_at", "tokens_in", "tokens_out", "latency_ms")},
-}
 
 _VERSIONS = """
-SELECT toString(version_id) AS version, count() AS tasks, uniqExact(session) AS sessions,
+SELECT toString(version_id) AS version, count() AS tasks, uniqExact(cityHash64(session_id)) AS sessions,
     toUnixTimestamp64Milli(min(created_at)) AS first_task_at_ms,
     toUnixTimestamp64Milli(max(created_at)) AS last_task_at_ms,
     sum(ifNull(tokens_in, 0)) + sum(ifNull(tokens_out, 0)) AS tokens,
-    quantilesExact(0.5, 0.95)(latency_ms) AS latencies,
-    countIf(said = 'success') AS successes, countIf(said = 'failure') AS failures
-FROM %(judged)s
+    quantilesExact(0.5, 0.95)(latency_ms) AS latencies
+FROM task_rows FINAL WHERE %(tasks)s
 GROUP BY version ORDER BY tasks DESC, version LIMIT {most:UInt32}
+"""
+_VERDICTS = """
+SELECT toString(version_id) AS version, countIf(said = 'success') AS successes, countIf(said = 'failure') AS failures
+FROM %(judged)s
+GROUP BY version
 """
 _EVENTS = """
 SELECT version, name, uniqExact(session) AS sessions
@@ -92,17 +92,17 @@ class Versions:
         versions = [_version(row) for row in counted]
         names = [row["version"] for row in versions]
         base = base if base is not None and base in names else next(iter(names), "")
-        measures = self._measures(scope, counted) if counted else []
+        measures = self._measures(scope, names) if names else []
         compared = [measure | {"versions": _compared(measure["versions"], names, base)} for measure in measures]
         return {"versions": versions, "base": base, "currency": self._prices.currency, "measures": compared}
 
-    def _measures(self, scope: Scope, versions: list[Row]) -> list[Row]:
-        names = [row["version"] for row in versions]
-        analysed_sessions = self._rows(_SENTIMENT, scope, versions=names)
-        success = {row["version"]: (row["successes"], row["successes"] + row["failures"]) for row in versions}
+    def _measures(self, scope: Scope, versions: list[str]) -> list[Row]:
+        analysed_sessions = self._rows(_SENTIMENT, scope, versions=versions)
+        verdicts = {row["version"]: row for row in self._rows(_VERDICTS, scope)}
+        success = {name: (row["successes"], row["successes"] + row["failures"]) for name, row in verdicts.items()}
         sentiment = _scaled((row for row in analysed_sessions if row["n"]), _SENTIMENT_UNIT)
         found = [
-            _rates("success", "Success, of judged tasks", {v: (k, n) for v, (k, n) in success.items() if n}),
+            _rates("success", "Success, of judged tasks", success),
             _means("sentiment", "Sentiment", sentiment),
             *self._costs(scope),
         ]
@@ -136,7 +136,7 @@ class Versions:
         ]
 
     def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
-        parts = {"tasks": scope.tasks(), "judged": judged(scope, **_JUDGED_COLUMNS)}
+        parts = {"tasks": scope.tasks(), "judged": judged(scope, "version_id")}
         parts["analysed"] = analysed(scope, "session_id", "version_id", "sentiment_score")
         return self._store.rows(sql % parts, scope.parameters(**parameters))
 
