@@ -21,6 +21,11 @@ FROM verdict_rows FINAL
 WHERE project_id = {project:String} AND name IN {names:Array(String)} AND content IN {contents:Array(String)}
     AND verdict != ''
 """
+# By the primary key, and nothing for most pages: whether it still holds is asked only where something was found.
+_ANALYSED_SESSIONS = """
+SELECT DISTINCT session_id FROM session_analysis_rows
+WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)} AND notEmpty(events.name)
+"""
 _IN_SESSIONS = "SELECT task_id, arrayJoin(events) AS event FROM {found} ORDER BY task_id, turn".format(
     found=session_events(
         "project_id = {project:String} AND session_id IN {sessions:Array(String)} AND task_id IN {tasks:Array(String)}",
@@ -51,10 +56,9 @@ class TaskEvents:
         of `analysis_rows`, by task, with `events` and `candidates`.
         """
         ids = [task["task_id"] for task in tasks]
-        sessions = sorted({task["session_id"] for task in tasks})
         parameters = {"project": project_id, "tasks": ids}
         labels = _by_task(self._store.rows(_LABELS, parameters))
-        in_sessions = _by_task(self._store.rows(_IN_SESSIONS, parameters | {"sessions": sessions}))
+        in_sessions = self._in_sessions(parameters, tasks)
         verdicts = self._verdicts(project_id, analyses)
         return {
             task_id: _labelled(
@@ -63,6 +67,14 @@ class TaskEvents:
             )
             for task_id in ids
         }
+
+    def _in_sessions(self, parameters: Row, tasks: Sequence[Row]) -> dict[str, list[Row]]:
+        sessions = _distinct(tasks, "session_id")
+        analysed = self._store.rows(_ANALYSED_SESSIONS, parameters | {"sessions": sessions})
+        if not analysed:
+            return defaultdict(list)
+        found = parameters | {"sessions": _distinct(analysed, "session_id")}
+        return _by_task(self._store.rows(_IN_SESSIONS, found))
 
     def _verdicts(self, project_id: str, analyses: Mapping[str, Row]) -> dict[_Content, Row]:
         candidates = [candidate for row in analyses.values() for candidate in row["candidates"]]
