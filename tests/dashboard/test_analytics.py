@@ -68,7 +68,7 @@ def test_the_dashboard_counts_each_thing_once(world: Any, pages: TestClient, pro
     assert (totals["tasks"], totals["sessions"], totals["users"], totals["events"]) == (3, 2, 2, 3)
     assert (totals["successes"], totals["failures"], totals["success_rate"]) == (1, 1, 0.5)
     assert (totals["positive"], totals["neutral"], totals["negative"]) == (1, 0, 1)
-    assert (totals["latency_p50_ms"], totals["latency_p99_ms"]) == (300.0, 300.0)
+    assert (totals["latency_p50_ms"], totals["latency_p99_ms"]) == (100.0, 300.0)
     assert (totals["tokens_in"], totals["tokens_out"], totals["cost"]) == (2_000_010, 1_000_000, 4.0)
     assert [(row["name"], row["events"], row["sessions"]) for row in page["events"]] == [
         ("thanks", 2, 1),

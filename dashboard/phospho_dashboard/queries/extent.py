@@ -71,11 +71,11 @@ _CORRECTIONS = """
 SELECT
     (SELECT (count(), sum(cityHash64(event_name, task_id, verdict))) FROM label_rows FINAL
         WHERE project_id = {project:String} AND verdict != '') AS labels,
-    EXISTS(SELECT 1 FROM verdict_rows WHERE project_id = {project:String} AND verdict != '') AS has_verdicts,
+    EXISTS(SELECT 1 FROM verdict_rows WHERE project_id = {project:String} AND verdict != '' LIMIT 1) AS has_verdicts,
     EXISTS(
-        SELECT 1 FROM session_analysis_rows WHERE project_id = {project:String} AND notEmpty(events.name)
+        SELECT 1 FROM session_analysis_rows WHERE project_id = {project:String} AND notEmpty(events.name) LIMIT 1
     ) AS has_session_events,
-    EXISTS(SELECT 1 FROM feedback_rows WHERE project_id = {project:String}) AS has_feedback
+    EXISTS(SELECT 1 FROM feedback_rows WHERE project_id = {project:String} LIMIT 1) AS has_feedback
 """
 _DEAD_LETTERS = "SELECT count() AS dead_letters FROM dead_letter_rows FINAL WHERE project_id = {project:String}"
 

@@ -26,7 +26,7 @@ SELECT toString(version_id) AS version, count() AS tasks, uniqExact(cityHash64(s
     toUnixTimestamp64Milli(min(created_at)) AS first_task_at_ms,
     toUnixTimestamp64Milli(max(created_at)) AS last_task_at_ms,
     sum(ifNull(tokens_in, 0)) + sum(ifNull(tokens_out, 0)) AS tokens,
-    quantilesExact(0.5, 0.95)(latency_ms) AS latencies
+    quantilesBFloat16(0.5, 0.95)(latency_ms) AS latencies
 FROM task_rows FINAL WHERE %(tasks)s
 GROUP BY version ORDER BY tasks DESC, version LIMIT {most:UInt32}
 """
