@@ -19,10 +19,14 @@ _CATEGORIES = frozenset(
         "Time Window", "Tuple", "Type Conversion", "URL", "UUID",
     }
 )  # fmt: skip
-# arrayReduce calls any aggregate by name, those of _COMBINATORS' exceptions among them.
+# arrayReduce calls any aggregate by name, those of _COMBINATORS' exceptions among them. formatRow and groupFormat take
+# any output format, with what it reads. format is also a table function, whose structure may hold expressions.
 _DENIED = frozenset(
-    {"arrayReduce", "arrayReduceInRanges", "chdb", "flameGraph", "formatRow", "formatRowNoNewline", "serverTimezone"}
-)
+    {
+        "arrayReduce", "arrayReduceInRanges", "chdb", "flameGraph", "format", "formatRow", "formatRowNoNewline",
+        "groupFormat", "serverTimezone",
+    }
+)  # fmt: skip
 _ALLOWED_BESIDE = frozenset(
     {
         # Made by the parser.

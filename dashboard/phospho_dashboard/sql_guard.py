@@ -7,6 +7,9 @@ The one place that makes a user's SQL safe.
    that are views of ours. All three are allow lists: what a later ClickHouse adds is refused until it is read here.
 3. The tree does not show everything (a window's frame, for one). So the text is counted against it: it must hold
    the SELECTs and the calls of the tree, and no others.
+4. Neither shows what ClickHouse parses out of a text in quotes. No function may stay that reads SQL from one (the
+   structure of `values('a UInt8, b String ALIAS file(…)', 1)` is such a text, as are those of `format` and `null`),
+   and a type in quotes must stand there as it is, and be no state of an aggregate.
 
 Rows of other projects are kept out by `sql_isolation`, which holds only while step 2 lets no SETTINGS through.
 `readonly` can't replace any of this: under it, `file('/etc/passwd')` still reads the file.
@@ -18,6 +21,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from phospho_dashboard.sql_functions import FunctionCatalogue
 from phospho_schemas.errors import Problem
@@ -25,7 +29,8 @@ from phospho_store.errors import StatementRefused
 from phospho_store.store import Store
 
 VIEWS = ("tasks", "sessions", "events", "analyses", "feedback", "labels", "notes", "definitions", "dead_letters")
-TABLE_FUNCTIONS = frozenset({"numbers", "zeros", "generateSeries", "generate_series", "values", "VALUES"})
+# Of numbers alone: a table function that takes the structure of its table takes expressions, for ALIAS and DEFAULT.
+TABLE_FUNCTIONS = frozenset({"numbers", "zeros", "generateSeries", "generate_series"})
 
 # What `SELECT 1` reads from.
 _NO_TABLE = "system.one"
@@ -48,6 +53,11 @@ _NODE_HINTS = {
 _NODE = re.compile(r"(?P<indent> *)(?P<kind>[A-Za-z:]+)(?: (?P<name>.*?))??(?: \(alias .*\))?(?: \(children \d+\))?")
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|(`(?:[^`\\]|\\.)*`)", re.DOTALL)
 _CALL = re.compile(r"([A-Za-z_@][\w@]*)\(")
+# Functions whose second argument is the name of a type. A text cast to a state is read as the state's own bytes.
+_CASTS = frozenset(
+    {"cast", "_cast", "accuratecast", "accuratecastornull", "accuratecastordefault", "reinterpret", "kqlparametercast"}
+)
+_STATE = "aggregatefunction"
 # COLUMNS('…') is a node of its own in the tree.
 _CALLS_THAT_ARE_NODES = frozenset({"COLUMNS"})
 _NAMES_IN_USE = """
@@ -58,11 +68,17 @@ FROM system.tables WHERE database = currentDatabase()
 
 @dataclass(frozen=True)
 class Node:
-    """One line of a syntax tree: its kind, its name (a table's, a function's) and the kind of what it stands in."""
+    """
+    One line of a syntax tree: its kind, its name (a table's, a function's) and the kind of what it stands in.
+
+    `line` is all of it: a literal may hold what looks like an alias, and is cut there in `name`.
+    """
 
     kind: str
     name: str
     parent: str
+    depth: int
+    line: str
 
 
 class SqlGuard:
@@ -79,6 +95,7 @@ class SqlGuard:
         for node in nodes:
             self._check_node(node)
         self._check_names(nodes)
+        _check_types(nodes)
         _check_text(statement, nodes)
         return statement
 
@@ -137,8 +154,28 @@ def _nodes(tree: str) -> Iterator[Node]:
             raise _refused(f"this part of a query: {line.strip()[:100]}")
         depth = len(match["indent"])
         del open_kinds[depth:]
-        yield Node(match["kind"], match["name"] or "", open_kinds[-1] if open_kinds else "")
+        yield Node(match["kind"], match["name"] or "", open_kinds[-1] if open_kinds else "", depth, line)
         open_kinds.append(match["kind"])
+
+
+def _check_types(nodes: list[Node]) -> None:
+    """Refuse a cast to a type that is computed, or that is the state of an aggregate."""
+    for index, node in enumerate(nodes):
+        if node.kind != "Function" or node.name.lower() not in _CASTS:
+            continue
+        arguments = _arguments(nodes, index)
+        if len(arguments) < 2 or arguments[1].kind != "Literal":
+            raise _refused(f"{node.name}() to a type that is not written out")
+        if _STATE in arguments[1].line.lower():
+            raise _refused("a cast to the state of an aggregate function")
+
+
+def _arguments(nodes: list[Node], index: int) -> list[Node]:
+    """Return the arguments of the function at `index`; none where it has parameters too, as no cast has."""
+    depth = nodes[index].depth
+    inside = list(takewhile(lambda node: node.depth > depth, nodes[index + 1 :]))
+    lists = [node for node in inside if node.depth == depth + 1]
+    return [node for node in inside if node.depth == depth + 2] if len(lists) == 1 else []
 
 
 def _check_text(statement: str, nodes: list[Node]) -> None:
