@@ -58,13 +58,15 @@ class SqlApi:
         """Return the rows of a user's statement. Blocking; Problem says what the statement did wrong."""
         statement = self._guard.checked(sql)
         settings = isolation_settings(project_id, self._services.settings)
+        # What ClickHouse bounds are its blocks. The names of columns stand in JSON once a row, and count here.
+        most = self._services.settings.sql_max_result_bytes
         try:
-            return self._services.sql_store.raw(statement, fmt, settings=settings)
+            return self._services.sql_store.raw_within(most, statement, fmt, settings)
         except (StatementRefused, StoreUnavailable) as error:
             raise self._problem(error) from error
 
     def _problem(self, error: StatementRefused | StoreUnavailable) -> Exception:
-        code = getattr(error.__cause__, "code", None)
+        code = getattr(error, "code", None) or getattr(error.__cause__, "code", None)
         settings = self._services.settings
         if code == _TOO_SLOW:
             return Problem(

@@ -27,6 +27,7 @@ _RETRIABLE_CODES = frozenset(
     {3, 107, 159, 164, 202, 203, 209, 210, 236, 241, 242, 243, 252, 285, 319, 394, 425, 473, 497, 516, 999}
 )
 _INCORRECT_DATA = 117
+_TOO_MANY_ROWS_OR_BYTES = 396
 
 INSERT_SETTINGS: Mapping[str, str] = {
     # On by default since 26.2; it would make the batches, and so the tokens, the server's.
@@ -84,6 +85,24 @@ class Store:
         """Return the result of a query in one of ClickHouse's formats."""
         with self._connection() as client:
             return client.raw_query(sql, parameters=dict(parameters or {}), settings=dict(settings or {}), fmt=fmt)
+
+    def raw_within(self, max_bytes: int, sql: str, fmt: str, settings: Mapping[str, str]) -> bytes:
+        """
+        Return the result of a query as `raw` does; StatementRefused, code 396, where it has more than `max_bytes`.
+
+        A server's answer is read up to the bound. The embedded engine makes all of it first, within the statement's
+        `max_memory_usage`, which counts its output too.
+        """
+        found = bytearray()
+        with self._connection() as client:
+            # So that a statement which fails after its first rows fails as a whole.
+            whole = {**settings, "wait_end_of_query": "1"}
+            with closing(cast(RawIOBase, client.raw_stream(sql, settings=whole, fmt=fmt))) as source:
+                while chunk := source.read(_CHUNK_BYTES):
+                    found += chunk
+                    if len(found) > max_bytes:
+                        raise StatementRefused(f"the result has more than {max_bytes} bytes", _TOO_MANY_ROWS_OR_BYTES)
+        return bytes(found)
 
     def stream(self, sql: str, fmt: str, parameters: Mapping[str, Any] | None = None) -> Generator[bytes, None, None]:
         """

@@ -240,6 +240,13 @@ def test_an_administrator_queries_one_project_at_a_time(clients: dict[str, TestC
         ),
         ({"sql_max_result_rows": 100}, "SELECT * FROM numbers(1000)", "result_too_large"),
         ({"sql_max_result_bytes": 1000}, "SELECT repeat('x', number) FROM numbers(1000)", "result_too_large"),
+        # 100 rows of a byte each, whose name stands in every row.
+        (
+            {"sql_max_result_bytes": 10_000},
+            f"SELECT toUInt8(number) AS {'a' * 200} FROM numbers(100)",
+            "result_too_large",
+        ),
+        ({"sql_max_result_bytes": 10_000}, f"SELECT '{'a' * 200}' FROM numbers(100)", "result_too_large"),
         ({"sql_max_query_bytes": 10}, "SELECT 1 AS a_long_name", "invalid_field"),
     ],
 )
