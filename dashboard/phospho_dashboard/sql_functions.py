@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from phospho_store.store import Store
 
-# Categories of system.functions all of whose members compute from their arguments, but for _DENIED. Not among them:
-# AI (network), Dictionary, Embedded Dictionary, Machine Learning (models), Introspection, Internal, Other (files,
-# settings, the server's names, joinGet, sleep; and lowCardinalityKeys, which shows values of filtered rows), Time
-# Series (shared state), Bitmap (reads the inner bytes of a state), Encryption.
+# Categories of system.functions all of whose members compute from their arguments, but for _DENIED and _SLOW. Not
+# among them: AI (network), Dictionary, Embedded Dictionary, Machine Learning (models), Introspection, Internal, Other
+# (files, settings, the server's names, joinGet, sleep; and lowCardinalityKeys, which shows values of filtered rows),
+# Time Series (shared state), Bitmap (reads the inner bytes of a state), Encryption.
 _CATEGORIES = frozenset(
     {
         "Arithmetic", "Arrays", "Bit", "Comparison", "Conditional", "Dates and Times", "Distance",
@@ -25,6 +25,18 @@ _DENIED = frozenset(
     {
         "arrayReduce", "arrayReduceInRanges", "chdb", "flameGraph", "format", "formatRow", "formatRowNoNewline",
         "groupFormat", "serverTimezone",
+    }
+)  # fmt: skip
+# ClickHouse looks at its clock between blocks of rows, not within a function. The time of these grows with the square
+# of one value's length (or with a pattern that Hyperscan compiles), so that one call may take minutes.
+_SLOW = frozenset(
+    {
+        "arrayAutocorrelation", "arrayLevenshteinDistance", "arrayLevenshteinDistanceWeighted", "arraySimilarity",
+        "damerauLevenshteinDistance", "editDistance", "editDistanceUTF8", "geometryIntersectCartesian",
+        "geometryIntersectSpherical", "h3PolygonToCells", "h3PolygonToCellsWithContainment", "jaroSimilarity",
+        "jaroWinklerSimilarity", "multiFuzzyMatchAllIndices", "multiFuzzyMatchAny", "multiFuzzyMatchAnyIndex",
+        "multiMatchAllIndices", "multiMatchAny", "multiMatchAnyIndex", "polygonsIntersectCartesian",
+        "polygonsIntersectSpherical",
     }
 )  # fmt: skip
 _ALLOWED_BESIDE = frozenset(
@@ -86,7 +98,7 @@ def _read(store: Store) -> _Allowed:
     names, lower_names, aggregates = set(_ALLOWED_BESIDE), set(), set()
     for row in rows:
         origin = row["alias_to"] or row["name"]
-        if {row["name"], origin} & _DENIED:
+        if {row["name"], origin} & (_DENIED | _SLOW):
             continue
         if not (row["is_aggregate"] or origin in _ALLOWED_BESIDE or categories.get(origin) in _CATEGORIES):
             continue

@@ -149,6 +149,15 @@ REFUSED = {
     "lowCardinalityKeys()": "SELECT lowCardinalityKeys(model) FROM tasks",
     "dumpColumnStructure()": "SELECT dumpColumnStructure(metadata) FROM tasks",
     "a state": "SELECT sumState(1)",
+    # One call of which may take minutes.
+    "editDistance()": "SELECT editDistance(repeat('a', 65000), repeat('b', 65000))",
+    "levenshteinDistance(), its alias": "SELECT levenshteinDistance(input, output) FROM tasks",
+    "editDistanceUTF8()": "SELECT editDistanceUTF8(input, output) FROM tasks",
+    "damerauLevenshteinDistance()": "SELECT damerauLevenshteinDistance(input, output) FROM tasks",
+    "jaroWinklerSimilarity()": "SELECT jaroWinklerSimilarity(input, output) FROM tasks",
+    "arrayLevenshteinDistance()": "SELECT arrayLevenshteinDistance(range(100000), range(100000))",
+    "multiMatchAny()": "SELECT multiMatchAny(input, ['(a{1,900}){1,900}']) FROM tasks",
+    "501 calls": f"SELECT {', '.join(['abs(1)'] * 501)}",
     "an internal function": "SELECT __actionName('x', 'y')",
     # Statements and clauses.
     "SETTINGS": "SELECT * FROM tasks SETTINGS additional_table_filters = {}",
@@ -212,6 +221,7 @@ ALLOWED = (
     "SELECT JSONExtractString(raw_input, 'model'), cosineDistance([1.0], [2.0]), ngrams('abc', 2) FROM tasks",
     "SELECT base64Encode(payload), dateDiff('day', received_at, now()) FROM dead_letters",
     "SELECT * FROM definitions, feedback",
+    f"SELECT {', '.join(['abs(1)'] * 500)}",
     "SELECT 'é😀\\n\\t\\'' AS `a b`",
 )
 
