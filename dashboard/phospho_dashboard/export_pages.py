@@ -16,16 +16,19 @@ from phospho_dashboard.services import Services
 from phospho_dashboard.streams import streamed
 
 EXPORTED = ("sessions", "tasks")
-_STALL_S = 30.0
 
 
 class ExportPages:
-    """The endpoints of files. They run where users' SQL does: a large file holds up no page."""
+    """
+    The endpoints of files, on connections and threads of their own: a large file holds up no page.
+
+    Who takes no chunk for `export_stall_s`, or not all of them within `export_timeout_s`, loses the rest of the file.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._asking = Asking(services)
-        self._exports = Exports(services.sql_store)
+        self._exports = Exports(services.export_store)
 
     def routes(self) -> list[BaseRoute]:
         """Return a route for each kind of rows and each format."""
@@ -37,10 +40,11 @@ class ExportPages:
 
     async def _file(self, rows: str, ending: str, request: Request) -> Response:
         _, project_id = await self._asking.of_page(request)
-        threads = self._services.sql_threads
+        threads, settings = self._services.export_threads, self._services.settings
         asked = await self._services.threads.run(self._asking.asked, request, project_id)
         await threads.run(self._exports.check, rows, asked.scope)
-        body = streamed(threads, self._exports.chunks(rows, ending, asked.scope), _STALL_S)
+        chunks = self._exports.chunks(rows, ending, asked.scope)
+        body = streamed(threads, chunks, settings.export_stall_s, settings.export_timeout_s)
         # What goes wrong before the first rows is told as an error; after them, the answer breaks off.
         first = await anext(body, b"")
         headers = {

@@ -60,7 +60,7 @@ class VersionsApi:
         self._desk = BackfillDesk(services.registry, services.tools)
         self._threads = services.threads
         # Detection on thousands of tasks takes seconds: it may not hold up who waits for a page.
-        self._slow_threads = services.sql_threads
+        self._slow_threads = services.slow_threads
         self._access = Access(services)
         self._max_body_bytes = services.settings.max_body_bytes
 
@@ -153,7 +153,7 @@ class WebhooksApi:
     def __init__(self, services: Services) -> None:
         self._desk = WebhookDesk(services.tools)
         self._threads = services.threads
-        self._slow_threads = services.sql_threads
+        self._slow_threads = services.slow_threads
         self._access = Access(services)
         self._max_body_bytes = services.settings.max_body_bytes
 

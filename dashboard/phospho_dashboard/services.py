@@ -38,7 +38,8 @@ class Services:
     The store and what stands on it. `publisher` is None where this process can't publish.
 
     Users' SQL has connections and threads of its own: slow queries must not hold up ingest or the pages. So have
-    passwords, each of which costs a thread its time and 64 MiB. What other packages do is handed in as functions, by
+    exports, whose readers may be slow; what of ours takes seconds (a diff, a request to a webhook); and passwords, each
+    of which costs a thread its time and 64 MiB. What other packages do is handed in as functions, by
     whoever puts the process together; a page leaves out what needs a function that is None.
     """
 
@@ -52,6 +53,9 @@ class Services:
     threads: StoreThreads
     sql_store: Store
     sql_threads: StoreThreads
+    export_store: Store
+    export_threads: StoreThreads
+    slow_threads: StoreThreads
     desk: SignInDesk
     password_threads: StoreThreads
     form_key: str = field(repr=False)
@@ -63,4 +67,6 @@ class Services:
         """Let the running calls end, and start no other."""
         self.threads.close()
         self.sql_threads.close()
+        self.export_threads.close()
+        self.slow_threads.close()
         self.password_threads.close()

@@ -45,6 +45,7 @@ class DashboardSettings:
     `form_key` signs the forms of people who have not signed in here, a made-up one where it is empty; replicas behind
     a proxy share it.
     `metrics_urls` are where the other processes of the deployment show their metrics, for the page of its health.
+    `slow_calls` of ours that take seconds run at a time, and `exports` are read at a time.
     `sql_queries` run at a time; the others of `sql_*` bound one user's query, and ClickHouse enforces them.
     """
 
@@ -57,6 +58,10 @@ class DashboardSettings:
     metrics_urls: tuple[str, ...] = ()
     store_threads: int = 4
     password_threads: int = 1
+    slow_calls: int = 2
+    exports: int = 2
+    export_stall_s: float = 30.0
+    export_timeout_s: float = 600.0
     max_waiting_requests: int = 64
     max_body_bytes: int = 1_000_000
     max_payload_bytes: int = 10_000_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Generator
 from contextlib import closing
 
@@ -12,26 +13,34 @@ from phospho_store.threads import StoreThreads
 _CHUNKS_AHEAD = 4
 
 
-async def streamed(threads: StoreThreads, chunks: Generator[bytes, None, None], stall_s: float) -> AsyncIterator[bytes]:
+async def streamed(
+    threads: StoreThreads, chunks: Generator[bytes, None, None], stall_s: float, timeout_s: float
+) -> AsyncIterator[bytes]:
     """
     Yield what `chunks` yields; raise what it raises.
 
-    It is read in one of `threads`, at most _CHUNKS_AHEAD ahead. Where nobody takes a chunk for `stall_s`, or the
-    reader is gone, the thread ends, and what `chunks` holds is given back.
+    It is read in one of `threads`, at most _CHUNKS_AHEAD ahead. Where nobody takes a chunk for `stall_s`, or not all of
+    them within `timeout_s` of the first, or the reader is gone, the thread ends, and what `chunks` holds is given back.
     """
     loop = asyncio.get_running_loop()
     ready: asyncio.Queue[bytes | None] = asyncio.Queue(_CHUNKS_AHEAD)
     is_gone = threading.Event()
 
-    def put(chunk: bytes | None) -> None:
-        asyncio.run_coroutine_threadsafe(ready.put(chunk), loop).result(stall_s)
+    def put(chunk: bytes, patience_s: float) -> None:
+        waiting = asyncio.run_coroutine_threadsafe(ready.put(chunk), loop)
+        try:
+            waiting.result(patience_s)
+        except TimeoutError:
+            waiting.cancel()
+            raise
 
     def produce() -> None:
+        deadline_s = time.monotonic() + timeout_s
         with closing(chunks):
             for chunk in chunks:
                 if is_gone.is_set():
                     break
-                put(chunk)
+                put(chunk, max(0.0, min(stall_s, deadline_s - time.monotonic())))
 
     async def run() -> None:
         try:

@@ -21,6 +21,8 @@ async def test_while_every_place_of_sql_is_taken_the_pages_still_have_theirs(wor
     await asyncio.sleep(0)
 
     assert len(await services.threads.run(services.registry.projects)) >= 2
+    assert len(await services.slow_threads.run(services.registry.projects)) >= 2
+    assert await services.export_threads.run(services.export_store.rows, "SELECT 1 AS n") == [{"n": 1}]
     assert not slow.done()
     may_end.set()
     assert await slow
