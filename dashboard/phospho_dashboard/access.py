@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from phospho_dashboard.forms import FORM_FIELD, FORM_HEADER, Form, check_form, form_token, read_form
+from phospho_dashboard.local_user import is_opened
 from phospho_dashboard.origins import check_host, is_encrypted, is_from, is_passed_on, networks
 from phospho_dashboard.services import Services
 from phospho_dashboard.sign_in import SignedIn
@@ -91,9 +92,10 @@ class Access:
         visitor = await self._of_proxy(request) or await self._of_cookie(request)
         if visitor is not None:
             return visitor
-        if not self._services.settings.pages_open or is_passed_on(request):
+        settings = self._services.settings
+        if not settings.pages_open or is_passed_on(request) or not is_opened(request, settings.local_secret):
             raise Problem(401, "unauthorized", "you are not signed in, or not any more", _SIGN_IN)
-        check_host(request, self._services.settings.allowed_hosts)
+        check_host(request, settings.allowed_hosts)
         return self._unsigned(LOCAL_USER, "admin")
 
     async def _of_key(self, secret: str) -> Visitor:

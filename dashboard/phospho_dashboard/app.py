@@ -26,6 +26,7 @@ from phospho_dashboard.health import Metrics
 from phospho_dashboard.health_pages import health_routes
 from phospho_dashboard.llm_api import LlmApi
 from phospho_dashboard.llm_pages import llm_routes
+from phospho_dashboard.local_user import local_routes
 from phospho_dashboard.openapi import openapi_routes
 from phospho_dashboard.pages import Pages
 from phospho_dashboard.passwords import Passwords
@@ -141,6 +142,7 @@ def page_routes(services: Services) -> list[BaseRoute]:
         *backfill_routes(services),
         *version_routes(services),
         *sign_in_routes(services),
+        *local_routes(services),
         *account_routes(services),
         *people_routes(services),
         *settings_routes(services),

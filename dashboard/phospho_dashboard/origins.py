@@ -13,7 +13,8 @@ from phospho_schemas.errors import Problem
 Networks = Sequence[IPv4Network | IPv6Network]
 
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
-_MARKS_OF_A_PROXY = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_MARKS_OF_A_PROXY = frozenset({"forwarded", "via", "x-real-ip"})
+_MARK_OF_A_PROXY = "x-forwarded-"
 # One household or machine has a whole /64 of IPv6 addresses.
 _IPV6_PREFIX_BITS = 64
 
@@ -56,7 +57,7 @@ def check_host(request: Request, allowed_hosts: Sequence[str]) -> None:
 
 def is_passed_on(request: Request) -> bool:
     """Tell whether a proxy has passed the request on: then it may be anybody's, though it comes from this machine."""
-    return any(name in request.headers for name in _MARKS_OF_A_PROXY)
+    return any(name in _MARKS_OF_A_PROXY or name.startswith(_MARK_OF_A_PROXY) for name in request.headers)
 
 
 def client_address(request: Request, trusted: Networks) -> str:

@@ -40,6 +40,7 @@ class DashboardSettings:
 
     `base_url` is where clients reach this server; the pages print it in what they offer to paste.
     `pages_open` makes whoever reaches the pages the local administrator: for a server that listens on loopback only.
+    Where `local_secret` is set, that is only who has opened `/open?secret=…` with it in the same browser.
     `allowed_hosts` are names, beside those of loopback, that an open page may be asked for.
     `prices` of models turn tokens into money.
     `form_key` signs the forms of people who have not signed in here, a made-up one where it is empty; replicas behind
@@ -51,6 +52,7 @@ class DashboardSettings:
 
     base_url: str = "http://127.0.0.1:8420"
     pages_open: bool = False
+    local_secret: str = field(default="", repr=False)
     allowed_hosts: tuple[str, ...] = ()
     prices: Prices = field(default_factory=Prices)
     sign_in: SignInSettings = SignInSettings()

@@ -91,7 +91,8 @@ class SignInPages:
         return answer
 
     def _form(self, template: str, next_path: str | None, problem: Problem | None = None, name: str = "") -> Response:
-        content = {"next_path": local_path(next_path), "problem": problem, "name": name}
+        is_local = self._settings.pages_open
+        content = {"next_path": local_path(next_path), "problem": problem, "name": name, "is_local": is_local}
         if problem is None:
             return page_response(template, content)
         return page_response(template, content, problem.status, problem.headers())

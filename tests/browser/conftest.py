@@ -70,6 +70,7 @@ def open_page(chromium: Browser, server: OneProcess) -> Iterator[Open]:
         page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: problems.append(f"{page.url}: {error}"))
         page.on("console", lambda message: problems.extend(_errors(message)))
+        page.goto(server.pages_url)
         page.goto(server.base_url + path)
         return page
 

@@ -413,7 +413,17 @@ def test_a_signed_in_person_may_ask_the_api_with_the_token_of_a_page(services: A
     assert client.get("/api/v1/definitions", headers=cross).status_code == 403
 
 
-@pytest.mark.parametrize("headers", [{"X-Forwarded-For": "10.0.0.1"}, {"Via": "1.1 proxy"}, {"Forwarded": "for=x"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-For": "10.0.0.1"},
+        {"X-Forwarded-Proto": "https"},
+        {"X-Forwarded-Server": "shop.example"},
+        {"X-Real-IP": "10.0.0.1"},
+        {"Via": "1.1 proxy"},
+        {"Forwarded": "for=x"},
+    ],
+)
 def test_open_pages_are_the_local_users_and_not_those_of_whom_a_proxy_brings(
     world: Any, headers: dict[str, str]
 ) -> None:
@@ -421,6 +431,36 @@ def test_open_pages_are_the_local_users_and_not_those_of_whom_a_proxy_brings(
 
     assert client.get("/settings/account.json").json()["name"] == "local user"
     assert client.get("/sessions", headers=headers).status_code == 303
+
+
+def test_open_pages_are_for_the_browser_that_was_opened_with_their_secret(world: Any) -> None:
+    """A proxy that adds no header, a tunnel, and another user of the machine all look like the local user."""
+    settings = DashboardSettings(pages_open=True, local_secret="told on the terminal")
+    services = world.services(settings)
+    client, stranger = browser(services, host="127.0.0.1"), browser(services, host="127.0.0.1")
+
+    opened = client.get("/open", params={"secret": "told on the terminal"})
+    assert (opened.status_code, opened.headers["location"]) == (303, "/")
+    assert "httponly" in opened.headers["set-cookie"].lower()
+    assert "samesite=lax" in opened.headers["set-cookie"].lower()
+    assert client.get("/settings/account.json").json()["role"] == "admin"
+    assert client.get("/settings/account.json", headers={"X-Forwarded-For": "10.0.0.1"}).status_code == 401
+
+    for query in ({}, {"secret": ""}, {"secret": "guessed"}, {"secret": "gu\u00e9ss"}):
+        assert stranger.get("/open", params=query).status_code == 403
+    assert stranger.get("/settings/account.json").status_code == 401
+    assert stranger.get("/sessions").headers["location"].startswith("/sign-in")
+    assert "phospho up" in stranger.get("/sign-in").text
+    rebound = {"Host": "evil.example"}
+    assert stranger.get("/open", params={"secret": settings.local_secret}, headers=rebound).status_code == 421
+
+
+@pytest.mark.parametrize("settings", [DashboardSettings(), DashboardSettings(pages_open=True)])
+def test_where_there_is_no_secret_nobody_is_let_in_with_an_empty_one(world: Any, settings: DashboardSettings) -> None:
+    answer = browser(world.services(settings)).get("/open", params={"secret": ""})
+
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
 
 
 def test_the_local_user_acts_from_their_own_pages_alone(world: Any) -> None:

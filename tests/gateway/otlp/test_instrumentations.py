@@ -78,7 +78,8 @@ def tasks(shape: OneProcess, session_id: str) -> list[dict[str, Any]]:
 
 
 def page(shape: OneProcess, session_id: str) -> str:
-    with urllib.request.urlopen(f"{shape.base_url}/sessions/{quote(session_id)}", timeout=10) as answer:
+    url, headers = f"{shape.base_url}/sessions/{quote(session_id)}", {"Authorization": f"Bearer {API_KEY}"}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
         return str(answer.read().decode())
 
 

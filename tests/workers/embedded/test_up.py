@@ -46,3 +46,19 @@ async def test_a_made_up_revision_in_the_tables_does_not_stop_the_next_start(dat
                 "/api/v1/events", json={"input": "a", "output": "b"}, headers={"Authorization": f"Bearer {KEY}"}
             )
     assert answer.status_code == 201, answer.text
+
+
+async def test_the_pages_are_open_to_who_was_told_their_address_in_this_run_and_the_next(tmp_path: Path) -> None:
+    settings = UpSettings(tmp_path, port=0, clickhouse_port=0)
+    seen = []
+    for _ in range(2):
+        with open_app(settings) as running:
+            app = httpx.ASGITransport(running.apps[0].app)
+            async with httpx.AsyncClient(transport=app, base_url=running.base_url) as client:
+                assert (await client.get("/sessions.json")).status_code == 401
+                assert (await client.get(running.pages_url)).status_code == 303
+                assert (await client.get("/sessions.json")).status_code == 200
+            assert running.pages_url not in repr(running)
+            seen.append(running.pages_url.partition("?")[2])
+    assert seen[0] == seen[1]
+    assert (tmp_path / "local-secret").stat().st_mode & 0o777 == 0o600

@@ -112,7 +112,7 @@ def up(
 
 def _tell(settings: UpSettings, running: Running) -> None:
     lines = [
-        ("Pages", running.base_url),
+        ("Pages", running.pages_url),
         ("Ingest", f"{running.base_url}/api/v1/events"),
         ("API docs", f"{running.base_url}/docs"),
         ("ClickHouse", running.clickhouse_url.split("@")[-1]),

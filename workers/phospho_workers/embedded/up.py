@@ -31,7 +31,7 @@ from phospho_workers.detection.stage import Detection
 from phospho_workers.embedded.clickhouse_engine import ReaderLimits
 from phospho_workers.embedded.clickhouse_http import ClickHouseHttpSettings, build_app
 from phospho_workers.embedded.pipeline import Pipeline
-from phospho_workers.embedded.wiring import Proxy, Web, setup_code, sign_in_settings, tools_of, web_app
+from phospho_workers.embedded.wiring import Proxy, Web, pages_url, setup_code, sign_in_settings, tools_of, web_app
 from phospho_workers.extraction.stage import Extraction
 from phospho_workers.followers.family import CONNECTIONS, FAMILY, running
 from phospho_workers.followers.settings import FollowerSettings
@@ -90,11 +90,13 @@ class Running:
 
     `key` is there at the very first start only. `is_api_key_known` says whether the key of the settings is one.
     `setup_code` makes the first administrator; it is empty where nobody has to sign in, or somebody can already.
+    `pages_url` is what to open in a browser: where nobody has to sign in, it holds the local user's secret.
     """
 
     apps: Sequence[Served]
     background: Mapping[str, Job]
     base_url: str
+    pages_url: str = field(repr=False)
     clickhouse_url: str
     project: Project
     key: NewKey | None
@@ -119,10 +121,12 @@ def open_app(settings: UpSettings) -> Iterator[Running]:
         publisher = _publisher(settings, store, registry, clock, stack)
         admin_key = settings.admin_key or stack.enter_context(_admin_token(settings.data_dir))
         code = "" if settings.is_open else setup_code(store)
+        local_secret = _kept_secret(settings.data_dir / "local-secret") if settings.is_open else ""
         web = Web(
             base_url,
             has_pages=True,
             pages_open=settings.is_open,
+            local_secret=local_secret,
             prices=settings.prices,
             sign_in=sign_in_settings([code, admin_key], settings.proxy),
             form_key=admin_key,
@@ -139,7 +143,7 @@ def open_app(settings: UpSettings) -> Iterator[Running]:
             clickhouse_url = f"http://{LOOPBACK}:{side_door.getsockname()[1]}"
             apps.append(Served(build_app(_engine_path(settings), _READER_SETTINGS), side_door))
         background = {"retention": partial(enforce_hourly, store, registry), "quotas": partial(keep_fresh, quotas)}
-        running = Running(apps, background, base_url, clickhouse_url, project, key, known, code)
+        running = Running(apps, background, base_url, pages_url(web), clickhouse_url, project, key, known, code)
         stack.enter_context(_server_file(settings.data_dir, running))
         yield running
 
@@ -177,11 +181,15 @@ def _with_secret(settings: UpSettings) -> FollowerSettings:
     """Return the settings of the followers with a secret: the one given, or that of the folder, made at first."""
     if settings.followers.secret_key or settings.kafka is not None:
         return settings.followers
-    path = settings.data_dir / "secret-key"
+    return replace(settings.followers, secret_key=_kept_secret(settings.data_dir / "secret-key"))
+
+
+def _kept_secret(path: Path) -> str:
+    """Return the secret in a file, made at first: its owner alone can read it, and it stays from run to run."""
     if not path.exists():
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(32))
-    return replace(settings.followers, secret_key=path.read_text().strip())
+    return path.read_text().strip()
 
 
 def last_revision(store: Store, newest: int) -> int:

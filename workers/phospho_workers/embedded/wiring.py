@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from phospho_dashboard.app import api_routes, create_services, page_routes
 from phospho_dashboard.events_gauge import ProjectGauges
 from phospho_dashboard.follower_tools import Tools
+from phospho_dashboard.local_user import OPEN_PATH
 from phospho_dashboard.prices import Prices
 from phospho_dashboard.services import Publisher
 from phospho_dashboard.settings import DashboardSettings, SignInSettings
@@ -72,7 +73,8 @@ class Proxy:
 @dataclass(frozen=True)
 class Web:
     """
-    What a process serves: `has_pages` beside the API, the local user's without signing in where `pages_open`.
+    What a process serves: `has_pages` beside the API, the local user's without signing in where `pages_open`, to whom
+    `local_secret` was told.
 
     `form_key` is a secret that the processes of one deployment share; `metrics_urls` are where they show their metrics.
     `prices` turn tokens into money.
@@ -81,6 +83,7 @@ class Web:
     base_url: str
     has_pages: bool
     pages_open: bool = False
+    local_secret: str = field(default="", repr=False)
     prices: Prices = field(default_factory=Prices)
     sign_in: SignInSettings = SignInSettings()  # noqa: RUF009 (frozen)
     form_key: str = field(default="", repr=False)
@@ -98,6 +101,11 @@ def sign_in_settings(setup_codes: Sequence[str], proxy: Proxy | None = None) -> 
         trusted_proxies=tuple(proxy.addresses),
         proxy_role=proxy.role,
     )
+
+
+def pages_url(web: Web) -> str:
+    """Return what to open in a browser: where nobody has to sign in, it says that this is the local user's."""
+    return f"{web.base_url}{OPEN_PATH}?secret={web.local_secret}" if web.local_secret else web.base_url
 
 
 def setup_code(store: Store) -> str:
@@ -125,6 +133,7 @@ def web_app(
     settings = DashboardSettings(
         web.base_url,
         web.pages_open,
+        web.local_secret,
         prices=web.prices,
         sign_in=web.sign_in,
         form_key=web.form_key,
