@@ -43,7 +43,33 @@ class Attempts:
                 self._tries.popitem(last=False)
         return None
 
+    def give_back(self, key: str) -> None:
+        """Take the last try under a key back: it was none, since it has succeeded."""
+        with self._lock:
+            if tries := self._tries.get(key):
+                tries.pop()
+
     def forget(self, key: str) -> None:
         """Forget the tries under a key, the last of which has succeeded."""
         with self._lock:
             self._tries.pop(key, None)
+
+
+class Familiar:
+    """Remembers from which networks a person has signed in: at most `max_pairs` of both, the last ones. Thread-safe."""
+
+    def __init__(self, max_pairs: int = 10_000) -> None:
+        self._max_pairs = max_pairs
+        self._pairs: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, name: str, address: str) -> None:
+        with self._lock:
+            self._pairs[name, address] = None
+            self._pairs.move_to_end((name, address))
+            while len(self._pairs) > self._max_pairs:
+                self._pairs.popitem(last=False)
+
+    def __contains__(self, pair: tuple[str, str]) -> bool:
+        with self._lock:
+            return pair in self._pairs

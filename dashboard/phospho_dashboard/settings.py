@@ -24,7 +24,10 @@ class SignInSettings:
     # How old what is stored of a browser's last sight may be, and what is remembered of a sign-in here.
     seen_every_s: int = 300
     fresh_s: int = 5
+    # Of one name from one network; of one name from networks in which it never signed in, so that a stranger's guesses
+    # do not lock its owner out; and of all names from one network.
     tries_per_person: int = 10
+    tries_from_strangers: int = 100
     tries_per_address: int = 50
     tries_window_s: int = 900
     setup_codes: tuple[str, ...] = field(default=(), repr=False)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from phospho_dashboard.attempts import Attempts
+from phospho_dashboard.attempts import Attempts, Familiar
 from phospho_dashboard.directory import Directory
 from phospho_dashboard.settings import SignInSettings
 from phospho_schemas.errors import Problem
@@ -53,6 +53,8 @@ class SignInDesk:
         self._settings = settings
         self._now = now
         self._of_person = Attempts(settings.tries_per_person, settings.tries_window_s)
+        self._of_strangers = Attempts(settings.tries_from_strangers, settings.tries_window_s)
+        self._familiar = Familiar()
         self._of_address = Attempts(settings.tries_per_address, settings.tries_window_s)
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._lock = threading.Lock()
@@ -131,16 +133,29 @@ class SignInDesk:
 
     def _proven(self, name: str, password: str, address: str) -> Person:
         """Return the person whose password this is; Problem 401 or 429."""
-        self._count(self._of_address, address)
-        self._count(self._of_person, known_name(name))
+        self._count_try(known_name(name), address)
         person = self._people.person(name)
         known_hash = person.password_hash if person is not None else ""
         if not self._passwords.matches(password, known_hash) or person is None:
             raise Problem(401, "wrong_password", "name and password do not belong together")
-        self._of_person.forget(known_name(name))
+        self._credit(known_name(name), address)
         if self._passwords.is_dated(known_hash):
             return self._people.renew_hash(person, self._passwords.hashed(password))
         return person
+
+    def _count_try(self, name: str, address: str) -> None:
+        self._count(self._of_address, address)
+        self._count(self._of_person, _pair(name, address))
+        if (name, address) not in self._familiar:
+            self._count(self._of_strangers, name)
+
+    def _credit(self, name: str, address: str) -> None:
+        """Take back what a good password was counted as: an office behind one address may have many people."""
+        self._of_address.give_back(address)
+        self._of_person.forget(_pair(name, address))
+        if (name, address) not in self._familiar:
+            self._of_strangers.give_back(name)
+        self._familiar.add(name, address)
 
     def _count(self, attempts: Attempts, key: str) -> None:
         wait_s = attempts.take(key)
@@ -169,3 +184,8 @@ class SignInDesk:
     def _forget(self, token: str) -> None:
         with self._lock:
             self._entries.pop(key_hash(token), None)
+
+
+def _pair(name: str, address: str) -> str:
+    """Return a key of both; no address holds a space."""
+    return f"{address} {name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import click
 import click.testing
 import httpx
 import pytest
@@ -16,7 +17,8 @@ from phospho_store.auth import Authenticator
 from phospho_store.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.cli import main
-from phospho_workers.embedded.wiring import tools_of
+from phospho_workers.cli.proxy import proxy_options
+from phospho_workers.embedded.wiring import Proxy, sign_in_settings, tools_of
 from phospho_workers.followers.settings import FollowerSettings
 
 ADMIN = "administrator-of-the-tests"
@@ -90,8 +92,7 @@ def test_a_projects_key_adds_nobody(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--proxy-header", "X-Forwarded-Email"], "go together"),
-        (["--trusted-proxy", "10.0.0.1"], "go together"),
+        (["--proxy-header", "X-Forwarded-Email"], "needs --trusted-proxy"),
         (["--proxy-header", "X-Forwarded-Email", "--trusted-proxy", "proxy.internal"], "no address and no network"),
         (["--proxy-header", "X-Forwarded-Email", "--trusted-proxy", "10.0.0.1", "--proxy-role", "king"], "king"),
     ],
@@ -102,3 +103,19 @@ def test_a_header_is_believed_from_named_addresses_alone(arguments: list[str], w
         result = click.testing.CliRunner().invoke(main, [command, *arguments], prog_name="phospho")
         assert result.exit_code == 2
         assert words in result.output
+
+
+def test_a_proxy_that_signs_nobody_in_is_believed_about_where_requests_come_from() -> None:
+    found: list[Proxy | None] = []
+
+    @click.command()
+    @proxy_options
+    def server(proxy: Proxy | None) -> None:
+        found.append(proxy)
+
+    for arguments in (["--trusted-proxy", "127.0.0.1"], []):
+        assert click.testing.CliRunner().invoke(server, arguments).exit_code == 0
+
+    assert found == [Proxy("", ("127.0.0.1",)), None]
+    assert sign_in_settings([], found[0]).trusted_proxies == ("127.0.0.1",)
+    assert sign_in_settings([], found[0]).proxy_header == ""

@@ -1,4 +1,4 @@
-"""The options of a server whose people are signed in by a proxy before it."""
+"""The options of a server behind a proxy, which may sign people in as well."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def proxy_options(command: _Command) -> _Command:
             envvar="PHOSPHO_TRUSTED_PROXIES",
             multiple=True,
             metavar="ADDRESS",
-            help="Address or network of that proxy; more than one may be given. Nobody else's header is believed.",
+            help="Address or network of the proxy; more than one may be given. Nobody else is believed about who asks.",
         ),
         click.option(
             "--proxy-role",
@@ -55,6 +55,6 @@ def _proxy(header: str, addresses: tuple[str, ...], role: Role | None) -> Proxy 
             ip_network(address)
         except ValueError as error:
             raise click.BadParameter(f"{address!r} is no address and no network: {error}.") from None
-    if bool(header) != bool(addresses):
-        raise click.UsageError("--proxy-header and --trusted-proxy go together: a header alone can be anybody's.")
-    return Proxy(header, addresses, role) if header else None
+    if header and not addresses:
+        raise click.UsageError("--proxy-header needs --trusted-proxy: a header alone can be anybody's.")
+    return Proxy(header, addresses, role) if addresses else None

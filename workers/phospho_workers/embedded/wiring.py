@@ -60,9 +60,10 @@ from phospho_workers.runtime import metrics as worker_metrics
 @dataclass(frozen=True)
 class Proxy:
     """
-    A proxy that signs people in: it names them in `header`, and its requests come from `addresses` alone.
+    A proxy, whose requests come from `addresses` alone; what it says of a client's address is believed.
 
-    Who is not listed has `role`, or may not see the pages where that is None.
+    Where it signs people in, it names them in `header`: who is not listed has `role`, or may not see the pages where
+    that is None.
     """
 
     header: str
@@ -91,7 +92,7 @@ class Web:
 
 
 def sign_in_settings(setup_codes: Sequence[str], proxy: Proxy | None = None) -> SignInSettings:
-    """Return who may sign in: with the first of `setup_codes` that are not empty, or as a proxy says."""
+    """Return who may sign in: with the first of `setup_codes` that are not empty, or as a proxy says, if it does."""
     codes = tuple(code for code in setup_codes if code)
     if proxy is None:
         return SignInSettings(setup_codes=codes)
