@@ -41,7 +41,8 @@ class LabelBook:
         return int(self._store.rows("SELECT max(revision) AS revision FROM label_rows")[0]["revision"])
 
     def save_note(self, note: Note) -> Note:
-        """Store a note; one with the id of another replaces it."""
+        """Store a note; one with the id of another replaces it, whichever process's clock is behind."""
+        self._clock.observe(self._revision_of_note(note))
         saved = note.model_copy(update={"revision": self._clock.next()})
         self._insert("note_rows", [saved])
         return saved
@@ -54,6 +55,14 @@ class LabelBook:
             {"project": project_id, "tasks": list(task_ids)},
         )
         return [Note.model_validate(with_zones(row)) for row in rows]
+
+    def _revision_of_note(self, note: Note) -> int:
+        rows = self._store.rows(
+            "SELECT max(revision) AS revision FROM note_rows"
+            " WHERE project_id = {project:String} AND task_id = {task:String} AND note_id = {note:String}",
+            {"project": note.project_id, "task": note.task_id, "note": note.note_id},
+        )
+        return int(rows[0]["revision"])
 
     def _stamped(self, label: Label) -> Label:
         identity = event_id(label.project_id, label.task_id, label.event_name)

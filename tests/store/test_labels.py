@@ -87,6 +87,13 @@ def test_notes_of_a_task_are_the_last_that_were_written_without_those_deleted(
     assert [note.text for note in book.notes(project_id, ["one", "two"])] == ["looked"]
 
 
+def test_a_note_is_deleted_by_a_process_whose_clock_is_behind(store: Store, book: LabelBook, project_id: str) -> None:
+    note = Note(project_id=project_id, task_id="one", note_id="n1", text="look", created_at=datetime.now(UTC))
+    LabelBook(store, HybridClock(lambda: time.time_ns() // 1_000_000 + 3_600_000)).save_note(note)
+    book.save_note(note.model_copy(update={"text": "", "is_deleted": True}))
+    assert book.notes(project_id, ["one"]) == []
+
+
 def test_settings_of_a_project_stay_where_none_are_given(store: Store, project_id: str) -> None:
     registry = Registry(store)
     registry.save_project(project_id, settings=ProjectSettings(session_idle_minutes=5))
