@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,8 @@ class Directory:
         self.people = people
         self.passwords = passwords
         self._now = now
+        # Two admins may not make each other something else at the same moment.
+        self._admins = threading.Lock()
 
     def everybody(self) -> list[dict[str, Any]]:
         """Return all people by name, without the hashes of their passwords."""
@@ -38,8 +41,6 @@ class Directory:
     def add(self, name: str, role: str, password: str) -> Person:
         """Add a person; an empty password is for who comes through a proxy. Raises Problem 409 or 422."""
         hashed = self.passwords.hashed(password) if password else ""
-        if self.people.person(name) is not None:
-            raise Problem(409, "person_exists", f"{known_name(name)!r} may sign in already")
         try:
             return self.people.add(name, checked_role(role), hashed, self._now())
         except ValidationError:
@@ -51,8 +52,7 @@ class Directory:
         person = self.person(name)
         hashed = self.passwords.hashed(password) if password else ""
         if role and checked_role(role) != person.role:
-            self._check_not_last_admin(person)
-            person = self.people.set_role(person, checked_role(role))
+            person = self._with_role(person, checked_role(role))
         return self.people.set_password(person, hashed, self._now()) if hashed else person
 
     def sign_out(self, name: str) -> None:
@@ -62,8 +62,14 @@ class Directory:
     def remove(self, name: str) -> None:
         """Remove a person, signed out everywhere. Raises Problem 404, or 409 for the last admin."""
         person = self.person(name)
-        self._check_not_last_admin(person)
-        self.people.remove(person, self._now())
+        with self._admins:
+            self._check_not_last_admin(person)
+            self.people.remove(person, self._now())
+
+    def _with_role(self, person: Person, role: Role) -> Person:
+        with self._admins:
+            self._check_not_last_admin(person)
+            return self.people.set_role(person, role)
 
     def _check_not_last_admin(self, person: Person) -> None:
         admins = [one.name for one in self.people.everybody() if one.role == "admin"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from datetime import datetime, timedelta
 
+from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock, derived_id
 from phospho_schemas.messages import Message
 from phospho_schemas.people import Person, Role, SignIn, known_name
@@ -26,12 +28,14 @@ class People:
     """
     Reads and writes of people and sign-ins. Blocking; raises what the store raises, and ValidationError for a bad name.
 
-    Names are compared in lower case. Times are given: nothing here reads a clock.
+    Names are compared in lower case. Times are given: nothing here reads a clock. A change is one of the row that was
+    read: where another has been made since, as while a password was hashed, it raises Problem 409 and changes nothing.
     """
 
     def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
         self._store = store
         self._clock = clock or HybridClock()
+        self._lock = threading.Lock()
 
     def everybody(self) -> list[Person]:
         """Return all people who were not removed, by name."""
@@ -45,15 +49,19 @@ class People:
 
     def add(self, name: str, role: Role, password_hash: str, now: datetime) -> Person:
         """Add a person, anew where one of that name was removed. What an earlier one had signed in to is signed out."""
-        person = Person(
-            name=known_name(name),
-            role=role,
-            password_hash=password_hash,
-            revision=self._revision_after(self._latest(name)),
-            created_at=now,
-            signed_out_at=now,
-        )
-        self._insert("person_rows", person)
+        with self._lock:
+            known = self._latest(name)
+            if known is not None and known.removed_at is None:
+                raise Problem(409, "person_exists", f"{known.name!r} may sign in already")
+            person = Person(
+                name=known_name(name),
+                role=role,
+                password_hash=password_hash,
+                revision=self._revision_after(known),
+                created_at=now,
+                signed_out_at=now,
+            )
+            self._insert("person_rows", person)
         return person
 
     def set_role(self, person: Person, role: Role) -> Person:
@@ -115,8 +123,12 @@ class People:
         self._sign_in_changed(sign_in, {"ended_at": now})
 
     def _changed(self, person: Person, changes: dict[str, object]) -> Person:
-        changed = person.model_copy(update=changes | {"revision": self._revision_after(person)})
-        self._insert("person_rows", changed)
+        with self._lock:
+            latest = self._latest(person.name)
+            if latest is None or latest.revision != person.revision:
+                raise Problem(409, "changed_meanwhile", f"{person.name!r} was changed in the meantime", "try again")
+            changed = person.model_copy(update=changes | {"revision": self._revision_after(person)})
+            self._insert("person_rows", changed)
         return changed
 
     def _sign_in_changed(self, sign_in: SignIn, changes: dict[str, object]) -> SignIn:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
+from phospho_schemas.errors import Problem
 from phospho_schemas.people import may_act_as
 from phospho_store.people import People
 from phospho_store.store import Store
@@ -97,3 +98,20 @@ def test_a_role_may_do_what_those_before_it_may() -> None:
     assert may_act_as("editor", "editor")
     assert not may_act_as("viewer", "editor")
     assert not may_act_as("editor", "admin")
+
+
+def test_a_change_of_a_row_that_has_changed_since_is_refused(people: People, store: Store, name: str) -> None:
+    """An admin who is removed while their new password is hashed stays removed."""
+    read = people.add(name, "admin", "hash", NOW)
+    People(store).remove(read, NOW)
+    for change in (
+        lambda: people.set_role(read, "admin"),
+        lambda: people.set_password(read, "other", NOW),
+        lambda: people.renew_hash(read, "other"),
+        lambda: people.sign_out(read, NOW),
+        lambda: people.remove(read, NOW),
+    ):
+        with pytest.raises(Problem) as refused:
+            change()
+        assert (refused.value.status, refused.value.code) == (409, "changed_meanwhile")
+    assert people.person(name) is None
