@@ -80,14 +80,20 @@ class DefinitionPages:
         project_id = await self._access.project_id(visitor, form.text("project") or None)
         wanted = _wanted(form)
         known = await self._threads.run(self._read, project_id, wanted["name"], is_needed=False)
+        base_version = _base_version(form)
+        if base_version == 0:
+            # One of this name, which somebody else has made, is not what the form is about.
+            known = {"project_id": project_id, "definition": None, "versions": []}
         try:
             definition = checked_definition(project_id, wanted, self._services.check_definition)
             if form.text("do") == "preview":
                 found = await self._threads.run(self._preview, definition)
-                return await self._shown(visitor, project_id, known, wanted, preview=found)
-            saved = await self._threads.run(self._registry.save_definition, definition)
+                return await self._shown(visitor, project_id, known, wanted, preview=found, base_version=base_version)
+            saved = await self._threads.run(self._registry.save_definition, definition, base_version)
         except Problem as problem:
-            return await self._shown(visitor, project_id, known, wanted, problem=problem)
+            # Who was told that there is a newer version may save theirs after it.
+            base = None if problem.code == "changed_meanwhile" else base_version
+            return await self._shown(visitor, project_id, known, wanted, problem=problem, base_version=base)
         return RedirectResponse(with_query(item_path("/events", saved.name), {"project": project_id}), 303)
 
     async def delete(self, request: Request) -> Response:
@@ -168,11 +174,15 @@ class DefinitionPages:
         *,
         preview: dict[str, Any] | None = None,
         problem: Problem | None = None,
+        base_version: int | None = None,
     ) -> Response:
+        """Show the form; what it saves is a change of `base_version`, the one that is stored unless it says another."""
+        current = known["definition"]["version"] if known["definition"] else 0
         content = known | {
             "shown": shown,
             "preview": preview,
             "problem": problem,
+            "base_version": current if base_version is None else base_version,
             "can_preview": self._services.preview is not None,
             "label_event": shown["name"],
         }
@@ -185,6 +195,15 @@ def _blank(project_id: str) -> dict[str, Any]:
     """Return what the form of a new definition shows: every field as it is by default."""
     default = EventDefinition.model_validate({"project_id": project_id, "name": "-", "created_at": datetime.now(UTC)})
     return default.model_dump(mode="json") | {"name": ""}
+
+
+def _base_version(form: Form) -> int:
+    text = form.text("base_version")
+    if not text.isdecimal() or len(text) > 9:
+        raise Problem(
+            422, "invalid_field", "'base_version' must be the version that was changed, or 0", "open it again"
+        )
+    return int(text)
 
 
 def _wanted(form: Form) -> dict[str, Any]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock, derived_id
 from phospho_schemas.messages import ApiKey, EventDefinition, Message, Project, ProjectSettings
 from phospho_store.rows import json_lines, with_zones
@@ -34,12 +36,13 @@ class Registry:
     Reads and writes of the registry's tables. Blocking; raises what the store raises.
 
     A row replaces the one of a smaller revision, and other processes write with clocks of their own: so the clock
-    goes on from what is replaced.
+    goes on from what is replaced. Who reads a row, and writes it changed, holds `lock` from the one to the other.
     """
 
     def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
         self._store = store
         self._clock = clock or HybridClock()
+        self.lock = threading.RLock()
 
     def projects(self) -> list[Project]:
         """Return every project, the oldest first."""
@@ -126,20 +129,23 @@ class Registry:
         """Return a number that rises whenever a definition changes: a cheap question to ask often."""
         return int(self._store.rows("SELECT max(revision) AS revision FROM definition_rows")[0]["revision"])
 
-    def save_definition(self, definition: EventDefinition) -> EventDefinition:
+    def save_definition(self, definition: EventDefinition, base_version: int | None = None) -> EventDefinition:
         """
         Store a definition and return it with its version.
 
         The version is the next after the stored one where anything that detection reads has changed; a definition
-        that says what is stored already is left as it is.
+        that says what is stored already is left as it is. With `base_version`, the version that was changed, or 0 for
+        a new definition, it raises Problem 409 where another is stored by now.
         """
-        known = self._latest(definition.project_id, definition.name)
-        if known and _content(known) == _content(definition):
-            return known
-        version = known.version + 1 if known else 1
-        revision = self._revision_after(self.definitions_revision())
-        saved = definition.model_copy(update={"version": version, "revision": revision})
-        self._insert("definition_rows", saved)
+        with self.lock:
+            known = self._latest(definition.project_id, definition.name)
+            if known and _content(known) == _content(definition):
+                return known
+            _check_base(known, base_version)
+            version = known.version + 1 if known else 1
+            revision = self._revision_after(self.definitions_revision())
+            saved = definition.model_copy(update={"version": version, "revision": revision})
+            self._insert("definition_rows", saved)
         return saved
 
     def delete_definition(self, project_id: str, name: str) -> bool:
@@ -148,10 +154,11 @@ class Registry:
 
         Events that it found stay until their task is analysed again, as when it is logged or imported again.
         """
-        known = self._latest(project_id, name)
-        if known is None or known.is_deleted:
-            return False
-        self.save_definition(known.model_copy(update={"is_deleted": True, "created_at": datetime.now(UTC)}))
+        with self.lock:
+            known = self._latest(project_id, name)
+            if known is None or known.is_deleted:
+                return False
+            self.save_definition(known.model_copy(update={"is_deleted": True, "created_at": datetime.now(UTC)}))
         return True
 
     def _revision_after(self, known: int) -> int:
@@ -174,6 +181,16 @@ class Registry:
 
     def _insert(self, table: str, row: Message) -> None:
         self._store.insert(table, json_lines([row]))
+
+
+def _check_base(known: EventDefinition | None, base_version: int | None) -> None:
+    current = known.version if known is not None and not known.is_deleted else 0
+    if base_version is None or base_version == current:
+        return
+    if base_version == 0:
+        raise Problem(409, "definition_exists", "there is a definition of this name already", "choose another name")
+    message = f"it has version {current} by now" if current else "it was deleted in the meantime"
+    raise Problem(409, "changed_meanwhile", message, "look at what has changed, and save yours again if it is right")
 
 
 def _content(definition: EventDefinition) -> dict[str, object]:

@@ -35,10 +35,15 @@ def pages(world: Any) -> TestClient:
 
 def post(pages: TestClient, project: str, path: str = "/definitions", **fields: str) -> Any:
     """Send a form as the page of a definition does."""
-    page = pages.get("/definitions", params={"project": project})
+    page = pages.get("/definitions", params={"project": project, "name": fields.get("name", "")})
+    if page.status_code == 404:
+        page = pages.get("/definitions", params={"project": project})
     token = re.search(r'name="form_token" value="([0-9a-f]{64})"', page.text)
+    base = re.search(r'name="base_version" value="([0-9]+)"', page.text)
     assert token is not None
-    return pages.post(path, data={"form_token": token[1], "project": project, **fields})
+    assert base is not None
+    data = {"form_token": token[1], "project": project, "base_version": base[1], **fields}
+    return pages.post(path, data=data)
 
 
 def test_a_preview_shows_what_would_be_found_and_stores_nothing(world: Any, pages: TestClient, project: str) -> None:
@@ -114,6 +119,49 @@ def test_a_definition_that_can_not_work_is_shown_again_with_the_reason(
         assert page.status_code == 422
         assert words in page.text.partition('role="alert"')[2][:400]
         assert "plane ticket</textarea>" in page.text
+    assert world.registry.definitions(project) == []
+
+
+def test_of_two_changes_of_one_version_the_second_is_told_and_may_be_saved_after(
+    world: Any, pages: TestClient, project: str
+) -> None:
+    post(pages, project, **FLIGHT, do="save")
+    post(pages, project, **{**FLIGHT, "keywords": "plane"}, do="save", base_version="1")
+
+    told = post(pages, project, **{**FLIGHT, "keywords": "ticket"}, do="save", base_version="1")
+
+    assert told.status_code == 409
+    assert "version 2 by now" in told.text
+    assert "ticket</textarea>" in told.text
+    assert 'name="base_version" value="2"' in told.text
+    assert [one.keywords for one in world.registry.definitions(project)] == [["plane"]]
+    # A preview is of the version that the form was opened with, whatever is stored by now.
+    preview = post(pages, project, **{**FLIGHT, "keywords": "ticket"}, do="preview", base_version="1")
+    assert 'name="base_version" value="1"' in preview.text
+    assert post(pages, project, **{**FLIGHT, "keywords": "ticket"}, do="save", base_version="2").status_code == 303
+
+
+def test_a_new_event_replaces_none_of_its_name(world: Any, pages: TestClient, project: str) -> None:
+    post(pages, project, **FLIGHT, do="save")
+
+    told = post(pages, project, name="flight", engine="semantic", scope="input", do="save", base_version="0")
+
+    assert told.status_code == 409
+    assert "already" in told.text
+    assert 'name="base_version" value="0"' in told.text
+    assert [one.engine for one in world.registry.definitions(project)] == ["keyword"]
+    # One that was deleted is free again.
+    post(pages, project, "/definitions/delete", name="flight")
+    assert post(pages, project, **FLIGHT, do="save", base_version="0").status_code == 303
+
+
+@pytest.mark.parametrize("base_version", ["", "-1", "x", "9" * 10])
+def test_a_form_that_does_not_say_what_it_changes_is_refused(
+    world: Any, pages: TestClient, project: str, base_version: str
+) -> None:
+    answer = post(pages, project, **FLIGHT, do="save", base_version=base_version)
+
+    assert answer.status_code == 422
     assert world.registry.definitions(project) == []
 
 

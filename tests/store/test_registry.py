@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
 from phospho_store.bootstrap import first_project
@@ -184,3 +188,42 @@ def test_where_there_is_a_project_the_first_start_makes_nothing(registry: Regist
     project, key = first_project(registry, "other-than-" + project_id)
     assert key is None
     assert project.project_id == registry.projects()[0].project_id
+
+
+class MeetingRegistry(Registry):
+    """The revision is asked for by two threads at once, where nothing keeps one of them away."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._meeting = threading.Barrier(2)
+
+    def definitions_revision(self) -> int:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            self._meeting.wait(0.5)
+        return super().definitions_revision()
+
+
+def test_two_definitions_that_are_saved_at_once_are_two_versions(store: Store, project_id: str) -> None:
+    registry = MeetingRegistry(store)
+    with ThreadPoolExecutor(2) as threads:
+        saved = list(
+            threads.map(
+                registry.save_definition, [definition(project_id, keywords=[word]) for word in ("plane", "jet")]
+            )
+        )
+
+    assert sorted(one.version for one in saved) == [1, 2]
+    stored = registry.definition_versions(project_id, "refund")
+    assert {one.version: one.keywords for one in stored} == {one.version: one.keywords for one in saved}
+
+
+def test_a_change_of_a_version_that_is_not_the_last_is_refused(registry: Registry, project_id: str) -> None:
+    first = registry.save_definition(definition(project_id, keywords=["plane"]), 0)
+    registry.save_definition(definition(project_id, keywords=["jet"]), first.version)
+
+    for base_version, code in ((0, "definition_exists"), (1, "changed_meanwhile"), (3, "changed_meanwhile")):
+        with pytest.raises(Problem) as refused:
+            registry.save_definition(definition(project_id, keywords=["glider"]), base_version)
+        assert (refused.value.status, refused.value.code) == (409, code)
+    # What says what is stored changes nothing, and so overwrites nothing.
+    assert registry.save_definition(definition(project_id, keywords=["jet"]), 1).version == 2
