@@ -35,13 +35,14 @@ def changed_project(registry: Registry, project_id: str, changes: Mapping[str, A
         raise Problem(
             422, "invalid_project", f"unknown field {unknown[0]!r}", f"known: {', '.join(sorted(_CHANGEABLE))}"
         )
-    known = registry.project(project_id)
-    if known is None:
-        raise Problem(404, "unknown_project", f"there is no project {project_id!r}")
-    given = dict(changes) | {"settings": _settings(known.settings, changes.get("settings", {}))}
-    kept = {"project_id": project_id, "name": known.name, "retention_days": known.retention_days}
-    wanted = _checked(kept | given)
-    return registry.save_project(project_id, wanted.name, wanted.retention_days, wanted.settings)
+    with registry.lock:
+        known = registry.project(project_id)
+        if known is None:
+            raise Problem(404, "unknown_project", f"there is no project {project_id!r}")
+        given = dict(changes) | {"settings": _settings(known.settings, changes.get("settings", {}))}
+        kept = {"project_id": project_id, "name": known.name, "retention_days": known.retention_days}
+        wanted = _checked(kept | given)
+        return registry.save_project(project_id, wanted.name, wanted.retention_days, wanted.settings)
 
 
 def first_message(error: ValidationError) -> str:

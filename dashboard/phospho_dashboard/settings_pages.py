@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -39,6 +39,19 @@ _LABELS = {
     "max_tasks_per_day": "Tasks a day",
 }
 
+_FIELDS: list[dict[str, Any]] = [
+    {
+        "name": name,
+        "label": _LABELS.get(name, name),
+        "hint": field.description or "",
+        "is_switch": field.annotation is bool,
+    }
+    for name, field in ProjectSettings.model_fields.items()
+]
+# What a form says of a project beside its settings; and before a field's name, that of what it was shown with.
+_OWN = ("name", "retention_days")
+_WAS = "was_"
+
 
 def settings_routes(services: Services) -> list[Route]:
     """Return the routes of a project's settings, of keys and of projects."""
@@ -74,11 +87,14 @@ class SettingsPages:
         return json_response(await self._project(await self._frames.project_id(request, visitor)))
 
     async def change_project(self, request: Request) -> Response:
-        def act(form: Form, project_id: str) -> None:
-            changes = {"name": form.text("name"), "retention_days": form.text("retention_days") or 0}
-            changed_project(self._registry, project_id, changes | {"settings": _settings(form)})
-
-        return await self._acted(request, _PROJECT, act, self._project_shown)
+        """Change what the form says otherwise than it was shown: what somebody else changes meanwhile stays."""
+        visitor, form = await self._access.of_form(request, "admin")
+        project_id = await self._frames.project_id(request, visitor)
+        try:
+            await self._threads.run(changed_project, self._registry, project_id, _changes(form))
+        except Problem as problem:
+            return await self._project_shown(request, visitor, problem, form)
+        return RedirectResponse(with_query(_PROJECT, {"project": project_id}), 303)
 
     async def keys_page(self, request: Request) -> Response:
         return await self._keys_shown(request, await self._access.of_page(request), None)
@@ -129,9 +145,15 @@ class SettingsPages:
             return await shown(request, visitor, problem)
         return RedirectResponse(with_query(path, {"project": project_id}), 303)
 
-    async def _project_shown(self, request: Request, visitor: Visitor, problem: Problem | None) -> Response:
-        project = await self._project(await self._frames.project_id(request, visitor))
-        content = project | {"fields": _fields(project["project"]["settings"])}
+    async def _project_shown(
+        self, request: Request, visitor: Visitor, problem: Problem | None, typed: Form | None = None
+    ) -> Response:
+        """Show the settings as they are stored, or, after a refusal, as they were typed."""
+        known = await self._project(await self._frames.project_id(request, visitor))
+        stored = _texts(known["project"])
+        shown = stored if typed is None else {name: typed.text(name) for name in stored}
+        was = stored if typed is None else {name: typed.text(_WAS + name) for name in stored}
+        content = known | {"fields": _FIELDS, "shown": shown, "was": was}
         return await self._frames.shown(request, visitor, "project", "project_settings.html", content, problem)
 
     async def _keys_shown(self, request: Request, visitor: Visitor, problem: Problem | None) -> Response:
@@ -154,22 +176,22 @@ class SettingsPages:
         return {"projects": [project.model_dump(mode="json") for project in await self._access.projects(visitor)]}
 
 
-def _settings(form: Form) -> dict[str, Any]:
-    """Return the settings in a form: of a switch that is off a browser sends nothing."""
-    fields = ProjectSettings.model_fields.items()
-    switches = {name: bool(form.text(name)) for name, field in fields if field.annotation is bool}
-    return switches | {name: form.text(name) for name, field in fields if field.annotation is not bool}
+def _texts(project: Mapping[str, Any]) -> dict[str, str]:
+    """Return the text of each field of a project; that of a switch is "1", or nothing where it is off."""
+    settings = {name: _text(value) for name, value in project["settings"].items()}
+    return {"name": project["name"], "retention_days": str(project["retention_days"])} | settings
 
 
-def _fields(values: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return each setting as the form shows it."""
-    return [
-        {
-            "name": name,
-            "label": _LABELS.get(name, name),
-            "hint": field.description or "",
-            "is_switch": field.annotation is bool,
-            "value": values[name],
-        }
-        for name, field in ProjectSettings.model_fields.items()
-    ]
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "1" if value else ""
+    return str(value)
+
+
+def _changes(form: Form) -> dict[str, Any]:
+    """Return the fields that differ from what the form was shown with: of a switch that is off nothing is sent."""
+    switches = {field["name"] for field in _FIELDS if field["is_switch"]}
+    names = [*_OWN, *(field["name"] for field in _FIELDS)]
+    changed = {name: form.text(name) for name in names if form.text(name) != form.text(_WAS + name)}
+    settings = {name: bool(text) if name in switches else text for name, text in changed.items() if name not in _OWN}
+    return {name: text for name, text in changed.items() if name in _OWN} | {"settings": settings}

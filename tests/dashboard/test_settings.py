@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import re
 from typing import Any
@@ -38,7 +39,15 @@ def post(pages: TestClient, path: str, project: str, **fields: str) -> Any:
     page = pages.get(path, params={"project": project})
     token = re.search(r'name="form_token" value="([0-9a-f]{64})"', page.text)
     assert token is not None
-    return pages.post(path, params={"project": project}, data={"form_token": token[1], **fields})
+    was = {name: text for name, text in _values(page.text).items() if name.startswith("was_")}
+    return pages.post(path, params={"project": project}, data={"form_token": token[1], **was, **fields})
+
+
+def _values(page: str) -> dict[str, str]:
+    """Return the value of each input of a page by its name."""
+    inputs = re.findall(r"<input [^>]*>", page)
+    named = [(re.search(r' name="([^"]*)"', one), re.search(r' value="([^"]*)"', one)) for one in inputs]
+    return {name[1]: html.unescape(value[1]) for name, value in named if name and value}
 
 
 def settings_form(**changes: str) -> dict[str, str]:
@@ -63,7 +72,14 @@ def test_switches_bounds_and_retention_are_stored_and_shown(world: Any, pages: T
 
 
 @pytest.mark.parametrize(
-    "changes", [{"retention_days": "-1"}, {"session_idle_minutes": "0"}, {"llm_sample": "x"}, {"llm_sample": "2"}]
+    "changes",
+    [
+        {"retention_days": "-1"},
+        {"retention_days": ""},
+        {"session_idle_minutes": "0"},
+        {"llm_sample": "x"},
+        {"llm_sample": "2"},
+    ],
 )
 def test_a_bound_that_can_not_be_is_refused_with_the_reason(
     world: Any, pages: TestClient, project: str, changes: dict[str, str]
@@ -75,6 +91,28 @@ def test_a_bound_that_can_not_be_is_refused_with_the_reason(
     assert answer.status_code == 422
     assert next(iter(changes)) in re.search(r'role="alert".*?</p>', answer.text, re.S)[0]  # type: ignore[index]
     assert world.registry.project(project) == before
+    # What was typed is still there to be mended, and what it would change.
+    [(name, text)] = changes.items()
+    shown = _values(answer.text)
+    assert (shown[name], shown["name"], shown["was_name"]) == (text, "Shop", project)
+
+
+def test_of_two_admins_who_save_at_once_each_changes_what_they_changed(
+    world: Any, pages: TestClient, project: str
+) -> None:
+    world.registry.save_project(project, "Shop", 30)
+    post(pages, "/settings", project, **settings_form(retention_days="30", detect_language="1", detect_events="1"))
+    shown = _values(pages.get("/settings", params={"project": project}).text)
+    was = {name: text for name, text in shown.items() if name.startswith("was_")}
+    own = {name.removeprefix("was_"): text for name, text in was.items() if text}
+
+    # Both have opened the page before either saves.
+    assert post(pages, "/settings", project, **own | was | {"retention_days": "7"}).status_code == 303
+    assert post(pages, "/settings", project, **own | was | {"max_tasks_per_day": "9", "detect_language": ""})
+
+    stored = world.registry.project(project)
+    assert (stored.name, stored.retention_days, stored.settings.max_tasks_per_day) == ("Shop", 7, 9)
+    assert (stored.settings.detect_language, stored.settings.detect_events) == (False, True)
 
 
 def test_the_api_changes_what_it_names_and_leaves_the_rest(world: Any, project: str) -> None:
