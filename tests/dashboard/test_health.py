@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import socketserver
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -141,6 +145,35 @@ def test_each_stage_tells_what_waits_what_it_did_and_what_failed(world: Any, pro
     assert (stages["webhooks"]["last_minute"], stages["webhooks"]["errors"]) == (1, 2)
     assert stages["learning"]["last_hour"] == 0
     assert stages["learning"]["last_at"] is None
+
+
+class Dripping(socketserver.BaseRequestHandler):
+    """Sends `start`, and then a byte now and then for as long as somebody listens, ten seconds at most."""
+
+    start = b""
+
+    def handle(self) -> None:
+        self.request.recv(4096)
+        self.request.sendall(self.start)
+        stops_at_s = time.monotonic() + 10.0
+        with contextlib.suppress(OSError):
+            while time.monotonic() < stops_at_s:
+                self.request.sendall(b"a")
+                time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    "start", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n"]
+)
+def test_who_answers_byte_by_byte_is_not_waited_for(world: Any, monkeypatch: pytest.MonkeyPatch, start: bytes) -> None:
+    monkeypatch.setattr("phospho_dashboard.health._TIMEOUT_S", 0.3)
+    handler = type("Handler", (Dripping,), {"start": start})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        [process] = Health(world.store, None, [f"http://127.0.0.1:{server.server_address[1]}/metrics"]).processes()
+        server.shutdown()
+
+    assert (process["is_up"], process["error"]) == (False, "it has not answered within 0.3 s")
 
 
 def test_an_answer_that_is_no_metrics_harms_nothing(world: Any, workers: str) -> None:
