@@ -46,3 +46,12 @@ def test_the_table_names_every_path(world: Any) -> None:
     """By the first part of the path, which is what a reader looks for."""
     for path in document()["paths"]:
         assert "/" + path.split("/")[3] in TEXT, path
+
+
+def test_the_table_says_each_path_from_its_beginning() -> None:
+    """A path without its beginning follows one of the same cell."""
+    cells = [line.split("|")[1] for line in TEXT.splitlines() if line.startswith("| `")]
+    firsts = [match[1] for cell in cells if (match := re.search(r"`(?:[A-Z]+ )?(/[^` ]*)", cell))]
+
+    assert len(firsts) == len(cells)
+    assert [path for path in firsts if not path.startswith("/api/v1/")] == []
