@@ -53,6 +53,9 @@ _NODE_HINTS = {
     "SampleRatio": "the views have no sampling; use LIMIT or WHERE rand() % 10 = 0",
 }
 _NODE = re.compile(r"(?P<indent> *)(?P<kind>[A-Za-z:]+)(?: (?P<name>.*?))??(?: \(alias .*\))?(?: \(children \d+\))?")
+_FORGED_END = re.compile(r" \((?:alias|children) ")
+# In the engine's own database `/etc/passwd` is a table as well: that of the file, or of a URL. We are in another one.
+_TABLE_NAME = re.compile(r"[\w ]+")
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|(`(?:[^`\\]|\\.)*`)", re.DOTALL)
 _CALL = re.compile(r"([A-Za-z_@][\w@]*)\(")
 # Functions whose second argument is the name of a type. A text cast to a state is read as the state's own bytes.
@@ -116,6 +119,8 @@ class SqlGuard:
             if quoted[1] and "\\" in quoted[1]:
                 # A line break in a name would forge a line of the tree.
                 raise _refused("a quoted name with a backslash, a quote or a control character")
+            if quoted[1] and _FORGED_END.search(quoted[1]):
+                raise _refused("a quoted name that holds what the end of a line of the tree looks like")
         try:
             text = self._store.raw(f"SELECT explain FROM (EXPLAIN AST {statement})", "TSVRaw")
         except StatementRefused:
@@ -144,6 +149,8 @@ class SqlGuard:
         for node in nodes:
             if node.kind not in ("TableIdentifier", "Identifier") or node.name == _NO_TABLE:
                 continue
+            if node.kind == "TableIdentifier" and "." not in node.name and not _TABLE_NAME.fullmatch(node.name):
+                raise _refused(f"the table {node.name}", f"there are: {', '.join(VIEWS)}")
             first, dot, _ = node.name.partition(".")
             is_qualified = bool(dot) and (node.kind == "TableIdentifier" or first.lower() in databases)
             if is_qualified or node.name in tables:

@@ -58,6 +58,14 @@ REFUSED = {
     "sqlite()": "SELECT * FROM sqlite('/x', 'y')",
     "generateRandom()": "SELECT * FROM generateRandom('a String')",
     "EXPLAIN in FROM": "SELECT * FROM (EXPLAIN SELECT 1)",
+    "a file by its path": "SELECT * FROM '/etc/passwd'",
+    "a file by its quoted path": "SELECT * FROM `/etc/passwd`",
+    "a file beside the process": "SELECT * FROM `phospho-data/admin-token`",
+    "a file in a join": "SELECT 1 FROM tasks, `/etc/passwd`",
+    "a CTE of a file's name": "SELECT (WITH `/etc/passwd` AS (SELECT 1) SELECT 1), * FROM `/etc/passwd`",
+    "a URL as a table": "SELECT * FROM `http://127.0.0.1/x`",
+    "a name that looks like one with an alias": "SELECT * FROM `tasks (alias x)/../../etc/passwd`",
+    "a name that looks like one with children": "SELECT 1 AS `x (children 1)`",
     # Functions that do more than compute.
     "file()": "SELECT file('/etc/passwd')",
     "file() in capitals": "SELECT FILE('/etc/passwd')",
@@ -222,6 +230,7 @@ ALLOWED = (
     "SELECT base64Encode(payload), dateDiff('day', received_at, now()) FROM dead_letters",
     "SELECT * FROM definitions, feedback",
     f"SELECT {', '.join(['abs(1)'] * 500)}",
+    "WITH `my tasks` AS (SELECT * FROM tasks) SELECT count() AS `Total (USD)`, max(input) AS `a/b` FROM `my tasks`",
     "SELECT 'é😀\\n\\t\\'' AS `a b`",
 )
 
