@@ -58,6 +58,14 @@ READS_FILES = [
     "SELECT * FROM `{secret}`",
     "SELECT * FROM '{secret}'",
     'SELECT * FROM "{secret}"',
+    "SELECT * FROM default.`{secret}`",
+    "SELECT * FROM `default`.'{secret}'",
+    "SELECT 'secret' IN `{secret}`",
+    "SELECT 'secret' IN default.`{secret}`",
+    "SELECT * FROM shop.tasks AS t JOIN default.`{secret}` AS f ON 1",
+    "DESCRIBE TABLE default.`{secret}`",
+    "SHOW CREATE TABLE default.`{secret}`",
+    "EXPLAIN TABLE OVERRIDE default.`{secret}` COLUMNS (a String)",
     "DESCRIBE TABLE file('{secret}')",
     "DESCRIBE file('{secret}')",
     "DESCRIBE (SELECT file('{secret}'))",
@@ -187,6 +195,15 @@ WRITES = [
     "CHECK TABLE shop.tasks",
     "SELECT logTrace('x')",
 ]
+
+
+@pytest.mark.parametrize("sql", [sql for sql in READS_FILES if "{folder}" not in sql])
+def test_no_database_that_an_outsider_names_holds_the_files_of_this_machine(server: ClickHouseServer, sql: str) -> None:
+    secret = server.data_dir.parent / "secret.csv"
+    for database in ("default", "shop", "system"):
+        answer = ask(server, sql.replace("{secret}", str(secret)), database=database)
+        assert answer.status_code >= 400, answer.text
+        assert SECRET not in answer.text
 
 
 @pytest.mark.parametrize("sql", [*READS_FILES, *REACHES_OUT, *READS_HIDDEN_TABLES, *WRITES])
