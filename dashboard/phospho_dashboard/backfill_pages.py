@@ -46,7 +46,7 @@ class BackfillPages:
         self._registry = services.registry
         self._threads = services.threads
         # Detection on hundreds of tasks takes seconds: it may not hold up who waits for a page.
-        self._slow_threads = services.sql_threads
+        self._slow_threads = services.slow_threads
         self._access = Access(services)
         self._desk = BackfillDesk(services.registry, services.tools)
 

@@ -147,7 +147,7 @@ class DefinitionPages:
             raise Problem(409, "changed_meanwhile", f"it has version {known.version} now", "look at its page again")
         wanted = known.model_dump(mode="json", include=set(DEFINITION_FIELDS)) | {"threshold": threshold}
         changed = checked_definition(project_id, wanted, self._services.check_definition)
-        self._registry.save_definition(changed)
+        self._registry.save_definition(changed, known.version)
 
     def _preview(self, definition: EventDefinition) -> dict[str, Any]:
         if self._services.preview is None:

@@ -35,7 +35,7 @@ class VersionPages:
         self._base_url = services.settings.base_url
         self._registry = services.registry
         self._threads = services.threads
-        self._slow_threads = services.sql_threads
+        self._slow_threads = services.slow_threads
         self._diff = services.tools.diff
         self._access = Access(services)
 

@@ -45,7 +45,7 @@ class WebhookPages:
         self._registry = services.registry
         self._threads = services.threads
         # A receiver may take ten seconds: nobody who waits for a page may wait for it.
-        self._slow_threads = services.sql_threads
+        self._slow_threads = services.slow_threads
         self._access = Access(services)
         self._frames = SettingsFrames(services)
         self._desk = WebhookDesk(services.tools)
