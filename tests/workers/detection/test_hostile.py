@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+
 import pytest
 
 from phospho_workers.detection.definitions import check_definition, compile_definitions
 from phospho_workers.detection.detect import analyse
+from phospho_workers.detection.embedding import embedder
+from phospho_workers.detection.reading import clauses_of
 from workers.detection.tasks import keywords, regex, semantic, task
 
 SCRIPTS = (
@@ -39,9 +47,17 @@ HOSTILE = (
     ". " * 50_000,
     "\n" * 50_000,
     "\ud7ff\ue000\uffff\U0010ffff",
+    "." * 7_999 + "a",
+    "\n" * 7_999 + "a",
+    ".\n" * 4_000 + "a",
+    " ." * 4_000 + "a",
+    "a" + " " * 200_000 + "a",
+    "!?" * 100_000,
     *SCRIPTS,
 )
 CATASTROPHES = (r"(a+)+$", r"(a|a)*b", r"(.*)*x", r"^(([a-z])+.)+[A-Z]([a-z])+$", r"(a?){25}a{25}", r"(x+x+)+y")
+# Many times what any of these texts takes, on a busy machine too.
+MAX_CPU_S = 1.0
 DEFINITIONS = [
     semantic("weather", "The user asks about the weather", scope="task"),
     keywords("refund", "refund", "退款", "заказ", "👍"),
@@ -49,11 +65,26 @@ DEFINITIONS = [
 ]
 
 
+@contextmanager
+def cpu_within(bound_s: float) -> Iterator[None]:
+    """Fail where what is inside takes more of this thread's time."""
+    begun_s = time.thread_time()
+    yield
+    assert time.thread_time() - begun_s < bound_s
+
+
+@pytest.fixture(autouse=True, scope="module")
+def loaded() -> None:
+    """What is loaded once is no text's cost."""
+    analyse([task("will it rain? ça alors")], {"shop": compile_definitions(DEFINITIONS)})
+
+
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_any_text_is_analysed_and_its_neighbours_are_as_they_were(text: str) -> None:
     compiled = {"shop": compile_definitions(DEFINITIONS)}
     alone = analyse([task("will it rain?", task_id="a")], compiled)[0]
-    rows = analyse([task("will it rain?", task_id="a"), task(text, text, task_id="b")], compiled)
+    with cpu_within(MAX_CPU_S):
+        rows = analyse([task("will it rain?", task_id="a"), task(text, text, task_id="b")], compiled)
     assert rows[0] == alone
     assert all(0.0 <= event["score"] <= 1.0 for event in rows[1]["events"])
 
@@ -71,7 +102,23 @@ def test_any_description_or_keyword_is_refused_with_a_reason_or_looked_for(text:
 def test_a_catastrophic_pattern_is_linear(pattern: str) -> None:
     """By backtracking, each of these would not end before the sun does."""
     compiled = compile_definitions([regex("slow", pattern)])
-    assert list(compiled.find(["a" * 100_000 + "!", "x" * 100_000], "input")) is not None
+    with cpu_within(MAX_CPU_S):
+        compiled.find(["a" * 100_000 + "!", "x" * 100_000], "input")
+
+
+def test_marks_that_nothing_ends_cost_no_more_than_words() -> None:
+    """By the plain pattern, which begins each run of marks at each of its marks, these took ten seconds."""
+    compiled = compile_definitions(DEFINITIONS[:1])
+    with cpu_within(MAX_CPU_S):
+        compiled.find(["." * 7_900 + f"a{number}" for number in range(8)], "input")
+
+
+def test_clauses_end_where_the_plain_pattern_says() -> None:
+    plain = re.compile(r"[.!?;:\n]+(?:\s+|$)")
+    for length in range(1, 7):
+        for text in map("".join, product(".\n a", repeat=length)):
+            said = [clause.split() for clause in plain.split(text) if embedder().pieces(clause)]
+            assert [clause.split() for clause, _ in clauses_of(text)] == said, text
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ from phospho_workers.detection.embedding import MAX_PIECES, Vectors, directions,
 
 # Of a longer text the beginning and the end are read, half of this each: that is where people say what they want.
 MAX_READ_CHARACTERS = 8_000
-_CLAUSE_END = re.compile(r"[.!?;:\n]+(?:\s+|$)")
+# A mark, and what follows it as far as white space or the end: `[.!?;:\n]+(?:\s+|$)`, save that marks between such
+# ends, which say nothing, are taken with them, and that no run of marks is begun twice: so its cost is linear.
+_CLAUSE_END = re.compile(r"(?<![.!?;:\n])[.!?;:\n][.!?;:\s]*(?:\s|$)")
 
 # A clause and its word pieces.
 Clause = tuple[str, list[int]]
