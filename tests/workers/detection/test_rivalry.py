@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +14,7 @@ from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.descriptions import resemblances
 from phospho_workers.detection.library import library
 from phospho_workers.detection.reading import clauses_of, reading
-from phospho_workers.detection.rivalry import rivalry
+from phospho_workers.detection.rivalry import _Kin, rivalry
 from workers.detection.tasks import semantic
 
 BANK = (
@@ -68,6 +71,27 @@ def test_neither_the_order_of_definitions_nor_the_batch_changes_a_bit(order, oth
 def test_a_hundred_times_the_definitions_are_summed_exactly() -> None:
     many = [*BANK, *(f"The user asks about number {number}" for number in range(400))]
     assert np.array_equal(scores(many, LOST, "hello", "what now")[0], scores(many, LOST)[0])
+
+
+def test_definitions_that_resemble_each_other_cost_little_more_than_others() -> None:
+    """Summed one by one, what 400 such definitions do not compete with took 5 s and 1.5 GB before the first text."""
+    library()
+    tracemalloc.start()
+    begun_s = time.thread_time()
+    scores([f"The user wants a refund of order {number}" for number in range(400)], *(["hello. my refund"] * 300))
+    took_s, (_, peak_bytes) = time.thread_time() - begun_s, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert took_s < 4.0
+    assert peak_bytes < 100e6
+
+
+def test_what_does_not_compete_is_summed_exactly_however_many_it_is() -> None:
+    generator = np.random.default_rng(0)
+    is_kin = generator.random((60, 900)) < np.linspace(0.0, 0.9, 60)[:, None]
+    is_kin[:, 0] = True
+    exponentials = generator.integers(1, 2**37, (50, 900)).astype(np.float64)
+    exact = [[sum(map(int, row[kin])) for kin in is_kin] for row in exponentials]
+    assert _Kin(is_kin).sums(exponentials).tolist() == exact
 
 
 def test_a_description_borrows_from_what_it_resembles_and_from_nothing_where_it_resembles_nothing() -> None:
