@@ -14,14 +14,15 @@ from phospho_workers.detection.embedding import embedder
 from phospho_workers.detection.engine import NO_HITS, SIDES, Hit, Hits, Side, looks_at, shortened
 from phospho_workers.detection.essence import essence
 from phospho_workers.detection.heads import Head, Heads
-from phospho_workers.detection.reading import Reading, clauses_of, reading
+from phospho_workers.detection.reading import Clause, Reading, clauses_of, reading
 from phospho_workers.detection.rivalry import Scores, rivalry
 
 # Within so much of the threshold, on either side, the confidence leaves open what a person would say.
 UNSURE_WITHIN = 0.25
-_TEXTS_AT_ONCE = 1_024
-# Texts times definitions: bounds the memory of a project with thousands of them to some 50 MB.
-_SCORES_AT_ONCE = 200_000
+# Clauses, and those times definitions, that are scored together: what bounds the memory, to some 50 MB. A text by
+# itself has 2,049 rows at most.
+_ROWS_AT_ONCE = 4_096
+_SCORES_AT_ONCE = 400_000
 NO_HEADS: Mapping[str, Head] = MappingProxyType({})
 
 
@@ -45,10 +46,7 @@ class SemanticEngine:
         return None
 
     def find(self, texts: Sequence[str], side: Side, beside: Sequence[str] = ()) -> Sequence[Hits]:
-        descriptions = self._of_side[side]
-        step = descriptions.texts_at_once
-        parts = (slice(begin, begin + step) for begin in range(0, len(texts), step))
-        return [hits for part in parts for hits in descriptions.find(texts[part], beside[part])]
+        return self._of_side[side].find(texts, beside)
 
 
 class _Descriptions:
@@ -56,7 +54,7 @@ class _Descriptions:
 
     def __init__(self, definitions: Sequence[EventDefinition], heads: Mapping[str, Head]) -> None:
         self._definitions = definitions
-        self.texts_at_once = max(1, min(_TEXTS_AT_ONCE, _SCORES_AT_ONCE // max(1, len(definitions))))
+        self._rows_at_once = min(_ROWS_AT_ONCE, _SCORES_AT_ONCE // max(1, len(definitions)))
         self._heads = Heads({place: heads[one.name] for place, one in enumerate(definitions) if one.name in heads})
         self._thresholds = np.array([_threshold(one) for one in definitions])
         self._is_asked_about = np.array([one.second_opinion != "none" for one in definitions], dtype=bool)
@@ -65,16 +63,34 @@ class _Descriptions:
 
     def find(self, texts: Sequence[str], beside: Sequence[str]) -> Sequence[Hits]:
         """Return the hits in each text; one without words has none. `beside` is empty or as long."""
-        found: list[list[Hit]] = [[] for _ in texts]
-        read = [clauses_of(text) for text in texts] if self._definitions else []
-        turns = [place for place, clauses in enumerate(read) if clauses]
-        if not turns:
-            return [NO_HITS] * len(texts)
-        what = reading([read[place] for place in turns])
-        by_clause, best = self._confidences(what, [beside[place] for place in turns] if beside else [])
+        found: list[Hits] = [NO_HITS] * len(texts)
+        for places, what in self._readings(texts) if self._definitions else ():
+            hits = self._found(what, [beside[place] for place in places] if beside else [])
+            for place, of_text in zip(places, hits, strict=True):
+                found[place] = of_text
+        return found
+
+    def _readings(self, texts: Sequence[str]) -> Iterator[tuple[list[int], Reading]]:
+        """Yield the texts that say something, by their places, as many at once as may be scored together."""
+        clauses: dict[int, list[Clause]] = {}
+        rows = 0
+        for place, text in enumerate(texts):
+            of_text = clauses_of(text)
+            if clauses and rows + len(of_text) >= self._rows_at_once:
+                yield list(clauses), reading(list(clauses.values()))
+                clauses, rows = {}, 0
+            if of_text:
+                clauses[place] = of_text
+                rows += len(of_text) + 1
+        if clauses:
+            yield list(clauses), reading(list(clauses.values()))
+
+    def _found(self, what: Reading, beside: Sequence[str]) -> list[list[Hit]]:
+        found: list[list[Hit]] = [[] for _ in what.clauses]
+        by_clause, best = self._confidences(what, beside)
         for row, column, score, is_found, doubt in self._told(best):
             evidence = _evidence(what, row, by_clause[:, column]) if is_found else ""
-            found[turns[row]].append(Hit(self._definitions[column], score, evidence, is_found, doubt))
+            found[row].append(Hit(self._definitions[column], score, evidence, is_found, doubt))
         return found
 
     def _told(self, best: Scores) -> Iterator[tuple[int, int, float, bool, float]]:
