@@ -10,9 +10,10 @@ import pytest
 from phospho_schemas.messages import HeadRow, Project, ProjectSettings
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.instructions import Instructions
+from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.heads import Head
 from phospho_workers.detection.loader import DefinitionCache
-from workers.detection.tasks import keywords
+from workers.detection.tasks import keywords, semantic, task
 
 
 class Definitions:
@@ -118,16 +119,9 @@ def test_an_error_that_will_not_pass_is_raised(store) -> None:
 
 
 def test_a_head_reaches_the_definitions_of_its_project_only(store) -> None:
+    store.save(semantic("a", "The user wants a zorp"), *store.rows[1:])
     before = store.cache.current().by_project
-    store.heads = [
-        _head_row(
-            "a",
-            3,
-            Head(np.ones(256, np.float32), np.zeros(256, np.float32), 1.0, 0.0, 0.0, 1.0, 0.0, {}, 1, 1).to_json(),
-        ),
-        _head_row("of a newer writer", 1, '{"format": 99}'),
-        _head_row("of too few labels", 1, ""),
-    ]
+    store.heads = [_head_row("a", 3), _head_row("of a newer writer", 1, '{"format": 99}'), _head_row("empty", 1, "")]
     store.number += 1
     store.now_s += 2.0
     after = store.cache.current().by_project
@@ -135,10 +129,28 @@ def test_a_head_reaches_the_definitions_of_its_project_only(store) -> None:
     assert after["bank"] is before["bank"]
 
 
-def _head_row(name: str, version: int, head: str) -> HeadRow:
+def test_an_edited_definition_is_not_read_by_what_its_former_version_was_taught(store) -> None:
+    store.heads = [_head_row("a", 7)]
+    store.save(semantic("a", "The user wants a zorp"))
+    assert set(store.cache.current().by_project["shop"].heads) == {"a"}
+    store.save(*store.rows, semantic("a", "The user wants a blorp", version=2))
+    store.now_s += 2.0
+    assert store.cache.current().by_project["shop"].heads == {}
+
+
+def test_an_event_names_a_head_only_where_its_engine_used_one(store) -> None:
+    store.heads = [_head_row("a", 7), _head_row("s", 8)]
+    store.save(keywords("a", "zorp"), semantic("s", "The user wants a zorp", threshold=0.0))
+    [row] = analyse([task("I want a zorp")], store.cache.current().by_project)
+    assert {event["name"]: event["head_version"] for event in row["events"]} == {"a": 0, "s": 8}
+
+
+def _head_row(name: str, version: int, head: str | None = None) -> HeadRow:
+    ones, zeros = np.ones(256, np.float32), np.zeros(256, np.float32)
+    taught = Head(ones, zeros, 1.0, 0.0, 0.0, 1.0, 0.0, {}, 1, 1).to_json() if head is None else head
     known = {"project_id": "shop", "definition_version": 1, "labels_digest": "d"}
     created_at = datetime(2026, 1, 1, tzinfo=UTC)
-    return HeadRow.model_validate(known | {"name": name, "version": version, "head": head, "created_at": created_at})
+    return HeadRow.model_validate(known | {"name": name, "version": version, "head": taught, "created_at": created_at})
 
 
 def test_a_project_that_switches_something_off_is_there_without_definitions_too(store) -> None:

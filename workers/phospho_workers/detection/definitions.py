@@ -20,7 +20,8 @@ class CompiledDefinitions:
 
     `skipped` has the definitions that no engine could take, by name, with the reason. `of_sessions` has those that
     need more than one task: they are looked for beside the stream, when the session is there. `heads` has what was
-    learnt from labels, by name. `definitions` has all that are looked for, in the one way or the other.
+    learnt from labels, by name, of those whose engine uses it. `definitions` has all that are looked for, in the one
+    way or the other.
     """
 
     engines: Mapping[Side, Sequence[Engine]] = field(default_factory=dict)
@@ -106,7 +107,7 @@ def compile_definitions(
         skipped={name: reason for name, reason in reasons.items() if reason is not None},
         definitions=usable,
         of_sessions=[one for one in usable if needs_session(one)],
-        heads=heads,
+        heads={one.name: heads[one.name] for one in usable if one.engine == "semantic" and one.name in heads},
         settings=settings,
     )
 

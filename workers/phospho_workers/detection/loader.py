@@ -39,7 +39,10 @@ class _ProjectSource:
     settings: ProjectSettings = field(default_factory=ProjectSettings)
 
     def compiled(self) -> CompiledDefinitions:
-        heads = {row.name: head for row in self.heads if (head := _read(row)) is not None}
+        """Compile them; a head of another version of its definition was taught something else, and is left out."""
+        versions = {one.name: one.version for one in self.definitions}
+        current = [row for row in self.heads if row.definition_version == versions.get(row.name)]
+        heads = {row.name: head for row in current if (head := _read(row)) is not None}
         return compile_definitions(self.definitions, heads, self.settings)
 
 
