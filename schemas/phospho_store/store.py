@@ -173,9 +173,14 @@ def embedded(path: str, size: int = DEFAULT_POOL_SIZE) -> Store:
     return _store({"interface": "chdb", "path": path}, size)
 
 
-def remote(url: str, size: int = DEFAULT_POOL_SIZE) -> Store:
-    """Return the store of a ClickHouse server: `http[s]://user:password@host:port/database`."""
-    dsn = {"dsn": url, "autogenerate_session_id": False, "connect_timeout": 5, "send_receive_timeout": 60}
+def remote(url: str, size: int = DEFAULT_POOL_SIZE, answer_timeout_s: int = 60) -> Store:
+    """
+    Return the store of a ClickHouse server: `http[s]://user:password@host:port/database`.
+
+    A server that says nothing for `answer_timeout_s` is one that is away.
+    """
+    timeouts = {"connect_timeout": 5, "send_receive_timeout": answer_timeout_s}
+    dsn = {"dsn": url, "autogenerate_session_id": False, **timeouts}
     return _store(dsn, size)
 
 

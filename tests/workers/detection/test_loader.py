@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import numpy as np
@@ -10,9 +14,10 @@ import pytest
 from phospho_schemas.messages import HeadRow, Project, ProjectSettings
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.instructions import Instructions
+from phospho_store.store import remote
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.heads import Head
-from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.detection.loader import BackgroundCache, DefinitionCache
 from workers.detection.tasks import keywords, semantic, task
 
 
@@ -116,6 +121,64 @@ def test_an_error_that_will_not_pass_is_raised(store) -> None:
     store.now_s += 2.0
     with pytest.raises(StatementRefused):
         store.cache.current()
+
+
+def eventually(is_true: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 30.0
+    while not is_true():
+        assert time.monotonic() < deadline_s
+
+
+class Hanging(Definitions):
+    """A store that is silent while it is `held`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answering = threading.Event()
+        self.answering.set()
+        self.background = BackgroundCache(self.cache, patience_s=0.01)
+
+    def revisions(self) -> tuple[int, ...]:
+        assert self.answering.wait(30.0)
+        return super().revisions()
+
+    def known(self) -> set[str]:
+        return set(self.background.current().by_project)
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    store = Hanging()
+    yield store
+    store.answering.set()
+
+
+def test_a_store_that_hangs_is_waited_for_once_and_what_is_known_stays_in_use(hanging) -> None:
+    assert hanging.known() == {"shop", "bank"}
+    hanging.save(hanging.rows[0])
+    hanging.answering.clear()
+    hanging.now_s += 2.0
+    for _ in range(100):
+        assert hanging.known() == {"shop", "bank"}
+    assert hanging.asked == 1
+    hanging.answering.set()
+    eventually(lambda: hanging.known() == {"shop"})
+    assert hanging.asked == 2
+
+
+def test_what_fails_in_the_background_fails_who_asks(hanging) -> None:
+    hanging.known()
+    hanging.outage = StatementRefused("no such table", 60)
+    hanging.now_s += 2.0
+    with pytest.raises(StatementRefused):
+        eventually(lambda: hanging.known() == set())
+
+
+def test_a_server_that_takes_a_question_and_says_nothing_is_one_that_is_away() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(StoreUnavailable):
+            remote(f"http://127.0.0.1:{port}/phospho", size=1, answer_timeout_s=1).rows("SELECT 1")
 
 
 def test_a_head_reaches_the_definitions_of_its_project_only(store) -> None:

@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 from phospho_schemas.topics import TASKS
 from phospho_store.instructions import InstructionBook
 from phospho_store.store import remote
-from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.detection.loader import BackgroundCache, DefinitionCache
 from phospho_workers.detection.stage import Detection
 from phospho_workers.runtime.deliveries import Deliveries, producer_config
 from phospho_workers.runtime.settings import WorkerSettings, from_environment
@@ -18,10 +18,14 @@ from phospho_workers.runtime.worker import StageWorker, UnreadableLimit
 
 HELP = "Reads tasks and writes, for each, its language, its sentiment and the events that its project has defined."
 
+# Definitions are read in a second; a server that is silent for so long is taken for one that is away.
+_ANSWER_TIMEOUT_S = 10
+
 
 def build(settings: WorkerSettings) -> StreamApp:
     """Return the worker, wired and not started."""
-    cache = DefinitionCache(InstructionBook(remote(settings.clickhouse, size=1)))
+    store = remote(settings.clickhouse, size=1, answer_timeout_s=_ANSWER_TIMEOUT_S)
+    cache = BackgroundCache(DefinitionCache(InstructionBook(store)))
     stage = Detection(cache.current)
     deliveries = Deliveries(Producer(producer_config(settings.kafka)), stage.name)
     worker = StageWorker(stage, deliveries, UnreadableLimit(settings.max_unreadable_in_a_row))

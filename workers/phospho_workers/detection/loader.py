@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -18,6 +19,8 @@ from phospho_workers.detection.heads import BadHead, Head
 logger = logging.getLogger("phospho.detection")
 
 DEFAULT_REFRESH_INTERVAL_S = 0.5
+# What a batch waits for a store that does not answer, or for definitions that take long to compile.
+DEFAULT_PATIENCE_S = 1.0
 
 
 class Source(Protocol):
@@ -64,6 +67,11 @@ class DefinitionCache:
         self._snapshot: Snapshot | None = None
         self._lock = threading.Lock()
 
+    @property
+    def is_stale(self) -> bool:
+        """Tell whether the store is to be asked again."""
+        return self._snapshot is None or self._clock() - self._checked_at >= self._refresh_interval_s
+
     def current(self) -> Snapshot:
         """
         Return the definitions of now, asking the store where the last question is `refresh_interval_s` old.
@@ -72,9 +80,10 @@ class DefinitionCache:
         to detect nothing is not the same as to know that there is nothing to detect.
         """
         with self._lock:
-            if self._snapshot is None or self._clock() - self._checked_at >= self._refresh_interval_s:
-                self._snapshot = self._refreshed(self._snapshot)
-            return self._snapshot
+            known = self._snapshot
+            if known is None or self.is_stale:
+                known = self._snapshot = self._refreshed(known)
+            return known
 
     def _refreshed(self, known: Snapshot | None) -> Snapshot:
         try:
@@ -97,6 +106,44 @@ class DefinitionCache:
         }
         self._sources = sources
         return Snapshot(revision, compiled)
+
+
+class BackgroundCache:
+    """
+    A cache that is refreshed in a thread of its own, so that nobody waits for long: what hangs is not what is away.
+
+    Thread-safe. As long as nothing was ever loaded there is nothing to return, and who asks waits for it.
+    """
+
+    def __init__(self, cache: DefinitionCache, patience_s: float = DEFAULT_PATIENCE_S) -> None:
+        self._cache = cache
+        self._patience_s = patience_s
+        self._snapshot: Snapshot | None = None
+        self._refresh: Future[Snapshot] | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="definitions")
+        self._lock = threading.Lock()
+
+    def current(self) -> Snapshot:
+        """
+        Return the definitions of now, or after `patience_s` those that are known; a refresh is waited for once.
+
+        Raises what the cache raises.
+        """
+        with self._lock:
+            if self._snapshot is None:
+                self._snapshot = self._cache.current()
+            elif self._refresh is not None:
+                self._snapshot = self._taken(self._refresh, self._snapshot, 0.0)
+            elif self._cache.is_stale:
+                self._refresh = self._thread.submit(self._cache.current)
+                self._snapshot = self._taken(self._refresh, self._snapshot, self._patience_s)
+            return self._snapshot
+
+    def _taken(self, refresh: Future[Snapshot], known: Snapshot, patience_s: float) -> Snapshot:
+        if not wait([refresh], patience_s).done:
+            return known
+        self._refresh = None
+        return refresh.result()
 
 
 def _read(row: HeadRow) -> Head | None:
