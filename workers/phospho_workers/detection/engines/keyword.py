@@ -52,12 +52,13 @@ class KeywordEngine:
         return [self._find_one(folded(text), side) for text in texts]
 
     def _find_one(self, words: str, side: Side) -> Hits:
-        matches = [owned for _, owned in islice(self._automaton.iter(words), _MAX_MATCHES)]
+        # A keyword that many definitions share may stand in a text many times; its owners are walked once.
+        matches = {id(owned): owned for _, owned in islice(self._automaton.iter(words), _MAX_MATCHES)}
         if not matches:
             return NO_HITS
         found: dict[str, dict[str, None]] = {}
         definitions: dict[str, EventDefinition] = {}
-        for definition, keyword in (owner for owned in matches for owner in owned):
+        for definition, keyword in (owner for owned in matches.values() for owner in owned):
             if looks_at(definition, side):
                 definitions[definition.name] = definition
                 found.setdefault(definition.name, {})[keyword] = None
