@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from phospho_workers.detection.definitions import check_definition, compile_definitions
@@ -55,6 +57,49 @@ def test_patterns_that_do_not_fit_one_set_are_all_found() -> None:
     assert all(check_definition(one) is None for one in hungry)
     text = "hello 21x" + "é" * 2000
     assert found(text, *hungry, regex("plain", "hello")).keys() == {"plain", "hungry-21"}
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        ".{0,1000}.{0,1000}.{0,1000}x",
+        ".{0,1000}x",
+        "(?:.{0,30}x?){0,33}y",
+        r"\x{65e5}.{0,1000}x",
+        r"\p{Han}{0,500}\p{Han}{0,500}x",
+        r"[\x{4e00}-\x{9fff}]{0,1000}日",
+    ],
+)
+def test_repetitions_that_would_cost_every_text_are_refused(pattern: str) -> None:
+    reason = check_definition(regex("event", pattern)) or ""
+    assert "counted repetitions unfold to" in reason
+    assert "use smaller counts" in reason
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        ".{0,300}x",
+        ".*.*.*x",
+        r"\bcard\b.{1,100}\b(lost|stolen)\b.{0,100}",
+        r"[\pL\pN]{100}",
+        r"\\x{65}y",
+        r"[あ-ん]+[\x{3040}-龥]{20}[^\x{1f600}-\x{1f64f}]",
+        "|".join(f"word{number}" for number in range(400)),
+        "注文" * 2_000,
+    ],
+)
+def test_a_pattern_of_any_length_and_script_is_taken(pattern: str) -> None:
+    assert check_definition(regex("event", pattern)) is None
+
+
+def test_many_patterns_at_their_bound_cost_a_text_little() -> None:
+    definitions = [regex(f"gap-{number}", f".{{0,500}}x{number}") for number in range(5)]
+    assert all(check_definition(one) is None for one in definitions)
+    compiled = compile_definitions(definitions)
+    begun_s = time.thread_time()
+    compiled.find(["😀" * 5_000], "input")
+    assert time.thread_time() - begun_s < 2.0
 
 
 class _OutOfMemory:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,11 @@ from phospho_workers.detection.engine import NO_HITS, Hit, Hits, Side, looks_at,
 _MAX_SET_BYTES = 64 * 1024 * 1024
 # RE2's own default for one pattern.
 _MAX_PATTERN_BYTES = 8 * 1024 * 1024
+# Linear in the text is not free: RE2 follows every place of a pattern that a text may be at, and counted repetitions
+# make places. With three gaps of `.{0,1000}` a text of 5,000 emojis took seconds.
+_MAX_UNFOLDED = 1_500
+# What a program of single bytes has no room for: characters beyond Latin-1, and classes that may hold only such.
+_WIDE = re.compile(r"\\(?:x\{[^}]*\}|[pP](?:\{[^}]*\}|.)|.)|[^\x00-\x7f]", re.DOTALL)
 
 
 class RegexEngine:
@@ -36,6 +42,12 @@ class RegexEngine:
             return f"RE2 can't take the pattern: {_reason(error)}"
         if pattern.search("") is not None:
             return "the pattern matches the empty text, so it would be found in every task"
+        unfolded = _unfolded(definition.pattern)
+        if unfolded > _MAX_UNFOLDED:
+            return (
+                f"the pattern's counted repetitions unfold to {unfolded:,} steps, and {_MAX_UNFOLDED:,} are the most: "
+                "use smaller counts, or * and + instead"
+            )
         return None
 
     def find(self, texts: Sequence[str], side: Side, beside: Sequence[str] = ()) -> Sequence[Hits]:
@@ -88,6 +100,27 @@ def _grouped(definitions: Sequence[EventDefinition]) -> list[_Group]:
             raise
         middle = len(definitions) // 2
         return _grouped(definitions[:middle]) + _grouped(definitions[middle:])
+
+
+def _unfolded(pattern: str) -> int:
+    """
+    Return how many steps RE2's program for a pattern has more than the pattern has characters.
+
+    As a program of single bytes: in UTF-8 each class of letters has hundreds of steps, of which a text is at few.
+    """
+    options = _options(_MAX_PATTERN_BYTES)
+    options.encoding = re2.Options.Encoding.LATIN1
+    narrow = _WIDE.sub(_narrowed, pattern)
+    try:
+        return max(0, int(re2.compile(narrow.encode(), options).programsize) - len(narrow))
+    except re2.error:
+        return 0
+
+
+def _narrowed(wide: re.Match[str]) -> str:
+    if wide[0][:2] in (r"\p", r"\P"):
+        return r"\w"
+    return r"\xff" if wide[0].startswith(r"\x{") or not wide[0].isascii() else wide[0]
 
 
 def _options(max_bytes: int) -> Any:
