@@ -84,7 +84,7 @@ def test_the_table_names_the_events_and_their_mean(files) -> None:
 def test_with_shots_the_spread_over_the_seeds_is_told_and_a_run_can_be_repeated(files) -> None:
     first = json.loads(evaluate(files, "--json", "--shots", "2", "--seeds", "2").stdout)
     assert len(first["mean_average_precisions"]) == 2
-    assert first["spread"] >= 0.0
+    assert first["spread"] == pytest.approx(np.std(first["mean_average_precisions"]), abs=1e-4)
     again = evaluate(files, "--shots", "2", "--seeds", "2").stdout
     assert f"Mean average precision {first['mean_average_precision']} ± {first['spread']}" in again
 
@@ -95,6 +95,9 @@ def test_with_shots_the_spread_over_the_seeds_is_told_and_a_run_can_be_repeated(
         ('{"task_id": "other", "positive": [], "negative": []}', "labels no task"),
         ('{"task_id": "t1", "positive": []}', "line 1 must be an object with negative, positive, task_id"),
         ("\nnot json", "line 2 is not JSON"),
+        ('{"task_id": "t1", "positive": "weather", "negative": []}', "line 1: positive must be a list of names"),
+        ('{"task_id": "t1", "positive": [], "negative": [1]}', "line 1: negative must be a list of names"),
+        ('{"task_id": "t1", "positive": ["a"], "negative": ["a"]}', "line 1: a is in positive and in negative"),
     ],
 )
 def test_a_file_that_can_not_be_evaluated_is_named_with_its_line(files, labels: str, message: str) -> None:
@@ -109,6 +112,55 @@ def test_a_definition_that_no_engine_takes_is_refused(files) -> None:
     result = evaluate(files)
     assert result.exit_code == 2
     assert "RE2 can't take the pattern" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ("description: d, scope: session", "needs those around it"),
+        ("description: d, context_turns: 2", "needs those around it"),
+        ("description: d, is_last_task: true", "needs those around it"),
+        ("description: d, engine: llm", "asks no language model"),
+    ],
+)
+def test_what_can_not_be_scored_on_tasks_is_refused_by_name(files, fields: str, reason: str) -> None:
+    """It printed the share of positives as average precision, and counted in the means."""
+    (files / "definitions.yaml").write_text(f"definitions: [{{name: odd, {fields}}}]")
+    result = evaluate(files)
+    assert result.exit_code == 2
+    assert "odd: evaluate" in result.stderr
+    assert reason in result.stderr
+
+
+def test_a_name_that_no_label_has_is_told(files) -> None:
+    (files / "definitions.yaml").write_text(DEFINITIONS.replace("name: weather", "name: wether"))
+    result = evaluate(files, "--json")
+    assert "Warning: no label speaks of wether; the labels speak of never, refund, sorry, weather." in result.stderr
+    assert json.loads(result.stdout)["events"]["wether"]["positives"] == 0
+
+
+def test_an_event_with_too_few_tasks_to_teach_is_told(files) -> None:
+    result = evaluate(files, "--json", "--shots", "2", "--seeds", "1")
+    assert result.stderr.splitlines() == [
+        "Warning: of the tasks that show refund, 1 teach it, not 2; the others are the test.",
+        "Warning: of the tasks that show sorry, 1 teach it, not 2; the others are the test.",
+    ]
+
+
+def test_a_task_that_was_logged_again_is_the_same_task(files) -> None:
+    logged = gzip.decompress((files / "logs.jsonl.gz").read_bytes()).decode().splitlines()
+    stale = json.dumps(json.loads(logged[0]) | {"input": "hello"})
+    with gzip.open(files / "logs.jsonl.gz", "wt") as file:
+        file.write("\n".join([stale, *logged, *logged]))
+    report = json.loads(evaluate(files, "--json").stdout)
+    assert report["events"]["weather"]["positives"] == 4
+    assert report["events"]["weather"]["average_precision"] == 1.0
+
+
+def test_a_long_run_says_how_far_it_is(files, monkeypatch) -> None:
+    monkeypatch.setattr("phospho_workers.cli.progress._PLAIN_INTERVAL_S", 0.0)
+    lines = evaluate(files, "--shots", "1", "--seeds", "2").stderr.splitlines()
+    assert lines[-1] == "Evaluating: 100 %, 40 of 40 analyses"
 
 
 def test_average_precision_is_scikit_learns() -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from phospho_workers.cli.failures import Failure
+from phospho_workers.cli.progress import progress
 from phospho_workers.cli.tables import print_table
 
 if TYPE_CHECKING:
     from phospho_schemas.messages import EventDefinition
     from phospho_workers.detection.evaluation.few_shot import Spread
+    from phospho_workers.detection.evaluation.labelled import LabelledLogs
     from phospho_workers.detection.evaluation.scoring import Report
 
 _File = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DIGITS = 4
+_MAX_NAMES = 20
 
 
 @click.command("evaluate")
@@ -31,8 +36,11 @@ def evaluate(definitions_file: Path, logs: Path, labels: Path, shots: int, seeds
     Score definitions on labelled logs, with the code that the workers run. Nothing is sent anywhere.
 
     `positive` and `negative` are lists of names of events; an event in neither is ambiguous in that task, which is
-    left out for it. An event is scored by its average precision, which knows no threshold, and by its F1 at the
-    threshold of its definition or the default. The means are over the events that some task shows.
+    left out for it. Of lines with the same task_id the last counts. A definition that reads more than one task, or
+    that only an LLM decides, is refused.
+
+    An event is scored by its average precision, which knows no threshold, and by its F1 at the threshold of its
+    definition or the default. The means are over the events that some task shows.
 
     With --shots N each definition is first taught by N tasks that show its event and N that do not, drawn at random,
     and tested on the others. Tasks a second include sentiment and language, in this one process.
@@ -43,28 +51,57 @@ def evaluate(definitions_file: Path, logs: Path, labels: Path, shots: int, seeds
     """
     from phospho_workers.detection.evaluation.few_shot import few_shot
     from phospho_workers.detection.evaluation.labelled import BadLabels, read_labelled
-    from phospho_workers.detection.evaluation.scoring import zero_shot
+    from phospho_workers.detection.evaluation.scoring import PASSES, zero_shot
 
     definitions = _definitions(definitions_file)
     try:
         labelled = read_labelled(logs, labels)
     except BadLabels as fault:
         raise Failure(str(fault)) from None
-    spread = few_shot(definitions, labelled, shots, seeds) if shots else None
-    report = spread.mean if spread else zero_shot(definitions, labelled)
+    _warn(definitions, labelled, shots)
+    with _progress(PASSES * len(labelled.tasks) * (seeds if shots else 1)) as done:
+        spread = few_shot(definitions, labelled, shots, seeds, done) if shots else None
+        report = spread.mean if spread else zero_shot(definitions, labelled, done)
     _print(report, spread, as_json)
+
+
+def _warn(definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int) -> None:
+    """Say what the figures would hide: names that no label has, and events with too few labels to teach."""
+    from phospho_workers.detection.evaluation.few_shot import fewer_shots
+
+    if unknown := [one.name for one in definitions if one.name not in logs.names]:
+        known = ", ".join(sorted(logs.names)[:_MAX_NAMES]) or "no event"
+        click.echo(f"Warning: no label speaks of {', '.join(unknown)}; the labels speak of {known}.", err=True)
+    for name, taught in fewer_shots(definitions, logs, shots).items():
+        said = f"of the tasks that show {name}, {taught} teach it, not {shots}; the others are the test"
+        click.echo(f"Warning: {said}.", err=True)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    with progress("Evaluating", total) as show:
+        done = 0
+
+        def told(tasks: int) -> None:
+            nonlocal done
+            done += tasks
+            show(done, f"{done:,} of {total:,} analyses")
+
+        yield told
 
 
 def _definitions(path: Path) -> list[EventDefinition]:
     from phospho_workers.cli.definition_file import BadDefinitions, read_definitions
     from phospho_workers.detection.definitions import check_definition
     from phospho_workers.detection.evaluation.labelled import event_definition
+    from phospho_workers.detection.evaluation.scoring import refusal
 
     try:
         definitions = [event_definition(item) for item in read_definitions(path.read_bytes())]
     except BadDefinitions as faults:
         raise click.UsageError(str(faults)) from None
-    refused = [f"{one.name}: {reason}" for one in definitions if (reason := check_definition(one)) is not None]
+    reasons = ((one.name, check_definition(one) or refusal(one)) for one in definitions)
+    refused = [f"{name}: {reason}" for name, reason in reasons if reason is not None]
     if refused:
         raise click.UsageError("\n".join(refused))
     return definitions

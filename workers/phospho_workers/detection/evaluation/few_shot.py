@@ -9,7 +9,7 @@ from statistics import fmean, pstdev
 
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.evaluation.labelled import LabelledLogs
-from phospho_workers.detection.evaluation.scoring import EventScore, Report, event_score, run
+from phospho_workers.detection.evaluation.scoring import EventScore, Progress, Report, event_score, run
 from phospho_workers.detection.heads import Head
 from phospho_workers.detection.teaching import labelled, train
 
@@ -37,20 +37,30 @@ class Spread:
         return Report(events, fmean(report.tasks_per_s for report in self.reports))
 
 
-def few_shot(definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int, seeds: int) -> Spread:
+def few_shot(
+    definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int, seeds: int, progress: Progress
+) -> Spread:
     """
     Teach each definition with `shots` tasks that show its event and `shots` that do not, and test it on the others.
 
     The tasks are drawn at random, anew for each of the seeds 0, 1, …; no task that taught any definition is in the
     test of one. An event with fewer tasks gives half of them.
     """
-    return Spread([_one(definitions, logs, shots, seed) for seed in range(seeds)])
+    return Spread([_one(definitions, logs, shots, seed, progress) for seed in range(seeds)])
 
 
-def _one(definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int, seed: int) -> Report:
+def fewer_shots(definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int) -> dict[str, int]:
+    """Return the events that some task shows, but too few to teach by `shots` of them, with how many do."""
+    shown = {one.name: sum(verdict is True for verdict in logs.verdicts(one.name)) for one in definitions}
+    return {name: count // 2 for name, count in shown.items() if 0 < count < 2 * shots}
+
+
+def _one(
+    definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int, seed: int, progress: Progress
+) -> Report:
     drawn = {one.name: _drawn(logs.verdicts(one.name), shots, f"{seed} {one.name}") for one in definitions}
     heads = _heads(definitions, logs, drawn)
-    what = run(definitions, logs.tasks, heads)
+    what = run(definitions, logs.tasks, heads, progress)
     taught = frozenset(place for of_event in drawn.values() for place in of_event)
     return Report({one.name: event_score(one.name, what, logs, taught) for one in definitions}, what.tasks_per_s)
 

@@ -16,6 +16,7 @@ PROJECT = "evaluation"
 _WRITTEN_AT = "2026-01-01T00:00:00.000Z"
 _GZIP_MAGIC = b"\x1f\x8b"
 _TEXTS = ("input", "output", "system_prompt")
+_LABEL_KEYS = ("task_id", "positive", "negative")
 
 
 class BadLabels(Exception):
@@ -30,6 +31,11 @@ class LabelledLogs:
     positive: Sequence[frozenset[str]]
     negative: Sequence[frozenset[str]]
 
+    @property
+    def names(self) -> frozenset[str]:
+        """All events that some label speaks of."""
+        return frozenset().union(*self.positive, *self.negative)
+
     def verdicts(self, name: str) -> list[bool | None]:
         """Return for each task whether it shows the event `name`; None where that is ambiguous."""
         pairs = zip(self.positive, self.negative, strict=True)
@@ -37,17 +43,18 @@ class LabelledLogs:
 
 
 def read_labelled(logs: Path, labels: Path) -> LabelledLogs:
-    """Return the tasks of `logs` that `labels` speaks of. Raises BadLabels; both are JSON lines, plain or gzip."""
-    by_task = {str(line["task_id"]): line for line in _lines(labels, ("task_id", "positive", "negative"))}
-    tasks = [_task(line) for line in _lines(logs, ("task_id", "input")) if str(line["task_id"]) in by_task]
+    """
+    Return the tasks of `logs` that `labels` speaks of; of lines with one task_id the last counts, as when it is logged.
+
+    Raises BadLabels; both are JSON lines, plain or gzip.
+    """
+    by_task = {str(line["task_id"]): _label(line, where) for line, where in _lines(labels, _LABEL_KEYS)}
+    lines = {str(line["task_id"]): line for line, _ in _lines(logs, ("task_id", "input"))}
+    tasks = [_task(line) for task_id, line in lines.items() if task_id in by_task]
     if not tasks:
         raise BadLabels(f"{labels} labels no task of {logs}: their task_id must be equal")
     chosen = [by_task[task["task_id"]] for task in tasks]
-    return LabelledLogs(
-        tasks,
-        [frozenset(label["positive"]) for label in chosen],
-        [frozenset(label["negative"]) for label in chosen],
-    )
+    return LabelledLogs(tasks, [shown for shown, _ in chosen], [absent for _, absent in chosen])
 
 
 def event_definition(fields: Mapping[str, Any]) -> EventDefinition:
@@ -69,20 +76,33 @@ def _task(line: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _lines(path: Path, needed: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _label(line: Mapping[str, Any], where: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the events that a task shows, and those that it does not."""
+    for key in ("positive", "negative"):
+        if not isinstance(line[key], list) or not all(isinstance(name, str) for name in line[key]):
+            raise BadLabels(f"{where}: {key} must be a list of names of events")
+    shown, absent = frozenset(line["positive"]), frozenset(line["negative"])
+    if both := shown & absent:
+        raise BadLabels(f"{where}: {min(both)} is in positive and in negative")
+    return shown, absent
+
+
+def _lines(path: Path, needed: Iterable[str]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield each line with its place in words."""
     try:
         yield from _objects(path, frozenset(needed))
     except (OSError, EOFError) as error:
         raise BadLabels(f"{path} can't be read: {error}") from None
 
 
-def _objects(path: Path, needed: frozenset[str]) -> Iterator[dict[str, Any]]:
+def _objects(path: Path, needed: frozenset[str]) -> Iterator[tuple[dict[str, Any], str]]:
     with path.open("rb") as raw:
         is_compressed = raw.peek(2)[:2] == _GZIP_MAGIC
     with gzip.open(path) if is_compressed else path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
-                yield _object(line, needed, f"{path}, line {number}")
+                where = f"{path}, line {number}"
+                yield _object(line, needed, where), where
 
 
 def _object(line: bytes, needed: frozenset[str], where: str) -> dict[str, Any]:

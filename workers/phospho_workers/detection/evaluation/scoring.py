@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -12,13 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.definitions import compile_definitions
+from phospho_workers.detection.definitions import compile_definitions, needs_session
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.evaluation.labelled import PROJECT, LabelledLogs
 from phospho_workers.detection.evaluation.metrics import average_precision, f1_score
 from phospho_workers.detection.heads import Head
 
 _BATCH = 1000
+# Told how many tasks were analysed since it was last told.
+Progress = Callable[[int], None]
+# How often `run` analyses each task.
+PASSES = 2
 
 
 @dataclass(frozen=True)
@@ -62,14 +66,19 @@ class Run:
     tasks_per_s: float
 
 
-def run(definitions: Sequence[EventDefinition], tasks: Sequence[Mapping[str, Any]], heads: Mapping[str, Head]) -> Run:
+def run(
+    definitions: Sequence[EventDefinition],
+    tasks: Sequence[Mapping[str, Any]],
+    heads: Mapping[str, Head],
+    progress: Progress,
+) -> Run:
     """
     Analyse the tasks twice: with the definitions as they are, which is what a worker finds, and how fast; and with
     thresholds of 0, for the scores below them.
     """
-    found, tasks_per_s = _events(definitions, tasks, heads)
+    found, tasks_per_s = _events(definitions, tasks, heads, progress)
     anything = [one.model_copy(update={"threshold": 0.0}) for one in definitions]
-    scored, _ = _events(anything, tasks, heads)
+    scored, _ = _events(anything, tasks, heads, progress)
     names = [one.name for one in definitions]
     return Run(
         scores={name: np.array([events.get(name, 0.0) for events in scored]) for name in names},
@@ -79,7 +88,10 @@ def run(definitions: Sequence[EventDefinition], tasks: Sequence[Mapping[str, Any
 
 
 def _events(
-    definitions: Sequence[EventDefinition], tasks: Sequence[Mapping[str, Any]], heads: Mapping[str, Head]
+    definitions: Sequence[EventDefinition],
+    tasks: Sequence[Mapping[str, Any]],
+    heads: Mapping[str, Head],
+    progress: Progress,
 ) -> tuple[list[dict[str, float]], float]:
     """Return the score of each event of each task, by name, and the tasks a second."""
     compiled = {PROJECT: compile_definitions(definitions, heads)}
@@ -88,13 +100,23 @@ def _events(
     rows: list[dict[str, Any]] = []
     for begin in range(0, len(tasks), _BATCH):
         rows += analyse(tasks[begin : begin + _BATCH], compiled)
+        progress(len(rows) - begin)
     tasks_per_s = len(tasks) / (time.perf_counter() - started)
     return [{event["name"]: event["score"] for event in row["events"]} for row in rows], tasks_per_s
 
 
-def zero_shot(definitions: Sequence[EventDefinition], logs: LabelledLogs) -> Report:
+def refusal(definition: EventDefinition) -> str | None:
+    """Return why a definition can't be scored on tasks, of which each is read by itself and no model is asked."""
+    if definition.engine == "llm":
+        return "evaluate asks no language model, and nothing else can find it"
+    if needs_session(definition):
+        return "evaluate reads each task by itself, and it needs those around it"
+    return None
+
+
+def zero_shot(definitions: Sequence[EventDefinition], logs: LabelledLogs, progress: Progress) -> Report:
     """Score definitions by what they say alone."""
-    what = run(definitions, logs.tasks, {})
+    what = run(definitions, logs.tasks, {}, progress)
     nobody: frozenset[int] = frozenset()
     return Report({one.name: event_score(one.name, what, logs, nobody) for one in definitions}, what.tasks_per_s)
 
