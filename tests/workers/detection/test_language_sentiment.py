@@ -62,6 +62,12 @@ def test_other_languages_and_empty_texts_have_no_sentiment() -> None:
     assert sentiments(texts, ["de", "", "en"]) == [NOT_COVERED] * 3
 
 
+@pytest.mark.parametrize("text", ["ขอบคุณ", "12345", "def f(x): return x"])
+def test_what_is_in_no_known_language_is_not_called_neutral(text: str) -> None:
+    assert sentiments([text], [""]) == [NOT_COVERED]
+    assert sentiments([text], ["en"])[0].label == "neutral"
+
+
 def test_a_text_too_short_to_tell_its_language_has_a_sentiment() -> None:
     assert sentiments(["ok great"], [""])[0].label == "positive"
 

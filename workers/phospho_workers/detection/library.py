@@ -1,5 +1,5 @@
 """
-What people commonly say to assistants, and assistants to them: some 200 events of every trade, with examples.
+What people commonly say to assistants, and assistants to them: some 250 events of every trade, with examples.
 
 A description in plain words names an event, it does not sound like one: "it's too dark in here" shares no word with
 "the user wants to change the lights". So a definition whose description is close to one of these events borrows its

@@ -36,7 +36,11 @@ MODEL = f"vader-{metadata.version('vaderSentiment')}"
 
 
 def sentiments(texts: Sequence[str], languages: Sequence[str]) -> list[Sentiment]:
-    """Return the sentiment of each text, given its language code; in English, or too short to tell, or none."""
+    """
+    Return the sentiment of each text, given its language code: of English ones.
+
+    Of those whose language can't be told, as of "great!", it is told where VADER knows a word of them.
+    """
     return [_sentiment(text, language) for text, language in zip(texts, languages, strict=True)]
 
 
@@ -45,9 +49,12 @@ def _sentiment(text: str, language: str) -> Sentiment:
         return NOT_COVERED
     read = text[:MAX_READ_CHARACTERS]
     analyzer = _analyzer()
+    unmoved = NEUTRAL if language else NOT_COVERED
     if _has_no_feeling(read, analyzer):
-        return NEUTRAL
+        return unmoved
     scores = analyzer.polarity_scores(read)
+    if not scores["pos"] and not scores["neg"]:
+        return unmoved
     score = scores["compound"]
     return Sentiment(_label(score), score, round(scores["pos"] + scores["neg"], 3))
 
