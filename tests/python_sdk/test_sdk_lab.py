@@ -86,6 +86,32 @@ def test_the_lab_finds_what_the_server_finds_to_the_last_digit(executor_type: st
     )
 
 
+def test_the_semantic_jobs_of_a_workload_are_rivals_however_they_came_into_it() -> None:
+    pytest.importorskip("phospho_workers", reason="runs the server's engines")
+    message = lab.Message("Can you book me a room for two nights?")
+    hotel = lab.Job.from_definition(lab.EventDefinition("hotel", "The user wants to book a hotel", threshold=0.0))
+    inn = {"event_name": "inn", "event_description": "The user wants a room in an inn", "event_scope": "input"}
+    workload = lab.Workload([hotel])
+
+    def score() -> float:
+        return workload.run([message])[message.id]["hotel"].metadata["score"]
+
+    alone = score()
+    workload.add_job(lab.Job(name="semantic_event_detection", id="inn", params=inn))
+    beside = score()
+
+    assert beside != alone
+    rivals = [(inn["event_description"], "input")]
+    told = lab.Job("hotel", job_library.semantic_event_detection, params={**hotel.params, "rivals": rivals})
+    assert told.run(message).metadata["score"] == beside
+
+
+@pytest.mark.parametrize("fields", [{"scope": "session"}, {"scope": "system_prompt"}, {"engine": "crystal ball"}])
+def test_a_definition_that_the_lab_can_not_look_for_is_refused_when_it_is_made(fields: dict[str, str]) -> None:
+    with pytest.raises(phospho.ConfigError, match=r"(session|system_prompt|crystal ball)'; .* task|semantic"):
+        lab.EventDefinition("e", "the weather", **fields)
+
+
 @pytest.mark.parametrize(
     ("function", "params"),
     [

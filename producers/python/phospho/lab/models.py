@@ -25,6 +25,7 @@ __all__ = [
     "scope_of",
 ]
 
+ENGINES = ("keyword", "regex", "semantic", "llm")
 _ASSISTANTS = frozenset({"assistant", "ai", "model"})
 # The server's scopes, and the names that upstream has for them.
 _SCOPES = {
@@ -104,11 +105,15 @@ class Message:
 @dataclass(frozen=True)
 class EventDefinition:
     """
-    An event to look for, as the server's definitions are: the same fields, meanings and defaults.
+    An event to look for in one task: the fields of the server's definitions that say so, meant as there.
 
     `engine` is "keyword" (needs `keywords`), "regex" (`pattern`, in RE2's syntax), "semantic" or "llm" (both
     `description`). `scope` is "input", "output" or "task", which is either of the two. `threshold`, in
-    [0, 1], is that of "semantic".
+    [0, 1], is that of "semantic". What the server looks for in whole sessions, last tasks, turns with their
+    context or system prompts is not for the lab, which reads one task at a time.
+
+    Raises:
+        ConfigError: the lab has no such engine or scope.
     """
 
     name: str
@@ -118,6 +123,11 @@ class EventDefinition:
     keywords: Sequence[str] = ()
     pattern: str = ""
     threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        scope_of(self.scope)
+        if self.engine not in ENGINES:
+            raise ConfigError(f"there is no engine {self.engine!r}; there are {', '.join(ENGINES)}")
 
 
 class JobConfig(SimpleNamespace):
@@ -154,5 +164,5 @@ class JobResult:
 def scope_of(name: str) -> str:
     """Return the server's name of a scope: "input", "output" or "task". Raises ConfigError."""
     if name not in _SCOPES:
-        raise ConfigError(f"there is no scope {name!r}; there are {', '.join(_SCOPES)}")
+        raise ConfigError(f"the lab has no scope {name!r}; it has {', '.join(_SCOPES)}")
     return _SCOPES[name]

@@ -63,6 +63,9 @@ class Job:
     def __repr__(self) -> str:
         return f"Job({self.id!r})"
 
+    def _with(self, **params: Any) -> Job:
+        return Job(self.id, self.job_function, params={**self.params, **params}, metadata=self.metadata)
+
     def run(self, message: Message) -> JobResult:
         """Run the job on one message; as `async_run`."""
         return _run_to_end(self.async_run(message))
@@ -112,6 +115,9 @@ class Workload:
     assert workload.results[message.id]["refund"].value
     ```
 
+    Its semantic jobs are each other's rivals, as the definitions of a project are on the server; a job with
+    the parameter `rivals` keeps those.
+
     `results` is that of the last run: by the message's id, then the job's; before the first it is empty.
     """
 
@@ -123,9 +129,8 @@ class Workload:
 
     @classmethod
     def from_definitions(cls, definitions: Iterable[EventDefinition]) -> Workload:
-        """Make a workload with a job for each definition, under its name; semantic ones are rivals."""
-        chosen = list(definitions)
-        return cls(Job.from_definition(one, **_rivals(one, chosen)) for one in chosen)
+        """Make a workload with a job for each definition, under its name."""
+        return cls(map(Job.from_definition, definitions))
 
     def __repr__(self) -> str:
         return f"Workload({list(self.jobs.values())!r})"
@@ -152,7 +157,8 @@ class Workload:
         width = _width(executor_type, max_parallelism)
         by_id = {message.id: message for message in messages}
         results: Results = {message_id: dict.fromkeys(self.jobs, _NOT_RUN) for message_id in by_id}
-        calls = ((job, message) for message in by_id.values() for job in self.jobs.values())
+        jobs = _weighed(self.jobs.values())
+        calls = ((job, message) for message in by_id.values() for job in jobs)
         with ThreadPoolExecutor(max_workers=width) as threads:
             await _gather_or_cancel([_run_calls(calls, threads, results) for _ in range(width)])
         self.results = results
@@ -225,14 +231,24 @@ def _name(function: JobFunction) -> str:
     return str(getattr(function, "__name__", "job"))
 
 
-def _rivals(definition: EventDefinition, others: Iterable[EventDefinition]) -> dict[str, Any]:
-    """Return the parameter `rivals` for the job of a semantic definition, and nothing for another's."""
-    if definition.engine != "semantic":
-        return {}
-    rivals = [
-        (one.description, one.scope) for one in others if one.engine == "semantic" and one is not definition
+def _weighed(jobs: Iterable[Job]) -> list[Job]:
+    """Return jobs of which the semantic ones know each other, save for those that were told their rivals."""
+    chosen = list(jobs)
+    described = {job.id: _described(job.params) for job in chosen if _is_semantic(job)}
+    return [
+        job._with(rivals=tuple(one for other, one in described.items() if other != job.id))
+        if _is_semantic(job) and "rivals" not in job.params
+        else job
+        for job in chosen
     ]
-    return {"rivals": tuple(rivals)}
+
+
+def _is_semantic(job: Job) -> bool:
+    return job.job_function is job_library.semantic_event_detection
+
+
+def _described(params: Mapping[str, Any]) -> tuple[str, str]:
+    return params["event_description"], params.get("event_scope", "task")
 
 
 def _function_of(definition: EventDefinition) -> tuple[str, dict[str, Any]]:
@@ -244,6 +260,4 @@ def _function_of(definition: EventDefinition) -> tuple[str, dict[str, Any]]:
         "semantic": ("semantic_event_detection", {**described, "threshold": definition.threshold}),
         "llm": ("event_detection", described),
     }
-    if definition.engine not in by_engine:
-        raise ConfigError(f"there is no engine {definition.engine!r}; there are {', '.join(by_engine)}")
     return by_engine[definition.engine]
