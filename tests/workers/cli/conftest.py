@@ -165,7 +165,8 @@ class FakeServer:
 
     def _post_backfills(self, request: Request, _: list[str]) -> Scripted:
         if request.document.get("dry_run"):
-            estimate = {"tasks": 9000, "seconds": 4.4, "events": 90, "llm_tokens": 70_000, "sampled_tasks": 500}
+            estimate = {"tasks": 9000, "seconds": 4.4, "events": 90, "sampled_tasks": 500}
+            estimate |= {"llm_calls": 200, "llm_tokens": 70_000, "llm_usd": 0.5, "llm_days": 2}
             return as_json(200, {"estimate": estimate})
         return as_json(201, {"backfill": self.backfill.popleft()})
 

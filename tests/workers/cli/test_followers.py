@@ -43,7 +43,8 @@ def test_a_restart_of_the_server_does_not_end_it(run: Run, server: FakeServer) -
 def test_a_dry_run_says_what_it_would_cost(run: Run, server: FakeServer) -> None:
     done = run("backfill", "--definition", "refund", "--dry-run")
     assert "9000 tasks, about 4 s, about 90 events." in done.stdout
-    assert "70000 tokens" in done.stdout
+    asked = "Then about 200 calls of the LLM, 70,000 tokens, 0.50 US dollars, inside the project's budget of 2 days."
+    assert asked in done.stdout
 
 
 def test_webhooks_are_added_listed_tested_and_removed(run: Run, server: FakeServer) -> None:

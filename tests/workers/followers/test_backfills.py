@@ -19,8 +19,9 @@ from phospho_workers.followers.backfills import Backfills
 from phospho_workers.followers.history import History
 from phospho_workers.followers.session_facts import SessionFacts
 from phospho_workers.followers.trials import Trials
+from phospho_workers.judging.settings import NOBODY, JudgeSettings, LlmSettings
 from store.facts import insert, task, view
-from workers.detection.tasks import keywords
+from workers.detection.tasks import definition, keywords
 
 TEXTS = ["a refund", "hello", "refund and thanks", "thanks"]
 
@@ -54,8 +55,8 @@ class Past:
     def follower(self) -> Backfills:
         return Backfills(History(self.store), SessionFacts(self.store), self.book, self.cache.current)
 
-    def trials(self) -> Trials:
-        return Trials(History(self.store), SessionFacts(self.store), self.cache.current)
+    def trials(self, judging: JudgeSettings = NOBODY) -> Trials:
+        return Trials(History(self.store), SessionFacts(self.store), self.cache.current, judging)
 
     def run(self) -> None:
         """Run a follower that has just started until it has nothing left to do."""
@@ -171,6 +172,19 @@ def test_an_estimate_says_what_it_would_cost_and_stores_nothing(past: Past) -> N
     told = past.trials().estimate(past.define("refund", "refund"))
     assert (told["tasks"], told["events"], told["llm_tokens"], told["sampled_tasks"]) == (4, 2, 0, 4)
     assert past.found() == THANKS
+
+
+def test_an_estimate_prices_the_questions_that_an_llm_would_be_asked(past: Past) -> None:
+    """It counted the characters of the texts alone: a few tokens for a call that sends some 300."""
+    asked = Registry(past.store).save_definition(
+        definition("angry", "llm", description="The user is angry", project_id=past.project_id)
+    )
+    llm = LlmSettings("http://127.0.0.1:9", "model", usd_per_million_in=1000.0, usd_per_million_out=1000.0)
+    told = past.trials(JudgeSettings(llm)).estimate(asked)
+    assert told["llm_calls"] == 4
+    assert 4 * 200 < told["llm_tokens"] < 4 * 500
+    assert told["llm_usd"] == pytest.approx(told["llm_tokens"] / 1000, abs=0.01)
+    assert told["llm_days"] == 1
 
 
 def test_a_diff_tells_what_a_new_version_would_change(past: Past) -> None:

@@ -64,5 +64,18 @@ def _tell_end(state: dict[str, Any]) -> None:
 def _tell_estimate(estimate: dict[str, Any]) -> None:
     click.echo(f"{estimate['tasks']} tasks, about {estimate['seconds']:.0f} s, about {estimate['events']} events.")
     if estimate["llm_tokens"]:
-        click.echo(f"About {estimate['llm_tokens']} tokens of the LLM.")
+        click.echo(_told_opinions(estimate))
     click.echo(f"By the latest {estimate['sampled_tasks']} tasks; nothing was changed.")
+
+
+def _told_opinions(estimate: dict[str, Any]) -> str:
+    """Say what an LLM would be asked after the backfill, and what of the budget that takes."""
+    price = f", {estimate['llm_usd']:.2f} US dollars" if estimate["llm_usd"] else ""
+    asked = f"Then about {estimate['llm_calls']:,} calls of the LLM, {estimate['llm_tokens']:,} tokens{price}"
+    if estimate["llm_days"] is None:
+        return f"{asked}: none of them is made, as the project's llm_daily_tokens is 0."
+    return f"{asked}, inside the project's budget of {_days(estimate['llm_days'])}."
+
+
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count:,} days"

@@ -176,7 +176,7 @@ def tools_of(store: Store, clock: HybridClock, settings: FollowerSettings) -> To
     """Return what the API does by the code of the workers."""
     instructions = InstructionBook(store, clock)
     cache, history = DefinitionCache(instructions, refresh_interval_s=0.0), History(store)
-    trials = Trials(history, SessionFacts(store), cache.current)
+    trials = Trials(history, SessionFacts(store), cache.current, settings.judging)
     outbound = Outbound(settings.allowed_networks)
     return Tools(
         estimate=trials.estimate,

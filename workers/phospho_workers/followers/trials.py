@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from phospho_schemas.messages import EventDefinition
+from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.definitions import (
     NO_DEFINITIONS,
     CompiledDefinitions,
@@ -18,15 +19,16 @@ from phospho_workers.detection.definitions import (
 from phospho_workers.detection.detect import check_task
 from phospho_workers.followers.backfills import analysed, events_alone
 from phospho_workers.followers.history import History, Span
+from phospho_workers.followers.opinion_cost import OpinionCost, opinion_cost
 from phospho_workers.followers.session_facts import SessionFacts
 from phospho_workers.followers.session_history import SessionRun
+from phospho_workers.judging.choice import judge_of
+from phospho_workers.judging.settings import NOBODY, JudgeSettings
 
 _SAMPLE_TASKS = 500
 _TASKS_AT_ONCE = 500
 _MAX_EXAMPLES = 20
 _PREVIEW_CHARACTERS = 300
-# Of English, as its tokenizers are known to make them; an estimate is one.
-_CHARACTERS_PER_TOKEN = 4
 MAX_TASKS = 50_000
 
 Event = Mapping[str, Any]
@@ -36,15 +38,27 @@ _Finder = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Event]]
 class Trials:
     """Runs detection on stored tasks and stores nothing. Blocking, and as slow as detection is: for a thread."""
 
-    def __init__(self, history: History, facts: SessionFacts, definitions: Callable[[], Snapshot]) -> None:
+    def __init__(
+        self,
+        history: History,
+        facts: SessionFacts,
+        definitions: Callable[[], Snapshot],
+        judging: JudgeSettings = NOBODY,
+    ) -> None:
         self._history = history
         self._facts = facts
         self._definitions = definitions
+        self._judging = judging
 
     def estimate(
         self, definition: EventDefinition, from_at: datetime | None = None, to_at: datetime | None = None
     ) -> dict[str, Any]:
-        """Return what a backfill would cost, by the latest 500 tasks: tasks, seconds, events, and tokens of an LLM."""
+        """
+        Return what a backfill would cost, by the latest 500 tasks: tasks, seconds, events, and calls of an LLM.
+
+        These are of the opinions that would be asked for after it: their tokens, their price where it is known, and
+        the days that they take by the project's budget.
+        """
         span = Span(definition.project_id, from_at, to_at)
         compiled = self._definitions().by_project.get(definition.project_id, NO_DEFINITIONS)
         tasks = self._tasks(span, self._history.newest(span, _SAMPLE_TASKS))
@@ -53,14 +67,37 @@ class Trials:
         took_s = time.monotonic() - begun_s
         total = self._history.count(span)
         scale = total / len(tasks) if tasks else 0.0
-        characters = sum(len(task["input"]) + len(task["output"]) for task in tasks)
-        tokens = scale * characters / _CHARACTERS_PER_TOKEN if definition.engine == "llm" else 0
         return {
             "tasks": total,
             "seconds": round(scale * took_s, 1),
             "events": round(scale * len(found)),
-            "llm_tokens": round(tokens),
+            **self._opinions(definition, compiled, tasks, scale),
             "sampled_tasks": len(tasks),
+        }
+
+    def _opinions(
+        self,
+        definition: EventDefinition,
+        compiled: CompiledDefinitions,
+        tasks: Sequence[Mapping[str, Any]],
+        scale: float,
+    ) -> dict[str, Any]:
+        """Return what the LLM's opinions on `scale` times these tasks would cost; nothing where it is not asked."""
+        llm = self._judging.llm
+        # Who has no LLM here may have one where the followers run: what only it decides, it would be asked about.
+        has_llm = llm is not None or definition.engine == "llm"
+        is_asked = judge_of(definition, has_llm=has_llm, has_encoder=self._judging.encoder is not None) == "llm"
+        cost = OpinionCost()
+        if is_asked and not needs_session(definition):
+            others = [one for one in compiled.definitions if one.name != definition.name and not needs_session(one)]
+            cost = opinion_cost(definition, others, tasks, analysed(tasks, events_alone(compiled)))
+        tokens = round(scale * (cost.tokens_in + cost.tokens_out))
+        usd = scale * llm.usd(cost.tokens_in, cost.tokens_out) if llm else 0.0
+        return {
+            "llm_calls": round(scale * cost.calls),
+            "llm_tokens": tokens,
+            "llm_usd": round(usd, 2),
+            "llm_days": _days(tokens, usd, compiled.settings),
         }
 
     def diff(self, old: EventDefinition | None, new: EventDefinition, max_tasks: int) -> dict[str, Any]:
@@ -98,6 +135,14 @@ class Trials:
 
     def _tasks(self, span: Span, task_ids: Sequence[str]) -> list[dict[str, Any]]:
         return [task for task in self._history.tasks(span.project_id, task_ids) if check_task(task) is None]
+
+
+def _days(tokens: int, usd: float, settings: ProjectSettings) -> int | None:
+    """Return the days of budget that so much takes; None where the project lets nobody be asked."""
+    if not settings.llm_daily_tokens:
+        return None if tokens else 0
+    by_price = usd / settings.llm_daily_usd if settings.llm_daily_usd else 0.0
+    return math.ceil(max(tokens / settings.llm_daily_tokens, by_price))
 
 
 class _Changes:
