@@ -30,8 +30,8 @@ def main() -> None:
         report: dict[str, Any] = {"commit": commit(), "machine": machine()}
         for domain in domains(Path(folder)):
             report[domain.name] = {
-                "zero_shot": evaluated(domain),
-                f"{options.shots}_shots": evaluated(domain, options.shots, options.seeds),
+                "zero_shot": evaluated(domain, without=options.without),
+                f"{options.shots}_shots": evaluated(domain, options.shots, options.seeds, options.without),
             }
             for kind, found in report[domain.name].items():
                 means = {name: found[name] for name in _MEANS if name in found}
@@ -43,11 +43,10 @@ def main() -> None:
     say(f"written: {options.output}")
 
 
-def evaluated(domain: Domain, shots: int = 0, seeds: int = 1) -> dict[str, Any]:
-    """Return what `phospho evaluate --json` prints."""
-    return _printed_by(
-        "phospho_workers.cli", "evaluate", "--json", *domain.arguments(), f"--shots={shots}", f"--seeds={seeds}"
-    )
+def evaluated(domain: Domain, shots: int = 0, seeds: int = 1, without: str = "") -> dict[str, Any]:
+    """Return what `phospho evaluate --json` prints, `without` a file of the library where one is named."""
+    command = ["benchmarks.smaller_library", without] if without else ["phospho_workers.cli"]
+    return _printed_by(*command, "evaluate", "--json", *domain.arguments(), f"--shots={shots}", f"--seeds={seeds}")
 
 
 def _printed_by(module: str, *arguments: str) -> dict[str, Any]:
@@ -61,6 +60,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detection", description=main.__doc__)
     parser.add_argument("--shots", type=int, default=10, help="labels of either kind an event (default: 10)")
     parser.add_argument("--seeds", type=int, default=5, help="how often they are drawn (default: 5)")
+    parser.add_argument("--without", default="", help="a file of the library to leave out, such as bank.txt")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "build" / "bench-detection.json")
     return parser.parse_args()
 

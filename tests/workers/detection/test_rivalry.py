@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.descriptions import resemblances
-from phospho_workers.detection.library import library
+from phospho_workers.detection.library import built, library
 from phospho_workers.detection.reading import clauses_of, reading
 from phospho_workers.detection.rivalry import _Kin, rivalry
 from workers.detection.tasks import semantic
@@ -97,6 +97,12 @@ def test_what_does_not_compete_is_summed_exactly_however_many_it_is() -> None:
 def test_a_description_borrows_from_what_it_resembles_and_from_nothing_where_it_resembles_nothing() -> None:
     assert resemblances("The user wants to set an alarm").max() > 0.9
     assert resemblances("The user speaks of Byzantine coinage").sum() < 0.1
+
+
+def test_a_file_of_the_library_can_be_left_out_to_measure_what_it_is_worth() -> None:
+    smaller = built({"bank.txt"})
+    assert 150 < len(smaller.names) < len(library().names)
+    assert set(smaller.events) == set(range(len(smaller.names)))
 
 
 def test_the_library_has_examples_of_every_event_and_says_nothing_twice() -> None:

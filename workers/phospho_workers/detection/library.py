@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from importlib import resources
 
@@ -53,7 +53,12 @@ def library() -> Library:
 
 @functools.cache
 def _loaded() -> Library:
-    events = list(_events())
+    return built()
+
+
+def built(without: Container[str] = ()) -> Library:
+    """Return the library, save for the files of these names: what it is worth is measured so."""
+    events = list(_events(without))
     described = unit(_sums([essence(description) for description, _ in events]))
     of_examples = [unit(_sums(examples)) for _, examples in events]
     mean_example = np.concatenate(of_examples).mean(axis=0)
@@ -75,10 +80,11 @@ def _sums(texts: list[str]) -> Matrix:
     return model.sums([model.pieces(text) for text in texts]).astype(np.float64)
 
 
-def _events() -> Iterator[tuple[str, list[str]]]:
+def _events(without: Container[str] = ()) -> Iterator[tuple[str, list[str]]]:
     """Yield the description and the examples of every event, file by file in the order of their names."""
     folder = resources.files("phospho_workers.detection") / "library"
-    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+    files = (file for file in folder.iterdir() if file.name not in without)
+    for file in sorted(files, key=lambda file: file.name):
         for block in file.read_text(encoding="utf-8").removeprefix("# ").split("\n# "):
             description, *examples = block.splitlines()
             yield description, examples

@@ -1,0 +1,27 @@
+"""
+`python -m benchmarks.smaller_library FILE evaluate …`: the command `phospho`, with a file of the library left out.
+
+What the library knows of a domain's own trade is the difference; `benchmarks.detection --without FILE` runs it.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+
+from phospho_workers.cli import main as phospho
+from phospho_workers.detection import library
+
+
+def main() -> None:
+    """Run the command without the file that the first argument names."""
+    name, *arguments = sys.argv[1:]
+    whole, smaller = library.built(), library.built({name})
+    if len(smaller.names) == len(whole.names):
+        raise SystemExit(f"the library has no file {name!r}")
+    vars(library)["_loaded"] = functools.cache(lambda: smaller)
+    phospho(arguments)
+
+
+if __name__ == "__main__":
+    main()
