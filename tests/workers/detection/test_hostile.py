@@ -114,6 +114,16 @@ def test_marks_that_nothing_ends_cost_no_more_than_words() -> None:
         compiled.find(["." * 7_900 + f"a{number}" for number in range(8)], "input")
 
 
+def test_a_project_has_room_for_so_many_semantic_definitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phospho_workers.detection.definitions.MAX_SEMANTIC", 2)
+    compiled = compile_definitions(
+        [*DEFINITIONS, *(semantic(name, "The user wants a zorp") for name in ("z", "y", "a"))]
+    )
+    assert compiled.skipped.keys() == {"y", "z"}
+    assert "has room for 2 definitions" in compiled.skipped["z"]
+    assert {one.name for one in compiled.definitions} >= {"a", "weather", "refund"}
+
+
 def test_a_keyword_that_a_thousand_definitions_share_is_looked_up_once_a_text() -> None:
     """By matches times owners, this took 26 s."""
     compiled = compile_definitions([keywords(f"k{n}", "a", f"b{n}") for n in range(1_000)])

@@ -12,6 +12,9 @@ from phospho_workers.detection.engines import ENGINES
 from phospho_workers.detection.engines.semantic import NO_HEADS, SemanticEngine
 from phospho_workers.detection.heads import Head
 
+# Of one project: their scores, and what compiling them takes, grow with the square of their number.
+MAX_SEMANTIC = 1_000
+
 
 @dataclass(frozen=True)
 class CompiledDefinitions:
@@ -96,6 +99,7 @@ def compile_definitions(
     """
     current = _current(definitions)
     reasons = {one.name: check_definition(one) for one in current}
+    reasons |= _crowded_out([one for one in current if reasons[one.name] is None])
     usable = [one for one in current if reasons[one.name] is None]
     of_tasks = [one for one in usable if not needs_session(one)]
     by_engine = {name: [one for one in of_tasks if one.engine == name] for name in ENGINES}
@@ -109,6 +113,14 @@ def compile_definitions(
         of_sessions=[one for one in usable if needs_session(one)],
         heads={one.name: heads[one.name] for one in usable if one.engine == "semantic" and one.name in heads},
         settings=settings,
+    )
+
+
+def _crowded_out(usable: Sequence[EventDefinition]) -> dict[str, str]:
+    """Return the semantic definitions that there is no room for, with the reason; the first by name have it."""
+    semantic = [one.name for one in usable if one.engine == "semantic"]
+    return dict.fromkeys(
+        semantic[MAX_SEMANTIC:], f"a project has room for {MAX_SEMANTIC:,} definitions of the semantic engine"
     )
 
 

@@ -46,7 +46,14 @@ class _ProjectSource:
         versions = {one.name: one.version for one in self.definitions}
         current = [row for row in self.heads if row.definition_version == versions.get(row.name)]
         heads = {row.name: head for row in current if (head := _read(row)) is not None}
-        return compile_definitions(self.definitions, heads, self.settings)
+        compiled = compile_definitions(self.definitions, heads, self.settings)
+        if compiled.skipped:
+            name, reason = next(iter(compiled.skipped.items()))
+            project_id = self.definitions[0].project_id
+            logger.warning(
+                "%s: %d definitions are not looked for; %s: %s", project_id, len(compiled.skipped), name, reason
+            )
+        return compiled
 
 
 class DefinitionCache:
