@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -114,7 +115,53 @@ def test_a_name_is_looked_up_once_and_one_bad_address_of_it_is_enough(
     monkeypatch.setattr(outbound.socket, "getaddrinfo", resolve)
     answer = Outbound().post(receiver.url.replace("127.0.0.1", "rebind.example"), {}, b"{}")
     assert (answer.status, receiver.received, asked) == (0, [], ["rebind.example"])
-    assert "127.0.0.1, which is not a public address" in answer.detail
+    assert "127.0.0.1" not in answer.detail
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Give every name these addresses; without any it is not known."""
+    real = socket.getaddrinfo
+
+    def resolve(host: str, port: int, *rest: int, **named: int) -> list[tuple[object, ...]]:
+        if host.startswith("127."):
+            return list(real(host, port, *rest, **named))
+        if not addresses:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr(outbound.socket, "getaddrinfo", resolve)
+
+
+def test_a_refusal_does_not_tell_a_name_of_this_network_from_one_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    details = []
+    for addresses in ([], ["10.1.2.3"], ["169.254.169.254", "93.184.216.34"]):
+        resolving(monkeypatch, *addresses)
+        details.append(Outbound().post("https://vault.internal/", {}, b"{}").detail)
+    assert details == ["Refused: vault.internal is not known as a public address"] * 3
+
+
+def test_where_one_address_of_a_name_does_not_answer_the_next_one_is_tried(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing listens on that port of the first one.
+    resolving(monkeypatch, "127.0.0.9", "127.0.0.1")
+    assert Outbound(LOOPBACK).post(receiver.url.replace("127.0.0.1", "two.example"), {}, b"{}").status == 200
+
+
+def test_a_name_that_takes_for_ever_to_look_up_is_left_in_time(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound, "TIMEOUT_S", 0.2)
+    done = threading.Event()
+    with monkeypatch.context() as patched:
+        patched.setattr(outbound.socket, "getaddrinfo", lambda *_, **__: done.wait(20) and [])
+        begun_s = time.monotonic()
+        answer = Outbound(LOOPBACK).post(receiver.url.replace("127.0.0.1", "slow.example"), {}, b"{}")
+        took_s = time.monotonic() - begun_s
+        done.set()
+    assert (answer.status, "not looked up" in answer.detail, took_s < 10) == (0, True, True)
 
 
 def test_a_redirect_is_an_answer_and_is_not_followed(receiver: Receiver) -> None:

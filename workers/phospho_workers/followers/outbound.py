@@ -3,6 +3,7 @@ Requests to addresses that somebody else chose: never to this machine or its net
 
 A name is resolved once, every address of it is checked, and the connection goes to one that was: a second answer of
 the same name (DNS rebinding) is never asked for. Redirects are not followed and proxies of the environment not used.
+What is said of a refusal is told to whoever wrote the address: it names no address that this network's names have.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +25,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 5.0
+# The system looks names up for as long as it likes; who waits for it goes on after TIMEOUT_S, and it in its thread.
+_LOOKUPS_AT_ONCE = 32
 # An IPv4 address in an IPv6 one, by way of a translator: RFC 6052 and its local-use prefix (RFC 8215).
 _TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 
@@ -85,12 +89,13 @@ class Outbound:
     def __init__(self, allowed: Sequence[Network] = ()) -> None:
         self._allowed = tuple(allowed)
         self._tls = ssl.create_default_context()
+        self._lookups = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="phospho-lookup")
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Post a body and return what came of it; nothing is raised for what a receiver or a network may do."""
         if reason := url_refusal(url):
             return Answer(0, f"the URL is refused: {reason}")
-        backend = _GuardedBackend(self._allowed, time.monotonic() + TIMEOUT_S)
+        backend = _GuardedBackend(self._allowed, self._lookups, time.monotonic() + TIMEOUT_S)
         try:
             with (
                 httpcore.ConnectionPool(self._tls, max_connections=1, network_backend=backend) as pool,
@@ -111,8 +116,9 @@ def _with_length(headers: Mapping[str, str], body: bytes) -> list[tuple[bytes, b
 class _GuardedBackend(httpcore.SyncBackend):
     """Connects to addresses that are allowed, and to nothing once the time is over."""
 
-    def __init__(self, allowed: Sequence[Network], deadline_s: float) -> None:
+    def __init__(self, allowed: Sequence[Network], lookups: Executor, deadline_s: float) -> None:
         self._allowed = allowed
+        self._lookups = lookups
         self._deadline_s = deadline_s
 
     def connect_tcp(
@@ -123,26 +129,42 @@ class _GuardedBackend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        address = self._resolved(host, port)
-        stream = super().connect_tcp(str(address), port, _CONNECT_TIMEOUT_S, local_address, socket_options)
-        return _TimedStream(stream, self._deadline_s)
+        failure: Exception = _unknown(host)
+        for address in self._resolved(host, port):
+            left_s = min(_CONNECT_TIMEOUT_S, _left_s(self._deadline_s, httpcore.ConnectTimeout))
+            try:
+                stream = super().connect_tcp(str(address), port, left_s, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+            else:
+                return _TimedStream(stream, self._deadline_s)
+        raise failure
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
     ) -> httpcore.NetworkStream:
         raise Refused("no request goes to a socket of this machine")
 
-    def _resolved(self, host: str, port: int) -> Address:
-        """Return an address of a host; Refused where any of them is not allowed, so that chance decides nothing."""
+    def _resolved(self, host: str, port: int) -> list[Address]:
+        """Return the addresses of a host; Refused where any of them is not allowed, so that chance decides nothing."""
+        lookup = self._lookups.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = lookup.result(_left_s(self._deadline_s, httpcore.ConnectTimeout))
+        except TimeoutError as error:
+            lookup.cancel()
+            raise httpcore.ConnectTimeout(f"{host} was not looked up in {TIMEOUT_S:.0f} s") from error
         except OSError as error:
-            raise httpcore.ConnectError(f"{host} can't be looked up: {error}") from error
-        addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-        for address in addresses:
-            if not is_allowed(address, self._allowed):
-                raise Refused(f"{host} is {address}, which is not a public address")
-        return addresses[0]
+            raise _unknown(host) from error
+        texts = dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found)
+        addresses = [ipaddress.ip_address(text) for text in texts]
+        if not all(is_allowed(address, self._allowed) for address in addresses):
+            raise _unknown(host)
+        return addresses
+
+
+def _unknown(host: str) -> Refused:
+    """Return one refusal for names that are not there and names of this network: none of them can be tried out."""
+    return Refused(f"{host} is not known as a public address")
 
 
 class _TimedStream(httpcore.NetworkStream):
@@ -153,10 +175,10 @@ class _TimedStream(httpcore.NetworkStream):
         self._deadline_s = deadline_s
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._left_s(httpcore.ReadTimeout))
+        return self._stream.read(max_bytes, _left_s(self._deadline_s, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._left_s(httpcore.WriteTimeout))
+        self._stream.write(buffer, _left_s(self._deadline_s, httpcore.WriteTimeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -164,14 +186,15 @@ class _TimedStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        left_s = self._left_s(httpcore.ConnectTimeout)
+        left_s = _left_s(self._deadline_s, httpcore.ConnectTimeout)
         return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, left_s), self._deadline_s)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
-    def _left_s(self, over: type[httpcore.TimeoutException]) -> float:
-        left_s = self._deadline_s - time.monotonic()
-        if left_s <= 0:
-            raise over(f"it took longer than {TIMEOUT_S:.0f} s")
-        return left_s
+
+def _left_s(deadline_s: float, over: type[httpcore.TimeoutException]) -> float:
+    left_s = deadline_s - time.monotonic()
+    if left_s <= 0:
+        raise over(f"it took longer than {TIMEOUT_S:.0f} s")
+    return left_s
