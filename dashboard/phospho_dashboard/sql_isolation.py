@@ -25,7 +25,14 @@ _TABLES_OF_PROJECTS = (
     "llm_call_rows",
 )
 # No view reads these; the filter stands behind the guard.
-_CLOSED_TABLES = ("project_rows", "webhook_rows", "webhook_delivery_rows", "schema_migrations", *SECRET_TABLES)
+_CLOSED_TABLES = (
+    "project_rows",
+    "webhook_rows",
+    "webhook_delivery_rows",
+    "session_task_rows",
+    "schema_migrations",
+    *SECRET_TABLES,
+)
 _BLOCK_ROWS = 8_192
 _PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
 

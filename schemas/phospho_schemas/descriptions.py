@@ -71,6 +71,7 @@ FIELDS: Mapping[str, str] = {
     "pattern": "the regular expression (RE2) of the regex engine",
     "threshold": "from which score on the semantic engine says yes; its default where null",
     "is_deleted": "whether the definition is deleted; events that it found stay until their task is analysed again",
+    "state": "the hash of the tasks that were read, with their revisions: what they were at that time",
     "turn": "the task that was read with those before it; empty where it is the whole session",
     "tasks": "how many tasks are read",
     "tasks_done": "how many of them are done",

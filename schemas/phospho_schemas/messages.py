@@ -16,6 +16,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from phospho_schemas.times import utc_text
 
 SCHEMA_VERSION = 1
+# The state of a turn is that of so many tasks before it: session_analysis_rows and found_events have the same number.
+MAX_CONTEXT_TURNS = 20
 
 Flag = Literal["success", "failure"]
 Engine = Literal["keyword", "regex", "semantic", "llm"]
@@ -199,13 +201,15 @@ class SessionAnalysisRow(Message):
     """
     What was found in a session that is over, or in one turn of it that was read with those before it.
 
-    Key: project, session, turn (empty for the whole). `revision` is the greatest of the tasks that were read: once
-    theirs is another, the row is of the past.
+    Key: project, session, turn (empty for the whole), state. `state` is the XOR of the hashes of the tasks, with their
+    revisions, that the session, or the turn with what may be read with it, consisted of: once it is another, the row is
+    of the past. `revision` is the greatest of the tasks that were read.
     """
 
     project_id: ProjectId
     session_id: Identifier
     turn: OptionalIdentifier = ""
+    state: Revision
     revision: Revision
     definitions_revision: Revision = 0
     task_id: Identifier
@@ -290,7 +294,9 @@ class EventDefinition(Message):
     pattern: str = Field("", max_length=4000)
     threshold: float | None = Field(None, ge=0, le=1)
     is_last_task: bool = Field(False, description="only the last task of a session that is over is looked at")
-    context_turns: int = Field(0, ge=0, le=20, description="earlier tasks of the session that are read as well")
+    context_turns: int = Field(
+        0, ge=0, le=MAX_CONTEXT_TURNS, description="earlier tasks of the session that are read as well"
+    )
     score_range: ScoreRange = Field(default_factory=ScoreRange)
     second_opinion: SecondOpinion = Field("project", description="who is asked where the engine is unsure")
     is_deleted: bool = False

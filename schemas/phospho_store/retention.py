@@ -32,7 +32,8 @@ class _Expiry:
 _EXPIRIES = (
     _Expiry("analysis_rows", "task_id", "created_at"),
     _Expiry("feedback_rows", "(task_id, feedback_id)", "created_at"),
-    _Expiry("session_analysis_rows", "(session_id, turn)", "created_at"),
+    _Expiry("session_analysis_rows", "(session_id, turn, state)", "created_at"),
+    _Expiry("session_task_rows", "(task_id, session_id)", "created_at"),
     _Expiry("session_close_rows", "session_id", "created_at"),
     _Expiry("webhook_delivery_rows", "(webhook_id, event_id)", "created_at"),
     _Expiry("dead_letter_rows", "dead_letter_id", "received_at"),

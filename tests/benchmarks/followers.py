@@ -21,7 +21,8 @@ from phospho_store.migrations import migrate
 from phospho_store.store import Store, embedded
 from phospho_workers.followers.changes import Changes
 from phospho_workers.followers.found_events import FoundEvents, Place, Stream, Wanted
-from phospho_workers.followers.session_facts import SessionFacts, Window
+from phospho_workers.followers.session_ends import Window
+from phospho_workers.followers.session_facts import SessionFacts
 
 PROJECT = "benchmark"
 _ROWS_AN_INSERT = 1_000_000
@@ -89,16 +90,18 @@ def _questions(store: Store) -> dict[str, Callable[[], object]]:
     second = Window(since_ms, idle_ms - 1_000, idle_ms)
     events_of_all = Wanted([PROJECT], [], 500, lambda project_id, name: True)
     tables = ("task_rows", "analysis_rows", "label_rows")
-    minute = list(facts.changed(PROJECT, Window(since_ms, idle_ms - _MINUTE_MS, idle_ms), 500))
+    minute = list(facts.ends.changed(PROJECT, Window(since_ms, idle_ms - _MINUTE_MS, idle_ms), 500))
     return {
         "what has changed, for all followers": lambda: Changes(store).states(tables),
         "what arrived in a minute": lambda: facts.moments(PROJECT, since_ms),
-        "sessions that became idle in a second": lambda: facts.changed(PROJECT, second, 500),
-        f"how {len(minute)} sessions stand": lambda: facts.states(PROJECT, minute),
+        "sessions that became idle in a second": lambda: facts.ends.changed(PROJECT, second, 500),
+        f"how {len(minute)} sessions stand": lambda: facts.ends.states(PROJECT, minute),
         "20 transcripts": lambda: facts.transcripts(PROJECT, minute[:20]),
-        "turns that arrived in a minute": lambda: facts.arrived(PROJECT, since_ms, "", 200, is_first=False),
+        "turns that arrived in a minute": lambda: facts.turns.arrived(PROJECT, since_ms, "", 200, is_first=False),
         "events of a minute, for webhooks": lambda: events.page(Stream("task"), Place(since_ms), now_ms, events_of_all),
-        "what was not looked at, at a start": lambda: facts.changed(PROJECT, Window(0, 0, idle_ms, is_first=True), 500),
+        "what was not looked at, at a start": lambda: facts.ends.changed(
+            PROJECT, Window(0, 0, idle_ms, is_first=True), 500
+        ),
     }
 
 

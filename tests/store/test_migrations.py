@@ -40,7 +40,8 @@ REGISTRY = {
     "backfill_rows": "project_id, backfill_id",
     "webhook_rows": "project_id, webhook_id",
     "webhook_delivery_rows": "project_id, webhook_id, event_id",
-    "session_analysis_rows": "project_id, session_id, turn",
+    "session_analysis_rows": "project_id, session_id, turn, state",
+    "session_task_rows": "project_id, task_id, session_id",
     "verdict_rows": "project_id, name, definition_version, content",
     "llm_call_rows": "project_id, call_id",
 }
@@ -158,9 +159,14 @@ def test_sort_key_is_the_identity_and_there_is_no_partition(store: Store, table:
     )
     [found] = store.rows(query, {"d": DATABASE, "t": table})
     assert (found["sorting_key"], found["primary_key"], found["partition_key"]) == (key, key, "")
-    by_precedence = {"analysis_rows", "session_analysis_rows", "sign_in_rows"}
-    version = "precedence" if table in by_precedence else "revision"
-    assert found["engine_full"].startswith(f"ReplacingMergeTree({version})")
+    versions = {
+        "analysis_rows": "(precedence)",
+        "sign_in_rows": "(precedence)",
+        "session_analysis_rows": "(definitions_revision)",
+        # A row that is there says all that it can say.
+        "session_task_rows": "",
+    }
+    assert found["engine_full"].startswith(f"ReplacingMergeTree{versions.get(table, '(revision)')} ORDER BY")
 
 
 def test_every_table_of_rows_is_held_to_its_key(store: Store) -> None:

@@ -56,8 +56,8 @@ WHERE NOT is_deleted;
 
 -- What was found, after second opinions, and in sessions as they are now. What a judge denied is not there; what was
 -- nearly found is there where a judge affirmed it. A verdict is of one version of a definition and of one content: on an
--- earlier version, or on what the task said before, it matches nothing. What was found in a session before a late task
--- is not of its present state.
+-- earlier version, or on what the task said before, it matches nothing. What was found in a session before a task came
+-- or left is not of its present state.
 CREATE OR REPLACE VIEW found_events AS
 SELECT
     a.project_id AS project_id,
@@ -126,25 +126,29 @@ SELECT
     '' AS category
 FROM
 (
-    SELECT project_id, session_id, turn, revision, task_id, user_id, version_id, created_at, event
+    SELECT project_id, session_id, turn, state, task_id, user_id, version_id, created_at, event
     FROM (SELECT * FROM session_analysis_rows FINAL)
     ARRAY JOIN events AS event
 ) AS f
 INNER JOIN
 (
-    SELECT project_id, session_id, '' AS turn, max(task_rows.revision) AS revision
+    SELECT project_id, session_id, '' AS turn, groupBitXor(sipHash64(task_id, task_rows.revision)) AS state
     FROM task_rows FINAL
     WHERE (project_id, session_id) IN
         (SELECT project_id, session_id FROM session_analysis_rows WHERE turn = '' AND notEmpty(events.name))
     GROUP BY project_id, session_id
     UNION ALL
-    SELECT project_id, session_id, task_id AS turn, task_rows.revision AS revision
+    SELECT
+        project_id, session_id, task_id AS turn,
+        groupBitXor(sipHash64(task_id, task_rows.revision)) OVER
+            (PARTITION BY project_id, session_id ORDER BY created_at, task_id ROWS BETWEEN 20 PRECEDING AND CURRENT ROW)
+            AS state
     FROM task_rows FINAL
-    WHERE (project_id, task_id) IN
-        (SELECT project_id, turn FROM session_analysis_rows WHERE turn != '' AND notEmpty(events.name))
+    WHERE (project_id, session_id) IN
+        (SELECT project_id, session_id FROM session_analysis_rows WHERE turn != '' AND notEmpty(events.name))
 ) AS present
 ON f.project_id = present.project_id AND f.session_id = present.session_id AND f.turn = present.turn
-WHERE if(f.turn = '', f.revision = present.revision, f.revision >= present.revision);
+    AND f.state = present.state;
 
 -- What was found, as people corrected it: without what was rejected, and with what a person added.
 CREATE OR REPLACE VIEW events AS

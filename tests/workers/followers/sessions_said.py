@@ -13,12 +13,22 @@ NOW = datetime.now(UTC)
 CLOCK = HybridClock()
 
 
-def say(store: Store, project_id: str, session_id: str, text: str, minutes_ago: float, **fields: Any) -> None:
-    """Log a task of a session; its id says when it was, so that the same moment is the same task."""
+def said(project_id: str, session_id: str, text: str, minutes_ago: float, **fields: Any) -> dict[str, Any]:
+    """Return a task of a session; its id says when it was, so that the same moment is the same task."""
     moment = (NOW - timedelta(minutes=minutes_ago)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     known = {"session_id": session_id, "input": text, "output": "", "created_at": moment}
-    row = task(project_id, f"{session_id}-{minutes_ago}", CLOCK.next(), **(known | fields))
-    insert(store, "task_rows", row)
+    return task(project_id, f"{session_id}-{minutes_ago}", CLOCK.next(), **(known | fields))
+
+
+def say(store: Store, project_id: str, session_id: str, text: str, minutes_ago: float, **fields: Any) -> None:
+    """Log a task of a session."""
+    insert(store, "task_rows", said(project_id, session_id, text, minutes_ago, **fields))
+
+
+def move(store: Store, project_id: str, session_id: str, text: str, minutes_ago: float, to: str) -> None:
+    """Log a task of a session again, in another one, and have the store forget that it was in the first."""
+    insert(store, "task_rows", said(project_id, session_id, text, minutes_ago) | {"session_id": to})
+    store.command("OPTIMIZE TABLE task_rows FINAL")
 
 
 def said_long_ago(store: Store, project_id: str, session_id: str, text: str, minutes_ago: float, **fields: Any) -> None:

@@ -7,10 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from phospho_schemas.messages import ProjectSettings
+from phospho_schemas.messages import MAX_CONTEXT_TURNS, ProjectSettings
 from phospho_store.closings import SessionClosings
 from phospho_store.instructions import InstructionBook
 from phospho_store.labels import LabelBook, new_label
+from phospho_store.migrations import migrations
 from phospho_store.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
@@ -20,7 +21,7 @@ from phospho_workers.followers.turns import Turns
 from phospho_workers.runtime.metrics import REGISTRY
 from store.facts import insert, view
 from workers.detection.tasks import keywords
-from workers.followers.sessions_said import CLOCK, NOW, say
+from workers.followers.sessions_said import CLOCK, NOW, move, said, say
 
 
 @pytest.fixture(autouse=True)
@@ -169,6 +170,100 @@ def test_a_label_corrects_an_event_of_a_session_and_does_not_double_it(
     assert [(row["name"], row["verdict"]) for row in view(store, "events", project_id)] == [("refund", "confirmed")]
     book.save_labels([new_label(project_id, "refund", "a-60", "rejected")])
     assert found(store, project_id) == []
+
+
+def test_a_session_that_its_last_task_leaves_is_looked_at_again(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    """What is left of it has a smaller revision than what was looked at."""
+    follower = ended(store)
+    say(store, project_id, "a", "refund", 60)
+    say(store, project_id, "a", "thanks", 59)
+    say(store, project_id, "b", "hello", 30)
+    until_done(follower)
+    assert found(store, project_id) == [("a", "refund", "a-59"), ("a", "thanks", "a-59")]
+
+    move(store, project_id, "a", "thanks", 59, to="b")
+    # At once, before anybody has looked again.
+    assert found(store, project_id) == []
+    until_done(follower)
+    assert found(store, project_id) == [("a", "refund", "a-60")]
+
+
+def test_a_session_that_a_task_leaves_before_anybody_has_looked_is_over_by_what_is_left(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    follower = ended(store)
+    say(store, project_id, "a", "refund", 60)
+    say(store, project_id, "a", "hm", 21)
+    say(store, project_id, "b", "hello", 20)
+    until_done(follower)
+    assert found(store, project_id) == []
+    move(store, project_id, "a", "hm", 21, to="b")
+    until_done(follower)
+    assert found(store, project_id) == [("a", "refund", "a-60")]
+
+
+def test_what_a_task_showed_leaves_the_session_with_it_though_a_later_one_stays(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    say(store, project_id, "a", "refund", 60)
+    say(store, project_id, "a", "hm", 59)
+    say(store, project_id, "b", "hello", 30)
+    # The last one of the session has the greatest revision by far, as if by a fast clock.
+    insert(store, "task_rows", said(project_id, "a", "bye", 58) | {"revision": CLOCK.next() + (3_600_000 << 16)})
+    until_done(ended(store))
+    assert found(store, project_id) == [("a", "refund", "a-58")]
+    move(store, project_id, "a", "refund", 60, to="b")
+    assert found(store, project_id) == []
+    until_done(ended(store))
+    assert found(store, project_id) == []
+
+
+def test_a_late_task_of_a_smaller_revision_is_looked_at_too(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    follower = ended(store)
+    earlier = said(project_id, "a", "refund", 61)
+    say(store, project_id, "a", "hm", 60)
+    say(store, project_id, "b", "hello", 30)
+    until_done(follower)
+    insert(store, "task_rows", earlier)
+    until_done(follower)
+    assert found(store, project_id) == [("a", "refund", "a-60")]
+
+
+def test_a_turn_is_read_again_when_the_one_before_it_leaves_the_session(
+    store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
+) -> None:
+    registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))
+    follower = turns(store)
+    for text, minutes in (("a refund", 9), ("well", 8), ("hm", 7)):
+        say(store, project_id, "a", text, minutes)
+    until_done(follower)
+    assert found(store, project_id) == [("a", "near", "a-8"), ("a", "near", "a-9")]
+    move(store, project_id, "a", "a refund", 9, to="b")
+    until_done(follower)
+    assert found(store, project_id) == [("b", "near", "a-9")]
+
+
+def test_every_turn_of_a_long_session_is_looked_at(
+    store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
+) -> None:
+    registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))
+    long = [said(project_id, "a", "refund" if number % 2 else "hm", number) for number in range(2_101)]
+    insert(store, "task_rows", *long)
+    until_done(turns(store))
+    [counted] = store.rows(
+        "SELECT count() AS events FROM events WHERE project_id = {project:String}", {"project": project_id}
+    )
+    # The first of all says nothing of it, and has none before it.
+    assert counted["events"] == 2_100
+
+
+def test_the_state_of_a_turn_has_as_many_tasks_as_may_be_read_with_it() -> None:
+    [views] = [one for one in migrations() if one.name == "views"]
+    assert f"ROWS BETWEEN {MAX_CONTEXT_TURNS} PRECEDING AND CURRENT ROW" in " ".join(views.statements)
 
 
 def test_turns_are_read_with_those_before_them_as_they_come_and_again_when_one_changes(

@@ -11,7 +11,7 @@ from phospho_store.instructions import TABLES
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.followers.concluded import OVERLAP_MS, Concluded
 from phospho_workers.followers.loop import LONG_REST_S
-from phospho_workers.followers.session_facts import SessionFacts
+from phospho_workers.followers.session_facts import Moments, SessionFacts
 from phospho_workers.followers.transcripts import SessionDetection
 
 
@@ -22,7 +22,7 @@ class Followed:
 
     `born_ms` is when the first of its definitions that read sessions was made: what was over before anybody asked is
     history, which is a backfill's. A round looks at what arrived since `arrived_since_ms`, and began at `begun_ms`.
-    `concluded` has the sessions that were looked at, by their revision.
+    `concluded` has the sessions that were looked at, by what was seen of them.
     """
 
     detection: SessionDetection
@@ -89,6 +89,14 @@ class Rounds(ABC, Generic[F]):
             return replace(known, detection=detection, compiled=compiled)
         born_ms = self._facts.born_ms(project_id, [one.name for one in compiled.of_sessions])
         return self._begun(detection, compiled, born_ms)
+
+    def _moments(self, project_id: str, project: F) -> Moments:
+        """Begin a round: return the times of what arrived, and remember of which sessions it is."""
+        moments = self._facts.moments(project_id, project.arrived_since_ms)
+        if moments.arrived_ms:
+            self._facts.remember(project_id, project.arrived_since_ms)
+        project.begun_ms = moments.now_ms
+        return moments
 
     @abstractmethod
     def _is_needed(self, detection: SessionDetection) -> bool:

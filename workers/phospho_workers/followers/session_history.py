@@ -14,8 +14,10 @@ from phospho_schemas.ids import revision_ms
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.definitions import CompiledDefinitions
 from phospho_workers.followers.rewriting import is_older, rewritten
-from phospho_workers.followers.session_facts import SessionFacts, SessionState, session_row
+from phospho_workers.followers.session_ends import SessionState
+from phospho_workers.followers.session_facts import Read, SessionFacts, session_row
 from phospho_workers.followers.transcripts import SessionDetection, reads_whole
+from phospho_workers.followers.turn_facts import Turn
 
 _TRANSCRIPTS_AT_ONCE = 20
 _TURNS_AT_ONCE = 200
@@ -25,16 +27,19 @@ Event = Mapping[str, Any]
 
 class _Place(NamedTuple):
     """
-    What is read at one task: a whole session, where `turn` is empty, or `task_ids`, of which the last is the turn.
+    What is read at one task: a whole session, or a turn and those of `task_ids` before it.
 
     `is_followed` says that the follower of what comes looks at it as well, whatever is defined.
     """
 
     session_id: str
-    turn: str
-    revision: int
+    read: Read
     is_followed: bool
     task_ids: Sequence[str] = ()
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return self.session_id, self.read.turn, self.read.state
 
 
 class _Reading(NamedTuple):
@@ -78,9 +83,9 @@ class SessionRun:
         for readings in self._readings(task_ids):
             places = [one.place for one in readings]
             known = self._facts.known(
-                self._project_id, sorted({one.session_id for one in places}), sorted({one.turn for one in places})
+                self._project_id, sorted({one.session_id for one in places}), sorted({one.read.turn for one in places})
             )
-            rows = [self._row(one, known.get(one.place[:2]), definitions_revision) for one in readings]
+            rows = [self._row(one, known.get(one.place.key), definitions_revision) for one in readings]
             self._facts.save([row for row in rows if row is not None])
             found += sum(event["name"] == self._name for one in readings for event in one.events)
         return found
@@ -88,25 +93,22 @@ class SessionRun:
     def _row(
         self, reading: _Reading, known: Mapping[str, Any] | None, definitions_revision: int
     ) -> dict[str, Any] | None:
-        """Return the row of a reading; None where there is one by these instructions, or of a later state."""
+        """Return the row of a reading; None where there is one by these instructions."""
         place = reading.place
-        if known is not None and known["revision"] < place.revision:
-            known = None
-        if not is_older(known, place.revision, definitions_revision):
+        if not is_older(known, place.read.revision, definitions_revision):
             return None
         # What the other definitions find in history is for backfills of their own; but what is followed is looked at
         # once, for all of them.
         events = [one for one in reading.events if place.is_followed or one["name"] == self._name]
-        row = session_row(reading.tasks, place.turn, place.revision, definitions_revision - 1, events)
+        row = session_row(reading.tasks, place.read, definitions_revision - 1, events)
         return row if known is None else rewritten(known, row, self._name, ["events"], definitions_revision)
 
     def _readings(self, task_ids: Sequence[str]) -> Iterator[list[_Reading]]:
         sessions = self._facts.sessions_of(self._project_id, task_ids)
-        wanted = set(task_ids)
-        yield from self._wholes(sessions, wanted) if self._is_whole else self._turns(sessions, wanted)
+        yield from self._wholes(sessions, set(task_ids)) if self._is_whole else self._turns(sessions, task_ids)
 
     def _wholes(self, session_ids: Sequence[str], wanted: set[str]) -> Iterator[list[_Reading]]:
-        states = self._facts.states(self._project_id, session_ids)
+        states = self._facts.ends.states(self._project_id, session_ids)
         over = [one for one in states if one.last_task_id in wanted and one.is_over(self._idle_to_ms)]
         for begin in range(0, len(over), _TRANSCRIPTS_AT_ONCE):
             chosen = over[begin : begin + _TRANSCRIPTS_AT_ONCE]
@@ -120,12 +122,13 @@ class SessionRun:
     def _session(self, state: SessionState) -> _Place:
         told_ms = max(state.arrived_ms, revision_ms(state.closed_revision))
         is_followed = told_ms >= self._born_ms or state.last_ms > self._born_idle_ms
-        return _Place(state.session_id, "", state.revision, is_followed)
+        return _Place(state.session_id, Read("", state.state, state.revision), is_followed)
 
-    def _turns(self, session_ids: Sequence[str], wanted: set[str]) -> Iterator[list[_Reading]]:
-        places = [one for one in self._turn_places(session_ids) if one.turn in wanted]
-        for begin in range(0, len(places), _TURNS_AT_ONCE):
-            chosen = places[begin : begin + _TURNS_AT_ONCE]
+    def _turns(self, session_ids: Sequence[str], wanted: Sequence[str]) -> Iterator[list[_Reading]]:
+        context_turns = self._detection.context_turns
+        turns = self._facts.turns.of_tasks(self._project_id, session_ids, context_turns, wanted)
+        for begin in range(0, len(turns), _TURNS_AT_ONCE):
+            chosen = [self._turn(one) for one in turns[begin : begin + _TURNS_AT_ONCE]]
             tasks = self._facts.tasks(self._project_id, list({name for one in chosen for name in one.task_ids}))
             yield [
                 _Reading(one, read, self._detection.in_turn(read))
@@ -133,10 +136,6 @@ class SessionRun:
                 if len(read := [tasks[name] for name in one.task_ids if name in tasks]) == len(one.task_ids)
             ]
 
-    def _turn_places(self, session_ids: Sequence[str]) -> Iterator[_Place]:
-        for session_id, turns in self._facts.turns(self._project_id, session_ids).items():
-            for number, turn in enumerate(turns):
-                read = turns[max(0, number - self._detection.context_turns) : number + 1]
-                is_followed = max(one.arrived_ms for one in read) >= self._born_ms
-                revision = max(one.revision for one in read)
-                yield _Place(session_id, turn.task_id, revision, is_followed, [one.task_id for one in read])
+    def _turn(self, turn: Turn) -> _Place:
+        read = Read(turn.task_id, turn.state, turn.revision)
+        return _Place(turn.session_id, read, turn.arrived_ms >= self._born_ms, turn.task_ids)

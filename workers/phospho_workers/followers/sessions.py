@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from phospho_workers.detection.definitions import CompiledDefinitions
 from phospho_workers.followers.rounds import Followed, Rounds
-from phospho_workers.followers.session_facts import Moments, Window, session_row
+from phospho_workers.followers.session_ends import SessionState, Window
+from phospho_workers.followers.session_facts import Moments, Read, session_row
 from phospho_workers.followers.transcripts import SessionDetection
 from phospho_workers.runtime import metrics
 
@@ -46,9 +47,10 @@ class EndedSessions(Rounds[_Project]):
 
     def _page(self, project_id: str, project: _Project, definitions_revision: int) -> bool:
         window = project.window or self._window(project_id, project)
-        changed = self._facts.changed(project_id, window, _SESSIONS_AT_ONCE)
-        new = project.concluded.others(changed)
-        self._look(project_id, project, new, window.idle_to_ms, definitions_revision)
+        changed = self._facts.ends.changed(project_id, window, _SESSIONS_AT_ONCE)
+        over = self._over(project_id, project.concluded.others(changed), window.idle_to_ms)
+        self._look(project_id, project, [one for one in over if not one.is_found], definitions_revision)
+        project.concluded.add({one.session_id: changed[one.session_id] for one in over})
         if len(changed) == _SESSIONS_AT_ONCE:
             project.window = replace(window, after=max(changed))
             return True
@@ -57,8 +59,7 @@ class EndedSessions(Rounds[_Project]):
         return False
 
     def _window(self, project_id: str, project: _Project) -> Window:
-        moments = self._facts.moments(project_id, project.arrived_since_ms)
-        project.begun_ms = moments.now_ms
+        moments = self._moments(project_id, project)
         project.created_ms = max(project.created_ms, moments.created_ms)
         project.arrived_ms = max(project.arrived_ms, moments.arrived_ms)
         idle_ms = project.compiled.settings.session_idle_ms
@@ -66,22 +67,19 @@ class EndedSessions(Rounds[_Project]):
         idle_from_ms = min(project.idle_to_ms, idle_to_ms)
         return Window(project.arrived_since_ms, idle_from_ms, idle_to_ms, project.is_first)
 
-    def _look(
-        self, project_id: str, project: _Project, session_ids: Sequence[str], idle_to_ms: int, definitions_revision: int
-    ) -> None:
-        """Look at those of these sessions that are over and were not looked at as they are."""
-        states = self._facts.states(project_id, session_ids) if session_ids else []
-        over = {state.session_id: state for state in states if state.is_over(idle_to_ms)}
-        due = [name for name, state in over.items() if state.found_revision < state.revision]
+    def _over(self, project_id: str, session_ids: Sequence[str], idle_to_ms: int) -> list[SessionState]:
+        """Return those of these sessions that are over."""
+        states = self._facts.ends.states(project_id, session_ids) if session_ids else []
+        return [one for one in states if one.is_over(idle_to_ms)]
+
+    def _look(self, project_id: str, project: _Project, due: Sequence[SessionState], definitions_revision: int) -> None:
+        """Look at sessions as they are, and store what is found in them."""
         for begin in range(0, len(due), _TRANSCRIPTS_AT_ONCE):
-            transcripts = self._facts.transcripts(project_id, due[begin : begin + _TRANSCRIPTS_AT_ONCE])
-            self._facts.save(
-                [
-                    session_row(
-                        tasks, "", over[name].revision, definitions_revision, project.detection.in_session(tasks)
-                    )
-                    for name, tasks in transcripts.items()
-                ]
-            )
-            metrics.SESSIONS_ANALYSED.inc(len(transcripts))
-        project.concluded.add({name: state.revision for name, state in over.items()})
+            chosen = {one.session_id: one for one in due[begin : begin + _TRANSCRIPTS_AT_ONCE]}
+            transcripts = self._facts.transcripts(project_id, list(chosen))
+            rows = []
+            for name, tasks in transcripts.items():
+                read = Read("", chosen[name].state, chosen[name].revision)
+                rows.append(session_row(tasks, read, definitions_revision, project.detection.in_session(tasks)))
+            self._facts.save(rows)
+            metrics.SESSIONS_ANALYSED.inc(len(rows))

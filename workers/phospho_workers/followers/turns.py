@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from phospho_workers.detection.definitions import CompiledDefinitions
 from phospho_workers.followers.rounds import Followed, Rounds
-from phospho_workers.followers.session_facts import Turn, session_row
+from phospho_workers.followers.session_facts import Read, session_row
 from phospho_workers.followers.transcripts import SessionDetection
+from phospho_workers.followers.turn_facts import Turn
 from phospho_workers.runtime import metrics
 
 _SESSIONS_AT_ONCE = 200
@@ -18,16 +19,15 @@ _TURNS_AT_ONCE = 200
 
 @dataclass
 class _Project(Followed):
-    """`after` is the last session of the page before; empty where a round begins."""
+    """
+    `session_ids` are those of the page in hand, with what was seen of each, `place` is the last turn that was looked
+    at. `after` is the last session of the page; empty where a round begins.
+    """
 
+    session_ids: dict[str, int] = field(default_factory=dict)
+    place: Turn | None = None
     after: str = ""
-
-
-class _Due(NamedTuple):
-    """A turn to look at: the ids of the tasks that are read, the turn itself last, and their greatest revision."""
-
-    task_ids: Sequence[str]
-    revision: int
+    is_last: bool = True
 
 
 class Turns(Rounds[_Project]):
@@ -43,46 +43,48 @@ class Turns(Rounds[_Project]):
         return _Project(detection, compiled, born_ms, born_ms)
 
     def _page(self, project_id: str, project: _Project, definitions_revision: int) -> bool:
+        if not project.session_ids:
+            self._next_sessions(project_id, project)
+        if self._look(project_id, project, definitions_revision):
+            return True
+        project.concluded.add(project.session_ids)
+        project.session_ids, project.place = {}, None
+        if project.is_last:
+            project.after = ""
+            project.end_round()
+        return not project.is_last
+
+    def _next_sessions(self, project_id: str, project: _Project) -> None:
+        """Choose the sessions of the next page of a round."""
         if not project.after:
-            project.begun_ms = self._facts.moments(project_id, project.arrived_since_ms).now_ms
-        arrived = self._facts.arrived(
+            self._moments(project_id, project)
+        arrived = self._facts.turns.arrived(
             project_id, project.arrived_since_ms, project.after, _SESSIONS_AT_ONCE, is_first=project.is_first
         )
-        self._look(project_id, project, project.concluded.others(arrived), definitions_revision)
-        project.concluded.add(arrived)
-        if len(arrived) == _SESSIONS_AT_ONCE:
-            project.after = max(arrived)
-            return True
-        project.after = ""
-        project.end_round()
-        return False
+        project.is_last = len(arrived) < _SESSIONS_AT_ONCE
+        project.after = max(arrived, default="")
+        project.session_ids = {name: arrived[name] for name in project.concluded.others(arrived)}
 
-    def _look(self, project_id: str, project: _Project, session_ids: Sequence[str], definitions_revision: int) -> None:
-        sessions = self._facts.turns(project_id, session_ids) if session_ids else {}
-        due = [one for turns in sessions.values() for one in _due(turns, project)]
-        for begin in range(0, len(due), _TURNS_AT_ONCE):
-            chosen = due[begin : begin + _TURNS_AT_ONCE]
-            tasks = self._facts.tasks(project_id, list({task_id for one in chosen for task_id in one.task_ids}))
-            rows = [
-                _row([tasks[task_id] for task_id in one.task_ids], one.revision, definitions_revision, project)
-                for one in chosen
-                if all(task_id in tasks for task_id in one.task_ids)
-            ]
-            self._facts.save(rows)
-            metrics.TURNS_ANALYSED.inc(len(rows))
-
-
-def _due(turns: Sequence[Turn], project: _Project) -> Iterator[_Due]:
-    """Yield what is to be looked at of one session's turns; those from before anybody asked are history."""
-    for place, turn in enumerate(turns):
-        read = turns[max(0, place - project.detection.context_turns) : place + 1]
-        revision = max(one.revision for one in read)
-        if turn.found_revision < revision and max(one.arrived_ms for one in read) >= project.born_ms:
-            yield _Due([one.task_id for one in read], revision)
+    def _look(self, project_id: str, project: _Project, definitions_revision: int) -> bool:
+        """Look at the next turns of the sessions in hand, and tell whether they may have more."""
+        if not project.session_ids:
+            return False
+        context_turns = project.detection.context_turns
+        due = self._facts.turns.due(
+            project_id, list(project.session_ids), context_turns, project.born_ms, project.place, _TURNS_AT_ONCE
+        )
+        tasks = self._facts.tasks(project_id, list({task_id for one in due for task_id in one.task_ids}))
+        rows = [
+            _row([tasks[task_id] for task_id in one.task_ids], one, definitions_revision, project)
+            for one in due
+            if all(task_id in tasks for task_id in one.task_ids)
+        ]
+        self._facts.save(rows)
+        metrics.TURNS_ANALYSED.inc(len(rows))
+        project.place = due[-1] if due else None
+        return len(due) == _TURNS_AT_ONCE
 
 
-def _row(
-    tasks: Sequence[dict[str, Any]], revision: int, definitions_revision: int, project: _Project
-) -> dict[str, Any]:
-    events = project.detection.in_turn(tasks)
-    return session_row(tasks, tasks[-1]["task_id"], revision, definitions_revision, events)
+def _row(tasks: Sequence[dict[str, Any]], turn: Turn, definitions_revision: int, project: _Project) -> dict[str, Any]:
+    read = Read(turn.task_id, turn.state, turn.revision)
+    return session_row(tasks, read, definitions_revision, project.detection.in_turn(tasks))

@@ -1,0 +1,152 @@
+"""Which sessions may be over, how they stand, and which of them were looked at as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from phospho_store.store import Store
+
+ARRIVED = "inserted_at >= fromUnixTimestamp64Milli({arrived:Int64})"
+
+# Tasks that arrived in another session than one that held them before: that one has changed as well.
+LEFT = f"""
+SELECT s.session_id AS session_id, sipHash64(t.task_id, t.greatest) AS seen
+FROM
+(
+    SELECT session_id, task_id FROM session_task_rows WHERE project_id = {{project:String}}
+        AND task_id IN (SELECT task_id FROM task_rows WHERE project_id = {{project:String}} AND {ARRIVED})
+) AS s
+INNER JOIN
+(
+    SELECT task_id, max(task_rows.revision) AS greatest, argMax(session_id, task_rows.revision) AS session_id
+    FROM task_rows WHERE project_id = {{project:String}} AND {ARRIVED} GROUP BY task_id
+) AS t ON s.task_id = t.task_id
+WHERE s.session_id != t.session_id
+"""
+
+# One SELECT for each index that prunes. What was seen of a session is a sum of hashes: it is another one once there is
+# something else to see, also where a task has come with a smaller revision than the others have.
+_CHANGED = f"""
+SELECT session_id, sum(hash) AS seen FROM
+(
+    SELECT session_id, sum(sipHash64(task_id, task_rows.revision)) AS hash, max(created_at) AS last FROM task_rows
+    WHERE project_id = {{project:String}} AND {ARRIVED}
+    GROUP BY session_id HAVING last <= fromUnixTimestamp64Milli({{idle_to:Int64}})
+    UNION ALL
+    SELECT session_id, sum(sipHash64(task_id, task_rows.revision)) AS hash, max(created_at) AS last FROM task_rows
+    WHERE project_id = {{project:String}} AND created_at > fromUnixTimestamp64Milli({{idle_from:Int64}})
+        AND created_at <= fromUnixTimestamp64Milli({{idle_to:Int64}})
+    GROUP BY session_id
+    UNION ALL
+    SELECT session_id, sipHash64(session_close_rows.revision) AS hash, created_at AS last FROM session_close_rows
+    WHERE project_id = {{project:String}} AND {ARRIVED} %s
+)
+WHERE session_id > {{after:String}} %s GROUP BY session_id ORDER BY session_id LIMIT {{limit:UInt32}}
+"""
+_ALL_CHANGED = _CHANGED % (
+    f"UNION ALL SELECT session_id, seen AS hash, fromUnixTimestamp64Milli(0) AS last FROM ({LEFT})",
+    "",
+)
+# Of all that happened since a definition was made, what a follower that starts has to look at.
+_NOT_FOUND = _CHANGED % (
+    "",
+    """
+    AND session_id NOT IN
+    (
+        SELECT session_id FROM
+        (
+            SELECT session_id, groupBitXor(sipHash64(task_id, task_rows.revision)) AS state FROM task_rows FINAL
+            WHERE project_id = {project:String} GROUP BY session_id
+        )
+        WHERE (session_id, state) IN
+            (SELECT session_id, state FROM session_analysis_rows WHERE project_id = {project:String} AND turn = '')
+    )
+    """,
+)
+
+_STATES = """
+SELECT t.session_id AS session_id, t.state AS state, t.greatest AS revision, t.last_ms AS last_ms,
+    t.last_task_id AS last_task_id, t.arrived_ms AS arrived_ms, c.revision AS closed_revision,
+    a.session_id != '' AS is_found
+FROM
+(
+    SELECT session_id, groupBitXor(sipHash64(task_id, task_rows.revision)) AS state,
+        max(task_rows.revision) AS greatest, toUnixTimestamp64Milli(max(created_at)) AS last_ms,
+        argMax(task_id, (created_at, task_id)) AS last_task_id, toUnixTimestamp64Milli(max(inserted_at)) AS arrived_ms
+    FROM task_rows FINAL
+    WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)} GROUP BY session_id
+) AS t
+LEFT ANY JOIN
+(
+    SELECT session_id, revision FROM session_close_rows FINAL
+    WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)}
+) AS c ON t.session_id = c.session_id
+LEFT ANY JOIN
+(
+    SELECT session_id, state FROM session_analysis_rows
+    WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)} AND turn = ''
+) AS a ON t.session_id = a.session_id AND t.state = a.state
+"""
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """A session as it is, and whether it was looked at as it is. `revision` is the greatest of its tasks."""
+
+    session_id: str
+    state: int
+    revision: int
+    last_ms: int
+    last_task_id: str
+    arrived_ms: int
+    closed_revision: int
+    is_found: bool
+
+    def is_over(self, idle_to_ms: int) -> bool:
+        """Tell whether the session was idle for long enough, or closed as it is."""
+        return self.last_ms <= idle_to_ms or self.closed_revision >= self.revision
+
+
+@dataclass(frozen=True)
+class Window:
+    """
+    What one pass over a project's sessions looks at, in milliseconds.
+
+    Sessions of which a task arrived, or which were closed or left by a task, since one time; and those of which a task
+    became idle between two. `after` is the last session of the page before. `is_first` leaves out what was found
+    already.
+    """
+
+    arrived_since_ms: int
+    idle_from_ms: int
+    idle_to_ms: int
+    is_first: bool = False
+    after: str = ""
+
+
+class SessionEnds:
+    """Reads of sessions that may be over. Blocking; raises what the store raises."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def changed(self, project_id: str, window: Window, limit: int) -> dict[str, int]:
+        """Return sessions that may have become over, by id, with a number that says what was seen of each."""
+        rows = self._store.rows(
+            _NOT_FOUND if window.is_first else _ALL_CHANGED,
+            {
+                "project": project_id,
+                "arrived": window.arrived_since_ms,
+                "idle_from": window.idle_from_ms,
+                "idle_to": window.idle_to_ms,
+                "after": window.after,
+                "limit": limit,
+            },
+        )
+        return {row["session_id"]: row["seen"] for row in rows}
+
+    def states(self, project_id: str, session_ids: Sequence[str]) -> list[SessionState]:
+        """Return these sessions as they are."""
+        rows = self._store.rows(_STATES, {"project": project_id, "sessions": list(session_ids)})
+        return [SessionState(**(row | {"is_found": bool(row["is_found"])})) for row in rows]
