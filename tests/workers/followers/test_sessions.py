@@ -40,6 +40,19 @@ def turns(store: Store) -> Turns:
     return Turns(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current)
 
 
+def looked_for_since_an_hour(store: Store, project_id: str, name: str) -> None:
+    """Store a first version of a definition: what it finds is looked for since then, whatever was made of it since."""
+    first = {"name": name, "version": 0, "revision": int((NOW.timestamp() - 3600) * 1000) << 16}
+    insert(store, "definition_rows", {"project_id": project_id, "created_at": NOW.isoformat()} | first)
+
+
+def say_earlier(store: Store, project_id: str, *texts: tuple[str, str, float]) -> None:
+    """Log tasks that arrived five minutes ago, longer than what has arrived is asked for again."""
+    arrived = {"inserted_at": (NOW - timedelta(minutes=5)).isoformat(timespec="milliseconds")}
+    for session_id, text, minutes_ago in texts:
+        say(store, project_id, session_id, text, minutes_ago, **arrived)
+
+
 def found(store: Store, project_id: str) -> list[tuple[str, str, str]]:
     rows = view(store, "events", project_id)
     return sorted((row["session_id"], row["name"], row["task_id"]) for row in rows)
@@ -92,9 +105,7 @@ def test_the_last_session_of_a_quiet_project_is_over_by_the_clock(
 ) -> None:
     arrived = NOW - timedelta(minutes=11)
     say(store, project_id, "a", "refund", 12, inserted_at=arrived.isoformat(timespec="milliseconds"))
-    # It is looked for since the first version of its definition, whatever was made of that since.
-    first = {"name": "refund", "version": 0, "revision": int((NOW.timestamp() - 3600) * 1000) << 16}
-    insert(store, "definition_rows", {"project_id": project_id, "created_at": NOW.isoformat()} | first)
+    looked_for_since_an_hour(store, project_id, "refund")
     until_done(ended(store))
     assert found(store, project_id) == [("a", "refund", "a-12")]
 
@@ -176,10 +187,9 @@ def test_a_session_that_its_last_task_leaves_is_looked_at_again(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
     """What is left of it has a smaller revision than what was looked at."""
+    looked_for_since_an_hour(store, project_id, "refund")
+    say_earlier(store, project_id, ("a", "refund", 60), ("a", "thanks", 59), ("b", "hello", 30))
     follower = ended(store)
-    say(store, project_id, "a", "refund", 60)
-    say(store, project_id, "a", "thanks", 59)
-    say(store, project_id, "b", "hello", 30)
     until_done(follower)
     assert found(store, project_id) == [("a", "refund", "a-59"), ("a", "thanks", "a-59")]
 
@@ -193,10 +203,9 @@ def test_a_session_that_its_last_task_leaves_is_looked_at_again(
 def test_a_session_that_a_task_leaves_before_anybody_has_looked_is_over_by_what_is_left(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
+    looked_for_since_an_hour(store, project_id, "refund")
+    say_earlier(store, project_id, ("a", "refund", 60), ("a", "hm", 21), ("b", "hello", 20))
     follower = ended(store)
-    say(store, project_id, "a", "refund", 60)
-    say(store, project_id, "a", "hm", 21)
-    say(store, project_id, "b", "hello", 20)
     until_done(follower)
     assert found(store, project_id) == []
     move(store, project_id, "a", "hm", 21, to="b")
@@ -237,14 +246,17 @@ def test_a_turn_is_read_again_when_the_one_before_it_leaves_the_session(
     store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
 ) -> None:
     registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))
+    looked_for_since_an_hour(store, project_id, "near")
+    say_earlier(store, project_id, ("a", "a refund", 9), ("a", "well", 8), ("a", "hm", 7))
     follower = turns(store)
-    for text, minutes in (("a refund", 9), ("well", 8), ("hm", 7)):
-        say(store, project_id, "a", text, minutes)
     until_done(follower)
     assert found(store, project_id) == [("a", "near", "a-8"), ("a", "near", "a-9")]
+    before = looked_at("turns")
     move(store, project_id, "a", "a refund", 9, to="b")
+    assert found(store, project_id) == []
     until_done(follower)
-    assert found(store, project_id) == [("b", "near", "a-9")]
+    # In its new session by itself, and those that were after it.
+    assert (found(store, project_id), looked_at("turns")) == ([("b", "near", "a-9")], before + 3)
 
 
 def test_every_turn_of_a_long_session_is_looked_at(
