@@ -17,7 +17,10 @@ from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.followers.backfills import Backfills
 from phospho_workers.followers.history import History
+from phospho_workers.followers.labelled import LabelledTasks
 from phospho_workers.followers.session_facts import SessionFacts
+from phospho_workers.followers.teaching import HeadTeacher
+from phospho_workers.followers.trial_heads import TrialHeads
 from phospho_workers.followers.trials import Trials
 from phospho_workers.judging.settings import NOBODY, JudgeSettings, LlmSettings
 from store.facts import insert, task, view
@@ -56,7 +59,8 @@ class Past:
         return Backfills(History(self.store), SessionFacts(self.store), self.book, self.cache.current)
 
     def trials(self, judging: JudgeSettings = NOBODY) -> Trials:
-        return Trials(History(self.store), SessionFacts(self.store), self.cache.current, judging)
+        heads = TrialHeads(LabelledTasks(self.store), HeadTeacher())
+        return Trials(History(self.store), SessionFacts(self.store), self.cache.current, heads, judging)
 
     def run(self) -> None:
         """Run a follower that has just started until it has nothing left to do."""

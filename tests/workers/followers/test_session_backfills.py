@@ -17,8 +17,11 @@ from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.followers.backfills import Backfills
 from phospho_workers.followers.history import History
+from phospho_workers.followers.labelled import LabelledTasks
 from phospho_workers.followers.session_facts import SessionFacts
 from phospho_workers.followers.sessions import EndedSessions
+from phospho_workers.followers.teaching import HeadTeacher
+from phospho_workers.followers.trial_heads import TrialHeads
 from phospho_workers.followers.trials import Trials
 from phospho_workers.followers.turns import Turns
 from store.facts import view
@@ -49,7 +52,8 @@ class Past:
         return Backfills(History(self.store), SessionFacts(self.store), self.book, self.cache.current)
 
     def trials(self) -> Trials:
-        return Trials(History(self.store), SessionFacts(self.store), self.cache.current)
+        heads = TrialHeads(LabelledTasks(self.store), HeadTeacher())
+        return Trials(History(self.store), SessionFacts(self.store), self.cache.current, heads)
 
     def run(self, definition: EventDefinition, **span: Any) -> str:
         """Backfill a definition to the end, and return how that ended."""

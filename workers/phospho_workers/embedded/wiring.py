@@ -49,9 +49,12 @@ from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.embedded.front_door import FrontDoor
 from phospho_workers.followers.history import History
 from phospho_workers.followers.label_queue import LabelQueue
+from phospho_workers.followers.labelled import LabelledTasks
 from phospho_workers.followers.outbound import Outbound, url_refusal
 from phospho_workers.followers.session_facts import SessionFacts
 from phospho_workers.followers.settings import FollowerSettings
+from phospho_workers.followers.teaching import HeadTeacher
+from phospho_workers.followers.trial_heads import TrialHeads
 from phospho_workers.followers.trials import Trials
 from phospho_workers.followers.webhooks import ping
 from phospho_workers.runtime import metrics as worker_metrics
@@ -176,7 +179,8 @@ def tools_of(store: Store, clock: HybridClock, settings: FollowerSettings) -> To
     """Return what the API does by the code of the workers."""
     instructions = InstructionBook(store, clock)
     cache, history = DefinitionCache(instructions, refresh_interval_s=0.0), History(store)
-    trials = Trials(history, SessionFacts(store), cache.current, settings.judging)
+    heads = TrialHeads(LabelledTasks(store), HeadTeacher())
+    trials = Trials(history, SessionFacts(store), cache.current, heads, settings.judging)
     outbound = Outbound(settings.allowed_networks)
     return Tools(
         estimate=trials.estimate,

@@ -22,6 +22,7 @@ from phospho_workers.followers.history import History, Span
 from phospho_workers.followers.opinion_cost import OpinionCost, opinion_cost
 from phospho_workers.followers.session_facts import SessionFacts
 from phospho_workers.followers.session_history import SessionRun
+from phospho_workers.followers.trial_heads import TrialHeads
 from phospho_workers.judging.choice import judge_of
 from phospho_workers.judging.settings import NOBODY, JudgeSettings
 
@@ -43,11 +44,13 @@ class Trials:
         history: History,
         facts: SessionFacts,
         definitions: Callable[[], Snapshot],
+        heads: TrialHeads,
         judging: JudgeSettings = NOBODY,
     ) -> None:
         self._history = history
         self._facts = facts
         self._definitions = definitions
+        self._heads = heads
         self._judging = judging
 
     def estimate(
@@ -104,7 +107,8 @@ class Trials:
         """
         Return what `new` finds in the latest tasks that `old` does not, and the other way round, with examples.
 
-        `old` None finds nothing. Both are compiled with the other definitions of the project as they are.
+        `old` None finds nothing. Both are compiled with the other definitions of the project as they are, and each
+        with the head that its labels teach it.
         """
         span = Span(new.project_id)
         finders = [self._finder(one or new, self._compiled_with(one, new)) for one in (old, new)]
@@ -127,11 +131,14 @@ class Trials:
     def _compiled_with(self, definition: EventDefinition | None, new: EventDefinition) -> CompiledDefinitions:
         known = self._definitions().by_project.get(new.project_id, NO_DEFINITIONS)
         others = [one for one in known.definitions if one.name != new.name]
-        chosen = [*others, *([definition] if definition is not None else [])]
-        # A head belongs to the version that its labels were given to.
-        is_current = definition is not None and definition in known.definitions
-        heads = {name: head for name, head in known.heads.items() if name != new.name or is_current}
-        return events_alone(compile_definitions(chosen, heads, known.settings))
+        heads = {one.name: known.heads[one.name] for one in others if one.name in known.heads}
+        if definition is None:
+            return events_alone(compile_definitions(others, heads, known.settings))
+        stored = known.heads.get(new.name) if definition in known.definitions else None
+        head = stored or self._heads.head(definition, others)
+        if head is not None:
+            heads[new.name] = head
+        return events_alone(compile_definitions([*others, definition], heads, known.settings))
 
     def _tasks(self, span: Span, task_ids: Sequence[str]) -> list[dict[str, Any]]:
         return [task for task in self._history.tasks(span.project_id, task_ids) if check_task(task) is None]
