@@ -13,6 +13,7 @@ from phospho_workers.detection.candidates import texts_of
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, needs_session
 from phospho_workers.followers.candidates import Candidates
 from phospho_workers.followers.open_queue import OpenQueue
+from phospho_workers.followers.rota import Rota
 from phospho_workers.judging.choice import Open, OpenText, judge_of
 from phospho_workers.runtime import metrics
 
@@ -52,11 +53,11 @@ class EncoderJudge:
         self._encoder = encoder
         self._has_llm = has_llm
         self._queue = OpenQueue(candidates)
+        self._rota = Rota()
 
     def step(self) -> bool:
-        snapshot = self._definitions()
-        judged = [self._project(project_id, compiled) for project_id, compiled in snapshot.by_project.items()]
-        return any(judged)
+        compiled = self._definitions().by_project
+        return self._rota.step(compiled, lambda name: self._project(name, compiled[name]))
 
     def _project(self, project_id: str, compiled: CompiledDefinitions) -> bool:
         """Ask about some texts of a project, and tell whether that brought any verdict."""

@@ -16,6 +16,7 @@ from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot,
 from phospho_workers.detection.engine import Side
 from phospho_workers.followers.candidates import Candidates
 from phospho_workers.followers.open_queue import OpenQueue
+from phospho_workers.followers.rota import Rota
 from phospho_workers.judging.chat import Call, Chat
 from phospho_workers.judging.choice import Open, OpenText, asked_about, judge_of
 from phospho_workers.judging.questions import MAX_DEFINITIONS, Question
@@ -88,13 +89,13 @@ class LlmJudge:
         self._has_encoder = has_encoder
         self._now = now
         self._queue = OpenQueue(candidates)
+        self._rota = Rota()
         self._resting: dict[str, tuple[date, datetime]] = {}
         metrics.LLM_CIRCUIT_OPEN.set_function(lambda: float(self._chat.circuit.is_open))
 
     def step(self) -> bool:
-        snapshot = self._definitions()
-        judged = [self._project(project_id, compiled) for project_id, compiled in snapshot.by_project.items()]
-        return any(judged)
+        compiled = self._definitions().by_project
+        return self._rota.step(compiled, lambda name: self._project(name, compiled[name]))
 
     def _project(self, project_id: str, compiled: CompiledDefinitions) -> bool:
         """Ask about some texts of a project, and tell whether that brought any verdict."""

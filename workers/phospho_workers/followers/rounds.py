@@ -11,6 +11,7 @@ from phospho_store.instructions import TABLES
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.followers.concluded import OVERLAP_MS, Concluded
 from phospho_workers.followers.loop import LONG_REST_S
+from phospho_workers.followers.rota import Rota
 from phospho_workers.followers.session_facts import Moments, SessionFacts
 from phospho_workers.followers.transcripts import SessionDetection
 
@@ -44,7 +45,7 @@ F = TypeVar("F", bound=Followed)
 
 class Rounds(ABC, Generic[F]):
     """
-    A follower that goes over the sessions of each project that needs it, a page a step.
+    A follower that goes over the sessions of each project that needs it, a page a turn.
 
     `definitions` is asked once a step. `of_projects` are the tables of which it reads those projects.
     """
@@ -58,6 +59,7 @@ class Rounds(ABC, Generic[F]):
         self._facts = facts
         self._definitions = definitions
         self._projects: dict[str, F] = {}
+        self._rota = Rota()
 
     @property
     def reads(self) -> Sequence[str]:
@@ -65,17 +67,23 @@ class Rounds(ABC, Generic[F]):
 
     @property
     def rest_s(self) -> float:
+        if self._rota.has_failed:
+            return self.interval_s
         return self.rest_of_projects_s if self._projects else LONG_REST_S
 
     def step(self) -> bool:
         snapshot = self._definitions()
-        self._projects = {
-            project_id: project
-            for project_id, compiled in snapshot.by_project.items()
-            if (project := self._followed(project_id, compiled)) is not None
-        }
-        pages = [self._page(name, project, snapshot.revision) for name, project in self._projects.items()]
-        return any(pages)
+        of_sessions = {name: one for name, one in snapshot.by_project.items() if one.of_sessions}
+        self._projects = {name: one for name, one in self._projects.items() if name in of_sessions}
+        return self._rota.step(of_sessions, lambda name: self._turn(name, of_sessions[name], snapshot.revision))
+
+    def _turn(self, project_id: str, compiled: CompiledDefinitions, definitions_revision: int) -> bool:
+        project = self._followed(project_id, compiled)
+        if project is None:
+            self._projects.pop(project_id, None)
+            return False
+        self._projects[project_id] = project
+        return self._page(project_id, project, definitions_revision)
 
     def _followed(self, project_id: str, compiled: CompiledDefinitions) -> F | None:
         """Return what is known of a project; None where nothing is looked for in its sessions."""
