@@ -33,5 +33,7 @@ def move(store: Store, project_id: str, session_id: str, text: str, minutes_ago:
 
 def said_long_ago(store: Store, project_id: str, session_id: str, text: str, minutes_ago: float, **fields: Any) -> None:
     """Log a task that has arrived when it was said."""
-    arrived = (NOW - timedelta(minutes=minutes_ago)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    say(store, project_id, session_id, text, minutes_ago, inserted_at=arrived, **fields)
+    moment = NOW - timedelta(minutes=minutes_ago)
+    arrived = {"inserted_at": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+    row = said(project_id, session_id, text, minutes_ago, **fields)
+    insert(store, "task_rows", row | arrived | {"revision": int(moment.timestamp() * 1000) << 16})

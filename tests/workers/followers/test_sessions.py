@@ -242,6 +242,28 @@ def test_a_late_task_of_a_smaller_revision_is_looked_at_too(
     assert found(store, project_id) == [("a", "refund", "a-60")]
 
 
+def test_a_replay_of_history_is_history_still(
+    store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
+) -> None:
+    """What was over before the definitions were made arrives again, as it was."""
+    registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))
+    followers = [ended(store), turns(store)]
+    for follower in followers:
+        until_done(follower)
+    for minutes in (500, 499):
+        row = said(project_id, "a", "refund", minutes)
+        insert(store, "task_rows", row | {"revision": int((NOW.timestamp() - minutes * 60) * 1000) << 16})
+    for follower in (*followers, ended(store), turns(store)):
+        until_done(follower)
+    assert found(store, project_id) == []
+    # One more task, and it is a session of now.
+    say(store, project_id, "a", "thanks", 30)
+    say(store, project_id, "b", "hello", 15)
+    for follower in followers:
+        until_done(follower)
+    assert found(store, project_id) == [("a", "near", "a-30"), ("a", "refund", "a-30"), ("a", "thanks", "a-30")]
+
+
 def test_a_turn_is_read_again_when_the_one_before_it_leaves_the_session(
     store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
 ) -> None:

@@ -17,9 +17,9 @@ from phospho_store.labels import LabelBook, new_label
 from phospho_store.store import Store
 from phospho_store.webhooks import WebhookBook, shown_secret
 from phospho_workers.followers.webhooks import MAX_ATTEMPTS
-from store.facts import analysis, insert, task, view
+from store.facts import insert, task, view
 from workers.followers.receiver import Receiver, receiving
-from workers.followers.webhook_follower import KEY, Follower, counts
+from workers.followers.webhook_follower import CLOCK, KEY, Follower, analysed, counts
 
 
 @pytest.fixture
@@ -41,9 +41,11 @@ def hook(store: Store, project_id: str, receiver: Receiver) -> Iterator[Webhook]
     book.remove(project_id, webhook.webhook_id)
 
 
-def find(store: Store, project_id: str, task_id: str, *names: str, revision: int = 1) -> None:
-    insert(store, "task_rows", task(project_id, task_id, revision))
-    insert(store, "analysis_rows", analysis(project_id, task_id, revision, names))
+def find(store: Store, project_id: str, task_id: str, *names: str) -> None:
+    """Log a task, or log it again, and find events in it."""
+    row = analysed(project_id, task_id, names)
+    insert(store, "task_rows", task(project_id, task_id, row["revision"]))
+    insert(store, "analysis_rows", row)
 
 
 def test_an_event_is_told_as_it_is_found_and_only_to_who_asked_for_it(
@@ -82,12 +84,12 @@ def test_what_was_told_is_not_told_again_whatever_becomes_of_it(
     # Rejected, lost with a later revision, found again, and stored twice; and a restart in between.
     LabelBook(store).save_labels([new_label(project_id, "refund", "one", "rejected")])
     assert view(store, "events", project_id) == []
-    find(store, project_id, "one", revision=2)
+    find(store, project_id, "one")
     follower.settle()
-    find(store, project_id, "one", "refund", revision=3)
+    find(store, project_id, "one", "refund")
     again = Follower(store)
     again.settle()
-    find(store, project_id, "one", "refund", revision=3)
+    find(store, project_id, "one", "refund")
     again.settle()
 
     assert len(receiver.received) == 1
@@ -104,6 +106,23 @@ def test_what_was_found_before_anybody_asked_is_not_told(
     find(store, project_id, "late", "refund")
     follower.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
     assert [json.loads(one.body)["data"]["task_id"] for one in receiver.received] == ["late"]
+
+
+def test_what_was_found_before_anybody_asked_is_not_told_when_it_is_replayed(
+    store: Store, project_id: str, receiver: Receiver, follower: Follower
+) -> None:
+    minute_ago = CLOCK.next() - (60_000 << 16)
+    early = [analysed(project_id, f"early-{n}", ["refund"]) | {"revision": minute_ago} for n in range(3)]
+    insert(store, "analysis_rows", *early)
+    book = WebhookBook(store)
+    hook = book.add(project_id, receiver.url)
+    insert(store, "analysis_rows", *early)
+    # By an edited definition it is another thing that is found.
+    insert(store, "analysis_rows", early[0] | {"definitions_revision": CLOCK.next()})
+    follower.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    follower.settle()
+    assert [json.loads(one.body)["data"]["task_id"] for one in receiver.received] == ["early-0"]
+    book.remove(project_id, hook.webhook_id)
 
 
 def test_a_receiver_that_fails_is_tried_again_later_with_the_same_id_and_body(
@@ -183,7 +202,7 @@ def test_a_receiver_that_hangs_does_not_hold_up_another(
         hanging.statuses.extend([0] * 50)
         WebhookBook(store).add(project_id, hanging.url)
         for number in range(20):
-            insert(store, "analysis_rows", analysis(project_id, f"t{number}", names=["refund"]))
+            insert(store, "analysis_rows", analysed(project_id, f"t{number}", ["refund"]))
         follower.until(lambda: counts(store, project_id, hook) == (20, 0, 0))
         assert 1 <= len(hanging.received) <= 4
 
@@ -207,7 +226,7 @@ def test_more_events_than_a_page_are_all_told_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("phospho_workers.followers.webhooks._ROWS_AT_ONCE", 7)
-    insert(store, "analysis_rows", *(analysis(project_id, f"t{n}", names=["refund"]) for n in range(30)))
+    insert(store, "analysis_rows", *(analysed(project_id, f"t{n}", ["refund"]) for n in range(30)))
     follower.until(lambda: counts(store, project_id, hook) == (30, 0, 0))
     assert len(receiver.received) == len({one.headers["webhook-id"] for one in receiver.received}) == 30
 
@@ -223,7 +242,7 @@ def test_more_than_fits_into_memory_waits_in_the_table_and_is_told_in_the_end(
     """So a receiver that is away for a day fills no memory, and takes nothing from the others."""
     monkeypatch.setattr("phospho_workers.followers.webhooks._MAX_WAITING_OF_ONE", 6)
     receiver.statuses.extend([503] * 6)
-    insert(store, "analysis_rows", *(analysis(project_id, f"t{n}", names=["refund"]) for n in range(40)))
+    insert(store, "analysis_rows", *(analysed(project_id, f"t{n}", ["refund"]) for n in range(40)))
     follower.until(lambda: len(receiver.received) >= 6)
     assert sum(webhook_id == hook.webhook_id for _, webhook_id, _ in follower._waiting) <= 6
     follower.later += timedelta(minutes=5)

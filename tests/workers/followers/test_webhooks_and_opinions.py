@@ -19,10 +19,10 @@ from phospho_store.store import Store
 from phospho_store.verdicts import VerdictBook
 from phospho_store.webhooks import WebhookBook
 from phospho_workers.judging.settings import NOBODY, JudgeSettings, LlmSettings
-from store.facts import analysis, event, insert, task
+from store.facts import event, insert, task
 from workers.detection.tasks import semantic
 from workers.followers.receiver import Receiver, receiving
-from workers.followers.webhook_follower import Follower, counts, told
+from workers.followers.webhook_follower import Follower, analysed, counts, told
 
 ASKED = JudgeSettings(llm=LlmSettings("http://127.0.0.1:9", "model"))
 NOW = datetime.now(UTC)
@@ -50,7 +50,7 @@ def find(store: Store, project_id: str, task_id: str, *, is_found: bool = True, 
     candidate |= {"scope": "input", "score": 0.5, "doubt": 0.9, "content": f"says-{task_id}"}
     events = [event(identity, "refund")] if is_found else []
     insert(store, "task_rows", task(project_id, task_id))
-    insert(store, "analysis_rows", analysis(project_id, task_id, candidates=[candidate], **fields) | {"events": events})
+    insert(store, "analysis_rows", analysed(project_id, task_id, candidates=[candidate], **fields) | {"events": events})
 
 
 def judge(store: Store, project_id: str, task_id: str, verdict: str) -> None:
@@ -65,7 +65,7 @@ def test_an_event_in_doubt_is_told_when_a_judge_affirms_it_and_not_when_one_deni
     follower = Follower(store, ASKED)
     for task_id in ("sure", "yes", "no", "silent"):
         find(store, project_id, task_id)
-    insert(store, "analysis_rows", analysis(project_id, "sure", 2, ["refund"]))
+    insert(store, "analysis_rows", analysed(project_id, "sure", ["refund"]))
     follower.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
     assert told(receiver) == [("event.detected", "sure", "refund")]
 
@@ -95,7 +95,7 @@ def test_what_was_nearly_found_is_told_when_a_judge_affirms_it_and_so_is_what_sa
 
     candidate = {"id": "same-refund", "name": "refund", "definition_version": 1, "engine": "semantic"}
     candidate |= {"scope": "input", "score": 0.5, "doubt": 0.9, "content": "says-one"}
-    insert(store, "analysis_rows", analysis(project_id, "same", candidates=[candidate]))
+    insert(store, "analysis_rows", analysed(project_id, "same", candidates=[candidate]))
     follower.until(lambda: counts(store, project_id, hook) == (2, 0, 0))
     follower.settle()
     assert [task_id for _, task_id, _ in told(receiver)] == ["one", "same"]
@@ -140,7 +140,7 @@ def test_what_a_person_adds_is_told_once_and_a_confirmation_of_what_was_found_is
 ) -> None:
     follower = Follower(store)
     insert(store, "task_rows", task(project_id, "plain"))
-    insert(store, "analysis_rows", analysis(project_id, "plain"))
+    insert(store, "analysis_rows", analysed(project_id, "plain"))
     find(store, project_id, "found")
     labels = [new_label(project_id, "refund", name, "confirmed") for name in ("plain", "found", "gone")]
     labels.append(new_label(project_id, "thanks", "plain", "rejected"))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from phospho_schemas.ids import HybridClock
 from phospho_schemas.webhooks import Webhook
 from phospho_store.instructions import InstructionBook
 from phospho_store.store import Store
@@ -17,9 +19,16 @@ from phospho_workers.followers.outbound import Outbound, parsed_networks
 from phospho_workers.followers.patience import Patience
 from phospho_workers.followers.webhooks import Webhooks
 from phospho_workers.judging.settings import NOBODY, JudgeSettings
+from store.facts import analysis
 from workers.followers.receiver import Receiver
 
 KEY = "an installation's key"
+CLOCK = HybridClock()
+
+
+def analysed(project_id: str, task_id: str, names: Sequence[str] = (), **fields: Any) -> dict[str, Any]:
+    """Return the analysis of a task that is logged now."""
+    return analysis(project_id, task_id, CLOCK.next(), names, **fields)
 
 
 class Follower(Webhooks):

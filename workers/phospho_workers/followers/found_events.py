@@ -70,16 +70,19 @@ arrayExists(
     candidates.content
 )
 """
+# A replay stores a row again; since when what it says is known follows from what was logged and asked for.
+_SINCE = "toInt64(bitShiftRight(greatest(revision, definitions_revision), 16)) AS since_ms"
 _TASKS = (
-    f"SELECT {_WHO}, events, candidates, concat(project_id, '\\n', task_id) AS identity, {_TIMES}"
+    f"SELECT {_WHO}, events, candidates, concat(project_id, '\\n', task_id) AS identity, {_TIMES}, {_SINCE}"
     " FROM analysis_rows FINAL WHERE project_id IN {projects:Array(String)} AND "
 )
 _ANALYSES: Mapping[DeliverySource, str] = {
     "task": f"{_TASKS} ({_HOLDS} OR {_AFFIRMED}) {_AFTER}",
     "waited": f"{_TASKS} ({_HOLDS} AND hasAny(events.name, candidates.name) OR {_AFFIRMED}) {_AFTER}",
     "session": (
-        f"SELECT {_WHO}, events, [] AS candidates, concat(project_id, '\\n', session_id, '\\n', turn) AS identity,"
-        f" {_TIMES} FROM session_analysis_rows FINAL WHERE project_id IN {{projects:Array(String)}} AND {_HOLDS}"
+        f"SELECT {_WHO}, events, [] AS candidates, {_TIMES},"
+        " concat(project_id, '\\n', session_id, '\\n', turn, '\\n', toString(state)) AS identity FROM"
+        f" session_analysis_rows FINAL WHERE project_id IN {{projects:Array(String)}} AND {_HOLDS}"
         f" {_AFTER}"
     ),
 }

@@ -26,12 +26,13 @@ WHERE s.session_id != t.session_id
 """
 
 # One SELECT for each index that prunes. What was seen of a session is a sum of hashes: it is another one once there is
-# something else to see, also where a task has come with a smaller revision than the others have.
+# something else to see, also where a task has come with a smaller revision than the others have. A replay stores rows
+# again and gives them no other revision, by whose milliseconds they are new or history.
 _CHANGED = f"""
 SELECT session_id, sum(hash) AS seen FROM
 (
     SELECT session_id, sum(sipHash64(task_id, task_rows.revision)) AS hash, max(created_at) AS last FROM task_rows
-    WHERE project_id = {{project:String}} AND {ARRIVED}
+    WHERE project_id = {{project:String}} AND {ARRIVED} AND bitShiftRight(task_rows.revision, 16) >= {{born:Int64}}
     GROUP BY session_id HAVING last <= fromUnixTimestamp64Milli({{idle_to:Int64}})
     UNION ALL
     SELECT session_id, sum(sipHash64(task_id, task_rows.revision)) AS hash, max(created_at) AS last FROM task_rows
@@ -67,13 +68,13 @@ _NOT_FOUND = _CHANGED % (
 
 _STATES = """
 SELECT t.session_id AS session_id, t.state AS state, t.greatest AS revision, t.last_ms AS last_ms,
-    t.last_task_id AS last_task_id, t.arrived_ms AS arrived_ms, c.revision AS closed_revision,
+    t.last_task_id AS last_task_id, c.revision AS closed_revision,
     a.session_id != '' AS is_found
 FROM
 (
     SELECT session_id, groupBitXor(sipHash64(task_id, task_rows.revision)) AS state,
         max(task_rows.revision) AS greatest, toUnixTimestamp64Milli(max(created_at)) AS last_ms,
-        argMax(task_id, (created_at, task_id)) AS last_task_id, toUnixTimestamp64Milli(max(inserted_at)) AS arrived_ms
+        argMax(task_id, (created_at, task_id)) AS last_task_id
     FROM task_rows FINAL
     WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)} GROUP BY session_id
 ) AS t
@@ -99,7 +100,6 @@ class SessionState:
     revision: int
     last_ms: int
     last_task_id: str
-    arrived_ms: int
     closed_revision: int
     is_found: bool
 
@@ -114,14 +114,15 @@ class Window:
     What one pass over a project's sessions looks at, in milliseconds.
 
     Sessions of which a task arrived, or which were closed or left by a task, since one time; and those of which a task
-    became idle between two. `after` is the last session of the page before. `is_first` leaves out what was found
-    already.
+    became idle between two. What was logged before `born_ms` is history, whenever it arrived. `after` is the last
+    session of the page before. `is_first` leaves out what was found already.
     """
 
     arrived_since_ms: int
     idle_from_ms: int
     idle_to_ms: int
     is_first: bool = False
+    born_ms: int = 0
     after: str = ""
 
 
@@ -140,6 +141,7 @@ class SessionEnds:
                 "arrived": window.arrived_since_ms,
                 "idle_from": window.idle_from_ms,
                 "idle_to": window.idle_to_ms,
+                "born": window.born_ms,
                 "after": window.after,
                 "limit": limit,
             },

@@ -120,7 +120,7 @@ class SessionRun:
             ]
 
     def _session(self, state: SessionState) -> _Place:
-        told_ms = max(state.arrived_ms, revision_ms(state.closed_revision))
+        told_ms = revision_ms(max(state.revision, state.closed_revision))
         is_followed = told_ms >= self._born_ms or state.last_ms > self._born_idle_ms
         return _Place(state.session_id, Read("", state.state, state.revision), is_followed)
 
@@ -138,4 +138,4 @@ class SessionRun:
 
     def _turn(self, turn: Turn) -> _Place:
         read = Read(turn.task_id, turn.state, turn.revision)
-        return _Place(turn.session_id, read, turn.arrived_ms >= self._born_ms, turn.task_ids)
+        return _Place(turn.session_id, read, revision_ms(turn.revision) >= self._born_ms, turn.task_ids)

@@ -65,7 +65,7 @@ class EndedSessions(Rounds[_Project]):
         idle_ms = project.compiled.settings.session_idle_ms
         idle_to_ms = Moments(moments.now_ms, project.created_ms, project.arrived_ms).told_until_ms(idle_ms) - idle_ms
         idle_from_ms = min(project.idle_to_ms, idle_to_ms)
-        return Window(project.arrived_since_ms, idle_from_ms, idle_to_ms, project.is_first)
+        return Window(project.arrived_since_ms, idle_from_ms, idle_to_ms, project.is_first, project.born_ms)
 
     def _over(self, project_id: str, session_ids: Sequence[str], idle_to_ms: int) -> list[SessionState]:
         """Return those of these sessions that are over."""

@@ -36,12 +36,11 @@ GROUP BY session_id ORDER BY session_id LIMIT {{limit:UInt32}}
 
 _TURNS = f"""
 SELECT t.session_id AS session_id, t.task_ids AS task_ids, t.state AS state, t.greatest AS revision,
-    t.created_ms AS created_ms, t.arrived_ms AS arrived_ms
+    t.created_ms AS created_ms
 FROM
 (
     SELECT session_id, task_id, {_STATE}, toUnixTimestamp64Milli(created_at) AS created_ms,
-        groupArray(task_id) OVER (%(read)s) AS task_ids, max(task_rows.revision) OVER (%(read)s) AS greatest,
-        toUnixTimestamp64Milli(max(inserted_at) OVER (%(read)s)) AS arrived_ms
+        groupArray(task_id) OVER (%(read)s) AS task_ids, max(task_rows.revision) OVER (%(read)s) AS greatest
     FROM task_rows FINAL
     WHERE project_id = {{project:String}} AND session_id IN {{sessions:Array(String)}}
 ) AS t %(condition)s
@@ -54,7 +53,7 @@ LEFT ANY JOIN
     WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)} AND turn != ''
     GROUP BY session_id, turn
 ) AS a ON t.session_id = a.session_id AND t.task_id = a.turn
-WHERE NOT has(a.states, t.state) AND (t.arrived_ms >= {born:Int64} OR notEmpty(a.states))
+WHERE NOT has(a.states, t.state) AND (bitShiftRight(t.greatest, 16) >= {born:Int64} OR notEmpty(a.states))
     AND (t.session_id, t.created_ms, t.task_id) > ({session:String}, {created:Int64}, {task:String})
 """
 _OF_TASKS = "WHERE t.task_id IN {tasks:Array(String)}"
@@ -65,7 +64,7 @@ class Turn:
     """
     A turn without its texts: the ids of the tasks that are read, its own the last, and their greatest revision.
 
-    `created_ms` is the turn's own, `arrived_ms` that of the last of them that arrived. Milliseconds.
+    `created_ms` is the time of the turn itself, in milliseconds.
     """
 
     session_id: str
@@ -73,7 +72,6 @@ class Turn:
     state: int
     revision: int
     created_ms: int
-    arrived_ms: int
 
     @property
     def task_id(self) -> str:
@@ -112,7 +110,7 @@ class TurnFacts:
         """
         Return turns of these sessions that were not looked at as they are, by session and in their order.
 
-        Those of which nothing has arrived since `born_ms` are history, unless they were looked at before. `after` is
+        Those of which nothing was logged since `born_ms` are history, unless they were looked at before. `after` is
         the last one of the page before.
         """
         place = {"session": "", "created": 0, "task": ""}

@@ -201,7 +201,9 @@ class Webhooks:
         """Yield a delivery for each event of a row and each webhook that is told of it."""
         now = self._now()
         for webhook in self._webhooks.values():
-            if webhook.project_id != row["project_id"] or row["stored_ms"] < _ms(webhook.created_at):
+            if webhook.project_id != row["project_id"] or row.get("since_ms", row["stored_ms"]) < _ms(
+                webhook.created_at
+            ):
                 continue
             for event in row["events"]:
                 if not webhook.event_names or event["name"] in webhook.event_names:
