@@ -14,6 +14,7 @@ import pytest
 
 from phospho_schemas.webhooks import Webhook
 from phospho_store.labels import LabelBook, new_label
+from phospho_store.registry import Registry
 from phospho_store.store import Store
 from phospho_store.webhooks import WebhookBook, shown_secret
 from phospho_workers.followers.webhooks import MAX_ATTEMPTS
@@ -205,6 +206,58 @@ def test_a_receiver_that_hangs_does_not_hold_up_another(
             insert(store, "analysis_rows", analysed(project_id, f"t{number}", ["refund"]))
         follower.until(lambda: counts(store, project_id, hook) == (20, 0, 0))
         assert 1 <= len(hanging.received) <= 4
+
+
+def test_many_receivers_of_one_project_that_hang_do_not_hold_up_another_project(
+    store: Store, registry: Registry, project_id: str, receiver: Receiver, hook: Webhook, follower: Follower
+) -> None:
+    other = registry.save_project(f"{project_id}-other").project_id
+    with receiving() as hanging:
+        hanging.statuses.extend([0] * 500)
+        for _ in range(4):
+            WebhookBook(store).add(other, hanging.url)
+        insert(store, "analysis_rows", *(analysed(other, f"t{n}", ["refund"]) for n in range(50)))
+        follower.until(lambda: len(hanging.received) >= 6)
+        find(store, project_id, "one", "refund")
+        follower.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+        assert len(hanging.received) == 6
+
+
+def test_what_is_new_is_told_at_once_though_much_waits_for_a_later_attempt(
+    store: Store,
+    project_id: str,
+    receiver: Receiver,
+    hook: Webhook,
+    follower: Follower,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where a receiver is back after an hour."""
+    monkeypatch.setattr("phospho_workers.followers.webhooks._MAX_WAITING_OF_ONE", 6)
+    receiver.statuses.extend([503] * 12)
+    insert(store, "analysis_rows", *(analysed(project_id, f"t{n}", ["refund"]) for n in range(6)))
+    for attempts in (6, 12):
+        follower.until(lambda attempts=attempts: len(receiver.received) == attempts)
+        follower.settle()
+        follower.later += timedelta(seconds=11)
+    # The third attempt is half a minute away.
+    find(store, project_id, "fresh", "refund")
+    follower.until(lambda: counts(store, project_id, hook) == (1, 6, 0))
+    assert json.loads(receiver.received[-1].body)["data"]["task_id"] == "fresh"
+    follower.later += timedelta(minutes=1)
+    follower.until(lambda: counts(store, project_id, hook) == (7, 0, 0))
+
+
+def test_what_waits_for_a_later_attempt_at_a_webhook_that_is_removed_is_let_go(
+    store: Store, project_id: str, receiver: Receiver, hook: Webhook, follower: Follower
+) -> None:
+    receiver.statuses.extend([500] * 3)
+    find(store, project_id, "one", "refund")
+    for attempts in (1, 2, 3):
+        follower.until(lambda attempts=attempts: len(receiver.received) == attempts)
+        follower.settle()
+        follower.later += timedelta(minutes=1)
+    WebhookBook(store).remove(project_id, hook.webhook_id)
+    follower.until(lambda: counts(store, project_id, hook) == (0, 0, 1))
 
 
 def test_what_waits_for_a_webhook_that_is_removed_is_let_go(

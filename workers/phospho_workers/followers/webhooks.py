@@ -27,6 +27,7 @@ from phospho_schemas.times import utc_text
 from phospho_schemas.webhooks import DeliverySource, Webhook, WebhookDelivery
 from phospho_store.webhooks import WebhookBook, signing_key
 from phospho_workers.followers.concluded import OVERLAP_MS
+from phospho_workers.followers.fair_share import THREADS, Key, WebhookKey, chosen
 from phospho_workers.followers.found_events import FoundEvents, Place, Stream, Wanted
 from phospho_workers.followers.loop import LONG_REST_S
 from phospho_workers.followers.outbound import Answer
@@ -37,11 +38,12 @@ from phospho_workers.runtime import metrics
 
 logger = logging.getLogger("phospho.webhooks")
 
-# What waits in memory for one webhook; the rest of it waits in the table, and is read when half of this is gone.
+# What is due soon waits in memory, so much for one webhook, and all the rest in the table: that is read when it is due
+# and half of this is gone. So what waits for a later attempt keeps nothing new waiting.
 _MAX_WAITING_OF_ONE = 200
+_SOON = timedelta(seconds=15)
+_AT_ONCE = datetime.min.replace(tzinfo=UTC)
 _ROWS_AT_ONCE = 500
-_THREADS = 16
-_IN_FLIGHT_OF_ONE = 4
 _LISTEN_S = 0.2
 # What has waited for a judge is told so much later at most.
 _LATE_AT_MOST_S = 5.0
@@ -52,9 +54,6 @@ _FIRST_BACKOFF_S = 10.0
 _BACKOFF_FACTOR = 4.0
 _MAX_BACKOFF_S = 6 * 3600.0
 _GONE = 410
-
-_WebhookKey = tuple[str, str]
-_Key = tuple[str, str, str]
 
 
 class Sender(Protocol):
@@ -86,17 +85,19 @@ class Webhooks:
         self._now = now
         self._patience = patience or Patience(NOBODY)
         self._revision = -1
-        self._webhooks: dict[_WebhookKey, Webhook] = {}
-        self._waiting: dict[_Key, WebhookDelivery] = {}
-        # Those that may have more in the table than in memory.
-        self._overflowed: set[_WebhookKey] = set()
+        self._webhooks: dict[WebhookKey, Webhook] = {}
+        self._waiting: dict[Key, WebhookDelivery] = {}
+        # Those that have more in the table than in memory, and when it is to be read.
+        self._to_read: dict[WebhookKey, datetime] = {}
+        # Those that gave no answer the last time.
+        self._hanging: set[WebhookKey] = set()
         # None until there is a webhook.
         self._starts_ms: dict[str, int] | None = None
         self._places: dict[Stream, Place] = {}
         self._ask_again_s = 0.0
         self._has_asked = False
-        self._in_flight: dict[_Key, Future[Answer]] = {}
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="phospho-webhook")
+        self._in_flight: dict[Key, Future[Answer]] = {}
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="phospho-webhook")
 
     @property
     def reads(self) -> Sequence[str]:
@@ -106,7 +107,10 @@ class Webhooks:
     def rest_s(self) -> float:
         if self._waiting or not self._has_asked:
             return self.interval_s
-        return _LATE_AT_MOST_S if any(stream.wait_s for stream in self._places) else LONG_REST_S
+        rest_s = _LATE_AT_MOST_S if any(stream.wait_s for stream in self._places) else LONG_REST_S
+        if not self._to_read:
+            return rest_s
+        return min(rest_s, max(self.interval_s, (min(self._to_read.values()) - self._now()).total_seconds()))
 
     def step(self) -> bool:
         self._refresh()
@@ -126,12 +130,15 @@ class Webhooks:
         if revision == self._revision:
             return
         webhooks = {(one.project_id, one.webhook_id): one for one in self._book.webhooks()}
-        # One that was stored again may have been told to send again what was given up.
-        self._overflowed |= {key for key, one in webhooks.items() if self._webhooks.get(key, one) != one}
+        # One that was stored again may have been told to send again what was given up; of one that is gone, what waits is.
+        stored_again = {key for key, one in webhooks.items() if self._webhooks.get(key, one) != one}
+        for key in stored_again | (set(self._to_read) - set(webhooks)):
+            self._to_read[key] = _AT_ONCE
         self._webhooks = webhooks
+        self._hanging &= set(webhooks)
         if self._starts_ms is None and self._webhooks:
             self._starts_ms = self._starts()
-            self._overflowed = set(self._webhooks)
+            self._to_read = dict.fromkeys(self._webhooks, _AT_ONCE)
         self._revision = revision
 
     def _starts(self) -> dict[str, int]:
@@ -176,26 +183,35 @@ class Webhooks:
         return page.after is not None
 
     def _take(self, deliveries: Sequence[WebhookDelivery]) -> None:
-        """Keep stored deliveries in memory, as many of a webhook as there is room for."""
+        """Keep stored deliveries in memory that are due soon, as many of a webhook as there is room for."""
+        soon = self._now() + _SOON
         kept = Counter(key[:2] for key in self._waiting)
         for delivery in deliveries:
             webhook = _key(delivery)[:2]
-            if kept[webhook] >= _MAX_WAITING_OF_ONE:
-                self._overflowed.add(webhook)
-            elif _key(delivery) not in self._waiting:
+            if delivery.next_attempt_at > soon and webhook in self._webhooks:
+                self._read_at(webhook, delivery.next_attempt_at - _SOON)
+            elif _key(delivery) in self._waiting:
+                continue
+            elif kept[webhook] >= _MAX_WAITING_OF_ONE:
+                self._read_at(webhook, _AT_ONCE)
+            else:
                 kept[webhook] += 1
                 self._waiting[_key(delivery)] = delivery
 
+    def _read_at(self, webhook: WebhookKey, moment: datetime) -> None:
+        self._to_read[webhook] = min(moment, self._to_read.get(webhook, moment))
+
     def _refill(self) -> None:
-        """Read what waits in the table for webhooks of which little is left in memory."""
-        if not self._overflowed:
-            return
-        kept = Counter(key[:2] for key in self._waiting)
-        for webhook in [one for one in self._overflowed if kept[one] <= _MAX_WAITING_OF_ONE // 2]:
+        """Read what is due in the table for webhooks of which little is left in memory."""
+        now = self._now()
+        due = [webhook for webhook, moment in self._to_read.items() if moment <= now]
+        kept = Counter(key[:2] for key in self._waiting) if due else Counter()
+        for webhook in [one for one in due if kept[one] <= _MAX_WAITING_OF_ONE // 2]:
+            del self._to_read[webhook]
             pending = self._book.pending(*webhook, _MAX_WAITING_OF_ONE)
-            if len(pending) < _MAX_WAITING_OF_ONE:
-                self._overflowed.discard(webhook)
             self._take(pending)
+            if len(pending) == _MAX_WAITING_OF_ONE and pending[-1].next_attempt_at <= now + _SOON:
+                self._read_at(webhook, _AT_ONCE)
 
     def _deliveries(self, row: Mapping[str, Any]) -> Iterator[WebhookDelivery]:
         """Yield a delivery for each event of a row and each webhook that is told of it."""
@@ -220,7 +236,7 @@ class Webhooks:
 
     def _unknown(self, deliveries: Sequence[WebhookDelivery]) -> list[WebhookDelivery]:
         """Return those that were never in the queue, each once."""
-        known: set[_Key] = set()
+        known: set[Key] = set()
         for project_id in {one.project_id for one in deliveries}:
             of_project = [one for one in deliveries if one.project_id == project_id]
             webhooks = sorted({one.webhook_id for one in of_project})
@@ -229,16 +245,13 @@ class Webhooks:
         return list({_key(one): one for one in deliveries if _key(one) not in known}.values())
 
     def _send(self) -> None:
-        """Begin what is due, as far as there is room: a receiver that hangs has some of it, and not all."""
+        """Begin what is due, as far as there is room."""
         now = self._now()
-        busy = Counter((project_id, webhook_id) for project_id, webhook_id, _ in self._in_flight)
-        for key, delivery in sorted(self._waiting.items(), key=lambda item: item[1].next_attempt_at):
-            if delivery.next_attempt_at > now or len(self._in_flight) >= _THREADS:
-                return
-            webhook = self._webhooks.get(key[:2])
-            if key in self._in_flight or webhook is None or busy[key[:2]] >= _IN_FLIGHT_OF_ONE:
-                continue
-            busy[key[:2]] += 1
+        waiting = sorted(self._waiting.values(), key=lambda one: one.next_attempt_at)
+        due = [_key(one) for one in waiting if one.next_attempt_at <= now]
+        due = [key for key in due if key not in self._in_flight and key[:2] in self._webhooks]
+        for key in chosen(due, self._in_flight, self._hanging):
+            delivery, webhook = self._waiting[key], self._webhooks[key[:2]]
             body = delivery.payload.encode()
             headers = signed_headers(signing_key(self._installation_key, webhook), delivery.event_id, now, body)
             self._in_flight[key] = self._pool.submit(self._sender.post, webhook.url, headers, body)
@@ -246,18 +259,19 @@ class Webhooks:
     def _settle(self) -> None:
         """Store what came of the requests that have ended, and let go what is for a webhook that is gone."""
         now = self._now()
-        ended = {key: future for key, future in self._in_flight.items() if future.done()}
-        states = [_after(self._waiting[key], future.result(), now) for key, future in ended.items()]
+        answers = {key: future.result() for key, future in self._in_flight.items() if future.done()}
+        states = [_after(self._waiting[key], answer, now) for key, answer in answers.items()]
         gone = [key for key in self._waiting if key[:2] not in self._webhooks and key not in self._in_flight]
         removed = {"status": "dead", "detail": "the webhook was removed"}
         states += [self._waiting[key].model_copy(update=removed) for key in gone]
-        for state in self._book.save_deliveries(states):
+        saved = self._book.save_deliveries(states)
+        for state in saved:
             metrics.WEBHOOK_DELIVERIES.labels("retried" if state.status == "pending" else state.status).inc()
-            self._waiting[_key(state)] = state
-            if state.status != "pending":
-                del self._waiting[_key(state)]
-        for key in ended:
+            del self._waiting[_key(state)]
+        for key, answer in answers.items():
+            (self._hanging.discard if answer.status else self._hanging.add)(key[:2])
             del self._in_flight[key]
+        self._take([state for state in saved if state.status == "pending"])
 
 
 def signed_headers(secret: bytes, message_id: str, now: datetime, body: bytes) -> dict[str, str]:
@@ -299,7 +313,7 @@ def _after(delivery: WebhookDelivery, answer: Answer, now: datetime) -> WebhookD
     return delivery.model_copy(update=state | {"attempts": attempts, "response_status": answer.status})
 
 
-def _key(delivery: WebhookDelivery) -> _Key:
+def _key(delivery: WebhookDelivery) -> Key:
     return delivery.project_id, delivery.webhook_id, delivery.event_id
 
 
