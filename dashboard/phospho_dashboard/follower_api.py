@@ -169,7 +169,12 @@ class WebhooksApi:
         url, names = text_field(content, "url", max_length=MAX_URL_CHARACTERS), content.get("events", [])
         if not _are_names(names):
             raise Problem(422, "invalid_field", f"'events' must be a list of at most {MAX_EVENT_NAMES} names")
-        webhook, secret = await self._threads.run(self._desk.added, project_id, url, names, author(visitor))
+        with_evidence = content.get("evidence", False)
+        if not isinstance(with_evidence, bool):
+            raise Problem(422, "invalid_field", "'evidence' must be true or false")
+        webhook, secret = await self._threads.run(
+            self._desk.added, project_id, url, names, author(visitor), with_evidence
+        )
         return json_response({"webhook": public_webhook(webhook), "secret": secret}, 201)
 
     async def remove(self, request: Request) -> Response:

@@ -101,6 +101,7 @@ def _webhooks() -> list[Operation]:
         ["url"],
         url=TEXT | {"maxLength": MAX_URL_CHARACTERS},
         events={"type": "array", "items": TEXT | {"minLength": 1, "maxLength": 128}, "maxItems": MAX_EVENT_NAMES},
+        evidence={"type": "boolean"},
     )
     return [
         Operation(
@@ -111,7 +112,8 @@ def _webhooks() -> list[Operation]:
             "/webhooks",
             "Add a webhook",
             object_of(["webhook", "secret"], webhook=ANY_OBJECT, secret=TEXT),
-            "It is told of what is found from now on. Its secret is in this answer and never again.",
+            "It is told of what is found from now on, with `evidence` in the words of the task that show it. Its "
+            "secret is in this answer and never again.",
             201,
             wanted,
         ),

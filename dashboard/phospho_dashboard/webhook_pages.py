@@ -63,10 +63,14 @@ class WebhookPages:
         visitor, form = await self._access.of_form(request, "admin")
         project_id = await self._frames.project_id(request, visitor)
         url, names = form.text("url", MAX_URL_CHARACTERS), form.texts("event", 128)[:MAX_EVENT_NAMES]
+        evidence = bool(form.text("evidence"))
         try:
-            webhook, secret = await self._threads.run(self._desk.added, project_id, url, names, author(visitor))
+            webhook, secret = await self._threads.run(
+                self._desk.added, project_id, url, names, author(visitor), evidence
+            )
         except Problem as problem:
-            return await self._shown(request, visitor, problem=problem, typed={"url": url, "names": names})
+            typed = {"url": url, "names": names, "evidence": evidence}
+            return await self._shown(request, visitor, problem=problem, typed=typed)
         return await self._shown(request, visitor, new={"url": webhook.url, "secret": secret}, status=201)
 
     async def remove(self, request: Request) -> Response:
@@ -105,7 +109,7 @@ class WebhookPages:
             content["names"] = await self._threads.run(self._names, project_id)
         except Problem as without_key:
             problem = problem or without_key
-        content |= {"new": new, "tried": tried, "typed": typed or {"url": "", "names": []}}
+        content |= {"new": new, "tried": tried, "typed": typed or {"url": "", "names": [], "evidence": False}}
         return await self._frames.shown(request, visitor, "webhooks", "webhooks.html", content, problem, status)
 
     def _content(self, project_id: str, visitor: Visitor) -> dict[str, Any]:

@@ -52,14 +52,16 @@ class WebhookDesk:
             found.setdefault(delivery.webhook_id, []).append(_shown(delivery))
         return found
 
-    def added(self, project_id: str, url: str, names: Sequence[str], created_by: str) -> tuple[Webhook, str]:
+    def added(
+        self, project_id: str, url: str, names: Sequence[str], created_by: str, with_evidence: bool
+    ) -> tuple[Webhook, str]:
         """Add a webhook and return it with its secret, which is told this once. Raises Problem 409 and 422 besides."""
         if reason := self._tools.url_refusal(url):
             raise Problem(422, "invalid_url", f"the URL can't be used: {reason}")
         book = self._book()
         if len(book.webhooks(project_id)) >= MAX_WEBHOOKS:
             raise Problem(409, "too_many_webhooks", f"a project has {MAX_WEBHOOKS} webhooks at most", "remove one")
-        webhook = book.add(project_id, url, names, created_by)
+        webhook = book.add(project_id, url, names, created_by, with_evidence=with_evidence)
         return webhook, self._tools.secret_of(webhook)
 
     def removed(self, project_id: str, webhook_id: str) -> None:
@@ -90,7 +92,8 @@ class WebhookDesk:
 
 def public_webhook(webhook: Webhook) -> dict[str, Any]:
     """Return what may be shown of a webhook: its secret follows from its salt, which is not among it."""
-    return webhook.model_dump(mode="json", include={"webhook_id", "url", "event_names", "created_by", "created_at"})
+    shown = {"webhook_id", "url", "event_names", "with_evidence", "created_by", "created_at"}
+    return webhook.model_dump(mode="json", include=shown)
 
 
 def _host_alone(url: str) -> str:

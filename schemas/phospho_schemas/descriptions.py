@@ -80,6 +80,7 @@ FIELDS: Mapping[str, str] = {
     "webhook_id": "identity of the webhook",
     "url": "where events are told to",
     "event_names": "the events that are told; all where empty",
+    "with_evidence": "whether the words that show an event are told: a piece of the text of its task",
     "salt": "goes into the webhook's secret, which is derived and not stored",
     "attempts": "how often it was tried",
     "next_attempt_at": "when it is tried next",

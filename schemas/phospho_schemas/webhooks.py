@@ -28,6 +28,7 @@ class Webhook(Message):
     event_names: list[Annotated[str, Field(min_length=1, max_length=128)]] = Field(
         default_factory=list, max_length=1000, description="all events where empty"
     )
+    with_evidence: bool = False
     salt: str
     is_deleted: bool = False
     created_by: str = ""

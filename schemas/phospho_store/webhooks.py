@@ -44,13 +44,22 @@ class WebhookBook:
         self._store = store
         self._clock = clock or HybridClock()
 
-    def add(self, project_id: str, url: str, event_names: Sequence[str] = (), created_by: str = "") -> Webhook:
+    def add(
+        self,
+        project_id: str,
+        url: str,
+        event_names: Sequence[str] = (),
+        created_by: str = "",
+        *,
+        with_evidence: bool = False,
+    ) -> Webhook:
         """Add a webhook and return it. It is told of what is found from now on."""
         webhook = Webhook(
             project_id=project_id,
             webhook_id="hook_" + secrets.token_hex(8),
             url=url,
             event_names=list(event_names),
+            with_evidence=with_evidence,
             salt=secrets.token_hex(16),
             created_by=created_by,
             created_at=datetime.now(UTC),

@@ -173,7 +173,7 @@ def test_a_webhook_is_added_shown_without_its_secret_and_removed(mine: TestClien
     assert secret.startswith("whsec_")
     listed = mine.get("/api/v1/webhooks")
     assert secret.removeprefix("whsec_") not in listed.text
-    assert [one["event_names"] for one in listed.json()["webhooks"]] == [["refund"]]
+    assert [(one["event_names"], one["with_evidence"]) for one in listed.json()["webhooks"]] == [(["refund"], False)]
     tested = mine.post(f"/api/v1/webhooks/{webhook_id}/test").json()
     assert tested == {"is_delivered": False, "status": 0, "detail": "nobody there"}
     assert mine.delete(f"/api/v1/webhooks/{webhook_id}").status_code == 204
@@ -190,6 +190,7 @@ def test_a_webhook_is_added_shown_without_its_secret_and_removed(mine: TestClien
         {"url": "https://example.com", "events": "refund"},
         {"url": "https://example.com", "events": [""]},
         {"url": "https://example.com", "events": ["x"] * 1001},
+        {"url": "https://example.com", "evidence": "yes"},
     ],
 )
 def test_a_webhook_that_can_not_be_is_refused(mine: TestClient, body: dict[str, object]) -> None:

@@ -7,6 +7,7 @@ CREATE TABLE IF NOT EXISTS webhook_rows
     revision       UInt64,
     url            String,
     event_names    Array(String),
+    with_evidence  Bool,
     salt           String,
     is_deleted     Bool,
     created_by     String,

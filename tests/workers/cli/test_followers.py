@@ -53,6 +53,13 @@ def test_webhooks_are_added_listed_tested_and_removed(run: Run, server: FakeServ
     assert server.of("/api/v1/webhooks")[0].document == {
         "url": "https://example.com/hook",
         "events": ["refund", "angry"],
+        "evidence": False,
+    }
+    run("webhooks", "add", "https://example.com/hook", "--evidence")
+    assert server.of("/api/v1/webhooks")[1].document == {
+        "url": "https://example.com/hook",
+        "events": [],
+        "evidence": True,
     }
     listed = run("webhooks", "list").stdout
     assert "https://example.com/hook" in listed

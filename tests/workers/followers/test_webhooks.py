@@ -61,6 +61,20 @@ def test_an_event_is_told_as_it_is_found_and_only_to_who_asked_for_it(
     assert told["data"]["id"] == request.headers["webhook-id"] == "one-refund"
 
 
+def test_no_text_of_a_task_is_told_unless_the_webhook_is_to_have_it(
+    store: Store, project_id: str, receiver: Receiver, hook: Webhook, follower: Follower
+) -> None:
+    with receiving() as trusted:
+        second = WebhookBook(store).add(project_id, trusted.url, with_evidence=True)
+        row = analysed(project_id, "one", ["refund"])
+        row["events"][0]["evidence"] = "give me my money back"
+        insert(store, "analysis_rows", row)
+        follower.until(lambda: counts(store, project_id, hook) == (1, 0, 0) == counts(store, project_id, second))
+        assert json.loads(trusted.received[0].body)["data"]["evidence"] == "give me my money back"
+        assert b"money" not in receiver.received[0].body
+        WebhookBook(store).remove(project_id, second.webhook_id)
+
+
 def test_the_signature_is_that_of_standard_webhooks(
     store: Store, project_id: str, receiver: Receiver, hook: Webhook, follower: Follower
 ) -> None:

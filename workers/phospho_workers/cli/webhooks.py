@@ -28,15 +28,17 @@ def webhooks() -> None:
 @webhooks.command("add")
 @click.argument("url")
 @click.option("--event", "events", multiple=True, metavar="NAME", help="Of this event only; may be repeated.")
+@click.option("--evidence", "with_evidence", is_flag=True, help="Tell the words of the task that show the event.")
 @connected
-def add(client: Client, url: str, events: tuple[str, ...]) -> None:
+def add(client: Client, url: str, events: tuple[str, ...], with_evidence: bool) -> None:
     """
     Tell URL of every event that is found from now on.
 
     The secret that its messages are signed with is shown once. Addresses that are not public are refused, save those
-    that PHOSPHO_WEBHOOK_ALLOWED_NETWORKS of the server names.
+    that PHOSPHO_WEBHOOK_ALLOWED_NETWORKS of the server names. Without --evidence no text of a task is told.
     """
-    answer = client.post(_PATH, {"url": url, "events": list(events)}, is_repeatable=False)
+    body = {"url": url, "events": list(events), "evidence": with_evidence}
+    answer = client.post(_PATH, body, is_repeatable=False)
     click.echo(f"Webhook {answer['webhook']['webhook_id']} is added.")
     click.echo(f"Its secret, shown once: {answer['secret']}")
 

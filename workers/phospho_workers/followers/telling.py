@@ -62,9 +62,14 @@ def affirmed(row: Row, opinions: Opinions) -> Iterator[Event]:
             yield _judged({**candidate, "score": verdict.score, "evidence": ""}, verdict)
 
 
-def payload(row: Row, event: Event) -> dict[str, Any]:
-    """Return what a receiver is told of one event: the names are those of the API, and no text of the task is told."""
-    told_fields = ("definition_version", "engine", "scope", "score", "evidence", "value", "category")
+def payload(row: Row, event: Event, *, with_evidence: bool) -> dict[str, Any]:
+    """
+    Return what a receiver is told of one event: the names are those of the API.
+
+    The evidence, up to 200 characters of what a user or the app said, is empty unless it is asked for; no other text
+    of the task is told.
+    """
+    told_fields = ("definition_version", "engine", "scope", "score", "value", "category")
     return {
         "type": "event.added" if row["source"] == "label" else "event.detected",
         "timestamp": row["created"],
@@ -78,6 +83,7 @@ def payload(row: Row, event: Event) -> dict[str, Any]:
             "version_id": row["version_id"],
             "created_at": row["created"],
             **{name: event[name] for name in told_fields},
+            "evidence": event["evidence"] if with_evidence else "",
             "judge": event.get("judge", ""),
         },
     }

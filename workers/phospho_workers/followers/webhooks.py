@@ -130,7 +130,8 @@ class Webhooks:
         if revision == self._revision:
             return
         webhooks = {(one.project_id, one.webhook_id): one for one in self._book.webhooks()}
-        # One that was stored again may have been told to send again what was given up; of one that is gone, what waits is.
+        # One that was stored again may have been told to send again what was given up; what waits for one that is gone
+        # is let go.
         stored_again = {key for key, one in webhooks.items() if self._webhooks.get(key, one) != one}
         for key in stored_again | (set(self._to_read) - set(webhooks)):
             self._to_read[key] = _AT_ONCE
@@ -228,7 +229,7 @@ class Webhooks:
                         webhook_id=webhook.webhook_id,
                         event_id=event["id"],
                         next_attempt_at=now,
-                        payload=orjson.dumps(payload(row, event)).decode(),
+                        payload=orjson.dumps(payload(row, event, with_evidence=webhook.with_evidence)).decode(),
                         source=row["source"],
                         found_at=datetime.fromtimestamp(row["stored_ms"] / 1000, UTC),
                         created_at=now,
