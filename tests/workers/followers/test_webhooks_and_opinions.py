@@ -13,11 +13,15 @@ import pytest
 from phospho_schemas.ids import event_id
 from phospho_schemas.messages import ProjectSettings, VerdictRow
 from phospho_schemas.webhooks import Webhook
+from phospho_store.instructions import InstructionBook
 from phospho_store.labels import LabelBook, new_label
 from phospho_store.registry import Registry
 from phospho_store.store import Store
 from phospho_store.verdicts import VerdictBook
 from phospho_store.webhooks import WebhookBook
+from phospho_workers.detection.candidates import content_of
+from phospho_workers.detection.detect import analyse
+from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.judging.settings import NOBODY, JudgeSettings, LlmSettings
 from store.facts import event, insert, task
 from workers.detection.tasks import semantic
@@ -99,6 +103,25 @@ def test_what_was_nearly_found_is_told_when_a_judge_affirms_it_and_so_is_what_sa
     follower.until(lambda: counts(store, project_id, hook) == (2, 0, 0))
     follower.settle()
     assert [task_id for _, task_id, _ in told(receiver)] == ["one", "same"]
+
+
+def test_what_the_engine_llm_looks_for_is_told_once_the_llm_affirms_it(
+    store: Store, registry: Registry, project_id: str, receiver: Receiver, hook: Webhook
+) -> None:
+    angry = semantic("angry", "The user is angry", project_id=project_id, scope="input")
+    registry.save_definition(angry.model_copy(update={"engine": "llm"}))
+    row = task(project_id, "one", analysed(project_id, "one")["revision"], input="this is a disgrace")
+    insert(store, "task_rows", row)
+    insert(store, "analysis_rows", *analyse([row], DefinitionCache(InstructionBook(store), 0.0).current().by_project))
+    follower = Follower(store, ASKED)
+    follower.settle()
+    assert receiver.received == []
+    said = {"project_id": project_id, "name": "angry", "definition_version": 1, "content": content_of(row, "input")}
+    said |= {"verdict": "yes", "score": 0.9, "judge": "llm", "model": "model", "task_id": "one", "created_at": NOW}
+    VerdictBook(store).save_verdicts([VerdictRow.model_validate(said)])
+    follower._ask_again_s = 0.0
+    follower.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    assert told(receiver) == [("event.detected", "one", "angry")]
 
 
 def test_a_judge_who_says_nothing_is_waited_for_so_long_and_no_longer(
