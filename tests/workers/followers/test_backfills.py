@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -156,6 +157,36 @@ def test_two_definitions_are_filled_in_side_by_side(past: Past, monkeypatch: pyt
         past.book.start(past.define(name, word))
     past.run()
     assert past.found() == sorted([("t0", "refund", 1), ("t1", "hello", 1), ("t2", "refund", 1), *THANKS])
+
+
+class Delayed(History):
+    """History of a process that others overtake: before it first saves, they do what they have to do."""
+
+    def __init__(self, store: Store, others: Callable[[], object]) -> None:
+        super().__init__(store)
+        self._others = [others]
+
+    def save(self, analyses: Sequence[Mapping[str, Any]]) -> None:
+        if self._others:
+            self._others.pop()()
+        super().save(analyses)
+
+
+@pytest.mark.parametrize("others_steps", [1, 2, 100])
+def test_what_two_processes_fill_in_at_once_is_all_there(past: Past, others_steps: int) -> None:
+    """The one that writes last has read first."""
+    for definition in (past.define("refund", "refund"), past.define("flight", "refund")):
+        past.book.start(definition)
+    other = past.follower()
+
+    def overtake() -> None:
+        for _ in range(others_steps):
+            other.step()
+
+    Backfills(Delayed(past.store, overtake), SessionFacts(past.store), past.book, past.cache.current).step()
+    past.run()
+    both = [(task_id, name, 1) for task_id in ("t0", "t2") for name in ("flight", "refund")]
+    assert past.found() == sorted([*both, *THANKS])
 
 
 def test_an_edit_and_a_cancel_end_it(past: Past) -> None:

@@ -2,10 +2,12 @@
 Backfills: the current version of one definition, run over the tasks of the past.
 
 All that detection says of a task is one row, so a backfill writes that row again with the events of its definition
-replaced, and the others as they were. Its `definitions_revision` is one less than that of the instructions which it
-ran under: it holds against what was found under earlier ones, and never against the live detection of the same ones,
-nor of a later write of the task. So the order in which the two come does not matter, and neither does a repetition.
-A definition that reads sessions has rows of its own, which are written in the same way: see session_history.
+replaced, and the others as they were. Its `definitions_revision` is less than that of the instructions which it ran
+under: it holds against what was found under earlier ones, and never against the live detection of the same ones, nor of
+a later write of the task. So the order in which the two come does not matter, and neither does a repetition. Of two
+rows that backfills have written the one that follows from the other holds, and a project's backfills come one by one:
+so that two processes lose nothing of each other's. A definition that reads sessions has rows of its own, which are
+written in the same way: see session_history.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefini
 from phospho_workers.detection.detect import analyse, check_task
 from phospho_workers.followers.history import History, Span
 from phospho_workers.followers.loop import LONG_REST_S
-from phospho_workers.followers.rewriting import is_older, rewritten
+from phospho_workers.followers.rewriting import backfilled_revision, is_older, rewritten
 from phospho_workers.followers.session_facts import SessionFacts
 from phospho_workers.followers.session_history import SessionRun
 from phospho_workers.runtime import metrics
@@ -39,7 +41,7 @@ _Writer = Callable[[Sequence[str]], int]
 
 
 class Backfills:
-    """Works on the backfills that are running in turn, a few pages a step. `definitions` is asked once a step."""
+    """Works on the projects with backfills in turn, a few pages a step. `definitions` is asked once a step."""
 
     name = "backfills"
     interval_s = 1.0
@@ -59,13 +61,14 @@ class Backfills:
         running = self._book.running()
         if not running:
             return False
+        backfill = _next(running)
         try:
-            self._go_on(running[0])
+            self._go_on(backfill)
         except (StatementRefused, ValueError) as error:
             # It would fail again, and hold up the others.
-            logger.error("%s: the backfill of %s ends", running[0].project_id, running[0].name, exc_info=error)
+            logger.error("%s: the backfill of %s ends", backfill.project_id, backfill.name, exc_info=error)
             failed = {"status": "failed", "detail": f"{type(error).__name__}: {error}"[:300]}
-            self._book.save(running[0].model_copy(update=failed))
+            self._book.save(backfill.model_copy(update=failed))
         return True
 
     def _go_on(self, backfill: Backfill) -> None:
@@ -124,8 +127,18 @@ class Backfills:
         rows = analysed([task for task in tasks if task["task_id"] in known], events_alone(compiled))
         rows += analysed([task for task in tasks if task["task_id"] not in known], compiled)
         older = [row for row in rows if is_older(known.get(row["task_id"]), row["revision"], revision)]
-        self._history.save([_merged(known.get(row["task_id"]), row, backfill.name, revision) for row in older])
+        merged = [_merged(known.get(row["task_id"]), row, backfill.name, revision) for row in older]
+        self._history.save([row for row in merged if row is not None])
         return sum(event["name"] == backfill.name for row in rows for event in row["events"])
+
+
+def _next(running: Sequence[Backfill]) -> Backfill:
+    """Return the oldest backfill of the project that has waited longest: those of one project come one by one."""
+    by_project: dict[str, list[Backfill]] = {}
+    for one in running:
+        by_project.setdefault(one.project_id, []).append(one)
+    chosen = min(by_project.values(), key=lambda ones: max(one.updated_at for one in ones))
+    return min(chosen, key=lambda one: (one.created_at, one.backfill_id))
 
 
 def _early_end(backfill: Backfill, compiled: CompiledDefinitions) -> dict[str, str] | None:
@@ -145,10 +158,10 @@ def analysed(tasks: Sequence[Mapping[str, Any]], compiled: CompiledDefinitions) 
 
 def _merged(
     known: Mapping[str, Any] | None, row: Mapping[str, Any], name: str, definitions_revision: int
-) -> dict[str, Any]:
-    """Return what was known of a task with the events and candidates of one definition as they are found now."""
+) -> dict[str, Any] | None:
+    """Return what was known of a task with the events and candidates of one definition as they are now; None if so."""
     if known is None:
-        return {**row, "definitions_revision": definitions_revision - 1}
+        return {**row, "definitions_revision": backfilled_revision(None, definitions_revision)}
     return rewritten(known, row, name, ["events", "candidates"], definitions_revision)
 
 

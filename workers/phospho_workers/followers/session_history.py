@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from phospho_schemas.ids import revision_ms
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.definitions import CompiledDefinitions
-from phospho_workers.followers.rewriting import is_older, rewritten
+from phospho_workers.followers.rewriting import backfilled_revision, is_older, rewritten
 from phospho_workers.followers.session_ends import SessionState
 from phospho_workers.followers.session_facts import Read, SessionFacts, session_row
 from phospho_workers.followers.transcripts import SessionDetection, reads_whole
@@ -100,7 +100,7 @@ class SessionRun:
         # What the other definitions find in history is for backfills of their own; but what is followed is looked at
         # once, for all of them.
         events = [one for one in reading.events if place.is_followed or one["name"] == self._name]
-        row = session_row(reading.tasks, place.read, definitions_revision - 1, events)
+        row = session_row(reading.tasks, place.read, backfilled_revision(known, definitions_revision), events)
         return row if known is None else rewritten(known, row, self._name, ["events"], definitions_revision)
 
     def _readings(self, task_ids: Sequence[str]) -> Iterator[list[_Reading]]:
