@@ -78,6 +78,13 @@ def test_a_webhook_is_added_and_its_secret_is_shown_once(world: Any, pages: Test
     assert webhook.salt not in orjson.dumps(shown).decode()
 
 
+def test_the_words_of_a_task_are_told_to_whom_it_was_said_for(pages: TestClient, project: str) -> None:
+    post(pages, project, url=URL)
+    post(pages, project, url=URL, evidence="yes")
+    assert [one["with_evidence"] for one in listed(pages, project)] == [False, True]
+    assert pages.get(_PATH, params={"project": project}).text.count("With the words that show it.") == 1
+
+
 @pytest.mark.parametrize(("url", "words"), [("", "must begin with"), ("ftp://shop.example", "must begin with")])
 def test_a_url_that_can_not_be_is_shown_again_with_the_reason(
     pages: TestClient, project: str, url: str, words: str
