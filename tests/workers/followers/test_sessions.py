@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -47,8 +47,8 @@ def looked_for_since_an_hour(store: Store, project_id: str, name: str) -> None:
 
 
 def say_earlier(store: Store, project_id: str, *texts: tuple[str, str, float]) -> None:
-    """Log tasks that arrived five minutes ago, longer than what has arrived is asked for again."""
-    arrived = {"inserted_at": (NOW - timedelta(minutes=5)).isoformat(timespec="milliseconds")}
+    """Log tasks that arrived two minutes ago, longer than what has arrived is asked for again."""
+    arrived = {"inserted_at": (datetime.now(UTC) - timedelta(minutes=2)).isoformat(timespec="milliseconds")}
     for session_id, text, minutes_ago in texts:
         say(store, project_id, session_id, text, minutes_ago, **arrived)
 

@@ -58,7 +58,9 @@ _NOT_FOUND = _CHANGED % (
         SELECT session_id FROM
         (
             SELECT session_id, groupBitXor(sipHash64(task_id, task_rows.revision)) AS state FROM task_rows FINAL
-            WHERE project_id = {project:String} GROUP BY session_id
+            WHERE project_id = {project:String} AND session_id > {after:String} AND session_id IN
+                (SELECT session_id FROM session_analysis_rows WHERE project_id = {project:String} AND turn = '')
+            GROUP BY session_id
         )
         WHERE (session_id, state) IN
             (SELECT session_id, state FROM session_analysis_rows WHERE project_id = {project:String} AND turn = '')

@@ -28,6 +28,7 @@ SELECT session_id, sum(sipHash64(task_id, state)) AS seen FROM
 (
     SELECT session_id, task_id, inserted_at, {_STATE} FROM task_rows FINAL
     WHERE project_id = {{project:String}} AND session_id > {{after:String}}
+        AND session_id IN (SELECT session_id FROM task_rows WHERE project_id = {{project:String}} AND {ARRIVED})
 )
 WHERE {ARRIVED} AND (session_id, task_id, state) NOT IN
     (SELECT session_id, turn, state FROM session_analysis_rows WHERE project_id = {{project:String}} AND turn != '')
