@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from phospho_schemas.messages import MAX_CONTEXT_TURNS
+
 _AS_FOUND = "CAST(events.name, 'Array(String)')"
 _VERDICTS = """(
     SELECT name, definition_version, content FROM verdict_rows FINAL
@@ -27,31 +29,31 @@ _AS_JUDGED = f"""arrayConcat(
     )
 )""".replace("{{", "{").replace("}}", "}")
 _LABELLED = "SELECT {columns} FROM label_rows FINAL WHERE project_id = {{project:String}} AND verdict = '{verdict}'"
-# What was found in a session is of the state in which it was read, as the view `found_events` says: a session has no
-# later revision than that, and a turn none that is later than what was read with it. What is not as late as the
-# earliest finding supersedes none, so an index on the revision leaves little to read.
-_SESSION_EVENTS = """(
-    SELECT {columns}
-    FROM (SELECT * FROM session_analysis_rows FINAL WHERE {condition} AND notEmpty(events.name)) AS found
+# What was found in a session is of the tasks, in their revisions, that were read, as the view `found_events` says: the
+# present state of a session, or of a turn with what may be read with it, has the row of the same hash.
+_SESSION_EVENTS = f"""(
+    SELECT {{columns}}
+    FROM (SELECT * FROM session_analysis_rows FINAL WHERE {{condition}} AND notEmpty(events.name)) AS found
     INNER JOIN
     (
-        SELECT session_id, '' AS turn, max(task_rows.revision) AS revision
+        SELECT session_id, '' AS turn, groupBitXor(sipHash64(task_id, task_rows.revision)) AS state
         FROM task_rows FINAL
-        WHERE project_id = {{project:String}} AND {within} AND task_rows.revision >= (
-            SELECT min(session_analysis_rows.revision) FROM session_analysis_rows
-            WHERE {condition} AND turn = '' AND notEmpty(events.name)
-            HAVING count() > 0
+        WHERE project_id = {{{{project:String}}}} AND {{within}} AND session_id IN (
+            SELECT session_id FROM session_analysis_rows WHERE {{condition}} AND turn = '' AND notEmpty(events.name)
         )
         GROUP BY session_id
         UNION ALL
-        SELECT session_id, task_id AS turn, task_rows.revision AS revision
+        SELECT session_id, task_id AS turn,
+            groupBitXor(sipHash64(task_id, task_rows.revision)) OVER (
+                PARTITION BY session_id ORDER BY created_at, task_id
+                ROWS BETWEEN {MAX_CONTEXT_TURNS} PRECEDING AND CURRENT ROW
+            ) AS state
         FROM task_rows FINAL
-        WHERE project_id = {{project:String}} AND task_id IN (
-            SELECT turn FROM session_analysis_rows WHERE {condition} AND turn != '' AND notEmpty(events.name)
+        WHERE project_id = {{{{project:String}}}} AND {{within}} AND session_id IN (
+            SELECT session_id FROM session_analysis_rows WHERE {{condition}} AND turn != '' AND notEmpty(events.name)
         )
     ) AS present
-    ON found.session_id = present.session_id AND found.turn = present.turn
-    WHERE if(found.turn = '', found.revision = present.revision, found.revision >= present.revision)
+    ON found.session_id = present.session_id AND found.turn = present.turn AND found.state = present.state
 )"""
 
 

@@ -51,11 +51,22 @@ class Project:
         row |= {"content": f"{name}-{task_id}", "verdict": verdict, "score": 0.75, "judge": "llm", "value": 3.0}
         self.world.add("verdict_rows", row | {"category": "c", "created_at": DAYS[0]})
 
-    def add_session_event(self, day: int, task_id: str, *names: str, turn: str = "", revision: int = 1) -> None:
-        row = {"project_id": self.project_id, "session_id": f"s-{day}", "turn": turn, "revision": revision}
+    def add_session_event(self, day: int, task_id: str, *names: str, turn: str = "", is_past: bool = False) -> None:
+        """Add what was found in a session, or in one of its turns, as it is or as it was."""
+        row = {"project_id": self.project_id, "session_id": f"s-{day}", "turn": turn, "revision": 1}
+        row["state"] = 1 if is_past else self.state(f"s-{day}", turn)
         row |= {"task_id": task_id, "user_id": f"user-{day}", "version_id": f"v{day}", "created_at": DAYS[day]}
         events = [_named(task_id, name) | {"scope": "session", "evidence": "all of it"} for name in names]
         self.world.add("session_analysis_rows", row | {"events": events})
+
+    def state(self, session_id: str, turn: str) -> int:
+        """Return the state of a session, or of a turn with those before it: its sessions here have fewer than 20."""
+        upto = "created_at, task_id) <= (SELECT created_at, task_id FROM task_rows FINAL WHERE project_id ="
+        upto = f"({upto} {{project:String}} AND task_id = {{turn:String}} LIMIT 1)" if turn else "1"
+        sql = "SELECT groupBitXor(sipHash64(task_id, revision)) AS state FROM task_rows FINAL"
+        sql += f" WHERE project_id = {{project:String}} AND session_id = {{session:String}} AND {upto}"
+        parameters = {"project": self.project_id, "session": session_id, "turn": turn}
+        return int(self.world.store.rows(sql, parameters)[0]["state"])
 
 
 def _named(task_id: str, name: str) -> dict[str, Any]:
@@ -88,11 +99,11 @@ def add_verdicts(project: Project) -> None:
 
 def add_session_events(project: Project) -> None:
     """Add what was found in sessions: as they are now, before a later task, and in turns, one of them logged again."""
-    project.add_session_event(0, "d", "whole", "asked", revision=5)
-    project.add_session_event(1, "e", "gone", revision=1)
-    project.add_session_event(1, "e", "turn", "twice", turn="e", revision=2)
-    project.add_session_event(2, "m", "gone", turn="m", revision=0)
-    project.add_session_event(2, "m", revision=1)
+    project.add_session_event(0, "d", "whole", "asked")
+    project.add_session_event(1, "e", "gone", is_past=True)
+    project.add_session_event(1, "e", "turn", "twice", turn="e")
+    project.add_session_event(2, "m", "gone", turn="m", is_past=True)
+    project.add_session_event(2, "m")
 
 
 KINDS: dict[str, tuple[Callable[[Project], None], ...]] = {
@@ -248,7 +259,7 @@ def test_versions_and_exports_have_the_events_of_the_view(corrected: Project) ->
 def test_filters_offer_the_events_that_were_found_in_sessions_or_added(world: Any, project: str) -> None:
     made = Project(world, world.open_pages(), project)
     made.add_task("d", 0, revision=5)
-    made.add_session_event(0, "d", "whole", revision=5)
+    made.add_session_event(0, "d", "whole")
     world.add_label(project, "d", "added", "confirmed")
 
     text = made.pages.get("/tasks", params={"project": project}).text

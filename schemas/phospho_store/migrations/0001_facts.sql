@@ -34,8 +34,6 @@ CREATE TABLE IF NOT EXISTS task_rows
     INDEX received_at_minmax received_at TYPE minmax GRANULARITY 1,
     -- What arrived since: the question of those who follow.
     INDEX inserted_at_minmax inserted_at TYPE minmax GRANULARITY 1,
-    -- What may have superseded a finding in a session.
-    INDEX revision_minmax revision TYPE minmax GRANULARITY 1,
     INDEX session_bloom session_id TYPE bloom_filter(0.0001) GRANULARITY 1,
     CONSTRAINT known_schema_version CHECK schema_version = 1,
     CONSTRAINT has_identity CHECK project_id != '' AND task_id != '' AND session_id != ''
