@@ -30,12 +30,19 @@ class Server:
             self._process.wait_until_ready()
             yield self
 
+    def define(self, definition: dict[str, Any]) -> None:
+        """Store the definition of an event."""
+        self._posted("/api/v1/definitions", {"definitions": [definition]})
+
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """Return the rows of a SELECT."""
+        return list(self._posted("/api/v1/sql", {"query": sql})["data"])
+
+    def _posted(self, path: str, body: Any) -> Any:
         headers = {"Authorization": f"Bearer {self.environment['PHOSPHO_API_KEY']}"}
-        answer = httpx.post(f"{self.url}/api/v1/sql", json={"query": sql}, headers=headers, timeout=30)
+        answer = httpx.post(f"{self.url}{path}", json=body, headers=headers, timeout=30)
         assert answer.status_code == 200, answer.text
-        return list(answer.json()["data"])
+        return answer.json()
 
 
 @pytest.fixture(scope="session")

@@ -100,6 +100,32 @@ def test_feedback_of_both_kinds_is_on_its_task(app: App, logged: Any, server: An
     assert told == {"good one": ("success", "Merci !", "user"), "bad/one?": ("failure", "Wrong", "reviewer")}
 
 
+def test_events_are_confirmed_rejected_and_cleared(app: App, server: Any) -> None:
+    server.define({"name": "refund", "description": "", "engine": "keyword", "keywords": ["refund"]})
+    events = "SELECT task_id FROM events WHERE name = 'refund' ORDER BY task_id"
+
+    app.run(
+        HEAD
+        + """
+        await phospho.log({ taskId: "missed", input: "Give it back" });
+        await phospho.log({ taskId: "wrong", input: "No refund, please" });
+        await phospho.confirmEvent({ taskId: "missed", name: "refund", comment: "Between the lines" });
+        await phospho.rejectEvent({ taskId: "wrong", name: "refund" });
+        """
+        + TAIL
+    )
+    assert server.rows(events) == [{"task_id": "missed"}]
+
+    app.run(
+        HEAD
+        + """
+        for (const taskId of ["missed", "wrong"]) await phospho.clearEvent({ taskId, name: "refund" });
+        """
+        + TAIL
+    )
+    assert server.rows(events) == [{"task_id": "wrong"}]
+
+
 def test_many_logs_of_many_sessions_arrive_once_each(app: App, server: Any) -> None:
     app.run(
         HEAD

@@ -95,13 +95,14 @@ def test_hostile_text_inside_messages_chunks_and_functions(client: phospho.Clien
 )
 def test_hostile_verdicts_raise_nothing(client: phospho.Client, value: Any) -> None:
     client.feedback(value, 1, comment=value)
+    client.confirm_event(value, value, comment=value)
     client.feedback("some-task", value)
     client.flag("some-task", value)
     client.flag(value, "success", source=value, notes=value)
 
     assert not client.flush(5).pending
     stats = client.stats()
-    assert stats.logged == 4
+    assert stats.logged == 5
     assert stats.logged == stats.sent + sum(stats.dropped.values())
 
 

@@ -111,6 +111,67 @@ def test_feedback_follows_the_log_it_is_about(server: Any, make_client: Make) ->
     ]
 
 
+def test_a_label_follows_the_log_it_is_about(server: Any, make_client: Make) -> None:
+    client = make_client(tick=5)
+
+    task_id = client.log(input="Hello", output="Hi")["task_id"]
+    client.confirm_event(task_id, "greeting", comment="Clearly")
+    client.reject_event(task_id, "refund")
+    client.clear_event(task_id, "refund")
+    assert client.flush().is_complete
+
+    assert [request.path for request in server.requests] == ["/api/v1/events/batch", *["/api/v1/labels"] * 3]
+    assert [label for request in server.requests[1:] for label in request.document["labels"]] == [
+        {"event": "greeting", "task_id": task_id, "verdict": "confirmed", "comment": "Clearly"},
+        {"event": "refund", "task_id": task_id, "verdict": "rejected"},
+        {"event": "refund", "task_id": task_id, "verdict": ""},
+    ]
+
+
+@pytest.mark.parametrize("reply", [(404, "unknown_task"), (503, "unavailable")])
+def test_a_label_is_sent_again_while_its_task_is_on_its_way(
+    server: Any, make_client: Make, reply: tuple[int, str]
+) -> None:
+    seen = []
+
+    def twice_refused(request: Any) -> Any:
+        seen.append(request.document)
+        return server.error(*reply) if len(seen) < 3 else None
+
+    server.script = twice_refused
+    client = make_client()
+
+    client.confirm_event("some-task", "refund")
+
+    assert client.flush().is_complete
+    assert len(seen) == 3
+
+
+def test_a_label_on_a_task_that_never_comes_is_let_go(
+    server: Any, make_client: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phospho._http._UNKNOWN_TASK_GRACE_S", 0.0)
+    server.script = lambda request: server.error(404, "unknown_task") if "labels" in request.path else None
+    client = make_client()
+
+    client.confirm_event("nobody", "refund")
+    kept = client.log(input="Hello")["task_id"]
+
+    assert client.flush().sent == (kept,)
+    assert client.stats().dropped == {"rejected:http_404": 1}
+
+
+@pytest.mark.parametrize(("task_id", "name"), [("", "refund"), ("t", ""), (None, "refund"), ("t", None)])
+def test_a_label_of_nothing_is_counted(server: Any, make_client: Make, task_id: Any, name: Any) -> None:
+    client = make_client()
+
+    client.reject_event(task_id, name)
+
+    assert client.stats().dropped == {"invalid": 1}
+    assert client.flush().is_complete
+    assert server.requests == []
+
+
 def test_a_retried_feedback_has_the_idempotency_key_of_its_first_attempt(server: Any, make_client: Make) -> None:
     keys = []
 

@@ -73,6 +73,19 @@ def test_feedback_is_keyed_by_its_task(broker: str, read_messages: Any) -> None:
     assert (value["kind"], value["task_id"], value["score"], value["comment"]) == ("feedback", "task-1", 0, "No")
 
 
+def test_a_label_has_no_topic_and_says_so(broker: str, read_messages: Any) -> None:
+    client = phospho.Client(kafka=broker, project_id="p1", tick=2)
+
+    log = client.log("Hello")
+    client.confirm_event(log["task_id"], "greeting")
+    result = client.flush(timeout=20)
+    client.close()
+
+    assert result.sent == (log["task_id"],)
+    assert ["labels go over HTTP" in reason for _, reason in result.rejected] == [True]
+    assert json.loads(read_messages(1)[0].value())["kind"] == "log"
+
+
 def test_a_session_stays_in_one_partition(broker: str, read_messages: Any) -> None:
     client = phospho.Client(kafka=broker, project_id="p1", tick=2)
 

@@ -85,6 +85,9 @@ reveal_type(Agent.static)
 reveal_type(phospho.wrap(len))
 reveal_type(phospho.MutableGenerator(iter(["a"])).stopped_at)
 phospho.user_feedback("task-1", flag="success")
+phospho.confirm_event("task-1", "refund", comment="Yes")
+phospho.reject_event("task-1", "refund")
+phospho.clear_event("task-1", "refund")
 phospho.user_feedback("task-1", raw_flag=4, raw_flag_to_flag=starred)
 """
 

@@ -93,6 +93,25 @@ def test_verdicts_are_read_back(client: phospho.Client) -> None:
     assert client.tasks.get(disliked).content["flag"] == "failure"
 
 
+def test_events_are_confirmed_rejected_and_cleared(client: phospho.Client) -> None:
+    missed, wrong = (client.log(input=text)["task_id"] for text in ("Give it back", "No refund, please"))
+    client.confirm_event(missed, "refund", comment="Between the lines")
+    client.reject_event(wrong, "refund")
+    assert client.flush().is_complete
+
+    assert [event["name"] for event in client.tasks.get(missed).events()] == ["refund"]
+    assert client.tasks.get(wrong).events() == []
+
+    for task_id in (missed, wrong):
+        client.clear_event(task_id, "refund")
+    client.confirm_event(missed, "nobody defined this")
+    result = client.flush()
+
+    assert ["unknown_event" in reason for _, reason in result.rejected] == [True]
+    assert client.tasks.get(missed).events() == []
+    assert [event["name"] for event in client.tasks.get(wrong).events()] == ["refund"]
+
+
 def test_a_session_and_its_tasks_are_read_back(client: phospho.Client) -> None:
     session_id = "a session/with a slash?"
     ids = [client.log(input=str(number), session_id=session_id)["task_id"] for number in range(3)]

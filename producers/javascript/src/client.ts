@@ -46,6 +46,18 @@ export interface UserFeedback {
   rawFlagToFlag?: ((rawFlag: any) => Flag) | undefined;
 }
 
+/** The event of a task that a person has judged. */
+export interface EventOfTask {
+  taskId: string;
+  /** The event's name, as the project defined it. */
+  name: string;
+}
+
+/** A person's word on an event of a task. */
+export interface EventLabel extends EventOfTask {
+  comment?: string | null | undefined;
+}
+
 const FLUSH_TIMEOUT_MS = 10_000;
 
 const CANNOT_WATCH = new TypeError("a stream is logged with stream: true only, and not when it is frozen");
@@ -117,6 +129,26 @@ export class Phospho {
           this.#pipeline.refuse(textOf(taskId), `flag must be "success" or "failure", not ${textOf(given)}`);
       });
     });
+  }
+
+  /**
+   * Queue that an event did happen in a task. One that detection did not find is added to it.
+   *
+   * The last word on an event of a task holds. It corrects what readers see, and teaches detection. A name that the
+   * project has not defined is counted as dropped, and so is a task that the server does not know.
+   */
+  async confirmEvent(label: EventLabel): Promise<void> {
+    this.#guarded("confirmEvent", () => this.#submitLabel(label, "confirmed"));
+  }
+
+  /** Queue that an event did not happen in a task: readers no longer see it there. */
+  async rejectEvent(label: EventLabel): Promise<void> {
+    this.#guarded("rejectEvent", () => this.#submitLabel(label, "rejected"));
+  }
+
+  /** Queue that what was said of an event of a task is taken back: detection alone decides. */
+  async clearEvent(event: EventOfTask): Promise<void> {
+    this.#guarded("clearEvent", () => this.#submitLabel({ taskId: event?.taskId, name: event?.name }, ""));
   }
 
   /** Return a new id for a session, to pass to `log`. Sends nothing. */
@@ -350,6 +382,17 @@ export class Phospho {
     const given = Object.entries(known).filter(([, value]) => value != null);
     const content = toJson(Object.fromEntries(given)) as JsonObject;
     this.#pipeline.submit(new QueuedEvent(feedbackId, content, "ready", "feedback"));
+  }
+
+  #submitLabel(label: EventLabel, verdict: "confirmed" | "rejected" | ""): void {
+    const { taskId, name, comment } = label ?? {};
+    if (!taskId || !name) {
+      this.#pipeline.refuse(textOf(taskId), "a label needs the taskId of a task and the name of an event");
+      return;
+    }
+    const content: JsonObject = { event: textOf(name), task_id: textOf(taskId), verdict };
+    if (comment != null) content.comment = textOf(comment);
+    this.#pipeline.submit(new QueuedEvent(newId(), content, "ready", "label"));
   }
 
   /** Do *work* at the edge between the app and us: what it throws is counted. */

@@ -3,7 +3,7 @@
 import { errorText } from "./errors.js";
 import { encode, type Json, type JsonObject } from "./json.js";
 import type { QueuedEvent } from "./queue.js";
-import { isBrowser } from "./runtime.js";
+import { isBrowser, monotonicMs } from "./runtime.js";
 import { apiKeyOfEnvironment, type Fetch, type FetchResponse, type Settings } from "./settings.js";
 import { accepted, type Outcome, rejected, retry, type Transport } from "./transport.js";
 import { VERSION } from "./version.js";
@@ -18,6 +18,10 @@ const RETRIED_STATUSES = new Set([408, 425, 429]);
 // One event may be the reason that a whole batch was refused: these are tried again in halves.
 const SPLIT_STATUSES = new Set([400, 413, 422]);
 
+// On Kafka a task that was accepted is stored about a second later, and only then can its events be judged.
+const UNKNOWN_TASK_GRACE_MS = 5_000;
+const UNKNOWN_TASK_PAUSE_MS = 500;
+
 /** What came back: the whole of a body, as text. */
 interface Answer {
   status: number;
@@ -25,16 +29,21 @@ interface Answer {
   retryAfterMs: number | undefined;
 }
 
-/** Sends logs to `/api/v1/events/batch` and each feedback to its event, with the API key as bearer. */
+/**
+ * Sends logs to `/api/v1/events/batch`, each feedback to its event, and labels to `/api/v1/labels`.
+ *
+ * The API key goes with all of them, as bearer.
+ */
 export class HttpTransport implements Transport {
   readonly #settings: Settings;
   readonly #inFlight = new Set<AbortController>();
+  readonly #unknownSinceMs = new Map<string, number>();
 
   constructor(settings: Settings) {
     this.#settings = settings;
   }
 
-  /** Send the logs as one batch, then feedback one by one: a task precedes what is said of it. */
+  /** Send the logs as one batch, then the rest one by one: a task precedes what is said of it. */
   async send(events: readonly QueuedEvent[], mayGoOn: () => boolean): Promise<Outcome[]> {
     const { bodies, outcomes } = encodedBodies(events);
     const logs = events.filter((event) => event.kind === "log" && bodies.has(event));
@@ -48,7 +57,7 @@ export class HttpTransport implements Transport {
     for (const event of events) {
       if (event.kind === "log") continue;
       const isWaiting = [...outcomes.values()].some((outcome) => outcome.status === "retry");
-      outcomes.set(event, isWaiting ? afterItsLog() : await this.#sendFeedback(event, mayGoOn));
+      outcomes.set(event, isWaiting ? afterItsLog() : await this.#sendVerdict(event, mayGoOn));
     }
     return events.map((event) => outcomes.get(event) ?? badAnswer(200));
   }
@@ -71,8 +80,30 @@ export class HttpTransport implements Transport {
     return isSuccess(answer) ? results(answer, bodies.length) : bodies.map(() => refusal(answer));
   }
 
-  async #sendFeedback(event: QueuedEvent, mayGoOn: () => boolean): Promise<Outcome> {
+  async #sendVerdict(event: QueuedEvent, mayGoOn: () => boolean): Promise<Outcome> {
     if (!mayGoOn()) return givenUp();
+    return event.kind === "label" ? this.#sendLabel(event) : this.#sendFeedback(event);
+  }
+
+  async #sendLabel(event: QueuedEvent): Promise<Outcome> {
+    const answer = await this.#post("/api/v1/labels", `{"labels":[${event.encoded()}]}`);
+    if (!("text" in answer)) return answer;
+    if (answer.status === 404 && this.#mayBeStoredYet(event, answer)) {
+      return retry("unknown_task", reason(answer), UNKNOWN_TASK_PAUSE_MS);
+    }
+    this.#unknownSinceMs.delete(event.id);
+    return isSuccess(answer) ? accepted() : refusal(answer);
+  }
+
+  /** Whether the task of a label is unknown, and was not for long. */
+  #mayBeStoredYet(event: QueuedEvent, answer: Answer): boolean {
+    const nowMs = monotonicMs();
+    const firstMs = this.#unknownSinceMs.get(event.id) ?? nowMs;
+    this.#unknownSinceMs.set(event.id, firstMs);
+    return errorOf(documentOf(answer))?.code === "unknown_task" && nowMs - firstMs < UNKNOWN_TASK_GRACE_MS;
+  }
+
+  async #sendFeedback(event: QueuedEvent): Promise<Outcome> {
     const path = `/api/v1/events/${quoted(String(event.content.task_id))}/feedback`;
     const answer = await this.#post(path, encode(feedbackBody(event.content)), {
       "Idempotency-Key": event.id,

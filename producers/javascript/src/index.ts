@@ -1,6 +1,6 @@
 /** Log what goes in and out of your LLM app, without ever getting in its way. */
 
-export { type Feedback, Phospho, type UserFeedback } from "./client.js";
+export { type EventLabel, type EventOfTask, type Feedback, Phospho, type UserFeedback } from "./client.js";
 export type { Counts, Stats } from "./counters.js";
 export type { LogEntry, LoggedContent, LogOptions } from "./entry.js";
 export { ConfigError, PhosphoError } from "./errors.js";

@@ -1,6 +1,6 @@
 /** The object `phospho`: each function does its work on the client that `init` made. */
 
-import { type Feedback, Phospho, type UserFeedback } from "./client.js";
+import { type EventLabel, type EventOfTask, type Feedback, Phospho, type UserFeedback } from "./client.js";
 import type { Stats } from "./counters.js";
 import type { LogEntry, LoggedContent } from "./entry.js";
 import { errorText } from "./errors.js";
@@ -70,6 +70,21 @@ export const phospho = {
   /** Queue the verdict on a task, "success" or "failure"; see `Phospho.userFeedback`. */
   userFeedback(feedback: UserFeedback): Promise<void> {
     return client().userFeedback(feedback);
+  },
+
+  /** Queue that an event did happen in a task: it is added where detection did not find it. */
+  confirmEvent(label: EventLabel): Promise<void> {
+    return client().confirmEvent(label);
+  },
+
+  /** Queue that an event did not happen in a task: readers no longer see it there. */
+  rejectEvent(label: EventLabel): Promise<void> {
+    return client().rejectEvent(label);
+  },
+
+  /** Queue that what was said of an event of a task is taken back. */
+  clearEvent(event: EventOfTask): Promise<void> {
+    return client().clearEvent(event);
   },
 
   /** Return a new id for a session, to pass to `log`. Sends nothing. */

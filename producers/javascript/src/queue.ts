@@ -17,7 +17,7 @@ export class QueuedEvent {
     readonly id: string,
     public content: JsonObject,
     public state: EventState = "ready",
-    readonly kind: "log" | "feedback" = "log",
+    readonly kind: "log" | "feedback" | "label" = "log",
   ) {
     this.sizeBytes = approximateBytes(content);
   }

@@ -12,6 +12,7 @@ import { accepted, type Outcome, type Transport } from "./transport.js";
 export class RecordingTransport implements Transport {
   readonly logs: JsonObject[] = [];
   readonly feedback: JsonObject[] = [];
+  readonly labels: JsonObject[] = [];
   /** How often `send` was called. */
   attempts = 0;
   readonly #answer: (event: QueuedEvent) => Outcome;
@@ -22,10 +23,10 @@ export class RecordingTransport implements Transport {
 
   async send(events: readonly QueuedEvent[]): Promise<Outcome[]> {
     this.attempts += 1;
+    const kept = { log: this.logs, feedback: this.feedback, label: this.labels };
     return events.map((event) => {
       const outcome = this.#answer(event);
-      const kept = event.kind === "feedback" ? this.feedback : this.logs;
-      if (outcome.status === "accepted") kept.push(event.toSend());
+      if (outcome.status === "accepted") kept[event.kind].push(event.toSend());
       return outcome;
     });
   }
@@ -34,6 +35,7 @@ export class RecordingTransport implements Transport {
   clear(): void {
     this.logs.length = 0;
     this.feedback.length = 0;
+    this.labels.length = 0;
     this.attempts = 0;
   }
 }

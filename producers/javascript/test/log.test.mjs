@@ -358,11 +358,14 @@ test("nothing that is passed to log makes it throw or reject", async () => {
   ]) {
     await phospho.feedback(junk);
     await phospho.userFeedback(junk);
+    await phospho.confirmEvent(junk);
+    await phospho.rejectEvent(junk);
+    await phospho.clearEvent(junk);
   }
 
   await phospho.flush();
   const { sent, dropped } = phospho.stats();
-  assert.deepEqual([sent, dropped.invalid], [entries.length, notEntries.length + 12]);
+  assert.deepEqual([sent, dropped.invalid], [entries.length, notEntries.length + 30]);
   assert.equal(transport.feedback.length, 0);
 });
 
@@ -395,6 +398,19 @@ test("a base URL of any number of slashes is read", async () => {
 
   assert.ok((await client.flush()).isComplete);
   assert.deepEqual(urls, ["http://127.0.0.1:1/api/v1/events/batch"]);
+});
+
+test("confirmEvent, rejectEvent and clearEvent", async () => {
+  await phospho.confirmEvent({ taskId: "t1", name: "refund", comment: "Clearly" });
+  await phospho.rejectEvent({ taskId: "t1", name: "greeting" });
+  await phospho.clearEvent({ taskId: "t1", name: "greeting" });
+
+  assert.ok((await phospho.flush()).isComplete);
+  assert.deepEqual(transport.labels, [
+    { event: "refund", task_id: "t1", verdict: "confirmed", comment: "Clearly" },
+    { event: "greeting", task_id: "t1", verdict: "rejected" },
+    { event: "greeting", task_id: "t1", verdict: "" },
+  ]);
 });
 
 test("feedback and userFeedback", async () => {

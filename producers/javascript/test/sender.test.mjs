@@ -84,6 +84,45 @@ test("feedback follows the log it is about", async () => {
   );
 });
 
+test("a label follows the log it is about, and waits for its task to be stored", async () => {
+  let refused = 0;
+  server.script = ({ path }) => {
+    if (!path.endsWith("/labels") || refused === 2) return undefined;
+    refused += 1;
+    return refusal(404, {}, "unknown_task");
+  };
+  const client = make({ tick: 5000 });
+
+  const { taskId } = await client.log({ input: "Hello" });
+  await client.confirmEvent({ taskId, name: "greeting", comment: "Clearly" });
+  await client.rejectEvent({ taskId, name: "refund" });
+  await client.clearEvent({ taskId, name: "refund" });
+  assert.ok((await client.flush()).isComplete);
+
+  const [batch, ...labels] = server.requests;
+  assert.equal(batch.path, "/api/v1/events/batch");
+  assert.deepEqual(
+    labels.map(({ path, document }) => [path, document]),
+    [
+      { event: "greeting", task_id: taskId, verdict: "confirmed", comment: "Clearly" },
+      { event: "refund", task_id: taskId, verdict: "rejected" },
+      { event: "refund", task_id: taskId, verdict: "" },
+    ].map((label) => ["/api/v1/labels", { labels: [label] }]),
+  );
+  assert.equal(client.stats().retried.unknown_task, 2);
+});
+
+test("a label that the server refuses is let go, and says why", async () => {
+  server.script = ({ path }) => (path.endsWith("/labels") ? refusal(404) : undefined);
+  const client = make();
+
+  await client.confirmEvent({ taskId: "t", name: "nobody defined this" });
+
+  const [{ reason }] = (await client.flush()).rejected;
+  assert.match(reason, /what happened/);
+  assert.deepEqual(client.stats().dropped, { "rejected:http_404": 1 });
+});
+
 test("feedback waits while its log is to be sent again, under the idempotency key of its first attempt", async () => {
   const seen = [];
   server.script = ({ path, headers }) => {

@@ -3,7 +3,19 @@
 
 from typing import TYPE_CHECKING
 
-from ._api import feedback, flush, init, log, new_session, new_task, stats, user_feedback
+from ._api import (
+    clear_event,
+    confirm_event,
+    feedback,
+    flush,
+    init,
+    log,
+    new_session,
+    new_task,
+    reject_event,
+    stats,
+    user_feedback,
+)
 from ._api import log_single_event as _log_single_event
 from ._client import Client
 from ._counters import Stats, logger
@@ -59,6 +71,8 @@ __all__ = [
     "_log_single_event",
     "_wrap",
     "_wrap_iterable",
+    "clear_event",
+    "confirm_event",
     "feedback",
     "flush",
     "init",
@@ -66,6 +80,7 @@ __all__ = [
     "logger",
     "new_session",
     "new_task",
+    "reject_event",
     "stats",
     "trace",
     "tracer",

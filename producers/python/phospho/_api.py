@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .tasks import Task
 
 __all__ = [
+    "clear_event",
+    "confirm_event",
     "feedback",
     "flush",
     "init",
@@ -25,6 +27,7 @@ __all__ = [
     "log_single_event",
     "new_session",
     "new_task",
+    "reject_event",
     "stats",
     "user_feedback",
 ]
@@ -209,6 +212,21 @@ def log_single_event(
 def feedback(event_id: str, score: int, comment: str | None = None) -> None:
     """Queue what a person thinks of a logged event: *score* is 1 (positive) or 0 (negative)."""
     STATE.need("feedback").feedback(event_id, score, comment)
+
+
+def confirm_event(task_id: str, name: str, comment: str | None = None) -> None:
+    """Queue that the event *name* did happen in a task: it is added where detection did not find it."""
+    STATE.need("confirm_event").confirm_event(task_id, name, comment)
+
+
+def reject_event(task_id: str, name: str, comment: str | None = None) -> None:
+    """Queue that the event *name* did not happen in a task: readers no longer see it there."""
+    STATE.need("reject_event").reject_event(task_id, name, comment)
+
+
+def clear_event(task_id: str, name: str) -> None:
+    """Queue that what was said of the event *name* of a task is taken back."""
+    STATE.need("clear_event").clear_event(task_id, name)
 
 
 def user_feedback(

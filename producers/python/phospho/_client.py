@@ -13,7 +13,7 @@ from ._ids import new_id
 from ._jsonable import approximate_bytes, copy_of, text_of, to_jsonable
 from ._keywords import parameter_meant
 from ._pipeline import Pipeline
-from ._queue import FEEDBACK, Event, LogQueue
+from ._queue import FEEDBACK, LABEL, Event, LogQueue
 from ._sender import FlushResult, Sender
 from ._streams import StreamLog, attach
 from ._trace import current_trace
@@ -241,6 +241,24 @@ class Client:
             )
             self._pipeline.raise_failures()
 
+    def confirm_event(self, task_id: str, name: str, comment: str | None = None) -> None:
+        """
+        Queue that the event *name* did happen in a task. One that detection did not find is added to it.
+
+        The last word on an event of a task holds. It corrects what readers see, and teaches detection. A
+        name that the project has not defined is counted as dropped, and so is a task that the server does
+        not know.
+        """
+        self._submit_label(task_id, name, "confirmed", comment)
+
+    def reject_event(self, task_id: str, name: str, comment: str | None = None) -> None:
+        """Queue that the event *name* did not happen in a task: readers no longer see it there."""
+        self._submit_label(task_id, name, "rejected", comment)
+
+    def clear_event(self, task_id: str, name: str) -> None:
+        """Queue that what was said of the event *name* of a task is taken back: detection alone decides."""
+        self._submit_label(task_id, name, "", None)
+
     def flush(self, timeout: float = 10.0) -> FlushResult:
         """
         Block until all that was logged before is settled, or *timeout* seconds are over.
@@ -366,6 +384,17 @@ class Client:
             return True
         except (TypeError, AttributeError):
             return False
+
+    def _submit_label(self, task_id: str, name: str, verdict: str, comment: str | None) -> None:
+        label = {"event": text_of(name), "task_id": text_of(task_id), "verdict": verdict}
+        if comment is not None:
+            label["comment"] = text_of(comment)
+        is_whole = task_id is not None and name is not None
+        if is_whole and label["task_id"] and label["event"]:
+            self._pipeline.submit(Event(new_id(), label, kind=LABEL))
+        else:
+            self._pipeline.refuse(label["task_id"], "a label needs the id of a task and the name of an event")
+        self._pipeline.raise_failures()
 
     def _submit_feedback(self, fields: dict[str, Any]) -> None:
         feedback_id = new_id()

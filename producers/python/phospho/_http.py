@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from urllib.parse import quote
 from ._connection import Answer, Connection, NoAnswerError
 from ._counters import described, shown
 from ._jsonable import encode
-from ._queue import FEEDBACK, Event
+from ._queue import LABEL, LOG, Event
 from ._transport import Outcome, Transport
 from ._version import __version__
 from .config import Settings
@@ -28,6 +29,10 @@ _RETRIED_STATUSES = frozenset({408, 425, 429})
 # One event may be the reason that a whole batch was refused: these are tried again in halves.
 _SPLIT_STATUSES = frozenset({400, 413, 422})
 
+# On Kafka a task that was accepted is stored about a second later, and only then can its events be judged.
+_UNKNOWN_TASK_GRACE_S = 5.0
+_UNKNOWN_TASK_PAUSE_S = 0.5
+
 
 def _encoded(events: Sequence[Event]) -> tuple[dict[int, bytes], dict[int, Outcome]]:
     """Return the bodies of events by `id`, and the refusals of those that can't be JSON."""
@@ -42,21 +47,26 @@ def _encoded(events: Sequence[Event]) -> tuple[dict[int, bytes], dict[int, Outco
 
 
 class HttpTransport(Transport):
-    """Sends logs to `/api/v1/events/batch` and each feedback to its event, with the API key as bearer."""
+    """
+    Sends logs to `/api/v1/events/batch`, each feedback to its event, and labels to `/api/v1/labels`.
+
+    The API key goes with all of them, as bearer.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._unknown_since: dict[str, float] = {}
         self._connection = Connection(settings.base_url, settings.request_timeout_s)
 
     def send(self, events: Sequence[Event]) -> list[Outcome]:
-        """Send the logs as one batch, then feedback one by one: a task precedes what is said of it."""
+        """Send the logs as one batch, then the rest one by one: a task precedes what is said of it."""
         bodies, outcomes = _encoded(events)
-        logs = [event for event in events if event.kind != FEEDBACK and id(event) in bodies]
+        logs = [event for event in events if event.kind == LOG and id(event) in bodies]
         outcomes.update(zip(map(id, logs), self._send_logs([bodies[id(event)] for event in logs])))
         is_waiting = any(outcome.status == "retry" for outcome in outcomes.values())
         for event in events:
-            if event.kind == FEEDBACK and id(event) in bodies:
-                outcomes[id(event)] = _after_its_log() if is_waiting else self._send_feedback(event)
+            if event.kind != LOG and id(event) in bodies:
+                outcomes[id(event)] = _after_its_log() if is_waiting else self._send_verdict(event)
                 is_waiting = is_waiting or outcomes[id(event)].status == "retry"
         return [outcomes[id(event)] for event in events]
 
@@ -80,6 +90,24 @@ class HttpTransport(Transport):
         if 200 <= answer.status < 300:
             return _results(answer, len(bodies))
         return [_refusal(answer)] * len(bodies)
+
+    def _send_verdict(self, event: Event) -> Outcome:
+        return self._send_label(event) if event.kind == LABEL else self._send_feedback(event)
+
+    def _send_label(self, event: Event) -> Outcome:
+        answer = self._post("/api/v1/labels", b'{"labels":[' + event.encoded() + b"]}")
+        if isinstance(answer, Outcome):
+            return answer
+        if answer.status == 404 and self._may_be_stored_yet(event, answer):
+            return Outcome.retry("unknown_task", error_message(answer), _UNKNOWN_TASK_PAUSE_S)
+        self._unknown_since.pop(event.id, None)
+        return Outcome.accepted() if 200 <= answer.status < 300 else _refusal(answer)
+
+    def _may_be_stored_yet(self, event: Event, answer: Answer) -> bool:
+        """Return whether the task of a label is unknown, and was not for long."""
+        now_s = time.monotonic()
+        first_s = self._unknown_since.setdefault(event.id, now_s)
+        return _error(_document(answer)).code == "unknown_task" and now_s - first_s < _UNKNOWN_TASK_GRACE_S
 
     def _send_feedback(self, event: Event) -> Outcome:
         path = f"/api/v1/events/{quote(str(event.content['task_id']), safe='')}/feedback"

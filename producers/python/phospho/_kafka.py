@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 from ._counters import logger
 from ._jsonable import encode
-from ._queue import FEEDBACK, LOG, Event
+from ._queue import FEEDBACK, LABEL, LOG, Event
 from ._transport import Outcome, Transport
 from .config import Settings
 from .errors import ConfigError
@@ -16,6 +16,8 @@ __all__ = ["KafkaTransport"]
 
 TOPIC = "phospho.raw-logs"
 SCHEMA_VERSION = 1
+
+_LABELS_GO_OVER_HTTP = "labels go over HTTP: confirm and reject events with a client without kafka="
 
 # A forked child must not destroy the parent's producer: its destructor joins threads that the child lacks.
 _LEFT_TO_THE_PARENT: list[Any] = []
@@ -39,7 +41,10 @@ class KafkaTransport(Transport):
             self._producer = self._make_producer()
         outcomes: dict[int, Outcome] = {}
         for index, event in enumerate(events):
-            self._produce(event, _recorder(outcomes, index), outcomes, index)
+            if event.kind == LABEL:
+                outcomes[index] = Outcome.rejected("no_topic", _LABELS_GO_OVER_HTTP)
+            else:
+                self._produce(event, _recorder(outcomes, index), outcomes, index)
         self._producer.flush(self._settings.request_timeout_s * 2)
         late = Outcome.retry("no_answer", "no acknowledgement within the timeout")
         results = [outcomes.get(index, late) for index in range(len(events))]

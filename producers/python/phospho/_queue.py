@@ -14,6 +14,7 @@ __all__ = ["Event", "LogQueue"]
 
 LOG = "log"
 FEEDBACK = "feedback"
+LABEL = "label"
 
 
 class Event:

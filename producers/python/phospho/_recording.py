@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Callable
 
-from ._queue import FEEDBACK, Event
+from ._queue import FEEDBACK, LABEL, LOG, Event
 from ._transport import Outcome, Transport
 
 __all__ = ["RecordingTransport"]
@@ -29,6 +29,7 @@ class RecordingTransport(Transport):
     def __init__(self, answer: Callable[[Event], Outcome] | None = None) -> None:
         self.logs: list[dict[str, Any]] = []
         self.feedback: list[dict[str, Any]] = []
+        self.labels: list[dict[str, Any]] = []
         self.attempts = 0
         self._answer = answer or _accept
 
@@ -36,16 +37,17 @@ class RecordingTransport(Transport):
         """Keep the accepted events. `attempts` counts the calls."""
         self.attempts += 1
         outcomes = [self._answer(event) for event in events]
+        kept = {LOG: self.logs, FEEDBACK: self.feedback, LABEL: self.labels}
         for event, outcome in zip(events, outcomes):
             if outcome.status == "accepted":
-                kept = self.feedback if event.kind == FEEDBACK else self.logs
-                kept.append(event.to_send())
+                kept[event.kind].append(event.to_send())
         return outcomes
 
     def clear(self) -> None:
         """Forget what was kept."""
         self.logs.clear()
         self.feedback.clear()
+        self.labels.clear()
         self.attempts = 0
 
 

@@ -62,7 +62,7 @@ function usual({ path, document }) {
 }
 
 /** An answer in the server's one error shape. */
-export function refusal(status, headers = {}) {
-  const error = { code: "some_code", message: "what happened", hint: "what to do" };
+export function refusal(status, headers = {}, code = "some_code") {
+  const error = { code, message: "what happened", hint: "what to do" };
   return { status, headers, body: { error } };
 }
