@@ -17,6 +17,8 @@ from phospho_schemas.messages import Label, Note
 from phospho_store.labels import LabelBook
 
 MAX_LABELS = 1000
+# What a person says of an event, beside its name.
+_LABEL_FIELDS = ("task_id", "verdict", "value", "category", "comment")
 
 _KNOWN_TASKS = """
 SELECT DISTINCT task_id FROM task_rows WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
@@ -94,7 +96,11 @@ class Acting:
     def _label(self, project_id: str, visitor: Visitor, item: Any) -> Label:
         if not isinstance(item, dict):
             raise Problem(422, "invalid_label", "a label must be an object")
-        given = {name: item[name] for name in ("task_id", "verdict", "value", "category", "comment") if name in item}
+        unknown = sorted(str(name) for name in item if name not in ("event", *_LABEL_FIELDS))
+        if unknown:
+            hint = f"a label has event, {', '.join(_LABEL_FIELDS)}"
+            raise Problem(422, "invalid_label", f"unknown field {unknown[0]!r}", hint)
+        given = {name: item[name] for name in _LABEL_FIELDS if name in item}
         fixed = {"project_id": project_id, "created_by": author(visitor), "created_at": datetime.now(UTC)}
         try:
             return Label.model_validate({"event_name": item.get("event"), **given, **fixed})

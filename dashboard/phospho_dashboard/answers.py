@@ -81,5 +81,5 @@ async def bounded_body(request: Request, max_bytes: int) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > max_bytes:
-            raise Problem(413, "body_too_large", f"the body is larger than {max_bytes} bytes")
+            raise Problem(413, "body_too_large", f"the body is larger than {max_bytes} bytes", "send it in parts")
     return bytes(body)

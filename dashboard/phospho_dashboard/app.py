@@ -105,6 +105,7 @@ def api_routes(services: Services) -> list[BaseRoute]:
         _api("GET", "/definitions", registry.definitions),
         _api("POST", "/definitions", registry.apply_definitions),
         _api("POST", "/definitions/preview", DefinitionPages(services).preview_of_api),
+        _api("POST", "/definitions/delete", registry.delete_definitions),
         _api("DELETE", "/definitions/{name:any_text}", registry.delete_definition),
         _api("GET", "/keys", registry.keys),
         _api("POST", "/keys", registry.create_key),

@@ -15,6 +15,7 @@ from phospho_dashboard.definitions import (
     DEFINITION_FIELDS,
     DefinitionTrials,
     changes,
+    check_name,
     checked_definition,
     current_definition,
 )
@@ -25,6 +26,7 @@ from phospho_dashboard.rendering import page_response, paged, path_of
 from phospho_dashboard.services import Services
 from phospho_dashboard.urls import item_path, with_query
 from phospho_dashboard.visitors import Visitor
+from phospho_schemas.definitions import by_look, unread_fields
 from phospho_schemas.errors import Problem
 from phospho_schemas.messages import Engine, EventDefinition, Scope, ScoreRange, SecondOpinion
 
@@ -85,7 +87,7 @@ class DefinitionPages:
             # One of this name, which somebody else has made, is not what the form is about.
             known = {"project_id": project_id, "definition": None, "versions": []}
         try:
-            definition = checked_definition(project_id, wanted, self._services.check_definition)
+            definition = await self._threads.run(self._checked, project_id, wanted)
             if form.text("do") == "preview":
                 found = await self._threads.run(self._preview, definition)
                 return await self._shown(visitor, project_id, known, wanted, preview=found, base_version=base_version)
@@ -148,6 +150,13 @@ class DefinitionPages:
         wanted = known.model_dump(mode="json", include=set(DEFINITION_FIELDS)) | {"threshold": threshold}
         changed = checked_definition(project_id, wanted, self._services.check_definition)
         self._registry.save_definition(changed, known.version)
+
+    def _checked(self, project_id: str, wanted: dict[str, Any]) -> EventDefinition:
+        # The form hides what the engine does not read, with what was written there for another engine.
+        read = {field: value for field, value in wanted.items() if field not in unread_fields(wanted["engine"])}
+        definition = checked_definition(project_id, read, self._services.check_definition)
+        check_name(definition.name, by_look(one.name for one in self._registry.definitions(project_id)))
+        return definition
 
     def _preview(self, definition: EventDefinition) -> dict[str, Any]:
         if self._services.preview is None:

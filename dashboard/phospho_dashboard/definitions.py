@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from phospho_dashboard.projects import first_message
 from phospho_dashboard.queries.extent import Extents
 from phospho_dashboard.queries.tasks import Tasks
 from phospho_dashboard.services import DefinitionCheck, Preview
+from phospho_schemas.definitions import refusal_of, too_alike
 from phospho_schemas.errors import Problem
 from phospho_schemas.messages import EventDefinition
 from phospho_store.registry import Registry
@@ -58,11 +59,29 @@ def checked_definition(project_id: str, item: Any, check: DefinitionCheck) -> Ev
     try:
         definition = EventDefinition(project_id=project_id, created_at=datetime.now(UTC), **wanted)
     except ValidationError as error:
-        raise Problem(422, "invalid_definition", first_message(error)) from None
-    reason = check(definition)
+        raise Problem(422, "invalid_definition", *_said(error)) from None
+    reason = refusal_of(definition) or check(definition)
     if reason is not None:
         raise Problem(422, "invalid_definition", reason)
     return definition
+
+
+def check_name(name: str, others: Mapping[str, set[str]]) -> None:
+    """Raise Problem 422 where a name can be taken for another one that is in use; those are `by_look`."""
+    other = too_alike(name, others)
+    if other is not None:
+        hint = "choose another name, or delete that one"
+        raise Problem(422, "invalid_definition", f"the name can be taken for {other!r}", hint)
+
+
+def _said(error: ValidationError) -> tuple[str, str]:
+    """Return what is wrong, and what to do about it where that is not plain."""
+    first = error.errors(include_url=False)[0]
+    if first["type"] != "too_long":
+        return first_message(error), ""
+    field, bounds = ".".join(map(str, first["loc"])), first["ctx"]
+    message = f"{field}: at most {bounds['max_length']} are taken, not {bounds['actual_length']}"
+    return message, "make several definitions of it, or say it in one pattern with engine: regex"
 
 
 def versions_of(registry: Registry, project_id: str, name: str) -> list[EventDefinition]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -16,7 +15,7 @@ from phospho_dashboard.access import PROJECT_HEADER, Access
 from phospho_dashboard.acting import author
 from phospho_dashboard.answers import Endpoint, answered, json_object, json_response, text_field
 from phospho_dashboard.backfills import BackfillDesk
-from phospho_dashboard.definitions import current_definition, versions_of
+from phospho_dashboard.definitions import checked_definition, current_definition, versions_of
 from phospho_dashboard.follower_tools import Attempt
 from phospho_dashboard.services import Services
 from phospho_dashboard.webhooks import MAX_EVENT_NAMES, MAX_URL_CHARACTERS, WebhookDesk, public_webhook
@@ -73,7 +72,7 @@ class VersionsApi:
         visitor = await self._access.of_api(request, "editor")
         project_id = await self._access.project_id(visitor, request.headers.get(PROJECT_HEADER))
         content = await json_object(request, self._max_body_bytes)
-        name, span = text_field(content, "definition"), (_time(content, "from"), _time(content, "to"))
+        name, span = text_field(content, "definition"), _span(content)
         if content.get("dry_run"):
             estimate = await self._slow_threads.run(self._desk.estimate, project_id, name, *span)
             return json_response({"estimate": estimate})
@@ -140,11 +139,10 @@ class VersionsApi:
         if wanted is None:
             latest = current_definition(self._registry, project_id, name)
             return next(iter(known[1:]), None), latest
+        named = wanted | {"name": name} if isinstance(wanted, dict) else wanted
+        new = checked_definition(project_id, named, self._check)
         version = known[0].version + 1 if known else 1
-        new = _definition(project_id, name, wanted, version)
-        if reason := self._check(new):
-            raise Problem(422, "invalid_definition", reason)
-        return next(iter(known), None), new
+        return next(iter(known), None), new.model_copy(update={"version": version})
 
 
 class WebhooksApi:
@@ -197,15 +195,12 @@ def _api(method: str, path: str, endpoint: Endpoint) -> Route:
     return Route(f"/api/v1{path}", answered(endpoint), methods=[method])
 
 
-def _definition(project_id: str, name: str, wanted: Any, version: int) -> EventDefinition:
-    if not isinstance(wanted, dict):
-        raise Problem(422, "invalid_definition", "a definition must be an object")
-    fixed = {"project_id": project_id, "name": name, "version": version, "created_at": datetime.now(UTC)}
-    try:
-        return EventDefinition.model_validate(wanted | fixed | {"is_deleted": False, "revision": 0})
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise Problem(422, "invalid_definition", f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+def _span(content: dict[str, Any]) -> tuple[datetime | None, datetime | None]:
+    """Return from when on to before when, None for an end that is open; Problem 422 where no time is in between."""
+    from_at, to_at = _time(content, "from"), _time(content, "to")
+    if from_at is not None and to_at is not None and from_at >= to_at:
+        raise Problem(422, "invalid_field", "'from' must be before 'to'")
+    return from_at, to_at
 
 
 def _time(content: dict[str, Any], name: str) -> datetime | None:

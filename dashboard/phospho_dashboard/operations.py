@@ -146,6 +146,15 @@ def _definitions() -> list[Operation]:
             f"On the last {PREVIEW_TASKS} tasks. Nothing is stored.",
             body=object_of(["definition"], definition=wanted),
         ),
+        Operation(
+            "post",
+            "/definitions/delete",
+            "Look for several no longer",
+            None,
+            "All are deleted, or none. What they found stays.",
+            status=204,
+            body=list_of("names", TEXT, least=1, most=1000),
+        ),
         Operation("delete", "/definitions/{name}", "Look for it no longer", None, "What it found stays.", status=204),
     ]
 

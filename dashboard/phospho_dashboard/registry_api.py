@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -9,11 +11,12 @@ from starlette.responses import Response
 
 from phospho_dashboard.access import Access
 from phospho_dashboard.answers import json_object, json_response, text_field
-from phospho_dashboard.definitions import checked_definition
+from phospho_dashboard.definitions import check_name, checked_definition
 from phospho_dashboard.projects import changed_project, created_project
 from phospho_dashboard.services import Services
+from phospho_schemas.definitions import by_look
 from phospho_schemas.errors import Problem
-from phospho_schemas.messages import ApiKey
+from phospho_schemas.messages import ApiKey, EventDefinition
 
 _MAX_DEFINITIONS = 1000
 
@@ -39,7 +42,7 @@ class RegistryApi:
         wanted = content.get("definitions")
         if not isinstance(wanted, list) or not 0 < len(wanted) <= _MAX_DEFINITIONS:
             raise Problem(422, "invalid_field", f"'definitions' must be a list of 1 to {_MAX_DEFINITIONS} definitions")
-        results = [await self._threads.run(self._applied, project_id, item) for item in wanted]
+        results = await self._threads.run(self._applied, project_id, wanted)
         is_all_rejected = all(result["status"] == "rejected" for result in results)
         return json_response({"results": results}, 422 if is_all_rejected else 200)
 
@@ -48,6 +51,18 @@ class RegistryApi:
         name = request.path_params["name"]
         if not await self._threads.run(self._registry.delete_definition, project_id, name):
             raise Problem(404, "unknown_definition", f"there is no definition {name!r}")
+        return Response(status_code=204)
+
+    async def delete_definitions(self, request: Request) -> Response:
+        """Delete those that the body names, all or none. A name may be any text, which a path can't hold."""
+        project_id = await self._access.of_api_project(request, "editor")
+        names = (await json_object(request, self._max_body_bytes)).get("names")
+        if not isinstance(names, list) or not _are_names(names):
+            raise Problem(422, "invalid_field", f"'names' must be a list of 1 to {_MAX_DEFINITIONS} names")
+        unknown = await self._threads.run(self._registry.delete_definitions, project_id, names)
+        if unknown:
+            hint = "none of the names was deleted"
+            raise Problem(404, "unknown_definition", f"there is no definition {unknown[0]!r}", hint)
         return Response(status_code=204)
 
     async def keys(self, request: Request) -> Response:
@@ -90,16 +105,43 @@ class RegistryApi:
         saved = await self._threads.run(changed_project, self._registry, project_id, content)
         return json_response({"project": saved.model_dump(mode="json")})
 
-    def _applied(self, project_id: str, item: Any) -> dict[str, Any]:
-        """Store one definition and return what became of it; one that can't work is rejected, and nothing raises."""
-        name = item.get("name") if isinstance(item, dict) else None
+    def _applied(self, project_id: str, items: list[Any]) -> list[dict[str, Any]]:
+        """Store definitions and return what became of each; one that can't work is rejected, and harms no other."""
+        known = {one.name: one.version for one in self._registry.definitions(project_id)}
+        times = Counter(_name(item) for item in items)
+        names = by_look({*known, *filter(None, times)})
+        checked = [self._checked(project_id, item, times, names) for item in items]
+        wanted = [one for one in checked if isinstance(one, EventDefinition)]
+        saved = iter(self._registry.save_definitions(project_id, wanted))
+        return [_result(next(saved), known) if isinstance(one, EventDefinition) else one for one in checked]
+
+    def _checked(
+        self, project_id: str, item: Any, times: Counter[str | None], names: Mapping[str, set[str]]
+    ) -> EventDefinition | dict[str, Any]:
+        """Return the definition that an item describes, or the result that says why it is rejected."""
+        name = _name(item)
         try:
             definition = checked_definition(project_id, item, self._check)
+            if times[name] > 1:
+                raise Problem(422, "repeated_name", f"the name {name!r} is given {times[name]} times", "give it once")
+            check_name(definition.name, names)
         except Problem as problem:
-            return {"name": name if isinstance(name, str) else None, "status": "rejected", **problem.body()}
-        known = {d.name: d.version for d in self._registry.definitions(project_id)}
-        saved = self._registry.save_definition(definition)
-        return {"name": saved.name, "version": saved.version, "status": _status(known.get(saved.name), saved.version)}
+            return {"name": name, "status": "rejected", **problem.body()}
+        return definition
+
+
+def _name(item: Any) -> str | None:
+    name = item.get("name") if isinstance(item, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _are_names(names: list[Any]) -> bool:
+    return 0 < len(names) <= _MAX_DEFINITIONS and all(isinstance(name, str) for name in names)
+
+
+def _result(saved: EventDefinition, known: Mapping[str, int]) -> dict[str, Any]:
+    status = _status(known.get(saved.name), saved.version)
+    return {"name": saved.name, "version": saved.version, "status": status}
 
 
 def _status(known_version: int | None, version: int) -> str:

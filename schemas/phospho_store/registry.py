@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -138,14 +139,10 @@ class Registry:
         a new definition, it raises Problem 409 where another is stored by now.
         """
         with self.lock:
-            known = self._latest(definition.project_id, definition.name)
-            if known and _content(known) == _content(definition):
-                return known
-            _check_base(known, base_version)
-            version = known.version + 1 if known else 1
-            revision = self._revision_after(self.definitions_revision())
-            saved = definition.model_copy(update={"version": version, "revision": revision})
-            self._insert("definition_rows", saved)
+            known = self._latest_of(definition.project_id, [definition.name]).get(definition.name)
+            if known is None or _content(known) != _content(definition):
+                _check_base(known, base_version)
+            [saved] = self.save_definitions(definition.project_id, [definition])
         return saved
 
     def delete_definition(self, project_id: str, name: str) -> bool:
@@ -154,24 +151,52 @@ class Registry:
 
         Events that it found stay until their task is analysed again, as when it is logged or imported again.
         """
+        return not self.delete_definitions(project_id, [name])
+
+    def save_definitions(self, project_id: str, definitions: Sequence[EventDefinition]) -> list[EventDefinition]:
+        """Store definitions of one project, each of another name, in one insert; return them as `save_definition`."""
+        if not definitions:
+            return []
         with self.lock:
-            known = self._latest(project_id, name)
-            if known is None or known.is_deleted:
-                return False
-            self.save_definition(known.model_copy(update={"is_deleted": True, "created_at": datetime.now(UTC)}))
-        return True
+            known = self._latest_of(project_id, [one.name for one in definitions])
+            self._clock.observe(self.definitions_revision())
+            saved = [self._following(known.get(one.name), one) for one in definitions]
+            changed = [one for one in saved if one is not known.get(one.name)]
+            if changed:
+                self._store.insert("definition_rows", json_lines(changed))
+        return saved
+
+    def delete_definitions(self, project_id: str, names: Sequence[str]) -> list[str]:
+        """Delete definitions, all or none; return the names of which there is none, and then nothing is deleted."""
+        with self.lock:
+            known = self._latest_of(project_id, names)
+            unknown = [name for name in names if name not in known or known[name].is_deleted]
+            if not unknown:
+                now = datetime.now(UTC)
+                gone = [one.model_copy(update={"is_deleted": True, "created_at": now}) for one in known.values()]
+                self.save_definitions(project_id, gone)
+        return unknown
+
+    def _following(self, known: EventDefinition | None, definition: EventDefinition) -> EventDefinition:
+        """Return `known` where the definition says the same, else the definition as the version after it."""
+        if known and _content(known) == _content(definition):
+            return known
+        version = known.version + 1 if known else 1
+        return definition.model_copy(update={"version": version, "revision": self._clock.next()})
+
+    def _latest_of(self, project_id: str, names: Sequence[str]) -> dict[str, EventDefinition]:
+        """Return by name the last version of each, which may be its deletion."""
+        rows = self._store.rows(
+            "SELECT * EXCEPT schema_version FROM definition_rows FINAL"
+            " WHERE project_id = {project:String} AND name IN {names:Array(String)}"
+            " ORDER BY name, version DESC LIMIT 1 BY name",
+            {"project": project_id, "names": list(names)},
+        )
+        return {row["name"]: EventDefinition.model_validate(with_zones(row)) for row in rows}
 
     def _revision_after(self, known: int) -> int:
         self._clock.observe(known)
         return self._clock.next()
-
-    def _latest(self, project_id: str, name: str) -> EventDefinition | None:
-        rows = self._store.rows(
-            "SELECT * EXCEPT schema_version FROM definition_rows FINAL"
-            " WHERE project_id = {project:String} AND name = {name:String} ORDER BY version DESC LIMIT 1",
-            {"project": project_id, "name": name},
-        )
-        return EventDefinition.model_validate(with_zones(rows[0])) if rows else None
 
     def _keys(self, condition: str, value: str) -> list[ApiKey]:
         rows = self._store.rows(

@@ -100,6 +100,19 @@ def test_labels_are_all_stored_or_none(api: TestClient) -> None:
     assert api.get("/api/v1/labels").json() == {"labels": [], "next_cursor": None}
 
 
+def test_a_field_that_no_label_has_is_an_error(api: TestClient) -> None:
+    told = {"value": 3.5, "category": "late", "comment": "x"}
+    label = {"event": "flight", "task_id": "t1", "verdict": "confirmed", **told}
+
+    refused = api.post("/api/v1/labels", json={"labels": [label | {"note": "late"}]})
+
+    assert (refused.status_code, refused.json()["error"]["message"]) == (422, "unknown field 'note'")
+    assert "comment" in refused.json()["error"]["hint"]
+    assert api.post("/api/v1/labels", json={"labels": [label]}).status_code == 201
+    [kept] = api.get("/api/v1/labels").json()["labels"]
+    assert {name: kept[name] for name in told} == told
+
+
 def test_labels_are_listed_in_pages(world: Any, api: TestClient, project: str) -> None:
     for number in range(5):
         world.add_task(project, f"n{number}")

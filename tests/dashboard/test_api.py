@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -102,6 +103,59 @@ def test_a_definition_that_cannot_work_is_rejected_and_the_others_are_applied(fr
     assert statuses == ["rejected"] * 5 + ["created"]
     assert answer.json()["results"][0]["error"]["message"] == "this pattern does not compile"
     assert "keyword" in answer.json()["results"][2]["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"pattern": "a"}, "reads no pattern"),
+        ({"threshold": 0.5}, "reads no threshold"),
+        ({"engine": "semantic", "keywords": [], "description": "..."}, "reads English"),
+        ({"engine": "semantic", "keywords": [], "description": "Пользователь недоволен"}, "reads English"),
+        ({"keywords": ["a"] * 10_000}, "at most 1000 are taken, not 10000"),
+        ({"name": " "}, "a space"),
+        ({"name": "flight "}, "a space"),
+        ({"name": "a\0b"}, "does not show"),
+        ({"name": "\u202egnp"}, "does not show"),
+        ({"name": ".."}, "is no name"),
+        ({"name": "a.json"}, ".json"),
+    ],
+    ids=itertools.count(),
+)
+def test_a_definition_that_would_do_other_than_it_says_is_rejected(
+    fresh: TestClient, changes: dict[str, Any], words: str
+) -> None:
+    answer = fresh.post("/api/v1/definitions", json={"definitions": [KEYWORD | changes]})
+
+    assert answer.status_code == 422
+    assert words in answer.json()["results"][0]["error"]["message"]
+    assert fresh.get("/api/v1/definitions").json() == {"definitions": []}
+
+
+def test_names_that_can_be_taken_for_one_another_are_not_both_applied(fresh: TestClient) -> None:
+    def applied(*names: str) -> list[str]:
+        body = {"definitions": [KEYWORD | {"name": name} for name in names]}
+        return [result["status"] for result in fresh.post("/api/v1/definitions", json=body).json()["results"]]
+
+    assert applied("greeting", "twice", "twice") == ["created", "rejected", "rejected"]
+    assert applied("Greeting", "ｇreeting", "GREETING  x") == ["rejected", "rejected", "created"]
+    assert applied("STRASSE", "straße", "greeting") == ["rejected", "rejected", "unchanged"]
+    assert sorted(d["name"] for d in fresh.get("/api/v1/definitions").json()["definitions"]) == [
+        "GREETING  x",
+        "greeting",
+    ]
+
+
+def test_definitions_are_deleted_together_or_not_at_all(world: Any, fresh: TestClient) -> None:
+    names = ["a", "b/c", "", ".."]
+    fresh.post("/api/v1/definitions", json={"definitions": [KEYWORD | {"name": name} for name in names[:2]]})
+
+    assert fresh.post("/api/v1/definitions/delete", json={"names": names}).status_code == 404
+    assert len(fresh.get("/api/v1/definitions").json()["definitions"]) == 2
+    assert fresh.post("/api/v1/definitions/delete", json={"names": names[:2]}).status_code == 204
+    assert fresh.get("/api/v1/definitions").json() == {"definitions": []}
+    for nonsense in ({}, {"names": []}, {"names": [1]}, {"names": "a"}):
+        assert fresh.post("/api/v1/definitions/delete", json=nonsense).status_code == 422
 
 
 def test_applying_nothing_that_works_is_an_error(fresh: TestClient) -> None:

@@ -59,11 +59,12 @@ def test_a_preview_shows_what_would_be_found_and_stores_nothing(world: Any, page
 
 
 def test_a_definition_is_saved_as_it_was_previewed(world: Any, pages: TestClient, project: str) -> None:
-    answer = post(pages, project, **FLIGHT, do="save", threshold="0.5", is_last_task="1")
+    # The form hides the threshold and the pattern of other engines, and sends them all the same.
+    answer = post(pages, project, **FLIGHT, do="save", threshold="0.5", pattern="x", is_last_task="1")
 
     assert (answer.status_code, answer.headers["location"]) == (303, f"/events/flight?project={project}")
     [saved] = world.registry.definitions(project)
-    assert (saved.version, saved.keywords, saved.threshold) == (1, ["flight", "plane ticket"], 0.5)
+    assert (saved.version, saved.keywords, saved.threshold) == (1, ["flight", "plane ticket"], None)
     assert saved.is_last_task
 
 
@@ -106,7 +107,7 @@ def test_the_api_previews_too(world: Any, project: str) -> None:
     [
         ({"engine": "regex", "pattern": "("}, "this pattern does not compile"),
         ({"engine": "magic"}, "engine"),
-        ({"threshold": "2"}, "threshold"),
+        ({"engine": "semantic", "threshold": "2"}, "threshold"),
         ({"name": ""}, "name"),
         ({"context_turns": "99"}, "context_turns"),
     ],
@@ -167,7 +168,7 @@ def test_a_form_that_does_not_say_what_it_changes_is_refused(
 
 def test_versions_say_what_each_has_changed(pages: TestClient, project: str) -> None:
     post(pages, project, **FLIGHT, do="save")
-    post(pages, project, **{**FLIGHT, "scope": "task", "threshold": "0.25"}, do="save")
+    post(pages, project, **{**FLIGHT, "scope": "task", "keywords": "ticket"}, do="save")
     post(pages, project, "/definitions/delete", name="flight")
 
     twin = pages.get("/definitions.json", params={"project": project, "name": "flight"}).json()
@@ -176,7 +177,7 @@ def test_versions_say_what_each_has_changed(pages: TestClient, project: str) -> 
     assert [(one["version"], one["is_deleted"]) for one in twin["versions"]] == [(3, True), (2, False), (1, False)]
     assert twin["versions"][1]["changes"] == [
         {"field": "scope", "before": "input", "after": "task"},
-        {"field": "threshold", "before": None, "after": 0.25},
+        {"field": "keywords", "before": ["flight", "plane ticket"], "after": ["ticket"]},
     ]
     assert pages.get("/definitions", params={"project": project, "name": "flight"}).status_code == 200
     assert pages.get("/definitions", params={"project": project, "name": "absent"}).status_code == 404

@@ -97,6 +97,14 @@ def test_every_endpoint_asks_for_a_key(clients: dict[str, TestClient], world: Wo
     services.close()
 
 
+def test_a_backfill_of_no_time_is_refused(mine: TestClient, refund: EventDefinition) -> None:
+    for ends in (("2026-02-01", "2026-01-01"), ("2026-02-01", "2026-02-01")):
+        wanted = {"definition": "refund", "from": ends[0], "to": ends[1]}
+        for dry_run in (True, False):
+            answer = mine.post("/api/v1/backfills", json=wanted | {"dry_run": dry_run})
+            assert (answer.status_code, answer.json()["error"]["message"]) == (422, "'from' must be before 'to'")
+
+
 def test_a_backfill_is_asked_for_once_followed_and_stopped(mine: TestClient, refund: EventDefinition) -> None:
     wanted = {"definition": "refund/all", "from": "2026-01-01", "to": "2026-02-01T00:00:00+01:00"}
     answer = mine.post("/api/v1/backfills", json=wanted)

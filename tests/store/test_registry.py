@@ -114,6 +114,26 @@ def test_a_deleted_definition_is_gone_and_comes_back_as_a_later_version(registry
     assert registry.save_definition(definition(project_id)).version == 3
 
 
+def test_definitions_that_are_saved_together_are_what_they_would_be_one_by_one(
+    store: Store, registry: Registry, project_id: str
+) -> None:
+    registry.save_definitions(project_id, [definition(project_id, name=name) for name in ("a", "b", "c")])
+    registry.delete_definition(project_id, "c")
+
+    saved = registry.save_definitions(
+        project_id, [definition(project_id, name="a"), definition(project_id, name="b", keywords=["x"])]
+    )
+    again = registry.save_definitions(project_id, [definition(project_id, name="c")])
+
+    assert [(one.name, one.version) for one in saved + again] == [("a", 1), ("b", 2), ("c", 3)]
+    assert [(one.name, one.version) for one in registry.definitions(project_id)] == [("a", 1), ("b", 2), ("c", 3)]
+    assert registry.delete_definitions(project_id, ["a", "nobody"]) == ["nobody"]
+    assert registry.delete_definitions(project_id, ["a", "b"]) == []
+    assert [one.name for one in registry.definitions(project_id)] == ["c"]
+    revisions = store.rows("SELECT revision FROM definition_rows WHERE project_id = {p:String}", {"p": project_id})
+    assert len({row["revision"] for row in revisions}) == len(revisions)
+
+
 def test_the_view_shows_what_the_registry_does(store: Store, registry: Registry, project_id: str) -> None:
     for name in ("a", "b", "c"):
         registry.save_definition(definition(project_id, name=name))

@@ -146,6 +146,8 @@ class FakeServer:
     def _post_definitions(self, request: Request, rest: list[str]) -> Scripted:
         if rest[1:] == ["diff"]:
             return as_json(200, self.diff)
+        if rest == ["delete"]:
+            return self._delete_definitions(request.document["names"])
         results = [self._define(item) for item in request.document["definitions"]]
         is_applied = any(result["status"] != "rejected" for result in results)
         return as_json(200 if is_applied else 422, {"results": results})
@@ -184,9 +186,10 @@ class FakeServer:
         self.webhooks.clear()
         return Scripted(204)
 
-    def _delete_definitions(self, request: Request, rest: list[str]) -> Scripted:
-        if self.definitions.pop(rest[0], None) is None:
-            return problem(404, "unknown_definition", f"There is no definition {rest[0]}.", "List them.")
+    def _delete_definitions(self, names: list[str]) -> Scripted:
+        for name in names:
+            if self.definitions.pop(name, None) is None:
+                return problem(404, "unknown_definition", f"There is no definition {name}.", "List them.")
         return Scripted(204)
 
     def _get_keys(self, request: Request, _: list[str]) -> Scripted:

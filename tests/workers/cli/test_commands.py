@@ -188,6 +188,33 @@ class TestDefinitions:
         assert result.exit_code == 1
         assert "open\t\trejected\tmissing ): ( Close it." in result.stdout
 
+    def test_too_many_keywords_are_counted(self, run: Run) -> None:
+        keywords = ", ".join(f"word{number}" for number in range(1001))
+
+        result = applied(run, f"definitions: [{{name: big, engine: keyword, keywords: [{keywords}]}}]")
+
+        assert "definition 1 (big), keywords: at most 1000 are taken, not 1001" in result.stderr
+
+    def test_a_large_file_goes_in_parts_and_all_of_it_is_told(self, server: FakeServer, run: Run) -> None:
+        keywords = ", ".join("x" * 100 for _ in range(900))
+        items = ", ".join(f"{{name: n{number}, engine: keyword, keywords: [{keywords}]}}" for number in range(12))
+
+        result = applied(run, f"definitions: [{items}]")
+
+        assert result.exit_code == 0
+        assert len(server.definitions) == 12
+        assert [f"n{number}\t1\tcreated" in result.stdout for number in range(12)] == [True] * 12
+        assert len(server.requests) == 2
+
+    def test_several_are_deleted_in_one_request_whatever_their_names(self, server: FakeServer, run: Run) -> None:
+        server.definitions |= {name: {"name": name} for name in ("..", "a/b", "c")}
+
+        result = run("definitions", "delete", "..", "a/b", "c")
+
+        assert (result.exit_code, result.stdout) == (0, ".., a/b, c are deleted.\n")
+        assert server.definitions == {}
+        assert len(server.requests) == 1
+
     def test_list_and_delete(self, server: FakeServer, run: Run) -> None:
         applied(run, YAML)
 

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from phospho_schemas.messages import Engine, Scope, ScoreRange, SecondOpinion
 
+# The one in C, where there is one: files of 100,000 keywords are met.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 _EXAMPLE = """It looks like this:
 
 definitions:
@@ -64,7 +67,7 @@ def read_definitions(text: str | bytes) -> list[dict[str, Any]]:
 
 def _items(text: str | bytes) -> list[Any]:
     try:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, _LOADER)  # noqa: S506 (both are safe)
     except yaml.YAMLError as error:
         raise BadDefinitions(f"It is not YAML: {error}") from None
     items = document.get("definitions") if isinstance(document, dict) else None
@@ -94,6 +97,9 @@ def _field(location: tuple[int | str, ...]) -> str:
 def _sentence(fault: Any) -> str:
     """Return what is wrong in the words of this file's author, where pydantic's are a programmer's."""
     known = ", ".join(DefinitionItem.model_fields)
+    if fault["type"] == "too_long":
+        most, given = fault["ctx"]["max_length"], fault["ctx"]["actual_length"]
+        return f"at most {most} are taken, not {given}; make several definitions of it"
     return {
         "extra_forbidden": f"there is no such field; there are {known}",
         "missing": "it is missing",

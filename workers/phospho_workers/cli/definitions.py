@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import IO, Any
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
 import click
@@ -12,6 +13,11 @@ from phospho_workers.cli.client import Client, connected
 from phospho_workers.cli.tables import print_table
 
 _PATH = "/api/v1/definitions"
+# One request's, of the 1,000 and the 1,000,000 that the server takes.
+_MAX_ITEMS = 1_000
+_MAX_BYTES = 900_000
+
+_Item = TypeVar("_Item")
 
 
 @click.group("definitions")
@@ -36,25 +42,33 @@ def apply(client: Client, file: IO[bytes]) -> None:
     """
     Create or change the definitions in FILE, a YAML file, or - for stdin.
 
-    Those that say what is stored already are left as they are; definitions that FILE does not name stay. Workers
-    take up a change within five seconds.
+    Those that say what is stored already are left as they are; definitions that FILE does not name stay. Tasks that
+    are logged from then on are looked at, and with `phospho backfill` those that were logged before.
 
     \b
     definitions:
-      - name: refund
+      - name: refund               # what it is called in charts and SQL
         description: The user asks for their money back
-        engine: keyword            # keyword, regex or semantic (the default)
-        scope: input               # input, output or task (the default: both)
-        keywords: [refund, money back]
+        engine: keyword            # keyword, regex, llm or semantic (the default)
+        scope: input               # input, output, system_prompt, session or task (the default: input and output)
+        keywords: [refund, money back]     # whole words, in any case
       - name: order_number
         engine: regex
-        pattern: 'ORD-\\d{6}'       # RE2
+        pattern: 'ORD-\\d{6}'       # RE2; (?i) at the beginning ignores case
       - name: angry
         description: The user is angry
-        threshold: 0.7             # semantic alone; 0.5 without it, 0 to 1
+        threshold: 0.7             # semantic alone, 0 to 1; 0.5 without it
+        second_opinion: llm        # none, encoder, llm or project (the default: as the project's settings say)
       - name: gave_up
         description: The user gave up
-        scope: session             # the whole of it, once it is over; also is_last_task: true, context_turns: 3
+        scope: session             # the whole of it, once it is over
+      - name: urgency
+        engine: llm
+        description: How urgent the request is
+        score_range: {type: range, min: 1, max: 5}     # or {type: category, categories: [low, high]}
+
+    Also `is_last_task: true` looks at the last task of a session alone, `context_turns: 3` reads so many tasks before
+    it. docs/definitions.md has every field with its bounds.
     """
     from phospho_workers.cli.definition_file import BadDefinitions, read_definitions
 
@@ -78,12 +92,17 @@ def list_definitions(client: Client) -> None:
 
 
 @definitions.command("delete")
-@click.argument("name")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @connected
-def delete(client: Client, name: str) -> None:
-    """Stop detecting the event NAME. Events that were found stay until their task is analysed again."""
-    client.delete(f"{_PATH}/{quote(name, safe='')}")
-    click.echo(f"{name} is deleted.")
+def delete(client: Client, names: tuple[str, ...]) -> None:
+    """
+    Stop detecting the events NAME..., all or none of them.
+
+    Events that were found stay until their task is analysed again.
+    """
+    for part in _parts(names):
+        client.post(f"{_PATH}/delete", {"names": part})
+    click.echo(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} deleted.")
 
 
 @definitions.command("history")
@@ -139,9 +158,22 @@ def _item_of(file: IO[bytes], name: str) -> dict[str, Any]:
 def apply_definitions(client: Client, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Post definitions and return one result for each: what became of it."""
     # 422 says that none could be applied, and carries the results all the same.
-    answer = client.post(_PATH, {"definitions": items}, results_in=frozenset({422}))
-    results: list[dict[str, Any]] = answer["results"]
-    return results
+    answers = [client.post(_PATH, {"definitions": part}, results_in=frozenset({422})) for part in _parts(items)]
+    return [result for answer in answers for result in answer["results"]]
+
+
+def _parts(items: Sequence[_Item]) -> Iterator[list[_Item]]:
+    """Yield `items` in parts that one request takes."""
+    part: list[_Item] = []
+    held_bytes = 0
+    for item in items:
+        item_bytes = len(json.dumps(item))
+        if part and (len(part) == _MAX_ITEMS or held_bytes + item_bytes > _MAX_BYTES):
+            yield part
+            part, held_bytes = [], 0
+        part.append(item)
+        held_bytes += item_bytes
+    yield part
 
 
 def _looks_for(item: Mapping[str, Any]) -> Any:

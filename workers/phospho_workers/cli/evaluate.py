@@ -91,6 +91,7 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
 
 
 def _definitions(path: Path) -> list[EventDefinition]:
+    from phospho_schemas.definitions import refusal_of
     from phospho_workers.cli.definition_file import BadDefinitions, read_definitions
     from phospho_workers.detection.definitions import check_definition
     from phospho_workers.detection.evaluation.labelled import event_definition
@@ -100,7 +101,7 @@ def _definitions(path: Path) -> list[EventDefinition]:
         definitions = [event_definition(item) for item in read_definitions(path.read_bytes())]
     except BadDefinitions as faults:
         raise click.UsageError(str(faults)) from None
-    reasons = ((one.name, check_definition(one) or refusal(one)) for one in definitions)
+    reasons = ((one.name, refusal_of(one) or check_definition(one) or refusal(one)) for one in definitions)
     refused = [f"{name}: {reason}" for name, reason in reasons if reason is not None]
     if refused:
         raise click.UsageError("\n".join(refused))
