@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -59,6 +60,9 @@ def test_an_event_is_told_as_it_is_found_and_only_to_who_asked_for_it(
     told = json.loads(request.body)
     assert (told["type"], told["data"]["name"], told["data"]["task_id"]) == ("event.detected", "refund", "one")
     assert told["data"]["id"] == request.headers["webhook-id"] == "one-refund"
+    # As every time on the wire: in milliseconds.
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", told["timestamp"])
+    assert told["data"]["created_at"] == told["timestamp"]
 
 
 def test_no_text_of_a_task_is_told_unless_the_webhook_is_to_have_it(

@@ -52,9 +52,9 @@ class Page:
 
 _Parameters = Mapping[str, Any]
 
-_TIMES = (
-    "toUnixTimestamp64Milli(inserted_at) AS stored_ms, formatDateTime(created_at, '%Y-%m-%dT%H:%i:%S.%fZ') AS created"
-)
+# As times on the wire are, in milliseconds: formatDateTime tells six digits of the second.
+_CREATED = "concat(replaceOne(toString(created_at, 'UTC'), ' ', 'T'), 'Z') AS created"
+_TIMES = f"toUnixTimestamp64Milli(inserted_at) AS stored_ms, {_CREATED}"
 _WHO = "project_id, task_id, session_id, user_id, version_id"
 _AFTER = """
     AND inserted_at >= fromUnixTimestamp64Milli({stored:Int64})
@@ -109,10 +109,9 @@ FROM label_rows FINAL WHERE project_id IN {{projects:Array(String)}} AND verdict
     AND stored_ms <= {{until:Int64}} AND (stored_ms, identity) > ({{stored:Int64}}, {{identity:String}})
 ORDER BY stored_ms, identity LIMIT {{limit:UInt32}}
 """
-_TASKS_OF = """
-SELECT project_id, task_id, session_id, user_id, version_id,
-    formatDateTime(created_at, '%Y-%m-%dT%H:%i:%S.%fZ') AS created FROM task_rows FINAL
-WHERE project_id IN {projects:Array(String)} AND task_id IN {tasks:Array(String)}
+_TASKS_OF = f"""
+SELECT project_id, task_id, session_id, user_id, version_id, {_CREATED} FROM task_rows FINAL
+WHERE project_id IN {{projects:Array(String)}} AND task_id IN {{tasks:Array(String)}}
 """
 _FOUND_IN_SESSIONS = """
 SELECT project_id, task_id, toString(arrayJoin(events.name)) AS name FROM session_analysis_rows FINAL
