@@ -356,6 +356,16 @@ def test_a_job_that_could_never_run_is_refused_when_it_is_made(arguments: dict[s
         lab.Job(**arguments)
 
 
+def test_what_is_wrong_with_a_definition_is_said_in_one_line() -> None:
+    workload = lab.Workload([lab.Job.from_definition(lab.EventDefinition("", description="says hello"))])
+    with pytest.raises(phospho.ConfigError) as raised:
+        workload.run([lab.Message("Hello")])
+
+    assert str(raised.value).startswith("'' is no definition: name: ")
+    assert "\n" not in str(raised.value)
+    assert "pydantic" not in str(raised.value)
+
+
 def test_unknown_engines_scopes_and_executors_are_refused() -> None:
     with pytest.raises(phospho.ConfigError, match="engine"):
         lab.Job.from_definition(lab.EventDefinition("e", engine="magic"))

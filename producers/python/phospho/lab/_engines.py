@@ -70,11 +70,17 @@ def _compiled(sought: Sought) -> Any:
     try:
         definition = messages.EventDefinition(**_NOWHERE, **fields)
     except ValueError as error:
-        raise ConfigError(f"{sought.name!r} is no definition: {error}") from error
+        raise ConfigError(f"{sought.name!r} is no definition: {_said(error)}") from error
     compiled = definitions.compile_definitions([definition, *rivals])
     if sought.name in compiled.skipped:
         raise ConfigError(f"{sought.name!r} can't be looked for: {compiled.skipped[sought.name]}")
     return compiled
+
+
+def _said(error: Any) -> str:
+    """Return what is wrong with a definition, by field, in one line; pydantic's own text has many."""
+    faults = error.errors(include_url=False)
+    return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
 
 
 def _server(module: str) -> ModuleType:
