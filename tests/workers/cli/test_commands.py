@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from phospho_dashboard.sql_guard import VIEWS
+from phospho_schemas.messages import ProjectSettings
 from phospho_workers.cli import main
 
 if TYPE_CHECKING:
@@ -256,6 +258,16 @@ class TestKeysAndProjects:
 
 
 class TestHelp:
+    def test_every_setting_of_a_project_is_told(self, run: Run) -> None:
+        told = run("projects", "settings", "--help").stdout
+
+        assert [name for name in ProjectSettings.model_fields if name not in told] == []
+
+    def test_every_view_is_told(self, run: Run) -> None:
+        told = run("query", "--help").stdout
+
+        assert [name for name in VIEWS if name not in told] == []
+
     def test_help_imports_no_command(self) -> None:
         code = (
             "import sys\nfrom phospho_workers.cli import main\n"

@@ -30,8 +30,8 @@ def query(client: Client, sql: str, format_name: str | None) -> None:
     """
     Ask in SQL. SQL is one SELECT, or - to read it from stdin.
 
-    The views are tasks, sessions, events, analyses, feedback, definitions and dead_letters, and show your own
-    project alone.
+    The views are tasks, sessions, events, analyses, feedback, labels, notes, definitions and dead_letters, and show
+    your own project alone.
 
     \b
     Examples:
