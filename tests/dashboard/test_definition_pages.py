@@ -145,7 +145,8 @@ def test_of_two_changes_of_one_version_the_second_is_told_and_may_be_saved_after
 def test_a_new_event_replaces_none_of_its_name(world: Any, pages: TestClient, project: str) -> None:
     post(pages, project, **FLIGHT, do="save")
 
-    told = post(pages, project, name="flight", engine="semantic", scope="input", do="save", base_version="0")
+    other = {"name": "flight", "engine": "semantic", "scope": "input", "description": "The user flies"}
+    told = post(pages, project, **other, do="save", base_version="0")
 
     assert told.status_code == 409
     assert "already" in told.text
