@@ -175,8 +175,8 @@ class Delayed(History):
 @pytest.mark.parametrize("others_steps", [1, 2, 100])
 def test_what_two_processes_fill_in_at_once_is_all_there(past: Past, others_steps: int) -> None:
     """The one that writes last has read first."""
-    for definition in (past.define("refund", "refund"), past.define("flight", "refund")):
-        past.book.start(definition)
+    for one in (past.define("refund", "refund"), past.define("flight", "refund")):
+        past.book.start(one)
     other = past.follower()
 
     def overtake() -> None:
