@@ -92,7 +92,7 @@ class WebhookDesk:
 
 def public_webhook(webhook: Webhook) -> dict[str, Any]:
     """Return what may be shown of a webhook: its secret follows from its salt, which is not among it."""
-    shown = {"webhook_id", "url", "event_names", "with_evidence", "created_by", "created_at"}
+    shown = {"webhook_id", "url", "event_names", "with_evidence", "is_gone", "created_by", "created_at"}
     return webhook.model_dump(mode="json", include=shown)
 
 

@@ -81,6 +81,7 @@ FIELDS: Mapping[str, str] = {
     "url": "where events are told to",
     "event_names": "the events that are told; all where empty",
     "with_evidence": "whether the words that show an event are told: a piece of the text of its task",
+    "is_gone": "whether its receiver has answered 410: it is told nothing more",
     "salt": "goes into the webhook's secret, which is derived and not stored",
     "attempts": "how often it was tried",
     "next_attempt_at": "when it is tried next",

@@ -30,6 +30,7 @@ class Webhook(Message):
     )
     with_evidence: bool = False
     salt: str
+    is_gone: bool = False
     is_deleted: bool = False
     created_by: str = ""
     created_at: UtcTime

@@ -74,6 +74,10 @@ class WebhookBook:
         self._saved(known.model_copy(update={"is_deleted": True}))
         return True
 
+    def switch_off(self, webhook: Webhook) -> None:
+        """Tell a webhook nothing more: its receiver has said that it is gone. It stays listed."""
+        self._saved(webhook.model_copy(update={"is_gone": True}))
+
     def webhooks(self, project_id: str | None = None) -> list[Webhook]:
         """Return the webhooks of one project or of all, the oldest first."""
         where = "AND project_id = {project:String}" if project_id is not None else ""
@@ -122,7 +126,8 @@ class WebhookBook:
         """
         Put what was given up for a webhook into the queue again, the latest MAX_SENT_AGAIN, and return how many.
 
-        Their tries begin anew. The webhook is stored as it is, with a new revision: by that who sends looks for them.
+        Their tries begin anew. The webhook is stored with a new revision, by which who sends looks for them, and is
+        switched on where its receiver was gone.
         """
         rows = self._store.rows(
             "SELECT * EXCEPT schema_version FROM webhook_delivery_rows FINAL WHERE project_id = {project:String}"
@@ -134,7 +139,7 @@ class WebhookBook:
         self.save_deliveries([one.model_copy(update=anew) for one in dead])
         for known in self.webhooks(project_id) if dead else ():
             if known.webhook_id == webhook_id:
-                self._saved(known)
+                self._saved(known.model_copy(update={"is_gone": False}))
         return len(dead)
 
     def known(self, project_id: str, webhook_ids: Sequence[str], event_ids: Sequence[str]) -> set[tuple[str, str]]:

@@ -124,8 +124,10 @@ def test_what_was_given_up_says_why_and_goes_into_the_queue_again(world: Any, pa
 
 
 def test_a_webhook_is_tried_and_removed(world: Any, pages: TestClient, project: str) -> None:
-    """The address is one of this machine, to which no webhook may go unless its network is allowed."""
-    post(pages, project, url="http://127.0.0.1:9/hook")
+    """An address of this machine, to which no webhook may go unless its network is allowed, is refused at once."""
+    refused = post(pages, project, url="http://127.0.0.1:9/hook")
+    assert "PHOSPHO_WEBHOOK_ALLOWED_NETWORKS" in refused.text
+    world.tools.webhooks.add(project, "http://127.0.0.1:9/hook")
     [webhook] = world.tools.webhooks.webhooks(project)
 
     tried = post(pages, project, f"{_PATH}/test", webhook_id=webhook.webhook_id)

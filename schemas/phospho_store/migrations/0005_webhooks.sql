@@ -9,6 +9,7 @@ CREATE TABLE IF NOT EXISTS webhook_rows
     event_names    Array(String),
     with_evidence  Bool,
     salt           String,
+    is_gone        Bool DEFAULT false,
     is_deleted     Bool,
     created_by     String,
     created_at     DateTime64(3, 'UTC'),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from phospho_workers.followers import outbound
-from phospho_workers.followers.outbound import Outbound, is_allowed, parsed_networks, url_refusal
+from phospho_workers.followers.outbound import Outbound, host_refusal, is_allowed, parsed_networks, url_refusal
 from workers.followers.receiver import Receiver, receiving
 
 LOOPBACK = parsed_networks("127.0.0.0/8")
@@ -205,3 +205,32 @@ def test_one_that_sends_a_byte_now_and_then_is_left_in_time(monkeypatch: pytest.
 def test_an_answer_without_end_is_not_read(receiver: Receiver) -> None:
     receiver.headers["Content-Length"] = str(10**12)
     assert Outbound(LOOPBACK).post(receiver.url, {}, b"{}").status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "2130706433",
+        "0x7f.1",
+        "127.1",
+        "169.254.169.254",
+        "10.0.0.1",
+        "[::1]",
+        "[::ffff:10.0.0.1]",
+        "[fe80::1%25eth0]",
+        "localhost",
+    ],
+)
+def test_an_address_that_is_never_told_is_refused_at_once_with_what_can_allow_it(host: str) -> None:
+    reason = host_refusal(f"https://{host}:8443/hook", ())
+
+    assert reason is not None
+    assert "PHOSPHO_WEBHOOK_ALLOWED_NETWORKS" in reason
+
+
+def test_public_and_allowed_addresses_and_names_are_not_refused_beforehand() -> None:
+    assert host_refusal("https://8.8.8.8/hook", ()) is None
+    assert host_refusal("http://localhost:9000/hook", parsed_networks("127.0.0.0/8")) is None
+    assert host_refusal("http://2130706433/hook", parsed_networks("127.0.0.1/32")) is None
+    assert host_refusal("https://receiver.internal/hook", ()) is None

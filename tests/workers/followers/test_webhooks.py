@@ -181,6 +181,15 @@ def test_a_receiver_that_says_it_is_gone_is_not_tried_again(
     receiver.statuses.append(410)
     find(store, project_id, "one", "refund")
     follower.until(lambda: counts(store, project_id, hook) == (0, 0, 1))
+    book = WebhookBook(store)
+    assert [one.is_gone for one in book.webhooks(project_id)] == [True]
+
+    anew = book.add(project_id, receiver.url, ["refund"])
+    find(store, project_id, "two", "refund")
+    follower.until(lambda: counts(store, project_id, anew)[0] >= 1)
+    book.remove(project_id, anew.webhook_id)
+
+    assert counts(store, project_id, hook) == (0, 0, 1)
 
 
 def test_what_was_given_up_is_told_once_somebody_asks_for_it(

@@ -46,9 +46,14 @@ def add(client: Client, url: str, events: tuple[str, ...], with_evidence: bool) 
 @webhooks.command("list")
 @connected
 def list_webhooks(client: Client) -> None:
-    """List the project's webhooks, and what became of what they were told."""
-    columns = ("webhook_id", "url", "event_names", "delivered", "pending", "dead", "last_failure")
-    print_table(columns, client.get(_PATH)["webhooks"])
+    """
+    List the project's webhooks, and what became of what they were told.
+
+    One is off once its receiver has answered 410: it is gone. Added anew, it is told again.
+    """
+    columns = ("webhook_id", "state", "url", "event_names", "delivered", "pending", "dead", "last_failure")
+    found = client.get(_PATH)["webhooks"]
+    print_table(columns, [one | {"state": "off: HTTP 410" if one.get("is_gone") else "on"} for one in found])
 
 
 @webhooks.command("remove")

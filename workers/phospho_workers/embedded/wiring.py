@@ -50,7 +50,7 @@ from phospho_workers.embedded.front_door import FrontDoor
 from phospho_workers.followers.history import History
 from phospho_workers.followers.label_queue import LabelQueue
 from phospho_workers.followers.labelled import LabelledTasks
-from phospho_workers.followers.outbound import Outbound, url_refusal
+from phospho_workers.followers.outbound import Outbound, host_refusal, url_refusal
 from phospho_workers.followers.session_facts import SessionFacts
 from phospho_workers.followers.settings import FollowerSettings
 from phospho_workers.followers.teaching import HeadTeacher
@@ -191,7 +191,7 @@ def tools_of(store: Store, clock: HybridClock, settings: FollowerSettings) -> To
         closings=SessionClosings(store, clock),
         webhooks=WebhookBook(store, clock) if settings.secret_key else None,
         secret_of=partial(shown_secret, settings.secret_key),
-        url_refusal=url_refusal,
+        url_refusal=lambda url: url_refusal(url) or host_refusal(url, settings.allowed_networks),
         ping=partial(ping, outbound, settings.secret_key),
     )
 

@@ -64,6 +64,33 @@ def url_refusal(url: str) -> str | None:
     return None
 
 
+def host_refusal(url: str, allowed: Sequence[Network]) -> str | None:
+    """
+    Return why no request can ever go to the host of a URL that is well formed; None where one may.
+
+    Only what needs no lookup: an address, however it is written, and this machine's own name. What another name stands
+    for is found out at each request, and told in the same words whatever it is, so that nobody can list this network.
+    """
+    host = urlsplit(url).hostname or ""
+    address = _literal(host)
+    if address is None or is_allowed(address, allowed):
+        return None
+    return f"{host} is no public address; PHOSPHO_WEBHOOK_ALLOWED_NETWORKS of the server can allow it"
+
+
+def _literal(host: str) -> Address | None:
+    """Return the address that a host is by itself, without asking anybody; None for a name."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return ipaddress.ip_address("127.0.0.1")
+    if ":" in host:
+        return ipaddress.IPv6Address(host.partition("%")[0])
+    try:
+        # As the resolver reads it: 2130706433, 0x7f.1 and 127.1 are 127.0.0.1.
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except OSError:
+        return None
+
+
 def is_allowed(address: Address, allowed: Iterable[Network]) -> bool:
     """Tell whether requests may go to an address: a public one, or one of the networks that are allowed."""
     if any(one in network for one in _forms(address) for network in allowed if network.version == one.version):

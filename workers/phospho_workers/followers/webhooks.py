@@ -129,7 +129,7 @@ class Webhooks:
         revision = self._book.revision()
         if revision == self._revision:
             return
-        webhooks = {(one.project_id, one.webhook_id): one for one in self._book.webhooks()}
+        webhooks = {(one.project_id, one.webhook_id): one for one in self._book.webhooks() if not one.is_gone}
         # One that was stored again may have been told to send again what was given up; what waits for one that is gone
         # is let go.
         stored_again = {key for key, one in webhooks.items() if self._webhooks.get(key, one) != one}
@@ -263,12 +263,14 @@ class Webhooks:
         answers = {key: future.result() for key, future in self._in_flight.items() if future.done()}
         states = [_after(self._waiting[key], answer, now) for key, answer in answers.items()]
         gone = [key for key in self._waiting if key[:2] not in self._webhooks and key not in self._in_flight]
-        removed = {"status": "dead", "detail": "the webhook was removed"}
+        removed = {"status": "dead", "detail": "the webhook was removed, or its receiver is gone"}
         states += [self._waiting[key].model_copy(update=removed) for key in gone]
         saved = self._book.save_deliveries(states)
         for state in saved:
             metrics.WEBHOOK_DELIVERIES.labels("retried" if state.status == "pending" else state.status).inc()
             del self._waiting[_key(state)]
+        for webhook in {key[:2] for key, answer in answers.items() if answer.status == _GONE} & set(self._webhooks):
+            self._book.switch_off(self._webhooks[webhook])
         for key, answer in answers.items():
             (self._hanging.discard if answer.status else self._hanging.add)(key[:2])
             del self._in_flight[key]
