@@ -24,12 +24,15 @@ PERIODS: dict[str, tuple[str, int | None]] = {
     "all": ("All time", None),
 }
 DEFAULT_PERIOD = "30d"
+_LONGEST_MS = 90 * _DAY_MS
 
 MAX_BUCKETS = 92
 _STEPS_MS = (
     _MINUTE_MS, 5 * _MINUTE_MS, 15 * _MINUTE_MS, _HOUR_MS, 3 * _HOUR_MS, 6 * _HOUR_MS, _DAY_MS, 7 * _DAY_MS,
-    28 * _DAY_MS, 364 * _DAY_MS,
+    28 * _DAY_MS, 364 * _DAY_MS, 5 * 364 * _DAY_MS,
 )  # fmt: skip
+# The times that a DateTime64 of ClickHouse holds; MAX_BUCKETS of the longest step are longer.
+_FIRST_MS, _BEYOND_MS = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1000 for year in (1900, 2300))
 # A Monday, so that buckets of a week begin where weeks do.
 _ORIGIN_MS = int(datetime(1970, 1, 5, tzinfo=UTC).timestamp()) * 1000
 
@@ -51,22 +54,49 @@ class Extent:
 
 
 @dataclass(frozen=True)
+class Bucket:
+    """A part of a span. It `is_whole` unless the span begins or ends within it, or its time is not over."""
+
+    start_ms: int
+    end_ms: int
+    is_whole: bool
+
+
+@dataclass(frozen=True)
 class Buckets:
-    """Equal parts of a span: `count` of them, `step_ms` long, the first one starting at `start_ms`."""
+    """
+    Equal parts of a time: `count` of them, `step_ms` long, the first one starting at `start_ms`.
+
+    What they count is within `span`, so the first and the last may reach beyond it.
+    """
 
     start_ms: int
     step_ms: int
     count: int
+    span: Span
+    now_ms: int
 
-    def starts(self) -> Iterator[int]:
-        """Yield the start of each bucket in Unix milliseconds."""
-        return (self.start_ms + index * self.step_ms for index in range(self.count))
+    def __iter__(self) -> Iterator[Bucket]:
+        """Yield each bucket as far as it is within the span: what is in it is what a list of its time holds."""
+        return map(self._bucket, range(self.count))
+
+    def _bucket(self, index: int) -> Bucket:
+        start_ms = self.start_ms + index * self.step_ms
+        end_ms = start_ms + self.step_ms
+        first_ms = start_ms if self.span.start_ms is None else max(start_ms, self.span.start_ms)
+        beyond_ms = end_ms if self.span.end_ms is None else max(min(end_ms, self.span.end_ms), first_ms)
+        is_whole = (first_ms, beyond_ms) == (start_ms, end_ms) and end_ms <= self.now_ms
+        return Bucket(first_ms, beyond_ms, is_whole)
 
 
 def span_of(period: str, now_ms: int) -> Span:
-    """Return the span of one of PERIODS, up to the future: clocks of clients run ahead."""
+    """
+    Return the span of one of PERIODS. It reaches into the future, since clocks of clients run ahead.
+
+    It does so as far as it is long, and a day at most: one clock that is wrong by a year makes no chart of years.
+    """
     length_ms = PERIODS[period][1]
-    return Span(None if length_ms is None else now_ms - length_ms, None)
+    return Span() if length_ms is None else Span(now_ms - length_ms, now_ms + min(length_ms, _DAY_MS))
 
 
 def chosen_period(wanted: str, extent: Extent, now_ms: int) -> str:
@@ -78,29 +108,38 @@ def chosen_period(wanted: str, extent: Extent, now_ms: int) -> str:
 
 
 def buckets_of(span: Span, extent: Extent, now_ms: int) -> Buckets:
-    """Return at most MAX_BUCKETS buckets that cover `span`, or what is in it where it is open."""
-    start_ms = (
-        span.start_ms if span.start_ms is not None else (extent.first_ms if extent.first_ms is not None else now_ms)
-    )
-    last_ms = span.end_ms - 1 if span.end_ms is not None else _last_shown(span, extent, now_ms)
-    length_ms = max(last_ms - start_ms, 1)
-    step_ms = next((step for step in _STEPS_MS if length_ms / step <= MAX_BUCKETS - 2), _STEPS_MS[-1])
+    """
+    Return at most MAX_BUCKETS buckets that cover `span`, or what is in it where it is open.
+
+    Of a span that begins before the longest period, or ends in the future, they cover what the project has.
+    """
+    start_ms, last_ms = _shown(span, extent, now_ms)
+    step_ms = next(step for step in _STEPS_MS if (last_ms - start_ms) / step <= MAX_BUCKETS - 2)
     first = (start_ms - _ORIGIN_MS) // step_ms
-    count = (max(last_ms, start_ms) - _ORIGIN_MS) // step_ms - first + 1
-    return Buckets(_ORIGIN_MS + first * step_ms, step_ms, min(count, MAX_BUCKETS))
+    count = (last_ms - _ORIGIN_MS) // step_ms - first + 1
+    return Buckets(_ORIGIN_MS + first * step_ms, step_ms, count, span, now_ms)
 
 
 def time_ms(text: str, name: str) -> int:
     """Return a time of a URL (ISO 8601; UTC where it names no zone) in Unix milliseconds; Problem 400."""
     at = parsed_time(text)
+    hint = "such as 2026-01-31 or 2026-01-31T10:00:00Z"
     if at is None:
-        hint = "such as 2026-01-31 or 2026-01-31T10:00:00Z"
         raise Problem(400, f"invalid_{name}", f"{name!r} is not a time", hint)
-    return round(at.timestamp() * 1000)
+    given_ms = round(at.timestamp() * 1000)
+    if not _FIRST_MS <= given_ms < _BEYOND_MS:
+        raise Problem(400, f"invalid_{name}", f"{name!r} is not between the years 1900 and 2299", hint)
+    return given_ms
 
 
-def _last_shown(span: Span, extent: Extent, now_ms: int) -> int:
-    """A period is shown up to now, or to a task whose clock ran ahead, and everything up to its last task."""
-    if extent.last_ms is None:
-        return now_ms
-    return extent.last_ms if span.start_ms is None else max(now_ms, extent.last_ms)
+def _shown(span: Span, extent: Extent, now_ms: int) -> tuple[int, int]:
+    """Return the first and the last time of a chart of `span`, which are within it."""
+    first_ms = now_ms if extent.first_ms is None else extent.first_ms
+    last_ms = now_ms if extent.last_ms is None else extent.last_ms
+    if span.start_ms is not None:
+        # A period is shown from its start up to now, or to a task whose clock ran ahead.
+        first_ms, last_ms = min(first_ms, now_ms - _LONGEST_MS), max(last_ms, now_ms)
+    start_ms = _FIRST_MS if span.start_ms is None else span.start_ms
+    end_ms = _BEYOND_MS if span.end_ms is None else span.end_ms
+    last_ms = max(min(last_ms, end_ms - 1), start_ms)
+    return max(min(first_ms, last_ms), start_ms), last_ms

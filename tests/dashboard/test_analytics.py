@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -106,6 +106,25 @@ def test_a_point_of_a_chart_leads_to_the_tasks_behind_it(world: Any, pages: Test
 
     assert f"from={point['start_at'].replace(':', '%3A')}" in text
     assert {task["task_id"] for task in tasks} == {"a", "b"}
+
+
+@pytest.mark.parametrize("query", [{"period": "30d"}, {"from": "1900-01-01"}, {"period": "all"}])
+def test_each_bar_has_as_many_tasks_as_the_list_that_it_leads_to(
+    world: Any, pages: TestClient, project: str, query: dict[str, str]
+) -> None:
+    now = datetime.now(UTC)
+    start = now - timedelta(days=30)
+    times = [start - timedelta(seconds=60), start + timedelta(seconds=60), now, now + timedelta(hours=1)]
+    for number, at in enumerate([*times, now + timedelta(days=300)]):
+        world.add_task(project, f"t{number}", created_at=at.isoformat(timespec="milliseconds"))
+
+    page = pages.get("/dashboard.json", params={"project": project, **query}).json()
+
+    points = [point for point in page["over_time"] if point["tasks"]]
+    spans = [{"from": point["start_at"], "to": point["end_at"]} for point in points]
+    lists = [pages.get("/tasks.json", params={"project": project, **span}).json()["tasks"] for span in spans]
+    assert [len(tasks) for tasks in lists] == [point["tasks"] for point in points]
+    assert sum(point["tasks"] for point in points) == page["totals"]["tasks"]
 
 
 def test_a_replay_in_any_order_changes_no_number(

@@ -8,7 +8,7 @@ from typing import Any
 from phospho_dashboard.filters import Scope
 from phospho_dashboard.periods import Buckets
 from phospho_dashboard.queries.analysed import analysed, found
-from phospho_dashboard.times import iso_time, with_times
+from phospho_dashboard.times import bounds, with_times
 from phospho_store.store import Store
 
 MAX_EVENTS = 1000
@@ -78,10 +78,7 @@ class Events:
         return {
             "totals": {name: totals[name] for name in ("tasks", "events", "sessions")},
             "step_ms": buckets.step_ms,
-            "trend": [
-                {"start_at": iso_time(at), "end_at": iso_time(at + buckets.step_ms), "events": trend.get(index, 0)}
-                for index, at in enumerate(buckets.starts())
-            ],
+            "trend": [bounds(bucket) | {"events": trend.get(index, 0)} for index, bucket in enumerate(buckets)],
             "scores": [
                 {"from": number / HISTOGRAM_BINS, "to": (number + 1) / HISTOGRAM_BINS, "events": scores.get(number, 0)}
                 for number in range(HISTOGRAM_BINS)

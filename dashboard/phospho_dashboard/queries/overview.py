@@ -12,7 +12,7 @@ from phospho_dashboard.periods import Buckets
 from phospho_dashboard.prices import Prices
 from phospho_dashboard.queries.analysed import analysed
 from phospho_dashboard.queries.judged import judged
-from phospho_dashboard.times import iso_time
+from phospho_dashboard.times import bounds
 from phospho_store.store import Store
 
 MAX_PARTS = 12
@@ -144,10 +144,7 @@ def _over_time(buckets: Buckets, *facts: Iterable[Row]) -> list[Row]:
     known: defaultdict[int, Row] = defaultdict(dict)
     for row in chain.from_iterable(facts):
         known[row["bucket"]].update(row)
-    return [
-        {"start_at": iso_time(start_ms), "end_at": iso_time(start_ms + buckets.step_ms)} | _point(known[index])
-        for index, start_ms in enumerate(buckets.starts())
-    ]
+    return [bounds(bucket) | _point(known[index]) for index, bucket in enumerate(buckets)]
 
 
 def _only(rows: Sequence[Row]) -> Row:

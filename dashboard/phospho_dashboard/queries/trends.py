@@ -7,7 +7,7 @@ from typing import Any
 
 from phospho_dashboard.filters import Scope
 from phospho_dashboard.periods import Buckets
-from phospho_dashboard.times import iso_time
+from phospho_dashboard.times import bounds
 from phospho_store.store import Store
 
 _VERSIONS = """
@@ -45,14 +45,14 @@ class Trends:
         found = {(row["bucket"], row["version"]): row["tasks"] for row in rows}
         return [
             at | {"tasks": [found.get((index, version), 0) for version in versions]}
-            for index, at in enumerate(_spans(buckets))
+            for index, at in enumerate(map(bounds, buckets))
         ]
 
     def users(self, scope: Scope, buckets: Buckets) -> list[Row]:
         """Return a row a bucket, empty ones too: how many `users` had a task in it, and their `tasks`."""
         found = {row.pop("bucket"): row for row in self._rows(_USERS, scope, buckets)}
         nobody = {"users": 0, "tasks": 0}
-        return [at | found.get(index, nobody) for index, at in enumerate(_spans(buckets))]
+        return [at | found.get(index, nobody) for index, at in enumerate(map(bounds, buckets))]
 
     def tasks_per_user(self, scope: Scope) -> list[Row]:
         """Return how many `users` have `from` to `to` tasks: each bin is twice as wide as the one before."""
@@ -64,7 +64,3 @@ class Trends:
     def _rows(self, sql: str, scope: Scope, buckets: Buckets, **parameters: Any) -> list[Row]:
         cut = {"origin_ms": buckets.start_ms, "step_ms": buckets.step_ms}
         return self._store.rows(sql % {"tasks": scope.tasks()}, scope.parameters(**cut, **parameters))
-
-
-def _spans(buckets: Buckets) -> list[Row]:
-    return [{"start_at": iso_time(at), "end_at": iso_time(at + buckets.step_ms)} for at in buckets.starts()]

@@ -50,7 +50,7 @@ function readTable(figure) {
   const rows = [...figure.querySelectorAll("tbody tr")];
   const points = rows.map((row) => [...row.querySelectorAll("td")].map((cell) => (cell.dataset.value === "" ? null : Number(cell.dataset.value))));
   return {
-    labels: rows.map((row) => row.querySelector("th").textContent.trim()),
+    labels: rows.map((row) => (row.querySelector("th time") ?? row.querySelector("th")).textContent.trim()),
     links: rows.map((row) => row.querySelector("th a")?.href),
     series: heads.map((head, index) => ({ label: head.textContent, values: points.map((point) => point[index]) })),
   };
