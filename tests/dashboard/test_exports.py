@@ -83,13 +83,21 @@ def test_events_are_exported_as_people_corrected_them(world: Any, pages: TestCli
     assert orjson.loads(line)["events"] == ["praise", "thanks"]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠A"])
 def test_no_cell_of_csv_is_a_formula(world: Any, pages: TestClient, project: str, text: str) -> None:
     world.add_task(project, "a", input=text, user_id=text)
 
     [row] = csv.DictReader(io.StringIO(export(pages, "/tasks.csv", project).decode(), newline=""))
 
     assert (row["input"], row["user_id"]) == ("'" + text, "'" + text)
+
+
+def test_a_cell_of_csv_without_a_value_is_empty(world: Any, pages: TestClient, project: str) -> None:
+    world.add_task(project, "a")
+
+    [row] = csv.DictReader(io.StringIO(export(pages, "/tasks.csv", project).decode()))
+
+    assert {row[name] for name in ("latency_ms", "tokens_in", "tokens_out", "sentiment_score")} == {""}
 
 
 def test_more_rows_than_an_export_has_are_refused_with_what_to_do(

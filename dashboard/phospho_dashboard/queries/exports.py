@@ -118,16 +118,21 @@ class Exports:
             f"SELECT {selected} {source % parts} ORDER BY {next(iter(columns))}"
             f" SETTINGS max_execution_time = {_TIMEOUT_S}, max_memory_usage = {_MAX_MEMORY_BYTES},"
             " date_time_output_format = 'iso', output_format_csv_crlf_end_of_line = 1,"
+            " format_csv_null_representation = '',"
             " output_format_json_quote_64bit_integers = 0, output_format_parquet_string_as_string = 1"
         )
 
 
 def _cell(name: str, column: str, form: Format) -> str:
-    """Return the SQL of a cell. A text that a spreadsheet would run as a formula gets a quote before it in CSV."""
+    """
+    Return the SQL of a cell. A text that a spreadsheet would run as a formula gets a quote before it in CSV.
+
+    Such are those that begin with one of the characters that OWASP lists under "CSV Injection".
+    """
     if not form.is_flat:
         return column
     if name in _LISTS:
         column = f"arrayStringConcat({column}, ', ')"
     if name in _TEXTS or name in _LISTS:
-        return rf"if(match({column}, '^[=+\\-@\\t\\r]'), concat('\'', {column}), {column})"
+        return rf"if(match({column}, '^[=+\\-@＝＋－＠\\t\\r\\n]'), concat('\'', {column}), {column})"
     return column
