@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from phospho_dashboard.corrections import NO_CORRECTIONS, Corrections
+from phospho_dashboard.last_verdicts import has_flag
 from phospho_dashboard.periods import PERIODS, Span, time_ms
 from phospho_schemas.errors import Problem
 
@@ -88,14 +89,6 @@ _OF_ANALYSES = {
     "language": "language = {language:String}",
     "sentiment": "sentiment = {sentiment:String}",
 }
-# A person's last verdict comes before what was logged with the task, as in the view `tasks`.
-_FLAG_AS_JUDGED = """(task_id IN (
-        SELECT task_id FROM feedback_rows WHERE %(feedback)s GROUP BY task_id
-        HAVING argMax(toString(feedback_rows.flag), (revision, feedback_id)) = {flag:String}
-    ) OR (flag = {flag:String} AND task_id NOT IN (
-        SELECT task_id FROM feedback_rows WHERE %(feedback)s GROUP BY task_id
-        HAVING argMax(toString(feedback_rows.flag), (revision, feedback_id)) != ''
-    )))"""
 _BY_TABLE = {"task_rows": _OF_TASKS, "analysis_rows": _OF_ANALYSES}
 
 
@@ -189,5 +182,5 @@ class Scope:
 
     def _chosen(self, conditions: Mapping[str, str]) -> list[str]:
         narrowing = self.filters.narrowing()
-        judged = {"flag": _FLAG_AS_JUDGED % {"feedback": self.feedback()}} if self.corrections.has_feedback else {}
+        judged = {"flag": has_flag(self.feedback(), "{flag:String}")} if self.corrections.has_feedback else {}
         return [judged.get(name, condition) for name, condition in conditions.items() if name in narrowing]

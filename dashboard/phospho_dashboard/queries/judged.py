@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from phospho_dashboard.filters import Scope
+from phospho_dashboard.last_verdicts import as_judged, last_verdicts
 
 _AS_LOGGED = "(SELECT {columns}, toString(flag) AS said FROM task_rows FINAL WHERE {condition} AND flag != '')"
 # Few tasks have a flag or feedback: only theirs are joined.
 _AS_JUDGED = """(
-    SELECT {columns}, if(verdict.flag != '', verdict.flag, task.logged_flag) AS said
+    SELECT {columns}, {said} AS said
     FROM
     (
         SELECT task_id, {columns}, toString(flag) AS logged_flag
@@ -16,16 +17,16 @@ _AS_JUDGED = """(
             SELECT task_id FROM feedback_rows WHERE {feedback}
         ))
     ) AS task
-    LEFT ANY JOIN
-    (
-        SELECT task_id, argMax(toString(feedback_rows.flag), (revision, feedback_id)) AS flag
-        FROM feedback_rows WHERE {feedback} GROUP BY task_id
-    ) AS verdict
+    LEFT ANY JOIN {verdicts} AS verdict
     ON task.task_id = verdict.task_id
 )"""
 
 
 def judged(scope: Scope, *columns: str) -> str:
     """Return a subquery of these columns of `task_rows` and `said` (success or failure) of each judged task."""
-    form = _AS_JUDGED if scope.corrections.has_feedback else _AS_LOGGED
-    return form.format(columns=", ".join(columns), condition=scope.tasks(), feedback=scope.feedback())
+    told, condition = ", ".join(columns), scope.tasks()
+    if not scope.corrections.has_feedback:
+        return _AS_LOGGED.format(columns=told, condition=condition)
+    feedback, said = scope.feedback(), as_judged("verdict.flag", "task.logged_flag")
+    parts = {"feedback": feedback, "verdicts": last_verdicts(feedback), "said": said}
+    return _AS_JUDGED.format(columns=told, condition=condition, **parts)

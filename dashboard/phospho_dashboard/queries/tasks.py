@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from phospho_dashboard.filters import Scope
+from phospho_dashboard.last_verdicts import flag_as_judged
 from phospho_dashboard.periods import Extent, Span
 from phospho_dashboard.queries.newest import newest
 from phospho_dashboard.queries.task_events import TaskEvents
@@ -161,5 +162,4 @@ def _up_to(scope: Scope, last_ms: int) -> Scope:
 
 def _found(task: Row, analysis: Row, verdicts: list[Row]) -> Row:
     said = {name: analysis.get(name) for name in _SAID}
-    flag = (verdicts[-1]["flag"] if verdicts else "") or task["flag"]
-    return with_times(task) | said | {"flag": flag, "feedback": verdicts}
+    return with_times(task) | said | {"flag": flag_as_judged(verdicts, task["flag"]), "feedback": verdicts}
