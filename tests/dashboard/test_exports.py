@@ -60,6 +60,24 @@ def test_sessions_are_exported_with_what_their_tasks_add_up_to(world: Any, pages
     assert (session["user_ids"], session["events"]) == (["u"], ["thanks"])
 
 
+def test_a_session_in_a_file_is_what_it_is_on_the_page(world: Any, pages: TestClient, project: str) -> None:
+    """A filter chooses sessions; what is said of one counts all of its tasks."""
+    for number, event in enumerate(("refund", "other", "other")):
+        at = f"2026-01-0{1 + number}T10:00:00.000Z"
+        world.add_task(project, f"t{number}", created_at=at, tokens_in=100, user_id=f"u{number}")
+        world.add_analysis(project, f"t{number}", event, created_at=at)
+    world.add_task(project, "elsewhere", session_id="s-2")
+
+    for query in ({"event": "refund"}, {"from": "2026-01-03"}, {"user": "u1"}):
+        [found] = pages.get("/sessions.json", params={"project": project, **query}).json()["sessions"]
+        [line] = map(orjson.loads, export(pages, "/sessions.jsonl", project, **query).splitlines())
+
+        assert (line["session_id"], line["tasks"], line["tokens_in"]) == ("s-1", 3, 300)
+        told = ("tasks", "user_ids", "first_task_at", "last_task_at")
+        assert [line[name] for name in told] == [found[name] for name in told]
+        assert line["events"] == sorted(event["name"] for event in found["events"]) == ["other", "refund"]
+
+
 def test_an_export_has_the_filters_of_its_page_and_one_project(world: Any, pages: TestClient, project: str) -> None:
     world.add_task(project, "a", model="m-1")
     world.add_task(project, "b", model="m-2")

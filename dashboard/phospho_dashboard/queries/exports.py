@@ -7,7 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from phospho_dashboard.filters import Scope
+from phospho_dashboard.last_verdicts import as_judged, last_verdicts
 from phospho_dashboard.queries.analysed import analysed
+from phospho_dashboard.queries.session_facts import SESSION_FACTS, session_facts, session_findings
 from phospho_schemas.errors import Problem
 from phospho_store.store import Store
 
@@ -35,7 +37,7 @@ FORMATS = {
 _TASKS = {
     "task_id": "task.task_id", "session_id": "task.session_id", "user_id": "task.user_id",
     "version_id": "toString(task.version_id)", "created_at": "task.created_at", "input": "task.input",
-    "output": "task.output", "flag": "if(verdict.flag != '', verdict.flag, task.logged_flag)",
+    "output": "task.output", "flag": as_judged("verdict.flag", "task.logged_flag"),
     "model": "toString(task.model)", "tokens_in": "task.tokens_in", "tokens_out": "task.tokens_out",
     "latency_ms": "task.latency_ms", "events": "analysis.names", "language": "toString(analysis.language)",
     "sentiment": "toString(analysis.sentiment)", "sentiment_score": "analysis.sentiment_score",
@@ -54,30 +56,19 @@ LEFT ANY JOIN
         anyIf(sentiment_score, is_task) AS sentiment_score, arraySort(groupArrayArray(names)) AS names
     FROM %(analysed)s GROUP BY task_id
 ) AS analysis ON task.task_id = analysis.task_id
-LEFT ANY JOIN
-(
-    SELECT task_id, argMax(toString(feedback_rows.flag), (revision, feedback_id)) AS flag
-    FROM feedback_rows WHERE project_id = {project:String} GROUP BY task_id
-) AS verdict ON task.task_id = verdict.task_id
+LEFT ANY JOIN %(verdicts)s AS verdict ON task.task_id = verdict.task_id
 """
 _SESSIONS = {
-    "session_id": "task.session_id", "first_task_at": "task.first_task_at", "last_task_at": "task.last_task_at",
-    "tasks": "task.tasks", "user_ids": "task.user_ids", "version_ids": "task.version_ids", "models": "task.models",
-    "tokens_in": "task.tokens_in", "tokens_out": "task.tokens_out", "events": "analysis.names",
+    "session_id": "task.session_id", **{name: f"task.{name}" for name in SESSION_FACTS}, "events": "analysis.names",
 }  # fmt: skip
+_CHOSEN_SESSIONS = (
+    "session_id IN (SELECT DISTINCT session_id FROM task_rows FINAL WHERE {tasks} ORDER BY session_id LIMIT {most})"
+)
 _SESSIONS_FROM = """
-FROM
-(
-    SELECT session_id, min(created_at) AS first_task_at, max(created_at) AS last_task_at, count() AS tasks,
-        arraySort(groupUniqArrayIf(20)(user_id, user_id != '')) AS user_ids,
-        arraySort(groupUniqArrayIf(20)(toString(version_id), version_id != '')) AS version_ids,
-        arraySort(groupUniqArrayIf(20)(toString(model), model != '')) AS models,
-        sum(ifNull(task_rows.tokens_in, 0)) AS tokens_in, sum(ifNull(task_rows.tokens_out, 0)) AS tokens_out
-    FROM task_rows FINAL WHERE %(tasks)s GROUP BY session_id ORDER BY session_id LIMIT %(most)d
-) AS task
+FROM %(sessions)s AS task
 LEFT ANY JOIN
 (
-    SELECT session_id, arraySort(groupUniqArrayArray(names)) AS names FROM %(analysed)s GROUP BY session_id
+    SELECT session_id, arraySort(groupUniqArrayArray(names)) AS names FROM %(findings)s GROUP BY session_id
 ) AS analysis ON task.session_id = analysis.session_id
 """
 _COUNTS = {"tasks": "count()", "sessions": "uniqExact(session_id)"}
@@ -110,17 +101,31 @@ class Exports:
             yield from found
 
     def _sql(self, rows: str, columns: Mapping[str, str], form: Format, scope: Scope) -> str:
-        source = _TASKS_FROM if rows == "tasks" else _SESSIONS_FROM
-        analysis = ("task_id", "language", "sentiment", "sentiment_score") if rows == "tasks" else ("session_id",)
-        parts = {"tasks": scope.tasks(), "analysed": analysed(scope, *analysis), "most": MAX_ROWS}
+        source = _of_tasks(scope) if rows == "tasks" else _of_sessions(scope)
         selected = ", ".join(f"{_cell(name, column, form)} AS {name}" for name, column in columns.items())
         return (
-            f"SELECT {selected} {source % parts} ORDER BY {next(iter(columns))}"
+            f"SELECT {selected} {source} ORDER BY {next(iter(columns))}"
             f" SETTINGS max_execution_time = {_TIMEOUT_S}, max_memory_usage = {_MAX_MEMORY_BYTES},"
             " date_time_output_format = 'iso', output_format_csv_crlf_end_of_line = 1,"
             " format_csv_null_representation = '',"
             " output_format_json_quote_64bit_integers = 0, output_format_parquet_string_as_string = 1"
         )
+
+
+def _of_tasks(scope: Scope) -> str:
+    return _TASKS_FROM % {
+        "tasks": scope.tasks(),
+        "most": MAX_ROWS,
+        "analysed": analysed(scope, "task_id", "language", "sentiment", "sentiment_score"),
+        "verdicts": last_verdicts(scope.feedback()),
+    }
+
+
+def _of_sessions(scope: Scope) -> str:
+    """Return what sessions with a task in `scope` are, as their page has it: of all of their tasks."""
+    chosen = _CHOSEN_SESSIONS.format(tasks=scope.tasks(), most=MAX_ROWS)
+    parts = {"sessions": session_facts(chosen), "findings": session_findings(scope, chosen, "session_id")}
+    return _SESSIONS_FROM % parts
 
 
 def _cell(name: str, column: str, form: Format) -> str:

@@ -3,17 +3,18 @@ Sessions: a page of them, and the transcript of one.
 
 These read the base tables, not the views: a page needs the newest sessions of one project, and the views would
 aggregate or join every row of it. The rules are the views': FINAL, and a person's last verdict before the log's flag.
+What is said of a session is what `session_facts.py` says.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from phospho_dashboard.filters import Filters, Scope
-from phospho_dashboard.periods import Extent, Span
-from phospho_dashboard.queries.analysed import analysed
+from phospho_dashboard.filters import Scope
+from phospho_dashboard.last_verdicts import as_judged, last_verdicts
+from phospho_dashboard.periods import Extent
 from phospho_dashboard.queries.newest import newest
+from phospho_dashboard.queries.session_facts import SESSION_FACTS, session_facts, session_findings
 from phospho_dashboard.queries.tasks import Tasks
 from phospho_dashboard.times import with_times
 from phospho_schemas.errors import Problem
@@ -43,33 +44,27 @@ HAVING (place, session_id) < ({before:Int64}, {before_id:String})
 ORDER BY place DESC, session_id DESC
 LIMIT {limit:UInt32}
 """
-_SUMMARIES = """
+_FEEDBACK = """project_id = {project:String} AND task_id IN (
+        SELECT task_id FROM task_rows WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)}
+    )"""
+_SUMMARIES = f"""
 SELECT
     task.session_id AS session_id,
-    toUnixTimestamp64Milli(min(task.created_at)) AS first_task_at_ms,
-    toUnixTimestamp64Milli(max(task.created_at)) AS last_task_at_ms,
+    toUnixTimestamp64Milli({SESSION_FACTS["first_task_at"]}) AS first_task_at_ms,
+    toUnixTimestamp64Milli({SESSION_FACTS["last_task_at"]}) AS last_task_at_ms,
     argMin(task.preview, (task.created_at, task.task_id)) AS preview,
-    count() AS tasks,
-    arraySort(groupUniqArrayIf(20)(task.user_id, task.user_id != '')) AS user_ids,
-    countIf(if(verdict.flag != '', verdict.flag, task.flag) = 'success') AS successes,
-    countIf(if(verdict.flag != '', verdict.flag, task.flag) = 'failure') AS failures,
+    {SESSION_FACTS["tasks"]} AS tasks,
+    {SESSION_FACTS["user_ids"]} AS user_ids,
+    countIf({as_judged("verdict.flag", "task.flag")} = 'success') AS successes,
+    countIf({as_judged("verdict.flag", "task.flag")} = 'failure') AS failures,
     sum(verdict.facts) AS feedback
 FROM
 (
-    SELECT session_id, task_id, created_at, user_id, flag, leftUTF8(input, {characters:UInt32}) AS preview
+    SELECT session_id, task_id, created_at, user_id, flag, leftUTF8(input, {{characters:UInt32}}) AS preview
     FROM task_rows FINAL
-    WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)}
+    WHERE project_id = {{project:String}} AND session_id IN {{sessions:Array(String)}}
 ) AS task
-LEFT ANY JOIN
-(
-    SELECT task_id, uniqExact(feedback_id) AS facts,
-        argMax(toString(feedback_rows.flag), (revision, feedback_id)) AS flag
-    FROM feedback_rows
-    WHERE project_id = {project:String} AND task_id IN (
-        SELECT task_id FROM task_rows WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)}
-    )
-    GROUP BY task_id
-) AS verdict
+LEFT ANY JOIN {last_verdicts(_FEEDBACK, "uniqExact(feedback_id) AS facts")} AS verdict
 ON task.task_id = verdict.task_id
 GROUP BY session_id
 """
@@ -93,16 +88,12 @@ WHERE project_id = {project:String} AND session_id = {session:String}
 ORDER BY created_at_ms, task_id
 LIMIT {limit:UInt32}
 """
-_SESSION_TOTALS = """
-SELECT count() AS tasks, toUnixTimestamp64Milli(min(created_at)) AS first_task_at_ms,
-    toUnixTimestamp64Milli(max(created_at)) AS last_task_at_ms,
-    sum(ifNull(tokens_in, 0)) AS tokens_in, sum(ifNull(tokens_out, 0)) AS tokens_out,
-    arraySort(groupUniqArrayIf(20)(user_id, user_id != '')) AS user_ids,
-    arraySort(groupUniqArrayIf(20)(toString(version_id), version_id != '')) AS version_ids,
-    arraySort(groupUniqArrayIf(20)(toString(model), model != '')) AS models
-FROM task_rows FINAL
-WHERE project_id = {project:String} AND session_id = {session:String}
+_SESSION_TOTALS = f"""
+SELECT * EXCEPT (first_task_at, last_task_at),
+    toUnixTimestamp64Milli(first_task_at) AS first_task_at_ms, toUnixTimestamp64Milli(last_task_at) AS last_task_at_ms
+FROM {session_facts("session_id = {session:String}")}
 """
+
 Row = dict[str, Any]
 
 
@@ -136,18 +127,18 @@ class Sessions:
     def transcript(self, project_id: str, session_id: str, after: tuple[int, str] | None) -> Row:
         """Return a session with up to TRANSCRIPT_TASKS tasks in their order; Problem 404 where there is none."""
         parameters: Row = {"project": project_id, "session": session_id}
-        totals = self._store.rows(_SESSION_TOTALS, parameters)[0]
-        if not totals["tasks"]:
+        found = self._store.rows(_SESSION_TOTALS, parameters)
+        if not found:
             raise Problem(404, "unknown_session", f"there is no session {session_id!r} in this project")
         after_ms, after_id = after or _START_OF_TIME
         place = {"after_ms": after_ms, "after_id": after_id, "limit": TRANSCRIPT_TASKS + 1}
-        found = self._store.rows(_TRANSCRIPT, parameters | place)
-        shown = found[:TRANSCRIPT_TASKS]
-        last = shown[-1] if len(found) > TRANSCRIPT_TASKS else None
+        tasks = self._store.rows(_TRANSCRIPT, parameters | place)
+        shown = tasks[:TRANSCRIPT_TASKS]
+        last = shown[-1] if len(tasks) > TRANSCRIPT_TASKS else None
         cursor = encoded_cursor(last["created_at_ms"], last["task_id"]) if last else None
         turns = self._tasks.with_findings(project_id, shown)
         return {
-            "session": {"session_id": session_id, **with_times(totals), "task_list": turns},
+            "session": {**with_times(found[0]), "task_list": turns},
             "next_cursor": cursor,
         }
 
@@ -155,9 +146,8 @@ class Sessions:
         if not session_ids:
             return []
         parameters = {"project": scope.project_id, "sessions": session_ids, "characters": PREVIEW_CHARACTERS}
-        everything = replace(scope, filters=Filters(), span=Span())
         own = "session_id IN {sessions:Array(String)}"
-        found = _FINDINGS % {"analysed": analysed(everything, "session_id", "sentiment", "language", within=own)}
+        found = _FINDINGS % {"analysed": session_findings(scope, own, "session_id", "sentiment", "language")}
         summaries = {row["session_id"]: row for row in self._store.rows(_SUMMARIES, parameters)}
         findings = {row["session_id"]: row for row in self._store.rows(found, parameters)}
         # A session whose last task moved to another one between two queries is gone, and left out.
