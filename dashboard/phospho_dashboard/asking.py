@@ -9,7 +9,8 @@ from typing import Any
 
 from starlette.requests import Request
 
-from phospho_dashboard.access import Access
+from phospho_dashboard.access import PROJECT_HEADER, Access
+from phospho_dashboard.dead_letters_api import readable_projects
 from phospho_dashboard.filters import Filters, Scope
 from phospho_dashboard.periods import Extent, chosen_period, span_of
 from phospho_dashboard.queries.extent import Extents
@@ -30,6 +31,7 @@ class Asked:
 
     `scope` are the tasks that it is about, `period` the name of its time where it has one, `extent` the times of the
     whole project; `item_id` is the id at the end of the path of one item. `query` is what else the URL says.
+    `letters_of` are the projects whose dead letters may be counted: this one, and "" for an administrator.
     """
 
     scope: Scope
@@ -39,6 +41,7 @@ class Asked:
     item_id: str
     query: Mapping[str, str]
     columns: tuple[str, ...]
+    letters_of: tuple[str, ...]
 
     @property
     def project_id(self) -> str:
@@ -94,7 +97,12 @@ class Asking:
         visitor = await self._access.of_page(request)
         return visitor, await self._access.project_id(visitor, request.query_params.get("project") or None)
 
-    def asked(self, request: Request, project_id: str, item_id: str = "") -> Asked:
+    async def of_api(self, request: Request) -> tuple[Visitor, str]:
+        """Return who asks for an endpoint of the API, and the project that it is about."""
+        visitor = await self._access.of_api(request)
+        return visitor, await self._access.project_id(visitor, request.headers.get(PROJECT_HEADER))
+
+    def asked(self, request: Request, visitor: Visitor, project_id: str, item_id: str = "") -> Asked:
         """Return what a request asks of a project that it may read. Blocking."""
         now_ms = time.time_ns() // 1_000_000
         filters = Filters.from_query(request.query_params)
@@ -104,4 +112,5 @@ class Asking:
         corrections = self._extents.corrections(project_id)
         scope = Scope(project_id, filters, own_span or span_of(period, now_ms), corrections)
         columns = [name for text in request.query_params.getlist("columns") for name in text.split(",") if name]
-        return Asked(scope, period, extent, now_ms, item_id, request.query_params, tuple(columns))
+        letters_of = tuple(readable_projects(visitor, project_id))
+        return Asked(scope, period, extent, now_ms, item_id, request.query_params, tuple(columns), letters_of)

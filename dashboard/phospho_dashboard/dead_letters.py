@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from phospho_dashboard.periods import BEYOND_MS, FIRST_MS, Span
 from phospho_dashboard.times import with_times
 from phospho_schemas.errors import Problem
 from phospho_store.cursors import encoded_cursor
@@ -31,6 +32,12 @@ SELECT
 FROM dead_letter_rows FINAL
 WHERE project_id IN {{projects:Array(String)}} AND dead_letter_id = {{id:String}}
 """
+_COUNT = """
+SELECT count() AS dead_letters FROM dead_letter_rows FINAL
+WHERE project_id IN {projects:Array(String)}
+    AND received_at >= fromUnixTimestamp64Milli({start_ms:Int64})
+    AND received_at < fromUnixTimestamp64Milli({end_ms:Int64})
+"""
 
 
 class DeadLetters:
@@ -47,6 +54,14 @@ class DeadLetters:
         last = rows[limit - 1] if len(rows) > limit else None
         cursor = encoded_cursor(last["received_at_ms"], last["dead_letter_id"]) if last else None
         return {"dead_letters": [with_times(row) for row in rows[:limit]], "next_cursor": cursor}
+
+    def count(self, projects: list[str], span: Span) -> int:
+        """Return how many arrived within a span."""
+        start_ms = FIRST_MS if span.start_ms is None else span.start_ms
+        end_ms = BEYOND_MS - 1 if span.end_ms is None else span.end_ms
+        parameters = {"projects": projects, "start_ms": start_ms, "end_ms": end_ms}
+        found: int = self._store.rows(_COUNT, parameters)[0]["dead_letters"]
+        return found
 
     def one(self, projects: list[str], dead_letter_id: str) -> dict[str, Any]:
         """Return all that is known of one, its payload as text and byte for byte; Problem 404 where there is none."""

@@ -39,9 +39,9 @@ class ExportPages:
         ]
 
     async def _file(self, rows: str, ending: str, request: Request) -> Response:
-        _, project_id = await self._asking.of_page(request)
+        visitor, project_id = await self._asking.of_page(request)
         threads, settings = self._services.export_threads, self._services.settings
-        asked = await self._services.threads.run(self._asking.asked, request, project_id)
+        asked = await self._services.threads.run(self._asking.asked, request, visitor, project_id)
         await threads.run(self._exports.check, rows, asked.scope)
         chunks = self._exports.chunks(rows, ending, asked.scope)
         body = streamed(threads, chunks, settings.export_stall_s, settings.export_timeout_s)

@@ -14,7 +14,9 @@ import httpx
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from phospho_dashboard.queries.extent import Extents
+from phospho_dashboard.dead_letters import DeadLetters
+from phospho_dashboard.periods import Span
+from phospho_dashboard.queries.freshness import freshness
 from phospho_dashboard.queries.stages import Stages
 from phospho_store.store import Store
 
@@ -103,7 +105,6 @@ class Health:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._store = store
-        self._extents = Extents(store)
         self._stages = Stages(store)
         self._own_metrics = own_metrics
         self._urls = tuple(metrics_urls)
@@ -111,11 +112,12 @@ class Health:
 
     def of_project(self, project_id: str, projects: list[str]) -> dict[str, Any]:
         """Return freshness, throughput and the stages of a project, and the dead letters of `projects` by reason."""
-        freshness = self._extents.freshness(project_id, time.time_ns() // 1_000_000)
+        fresh = freshness(self._store, project_id, time.time_ns() // 1_000_000)
+        fresh["dead_letters"] = DeadLetters(self._store).count(projects, Span())
         [throughput] = self._store.rows(_THROUGHPUT, {"project": project_id})
         letters = self._store.rows(_DEAD_LETTERS, {"projects": projects})
-        stages = self._stages.of_project(project_id, freshness["backlog_tasks"])
-        told = {"project_id": project_id, "freshness": freshness, "rows": throughput}
+        stages = self._stages.of_project(project_id, fresh["backlog_tasks"])
+        told = {"project_id": project_id, "freshness": fresh, "rows": throughput}
         return told | {"stages": stages, "dead_letters": letters}
 
     def processes(self) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from phospho_dashboard.asking import Asked
 from phospho_dashboard.backfills import BackfillDesk
+from phospho_dashboard.dead_letters import DeadLetters
 from phospho_dashboard.periods import buckets_of
 from phospho_dashboard.prices import Prices
 from phospho_dashboard.quality import DefinitionQuality
@@ -15,8 +16,8 @@ from phospho_dashboard.queries import sessions as of_sessions
 from phospho_dashboard.queries import tasks as of_tasks
 from phospho_dashboard.queries import users as of_users
 from phospho_dashboard.queries.events import Events
-from phospho_dashboard.queries.extent import Extents
 from phospho_dashboard.queries.found import searched
+from phospho_dashboard.queries.freshness import freshness
 from phospho_dashboard.queries.overview import Overview
 from phospho_dashboard.queries.sessions import Sessions
 from phospho_dashboard.queries.tasks import Tasks
@@ -52,7 +53,7 @@ class Pages:
         self._registry = registry
         self._backfills = backfills
         self._quality = DefinitionQuality(store)
-        self._extents = Extents(store)
+        self._dead_letters = DeadLetters(store)
         self._overview = Overview(store, prices)
         self._sessions = Sessions(store)
         self._tasks = Tasks(store)
@@ -80,8 +81,9 @@ class Pages:
     def dashboard(self, asked: Asked) -> Content:
         buckets = buckets_of(asked.scope.span, asked.extent, asked.now_ms)
         counts = self._overview.overview(searched(self._store, asked.scope), buckets)
-        freshness = self._extents.freshness(asked.project_id, asked.now_ms)
-        return counts | {"freshness": freshness, "has_tasks": _has_tasks(asked)}
+        known = freshness(self._store, asked.project_id, asked.now_ms)
+        letters = self._dead_letters.count(list(asked.letters_of), asked.scope.span)
+        return counts | {"freshness": known | {"dead_letters": letters}, "has_tasks": _has_tasks(asked)}
 
     def sessions(self, asked: Asked) -> Content:
         sort = asked.sort(of_sessions.SORTS)

@@ -32,7 +32,7 @@ _STEPS_MS = (
     28 * _DAY_MS, 364 * _DAY_MS, 5 * 364 * _DAY_MS,
 )  # fmt: skip
 # The times that a DateTime64 of ClickHouse holds; MAX_BUCKETS of the longest step are longer.
-_FIRST_MS, _BEYOND_MS = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1000 for year in (1900, 2300))
+FIRST_MS, BEYOND_MS = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1000 for year in (1900, 2300))
 # A Monday, so that buckets of a week begin where weeks do.
 _ORIGIN_MS = int(datetime(1970, 1, 5, tzinfo=UTC).timestamp()) * 1000
 
@@ -127,7 +127,7 @@ def time_ms(text: str, name: str) -> int:
     if at is None:
         raise Problem(400, f"invalid_{name}", f"{name!r} is not a time", hint)
     given_ms = round(at.timestamp() * 1000)
-    if not _FIRST_MS <= given_ms < _BEYOND_MS:
+    if not FIRST_MS <= given_ms < BEYOND_MS:
         raise Problem(400, f"invalid_{name}", f"{name!r} is not between the years 1900 and 2299", hint)
     return given_ms
 
@@ -139,7 +139,7 @@ def _shown(span: Span, extent: Extent, now_ms: int) -> tuple[int, int]:
     if span.start_ms is not None:
         # A period is shown from its start up to now, or to a task whose clock ran ahead.
         first_ms, last_ms = min(first_ms, now_ms - _LONGEST_MS), max(last_ms, now_ms)
-    start_ms = _FIRST_MS if span.start_ms is None else span.start_ms
-    end_ms = _BEYOND_MS if span.end_ms is None else span.end_ms
+    start_ms = FIRST_MS if span.start_ms is None else span.start_ms
+    end_ms = BEYOND_MS if span.end_ms is None else span.end_ms
     last_ms = max(min(last_ms, end_ms - 1), start_ms)
     return max(min(first_ms, last_ms), start_ms), last_ms

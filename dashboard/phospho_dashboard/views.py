@@ -25,6 +25,7 @@ from phospho_dashboard.queries.facets import Facets
 from phospho_dashboard.rendering import page_response, paged, path_of
 from phospho_dashboard.services import Services
 from phospho_dashboard.urls import asks_for_twin, item_path, twin_of, without_twin
+from phospho_dashboard.visitors import Visitor
 
 _FACETS_TTL_S = 15.0
 # Choices are read of the whole project.
@@ -82,19 +83,20 @@ class ViewEndpoints:
         """Return the route of the API: the twin, of the project that the key or the header names."""
 
         async def endpoint(request: Request) -> Response:
-            project_id = await self._access.of_api_project(request)
-            return await self._content(view, request, project_id, request.path_params.get("item_id", ""))
+            visitor, project_id = await self._asking.of_api(request)
+            return await self._content(view, request, visitor, project_id, request.path_params.get("item_id", ""))
 
         path = f"/api/v1{view.api_path or view.path}"
         return Route(f"{path}/{{item_id:any_text}}" if view.has_items else path, answered(endpoint))
 
     async def _twin(self, view: View, request: Request) -> Response:
-        _, project_id = await self._asking.of_page(request)
-        return await self._content(view, request, project_id, without_twin(request.path_params.get("item_id", "")))
+        visitor, project_id = await self._asking.of_page(request)
+        item_id = without_twin(request.path_params.get("item_id", ""))
+        return await self._content(view, request, visitor, project_id, item_id)
 
-    async def _content(self, view: View, request: Request, project_id: str, item_id: str) -> Response:
+    async def _content(self, view: View, request: Request, visitor: Visitor, project_id: str, item_id: str) -> Response:
         def read() -> dict[str, Any]:
-            asked = self._asking.asked(request, project_id, item_id)
+            asked = self._asking.asked(request, visitor, project_id, item_id)
             return asked.described() | view.read(asked)
 
         return json_response(await self._services.threads.run(read))
@@ -104,7 +106,7 @@ class ViewEndpoints:
         projects = await self._access.projects(visitor)
 
         def read() -> dict[str, Any]:
-            asked = self._asking.asked(request, project_id, request.path_params.get("item_id", ""))
+            asked = self._asking.asked(request, visitor, project_id, request.path_params.get("item_id", ""))
             content = view.read(asked)
             kept = asked.scope.filters.query()
             frame = frame_of(view.page, visitor, project_id, projects, self._services.settings.base_url, kept)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -149,24 +148,6 @@ def test_a_replay_in_any_order_changes_no_number(
 
     assert after_replay == before
     assert numbers() == before
-
-
-def test_fresh_data_says_how_far_it_is_behind_and_what_waits(world: Any, pages: TestClient, project: str) -> None:
-    def at(seconds_ago: float) -> str:
-        return datetime.fromtimestamp(time.time() - seconds_ago, UTC).isoformat(timespec="milliseconds")
-
-    for task_id in ("done", "waiting"):
-        world.add_task(project, task_id, created_at=at(60), received_at=at(2))
-    world.add_analysis(project, "done", created_at=at(60), inserted_at=at(1.2))
-    world.add_dead_letter("d1", project, b"{")
-
-    freshness = pages.get("/dashboard.json", params={"project": project}).json()["freshness"]
-
-    assert (freshness["recent_tasks"], freshness["backlog_tasks"], freshness["dead_letters"]) == (2, 1, 1)
-    assert 500 <= freshness["behind_ms"] <= 60_000
-    text = pages.get("/", params={"project": project}).text
-    assert "data is" in text
-    assert "1 task waits" in text
 
 
 def test_an_old_project_opens_with_its_data_in_view(world: Any, pages: TestClient, project: str) -> None:

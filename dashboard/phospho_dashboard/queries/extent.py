@@ -1,16 +1,11 @@
-"""When a project's first and last task were, and how far behind its data is."""
+"""When a project's first and last task were, and what there is beside its analyses."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from phospho_dashboard.corrections import Corrections
 from phospho_dashboard.kept import Kept
 from phospho_dashboard.periods import Extent
 from phospho_store.store import Store
-
-# What came within this time says how fresh data is; before it, one task says it.
-RECENT_MS = 15 * 60_000
 
 # The times of the first and the last row by id: a granule a part. Where ids sort by time, the ends are near them.
 _GUESSED = """
@@ -45,28 +40,6 @@ WHERE project_id = {project:String} AND verdict = 'confirmed' AND task_id NOT IN
 )
 """
 _BARE_LABELS_TTL_S = 600.0
-# A task is behind for as long as it was on its way: from the gateway to its analysis's row.
-_FRESHNESS = """
-SELECT
-    count() AS tasks,
-    countIf(analysis.inserted_at_ms = 0) AS backlog_tasks,
-    quantileExactIf(0.95)(greatest(analysis.inserted_at_ms, task.inserted_at_ms) - task.received_at_ms,
-        analysis.inserted_at_ms > 0) AS behind_ms
-FROM
-(
-    SELECT task_id, toUnixTimestamp64Milli(received_at) AS received_at_ms,
-        toUnixTimestamp64Milli(inserted_at) AS inserted_at_ms
-    FROM task_rows FINAL
-    WHERE project_id = {project:String} AND created_at >= fromUnixTimestamp64Milli({since_ms:Int64})
-) AS task
-LEFT ANY JOIN
-(
-    SELECT task_id, toUnixTimestamp64Milli(inserted_at) AS inserted_at_ms
-    FROM analysis_rows FINAL
-    WHERE project_id = {project:String} AND created_at >= fromUnixTimestamp64Milli({since_ms:Int64})
-) AS analysis
-ON task.task_id = analysis.task_id
-"""
 _CORRECTIONS = """
 SELECT
     (SELECT (count(), sum(cityHash64(event_name, task_id, verdict))) FROM label_rows FINAL
@@ -77,7 +50,6 @@ SELECT
     ) AS has_session_events,
     EXISTS(SELECT 1 FROM feedback_rows WHERE project_id = {project:String} LIMIT 1) AS has_feedback
 """
-_DEAD_LETTERS = "SELECT count() AS dead_letters FROM dead_letter_rows FINAL WHERE project_id = {project:String}"
 
 
 class Extents:
@@ -110,20 +82,3 @@ class Extents:
 
     def _read_bare_labels(self, key: tuple[str, int]) -> bool:
         return bool(self._store.rows(_BARE_LABELS, {"project": key[0]})[0]["has_any"])
-
-    def freshness(self, project_id: str, now_ms: int) -> dict[str, Any]:
-        """
-        Return `behind_ms` (None where nothing came lately), `recent_tasks`, `backlog_tasks` and `dead_letters`.
-
-        `behind_ms` is how long 95 of 100 tasks of the last 15 minutes took at most, from the gateway's answer to the
-        row of their analysis. `backlog_tasks` of them are stored and not analysed yet.
-        """
-        [recent] = self._store.rows(_FRESHNESS, {"project": project_id, "since_ms": now_ms - RECENT_MS})
-        [letters] = self._store.rows(_DEAD_LETTERS, {"project": project_id})
-        analysed = recent["tasks"] - recent["backlog_tasks"]
-        return {
-            "behind_ms": max(recent["behind_ms"], 0) if analysed else None,
-            "recent_tasks": recent["tasks"],
-            "backlog_tasks": recent["backlog_tasks"],
-            "dead_letters": letters["dead_letters"],
-        }
