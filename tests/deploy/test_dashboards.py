@@ -35,6 +35,13 @@ NARROWED = View(
 )
 NO_PROJECT = View(END_MS - THIRTY_DAYS_MS, END_MS, 3600, {"project": "nobody's", "version": ALL, "model": ALL})
 
+VARIABLES = {"version", "model"}
+
+
+def _has_variables(dashboard: dict[str, Any]) -> bool:
+    return {variable["name"] for variable in dashboard["templating"]["list"]} >= VARIABLES
+
+
 # Prometheus's own.
 SCRAPED = frozenset({"up"})
 
@@ -73,6 +80,14 @@ def test_every_sql_that_takes_versions_and_models_shows_those_that_are_chosen_al
     query: Query, reader: Client
 ) -> None:
     assert _is_nothing(reader.query(NARROWED.expanded(query.text)))
+
+
+@pytest.mark.parametrize("dashboard", [d for d in dashboards(FOLDER) if _has_variables(d)], ids=lambda d: d["uid"])
+def test_versions_and_models_that_are_chosen_narrow_every_panel(dashboard: dict[str, Any]) -> None:
+    targets = [(panel["title"], target) for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    assert targets
+    for title, target in targets:
+        assert {name for name in VARIABLES if f"${name})" in target["rawSql"]} == VARIABLES, title
 
 
 @pytest.mark.parametrize("query", [q for q in sql_queries(FOLDER) if q.is_series], ids=str)
