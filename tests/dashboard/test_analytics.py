@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from phospho_dashboard.prices import Price, Prices
+from phospho_dashboard.queries import overview
 from phospho_schemas.messages import EventDefinition
 
 PRICES = Prices("USD", {"m-1": Price(1.0, 2.0)})
@@ -77,6 +78,21 @@ def test_the_dashboard_counts_each_thing_once(world: Any, pages: TestClient, pro
     assert [(row["version"], row["tasks"]) for row in page["versions"]] == [("v1", 2), ("v2", 1)]
     assert [(row["user"], row["tasks"]) for row in page["users"]] == [("ada", 2), ("bob", 1)]
     assert {row["language"]: row["tasks"] for row in page["languages"]} == {"en": 2, "fr": 1}
+
+
+def test_the_cost_is_that_of_every_model_with_a_price(
+    world: Any, pages: TestClient, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many models have more tasks."""
+    monkeypatch.setattr(overview, "MAX_ROWS", 1)
+    world.add_task(project, "a", model="m-1", tokens_in=1_000_000)
+    for task_id in ("b", "c"):
+        world.add_task(project, task_id, model="busy", tokens_in=5)
+
+    page = pages.get("/dashboard.json", params={"project": project}).json()
+
+    assert [row["model"] for row in page["models"]] == ["busy"]
+    assert page["totals"]["cost"] == 1.0
 
 
 def test_what_happened_over_time_adds_up_to_the_totals(world: Any, pages: TestClient, project: str) -> None:

@@ -71,6 +71,12 @@ GROUP BY GROUPING SETS ((bucket), ())
 ORDER BY bucket LIMIT {most:UInt32} BY level
 """
 _BUCKET_OF_VERDICTS, _ALL_VERDICTS = 0b0, 0b1
+# Of the models with a price, where there are more models than are listed.
+_PRICED = """
+SELECT toString(model) AS model, sum(ifNull(tokens_in, 0)) AS tokens_in, sum(ifNull(tokens_out, 0)) AS tokens_out
+FROM task_rows FINAL WHERE %(tasks)s AND model IN {models:Array(String)}
+GROUP BY model
+"""
 _EVENTS = """
 SELECT toString(name) AS name, count() AS events, uniqExact(session) AS sessions
 FROM (SELECT cityHash64(session_id) AS session, arrayJoin(names) AS name FROM %(analysed)s)
@@ -106,10 +112,9 @@ class Overview:
         verdicts = _by_level(self._rows(_VERDICTS, scope, **cut))
         totals = _only(activity[_ALL]) | _only(findings[_ALL_FINDINGS]) | _only(verdicts[_ALL_VERDICTS])
         over_time = (activity[_BUCKET], findings[_BUCKET_OF_FINDINGS], verdicts[_BUCKET_OF_VERDICTS])
-        models = [self._with_cost(row) for row in activity[_MODEL]]
-        costs = [row["cost"] for row in models if row["cost"] is not None]
+        models = [self._with_cost(_model(row)) for row in activity[_MODEL]]
         return {
-            "totals": _point(totals) | {"cost": sum(costs) if costs else None},
+            "totals": _point(totals) | {"cost": self._total_cost(scope, models)},
             "currency": self._prices.currency,
             "step_ms": buckets.step_ms,
             "over_time": _over_time(buckets, *over_time),
@@ -120,10 +125,15 @@ class Overview:
             "users": self._rows(_USERS, scope, most=MAX_PARTS),
         }
 
+    def _total_cost(self, scope: Scope, models: Sequence[Row]) -> float | None:
+        """Return what all models with a price cost, None without one; `models` are the first MAX_ROWS."""
+        if len(models) == MAX_ROWS and self._prices.models:
+            models = [self._with_cost(row) for row in self._rows(_PRICED, scope, models=list(self._prices.models))]
+        costs = [row["cost"] for row in models if row["cost"] is not None]
+        return sum(costs) if costs else None
+
     def _with_cost(self, row: Row) -> Row:
-        kept = {name: row[name] for name in ("model", "tasks", "tokens_in", "tokens_out")}
-        cost = self._prices.cost(row["model"], row["tokens_in"], row["tokens_out"])
-        return kept | {"latency_p95_ms": row["latencies"][1], "cost": cost}
+        return row | {"cost": self._prices.cost(row["model"], row["tokens_in"], row["tokens_out"])}
 
     def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
         parts = {"tasks": scope.tasks(), "judged": judged(scope, "created_at")}
@@ -149,6 +159,11 @@ def _over_time(buckets: Buckets, *facts: Iterable[Row]) -> list[Row]:
 
 def _only(rows: Sequence[Row]) -> Row:
     return rows[0] if rows else {}
+
+
+def _model(row: Row) -> Row:
+    kept = {name: row[name] for name in ("model", "tasks", "tokens_in", "tokens_out")}
+    return kept | {"latency_p95_ms": row["latencies"][1]}
 
 
 def _version(row: Row) -> Row:
