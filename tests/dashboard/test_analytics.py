@@ -190,6 +190,8 @@ def test_an_event_has_its_trend_its_scores_and_examples(world: Any, pages: TestC
     assert next(row["from"] for row in page["scores"] if row["events"]) == 0.75
     assert {task["task_id"] for task in page["examples"]} == {"a", "b"}
     assert page["definition"]["version"] == 1
+    assert page["by_version"] == [{"definition_version": 1, "engine": "keyword", "events": 2, "mean_score": 0.75}]
+    assert '<td class="number">0.75</td>' in pages.get("/events/thanks", params={"project": project}).text
     assert pages.get("/events/nonsense.json", params={"project": project}).status_code == 404
 
 

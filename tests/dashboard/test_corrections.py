@@ -13,6 +13,8 @@ import orjson
 import pytest
 from starlette.testclient import TestClient
 
+from phospho_dashboard import confidence
+
 DAYS = ("2026-01-01T10:00:00.000Z", "2026-01-02T10:00:00.000Z", "2026-01-09T10:00:00.000Z")
 NAMES = ("asked", "denied", "near", "whole", "turn", "gone", "added", "twice")
 
@@ -234,6 +236,29 @@ def test_the_page_of_an_event_counts_what_the_view_does(projects: dict[str, Proj
             int(row["score"] * 20) / 20 for row in found
         )
         assert sum(row["events"] for row in page["by_version"]) == len(found)
+
+
+@pytest.mark.parametrize("kind", ["nothing", "all of them"])
+def test_versions_compare_the_scores_of_found_events(
+    projects: dict[str, Project], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confidence, "_FEWEST_VALUES", 1)
+    page = projects[kind].page("/versions.json")
+    sql = (
+        "SELECT toString(version_id) AS version, toString(tupleElement(event, 'name')) AS name, session_id,"
+        " avg(score) AS mean FROM found_events WHERE project_id = {project:String} GROUP BY version, name, session_id"
+    )
+    rows = projects[kind].world.store.rows(sql, {"project": projects[kind].project_id})
+    # What people rejected everywhere is on no page.
+    shown = {event["name"] for event in projects[kind].events()}
+
+    assert {
+        (measure["name"].removeprefix("score of "), row["version"]): (round(one["estimate"], 4), one["n"])
+        for measure in page["measures"]
+        if measure["is_score"]
+        for row, one in zip(page["versions"], measure["versions"], strict=True)
+        if one
+    } == {(row["name"], row["version"]): (round(row["mean"], 4), 1) for row in rows if row["name"] in shown}
 
 
 def test_versions_and_exports_have_the_events_of_the_view(corrected: Project) -> None:

@@ -22,18 +22,18 @@ INNER JOIN ({labels}) AS label ON label.task_id = task.task_id
 WHERE {is_added}
 """
 _FOUND = """
-SELECT name, score, definition_version, engine FROM analysis_rows FINAL
+SELECT {columns}, name, score, definition_version, engine FROM analysis_rows FINAL
 ARRAY JOIN events.name AS name, events.score AS score, events.definition_version AS definition_version,
     events.engine AS engine
-WHERE {condition} AND name = {{name:String}}
+WHERE {condition} AND {of_name}
 """
 # As in the view `found_events`: what was found has the score of its finding, what was nearly found its judge's.
 _JUDGED = """
-SELECT name, if(is_found, open.score, verdict.score) AS score, definition_version, engine
+SELECT {columns}, open.name AS name, if(is_found, open.score, verdict.score) AS score, definition_version, engine
 FROM
 (
-    SELECT open.1 AS name, open.2 AS score, open.3 AS definition_version, open.4 AS engine, open.5 AS content,
-        open.6 AS is_found
+    SELECT {columns}, open.1 AS name, open.2 AS score, open.3 AS definition_version, open.4 AS engine,
+        open.5 AS content, open.6 AS is_found
     FROM analysis_rows FINAL
     ARRAY JOIN arrayConcat(
         arrayMap(
@@ -46,19 +46,20 @@ FROM
             candidates.name, candidates.score, candidates.definition_version, candidates.engine, candidates.content
         ))
     ) AS open
-    WHERE {condition} AND open.1 = {{name:String}}
+    WHERE {condition} AND {of_name}
 ) AS open
 LEFT ANY JOIN
 (
-    SELECT definition_version, content, verdict, score FROM verdict_rows FINAL
-    WHERE project_id = {{project:String}} AND name = {{name:String}} AND verdict != ''
+    SELECT name, definition_version, content, verdict, score FROM verdict_rows FINAL
+    WHERE project_id = {{project:String}} AND {of_name} AND verdict != ''
 ) AS verdict
-ON open.definition_version = verdict.definition_version AND open.content = verdict.content
+ON open.name = verdict.name AND open.definition_version = verdict.definition_version
+    AND open.content = verdict.content
 WHERE if(verdict.verdict = '', is_found, verdict.verdict = 'yes')
 """
 _FOUND_IN_SESSIONS = """
-SELECT name, event.score, event.definition_version, event.engine FROM
-(SELECT toString(event.name) AS name, arrayJoin(events) AS event FROM {found}) WHERE name = {{name:String}}
+SELECT {columns}, name, event.score, event.definition_version, event.engine FROM
+(SELECT {columns}, toString(event.name) AS name, arrayJoin(events) AS event FROM {found}) WHERE {of_name}
 """
 
 
@@ -81,17 +82,20 @@ def analysed(scope: Scope, *columns: str, also: str = "1", within: str = "1") ->
     return f"({' UNION ALL '.join(parts)})"
 
 
-def found(scope: Scope) -> str:
+def found(scope: Scope, *columns: str, of_name: str = "1") -> str:
     """
-    Return a subquery of the event {name:String} as it was found in `scope`, before people corrected it.
+    Return a subquery of events as they were found in `scope`, before people corrected them.
 
-    Its columns are `name`, `score`, `definition_version` and `engine`.
+    Its columns are those of all tables of tasks that are asked for, `name`, `score`, `definition_version` and
+    `engine`. `of_name` is a condition on `name`.
     """
+    told = {"columns": ", ".join(columns), "of_name": of_name}
     has_verdicts = scope.corrections.has_verdicts
-    parts = [(_JUDGED if has_verdicts else _FOUND).format(condition=scope.analyses())]
+    parts = [(_JUDGED if has_verdicts else _FOUND).format(condition=scope.analyses(), **told)]
     if scope.corrections.has_session_events:
-        in_sessions = session_events(scope.session_analyses(), "found.events AS events")
-        parts.append(_FOUND_IN_SESSIONS.format(found=in_sessions))
+        kept = [f"found.{name} AS {name}" for name in columns]
+        in_sessions = session_events(scope.session_analyses(), *kept, "found.events AS events")
+        parts.append(_FOUND_IN_SESSIONS.format(found=in_sessions, **told))
     return f"({' UNION ALL '.join(parts)})"
 
 

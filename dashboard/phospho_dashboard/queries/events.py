@@ -73,7 +73,8 @@ class Events:
         counted = self._rows(_TREND, scope, **cut)
         totals = next((row for row in counted if row["is_total"]), {"tasks": 0, "events": 0, "sessions": 0})
         trend = {row["bucket"]: row["events"] for row in counted if not row["is_total"]}
-        scored = self._store.rows(_SCORES % {"found": found(scope)}, scope.parameters(name=name, bins=HISTOGRAM_BINS))
+        of_name = found(scope, "task_id", of_name="name = {name:String}")
+        scored = self._store.rows(_SCORES % {"found": of_name}, scope.parameters(name=name, bins=HISTOGRAM_BINS))
         scores = {row["bin"]: row["events"] for row in scored if not row["is_version"]}
         return {
             "totals": {name: totals[name] for name in ("tasks", "events", "sessions")},

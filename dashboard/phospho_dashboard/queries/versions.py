@@ -2,7 +2,8 @@
 Versions side by side: what each does, and whether that differs from the one they are compared with.
 
 Tasks of one session depend on each other, so the unit is the session: the share of sessions with an event, the mean
-cost of a session, its mean sentiment. Feedback is counted by the judged task, seldom more than one a session.
+score that the event has in one, the mean cost of a session, its mean sentiment. Feedback is counted by the judged task,
+seldom more than one a session.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from phospho_dashboard.confidence import ALPHA, Interval, difference, mean_interval, rate_interval
 from phospho_dashboard.filters import Scope
 from phospho_dashboard.prices import Prices
-from phospho_dashboard.queries.analysed import analysed
+from phospho_dashboard.queries.analysed import analysed, found
 from phospho_dashboard.queries.judged import judged
 from phospho_dashboard.times import with_times
 from phospho_store.store import Store
@@ -42,7 +43,20 @@ FROM (SELECT toString(version_id) AS version, cityHash64(session_id) AS session,
 WHERE version IN {versions:Array(String)}
 GROUP BY version, name
 """
-# Sums of integers, which no order of the rows changes: sentiment in ten-thousandths, money in billionths.
+# Sums of integers, which no order of the rows changes: scores and sentiment in ten-thousandths, money in billionths.
+_SCORES = """
+SELECT version, name, count() AS n, sum(mean_score) AS total,
+    toFloat64(sum(toInt128(mean_score) * mean_score)) AS squares
+FROM
+(
+    SELECT toString(version_id) AS version, toString(name) AS name,
+        toInt64(round(avg(toInt32(round(score * 10000))))) AS mean_score
+    FROM %(found)s
+    GROUP BY version, name, cityHash64(session_id)
+)
+WHERE version IN {versions:Array(String)}
+GROUP BY version, name
+"""
 _SENTIMENT = """
 SELECT version, count() AS sessions, countIf(felt) AS n, sum(score) AS total,
     toFloat64(sum(toInt128(score) * score)) AS squares
@@ -70,7 +84,7 @@ FROM
 )
 GROUP BY version
 """
-_SENTIMENT_UNIT, _COST_UNIT = 10_000, 1_000_000_000
+_SCORE_UNIT, _COST_UNIT = 10_000, 1_000_000_000
 
 Row = dict[str, Any]
 
@@ -86,7 +100,8 @@ class Versions:
         """
         Return the largest `versions`, and `measures`: of each, an interval a version and how it compares with `base`.
 
-        `base` is one of the versions; None is the largest. A measure's `is_rate` says that it is a share of sessions.
+        `base` is one of the versions; None is the largest. A measure's `is_rate` says that it is a share of sessions;
+        `is_event` that it is an event's, and `is_score` that it is of the scores that detection gave an event.
         """
         counted = self._rows(_VERSIONS, scope, most=MAX_VERSIONS)
         versions = [_version(row) for row in counted]
@@ -100,14 +115,14 @@ class Versions:
         analysed_sessions = self._rows(_SENTIMENT, scope, versions=versions)
         verdicts = {row["version"]: row for row in self._rows(_VERDICTS, scope)}
         success = {name: (row["successes"], row["successes"] + row["failures"]) for name, row in verdicts.items()}
-        sentiment = _scaled((row for row in analysed_sessions if row["n"]), _SENTIMENT_UNIT)
-        found = [
+        sentiment = _scaled((row for row in analysed_sessions if row["n"]), _SCORE_UNIT)
+        known = [
             _rates("success", "Success, of judged tasks", success),
             _means("sentiment", "Sentiment", sentiment),
             *self._costs(scope),
         ]
         sessions = {row["version"]: row["sessions"] for row in analysed_sessions}
-        return [measure for measure in found if measure["versions"]] + self._events(scope, sessions)
+        return [measure for measure in known if measure["versions"]] + self._events(scope, sessions)
 
     def _costs(self, scope: Scope) -> list[Row]:
         models = self._prices.models
@@ -126,18 +141,31 @@ class Versions:
 
         `sessions` is how many sessions of each version were analysed.
         """
-        found: dict[str, dict[str, int]] = {}
+        having: dict[str, dict[str, int]] = {}
         for row in self._rows(_EVENTS, scope, versions=list(sessions)):
-            found.setdefault(row["name"], {})[row["version"]] = row["sessions"]
-        names = sorted(found, key=lambda name: (-sum(found[name].values()), name))[:MAX_EVENTS]
-        return [
-            _rates(name, name, {v: (found[name].get(v, 0), n) for v, n in sessions.items()}) | {"is_event": True}
+            having.setdefault(row["name"], {})[row["version"]] = row["sessions"]
+        names = sorted(having, key=lambda name: (-sum(having[name].values()), name))[:MAX_EVENTS]
+        rates = [
+            _rates(name, name, {v: (having[name].get(v, 0), n) for v, n in sessions.items()}) | {"is_event": True}
             for name in names
         ]
+        return rates + self._scores(scope, names, list(sessions))
+
+    def _scores(self, scope: Scope, names: list[str], versions: list[str]) -> list[Row]:
+        """Return a measure for each of these events: its mean score in a session that has it."""
+        of_name: dict[str, list[Row]] = {name: [] for name in names}
+        for row in self._rows(_SCORES, scope, versions=versions):
+            of_name.get(row["name"], []).append(row)
+        measures = [
+            _means(f"score of {name}", f"Score of {name}", _scaled(rows, _SCORE_UNIT)) | {"is_score": True}
+            for name, rows in of_name.items()
+        ]
+        return [measure for measure in measures if measure["versions"]]
 
     def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
         parts = {"tasks": scope.tasks(), "judged": judged(scope, "version_id")}
         parts["analysed"] = analysed(scope, "session_id", "version_id", "sentiment_score")
+        parts["found"] = found(scope, "session_id", "version_id")
         return self._store.rows(sql % parts, scope.parameters(**parameters))
 
 
@@ -151,12 +179,17 @@ def _version(row: Row) -> Row:
 def _rates(name: str, label: str, counts: dict[str, tuple[int, int]]) -> Row:
     """Return a measure of shares; intervals have half of alpha, so that the difference of two has all of it."""
     intervals = {v: (rate_interval(k, n, ALPHA / 2), n) for v, (k, n) in counts.items()}
-    return {"name": name, "label": label, "is_rate": True, "is_event": False, "versions": _known(intervals)}
+    return _measure(name, label, intervals) | {"is_rate": True}
 
 
 def _means(name: str, label: str, sums: dict[str, tuple[int, float, float]]) -> Row:
     intervals = {v: (mean_interval(n, total, squares, ALPHA / 2), n) for v, (n, total, squares) in sums.items()}
-    return {"name": name, "label": label, "is_rate": False, "is_event": False, "versions": _known(intervals)}
+    return _measure(name, label, intervals)
+
+
+def _measure(name: str, label: str, intervals: dict[str, tuple[Interval | None, int]]) -> Row:
+    kinds = {"is_rate": False, "is_event": False, "is_score": False}
+    return {"name": name, "label": label, **kinds, "versions": _known(intervals)}
 
 
 def _scaled(rows: Iterable[Row], unit: int) -> dict[str, tuple[int, float, float]]:
