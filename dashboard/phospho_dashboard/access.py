@@ -82,8 +82,12 @@ class Access:
 
     async def of_api_project(self, request: Request, needs: Role | None = None) -> str:
         """Return the project of an API request: the key's, or for who may see all of them the header's."""
+        return (await self.of_api_with_project(request, needs))[1]
+
+    async def of_api_with_project(self, request: Request, needs: Role | None = None) -> tuple[Visitor, str]:
+        """Return who asks the API, and the project of the request."""
         visitor = await self.of_api(request, needs)
-        return await self.project_id(visitor, request.headers.get(PROJECT_HEADER))
+        return visitor, await self.project_id(visitor, request.headers.get(PROJECT_HEADER))
 
     async def _visitor(self, request: Request) -> Visitor:
         secret = _bearer(request)

@@ -17,6 +17,7 @@ from phospho_schemas.messages import Label, Note
 from phospho_store.labels import LabelBook
 
 MAX_LABELS = 1000
+MAX_NOTE_CHARACTERS = 10_000
 # What a person says of an event, beside its name.
 _LABEL_FIELDS = ("task_id", "verdict", "value", "category", "comment")
 

@@ -7,8 +7,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_dashboard.access import PROJECT_HEADER, Access
-from phospho_dashboard.acting import MAX_LABELS, Acting
+from phospho_dashboard.access import Access
+from phospho_dashboard.acting import MAX_LABELS, MAX_NOTE_CHARACTERS, Acting
 from phospho_dashboard.answers import json_object, json_response, text_field
 from phospho_dashboard.services import Services
 from phospho_dashboard.times import with_times
@@ -17,7 +17,6 @@ from phospho_schemas.errors import Problem
 from phospho_store.cursors import decoded_cursor, encoded_cursor, page_limit
 
 _END_OF_TIME = (2**62, "")
-_MAX_NOTE_CHARACTERS = 10_000
 
 
 class ActingApi:
@@ -49,7 +48,7 @@ class ActingApi:
 
     async def write_note(self, request: Request) -> Response:
         visitor, project_id = await self._editor(request)
-        text = text_field(await json_object(request, self._max_body_bytes), "text", max_length=_MAX_NOTE_CHARACTERS)
+        text = text_field(await json_object(request, self._max_body_bytes), "text", max_length=MAX_NOTE_CHARACTERS)
         task_id = request.path_params["task_id"]
         note = await self._threads.run(self._acting.note, project_id, visitor, task_id, text)
         shown: dict[str, Any] = note.model_dump(mode="json", exclude={"revision", "is_deleted"})
@@ -62,5 +61,4 @@ class ActingApi:
         return Response(status_code=204)
 
     async def _editor(self, request: Request) -> tuple[Visitor, str]:
-        visitor = await self._access.of_api(request, "editor")
-        return visitor, await self._access.project_id(visitor, request.headers.get(PROJECT_HEADER))
+        return await self._access.of_api_with_project(request, "editor")

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from phospho_dashboard.access import Access
-from phospho_dashboard.acting import Acting
+from phospho_dashboard.acting import MAX_NOTE_CHARACTERS, Acting
 from phospho_dashboard.forms import Form
 from phospho_dashboard.origins import local_path
 from phospho_dashboard.rendering import paged
@@ -17,7 +17,6 @@ from phospho_dashboard.services import Services
 from phospho_dashboard.visitors import Visitor
 
 _MAX_COMMENT_CHARACTERS = 4000
-_MAX_NOTE_CHARACTERS = 10_000
 
 _Act = Callable[[Visitor, str, Form], Awaitable[object]]
 
@@ -57,7 +56,7 @@ class ActingPages:
 
     async def note(self, request: Request) -> Response:
         async def act(visitor: Visitor, project_id: str, form: Form) -> None:
-            text = form.text("text", _MAX_NOTE_CHARACTERS)
+            text = form.text("text", MAX_NOTE_CHARACTERS)
             await self._threads.run(self._acting.note, project_id, visitor, form.raw("task_id"), text)
 
         return await self._acted(request, act)

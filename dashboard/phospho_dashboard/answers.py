@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from phospho_schemas.errors import Problem, malformed_json, store_unavailable
 from phospho_store.errors import StatementRefused, StoreUnavailable
@@ -83,3 +84,8 @@ async def bounded_body(request: Request, max_bytes: int) -> bytes:
         if len(body) > max_bytes:
             raise Problem(413, "body_too_large", f"the body is larger than {max_bytes} bytes", "send it in parts")
     return bytes(body)
+
+
+def api_endpoint(method: str, path: str, endpoint: Endpoint) -> Route:
+    """Return the route of an endpoint of the API."""
+    return Route(f"/api/v1{path}", answered(endpoint), methods=[method])

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from phospho_dashboard.account_pages import account_routes
 from phospho_dashboard.acting_api import ActingApi
 from phospho_dashboard.acting_pages import acting_routes
-from phospho_dashboard.answers import Endpoint, answered
+from phospho_dashboard.answers import api_endpoint
 from phospho_dashboard.backfill_pages import backfill_routes
 from phospho_dashboard.backfills import BackfillDesk
 from phospho_dashboard.dead_letter_pages import dead_letter_routes
@@ -101,31 +101,31 @@ def api_routes(services: Services) -> list[BaseRoute]:
     registry, letters, endpoints = RegistryApi(services), DeadLettersApi(services), ViewEndpoints(services)
     people, acting = PeopleApi(services), ActingApi(services)
     return [
-        _api("POST", "/sql", SqlApi(services).query),
-        _api("GET", "/definitions", registry.definitions),
-        _api("POST", "/definitions", registry.apply_definitions),
-        _api("POST", "/definitions/preview", DefinitionPages(services).preview_of_api),
-        _api("POST", "/definitions/delete", registry.delete_definitions),
-        _api("DELETE", "/definitions/{name:any_text}", registry.delete_definition),
-        _api("GET", "/keys", registry.keys),
-        _api("POST", "/keys", registry.create_key),
-        _api("DELETE", "/keys/{key_id}", registry.revoke_key),
-        _api("GET", "/projects", registry.projects),
-        _api("POST", "/projects", registry.create_project),
-        _api("PATCH", "/projects/{project_id}", registry.change_project),
-        _api("GET", "/people", people.people),
-        _api("POST", "/people", people.add),
-        _api("PATCH", "/people/{name:any_text}", people.change),
-        _api("DELETE", "/people/{name:any_text}", people.remove),
-        _api("GET", "/labels", acting.labels),
-        _api("POST", "/labels", acting.save_labels),
-        _api("POST", "/tasks/{task_id:any_text}/notes", acting.write_note),
-        _api("DELETE", "/tasks/{task_id:any_text}/notes/{note_id}", acting.delete_note),
+        api_endpoint("POST", "/sql", SqlApi(services).query),
+        api_endpoint("GET", "/definitions", registry.definitions),
+        api_endpoint("POST", "/definitions", registry.apply_definitions),
+        api_endpoint("POST", "/definitions/preview", DefinitionPages(services).preview_of_api),
+        api_endpoint("POST", "/definitions/delete", registry.delete_definitions),
+        api_endpoint("DELETE", "/definitions/{name:any_text}", registry.delete_definition),
+        api_endpoint("GET", "/keys", registry.keys),
+        api_endpoint("POST", "/keys", registry.create_key),
+        api_endpoint("DELETE", "/keys/{key_id}", registry.revoke_key),
+        api_endpoint("GET", "/projects", registry.projects),
+        api_endpoint("POST", "/projects", registry.create_project),
+        api_endpoint("PATCH", "/projects/{project_id}", registry.change_project),
+        api_endpoint("GET", "/people", people.people),
+        api_endpoint("POST", "/people", people.add),
+        api_endpoint("PATCH", "/people/{name:any_text}", people.change),
+        api_endpoint("DELETE", "/people/{name:any_text}", people.remove),
+        api_endpoint("GET", "/labels", acting.labels),
+        api_endpoint("POST", "/labels", acting.save_labels),
+        api_endpoint("POST", "/tasks/{task_id:any_text}/notes", acting.write_note),
+        api_endpoint("DELETE", "/tasks/{task_id:any_text}/notes/{note_id}", acting.delete_note),
         *(endpoints.api_route(view) for view in _views(services)),
-        _api("GET", "/llm-usage", LlmApi(services).usage),
-        _api("GET", "/dead-letters", letters.dead_letters),
-        _api("GET", "/dead-letters/{dead_letter_id}", letters.dead_letter),
-        _api("POST", "/dead-letters/{dead_letter_id}/replay", letters.replay),
+        api_endpoint("GET", "/llm-usage", LlmApi(services).usage),
+        api_endpoint("GET", "/dead-letters", letters.dead_letters),
+        api_endpoint("GET", "/dead-letters/{dead_letter_id}", letters.dead_letter),
+        api_endpoint("POST", "/dead-letters/{dead_letter_id}/replay", letters.replay),
         *follower_routes(services),
         *openapi_routes(),
     ]
@@ -158,7 +158,3 @@ def page_routes(services: Services) -> list[BaseRoute]:
 def _views(services: Services) -> list[View]:
     backfills = BackfillDesk(services.registry, services.tools)
     return Pages(services.store, services.registry, services.settings.prices, backfills).views()
-
-
-def _api(method: str, path: str, endpoint: Endpoint) -> Route:
-    return Route(f"/api/v1{path}", answered(endpoint), methods=[method])

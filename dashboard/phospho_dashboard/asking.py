@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from phospho_dashboard.access import PROJECT_HEADER, Access
+from phospho_dashboard.access import Access
 from phospho_dashboard.dead_letters_api import readable_projects
 from phospho_dashboard.filters import Filters, Scope
 from phospho_dashboard.periods import Extent, chosen_period, span_of
@@ -99,8 +99,7 @@ class Asking:
 
     async def of_api(self, request: Request) -> tuple[Visitor, str]:
         """Return who asks for an endpoint of the API, and the project that it is about."""
-        visitor = await self._access.of_api(request)
-        return visitor, await self._access.project_id(visitor, request.headers.get(PROJECT_HEADER))
+        return await self._access.of_api_with_project(request)
 
     def asked(self, request: Request, visitor: Visitor, project_id: str, item_id: str = "") -> Asked:
         """Return what a request asks of a project that it may read. Blocking."""

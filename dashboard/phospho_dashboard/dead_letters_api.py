@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_dashboard.access import PROJECT_HEADER, Access
+from phospho_dashboard.access import Access
 from phospho_dashboard.answers import json_object, json_response, text_field
 from phospho_dashboard.dead_letters import DeadLetters
 from phospho_dashboard.replay import Replayed, replayed
@@ -50,8 +50,7 @@ class DeadLettersApi:
         return json_response(_answer(dead_letter_id, message), 202)
 
     async def _reader(self, request: Request, needs: Role = "viewer") -> tuple[Visitor, list[str]]:
-        visitor = await self._access.of_api(request, needs)
-        project_id = await self._access.project_id(visitor, request.headers.get(PROJECT_HEADER))
+        visitor, project_id = await self._access.of_api_with_project(request, needs)
         return visitor, readable_projects(visitor, project_id)
 
 

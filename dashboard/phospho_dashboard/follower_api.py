@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from phospho_dashboard.access import PROJECT_HEADER, Access
 from phospho_dashboard.acting import author
-from phospho_dashboard.answers import Endpoint, answered, json_object, json_response, text_field
+from phospho_dashboard.answers import api_endpoint, json_object, json_response, text_field
 from phospho_dashboard.backfills import BackfillDesk
 from phospho_dashboard.definitions import checked_definition, current_definition, versions_of
 from phospho_dashboard.follower_tools import Attempt
@@ -33,19 +33,19 @@ def follower_routes(services: Services) -> list[BaseRoute]:
     """Return the routes under /api/v1 of what followers do. Every answer and every error is JSON."""
     versions, webhooks = VersionsApi(services), WebhooksApi(services)
     return [
-        _api("GET", "/backfills", versions.backfills),
-        _api("POST", "/backfills", versions.start_backfill),
-        _api("GET", "/backfills/{backfill_id}", versions.backfill),
-        _api("DELETE", "/backfills/{backfill_id}", versions.cancel_backfill),
-        _api("GET", "/definitions/{name:any_text}/history", versions.history),
-        _api("POST", "/definitions/{name:any_text}/diff", versions.diff),
-        _api("GET", "/definitions/{name:any_text}/learning", versions.learning),
-        _api("POST", "/sessions/{session_id:any_text}/close", versions.close_session),
-        _api("GET", "/webhooks", webhooks.webhooks),
-        _api("POST", "/webhooks", webhooks.add),
-        _api("DELETE", "/webhooks/{webhook_id}", webhooks.remove),
-        _api("POST", "/webhooks/{webhook_id}/test", webhooks.test),
-        _api("POST", "/webhooks/{webhook_id}/send-again", webhooks.send_again),
+        api_endpoint("GET", "/backfills", versions.backfills),
+        api_endpoint("POST", "/backfills", versions.start_backfill),
+        api_endpoint("GET", "/backfills/{backfill_id}", versions.backfill),
+        api_endpoint("DELETE", "/backfills/{backfill_id}", versions.cancel_backfill),
+        api_endpoint("GET", "/definitions/{name:any_text}/history", versions.history),
+        api_endpoint("POST", "/definitions/{name:any_text}/diff", versions.diff),
+        api_endpoint("GET", "/definitions/{name:any_text}/learning", versions.learning),
+        api_endpoint("POST", "/sessions/{session_id:any_text}/close", versions.close_session),
+        api_endpoint("GET", "/webhooks", webhooks.webhooks),
+        api_endpoint("POST", "/webhooks", webhooks.add),
+        api_endpoint("DELETE", "/webhooks/{webhook_id}", webhooks.remove),
+        api_endpoint("POST", "/webhooks/{webhook_id}/test", webhooks.test),
+        api_endpoint("POST", "/webhooks/{webhook_id}/send-again", webhooks.send_again),
     ]
 
 
@@ -189,10 +189,6 @@ class WebhooksApi:
         project_id = await self._access.of_api_project(request, "admin")
         deliveries = await self._threads.run(self._desk.sent_again, project_id, request.path_params["webhook_id"])
         return json_response({"deliveries": deliveries}, 202)
-
-
-def _api(method: str, path: str, endpoint: Endpoint) -> Route:
-    return Route(f"/api/v1{path}", answered(endpoint), methods=[method])
 
 
 def _span(content: dict[str, Any]) -> tuple[datetime | None, datetime | None]:

@@ -9,7 +9,7 @@ from phospho_dashboard.access import Access
 from phospho_dashboard.answers import json_object, json_response, text_field
 from phospho_dashboard.directory import public_person
 from phospho_dashboard.services import Services
-from phospho_schemas.errors import Problem
+from phospho_dashboard.visitors import check_install
 
 
 class PeopleApi:
@@ -46,6 +46,4 @@ class PeopleApi:
         return Response(status_code=204)
 
     async def _check(self, request: Request) -> None:
-        visitor = await self._access.of_api(request, "admin")
-        if not visitor.is_admin:
-            raise Problem(403, "admin_only", "a project's key can't see people", "use the administrator's key")
+        check_install(await self._access.of_api(request, "admin"))

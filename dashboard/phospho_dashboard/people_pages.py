@@ -15,7 +15,7 @@ from phospho_dashboard.forms import Form
 from phospho_dashboard.rendering import paged
 from phospho_dashboard.services import Services
 from phospho_dashboard.settings_frame import SettingsFrames
-from phospho_dashboard.visitors import Visitor
+from phospho_dashboard.visitors import Visitor, check_install
 from phospho_schemas.errors import Problem
 from phospho_schemas.people import ROLES
 
@@ -72,7 +72,7 @@ class PeoplePages:
     async def _acted(self, request: Request, act: Callable[[Form], None]) -> Response:
         """Do what a form asks for, and show the list again, with what is wrong where it can't be done."""
         visitor, form = await self._access.of_form(request, "admin")
-        _check_install(visitor)
+        check_install(visitor)
         try:
             await self._services.password_threads.run(act, form)
         except Problem as problem:
@@ -81,7 +81,7 @@ class PeoplePages:
 
     async def _admin(self, request: Request) -> Visitor:
         visitor = await self._access.of_page(request, "admin")
-        _check_install(visitor)
+        check_install(visitor)
         return visitor
 
     async def _shown(self, request: Request, visitor: Visitor, problem: Problem | None) -> Response:
@@ -90,8 +90,3 @@ class PeoplePages:
 
     async def _content(self) -> dict[str, Any]:
         return {"people": await self._services.threads.run(self._directory.everybody)}
-
-
-def _check_install(visitor: Visitor) -> None:
-    if not visitor.is_admin:
-        raise Problem(403, "admin_only", "a project's key can't see people", "use the administrator's key")

@@ -51,3 +51,9 @@ def key_visitor(principal: Principal) -> Visitor:
 def person_visitor(name: str, role: Role, form_token: str, *, has_signed_in: bool = False) -> Visitor:
     """Return the visitor that a person is: roles hold for every project."""
     return Visitor(None, role == "admin", name, role, form_token, has_signed_in)
+
+
+def check_install(visitor: Visitor) -> None:
+    """Raise Problem 403 for a key, which is one project's: people are of the whole installation."""
+    if not visitor.is_admin:
+        raise Problem(403, "admin_only", "a project's key can't see people", "use the administrator's key")
