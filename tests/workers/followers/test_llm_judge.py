@@ -267,10 +267,26 @@ def test_the_budget_of_a_day_is_never_passed(
     assert (usage["calls"], usage["tokens_in"] + usage["tokens_out"]) == (len(llm.asked), llm.tokens)
 
 
+def test_a_server_that_works_and_never_answers_does_not_pass_the_budget(
+    store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
+) -> None:
+    set_budget(registry, project_id, llm_daily_tokens=20_000)
+    define(registry, project_id, "refund")
+    log(store, project_id, {f"t{number}": f"text {number}" for number in range(10)})
+    llm.faults = [status(500)] * 1_000
+    for _ in range(6):
+        until_done(judge(store, project_id, llm, Circuit(max_failures=1_000)))
+
+    [usage] = VerdictBook(store).usage(project_id, days=1)
+    used = usage["tokens_in"] + usage["tokens_out"]
+    one = used / len(llm.asked)
+    assert 20_000 - one < used <= 20_000, "each attempt counts, and no more are made than there is room for"
+
+
 def test_the_next_day_has_a_budget_of_its_own(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
-    set_budget(registry, project_id, llm_daily_tokens=2_000)
+    set_budget(registry, project_id, llm_daily_tokens=2_500)
     define(registry, project_id, "refund")
     log(store, project_id, {f"t{number}": f"text {number}" for number in range(40)})
     today = datetime(2026, 1, 1, 23, 59, tzinfo=UTC)
@@ -288,11 +304,11 @@ def test_the_next_day_has_a_budget_of_its_own(
 def test_a_call_that_a_process_died_in_has_spent_what_it_reserved(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
-    set_budget(registry, project_id, llm_daily_tokens=2_000)
+    set_budget(registry, project_id, llm_daily_tokens=2_500)
     define(registry, project_id, "refund")
     log(store, project_id, {"t1": "a refund"})
     dying = judge(store, project_id, llm)
-    dying._chat.ask = lambda questions: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign]
+    dying._chat.ask = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         dying.step()
     assert [row["outcome"] for row in calls(store, project_id)] == ["reserved"]

@@ -85,8 +85,43 @@ def test_a_server_that_hangs_is_given_up_in_time(llm: LlmServer) -> None:
     begun_s = time.monotonic()
     [call] = chat(llm, timeout_s=0.2).ask([question()])
     assert (call.outcome, len(llm.asked)) == ("failed", 3)
-    assert call.tokens_in > 0, "it may have been charged"
+    assert (call.tokens_in, call.tokens_out) == most(3), "each may have been charged"
     assert time.monotonic() - begun_s < 10
+
+
+def most(attempts: int) -> tuple[int, int]:
+    return attempts * question().max_prompt_tokens, attempts * question().max_answer_tokens
+
+
+@pytest.mark.parametrize(
+    ("fault", "charged"), [(status(500), 2), (status(504), 2), (cut, 2), (status(503), 0), (status(429), 0)]
+)
+def test_what_an_attempt_without_an_answer_may_have_cost_is_counted(llm: LlmServer, fault: Fault, charged: int) -> None:
+    llm.faults = [fault, fault]
+    [call] = chat(llm).ask([question()])
+    tokens_in, tokens_out = most(charged)
+    assert call.outcome == "answered"
+    assert (call.tokens_in - tokens_in) + (call.tokens_out - tokens_out) == llm.tokens > 0
+
+
+def test_an_answer_of_nothing_may_have_cost_the_most(llm: LlmServer) -> None:
+    llm.faults = [raw(b"garbage")]
+    [call] = chat(llm).ask([question()])
+    assert (call.outcome, call.tokens_in, call.tokens_out) == ("no_verdict", *most(1))
+
+
+def test_a_question_is_sent_no_more_often_than_was_paid_for(llm: LlmServer) -> None:
+    llm.faults = [status(500)] * 10
+    calls = chat(llm, concurrency=1).ask([question(), question("hello")], [1, 2])
+    assert ([call.outcome for call in calls], len(llm.asked)) == (["failed", "failed"], 3)
+
+
+def test_the_most_that_a_prompt_can_have_counts_its_schema(llm: LlmServer) -> None:
+    chat(llm).ask([question()])
+    [body] = llm.asked
+    sent = [message["content"] for message in body["messages"]]
+    sent.append(json.dumps(body["response_format"]["json_schema"]["schema"]))
+    assert question().max_prompt_tokens > sum(len(text.encode()) for text in sent)
 
 
 def test_a_server_that_drips_is_given_up_in_time(llm: LlmServer) -> None:
@@ -170,6 +205,23 @@ def test_a_server_that_lets_nobody_in_is_left_alone_after_some_tries(llm: LlmSer
     calls = asking.ask([question()] * 10)
     assert [call.outcome for call in calls] == ["failed"] * 3 + ["skipped"] * 7
     assert asking.circuit.is_open
+
+
+@pytest.mark.parametrize("code", [403, 409, 413, 414, 431, 451])
+def test_a_text_that_is_refused_by_itself_keeps_no_other_waiting(llm: LlmServer, code: int) -> None:
+    asking = chat(llm, Circuit(max_failures=1), concurrency=1)
+    assert [call.outcome for call in asking.ask([question("hello")])] == ["answered"]
+    llm.faults = [status(code), None]
+    assert [call.outcome for call in asking.ask([question(), question("hello")])] == ["refused", "answered"]
+    assert len(llm.asked) == 3
+
+
+def test_a_key_that_is_forbidden_everything_from_now_on_is_no_matter_of_texts(llm: LlmServer) -> None:
+    asking = chat(llm, Circuit(max_failures=1), concurrency=1)
+    asking.ask([question()])
+    llm.faults = [status(403)] * 100
+    outcomes = [call.outcome for call in asking.ask([question()] * 6)]
+    assert outcomes == ["refused"] * 3 + ["failed"] + ["skipped"] * 2
 
 
 def test_nobody_at_the_address_costs_nothing(llm: LlmServer) -> None:

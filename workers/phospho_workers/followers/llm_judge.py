@@ -34,27 +34,29 @@ _Question = tuple[Sequence[Open], Question]
 
 @dataclass(frozen=True)
 class _Asked:
-    """A question with what it is about, and the row of its call: at first what is reserved for it."""
+    """A question with what it is about, how often it may be sent, and the row of its call: first what is reserved."""
 
     question: Question
     candidates: Sequence[Open]
+    attempts: int
     call: LlmCallRow
 
 
 class Room:
-    """What is left of a budget: each question takes the most that it may cost, before it is asked."""
+    """What is left of a budget: each attempt takes the most that it may cost, before the question is asked."""
 
     def __init__(self, settings: ProjectSettings, used: Used) -> None:
         self._tokens = settings.llm_daily_tokens - used.tokens
         self._usd = settings.llm_daily_usd - used.usd if settings.llm_daily_usd else float("inf")
 
-    def take(self, tokens: int, usd: float) -> bool:
-        """Take so much, or nothing where it is not there."""
-        if tokens > self._tokens or usd > self._usd:
-            return False
-        self._tokens -= tokens
-        self._usd -= usd
-        return True
+    def take(self, tokens: int, usd: float, attempts: int) -> int:
+        """Take as much for each of so many attempts, or of as many as there is room for; return how many."""
+        taken = 0
+        while taken < attempts and tokens <= self._tokens and usd <= self._usd:
+            taken += 1
+            self._tokens -= tokens
+            self._usd -= usd
+        return taken
 
 
 class LlmJudge:
@@ -110,7 +112,7 @@ class LlmJudge:
             return False
         questions = list(self._questions(project_id, texts, chosen))
         asked = self._reserved(project_id, questions, compiled.settings)
-        calls = self._chat.ask([one.question for one in asked])
+        calls = self._chat.ask([one.question for one in asked], [one.attempts for one in asked])
         return self._concluded(asked, calls)
 
     def _is_ours(self, definition: EventDefinition) -> bool:
@@ -139,17 +141,20 @@ class LlmJudge:
         room = Room(settings, self._book.used(project_id, now.date()))
         asked = []
         for candidates, question in questions:
-            call = self._call(project_id, candidates[0].task_id, question, now)
-            if not room.take(call.tokens_in + call.tokens_out, call.usd):
+            tokens_in, tokens_out = question.max_prompt_tokens, question.max_answer_tokens
+            usd = self._settings.usd(tokens_in, tokens_out)
+            attempts = room.take(tokens_in + tokens_out, usd, self._settings.attempts)
+            if not attempts:
                 self._resting[project_id] = (now.date(), now + _REST)
                 metrics.LLM_OVER_BUDGET.inc()
                 continue
-            asked.append(_Asked(question, candidates, call))
+            call = self._call(project_id, candidates[0].task_id, question, attempts, now)
+            asked.append(_Asked(question, candidates, attempts, call))
         self._book.save_calls([one.call for one in asked])
         return asked
 
-    def _call(self, project_id: str, task_id: str, question: Question, now: datetime) -> LlmCallRow:
-        tokens_in, tokens_out = question.max_prompt_tokens, question.max_answer_tokens
+    def _call(self, project_id: str, task_id: str, question: Question, attempts: int, now: datetime) -> LlmCallRow:
+        tokens_in, tokens_out = attempts * question.max_prompt_tokens, attempts * question.max_answer_tokens
         return LlmCallRow(
             project_id=project_id,
             call_id=derived_uuid(int(now.timestamp() * 1000), secrets.token_bytes(16)),

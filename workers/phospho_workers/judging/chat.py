@@ -8,6 +8,7 @@ import math
 import random
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
@@ -24,6 +25,13 @@ _MAX_BACKOFF_S = 20.0
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 # What a server says of a request that it does not take as it is.
 _MISUNDERSTOOD = frozenset({400, 404, 415, 422})
+# What it says of the key, the address or its own state, whatever the request; any other 4xx is about the request.
+_OF_ALL = frozenset({401, 402, 404, 405, 407, 408, 410, 425, 429})
+# A server that has answered may forbid so many requests in a row before that is taken to be about the key.
+_FORBIDDEN = 403
+_MAX_FORBIDDEN = 3
+# It says so before it does any work; what ends in another 5xx, or without an answer, may be charged.
+_UNCHARGED = frozenset({503, 529})
 # English; only for servers that do not count for themselves.
 _BYTES_PER_TOKEN = 3
 
@@ -69,12 +77,32 @@ class Call:
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One HTTP exchange: status 0 where there was none. `was_sent` where the server may have worked for it."""
+    """One HTTP exchange: status 0 where there was none. `was_sent` where the server may have read the request."""
 
     status: int
     body: bytes = b""
     retry_after_s: float | None = None
     was_sent: bool = True
+
+    @property
+    def may_have_cost(self) -> bool:
+        """Whether the server may charge for it without having answered."""
+        if self.status == 0:
+            return self.was_sent
+        return self.status == 408 or (self.status >= 500 and self.status not in _UNCHARGED)
+
+
+@dataclass
+class _Spent:
+    """The most that attempts without an answer may have cost."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+    def add(self, question: Question) -> None:
+        """Add one more attempt."""
+        self.tokens_in += question.max_prompt_tokens
+        self.tokens_out += question.max_answer_tokens
 
 
 class Chat:
@@ -89,16 +117,23 @@ class Chat:
         self._settings = settings
         self.circuit = circuit or Circuit()
         self._dialect = 0
+        self._forbidden_left = 0
 
-    def ask(self, questions: Sequence[Question]) -> list[Call]:
-        """Return what became of each question. Blocking; `concurrency` of them are under way at once."""
-        return asyncio.run(self._ask(questions))
+    def ask(self, questions: Sequence[Question], attempts: Sequence[int] | None = None) -> list[Call]:
+        """
+        Return what became of each question. Blocking; `concurrency` of them are under way at once.
 
-    async def _ask(self, questions: Sequence[Question]) -> list[Call]:
+        `attempts` says how often each may be sent to be answered; as often as the settings say, unless given. What a
+        server charges for each of them is within the question's `max_prompt_tokens` and `max_answer_tokens`.
+        """
+        return asyncio.run(self._ask(questions, attempts or [self._settings.attempts] * len(questions)))
+
+    async def _ask(self, questions: Sequence[Question], attempts: Sequence[int]) -> list[Call]:
         slots = asyncio.Semaphore(self._settings.concurrency)
         limits = httpx.Limits(max_connections=self._settings.concurrency)
         async with httpx.AsyncClient(headers=self._headers(), limits=limits) as client:
-            return await asyncio.gather(*(self._one(client, slots, question) for question in questions))
+            pairs = zip(questions, attempts, strict=True)
+            return await asyncio.gather(*(self._one(client, slots, *pair) for pair in pairs))
 
     def _headers(self) -> dict[str, str]:
         named = {"Authorization": f"Bearer {self._settings.api_key}"} if self._settings.api_key else {}
@@ -106,41 +141,56 @@ class Chat:
         fixed = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "phospho-judge"}
         return fixed | named
 
-    async def _one(self, client: httpx.AsyncClient, slots: asyncio.Semaphore, question: Question) -> Call:
+    async def _one(self, client: httpx.AsyncClient, slots: asyncio.Semaphore, question: Question, most: int) -> Call:
         async with slots:
             if not self.circuit.enter():
                 return Call("skipped")
             begun_s = time.monotonic()
-            attempt, spent = await self._answered(client, question)
-            return replace(self._ended(question, attempt, spent), seconds=time.monotonic() - begun_s)
+            spent = _Spent()
+            attempt = await self._answered(client, question, most, spent)
+            call = self._ended(question, attempt)
+            return replace(
+                call,
+                tokens_in=call.tokens_in + spent.tokens_in,
+                tokens_out=call.tokens_out + spent.tokens_out,
+                seconds=time.monotonic() - begun_s,
+            )
 
-    def _ended(self, question: Question, attempt: _Attempt, spent: int) -> Call:
+    def _ended(self, question: Question, attempt: _Attempt) -> Call:
         if attempt.status == 200:
+            self._forbidden_left = _MAX_FORBIDDEN
             self.circuit.succeeded()
-            return _read(question, attempt.body, spent)
-        if attempt.status in _MISUNDERSTOOD - {404}:
+            return _read(question, attempt.body)
+        if self._is_of_request(attempt.status):
             self.circuit.succeeded()
-            return Call("refused", tokens_in=spent)
+            return Call("refused")
         self.circuit.failed(attempt.retry_after_s)
-        return Call("failed", tokens_in=spent)
+        return Call("failed")
 
-    async def _answered(self, client: httpx.AsyncClient, question: Question) -> tuple[_Attempt, int]:
-        """Return the last attempt, and the tokens that attempts without an answer may have cost."""
-        spent, tries = 0, 0
-        dialect = self._dialect
+    def _is_of_request(self, status: int) -> bool:
+        """Tell whether it is this request that a server does not take, rather than any."""
+        if status == _FORBIDDEN:
+            # A filter of contents, where others are answered; else a key that opens nothing.
+            self._forbidden_left -= 1
+            return self._forbidden_left >= 0
+        return 400 <= status < 500 and status not in _OF_ALL
+
+    async def _answered(self, client: httpx.AsyncClient, question: Question, most: int, spent: _Spent) -> _Attempt:
+        """Return the last attempt, having added to `spent` what those without an answer may have cost."""
+        tries, dialect = 0, self._dialect
         while True:
             attempt = await self._attempt(client, question, dialect)
             if attempt.status == 200:
                 self._dialect = dialect
-                return attempt, spent
+                return attempt
             if attempt.status in _MISUNDERSTOOD and dialect + 1 < len(_DIALECTS):
                 dialect += 1
                 continue
-            if attempt.status == 0 and attempt.was_sent:
-                spent += question.max_prompt_tokens // _BYTES_PER_TOKEN
+            if attempt.may_have_cost:
+                spent.add(question)
             tries += 1
-            if tries >= self._settings.attempts or not _is_passing(attempt) or self.circuit.is_open:
-                return attempt, spent
+            if tries >= most or not _is_passing(attempt) or self.circuit.is_open:
+                return attempt
             await asyncio.sleep(_backoff_s(tries, attempt.retry_after_s))
 
     async def _attempt(self, client: httpx.AsyncClient, question: Question, dialect: int) -> _Attempt:
@@ -220,12 +270,11 @@ def _backoff_s(tries: int, retry_after_s: float | None) -> float:
     return max(backoff_s * random.uniform(0.5, 1.0), min(_MAX_BACKOFF_S, retry_after_s or 0.0))
 
 
-def _read(question: Question, body: bytes, spent: int) -> Call:
+def _read(question: Question, body: bytes) -> Call:
     content = _content(body)
     answers = question.answers(content)
     usage = _usage(question, body, content)
-    outcome: CallEnd = "answered" if answers else "no_verdict"
-    return Call(outcome, answers, usage.prompt_tokens + spent, usage.completion_tokens)
+    return Call("answered" if answers else "no_verdict", answers, usage.prompt_tokens, usage.completion_tokens)
 
 
 def _content(body: bytes) -> str:
@@ -236,9 +285,10 @@ def _content(body: bytes) -> str:
 
 
 def _usage(question: Question, body: bytes, content: str) -> _Usage:
-    """Return what the server counted, or an estimate where it did not."""
-    try:
+    """Return what the server counted; where it did not, an estimate, or the most there can be where it says nothing."""
+    with suppress(ValueError, LookupError, TypeError, RecursionError):
         return _USAGE.validate_python(json.loads(body)["usage"])
-    except (ValueError, LookupError, TypeError, RecursionError):
-        prompt_tokens = question.max_prompt_tokens // _BYTES_PER_TOKEN
-        return _Usage(prompt_tokens=prompt_tokens, completion_tokens=len(content.encode()) // _BYTES_PER_TOKEN)
+    if not content:
+        return _Usage(prompt_tokens=question.max_prompt_tokens, completion_tokens=question.max_answer_tokens)
+    prompt_tokens = question.max_prompt_tokens // _BYTES_PER_TOKEN
+    return _Usage(prompt_tokens=prompt_tokens, completion_tokens=len(content.encode()) // _BYTES_PER_TOKEN)

@@ -72,8 +72,9 @@ class Question:
 
     @property
     def max_prompt_tokens(self) -> int:
-        """More tokens than the question can have: one is a byte or more."""
-        return sum(len(message["content"].encode()) for message in self.messages()) + _TOKENS_OF_FRAME
+        """More tokens than the question can have, with the schema of its answer: one is a byte or more."""
+        texts = [message["content"] for message in self.messages()] + [json.dumps(self.schema())]
+        return sum(len(text.encode()) for text in texts) + _TOKENS_OF_FRAME
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema of an answer, in the subset that servers hold their models to."""
