@@ -128,6 +128,23 @@ def test_a_verdict_is_of_what_the_task_said_and_of_the_definition_as_it_was(
     assert len(llm.asked) == 2
 
 
+def test_a_task_that_is_logged_again_while_it_waits_is_judged_by_what_it_says_then(
+    store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
+) -> None:
+    define(registry, project_id, "refund")
+    log(store, project_id, {f"t{number}": f"calm {number}" for number in range(40)})
+    follower = judge(store, project_id, llm)
+    follower.step()
+    asked = {question_in(body)["interaction"]["user"] for body in llm.asked}
+    waiting = next(number for number in range(40) if f"calm {number}" not in asked)
+
+    log(store, project_id, {f"t{waiting}": "a refund", "other": f"calm {waiting}"}, revision=2)
+    until_done(follower)
+    until_done(judge(store, project_id, llm))
+
+    assert found(store, project_id) == {(f"t{waiting}", "refund"): "llm"}, "nobody said yes to what the other says"
+
+
 def test_what_detection_found_and_the_llm_denies_is_no_event_and_what_it_affirms_names_it(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from phospho_store.store import Store
-from phospho_workers.judging.choice import Open
+from phospho_workers.detection.candidates import texts_of
+from phospho_workers.detection.engine import SIDES, Side
+from phospho_workers.judging.choice import Open, OpenText
 
 # Of a longer text the beginning and the end are asked about anyway.
 _KEPT_CHARACTERS = 8_000
@@ -53,7 +54,7 @@ GROUP BY content
 """
 
 _TASKS = """
-SELECT t.task_id AS task_id, %s
+SELECT t.task_id AS task_id, a.contents AS contents, %s
 FROM
 (
     SELECT * FROM task_rows FINAL
@@ -61,7 +62,9 @@ FROM
 ) AS t
 INNER JOIN
 (
-    SELECT task_id, revision FROM analysis_rows FINAL
+    SELECT task_id, revision,
+        arrayMap((scope, content) -> concat(scope, ' ', content), candidates.scope, candidates.content) AS contents
+    FROM analysis_rows FINAL
     WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 ) AS a
 ON t.task_id = a.task_id AND t.revision = a.revision
@@ -100,11 +103,22 @@ class Candidates:
         rows = self._store.rows(_JUDGED, parameters | {"contents": list(contents)})
         return {row["content"]: frozenset(row["names"]) for row in rows}
 
-    def tasks(self, project_id: str, task_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Return these tasks' texts, shortened, by id; a task that was logged again since its analysis is left out."""
-        texts = ", ".join(f"{_bounded(column)} AS {column}" for column in ("input", "output", "system_prompt"))
-        rows = self._store.rows(_TASKS % texts, {"project": project_id, "tasks": list(task_ids)})
-        return {row["task_id"]: row for row in rows}
+    def said(self, project_id: str, texts: Sequence[OpenText]) -> list[tuple[OpenText, Mapping[Side, str]]]:
+        """
+        Return those of the texts that their tasks still say, each with what it reads of them, shortened.
+
+        A task that was logged again, since the texts were found or since its analysis, says something else: what that
+        is comes by itself, and a verdict on it would be stored for what nobody was asked about.
+        """
+        columns = ", ".join(f"{_bounded(column)} AS {column}" for column in SIDES)
+        task_ids = list({one.task_id for one in texts})
+        rows = self._store.rows(_TASKS % columns, {"project": project_id, "tasks": task_ids})
+        known = {row["task_id"]: row for row in rows}
+        return [
+            (one, texts_of(known[one.task_id], one.scope))
+            for one in texts
+            if one.task_id in known and f"{one.scope} {one.content}" in known[one.task_id]["contents"]
+        ]
 
 
 def _bounded(column: str) -> str:

@@ -9,7 +9,6 @@ from typing import Protocol
 from phospho_schemas.messages import EventDefinition, VerdictRow
 from phospho_store.instructions import TABLES
 from phospho_store.verdicts import VerdictBook
-from phospho_workers.detection.candidates import texts_of
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, needs_session
 from phospho_workers.followers.candidates import Candidates
 from phospho_workers.followers.open_queue import OpenQueue
@@ -79,19 +78,19 @@ class EncoderJudge:
         self, project_id: str, texts: Sequence[OpenText], chosen: Mapping[str, EventDefinition]
     ) -> Iterator[VerdictRow]:
         """Yield a verdict on each candidate: of a definition of both sides, that of the side which fits better."""
-        known = self._candidates.tasks(project_id, [one.task_id for one in texts])
-        candidates = [one for text in texts if text.task_id in known for one in text.candidates]
-        pairs = [
-            (place, (chosen[one.name].description, text))
-            for place, one in enumerate(candidates)
-            for text in texts_of(known[one.task_id], one.scope).values()
+        asked = [
+            (one, side)
+            for text, said in self._candidates.said(project_id, texts)
+            for one in text.candidates
+            for side in said.values()
         ]
-        best: dict[int, float] = {}
-        for (place, _), score in zip(pairs, self._encoder.scores([pair for _, pair in pairs]), strict=True):
-            best[place] = max(score, best.get(place, 0.0))
+        scores = self._encoder.scores([(chosen[one.name].description, side) for one, side in asked])
+        best: dict[Open, float] = {}
+        for (one, _), score in zip(asked, scores, strict=True):
+            best[one] = max(score, best.get(one, 0.0))
         now = datetime.now(UTC)
-        for place, score in best.items():
-            yield self._verdict(project_id, candidates[place], score, now)
+        for one, score in best.items():
+            yield self._verdict(project_id, one, score, now)
 
     def _verdict(self, project_id: str, candidate: Open, score: float, now: datetime) -> VerdictRow:
         return VerdictRow(

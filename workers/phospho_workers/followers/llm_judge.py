@@ -11,7 +11,6 @@ from phospho_schemas.ids import derived_uuid
 from phospho_schemas.messages import EventDefinition, LlmCallRow, ProjectSettings, VerdictRow
 from phospho_store.instructions import TABLES
 from phospho_store.verdicts import Used, VerdictBook
-from phospho_workers.detection.candidates import texts_of
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, needs_session
 from phospho_workers.detection.engine import Side
 from phospho_workers.followers.candidates import Candidates
@@ -127,13 +126,11 @@ class LlmJudge:
         self, project_id: str, texts: Sequence[OpenText], chosen: Mapping[str, EventDefinition]
     ) -> Iterator[_Question]:
         """Yield what is asked about each text: of 20 definitions at most."""
-        known = self._candidates.tasks(project_id, [one.task_id for one in texts])
         versions = {name: one.version for name, one in chosen.items()}
         judged = self._candidates.judged(project_id, versions, [one.content for one in texts])
-        for text in texts:
-            if text.task_id in known:
-                about = asked_about(text, list(chosen.values()), judged.get(text.content, frozenset()))
-                yield from _questions_of(about, texts_of(known[text.task_id], text.scope), chosen)
+        for text, said in self._candidates.said(project_id, texts):
+            about = asked_about(text, list(chosen.values()), judged.get(text.content, frozenset()))
+            yield from _questions_of(about, said, chosen)
 
     def _reserved(self, project_id: str, questions: Sequence[_Question], settings: ProjectSettings) -> list[_Asked]:
         """Return the questions that there is room for, with their calls reserved in the store."""
