@@ -39,7 +39,8 @@ SELECT task_id, name, definition_version, scope, content, doubt FROM
             (SELECT arrayJoin(arrayZip({{names:Array(String)}}, {{versions:Array(UInt32)}})))
         AND (name, definition_version, content) NOT IN
             (SELECT name, definition_version, content FROM verdict_rows
-             WHERE project_id = {{project:String}} AND name IN {{names:Array(String)}})
+             WHERE project_id = {{project:String}} AND (name, definition_version) IN
+                (SELECT arrayJoin(arrayZip({{names:Array(String)}}, {{versions:Array(UInt32)}}))))
     ORDER BY doubt DESC, content, task_id LIMIT 1 BY name, definition_version, content
 )
 ORDER BY doubt DESC, content, task_id LIMIT {MAX_OPEN_OF_ONE} BY name LIMIT {_MAX_OPEN}

@@ -19,6 +19,8 @@ from phospho_workers.runtime import metrics
 logger = logging.getLogger("phospho.learning")
 
 _Key = tuple[str, str]
+# What the digests of a project follow from: revisions of its labels and verdicts, and the versions of its definitions.
+_State = tuple[tuple[int, int], Mapping[str, int]]
 
 
 @dataclass(frozen=True)
@@ -70,17 +72,19 @@ class Learning:
         self._tasks = tasks
         self._instructions = instructions
         self._teacher = teacher
-        self._seen: tuple[int, ...] = ()
+        self._seen: tuple[object, ...] = ()
+        self._digests: dict[str, tuple[_State, Mapping[str, str]]] = {}
 
     def step(self) -> bool:
         """Learn what is due in one project, and tell whether there was one."""
-        seen = (self._tasks.revision(), *self._instructions.revisions(with_labels=True))
+        revisions = self._tasks.revisions()
+        seen = (revisions, *self._instructions.revisions(with_labels=True))
         if seen == self._seen:
             return False
         told = self._instructions.read()
         heads = {(head.project_id, head.name): head for head in told.heads}
         taught = [one for one in told.definitions if self._teacher.teaches(one)]
-        due = self._due(taught, heads)
+        due = self._due(taught, heads, revisions)
         if not due:
             self._seen = seen
             return False
@@ -89,17 +93,37 @@ class Learning:
         self._learn([one for one in taught if one.project_id == project_id], of_project, heads)
         return True
 
-    def _due(self, definitions: Sequence[EventDefinition], heads: Mapping[_Key, HeadRow]) -> dict[_Key, str]:
+    def _due(
+        self,
+        definitions: Sequence[EventDefinition],
+        heads: Mapping[_Key, HeadRow],
+        revisions: Mapping[str, tuple[int, int]],
+    ) -> dict[_Key, str]:
         """Return the definitions whose head is not the one of their labels, with the digest that says so."""
-        labelled = self._tasks.digests()
+        self._read_digests(definitions, revisions)
         due = {}
         for one in definitions:
             key = (one.project_id, one.name)
-            digest = derived_id("labels", self._teacher.name, str(one.version), labelled.get(key, ""))
+            labelled = self._digests[one.project_id][1].get(one.name)
+            digest = derived_id("labels", self._teacher.name, str(one.version), labelled or "")
             known = heads.get(key)
-            if (known is not None or key in labelled) and (known is None or known.labels_digest != digest):
+            if (known is not None or labelled is not None) and (known is None or known.labels_digest != digest):
                 due[key] = digest
         return due
+
+    def _read_digests(self, definitions: Sequence[EventDefinition], revisions: Mapping[str, tuple[int, int]]) -> None:
+        """Have the digests of each project: they are read anew where its labels, verdicts or versions are others."""
+        known, self._digests = self._digests, {}
+        versions: dict[str, dict[str, int]] = {}
+        for one in definitions:
+            versions.setdefault(one.project_id, {})[one.name] = one.version
+        for project_id, of_project in versions.items():
+            state = (revisions.get(project_id, (0, 0)), of_project)
+            if project_id in known and known[project_id][0] == state:
+                self._digests[project_id] = known[project_id]
+            else:
+                has_any = project_id in revisions
+                self._digests[project_id] = (state, self._tasks.digests(project_id, of_project) if has_any else {})
 
     def _learn(
         self, definitions: Sequence[EventDefinition], due: Mapping[str, str], heads: Mapping[_Key, HeadRow]
