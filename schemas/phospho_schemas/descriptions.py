@@ -55,6 +55,7 @@ FIELDS: Mapping[str, str] = {
     "evidence": "the words that made the engine say yes, at most 200 characters",
     "dead_letter_id": "identity of the dead letter: that of the message which could not be read",
     "stage": "the worker that could not read the message",
+    "left_alone_until": "when a server that fails is asked again",
     "reason": "a code out of a bounded set, such as invalid_json",
     "detail": "what happened, for a person; never the payload",
     "source_topic": "the topic of the message that could not be read",

@@ -401,6 +401,8 @@ class LlmCallRow(Message):
     call_id: Identifier
     revision: Revision = 0
     outcome: CallOutcome
+    reason: str = Field(default="", description="why there is no verdict; never what anybody wrote")
+    left_alone_until: UtcTime | None = None
     model: str
     task_id: str = ""
     definitions: Count

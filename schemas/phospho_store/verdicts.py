@@ -20,11 +20,22 @@ WHERE project_id = {project:String} AND created_at >= {day:DateTime64(3, 'UTC')}
 
 _USAGE = """
 SELECT toString(toDate(created_at)) AS day, model, countIf(outcome NOT IN ('skipped', 'reserved')) AS calls,
-    countIf(outcome = 'answered') AS answered, sum(definitions) AS definitions,
+    countIf(outcome = 'answered') AS answered, countIf(outcome = 'no_verdict') AS no_verdict,
+    countIf(outcome = 'refused') AS refused, countIf(outcome = 'failed') AS failed, sum(definitions) AS definitions,
     sum(toUInt64(tokens_in)) AS tokens_in, sum(toUInt64(tokens_out)) AS tokens_out, round(sum(usd), 6) AS usd
 FROM llm_call_rows FINAL
 WHERE project_id = {project:String} AND created_at >= {day:DateTime64(3, 'UTC')} - INTERVAL {days:UInt32} DAY
 GROUP BY day, model ORDER BY day DESC, model
+"""
+
+
+# The server is the installation's: whose call it was does not matter, and nothing of it is told but how it ended.
+_LAST_CALL = """
+SELECT outcome, reason, model, formatDateTime(created_at, '%Y-%m-%dT%H:%i:%S.%fZ') AS at,
+    if(left_alone_until > now64(3), formatDateTime(left_alone_until, '%Y-%m-%dT%H:%i:%S.%fZ'), NULL) AS left_alone_until
+FROM llm_call_rows FINAL
+WHERE created_at >= now64(3) - INTERVAL 1 DAY AND outcome NOT IN ('skipped', 'reserved')
+ORDER BY revision DESC LIMIT 1
 """
 
 
@@ -60,6 +71,14 @@ class VerdictBook:
         """Return calls, tokens and money of the last days, today among them, by day (UTC) and model; newest first."""
         today = datetime.now(UTC).date()
         return self._store.rows(_USAGE, {"project": project_id, "day": _midnight(today), "days": days - 1})
+
+    def last_call(self) -> dict[str, Any] | None:
+        """
+        Return how the latest call of the last 24 hours ended, of all projects; None where there was none.
+
+        `left_alone_until` is when a server that fails is asked again, and None where that is now.
+        """
+        return next(iter(self._store.rows(_LAST_CALL)), None)
 
     def _insert(self, table: str, rows: Sequence[Message]) -> None:
         if rows:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fixtures.html_pages import ATTACK, check_page
-from phospho_schemas.messages import LlmCallRow, ProjectSettings
+from phospho_schemas.messages import EventDefinition, LlmCallRow, ProjectSettings, VerdictRow
 from phospho_store.verdicts import VerdictBook
 
 
@@ -32,8 +32,54 @@ def test_usage_is_told_by_day_and_model_beside_the_budget(world: Any) -> None:
     assert answer["budget"] == {"llm_daily_tokens": 5_000, "llm_daily_usd": 2.0}
     assert answer["used_today"] == {"tokens": 110, "usd": 0.25}
     day = {"model": "m", "calls": 1, "answered": 1, "definitions": 2, "tokens_in": 100, "tokens_out": 10, "usd": 0.25}
+    day |= {"no_verdict": 0, "refused": 0, "failed": 0}
     today = datetime.now(UTC).date()
     assert answer["days"] == [{"day": str(today - timedelta(days=ago)), **day} for ago in (0, 1)]
+
+
+def test_failures_are_told_with_their_reason_and_until_when_the_server_is_left_alone(world: Any) -> None:
+    book = VerdictBook(world.store)
+    until = datetime.now(UTC) + timedelta(minutes=5)
+    failure = {"outcome": "failed", "reason": "HTTP 401", "left_alone_until": until}
+    book.save_calls([call("mine", "f1", **failure), call("mine", "f2", outcome="skipped")])
+    client = world.client(world.keys["mine"])
+
+    answer = client.get("/api/v1/llm-usage?days=1").json()
+
+    assert answer["days"][0]["failed"] == 1
+    assert (answer["last_call"]["outcome"], answer["last_call"]["reason"]) == ("failed", "HTTP 401")
+    assert answer["last_call"]["left_alone_until"][:19] == f"{until:%Y-%m-%dT%H:%M:%S}"
+
+    book.save_calls([call("mine", "f3", **failure | {"left_alone_until": datetime.now(UTC) - timedelta(minutes=5)})])
+    assert client.get("/api/v1/llm-usage").json()["last_call"]["left_alone_until"] is None
+
+
+def test_verdicts_that_nothing_is_learnt_from_are_named(world: Any) -> None:
+    known = {"project_id": "mine", "description": "Money back", "created_at": datetime.now(UTC)}
+    for name, engine in (("sure", "semantic"), ("sound", "semantic"), ("asked", "llm")):
+        world.registry.save_definition(EventDefinition.model_validate(known | {"name": name, "engine": engine}))
+    said = {
+        "project_id": "mine",
+        "definition_version": 1,
+        "judge": "llm",
+        "model": "m",
+        "created_at": known["created_at"],
+    }
+    VerdictBook(world.store).save_verdicts(
+        [
+            VerdictRow.model_validate(
+                said | {"name": name, "content": f"c{n}", "task_id": f"t{n}", "verdict": "no" if n in no else "yes"}
+            )
+            for name, no in (("sure", ()), ("sound", (1, 2)), ("asked", ()))
+            for n in range(30)
+        ]
+    )
+    judged = world.client(world.keys["mine"]).get("/api/v1/llm-usage").json()["judged"]
+    assert {one["name"]: (one["yes"], one["no"], bool(one["why_not_learnt"])) for one in judged} == {
+        "sure": (30, 0, True),
+        "sound": (28, 2, False),
+        "asked": (30, 0, False),
+    }
 
 
 @pytest.mark.parametrize("days", ["0", "367", "-1", "x", "1e2", "９", "9" * 5_000])

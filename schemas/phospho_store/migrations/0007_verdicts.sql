@@ -31,6 +31,8 @@ CREATE TABLE IF NOT EXISTS llm_call_rows
     call_id        String,
     revision       UInt64,
     outcome        LowCardinality(String),
+    reason         LowCardinality(String),
+    left_alone_until Nullable(DateTime64(3, 'UTC')),
     model          LowCardinality(String),
     task_id        String,
     definitions    UInt32,

@@ -17,12 +17,20 @@ def test_usage_is_a_table_and_today_a_line_beside_it(run: Run, server: FakeServe
         "model": "m",
         "calls": "3",
         "answered": "2",
+        "no_verdict": "0",
+        "refused": "0",
+        "failed": "1",
         "definitions": "9",
         "tokens_in": "1",
         "tokens_out": "2",
         "usd": "0.5",
     }
-    assert done.stderr == "Today: 1,100 of 5,000 tokens, $0.5000 of $2.00.\n"
+    assert done.stderr.splitlines() == [
+        "Today: 1,100 of 5,000 tokens, $0.5000 of $2.00.",
+        "The latest call (2026-01-01T12:00:00.000000Z, m) brought no verdict: HTTP 401.",
+        "The server is left alone until 2026-01-01T12:05:00.000000Z.",
+        "Nothing is learnt from what m says of refund: the model says yes.",
+    ]
 
 
 GOOD = {"PHOSPHO_LLM_BASE_URL": "http://127.0.0.1:1/v1/", "PHOSPHO_LLM_MODEL": "m"}

@@ -346,7 +346,12 @@ def test_without_a_budget_nobody_is_asked(
 
 
 def test_what_was_not_answered_is_asked_when_the_server_is_back(
-    store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
+    store: Store,
+    registry: Registry,
+    project_id: str,
+    llm: LlmServer,
+    until_done: UntilDone,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     define(registry, project_id, "refund")
     log(store, project_id, {f"t{number}": f"refund {number}" for number in range(10)})
@@ -355,6 +360,9 @@ def test_what_was_not_answered_is_asked_when_the_server_is_back(
     follower = judge(store, project_id, llm, Circuit(max_failures=2, first_pause_s=5, clock=lambda: now_s))
     until_done(follower)
     assert follower._chat.circuit.is_open
+    last = VerdictBook(store).last_call()
+    assert last is not None
+    assert (last["reason"], bool(last["left_alone_until"])) == ("HTTP 503", True)
     asked = len(llm.asked)
     until_done(follower)
     assert len(llm.asked) == asked, "it is left alone"
@@ -364,6 +372,11 @@ def test_what_was_not_answered_is_asked_when_the_server_is_back(
     until_done(follower)
 
     assert len(found(store, project_id)) == 10
+    told = [line for line in caplog.messages if "127.0.0.1" in line]
+    assert [line.partition(" at 127.0.0.1 ")[2] for line in told] == [
+        "does not answer (HTTP 503): it is left alone for 5 s, and asked again then; see `phospho llm usage`",
+        "answers again",
+    ]
     assert sum(row["tokens_in"] + row["tokens_out"] for row in calls(store, project_id)) == llm.tokens
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from phospho_workers.judging.choice import Open, OpenText, asked_about, judge_of
 from phospho_workers.judging.questions import MAX_DEFINITIONS, Question
 from phospho_workers.judging.settings import LlmSettings
 from phospho_workers.runtime import metrics
+
+logger = logging.getLogger("phospho.judge")
 
 _TEXTS_AT_ONCE = 32
 # A project that has spent its budget is asked about again after this long: somebody may have raised it.
@@ -92,6 +95,7 @@ class LlmJudge:
         self._queue = OpenQueue(candidates)
         self._rota = Rota()
         self._resting: dict[str, tuple[date, datetime]] = {}
+        self._is_left_alone = False
         metrics.LLM_CIRCUIT_OPEN.set_function(lambda: float(self._chat.circuit.is_open))
 
     def step(self) -> bool:
@@ -171,6 +175,7 @@ class LlmJudge:
         verdicts = [verdict for one, call in pairs for verdict in _verdicts(one, call)]
         self._book.save_verdicts(verdicts)
         self._book.save_calls([self._spent(one.call, call) for one, call in pairs])
+        self._tell_of_circuit(calls)
         for verdict in verdicts:
             metrics.VERDICTS.labels("llm", verdict.verdict or "none").inc()
         for call in calls:
@@ -181,7 +186,27 @@ class LlmJudge:
         usd = self._settings.usd(call.tokens_in, call.tokens_out)
         metrics.LLM_USD.inc(usd)
         cost = {"tokens_in": call.tokens_in, "tokens_out": call.tokens_out, "usd": usd}
-        return reserved.model_copy(update={"outcome": call.outcome} | cost)
+        pause_s = self._chat.circuit.pause_left_s
+        until = self._now() + timedelta(seconds=pause_s) if pause_s and call.outcome == "failed" else None
+        end = {"outcome": call.outcome, "reason": call.reason, "left_alone_until": until}
+        return reserved.model_copy(update=end | cost)
+
+    def _tell_of_circuit(self, calls: Sequence[Call]) -> None:
+        """Log once that the server is left alone, and once that it answers again."""
+        if any(call.outcome == "answered" for call in calls) and self._is_left_alone:
+            self._is_left_alone = False
+            logger.warning("the LLM at %s answers again", self._settings.host)
+        failed = [call for call in calls if call.outcome == "failed"]
+        if failed and self._chat.circuit.is_open and not self._is_left_alone:
+            self._is_left_alone = True
+            pause_s = self._chat.circuit.pause_left_s
+            logger.warning(
+                "the LLM at %s does not answer (%s): it is left alone for %.0f s, and asked again then; see"
+                " `phospho llm usage`",
+                self._settings.host,
+                failed[-1].reason,
+                pause_s,
+            )
 
 
 def _questions_of(

@@ -65,10 +65,12 @@ class Call:
     What became of a question.
 
     answered: at least one verdict can be read; no_verdict: none can; refused: the server does not take this very
-    request; failed: no answer, after all attempts; skipped: not asked, since the circuit is open.
+    request; failed: no answer, after all attempts; skipped: not asked, since the circuit is open. `reason` says why
+    there is no answer, in our words: never in the server's.
     """
 
     outcome: CallEnd
+    reason: str = ""
     answers: Mapping[str, Answer] = field(default_factory=dict)
     tokens_in: int = 0
     tokens_out: int = 0
@@ -83,6 +85,12 @@ class _Attempt:
     body: bytes = b""
     retry_after_s: float | None = None
     was_sent: bool = True
+    fault: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why there is no answer."""
+        return self.fault or f"HTTP {self.status}"
 
     @property
     def may_have_cost(self) -> bool:
@@ -163,9 +171,9 @@ class Chat:
             return _read(question, attempt.body)
         if self._is_of_request(attempt.status):
             self.circuit.succeeded()
-            return Call("refused")
+            return Call("refused", attempt.reason)
         self.circuit.failed(attempt.retry_after_s)
-        return Call("failed")
+        return Call("failed", attempt.reason)
 
     def _is_of_request(self, status: int) -> bool:
         """Tell whether it is this request that a server does not take, rather than any."""
@@ -201,9 +209,11 @@ class Chat:
                 async with client.stream("POST", url, content=body, timeout=self._settings.timeout_s) as response:
                     return _Attempt(response.status_code, await _bounded(response), _retry_after_s(response))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol):
-            return _Attempt(0, was_sent=False)
-        except (httpx.HTTPError, TimeoutError):
-            return _Attempt(0)
+            return _Attempt(0, was_sent=False, fault="nobody answers at its address")
+        except (httpx.TimeoutException, TimeoutError):
+            return _Attempt(0, fault=f"no answer within {self._settings.timeout_s:g} s")
+        except httpx.HTTPError:
+            return _Attempt(0, fault="the connection ended before the answer did")
 
 
 @dataclass(frozen=True)
@@ -274,7 +284,9 @@ def _read(question: Question, body: bytes) -> Call:
     content = _content(body)
     answers = question.answers(content)
     usage = _usage(question, body, content)
-    return Call("answered" if answers else "no_verdict", answers, usage.prompt_tokens, usage.completion_tokens)
+    if answers:
+        return Call("answered", "", answers, usage.prompt_tokens, usage.completion_tokens)
+    return Call("no_verdict", "its answer can't be read", {}, usage.prompt_tokens, usage.completion_tokens)
 
 
 def _content(body: bytes) -> str:

@@ -35,6 +35,11 @@ class Circuit:
         """Whether a call would be refused now."""
         return self._failures >= self._max_failures and (self._is_trying or self._clock() < self._closed_from)
 
+    @property
+    def pause_left_s(self) -> float:
+        """For how long calls are refused still; 0 while it is closed."""
+        return max(0.0, self._closed_from - self._clock()) if self._failures >= self._max_failures else 0.0
+
     def enter(self) -> bool:
         """Tell whether a call may be made; whoever is told so reports its end, by `succeeded` or `failed`."""
         if self.is_open:

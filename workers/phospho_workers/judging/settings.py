@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 _MILLION = 1_000_000
 
@@ -31,6 +32,11 @@ class LlmSettings:
     concurrency: int = 8
     timeout_s: float = 30.0
     attempts: int = 3
+
+    @property
+    def host(self) -> str:
+        """The host that is asked, without what the URL may hold beside it."""
+        return urlsplit(self.base_url).hostname or ""
 
     def usd(self, tokens_in: int, tokens_out: int) -> float:
         """Return what so many tokens cost."""
