@@ -25,7 +25,7 @@ Scope = Literal["input", "output", "task", "system_prompt", "session"]
 Sentiment = Literal["positive", "neutral", "negative", ""]
 SecondOpinion = Literal["project", "none", "encoder", "llm"]
 Verdict = Literal["confirmed", "rejected", ""]
-BackfillStatus = Literal["running", "done", "cancelled", "superseded", "failed"]
+BackfillStatus = Literal["running", "asking", "done", "cancelled", "superseded", "failed"]
 Opinion = Literal["yes", "no", ""]
 CallOutcome = Literal["reserved", "answered", "no_verdict", "refused", "failed", "skipped"]
 ProjectId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")]
@@ -327,7 +327,8 @@ class Backfill(Message):
     """
     One run of one version of a definition over the tasks of a time. Key: project, backfill; the greatest revision wins.
 
-    `after` is the last task that is done, in the order of ids: there it goes on after a kill.
+    `after` is the last task that is done, in the order of ids: there it goes on after a kill. While it is `asking`, all
+    tasks are read, and a judge is asked about those in doubt.
     """
 
     project_id: ProjectId

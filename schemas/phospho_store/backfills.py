@@ -56,7 +56,7 @@ class BackfillBook:
     def cancel(self, project_id: str, backfill_id: str) -> Backfill | None:
         """Stop a backfill where it is and return it; None where there is none. What it has done stays."""
         known = self.one(project_id, backfill_id)
-        if known is None or known.status != "running":
+        if known is None or known.status not in ("running", "asking"):
             return known
         return self.save(known.model_copy(update={"status": "cancelled"}))
 
@@ -73,6 +73,16 @@ class BackfillBook:
         rows = self._store.rows(
             "SELECT * EXCEPT schema_version FROM backfill_rows FINAL WHERE status = 'running'"
             f" ORDER BY updated_at, backfill_id LIMIT {MAX_LISTED}"
+        )
+        return [_backfill(row) for row in rows]
+
+    def asking(self, project_id: str | None = None) -> list[Backfill]:
+        """Return those whose tasks are read and whose doubts a judge is asked about, the earliest first."""
+        where = "status = 'asking'" + (" AND project_id = {project:String}" if project_id is not None else "")
+        rows = self._store.rows(
+            f"SELECT * EXCEPT schema_version FROM backfill_rows FINAL WHERE {where}"
+            f" ORDER BY created_at, backfill_id LIMIT {MAX_LISTED}",
+            {"project": project_id or ""},
         )
         return [_backfill(row) for row in rows]
 

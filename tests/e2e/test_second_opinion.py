@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,13 @@ definitions:
   - {name: angry, description: The user is angry, engine: llm, scope: input}
 """
 _TIMEOUT_S = 60.0
+# Of today: nobody is asked about what is older.
+LOGGED_AT = datetime.now(UTC).isoformat()
 SECRET = "sk-not-to-be-seen"
 
 
 def log(shape: OneProcess, folder: Path, **inputs: str) -> None:
-    known = {"output": "Sorry", "created_at": "2026-01-01T10:00:00Z"}
+    known = {"output": "Sorry", "created_at": LOGGED_AT}
     lines = [json.dumps({"task_id": name, "input": text} | known) for name, text in inputs.items()]
     (folder / "logs.jsonl").write_text("\n".join(lines))
     shape.phospho("import", str(folder / "logs.jsonl"))
@@ -56,5 +59,9 @@ def test_tasks_are_judged_once_also_over_a_restart_and_an_import_that_runs_twice
             assert asked == ["Again!", "Enough!", "Thank you"]
             assert "model-1\t3\t3" in shape.phospho("llm", "usage")
             written = (tmp_path / "up.log").read_text()
+    assert (
+        "model-1 at 127.0.0.1, about what is in doubt in the tasks of the last day; 1,000,000 tokens a day at most"
+        in written
+    )
     assert SECRET not in written
     assert "Again!" not in written

@@ -26,6 +26,13 @@ def test_a_backfill_is_followed_to_its_end(run: Run, server: FakeServer) -> None
     assert asked.document == {"definition": "refund", "from": "2026-01-01", "to": None}
 
 
+def test_a_backfill_whose_doubts_are_asked_about_is_not_waited_for(run: Run, server: FakeServer) -> None:
+    server.backfill.extend([state(), state("asking", 4)])
+    done = run("backfill", "--definition", "refund")
+    assert (done.exit_code, done.stdout) == (0, "refund, version 2: 4 tasks read, 2 events found.\n")
+    assert "asked about now, inside each day's budget" in done.stderr
+
+
 def test_a_backfill_that_was_overtaken_says_so(run: Run, server: FakeServer) -> None:
     server.backfill.extend([state(), state("superseded", 2, detail="the definition has another version now")])
     done = run("backfill", "--definition", "refund")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 
+from phospho_schemas.times import utc_text
 from phospho_store.migrations import migrate
 from phospho_store.registry import Registry
 from phospho_store.store import Store, embedded
+from store import facts
 
 _NUMBERS = itertools.count()
 
@@ -31,6 +34,12 @@ def registry(store: Store) -> Registry:
 def project_id(registry: Registry) -> str:
     """A project that nobody has used, stored."""
     return registry.save_project(f"followed-{next(_NUMBERS)}").project_id
+
+
+@pytest.fixture
+def logged_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have tasks be logged now: no judge is asked about those that are older than a day."""
+    monkeypatch.setattr(facts, "MOMENT", utc_text(datetime.now(UTC)))
 
 
 @pytest.fixture

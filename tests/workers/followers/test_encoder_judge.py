@@ -21,6 +21,8 @@ from workers.followers.judged import found
 from workers.followers.test_llm_judge import unsure
 from workers.judging.tiny_model import sentence_encoder
 
+pytestmark = pytest.mark.usefixtures("logged_now")
+
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> JudgeSettings:

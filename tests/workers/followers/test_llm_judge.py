@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from fixtures.llm_server import LlmServer, llm_server, question_in, raw, status
-from phospho_schemas.messages import EventDefinition, ProjectSettings
+from phospho_schemas.messages import EventDefinition, ProjectSettings, VerdictRow
+from phospho_store.backfills import BackfillBook
 from phospho_store.instructions import InstructionBook
 from phospho_store.labels import LabelBook, new_label
 from phospho_store.registry import Registry
@@ -17,17 +18,24 @@ from phospho_store.store import Store
 from phospho_store.verdicts import VerdictBook
 from phospho_workers.detection.definitions import Snapshot
 from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.followers.backfills import Backfills
 from phospho_workers.followers.candidates import Candidates
+from phospho_workers.followers.family import asks_of
+from phospho_workers.followers.history import History
 from phospho_workers.followers.llm_judge import LlmJudge
+from phospho_workers.followers.session_facts import SessionFacts
 from phospho_workers.judging import chat
 from phospho_workers.judging.chat import Chat
 from phospho_workers.judging.circuit import Circuit
-from phospho_workers.judging.settings import LlmSettings
+from phospho_workers.judging.settings import JudgeSettings, LlmSettings
 from store.facts import analysis, event, insert, task, view
 from workers.detection.tasks import definition
 from workers.followers.judged import analyse_again, found, log
 
 UntilDone = Callable[..., int]
+
+
+pytestmark = pytest.mark.usefixtures("logged_now")
 
 
 @pytest.fixture
@@ -48,7 +56,8 @@ def judge(store: Store, project_id: str, llm: LlmServer, circuit: Circuit | None
         return Snapshot(snapshot.revision, {project_id: snapshot.by_project[project_id]})
 
     asking = Chat(settings, circuit)
-    return LlmJudge(Candidates(store), VerdictBook(store), of_project, settings, chat=asking, **fields)
+    books = Candidates(store), VerdictBook(store), BackfillBook(store)
+    return LlmJudge(*books, of_project, settings, chat=asking, **fields)
 
 
 def define(registry: Registry, project_id: str, *names: str, **fields: Any) -> list[EventDefinition]:
@@ -252,6 +261,85 @@ def test_no_verdict_is_remembered_and_leaves_what_was_found(
 
     assert len(llm.asked) == 1
     assert found(store, project_id) == {("t1", "refund"): "keyword"}
+
+
+def test_what_had_no_readable_answer_is_asked_again_hours_later_and_when_a_backfill_is_asked_for(
+    store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
+) -> None:
+    [refund] = define(registry, project_id, "refund")
+    log(store, project_id, {"t1": "a refund", "t2": "refund me"})
+    llm.faults = [raw(b"garbage"), raw(b"garbage")]
+    until_done(judge(store, project_id, llm, now=lambda: datetime.now(UTC) - timedelta(hours=1)))
+    until_done(judge(store, project_id, llm))
+    assert (len(llm.asked), found(store, project_id)) == (2, {})
+
+    BackfillBook(store).start(refund)
+    BackfillBook(store).save(BackfillBook(store).of_project(project_id)[0].model_copy(update={"status": "asking"}))
+    llm.faults = [raw(b"garbage")]
+    until_done(judge(store, project_id, llm))
+    assert (len(llm.asked), len(found(store, project_id))) == (4, 1), "each once, whatever comes of it"
+    assert [one.status for one in BackfillBook(store).of_project(project_id)] == ["done"]
+
+    [row] = store.rows(f"SELECT * FROM verdict_rows FINAL WHERE project_id = '{project_id}' AND verdict = ''")
+    long_ago = datetime.now(UTC) - timedelta(hours=7)
+    known = VerdictRow(
+        **{name: row[name] for name in ("project_id", "name", "definition_version", "content")},
+        verdict="",
+        judge="llm",
+        task_id=row["task_id"],
+        created_at=long_ago,
+    )
+    VerdictBook(store).save_verdicts([known])
+    store.command("OPTIMIZE TABLE verdict_rows FINAL")
+    until_done(judge(store, project_id, llm))
+    assert (len(llm.asked), len(found(store, project_id))) == (5, 2)
+
+
+def test_tasks_of_long_ago_are_asked_about_when_a_backfill_is_and_after_those_of_now(
+    store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
+) -> None:
+    [refund] = define(registry, project_id, "refund")
+    log(store, project_id, {"old": "a refund", "older": "refund"}, created_at="2026-01-01T10:00:00.000Z")
+    until_done(judge(store, project_id, llm))
+    assert llm.asked == [], "what was imported is not what people look at now"
+
+    asks = asks_of(JudgeSettings(llm=LlmSettings(llm.base_url, "model-1")))
+    cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
+    book = BackfillBook(store)
+    backfills = Backfills(History(store), SessionFacts(store), book, cache.current, asks)
+    book.start(refund)
+    until_done(backfills)
+    assert [one.status for one in book.of_project(project_id)] == ["asking"]
+    log(store, project_id, {f"new{number}": f"hello {number}" for number in range(40)})
+
+    until_done(judge(store, project_id, llm))
+
+    said = [question_in(body)["interaction"]["user"] for body in llm.asked]
+    assert set(said[-2:]) == {"a refund", "refund"}
+    assert found(store, project_id) == {("old", "refund"): "llm", ("older", "refund"): "llm"}
+    assert [one.status for one in book.of_project(project_id)] == ["done"]
+
+
+def test_a_backfill_waits_for_the_budget_and_ends_where_nobody_is_asked_any_more(
+    store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
+) -> None:
+    [refund] = define(registry, project_id, "refund")
+    log(store, project_id, {"old": "a refund"}, created_at="2026-01-01T10:00:00.000Z")
+    set_budget(registry, project_id, llm_daily_tokens=10)
+    asks = asks_of(JudgeSettings(llm=LlmSettings(llm.base_url, "model-1")))
+    cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
+    book = BackfillBook(store)
+    backfills = Backfills(History(store), SessionFacts(store), book, cache.current, asks)
+    book.start(refund)
+    until_done(backfills)
+    until_done(judge(store, project_id, llm))
+    assert [one.status for one in book.of_project(project_id)] == ["asking"]
+
+    set_budget(registry, project_id, llm_daily_tokens=0)
+    until_done(backfills)
+
+    [ended] = book.of_project(project_id)
+    assert (ended.status, ended.detail) == ("done", "nobody is asked about what is in doubt")
 
 
 def calls(store: Store, project_id: str) -> list[dict[str, Any]]:

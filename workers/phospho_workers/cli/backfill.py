@@ -56,9 +56,11 @@ def _followed(client: Client, state: dict[str, Any]) -> dict[str, Any]:
 
 def _tell_end(state: dict[str, Any]) -> None:
     told = f"{state['tasks_done']} tasks read, {state['events_found']} events found"
-    if state["status"] != "done":
+    if state["status"] not in ("asking", "done"):
         raise Failure(f"The backfill of {state['name']} was {state['status']}: {told}.", state["detail"])
     click.echo(f"{state['name']}, version {state['definition_version']}: {told}.")
+    if state["status"] == "asking":
+        click.echo("What is in doubt is asked about now, inside each day's budget: see `phospho llm usage`.", err=True)
 
 
 def _tell_estimate(estimate: dict[str, Any]) -> None:

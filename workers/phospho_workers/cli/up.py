@@ -11,13 +11,14 @@ import click
 from pydantic import ValidationError
 
 from phospho_dashboard.prices import Prices
+from phospho_schemas.messages import ProjectSettings
 from phospho_store.errors import StoreError
 from phospho_workers.cli.prices import prices_option
 from phospho_workers.cli.proxy import proxy_options
 from phospho_workers.cli.servers import follower_settings, gateway_settings
 from phospho_workers.embedded.up import Running, UpSettings, open_app
 from phospho_workers.embedded.wiring import Proxy
-from phospho_workers.judging.settings import BadJudgeSettings
+from phospho_workers.judging.settings import BadJudgeSettings, LlmSettings
 from phospho_workers.runtime.process import prepare_process
 from phospho_workers.runtime.serving import PortTaken, serve
 
@@ -120,12 +121,24 @@ def _tell(settings: UpSettings, running: Running) -> None:
         ("API key", _key_line(settings, running)),
         ("Data", str(settings.data_dir.resolve())),
     ]
+    if settings.followers.judging.llm is not None:
+        lines.append(("LLM asked", _llm_line(settings.followers.judging.llm, running.project.settings)))
     if running.setup_code:
         lines.insert(1, ("First admin", f"{running.base_url}/setup with the code {running.setup_code}"))
     click.echo("phospho is up. Ctrl-C stops it.\n")
     for name, value in lines:
         click.echo(f"  {name:<13}{value}")
     click.echo("")
+
+
+def _llm_line(llm: LlmSettings, budget: ProjectSettings) -> str:
+    if not budget.llm_daily_tokens:
+        return "nothing: llm_daily_tokens of the project is 0"
+    money = f" or ${budget.llm_daily_usd:.2f}" if budget.llm_daily_usd else ""
+    return (
+        f"{llm.model} at {llm.host}, about what is in doubt in the tasks of the last day;"
+        f" {budget.llm_daily_tokens:,} tokens{money} a day at most (phospho llm usage)"
+    )
 
 
 def _key_line(settings: UpSettings, running: Running) -> str:

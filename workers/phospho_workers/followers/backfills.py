@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from phospho_schemas.messages import Backfill
+from phospho_schemas.messages import Backfill, EventDefinition, ProjectSettings
 from phospho_store.backfills import BackfillBook
 from phospho_store.errors import StatementRefused
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot, needs_session
@@ -38,10 +38,17 @@ _PAGES_AT_ONCE = 4
 _THREADS = 2
 
 _Writer = Callable[[Sequence[str]], int]
+# Whether a judge is asked about what a definition doubts, in a project with these settings.
+Asks = Callable[[EventDefinition, ProjectSettings], bool]
 
 
 class Backfills:
-    """Works on the projects with backfills in turn, a few pages a step. `definitions` is asked once a step."""
+    """
+    Works on the projects with backfills in turn, a few pages a step. `definitions` is asked once a step.
+
+    One whose doubts a judge is asked about is `asking` when its tasks are read, and done when the judge has nothing
+    left of it: see open_queue.
+    """
 
     name = "backfills"
     interval_s = 1.0
@@ -49,15 +56,22 @@ class Backfills:
     rest_s = LONG_REST_S
 
     def __init__(
-        self, history: History, facts: SessionFacts, book: BackfillBook, definitions: Callable[[], Snapshot]
+        self,
+        history: History,
+        facts: SessionFacts,
+        book: BackfillBook,
+        definitions: Callable[[], Snapshot],
+        asks: Asks = lambda *_: False,
     ) -> None:
         self._history = history
         self._facts = facts
         self._book = book
         self._definitions = definitions
+        self._asks = asks
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="phospho-backfill")
 
     def step(self) -> bool:
+        self._end_those_that_ask_nobody()
         running = self._book.running()
         if not running:
             return False
@@ -71,6 +85,17 @@ class Backfills:
             self._book.save(backfill.model_copy(update=failed))
         return True
 
+    def _end_those_that_ask_nobody(self) -> None:
+        asking = self._book.asking()
+        by_project = self._definitions().by_project if asking else {}
+        for one in asking:
+            compiled = by_project.get(one.project_id, NO_DEFINITIONS)
+            end = _early_end(one, compiled)
+            if end is None and not self._asks(_definition(compiled, one.name), compiled.settings):
+                end = {"status": "done", "detail": "nobody is asked about what is in doubt"}
+            if end is not None:
+                self._book.save(one.model_copy(update=end))
+
     def _go_on(self, backfill: Backfill) -> None:
         snapshot = self._definitions()
         compiled = snapshot.by_project.get(backfill.project_id, NO_DEFINITIONS)
@@ -83,10 +108,11 @@ class Backfills:
         pages = self._pages(span, backfill.after)
         found = sum(self._pool.map(self._writer(backfill, compiled, snapshot.revision), pages))
         metrics.TASKS_BACKFILLED.inc(sum(map(len, pages)))
-        self._save(backfill, pages, found)
+        asks = self._asks(_definition(compiled, backfill.name), compiled.settings)
+        self._save(backfill, pages, found, "asking" if asks else "done")
 
-    def _save(self, backfill: Backfill, pages: Sequence[Sequence[str]], found: int) -> None:
-        """Store how far a backfill is, unless it was cancelled meanwhile."""
+    def _save(self, backfill: Backfill, pages: Sequence[Sequence[str]], found: int, end: str) -> None:
+        """Store how far a backfill is, unless it was cancelled meanwhile; `end` is its status without another page."""
         known = self._book.one(backfill.project_id, backfill.backfill_id)
         if known is None or known.status != "running":
             return
@@ -98,7 +124,7 @@ class Backfills:
             # Tasks that have come since it began are of live detection's; where it met them, they count as well.
             "tasks": done if is_done else max(backfill.tasks, done),
             "events_found": backfill.events_found + found,
-            "status": "done" if is_done else "running",
+            "status": end if is_done else "running",
         }
         self._book.save(backfill.model_copy(update=state))
         if is_done:
@@ -113,7 +139,7 @@ class Backfills:
 
     def _writer(self, backfill: Backfill, compiled: CompiledDefinitions, revision: int) -> _Writer:
         """Return what looks at tasks, stores what it finds, and tells how many events that is."""
-        definition = next(one for one in compiled.definitions if one.name == backfill.name)
+        definition = _definition(compiled, backfill.name)
         if needs_session(definition):
             run = SessionRun(self._facts, definition, compiled)
             return lambda task_ids: run.store(task_ids, revision)
@@ -139,6 +165,10 @@ def _next(running: Sequence[Backfill]) -> Backfill:
         by_project.setdefault(one.project_id, []).append(one)
     chosen = min(by_project.values(), key=lambda ones: max(one.updated_at for one in ones))
     return min(chosen, key=lambda one: (one.created_at, one.backfill_id))
+
+
+def _definition(compiled: CompiledDefinitions, name: str) -> EventDefinition:
+    return next(one for one in compiled.definitions if one.name == name)
 
 
 def _early_end(backfill: Backfill, compiled: CompiledDefinitions) -> dict[str, str] | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from phospho_store.store import Store
 from phospho_workers.detection.candidates import texts_of
@@ -15,23 +17,27 @@ _KEPT_CHARACTERS = 8_000
 _MAX_OPEN = 5_000
 MAX_OPEN_OF_ONE = 500
 _NAMES_AT_ONCE = 200
+# No task is of a later time: 2200.
+END_OF_TIME_MS = 7_258_118_400_000
 
 _OPEN = f"""
 SELECT task_id, name, definition_version, scope, content, doubt FROM
 (
-    SELECT task_id, toString(tupleElement(candidate, 'name')) AS name,
+    SELECT task_id, created_at, toString(tupleElement(candidate, 'name')) AS name,
         tupleElement(candidate, 'definition_version') AS definition_version,
         toString(tupleElement(candidate, 'scope')) AS scope,
         tupleElement(candidate, 'content') AS content, tupleElement(candidate, 'doubt') AS doubt
     FROM
     (
         -- What arrived is found by the index on inserted_at, and only that is read as it is now.
-        SELECT task_id, candidates FROM analysis_rows FINAL
+        SELECT task_id, created_at, candidates FROM analysis_rows FINAL
         WHERE project_id = {{project:String}} AND task_id IN
         (
             SELECT task_id FROM analysis_rows
             WHERE project_id = {{project:String}} AND notEmpty(candidates.name)
                 AND inserted_at >= fromUnixTimestamp64Milli({{arrived:Int64}})
+                AND created_at >= fromUnixTimestamp64Milli({{logged:Int64}})
+                AND created_at < fromUnixTimestamp64Milli({{before:Int64}})
         )
     )
     ARRAY JOIN candidates AS candidate
@@ -40,10 +46,11 @@ SELECT task_id, name, definition_version, scope, content, doubt FROM
         AND (name, definition_version, content) NOT IN
             (SELECT name, definition_version, content FROM verdict_rows
              WHERE project_id = {{project:String}} AND (name, definition_version) IN
-                (SELECT arrayJoin(arrayZip({{names:Array(String)}}, {{versions:Array(UInt32)}}))))
-    ORDER BY doubt DESC, content, task_id LIMIT 1 BY name, definition_version, content
+                (SELECT arrayJoin(arrayZip({{names:Array(String)}}, {{versions:Array(UInt32)}})))
+                AND (verdict != '' OR created_at >= fromUnixTimestamp64Milli({{retried:Int64}})))
+    ORDER BY doubt DESC, created_at DESC, content, task_id LIMIT 1 BY name, definition_version, content
 )
-ORDER BY doubt DESC, content, task_id LIMIT {MAX_OPEN_OF_ONE} BY name LIMIT {_MAX_OPEN}
+ORDER BY doubt DESC, created_at DESC, content, task_id LIMIT {MAX_OPEN_OF_ONE} BY name LIMIT {_MAX_OPEN}
 """
 
 _JUDGED = """
@@ -72,6 +79,31 @@ ON t.task_id = a.task_id AND t.revision = a.revision
 """
 
 
+@dataclass(frozen=True)
+class When:
+    """
+    Of which time candidates are; milliseconds.
+
+    Their analysis arrived since, and their task was logged, by its own time, from one moment on and before another.
+    What had no readable answer before `retried_before_ms` is open again.
+    """
+
+    arrived_since_ms: int
+    retried_before_ms: int
+    logged_from_ms: int = 0
+    logged_before_ms: int = END_OF_TIME_MS
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the question to ClickHouse has in its place."""
+        return {
+            "arrived": self.arrived_since_ms,
+            "logged": self.logged_from_ms,
+            "before": self.logged_before_ms,
+            "retried": self.retried_before_ms,
+        }
+
+
 class Candidates:
     """Reads of what may be asked about. Blocking; raises what the store raises."""
 
@@ -82,17 +114,17 @@ class Candidates:
         """Return ClickHouse's clock, which stamps what arrives."""
         return int(self._store.rows("SELECT toUnixTimestamp64Milli(now64(3, 'UTC')) AS now_ms")[0]["now_ms"])
 
-    def open(self, project_id: str, versions: Mapping[str, int], arrived_since_ms: int) -> list[Open]:
+    def open(self, project_id: str, versions: Mapping[str, int], when: When) -> list[Open]:
         """
-        Return candidates of these versions of definitions (by name) that arrived since and have no verdict.
+        Return candidates of these versions of definitions (by name) of some time that have no verdict.
 
-        The most doubtful of each, each content once: 500 a definition, 5,000 of 200 definitions.
+        The most doubtful of each, of equals the newest, each content once: 500 a definition, 5,000 of 200 definitions.
         """
         names = sorted(versions)
         found = []
         for begin in range(0, len(names), _NAMES_AT_ONCE):
             chosen = names[begin : begin + _NAMES_AT_ONCE]
-            parameters = {"project": project_id, "arrived": arrived_since_ms, "names": chosen}
+            parameters = {"project": project_id, "names": chosen} | when.parameters
             found += self._store.rows(_OPEN, parameters | {"versions": [versions[name] for name in chosen]})
         return [Open(**row) for row in found]
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from phospho_schemas.messages import EventDefinition, VerdictRow
+from phospho_store.backfills import BackfillBook
 from phospho_store.instructions import TABLES
 from phospho_store.verdicts import VerdictBook
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, needs_session
@@ -34,13 +35,14 @@ class EncoderJudge:
 
     name = "encoder-judge"
     interval_s = 1.0
-    reads = (*TABLES, "analysis_rows")
+    reads = (*TABLES, "analysis_rows", "backfill_rows")
     rest_s = 5.0
 
     def __init__(
         self,
         candidates: Candidates,
         book: VerdictBook,
+        backfills: BackfillBook,
         definitions: Callable[[], Snapshot],
         encoder: PairScorer,
         *,
@@ -51,7 +53,7 @@ class EncoderJudge:
         self._definitions = definitions
         self._encoder = encoder
         self._has_llm = has_llm
-        self._queue = OpenQueue(candidates)
+        self._queue = OpenQueue(candidates, backfills)
         self._rota = Rota()
 
     def step(self) -> bool:

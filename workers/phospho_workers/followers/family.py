@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from phospho_schemas.ids import HybridClock
+from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_store.backfills import BackfillBook
 from phospho_store.instructions import InstructionBook
 from phospho_store.store import Store
 from phospho_store.webhooks import WebhookBook
+from phospho_workers.detection.definitions import needs_session
 from phospho_workers.detection.loader import DefinitionCache
-from phospho_workers.followers.backfills import Backfills
+from phospho_workers.followers.backfills import Asks, Backfills
 from phospho_workers.followers.changes import Changes
 from phospho_workers.followers.found_events import FoundEvents
 from phospho_workers.followers.history import History
@@ -27,6 +29,7 @@ from phospho_workers.followers.settings import FollowerSettings
 from phospho_workers.followers.teaching import HeadTeacher
 from phospho_workers.followers.turns import Turns
 from phospho_workers.followers.webhooks import Webhooks
+from phospho_workers.judging.settings import JudgeSettings
 
 logger = logging.getLogger("phospho.follower")
 
@@ -52,7 +55,24 @@ def backfills(store: Store, clock: HybridClock, settings: FollowerSettings) -> l
     """Return the one that runs definitions over history."""
     # Never stale: a backfill may be of a version that was saved a moment ago.
     cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=0.0)
-    return [Backfills(History(store), SessionFacts(store), BackfillBook(store, clock), cache.current)]
+    book, asks = BackfillBook(store, clock), asks_of(settings.judging)
+    return [Backfills(History(store), SessionFacts(store), book, cache.current, asks)]
+
+
+def asks_of(settings: JudgeSettings) -> Asks:
+    """Return what tells whether there is a judge for a definition, and a budget where it has one."""
+    if not settings.is_configured:
+        return lambda *_: False
+    # Only here: who asks nobody imports nothing of judges.
+    from phospho_workers.judging.choice import judge_of
+
+    has_llm, has_encoder = settings.llm is not None, settings.encoder is not None
+
+    def asks(definition: EventDefinition, project: ProjectSettings) -> bool:
+        judge = None if needs_session(definition) else judge_of(definition, has_llm=has_llm, has_encoder=has_encoder)
+        return judge == "encoder" or (judge == "llm" and project.llm_daily_tokens > 0)
+
+    return asks
 
 
 def webhooks(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from phospho_schemas.ids import derived_uuid
 from phospho_schemas.messages import EventDefinition, LlmCallRow, ProjectSettings, VerdictRow
+from phospho_store.backfills import BackfillBook
 from phospho_store.instructions import TABLES
 from phospho_store.verdicts import Used, VerdictBook
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, needs_session
@@ -71,13 +72,14 @@ class LlmJudge:
 
     name = "llm-judge"
     interval_s = 1.0
-    reads = (*TABLES, "analysis_rows")
+    reads = (*TABLES, "analysis_rows", "backfill_rows")
     rest_s = 5.0
 
     def __init__(
         self,
         candidates: Candidates,
         book: VerdictBook,
+        backfills: BackfillBook,
         definitions: Callable[[], Snapshot],
         settings: LlmSettings,
         *,
@@ -92,7 +94,7 @@ class LlmJudge:
         self._chat = chat or Chat(settings)
         self._has_encoder = has_encoder
         self._now = now
-        self._queue = OpenQueue(candidates)
+        self._queue = OpenQueue(candidates, backfills)
         self._rota = Rota()
         self._resting: dict[str, tuple[date, datetime]] = {}
         self._is_left_alone = False

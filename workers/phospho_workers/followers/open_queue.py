@@ -6,15 +6,22 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from phospho_workers.followers.candidates import Candidates
+from phospho_schemas.messages import Backfill
+from phospho_store.backfills import BackfillBook
+from phospho_workers.followers.candidates import END_OF_TIME_MS, Candidates, When
 from phospho_workers.followers.concluded import OVERLAP_MS
-from phospho_workers.judging.choice import OpenText, in_order
+from phospho_workers.judging.choice import Open, OpenText, in_order
 
-# What was analysed longer ago is not asked about any more: the budget is for what people look at.
+# What was logged or analysed longer ago is left to backfills: the budget is for what people look at.
 LOOK_BACK_MS = 86_400_000
+# Where the answer could not be read, another one is asked for after so long.
+RETRY_MS = 6 * 3_600_000
 # An order that is older is made anew, with what arrived since.
-_FRESH_S = 60.0
+_FRESH_S = 15.0
+# How often all of the last day is looked at again, where nothing was left of it.
+_WHOLE_S = 3_600.0
 
 
 @dataclass
@@ -24,14 +31,23 @@ class _Waiting:
     versions: Mapping[str, int]
     arrived_since_ms: int = 0
     made_s: float = float("-inf")
+    whole_s: float = float("-inf")
     texts: deque[OpenText] = field(default_factory=deque)
 
 
 class OpenQueue:
-    """The order in which a judge is asked, held in memory; a restart makes it anew."""
+    """
+    The order in which a judge is asked, held in memory; a restart makes it anew.
 
-    def __init__(self, candidates: Candidates, clock: Callable[[], float] = time.monotonic) -> None:
+    What is logged now comes first, and what backfills found in doubt when nothing of that is left. A backfill of which
+    nothing is left is done.
+    """
+
+    def __init__(
+        self, candidates: Candidates, backfills: BackfillBook, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._candidates = candidates
+        self._backfills = backfills
         self._clock = clock
         self._projects: dict[str, _Waiting] = {}
 
@@ -50,9 +66,40 @@ class OpenQueue:
 
     def _order(self, project_id: str, waiting: _Waiting) -> None:
         now_ms = self._candidates.now_ms()
-        since_ms = max(waiting.arrived_since_ms, now_ms - LOOK_BACK_MS)
-        found = self._candidates.open(project_id, waiting.versions, since_ms)
+        waiting.made_s = self._clock()
+        if waiting.made_s - waiting.whole_s > _WHOLE_S:
+            waiting.arrived_since_ms, waiting.whole_s = 0, waiting.made_s
+        day_ago_ms = now_ms - LOOK_BACK_MS
+        when = When(max(waiting.arrived_since_ms, day_ago_ms), now_ms - RETRY_MS, logged_from_ms=day_ago_ms)
+        found = self._candidates.open(project_id, waiting.versions, when)
         if not found:
             waiting.arrived_since_ms = now_ms - OVERLAP_MS
+            found = self._of_backfills(project_id, waiting.versions)
         waiting.texts = deque(in_order(found))
-        waiting.made_s = self._clock()
+
+    def _of_backfills(self, project_id: str, versions: Mapping[str, int]) -> list[Open]:
+        """Return what the first backfill that asks has left, and end those that have nothing left."""
+        for backfill in self._backfills.asking(project_id):
+            if versions.get(backfill.name) != backfill.definition_version:
+                continue
+            if found := self._candidates.open(
+                project_id, {backfill.name: backfill.definition_version}, _when(backfill)
+            ):
+                return found
+            self._backfills.save(backfill.model_copy(update={"status": "done"}))
+        return []
+
+
+def _when(backfill: Backfill) -> When:
+    """Return the time of a backfill; an answer that could not be read before it was asked for is asked for again."""
+    of_span: dict[str, int] = {}
+    if backfill.from_at is not None:
+        of_span["logged_from_ms"] = _ms(backfill.from_at)
+    if backfill.to_at is not None:
+        of_span["logged_before_ms"] = _ms(backfill.to_at)
+    return When(0, _ms(backfill.created_at), **of_span)
+
+
+def _ms(moment: datetime) -> int:
+    """Return Unix milliseconds, within what ClickHouse's times can be."""
+    return min(max(0, int(moment.timestamp() * 1000)), END_OF_TIME_MS)
