@@ -25,6 +25,7 @@ import math
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -42,6 +43,7 @@ import yaml
 from benchmarks.domains import OWN, domains
 from fixtures.llm_server import LlmServer, Rule, llm_server
 from phospho_schemas.messages import EventDefinition, ProjectSettings
+from phospho_store.track_record import TrackRecord, why_not_learnt
 from phospho_workers.detection.candidates import content_of, texts_of
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import analyse
@@ -51,7 +53,7 @@ from phospho_workers.detection.evaluation.metrics import f1_score
 from phospho_workers.detection.heads import Head
 from phospho_workers.detection.teaching import Labelled, labelled, train
 from phospho_workers.followers.candidates import MAX_OPEN_OF_ONE
-from phospho_workers.followers.labelled import MAX_LABELS, MAX_LABELS_AT_ONCE
+from phospho_workers.followers.labelled import MAX_LABELS
 from phospho_workers.followers.teaching import is_enough
 from phospho_workers.judging.chat import Call, Chat
 from phospho_workers.judging.choice import Open, asked_about, in_order
@@ -92,9 +94,13 @@ class Cascade:
         self.tasks = {task["task_id"]: task for task in self.logs.tasks}
 
     def learn(self) -> None:
-        """Learn the heads from the newest of what was said."""
-        bound = min(MAX_LABELS, MAX_LABELS_AT_ONCE // len(self.definitions))
-        labels = {one.name: self.lessons.get(one.name, [])[-bound:] for one in self.definitions}
+        """Learn the heads from the newest of what was said, where it is worth learning."""
+        said = {name: Counter(one.is_event for one in known) for name, known in self.lessons.items()}
+        why_not = why_not_learnt([TrackRecord(name, "", count[True], count[False]) for name, count in said.items()])
+        labels = {
+            one.name: [] if why_not.get((one.name, "")) else _newest(self.lessons.get(one.name, []))
+            for one in self.definitions
+        }
         self.heads = train(self.definitions, labels, [name for name, known in labels.items() if is_enough(known)])
 
     def read(self, begin: int = 0, end: int | None = None) -> Rows:
@@ -153,6 +159,11 @@ class Cascade:
         said = {one["name"]: self.verdicts.get((one["name"], one["content"])) for one in row["candidates"]}
         found = {event["name"] for event in row["events"] if said.get(event["name"]) is not False}
         return found | {name for name, is_there in said.items() if is_there}
+
+
+def _newest(lessons: Sequence[Labelled]) -> list[Labelled]:
+    """Return of either kind the newest that are read; all definitions together stay far below the bound of all."""
+    return [one for kind in (True, False) for one in [each for each in lessons if each.is_event == kind][-MAX_LABELS:]]
 
 
 def _by_name(candidates: Sequence[Open]) -> dict[str, list[Open]]:

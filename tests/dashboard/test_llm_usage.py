@@ -47,6 +47,10 @@ def test_failures_are_told_with_their_reason_and_until_when_the_server_is_left_a
     answer = client.get("/api/v1/llm-usage?days=1").json()
 
     assert answer["days"][0]["failed"] == 1
+    page = world.open_pages().get("/settings/second-opinions", params={"project": "mine"})
+    check_page(page)
+    assert "brought no verdict: HTTP 401." in page.text
+    assert f"{until:%H:%M:%S}, UTC" in page.text
     assert (answer["last_call"]["outcome"], answer["last_call"]["reason"]) == ("failed", "HTTP 401")
     assert answer["last_call"]["left_alone_until"][:19] == f"{until:%Y-%m-%dT%H:%M:%S}"
 
@@ -74,6 +78,8 @@ def test_verdicts_that_nothing_is_learnt_from_are_named(world: Any) -> None:
             for n in range(30)
         ]
     )
+    page = world.open_pages().get("/settings/second-opinions", params={"project": "mine"}).text
+    assert "<b>sure</b>: the model says yes to next to everything: 30 yes, 0 no" in page
     judged = world.client(world.keys["mine"]).get("/api/v1/llm-usage").json()["judged"]
     assert {one["name"]: (one["yes"], one["no"], bool(one["why_not_learnt"])) for one in judged} == {
         "sure": (30, 0, True),
