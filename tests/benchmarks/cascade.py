@@ -52,9 +52,9 @@ from phospho_workers.detection.evaluation.labelled import PROJECT, LabelledLogs,
 from phospho_workers.detection.evaluation.metrics import f1_score
 from phospho_workers.detection.heads import Head
 from phospho_workers.detection.teaching import Labelled, labelled, train
-from phospho_workers.followers.candidates import MAX_OPEN_OF_ONE
-from phospho_workers.followers.labelled import MAX_LABELS
-from phospho_workers.followers.teaching import is_enough
+from phospho_workers.followers.examples import MAX_LABELS
+from phospho_workers.followers.head_teacher import is_enough
+from phospho_workers.followers.open_candidates import MAX_OPEN_OF_ONE
 from phospho_workers.judging.chat import Call, Chat
 from phospho_workers.judging.choice import Open, asked_about, in_order
 from phospho_workers.judging.questions import MAX_DEFINITIONS, Question, interaction

@@ -17,10 +17,10 @@ from phospho_store.store import Store
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.followers.backfills import Backfills
+from phospho_workers.followers.examples import LabelledTasks
+from phospho_workers.followers.head_teacher import HeadTeacher
 from phospho_workers.followers.history import History
-from phospho_workers.followers.labelled import LabelledTasks
 from phospho_workers.followers.session_facts import SessionFacts
-from phospho_workers.followers.teaching import HeadTeacher
 from phospho_workers.followers.trial_heads import TrialHeads
 from phospho_workers.followers.trials import Trials
 from phospho_workers.judging.settings import NOBODY, JudgeSettings, LlmSettings

@@ -16,11 +16,11 @@ from phospho_store.store import Store
 from phospho_workers.detection.embedding import DIMENSIONS
 from phospho_workers.detection.heads import Head
 from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.followers.examples import Example, LabelledTasks
+from phospho_workers.followers.head_teacher import HeadTeacher
 from phospho_workers.followers.history import History
 from phospho_workers.followers.label_queue import LabelQueue
-from phospho_workers.followers.labelled import Example, LabelledTasks
 from phospho_workers.followers.learning import Learning, Lesson
-from phospho_workers.followers.teaching import HeadTeacher
 from store.facts import insert, task
 from workers.detection.tasks import keywords, semantic
 
@@ -163,7 +163,7 @@ def test_of_many_labels_the_newest_of_either_kind_teach(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """However many are rejected later, what was confirmed is not forgotten."""
-    monkeypatch.setattr("phospho_workers.followers.labelled.MAX_LABELS", 1)
+    monkeypatch.setattr("phospho_workers.followers.examples.MAX_LABELS", 1)
     for task_id, verdict in {"t0": "confirmed", "t1": "confirmed", "t2": "rejected", "t3": "rejected"}.items():
         say(book, project_id, **{task_id: verdict})
 

@@ -19,10 +19,10 @@ from phospho_store.verdicts import VerdictBook
 from phospho_workers.detection.definitions import Snapshot
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.followers.backfills import Backfills
-from phospho_workers.followers.candidates import Candidates
 from phospho_workers.followers.family import asks_of
 from phospho_workers.followers.history import History
 from phospho_workers.followers.llm_judge import LlmJudge
+from phospho_workers.followers.open_candidates import Candidates
 from phospho_workers.followers.session_facts import SessionFacts
 from phospho_workers.judging import chat
 from phospho_workers.judging.chat import Chat

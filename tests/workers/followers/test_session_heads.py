@@ -12,11 +12,11 @@ from phospho_store.labels import LabelBook, new_label
 from phospho_store.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
-from phospho_workers.followers.labelled import Example, LabelledTasks
+from phospho_workers.followers.examples import Example, LabelledTasks
+from phospho_workers.followers.head_teacher import HeadTeacher
 from phospho_workers.followers.learning import Learning, Lesson
 from phospho_workers.followers.session_facts import SessionFacts
 from phospho_workers.followers.sessions import EndedSessions
-from phospho_workers.followers.teaching import HeadTeacher
 from store.facts import view
 from workers.detection.tasks import semantic
 from workers.followers.sessions_said import say

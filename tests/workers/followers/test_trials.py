@@ -12,11 +12,11 @@ from phospho_store.labels import LabelBook, new_label
 from phospho_store.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.followers.examples import LabelledTasks
+from phospho_workers.followers.head_teacher import HeadTeacher
 from phospho_workers.followers.history import History
-from phospho_workers.followers.labelled import LabelledTasks
 from phospho_workers.followers.learning import Learning
 from phospho_workers.followers.session_facts import SessionFacts
-from phospho_workers.followers.teaching import HeadTeacher
 from phospho_workers.followers.trial_heads import TrialHeads
 from phospho_workers.followers.trials import Trials
 from store.facts import insert, task

@@ -16,10 +16,10 @@ from phospho_store.store import Store
 from phospho_store.verdicts import VerdictBook
 from phospho_workers.detection.candidates import content_of
 from phospho_workers.detection.teaching import Labelled
-from phospho_workers.followers import teaching
-from phospho_workers.followers.labelled import Example, LabelledTasks
+from phospho_workers.followers import head_teacher
+from phospho_workers.followers.examples import Example, LabelledTasks
+from phospho_workers.followers.head_teacher import HeadTeacher, is_enough
 from phospho_workers.followers.learning import Learning
-from phospho_workers.followers.teaching import HeadTeacher, is_enough
 from store.facts import insert, task
 from workers.detection.tasks import semantic
 
@@ -176,7 +176,7 @@ def test_verdicts_become_a_head_and_the_quality_is_that_of_people_s_labels(
 
 
 def test_no_head_is_taught_for_the_quality_of_what_no_person_labelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(teaching.School, "cross_validated", None)
+    monkeypatch.setattr(head_teacher.School, "cross_validated", None)
     refund = semantic("refund", REFUND, scope="input")
     examples = [Example({"input": f"text {n}"}, n % 2 == 0, 0.5) for n in range(8)]
     lesson = HeadTeacher().learn([refund], {"refund": examples}, ["refund"])["refund"]

@@ -47,13 +47,13 @@ from phospho_workers.detection.definitions import check_definition, compile_defi
 from phospho_workers.detection.detect import Task, analyse
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.embedded.front_door import FrontDoor
+from phospho_workers.followers.examples import LabelledTasks
+from phospho_workers.followers.head_teacher import HeadTeacher
 from phospho_workers.followers.history import History
 from phospho_workers.followers.label_queue import LabelQueue
-from phospho_workers.followers.labelled import LabelledTasks
 from phospho_workers.followers.outbound import Outbound, host_refusal, url_refusal
 from phospho_workers.followers.session_facts import SessionFacts
 from phospho_workers.followers.settings import FollowerSettings
-from phospho_workers.followers.teaching import HeadTeacher
 from phospho_workers.followers.trial_heads import TrialHeads
 from phospho_workers.followers.trials import Trials
 from phospho_workers.followers.webhooks import ping

@@ -11,7 +11,7 @@ from phospho_store.backfills import BackfillBook
 from phospho_store.instructions import TABLES
 from phospho_store.verdicts import VerdictBook
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, needs_session
-from phospho_workers.followers.candidates import Candidates
+from phospho_workers.followers.open_candidates import Candidates
 from phospho_workers.followers.open_queue import OpenQueue
 from phospho_workers.followers.rota import Rota
 from phospho_workers.judging.choice import Open, OpenText, judge_of

@@ -16,9 +16,10 @@ from phospho_workers.detection.definitions import needs_session
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.followers.backfills import Asks, Backfills
 from phospho_workers.followers.changes import Changes
+from phospho_workers.followers.examples import LabelledTasks
 from phospho_workers.followers.found_events import FoundEvents
+from phospho_workers.followers.head_teacher import HeadTeacher
 from phospho_workers.followers.history import History
-from phospho_workers.followers.labelled import LabelledTasks
 from phospho_workers.followers.learning import Learning
 from phospho_workers.followers.loop import Follower, FollowerThread
 from phospho_workers.followers.outbound import Outbound
@@ -26,7 +27,6 @@ from phospho_workers.followers.patience import Patience
 from phospho_workers.followers.session_facts import SessionFacts
 from phospho_workers.followers.sessions import EndedSessions
 from phospho_workers.followers.settings import FollowerSettings
-from phospho_workers.followers.teaching import HeadTeacher
 from phospho_workers.followers.turns import Turns
 from phospho_workers.followers.webhooks import Webhooks
 from phospho_workers.judging.settings import JudgeSettings

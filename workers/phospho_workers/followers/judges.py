@@ -10,10 +10,10 @@ from phospho_store.instructions import InstructionBook
 from phospho_store.store import Store
 from phospho_store.verdicts import VerdictBook
 from phospho_workers.detection.loader import DefinitionCache
-from phospho_workers.followers.candidates import Candidates
 from phospho_workers.followers.encoder_judge import EncoderJudge
 from phospho_workers.followers.llm_judge import LlmJudge
 from phospho_workers.followers.loop import Follower
+from phospho_workers.followers.open_candidates import Candidates
 from phospho_workers.judging.settings import EncoderSettings, JudgeSettings
 
 logger = logging.getLogger("phospho.judge")

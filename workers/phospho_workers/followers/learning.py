@@ -11,7 +11,7 @@ from typing import Protocol
 from phospho_schemas.ids import derived_id
 from phospho_schemas.messages import EventDefinition, HeadRow
 from phospho_store.instructions import TABLES, InstructionBook
-from phospho_workers.followers.labelled import Example, LabelledTasks
+from phospho_workers.followers.examples import Example, LabelledTasks
 from phospho_workers.followers.loop import LONG_REST_S
 from phospho_workers.followers.transcripts import groups_of, of_one
 from phospho_workers.runtime import metrics

@@ -15,7 +15,7 @@ from phospho_store.instructions import TABLES
 from phospho_store.verdicts import Used, VerdictBook
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, needs_session
 from phospho_workers.detection.engine import Side
-from phospho_workers.followers.candidates import Candidates
+from phospho_workers.followers.open_candidates import Candidates
 from phospho_workers.followers.open_queue import OpenQueue
 from phospho_workers.followers.rota import Rota
 from phospho_workers.judging.chat import Call, Chat

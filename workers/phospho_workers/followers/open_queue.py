@@ -10,8 +10,8 @@ from datetime import datetime
 
 from phospho_schemas.messages import Backfill
 from phospho_store.backfills import BackfillBook
-from phospho_workers.followers.candidates import END_OF_TIME_MS, Candidates, When
 from phospho_workers.followers.concluded import OVERLAP_MS
+from phospho_workers.followers.open_candidates import END_OF_TIME_MS, Candidates, When
 from phospho_workers.judging.choice import Open, OpenText, in_order
 
 # What was logged or analysed longer ago is left to backfills: the budget is for what people look at.

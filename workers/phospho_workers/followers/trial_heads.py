@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.heads import Head
-from phospho_workers.followers.labelled import LabelledTasks
+from phospho_workers.followers.examples import LabelledTasks
 from phospho_workers.followers.learning import Teacher
 from phospho_workers.followers.transcripts import groups_of, of_one
 

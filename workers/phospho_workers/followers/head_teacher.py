@@ -10,7 +10,7 @@ from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.heads import FORMAT
 from phospho_workers.detection.quality import quality
 from phospho_workers.detection.teaching import Labelled, School, labelled
-from phospho_workers.followers.labelled import Example
+from phospho_workers.followers.examples import Example
 from phospho_workers.followers.learning import Lesson
 
 # Fewer verdicts than this are by chance all of one kind, and of few texts.
@@ -64,5 +64,6 @@ def _quality(definition: EventDefinition, school: School, labels: Sequence[Label
     of_people = [
         (confidence, one.is_event) for confidence, one in zip(confidences, labels, strict=True) if one.weight == 1.0
     ]
-    verdicts = [is_event for _, is_event in of_people]
-    return quality([confidence for confidence, _ in of_people], verdicts, definition.threshold).to_json()
+    return quality(
+        [confidence for confidence, _ in of_people], [is_event for _, is_event in of_people], definition.threshold
+    ).to_json()
