@@ -25,6 +25,7 @@ _NUMBERS = itertools.count()
 API_NEEDS = {
     ("POST", "/api/v1/definitions"): "editor",
     ("POST", "/api/v1/definitions/preview"): "editor",
+    ("POST", "/api/v1/definitions/delete"): "editor",
     ("DELETE", "/api/v1/definitions/{name:any_text}"): "editor",
     ("POST", "/api/v1/dead-letters/{dead_letter_id}/replay"): "editor",
     ("POST", "/api/v1/labels"): "editor",
