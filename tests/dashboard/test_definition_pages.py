@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from starlette.testclient import TestClient
 
 from fixtures.html_pages import ATTACK, check_page
 from phospho_dashboard.definitions import PREVIEW_TASKS
+from phospho_schemas.messages import EventDefinition
 
 _NUMBERS = itertools.count()
 FLIGHT = {"name": "flight", "engine": "keyword", "scope": "input", "keywords": "flight\r\n  plane ticket \r\n"}
@@ -225,6 +228,25 @@ def test_what_is_nearest_the_border_is_to_be_labelled_next(world: Any, pages: Te
     text = pages.get("/definitions/queue", params={"project": project, "name": "flight"}).text
     assert text.count('value="confirmed"') == 2
     assert "Nothing to label" in pages.get("/definitions/queue", params={"project": project, "name": "x"}).text
+
+
+def test_tasks_that_do_not_have_the_event_may_teach_it_too(world: Any, pages: TestClient, project: str) -> None:
+    """A semantic definition learns from what it did not find as well."""
+    definition = EventDefinition(
+        project_id=project, name="travel", description="The user wants to travel", created_at=datetime.now(UTC)
+    )
+    world.registry.save_definition(definition)
+
+    def queue() -> Any:
+        return pages.get("/definitions/queue", params={"project": project, "name": "travel"})
+
+    deadline = time.monotonic() + 30
+    while "Nothing to label" in queue().text and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+    tags = check_page(queue())
+    assert [value for _, name, value in tags.attributes if name == "data-task"] != []
+    assert queue().text.count('value="rejected"') == 3
 
 
 def test_events_lead_to_their_definition_and_their_queue(pages: TestClient, project: str) -> None:
