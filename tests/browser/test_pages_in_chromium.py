@@ -115,6 +115,40 @@ def test_a_page_shows_a_new_task_without_a_reload(open_page: Open, server: OnePr
     expect(page.locator(".freshness")).to_contain_text("data is")
 
 
+def test_a_live_page_keeps_what_is_open_drawn_and_has_the_focus(open_page: Open, server: OneProcess) -> None:
+    page = open_page("/?period=30d")
+    chart = page.locator("section", has_text="Sessions, tasks and events")
+    expect(chart.locator("canvas")).to_be_visible()
+    chart.locator("canvas").evaluate("canvas => canvas.isTheSame = true")
+    chart.locator("summary").click()
+    last_day = chart.locator("tbody tr").last.locator("td").first
+    before = int(last_day.inner_text().replace(",", ""))
+
+    log(server, input="one more", output="seen", session_id="live", task_id="live-2")
+
+    expect(last_day).to_have_text(f"{before + 1:,}", timeout=15_000)
+    expect(chart.locator("table")).to_be_visible()
+    expect(chart.locator("summary")).to_be_focused()
+    assert chart.locator("canvas").evaluate("canvas => canvas.isTheSame") is True
+
+
+def test_a_live_page_whose_server_has_gone_says_that_it_is_old(open_page: Open) -> None:
+    page = open_page("/")
+    expect(page.locator(".freshness")).to_be_visible()
+
+    page.context.set_offline(True)
+
+    expect(page.get_by_role("status")).to_contain_text("no longer live: the server does not answer", timeout=15_000)
+    expect(page.locator(".freshness")).to_be_hidden()
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / "stale-desktop-light.png")
+    page.context.set_offline(False)
+    # Who comes back to the page need not wait for the next try.
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.get_by_role("status")).to_have_count(0, timeout=15_000)
+    expect(page.locator(".freshness")).to_be_visible()
+
+
 def test_live_pages_can_be_stopped(open_page: Open) -> None:
     page = open_page("/")
     button = page.get_by_role("button", name="Live")

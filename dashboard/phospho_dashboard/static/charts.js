@@ -29,13 +29,15 @@ function draw(figure) {
   const plot = figure.querySelector(".plot");
   const table = readTable(figure);
   const known = drawn.get(plot);
-  if (known) {
+  const isOfSameSeries = known?.data.datasets.map(({ label }) => label).join() === table.series.map(({ label }) => label).join();
+  if (isOfSameSeries) {
     known.data.labels = table.labels;
     known.links = table.links;
     known.data.datasets.forEach((dataset, index) => { dataset.data = table.series[index].values; });
     known.update("none");
     return;
   }
+  known?.destroy();
   const canvas = document.createElement("canvas");
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `${figure.closest("section").querySelector("h2").textContent}: a chart of the table below`);

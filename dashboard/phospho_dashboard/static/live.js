@@ -1,17 +1,19 @@
-// Live pages: the page is fetched again, and its parts marked data-live take the place of those that are shown.
+// Live pages: the page is fetched again, and its parts marked data-live become those of the new one.
 // Nothing is fetched while the page is hidden or switched off, and a server that is slow is asked more seldom.
+import { localTime } from "./times.js";
 
 const SHORTEST_PAUSE_MS = 3000;
 const PAUSE_OF_DURATION = 10;
 const AFTER_FAILURE_MS = 15000;
 const TIMEOUT_MS = 30000;
 
-/** Keep the live parts of this page up to date; `onReplaced` is called with each part that was replaced. */
-export function startLive(onReplaced) {
+/** Keep the live parts of this page up to date; `onChanged` is called with each part that may have changed. */
+export function startLive(onChanged) {
   const button = document.querySelector("[data-live-switch]");
   if (!button || !document.querySelector("[data-live]")) return;
   let timer = 0;
   let isOn = sessionStorage.getItem("live") !== "off";
+  let asOf = new Date();
 
   const schedule = (pauseMs) => {
     clearTimeout(timer);
@@ -20,10 +22,13 @@ export function startLive(onReplaced) {
   const refresh = async () => {
     const startedMs = performance.now();
     try {
-      await replaceParts(onReplaced);
+      bringUpToDate(await freshPage(), onChanged);
+      asOf = new Date();
+      showStale(null);
       schedule(Math.max(SHORTEST_PAUSE_MS, PAUSE_OF_DURATION * (performance.now() - startedMs)));
     } catch (error) {
       console.warn("this page could not be refreshed", error);
+      if (isOn) showStale(error instanceof SignedOut ? "your sign-in has ended" : "the server does not answer", asOf);
       schedule(AFTER_FAILURE_MS);
     }
   };
@@ -41,27 +46,75 @@ export function startLive(onReplaced) {
   schedule(SHORTEST_PAUSE_MS);
 }
 
-async function replaceParts(onReplaced) {
+class SignedOut extends Error {}
+
+async function freshPage() {
   const answer = await fetch(location.href, { signal: AbortSignal.timeout(TIMEOUT_MS), headers: { Accept: "text/html" } });
+  // Who is not signed in any more is led to the form for it, which is a page like any other.
+  if (answer.redirected) throw new SignedOut();
   if (!answer.ok) throw new Error(`status ${answer.status}`);
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const part of document.querySelectorAll("[data-live]")) {
-    const other = fresh.querySelector(`[data-live="${part.dataset.live}"]`);
-    if (other) replace(part, other, onReplaced);
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+/** Say above the page that it is not up to date any more, and why; nothing where `reason` is null. */
+function showStale(reason, asOf) {
+  const content = document.getElementById("content");
+  let line = content.querySelector(":scope > .stale");
+  if (!reason) return line?.remove();
+  if (!line) {
+    line = document.createElement("p");
+    line.className = "notice warn stale";
+    line.setAttribute("role", "status");
+    content.prepend(line);
+  }
+  const text = `This page is as of ${localTime(asOf)}, and no longer live: ${reason}.`;
+  if (line.textContent !== text) line.textContent = text;
+}
+
+function bringUpToDate(fresh, onChanged) {
+  const shown = liveParts(document);
+  const others = liveParts(fresh);
+  if ([...shown.keys()].join() !== [...others.keys()].join()) return openAnew();
+  for (const [name, part] of shown) {
+    merge(part, others.get(name));
+    onChanged(part);
   }
 }
 
-/** Give `part` the tables and texts of `other`, keeping what is open, what is drawn and where the focus is. */
-function replace(part, other, onReplaced) {
-  const source = other.innerHTML;
-  if (part.liveSource === source || part.contains(document.activeElement)) return;
-  part.liveSource = source;
-  const open = [...part.querySelectorAll("details")].map((element) => element.open);
-  const plots = [...part.querySelectorAll("figure[data-chart] .plot")];
-  const next = document.importNode(other, true);
-  next.querySelectorAll("details").forEach((element, index) => { element.open = open[index] ?? false; });
-  // A drawn chart moves over: it takes the numbers of the new table, and does not flash.
-  next.querySelectorAll("figure[data-chart] .plot").forEach((element, index) => plots[index] && element.replaceWith(plots[index]));
-  part.replaceChildren(...next.childNodes);
-  onReplaced(part);
+function liveParts(root) {
+  return new Map([...root.querySelectorAll("[data-live]")].map((part) => [part.dataset.live, part]));
+}
+
+/** Open this page again, since it has other parts now: the first task has come. Not under somebody's typing. */
+function openAnew() {
+  if (document.activeElement?.matches("input, select, textarea") || document.querySelector("dialog[open]")) return;
+  // Not reload(), which would send a form a second time; and without #, to which a browser would only scroll.
+  location.replace(location.pathname + location.search);
+}
+
+/** Make `shown` say what `fresh` says, element by element: what is open, drawn or has the focus stays so. */
+function merge(shown, fresh) {
+  if (shown.isEqualNode(fresh) || isKept(shown)) return;
+  if (shown.nodeName !== fresh.nodeName) return shown.replaceWith(document.importNode(fresh, true));
+  if (shown.nodeType !== Node.ELEMENT_NODE) return void (shown.nodeValue = fresh.nodeValue);
+  mergeAttributes(shown, fresh);
+  const [mine, theirs] = [[...shown.childNodes], [...fresh.childNodes]];
+  theirs.forEach((node, index) => (mine[index] ? merge(mine[index], node) : shown.append(document.importNode(node, true))));
+  for (const node of mine.slice(theirs.length)) node.remove();
+}
+
+/** Whether a <details> is open is the viewer's own. */
+function mergeAttributes(shown, fresh) {
+  for (const { name, value } of fresh.attributes) {
+    if (name !== "open" && shown.getAttribute(name) !== value) shown.setAttribute(name, value);
+  }
+  for (const { name } of [...shown.attributes]) {
+    if (name !== "open" && !fresh.hasAttribute(name)) shown.removeAttribute(name);
+  }
+}
+
+/** Whether a node stays as it is: a drawn chart, and the row or the form that somebody is about to use. */
+function isKept(node) {
+  if (node.nodeType !== Node.ELEMENT_NODE) return false;
+  return node.matches(".plot") || (node.matches("li, tr, form") && node.contains(document.activeElement));
 }
