@@ -91,7 +91,6 @@ def test_from_the_first_start_to_the_first_seen_log(visit: Callable[[str], Page]
     headers = {"Authorization": f"Bearer {API_KEY}"}
     task = {"input": "What is machine learning?", "output": "A way to learn from data.", "session_id": "first"}
     httpx.post(f"{door_url(door.log_path)}/api/v1/events", json=task, headers=headers).raise_for_status()
-    page.reload()
     page.get_by_role("link", name="What is machine learning?").click()
     expect(page.get_by_text("A way to learn from data.")).to_be_visible()
 
@@ -106,6 +105,9 @@ def test_from_the_first_start_to_the_first_seen_log(visit: Callable[[str], Page]
     page.get_by_role("button", name="Sign in").click()
 
     expect(page).to_have_url(re.compile(r"/sessions\?project=shop$"))
+    page.goto("/?project=shop")
+    page.context.clear_cookies()
+    expect(page.get_by_role("status")).to_contain_text("no longer live: your sign-in has ended", timeout=15_000)
 
 
 def test_an_event_is_defined_tried_and_then_found(open_page: Open, server: OneProcess) -> None:
@@ -171,6 +173,84 @@ def test_everything_about_a_task_can_be_done_from_the_keyboard(open_page: Open, 
     keep(page, "shortcuts-desktop-light")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_a_key_acts_on_nothing_that_is_out_of_sight(open_page: Open, server: OneProcess) -> None:
+    for number in range(12):
+        log(server, input="Thank you!", output="Bye. " * 99, session_id="far", task_id=f"far-{number}")
+    page = open_page("/sessions/far")
+    first, last = page.locator('[data-task="far-0"]'), page.locator('[data-task="far-11"]')
+
+    page.keyboard.press("j")
+    expect(first).to_be_focused()
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.keyboard.press("x")
+    expect(first.locator('[data-event="thanks"]')).to_be_in_viewport()
+    expect(page.locator(".event.rejected")).to_have_count(0)
+    page.keyboard.press("x")
+    expect(first.locator(".event")).to_contain_text("rejected")
+    page.get_by_role("status").get_by_role("button", name="Undo").click()
+    expect(first.locator(".event")).not_to_contain_text("rejected")
+
+    page.goto(page.url)
+    last.scroll_into_view_if_needed()
+    page.keyboard.press("s")
+    expect(page.locator("[data-task]:focus")).to_have_count(1)
+    expect(page.locator(".verdict")).to_have_count(0)
+
+
+def test_the_keys_can_be_switched_off(open_page: Open, server: OneProcess) -> None:
+    log(server, input="Thank you!", output="Bye.", session_id="off", task_id="off-1")
+    page = open_page("/sessions/off")
+    page.get_by_role("button", name="Keys").click()
+    page.get_by_label("Keys act on tasks").uncheck()
+    page.get_by_role("button", name="Close").click()
+    page.reload()
+
+    page.keyboard.press("j")
+    page.keyboard.press("?")
+
+    expect(page.locator("[data-task]:focus")).to_have_count(0)
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.get_by_role("button", name="Keys").click()
+    expect(page.get_by_label("Keys act on tasks")).not_to_be_checked()
+
+
+def test_the_queue_goes_on_with_the_next_task(open_page: Open) -> None:
+    page = open_page("/definitions/queue?name=flight")
+    tasks = page.locator("[data-task]")
+    [first, second] = [tasks.nth(place).get_attribute("data-task") for place in range(2)]
+
+    page.keyboard.press("j")
+    page.keyboard.press("c")
+
+    expect(page.locator(f'[data-task="{first}"]')).to_have_count(0)
+    expect(page.locator(f'[data-task="{second}"]')).to_be_focused()
+
+
+def test_a_key_in_a_list_of_roles_or_filters_sends_nothing(open_page: Open) -> None:
+    page = open_page("/tasks")
+    version = page.get_by_role("form", name="Filters").get_by_label("Version")
+
+    version.focus()
+    page.keyboard.press("ArrowDown")
+    expect(version).not_to_have_value("")
+    assert "version=" not in page.url
+    expect(page.get_by_role("button", name="Apply")).to_be_visible()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**version=v**")
+    expect(version).to_be_focused()
+
+    page.goto(page.url.split("/tasks")[0] + "/settings/people")
+    page.get_by_label("Name").fill("role@shop.example")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Add").click()
+    role = page.get_by_label("Role of role@shop.example")
+    role.focus()
+    page.keyboard.press("ArrowDown")
+    expect(role).to_have_value("editor")
+    page.reload()
+    expect(role).to_have_value("viewer")
 
 
 def test_the_same_forms_work_without_scripts(open_page: Open, server: OneProcess) -> None:

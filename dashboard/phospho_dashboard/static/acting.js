@@ -12,7 +12,10 @@ export function actInPlace(root) {
     try {
       const answer = await fetch(form.action, { method: "POST", body: fields });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (answer.ok) replaceFindings(form, page, focus);
+      if (answer.ok) {
+        replaceFindings(form, page, focus);
+        offerUndo(form.action, fields);
+      }
       else say(form, page.querySelector("h1")?.textContent ?? `It did not work: HTTP ${answer.status}.`);
     } catch {
       say(form, "The server does not answer. Try again.");
@@ -22,12 +25,18 @@ export function actInPlace(root) {
   });
 }
 
-/** Let keys act on the task that has the focus, or on the first one. */
+/** Let keys act on the task that has the focus. A dialog tells of them, and switches them off. */
 export function shortcuts(root) {
   const dialog = root.getElementById("shortcuts");
   if (!dialog) return;
+  const opener = root.querySelector("[data-shortcuts]");
+  const choice = dialog.querySelector("[name=keys]");
+  choice.checked = localStorage.getItem("keys") !== "off";
+  choice.addEventListener("change", () => localStorage.setItem("keys", choice.checked ? "on" : "off"));
+  opener.hidden = false;
+  opener.addEventListener("click", () => dialog.showModal());
   root.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    if (!choice.checked || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
     const act = event.key === "?" ? () => dialog.showModal() : dialog.open ? null : KEYS[event.key];
     if (!act) return;
     event.preventDefault();
@@ -39,11 +48,11 @@ const KEYS = {
   j: (root) => move(root, 1),
   k: (root) => move(root, -1),
   e: (root) => nextEvent(task(root)),
-  c: (root) => press(eventOf(root), "c"),
-  x: (root) => press(eventOf(root), "x"),
-  u: (root) => press(eventOf(root), "u"),
-  s: (root) => press(task(root), "s"),
-  f: (root) => press(task(root), "f"),
+  c: (root) => press(root, eventOf(root), "c"),
+  x: (root) => press(root, eventOf(root), "x"),
+  u: (root) => press(root, eventOf(root), "u"),
+  s: (root) => press(root, task(root), "s"),
+  f: (root) => press(root, task(root), "f"),
   a: (root) => task(root)?.querySelector('[data-key="a"]')?.focus(),
   n: (root) => openNote(task(root)),
 };
@@ -56,34 +65,47 @@ function tasks(root) {
   return [...root.querySelectorAll("[data-task]")];
 }
 
+/** The task that has the focus, or else the first one in sight. */
 function task(root) {
-  return root.activeElement?.closest("[data-task]") ?? tasks(root)[0];
+  return focusedTask(root) ?? tasks(root).find(isInSight);
+}
+
+function focusedTask(root) {
+  return root.activeElement?.closest("[data-task]");
+}
+
+function isInSight(element) {
+  const { top, bottom } = element.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
 }
 
 function move(root, step) {
   const all = tasks(root);
-  const at = all.indexOf(root.activeElement?.closest("[data-task]"));
-  const next = all[at < 0 ? 0 : Math.min(Math.max(at + step, 0), all.length - 1)];
-  if (!next) return;
-  next.tabIndex = -1;
-  next.focus();
-  next.scrollIntoView({ block: "start" });
+  const at = all.indexOf(focusedTask(root));
+  focusOn(all[at < 0 ? 0 : Math.min(Math.max(at + step, 0), all.length - 1)], "start");
+}
+
+function focusOn(element, block) {
+  if (!element) return;
+  element.tabIndex = -1;
+  element.focus({ preventScroll: true });
+  element.scrollIntoView({ block });
 }
 
 function nextEvent(ofTask) {
   const all = [...(ofTask?.querySelectorAll("[data-event]") ?? [])];
-  const next = all[(all.indexOf(document.activeElement?.closest("[data-event]")) + 1) % all.length];
-  if (!next) return;
-  next.tabIndex = -1;
-  next.focus();
+  focusOn(all[(all.indexOf(document.activeElement?.closest("[data-event]")) + 1) % all.length], "nearest");
 }
 
 function eventOf(root) {
   return root.activeElement?.closest("[data-event]") ?? task(root)?.querySelector("[data-event]");
 }
 
-function press(within, key) {
-  within?.querySelector(`button[data-key="${key}"]`)?.click();
+/** Press a button of `target` where people see what they act on; else show it, and the next press acts. */
+function press(root, target, key) {
+  if (!target) return;
+  if (target.closest("[data-task]") !== focusedTask(root) || !isInSight(target)) return focusOn(target, "nearest");
+  target.querySelector(`button[data-key="${key}"]`)?.click();
 }
 
 function openNote(ofTask) {
@@ -99,9 +121,8 @@ function focusIn(form) {
 }
 
 function replaceFindings(form, page, focus) {
-  const selector = `[data-task="${CSS.escape(focus.task.dataset.task)}"] .findings`;
-  const fresh = page.querySelector(selector);
-  if (!fresh) return location.reload();
+  const fresh = page.querySelector(`[data-task="${CSS.escape(focus.task.dataset.task)}"] .findings`);
+  if (!fresh) return leave(focus.task);
   const put = document.importNode(fresh, true);
   form.closest(".findings").replaceWith(put);
   put.dispatchEvent(new CustomEvent("findings", { bubbles: true }));
@@ -109,6 +130,33 @@ function replaceFindings(form, page, focus) {
   const target = event || focus.task;
   target.tabIndex = -1;
   target.focus({ preventScroll: true });
+}
+
+/** Take a task away that the list does not have any more, and go on with the next one. */
+function leave(done) {
+  const all = tasks(document);
+  const next = all[all.indexOf(done) + 1] ?? all[all.indexOf(done) - 1];
+  if (!next) return location.reload();
+  done.remove();
+  focusOn(next, "nearest");
+}
+
+/** Say what was said of an event, with a button that takes it back. */
+function offerUndo(action, fields) {
+  const line = document.getElementById("acted");
+  const verdict = fields.get("verdict");
+  if (!line) return;
+  line.hidden = !verdict;
+  if (!verdict) return;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Undo";
+  button.addEventListener("click", async () => {
+    fields.set("verdict", "");
+    await fetch(action, { method: "POST", body: fields });
+    location.reload();
+  });
+  line.replaceChildren(`${fields.get("event")}: ${verdict} `, button);
 }
 
 function setBusy(form, isBusy) {
