@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from phospho_dashboard.access import Access
 from phospho_dashboard.answers import answered, json_object, json_response
+from phospho_dashboard.confirming import Confirming, Question, is_confirmed
 from phospho_dashboard.definitions import (
     DEFINITION_FIELDS,
     DefinitionTrials,
@@ -66,6 +67,7 @@ class DefinitionPages:
         self._access = Access(services)
         self._trials = DefinitionTrials(services.store)
         self._tasks = Tasks(services.store)
+        self._confirming = Confirming(services)
 
     async def page(self, request: Request) -> Response:
         visitor, project_id = await self._reader(request)
@@ -101,8 +103,12 @@ class DefinitionPages:
     async def delete(self, request: Request) -> Response:
         visitor, form = await self._access.of_form(request)
         project_id = await self._access.project_id(visitor, form.text("project") or None)
-        if not await self._threads.run(self._registry.delete_definition, project_id, form.raw("name")):
-            raise Problem(404, "unknown_definition", f"there is no definition {form.raw('name')!r}")
+        name = form.raw("name")
+        if not is_confirmed(form):
+            question = await self._threads.run(self._of_deleting, project_id, name)
+            return await self._confirming.page(request, visitor, "events", project_id, question, form)
+        if not await self._threads.run(self._registry.delete_definition, project_id, name):
+            raise Problem(404, "unknown_definition", f"there is no definition {name!r}")
         return RedirectResponse(with_query("/events", {"project": project_id}), 303)
 
     async def use_threshold(self, request: Request) -> Response:
@@ -157,6 +163,17 @@ class DefinitionPages:
         definition = checked_definition(project_id, read, self._services.check_definition)
         check_name(definition.name, by_look(one.name for one in self._registry.definitions(project_id)))
         return definition
+
+    def _of_deleting(self, project_id: str, name: str) -> Question:
+        version = current_definition(self._registry, project_id, name).version
+        tasks = self._trials.found_in(project_id, name)
+        effects = (
+            "It is looked for no longer, from the next task on.",
+            f"What it found, in {tasks:,} {'task' if tasks == 1 else 'tasks'}, stays until they are analysed again.",
+            f"Its page keeps what each of its versions was, up to version {version}.",
+        )
+        back = with_query(_PATH, {"project": project_id, "name": name})
+        return Question(f"Delete the definition {name}?", effects, f"Delete {name}", back)
 
     def _preview(self, definition: EventDefinition) -> dict[str, Any]:
         if self._services.preview is None:

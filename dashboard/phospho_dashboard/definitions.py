@@ -44,6 +44,10 @@ WHERE project_id = {project:String} AND event.name = {event:String} AND task_id 
 ORDER BY event.score, task_id
 LIMIT {limit:UInt32}
 """
+_FOUND_IN = """
+SELECT count() AS tasks FROM analysis_rows FINAL
+WHERE project_id = {project:String} AND has(CAST(events.name, 'Array(String)'), {event:String})
+"""
 
 
 def checked_definition(project_id: str, item: Any, check: DefinitionCheck) -> EventDefinition:
@@ -134,6 +138,10 @@ class DefinitionTrials:
         """Return the tasks in which an event was found with the lowest score, and which nobody has labelled yet."""
         rows = self._store.rows(_UNLABELLED, {"project": project_id, "event": event, "limit": limit})
         return [row["task_id"] for row in rows]
+
+    def found_in(self, project_id: str, event: str) -> int:
+        """Return in how many tasks an event was found."""
+        return int(self._store.rows(_FOUND_IN, {"project": project_id, "event": event})[0]["tasks"])
 
     def _recent(self, project_id: str) -> list[dict[str, Any]]:
         now_ms = time.time_ns() // 1_000_000

@@ -38,6 +38,10 @@ class Form:
             raise Problem(422, "invalid_field", f"{name!r} must have at most {max_length} characters")
         return value
 
+    def besides(self, *names: str) -> list[tuple[str, str]]:
+        """Return the name and the value of every field but these, as they were sent."""
+        return [pair for pair in self._fields if pair[0] not in names]
+
     def texts(self, name: str, max_length: int = 512) -> list[str]:
         """Return every field of that name."""
         return [Form([pair]).text(name, max_length) for pair in self._fields if pair[0] == name]

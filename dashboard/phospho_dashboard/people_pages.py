@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from phospho_dashboard.access import Access
 from phospho_dashboard.answers import answered, json_response
+from phospho_dashboard.confirming import Confirming, Question, is_confirmed
 from phospho_dashboard.forms import Form
 from phospho_dashboard.rendering import paged
 from phospho_dashboard.services import Services
@@ -42,6 +43,7 @@ class PeoplePages:
         self._services = services
         self._access = Access(services)
         self._frames = SettingsFrames(services)
+        self._confirming = Confirming(services)
         self._directory = services.desk.directory
 
     async def page(self, request: Request) -> Response:
@@ -67,12 +69,21 @@ class PeoplePages:
         return await self._acted(request, lambda form: self._directory.sign_out(form.text("name")))
 
     async def remove(self, request: Request) -> Response:
-        return await self._acted(request, lambda form: self._directory.remove(form.text("name")))
+        return await self._acted(request, lambda form: self._directory.remove(form.text("name")), _of_removing)
 
-    async def _acted(self, request: Request, act: Callable[[Form], None]) -> Response:
-        """Do what a form asks for, and show the list again, with what is wrong where it can't be done."""
+    async def _acted(
+        self, request: Request, act: Callable[[Form], None], ask: Callable[[Form], Question] | None = None
+    ) -> Response:
+        """
+        Do what a form asks for, and show the list again, with what is wrong where it can't be done.
+
+        With `ask`, only where it is confirmed; else ask.
+        """
         visitor, form = await self._access.of_form(request, "admin")
         check_install(visitor)
+        if ask is not None and not is_confirmed(form):
+            project_id = await self._frames.project_id(request, visitor)
+            return await self._confirming.page(request, visitor, "settings", project_id, ask(form), form)
         try:
             await self._services.password_threads.run(act, form)
         except Problem as problem:
@@ -90,3 +101,9 @@ class PeoplePages:
 
     async def _content(self) -> dict[str, Any]:
         return {"people": await self._services.threads.run(self._directory.everybody)}
+
+
+def _of_removing(form: Form) -> Question:
+    name = form.text("name")
+    effects = ("They are signed out everywhere, and can't sign in any more.", "What they labelled and noted stays.")
+    return Question(f"Remove {name}?", effects, f"Remove {name}", _PATH)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from starlette.routing import Route
 
 from phospho_dashboard.access import Access
 from phospho_dashboard.answers import answered, json_response
+from phospho_dashboard.confirming import Confirming, Question, is_confirmed
 from phospho_dashboard.forms import Form
 from phospho_dashboard.projects import changed_project, created_project
 from phospho_dashboard.registry_api import public_key
@@ -21,10 +23,12 @@ from phospho_dashboard.urls import with_query
 from phospho_dashboard.visitors import Visitor
 from phospho_schemas.errors import Problem
 from phospho_schemas.messages import ProjectSettings
+from phospho_store.retention import expired_tasks
 
 _PROJECT, _KEYS, _PROJECTS = "/settings", "/settings/keys", "/settings/projects"
 
-_Shown = Callable[[Request, Visitor, Problem | None], Awaitable[Response]]
+# Of a number of days; Project bounds it, once it is one.
+_MAX_DIGITS = 5
 
 # How each setting reads. One that is not here yet is shown under its own name.
 _LABELS = {
@@ -74,10 +78,12 @@ class SettingsPages:
     """The pages, their twins and what their forms do."""
 
     def __init__(self, services: Services) -> None:
+        self._store = services.store
         self._registry = services.registry
         self._threads = services.threads
         self._access = Access(services)
         self._frames = SettingsFrames(services)
+        self._confirming = Confirming(services)
 
     async def project_page(self, request: Request) -> Response:
         return await self._project_shown(request, await self._access.of_page(request), None)
@@ -90,8 +96,12 @@ class SettingsPages:
         """Change what the form says otherwise than it was shown: what somebody else changes meanwhile stays."""
         visitor, form = await self._access.of_form(request, "admin")
         project_id = await self._frames.project_id(request, visitor)
+        changes = _changes(form)
+        question = await self._threads.run(self._of_shortening, project_id, changes.get("retention_days", ""))
+        if question is not None and not is_confirmed(form):
+            return await self._confirming.page(request, visitor, "settings", project_id, question, form)
         try:
-            await self._threads.run(changed_project, self._registry, project_id, _changes(form))
+            await self._threads.run(changed_project, self._registry, project_id, changes)
         except Problem as problem:
             return await self._project_shown(request, visitor, problem, form)
         return RedirectResponse(with_query(_PROJECT, {"project": project_id}), 303)
@@ -112,11 +122,14 @@ class SettingsPages:
         return await self._frames.shown(request, visitor, "keys", "keys.html", content, status=201)
 
     async def revoke_key(self, request: Request) -> Response:
-        def act(form: Form, project_id: str) -> None:
-            if self._registry.revoke_key(project_id, form.text("key_id")) is None:
-                raise Problem(404, "unknown_key_id", "there is no such key in this project")
-
-        return await self._acted(request, _KEYS, act, self._keys_shown)
+        visitor, form = await self._access.of_form(request, "admin")
+        project_id, key_id = await self._frames.project_id(request, visitor), form.text("key_id")
+        if not is_confirmed(form):
+            question = await self._threads.run(self._of_revoking, project_id, key_id)
+            return await self._confirming.page(request, visitor, "settings", project_id, question, form)
+        if await self._threads.run(self._registry.revoke_key, project_id, key_id) is None:
+            raise _unknown_key()
+        return RedirectResponse(with_query(_KEYS, {"project": project_id}), 303)
 
     async def projects_page(self, request: Request) -> Response:
         return await self._projects_shown(request, await self._access.of_page(request), None)
@@ -135,15 +148,30 @@ class SettingsPages:
             return await self._projects_shown(request, visitor, problem)
         return RedirectResponse(with_query(_KEYS, {"project": made.project_id}), 303)
 
-    async def _acted(self, request: Request, path: str, act: Callable[[Form, str], None], shown: _Shown) -> Response:
-        """Do what a form asks for and show its page anew, or at once with what is wrong."""
-        visitor, form = await self._access.of_form(request, "admin")
-        project_id = await self._frames.project_id(request, visitor)
-        try:
-            await self._threads.run(act, form, project_id)
-        except Problem as problem:
-            return await shown(request, visitor, problem)
-        return RedirectResponse(with_query(path, {"project": project_id}), 303)
+    def _of_revoking(self, project_id: str, key_id: str) -> Question:
+        key = next((key for key in self._registry.keys(project_id) if key.key_id == key_id), None)
+        if key is None:
+            raise _unknown_key()
+        name = f"{key.name} ({key.prefix}…)" if key.name else f"{key.prefix}…"
+        effects = ("What logs with it is refused within seconds.", "A revoked key can't be brought back.")
+        back = with_query(_KEYS, {"project": project_id})
+        return Question(f"Revoke the key {name}?", effects, "Revoke it", back)
+
+    def _of_shortening(self, project_id: str, wanted: str) -> Question | None:
+        """Return what to ask where tasks are to be kept for `wanted` days, fewer than they are now."""
+        known = self._registry.project(project_id)
+        days = int(wanted) if wanted.isdecimal() and len(wanted) <= _MAX_DIGITS else 0
+        if known is None or not days or 0 < known.retention_days <= days:
+            return None
+        tasks = expired_tasks(self._store, project_id, days, datetime.now(UTC))
+        one_or_more = "1 task is older and goes" if tasks == 1 else f"{tasks:,} tasks are older and go"
+        before = f"{known.retention_days} days" if known.retention_days else "ever"
+        effects = (
+            f"{one_or_more} within the hour, with analyses, feedback and all else that was said of them.",
+            f"Until now they are kept for {before}. What is deleted can't be brought back.",
+        )
+        back = with_query(_PROJECT, {"project": project_id})
+        return Question(f"Delete what is older than {days} days?", effects, "Save, and delete them", back)
 
     async def _project_shown(
         self, request: Request, visitor: Visitor, problem: Problem | None, typed: Form | None = None
@@ -174,6 +202,10 @@ class SettingsPages:
 
     async def _projects(self, visitor: Visitor) -> dict[str, Any]:
         return {"projects": [project.model_dump(mode="json") for project in await self._access.projects(visitor)]}
+
+
+def _unknown_key() -> Problem:
+    return Problem(404, "unknown_key_id", "there is no such key in this project")
 
 
 def _texts(project: Mapping[str, Any]) -> dict[str, str]:

@@ -71,6 +71,15 @@ def enforce(
                 yield from _delete(store, project, expiry, now, max_identities)
 
 
+def expired_tasks(store: Store, project_id: str, retention_days: int, now: datetime) -> int:
+    """Return how many tasks `enforce` would delete, did their project keep them for `retention_days`, 1 or more."""
+    sql = (
+        "SELECT count() AS found FROM task_rows FINAL"
+        " WHERE project_id = {project:String} AND created_at < {cutoff:DateTime64(3, 'UTC')}"
+    )
+    return int(store.rows(sql, {"project": project_id, "cutoff": _cutoff(retention_days, now)})[0]["found"])
+
+
 async def enforce_hourly(
     store: Store, registry: Registry, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> None:
@@ -93,16 +102,20 @@ def _enforce_and_log(store: Store, registry: Registry, now: datetime) -> None:
 
 
 def _delete(store: Store, project: Project, expiry: _Expiry, now: datetime, limit: int) -> Iterator[Deleted]:
-    cutoff = now.astimezone(UTC) - timedelta(days=project.retention_days)
     expired = (
         f"SELECT {expiry.identity} FROM {expiry.table} FINAL"
         f" WHERE project_id = {{project:String}} AND {expiry.time} < {{cutoff:DateTime64(3, 'UTC')}}"
         f" ORDER BY {expiry.time} LIMIT {limit}"
     )
-    parameters = {"project": project.project_id, "cutoff": f"{cutoff:%Y-%m-%d %H:%M:%S.%f}"[:-3]}
+    parameters = {"project": project.project_id, "cutoff": _cutoff(project.retention_days, now)}
     # A delete looks into every part, also where it finds nothing: ask first.
     found = int(store.rows(f"SELECT count() AS found FROM ({expired})", parameters)[0]["found"])
     if found:
         condition = f"project_id = {{project:String}} AND {expiry.identity} IN ({expired})"
         store.command(f"DELETE FROM {expiry.table} WHERE {condition}", parameters)
         yield Deleted(project.project_id, expiry.table, found)
+
+
+def _cutoff(retention_days: int, now: datetime) -> str:
+    """Return the time before which rows expire, as ClickHouse reads it."""
+    return f"{now.astimezone(UTC) - timedelta(days=retention_days):%Y-%m-%d %H:%M:%S.%f}"[:-3]

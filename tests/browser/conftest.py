@@ -82,7 +82,8 @@ def open_page(chromium: Browser, server: OneProcess) -> Iterator[Open]:
 
 def _errors(message: ConsoleMessage) -> list[str]:
     """Return what the console says that must not be; what a test asks for itself may."""
-    is_asked_for = any(text in message.text for text in ("status of 4", "attacked = 3", "inline script", "DISCONNECTED"))
+    asked_for = ("status of 4", "attacked = 3", "inline script", "DISCONNECTED")
+    is_asked_for = any(text in message.text for text in asked_for)
     return [f"{message.location}: {message.text}"] if message.type == "error" and not is_asked_for else []
 
 

@@ -282,6 +282,10 @@ def test_a_key_is_made_shown_once_and_revoked(open_page: Open) -> None:
     page.goto(page.url)
     expect(page.locator(".secret")).to_have_count(0)
     page.get_by_role("button", name="Revoke laptop").click()
+    keep(page, "confirm-desktop-light")
+    page.get_by_role("link", name="Keep it as it is").click()
+    page.get_by_role("button", name="Revoke laptop").click()
+    page.get_by_role("button", name="Revoke it").click()
 
     expect(page.get_by_role("button", name="Revoke laptop")).to_have_count(0)
 

@@ -156,7 +156,7 @@ def test_a_new_event_replaces_none_of_its_name(world: Any, pages: TestClient, pr
     assert 'name="base_version" value="0"' in told.text
     assert [one.engine for one in world.registry.definitions(project)] == ["keyword"]
     # One that was deleted is free again.
-    post(pages, project, "/definitions/delete", name="flight")
+    post(pages, project, "/definitions/delete", name="flight", confirmed="1")
     assert post(pages, project, **FLIGHT, do="save", base_version="0").status_code == 303
 
 
@@ -170,10 +170,15 @@ def test_a_form_that_does_not_say_what_it_changes_is_refused(
     assert world.registry.definitions(project) == []
 
 
-def test_versions_say_what_each_has_changed(pages: TestClient, project: str) -> None:
+def test_versions_say_what_each_has_changed(world: Any, pages: TestClient, project: str) -> None:
     post(pages, project, **FLIGHT, do="save")
     post(pages, project, **{**FLIGHT, "scope": "task", "keywords": "ticket"}, do="save")
-    post(pages, project, "/definitions/delete", name="flight")
+    world.add_analysis(project, "t0", "flight")
+    asked = post(pages, project, "/definitions/delete", name="flight")
+    assert (asked.status_code, "What it found, in 1 task, stays" in asked.text) == (200, True)
+    check_page(asked)
+    assert len(world.registry.definitions(project)) == 1
+    post(pages, project, "/definitions/delete", name="flight", confirmed="1")
 
     twin = pages.get("/definitions.json", params={"project": project, "name": "flight"}).json()
 

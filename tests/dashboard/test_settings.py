@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import itertools
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -58,7 +59,10 @@ def settings_form(**changes: str) -> dict[str, str]:
 
 def test_switches_bounds_and_retention_are_stored_and_shown(world: Any, pages: TestClient, project: str) -> None:
     answer = post(
-        pages, "/settings", project, **settings_form(retention_days="30", detect_language="1", llm_sample="0.25")
+        pages,
+        "/settings",
+        project,
+        **settings_form(retention_days="30", detect_language="1", llm_sample="0.25", confirmed="1"),
     )
 
     assert (answer.status_code, answer.headers["location"]) == (303, f"/settings?project={project}")
@@ -69,6 +73,46 @@ def test_switches_bounds_and_retention_are_stored_and_shown(world: Any, pages: T
     shown = pages.get("/settings.json", params={"project": project}).json()["project"]
     assert shown["settings"] == stored.settings.model_dump(mode="json")
     assert 'name="detect_language" value="1" checked' in pages.get("/settings", params={"project": project}).text
+
+
+def test_what_a_shorter_retention_deletes_is_said_and_asked_first(world: Any, pages: TestClient, project: str) -> None:
+    now = datetime.now(UTC)
+    for age_days in (0, 10, 20):
+        world.add_task(project, f"t{age_days}", created_at=(now - timedelta(days=age_days)).isoformat()[:19])
+
+    asked = post(pages, "/settings", project, **settings_form(name=ATTACK[:99], retention_days="15"))
+    assert asked.status_code == 200
+    assert "1 task is older and goes within the hour" in asked.text
+    assert world.registry.project(project).retention_days == 0
+    check_page(asked)
+
+    def kept_days(days: str, **confirmed: str) -> int:
+        post(pages, "/settings", project, **settings_form(retention_days=days), **confirmed)
+        return int(world.registry.project(project).retention_days)
+
+    assert kept_days("15", confirmed="1") == 15
+    # Nothing is asked of who keeps tasks for longer.
+    assert kept_days("30") == 30
+    assert kept_days("29") == 30
+    assert kept_days("0") == 0
+
+
+def test_a_person_is_removed_only_when_asked_again(world: Any, pages: TestClient, project: str) -> None:
+    name = f"leaver-{project}"
+    people = world.services(DashboardSettings()).desk.directory
+    people.add(name, "viewer", "correct horse battery")
+
+    def remove(**confirmed: str) -> Any:
+        token = re.search(r'name="form_token" value="([0-9a-f]{64})"', pages.get("/settings/people").text)
+        assert token is not None
+        return pages.post("/settings/people/remove", data={"form_token": token[1], "name": name, **confirmed})
+
+    asked = remove()
+    assert f"Remove {name}?" in asked.text
+    check_page(asked)
+    assert people.people.person(name) is not None
+    assert remove(confirmed="1").status_code == 303
+    assert people.people.person(name) is None
 
 
 @pytest.mark.parametrize(
@@ -107,7 +151,7 @@ def test_of_two_admins_who_save_at_once_each_changes_what_they_changed(
     own = {name.removeprefix("was_"): text for name, text in was.items() if text}
 
     # Both have opened the page before either saves.
-    assert post(pages, "/settings", project, **own | was | {"retention_days": "7"}).status_code == 303
+    assert post(pages, "/settings", project, **own | was | {"retention_days": "7", "confirmed": "1"}).status_code == 303
     assert post(pages, "/settings", project, **own | was | {"max_tasks_per_day": "9", "detect_language": ""})
 
     stored = world.registry.project(project)
@@ -144,6 +188,11 @@ def test_a_key_is_shown_once_and_revoked(world: Any, pages: TestClient, project:
     token = re.search(r'name="form_token" value="([0-9a-f]{64})"', again.text)[1]  # type: ignore[index]
     form = {"form_token": token, "key_id": key_id}
     assert pages.post("/settings/keys/revoke", params={"project": "mine"}, data=form).status_code == 404
+    asked = pages.post("/settings/keys/revoke", params={"project": project}, data=form)
+    assert (asked.status_code, "Revoke the key laptop" in asked.text) == (200, True)
+    check_page(asked)
+    assert world.client(secret[1]).get("/api/v1/keys").status_code == 200
+    form["confirmed"] = "1"
     assert pages.post("/settings/keys/revoke", params={"project": project}, data=form).status_code == 303
     assert world.client(secret[1]).get("/api/v1/keys").status_code == 401
 
