@@ -15,7 +15,7 @@ from phospho_dashboard.queries.exports import FORMATS, Exports
 from phospho_dashboard.services import Services
 from phospho_dashboard.streams import streamed
 
-EXPORTED = ("sessions", "tasks")
+EXPORTED = ("sessions", "tasks", "users")
 
 
 class ExportPages:

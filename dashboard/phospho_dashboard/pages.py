@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +43,12 @@ TASK_COLUMNS = {
     "session": "Session", "time": "Time",
 }  # fmt: skip
 DEFAULT_TASK_COLUMNS = ("output", "events", "sentiment", "feedback", "latency", "time")
+# What the list of sessions may show beside the first words.
+SESSION_COLUMNS = {
+    "session": "Session", "tasks": "Tasks", "users": "Users", "languages": "Languages", "feedback": "Feedback",
+    "sentiment": "Sentiment", "events": "Events", "time": "Time",
+}  # fmt: skip
+DEFAULT_SESSION_COLUMNS = ("tasks", "users", "feedback", "sentiment", "events", "time")
 
 
 class Pages:
@@ -68,10 +74,10 @@ class Pages:
         events = View("events", "/events", "events.html", self.events, api_path="/event-stats")
         return [
             View("dashboard", "/", "dashboard.html", self.dashboard, api_path="/dashboard"),
-            View("sessions", "/sessions", "sessions.html", self.sessions, shown=_sorted_by(of_sessions.SORTS)),
-            View("sessions", "/sessions", "session.html", self.session, has_items=True),
+            View("sessions", "/sessions", "sessions.html", self.sessions, shown=_session_list),
+            View("sessions", "/sessions", "session.html", self.session, has_items=True, shown=self._addable),
             View("tasks", "/tasks", "tasks.html", self.tasks, shown=_task_list),
-            View("tasks", "/tasks", "task.html", self.task, has_items=True),
+            View("tasks", "/tasks", "task.html", self.task, has_items=True, shown=self._addable),
             events,
             replace(events, template="event.html", read=self.event, has_items=True, shown=_task_list),
             View("users", "/users", "users.html", self.users, shown=_sorted_by(of_users.SORTS)),
@@ -124,6 +130,10 @@ class Pages:
         about = {"name": name, "definition": definition, "quality": quality, "backfills": backfills}
         return {**about, **event, "examples": examples}
 
+    def _addable(self, asked: Asked, _: Content) -> Content:
+        """Return the events that a person may add to a task: those that are defined at this moment."""
+        return {"addable": [definition.name for definition in self._registry.definitions(asked.project_id)]}
+
     def users(self, asked: Asked) -> Content:
         """Return a page of users; the first one has the charts as well, which are the same for all."""
         sort, cursor = asked.sort(of_users.SORTS), asked.cursor()
@@ -154,8 +164,16 @@ def _sorted_by(sorts: Mapping[str, tuple[str, str]]) -> Callable[[Asked, Content
     return lambda _asked, _content: {"sorts": labels}
 
 
+def _session_list(asked: Asked, _: Content) -> Content:
+    return _columns(asked, SESSION_COLUMNS, DEFAULT_SESSION_COLUMNS) | _sorted_by(of_sessions.SORTS)(asked, {})
+
+
 def _task_list(asked: Asked, _: Content) -> Content:
-    chosen = [name for name in TASK_COLUMNS if name in (asked.columns or DEFAULT_TASK_COLUMNS)]
-    kept = {"columns": None if chosen == list(DEFAULT_TASK_COLUMNS) else ",".join(chosen)}
-    table = {"all_columns": TASK_COLUMNS, "shown_columns": chosen, "kept": kept}
-    return table | _sorted_by(of_tasks.SORTS)(asked, {})
+    return _columns(asked, TASK_COLUMNS, DEFAULT_TASK_COLUMNS) | _sorted_by(of_tasks.SORTS)(asked, {})
+
+
+def _columns(asked: Asked, known: Mapping[str, str], default: Sequence[str]) -> Content:
+    """Return the columns of a list, those that are shown, and what its links keep of the choice."""
+    chosen = [name for name in known if name in (asked.columns or default)]
+    kept = {"columns": None if chosen == list(default) else ",".join(chosen)}
+    return {"all_columns": known, "shown_columns": chosen, "kept": kept}

@@ -55,6 +55,21 @@ def events(client: TestClient, project: str, task_id: str = "t1") -> dict[str, t
     return {event["name"]: (event["engine"], event["verdict"]) for event in task["events"]}
 
 
+def test_what_may_be_added_is_what_is_defined_at_this_moment(world: Any, pages: TestClient, project: str) -> None:
+    """`flight` was found in another task, and is not defined: a label on it would be refused."""
+    world.add_task(project, "t2", input="hello")
+
+    def offered() -> list[str]:
+        text = pages.get("/tasks/t2", params={"project": project}).text
+        return re.findall("<option>([^<]+)</option>", text)
+
+    assert offered() == ["hotel"]
+    world.define(project, "train")
+    assert offered() == ["hotel", "train"]
+    for name in offered():
+        assert act(pages, project, "/acts/label", "t2", event=name, verdict="confirmed").status_code == 303
+
+
 def test_an_event_is_confirmed_rejected_and_taken_back(pages: TestClient, api: TestClient, project: str) -> None:
     def label(verdict: str) -> int:
         body = {"labels": [{"event": "flight", "task_id": "t1", "verdict": verdict}]}

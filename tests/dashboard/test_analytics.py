@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from fixtures.html_pages import Tags
 from phospho_dashboard.prices import Price, Prices
 from phospho_dashboard.queries import overview
 from phospho_schemas.messages import EventDefinition
@@ -241,6 +242,24 @@ def test_tasks_follow_each_other_without_a_gap_in_every_order(
     if sort in ("newest", "oldest"):
         days = [int(task_id[1:]) // 3 for task_id in seen]
         assert days == sorted(days, reverse=sort == "newest")
+
+
+def test_what_is_shown_of_sessions_is_chosen_in_the_url(world: Any, pages: TestClient, project: str) -> None:
+    for place in range(2):
+        world.add_task(project, f"t{place}", session_id=f"s{place}", user_id="ada")
+        world.add_analysis(project, f"t{place}", "thanks", language="fr", session_id=f"s{place}")
+    query = {"project": project, "columns": ["languages", "users"], "limit": 1}
+
+    usual = pages.get("/sessions", params={"project": project}).text
+    chosen = pages.get("/sessions", params=query).text  # type: ignore[arg-type]
+
+    assert "event=thanks" in usual
+    assert "language of the input" not in usual
+    assert "language of the input" in chosen
+    assert "event=thanks" not in chosen
+    [more] = Tags(chosen).links("a", "/sessions?")[-1:]
+    assert "columns=users%2Clanguages" in more
+    assert "language of the input" in pages.get(more).text
 
 
 def test_the_columns_of_tasks_are_chosen_in_the_url(world: Any, pages: TestClient, project: str) -> None:

@@ -78,6 +78,26 @@ def test_a_session_in_a_file_is_what_it_is_on_the_page(world: Any, pages: TestCl
         assert line["events"] == sorted(event["name"] for event in found["events"]) == ["other", "refund"]
 
 
+def test_users_are_exported_with_the_numbers_of_their_page(world: Any, pages: TestClient, project: str) -> None:
+    for task_id, user in (("a", "ada"), ("b", "ada"), ("c", "=bob"), ("d", "")):
+        world.add_task(project, task_id, user_id=user, session_id=f"s-{task_id}", tokens_in=3, tokens_out=4)
+    world.add_analysis(project, "a", "thanks", "refund", user_id="ada")
+    world.add_analysis(project, "b", "thanks", user_id="ada")
+
+    lines = [orjson.loads(line) for line in export(pages, "/users.jsonl", project).splitlines()]
+    shown = pages.get("/users.json", params={"project": project}).json()["users"]
+    rows = list(csv.DictReader(io.StringIO(export(pages, "/users.csv", project).decode())))
+
+    names = ("tasks", "sessions", "tokens", "first_task_at", "last_task_at", "positive", "negative")
+    assert {line["user_id"]: [line[name] for name in names] for line in lines} == {
+        user["user"]: [user[name] for name in names] for user in shown
+    }
+    assert {line["user_id"]: line["events_found"] for line in lines} == {"ada": 3, "=bob": 0}
+    assert [row["user_id"] for row in rows] == ["'=bob", "ada"]
+    assert rows[1]["events"] == "refund, thanks"
+    assert "/users.csv" in pages.get("/users", params={"project": project}).text
+
+
 def test_an_export_has_the_filters_of_its_page_and_one_project(world: Any, pages: TestClient, project: str) -> None:
     world.add_task(project, "a", model="m-1")
     world.add_task(project, "b", model="m-2")

@@ -230,6 +230,16 @@ def test_a_dead_letter_is_listed_opened_mended_and_replayed(world: Any, pages: T
     assert pages.get(path, params={"project": "mine"}).status_code == 404
 
 
+def test_the_link_to_what_was_replayed_leads_to_its_page(world: Any, pages: TestClient, project: str) -> None:
+    """The page of the task `report.json` has the path of the twin of `report`."""
+    letter = f"letter-{project}"
+    world.add_dead_letter(letter, project, b'{"input": "hello", "task_id": "a/report.json"}')
+
+    shown = post(pages, f"/settings/dead-letters/{letter}", project)
+
+    assert Tags(shown.text).links("a", "/tasks/") == [f"/tasks/a%2Freport.json?project={project}&as=page"]
+
+
 def test_a_dead_letter_is_replayed_as_it_came(world: Any, pages: TestClient, project: str) -> None:
     letter = f"letter-{project}"
     world.add_dead_letter(letter, project, b'{"input": "hello"}')

@@ -1,4 +1,4 @@
-"""What is filtered, as a file: the rows of tasks or sessions in one of ClickHouse's formats."""
+"""What is filtered, as a file: the rows of tasks, sessions or users in one of ClickHouse's formats."""
 
 from __future__ import annotations
 
@@ -71,7 +71,32 @@ LEFT ANY JOIN
     SELECT session_id, arraySort(groupUniqArrayArray(names)) AS names FROM %(findings)s GROUP BY session_id
 ) AS analysis ON task.session_id = analysis.session_id
 """
-_COUNTS = {"tasks": "count()", "sessions": "uniqExact(session_id)"}
+_USERS = {
+    "user_id": "task.user_id", "tasks": "task.tasks", "sessions": "task.sessions",
+    "first_task_at": "task.first_task_at", "last_task_at": "task.last_task_at", "tokens": "task.tokens",
+    "events": "analysis.event_names", "events_found": "analysis.found", "positive": "analysis.positive",
+    "negative": "analysis.negative",
+}  # fmt: skip
+_USERS_FROM = """
+FROM
+(
+    SELECT user_id, count() AS tasks, uniqExact(cityHash64(session_id)) AS sessions, min(created_at) AS first_task_at,
+        max(created_at) AS last_task_at, sum(ifNull(tokens_in, 0)) + sum(ifNull(tokens_out, 0)) AS tokens
+    FROM task_rows FINAL WHERE %(tasks)s AND user_id != '' GROUP BY user_id ORDER BY user_id LIMIT %(most)d
+) AS task
+LEFT ANY JOIN
+(
+    SELECT user_id, arraySort(groupUniqArrayArray(names)) AS event_names, sum(length(names)) AS found,
+        countIf(sentiment = 'positive') AS positive, countIf(sentiment = 'negative') AS negative
+    FROM %(analysed)s GROUP BY user_id
+) AS analysis ON task.user_id = analysis.user_id
+"""
+_COLUMNS = {"tasks": _TASKS, "sessions": _SESSIONS, "users": _USERS}
+_COUNTS = {
+    "tasks": "count()",
+    "sessions": "uniqExact(session_id)",
+    "users": "uniqExactIf(user_id, user_id != '')",
+}
 _TEXTS = frozenset({"task_id", "session_id", "user_id", "version_id", "input", "output", "flag", "model", "metadata"})
 _LISTS = frozenset({"events", "user_ids", "version_ids", "models"})
 
@@ -91,8 +116,8 @@ class Exports:
             raise Problem(422, "too_many_rows", f"an export has at most {MAX_ROWS:,} {rows}; these are {found:,}", hint)
 
     def chunks(self, rows: str, ending: str, scope: Scope) -> Generator[bytes, None, None]:
-        """Yield the bytes of a file of `tasks` or `sessions`, in the order of their ids; the first with its errors."""
-        columns = _TASKS if rows == "tasks" else _SESSIONS
+        """Yield a file of `tasks`, `sessions` or `users` in the order of their ids; the first bytes with its errors."""
+        columns = _COLUMNS[rows]
         form = FORMATS[ending]
         found = self._store.stream(self._sql(rows, columns, form, scope), form.name, scope.parameters())
         with closing(found):
@@ -101,7 +126,7 @@ class Exports:
             yield from found
 
     def _sql(self, rows: str, columns: Mapping[str, str], form: Format, scope: Scope) -> str:
-        source = _of_tasks(scope) if rows == "tasks" else _of_sessions(scope)
+        source = _SOURCES[rows](scope)
         selected = ", ".join(f"{_cell(name, column, form)} AS {name}" for name, column in columns.items())
         return (
             f"SELECT {selected} {source} ORDER BY {next(iter(columns))}"
@@ -126,6 +151,14 @@ def _of_sessions(scope: Scope) -> str:
     chosen = _CHOSEN_SESSIONS.format(tasks=scope.tasks(), most=MAX_ROWS)
     parts = {"sessions": session_facts(chosen), "findings": session_findings(scope, chosen, "session_id")}
     return _SESSIONS_FROM % parts
+
+
+def _of_users(scope: Scope) -> str:
+    analyses = analysed(scope, "user_id", "sentiment")
+    return _USERS_FROM % {"tasks": scope.tasks(), "most": MAX_ROWS, "analysed": analyses}
+
+
+_SOURCES = {"tasks": _of_tasks, "sessions": _of_sessions, "users": _of_users}
 
 
 def _cell(name: str, column: str, form: Format) -> str:
