@@ -17,13 +17,14 @@ from phospho_dashboard.backfill_pages import backfill_routes
 from phospho_dashboard.backfills import BackfillDesk
 from phospho_dashboard.dead_letter_pages import dead_letter_routes
 from phospho_dashboard.dead_letters_api import DeadLettersApi
-from phospho_dashboard.definition_pages import DefinitionPages, definition_routes
+from phospho_dashboard.definition_pages import definition_routes
 from phospho_dashboard.directory import Directory
 from phospho_dashboard.export_pages import ExportPages
 from phospho_dashboard.follower_api import follower_routes
 from phospho_dashboard.follower_tools import Tools
 from phospho_dashboard.health import Metrics
 from phospho_dashboard.health_pages import health_routes
+from phospho_dashboard.label_queue_pages import label_queue_routes
 from phospho_dashboard.llm_api import LlmApi
 from phospho_dashboard.llm_pages import llm_routes
 from phospho_dashboard.local_user import local_routes
@@ -32,6 +33,7 @@ from phospho_dashboard.pages import Pages
 from phospho_dashboard.passwords import Passwords
 from phospho_dashboard.people_api import PeopleApi
 from phospho_dashboard.people_pages import people_routes
+from phospho_dashboard.preview_api import PreviewApi
 from phospho_dashboard.registry_api import RegistryApi
 from phospho_dashboard.services import DefinitionCheck, FeedbackReading, Preview, Publisher, Services
 from phospho_dashboard.settings import DashboardSettings
@@ -104,7 +106,7 @@ def api_routes(services: Services) -> list[BaseRoute]:
         api_endpoint("POST", "/sql", SqlApi(services).query),
         api_endpoint("GET", "/definitions", registry.definitions),
         api_endpoint("POST", "/definitions", registry.apply_definitions),
-        api_endpoint("POST", "/definitions/preview", DefinitionPages(services).preview_of_api),
+        api_endpoint("POST", "/definitions/preview", PreviewApi(services).preview),
         api_endpoint("POST", "/definitions/delete", registry.delete_definitions),
         api_endpoint("DELETE", "/definitions/{name:any_text}", registry.delete_definition),
         api_endpoint("GET", "/keys", registry.keys),
@@ -140,6 +142,7 @@ def page_routes(services: Services) -> list[BaseRoute]:
         *pages,
         *acting_routes(services),
         *definition_routes(services),
+        *label_queue_routes(services),
         *backfill_routes(services),
         *version_routes(services),
         *sign_in_routes(services),

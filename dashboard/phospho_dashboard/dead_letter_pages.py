@@ -67,7 +67,7 @@ class DeadLetterPages:
         """Replay as it came, or as the form has mended it, and say which task it is."""
         visitor, form = await self._access.of_form(request)
         projects = readable_projects(visitor, await self._frames.project_id(request, visitor))
-        mended = form.raw("payload", self._services.settings.max_payload_bytes) if form.text("is_mended") else None
+        mended = form.raw("payload", self._services.settings.max_body_bytes) if form.text("is_mended") else None
         try:
             dead_letter_id = request.path_params["dead_letter_id"]
             message = await replay(self._services, visitor, projects, dead_letter_id, mended)

@@ -1,4 +1,4 @@
-"""The pages of a definition: write or change it, with a preview on recent tasks; its versions; what to label next."""
+"""The pages of a definition: write or change it, with a preview on recent tasks; its versions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from phospho_dashboard.access import Access
-from phospho_dashboard.answers import answered, json_object, json_response
+from phospho_dashboard.answers import answered, json_response
 from phospho_dashboard.confirming import Confirming, Question, is_confirmed
 from phospho_dashboard.definitions import (
     DEFINITION_FIELDS,
@@ -22,8 +22,8 @@ from phospho_dashboard.definitions import (
 )
 from phospho_dashboard.forms import Form
 from phospho_dashboard.frames import frame_of
-from phospho_dashboard.queries.tasks import Tasks
-from phospho_dashboard.rendering import page_response, paged, path_of
+from phospho_dashboard.preview_api import previewed
+from phospho_dashboard.rendering import page_response, paged
 from phospho_dashboard.services import Services
 from phospho_dashboard.urls import item_path, with_query
 from phospho_dashboard.visitors import Visitor
@@ -31,8 +31,7 @@ from phospho_schemas.definitions import by_look, unread_fields
 from phospho_schemas.errors import Problem
 from phospho_schemas.messages import Engine, EventDefinition, Scope, ScoreRange, SecondOpinion
 
-_PATH, _QUEUE = "/definitions", "/definitions/queue"
-QUEUED_TASKS = 20
+_PATH = "/definitions"
 _MAX_TEXT_CHARACTERS = 200_000
 
 _CHOICES = {
@@ -52,8 +51,6 @@ def definition_routes(services: Services) -> list[Route]:
         Route(_PATH, paged(pages.save), methods=["POST"]),
         Route(f"{_PATH}/threshold", paged(pages.use_threshold), methods=["POST"]),
         Route(f"{_PATH}/delete", paged(pages.delete), methods=["POST"]),
-        Route(_QUEUE, paged(pages.queue_page)),
-        Route(f"{_QUEUE}.json", answered(pages.queue_twin)),
     ]
 
 
@@ -66,7 +63,6 @@ class DefinitionPages:
         self._threads = services.threads
         self._access = Access(services)
         self._trials = DefinitionTrials(services.store)
-        self._tasks = Tasks(services.store)
         self._confirming = Confirming(services)
 
     async def page(self, request: Request) -> Response:
@@ -91,7 +87,7 @@ class DefinitionPages:
         try:
             definition = await self._threads.run(self._checked, project_id, wanted)
             if form.text("do") == "preview":
-                found = await self._threads.run(self._preview, definition)
+                found = await self._threads.run(previewed, self._services, definition)
                 return await self._shown(visitor, project_id, known, wanted, preview=found, base_version=base_version)
             saved = await self._threads.run(self._registry.save_definition, definition, base_version)
         except Problem as problem:
@@ -118,23 +114,6 @@ class DefinitionPages:
         name, version, threshold = form.raw("name"), form.text("version"), form.text("threshold")
         await self._threads.run(self._with_threshold, project_id, name, version, threshold)
         return RedirectResponse(with_query(item_path("/events", name), {"project": project_id}), 303)
-
-    async def preview_of_api(self, request: Request) -> Response:
-        """Answer with what a definition would find in recent tasks; nothing is stored."""
-        project_id = await self._access.of_api_project(request, "editor")
-        content = await json_object(request, self._services.settings.max_body_bytes)
-        definition = checked_definition(project_id, content.get("definition"), self._services.check_definition)
-        return json_response(await self._threads.run(self._preview, definition))
-
-    async def queue_page(self, request: Request) -> Response:
-        visitor, project_id = await self._reader(request)
-        content = await self._threads.run(self._queue, project_id, request.query_params.get("name", ""))
-        around = await self._around(visitor, project_id) | {"here": path_of(request)}
-        return page_response("label_queue.html", around | content)
-
-    async def queue_twin(self, request: Request) -> Response:
-        _, project_id = await self._reader(request)
-        return json_response(await self._threads.run(self._queue, project_id, request.query_params.get("name", "")))
 
     async def _reader(self, request: Request) -> tuple[Visitor, str]:
         visitor = await self._access.of_page(request)
@@ -174,18 +153,6 @@ class DefinitionPages:
         )
         back = with_query(_PATH, {"project": project_id, "name": name})
         return Question(f"Delete the definition {name}?", effects, f"Delete {name}", back)
-
-    def _preview(self, definition: EventDefinition) -> dict[str, Any]:
-        if self._services.preview is None:
-            raise Problem(503, "no_preview", "this process can't try definitions", "save it, and see what it finds")
-        return self._trials.preview(definition, self._services.preview)
-
-    def _queue(self, project_id: str, name: str) -> dict[str, Any]:
-        # Of an engine that no label teaches, those of which it was least sure.
-        queue = self._services.tools.label_queue(project_id, name, QUEUED_TASKS)
-        queue = queue or self._trials.nearest_the_border(project_id, name, QUEUED_TASKS)
-        tasks = self._tasks.previews(project_id, queue)
-        return {"project_id": project_id, "name": name, "tasks": tasks}
 
     async def _around(self, visitor: Visitor, project_id: str) -> dict[str, Any]:
         projects = await self._access.projects(visitor)

@@ -31,7 +31,28 @@ from phospho_dashboard.sql_guard import VIEWS
 
 def operations() -> list[Operation]:
     """Return every operation of the API."""
-    return [*_reading(), *_definitions(), *_acting(), *_managing(), *following_operations()]
+    return [
+        _sql(),
+        *_reading(),
+        *_definitions(),
+        *_acting(),
+        *_managing(),
+        *_people(),
+        *_dead_letters(),
+        *following_operations(),
+    ]
+
+
+def _sql() -> Operation:
+    return Operation(
+        "post",
+        "/sql",
+        "Ask in SQL",
+        None,
+        f"One SELECT over {', '.join(VIEWS)}, of one's own project: read-only, and bounded in time, memory and "
+        "rows by ClickHouse itself. The answer is in the format that was asked for.",
+        body=object_of(["query"], query=TEXT, format={"enum": list(MEDIA_TYPES), "default": "JSON"}),
+    )
 
 
 def _reading() -> list[Operation]:
@@ -46,15 +67,6 @@ def _reading() -> list[Operation]:
     page = {**scope, "next_cursor": nullable(TEXT)}
     sorted_by = (query_field("sort", TEXT, "how the list is sorted; another name than those of the page is refused"),)
     return [
-        Operation(
-            "post",
-            "/sql",
-            "Ask in SQL",
-            None,
-            f"One SELECT over {', '.join(VIEWS)}, of one's own project: read-only, and bounded in time, memory and "
-            "rows by ClickHouse itself. The answer is in the format that was asked for.",
-            body=object_of(["query"], query=TEXT, format={"enum": list(MEDIA_TYPES), "default": "JSON"}),
-        ),
         Operation("get", "/dashboard", "Numbers over time", object_of(list(scope), **scope), query=filters),
         Operation(
             "get",
@@ -201,14 +213,6 @@ def _acting() -> list[Operation]:
 
 def _managing() -> list[Operation]:
     key, project = reference("ApiKey"), object_of(["project"], project=reference("Project"))
-    person = object_of(
-        ["name", "role", "created_at", "has_password"],
-        name=TEXT,
-        role=ROLE,
-        created_at=TIME,
-        has_password={"type": "boolean"},
-    )
-    one_person = object_of(["person"], person=person)
     changes = {"name": TEXT, "retention_days": NUMBER, "settings": reference("SettingsChanges")}
     return [
         Operation("get", "/keys", "Keys, without their secrets", list_of("keys", key)),
@@ -240,6 +244,19 @@ def _managing() -> list[Operation]:
             "What is not named stays, among the settings too.",
             body=object_of([], **changes),
         ),
+    ]
+
+
+def _people() -> list[Operation]:
+    person = object_of(
+        ["name", "role", "created_at", "has_password"],
+        name=TEXT,
+        role=ROLE,
+        created_at=TIME,
+        has_password={"type": "boolean"},
+    )
+    one_person = object_of(["person"], person=person)
+    return [
         Operation(
             "get",
             "/people",
@@ -265,6 +282,11 @@ def _managing() -> list[Operation]:
             body=object_of([], role=ROLE, password=TEXT),
         ),
         Operation("delete", "/people/{name}", "Remove a person", None, status=204),
+    ]
+
+
+def _dead_letters() -> list[Operation]:
+    return [
         Operation(
             "get",
             "/dead-letters",

@@ -1,4 +1,8 @@
-"""Every link that the pages make, built in one place."""
+"""
+The links of pages to items, whose ids may be any text, and those that carry filters.
+
+A link to a fixed path, as to a page of settings, stands in its template.
+"""
 
 from __future__ import annotations
 
