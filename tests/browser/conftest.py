@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import orjson
@@ -21,6 +24,22 @@ _ARGUMENTS = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 
+DEAD_LETTER_ID = "letter-1"
+_DEAD_LETTER = f"""
+import base64, pathlib, sys, orjson
+from phospho_store.migrations import migrate
+from phospho_store.store import embedded
+folder = pathlib.Path(sys.argv[1]); folder.mkdir(mode=0o700, parents=True)
+store = embedded(str(folder / "clickhouse"))
+list(migrate(store))
+attack = {ATTACK!r}
+row = dict(project_id={ATTACKED!r}, dead_letter_id={DEAD_LETTER_ID!r}, revision=1, stage=attack, reason=attack,
+    detail=attack, headers=[], source_topic="phospho.raw-logs", source_partition=0, source_offset=7, key_base64="",
+    payload_base64=base64.b64encode(attack.encode()).decode(), received_at="2026-01-01T10:00:00.000Z")
+store.insert("dead_letter_rows", orjson.dumps(row))
+store.close()
+"""
+
 Open = Callable[..., Page]
 
 
@@ -28,6 +47,7 @@ Open = Callable[..., Page]
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
     """`phospho up` with five definitions, four weeks of conversations, and a project in which everything attacks."""
     folder = tmp_path_factory.mktemp("browser")
+    _store_dead_letter(folder / "data")
     with OneProcess(folder) as shape:
         (folder / "definitions.yaml").write_text(DEFINITIONS)
         shape.phospho("definitions", "apply", str(folder / "definitions.yaml"))
@@ -99,9 +119,24 @@ def _attack(base_url: str, admin_token: str) -> None:
     with httpx.Client(base_url=f"{base_url}/api/v1", headers=admin) as api:
         api.post("/projects", json={"project_id": ATTACKED, "name": ATTACK}).raise_for_status()
         api.post("/definitions", json={"definitions": [definition]}).raise_for_status()
-        key = api.post("/keys", json={"name": "attack"}).raise_for_status().json()["api_key"]
-    for task in attacks():
-        httpx.post(f"{base_url}/api/v1/events", json=task, headers=_bearer(key)).raise_for_status()
+        key = api.post("/keys", json={"name": ATTACK}).raise_for_status().json()["api_key"]
+        api.post("/people", json={"name": "".join(ATTACK.split()), "role": "viewer"}).raise_for_status()
+    with httpx.Client(base_url=f"{base_url}/api/v1", headers=_bearer(key)) as api:
+        for task in attacks():
+            api.post("/events", json=task).raise_for_status()
+        item = quote(ATTACK, safe="")
+        api.post(f"/events/{item}/feedback", json={"flag": "failure", "comment": ATTACK}).raise_for_status()
+        api.post(f"/tasks/{item}/notes", json={"text": ATTACK}).raise_for_status()
+        changed = definition | {"description": ATTACK[::-1]}
+        api.post("/definitions", json={"definitions": [changed]}).raise_for_status()
+
+
+def _store_dead_letter(data_folder: Path) -> None:
+    """
+    Store a dead letter of the project ATTACKED before the server starts: its own gateway lets nothing through that
+    would become one. In another process, since the engine takes one folder a process.
+    """
+    subprocess.run([sys.executable, "-c", _DEAD_LETTER, str(data_folder)], check=True, timeout=120)
 
 
 def _act(base_url: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from browser.conftest import SCREENSHOTS, Open, log
+from browser.conftest import ATTACKED, DEAD_LETTER_ID, SCREENSHOTS, Open, log
 from fixtures.phospho_process import PhosphoProcess, free_port
 from fixtures.shapes import API_KEY, OneProcess
 
@@ -22,7 +22,7 @@ PAGES = {
     "account": "/settings/account", "definition": "/definitions?name=thanks", "new-definition": "/definitions",
     "label-queue": "/definitions/queue?name=thanks", "webhooks": "/settings/webhooks",
     "second-opinions": "/settings/second-opinions", "backfill": "/definitions/backfill?name=booked",
-    "quality": "/events/booked",
+    "quality": "/events/booked", "dead-letter": f"/settings/dead-letters/{DEAD_LETTER_ID}?project={ATTACKED}",
 }  # fmt: skip
 
 
