@@ -131,6 +131,7 @@ class TestQuota:
         now_s[0] += 43_200
         assert quotas.take("bounded", 3) is None
 
+    @pytest.mark.usefixtures("quotas")
     def test_what_is_on_its_way_counts_through_refreshes_until_something_later_is_stored(
         self, store: Store, registry: Registry
     ) -> None:
@@ -148,6 +149,7 @@ class TestQuota:
         quotas.refresh()
         assert [quotas.take("bounded", 1), quotas.take("bounded", 1)] == [None, 10]
 
+    @pytest.mark.usefixtures("quotas")
     def test_yesterdays_count_is_not_written_over_todays(self, registry: Registry) -> None:
         midnight_s = NOON_S + 43_200 + 6 * 86_400
         now_s = [midnight_s - 1]

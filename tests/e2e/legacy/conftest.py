@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import json
@@ -46,13 +47,20 @@ def old_python() -> Path:
     what = "\n".join([*REQUIREMENTS, sys.version]).encode()
     folder = ROOT / "build" / f"old-sdk-{hashlib.sha256(what).hexdigest()[:12]}"
     done = folder / "installed"
-    if not done.exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        run = {"check": True, "timeout": INSTALL_TIMEOUT_S, "env": _environment(), "cwd": ROOT / "build"}
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], **run)
-        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", *REQUIREMENTS], **run)
-        done.touch()
+    with (ROOT / "build" / "old-sdk.lock").open("w") as lock:
+        # Tests run in several processes: one installs, the others wait for it.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            _install(folder)
+            done.touch()
     return folder / "bin" / "python"
+
+
+def _install(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    run = {"check": True, "timeout": INSTALL_TIMEOUT_S, "env": _environment(), "cwd": ROOT / "build"}
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], **run)
+    subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", *REQUIREMENTS], **run)
 
 
 @pytest.fixture(scope="session")
