@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -14,7 +14,7 @@ from phospho_dashboard.answers import json_object, json_response, text_field
 from phospho_dashboard.definitions import check_name, checked_definition
 from phospho_dashboard.projects import changed_project, created_project
 from phospho_dashboard.services import Services
-from phospho_schemas.definitions import by_look
+from phospho_schemas.definitions import by_look, crowded_out, no_room
 from phospho_schemas.errors import Problem
 from phospho_schemas.messages import ApiKey, EventDefinition
 
@@ -107,10 +107,11 @@ class RegistryApi:
 
     def _applied(self, project_id: str, items: list[Any]) -> list[dict[str, Any]]:
         """Store definitions and return what became of each; one that can't work is rejected, and harms no other."""
-        known = {one.name: one.version for one in self._registry.definitions(project_id)}
+        current = self._registry.definitions(project_id)
+        known = {one.name: one.version for one in current}
         times = Counter(_name(item) for item in items)
         names = by_look({*known, *filter(None, times)})
-        checked = [self._checked(project_id, item, times, names) for item in items]
+        checked = _with_room(current, [self._checked(project_id, item, times, names) for item in items])
         wanted = [one for one in checked if isinstance(one, EventDefinition)]
         saved = iter(self._registry.save_definitions(project_id, wanted))
         return [_result(next(saved), known) if isinstance(one, EventDefinition) else one for one in checked]
@@ -126,8 +127,24 @@ class RegistryApi:
                 raise Problem(422, "repeated_name", f"the name {name!r} is given {times[name]} times", "give it once")
             check_name(definition.name, names)
         except Problem as problem:
-            return {"name": name, "status": "rejected", **problem.body()}
+            return _rejected(name, problem)
         return definition
+
+
+def _with_room(
+    current: Sequence[EventDefinition], checked: Sequence[EventDefinition | dict[str, Any]]
+) -> list[EventDefinition | dict[str, Any]]:
+    """Return `checked` with a rejection in place of each definition that the project has no room for."""
+    taken = {one.name for one in current if one.engine == "semantic"}
+    crowded = set(crowded_out(taken, [one for one in checked if isinstance(one, EventDefinition)]))
+    return [
+        _rejected(one.name, no_room()) if isinstance(one, EventDefinition) and one.name in crowded else one
+        for one in checked
+    ]
+
+
+def _rejected(name: str | None, problem: Problem) -> dict[str, Any]:
+    return {"name": name, "status": "rejected", **problem.body()}
 
 
 def _name(item: Any) -> str | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from phospho_schemas.errors import Problem
 from phospho_schemas.messages import EventDefinition
 
+# Of one project: their scores, and what compiling them takes, grow with the square of their number.
+MAX_SEMANTIC = 1_000
 # The one engine that reads a field; the others would pass over it in silence.
 _READ_BY = {"keywords": "keyword", "pattern": "regex", "threshold": "semantic"}
 # Control and format characters, lone surrogates, and separators of lines: Unicode 16, table 4-4.
@@ -22,6 +25,24 @@ def refusal_of(definition: EventDefinition) -> str | None:
     What was stored before such a rule goes on being looked for: this is asked of what is written, and not at reading.
     """
     return _name_refusal(definition.name) or _unread_field(definition) or _description_refusal(definition)
+
+
+def crowded_out(taken: Collection[str], definitions: Sequence[EventDefinition]) -> list[str]:
+    """
+    Return the names of those of `definitions` that a project has no room for; the first in order have it.
+
+    `taken` has the names of its semantic definitions. What is stored under one of them takes its place, or frees it.
+    """
+    freed = {one.name for one in definitions if one.engine != "semantic" or one.is_deleted}
+    new = [one.name for one in definitions if one.name not in freed and one.name not in taken]
+    room = max(0, MAX_SEMANTIC - len(set(taken) - freed))
+    return new[room:]
+
+
+def no_room() -> Problem:
+    """Return the refusal of a semantic definition that a project has no room for."""
+    message = f"a project has room for {MAX_SEMANTIC:,} definitions of the semantic engine"
+    return Problem(422, "too_many_definitions", message, "delete one that is not needed, or set another engine")
 
 
 def alike(name: str) -> str:

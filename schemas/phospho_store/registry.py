@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from phospho_schemas.definitions import crowded_out, no_room
 from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock, derived_id
 from phospho_schemas.messages import ApiKey, EventDefinition, Message, Project, ProjectSettings
@@ -136,7 +137,7 @@ class Registry:
 
         The version is the next after the stored one where anything that detection reads has changed; a definition
         that says what is stored already is left as it is. With `base_version`, the version that was changed, or 0 for
-        a new definition, it raises Problem 409 where another is stored by now.
+        a new definition, it raises Problem 409 where another is stored by now. Problem 422 as `save_definitions`.
         """
         with self.lock:
             known = self._latest_of(definition.project_id, [definition.name]).get(definition.name)
@@ -154,7 +155,11 @@ class Registry:
         return not self.delete_definitions(project_id, [name])
 
     def save_definitions(self, project_id: str, definitions: Sequence[EventDefinition]) -> list[EventDefinition]:
-        """Store definitions of one project, each of another name, in one insert; return them as `save_definition`."""
+        """
+        Store definitions of one project, each of another name, in one insert; return them as `save_definition`.
+
+        Raises Problem 422, and stores none, where they would be more semantic ones than a project has room for.
+        """
         if not definitions:
             return []
         with self.lock:
@@ -163,6 +168,7 @@ class Registry:
             saved = [self._following(known.get(one.name), one) for one in definitions]
             changed = [one for one in saved if one is not known.get(one.name)]
             if changed:
+                self._check_room(project_id, changed)
                 self._store.insert("definition_rows", json_lines(changed))
         return saved
 
@@ -176,6 +182,18 @@ class Registry:
                 gone = [one.model_copy(update={"is_deleted": True, "created_at": now}) for one in known.values()]
                 self.save_definitions(project_id, gone)
         return unknown
+
+    def _check_room(self, project_id: str, changed: Sequence[EventDefinition]) -> None:
+        if not any(one.engine == "semantic" and not one.is_deleted for one in changed):
+            return
+        rows = self._store.rows(
+            "SELECT name FROM (SELECT name, engine, is_deleted FROM definition_rows FINAL"
+            " WHERE project_id = {project:String} ORDER BY name, version DESC LIMIT 1 BY name)"
+            " WHERE engine = 'semantic' AND NOT is_deleted",
+            {"project": project_id},
+        )
+        if crowded_out({row["name"] for row in rows}, changed):
+            raise no_room()
 
     def _following(self, known: EventDefinition | None, definition: EventDefinition) -> EventDefinition:
         """Return `known` where the definition says the same, else the definition as the version after it."""

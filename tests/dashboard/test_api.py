@@ -129,6 +129,22 @@ def test_a_definition_that_would_do_other_than_it_says_is_rejected(fresh: TestCl
     assert fresh.get("/api/v1/definitions").json() == {"definitions": []}
 
 
+def test_a_semantic_definition_that_there_is_no_room_for_is_rejected_alone(
+    fresh: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phospho_schemas.definitions.MAX_SEMANTIC", 1)
+    semantic = [{"name": name, "description": "The user says thanks"} for name in ("b", "a")]
+
+    answer = fresh.post("/api/v1/definitions", json={"definitions": [*semantic, KEYWORD]})
+
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == ["created", "rejected", "created"]
+    assert "has room for 1 definitions" in results[1]["error"]["message"]
+    assert results[1]["error"]["hint"]
+    alone = fresh.post("/api/v1/definitions", json={"definitions": semantic[1:]})
+    assert (alone.status_code, alone.json()["results"][0]["error"]["code"]) == (422, "too_many_definitions")
+
+
 def test_names_that_can_be_taken_for_one_another_are_not_both_applied(fresh: TestClient) -> None:
     def applied(*names: str) -> list[str]:
         body = {"definitions": [KEYWORD | {"name": name} for name in names]}

@@ -61,6 +61,19 @@ def test_a_preview_shows_what_would_be_found_and_stores_nothing(world: Any, page
     assert "plane ticket</textarea>" in page.text
 
 
+def test_a_semantic_definition_that_there_is_no_room_for_is_refused_with_what_to_do(
+    world: Any, pages: TestClient, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phospho_schemas.definitions.MAX_SEMANTIC", 0)
+
+    thanks = {"name": "thanks", "engine": "semantic", "scope": "input", "description": "The user says thanks"}
+    answer = post(pages, project, **thanks, do="save")
+
+    assert answer.status_code == 422
+    assert "delete one that is not needed" in answer.text
+    assert world.registry.definitions(project) == []
+
+
 def test_a_definition_is_saved_as_it_was_previewed(world: Any, pages: TestClient, project: str) -> None:
     # The form hides the threshold and the pattern of other engines, and sends them all the same.
     answer = post(pages, project, **FLIGHT, do="save", threshold="0.5", pattern="x", is_last_task="1")

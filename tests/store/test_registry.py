@@ -134,6 +134,33 @@ def test_definitions_that_are_saved_together_are_what_they_would_be_one_by_one(
     assert len({row["revision"] for row in revisions}) == len(revisions)
 
 
+def test_a_project_has_room_for_so_many_semantic_definitions(
+    registry: Registry, project_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phospho_schemas.definitions.MAX_SEMANTIC", 2)
+
+    def semantic(name: str, **fields: Any) -> EventDefinition:
+        return definition(project_id, name=name, **{"engine": "semantic", "description": "A thanks", **fields})
+
+    registry.save_definitions(project_id, [semantic("a"), semantic("b"), definition(project_id)])
+    with pytest.raises(Problem, match="room for 2") as refused:
+        registry.save_definition(semantic("c"))
+    assert (refused.value.status, refused.value.code) == (422, "too_many_definitions")
+    assert "delete one" in refused.value.hint
+    # What is there already is edited, and other engines are not counted.
+    registry.save_definitions(project_id, [semantic("a", description="Much"), definition(project_id, name="refund 2")])
+    with pytest.raises(Problem, match="room for 2"):
+        registry.save_definitions(project_id, [definition(project_id, name="kept out"), semantic("refund")])
+    assert [one.name for one in registry.definitions(project_id)] == ["a", "b", "refund", "refund 2"]
+
+    registry.delete_definition(project_id, "a")
+    assert registry.save_definition(semantic("c")).version == 1
+    # One that changes its engine makes room for another in the same insert.
+    registry.save_definitions(project_id, [semantic("d"), definition(project_id, name="b")])
+    with pytest.raises(Problem, match="room for 2"):
+        registry.save_definition(semantic("a"))
+
+
 def test_the_view_shows_what_the_registry_does(store: Store, registry: Registry, project_id: str) -> None:
     for name in ("a", "b", "c"):
         registry.save_definition(definition(project_id, name=name))

@@ -115,7 +115,7 @@ def test_marks_that_nothing_ends_cost_no_more_than_words() -> None:
 
 
 def test_a_project_has_room_for_so_many_semantic_definitions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phospho_workers.detection.definitions.MAX_SEMANTIC", 2)
+    monkeypatch.setattr("phospho_schemas.definitions.MAX_SEMANTIC", 2)
     compiled = compile_definitions(
         [*DEFINITIONS, *(semantic(name, "The user wants a zorp") for name in ("z", "y", "a"))]
     )

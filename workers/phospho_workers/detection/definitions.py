@@ -6,14 +6,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from phospho_schemas.definitions import crowded_out, no_room
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.engine import SIDES, Engine, Hit, Hits, Side, looks_at
 from phospho_workers.detection.engines import ENGINES
 from phospho_workers.detection.engines.semantic import NO_HEADS, SemanticEngine
 from phospho_workers.detection.heads import Head
-
-# Of one project: their scores, and what compiling them takes, grow with the square of their number.
-MAX_SEMANTIC = 1_000
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,8 @@ def compile_definitions(
     """
     current = _current(definitions)
     reasons = {one.name: check_definition(one) for one in current}
-    reasons |= _crowded_out([one for one in current if reasons[one.name] is None])
+    # What was stored beyond it by an older release, or at once by two processes.
+    reasons |= dict.fromkeys(crowded_out((), [one for one in current if reasons[one.name] is None]), no_room().message)
     usable = [one for one in current if reasons[one.name] is None]
     of_tasks = [one for one in usable if not needs_session(one)]
     by_engine = {name: [one for one in of_tasks if one.engine == name] for name in ENGINES}
@@ -113,14 +112,6 @@ def compile_definitions(
         of_sessions=[one for one in usable if needs_session(one)],
         heads={one.name: heads[one.name] for one in usable if one.engine == "semantic" and one.name in heads},
         settings=settings,
-    )
-
-
-def _crowded_out(usable: Sequence[EventDefinition]) -> dict[str, str]:
-    """Return the semantic definitions that there is no room for, with the reason; the first by name have it."""
-    semantic = [one.name for one in usable if one.engine == "semantic"]
-    return dict.fromkeys(
-        semantic[MAX_SEMANTIC:], f"a project has room for {MAX_SEMANTIC:,} definitions of the semantic engine"
     )
 
 
