@@ -135,9 +135,12 @@ class Acting:
         known = {row["name"] for row in self._store.rows(_KNOWN_EVENTS, {"project": project_id, "tasks": task_ids})}
         unknown = names - known
         if unknown:
-            raise Problem(
-                422, "unknown_event", f"there is no event {min(unknown)!r} in this project", "define it first"
-            )
+            raise unknown_event(min(unknown))
+
+
+def unknown_event(name: str) -> Problem:
+    """Return the refusal of an event that nobody has defined."""
+    return Problem(422, "unknown_event", f"there is no event {name!r} in this project", "define it first")
 
 
 def author(visitor: Visitor) -> str:

@@ -149,7 +149,7 @@ class WebhooksApi:
     """The endpoints of webhooks. A secret is told once, to who adds the webhook."""
 
     def __init__(self, services: Services) -> None:
-        self._desk = WebhookDesk(services.tools)
+        self._desk = WebhookDesk(services.tools, services.registry)
         self._threads = services.threads
         self._slow_threads = services.slow_threads
         self._access = Access(services)

@@ -48,7 +48,7 @@ class WebhookPages:
         self._slow_threads = services.slow_threads
         self._access = Access(services)
         self._frames = SettingsFrames(services)
-        self._desk = WebhookDesk(services.tools)
+        self._desk = WebhookDesk(services.tools, services.registry)
 
     async def page(self, request: Request) -> Response:
         return await self._shown(request, await self._access.of_page(request))

@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from phospho_dashboard.acting import unknown_event
 from phospho_dashboard.follower_tools import Attempt, Tools
 from phospho_dashboard.visitors import Visitor
 from phospho_schemas.errors import Problem
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
+from phospho_store.registry import Registry
 from phospho_store.webhooks import MAX_WEBHOOKS, WebhookBook
 
 MAX_EVENT_NAMES = 1_000
@@ -29,8 +31,9 @@ class WebhookDesk:
     project's, and what the store raises.
     """
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, registry: Registry) -> None:
         self._tools = tools
+        self._registry = registry
 
     def listed(self, project_id: str, visitor: Visitor) -> list[dict[str, Any]]:
         """
@@ -55,9 +58,14 @@ class WebhookDesk:
     def added(
         self, project_id: str, url: str, names: Sequence[str], created_by: str, with_evidence: bool
     ) -> tuple[Webhook, str]:
-        """Add a webhook and return it with its secret, which is told this once. Raises Problem 409 and 422 besides."""
+        """
+        Add a webhook and return it with its secret, which is told this once. Raises Problem 409 and 422 besides.
+
+        An event that nobody has defined is refused: of a name with a slip nothing would ever be told.
+        """
         if reason := self._tools.url_refusal(url):
             raise Problem(422, "invalid_url", f"the URL can't be used: {reason}")
+        self._check_names(project_id, names)
         book = self._book()
         if len(book.webhooks(project_id)) >= MAX_WEBHOOKS:
             raise Problem(409, "too_many_webhooks", f"a project has {MAX_WEBHOOKS} webhooks at most", "remove one")
@@ -76,6 +84,11 @@ class WebhookDesk:
     def sent_again(self, project_id: str, webhook_id: str) -> int:
         """Put what was given up for a webhook into the queue again, and return how many deliveries that are."""
         return self._book().send_again(project_id, self._one(project_id, webhook_id).webhook_id)
+
+    def _check_names(self, project_id: str, names: Sequence[str]) -> None:
+        unknown = set(names) - {one.name for one in self._registry.definitions(project_id)} if names else set()
+        if unknown:
+            raise unknown_event(min(unknown))
 
     def _one(self, project_id: str, webhook_id: str) -> Webhook:
         known = next((one for one in self._book().webhooks(project_id) if one.webhook_id == webhook_id), None)

@@ -174,14 +174,16 @@ def test_what_labels_have_taught_is_told(world: World, mine: TestClient, refund:
     assert mine.get(path).json() == told | {"head_version": 3, "quality": {"confirmed": 2}}
 
 
-def test_a_webhook_is_added_shown_without_its_secret_and_removed(mine: TestClient) -> None:
-    added = mine.post("/api/v1/webhooks", json={"url": "https://example.com/hook", "events": ["refund"]})
+def test_a_webhook_is_added_shown_without_its_secret_and_removed(mine: TestClient, refund: EventDefinition) -> None:
+    added = mine.post("/api/v1/webhooks", json={"url": "https://example.com/hook", "events": ["refund/all"]})
     assert added.status_code == 201
     secret, webhook_id = added.json()["secret"], added.json()["webhook"]["webhook_id"]
     assert secret.startswith("whsec_")
     listed = mine.get("/api/v1/webhooks")
     assert secret.removeprefix("whsec_") not in listed.text
-    assert [(one["event_names"], one["with_evidence"]) for one in listed.json()["webhooks"]] == [(["refund"], False)]
+    assert [(one["event_names"], one["with_evidence"]) for one in listed.json()["webhooks"]] == [
+        (["refund/all"], False)
+    ]
     tested = mine.post(f"/api/v1/webhooks/{webhook_id}/test").json()
     assert tested == {"is_delivered": False, "status": 0, "detail": "nobody there"}
     assert mine.delete(f"/api/v1/webhooks/{webhook_id}").status_code == 204
@@ -203,6 +205,17 @@ def test_a_webhook_is_added_shown_without_its_secret_and_removed(mine: TestClien
 )
 def test_a_webhook_that_can_not_be_is_refused(mine: TestClient, body: dict[str, object]) -> None:
     assert mine.post("/api/v1/webhooks", json=body).status_code == 422
+
+
+def test_a_webhook_of_an_event_that_nobody_has_defined_is_refused_by_name(
+    mine: TestClient, refund: EventDefinition
+) -> None:
+    for names in (["refnud"], ["refund/all", "refnud"]):
+        answer = mine.post("/api/v1/webhooks", json={"url": "https://example.com/hook", "events": names})
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["hint"]) == (422, "unknown_event", "define it first")
+        assert error["message"] == "there is no event 'refnud' in this project"
+    assert mine.get("/api/v1/webhooks").json() == {"webhooks": []}
 
 
 def test_without_a_secret_key_nobody_adds_a_webhook(clients: dict[str, TestClient]) -> None:

@@ -97,6 +97,18 @@ def test_a_url_that_can_not_be_is_shown_again_with_the_reason(
     assert listed(pages, project) == []
 
 
+def test_an_event_that_was_deleted_in_the_meantime_is_refused_by_name(
+    world: Any, pages: TestClient, project: str
+) -> None:
+    world.registry.delete_definition(project, "refund")
+
+    answer = post(pages, project, url=URL, event="refund")
+
+    assert answer.status_code == 422
+    assert "there is no event &#39;refund&#39;" in answer.text
+    assert listed(pages, project) == []
+
+
 def test_a_project_has_so_many_webhooks_and_no_more(world: Any, pages: TestClient, project: str) -> None:
     for _ in range(MAX_WEBHOOKS):
         world.tools.webhooks.add(project, URL)

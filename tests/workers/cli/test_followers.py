@@ -78,6 +78,14 @@ def test_webhooks_are_added_listed_tested_and_removed(run: Run, server: FakeServ
     assert server.webhooks == []
 
 
+def test_a_webhook_of_an_event_that_nobody_has_defined_says_what_to_do(run: Run, server: FakeServer) -> None:
+    server.refuse_next("/api/v1/webhooks", 422, "there is no event 'refnud' in this project", "define it first")
+    refused = run("webhooks", "add", "https://example.com/hook", "--event", "refnud")
+    assert (refused.exit_code, refused.stdout, server.webhooks) == (1, "", [])
+    assert "no event 'refnud'" in refused.stderr
+    assert "define it first" in refused.stderr.lower()
+
+
 def test_the_versions_of_a_definition_are_listed(run: Run) -> None:
     lines = run("definitions", "history", "refund").stdout.splitlines()
     assert [line.split("\t")[0] for line in lines] == ["version", "2", "1"]

@@ -27,7 +27,13 @@ def webhooks() -> None:
 
 @webhooks.command("add")
 @click.argument("url")
-@click.option("--event", "events", multiple=True, metavar="NAME", help="Of this event only; may be repeated.")
+@click.option(
+    "--event",
+    "events",
+    multiple=True,
+    metavar="NAME",
+    help="Of this event only, which has a definition; may be repeated.",
+)
 @click.option("--evidence", "with_evidence", is_flag=True, help="Tell the words of the task that show the event.")
 @connected
 def add(client: Client, url: str, events: tuple[str, ...], with_evidence: bool) -> None:
