@@ -27,6 +27,7 @@ TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 5.0
 # The system looks names up for as long as it likes; who waits for it goes on after TIMEOUT_S, and it in its thread.
 _LOOKUPS_AT_ONCE = 32
+_HOW_TO_ALLOW = "PHOSPHO_WEBHOOK_ALLOWED_NETWORKS of the server can allow it"
 # An IPv4 address in an IPv6 one, by way of a translator: RFC 6052 and its local-use prefix (RFC 8215).
 _TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 
@@ -75,7 +76,7 @@ def host_refusal(url: str, allowed: Sequence[Network]) -> str | None:
     address = _literal(host)
     if address is None or is_allowed(address, allowed):
         return None
-    return f"{host} is no public address; PHOSPHO_WEBHOOK_ALLOWED_NETWORKS of the server can allow it"
+    return f"{host} is no public address; {_HOW_TO_ALLOW}"
 
 
 def _literal(host: str) -> Address | None:
@@ -191,7 +192,7 @@ class _GuardedBackend(httpcore.SyncBackend):
 
 def _unknown(host: str) -> Refused:
     """Return one refusal for names that are not there and names of this network: none of them can be tried out."""
-    return Refused(f"{host} is not known as a public address")
+    return Refused(f"{host} is not known as a public address; {_HOW_TO_ALLOW} if it is one of your network")
 
 
 class _TimedStream(httpcore.NetworkStream):
