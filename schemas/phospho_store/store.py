@@ -75,6 +75,10 @@ class Store:
         lines = self.raw(sql, "JSONEachRow", parameters, _JSON_OUTPUT)
         return [orjson.loads(line) for line in lines.splitlines()]
 
+    def now_ms(self) -> int:
+        """Return ClickHouse's clock, which stamps what arrives: milliseconds."""
+        return int(self.rows("SELECT toUnixTimestamp64Milli(now64(3, 'UTC')) AS now_ms")[0]["now_ms"])
+
     def raw(
         self,
         sql: str,

@@ -13,6 +13,7 @@ from phospho_store.store import Store
 from phospho_store.track_record import TrackRecord, TrackRecords, why_not_learnt
 from phospho_workers.detection.candidates import content_of
 from phospho_workers.detection.engine import SIDES
+from phospho_workers.followers.long_texts import with_ends
 from phospho_workers.followers.session_examples import SessionExamples
 from phospho_workers.followers.session_facts import SessionFacts
 
@@ -149,7 +150,7 @@ class LabelledTasks:
 
     def _tasks(self, project_id: str, task_ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return tasks with their texts shortened, and with `contents`, by scope, of the texts as they are."""
-        texts = ", ".join(f"{_bounded(column)} AS {column}" for column in SIDES)
+        texts = with_ends(SIDES, _KEPT_CHARACTERS)
         is_long = " OR ".join(f"lengthUTF8(t.{column}) > {2 * _KEPT_CHARACTERS}" for column in SIDES)
         tasks = self._store.rows(
             f"SELECT project_id, task_id, t.session_id AS session_id, {is_long} AS is_long, {texts}"
@@ -187,10 +188,3 @@ def _digest(labels: Mapping[str, Any] | None, verdicts: int) -> str:
 
 def _slices(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     return (ids[begin : begin + size] for begin in range(0, len(ids), size))
-
-
-def _bounded(column: str) -> str:
-    """Return SQL for the beginning and the end of a text that is long, and all of one that is not."""
-    text = f"t.{column}"
-    ends = f"concat(leftUTF8({text}, {_KEPT_CHARACTERS}), '\\n', rightUTF8({text}, {_KEPT_CHARACTERS}))"
-    return f"if(lengthUTF8({text}) > {2 * _KEPT_CHARACTERS}, {ends}, {text})"

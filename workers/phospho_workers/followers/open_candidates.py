@@ -9,6 +9,7 @@ from typing import Any
 from phospho_store.store import Store
 from phospho_workers.detection.candidates import texts_of
 from phospho_workers.detection.engine import SIDES, Side
+from phospho_workers.followers.long_texts import MARK, with_ends
 from phospho_workers.judging.choice import Open, OpenText
 
 # Of a longer text the beginning and the end are asked about anyway.
@@ -112,7 +113,7 @@ class Candidates:
 
     def now_ms(self) -> int:
         """Return ClickHouse's clock, which stamps what arrives."""
-        return int(self._store.rows("SELECT toUnixTimestamp64Milli(now64(3, 'UTC')) AS now_ms")[0]["now_ms"])
+        return self._store.now_ms()
 
     def open(self, project_id: str, versions: Mapping[str, int], when: When) -> list[Open]:
         """
@@ -143,7 +144,7 @@ class Candidates:
         A task that was logged again, since the texts were found or since its analysis, says something else: what that
         is comes by itself, and a verdict on it would be stored for what nobody was asked about.
         """
-        columns = ", ".join(f"{_bounded(column)} AS {column}" for column in SIDES)
+        columns = with_ends(SIDES, _KEPT_CHARACTERS, MARK)
         task_ids = list({one.task_id for one in texts})
         rows = self._store.rows(_TASKS % columns, {"project": project_id, "tasks": task_ids})
         known = {row["task_id"]: row for row in rows}
@@ -152,9 +153,3 @@ class Candidates:
             for one in texts
             if one.task_id in known and f"{one.scope} {one.content}" in known[one.task_id]["contents"]
         ]
-
-
-def _bounded(column: str) -> str:
-    text = f"t.{column}"
-    ends = f"concat(leftUTF8({text}, {_KEPT_CHARACTERS}), '\\n[…]\\n', rightUTF8({text}, {_KEPT_CHARACTERS}))"
-    return f"if(lengthUTF8({text}) > {2 * _KEPT_CHARACTERS}, {ends}, {text})"

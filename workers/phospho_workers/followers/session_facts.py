@@ -10,7 +10,9 @@ import orjson
 from phospho_schemas.ids import revision_ms
 from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_store.store import Store
+from phospho_workers.detection.engine import SIDES
 from phospho_workers.followers.concluded import OVERLAP_MS
+from phospho_workers.followers.long_texts import with_ends
 from phospho_workers.followers.session_ends import SessionEnds
 from phospho_workers.followers.turn_facts import TurnFacts
 
@@ -145,7 +147,7 @@ class SessionFacts:
             self._store.insert("session_analysis_rows", b"\n".join(orjson.dumps(row) for row in rows))
 
     def _tasks(self, condition: str, order: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        texts = ", ".join(f"{_bounded(column)} AS {column}" for column in ("input", "output", "system_prompt"))
+        texts = with_ends(SIDES, _KEPT_CHARACTERS)
         return self._store.rows(
             "SELECT t.project_id AS project_id, t.session_id AS session_id, t.task_id AS task_id,"
             f" t.revision AS revision, {texts}, t.user_id AS user_id, t.version_id AS version_id,"
@@ -179,9 +181,3 @@ def session_row(
         "created_at": last["created_at"],
         "events": list(events),
     }
-
-
-def _bounded(column: str) -> str:
-    text = f"t.{column}"
-    ends = f"concat(leftUTF8({text}, {_KEPT_CHARACTERS}), '\\n', rightUTF8({text}, {_KEPT_CHARACTERS}))"
-    return f"if(lengthUTF8({text}) > {2 * _KEPT_CHARACTERS}, {ends}, {text})"
