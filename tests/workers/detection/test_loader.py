@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -15,6 +16,7 @@ from phospho_schemas.messages import HeadRow, Project, ProjectSettings
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.instructions import Instructions
 from phospho_store.store import remote
+from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.heads import Head
 from phospho_workers.detection.loader import BackgroundCache, DefinitionCache
@@ -64,6 +66,16 @@ def test_the_store_is_asked_once_an_interval_and_loaded_from_when_something_chan
     store.now_s += 2.0
     store.cache.current()
     assert (store.asked, store.loaded) == (2, 1)
+
+
+def test_who_reads_no_task_holds_what_there_is_and_no_engine(store) -> None:
+    store.rows = [keywords("a", "a"), keywords("whole", "a", scope="session"), keywords("nothing")]
+    [whole] = DefinitionCache(store).current().by_project.values()
+    [listed] = DefinitionCache(store, compiling=list_definitions).current().by_project.values()
+    assert (listed.engines, listed.find(["a"], "input")) == ({}, [[]])
+    assert replace(listed, engines=whole.engines) == whole
+    assert [one.name for one in listed.of_sessions] == ["whole"]
+    assert listed.skipped.keys() == {"nothing"}
 
 
 def test_a_change_is_seen_after_the_interval_and_compiles_its_own_project_only(store) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from phospho_schemas.definitions import crowded_out, no_room
 from phospho_schemas.messages import EventDefinition, ProjectSettings
@@ -95,18 +95,30 @@ def compile_definitions(
     Deleted ones are left out. Of several versions of one name the greatest counts. The order does not matter.
     `heads` has what was learnt from labels, by the name of the definition.
     """
+    listed = list_definitions(definitions, heads, settings)
+    of_tasks = [one for one in listed.definitions if not needs_session(one)]
+    by_engine = {name: [one for one in of_tasks if one.engine == name] for name in ENGINES}
+    built = [(_engine(name, chosen, heads), chosen) for name, chosen in by_engine.items() if chosen]
+    engines = {
+        side: [engine for engine, chosen in built if any(looks_at(one, side) for one in chosen)] for side in SIDES
+    }
+    return replace(listed, engines=engines)
+
+
+def list_definitions(
+    definitions: Sequence[EventDefinition], heads: Mapping[str, Head], settings: ProjectSettings
+) -> CompiledDefinitions:
+    """
+    Return all of `compile_definitions` but the engines: what finds nothing, and costs next to nothing to hold.
+
+    It is for those who have to know what there is, and read no task by it.
+    """
     current = _current(definitions)
     reasons = {one.name: check_definition(one) for one in current}
     # What was stored beyond it by an older release, or at once by two processes.
     reasons |= dict.fromkeys(crowded_out((), [one for one in current if reasons[one.name] is None]), no_room().message)
     usable = [one for one in current if reasons[one.name] is None]
-    of_tasks = [one for one in usable if not needs_session(one)]
-    by_engine = {name: [one for one in of_tasks if one.engine == name] for name in ENGINES}
-    built = [(_engine(name, chosen, heads), chosen) for name, chosen in by_engine.items() if chosen]
     return CompiledDefinitions(
-        engines={
-            side: [engine for engine, chosen in built if any(looks_at(one, side) for one in chosen)] for side in SIDES
-        },
         skipped={name: reason for name, reason in reasons.items() if reason is not None},
         definitions=usable,
         of_sessions=[one for one in usable if needs_session(one)],

@@ -23,6 +23,10 @@ DEFAULT_REFRESH_INTERVAL_S = 0.5
 DEFAULT_PATIENCE_S = 1.0
 
 
+# `compile_definitions`, or `list_definitions` for who reads no task by them.
+Compile = Callable[[Sequence[EventDefinition], Mapping[str, Head], ProjectSettings], CompiledDefinitions]
+
+
 class Source(Protocol):
     """Where instructions come from: an InstructionBook. Both methods block, and raise StoreUnavailable."""
 
@@ -41,12 +45,12 @@ class _ProjectSource:
     heads: Sequence[HeadRow] = ()
     settings: ProjectSettings = field(default_factory=ProjectSettings)
 
-    def compiled(self) -> CompiledDefinitions:
+    def compiled(self, compiling: Compile) -> CompiledDefinitions:
         """Compile them; a head of another version of its definition was taught something else, and is left out."""
         versions = {one.name: one.version for one in self.definitions}
         current = [row for row in self.heads if row.definition_version == versions.get(row.name)]
         heads = {row.name: head for row in current if (head := _read(row)) is not None}
-        compiled = compile_definitions(self.definitions, heads, self.settings)
+        compiled = compiling(self.definitions, heads, self.settings)
         if compiled.skipped:
             name, reason = next(iter(compiled.skipped.items()))
             project_id = self.definitions[0].project_id
@@ -64,8 +68,10 @@ class DefinitionCache:
         source: Source,
         refresh_interval_s: float = DEFAULT_REFRESH_INTERVAL_S,
         clock: Callable[[], float] = time.monotonic,
+        compiling: Compile = compile_definitions,
     ) -> None:
         self._source = source
+        self._compiling = compiling
         self._refresh_interval_s = refresh_interval_s
         self._clock = clock
         self._checked_at = float("-inf")
@@ -108,7 +114,9 @@ class DefinitionCache:
         """Compile the projects that are told something else than before; keep the others as they are."""
         sources = _by_project(told)
         compiled = {
-            project_id: known.by_project[project_id] if self._sources.get(project_id) == source else source.compiled()
+            project_id: known.by_project[project_id]
+            if self._sources.get(project_id) == source
+            else source.compiled(self._compiling)
             for project_id, source in sources.items()
         }
         self._sources = sources

@@ -12,7 +12,7 @@ from phospho_store.backfills import BackfillBook
 from phospho_store.instructions import InstructionBook
 from phospho_store.store import Store
 from phospho_store.webhooks import WebhookBook
-from phospho_workers.detection.definitions import needs_session
+from phospho_workers.detection.definitions import list_definitions, needs_session
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.followers.backfills import Asks, Backfills
 from phospho_workers.followers.changes import Changes
@@ -41,7 +41,7 @@ ALL = "followers"
 
 def sessions(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:
     """Return those that look at more than one task at a time."""
-    cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=1.0)
+    cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=1.0, compiling=list_definitions)
     facts = SessionFacts(store)
     return [EndedSessions(facts, cache.current), Turns(facts, cache.current)]
 
@@ -81,7 +81,7 @@ def webhooks(store: Store, clock: HybridClock, settings: FollowerSettings) -> li
         logger.warning("no webhook is told of anything: PHOSPHO_SECRET_KEY is not set")
         return []
     sender = Outbound(settings.allowed_networks)
-    cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=1.0)
+    cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=1.0, compiling=list_definitions)
     patience = Patience(settings.judging, cache.current)
     return [Webhooks(WebhookBook(store, clock), FoundEvents(store), sender, settings.secret_key, patience=patience)]
 

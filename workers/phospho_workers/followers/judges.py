@@ -9,6 +9,7 @@ from phospho_store.backfills import BackfillBook
 from phospho_store.instructions import InstructionBook
 from phospho_store.store import Store
 from phospho_store.verdicts import VerdictBook
+from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.followers.encoder_judge import EncoderJudge
 from phospho_workers.followers.llm_judge import LlmJudge
@@ -23,7 +24,7 @@ _Books = tuple[Candidates, VerdictBook, BackfillBook]
 
 def judges(store: Store, clock: HybridClock, settings: JudgeSettings) -> list[Follower]:
     """Return a follower for each judge of the settings. Raises BadJudgeSettings for an encoder that can't be used."""
-    cache = DefinitionCache(InstructionBook(store, clock))
+    cache = DefinitionCache(InstructionBook(store, clock), compiling=list_definitions)
     books = Candidates(store), VerdictBook(store, clock), BackfillBook(store, clock)
     followers: list[Follower] = []
     if settings.llm is not None:
