@@ -31,6 +31,18 @@ UNION DISTINCT
 SELECT DISTINCT toString(arrayJoin(events.name)) AS name FROM analysis_rows
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """
+_OF_SESSIONS = """
+SELECT name FROM definitions WHERE project_id = {project:String} AND name IN {names:Array(String)} AND scope = 'session'
+"""
+# The last task of each session that holds, or held, one of the tasks.
+_LAST_TASKS = """
+SELECT argMax(task_id, (created_at, task_id)) AS last_task
+FROM task_rows FINAL
+WHERE project_id = {project:String} AND session_id IN (
+    SELECT session_id FROM task_rows WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
+)
+GROUP BY session_id
+"""
 _LABELS = """
 SELECT event_name, task_id, verdict, value, category, comment, created_by,
     toUnixTimestamp64Milli(created_at) AS created_at_ms
@@ -54,12 +66,14 @@ class Acting:
         """
         Store labels, all or none: `{"event", "task_id", "verdict", "value"?, "category"?, "comment"?}` each.
 
-        An empty verdict takes a label back. A confirmed event that detection did not find is added to its task.
+        An empty verdict takes a label back. A confirmed event that detection did not find is added to its task; one of
+        whole sessions stands at the last task of its session, and at no other.
         """
         labels = [self._label(project_id, visitor, item) for item in wanted]
         task_ids = sorted({label.task_id for label in labels})
         self._check_tasks(project_id, task_ids)
         self._check_events(project_id, task_ids, {label.event_name for label in labels})
+        self._check_places(project_id, [label for label in labels if label.verdict == "confirmed"])
         return self._book.save_labels(labels)
 
     def labels(self, project_id: str, event: str, before: tuple[int, str], limit: int) -> list[dict[str, Any]]:
@@ -141,6 +155,18 @@ class Acting:
 def unknown_event(name: str) -> Problem:
     """Return the refusal of an event that nobody has defined."""
     return Problem(422, "unknown_event", f"there is no event {name!r} in this project", "define it first")
+
+    def _check_places(self, project_id: str, labels: Sequence[Label]) -> None:
+        names = sorted({label.event_name for label in labels})
+        whole = self._store.rows(_OF_SESSIONS, {"project": project_id, "names": names}) if names else []
+        tasks = {label.task_id for label in labels if {"name": label.event_name} in whole}
+        if not tasks:
+            return
+        last = self._store.rows(_LAST_TASKS, {"project": project_id, "tasks": sorted(tasks)})
+        others = tasks - {row["last_task"] for row in last}
+        if others:
+            message = f"an event of a whole session stands at its last task, and {min(others)!r} is not the last one"
+            raise Problem(422, "not_the_last_task", message, "label the last task of the session")
 
 
 def author(visitor: Visitor) -> str:

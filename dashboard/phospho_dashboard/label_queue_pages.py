@@ -10,12 +10,13 @@ from starlette.routing import Route
 
 from phospho_dashboard.access import Access
 from phospho_dashboard.answers import answered, json_response
-from phospho_dashboard.definitions import DefinitionTrials
+from phospho_dashboard.definitions import DefinitionTrials, is_of_one_task
 from phospho_dashboard.frames import frame_of
 from phospho_dashboard.queries.tasks import Tasks
 from phospho_dashboard.rendering import page_response, paged, path_of
 from phospho_dashboard.services import Services
 from phospho_dashboard.visitors import Visitor
+from phospho_schemas.errors import Problem
 
 _PATH = "/definitions/queue"
 QUEUED_TASKS = 20
@@ -56,7 +57,16 @@ class LabelQueuePages:
         return visitor, await self._services.threads.run(self._queue, project_id, name)
 
     def _queue(self, project_id: str, name: str) -> dict[str, Any]:
+        versions = self._services.registry.definition_versions(project_id, name)
+        has_queue = not versions or is_of_one_task(versions[0])
+        # What was found may be judged after its definition has gone.
+        if not versions and not self._trials.found_in(project_id, name):
+            raise Problem(404, "unknown_event", f"there is no event {name!r} in this project")
+        queue = self._next(project_id, name) if has_queue else []
+        told = {"project_id": project_id, "name": name, "has_queue": has_queue}
+        return told | {"tasks": self._tasks.previews(project_id, queue)}
+
+    def _next(self, project_id: str, name: str) -> list[str]:
         # Of an engine that no label teaches, those of which it was least sure.
         queue = self._services.tools.label_queue(project_id, name, QUEUED_TASKS)
-        queue = queue or self._trials.nearest_the_border(project_id, name, QUEUED_TASKS)
-        return {"project_id": project_id, "name": name, "tasks": self._tasks.previews(project_id, queue)}
+        return queue or self._trials.nearest_the_border(project_id, name, QUEUED_TASKS)

@@ -9,6 +9,7 @@ from typing import Any
 from phospho_dashboard.asking import Asked
 from phospho_dashboard.backfills import BackfillDesk
 from phospho_dashboard.dead_letters import DeadLetters
+from phospho_dashboard.definitions import is_of_one_task
 from phospho_dashboard.periods import buckets_of
 from phospho_dashboard.prices import Prices
 from phospho_dashboard.quality import DefinitionQuality
@@ -24,8 +25,10 @@ from phospho_dashboard.queries.tasks import Tasks
 from phospho_dashboard.queries.trends import Trends
 from phospho_dashboard.queries.users import Users
 from phospho_dashboard.queries.versions import Versions
+from phospho_dashboard.urls import with_query
 from phospho_dashboard.views import View
 from phospho_schemas.errors import Problem
+from phospho_schemas.messages import EventDefinition
 from phospho_store.registry import Registry
 from phospho_store.store import Store
 
@@ -79,7 +82,7 @@ class Pages:
             View("tasks", "/tasks", "tasks.html", self.tasks, shown=_task_list),
             View("tasks", "/tasks", "task.html", self.task, has_items=True, shown=self._addable),
             events,
-            replace(events, template="event.html", read=self.event, has_items=True, shown=_task_list),
+            replace(events, template="event.html", read=self.event, has_items=True, shown=_of_event),
             View("users", "/users", "users.html", self.users, shown=_sorted_by(of_users.SORTS)),
             View("versions", "/versions", "versions.html", self.versions),
         ]
@@ -131,8 +134,16 @@ class Pages:
         return {**about, **event, "examples": examples}
 
     def _addable(self, asked: Asked, _: Content) -> Content:
-        """Return the events that a person may add to a task: those that are defined at this moment."""
-        return {"addable": [definition.name for definition in self._registry.definitions(asked.project_id)]}
+        """
+        Return the events that a person may add to a task: those that are defined at this moment.
+
+        Those of `addable_at_the_end` are of whole sessions, and may be added to the last task of one.
+        """
+        defined = self._registry.definitions(asked.project_id)
+        return {
+            "addable": [one.name for one in defined if one.scope != "session"],
+            "addable_at_the_end": [one.name for one in defined if one.scope == "session"],
+        }
 
     def users(self, asked: Asked) -> Content:
         """Return a page of users; the first one has the charts as well, which are the same for all."""
@@ -170,6 +181,15 @@ def _session_list(asked: Asked, _: Content) -> Content:
 
 def _task_list(asked: Asked, _: Content) -> Content:
     return _columns(asked, TASK_COLUMNS, DEFAULT_TASK_COLUMNS) | _sorted_by(of_tasks.SORTS)(asked, {})
+
+
+def _of_event(asked: Asked, content: Content) -> Content:
+    """Return what the page of an event shows beside its content: where to label it next, and its examples' columns."""
+    definition, name = content["definition"], content["name"]
+    has_queue = definition is None or is_of_one_task(EventDefinition.model_validate(definition))
+    queue = with_query("/definitions/queue", {"project": asked.project_id, "name": name})
+    label_path = queue if has_queue else asked.url("/sessions", event=name)
+    return {"has_queue": has_queue, "label_path": label_path} | _task_list(asked, content)
 
 
 def _columns(asked: Asked, known: Mapping[str, str], default: Sequence[str]) -> Content:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from fixtures.html_pages import ATTACK, check_page
+from phospho_schemas.messages import EventDefinition
 
 _NUMBERS = itertools.count()
 ODD_IDS = ("plain", "with/slash", "..", "a b&c=d#e?f", "ünïcödé", "line\nbreak", "name.json", "x" * 512)
@@ -68,6 +70,35 @@ def test_what_may_be_added_is_what_is_defined_at_this_moment(world: Any, pages: 
     assert offered() == ["hotel", "train"]
     for name in offered():
         assert act(pages, project, "/acts/label", "t2", event=name, verdict="confirmed").status_code == 303
+
+
+def test_an_event_of_a_whole_session_is_added_at_its_last_task_alone(
+    world: Any, pages: TestClient, api: TestClient, project: str
+) -> None:
+    definition = EventDefinition(
+        project_id=project, name="happy end", description="All is well", scope="session", created_at=datetime.now(UTC)
+    )
+    world.registry.save_definition(definition)
+    world.add_task(project, "t2", created_at="2026-01-01T10:05:00.000Z")
+
+    def offered(path: str) -> list[str]:
+        return re.findall("<option>([^<]+)</option>", pages.get(path, params={"project": project}).text)
+
+    def added(*task_ids: str, verdict: str = "confirmed") -> Any:
+        labels = [{"event": "happy end", "task_id": task_id, "verdict": verdict} for task_id in task_ids]
+        return api.post("/api/v1/labels", json={"labels": labels})
+
+    assert offered("/tasks/t1") == ["hotel"]
+    assert offered("/tasks/t2") == ["hotel", "happy end"]
+    assert offered("/sessions/s-1") == ["hotel", "hotel", "happy end"]
+    refused = added("t2", "t1")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "not_the_last_task")
+    assert act(pages, project, "/acts/label", "t1", event="happy end", verdict="confirmed").status_code == 422
+    assert events(pages, project, "t2") == {}
+    assert added("t2").status_code == 201
+    assert events(pages, project, "t2") == {"happy end": ("person", "confirmed")}
+    world.add_task(project, "t3", created_at="2026-01-01T10:06:00.000Z")
+    assert added("t2", verdict="").status_code == 201
 
 
 def test_an_event_is_confirmed_rejected_and_taken_back(pages: TestClient, api: TestClient, project: str) -> None:

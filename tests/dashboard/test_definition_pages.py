@@ -245,7 +245,30 @@ def test_what_is_nearest_the_border_is_to_be_labelled_next(world: Any, pages: Te
     assert queued() == ["t2", "t0"]
     text = pages.get("/definitions/queue", params={"project": project, "name": "flight"}).text
     assert text.count('value="confirmed"') == 2
-    assert "Nothing to label" in pages.get("/definitions/queue", params={"project": project, "name": "x"}).text
+
+
+@pytest.mark.parametrize("path", ["/definitions/queue", "/definitions/queue.json"])
+def test_an_event_that_nobody_has_defined_has_no_queue(pages: TestClient, project: str, path: str) -> None:
+    for query in ({"name": "x"}, {}):
+        assert pages.get(path, params={"project": project, **query}).status_code == 404
+
+
+@pytest.mark.parametrize("fields", [{"scope": "session"}, {"is_last_task": True}, {"context_turns": 2}], ids=str)
+def test_what_is_read_with_its_session_is_labelled_where_it_stands(
+    world: Any, pages: TestClient, project: str, fields: dict[str, Any]
+) -> None:
+    given: dict[str, Any] = {"project_id": project, "name": "travel", "created_at": datetime.now(UTC)}
+    definition = EventDefinition.model_validate(given | {"description": "The user wants to travel"} | fields)
+    world.registry.save_definition(definition)
+
+    queue = pages.get("/definitions/queue", params={"project": project, "name": "travel"})
+    event = pages.get("/events/travel", params={"project": project}).text
+
+    assert "Sessions have no queue yet" in queue.text
+    assert f'href="/sessions?project={project}&amp;event=travel&amp;period=all"' in queue.text
+    assert "Nothing to label" not in queue.text
+    assert "/definitions/queue" not in event
+    assert f'href="/sessions?project={project}&amp;event=travel">Label sessions</a>' in event
 
 
 def test_tasks_that_do_not_have_the_event_may_teach_it_too(world: Any, pages: TestClient, project: str) -> None:
