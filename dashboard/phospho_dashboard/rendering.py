@@ -72,8 +72,15 @@ def _pretty(value: Any) -> str:
 
 
 def _on_one_line(value: Any) -> str:
-    """Return a value on one line: a text as it is, anything else as JSON."""
+    """Return a value on one line: a text as it is, anything else as JSON; what is not set is told as that."""
+    if value in (None, "", []):
+        return "unset"
     return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _sentence(text: str) -> str:
+    """Return what a program says as it begins a line for a person."""
+    return text[:1].upper() + text[1:]
 
 
 def _environment() -> Environment:
@@ -83,6 +90,7 @@ def _environment() -> Environment:
         "person": _person,
         "pretty": _pretty,
         "on_one_line": _on_one_line,
+        "sentence": _sentence,
         "as_a": as_a,
         "money": money,
     }

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from phospho_dashboard.app import api_routes, create_services, page_routes
 from phospho_dashboard.events_gauge import ProjectGauges
+from phospho_dashboard.failures import on_unexpected, shown_to_browsers
 from phospho_dashboard.follower_tools import Tools
 from phospho_dashboard.local_user import OPEN_PATH
 from phospho_dashboard.prices import Prices
@@ -160,6 +161,7 @@ def web_app(
     )
     routes = api_routes(services)
     routes += page_routes(services) if web.has_pages else []
+    refusals = {HTTPException: shown_to_browsers(on_http_exception), Exception: on_unexpected}
     gauges, reads = ProjectGauges(store), Reads(store, gateway)
     metrics.registry.register(gauges)
     # A gateway goes on taking logs while ClickHouse is away: it is not out of service then.
@@ -167,7 +169,7 @@ def web_app(
     try:
         yield FrontDoor(
             create_gateway(gateway, authenticator, publisher, clock, reads, all_readiness, metrics, quotas),
-            Starlette(routes=routes, exception_handlers={HTTPException: on_http_exception}),
+            Starlette(routes=routes, exception_handlers=refusals),
         )
     finally:
         gauges.close()
