@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, get_args
 
 from phospho_dashboard.corrections import NO_CORRECTIONS, Corrections
 from phospho_dashboard.last_verdicts import has_flag
 from phospho_dashboard.periods import PERIODS, Span, time_ms
 from phospho_schemas.errors import Problem
+from phospho_schemas.messages import Flag
 
 _MAX_CHARACTERS = 512
 _MAX_WORDS_CHARACTERS = 200
+# The filters that are one of few, which the form of a page offers.
+_CHOICES = {"flag": get_args(Flag), "sentiment": ("positive", "neutral", "negative")}
 # The names in the URL that Python keeps for itself.
 URL_NAMES = {"since": "from", "until": "to"}
 
@@ -55,6 +58,9 @@ class Filters:
                 raise Problem(400, f"invalid_{name}", f"{name!r} must be at most {limit} characters")
         if given["period"] and given["period"] not in PERIODS:
             raise Problem(400, "invalid_period", "there is no such period", f"one of: {', '.join(PERIODS)}")
+        for name, choices in _CHOICES.items():
+            if given[name] and given[name] not in choices:
+                raise Problem(400, f"invalid_{name}", f"there is no such {name}", f"one of: {', '.join(choices)}")
         if given["period"]:
             given |= {"since": "", "until": ""}
         return cls(**given)
@@ -66,11 +72,14 @@ class Filters:
         return {URL_NAMES.get(name, name): value for name, value in values if value}
 
     def span(self) -> Span | None:
-        """Return the span that `since` and `until` name, None for neither. Problem 400 for what is not a time."""
+        """Return the span that `since` and `until` name, None for neither. Problem 400 for what can't be one."""
         if not self.since and not self.until:
             return None
         start_ms = time_ms(self.since, "from") if self.since else None
-        return Span(start_ms, time_ms(self.until, "to") if self.until else None)
+        end_ms = time_ms(self.until, "to") if self.until else None
+        if start_ms is not None and end_ms is not None and start_ms > end_ms:
+            raise Problem(400, "invalid_from", "'from' is after 'to'", "exchange them")
+        return Span(start_ms, end_ms)
 
     def narrowing(self) -> dict[str, str]:
         """Return the filters that are set, beside the time, by their name."""

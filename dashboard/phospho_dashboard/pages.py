@@ -193,7 +193,9 @@ def _of_event(asked: Asked, content: Content) -> Content:
 
 
 def _columns(asked: Asked, known: Mapping[str, str], default: Sequence[str]) -> Content:
-    """Return the columns of a list, those that are shown, and what its links keep of the choice."""
+    """Return the columns of a list, those that are shown, and what its links keep of the choice; Problem 400."""
+    if not known.keys() >= set(asked.columns):
+        raise Problem(400, "invalid_columns", "there is no such column", f"some of: {', '.join(known)}")
     chosen = [name for name in known if name in (asked.columns or default)]
     kept = {"columns": None if chosen == list(default) else ",".join(chosen)}
     return {"all_columns": known, "shown_columns": chosen, "kept": kept}
