@@ -85,6 +85,7 @@ FACTS = (
     Fact("consumer_errors", "phospho_consumer_errors", "error"),
     Fact("unexpected_errors", "phospho_gateway_unexpected_errors", "error"),
     Fact("failed_steps", "phospho_follower_steps", "error", only=("outcome", "failed")),
+    Fact("webhook_tries_failed", "phospho_webhook_deliveries", "error", only=("outcome", "retried")),
     Fact("webhooks_given_up", "phospho_webhook_deliveries", "error", only=("outcome", "dead")),
     Fact("failed_llm_calls", "phospho_llm_calls", "error", only=("outcome", "failed")),
 )

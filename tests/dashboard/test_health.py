@@ -100,7 +100,8 @@ def test_followers_tell_what_they_did_and_which_steps_failed(world: Any, project
     [process] = Health(world.store, lambda: registry.collect(), ()).processes()
 
     assert process["facts"] == {
-        "seconds_since_followed": 400.0, "webhooks_delivered": 7.0, "failed_steps": 3.0, "webhooks_given_up": 1.0,
+        "seconds_since_followed": 400.0, "webhooks_delivered": 7.0, "failed_steps": 3.0, "webhook_tries_failed": 5.0,
+        "webhooks_given_up": 1.0,
     }  # fmt: skip
 
 
@@ -124,11 +125,14 @@ def test_each_stage_tells_what_waits_what_it_did_and_what_failed(world: Any, pro
     started = world.tools.backfills.start(definition)
     world.tools.backfills.save(started.model_copy(update={"tasks": 400, "tasks_done": 100}))
     webhook = world.tools.webhooks.add(project, "https://shop.example/hook")
-    states = {"a": "pending", "b": "delivered", "c": "dead", "d": "dead"}
+    states = {"a": ("pending", 0), "b": ("delivered", 2), "c": ("dead", 9), "d": ("dead", 1), "e": ("pending", 2)}
     delivery = {"project_id": project, "webhook_id": webhook.webhook_id, "payload": "{}"}
     times = dict.fromkeys(("next_attempt_at", "found_at", "created_at"), now)
     world.tools.webhooks.save_deliveries(
-        [WebhookDelivery(event_id=one, status=status, **delivery, **times) for one, status in states.items()]
+        [
+            WebhookDelivery(event_id=one, status=status, attempts=attempts, **delivery, **times)
+            for one, (status, attempts) in states.items()
+        ]
     )
 
     page = world.open_pages().get("/settings/health.json", params={"project": project})
@@ -140,9 +144,9 @@ def test_each_stage_tells_what_waits_what_it_did_and_what_failed(world: Any, pro
     assert (stages["detection"]["waiting"], stages["backfills"]["waiting"], stages["webhooks"]["waiting"]) == (
         2,
         300,
-        1,
+        2,
     )
-    assert (stages["webhooks"]["last_minute"], stages["webhooks"]["errors"]) == (1, 2)
+    assert (stages["webhooks"]["last_minute"], stages["webhooks"]["errors"]) == (1, 3)
     assert stages["learning"]["last_hour"] == 0
     assert stages["learning"]["last_at"] is None
 

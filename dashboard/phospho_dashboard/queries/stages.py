@@ -14,15 +14,17 @@ SELECT countIf(at >= now64(3) - INTERVAL 1 MINUTE) AS last_minute, count() AS la
 FROM (SELECT %(at)s AS at FROM %(table)s WHERE project_id = {project:String} AND at >= now64(3) - INTERVAL 1 HOUR)
 """
 # Revisions that one process stamps begin with the milliseconds of its clock: of a delivery, those of its last attempt.
+# One that waits after an attempt has failed so far.
 _WEBHOOKS = """
 SELECT countIf(status = 'pending') AS waiting,
     countIf(status = 'delivered' AND at >= now64(3) - INTERVAL 1 MINUTE) AS last_minute,
     countIf(status = 'delivered' AND at >= now64(3) - INTERVAL 1 HOUR) AS last_hour,
-    countIf(status = 'dead' AND at >= now64(3) - INTERVAL 1 HOUR) AS errors,
+    countIf((status = 'dead' OR status = 'pending' AND attempts > 0) AND at >= now64(3) - INTERVAL 1 HOUR) AS errors,
     if(count() = 0, NULL, toUnixTimestamp64Milli(max(at))) AS last_at_ms
 FROM
 (
-    SELECT toString(status) AS status, fromUnixTimestamp64Milli(toInt64(bitShiftRight(revision, 16)), 'UTC') AS at
+    SELECT toString(status) AS status, attempts,
+        fromUnixTimestamp64Milli(toInt64(bitShiftRight(revision, 16)), 'UTC') AS at
     FROM webhook_delivery_rows FINAL WHERE project_id = {project:String}
 )
 """
