@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -79,6 +80,26 @@ def test_the_dashboard_counts_each_thing_once(world: Any, pages: TestClient, pro
     assert [(row["version"], row["tasks"]) for row in page["versions"]] == [("v1", 2), ("v2", 1)]
     assert [(row["user"], row["tasks"]) for row in page["users"]] == [("ada", 2), ("bob", 1)]
     assert {row["language"]: row["tasks"] for row in page["languages"]} == {"en": 2, "fr": 1}
+
+
+def test_the_bars_of_languages_sum_up(world: Any, pages: TestClient, project: str) -> None:
+    languages = ["en", "en", "en", "fr", "fr", "de", "de", "", "", "it", "it", "nl", "pt"]
+    for number, language in enumerate(languages):
+        world.add_analysis(project, f"t{number}", language=language)
+        world.add_task(project, f"t{number}")
+
+    text = pages.get("/", params={"project": project}).text
+
+    listed = text.split('id="languages-title"')[1].split("</section>")[0]
+    rows = re.findall(r'<(a|span) class="part".*?>([^<>]+)</span><span class="number">(\d+)<', listed)
+    assert rows == [
+        ("a", "en", "3"),
+        ("span", "(none)", "2"),
+        ("a", "de", "2"),
+        ("a", "fr", "2"),
+        ("a", "it", "2"),
+        ("span", "other", "2"),
+    ]
 
 
 def test_the_cost_is_that_of_every_model_with_a_price(
@@ -185,7 +206,7 @@ def test_an_event_has_its_trend_its_scores_and_examples(world: Any, pages: TestC
 
     page = pages.get("/events/thanks.json", params={"project": project}).json()
 
-    assert page["totals"] == {"tasks": 3, "events": 2, "sessions": 1}
+    assert page["totals"] == {"tasks": 3, "events": 2, "sessions": 1, "all_sessions": 2}
     assert sum(point["events"] for point in page["trend"]) == 2
     assert [row["events"] for row in page["scores"] if row["events"]] == [2]
     assert next(row["from"] for row in page["scores"] if row["events"]) == 0.75
@@ -194,6 +215,45 @@ def test_an_event_has_its_trend_its_scores_and_examples(world: Any, pages: TestC
     assert page["by_version"] == [{"definition_version": 1, "engine": "keyword", "events": 2, "mean_score": 0.75}]
     assert '<td class="number">0.75</td>' in pages.get("/events/thanks", params={"project": project}).text
     assert pages.get("/events/nonsense.json", params={"project": project}).status_code == 404
+
+
+def test_an_event_of_whole_sessions_is_a_share_of_sessions_with_its_words(
+    world: Any, pages: TestClient, project: str
+) -> None:
+    add_conversation(world, project)
+    definition = EventDefinition(
+        project_id=project, name="happy end", description="All is well", scope="session", created_at=datetime.now(UTC)
+    )
+    world.registry.save_definition(definition)
+    sql = "SELECT groupBitXor(sipHash64(task_id, revision)) AS state FROM task_rows FINAL"
+    sql += " WHERE project_id = {project:String} AND session_id = 's-2'"
+    [present] = world.store.rows(sql, {"project": project})
+    event = {"id": "e", "name": "happy end", "definition_version": 1, "engine": "semantic", "scope": "session"}
+    row = {"project_id": project, "session_id": "s-2", "turn": "", "revision": 1, "task_id": "c", **present}
+    found = [event | {"score": 0.8, "evidence": "thanks, all is well"}]
+    world.add("session_analysis_rows", row | {"created_at": "2026-01-02T10:00:00.000Z", "events": found})
+
+    text = pages.get("/events/happy%20end", params={"project": project}).text
+
+    assert "Tasks with it" not in text
+    assert "50.0 % of 2 sessions" in text
+    assert "<q>thanks, all is well</q>" in text
+    assert f'href="/sessions/s-2?project={project}"' in text
+
+
+def test_the_page_of_a_new_version_says_what_the_one_before_found(world: Any, pages: TestClient, project: str) -> None:
+    add_conversation(world, project)
+    define(world, project, "thanks")
+
+    def page() -> str:
+        text: str = pages.get("/events/thanks", params={"project": project}).text
+        return text
+
+    assert "was found by version" not in page()
+    [known] = world.registry.definitions(project)
+    world.registry.save_definition(known.model_copy(update={"keywords": ["thank you"]}))
+    assert "What is older was found by version 1, and stays so until a" in page()
+    assert f'<a href="/definitions/backfill?project={project}&amp;name=thanks">backfill</a>' in page()
 
 
 def test_a_definition_that_found_nothing_is_listed_with_zero(world: Any, pages: TestClient, project: str) -> None:

@@ -31,7 +31,8 @@ SELECT
     toUInt8(grouping(bucket)) AS is_total,
     intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
     sum(is_task) AS tasks, sum(countEqual(names, {name:String})) AS events,
-    uniqExactIf(cityHash64(session_id), has(names, {name:String})) AS sessions
+    uniqExactIf(cityHash64(session_id), has(names, {name:String})) AS sessions,
+    uniqExact(cityHash64(session_id)) AS all_sessions
 FROM %(analysed)s
 GROUP BY GROUPING SETS ((bucket), ())
 """
@@ -49,6 +50,7 @@ FROM
 GROUP BY GROUPING SETS ((bin), (definition_version, engine))
 """
 _MAX_VERSIONS = 20
+_TOTALS = ("tasks", "events", "all_sessions", "sessions")
 
 Row = dict[str, Any]
 
@@ -68,16 +70,20 @@ class Events:
         return [with_times(row) for row in (counted + others)[:MAX_EVENTS]]
 
     def event(self, scope: Scope, name: str, buckets: Buckets) -> Row:
-        """Return one event's `totals`, `trend` (a row a bucket), `scores` (bins of 0 to 1) and `by_version`."""
+        """
+        Return one event's `totals`, `trend` (a row a bucket), `scores` (bins of 0 to 1) and `by_version`.
+
+        Of the totals `tasks` and `all_sessions` count what is analysed, `events` and `sessions` those that have it.
+        """
         cut = {"name": name, "origin_ms": buckets.start_ms, "step_ms": buckets.step_ms}
         counted = self._rows(_TREND, scope, **cut)
-        totals = next((row for row in counted if row["is_total"]), {"tasks": 0, "events": 0, "sessions": 0})
+        totals = next((row for row in counted if row["is_total"]), dict.fromkeys(_TOTALS, 0))
         trend = {row["bucket"]: row["events"] for row in counted if not row["is_total"]}
         of_name = found(scope, "task_id", of_name="name = {name:String}")
         scored = self._store.rows(_SCORES % {"found": of_name}, scope.parameters(name=name, bins=HISTOGRAM_BINS))
         scores = {row["bin"]: row["events"] for row in scored if not row["is_version"]}
         return {
-            "totals": {name: totals[name] for name in ("tasks", "events", "sessions")},
+            "totals": {name: totals[name] for name in _TOTALS},
             "step_ms": buckets.step_ms,
             "trend": [bounds(bucket) | {"events": trend.get(index, 0)} for index, bucket in enumerate(buckets)],
             "scores": [

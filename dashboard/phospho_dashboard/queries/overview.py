@@ -173,7 +173,8 @@ def _version(row: Row) -> Row:
 
 
 def _languages(rows: Iterable[Row]) -> list[Row]:
-    known = [{"language": row["language"], "tasks": row["analysed_tasks"]} for row in rows if row["language"]]
+    """Return the most frequent languages; one of no name are the tasks of which detection could not tell it."""
+    known = [{"language": row["language"], "tasks": row["analysed_tasks"]} for row in rows if row["analysed_tasks"]]
     return known[:MAX_PARTS]
 
 
