@@ -25,6 +25,17 @@ export function actInPlace(root) {
   });
 }
 
+/** Let Ctrl+Enter, or Cmd+Enter, send the form[data-act] in whose text it is pressed. */
+export function sendByKey(root) {
+  root.addEventListener("keydown", (event) => {
+    const isSending = event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.isComposing;
+    const form = isSending && event.target.matches("textarea") && event.target.closest("form[data-act]");
+    if (!form || form.querySelector("button:disabled")) return;
+    event.preventDefault();
+    form.requestSubmit();
+  });
+}
+
 /** Let keys act on the task that has the focus. A dialog tells of them, and switches them off. */
 export function shortcuts(root) {
   const dialog = root.getElementById("shortcuts");

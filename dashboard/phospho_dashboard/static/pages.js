@@ -1,5 +1,5 @@
 // Every page works without scripts. These make it quicker to use; each module says what it adds.
-import { actInPlace, shortcuts } from "./acting.js";
+import { actInPlace, sendByKey, shortcuts } from "./acting.js";
 import { drawCharts } from "./charts.js";
 import { submitOnChange } from "./forms.js";
 import { startLive } from "./live.js";
@@ -14,6 +14,7 @@ showLocalTimes(document);
 drawCharts(document);
 actInPlace(document);
 shortcuts(document);
+sendByKey(document);
 document.addEventListener("findings", (event) => showLocalTimes(event.target));
 startLive((part) => {
   showLocalTimes(part);
