@@ -437,9 +437,11 @@ class ProjectSettings(BaseModel):
     session_idle_minutes: int = Field(
         default=30, ge=1, le=10_080, description="a session is over after so long without a task"
     )
-    llm_daily_tokens: Count = Field(default=1_000_000, description="tokens a day for second opinions; 0 asks no LLM")
+    llm_daily_tokens: Count = Field(
+        default=1_000_000, description="tokens a day for second opinions; 0: no LLM is asked"
+    )
     llm_daily_usd: float = Field(
-        default=0.0, ge=0, description="money a day for second opinions; 0 sets no bound in money"
+        default=0.0, ge=0, description="money a day for second opinions; 0: no bound in money, only in tokens"
     )
     llm_sample: float = Field(default=1.0, ge=0, le=1, description="share of the tasks that the LLM engine reads")
     webhook_wait_s: int = Field(
