@@ -54,8 +54,13 @@ function readTable(figure) {
   return {
     labels: rows.map((row) => (row.querySelector("th time") ?? row.querySelector("th")).textContent.trim()),
     links: rows.map((row) => row.querySelector("th a")?.href),
-    series: heads.map((head, index) => ({ label: head.textContent, values: points.map((point) => point[index]) })),
+    series: heads.map((head, index) => ({ label: shortName(head.textContent), values: points.map((point) => point[index]) })),
   };
+}
+
+/** Return what a legend has room for: the name of a version may be longer than the chart. */
+function shortName(name) {
+  return name.length > 28 ? `${name.slice(0, 27)}…` : name;
 }
 
 function configuration(figure, table) {
