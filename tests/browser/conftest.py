@@ -149,7 +149,7 @@ def _act(base_url: str) -> None:
         ]
         labels = [{"event": "booked", "task_id": task_id, "verdict": verdict} for task_id, verdict in verdicts]
         api.post("/labels", json={"labels": labels}).raise_for_status()
-        api.post("/webhooks", json={"url": "http://127.0.0.1:9/hook", "events": ["refund"]}).raise_for_status()
+        api.post("/webhooks", json={"url": "https://hooks.example/refunds", "events": ["refund"]}).raise_for_status()
 
 
 def _bearer(secret: str) -> dict[str, str]:
