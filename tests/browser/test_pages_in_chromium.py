@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 from urllib.parse import quote
@@ -229,6 +230,23 @@ def test_nothing_that_a_client_logs_runs_in_any_page(open_page: Open) -> None:
     for name in filters:
         page.goto(f"{base_url}/tasks?project={ATTACKED}&{name}={item}")
         assert page.evaluate("window.attacked") is None, name
+
+
+def test_names_as_long_as_may_be_hide_no_figure(open_page: Open, server: OneProcess) -> None:
+    """Cut in their cells, and told in whole by the title."""
+    long = "a-name-" * 28
+    log(server, input="Hello", output="Hi.", version_id=long, user_id=long, metadata={"model": long})
+
+    for is_phone, path in itertools.product((False, True), ("/", "/versions", "/users")):
+        page = open_page(f"{path}?version={long}", is_phone=is_phone)
+        figure = page.locator(f'tr:has(th[title="{long}"]) td.number').first
+        assert figure.evaluate("cell => cell.getBoundingClientRect().right <= innerWidth"), path
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_a_wrong_address_is_a_page_in_a_browser(open_page: Open) -> None:
+    for path in ("/nope", "/settings/nope"):
+        expect(open_page(path).get_by_role("heading", level=1)).to_have_text("There is no page at this address")
 
 
 def test_an_inline_script_that_got_into_a_page_would_not_run(open_page: Open) -> None:
