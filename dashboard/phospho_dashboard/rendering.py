@@ -79,8 +79,8 @@ def _on_one_line(value: Any) -> str:
 
 
 def _sentence(text: str) -> str:
-    """Return what a program says as it begins a line for a person."""
-    return text[:1].upper() + text[1:]
+    """Return what a program says as it begins a line for a person; the name of a field stays as it is written."""
+    return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]
 
 
 def _environment() -> Environment:

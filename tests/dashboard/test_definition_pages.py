@@ -121,10 +121,10 @@ def test_the_api_previews_too(world: Any, project: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"engine": "regex", "pattern": "("}, "this pattern does not compile"),
-        ({"engine": "magic"}, "engine"),
-        ({"engine": "semantic", "threshold": "2"}, "threshold"),
-        ({"name": ""}, "name"),
+        ({"engine": "regex", "pattern": "("}, "This pattern does not compile"),
+        ({"engine": "magic"}, "Engine"),
+        ({"engine": "semantic", "threshold": "2"}, "Threshold"),
+        ({"name": ""}, "Name"),
         ({"context_turns": "99"}, "context_turns"),
     ],
 )

@@ -146,7 +146,7 @@ def test_a_session_of_another_project_is_not_found(world: Any, pages: TestClient
 
     assert (page.status_code, twin.status_code) == (404, 404)
     assert twin.json()["error"]["code"] == "unknown_session"
-    assert "there is no session" in page.text
+    assert "There is no session" in page.text
 
 
 @pytest.mark.parametrize("session_id", ODD_IDS)
