@@ -151,11 +151,6 @@ class Acting:
         if unknown:
             raise unknown_event(min(unknown))
 
-
-def unknown_event(name: str) -> Problem:
-    """Return the refusal of an event that nobody has defined."""
-    return Problem(422, "unknown_event", f"there is no event {name!r} in this project", "define it first")
-
     def _check_places(self, project_id: str, labels: Sequence[Label]) -> None:
         names = sorted({label.event_name for label in labels})
         whole = self._store.rows(_OF_SESSIONS, {"project": project_id, "names": names}) if names else []
@@ -167,6 +162,11 @@ def unknown_event(name: str) -> Problem:
         if others:
             message = f"an event of a whole session stands at its last task, and {min(others)!r} is not the last one"
             raise Problem(422, "not_the_last_task", message, "label the last task of the session")
+
+
+def unknown_event(name: str) -> Problem:
+    """Return the refusal of an event that nobody has defined."""
+    return Problem(422, "unknown_event", f"there is no event {name!r} in this project", "define it first")
 
 
 def author(visitor: Visitor) -> str:
