@@ -117,10 +117,10 @@ def test_a_definition_that_no_engine_takes_is_refused(files) -> None:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ("description: d, scope: session", "needs those around it"),
-        ("description: d, context_turns: 2", "needs those around it"),
-        ("description: d, is_last_task: true", "needs those around it"),
-        ("description: d, engine: llm", "asks no language model"),
+        ("description: a refund, scope: session", "needs those around it"),
+        ("description: a refund, context_turns: 2", "needs those around it"),
+        ("description: a refund, is_last_task: true", "needs those around it"),
+        ("description: a refund, engine: llm", "asks no language model"),
     ],
 )
 def test_what_can_not_be_scored_on_tasks_is_refused_by_name(files, fields: str, reason: str) -> None:
