@@ -70,7 +70,7 @@ def test_a_semantic_definition_that_there_is_no_room_for_is_refused_with_what_to
     answer = post(pages, project, **thanks, do="save")
 
     assert answer.status_code == 422
-    assert "delete one that is not needed" in answer.text
+    assert "Delete one that is not needed" in answer.text
     assert world.registry.definitions(project) == []
 
 

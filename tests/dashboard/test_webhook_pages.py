@@ -105,7 +105,7 @@ def test_an_event_that_was_deleted_in_the_meantime_is_refused_by_name(
     answer = post(pages, project, url=URL, event="refund")
 
     assert answer.status_code == 422
-    assert "there is no event &#39;refund&#39;" in answer.text
+    assert "There is no event &#39;refund&#39;" in answer.text
     assert listed(pages, project) == []
 
 

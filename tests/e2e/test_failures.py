@@ -188,7 +188,7 @@ def test_a_worker_runs_under_faststream_run_too(shape: OnKafka) -> None:
     with shape.under_faststream("extraction") as worker:
         worker.wait_until_ready()
         post(shape, {"task_id": "by-faststream", "session_id": "s", "input": "a", "output": "b"})
-        wait_for(lambda: shape.number("SELECT count() FROM analyses WHERE task_id = 'by-faststream'") == 1, 30)
+        wait_for(lambda: shape.number("SELECT count() FROM analyses WHERE task_id = 'by-faststream'") == 1, 90)
         worker.stop()
     for name, worker in shape.workers.items():
         if name.startswith("extraction"):
