@@ -16,7 +16,8 @@ from fixtures.phospho_process import clean_environment
 from fixtures.shapes import API_KEY, PROJECT_ID, OnKafka
 from phospho_schemas.topics import ANALYSES, RAW_LOGS, TASKS
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+# In one process and in this order: they share a pipeline, and what one leaves behind is where the next begins.
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300), pytest.mark.xdist_group("failures")]
 
 
 @pytest.fixture(scope="module")
