@@ -16,8 +16,7 @@ from fixtures.phospho_process import clean_environment
 from fixtures.shapes import API_KEY, PROJECT_ID, OnKafka
 from phospho_schemas.topics import ANALYSES, RAW_LOGS, TASKS
 
-# In one process and in this order: they share a pipeline, and what one leaves behind is where the next begins.
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300), pytest.mark.xdist_group("failures")]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
