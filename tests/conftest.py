@@ -2,8 +2,8 @@
 For all tests: where PHOSPHO_NO_SKIPS is set, as in CI, what would be skipped fails, save for want of shared data.
 
 Hypothesis has no deadline: on a busy machine it would be a timed test. With several workers (`-n`) a file goes to one
-of them as a whole (`--dist=loadfile`; the groups of xdist 3.8 are not seen by pytest 9.2). What files share and must not
-make twice at once, a build or an environment, is made under a lock.
+of them as a whole (`--dist=loadfile`; the groups of xdist 3.8 are not seen by pytest 9.2). What files share and must
+not make twice at once, a build or an environment, is made under a lock.
 """
 
 from __future__ import annotations
