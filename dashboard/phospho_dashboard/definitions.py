@@ -88,11 +88,6 @@ def _said(error: ValidationError) -> tuple[str, str]:
     return message, "make several definitions of it, or say it in one pattern with engine: regex"
 
 
-def is_of_one_task(definition: EventDefinition) -> bool:
-    """Return whether a definition looks at each task by itself: only of such ones it is known what to label next."""
-    return definition.scope != "session" and not definition.is_last_task and not definition.context_turns
-
-
 def versions_of(registry: Registry, project_id: str, name: str) -> list[EventDefinition]:
     """Return the versions of a definition, the latest first; Problem 404 where there is none."""
     versions = registry.definition_versions(project_id, name)

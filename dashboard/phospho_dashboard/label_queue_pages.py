@@ -10,12 +10,13 @@ from starlette.routing import Route
 
 from phospho_dashboard.access import Access
 from phospho_dashboard.answers import answered, json_response
-from phospho_dashboard.definitions import DefinitionTrials, is_of_one_task
+from phospho_dashboard.definitions import DefinitionTrials
 from phospho_dashboard.frames import frame_of
 from phospho_dashboard.queries.tasks import Tasks
 from phospho_dashboard.rendering import page_response, paged, path_of
 from phospho_dashboard.services import Services
 from phospho_dashboard.visitors import Visitor
+from phospho_schemas.definitions import needs_session
 from phospho_schemas.errors import Problem
 
 _PATH = "/definitions/queue"
@@ -58,7 +59,7 @@ class LabelQueuePages:
 
     def _queue(self, project_id: str, name: str) -> dict[str, Any]:
         versions = self._services.registry.definition_versions(project_id, name)
-        has_queue = not versions or is_of_one_task(versions[0])
+        has_queue = not versions or not needs_session(versions[0])
         # What was found may be judged after its definition has gone.
         if not versions and not self._trials.found_in(project_id, name):
             raise Problem(404, "unknown_event", f"there is no event {name!r} in this project")

@@ -9,7 +9,6 @@ from typing import Any
 from phospho_dashboard.asking import Asked
 from phospho_dashboard.backfills import BackfillDesk
 from phospho_dashboard.dead_letters import DeadLetters
-from phospho_dashboard.definitions import is_of_one_task
 from phospho_dashboard.periods import buckets_of
 from phospho_dashboard.prices import Prices
 from phospho_dashboard.quality import DefinitionQuality
@@ -27,6 +26,7 @@ from phospho_dashboard.queries.users import Users
 from phospho_dashboard.queries.versions import Versions
 from phospho_dashboard.urls import with_query
 from phospho_dashboard.views import View
+from phospho_schemas.definitions import needs_session
 from phospho_schemas.errors import Problem
 from phospho_schemas.messages import EventDefinition
 from phospho_store.registry import Registry
@@ -186,7 +186,7 @@ def _task_list(asked: Asked, _: Content) -> Content:
 def _of_event(asked: Asked, content: Content) -> Content:
     """Return what the page of an event shows beside its content: where to label it next, and its examples' columns."""
     definition, name = content["definition"], content["name"]
-    has_queue = definition is None or is_of_one_task(EventDefinition.model_validate(definition))
+    has_queue = definition is None or not needs_session(EventDefinition.model_validate(definition))
     queue = with_query("/definitions/queue", {"project": asked.project_id, "name": name})
     label_path = queue if has_queue else asked.url("/sessions", event=name)
     return {"has_queue": has_queue, "label_path": label_path} | _task_list(asked, content)

@@ -27,6 +27,11 @@ def refusal_of(definition: EventDefinition) -> str | None:
     return _name_refusal(definition.name) or _unread_field(definition) or _description_refusal(definition)
 
 
+def needs_session(definition: EventDefinition) -> bool:
+    """Tell whether a definition reads more than one task, or has to know which task is the last."""
+    return definition.scope == "session" or definition.is_last_task or definition.context_turns > 0
+
+
 def crowded_out(taken: Collection[str], definitions: Sequence[EventDefinition]) -> list[str]:
     """
     Return the names of those of `definitions` that a project has no room for; the first in order have it.

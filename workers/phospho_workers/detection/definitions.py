@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from phospho_schemas.definitions import crowded_out, no_room
+from phospho_schemas.definitions import crowded_out, needs_session, no_room
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.engine import SIDES, Engine, Hit, Hits, Side, looks_at
 from phospho_workers.detection.engines import ENGINES
@@ -51,11 +51,6 @@ class CompiledDefinitions:
 
 
 NO_DEFINITIONS = CompiledDefinitions()
-
-
-def needs_session(definition: EventDefinition) -> bool:
-    """Tell whether a definition reads more than one task, or has to know which task is the last."""
-    return definition.scope == "session" or definition.is_last_task or definition.context_turns > 0
 
 
 def check_definition(definition: EventDefinition) -> str | None:

@@ -18,10 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+from phospho_schemas.definitions import needs_session
 from phospho_schemas.messages import Backfill, EventDefinition, ProjectSettings
 from phospho_store.backfills import BackfillBook
 from phospho_store.errors import StatementRefused
-from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot, needs_session
+from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot
 from phospho_workers.detection.detect import analyse, check_task
 from phospho_workers.followers.history import History, Span
 from phospho_workers.followers.loop import LONG_REST_S

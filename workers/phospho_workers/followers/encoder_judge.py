@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+from phospho_schemas.definitions import needs_session
 from phospho_schemas.messages import EventDefinition, VerdictRow
 from phospho_store.backfills import BackfillBook
 from phospho_store.instructions import TABLES
 from phospho_store.verdicts import VerdictBook
-from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, needs_session
+from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.followers.open_candidates import Candidates
 from phospho_workers.followers.open_queue import OpenQueue
 from phospho_workers.followers.rota import Rota

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
+from phospho_schemas.definitions import needs_session
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_store.backfills import BackfillBook
 from phospho_store.instructions import InstructionBook
 from phospho_store.store import Store
 from phospho_store.webhooks import WebhookBook
-from phospho_workers.detection.definitions import list_definitions, needs_session
+from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.followers.backfills import Asks, Backfills
 from phospho_workers.followers.changes import Changes

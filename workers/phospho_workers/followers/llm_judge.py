@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from phospho_schemas.definitions import needs_session
 from phospho_schemas.ids import derived_uuid
 from phospho_schemas.messages import EventDefinition, LlmCallRow, ProjectSettings, VerdictRow
 from phospho_store.backfills import BackfillBook
 from phospho_store.instructions import TABLES
 from phospho_store.verdicts import Used, VerdictBook
-from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, needs_session
+from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.detection.engine import Side
 from phospho_workers.followers.open_candidates import Candidates
 from phospho_workers.followers.open_queue import OpenQueue

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot, needs_session
+from phospho_schemas.definitions import needs_session
+from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot
 from phospho_workers.judging.settings import JudgeSettings
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from phospho_schemas.definitions import needs_session
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.definitions import needs_session
 from phospho_workers.detection.engine import SIDES
 from phospho_workers.detection.reading import MAX_READ_CHARACTERS
 from phospho_workers.followers.session_facts import SessionFacts

@@ -8,14 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from phospho_schemas.definitions import needs_session
 from phospho_schemas.messages import EventDefinition, ProjectSettings
-from phospho_workers.detection.definitions import (
-    NO_DEFINITIONS,
-    CompiledDefinitions,
-    Snapshot,
-    compile_definitions,
-    needs_session,
-)
+from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot, compile_definitions
 from phospho_workers.detection.detect import check_task
 from phospho_workers.followers.backfills import analysed, events_alone
 from phospho_workers.followers.history import History, Span

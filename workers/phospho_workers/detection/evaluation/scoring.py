@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from phospho_schemas.definitions import needs_session
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.definitions import compile_definitions, needs_session
+from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.evaluation.labelled import PROJECT, LabelledLogs
 from phospho_workers.detection.evaluation.metrics import average_precision, f1_score
