@@ -79,7 +79,7 @@ bench-dashboard: install
 
 # Writes the JSON Schema files and the AsyncAPI document again from the models.
 schemas: install
-	$(BIN)/python -m phospho_workers.cli schemas
+	$(BIN)/python -m phospho_cli schemas
 
 # Pins every package that a fresh environment gets. Run it in an environment that holds nothing else.
 constraints:

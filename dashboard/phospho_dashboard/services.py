@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from phospho_dashboard.follower_tools import Tools
-from phospho_dashboard.health import Metrics
+from phospho_dashboard.auth.sign_in import SignInDesk
+from phospho_dashboard.health.health import Metrics
+from phospho_dashboard.job_tools import Tools
 from phospho_dashboard.settings import DashboardSettings
-from phospho_dashboard.sign_in import SignInDesk
 from phospho_schemas.messages import EventDefinition
 from phospho_schemas.records import Keyed
-from phospho_store.auth import Authenticator
-from phospho_store.registry import Registry
+from phospho_store.registry.authentication import Authenticator
+from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_store.threads import StoreThreads
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from phospho_dashboard.prices import Prices
+from phospho_dashboard.analytics.prices import Prices
 from phospho_schemas.people import Role
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from phospho_schemas.messages import Project
 from phospho_store.errors import StoreError
-from phospho_store.registry import Registry
+from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 
 logger = logging.getLogger("phospho.retention")

@@ -43,21 +43,21 @@ import yaml
 from benchmarks.domains import OWN, domains
 from fixtures.llm_server import LlmServer, Rule, llm_server
 from phospho_schemas.messages import EventDefinition, ProjectSettings
-from phospho_store.track_record import TrackRecord, why_not_learnt
+from phospho_store.annotations.track_record import TrackRecord, why_not_learnt
 from phospho_workers.detection.candidates import content_of, texts_of
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.engine import Side
 from phospho_workers.detection.evaluation.labelled import PROJECT, LabelledLogs, event_definition, read_labelled
 from phospho_workers.detection.evaluation.metrics import f1_score
-from phospho_workers.detection.heads import Head
-from phospho_workers.detection.teaching import Labelled, labelled, train
-from phospho_workers.followers.examples import MAX_LABELS
-from phospho_workers.followers.head_teacher import is_enough
-from phospho_workers.followers.open_candidates import MAX_OPEN_OF_ONE
-from phospho_workers.judging.chat import Call, Chat
-from phospho_workers.judging.choice import Open, asked_about, in_order
+from phospho_workers.detection.learning.classifiers import Head
+from phospho_workers.detection.learning.teaching import Labelled, labelled, train
+from phospho_workers.jobs.judges.open_candidates import MAX_OPEN_OF_ONE
+from phospho_workers.jobs.learning.examples import MAX_LABELS
+from phospho_workers.jobs.learning.trainer import is_enough
+from phospho_workers.judging.llm_client import Call, Chat
 from phospho_workers.judging.questions import MAX_DEFINITIONS, Question, interaction
+from phospho_workers.judging.selection import Open, asked_about, in_order
 from phospho_workers.judging.settings import LlmSettings
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from phospho_gateway.events import Envelope, EventReader
+from phospho_gateway.intake.events import Envelope, EventReader
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.records import Keyed
 

@@ -26,16 +26,16 @@ from benchmarks.machine import commit, machine
 from benchmarks.measured_store import Measured, MeasuredStore
 from benchmarks.sizes import PROJECT, say
 from fixtures.clickhouse_server import ClickHouseServer
+from phospho_cli.processes.wiring import tools_of
+from phospho_dashboard.analytics.prices import Price, Prices
 from phospho_dashboard.app import create_app, create_services
-from phospho_dashboard.prices import Price, Prices
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.ids import HybridClock
-from phospho_store.auth import Authenticator
 from phospho_store.migrations import migrate
-from phospho_store.registry import Registry
+from phospho_store.registry.authentication import Authenticator
+from phospho_store.registry.registry import Registry
 from phospho_store.store import DATABASE, Store, remote
-from phospho_workers.embedded.wiring import tools_of
-from phospho_workers.followers.settings import FollowerSettings
+from phospho_workers.jobs.settings import FollowerSettings
 
 # The aims of the pages on two cores, in seconds at p95, by the period.
 AIMS_S = {"30d": 0.3, "all": 1.0}

@@ -45,7 +45,7 @@ def main() -> None:
 
 def evaluated(domain: Domain, shots: int = 0, seeds: int = 1, without: str = "") -> dict[str, Any]:
     """Return what `phospho evaluate --json` prints, `without` a file of the library where one is named."""
-    command = ["benchmarks.smaller_library", without] if without else ["phospho_workers.cli"]
+    command = ["benchmarks.smaller_library", without] if without else ["phospho_cli"]
     return _printed_by(*command, "evaluate", "--json", *domain.arguments(), f"--shots={shots}", f"--seeds={seeds}")
 
 

@@ -25,10 +25,10 @@ from benchmarks.conversations import logs, source_name
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import analyse
-from phospho_workers.detection.embedding import directions, embedder
 from phospho_workers.detection.evaluation.labelled import PROJECT, event_definition
-from phospho_workers.detection.language import languages
-from phospho_workers.detection.sentiment import sentiments
+from phospho_workers.detection.text.embedding import directions, embedder
+from phospho_workers.detection.text.language import languages
+from phospho_workers.detection.text.sentiment import sentiments
 
 _ASKS = ("a flight", "a hotel room", "the weather", "a refund", "an appointment", "music", "a taxi", "a restaurant")
 _REPLIES = ("that the booking failed", "that the booking was successful")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from phospho_schemas.messages import EventDefinition
-from phospho_store.registry import Registry
+from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 
 DEFINITIONS = 20

@@ -19,10 +19,10 @@ import orjson
 
 from phospho_store.migrations import migrate
 from phospho_store.store import Store, embedded
-from phospho_workers.followers.changes import Changes
-from phospho_workers.followers.found_events import FoundEvents, Place, Stream, Wanted
-from phospho_workers.followers.session_ends import Window
-from phospho_workers.followers.session_facts import SessionFacts
+from phospho_workers.jobs.loop.changes import Changes
+from phospho_workers.jobs.sessions.session_ends import Window
+from phospho_workers.jobs.sessions.session_facts import SessionFacts
+from phospho_workers.jobs.webhooks.found_events import FoundEvents, Place, Stream, Wanted
 
 PROJECT = "benchmark"
 _ROWS_AN_INSERT = 1_000_000

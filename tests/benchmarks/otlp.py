@@ -27,13 +27,13 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from gateway.otlp.making import START_NS, json_body, request, span
 from phospho_gateway.app import create_app
-from phospho_gateway.legacy.reads import Reads
+from phospho_gateway.legacy.reads.reads import Reads
 from phospho_gateway.otlp import json_encoding, protobuf
 from phospho_gateway.otlp.translation import raw_logs
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.records import Keyed
-from phospho_store.auth import Authenticator, Principal
+from phospho_store.registry.authentication import Authenticator, Principal
 from phospho_store.store import remote
 
 TRACES_AN_EXPORT = 100

@@ -112,7 +112,7 @@ class Process:
 
 def phospho(*arguments: str) -> list[str]:
     """Return the command line of `phospho …` in this environment."""
-    return [sys.executable, "-m", "phospho_workers.cli", *arguments]
+    return [sys.executable, "-m", "phospho_cli", *arguments]
 
 
 def part(name: str, log: Path, *arguments: str) -> Process:

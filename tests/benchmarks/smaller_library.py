@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import sys
 
-from phospho_workers.cli import main as phospho
-from phospho_workers.detection import library
+from phospho_cli import main as phospho
+from phospho_workers.detection.semantic import library
 
 
 def main() -> None:

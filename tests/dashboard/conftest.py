@@ -16,20 +16,20 @@ from httpx import ASGITransport, AsyncClient
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from phospho_cli.processes.wiring import feedback_reading, preview, tools_of
 from phospho_dashboard.app import create_app, create_services
-from phospho_dashboard.follower_tools import Tools
-from phospho_dashboard.passwords import Passwords
+from phospho_dashboard.auth.passwords import Passwords
+from phospho_dashboard.job_tools import Tools
 from phospho_dashboard.services import Services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
 from phospho_schemas.records import Keyed
-from phospho_store.auth import Authenticator
 from phospho_store.migrations import migrate
-from phospho_store.registry import Registry
+from phospho_store.registry.authentication import Authenticator
+from phospho_store.registry.registry import Registry
 from phospho_store.store import Store, embedded
-from phospho_workers.embedded.wiring import feedback_reading, preview, tools_of
-from phospho_workers.followers.settings import FollowerSettings
+from phospho_workers.jobs.settings import FollowerSettings
 
 ADMIN_SECRET = "admin-secret"
 # As good as real ones in all but their cost.

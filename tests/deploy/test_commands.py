@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pytest
 
-from phospho_workers.cli import main
+from phospho_cli import main
 
 Compose = dict[str, Any]
 Stages = dict[str, dict[str, list[str]]]

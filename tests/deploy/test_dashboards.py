@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from benchmarks.filled_store import Filling, fill
 from fixtures.clickhouse_server import ClickHouseServer
 from fixtures.grafana_panels import ALL, Query, View, dashboards, metric_names, promql_queries, sql_queries
-from phospho_dashboard.events_gauge import ProjectGauges
+from phospho_dashboard.health.project_gauges import ProjectGauges
 from phospho_gateway.metrics import GatewayMetrics
 from phospho_store.migrations import migrate
 from phospho_store.store import DATABASE, Store, remote

@@ -84,7 +84,7 @@ def test_a_bad_record_in_any_topic_harms_itself_only(shape: OnKafka) -> None:
 def test_a_definition_is_picked_up_within_five_seconds_without_a_restart(shape: OnKafka) -> None:
     definition = "definitions: [{name: parrots, engine: keyword, scope: input, keywords: [parrot]}]"
     subprocess.run(
-        [sys.executable, "-m", "phospho_workers.cli", "definitions", "apply", "-"],
+        [sys.executable, "-m", "phospho_cli", "definitions", "apply", "-"],
         input=definition.encode(),
         env=clean_environment() | shape.client_environment(),
         check=True,

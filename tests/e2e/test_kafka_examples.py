@@ -13,7 +13,7 @@ import pytest
 
 from fixtures.phospho_process import clean_environment
 from fixtures.shapes import OnKafka
-from phospho_store.registry import Registry
+from phospho_store.registry.registry import Registry
 
 pytestmark = pytest.mark.kafka
 

@@ -13,19 +13,18 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from gateway.recording import RecordingPublisher
 from phospho_gateway.app import create_app
-from phospho_gateway.legacy.reads import Reads
+from phospho_gateway.legacy.reads.reads import Reads
 from phospho_gateway.operations import Check
-from phospho_gateway.publisher import Publisher
+from phospho_gateway.publishing.publisher import Publisher
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
-from phospho_store.auth import Authenticator
 from phospho_store.migrations import migrate
-from phospho_store.quotas import DailyQuotas
-from phospho_store.registry import NewKey, Registry
+from phospho_store.registry.authentication import Authenticator
+from phospho_store.registry.quotas import DailyQuotas
+from phospho_store.registry.registry import NewKey, Registry
 from phospho_store.store import Store, embedded
-
-from .recording import RecordingPublisher
 
 ADMIN_SECRET = "ph_admin_secret_of_the_tests"
 

@@ -12,12 +12,11 @@ import httpx
 import pytest
 from starlette.routing import Route
 
-from phospho_gateway.openapi import document
+from gateway.conftest import AppMaker, ClientMaker
+from gateway.recording import RecordingPublisher
+from phospho_gateway.openapi.document import document
 from phospho_gateway.settings import GatewaySettings, KafkaPublisherSettings
 from phospho_schemas.records import Keyed
-
-from .conftest import AppMaker, ClientMaker
-from .recording import RecordingPublisher
 
 EVENT = {"input": "a", "output": "b"}
 

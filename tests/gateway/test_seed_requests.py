@@ -7,10 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from phospho_store.registry import NewKey
-
-from .conftest import AppMaker, Serve
-from .recording import RecordingPublisher
+from gateway.conftest import AppMaker, Serve
+from gateway.recording import RecordingPublisher
+from phospho_store.registry.registry import NewKey
 
 CURL = """
 curl -X POST BASE/api/v1/events \\

@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 from jsonschema import Draft7Validator, Draft202012Validator
 
+from phospho_cli.commands.schemas import schemas
 from phospho_schemas import messages
 from phospho_schemas.descriptions import FIELDS
 from phospho_schemas.generate import ASYNCAPI_FILE, FLOWS, REGISTRY_ROWS, SCHEMA_FOLDER, asyncapi, generated_files
 from phospho_schemas.topics import TOPICS
-from phospho_workers.cli.schemas import schemas
 from phospho_workers.detection.app import build as build_detection
 from phospho_workers.extraction.app import build as build_extraction
 from phospho_workers.runtime.settings import WorkerSettings

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from phospho_store.migrations import migrate
-from phospho_store.registry import Registry
+from phospho_store.registry.registry import Registry
 from phospho_store.store import Store, embedded
 
 _NUMBERS = itertools.count()

@@ -14,10 +14,10 @@ import pytest
 
 from fixtures.clickhouse_server import ClickHouseServer
 from fixtures.phospho_process import run_phospho
-from phospho_store.auth import SECRET_TABLES
-from phospho_store.bootstrap import first_project
 from phospho_store.migrations import migrate, migrations
-from phospho_store.registry import Registry, key_hash
+from phospho_store.registry.authentication import SECRET_TABLES
+from phospho_store.registry.bootstrap import first_project
+from phospho_store.registry.registry import Registry, key_hash
 from phospho_store.store import DATABASE, INSERT_SETTINGS, Store, remote
 
 DECLARED = json.loads(Path(__file__).with_name("columns.json").read_text())
@@ -91,7 +91,7 @@ def test_ten_threads_at_once_over_http_give_the_declared_columns(clickhouse: Cli
 
 def test_four_commands_at_once_all_succeed(clickhouse: ClickHouseServer) -> None:
     """`phospho migrate` as replicas run it: processes that start together."""
-    command = [sys.executable, "-m", "phospho_workers.cli", "migrate", "--clickhouse", clickhouse.url]
+    command = [sys.executable, "-m", "phospho_cli", "migrate", "--clickhouse", clickhouse.url]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(4)]
     answers = [process.communicate(timeout=60)[0].decode() for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, answers

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from phospho_store.registry import Registry
+from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from store.facts import analysis, feedback, insert, task, view
 from store.session_model import Facts

@@ -1,1 +1,1 @@
-"""Everything after the topic: extraction, detection, the sink, and the `phospho` command."""
+"""Extraction, detection, the sink and the jobs."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from phospho_dashboard.corrections import labelled, session_events
-from phospho_dashboard.filters import Scope
+from phospho_dashboard.queries.corrections import labelled, session_events
+from phospho_dashboard.queries.filters import Scope
 
 # What only an analysis says: a row that adds events to a task says nothing else of it.
 _OF_ANALYSES = {"sentiment_score": "NULL", "language": "''", "sentiment": "''"}

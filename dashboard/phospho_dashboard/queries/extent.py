@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from phospho_dashboard.corrections import Corrections
-from phospho_dashboard.kept import Kept
-from phospho_dashboard.periods import Extent
+from phospho_dashboard.queries.corrections import Corrections
+from phospho_dashboard.queries.periods import Extent
+from phospho_dashboard.web.cache import Kept
 from phospho_store.store import Store
 
 # The times of the first and the last row by id: a granule a part. Where ids sort by time, the ends are near them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phospho_dashboard.filters import Scope
+from phospho_dashboard.queries.filters import Scope
 from phospho_store.store import Store
 
 # What fits well into the address of a request to ClickHouse, where parameters travel.

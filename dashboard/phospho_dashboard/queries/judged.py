@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from phospho_dashboard.filters import Scope
-from phospho_dashboard.last_verdicts import as_judged, last_verdicts
+from phospho_dashboard.queries.feedback_flags import as_judged, last_verdicts
+from phospho_dashboard.queries.filters import Scope
 
 _AS_LOGGED = "(SELECT {columns}, toString(flag) AS said FROM task_rows FINAL WHERE {condition} AND flag != '')"
 # Few tasks have a flag or feedback: only theirs are joined.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from phospho_dashboard.filters import Scope
-from phospho_dashboard.periods import Extent, Span
+from phospho_dashboard.queries.filters import Scope
+from phospho_dashboard.queries.periods import Extent, Span
 
 Rows = list[dict[str, Any]]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from phospho_dashboard.filters import Filters, Scope
-from phospho_dashboard.periods import Span
 from phospho_dashboard.queries.analysed import analysed
+from phospho_dashboard.queries.filters import Filters, Scope
+from phospho_dashboard.queries.periods import Span
 
 # By name, of the rows of a session in `task_rows FINAL`; texts as in the view `sessions`.
 _DISTINCT = "arraySlice(arraySort(groupUniqArrayIf(toString({0}), {0} != '')), 1, 100)"

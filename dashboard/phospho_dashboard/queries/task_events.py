@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from phospho_dashboard.corrections import session_events
+from phospho_dashboard.queries.corrections import session_events
 from phospho_store.store import Store
 
 _LABELS = """

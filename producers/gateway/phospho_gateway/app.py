@@ -12,28 +12,28 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
-from phospho_gateway.access import Access
+from phospho_gateway.access.access import Access
+from phospho_gateway.access.rate_limit import RateLimitHeaders
 from phospho_gateway.answers import on_disconnect, on_http_exception, on_problem
-from phospho_gateway.body import BodyReader
-from phospho_gateway.budget import ByteBudget
-from phospho_gateway.docs import docs_routes
-from phospho_gateway.ingest_v1 import EventsApi
-from phospho_gateway.ingest_v2 import LegacyApi
-from phospho_gateway.intake import Intake
-from phospho_gateway.legacy.reads import Reads
+from phospho_gateway.intake.body import BodyReader
+from phospho_gateway.intake.budget import ByteBudget
+from phospho_gateway.intake.events_api import EventsApi
+from phospho_gateway.intake.intake import Intake
+from phospho_gateway.legacy.log_api import LegacyApi
+from phospho_gateway.legacy.reads.reads import Reads
 from phospho_gateway.legacy.routes import legacy_routes
 from phospho_gateway.legacy.services import LegacyServices
 from phospho_gateway.metrics import GatewayMetrics
+from phospho_gateway.openapi.docs import docs_routes
 from phospho_gateway.operations import Check, Operations
 from phospho_gateway.otlp.endpoint import TracesApi
-from phospho_gateway.publisher import Publisher
-from phospho_gateway.rate_limit import RateLimitHeaders
+from phospho_gateway.publishing.publisher import Publisher
 from phospho_gateway.settings import GatewaySettings
 from phospho_gateway.telemetry import Telemetry
 from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock
-from phospho_store.auth import Authenticator
-from phospho_store.quotas import DailyQuotas
+from phospho_store.registry.authentication import Authenticator
+from phospho_store.registry.quotas import DailyQuotas
 
 
 def create_app(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pydantic import TypeAdapter, ValidationError
 
-from phospho_gateway.rate_limit import parsed_rate
+from phospho_gateway.access.rate_limit import parsed_rate
 from phospho_gateway.settings import GatewaySettings
 
 PREFIX = "PHOSPHO_GATEWAY_"

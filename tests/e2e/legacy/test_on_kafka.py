@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from fixtures.shapes import OnKafka
-from phospho_store.registry import Registry
+from phospho_store.registry.registry import Registry
 
 PROJECT = "legacy-on-kafka"
 READABLE_WITHIN_S = 30.0

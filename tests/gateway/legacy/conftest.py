@@ -11,18 +11,18 @@ import httpx
 import pytest
 
 from gateway.conftest import ClientMaker
+from phospho_cli.processes.pipeline import Pipeline
 from phospho_gateway.app import create_app
-from phospho_gateway.legacy.reads import Reads
+from phospho_gateway.legacy.reads.reads import Reads
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
-from phospho_store.auth import Authenticator
-from phospho_store.instructions import InstructionBook
-from phospho_store.registry import NewKey, Registry
+from phospho_store.registry.authentication import Authenticator
+from phospho_store.registry.instructions import InstructionBook
+from phospho_store.registry.registry import NewKey, Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.stage import Detection
-from phospho_workers.embedded.pipeline import Pipeline
 from phospho_workers.extraction.stage import Extraction
 
 Json = dict[str, Any]

@@ -8,11 +8,10 @@ import httpx
 import pytest
 
 from gateway.conftest import ClientMaker
+from gateway.legacy.conftest import NOON_S, Json
 from gateway.recording import RecordingPublisher
+from phospho_cli.processes.pipeline import Pipeline
 from phospho_store.store import Store
-from phospho_workers.embedded.pipeline import Pipeline
-
-from .conftest import NOON_S, Json
 
 RAW = {"model": "gpt-4o", "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hm?"}]}
 LOGGED: Json = {

@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import CHECKS
 
 from gateway.conftest import served
+from phospho_cli.processes.pipeline import Pipeline
 from phospho_gateway.app import create_app
-from phospho_gateway.legacy.reads import Reads
-from phospho_gateway.openapi import document
+from phospho_gateway.legacy.reads.reads import Reads
+from phospho_gateway.openapi.document import document
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
-from phospho_store.auth import Authenticator
-from phospho_store.registry import NewKey, Registry
+from phospho_store.registry.authentication import Authenticator
+from phospho_store.registry.registry import NewKey, Registry
 from phospho_store.store import Store
-from phospho_workers.embedded.pipeline import Pipeline
 
 CHECKED = [
     "not_a_server_error",

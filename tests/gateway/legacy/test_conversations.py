@@ -7,11 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from phospho_gateway.events import AcceptedEvent
+from gateway.legacy.conftest import NOON_S, Json
+from phospho_gateway.intake.events import AcceptedEvent
 from phospho_gateway.legacy import messages_api
 from phospho_gateway.legacy.messages_api import Logged
-
-from .conftest import NOON_S, Json
 
 SYSTEM = {"role": "system", "content": "You are a travel agent."}
 HELLO = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi there"}]

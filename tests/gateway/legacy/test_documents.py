@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gateway.legacy.conftest import Json
 from phospho_gateway.legacy.documents import flattened, project_document, task_document
-from phospho_gateway.legacy.task_reads import StoredTask
+from phospho_gateway.legacy.reads.task_reads import StoredTask
 from phospho_schemas.messages import EventDefinition, Project, ScoreRange
-
-from .conftest import Json
 
 NOW = datetime(2026, 3, 3, 10, tzinfo=UTC)
 ROW: Json = {

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phospho_gateway.legacy.filters import FILTERS, Condition, condition
+from gateway.legacy.conftest import NOON_S, Json
+from phospho_gateway.legacy.reads.filters import FILTERS, Condition, condition
 from phospho_schemas.errors import Problem
-
-from .conftest import NOON_S, Json
 
 ALL = {"task-flight", "task-lisbon", "task-alone"}
 INJECTIONS = [

@@ -8,8 +8,7 @@ import httpx
 import pytest
 
 from gateway.conftest import ADMIN_SECRET, ClientMaker
-
-from .conftest import SECRET, Json
+from gateway.legacy.conftest import SECRET, Json
 
 READS: list[tuple[str, str, Json | None]] = [
     ("GET", "/v2/tasks/task-secret", None),

@@ -11,14 +11,13 @@ import httpx
 import pytest
 
 from gateway.conftest import ClientMaker
-from phospho_gateway.legacy.reads import Reads
+from gateway.legacy.conftest import FLIGHT, NOON_S, Json
+from phospho_gateway.legacy.reads.reads import Reads
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.messages import EventDefinition
-from phospho_store.labels import LabelBook, new_label
-from phospho_store.registry import Registry
+from phospho_store.annotations.labels import LabelBook, new_label
+from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
-
-from .conftest import FLIGHT, NOON_S, Json
 
 
 async def test_a_task_has_its_place_in_its_session(shop: httpx.AsyncClient) -> None:

@@ -16,8 +16,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from pydantic import TypeAdapter
 
 from gateway.conftest import ADMIN_SECRET, ClientMaker
+from gateway.intake.test_bodies import COMPRESSORS
 from gateway.recording import RecordingPublisher, RefusingPublisher
-from gateway.test_bodies import COMPRESSORS
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.errors import Problem
 from phospho_schemas.messages import RawLog

@@ -14,7 +14,7 @@ from gateway.conftest import AppMaker, Serve
 from gateway.recording import RecordingPublisher, RefusingPublisher
 from phospho_schemas.errors import Problem
 from phospho_schemas.records import Keyed
-from phospho_store.registry import NewKey
+from phospho_store.registry.registry import NewKey
 
 
 class _RefusingOnce(RecordingPublisher):

@@ -13,8 +13,8 @@ import pytest
 
 from phospho_workers.detection.definitions import check_definition, compile_definitions
 from phospho_workers.detection.detect import analyse
-from phospho_workers.detection.embedding import embedder
-from phospho_workers.detection.reading import clauses_of
+from phospho_workers.detection.text.embedding import embedder
+from phospho_workers.detection.text.reading import clauses_of
 from workers.detection.tasks import keywords, regex, semantic, task
 
 SCRIPTS = (

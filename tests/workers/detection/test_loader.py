@@ -14,11 +14,11 @@ import pytest
 
 from phospho_schemas.messages import HeadRow, Project, ProjectSettings
 from phospho_store.errors import StatementRefused, StoreUnavailable
-from phospho_store.instructions import Instructions
+from phospho_store.registry.instructions import Instructions
 from phospho_store.store import remote
 from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.detect import analyse
-from phospho_workers.detection.heads import Head
+from phospho_workers.detection.learning.classifiers import Head
 from phospho_workers.detection.loader import BackgroundCache, DefinitionCache
 from workers.detection.tasks import keywords, semantic, task
 

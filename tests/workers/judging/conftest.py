@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from fixtures.llm_server import LlmServer, llm_server
-from phospho_workers.judging import chat
+from phospho_workers.judging import llm_client as chat
 
 
 @pytest.fixture

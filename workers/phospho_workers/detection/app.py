@@ -7,7 +7,7 @@ import os
 from confluent_kafka import Producer
 
 from phospho_schemas.topics import TASKS
-from phospho_store.instructions import InstructionBook
+from phospho_store.registry.instructions import InstructionBook
 from phospho_store.store import remote
 from phospho_workers.detection.loader import BackgroundCache, DefinitionCache
 from phospho_workers.detection.stage import Detection

@@ -11,7 +11,7 @@ from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.engine import SIDES, Engine, Hit, Hits, Side, looks_at
 from phospho_workers.detection.engines import ENGINES
 from phospho_workers.detection.engines.semantic import NO_HEADS, SemanticEngine
-from phospho_workers.detection.heads import Head
+from phospho_workers.detection.learning.classifiers import Head
 
 
 @dataclass(frozen=True)

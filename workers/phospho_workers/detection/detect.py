@@ -10,11 +10,11 @@ from phospho_schemas.messages import SCHEMA_VERSION, ProjectSettings
 from phospho_workers.detection.candidates import candidates
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions
 from phospho_workers.detection.engine import BESIDE, SIDES, Hit, Hits, Side
-from phospho_workers.detection.heads import Head
-from phospho_workers.detection.language import MODEL as LANGUAGE_MODEL
-from phospho_workers.detection.language import UNKNOWN, Language, languages
-from phospho_workers.detection.sentiment import MODEL as SENTIMENT_MODEL
-from phospho_workers.detection.sentiment import NOT_COVERED, Sentiment, sentiments
+from phospho_workers.detection.learning.classifiers import Head
+from phospho_workers.detection.text.language import MODEL as LANGUAGE_MODEL
+from phospho_workers.detection.text.language import UNKNOWN, Language, languages
+from phospho_workers.detection.text.sentiment import MODEL as SENTIMENT_MODEL
+from phospho_workers.detection.text.sentiment import NOT_COVERED, Sentiment, sentiments
 
 Task = Mapping[str, Any]
 

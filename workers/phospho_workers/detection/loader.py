@@ -12,9 +12,9 @@ from typing import Protocol
 
 from phospho_schemas.messages import EventDefinition, HeadRow, ProjectSettings
 from phospho_store.errors import StoreUnavailable
-from phospho_store.instructions import Instructions
+from phospho_store.registry.instructions import Instructions
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, compile_definitions
-from phospho_workers.detection.heads import BadHead, Head
+from phospho_workers.detection.learning.classifiers import BadHead, Head
 
 logger = logging.getLogger("phospho.detection")
 

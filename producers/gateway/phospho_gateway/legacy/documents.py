@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from phospho_gateway.legacy.session_reads import StoredSession
-from phospho_gateway.legacy.task_reads import Row, StoredTask
+from phospho_gateway.legacy.reads.session_reads import StoredSession
+from phospho_gateway.legacy.reads.task_reads import Row, StoredTask
 from phospho_schemas.messages import EventDefinition, Project
 
 # What upstream keeps as metadata, and has a column here.

@@ -10,14 +10,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from phospho_gateway.answers import json_answer
-from phospho_gateway.document import json_type, object_of
-from phospho_gateway.events import Envelope
-from phospho_gateway.fields import check_identifier, invalid
-from phospho_gateway.legacy.changes import Change
+from phospho_gateway.intake.document import json_type, object_of
+from phospho_gateway.intake.events import Envelope
+from phospho_gateway.intake.fields import check_identifier, invalid
+from phospho_gateway.legacy.reads.task_reads import StoredTask, TaskReads
 from phospho_gateway.legacy.services import LegacyServices
-from phospho_gateway.legacy.task_reads import StoredTask, TaskReads
 from phospho_gateway.legacy.typed_fields import object_field, objects_field, text_field
-from phospho_gateway.legacy.writes import applied
+from phospho_gateway.legacy.writes.changes import Change
+from phospho_gateway.legacy.writes.writes import applied
 from phospho_schemas.errors import Problem
 from phospho_schemas.records import Keyed
 

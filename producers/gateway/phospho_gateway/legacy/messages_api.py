@@ -10,12 +10,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from phospho_gateway.answers import json_answer
-from phospho_gateway.document import object_of
-from phospho_gateway.events import AcceptedEvent, Envelope
-from phospho_gateway.fields import check_identifier, check_times, created_at, project_of
-from phospho_gateway.legacy.conversation import turns
+from phospho_gateway.intake.document import object_of
+from phospho_gateway.intake.events import AcceptedEvent, Envelope
+from phospho_gateway.intake.fields import check_identifier, check_times, created_at, project_of
 from phospho_gateway.legacy.services import LegacyServices
 from phospho_gateway.legacy.typed_fields import objects_field, too_many
+from phospho_gateway.legacy.writes.conversation import turns
 from phospho_schemas.errors import Problem
 from phospho_schemas.ids import derived_id
 

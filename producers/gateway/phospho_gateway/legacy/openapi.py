@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from phospho_gateway.legacy.conversation import MERGE_MODES
-from phospho_gateway.legacy.filters import FILTERS
 from phospho_gateway.legacy.page_requests import MAX_LIMIT
-from phospho_gateway.openapi_parts import (
+from phospho_gateway.legacy.reads.filters import FILTERS
+from phospho_gateway.legacy.writes.conversation import MERGE_MODES
+from phospho_gateway.openapi.parts import (
     FLAG,
     ID,
     NULLABLE_ID,

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from phospho_gateway.fields import MAX_ID_CHARACTERS, check_identifier, invalid
+from phospho_gateway.intake.fields import MAX_ID_CHARACTERS, check_identifier, invalid
 from phospho_schemas.errors import Problem
 from phospho_store.cursors import decoded_cursor
 

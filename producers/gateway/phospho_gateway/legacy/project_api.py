@@ -10,11 +10,11 @@ from starlette.routing import Route
 
 from phospho_gateway.answers import json_answer
 from phospho_gateway.legacy.documents import flattened, project_document, session_document, task_document
-from phospho_gateway.legacy.filters import Condition, condition
 from phospho_gateway.legacy.page_requests import PageRequest, page_of_body, page_of_query, refuse_unknown
+from phospho_gateway.legacy.reads.filters import Condition, condition
+from phospho_gateway.legacy.reads.session_reads import SessionReads
+from phospho_gateway.legacy.reads.task_reads import TaskReads
 from phospho_gateway.legacy.services import LegacyServices
-from phospho_gateway.legacy.session_reads import SessionReads
-from phospho_gateway.legacy.task_reads import TaskReads
 from phospho_gateway.legacy.typed_fields import switch_field
 from phospho_schemas.errors import Problem
 

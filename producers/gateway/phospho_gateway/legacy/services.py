@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from phospho_gateway.access import Access
-from phospho_gateway.body import BodyReader
-from phospho_gateway.budget import ByteBudget
-from phospho_gateway.fields import project_of
-from phospho_gateway.intake import Intake
-from phospho_gateway.legacy.reads import Reads
+from phospho_gateway.access.access import Access
+from phospho_gateway.intake.body import BodyReader
+from phospho_gateway.intake.budget import ByteBudget
+from phospho_gateway.intake.fields import project_of
+from phospho_gateway.intake.intake import Intake
+from phospho_gateway.legacy.reads.reads import Reads
 from phospho_gateway.settings import GatewaySettings
 
 

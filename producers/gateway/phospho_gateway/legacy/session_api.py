@@ -10,12 +10,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from phospho_gateway.answers import json_answer
-from phospho_gateway.fields import project_of
+from phospho_gateway.intake.fields import project_of
 from phospho_gateway.legacy.documents import new_session, session_document, task_document, transcript
 from phospho_gateway.legacy.page_requests import PageRequest, page_of_body, page_of_query, path_id, refuse_unknown
+from phospho_gateway.legacy.reads.session_reads import SessionReads
+from phospho_gateway.legacy.reads.task_reads import TaskPage, TaskReads
 from phospho_gateway.legacy.services import LegacyServices
-from phospho_gateway.legacy.session_reads import SessionReads
-from phospho_gateway.legacy.task_reads import TaskPage, TaskReads
 from phospho_schemas.errors import Problem
 
 

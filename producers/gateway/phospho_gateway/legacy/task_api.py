@@ -9,15 +9,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from phospho_gateway.answers import json_answer
-from phospho_gateway.document import object_of
-from phospho_gateway.legacy.changes import Change
+from phospho_gateway.intake.document import object_of
 from phospho_gateway.legacy.documents import task_document
-from phospho_gateway.legacy.new_tasks import as_log, created_document
 from phospho_gateway.legacy.page_requests import path_id
+from phospho_gateway.legacy.reads.task_reads import StoredTask, TaskReads
 from phospho_gateway.legacy.services import LegacyServices
-from phospho_gateway.legacy.task_reads import StoredTask, TaskReads
 from phospho_gateway.legacy.typed_fields import object_field, text_field
-from phospho_gateway.legacy.writes import applied
+from phospho_gateway.legacy.writes.changes import Change
+from phospho_gateway.legacy.writes.new_tasks import as_log, created_document
+from phospho_gateway.legacy.writes.writes import applied
 from phospho_schemas.errors import Problem
 
 

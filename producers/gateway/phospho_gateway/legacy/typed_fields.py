@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from phospho_gateway.document import json_type
-from phospho_gateway.fields import invalid
+from phospho_gateway.intake.document import json_type
+from phospho_gateway.intake.fields import invalid
 from phospho_schemas.errors import Problem
 
 

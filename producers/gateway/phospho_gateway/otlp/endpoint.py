@@ -8,12 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from phospho_gateway.access import Access
-from phospho_gateway.body import BodyReader
-from phospho_gateway.budget import ByteBudget
-from phospho_gateway.document import parsed
-from phospho_gateway.events import AcceptedEvent, Envelope
-from phospho_gateway.intake import Intake
+from phospho_gateway.access.access import Access
+from phospho_gateway.intake.body import BodyReader
+from phospho_gateway.intake.budget import ByteBudget
+from phospho_gateway.intake.document import parsed
+from phospho_gateway.intake.events import AcceptedEvent, Envelope
+from phospho_gateway.intake.intake import Intake
 from phospho_gateway.metrics import GatewayMetrics
 from phospho_gateway.otlp import json_encoding, protobuf
 from phospho_gateway.otlp.answers import JSON, PROTOBUF, accepted, refused

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from phospho_gateway.otlp import conventions, messages
-from phospho_gateway.otlp.family import Family
 from phospho_gateway.otlp.spans import Attributes, Span
 from phospho_gateway.otlp.steps import steps_of
+from phospho_gateway.otlp.trace_groups import Family
 from phospho_gateway.otlp.values import bounded, cut
 from phospho_schemas.ids import derived_uuid
 

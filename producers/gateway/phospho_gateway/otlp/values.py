@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from phospho_gateway.document import parsed
+from phospho_gateway.intake.document import parsed
 from phospho_gateway.otlp.spans import Attributes
 from phospho_schemas.errors import Problem
 

@@ -9,7 +9,7 @@ import ahocorasick
 
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.engine import NO_HITS, Hit, Hits, Side, looks_at, shortened
-from phospho_workers.detection.folding import folded
+from phospho_workers.detection.text.folding import folded
 
 MAX_KEYWORD_CHARACTERS = 100
 # Phrases inside of phrases can stand at every word of a huge text; what comes after so many is not looked at.

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.confidence import DEFAULT_THRESHOLD, confidence
-from phospho_workers.detection.embedding import embedder
 from phospho_workers.detection.engine import NO_HITS, SIDES, Hit, Hits, Side, looks_at, shortened
-from phospho_workers.detection.essence import essence
-from phospho_workers.detection.heads import Head, Heads
-from phospho_workers.detection.reading import Clause, Reading, clauses_of, reading
-from phospho_workers.detection.rivalry import Scores, rivalry
+from phospho_workers.detection.learning.classifiers import Head, Heads
+from phospho_workers.detection.semantic.confidence import DEFAULT_THRESHOLD, confidence
+from phospho_workers.detection.semantic.essence import essence
+from phospho_workers.detection.semantic.rivalry import Scores, rivalry
+from phospho_workers.detection.text.embedding import embedder
+from phospho_workers.detection.text.reading import Clause, Reading, clauses_of, reading
 
 # Within so much of the threshold, on either side, the confidence leaves open what a person would say.
 UNSURE_WITHIN = 0.25

@@ -10,8 +10,8 @@ from statistics import fmean, pstdev
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.evaluation.labelled import LabelledLogs
 from phospho_workers.detection.evaluation.scoring import EventScore, Progress, Report, event_score, run
-from phospho_workers.detection.heads import Head
-from phospho_workers.detection.teaching import labelled, train
+from phospho_workers.detection.learning.classifiers import Head
+from phospho_workers.detection.learning.teaching import labelled, train
 
 
 @dataclass(frozen=True)

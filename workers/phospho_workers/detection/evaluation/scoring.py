@@ -17,7 +17,7 @@ from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.evaluation.labelled import PROJECT, LabelledLogs
 from phospho_workers.detection.evaluation.metrics import average_precision, f1_score
-from phospho_workers.detection.heads import Head
+from phospho_workers.detection.learning.classifiers import Head
 
 _BATCH = 1000
 # Told how many tasks were analysed since it was last told.

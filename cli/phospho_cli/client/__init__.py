@@ -1,0 +1,1 @@
+"""The client side of the `phospho` command: HTTP to a server, and output on a terminal."""

@@ -1,0 +1,89 @@
+"""`phospho dead-letters`: what no stage could read, to look at, to mend and to send again."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from typing import IO
+from urllib.parse import quote
+
+import click
+
+from phospho_cli.client.http import Client, connected
+from phospho_cli.client.tables import print_table
+
+_PATH = "/api/v1/dead-letters"
+_PLACE = (
+    "dead_letter_id",
+    "received_at",
+    "stage",
+    "reason",
+    "source_topic",
+    "source_partition",
+    "source_offset",
+    "detail",
+)
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """
+    List, mend and replay what could not be read.
+
+    \b
+    Examples:
+      phospho dead-letters list
+      phospho dead-letters show ID --payload > message.json
+      phospho dead-letters replay ID --payload-file message.json
+    """
+
+
+@dead_letters.command("list")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="At most so many.")
+@connected
+def list_dead_letters(client: Client, limit: int) -> None:
+    """List dead letters, the latest first; for an administrator also those that name no project."""
+    rows = client.get(f"{_PATH}?limit={limit}")["dead_letters"]
+    print_table(_PLACE, rows)
+
+
+@dead_letters.command("show")
+@click.argument("dead_letter_id", metavar="ID")
+@click.option("--payload", "is_payload_only", is_flag=True, help="Print the message's bytes as they came, alone.")
+@connected
+def show(client: Client, dead_letter_id: str, is_payload_only: bool) -> None:
+    """Show why the dead letter ID failed, and its bytes."""
+    letter = client.get(_path(dead_letter_id))["dead_letter"]
+    if not is_payload_only:
+        for column in _PLACE:
+            click.echo(f"{column}: {letter[column]}")
+        click.echo()
+        sys.stdout.flush()
+    sys.stdout.buffer.write(base64.b64decode(letter["payload_base64"]))
+    sys.stdout.buffer.flush()
+
+
+@dead_letters.command("replay")
+@click.argument("dead_letter_id", metavar="ID")
+@click.option("--payload-file", type=click.File("rb"), help="Send these bytes in the place of those that failed.")
+@connected
+def replay(client: Client, dead_letter_id: str, payload_file: IO[bytes] | None) -> None:
+    """
+    Send the dead letter ID to its topic again, mended or as it came.
+
+    Twice is one task. The dead letter stays listed: it says what came, not what became of it.
+    """
+    mended = {} if payload_file is None else {"payload": _text(payload_file.read())}
+    answer = client.post(f"{_path(dead_letter_id)}/replay", mended)
+    click.echo(f"{dead_letter_id} is sent to {answer['topic']} again, as task {answer['task_id']}.")
+
+
+def _text(payload: bytes) -> str:
+    try:
+        return payload.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"The mended payload is not UTF-8: {error}.") from None
+
+
+def _path(dead_letter_id: str) -> str:
+    return f"{_PATH}/{quote(dead_letter_id, safe='')}"

@@ -1,0 +1,187 @@
+"""`phospho definitions`: the events that a project looks for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Any, TypeVar
+from urllib.parse import quote
+
+import click
+
+from phospho_cli.client.http import Client, connected
+from phospho_cli.client.tables import print_table
+
+_PATH = "/api/v1/definitions"
+# One request's, of the 1,000 and the 1,000,000 that the server takes.
+_MAX_ITEMS = 1_000
+_MAX_BYTES = 900_000
+
+_Item = TypeVar("_Item")
+
+
+@click.group("definitions")
+def definitions() -> None:
+    """
+    Say which events to detect.
+
+    \b
+    Examples:
+      phospho definitions apply events.yaml
+      phospho definitions list
+      phospho definitions history refund
+      phospho definitions diff refund --file events.yaml
+      phospho definitions delete refund
+    """
+
+
+@definitions.command("apply")
+@click.argument("file", type=click.File("rb"))
+@connected
+def apply(client: Client, file: IO[bytes]) -> None:
+    """
+    Create or change the definitions in FILE, a YAML file, or - for stdin.
+
+    Those that say what is stored already are left as they are; definitions that FILE does not name stay. Tasks that
+    are logged from then on are looked at, and with `phospho backfill` those that were logged before.
+
+    \b
+    definitions:
+      - name: refund               # what it is called in charts and SQL
+        description: The user asks for their money back
+        engine: keyword            # keyword, regex, llm or semantic (the default)
+        scope: input               # input, output, system_prompt, session or task (the default: input and output)
+        keywords: [refund, money back]     # whole words, in any case
+      - name: order_number
+        engine: regex
+        pattern: 'ORD-\\d{6}'       # RE2; (?i) at the beginning ignores case
+      - name: angry
+        description: The user is angry
+        threshold: 0.7             # semantic alone, 0 to 1; 0.5 without it
+        second_opinion: llm        # none, encoder, llm or project (the default: as the project's settings say)
+      - name: gave_up
+        description: The user gave up
+        scope: session             # the whole of it, once it is over
+      - name: urgency
+        engine: llm
+        description: How urgent the request is
+        score_range: {type: range, min: 1, max: 5}     # or {type: category, categories: [low, high]}
+
+    Also `is_last_task: true` looks at the last task of a session alone, `context_turns: 3` reads so many tasks before
+    it. docs/definitions.md has every field with its bounds.
+    """
+    from phospho_cli.commands.definition_file import BadDefinitions, read_definitions
+
+    try:
+        items = read_definitions(file.read())
+    except BadDefinitions as faults:
+        raise click.UsageError(f"Nothing was applied.\n{faults}") from None
+    results = apply_definitions(client, items)
+    print_table(("name", "version", "status", "reason"), [_shown(result) for result in results])
+    if any(result.get("status") == "rejected" for result in results):
+        raise click.exceptions.Exit(1)
+
+
+@definitions.command("list")
+@connected
+def list_definitions(client: Client) -> None:
+    """List the project's definitions."""
+    found = client.get(_PATH)["definitions"]
+    columns = ("name", "version", "engine", "scope", "looks_for", "description")
+    print_table(columns, [item | {"looks_for": _looks_for(item)} for item in found])
+
+
+@definitions.command("delete")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@connected
+def delete(client: Client, names: tuple[str, ...]) -> None:
+    """
+    Stop detecting the events NAME..., all or none of them.
+
+    Events that were found stay until their task is analysed again.
+    """
+    for part in _parts(names):
+        client.post(f"{_PATH}/delete", {"names": part})
+    click.echo(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} deleted.")
+
+
+@definitions.command("history")
+@click.argument("name")
+@connected
+def history(client: Client, name: str) -> None:
+    """List the versions of the definition NAME, the latest first."""
+    versions = client.get(f"{_PATH}/{quote(name, safe='')}/history")["versions"]
+    columns = ("version", "created_at", "engine", "scope", "looks_for", "description", "is_deleted")
+    print_table(columns, [item | {"looks_for": _looks_for(item)} for item in versions])
+
+
+@definitions.command("diff")
+@click.argument("name")
+@click.option("--file", type=click.File("rb"), help="A YAML file with a new version of it, or - for stdin.")
+@click.option("--tasks", type=click.IntRange(1, 20_000), default=2_000, show_default=True, help="The latest so many.")
+@connected
+def diff(client: Client, name: str, file: IO[bytes] | None, tasks: int) -> None:
+    """
+    Say what a new version of the definition NAME would find in the latest tasks that the stored one does not.
+
+    Without --file, the stored version is compared with the one before it. Nothing is changed.
+    """
+    wanted = {"definition": _item_of(file, name)} if file is not None else {}
+    told = client.post(f"{_PATH}/{quote(name, safe='')}/diff", wanted | {"tasks": tasks})
+    click.echo(
+        f"{name}: in {told['tasks']} tasks {told['newly_found']} newly found,"
+        f" {told['no_longer_found']} no longer found, {told['found_by_both']} found by both."
+    )
+    examples = [
+        example | {"change": change, "score": round(example["score"], 2)}
+        for kind, change in (("newly", "+"), ("no_longer", "-"))
+        for example in told["examples"][kind]
+    ]
+    if examples:
+        print_table(("change", "score", "evidence", "task_id"), examples)
+
+
+def _item_of(file: IO[bytes], name: str) -> dict[str, Any]:
+    """Return the definition of that name in a file."""
+    from phospho_cli.commands.definition_file import BadDefinitions, read_definitions
+
+    try:
+        items = read_definitions(file.read())
+    except BadDefinitions as faults:
+        raise click.UsageError(f"Nothing was compared.\n{faults}") from None
+    found = next((item for item in items if item["name"] == name), None)
+    if found is None:
+        raise click.UsageError(f"The file has no definition {name!r}; it has {', '.join(i['name'] for i in items)}.")
+    return found
+
+
+def apply_definitions(client: Client, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Post definitions and return one result for each: what became of it."""
+    # 422 says that none could be applied, and carries the results all the same.
+    answers = [client.post(_PATH, {"definitions": part}, results_in=frozenset({422})) for part in _parts(items)]
+    return [result for answer in answers for result in answer["results"]]
+
+
+def _parts(items: Sequence[_Item]) -> Iterator[list[_Item]]:
+    """Yield `items` in parts that one request takes."""
+    part: list[_Item] = []
+    held_bytes = 0
+    for item in items:
+        item_bytes = len(json.dumps(item))
+        if part and (len(part) == _MAX_ITEMS or held_bytes + item_bytes > _MAX_BYTES):
+            yield part
+            part, held_bytes = [], 0
+        part.append(item)
+        held_bytes += item_bytes
+    yield part
+
+
+def _looks_for(item: Mapping[str, Any]) -> Any:
+    """Return what the item's engine reads beside the description."""
+    threshold = item.get("threshold")
+    return item.get("pattern") or item.get("keywords") or (None if threshold is None else f"score >= {threshold}")
+
+
+def _shown(result: Mapping[str, Any]) -> dict[str, Any]:
+    error = result.get("error") or {}
+    return {**result, "reason": " ".join(filter(None, (error.get("message"), error.get("hint"))))}

@@ -1,0 +1,151 @@
+"""`phospho evaluate`: how well definitions find their events in labelled logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from phospho_cli.client.failures import Failure
+from phospho_cli.client.progress import progress
+from phospho_cli.client.tables import print_table
+
+if TYPE_CHECKING:
+    from phospho_schemas.messages import EventDefinition
+    from phospho_workers.detection.evaluation.few_shot import Spread
+    from phospho_workers.detection.evaluation.labelled import LabelledLogs
+    from phospho_workers.detection.evaluation.scoring import Report
+
+_File = click.Path(exists=True, dir_okay=False, path_type=Path)
+_DIGITS = 4
+_MAX_NAMES = 20
+
+
+@click.command("evaluate")
+@click.option("--definitions", "definitions_file", type=_File, required=True, help="As `definitions apply` takes.")
+@click.option("--logs", type=_File, required=True, help="JSON lines with task_id, input and, if there is one, output.")
+@click.option("--labels", type=_File, required=True, help="JSON lines with task_id, positive and negative.")
+@click.option("--shots", type=click.IntRange(0, 1000), default=0, help="Teach each event with N tasks of either kind.")
+@click.option("--seeds", type=click.IntRange(1, 100), default=5, show_default=True, help="Draw them N times.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def evaluate(definitions_file: Path, logs: Path, labels: Path, shots: int, seeds: int, as_json: bool) -> None:
+    """
+    Score definitions on labelled logs, with the code that the workers run. Nothing is sent anywhere.
+
+    `positive` and `negative` are lists of names of events; an event in neither is ambiguous in that task, which is
+    left out for it. Of lines with the same task_id the last counts. A definition that reads more than one task, or
+    that only an LLM decides, is refused.
+
+    An event is scored by its average precision, which knows no threshold, and by its F1 at the threshold of its
+    definition or the default. The means are over the events that some task shows.
+
+    With --shots N each definition is first taught by N tasks that show its event and N that do not, drawn at random,
+    and tested on the others. Tasks a second include sentiment and language, in this one process.
+
+    \b
+    Example:
+      phospho evaluate --definitions events.yaml --logs logs.jsonl.gz --labels labels.jsonl.gz --shots 10
+    """
+    from phospho_workers.detection.evaluation.few_shot import few_shot
+    from phospho_workers.detection.evaluation.labelled import BadLabels, read_labelled
+    from phospho_workers.detection.evaluation.scoring import PASSES, zero_shot
+
+    definitions = _definitions(definitions_file)
+    try:
+        labelled = read_labelled(logs, labels)
+    except BadLabels as fault:
+        raise Failure(str(fault)) from None
+    _warn(definitions, labelled, shots)
+    with _progress(PASSES * len(labelled.tasks) * (seeds if shots else 1)) as done:
+        spread = few_shot(definitions, labelled, shots, seeds, done) if shots else None
+        report = spread.mean if spread else zero_shot(definitions, labelled, done)
+    _print(report, spread, as_json)
+
+
+def _warn(definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int) -> None:
+    """Say what the figures would hide: names that no label has, and events with too few labels to teach."""
+    from phospho_workers.detection.evaluation.few_shot import fewer_shots
+
+    if unknown := [one.name for one in definitions if one.name not in logs.names]:
+        known = ", ".join(sorted(logs.names)[:_MAX_NAMES]) or "no event"
+        click.echo(f"Warning: no label speaks of {', '.join(unknown)}; the labels speak of {known}.", err=True)
+    for name, taught in fewer_shots(definitions, logs, shots).items():
+        said = f"of the tasks that show {name}, {taught} teach it, not {shots}; the others are the test"
+        click.echo(f"Warning: {said}.", err=True)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    with progress("Evaluating", total) as show:
+        done = 0
+
+        def told(tasks: int) -> None:
+            nonlocal done
+            done += tasks
+            show(done, f"{done:,} of {total:,} analyses")
+
+        yield told
+
+
+def _definitions(path: Path) -> list[EventDefinition]:
+    from phospho_cli.commands.definition_file import BadDefinitions, read_definitions
+    from phospho_schemas.definitions import refusal_of
+    from phospho_workers.detection.definitions import check_definition
+    from phospho_workers.detection.evaluation.labelled import event_definition
+    from phospho_workers.detection.evaluation.scoring import refusal
+
+    try:
+        definitions = [event_definition(item) for item in read_definitions(path.read_bytes())]
+    except BadDefinitions as faults:
+        raise click.UsageError(str(faults)) from None
+    reasons = ((one.name, refusal_of(one) or check_definition(one) or refusal(one)) for one in definitions)
+    refused = [f"{name}: {reason}" for name, reason in reasons if reason is not None]
+    if refused:
+        raise click.UsageError("\n".join(refused))
+    return definitions
+
+
+def _print(report: Report, spread: Spread | None, as_json: bool) -> None:
+    document = _document(report, spread)
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        return
+    rows = [{"event": name} | scores for name, scores in document["events"].items()]
+    means = {"average_precision": document["mean_average_precision"], "f1": document["macro_f1"]}
+    print_table(("event", "average_precision", "f1", "positives"), [*rows, {"event": "mean"} | means])
+    if spread:
+        each = ", ".join(map(str, document["mean_average_precisions"]))
+        click.echo(f"Mean average precision {means['average_precision']} ± {document['spread']}: {each}")
+    click.echo(f"{document['tasks_per_s']:,} tasks/s")
+
+
+def _document(report: Report, spread: Spread | None) -> dict[str, Any]:
+    of_seeds = {}
+    if spread:
+        of_seeds = {
+            "mean_average_precisions": [round(one, _DIGITS) for one in spread.mean_average_precisions],
+            "spread": round(spread.mean_average_precision_spread, _DIGITS),
+        }
+    return {
+        "mean_average_precision": round(report.mean_average_precision, _DIGITS),
+        "macro_f1": round(report.macro_f1, _DIGITS),
+        "tasks_per_s": round(report.tasks_per_s),
+        **of_seeds,
+        "events": {
+            name: {
+                "average_precision": _rounded(one.average_precision),
+                "f1": _rounded(one.f1),
+                "positives": one.positives,
+            }
+            for name, one in report.events.items()
+        },
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, _DIGITS)

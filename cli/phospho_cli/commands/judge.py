@@ -1,0 +1,67 @@
+"""`phospho llm`: what second opinions cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import click
+
+from phospho_cli.client.http import Client, connected
+from phospho_cli.client.tables import print_table
+
+_COLUMNS = (
+    *("day", "model", "calls", "answered", "no_verdict", "refused", "failed"),
+    *("definitions", "tokens_in", "tokens_out", "usd"),
+)
+
+
+@click.group("llm")
+def llm() -> None:
+    """
+    See what second opinions of an LLM cost.
+
+    \b
+    Examples:
+      phospho llm usage
+      phospho llm usage --days 30
+    """
+
+
+@llm.command("usage")
+@click.option("--days", type=click.IntRange(1, 366), default=7, show_default=True, help="How far back, in days (UTC).")
+@connected
+def usage(client: Client, days: int) -> None:
+    """
+    Show calls, tokens and money a day, and what is left of today's budget.
+
+    Says why calls fail and until when the server is left alone, and which verdicts nothing is learnt from.
+    """
+    answer = client.get(f"/api/v1/llm-usage?days={days}")
+    print_table(_COLUMNS, answer["days"])
+    click.echo(_left(answer["budget"], answer["used_today"]), err=True)
+    for line in (*_troubles(answer.get("last_call")), *_not_learnt(answer.get("judged", []))):
+        click.echo(line, err=True)
+
+
+def _troubles(last_call: Mapping[str, Any] | None) -> Iterator[str]:
+    if not last_call or not last_call["reason"]:
+        return
+    yield f"The latest call ({last_call['at']}, {last_call['model']}) brought no verdict: {last_call['reason']}."
+    if last_call["left_alone_until"]:
+        yield f"The server is left alone until {last_call['left_alone_until']}."
+
+
+def _not_learnt(judged: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for one in judged:
+        if one["why_not_learnt"]:
+            yield f"Nothing is learnt from what {one['model']} says of {one['name']}: {one['why_not_learnt']}."
+
+
+def _left(budget: Mapping[str, Any], used: Mapping[str, Any]) -> str:
+    if not budget["llm_daily_tokens"]:
+        return "The project asks no LLM: its llm_daily_tokens is 0."
+    tokens = f"Today: {used['tokens']:,} of {budget['llm_daily_tokens']:,} tokens"
+    if not budget["llm_daily_usd"]:
+        return f"{tokens}, ${used['usd']:.4f}."
+    return f"{tokens}, ${used['usd']:.4f} of ${budget['llm_daily_usd']:.2f}."

@@ -1,0 +1,1 @@
+"""`phospho demo`: generated traffic."""

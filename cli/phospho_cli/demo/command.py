@@ -1,0 +1,146 @@
+"""`phospho demo`: steady traffic, until one has seen enough."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import click
+
+from phospho_cli.client.failures import Failure
+from phospho_cli.client.http import UNATTENDED, Client, connected
+from phospho_cli.commands.definitions import apply_definitions
+from phospho_cli.demo.script import DEFINITIONS
+from phospho_cli.demo.traffic import DemoTask, DemoTraffic, Feedback
+
+_MAX_BATCH_EVENTS = 500
+# What is due within a tick goes out in one request.
+_TICK_S = 0.25
+# A server that was away is not sent all that it missed.
+_MAX_LAG_S = 5.0
+_REPORT_INTERVAL_S = 5.0
+
+
+@click.command("demo")
+@click.option("--rate", type=click.FloatRange(0.01, 5000), default=5.0, show_default=True, help="Tasks a second.")
+@click.option("--duration", type=click.FloatRange(0), metavar="SECONDS", help="Stop after so long.")
+@click.option("--tasks", type=click.IntRange(1), help="Stop after so many tasks.")
+@click.option("--seed", type=click.IntRange(0), help="The same seed gives the same conversations.")
+@connected
+def demo(client: Client, rate: float, duration: float | None, tasks: int | None, seed: int | None) -> None:
+    """
+    Log generated traffic: conversations about travel, bills, support and nothing much.
+
+    Applies a few event definitions first, where the project has none. Runs until Ctrl-C.
+
+    \b
+    Examples:
+      phospho demo
+      phospho demo --rate 50 --duration 60
+    """
+    _apply_definitions(client)
+    traffic = itertools.takewhile(
+        lambda task: duration is None or task.at_s <= duration,
+        DemoTraffic(secrets.randbits(32) if seed is None else seed, rate),
+    )
+    with client.patient(UNATTENDED) as patient:
+        player = _Player(patient)
+        try:
+            player.play(itertools.islice(traffic, tasks))
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
+        finally:
+            click.echo(player.summary())
+
+
+def _apply_definitions(client: Client) -> None:
+    if client.get("/api/v1/definitions")["definitions"]:
+        return
+    results = apply_definitions(client, list(DEFINITIONS))
+    if rejected := [result["name"] for result in results if result["status"] == "rejected"]:
+        raise Failure(f"The server rejected the demo's definitions {', '.join(rejected)}.")
+    click.echo(f"The project had no event definitions; applied {', '.join(result['name'] for result in results)}.")
+
+
+class _Pace:
+    """The demo's time: seconds since its start, without those in which it could not keep up."""
+
+    def __init__(self) -> None:
+        self._origin_s = time.monotonic()
+
+    def now_s(self) -> float:
+        """Return the seconds since the start."""
+        return time.monotonic() - self._origin_s
+
+    def wait_for(self, at_s: float) -> None:
+        """Block until that moment. One that is long past becomes nearly now: what was missed is not made up for."""
+        self._origin_s = max(self._origin_s, time.monotonic() - at_s - _MAX_LAG_S)
+        if at_s > self.now_s():
+            time.sleep(max(at_s - self.now_s(), _TICK_S))
+
+
+def _due(traffic: Iterator[DemoTask], pace: _Pace) -> Iterator[list[DemoTask]]:
+    """Yield the tasks whose moment has come, some at a time. Blocks between them."""
+    batch: list[DemoTask] = []
+    for task in traffic:
+        if batch and (task.at_s > pace.now_s() or len(batch) >= _MAX_BATCH_EVENTS):
+            yield batch
+            batch = []
+        pace.wait_for(task.at_s)
+        batch.append(task)
+    if batch:
+        yield batch
+
+
+@dataclass
+class _Player:
+    """Sends each task and each feedback when its moment comes, and counts them."""
+
+    client: Client
+    tasks: int = 0
+    sessions: int = 0
+    feedback: int = 0
+    started_s: float = field(default_factory=time.monotonic)
+    _verdicts: list[tuple[float, str, Feedback]] = field(default_factory=list)
+
+    def play(self, traffic: Iterator[DemoTask]) -> None:
+        """Send all of `traffic` at its own pace. Blocks until its end; what people say afterwards is sent at once."""
+        pace = _Pace()
+        reported_s = 0.0
+        for batch in _due(traffic, pace):
+            self._log(batch)
+            self._give_feedback(pace.now_s())
+            if pace.now_s() - reported_s >= _REPORT_INTERVAL_S:
+                reported_s = pace.now_s()
+                click.echo(self.summary())
+        self._give_feedback(math.inf)
+
+    def summary(self) -> str:
+        """Return what was sent so far, in a line."""
+        rate = self.tasks / max(time.monotonic() - self.started_s, 1e-3)
+        return f"{self.tasks:,} tasks in {self.sessions:,} sessions, {self.feedback:,} with feedback ({rate:.1f}/s)"
+
+    def _give_feedback(self, until_s: float) -> None:
+        while self._verdicts and self._verdicts[0][0] <= until_s:
+            _, task_id, feedback = heapq.heappop(self._verdicts)
+            self.client.post(f"/api/v1/events/{quote(task_id, safe='')}/feedback", feedback.body)
+            self.feedback += 1
+
+    def _log(self, tasks: list[DemoTask]) -> None:
+        now_s = time.time()
+        events = [task.event | {"client_created_at": now_s - (tasks[-1].at_s - task.at_s)} for task in tasks]
+        answer = self.client.post("/api/v1/events/batch", {"events": events})
+        if answer["rejected"]:
+            first = next(result["error"] for result in answer["results"] if result["status"] == "rejected")
+            raise Failure(f"The server rejected {answer['rejected']} tasks: {first['message']}", first.get("hint", ""))
+        self.tasks += len(tasks)
+        self.sessions += sum(task.event["task_id"].endswith("-01") for task in tasks)
+        for task in tasks:
+            if task.feedback is not None:
+                heapq.heappush(self._verdicts, (task.feedback.at_s, task.feedback.task_id, task.feedback))

@@ -1,0 +1,1 @@
+"""`phospho import`: files of logs, read, checked and uploaded."""

@@ -1,0 +1,166 @@
+"""`phospho import`: a file of logs to the server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from phospho_cli.client.failures import Failure, Unreachable
+from phospho_cli.client.http import Client, connected
+from phospho_cli.client.progress import progress
+from phospho_cli.importing.formats import FORMATS
+from phospho_cli.importing.log_file import OWN_FORMAT, LogFile, LogLine, SkippedLine
+from phospho_cli.importing.preview import Preview
+from phospho_cli.importing.record_file import BadLine, BrokenFile
+from phospho_cli.importing.upload import Tally, Upload
+
+# A clock read for each line would cost more than the line.
+_LINES_BETWEEN_LOOKS = 256
+
+
+def _mapping(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
+    split = [pair.partition("=") for pair in pairs]
+    if bad := [name for name, _, theirs in split if not name or not theirs]:
+        raise click.BadParameter(f"{bad[0]!r} is not of the form input=question.")
+    return {name: theirs for name, _, theirs in split}
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--mapping",
+    "-m",
+    multiple=True,
+    callback=_mapping,
+    metavar="NAME=THEIRS",
+    help="Take the file's key or column THEIRS for NAME. Repeatable.",
+)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice([OWN_FORMAT, *FORMATS]),
+    help="Whose export the file is [default: judged by its first record].",
+)
+@click.option("--batch-size", type=click.IntRange(1, 10_000), default=500, show_default=True, help="Events a request.")
+@click.option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Requests at a time.")
+@click.option(
+    "--max-errors", type=click.IntRange(1), default=1000, show_default=True, help="Rejected lines to stop at."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be logged; send nothing.")
+@connected
+def import_file(
+    client: Client,
+    file: Path,
+    mapping: dict[str, str],
+    format_name: str | None,
+    batch_size: int,
+    concurrency: int,
+    max_errors: int,
+    dry_run: bool,
+) -> None:
+    """
+    Log the tasks of FILE: JSON lines, a JSON array or, where its name says so, CSV; plain or gzip.
+
+    A line has input, and may have output, session_id, task_id, user_id, version_id, client_created_at (Unix
+    seconds), flag (success or failure), system_prompt and metadata. Any other key or column becomes metadata.
+
+    Exports of Langfuse (traces or observations: each generation is a task), of LangSmith (runs: each root run is a
+    task) and flattened tasks of upstream phospho are recognised by their keys.
+
+    It is safe to run twice, and to run again after an interruption: a line without a task_id gets one that is
+    derived from the line, and a task logged again is the same task. Lines that can't be logged are reported, the
+    others are logged, and the exit code is 1.
+
+    \b
+    Examples:
+      phospho import logs.jsonl.gz
+      phospho import chats.csv --mapping input=question --mapping output=answer
+      phospho import langfuse-export.json --dry-run
+    """
+    tally = Tally()
+    log_file = LogFile(file, mapping, format_name)
+    if not dry_run:
+        # A wrong address is told at once; a server that goes away later is waited for.
+        client.reach()
+    started_s = time.monotonic()
+    try:
+        if dry_run:
+            broken = _preview(log_file, tally, max_errors)
+        else:
+            upload = Upload(client, tally, lanes=concurrency, max_batch_events=batch_size)
+            broken = _upload(upload, log_file, tally, max_errors)
+    finally:
+        _report(tally, time.monotonic() - started_s, "would be logged" if dry_run else "logged")
+    if broken is not None:
+        raise Failure(str(broken), "Every line before that was read. Get the whole file and run this again.")
+    if tally.rejected:
+        raise click.exceptions.Exit(1)
+
+
+def _preview(log_file: LogFile, tally: Tally, max_errors: int) -> BrokenFile | None:
+    preview = Preview()
+
+    def look(log: LogLine) -> None:
+        preview.add(log)
+        tally.accept(1)
+
+    try:
+        return _read(log_file, tally, look, max_errors)
+    finally:
+        source = FORMATS.get(log_file.format_name or OWN_FORMAT)
+        preview.show(source.label if source else "phospho", tally.skipped)
+
+
+def _upload(upload: Upload, log_file: LogFile, tally: Tally, max_errors: int) -> BrokenFile | None:
+    try:
+        with upload:
+            return _read(log_file, tally, upload.add, max_errors)
+    except Unreachable as error:
+        raise Unreachable(error.message, f"{error.hint} Then run the same command again.") from error
+    except KeyboardInterrupt:
+        click.echo("Stopped. To go on, run the same command again: what was logged already changes nothing.", err=True)
+        raise click.Abort from None
+
+
+def _read(log_file: LogFile, tally: Tally, take: Callable[[LogLine], None], max_errors: int) -> BrokenFile | None:
+    """Give every event of the file to `take`. Returns what cut the file short, so that the rest can be sent."""
+    lines = 0
+    with progress("import", log_file.records.size_bytes) as show:
+        try:
+            for lines, log in enumerate(log_file, 1):
+                if isinstance(log, BadLine):
+                    tally.reject(log)
+                elif isinstance(log, SkippedLine):
+                    tally.skipped += 1
+                else:
+                    take(log)
+                _stop_at(max_errors, tally)
+                if lines % _LINES_BETWEEN_LOOKS == 0:
+                    show(log_file.records.position_bytes(), f"{lines:,} lines")
+        except BrokenFile as broken:
+            return broken
+    return None
+
+
+def _stop_at(max_errors: int, tally: Tally) -> None:
+    if tally.rejected >= max_errors:
+        raise Failure(
+            f"{tally.rejected:,} lines were rejected; the import stopped there.",
+            "Mend the file or give --mapping; to go on regardless, raise --max-errors.",
+        )
+
+
+def _report(tally: Tally, duration_s: float, verb: str) -> None:
+    for bad in sorted(tally.reasons):
+        click.echo(f"line {bad.line}: {bad.reason}", err=True)
+    if tally.rejected > len(tally.reasons):
+        click.echo(f"… and {tally.rejected - len(tally.reasons):,} more rejected lines", err=True)
+    speed = tally.accepted / max(duration_s, 1e-3)
+    skipped = f", {tally.skipped:,} records that are no tasks left out" if tally.skipped else ""
+    click.echo(
+        f"{tally.accepted:,} tasks {verb}, {tally.rejected:,} lines rejected{skipped},"
+        f" in {duration_s:.1f} s ({speed:,.0f}/s)"
+    )

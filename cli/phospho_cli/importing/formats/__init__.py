@@ -1,0 +1,24 @@
+"""
+The exports of other systems that `phospho import` reads: each a file here and its line below.
+
+A format turns one record of an export into the event that is logged for it, or into nothing where the record is not a
+turn of a conversation (a tool's span, say).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from phospho_cli.importing.formats import flattened, langfuse, langsmith
+from phospho_cli.importing.formats.values import Format
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {"langfuse": langfuse.FORMAT, "langsmith": langsmith.FORMAT, "flattened": flattened.FORMAT}
+)
+
+
+def recognised(record: Mapping[str, Any]) -> str | None:
+    """Return the name of the format that a record is of, judged by its keys; None for phospho's own."""
+    return next((name for name, one in FORMATS.items() if one.recognises(record)), None)

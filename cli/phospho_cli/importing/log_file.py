@@ -1,0 +1,206 @@
+"""
+From the records of a file to the events that are logged.
+
+What a record lacks is made up from the file alone, so that a second import logs the very same tasks:
+a task without an id gets one derived from the record and from how often the file said it before, and a task without
+a time gets the time at which the file was last written.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from phospho_cli.importing.formats import FORMATS, recognised
+from phospho_cli.importing.record_file import BadLine, Record, RecordFile
+from phospho_schemas.ids import derived_uuid
+from phospho_schemas.times import parsed_time
+
+OWN_FORMAT = "phospho"
+_MAX_TIME_S = 2**48 / 1000
+# A double counts in ones up to here.
+_EXACT_BELOW = 2**53
+_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_NUMBERS = frozenset({"tokens_in", "tokens_out", "latency_ms"})
+_COLUMNS = frozenset(
+    {
+        "input", "output", "session_id", "task_id", "event_id", "user_id", "version_id", "client_created_at",
+        "raw_input", "raw_output", "raw_input_type_name", "raw_output_type_name", "flag", "system_prompt", "metadata",
+    }
+)  # fmt: skip
+
+
+class LogLine(NamedTuple):
+    """One event, encoded as a JSON object, and the task's id. `line` counts from 1."""
+
+    line: int
+    task_id: str
+    event: bytes
+
+
+class SkippedLine(NamedTuple):
+    """A record that is no task by its format's rules, such as the span of a tool."""
+
+    line: int
+
+
+class _NoEvent(Exception):
+    """This record holds no event; its text says why."""
+
+
+class Occurrences:
+    """
+    Counts how often a line was seen, in 64 MB whatever the length of the file.
+
+    Lines share a counter where 24 bits of their checksum agree. Equal lines still get different numbers, and a file
+    always the same ones, which is all that an id needs.
+    """
+
+    _BITS = 24
+
+    def __init__(self) -> None:
+        # A bytearray of zeros takes no memory until it is written to.
+        self._counts = memoryview(bytearray(4 << self._BITS)).cast("I")
+
+    def next(self, line: bytes) -> int:
+        """Return how many lines before this one had its checksum."""
+        slot = zlib.crc32(line) >> (32 - self._BITS)
+        count = self._counts[slot]
+        self._counts[slot] = count + 1
+        return count
+
+
+class LogFile:
+    """
+    A file of logs. Iterating reads it once, from the start, and raises `BrokenFile` where it is cut off or damaged.
+
+    `mapping` names the file's own keys: `{"input": "question"}` takes `question` for `input`. `format_name` is one of
+    FORMATS, `phospho`, or None to judge by the first record; with a mapping it is phospho's.
+    """
+
+    def __init__(self, path: Path, mapping: Mapping[str, str] | None = None, format_name: str | None = None) -> None:
+        self.records = RecordFile(path)
+        self._mapping = dict(mapping or {})
+        self.format_name = OWN_FORMAT if self._mapping else format_name
+        self._occurrences = Occurrences()
+
+    def __iter__(self) -> Iterator[LogLine | SkippedLine | BadLine]:
+        for record in self.records:
+            if isinstance(record, BadLine):
+                yield record
+                continue
+            if self.format_name is None:
+                self.format_name = recognised(record.fields) or OWN_FORMAT
+            try:
+                yield self._line(record)
+            except _NoEvent as reason:
+                yield BadLine(record.line, str(reason))
+
+    def _line(self, record: Record) -> LogLine | SkippedLine:
+        if self.format_name != OWN_FORMAT:
+            return self._converted(record)
+        fields = _renamed(record.fields, self._mapping) if self._mapping else record.fields
+        event = fields if record.is_json else _csv_event(fields)
+        return self._log_line(record, event, is_encoded=record.is_json and not self._mapping)
+
+    def _converted(self, record: Record) -> LogLine | SkippedLine:
+        source = FORMATS[self.format_name or OWN_FORMAT]
+        if not source.recognises(record.fields):
+            raise _NoEvent(f"it is no record of {source.label}, as the ones before it; give --format")
+        try:
+            event = source.event_of(record.fields)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            # An export can hold anything anywhere: a record of an odd shape harms itself only.
+            raise _NoEvent(f"it has not the shape of a record of {source.label}: {error}") from None
+        return SkippedLine(record.line) if event is None else self._log_line(record, event, is_encoded=False)
+
+    def _log_line(self, record: Record, event: dict[str, Any], *, is_encoded: bool) -> LogLine:
+        """Return the event with what it lacked filled in; its source is sent as it is where nothing had to change."""
+        if event.get("input") is None:
+            raise _NoEvent("it has no input")
+        task_id = event.get("task_id") or event.get("event_id")
+        if not task_id:
+            task_id = event["task_id"] = _derived_task_id(record.source, event, self._occurrences)
+            is_encoded = False
+        if event.get("client_created_at") is None and event.get("created_at") is None:
+            event["client_created_at"] = self.records.written_at_s
+            is_encoded = False
+        return LogLine(record.line, str(task_id), record.source if is_encoded else _encoded(event))
+
+
+def _csv_event(cells: dict[str, str]) -> dict[str, Any]:
+    """Return the event of a row's cells that are not empty: other columns than an event's become metadata."""
+    event: dict[str, Any] = {name: text for name, text in cells.items() if name in _COLUMNS}
+    metadata = _metadata(event.pop("metadata", "{}"))
+    metadata |= {
+        name: _number(text) if name in _NUMBERS else text for name, text in cells.items() if name not in _COLUMNS
+    }
+    if "client_created_at" in event:
+        event["client_created_at"] = _unix_seconds(event["client_created_at"])
+    return event | ({"metadata": metadata} if metadata else {})
+
+
+def _metadata(text: str) -> dict[str, Any]:
+    try:
+        metadata = json.loads(text)
+    except ValueError:
+        metadata = None
+    if not isinstance(metadata, dict):
+        raise _NoEvent("its column metadata is not a JSON object")
+    return metadata
+
+
+def _number(text: str) -> float | str:
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    if not math.isfinite(number):
+        return text
+    return int(number) if number.is_integer() and abs(number) < _EXACT_BELOW else number
+
+
+def _unix_seconds(text: str) -> float:
+    """Return the time of a cell: Unix seconds, or ISO 8601, in UTC where it names no zone."""
+    moment = parsed_time(text) if _ISO_DATE.match(text) else _of_seconds(text)
+    if moment is None:
+        raise _NoEvent(f"its client_created_at {text[:40]!r} is neither Unix seconds nor ISO 8601")
+    return moment.timestamp()
+
+
+def _of_seconds(text: str) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(float(text), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _encoded(event: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(event)
+    except orjson.JSONEncodeError as error:
+        raise _NoEvent(f"it can't be sent as JSON: {error}") from None
+
+
+def _derived_task_id(line: bytes, event: dict[str, Any], occurrences: Occurrences) -> str:
+    """Return an id that sorts by the task's time, where it has one that counts milliseconds in 48 bits."""
+    created_at_s = event.get("client_created_at")
+    time_ms = 0
+    if isinstance(created_at_s, (int, float)) and 0 <= created_at_s < _MAX_TIME_S:
+        time_ms = int(created_at_s * 1000)
+    return derived_uuid(time_ms, line, str(occurrences.next(line)))
+
+
+def _renamed(event: dict[str, Any], mapping: Mapping[str, str]) -> dict[str, Any]:
+    """Return the event with the file's own names replaced; a mapped name wins over one that was there."""
+    taken = {name: event[theirs] for name, theirs in mapping.items() if theirs in event}
+    mapped = set(mapping.values())
+    return {name: value for name, value in event.items() if name not in mapped} | taken

@@ -1,0 +1,1 @@
+"""Overview, events, sessions, tasks, users and versions."""

@@ -1,0 +1,176 @@
+"""What is filtered, as a file: the rows of tasks, sessions or users in one of ClickHouse's formats."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+from phospho_dashboard.queries.analysed import analysed
+from phospho_dashboard.queries.feedback_flags import as_judged, last_verdicts
+from phospho_dashboard.queries.filters import Scope
+from phospho_dashboard.queries.session_facts import SESSION_FACTS, session_facts, session_findings
+from phospho_schemas.errors import Problem
+from phospho_store.store import Store
+
+MAX_ROWS = 200_000
+_TIMEOUT_S = 120
+_MAX_MEMORY_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format by its ending: ClickHouse's name, the media type, and whether its cells hold text alone."""
+
+    name: str
+    media_type: str
+    is_flat: bool
+
+
+FORMATS = {
+    "csv": Format("CSV", "text/csv; charset=utf-8; header=present", is_flat=True),
+    "jsonl": Format("JSONEachRow", "application/x-ndjson", is_flat=False),
+    "parquet": Format("Parquet", "application/vnd.apache.parquet", is_flat=False),
+}
+
+# The name of a column, and what it is.
+_TASKS = {
+    "task_id": "task.task_id", "session_id": "task.session_id", "user_id": "task.user_id",
+    "version_id": "toString(task.version_id)", "created_at": "task.created_at", "input": "task.input",
+    "output": "task.output", "flag": as_judged("verdict.flag", "task.logged_flag"),
+    "model": "toString(task.model)", "tokens_in": "task.tokens_in", "tokens_out": "task.tokens_out",
+    "latency_ms": "task.latency_ms", "events": "analysis.names", "language": "toString(analysis.language)",
+    "sentiment": "toString(analysis.sentiment)", "sentiment_score": "analysis.sentiment_score",
+    "metadata": "task.metadata_text",
+}  # fmt: skip
+_TASKS_FROM = """
+FROM
+(
+    SELECT task_id, session_id, user_id, version_id, created_at, input, output, toString(flag) AS logged_flag, model,
+        tokens_in, tokens_out, latency_ms, toString(metadata) AS metadata_text
+    FROM task_rows FINAL WHERE %(tasks)s ORDER BY task_id LIMIT %(most)d
+) AS task
+LEFT ANY JOIN
+(
+    SELECT task_id, anyIf(language, is_task) AS language, anyIf(sentiment, is_task) AS sentiment,
+        anyIf(sentiment_score, is_task) AS sentiment_score, arraySort(groupArrayArray(names)) AS names
+    FROM %(analysed)s GROUP BY task_id
+) AS analysis ON task.task_id = analysis.task_id
+LEFT ANY JOIN %(verdicts)s AS verdict ON task.task_id = verdict.task_id
+"""
+_SESSIONS = {
+    "session_id": "task.session_id", **{name: f"task.{name}" for name in SESSION_FACTS}, "events": "analysis.names",
+}  # fmt: skip
+_CHOSEN_SESSIONS = (
+    "session_id IN (SELECT DISTINCT session_id FROM task_rows FINAL WHERE {tasks} ORDER BY session_id LIMIT {most})"
+)
+_SESSIONS_FROM = """
+FROM %(sessions)s AS task
+LEFT ANY JOIN
+(
+    SELECT session_id, arraySort(groupUniqArrayArray(names)) AS names FROM %(findings)s GROUP BY session_id
+) AS analysis ON task.session_id = analysis.session_id
+"""
+_USERS = {
+    "user_id": "task.user_id", "tasks": "task.tasks", "sessions": "task.sessions",
+    "first_task_at": "task.first_task_at", "last_task_at": "task.last_task_at", "tokens": "task.tokens",
+    "events": "analysis.event_names", "events_found": "analysis.found", "positive": "analysis.positive",
+    "negative": "analysis.negative",
+}  # fmt: skip
+_USERS_FROM = """
+FROM
+(
+    SELECT user_id, count() AS tasks, uniqExact(cityHash64(session_id)) AS sessions, min(created_at) AS first_task_at,
+        max(created_at) AS last_task_at, sum(ifNull(tokens_in, 0)) + sum(ifNull(tokens_out, 0)) AS tokens
+    FROM task_rows FINAL WHERE %(tasks)s AND user_id != '' GROUP BY user_id ORDER BY user_id LIMIT %(most)d
+) AS task
+LEFT ANY JOIN
+(
+    SELECT user_id, arraySort(groupUniqArrayArray(names)) AS event_names, sum(length(names)) AS found,
+        countIf(sentiment = 'positive') AS positive, countIf(sentiment = 'negative') AS negative
+    FROM %(analysed)s GROUP BY user_id
+) AS analysis ON task.user_id = analysis.user_id
+"""
+_COLUMNS = {"tasks": _TASKS, "sessions": _SESSIONS, "users": _USERS}
+_COUNTS = {
+    "tasks": "count()",
+    "sessions": "uniqExact(session_id)",
+    "users": "uniqExactIf(user_id, user_id != '')",
+}
+_TEXTS = frozenset({"task_id", "session_id", "user_id", "version_id", "input", "output", "flag", "model", "metadata"})
+_LISTS = frozenset({"events", "user_ids", "version_ids", "models"})
+
+
+class Exports:
+    """Reads files. Each holds one connection of the store until it is read to its end, or closed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def check(self, rows: str, scope: Scope) -> None:
+        """Raise Problem 422 where there are more than MAX_ROWS."""
+        sql = f"SELECT {_COUNTS[rows]} AS found FROM task_rows FINAL WHERE {scope.tasks()}"
+        found = self._store.rows(sql, scope.parameters())[0]["found"]
+        if found > MAX_ROWS:
+            hint = "choose a shorter period or more filters, or page through the .json twin"
+            raise Problem(422, "too_many_rows", f"an export has at most {MAX_ROWS:,} {rows}; these are {found:,}", hint)
+
+    def chunks(self, rows: str, ending: str, scope: Scope) -> Generator[bytes, None, None]:
+        """Yield a file of `tasks`, `sessions` or `users` in the order of their ids; the first bytes with its errors."""
+        columns = _COLUMNS[rows]
+        form = FORMATS[ending]
+        found = self._store.stream(self._sql(rows, columns, form, scope), form.name, scope.parameters())
+        with closing(found):
+            head = (",".join(columns) + "\r\n").encode() if form.name == "CSV" else b""
+            yield head + next(found, b"")
+            yield from found
+
+    def _sql(self, rows: str, columns: Mapping[str, str], form: Format, scope: Scope) -> str:
+        source = _SOURCES[rows](scope)
+        selected = ", ".join(f"{_cell(name, column, form)} AS {name}" for name, column in columns.items())
+        return (
+            f"SELECT {selected} {source} ORDER BY {next(iter(columns))}"
+            f" SETTINGS max_execution_time = {_TIMEOUT_S}, max_memory_usage = {_MAX_MEMORY_BYTES},"
+            " date_time_output_format = 'iso', output_format_csv_crlf_end_of_line = 1,"
+            " format_csv_null_representation = '',"
+            " output_format_json_quote_64bit_integers = 0, output_format_parquet_string_as_string = 1"
+        )
+
+
+def _of_tasks(scope: Scope) -> str:
+    return _TASKS_FROM % {
+        "tasks": scope.tasks(),
+        "most": MAX_ROWS,
+        "analysed": analysed(scope, "task_id", "language", "sentiment", "sentiment_score"),
+        "verdicts": last_verdicts(scope.feedback()),
+    }
+
+
+def _of_sessions(scope: Scope) -> str:
+    """Return what sessions with a task in `scope` are, as their page has it: of all of their tasks."""
+    chosen = _CHOSEN_SESSIONS.format(tasks=scope.tasks(), most=MAX_ROWS)
+    parts = {"sessions": session_facts(chosen), "findings": session_findings(scope, chosen, "session_id")}
+    return _SESSIONS_FROM % parts
+
+
+def _of_users(scope: Scope) -> str:
+    analyses = analysed(scope, "user_id", "sentiment")
+    return _USERS_FROM % {"tasks": scope.tasks(), "most": MAX_ROWS, "analysed": analyses}
+
+
+_SOURCES = {"tasks": _of_tasks, "sessions": _of_sessions, "users": _of_users}
+
+
+def _cell(name: str, column: str, form: Format) -> str:
+    """
+    Return the SQL of a cell. A text that a spreadsheet would run as a formula gets a quote before it in CSV.
+
+    Such are those that begin with one of the characters that OWASP lists under "CSV Injection".
+    """
+    if not form.is_flat:
+        return column
+    if name in _LISTS:
+        column = f"arrayStringConcat({column}, ', ')"
+    if name in _TEXTS or name in _LISTS:
+        return rf"if(match({column}, '^[=+\\-@＝＋－＠\\t\\r\\n]'), concat('\'', {column}), {column})"
+    return column

@@ -1,0 +1,187 @@
+"""The dashboard: what happened in a span, over time and by its parts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+from phospho_dashboard.analytics.prices import Prices
+from phospho_dashboard.queries.analysed import analysed
+from phospho_dashboard.queries.filters import Scope
+from phospho_dashboard.queries.judged import judged
+from phospho_dashboard.queries.periods import Buckets
+from phospho_dashboard.web.times import bounds
+from phospho_store.store import Store
+
+MAX_PARTS = 12
+# Of one grouping set: models whose cost is summed, versions, languages; buckets are fewer.
+MAX_ROWS = 500
+
+# One reading for each table: GROUPING SETS count a session or a user of two buckets, models or versions once in each
+# and once in the totals. `level` has a bit for each column that a row is not of. Quantiles are of latencies without the
+# last bits, up to 1 part in 128 too low: no order of the rows changes them, and they hold no value of each row.
+_ACTIVITY = """
+SELECT
+    grouping(bucket, model, version) AS level, bucket, toString(model) AS model, toString(version) AS version,
+    count() AS tasks,
+    uniqExact(session) AS sessions,
+    uniqExactIf(user, user != 0) AS users,
+    sum(ifNull(tokens_in, 0)) AS tokens_in,
+    sum(ifNull(tokens_out, 0)) AS tokens_out,
+    count(latency_ms) AS timed_tasks,
+    quantilesBFloat16(0.5, 0.95, 0.99)(latency_ms) AS latencies
+FROM
+(
+    SELECT
+        intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
+        cityHash64(session_id) AS session,
+        if(user_id = '', 0, cityHash64(user_id)) AS user,
+        model, version_id AS version, tokens_in, tokens_out, latency_ms
+    FROM task_rows FINAL WHERE %(tasks)s
+)
+GROUP BY GROUPING SETS ((bucket), (model), (version), ())
+ORDER BY tasks DESC, model, version LIMIT {most:UInt32} BY level
+"""
+_BUCKET, _MODEL, _VERSION, _ALL = 0b011, 0b101, 0b110, 0b111
+_FINDINGS = """
+SELECT
+    grouping(bucket, language) AS level,
+    intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
+    toString(language) AS language,
+    sum(is_task) AS analysed_tasks,
+    sum(length(names)) AS events,
+    countIf(sentiment = 'positive') AS positive,
+    countIf(sentiment = 'neutral') AS neutral,
+    countIf(sentiment = 'negative') AS negative
+FROM %(analysed)s
+GROUP BY GROUPING SETS ((bucket), (language), ())
+ORDER BY analysed_tasks DESC, language LIMIT {most:UInt32} BY level
+"""
+_BUCKET_OF_FINDINGS, _LANGUAGE, _ALL_FINDINGS = 0b01, 0b10, 0b11
+_VERDICTS = """
+SELECT
+    grouping(bucket) AS level,
+    intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
+    countIf(said = 'success') AS successes,
+    countIf(said = 'failure') AS failures
+FROM %(judged)s
+GROUP BY GROUPING SETS ((bucket), ())
+ORDER BY bucket LIMIT {most:UInt32} BY level
+"""
+_BUCKET_OF_VERDICTS, _ALL_VERDICTS = 0b0, 0b1
+# Of the models with a price, where there are more models than are listed.
+_PRICED = """
+SELECT toString(model) AS model, sum(ifNull(tokens_in, 0)) AS tokens_in, sum(ifNull(tokens_out, 0)) AS tokens_out
+FROM task_rows FINAL WHERE %(tasks)s AND model IN {models:Array(String)}
+GROUP BY model
+"""
+_EVENTS = """
+SELECT toString(name) AS name, count() AS events, uniqExact(session) AS sessions
+FROM (SELECT cityHash64(session_id) AS session, arrayJoin(names) AS name FROM %(analysed)s)
+GROUP BY name ORDER BY events DESC, name LIMIT {most:UInt32}
+"""
+_USERS = """
+SELECT user_id AS user, count() AS tasks, uniqExact(cityHash64(session_id)) AS sessions
+FROM task_rows FINAL WHERE %(tasks)s AND user_id != ''
+GROUP BY user_id ORDER BY tasks DESC, user_id LIMIT {most:UInt32}
+"""
+
+Row = dict[str, Any]
+
+_EMPTY: Row = {
+    "tasks": 0, "sessions": 0, "users": 0, "tokens_in": 0, "tokens_out": 0, "timed_tasks": 0,
+    "latencies": [None, None, None], "analysed_tasks": 0, "events": 0, "positive": 0, "neutral": 0, "negative": 0,
+    "successes": 0, "failures": 0,
+}  # fmt: skip
+
+
+class Overview:
+    """Reads the numbers of the dashboard."""
+
+    def __init__(self, store: Store, prices: Prices) -> None:
+        self._store = store
+        self._prices = prices
+
+    def overview(self, scope: Scope, buckets: Buckets) -> Row:
+        """Return `totals`, `over_time` (a row a bucket, empty ones too), and the largest parts, each in a list."""
+        cut = {"origin_ms": buckets.start_ms, "step_ms": buckets.step_ms, "most": MAX_ROWS}
+        activity = _by_level(self._rows(_ACTIVITY, scope, **cut))
+        findings = _by_level(self._rows(_FINDINGS, scope, **cut))
+        verdicts = _by_level(self._rows(_VERDICTS, scope, **cut))
+        totals = _only(activity[_ALL]) | _only(findings[_ALL_FINDINGS]) | _only(verdicts[_ALL_VERDICTS])
+        over_time = (activity[_BUCKET], findings[_BUCKET_OF_FINDINGS], verdicts[_BUCKET_OF_VERDICTS])
+        models = [self._with_cost(_model(row)) for row in activity[_MODEL]]
+        return {
+            "totals": _point(totals) | {"cost": self._total_cost(scope, models)},
+            "currency": self._prices.currency,
+            "step_ms": buckets.step_ms,
+            "over_time": _over_time(buckets, *over_time),
+            "events": self._rows(_EVENTS, scope, most=MAX_PARTS),
+            "languages": _languages(findings[_LANGUAGE]),
+            "models": models,
+            "versions": [_version(row) for row in activity[_VERSION][:MAX_PARTS]],
+            "users": self._rows(_USERS, scope, most=MAX_PARTS),
+        }
+
+    def _total_cost(self, scope: Scope, models: Sequence[Row]) -> float | None:
+        """Return what all models with a price cost, None without one; `models` are the first MAX_ROWS."""
+        if len(models) == MAX_ROWS and self._prices.models:
+            models = [self._with_cost(row) for row in self._rows(_PRICED, scope, models=list(self._prices.models))]
+        costs = [row["cost"] for row in models if row["cost"] is not None]
+        return sum(costs) if costs else None
+
+    def _with_cost(self, row: Row) -> Row:
+        return row | {"cost": self._prices.cost(row["model"], row["tokens_in"], row["tokens_out"])}
+
+    def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
+        parts = {"tasks": scope.tasks(), "judged": judged(scope, "created_at")}
+        parts["analysed"] = analysed(scope, "created_at", "session_id", "sentiment", "language")
+        return self._store.rows(sql % parts, scope.parameters(**parameters))
+
+
+def _by_level(rows: Iterable[Row]) -> defaultdict[int, list[Row]]:
+    """Return the rows of each grouping set, in their order."""
+    found: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row["level"]].append(row)
+    return found
+
+
+def _over_time(buckets: Buckets, *facts: Iterable[Row]) -> list[Row]:
+    """Return a row a bucket, with what `facts` say of it."""
+    known: defaultdict[int, Row] = defaultdict(dict)
+    for row in chain.from_iterable(facts):
+        known[row["bucket"]].update(row)
+    return [bounds(bucket) | _point(known[index]) for index, bucket in enumerate(buckets)]
+
+
+def _only(rows: Sequence[Row]) -> Row:
+    return rows[0] if rows else {}
+
+
+def _model(row: Row) -> Row:
+    kept = {name: row[name] for name in ("model", "tasks", "tokens_in", "tokens_out")}
+    return kept | {"latency_p95_ms": row["latencies"][1]}
+
+
+def _version(row: Row) -> Row:
+    p50, p95, _ = row["latencies"]
+    kept = {name: row[name] for name in ("version", "tasks", "sessions")}
+    return kept | {"latency_p50_ms": p50, "latency_p95_ms": p95, "tokens": row["tokens_in"] + row["tokens_out"]}
+
+
+def _languages(rows: Iterable[Row]) -> list[Row]:
+    """Return the most frequent languages; one of no name are the tasks of which detection could not tell it."""
+    known = [{"language": row["language"], "tasks": row["analysed_tasks"]} for row in rows if row["analysed_tasks"]]
+    return known[:MAX_PARTS]
+
+
+def _point(facts: Row) -> Row:
+    """Return the numbers of a bucket or of all, zeros where there are none, latencies by name and the rate."""
+    known: Row = {name: facts.get(name, nothing) for name, nothing in _EMPTY.items()}
+    p50, p95, p99 = known.pop("latencies")
+    judged = known["successes"] + known["failures"]
+    rate = known["successes"] / judged if judged else None
+    return known | {"success_rate": rate, "latency_p50_ms": p50, "latency_p95_ms": p95, "latency_p99_ms": p99}

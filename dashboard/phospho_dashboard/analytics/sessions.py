@@ -1,0 +1,163 @@
+"""
+Sessions: a page of them, and the transcript of one.
+
+These read the base tables, not the views: a page needs the newest sessions of one project, and the views would
+aggregate or join every row of it. The rules are the views': FINAL, and a person's last verdict before the log's flag.
+What is said of a session is what `session_facts.py` says.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from phospho_dashboard.analytics.tasks import Tasks
+from phospho_dashboard.queries.feedback_flags import as_judged, last_verdicts
+from phospho_dashboard.queries.filters import Scope
+from phospho_dashboard.queries.newest import newest
+from phospho_dashboard.queries.periods import Extent
+from phospho_dashboard.queries.session_facts import SESSION_FACTS, session_facts, session_findings
+from phospho_dashboard.web.times import with_times
+from phospho_schemas.errors import Problem
+from phospho_store.cursors import encoded_cursor
+from phospho_store.store import Store
+
+PREVIEW_CHARACTERS = 200
+TRANSCRIPT_TASKS = 200
+_START_OF_TIME = (-(2**62), "")
+_FIRST_PLACE = (2**62, "")
+
+# By which a list is sorted, the greatest first: the name in the URL, how it reads, and an Int64 of a session's tasks.
+SORTS = {
+    "newest": ("Newest first", "toUnixTimestamp64Milli(max(created_at))"),
+    "oldest": ("Oldest first", "-toUnixTimestamp64Milli(max(created_at))"),
+    "longest": ("Most tasks first", "toInt64(count())"),
+    "tokens": ("Most tokens first", "toInt64(sum(ifNull(tokens_in, 0)) + sum(ifNull(tokens_out, 0)))"),
+}
+
+# Narrow columns only; the wide ones are read for the sessions of one page.
+_PLACES = """
+SELECT session_id, %(sort)s AS place
+FROM task_rows FINAL
+WHERE %(condition)s
+GROUP BY session_id
+HAVING (place, session_id) < ({before:Int64}, {before_id:String})
+ORDER BY place DESC, session_id DESC
+LIMIT {limit:UInt32}
+"""
+_FEEDBACK = """project_id = {project:String} AND task_id IN (
+        SELECT task_id FROM task_rows WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)}
+    )"""
+_SUMMARIES = f"""
+SELECT
+    task.session_id AS session_id,
+    toUnixTimestamp64Milli({SESSION_FACTS["first_task_at"]}) AS first_task_at_ms,
+    toUnixTimestamp64Milli({SESSION_FACTS["last_task_at"]}) AS last_task_at_ms,
+    argMin(task.preview, (task.created_at, task.task_id)) AS preview,
+    {SESSION_FACTS["tasks"]} AS tasks,
+    {SESSION_FACTS["user_ids"]} AS user_ids,
+    countIf({as_judged("verdict.flag", "task.flag")} = 'success') AS successes,
+    countIf({as_judged("verdict.flag", "task.flag")} = 'failure') AS failures,
+    sum(verdict.facts) AS feedback
+FROM
+(
+    SELECT session_id, task_id, created_at, user_id, flag, leftUTF8(input, {{characters:UInt32}}) AS preview
+    FROM task_rows FINAL
+    WHERE project_id = {{project:String}} AND session_id IN {{sessions:Array(String)}}
+) AS task
+LEFT ANY JOIN {last_verdicts(_FEEDBACK, "uniqExact(feedback_id) AS facts")} AS verdict
+ON task.task_id = verdict.task_id
+GROUP BY session_id
+"""
+_FINDINGS = """
+SELECT
+    session_id,
+    sumMap(names, arrayMap(name -> 1, names)) AS event_counts,
+    sumMapIf([toString(sentiment)], [1], sentiment != '') AS sentiment_counts,
+    arraySort(groupUniqArrayIf(20)(toString(language), language != '')) AS languages
+FROM %(analysed)s
+GROUP BY session_id
+"""
+_TRANSCRIPT = """
+SELECT
+    task_id, session_id, toUnixTimestamp64Milli(created_at) AS created_at_ms, user_id, version_id,
+    input, output, system_prompt, flag, model, tokens_in, tokens_out, latency_ms,
+    metadata, raw_input, raw_output, source
+FROM task_rows FINAL
+WHERE project_id = {project:String} AND session_id = {session:String}
+    AND (created_at_ms, task_id) > ({after_ms:Int64}, {after_id:String})
+ORDER BY created_at_ms, task_id
+LIMIT {limit:UInt32}
+"""
+_SESSION_TOTALS = f"""
+SELECT * EXCEPT (first_task_at, last_task_at),
+    toUnixTimestamp64Milli(first_task_at) AS first_task_at_ms, toUnixTimestamp64Milli(last_task_at) AS last_task_at_ms
+FROM {session_facts("session_id = {session:String}")}
+"""
+
+Row = dict[str, Any]
+
+
+class Sessions:
+    """Reads sessions."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._tasks = Tasks(store)
+
+    def page(self, scope: Scope, extent: Extent, sort: str, after: tuple[int, str] | None, limit: int) -> Row:
+        """
+        Return `{"sessions", "next_cursor"}`: up to `limit` sessions that have a task in `scope`, by one of SORTS.
+
+        They are sorted by their tasks in `scope`; what is said of each counts all of its tasks.
+        """
+        place, place_id = after or _FIRST_PLACE
+
+        def read(part: Scope) -> list[Row]:
+            sql = _PLACES % {"sort": SORTS[sort][1], "condition": part.tasks()}
+            return self._store.rows(sql, part.parameters(before=place, before_id=place_id, limit=limit + 1))
+
+        found = newest(read, scope, extent, place, limit + 1) if sort == "newest" else read(scope)
+        shown = found[:limit]
+        last = shown[-1] if len(found) > limit else None
+        return {
+            "sessions": self._summaries(scope, [row["session_id"] for row in shown]),
+            "next_cursor": encoded_cursor(last["place"], last["session_id"]) if last else None,
+        }
+
+    def transcript(self, project_id: str, session_id: str, after: tuple[int, str] | None) -> Row:
+        """Return a session with up to TRANSCRIPT_TASKS tasks in their order; Problem 404 where there is none."""
+        parameters: Row = {"project": project_id, "session": session_id}
+        found = self._store.rows(_SESSION_TOTALS, parameters)
+        if not found:
+            raise Problem(404, "unknown_session", f"there is no session {session_id!r} in this project")
+        after_ms, after_id = after or _START_OF_TIME
+        place = {"after_ms": after_ms, "after_id": after_id, "limit": TRANSCRIPT_TASKS + 1}
+        tasks = self._store.rows(_TRANSCRIPT, parameters | place)
+        shown = tasks[:TRANSCRIPT_TASKS]
+        last = shown[-1] if len(tasks) > TRANSCRIPT_TASKS else None
+        cursor = encoded_cursor(last["created_at_ms"], last["task_id"]) if last else None
+        turns = self._tasks.with_findings(project_id, shown)
+        return {
+            "session": {**with_times(found[0]), "task_list": turns},
+            "next_cursor": cursor,
+        }
+
+    def _summaries(self, scope: Scope, session_ids: list[str]) -> list[Row]:
+        if not session_ids:
+            return []
+        parameters = {"project": scope.project_id, "sessions": session_ids, "characters": PREVIEW_CHARACTERS}
+        own = "session_id IN {sessions:Array(String)}"
+        found = _FINDINGS % {"analysed": session_findings(scope, own, "session_id", "sentiment", "language")}
+        summaries = {row["session_id"]: row for row in self._store.rows(_SUMMARIES, parameters)}
+        findings = {row["session_id"]: row for row in self._store.rows(found, parameters)}
+        # A session whose last task moved to another one between two queries is gone, and left out.
+        known = [session_id for session_id in session_ids if session_id in summaries]
+        return [with_times(summaries[session_id]) | _findings(findings.get(session_id)) for session_id in known]
+
+
+def _findings(row: Row | None) -> Row:
+    if row is None:
+        return {"events": [], "sentiments": {}, "languages": []}
+    events = [{"name": name, "events": count} for name, count in zip(*row["event_counts"], strict=True)]
+    sentiments = dict(zip(*row["sentiment_counts"], strict=True))
+    return {"events": events, "sentiments": sentiments, "languages": row["languages"]}

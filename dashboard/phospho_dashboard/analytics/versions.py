@@ -1,0 +1,215 @@
+"""
+Versions side by side: what each does, and whether that differs from the one they are compared with.
+
+Tasks of one session depend on each other, so the unit is the session: the share of sessions with an event, the mean
+score that the event has in one, the mean cost of a session, its mean sentiment. Feedback is counted by the judged task,
+seldom more than one a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from phospho_dashboard.analytics.confidence import ALPHA, Interval, difference, mean_interval, rate_interval
+from phospho_dashboard.analytics.prices import Prices
+from phospho_dashboard.queries.analysed import analysed, found
+from phospho_dashboard.queries.filters import Scope
+from phospho_dashboard.queries.judged import judged
+from phospho_dashboard.web.times import with_times
+from phospho_store.store import Store
+
+MAX_VERSIONS = 8
+MAX_EVENTS = 100
+
+_VERSIONS = """
+SELECT toString(version_id) AS version, count() AS tasks, uniqExact(cityHash64(session_id)) AS sessions,
+    toUnixTimestamp64Milli(min(created_at)) AS first_task_at_ms,
+    toUnixTimestamp64Milli(max(created_at)) AS last_task_at_ms,
+    sum(ifNull(tokens_in, 0)) + sum(ifNull(tokens_out, 0)) AS tokens,
+    quantilesBFloat16(0.5, 0.95)(latency_ms) AS latencies
+FROM task_rows FINAL WHERE %(tasks)s
+GROUP BY version ORDER BY tasks DESC, version LIMIT {most:UInt32}
+"""
+_VERDICTS = """
+SELECT toString(version_id) AS version, countIf(said = 'success') AS successes, countIf(said = 'failure') AS failures
+FROM %(judged)s
+GROUP BY version
+"""
+_EVENTS = """
+SELECT version, name, uniqExact(session) AS sessions
+FROM (SELECT toString(version_id) AS version, cityHash64(session_id) AS session, arrayJoin(names) AS name
+    FROM %(analysed)s)
+WHERE version IN {versions:Array(String)}
+GROUP BY version, name
+"""
+# Sums of integers, which no order of the rows changes: scores and sentiment in ten-thousandths, money in billionths.
+_SCORES = """
+SELECT version, name, count() AS n, sum(mean_score) AS total,
+    toFloat64(sum(toInt128(mean_score) * mean_score)) AS squares
+FROM
+(
+    SELECT toString(version_id) AS version, toString(name) AS name,
+        toInt64(round(avg(toInt32(round(score * 10000))))) AS mean_score
+    FROM %(found)s
+    GROUP BY version, name, cityHash64(session_id)
+)
+WHERE version IN {versions:Array(String)}
+GROUP BY version, name
+"""
+_SENTIMENT = """
+SELECT version, count() AS sessions, countIf(felt) AS n, sum(score) AS total,
+    toFloat64(sum(toInt128(score) * score)) AS squares
+FROM
+(
+    SELECT toString(version_id) AS version, count(sentiment_score) > 0 AS felt,
+        ifNull(toInt64(round(avg(toInt32(round(sentiment_score * 10000))))), 0) AS score
+    FROM %(analysed)s
+    GROUP BY version, cityHash64(session_id)
+)
+WHERE version IN {versions:Array(String)}
+GROUP BY version
+"""
+_COST = """
+SELECT version, count() AS n, toFloat64(sum(toInt128(cost))) AS total, toFloat64(sum(toInt128(cost) * cost)) AS squares
+FROM
+(
+    SELECT toString(version_id) AS version, sum(toInt64(round(1000 * (
+        ifNull(tokens_in, 0) * transform(toString(model), {models:Array(String)}, {prices_in:Array(Float64)}, 0.)
+        + ifNull(tokens_out, 0) * transform(toString(model), {models:Array(String)}, {prices_out:Array(Float64)}, 0.)
+    )))) AS cost
+    FROM task_rows FINAL WHERE %(tasks)s
+    GROUP BY version, cityHash64(session_id)
+    HAVING countIf(toString(model) NOT IN {models:Array(String)}) = 0
+)
+GROUP BY version
+"""
+_SCORE_UNIT, _COST_UNIT = 10_000, 1_000_000_000
+
+Row = dict[str, Any]
+
+
+class Versions:
+    """Reads versions."""
+
+    def __init__(self, store: Store, prices: Prices) -> None:
+        self._store = store
+        self._prices = prices
+
+    def versions(self, scope: Scope, base: str | None) -> Row:
+        """
+        Return the largest `versions`, and `measures`: of each, an interval a version and how it compares with `base`.
+
+        `base` is one of the versions; None is the largest. A measure's `is_rate` says that it is a share of sessions;
+        `is_event` that it is an event's, and `is_score` that it is of the scores that detection gave an event.
+        """
+        counted = self._rows(_VERSIONS, scope, most=MAX_VERSIONS)
+        versions = [_version(row) for row in counted]
+        names = [row["version"] for row in versions]
+        base = base if base is not None and base in names else next(iter(names), "")
+        measures = self._measures(scope, names) if names else []
+        compared = [measure | {"versions": _compared(measure["versions"], names, base)} for measure in measures]
+        return {"versions": versions, "base": base, "currency": self._prices.currency, "measures": compared}
+
+    def _measures(self, scope: Scope, versions: list[str]) -> list[Row]:
+        analysed_sessions = self._rows(_SENTIMENT, scope, versions=versions)
+        verdicts = {row["version"]: row for row in self._rows(_VERDICTS, scope)}
+        success = {name: (row["successes"], row["successes"] + row["failures"]) for name, row in verdicts.items()}
+        sentiment = _scaled((row for row in analysed_sessions if row["n"]), _SCORE_UNIT)
+        known = [
+            _rates("success", "Success, of judged tasks", success),
+            _means("sentiment", "Sentiment", sentiment),
+            *self._costs(scope),
+        ]
+        sessions = {row["version"]: row["sessions"] for row in analysed_sessions}
+        return [measure for measure in known if measure["versions"]] + self._events(scope, sessions)
+
+    def _costs(self, scope: Scope) -> list[Row]:
+        models = self._prices.models
+        if not models:
+            return []
+        prices = {
+            "prices_in": [p.tokens_in for p in models.values()],
+            "prices_out": [p.tokens_out for p in models.values()],
+        }
+        rows = self._rows(_COST, scope, models=list(models), **prices)
+        return [_means("cost", "Cost of a session", _scaled(rows, _COST_UNIT))]
+
+    def _events(self, scope: Scope, sessions: dict[str, int]) -> list[Row]:
+        """
+        Return a measure for each event, the most frequent first: the share of a version's sessions that have it.
+
+        `sessions` is how many sessions of each version were analysed.
+        """
+        having: dict[str, dict[str, int]] = {}
+        for row in self._rows(_EVENTS, scope, versions=list(sessions)):
+            having.setdefault(row["name"], {})[row["version"]] = row["sessions"]
+        names = sorted(having, key=lambda name: (-sum(having[name].values()), name))[:MAX_EVENTS]
+        rates = [
+            _rates(name, name, {v: (having[name].get(v, 0), n) for v, n in sessions.items()}) | {"is_event": True}
+            for name in names
+        ]
+        return rates + self._scores(scope, names, list(sessions))
+
+    def _scores(self, scope: Scope, names: list[str], versions: list[str]) -> list[Row]:
+        """Return a measure for each of these events: its mean score in a session that has it."""
+        of_name: dict[str, list[Row]] = {name: [] for name in names}
+        for row in self._rows(_SCORES, scope, versions=versions):
+            of_name.get(row["name"], []).append(row)
+        measures = [
+            _means(f"score of {name}", f"Score of {name}", _scaled(rows, _SCORE_UNIT)) | {"is_score": True}
+            for name, rows in of_name.items()
+        ]
+        return [measure for measure in measures if measure["versions"]]
+
+    def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
+        parts = {"tasks": scope.tasks(), "judged": judged(scope, "version_id")}
+        parts["analysed"] = analysed(scope, "session_id", "version_id", "sentiment_score")
+        parts["found"] = found(scope, "session_id", "version_id")
+        return self._store.rows(sql % parts, scope.parameters(**parameters))
+
+
+def _version(row: Row) -> Row:
+    """Return what a page says of a version."""
+    kept = ("version", "tasks", "sessions", "first_task_at_ms", "last_task_at_ms", "tokens")
+    p50, p95 = row["latencies"]
+    return with_times({name: row[name] for name in kept}) | {"latency_p50_ms": p50, "latency_p95_ms": p95}
+
+
+def _rates(name: str, label: str, counts: dict[str, tuple[int, int]]) -> Row:
+    """Return a measure of shares; intervals have half of alpha, so that the difference of two has all of it."""
+    intervals = {v: (rate_interval(k, n, ALPHA / 2), n) for v, (k, n) in counts.items()}
+    return _measure(name, label, intervals) | {"is_rate": True}
+
+
+def _means(name: str, label: str, sums: dict[str, tuple[int, float, float]]) -> Row:
+    intervals = {v: (mean_interval(n, total, squares, ALPHA / 2), n) for v, (n, total, squares) in sums.items()}
+    return _measure(name, label, intervals)
+
+
+def _measure(name: str, label: str, intervals: dict[str, tuple[Interval | None, int]]) -> Row:
+    kinds = {"is_rate": False, "is_event": False, "is_score": False}
+    return {"name": name, "label": label, **kinds, "versions": _known(intervals)}
+
+
+def _scaled(rows: Iterable[Row], unit: int) -> dict[str, tuple[int, float, float]]:
+    return {row["version"]: (row["n"], row["total"] / unit, row["squares"] / unit**2) for row in rows}
+
+
+def _known(intervals: dict[str, tuple[Interval | None, int]]) -> dict[str, tuple[Interval, int]]:
+    return {version: (interval, n) for version, (interval, n) in intervals.items() if interval is not None}
+
+
+def _compared(intervals: dict[str, tuple[Interval, int]], versions: list[str], base: str) -> list[Row | None]:
+    """Return, in the order of `versions`, what is known of each and its difference from `base`; None for nothing."""
+    reference = intervals[base][0] if base in intervals else None
+    return [_one(*intervals[v], None if v == base else reference) if v in intervals else None for v in versions]
+
+
+def _one(interval: Interval, n: int, reference: Interval | None) -> Row:
+    known: Row = {"n": n, "estimate": interval.estimate, "lower": interval.lower, "upper": interval.upper}
+    if reference is None:
+        return known | {"difference": None, "verdict": ""}
+    delta = difference(reference, interval)
+    verdict = "higher" if delta.lower > 0 else "lower" if delta.upper < 0 else "open"
+    return known | {"difference": [delta.estimate, delta.lower, delta.upper], "verdict": verdict}

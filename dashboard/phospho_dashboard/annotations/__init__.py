@@ -1,0 +1,1 @@
+"""Labels, flags and notes on tasks."""

@@ -1,0 +1,64 @@
+"""Labels and notes: /api/v1/labels and /api/v1/tasks/{task_id}/notes. A flag is a feedback, which the gateway takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from phospho_dashboard.annotations.annotations import MAX_LABELS, MAX_NOTE_CHARACTERS, Acting
+from phospho_dashboard.auth.access import Access
+from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.services import Services
+from phospho_dashboard.web.answers import json_object, json_response, text_field
+from phospho_dashboard.web.times import with_times
+from phospho_schemas.errors import Problem
+from phospho_store.cursors import decoded_cursor, encoded_cursor, page_limit
+
+_END_OF_TIME = (2**62, "")
+
+
+class ActingApi:
+    """The endpoints of what people say."""
+
+    def __init__(self, services: Services) -> None:
+        self._threads = services.threads
+        self._access = Access(services)
+        self._acting = Acting(services)
+        self._max_body_bytes = services.settings.max_body_bytes
+
+    async def labels(self, request: Request) -> Response:
+        project_id = await self._access.of_api_project(request)
+        event, limit = request.query_params.get("event", ""), page_limit(request.query_params.get("limit"))
+        before = decoded_cursor(request.query_params.get("cursor")) or _END_OF_TIME
+        rows = await self._threads.run(self._acting.labels, project_id, event, before, limit + 1)
+        last = rows[limit - 1] if len(rows) > limit else None
+        cursor = encoded_cursor(last["created_at_ms"], f"{last['task_id']}\0{last['event_name']}") if last else None
+        return json_response({"labels": [with_times(row) for row in rows[:limit]], "next_cursor": cursor})
+
+    async def save_labels(self, request: Request) -> Response:
+        visitor, project_id = await self._editor(request)
+        content = await json_object(request, self._max_body_bytes)
+        wanted = content.get("labels")
+        if not isinstance(wanted, list) or not 0 < len(wanted) <= MAX_LABELS:
+            raise Problem(422, "invalid_field", f"'labels' must be a list of 1 to {MAX_LABELS} labels")
+        saved = await self._threads.run(self._acting.label, project_id, visitor, wanted)
+        return json_response({"labels": [label.model_dump(mode="json", exclude={"revision"}) for label in saved]}, 201)
+
+    async def write_note(self, request: Request) -> Response:
+        visitor, project_id = await self._editor(request)
+        text = text_field(await json_object(request, self._max_body_bytes), "text", max_length=MAX_NOTE_CHARACTERS)
+        task_id = request.path_params["task_id"]
+        note = await self._threads.run(self._acting.note, project_id, visitor, task_id, text)
+        shown: dict[str, Any] = note.model_dump(mode="json", exclude={"revision", "is_deleted"})
+        return json_response({"note": shown}, 201)
+
+    async def delete_note(self, request: Request) -> Response:
+        visitor, project_id = await self._editor(request)
+        task_id, note_id = request.path_params["task_id"], request.path_params["note_id"]
+        await self._threads.run(self._acting.delete_note, project_id, visitor, task_id, note_id)
+        return Response(status_code=204)
+
+    async def _editor(self, request: Request) -> tuple[Visitor, str]:
+        return await self._access.of_api_with_project(request, "editor")

@@ -1,0 +1,1 @@
+"""Sign-in, sessions in the browser, and access to projects."""

@@ -1,0 +1,1 @@
+"""Dead letters: list, edit and replay."""

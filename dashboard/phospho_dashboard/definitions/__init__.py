@@ -1,0 +1,1 @@
+"""Definitions: edit, preview, compare, backfill and label."""

@@ -1,0 +1,81 @@
+"""How good a definition is by what people said of it, and the threshold that their labels suggest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from phospho_dashboard.analytics.confidence import Interval, rate_interval
+from phospho_dashboard.queries.labelled import label_counts
+from phospho_schemas.messages import EventDefinition, HeadRow
+from phospho_store.registry.instructions import InstructionBook
+from phospho_store.store import Store
+
+# With fewer labels of either kind the learner names its default, which is no suggestion.
+LABELS_FOR_A_THRESHOLD = 10
+
+Content = dict[str, Any]
+
+
+class DefinitionQuality:
+    """Reads the quality of definitions. Blocking; raises what the store raises."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._heads = InstructionBook(store)
+
+    def of(self, definition: EventDefinition) -> Content:
+        """
+        Return precision and recall with their intervals, and what they were told from.
+
+        `measured` is `cross_validation` where labels taught a head of this very version: each task is then judged by
+        a head that did not know its label. Otherwise it is `labels`, on what detection found. An interval is
+        `{"estimate", "lower", "upper"}`, of 95 %; None where no label says anything.
+        """
+        counts = label_counts(self._store, definition.project_id, definition.name)
+        head = self._heads.head(definition.project_id, definition.name)
+        learnt = _learnt(definition, head)
+        known = _cross_validated(learnt) if learnt else _counted(counts)
+        shown = {"confirmed": counts["confirmed"], "rejected": counts["rejected"], "version": definition.version}
+        return shown | {"head_version": head.version if head is not None and learnt else None} | known
+
+
+def _learnt(definition: EventDefinition, head: HeadRow | None) -> Content:
+    """Return what a head of this version said of its labels; nothing where there is none yet."""
+    if head is None or head.definition_version != definition.version:
+        return {}
+    quality: Content = orjson.loads(head.quality)
+    return quality
+
+
+def _cross_validated(quality: Content) -> Content:
+    is_enough = min(quality["confirmed"], quality["rejected"]) >= LABELS_FOR_A_THRESHOLD
+    return {
+        "measured": "cross_validation",
+        "precision": _interval(quality["precision"]),
+        "recall": _interval(quality["recall"]),
+        "threshold": quality["threshold"],
+        "suggested_threshold": quality["suggested_threshold"] if is_enough else None,
+    }
+
+
+def _counted(counts: dict[str, int]) -> Content:
+    right, found = counts["confirmed_found"], counts["confirmed_found"] + counts["rejected_found"]
+    return {
+        "measured": "labels",
+        "precision": _as_json(rate_interval(right, found)),
+        "recall": _as_json(rate_interval(right, counts["confirmed"])),
+        "threshold": None,
+        "suggested_threshold": None,
+    }
+
+
+def _interval(known: dict[str, float] | None) -> dict[str, float] | None:
+    return None if known is None else {"estimate": known["value"], "lower": known["low"], "upper": known["high"]}
+
+
+def _as_json(interval: Interval | None) -> dict[str, float] | None:
+    if interval is None:
+        return None
+    return {"estimate": interval.estimate, "lower": interval.lower, "upper": interval.upper}

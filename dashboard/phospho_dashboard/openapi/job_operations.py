@@ -1,0 +1,135 @@
+"""What followers do, as the OpenAPI document describes it: backfills, versions, sessions that are over, webhooks."""
+
+from __future__ import annotations
+
+from phospho_dashboard.openapi.parts import (
+    ANY_OBJECT,
+    NUMBER,
+    ROWS,
+    TEXT,
+    TIME,
+    Operation,
+    list_of,
+    nullable,
+    object_of,
+    reference,
+)
+from phospho_dashboard.webhooks.webhooks import MAX_EVENT_NAMES, MAX_URL_CHARACTERS
+
+
+def following_operations() -> list[Operation]:
+    """Return the operations of what followers do."""
+    return [*_backfills(), *_versions(), *_webhooks()]
+
+
+def _backfills() -> list[Operation]:
+    one = object_of(["backfill"], backfill=reference("Backfill"))
+    estimate = object_of(
+        ["tasks", "seconds", "events", "llm_tokens", "sampled_tasks"],
+        tasks=NUMBER,
+        seconds={"type": "number"},
+        events=NUMBER,
+        llm_tokens=NUMBER,
+        sampled_tasks=NUMBER,
+    )
+    return [
+        Operation("get", "/backfills", "Backfills, the latest first", list_of("backfills", reference("Backfill"))),
+        Operation(
+            "post",
+            "/backfills",
+            "Run a definition over the tasks of the past",
+            one,
+            "Its current version, over the tasks of a time. What runs already is not started twice. With `dry_run` "
+            "nothing is started, and the answer, a 200, is what it would cost.",
+            201,
+            object_of(
+                ["definition"],
+                definition=TEXT,
+                **{"from": nullable(TIME), "to": nullable(TIME)},
+                dry_run={"type": "boolean"},
+            ),
+            other_answer=(200, object_of(["estimate"], estimate=estimate)),
+        ),
+        Operation("get", "/backfills/{backfill_id}", "How far a backfill is", one),
+        Operation("delete", "/backfills/{backfill_id}", "Stop a backfill", one, "What it has done stays."),
+    ]
+
+
+def _versions() -> list[Operation]:
+    return [
+        Operation(
+            "get",
+            "/definitions/{name}/history",
+            "The versions of a definition, the latest first",
+            list_of("versions", reference("EventDefinition")),
+        ),
+        Operation(
+            "post",
+            "/definitions/{name}/diff",
+            "What another version finds",
+            object_of(["name", "from_version", "to_version"], name=TEXT, to_version=NUMBER),
+            "On the latest tasks: a definition that is given against the stored one, or the stored one against the "
+            "version before it.",
+            body=object_of([], definition=ANY_OBJECT, tasks=NUMBER | {"minimum": 1, "maximum": 20_000}),
+        ),
+        Operation(
+            "get",
+            "/definitions/{name}/learning",
+            "What labels taught a definition",
+            object_of(
+                ["name", "version", "head_version", "quality", "tasks_to_label"],
+                name=TEXT,
+                version=NUMBER,
+                head_version=nullable(NUMBER),
+                quality=nullable(ANY_OBJECT),
+                tasks_to_label={"type": "array", "items": TEXT},
+            ),
+            "How good it is by people's labels, a threshold that they suggest, and the tasks to label next.",
+        ),
+        Operation(
+            "post",
+            "/sessions/{session_id}/close",
+            "Say that a session is over",
+            object_of(["closing"], closing=ANY_OBJECT),
+            "Definitions of whole sessions are looked for at once; a later task opens it again.",
+        ),
+    ]
+
+
+def _webhooks() -> list[Operation]:
+    wanted = object_of(
+        ["url"],
+        url=TEXT | {"maxLength": MAX_URL_CHARACTERS},
+        events={"type": "array", "items": TEXT | {"minLength": 1, "maxLength": 128}, "maxItems": MAX_EVENT_NAMES},
+        evidence={"type": "boolean"},
+    )
+    return [
+        Operation(
+            "get", "/webhooks", "Webhooks, with the states of their deliveries", list_of("webhooks", ROWS["items"])
+        ),
+        Operation(
+            "post",
+            "/webhooks",
+            "Add a webhook",
+            object_of(["webhook", "secret"], webhook=ANY_OBJECT, secret=TEXT),
+            "It is told of what is found from now on, with `evidence` in the words of the task that show it. Its "
+            "secret is in this answer and never again.",
+            201,
+            wanted,
+        ),
+        Operation("delete", "/webhooks/{webhook_id}", "Remove a webhook", None, status=204),
+        Operation(
+            "post",
+            "/webhooks/{webhook_id}/test",
+            "Send a webhook a test message",
+            object_of(["is_delivered", "status"], is_delivered={"type": "boolean"}, status=NUMBER, detail=TEXT),
+        ),
+        Operation(
+            "post",
+            "/webhooks/{webhook_id}/send-again",
+            "Send again what was given up",
+            object_of(["deliveries"], deliveries=NUMBER),
+            "The latest 1,000 deliveries of those; their tries begin anew.",
+            202,
+        ),
+    ]

@@ -1,0 +1,91 @@
+"""The people who may sign in, as an admin changes them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from phospho_dashboard.auth.passwords import Passwords
+from phospho_schemas.errors import Problem
+from phospho_schemas.people import ROLES, Person, Role, known_name
+from phospho_store.registry.people import People
+
+
+class Directory:
+    """Adds, changes and removes people. Blocking; raises what the store raises, and Problem."""
+
+    def __init__(
+        self, people: People, passwords: Passwords, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self.people = people
+        self.passwords = passwords
+        self._now = now
+        # Two admins may not make each other something else at the same moment.
+        self._admins = threading.Lock()
+
+    def everybody(self) -> list[dict[str, Any]]:
+        """Return all people by name, without the hashes of their passwords."""
+        return [public_person(person) for person in self.people.everybody()]
+
+    def person(self, name: str) -> Person:
+        """Return the person of that name; Problem 404 where there is none."""
+        person = self.people.person(name)
+        if person is None:
+            raise Problem(404, "unknown_person", f"there is nobody of the name {known_name(name)!r}")
+        return person
+
+    def add(self, name: str, role: str, password: str) -> Person:
+        """Add a person; an empty password is for who comes through a proxy. Raises Problem 409 or 422."""
+        hashed = self.passwords.hashed(password) if password else ""
+        try:
+            return self.people.add(name, checked_role(role), hashed, self._now())
+        except ValidationError:
+            hint = "an e-mail address or a short name: at most 254 characters, without spaces"
+            raise Problem(422, "invalid_name", "this can't be a name to sign in with", hint) from None
+
+    def change(self, name: str, role: str = "", password: str = "") -> Person:
+        """Change what is not empty; a new password signs the person out everywhere. Raises Problem 404, 409 or 422."""
+        person = self.person(name)
+        hashed = self.passwords.hashed(password) if password else ""
+        if role and checked_role(role) != person.role:
+            person = self._with_role(person, checked_role(role))
+        return self.people.set_password(person, hashed, self._now()) if hashed else person
+
+    def sign_out(self, name: str) -> None:
+        """Sign a person out everywhere. Raises Problem 404."""
+        self.people.sign_out(self.person(name), self._now())
+
+    def remove(self, name: str) -> None:
+        """Remove a person, signed out everywhere. Raises Problem 404, or 409 for the last admin."""
+        person = self.person(name)
+        with self._admins:
+            self._check_not_last_admin(person)
+            self.people.remove(person, self._now())
+
+    def _with_role(self, person: Person, role: Role) -> Person:
+        with self._admins:
+            self._check_not_last_admin(person)
+            return self.people.set_role(person, role)
+
+    def _check_not_last_admin(self, person: Person) -> None:
+        admins = [one.name for one in self.people.everybody() if one.role == "admin"]
+        if admins == [person.name]:
+            raise Problem(409, "last_admin", f"{person.name!r} is the only admin", "make somebody else an admin first")
+
+
+def checked_role(text: str) -> Role:
+    """Return a role; Problem 422 for what is none."""
+    role = next((role for role in ROLES if role == text), None)
+    if role is None:
+        raise Problem(422, "invalid_role", f"there is no role {text[:50]!r}", f"one of: {', '.join(ROLES)}")
+    return role
+
+
+def public_person(person: Person) -> dict[str, Any]:
+    """Return what may be shown of a person."""
+    shown = person.model_dump(mode="json", include={"name", "role", "created_at"})
+    return shown | {"has_password": bool(person.password_hash)}

@@ -1,0 +1,195 @@
+"""
+What every page can be narrowed to: parsed once from the query string, turned into SQL in one place.
+
+Two tables hold what a filter may name: `task_rows` (model, words, feedback) and `analysis_rows` (language, sentiment,
+and events, save for their corrections); project, time, user and version are in both. A query on one of them asks the
+other only where a filter needs it, for the ids of its tasks within the same project and time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, get_args
+
+from phospho_dashboard.queries.corrections import NO_CORRECTIONS, Corrections
+from phospho_dashboard.queries.feedback_flags import has_flag
+from phospho_dashboard.queries.periods import PERIODS, Span, time_ms
+from phospho_schemas.errors import Problem
+from phospho_schemas.messages import Flag
+
+_MAX_CHARACTERS = 512
+_MAX_WORDS_CHARACTERS = 200
+# The filters that are one of few, which the form of a page offers.
+_CHOICES = {"flag": get_args(Flag), "sentiment": ("positive", "neutral", "negative")}
+# The names in the URL that Python keeps for itself.
+URL_NAMES = {"since": "from", "until": "to"}
+
+
+@dataclass(frozen=True)
+class Filters:
+    """
+    The filters of a URL; an empty one narrows nothing.
+
+    `since` and `until` (ISO 8601, `from` and `to` in the URL) are a time of one's own, where no `period` is set. `q`
+    is one phrase, found in the input or the output in any case. `event`, `language` and `sentiment` are what detection
+    said of a task.
+    """
+
+    period: str = ""
+    since: str = ""
+    until: str = ""
+    user: str = ""
+    version: str = ""
+    model: str = ""
+    language: str = ""
+    event: str = ""
+    sentiment: str = ""
+    flag: str = ""
+    q: str = ""
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> Filters:
+        """Return the filters of a query string; Problem 400 for what can't be one."""
+        given = {field.name: query.get(URL_NAMES.get(field.name, field.name), "").strip() for field in fields(cls)}
+        for name, value in given.items():
+            limit = _MAX_WORDS_CHARACTERS if name == "q" else _MAX_CHARACTERS
+            if len(value) > limit:
+                raise Problem(400, f"invalid_{name}", f"{name!r} must be at most {limit} characters")
+        if given["period"] and given["period"] not in PERIODS:
+            raise Problem(400, "invalid_period", "there is no such period", f"one of: {', '.join(PERIODS)}")
+        for name, choices in _CHOICES.items():
+            if given[name] and given[name] not in choices:
+                raise Problem(400, f"invalid_{name}", f"there is no such {name}", f"one of: {', '.join(choices)}")
+        if given["period"]:
+            given |= {"since": "", "until": ""}
+        return cls(**given)
+
+    def query(self, **changes: str) -> dict[str, str]:
+        """Return the parameters of a URL with these filters, after `changes`; empty ones are left out."""
+        changed = replace(self, **changes)
+        values = ((field.name, getattr(changed, field.name)) for field in fields(self))
+        return {URL_NAMES.get(name, name): value for name, value in values if value}
+
+    def span(self) -> Span | None:
+        """Return the span that `since` and `until` name, None for neither. Problem 400 for what can't be one."""
+        if not self.since and not self.until:
+            return None
+        start_ms = time_ms(self.since, "from") if self.since else None
+        end_ms = time_ms(self.until, "to") if self.until else None
+        if start_ms is not None and end_ms is not None and start_ms > end_ms:
+            raise Problem(400, "invalid_from", "'from' is after 'to'", "exchange them")
+        return Span(start_ms, end_ms)
+
+    def narrowing(self) -> dict[str, str]:
+        """Return the filters that are set, beside the time, by their name."""
+        times = {"period", "since", "until"}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in times and getattr(self, f.name)}
+
+
+_OF_PROJECT = "project_id = {project:String}"
+_BOTH = {"user": "user_id = {user:String}", "version": "version_id = {version:String}"}
+_OF_TASKS = {
+    "model": "model = {model:String}",
+    "q": "(positionCaseInsensitiveUTF8(input, {q:String}) > 0 OR positionCaseInsensitiveUTF8(output, {q:String}) > 0)",
+    "flag": "flag = {flag:String}",
+}
+_OF_ANALYSES = {
+    "language": "language = {language:String}",
+    "sentiment": "sentiment = {sentiment:String}",
+}
+_BY_TABLE = {"task_rows": _OF_TASKS, "analysis_rows": _OF_ANALYSES}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """
+    The tasks that a page is about: those of one project, within a span, that pass the filters.
+
+    `corrections` are what reading the project's events has to look for beside its analyses. `task_ids`, where they
+    are set, are all that is in it.
+    """
+
+    project_id: str
+    filters: Filters
+    span: Span
+    corrections: Corrections = NO_CORRECTIONS
+    task_ids: tuple[str, ...] | None = None
+
+    def parameters(self, **others: Any) -> dict[str, Any]:
+        """Return the values that the conditions take, and `others`."""
+        bounds = {"start_ms": self.span.start_ms, "end_ms": self.span.end_ms}
+        given = {name: value for name, value in bounds.items() if value is not None}
+        ids = {"task_ids": list(self.task_ids)} if self.task_ids is not None else {}
+        return {"project": self.project_id, **given, **ids, **self.filters.narrowing(), **others}
+
+    def tasks(self) -> str:
+        """Return the condition on `task_rows FINAL`."""
+        return self._condition("task_rows")
+
+    def analyses(self) -> str:
+        """Return the condition on `analysis_rows FINAL`."""
+        return self._condition("analysis_rows")
+
+    def session_analyses(self) -> str:
+        """Return the condition on `session_analysis_rows FINAL`, by the task at which its events stand."""
+        return self._condition("session_analysis_rows")
+
+    def of_span(self) -> str:
+        """Return the condition on project and time, which every table of tasks takes."""
+        return " AND ".join([_OF_PROJECT, *self._times()])
+
+    def feedback(self) -> str:
+        """
+        Return a condition on `feedback_rows` that holds for every verdict on a task of the span, and few others.
+
+        A verdict has a time of its own; its task is found by the id. Where ids sort by time, the primary key leaves
+        those of the span; where they don't, it leaves all.
+        """
+        if not self._times():
+            return _OF_PROJECT
+        # The same text twice is read once.
+        ends = f"(SELECT (min(task_id), max(task_id)) FROM task_rows WHERE {self.of_span()})"
+        return f"{_OF_PROJECT} AND task_id BETWEEN tupleElement({ends}, 1) AND tupleElement({ends}, 2)"
+
+    def within(self, span: Span) -> Scope:
+        """Return the same tasks, as far as they are within `span`."""
+        return replace(self, span=span)
+
+    def of_tasks(self, task_ids: Iterable[str]) -> Scope:
+        """Return the tasks of these ids, which have passed the filters."""
+        return replace(self, filters=Filters(), task_ids=tuple(task_ids))
+
+    def with_event(self, name: str) -> Scope:
+        """Return those of the tasks that have this event."""
+        return replace(self, filters=replace(self.filters, event=name))
+
+    def _condition(self, table: str) -> str:
+        chosen = self._shared()
+        for owner, conditions in _BY_TABLE.items():
+            own = self._chosen(conditions)
+            if own and owner != table:
+                own = [f"task_id IN (SELECT task_id FROM {owner} FINAL WHERE {' AND '.join(self._shared() + own)})"]
+            chosen += own
+        return " AND ".join(chosen + ([self._has_event(table)] if self.filters.event else []))
+
+    def _has_event(self, table: str) -> str:
+        within = " AND ".join(self._shared())
+        found = f"has({self.corrections.found_names()}, {{event:String}})"
+        if table != "analysis_rows":
+            found = f"task_id IN (SELECT task_id FROM analysis_rows FINAL WHERE {within} AND {found})"
+        return self.corrections.has_event(found, within)
+
+    def _shared(self) -> list[str]:
+        ids = ["task_id IN {task_ids:Array(String)}"] if self.task_ids is not None else []
+        return [_OF_PROJECT, *self._times(), *ids, *self._chosen(_BOTH)]
+
+    def _times(self) -> list[str]:
+        start = ["created_at >= fromUnixTimestamp64Milli({start_ms:Int64})"] if self.span.start_ms is not None else []
+        end = ["created_at < fromUnixTimestamp64Milli({end_ms:Int64})"] if self.span.end_ms is not None else []
+        return start + end
+
+    def _chosen(self, conditions: Mapping[str, str]) -> list[str]:
+        narrowing = self.filters.narrowing()
+        judged = {"flag": has_flag(self.feedback(), "{flag:String}")} if self.corrections.has_feedback else {}
+        return [judged.get(name, condition) for name, condition in conditions.items() if name in narrowing]

@@ -1,0 +1,1 @@
+"""Users' SQL over their own project."""

@@ -1,0 +1,78 @@
+"""The settings under which a checked statement runs: the rows of one project, and bounded work."""
+
+from __future__ import annotations
+
+import re
+
+from phospho_dashboard.settings import DashboardSettings
+from phospho_schemas.errors import Problem
+from phospho_store.registry.authentication import SECRET_TABLES
+from phospho_store.store import DATABASE
+
+_TABLES_OF_PROJECTS = (
+    "task_rows",
+    "analysis_rows",
+    "feedback_rows",
+    "dead_letter_rows",
+    "definition_rows",
+    "label_rows",
+    "note_rows",
+    "head_rows",
+    "session_analysis_rows",
+    "session_close_rows",
+    "backfill_rows",
+    "verdict_rows",
+    "llm_call_rows",
+)
+# No view reads these; the filter stands behind the guard.
+_CLOSED_TABLES = (
+    "project_rows",
+    "webhook_rows",
+    "webhook_delivery_rows",
+    "session_task_rows",
+    "schema_migrations",
+    *SECRET_TABLES,
+)
+_BLOCK_ROWS = 8_192
+_PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
+
+
+def project_filters(project_id: str) -> str:
+    """
+    Return the value of `additional_table_filters` that leaves the rows of one project in every table.
+
+    ClickHouse puts the filter onto the table's own reading, under every view, subquery and join. Nothing is
+    escaped: an id that could need it is refused with Problem 403.
+    """
+    if not _PROJECT_ID.fullmatch(project_id):
+        raise Problem(403, "invalid_project", "the id of this project can't be used in SQL")
+    own = [f"'{DATABASE}.{table}': 'project_id = ''{project_id}'''" for table in _TABLES_OF_PROJECTS]
+    closed = [f"'{DATABASE}.{table}': '0'" for table in _CLOSED_TABLES]
+    return "{" + ", ".join(own + closed) + "}"
+
+
+def isolation_settings(project_id: str, settings: DashboardSettings) -> dict[str, str]:
+    """
+    Return the settings of one statement.
+
+    Without `readonly`: the embedded engine sets them on its handle and restores them after the statement, and
+    `readonly` forbids the restoring. The guard lets nothing but a SELECT through.
+    """
+    return {
+        "additional_table_filters": project_filters(project_id),
+        # It remembers which granules a condition matched, without the filter: another project's answer.
+        "use_query_condition_cache": "0",
+        "max_execution_time": str(settings.sql_timeout_s),
+        "timeout_overflow_mode": "throw",
+        # The time is looked at between blocks; smaller ones are gone through sooner.
+        "max_block_size": str(_BLOCK_ROWS),
+        "max_memory_usage": str(settings.sql_max_memory_bytes),
+        "max_result_rows": str(settings.sql_max_result_rows),
+        "max_result_bytes": str(settings.sql_max_result_bytes),
+        "result_overflow_mode": "throw",
+        # The number of rows read is that of all projects.
+        "output_format_write_statistics": "0",
+        "output_format_json_quote_64bit_integers": "0",
+        "output_format_json_validate_utf8": "1",
+        "output_format_pretty_color": "0",
+    }

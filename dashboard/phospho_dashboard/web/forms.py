@@ -1,0 +1,88 @@
+"""What a browser's form sends, bounded, and the token that proves whose page it was sent from."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.web.answers import bounded_body
+from phospho_dashboard.web.origins import is_same_site
+from phospho_schemas.errors import Problem
+
+FORM_FIELD = "form_token"
+FORM_HEADER = "x-phospho-form"
+
+_MEDIA_TYPE = "application/x-www-form-urlencoded"
+_MAX_FIELDS = 1000
+
+
+class Form:
+    """The fields of a form."""
+
+    def __init__(self, fields: list[tuple[str, str]]) -> None:
+        self._fields = fields
+
+    def text(self, name: str, max_length: int = 512) -> str:
+        """Return a field without space around it, empty where it is missing; Problem 422 where it is too long."""
+        value = self.raw(name, max_length).strip()
+        return value.replace("\r\n", "\n")
+
+    def raw(self, name: str, max_length: int = 512) -> str:
+        """Return a field as it was sent, as for a password."""
+        value = next((value for of_name, value in self._fields if of_name == name), "")
+        if len(value) > max_length:
+            raise Problem(422, "invalid_field", f"{name!r} must have at most {max_length} characters")
+        return value
+
+    def besides(self, *names: str) -> list[tuple[str, str]]:
+        """Return the name and the value of every field but these, as they were sent."""
+        return [pair for pair in self._fields if pair[0] not in names]
+
+    def texts(self, name: str, max_length: int = 512) -> list[str]:
+        """Return every field of that name."""
+        return [Form([pair]).text(name, max_length) for pair in self._fields if pair[0] == name]
+
+
+async def read_form(request: Request, max_bytes: int) -> Form:
+    """Return the form in the body. Raises Problem: 413, 415 or 422."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _MEDIA_TYPE:
+        raise Problem(415, "unsupported_media_type", f"a form must be {_MEDIA_TYPE}")
+    body = await bounded_body(request, max_bytes)
+    try:
+        fields = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+    except ValueError:
+        raise Problem(422, "invalid_form", f"the form has more than {_MAX_FIELDS} fields") from None
+    return Form(fields)
+
+
+def form_token(secret: str, name: str) -> str:
+    """Return what the forms of a person carry: a function of what only their browser, or this server, knows."""
+    return hmac.new(secret.encode(), f"form of {name}".encode(), hashlib.sha256).hexdigest()
+
+
+def check_form(request: Request, visitor: Visitor, token: str) -> None:
+    """
+    Raise Problem 403 where a person's browser may have been made to send this by another site.
+
+    Two proofs, either of which would do: the page's origin, and a token that only the page could read. A key needs
+    neither, since no browser sends one by itself.
+    """
+    if not visitor.form_token:
+        return
+    check_site(request)
+    if not hmac.compare_digest(token.encode("utf-8", "replace"), visitor.form_token.encode()):
+        raise _forged("the form is from before you signed in, or before the server was started again")
+
+
+def check_site(request: Request) -> None:
+    """Raise Problem 403 for a form that no page of ours has sent."""
+    if not is_same_site(request):
+        raise _forged("the form was sent from another site")
+
+
+def _forged(message: str) -> Problem:
+    return Problem(403, "forged_form", message, "open the page again, and send the form from there")

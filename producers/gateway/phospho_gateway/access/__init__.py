@@ -1,0 +1,1 @@
+"""API keys, projects and rate limits of a request."""

@@ -1,0 +1,109 @@
+"""Who asks, and for which project."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+from starlette.requests import Request
+
+from phospho_gateway.access.rate_limit import RateLimit
+from phospho_gateway.intake.fields import checked_project_id
+from phospho_gateway.settings import GatewaySettings
+from phospho_schemas.errors import Problem, store_unavailable, unauthorized, wrong_project
+from phospho_store.errors import StoreError
+from phospho_store.registry.authentication import Authenticator, Principal
+
+PROJECT_HEADER = "x-phospho-project"
+_MAX_SECRET_CHARACTERS = 512
+_LOOKUP_THREADS = 4
+
+_Lookup = asyncio.Future[Principal | None]
+
+
+class Access:
+    """
+    Checks the bearer key of requests.
+
+    A key that is cached costs no wait; another is looked up in a thread, once for all the requests that bring it. The
+    threads are its own: look-ups that hang with ClickHouse must not hold up the checks of readiness.
+    """
+
+    def __init__(self, authenticator: Authenticator, settings: GatewaySettings) -> None:
+        self._authenticator = authenticator
+        self._rate_limit = RateLimit(settings.rate_limit)
+        self._settings = settings
+        self._threads = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="key-lookup")
+        self._lookups: dict[str, _Lookup] = {}
+
+    async def project(self, request: Request, path_project_id: str | None = None) -> str | None:
+        """
+        Return the project that the request may write to; None for an administrator who names none yet.
+
+        Raises Problem: 401 for a key that is missing, unknown or revoked, 403 for a path or a header that names
+        another project, 429 where the key made too many requests, 503 where the store can't say.
+        """
+        secret = _secret(request)
+        principal = await self._principal(secret)
+        self._rate_limit.take(request, secret)
+        named = [name for name in (path_project_id, request.headers.get(PROJECT_HEADER)) if name]
+        if principal.project_id is not None:
+            named.append(principal.project_id)
+        if len(set(named)) > 1:
+            raise wrong_project()
+        return checked_project_id(named[0]) if named else None
+
+    async def _principal(self, secret: str) -> Principal:
+        principal = self._authenticator.cached(secret) or await self._looked_up(secret)
+        if principal is None or (principal.project_id is None and not principal.is_admin):
+            raise unauthorized()
+        return principal
+
+    async def _looked_up(self, secret: str) -> Principal | None:
+        """Return what the store says, or, where it says nothing for a while, what it said last."""
+        settings = self._settings
+        lookup = self._lookup(secret)
+        if lookup is None or not await _is_done(lookup, settings.refresh_timeout_s):
+            if (stale := self._authenticator.stale(secret)) is not None:
+                return stale
+            if lookup is None or not await _is_done(lookup, settings.lookup_timeout_s - settings.refresh_timeout_s):
+                raise self._unavailable()
+        try:
+            return lookup.result()
+        except StoreError:
+            raise self._unavailable() from None
+
+    def _lookup(self, secret: str) -> _Lookup | None:
+        """Return the look-up of a secret that runs, or a new one; None where too many run."""
+        if secret in self._lookups:
+            return self._lookups[secret]
+        if len(self._lookups) >= self._settings.max_lookups:
+            return None
+        loop = asyncio.get_running_loop()
+        lookup = loop.run_in_executor(self._threads, self._authenticator.principal, secret)
+        self._lookups[secret] = lookup
+        lookup.add_done_callback(lambda done: self._finish(secret, done))
+        return lookup
+
+    def _finish(self, secret: str, done: _Lookup) -> None:
+        del self._lookups[secret]
+        if not done.cancelled():
+            # Marks an error as seen, should everybody have stopped waiting for it.
+            done.exception()
+
+    def _unavailable(self) -> Problem:
+        return store_unavailable("API keys can't be checked at this moment", self._settings.retry_after_s)
+
+
+async def _is_done(lookup: _Lookup, timeout_s: float) -> bool:
+    """Wait for a look-up without cancelling it: who gives up must not take the answer from the others."""
+    done, _ = await asyncio.wait([lookup], timeout=max(timeout_s, 0.0))
+    return bool(done)
+
+
+def _secret(request: Request) -> str:
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    secret = secret.strip()
+    if scheme.lower() != "bearer" or not 0 < len(secret) <= _MAX_SECRET_CHARACTERS:
+        raise unauthorized()
+    return secret

@@ -1,0 +1,1 @@
+"""From the body of a request to durable messages of `phospho.raw-logs`."""

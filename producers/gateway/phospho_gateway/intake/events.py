@@ -1,0 +1,200 @@
+"""From an event as a client sent it to a message of `phospho.raw-logs`: pure, and once per event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import orjson
+
+from phospho_gateway.intake import fields
+from phospho_gateway.intake.document import json_type
+from phospho_schemas.errors import Problem
+from phospho_schemas.ids import (
+    HybridClock,
+    derived_uuid,
+    message_key,
+    revision_counter,
+    revision_ms,
+    session_id_of_task,
+)
+from phospho_schemas.messages import SCHEMA_VERSION
+from phospho_schemas.records import Keyed
+from phospho_schemas.times import utc_text
+from phospho_schemas.topics import RAW_LOGS
+
+Source = Literal["api_v1", "batch", "v2", "v3", "change", "feedback", "otlp"]
+
+# What the gateway says of a log; a client's own key of such a name goes on as metadata.
+_OURS = ("schema_version", "kind", "received_at", "revision", "source")
+_IDENTIFIERS = ("session_id", "task_id", "user_id", "version_id")
+_TEXTS = ("raw_input_type_name", "raw_output_type_name", "system_prompt")
+# Key, headers and framing of a record beside its value.
+_RECORD_OVERHEAD_BYTES = 16_384
+# orjson writes 254 levels. Readers put what they read one or two levels deeper, and must be able to write it still.
+_SPARE_LEVELS = 8
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What a request says of all its events. `project_id` is None where each event has to name its own."""
+
+    project_id: str | None
+    source: Source
+    received_at: datetime
+    idempotency_key: str = ""
+
+    @cached_property
+    def received_text(self) -> str:
+        """`received_at` as it is written in every message of the request."""
+        return utc_text(self.received_at)
+
+
+class Rewrite(NamedTuple):
+    """
+    The place of an event that tells a stored task again, with a change in it.
+
+    It comes right after the row that was read, so that whatever was logged since wins, landed or not.
+    """
+
+    revision: int
+    source: str
+
+
+class AcceptedEvent(NamedTuple):
+    """An event that may be published, and what its answer says."""
+
+    keyed: Keyed
+    project_id: str
+    task_id: str
+    session_id: str
+    created_at: str
+
+
+class EventReader:
+    """
+    Reads events. `place` names this process among all gateways, for the ids of events that came without one.
+
+    With an Idempotency-Key a made id is a function of project, key and index: the request that is sent again names
+    the same tasks. Without one nothing in a request tells "again" from "once more", so the id is a function of
+    project, place and revision, new for each request; from then on it stands in the message, and no replay of the
+    topic changes it. Tasks of one millisecond sort as they came: by revision, or by index. Who wants a retry to be one
+    task sends task_id or Idempotency-Key.
+    """
+
+    def __init__(self, clock: HybridClock, place: str) -> None:
+        self._clock = clock
+        self._place = place
+
+    def read(self, event: Any, envelope: Envelope, index: int, rewrite: Rewrite | None = None) -> AcceptedEvent:
+        """Return the message of one event, leaving `event` as it is. Raises Problem: 403, 413 or 422."""
+        message = _copy(event)
+        project_id = fields.project_of(message, envelope.project_id)
+        task_id, session_id = _checked(message)
+        revision, source = rewrite or (self._clock.next(), envelope.source)
+        task_id = task_id or self._derived(project_id, envelope, revision, index)
+        message |= {
+            "schema_version": SCHEMA_VERSION,
+            "kind": "log",
+            "project_id": project_id,
+            "task_id": task_id,
+            "received_at": envelope.received_text,
+            "revision": revision,
+            "source": source,
+        }
+        return AcceptedEvent(
+            Keyed(message_key(project_id, session_id, task_id), encoded(message)),
+            project_id,
+            task_id,
+            session_id or session_id_of_task(task_id),
+            utc_text(fields.created_at(message, envelope.received_at)),
+        )
+
+    def _derived(self, project_id: str, envelope: Envelope, revision: int, index: int) -> str:
+        if envelope.idempotency_key:
+            # No time in it: the request that is sent again, later, has to get the same.
+            return derived_uuid(0, project_id, envelope.idempotency_key, str(index), order=index)
+        order = revision_counter(revision)
+        return derived_uuid(revision_ms(revision), project_id, self._place, str(revision), order=order)
+
+
+def encoded(message: dict[str, Any]) -> bytes:
+    """Return a message as one JSON line. Raises Problem: 422 where it is too deep, 413 where it is too large."""
+    try:
+        line = orjson.dumps(_deeper(message))[_SPARE_LEVELS:-_SPARE_LEVELS]
+    except orjson.JSONEncodeError:
+        raise fields.invalid(
+            "too_deep",
+            "the event nests too many lists and objects",
+            "log at most 240 levels, or the text of them",
+        ) from None
+    if len(line) > RAW_LOGS.max_message_bytes - _RECORD_OVERHEAD_BYTES:
+        raise Problem(
+            413,
+            "event_too_large",
+            f"the event takes {len(line)} bytes",
+            "log less of it: one event is one message",
+        )
+    return line
+
+
+def single_event(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the event of `POST /api/v1/events`, which must have an output, and that a string."""
+    if event.get("output") is None:
+        raise fields.invalid("missing_output", "output is missing", "send output, a string")
+    fields.check_text(event, "output")
+    return event
+
+
+def _copy(event: Any) -> dict[str, Any]:
+    if type(event) is not dict:
+        raise fields.invalid("invalid_type", f"the event is {json_type(event)}", "an event is an object")
+    message = event.copy()
+    for name in _OURS:
+        if name in message:
+            _into_metadata(message, name)
+    return message
+
+
+def _into_metadata(message: dict[str, Any], name: str) -> None:
+    fields.check_metadata(message)
+    value = message.pop(name)
+    message["metadata"] = {name: value} | message.get("metadata", {})
+
+
+def _checked(message: dict[str, Any]) -> tuple[str, str]:
+    """Check every field in place; return task id and session id as the client gave them."""
+    if message.get("input") is None:
+        raise fields.invalid("missing_input", "input is missing", "send input: a string, an object or a list")
+    fields.check_content(message, "input")
+    fields.check_content(message, "output")
+    session_id, task_id, _, _ = [fields.check_identifier(message, name) for name in _IDENTIFIERS]
+    for name in _TEXTS:
+        fields.check_text(message, name)
+    fields.check_flag(message)
+    fields.check_metadata(message)
+    fields.check_times(message)
+    return _alias(message, task_id), session_id
+
+
+def _alias(message: dict[str, Any], task_id: str) -> str:
+    """Take `event_id`, the other name of `task_id`; beside a different task_id it is metadata."""
+    if "event_id" not in message:
+        return task_id
+    if not task_id:
+        task_id = fields.check_identifier(message, "event_id")
+        message.pop("event_id", None)
+    elif message["event_id"] == task_id:
+        del message["event_id"]
+    else:
+        _into_metadata(message, "event_id")
+    return task_id
+
+
+def _deeper(message: dict[str, Any]) -> Any:
+    wrapped: Any = message
+    for _ in range(_SPARE_LEVELS):
+        wrapped = [wrapped]
+    return wrapped

@@ -1,0 +1,88 @@
+"""`/api/v1`: an event, a batch of events, feedback on an event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from phospho_gateway.access.access import Access
+from phospho_gateway.answers import json_answer
+from phospho_gateway.intake.body import BodyReader
+from phospho_gateway.intake.budget import ByteBudget
+from phospho_gateway.intake.document import object_of
+from phospho_gateway.intake.events import AcceptedEvent, single_event
+from phospho_gateway.intake.intake import Intake
+from phospho_schemas.errors import Problem
+
+
+class EventsApi:
+    """The endpoints of `/api/v1/events`."""
+
+    def __init__(self, access: Access, budget: ByteBudget, bodies: BodyReader, intake: Intake) -> None:
+        self._access = access
+        self._budget = budget
+        self._bodies = bodies
+        self._intake = intake
+
+    def routes(self) -> list[Route]:
+        """Return the routes; the batch first, as an event may have any id."""
+        return [
+            Route("/api/v1/events/batch", self.log_batch, methods=["POST"]),
+            Route("/api/v1/events/{event_id:path}/feedback", self.log_feedback, methods=["POST"]),
+            Route("/api/v1/events", self.log_event, methods=["POST"]),
+        ]
+
+    async def log_event(self, request: Request) -> Response:
+        """Take one event; 201 when it is durable."""
+        project_id = await self._access.project(request)
+        with self._budget.lease() as lease:
+            body = object_of(await self._bodies.document(request, lease))
+            envelope = self._intake.envelope(request, project_id, "api_v1")
+            event = self._intake.read_event(single_event(body), envelope)
+            await self._intake.publish([event.keyed], "api_v1")
+        return json_answer(_receipt(event), 201)
+
+    async def log_batch(self, request: Request) -> Response:
+        """Take the good events of a batch; 200 with one result per event when they are durable."""
+        project_id = await self._access.project(request)
+        with self._budget.lease() as lease:
+            envelope = self._intake.envelope(request, project_id, "batch")
+            # The document is not kept: while the messages travel, their bytes are all that is held.
+            results = self._intake.read_batch(await self._bodies.document(request, lease), "events", envelope)
+            accepted = [result for result in results if isinstance(result, AcceptedEvent)]
+            await self._intake.publish([event.keyed for event in accepted], "batch")
+        rejected = len(results) - len(accepted)
+        document = {
+            "results": [_result(result) for result in results],
+            "accepted": len(accepted),
+            "rejected": rejected,
+        }
+        return json_answer(document)
+
+    async def log_feedback(self, request: Request) -> Response:
+        """Take one feedback; 201 when it is durable."""
+        project_id = await self._access.project(request)
+        with self._budget.lease() as lease:
+            body = object_of(await self._bodies.document(request, lease))
+            envelope = self._intake.envelope(request, project_id, "feedback")
+            feedback = self._intake.read_feedback(request.path_params["event_id"], body, envelope)
+            await self._intake.publish([feedback.keyed], "feedback")
+        receipt = {
+            "event_id": feedback.task_id,
+            "feedback_id": feedback.feedback_id,
+            "created_at": feedback.created_at,
+        }
+        return json_answer(receipt, 201)
+
+
+def _receipt(event: AcceptedEvent) -> dict[str, Any]:
+    return {"event_id": event.task_id, "session_id": event.session_id, "created_at": event.created_at}
+
+
+def _result(result: AcceptedEvent | Problem) -> dict[str, Any]:
+    if isinstance(result, Problem):
+        return {"status": "rejected"} | result.body()
+    return {"status": "accepted", "task_id": result.task_id} | _receipt(result)

@@ -1,0 +1,112 @@
+"""From a person's verdict, in the three forms that clients send, to a message of `phospho.raw-logs`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from phospho_gateway.intake import fields
+from phospho_gateway.intake.document import json_type
+from phospho_gateway.intake.events import Envelope, encoded
+from phospho_schemas.ids import HybridClock, derived_id, message_key
+from phospho_schemas.messages import SCHEMA_VERSION
+from phospho_schemas.records import Keyed
+from phospho_schemas.times import utc_text
+
+_FLAG_OF_SCORE = {1: "success", 0: "failure"}
+_SCORE_OF_FLAG = {"success": 1, "failure": 0}
+_MAX_COMMENT_CHARACTERS = 100_000
+
+
+class AcceptedFeedback(NamedTuple):
+    """A feedback that may be published, and what its answer says."""
+
+    keyed: Keyed
+    project_id: str
+    task_id: str
+    feedback_id: str
+    flag: str
+    comment: str
+    source: str
+    created_at: str
+
+
+class FeedbackReader:
+    """Reads feedback. A verdict that is posted again is one fact: its id comes from what it says."""
+
+    def __init__(self, clock: HybridClock) -> None:
+        self._clock = clock
+
+    def read(self, task_id: str, body: dict[str, Any], envelope: Envelope) -> AcceptedFeedback:
+        """Return the message of one feedback on a task, leaving `body` as it is. Raises Problem: 403 or 422."""
+        message = body | {"task_id": task_id}
+        project_id = fields.project_of(message, envelope.project_id)
+        fields.check_identifier(message, "task_id")
+        fields.check_times(message)
+        flag = _flag(message)
+        comment = _comment(message)
+        source = fields.check_identifier(message, "source") or "user"
+        feedback_id = fields.check_identifier(message, "feedback_id")
+        if not feedback_id and envelope.idempotency_key:
+            feedback_id = derived_id("feedback", project_id, envelope.idempotency_key)
+        feedback_id = feedback_id or derived_id("feedback", project_id, task_id, source, flag, comment)
+        message |= {
+            "schema_version": SCHEMA_VERSION,
+            "kind": "feedback",
+            "project_id": project_id,
+            "feedback_id": feedback_id,
+            "flag": flag,
+            "score": _SCORE_OF_FLAG[flag],
+            "comment": comment,
+            "source": source,
+            "received_at": envelope.received_text,
+            "revision": self._clock.next(),
+        }
+        keyed = Keyed(message_key(project_id, "", task_id), encoded(message))
+        created_at = utc_text(fields.created_at(message, envelope.received_at))
+        return AcceptedFeedback(keyed, project_id, task_id, feedback_id, flag, comment, source, created_at)
+
+
+def _flag(message: dict[str, Any]) -> str:
+    """Return the flag of a score (0 or 1), a flag, or upstream's `human_eval`; of two, both must say the same."""
+    flags = {flag for flag in (_of_score(message), _of_flag(message, "flag"), _of_flag(message, "human_eval")) if flag}
+    if len(flags) == 1:
+        return flags.pop()
+    if flags:
+        raise fields.invalid("invalid_score", "score and flag contradict each other", "send one of them")
+    raise fields.invalid("missing_score", "score is missing", "send score: 1 (positive) or 0 (negative)")
+
+
+def _of_score(message: dict[str, Any]) -> str:
+    score = message.pop("score", None)
+    if score is None:
+        return ""
+    if type(score) is not int or score not in _FLAG_OF_SCORE:
+        raise fields.invalid("invalid_score", "score is neither 0 nor 1", "send 1 (positive) or 0 (negative)")
+    return _FLAG_OF_SCORE[score]
+
+
+def _of_flag(message: dict[str, Any], name: str) -> str:
+    flag = message.pop(name, None)
+    if flag is None:
+        return ""
+    if type(flag) is not str or flag not in _SCORE_OF_FLAG:
+        raise fields.invalid("invalid_flag", f"{name} is neither success nor failure", "send one of the two")
+    return flag
+
+
+def _comment(message: dict[str, Any]) -> str:
+    """Return `comment`, or `notes`, its older name."""
+    notes = message.pop("notes", None)
+    comment = message.pop("comment", None)
+    text = notes if comment is None else comment
+    if text is None:
+        return ""
+    if type(text) is not str:
+        raise fields.invalid("invalid_type", f"comment is {json_type(text)}", "comment must be a string")
+    if len(text) > _MAX_COMMENT_CHARACTERS:
+        raise fields.invalid(
+            "comment_too_long",
+            f"comment has {len(text)} characters",
+            f"use at most {_MAX_COMMENT_CHARACTERS} characters",
+        )
+    return text

@@ -1,0 +1,159 @@
+"""
+The fields of an event or a feedback, checked one by one.
+
+Each function takes the message that is being built, a flat dictionary, checks a field in place, and raises Problem
+(422) that names the field and what it should be. Null is the same as absent everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from phospho_gateway.intake.document import json_type
+from phospho_schemas.errors import Problem, wrong_project
+from phospho_schemas.times import parsed_time, utc_text
+
+MAX_ID_CHARACTERS = 512
+_PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
+# What extraction takes for a clock that is wrong: the time of arrival then stands for it.
+_OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
+_MAX_AHEAD = timedelta(days=1)
+_FLAGS = ("success", "failure")
+
+
+def invalid(code: str, message: str, hint: str) -> Problem:
+    """Return the refusal of one event."""
+    return Problem(422, code, message, hint)
+
+
+def check_identifier(message: dict[str, Any], name: str) -> str:
+    """Return an id, empty where there is none. A number is taken as its digits; null and "" are dropped."""
+    value = message.get(name)
+    if type(value) is str and value:
+        if len(value) > MAX_ID_CHARACTERS:
+            raise invalid(
+                "id_too_long",
+                f"{name} has {len(value)} characters",
+                f"use at most {MAX_ID_CHARACTERS} characters",
+            )
+        if "\0" in value:
+            raise invalid("invalid_id", f"{name} holds a NUL character", "leave it out")
+        return value
+    if value is None or value == "":
+        message.pop(name, None)
+        return ""
+    if type(value) is not int:
+        raise _wrong_type(name, value, "a string")
+    message[name] = str(value)
+    return str(value)
+
+
+def check_text(message: dict[str, Any], name: str) -> None:
+    """Check a field that is text or absent."""
+    value = message.get(name)
+    if value is not None and type(value) is not str:
+        raise _wrong_type(name, value, "a string")
+
+
+def check_content(message: dict[str, Any], name: str) -> None:
+    """Check an input or output: text, or an object or list that extraction reads; null is none."""
+    value = message.get(name)
+    if value is not None and type(value) not in (str, dict, list):
+        raise _wrong_type(name, value, "a string, an object or a list")
+
+
+def check_flag(message: dict[str, Any]) -> None:
+    """Check a flag: success, failure, or none."""
+    value = message.get("flag")
+    if value is None or value in _FLAGS:
+        return
+    if value == "":
+        del message["flag"]
+        return
+    raise invalid("invalid_flag", "flag is neither success nor failure", 'use "success", "failure" or null')
+
+
+def check_metadata(message: dict[str, Any]) -> None:
+    """Check metadata: an object, or absent."""
+    value = message.get("metadata")
+    if value is None:
+        message.pop("metadata", None)
+    elif type(value) is not dict:
+        raise _wrong_type("metadata", value, "an object")
+
+
+def check_times(message: dict[str, Any]) -> None:
+    """Check `client_created_at` (Unix seconds) and bring `created_at` (ISO 8601, or Unix seconds) into one form."""
+    seconds = message.get("client_created_at")
+    if seconds is not None and type(seconds) not in (int, float):
+        raise _wrong_type("client_created_at", seconds, "a number of Unix seconds")
+    moment = message.get("created_at")
+    if moment is not None:
+        _bring_into_form(message, moment)
+
+
+def created_at(message: dict[str, Any], received_at: datetime) -> datetime:
+    """Return when the client says that it was, as extraction will; the arrival, where it says nothing or nonsense."""
+    if text := message.get("created_at"):
+        moment = datetime.fromisoformat(text)
+    elif (seconds := message.get("client_created_at")) is not None:
+        moment = _moment(seconds) or received_at
+    else:
+        return received_at
+    return moment if _OLDEST <= moment <= received_at + _MAX_AHEAD else received_at
+
+
+def project_of(message: dict[str, Any], granted: str | None) -> str:
+    """
+    Return the project of a message: the one that was granted, or, for an administrator (None), the one it names.
+
+    Raises Problem: 403 where it names another than the granted one, 422 where it names none or no project id.
+    """
+    named = message.get("project_id")
+    if named is None or named == "":
+        if granted is None:
+            raise invalid(
+                "project_required",
+                "an administrator's request names no project",
+                "set project_id, or the header X-Phospho-Project",
+            )
+        return granted
+    if granted is not None and named != granted:
+        raise wrong_project()
+    return checked_project_id(named)
+
+
+def checked_project_id(value: Any) -> str:
+    """Return a project id. Raises Problem (422) where it can't be one."""
+    if type(value) is str and _PROJECT_ID.fullmatch(value):
+        return value
+    raise invalid(
+        "invalid_project_id",
+        "project_id is not an id of a project",
+        "use 1 to 128 letters, digits, dots, dashes or underscores",
+    )
+
+
+def _bring_into_form(message: dict[str, Any], moment: Any) -> None:
+    parsed = parsed_time(moment) if type(moment) is str else _moment(moment) if type(moment) in (int, float) else None
+    if parsed is None:
+        raise invalid(
+            "invalid_time",
+            "created_at is not a time",
+            "use ISO 8601, such as 2026-03-03T10:30:00Z, or Unix seconds",
+        )
+    message["created_at"] = utc_text(parsed)
+
+
+def _moment(seconds: float) -> datetime | None:
+    """Return Unix seconds as a time, to the nearest millisecond as extraction has it; None beyond the calendar."""
+    try:
+        return datetime.fromtimestamp(round(seconds * 1000) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _wrong_type(name: str, value: Any, wanted: str) -> Problem:
+    return invalid("invalid_type", f"{name} is {json_type(value)}", f"{name} must be {wanted}")

@@ -1,0 +1,188 @@
+"""From documents to durable messages: what every endpoint that takes data has in common."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import Request
+
+from phospho_gateway.intake.document import json_type
+from phospho_gateway.intake.events import AcceptedEvent, Envelope, EventReader, Rewrite, Source
+from phospho_gateway.intake.feedback import AcceptedFeedback, FeedbackReader
+from phospho_gateway.intake.fields import invalid
+from phospho_gateway.metrics import GatewayMetrics
+from phospho_gateway.publishing.publisher import Publisher
+from phospho_gateway.settings import GatewaySettings
+from phospho_schemas.errors import Problem
+from phospho_schemas.ids import HybridClock, revision_ms
+from phospho_schemas.records import Keyed
+from phospho_store.registry.quotas import DailyQuotas
+
+_MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
+# What is counted against no quota: a verdict on a task, and a task that is there already.
+_NO_NEW_TASKS = ("feedback", "change")
+
+
+class Intake:
+    """Reads events and feedback and publishes them; counts what was accepted and what was refused."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        publisher: Publisher,
+        clock: HybridClock,
+        place: str,
+        metrics: GatewayMetrics,
+        quotas: DailyQuotas | None = None,
+    ) -> None:
+        self._settings = settings
+        self._publisher = publisher
+        self._clock = clock
+        self._events = EventReader(clock, place)
+        self._feedback = FeedbackReader(clock)
+        self._metrics = metrics
+        self._quotas = quotas
+
+    def envelope(self, request: Request, project_id: str | None, source: Source) -> Envelope:
+        """Return what a request says of all its events. Raises Problem (400) for a bad Idempotency-Key."""
+        key = request.headers.get("idempotency-key", "")
+        if len(key) > _MAX_IDEMPOTENCY_KEY_CHARACTERS:
+            raise Problem(
+                400,
+                "invalid_idempotency_key",
+                f"Idempotency-Key has {len(key)} characters",
+                f"use at most {_MAX_IDEMPOTENCY_KEY_CHARACTERS} characters",
+            )
+        received_at = datetime.fromtimestamp(revision_ms(self._clock.next()) / 1000, UTC)
+        return Envelope(project_id, source, received_at, key)
+
+    def read_event(self, event: Any, envelope: Envelope, index: int = 0) -> AcceptedEvent:
+        """Return the message of the one event of a request, or of the one at `index`. Raises Problem."""
+        result = self._read(event, envelope, index)
+        if isinstance(result, Problem):
+            raise result
+        return result
+
+    def read_rewrite(self, event: Any, envelope: Envelope, rewrite: Rewrite) -> AcceptedEvent:
+        """Return the message that tells a stored task again. Raises Problem."""
+        result = self._read(event, envelope, 0, rewrite)
+        if isinstance(result, Problem):
+            raise result
+        return result
+
+    def read_batch(self, body: Any, name: str, envelope: Envelope) -> list[AcceptedEvent | Problem]:
+        """
+        Return one result per event of the list under `name`, in its order.
+
+        Raises Problem where there is no such list (422), it is empty (422) or too long (413).
+        """
+        return self.read_all(self._listed(body, name), envelope)
+
+    def read_all(self, events: Sequence[Any], envelope: Envelope) -> list[AcceptedEvent | Problem]:
+        """Return one result per event, in their order."""
+        return [self._read(event, envelope, index) for index, event in enumerate(events)]
+
+    def read_feedback(self, task_id: str, body: dict[str, Any], envelope: Envelope) -> AcceptedFeedback:
+        """Return the message of one feedback. Raises Problem."""
+        try:
+            return self._feedback.read(task_id, body, envelope)
+        except Problem as problem:
+            self._metrics.rejected.labels(envelope.source, problem.code).inc()
+            raise
+
+    async def publish(self, messages: Sequence[Keyed], source: Source) -> None:
+        """
+        Return when all messages are durable.
+
+        Raises Problem: 503 where that can't be said, 429 where a project has logged what it may in a day.
+        """
+        if not messages:
+            return
+        taken = self._taken(messages) if source not in _NO_NEW_TASKS else {}
+        try:
+            await self._published(messages)
+        except BaseException:
+            self._give_back(taken)
+            raise
+        self._metrics.accepted.labels(source).inc(len(messages))
+
+    def _taken(self, messages: Sequence[Keyed]) -> dict[str, int]:
+        """Count tasks against the quotas of their projects, all of them or none. Raises Problem (429)."""
+        if self._quotas is None:
+            return {}
+        taken: dict[str, int] = {}
+        for project_id, tasks in Counter(message.key.split(b":", 1)[0].decode() for message in messages).items():
+            wait_s = self._quotas.take(project_id, tasks)
+            if wait_s is not None:
+                self._give_back(taken)
+                raise self._failed(_quota_exceeded(project_id, self._quotas.limit(project_id), wait_s))
+            taken[project_id] = tasks
+        return taken
+
+    def _give_back(self, taken: dict[str, int]) -> None:
+        for project_id, tasks in taken.items():
+            if self._quotas is not None:
+                self._quotas.give_back(project_id, tasks)
+
+    async def _published(self, messages: Sequence[Keyed]) -> None:
+        with self._metrics.publish_seconds.time():
+            try:
+                async with asyncio.timeout(self._settings.publish_timeout_s):
+                    await self._publisher.publish(messages)
+            except TimeoutError:
+                raise self._failed(self._timed_out()) from None
+            except Problem as problem:
+                raise self._failed(problem) from problem.__cause__
+
+    def _read(
+        self, event: Any, envelope: Envelope, index: int, rewrite: Rewrite | None = None
+    ) -> AcceptedEvent | Problem:
+        try:
+            return self._events.read(event, envelope, index, rewrite)
+        except Problem as problem:
+            self._metrics.rejected.labels(envelope.source, problem.code).inc()
+            # The frames of its traceback would hold the whole document until the answer is sent.
+            return problem.with_traceback(None)
+
+    def _listed(self, body: Any, name: str) -> list[Any]:
+        events = body.get(name) if isinstance(body, dict) else None
+        if type(events) is not list:
+            what = f"{name} is {json_type(events)}" if isinstance(body, dict) else f"the body is {json_type(body)}"
+            raise invalid("invalid_body", what, f'send {{"{name}": [...]}} with one object per event')
+        if not events:
+            raise invalid("empty_batch", f"{name} is empty", "send at least one event")
+        if len(events) > self._settings.max_events:
+            raise Problem(
+                413,
+                "too_many_events",
+                f"{name} holds {len(events)} events",
+                f"send at most {self._settings.max_events} in one request",
+            )
+        return events
+
+    def _failed(self, problem: Problem) -> Problem:
+        self._metrics.publish_failures.labels(problem.code).inc()
+        return problem
+
+    def _timed_out(self) -> Problem:
+        return Problem(
+            503,
+            "publish_timeout",
+            "the events were not confirmed in time; some of them may have been stored",
+            "send the same request again; with task_id or Idempotency-Key nothing is doubled",
+            self._settings.retry_after_s,
+        )
+
+
+def _quota_exceeded(project_id: str, limit: int | None, wait_s: int) -> Problem:
+    return Problem(
+        429,
+        "quota_exceeded",
+        f"the project {project_id} may log {limit} tasks a day; this request goes beyond, and nothing of it was stored",
+        "send it again after the time in Retry-After, or raise max_tasks_per_day in the project's settings",
+        wait_s,
+    )

@@ -1,0 +1,104 @@
+"""`/v2`: what upstream phospho's clients (the PyPI package 0.3, phosphojs 1.3) write to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from phospho_gateway.access.access import Access
+from phospho_gateway.answers import json_answer
+from phospho_gateway.intake.body import BodyReader
+from phospho_gateway.intake.budget import ByteBudget
+from phospho_gateway.intake.document import object_of
+from phospho_gateway.intake.events import AcceptedEvent, Envelope
+from phospho_gateway.intake.feedback import AcceptedFeedback
+from phospho_gateway.intake.fields import checked_project_id
+from phospho_gateway.intake.intake import Intake
+from phospho_gateway.settings import GatewaySettings
+from phospho_schemas.errors import Problem
+from phospho_schemas.records import Keyed
+
+
+class LegacyApi:
+    """The endpoints of `/v2` that take data."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        access: Access,
+        budget: ByteBudget,
+        bodies: BodyReader,
+        intake: Intake,
+    ) -> None:
+        self._settings = settings
+        self._access = access
+        self._budget = budget
+        self._bodies = bodies
+        self._intake = intake
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("/v2/log/{project_id}", self.log, methods=["POST"]),
+            Route("/v2/tasks/{task_id:path}/flag", self.flag_task, methods=["POST"]),
+            Route("/v2/tasks/{task_id:path}/human-eval", self.evaluate_task, methods=["POST"]),
+        ]
+
+    async def log(self, request: Request) -> Response:
+        """Take the good events of a batch; 200 with each event, or its error, when they are durable."""
+        project_id = await self._access.project(request, request.path_params["project_id"])
+        with self._budget.lease() as lease:
+            envelope = self._intake.envelope(request, project_id, "v2")
+            messages, answer = self._read(await self._bodies.document(request, lease), envelope)
+            await self._intake.publish(messages, "v2")
+            return answer
+
+    async def flag_task(self, request: Request) -> Response:
+        """Take a flag; phosphojs sends it without a key, which a setting may allow."""
+        if "authorization" in request.headers or not self._settings.allow_flag_without_key:
+            return await self.evaluate_task(request)
+        with self._budget.lease() as lease:
+            body = object_of(await self._bodies.document(request, lease))
+            return await self._evaluated(request, body, checked_project_id(body.get("project_id")))
+
+    async def evaluate_task(self, request: Request) -> Response:
+        """Take a person's evaluation of a task; 200 when it is durable."""
+        project_id = await self._access.project(request)
+        with self._budget.lease() as lease:
+            body = object_of(await self._bodies.document(request, lease))
+            return await self._evaluated(request, body, project_id)
+
+    def _read(self, body: Any, envelope: Envelope) -> tuple[list[Keyed], Response]:
+        """Return the messages and the answer: while the messages travel, only bytes are held."""
+        results = self._intake.read_batch(body, "batched_log_events", envelope)
+        logged = [_logged(*pair) for pair in zip(body["batched_log_events"], results, strict=True)]
+        messages = [result.keyed for result in results if isinstance(result, AcceptedEvent)]
+        return messages, json_answer({"logged_events": logged})
+
+    async def _evaluated(self, request: Request, body: dict[str, Any], project_id: str | None) -> Response:
+        envelope = self._intake.envelope(request, project_id, "feedback")
+        feedback = self._intake.read_feedback(request.path_params["task_id"], body, envelope)
+        await self._intake.publish([feedback.keyed], "feedback")
+        return json_answer(_evaluation(feedback))
+
+
+def _logged(event: Any, result: AcceptedEvent | Problem) -> dict[str, Any]:
+    if isinstance(result, Problem):
+        return {"error_in_log": f"{result.message}. {result.hint}."}
+    ids = {"project_id": result.project_id, "task_id": result.task_id, "session_id": result.session_id}
+    return dict(event) | ids
+
+
+def _evaluation(feedback: AcceptedFeedback) -> dict[str, Any]:
+    return {
+        "id": feedback.task_id,
+        "project_id": feedback.project_id,
+        "flag": feedback.flag,
+        "notes": feedback.comment,
+        "source": feedback.source,
+        "feedback_id": feedback.feedback_id,
+        "created_at": feedback.created_at,
+    }

@@ -1,0 +1,1 @@
+"""Stored tasks and sessions, read for the legacy API."""

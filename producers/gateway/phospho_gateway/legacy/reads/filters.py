@@ -1,0 +1,224 @@
+"""From the filters of upstream's `ProjectDataFilters` to one SQL condition. Every value is a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from phospho_gateway.intake.document import json_type
+from phospho_gateway.intake.fields import MAX_ID_CHARACTERS, invalid
+from phospho_gateway.legacy.reads.chunks import MAX_PARAMETER_BYTES
+from phospho_schemas.errors import Problem
+from phospho_schemas.times import parsed_time
+
+_MAX_SECONDS = 2**40
+
+_OF_ANALYSIS = "task_id IN (SELECT task_id FROM analysis_rows FINAL WHERE project_id = {project:String} AND %s)"
+_OF_VERDICTS = "task_id IN (SELECT task_id FROM feedback_rows FINAL WHERE project_id = {project:String} %s)"
+_OF_PLACES = """task_id IN (
+    SELECT task_id FROM (
+        SELECT
+            task_id,
+            row_number() OVER (PARTITION BY session_id ORDER BY created_at, revision, task_id) AS position,
+            count() OVER (PARTITION BY session_id) AS session_length
+        FROM task_rows FINAL WHERE project_id = {project:String}
+    ) WHERE %s
+)"""
+_WITH_EVENT = (
+    "task_id IN (SELECT task_id FROM events WHERE project_id = {project:String} AND name IN {%s:Array(String)})"
+)
+_FLAGGED = "task_id IN (SELECT task_id FROM tasks WHERE project_id = {project:String} AND flag = {flag:String})"
+_LAST_SOURCE_IS_PHOSPHO = (
+    "GROUP BY task_id HAVING startsWith("
+    "argMax(toString(feedback_rows.source), (feedback_rows.revision, feedback_rows.feedback_id)), 'phospho')"
+    " = {last_eval_source:Bool}"
+)
+_HAS_NOTES = "(" + _OF_VERDICTS % "AND comment != ''" + " OR metadata.notes IS NOT NULL)"
+# By the type of a value in JSON: how ClickHouse extracts it, what it then is, and what JSONType says of it.
+_KINDS = {
+    str: ("JSONExtractString", "String", "('String')"),
+    bool: ("JSONExtractBool", "Bool", "('Bool')"),
+    int: ("JSONExtractFloat", "Float64", "('Int64', 'UInt64', 'Double')"),
+    float: ("JSONExtractFloat", "Float64", "('Int64', 'UInt64', 'Double')"),
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition on the rows of `task_rows`; it takes the parameter `project` beside its own."""
+
+    sql: str = "1"
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+def condition(filters: Any) -> Condition:
+    """
+    Return the condition that all of `filters` make together; null is no filter.
+
+    Raises Problem (422) for a filter that is malformed, not known, or of what there is not here.
+    """
+    if filters is None:
+        return Condition()
+    if type(filters) is not dict:
+        raise invalid("invalid_type", f"filters is {json_type(filters)}", "filters must be an object")
+    if _size_bytes(filters) > MAX_PARAMETER_BYTES:
+        raise invalid("filters_too_long", "the filters are too long", f"use at most {MAX_PARAMETER_BYTES} bytes")
+    made = [_reader(name)(name, value) for name, value in filters.items() if value is not None]
+    parameters: dict[str, Any] = {}
+    for part in made:
+        parameters |= part.parameters
+    return Condition(" AND ".join(part.sql for part in made) or "1", parameters)
+
+
+def _size_bytes(filters: dict[str, Any]) -> int:
+    try:
+        return len(orjson.dumps(filters))
+    except orjson.JSONEncodeError:
+        raise invalid("invalid_filter", "the filters hold what no filter takes", "see docs/legacy.md") from None
+
+
+def _reader(name: str) -> Callable[[str, Any], Condition]:
+    if name not in _READERS:
+        raise invalid("unknown_filter", "there is no such filter", f"use one of {', '.join(FILTERS)}")
+    return _READERS[name]
+
+
+def _text(sql: str) -> Callable[[str, Any], Condition]:
+    def read(name: str, value: Any) -> Condition:
+        return Condition(sql, {name: _checked_text(name, value)})
+
+    return read
+
+
+def _texts(sql: str) -> Callable[[str, Any], Condition]:
+    def read(name: str, value: Any) -> Condition:
+        values = [value] if type(value) is str else value
+        if type(values) is not list:
+            raise _wrong(name, value, "a list of strings")
+        return Condition(sql, {name: [_checked_text(name, each) for each in values]})
+
+    return read
+
+
+def _time(sql: str) -> Callable[[str, Any], Condition]:
+    def read(name: str, value: Any) -> Condition:
+        return Condition(sql, {name: _milliseconds(name, value)})
+
+    return read
+
+
+def _created_at_end(name: str, value: Any) -> Condition:
+    """A number names a whole second, as upstream's times do, and the end is still within."""
+    ends_ms = _milliseconds(name, value) + (999 if type(value) is int else 0)
+    return Condition("toUnixTimestamp64Milli(created_at) <= {created_at_end:Int64}", {name: ends_ms})
+
+
+def _flag(name: str, value: Any) -> Condition:
+    flags = {"success": "success", "failure": "failure", "undefined": ""}
+    if type(value) is not str or value not in flags:
+        raise _wrong(name, value, "success, failure or undefined")
+    return Condition(_FLAGGED, {name: flags[value]})
+
+
+def _last_eval_source(name: str, value: Any) -> Condition:
+    is_phospho = _checked_text(name, value).startswith("phospho")
+    return Condition(_OF_VERDICTS % _LAST_SOURCE_IS_PHOSPHO, {name: is_phospho})
+
+
+def _has_notes(name: str, value: Any) -> Condition:
+    return Condition(_HAS_NOTES if _checked_bool(name, value) else f"NOT {_HAS_NOTES}")
+
+
+def _is_last_task(name: str, value: Any) -> Condition:
+    operator = "=" if _checked_bool(name, value) else "<"
+    return Condition(_OF_PLACES % f"position {operator} session_length")
+
+
+def _task_position(name: str, value: Any) -> Condition:
+    if type(value) is not int or not 0 <= value < 2**31:
+        raise _wrong(name, value, "a number from 1")
+    return Condition(_OF_PLACES % "position = {task_position:Int64}", {name: value})
+
+
+def _metadata(name: str, value: Any) -> Condition:
+    if type(value) is not dict:
+        raise _wrong(name, value, "an object")
+    parts = [_entry(index, key, wanted) for index, (key, wanted) in enumerate(value.items())]
+    parameters: dict[str, Any] = {}
+    for part in parts:
+        parameters |= part.parameters
+    return Condition(" AND ".join(part.sql for part in parts) or "1", parameters)
+
+
+def _entry(index: int, key: str, wanted: Any) -> Condition:
+    """Return the condition that the metadata has `wanted` under `key`, a scalar at the top level."""
+    if type(wanted) not in _KINDS or (type(wanted) is int and abs(wanted) >= 2**63):
+        raise _wrong("metadata", wanted, "an object of strings, numbers and booleans")
+    reader, kind, types = _KINDS[type(wanted)]
+    key_name, value_name = f"metadata_key_{index}", f"metadata_value_{index}"
+    place = f"toJSONString(metadata), {{{key_name}:String}}"
+    sql = f"JSONType({place}) IN {types} AND {reader}({place}) = {{{value_name}:{kind}}}"
+    if type(wanted) is str:
+        wanted = _checked_text("metadata", wanted)
+    return Condition(sql, {key_name: _checked_text("metadata", key), value_name: wanted})
+
+
+def _not_here(name: str, value: Any) -> Condition:
+    raise invalid("unsupported_filter", f"{name} can't be filtered by", "there are no clusters and scorers here")
+
+
+def _milliseconds(name: str, value: Any) -> int:
+    if type(value) in (int, float) and abs(value) <= _MAX_SECONDS:
+        return int(value * 1000)
+    if type(value) is str and (moment := parsed_time(value)):
+        return int(moment.timestamp() * 1000)
+    raise _wrong(name, value, "Unix seconds or ISO 8601")
+
+
+def _checked_text(name: str, value: Any) -> str:
+    if type(value) is not str or len(value) > MAX_ID_CHARACTERS or "\0" in value:
+        raise _wrong(name, value, f"text of at most {MAX_ID_CHARACTERS} characters, without NUL")
+    return value
+
+
+def _checked_bool(name: str, value: Any) -> bool:
+    if type(value) is not bool:
+        raise _wrong(name, value, "true or false")
+    return value
+
+
+def _wrong(name: str, value: Any, wanted: str) -> Problem:
+    return invalid("invalid_filter", f"{name} is not what it should be ({json_type(value)})", f"{name} takes {wanted}")
+
+
+_READERS: Mapping[str, Callable[[str, Any], Condition]] = {
+    "created_at_start": _time("toUnixTimestamp64Milli(created_at) >= {created_at_start:Int64}"),
+    "created_at_end": _created_at_end,
+    "event_name": _texts(_WITH_EVENT % "event_name"),
+    # A definition's id is its name here.
+    "event_id": _texts(_WITH_EVENT % "event_id"),
+    "flag": _flag,
+    "metadata": _metadata,
+    "user_id": _text("user_id = {user_id:String}"),
+    "excluded_users": _texts("user_id NOT IN {excluded_users:Array(String)}"),
+    "last_eval_source": _last_eval_source,
+    "sentiment": _text(_OF_ANALYSIS % "sentiment = {sentiment:String}"),
+    "language": _text(_OF_ANALYSIS % "language = {language:String}"),
+    "has_notes": _has_notes,
+    "tasks_ids": _texts("task_id IN {tasks_ids:Array(String)}"),
+    "sessions_ids": _texts("session_id IN {sessions_ids:Array(String)}"),
+    "version_id": _text("version_id = {version_id:String}"),
+    "is_last_task": _is_last_task,
+    "task_position": _task_position,
+    "task_id_search": _text("positionCaseInsensitive(task_id, {task_id_search:String}) > 0"),
+    "session_id_search": _text("positionCaseInsensitive(session_id, {session_id_search:String}) > 0"),
+    "scorer_value": _not_here,
+    "classifier_value": _not_here,
+    "clustering_id": _not_here,
+    "clusters_ids": _not_here,
+}
+
+FILTERS = tuple(sorted(_READERS))

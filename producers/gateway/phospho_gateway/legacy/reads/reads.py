@@ -1,0 +1,52 @@
+"""Questions to ClickHouse from the event loop: in threads, bounded, and as a 503 while it is away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from phospho_gateway.settings import GatewaySettings
+from phospho_schemas.errors import Problem, store_unavailable
+from phospho_store.errors import StatementRefused, StoreUnavailable
+from phospho_store.registry.registry import Registry
+from phospho_store.store import Store
+from phospho_store.threads import StoreThreads
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class Reads:
+    """
+    The store as the legacy API reads it, with connections and threads of its own.
+
+    So questions that hang with ClickHouse hold up neither the taking of logs nor the checks of keys.
+    """
+
+    def __init__(self, store: Store, settings: GatewaySettings) -> None:
+        self.store = store.sibling(settings.read_threads)
+        self.registry = Registry(self.store)
+        self._threads = StoreThreads(settings.read_threads, settings.max_waiting_reads)
+        self._settings = settings
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what a blocking call returns. Raises its Problem, or 503 where the store is away, slow or busy."""
+        try:
+            async with asyncio.timeout(self._settings.read_timeout_s):
+                return await self._threads.run(call, *args, **kwargs)
+        except (StoreUnavailable, TimeoutError) as error:
+            _log.warning("the store did not answer: %s", error)
+            raise store_unavailable("ClickHouse does not answer", self._settings.retry_after_s) from None
+        except StatementRefused as error:
+            _log.error("the store refused a statement: %s", error)
+            raise Problem(
+                500, "internal_error", "the store refused a statement", "the log of the gateway says more"
+            ) from None
+
+    def close(self) -> None:
+        """Let the running calls end, and start no other."""
+        self._threads.close()

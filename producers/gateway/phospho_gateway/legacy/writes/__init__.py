@@ -1,0 +1,1 @@
+"""Changes and new tasks of the legacy API, as logs."""

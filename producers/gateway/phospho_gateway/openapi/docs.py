@@ -1,0 +1,125 @@
+"""`/openapi.json`, and `/docs`: that document as one page without scripts, which needs no network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from phospho_gateway.openapi.document import document
+from phospho_gateway.openapi.parts import Json
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 56rem; margin: 2rem auto; padding: 0 1rem; }
+h2 { font-size: 1.1rem; margin-top: 2.5rem; border-top: 1px solid #8886; padding-top: 1rem; }
+code, pre { font: 0.875rem/1.5 ui-monospace, monospace; }
+pre { overflow-x: auto; padding: 0.75rem; background: #8882; border-radius: 6px; }
+table { border-collapse: collapse; width: 100%; margin: 0.5rem 0; }
+th, td { text-align: left; vertical-align: top; padding: 0.3rem 1rem 0.3rem 0; border-bottom: 1px solid #8883; }
+.method { display: inline-block; min-width: 3.5rem; font-weight: 600; }
+"""
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_PAGE_HEADERS = {
+    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def docs_routes() -> list[Route]:
+    """Return the routes of the page and of the document; both are made once."""
+    content = document()
+    encoded = orjson.dumps(content)
+    rendered = page(content)
+
+    async def openapi_json(request: Request) -> Response:
+        return Response(encoded, media_type="application/json")
+
+    async def docs(request: Request) -> Response:
+        return Response(rendered, headers=_PAGE_HEADERS, media_type="text/html")
+
+    return [Route("/openapi.json", openapi_json), Route("/docs", docs)]
+
+
+def page(content: Json) -> str:
+    """Return an OpenAPI document as HTML."""
+    operations = [
+        _operation(content, path, method, operation)
+        for path, methods in content["paths"].items()
+        for method, operation in methods.items()
+    ]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{_text(content['info']['title'])} API</title><style>{_STYLE}</style></head><body>"
+        f"<h1>{_text(content['info']['title'])} API</h1><p>{_text(content['info']['description'])}</p>"
+        "<p>Send your key in the header <code>Authorization: Bearer ph_...</code>. "
+        'For programs: <a href="/openapi.json">openapi.json</a>.</p>'
+        f"{''.join(operations)}</body></html>"
+    )
+
+
+def _operation(content: Json, path: str, method: str, operation: Json) -> str:
+    parts = [
+        f'<h2 id="{_text(method + path)}"><code><span class="method">{method.upper()}</span>{_text(path)}</code></h2>',
+        f"<p><strong>{_text(operation['summary'])}.</strong> {_text(operation.get('description', ''))}</p>",
+        _table("Parameter", [_parameter(parameter) for parameter in operation.get("parameters", [])]),
+    ]
+    if "requestBody" in operation:
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        parts.append(_table("Body", _properties(content, schema)))
+    answers = [(status, "", answer["description"]) for status, answer in operation["responses"].items()]
+    return "".join([*parts, _table("Answer", answers)])
+
+
+def _parameter(parameter: Json) -> tuple[str, str, str]:
+    needed = ", required" if parameter.get("required") else ""
+    return parameter["name"], parameter["in"] + needed, parameter.get("description", "")
+
+
+def _properties(content: Json, schema: Json) -> list[tuple[str, str, str]]:
+    """Return name, type and meaning of the fields of a schema, those of a list's items included."""
+    resolved = _resolved(content, schema)
+    required = {*resolved.get("required", []), *schema.get("required", [])}
+    rows = []
+    for name, field in resolved.get("properties", {}).items():
+        needed = ", required" if name in required else ""
+        rows.append((name, _type(field) + needed, field.get("description", "")))
+        if "items" in field:
+            inner = _properties(content, field["items"])
+            rows += [(f"{name}[].{field_name}", kind, meaning) for field_name, kind, meaning in inner]
+    return rows
+
+
+def _resolved(content: Json, schema: Json) -> Json:
+    if "$ref" not in schema:
+        return schema
+    named: Json = content["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return named
+
+
+def _type(field: Json) -> str:
+    kind: Any = field.get("type", "anything")
+    return kind if isinstance(kind, str) else " or ".join(kind)
+
+
+def _table(title: str, rows: list[tuple[str, str, str]]) -> str:
+    if not rows:
+        return ""
+    lines = [
+        f"<tr><td><code>{_text(name)}</code></td><td>{_text(kind)}</td><td>{_text(meaning)}</td></tr>"
+        for name, kind, meaning in rows
+    ]
+    return f"<table><tr><th>{title}</th><th></th><th></th></tr>{''.join(lines)}</table>"
+
+
+def _text(value: str) -> str:
+    return html.escape(value)

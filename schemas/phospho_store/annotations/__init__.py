@@ -1,0 +1,1 @@
+"""Labels, notes and judgements: facts that correct what detection found."""

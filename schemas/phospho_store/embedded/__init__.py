@@ -1,0 +1,1 @@
+"""ClickHouse inside this process (chDB), and its HTTP interface."""

@@ -1,0 +1,1 @@
+"""Queues that the jobs work on: backfills, session closes and webhooks."""

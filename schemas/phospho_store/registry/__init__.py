@@ -1,0 +1,1 @@
+"""Projects, API keys, people and definitions."""

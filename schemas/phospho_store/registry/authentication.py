@@ -1,0 +1,125 @@
+"""Who is asking: the look-up of API keys, cached so that a request costs no query."""
+
+from __future__ import annotations
+
+import hmac
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from phospho_store.errors import StoreUnavailable
+from phospho_store.registry.registry import Registry, key_hash
+
+# What the hashes of keys, passwords and sign-ins stand in: no reader's SQL may name them.
+SECRET_TABLES = ("api_key_rows", "person_rows", "sign_in_rows")
+
+_MAX_CACHED_KEYS = 10_000
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who asks. An administrator may act on every project; `project_id` is None for one."""
+
+    project_id: str | None
+    is_admin: bool = False
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What the store said of a key at `looked_up_s`; it is asked again after `fresh_until_s`."""
+
+    project_id: str | None
+    looked_up_s: float
+    fresh_until_s: float
+
+
+class Authenticator:
+    """
+    Tells the principal of a secret. Thread-safe; blocks for one query where the cache has no fresh answer.
+
+    A revoked key stops working within `ttl_s`. While the store is away or hangs, a key that was good at most `stale_s`
+    ago stays good, so that logs are taken while ClickHouse restarts; the store is then asked every `ttl_s`.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        admin_secret: str | None = None,
+        ttl_s: float = 5.0,
+        stale_s: float = 600.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._registry = registry
+        self._admin_hash = key_hash(admin_secret) if admin_secret else None
+        self._ttl_s = ttl_s
+        self._stale_s = stale_s
+        self._clock = clock
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def cached(self, secret: str) -> Principal | None:
+        """Return the principal where it is known without a query; None says: ask `principal`, in a thread."""
+        hashed = key_hash(secret)
+        if self._admin_hash is not None and hmac.compare_digest(hashed, self._admin_hash):
+            return Principal(None, is_admin=True)
+        entry = self._entry(hashed)
+        if entry is None or entry.project_id is None or not self._is_fresh(entry):
+            return None
+        return Principal(entry.project_id)
+
+    def stale(self, secret: str) -> Principal | None:
+        """
+        Return who had this secret when the store last said, at most `stale_s` ago; None where it never did.
+
+        For a caller that got no answer from the store: until `ttl_s` from now, `cached` says the same. Never blocks.
+        """
+        hashed, now_s = key_hash(secret), self._clock()
+        with self._lock:
+            entry = self._entries.get(hashed)
+            if entry is None or entry.project_id is None or now_s > entry.looked_up_s + self._stale_s:
+                return None
+            fresh_until_s = min(now_s + self._ttl_s, entry.looked_up_s + self._stale_s)
+            self._entries[hashed] = replace(entry, fresh_until_s=fresh_until_s)
+        return Principal(entry.project_id)
+
+    def principal(self, secret: str) -> Principal | None:
+        """
+        Return who has this secret, or None for a key that is unknown or revoked.
+
+        Raises StoreUnavailable where the store is away and the cache can't say.
+        """
+        if known := self.cached(secret):
+            return known
+        entry = self._entry(key_hash(secret))
+        if entry is not None and entry.project_id is None and self._is_fresh(entry):
+            return None
+        try:
+            return self._looked_up(secret)
+        except StoreUnavailable:
+            if (stale := self.stale(secret)) is not None:
+                return stale
+            raise
+
+    def _looked_up(self, secret: str) -> Principal | None:
+        asked_s = self._clock()
+        key = self._registry.key_of_secret(secret)
+        project_id = key.project_id if key is not None and key.revoked_at is None else None
+        self._remember(key_hash(secret), _Entry(project_id, asked_s, asked_s + self._ttl_s))
+        return Principal(project_id) if project_id is not None else None
+
+    def _entry(self, hashed: str) -> _Entry | None:
+        with self._lock:
+            return self._entries.get(hashed)
+
+    def _remember(self, hashed: str, entry: _Entry) -> None:
+        with self._lock:
+            self._entries[hashed] = entry
+            self._entries.move_to_end(hashed)
+            while len(self._entries) > _MAX_CACHED_KEYS:
+                self._entries.popitem(last=False)
+
+    def _is_fresh(self, entry: _Entry) -> bool:
+        return self._clock() <= entry.fresh_until_s

@@ -1,0 +1,149 @@
+"""The people who may sign in, and their sign-ins: what every process that serves pages reads."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from datetime import datetime, timedelta
+
+from phospho_schemas.errors import Problem
+from phospho_schemas.ids import HybridClock, derived_id
+from phospho_schemas.messages import Message
+from phospho_schemas.people import Person, Role, SignIn, known_name
+from phospho_store.registry.registry import key_hash
+from phospho_store.rows import json_lines, with_zones
+from phospho_store.store import Store
+
+_PEOPLE = """
+SELECT name, role, password_hash, revision, created_at, signed_out_at, removed_at
+FROM person_rows FINAL
+"""
+_SIGN_INS = """
+SELECT token_hash, sign_in_id, name, revision, created_at, seen_at, expires_at, ended_at
+FROM sign_in_rows FINAL
+"""
+
+
+class People:
+    """
+    Reads and writes of people and sign-ins. Blocking; raises what the store raises, and ValidationError for a bad name.
+
+    Names are compared in lower case. Times are given: nothing here reads a clock. A change is one of the row that was
+    read: where another has been made since, as while a password was hashed, it raises Problem 409 and changes nothing.
+    """
+
+    def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
+        self._store = store
+        self._clock = clock or HybridClock()
+        self._lock = threading.Lock()
+
+    def everybody(self) -> list[Person]:
+        """Return all people who were not removed, by name."""
+        rows = self._store.rows(f"{_PEOPLE} WHERE removed_at IS NULL ORDER BY name LIMIT 10000")
+        return [Person.model_validate(with_zones(row)) for row in rows]
+
+    def person(self, name: str) -> Person | None:
+        """Return the person of that name, or None; one who was removed is none."""
+        known = self._latest(name)
+        return known if known is not None and known.removed_at is None else None
+
+    def add(self, name: str, role: Role, password_hash: str, now: datetime) -> Person:
+        """Add a person, anew where one of that name was removed. What an earlier one had signed in to is signed out."""
+        with self._lock:
+            known = self._latest(name)
+            if known is not None and known.removed_at is None:
+                raise Problem(409, "person_exists", f"{known.name!r} may sign in already")
+            person = Person(
+                name=known_name(name),
+                role=role,
+                password_hash=password_hash,
+                revision=self._revision_after(known),
+                created_at=now,
+                signed_out_at=now,
+            )
+            self._insert("person_rows", person)
+        return person
+
+    def set_role(self, person: Person, role: Role) -> Person:
+        """Change what a person may do."""
+        return self._changed(person, {"role": role})
+
+    def set_password(self, person: Person, password_hash: str, now: datetime) -> Person:
+        """Change a password, and sign the person out everywhere."""
+        return self._changed(person, {"password_hash": password_hash, "signed_out_at": now})
+
+    def renew_hash(self, person: Person, password_hash: str) -> Person:
+        """Store the same password under another hash, as when argon2's parameters have risen."""
+        return self._changed(person, {"password_hash": password_hash})
+
+    def sign_out(self, person: Person, now: datetime) -> Person:
+        """Sign a person out everywhere."""
+        return self._changed(person, {"signed_out_at": now})
+
+    def remove(self, person: Person, now: datetime) -> None:
+        """Remove a person, who is signed out everywhere with it."""
+        self._changed(person, {"removed_at": now, "signed_out_at": now, "password_hash": ""})
+
+    def open_sign_in(self, name: str, now: datetime, lifetime: timedelta) -> tuple[str, SignIn]:
+        """Return the token of a new sign-in, 256 random bits that are shown this once, and what is stored of it."""
+        token = secrets.token_urlsafe(32)
+        hashed = key_hash(token)
+        sign_in = SignIn(
+            token_hash=hashed,
+            sign_in_id="sign_in_" + derived_id(hashed)[:16],
+            name=known_name(name),
+            revision=self._clock.next(),
+            created_at=now,
+            seen_at=now,
+            expires_at=now + lifetime,
+        )
+        self._insert("sign_in_rows", sign_in)
+        return token, sign_in
+
+    def sign_in(self, token: str) -> SignIn | None:
+        """Return the sign-in with that token, ended or expired or neither, or None."""
+        rows = self._store.rows(f"{_SIGN_INS} WHERE token_hash = {{hash:String}}", {"hash": key_hash(token)})
+        return SignIn.model_validate(with_zones(rows[0])) if rows else None
+
+    def sign_ins(self, person: Person, now: datetime) -> list[SignIn]:
+        """Return a person's sign-ins that have neither ended nor expired, the one seen last first: at most 1,000."""
+        rows = self._store.rows(
+            f"{_SIGN_INS} WHERE name = {{name:String}} AND ended_at IS NULL ORDER BY seen_at DESC LIMIT 1000",
+            {"name": person.name},
+        )
+        found = [SignIn.model_validate(with_zones(row)) for row in rows]
+        return [one for one in found if one.expires_at > now and one.created_at >= person.signed_out_at]
+
+    def saw(self, sign_in: SignIn, now: datetime) -> SignIn:
+        """Store that the browser was seen, and return the sign-in as it is now."""
+        return self._sign_in_changed(sign_in, {"seen_at": now})
+
+    def end(self, sign_in: SignIn, now: datetime) -> None:
+        """End a sign-in, for ever. Twice is once."""
+        self._sign_in_changed(sign_in, {"ended_at": now})
+
+    def _changed(self, person: Person, changes: dict[str, object]) -> Person:
+        with self._lock:
+            latest = self._latest(person.name)
+            if latest is None or latest.revision != person.revision:
+                raise Problem(409, "changed_meanwhile", f"{person.name!r} was changed in the meantime", "try again")
+            changed = person.model_copy(update=changes | {"revision": self._revision_after(person)})
+            self._insert("person_rows", changed)
+        return changed
+
+    def _sign_in_changed(self, sign_in: SignIn, changes: dict[str, object]) -> SignIn:
+        changed = sign_in.model_copy(update=changes | {"revision": self._revision_after(sign_in)})
+        self._insert("sign_in_rows", changed)
+        return changed
+
+    def _latest(self, name: str) -> Person | None:
+        rows = self._store.rows(f"{_PEOPLE} WHERE name = {{name:String}}", {"name": known_name(name)})
+        return Person.model_validate(with_zones(rows[0])) if rows else None
+
+    def _revision_after(self, known: Person | SignIn | None) -> int:
+        if known is not None:
+            self._clock.observe(known.revision)
+        return self._clock.next()
+
+    def _insert(self, table: str, row: Message) -> None:
+        self._store.insert(table, json_lines([row]))

@@ -1,0 +1,64 @@
+"""`phospho up`: what it finds in its folder does not keep it from taking logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from phospho_cli.processes.up import UpSettings, last_revision, open_app
+from phospho_schemas.ids import newest_revision
+from phospho_store.migrations import migrate
+from phospho_store.store import embedded
+
+KEY = "ph_a_key_for_tests_0123456789"
+TASK = (
+    b'{"project_id":"shop","task_id":"%s","revision":%d,"session_id":"s","input":"hello",'
+    b'"created_at":"2026-01-01T10:00:00.000Z","received_at":"2026-01-01T10:00:00.000Z"}'
+)
+GOOD, MADE_UP = 7 << 16, 2**64 - 1
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A folder in which somebody's row has a revision that no clock of ours could have drawn."""
+    store = embedded(str(tmp_path / "clickhouse"))
+    list(migrate(store))
+    store.insert("task_rows", TASK % (b"good", GOOD) + b"\n" + TASK % (b"made-up", MADE_UP))
+    store.close()
+    return tmp_path
+
+
+def test_the_last_revision_is_the_greatest_that_can_be_ours(data_dir: Path) -> None:
+    store = embedded(str(data_dir / "clickhouse"))
+    assert last_revision(store, newest_revision(8)) == GOOD
+    assert last_revision(store, MADE_UP) == MADE_UP
+    store.close()
+
+
+async def test_a_made_up_revision_in_the_tables_does_not_stop_the_next_start(data_dir: Path) -> None:
+    settings = UpSettings(data_dir, port=0, clickhouse_port=0, project_id="shop", api_key=KEY)
+    with open_app(settings) as running:
+        app = httpx.ASGITransport(running.apps[0].app)
+        async with httpx.AsyncClient(transport=app, base_url=running.base_url) as client:
+            answer = await client.post(
+                "/api/v1/events", json={"input": "a", "output": "b"}, headers={"Authorization": f"Bearer {KEY}"}
+            )
+    assert answer.status_code == 201, answer.text
+
+
+async def test_the_pages_are_open_to_who_was_told_their_address_in_this_run_and_the_next(tmp_path: Path) -> None:
+    settings = UpSettings(tmp_path, port=0, clickhouse_port=0)
+    seen = []
+    for _ in range(2):
+        with open_app(settings) as running:
+            app = httpx.ASGITransport(running.apps[0].app)
+            async with httpx.AsyncClient(transport=app, base_url=running.base_url) as client:
+                assert (await client.get("/sessions.json")).status_code == 401
+                assert (await client.get(running.pages_url)).status_code == 303
+                assert (await client.get("/sessions.json")).status_code == 200
+            assert running.pages_url not in repr(running)
+            seen.append(running.pages_url.partition("?")[2])
+    assert seen[0] == seen[1]
+    assert (tmp_path / "local-secret").stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,116 @@
+"""Which server is meant, and with whose key: flags, environment, the local `phospho up`, defaults, in that order."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from phospho_cli.client.address import DEFAULT_BASE_URL, Address, find_address
+from phospho_cli.client.failures import Failure
+from phospho_cli.client.http import Client
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import FakeServer, Run
+
+
+def started(folder: Path, base_url: str) -> Path:
+    """Leave what a running `phospho up` writes about itself."""
+    folder.mkdir()
+    (folder / "server.json").write_text(json.dumps({"base_url": base_url, "project_id": "shop", "pid": 1}))
+    (folder / "admin-token").write_text("local-admin-token\n")
+    return folder
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/v2", "/v3", "/v2/", "/api/v1", "/api/v1/"])
+def test_the_ends_of_a_base_url_mean_the_same_server(tmp_path: Path, suffix: str) -> None:
+    assert find_address(f"http://host:1{suffix}", "k", None, tmp_path).base_url == "http://host:1"
+
+
+def test_without_anything_the_local_default_is_meant(tmp_path: Path) -> None:
+    assert find_address(None, None, None, tmp_path) == Address(DEFAULT_BASE_URL)
+
+
+def test_the_local_server_is_found_with_its_token(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    started(tmp_path / "phospho-data", server.base_url)
+
+    result = run("projects", "list", PHOSPHO_BASE_URL=None, PHOSPHO_API_KEY=None)
+
+    assert result.exit_code == 0, result.output
+    headers = server.requests[-1].headers
+    assert headers["authorization"] == "Bearer local-admin-token"
+    assert headers["x-phospho-project"] == "shop"
+
+
+def test_the_environment_goes_before_the_local_server(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    started(tmp_path / "elsewhere", server.base_url)
+
+    run("projects", "list", PHOSPHO_BASE_URL=None, PHOSPHO_DATA=str(tmp_path / "elsewhere"))
+
+    assert server.requests[-1].headers["authorization"] == "Bearer ph_test-key"
+    assert "x-phospho-project" not in server.requests[-1].headers
+
+
+def test_flags_go_before_the_environment(server: FakeServer, run: Run, closed_url: str) -> None:
+    flags = ("--base-url", server.base_url, "--api-key", "ph_test-key", "--project", "other")
+
+    result = run("projects", "list", *flags, PHOSPHO_BASE_URL=closed_url, PHOSPHO_API_KEY="x", PHOSPHO_PROJECT_ID="y")
+
+    assert result.exit_code == 0
+    assert server.requests[-1].headers["x-phospho-project"] == "other"
+
+
+def test_the_local_token_is_never_sent_elsewhere(tmp_path: Path) -> None:
+    folder = started(tmp_path / "data", "http://127.0.0.1:8420")
+
+    address = find_address("http://example.com", None, None, folder)
+
+    assert address == Address("http://example.com")
+
+
+def test_a_local_server_that_was_started_anew_is_asked_with_its_new_token(server: FakeServer, tmp_path: Path) -> None:
+    folder = started(tmp_path / "data", server.base_url)
+    (folder / "admin-token").write_text("that-of-the-start-before")
+    client = Client(find_address(None, None, None, folder))
+    (folder / "admin-token").write_text("local-admin-token")
+
+    with client:
+        assert client.get("/api/v1/projects") == {"projects": []}
+        assert client.get("/api/v1/projects") == {"projects": []}
+    sent = [request.headers["authorization"] for request in server.requests]
+    assert sent == ["Bearer that-of-the-start-before", *["Bearer local-admin-token"] * 2]
+
+
+def test_a_local_token_that_is_refused_is_not_tried_for_ever(server: FakeServer, tmp_path: Path) -> None:
+    folder = started(tmp_path / "data", server.base_url)
+    (folder / "admin-token").write_text("that-of-the-start-before")
+
+    with Client(find_address(None, None, None, folder)) as client, pytest.raises(Failure) as refused:
+        client.get("/api/v1/projects")
+
+    assert refused.value.status == 401
+    assert len(server.requests) == 1
+
+
+def test_half_a_server_file_is_none(tmp_path: Path) -> None:
+    folder = started(tmp_path / "data", "http://127.0.0.1:8420")
+    (folder / "server.json").write_text('{"base_url": "http://127')
+
+    assert find_address(None, None, None, folder) == Address(DEFAULT_BASE_URL)
+
+
+def test_a_key_is_not_shown_where_it_is_wrong(run: Run) -> None:
+    result = run("projects", "list", PHOSPHO_API_KEY="ph_secret\nwith a break")
+
+    assert result.exit_code == 2
+    assert "secret" not in result.output
+    assert "secret" not in repr(Address("http://host", "ph_secret"))
+
+
+def test_a_base_url_needs_a_scheme(run: Run) -> None:
+    result = run("projects", "list", "--base-url", "localhost:8420")
+
+    assert result.exit_code == 2
+    assert "must start with http://" in result.stderr

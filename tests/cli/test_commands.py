@@ -1,0 +1,317 @@
+"""The client commands against the API: what is asked, what is printed where, and how they end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from phospho_cli import main
+from phospho_dashboard.sql.guard import VIEWS
+from phospho_schemas.messages import ProjectSettings
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import FakeServer, Run
+
+SQL = "/api/v1/sql"
+CLIENT_COMMANDS = ("import", "query", "definitions", "keys", "projects", "dead-letters", "demo")
+YAML = """
+definitions:
+  - name: refund
+    description: The user asks for their money back
+    engine: keyword
+    scope: input
+    keywords: [refund, money back]
+  - name: order
+    engine: regex
+    pattern: 'ORD-[0-9]+'
+  - name: angry
+    description: The user is angry
+    threshold: 0.4
+"""
+
+
+def applied(run: Run, text: str) -> Any:
+    return run("definitions", "apply", "-", stdin=text)
+
+
+class TestQuery:
+    def test_the_answers_bytes_go_to_stdout_as_they_came(self, server: FakeServer, run: Run) -> None:
+        server.sql_answer = b"PAR1\x00\xff\xfe"
+
+        result = run("query", "SELECT 1", "--format", "parquet")
+
+        assert result.exit_code == 0
+        assert result.stdout_bytes == server.sql_answer
+        assert server.requests[-1].document == {"query": "SELECT 1", "format": "Parquet"}
+
+    def test_a_pipe_gets_tab_separated_values_with_names(self, server: FakeServer, run: Run) -> None:
+        run("query", "SELECT 1")
+
+        assert server.requests[-1].document["format"] == "TSVWithNames"
+
+    def test_a_dash_reads_the_query_from_stdin(self, server: FakeServer, run: Run) -> None:
+        run("query", "-", stdin="SELECT 'from stdin'")
+
+        assert server.requests[-1].document["query"] == "SELECT 'from stdin'"
+
+    def test_an_empty_query_is_not_sent(self, server: FakeServer, run: Run) -> None:
+        assert run("query", " ").exit_code == 2
+        assert server.requests == []
+
+    def test_an_unknown_format_is_wrong_usage(self, run: Run) -> None:
+        result = run("query", "SELECT 1", "--format", "XLS")
+
+        assert result.exit_code == 2
+        assert "prettycompact" in result.stderr.lower()
+
+    def test_the_servers_words_go_to_stderr(self, server: FakeServer, run: Run) -> None:
+        server.refuse_next(SQL, 400, "There is no column `inptu`.", "Did you mean `input`?")
+
+        result = run("query", "SELECT inptu FROM tasks")
+
+        assert result.exit_code == 1
+        assert result.stdout == ""
+        assert result.stderr == "Error: There is no column `inptu`.\n  Did you mean `input`?\n"
+
+
+class TestRetries:
+    @pytest.mark.parametrize("status", [429, 502, 503, 504])
+    def test_a_busy_server_is_asked_again(self, server: FakeServer, run: Run, status: int) -> None:
+        server.refuse_next(SQL, status, times=2)
+
+        assert run("query", "SELECT 1").exit_code == 0
+        assert len(server.of(SQL)) == 3
+
+    def test_patience_ends_with_the_servers_words(self, server: FakeServer, run: Run) -> None:
+        server.refuse_next(SQL, 503, "ClickHouse is away.", times=10)
+
+        result = run("query", "SELECT 1")
+
+        assert result.exit_code == 1
+        assert "ClickHouse is away." in result.stderr
+        assert len(server.of(SQL)) == 4
+
+    def test_a_lost_answer_is_asked_for_again(self, server: FakeServer, run: Run) -> None:
+        server.hang_up_next(SQL)
+
+        assert run("query", "SELECT 1").exit_code == 0
+
+    def test_what_would_be_done_twice_is_not_sent_again(self, server: FakeServer, run: Run) -> None:
+        server.hang_up_next("/api/v1/keys")
+
+        result = run("keys", "create")
+
+        assert result.exit_code == 3
+        assert "may have done what was asked" in result.stderr
+        assert len(server.of("/api/v1/keys")) == 1
+
+    def test_no_server_is_exit_code_3_and_says_how_to_start_one(self, run: Run, closed_url: str) -> None:
+        result = run("query", "SELECT 1", PHOSPHO_BASE_URL=closed_url)
+
+        assert result.exit_code == 3
+        assert f"No server answers at {closed_url}" in result.stderr
+        assert "`phospho up`" in result.stderr
+
+    def test_another_kind_of_server_is_told_apart(self, server: FakeServer, run: Run) -> None:
+        server.answer_next("/api/v1/projects", 404, b"<html>nginx</html>")
+
+        result = run("projects", "list")
+
+        assert result.exit_code == 1
+        assert "answered HTTP 404 in a form that no phospho server gives" in result.stderr
+
+    def test_without_a_key_it_says_where_one_goes(self, run: Run) -> None:
+        result = run("projects", "list", PHOSPHO_API_KEY=None)
+
+        assert result.exit_code == 1
+        assert "PHOSPHO_API_KEY" in result.stderr
+
+
+class TestDefinitions:
+    def test_a_file_is_applied_and_each_result_shown(self, server: FakeServer, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "events.yaml").write_text(YAML)
+
+        result = run("definitions", "apply", "events.yaml")
+
+        assert result.exit_code == 0, result.output
+        assert "refund\t1\tcreated" in result.stdout
+        assert server.definitions["angry"] == {
+            "name": "angry",
+            "description": "The user is angry",
+            "threshold": 0.4,
+        }
+        assert server.definitions["order"]["pattern"] == "ORD-[0-9]+"
+
+    def test_applied_twice_it_is_unchanged(self, run: Run) -> None:
+        applied(run, YAML)
+
+        assert applied(run, YAML).stdout.count("unchanged") == 3
+
+    @pytest.mark.parametrize(
+        ("yaml", "message"),
+        [
+            ("definitions: [", "It is not YAML"),
+            ("events: []", "There is no list under `definitions:`"),
+            ("- name: x", "There is no list under `definitions:`"),
+            ("definitions: [refund]", "definition 1: it must be a mapping"),
+            ("definitions: [{engine: keyword}]", "definition 1, name: it is missing"),
+            ("definitions: [{name: x, engine: magic}]", "definition 1 (x), engine: should be 'keyword', 'regex', 'sem"),
+            ("definitions: [{name: x, engine: keyword}]", "definition 1 (x): the keyword engine needs `keywords`"),
+            ("definitions: [{name: x, engine: regex}]", "definition 1 (x): the regex engine needs `pattern`"),
+            ("definitions: [{name: x}]", "definition 1 (x): the semantic engine needs `description`"),
+            ("definitions: [{name: x, description: d, treshold: 1}]", "definition 1 (x), treshold: there is no such"),
+            ("definitions: [{name: x, description: d, threshold: 2}]", "threshold: should be less than or equal to 1"),
+            ("definitions: [{name: x, engine: keyword, keywords: [911]}]", "keywords.0: it must be text; put 911 in"),
+            ("definitions: [{name: x, description: d}, {name: x, description: d}]", "the name 'x' is given twice"),
+        ],
+    )
+    def test_a_fault_is_named_by_item_and_field(self, server: FakeServer, run: Run, yaml: str, message: str) -> None:
+        result = applied(run, yaml)
+
+        assert result.exit_code == 2
+        assert message in result.stderr
+        assert "Nothing was applied" in result.stderr
+        assert server.requests == []
+
+    def test_all_faults_are_told_at_once(self, run: Run) -> None:
+        result = applied(run, "definitions: [{name: a, engine: x}, {name: b, scope: y}, 3]")
+
+        assert [f"definition {number}" in result.stderr for number in (1, 2, 3)] == [True] * 3
+
+    def test_what_the_server_rejects_is_shown_and_exit_code_1(self, server: FakeServer, run: Run) -> None:
+        bad = "definitions: [{name: open, engine: regex, pattern: '('}]"
+
+        result = applied(run, bad)
+
+        assert result.exit_code == 1
+        assert "open\t\trejected\tmissing ): ( Close it." in result.stdout
+
+    def test_too_many_keywords_are_counted(self, run: Run) -> None:
+        keywords = ", ".join(f"word{number}" for number in range(1001))
+
+        result = applied(run, f"definitions: [{{name: big, engine: keyword, keywords: [{keywords}]}}]")
+
+        assert "definition 1 (big), keywords: at most 1000 are taken, not 1001" in result.stderr
+
+    def test_a_large_file_goes_in_parts_and_all_of_it_is_told(self, server: FakeServer, run: Run) -> None:
+        keywords = ", ".join("x" * 100 for _ in range(900))
+        items = ", ".join(f"{{name: n{number}, engine: keyword, keywords: [{keywords}]}}" for number in range(12))
+
+        result = applied(run, f"definitions: [{items}]")
+
+        assert result.exit_code == 0
+        assert len(server.definitions) == 12
+        assert [f"n{number}\t1\tcreated" in result.stdout for number in range(12)] == [True] * 12
+        assert len(server.requests) == 2
+
+    def test_several_are_deleted_in_one_request_whatever_their_names(self, server: FakeServer, run: Run) -> None:
+        server.definitions |= {name: {"name": name} for name in ("..", "a/b", "c")}
+
+        result = run("definitions", "delete", "..", "a/b", "c")
+
+        assert (result.exit_code, result.stdout) == (0, ".., a/b, c are deleted.\n")
+        assert server.definitions == {}
+        assert len(server.requests) == 1
+
+    def test_list_and_delete(self, server: FakeServer, run: Run) -> None:
+        applied(run, YAML)
+
+        assert "refund, money back" in run("definitions", "list").stdout
+        assert run("definitions", "delete", "refund").exit_code == 0
+        assert "refund" not in server.definitions
+        assert run("definitions", "delete", "refund").exit_code == 1
+
+
+class TestKeysAndProjects:
+    def test_the_new_key_is_all_of_stdout(self, run: Run) -> None:
+        result = run("keys", "create", "--name", "staging")
+
+        assert result.stdout == "ph_secret-shown-once\n"
+        assert "key_0 of project shop" in result.stderr
+
+    def test_keys_are_listed_without_their_secrets(self, run: Run) -> None:
+        run("keys", "create", "--name", "staging")
+
+        result = run("keys", "list")
+
+        assert "key_0\tph_secr\tstaging" in result.stdout
+        assert "shown-once" not in result.output
+
+    def test_a_key_is_revoked(self, server: FakeServer, run: Run) -> None:
+        assert run("keys", "revoke", "key/0").exit_code == 0
+        assert (server.requests[-1].method, server.requests[-1].path) == ("DELETE", "/api/v1/keys/key%2F0")
+
+    def test_a_project_is_created_and_listed(self, server: FakeServer, run: Run) -> None:
+        run("projects", "create", "shop", "--name", "The shop", "--retention-days", "90")
+
+        assert server.projects["shop"] == {"project_id": "shop", "name": "The shop", "retention_days": 90}
+        assert "shop\tThe shop\t90" in run("projects", "list").stdout
+
+    def test_what_is_not_given_of_a_project_is_not_sent(self, server: FakeServer, run: Run) -> None:
+        run("projects", "create", "shop", "--name", "The shop")
+
+        assert "retention_days" not in server.projects["shop"]
+
+
+class TestHelp:
+    def test_every_setting_of_a_project_is_told(self, run: Run) -> None:
+        told = run("projects", "settings", "--help").stdout
+
+        assert [name for name in ProjectSettings.model_fields if name not in told] == []
+
+    def test_every_view_is_told(self, run: Run) -> None:
+        told = run("query", "--help").stdout
+
+        assert [name for name in VIEWS if name not in told] == []
+
+    def test_help_imports_no_command(self) -> None:
+        code = (
+            "import sys\nfrom phospho_cli import main\n"
+            "main(['--help'], standalone_mode=False)\n"
+            "heavy = {'httpx', 'rich', 'orjson', 'pydantic', 'yaml', 'chdb', 'numpy', 'confluent_kafka'}\n"
+            "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+        )
+
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+
+        assert done.returncode == 0, done.stderr
+
+    def test_the_client_commands_import_no_engine(self) -> None:
+        code = (
+            "import sys, click\nfrom phospho_cli import main\n"
+            f"for name in {CLIENT_COMMANDS}: assert main.get_command(click.Context(main), name)\n"
+            "assert not {'chdb', 'numpy', 'confluent_kafka', 'faststream'} & set(sys.modules)"
+        )
+
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+
+        assert done.returncode == 0, done.stderr
+
+    @pytest.mark.parametrize("name", CLIENT_COMMANDS)
+    def test_every_client_command_shows_examples(self, run: Run, name: str) -> None:
+        result = run(name, "--help")
+
+        assert result.exit_code == 0
+        assert f"phospho {name}" in result.stdout.partition("Examples:")[2]
+
+    def test_the_version_is_told(self, run: Run) -> None:
+        result = run("--version")
+
+        assert result.exit_code == 0
+        assert result.stdout.startswith("phospho")
+
+    def test_an_unknown_command_is_exit_code_2(self, run: Run) -> None:
+        assert run("qurey", "SELECT 1").exit_code == 2
+        assert main.name == "phospho"
+
+    def test_it_runs_as_a_module(self, server: FakeServer) -> None:
+        server.sql_answer = b"n\n1\n"
+        command = [sys.executable, "-m", "phospho_cli", "query", "SELECT 1 AS n", "--base-url", server.base_url]
+
+        done = subprocess.run([*command, "--api-key", "ph_test-key"], capture_output=True, timeout=30, check=False)
+
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"n\n1\n", b"")

@@ -1,0 +1,328 @@
+"""`phospho import`: every line of a file logged once, whatever happens on the way."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from phospho_cli.client.address import Address
+from phospho_cli.client.failures import Unreachable
+from phospho_cli.client.http import Client, Patience
+from phospho_cli.importing.log_file import LogLine
+from phospho_cli.importing.upload import Tally, Upload
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import FakeServer, Run
+
+BATCH = "/api/v1/events/batch"
+
+
+def written(path: Path, *events: Any) -> str:
+    path.write_text("".join(f"{event if isinstance(event, str) else json.dumps(event)}\n" for event in events), "utf-8")
+    return str(path)
+
+
+def log(number: int, **more: Any) -> dict[str, Any]:
+    return {"task_id": f"t{number}", "session_id": "s", "input": f"hello {number}", "client_created_at": 1e9} | more
+
+
+def test_every_line_is_logged_as_it_stands(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    events = [log(number, flag="success", metadata={"model": "m"}, anything="else") for number in range(1203)]
+
+    result = run("import", written(tmp_path / "logs.jsonl", *events))
+
+    assert result.exit_code == 0, result.output
+    assert server.tasks == {event["task_id"]: event for event in events}
+    assert "1,203 tasks logged, 0 lines rejected" in result.stdout
+
+
+def test_a_gzip_file_is_read_whatever_its_name(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "logs"
+    path.write_bytes(gzip.compress(json.dumps(log(1)).encode()))
+
+    assert run("import", str(path)).exit_code == 0
+    assert list(server.tasks) == ["t1"]
+
+
+def test_importing_twice_logs_the_same_tasks(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    """Lines without an id or a time, equal ones among them, get the same ones again."""
+    same = {"input": "hello"}
+    path = written(tmp_path / "logs.jsonl", same, same, {"session_id": "s", "input": "hello"}, same)
+
+    run("import", path)
+    first = dict(server.tasks)
+    run("import", path, "--concurrency", "1", "--batch-size", "1")
+
+    assert len(first) == 4
+    assert server.tasks == first
+
+
+def test_a_line_keeps_its_id_when_the_file_grows_or_moves(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    run("import", written(tmp_path / "a.jsonl", {"input": "one"}, {"input": "two"}))
+    first = set(server.tasks)
+    run("import", written(tmp_path / "b.jsonl", {"input": "one"}, {"input": "two"}, {"input": "three"}))
+
+    assert first < set(server.tasks)
+    assert len(server.tasks) == 3
+
+
+def test_a_task_without_a_time_gets_that_of_the_file(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    path = written(tmp_path / "logs.jsonl", {"input": "one"})
+    os.utime(path, (1e9, 1e9))
+
+    run("import", path)
+
+    assert [task["client_created_at"] for task in server.tasks.values()] == [1e9]
+
+
+def test_the_later_line_of_a_task_is_the_later_write(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    lines = [log(number % 7, output=str(number)) for number in range(700)]
+
+    run("import", written(tmp_path / "logs.jsonl", *lines), "--batch-size", "10", "--concurrency", "8")
+
+    assert {task["output"] for task in server.tasks.values()} == {str(number) for number in range(693, 700)}
+
+
+def test_bad_lines_are_reported_and_the_others_logged(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    path = written(tmp_path / "logs.jsonl", log(1), "{broken", "[1]", log(2), {"output": "x"}, "", log(3, flag="maybe"))
+
+    result = run("import", path)
+
+    assert result.exit_code == 1
+    assert set(server.tasks) == {"t1", "t2"}
+    assert "line 2: it is not JSON" in result.stderr
+    assert "line 3: it is not a JSON object" in result.stderr
+    assert "line 5: it has no input" in result.stderr
+    assert "line 7: The flag is unknown. Use success or failure." in result.stderr
+    assert "2 tasks logged, 4 lines rejected" in result.stdout
+
+
+def test_only_the_first_reasons_are_shown(run: Run, tmp_path: Path) -> None:
+    result = run("import", written(tmp_path / "logs.jsonl", *["no"] * 25))
+
+    assert result.stderr.count("it is not JSON") == 10
+    assert "and 15 more rejected lines" in result.stderr
+
+
+def test_too_many_bad_lines_stop_the_import(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    result = run("import", written(tmp_path / "logs.jsonl", *["no"] * 5, log(1)), "--max-errors", "5")
+
+    assert result.exit_code == 1
+    assert "5 lines were rejected; the import stopped there" in result.stderr
+    assert server.tasks == {}
+
+
+def test_a_huge_line_is_rejected_by_itself(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "logs.jsonl.gz"
+    lines = (json.dumps(log(1)), json.dumps(log(2, output="x" * 10_000_000)), json.dumps(log(3)))
+    path.write_bytes(gzip.compress("\n".join(lines).encode(), 1))
+
+    result = run("import", str(path))
+
+    assert result.exit_code == 1
+    assert set(server.tasks) == {"t1", "t3"}
+    assert "line 2: the line is longer than 9,900,000 bytes" in result.stderr
+
+
+def test_large_events_share_no_request_past_the_bound(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    events = [log(number, output="x" * 1_500_000) for number in range(4)]
+
+    run("import", written(tmp_path / "logs.jsonl", *events), "--concurrency", "1")
+
+    assert len(server.tasks) == 4
+    assert max(len(request.body) for request in server.of(BATCH)) < 4_100_000
+
+
+def test_a_broken_gzip_file_is_logged_up_to_the_break(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "logs.jsonl.gz"
+    whole = gzip.compress("".join(json.dumps(log(n, output=os.urandom(40).hex())) + "\n" for n in range(3000)).encode())
+    path.write_bytes(whole[: len(whole) // 2])
+
+    result = run("import", str(path))
+
+    assert result.exit_code == 1
+    assert "cut off or damaged" in result.stderr
+    assert 500 < len(server.tasks) < 3000
+    assert run("import", str(path), "--dry-run").exit_code == 1
+
+
+def test_a_byte_order_mark_is_not_part_of_the_first_line(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "logs.jsonl").write_bytes(b"\xef\xbb\xbf" + json.dumps(log(1)).encode() + b"\r\n")
+
+    assert run("import", "logs.jsonl").exit_code == 0
+    assert set(server.tasks) == {"t1"}
+
+
+def test_mapping_takes_the_files_own_names(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    path = written(tmp_path / "logs.jsonl", {"id": "t1", "question": "Why?", "answer": "So.", "input": "a form"})
+
+    run("import", path, "-m", "input=question", "-m", "output=answer", "-m", "task_id=id")
+
+    task = server.tasks["t1"]
+    assert (task["input"], task["output"]) == ("Why?", "So.")
+    assert not {"question", "answer", "id"} & set(task)
+
+
+def test_a_mapping_that_is_none_is_wrong_usage(run: Run, tmp_path: Path) -> None:
+    result = run("import", written(tmp_path / "logs.jsonl", log(1)), "-m", "input")
+
+    assert result.exit_code == 2
+    assert "is not of the form input=question" in result.stderr
+
+
+def test_csv_is_read_by_its_header(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "logs.csv"
+    path.write_text(
+        "task_id,input,output,client_created_at,flag,model,tokens_in,metadata\n"
+        't1,"two\nlines, and a ""quote""",yes,1767226784.5,success,m,12,"{""team"": ""a""}"\n'
+        "t2,hello,,2026-01-01T00:19:44+00:00,,,,\n",
+        "utf-8",
+    )
+
+    assert run("import", str(path)).exit_code == 0
+    assert server.tasks["t1"] == {
+        "task_id": "t1",
+        "input": 'two\nlines, and a "quote"',
+        "output": "yes",
+        "client_created_at": 1767226784.5,
+        "flag": "success",
+        "metadata": {"team": "a", "model": "m", "tokens_in": 12},
+    }
+    assert server.tasks["t2"] == {"task_id": "t2", "input": "hello", "client_created_at": 1767226784.0}
+
+
+def test_csv_lines_are_rejected_one_by_one(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "logs.csv.gz"
+    text = b"task_id,input,client_created_at\nt1,ok,1\nt2,too,2,many\nt3,\xff,3\nt4,ok,yesterday\nt5,ok,5\n"
+    path.write_bytes(gzip.compress(text))
+
+    result = run("import", str(path))
+
+    assert result.exit_code == 1
+    assert set(server.tasks) == {"t1", "t5"}
+    assert "line 3: it has 4 columns and the header has 3" in result.stderr
+    assert "line 4: it is not UTF-8" in result.stderr
+    assert "line 5: its client_created_at 'yesterday' is neither" in result.stderr
+
+
+def test_a_csv_file_imported_twice_is_the_same(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "logs.csv").write_text("question,answer\nWhy?,So.\nWhy?,So.\n", "utf-8")
+
+    for _ in range(2):
+        run("import", "logs.csv", "-m", "input=question", "-m", "output=answer")
+
+    assert len(server.tasks) == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"input": "a", "client_created_at": 1e300}',
+        '{"input": "a", "client_created_at": -5}',
+        '{"input": "a", "client_created_at": "soon", "task_id": "", "event_id": ""}',
+        '{"input": "a", "metadata": {"big": 123456789012345678901234567890}}',
+    ],
+)
+def test_odd_values_are_the_servers_to_judge(server: FakeServer, run: Run, tmp_path: Path, line: str) -> None:
+    assert run("import", written(tmp_path / "logs.jsonl", line)).exit_code == 0
+    assert len(server.tasks) == 1
+
+
+@pytest.mark.parametrize("value", ["1e400", "[" * 300 + "]" * 300])
+def test_what_no_json_carries_is_rejected(server: FakeServer, run: Run, tmp_path: Path, value: str) -> None:
+    result = run("import", written(tmp_path / "logs.jsonl", f'{{"input": {value}}}', log(1)))
+
+    assert "1 tasks logged, 1 lines rejected" in result.stdout, result.output
+
+
+@pytest.mark.parametrize("cell", ["nan", "inf", "1e300", "-1e300"])
+def test_numbers_that_are_none_stay_text_or_floats(server: FakeServer, run: Run, tmp_path: Path, cell: str) -> None:
+    (tmp_path / "logs.csv").write_text(f"task_id,input,tokens_in\nt1,hello,{cell}\n", "utf-8")
+
+    assert run("import", "logs.csv").exit_code == 0
+    assert str(server.tasks["t1"]["metadata"]["tokens_in"]).replace("+", "") == cell
+
+
+def test_dry_run_sends_nothing(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    result = run("import", written(tmp_path / "logs.jsonl", log(1), "no"), "--dry-run")
+
+    assert result.exit_code == 1
+    assert server.requests == []
+    assert "1 tasks would be logged, 1 lines rejected" in result.stdout
+
+
+def test_a_busy_server_is_waited_for(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    server.refuse_next(BATCH, 429)
+    server.hang_up_next(BATCH)
+    server.refuse_next(BATCH, 503)
+
+    assert run("import", written(tmp_path / "logs.jsonl", log(1))).exit_code == 0
+    assert set(server.tasks) == {"t1"}
+
+
+def test_a_refused_batch_is_sent_in_halves(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    server.refuse_next(BATCH, 413, "The body is too large.", "Send less.", times=3)
+
+    result = run("import", written(tmp_path / "logs.jsonl", *map(log, range(4))), "--concurrency", "1")
+
+    assert result.exit_code == 1
+    assert len(server.tasks) == 3
+    assert "line 1: The body is too large. Send less." in result.stderr
+
+
+def test_a_key_that_is_refused_ends_the_import(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    lines = map(log, range(5000))
+    result = run("import", written(tmp_path / "logs.jsonl", *lines), "--batch-size", "5", PHOSPHO_API_KEY="ph_other")
+
+    assert result.exit_code == 1
+    assert "The API key is not known." in result.stderr
+    assert "ph_other" not in result.output
+
+
+def test_no_server_at_all_is_told_at_once(run: Run, tmp_path: Path, closed_url: str) -> None:
+    result = run("import", written(tmp_path / "logs.jsonl", log(1)), PHOSPHO_BASE_URL=closed_url)
+
+    assert result.exit_code == 3
+    assert "phospho up" in result.stderr
+
+
+def test_a_server_that_stays_away_ends_the_upload(closed_url: str) -> None:
+    """`add` raises what ended the lane, instead of waiting for room for ever."""
+    upload = Upload(
+        Client(Address(closed_url)), Tally(), lanes=2, max_batch_events=1, patience=Patience(retries=1, first_wait_s=0)
+    )
+
+    def send_all() -> None:
+        with upload:
+            for number in range(10_000):
+                upload.add(LogLine(number, str(number), b"{}"))
+
+    with pytest.raises(Unreachable):
+        send_all()
+
+
+def test_an_answer_that_is_not_the_apis_is_no_receipt(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    server.answer_next(BATCH, 200, b"<html>Welcome</html>")
+
+    result = run("import", written(tmp_path / "logs.jsonl", log(1)))
+
+    assert result.exit_code == 1
+    assert "0 tasks logged" in result.stdout
+
+
+def test_real_conversations_are_logged_unchanged(server: FakeServer, run: Run, request: pytest.FixtureRequest) -> None:
+    path = request.config.rootpath.parent / "shared/data/sgd-dev.jsonl.gz"
+    if not path.exists():
+        pytest.skip("shared/data is not beside the project")
+
+    result = run("import", str(path))
+
+    assert result.exit_code == 0
+    assert "19,384 tasks logged, 0 lines rejected" in result.stdout
+    with gzip.open(path) as lines:
+        assert server.tasks == {event["task_id"]: event for event in map(json.loads, lines)}

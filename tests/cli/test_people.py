@@ -1,0 +1,121 @@
+"""`phospho people` against the dashboard's own app, on a real port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import click
+import click.testing
+import httpx
+import pytest
+
+from fixtures.served import served
+from phospho_cli import main
+from phospho_cli.processes.wiring import Proxy, sign_in_settings, tools_of
+from phospho_cli.servers.proxy_options import proxy_options
+from phospho_dashboard.app import create_app, create_services
+from phospho_dashboard.settings import DashboardSettings
+from phospho_schemas.ids import HybridClock
+from phospho_store.registry.authentication import Authenticator
+from phospho_store.registry.registry import Registry
+from phospho_store.store import Store
+from phospho_workers.jobs.settings import FollowerSettings
+
+ADMIN = "administrator-of-the-tests"
+PASSWORD = "correct horse battery"
+
+Run = Callable[..., click.testing.Result]
+
+
+@pytest.fixture(scope="module")
+def base_url(store: Store) -> Iterator[str]:
+    registry = Registry(store)
+    registry.save_project("shop")
+    registry.create_key("shop", secret="ph_key-of-shop")
+    authenticator = Authenticator(registry, admin_secret=ADMIN)
+    tools = tools_of(store, HybridClock(), FollowerSettings())
+    services = create_services(DashboardSettings(), store, registry, authenticator, None, lambda _: None, tools)
+    with served(create_app(services)) as address:
+        yield address
+
+
+@pytest.fixture
+def run(base_url: str) -> Run:
+    def run_command(*arguments: str, key: str = ADMIN, typed: str = "") -> click.testing.Result:
+        env = {"PHOSPHO_BASE_URL": base_url, "PHOSPHO_API_KEY": key}
+        return click.testing.CliRunner().invoke(main, ["people", *arguments], env=env, input=typed, prog_name="phospho")
+
+    return run_command
+
+
+def status_of_sign_in(base_url: str, name: str, password: str) -> int:
+    form = {"name": name, "password": password}
+    return httpx.post(f"{base_url}/sign-in", data=form, headers={"Sec-Fetch-Site": "same-origin"}).status_code
+
+
+def test_who_is_added_may_sign_in_until_removed(run: Run, base_url: str) -> None:
+    added = run("add", "Ada@shop.example", "--role", "editor", typed=f"{PASSWORD}\n{PASSWORD}\n")
+    assert (added.exit_code, added.output.splitlines()[-1]) == (0, "ada@shop.example may sign in, as editor.")
+    assert PASSWORD not in added.output
+    assert status_of_sign_in(base_url, "ada@shop.example", PASSWORD) == 303
+    assert "ada@shop.example" in run("list").output
+
+    assert run("password", "ada@shop.example", "--password-stdin", typed="another long one\n").exit_code == 0
+    assert status_of_sign_in(base_url, "ada@shop.example", PASSWORD) == 401
+    assert status_of_sign_in(base_url, "ada@shop.example", "another long one") == 303
+
+    assert run("role", "ada@shop.example", "viewer").exit_code == 0
+    assert "viewer" in run("list").output
+    assert run("remove", "ada@shop.example").exit_code == 0
+    assert status_of_sign_in(base_url, "ada@shop.example", "another long one") == 401
+
+
+def test_what_can_not_be_is_said(run: Run) -> None:
+    assert run("add", "bob", "--no-password").exit_code == 0
+    for arguments, typed, words in (
+        (("add", "bob", "--no-password"), "", "may sign in already"),
+        (("add", "two words", "--no-password"), "", "can't be a name"),
+        (("add", "carol", "--password-stdin"), "short\n", "12 to 256 characters"),
+        (("remove", "nobody"), "", "nobody of the name"),
+    ):
+        result = run(*arguments, typed=typed)
+        assert result.exit_code == 1
+        assert words in result.output
+
+
+def test_a_projects_key_adds_nobody(run: Run) -> None:
+    refused = run("add", "mallory", "--role", "admin", "--no-password", key="ph_key-of-shop")
+    assert refused.exit_code == 1
+    assert "mallory" not in run("list").output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--proxy-header", "X-Forwarded-Email"], "needs --trusted-proxy"),
+        (["--proxy-header", "X-Forwarded-Email", "--trusted-proxy", "proxy.internal"], "no address and no network"),
+        (["--proxy-header", "X-Forwarded-Email", "--trusted-proxy", "10.0.0.1", "--proxy-role", "king"], "king"),
+    ],
+)
+def test_a_header_is_believed_from_named_addresses_alone(arguments: list[str], words: str) -> None:
+    """A header alone could be anybody's: the server does not start."""
+    for command in ("dashboard", "up"):
+        result = click.testing.CliRunner().invoke(main, [command, *arguments], prog_name="phospho")
+        assert result.exit_code == 2
+        assert words in result.output
+
+
+def test_a_proxy_that_signs_nobody_in_is_believed_about_where_requests_come_from() -> None:
+    found: list[Proxy | None] = []
+
+    @click.command()
+    @proxy_options
+    def server(proxy: Proxy | None) -> None:
+        found.append(proxy)
+
+    for arguments in (["--trusted-proxy", "127.0.0.1"], []):
+        assert click.testing.CliRunner().invoke(server, arguments).exit_code == 0
+
+    assert found == [Proxy("", ("127.0.0.1",)), None]
+    assert sign_in_settings([], found[0]).trusted_proxies == ("127.0.0.1",)
+    assert sign_in_settings([], found[0]).proxy_header == ""

@@ -1,0 +1,184 @@
+"""What each role may do: a viewer reads, an editor acts, an admin sets; a key does it in its own project."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from phospho_dashboard.app import api_routes, page_routes
+from phospho_dashboard.auth.access import Access
+from phospho_dashboard.settings import DashboardSettings
+from phospho_dashboard.web.answers import answered
+from phospho_dashboard.web.forms import FORM_HEADER
+
+PASSWORD = "correct horse battery"
+_NUMBERS = itertools.count()
+
+# Everything that changes something, and the least role that may. What is missing here fails the tests below.
+API_NEEDS = {
+    ("POST", "/api/v1/definitions"): "editor",
+    ("POST", "/api/v1/definitions/preview"): "editor",
+    ("POST", "/api/v1/definitions/delete"): "editor",
+    ("DELETE", "/api/v1/definitions/{name:any_text}"): "editor",
+    ("POST", "/api/v1/dead-letters/{dead_letter_id}/replay"): "editor",
+    ("POST", "/api/v1/labels"): "editor",
+    ("POST", "/api/v1/tasks/{task_id:any_text}/notes"): "editor",
+    ("DELETE", "/api/v1/tasks/{task_id:any_text}/notes/{note_id}"): "editor",
+    ("POST", "/api/v1/backfills"): "editor",
+    ("DELETE", "/api/v1/backfills/{backfill_id}"): "editor",
+    ("POST", "/api/v1/definitions/{name:any_text}/diff"): "editor",
+    ("POST", "/api/v1/sessions/{session_id:any_text}/close"): "editor",
+    ("POST", "/api/v1/webhooks"): "admin",
+    ("DELETE", "/api/v1/webhooks/{webhook_id}"): "admin",
+    ("POST", "/api/v1/webhooks/{webhook_id}/test"): "admin",
+    ("POST", "/api/v1/webhooks/{webhook_id}/send-again"): "admin",
+    ("POST", "/api/v1/keys"): "admin",
+    ("DELETE", "/api/v1/keys/{key_id}"): "admin",
+    ("POST", "/api/v1/projects"): "admin",
+    ("PATCH", "/api/v1/projects/{project_id}"): "admin",
+    ("GET", "/api/v1/people"): "admin",
+    ("POST", "/api/v1/people"): "admin",
+    ("PATCH", "/api/v1/people/{name:any_text}"): "admin",
+    ("DELETE", "/api/v1/people/{name:any_text}"): "admin",
+}
+READS_BY_POST = {("POST", "/api/v1/sql")}
+PAGE_NEEDS = {
+    "/acts/label": "editor",
+    "/acts/flag": "editor",
+    "/acts/note": "editor",
+    "/acts/delete-note": "editor",
+    "/definitions": "editor",
+    "/definitions/delete": "editor",
+    "/definitions/threshold": "editor",
+    "/definitions/backfill": "editor",
+    "/definitions/backfill/cancel": "editor",
+    "/settings": "admin",
+    "/settings/keys": "admin",
+    "/settings/keys/revoke": "admin",
+    "/settings/projects": "admin",
+    "/settings/webhooks": "admin",
+    "/settings/webhooks/remove": "admin",
+    "/settings/webhooks/send-again": "admin",
+    "/settings/webhooks/test": "admin",
+    "/settings/dead-letters/{dead_letter_id}": "editor",
+    "/settings/people": "admin",
+    "/settings/people/change": "admin",
+    "/settings/people/sign-out": "admin",
+    "/settings/people/remove": "admin",
+}
+EVERYBODYS = {"/sign-in", "/sign-out", "/setup", "/settings/account/password", "/settings/account/end"}
+ROLES = ("viewer", "editor", "admin")
+
+
+def signed_in(world: Any, role: str) -> TestClient:
+    """Return a browser in which somebody of that role has signed in, whose pages may ask the API."""
+    client: TestClient = world.signed_in(role)
+    client.headers["X-Phospho-Project"] = "mine"
+    text = client.get("/settings/account?project=mine").text
+    client.headers[FORM_HEADER] = text.partition('name="form_token" value="')[2][:64]
+    return client
+
+
+def writes(world: Any) -> set[tuple[str, str]]:
+    """Return method and path of each route of the API that changes something, or shows what few may see."""
+    services = world.services(DashboardSettings())
+    routes = [route for route in api_routes(services) if isinstance(route, Route)]
+    pairs = {(method, route.path) for route in routes for method in route.methods or ()}
+    return {pair for pair in pairs if pair[0] not in {"GET", "HEAD"}} - READS_BY_POST
+
+
+def test_every_change_by_the_api_has_its_role(world: Any) -> None:
+    assert writes(world) == {pair for pair in API_NEEDS if pair[0] != "GET"}
+
+
+def test_every_form_of_the_pages_has_its_role(world: Any) -> None:
+    routes = [route for route in page_routes(world.services(DashboardSettings())) if isinstance(route, Route)]
+    posts = {route.path for route in routes if "POST" in (route.methods or ())}
+    assert posts == set(PAGE_NEEDS) | EVERYBODYS
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_api_refuses_a_role_that_is_too_low_and_no_other(world: Any, role: str) -> None:
+    client = signed_in(world, role)
+    for (method, path), needed in API_NEEDS.items():
+        filled = (
+            path.replace("{name:any_text}", "absent")
+            .replace("{key_id}", "x")
+            .replace("{project_id}", "mine")
+            .replace("{dead_letter_id}", "x")
+        )
+        answer = client.request(method, filled, json={} if method in {"POST", "PATCH"} else None)
+        is_allowed = ROLES.index(role) >= ROLES.index(needed)
+        code = "" if answer.status_code < 400 else answer.json()["error"]["code"]
+        assert (code not in {"role_needed", "forged_form", "unauthorized"}) == is_allowed, (method, path, answer.text)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_pages_refuse_a_role_that_is_too_low_and_no_other(world: Any, role: str) -> None:
+    client = signed_in(world, role)
+    for path, needed in PAGE_NEEDS.items():
+        answer = client.post(path, data={"form_token": client.headers[FORM_HEADER], "project": "mine"})
+        is_allowed = ROLES.index(role) >= ROLES.index(needed)
+        assert ("role_needed" not in answer.text) == is_allowed, (path, answer.text)
+        assert is_allowed or answer.status_code == 403
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_reads(world: Any, role: str) -> None:
+    client = signed_in(world, role)
+
+    assert client.get("/sessions?project=mine").status_code == 200
+    assert client.get("/api/v1/sessions").status_code == 200
+    assert client.get("/api/v1/dead-letters").status_code == 200
+    assert client.post("/api/v1/sql", json={"query": "SELECT 1"}).status_code == 200
+
+
+def test_the_last_admin_stays_one(world: Any) -> None:
+    directory = world.services(DashboardSettings()).desk.directory
+    others = [person for person in directory.people.everybody() if person.role == "admin"]
+    last = directory.add(f"last-{next(_NUMBERS)}", "admin", PASSWORD)
+    for person in others:
+        directory.remove(person.name)
+    client = world.client("admin-secret")
+
+    assert client.delete(f"/api/v1/people/{last.name}").status_code == 409
+    assert client.patch(f"/api/v1/people/{last.name}", json={"role": "viewer"}).status_code == 409
+    directory.add(f"next-{next(_NUMBERS)}", "admin", PASSWORD)
+    assert client.delete(f"/api/v1/people/{last.name}").status_code == 204
+
+
+def test_no_answer_about_people_has_a_hash(world: Any, admin: TestClient) -> None:
+    name = f"somebody-{next(_NUMBERS)}"
+    made = admin.post("/api/v1/people", json={"name": name, "role": "viewer", "password": PASSWORD})
+
+    assert made.status_code == 201
+    assert made.json()["person"]["has_password"] is True
+    assert "argon2" not in made.text + admin.get("/api/v1/people").text
+
+
+@pytest.mark.parametrize(("method", "needed"), [("GET", "viewer"), ("POST", "admin"), ("DELETE", "admin")])
+@pytest.mark.parametrize("role", ROLES)
+def test_what_names_no_role_is_for_readers_to_read_and_for_admins_to_do(
+    world: Any, role: str, method: str, needed: str
+) -> None:
+    """An endpoint that somebody adds and forgets to protect is not open to everybody."""
+    services = world.services(DashboardSettings())
+    access = Access(services)
+
+    async def forgotten(request: Request) -> Response:
+        await access.of_api(request)
+        return Response("done")
+
+    known = signed_in(world, role)
+    app = Starlette(routes=[Route("/api/v1/forgotten", answered(forgotten), methods=[method])])
+    client = TestClient(app, "http://127.0.0.1:8420", headers=known.headers, cookies=known.cookies)
+
+    is_allowed = ROLES.index(role) >= ROLES.index(needed)
+    assert client.request(method, "/api/v1/forgotten").status_code == (200 if is_allowed else 403)

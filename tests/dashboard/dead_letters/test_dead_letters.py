@@ -1,0 +1,233 @@
+"""Dead letters in the API: who sees which, and what may be logged in the place of one."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+import orjson
+import pytest
+from starlette.testclient import TestClient
+
+from phospho_dashboard.dead_letters.replay import replayed
+from phospho_schemas.errors import Problem
+
+LOG = {"project_id": "mine", "task_id": "t", "session_id": "s", "input": "hello", "flag": "maybe"}
+HEX = re.compile(r"[0-9a-f]{32}")
+
+
+@pytest.fixture
+def letter(world: Any) -> str:
+    """A dead letter of `mine`: a log with a flag that nobody knows, as the gateway stamped it."""
+    stamped = LOG | {"revision": 77, "received_at": "2025-12-31T00:00:00.000Z", "source": "v2"}
+    return stored(world, "letter", orjson.dumps(stamped))
+
+
+def stored(world: Any, dead_letter_id: str, payload: bytes, project_id: str = "mine", **more: str) -> str:
+    world.add_dead_letter(dead_letter_id, project_id, payload, **more)
+    world.publisher.messages.clear()
+    return dead_letter_id
+
+
+def replay(client: TestClient, letter: str, mended: dict[str, Any] | None = None) -> Any:
+    body = {} if mended is None else {"payload": orjson.dumps(mended).decode()}
+    return client.post(f"/api/v1/dead-letters/{letter}/replay", json=body)
+
+
+def published(world: Any) -> list[dict[str, Any]]:
+    return [orjson.loads(message.value) for message in world.publisher.messages]
+
+
+def error(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+def test_one_is_shown_byte_for_byte_and_as_text(world: Any, mine: TestClient) -> None:
+    stored(world, "bytes", b"\xff{bad")
+
+    shown = mine.get("/api/v1/dead-letters/bytes").json()["dead_letter"]
+
+    assert base64.b64decode(shown["payload_base64"]) == b"\xff{bad"
+    assert shown["payload"] == "\ufffd{bad"
+    assert (shown["reason"], shown["received_at"]) == ("invalid_json", "2026-01-01T10:00:00.000Z")
+    listed = mine.get("/api/v1/dead-letters").json()["dead_letters"]
+    assert {name: shown[name] for name in listed[0] if name != "payload_start"}.items() <= shown.items()
+
+
+def test_as_it_came_it_keeps_its_place_among_the_writes_of_its_task(world: Any, mine: TestClient, letter: str) -> None:
+    answer = replay(mine, letter)
+
+    stamps = {"revision": 77, "received_at": "2025-12-31T00:00:00.000Z", "source": "v2"}
+    assert (answer.status_code, answer.json()["task_id"], answer.json()["project_id"]) == (202, "t", "mine")
+    assert published(world) == [LOG | stamps]
+    assert world.publisher.messages[0].key == b"mine:s"
+
+
+def test_mended_it_is_a_new_write_and_what_only_the_gateway_says_is_left_out(
+    world: Any, mine: TestClient, letter: str
+) -> None:
+    mended = LOG | {"flag": "success", "revision": 2**64 - 1, "received_at": "2200-01-01T00:00:00Z", "source": "forged"}
+
+    assert replay(mine, letter, mended).status_code == 202
+
+    assert published(world) == [
+        LOG | {"flag": "success", "received_at": "2026-01-01T10:00:00.000Z", "source": "replay"}
+    ]
+
+
+def test_the_source_of_feedback_is_the_persons(world: Any, mine: TestClient, letter: str) -> None:
+    feedback = {"kind": "feedback", "project_id": "mine", "task_id": "t", "score": 1, "source": "ann"}
+
+    assert replay(mine, letter, feedback).status_code == 202
+    assert published(world)[0]["source"] == "ann"
+
+
+@pytest.mark.parametrize("project_id", ["theirs", "MINE", ["mine"], {"mine": 1}, 7, True])
+def test_no_key_writes_to_another_project(world: Any, mine: TestClient, letter: str, project_id: object) -> None:
+    answer = replay(mine, letter, LOG | {"project_id": project_id})
+
+    assert answer.status_code in (403, 422)
+    assert published(world) == []
+
+
+def test_a_project_that_is_named_twice_is_read_once(world: Any, mine: TestClient, letter: str) -> None:
+    twice = '{"project_id": "%s", "input": "x", "project_id": "%s"}'
+
+    refused = mine.post(f"/api/v1/dead-letters/{letter}/replay", json={"payload": twice % ("mine", "theirs")})
+    taken = mine.post(f"/api/v1/dead-letters/{letter}/replay", json={"payload": twice % ("theirs", "mine")})
+
+    assert error(refused) == (403, "wrong_project")
+    assert taken.status_code == 202
+    assert world.publisher.messages[0].value.count(b"project_id") == 1
+    assert published(world)[0]["project_id"] == "mine"
+
+
+def test_a_letter_that_says_another_project_than_its_row_is_not_replayed_as_it_came(
+    world: Any, mine: TestClient
+) -> None:
+    stored(world, "crossed", orjson.dumps(LOG | {"project_id": "theirs"}))
+
+    assert error(replay(mine, "crossed")) == (403, "wrong_project")
+    assert published(world) == []
+
+
+@pytest.mark.parametrize("project_id", [None, ""])
+def test_a_message_without_a_project_gets_that_of_the_key(
+    world: Any, mine: TestClient, letter: str, project_id: str | None
+) -> None:
+    replay(mine, letter, LOG | {"project_id": project_id})
+
+    assert published(world)[0]["project_id"] == "mine"
+
+
+def test_an_administrator_names_the_project_or_takes_that_of_the_letter(
+    world: Any, admin: TestClient, letter: str
+) -> None:
+    stored(world, "of-nobody", b'{"input": "x"}', "")
+
+    assert error(replay(admin, "of-nobody")) == (422, "project_required")
+    assert replay(admin, "of-nobody", {"input": "x", "project_id": "theirs"}).json()["project_id"] == "theirs"
+    headers = {"X-Phospho-Project": "mine"}
+    answer = admin.post(f"/api/v1/dead-letters/{letter}/replay", json={"payload": '{"input": "x"}'}, headers=headers)
+    assert answer.json()["project_id"] == "mine"
+
+
+@pytest.mark.parametrize("mended", [None, {"input": "x"}, {"input": "x", "task_id": "", "event_id": None}])
+def test_without_an_id_of_its_own_it_is_one_task_however_often_it_is_replayed(
+    world: Any, mine: TestClient, mended: dict[str, Any] | None
+) -> None:
+    stored(world, "no-id", b'{"project_id": "mine", "input": "x"}')
+
+    answers = [replay(mine, "no-id", mended).json() for _ in range(2)]
+
+    assert answers[0] == answers[1]
+    assert HEX.fullmatch(answers[0]["task_id"])
+    assert [message["task_id"] for message in published(world)] == [answers[0]["task_id"]] * 2
+
+
+def test_an_event_id_is_the_id_of_the_task(world: Any, mine: TestClient, letter: str) -> None:
+    assert replay(mine, letter, {"input": "x", "event_id": "e"}).json()["task_id"] == "e"
+
+
+@pytest.mark.parametrize("payload", [b"\xff{bad", b"[1]", b'"text"', b"", b"[" * 100_000])
+def test_what_is_no_json_object_is_not_sent_only_to_fail_again(world: Any, mine: TestClient, payload: bytes) -> None:
+    stored(world, "broken", payload)
+
+    answer = replay(mine, "broken")
+
+    assert error(answer) == (422, "invalid_payload")
+    assert "payload" in answer.json()["error"]["hint"]
+    assert published(world) == []
+
+
+def test_half_a_character_and_nan_travel_as_they_came(world: Any, mine: TestClient) -> None:
+    stored(world, "half", b'{"project_id": "mine", "task_id": "h", "input": "\\ud83d", "metadata": {"x": NaN}}')
+
+    assert replay(mine, "half").status_code == 202
+    assert b"\\ud83d" in world.publisher.messages[0].value
+    assert b"NaN" in world.publisher.messages[0].value
+
+
+def test_what_no_topic_takes_is_refused(world: Any, mine: TestClient, letter: str) -> None:
+    huge = '{"input": "\\ud83d%s"}' % ("é" * 3_000_000)
+
+    answer = mine.post(f"/api/v1/dead-letters/{letter}/replay", json={"payload": huge})
+
+    assert error(answer) == (413, "event_too_large")
+
+
+def test_a_dead_letter_is_not_replayed_where_that_can_not_work(world: Any, mine: TestClient, letter: str) -> None:
+    stored(world, "of-a-stage", b"{}", topic="phospho.tasks")
+    stored(world, "of-others", b"{}", "theirs")
+    without_publisher = world.client(world.keys["mine"], can_publish=False)
+
+    assert error(replay(mine, "of-a-stage")) == (409, "not_replayable")
+    assert error(replay(mine, "of-others")) == (404, "unknown_dead_letter")
+    assert error(replay(mine, "absent")) == (404, "unknown_dead_letter")
+    assert mine.get("/api/v1/dead-letters/of-others").status_code == 404
+    assert error(replay(without_publisher, letter)) == (503, "no_publisher")
+    assert mine.post(f"/api/v1/dead-letters/{letter}/replay", json={"payload": 1}).status_code == 422
+    assert world.publisher.messages == []
+
+
+def test_one_that_was_cut_to_fit_is_replayed_only_when_mended(letter: str) -> None:
+    kept = {"source_topic": "phospho.raw-logs", "payload_base64": "e30=", "payload_bytes": 9_000_000}
+    cut = {"dead_letter_id": letter, "project_id": "mine", "received_at": "2026-01-01T00:00:00.000Z", "revision": 1}
+
+    with pytest.raises(Problem) as caught:
+        replayed(cut | kept | {"is_truncated": True}, None, "mine")
+
+    assert (caught.value.status, caught.value.code) == (409, "truncated")
+    assert replayed(cut | kept | {"is_truncated": True}, '{"input": "hello"}', "mine").project_id == "mine"
+
+
+def test_dead_letters_come_page_by_page_without_a_repetition(world: Any) -> None:
+    world.registry.save_project("pages-of-letters")
+    client = world.client(world.registry.create_key("pages-of-letters").secret)
+    for index in range(5):
+        world.add_dead_letter(f"letter-{index}", "pages-of-letters", b"x")
+    seen: list[str] = []
+    cursor: str | None = ""
+
+    while cursor is not None:
+        page = client.get("/api/v1/dead-letters", params={"limit": 2, "cursor": cursor}).json()
+        seen += [letter["dead_letter_id"] for letter in page["dead_letters"]]
+        cursor = page["next_cursor"]
+
+    assert seen == ["letter-4", "letter-3", "letter-2", "letter-1", "letter-0"]
+
+
+def test_only_an_administrator_sees_the_dead_letters_of_no_project(
+    world: Any, mine: TestClient, admin: TestClient
+) -> None:
+    world.add_dead_letter("of-nobody", "", b"x")
+
+    def listed(client: TestClient) -> set[str]:
+        answer = client.get("/api/v1/dead-letters", headers={"X-Phospho-Project": "mine"})
+        return {letter["dead_letter_id"] for letter in answer.json()["dead_letters"]}
+
+    assert "of-nobody" in listed(admin)
+    assert "of-nobody" not in listed(mine)
+    assert admin.get("/api/v1/dead-letters/of-nobody").json()["dead_letter"]["payload"] == "x"
+    assert mine.get("/api/v1/dead-letters/of-nobody").status_code == 404

@@ -1,0 +1,197 @@
+"""Heads learn from labels, the same from the same, and survive being written down."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from phospho_workers.detection.definitions import compile_definitions
+from phospho_workers.detection.detect import analyse
+from phospho_workers.detection.learning.classifiers import BadHead, Head
+from phospho_workers.detection.learning.teaching import Labelled, cross_validated, labelled, texts_of, train
+from workers.detection.tasks import keywords, semantic, task
+
+ODD = semantic("zorp", "The user wants a zorp", scope="input")
+WEATHER = semantic("weather", "The user asks about the weather", scope="input")
+ZORPS = ["start the blue machine", "run the blue device please", "switch the blue engine on", "blue motor, go"]
+NO_ZORPS = ["tell me a joke", "where is my parcel", "cancel the order", "open the red door"]
+
+
+def labels(texts=ZORPS, others=NO_ZORPS) -> dict[str, list[Labelled]]:
+    return {
+        "zorp": [Labelled({"input": text}, is_event) for chosen in (texts, others) for text in chosen
+                 for is_event in [chosen is texts]],
+        "weather": [Labelled({"input": "will it rain"}, True), Labelled({"input": "is it sunny out"}, True)],
+    }  # fmt: skip
+
+
+def confidence(text: str, heads, name: str = "zorp") -> float:
+    definitions = [one.model_copy(update={"threshold": 0.0}) for one in (ODD, WEATHER)]
+    hits = compile_definitions(definitions, heads).find([text], "input")[0]
+    return next((hit.score for hit in hits if hit.definition.name == name), 0.0)
+
+
+def test_a_head_finds_what_its_description_does_not_say() -> None:
+    heads = train([ODD, WEATHER], labels())
+    assert confidence("please start the blue motor", heads) > confidence("please start the blue motor", {})
+    assert confidence("please start the blue motor", heads) > 2 * confidence("where is my order", heads)
+    assert heads["zorp"].confirmed == 4
+    assert heads["zorp"].rejected == 4
+
+
+def test_a_rejected_task_loses_confidence() -> None:
+    text = "Is the rain good for sales?"
+    rejected = {"weather": [Labelled({"input": text}, False), Labelled({"input": "how warm is it"}, True)]}
+    before = confidence(text, {}, "weather")
+    assert confidence(text, train([ODD, WEATHER], rejected), "weather") < before
+
+
+def test_the_same_labels_teach_the_same_to_the_last_bit() -> None:
+    one, other = (train([ODD, WEATHER], labels())["zorp"].to_json() for _ in range(2))
+    assert one == other
+
+
+def test_only_what_is_asked_for_is_trained_and_what_has_no_label_has_no_head() -> None:
+    assert train([ODD, WEATHER], labels(), names=["weather"]).keys() == {"weather"}
+    assert train([ODD, WEATHER], {}).keys() == set()
+    assert train([ODD], {"zorp": [Labelled({"input": " "}, True), Labelled({}, False)]}) == {}
+
+
+def test_a_definition_of_another_engine_is_no_rival_and_does_not_learn() -> None:
+    beside = [ODD, WEATHER, keywords("zap", "zap", scope="input")]
+    known = labels()
+    heads = train(beside, known | {"zap": [Labelled({"input": "zap it"}, True)]})
+    assert heads.keys() == {"zorp", "weather"}
+    assert train(beside, known)["zorp"].to_json() == train([ODD, WEATHER], known)["zorp"].to_json()
+
+
+def test_labels_of_one_kind_only_teach_too() -> None:
+    heads = train([ODD, WEATHER], {"zorp": [Labelled({"input": text}, True) for text in ZORPS]})
+    assert confidence("start the blue machine now", heads) > confidence("start the blue machine now", {})
+
+
+def test_a_head_read_back_is_equal_and_finds_the_same() -> None:
+    head = train([ODD, WEATHER], labels())["zorp"]
+    again = Head.from_json(head.to_json())
+    assert again.to_json() == head.to_json()
+    assert np.array_equal(again.direction, head.direction)
+    text = "please start the blue motor"
+    assert confidence(text, {"zorp": again}) == confidence(text, {"zorp": head})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 1},
+        {"direction": "AAAA"},
+        {"direction": "not base64!"},
+        {"bias": None},
+        {"bias": float("inf")},
+        {"phrases": "AAAAAAAAAAA="},
+    ],
+)
+def test_a_damaged_head_is_refused(change) -> None:
+    known = json.loads(train([ODD, WEATHER], labels())["zorp"].to_json())
+    with pytest.raises(BadHead):
+        Head.from_json(json.dumps(known | change))
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '"head"', "{"])
+def test_what_is_no_head_is_refused(text: str) -> None:
+    with pytest.raises(BadHead):
+        Head.from_json(text)
+
+
+def test_a_text_scores_the_same_in_any_batch() -> None:
+    compiled = compile_definitions([ODD, WEATHER], train([ODD, WEATHER], labels()))
+    texts = ["start it. The blue one!", "will it rain?", "", "tell me. " * 400]
+    together = compiled.find(texts, "input")
+    assert list(together) == [compiled.find([text], "input")[0] for text in texts]
+
+
+def test_a_head_of_a_definition_that_is_not_semantic_changes_nothing() -> None:
+    head = train([ODD, WEATHER], labels())["zorp"]
+    compiled = compile_definitions([keywords("zorp", "blue")], {"zorp": dataclasses.replace(head, bias=9.0)})
+    assert compiled.find(["red"], "input") == [[]]
+
+
+def test_a_task_is_labelled_by_the_sides_that_its_definition_reads() -> None:
+    logged = task("in", "out", system_prompt="be kind")
+    assert texts_of(ODD, logged) == {"input": "in"}
+    assert texts_of(ODD.model_copy(update={"scope": "task"}), logged) == {"input": "in", "output": "out"}
+    assert texts_of(ODD.model_copy(update={"scope": "output"}), task("in")) == {}
+
+
+def test_held_out_confidences_do_not_know_their_own_verdict() -> None:
+    """One confirmed task that is like the rejected ones: with its label it is learnt, without it is not."""
+    odd_one = "where is my big parcel"
+    known = labels([*ZORPS, odd_one])
+    held_out = cross_validated([ODD, WEATHER], known, "zorp", folds=3)
+    assert len(held_out) == 9
+    assert held_out[4] < confidence(odd_one, train([ODD, WEATHER], known))
+    assert min(held_out[:4]) > held_out[4]
+
+
+def test_a_head_begins_as_what_its_description_says() -> None:
+    """A label that says what the description says already moves next to nothing."""
+    text = "How is the weather in Rome?"
+    heads = train([ODD, WEATHER], {"weather": [Labelled({"input": text}, True)]})
+    for other in ("will it rain tomorrow", "I want my money back", "hello"):
+        assert abs(confidence(other, heads, "weather") - confidence(other, {}, "weather")) < 0.1, other
+
+
+ANSWERS = ["The blue one is running now", "It runs, blue and all"]
+
+
+def answered(beside: str, heads, text: str = "do the usual thing") -> float:
+    definitions = [one.model_copy(update={"threshold": 0.0}) for one in (ODD, WEATHER)]
+    [hits] = compile_definitions(definitions, heads).find([text], "input", [beside])
+    return next((hit.score for hit in hits if hit.definition.name == "zorp"), 0.0)
+
+
+def taught_by_answers() -> dict[str, Head]:
+    """What users say is the same: the answers alone tell which of it was a zorp."""
+    logged = [task(f"do it {n}", answer) for n, answer in enumerate([*ANSWERS, "Here is a joke", "No parcel found"])]
+    return train([ODD, WEATHER], {"zorp": [labelled(ODD, one, n < 2) for n, one in enumerate(logged)]})
+
+
+def test_an_answer_tells_what_a_question_was_about() -> None:
+    heads = taught_by_answers()
+    assert answered("The blue one runs", heads) > answered("", heads) > answered("Here is a parcel", heads)
+    assert answered("The blue one runs", {}) == answered("", {})
+
+
+def test_a_task_without_an_answer_is_judged_by_what_it_says() -> None:
+    """One answer to everything tells nothing, and so its absence tells nothing either."""
+    said = [task(text, "ok") for text in (*ZORPS, *NO_ZORPS)]
+    heads = train([ODD, WEATHER], {"zorp": [labelled(ODD, one, n < len(ZORPS)) for n, one in enumerate(said)]})
+    text = "please start the blue motor"
+    silent = train([ODD, WEATHER], {"zorp": labels()["zorp"]})
+    assert answered("", heads, text) == pytest.approx(confidence(text, silent))
+    assert answered("ok", heads, text) == pytest.approx(answered("", heads, text), abs=0.01)
+
+
+def test_what_is_beside_a_text_counts_the_same_in_any_batch() -> None:
+    compiled = compile_definitions([ODD, WEATHER], taught_by_answers())
+    texts, beside = ["do it. Now!", "", "do it. Now!", "again"], ["The blue one", "x", "", "No parcel"]
+    together = compiled.find(texts, "input", beside)
+    pairs = zip(texts, beside, strict=True)
+    assert list(together) == [compiled.find([text], "input", [answer])[0] for text, answer in pairs]
+
+
+def test_detection_hands_the_answer_to_the_head() -> None:
+    everything = [one.model_copy(update={"threshold": 0.0}) for one in (ODD, WEATHER)]
+    compiled = {"shop": compile_definitions(everything, taught_by_answers())}
+    tasks = [task("do the usual thing", answer) for answer in ("The blue one runs", "Here is a parcel")]
+    found = [{event["name"]: event["score"] for event in row["events"]} for row in analyse(tasks, compiled)]
+    assert found[0]["zorp"] > found[1]["zorp"]
+
+
+def test_a_label_of_both_sides_has_nothing_beside() -> None:
+    logged = task("in", "out", system_prompt="be kind")
+    assert labelled(ODD, logged, True).beside == "out"
+    assert labelled(ODD.model_copy(update={"scope": "output"}), logged, True).beside == "in"
+    assert labelled(ODD.model_copy(update={"scope": "task"}), logged, True).beside == ""

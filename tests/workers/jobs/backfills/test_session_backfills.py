@@ -1,0 +1,173 @@
+"""Definitions that read sessions, run over history: sessions that are over, and turns, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from phospho_schemas.messages import EventDefinition, ProjectSettings
+from phospho_store.jobs.backfills import BackfillBook
+from phospho_store.registry.instructions import InstructionBook
+from phospho_store.registry.registry import Registry
+from phospho_store.store import Store
+from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.jobs.backfills.backfills import Backfills
+from phospho_workers.jobs.backfills.history import History
+from phospho_workers.jobs.learning.examples import LabelledTasks
+from phospho_workers.jobs.learning.trainer import HeadTeacher
+from phospho_workers.jobs.sessions.ended_sessions import EndedSessions
+from phospho_workers.jobs.sessions.session_facts import SessionFacts
+from phospho_workers.jobs.sessions.turns import Turns
+from phospho_workers.trials.trial_classifiers import TrialHeads
+from phospho_workers.trials.trials import Trials
+from store.facts import view
+from workers.detection.tasks import keywords
+from workers.jobs.logged_sessions import NOW, said_long_ago, say
+
+
+@dataclass(frozen=True)
+class Past:
+    """A project with three sessions of long ago, of two tasks each."""
+
+    store: Store
+    project_id: str
+    until_done: Callable[[object], int]
+
+    @property
+    def book(self) -> BackfillBook:
+        return BackfillBook(self.store)
+
+    @property
+    def cache(self) -> DefinitionCache:
+        return DefinitionCache(InstructionBook(self.store), 0.0)
+
+    def define(self, name: str, *words: str, **fields: Any) -> EventDefinition:
+        return Registry(self.store).save_definition(keywords(name, *words, project_id=self.project_id, **fields))
+
+    def follower(self) -> Backfills:
+        return Backfills(History(self.store), SessionFacts(self.store), self.book, self.cache.current)
+
+    def trials(self) -> Trials:
+        heads = TrialHeads(LabelledTasks(self.store), HeadTeacher())
+        return Trials(History(self.store), SessionFacts(self.store), self.cache.current, heads)
+
+    def run(self, definition: EventDefinition, **span: Any) -> str:
+        """Backfill a definition to the end, and return how that ended."""
+        started = self.book.start(definition, **span)
+        self.until_done(self.follower())
+        ended = self.book.one(self.project_id, started.backfill_id)
+        assert ended is not None
+        return f"{ended.status}: {ended.tasks_done} tasks, {ended.events_found} events"
+
+    def follow(self) -> None:
+        """Look at what comes, as processes do that have just started."""
+        self.until_done(EndedSessions(SessionFacts(self.store), self.cache.current))
+        self.until_done(Turns(SessionFacts(self.store), self.cache.current))
+
+    def found(self) -> list[tuple[str, str, int]]:
+        rows = view(self.store, "events", self.project_id)
+        return sorted((row["task_id"], row["name"], row["definition_version"]) for row in rows)
+
+
+@pytest.fixture
+def past(store: Store, registry: Registry, project_id: str, until_done: Callable[[object], int]) -> Past:
+    registry.save_project(project_id, settings=ProjectSettings(session_idle_minutes=10))
+    for session_id, first, last in (("a", "a refund", "thanks"), ("b", "refund", "hm"), ("c", "hello", "thanks")):
+        said_long_ago(store, project_id, session_id, first, 500)
+        said_long_ago(store, project_id, session_id, last, 499)
+    return Past(store, project_id, until_done)
+
+
+WHOLE = [("a-499", "refund", 1), ("b-499", "refund", 1)]
+LAST = [("a-499", "thanks", 1), ("c-499", "thanks", 1)]
+NEAR = [("a-499", "near", 1), ("a-500", "near", 1), ("b-499", "near", 1), ("b-500", "near", 1)]
+
+
+def test_whole_sessions_last_tasks_and_turns_of_history_are_found_and_nothing_is_doubled(past: Past) -> None:
+    whole = past.define("refund", "refund", scope="session")
+    last = past.define("thanks", "thanks", is_last_task=True)
+    near = past.define("near", "refund", scope="input", context_turns=1)
+    past.follow()
+    assert past.found() == []
+
+    assert past.run(whole) == "done: 6 tasks, 2 events"
+    assert past.found() == WHOLE
+    past.run(last)
+    assert past.run(near) == "done: 6 tasks, 4 events"
+    everything = sorted(WHOLE + LAST + NEAR)
+    assert past.found() == everything
+
+    past.run(whole)
+    past.follow()
+    assert past.found() == everything
+
+
+def test_what_a_new_version_does_not_find_is_gone_and_the_others_stay(past: Past) -> None:
+    for one in (past.define("refund", "refund", scope="session"), past.define("thanks", "thanks", is_last_task=True)):
+        past.run(one)
+    past.run(past.define("refund", "a refund", scope="session"))
+    assert past.found() == sorted([("a-499", "refund", 2), *LAST])
+
+
+def test_a_session_belongs_to_the_span_that_its_last_task_is_in(past: Past) -> None:
+    said_long_ago(past.store, past.project_id, "a", "bye", 100)
+    definition = past.define("refund", "refund", scope="session")
+    past.run(definition, to_at=NOW - timedelta(minutes=300))
+    assert past.found() == [("b-499", "refund", 1)]
+    past.run(definition, from_at=NOW - timedelta(minutes=300))
+    assert past.found() == [("a-100", "refund", 1), ("b-499", "refund", 1)]
+
+
+def test_one_that_was_killed_goes_on_where_it_was(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phospho_workers.jobs.backfills.backfills._TASKS_AT_ONCE", 1)
+    monkeypatch.setattr("phospho_workers.jobs.backfills.backfills._PAGES_AT_ONCE", 1)
+    started = past.book.start(past.define("refund", "refund", scope="session"))
+    past.follower().step()
+    assert past.found() == [("a-499", "refund", 1)]
+    past.until_done(past.follower())
+    assert past.found() == WHOLE
+    done = past.book.one(past.project_id, started.backfill_id)
+    assert done is not None
+    assert (done.status, done.tasks_done, done.events_found) == ("done", 6, 2)
+
+
+def test_a_session_that_goes_on_is_left_to_who_follows_it(past: Past) -> None:
+    definition = past.define("refund", "refund", scope="session")
+    say(past.store, past.project_id, "b", "refund again", 20)
+    past.run(definition)
+    assert past.found() == [("a-499", "refund", 1)]
+    # Now it is over.
+    say(past.store, past.project_id, "later", "hello", 5)
+    past.follow()
+    assert past.found() == [("a-499", "refund", 1), ("b-20", "refund", 1)]
+
+
+def test_where_a_backfill_comes_first_to_a_session_that_is_followed_it_looks_for_everything(past: Past) -> None:
+    """Who follows sees that the session was looked at, and does not look again."""
+    past.define("thanks", "thanks", is_last_task=True)
+    definition = past.define("refund", "refund", scope="session")
+    say(past.store, past.project_id, "new", "refund", 60)
+    say(past.store, past.project_id, "new", "thanks", 59)
+    say(past.store, past.project_id, "later", "hello", 5)
+    past.run(definition)
+    expected = sorted([*WHOLE, ("new-59", "refund", 1), ("new-59", "thanks", 1)])
+    assert past.found() == expected
+    past.follow()
+    assert past.found() == expected
+
+
+def test_an_estimate_and_a_diff_read_sessions_as_well_and_store_nothing(past: Past) -> None:
+    estimate = past.trials().estimate(past.define("refund", "refund", scope="session"))
+    assert (estimate["tasks"], estimate["events"], estimate["llm_tokens"], estimate["sampled_tasks"]) == (6, 2, 0, 6)
+
+    old = past.define("near", "refund", scope="input", context_turns=1)
+    new = keywords("near", "a refund", "hello", project_id=past.project_id, scope="session")
+    told = past.trials().diff(old, new, 1000)
+    counts = {name: told[name] for name in ("tasks", "newly_found", "no_longer_found", "found_by_both")}
+    assert counts == {"tasks": 6, "newly_found": 1, "no_longer_found": 3, "found_by_both": 1}
+    assert [one["task_id"] for one in told["examples"]["newly"]] == ["c-499"]
+    assert past.found() == []

@@ -1,0 +1,55 @@
+"""An embedded store with projects of its own for each test of the followers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from phospho_schemas.times import utc_text
+from phospho_store.migrations import migrate
+from phospho_store.registry.registry import Registry
+from phospho_store.store import Store, embedded
+from store import facts
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    store = embedded(str(tmp_path_factory.mktemp("store")))
+    list(migrate(store))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def registry(store: Store) -> Registry:
+    return Registry(store)
+
+
+@pytest.fixture
+def project_id(registry: Registry) -> str:
+    """A project that nobody has used, stored."""
+    return registry.save_project(f"followed-{next(_NUMBERS)}").project_id
+
+
+@pytest.fixture
+def logged_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have tasks be logged now: no judge is asked about those that are older than a day."""
+    monkeypatch.setattr(facts, "MOMENT", utc_text(datetime.now(UTC)))
+
+
+@pytest.fixture
+def until_done() -> Callable[..., int]:
+    """Run a follower until it has nothing left to do, and return the number of steps that said there is more."""
+
+    def run(follower: object) -> int:
+        for steps in range(100):
+            if not follower.step():  # type: ignore[attr-defined]
+                return steps
+        raise AssertionError("it never ends")
+
+    return run

@@ -1,0 +1,184 @@
+"""What an LLM said teaches the heads: less than people do, and not one verdict at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from phospho_schemas.messages import VerdictRow
+from phospho_store.annotations.judgements import VerdictBook
+from phospho_store.annotations.labels import LabelBook, new_label
+from phospho_store.registry.instructions import InstructionBook
+from phospho_store.registry.registry import Registry
+from phospho_store.store import Store
+from phospho_workers.detection.candidates import content_of
+from phospho_workers.detection.learning.teaching import Labelled
+from phospho_workers.jobs.learning import trainer as head_teacher
+from phospho_workers.jobs.learning.examples import Example, LabelledTasks
+from phospho_workers.jobs.learning.learning import Learning
+from phospho_workers.jobs.learning.trainer import HeadTeacher, is_enough
+from store.facts import insert, task
+from workers.detection.tasks import semantic
+
+REFUND = "The user wants money back"
+
+
+@pytest.fixture
+def tasks(store: Store, registry: Registry, project_id: str) -> LabelledTasks:
+    registry.save_definition(semantic("refund", REFUND, scope="input", project_id=project_id))
+    insert(store, "task_rows", *(task(project_id, f"t{n}", input=f"text {n}") for n in range(40)))
+    return LabelledTasks(store)
+
+
+def verdict(project_id: str, task_id: str, said: str = "yes", **fields: object) -> VerdictRow:
+    content = content_of({"input": f"text {task_id[1:]}"}, "input")
+    known = {"project_id": project_id, "name": "refund", "definition_version": 1, "content": content, "judge": "llm"}
+    known |= {"verdict": said, "task_id": task_id, "created_at": datetime.now(UTC), "model": "m"}
+    return VerdictRow.model_validate(known | fields)
+
+
+def say(store: Store, project_id: str, yes: range, no: range, **fields: object) -> None:
+    said = [("yes", number) for number in yes] + [("no", number) for number in no]
+    VerdictBook(store).save_verdicts([verdict(project_id, f"t{n}", answer, **fields) for answer, n in said])
+
+
+def shown(tasks: LabelledTasks, project_id: str, version: int = 1) -> dict[str, tuple[bool, float]]:
+    refund = semantic("refund", REFUND, scope="input", project_id=project_id, version=version)
+    examples = tasks.examples(project_id, [refund])["refund"]
+    return {one.task["task_id"]: (one.is_there, one.weight) for one in examples}
+
+
+def test_a_verdict_is_an_example_of_less_weight_and_a_person_s_label_replaces_it(
+    store: Store, project_id: str, tasks: LabelledTasks
+) -> None:
+    VerdictBook(store).save_verdicts([verdict(project_id, "t1"), verdict(project_id, "t2", "no")])
+    assert shown(tasks, project_id) == {"t1": (True, 0.5), "t2": (False, 0.5)}
+
+    LabelBook(store).save_labels([new_label(project_id, "refund", "t1", "rejected")])
+
+    assert shown(tasks, project_id) == {"t1": (False, 1.0), "t2": (False, 0.5)}
+
+
+@pytest.mark.parametrize("other", [{"verdict": ""}, {"judge": "encoder"}, {"definition_version": 7}])
+def test_what_does_not_teach(store: Store, project_id: str, tasks: LabelledTasks, other: dict[str, object]) -> None:
+    say(store, project_id, range(2), range(2, 4))
+    known = shown(tasks, project_id)
+    VerdictBook(store).save_verdicts([verdict(project_id, "t9", **other)])
+    assert shown(tasks, project_id) == known
+    assert len(known) == 4
+
+
+def test_verdicts_on_an_earlier_version_teach_nothing_any_more(
+    store: Store, registry: Registry, project_id: str, tasks: LabelledTasks
+) -> None:
+    say(store, project_id, range(2), range(2, 4))
+    registry.save_definition(semantic("refund", "The user asks for a refund", scope="input", project_id=project_id))
+    assert (len(shown(tasks, project_id)), shown(tasks, project_id, version=2)) == (4, {})
+
+
+def test_a_verdict_on_what_a_task_does_not_say_any_more_teaches_nothing(
+    store: Store, project_id: str, tasks: LabelledTasks
+) -> None:
+    long = {"input": "give me my money back " * 1_000}
+    insert(store, "task_rows", task(project_id, "t3", 2, **long))
+    say(store, project_id, range(2), range(2, 3))
+    VerdictBook(store).save_verdicts([verdict(project_id, "t3", content=content_of(long, "input"))])
+    insert(store, "task_rows", task(project_id, "t1", 2, input="what a lovely day"))
+    insert(store, "task_rows", task(project_id, "t2", 2, input="text 2", output="You are welcome"))
+    assert set(shown(tasks, project_id)) == {"t0", "t2", "t3"}
+
+    insert(store, "task_rows", task(project_id, "t3", 3, input=long["input"].replace("my", "no", 1)))
+    assert set(shown(tasks, project_id)) == {"t0", "t2"}
+
+
+def test_a_model_that_says_yes_to_everything_teaches_nothing_until_it_knows_both_answers(
+    store: Store, project_id: str, tasks: LabelledTasks
+) -> None:
+    say(store, project_id, range(39), range(39, 40))
+    assert shown(tasks, project_id) == {}
+    without = tasks.digests(project_id, {"refund": 1})
+
+    say(store, project_id, range(0), range(2))
+
+    assert len(shown(tasks, project_id)) == 40
+    assert tasks.digests(project_id, {"refund": 1}) != without, "what begins to be worth learning is learnt"
+
+
+def test_a_model_that_says_no_to_everything_teaches_nothing(
+    store: Store, project_id: str, tasks: LabelledTasks
+) -> None:
+    say(store, project_id, range(0), range(40))
+    assert shown(tasks, project_id) == {}
+
+
+def test_a_model_that_contradicts_people_teaches_nothing_and_another_one_does(
+    store: Store, project_id: str, tasks: LabelledTasks
+) -> None:
+    say(store, project_id, range(20), range(20, 30))
+    say(store, project_id, range(30, 35), range(35, 40), model="other")
+    assert len(shown(tasks, project_id)) == 40
+    labels = [new_label(project_id, "refund", f"t{n}", "confirmed" if n % 2 else "rejected") for n in range(10)]
+    LabelBook(store).save_labels(labels)
+    assert set(shown(tasks, project_id)) == {f"t{n}" for n in range(10)} | {f"t{n}" for n in range(30, 40)}
+
+
+def test_only_the_projects_that_changed_are_read_again(
+    store: Store, registry: Registry, project_id: str, tasks: LabelledTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(store, project_id, range(4), range(4, 8))
+    learning = Learning(tasks, InstructionBook(store), HeadTeacher())
+    read: list[str] = []
+    digests = tasks.digests
+    monkeypatch.setattr(tasks, "digests", lambda project, versions: read.append(project) or digests(project, versions))
+    other = registry.save_project(f"{project_id}-other").project_id
+    registry.save_definition(semantic("refund", REFUND, scope="input", project_id=other))
+    LabelBook(store).save_labels([new_label(other, "refund", "t1", "confirmed")])
+    while learning.step():
+        pass
+    read.clear()
+
+    say(store, project_id, range(8, 9), range(0))
+    learning.step()
+
+    assert read == [project_id]
+
+
+def test_a_head_is_not_learnt_anew_for_each_verdict(store: Store, project_id: str, tasks: LabelledTasks) -> None:
+    digests = set()
+    for number in range(24):
+        VerdictBook(store).save_verdicts([verdict(project_id, f"t{number}", "yes" if number % 2 else "no")])
+        digests.add(tasks.digests(project_id, {"refund": 1}).get("refund"))
+    assert 5 < len(digests) < 16
+
+
+def test_few_verdicts_teach_nothing_and_one_label_of_a_person_does() -> None:
+    said = [Labelled({"input": "x"}, False, 0.5) for _ in range(8)]
+    assert (is_enough(said), is_enough(said[:7]), is_enough([])) == (True, False, False)
+    assert is_enough([Labelled({"input": "x"}, True)])
+
+
+def test_verdicts_become_a_head_and_the_quality_is_that_of_people_s_labels(
+    store: Store, project_id: str, tasks: LabelledTasks, until_done: Callable[..., int]
+) -> None:
+    instructions = InstructionBook(store)
+    learning = Learning(tasks, instructions, HeadTeacher())
+    VerdictBook(store).save_verdicts([verdict(project_id, f"t{n}", "yes" if n % 2 else "no") for n in range(8)])
+    LabelBook(store).save_labels([new_label(project_id, "refund", "t20", "confirmed")])
+
+    until_done(learning)
+
+    [head] = [one for one in instructions.heads() if one.project_id == project_id]
+    assert '"confirmed": 1, "rejected": 0' in head.quality
+    assert head.head
+
+
+def test_no_head_is_taught_for_the_quality_of_what_no_person_labelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head_teacher.School, "cross_validated", None)
+    refund = semantic("refund", REFUND, scope="input")
+    examples = [Example({"input": f"text {n}"}, n % 2 == 0, 0.5) for n in range(8)]
+    lesson = HeadTeacher().learn([refund], {"refund": examples}, ["refund"])["refund"]
+    assert lesson.head
+    assert json.loads(lesson.quality)["precision"] is None

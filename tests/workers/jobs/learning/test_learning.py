@@ -1,0 +1,237 @@
+"""Labels become heads: once, again when they change, and the same after a restart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from phospho_schemas.messages import EventDefinition
+from phospho_store.annotations.labels import LabelBook, new_label
+from phospho_store.registry.instructions import InstructionBook
+from phospho_store.registry.registry import Registry
+from phospho_store.store import Store
+from phospho_workers.detection.learning.classifiers import Head
+from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.detection.text.embedding import DIMENSIONS
+from phospho_workers.jobs.backfills.history import History
+from phospho_workers.jobs.learning.examples import Example, LabelledTasks
+from phospho_workers.jobs.learning.learning import Learning, Lesson
+from phospho_workers.jobs.learning.trainer import HeadTeacher
+from phospho_workers.trials.label_queue import LabelQueue
+from store.facts import insert, task
+from workers.detection.tasks import keywords, semantic
+
+
+class CountingTeacher:
+    """Learns how many labels there are of each kind, and remembers what it was shown."""
+
+    name = "counting-1"
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[str, list[tuple[str, bool]]]] = []
+
+    def teaches(self, definition: EventDefinition) -> bool:
+        return definition.engine == "semantic"
+
+    def learn(
+        self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
+    ) -> dict[str, Lesson]:
+        return {name: self.lesson(name, examples[name]) for name in names}
+
+    def lesson(self, name: str, examples: Sequence[Example]) -> Lesson:
+        self.shown.append((name, [(one.task["input"], one.is_there) for one in examples]))
+        there = sum(one.is_there for one in examples)
+        ones, zeros = np.ones(DIMENSIONS, np.float32), np.zeros(DIMENSIONS, np.float32)
+        head = Head(ones, zeros, 1.0, 0.0, 0.0, 1.0, 0.0, {}, there, len(examples) - there)
+        return Lesson(head=head.to_json(), quality="{}")
+
+
+@pytest.fixture
+def teacher() -> CountingTeacher:
+    return CountingTeacher()
+
+
+@pytest.fixture
+def book(store: Store, registry: Registry, project_id: str) -> LabelBook:
+    registry.save_definition(semantic("refund", "The user wants money back", project_id=project_id))
+    insert(store, "task_rows", *(task(project_id, f"t{n}", input=f"text {n}") for n in range(4)))
+    return LabelBook(store)
+
+
+def learning(store: Store, teacher: CountingTeacher) -> Learning:
+    return Learning(LabelledTasks(store), InstructionBook(store), teacher)
+
+
+def say(book: LabelBook, project_id: str, **verdicts: str) -> None:
+    book.save_labels([new_label(project_id, "refund", task_id, verdict) for task_id, verdict in verdicts.items()])
+
+
+def head_of(store: Store, project_id: str) -> tuple[int, int, int]:
+    """Return the version of the project's one head, and how many confirmed and rejected labels it was learnt from."""
+    [row] = [one for one in InstructionBook(store).heads() if one.project_id == project_id]
+    head = Head.from_json(row.head)
+    return row.version, head.confirmed, head.rejected
+
+
+def test_labels_become_a_head_which_detection_gets_with_its_definitions(
+    store: Store, book: LabelBook, project_id: str, teacher: CountingTeacher, until_done: Callable[..., int]
+) -> None:
+    cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
+    before = cache.current()
+    say(book, project_id, t1="confirmed", t2="rejected")
+
+    until_done(learning(store, teacher))
+
+    after = cache.current()
+    assert teacher.shown == [("refund", [("text 1", True), ("text 2", False)])]
+    assert after.by_project[project_id].heads["refund"].version == 1
+    # So that what the head finds holds against what was found without it.
+    assert after.revision > before.revision
+
+
+def test_nothing_is_learnt_where_nothing_changed_nor_after_a_restart(
+    store: Store, book: LabelBook, project_id: str, teacher: CountingTeacher, until_done: Callable[..., int]
+) -> None:
+    say(book, project_id, t1="confirmed")
+    follower = learning(store, teacher)
+    until_done(follower)
+
+    assert until_done(follower) == 0
+    assert until_done(learning(store, teacher)) == 0
+
+    assert [name for name, _ in teacher.shown] == ["refund"]
+    assert head_of(store, project_id) == (1, 1, 0)
+
+
+def test_a_label_that_changes_and_one_that_is_taken_back_are_learnt_anew(
+    store: Store, book: LabelBook, project_id: str, teacher: CountingTeacher, until_done: Callable[..., int]
+) -> None:
+    follower = learning(store, teacher)
+    for verdicts, head in (
+        ({"t1": "confirmed"}, (1, 1, 0)),
+        ({"t1": "rejected"}, (2, 0, 1)),
+        ({"t1": ""}, (3, 0, 0)),
+    ):
+        say(book, project_id, **verdicts)
+        until_done(follower)
+        assert head_of(store, project_id) == head
+
+
+def test_a_new_version_of_the_definition_is_taught_again(
+    store: Store,
+    registry: Registry,
+    book: LabelBook,
+    project_id: str,
+    teacher: CountingTeacher,
+    until_done: Callable[..., int],
+) -> None:
+    say(book, project_id, t1="confirmed")
+    follower = learning(store, teacher)
+    until_done(follower)
+
+    registry.save_definition(semantic("refund", "The user asks for a refund", project_id=project_id))
+    until_done(follower)
+
+    [head] = [one for one in InstructionBook(store).heads() if one.project_id == project_id]
+    assert (head.version, head.definition_version) == (2, 2)
+
+
+def test_what_a_head_can_not_help_is_not_taught(
+    store: Store,
+    registry: Registry,
+    project_id: str,
+    teacher: CountingTeacher,
+    until_done: Callable[..., int],
+) -> None:
+    registry.save_definition(keywords("word", "well", project_id=project_id))
+    LabelBook(store).save_labels([new_label(project_id, "word", "t1", "confirmed")])
+
+    until_done(learning(store, teacher))
+
+    assert teacher.shown == []
+
+
+def test_of_many_labels_the_newest_of_either_kind_teach(
+    store: Store,
+    book: LabelBook,
+    project_id: str,
+    teacher: CountingTeacher,
+    until_done: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However many are rejected later, what was confirmed is not forgotten."""
+    monkeypatch.setattr("phospho_workers.jobs.learning.examples.MAX_LABELS", 1)
+    for task_id, verdict in {"t0": "confirmed", "t1": "confirmed", "t2": "rejected", "t3": "rejected"}.items():
+        say(book, project_id, **{task_id: verdict})
+
+    until_done(learning(store, teacher))
+
+    assert teacher.shown == [("refund", [("text 1", True), ("text 3", False)])]
+
+
+def test_a_long_text_is_read_at_both_ends(
+    store: Store, book: LabelBook, project_id: str, teacher: CountingTeacher, until_done: Callable[..., int]
+) -> None:
+    insert(store, "task_rows", task(project_id, "long", input="b" * 50_000 + "m" + "e" * 50_000))
+    say(book, project_id, long="confirmed")
+
+    until_done(learning(store, teacher))
+
+    [[text, _]] = teacher.shown[0][1]
+    assert (text[0], text[-1], "m" in text, len(text)) == ("b", "e", False, 8_001)
+
+
+def test_the_head_that_labels_teach_finds_what_its_description_does_not(
+    store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
+) -> None:
+    """With the mathematics that is used, and from the labels to what detection finds."""
+    registry.save_definition(semantic("zorb", "The user wants a zorb", project_id=project_id, scope="input"))
+    shown, hidden = ["I would like the blue umbrella", "an umbrella please"], "is the umbrella there"
+    other = ["what is the weather", "good morning to you"]
+    insert(store, "task_rows", *(task(project_id, f"u{n}", input=text) for n, text in enumerate(shown + other)))
+    verdicts = ["confirmed"] * len(shown) + ["rejected"] * len(other)
+    labels = [new_label(project_id, "zorb", f"u{n}", verdict) for n, verdict in enumerate(verdicts)]
+    cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
+    before = cache.current().by_project[project_id].find([hidden], "input")[0]
+
+    LabelBook(store).save_labels(labels)
+    until_done(Learning(LabelledTasks(store), InstructionBook(store), HeadTeacher()))
+
+    after = cache.current().by_project[project_id].find([hidden], "input")[0]
+    assert ([hit.definition.name for hit in before], [hit.definition.name for hit in after]) == ([], ["zorb"])
+    head = InstructionBook(store).head(project_id, "zorb")
+    assert head is not None
+    told = json.loads(head.quality)
+    assert (told["confirmed"], told["rejected"], set(told["recall"])) == (2, 2, {"value", "low", "high"})
+
+
+def test_the_tasks_to_label_next_are_those_without_a_label_that_are_in_doubt(
+    store: Store, registry: Registry, project_id: str
+) -> None:
+    registry.save_definition(semantic("rain", "The user asks about the rain", project_id=project_id, scope="input"))
+    texts = ["will it rain", "is it wet today", "a pizza with cheese please", "rain again", ""]
+    insert(store, "task_rows", *(task(project_id, f"q{n}", input=text) for n, text in enumerate(texts)))
+    LabelBook(store).save_labels([new_label(project_id, "rain", "q3", "confirmed")])
+    queue = LabelQueue(History(store), DefinitionCache(InstructionBook(store)).current)
+    assert sorted(queue.tasks(project_id, "rain")) == ["q0", "q1", "q2"]
+    assert len(queue.tasks(project_id, "rain", 1)) == 1
+    assert queue.tasks(project_id, "unknown") == []
+
+
+def test_labels_that_can_not_be_learnt_from_harm_their_own_project_only(
+    store: Store, book: LabelBook, project_id: str, teacher: CountingTeacher, until_done: Callable[..., int]
+) -> None:
+    say(book, project_id, t1="confirmed")
+    follower = learning(store, teacher)
+    teacher.lesson = _singular  # type: ignore[method-assign]
+    until_done(follower)
+    head = InstructionBook(store).head(project_id, "refund")
+    assert head is not None
+    assert (head.head, until_done(follower)) == ("", 0)
+
+
+def _singular(name: str, examples: Sequence[Example]) -> Lesson:
+    raise np.linalg.LinAlgError("singular matrix")

@@ -1,0 +1,94 @@
+"""Labels of whole sessions, last tasks and turns teach their definitions, each by what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+
+from phospho_schemas.messages import EventDefinition, ProjectSettings
+from phospho_store.annotations.labels import LabelBook, new_label
+from phospho_store.registry.instructions import InstructionBook
+from phospho_store.registry.registry import Registry
+from phospho_store.store import Store
+from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.jobs.learning.examples import Example, LabelledTasks
+from phospho_workers.jobs.learning.learning import Learning, Lesson
+from phospho_workers.jobs.learning.trainer import HeadTeacher
+from phospho_workers.jobs.sessions.ended_sessions import EndedSessions
+from phospho_workers.jobs.sessions.session_facts import SessionFacts
+from store.facts import view
+from workers.detection.tasks import semantic
+from workers.jobs.logged_sessions import say
+
+
+class Listening:
+    """A teacher who keeps what it is shown: by event, what each example says and whether the event is there."""
+
+    name = "listening-1"
+
+    def __init__(self) -> None:
+        self.shown: dict[str, list[tuple[str, bool]]] = {}
+        self.rivals: list[set[str]] = []
+
+    def teaches(self, definition: EventDefinition) -> bool:
+        return definition.engine == "semantic"
+
+    def learn(
+        self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
+    ) -> Mapping[str, Lesson]:
+        self.rivals.append({one.name for one in definitions})
+        for name in names:
+            self.shown[name] = [(one.task["input"], one.is_there) for one in examples[name]]
+        return dict.fromkeys(names, Lesson("", "{}"))
+
+
+@pytest.fixture
+def define(registry: Registry, project_id: str) -> Callable[..., EventDefinition]:
+    registry.save_project(project_id, settings=ProjectSettings(session_idle_minutes=10))
+    return lambda name, text, **fields: registry.save_definition(semantic(name, text, project_id=project_id, **fields))
+
+
+def test_each_definition_learns_from_what_it_reads_and_from_no_rival_that_reads_something_else(
+    store: Store, project_id: str, define: Callable[..., EventDefinition], until_done: Callable[..., int]
+) -> None:
+    define("plain", "The user wants a refund", scope="input")
+    define("whole", "The user leaves angry", scope="session")
+    define("last", "The user says goodbye", scope="input", is_last_task=True)
+    define("near", "The user asks again", scope="input", context_turns=1)
+    for text, minutes in (("one", 9), ("two", 8), ("three", 7)):
+        say(store, project_id, "a", text, minutes, output="yes")
+    names = ("plain", "whole", "last", "near")
+    LabelBook(store).save_labels([new_label(project_id, name, "a-8", "confirmed") for name in names])
+    teacher = Listening()
+
+    until_done(Learning(LabelledTasks(store), InstructionBook(store), teacher))
+
+    assert teacher.shown == {
+        "plain": [("two", True)],
+        # As the session was when it ended there.
+        "whole": [("User: one\n\nAssistant: yes\n\nUser: two\n\nAssistant: yes", True)],
+        "last": [("two", True)],
+        "near": [("one\n\ntwo", True)],
+    }
+    assert sorted(map(sorted, teacher.rivals)) == [["last"], ["near"], ["plain"], ["whole"]]
+
+
+def test_a_head_that_sessions_were_labelled_for_finds_what_its_description_does_not(
+    store: Store, project_id: str, define: Callable[..., EventDefinition], until_done: Callable[..., int]
+) -> None:
+    define("umbrella", "The user wants a zorb", scope="session")
+    for number in range(20):
+        text = "please bring the blue umbrella" if number % 2 else "what will the weather be"
+        say(store, project_id, f"s{number}", f"{text} number {number}", 60 + number, output="Certainly.")
+    verdicts = [("confirmed" if number % 2 else "rejected", f"s{number}-{60 + number}") for number in range(20)]
+    LabelBook(store).save_labels([new_label(project_id, "umbrella", task, verdict) for verdict, task in verdicts])
+    until_done(Learning(LabelledTasks(store), InstructionBook(store), HeadTeacher()))
+
+    say(store, project_id, "new", "is my blue umbrella here, please", 30, output="Certainly.")
+    say(store, project_id, "other", "and the weather on day seven", 30, output="Certainly.")
+    say(store, project_id, "later", "hello", 5)
+    until_done(EndedSessions(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current))
+
+    found = [row for row in view(store, "events", project_id) if row["task_id"] in ("new-30", "other-30")]
+    assert [(row["task_id"], row["scope"], row["head_version"]) for row in found] == [("new-30", "session", 1)]

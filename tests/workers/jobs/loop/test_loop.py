@@ -1,0 +1,125 @@
+"""A follower's thread goes on, whatever a step does, and says how it is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from phospho_store.errors import StoreUnavailable
+from phospho_workers.jobs.loop import loop
+from phospho_workers.jobs.loop.loop import FollowerThread
+
+
+class Scripted:
+    """Does what it is told, step by step, and then nothing."""
+
+    name = "scripted"
+    interval_s = 0.001
+    reads = ("task_rows",)
+
+    def __init__(self, *steps: bool | BaseException, rest_s: float = 0.0) -> None:
+        self.rest_s = rest_s
+        self._steps = list(steps)
+        self.done = 0
+        self.is_idle = threading.Event()
+
+    def step(self) -> bool:
+        if not self._steps:
+            self.is_idle.set()
+            return False
+        step = self._steps.pop(0)
+        if isinstance(step, BaseException):
+            raise step
+        self.done += 1
+        return step
+
+
+class Inserts:
+    """The state of every table is the number of inserts; `asked` counts the questions."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.asked = 0
+
+    def states(self, tables: Sequence[str]) -> tuple[int, ...]:
+        self.asked += 1
+        return (self.number,) * len(tables)
+
+
+class Panic(BaseException):
+    """What native code raises: no Exception."""
+
+
+@pytest.fixture
+def inserts() -> Inserts:
+    return Inserts()
+
+
+@pytest.fixture
+def following(monkeypatch: pytest.MonkeyPatch, inserts: Inserts) -> Callable[[Scripted], FollowerThread]:
+    monkeypatch.setattr(loop, "_FIRST_BACKOFF_S", 0.001)
+    monkeypatch.setattr(loop, "_LISTEN_S", 0.001)
+    return lambda follower: FollowerThread(follower, inserts)
+
+
+def wait_until(is_true: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 10
+    while not is_true():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), ValueError("a fault of ours"), Panic()])
+def test_after_a_step_that_failed_the_next_one_is_done(
+    following: Callable[[Scripted], FollowerThread], error: BaseException
+) -> None:
+    follower = Scripted(True, error, False)
+    thread = following(follower)
+    thread.start()
+
+    assert follower.is_idle.wait(10)
+    assert (follower.done, thread.check()) == (2, None)
+    thread.close()
+    assert thread.check() == "scripted does not run"
+
+
+def test_one_that_never_succeeds_is_unwell_in_the_end(
+    following: Callable[[Scripted], FollowerThread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_STALE_AFTER_S", 0.01)
+    thread = following(Scripted(*[StoreUnavailable("nobody listens")] * 1000))
+    thread.start()
+
+    wait_until(lambda: "nobody listens" in (thread.check() or ""))
+    thread.close()
+
+
+def test_while_nothing_changes_no_step_is_done_and_the_thread_is_well(
+    following: Callable[[Scripted], FollowerThread], inserts: Inserts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_STALE_AFTER_S", 5.0)
+    follower = Scripted(False, False, False, rest_s=600)
+    thread = following(follower)
+    thread.start()
+    wait_until(lambda: inserts.asked > 20)
+    assert (follower.done, thread.check()) == (1, None)
+
+    inserts.number += 1
+    wait_until(lambda: follower.done == 2)
+    asked = inserts.asked
+    wait_until(lambda: inserts.asked > asked + 20)
+    assert follower.done == 2
+    thread.close()
+
+
+def test_one_that_has_rested_does_a_step_though_nothing_changes(
+    following: Callable[[Scripted], FollowerThread],
+) -> None:
+    follower = Scripted(False, False, False, rest_s=0.01)
+    thread = following(follower)
+    thread.start()
+    wait_until(lambda: follower.done == 3)
+    thread.close()

@@ -1,0 +1,115 @@
+"""One project that fails, hangs or has much to do does not keep a follower from the others."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import pytest
+
+from phospho_schemas.messages import ProjectSettings
+from phospho_store.errors import StatementRefused
+from phospho_store.registry.instructions import InstructionBook
+from phospho_store.registry.registry import Registry
+from phospho_store.store import Store
+from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.jobs.loop.round_robin import Rota
+from phospho_workers.jobs.sessions.ended_sessions import EndedSessions
+from phospho_workers.jobs.sessions.session_facts import Moments, SessionFacts
+from store.facts import view
+from workers.detection.tasks import keywords
+from workers.jobs.logged_sessions import say
+
+
+class Turns:
+    """Work that takes so many seconds of a clock, and fails for projects that a test names."""
+
+    def __init__(self, *failing: str, takes_s: float = 0.0) -> None:
+        self.failing = set(failing)
+        self.takes_s = takes_s
+        self.now_s = 0.0
+        self.worked: list[str] = []
+        self.rota = Rota(lambda: self.now_s)
+
+    def work(self, project_id: str) -> bool:
+        self.now_s += self.takes_s
+        self.worked.append(project_id)
+        if project_id in self.failing:
+            raise ArithmeticError(project_id)
+        return False
+
+    def step(self, *project_ids: str) -> bool:
+        return self.rota.step(project_ids, self.work)
+
+
+def test_quick_projects_have_their_turn_in_one_step() -> None:
+    turns = Turns()
+    assert (turns.step("a", "b", "c"), turns.worked) == (False, ["a", "b", "c"])
+
+
+def test_where_each_takes_long_a_step_is_of_one_and_the_next_goes_on_after_it() -> None:
+    turns = Turns(takes_s=30.0)
+    assert [turns.step("a", "b", "c") for _ in range(3)] == [True, True, False]
+    assert turns.worked == ["a", "b", "c"]
+
+
+def test_one_that_fails_rests_longer_each_time_and_the_others_go_on() -> None:
+    turns = Turns("a")
+    with pytest.raises(ArithmeticError):
+        turns.step("a", "b")
+    assert turns.step("a", "b") is False
+    for _ in range(100):
+        turns.now_s += 1.0
+        with contextlib.suppress(ArithmeticError):
+            turns.step("a", "b")
+        turns.step("a", "b")
+    assert turns.worked.count("b") >= 100
+    # At 0, 1, 3, 7, 15, 31 and 63 s.
+    assert turns.worked.count("a") == 7
+    assert turns.rota.has_failed
+
+    turns.failing.clear()
+    turns.now_s += 300.0
+    turns.step("a", "b")
+    assert not turns.rota.has_failed
+
+
+def test_what_a_project_has_more_of_comes_after_the_others() -> None:
+    worked: list[str] = []
+
+    def work(project_id: str) -> bool:
+        worked.append(project_id)
+        return project_id == "a" and worked.count("a") < 3
+
+    rota = Rota()
+    while rota.step(["a", "b"], work):
+        pass
+    assert worked == ["a", "b"] * 3
+
+
+class OneFails(SessionFacts):
+    """Facts of which those of one project can't be read, as where a query of it takes too much memory."""
+
+    def __init__(self, store: Store, failing: str) -> None:
+        super().__init__(store)
+        self._failing = failing
+
+    def moments(self, project_id: str, arrived_since_ms: int) -> Moments:
+        if project_id == self._failing:
+            raise StatementRefused("memory limit", 241)
+        return super().moments(project_id, arrived_since_ms)
+
+
+def test_sessions_are_looked_at_though_those_of_another_project_can_not_be_read(
+    store: Store, registry: Registry, until_done: Callable[[object], int]
+) -> None:
+    for project_id in ("first", "second"):
+        registry.save_project(project_id, settings=ProjectSettings(session_idle_minutes=10))
+        registry.save_definition(keywords("refund", "refund", project_id=project_id, scope="session"))
+        say(store, project_id, "a", "refund", 60)
+        say(store, project_id, "b", "hello", 20)
+    follower = EndedSessions(OneFails(store, "first"), DefinitionCache(InstructionBook(store), 0.0).current)
+    with pytest.raises(StatementRefused):
+        until_done(follower)
+    until_done(follower)
+    assert [len(view(store, "events", name)) for name in ("first", "second")] == [0, 1]

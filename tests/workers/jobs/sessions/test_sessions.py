@@ -1,0 +1,323 @@
+"""Sessions that are over are looked at once, as they are; a late task supersedes what was found before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from phospho_schemas.messages import MAX_CONTEXT_TURNS, ProjectSettings
+from phospho_store.annotations.labels import LabelBook, new_label
+from phospho_store.jobs.session_closes import SessionClosings
+from phospho_store.migrations import migrations
+from phospho_store.registry.instructions import InstructionBook
+from phospho_store.registry.registry import Registry
+from phospho_store.store import Store
+from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.jobs.sessions.ended_sessions import EndedSessions
+from phospho_workers.jobs.sessions.session_facts import SessionFacts
+from phospho_workers.jobs.sessions.turns import Turns
+from phospho_workers.runtime.metrics import REGISTRY
+from store.facts import insert, view
+from workers.detection.tasks import keywords
+from workers.jobs.logged_sessions import CLOCK, NOW, move, said, say
+
+
+@pytest.fixture(autouse=True)
+def _definitions(registry: Registry, project_id: str) -> None:
+    registry.save_project(project_id, settings=ProjectSettings(session_idle_minutes=10))
+    registry.save_definition(keywords("refund", "refund", project_id=project_id, scope="session"))
+    registry.save_definition(keywords("thanks", "thanks", project_id=project_id, is_last_task=True))
+
+
+def ended(store: Store) -> EndedSessions:
+    """Return a follower as a process that has just started has it."""
+    return EndedSessions(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current)
+
+
+def turns(store: Store) -> Turns:
+    return Turns(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current)
+
+
+def looked_for_since_an_hour(store: Store, project_id: str, name: str) -> None:
+    """Store a first version of a definition: what it finds is looked for since then, whatever was made of it since."""
+    first = {"name": name, "version": 0, "revision": int((NOW.timestamp() - 3600) * 1000) << 16}
+    insert(store, "definition_rows", {"project_id": project_id, "created_at": NOW.isoformat()} | first)
+
+
+def say_earlier(store: Store, project_id: str, *texts: tuple[str, str, float]) -> None:
+    """Log tasks that arrived two minutes ago, longer than what has arrived is asked for again."""
+    arrived = {"inserted_at": (datetime.now(UTC) - timedelta(minutes=2)).isoformat(timespec="milliseconds")}
+    for session_id, text, minutes_ago in texts:
+        say(store, project_id, session_id, text, minutes_ago, **arrived)
+
+
+def found(store: Store, project_id: str) -> list[tuple[str, str, str]]:
+    rows = view(store, "events", project_id)
+    return sorted((row["session_id"], row["name"], row["task_id"]) for row in rows)
+
+
+def looked_at(what: str) -> float:
+    return REGISTRY.get_sample_value(f"phospho_{what}_analysed_total") or 0.0
+
+
+def test_a_session_is_over_once_the_projects_events_have_gone_on_for_so_long(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    follower = ended(store)
+    say(store, project_id, "a", "a refund please", 25)
+    say(store, project_id, "a", "thanks", 20)
+    until_done(follower)
+    assert found(store, project_id) == []
+
+    say(store, project_id, "b", "hello", 11)
+    until_done(follower)
+    assert found(store, project_id) == []
+
+    say(store, project_id, "b", "hello again", 10)
+    until_done(follower)
+    assert found(store, project_id) == [("a", "refund", "a-20"), ("a", "thanks", "a-20")]
+
+
+def test_a_late_task_supersedes_what_was_found_before_and_doubles_nothing(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    follower = ended(store)
+    say(store, project_id, "a", "a refund please", 60)
+    say(store, project_id, "b", "thanks", 30)
+    until_done(follower)
+    assert found(store, project_id) == [("a", "refund", "a-60")]
+
+    say(store, project_id, "a", "thanks a lot", 29)
+    # At once, before anybody has looked again.
+    assert found(store, project_id) == []
+    until_done(follower)
+    assert found(store, project_id) == []
+
+    say(store, project_id, "b", "anything", 5)
+    until_done(follower)
+    assert found(store, project_id) == [("a", "refund", "a-29"), ("a", "thanks", "a-29")]
+
+
+def test_the_last_session_of_a_quiet_project_is_over_by_the_clock(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    arrived = NOW - timedelta(minutes=11)
+    say(store, project_id, "a", "refund", 12, inserted_at=arrived.isoformat(timespec="milliseconds"))
+    looked_for_since_an_hour(store, project_id, "refund")
+    until_done(ended(store))
+    assert found(store, project_id) == [("a", "refund", "a-12")]
+
+
+def test_a_session_that_is_closed_is_over_until_it_goes_on(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    follower = ended(store)
+    say(store, project_id, "a", "refund", 1)
+    until_done(follower)
+    assert found(store, project_id) == []
+
+    assert SessionClosings(store, CLOCK).close(project_id, "a") is not None
+    until_done(follower)
+    assert found(store, project_id) == [("a", "refund", "a-1")]
+
+    say(store, project_id, "a", "thanks", 0.5)
+    until_done(follower)
+    assert found(store, project_id) == []
+    assert SessionClosings(store).close(project_id, "unknown") is None
+
+
+def test_after_a_kill_what_is_missing_is_found_and_nothing_else_is_looked_at(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    for number in range(3):
+        say(store, project_id, f"s{number}", "refund", 60 + number)
+    say(store, project_id, "watermark", "hello", 45)
+    until_done(ended(store))
+    say(store, project_id, "later", "refund", 40)
+    say(store, project_id, "s0", "and more", 39)
+    say(store, project_id, "watermark", "hello", 20)
+    before = looked_at("sessions")
+
+    until_done(ended(store))
+
+    assert [session for session, _, _ in found(store, project_id)] == ["later", "s0", "s1", "s2"]
+    assert looked_at("sessions") == before + 2
+
+
+def test_two_followers_at_once_find_what_one_finds(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    say(store, project_id, "a", "refund", 60)
+    say(store, project_id, "b", "hello", 20)
+    first, second = ended(store), ended(store)
+    until_done(first)
+    once = found(store, project_id)
+    until_done(second)
+    assert found(store, project_id) == once == [("a", "refund", "a-60")]
+
+
+def test_more_sessions_than_a_page_are_all_looked_at(
+    store: Store, project_id: str, until_done: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phospho_workers.jobs.sessions.ended_sessions._SESSIONS_AT_ONCE", 3)
+    monkeypatch.setattr("phospho_workers.jobs.sessions.ended_sessions._TRANSCRIPTS_AT_ONCE", 2)
+    for number in range(8):
+        say(store, project_id, f"s{number}", "refund", 60)
+    say(store, project_id, "z", "hello", 20)
+    assert until_done(ended(store)) >= 2
+    assert len(found(store, project_id)) == 8
+
+
+def test_a_label_corrects_an_event_of_a_session_and_does_not_double_it(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    say(store, project_id, "a", "refund", 60)
+    say(store, project_id, "b", "hello", 20)
+    until_done(ended(store))
+    book = LabelBook(store)
+    book.save_labels([new_label(project_id, "refund", "a-60", "confirmed")])
+    assert [(row["name"], row["verdict"]) for row in view(store, "events", project_id)] == [("refund", "confirmed")]
+    book.save_labels([new_label(project_id, "refund", "a-60", "rejected")])
+    assert found(store, project_id) == []
+
+
+def test_a_session_that_its_last_task_leaves_is_looked_at_again(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    """What is left of it has a smaller revision than what was looked at."""
+    looked_for_since_an_hour(store, project_id, "refund")
+    say_earlier(store, project_id, ("a", "refund", 60), ("a", "thanks", 59), ("b", "hello", 30))
+    follower = ended(store)
+    until_done(follower)
+    assert found(store, project_id) == [("a", "refund", "a-59"), ("a", "thanks", "a-59")]
+
+    move(store, project_id, "a", "thanks", 59, to="b")
+    # At once, before anybody has looked again.
+    assert found(store, project_id) == []
+    until_done(follower)
+    assert found(store, project_id) == [("a", "refund", "a-60")]
+
+
+def test_a_session_that_a_task_leaves_before_anybody_has_looked_is_over_by_what_is_left(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    looked_for_since_an_hour(store, project_id, "refund")
+    say_earlier(store, project_id, ("a", "refund", 60), ("a", "hm", 21), ("b", "hello", 20))
+    follower = ended(store)
+    until_done(follower)
+    assert found(store, project_id) == []
+    move(store, project_id, "a", "hm", 21, to="b")
+    until_done(follower)
+    assert found(store, project_id) == [("a", "refund", "a-60")]
+
+
+def test_what_a_task_showed_leaves_the_session_with_it_though_a_later_one_stays(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    say(store, project_id, "a", "refund", 60)
+    say(store, project_id, "a", "hm", 59)
+    say(store, project_id, "b", "hello", 30)
+    # The last one of the session has the greatest revision by far, as if by a fast clock.
+    insert(store, "task_rows", said(project_id, "a", "bye", 58) | {"revision": CLOCK.next() + (3_600_000 << 16)})
+    until_done(ended(store))
+    assert found(store, project_id) == [("a", "refund", "a-58")]
+    move(store, project_id, "a", "refund", 60, to="b")
+    assert found(store, project_id) == []
+    until_done(ended(store))
+    assert found(store, project_id) == []
+
+
+def test_a_late_task_of_a_smaller_revision_is_looked_at_too(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
+    follower = ended(store)
+    earlier = said(project_id, "a", "refund", 61)
+    say(store, project_id, "a", "hm", 60)
+    say(store, project_id, "b", "hello", 30)
+    until_done(follower)
+    insert(store, "task_rows", earlier)
+    until_done(follower)
+    assert found(store, project_id) == [("a", "refund", "a-60")]
+
+
+def test_a_replay_of_history_is_history_still(
+    store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
+) -> None:
+    """What was over before the definitions were made arrives again, as it was."""
+    registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))
+    followers = [ended(store), turns(store)]
+    say(store, project_id, "b", "hello", 15)
+    for follower in followers:
+        until_done(follower)
+    for minutes in (500, 499):
+        row = said(project_id, "a", "refund", minutes)
+        insert(store, "task_rows", row | {"revision": int((NOW.timestamp() - minutes * 60) * 1000) << 16})
+    for follower in (*followers, ended(store), turns(store)):
+        until_done(follower)
+    assert found(store, project_id) == []
+    # One more task, and it is a session of now.
+    say(store, project_id, "a", "thanks", 30)
+    for follower in followers:
+        until_done(follower)
+    assert found(store, project_id) == [("a", "near", "a-30"), ("a", "refund", "a-30"), ("a", "thanks", "a-30")]
+
+
+def test_a_turn_is_read_again_when_the_one_before_it_leaves_the_session(
+    store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
+) -> None:
+    registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))
+    looked_for_since_an_hour(store, project_id, "near")
+    say_earlier(store, project_id, ("a", "a refund", 9), ("a", "well", 8), ("a", "hm", 7))
+    follower = turns(store)
+    until_done(follower)
+    assert found(store, project_id) == [("a", "near", "a-8"), ("a", "near", "a-9")]
+    before = looked_at("turns")
+    move(store, project_id, "a", "a refund", 9, to="b")
+    assert found(store, project_id) == []
+    until_done(follower)
+    # In its new session by itself, and those that were after it.
+    assert (found(store, project_id), looked_at("turns")) == ([("b", "near", "a-9")], before + 3)
+
+
+def test_every_turn_of_a_long_session_is_looked_at(
+    store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
+) -> None:
+    registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))
+    long = [said(project_id, "a", "refund" if number % 2 else "hm", number) for number in range(2_101)]
+    insert(store, "task_rows", *long)
+    until_done(turns(store))
+    [counted] = store.rows(
+        "SELECT count() AS events FROM events WHERE project_id = {project:String}", {"project": project_id}
+    )
+    # The first of all says nothing of it, and has none before it.
+    assert counted["events"] == 2_100
+
+
+def test_the_state_of_a_turn_has_as_many_tasks_as_may_be_read_with_it() -> None:
+    [views] = [one for one in migrations() if one.name == "views"]
+    assert f"ROWS BETWEEN {MAX_CONTEXT_TURNS} PRECEDING AND CURRENT ROW" in " ".join(views.statements)
+
+
+def test_turns_are_read_with_those_before_them_as_they_come_and_again_when_one_changes(
+    store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
+) -> None:
+    registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))
+    follower = turns(store)
+    for text, minutes in (("a refund", 9), ("well", 8), ("hm", 7)):
+        say(store, project_id, "a", text, minutes)
+    until_done(follower)
+    assert found(store, project_id) == [("a", "near", "a-8"), ("a", "near", "a-9")]
+
+    # The first one is logged again, without it; and a late one comes in between.
+    say(store, project_id, "a", "nothing", 9)
+    say(store, project_id, "a", "refund", 7.5)
+    until_done(follower)
+    expected = [("a", "near", "a-7"), ("a", "near", "a-7.5")]
+    assert found(store, project_id) == expected
+
+    before = looked_at("turns")
+    until_done(turns(store))
+    assert found(store, project_id) == expected
+    assert looked_at("turns") == before

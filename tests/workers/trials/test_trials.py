@@ -1,0 +1,62 @@
+"""A diff compares what two versions would find once they are taught, not one that is with one that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from phospho_schemas.messages import EventDefinition
+from phospho_store.annotations.labels import LabelBook, new_label
+from phospho_store.registry.instructions import InstructionBook
+from phospho_store.registry.registry import Registry
+from phospho_store.store import Store
+from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.jobs.backfills.history import History
+from phospho_workers.jobs.learning.examples import LabelledTasks
+from phospho_workers.jobs.learning.learning import Learning
+from phospho_workers.jobs.learning.trainer import HeadTeacher
+from phospho_workers.jobs.sessions.session_facts import SessionFacts
+from phospho_workers.trials.trial_classifiers import TrialHeads
+from phospho_workers.trials.trials import Trials
+from store.facts import insert, task
+from workers.detection.tasks import semantic
+
+TEXTS = [f"I want my money back for order {n}" for n in range(20)] + [
+    f"my parcel number {n} is late" for n in range(20)
+]
+
+
+@pytest.fixture
+def taught(store: Store, registry: Registry, project_id: str, until_done: Callable[[object], int]) -> EventDefinition:
+    """A definition whose labels say the opposite of its description, and its head."""
+    definition = registry.save_definition(
+        semantic("refund", "The user wants money back", project_id=project_id, scope="input")
+    )
+    insert(store, "task_rows", *(task(project_id, f"t{n:02}", input=text) for n, text in enumerate(TEXTS)))
+    labels = [new_label(project_id, "refund", f"t{n:02}", "rejected") for n in range(8)]
+    labels += [new_label(project_id, "refund", f"t{n:02}", "confirmed") for n in range(20, 28)]
+    LabelBook(store).save_labels(labels)
+    until_done(Learning(LabelledTasks(store), InstructionBook(store), HeadTeacher()))
+    return definition
+
+
+def trials(store: Store) -> Trials:
+    cache = DefinitionCache(InstructionBook(store), 0.0)
+    heads = TrialHeads(LabelledTasks(store), HeadTeacher())
+    return Trials(History(store), SessionFacts(store), cache.current, heads)
+
+
+def test_a_version_that_says_the_same_finds_the_same_as_its_labels_teach_it(
+    store: Store, taught: EventDefinition
+) -> None:
+    new = taught.model_copy(update={"version": 2, "description": "The user wants money back."})
+    told = trials(store).diff(taught, new, 100)
+    counts = [told[name] for name in ("newly_found", "no_longer_found", "found_by_both")]
+    assert counts == [0, 0, 20]
+
+
+def test_a_version_of_another_engine_has_no_head(store: Store, taught: EventDefinition) -> None:
+    new = taught.model_copy(update={"version": 2, "engine": "keyword", "keywords": ["money"]})
+    told = trials(store).diff(taught, new, 100)
+    assert (told["newly_found"], told["no_longer_found"]) == (20, 20)

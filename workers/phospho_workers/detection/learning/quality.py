@@ -1,0 +1,146 @@
+"""How good a definition is, by its labels, and which tasks would teach it most."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phospho_workers.detection.semantic.confidence import DEFAULT_THRESHOLD
+from phospho_workers.detection.text.embedding import Vectors, cosines, directions, embedder
+from phospho_workers.detection.text.reading import clauses_of
+
+# The 97.5th percentile of the normal distribution: intervals of 95 %.
+_Z = 1.959964
+# With fewer labels of either kind the best threshold says more about chance than about the event.
+_MIN_LABELS_FOR_THRESHOLD = 10
+_ALIKE_COSINE = 0.9
+# Of so many uncertain tasks the most different are chosen.
+_MAX_CONSIDERED = 2_000
+
+
+class Interval(NamedTuple):
+    """A share, with the bounds of its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Quality:
+    """
+    What labels say of a definition at `threshold`; None where they say nothing.
+
+    Precision is of what is found and was judged, recall of what was confirmed: tasks that nobody has judged count
+    for neither, so recall is too high where only what was found is ever judged.
+    """
+
+    confirmed: int
+    rejected: int
+    threshold: float
+    suggested_threshold: float
+    precision: Interval | None
+    recall: Interval | None
+
+    def to_json(self) -> str:
+        """Return a JSON object with these names; an interval is an object of value, low and high."""
+        intervals = {"precision": self.precision, "recall": self.recall}
+        shown = {name: None if one is None else one._asdict() for name, one in intervals.items()}
+        return json.dumps(asdict(self) | shown)
+
+
+class Candidate(NamedTuple):
+    """A task that nobody has judged, and how confident the definition is that it shows the event."""
+
+    task_id: str
+    text: str
+    confidence: float
+
+
+def wilson(successes: int, trials: int) -> Interval | None:
+    """Return a share with its interval by Wilson (1927), which holds for few trials too; None without any."""
+    if not trials:
+        return None
+    share = successes / trials
+    middle = (share + _Z**2 / (2 * trials)) / (1 + _Z**2 / trials)
+    width = _Z / (1 + _Z**2 / trials) * math.sqrt(share * (1 - share) / trials + _Z**2 / (4 * trials**2))
+    return Interval(share, max(0.0, middle - width), min(1.0, middle + width))
+
+
+def quality(confidences: Sequence[float], verdicts: Sequence[bool], threshold: float | None = None) -> Quality:
+    """
+    Return the quality at a threshold (the default where None) of confidences in tasks that people have judged.
+
+    Give confidences that do not know the verdict on their own task: `teaching.cross_validated` has such.
+    """
+    at = DEFAULT_THRESHOLD if threshold is None else threshold
+    scores = np.asarray(confidences, dtype=np.float64)
+    is_event = np.asarray(verdicts, dtype=bool)
+    confirmed = int(is_event.sum())
+    is_found = scores >= at
+    right = int((is_found & is_event).sum())
+    return Quality(
+        confirmed=confirmed,
+        rejected=len(is_event) - confirmed,
+        threshold=at,
+        suggested_threshold=_suggested(scores, is_event),
+        precision=wilson(right, int(is_found.sum())),
+        recall=wilson(right, confirmed),
+    )
+
+
+def _suggested(scores: NDArray[np.float64], is_event: NDArray[np.bool_]) -> float:
+    """
+    Return the threshold with the best F1: half-way between the scores around it, the nearest to the default of equals.
+    """
+    confirmed = int(is_event.sum())
+    if min(confirmed, len(is_event) - confirmed) < _MIN_LABELS_FOR_THRESHOLD:
+        return DEFAULT_THRESHOLD
+    levels = np.unique(np.r_[0.0, scores, 1.0])
+    middles = (levels[1:] + levels[:-1]) / 2
+    is_found = scores[None, :] >= middles[:, None]
+    f1 = 2 * (is_found & is_event).sum(axis=1) / (is_found.sum(axis=1) + confirmed)
+    best = middles[f1 >= f1.max() - 1e-12]
+    return round(float(best[np.argmin(np.abs(best - DEFAULT_THRESHOLD))]), 4)
+
+
+def most_informative(candidates: Sequence[Candidate], threshold: float | None = None, count: int = 20) -> list[str]:
+    """
+    Return the ids of the tasks whose verdict would teach most: those nearest to the threshold, no two alike.
+
+    Where there are too few that differ, like ones fill the rest. The order of the candidates does not matter.
+    """
+    at = DEFAULT_THRESHOLD if threshold is None else threshold
+    nearest = sorted(candidates, key=lambda one: (abs(_logit(one.confidence) - _logit(at)), one.task_id))
+    considered = nearest[:_MAX_CONSIDERED]
+    kept = _different([one.text for one in considered], count)
+    chosen = [considered[place].task_id for place in kept]
+    rest = (one.task_id for place, one in enumerate(considered) if place not in set(kept))
+    return [*chosen, *rest][:count]
+
+
+def _logit(confidence: float) -> float:
+    inside = min(max(confidence, 1e-9), 1 - 1e-9)
+    return math.log(inside / (1 - inside))
+
+
+def _different(texts: Sequence[str], count: int) -> list[int]:
+    """Return the places of the first `count` texts that are not like one before them."""
+    pointing = _pointing(texts)
+    chosen: list[int] = []
+    for place in range(len(texts)):
+        if len(chosen) == count:
+            break
+        if not chosen or cosines(pointing[place : place + 1], pointing[chosen]).max() < _ALIKE_COSINE:
+            chosen.append(place)
+    return chosen
+
+
+def _pointing(texts: Sequence[str]) -> Vectors:
+    return directions(embedder().sums([[p for _, pieces in clauses_of(text) for p in pieces] for text in texts]))

@@ -1,0 +1,1 @@
+"""Reading text: language, sentiment, clauses and embeddings."""

@@ -1,1 +1,0 @@
-"""Engines that run inside this process: ClickHouse as chDB, for `phospho up` and for tests."""

@@ -1,0 +1,1 @@
+"""Jobs: background loops that derive rows from ClickHouse."""

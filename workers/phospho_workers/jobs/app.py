@@ -1,0 +1,45 @@
+"""The process of one follower: its threads, with health and metrics over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from prometheus_client import make_asgi_app
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
+
+from phospho_schemas.ids import HybridClock
+from phospho_store.store import remote
+from phospho_workers.jobs.loop.loop import FollowerThread
+from phospho_workers.jobs.registry import ALL, CONNECTIONS, FAMILY, running
+from phospho_workers.jobs.settings import FollowerSettings
+from phospho_workers.runtime import metrics
+
+
+@contextmanager
+def open_follower(name: str, clickhouse: str, settings: FollowerSettings) -> Iterator[ASGIApp]:
+    """Run the followers of one name, or all, on a ClickHouse server, and yield their HTTP side."""
+    with ExitStack() as stack:
+        store = remote(clickhouse, size=CONNECTIONS)
+        stack.callback(store.close)
+        yield _health_app(
+            stack.enter_context(running(list(FAMILY) if name == ALL else [name], store, HybridClock(), settings))
+        )
+
+
+def _health_app(threads: Sequence[FollowerThread]) -> ASGIApp:
+    def health(_: Request) -> PlainTextResponse:
+        reasons = [reason for thread in threads if (reason := thread.check()) is not None]
+        return PlainTextResponse("; ".join(reasons) or "ok", 503 if reasons else 200)
+
+    return Starlette(
+        routes=[
+            Route("/healthz", health),
+            Route("/readyz", health),
+            Mount("/metrics", make_asgi_app(metrics.REGISTRY)),
+        ]
+    )

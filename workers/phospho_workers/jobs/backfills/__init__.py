@@ -1,0 +1,1 @@
+"""Run a definition over past tasks and sessions."""

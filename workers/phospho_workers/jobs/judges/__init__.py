@@ -1,0 +1,1 @@
+"""Ask an LLM or a local encoder about uncertain events."""

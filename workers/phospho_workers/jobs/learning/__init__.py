@@ -1,0 +1,1 @@
+"""Train classifiers when labels or definitions change."""

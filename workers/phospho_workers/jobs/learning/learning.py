@@ -1,0 +1,170 @@
+"""Learning: whenever labels or definitions change, the heads that they teach are learnt anew and stored."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from phospho_schemas.ids import derived_id
+from phospho_schemas.messages import EventDefinition, HeadRow
+from phospho_store.registry.instructions import TABLES, InstructionBook
+from phospho_workers.jobs.learning.examples import Example, LabelledTasks
+from phospho_workers.jobs.loop.loop import LONG_REST_S
+from phospho_workers.jobs.sessions.transcripts import groups_of, of_one
+from phospho_workers.runtime import metrics
+
+logger = logging.getLogger("phospho.learning")
+
+_Key = tuple[str, str]
+# What the digests of a project follow from: revisions of its labels and verdicts, and the versions of its definitions.
+_State = tuple[tuple[int, int], Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What came of the labels: a head as JSON text, empty where they are too few, and their quality as JSON text."""
+
+    head: str
+    quality: str
+
+
+class Teacher(Protocol):
+    """
+    The mathematics of learning. Pure: the same examples in the same order give the same lesson.
+
+    `name` says model and version: heads of another are learnt anew.
+    """
+
+    name: str
+
+    def teaches(self, definition: EventDefinition) -> bool:
+        """Tell whether a head would do anything for a definition's engine."""
+
+    def learn(
+        self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
+    ) -> Mapping[str, Lesson]:
+        """
+        Return the lessons of `names`, one each.
+
+        The definitions and the examples, by name and in the order of their tasks' ids, are those of a whole project:
+        what is another event is no example of this one.
+        """
+
+
+class Learning:
+    """
+    Makes the stored heads those that follow from the labels and definitions of now.
+
+    What a head was learnt from stands in it, as a digest: so there is nothing to remember, and a head that another
+    process has stored is not learnt again. The digest is that of the definition's own labels: those of others, which
+    are its weak counterexamples, do not make it learn anew.
+    """
+
+    name = "learning"
+    interval_s = 1.0
+    reads = (*TABLES, "label_rows", "verdict_rows")
+    rest_s = LONG_REST_S
+
+    def __init__(self, tasks: LabelledTasks, instructions: InstructionBook, teacher: Teacher) -> None:
+        self._tasks = tasks
+        self._instructions = instructions
+        self._teacher = teacher
+        self._seen: tuple[object, ...] = ()
+        self._digests: dict[str, tuple[_State, Mapping[str, str]]] = {}
+
+    def step(self) -> bool:
+        """Learn what is due in one project, and tell whether there was one."""
+        revisions = self._tasks.revisions()
+        seen = (revisions, *self._instructions.revisions(with_labels=True))
+        if seen == self._seen:
+            return False
+        told = self._instructions.read()
+        heads = {(head.project_id, head.name): head for head in told.heads}
+        taught = [one for one in told.definitions if self._teacher.teaches(one)]
+        due = self._due(taught, heads, revisions)
+        if not due:
+            self._seen = seen
+            return False
+        project_id = next(iter(due))[0]
+        of_project = {name: digest for (project, name), digest in due.items() if project == project_id}
+        self._learn([one for one in taught if one.project_id == project_id], of_project, heads)
+        return True
+
+    def _due(
+        self,
+        definitions: Sequence[EventDefinition],
+        heads: Mapping[_Key, HeadRow],
+        revisions: Mapping[str, tuple[int, int]],
+    ) -> dict[_Key, str]:
+        """Return the definitions whose head is not the one of their labels, with the digest that says so."""
+        self._read_digests(definitions, revisions)
+        due = {}
+        for one in definitions:
+            key = (one.project_id, one.name)
+            labelled = self._digests[one.project_id][1].get(one.name)
+            digest = derived_id("labels", self._teacher.name, str(one.version), labelled or "")
+            known = heads.get(key)
+            if (known is not None or labelled is not None) and (known is None or known.labels_digest != digest):
+                due[key] = digest
+        return due
+
+    def _read_digests(self, definitions: Sequence[EventDefinition], revisions: Mapping[str, tuple[int, int]]) -> None:
+        """Have the digests of each project: they are read anew where its labels, verdicts or versions are others."""
+        known, self._digests = self._digests, {}
+        versions: dict[str, dict[str, int]] = {}
+        for one in definitions:
+            versions.setdefault(one.project_id, {})[one.name] = one.version
+        for project_id, of_project in versions.items():
+            state = (revisions.get(project_id, (0, 0)), of_project)
+            if project_id in known and known[project_id][0] == state:
+                self._digests[project_id] = known[project_id]
+            else:
+                has_any = project_id in revisions
+                self._digests[project_id] = (state, self._tasks.digests(project_id, of_project) if has_any else {})
+
+    def _learn(
+        self, definitions: Sequence[EventDefinition], due: Mapping[str, str], heads: Mapping[_Key, HeadRow]
+    ) -> None:
+        with metrics.LEARNING_SECONDS.time():
+            lessons = [self._lessons_of(group, due) for group in groups_of(definitions).values()]
+        for one in definitions:
+            if one.name in due:
+                lesson = next(group[one.name] for group in lessons if one.name in group)
+                self._save(one, due[one.name], lesson, heads.get((one.project_id, one.name)))
+
+    def _lessons_of(self, definitions: Sequence[EventDefinition], due: Mapping[str, str]) -> Mapping[str, Lesson]:
+        """Return the lessons of those that are due, of definitions that read the same: no others are their rivals."""
+        names = [one.name for one in definitions if one.name in due]
+        if not names:
+            return {}
+        examples = self._tasks.examples(definitions[0].project_id, definitions)
+        return self._lessons([of_one(one) for one in definitions], examples, names)
+
+    def _lessons(
+        self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
+    ) -> Mapping[str, Lesson]:
+        """Return the lessons; empty ones where the numbers of a project can't be learnt from, so that others are."""
+        try:
+            return self._teacher.learn(definitions, examples, names)
+        except (ValueError, ArithmeticError) as error:
+            logger.error("%s: nothing is learnt from its labels", definitions[0].project_id, exc_info=error)
+            return dict.fromkeys(names, Lesson("", "{}"))
+
+    def _save(self, definition: EventDefinition, digest: str, lesson: Lesson, known: HeadRow | None) -> None:
+        saved = self._instructions.save_head(
+            HeadRow(
+                project_id=definition.project_id,
+                name=definition.name,
+                version=known.version + 1 if known else 1,
+                definition_version=definition.version,
+                labels_digest=digest,
+                head=lesson.head,
+                quality=lesson.quality,
+                created_at=datetime.now(UTC),
+            )
+        )
+        metrics.HEADS_LEARNT.inc()
+        logger.info("%s: %s has head %d", saved.project_id, saved.name, saved.version)

@@ -1,0 +1,69 @@
+"""The mathematics of heads, as the follower that learns uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from threadpoolctl import threadpool_limits
+
+from phospho_schemas.messages import EventDefinition
+from phospho_workers.detection.learning.classifiers import FORMAT
+from phospho_workers.detection.learning.quality import quality
+from phospho_workers.detection.learning.teaching import Labelled, School, labelled
+from phospho_workers.jobs.learning.examples import Example
+from phospho_workers.jobs.learning.learning import Lesson
+
+# Fewer verdicts than this are by chance all of one kind, and of few texts.
+MIN_VERDICTS = 8
+
+
+def is_enough(labels: Sequence[Labelled]) -> bool:
+    """Tell whether labels teach a head: one of a person does, those of an LLM from eight on, of whichever kind."""
+    return len(labels) >= MIN_VERDICTS or any(one.weight == 1.0 for one in labels)
+
+
+class HeadTeacher:
+    """Teaches the definitions that the semantic engine reads."""
+
+    name = f"head-{FORMAT}"
+
+    def teaches(self, definition: EventDefinition) -> bool:
+        return definition.engine == "semantic"
+
+    def learn(
+        self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
+    ) -> Mapping[str, Lesson]:
+        labels = {
+            one.name: [labelled(one, example.task, example.is_there, example.weight) for example in examples[one.name]]
+            for one in definitions
+        }
+        # The matrices are small: on a busy machine the threads of BLAS wait for each other, and a head that takes
+        # 0.2 s with one of them took 4 s with two.
+        with threadpool_limits(1, "blas"):
+            school = School(definitions, labels)
+            heads = school.train([name for name in names if is_enough(labels[name])])
+            return {
+                one.name: Lesson(
+                    heads[one.name].to_json() if one.name in heads else "",
+                    _quality(one, school, labels[one.name]),
+                )
+                for one in definitions
+                if one.name in names
+            }
+
+
+def _quality(definition: EventDefinition, school: School, labels: Sequence[Labelled]) -> str:
+    """
+    Return as JSON text how good a definition is in tasks that it was not taught by; people alone are believed.
+
+    Where nobody has labelled anything, no head is taught for it: an LLM gives each definition hundreds of verdicts.
+    """
+    if not any(one.weight == 1.0 for one in labels):
+        return quality([], [], definition.threshold).to_json()
+    confidences = school.cross_validated(definition.name)
+    of_people = [
+        (confidence, one.is_event) for confidence, one in zip(confidences, labels, strict=True) if one.weight == 1.0
+    ]
+    return quality(
+        [confidence for confidence, _ in of_people], [is_event for _, is_event in of_people], definition.threshold
+    ).to_json()

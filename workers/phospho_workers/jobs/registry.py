@@ -1,0 +1,122 @@
+"""Which followers there are, wired to a store, and their threads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+
+from phospho_schemas.definitions import needs_session
+from phospho_schemas.ids import HybridClock
+from phospho_schemas.messages import EventDefinition, ProjectSettings
+from phospho_store.jobs.backfills import BackfillBook
+from phospho_store.jobs.webhooks import WebhookBook
+from phospho_store.registry.instructions import InstructionBook
+from phospho_store.store import Store
+from phospho_workers.detection.definitions import list_definitions
+from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.jobs.backfills.backfills import Asks, Backfills
+from phospho_workers.jobs.backfills.history import History
+from phospho_workers.jobs.learning.examples import LabelledTasks
+from phospho_workers.jobs.learning.learning import Learning
+from phospho_workers.jobs.learning.trainer import HeadTeacher
+from phospho_workers.jobs.loop.changes import Changes
+from phospho_workers.jobs.loop.loop import Follower, FollowerThread
+from phospho_workers.jobs.sessions.ended_sessions import EndedSessions
+from phospho_workers.jobs.sessions.session_facts import SessionFacts
+from phospho_workers.jobs.sessions.turns import Turns
+from phospho_workers.jobs.settings import FollowerSettings
+from phospho_workers.jobs.webhooks.found_events import FoundEvents
+from phospho_workers.jobs.webhooks.hold import Patience
+from phospho_workers.jobs.webhooks.outbound import Outbound
+from phospho_workers.jobs.webhooks.webhooks import Webhooks
+from phospho_workers.judging.settings import JudgeSettings
+
+logger = logging.getLogger("phospho.follower")
+
+# Each process has connections of its own: a follower never waits for a request, nor a request for a follower.
+CONNECTIONS = 3
+# The name of the process that runs all of them.
+ALL = "followers"
+
+
+def sessions(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:
+    """Return those that look at more than one task at a time."""
+    cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=1.0, compiling=list_definitions)
+    facts = SessionFacts(store)
+    return [EndedSessions(facts, cache.current), Turns(facts, cache.current)]
+
+
+def learning(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:
+    """Return the one that learns heads from labels."""
+    return [Learning(LabelledTasks(store), InstructionBook(store, clock), HeadTeacher())]
+
+
+def backfills(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:
+    """Return the one that runs definitions over history."""
+    # Never stale: a backfill may be of a version that was saved a moment ago.
+    cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=0.0)
+    book, asks = BackfillBook(store, clock), asks_of(settings.judging)
+    return [Backfills(History(store), SessionFacts(store), book, cache.current, asks)]
+
+
+def asks_of(settings: JudgeSettings) -> Asks:
+    """Return what tells whether there is a judge for a definition, and a budget where it has one."""
+    if not settings.is_configured:
+        return lambda *_: False
+    # Only here: who asks nobody imports nothing of judges.
+    from phospho_workers.judging.selection import judge_of
+
+    has_llm, has_encoder = settings.llm is not None, settings.encoder is not None
+
+    def asks(definition: EventDefinition, project: ProjectSettings) -> bool:
+        judge = None if needs_session(definition) else judge_of(definition, has_llm=has_llm, has_encoder=has_encoder)
+        return judge == "encoder" or (judge == "llm" and project.llm_daily_tokens > 0)
+
+    return asks
+
+
+def webhooks(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:
+    """Return the one that tells others of events."""
+    if not settings.secret_key:
+        logger.warning("no webhook is told of anything: PHOSPHO_SECRET_KEY is not set")
+        return []
+    sender = Outbound(settings.allowed_networks)
+    cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=1.0, compiling=list_definitions)
+    patience = Patience(settings.judging, cache.current)
+    return [Webhooks(WebhookBook(store, clock), FoundEvents(store), sender, settings.secret_key, patience=patience)]
+
+
+def judge(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:
+    """Return those that ask for second opinions, where there is somebody to ask. Raises BadJudgeSettings."""
+    if not settings.judging.is_configured:
+        return []
+    # Only here: who asks nobody imports no client.
+    from phospho_workers.jobs.judges.judges import judges
+
+    return judges(store, clock, settings.judging)
+
+
+# By the name of the process that runs them.
+FAMILY: Mapping[str, Callable[[Store, HybridClock, FollowerSettings], list[Follower]]] = {
+    "learning": learning,
+    "sessions": sessions,
+    "backfills": backfills,
+    "webhooks": webhooks,
+    "judge": judge,
+}
+
+
+@contextmanager
+def running(
+    names: Sequence[str], store: Store, clock: HybridClock, settings: FollowerSettings
+) -> Iterator[list[FollowerThread]]:
+    """Run the followers of these names, a thread each, until the end; then let the steps in hand end."""
+    with ExitStack() as stack:
+        changes = Changes(store)
+        followers = [follower for name in names for follower in FAMILY[name](store, clock, settings)]
+        threads = [FollowerThread(follower, changes) for follower in followers]
+        for thread in threads:
+            thread.start()
+            stack.callback(thread.close)
+        yield threads

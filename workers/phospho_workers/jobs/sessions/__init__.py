@@ -1,0 +1,1 @@
+"""Detect events in whole sessions and in turns with their context."""

@@ -1,0 +1,132 @@
+"""Which turns there are, what is read with each, and which of them were looked at as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from phospho_schemas.messages import MAX_CONTEXT_TURNS
+from phospho_store.store import Store
+from phospho_workers.jobs.sessions.session_ends import ARRIVED, LEFT
+
+_SESSION = "PARTITION BY session_id ORDER BY created_at, task_id"
+_BEFORE = f"{_SESSION} ROWS BETWEEN {MAX_CONTEXT_TURNS} PRECEDING AND CURRENT ROW"
+_STATE = f"groupBitXor(sipHash64(task_id, task_rows.revision)) OVER ({_BEFORE}) AS state"
+
+_ARRIVED_SESSIONS = f"""
+SELECT session_id, sum(seen) AS seen FROM
+(
+    SELECT session_id, sipHash64(task_id, task_rows.revision) AS seen FROM task_rows
+    WHERE project_id = {{project:String}} AND {ARRIVED}
+    UNION ALL {LEFT}
+)
+WHERE session_id > {{after:String}} GROUP BY session_id ORDER BY session_id LIMIT {{limit:UInt32}}
+"""
+_NOT_FOUND = f"""
+SELECT session_id, sum(sipHash64(task_id, state)) AS seen FROM
+(
+    SELECT session_id, task_id, inserted_at, {_STATE} FROM task_rows FINAL
+    WHERE project_id = {{project:String}} AND session_id > {{after:String}}
+        AND session_id IN (SELECT session_id FROM task_rows WHERE project_id = {{project:String}} AND {ARRIVED})
+)
+WHERE {ARRIVED} AND (session_id, task_id, state) NOT IN
+    (SELECT session_id, turn, state FROM session_analysis_rows WHERE project_id = {{project:String}} AND turn != '')
+GROUP BY session_id ORDER BY session_id LIMIT {{limit:UInt32}}
+"""
+
+_TURNS = f"""
+SELECT t.session_id AS session_id, t.task_ids AS task_ids, t.state AS state, t.greatest AS revision,
+    t.created_ms AS created_ms
+FROM
+(
+    SELECT session_id, task_id, {_STATE}, toUnixTimestamp64Milli(created_at) AS created_ms,
+        groupArray(task_id) OVER (%(read)s) AS task_ids, max(task_rows.revision) OVER (%(read)s) AS greatest
+    FROM task_rows FINAL
+    WHERE project_id = {{project:String}} AND session_id IN {{sessions:Array(String)}}
+) AS t %(condition)s
+ORDER BY session_id, created_ms, t.task_id LIMIT {{limit:UInt32}}
+"""
+_NOT_LOOKED_AT = """
+LEFT ANY JOIN
+(
+    SELECT session_id, turn, groupUniqArray(state) AS states FROM session_analysis_rows
+    WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)} AND turn != ''
+    GROUP BY session_id, turn
+) AS a ON t.session_id = a.session_id AND t.task_id = a.turn
+WHERE NOT has(a.states, t.state) AND (bitShiftRight(t.greatest, 16) >= {born:Int64} OR notEmpty(a.states))
+    AND (t.session_id, t.created_ms, t.task_id) > ({session:String}, {created:Int64}, {task:String})
+"""
+_OF_TASKS = "WHERE t.task_id IN {tasks:Array(String)}"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """
+    A turn without its texts: the ids of the tasks that are read, its own the last, and their greatest revision.
+
+    `created_ms` is the time of the turn itself, in milliseconds.
+    """
+
+    session_id: str
+    task_ids: Sequence[str]
+    state: int
+    revision: int
+    created_ms: int
+
+    @property
+    def task_id(self) -> str:
+        return self.task_ids[-1]
+
+
+class TurnFacts:
+    """Reads of turns. Blocking; raises what the store raises."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def arrived(
+        self, project_id: str, arrived_since_ms: int, after: str, limit: int, *, is_first: bool
+    ) -> dict[str, int]:
+        """
+        Return sessions of which a task arrived, or which one left, since, by id, with a number that says what was seen.
+
+        `is_first` leaves out those whose arrivals were all looked at, as turns, already.
+        """
+        rows = self._store.rows(
+            _NOT_FOUND if is_first else _ARRIVED_SESSIONS,
+            {"project": project_id, "arrived": arrived_since_ms, "after": after, "limit": limit},
+        )
+        return {row["session_id"]: row["seen"] for row in rows}
+
+    def due(
+        self,
+        project_id: str,
+        session_ids: Sequence[str],
+        context_turns: int,
+        born_ms: int,
+        after: Turn | None,
+        limit: int,
+    ) -> list[Turn]:
+        """
+        Return turns of these sessions that were not looked at as they are, by session and in their order.
+
+        Those of which nothing was logged since `born_ms` are history, unless they were looked at before. `after` is
+        the last one of the page before.
+        """
+        place = {"session": "", "created": 0, "task": ""}
+        if after is not None:
+            place = {"session": after.session_id, "created": after.created_ms, "task": after.task_id}
+        parameters = {"project": project_id, "sessions": list(session_ids), "born": born_ms, "limit": limit} | place
+        return self._turns(_NOT_LOOKED_AT, context_turns, parameters)
+
+    def of_tasks(
+        self, project_id: str, session_ids: Sequence[str], context_turns: int, task_ids: Sequence[str]
+    ) -> list[Turn]:
+        """Return the turns of these tasks, which are of these sessions."""
+        parameters = {"project": project_id, "sessions": list(session_ids), "tasks": list(task_ids)}
+        return self._turns(_OF_TASKS, context_turns, parameters | {"limit": len(task_ids)})
+
+    def _turns(self, condition: str, context_turns: int, parameters: Mapping[str, Any]) -> list[Turn]:
+        read = f"{_SESSION} ROWS BETWEEN {context_turns:d} PRECEDING AND CURRENT ROW"
+        return [Turn(**row) for row in self._store.rows(_TURNS % {"read": read, "condition": condition}, parameters)]

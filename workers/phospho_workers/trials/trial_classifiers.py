@@ -1,0 +1,36 @@
+"""The head that a version of a definition will have once it is stored, learnt from the labels that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from phospho_schemas.messages import EventDefinition
+from phospho_workers.detection.learning.classifiers import Head
+from phospho_workers.jobs.learning.examples import LabelledTasks
+from phospho_workers.jobs.learning.learning import Teacher
+from phospho_workers.jobs.sessions.transcripts import groups_of, of_one
+
+
+class TrialHeads:
+    """Teaches versions that are not stored, and stores nothing. Blocking; raises what the store raises."""
+
+    def __init__(self, tasks: LabelledTasks, teacher: Teacher) -> None:
+        self._tasks = tasks
+        self._teacher = teacher
+
+    def head(self, definition: EventDefinition, others: Sequence[EventDefinition]) -> Head | None:
+        """
+        Return what the labels of people teach a version beside the project's other definitions; None where nothing.
+
+        What judges said is of the version that they were asked about, and teaches no other.
+        """
+        if not self._teacher.teaches(definition):
+            return None
+        taught = [one for one in others if self._teacher.teaches(one)]
+        group = next(one for one in groups_of([*taught, definition]).values() if definition in one)
+        examples = self._tasks.examples(definition.project_id, group)
+        examples[definition.name] = [one for one in examples[definition.name] if one.weight == 1.0]
+        if not examples[definition.name]:
+            return None
+        lesson = self._teacher.learn([of_one(one) for one in group], examples, [definition.name])[definition.name]
+        return Head.from_json(lesson.head) if lesson.head else None
