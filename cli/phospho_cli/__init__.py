@@ -39,7 +39,7 @@ _COMMANDS = {
     "keys": LazyCommand(_HERE + "commands.keys:keys", _CLIENT, "Create, list and revoke API keys."),
     "projects": LazyCommand(_HERE + "commands.projects:projects", _CLIENT, "Create, list and change projects."),
     "people": LazyCommand(_HERE + "commands.people:people", _CLIENT, "Say who may sign in to the pages."),
-    "llm": LazyCommand(_HERE + "commands.judge:llm", _CLIENT, "See what second opinions of an LLM cost."),
+    "llm": LazyCommand(_HERE + "commands.llm:llm", _CLIENT, "See what judgements of an LLM cost."),
     "dead-letters": LazyCommand(
         _HERE + "commands.dead_letters:dead_letters", _CLIENT, "List, mend and replay what could not be read."
     ),

@@ -43,7 +43,7 @@ from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.sql.api import SqlApi
 from phospho_dashboard.web.answers import api_endpoint
 from phospho_dashboard.web.static_files import static_routes
-from phospho_dashboard.webhooks.api import follower_routes
+from phospho_dashboard.webhooks.api import job_routes
 from phospho_dashboard.webhooks.pages import webhook_routes
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.people import People
@@ -128,7 +128,7 @@ def api_routes(services: Services) -> list[BaseRoute]:
         api_endpoint("GET", "/dead-letters", letters.dead_letters),
         api_endpoint("GET", "/dead-letters/{dead_letter_id}", letters.dead_letter),
         api_endpoint("POST", "/dead-letters/{dead_letter_id}/replay", letters.replay),
-        *follower_routes(services),
+        *job_routes(services),
         *openapi_routes(),
     ]
 

@@ -36,7 +36,7 @@ class Tools:
     estimate: Callable[[EventDefinition, datetime | None, datetime | None], dict[str, Any]]
     diff: Callable[[EventDefinition | None, EventDefinition, int], dict[str, Any]]
     label_queue: Callable[[str, str, int], list[str]]
-    heads: InstructionBook
+    classifiers: InstructionBook
     backfills: BackfillBook
     closings: SessionClosings
     webhooks: WebhookBook | None

@@ -49,7 +49,7 @@ REGISTRY_ROWS: Mapping[str, type[Message]] = {
     "definition_rows": messages.EventDefinition,
     "label_rows": messages.Label,
     "note_rows": messages.Note,
-    "head_rows": messages.HeadRow,
+    "classifier_rows": messages.ClassifierRow,
     "person_rows": people.Person,
     "sign_in_rows": people.SignIn,
     "session_analysis_rows": messages.SessionAnalysisRow,
@@ -57,7 +57,7 @@ REGISTRY_ROWS: Mapping[str, type[Message]] = {
     "backfill_rows": messages.Backfill,
     "webhook_rows": webhooks.Webhook,
     "webhook_delivery_rows": webhooks.WebhookDelivery,
-    "verdict_rows": messages.VerdictRow,
+    "judgement_rows": messages.JudgementRow,
     "llm_call_rows": messages.LlmCallRow,
 }
 

@@ -23,11 +23,11 @@ Flag = Literal["success", "failure"]
 Engine = Literal["keyword", "regex", "semantic", "llm"]
 Scope = Literal["input", "output", "task", "system_prompt", "session"]
 Sentiment = Literal["positive", "neutral", "negative", ""]
-SecondOpinion = Literal["project", "none", "encoder", "llm"]
+JudgeChoice = Literal["project", "none", "encoder", "llm"]
 Verdict = Literal["confirmed", "rejected", ""]
 BackfillStatus = Literal["running", "asking", "done", "cancelled", "superseded", "failed"]
 Opinion = Literal["yes", "no", ""]
-CallOutcome = Literal["reserved", "answered", "no_verdict", "refused", "failed", "skipped"]
+CallOutcome = Literal["reserved", "answered", "no_answer", "refused", "failed", "skipped"]
 ProjectId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")]
 Identifier = Annotated[str, Field(min_length=1, max_length=512)]
 OptionalIdentifier = Annotated[str, Field(max_length=512)]
@@ -129,15 +129,17 @@ class DetectedEvent(BaseModel):
     scope: Scope
     score: float = Field(ge=0, le=1)
     evidence: str = Field("", description="the words that made the engine say yes, at most 200 characters")
-    head_version: Count = Field(0, description="of the head that was learnt from labels; 0 where there was none")
-    judge: Literal["", "encoder", "llm"] = Field("", description="who gave the second opinion, where one was asked")
+    classifier_version: Count = Field(
+        0, description="of the classifier that was learnt from labels; 0 where there was none"
+    )
+    judge: Literal["", "encoder", "llm"] = Field("", description="who gave the judgement, where one was asked")
     value: float | None = Field(None, description="of a definition that scores in a range")
     category: str = Field("", description="of a definition that chooses a category")
 
 
 class Candidate(BaseModel):
     """
-    An event that detection is not sure of, found or not: what a second opinion may be asked about.
+    An event that detection is not sure of, found or not: what a judgement may be asked about.
 
     `content` is a hash of the texts that the definition reads, so that equal texts are asked about once.
     """
@@ -298,7 +300,7 @@ class EventDefinition(Message):
         0, ge=0, le=MAX_CONTEXT_TURNS, description="earlier tasks of the session that are read as well"
     )
     score_range: ScoreRange = Field(default_factory=ScoreRange)
-    second_opinion: SecondOpinion = Field("project", description="who is asked where the engine is unsure")
+    judge: JudgeChoice = Field("project", description="who is asked where the engine is unsure")
     is_deleted: bool = False
     created_at: UtcTime
 
@@ -307,7 +309,7 @@ class Label(Message):
     """
     A person's verdict on one event of one task: confirmed (it is there) or rejected; empty takes it back.
 
-    Key: project, event name, task. The greatest revision wins. It corrects what readers see, and teaches the head.
+    Key: project, event name, task. The greatest revision wins. It corrects what readers see, and trains the classifier.
     """
 
     project_id: ProjectId
@@ -349,11 +351,11 @@ class Backfill(Message):
     updated_at: UtcTime
 
 
-class HeadRow(Message):
+class ClassifierRow(Message):
     """
     What was learnt from the labels of one definition. Key: project, name, version. The greatest version is used.
 
-    `head` and `quality` are JSON text; `labels_digest` says which labels it was learnt from.
+    `classifier` and `quality` are JSON text; `labels_digest` says which labels it was learnt from.
     """
 
     project_id: ProjectId
@@ -362,14 +364,14 @@ class HeadRow(Message):
     revision: Revision = 0
     definition_version: Count
     labels_digest: str
-    head: str
+    classifier: str
     quality: str = "{}"
     created_at: UtcTime
 
 
-class VerdictRow(Message):
+class JudgementRow(Message):
     """
-    A second opinion on one version of a definition and one content. Key: project, name, version, content.
+    A judgement on one version of a definition and one content. Key: project, name, version, content.
 
     It holds for every task that says the same. Empty where the judge was asked and gave no verdict: it is not asked
     again, and what detection found stands. `task_id` is the task that it was asked about.
@@ -437,18 +439,16 @@ class ProjectSettings(BaseModel):
     session_idle_minutes: int = Field(
         default=30, ge=1, le=10_080, description="a session is over after so long without a task"
     )
-    llm_daily_tokens: Count = Field(
-        default=1_000_000, description="tokens a day for second opinions; 0: no LLM is asked"
-    )
+    llm_daily_tokens: Count = Field(default=1_000_000, description="tokens a day for judgements; 0: no LLM is asked")
     llm_daily_usd: float = Field(
-        default=0.0, ge=0, description="money a day for second opinions; 0: no bound in money, only in tokens"
+        default=0.0, ge=0, description="money a day for judgements; 0: no bound in money, only in tokens"
     )
     llm_sample: float = Field(default=1.0, ge=0, le=1, description="share of the tasks that the LLM engine reads")
     webhook_wait_s: int = Field(
         default=60,
         ge=0,
         le=3600,
-        description="webhooks wait so long for the second opinion of an event in doubt; 0 tells it at once",
+        description="webhooks wait so long for the judgement of an event in doubt; 0 tells it at once",
     )
     max_tasks_per_day: Count = Field(
         default=0, description="more are refused with 429 until midnight UTC; 0 sets no bound"

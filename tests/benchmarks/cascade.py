@@ -7,7 +7,8 @@ An LLM server on loopback (real HTTP) answers from the labels with 5 % noise: of
 that about another text (`--noise answer`), or of the single verdicts, each of which is turned round (`--noise
 verdict`): with 22 events of which a task shows one, that is one wrong event a task. Detection reads all tasks; of the
 texts that it is not sure of as many as the budget allows are asked about, in the order of the judge and with what it
-asks along; whenever the calls have become a quarter more, the verdicts teach the heads, and detection reads all tasks
+asks along; whenever the calls have become a quarter more, the verdicts teach the classifiers, and detection reads all
+tasks
 again, as a backfill does. With `--parts`, tasks come in so many parts, one after the other, and each is read once,
 with what those before it taught.
 
@@ -50,7 +51,7 @@ from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.engine import Side
 from phospho_workers.detection.evaluation.labelled import PROJECT, LabelledLogs, event_definition, read_labelled
 from phospho_workers.detection.evaluation.metrics import f1_score
-from phospho_workers.detection.learning.classifiers import Head
+from phospho_workers.detection.learning.classifiers import Classifier
 from phospho_workers.detection.learning.teaching import Labelled, labelled, train
 from phospho_workers.jobs.judges.open_candidates import MAX_OPEN_OF_ONE
 from phospho_workers.jobs.learning.examples import MAX_LABELS
@@ -64,7 +65,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"
 DEFINITIONS = Path(__file__).parent / "domains" / "shared_data.yaml"
 NOISE = 0.05
 BUDGETS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1)
-# Heads are learnt anew when there are so many times the calls; the first time after one step of the judge.
+# Classifiers are learnt anew when there are so many times the calls; the first time after one step of the judge.
 _GROWTH = 1.25
 _FIRST_CALLS = 32
 _WEIGHT = 0.5
@@ -85,7 +86,7 @@ class Cascade:
     verdicts: Verdicts = field(default_factory=dict)
     # By name, in the order in which they were given.
     lessons: dict[str, list[Labelled]] = field(default_factory=dict)
-    heads: Mapping[str, Head] = field(default_factory=dict)
+    classifiers: Mapping[str, Classifier] = field(default_factory=dict)
     calls: int = 0
     tokens: int = 0
     asked: set[tuple[str, str]] = field(default_factory=set)
@@ -94,20 +95,20 @@ class Cascade:
         self.tasks = {task["task_id"]: task for task in self.logs.tasks}
 
     def learn(self) -> None:
-        """Learn the heads from the newest of what was said, where it is worth learning."""
+        """Learn the classifiers from the newest of what was said, where it is worth learning."""
         said = {name: Counter(one.is_event for one in known) for name, known in self.lessons.items()}
         why_not = why_not_learnt([TrackRecord(name, "", count[True], count[False]) for name, count in said.items()])
         labels = {
             one.name: [] if why_not.get((one.name, "")) else _newest(self.lessons.get(one.name, []))
             for one in self.definitions
         }
-        self.heads = train(self.definitions, labels, [name for name, known in labels.items() if is_enough(known)])
+        self.classifiers = train(self.definitions, labels, [name for name, known in labels.items() if is_enough(known)])
 
     def read(self, begin: int = 0, end: int | None = None) -> Rows:
         """Return the analyses of the tasks at these places."""
         tasks = self.logs.tasks[begin:end]
         settings = ProjectSettings(detect_language=False, detect_sentiment=False)
-        compiled = {PROJECT: compile_definitions(self.definitions, self.heads, settings)}
+        compiled = {PROJECT: compile_definitions(self.definitions, self.classifiers, settings)}
         begins = range(0, len(tasks), _BATCH)
         return [row for begin in begins for row in analyse(tasks[begin : begin + _BATCH], compiled)]
 
@@ -128,7 +129,7 @@ class Cascade:
                 yield about[begin : begin + MAX_DEFINITIONS], texts_of(self.tasks[text.task_id], text.scope)
 
     def _open(self, rows: Rows) -> list[Open]:
-        """Return of each definition what the follower's question to ClickHouse brings."""
+        """Return of each definition what the job's question to ClickHouse brings."""
         told = [(row["task_id"], one) for row in rows for one in row["candidates"]]
         opens = [Open(task, one["name"], 1, one["scope"], one["content"], one["doubt"]) for task, one in told]
         # The first task of those that say the same.

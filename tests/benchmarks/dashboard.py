@@ -35,7 +35,7 @@ from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.registry import Registry
 from phospho_store.store import DATABASE, Store, remote
-from phospho_workers.jobs.settings import FollowerSettings
+from phospho_workers.jobs.settings import JobSettings
 
 # The aims of the pages on two cores, in seconds at p95, by the period.
 AIMS_S = {"30d": 0.3, "all": 1.0}
@@ -183,7 +183,7 @@ def _examples(store: MeasuredStore) -> dict[str, str]:
 def _browser(store: MeasuredStore) -> Iterator[TestClient]:
     registry = Registry(store)
     settings = DashboardSettings(pages_open=True, prices=_PRICES)
-    tools = tools_of(store, HybridClock(), FollowerSettings())
+    tools = tools_of(store, HybridClock(), JobSettings())
     services = create_services(
         settings, store, registry, Authenticator(registry), None, lambda _definition: None, tools
     )

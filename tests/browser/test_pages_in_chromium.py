@@ -209,7 +209,7 @@ def test_nothing_that_a_client_logs_runs_in_any_page(open_page: Open) -> None:
         "/", "/sessions", f"/sessions/{item}", "/tasks", f"/tasks/{item}", "/events", f"/events/{item}", "/users",
         "/versions", f"/definitions?name={item}", f"/definitions/queue?name={item}", f"/definitions/diff?name={item}",
         f"/definitions/backfill?name={item}", "/settings", "/settings/keys", "/settings/people", "/settings/projects",
-        "/settings/webhooks", "/settings/second-opinions", "/settings/health", "/settings/dead-letters",
+        "/settings/webhooks", "/settings/judgements", "/settings/health", "/settings/dead-letters",
         f"/settings/dead-letters/{DEAD_LETTER_ID}", "/settings/account",
     )  # fmt: skip
     page = open_page(f"/?project={ATTACKED}")
@@ -223,7 +223,7 @@ def test_nothing_that_a_client_logs_runs_in_any_page(open_page: Open) -> None:
         assert page.evaluate("window.attacked") is None, path
         if "window.attacked" not in page.locator("main").inner_text():
             silent.add(path)
-    assert silent <= {"/settings/second-opinions", "/settings/health", "/settings/account"}
+    assert silent <= {"/settings/judgements", "/settings/health", "/settings/account"}
     filters = (
         "q", "user", "version", "model", "language", "event", "sentiment", "flag", "from", "to", "sort", "columns",
     )  # fmt: skip

@@ -21,7 +21,7 @@ PAGES = {
     "health": "/settings/health", "projects": "/settings/projects", "people": "/settings/people",
     "account": "/settings/account", "definition": "/definitions?name=thanks", "new-definition": "/definitions",
     "label-queue": "/definitions/queue?name=thanks", "webhooks": "/settings/webhooks",
-    "second-opinions": "/settings/second-opinions", "backfill": "/definitions/backfill?name=booked",
+    "judgements": "/settings/judgements", "backfill": "/definitions/backfill?name=booked",
     "quality": "/events/booked", "dead-letter": f"/settings/dead-letters/{DEAD_LETTER_ID}?project={ATTACKED}",
 }  # fmt: skip
 

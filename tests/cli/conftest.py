@@ -208,7 +208,7 @@ class FakeServer:
 
     def _get_llm_usage(self, request: Request, _: list[str]) -> Scripted:
         day = {"day": "2026-01-01", "model": "m", "calls": 3, "answered": 2, "definitions": 9, "usd": 0.5}
-        day |= {"no_verdict": 0, "refused": 0, "failed": 1}
+        day |= {"no_answer": 0, "refused": 0, "failed": 1}
         last = {"outcome": "failed", "reason": "HTTP 401", "model": "m", "at": "2026-01-01T12:00:00.000000Z"}
         refund = {"name": "refund", "model": "m", "yes": 40, "no": 0, "why_not_learnt": "the model says yes"}
         more = {"last_call": last | {"left_alone_until": "2026-01-01T12:05:00.000000Z"}, "judged": [refund]}

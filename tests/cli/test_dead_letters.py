@@ -22,7 +22,7 @@ from phospho_store.store import Store
 from phospho_workers.detection.definitions import Snapshot
 from phospho_workers.detection.stage import Detection
 from phospho_workers.extraction.stage import Extraction
-from phospho_workers.jobs.settings import FollowerSettings
+from phospho_workers.jobs.settings import JobSettings
 from phospho_workers.runtime.records import Record, Unreadable, dead_letter
 
 ADMIN = "administrator-of-the-tests"
@@ -42,7 +42,7 @@ def base_url(store: Store) -> Iterator[str]:
     pipeline = Pipeline(Extraction(), Detection(Snapshot), store, clock)
     pipeline.start()
     authenticator = Authenticator(registry, admin_secret=ADMIN)
-    tools = tools_of(store, clock, FollowerSettings())
+    tools = tools_of(store, clock, JobSettings())
     services = create_services(DashboardSettings(), store, registry, authenticator, pipeline, lambda _: None, tools)
     with served(create_app(services)) as address:
         yield address

@@ -17,7 +17,7 @@ def test_usage_is_a_table_and_today_a_line_beside_it(run: Run, server: FakeServe
         "model": "m",
         "calls": "3",
         "answered": "2",
-        "no_verdict": "0",
+        "no_answer": "0",
         "refused": "0",
         "failed": "1",
         "definitions": "9",

@@ -19,7 +19,7 @@ from phospho_schemas.ids import HybridClock
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
-from phospho_workers.jobs.settings import FollowerSettings
+from phospho_workers.jobs.settings import JobSettings
 
 ADMIN = "administrator-of-the-tests"
 PASSWORD = "correct horse battery"
@@ -33,7 +33,7 @@ def base_url(store: Store) -> Iterator[str]:
     registry.save_project("shop")
     registry.create_key("shop", secret="ph_key-of-shop")
     authenticator = Authenticator(registry, admin_secret=ADMIN)
-    tools = tools_of(store, HybridClock(), FollowerSettings())
+    tools = tools_of(store, HybridClock(), JobSettings())
     services = create_services(DashboardSettings(), store, registry, authenticator, None, lambda _: None, tools)
     with served(create_app(services)) as address:
         yield address

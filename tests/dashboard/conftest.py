@@ -29,7 +29,7 @@ from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store, embedded
-from phospho_workers.jobs.settings import FollowerSettings
+from phospho_workers.jobs.settings import JobSettings
 
 ADMIN_SECRET = "admin-secret"
 # As good as real ones in all but their cost.
@@ -173,7 +173,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     for project_id in (MINE, THEIRS):
         registry.save_project(project_id)
         keys[project_id] = registry.create_key(project_id, "first").secret
-    tools = tools_of(store, HybridClock(), FollowerSettings(secret_key="a secret of the installation"))
+    tools = tools_of(store, HybridClock(), JobSettings(secret_key="a secret of the installation"))
     world = World(store, registry, keys, RecordingPublisher(), tools)
     yield world
     store.close()

@@ -13,7 +13,7 @@ Compose = dict[str, Any]
 Service = dict[str, Any]
 
 WORKERS = ["extraction", "detection", "sink"]
-PROCESSES = ["gateway", *WORKERS, "followers", "dashboard"]
+PROCESSES = ["gateway", *WORKERS, "jobs", "dashboard"]
 SERVERS = ["kafka", "clickhouse", "prometheus", "grafana"]
 PUBLISHED_PORTS = {
     "kafka": 9094,
@@ -159,7 +159,7 @@ def test_the_key_that_webhooks_are_signed_with_reaches_those_who_sign_and_who_sh
 ) -> None:
     services = read_compose(PHOSPHO_SECRET_KEY="s1gn")["services"]
     known = {name for name, service in services.items() if "s1gn" in service.get("environment", {}).values()}
-    assert known == {"gateway", "dashboard", "followers"}
+    assert known == {"gateway", "dashboard", "jobs"}
 
 
 def test_another_kafka_port_is_published_and_advertised(read_compose: Callable[..., Compose]) -> None:

@@ -13,7 +13,7 @@ import pytest
 Compose = dict[str, Any]
 Stages = dict[str, dict[str, list[str]]]
 
-PROCESSES = ["gateway", "extraction", "detection", "sink", "followers", "dashboard"]
+PROCESSES = ["gateway", "extraction", "detection", "sink", "jobs", "dashboard"]
 
 
 def lineage(stages: Stages, name: str) -> list[str]:

@@ -113,7 +113,7 @@ def test_beside_the_stream_everything_is_found_and_told_once_whatever_is_killed(
     assert shape.process.stop() == 0
 
 
-def test_the_followers_process_serves_a_clickhouse_server_and_ends_when_it_is_asked_to(tmp_path: Path) -> None:
+def test_the_jobs_process_serves_a_clickhouse_server_and_ends_when_it_is_asked_to(tmp_path: Path) -> None:
     with ClickHouseServer(tmp_path / "clickhouse") as server:
         environment = {"PHOSPHO_CLICKHOUSE": server.url, "PHOSPHO_PROJECT_ID": "shop", "PHOSPHO_API_KEY": API_KEY}
         run_phospho("migrate", environment=environment)
@@ -124,7 +124,7 @@ def test_the_followers_process_serves_a_clickhouse_server_and_ends_when_it_is_as
         port = free_port()
         health = f"http://127.0.0.1:{port}"
         process = PhosphoProcess(
-            ["worker", "followers", "--metrics-port", str(port)], tmp_path / "log", f"{health}/readyz", environment
+            ["worker", "jobs", "--metrics-port", str(port)], tmp_path / "log", f"{health}/readyz", environment
         )
         with process:
             process.wait_until_ready()
@@ -136,9 +136,9 @@ def test_the_followers_process_serves_a_clickhouse_server_and_ends_when_it_is_as
             )
             LabelBook(store).save_labels([new_label("shop", "flight", "t1", "confirmed")])
             SessionClosings(store).close("shop", "session")
-            wait_for(lambda: InstructionBook(store).head("shop", "flight") is not None, "nothing was learnt")
+            wait_for(lambda: InstructionBook(store).classifier("shop", "flight") is not None, "nothing was learnt")
             wait_for(lambda: len(view(store, "events", "shop")) == 2, "nothing was found in the session")
             metrics = urllib.request.urlopen(f"{health}/metrics", timeout=10).read().decode()
-            assert 'phospho_follower_steps_total{follower="learning",outcome="more"}' in metrics
+            assert 'phospho_job_steps_total{name="learning",outcome="more"}' in metrics
             assert process.stop() == 0
         store.close()

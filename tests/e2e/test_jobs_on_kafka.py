@@ -1,4 +1,4 @@
-"""Labels arrive while traffic runs through Kafka: the workers use the new head, and no event is lost or doubled."""
+"""Labels arrive while traffic runs through Kafka: workers use the new classifier and lose no event."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def logs(path: Path, first: int, number: int, text: str) -> str:
 
 
 def test_a_head_is_used_within_seconds_and_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
-    with OnKafka(tmp_path) as shape, shape.worker("followers") as followers:
-        followers.wait_until_ready()
+    with OnKafka(tmp_path) as shape, shape.worker("jobs") as jobs:
+        jobs.wait_until_ready()
         (tmp_path / "definitions.yaml").write_text(DEFINITIONS)
         shape.phospho("definitions", "apply", str(tmp_path / "definitions.yaml"))
         shape.phospho("import", logs(tmp_path / "shown.jsonl", 0, _LABELS // 2, "bring umbrella {}. I want a refund"))
@@ -45,7 +45,7 @@ def test_a_head_is_used_within_seconds_and_nothing_is_lost_or_doubled(tmp_path: 
         labels = [new_label(PROJECT_ID, "umbrella", f"t{n}", verdict) for n, verdict in enumerate(verdicts)]
         LabelBook(shape.store).save_labels(labels)
         labelled_s, logged = time.monotonic(), _LABELS
-        while not shape.number("SELECT count() FROM events WHERE head_version > 0"):
+        while not shape.number("SELECT count() FROM events WHERE classifier_version > 0"):
             assert time.monotonic() < labelled_s + 120, "no worker used the head"
             shape.phospho("import", logs(tmp_path / "live.jsonl", logged, _BATCH, "bring umbrella {}. I want a refund"))
             logged += _BATCH

@@ -33,7 +33,7 @@ REGISTRY = {
     "definition_rows": "project_id, name, version",
     "label_rows": "project_id, event_name, task_id",
     "note_rows": "project_id, task_id, note_id",
-    "head_rows": "project_id, name, version",
+    "classifier_rows": "project_id, name, version",
     "person_rows": "name",
     "sign_in_rows": "token_hash",
     "session_close_rows": "project_id, session_id",
@@ -42,7 +42,7 @@ REGISTRY = {
     "webhook_delivery_rows": "project_id, webhook_id, event_id",
     "session_analysis_rows": "project_id, session_id, turn, state",
     "session_task_rows": "project_id, task_id, session_id",
-    "verdict_rows": "project_id, name, definition_version, content",
+    "judgement_rows": "project_id, name, definition_version, content",
     "llm_call_rows": "project_id, call_id",
 }
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from phospho_schemas.messages import Engine, Scope, ScoreRange, SecondOpinion
+from phospho_schemas.messages import Engine, JudgeChoice, Scope, ScoreRange
 
 # The one in C, where there is one: files of 100,000 keywords are met.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -41,7 +41,7 @@ class DefinitionItem(BaseModel):
     is_last_task: bool = False
     context_turns: int = Field(0, ge=0, le=20)
     score_range: ScoreRange = Field(default_factory=ScoreRange)
-    second_opinion: SecondOpinion = "project"
+    judge: JudgeChoice = "project"
 
     @model_validator(mode="after")
     def _has_what_its_engine_reads(self) -> DefinitionItem:

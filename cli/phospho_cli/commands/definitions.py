@@ -58,7 +58,7 @@ def apply(client: Client, file: IO[bytes]) -> None:
       - name: angry
         description: The user is angry
         threshold: 0.7             # semantic alone, 0 to 1; 0.5 without it
-        second_opinion: llm        # none, encoder, llm or project (the default: as the project's settings say)
+        judge: llm        # none, encoder, llm or project (the default: as the project's settings say)
       - name: gave_up
         description: The user gave up
         scope: session             # the whole of it, once it is over

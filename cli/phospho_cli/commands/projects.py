@@ -57,10 +57,10 @@ def settings(client: Client, project_id: str, changes: tuple[str, ...]) -> None:
     \b
     detect_events, detect_sentiment, detect_language   true or false: whether tasks are looked at for it
     session_idle_minutes   1 to 10080: a session is over after so long without a task
-    llm_daily_tokens       tokens a day for second opinions (UTC); 0: no LLM is asked
-    llm_daily_usd          US dollars a day for second opinions; 0: no bound in money
+    llm_daily_tokens       tokens a day for judgements (UTC); 0: no LLM is asked
+    llm_daily_usd          US dollars a day for judgements; 0: no bound in money
     llm_sample             0 to 1: the share of the tasks that the engine llm reads
-    webhook_wait_s         0 to 3600: webhooks wait so many seconds for a second opinion
+    webhook_wait_s         0 to 3600: webhooks wait so many seconds for a judgement
     max_tasks_per_day      more are refused with 429 until midnight UTC; 0 sets no bound
     """
     if changes:

@@ -12,13 +12,13 @@ from phospho_workers.runtime import metrics
 logger = logging.getLogger("phospho.background")
 
 # It runs until it is cancelled.
-Job = Callable[[], Coroutine[None, None, None]]
+BackgroundTask = Callable[[], Coroutine[None, None, None]]
 
 _FIRST_BACKOFF_S = 1.0
 _MAX_BACKOFF_S = 300.0
 
 
-async def kept_running(name: str, job: Job) -> None:
+async def kept_running(name: str, job: BackgroundTask) -> None:
     """
     Run a job until cancelled.
 

@@ -13,12 +13,12 @@ from types import MappingProxyType
 import uvicorn
 from starlette.types import ASGIApp
 
-from phospho_cli.processes.background import Job, kept_running
+from phospho_cli.processes.background import BackgroundTask, kept_running
 
 # What a request may still take when the process is asked to stop; Kubernetes and Docker wait longer.
 _STOP_TIMEOUT_S = 25
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared with, not listened on)
-_NO_JOBS: Mapping[str, Job] = MappingProxyType({})
+_NO_TASKS: Mapping[str, BackgroundTask] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def listen_near(host: str, port: int) -> Iterator[socket.socket]:
 
 async def serve(
     apps: Sequence[Served],
-    background: Mapping[str, Job] = _NO_JOBS,
+    background: Mapping[str, BackgroundTask] = _NO_TASKS,
     stop_when: Callable[[], asyncio.Event] = asyncio.Event,
 ) -> None:
     """

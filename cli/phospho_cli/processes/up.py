@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from phospho_cli.processes.background import Job
+from phospho_cli.processes.background import BackgroundTask
 from phospho_cli.processes.pipeline import Pipeline
 from phospho_cli.processes.serving import Served, listen, listen_near, shown_host
 from phospho_cli.processes.wiring import Proxy, Web, pages_url, setup_code, sign_in_settings, tools_of, web_app
@@ -35,8 +35,8 @@ from phospho_store.store import DATABASE, Store, embedded, remote
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.stage import Detection
 from phospho_workers.extraction.stage import Extraction
-from phospho_workers.jobs.registry import CONNECTIONS, FAMILY, running
-from phospho_workers.jobs.settings import FollowerSettings
+from phospho_workers.jobs.registry import CONNECTIONS, JOBS, running
+from phospho_workers.jobs.settings import JobSettings
 
 logger = logging.getLogger("phospho.up")
 
@@ -75,7 +75,7 @@ class UpSettings:
     # On loopback the local user is signed in, unless this says that others come too, as through a proxy.
     must_sign_in: bool = False
     proxy: Proxy | None = None
-    followers: FollowerSettings = field(default_factory=FollowerSettings)
+    jobs: JobSettings = field(default_factory=JobSettings)
 
     @property
     def is_open(self) -> bool:
@@ -94,7 +94,7 @@ class Running:
     """
 
     apps: Sequence[Served]
-    background: Mapping[str, Job]
+    background: Mapping[str, BackgroundTask]
     base_url: str
     pages_url: str = field(repr=False)
     clickhouse_url: str
@@ -108,7 +108,7 @@ class Running:
 def open_app(settings: UpSettings) -> Iterator[Running]:
     """Open the store, start the pipeline, and yield what is to be served; at the end, close all in order."""
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    settings = replace(settings, followers=_with_secret(settings))
+    settings = replace(settings, jobs=_with_secret(settings))
     with ExitStack() as stack:
         door = stack.enter_context(listen(settings.host, settings.port))
         base_url = f"http://{shown_host(settings.host)}:{door.getsockname()[1]}"
@@ -134,7 +134,7 @@ def open_app(settings: UpSettings) -> Iterator[Running]:
         readiness = {"pipeline" if settings.kafka is None else "kafka": publisher.check}
         authenticator = Authenticator(registry, admin_secret=admin_key)
         quotas = DailyQuotas(store, registry)
-        tools = tools_of(store, clock, settings.followers)
+        tools = tools_of(store, clock, settings.jobs)
         app = web_app(web, store, publisher, clock, authenticator, readiness, settings.gateway, quotas, tools)
         apps = [Served(stack.enter_context(app), door)]
         clickhouse_url = settings.clickhouse or ""
@@ -173,15 +173,15 @@ def _publisher(
     pipeline.start()
     stack.callback(pipeline.close)
     followed = store.sibling(CONNECTIONS)
-    stack.enter_context(running(list(FAMILY), followed, clock, settings.followers))
+    stack.enter_context(running(list(JOBS), followed, clock, settings.jobs))
     return pipeline
 
 
-def _with_secret(settings: UpSettings) -> FollowerSettings:
-    """Return the settings of the followers with a secret: the one given, or that of the folder, made at first."""
-    if settings.followers.secret_key or settings.kafka is not None:
-        return settings.followers
-    return replace(settings.followers, secret_key=_kept_secret(settings.data_dir / "secret-key"))
+def _with_secret(settings: UpSettings) -> JobSettings:
+    """Return the settings of the jobs with a secret: the one given, or that of the folder, made at first."""
+    if settings.jobs.secret_key or settings.kafka is not None:
+        return settings.jobs
+    return replace(settings.jobs, secret_key=_kept_secret(settings.data_dir / "secret-key"))
 
 
 def _kept_secret(path: Path) -> str:

@@ -50,14 +50,14 @@ from phospho_workers.detection.detect import Task, analyse
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import LabelledTasks
-from phospho_workers.jobs.learning.trainer import HeadTeacher
+from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
-from phospho_workers.jobs.settings import FollowerSettings
+from phospho_workers.jobs.settings import JobSettings
 from phospho_workers.jobs.webhooks.outbound import Outbound, host_refusal, url_refusal
 from phospho_workers.jobs.webhooks.webhooks import ping
 from phospho_workers.runtime import metrics as worker_metrics
 from phospho_workers.trials.label_queue import LabelQueue
-from phospho_workers.trials.trial_classifiers import TrialHeads
+from phospho_workers.trials.trial_classifiers import TrialClassifiers
 from phospho_workers.trials.trials import Trials
 
 
@@ -177,18 +177,18 @@ def web_app(
         services.close()
 
 
-def tools_of(store: Store, clock: HybridClock, settings: FollowerSettings) -> Tools:
+def tools_of(store: Store, clock: HybridClock, settings: JobSettings) -> Tools:
     """Return what the API does by the code of the workers."""
     instructions = InstructionBook(store, clock)
     cache, history = DefinitionCache(instructions, refresh_interval_s=0.0), History(store)
-    heads = TrialHeads(LabelledTasks(store), HeadTeacher())
-    trials = Trials(history, SessionFacts(store), cache.current, heads, settings.judging)
+    classifiers = TrialClassifiers(LabelledTasks(store), ClassifierTrainer())
+    trials = Trials(history, SessionFacts(store), cache.current, classifiers, settings.judging)
     outbound = Outbound(settings.allowed_networks)
     return Tools(
         estimate=trials.estimate,
         diff=trials.diff,
         label_queue=LabelQueue(history, cache.current).tasks,
-        heads=instructions,
+        classifiers=instructions,
         backfills=BackfillBook(store, clock),
         closings=SessionClosings(store, clock),
         webhooks=WebhookBook(store, clock) if settings.secret_key else None,

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from phospho_cli.processes.background import Job
+from phospho_cli.processes.background import BackgroundTask
 from phospho_cli.processes.serving import PortTaken, Served, listen, serve, shown_host
 from phospho_cli.processes.wiring import Proxy, Web, setup_code, sign_in_settings, tools_of, web_app
 from phospho_cli.servers.price_options import prices_option
@@ -31,7 +31,7 @@ from phospho_store.registry.quotas import DailyQuotas, keep_fresh
 from phospho_store.registry.registry import Registry
 from phospho_store.retention import enforce_hourly
 from phospho_store.store import remote
-from phospho_workers.jobs.settings import FollowerSettings, from_environment
+from phospho_workers.jobs.settings import JobSettings, from_environment
 from phospho_workers.judging.settings import BadJudgeSettings
 from phospho_workers.runtime.process import prepare_process
 
@@ -63,8 +63,8 @@ def gateway_settings() -> GatewaySettings:
         raise click.ClickException(str(error)) from None
 
 
-def follower_settings() -> FollowerSettings:
-    """Return what variables say of the followers. Raises click's exception for one that can't be used."""
+def job_settings() -> JobSettings:
+    """Return what variables say of the jobs. Raises click's exception for one that can't be used."""
     try:
         return from_environment(os.environ)
     except BadJudgeSettings as error:
@@ -133,7 +133,7 @@ def dashboard(
 
 def _serve(web: Web, kafka: str, clickhouse: str, host: str, port: int) -> None:
     prepare_process(logging.WARNING)
-    settings, followers = gateway_settings(), follower_settings()
+    settings, jobs = gateway_settings(), job_settings()
     clock = HybridClock()
     with ExitStack() as stack:
         try:
@@ -147,9 +147,9 @@ def _serve(web: Web, kafka: str, clickhouse: str, host: str, port: int) -> None:
         registry = Registry(store, clock)
         authenticator = Authenticator(registry, admin_secret=os.environ.get("PHOSPHO_ADMIN_KEY") or None)
         quotas = DailyQuotas(store, registry)
-        tools = tools_of(store, clock, followers)
+        tools = tools_of(store, clock, jobs)
         app = web_app(web, store, publisher, clock, authenticator, {"kafka": publisher.check}, settings, quotas, tools)
-        background: dict[str, Job] = {"quotas": partial(keep_fresh, quotas)}
+        background: dict[str, BackgroundTask] = {"quotas": partial(keep_fresh, quotas)}
         if web.has_pages:
             background["retention"] = partial(enforce_hourly, store, registry)
         asyncio.run(serve([Served(stack.enter_context(app), door)], background))

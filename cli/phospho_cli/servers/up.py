@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from phospho_cli.processes.serving import PortTaken, serve
 from phospho_cli.processes.up import Running, UpSettings, open_app
 from phospho_cli.processes.wiring import Proxy
-from phospho_cli.servers.commands import follower_settings, gateway_settings
+from phospho_cli.servers.commands import gateway_settings, job_settings
 from phospho_cli.servers.price_options import prices_option
 from phospho_cli.servers.proxy_options import proxy_options
 from phospho_dashboard.analytics.prices import Prices
@@ -67,7 +67,7 @@ def up(
       phospho up --data /var/lib/phospho --port 8500
       phospho up --kafka localhost:9092 --clickhouse http://localhost:8123
 
-    PHOSPHO_LLM_* or PHOSPHO_ENCODER_DIR say who is asked for second opinions; docs/second-opinion.md lists them.
+    PHOSPHO_LLM_* or PHOSPHO_ENCODER_DIR say who is asked for judgements; docs/judges.md lists them.
     PHOSPHO_GATEWAY_* variables set bounds, limits and CORS: `phospho gateway --help` lists them.
     """
     if bool(kafka) != bool(clickhouse):
@@ -87,7 +87,7 @@ def up(
         prices,
         sign_in or proxy is not None,
         proxy,
-        follower_settings(),
+        job_settings(),
     )
     try:
         with open_app(settings) as running:
@@ -121,8 +121,8 @@ def _tell(settings: UpSettings, running: Running) -> None:
         ("API key", _key_line(settings, running)),
         ("Data", str(settings.data_dir.resolve())),
     ]
-    if settings.followers.judging.llm is not None:
-        lines.append(("LLM asked", _llm_line(settings.followers.judging.llm, running.project.settings)))
+    if settings.jobs.judging.llm is not None:
+        lines.append(("LLM asked", _llm_line(settings.jobs.judging.llm, running.project.settings)))
     if running.setup_code:
         lines.insert(1, ("First admin", f"{running.base_url}/setup with the code {running.setup_code}"))
     click.echo("phospho is up. Ctrl-C stops it.\n")

@@ -1,4 +1,4 @@
-"""`phospho worker NAME`: one worker of the pipeline on Kafka, or one follower of what is in ClickHouse."""
+"""`phospho worker NAME`: one worker of the pipeline on Kafka, or one job of what is in ClickHouse."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from phospho_workers.runtime.settings import WorkerSettings, from_environment
 
 _METRICS_PORT = 9100
 _STAGES = ("extraction", "detection", "sink")
-# Those of followers.family, which is imported when one is run.
-_FOLLOWERS = ("followers", "learning", "sessions", "backfills", "webhooks", "judge")
+# Those of jobs.family, which is imported when one is run.
+_JOBS = ("jobs", "learning", "sessions", "backfills", "webhooks", "judge")
 
 
 @click.command()
-@click.argument("name", type=click.Choice([*_STAGES, *_FOLLOWERS]))
+@click.argument("name", type=click.Choice([*_STAGES, *_JOBS]))
 @click.option("--kafka", help="Bootstrap servers, host:port,host:port. [PHOSPHO_KAFKA]")
 @click.option("--clickhouse", help="http://user:password@host:port/database. [PHOSPHO_CLICKHOUSE]")
 @click.option("--metrics-host", help="Where /healthz, /readyz and /metrics listen; 127.0.0.1 unless given.")
@@ -43,12 +43,12 @@ def worker(
     Beside them, on ClickHouse alone, one process each; a second one does the same work again, and no harm:
 
     \b
-      phospho worker followers     all of these in one process, which is enough for most
-      phospho worker learning      labels → heads, which detection uses within a second
+      phospho worker jobs     all of these in one process, which is enough for most
+      phospho worker learning      labels → classifiers, which detection uses within a second
       phospho worker webhooks      events → those who asked to be told
       phospho worker backfills     definitions over the tasks of the past
       phospho worker sessions      what is looked for in sessions that are over, and in turns with their context
-      phospho worker judge         second opinions of an LLM or a local encoder; run one, the budget is counted in it
+      phospho worker judge         judgements of an LLM or a local encoder; run one, the budget is counted in it
 
     PHOSPHO_LLM_BASE_URL, PHOSPHO_LLM_MODEL and PHOSPHO_LLM_API_KEY, or PHOSPHO_ENCODER_DIR, say whom it asks.
 
@@ -62,7 +62,7 @@ def worker(
     try:
         with _door(settings) as door:
             logging.getLogger("phospho.worker").info("%s: health and metrics at %s:%d", name, *door.getsockname()[:2])
-            (_run_stage if name in _STAGES else _run_follower)(name, settings, door)
+            (_run_stage if name in _STAGES else _run_job)(name, settings, door)
     except PortTaken as error:
         raise click.ClickException(f"{error}. Give --metrics-port.") from error
 
@@ -74,13 +74,13 @@ def _run_stage(name: str, settings: WorkerSettings, door: socket.socket) -> None
         raise click.ClickException(f"{name} stopped: {app.progress.failure}")
 
 
-def _run_follower(name: str, settings: WorkerSettings, door: socket.socket) -> None:
-    from phospho_cli.servers.commands import follower_settings
-    from phospho_workers.jobs.app import open_follower
+def _run_job(name: str, settings: WorkerSettings, door: socket.socket) -> None:
+    from phospho_cli.servers.commands import job_settings
+    from phospho_workers.jobs.app import open_jobs
     from phospho_workers.judging.settings import BadJudgeSettings
 
     try:
-        with open_follower(name, settings.clickhouse, follower_settings()) as app:
+        with open_jobs(name, settings.clickhouse, job_settings()) as app:
             asyncio.run(serve([Served(app, door)]))
     except BadJudgeSettings as error:
         raise click.ClickException(str(error)) from error

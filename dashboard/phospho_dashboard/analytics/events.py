@@ -36,7 +36,7 @@ SELECT
 FROM %(analysed)s
 GROUP BY GROUPING SETS ((bucket), ())
 """
-# What detection and second opinions said, before people corrected it: that is what a threshold is chosen on.
+# What detection and judgements said, before people corrected it: that is what a threshold is chosen on.
 _SCORES = """
 SELECT
     toUInt8(grouping(bin)) AS is_version, bin, definition_version, engine,

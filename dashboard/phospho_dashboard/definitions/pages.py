@@ -29,7 +29,7 @@ from phospho_dashboard.web.rendering import page_response, paged
 from phospho_dashboard.web.urls import item_path, with_query
 from phospho_schemas.definitions import by_look, unread_fields
 from phospho_schemas.errors import Problem
-from phospho_schemas.messages import Engine, EventDefinition, Scope, ScoreRange, SecondOpinion
+from phospho_schemas.messages import Engine, EventDefinition, JudgeChoice, Scope, ScoreRange
 
 _PATH = "/definitions"
 _MAX_TEXT_CHARACTERS = 200_000
@@ -37,7 +37,7 @@ _MAX_TEXT_CHARACTERS = 200_000
 _CHOICES = {
     "engines": get_args(Engine),
     "scopes": get_args(Scope),
-    "second_opinions": get_args(SecondOpinion),
+    "judges": get_args(JudgeChoice),
     "score_types": get_args(ScoreRange.model_fields["type"].annotation),
 }
 
@@ -217,7 +217,7 @@ def _wanted(form: Form) -> dict[str, Any]:
             "max": form.text("score_max") or 1,
             "categories": _lines(form, "categories"),
         },
-        "second_opinion": form.text("second_opinion") or "project",
+        "judge": form.text("judge") or "project",
     }
 
 

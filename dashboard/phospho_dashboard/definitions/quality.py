@@ -8,7 +8,7 @@ import orjson
 
 from phospho_dashboard.analytics.confidence import Interval, rate_interval
 from phospho_dashboard.queries.labelled import label_counts
-from phospho_schemas.messages import EventDefinition, HeadRow
+from phospho_schemas.messages import ClassifierRow, EventDefinition
 from phospho_store.registry.instructions import InstructionBook
 from phospho_store.store import Store
 
@@ -23,29 +23,30 @@ class DefinitionQuality:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._heads = InstructionBook(store)
+        self._classifiers = InstructionBook(store)
 
     def of(self, definition: EventDefinition) -> Content:
         """
         Return precision and recall with their intervals, and what they were told from.
 
-        `measured` is `cross_validation` where labels taught a head of this very version: each task is then judged by
-        a head that did not know its label. Otherwise it is `labels`, on what detection found. An interval is
+        `measured` is `cross_validation` where labels taught a classifier of this very version: each task is then
+        judged by
+        a classifier that did not know its label. Otherwise it is `labels`, on what detection found. An interval is
         `{"estimate", "lower", "upper"}`, of 95 %; None where no label says anything.
         """
         counts = label_counts(self._store, definition.project_id, definition.name)
-        head = self._heads.head(definition.project_id, definition.name)
-        learnt = _learnt(definition, head)
+        classifier = self._classifiers.classifier(definition.project_id, definition.name)
+        learnt = _learnt(definition, classifier)
         known = _cross_validated(learnt) if learnt else _counted(counts)
         shown = {"confirmed": counts["confirmed"], "rejected": counts["rejected"], "version": definition.version}
-        return shown | {"head_version": head.version if head is not None and learnt else None} | known
+        return shown | {"classifier_version": classifier.version if classifier is not None and learnt else None} | known
 
 
-def _learnt(definition: EventDefinition, head: HeadRow | None) -> Content:
-    """Return what a head of this version said of its labels; nothing where there is none yet."""
-    if head is None or head.definition_version != definition.version:
+def _learnt(definition: EventDefinition, classifier: ClassifierRow | None) -> Content:
+    """Return what a classifier of this version said of its labels; nothing where there is none yet."""
+    if classifier is None or classifier.definition_version != definition.version:
         return {}
-    quality: Content = orjson.loads(head.quality)
+    quality: Content = orjson.loads(classifier.quality)
     return quality
 
 

@@ -22,8 +22,8 @@ _PATH = "/settings/health"
 
 # What each stage counts.
 _UNITS = {
-    "extraction": "tasks", "detection": "tasks", "sink": "rows of both", "learning": "heads",
-    "sessions": "sessions and turns", "backfills": "tasks", "second opinions": "calls of an LLM",
+    "extraction": "tasks", "detection": "tasks", "sink": "rows of both", "learning": "classifiers",
+    "sessions": "sessions and turns", "backfills": "tasks", "judgements": "calls of an LLM",
     "webhooks": "deliveries",
 }  # fmt: skip
 

@@ -63,7 +63,7 @@ class Stages:
         `last_hour` count what was done, `errors` are those of the last hour, and `last_at` is when something was done
         last, None where that is more than an hour ago.
         """
-        return [*self._stream(project_id, backlog_tasks), *self._followers(project_id)]
+        return [*self._stream(project_id, backlog_tasks), *self._jobs(project_id)]
 
     def _stream(self, project_id: str, backlog_tasks: int) -> list[Row]:
         dead = {row["stage"]: row["errors"] for row in self._rows(_DEAD_LETTERS, project_id)}
@@ -75,10 +75,10 @@ class Stages:
         sink["last_at"] = max((row["last_at"] for row in found if row["last_at"]), default=None)
         return [row | {"errors": dead.get(row["stage"], 0)} for row in (*found, _UNKNOWN | sink)]
 
-    def _followers(self, project_id: str) -> list[Row]:
-        opinions = self._arrived("second opinions", project_id, "llm_call_rows", at="created_at")
+    def _jobs(self, project_id: str) -> list[Row]:
+        opinions = self._arrived("judgements", project_id, "llm_call_rows", at="created_at")
         return [
-            self._arrived("learning", project_id, "head_rows", at="created_at"),
+            self._arrived("learning", project_id, "classifier_rows", at="created_at"),
             self._arrived("sessions", project_id, "session_analysis_rows"),
             self._one("backfills", _BACKFILLS, project_id),
             opinions | self._rows(_FAILED_CALLS, project_id)[0],

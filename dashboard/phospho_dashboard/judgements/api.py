@@ -1,4 +1,4 @@
-"""What second opinions cost: /api/v1/llm-usage."""
+"""What judgements cost: /api/v1/llm-usage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of second opinions: what they cost, day by day, and what is left of today's budget."""
+"""The page of judgements: what they cost, day by day, and what is left of today's budget."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from phospho_dashboard.services import Services
 from phospho_dashboard.web.answers import answered, json_response
 from phospho_dashboard.web.rendering import paged
 
-_PATH = "/settings/second-opinions"
+_PATH = "/settings/judgements"
 SHOWN_DAYS = 30
 
 
 def llm_routes(services: Services) -> list[Route]:
-    """Return the routes of second opinions."""
+    """Return the routes of judgements."""
     pages = LlmPages(services)
     return [Route(_PATH, paged(pages.page)), Route(f"{_PATH}.json", answered(pages.twin))]
 
@@ -42,7 +42,7 @@ class LlmPages:
         content = await self._content(request, visitor)
         over_time = by_day(content["days"], datetime.now(UTC).date())
         shown = content | {"over_time": over_time}
-        return await self._frames.shown(request, visitor, "second-opinions", "judgements/usage.html", shown)
+        return await self._frames.shown(request, visitor, "judgements", "judgements/usage.html", shown)
 
     async def twin(self, request: Request) -> Response:
         return json_response(await self._content(request, await self._access.of_page(request)))

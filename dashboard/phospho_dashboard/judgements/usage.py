@@ -1,4 +1,4 @@
-"""What second opinions of an LLM cost a project, by day, and what is left of today's budget."""
+"""What judgements of an LLM cost a project, by day, and what is left of today's budget."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from phospho_schemas.messages import ProjectSettings
-from phospho_store.annotations.judgements import VerdictBook
+from phospho_store.annotations.judgements import JudgementBook
 from phospho_store.annotations.track_record import TrackRecords, why_not_learnt
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
@@ -17,7 +17,7 @@ class LlmUsage:
     """Reads what was used. Blocking; raises what the store raises."""
 
     def __init__(self, store: Store, registry: Registry) -> None:
-        self._book = VerdictBook(store)
+        self._book = JudgementBook(store)
         self._records = TrackRecords(store)
         self._registry = registry
 

@@ -21,7 +21,7 @@ SETTINGS_PAGES: tuple[tuple[str, str, str, Role], ...] = (
     ("project", "/settings", "Project", "viewer"),
     ("keys", "/settings/keys", "API keys", "viewer"),
     ("webhooks", "/settings/webhooks", "Webhooks", "viewer"),
-    ("second-opinions", "/settings/second-opinions", "Second opinions", "viewer"),
+    ("judgements", "/settings/judgements", "Judgements", "viewer"),
     ("dead-letters", "/settings/dead-letters", "Dead letters", "viewer"),
     ("health", "/settings/health", "System health", "viewer"),
     ("projects", "/settings/projects", "All projects", "viewer"),

@@ -1,4 +1,4 @@
-"""What followers do, as the OpenAPI document describes it: backfills, versions, sessions that are over, webhooks."""
+"""What jobs do, as the OpenAPI document describes it: backfills, versions, sessions that are over, webhooks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from phospho_dashboard.openapi.parts import (
 from phospho_dashboard.webhooks.webhooks import MAX_EVENT_NAMES, MAX_URL_CHARACTERS
 
 
-def following_operations() -> list[Operation]:
-    """Return the operations of what followers do."""
+def job_operations() -> list[Operation]:
+    """Return the operations of what jobs do."""
     return [*_backfills(), *_versions(), *_webhooks()]
 
 
@@ -77,10 +77,10 @@ def _versions() -> list[Operation]:
             "/definitions/{name}/learning",
             "What labels taught a definition",
             object_of(
-                ["name", "version", "head_version", "quality", "tasks_to_label"],
+                ["name", "version", "classifier_version", "quality", "tasks_to_label"],
                 name=TEXT,
                 version=NUMBER,
-                head_version=nullable(NUMBER),
+                classifier_version=nullable(NUMBER),
                 quality=nullable(ANY_OBJECT),
                 tasks_to_label={"type": "array", "items": TEXT},
             ),

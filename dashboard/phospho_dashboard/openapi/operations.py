@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from phospho_dashboard.annotations.annotations import MAX_LABELS
 from phospho_dashboard.definitions.definitions import PREVIEW_TASKS
-from phospho_dashboard.openapi.job_operations import following_operations
+from phospho_dashboard.openapi.job_operations import job_operations
 from phospho_dashboard.openapi.parts import (
     ANY_OBJECT,
     LIMIT,
@@ -39,7 +39,7 @@ def operations() -> list[Operation]:
         *_managing(),
         *_people(),
         *_dead_letters(),
-        *following_operations(),
+        *job_operations(),
     ]
 
 
@@ -101,7 +101,7 @@ def _reading() -> list[Operation]:
         Operation(
             "get",
             "/llm-usage",
-            "What second opinions of an LLM cost, day by day",
+            "What judgements of an LLM cost, day by day",
             ANY_OBJECT,
             query=(query_field("days", NUMBER, "how many days, today included; 7 unless given"),),
         ),

@@ -50,7 +50,7 @@ FROM
 ) AS open
 LEFT ANY JOIN
 (
-    SELECT name, definition_version, content, verdict, score FROM verdict_rows FINAL
+    SELECT name, definition_version, content, verdict, score FROM judgement_rows FINAL
     WHERE project_id = {{project:String}} AND {of_name} AND verdict != ''
 ) AS verdict
 ON open.name = verdict.name AND open.definition_version = verdict.definition_version
@@ -90,8 +90,8 @@ def found(scope: Scope, *columns: str, of_name: str = "1") -> str:
     `engine`. `of_name` is a condition on `name`.
     """
     told = {"columns": ", ".join(columns), "of_name": of_name}
-    has_verdicts = scope.corrections.has_verdicts
-    parts = [(_JUDGED if has_verdicts else _FOUND).format(condition=scope.analyses(), **told)]
+    has_judgements = scope.corrections.has_judgements
+    parts = [(_JUDGED if has_judgements else _FOUND).format(condition=scope.analyses(), **told)]
     if scope.corrections.has_session_events:
         kept = [f"found.{name} AS {name}" for name in columns]
         in_sessions = session_events(scope.session_analyses(), *kept, "found.events AS events")

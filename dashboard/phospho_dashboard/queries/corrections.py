@@ -12,7 +12,7 @@ from phospho_schemas.messages import MAX_CONTEXT_TURNS
 
 _AS_FOUND = "CAST(events.name, 'Array(String)')"
 _VERDICTS = """(
-    SELECT name, definition_version, content FROM verdict_rows FINAL
+    SELECT name, definition_version, content FROM judgement_rows FINAL
     WHERE project_id = {{project:String}} AND verdict {verdict}
 )"""
 # A verdict is of one version of a definition and of one content, which stands in the candidate of the same name.
@@ -71,20 +71,20 @@ class Corrections:
     """
     Which kinds of corrections a project has: reading its events looks for these and for no other.
 
-    Labels are people's, verdicts are second opinions, and session events were found in whole sessions, in last tasks
+    Labels are people's, verdicts are judgements, and session events were found in whole sessions, in last tasks
     or in turns that are read with those before them. Feedback corrects the flag that was logged with a task. A bare
     label adds an event to a task that was not analysed.
     """
 
     has_labels: bool = False
-    has_verdicts: bool = False
+    has_judgements: bool = False
     has_session_events: bool = False
     has_feedback: bool = False
     has_bare_labels: bool = False
 
     def found_names(self) -> str:
-        """Return the names of what was found in a row of `analysis_rows`, after second opinions."""
-        return _AS_JUDGED if self.has_verdicts else _AS_FOUND
+        """Return the names of what was found in a row of `analysis_rows`, after judgements."""
+        return _AS_JUDGED if self.has_judgements else _AS_FOUND
 
     def names(self, span: str) -> str:
         """

@@ -44,7 +44,9 @@ _CORRECTIONS = """
 SELECT
     (SELECT (count(), sum(cityHash64(event_name, task_id, verdict))) FROM label_rows FINAL
         WHERE project_id = {project:String} AND verdict != '') AS labels,
-    EXISTS(SELECT 1 FROM verdict_rows WHERE project_id = {project:String} AND verdict != '' LIMIT 1) AS has_verdicts,
+    EXISTS(
+        SELECT 1 FROM judgement_rows WHERE project_id = {project:String} AND verdict != '' LIMIT 1
+    ) AS has_judgements,
     EXISTS(
         SELECT 1 FROM session_analysis_rows WHERE project_id = {project:String} AND notEmpty(events.name) LIMIT 1
     ) AS has_session_events,

@@ -17,7 +17,7 @@ ORDER BY event_name
 """
 _VERDICTS = """
 SELECT name, definition_version, content, verdict, score, judge, value, category
-FROM verdict_rows FINAL
+FROM judgement_rows FINAL
 WHERE project_id = {project:String} AND name IN {names:Array(String)} AND content IN {contents:Array(String)}
     AND verdict != ''
 """
@@ -35,7 +35,7 @@ _IN_SESSIONS = "SELECT task_id, arrayJoin(events) AS event FROM {found} ORDER BY
         within="session_id IN {sessions:Array(String)}",
     )
 )
-_NOT_SAID = {"evidence": "", "head_version": 0, "judge": "", "value": None, "category": ""}
+_NOT_SAID = {"evidence": "", "classifier_version": 0, "judge": "", "value": None, "category": ""}
 
 Row = dict[str, Any]
 _Content = tuple[str, int, str]
@@ -85,7 +85,7 @@ class TaskEvents:
 
 
 def _judged(analysis: Row, verdicts: Mapping[_Content, Row]) -> list[Row]:
-    """Return what was found in a task after second opinions, by the rules of the view `found_events`."""
+    """Return what was found in a task after judgements, by the rules of the view `found_events`."""
     events, candidates = analysis.get("events", []), analysis.get("candidates", [])
     contents = {candidate["name"]: candidate["content"] for candidate in reversed(candidates)}
     found = [
@@ -131,7 +131,7 @@ def _added(label: Row) -> Row:
     """Return the event of a label as the view `events` has it."""
     fixed = {"engine": "person", "scope": "task", "score": 1.0, "evidence": "", "definition_version": 0}
     told = {name: label[name] for name in ("verdict", "value", "category")}
-    return {"id": label["event_id"], "name": label["event_name"], **fixed, "head_version": 0, "judge": "", **told}
+    return {"id": label["event_id"], "name": label["event_name"], **fixed, "classifier_version": 0, "judge": "", **told}
 
 
 def _content(row: Row) -> _Content:

@@ -17,11 +17,11 @@ _TABLES_OF_PROJECTS = (
     "definition_rows",
     "label_rows",
     "note_rows",
-    "head_rows",
+    "classifier_rows",
     "session_analysis_rows",
     "session_close_rows",
     "backfill_rows",
-    "verdict_rows",
+    "judgement_rows",
     "llm_call_rows",
 )
 # No view reads these; the filter stands behind the guard.

@@ -1,4 +1,4 @@
-"""What followers do, by the API: backfills and their progress, diffs of versions, webhooks, and closed sessions."""
+"""What jobs do, by the API: backfills and their progress, diffs of versions, webhooks, and closed sessions."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _MAX_DIFF_TASKS = 20_000
 _TO_LABEL = 20
 
 
-def follower_routes(services: Services) -> list[BaseRoute]:
-    """Return the routes under /api/v1 of what followers do. Every answer and every error is JSON."""
+def job_routes(services: Services) -> list[BaseRoute]:
+    """Return the routes under /api/v1 of what jobs do. Every answer and every error is JSON."""
     versions, webhooks = VersionsApi(services), WebhooksApi(services)
     return [
         api_endpoint("GET", "/backfills", versions.backfills),
@@ -114,14 +114,14 @@ class VersionsApi:
         definition = await self._threads.run(
             current_definition, self._registry, project_id, request.path_params["name"]
         )
-        head = await self._threads.run(self._tools.heads.head, project_id, definition.name)
+        classifier = await self._threads.run(self._tools.classifiers.classifier, project_id, definition.name)
         queue = await self._slow_threads.run(self._tools.label_queue, project_id, definition.name, _TO_LABEL)
         return json_response(
             {
                 "name": definition.name,
                 "version": definition.version,
-                "head_version": head.version if head else None,
-                "quality": orjson.loads(head.quality) if head else None,
+                "classifier_version": classifier.version if classifier else None,
+                "quality": orjson.loads(classifier.quality) if classifier else None,
                 "tasks_to_label": queue,
             }
         )

@@ -1,4 +1,4 @@
-"""Second opinions as they are stored: verdicts, and the calls of LLMs with what they cost."""
+"""Judgements as they are stored: verdicts, and the calls of LLMs with what they cost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from phospho_schemas.ids import HybridClock
-from phospho_schemas.messages import LlmCallRow, Message, VerdictRow
+from phospho_schemas.messages import JudgementRow, LlmCallRow, Message
 from phospho_store.rows import json_lines
 from phospho_store.store import Store
 
@@ -20,7 +20,7 @@ WHERE project_id = {project:String} AND created_at >= {day:DateTime64(3, 'UTC')}
 
 _USAGE = """
 SELECT toString(toDate(created_at)) AS day, model, countIf(outcome NOT IN ('skipped', 'reserved')) AS calls,
-    countIf(outcome = 'answered') AS answered, countIf(outcome = 'no_verdict') AS no_verdict,
+    countIf(outcome = 'answered') AS answered, countIf(outcome = 'no_answer') AS no_answer,
     countIf(outcome = 'refused') AS refused, countIf(outcome = 'failed') AS failed, sum(definitions) AS definitions,
     sum(toUInt64(tokens_in)) AS tokens_in, sum(toUInt64(tokens_out)) AS tokens_out, round(sum(usd), 6) AS usd
 FROM llm_call_rows FINAL
@@ -47,16 +47,16 @@ class Used:
     usd: float
 
 
-class VerdictBook:
-    """Reads and writes of second opinions. Blocking; raises what the store raises."""
+class JudgementBook:
+    """Reads and writes of judgements. Blocking; raises what the store raises."""
 
     def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
         self._store = store
         self._clock = clock or HybridClock()
 
-    def save_verdicts(self, verdicts: Sequence[VerdictRow]) -> None:
+    def save_judgements(self, verdicts: Sequence[JudgementRow]) -> None:
         """Store verdicts, all or none; one on the same content replaces the one before."""
-        self._insert("verdict_rows", verdicts)
+        self._insert("judgement_rows", verdicts)
 
     def save_calls(self, calls: Sequence[LlmCallRow]) -> None:
         """Store calls, all or none; what a call did cost replaces what was reserved for it."""

@@ -22,7 +22,7 @@ SELECT name, model, countIf(v.verdict = 'yes') AS yes, countIf(v.verdict = 'no')
     countIf(l.verdict = 'rejected' AND v.verdict = 'yes') AS wrongly_affirmed
 FROM
 (
-    SELECT name, toString(model) AS model, toString(verdict) AS verdict, task_id FROM verdict_rows FINAL
+    SELECT name, toString(model) AS model, toString(verdict) AS verdict, task_id FROM judgement_rows FINAL
     WHERE project_id = {project:String} AND judge = 'llm'
         AND (name, definition_version) IN
             (SELECT arrayJoin(arrayZip({names:Array(String)}, {versions:Array(UInt32)})))

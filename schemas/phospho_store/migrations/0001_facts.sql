@@ -75,7 +75,7 @@ CREATE TABLE IF NOT EXISTS analysis_rows
         scope              LowCardinality(String),
         score              Float32,
         evidence           String,
-        head_version       UInt32,
+        classifier_version       UInt32,
         judge              LowCardinality(String),
         value              Nullable(Float64),
         category           LowCardinality(String)

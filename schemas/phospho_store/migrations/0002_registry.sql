@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS definition_rows
     is_last_task   Bool,
     context_turns  UInt8,
     score_range    Tuple(type String, min Float64, max Float64, categories Array(String)),
-    second_opinion LowCardinality(String),
+    judge LowCardinality(String),
     is_deleted     Bool,
     created_at     DateTime64(3, 'UTC'),
     schema_version UInt16 DEFAULT 1

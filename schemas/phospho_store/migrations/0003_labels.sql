@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS note_rows
 ENGINE = ReplacingMergeTree(revision)
 ORDER BY (project_id, task_id, note_id);
 
-CREATE TABLE IF NOT EXISTS head_rows
+CREATE TABLE IF NOT EXISTS classifier_rows
 (
     project_id         LowCardinality(String),
     name               String,
@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS head_rows
     revision           UInt64,
     definition_version UInt32,
     labels_digest      String,
-    head               String CODEC(ZSTD(1)),
+    classifier               String CODEC(ZSTD(1)),
     quality            String,
     created_at         DateTime64(3, 'UTC'),
     schema_version     UInt16 DEFAULT 1

@@ -54,7 +54,7 @@ SELECT project_id, task_id, note_id, text, created_by, created_at
 FROM note_rows FINAL
 WHERE NOT is_deleted;
 
--- What was found, after second opinions, and in sessions as they are now. What a judge denied is not there; what was
+-- What was found, after judgements, and in sessions as they are now. What a judge denied is not there; what was
 -- nearly found is there where a judge affirmed it. A verdict is of one version of a definition and of one content: on an
 -- earlier version, or on what the task said before, it matches nothing. What was found in a session before a task came
 -- or left is not of its present state.
@@ -107,7 +107,7 @@ FROM
     )
     ARRAY JOIN opens AS open
 ) AS a
-LEFT ANY JOIN (SELECT * FROM verdict_rows FINAL WHERE verdict != '') AS v
+LEFT ANY JOIN (SELECT * FROM judgement_rows FINAL WHERE verdict != '') AS v
 ON a.project_id = v.project_id AND tupleElement(a.event, 'name') = v.name
     AND tupleElement(a.event, 'definition_version') = v.definition_version AND a.content = v.content
 WHERE if(v.verdict = '', a.is_found, v.verdict = 'yes')
@@ -166,7 +166,7 @@ SELECT
     tupleElement(e.event, 'scope') AS scope,
     e.score AS score,
     tupleElement(e.event, 'evidence') AS evidence,
-    tupleElement(e.event, 'head_version') AS head_version,
+    tupleElement(e.event, 'classifier_version') AS classifier_version,
     if(e.judge = '', toString(tupleElement(e.event, 'judge')), e.judge) AS judge,
     coalesce(l.value, e.value, tupleElement(e.event, 'value')) AS value,
     multiIf(l.category != '', l.category, e.category != '', e.category, toString(tupleElement(e.event, 'category')))
@@ -191,7 +191,7 @@ SELECT
     'task' AS scope,
     1 AS score,
     '' AS evidence,
-    0 AS head_version,
+    0 AS classifier_version,
     '' AS judge,
     l.value AS value,
     l.category AS category,
@@ -303,7 +303,7 @@ SELECT
     is_last_task,
     context_turns,
     score_range,
-    second_opinion,
+    judge,
     created_at
 FROM (SELECT * FROM definition_rows FINAL ORDER BY project_id, name, version DESC LIMIT 1 BY project_id, name)
 WHERE NOT is_deleted;

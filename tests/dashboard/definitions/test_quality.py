@@ -1,4 +1,4 @@
-"""How good a definition is by its labels, on its page: from what was found, from a head, and a threshold to use."""
+"""The quality of a definition on its page: from events, from a classifier, and a suggested threshold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from fixtures.html_pages import check_page
-from phospho_schemas.messages import EventDefinition, HeadRow
+from phospho_schemas.messages import ClassifierRow, EventDefinition
 from phospho_store.registry.instructions import InstructionBook
 
 _NUMBERS = itertools.count()
@@ -46,12 +46,13 @@ def quality(pages: TestClient, project: str) -> dict[str, Any]:
 
 
 def learn(world: Any, project: str, labels: int, suggested: float, version: int = 1) -> None:
-    """Store a head as the learner does."""
+    """Store a classifier as the learner does."""
     interval = {"value": 0.9, "low": 0.7, "high": 0.97}
     told = {"confirmed": labels, "rejected": labels, "threshold": 0.5, "suggested_threshold": suggested}
-    InstructionBook(world.store).save_head(
-        HeadRow(
-            project_id=project, name="flight", version=4, definition_version=version, labels_digest="d", head="{}",
+    InstructionBook(world.store).save_classifier(
+        ClassifierRow(
+            project_id=project, name="flight", version=4, definition_version=version, labels_digest="d",
+            classifier="{}",
             quality=json.dumps(told | {"precision": interval, "recall": None}), created_at=datetime.now(UTC),
         )
     )  # fmt: skip
@@ -107,7 +108,7 @@ def test_a_head_tells_what_it_is_like_on_labels_that_it_did_not_know(
 
     told = quality(pages, project)
 
-    assert (told["measured"], told["head_version"], told["suggested_threshold"]) == ("cross_validation", 4, 0.37)
+    assert (told["measured"], told["classifier_version"], told["suggested_threshold"]) == ("cross_validation", 4, 0.37)
     assert told["precision"] == {"estimate": 0.9, "lower": 0.7, "upper": 0.97}
     text = pages.get("/events/flight", params={"project": project}).text
     assert "Use 0.37, as version 2" in text
@@ -126,7 +127,7 @@ def test_a_head_of_an_earlier_version_tells_nothing(world: Any, pages: TestClien
 
     told = quality(pages, project)
 
-    assert (told["measured"], told["head_version"]) == ("labels", None)
+    assert (told["measured"], told["classifier_version"]) == ("labels", None)
 
 
 def test_a_suggested_threshold_becomes_a_version_of_the_one_it_was_told_for(

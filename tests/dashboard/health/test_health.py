@@ -85,12 +85,12 @@ def test_other_processes_are_asked_and_those_that_do_not_answer_are_named(world:
     assert "bytes of metrics" in endless["error"]
 
 
-def test_followers_tell_what_they_did_and_which_steps_failed(world: Any, project: str) -> None:
+def test_jobs_tell_what_they_did_and_which_steps_failed(world: Any, project: str) -> None:
     registry = CollectorRegistry()
-    since = Gauge("phospho_seconds_since_followed", "x", ["follower"], registry=registry)
+    since = Gauge("phospho_seconds_since_job_step", "x", ["name"], registry=registry)
     since.labels("learning").set(2)
     since.labels("webhooks").set(400)
-    steps = Counter("phospho_follower_steps_total", "x", ["follower", "outcome"], registry=registry)
+    steps = Counter("phospho_job_steps_total", "x", ["name", "outcome"], registry=registry)
     steps.labels("learning", "done").inc(50)
     steps.labels("webhooks", "failed").inc(3)
     told = Counter("phospho_webhook_deliveries_total", "x", ["outcome"], registry=registry)
@@ -100,7 +100,7 @@ def test_followers_tell_what_they_did_and_which_steps_failed(world: Any, project
     [process] = Health(world.store, lambda: registry.collect(), ()).processes()
 
     assert process["facts"] == {
-        "seconds_since_followed": 400.0, "webhooks_delivered": 7.0, "failed_steps": 3.0, "webhook_tries_failed": 5.0,
+        "seconds_since_job_step": 400.0, "webhooks_delivered": 7.0, "failed_steps": 3.0, "webhook_tries_failed": 5.0,
         "webhooks_given_up": 1.0,
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What second opinions cost is told to the project that pays for them."""
+"""What judgements cost is told to the project that pays for them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fixtures.html_pages import ATTACK, check_page
-from phospho_schemas.messages import EventDefinition, LlmCallRow, ProjectSettings, VerdictRow
-from phospho_store.annotations.judgements import VerdictBook
+from phospho_schemas.messages import EventDefinition, JudgementRow, LlmCallRow, ProjectSettings
+from phospho_store.annotations.judgements import JudgementBook
 
 
 def call(project_id: str, call_id: str, days_ago: int = 0, **fields: Any) -> LlmCallRow:
@@ -21,7 +21,7 @@ def call(project_id: str, call_id: str, days_ago: int = 0, **fields: Any) -> Llm
 
 
 def test_usage_is_told_by_day_and_model_beside_the_budget(world: Any) -> None:
-    book = VerdictBook(world.store)
+    book = JudgementBook(world.store)
     world.registry.save_project("mine", settings=ProjectSettings(llm_daily_tokens=5_000, llm_daily_usd=2.0))
     reserved = call("mine", "c1", outcome="reserved", tokens_in=900)
     book.save_calls([reserved, call("mine", "c2", 1), call("mine", "c3", 9), call("theirs", "c4")])
@@ -32,13 +32,13 @@ def test_usage_is_told_by_day_and_model_beside_the_budget(world: Any) -> None:
     assert answer["budget"] == {"llm_daily_tokens": 5_000, "llm_daily_usd": 2.0}
     assert answer["used_today"] == {"tokens": 110, "usd": 0.25}
     day = {"model": "m", "calls": 1, "answered": 1, "definitions": 2, "tokens_in": 100, "tokens_out": 10, "usd": 0.25}
-    day |= {"no_verdict": 0, "refused": 0, "failed": 0}
+    day |= {"no_answer": 0, "refused": 0, "failed": 0}
     today = datetime.now(UTC).date()
     assert answer["days"] == [{"day": str(today - timedelta(days=ago)), **day} for ago in (0, 1)]
 
 
 def test_failures_are_told_with_their_reason_and_until_when_the_server_is_left_alone(world: Any) -> None:
-    book = VerdictBook(world.store)
+    book = JudgementBook(world.store)
     until = datetime.now(UTC) + timedelta(minutes=5)
     failure = {"outcome": "failed", "reason": "HTTP 401", "left_alone_until": until}
     book.save_calls([call("mine", "f1", **failure), call("mine", "f2", outcome="skipped")])
@@ -47,7 +47,7 @@ def test_failures_are_told_with_their_reason_and_until_when_the_server_is_left_a
     answer = client.get("/api/v1/llm-usage?days=1").json()
 
     assert answer["days"][0]["failed"] == 1
-    page = world.open_pages().get("/settings/second-opinions", params={"project": "mine"})
+    page = world.open_pages().get("/settings/judgements", params={"project": "mine"})
     check_page(page)
     assert "brought no verdict: HTTP 401." in page.text
     assert f"{until:%H:%M:%S}, UTC" in page.text
@@ -69,16 +69,16 @@ def test_verdicts_that_nothing_is_learnt_from_are_named(world: Any) -> None:
         "model": "m",
         "created_at": known["created_at"],
     }
-    VerdictBook(world.store).save_verdicts(
+    JudgementBook(world.store).save_judgements(
         [
-            VerdictRow.model_validate(
+            JudgementRow.model_validate(
                 said | {"name": name, "content": f"c{n}", "task_id": f"t{n}", "verdict": "no" if n in no else "yes"}
             )
             for name, no in (("sure", ()), ("sound", (1, 2)), ("asked", ()))
             for n in range(30)
         ]
     )
-    page = world.open_pages().get("/settings/second-opinions", params={"project": "mine"}).text
+    page = world.open_pages().get("/settings/judgements", params={"project": "mine"}).text
     assert "<b>sure</b>: the model says yes to next to everything: 30 yes, 0 no" in page
     judged = world.client(world.keys["mine"]).get("/api/v1/llm-usage").json()["judged"]
     assert {one["name"]: (one["yes"], one["no"], bool(one["why_not_learnt"])) for one in judged} == {
@@ -99,17 +99,17 @@ def test_the_page_shows_what_is_spent_of_the_budget_and_each_day(world: Any) -> 
     world.registry.save_project(project_id, settings=ProjectSettings(llm_daily_tokens=5_000, llm_daily_usd=0.25))
     pages = world.open_pages()
     query = {"project": project_id}
-    assert "Nobody was asked" in pages.get("/settings/second-opinions", params=query).text
+    assert "Nobody was asked" in pages.get("/settings/judgements", params=query).text
 
     calls = [call(project_id, "c1", model=ATTACK), call(project_id, "c2", 3), call(project_id, "c3", 3, model="n")]
-    VerdictBook(world.store).save_calls(calls)
+    JudgementBook(world.store).save_calls(calls)
 
-    page = pages.get("/settings/second-opinions", params=query)
+    page = pages.get("/settings/judgements", params=query)
     check_page(page)
     assert '<progress max="5000" value="110"' in page.text
     assert "nobody is asked until midnight" in page.text
     day = str(datetime.now(UTC).date() - timedelta(days=3))
     assert f'<th scope="row">{day}</th><td class="number" data-value="220">220</td>' in page.text
-    twin = pages.get("/settings/second-opinions.json", params=query).json()
+    twin = pages.get("/settings/judgements.json", params=query).json()
     assert twin["used_today"] == {"tokens": 110, "usd": 0.25}
     assert len(twin["days"]) == 3

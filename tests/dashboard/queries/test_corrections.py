@@ -51,7 +51,7 @@ class Project:
     def add_verdict(self, name: str, task_id: str, verdict: str, version: int = 1) -> None:
         row = {"project_id": self.project_id, "name": name, "definition_version": version, "revision": 1}
         row |= {"content": f"{name}-{task_id}", "verdict": verdict, "score": 0.75, "judge": "llm", "value": 3.0}
-        self.world.add("verdict_rows", row | {"category": "c", "created_at": DAYS[0]})
+        self.world.add("judgement_rows", row | {"category": "c", "created_at": DAYS[0]})
 
     def add_session_event(self, day: int, task_id: str, *names: str, turn: str = "", is_past: bool = False) -> None:
         """Add what was found in a session, or in one of its turns, as it is or as it was."""
@@ -92,7 +92,7 @@ def add_labels(project: Project) -> None:
 
 
 def add_verdicts(project: Project) -> None:
-    """Add second opinions: one that denies, one that affirms, and one on an earlier version, which matches nothing."""
+    """Add judgements: one that denies, one that affirms, and one on an earlier version, which matches nothing."""
     project.add_verdict("denied", "x", "no")
     project.add_verdict("near", "n", "yes")
     project.add_verdict("near", "m", "yes", version=7)

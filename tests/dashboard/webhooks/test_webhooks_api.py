@@ -1,4 +1,4 @@
-"""What followers do, by the API: backfills, diffs, webhooks and closed sessions, each of one's own project alone."""
+"""What jobs do, by the API: backfills, diffs, webhooks and closed sessions, each of one's own project alone."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dashboard.conftest import MINE, THEIRS, World, refuse_bad_words
 from phospho_dashboard.app import create_services
 from phospho_dashboard.job_tools import Tools
 from phospho_dashboard.settings import DashboardSettings
-from phospho_dashboard.webhooks.api import follower_routes
-from phospho_schemas.messages import EventDefinition, HeadRow
+from phospho_dashboard.webhooks.api import job_routes
+from phospho_schemas.messages import ClassifierRow, EventDefinition
 from phospho_store.jobs.backfills import BackfillBook
 from phospho_store.jobs.session_closes import SessionClosings
 from phospho_store.jobs.webhooks import WebhookBook
@@ -39,7 +39,7 @@ def tools(world: World) -> Tools:
         estimate=lambda definition, from_at, to_at: {"tasks": 7, "from": str(from_at), "to": str(to_at)},
         diff=compared,
         label_queue=lambda project_id, name, count: [f"{project_id}-{name}"][:count],
-        heads=InstructionBook(world.store),
+        classifiers=InstructionBook(world.store),
         backfills=BackfillBook(world.store),
         closings=SessionClosings(world.store),
         webhooks=WebhookBook(world.store),
@@ -58,7 +58,7 @@ def clients(world: World, tools: Tools) -> Iterator[dict[str, TestClient]]:
         )
         closing.append(services)
         headers = {"Authorization": f"Bearer {key}"}
-        return TestClient(Starlette(routes=follower_routes(services)), headers=headers)
+        return TestClient(Starlette(routes=job_routes(services)), headers=headers)
 
     closing: list = []
     yield {
@@ -90,7 +90,7 @@ def test_every_endpoint_asks_for_a_key(clients: dict[str, TestClient], world: Wo
     services = create_services(
         DashboardSettings(), world.store, world.registry, Authenticator(world.registry), None, refuse_bad_words, tools
     )
-    for route in follower_routes(services):
+    for route in job_routes(services):
         path = route.path.replace(":any_text", "").format(name="a", session_id="s", webhook_id="w", backfill_id="b")  # type: ignore[attr-defined]
         for method in route.methods - {"HEAD"}:  # type: ignore[attr-defined]
             assert clients["nobody"].request(method, path, json={}).status_code == 401, path
@@ -167,11 +167,11 @@ def test_a_diff_that_can_not_be_is_refused(mine: TestClient, refund: EventDefini
 def test_what_labels_have_taught_is_told(world: World, mine: TestClient, refund: EventDefinition) -> None:
     told = {"name": "refund/all", "version": refund.version, "tasks_to_label": [f"{MINE}-refund/all"]}
     path = "/api/v1/definitions/refund%2Fall/learning"
-    assert mine.get(path).json() == told | {"head_version": None, "quality": None}
-    head = {"project_id": MINE, "name": "refund/all", "version": 3, "definition_version": 1, "labels_digest": "d"}
-    created = {"head": "", "quality": '{"confirmed": 2}', "created_at": "2026-01-01T00:00:00Z"}
-    InstructionBook(world.store).save_head(HeadRow.model_validate(head | created))
-    assert mine.get(path).json() == told | {"head_version": 3, "quality": {"confirmed": 2}}
+    assert mine.get(path).json() == told | {"classifier_version": None, "quality": None}
+    classifier = {"project_id": MINE, "name": "refund/all", "version": 3, "definition_version": 1, "labels_digest": "d"}
+    created = {"classifier": "", "quality": '{"confirmed": 2}', "created_at": "2026-01-01T00:00:00Z"}
+    InstructionBook(world.store).save_classifier(ClassifierRow.model_validate(classifier | created))
+    assert mine.get(path).json() == told | {"classifier_version": 3, "quality": {"confirmed": 2}}
 
 
 def test_a_webhook_is_added_shown_without_its_secret_and_removed(mine: TestClient, refund: EventDefinition) -> None:

@@ -53,7 +53,7 @@ def test_what_is_sure_is_none() -> None:
 
 
 def test_a_definition_that_wants_no_second_opinion_has_none() -> None:
-    near = WEATHER.model_copy(update={"threshold": at_score(TEXT), "second_opinion": "none"})
+    near = WEATHER.model_copy(update={"threshold": at_score(TEXT), "judge": "none"})
     row = analysed(task(TEXT), [near])
     assert (names(row), names(row, "events")) == ([], ["weather"])
 
@@ -62,7 +62,7 @@ def test_a_definition_that_wants_no_second_opinion_has_none() -> None:
     ("opinion", "told"), [("project", []), ("none", []), ("encoder", ["k", "r"]), ("llm", ["k", "r"])]
 )
 def test_what_is_found_for_sure_is_checked_where_its_definition_says_so(opinion: str, told: list[str]) -> None:
-    sure = [keywords("k", "refund", second_opinion=opinion), regex("r", "refund", second_opinion=opinion)]
+    sure = [keywords("k", "refund", judge=opinion), regex("r", "refund", judge=opinion)]
     assert names(analysed(task("a refund"), sure)) == told
     assert names(analysed(task("hello"), sure)) == []
 

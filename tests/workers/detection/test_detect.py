@@ -66,7 +66,7 @@ def test_an_analysis_has_all_that_its_row_has() -> None:
         "scope": "task",
         "score": 1.0,
         "evidence": "25",
-        "head_version": 0,
+        "classifier_version": 0,
     }
 
 

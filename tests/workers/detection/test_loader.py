@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from phospho_schemas.messages import HeadRow, Project, ProjectSettings
+from phospho_schemas.messages import ClassifierRow, Project, ProjectSettings
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.registry.instructions import Instructions
 from phospho_store.store import remote
 from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.detect import analyse
-from phospho_workers.detection.learning.classifiers import Head
+from phospho_workers.detection.learning.classifiers import Classifier
 from phospho_workers.detection.loader import BackgroundCache, DefinitionCache
 from workers.detection.tasks import keywords, semantic, task
 
@@ -33,7 +33,7 @@ class Definitions:
         self.number = 1
         self.rows = [keywords("a", "a"), keywords("b", "b", project_id="bank")]
         self.outage: Exception | None = None
-        self.heads: list[HeadRow] = []
+        self.classifiers: list[ClassifierRow] = []
         self.projects: list[Project] = []
         self.cache = DefinitionCache(self, clock=lambda: self.now_s)
 
@@ -47,7 +47,7 @@ class Definitions:
         self.loaded += 1
         if self.outage:
             raise self.outage
-        return Instructions(list(self.rows), list(self.heads), list(self.projects))
+        return Instructions(list(self.rows), list(self.classifiers), list(self.projects))
 
     def save(self, *rows) -> None:
         self.rows = list(rows)
@@ -196,36 +196,42 @@ def test_a_server_that_takes_a_question_and_says_nothing_is_one_that_is_away() -
 def test_a_head_reaches_the_definitions_of_its_project_only(store) -> None:
     store.save(semantic("a", "The user wants a zorp"), *store.rows[1:])
     before = store.cache.current().by_project
-    store.heads = [_head_row("a", 3), _head_row("of a newer writer", 1, '{"format": 99}'), _head_row("empty", 1, "")]
+    store.classifiers = [
+        _head_row("a", 3),
+        _head_row("of a newer writer", 1, '{"format": 99}'),
+        _head_row("empty", 1, ""),
+    ]
     store.number += 1
     store.now_s += 2.0
     after = store.cache.current().by_project
-    assert {name: head.version for name, head in after["shop"].heads.items()} == {"a": 3}
+    assert {name: classifier.version for name, classifier in after["shop"].classifiers.items()} == {"a": 3}
     assert after["bank"] is before["bank"]
 
 
 def test_an_edited_definition_is_not_read_by_what_its_former_version_was_taught(store) -> None:
-    store.heads = [_head_row("a", 7)]
+    store.classifiers = [_head_row("a", 7)]
     store.save(semantic("a", "The user wants a zorp"))
-    assert set(store.cache.current().by_project["shop"].heads) == {"a"}
+    assert set(store.cache.current().by_project["shop"].classifiers) == {"a"}
     store.save(*store.rows, semantic("a", "The user wants a blorp", version=2))
     store.now_s += 2.0
-    assert store.cache.current().by_project["shop"].heads == {}
+    assert store.cache.current().by_project["shop"].classifiers == {}
 
 
 def test_an_event_names_a_head_only_where_its_engine_used_one(store) -> None:
-    store.heads = [_head_row("a", 7), _head_row("s", 8)]
+    store.classifiers = [_head_row("a", 7), _head_row("s", 8)]
     store.save(keywords("a", "zorp"), semantic("s", "The user wants a zorp", threshold=0.0))
     [row] = analyse([task("I want a zorp")], store.cache.current().by_project)
-    assert {event["name"]: event["head_version"] for event in row["events"]} == {"a": 0, "s": 8}
+    assert {event["name"]: event["classifier_version"] for event in row["events"]} == {"a": 0, "s": 8}
 
 
-def _head_row(name: str, version: int, head: str | None = None) -> HeadRow:
+def _head_row(name: str, version: int, classifier: str | None = None) -> ClassifierRow:
     ones, zeros = np.ones(256, np.float32), np.zeros(256, np.float32)
-    taught = Head(ones, zeros, 1.0, 0.0, 0.0, 1.0, 0.0, {}, 1, 1).to_json() if head is None else head
+    taught = Classifier(ones, zeros, 1.0, 0.0, 0.0, 1.0, 0.0, {}, 1, 1).to_json() if classifier is None else classifier
     known = {"project_id": "shop", "definition_version": 1, "labels_digest": "d"}
     created_at = datetime(2026, 1, 1, tzinfo=UTC)
-    return HeadRow.model_validate(known | {"name": name, "version": version, "head": taught, "created_at": created_at})
+    return ClassifierRow.model_validate(
+        known | {"name": name, "version": version, "classifier": taught, "created_at": created_at}
+    )
 
 
 def test_a_project_that_switches_something_off_is_there_without_definitions_too(store) -> None:

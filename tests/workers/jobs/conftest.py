@@ -1,4 +1,4 @@
-"""An embedded store with projects of its own for each test of the followers."""
+"""An embedded store with projects of its own for each test of the jobs."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def logged_now(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def until_done() -> Callable[..., int]:
-    """Run a follower until it has nothing left to do, and return the number of steps that said there is more."""
+    """Run a job until it has nothing left to do, and return the number of steps that said there is more."""
 
-    def run(follower: object) -> int:
+    def run(job: object) -> int:
         for steps in range(100):
-            if not follower.step():  # type: ignore[attr-defined]
+            if not job.step():  # type: ignore[attr-defined]
                 return steps
         raise AssertionError("it never ends")
 

@@ -1,4 +1,4 @@
-"""Tasks that were logged and analysed, for the tests of those who give second opinions."""
+"""Tasks that were logged and analysed, for the tests of those who give judgements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels arrive while traffic runs: the head is used within seconds, and no event is lost or doubled meanwhile."""
+"""Labels arrive while traffic runs: the classifier is used within seconds, and no event is lost or doubled."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.stage import Detection
 from phospho_workers.extraction.stage import Extraction
 from phospho_workers.jobs.registry import running
-from phospho_workers.jobs.settings import FollowerSettings
+from phospho_workers.jobs.settings import JobSettings
 from store.facts import insert, task, view
 from workers.detection.tasks import keywords, semantic
 
@@ -33,12 +33,12 @@ PROBE = "is my umbrella here"
 
 @pytest.fixture
 def pipeline(store: Store) -> Iterator[Pipeline]:
-    """The pipeline of `phospho up`, with the follower that learns beside it."""
+    """The pipeline of `phospho up`, with the job that learns beside it."""
     clock = HybridClock()
     cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=0.0)
     pipeline = Pipeline(Extraction(), Detection(cache.current), store, clock)
     pipeline.start()
-    with running(["learning"], store, clock, FollowerSettings()):
+    with running(["learning"], store, clock, JobSettings()):
         yield pipeline
     pipeline.close()
 
@@ -67,20 +67,21 @@ async def test_200_labels_are_learnt_and_used_while_traffic_runs(
     await asyncio.to_thread(LabelBook(store).save_labels, labels)
     labelled_s, logged = time.monotonic(), 1
     while not used(store, project_id):
-        assert time.monotonic() - labelled_s < _TIMEOUT_S, "the head was not used"
+        assert time.monotonic() - labelled_s < _TIMEOUT_S, "the classifier was not used"
         await pipeline.publish([log(project_id, logged)])
         logged += 1
-    print(f"{_LABELS} labels: {time.monotonic() - labelled_s:.2f} s until the head was used, {logged} tasks meanwhile")
+    print(f"{_LABELS} labels: {time.monotonic() - labelled_s:.2f} s until the classifier was used; {logged} tasks")
 
     found = [row for row in view(store, "events", project_id) if row["name"] == "refund"]
     assert sorted(row["task_id"] for row in found) == sorted(f"live-{number}" for number in range(logged))
-    learnt = [row for row in view(store, "events", project_id) if row["head_version"] > 0]
+    learnt = [row for row in view(store, "events", project_id) if row["classifier_version"] > 0]
     assert len({row["task_id"] for row in learnt}) == len(learnt)
 
 
 def used(store: Store, project_id: str) -> bool:
-    """Tell whether an event was found by a head."""
+    """Tell whether an event was found by a classifier."""
     query = (
-        "SELECT count() AS found FROM events WHERE project_id = {p:String} AND head_version > 0 AND engine != 'person'"
+        "SELECT count() AS found FROM events"
+        " WHERE project_id = {p:String} AND classifier_version > 0 AND engine != 'person'"
     )
     return bool(store.rows(query, {"p": project_id})[0]["found"])

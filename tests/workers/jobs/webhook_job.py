@@ -1,4 +1,4 @@
-"""The follower of webhooks with a clock that can be moved on, and what came of what it told."""
+"""The job of webhooks with a clock that can be moved on, and what came of what it told."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def analysed(project_id: str, task_id: str, names: Sequence[str] = (), **fields:
     return analysis(project_id, task_id, CLOCK.next(), names, **fields)
 
 
-class Follower(Webhooks):
+class Job(Webhooks):
     """One whose clock can be moved on."""
 
     def __init__(self, store: Store, judging: JudgeSettings = NOBODY) -> None:

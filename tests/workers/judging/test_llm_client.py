@@ -107,7 +107,7 @@ def test_what_an_attempt_without_an_answer_may_have_cost_is_counted(llm: LlmServ
 def test_an_answer_of_nothing_may_have_cost_the_most(llm: LlmServer) -> None:
     llm.faults = [raw(b"garbage")]
     [call] = chat(llm).ask([question()])
-    assert (call.outcome, call.tokens_in, call.tokens_out) == ("no_verdict", *most(1))
+    assert (call.outcome, call.tokens_in, call.tokens_out) == ("no_answer", *most(1))
 
 
 def test_a_question_is_sent_no_more_often_than_was_paid_for(llm: LlmServer) -> None:
@@ -152,7 +152,7 @@ def test_a_server_that_drips_is_given_up_in_time(llm: LlmServer) -> None:
 def test_an_answer_that_can_not_be_read_is_no_verdict(llm: LlmServer, body: bytes) -> None:
     llm.faults = [raw(body)]
     [call] = chat(llm).ask([question()])
-    assert (call.outcome, call.answers, len(llm.asked)) == ("no_verdict", {}, 1)
+    assert (call.outcome, call.answers, len(llm.asked)) == ("no_answer", {}, 1)
 
 
 @pytest.mark.parametrize("usage", [None, {"prompt_tokens": -1, "completion_tokens": 1}, {"prompt_tokens": 1e300}, "?"])

@@ -103,5 +103,5 @@ def test_of_many_definitions_each_text_is_asked_along_with_others() -> None:
     ],
 )
 def test_who_is_asked(engine: str, opinion: str, has_llm: bool, has_encoder: bool, judge: str | None) -> None:
-    one = definition("refund", engine, second_opinion=opinion)
+    one = definition("refund", engine, judge=opinion)
     assert judge_of(one, has_llm=has_llm, has_encoder=has_encoder) == judge

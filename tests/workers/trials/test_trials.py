@@ -15,9 +15,9 @@ from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import LabelledTasks
 from phospho_workers.jobs.learning.learning import Learning
-from phospho_workers.jobs.learning.trainer import HeadTeacher
+from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
-from phospho_workers.trials.trial_classifiers import TrialHeads
+from phospho_workers.trials.trial_classifiers import TrialClassifiers
 from phospho_workers.trials.trials import Trials
 from store.facts import insert, task
 from workers.detection.tasks import semantic
@@ -29,7 +29,7 @@ TEXTS = [f"I want my money back for order {n}" for n in range(20)] + [
 
 @pytest.fixture
 def taught(store: Store, registry: Registry, project_id: str, until_done: Callable[[object], int]) -> EventDefinition:
-    """A definition whose labels say the opposite of its description, and its head."""
+    """A definition whose labels say the opposite of its description, and its classifier."""
     definition = registry.save_definition(
         semantic("refund", "The user wants money back", project_id=project_id, scope="input")
     )
@@ -37,14 +37,14 @@ def taught(store: Store, registry: Registry, project_id: str, until_done: Callab
     labels = [new_label(project_id, "refund", f"t{n:02}", "rejected") for n in range(8)]
     labels += [new_label(project_id, "refund", f"t{n:02}", "confirmed") for n in range(20, 28)]
     LabelBook(store).save_labels(labels)
-    until_done(Learning(LabelledTasks(store), InstructionBook(store), HeadTeacher()))
+    until_done(Learning(LabelledTasks(store), InstructionBook(store), ClassifierTrainer()))
     return definition
 
 
 def trials(store: Store) -> Trials:
     cache = DefinitionCache(InstructionBook(store), 0.0)
-    heads = TrialHeads(LabelledTasks(store), HeadTeacher())
-    return Trials(History(store), SessionFacts(store), cache.current, heads)
+    classifiers = TrialClassifiers(LabelledTasks(store), ClassifierTrainer())
+    return Trials(History(store), SessionFacts(store), cache.current, classifiers)
 
 
 def test_a_version_that_says_the_same_finds_the_same_as_its_labels_teach_it(

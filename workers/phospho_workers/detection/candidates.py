@@ -1,4 +1,4 @@
-"""Which hits a second opinion may be asked about, and what they are known by."""
+"""Which hits a judgement may be asked about, and what they are known by."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def is_open(hit: Hit) -> bool:
     """
     Tell whether a hit is one to ask about.
 
-    Of an engine that is never in doubt, what it found is, where its definition asks for a second opinion by name.
+    Of an engine that is never in doubt, what it found is, where its definition asks for a judgement by name.
     """
-    opinion = hit.definition.second_opinion
+    opinion = hit.definition.judge
     if opinion == "none" and hit.definition.engine != "llm":
         return False
     is_checked = opinion in ("encoder", "llm") and hit.definition.engine in ("keyword", "regex")

@@ -10,8 +10,8 @@ from phospho_schemas.definitions import crowded_out, needs_session, no_room
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.engine import SIDES, Engine, Hit, Hits, Side, looks_at
 from phospho_workers.detection.engines import ENGINES
-from phospho_workers.detection.engines.semantic import NO_HEADS, SemanticEngine
-from phospho_workers.detection.learning.classifiers import Head
+from phospho_workers.detection.engines.semantic import NO_CLASSIFIERS, SemanticEngine
+from phospho_workers.detection.learning.classifiers import Classifier
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class CompiledDefinitions:
     The engines that read each side of a task, with the definitions of a project; safe to share between threads.
 
     `skipped` has the definitions that no engine could take, by name, with the reason. `of_sessions` has those that
-    need more than one task: they are looked for beside the stream, when the session is there. `heads` has what was
+    need more than one task: they are looked for beside the stream, when the session is there. `classifiers` has what
+    was
     learnt from labels, by name, of those whose engine uses it. `definitions` has all that are looked for, in the one
     way or the other.
     """
@@ -29,13 +30,13 @@ class CompiledDefinitions:
     skipped: Mapping[str, str] = field(default_factory=dict)
     definitions: Sequence[EventDefinition] = ()
     of_sessions: Sequence[EventDefinition] = ()
-    heads: Mapping[str, Head] = field(default_factory=dict)
+    classifiers: Mapping[str, Classifier] = field(default_factory=dict)
     settings: ProjectSettings = field(default_factory=ProjectSettings)
 
     @property
     def reads_beside(self) -> bool:
         """Tell whether what is found on one side of a task may depend on the other side of it."""
-        return any(head.beside_weight for head in self.heads.values())
+        return any(classifier.beside_weight for classifier in self.classifiers.values())
 
     def find(self, texts: Sequence[str], side: Side, beside: Sequence[str] = ()) -> Sequence[Hits]:
         """Return what all engines find in each of `texts`, which are of that side; `beside` as engines take it."""
@@ -81,19 +82,19 @@ def _score_refusal(definition: EventDefinition) -> str | None:
 
 def compile_definitions(
     definitions: Sequence[EventDefinition],
-    heads: Mapping[str, Head] = NO_HEADS,
+    classifiers: Mapping[str, Classifier] = NO_CLASSIFIERS,
     settings: ProjectSettings = ProjectSettings(),  # noqa: B008 (never changed)
 ) -> CompiledDefinitions:
     """
     Compile the definitions of one project; those that can't be are skipped and harm no other.
 
     Deleted ones are left out. Of several versions of one name the greatest counts. The order does not matter.
-    `heads` has what was learnt from labels, by the name of the definition.
+    `classifiers` has what was learnt from labels, by the name of the definition.
     """
-    listed = list_definitions(definitions, heads, settings)
+    listed = list_definitions(definitions, classifiers, settings)
     of_tasks = [one for one in listed.definitions if not needs_session(one)]
     by_engine = {name: [one for one in of_tasks if one.engine == name] for name in ENGINES}
-    built = [(_engine(name, chosen, heads), chosen) for name, chosen in by_engine.items() if chosen]
+    built = [(_engine(name, chosen, classifiers), chosen) for name, chosen in by_engine.items() if chosen]
     engines = {
         side: [engine for engine, chosen in built if any(looks_at(one, side) for one in chosen)] for side in SIDES
     }
@@ -101,7 +102,7 @@ def compile_definitions(
 
 
 def list_definitions(
-    definitions: Sequence[EventDefinition], heads: Mapping[str, Head], settings: ProjectSettings
+    definitions: Sequence[EventDefinition], classifiers: Mapping[str, Classifier], settings: ProjectSettings
 ) -> CompiledDefinitions:
     """
     Return all of `compile_definitions` but the engines: what finds nothing, and costs next to nothing to hold.
@@ -117,13 +118,15 @@ def list_definitions(
         skipped={name: reason for name, reason in reasons.items() if reason is not None},
         definitions=usable,
         of_sessions=[one for one in usable if needs_session(one)],
-        heads={one.name: heads[one.name] for one in usable if one.engine == "semantic" and one.name in heads},
+        classifiers={
+            one.name: classifiers[one.name] for one in usable if one.engine == "semantic" and one.name in classifiers
+        },
         settings=settings,
     )
 
 
-def _engine(name: str, chosen: Sequence[EventDefinition], heads: Mapping[str, Head]) -> Engine:
-    return SemanticEngine(chosen, heads) if name == "semantic" else ENGINES[name](chosen)
+def _engine(name: str, chosen: Sequence[EventDefinition], classifiers: Mapping[str, Classifier]) -> Engine:
+    return SemanticEngine(chosen, classifiers) if name == "semantic" else ENGINES[name](chosen)
 
 
 def _current(definitions: Iterable[EventDefinition]) -> list[EventDefinition]:

@@ -10,7 +10,7 @@ from phospho_schemas.messages import SCHEMA_VERSION, ProjectSettings
 from phospho_workers.detection.candidates import candidates
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions
 from phospho_workers.detection.engine import BESIDE, SIDES, Hit, Hits, Side
-from phospho_workers.detection.learning.classifiers import Head
+from phospho_workers.detection.learning.classifiers import Classifier
 from phospho_workers.detection.text.language import MODEL as LANGUAGE_MODEL
 from phospho_workers.detection.text.language import UNKNOWN, Language, languages
 from phospho_workers.detection.text.sentiment import MODEL as SENTIMENT_MODEL
@@ -57,7 +57,7 @@ def analyse(tasks: Sequence[Task], definitions: Mapping[str, CompiledDefinitions
             continue
         found = _found([tasks[place] for place in places], compiled)
         for place, hits in zip(places, found, strict=True):
-            rows[place]["events"] = _events(tasks[place], [hit for hit in hits if hit.is_found], compiled.heads)
+            rows[place]["events"] = _events(tasks[place], [hit for hit in hits if hit.is_found], compiled.classifiers)
             rows[place]["candidates"] = candidates(tasks[place], hits, compiled.settings.llm_sample)
     return rows
 
@@ -184,7 +184,7 @@ def _row(task: Task, settings: ProjectSettings, tones: Mapping[str, _Tone]) -> d
     }
 
 
-def _events(task: Task, hits: Sequence[Hit], heads: Mapping[str, Head]) -> list[dict[str, Any]]:
+def _events(task: Task, hits: Sequence[Hit], classifiers: Mapping[str, Classifier]) -> list[dict[str, Any]]:
     """Return hits as DetectedEvent objects. The id is that of project, task and name: found again is the same."""
     return [
         {
@@ -195,7 +195,7 @@ def _events(task: Task, hits: Sequence[Hit], heads: Mapping[str, Head]) -> list[
             "scope": hit.definition.scope,
             "score": round(hit.score, _SCORE_DIGITS),
             "evidence": hit.evidence,
-            "head_version": heads[hit.definition.name].version if hit.definition.name in heads else 0,
+            "classifier_version": classifiers[hit.definition.name].version if hit.definition.name in classifiers else 0,
         }
         for hit in hits
     ]

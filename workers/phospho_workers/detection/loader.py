@@ -10,11 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from phospho_schemas.messages import EventDefinition, HeadRow, ProjectSettings
+from phospho_schemas.messages import ClassifierRow, EventDefinition, ProjectSettings
 from phospho_store.errors import StoreUnavailable
 from phospho_store.registry.instructions import Instructions
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, compile_definitions
-from phospho_workers.detection.learning.classifiers import BadHead, Head
+from phospho_workers.detection.learning.classifiers import BadClassifier, Classifier
 
 logger = logging.getLogger("phospho.detection")
 
@@ -24,7 +24,7 @@ DEFAULT_PATIENCE_S = 1.0
 
 
 # `compile_definitions`, or `list_definitions` for who reads no task by them.
-Compile = Callable[[Sequence[EventDefinition], Mapping[str, Head], ProjectSettings], CompiledDefinitions]
+Compile = Callable[[Sequence[EventDefinition], Mapping[str, Classifier], ProjectSettings], CompiledDefinitions]
 
 
 class Source(Protocol):
@@ -42,15 +42,15 @@ class _ProjectSource:
     """All that one project's compiled definitions follow from."""
 
     definitions: Sequence[EventDefinition] = ()
-    heads: Sequence[HeadRow] = ()
+    classifiers: Sequence[ClassifierRow] = ()
     settings: ProjectSettings = field(default_factory=ProjectSettings)
 
     def compiled(self, compiling: Compile) -> CompiledDefinitions:
-        """Compile them; a head of another version of its definition was taught something else, and is left out."""
+        """Compile them, without classifiers of other versions of their definitions."""
         versions = {one.name: one.version for one in self.definitions}
-        current = [row for row in self.heads if row.definition_version == versions.get(row.name)]
-        heads = {row.name: head for row in current if (head := _read(row)) is not None}
-        compiled = compiling(self.definitions, heads, self.settings)
+        current = [row for row in self.classifiers if row.definition_version == versions.get(row.name)]
+        classifiers = {row.name: classifier for row in current if (classifier := _read(row)) is not None}
+        compiled = compiling(self.definitions, classifiers, self.settings)
         if compiled.skipped:
             name, reason = next(iter(compiled.skipped.items()))
             project_id = self.definitions[0].project_id
@@ -161,28 +161,28 @@ class BackgroundCache:
         return refresh.result()
 
 
-def _read(row: HeadRow) -> Head | None:
-    """Return a head; None where there were too few labels for one, or where it can't be read, as of a newer writer."""
+def _read(row: ClassifierRow) -> Classifier | None:
+    """Return a classifier, or None where labels were too few or a newer writer wrote it."""
     try:
-        return replace(Head.from_json(row.head), version=row.version) if row.head else None
-    except BadHead as error:
-        logger.warning("%s: head %d of %s is not used: %s", row.project_id, row.version, row.name, error)
+        return replace(Classifier.from_json(row.classifier), version=row.version) if row.classifier else None
+    except BadClassifier as error:
+        logger.warning("%s: classifier %d of %s is not used: %s", row.project_id, row.version, row.name, error)
         return None
 
 
 def _by_project(told: Instructions) -> dict[str, _ProjectSource]:
     """Return the source of every project that has a definition or switches something."""
     definitions: dict[str, list[EventDefinition]] = {}
-    heads: dict[str, list[HeadRow]] = {}
+    classifiers: dict[str, list[ClassifierRow]] = {}
     for definition in told.definitions:
         definitions.setdefault(definition.project_id, []).append(definition)
-    for head in told.heads:
-        heads.setdefault(head.project_id, []).append(head)
+    for classifier in told.classifiers:
+        classifiers.setdefault(classifier.project_id, []).append(classifier)
     default = ProjectSettings()
     settings = {project.project_id: project.settings for project in told.projects if project.settings != default}
     return {
         project_id: _ProjectSource(
-            definitions.get(project_id, []), heads.get(project_id, []), settings.get(project_id, default)
+            definitions.get(project_id, []), classifiers.get(project_id, []), settings.get(project_id, default)
         )
         for project_id in definitions.keys() | settings.keys()
     }

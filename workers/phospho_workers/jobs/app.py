@@ -1,4 +1,4 @@
-"""The process of one follower: its threads, with health and metrics over HTTP."""
+"""The process of one job: its threads, with health and metrics over HTTP."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from starlette.types import ASGIApp
 
 from phospho_schemas.ids import HybridClock
 from phospho_store.store import remote
-from phospho_workers.jobs.loop.loop import FollowerThread
-from phospho_workers.jobs.registry import ALL, CONNECTIONS, FAMILY, running
-from phospho_workers.jobs.settings import FollowerSettings
+from phospho_workers.jobs.loop.loop import JobThread
+from phospho_workers.jobs.registry import ALL, CONNECTIONS, JOBS, running
+from phospho_workers.jobs.settings import JobSettings
 from phospho_workers.runtime import metrics
 
 
 @contextmanager
-def open_follower(name: str, clickhouse: str, settings: FollowerSettings) -> Iterator[ASGIApp]:
-    """Run the followers of one name, or all, on a ClickHouse server, and yield their HTTP side."""
+def open_jobs(name: str, clickhouse: str, settings: JobSettings) -> Iterator[ASGIApp]:
+    """Run the jobs of one name, or all, on a ClickHouse server, and yield their HTTP side."""
     with ExitStack() as stack:
         store = remote(clickhouse, size=CONNECTIONS)
         stack.callback(store.close)
         yield _health_app(
-            stack.enter_context(running(list(FAMILY) if name == ALL else [name], store, HybridClock(), settings))
+            stack.enter_context(running(list(JOBS) if name == ALL else [name], store, HybridClock(), settings))
         )
 
 
-def _health_app(threads: Sequence[FollowerThread]) -> ASGIApp:
+def _health_app(threads: Sequence[JobThread]) -> ASGIApp:
     def health(_: Request) -> PlainTextResponse:
         reasons = [reason for thread in threads if (reason := thread.check()) is not None]
         return PlainTextResponse("; ".join(reasons) or "ok", 503 if reasons else 200)

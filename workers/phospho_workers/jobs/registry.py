@@ -1,4 +1,4 @@
-"""Which followers there are, wired to a store, and their threads."""
+"""Which jobs there are, wired to a store, and their threads."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ from phospho_workers.jobs.backfills.backfills import Asks, Backfills
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import LabelledTasks
 from phospho_workers.jobs.learning.learning import Learning
-from phospho_workers.jobs.learning.trainer import HeadTeacher
+from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.loop.changes import Changes
-from phospho_workers.jobs.loop.loop import Follower, FollowerThread
+from phospho_workers.jobs.loop.loop import Job, JobThread
 from phospho_workers.jobs.sessions.ended_sessions import EndedSessions
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.sessions.turns import Turns
-from phospho_workers.jobs.settings import FollowerSettings
+from phospho_workers.jobs.settings import JobSettings
 from phospho_workers.jobs.webhooks.found_events import FoundEvents
 from phospho_workers.jobs.webhooks.hold import Patience
 from phospho_workers.jobs.webhooks.outbound import Outbound
 from phospho_workers.jobs.webhooks.webhooks import Webhooks
 from phospho_workers.judging.settings import JudgeSettings
 
-logger = logging.getLogger("phospho.follower")
+logger = logging.getLogger("phospho.job")
 
-# Each process has connections of its own: a follower never waits for a request, nor a request for a follower.
+# Each process has connections of its own: a job never waits for a request, nor a request for a job.
 CONNECTIONS = 3
 # The name of the process that runs all of them.
-ALL = "followers"
+ALL = "jobs"
 
 
-def sessions(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:
+def sessions(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
     """Return those that look at more than one task at a time."""
     cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=1.0, compiling=list_definitions)
     facts = SessionFacts(store)
     return [EndedSessions(facts, cache.current), Turns(facts, cache.current)]
 
 
-def learning(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:
-    """Return the one that learns heads from labels."""
-    return [Learning(LabelledTasks(store), InstructionBook(store, clock), HeadTeacher())]
+def learning(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
+    """Return the one that learns classifiers from labels."""
+    return [Learning(LabelledTasks(store), InstructionBook(store, clock), ClassifierTrainer())]
 
 
-def backfills(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:
+def backfills(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
     """Return the one that runs definitions over history."""
     # Never stale: a backfill may be of a version that was saved a moment ago.
     cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=0.0)
@@ -76,7 +76,7 @@ def asks_of(settings: JudgeSettings) -> Asks:
     return asks
 
 
-def webhooks(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:
+def webhooks(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
     """Return the one that tells others of events."""
     if not settings.secret_key:
         logger.warning("no webhook is told of anything: PHOSPHO_SECRET_KEY is not set")
@@ -87,8 +87,8 @@ def webhooks(store: Store, clock: HybridClock, settings: FollowerSettings) -> li
     return [Webhooks(WebhookBook(store, clock), FoundEvents(store), sender, settings.secret_key, patience=patience)]
 
 
-def judge(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[Follower]:
-    """Return those that ask for second opinions, where there is somebody to ask. Raises BadJudgeSettings."""
+def judge(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
+    """Return those that ask for judgements, where there is somebody to ask. Raises BadJudgeSettings."""
     if not settings.judging.is_configured:
         return []
     # Only here: who asks nobody imports no client.
@@ -98,7 +98,7 @@ def judge(store: Store, clock: HybridClock, settings: FollowerSettings) -> list[
 
 
 # By the name of the process that runs them.
-FAMILY: Mapping[str, Callable[[Store, HybridClock, FollowerSettings], list[Follower]]] = {
+JOBS: Mapping[str, Callable[[Store, HybridClock, JobSettings], list[Job]]] = {
     "learning": learning,
     "sessions": sessions,
     "backfills": backfills,
@@ -108,14 +108,12 @@ FAMILY: Mapping[str, Callable[[Store, HybridClock, FollowerSettings], list[Follo
 
 
 @contextmanager
-def running(
-    names: Sequence[str], store: Store, clock: HybridClock, settings: FollowerSettings
-) -> Iterator[list[FollowerThread]]:
-    """Run the followers of these names, a thread each, until the end; then let the steps in hand end."""
+def running(names: Sequence[str], store: Store, clock: HybridClock, settings: JobSettings) -> Iterator[list[JobThread]]:
+    """Run the jobs of these names, a thread each, until the end; then let the steps in hand end."""
     with ExitStack() as stack:
         changes = Changes(store)
-        followers = [follower for name in names for follower in FAMILY[name](store, clock, settings)]
-        threads = [FollowerThread(follower, changes) for follower in followers]
+        jobs = [job for name in names for job in JOBS[name](store, clock, settings)]
+        threads = [JobThread(job, changes) for job in jobs]
         for thread in threads:
             thread.start()
             stack.callback(thread.close)

@@ -1,1 +1,1 @@
-"""Second opinions: what an LLM or a local encoder says of tasks that detection is not sure of. No ClickHouse here."""
+"""Judgements: what an LLM or a local encoder says of tasks that detection is not sure of. No ClickHouse here."""

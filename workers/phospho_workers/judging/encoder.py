@@ -1,5 +1,5 @@
 """
-A local second opinion: any ONNX sentence encoder or cross-encoder in a folder.
+A local judgement: any ONNX sentence encoder or cross-encoder in a folder.
 
 The folder has `model.onnx` and `tokenizer.json`, as they are exported for sentence-transformers. What the model is
 follows from what it gives for one pair: a number (a cross-encoder: how well the text fits the description), or

@@ -35,7 +35,7 @@ _UNCHARGED = frozenset({503, 529})
 # English; only for servers that do not count for themselves.
 _BYTES_PER_TOKEN = 3
 
-CallEnd = Literal["answered", "no_verdict", "refused", "failed", "skipped"]
+CallEnd = Literal["answered", "no_answer", "refused", "failed", "skipped"]
 
 
 class _Reply(BaseModel):
@@ -64,7 +64,7 @@ class Call:
     """
     What became of a question.
 
-    answered: at least one verdict can be read; no_verdict: none can; refused: the server does not take this very
+    answered: at least one verdict can be read; no_answer: none can; refused: the server does not take this very
     request; failed: no answer, after all attempts; skipped: not asked, since the circuit is open. `reason` says why
     there is no answer, in our words: never in the server's.
     """
@@ -286,7 +286,7 @@ def _read(question: Question, body: bytes) -> Call:
     usage = _usage(question, body, content)
     if answers:
         return Call("answered", "", answers, usage.prompt_tokens, usage.completion_tokens)
-    return Call("no_verdict", "its answer can't be read", {}, usage.prompt_tokens, usage.completion_tokens)
+    return Call("no_answer", "its answer can't be read", {}, usage.prompt_tokens, usage.completion_tokens)
 
 
 def _content(body: bytes) -> str:

@@ -47,7 +47,7 @@ def judge_of(definition: EventDefinition, *, has_llm: bool, has_encoder: bool) -
     The engine `llm` has an LLM or nobody. What a definition leaves to the project goes to the LLM, or else to the
     encoder, and only of the semantic engine: the others are sure of what they find.
     """
-    wanted = "llm" if definition.engine == "llm" else definition.second_opinion
+    wanted = "llm" if definition.engine == "llm" else definition.judge
     if wanted == "project" and definition.engine == "semantic":
         wanted = "llm" if has_llm else "encoder"
     if wanted == "llm" and has_llm:

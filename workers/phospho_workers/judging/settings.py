@@ -1,4 +1,4 @@
-"""Who gives second opinions, as the environment says it; read once, where a process is put together."""
+"""Who gives judgements, as the environment says it; read once, where a process is put together."""
 
 from __future__ import annotations
 

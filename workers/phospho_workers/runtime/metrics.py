@@ -57,14 +57,14 @@ BACKGROUND_FAILURES = Counter(
     ["name"],
     registry=REGISTRY,
 )
-FOLLOWER_STEPS = Counter(
-    "phospho_follower_steps_total",
-    "Steps of a follower, by outcome: done, more (and goes on at once), away (the store), failed",
-    ["follower", "outcome"],
+JOB_STEPS = Counter(
+    "phospho_job_steps_total",
+    "Steps of a job, by outcome: done, more (and goes on at once), away (the store), failed",
+    ["name", "outcome"],
     registry=REGISTRY,
 )
-SECONDS_SINCE_FOLLOWED = Gauge(
-    "phospho_seconds_since_followed", "Since a follower's last step that was done", ["follower"], registry=REGISTRY
+SECONDS_SINCE_JOB_STEP = Gauge(
+    "phospho_seconds_since_job_step", "Since a job's last step that was done", ["name"], registry=REGISTRY
 )
 SESSIONS_ANALYSED = Counter(
     "phospho_sessions_analysed_total", "Sessions that were over and looked at as a whole", registry=REGISTRY
@@ -81,22 +81,24 @@ WEBHOOK_DELIVERIES = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
-HEADS_LEARNT = Counter("phospho_heads_learnt_total", "Heads that were learnt from labels", registry=REGISTRY)
+CLASSIFIERS_TRAINED = Counter(
+    "phospho_classifiers_trained_total", "Classifiers that were learnt from labels", registry=REGISTRY
+)
 LEARNING_SECONDS = Histogram(
     "phospho_learning_seconds",
     "Reading the labels of one definition and learning its head",
     buckets=_SECONDS,
     registry=REGISTRY,
 )
-VERDICTS = Counter(
-    "phospho_verdicts_total",
-    "Second opinions, by judge (encoder, llm) and verdict (yes, no, none)",
-    ["judge", "verdict"],
+JUDGEMENTS = Counter(
+    "phospho_judgements_total",
+    "Judgements, by judge (encoder, llm) and verdict (yes, no, none)",
+    ["judge", "answer"],
     registry=REGISTRY,
 )
 LLM_CALLS = Counter(
     "phospho_llm_calls_total",
-    "Questions to the LLM, by outcome: answered, no_verdict, refused, failed, skipped (its circuit is open)",
+    "Questions to the LLM, by outcome: answered, no_answer, refused, failed, skipped (its circuit is open)",
     ["outcome"],
     registry=REGISTRY,
 )

@@ -1,4 +1,4 @@
-"""What an LLM's second opinions on tasks of the past would cost: their questions are made, and not asked."""
+"""What an LLM's judgements on tasks of the past would cost: their questions are made, and not asked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TOKENS_OF_VERDICT = 32
 _NONCE = "0" * 8
 
 
-class OpinionCost(NamedTuple):
+class JudgeCost(NamedTuple):
     """Calls, and the tokens of their questions and answers."""
 
     calls: int = 0
@@ -27,12 +27,12 @@ class OpinionCost(NamedTuple):
     tokens_out: int = 0
 
 
-def opinion_cost(
+def judge_cost(
     definition: EventDefinition,
     others: Sequence[EventDefinition],
     tasks: Sequence[Mapping[str, Any]],
     analyses: Sequence[Mapping[str, Any]],
-) -> OpinionCost:
+) -> JudgeCost:
     """
     Return what it costs to ask about a definition in those of `tasks` in which it is a candidate, by their analyses.
 
@@ -44,7 +44,7 @@ def opinion_cost(
         for found in row["candidates"]:
             if found["name"] == definition.name and found["content"] not in asked:
                 asked[found["content"]] = _question(definition, known, task, found["content"])
-    return OpinionCost(
+    return JudgeCost(
         len(asked),
         sum(map(_tokens_in, asked.values())),
         sum(_TOKENS_OF_VERDICT * len(one.definitions) for one in asked.values()),

@@ -44,4 +44,4 @@ def _finding_all(known: CompiledDefinitions, name: str) -> CompiledDefinitions:
     definitions = [
         one.model_copy(update={"threshold": _EVERYTHING}) if one.name == name else one for one in known.definitions
     ]
-    return events_alone(compile_definitions(definitions, known.heads, known.settings))
+    return events_alone(compile_definitions(definitions, known.classifiers, known.settings))

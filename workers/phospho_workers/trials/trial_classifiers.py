@@ -1,24 +1,24 @@
-"""The head that a version of a definition will have once it is stored, learnt from the labels that are there."""
+"""The classifier that a version of a definition will have once it is stored, learnt from the labels that are there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.learning.classifiers import Head
+from phospho_workers.detection.learning.classifiers import Classifier
 from phospho_workers.jobs.learning.examples import LabelledTasks
 from phospho_workers.jobs.learning.learning import Teacher
 from phospho_workers.jobs.sessions.transcripts import groups_of, of_one
 
 
-class TrialHeads:
+class TrialClassifiers:
     """Teaches versions that are not stored, and stores nothing. Blocking; raises what the store raises."""
 
     def __init__(self, tasks: LabelledTasks, teacher: Teacher) -> None:
         self._tasks = tasks
         self._teacher = teacher
 
-    def head(self, definition: EventDefinition, others: Sequence[EventDefinition]) -> Head | None:
+    def classifier(self, definition: EventDefinition, others: Sequence[EventDefinition]) -> Classifier | None:
         """
         Return what the labels of people teach a version beside the project's other definitions; None where nothing.
 
@@ -33,4 +33,4 @@ class TrialHeads:
         if not examples[definition.name]:
             return None
         lesson = self._teacher.learn([of_one(one) for one in group], examples, [definition.name])[definition.name]
-        return Head.from_json(lesson.head) if lesson.head else None
+        return Classifier.from_json(lesson.classifier) if lesson.classifier else None

@@ -18,8 +18,8 @@ from phospho_workers.jobs.backfills.session_history import SessionRun
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.judging.selection import judge_of
 from phospho_workers.judging.settings import NOBODY, JudgeSettings
-from phospho_workers.trials.judge_cost import OpinionCost, opinion_cost
-from phospho_workers.trials.trial_classifiers import TrialHeads
+from phospho_workers.trials.judge_cost import JudgeCost, judge_cost
+from phospho_workers.trials.trial_classifiers import TrialClassifiers
 
 _SAMPLE_TASKS = 500
 _TASKS_AT_ONCE = 500
@@ -39,13 +39,13 @@ class Trials:
         history: History,
         facts: SessionFacts,
         definitions: Callable[[], Snapshot],
-        heads: TrialHeads,
+        classifiers: TrialClassifiers,
         judging: JudgeSettings = NOBODY,
     ) -> None:
         self._history = history
         self._facts = facts
         self._definitions = definitions
-        self._heads = heads
+        self._classifiers = classifiers
         self._judging = judging
 
     def estimate(
@@ -82,13 +82,13 @@ class Trials:
     ) -> dict[str, Any]:
         """Return what the LLM's opinions on `scale` times these tasks would cost; nothing where it is not asked."""
         llm = self._judging.llm
-        # Who has no LLM here may have one where the followers run: what only it decides, it would be asked about.
+        # Who has no LLM here may have one where the jobs run: what only it decides, it would be asked about.
         has_llm = llm is not None or definition.engine == "llm"
         is_asked = judge_of(definition, has_llm=has_llm, has_encoder=self._judging.encoder is not None) == "llm"
-        cost = OpinionCost()
+        cost = JudgeCost()
         if is_asked and not needs_session(definition):
             others = [one for one in compiled.definitions if one.name != definition.name and not needs_session(one)]
-            cost = opinion_cost(definition, others, tasks, analysed(tasks, events_alone(compiled)))
+            cost = judge_cost(definition, others, tasks, analysed(tasks, events_alone(compiled)))
         tokens = round(scale * (cost.tokens_in + cost.tokens_out))
         usd = scale * llm.usd(cost.tokens_in, cost.tokens_out) if llm else 0.0
         return {
@@ -103,7 +103,7 @@ class Trials:
         Return what `new` finds in the latest tasks that `old` does not, and the other way round, with examples.
 
         `old` None finds nothing. Both are compiled with the other definitions of the project as they are, and each
-        with the head that its labels teach it.
+        with the classifier that its labels teach it.
         """
         span = Span(new.project_id)
         finders = [self._finder(one or new, self._compiled_with(one, new)) for one in (old, new)]
@@ -126,14 +126,14 @@ class Trials:
     def _compiled_with(self, definition: EventDefinition | None, new: EventDefinition) -> CompiledDefinitions:
         known = self._definitions().by_project.get(new.project_id, NO_DEFINITIONS)
         others = [one for one in known.definitions if one.name != new.name]
-        heads = {one.name: known.heads[one.name] for one in others if one.name in known.heads}
+        classifiers = {one.name: known.classifiers[one.name] for one in others if one.name in known.classifiers}
         if definition is None:
-            return events_alone(compile_definitions(others, heads, known.settings))
-        stored = known.heads.get(new.name) if definition in known.definitions else None
-        head = stored or self._heads.head(definition, others)
-        if head is not None:
-            heads[new.name] = head
-        return events_alone(compile_definitions([*others, definition], heads, known.settings))
+            return events_alone(compile_definitions(others, classifiers, known.settings))
+        stored = known.classifiers.get(new.name) if definition in known.definitions else None
+        classifier = stored or self._classifiers.classifier(definition, others)
+        if classifier is not None:
+            classifiers[new.name] = classifier
+        return events_alone(compile_definitions([*others, definition], classifiers, known.settings))
 
     def _tasks(self, span: Span, task_ids: Sequence[str]) -> list[dict[str, Any]]:
         return [task for task in self._history.tasks(span.project_id, task_ids) if check_task(task) is None]

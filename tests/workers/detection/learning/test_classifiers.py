@@ -1,4 +1,4 @@
-"""Heads learn from labels, the same from the same, and survive being written down."""
+"""Classifiers learn from labels, the same from the same, and survive being written down."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import analyse
-from phospho_workers.detection.learning.classifiers import BadHead, Head
+from phospho_workers.detection.learning.classifiers import BadClassifier, Classifier
 from phospho_workers.detection.learning.teaching import Labelled, cross_validated, labelled, texts_of, train
 from workers.detection.tasks import keywords, semantic, task
 
@@ -28,18 +28,18 @@ def labels(texts=ZORPS, others=NO_ZORPS) -> dict[str, list[Labelled]]:
     }  # fmt: skip
 
 
-def confidence(text: str, heads, name: str = "zorp") -> float:
+def confidence(text: str, classifiers, name: str = "zorp") -> float:
     definitions = [one.model_copy(update={"threshold": 0.0}) for one in (ODD, WEATHER)]
-    hits = compile_definitions(definitions, heads).find([text], "input")[0]
+    hits = compile_definitions(definitions, classifiers).find([text], "input")[0]
     return next((hit.score for hit in hits if hit.definition.name == name), 0.0)
 
 
 def test_a_head_finds_what_its_description_does_not_say() -> None:
-    heads = train([ODD, WEATHER], labels())
-    assert confidence("please start the blue motor", heads) > confidence("please start the blue motor", {})
-    assert confidence("please start the blue motor", heads) > 2 * confidence("where is my order", heads)
-    assert heads["zorp"].confirmed == 4
-    assert heads["zorp"].rejected == 4
+    classifiers = train([ODD, WEATHER], labels())
+    assert confidence("please start the blue motor", classifiers) > confidence("please start the blue motor", {})
+    assert confidence("please start the blue motor", classifiers) > 2 * confidence("where is my order", classifiers)
+    assert classifiers["zorp"].confirmed == 4
+    assert classifiers["zorp"].rejected == 4
 
 
 def test_a_rejected_task_loses_confidence() -> None:
@@ -63,23 +63,23 @@ def test_only_what_is_asked_for_is_trained_and_what_has_no_label_has_no_head() -
 def test_a_definition_of_another_engine_is_no_rival_and_does_not_learn() -> None:
     beside = [ODD, WEATHER, keywords("zap", "zap", scope="input")]
     known = labels()
-    heads = train(beside, known | {"zap": [Labelled({"input": "zap it"}, True)]})
-    assert heads.keys() == {"zorp", "weather"}
+    classifiers = train(beside, known | {"zap": [Labelled({"input": "zap it"}, True)]})
+    assert classifiers.keys() == {"zorp", "weather"}
     assert train(beside, known)["zorp"].to_json() == train([ODD, WEATHER], known)["zorp"].to_json()
 
 
 def test_labels_of_one_kind_only_teach_too() -> None:
-    heads = train([ODD, WEATHER], {"zorp": [Labelled({"input": text}, True) for text in ZORPS]})
-    assert confidence("start the blue machine now", heads) > confidence("start the blue machine now", {})
+    classifiers = train([ODD, WEATHER], {"zorp": [Labelled({"input": text}, True) for text in ZORPS]})
+    assert confidence("start the blue machine now", classifiers) > confidence("start the blue machine now", {})
 
 
 def test_a_head_read_back_is_equal_and_finds_the_same() -> None:
-    head = train([ODD, WEATHER], labels())["zorp"]
-    again = Head.from_json(head.to_json())
-    assert again.to_json() == head.to_json()
-    assert np.array_equal(again.direction, head.direction)
+    classifier = train([ODD, WEATHER], labels())["zorp"]
+    again = Classifier.from_json(classifier.to_json())
+    assert again.to_json() == classifier.to_json()
+    assert np.array_equal(again.direction, classifier.direction)
     text = "please start the blue motor"
-    assert confidence(text, {"zorp": again}) == confidence(text, {"zorp": head})
+    assert confidence(text, {"zorp": again}) == confidence(text, {"zorp": classifier})
 
 
 @pytest.mark.parametrize(
@@ -95,14 +95,14 @@ def test_a_head_read_back_is_equal_and_finds_the_same() -> None:
 )
 def test_a_damaged_head_is_refused(change) -> None:
     known = json.loads(train([ODD, WEATHER], labels())["zorp"].to_json())
-    with pytest.raises(BadHead):
-        Head.from_json(json.dumps(known | change))
+    with pytest.raises(BadClassifier):
+        Classifier.from_json(json.dumps(known | change))
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{}", '"head"', "{"])
 def test_what_is_no_head_is_refused(text: str) -> None:
-    with pytest.raises(BadHead):
-        Head.from_json(text)
+    with pytest.raises(BadClassifier):
+        Classifier.from_json(text)
 
 
 def test_a_text_scores_the_same_in_any_batch() -> None:
@@ -113,8 +113,8 @@ def test_a_text_scores_the_same_in_any_batch() -> None:
 
 
 def test_a_head_of_a_definition_that_is_not_semantic_changes_nothing() -> None:
-    head = train([ODD, WEATHER], labels())["zorp"]
-    compiled = compile_definitions([keywords("zorp", "blue")], {"zorp": dataclasses.replace(head, bias=9.0)})
+    classifier = train([ODD, WEATHER], labels())["zorp"]
+    compiled = compile_definitions([keywords("zorp", "blue")], {"zorp": dataclasses.replace(classifier, bias=9.0)})
     assert compiled.find(["red"], "input") == [[]]
 
 
@@ -138,40 +138,44 @@ def test_held_out_confidences_do_not_know_their_own_verdict() -> None:
 def test_a_head_begins_as_what_its_description_says() -> None:
     """A label that says what the description says already moves next to nothing."""
     text = "How is the weather in Rome?"
-    heads = train([ODD, WEATHER], {"weather": [Labelled({"input": text}, True)]})
+    classifiers = train([ODD, WEATHER], {"weather": [Labelled({"input": text}, True)]})
     for other in ("will it rain tomorrow", "I want my money back", "hello"):
-        assert abs(confidence(other, heads, "weather") - confidence(other, {}, "weather")) < 0.1, other
+        assert abs(confidence(other, classifiers, "weather") - confidence(other, {}, "weather")) < 0.1, other
 
 
 ANSWERS = ["The blue one is running now", "It runs, blue and all"]
 
 
-def answered(beside: str, heads, text: str = "do the usual thing") -> float:
+def answered(beside: str, classifiers, text: str = "do the usual thing") -> float:
     definitions = [one.model_copy(update={"threshold": 0.0}) for one in (ODD, WEATHER)]
-    [hits] = compile_definitions(definitions, heads).find([text], "input", [beside])
+    [hits] = compile_definitions(definitions, classifiers).find([text], "input", [beside])
     return next((hit.score for hit in hits if hit.definition.name == "zorp"), 0.0)
 
 
-def taught_by_answers() -> dict[str, Head]:
+def taught_by_answers() -> dict[str, Classifier]:
     """What users say is the same: the answers alone tell which of it was a zorp."""
     logged = [task(f"do it {n}", answer) for n, answer in enumerate([*ANSWERS, "Here is a joke", "No parcel found"])]
     return train([ODD, WEATHER], {"zorp": [labelled(ODD, one, n < 2) for n, one in enumerate(logged)]})
 
 
 def test_an_answer_tells_what_a_question_was_about() -> None:
-    heads = taught_by_answers()
-    assert answered("The blue one runs", heads) > answered("", heads) > answered("Here is a parcel", heads)
+    classifiers = taught_by_answers()
+    assert (
+        answered("The blue one runs", classifiers)
+        > answered("", classifiers)
+        > answered("Here is a parcel", classifiers)
+    )
     assert answered("The blue one runs", {}) == answered("", {})
 
 
 def test_a_task_without_an_answer_is_judged_by_what_it_says() -> None:
     """One answer to everything tells nothing, and so its absence tells nothing either."""
     said = [task(text, "ok") for text in (*ZORPS, *NO_ZORPS)]
-    heads = train([ODD, WEATHER], {"zorp": [labelled(ODD, one, n < len(ZORPS)) for n, one in enumerate(said)]})
+    classifiers = train([ODD, WEATHER], {"zorp": [labelled(ODD, one, n < len(ZORPS)) for n, one in enumerate(said)]})
     text = "please start the blue motor"
     silent = train([ODD, WEATHER], {"zorp": labels()["zorp"]})
-    assert answered("", heads, text) == pytest.approx(confidence(text, silent))
-    assert answered("ok", heads, text) == pytest.approx(answered("", heads, text), abs=0.01)
+    assert answered("", classifiers, text) == pytest.approx(confidence(text, silent))
+    assert answered("ok", classifiers, text) == pytest.approx(answered("", classifiers, text), abs=0.01)
 
 
 def test_what_is_beside_a_text_counts_the_same_in_any_batch() -> None:

@@ -50,5 +50,5 @@ def test_the_closed_form_is_what_leaving_out_and_learning_anew_gives(monkeypatch
 def test_every_head_of_a_project_has_the_same_trust() -> None:
     definitions = [semantic("a", "The user wants a refund", scope="input"), semantic("b", "The user says hello")]
     labels = {"a": [Labelled({"input": "money back"}, True)], "b": [Labelled({"input": "hi"}, True)]}
-    heads = train(definitions, labels).values()
-    assert len({head.description_weight for head in heads}) == 1
+    classifiers = train(definitions, labels).values()
+    assert len({classifier.description_weight for classifier in classifiers}) == 1

@@ -19,10 +19,10 @@ from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.backfills.backfills import Backfills
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import LabelledTasks
-from phospho_workers.jobs.learning.trainer import HeadTeacher
+from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.judging.settings import NOBODY, JudgeSettings, LlmSettings
-from phospho_workers.trials.trial_classifiers import TrialHeads
+from phospho_workers.trials.trial_classifiers import TrialClassifiers
 from phospho_workers.trials.trials import Trials
 from store.facts import insert, task, view
 from workers.detection.tasks import definition, keywords
@@ -56,16 +56,16 @@ class Past:
         analyses = analyse(rows, snapshot.by_project)
         insert(self.store, "analysis_rows", *(row | {"definitions_revision": snapshot.revision} for row in analyses))
 
-    def follower(self) -> Backfills:
+    def job(self) -> Backfills:
         return Backfills(History(self.store), SessionFacts(self.store), self.book, self.cache.current)
 
     def trials(self, judging: JudgeSettings = NOBODY) -> Trials:
-        heads = TrialHeads(LabelledTasks(self.store), HeadTeacher())
-        return Trials(History(self.store), SessionFacts(self.store), self.cache.current, heads, judging)
+        classifiers = TrialClassifiers(LabelledTasks(self.store), ClassifierTrainer())
+        return Trials(History(self.store), SessionFacts(self.store), self.cache.current, classifiers, judging)
 
     def run(self) -> None:
-        """Run a follower that has just started until it has nothing left to do."""
-        self.until_done(self.follower())
+        """Run a job that has just started until it has nothing left to do."""
+        self.until_done(self.job())
 
     def found(self) -> list[tuple[str, str, int]]:
         rows = view(self.store, "events", self.project_id)
@@ -124,7 +124,7 @@ def test_one_that_was_killed_goes_on_where_it_was(past: Past, monkeypatch: pytes
     monkeypatch.setattr("phospho_workers.jobs.backfills.backfills._TASKS_AT_ONCE", 1)
     monkeypatch.setattr("phospho_workers.jobs.backfills.backfills._PAGES_AT_ONCE", 2)
     started = past.book.start(past.define("refund", "refund"))
-    past.follower().step()
+    past.job().step()
     half = past.backfill(started.backfill_id)
     assert (half.after, half.tasks_done, half.status) == ("t1", 2, "running")
 
@@ -177,7 +177,7 @@ def test_what_two_processes_fill_in_at_once_is_all_there(past: Past, others_step
     """The one that writes last has read first."""
     for one in (past.define("refund", "refund"), past.define("flight", "refund")):
         past.book.start(one)
-    other = past.follower()
+    other = past.job()
 
     def overtake() -> None:
         for _ in range(others_steps):

@@ -18,11 +18,11 @@ from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.backfills.backfills import Backfills
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import LabelledTasks
-from phospho_workers.jobs.learning.trainer import HeadTeacher
+from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.sessions.ended_sessions import EndedSessions
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.sessions.turns import Turns
-from phospho_workers.trials.trial_classifiers import TrialHeads
+from phospho_workers.trials.trial_classifiers import TrialClassifiers
 from phospho_workers.trials.trials import Trials
 from store.facts import view
 from workers.detection.tasks import keywords
@@ -48,17 +48,17 @@ class Past:
     def define(self, name: str, *words: str, **fields: Any) -> EventDefinition:
         return Registry(self.store).save_definition(keywords(name, *words, project_id=self.project_id, **fields))
 
-    def follower(self) -> Backfills:
+    def job(self) -> Backfills:
         return Backfills(History(self.store), SessionFacts(self.store), self.book, self.cache.current)
 
     def trials(self) -> Trials:
-        heads = TrialHeads(LabelledTasks(self.store), HeadTeacher())
-        return Trials(History(self.store), SessionFacts(self.store), self.cache.current, heads)
+        classifiers = TrialClassifiers(LabelledTasks(self.store), ClassifierTrainer())
+        return Trials(History(self.store), SessionFacts(self.store), self.cache.current, classifiers)
 
     def run(self, definition: EventDefinition, **span: Any) -> str:
         """Backfill a definition to the end, and return how that ended."""
         started = self.book.start(definition, **span)
-        self.until_done(self.follower())
+        self.until_done(self.job())
         ended = self.book.one(self.project_id, started.backfill_id)
         assert ended is not None
         return f"{ended.status}: {ended.tasks_done} tasks, {ended.events_found} events"
@@ -126,9 +126,9 @@ def test_one_that_was_killed_goes_on_where_it_was(past: Past, monkeypatch: pytes
     monkeypatch.setattr("phospho_workers.jobs.backfills.backfills._TASKS_AT_ONCE", 1)
     monkeypatch.setattr("phospho_workers.jobs.backfills.backfills._PAGES_AT_ONCE", 1)
     started = past.book.start(past.define("refund", "refund", scope="session"))
-    past.follower().step()
+    past.job().step()
     assert past.found() == [("a-499", "refund", 1)]
-    past.until_done(past.follower())
+    past.until_done(past.job())
     assert past.found() == WHOLE
     done = past.book.one(past.project_id, started.backfill_id)
     assert done is not None

@@ -41,10 +41,10 @@ def test_it_affirms_and_denies_what_was_uncertain(
     events = [event("e1", "weather")]
     insert(store, "analysis_rows", analysis(project_id, "t1", events=events, candidates=candidates))
 
-    [follower] = judges(store, HybridClock(), settings)
-    until_done(follower)
+    [job] = judges(store, HybridClock(), settings)
+    until_done(job)
 
-    assert isinstance(follower, EncoderJudge)
+    assert isinstance(job, EncoderJudge)
     assert found(store, project_id) == {("t1", "refund"): "encoder"}
 
 
@@ -52,14 +52,14 @@ def test_with_an_llm_beside_it_it_is_asked_where_a_definition_names_it_alone(
     store: Store, registry: Registry, project_id: str, settings: JudgeSettings, until_done: Callable[..., int]
 ) -> None:
     for name, opinion in (("refund", "project"), ("money", "encoder")):
-        one = definition(name, "semantic", description=name, second_opinion=opinion, project_id=project_id)
+        one = definition(name, "semantic", description=name, judge=opinion, project_id=project_id)
         registry.save_definition(one)
     insert(store, "task_rows", task(project_id, "t1", input="money back"))
     insert(store, "analysis_rows", analysis(project_id, "t1", candidates=[unsure("refund"), unsure("money")]))
 
     both = JudgeSettings(LlmSettings("http://127.0.0.1:9", "nobody"), settings.encoder)
-    [_, follower] = judges(store, HybridClock(), both)
-    until_done(follower)
+    [_, job] = judges(store, HybridClock(), both)
+    until_done(job)
 
     assert found(store, project_id) == {("t1", "money"): "encoder"}
 
@@ -67,9 +67,9 @@ def test_with_an_llm_beside_it_it_is_asked_where_a_definition_names_it_alone(
 def test_with_nobody_to_ask_there_is_no_judge_and_nothing_of_one_is_imported() -> None:
     program = """
 import sys
-from phospho_workers.jobs.registry import FAMILY
-from phospho_workers.jobs.settings import FollowerSettings
-assert FAMILY["judge"](None, None, FollowerSettings()) == []
+from phospho_workers.jobs.registry import JOBS
+from phospho_workers.jobs.settings import JobSettings
+assert JOBS["judge"](None, None, JobSettings()) == []
 print([name for name in sys.modules if name.startswith("phospho_workers.judging.") or name == "onnxruntime"])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from fixtures.llm_server import LlmServer, llm_server, question_in, raw, status
-from phospho_schemas.messages import EventDefinition, ProjectSettings, VerdictRow
-from phospho_store.annotations.judgements import VerdictBook
+from phospho_schemas.messages import EventDefinition, JudgementRow, ProjectSettings
+from phospho_store.annotations.judgements import JudgementBook
 from phospho_store.annotations.labels import LabelBook, new_label
 from phospho_store.jobs.backfills import BackfillBook
 from phospho_store.registry.instructions import InstructionBook
@@ -56,7 +56,7 @@ def judge(store: Store, project_id: str, llm: LlmServer, circuit: Circuit | None
         return Snapshot(snapshot.revision, {project_id: snapshot.by_project[project_id]})
 
     asking = Chat(settings, circuit)
-    books = Candidates(store), VerdictBook(store), BackfillBook(store)
+    books = Candidates(store), JudgementBook(store), BackfillBook(store)
     return LlmJudge(*books, of_project, settings, chat=asking, **fields)
 
 
@@ -90,12 +90,12 @@ def test_nothing_is_asked_twice_nor_after_a_restart_nor_about_equal_texts(
 ) -> None:
     define(registry, project_id, "refund")
     log(store, project_id, {"t1": "a refund", "t2": "a refund"})
-    follower = judge(store, project_id, llm)
-    until_done(follower)
+    job = judge(store, project_id, llm)
+    until_done(job)
     assert len(llm.asked) == 1
 
     log(store, project_id, {"t3": "a refund"})
-    until_done(follower)
+    until_done(job)
     until_done(judge(store, project_id, llm))
 
     assert len(llm.asked) == 1
@@ -142,13 +142,13 @@ def test_a_task_that_is_logged_again_while_it_waits_is_judged_by_what_it_says_th
 ) -> None:
     define(registry, project_id, "refund")
     log(store, project_id, {f"t{number}": f"calm {number}" for number in range(40)})
-    follower = judge(store, project_id, llm)
-    follower.step()
+    job = judge(store, project_id, llm)
+    job.step()
     asked = {question_in(body)["interaction"]["user"] for body in llm.asked}
     waiting = next(number for number in range(40) if f"calm {number}" not in asked)
 
     log(store, project_id, {f"t{waiting}": "a refund", "other": f"calm {waiting}"}, revision=2)
-    until_done(follower)
+    until_done(job)
     until_done(judge(store, project_id, llm))
 
     assert found(store, project_id) == {(f"t{waiting}", "refund"): "llm"}, "nobody said yes to what the other says"
@@ -214,7 +214,7 @@ def names_asked(llm: LlmServer) -> list[list[str]]:
 
 
 def verdicts(store: Store, project_id: str) -> set[tuple[str, str]]:
-    rows = store.rows(f"SELECT name, verdict FROM verdict_rows FINAL WHERE project_id = '{project_id}'")
+    rows = store.rows(f"SELECT name, verdict FROM judgement_rows FINAL WHERE project_id = '{project_id}'")
     return {(row["name"], row["verdict"]) for row in rows}
 
 
@@ -280,17 +280,17 @@ def test_what_had_no_readable_answer_is_asked_again_hours_later_and_when_a_backf
     assert (len(llm.asked), len(found(store, project_id))) == (4, 1), "each once, whatever comes of it"
     assert [one.status for one in BackfillBook(store).of_project(project_id)] == ["done"]
 
-    [row] = store.rows(f"SELECT * FROM verdict_rows FINAL WHERE project_id = '{project_id}' AND verdict = ''")
+    [row] = store.rows(f"SELECT * FROM judgement_rows FINAL WHERE project_id = '{project_id}' AND verdict = ''")
     long_ago = datetime.now(UTC) - timedelta(hours=7)
-    known = VerdictRow(
+    known = JudgementRow(
         **{name: row[name] for name in ("project_id", "name", "definition_version", "content")},
         verdict="",
         judge="llm",
         task_id=row["task_id"],
         created_at=long_ago,
     )
-    VerdictBook(store).save_verdicts([known])
-    store.command("OPTIMIZE TABLE verdict_rows FINAL")
+    JudgementBook(store).save_judgements([known])
+    store.command("OPTIMIZE TABLE judgement_rows FINAL")
     until_done(judge(store, project_id, llm))
     assert (len(llm.asked), len(found(store, project_id))) == (5, 2)
 
@@ -368,7 +368,7 @@ def test_the_budget_of_a_day_is_never_passed(
     assert tokens <= settings.get("llm_daily_tokens", tokens)
     assert sum(row["usd"] for row in rows) <= settings.get("llm_daily_usd", 1)
     assert {row["outcome"] for row in rows} == {"answered"}
-    [usage] = VerdictBook(store).usage(project_id, days=1)
+    [usage] = JudgementBook(store).usage(project_id, days=1)
     assert (usage["calls"], usage["tokens_in"] + usage["tokens_out"]) == (len(llm.asked), llm.tokens)
 
 
@@ -382,7 +382,7 @@ def test_a_server_that_works_and_never_answers_does_not_pass_the_budget(
     for _ in range(6):
         until_done(judge(store, project_id, llm, Circuit(max_failures=1_000)))
 
-    [usage] = VerdictBook(store).usage(project_id, days=1)
+    [usage] = JudgementBook(store).usage(project_id, days=1)
     used = usage["tokens_in"] + usage["tokens_out"]
     one = used / len(llm.asked)
     assert 20_000 - one < used <= 20_000, "each attempt counts, and no more are made than there is room for"
@@ -445,19 +445,19 @@ def test_what_was_not_answered_is_asked_when_the_server_is_back(
     log(store, project_id, {f"t{number}": f"refund {number}" for number in range(10)})
     llm.faults = [status(503)] * 1_000
     now_s = 0.0
-    follower = judge(store, project_id, llm, Circuit(max_failures=2, first_pause_s=5, clock=lambda: now_s))
-    until_done(follower)
-    assert follower._chat.circuit.is_open
-    last = VerdictBook(store).last_call()
+    job = judge(store, project_id, llm, Circuit(max_failures=2, first_pause_s=5, clock=lambda: now_s))
+    until_done(job)
+    assert job._chat.circuit.is_open
+    last = JudgementBook(store).last_call()
     assert last is not None
     assert (last["reason"], bool(last["left_alone_until"])) == ("HTTP 503", True)
     asked = len(llm.asked)
-    until_done(follower)
+    until_done(job)
     assert len(llm.asked) == asked, "it is left alone"
     assert found(store, project_id) == {}
 
     llm.faults, now_s = [], 6.0
-    until_done(follower)
+    until_done(job)
 
     assert len(found(store, project_id)) == 10
     told = [line for line in caplog.messages if "127.0.0.1" in line]
@@ -488,7 +488,7 @@ def test_the_llm_engine_reads_its_share_of_the_tasks_and_always_the_same(
 def test_a_definition_says_who_is_asked(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone, opinion: str
 ) -> None:
-    define(registry, project_id, "refund", engine="semantic", second_opinion=opinion)
+    define(registry, project_id, "refund", engine="semantic", judge=opinion)
     insert(store, "task_rows", task(project_id, "t1"))
     insert(store, "analysis_rows", analysis(project_id, "t1", candidates=[unsure("refund")]))
     until_done(judge(store, project_id, llm, has_encoder=True))
@@ -498,7 +498,7 @@ def test_a_definition_says_who_is_asked(
 def test_a_keyword_is_checked_where_its_definition_asks_for_it(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
-    define(registry, project_id, "refund", engine="keyword", keywords=["money"], second_opinion="llm")
+    define(registry, project_id, "refund", engine="keyword", keywords=["money"], judge="llm")
     log(store, project_id, {"t1": "money back: a refund", "t2": "I have no money", "t3": "hello"})
     assert set(found(store, project_id)) == {("t1", "refund"), ("t2", "refund")}
     until_done(judge(store, project_id, llm))

@@ -1,4 +1,4 @@
-"""What an LLM said teaches the heads: less than people do, and not one verdict at a time."""
+"""What an LLM said teaches the classifiers: less than people do, and not one verdict at a time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from phospho_schemas.messages import VerdictRow
-from phospho_store.annotations.judgements import VerdictBook
+from phospho_schemas.messages import JudgementRow
+from phospho_store.annotations.judgements import JudgementBook
 from phospho_store.annotations.labels import LabelBook, new_label
 from phospho_store.registry.instructions import InstructionBook
 from phospho_store.registry.registry import Registry
@@ -19,7 +19,7 @@ from phospho_workers.detection.learning.teaching import Labelled
 from phospho_workers.jobs.learning import trainer as head_teacher
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks
 from phospho_workers.jobs.learning.learning import Learning
-from phospho_workers.jobs.learning.trainer import HeadTeacher, is_enough
+from phospho_workers.jobs.learning.trainer import ClassifierTrainer, is_enough
 from store.facts import insert, task
 from workers.detection.tasks import semantic
 
@@ -33,16 +33,16 @@ def tasks(store: Store, registry: Registry, project_id: str) -> LabelledTasks:
     return LabelledTasks(store)
 
 
-def verdict(project_id: str, task_id: str, said: str = "yes", **fields: object) -> VerdictRow:
+def verdict(project_id: str, task_id: str, said: str = "yes", **fields: object) -> JudgementRow:
     content = content_of({"input": f"text {task_id[1:]}"}, "input")
     known = {"project_id": project_id, "name": "refund", "definition_version": 1, "content": content, "judge": "llm"}
     known |= {"verdict": said, "task_id": task_id, "created_at": datetime.now(UTC), "model": "m"}
-    return VerdictRow.model_validate(known | fields)
+    return JudgementRow.model_validate(known | fields)
 
 
 def say(store: Store, project_id: str, yes: range, no: range, **fields: object) -> None:
     said = [("yes", number) for number in yes] + [("no", number) for number in no]
-    VerdictBook(store).save_verdicts([verdict(project_id, f"t{n}", answer, **fields) for answer, n in said])
+    JudgementBook(store).save_judgements([verdict(project_id, f"t{n}", answer, **fields) for answer, n in said])
 
 
 def shown(tasks: LabelledTasks, project_id: str, version: int = 1) -> dict[str, tuple[bool, float]]:
@@ -54,7 +54,7 @@ def shown(tasks: LabelledTasks, project_id: str, version: int = 1) -> dict[str, 
 def test_a_verdict_is_an_example_of_less_weight_and_a_person_s_label_replaces_it(
     store: Store, project_id: str, tasks: LabelledTasks
 ) -> None:
-    VerdictBook(store).save_verdicts([verdict(project_id, "t1"), verdict(project_id, "t2", "no")])
+    JudgementBook(store).save_judgements([verdict(project_id, "t1"), verdict(project_id, "t2", "no")])
     assert shown(tasks, project_id) == {"t1": (True, 0.5), "t2": (False, 0.5)}
 
     LabelBook(store).save_labels([new_label(project_id, "refund", "t1", "rejected")])
@@ -66,7 +66,7 @@ def test_a_verdict_is_an_example_of_less_weight_and_a_person_s_label_replaces_it
 def test_what_does_not_teach(store: Store, project_id: str, tasks: LabelledTasks, other: dict[str, object]) -> None:
     say(store, project_id, range(2), range(2, 4))
     known = shown(tasks, project_id)
-    VerdictBook(store).save_verdicts([verdict(project_id, "t9", **other)])
+    JudgementBook(store).save_judgements([verdict(project_id, "t9", **other)])
     assert shown(tasks, project_id) == known
     assert len(known) == 4
 
@@ -85,7 +85,7 @@ def test_a_verdict_on_what_a_task_does_not_say_any_more_teaches_nothing(
     long = {"input": "give me my money back " * 1_000}
     insert(store, "task_rows", task(project_id, "t3", 2, **long))
     say(store, project_id, range(2), range(2, 3))
-    VerdictBook(store).save_verdicts([verdict(project_id, "t3", content=content_of(long, "input"))])
+    JudgementBook(store).save_judgements([verdict(project_id, "t3", content=content_of(long, "input"))])
     insert(store, "task_rows", task(project_id, "t1", 2, input="what a lovely day"))
     insert(store, "task_rows", task(project_id, "t2", 2, input="text 2", output="You are welcome"))
     assert set(shown(tasks, project_id)) == {"t0", "t2", "t3"}
@@ -129,7 +129,7 @@ def test_only_the_projects_that_changed_are_read_again(
     store: Store, registry: Registry, project_id: str, tasks: LabelledTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say(store, project_id, range(4), range(4, 8))
-    learning = Learning(tasks, InstructionBook(store), HeadTeacher())
+    learning = Learning(tasks, InstructionBook(store), ClassifierTrainer())
     read: list[str] = []
     digests = tasks.digests
     monkeypatch.setattr(tasks, "digests", lambda project, versions: read.append(project) or digests(project, versions))
@@ -149,7 +149,7 @@ def test_only_the_projects_that_changed_are_read_again(
 def test_a_head_is_not_learnt_anew_for_each_verdict(store: Store, project_id: str, tasks: LabelledTasks) -> None:
     digests = set()
     for number in range(24):
-        VerdictBook(store).save_verdicts([verdict(project_id, f"t{number}", "yes" if number % 2 else "no")])
+        JudgementBook(store).save_judgements([verdict(project_id, f"t{number}", "yes" if number % 2 else "no")])
         digests.add(tasks.digests(project_id, {"refund": 1}).get("refund"))
     assert 5 < len(digests) < 16
 
@@ -164,21 +164,21 @@ def test_verdicts_become_a_head_and_the_quality_is_that_of_people_s_labels(
     store: Store, project_id: str, tasks: LabelledTasks, until_done: Callable[..., int]
 ) -> None:
     instructions = InstructionBook(store)
-    learning = Learning(tasks, instructions, HeadTeacher())
-    VerdictBook(store).save_verdicts([verdict(project_id, f"t{n}", "yes" if n % 2 else "no") for n in range(8)])
+    learning = Learning(tasks, instructions, ClassifierTrainer())
+    JudgementBook(store).save_judgements([verdict(project_id, f"t{n}", "yes" if n % 2 else "no") for n in range(8)])
     LabelBook(store).save_labels([new_label(project_id, "refund", "t20", "confirmed")])
 
     until_done(learning)
 
-    [head] = [one for one in instructions.heads() if one.project_id == project_id]
-    assert '"confirmed": 1, "rejected": 0' in head.quality
-    assert head.head
+    [classifier] = [one for one in instructions.classifiers() if one.project_id == project_id]
+    assert '"confirmed": 1, "rejected": 0' in classifier.quality
+    assert classifier.classifier
 
 
 def test_no_head_is_taught_for_the_quality_of_what_no_person_labelled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(head_teacher.School, "cross_validated", None)
     refund = semantic("refund", REFUND, scope="input")
     examples = [Example({"input": f"text {n}"}, n % 2 == 0, 0.5) for n in range(8)]
-    lesson = HeadTeacher().learn([refund], {"refund": examples}, ["refund"])["refund"]
-    assert lesson.head
+    lesson = ClassifierTrainer().learn([refund], {"refund": examples}, ["refund"])["refund"]
+    assert lesson.classifier
     assert json.loads(lesson.quality)["precision"] is None

@@ -1,4 +1,4 @@
-"""Labels become heads: once, again when they change, and the same after a restart."""
+"""Labels become classifiers: once, again when they change, and the same after a restart."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from phospho_store.annotations.labels import LabelBook, new_label
 from phospho_store.registry.instructions import InstructionBook
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
-from phospho_workers.detection.learning.classifiers import Head
+from phospho_workers.detection.learning.classifiers import Classifier
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.text.embedding import DIMENSIONS
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks
 from phospho_workers.jobs.learning.learning import Learning, Lesson
-from phospho_workers.jobs.learning.trainer import HeadTeacher
+from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.trials.label_queue import LabelQueue
 from store.facts import insert, task
 from workers.detection.tasks import keywords, semantic
@@ -45,8 +45,8 @@ class CountingTeacher:
         self.shown.append((name, [(one.task["input"], one.is_there) for one in examples]))
         there = sum(one.is_there for one in examples)
         ones, zeros = np.ones(DIMENSIONS, np.float32), np.zeros(DIMENSIONS, np.float32)
-        head = Head(ones, zeros, 1.0, 0.0, 0.0, 1.0, 0.0, {}, there, len(examples) - there)
-        return Lesson(head=head.to_json(), quality="{}")
+        classifier = Classifier(ones, zeros, 1.0, 0.0, 0.0, 1.0, 0.0, {}, there, len(examples) - there)
+        return Lesson(classifier=classifier.to_json(), quality="{}")
 
 
 @pytest.fixture
@@ -70,10 +70,10 @@ def say(book: LabelBook, project_id: str, **verdicts: str) -> None:
 
 
 def head_of(store: Store, project_id: str) -> tuple[int, int, int]:
-    """Return the version of the project's one head, and how many confirmed and rejected labels it was learnt from."""
-    [row] = [one for one in InstructionBook(store).heads() if one.project_id == project_id]
-    head = Head.from_json(row.head)
-    return row.version, head.confirmed, head.rejected
+    """Return the version of the project's classifier, and the confirmed and rejected labels that trained it."""
+    [row] = [one for one in InstructionBook(store).classifiers() if one.project_id == project_id]
+    classifier = Classifier.from_json(row.classifier)
+    return row.version, classifier.confirmed, classifier.rejected
 
 
 def test_labels_become_a_head_which_detection_gets_with_its_definitions(
@@ -87,8 +87,8 @@ def test_labels_become_a_head_which_detection_gets_with_its_definitions(
 
     after = cache.current()
     assert teacher.shown == [("refund", [("text 1", True), ("text 2", False)])]
-    assert after.by_project[project_id].heads["refund"].version == 1
-    # So that what the head finds holds against what was found without it.
+    assert after.by_project[project_id].classifiers["refund"].version == 1
+    # So that what the classifier finds holds against what was found without it.
     assert after.revision > before.revision
 
 
@@ -96,10 +96,10 @@ def test_nothing_is_learnt_where_nothing_changed_nor_after_a_restart(
     store: Store, book: LabelBook, project_id: str, teacher: CountingTeacher, until_done: Callable[..., int]
 ) -> None:
     say(book, project_id, t1="confirmed")
-    follower = learning(store, teacher)
-    until_done(follower)
+    job = learning(store, teacher)
+    until_done(job)
 
-    assert until_done(follower) == 0
+    assert until_done(job) == 0
     assert until_done(learning(store, teacher)) == 0
 
     assert [name for name, _ in teacher.shown] == ["refund"]
@@ -109,15 +109,15 @@ def test_nothing_is_learnt_where_nothing_changed_nor_after_a_restart(
 def test_a_label_that_changes_and_one_that_is_taken_back_are_learnt_anew(
     store: Store, book: LabelBook, project_id: str, teacher: CountingTeacher, until_done: Callable[..., int]
 ) -> None:
-    follower = learning(store, teacher)
-    for verdicts, head in (
+    job = learning(store, teacher)
+    for verdicts, classifier in (
         ({"t1": "confirmed"}, (1, 1, 0)),
         ({"t1": "rejected"}, (2, 0, 1)),
         ({"t1": ""}, (3, 0, 0)),
     ):
         say(book, project_id, **verdicts)
-        until_done(follower)
-        assert head_of(store, project_id) == head
+        until_done(job)
+        assert head_of(store, project_id) == classifier
 
 
 def test_a_new_version_of_the_definition_is_taught_again(
@@ -129,14 +129,14 @@ def test_a_new_version_of_the_definition_is_taught_again(
     until_done: Callable[..., int],
 ) -> None:
     say(book, project_id, t1="confirmed")
-    follower = learning(store, teacher)
-    until_done(follower)
+    job = learning(store, teacher)
+    until_done(job)
 
     registry.save_definition(semantic("refund", "The user asks for a refund", project_id=project_id))
-    until_done(follower)
+    until_done(job)
 
-    [head] = [one for one in InstructionBook(store).heads() if one.project_id == project_id]
-    assert (head.version, head.definition_version) == (2, 2)
+    [classifier] = [one for one in InstructionBook(store).classifiers() if one.project_id == project_id]
+    assert (classifier.version, classifier.definition_version) == (2, 2)
 
 
 def test_what_a_head_can_not_help_is_not_taught(
@@ -198,13 +198,13 @@ def test_the_head_that_labels_teach_finds_what_its_description_does_not(
     before = cache.current().by_project[project_id].find([hidden], "input")[0]
 
     LabelBook(store).save_labels(labels)
-    until_done(Learning(LabelledTasks(store), InstructionBook(store), HeadTeacher()))
+    until_done(Learning(LabelledTasks(store), InstructionBook(store), ClassifierTrainer()))
 
     after = cache.current().by_project[project_id].find([hidden], "input")[0]
     assert ([hit.definition.name for hit in before], [hit.definition.name for hit in after]) == ([], ["zorb"])
-    head = InstructionBook(store).head(project_id, "zorb")
-    assert head is not None
-    told = json.loads(head.quality)
+    classifier = InstructionBook(store).classifier(project_id, "zorb")
+    assert classifier is not None
+    told = json.loads(classifier.quality)
     assert (told["confirmed"], told["rejected"], set(told["recall"])) == (2, 2, {"value", "low", "high"})
 
 
@@ -225,12 +225,12 @@ def test_labels_that_can_not_be_learnt_from_harm_their_own_project_only(
     store: Store, book: LabelBook, project_id: str, teacher: CountingTeacher, until_done: Callable[..., int]
 ) -> None:
     say(book, project_id, t1="confirmed")
-    follower = learning(store, teacher)
+    job = learning(store, teacher)
     teacher.lesson = _singular  # type: ignore[method-assign]
-    until_done(follower)
-    head = InstructionBook(store).head(project_id, "refund")
-    assert head is not None
-    assert (head.head, until_done(follower)) == ("", 0)
+    until_done(job)
+    classifier = InstructionBook(store).classifier(project_id, "refund")
+    assert classifier is not None
+    assert (classifier.classifier, until_done(job)) == ("", 0)
 
 
 def _singular(name: str, examples: Sequence[Example]) -> Lesson:

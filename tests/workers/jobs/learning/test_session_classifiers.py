@@ -14,7 +14,7 @@ from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks
 from phospho_workers.jobs.learning.learning import Learning, Lesson
-from phospho_workers.jobs.learning.trainer import HeadTeacher
+from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.sessions.ended_sessions import EndedSessions
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from store.facts import view
@@ -83,7 +83,7 @@ def test_a_head_that_sessions_were_labelled_for_finds_what_its_description_does_
         say(store, project_id, f"s{number}", f"{text} number {number}", 60 + number, output="Certainly.")
     verdicts = [("confirmed" if number % 2 else "rejected", f"s{number}-{60 + number}") for number in range(20)]
     LabelBook(store).save_labels([new_label(project_id, "umbrella", task, verdict) for verdict, task in verdicts])
-    until_done(Learning(LabelledTasks(store), InstructionBook(store), HeadTeacher()))
+    until_done(Learning(LabelledTasks(store), InstructionBook(store), ClassifierTrainer()))
 
     say(store, project_id, "new", "is my blue umbrella here, please", 30, output="Certainly.")
     say(store, project_id, "other", "and the weather on day seven", 30, output="Certainly.")
@@ -91,4 +91,4 @@ def test_a_head_that_sessions_were_labelled_for_finds_what_its_description_does_
     until_done(EndedSessions(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current))
 
     found = [row for row in view(store, "events", project_id) if row["task_id"] in ("new-30", "other-30")]
-    assert [(row["task_id"], row["scope"], row["head_version"]) for row in found] == [("new-30", "session", 1)]
+    assert [(row["task_id"], row["scope"], row["classifier_version"]) for row in found] == [("new-30", "session", 1)]

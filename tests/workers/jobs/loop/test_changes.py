@@ -1,4 +1,4 @@
-"""One question tells all followers of what has changed."""
+"""One question tells all jobs of what has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A follower's thread goes on, whatever a step does, and says how it is."""
+"""A job's thread goes on, whatever a step does, and says how it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from phospho_store.errors import StoreUnavailable
 from phospho_workers.jobs.loop import loop
-from phospho_workers.jobs.loop.loop import FollowerThread
+from phospho_workers.jobs.loop.loop import JobThread
 
 
 class Scripted:
@@ -59,10 +59,10 @@ def inserts() -> Inserts:
 
 
 @pytest.fixture
-def following(monkeypatch: pytest.MonkeyPatch, inserts: Inserts) -> Callable[[Scripted], FollowerThread]:
+def following(monkeypatch: pytest.MonkeyPatch, inserts: Inserts) -> Callable[[Scripted], JobThread]:
     monkeypatch.setattr(loop, "_FIRST_BACKOFF_S", 0.001)
     monkeypatch.setattr(loop, "_LISTEN_S", 0.001)
-    return lambda follower: FollowerThread(follower, inserts)
+    return lambda job: JobThread(job, inserts)
 
 
 def wait_until(is_true: Callable[[], bool]) -> None:
@@ -74,20 +74,20 @@ def wait_until(is_true: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), ValueError("a fault of ours"), Panic()])
 def test_after_a_step_that_failed_the_next_one_is_done(
-    following: Callable[[Scripted], FollowerThread], error: BaseException
+    following: Callable[[Scripted], JobThread], error: BaseException
 ) -> None:
-    follower = Scripted(True, error, False)
-    thread = following(follower)
+    job = Scripted(True, error, False)
+    thread = following(job)
     thread.start()
 
-    assert follower.is_idle.wait(10)
-    assert (follower.done, thread.check()) == (2, None)
+    assert job.is_idle.wait(10)
+    assert (job.done, thread.check()) == (2, None)
     thread.close()
     assert thread.check() == "scripted does not run"
 
 
 def test_one_that_never_succeeds_is_unwell_in_the_end(
-    following: Callable[[Scripted], FollowerThread], monkeypatch: pytest.MonkeyPatch
+    following: Callable[[Scripted], JobThread], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "_STALE_AFTER_S", 0.01)
     thread = following(Scripted(*[StoreUnavailable("nobody listens")] * 1000))
@@ -98,28 +98,28 @@ def test_one_that_never_succeeds_is_unwell_in_the_end(
 
 
 def test_while_nothing_changes_no_step_is_done_and_the_thread_is_well(
-    following: Callable[[Scripted], FollowerThread], inserts: Inserts, monkeypatch: pytest.MonkeyPatch
+    following: Callable[[Scripted], JobThread], inserts: Inserts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "_STALE_AFTER_S", 5.0)
-    follower = Scripted(False, False, False, rest_s=600)
-    thread = following(follower)
+    job = Scripted(False, False, False, rest_s=600)
+    thread = following(job)
     thread.start()
     wait_until(lambda: inserts.asked > 20)
-    assert (follower.done, thread.check()) == (1, None)
+    assert (job.done, thread.check()) == (1, None)
 
     inserts.number += 1
-    wait_until(lambda: follower.done == 2)
+    wait_until(lambda: job.done == 2)
     asked = inserts.asked
     wait_until(lambda: inserts.asked > asked + 20)
-    assert follower.done == 2
+    assert job.done == 2
     thread.close()
 
 
 def test_one_that_has_rested_does_a_step_though_nothing_changes(
-    following: Callable[[Scripted], FollowerThread],
+    following: Callable[[Scripted], JobThread],
 ) -> None:
-    follower = Scripted(False, False, False, rest_s=0.01)
-    thread = following(follower)
+    job = Scripted(False, False, False, rest_s=0.01)
+    thread = following(job)
     thread.start()
-    wait_until(lambda: follower.done == 3)
+    wait_until(lambda: job.done == 3)
     thread.close()

@@ -1,4 +1,4 @@
-"""One project that fails, hangs or has much to do does not keep a follower from the others."""
+"""One project that fails, hangs or has much to do does not keep a job from the others."""
 
 from __future__ import annotations
 
@@ -108,8 +108,8 @@ def test_sessions_are_looked_at_though_those_of_another_project_can_not_be_read(
         registry.save_definition(keywords("refund", "refund", project_id=project_id, scope="session"))
         say(store, project_id, "a", "refund", 60)
         say(store, project_id, "b", "hello", 20)
-    follower = EndedSessions(OneFails(store, "first"), DefinitionCache(InstructionBook(store), 0.0).current)
+    job = EndedSessions(OneFails(store, "first"), DefinitionCache(InstructionBook(store), 0.0).current)
     with pytest.raises(StatementRefused):
-        until_done(follower)
-    until_done(follower)
+        until_done(job)
+    until_done(job)
     assert [len(view(store, "events", name)) for name in ("first", "second")] == [0, 1]

@@ -32,7 +32,7 @@ def _definitions(registry: Registry, project_id: str) -> None:
 
 
 def ended(store: Store) -> EndedSessions:
-    """Return a follower as a process that has just started has it."""
+    """Return a job as a process that has just started has it."""
     return EndedSessions(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current)
 
 
@@ -65,38 +65,38 @@ def looked_at(what: str) -> float:
 def test_a_session_is_over_once_the_projects_events_have_gone_on_for_so_long(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
-    follower = ended(store)
+    job = ended(store)
     say(store, project_id, "a", "a refund please", 25)
     say(store, project_id, "a", "thanks", 20)
-    until_done(follower)
+    until_done(job)
     assert found(store, project_id) == []
 
     say(store, project_id, "b", "hello", 11)
-    until_done(follower)
+    until_done(job)
     assert found(store, project_id) == []
 
     say(store, project_id, "b", "hello again", 10)
-    until_done(follower)
+    until_done(job)
     assert found(store, project_id) == [("a", "refund", "a-20"), ("a", "thanks", "a-20")]
 
 
 def test_a_late_task_supersedes_what_was_found_before_and_doubles_nothing(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
-    follower = ended(store)
+    job = ended(store)
     say(store, project_id, "a", "a refund please", 60)
     say(store, project_id, "b", "thanks", 30)
-    until_done(follower)
+    until_done(job)
     assert found(store, project_id) == [("a", "refund", "a-60")]
 
     say(store, project_id, "a", "thanks a lot", 29)
     # At once, before anybody has looked again.
     assert found(store, project_id) == []
-    until_done(follower)
+    until_done(job)
     assert found(store, project_id) == []
 
     say(store, project_id, "b", "anything", 5)
-    until_done(follower)
+    until_done(job)
     assert found(store, project_id) == [("a", "refund", "a-29"), ("a", "thanks", "a-29")]
 
 
@@ -113,17 +113,17 @@ def test_the_last_session_of_a_quiet_project_is_over_by_the_clock(
 def test_a_session_that_is_closed_is_over_until_it_goes_on(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
-    follower = ended(store)
+    job = ended(store)
     say(store, project_id, "a", "refund", 1)
-    until_done(follower)
+    until_done(job)
     assert found(store, project_id) == []
 
     assert SessionClosings(store, CLOCK).close(project_id, "a") is not None
-    until_done(follower)
+    until_done(job)
     assert found(store, project_id) == [("a", "refund", "a-1")]
 
     say(store, project_id, "a", "thanks", 0.5)
-    until_done(follower)
+    until_done(job)
     assert found(store, project_id) == []
     assert SessionClosings(store).close(project_id, "unknown") is None
 
@@ -146,9 +146,7 @@ def test_after_a_kill_what_is_missing_is_found_and_nothing_else_is_looked_at(
     assert looked_at("sessions") == before + 2
 
 
-def test_two_followers_at_once_find_what_one_finds(
-    store: Store, project_id: str, until_done: Callable[..., int]
-) -> None:
+def test_two_jobs_at_once_find_what_one_finds(store: Store, project_id: str, until_done: Callable[..., int]) -> None:
     say(store, project_id, "a", "refund", 60)
     say(store, project_id, "b", "hello", 20)
     first, second = ended(store), ended(store)
@@ -189,14 +187,14 @@ def test_a_session_that_its_last_task_leaves_is_looked_at_again(
     """What is left of it has a smaller revision than what was looked at."""
     looked_for_since_an_hour(store, project_id, "refund")
     say_earlier(store, project_id, ("a", "refund", 60), ("a", "thanks", 59), ("b", "hello", 30))
-    follower = ended(store)
-    until_done(follower)
+    job = ended(store)
+    until_done(job)
     assert found(store, project_id) == [("a", "refund", "a-59"), ("a", "thanks", "a-59")]
 
     move(store, project_id, "a", "thanks", 59, to="b")
     # At once, before anybody has looked again.
     assert found(store, project_id) == []
-    until_done(follower)
+    until_done(job)
     assert found(store, project_id) == [("a", "refund", "a-60")]
 
 
@@ -205,11 +203,11 @@ def test_a_session_that_a_task_leaves_before_anybody_has_looked_is_over_by_what_
 ) -> None:
     looked_for_since_an_hour(store, project_id, "refund")
     say_earlier(store, project_id, ("a", "refund", 60), ("a", "hm", 21), ("b", "hello", 20))
-    follower = ended(store)
-    until_done(follower)
+    job = ended(store)
+    until_done(job)
     assert found(store, project_id) == []
     move(store, project_id, "a", "hm", 21, to="b")
-    until_done(follower)
+    until_done(job)
     assert found(store, project_id) == [("a", "refund", "a-60")]
 
 
@@ -232,13 +230,13 @@ def test_what_a_task_showed_leaves_the_session_with_it_though_a_later_one_stays(
 def test_a_late_task_of_a_smaller_revision_is_looked_at_too(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
-    follower = ended(store)
+    job = ended(store)
     earlier = said(project_id, "a", "refund", 61)
     say(store, project_id, "a", "hm", 60)
     say(store, project_id, "b", "hello", 30)
-    until_done(follower)
+    until_done(job)
     insert(store, "task_rows", earlier)
-    until_done(follower)
+    until_done(job)
     assert found(store, project_id) == [("a", "refund", "a-60")]
 
 
@@ -247,20 +245,20 @@ def test_a_replay_of_history_is_history_still(
 ) -> None:
     """What was over before the definitions were made arrives again, as it was."""
     registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))
-    followers = [ended(store), turns(store)]
+    jobs = [ended(store), turns(store)]
     say(store, project_id, "b", "hello", 15)
-    for follower in followers:
-        until_done(follower)
+    for job in jobs:
+        until_done(job)
     for minutes in (500, 499):
         row = said(project_id, "a", "refund", minutes)
         insert(store, "task_rows", row | {"revision": int((NOW.timestamp() - minutes * 60) * 1000) << 16})
-    for follower in (*followers, ended(store), turns(store)):
-        until_done(follower)
+    for job in (*jobs, ended(store), turns(store)):
+        until_done(job)
     assert found(store, project_id) == []
     # One more task, and it is a session of now.
     say(store, project_id, "a", "thanks", 30)
-    for follower in followers:
-        until_done(follower)
+    for job in jobs:
+        until_done(job)
     assert found(store, project_id) == [("a", "near", "a-30"), ("a", "refund", "a-30"), ("a", "thanks", "a-30")]
 
 
@@ -270,13 +268,13 @@ def test_a_turn_is_read_again_when_the_one_before_it_leaves_the_session(
     registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))
     looked_for_since_an_hour(store, project_id, "near")
     say_earlier(store, project_id, ("a", "a refund", 9), ("a", "well", 8), ("a", "hm", 7))
-    follower = turns(store)
-    until_done(follower)
+    job = turns(store)
+    until_done(job)
     assert found(store, project_id) == [("a", "near", "a-8"), ("a", "near", "a-9")]
     before = looked_at("turns")
     move(store, project_id, "a", "a refund", 9, to="b")
     assert found(store, project_id) == []
-    until_done(follower)
+    until_done(job)
     # In its new session by itself, and those that were after it.
     assert (found(store, project_id), looked_at("turns")) == ([("b", "near", "a-9")], before + 3)
 
@@ -304,16 +302,16 @@ def test_turns_are_read_with_those_before_them_as_they_come_and_again_when_one_c
     store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
 ) -> None:
     registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))
-    follower = turns(store)
+    job = turns(store)
     for text, minutes in (("a refund", 9), ("well", 8), ("hm", 7)):
         say(store, project_id, "a", text, minutes)
-    until_done(follower)
+    until_done(job)
     assert found(store, project_id) == [("a", "near", "a-8"), ("a", "near", "a-9")]
 
     # The first one is logged again, without it; and a late one comes in between.
     say(store, project_id, "a", "nothing", 9)
     say(store, project_id, "a", "refund", 7.5)
-    until_done(follower)
+    until_done(job)
     expected = [("a", "near", "a-7"), ("a", "near", "a-7.5")]
     assert found(store, project_id) == expected
 

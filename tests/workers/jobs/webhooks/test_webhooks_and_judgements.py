@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from phospho_schemas.ids import event_id
-from phospho_schemas.messages import ProjectSettings, VerdictRow
+from phospho_schemas.messages import JudgementRow, ProjectSettings
 from phospho_schemas.webhooks import Webhook
-from phospho_store.annotations.judgements import VerdictBook
+from phospho_store.annotations.judgements import JudgementBook
 from phospho_store.annotations.labels import LabelBook, new_label
 from phospho_store.jobs.webhooks import WebhookBook
 from phospho_store.registry.instructions import InstructionBook
@@ -26,7 +26,7 @@ from phospho_workers.judging.settings import NOBODY, JudgeSettings, LlmSettings
 from store.facts import event, insert, task
 from workers.detection.tasks import semantic
 from workers.jobs.receiver import Receiver, receiving
-from workers.jobs.webhook_job import Follower, analysed, counts, told
+from workers.jobs.webhook_job import Job, analysed, counts, told
 
 ASKED = JudgeSettings(llm=LlmSettings("http://127.0.0.1:9", "model"))
 NOW = datetime.now(UTC)
@@ -60,24 +60,24 @@ def find(store: Store, project_id: str, task_id: str, *, is_found: bool = True, 
 def judge(store: Store, project_id: str, task_id: str, verdict: str) -> None:
     row = {"project_id": project_id, "name": "refund", "definition_version": 1, "content": f"says-{task_id}"}
     row |= {"verdict": verdict, "score": 0.9, "judge": "llm", "model": "model", "task_id": task_id, "created_at": NOW}
-    VerdictBook(store).save_verdicts([VerdictRow.model_validate(row)])
+    JudgementBook(store).save_judgements([JudgementRow.model_validate(row)])
 
 
 def test_an_event_in_doubt_is_told_when_a_judge_affirms_it_and_not_when_one_denies_it(
     store: Store, project_id: str, receiver: Receiver, hook: Webhook
 ) -> None:
-    follower = Follower(store, ASKED)
+    job = Job(store, ASKED)
     for task_id in ("sure", "yes", "no", "silent"):
         find(store, project_id, task_id)
     insert(store, "analysis_rows", analysed(project_id, "sure", ["refund"]))
-    follower.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    job.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
     assert told(receiver) == [("event.detected", "sure", "refund")]
 
     judge(store, project_id, "yes", "yes")
     judge(store, project_id, "no", "no")
     judge(store, project_id, "silent", "")
-    follower._ask_again_s = 0.0
-    follower.until(lambda: counts(store, project_id, hook) == (3, 0, 0))
+    job._ask_again_s = 0.0
+    job.until(lambda: counts(store, project_id, hook) == (3, 0, 0))
     assert [task_id for _, task_id, _ in told(receiver)] == ["silent", "sure", "yes"]
     [affirmed] = [one for one in receiver.received if json.loads(one.body)["data"]["task_id"] == "yes"]
     assert json.loads(affirmed.body)["data"]["judge"] == "llm"
@@ -86,22 +86,22 @@ def test_an_event_in_doubt_is_told_when_a_judge_affirms_it_and_not_when_one_deni
 def test_what_was_nearly_found_is_told_when_a_judge_affirms_it_and_so_is_what_says_the_same_later(
     store: Store, project_id: str, receiver: Receiver, hook: Webhook
 ) -> None:
-    follower = Follower(store, ASKED)
+    job = Job(store, ASKED)
     find(store, project_id, "one", is_found=False)
-    follower.settle()
+    job.settle()
     assert receiver.received == []
     judge(store, project_id, "one", "yes")
     find(store, project_id, "two", is_found=False)
     judge(store, project_id, "two", "no")
-    follower._ask_again_s = 0.0
-    follower.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    job._ask_again_s = 0.0
+    job.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
     assert told(receiver) == [("event.detected", "one", "refund")]
 
     candidate = {"id": "same-refund", "name": "refund", "definition_version": 1, "engine": "semantic"}
     candidate |= {"scope": "input", "score": 0.5, "doubt": 0.9, "content": "says-one"}
     insert(store, "analysis_rows", analysed(project_id, "same", candidates=[candidate]))
-    follower.until(lambda: counts(store, project_id, hook) == (2, 0, 0))
-    follower.settle()
+    job.until(lambda: counts(store, project_id, hook) == (2, 0, 0))
+    job.settle()
     assert [task_id for _, task_id, _ in told(receiver)] == ["one", "same"]
 
 
@@ -113,14 +113,14 @@ def test_what_the_engine_llm_looks_for_is_told_once_the_llm_affirms_it(
     row = task(project_id, "one", analysed(project_id, "one")["revision"], input="this is a disgrace")
     insert(store, "task_rows", row)
     insert(store, "analysis_rows", *analyse([row], DefinitionCache(InstructionBook(store), 0.0).current().by_project))
-    follower = Follower(store, ASKED)
-    follower.settle()
+    job = Job(store, ASKED)
+    job.settle()
     assert receiver.received == []
     said = {"project_id": project_id, "name": "angry", "definition_version": 1, "content": content_of(row, "input")}
     said |= {"verdict": "yes", "score": 0.9, "judge": "llm", "model": "model", "task_id": "one", "created_at": NOW}
-    VerdictBook(store).save_verdicts([VerdictRow.model_validate(said)])
-    follower._ask_again_s = 0.0
-    follower.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    JudgementBook(store).save_judgements([JudgementRow.model_validate(said)])
+    job._ask_again_s = 0.0
+    job.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
     assert told(receiver) == [("event.detected", "one", "angry")]
 
 
@@ -128,16 +128,16 @@ def test_a_judge_who_says_nothing_is_waited_for_so_long_and_no_longer(
     store: Store, registry: Registry, project_id: str, receiver: Receiver, hook: Webhook
 ) -> None:
     registry.save_project(project_id, settings=ProjectSettings(webhook_wait_s=1))
-    follower = Follower(store, ASKED)
+    job = Job(store, ASKED)
     find(store, project_id, "one")
     begun_s = time.monotonic()
-    follower.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    job.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
     assert time.monotonic() - begun_s >= 0.9
     assert told(receiver) == [("event.detected", "one", "refund")]
 
     # By the next process, and by a verdict that comes too late, nothing is told again.
     judge(store, project_id, "one", "yes")
-    again = Follower(store, ASKED)
+    again = Job(store, ASKED)
     again.settle()
     again.settle()
     assert len(receiver.received) == 1
@@ -155,35 +155,35 @@ def test_where_nobody_is_asked_or_waited_for_it_is_told_at_once(
 ) -> None:
     registry.save_project(project_id, settings=ProjectSettings(webhook_wait_s=wait_s))
     find(store, project_id, "one")
-    Follower(store, judging).until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    Job(store, judging).until(lambda: counts(store, project_id, hook) == (1, 0, 0))
 
 
 def test_what_a_person_adds_is_told_once_and_a_confirmation_of_what_was_found_is_not(
     store: Store, project_id: str, receiver: Receiver, hook: Webhook
 ) -> None:
-    follower = Follower(store)
+    job = Job(store)
     insert(store, "task_rows", task(project_id, "plain"))
     insert(store, "analysis_rows", analysed(project_id, "plain"))
     find(store, project_id, "found")
     labels = [new_label(project_id, "refund", name, "confirmed") for name in ("plain", "found", "gone")]
     labels.append(new_label(project_id, "thanks", "plain", "rejected"))
     LabelBook(store).save_labels(labels)
-    follower.until(lambda: counts(store, project_id, hook) == (2, 0, 0))
-    follower.settle()
+    job.until(lambda: counts(store, project_id, hook) == (2, 0, 0))
+    job.settle()
     assert told(receiver) == [("event.added", "plain", "refund"), ("event.detected", "found", "refund")]
     [added] = [json.loads(one.body)["data"] for one in receiver.received if b"event.added" in one.body]
     assert (added["engine"], added["session_id"], added["score"]) == ("person", "session", 1.0)
 
     # Said again, and by a process that starts anew.
     LabelBook(store).save_labels(labels)
-    again = Follower(store)
+    again = Job(store)
     again.settle()
     again.settle()
     assert len(receiver.received) == 2
 
 
 def test_people_come_before_judges(store: Store, project_id: str, receiver: Receiver, hook: Webhook) -> None:
-    follower = Follower(store, ASKED)
+    job = Job(store, ASKED)
     for task_id in ("confirmed", "rejected", "denied"):
         find(store, project_id, task_id)
     find(store, project_id, "affirmed", is_found=False)
@@ -193,8 +193,8 @@ def test_people_come_before_judges(store: Store, project_id: str, receiver: Rece
     judge(store, project_id, "affirmed", "yes")
     judge(store, project_id, "rejected", "yes")
 
-    follower.until(lambda: counts(store, project_id, hook) == (2, 0, 0))
-    follower.settle()
+    job.until(lambda: counts(store, project_id, hook) == (2, 0, 0))
+    job.settle()
     assert [(kind, task_id) for kind, task_id, _ in told(receiver)] == [
         ("event.detected", "confirmed"),
         ("event.detected", "denied"),

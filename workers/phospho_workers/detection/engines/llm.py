@@ -1,4 +1,4 @@
-"""Definitions that only a language model decides: the stream says where to ask, and a follower asks."""
+"""Definitions that only a language model decides: the stream says where to ask, and a job asks."""
 
 from __future__ import annotations
 

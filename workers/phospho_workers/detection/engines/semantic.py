@@ -1,4 +1,4 @@
-"""Descriptions in plain words, compared with what was said: by static embeddings, and by heads where labels taught."""
+"""Semantic engine: compare texts with descriptions by static embeddings, and by classifiers where there are labels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.engine import NO_HITS, SIDES, Hit, Hits, Side, looks_at, shortened
-from phospho_workers.detection.learning.classifiers import Head, Heads
+from phospho_workers.detection.learning.classifiers import Classifier, Classifiers
 from phospho_workers.detection.semantic.confidence import DEFAULT_THRESHOLD, confidence
 from phospho_workers.detection.semantic.essence import essence
 from phospho_workers.detection.semantic.rivalry import Scores, rivalry
@@ -23,20 +23,22 @@ UNSURE_WITHIN = 0.25
 # itself has 2,049 rows at most.
 _ROWS_AT_ONCE = 4_096
 _SCORES_AT_ONCE = 400_000
-NO_HEADS: Mapping[str, Head] = MappingProxyType({})
+NO_CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType({})
 
 
 class SemanticEngine:
     """
-    Finds what means the same as a description, or what a head was taught; the evidence is the clause that shows it.
+    Find texts that mean a description, or what a classifier learnt. The evidence is the clause that shows it.
 
     The score is a confidence in [0, 1]: that of the whole text or of its best clause, whichever is greater. A
     definition is found where it reaches its threshold, or DEFAULT_THRESHOLD; one that nearly does is told as well.
     """
 
-    def __init__(self, definitions: Sequence[EventDefinition], heads: Mapping[str, Head] = NO_HEADS) -> None:
+    def __init__(
+        self, definitions: Sequence[EventDefinition], classifiers: Mapping[str, Classifier] = NO_CLASSIFIERS
+    ) -> None:
         self._of_side: Mapping[Side, _Descriptions] = {
-            side: _Descriptions([one for one in definitions if looks_at(one, side)], heads) for side in SIDES
+            side: _Descriptions([one for one in definitions if looks_at(one, side)], classifiers) for side in SIDES
         }
 
     @staticmethod
@@ -52,12 +54,14 @@ class SemanticEngine:
 class _Descriptions:
     """The definitions that read one side: a column of the scores each."""
 
-    def __init__(self, definitions: Sequence[EventDefinition], heads: Mapping[str, Head]) -> None:
+    def __init__(self, definitions: Sequence[EventDefinition], classifiers: Mapping[str, Classifier]) -> None:
         self._definitions = definitions
         self._rows_at_once = min(_ROWS_AT_ONCE, _SCORES_AT_ONCE // max(1, len(definitions)))
-        self._heads = Heads({place: heads[one.name] for place, one in enumerate(definitions) if one.name in heads})
+        self._classifiers = Classifiers(
+            {place: classifiers[one.name] for place, one in enumerate(definitions) if one.name in classifiers}
+        )
         self._thresholds = np.array([_threshold(one) for one in definitions])
-        self._is_asked_about = np.array([one.second_opinion != "none" for one in definitions], dtype=bool)
+        self._is_asked_about = np.array([one.judge != "none" for one in definitions], dtype=bool)
         if definitions:
             self._rivalry = rivalry([one.description for one in definitions])
 
@@ -105,7 +109,7 @@ class _Descriptions:
         """Return those of the clauses, shape (clauses, definitions), and of the texts, shape (texts, definitions)."""
         scores = self._rivalry.scores(what.directions)
         confidences = confidence(scores)
-        self._heads.overwrite(confidences, scores, what, beside)
+        self._classifiers.overwrite(confidences, scores, what, beside)
         by_clause, of_wholes = confidences[: what.clause_count], confidences[what.clause_count :]
         best = np.maximum.reduceat(by_clause, what.firsts, axis=0)
         best[what.wholes] = np.maximum(best[what.wholes], of_wholes)

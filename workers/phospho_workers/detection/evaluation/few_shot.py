@@ -1,4 +1,4 @@
-"""The same with heads: some labels teach, the other tasks are the test, several times over."""
+"""The same with classifiers: some labels teach, the other tasks are the test, several times over."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from statistics import fmean, pstdev
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.evaluation.labelled import LabelledLogs
 from phospho_workers.detection.evaluation.scoring import EventScore, Progress, Report, event_score, run
-from phospho_workers.detection.learning.classifiers import Head
+from phospho_workers.detection.learning.classifiers import Classifier
 from phospho_workers.detection.learning.teaching import labelled, train
 
 
@@ -59,8 +59,8 @@ def _one(
     definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int, seed: int, progress: Progress
 ) -> Report:
     drawn = {one.name: _drawn(logs.verdicts(one.name), shots, f"{seed} {one.name}") for one in definitions}
-    heads = _heads(definitions, logs, drawn)
-    what = run(definitions, logs.tasks, heads, progress)
+    classifiers = _classifiers(definitions, logs, drawn)
+    what = run(definitions, logs.tasks, classifiers, progress)
     taught = frozenset(place for of_event in drawn.values() for place in of_event)
     return Report({one.name: event_score(one.name, what, logs, taught) for one in definitions}, what.tasks_per_s)
 
@@ -75,10 +75,10 @@ def _drawn(verdicts: Sequence[bool | None], shots: int, seed: str) -> dict[int, 
     return drawn
 
 
-def _heads(
+def _classifiers(
     definitions: Sequence[EventDefinition], logs: LabelledLogs, drawn: Mapping[str, Mapping[int, bool]]
-) -> dict[str, Head]:
-    """Train the heads as a worker does: each on its own labels, with the others' tasks as texts without a label."""
+) -> dict[str, Classifier]:
+    """Train classifiers as a worker does: each on its own labels, with the others' tasks as unlabelled texts."""
     labels = {
         one.name: [labelled(one, logs.tasks[place], shown) for place, shown in drawn[one.name].items()]
         for one in definitions

@@ -17,7 +17,7 @@ from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.evaluation.labelled import PROJECT, LabelledLogs
 from phospho_workers.detection.evaluation.metrics import average_precision, f1_score
-from phospho_workers.detection.learning.classifiers import Head
+from phospho_workers.detection.learning.classifiers import Classifier
 
 _BATCH = 1000
 # Told how many tasks were analysed since it was last told.
@@ -70,16 +70,16 @@ class Run:
 def run(
     definitions: Sequence[EventDefinition],
     tasks: Sequence[Mapping[str, Any]],
-    heads: Mapping[str, Head],
+    classifiers: Mapping[str, Classifier],
     progress: Progress,
 ) -> Run:
     """
     Analyse the tasks twice: with the definitions as they are, which is what a worker finds, and how fast; and with
     thresholds of 0, for the scores below them.
     """
-    found, tasks_per_s = _events(definitions, tasks, heads, progress)
+    found, tasks_per_s = _events(definitions, tasks, classifiers, progress)
     anything = [one.model_copy(update={"threshold": 0.0}) for one in definitions]
-    scored, _ = _events(anything, tasks, heads, progress)
+    scored, _ = _events(anything, tasks, classifiers, progress)
     names = [one.name for one in definitions]
     return Run(
         scores={name: np.array([events.get(name, 0.0) for events in scored]) for name in names},
@@ -91,11 +91,11 @@ def run(
 def _events(
     definitions: Sequence[EventDefinition],
     tasks: Sequence[Mapping[str, Any]],
-    heads: Mapping[str, Head],
+    classifiers: Mapping[str, Classifier],
     progress: Progress,
 ) -> tuple[list[dict[str, float]], float]:
     """Return the score of each event of each task, by name, and the tasks a second."""
-    compiled = {PROJECT: compile_definitions(definitions, heads)}
+    compiled = {PROJECT: compile_definitions(definitions, classifiers)}
     analyse(tasks[:1], compiled)  # loads the models
     started = time.perf_counter()
     rows: list[dict[str, Any]] = []

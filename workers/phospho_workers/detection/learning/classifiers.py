@@ -1,10 +1,11 @@
 """
 What labels teach: for one definition a direction of its own, beside what its description finds.
 
-A head is a logistic regression on the embedding of a clause, on its word pieces and their pairs, on the score of the
+A classifier is a logistic regression on the embedding of a clause, on its word pieces and their pairs, on the score of
+the
 description, and on the embedding of the task's other side: an answer tells what a question was about. It starts from
 what the description finds. It learns from the definition's labels, and from what was confirmed for the project's other
-definitions as weak counterexamples. Pure: the same labels give the same head.
+definitions as weak counterexamples. Pure: the same labels give the same classifier.
 """
 
 from __future__ import annotations
@@ -29,21 +30,21 @@ PHRASE_UNIT = 2.0**-12
 Scores = NDArray[np.float64]
 
 
-class BadHead(ValueError):
-    """A serialised head can't be read; the text says why."""
+class BadClassifier(ValueError):
+    """A serialised classifier can't be read; the text says why."""
 
 
 @dataclass(frozen=True)
-class Head:
+class Classifier:
     """
     `direction` and `beside` have 256 integers and are 4000 long, as `embedding.directions` makes them.
 
     The confidence in a clause or whole text is the logistic function of `direction_weight` times the cosine with
     `direction`, plus `description_weight` times the score of the description, plus the weights of those of its
-    `phrases` that the head knows, divided by the square root of how many it has, plus `bias`; and, where the task's
-    other side says something, plus `beside_weight` times how much more than `beside_usual` the cosine of that with
-    `beside` is. The weights are
-    integers, in units of PHRASE_UNIT, so that no order of additions matters. `version` is that of the row it is
+    `phrases` that the classifier knows, divided by the square root of how many it has, plus `bias`; and, where the
+    task's other side says something, plus `beside_weight` times how much more than `beside_usual` the cosine of that
+    with `beside` is. The weights are integers, in units of PHRASE_UNIT, so that no order of additions matters.
+    `version` is that of the row it is
     stored in, which the JSON does not repeat.
     """
 
@@ -60,7 +61,7 @@ class Head:
     version: int = 0
 
     def to_json(self) -> str:
-        """Return the head in some 5,000 characters; `from_json` gives an equal one."""
+        """Return the classifier in some 5,000 characters; `from_json` gives an equal one."""
         return json.dumps(
             {
                 "format": FORMAT,
@@ -79,19 +80,19 @@ class Head:
         )
 
     @classmethod
-    def from_json(cls, text: str) -> Head:
-        """Return the head that `to_json` wrote. Raises BadHead; an unknown format is one."""
+    def from_json(cls, text: str) -> Classifier:
+        """Return the classifier that `to_json` wrote. Raises BadClassifier; an unknown format is one."""
         try:
             return cls._from(json.loads(text))
         except (ValueError, TypeError, KeyError) as error:
-            raise BadHead(f"a head can't be read: {type(error).__name__}: {error}") from None
+            raise BadClassifier(f"a classifier can't be read: {type(error).__name__}: {error}") from None
 
     @classmethod
-    def _from(cls, value: Mapping[str, Any]) -> Head:
+    def _from(cls, value: Mapping[str, Any]) -> Classifier:
         if value["format"] != FORMAT:
-            raise BadHead(f"format is {value['format']!r}; this reads {FORMAT}")
+            raise BadClassifier(f"format is {value['format']!r}; this reads {FORMAT}")
         known = _unpacked(value["phrases"], "<i8").tolist()
-        head = cls(
+        classifier = cls(
             _direction(value["direction"]),
             _direction(value["beside"]),
             direction_weight=float(value["direction_weight"]),
@@ -103,16 +104,16 @@ class Head:
             confirmed=int(value["confirmed"]),
             rejected=int(value["rejected"]),
         )
-        numbers = (one for one in vars(head).values() if isinstance(one, float))
+        numbers = (one for one in vars(classifier).values() if isinstance(one, float))
         if not all(map(math.isfinite, numbers)):
-            raise BadHead("a weight is not a finite number")
-        return head
+            raise BadClassifier("a weight is not a finite number")
+        return classifier
 
 
 def _direction(text: str) -> Vectors:
     direction = _unpacked(text, "<i2")
     if direction.shape != (DIMENSIONS,):
-        raise BadHead(f"a direction has {direction.size} numbers, not {DIMENSIONS}")
+        raise BadClassifier(f"a direction has {direction.size} numbers, not {DIMENSIONS}")
     return direction.astype(np.float32)
 
 
@@ -124,26 +125,32 @@ def _unpacked(text: str, kind: str) -> NDArray[np.integer]:
     return np.frombuffer(base64.b64decode(text, validate=True), dtype=kind)
 
 
-class Heads:
-    """The heads of a project's definitions, by the column that each definition has in the scores."""
+class Classifiers:
+    """The classifiers of a project's definitions, by the column that each definition has in the scores."""
 
-    def __init__(self, by_column: Mapping[int, Head]) -> None:
-        heads = list(by_column.values())
+    def __init__(self, by_column: Mapping[int, Classifier]) -> None:
+        classifiers = list(by_column.values())
         self._columns = list(by_column)
-        self._directions = np.array([head.direction for head in heads], dtype=np.float32).reshape(-1, DIMENSIONS)
-        self._direction_weights = np.array([head.direction_weight for head in heads])
-        self._beside = np.array([head.beside for head in heads], dtype=np.float32).reshape(-1, DIMENSIONS)
-        self._beside_weights = np.array([head.beside_weight for head in heads])
-        self._beside_usual = np.array([head.beside_usual for head in heads])
-        self._description_weights = np.array([head.description_weight for head in heads])
-        self._biases = np.array([head.bias for head in heads])
-        known = sorted({phrase for head in heads for phrase in head.phrases})
+        self._directions = np.array([classifier.direction for classifier in classifiers], dtype=np.float32).reshape(
+            -1, DIMENSIONS
+        )
+        self._direction_weights = np.array([classifier.direction_weight for classifier in classifiers])
+        self._beside = np.array([classifier.beside for classifier in classifiers], dtype=np.float32).reshape(
+            -1, DIMENSIONS
+        )
+        self._beside_weights = np.array([classifier.beside_weight for classifier in classifiers])
+        self._beside_usual = np.array([classifier.beside_usual for classifier in classifiers])
+        self._description_weights = np.array([classifier.description_weight for classifier in classifiers])
+        self._biases = np.array([classifier.bias for classifier in classifiers])
+        known = sorted({phrase for classifier in classifiers for phrase in classifier.phrases})
         self._places = {phrase: place for place, phrase in enumerate(known)}
-        self._phrase_weights = np.array([[head.phrases.get(phrase, 0) for head in heads] for phrase in known])
+        self._phrase_weights = np.array(
+            [[classifier.phrases.get(phrase, 0) for classifier in classifiers] for phrase in known]
+        )
 
     def overwrite(self, confidences: Scores, scores: Scores, what: Reading, beside: Sequence[str] = ()) -> None:
         """
-        Put the heads' confidences into their columns; `scores` are those of the descriptions.
+        Put the classifiers' confidences into their columns; `scores` are those of the descriptions.
 
         `beside` has what is said on the other side of each text's task; it is empty where that is not known.
         """
@@ -157,7 +164,7 @@ class Heads:
         confidences[:, self._columns] = logistic(logits + self._said(what))
 
     def _answered(self, beside: Sequence[str]) -> Scores:
-        """Return the weight of what is beside each text for each head; 0 where nothing is."""
+        """Return the weight of what is beside each text for each classifier; 0 where nothing is."""
         said = whole(beside)
         along = cosines(said, self._beside).astype(np.float64)
         is_said = np.any(said != 0.0, axis=1, keepdims=True)
@@ -165,7 +172,7 @@ class Heads:
         return weights
 
     def _said(self, what: Reading) -> Scores:
-        """Return the weight of each row's phrases for each head."""
+        """Return the weight of each row's phrases for each classifier."""
         said = np.zeros((len(what.pieces), len(self._columns)))
         for row, pieces in enumerate(what.pieces):
             features = phrases(pieces)

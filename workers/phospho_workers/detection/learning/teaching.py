@@ -1,5 +1,5 @@
 """
-How a head is learnt from labels; see `heads` for what one is.
+How a classifier is learnt from labels; see `classifiers` for what one is.
 
 It starts from what the description says: with nothing learnt, its confidence is that of the description.
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.engine import BESIDE, SIDES, Side, looks_at
-from phospho_workers.detection.learning.classifiers import PHRASE_UNIT, Head, Scores
+from phospho_workers.detection.learning.classifiers import PHRASE_UNIT, Classifier, Scores
 from phospho_workers.detection.learning.trust import Verdicts, trust
 from phospho_workers.detection.semantic.confidence import EVEN_SCORE, STEEPNESS, confidence, logistic
 from phospho_workers.detection.semantic.rivalry import rivalry
@@ -83,13 +83,13 @@ def train(
     definitions: Sequence[EventDefinition],
     labels: Mapping[str, Sequence[Labelled]],
     names: Iterable[str] | None = None,
-) -> dict[str, Head]:
+) -> dict[str, Classifier]:
     """
-    Return the heads of `names`, or of every definition that has a label, by name.
+    Return the classifiers of `names`, or of every definition that has a label, by name.
 
     `definitions` are all current ones of the project, for they are rivals; only those of the semantic engine learn.
     `labels` are all of the project, by the name of the definition. A definition none of whose labels has a text gets
-    no head. Takes some 50 ms a head.
+    no classifier. Takes some 50 ms a classifier.
     """
     return School(definitions, labels).train(names)
 
@@ -98,7 +98,7 @@ def cross_validated(
     definitions: Sequence[EventDefinition], labels: Mapping[str, Sequence[Labelled]], name: str, folds: int = 5
 ) -> list[float]:
     """
-    Return the confidence in each labelled task of a definition, by a head that was taught without that task.
+    Return the confidence in each labelled task of a definition, by a classifier that was taught without that task.
 
     0 where a task says nothing. The arguments are those of `train`; the definition is one of the semantic engine.
     """
@@ -120,11 +120,11 @@ class School:
         beside = list(dict.fromkeys(text for one in everything for text in (one.beside, *one.texts.values())))
         self._beside = dict(zip(beside, unit(whole(beside)), strict=True))
 
-    def train(self, names: Iterable[str] | None = None) -> dict[str, Head]:
+    def train(self, names: Iterable[str] | None = None) -> dict[str, Classifier]:
         """See `train`."""
         asked = self._definitions.keys() if names is None else set(names)
-        heads = {one.name: self._head(one) for one in self._labelled() if one.name in asked}
-        return {name: head for name, head in heads.items() if head is not None}
+        classifiers = {one.name: self._classifier(one) for one in self._labelled() if one.name in asked}
+        return {name: classifier for name, classifier in classifiers.items() if classifier is not None}
 
     def cross_validated(self, name: str, folds: int = 5) -> list[float]:
         """See `cross_validated`."""
@@ -135,25 +135,25 @@ class School:
 
     @functools.cached_property
     def _trust(self) -> float:
-        """How far all heads of the project trust their descriptions."""
+        """How far all classifiers of the project trust their descriptions."""
         most_labels = sorted(self._labelled(), key=lambda one: (-len(self._labels[one.name]), one.name))
         known = (_verdicts(_examples(self._own(one), self._others(one))) for one in most_labels[:_MAX_WEIGHED])
         return trust([one for one in known if one is not None], _PULL)
 
-    def _head(self, definition: EventDefinition) -> Head | None:
-        """Return the head that all labels of a definition teach; None where none of them has a text."""
+    def _classifier(self, definition: EventDefinition) -> Classifier | None:
+        """Return the classifier that all labels of a definition teach; None where none of them has a text."""
         return _taught(self._own(definition), self._others(definition), self._trust)
 
     def _held_out(self, definition: EventDefinition, folds: int) -> list[float]:
-        """Return the confidence in each labelled task by a head that was taught by the other folds."""
+        """Return the confidence in each labelled task by a classifier that was taught by the other folds."""
         own = self._own(definition)
         others = self._others(definition)
         confidences = [0.0] * len(own)
         for fold in range(folds):
-            head = _taught([one for place, one in enumerate(own) if place % folds != fold], others, self._trust)
+            classifier = _taught([one for place, one in enumerate(own) if place % folds != fold], others, self._trust)
             for place in range(fold, len(own), folds):
                 bag = own[place][0]
-                confidences[place] = 0.0 if bag is None else _confidence(bag, head)
+                confidences[place] = 0.0 if bag is None else _confidence(bag, classifier)
         return confidences
 
     def _own(self, definition: EventDefinition) -> list[_Judged]:
@@ -219,7 +219,7 @@ def _examples(own: Sequence[_Judged], others: Sequence[_Bag]) -> list[tuple[_Bag
     return taught + [(bag, False, _OTHERS_WEIGHT) for bag in others] if taught else []
 
 
-def _taught(own: Sequence[_Judged], others: Sequence[_Bag], trusted: float) -> Head | None:
+def _taught(own: Sequence[_Judged], others: Sequence[_Bag], trusted: float) -> Classifier | None:
     """Return what labels teach, with others' confirmed tasks as weak counterexamples; None without a text."""
     examples = _examples(own, others)
     if not examples:
@@ -252,21 +252,23 @@ def _joined(bags: Sequence[_Bag]) -> _Bag:
     )
 
 
-def _confidence(bag: _Bag, head: Head | None) -> float:
-    """Return the confidence in a task; without a head, that of the description."""
-    if head is None:
+def _confidence(bag: _Bag, classifier: Classifier | None) -> float:
+    """Return the confidence in a task; without a classifier, that of the description."""
+    if classifier is None:
         return float(confidence(bag.described).max())
-    along = bag.vectors @ unit(head.direction[None, :])[0]
-    weights = [sum(head.phrases.get(phrase, 0) for phrase in said) / math.sqrt(len(said)) for said in bag.said]
-    answered = np.any(bag.beside != 0.0, axis=1) * (bag.beside @ unit(head.beside[None, :])[0] - head.beside_usual)
-    logits = head.direction_weight * along + head.beside_weight * answered
-    logits += head.description_weight * bag.described + head.bias
+    along = bag.vectors @ unit(classifier.direction[None, :])[0]
+    weights = [sum(classifier.phrases.get(phrase, 0) for phrase in said) / math.sqrt(len(said)) for said in bag.said]
+    answered = np.any(bag.beside != 0.0, axis=1) * (
+        bag.beside @ unit(classifier.beside[None, :])[0] - classifier.beside_usual
+    )
+    logits = classifier.direction_weight * along + classifier.beside_weight * answered
+    logits += classifier.description_weight * bag.described + classifier.bias
     return float(logistic(logits + PHRASE_UNIT * np.array(weights)).max())
 
 
 def _fit(
     bags: Sequence[_Bag], is_event: NDArray[np.bool_], weights: Scores, trusted: float, of_people: Sequence[bool]
-) -> Head:
+) -> Classifier:
     """
     Learn from that clause of each confirmed task which the description comes nearest to, and from every clause of the
     others: a turn that shows an event is not all about it, one that does not show it shows it nowhere.
@@ -283,7 +285,7 @@ def _fit(
         np.repeat(_balanced(weights, is_event) / counts, counts),
         prior,
     )
-    return _head(learnt, known, usual, trusted, of_people)
+    return _classifier(learnt, known, usual, trusted, of_people)
 
 
 def _centred(rows: _Bag) -> tuple[_Bag, NDArray[np.float64]]:
@@ -314,12 +316,12 @@ def _instructive(bag: _Bag) -> _Bag:
     return _Bag(bag.vectors[[best]], bag.beside[[best]], bag.described[[best]], [bag.said[best]])
 
 
-def _head(
+def _classifier(
     learnt: Scores, known: Mapping[int, int], usual: NDArray[np.float64], trusted: float, of_people: Sequence[bool]
-) -> Head:
+) -> Classifier:
     direction, beside, of_phrases, bias = np.split(learnt, np.cumsum([DIMENSIONS, DIMENSIONS, len(known)]))
     weights = np.rint(of_phrases * (_PHRASES_LENGTH / PHRASE_UNIT)).astype(int).tolist()
-    return Head(
+    return Classifier(
         direction=directions(direction[None, :])[0],
         beside=directions(beside[None, :])[0],
         direction_weight=float(np.sqrt(direction @ direction)),

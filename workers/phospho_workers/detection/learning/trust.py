@@ -1,11 +1,11 @@
 """
-How far heads trust descriptions: as far as the labels of their project say.
+How far classifiers trust descriptions: as far as the labels of their project say.
 
 What helps in one project harms in another. Descriptions of short questions say more than five or ten labels, those of
 what is said in the middle of a conversation say less. The labels of one definition are too few to tell; those of all
 definitions of a project do. So each label is predicted from the others with every degree of trust, and the degree
 that ranks them best is that of the project. Leaving one out needs no training anew: a ridge regression, which stands
-in for the logistic one of the heads, has a closed form for it (Rasmussen and Williams 2006, section 5.4.2).
+in for the logistic one of the classifiers, has a closed form for it (Rasmussen and Williams 2006, section 5.4.2).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _RISE = 0.25
 
 class Verdicts(NamedTuple):
     """
-    What is known of one definition, a row a task: what a head reads, shape (rows, inputs), the logit of the
+    What is known of one definition, a row a task: what a classifier reads, shape (rows, inputs), the logit of the
     description, the verdict, and its weight. There is a row of either kind.
     """
 

@@ -1,4 +1,4 @@
-"""What of a text is read, clause by clause: what the semantic engine scores and what heads learn from."""
+"""What of a text is read, clause by clause: what the semantic engine scores and what classifiers learn from."""
 
 from __future__ import annotations
 

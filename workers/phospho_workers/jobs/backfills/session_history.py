@@ -29,7 +29,7 @@ class _Place(NamedTuple):
     """
     What is read at one task: a whole session, or a turn and those of `task_ids` before it.
 
-    `is_followed` says that the follower of what comes looks at it as well, whatever is defined.
+    `is_followed` says that the job of what comes looks at it as well, whatever is defined.
     """
 
     session_id: str

@@ -1,4 +1,4 @@
-"""The follower that asks a local encoder; it costs nothing but time."""
+"""The job that asks a local encoder; it costs nothing but time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from phospho_schemas.definitions import needs_session
-from phospho_schemas.messages import EventDefinition, VerdictRow
-from phospho_store.annotations.judgements import VerdictBook
+from phospho_schemas.messages import EventDefinition, JudgementRow
+from phospho_store.annotations.judgements import JudgementBook
 from phospho_store.jobs.backfills import BackfillBook
 from phospho_store.registry.instructions import TABLES
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
@@ -42,7 +42,7 @@ class EncoderJudge:
     def __init__(
         self,
         candidates: Candidates,
-        book: VerdictBook,
+        book: JudgementBook,
         backfills: BackfillBook,
         definitions: Callable[[], Snapshot],
         encoder: PairScorer,
@@ -72,14 +72,14 @@ class EncoderJudge:
             return False
         texts = self._queue.take(project_id, {name: one.version for name, one in chosen.items()}, _TEXTS_AT_ONCE)
         verdicts = list(self._judged(project_id, texts, chosen)) if texts else []
-        self._book.save_verdicts(verdicts)
+        self._book.save_judgements(verdicts)
         for verdict in verdicts:
-            metrics.VERDICTS.labels("encoder", verdict.verdict).inc()
+            metrics.JUDGEMENTS.labels("encoder", verdict.verdict).inc()
         return bool(verdicts)
 
     def _judged(
         self, project_id: str, texts: Sequence[OpenText], chosen: Mapping[str, EventDefinition]
-    ) -> Iterator[VerdictRow]:
+    ) -> Iterator[JudgementRow]:
         """Yield a verdict on each candidate: of a definition of both sides, that of the side which fits better."""
         asked = [
             (one, side)
@@ -95,8 +95,8 @@ class EncoderJudge:
         for one, score in best.items():
             yield self._verdict(project_id, one, score, now)
 
-    def _verdict(self, project_id: str, candidate: Open, score: float, now: datetime) -> VerdictRow:
-        return VerdictRow(
+    def _verdict(self, project_id: str, candidate: Open, score: float, now: datetime) -> JudgementRow:
+        return JudgementRow(
             project_id=project_id,
             name=candidate.name,
             definition_version=candidate.definition_version,

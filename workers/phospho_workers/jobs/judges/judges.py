@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from phospho_schemas.ids import HybridClock
-from phospho_store.annotations.judgements import VerdictBook
+from phospho_store.annotations.judgements import JudgementBook
 from phospho_store.jobs.backfills import BackfillBook
 from phospho_store.registry.instructions import InstructionBook
 from phospho_store.store import Store
@@ -14,29 +14,29 @@ from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.judges.encoder_judge import EncoderJudge
 from phospho_workers.jobs.judges.llm_judge import LlmJudge
 from phospho_workers.jobs.judges.open_candidates import Candidates
-from phospho_workers.jobs.loop.loop import Follower
+from phospho_workers.jobs.loop.loop import Job
 from phospho_workers.judging.settings import EncoderSettings, JudgeSettings
 
 logger = logging.getLogger("phospho.judge")
 
-_Books = tuple[Candidates, VerdictBook, BackfillBook]
+_Books = tuple[Candidates, JudgementBook, BackfillBook]
 
 
-def judges(store: Store, clock: HybridClock, settings: JudgeSettings) -> list[Follower]:
-    """Return a follower for each judge of the settings. Raises BadJudgeSettings for an encoder that can't be used."""
+def judges(store: Store, clock: HybridClock, settings: JudgeSettings) -> list[Job]:
+    """Return a job for each judge of the settings. Raises BadJudgeSettings for an encoder that can't be used."""
     cache = DefinitionCache(InstructionBook(store, clock), compiling=list_definitions)
-    books = Candidates(store), VerdictBook(store, clock), BackfillBook(store, clock)
-    followers: list[Follower] = []
+    books = Candidates(store), JudgementBook(store, clock), BackfillBook(store, clock)
+    jobs: list[Job] = []
     if settings.llm is not None:
         logger.info("asks %s at %s, inside the budget of each project", settings.llm.model, settings.llm.host)
         has_encoder = settings.encoder is not None
-        followers.append(LlmJudge(*books, cache.current, settings.llm, has_encoder=has_encoder))
+        jobs.append(LlmJudge(*books, cache.current, settings.llm, has_encoder=has_encoder))
     if settings.encoder is not None:
-        followers.append(_encoder_judge(books, cache, settings.encoder, settings.llm is not None))
-    return followers
+        jobs.append(_encoder_judge(books, cache, settings.encoder, settings.llm is not None))
+    return jobs
 
 
-def _encoder_judge(books: _Books, cache: DefinitionCache, settings: EncoderSettings, has_llm: bool) -> Follower:
+def _encoder_judge(books: _Books, cache: DefinitionCache, settings: EncoderSettings, has_llm: bool) -> Job:
     # Only here: onnxruntime is an extra.
     from phospho_workers.judging.encoder import Encoder
 

@@ -1,4 +1,4 @@
-"""The follower that asks an LLM, inside each project's budget of the day."""
+"""The job that asks an LLM, inside each project's budget of the day."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from phospho_schemas.definitions import needs_session
 from phospho_schemas.ids import derived_uuid
-from phospho_schemas.messages import EventDefinition, LlmCallRow, ProjectSettings, VerdictRow
-from phospho_store.annotations.judgements import Used, VerdictBook
+from phospho_schemas.messages import EventDefinition, JudgementRow, LlmCallRow, ProjectSettings
+from phospho_store.annotations.judgements import JudgementBook, Used
 from phospho_store.jobs.backfills import BackfillBook
 from phospho_store.registry.instructions import TABLES
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
@@ -79,7 +79,7 @@ class LlmJudge:
     def __init__(
         self,
         candidates: Candidates,
-        book: VerdictBook,
+        book: JudgementBook,
         backfills: BackfillBook,
         definitions: Callable[[], Snapshot],
         settings: LlmSettings,
@@ -176,11 +176,11 @@ class LlmJudge:
         """Store the verdicts, and then what the calls did cost."""
         pairs = list(zip(asked, calls, strict=True))
         verdicts = [verdict for one, call in pairs for verdict in _verdicts(one, call)]
-        self._book.save_verdicts(verdicts)
+        self._book.save_judgements(verdicts)
         self._book.save_calls([self._spent(one.call, call) for one, call in pairs])
         self._tell_of_circuit(calls)
         for verdict in verdicts:
-            metrics.VERDICTS.labels("llm", verdict.verdict or "none").inc()
+            metrics.JUDGEMENTS.labels("llm", verdict.verdict or "none").inc()
         for call in calls:
             _count(call)
         return bool(verdicts)
@@ -220,13 +220,13 @@ def _questions_of(
         yield some, Question([chosen[one.name] for one in some], texts, secrets.token_hex(4))
 
 
-def _verdicts(asked: _Asked, call: Call) -> Iterator[VerdictRow]:
+def _verdicts(asked: _Asked, call: Call) -> Iterator[JudgementRow]:
     """Yield a verdict on each candidate, an empty one where there is none; nothing where nobody was reached."""
     if call.outcome in ("failed", "skipped"):
         return
     for candidate in asked.candidates:
         answer = call.answers.get(candidate.name)
-        yield VerdictRow(
+        yield JudgementRow(
             project_id=asked.call.project_id,
             name=candidate.name,
             definition_version=candidate.definition_version,

@@ -45,7 +45,7 @@ SELECT task_id, name, definition_version, scope, content, doubt FROM
     WHERE (name, definition_version) IN
             (SELECT arrayJoin(arrayZip({{names:Array(String)}}, {{versions:Array(UInt32)}})))
         AND (name, definition_version, content) NOT IN
-            (SELECT name, definition_version, content FROM verdict_rows
+            (SELECT name, definition_version, content FROM judgement_rows
              WHERE project_id = {{project:String}} AND (name, definition_version) IN
                 (SELECT arrayJoin(arrayZip({{names:Array(String)}}, {{versions:Array(UInt32)}})))
                 AND (verdict != '' OR created_at >= fromUnixTimestamp64Milli({{retried:Int64}})))
@@ -55,7 +55,7 @@ ORDER BY doubt DESC, created_at DESC, content, task_id LIMIT {MAX_OPEN_OF_ONE} B
 """
 
 _JUDGED = """
-SELECT content, groupUniqArray(name) AS names FROM verdict_rows
+SELECT content, groupUniqArray(name) AS names FROM judgement_rows
 WHERE project_id = {project:String} AND content IN {contents:Array(String)}
     AND (name, definition_version) IN
         (SELECT arrayJoin(arrayZip({names:Array(String)}, {versions:Array(UInt32)})))

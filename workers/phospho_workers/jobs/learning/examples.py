@@ -1,4 +1,4 @@
-"""The tasks that people have labelled, and those that an LLM has: what a head is learnt from."""
+"""The tasks that people have labelled, and those that an LLM has: what a classifier is learnt from."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SELECT v.name AS event_name, v.task_id AS task_id, v.revision AS revision,
     v.verdict = 'yes' AS is_there, 0.5 AS weight, v.content AS content
 FROM
 (
-    SELECT * FROM verdict_rows FINAL
+    SELECT * FROM judgement_rows FINAL
     WHERE project_id = {project:String} AND verdict != '' AND judge = 'llm'
         AND (name, definition_version, toString(model)) IN
             (SELECT arrayJoin(arrayZip({names:Array(String)}, {versions:Array(UInt32)}, {models:Array(String)})))
@@ -58,7 +58,7 @@ SELECT toString(project_id) AS project_id, max(labels) AS labels, max(verdicts) 
 (
     SELECT project_id, max(revision) AS labels, 0 AS verdicts FROM label_rows GROUP BY project_id
     UNION ALL
-    SELECT project_id, 0 AS labels, max(revision) AS verdicts FROM verdict_rows GROUP BY project_id
+    SELECT project_id, 0 AS labels, max(revision) AS verdicts FROM judgement_rows GROUP BY project_id
 )
 GROUP BY project_id
 """

@@ -1,4 +1,4 @@
-"""Learning: whenever labels or definitions change, the heads that they teach are learnt anew and stored."""
+"""Learning: whenever labels or definitions change, the classifiers that they teach are learnt anew and stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from phospho_schemas.ids import derived_id
-from phospho_schemas.messages import EventDefinition, HeadRow
+from phospho_schemas.messages import ClassifierRow, EventDefinition
 from phospho_store.registry.instructions import TABLES, InstructionBook
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks
 from phospho_workers.jobs.loop.loop import LONG_REST_S
@@ -25,9 +25,9 @@ _State = tuple[tuple[int, int], Mapping[str, int]]
 
 @dataclass(frozen=True)
 class Lesson:
-    """What came of the labels: a head as JSON text, empty where they are too few, and their quality as JSON text."""
+    """A classifier as JSON text, empty where labels are too few, and its quality as JSON text."""
 
-    head: str
+    classifier: str
     quality: str
 
 
@@ -35,13 +35,13 @@ class Teacher(Protocol):
     """
     The mathematics of learning. Pure: the same examples in the same order give the same lesson.
 
-    `name` says model and version: heads of another are learnt anew.
+    `name` says model and version: classifiers of another are learnt anew.
     """
 
     name: str
 
     def teaches(self, definition: EventDefinition) -> bool:
-        """Tell whether a head would do anything for a definition's engine."""
+        """Tell whether a classifier would do anything for a definition's engine."""
 
     def learn(
         self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
@@ -56,16 +56,17 @@ class Teacher(Protocol):
 
 class Learning:
     """
-    Makes the stored heads those that follow from the labels and definitions of now.
+    Makes the stored classifiers those that follow from the labels and definitions of now.
 
-    What a head was learnt from stands in it, as a digest: so there is nothing to remember, and a head that another
+    What a classifier was learnt from stands in it, as a digest: so there is nothing to remember, and a classifier that
+    another
     process has stored is not learnt again. The digest is that of the definition's own labels: those of others, which
     are its weak counterexamples, do not make it learn anew.
     """
 
     name = "learning"
     interval_s = 1.0
-    reads = (*TABLES, "label_rows", "verdict_rows")
+    reads = (*TABLES, "label_rows", "judgement_rows")
     rest_s = LONG_REST_S
 
     def __init__(self, tasks: LabelledTasks, instructions: InstructionBook, teacher: Teacher) -> None:
@@ -82,31 +83,31 @@ class Learning:
         if seen == self._seen:
             return False
         told = self._instructions.read()
-        heads = {(head.project_id, head.name): head for head in told.heads}
+        classifiers = {(classifier.project_id, classifier.name): classifier for classifier in told.classifiers}
         taught = [one for one in told.definitions if self._teacher.teaches(one)]
-        due = self._due(taught, heads, revisions)
+        due = self._due(taught, classifiers, revisions)
         if not due:
             self._seen = seen
             return False
         project_id = next(iter(due))[0]
         of_project = {name: digest for (project, name), digest in due.items() if project == project_id}
-        self._learn([one for one in taught if one.project_id == project_id], of_project, heads)
+        self._learn([one for one in taught if one.project_id == project_id], of_project, classifiers)
         return True
 
     def _due(
         self,
         definitions: Sequence[EventDefinition],
-        heads: Mapping[_Key, HeadRow],
+        classifiers: Mapping[_Key, ClassifierRow],
         revisions: Mapping[str, tuple[int, int]],
     ) -> dict[_Key, str]:
-        """Return the definitions whose head is not the one of their labels, with the digest that says so."""
+        """Return the definitions whose classifier is not the one of their labels, with the digest that says so."""
         self._read_digests(definitions, revisions)
         due = {}
         for one in definitions:
             key = (one.project_id, one.name)
             labelled = self._digests[one.project_id][1].get(one.name)
             digest = derived_id("labels", self._teacher.name, str(one.version), labelled or "")
-            known = heads.get(key)
+            known = classifiers.get(key)
             if (known is not None or labelled is not None) and (known is None or known.labels_digest != digest):
                 due[key] = digest
         return due
@@ -126,14 +127,14 @@ class Learning:
                 self._digests[project_id] = (state, self._tasks.digests(project_id, of_project) if has_any else {})
 
     def _learn(
-        self, definitions: Sequence[EventDefinition], due: Mapping[str, str], heads: Mapping[_Key, HeadRow]
+        self, definitions: Sequence[EventDefinition], due: Mapping[str, str], classifiers: Mapping[_Key, ClassifierRow]
     ) -> None:
         with metrics.LEARNING_SECONDS.time():
             lessons = [self._lessons_of(group, due) for group in groups_of(definitions).values()]
         for one in definitions:
             if one.name in due:
                 lesson = next(group[one.name] for group in lessons if one.name in group)
-                self._save(one, due[one.name], lesson, heads.get((one.project_id, one.name)))
+                self._save(one, due[one.name], lesson, classifiers.get((one.project_id, one.name)))
 
     def _lessons_of(self, definitions: Sequence[EventDefinition], due: Mapping[str, str]) -> Mapping[str, Lesson]:
         """Return the lessons of those that are due, of definitions that read the same: no others are their rivals."""
@@ -153,18 +154,18 @@ class Learning:
             logger.error("%s: nothing is learnt from its labels", definitions[0].project_id, exc_info=error)
             return dict.fromkeys(names, Lesson("", "{}"))
 
-    def _save(self, definition: EventDefinition, digest: str, lesson: Lesson, known: HeadRow | None) -> None:
-        saved = self._instructions.save_head(
-            HeadRow(
+    def _save(self, definition: EventDefinition, digest: str, lesson: Lesson, known: ClassifierRow | None) -> None:
+        saved = self._instructions.save_classifier(
+            ClassifierRow(
                 project_id=definition.project_id,
                 name=definition.name,
                 version=known.version + 1 if known else 1,
                 definition_version=definition.version,
                 labels_digest=digest,
-                head=lesson.head,
+                classifier=lesson.classifier,
                 quality=lesson.quality,
                 created_at=datetime.now(UTC),
             )
         )
-        metrics.HEADS_LEARNT.inc()
-        logger.info("%s: %s has head %d", saved.project_id, saved.name, saved.version)
+        metrics.CLASSIFIERS_TRAINED.inc()
+        logger.info("%s: %s has classifier %d", saved.project_id, saved.name, saved.version)

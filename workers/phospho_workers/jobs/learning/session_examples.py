@@ -1,4 +1,4 @@
-"""Labelled tasks as definitions of sessions read them: what heads of such definitions are learnt from."""
+"""Labelled tasks as definitions of sessions read them: what classifiers of such definitions are learnt from."""
 
 from __future__ import annotations
 

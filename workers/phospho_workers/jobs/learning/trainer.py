@@ -1,4 +1,4 @@
-"""The mathematics of heads, as the follower that learns uses them."""
+"""The mathematics of classifiers, as the job that learns uses them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MIN_VERDICTS = 8
 
 
 def is_enough(labels: Sequence[Labelled]) -> bool:
-    """Tell whether labels teach a head: one of a person does, those of an LLM from eight on, of whichever kind."""
+    """Tell whether labels suffice to train: one by a person, or eight by an LLM."""
     return len(labels) >= MIN_VERDICTS or any(one.weight == 1.0 for one in labels)
 
 
-class HeadTeacher:
+class ClassifierTrainer:
     """Teaches the definitions that the semantic engine reads."""
 
     name = f"head-{FORMAT}"
@@ -37,14 +37,14 @@ class HeadTeacher:
             one.name: [labelled(one, example.task, example.is_there, example.weight) for example in examples[one.name]]
             for one in definitions
         }
-        # The matrices are small: on a busy machine the threads of BLAS wait for each other, and a head that takes
+        # The matrices are small: on a busy machine the threads of BLAS wait for each other, and a classifier that takes
         # 0.2 s with one of them took 4 s with two.
         with threadpool_limits(1, "blas"):
             school = School(definitions, labels)
-            heads = school.train([name for name in names if is_enough(labels[name])])
+            classifiers = school.train([name for name in names if is_enough(labels[name])])
             return {
                 one.name: Lesson(
-                    heads[one.name].to_json() if one.name in heads else "",
+                    classifiers[one.name].to_json() if one.name in classifiers else "",
                     _quality(one, school, labels[one.name]),
                 )
                 for one in definitions
@@ -56,7 +56,8 @@ def _quality(definition: EventDefinition, school: School, labels: Sequence[Label
     """
     Return as JSON text how good a definition is in tasks that it was not taught by; people alone are believed.
 
-    Where nobody has labelled anything, no head is taught for it: an LLM gives each definition hundreds of verdicts.
+    Where nobody has labelled anything, no classifier is taught for it: an LLM gives each definition hundreds of
+    verdicts.
     """
     if not any(one.weight == 1.0 for one in labels):
         return quality([], [], definition.threshold).to_json()

@@ -1,4 +1,4 @@
-"""What has changed in the store: one question for all followers of a process."""
+"""What has changed in the store: one question for all jobs of a process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from phospho_store.store import Store
 _MAX_AGE_S = 1.0
 
 # A part of a table is never changed, and its name never used twice. A merge makes another name as well: that costs a
-# follower one step in which it finds nothing. Nothing is read but what the server holds of its parts in memory.
+# job one step in which it finds nothing. Nothing is read but what the server holds of its parts in memory.
 _STATES = """
 SELECT toString(table) AS table, groupBitXor(sipHash64(name)) AS state FROM system.parts
 WHERE database = currentDatabase() AND active GROUP BY table

@@ -1,7 +1,7 @@
 """
-What every follower is, and the thread that runs one.
+What every job is, and the thread that runs one.
 
-A follower has no state that counts: it asks what the facts lack, derives it, and writes rows that replace each other
+A job has no state that counts: it asks what the facts lack, derives it, and writes rows that replace each other
 by identity. Killed at any point, or run twice at once, it comes to the same rows.
 """
 
@@ -17,19 +17,19 @@ from typing import Protocol
 from phospho_store.errors import StoreUnavailable
 from phospho_workers.runtime import metrics
 
-logger = logging.getLogger("phospho.follower")
+logger = logging.getLogger("phospho.job")
 
-# What a follower rests at most where nothing but a change of its tables gives it work.
+# What a job rests at most where nothing but a change of its tables gives it work.
 LONG_REST_S = 30.0
 # What has changed is asked once a second for all threads; each looks at the answer so often.
 _LISTEN_S = 0.25
 _FIRST_BACKOFF_S = 0.5
 _MAX_BACKOFF_S = 30.0
-# A store that restarts is no reason to call a follower unwell.
+# A store that restarts is no reason to call a job unwell.
 _STALE_AFTER_S = 300.0
 
 
-class Follower(Protocol):
+class Job(Protocol):
     """
     `reads` has the tables whose changes may give it work.
 
@@ -57,16 +57,16 @@ class States(Protocol):
         """Return a number a table which is another one after every insert."""
 
 
-class FollowerThread:
+class JobThread:
     """
-    Runs a follower until it is closed: a step when a table that it reads has changed, or when it has rested.
+    Runs a job until it is closed: a step when a table that it reads has changed, or when it has rested.
 
     A step that fails, in whatever way, is logged and counted, and comes again after a pause that doubles up to 30 s:
     the facts that it starts from are still there, and nothing else waits for it.
     """
 
-    def __init__(self, follower: Follower, changes: States) -> None:
-        self._follower = follower
+    def __init__(self, job: Job, changes: States) -> None:
+        self._job = job
         self._changes = changes
         self._seen: tuple[int, ...] = ()
         self._is_due = True
@@ -75,8 +75,8 @@ class FollowerThread:
         self._backoff_s = _FIRST_BACKOFF_S
         self._failure = ""
         self._well_at_s = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name=f"phospho-{follower.name}", daemon=True)
-        metrics.SECONDS_SINCE_FOLLOWED.labels(follower.name).set_function(self._age_s)
+        self._thread = threading.Thread(target=self._run, name=f"phospho-{job.name}", daemon=True)
+        metrics.SECONDS_SINCE_JOB_STEP.labels(job.name).set_function(self._age_s)
 
     def start(self) -> None:
         """Start the thread."""
@@ -90,9 +90,9 @@ class FollowerThread:
     def check(self) -> str | None:
         """Return what is wrong, or None."""
         if not self._thread.is_alive():
-            return f"{self._follower.name} does not run"
+            return f"{self._job.name} does not run"
         if self._age_s() > _STALE_AFTER_S:
-            return f"{self._follower.name}: no step was done for {self._age_s():.0f} s. {self._failure}".strip()
+            return f"{self._job.name}: no step was done for {self._age_s():.0f} s. {self._failure}".strip()
         return None
 
     def _age_s(self) -> float:
@@ -117,18 +117,18 @@ class FollowerThread:
 
     def _stepped(self) -> float:
         # Asked before the step: what changes in the middle of it is a reason for another.
-        states = self._changes.states(self._follower.reads)
-        has_rested = time.monotonic() - self._stepped_at_s >= self._follower.rest_s
+        states = self._changes.states(self._job.reads)
+        has_rested = time.monotonic() - self._stepped_at_s >= self._job.rest_s
         if not self._is_due and states == self._seen and not has_rested:
             return _LISTEN_S
-        self._is_due = self._follower.step()
+        self._is_due = self._job.step()
         self._seen, self._stepped_at_s = states, time.monotonic()
-        metrics.FOLLOWER_STEPS.labels(self._follower.name, "more" if self._is_due else "done").inc()
-        return 0.0 if self._is_due else self._follower.interval_s
+        metrics.JOB_STEPS.labels(self._job.name, "more" if self._is_due else "done").inc()
+        return 0.0 if self._is_due else self._job.interval_s
 
     def _failed(self, outcome: str, reason: str, error: BaseException | None) -> float:
-        metrics.FOLLOWER_STEPS.labels(self._follower.name, outcome).inc()
-        logger.warning("%s tries again: %s", self._follower.name, reason, exc_info=error)
+        metrics.JOB_STEPS.labels(self._job.name, outcome).inc()
+        logger.warning("%s tries again: %s", self._job.name, reason, exc_info=error)
         self._is_due, self._failure = True, reason
         wait_s = self._backoff_s * random.uniform(0.5, 1.0)
         self._backoff_s = min(_MAX_BACKOFF_S, self._backoff_s * 2)

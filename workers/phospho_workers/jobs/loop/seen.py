@@ -1,4 +1,4 @@
-"""What a follower has looked at already, kept so that to ask twice costs nothing. A restart loses it, and no more."""
+"""What a job has looked at already, kept so that to ask twice costs nothing. A restart loses it, and no more."""
 
 from __future__ import annotations
 

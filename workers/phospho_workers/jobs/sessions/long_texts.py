@@ -1,4 +1,4 @@
-"""What followers read of a text that is long: its beginning and its end."""
+"""What jobs read of a text that is long: its beginning and its end."""
 
 from __future__ import annotations
 

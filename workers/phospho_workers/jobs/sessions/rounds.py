@@ -1,4 +1,4 @@
-"""What the followers of sessions have in common: the projects that need them, and rounds over what changed in each."""
+"""What the jobs of sessions have in common: the projects that need them, and rounds over what changed in each."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ F = TypeVar("F", bound=Followed)
 
 class Rounds(ABC, Generic[F]):
     """
-    A follower that goes over the sessions of each project that needs it, a page a turn.
+    A job that goes over the sessions of each project that needs it, a page a turn.
 
     `definitions` is asked once a step. `of_projects` are the tables of which it reads those projects.
     """
@@ -108,7 +108,7 @@ class Rounds(ABC, Generic[F]):
 
     @abstractmethod
     def _is_needed(self, detection: SessionDetection) -> bool:
-        """Tell whether this follower looks for any of a project's definitions."""
+        """Tell whether this job looks for any of a project's definitions."""
 
     @abstractmethod
     def _begun(self, detection: SessionDetection, compiled: CompiledDefinitions, born_ms: int) -> F:

@@ -49,7 +49,7 @@ _ALL_CHANGED = _CHANGED % (
     f"UNION ALL SELECT session_id, seen AS hash, fromUnixTimestamp64Milli(0) AS last FROM ({LEFT})",
     "",
 )
-# Of all that happened since a definition was made, what a follower that starts has to look at.
+# Of all that happened since a definition was made, what a job that starts has to look at.
 _NOT_FOUND = _CHANGED % (
     "",
     """

@@ -1,4 +1,4 @@
-"""What the followers of sessions have in common of what they ask ClickHouse: times, texts, and what was found."""
+"""What the jobs of sessions have in common of what they ask ClickHouse: times, texts, and what was found."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from phospho_schemas.ids import derived_id, event_id
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.definitions import CompiledDefinitions, compile_definitions
 from phospho_workers.detection.detect import analyse
-from phospho_workers.detection.learning.classifiers import Head
+from phospho_workers.detection.learning.classifiers import Classifier
 
 Task = Mapping[str, Any]
 Event = dict[str, Any]
@@ -33,9 +33,9 @@ class SessionDetection:
         wanted = compiled.of_sessions if compiled.settings.detect_events else ()
         self._by_name = {one.name: one for one in wanted}
         groups = groups_of(wanted)
-        self._whole = _compiled(groups.pop(_WHOLE, ()), compiled.heads)
-        self._last = _compiled(groups.pop(_LAST, ()), compiled.heads)
-        self._windows = {turns: _compiled(chosen, compiled.heads) for turns, chosen in groups.items()}
+        self._whole = _compiled(groups.pop(_WHOLE, ()), compiled.classifiers)
+        self._last = _compiled(groups.pop(_LAST, ()), compiled.classifiers)
+        self._windows = {turns: _compiled(chosen, compiled.classifiers) for turns, chosen in groups.items()}
 
     @property
     def reads_whole(self) -> bool:
@@ -125,6 +125,6 @@ def _together(tasks: Sequence[Task]) -> Task:
     return {**tasks[-1], **sides}
 
 
-def _compiled(definitions: Sequence[EventDefinition], heads: Mapping[str, Head]) -> CompiledDefinitions:
-    chosen = {one.name: heads[one.name] for one in definitions if one.name in heads}
+def _compiled(definitions: Sequence[EventDefinition], classifiers: Mapping[str, Classifier]) -> CompiledDefinitions:
+    chosen = {one.name: classifiers[one.name] for one in definitions if one.name in classifiers}
     return compile_definitions([of_one(one) for one in definitions], chosen, _EVENTS_ALONE)

@@ -33,7 +33,7 @@ class Wanted:
     """
     What a reader wants of a stream: the next `limit` rows of these projects, of these names or of all where empty.
 
-    `waits` tells whether an event of a project and a name waits for a second opinion.
+    `waits` tells whether an event of a project and a name waits for a judgement.
     """
 
     project_ids: Sequence[str]
@@ -66,7 +66,7 @@ _HOLDS = "if(empty({names:Array(String)}), notEmpty(events.name), hasAny(events.
 # What was nearly found and says what a judge has affirmed elsewhere.
 _AFFIRMED = """
 arrayExists(
-    one -> one IN (SELECT content FROM verdict_rows WHERE project_id IN {projects:Array(String)} AND verdict = 'yes'),
+    one -> one IN (SELECT content FROM judgement_rows WHERE project_id IN {projects:Array(String)} AND verdict = 'yes'),
     candidates.content
 )
 """
@@ -94,10 +94,10 @@ _IS_WANTED = "(empty({names:Array(String)}) OR has({names:Array(String)}, name))
 _AFFIRMATIONS = f"""
 SELECT project_id, task_id, name, definition_version, content, toUnixTimestamp64Milli(inserted_at) AS stored_ms,
     concat(project_id, '\\n', name, '\\n', toString(definition_version), '\\n', content) AS identity
-FROM verdict_rows FINAL WHERE project_id IN {{projects:Array(String)}} AND verdict = 'yes' AND {_IS_WANTED} {_AFTER}
+FROM judgement_rows FINAL WHERE project_id IN {{projects:Array(String)}} AND verdict = 'yes' AND {_IS_WANTED} {_AFTER}
 """
 _VERDICTS = """
-SELECT project_id, name, definition_version, content, verdict, score, judge, value, category FROM verdict_rows FINAL
+SELECT project_id, name, definition_version, content, verdict, score, judge, value, category FROM judgement_rows FINAL
 WHERE project_id IN {projects:Array(String)} AND name IN {names:Array(String)} AND content IN {contents:Array(String)}
 """
 # A revision holds the milliseconds at which the label was given.

@@ -1,4 +1,4 @@
-"""Which events webhooks are not told of before somebody has given a second opinion, and how long they wait."""
+"""Which events webhooks are not told of before somebody has given a judgement, and how long they wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What webhooks are told: pure, from rows in which events were found, and from second opinions of them."""
+"""What webhooks are told: pure, from rows in which events were found, and from judgements of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Verdict(NamedTuple):
 
 
 class Opinions(NamedTuple):
-    """Second opinions in one project: verdicts, and labels (confirmed, rejected) by task and event name."""
+    """Judgements in one project: verdicts, and labels (confirmed, rejected) by task and event name."""
 
     verdicts: Mapping[Content, Verdict]
     labels: Mapping[tuple[str, str], str]
@@ -52,7 +52,7 @@ def told(row: Row, opinions: Opinions, waits: Callable[[str], bool]) -> Iterator
 
 
 def affirmed(row: Row, opinions: Opinions) -> Iterator[Event]:
-    """Yield the events of an analysis that were nearly found, and are there by a second opinion."""
+    """Yield the events of an analysis that were nearly found, and are there by a judgement."""
     found = {event["name"] for event in row["events"]}
     for candidate in row["candidates"]:
         verdict = opinions.verdicts.get((candidate["name"], candidate["definition_version"], candidate["content"]))

@@ -47,7 +47,7 @@ _ROWS_AT_ONCE = 500
 _LISTEN_S = 0.2
 # What has waited for a judge is told so much later at most.
 _LATE_AT_MOST_S = 5.0
-_TABLES = ("analysis_rows", "session_analysis_rows", "label_rows", "verdict_rows", "project_rows")
+_TABLES = ("analysis_rows", "session_analysis_rows", "label_rows", "judgement_rows", "project_rows")
 MAX_ATTEMPTS = 8
 # 10 s, 40 s, 3 min, 11 min, 43 min, 3 h, 6 h: half a day in all.
 _FIRST_BACKOFF_S = 10.0

@@ -1,6 +1,6 @@
--- Second opinions. A verdict is of one version of a definition and one content (a hash of the texts that it reads), and
+-- Judgements. A verdict is of one version of a definition and one content (a hash of the texts that it reads), and
 -- holds for every task that says the same: equal texts are asked about once, also after a restart.
-CREATE TABLE IF NOT EXISTS verdict_rows
+CREATE TABLE IF NOT EXISTS judgement_rows
 (
     project_id         LowCardinality(String),
     name               String,

@@ -1,4 +1,4 @@
-"""`phospho llm`: what second opinions cost."""
+"""`phospho llm`: what judgements cost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from phospho_cli.client.http import Client, connected
 from phospho_cli.client.tables import print_table
 
 _COLUMNS = (
-    *("day", "model", "calls", "answered", "no_verdict", "refused", "failed"),
+    *("day", "model", "calls", "answered", "no_answer", "refused", "failed"),
     *("definitions", "tokens_in", "tokens_out", "usd"),
 )
 
@@ -19,7 +19,7 @@ _COLUMNS = (
 @click.group("llm")
 def llm() -> None:
     """
-    See what second opinions of an LLM cost.
+    See what judgements of an LLM cost.
 
     \b
     Examples:

@@ -1,10 +1,10 @@
 """
-What do the questions of the followers cost on many tasks? Prints JSON, in milliseconds.
+What do the questions of the jobs cost on many tasks? Prints JSON, in milliseconds.
 
-    PYTHONPATH=schemas:workers:tests python tests/benchmarks/followers.py --tasks 10000000
+    PYTHONPATH=schemas:workers:tests python tests/benchmarks/jobs.py --tasks 10000000
 
 One project with a task every 100 ms up to now, nine to a session, an event in every tenth. Each figure is the best of
-`--rounds`. A follower asks the first few once a second; the last one once, when it starts.
+`--rounds`. A job asks the first few once a second; the last one once, when it starts.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ FROM task_rows
 
 # A judge has affirmed 100,000 texts, none of which is said here.
 _VERDICTS = f"""
-INSERT INTO verdict_rows (project_id, name, definition_version, content, revision, verdict, created_at)
+INSERT INTO judgement_rows (project_id, name, definition_version, content, revision, verdict, created_at)
 SELECT '{PROJECT}', 'refund', 1, hex(sipHash64(number)), 1, 'yes', now64(3, 'UTC') FROM numbers(100000)
 """
 
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure the questions of the followers.")
+    parser = argparse.ArgumentParser(description="Measure the questions of the jobs.")
     parser.add_argument("--tasks", type=int, default=2_000_000, help="tasks in the project (default: 2,000,000)")
     parser.add_argument("--rounds", type=int, default=5, help="counted rounds (default: 5)")
     return parser.parse_args()
@@ -92,7 +92,7 @@ def _questions(store: Store) -> dict[str, Callable[[], object]]:
     tables = ("task_rows", "analysis_rows", "label_rows")
     minute = list(facts.ends.changed(PROJECT, Window(since_ms, idle_ms - _MINUTE_MS, idle_ms), 500))
     return {
-        "what has changed, for all followers": lambda: Changes(store).states(tables),
+        "what has changed, for all jobs": lambda: Changes(store).states(tables),
         "what arrived in a minute": lambda: facts.moments(PROJECT, since_ms),
         "sessions that became idle in a second": lambda: facts.ends.changed(PROJECT, second, 500),
         f"how {len(minute)} sessions stand": lambda: facts.ends.states(PROJECT, minute),

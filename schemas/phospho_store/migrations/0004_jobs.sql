@@ -1,4 +1,4 @@
--- What followers derive beside the stream: what is found in whole sessions, and how far a backfill is.
+-- What jobs derive beside the stream: what is found in whole sessions, and how far a backfill is.
 
 -- A session that somebody closed: over, until a task of a greater revision reopens it.
 CREATE TABLE IF NOT EXISTS session_close_rows
@@ -57,7 +57,7 @@ CREATE TABLE IF NOT EXISTS session_analysis_rows
         scope              LowCardinality(String),
         score              Float32,
         evidence           String,
-        head_version       UInt32,
+        classifier_version       UInt32,
         judge              LowCardinality(String),
         value              Nullable(Float64),
         category           LowCardinality(String)
