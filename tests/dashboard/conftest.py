@@ -195,3 +195,11 @@ def mine(world: World) -> TestClient:
 @pytest.fixture
 def admin(world: World) -> TestClient:
     return world.client(ADMIN_SECRET)
+
+
+@pytest.fixture
+def pages(world: World) -> TestClient:
+    """A browser of the open pages, which sends its forms from them."""
+    client: TestClient = world.open_pages()
+    client.headers["Sec-Fetch-Site"] = "same-origin"
+    return client

@@ -29,13 +29,6 @@ def project(world: Any) -> str:
     return project_id
 
 
-@pytest.fixture
-def pages(world: Any) -> TestClient:
-    client: TestClient = world.open_pages()
-    client.headers["Sec-Fetch-Site"] = "same-origin"
-    return client
-
-
 def post(pages: TestClient, project: str, path: str = "/definitions", **fields: str) -> Any:
     """Send a form as the page of a definition does."""
     page = pages.get("/definitions", params={"project": project, "name": fields.get("name", "")})

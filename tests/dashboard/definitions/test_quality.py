@@ -33,13 +33,6 @@ def project(world: Any) -> str:
     return project_id
 
 
-@pytest.fixture
-def pages(world: Any) -> TestClient:
-    client: TestClient = world.open_pages()
-    client.headers["Sec-Fetch-Site"] = "same-origin"
-    return client
-
-
 def quality(pages: TestClient, project: str) -> dict[str, Any]:
     found: dict[str, Any] = pages.get("/events/flight.json", params={"project": project}).json()["quality"]
     return found

@@ -19,6 +19,15 @@ def threads() -> Iterator[StoreThreads]:
     threads.close()
 
 
+def endless(is_closed: threading.Event) -> Generator[bytes, None, None]:
+    """Yield the same chunk for ever, and tell when the reader has closed it."""
+    try:
+        while True:
+            yield b"more"
+    finally:
+        is_closed.set()
+
+
 async def test_chunks_come_in_their_order(threads: StoreThreads) -> None:
     def chunks() -> Generator[bytes, None, None]:
         yield from (b"a", b"b", b"c")
@@ -40,15 +49,7 @@ async def test_an_error_is_raised_after_what_came_before_it(threads: StoreThread
 
 async def test_a_reader_that_leaves_ends_the_thread_and_closes_what_it_read(threads: StoreThreads) -> None:
     is_closed = threading.Event()
-
-    def chunks() -> Generator[bytes, None, None]:
-        try:
-            while True:
-                yield b"more"
-        finally:
-            is_closed.set()
-
-    body = streamed(threads, chunks(), 60.0, 60.0)
+    body = streamed(threads, endless(is_closed), 60.0, 60.0)
     assert await anext(body) == b"more"
     await body.aclose()  # type: ignore[attr-defined]
 
@@ -57,15 +58,7 @@ async def test_a_reader_that_leaves_ends_the_thread_and_closes_what_it_read(thre
 
 async def test_a_reader_that_stalls_does_not_hold_the_thread(threads: StoreThreads) -> None:
     is_closed = threading.Event()
-
-    def chunks() -> Generator[bytes, None, None]:
-        try:
-            while True:
-                yield b"more"
-        finally:
-            is_closed.set()
-
-    body = streamed(threads, chunks(), 0.05, 60.0)
+    body = streamed(threads, endless(is_closed), 0.05, 60.0)
     assert await anext(body) == b"more"
 
     assert await asyncio.to_thread(is_closed.wait, 5.0)
@@ -79,15 +72,8 @@ async def test_a_reader_that_takes_a_chunk_now_and_then_holds_the_thread_up_to_t
 ) -> None:
     is_closed = threading.Event()
 
-    def chunks() -> Generator[bytes, None, None]:
-        try:
-            while True:
-                yield b"more"
-        finally:
-            is_closed.set()
-
     async def taken_slowly() -> None:
-        async for _ in streamed(threads, chunks(), 60.0, 0.2):
+        async for _ in streamed(threads, endless(is_closed), 60.0, 0.2):
             await asyncio.sleep(0.01)
 
     with pytest.raises(TimeoutError):

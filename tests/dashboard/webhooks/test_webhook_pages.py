@@ -31,13 +31,6 @@ def project(world: Any) -> str:
     return project_id
 
 
-@pytest.fixture
-def pages(world: Any) -> TestClient:
-    client: TestClient = world.open_pages()
-    client.headers["Sec-Fetch-Site"] = "same-origin"
-    return client
-
-
 def post(pages: TestClient, project: str, path: str = _PATH, **fields: str) -> Any:
     """Send a form as the page does."""
     page = pages.get(_PATH, params={"project": project})
