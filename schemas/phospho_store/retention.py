@@ -13,7 +13,7 @@ from phospho_store.errors import StoreError
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 
-logger = logging.getLogger("phospho.retention")
+logger = logging.getLogger(__name__)
 
 INTERVAL_S = 3600.0
 # The ids of one statement are held in memory: some 100 MB of them.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 
 from phospho_workers.runtime import metrics
 
-logger = logging.getLogger("phospho.background")
+logger = logging.getLogger(__name__)
 
 # It runs until it is cancelled.
 BackgroundTask = Callable[[], Coroutine[None, None, None]]

@@ -27,7 +27,7 @@ from phospho_workers.runtime.records import Record, Stage, Unreadable, dead_lett
 from phospho_workers.sink.insert import insert_lines
 from phospho_workers.sink.tables import TABLE_OF_TOPIC
 
-logger = logging.getLogger("phospho.pipeline")
+logger = logging.getLogger(__name__)
 
 _ASIDE_PARTITION = -1
 # Where an insert fails, those before it have happened. A task that is not analysed yet is what a reader knows from

@@ -38,7 +38,7 @@ from phospho_workers.extraction.stage import Extraction
 from phospho_workers.jobs.registry import CONNECTIONS, JOBS, running
 from phospho_workers.jobs.settings import JobSettings
 
-logger = logging.getLogger("phospho.up")
+logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 

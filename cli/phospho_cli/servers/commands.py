@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from phospho_cli.processes.background import BackgroundTask
+from phospho_cli.processes.preparation import prepare_process
 from phospho_cli.processes.serving import PortTaken, Served, listen, serve, shown_host
 from phospho_cli.processes.wiring import Proxy, Web, setup_code, sign_in_settings, tools_of, web_app
 from phospho_cli.servers.price_options import prices_option
@@ -33,7 +34,6 @@ from phospho_store.retention import enforce_hourly
 from phospho_store.store import remote
 from phospho_workers.jobs.settings import JobSettings, from_environment
 from phospho_workers.judging.settings import BadJudgeSettings
-from phospho_workers.runtime.process import prepare_process
 
 
 def _options(default_port: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
+from phospho_cli.processes.preparation import prepare_process
 from phospho_cli.processes.serving import PortTaken, serve
 from phospho_cli.processes.up import Running, UpSettings, open_app
 from phospho_cli.processes.wiring import Proxy
@@ -20,7 +21,6 @@ from phospho_dashboard.analytics.prices import Prices
 from phospho_schemas.messages import ProjectSettings
 from phospho_store.errors import StoreError
 from phospho_workers.judging.settings import BadJudgeSettings, LlmSettings
-from phospho_workers.runtime.process import prepare_process
 
 
 @click.command()

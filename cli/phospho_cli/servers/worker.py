@@ -11,9 +11,11 @@ from contextlib import AbstractContextManager
 
 import click
 
+from phospho_cli.processes.preparation import prepare_process
 from phospho_cli.processes.serving import PortTaken, Served, listen, listen_near, serve
-from phospho_workers.runtime.process import prepare_process
 from phospho_workers.runtime.settings import WorkerSettings, from_environment
+
+logger = logging.getLogger(__name__)
 
 _METRICS_PORT = 9100
 _STAGES = ("extraction", "detection", "sink")
@@ -61,7 +63,7 @@ def worker(
     )
     try:
         with _door(settings) as door:
-            logging.getLogger("phospho.worker").info("%s: health and metrics at %s:%d", name, *door.getsockname()[:2])
+            logger.info("%s: health and metrics at %s:%d", name, *door.getsockname()[:2])
             (_run_stage if name in _STAGES else _run_job)(name, settings, door)
     except PortTaken as error:
         raise click.ClickException(f"{error}. Give --metrics-port.") from error

@@ -18,7 +18,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 _RETRY_AFTER_S = 2
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -38,9 +38,9 @@ def as_problem(error: Problem | StoreUnavailable | StatementRefused) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, StoreUnavailable):
-        _log.warning("the store is away: %s", error)
+        logger.warning("the store is away: %s", error)
         return store_unavailable("ClickHouse does not answer", _RETRY_AFTER_S)
-    _log.error("the store refused a statement: %s", error)
+    logger.error("the store refused a statement: %s", error)
     return Problem(500, "internal_error", "the store refused a statement", "the server's log says more")
 
 

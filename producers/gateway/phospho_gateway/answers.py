@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from phospho_schemas.errors import Problem
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 _HINTS = {404: "the API is described at /docs", 405: "the methods of this path are in the header Allow"}
 
@@ -46,5 +46,5 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 async def on_disconnect(request: Request, error: Exception) -> Response:
     """Answer nobody: the client went away while it sent its body. 499 is nginx's status for that."""
-    _log.info("the client went away before its body was complete")
+    logger.info("the client went away before its body was complete")
     return Response(status_code=499)

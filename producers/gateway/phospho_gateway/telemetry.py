@@ -14,7 +14,7 @@ from phospho_gateway.answers import problem_answer
 from phospho_gateway.metrics import GatewayMetrics
 from phospho_schemas.errors import Problem
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -37,7 +37,7 @@ class Telemetry:
             await self._app(scope, receive, answer.send)
         except Exception:
             self._metrics.unexpected_errors.inc()
-            _log.exception("request %s ended in an error that nobody foresaw", answer.request_id)
+            logger.exception("request %s ended in an error that nobody foresaw", answer.request_id)
             if answer.status:
                 raise
             await problem_answer(_unforeseen(answer.request_id))(scope, receive, answer.send)

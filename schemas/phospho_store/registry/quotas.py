@@ -17,7 +17,7 @@ from phospho_store.store import Store
 
 REFRESH_INTERVAL_S = 10.0
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _STORED_TODAY = """
 SELECT project_id, count() AS tasks, toUnixTimestamp(max(received_at)) AS landed_until_s FROM task_rows FINAL
 WHERE project_id IN {projects:Array(String)} AND received_at >= toDateTime64({midnight:String}, 3, 'UTC')
@@ -130,5 +130,5 @@ async def keep_fresh(quotas: DailyQuotas) -> None:
         try:
             await asyncio.to_thread(quotas.refresh)
         except StoreError as error:
-            _log.warning("quotas are as they were: %s", error)
+            logger.warning("quotas are as they were: %s", error)
         await asyncio.sleep(REFRESH_INTERVAL_S)

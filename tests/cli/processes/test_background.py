@@ -31,7 +31,7 @@ async def test_one_that_fails_or_returns_is_told_of_and_begins_anew(
             runs_on.set()
             await asyncio.Event().wait()
 
-    with caplog.at_level(logging.ERROR, logger="phospho.background"):
+    with caplog.at_level(logging.ERROR, logger="phospho_cli"):
         running = asyncio.create_task(kept_running("scripted", job))
         await asyncio.wait_for(runs_on.wait(), 10)
 

@@ -16,7 +16,7 @@ from phospho_store.registry.instructions import Instructions
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, compile_definitions
 from phospho_workers.detection.learning.classifiers import BadClassifier, Classifier
 
-logger = logging.getLogger("phospho.detection")
+logger = logging.getLogger(__name__)
 
 DEFAULT_REFRESH_INTERVAL_S = 0.5
 # What a batch waits for a store that does not answer, or for definitions that take long to compile.

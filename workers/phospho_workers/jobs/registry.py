@@ -32,7 +32,7 @@ from phospho_workers.jobs.webhooks.outbound import Outbound
 from phospho_workers.jobs.webhooks.webhooks import Webhooks
 from phospho_workers.judging.settings import JudgeSettings
 
-logger = logging.getLogger("phospho.job")
+logger = logging.getLogger(__name__)
 
 # Each process has connections of its own: a job never waits for a request, nor a request for a job.
 CONNECTIONS = 3

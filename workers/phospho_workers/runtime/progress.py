@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 
-logger = logging.getLogger("phospho.worker")
+logger = logging.getLogger(__name__)
 
 
 class Progress:

@@ -22,7 +22,7 @@ from phospho_workers.runtime.deliveries import Deliveries, DeliveryFailed
 from phospho_workers.runtime.pause import Pause
 from phospho_workers.runtime.records import Output, Record, Stage
 
-logger = logging.getLogger("phospho.worker")
+logger = logging.getLogger(__name__)
 
 _KAFKA_TIMEOUT_S = 30.0
 _UNREADABLE = "phospho-unreadable"

@@ -29,7 +29,7 @@ from phospho_workers.sink.insert import Refused, insert_lines
 from phospho_workers.sink.ranges import Begun, Group, Place, RangePlanner, parse_intent
 from phospho_workers.sink.tables import TABLE_OF_TOPIC
 
-logger = logging.getLogger("phospho.sink")
+logger = logging.getLogger(__name__)
 
 STAGE = "sink"
 _KAFKA_TIMEOUT_S = 30.0

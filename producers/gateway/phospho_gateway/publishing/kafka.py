@@ -15,7 +15,7 @@ from phospho_schemas.errors import Problem
 from phospho_schemas.records import Keyed
 from phospho_schemas.topics import RAW_LOGS, Topic
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _POLL_S = 0.1
 # librdkafka's own bound is a second line, in the same bytes and with room for what it keeps beside a message.
 _QUEUE_HEADROOM = 2
@@ -32,7 +32,7 @@ class KafkaPublisher:
         self._settings = settings
         self._topic = topic
         self._fatal_error: KafkaError | None = None
-        self._producer = Producer(_configuration(settings, topic) | {"error_cb": self._on_error, "logger": _log})
+        self._producer = Producer(_configuration(settings, topic) | {"error_cb": self._on_error, "logger": logger})
         self._queued_bytes = 0
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -78,7 +78,7 @@ class KafkaPublisher:
         self._poller.join()
         left = self._producer.flush(timeout_s)
         if left:
-            _log.error("closed with %d messages undelivered; their senders are told", left)
+            logger.error("closed with %d messages undelivered; their senders are told", left)
             self._producer.purge()
             self._producer.flush(timeout_s)
         return left
@@ -108,7 +108,7 @@ class KafkaPublisher:
     def _undelivered(self, error: KafkaError) -> Problem:
         if error.code() == KafkaError._QUEUE_FULL:
             return self._refusal("queue_full", "too many messages wait for Kafka")
-        _log.warning("Kafka did not take a message: %s", _text(error))
+        logger.warning("Kafka did not take a message: %s", _text(error))
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             message = "an event is larger than a message may be here"
             return Problem(413, "event_too_large", message, "log less of it: one event is one message")
@@ -121,7 +121,7 @@ class KafkaPublisher:
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             self._fatal_error = error
-        _log.warning("Kafka: %s", _text(error))
+        logger.warning("Kafka: %s", _text(error))
 
     def _poll(self) -> None:
         while not self._closing.is_set():

@@ -31,7 +31,7 @@ from phospho_workers.jobs.loop.loop import LONG_REST_S
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.runtime import metrics
 
-logger = logging.getLogger("phospho.backfills")
+logger = logging.getLogger(__name__)
 
 _TASKS_AT_ONCE = 500
 # Pages that are worked on side by side; progress is stored after each round of them.

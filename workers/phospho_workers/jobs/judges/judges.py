@@ -17,7 +17,7 @@ from phospho_workers.jobs.judges.open_candidates import Candidates
 from phospho_workers.jobs.loop.loop import Job
 from phospho_workers.judging.settings import EncoderSettings, JudgeSettings
 
-logger = logging.getLogger("phospho.judge")
+logger = logging.getLogger(__name__)
 
 _Books = tuple[Candidates, JudgementBook, BackfillBook]
 

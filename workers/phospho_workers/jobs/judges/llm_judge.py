@@ -25,7 +25,7 @@ from phospho_workers.judging.selection import Open, OpenText, asked_about, judge
 from phospho_workers.judging.settings import LlmSettings
 from phospho_workers.runtime import metrics
 
-logger = logging.getLogger("phospho.judge")
+logger = logging.getLogger(__name__)
 
 _TEXTS_AT_ONCE = 32
 # A project that has spent its budget is asked about again after this long: somebody may have raised it.

@@ -16,7 +16,7 @@ from phospho_workers.jobs.loop.loop import LONG_REST_S
 from phospho_workers.jobs.sessions.transcripts import groups_of, of_one
 from phospho_workers.runtime import metrics
 
-logger = logging.getLogger("phospho.learning")
+logger = logging.getLogger(__name__)
 
 _Key = tuple[str, str]
 # What the digests of a project follow from: revisions of its labels and verdicts, and the versions of its definitions.

@@ -17,7 +17,7 @@ from typing import Protocol
 from phospho_store.errors import StoreUnavailable
 from phospho_workers.runtime import metrics
 
-logger = logging.getLogger("phospho.job")
+logger = logging.getLogger(__name__)
 
 # What a job rests at most where nothing but a change of its tables gives it work.
 LONG_REST_S = 30.0

@@ -36,7 +36,7 @@ from phospho_workers.jobs.webhooks.payloads import payload
 from phospho_workers.judging.settings import NOBODY
 from phospho_workers.runtime import metrics
 
-logger = logging.getLogger("phospho.webhooks")
+logger = logging.getLogger(__name__)
 
 # What is due soon waits in memory, so much for one webhook, and all the rest in the table: that is read when it is due
 # and half of this is gone. So what waits for a later attempt keeps nothing new waiting.

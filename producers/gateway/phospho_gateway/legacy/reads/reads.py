@@ -17,7 +17,7 @@ from phospho_store.threads import StoreThreads
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Reads:
@@ -39,10 +39,10 @@ class Reads:
             async with asyncio.timeout(self._settings.read_timeout_s):
                 return await self._threads.run(call, *args, **kwargs)
         except (StoreUnavailable, TimeoutError) as error:
-            _log.warning("the store did not answer: %s", error)
+            logger.warning("the store did not answer: %s", error)
             raise store_unavailable("ClickHouse does not answer", self._settings.retry_after_s) from None
         except StatementRefused as error:
-            _log.error("the store refused a statement: %s", error)
+            logger.error("the store refused a statement: %s", error)
             raise Problem(
                 500, "internal_error", "the store refused a statement", "the log of the gateway says more"
             ) from None
