@@ -68,7 +68,7 @@ bench-detection: install
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.detection
 
 # What asking an LLM about some tasks brings, over a range of budgets; needs shared/data. The other rows and figures of
-# docs/judges.md: make bench-cascade CASCADE="--parts 28 --budgets 0.02", or "--noise verdict --every 2".
+# docs/judges.md: make bench-cascade CASCADE="--parts 28 --budgets 0.02", or "--noise judgement --every 2".
 bench-cascade: install
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.cascade $(CASCADE)
 

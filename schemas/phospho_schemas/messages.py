@@ -24,7 +24,7 @@ Engine = Literal["keyword", "regex", "semantic", "llm"]
 Scope = Literal["input", "output", "task", "system_prompt", "session"]
 Sentiment = Literal["positive", "neutral", "negative", ""]
 JudgeChoice = Literal["project", "none", "encoder", "llm"]
-Verdict = Literal["confirmed", "rejected", ""]
+LabelValue = Literal["confirmed", "rejected", ""]
 BackfillStatus = Literal["running", "asking", "done", "cancelled", "superseded", "failed"]
 Opinion = Literal["yes", "no", ""]
 CallOutcome = Literal["reserved", "answered", "no_answer", "refused", "failed", "skipped"]
@@ -77,7 +77,7 @@ class RawLog(Message):
 
 
 class RawFeedback(Message):
-    """A person's verdict on a task, as a client sent it: a score (1 or 0) or a flag."""
+    """A person's feedback on a task, as a client sent it: a score (1 or 0) or a flag."""
 
     kind: Literal["feedback"] = "feedback"
     project_id: ProjectId
@@ -233,7 +233,7 @@ class SessionClosing(Message):
 
 
 class FeedbackRow(Message):
-    """One verdict of a person on a task. Key: project, task, feedback. The latest flag is the task's flag."""
+    """A person's feedback on a task. Key: project, task, feedback. The latest flag is the task's flag."""
 
     project_id: ProjectId
     task_id: Identifier
@@ -307,7 +307,7 @@ class EventDefinition(Message):
 
 class Label(Message):
     """
-    A person's verdict on one event of one task: confirmed (it is there) or rejected; empty takes it back.
+    A person's label of one event of one task: confirmed (it is there) or rejected; empty takes it back.
 
     Key: project, event name, task. The greatest revision wins. It corrects what readers see, and trains the classifier.
     """
@@ -317,7 +317,7 @@ class Label(Message):
     task_id: Identifier
     revision: Revision = 0
     event_id: str = ""
-    verdict: Verdict
+    label: LabelValue
     value: float | None = None
     category: str = ""
     comment: str = Field("", max_length=4000)
@@ -373,7 +373,7 @@ class JudgementRow(Message):
     """
     A judgement on one version of a definition and one content. Key: project, name, version, content.
 
-    It holds for every task that says the same. Empty where the judge was asked and gave no verdict: it is not asked
+    It holds for every task that says the same. Empty where the judge was asked and gave no answer: it is not asked
     again, and what detection found stands. `task_id` is the task that it was asked about.
     """
 
@@ -382,7 +382,7 @@ class JudgementRow(Message):
     definition_version: Count
     content: str
     revision: Revision = 0
-    verdict: Opinion
+    answer: Opinion
     score: float = Field(1.0, ge=0, le=1)
     value: float | None = None
     category: str = ""
@@ -404,7 +404,7 @@ class LlmCallRow(Message):
     call_id: Identifier
     revision: Revision = 0
     outcome: CallOutcome
-    reason: str = Field(default="", description="why there is no verdict; never what anybody wrote")
+    reason: str = Field(default="", description="why there is no answer; never what anybody wrote")
     left_alone_until: UtcTime | None = None
     model: str
     task_id: str = ""

@@ -10,7 +10,7 @@ from phospho_schemas.messages import Count, Identifier, Message, ProjectId, Revi
 
 # By what an event became known: detection found it in a task or in a session, or it "waited" for a judge who has not
 # answered; a judge affirmed what was nearly found; a person added it.
-DeliverySource = Literal["task", "session", "waited", "verdict", "label"]
+DeliverySource = Literal["task", "session", "waited", "judgement", "label"]
 DeliveryStatus = Literal["pending", "delivered", "dead"]
 
 

@@ -44,7 +44,7 @@ _EXPIRIES = (
 
 @dataclass(frozen=True)
 class Deleted:
-    """What one statement deleted: how many tasks, analyses, verdicts or dead letters, whatever their revisions."""
+    """What one statement deleted: how many tasks, analyses, feedback or dead letters, whatever their revisions."""
 
     project_id: str
     table: str

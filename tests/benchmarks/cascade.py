@@ -4,15 +4,15 @@ How much of the F1 of asking an LLM always does the cascade reach, by the share 
     PYTHONPATH=tests python -m benchmarks.cascade [--every N] [--domain NAME] [--parts N] [--json]
 
 An LLM server on loopback (real HTTP) answers from the labels with 5 % noise: of the answers, each of which is then
-that about another text (`--noise answer`), or of the single verdicts, each of which is turned round (`--noise
-verdict`): with 22 events of which a task shows one, that is one wrong event a task. Detection reads all tasks; of the
+that about another text (`--noise answer`), or of the single judgements, each of which is turned round (`--noise
+judgement`): with 22 events of which a task shows one, that is one wrong event a task. Detection reads all tasks; of the
 texts that it is not sure of as many as the budget allows are asked about, in the order of the judge and with what it
-asks along; whenever the calls have become a quarter more, the verdicts teach the classifiers, and detection reads all
+asks along; whenever the calls have become a quarter more, the judgements teach the classifiers, and detection reads all
 tasks
 again, as a backfill does. With `--parts`, tasks come in so many parts, one after the other, and each is read once,
 with what those before it taught.
 
-At the end readers see what `found_events` shows them: a verdict holds where detection found the event or nearly did,
+At the end readers see what `found_events` shows them: a judgement holds where detection found the event or nearly did,
 for all tasks that say the same; elsewhere the local score decides. `always` is what the same server says of every
 event of every text, each asked about once, worked out without HTTP.
 """
@@ -72,7 +72,7 @@ _WEIGHT = 0.5
 _BATCH = 1000
 
 # What an LLM said, by the name of the event and the content.
-Verdicts = dict[tuple[str, str], bool]
+Judgements = dict[tuple[str, str], bool]
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -83,7 +83,7 @@ class Cascade:
     logs: LabelledLogs
     definitions: Sequence[EventDefinition]
     chat: Chat
-    verdicts: Verdicts = field(default_factory=dict)
+    judgements: Judgements = field(default_factory=dict)
     # By name, in the order in which they were given.
     lessons: dict[str, list[Labelled]] = field(default_factory=dict)
     classifiers: Mapping[str, Classifier] = field(default_factory=dict)
@@ -123,7 +123,7 @@ class Cascade:
 
     def _questions(self, rows: Rows) -> Iterator[tuple[Sequence[Open], Mapping[Side, str]]]:
         for text in in_order(self._open(rows)):
-            judged = {one.name for one in self.definitions if (one.name, text.content) in self.verdicts}
+            judged = {one.name for one in self.definitions if (one.name, text.content) in self.judgements}
             about = asked_about(text, self.definitions, judged)
             for begin in range(0, len(about), MAX_DEFINITIONS):
                 yield about[begin : begin + MAX_DEFINITIONS], texts_of(self.tasks[text.task_id], text.scope)
@@ -134,7 +134,7 @@ class Cascade:
         opens = [Open(task, one["name"], 1, one["scope"], one["content"], one["doubt"]) for task, one in told]
         # The first task of those that say the same.
         found = {(one.name, one.content): one for one in reversed(opens)}
-        unasked = [one for key, one in found.items() if key not in self.verdicts]
+        unasked = [one for key, one in found.items() if key not in self.judgements]
         doubtful = sorted(unasked, key=lambda one: (-one.doubt, one.content))
         return [one for of_name in _by_name(doubtful).values() for one in of_name[:MAX_OPEN_OF_ONE]]
 
@@ -147,7 +147,7 @@ class Cascade:
         for one in candidates:
             self.asked.add((one.scope, one.content))
             if (answer := call.answers.get(one.name)) is not None:
-                self.verdicts[one.name, one.content] = answer.is_there
+                self.judgements[one.name, one.content] = answer.is_there
                 lesson = labelled(self._named(one), self.tasks[one.task_id], answer.is_there, _WEIGHT)
                 self.lessons.setdefault(one.name, []).append(lesson)
 
@@ -157,7 +157,7 @@ class Cascade:
 
     def _seen(self, row: Mapping[str, Any]) -> set[str]:
         """Return the events that the view `found_events` shows of an analysis."""
-        said = {one["name"]: self.verdicts.get((one["name"], one["content"])) for one in row["candidates"]}
+        said = {one["name"]: self.judgements.get((one["name"], one["content"])) for one in row["candidates"]}
         found = {event["name"] for event in row["events"] if said.get(event["name"]) is not False}
         return found | {name for name, is_there in said.items() if is_there}
 
@@ -180,7 +180,7 @@ def macro_f1(logs: LabelledLogs, definitions: Sequence[EventDefinition], seen: S
 
 
 def _f1(logs: LabelledLogs, name: str, seen: Sequence[set[str]]) -> float | None:
-    labels = logs.verdicts(name)
+    labels = logs.labels(name)
     places = [place for place, label in enumerate(labels) if label is not None]
     is_event = np.array([bool(labels[place]) for place in places], dtype=bool)
     is_found = np.array([name in seen[place] for place in places], dtype=bool)
@@ -217,7 +217,7 @@ def _options() -> argparse.Namespace:
         "--budgets", type=float, nargs="+", default=BUDGETS, help="shares of the calls of asking always"
     )
     parser.add_argument("--parts", type=int, default=0, help="read every task once, in so many parts")
-    parser.add_argument("--noise", choices=("answer", "verdict"), default="answer", help="what the noise is of")
+    parser.add_argument("--noise", choices=("answer", "judgement"), default="answer", help="what the noise is of")
     parser.add_argument("--json", action="store_true", help="print JSON alone")
     return parser.parse_args()
 
@@ -237,8 +237,8 @@ def _from_labels(logs: LabelledLogs, noise: str) -> Rule:
         chance = _chance(*texts) if noise == "answer" else _chance(event["name"], *texts)
         if chance < NOISE and noise == "answer":
             texts = keys[round(chance / NOISE * (len(keys) - 1))]
-        is_turned = chance < NOISE and noise == "verdict"
-        return {"verdict": "yes" if (event["name"] in shown.get(texts, ())) != is_turned else "no"}
+        is_turned = chance < NOISE and noise == "judgement"
+        return {"answer": "yes" if (event["name"] in shown.get(texts, ())) != is_turned else "no"}
 
     return rule
 
@@ -274,7 +274,7 @@ def _always(rule: Rule, logs: LabelledLogs, definitions: Sequence[EventDefinitio
 
 
 def _says(rule: Rule, definition: EventDefinition, texts: Mapping[Side, str]) -> bool:
-    return bool(texts) and rule({"name": definition.name}, interaction(texts))["verdict"] == "yes"
+    return bool(texts) and rule({"name": definition.name}, interaction(texts))["answer"] == "yes"
 
 
 def _cascade(cascade: Cascade, budgets: Sequence[float], calls_of_always: int) -> Iterator[dict[str, Any]]:

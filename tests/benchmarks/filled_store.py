@@ -106,7 +106,7 @@ FROM numbers({{first:UInt64}}, {{count:UInt64}})
 WHERE intDiv(h, 19) % 100 < 8
 """
 _LABELS = f"""
-INSERT INTO label_rows (project_id, event_name, task_id, revision, event_id, verdict, created_by, created_at)
+INSERT INTO label_rows (project_id, event_name, task_id, revision, event_id, label, created_by, created_at)
 {_FACTS}
 SELECT {{project:String}}, concat('event-', toString(1 + h % 97 % {DEFINITIONS})), id, toUInt64(at_ms) * 65536,
     lower(hex(sipHash128('event', id, 0))), if(h % 3 = 0, 'rejected', 'confirmed'), 'somebody',

@@ -51,8 +51,8 @@ FROM task_rows
 """
 
 # A judge has affirmed 100,000 texts, none of which is said here.
-_VERDICTS = f"""
-INSERT INTO judgement_rows (project_id, name, definition_version, content, revision, verdict, created_at)
+_JUDGEMENTS = f"""
+INSERT INTO judgement_rows (project_id, name, definition_version, content, revision, answer, created_at)
 SELECT '{PROJECT}', 'refund', 1, hex(sipHash64(number)), 1, 'yes', now64(3, 'UTC') FROM numbers(100000)
 """
 
@@ -80,7 +80,7 @@ def _fill(store: Store, total: int) -> None:
         rows = min(_ROWS_AN_INSERT, total - begin)
         store.command(_TASKS.format(project=PROJECT, total=total, begin=begin, rows=rows))
     store.command(_ANALYSES)
-    store.command(_VERDICTS)
+    store.command(_JUDGEMENTS)
 
 
 def _questions(store: Store) -> dict[str, Callable[[], object]]:

@@ -144,10 +144,8 @@ def _act(base_url: str) -> None:
     with httpx.Client(base_url=f"{base_url}/api/v1", headers=_bearer(API_KEY)) as api:
         query = {"event": "booked", "period": "all", "limit": "9"}
         tasks = api.get("/tasks", params=query).raise_for_status().json()["tasks"]
-        verdicts = [
-            (task["task_id"], "rejected" if place % 4 == 0 else "confirmed") for place, task in enumerate(tasks)
-        ]
-        labels = [{"event": "booked", "task_id": task_id, "verdict": verdict} for task_id, verdict in verdicts]
+        answers = [(task["task_id"], "rejected" if place % 4 == 0 else "confirmed") for place, task in enumerate(tasks)]
+        labels = [{"event": "booked", "task_id": task_id, "label": label} for task_id, label in answers]
         api.post("/labels", json={"labels": labels}).raise_for_status()
         api.post("/webhooks", json={"url": "https://hooks.example/refunds", "events": ["refund"]}).raise_for_status()
 

@@ -160,7 +160,7 @@ def test_everything_about_a_task_can_be_done_from_the_keyboard(open_page: Open, 
     page.keyboard.press("c")
     expect(second.locator('[data-event="thanks"]')).to_contain_text("confirmed")
     page.keyboard.press("f")
-    expect(second.locator(".verdict")).to_contain_text("failure")
+    expect(second.locator(".feedback")).to_contain_text("failure")
     page.keyboard.press("n")
     page.keyboard.type("call them? no: j and k are letters here")
     second.get_by_role("button", name="Save the note").press("Enter")
@@ -204,7 +204,7 @@ def test_a_key_acts_on_nothing_that_is_out_of_sight(open_page: Open, server: One
     last.scroll_into_view_if_needed()
     page.keyboard.press("s")
     expect(page.locator("[data-task]:focus")).to_have_count(1)
-    expect(page.locator(".verdict")).to_have_count(0)
+    expect(page.locator(".feedback")).to_have_count(0)
 
 
 def test_the_keys_can_be_switched_off(open_page: Open, server: OneProcess) -> None:

@@ -32,7 +32,7 @@ def test_an_example_can_be_applied(text: str) -> None:
 def test_every_field_engine_and_scope_is_in_its_table() -> None:
     assert set(DefinitionItem.model_fields) == set(DEFINITION_FIELDS)
     told = set(re.findall(r"^\| `(\w+)`", TEXT, re.M))
-    of_labels = {"verdict", "value", "category", "comment"}
+    of_labels = {"label", "value", "category", "comment"}
     assert told - {"event"} == {*DEFINITION_FIELDS, *ENGINES, *of_labels}
     assert of_labels <= set(Label.model_fields)
 

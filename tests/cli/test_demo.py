@@ -58,10 +58,10 @@ def test_every_kind_is_there_and_no_gap_is_left() -> None:
 
 def test_some_tasks_have_feedback_and_no_task_twice() -> None:
     tasks = first(3000)
-    verdicts = [task.feedback for task in tasks if task.feedback]
+    feedback = [task.feedback for task in tasks if task.feedback]
 
-    assert 0.04 < len(verdicts) / len(tasks) < 0.15
-    assert {verdict.body["score"] for verdict in verdicts} == {0, 1}
+    assert 0.04 < len(feedback) / len(tasks) < 0.15
+    assert {one.body["score"] for one in feedback} == {0, 1}
     assert len({task.event["task_id"] for task in tasks}) == len(tasks)
 
 

@@ -27,7 +27,7 @@ def test_usage_is_a_table_and_today_a_line_beside_it(run: Run, server: FakeServe
     }
     assert done.stderr.splitlines() == [
         "Today: 1,100 of 5,000 tokens, $0.5000 of $2.00.",
-        "The latest call (2026-01-01T12:00:00.000000Z, m) brought no verdict: HTTP 401.",
+        "The latest call (2026-01-01T12:00:00.000000Z, m) brought no judgement: HTTP 401.",
         "The server is left alone until 2026-01-01T12:05:00.000000Z.",
         "Nothing is learnt from what m says of refund: the model says yes.",
     ]

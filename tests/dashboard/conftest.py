@@ -137,9 +137,9 @@ class World:
         row |= {"created_at": "2026-01-01T11:00:00.000Z", "received_at": "2026-01-01T11:00:00.000Z"}
         self.add("feedback_rows", row | changes)
 
-    def add_label(self, project_id: str, task_id: str, event: str, verdict: str) -> None:
+    def add_label(self, project_id: str, task_id: str, event: str, label: str) -> None:
         row: dict[str, object] = {"project_id": project_id, "task_id": task_id, "event_name": event, "revision": 1}
-        row |= {"verdict": verdict, "event_id": f"{task_id}-{event}", "created_at": "2026-01-01T12:00:00.000Z"}
+        row |= {"label": label, "event_id": f"{task_id}-{event}", "created_at": "2026-01-01T12:00:00.000Z"}
         self.add("label_rows", row)
 
     def add_dead_letter(

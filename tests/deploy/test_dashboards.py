@@ -210,7 +210,7 @@ def _add_rare_rows(store: Store) -> None:
         " 'phospho.raw-logs', 0, 7, now64(3) - 60)"
     )
     store.command(
-        "INSERT INTO label_rows (project_id, event_name, task_id, revision, event_id, verdict, created_at)"
+        "INSERT INTO label_rows (project_id, event_name, task_id, revision, event_id, label, created_at)"
         " SELECT {project:String}, 'event-1', min(task_id), 1, 'a', 'confirmed', now64(3) - 60 FROM task_rows",
         {"project": PROJECT},
     )

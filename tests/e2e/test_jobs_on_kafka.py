@@ -41,8 +41,8 @@ def test_a_head_is_used_within_seconds_and_nothing_is_lost_or_doubled(tmp_path: 
         shape.phospho("import", logs(tmp_path / "other.jsonl", 100, _LABELS // 2, "rain on day {}? I want a refund"))
         shape.settle()
 
-        verdicts = ["confirmed"] * (_LABELS // 2) + ["rejected"] * (_LABELS // 2)
-        labels = [new_label(PROJECT_ID, "umbrella", f"t{n}", verdict) for n, verdict in enumerate(verdicts)]
+        values = ["confirmed"] * (_LABELS // 2) + ["rejected"] * (_LABELS // 2)
+        labels = [new_label(PROJECT_ID, "umbrella", f"t{n}", label) for n, label in enumerate(values)]
         LabelBook(shape.store).save_labels(labels)
         labelled_s, logged = time.monotonic(), _LABELS
         while not shape.number("SELECT count() FROM events WHERE classifier_version > 0"):

@@ -32,7 +32,7 @@ def log(shape: OneProcess, folder: Path, **inputs: str) -> None:
 def wait_for_events(shape: OneProcess, number: int) -> None:
     deadline_s = time.monotonic() + _TIMEOUT_S
     while shape.number("SELECT count() FROM events WHERE judge = 'llm'") < number:
-        assert time.monotonic() < deadline_s, "no verdict came"
+        assert time.monotonic() < deadline_s, "no judgement came"
 
 
 def environment(llm: LlmServer) -> dict[str, str]:
@@ -42,7 +42,7 @@ def environment(llm: LlmServer) -> dict[str, str]:
 
 @pytest.mark.timeout(240)
 def test_tasks_are_judged_once_also_over_a_restart_and_an_import_that_runs_twice(tmp_path: Path) -> None:
-    with llm_server(lambda _, said: {"verdict": "yes" if "!" in said["user"] else "no"}) as llm:
+    with llm_server(lambda _, said: {"answer": "yes" if "!" in said["user"] else "no"}) as llm:
         with OneProcess(tmp_path, environment(llm)) as shape:
             (tmp_path / "definitions.yaml").write_text(DEFINITIONS)
             shape.phospho("definitions", "apply", str(tmp_path / "definitions.yaml"))

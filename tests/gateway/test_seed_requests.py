@@ -71,10 +71,10 @@ def test_the_curl_requests_work_as_they_stand(
     assert set(receipt) == {"event_id", "session_id", "created_at"}
     assert receipt["session_id"] == "optional_session_id"
     assert feedback_receipt["event_id"] == receipt["event_id"]
-    log, verdict = publisher.documents
+    log, feedback = publisher.documents
     assert (log["input"], log["output"]) == ("User question here", "AI response here")
     assert log["metadata"] == {"model": "gpt-4", "tokens_in": 100, "tokens_out": 50, "latency_ms": 1200}
-    assert (verdict["task_id"], verdict["score"]) == (receipt["event_id"], 1)
+    assert (feedback["task_id"], feedback["score"]) == (receipt["event_id"], 1)
 
 
 def test_the_python_request_works_as_it_stands(

@@ -122,9 +122,9 @@ def test_a_label_follows_the_log_it_is_about(server: Any, make_client: Make) -> 
 
     assert [request.path for request in server.requests] == ["/api/v1/events/batch", *["/api/v1/labels"] * 3]
     assert [label for request in server.requests[1:] for label in request.document["labels"]] == [
-        {"event": "greeting", "task_id": task_id, "verdict": "confirmed", "comment": "Clearly"},
-        {"event": "refund", "task_id": task_id, "verdict": "rejected"},
-        {"event": "refund", "task_id": task_id, "verdict": ""},
+        {"event": "greeting", "task_id": task_id, "label": "confirmed", "comment": "Clearly"},
+        {"event": "refund", "task_id": task_id, "label": "rejected"},
+        {"event": "refund", "task_id": task_id, "label": ""},
     ]
 
 

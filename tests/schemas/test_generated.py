@@ -80,10 +80,10 @@ def test_every_message_of_the_contract_is_in_a_topic_or_the_registry() -> None:
 
 def test_feedback_is_told_from_a_log_by_its_kind() -> None:
     validator = Draft202012Validator(SCHEMAS[f"{SCHEMA_FOLDER}/phospho.raw-logs.v1.json"])
-    verdict = {"project_id": "shop", "task_id": "t", "score": 1}
-    assert validator.is_valid(verdict | {"kind": "feedback"})
-    assert not validator.is_valid(verdict)
-    assert validator.is_valid(verdict | {"input": "a log, and its score is metadata"})
+    feedback = {"project_id": "shop", "task_id": "t", "score": 1}
+    assert validator.is_valid(feedback | {"kind": "feedback"})
+    assert not validator.is_valid(feedback)
+    assert validator.is_valid(feedback | {"input": "a log, and its score is metadata"})
 
 
 def test_asyncapi_has_what_version_3_requires() -> None:

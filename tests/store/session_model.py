@@ -29,11 +29,11 @@ class Facts:
         return self._latest[table].values()
 
     def flag(self, task: Row) -> str:
-        """Return a person's last verdict, or what was logged."""
-        verdicts = [row for row in self.rows("feedback_rows") if row["task_id"] == task["task_id"]]
-        if not verdicts:
+        """Return the last feedback's flag, or what was logged."""
+        feedback = [row for row in self.rows("feedback_rows") if row["task_id"] == task["task_id"]]
+        if not feedback:
             return str(task["flag"])
-        return str(max(verdicts, key=lambda row: (row["revision"], row["feedback_id"]))["flag"])
+        return str(max(feedback, key=lambda row: (row["revision"], row["feedback_id"]))["flag"])
 
     def tasks(self) -> list[Row]:
         kept = ("task_id", "session_id", "user_id", "tokens_in")

@@ -46,7 +46,7 @@ def test_an_older_write_that_arrives_late_changes_nothing(store: Store, project_
 
 
 @pytest.mark.parametrize("logged", ["", "success", "failure"])
-def test_the_last_verdict_of_a_person_wins_over_the_logged_flag(store: Store, project_id: str, logged: str) -> None:
+def test_last_feedback_wins_over_the_logged_flag(store: Store, project_id: str, logged: str) -> None:
     insert(store, "task_rows", task(project_id, "a", 99, flag=logged))
     assert view(store, "tasks", project_id, "flag") == [{"flag": logged}]
     insert(store, "feedback_rows", feedback(project_id, "a", "first", 5, "failure"))
@@ -58,14 +58,12 @@ def test_the_last_verdict_of_a_person_wins_over_the_logged_flag(store: Store, pr
     ]
 
 
-def test_of_two_verdicts_of_one_revision_the_order_of_arrival_does_not_decide(
-    store: Store, fresh_project: Callable[[], str]
-) -> None:
+def test_feedback_of_one_revision_has_no_order_of_arrival(store: Store, fresh_project: Callable[[], str]) -> None:
     flags = []
-    for verdicts in (("f1", "f2"), ("f2", "f1")):
+    for names in (("f1", "f2"), ("f2", "f1")):
         project_id = fresh_project()
         insert(store, "task_rows", task(project_id, "a"))
-        for name in verdicts:
+        for name in names:
             flag = "success" if name == "f1" else "failure"
             insert(store, "feedback_rows", feedback(project_id, "a", name, 5, flag))
         flags += view(store, "tasks", project_id, "flag") + sessions(store, project_id, "successes, failures")

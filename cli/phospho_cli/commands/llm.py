@@ -35,7 +35,7 @@ def usage(client: Client, days: int) -> None:
     """
     Show calls, tokens and money a day, and what is left of today's budget.
 
-    Says why calls fail and until when the server is left alone, and which verdicts nothing is learnt from.
+    Says why calls fail and until when the server is left alone, and which judgements nothing is learnt from.
     """
     answer = client.get(f"/api/v1/llm-usage?days={days}")
     print_table(_COLUMNS, answer["days"])
@@ -47,7 +47,7 @@ def usage(client: Client, days: int) -> None:
 def _troubles(last_call: Mapping[str, Any] | None) -> Iterator[str]:
     if not last_call or not last_call["reason"]:
         return
-    yield f"The latest call ({last_call['at']}, {last_call['model']}) brought no verdict: {last_call['reason']}."
+    yield f"The latest call ({last_call['at']}, {last_call['model']}) brought no judgement: {last_call['reason']}."
     if last_call["left_alone_until"]:
         yield f"The server is left alone until {last_call['left_alone_until']}."
 

@@ -107,7 +107,7 @@ class _Player:
     sessions: int = 0
     feedback: int = 0
     started_s: float = field(default_factory=time.monotonic)
-    _verdicts: list[tuple[float, str, Feedback]] = field(default_factory=list)
+    _feedback: list[tuple[float, str, Feedback]] = field(default_factory=list)
 
     def play(self, traffic: Iterator[DemoTask]) -> None:
         """Send all of `traffic` at its own pace. Blocks until its end; what people say afterwards is sent at once."""
@@ -127,8 +127,8 @@ class _Player:
         return f"{self.tasks:,} tasks in {self.sessions:,} sessions, {self.feedback:,} with feedback ({rate:.1f}/s)"
 
     def _give_feedback(self, until_s: float) -> None:
-        while self._verdicts and self._verdicts[0][0] <= until_s:
-            _, task_id, feedback = heapq.heappop(self._verdicts)
+        while self._feedback and self._feedback[0][0] <= until_s:
+            _, task_id, feedback = heapq.heappop(self._feedback)
             self.client.post(f"/api/v1/events/{quote(task_id, safe='')}/feedback", feedback.body)
             self.feedback += 1
 
@@ -143,4 +143,4 @@ class _Player:
         self.sessions += sum(task.event["task_id"].endswith("-01") for task in tasks)
         for task in tasks:
             if task.feedback is not None:
-                heapq.heappush(self._verdicts, (task.feedback.at_s, task.feedback.task_id, task.feedback))
+                heapq.heappush(self._feedback, (task.feedback.at_s, task.feedback.task_id, task.feedback))

@@ -43,7 +43,7 @@ _RELEASES = (
 
 @dataclass(frozen=True)
 class Feedback:
-    """A person's verdict on a task, `at_s` seconds after the start."""
+    """A person's feedback on a task, `at_s` seconds after the start."""
 
     at_s: float
     task_id: str

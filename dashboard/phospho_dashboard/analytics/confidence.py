@@ -64,7 +64,7 @@ def mean_interval(count: int, total: float, total_of_squares: float, alpha: floa
     Unlike `rate_interval` it is an approximation that the central limit theorem has to have set in for. Watched at
     every value from the 30th to the 3,000th, an interval of 95 % was left by 3.4 % of runs of sentiment-like values,
     5.7 % of exponential ones and 9.6 % of lognormal ones (sigma 1): where a few values are much larger than all others,
-    one interval promises too much (benchmarks/confidence.py). A verdict takes two of half the alpha to part.
+    one interval promises too much (benchmarks/confidence.py). A comparison takes two of half the alpha to part.
     """
     if count < _FEWEST_VALUES:
         return None

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from phospho_dashboard.queries.analysed import analysed
-from phospho_dashboard.queries.feedback_flags import as_judged, last_verdicts
+from phospho_dashboard.queries.feedback_flags import as_judged, last_feedback
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.session_facts import SESSION_FACTS, session_facts, session_findings
 from phospho_schemas.errors import Problem
@@ -37,7 +37,7 @@ FORMATS = {
 _TASKS = {
     "task_id": "task.task_id", "session_id": "task.session_id", "user_id": "task.user_id",
     "version_id": "toString(task.version_id)", "created_at": "task.created_at", "input": "task.input",
-    "output": "task.output", "flag": as_judged("verdict.flag", "task.logged_flag"),
+    "output": "task.output", "flag": as_judged("last_feedback.flag", "task.logged_flag"),
     "model": "toString(task.model)", "tokens_in": "task.tokens_in", "tokens_out": "task.tokens_out",
     "latency_ms": "task.latency_ms", "events": "analysis.names", "language": "toString(analysis.language)",
     "sentiment": "toString(analysis.sentiment)", "sentiment_score": "analysis.sentiment_score",
@@ -56,7 +56,7 @@ LEFT ANY JOIN
         anyIf(sentiment_score, is_task) AS sentiment_score, arraySort(groupArrayArray(names)) AS names
     FROM %(analysed)s GROUP BY task_id
 ) AS analysis ON task.task_id = analysis.task_id
-LEFT ANY JOIN %(verdicts)s AS verdict ON task.task_id = verdict.task_id
+LEFT ANY JOIN %(feedback)s AS last_feedback ON task.task_id = last_feedback.task_id
 """
 _SESSIONS = {
     "session_id": "task.session_id", **{name: f"task.{name}" for name in SESSION_FACTS}, "events": "analysis.names",
@@ -142,7 +142,7 @@ def _of_tasks(scope: Scope) -> str:
         "tasks": scope.tasks(),
         "most": MAX_ROWS,
         "analysed": analysed(scope, "task_id", "language", "sentiment", "sentiment_score"),
-        "verdicts": last_verdicts(scope.feedback()),
+        "feedback": last_feedback(scope.feedback()),
     }
 
 

@@ -60,7 +60,7 @@ GROUP BY GROUPING SETS ((bucket), (language), ())
 ORDER BY analysed_tasks DESC, language LIMIT {most:UInt32} BY level
 """
 _BUCKET_OF_FINDINGS, _LANGUAGE, _ALL_FINDINGS = 0b01, 0b10, 0b11
-_VERDICTS = """
+_FEEDBACK = """
 SELECT
     grouping(bucket) AS level,
     intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
@@ -70,7 +70,7 @@ FROM %(judged)s
 GROUP BY GROUPING SETS ((bucket), ())
 ORDER BY bucket LIMIT {most:UInt32} BY level
 """
-_BUCKET_OF_VERDICTS, _ALL_VERDICTS = 0b0, 0b1
+_BUCKET_OF_FEEDBACK, _ALL_FEEDBACK = 0b0, 0b1
 # Of the models with a price, where there are more models than are listed.
 _PRICED = """
 SELECT toString(model) AS model, sum(ifNull(tokens_in, 0)) AS tokens_in, sum(ifNull(tokens_out, 0)) AS tokens_out
@@ -109,9 +109,9 @@ class Overview:
         cut = {"origin_ms": buckets.start_ms, "step_ms": buckets.step_ms, "most": MAX_ROWS}
         activity = _by_level(self._rows(_ACTIVITY, scope, **cut))
         findings = _by_level(self._rows(_FINDINGS, scope, **cut))
-        verdicts = _by_level(self._rows(_VERDICTS, scope, **cut))
-        totals = _only(activity[_ALL]) | _only(findings[_ALL_FINDINGS]) | _only(verdicts[_ALL_VERDICTS])
-        over_time = (activity[_BUCKET], findings[_BUCKET_OF_FINDINGS], verdicts[_BUCKET_OF_VERDICTS])
+        feedback = _by_level(self._rows(_FEEDBACK, scope, **cut))
+        totals = _only(activity[_ALL]) | _only(findings[_ALL_FINDINGS]) | _only(feedback[_ALL_FEEDBACK])
+        over_time = (activity[_BUCKET], findings[_BUCKET_OF_FINDINGS], feedback[_BUCKET_OF_FEEDBACK])
         models = [self._with_cost(_model(row)) for row in activity[_MODEL]]
         return {
             "totals": _point(totals) | {"cost": self._total_cost(scope, models)},

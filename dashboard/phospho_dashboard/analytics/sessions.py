@@ -2,7 +2,7 @@
 Sessions: a page of them, and the transcript of one.
 
 These read the base tables, not the views: a page needs the newest sessions of one project, and the views would
-aggregate or join every row of it. The rules are the views': FINAL, and a person's last verdict before the log's flag.
+aggregate or join every row of it. The rules are the views': FINAL, and a person's last feedback before the log's flag.
 What is said of a session is what `session_facts.py` says.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from phospho_dashboard.analytics.tasks import Tasks
-from phospho_dashboard.queries.feedback_flags import as_judged, last_verdicts
+from phospho_dashboard.queries.feedback_flags import as_judged, last_feedback
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.newest import newest
 from phospho_dashboard.queries.periods import Extent
@@ -55,17 +55,17 @@ SELECT
     argMin(task.preview, (task.created_at, task.task_id)) AS preview,
     {SESSION_FACTS["tasks"]} AS tasks,
     {SESSION_FACTS["user_ids"]} AS user_ids,
-    countIf({as_judged("verdict.flag", "task.flag")} = 'success') AS successes,
-    countIf({as_judged("verdict.flag", "task.flag")} = 'failure') AS failures,
-    sum(verdict.facts) AS feedback
+    countIf({as_judged("last_feedback.flag", "task.flag")} = 'success') AS successes,
+    countIf({as_judged("last_feedback.flag", "task.flag")} = 'failure') AS failures,
+    sum(last_feedback.facts) AS feedback
 FROM
 (
     SELECT session_id, task_id, created_at, user_id, flag, leftUTF8(input, {{characters:UInt32}}) AS preview
     FROM task_rows FINAL
     WHERE project_id = {{project:String}} AND session_id IN {{sessions:Array(String)}}
 ) AS task
-LEFT ANY JOIN {last_verdicts(_FEEDBACK, "uniqExact(feedback_id) AS facts")} AS verdict
-ON task.task_id = verdict.task_id
+LEFT ANY JOIN {last_feedback(_FEEDBACK, "uniqExact(feedback_id) AS facts")} AS last_feedback
+ON task.task_id = last_feedback.task_id
 GROUP BY session_id
 """
 _FINDINGS = """

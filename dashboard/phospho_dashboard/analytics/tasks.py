@@ -133,14 +133,14 @@ class Tasks:
         return {"task": task, **neighbours}
 
     def with_findings(self, project_id: str, tasks: list[Row]) -> list[Row]:
-        """Return `tasks` with what detection and people said of each; the last verdict is the task's flag."""
+        """Return `tasks` with what detection and people said of each; the last feedback is the task's flag."""
         parameters = {"project": project_id, "tasks": [task["task_id"] for task in tasks]}
         analyses = {row.pop("task_id"): row for row in self._store.rows(_ANALYSES, parameters)}
-        verdicts = _by_task(with_times(row) for row in self._store.rows(_FEEDBACK, parameters))
+        feedback = _by_task(with_times(row) for row in self._store.rows(_FEEDBACK, parameters))
         events = self._events.events(project_id, tasks, analyses)
         notes = _by_task(with_times(row) for row in self._store.rows(_NOTES, parameters))
         return [
-            _found(task, analyses.get(task["task_id"], {}), verdicts[task["task_id"]])
+            _found(task, analyses.get(task["task_id"], {}), feedback[task["task_id"]])
             | {"events": events[task["task_id"]], "notes": notes[task["task_id"]]}
             for task in tasks
         ]
@@ -160,6 +160,6 @@ def _up_to(scope: Scope, last_ms: int) -> Scope:
     return scope.within(Span(scope.span.start_ms, last_ms + 1)) if is_last else scope
 
 
-def _found(task: Row, analysis: Row, verdicts: list[Row]) -> Row:
+def _found(task: Row, analysis: Row, feedback: list[Row]) -> Row:
     said = {name: analysis.get(name) for name in _SAID}
-    return with_times(task) | said | {"flag": flag_as_judged(verdicts, task["flag"]), "feedback": verdicts}
+    return with_times(task) | said | {"flag": flag_as_judged(feedback, task["flag"]), "feedback": feedback}

@@ -31,7 +31,7 @@ SELECT toString(version_id) AS version, count() AS tasks, uniqExact(cityHash64(s
 FROM task_rows FINAL WHERE %(tasks)s
 GROUP BY version ORDER BY tasks DESC, version LIMIT {most:UInt32}
 """
-_VERDICTS = """
+_FEEDBACK = """
 SELECT toString(version_id) AS version, countIf(said = 'success') AS successes, countIf(said = 'failure') AS failures
 FROM %(judged)s
 GROUP BY version
@@ -113,8 +113,8 @@ class Versions:
 
     def _measures(self, scope: Scope, versions: list[str]) -> list[Row]:
         analysed_sessions = self._rows(_SENTIMENT, scope, versions=versions)
-        verdicts = {row["version"]: row for row in self._rows(_VERDICTS, scope)}
-        success = {name: (row["successes"], row["successes"] + row["failures"]) for name, row in verdicts.items()}
+        feedback = {row["version"]: row for row in self._rows(_FEEDBACK, scope)}
+        success = {name: (row["successes"], row["successes"] + row["failures"]) for name, row in feedback.items()}
         sentiment = _scaled((row for row in analysed_sessions if row["n"]), _SCORE_UNIT)
         known = [
             _rates("success", "Success, of judged tasks", success),
@@ -209,7 +209,7 @@ def _compared(intervals: dict[str, tuple[Interval, int]], versions: list[str], b
 def _one(interval: Interval, n: int, reference: Interval | None) -> Row:
     known: Row = {"n": n, "estimate": interval.estimate, "lower": interval.lower, "upper": interval.upper}
     if reference is None:
-        return known | {"difference": None, "verdict": ""}
+        return known | {"difference": None, "direction": ""}
     delta = difference(reference, interval)
-    verdict = "higher" if delta.lower > 0 else "lower" if delta.upper < 0 else "open"
-    return known | {"difference": [delta.estimate, delta.lower, delta.upper], "verdict": verdict}
+    direction = "higher" if delta.lower > 0 else "lower" if delta.upper < 0 else "open"
+    return known | {"difference": [delta.estimate, delta.lower, delta.upper], "direction": direction}

@@ -19,7 +19,7 @@ from phospho_store.annotations.labels import LabelBook
 MAX_LABELS = 1000
 MAX_NOTE_CHARACTERS = 10_000
 # What a person says of an event, beside its name.
-_LABEL_FIELDS = ("task_id", "verdict", "value", "category", "comment")
+_LABEL_FIELDS = ("task_id", "label", "value", "category", "comment")
 
 _KNOWN_TASKS = """
 SELECT DISTINCT task_id FROM task_rows WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
@@ -44,10 +44,10 @@ WHERE project_id = {project:String} AND session_id IN (
 GROUP BY session_id
 """
 _LABELS = """
-SELECT event_name, task_id, verdict, value, category, comment, created_by,
+SELECT event_name, task_id, label, value, category, comment, created_by,
     toUnixTimestamp64Milli(created_at) AS created_at_ms
 FROM label_rows FINAL
-WHERE project_id = {project:String} AND (event_name = {event:String} OR {event:String} = '') AND verdict != ''
+WHERE project_id = {project:String} AND (event_name = {event:String} OR {event:String} = '') AND label != ''
     AND (created_at_ms, concat(task_id, '\\0', event_name)) < ({before_ms:Int64}, {before_id:String})
 ORDER BY created_at_ms DESC, concat(task_id, '\\0', event_name) DESC
 LIMIT {limit:UInt32}
@@ -64,16 +64,16 @@ class Acting:
 
     def label(self, project_id: str, visitor: Visitor, wanted: Sequence[Any]) -> list[Label]:
         """
-        Store labels, all or none: `{"event", "task_id", "verdict", "value"?, "category"?, "comment"?}` each.
+        Store labels, all or none: `{"event", "task_id", "label", "value"?, "category"?, "comment"?}` each.
 
-        An empty verdict takes a label back. A confirmed event that detection did not find is added to its task; one of
+        An empty label takes a label back. A confirmed event that detection did not find is added to its task; one of
         whole sessions stands at the last task of its session, and at no other.
         """
         labels = [self._label(project_id, visitor, item) for item in wanted]
         task_ids = sorted({label.task_id for label in labels})
         self._check_tasks(project_id, task_ids)
         self._check_events(project_id, task_ids, {label.event_name for label in labels})
-        self._check_places(project_id, [label for label in labels if label.verdict == "confirmed"])
+        self._check_places(project_id, [label for label in labels if label.label == "confirmed"])
         return self._book.save_labels(labels)
 
     def labels(self, project_id: str, event: str, before: tuple[int, str], limit: int) -> list[dict[str, Any]]:

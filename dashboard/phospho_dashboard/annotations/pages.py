@@ -42,7 +42,7 @@ class ActingPages:
 
     async def label(self, request: Request) -> Response:
         async def act(visitor: Visitor, project_id: str, form: Form) -> None:
-            label = {"event": form.text("event"), "task_id": form.raw("task_id"), "verdict": form.text("verdict")}
+            label = {"event": form.text("event"), "task_id": form.raw("task_id"), "label": form.text("label")}
             await self._threads.run(self._acting.label, project_id, visitor, [label])
 
         return await self._acted(request, act)

@@ -39,7 +39,7 @@ FROM analysis_rows FINAL
 ARRAY JOIN events AS event
 WHERE project_id = {project:String} AND event.name = {event:String} AND task_id NOT IN (
     SELECT task_id FROM label_rows FINAL
-    WHERE project_id = {project:String} AND event_name = {event:String} AND verdict != ''
+    WHERE project_id = {project:String} AND event_name = {event:String} AND label != ''
 )
 ORDER BY event.score, task_id
 LIMIT {limit:UInt32}

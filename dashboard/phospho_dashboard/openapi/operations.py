@@ -173,10 +173,10 @@ def _definitions() -> list[Operation]:
 
 def _acting() -> list[Operation]:
     label = object_of(
-        ["event", "task_id", "verdict"],
+        ["event", "task_id", "label"],
         event=TEXT,
         task_id=TEXT,
-        verdict={"enum": ["confirmed", "rejected", ""]},
+        label={"enum": ["confirmed", "rejected", ""]},
         value=nullable({"type": "number"}),
         category=TEXT,
         comment=TEXT,
@@ -194,7 +194,7 @@ def _acting() -> list[Operation]:
             "/labels",
             "Confirm, reject or add events",
             list_of("labels", reference("Label")),
-            "All are stored, or none. An empty verdict takes a label back; a confirmed event that detection did not "
+            "All are stored, or none. An empty label takes a label back; a confirmed event that detection did not "
             "find is added to its task. Labels correct what readers see, and teach detection.",
             201,
             list_of("labels", label, least=1, most=MAX_LABELS),

@@ -29,7 +29,7 @@ WHERE {condition} AND {of_name}
 """
 # As in the view `found_events`: what was found has the score of its finding, what was nearly found its judge's.
 _JUDGED = """
-SELECT {columns}, open.name AS name, if(is_found, open.score, verdict.score) AS score, definition_version, engine
+SELECT {columns}, open.name AS name, if(is_found, open.score, judgement.score) AS score, definition_version, engine
 FROM
 (
     SELECT {columns}, open.1 AS name, open.2 AS score, open.3 AS definition_version, open.4 AS engine,
@@ -50,12 +50,12 @@ FROM
 ) AS open
 LEFT ANY JOIN
 (
-    SELECT name, definition_version, content, verdict, score FROM judgement_rows FINAL
-    WHERE project_id = {{project:String}} AND {of_name} AND verdict != ''
-) AS verdict
-ON open.name = verdict.name AND open.definition_version = verdict.definition_version
-    AND open.content = verdict.content
-WHERE if(verdict.verdict = '', is_found, verdict.verdict = 'yes')
+    SELECT name, definition_version, content, answer, score FROM judgement_rows FINAL
+    WHERE project_id = {{project:String}} AND {of_name} AND answer != ''
+) AS judgement
+ON open.name = judgement.name AND open.definition_version = judgement.definition_version
+    AND open.content = judgement.content
+WHERE if(judgement.answer = '', is_found, judgement.answer = 'yes')
 """
 _FOUND_IN_SESSIONS = """
 SELECT {columns}, name, event.score, event.definition_version, event.engine FROM

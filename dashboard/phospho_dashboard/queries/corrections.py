@@ -11,24 +11,24 @@ from dataclasses import dataclass
 from phospho_schemas.messages import MAX_CONTEXT_TURNS
 
 _AS_FOUND = "CAST(events.name, 'Array(String)')"
-_VERDICTS = """(
+_JUDGEMENTS = """(
     SELECT name, definition_version, content FROM judgement_rows FINAL
-    WHERE project_id = {{project:String}} AND verdict {verdict}
+    WHERE project_id = {{project:String}} AND answer {answer}
 )"""
-# A verdict is of one version of a definition and of one content, which stands in the candidate of the same name.
+# A judgement is of one version of a definition and of one content, which stands in the candidate of the same name.
 _AS_JUDGED = f"""arrayConcat(
     arrayFilter(
         (name, version) -> (name, version, candidates.content[indexOf(candidates.name, name)])
-            NOT IN {_VERDICTS.format(verdict="NOT IN ('', 'yes')")},
+            NOT IN {_JUDGEMENTS.format(answer="NOT IN ('', 'yes')")},
         {_AS_FOUND}, events.definition_version
     ),
     arrayFilter(
         (name, version, content) -> NOT has(events.name, name)
-            AND (name, version, content) IN {_VERDICTS.format(verdict="= 'yes'")},
+            AND (name, version, content) IN {_JUDGEMENTS.format(answer="= 'yes'")},
         CAST(candidates.name, 'Array(String)'), candidates.definition_version, candidates.content
     )
 )""".replace("{{", "{").replace("}}", "}")
-_LABELLED = "SELECT {columns} FROM label_rows FINAL WHERE project_id = {{project:String}} AND verdict = '{verdict}'"
+_LABELLED = "SELECT {columns} FROM label_rows FINAL WHERE project_id = {{project:String}} AND label = '{label}'"
 # What was found in a session is of the tasks, in their revisions, that were read, as the view `found_events` says: the
 # present state of a session, or of a turn with what may be read with it, has the row of the same hash.
 _SESSION_EVENTS = f"""(
@@ -57,9 +57,9 @@ _SESSION_EVENTS = f"""(
 )"""
 
 
-def labelled(verdict: str, *columns: str) -> str:
+def labelled(label: str, *columns: str) -> str:
     """Return the query of these columns of `label_rows` where people said `rejected` or `confirmed`."""
-    return _LABELLED.format(columns=", ".join(columns), verdict=verdict)
+    return _LABELLED.format(columns=", ".join(columns), label=label)
 
 
 _REJECTED = labelled("rejected", "task_id", "event_name")
@@ -71,7 +71,7 @@ class Corrections:
     """
     Which kinds of corrections a project has: reading its events looks for these and for no other.
 
-    Labels are people's, verdicts are judgements, and session events were found in whole sessions, in last tasks
+    Labels are people's, judgements a judge's, and session events were found in whole sessions, in last tasks
     or in turns that are read with those before them. Feedback corrects the flag that was logged with a task. A bare
     label adds an event to a task that was not analysed.
     """

@@ -33,7 +33,7 @@ _WIDER = 64
 # Labels are few, and whether their tasks were analysed is looked up once for each state of them.
 _BARE_LABELS = """
 SELECT count() > 0 AS has_any FROM label_rows FINAL
-WHERE project_id = {project:String} AND verdict = 'confirmed' AND task_id NOT IN (
+WHERE project_id = {project:String} AND label = 'confirmed' AND task_id NOT IN (
     SELECT task_id FROM analysis_rows WHERE project_id = {project:String} AND task_id IN (
         SELECT task_id FROM label_rows WHERE project_id = {project:String}
     )
@@ -42,10 +42,10 @@ WHERE project_id = {project:String} AND verdict = 'confirmed' AND task_id NOT IN
 _BARE_LABELS_TTL_S = 600.0
 _CORRECTIONS = """
 SELECT
-    (SELECT (count(), sum(cityHash64(event_name, task_id, verdict))) FROM label_rows FINAL
-        WHERE project_id = {project:String} AND verdict != '') AS labels,
+    (SELECT (count(), sum(cityHash64(event_name, task_id, label))) FROM label_rows FINAL
+        WHERE project_id = {project:String} AND label != '') AS labels,
     EXISTS(
-        SELECT 1 FROM judgement_rows WHERE project_id = {project:String} AND verdict != '' LIMIT 1
+        SELECT 1 FROM judgement_rows WHERE project_id = {project:String} AND answer != '' LIMIT 1
     ) AS has_judgements,
     EXISTS(
         SELECT 1 FROM session_analysis_rows WHERE project_id = {project:String} AND notEmpty(events.name) LIMIT 1

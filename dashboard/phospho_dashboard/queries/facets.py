@@ -22,7 +22,7 @@ _NAMED = """
 SELECT DISTINCT name FROM
 (
     SELECT name FROM definitions WHERE project_id = {project:String}
-    UNION ALL SELECT event_name FROM labels WHERE project_id = {project:String} AND verdict = 'confirmed'
+    UNION ALL SELECT event_name FROM labels WHERE project_id = {project:String} AND label = 'confirmed'
     UNION ALL SELECT arrayJoin(events.name) FROM session_analysis_rows FINAL WHERE project_id = {project:String}
 )
 ORDER BY name LIMIT %(most)d

@@ -141,9 +141,9 @@ class Scope:
 
     def feedback(self) -> str:
         """
-        Return a condition on `feedback_rows` that holds for every verdict on a task of the span, and few others.
+        Return a condition on `feedback_rows` that holds for all feedback on a task of the span, and few others.
 
-        A verdict has a time of its own; its task is found by the id. Where ids sort by time, the primary key leaves
+        Feedback has a time of its own; its task is found by the id. Where ids sort by time, the primary key leaves
         those of the span; where they don't, it leaves all.
         """
         if not self._times():

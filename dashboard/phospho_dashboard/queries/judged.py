@@ -1,8 +1,8 @@
-"""Tasks that somebody judged: a person's last verdict comes before what was logged, as in the view `tasks`."""
+"""Tasks with feedback: the last comes before what was logged, as in the view `tasks`."""
 
 from __future__ import annotations
 
-from phospho_dashboard.queries.feedback_flags import as_judged, last_verdicts
+from phospho_dashboard.queries.feedback_flags import as_judged, last_feedback
 from phospho_dashboard.queries.filters import Scope
 
 _AS_LOGGED = "(SELECT {columns}, toString(flag) AS said FROM task_rows FINAL WHERE {condition} AND flag != '')"
@@ -17,8 +17,8 @@ _AS_JUDGED = """(
             SELECT task_id FROM feedback_rows WHERE {feedback}
         ))
     ) AS task
-    LEFT ANY JOIN {verdicts} AS verdict
-    ON task.task_id = verdict.task_id
+    LEFT ANY JOIN {last_feedback} AS last_feedback
+    ON task.task_id = last_feedback.task_id
 )"""
 
 
@@ -27,6 +27,6 @@ def judged(scope: Scope, *columns: str) -> str:
     told, condition = ", ".join(columns), scope.tasks()
     if not scope.corrections.has_feedback:
         return _AS_LOGGED.format(columns=told, condition=condition)
-    feedback, said = scope.feedback(), as_judged("verdict.flag", "task.logged_flag")
-    parts = {"feedback": feedback, "verdicts": last_verdicts(feedback), "said": said}
+    feedback, said = scope.feedback(), as_judged("last_feedback.flag", "task.logged_flag")
+    parts = {"feedback": feedback, "last_feedback": last_feedback(feedback), "said": said}
     return _AS_JUDGED.format(columns=told, condition=condition, **parts)

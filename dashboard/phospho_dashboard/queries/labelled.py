@@ -9,15 +9,15 @@ from phospho_store.store import Store
 _LABELLED = "(SELECT task_id FROM label_rows WHERE project_id = {project:String} AND event_name = {event:String})"
 _COUNTS = """
 SELECT
-    countIf(verdict = 'confirmed') AS confirmed,
-    countIf(verdict = 'rejected') AS rejected,
-    countIf(verdict = 'confirmed' AND is_found) AS confirmed_found,
-    countIf(verdict = 'rejected' AND is_found) AS rejected_found
+    countIf(label = 'confirmed') AS confirmed,
+    countIf(label = 'rejected') AS rejected,
+    countIf(label = 'confirmed' AND is_found) AS confirmed_found,
+    countIf(label = 'rejected' AND is_found) AS rejected_found
 FROM
 (
-    SELECT task_id, toString(verdict) AS verdict
+    SELECT task_id, toString(label) AS label
     FROM label_rows FINAL
-    WHERE project_id = {project:String} AND event_name = {event:String} AND verdict != ''
+    WHERE project_id = {project:String} AND event_name = {event:String} AND label != ''
 ) AS label
 INNER JOIN
 (

@@ -10,16 +10,16 @@ from phospho_dashboard.queries.corrections import session_events
 from phospho_store.store import Store
 
 _LABELS = """
-SELECT task_id, event_name, verdict, event_id, value, category
+SELECT task_id, event_name, label, event_id, value, category
 FROM label_rows FINAL
-WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)} AND verdict != ''
+WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)} AND label != ''
 ORDER BY event_name
 """
-_VERDICTS = """
-SELECT name, definition_version, content, verdict, score, judge, value, category
+_JUDGEMENTS = """
+SELECT name, definition_version, content, answer, score, judge, value, category
 FROM judgement_rows FINAL
 WHERE project_id = {project:String} AND name IN {names:Array(String)} AND content IN {contents:Array(String)}
-    AND verdict != ''
+    AND answer != ''
 """
 # By the primary key, and nothing for most pages: whether it still holds is asked only where something was found.
 _ANALYSED_SESSIONS = """
@@ -49,7 +49,7 @@ class TaskEvents:
 
     def events(self, project_id: str, tasks: Sequence[Row], analyses: Mapping[str, Row]) -> dict[str, list[Row]]:
         """
-        Return, by task, its events in the order in which they were found, each with a person's `verdict` on it.
+        Return, by task, its events in the order in which they were found, each with a person's `label`.
 
         A rejected event is still listed, so that its rejection can be seen and taken back. What was found in a session
         stands at its last task, and what was found in a turn with those before it at the turn's. `analyses` are rows
@@ -59,10 +59,10 @@ class TaskEvents:
         parameters = {"project": project_id, "tasks": ids}
         labels = _by_task(self._store.rows(_LABELS, parameters))
         in_sessions = self._in_sessions(parameters, tasks)
-        verdicts = self._verdicts(project_id, analyses)
+        judgements = self._judgements(project_id, analyses)
         return {
             task_id: _labelled(
-                _judged(analyses.get(task_id, {}), verdicts) + [row["event"] for row in in_sessions[task_id]],
+                _judged(analyses.get(task_id, {}), judgements) + [row["event"] for row in in_sessions[task_id]],
                 labels[task_id],
             )
             for task_id in ids
@@ -76,38 +76,38 @@ class TaskEvents:
         found = parameters | {"sessions": _distinct(analysed, "session_id")}
         return _by_task(self._store.rows(_IN_SESSIONS, found))
 
-    def _verdicts(self, project_id: str, analyses: Mapping[str, Row]) -> dict[_Content, Row]:
+    def _judgements(self, project_id: str, analyses: Mapping[str, Row]) -> dict[_Content, Row]:
         candidates = [candidate for row in analyses.values() for candidate in row["candidates"]]
         if not candidates:
             return {}
         asked = {"names": _distinct(candidates, "name"), "contents": _distinct(candidates, "content")}
-        return {_content(row): row for row in self._store.rows(_VERDICTS, {"project": project_id, **asked})}
+        return {_content(row): row for row in self._store.rows(_JUDGEMENTS, {"project": project_id, **asked})}
 
 
-def _judged(analysis: Row, verdicts: Mapping[_Content, Row]) -> list[Row]:
+def _judged(analysis: Row, judgements: Mapping[_Content, Row]) -> list[Row]:
     """Return what was found in a task after judgements, by the rules of the view `found_events`."""
     events, candidates = analysis.get("events", []), analysis.get("candidates", [])
     contents = {candidate["name"]: candidate["content"] for candidate in reversed(candidates)}
     found = [
-        _opinion(event, verdict) if verdict else event
+        _opinion(event, judgement) if judgement else event
         for event in events
-        for verdict in [verdicts.get((event["name"], event["definition_version"], contents.get(event["name"], "")))]
-        if verdict is None or verdict["verdict"] == "yes"
+        for judgement in [judgements.get((event["name"], event["definition_version"], contents.get(event["name"], "")))]
+        if judgement is None or judgement["answer"] == "yes"
     ]
     names = {event["name"] for event in events}
     affirmed = [
-        _opinion(_NOT_SAID | candidate | {"score": verdict["score"]}, verdict)
+        _opinion(_NOT_SAID | candidate | {"score": judgement["score"]}, judgement)
         for candidate in candidates
-        for verdict in [verdicts.get(_content(candidate))]
-        if candidate["name"] not in names and verdict is not None and verdict["verdict"] == "yes"
+        for judgement in [judgements.get(_content(candidate))]
+        if candidate["name"] not in names and judgement is not None and judgement["answer"] == "yes"
     ]
     return found + [{name: event[name] for name in event if name not in ("doubt", "content")} for event in affirmed]
 
 
-def _opinion(event: Row, verdict: Row) -> Row:
+def _opinion(event: Row, judgement: Row) -> Row:
     """Return an event with what its judge said beside yes."""
-    value = verdict["value"] if verdict["value"] is not None else event["value"]
-    told = {"judge": verdict["judge"] or event["judge"], "category": verdict["category"] or event["category"]}
+    value = judgement["value"] if judgement["value"] is not None else event["value"]
+    told = {"judge": judgement["judge"] or event["judge"], "category": judgement["category"] or event["category"]}
     return event | told | {"value": value}
 
 
@@ -116,21 +116,21 @@ def _labelled(events: list[Row], labels: list[Row]) -> list[Row]:
     by_name = {label["event_name"]: label for label in labels}
     found = [event | _said(event, by_name.get(event["name"])) for event in events]
     names = {event["name"] for event in events}
-    added = [label for label in labels if label["verdict"] == "confirmed" and label["event_name"] not in names]
+    added = [label for label in labels if label["label"] == "confirmed" and label["event_name"] not in names]
     return found + [_added(label) for label in added]
 
 
 def _said(event: Row, label: Row | None) -> Row:
     if label is None:
-        return {"verdict": ""}
+        return {"label": ""}
     value = label["value"] if label["value"] is not None else event["value"]
-    return {"verdict": label["verdict"], "value": value, "category": label["category"] or event["category"]}
+    return {"label": label["label"], "value": value, "category": label["category"] or event["category"]}
 
 
 def _added(label: Row) -> Row:
     """Return the event of a label as the view `events` has it."""
     fixed = {"engine": "person", "scope": "task", "score": 1.0, "evidence": "", "definition_version": 0}
-    told = {name: label[name] for name in ("verdict", "value", "category")}
+    told = {name: label[name] for name in ("label", "value", "category")}
     return {"id": label["event_id"], "name": label["event_name"], **fixed, "classifier_version": 0, "judge": "", **told}
 
 

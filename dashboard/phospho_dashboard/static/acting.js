@@ -155,19 +155,19 @@ function leave(done) {
 /** Say what was said of an event, with a button that takes it back. */
 function offerUndo(action, fields) {
   const line = document.getElementById("acted");
-  const verdict = fields.get("verdict");
+  const label = fields.get("label");
   if (!line) return;
-  line.hidden = !verdict;
-  if (!verdict) return;
+  line.hidden = !label;
+  if (!label) return;
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = "Undo";
   button.addEventListener("click", async () => {
-    fields.set("verdict", "");
+    fields.set("label", "");
     await fetch(action, { method: "POST", body: fields });
     location.reload();
   });
-  line.replaceChildren(`${fields.get("event")}: ${verdict} `, button);
+  line.replaceChildren(`${fields.get("event")}: ${label} `, button);
 }
 
 function setBusy(form, isBusy) {

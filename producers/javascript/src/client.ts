@@ -384,13 +384,13 @@ export class Phospho {
     this.#pipeline.submit(new QueuedEvent(feedbackId, content, "ready", "feedback"));
   }
 
-  #submitLabel(label: EventLabel, verdict: "confirmed" | "rejected" | ""): void {
+  #submitLabel(label: EventLabel, value: "confirmed" | "rejected" | ""): void {
     const { taskId, name, comment } = label ?? {};
     if (!taskId || !name) {
       this.#pipeline.refuse(textOf(taskId), "a label needs the taskId of a task and the name of an event");
       return;
     }
-    const content: JsonObject = { event: textOf(name), task_id: textOf(taskId), verdict };
+    const content: JsonObject = { event: textOf(name), task_id: textOf(taskId), label: value };
     if (comment != null) content.comment = textOf(comment);
     this.#pipeline.submit(new QueuedEvent(newId(), content, "ready", "label"));
   }

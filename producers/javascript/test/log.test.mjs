@@ -407,9 +407,9 @@ test("confirmEvent, rejectEvent and clearEvent", async () => {
 
   assert.ok((await phospho.flush()).isComplete);
   assert.deepEqual(transport.labels, [
-    { event: "refund", task_id: "t1", verdict: "confirmed", comment: "Clearly" },
-    { event: "greeting", task_id: "t1", verdict: "rejected" },
-    { event: "greeting", task_id: "t1", verdict: "" },
+    { event: "refund", task_id: "t1", label: "confirmed", comment: "Clearly" },
+    { event: "greeting", task_id: "t1", label: "rejected" },
+    { event: "greeting", task_id: "t1", label: "" },
   ]);
 });
 

@@ -104,9 +104,9 @@ test("a label follows the log it is about, and waits for its task to be stored",
   assert.deepEqual(
     labels.map(({ path, document }) => [path, document]),
     [
-      { event: "greeting", task_id: taskId, verdict: "confirmed", comment: "Clearly" },
-      { event: "refund", task_id: taskId, verdict: "rejected" },
-      { event: "refund", task_id: taskId, verdict: "" },
+      { event: "greeting", task_id: taskId, label: "confirmed", comment: "Clearly" },
+      { event: "refund", task_id: taskId, label: "rejected" },
+      { event: "refund", task_id: taskId, label: "" },
     ].map((label) => ["/api/v1/labels", { labels: [label] }]),
   );
   assert.equal(client.stats().retried.unknown_task, 2);

@@ -385,8 +385,8 @@ class Client:
         except (TypeError, AttributeError):
             return False
 
-    def _submit_label(self, task_id: str, name: str, verdict: str, comment: str | None) -> None:
-        label = {"event": text_of(name), "task_id": text_of(task_id), "verdict": verdict}
+    def _submit_label(self, task_id: str, name: str, value: str, comment: str | None) -> None:
+        label = {"event": text_of(name), "task_id": text_of(task_id), "label": value}
         if comment is not None:
             label["comment"] = text_of(comment)
         is_whole = task_id is not None and name is not None

@@ -1,4 +1,4 @@
-"""Judgements as they are stored: verdicts, and the calls of LLMs with what they cost."""
+"""Judgements as they are stored, and the calls of LLMs with what they cost."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ class JudgementBook:
         self._store = store
         self._clock = clock or HybridClock()
 
-    def save_judgements(self, verdicts: Sequence[JudgementRow]) -> None:
-        """Store verdicts, all or none; one on the same content replaces the one before."""
-        self._insert("judgement_rows", verdicts)
+    def save_judgements(self, judgements: Sequence[JudgementRow]) -> None:
+        """Store judgements, all or none; one on the same content replaces the one before."""
+        self._insert("judgement_rows", judgements)
 
     def save_calls(self, calls: Sequence[LlmCallRow]) -> None:
         """Store calls, all or none; what a call did cost replaces what was reserved for it."""

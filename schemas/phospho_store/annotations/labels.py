@@ -31,7 +31,7 @@ class LabelBook:
         """Return the labels of one definition, those taken back left out, in the order of their tasks' ids."""
         rows = self._store.rows(
             "SELECT * EXCEPT schema_version FROM label_rows FINAL"
-            " WHERE project_id = {project:String} AND event_name = {name:String} AND verdict != '' ORDER BY task_id",
+            " WHERE project_id = {project:String} AND event_name = {name:String} AND label != '' ORDER BY task_id",
             {"project": project_id, "name": event_name},
         )
         return [Label.model_validate(with_zones(row)) for row in rows]
@@ -72,14 +72,14 @@ class LabelBook:
         self._store.insert(table, json_lines(rows))
 
 
-def new_label(project_id: str, event_name: str, task_id: str, verdict: str, created_by: str = "") -> Label:
-    """Return a label of now; `verdict` is confirmed, rejected, or empty to take an earlier one back."""
+def new_label(project_id: str, event_name: str, task_id: str, label: str, created_by: str = "") -> Label:
+    """Return a label of now; `label` is confirmed, rejected, or empty to take an earlier one back."""
     return Label.model_validate(
         {
             "project_id": project_id,
             "event_name": event_name,
             "task_id": task_id,
-            "verdict": verdict,
+            "label": label,
             "created_by": created_by,
             "created_at": datetime.now(UTC),
         }

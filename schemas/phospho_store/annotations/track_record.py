@@ -1,4 +1,4 @@
-"""Whether the verdicts of an LLM are worth learning, by themselves and beside people's labels."""
+"""Whether the judgements of an LLM are worth learning, by themselves and beside people's labels."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _MIN_OF_KIND = 5
 _LEAST_DISTANCE = 0.2
 
 _RECORDS = """
-SELECT name, model, countIf(v.verdict = 'yes') AS yes, countIf(v.verdict = 'no') AS no, countIf(v.verdict = '') AS none,
-    countIf(l.verdict = 'confirmed') AS confirmed, countIf(l.verdict = 'confirmed' AND v.verdict = 'yes') AS affirmed,
-    countIf(l.verdict = 'rejected') AS rejected,
-    countIf(l.verdict = 'rejected' AND v.verdict = 'yes') AS wrongly_affirmed
+SELECT name, model, countIf(v.answer = 'yes') AS yes, countIf(v.answer = 'no') AS no, countIf(v.answer = '') AS none,
+    countIf(l.label = 'confirmed') AS confirmed, countIf(l.label = 'confirmed' AND v.answer = 'yes') AS affirmed,
+    countIf(l.label = 'rejected') AS rejected,
+    countIf(l.label = 'rejected' AND v.answer = 'yes') AS wrongly_affirmed
 FROM
 (
-    SELECT name, toString(model) AS model, toString(verdict) AS verdict, task_id FROM judgement_rows FINAL
+    SELECT name, toString(model) AS model, toString(answer) AS answer, task_id FROM judgement_rows FINAL
     WHERE project_id = {project:String} AND judge = 'llm'
         AND (name, definition_version) IN
             (SELECT arrayJoin(arrayZip({names:Array(String)}, {versions:Array(UInt32)})))
 ) AS v
 LEFT ANY JOIN
 (
-    SELECT event_name, task_id, toString(verdict) AS verdict FROM label_rows FINAL
-    WHERE project_id = {project:String} AND verdict != ''
+    SELECT event_name, task_id, toString(label) AS label FROM label_rows FINAL
+    WHERE project_id = {project:String} AND label != ''
 ) AS l
 ON v.name = l.event_name AND v.task_id = l.task_id
 GROUP BY name, model ORDER BY name, model
@@ -57,8 +57,8 @@ class TrackRecord:
     wrongly_affirmed: int = 0
 
     @property
-    def verdicts(self) -> int:
-        """How many verdicts there are."""
+    def judgements(self) -> int:
+        """How many judgements there are."""
         return self.yes + self.no
 
 
@@ -88,13 +88,13 @@ def why_not_learnt(records: Sequence[TrackRecord]) -> dict[tuple[str, str], str]
 
 def _says_no_to_all(records: Sequence[TrackRecord], model: str) -> bool:
     of_model = [one for one in records if one.model == model]
-    return sum(one.yes for one in of_model) < _LEAST_YES_OF_MODEL * sum(one.verdicts for one in of_model)
+    return sum(one.yes for one in of_model) < _LEAST_YES_OF_MODEL * sum(one.judgements for one in of_model)
 
 
 def _why_not(record: TrackRecord, *, is_silent: bool) -> str:
     if is_silent:
         return "the model says no to next to everything in this project"
-    if record.yes > _MOST_YES_OF_DEFINITION * record.verdicts:
+    if record.yes > _MOST_YES_OF_DEFINITION * record.judgements:
         return f"the model says yes to next to everything: {record.yes} yes, {record.no} no"
     if min(record.confirmed, record.rejected) < _MIN_OF_KIND:
         return ""

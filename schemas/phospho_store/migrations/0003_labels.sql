@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS label_rows
     task_id        String,
     revision       UInt64,
     event_id       String,
-    verdict        LowCardinality(String),
+    label          LowCardinality(String),
     value          Nullable(Float64),
     category       String,
     comment        String,

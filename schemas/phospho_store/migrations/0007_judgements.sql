@@ -1,4 +1,4 @@
--- Judgements. A verdict is of one version of a definition and one content (a hash of the texts that it reads), and
+-- Judgements. A judgement is of one version of a definition and one content (a hash of the texts that it reads), and
 -- holds for every task that says the same: equal texts are asked about once, also after a restart.
 CREATE TABLE IF NOT EXISTS judgement_rows
 (
@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS judgement_rows
     definition_version UInt32,
     content            String,
     revision           UInt64,
-    verdict            LowCardinality(String),
+    answer             LowCardinality(String),
     score              Float32,
     value              Nullable(Float64),
     category           LowCardinality(String),

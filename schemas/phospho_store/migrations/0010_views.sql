@@ -16,7 +16,7 @@ SELECT
     t.input AS input,
     t.output AS output,
     t.system_prompt AS system_prompt,
-    -- A person's last verdict comes before what was logged with the task; of two at once, the one of the greater id.
+    -- The last feedback comes before what was logged with the task; of two at once, the one of the greater id.
     if(f.flag != '', f.flag, t.flag) AS flag,
     t.model AS model,
     t.tokens_in AS tokens_in,
@@ -45,9 +45,9 @@ SELECT
 FROM analysis_rows FINAL;
 
 CREATE OR REPLACE VIEW labels AS
-SELECT project_id, event_name, task_id, verdict, value, category, comment, created_by, created_at
+SELECT project_id, event_name, task_id, label, value, category, comment, created_by, created_at
 FROM label_rows FINAL
-WHERE verdict != '';
+WHERE label != '';
 
 CREATE OR REPLACE VIEW notes AS
 SELECT project_id, task_id, note_id, text, created_by, created_at
@@ -55,7 +55,7 @@ FROM note_rows FINAL
 WHERE NOT is_deleted;
 
 -- What was found, after judgements, and in sessions as they are now. What a judge denied is not there; what was
--- nearly found is there where a judge affirmed it. A verdict is of one version of a definition and of one content: on an
+-- nearly found is there where a judge affirmed it. A judgement is of one version of a definition and of one content: on an
 -- earlier version, or on what the task said before, it matches nothing. What was found in a session before a task came
 -- or left is not of its present state.
 CREATE OR REPLACE VIEW found_events AS
@@ -107,10 +107,10 @@ FROM
     )
     ARRAY JOIN opens AS open
 ) AS a
-LEFT ANY JOIN (SELECT * FROM judgement_rows FINAL WHERE verdict != '') AS v
+LEFT ANY JOIN (SELECT * FROM judgement_rows FINAL WHERE answer != '') AS v
 ON a.project_id = v.project_id AND tupleElement(a.event, 'name') = v.name
     AND tupleElement(a.event, 'definition_version') = v.definition_version AND a.content = v.content
-WHERE if(v.verdict = '', a.is_found, v.verdict = 'yes')
+WHERE if(v.answer = '', a.is_found, v.answer = 'yes')
 UNION ALL
 SELECT
     f.project_id AS project_id,
@@ -171,11 +171,11 @@ SELECT
     coalesce(l.value, e.value, tupleElement(e.event, 'value')) AS value,
     multiIf(l.category != '', l.category, e.category != '', e.category, toString(tupleElement(e.event, 'category')))
         AS category,
-    l.verdict AS verdict
+    l.label AS label
 FROM found_events AS e
-LEFT ANY JOIN (SELECT * FROM label_rows FINAL WHERE verdict != '') AS l
+LEFT ANY JOIN (SELECT * FROM label_rows FINAL WHERE label != '') AS l
 ON e.project_id = l.project_id AND e.task_id = l.task_id AND tupleElement(e.event, 'name') = l.event_name
-WHERE l.verdict != 'rejected'
+WHERE l.label != 'rejected'
 UNION ALL
 SELECT
     l.project_id AS project_id,
@@ -195,8 +195,8 @@ SELECT
     '' AS judge,
     l.value AS value,
     l.category AS category,
-    l.verdict AS verdict
-FROM (SELECT * FROM label_rows FINAL WHERE verdict = 'confirmed') AS l
+    l.label AS label
+FROM (SELECT * FROM label_rows FINAL WHERE label = 'confirmed') AS l
 INNER JOIN
 (
     SELECT project_id, task_id, session_id, user_id, version_id, created_at, mapped.names AS names
@@ -245,9 +245,9 @@ FROM
         arraySlice(arraySort(groupUniqArrayIf(toString(task.model), task.model != '')), 1, 100) AS models,
         sum(ifNull(task.tokens_in, 0)) AS tokens_in,
         sum(ifNull(task.tokens_out, 0)) AS tokens_out,
-        countIf(if(verdict.flag != '', verdict.flag, task.flag) = 'success') AS successes,
-        countIf(if(verdict.flag != '', verdict.flag, task.flag) = 'failure') AS failures,
-        sum(verdict.facts) AS feedback
+        countIf(if(last_feedback.flag != '', last_feedback.flag, task.flag) = 'success') AS successes,
+        countIf(if(last_feedback.flag != '', last_feedback.flag, task.flag) = 'failure') AS failures,
+        sum(last_feedback.facts) AS feedback
     FROM
     (
         SELECT project_id, task_id, session_id, created_at, user_id, version_id, model, tokens_in, tokens_out, flag
@@ -261,8 +261,8 @@ FROM
             argMax(toString(feedback_rows.flag), (feedback_rows.revision, feedback_rows.feedback_id)) AS flag
         FROM feedback_rows
         GROUP BY project_id, task_id
-    ) AS verdict
-    ON task.project_id = verdict.project_id AND task.task_id = verdict.task_id
+    ) AS last_feedback
+    ON task.project_id = last_feedback.project_id AND task.task_id = last_feedback.task_id
     GROUP BY project_id, session_id
 ) AS t
 LEFT ANY JOIN

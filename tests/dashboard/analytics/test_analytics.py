@@ -346,8 +346,8 @@ def test_versions_are_told_apart_only_where_the_difference_is_sure(world: Any, p
     measures = {measure["name"]: measure["versions"] for measure in page["measures"]}
     assert [row["version"] for row in page["versions"]] == ["v1", "v2"]
     assert (page["base"], measures["refund"][1]["estimate"], measures["refund"][1]["n"]) == ("v1", 0.9, 60)
-    assert (measures["refund"][1]["verdict"], measures["hello"][1]["verdict"]) == ("higher", "open")
-    assert measures["refund"][0]["verdict"] == ""
+    assert (measures["refund"][1]["direction"], measures["hello"][1]["direction"]) == ("higher", "open")
+    assert measures["refund"][0]["direction"] == ""
     assert measures["cost"][0]["estimate"] == pytest.approx(0.001)
     assert measures["sentiment"][0]["estimate"] == pytest.approx(0.5)
     assert "higher" in pages.get("/versions", params={"project": project, "base": "v1"}).text

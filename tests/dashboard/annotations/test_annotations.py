@@ -52,9 +52,9 @@ def act(pages: TestClient, project: str, path: str, task_id: str = "t1", **field
 
 
 def events(client: TestClient, project: str, task_id: str = "t1") -> dict[str, tuple[str, str]]:
-    """Return engine and verdict of each event that a task shows."""
+    """Return engine and label of each event that a task shows."""
     task = client.get(f"/tasks/{task_id}.json", params={"project": project}).json()["task"]
-    return {event["name"]: (event["engine"], event["verdict"]) for event in task["events"]}
+    return {event["name"]: (event["engine"], event["label"]) for event in task["events"]}
 
 
 def test_what_may_be_added_is_what_is_defined_at_this_moment(world: Any, pages: TestClient, project: str) -> None:
@@ -69,7 +69,7 @@ def test_what_may_be_added_is_what_is_defined_at_this_moment(world: Any, pages: 
     world.define(project, "train")
     assert offered() == ["hotel", "train"]
     for name in offered():
-        assert act(pages, project, "/acts/label", "t2", event=name, verdict="confirmed").status_code == 303
+        assert act(pages, project, "/acts/label", "t2", event=name, label="confirmed").status_code == 303
 
 
 def test_an_event_of_a_whole_session_is_added_at_its_last_task_alone(
@@ -84,8 +84,8 @@ def test_an_event_of_a_whole_session_is_added_at_its_last_task_alone(
     def offered(path: str) -> list[str]:
         return re.findall("<option>([^<]+)</option>", pages.get(path, params={"project": project}).text)
 
-    def added(*task_ids: str, verdict: str = "confirmed") -> Any:
-        labels = [{"event": "happy end", "task_id": task_id, "verdict": verdict} for task_id in task_ids]
+    def added(*task_ids: str, label: str = "confirmed") -> Any:
+        labels = [{"event": "happy end", "task_id": task_id, "label": label} for task_id in task_ids]
         return api.post("/api/v1/labels", json={"labels": labels})
 
     assert offered("/tasks/t1") == ["hotel"]
@@ -93,17 +93,17 @@ def test_an_event_of_a_whole_session_is_added_at_its_last_task_alone(
     assert offered("/sessions/s-1") == ["hotel", "hotel", "happy end"]
     refused = added("t2", "t1")
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "not_the_last_task")
-    assert act(pages, project, "/acts/label", "t1", event="happy end", verdict="confirmed").status_code == 422
+    assert act(pages, project, "/acts/label", "t1", event="happy end", label="confirmed").status_code == 422
     assert events(pages, project, "t2") == {}
     assert added("t2").status_code == 201
     assert events(pages, project, "t2") == {"happy end": ("person", "confirmed")}
     world.add_task(project, "t3", created_at="2026-01-01T10:06:00.000Z")
-    assert added("t2", verdict="").status_code == 201
+    assert added("t2", label="").status_code == 201
 
 
 def test_an_event_is_confirmed_rejected_and_taken_back(pages: TestClient, api: TestClient, project: str) -> None:
-    def label(verdict: str) -> int:
-        body = {"labels": [{"event": "flight", "task_id": "t1", "verdict": verdict}]}
+    def label(value: str) -> int:
+        body = {"labels": [{"event": "flight", "task_id": "t1", "label": value}]}
         return api.post("/api/v1/labels", json=body).status_code
 
     assert label("confirmed") == 201
@@ -121,8 +121,8 @@ def test_a_label_is_what_sql_sees(api: TestClient) -> None:
         return answer.text.split()
 
     labels = [
-        {"event": "flight", "task_id": "t1", "verdict": "rejected", "comment": "only asks"},
-        {"event": "hotel", "task_id": "t1", "verdict": "confirmed"},
+        {"event": "flight", "task_id": "t1", "label": "rejected", "comment": "only asks"},
+        {"event": "hotel", "task_id": "t1", "label": "confirmed"},
     ]
     assert found() == ["flight"]
     assert api.post("/api/v1/labels", json={"labels": labels}).status_code == 201
@@ -130,13 +130,13 @@ def test_a_label_is_what_sql_sees(api: TestClient) -> None:
 
 
 def test_labels_are_all_stored_or_none(api: TestClient) -> None:
-    good = {"event": "flight", "task_id": "t1", "verdict": "confirmed"}
+    good = {"event": "flight", "task_id": "t1", "label": "confirmed"}
 
     for bad, status, code in (
         ({**good, "event": "absent"}, 422, "unknown_event"),
         ({**good, "task_id": "absent"}, 404, "unknown_task"),
         ({"event": "flight", "task_id": "t1"}, 422, "invalid_label"),
-        ({"task_id": "t1", "verdict": "confirmed"}, 422, "invalid_label"),
+        ({"task_id": "t1", "label": "confirmed"}, 422, "invalid_label"),
         ("x", 422, "invalid_label"),
     ):
         answer = api.post("/api/v1/labels", json={"labels": [good, bad]})
@@ -148,7 +148,7 @@ def test_labels_are_all_stored_or_none(api: TestClient) -> None:
 
 def test_a_field_that_no_label_has_is_an_error(api: TestClient) -> None:
     told = {"value": 3.5, "category": "late", "comment": "x"}
-    label = {"event": "flight", "task_id": "t1", "verdict": "confirmed", **told}
+    label = {"event": "flight", "task_id": "t1", "label": "confirmed", **told}
 
     refused = api.post("/api/v1/labels", json={"labels": [label | {"note": "late"}]})
 
@@ -162,7 +162,7 @@ def test_a_field_that_no_label_has_is_an_error(api: TestClient) -> None:
 def test_labels_are_listed_in_pages(world: Any, api: TestClient, project: str) -> None:
     for number in range(5):
         world.add_task(project, f"n{number}")
-    labels = [{"event": "hotel", "task_id": f"n{number}", "verdict": "rejected"} for number in range(5)]
+    labels = [{"event": "hotel", "task_id": f"n{number}", "label": "rejected"} for number in range(5)]
     api.post("/api/v1/labels", json={"labels": labels})
     seen: list[str] = []
     cursor: str | None = ""
@@ -178,15 +178,15 @@ def test_labels_are_listed_in_pages(world: Any, api: TestClient, project: str) -
 
 def test_a_label_of_another_projects_task_is_refused(world: Any, api: TestClient) -> None:
     world.add_task("theirs", "of-theirs")
-    body = {"labels": [{"event": "flight", "task_id": "of-theirs", "verdict": "confirmed"}]}
+    body = {"labels": [{"event": "flight", "task_id": "of-theirs", "label": "confirmed"}]}
 
     assert api.post("/api/v1/labels", json=body).status_code == 404
     assert api.post("/api/v1/labels", json=body, headers={"X-Phospho-Project": "theirs"}).status_code == 403
 
 
 def test_the_forms_of_a_page_do_the_same(pages: TestClient, project: str) -> None:
-    confirmed = act(pages, project, "/acts/label", event="flight", verdict="confirmed")
-    added = act(pages, project, "/acts/label", event="hotel", verdict="confirmed")
+    confirmed = act(pages, project, "/acts/label", event="flight", label="confirmed")
+    added = act(pages, project, "/acts/label", event="hotel", label="confirmed")
 
     assert (confirmed.status_code, confirmed.headers["location"], added.status_code) == (303, "/tasks", 303)
     assert events(pages, project) == {"flight": ("keyword", "confirmed"), "hotel": ("person", "confirmed")}
@@ -196,7 +196,7 @@ def test_the_forms_of_a_page_do_the_same(pages: TestClient, project: str) -> Non
 
 
 def test_a_label_says_who_gave_it(world: Any, pages: TestClient, api: TestClient, project: str) -> None:
-    act(pages, project, "/acts/label", event="flight", verdict="confirmed")
+    act(pages, project, "/acts/label", event="flight", label="confirmed")
     assert api.get("/api/v1/labels").json()["labels"][0]["created_by"] == "local user"
 
 
@@ -252,7 +252,7 @@ def test_a_note_is_written_shown_and_deleted(pages: TestClient, api: TestClient,
 def test_a_task_of_any_id_can_be_acted_on(world: Any, pages: TestClient, project: str, task_id: str) -> None:
     world.add_task(project, task_id)
 
-    assert act(pages, project, "/acts/label", task_id, event="hotel", verdict="confirmed").status_code == 303
+    assert act(pages, project, "/acts/label", task_id, event="hotel", label="confirmed").status_code == 303
     assert act(pages, project, "/acts/note", task_id, text="noted").status_code == 303
     label = world.store.rows(
         "SELECT task_id FROM labels WHERE project_id = {p:String} AND task_id = {t:String}",
@@ -263,7 +263,7 @@ def test_a_task_of_any_id_can_be_acted_on(world: Any, pages: TestClient, project
 
 @pytest.mark.parametrize("next_path", ["https://evil.example", "//evil.example", "/\\evil.example"])
 def test_no_form_leads_away_from_here(pages: TestClient, project: str, next_path: str) -> None:
-    answer = act(pages, project, "/acts/label", event="flight", verdict="confirmed", next=next_path)
+    answer = act(pages, project, "/acts/label", event="flight", label="confirmed", next=next_path)
 
     assert answer.headers["location"] == "/"
 
@@ -272,7 +272,7 @@ def test_nothing_that_people_say_can_run_in_a_page(world: Any, pages: TestClient
     world.define(project, ATTACK[:128])
     world.add_task(project, ATTACK)
     act(pages, project, "/acts/note", ATTACK, text=ATTACK)
-    act(pages, project, "/acts/label", ATTACK, event=ATTACK[:128], verdict="confirmed")
+    act(pages, project, "/acts/label", ATTACK, event=ATTACK[:128], label="confirmed")
     world.add_feedback(project, ATTACK, "failure", comment=ATTACK, source=ATTACK)
 
     for path in ("/sessions/s-1", f"/sessions/s-1?q={ATTACK}"):
@@ -281,7 +281,7 @@ def test_nothing_that_people_say_can_run_in_a_page(world: Any, pages: TestClient
             assert page.text.count("&lt;script&gt;alert(1)") >= 5
         check_page(page)
     for path in ("/acts/label", "/acts/note", "/acts/flag", "/acts/delete-note"):
-        check_page(act(pages, project, path, ATTACK, event=ATTACK, verdict=ATTACK, flag=ATTACK, note_id=ATTACK))
+        check_page(act(pages, project, path, ATTACK, event=ATTACK, label=ATTACK, flag=ATTACK, note_id=ATTACK))
 
 
 def test_a_viewer_sees_no_form_that_they_may_not_send(world: Any, project: str) -> None:

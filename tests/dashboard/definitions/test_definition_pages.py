@@ -233,7 +233,7 @@ def test_what_is_nearest_the_border_is_to_be_labelled_next(world: Any, pages: Te
         return [task["task_id"] for task in twin["tasks"]]
 
     assert queued() == ["t1", "t2", "t0"]
-    label = {"event": "flight", "verdict": "rejected", "task_id": "t1", "next": "/"}
+    label = {"event": "flight", "label": "rejected", "task_id": "t1", "next": "/"}
     assert post(pages, project, "/acts/label", **label).status_code == 303
     assert queued() == ["t2", "t0"]
     text = pages.get("/definitions/queue", params={"project": project, "name": "flight"}).text

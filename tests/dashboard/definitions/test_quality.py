@@ -70,8 +70,8 @@ def test_labels_are_counted_against_what_was_found(world: Any, pages: TestClient
     for number in range(8):
         world.add_label(project, f"t{number}", "flight", "rejected" if number < 2 else "confirmed")
     world.add_label(project, "t12", "flight", "confirmed")
-    for task_id, event, verdict in (("gone", "flight", "confirmed"), ("t9", "other", "rejected"), ("t9", "flight", "")):
-        world.add_label(project, task_id, event, verdict)
+    for task_id, event, label in (("gone", "flight", "confirmed"), ("t9", "other", "rejected"), ("t9", "flight", "")):
+        world.add_label(project, task_id, event, label)
 
     told = quality(pages, project)
 

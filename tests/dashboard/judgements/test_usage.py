@@ -49,7 +49,7 @@ def test_failures_are_told_with_their_reason_and_until_when_the_server_is_left_a
     assert answer["days"][0]["failed"] == 1
     page = world.open_pages().get("/settings/judgements", params={"project": "mine"})
     check_page(page)
-    assert "brought no verdict: HTTP 401." in page.text
+    assert "brought no judgement: HTTP 401." in page.text
     assert f"{until:%H:%M:%S}, UTC" in page.text
     assert (answer["last_call"]["outcome"], answer["last_call"]["reason"]) == ("failed", "HTTP 401")
     assert answer["last_call"]["left_alone_until"][:19] == f"{until:%Y-%m-%dT%H:%M:%S}"
@@ -58,7 +58,7 @@ def test_failures_are_told_with_their_reason_and_until_when_the_server_is_left_a
     assert client.get("/api/v1/llm-usage").json()["last_call"]["left_alone_until"] is None
 
 
-def test_verdicts_that_nothing_is_learnt_from_are_named(world: Any) -> None:
+def test_judgements_that_nothing_is_learnt_from_are_named(world: Any) -> None:
     known = {"project_id": "mine", "description": "Money back", "created_at": datetime.now(UTC)}
     for name, engine in (("sure", "semantic"), ("sound", "semantic"), ("asked", "llm")):
         world.registry.save_definition(EventDefinition.model_validate(known | {"name": name, "engine": engine}))
@@ -72,7 +72,7 @@ def test_verdicts_that_nothing_is_learnt_from_are_named(world: Any) -> None:
     JudgementBook(world.store).save_judgements(
         [
             JudgementRow.model_validate(
-                said | {"name": name, "content": f"c{n}", "task_id": f"t{n}", "verdict": "no" if n in no else "yes"}
+                said | {"name": name, "content": f"c{n}", "task_id": f"t{n}", "answer": "no" if n in no else "yes"}
             )
             for name, no in (("sure", ()), ("sound", (1, 2)), ("asked", ()))
             for n in range(30)

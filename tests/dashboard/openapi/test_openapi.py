@@ -53,7 +53,7 @@ def filled(world: Any) -> Any:
     )
     world.add_dead_letter("letter", "mine", b'{"input": "x"}')
     client = world.client(world.keys["mine"])
-    label = {"event": "flight", "task_id": "t1", "verdict": "confirmed"}
+    label = {"event": "flight", "task_id": "t1", "label": "confirmed"}
     assert client.post("/api/v1/labels", json={"labels": [label]}).status_code == 201
     assert client.post("/api/v1/tasks/t1/notes", json={"text": "noted"}).status_code == 201
     return world

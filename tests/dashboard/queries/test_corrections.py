@@ -48,9 +48,9 @@ class Project:
         unsure = [{**_named(task_id, name), "doubt": 0.5, "content": f"{name}-{task_id}"} for name in candidates]
         self.add_task(task_id, day, *found, candidates=unsure)
 
-    def add_verdict(self, name: str, task_id: str, verdict: str, version: int = 1) -> None:
+    def add_judgement(self, name: str, task_id: str, answer: str, version: int = 1) -> None:
         row = {"project_id": self.project_id, "name": name, "definition_version": version, "revision": 1}
-        row |= {"content": f"{name}-{task_id}", "verdict": verdict, "score": 0.75, "judge": "llm", "value": 3.0}
+        row |= {"content": f"{name}-{task_id}", "answer": answer, "score": 0.75, "judge": "llm", "value": 3.0}
         self.world.add("judgement_rows", row | {"category": "c", "created_at": DAYS[0]})
 
     def add_session_event(self, day: int, task_id: str, *names: str, turn: str = "", is_past: bool = False) -> None:
@@ -78,7 +78,7 @@ def _named(task_id: str, name: str) -> dict[str, Any]:
 
 def add_labels(project: Project) -> None:
     """Add what people said: of what was found in tasks and in sessions, and of what was not found at all."""
-    for task_id, name, verdict in (
+    for task_id, name, label in (
         ("a", "asked", "confirmed"),
         ("b", "asked", "rejected"),
         ("c", "added", "confirmed"),
@@ -88,15 +88,15 @@ def add_labels(project: Project) -> None:
         ("n", "near", "confirmed"),
         ("x", "denied", "confirmed"),
     ):
-        project.world.add_label(project.project_id, task_id, name, verdict)
+        project.world.add_label(project.project_id, task_id, name, label)
 
 
-def add_verdicts(project: Project) -> None:
+def add_judgements(project: Project) -> None:
     """Add judgements: one that denies, one that affirms, and one on an earlier version, which matches nothing."""
-    project.add_verdict("denied", "x", "no")
-    project.add_verdict("near", "n", "yes")
-    project.add_verdict("near", "m", "yes", version=7)
-    project.add_verdict("asked", "m", "no", version=7)
+    project.add_judgement("denied", "x", "no")
+    project.add_judgement("near", "n", "yes")
+    project.add_judgement("near", "m", "yes", version=7)
+    project.add_judgement("asked", "m", "no", version=7)
 
 
 def add_session_events(project: Project) -> None:
@@ -111,9 +111,9 @@ def add_session_events(project: Project) -> None:
 KINDS: dict[str, tuple[Callable[[Project], None], ...]] = {
     "nothing": (),
     "labels": (add_labels,),
-    "verdicts": (add_verdicts,),
+    "judgements": (add_judgements,),
     "session events": (add_session_events,),
-    "all of them": (add_labels, add_verdicts, add_session_events),
+    "all of them": (add_labels, add_judgements, add_session_events),
 }
 
 
@@ -195,10 +195,10 @@ def test_counts_of_pages_are_those_of_the_view(projects: dict[str, Project], kin
 
 def test_lists_and_single_pages_show_the_events_of_the_view(corrected: Project) -> None:
     expected = corrected.events()
-    said = ("id", "name", "engine", "scope", "score", "evidence", "judge", "value", "category", "verdict")
+    said = ("id", "name", "engine", "scope", "score", "evidence", "judge", "value", "category", "label")
 
     def shown(task: dict[str, Any]) -> list[tuple[Any, ...]]:
-        return sorted(tuple(e[name] for name in said) for e in task["events"] if e["verdict"] != "rejected")
+        return sorted(tuple(e[name] for name in said) for e in task["events"] if e["label"] != "rejected")
 
     def of_view(task_id: str) -> list[tuple[Any, ...]]:
         return sorted(tuple(e[name] for name in said) for e in expected if e["task_id"] == task_id)

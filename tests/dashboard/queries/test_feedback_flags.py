@@ -1,4 +1,4 @@
-"""A person's last verdict comes before the log's flag: every page and file has the flag of the view `tasks`."""
+"""A person's last feedback comes before the log's flag: every page and file has the flag of the view `tasks`."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_all_filters_at_once_leave_what_passes_each(pages: TestClient, two_tasks
     assert [task["task_id"] for task in tasks] == ["yes"]
 
 
-def test_the_last_verdict_decides_and_an_unjudged_task_keeps_its_own_flag(
+def test_the_last_feedback_decides_and_an_unjudged_task_keeps_its_own_flag(
     world: Any, pages: TestClient, project: str
 ) -> None:
     world.add_task(project, "logged", flag="success")

@@ -1,4 +1,4 @@
-"""Feedback: the three forms it comes in, and that the same verdict is one fact."""
+"""Feedback: the three forms it comes in, and that the same feedback is one fact."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_bad_feedback_is_refused(
     assert publisher.messages == []
 
 
-async def test_the_same_verdict_posted_again_is_one_fact(client: httpx.AsyncClient) -> None:
+async def test_the_same_feedback_posted_again_is_one_fact(client: httpx.AsyncClient) -> None:
     async def feedback_id(body: dict[str, Any], path: str = PATH, **headers: str) -> str:
         answer = await client.post(path, json=body, headers=headers)
         return str(answer.json()["feedback_id"])

@@ -91,7 +91,7 @@ async def test_a_change_leaves_where_a_task_came_from(shop: httpx.AsyncClient, s
     assert [(row["source"], row["metadata"]["text"]) for row in rows] == [("v2", "new")]
 
 
-async def test_a_flag_with_notes_is_a_verdict_and_sent_again_it_is_the_same(shop: httpx.AsyncClient) -> None:
+async def test_a_flag_with_notes_is_feedback_and_sent_again_it_is_the_same(shop: httpx.AsyncClient) -> None:
     await _logged(shop, "judged")
     body = {"flag": "failure", "notes": "Too brief", "flag_source": "owner"}
 
@@ -139,7 +139,7 @@ async def test_a_flat_update_says_what_it_could_not_write(shop: httpx.AsyncClien
     assert (row["task_metadata"]["a"], row["task_metadata"]["b"], row["task_eval"]) == (1, 2, "failure")
 
 
-async def test_a_verdict_keeps_its_source_and_time(shop: httpx.AsyncClient) -> None:
+async def test_feedback_keeps_its_source_and_time(shop: httpx.AsyncClient) -> None:
     await _logged(shop, "timed")
     row = {"task_id": "timed", "task_eval": "failure", "task_eval_source": "owner", "task_eval_at": NOON_S + 5}
 

@@ -18,7 +18,7 @@ ROW: Json = {
 }  # fmt: skip
 EVENT: Json = {
     "id": "e", "name": "tone", "engine": "semantic", "score": 0.75, "value": None, "category": "", "evidence": "",
-    "verdict": "", "created_at_ms": 1_500, "project_id": "p", "task_id": "t", "session_id": "s",
+    "label": "", "created_at_ms": 1_500, "project_id": "p", "task_id": "t", "session_id": "s",
     "least": 0.0, "greatest": 10.0,
 }  # fmt: skip
 
@@ -40,7 +40,7 @@ def test_a_score_says_what_it_means(said: Json, wanted: Json) -> None:
 
 
 def test_an_event_that_a_person_added_is_the_owners() -> None:
-    task = StoredTask("p", ROW, {}, [EVENT | {"engine": "person", "verdict": "confirmed"}], [], 1, 1)
+    task = StoredTask("p", ROW, {}, [EVENT | {"engine": "person", "label": "confirmed"}], [], 1, 1)
 
     event = task_document(task)["events"][0]
     assert (event["source"], event["confirmed"]) == ("owner", True)

@@ -77,7 +77,7 @@ async def test_a_filter_lets_through_what_it_says(shop: httpx.AsyncClient, filte
     assert await _found(shop, filters) == wanted
 
 
-async def test_a_verdict_is_found_by_its_source_and_its_notes(shop: httpx.AsyncClient) -> None:
+async def test_feedback_is_found_by_its_source_and_its_notes(shop: httpx.AsyncClient) -> None:
     event = {"task_id": "judged", "input": "Judge me", "session_id": "court"}
     await shop.post("/v2/log/shop", json={"batched_log_events": [event]})
     await shop.post("/v2/tasks/judged/human-eval", json={"human_eval": "failure", "notes": "no", "source": "user-9"})

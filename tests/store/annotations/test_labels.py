@@ -23,7 +23,7 @@ def book(store: Store, project_id: str) -> LabelBook:
 
 
 def events(store: Store, project_id: str) -> set[tuple[str, str, str]]:
-    return {(row["task_id"], row["name"], row["verdict"]) for row in view(store, "events", project_id)}
+    return {(row["task_id"], row["name"], row["label"]) for row in view(store, "events", project_id)}
 
 
 def test_what_is_rejected_is_no_event_and_what_is_confirmed_stays_one(
@@ -74,7 +74,7 @@ def test_a_label_of_another_process_whose_clock_is_ahead_is_replaced(
     ahead = LabelBook(store, HybridClock(lambda: time.time_ns() // 1_000_000 + 3_600_000))
     ahead.save_labels([new_label(project_id, "refund", "one", "rejected")])
     book.save_labels([new_label(project_id, "refund", "one", "confirmed")])
-    assert [label.verdict for label in book.labels(project_id, "refund")] == ["confirmed"]
+    assert [label.label for label in book.labels(project_id, "refund")] == ["confirmed"]
 
 
 def test_notes_of_a_task_are_the_last_that_were_written_without_those_deleted(

@@ -24,7 +24,7 @@ def log(**fields: Any) -> dict[str, Any]:
     return {"project_id": PROJECT, "input": "hello"} | fields
 
 
-def verdict(**fields: Any) -> dict[str, Any]:
+def feedback(**fields: Any) -> dict[str, Any]:
     return {"project_id": PROJECT, "kind": "feedback", "task_id": "task-1"} | fields
 
 
@@ -43,7 +43,7 @@ def task_of(**fields: Any) -> dict[str, Any]:
 
 
 def feedback_of(**fields: Any) -> dict[str, Any]:
-    [row] = rows(extract([verdict(**fields)]), FEEDBACK.name)
+    [row] = rows(extract([feedback(**fields)]), FEEDBACK.name)
     return row
 
 

@@ -14,13 +14,13 @@ from workers.extraction.raw_logs import (
     ARRIVED_MS,
     PROJECT,
     extract,
+    feedback,
     feedback_of,
     log,
     reason,
     record,
     rows,
     task_of,
-    verdict,
 )
 
 ARRIVED = "2026-01-01T10:00:05.000Z"
@@ -228,22 +228,22 @@ def test_feedback_is_a_flag_or_a_score(fields: dict[str, Any], flag: str) -> Non
 
 
 @pytest.mark.parametrize("score", [None, 2, -1, 0.5, "1", True, [1]])
-def test_feedback_without_a_verdict_is_a_dead_letter(score: Any) -> None:
-    assert reason(verdict(score=score)) == "invalid_field"
+def test_feedback_without_flag_or_score_is_a_dead_letter(score: Any) -> None:
+    assert reason(feedback(score=score)) == "invalid_field"
 
 
 def test_feedback_is_of_a_task() -> None:
-    assert reason(verdict(task_id=None, score=1)) == "invalid_field"
+    assert reason(feedback(task_id=None, score=1)) == "invalid_field"
 
 
-def test_the_same_verdict_posted_twice_is_one_fact_and_another_is_another() -> None:
-    verdicts = [verdict(score=1), verdict(flag="success"), verdict(score=0), verdict(score=1, comment="!")]
-    verdicts += [verdict(score=1, source="waiter"), verdict(score=1, task_id="task-2")]
-    ids = [row["feedback_id"] for row in rows(extract(verdicts), FEEDBACK.name)]
+def test_same_feedback_posted_twice_is_one_fact() -> None:
+    logs = [feedback(score=1), feedback(flag="success"), feedback(score=0), feedback(score=1, comment="!")]
+    logs += [feedback(score=1, source="waiter"), feedback(score=1, task_id="task-2")]
+    ids = [row["feedback_id"] for row in rows(extract(logs), FEEDBACK.name)]
     assert ids[0] == ids[1]
     assert len(set(ids)) == 5
 
 
 def test_feedback_shares_the_partition_of_its_task_only_by_the_task() -> None:
-    [message] = extract([verdict(score=1)]).messages[FEEDBACK.name]
+    [message] = extract([feedback(score=1)]).messages[FEEDBACK.name]
     assert message.key == message_key(PROJECT, session_id_of_task("task-1"), "task-1")

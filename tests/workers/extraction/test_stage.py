@@ -15,7 +15,7 @@ from phospho_schemas.messages import DeadLetterRow, FeedbackRow, Message, TaskRo
 from phospho_schemas.topics import DEAD_LETTER, FEEDBACK, TASKS
 from phospho_workers.extraction.stage import Extraction
 from phospho_workers.runtime.records import Record
-from workers.extraction.raw_logs import ARRIVED_MS, PROJECT, extract, log, reason, record, rows, verdict
+from workers.extraction.raw_logs import ARRIVED_MS, PROJECT, extract, feedback, log, reason, record, rows
 
 Messages = dict[str, list[tuple[bytes, bytes]]]
 
@@ -89,7 +89,7 @@ lines = st.one_of(
     st.binary(max_size=30),
     st.text(max_size=10).map(lambda text: orjson.dumps(log(input=text))),
     st.sampled_from(["task-1", "task-2", None]).map(lambda task_id: orjson.dumps(log(task_id=task_id))),
-    st.sampled_from([0, 1, 2]).map(lambda score: orjson.dumps(verdict(score=score))),
+    st.sampled_from([0, 1, 2]).map(lambda score: orjson.dumps(feedback(score=score))),
 )
 
 

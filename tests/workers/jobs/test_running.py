@@ -60,8 +60,8 @@ async def test_200_labels_are_learnt_and_used_while_traffic_runs(
     registry.save_definition(keywords("refund", "refund", project_id=project_id))
     texts = [(SHOWN if number % 2 else OTHER).format(number) for number in range(_LABELS)]
     insert(store, "task_rows", *(task(project_id, f"l{n}", input=text) for n, text in enumerate(texts)))
-    verdicts = ["confirmed" if number % 2 else "rejected" for number in range(_LABELS)]
-    labels = [new_label(project_id, "umbrella", f"l{n}", verdict) for n, verdict in enumerate(verdicts)]
+    values = ["confirmed" if number % 2 else "rejected" for number in range(_LABELS)]
+    labels = [new_label(project_id, "umbrella", f"l{n}", label) for n, label in enumerate(values)]
 
     await pipeline.publish([log(project_id, 0)])
     await asyncio.to_thread(LabelBook(store).save_labels, labels)

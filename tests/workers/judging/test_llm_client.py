@@ -34,7 +34,7 @@ def completion(content: object) -> bytes:
 
 
 def test_a_question_is_answered_and_its_tokens_are_counted(llm: LlmServer) -> None:
-    llm.rule = lambda event, said: {"verdict": "yes" if said["user"] == TEXT else "no"}
+    llm.rule = lambda event, said: {"answer": "yes" if said["user"] == TEXT else "no"}
     [yes, no] = chat(llm).ask([question(), question("hello")])
     assert (yes.outcome, yes.answers) == ("answered", {"refund": Answer(True)})
     assert no.answers == {"refund": Answer(False)}
@@ -142,14 +142,14 @@ def test_a_server_that_drips_is_given_up_in_time(llm: LlmServer) -> None:
         b'{"error": "overloaded"}',
         b"[" * 200_000,
         completion("yes"),
-        completion('{"verdicts": {"n-1": {"verdict": "yes"'),
-        completion('{"verdicts": {"n-1": {"verdict": "yes", "why": "he says so"}}}'),
-        completion({"verdicts": {}}),
-        b" " * 5_000_000 + completion('{"verdicts": {"n-1": {"verdict": "yes"}}}'),
+        completion('{"answers": {"n-1": {"answer": "yes"'),
+        completion('{"answers": {"n-1": {"answer": "yes", "why": "he says so"}}}'),
+        completion({"answers": {}}),
+        b" " * 5_000_000 + completion('{"answers": {"n-1": {"answer": "yes"}}}'),
     ],
     ids=lambda body: repr(body[:20]),
 )
-def test_an_answer_that_can_not_be_read_is_no_verdict(llm: LlmServer, body: bytes) -> None:
+def test_an_answer_that_can_not_be_read_is_no_judgement(llm: LlmServer, body: bytes) -> None:
     llm.faults = [raw(body)]
     [call] = chat(llm).ask([question()])
     assert (call.outcome, call.answers, len(llm.asked)) == ("no_answer", {}, 1)
@@ -157,7 +157,7 @@ def test_an_answer_that_can_not_be_read_is_no_verdict(llm: LlmServer, body: byte
 
 @pytest.mark.parametrize("usage", [None, {"prompt_tokens": -1, "completion_tokens": 1}, {"prompt_tokens": 1e300}, "?"])
 def test_a_count_that_can_not_be_is_not_believed(llm: LlmServer, usage: object) -> None:
-    good = json.loads(completion('{"verdicts": {"n-1": {"verdict": "no"}}}'))
+    good = json.loads(completion('{"answers": {"n-1": {"answer": "no"}}}'))
     llm.faults = [raw(json.dumps(good | {"usage": usage}).encode())]
     [call] = chat(llm).ask([question()])
     assert call.outcome == "answered"

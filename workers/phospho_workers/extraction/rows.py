@@ -62,9 +62,9 @@ def task_row(log: Mapping[str, Any], record: Record) -> dict[str, Any]:
 
 def feedback_row(log: Mapping[str, Any], record: Record) -> dict[str, Any]:
     """
-    Return the row of `feedback_rows` for a person's verdict. Raises Unreadable.
+    Return the row of `feedback_rows` for feedback. Raises Unreadable.
 
-    Without an id of its own it is known by what it says: the same verdict posted twice is one fact.
+    Without an id of its own it is known by what it says: the same feedback posted twice is one fact.
     """
     project_id, task_id = fields.project_of(log), fields.identifier(log, "task_id")
     if not task_id:

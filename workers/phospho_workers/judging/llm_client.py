@@ -64,7 +64,7 @@ class Call:
     """
     What became of a question.
 
-    answered: at least one verdict can be read; no_answer: none can; refused: the server does not take this very
+    answered: at least one answer can be read; no_answer: none can; refused: the server does not take this very
     request; failed: no answer, after all attempts; skipped: not asked, since the circuit is open. `reason` says why
     there is no answer, in our words: never in the server's.
     """
@@ -245,7 +245,7 @@ def _body(model: str, question: Question, dialect: _Dialect) -> dict[str, Any]:
     if dialect.temperature is not None:
         body["temperature"] = dialect.temperature
     if dialect.has_schema:
-        schema = {"name": "verdicts", "strict": True, "schema": question.schema()}
+        schema = {"name": "answers", "strict": True, "schema": question.schema()}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     elif dialect.has_json_mode:
         body["response_format"] = {"type": "json_object"}

@@ -16,7 +16,7 @@ _TURNS_BETWEEN_DRAWS = 2
 
 
 class Open(NamedTuple):
-    """A candidate without a verdict."""
+    """A candidate without a judgement."""
 
     task_id: str
     name: str

@@ -92,7 +92,7 @@ LEARNING_SECONDS = Histogram(
 )
 JUDGEMENTS = Counter(
     "phospho_judgements_total",
-    "Judgements, by judge (encoder, llm) and verdict (yes, no, none)",
+    "Judgements, by judge (encoder, llm) and answer (yes, no, none)",
     ["judge", "answer"],
     registry=REGISTRY,
 )

@@ -13,8 +13,8 @@ from phospho_workers.judging.selection import Open, OpenText, asked_about
 
 # Of English and JSON, as tokenizers are known to make them; an estimate is one.
 _CHARACTERS_PER_TOKEN = 4
-# Of one verdict with its key, as models answer that do not think aloud.
-_TOKENS_OF_VERDICT = 32
+# Of one answer with its key, as models answer that do not think aloud.
+_TOKENS_OF_ANSWER = 32
 # As long as that of a real question.
 _NONCE = "0" * 8
 
@@ -47,7 +47,7 @@ def judge_cost(
     return JudgeCost(
         len(asked),
         sum(map(_tokens_in, asked.values())),
-        sum(_TOKENS_OF_VERDICT * len(one.definitions) for one in asked.values()),
+        sum(_TOKENS_OF_ANSWER * len(one.definitions) for one in asked.values()),
     )
 
 

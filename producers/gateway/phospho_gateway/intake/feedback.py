@@ -1,4 +1,4 @@
-"""From a person's verdict, in the three forms that clients send, to a message of `phospho.raw-logs`."""
+"""From feedback, in the three forms that clients send, to a message of `phospho.raw-logs`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AcceptedFeedback(NamedTuple):
 
 
 class FeedbackReader:
-    """Reads feedback. A verdict that is posted again is one fact: its id comes from what it says."""
+    """Reads feedback. Feedback that is posted again is one fact: its id comes from what it says."""
 
     def __init__(self, clock: HybridClock) -> None:
         self._clock = clock

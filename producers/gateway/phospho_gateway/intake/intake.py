@@ -23,7 +23,7 @@ from phospho_schemas.records import Keyed
 from phospho_store.registry.quotas import DailyQuotas
 
 _MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
-# What is counted against no quota: a verdict on a task, and a task that is there already.
+# What is counted against no quota: feedback on a task, and a task that is there already.
 _NO_NEW_TASKS = ("feedback", "change")
 
 

@@ -98,7 +98,7 @@ def project_document(project: Project, definitions: Iterable[EventDefinition]) -
 
 def flattened(task: StoredTask, with_events: bool, with_sessions: bool) -> Iterator[Row]:
     """Yield a task as `FlattenedTask`: once for each of its events, and once where it has none."""
-    row, last = task.row, task.verdicts[-1] if task.verdicts else None
+    row, last = task.row, task.feedback[-1] if task.feedback else None
     flat = {
         "task_id": row["task_id"],
         "task_input": row["input"],
@@ -137,8 +137,8 @@ def metadata_of(row: Row) -> Row:
 
 
 def notes_of(task: StoredTask) -> str | None:
-    """Return the comment of the last verdict that has one, or the notes that were kept with the task."""
-    comments = [verdict["comment"] for verdict in task.verdicts if verdict["comment"]]
+    """Return the comment of the last feedback with one, or the notes that were kept with the task."""
+    comments = [feedback["comment"] for feedback in task.feedback if feedback["comment"]]
     kept = task.row["metadata"].get("notes")
     return comments[-1] if comments else kept if isinstance(kept, str) else None
 
@@ -150,9 +150,9 @@ def _object(text: str, name: str) -> Row:
 
 
 def _last_eval(task: StoredTask) -> Row | None:
-    if not task.verdicts:
+    if not task.feedback:
         return None
-    last = task.verdicts[-1]
+    last = task.feedback[-1]
     return {
         "id": last["feedback_id"],
         "created_at": last["created_at_ms"] // 1000,
@@ -166,9 +166,9 @@ def _last_eval(task: StoredTask) -> Row | None:
 
 
 def _human_eval(task: StoredTask) -> Row | None:
-    if not task.verdicts:
+    if not task.feedback:
         return None
-    last = task.verdicts[-1]
+    last = task.feedback[-1]
     return {"id": last["feedback_id"], "created_at": last["created_at_ms"] // 1000, "flag": last["flag"]}
 
 
@@ -193,7 +193,7 @@ def _event(event: Row) -> Row:
         "session_id": event["session_id"],
         "source": _source(event),
         "score_range": _score_range(event),
-        "confirmed": event["verdict"] == "confirmed",
+        "confirmed": event["label"] == "confirmed",
         "evidence": event["evidence"],
     }
 
@@ -223,7 +223,7 @@ def _flat_event(event: Row) -> Row:
         return dict.fromkeys(_FLAT_EVENT_FIELDS)
     score = _score_range(event)
     values = (
-        event["id"], event["name"], event["created_at_ms"] // 1000, _source(event), event["verdict"] == "confirmed",
+        event["id"], event["name"], event["created_at_ms"] // 1000, _source(event), event["label"] == "confirmed",
         score["value"], score["min"], score["max"], score["score_type"], score["label"],
     )  # fmt: skip
     return dict(zip(_FLAT_EVENT_FIELDS, values, strict=True))

@@ -96,7 +96,7 @@ def _create_task() -> Json:
 def _change_task() -> Json:
     return operation(
         "Change a task",
-        "Metadata is laid over what there is. A flag is a verdict of its own, and notes are its comment.",
+        "Metadata is laid over what there is. A flag is feedback of its own, and notes are its comment.",
         reference("TaskChange"),
         {"200": answer("It is stored.", reference("Task"))},
         [_IN_TASK],

@@ -125,7 +125,7 @@ def test_a_task_is_labelled_by_the_sides_that_its_definition_reads() -> None:
     assert texts_of(ODD.model_copy(update={"scope": "output"}), task("in")) == {}
 
 
-def test_held_out_confidences_do_not_know_their_own_verdict() -> None:
+def test_held_out_confidences_do_not_know_their_own_label() -> None:
     """One confirmed task that is like the rejected ones: with its label it is learnt, without it is not."""
     odd_one = "where is my big parcel"
     known = labels([*ZORPS, odd_one])

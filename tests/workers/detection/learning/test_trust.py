@@ -6,34 +6,34 @@ import numpy as np
 import pytest
 
 from phospho_workers.detection.learning.teaching import Labelled, train
-from phospho_workers.detection.learning.trust import MIN_CONFIRMED, TRUSTS, Verdicts, trust
+from phospho_workers.detection.learning.trust import MIN_CONFIRMED, TRUSTS, LabelledScores, trust
 from workers.detection.tasks import semantic
 
 PULL = 0.2
 
 
-def verdicts(described_right: bool, confirmed: int = 20) -> Verdicts:
+def labels(described_right: bool, confirmed: int = 20) -> LabelledScores:
     """What is said tells the event apart; the description does so too, or says the contrary of it."""
     chance = np.random.default_rng(7)
     is_event = np.arange(4 * confirmed) < confirmed
     inputs = np.where(is_event, 1.0, -1.0)[:, None] + chance.normal(0.0, 3.0, (len(is_event), 3))
     described = np.where(is_event == described_right, 2.0, -2.0) + chance.normal(0.0, 1.0, len(is_event))
-    return Verdicts(inputs, described, is_event, np.ones(len(is_event)))
+    return LabelledScores(inputs, described, is_event, np.ones(len(is_event)))
 
 
 def test_a_description_that_ranks_well_is_trusted_and_one_that_misleads_is_not() -> None:
-    assert trust([verdicts(True)] * 2, PULL) == TRUSTS[0]
-    assert trust([verdicts(False)] * 2, PULL) == TRUSTS[-1]
+    assert trust([labels(True)] * 2, PULL) == TRUSTS[0]
+    assert trust([labels(False)] * 2, PULL) == TRUSTS[-1]
 
 
 def test_few_labels_change_no_trust() -> None:
     assert trust([], PULL) == TRUSTS[0]
-    assert trust([verdicts(False, MIN_CONFIRMED - 1)], PULL) == TRUSTS[0]
-    assert trust([verdicts(False, MIN_CONFIRMED)], PULL) == TRUSTS[-1]
+    assert trust([labels(False, MIN_CONFIRMED - 1)], PULL) == TRUSTS[0]
+    assert trust([labels(False, MIN_CONFIRMED)], PULL) == TRUSTS[-1]
 
 
 def test_the_closed_form_is_what_leaving_out_and_learning_anew_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = verdicts(True)
+    known = labels(True)
     predicted: list[np.ndarray] = []
     name = "phospho_workers.detection.learning.trust.average_precision"
     monkeypatch.setattr(name, lambda scores, is_event: predicted.append(scores) or 0.0)

@@ -42,7 +42,7 @@ pytestmark = pytest.mark.usefixtures("logged_now")
 def llm(monkeypatch: pytest.MonkeyPatch) -> Iterator[LlmServer]:
     """An LLM that says yes where the text has the name of the event in it."""
     monkeypatch.setattr(chat, "_FIRST_BACKOFF_S", 0.001)
-    with llm_server(lambda event, said: {"verdict": "yes" if event["name"] in str(said) else "no"}) as server:
+    with llm_server(lambda event, said: {"answer": "yes" if event["name"] in str(said) else "no"}) as server:
         yield server
 
 
@@ -117,7 +117,7 @@ def test_a_replay_changes_nothing(
     assert len(llm.asked) == 2
 
 
-def test_a_verdict_is_of_what_the_task_said_and_of_the_definition_as_it_was(
+def test_a_judgement_is_of_what_the_task_said_and_of_the_definition_as_it_was(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     define(registry, project_id, "refund")
@@ -180,7 +180,7 @@ def test_a_call_asks_along_what_else_it_could_be_and_what_was_said_is_not_asked_
     insert(store, "task_rows", task(project_id, "t1", input="thanks"))
     insert(store, "analysis_rows", analysis(project_id, "t1", candidates=[unsure("refund")]))
     until_done(judge(store, project_id, llm))
-    assert verdicts(store, project_id) == {("refund", "no"), ("thanks", "yes")}
+    assert judgements(store, project_id) == {("refund", "no"), ("thanks", "yes")}
     assert found(store, project_id) == {}, "detection does not doubt that there are no thanks"
 
     define(registry, project_id, "complaint", engine="semantic")
@@ -213,9 +213,9 @@ def names_asked(llm: LlmServer) -> list[list[str]]:
     return [sorted(event["name"] for event in question_in(body)["events"].values()) for body in llm.asked]
 
 
-def verdicts(store: Store, project_id: str) -> set[tuple[str, str]]:
-    rows = store.rows(f"SELECT name, verdict FROM judgement_rows FINAL WHERE project_id = '{project_id}'")
-    return {(row["name"], row["verdict"]) for row in rows}
+def judgements(store: Store, project_id: str) -> set[tuple[str, str]]:
+    rows = store.rows(f"SELECT name, answer FROM judgement_rows FINAL WHERE project_id = '{project_id}'")
+    return {(row["name"], row["answer"]) for row in rows}
 
 
 def test_people_come_before_the_llm(
@@ -237,7 +237,7 @@ def test_a_range_and_a_category_are_the_event_s(
 ) -> None:
     define(registry, project_id, "mood", score_range={"type": "range", "min": 1, "max": 5})
     define(registry, project_id, "topic", score_range={"type": "category", "categories": ["bill", "other"]})
-    given = {"mood": {"verdict": "yes", "value": 2.5}, "topic": {"verdict": "yes", "category": "bill"}}
+    given = {"mood": {"answer": "yes", "value": 2.5}, "topic": {"answer": "yes", "category": "bill"}}
     llm.rule = lambda event, _: given[event["name"]]
     log(store, project_id, {"t1": "my bill is wrong"})
 
@@ -247,7 +247,7 @@ def test_a_range_and_a_category_are_the_event_s(
     assert shown == {"mood": (2.5, ""), "topic": (None, "bill")}
 
 
-def test_no_verdict_is_remembered_and_leaves_what_was_found(
+def test_no_judgement_is_remembered_and_leaves_what_was_found(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     define(registry, project_id, "refund", engine="semantic")
@@ -280,11 +280,11 @@ def test_what_had_no_readable_answer_is_asked_again_hours_later_and_when_a_backf
     assert (len(llm.asked), len(found(store, project_id))) == (4, 1), "each once, whatever comes of it"
     assert [one.status for one in BackfillBook(store).of_project(project_id)] == ["done"]
 
-    [row] = store.rows(f"SELECT * FROM judgement_rows FINAL WHERE project_id = '{project_id}' AND verdict = ''")
+    [row] = store.rows(f"SELECT * FROM judgement_rows FINAL WHERE project_id = '{project_id}' AND answer = ''")
     long_ago = datetime.now(UTC) - timedelta(hours=7)
     known = JudgementRow(
         **{name: row[name] for name in ("project_id", "name", "definition_version", "content")},
-        verdict="",
+        answer="",
         judge="llm",
         task_id=row["task_id"],
         created_at=long_ago,
@@ -510,7 +510,7 @@ def test_a_keyword_is_checked_where_its_definition_asks_for_it(
 def test_any_name_can_be_judged(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone, name: str
 ) -> None:
-    llm.rule = lambda event, _: {"verdict": "yes"}
+    llm.rule = lambda event, _: {"answer": "yes"}
     define(registry, project_id, name)
     log(store, project_id, {"t1": "hello"})
     until_done(judge(store, project_id, llm))

@@ -1,4 +1,4 @@
-"""What an LLM said teaches the classifiers: less than people do, and not one verdict at a time."""
+"""What an LLM said teaches the classifiers: less than people do, and not one judgement at a time."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def tasks(store: Store, registry: Registry, project_id: str) -> LabelledTasks:
     return LabelledTasks(store)
 
 
-def verdict(project_id: str, task_id: str, said: str = "yes", **fields: object) -> JudgementRow:
+def judgement(project_id: str, task_id: str, said: str = "yes", **fields: object) -> JudgementRow:
     content = content_of({"input": f"text {task_id[1:]}"}, "input")
     known = {"project_id": project_id, "name": "refund", "definition_version": 1, "content": content, "judge": "llm"}
-    known |= {"verdict": said, "task_id": task_id, "created_at": datetime.now(UTC), "model": "m"}
+    known |= {"answer": said, "task_id": task_id, "created_at": datetime.now(UTC), "model": "m"}
     return JudgementRow.model_validate(known | fields)
 
 
 def say(store: Store, project_id: str, yes: range, no: range, **fields: object) -> None:
     said = [("yes", number) for number in yes] + [("no", number) for number in no]
-    JudgementBook(store).save_judgements([verdict(project_id, f"t{n}", answer, **fields) for answer, n in said])
+    JudgementBook(store).save_judgements([judgement(project_id, f"t{n}", answer, **fields) for answer, n in said])
 
 
 def shown(tasks: LabelledTasks, project_id: str, version: int = 1) -> dict[str, tuple[bool, float]]:
@@ -51,10 +51,10 @@ def shown(tasks: LabelledTasks, project_id: str, version: int = 1) -> dict[str, 
     return {one.task["task_id"]: (one.is_there, one.weight) for one in examples}
 
 
-def test_a_verdict_is_an_example_of_less_weight_and_a_person_s_label_replaces_it(
+def test_a_judgement_is_an_example_of_less_weight_and_a_person_s_label_replaces_it(
     store: Store, project_id: str, tasks: LabelledTasks
 ) -> None:
-    JudgementBook(store).save_judgements([verdict(project_id, "t1"), verdict(project_id, "t2", "no")])
+    JudgementBook(store).save_judgements([judgement(project_id, "t1"), judgement(project_id, "t2", "no")])
     assert shown(tasks, project_id) == {"t1": (True, 0.5), "t2": (False, 0.5)}
 
     LabelBook(store).save_labels([new_label(project_id, "refund", "t1", "rejected")])
@@ -62,16 +62,16 @@ def test_a_verdict_is_an_example_of_less_weight_and_a_person_s_label_replaces_it
     assert shown(tasks, project_id) == {"t1": (False, 1.0), "t2": (False, 0.5)}
 
 
-@pytest.mark.parametrize("other", [{"verdict": ""}, {"judge": "encoder"}, {"definition_version": 7}])
+@pytest.mark.parametrize("other", [{"answer": ""}, {"judge": "encoder"}, {"definition_version": 7}])
 def test_what_does_not_teach(store: Store, project_id: str, tasks: LabelledTasks, other: dict[str, object]) -> None:
     say(store, project_id, range(2), range(2, 4))
     known = shown(tasks, project_id)
-    JudgementBook(store).save_judgements([verdict(project_id, "t9", **other)])
+    JudgementBook(store).save_judgements([judgement(project_id, "t9", **other)])
     assert shown(tasks, project_id) == known
     assert len(known) == 4
 
 
-def test_verdicts_on_an_earlier_version_teach_nothing_any_more(
+def test_judgements_on_an_earlier_version_teach_nothing_any_more(
     store: Store, registry: Registry, project_id: str, tasks: LabelledTasks
 ) -> None:
     say(store, project_id, range(2), range(2, 4))
@@ -79,13 +79,13 @@ def test_verdicts_on_an_earlier_version_teach_nothing_any_more(
     assert (len(shown(tasks, project_id)), shown(tasks, project_id, version=2)) == (4, {})
 
 
-def test_a_verdict_on_what_a_task_does_not_say_any_more_teaches_nothing(
+def test_a_judgement_on_what_a_task_does_not_say_any_more_teaches_nothing(
     store: Store, project_id: str, tasks: LabelledTasks
 ) -> None:
     long = {"input": "give me my money back " * 1_000}
     insert(store, "task_rows", task(project_id, "t3", 2, **long))
     say(store, project_id, range(2), range(2, 3))
-    JudgementBook(store).save_judgements([verdict(project_id, "t3", content=content_of(long, "input"))])
+    JudgementBook(store).save_judgements([judgement(project_id, "t3", content=content_of(long, "input"))])
     insert(store, "task_rows", task(project_id, "t1", 2, input="what a lovely day"))
     insert(store, "task_rows", task(project_id, "t2", 2, input="text 2", output="You are welcome"))
     assert set(shown(tasks, project_id)) == {"t0", "t2", "t3"}
@@ -146,26 +146,26 @@ def test_only_the_projects_that_changed_are_read_again(
     assert read == [project_id]
 
 
-def test_a_head_is_not_learnt_anew_for_each_verdict(store: Store, project_id: str, tasks: LabelledTasks) -> None:
+def test_a_head_is_not_learnt_anew_for_each_judgement(store: Store, project_id: str, tasks: LabelledTasks) -> None:
     digests = set()
     for number in range(24):
-        JudgementBook(store).save_judgements([verdict(project_id, f"t{number}", "yes" if number % 2 else "no")])
+        JudgementBook(store).save_judgements([judgement(project_id, f"t{number}", "yes" if number % 2 else "no")])
         digests.add(tasks.digests(project_id, {"refund": 1}).get("refund"))
     assert 5 < len(digests) < 16
 
 
-def test_few_verdicts_teach_nothing_and_one_label_of_a_person_does() -> None:
+def test_few_judgements_teach_nothing_and_one_label_of_a_person_does() -> None:
     said = [Labelled({"input": "x"}, False, 0.5) for _ in range(8)]
     assert (is_enough(said), is_enough(said[:7]), is_enough([])) == (True, False, False)
     assert is_enough([Labelled({"input": "x"}, True)])
 
 
-def test_verdicts_become_a_head_and_the_quality_is_that_of_people_s_labels(
+def test_judgements_become_a_head_and_the_quality_is_that_of_people_s_labels(
     store: Store, project_id: str, tasks: LabelledTasks, until_done: Callable[..., int]
 ) -> None:
     instructions = InstructionBook(store)
     learning = Learning(tasks, instructions, ClassifierTrainer())
-    JudgementBook(store).save_judgements([verdict(project_id, f"t{n}", "yes" if n % 2 else "no") for n in range(8)])
+    JudgementBook(store).save_judgements([judgement(project_id, f"t{n}", "yes" if n % 2 else "no") for n in range(8)])
     LabelBook(store).save_labels([new_label(project_id, "refund", "t20", "confirmed")])
 
     until_done(learning)

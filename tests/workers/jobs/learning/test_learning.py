@@ -65,8 +65,8 @@ def learning(store: Store, teacher: CountingTeacher) -> Learning:
     return Learning(LabelledTasks(store), InstructionBook(store), teacher)
 
 
-def say(book: LabelBook, project_id: str, **verdicts: str) -> None:
-    book.save_labels([new_label(project_id, "refund", task_id, verdict) for task_id, verdict in verdicts.items()])
+def say(book: LabelBook, project_id: str, **labels: str) -> None:
+    book.save_labels([new_label(project_id, "refund", task_id, label) for task_id, label in labels.items()])
 
 
 def head_of(store: Store, project_id: str) -> tuple[int, int, int]:
@@ -110,12 +110,12 @@ def test_a_label_that_changes_and_one_that_is_taken_back_are_learnt_anew(
     store: Store, book: LabelBook, project_id: str, teacher: CountingTeacher, until_done: Callable[..., int]
 ) -> None:
     job = learning(store, teacher)
-    for verdicts, classifier in (
+    for labels, classifier in (
         ({"t1": "confirmed"}, (1, 1, 0)),
         ({"t1": "rejected"}, (2, 0, 1)),
         ({"t1": ""}, (3, 0, 0)),
     ):
-        say(book, project_id, **verdicts)
+        say(book, project_id, **labels)
         until_done(job)
         assert head_of(store, project_id) == classifier
 
@@ -164,8 +164,8 @@ def test_of_many_labels_the_newest_of_either_kind_teach(
 ) -> None:
     """However many are rejected later, what was confirmed is not forgotten."""
     monkeypatch.setattr("phospho_workers.jobs.learning.examples.MAX_LABELS", 1)
-    for task_id, verdict in {"t0": "confirmed", "t1": "confirmed", "t2": "rejected", "t3": "rejected"}.items():
-        say(book, project_id, **{task_id: verdict})
+    for task_id, label in {"t0": "confirmed", "t1": "confirmed", "t2": "rejected", "t3": "rejected"}.items():
+        say(book, project_id, **{task_id: label})
 
     until_done(learning(store, teacher))
 
@@ -192,8 +192,8 @@ def test_the_head_that_labels_teach_finds_what_its_description_does_not(
     shown, hidden = ["I would like the blue umbrella", "an umbrella please"], "is the umbrella there"
     other = ["what is the weather", "good morning to you"]
     insert(store, "task_rows", *(task(project_id, f"u{n}", input=text) for n, text in enumerate(shown + other)))
-    verdicts = ["confirmed"] * len(shown) + ["rejected"] * len(other)
-    labels = [new_label(project_id, "zorb", f"u{n}", verdict) for n, verdict in enumerate(verdicts)]
+    values = ["confirmed"] * len(shown) + ["rejected"] * len(other)
+    labels = [new_label(project_id, "zorb", f"u{n}", label) for n, label in enumerate(values)]
     cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
     before = cache.current().by_project[project_id].find([hidden], "input")[0]
 

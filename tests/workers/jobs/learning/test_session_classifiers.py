@@ -81,8 +81,8 @@ def test_a_head_that_sessions_were_labelled_for_finds_what_its_description_does_
     for number in range(20):
         text = "please bring the blue umbrella" if number % 2 else "what will the weather be"
         say(store, project_id, f"s{number}", f"{text} number {number}", 60 + number, output="Certainly.")
-    verdicts = [("confirmed" if number % 2 else "rejected", f"s{number}-{60 + number}") for number in range(20)]
-    LabelBook(store).save_labels([new_label(project_id, "umbrella", task, verdict) for verdict, task in verdicts])
+    labels = [("confirmed" if number % 2 else "rejected", f"s{number}-{60 + number}") for number in range(20)]
+    LabelBook(store).save_labels([new_label(project_id, "umbrella", task, label) for label, task in labels])
     until_done(Learning(LabelledTasks(store), InstructionBook(store), ClassifierTrainer()))
 
     say(store, project_id, "new", "is my blue umbrella here, please", 30, output="Certainly.")

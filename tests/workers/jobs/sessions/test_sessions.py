@@ -176,7 +176,7 @@ def test_a_label_corrects_an_event_of_a_session_and_does_not_double_it(
     until_done(ended(store))
     book = LabelBook(store)
     book.save_labels([new_label(project_id, "refund", "a-60", "confirmed")])
-    assert [(row["name"], row["verdict"]) for row in view(store, "events", project_id)] == [("refund", "confirmed")]
+    assert [(row["name"], row["label"]) for row in view(store, "events", project_id)] == [("refund", "confirmed")]
     book.save_labels([new_label(project_id, "refund", "a-60", "rejected")])
     assert found(store, project_id) == []
 

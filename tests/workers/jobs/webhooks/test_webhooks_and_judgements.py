@@ -57,9 +57,9 @@ def find(store: Store, project_id: str, task_id: str, *, is_found: bool = True, 
     insert(store, "analysis_rows", analysed(project_id, task_id, candidates=[candidate], **fields) | {"events": events})
 
 
-def judge(store: Store, project_id: str, task_id: str, verdict: str) -> None:
+def judge(store: Store, project_id: str, task_id: str, answer: str) -> None:
     row = {"project_id": project_id, "name": "refund", "definition_version": 1, "content": f"says-{task_id}"}
-    row |= {"verdict": verdict, "score": 0.9, "judge": "llm", "model": "model", "task_id": task_id, "created_at": NOW}
+    row |= {"answer": answer, "score": 0.9, "judge": "llm", "model": "model", "task_id": task_id, "created_at": NOW}
     JudgementBook(store).save_judgements([JudgementRow.model_validate(row)])
 
 
@@ -117,7 +117,7 @@ def test_what_the_engine_llm_looks_for_is_told_once_the_llm_affirms_it(
     job.settle()
     assert receiver.received == []
     said = {"project_id": project_id, "name": "angry", "definition_version": 1, "content": content_of(row, "input")}
-    said |= {"verdict": "yes", "score": 0.9, "judge": "llm", "model": "model", "task_id": "one", "created_at": NOW}
+    said |= {"answer": "yes", "score": 0.9, "judge": "llm", "model": "model", "task_id": "one", "created_at": NOW}
     JudgementBook(store).save_judgements([JudgementRow.model_validate(said)])
     job._ask_again_s = 0.0
     job.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
@@ -135,7 +135,7 @@ def test_a_judge_who_says_nothing_is_waited_for_so_long_and_no_longer(
     assert time.monotonic() - begun_s >= 0.9
     assert told(receiver) == [("event.detected", "one", "refund")]
 
-    # By the next process, and by a verdict that comes too late, nothing is told again.
+    # By the next process, and by a judgement that comes too late, nothing is told again.
     judge(store, project_id, "one", "yes")
     again = Job(store, ASKED)
     again.settle()

@@ -51,26 +51,26 @@ def few_shot(
 
 def fewer_shots(definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int) -> dict[str, int]:
     """Return the events that some task shows, but too few to teach by `shots` of them, with how many do."""
-    shown = {one.name: sum(verdict is True for verdict in logs.verdicts(one.name)) for one in definitions}
+    shown = {one.name: sum(label is True for label in logs.labels(one.name)) for one in definitions}
     return {name: count // 2 for name, count in shown.items() if 0 < count < 2 * shots}
 
 
 def _one(
     definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int, seed: int, progress: Progress
 ) -> Report:
-    drawn = {one.name: _drawn(logs.verdicts(one.name), shots, f"{seed} {one.name}") for one in definitions}
+    drawn = {one.name: _drawn(logs.labels(one.name), shots, f"{seed} {one.name}") for one in definitions}
     classifiers = _classifiers(definitions, logs, drawn)
     what = run(definitions, logs.tasks, classifiers, progress)
     taught = frozenset(place for of_event in drawn.values() for place in of_event)
     return Report({one.name: event_score(one.name, what, logs, taught) for one in definitions}, what.tasks_per_s)
 
 
-def _drawn(verdicts: Sequence[bool | None], shots: int, seed: str) -> dict[int, bool]:
-    """Return the verdicts of the tasks drawn, by their place."""
+def _drawn(labels: Sequence[bool | None], shots: int, seed: str) -> dict[int, bool]:
+    """Return the labels of the tasks drawn, by their place."""
     chance = random.Random(seed)
     drawn: dict[int, bool] = {}
     for wanted in (True, False):
-        places = [place for place, verdict in enumerate(verdicts) if verdict is wanted]
+        places = [place for place, label in enumerate(labels) if label is wanted]
         drawn |= dict.fromkeys(chance.sample(places, min(shots, len(places) // 2)), wanted)
     return drawn
 

@@ -36,7 +36,7 @@ class LabelledLogs:
         """All events that some label speaks of."""
         return frozenset().union(*self.positive, *self.negative)
 
-    def verdicts(self, name: str) -> list[bool | None]:
+    def labels(self, name: str) -> list[bool | None]:
         """Return for each task whether it shows the event `name`; None where that is ambiguous."""
         pairs = zip(self.positive, self.negative, strict=True)
         return [True if name in shown else False if name in absent else None for shown, absent in pairs]

@@ -124,9 +124,9 @@ def zero_shot(definitions: Sequence[EventDefinition], logs: LabelledLogs, progre
 
 def event_score(name: str, what: Run, logs: LabelledLogs, left_out: frozenset[int]) -> EventScore:
     """Score one event, on the tasks that are not ambiguous and, by their place, not left out."""
-    verdicts = logs.verdicts(name)
-    places = [place for place, verdict in enumerate(verdicts) if verdict is not None and place not in left_out]
-    is_event = np.array([bool(verdicts[place]) for place in places], dtype=bool)
+    labels = logs.labels(name)
+    places = [place for place, label in enumerate(labels) if label is not None and place not in left_out]
+    is_event = np.array([bool(labels[place]) for place in places], dtype=bool)
     positives = int(is_event.sum())
     if not positives:
         return EventScore(None, None, 0)

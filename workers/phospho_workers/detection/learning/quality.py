@@ -73,15 +73,15 @@ def wilson(successes: int, trials: int) -> Interval | None:
     return Interval(share, max(0.0, middle - width), min(1.0, middle + width))
 
 
-def quality(confidences: Sequence[float], verdicts: Sequence[bool], threshold: float | None = None) -> Quality:
+def quality(confidences: Sequence[float], labels: Sequence[bool], threshold: float | None = None) -> Quality:
     """
     Return the quality at a threshold (the default where None) of confidences in tasks that people have judged.
 
-    Give confidences that do not know the verdict on their own task: `teaching.cross_validated` has such.
+    Give confidences that do not know the label on their own task: `teaching.cross_validated` has such.
     """
     at = DEFAULT_THRESHOLD if threshold is None else threshold
     scores = np.asarray(confidences, dtype=np.float64)
-    is_event = np.asarray(verdicts, dtype=bool)
+    is_event = np.asarray(labels, dtype=bool)
     confirmed = int(is_event.sum())
     is_found = scores >= at
     right = int((is_found & is_event).sum())
@@ -112,7 +112,7 @@ def _suggested(scores: NDArray[np.float64], is_event: NDArray[np.bool_]) -> floa
 
 def most_informative(candidates: Sequence[Candidate], threshold: float | None = None, count: int = 20) -> list[str]:
     """
-    Return the ids of the tasks whose verdict would teach most: those nearest to the threshold, no two alike.
+    Return the ids of the tasks whose label would teach most: those nearest to the threshold, no two alike.
 
     Where there are too few that differ, like ones fill the rest. The order of the candidates does not matter.
     """

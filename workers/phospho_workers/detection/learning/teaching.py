@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.engine import BESIDE, SIDES, Side, looks_at
 from phospho_workers.detection.learning.classifiers import PHRASE_UNIT, Classifier, Scores
-from phospho_workers.detection.learning.trust import Verdicts, trust
+from phospho_workers.detection.learning.trust import LabelledScores, trust
 from phospho_workers.detection.semantic.confidence import EVEN_SCORE, STEEPNESS, confidence, logistic
 from phospho_workers.detection.semantic.rivalry import rivalry
 from phospho_workers.detection.text.embedding import DIMENSIONS, directions, unit
@@ -137,7 +137,7 @@ class School:
     def _trust(self) -> float:
         """How far all classifiers of the project trust their descriptions."""
         most_labels = sorted(self._labelled(), key=lambda one: (-len(self._labels[one.name]), one.name))
-        known = (_verdicts(_examples(self._own(one), self._others(one))) for one in most_labels[:_MAX_WEIGHED])
+        known = (_labelled_scores(_examples(self._own(one), self._others(one))) for one in most_labels[:_MAX_WEIGHED])
         return trust([one for one in known if one is not None], _PULL)
 
     def _classifier(self, definition: EventDefinition) -> Classifier | None:
@@ -229,7 +229,7 @@ def _taught(own: Sequence[_Judged], others: Sequence[_Bag], trusted: float) -> C
     return _fit(bags, np.array(is_event), np.array(weights), trusted, of_people)
 
 
-def _verdicts(examples: Sequence[tuple[_Bag, bool, float]]) -> Verdicts | None:
+def _labelled_scores(examples: Sequence[tuple[_Bag, bool, float]]) -> LabelledScores | None:
     """Return what examples say of how far their description can be trusted, 400 of them at most; None if nothing."""
     chosen = examples[:: max(1, -(-len(examples) // _MAX_OTHERS))]
     is_event = np.array([one for _, one, _ in chosen], dtype=bool)
@@ -240,7 +240,7 @@ def _verdicts(examples: Sequence[tuple[_Bag, bool, float]]) -> Verdicts | None:
     rows, _ = _centred(_joined([_instructive(bag) for bag, _, _ in chosen]))
     inputs = _inputs(rows, known)
     inputs[:, -1] *= math.sqrt(_PULL / _BIAS_PULL)
-    return Verdicts(inputs, STEEPNESS * (rows.described - EVEN_SCORE), is_event, weights)
+    return LabelledScores(inputs, STEEPNESS * (rows.described - EVEN_SCORE), is_event, weights)
 
 
 def _joined(bags: Sequence[_Bag]) -> _Bag:

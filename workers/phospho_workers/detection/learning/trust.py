@@ -22,16 +22,16 @@ from phospho_workers.detection.evaluation.metrics import average_precision
 TRUSTS = (1.0, 0.75, 0.5)
 # Fewer in a whole project say more about chance than about its descriptions.
 MIN_CONFIRMED = 30
-# The logit that a verdict is taken for.
+# The logit that a label is taken for.
 _CERTAIN = 2.0
 # The most that the logistic function rises by: what a pull on its weights has to be divided by to mean the same here.
 _RISE = 0.25
 
 
-class Verdicts(NamedTuple):
+class LabelledScores(NamedTuple):
     """
     What is known of one definition, a row a task: what a classifier reads, shape (rows, inputs), the logit of the
-    description, the verdict, and its weight. There is a row of either kind.
+    description, the label, and its weight. There is a row of either kind.
     """
 
     inputs: NDArray[np.float64]
@@ -40,7 +40,7 @@ class Verdicts(NamedTuple):
     weights: NDArray[np.float64]
 
 
-def trust(project: Sequence[Verdicts], pull: float) -> float:
+def trust(project: Sequence[LabelledScores], pull: float) -> float:
     """Return one of TRUSTS: of equals the greatest, which is also that of few labels. `pull` is that of the weights."""
     if sum(int(one.is_event.sum()) for one in project) < MIN_CONFIRMED:
         return TRUSTS[0]
@@ -48,7 +48,7 @@ def trust(project: Sequence[Verdicts], pull: float) -> float:
     return TRUSTS[int(np.argmax(means))]
 
 
-def _precisions(known: Verdicts, pull: float) -> list[float]:
+def _precisions(known: LabelledScores, pull: float) -> list[float]:
     """Return the average precision with each trust, of every task as predicted by the others."""
     spread = np.diag(pull / _RISE / known.weights)
     inverse = np.linalg.inv(known.inputs @ known.inputs.T + spread)

@@ -68,7 +68,7 @@ class History:
         `without_label` names an event whose labelled tasks are left out.
         """
         unlabelled = " AND task_id NOT IN (SELECT task_id FROM label_rows FINAL WHERE project_id = {project:String}"
-        unlabelled += " AND event_name = {event:String} AND verdict != '')"
+        unlabelled += " AND event_name = {event:String} AND label != '')"
         rows = self._store.rows(
             f"SELECT task_id FROM task_rows FINAL WHERE {span.condition} {unlabelled if without_label else ''}"
             " ORDER BY created_at DESC, task_id DESC LIMIT {limit:UInt32}",

@@ -32,7 +32,7 @@ class PairScorer(Protocol):
 
 
 class EncoderJudge:
-    """Asks an encoder about the candidates that have no verdict, 32 texts of a project a step."""
+    """Asks an encoder about the candidates that have no judgement, 32 texts of a project a step."""
 
     name = "encoder-judge"
     interval_s = 1.0
@@ -62,7 +62,7 @@ class EncoderJudge:
         return self._rota.step(compiled, lambda name: self._project(name, compiled[name]))
 
     def _project(self, project_id: str, compiled: CompiledDefinitions) -> bool:
-        """Ask about some texts of a project, and tell whether that brought any verdict."""
+        """Ask about some texts of a project, and tell whether that brought any judgement."""
         chosen = {
             one.name: one
             for one in compiled.definitions
@@ -71,16 +71,16 @@ class EncoderJudge:
         if not chosen:
             return False
         texts = self._queue.take(project_id, {name: one.version for name, one in chosen.items()}, _TEXTS_AT_ONCE)
-        verdicts = list(self._judged(project_id, texts, chosen)) if texts else []
-        self._book.save_judgements(verdicts)
-        for verdict in verdicts:
-            metrics.JUDGEMENTS.labels("encoder", verdict.verdict).inc()
-        return bool(verdicts)
+        judgements = list(self._judged(project_id, texts, chosen)) if texts else []
+        self._book.save_judgements(judgements)
+        for judgement in judgements:
+            metrics.JUDGEMENTS.labels("encoder", judgement.answer).inc()
+        return bool(judgements)
 
     def _judged(
         self, project_id: str, texts: Sequence[OpenText], chosen: Mapping[str, EventDefinition]
     ) -> Iterator[JudgementRow]:
-        """Yield a verdict on each candidate: of a definition of both sides, that of the side which fits better."""
+        """Yield a judgement on each candidate: of a definition of both sides, that of the side which fits better."""
         asked = [
             (one, side)
             for text, said in self._candidates.said(project_id, texts)
@@ -93,15 +93,15 @@ class EncoderJudge:
             best[one] = max(score, best.get(one, 0.0))
         now = datetime.now(UTC)
         for one, score in best.items():
-            yield self._verdict(project_id, one, score, now)
+            yield self._judgement(project_id, one, score, now)
 
-    def _verdict(self, project_id: str, candidate: Open, score: float, now: datetime) -> JudgementRow:
+    def _judgement(self, project_id: str, candidate: Open, score: float, now: datetime) -> JudgementRow:
         return JudgementRow(
             project_id=project_id,
             name=candidate.name,
             definition_version=candidate.definition_version,
             content=candidate.content,
-            verdict="yes" if score >= self._encoder.threshold else "no",
+            answer="yes" if score >= self._encoder.threshold else "no",
             score=score,
             judge="encoder",
             model=self._encoder.model,

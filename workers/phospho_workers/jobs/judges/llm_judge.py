@@ -65,7 +65,7 @@ class Room:
 
 class LlmJudge:
     """
-    Asks an LLM about the candidates that have no verdict, the most doubtful first, 32 texts of a project a step.
+    Asks an LLM about the candidates that have no judgement, the most doubtful first, 32 texts of a project a step.
 
     What a call may cost is stored before it and replaced by what it did cost: a process that dies has spent what it
     reserved, and no restart spends twice. `definitions` is asked once a step.
@@ -106,7 +106,7 @@ class LlmJudge:
         return self._rota.step(compiled, lambda name: self._project(name, compiled[name]))
 
     def _project(self, project_id: str, compiled: CompiledDefinitions) -> bool:
-        """Ask about some texts of a project, and tell whether that brought any verdict."""
+        """Ask about some texts of a project, and tell whether that brought any judgement."""
         chosen = {one.name: one for one in compiled.definitions if self._is_ours(one)}
         if not chosen or not compiled.settings.llm_daily_tokens or self._chat.circuit.is_open:
             return False
@@ -173,17 +173,17 @@ class LlmJudge:
         )
 
     def _concluded(self, asked: Sequence[_Asked], calls: Sequence[Call]) -> bool:
-        """Store the verdicts, and then what the calls did cost."""
+        """Store the judgements, and then what the calls did cost."""
         pairs = list(zip(asked, calls, strict=True))
-        verdicts = [verdict for one, call in pairs for verdict in _verdicts(one, call)]
-        self._book.save_judgements(verdicts)
+        judgements = [judgement for one, call in pairs for judgement in _judgements(one, call)]
+        self._book.save_judgements(judgements)
         self._book.save_calls([self._spent(one.call, call) for one, call in pairs])
         self._tell_of_circuit(calls)
-        for verdict in verdicts:
-            metrics.JUDGEMENTS.labels("llm", verdict.verdict or "none").inc()
+        for judgement in judgements:
+            metrics.JUDGEMENTS.labels("llm", judgement.answer or "none").inc()
         for call in calls:
             _count(call)
-        return bool(verdicts)
+        return bool(judgements)
 
     def _spent(self, reserved: LlmCallRow, call: Call) -> LlmCallRow:
         usd = self._settings.usd(call.tokens_in, call.tokens_out)
@@ -220,8 +220,8 @@ def _questions_of(
         yield some, Question([chosen[one.name] for one in some], texts, secrets.token_hex(4))
 
 
-def _verdicts(asked: _Asked, call: Call) -> Iterator[JudgementRow]:
-    """Yield a verdict on each candidate, an empty one where there is none; nothing where nobody was reached."""
+def _judgements(asked: _Asked, call: Call) -> Iterator[JudgementRow]:
+    """Yield a judgement on each candidate, an empty one where there is none; nothing where nobody was reached."""
     if call.outcome in ("failed", "skipped"):
         return
     for candidate in asked.candidates:
@@ -231,7 +231,7 @@ def _verdicts(asked: _Asked, call: Call) -> Iterator[JudgementRow]:
             name=candidate.name,
             definition_version=candidate.definition_version,
             content=candidate.content,
-            verdict="" if answer is None else "yes" if answer.is_there else "no",
+            answer="" if answer is None else "yes" if answer.is_there else "no",
             score=answer.score if answer else 0.0,
             value=answer.value if answer else None,
             category=answer.category if answer else "",

@@ -1,4 +1,4 @@
-"""What the judge asks ClickHouse: candidates that have no verdict, and the tasks that they are of."""
+"""What the judge asks ClickHouse: candidates that have no judgement, and the tasks that they are of."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SELECT task_id, name, definition_version, scope, content, doubt FROM
             (SELECT name, definition_version, content FROM judgement_rows
              WHERE project_id = {{project:String}} AND (name, definition_version) IN
                 (SELECT arrayJoin(arrayZip({{names:Array(String)}}, {{versions:Array(UInt32)}})))
-                AND (verdict != '' OR created_at >= fromUnixTimestamp64Milli({{retried:Int64}})))
+                AND (answer != '' OR created_at >= fromUnixTimestamp64Milli({{retried:Int64}})))
     ORDER BY doubt DESC, created_at DESC, content, task_id LIMIT 1 BY name, definition_version, content
 )
 ORDER BY doubt DESC, created_at DESC, content, task_id LIMIT {MAX_OPEN_OF_ONE} BY name LIMIT {_MAX_OPEN}
@@ -117,7 +117,7 @@ class Candidates:
 
     def open(self, project_id: str, versions: Mapping[str, int], when: When) -> list[Open]:
         """
-        Return candidates of these versions of definitions (by name) of some time that have no verdict.
+        Return candidates of these versions of definitions (by name) of some time that have no judgement.
 
         The most doubtful of each, of equals the newest, each content once: 500 a definition, 5,000 of 200 definitions.
         """
@@ -132,7 +132,7 @@ class Candidates:
     def judged(
         self, project_id: str, versions: Mapping[str, int], contents: Sequence[str]
     ) -> dict[str, frozenset[str]]:
-        """Return by content the definitions, of these versions, that have a verdict on it."""
+        """Return by content the definitions, of these versions, that have a judgement on it."""
         parameters = {"project": project_id, "names": list(versions), "versions": list(versions.values())}
         rows = self._store.rows(_JUDGED, parameters | {"contents": list(contents)})
         return {row["content"]: frozenset(row["names"]) for row in rows}
@@ -142,7 +142,7 @@ class Candidates:
         Return those of the texts that their tasks still say, each with what it reads of them, shortened.
 
         A task that was logged again, since the texts were found or since its analysis, says something else: what that
-        is comes by itself, and a verdict on it would be stored for what nobody was asked about.
+        is comes by itself, and a judgement on it would be stored for what nobody was asked about.
         """
         columns = with_ends(SIDES, _KEPT_CHARACTERS, MARK)
         task_ids = list({one.task_id for one in texts})

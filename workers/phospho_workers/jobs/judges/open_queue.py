@@ -1,4 +1,4 @@
-"""What a judge is asked next: the candidates without a verdict of each project, in the order of choice."""
+"""What a judge is asked next: the candidates without a judgement of each project, in the order of choice."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class OpenQueue:
         """
         Return the next texts of a project, `count` at most, with candidates of these versions of its definitions.
 
-        What gets no verdict comes again, in a later order.
+        What gets no judgement comes again, in a later order.
         """
         waiting = self._projects.get(project_id)
         if waiting is None or waiting.versions != versions:

@@ -29,36 +29,36 @@ _KEPT_CHARACTERS = 4_000
 
 
 # What people say; where no person has spoken, with half of their weight, what the models of {models} said of the
-# definitions as they are. `content` is what a verdict is of, and empty for a label.
+# definitions as they are. `content` is what a judgement is of, and empty for a label.
 _LESSONS = """
-SELECT event_name, task_id, revision, verdict = 'confirmed' AS is_there, 1. AS weight, '' AS content
-FROM label_rows FINAL WHERE project_id = {project:String} AND verdict != ''
+SELECT event_name, task_id, revision, label = 'confirmed' AS is_there, 1. AS weight, '' AS content
+FROM label_rows FINAL WHERE project_id = {project:String} AND label != ''
 UNION ALL
 SELECT v.name AS event_name, v.task_id AS task_id, v.revision AS revision,
-    v.verdict = 'yes' AS is_there, 0.5 AS weight, v.content AS content
+    v.answer = 'yes' AS is_there, 0.5 AS weight, v.content AS content
 FROM
 (
     SELECT * FROM judgement_rows FINAL
-    WHERE project_id = {project:String} AND verdict != '' AND judge = 'llm'
+    WHERE project_id = {project:String} AND answer != '' AND judge = 'llm'
         AND (name, definition_version, toString(model)) IN
             (SELECT arrayJoin(arrayZip({names:Array(String)}, {versions:Array(UInt32)}, {models:Array(String)})))
 ) AS v
-LEFT ANTI JOIN (SELECT * FROM label_rows FINAL WHERE project_id = {project:String} AND verdict != '') AS l
+LEFT ANTI JOIN (SELECT * FROM label_rows FINAL WHERE project_id = {project:String} AND label != '') AS l
 ON v.name = l.event_name AND v.task_id = l.task_id
 """
 
 _LABELS = """
-SELECT event_name, count() AS labels, groupBitXor(sipHash64(task_id, revision, verdict = 'confirmed')) AS digest
-FROM label_rows FINAL WHERE project_id = {project:String} AND verdict != '' GROUP BY event_name
+SELECT event_name, count() AS labels, groupBitXor(sipHash64(task_id, revision, label = 'confirmed')) AS digest
+FROM label_rows FINAL WHERE project_id = {project:String} AND label != '' GROUP BY event_name
 """
 
-# Of each project that has labels or verdicts. The greatest one of a column of numbers is found at once.
+# Of each project that has labels or judgements. The greatest one of a column of numbers is found at once.
 _REVISIONS = """
-SELECT toString(project_id) AS project_id, max(labels) AS labels, max(verdicts) AS verdicts FROM
+SELECT toString(project_id) AS project_id, max(labels) AS labels, max(judgements) AS judgements FROM
 (
-    SELECT project_id, max(revision) AS labels, 0 AS verdicts FROM label_rows GROUP BY project_id
+    SELECT project_id, max(revision) AS labels, 0 AS judgements FROM label_rows GROUP BY project_id
     UNION ALL
-    SELECT project_id, 0 AS labels, max(revision) AS verdicts FROM judgement_rows GROUP BY project_id
+    SELECT project_id, 0 AS labels, max(revision) AS judgements FROM judgement_rows GROUP BY project_id
 )
 GROUP BY project_id
 """
@@ -82,21 +82,21 @@ class LabelledTasks:
         self._records = TrackRecords(store)
 
     def revisions(self) -> dict[str, tuple[int, int]]:
-        """Return by project numbers of which one rises with each label and each verdict: a cheap question."""
-        return {row["project_id"]: (row["labels"], row["verdicts"]) for row in self._store.rows(_REVISIONS)}
+        """Return by project numbers of which one rises with each label and each judgement: a cheap question."""
+        return {row["project_id"]: (row["labels"], row["judgements"]) for row in self._store.rows(_REVISIONS)}
 
     def digests(self, project_id: str, versions: Mapping[str, int]) -> dict[str, str]:
         """
-        Return for each of these versions of definitions that has labels or verdicts a text that changes with them.
+        Return for each of these versions of definitions that has labels or judgements a text that changes with them.
 
-        It changes with each label, whenever verdicts have become a quarter more, and when they begin or cease to
+        It changes with each label, whenever judgements have become a quarter more, and when they begin or cease to
         be worth learning.
         """
         labels = {row["event_name"]: row for row in self._store.rows(_LABELS, {"project": project_id})}
-        verdicts: Counter[str] = Counter()
+        judgements: Counter[str] = Counter()
         for one in self._learnt(project_id, versions):
-            verdicts[one.name] += one.verdicts
-        return {name: _digest(labels.get(name), verdicts[name]) for name in labels.keys() | verdicts.keys()}
+            judgements[one.name] += one.judgements
+        return {name: _digest(labels.get(name), judgements[name]) for name in labels.keys() | judgements.keys()}
 
     def _learnt(self, project_id: str, versions: Mapping[str, int]) -> list[TrackRecord]:
         """Return what models said that is worth learning."""
@@ -109,7 +109,7 @@ class LabelledTasks:
         Return the labelled tasks of each of these definitions, by name, in the order of their ids, as each reads them.
 
         Those of people first, then those of an LLM, each the newest: at most MAX_LABELS of either kind a
-        definition and MAX_LABELS_AT_ONCE in all. A verdict on what its task does not say any more is left out.
+        definition and MAX_LABELS_AT_ONCE in all. A judgement on what its task does not say any more is left out.
         """
         versions = {one.name: one.version for one in definitions}
         learnt = self._learnt(project_id, versions)
@@ -177,13 +177,13 @@ def _contents(task: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _is_of(lesson: Mapping[str, Any], task: Mapping[str, Any], scope: str) -> bool:
-    """Tell whether a lesson is of what its task says now: a person's is of the task, a verdict of a text."""
+    """Tell whether a lesson is of what its task says now: a person's is of the task, a judgement of a text."""
     return not lesson["content"] or lesson["content"] == task["contents"].get(scope)
 
 
-def _digest(labels: Mapping[str, Any] | None, verdicts: int) -> str:
+def _digest(labels: Mapping[str, Any] | None, judgements: int) -> str:
     of_people = f"{labels['labels']}-{labels['digest']}" if labels else "0-0"
-    return f"{of_people}-{math.ceil(math.log(1 + verdicts, 1.25))}"
+    return f"{of_people}-{math.ceil(math.log(1 + judgements, 1.25))}"
 
 
 def _slices(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -19,7 +19,7 @@ from phospho_workers.runtime import metrics
 logger = logging.getLogger(__name__)
 
 _Key = tuple[str, str]
-# What the digests of a project follow from: revisions of its labels and verdicts, and the versions of its definitions.
+# Revisions of the labels and judgements of a project and the versions of its definitions: its digests follow from them.
 _State = tuple[tuple[int, int], Mapping[str, int]]
 
 
@@ -113,7 +113,7 @@ class Learning:
         return due
 
     def _read_digests(self, definitions: Sequence[EventDefinition], revisions: Mapping[str, tuple[int, int]]) -> None:
-        """Have the digests of each project: they are read anew where its labels, verdicts or versions are others."""
+        """Have the digests of each project: they are read anew where its labels, judgements or versions are others."""
         known, self._digests = self._digests, {}
         versions: dict[str, dict[str, int]] = {}
         for one in definitions:

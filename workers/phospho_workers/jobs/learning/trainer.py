@@ -13,13 +13,13 @@ from phospho_workers.detection.learning.teaching import Labelled, School, labell
 from phospho_workers.jobs.learning.examples import Example
 from phospho_workers.jobs.learning.learning import Lesson
 
-# Fewer verdicts than this are by chance all of one kind, and of few texts.
-MIN_VERDICTS = 8
+# Fewer judgements than this are by chance all of one kind, and of few texts.
+MIN_JUDGEMENTS = 8
 
 
 def is_enough(labels: Sequence[Labelled]) -> bool:
     """Tell whether labels suffice to train: one by a person, or eight by an LLM."""
-    return len(labels) >= MIN_VERDICTS or any(one.weight == 1.0 for one in labels)
+    return len(labels) >= MIN_JUDGEMENTS or any(one.weight == 1.0 for one in labels)
 
 
 class ClassifierTrainer:
@@ -57,7 +57,7 @@ def _quality(definition: EventDefinition, school: School, labels: Sequence[Label
     Return as JSON text how good a definition is in tasks that it was not taught by; people alone are believed.
 
     Where nobody has labelled anything, no classifier is taught for it: an LLM gives each definition hundreds of
-    verdicts.
+    judgements.
     """
     if not any(one.weight == 1.0 for one in labels):
         return quality([], [], definition.threshold).to_json()

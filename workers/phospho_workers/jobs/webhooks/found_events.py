@@ -9,7 +9,7 @@ from typing import Any
 
 from phospho_schemas.webhooks import DeliverySource
 from phospho_store.store import Store
-from phospho_workers.jobs.webhooks.payloads import Content, Event, Opinions, Row, Verdict, affirmed, told
+from phospho_workers.jobs.webhooks.payloads import Content, Event, Judgement, Opinions, Row, affirmed, told
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ _HOLDS = "if(empty({names:Array(String)}), notEmpty(events.name), hasAny(events.
 # What was nearly found and says what a judge has affirmed elsewhere.
 _AFFIRMED = """
 arrayExists(
-    one -> one IN (SELECT content FROM judgement_rows WHERE project_id IN {projects:Array(String)} AND verdict = 'yes'),
+    one -> one IN (SELECT content FROM judgement_rows WHERE project_id IN {projects:Array(String)} AND answer = 'yes'),
     candidates.content
 )
 """
@@ -94,10 +94,10 @@ _IS_WANTED = "(empty({names:Array(String)}) OR has({names:Array(String)}, name))
 _AFFIRMATIONS = f"""
 SELECT project_id, task_id, name, definition_version, content, toUnixTimestamp64Milli(inserted_at) AS stored_ms,
     concat(project_id, '\\n', name, '\\n', toString(definition_version), '\\n', content) AS identity
-FROM judgement_rows FINAL WHERE project_id IN {{projects:Array(String)}} AND verdict = 'yes' AND {_IS_WANTED} {_AFTER}
+FROM judgement_rows FINAL WHERE project_id IN {{projects:Array(String)}} AND answer = 'yes' AND {_IS_WANTED} {_AFTER}
 """
-_VERDICTS = """
-SELECT project_id, name, definition_version, content, verdict, score, judge, value, category FROM judgement_rows FINAL
+_JUDGEMENTS = """
+SELECT project_id, name, definition_version, content, answer, score, judge, value, category FROM judgement_rows FINAL
 WHERE project_id IN {projects:Array(String)} AND name IN {names:Array(String)} AND content IN {contents:Array(String)}
 """
 # A revision holds the milliseconds at which the label was given.
@@ -105,7 +105,7 @@ _ADDED = f"""
 SELECT project_id, task_id, event_name AS name, event_id AS id, value, category,
     toInt64(bitShiftRight(label_rows.revision, 16)) AS stored_ms,
     concat(project_id, '\\n', task_id, '\\n', event_name) AS identity
-FROM label_rows FINAL WHERE project_id IN {{projects:Array(String)}} AND verdict = 'confirmed' AND {_IS_WANTED}
+FROM label_rows FINAL WHERE project_id IN {{projects:Array(String)}} AND label = 'confirmed' AND {_IS_WANTED}
     AND stored_ms <= {{until:Int64}} AND (stored_ms, identity) > ({{stored:Int64}}, {{identity:String}})
 ORDER BY stored_ms, identity LIMIT {{limit:UInt32}}
 """
@@ -119,9 +119,9 @@ WHERE project_id IN {projects:Array(String)} AND session_id IN {sessions:Array(S
     AND task_id IN {tasks:Array(String)}
 """
 _LABELS = """
-SELECT project_id, task_id, event_name AS name, toString(verdict) AS verdict FROM label_rows FINAL
+SELECT project_id, task_id, event_name AS name, toString(label) AS label FROM label_rows FINAL
 WHERE project_id IN {projects:Array(String)} AND event_name IN {names:Array(String)}
-    AND task_id IN {tasks:Array(String)} AND verdict != ''
+    AND task_id IN {tasks:Array(String)} AND label != ''
 """
 
 
@@ -150,7 +150,7 @@ class FoundEvents:
         return Page([{**row, "source": stream.source} for row in rows], after)
 
     def _rows(self, source: DeliverySource, parameters: _Parameters, wanted: Wanted) -> list[dict[str, Any]]:
-        if source == "verdict":
+        if source == "judgement":
             return self._affirmed(parameters)
         if source == "label":
             return self._added(parameters)
@@ -161,12 +161,12 @@ class FoundEvents:
         ]
 
     def _affirmed(self, parameters: _Parameters) -> list[dict[str, Any]]:
-        """Return verdicts that say yes, each with its event in the task that was asked about, as that says it now."""
-        verdicts = self._store.rows(_AFFIRMATIONS, parameters)
-        analyses = self._of_tasks(_ANALYSES_OF, verdicts)
+        """Return judgements that say yes, each with its event in the task that was asked about, as that says it now."""
+        judgements = self._store.rows(_AFFIRMATIONS, parameters)
+        analyses = self._of_tasks(_ANALYSES_OF, judgements)
         opinions = self._opinions(list(analyses.values()))
         rows = []
-        for one in verdicts:
+        for one in judgements:
             row = analyses.get(_task(one))
             events = affirmed(row, opinions[row["project_id"]]) if row is not None else ()
             rows.append(_known_by(one, row, [event for event in events if event["name"] == one["name"]]))
@@ -208,15 +208,15 @@ class FoundEvents:
         candidates = [one for row in doubtful for one in row["candidates"]]
         names = {"names": sorted({one["name"] for one in candidates})}
         contents = {"contents": sorted({one["content"] for one in candidates})}
-        verdicts: dict[str, dict[Content, Verdict]] = {project_id: {} for project_id in opinions}
-        for one in self._store.rows(_VERDICTS, _keys(doubtful) | names | contents):
+        judgements: dict[str, dict[Content, Judgement]] = {project_id: {} for project_id in opinions}
+        for one in self._store.rows(_JUDGEMENTS, _keys(doubtful) | names | contents):
             content = (one["name"], one["definition_version"], one["content"])
-            verdict = Verdict(one["verdict"], one["score"], one["judge"], one["value"], one["category"])
-            verdicts[one["project_id"]][content] = verdict
+            judgement = Judgement(one["answer"], one["score"], one["judge"], one["value"], one["category"])
+            judgements[one["project_id"]][content] = judgement
         labels: dict[str, dict[tuple[str, str], str]] = {project_id: {} for project_id in opinions}
         for one in self._store.rows(_LABELS, _keys(doubtful) | names):
-            labels[one["project_id"]][one["task_id"], one["name"]] = one["verdict"]
-        return {project_id: Opinions(verdicts[project_id], labels[project_id]) for project_id in opinions}
+            labels[one["project_id"]][one["task_id"], one["name"]] = one["label"]
+        return {project_id: Opinions(judgements[project_id], labels[project_id]) for project_id in opinions}
 
 
 def _waits(source: DeliverySource, row: Row, wanted: Wanted) -> Callable[[str], bool]:

@@ -11,10 +11,10 @@ Event = Mapping[str, Any]
 Content = tuple[str, int, str]
 
 
-class Verdict(NamedTuple):
+class Judgement(NamedTuple):
     """What a judge says: yes, no, or empty where it gave no answer that counts."""
 
-    verdict: str
+    answer: str
     score: float
     judge: str
     value: float | None
@@ -22,9 +22,9 @@ class Verdict(NamedTuple):
 
 
 class Opinions(NamedTuple):
-    """Judgements in one project: verdicts, and labels (confirmed, rejected) by task and event name."""
+    """Judgements and labels in one project: by content, and (confirmed, rejected) by task and event name."""
 
-    verdicts: Mapping[Content, Verdict]
+    judgements: Mapping[Content, Judgement]
     labels: Mapping[tuple[str, str], str]
 
 
@@ -43,9 +43,9 @@ def told(row: Row, opinions: Opinions, waits: Callable[[str], bool]) -> Iterator
             yield event
         elif label == "rejected":
             continue
-        elif (verdict := opinions.verdicts.get(content)) is not None:
-            if verdict.verdict != "no":
-                yield _judged(event, verdict)
+        elif (judgement := opinions.judgements.get(content)) is not None:
+            if judgement.answer != "no":
+                yield _judged(event, judgement)
         elif not waits(event["name"]):
             yield event
     yield from affirmed(row, opinions)
@@ -55,11 +55,11 @@ def affirmed(row: Row, opinions: Opinions) -> Iterator[Event]:
     """Yield the events of an analysis that were nearly found, and are there by a judgement."""
     found = {event["name"] for event in row["events"]}
     for candidate in row["candidates"]:
-        verdict = opinions.verdicts.get((candidate["name"], candidate["definition_version"], candidate["content"]))
+        judgement = opinions.judgements.get((candidate["name"], candidate["definition_version"], candidate["content"]))
         label = opinions.labels.get((row["task_id"], candidate["name"]))
-        is_affirmed = verdict is not None and verdict.verdict == "yes" and label != "rejected"
-        if verdict is not None and is_affirmed and candidate["name"] not in found:
-            yield _judged({**candidate, "score": verdict.score, "evidence": ""}, verdict)
+        is_affirmed = judgement is not None and judgement.answer == "yes" and label != "rejected"
+        if judgement is not None and is_affirmed and candidate["name"] not in found:
+            yield _judged({**candidate, "score": judgement.score, "evidence": ""}, judgement)
 
 
 def payload(row: Row, event: Event, *, with_evidence: bool) -> dict[str, Any]:
@@ -89,8 +89,8 @@ def payload(row: Row, event: Event, *, with_evidence: bool) -> dict[str, Any]:
     }
 
 
-def _judged(event: Event, verdict: Verdict) -> Event:
-    if verdict.verdict != "yes":
+def _judged(event: Event, judgement: Judgement) -> Event:
+    if judgement.answer != "yes":
         return event
-    said = {"judge": verdict.judge, "value": verdict.value, "category": verdict.category}
+    said = {"judge": judgement.judge, "value": judgement.value, "category": judgement.category}
     return {**event, **said}

@@ -167,7 +167,7 @@ class Webhooks:
         """Return what is read, with the projects that it is read of."""
         projects = sorted({project_id for project_id, _ in self._webhooks})
         waits_s = {project_id: self._patience.wait_s(project_id) for project_id in projects}
-        streams = {Stream(source): projects for source in ("task", "session", "verdict", "label")}
+        streams = {Stream(source): projects for source in ("task", "session", "judgement", "label")}
         for wait_s in sorted({one for one in waits_s.values() if one}):
             streams[Stream("waited", wait_s)] = [one for one in projects if waits_s[one] == wait_s]
         return streams

@@ -17,7 +17,7 @@ from phospho_schemas.times import parsed_time
 _MAX_SECONDS = 2**40
 
 _OF_ANALYSIS = "task_id IN (SELECT task_id FROM analysis_rows FINAL WHERE project_id = {project:String} AND %s)"
-_OF_VERDICTS = "task_id IN (SELECT task_id FROM feedback_rows FINAL WHERE project_id = {project:String} %s)"
+_OF_FEEDBACK = "task_id IN (SELECT task_id FROM feedback_rows FINAL WHERE project_id = {project:String} %s)"
 _OF_PLACES = """task_id IN (
     SELECT task_id FROM (
         SELECT
@@ -36,7 +36,7 @@ _LAST_SOURCE_IS_PHOSPHO = (
     "argMax(toString(feedback_rows.source), (feedback_rows.revision, feedback_rows.feedback_id)), 'phospho')"
     " = {last_eval_source:Bool}"
 )
-_HAS_NOTES = "(" + _OF_VERDICTS % "AND comment != ''" + " OR metadata.notes IS NOT NULL)"
+_HAS_NOTES = "(" + _OF_FEEDBACK % "AND comment != ''" + " OR metadata.notes IS NOT NULL)"
 # By the type of a value in JSON: how ClickHouse extracts it, what it then is, and what JSONType says of it.
 _KINDS = {
     str: ("JSONExtractString", "String", "('String')"),
@@ -125,7 +125,7 @@ def _flag(name: str, value: Any) -> Condition:
 
 def _last_eval_source(name: str, value: Any) -> Condition:
     is_phospho = _checked_text(name, value).startswith("phospho")
-    return Condition(_OF_VERDICTS % _LAST_SOURCE_IS_PHOSPHO, {name: is_phospho})
+    return Condition(_OF_FEEDBACK % _LAST_SOURCE_IS_PHOSPHO, {name: is_phospho})
 
 
 def _has_notes(name: str, value: Any) -> Condition:

@@ -2,7 +2,7 @@
 Tasks out of ClickHouse: by their ids, as a page of a project, as the tasks of a session.
 
 These read the base tables, not the views: a page needs the newest tasks of one project, and the view would join every
-row of it. The rules are the views': FINAL, and a person's last verdict before the log's flag.
+row of it. The rules are the views': FINAL, and the last feedback before the log's flag.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ EVENTS = """
 SELECT
     e.session_id AS session_id, e.task_id AS task_id, toUnixTimestamp64Milli(e.created_at) AS created_at_ms,
     e.project_id AS project_id, e.id AS id, e.name AS name, e.engine AS engine, e.evidence AS evidence,
-    e.verdict AS verdict, e.score AS score, e.value AS value, e.category AS category,
+    e.label AS label, e.score AS score, e.value AS value, e.category AS category,
     tupleElement(d.score_range, 'min') AS least, tupleElement(d.score_range, 'max') AS greatest
 FROM (SELECT * FROM events WHERE project_id = {project:String} AND %s) AS e
 LEFT ANY JOIN (SELECT name, score_range FROM definitions WHERE project_id = {project:String}) AS d
@@ -81,7 +81,7 @@ ON e.name = d.name
 ORDER BY session_id, created_at_ms, task_id, name
 """
 _EVENTS_OF_TASKS = EVENTS % "task_id IN {tasks:Array(String)}"
-_VERDICTS = """
+_FEEDBACK = """
 SELECT task_id, feedback_id, flag, comment, source, toUnixTimestamp64Milli(created_at) AS created_at_ms
 FROM feedback_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
@@ -110,7 +110,7 @@ Row = dict[str, Any]
 @dataclass(frozen=True)
 class StoredTask:
     """
-    One task as it is stored: its row, what detection says of it, its events, and verdicts, the last one last.
+    One task as it is stored: its row, what detection says of it, its events, and its feedback, the last one last.
 
     `position` counts from 1 in the session; times are Unix milliseconds.
     """
@@ -119,14 +119,14 @@ class StoredTask:
     row: Row
     analysis: Row
     events: list[Row]
-    verdicts: list[Row]
+    feedback: list[Row]
     position: int
     session_length: int
 
     @property
     def flag(self) -> str:
-        """The last verdict, or what was logged with the task; empty where there is none."""
-        return str(self.verdicts[-1]["flag"] if self.verdicts else self.row["flag"])
+        """The last feedback, or what was logged with the task; empty where there is none."""
+        return str(self.feedback[-1]["flag"] if self.feedback else self.row["flag"])
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class TaskReads:
     def _read(self, project_id: str, task_ids: list[str]) -> Iterable[tuple[str, StoredTask]]:
         parameters = {"project": project_id, "tasks": task_ids}
         analyses, positions = self._by_task(_ANALYSES, parameters), self._by_task(_POSITIONS, parameters)
-        events, verdicts = self._lists_by_task(_EVENTS_OF_TASKS, parameters), self._lists_by_task(_VERDICTS, parameters)
+        events, feedback = self._lists_by_task(_EVENTS_OF_TASKS, parameters), self._lists_by_task(_FEEDBACK, parameters)
         for name, row in self._by_task(_ROWS, parameters).items():
             place = positions.get(name, {"position": 1, "session_length": 1})
             yield (
@@ -217,7 +217,7 @@ class TaskReads:
                     row,
                     analyses.get(name, {}),
                     events.get(name, []),
-                    verdicts.get(name, []),
+                    feedback.get(name, []),
                     place["position"],
                     place["session_length"],
                 ),

@@ -2,7 +2,7 @@
 From a wish to change a stored task to what is logged for it: pure.
 
 Nothing is changed in place. A task's metadata changes when the task is logged again, whole, as it is stored, with the
-revision right after the stored one: a log that was accepted since, landed or not, wins over the change. A verdict is a
+revision right after the stored one: a log that was accepted since, landed or not, wins over the change. Feedback is a
 fact of its own. Both go the way of every log, so that a replay changes nothing.
 """
 
@@ -25,7 +25,7 @@ class Change:
     """
     What is to become of a task; None and empty leave it as it is.
 
-    `metadata` is laid over what there is, key by key. `made_at_s` is when the verdict was given, in Unix seconds.
+    `metadata` is laid over what there is, key by key. `made_at_s` is when the feedback was given, in Unix seconds.
     """
 
     metadata: Row = field(default_factory=dict)
@@ -48,11 +48,11 @@ def changed(task: StoredTask, change: Change) -> Changed:
     flag = change.flag or (task.flag if change.notes is not None else "")
     metadata = dict(change.metadata)
     if change.notes is not None and not flag:
-        # A comment belongs to a verdict; where there is none, the notes are kept with the task.
+        # A comment belongs to feedback; where there is none, the notes are kept with the task.
         metadata["notes"] = change.notes
     row = _with_metadata(task.row, metadata)
     event = None if row == task.row else as_logged(task.project_id, row)
-    feedback = _verdict(task, change, flag) if flag and not _says_already(task, change, flag) else None
+    feedback = _feedback(task, change, flag) if flag and not _says_already(task, change, flag) else None
     return Changed(row, event, feedback)
 
 
@@ -82,10 +82,10 @@ def _text(name: str, value: Any) -> str:
 def _says_already(task: StoredTask, change: Change, flag: str) -> bool:
     if task.flag != flag:
         return False
-    has_source = change.source is None or (bool(task.verdicts) and task.verdicts[-1]["source"] == change.source)
+    has_source = change.source is None or (bool(task.feedback) and task.feedback[-1]["source"] == change.source)
     return has_source and change.notes in (None, notes_of(task))
 
 
-def _verdict(task: StoredTask, change: Change, flag: str) -> Row:
-    verdict = {"flag": flag, "notes": change.notes, "source": change.source, "client_created_at": change.made_at_s}
-    return {"project_id": task.project_id} | {name: value for name, value in verdict.items() if value is not None}
+def _feedback(task: StoredTask, change: Change, flag: str) -> Row:
+    feedback = {"flag": flag, "notes": change.notes, "source": change.source, "client_created_at": change.made_at_s}
+    return {"project_id": task.project_id} | {name: value for name, value in feedback.items() if value is not None}

@@ -15,20 +15,20 @@ from phospho_schemas.records import Keyed
 
 def applied(intake: Intake, task: StoredTask, change: Change, envelope: Envelope) -> tuple[list[Keyed], StoredTask]:
     """Return the messages that a change needs, and the task as it will be. Raises Problem (413, 422)."""
-    row, event, feedback = changed(task, change)
-    messages, verdicts = [], task.verdicts
+    row, event, new_feedback = changed(task, change)
+    messages, feedback = [], task.feedback
     if event is not None:
         rewrite = Rewrite(task.row["revision"] + 1, task.row["source"])
         messages.append(intake.read_rewrite(event, envelope, rewrite).keyed)
-    if feedback is not None:
-        accepted = intake.read_feedback(row["task_id"], feedback, envelope)
+    if new_feedback is not None:
+        accepted = intake.read_feedback(row["task_id"], new_feedback, envelope)
         messages.append(accepted.keyed)
-        verdicts = [*verdicts, _verdict_row(accepted)]
-    return messages, dataclasses.replace(task, row=row, verdicts=verdicts)
+        feedback = [*feedback, _feedback_row(accepted)]
+    return messages, dataclasses.replace(task, row=row, feedback=feedback)
 
 
-def _verdict_row(accepted: AcceptedFeedback) -> Row:
-    """Return a verdict that was accepted as the row that it will be."""
+def _feedback_row(accepted: AcceptedFeedback) -> Row:
+    """Return feedback that was accepted as the row that it will be."""
     return {
         "task_id": accepted.task_id,
         "feedback_id": accepted.feedback_id,
