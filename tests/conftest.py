@@ -9,10 +9,13 @@ not make twice at once, a build or an environment, is made under a lock.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
+
+from phospho_store.migrations import migrate
+from phospho_store.store import Store, embedded
 
 _MAY_BE_MISSING = "shared/data"
 
@@ -29,3 +32,12 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"skipped, and nothing may be skipped here: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A migrated embedded store for each module of tests; chDB opens one folder a process."""
+    store = embedded(str(tmp_path_factory.mktemp("store")))
+    list(migrate(store))
+    yield store
+    store.close()

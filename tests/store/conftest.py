@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from phospho_store.migrations import migrate
 from phospho_store.registry.registry import Registry
-from phospho_store.store import Store, embedded
+from phospho_store.store import Store
 
 _NUMBERS = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A migrated store, closed after the module: chDB takes one path a process, and the next module has another."""
-    store = embedded(str(tmp_path_factory.mktemp("store")))
-    list(migrate(store))
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -1,19 +1,46 @@
-"""An embedded ClickHouse for the tests of the workers; chDB takes one path a process, so each folder has its turn."""
+"""An embedded store with projects of its own for each test of the jobs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
-from phospho_store.migrations import migrate
-from phospho_store.store import Store, embedded
+from phospho_schemas.times import utc_text
+from phospho_store.registry.registry import Registry
+from phospho_store.store import Store
+from store import facts
+
+_NUMBERS = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A migrated store of its own for each module of tests."""
-    store = embedded(str(tmp_path_factory.mktemp("store")))
-    list(migrate(store))
-    yield store
-    store.close()
+@pytest.fixture
+def registry(store: Store) -> Registry:
+    return Registry(store)
+
+
+@pytest.fixture
+def project_id(registry: Registry) -> str:
+    """A project that nobody has used, stored."""
+    return registry.save_project(f"followed-{next(_NUMBERS)}").project_id
+
+
+@pytest.fixture
+def logged_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have tasks be logged now: no judge is asked about those that are older than a day."""
+    monkeypatch.setattr(facts, "MOMENT", utc_text(datetime.now(UTC)))
+
+
+@pytest.fixture
+def until_done() -> Callable[..., int]:
+    """Run a job until it has nothing left to do, and return the number of steps that said there is more."""
+
+    def run(job: object) -> int:
+        for steps in range(100):
+            if not job.step():  # type: ignore[attr-defined]
+                return steps
+        raise AssertionError("it never ends")
+
+    return run
