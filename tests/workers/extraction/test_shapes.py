@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phospho_workers.extraction.shapes import Usage, input_text, model_name, output_text, system_prompt, usage
+from phospho_workers.extraction.shapes.answers import output_text
+from phospho_workers.extraction.shapes.requests import input_text, system_prompt
+from phospho_workers.extraction.shapes.usage import Usage, model_name, usage
 
 USER = {"role": "user", "content": "hello"}
 

@@ -1,4 +1,4 @@
-"""The stage: raw logs in, tasks and feedback out."""
+"""The extraction stage: raw logs in, tasks and feedback out."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Any
 from phospho_schemas.ids import message_key
 from phospho_schemas.records import Keyed
 from phospho_schemas.topics import FEEDBACK, TASKS, Topic
-from phospho_workers.extraction import fields
-from phospho_workers.extraction.rows import feedback_row, task_row
+from phospho_workers.extraction.feedback import feedback_row
+from phospho_workers.extraction.raw_log import RawLog
+from phospho_workers.extraction.task import task_row
 from phospho_workers.runtime.json_bytes import decode_object, encode
 from phospho_workers.runtime.records import Output, Record, Unreadable, reject
 
-_Row = Callable[[Mapping[str, Any], Record], dict[str, Any]]
-_KINDS: Mapping[str, tuple[Topic, _Row]] = {"log": (TASKS, task_row), "feedback": (FEEDBACK, feedback_row)}
+_KINDS: Mapping[str, tuple[Topic, Callable[[RawLog], dict[str, Any]]]] = {
+    "log": (TASKS, task_row),
+    "feedback": (FEEDBACK, feedback_row),
+}
 
 
 class Extraction:
@@ -29,34 +32,30 @@ class Extraction:
         return output
 
     def _extract(self, record: Record, output: Output) -> None:
-        log: dict[str, Any] = {}
+        log = RawLog({}, record)
         try:
-            log = decode_object(record.value)
-            fields.check_version(log)
-            topic, to_row = _kind(log)
-            row = to_row(log, record)
-            output.add(topic, Keyed(_key(row), encode(row)))
-        except Unreadable as why:
-            reject(output, record, self.name, why, _project_or_empty(log))
+            log = RawLog(decode_object(record.value), record)
+            topic, row = _row(log)
+            key = message_key(row["project_id"], row.get("session_id", ""), row["task_id"])
+            output.add(topic, Keyed(key, encode(row)))
+        except Unreadable as error:
+            reject(output, record, self.name, error, _project_or_empty(log))
         except RecursionError:
-            reject(
-                output, record, self.name, Unreadable("too_deep", "the JSON is nested too deep"), _project_or_empty(log)
-            )
+            too_deep = Unreadable("too_deep", "the JSON is nested too deep")
+            reject(output, record, self.name, too_deep, _project_or_empty(log))
 
 
-def _kind(log: Mapping[str, Any]) -> tuple[Topic, _Row]:
-    kind = log.get("kind", "log")
+def _row(log: RawLog) -> tuple[Topic, dict[str, Any]]:
+    log.check_version()
+    kind = log.kind
     if not isinstance(kind, str) or kind not in _KINDS:
         raise Unreadable("unknown_kind", f"kind {str(kind)[:50]!r}: one of {', '.join(_KINDS)} is needed")
-    return _KINDS[kind]
+    topic, to_row = _KINDS[kind]
+    return topic, to_row(log)
 
 
-def _key(row: Mapping[str, Any]) -> bytes:
-    return message_key(row["project_id"], row.get("session_id", ""), row["task_id"])
-
-
-def _project_or_empty(log: Mapping[str, Any]) -> str:
+def _project_or_empty(log: RawLog) -> str:
     try:
-        return fields.project_of(log)
+        return log.project_id
     except Unreadable:
         return ""

@@ -1,0 +1,137 @@
+"""A raw log: the fields that a client and the gateway sent, each read by its rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from phospho_schemas.ids import broker_revision, newest_revision
+from phospho_schemas.messages import SCHEMA_VERSION
+from phospho_schemas.times import parsed_time
+from phospho_workers.runtime.records import Record, Unreadable
+
+MAX_ID_CHARACTERS = 512
+# As phospho_schemas.messages.ProjectId has it.
+_PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
+_MAX_REVISION = 2**64 - 1
+_OLDEST_S = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+# ClickHouse's DateTime64 ends in 2299.
+_NEWEST_S = datetime(2299, 1, 1, tzinfo=UTC).timestamp()
+_MAX_AHEAD_S = 86_400.0
+
+
+class RawLog:
+    """
+    A decoded raw log and its record.
+
+    Every property and method raises Unreadable for a value that the pipeline can't take.
+    """
+
+    __slots__ = ("fields", "record")
+
+    def __init__(self, fields: Mapping[str, Any], record: Record) -> None:
+        self.fields = fields
+        self.record = record
+
+    def check_version(self) -> None:
+        """Raise Unreadable for a schema version that this reader does not know; none means version 1."""
+        version = self.fields.get("schema_version", SCHEMA_VERSION)
+        if version != SCHEMA_VERSION or isinstance(version, bool):
+            raise Unreadable("unknown_version", f"schema_version {version!r}: this reader knows {SCHEMA_VERSION}")
+
+    @property
+    def kind(self) -> Any:
+        """`log`, `feedback`, or whatever the client sent."""
+        return self.fields.get("kind", "log")
+
+    @property
+    def project_id(self) -> str:
+        """The project; Unreadable where it is missing or invalid."""
+        project_id = self.fields.get("project_id")
+        if not isinstance(project_id, str) or not _PROJECT_ID.fullmatch(project_id):
+            raise Unreadable("invalid_field", "project_id: 1 to 128 letters, digits, _, . or - are needed")
+        return project_id
+
+    def identifier(self, field: str) -> str:
+        """Return an id as text; empty where it is missing or null. A number stands for its digits."""
+        value = self.fields.get(field)
+        if value is None:
+            return ""
+        if value.__class__ is str and len(value) <= MAX_ID_CHARACTERS:
+            return str(value)
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise Unreadable("invalid_field", f"{field}: a string is needed, found {type(value).__name__}")
+        text = str(value)
+        if len(text) > MAX_ID_CHARACTERS:
+            raise Unreadable("invalid_field", f"{field}: at most {MAX_ID_CHARACTERS} characters, found {len(text)}")
+        return text
+
+    def text(self, field: str) -> str:
+        """Return a text; empty for any other value."""
+        return text_or_empty(self.fields.get(field))
+
+    @property
+    def flag(self) -> str:
+        """`success`, `failure`, or empty."""
+        value = self.fields.get("flag")
+        if value in (None, ""):
+            return ""
+        if value not in ("success", "failure"):
+            raise Unreadable("invalid_field", f"flag: success or failure is needed, found {str(value)[:50]!r}")
+        return str(value)
+
+    @property
+    def revision(self) -> int:
+        """The gateway's revision, or one from the broker's clock where no gateway can have drawn it."""
+        revision, timestamp_ms = self.fields.get("revision"), self.record.timestamp_ms
+        newest = newest_revision(timestamp_ms) if timestamp_ms > 0 else _MAX_REVISION
+        if isinstance(revision, int) and not isinstance(revision, bool) and 0 < revision <= newest:
+            return revision
+        return broker_revision(timestamp_ms, self.record.offset)
+
+    @property
+    def arrived_ms(self) -> int:
+        """
+        The time of arrival in Unix milliseconds: the gateway's, otherwise the broker's.
+
+        A time that no gateway can have seen, by the broker's clock, is ignored.
+        """
+        broker_ms = max(self.record.timestamp_ms, 0)
+        received_at = self.fields.get("received_at")
+        seconds = _iso_s(received_at) if isinstance(received_at, str) else None
+        return broker_ms if seconds is None or not _is_plausible(seconds, broker_ms) else round(seconds * 1000)
+
+    def created(self, arrived_ms: int) -> tuple[int, Any]:
+        """
+        Return the client's time in Unix milliseconds, and the original where it is implausible.
+
+        A time before 2000 or more than a day ahead of the arrival is replaced by the arrival, so that one bad clock
+        does not stretch every chart.
+        """
+        original = self.fields.get("created_at") or self.fields.get("client_created_at")
+        seconds = _iso_s(original) if isinstance(original, str) else _number_s(original)
+        if seconds is None or not _is_plausible(seconds, arrived_ms):
+            return arrived_ms, original
+        return round(seconds * 1000), None
+
+
+def text_or_empty(value: Any) -> str:
+    """Return a text as it is; empty for any other value."""
+    return value if isinstance(value, str) else ""
+
+
+def _is_plausible(seconds: float, arrived_ms: int) -> bool:
+    """Tell whether a time is in 2000 or later and at most a day ahead of the arrival, where that is known (not 0)."""
+    newest_s = arrived_ms / 1000 + _MAX_AHEAD_S if arrived_ms else _NEWEST_S
+    return _OLDEST_S <= seconds <= newest_s
+
+
+def _number_s(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _iso_s(value: str) -> float | None:
+    moment = parsed_time(value)
+    return moment.timestamp() if moment else None

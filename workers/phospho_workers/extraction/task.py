@@ -1,0 +1,125 @@
+"""From a raw log of a task to a row of `task_rows`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from phospho_schemas.ids import derived_uuid, session_id_of_task
+from phospho_schemas.messages import SCHEMA_VERSION
+from phospho_schemas.times import time_text
+from phospho_workers.extraction.raw_log import MAX_ID_CHARACTERS, RawLog, text_or_empty
+from phospho_workers.extraction.shapes.answers import output_text
+from phospho_workers.extraction.shapes.content import json_text
+from phospho_workers.extraction.shapes.requests import input_text, system_prompt
+from phospho_workers.extraction.shapes.usage import NO_USAGE, Usage, duration, first_count, model_name, usage
+from phospho_workers.runtime.records import Record, Unreadable
+
+# Keys with a column of their own or of the envelope; any other becomes metadata.
+_COLUMN_KEYS = frozenset(
+    {
+        "schema_version", "kind", "project_id", "input", "output", "session_id", "task_id", "event_id", "user_id",
+        "version_id", "client_created_at", "created_at", "last_update", "raw_input", "raw_output",
+        "raw_input_type_name", "raw_output_type_name", "system_prompt", "flag", "metadata", "received_at",
+        "revision", "source", "model",
+    }
+)  # fmt: skip
+
+
+def task_row(log: RawLog) -> dict[str, Any]:
+    """Return the row of `task_rows`. Raises Unreadable."""
+    if log.fields.get("input") is None:
+        raise Unreadable("invalid_field", "input: text, or an object that holds it, is needed")
+    project_id = log.project_id
+    task_id = log.identifier("task_id") or log.identifier("event_id") or _derived_task_id(log.record, project_id)
+    arrived_ms = log.arrived_ms
+    created_ms, implausible_time = log.created(arrived_ms)
+    metadata = _metadata(log.fields, implausible_time)
+    raw_input, raw_output = _raw(log.fields, "input"), _raw(log.fields, "output")
+    content = _content(log.fields, raw_input, raw_output)
+    latency_ms = duration(metadata.get("latency_ms", metadata.get("latencyMs")))
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "project_id": project_id,
+        "task_id": task_id,
+        "revision": log.revision,
+        "session_id": log.identifier("session_id") or session_id_of_task(task_id),
+        "user_id": log.identifier("user_id") or _short_text(metadata.get("user_id")),
+        "version_id": log.identifier("version_id") or _short_text(metadata.get("version_id")),
+        "created_at": time_text(created_ms),
+        "received_at": time_text(arrived_ms),
+        "input": content.input,
+        "output": content.output,
+        "system_prompt": log.text("system_prompt") or content.system_prompt,
+        "flag": log.flag,
+        "model": log.text("model") or text_or_empty(metadata.get("model")) or content.model,
+        "tokens_in": _count_or(content.usage.tokens_in, metadata, "tokens_in", "prompt_tokens"),
+        "tokens_out": _count_or(content.usage.tokens_out, metadata, "tokens_out", "completion_tokens"),
+        "latency_ms": latency_ms if latency_ms is not None else content.usage.latency_ms,
+        "metadata": metadata,
+        "raw_input": "" if isinstance(raw_input, str) else json_text(raw_input),
+        "raw_output": "" if raw_output is None or isinstance(raw_output, str) else json_text(raw_output),
+        "source": log.text("source") or "kafka",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """The text and figures of a task's input and output."""
+
+    input: str
+    output: str
+    system_prompt: str = ""
+    model: str = ""
+    usage: Usage = NO_USAGE
+
+
+def _content(fields: Mapping[str, Any], raw_input: Any, raw_output: Any) -> _Content:
+    """Read input and output. Most are plain text, which holds nothing else to read."""
+    given_input, given_output = fields["input"], fields.get("output")
+    if raw_input is given_input and raw_output is given_output and isinstance(given_input, str):
+        if given_output is None:
+            return _Content(given_input, "")
+        if isinstance(given_output, str):
+            return _Content(given_input, given_output)
+    return _Content(
+        input_text(given_input),
+        output_text(given_output),
+        system_prompt(raw_input) or system_prompt(given_input),
+        model_name(raw_output, raw_input),
+        usage(raw_output),
+    )
+
+
+def _derived_task_id(record: Record, project_id: str) -> str:
+    """Return a task id that follows from the place and content of the message, so that a replay derives it again."""
+    place = (record.topic, str(record.partition), str(record.offset))
+    return derived_uuid(record.timestamp_ms, project_id, *place, record.value)
+
+
+def _metadata(fields: Mapping[str, Any], implausible_time: Any) -> dict[str, Any]:
+    given = fields.get("metadata") or {}
+    metadata = dict(given) if isinstance(given, dict) else {"metadata": given}
+    for key, value in fields.items():
+        if key not in _COLUMN_KEYS and value is not None:
+            metadata.setdefault(key, value)
+    if implausible_time is not None:
+        metadata["client_created_at"] = implausible_time
+    return metadata
+
+
+def _raw(fields: Mapping[str, Any], side: str) -> Any:
+    raw = fields.get(f"raw_{side}")
+    return raw if raw is not None else fields.get(side)
+
+
+def _count_or(default: int | None, metadata: Mapping[str, Any], *names: str) -> int | None:
+    tokens = first_count(metadata, *names)
+    return tokens if tokens is not None else default
+
+
+def _short_text(value: Any) -> str:
+    """Return an id from the metadata; a text that is too long for an id stays there alone."""
+    text = text_or_empty(value)
+    return text if len(text) <= MAX_ID_CHARACTERS else ""
