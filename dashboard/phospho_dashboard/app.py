@@ -41,7 +41,7 @@ from phospho_dashboard.projects.settings_pages import settings_routes
 from phospho_dashboard.services import DefinitionCheck, FeedbackReading, Preview, Publisher, Services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.sql.api import SqlApi
-from phospho_dashboard.web.answers import api_endpoint
+from phospho_dashboard.web.routes import api_route
 from phospho_dashboard.web.static_files import static_routes
 from phospho_dashboard.webhooks.api import job_routes
 from phospho_dashboard.webhooks.pages import webhook_routes
@@ -103,31 +103,31 @@ def api_routes(services: Services) -> list[BaseRoute]:
     registry, letters, endpoints = RegistryApi(services), DeadLettersApi(services), ViewEndpoints(services)
     people, acting = PeopleApi(services), ActingApi(services)
     return [
-        api_endpoint("POST", "/sql", SqlApi(services).query),
-        api_endpoint("GET", "/definitions", registry.definitions),
-        api_endpoint("POST", "/definitions", registry.apply_definitions),
-        api_endpoint("POST", "/definitions/preview", PreviewApi(services).preview),
-        api_endpoint("POST", "/definitions/delete", registry.delete_definitions),
-        api_endpoint("DELETE", "/definitions/{name:any_text}", registry.delete_definition),
-        api_endpoint("GET", "/keys", registry.keys),
-        api_endpoint("POST", "/keys", registry.create_key),
-        api_endpoint("DELETE", "/keys/{key_id}", registry.revoke_key),
-        api_endpoint("GET", "/projects", registry.projects),
-        api_endpoint("POST", "/projects", registry.create_project),
-        api_endpoint("PATCH", "/projects/{project_id}", registry.change_project),
-        api_endpoint("GET", "/people", people.people),
-        api_endpoint("POST", "/people", people.add),
-        api_endpoint("PATCH", "/people/{name:any_text}", people.change),
-        api_endpoint("DELETE", "/people/{name:any_text}", people.remove),
-        api_endpoint("GET", "/labels", acting.labels),
-        api_endpoint("POST", "/labels", acting.save_labels),
-        api_endpoint("POST", "/tasks/{task_id:any_text}/notes", acting.write_note),
-        api_endpoint("DELETE", "/tasks/{task_id:any_text}/notes/{note_id}", acting.delete_note),
+        api_route("POST", "/sql", SqlApi(services).query),
+        api_route("GET", "/definitions", registry.definitions),
+        api_route("POST", "/definitions", registry.apply_definitions),
+        api_route("POST", "/definitions/preview", PreviewApi(services).preview),
+        api_route("POST", "/definitions/delete", registry.delete_definitions),
+        api_route("DELETE", "/definitions/{name:any_text}", registry.delete_definition),
+        api_route("GET", "/keys", registry.keys),
+        api_route("POST", "/keys", registry.create_key),
+        api_route("DELETE", "/keys/{key_id}", registry.revoke_key),
+        api_route("GET", "/projects", registry.projects),
+        api_route("POST", "/projects", registry.create_project),
+        api_route("PATCH", "/projects/{project_id}", registry.change_project),
+        api_route("GET", "/people", people.people),
+        api_route("POST", "/people", people.add),
+        api_route("PATCH", "/people/{name:any_text}", people.change),
+        api_route("DELETE", "/people/{name:any_text}", people.remove),
+        api_route("GET", "/labels", acting.labels),
+        api_route("POST", "/labels", acting.save_labels),
+        api_route("POST", "/tasks/{task_id:any_text}/notes", acting.write_note),
+        api_route("DELETE", "/tasks/{task_id:any_text}/notes/{note_id}", acting.delete_note),
         *(endpoints.api_route(view) for view in _views(services)),
-        api_endpoint("GET", "/llm-usage", LlmApi(services).usage),
-        api_endpoint("GET", "/dead-letters", letters.dead_letters),
-        api_endpoint("GET", "/dead-letters/{dead_letter_id}", letters.dead_letter),
-        api_endpoint("POST", "/dead-letters/{dead_letter_id}/replay", letters.replay),
+        api_route("GET", "/llm-usage", LlmApi(services).usage),
+        api_route("GET", "/dead-letters", letters.dead_letters),
+        api_route("GET", "/dead-letters/{dead_letter_id}", letters.dead_letter),
+        api_route("POST", "/dead-letters/{dead_letter_id}/replay", letters.replay),
         *job_routes(services),
         *openapi_routes(),
     ]

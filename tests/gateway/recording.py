@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from phospho_schemas.errors import Problem
 from phospho_schemas.records import Keyed
+from phospho_web.problems import Problem
 
 
 class RecordingPublisher:

@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.records import Keyed
 from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, RAW_LOGS, TASKS
 from phospho_store.errors import StoreError, StoreUnavailable
 from phospho_store.store import Store
+from phospho_web.problems import Problem
 from phospho_workers.runtime import metrics
 from phospho_workers.runtime.records import Record, Stage, Unreadable, dead_letter
 from phospho_workers.sink.insert import insert_lines

@@ -24,7 +24,6 @@ from phospho_dashboard.job_tools import Tools
 from phospho_dashboard.services import Publisher
 from phospho_dashboard.settings import DashboardSettings, SignInSettings
 from phospho_dashboard.web.error_pages import on_unexpected, shown_to_browsers
-from phospho_gateway.answers import on_http_exception
 from phospho_gateway.app import create_app as create_gateway
 from phospho_gateway.intake.events import Envelope
 from phospho_gateway.intake.feedback import FeedbackReader
@@ -45,6 +44,7 @@ from phospho_store.registry.people import People
 from phospho_store.registry.quotas import DailyQuotas
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
+from phospho_web.responses import on_http_exception
 from phospho_workers.detection.definitions import check_definition, compile_definitions
 from phospho_workers.detection.detect import Task, analyse
 from phospho_workers.detection.loader import DefinitionCache

@@ -12,8 +12,8 @@ from starlette.routing import BaseRoute, Route
 from phospho_dashboard.analytics.exports import FORMATS, Exports
 from phospho_dashboard.layout.page_request import Asking
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import answered
 from phospho_dashboard.web.streams import streamed
+from phospho_web.responses import with_json_errors
 
 EXPORTED = ("sessions", "tasks", "users")
 
@@ -33,7 +33,7 @@ class ExportPages:
     def routes(self) -> list[BaseRoute]:
         """Return a route for each kind of rows and each format."""
         return [
-            Route(f"/{rows}.{ending}", answered(partial(self._file, rows, ending)))
+            Route(f"/{rows}.{ending}", with_json_errors(partial(self._file, rows, ending)))
             for rows in EXPORTED
             for ending in FORMATS
         ]

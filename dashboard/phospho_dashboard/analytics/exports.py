@@ -10,8 +10,8 @@ from phospho_dashboard.queries.analysed import analysed
 from phospho_dashboard.queries.feedback_flags import as_judged, last_feedback
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.session_facts import SESSION_FACTS, session_facts, session_findings
-from phospho_schemas.errors import Problem
 from phospho_store.store import Store
+from phospho_web.problems import Problem
 
 MAX_ROWS = 200_000
 _TIMEOUT_S = 120

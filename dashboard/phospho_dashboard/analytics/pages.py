@@ -27,10 +27,10 @@ from phospho_dashboard.queries.found import searched
 from phospho_dashboard.queries.periods import buckets_of
 from phospho_dashboard.web.urls import with_query
 from phospho_schemas.definitions import needs_session
-from phospho_schemas.errors import Problem
 from phospho_schemas.messages import EventDefinition
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
+from phospho_web.problems import Problem
 
 Content = dict[str, Any]
 

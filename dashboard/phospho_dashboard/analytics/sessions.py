@@ -17,9 +17,9 @@ from phospho_dashboard.queries.newest import newest
 from phospho_dashboard.queries.periods import Extent
 from phospho_dashboard.queries.session_facts import SESSION_FACTS, session_facts, session_findings
 from phospho_dashboard.web.times import with_times
-from phospho_schemas.errors import Problem
 from phospho_store.cursors import encoded_cursor
 from phospho_store.store import Store
+from phospho_web.problems import Problem
 
 PREVIEW_CHARACTERS = 200
 TRANSCRIPT_TASKS = 200

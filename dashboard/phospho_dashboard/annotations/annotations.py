@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.projects.projects import first_message
 from phospho_dashboard.services import Services
-from phospho_schemas.errors import Problem
 from phospho_schemas.messages import Label, Note
 from phospho_store.annotations.labels import LabelBook
+from phospho_web.problems import Problem
 
 MAX_LABELS = 1000
 MAX_NOTE_CHARACTERS = 10_000

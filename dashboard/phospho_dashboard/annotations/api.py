@@ -11,10 +11,11 @@ from phospho_dashboard.annotations.annotations import MAX_LABELS, MAX_NOTE_CHARA
 from phospho_dashboard.auth.access import Access
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import json_object, json_response, text_field
 from phospho_dashboard.web.times import with_times
-from phospho_schemas.errors import Problem
 from phospho_store.cursors import decoded_cursor, encoded_cursor, page_limit
+from phospho_web.bodies import read_object, text_field
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response
 
 _END_OF_TIME = (2**62, "")
 
@@ -39,7 +40,7 @@ class ActingApi:
 
     async def save_labels(self, request: Request) -> Response:
         visitor, project_id = await self._editor(request)
-        content = await json_object(request, self._max_body_bytes)
+        content = await read_object(request, self._max_body_bytes)
         wanted = content.get("labels")
         if not isinstance(wanted, list) or not 0 < len(wanted) <= MAX_LABELS:
             raise Problem(422, "invalid_field", f"'labels' must be a list of 1 to {MAX_LABELS} labels")
@@ -48,7 +49,7 @@ class ActingApi:
 
     async def write_note(self, request: Request) -> Response:
         visitor, project_id = await self._editor(request)
-        text = text_field(await json_object(request, self._max_body_bytes), "text", max_length=MAX_NOTE_CHARACTERS)
+        text = text_field(await read_object(request, self._max_body_bytes), "text", max_length=MAX_NOTE_CHARACTERS)
         task_id = request.path_params["task_id"]
         note = await self._threads.run(self._acting.note, project_id, visitor, task_id, text)
         shown: dict[str, Any] = note.model_dump(mode="json", exclude={"revision", "is_deleted"})

@@ -10,12 +10,11 @@ from phospho_dashboard.auth.visitors import LOCAL_USER, Visitor, key_visitor, pe
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import FORM_FIELD, FORM_HEADER, Form, check_form, form_token, read_form
 from phospho_dashboard.web.origins import check_host, is_encrypted, is_from, is_passed_on, networks
-from phospho_schemas.errors import Problem, unauthorized, wrong_project
 from phospho_schemas.messages import Project
 from phospho_schemas.people import MAX_NAME_CHARACTERS, Role, known_name
 from phospho_store.registry.authentication import Principal
-
-PROJECT_HEADER = "x-phospho-project"
+from phospho_web.access import PROJECT_HEADER, bearer_secret
+from phospho_web.problems import Problem, unauthorized, wrong_project
 
 _READING = frozenset({"GET", "HEAD"})
 _SIGN_IN = "sign in at /sign-in, or send an API key in the header Authorization: Bearer ph_..."
@@ -42,7 +41,7 @@ class Access:
     async def of_api(self, request: Request, needs: Role | None = None) -> Visitor:
         """Return who asks the API: the bearer of a key, or a person whose page sends its form token along."""
         token = request.headers.get(FORM_HEADER, "")
-        if _bearer(request) is None and not token:
+        if bearer_secret(request) is None and not token:
             raise unauthorized()
         visitor = await self.of_page(request, needs)
         check_form(request, visitor, token)
@@ -90,7 +89,7 @@ class Access:
         return visitor, await self.project_id(visitor, request.headers.get(PROJECT_HEADER))
 
     async def _visitor(self, request: Request) -> Visitor:
-        secret = _bearer(request)
+        secret = bearer_secret(request)
         if secret is not None:
             return await self._of_key(secret)
         visitor = await self._of_proxy(request) or await self._of_cookie(request)
@@ -136,16 +135,6 @@ class Access:
     def _unsigned(self, name: str, role: Role) -> Visitor:
         """Return somebody whose browser holds no secret of ours: this server's own signs their forms."""
         return person_visitor(name, role, form_token(self._services.form_key, name))
-
-
-def _bearer(request: Request) -> str | None:
-    """Return the secret of a bearer; None where the header is missing, or is the business of a proxy before us."""
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        return None
-    if not secret.strip():
-        raise unauthorized()
-    return secret.strip()
 
 
 def _own_project(own: str, wanted: str | None) -> str:

@@ -13,10 +13,10 @@ from phospho_dashboard.auth.sign_in_pages import set_sign_in
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.layout.settings_frame import SettingsFrames
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import answered, json_response
 from phospho_dashboard.web.origins import client_address, networks
 from phospho_dashboard.web.rendering import paged
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response, with_json_errors
 
 _PATH = "/settings/account"
 
@@ -26,7 +26,7 @@ def account_routes(services: Services) -> list[Route]:
     pages = AccountPages(services)
     return [
         Route(_PATH, paged(pages.page)),
-        Route(f"{_PATH}.json", answered(pages.twin)),
+        Route(f"{_PATH}.json", with_json_errors(pages.twin)),
         Route(f"{_PATH}/password", paged(pages.change_password), methods=["POST"]),
         Route(f"{_PATH}/end", paged(pages.end), methods=["POST"]),
     ]

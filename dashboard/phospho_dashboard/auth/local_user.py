@@ -17,7 +17,7 @@ from starlette.routing import Route
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.origins import check_host, is_encrypted, is_passed_on
 from phospho_dashboard.web.rendering import paged
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
 
 OPEN_PATH = "/open"
 _LIFETIME_S = 365 * 24 * 3600

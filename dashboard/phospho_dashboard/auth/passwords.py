@@ -8,7 +8,7 @@ from functools import cached_property
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
 
 MIN_CHARACTERS = 12
 MAX_CHARACTERS = 256

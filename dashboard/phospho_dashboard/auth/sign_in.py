@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from phospho_dashboard.auth.attempts import Attempts, Familiar
 from phospho_dashboard.people.directory import Directory
 from phospho_dashboard.settings import SignInSettings
-from phospho_schemas.errors import Problem
 from phospho_schemas.people import Person, SignIn, known_name
 from phospho_store.registry.registry import key_hash
+from phospho_web.problems import Problem
 
 _MAX_REMEMBERED = 10_000
 

@@ -13,7 +13,7 @@ from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form, check_site, read_form
 from phospho_dashboard.web.origins import client_address, is_encrypted, local_path, networks
 from phospho_dashboard.web.rendering import page_response, paged
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
 
 # What a person can mend in the form itself; anything else is a page of its own.
 _SHOWN_IN_FORM = frozenset({401, 409, 422, 429})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from phospho_schemas.errors import Problem
 from phospho_schemas.people import Role, may_act_as
 from phospho_store.registry.authentication import Principal
+from phospho_web.problems import Problem
 
 LOCAL_USER = "local user"
 

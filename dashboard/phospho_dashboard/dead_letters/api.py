@@ -12,11 +12,12 @@ from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.dead_letters.dead_letters import DeadLetters
 from phospho_dashboard.dead_letters.replay import Replayed, replayed
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import json_object, json_response, text_field
-from phospho_schemas.errors import Problem
 from phospho_schemas.people import Role
 from phospho_schemas.topics import RAW_LOGS
 from phospho_store.cursors import decoded_cursor, page_limit
+from phospho_web.bodies import read_object, text_field
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response
 
 _STAYS = "a dead letter says what came, not what became of it: it stays listed"
 
@@ -43,7 +44,7 @@ class DeadLettersApi:
     async def replay(self, request: Request) -> Response:
         """Log the message again, as it came or as the body has mended it. Twice is one task."""
         visitor, projects = await self._reader(request, "editor")
-        content = await json_object(request, self._services.settings.max_payload_bytes)
+        content = await read_object(request, self._services.settings.max_payload_bytes)
         mended = text_field(content, "payload", max_length=10_000_000) if "payload" in content else None
         dead_letter_id = request.path_params["dead_letter_id"]
         message = await replay(self._services, visitor, projects, dead_letter_id, mended)

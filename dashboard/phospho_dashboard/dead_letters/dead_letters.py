@@ -7,9 +7,9 @@ from typing import Any
 
 from phospho_dashboard.queries.periods import BEYOND_MS, FIRST_MS, Span
 from phospho_dashboard.web.times import with_times
-from phospho_schemas.errors import Problem
 from phospho_store.cursors import encoded_cursor
 from phospho_store.store import Store
+from phospho_web.problems import Problem
 
 _END_OF_TIME = (2**62, "")
 _PLACE = "dead_letter_id, project_id, stage, reason, detail, source_topic, source_partition, source_offset"

@@ -15,10 +15,10 @@ from phospho_dashboard.dead_letters.dead_letters import DeadLetters
 from phospho_dashboard.dead_letters.replay import Replayed
 from phospho_dashboard.layout.settings_frame import SettingsFrames
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import answered, json_response
 from phospho_dashboard.web.rendering import paged
-from phospho_schemas.errors import Problem
 from phospho_store.cursors import decoded_cursor, page_limit
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response, with_json_errors
 
 _PATH = "/settings/dead-letters"
 # A textarea that a browser can still edit; what is longer is mended in a file, with the command.
@@ -30,8 +30,8 @@ def dead_letter_routes(services: Services) -> list[Route]:
     pages = DeadLetterPages(services)
     return [
         Route(_PATH, paged(pages.list_page)),
-        Route(f"{_PATH}.json", answered(pages.list_twin)),
-        Route(f"{_PATH}/{{dead_letter_id}}.json", answered(pages.twin)),
+        Route(f"{_PATH}.json", with_json_errors(pages.list_twin)),
+        Route(f"{_PATH}/{{dead_letter_id}}.json", with_json_errors(pages.twin)),
         Route(f"{_PATH}/{{dead_letter_id}}", paged(pages.page)),
         Route(f"{_PATH}/{{dead_letter_id}}", paged(pages.replay), methods=["POST"]),
     ]

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from phospho_schemas.errors import Problem, wrong_project
 from phospho_schemas.ids import derived_id, message_key
 from phospho_schemas.records import Keyed
 from phospho_schemas.topics import RAW_LOGS
+from phospho_web.problems import Problem, wrong_project
 
 _MEND_HINT = 'mend it: send {"payload": "<the message as JSON>"}'
 _STAMPS = ("received_at", "revision")

@@ -16,12 +16,12 @@ from phospho_dashboard.definitions.backfills import BackfillDesk
 from phospho_dashboard.definitions.definitions import versions_of
 from phospho_dashboard.layout.frames import frame_of
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import answered, json_response
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.rendering import page_response, paged
 from phospho_dashboard.web.urls import with_query
-from phospho_schemas.errors import Problem
 from phospho_schemas.times import parsed_time
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response, with_json_errors
 
 _PATH = "/definitions/backfill"
 _DAY = timedelta(days=1)
@@ -32,7 +32,7 @@ def backfill_routes(services: Services) -> list[Route]:
     pages = BackfillPages(services)
     return [
         Route(_PATH, paged(pages.page)),
-        Route(f"{_PATH}.json", answered(pages.twin)),
+        Route(f"{_PATH}.json", with_json_errors(pages.twin)),
         Route(_PATH, paged(pages.start), methods=["POST"]),
         Route(f"{_PATH}/cancel", paged(pages.cancel), methods=["POST"]),
     ]

@@ -7,9 +7,9 @@ from typing import Any
 
 from phospho_dashboard.definitions.definitions import current_definition
 from phospho_dashboard.job_tools import Tools
-from phospho_schemas.errors import Problem
 from phospho_schemas.messages import Backfill
 from phospho_store.registry.registry import Registry
+from phospho_web.problems import Problem
 
 
 class BackfillDesk:

@@ -16,10 +16,10 @@ from phospho_dashboard.queries.filters import Filters, Scope
 from phospho_dashboard.queries.periods import Span
 from phospho_dashboard.services import DefinitionCheck, Preview
 from phospho_schemas.definitions import refusal_of, too_alike
-from phospho_schemas.errors import Problem
 from phospho_schemas.messages import EventDefinition
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
+from phospho_web.problems import Problem
 
 PREVIEW_TASKS = 200
 PREVIEW_EXAMPLES = 20

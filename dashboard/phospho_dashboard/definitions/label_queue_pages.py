@@ -14,10 +14,10 @@ from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.definitions.definitions import DefinitionTrials
 from phospho_dashboard.layout.frames import frame_of
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import answered, json_response
 from phospho_dashboard.web.rendering import page_response, paged, path_of
 from phospho_schemas.definitions import needs_session
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response, with_json_errors
 
 _PATH = "/definitions/queue"
 QUEUED_TASKS = 20
@@ -26,7 +26,7 @@ QUEUED_TASKS = 20
 def label_queue_routes(services: Services) -> list[Route]:
     """Return the routes of the page and its twin."""
     pages = LabelQueuePages(services)
-    return [Route(_PATH, paged(pages.page)), Route(f"{_PATH}.json", answered(pages.twin))]
+    return [Route(_PATH, paged(pages.page)), Route(f"{_PATH}.json", with_json_errors(pages.twin))]
 
 
 class LabelQueuePages:

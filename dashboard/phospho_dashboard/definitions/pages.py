@@ -23,13 +23,13 @@ from phospho_dashboard.definitions.preview_api import previewed
 from phospho_dashboard.layout.confirmation import Confirming, Question, is_confirmed
 from phospho_dashboard.layout.frames import frame_of
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import answered, json_response
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.rendering import page_response, paged
 from phospho_dashboard.web.urls import item_path, with_query
 from phospho_schemas.definitions import by_look, unread_fields
-from phospho_schemas.errors import Problem
 from phospho_schemas.messages import Engine, EventDefinition, JudgeChoice, Scope, ScoreRange
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response, with_json_errors
 
 _PATH = "/definitions"
 _MAX_TEXT_CHARACTERS = 200_000
@@ -47,7 +47,7 @@ def definition_routes(services: Services) -> list[Route]:
     pages = DefinitionPages(services)
     return [
         Route(_PATH, paged(pages.page)),
-        Route(f"{_PATH}.json", answered(pages.twin)),
+        Route(f"{_PATH}.json", with_json_errors(pages.twin)),
         Route(_PATH, paged(pages.save), methods=["POST"]),
         Route(f"{_PATH}/threshold", paged(pages.use_threshold), methods=["POST"]),
         Route(f"{_PATH}/delete", paged(pages.delete), methods=["POST"]),

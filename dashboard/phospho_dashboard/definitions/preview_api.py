@@ -10,9 +10,10 @@ from starlette.responses import Response
 from phospho_dashboard.auth.access import Access
 from phospho_dashboard.definitions.definitions import DefinitionTrials, checked_definition
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import json_object, json_response
-from phospho_schemas.errors import Problem
 from phospho_schemas.messages import EventDefinition
+from phospho_web.bodies import read_object
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response
 
 
 class PreviewApi:
@@ -25,7 +26,7 @@ class PreviewApi:
     async def preview(self, request: Request) -> Response:
         """Answer with what a definition would find in recent tasks; nothing is stored."""
         project_id = await self._access.of_api_project(request, "editor")
-        content = await json_object(request, self._services.settings.max_body_bytes)
+        content = await read_object(request, self._services.settings.max_body_bytes)
         definition = checked_definition(project_id, content.get("definition"), self._services.check_definition)
         return json_response(await self._services.threads.run(previewed, self._services, definition))
 

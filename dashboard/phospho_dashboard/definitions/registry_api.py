@@ -13,10 +13,11 @@ from phospho_dashboard.auth.access import Access
 from phospho_dashboard.definitions.definitions import check_name, checked_definition
 from phospho_dashboard.projects.projects import changed_project, created_project
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import json_object, json_response, text_field
 from phospho_schemas.definitions import by_look, crowded_out, no_room
-from phospho_schemas.errors import Problem
 from phospho_schemas.messages import ApiKey, EventDefinition
+from phospho_web.bodies import read_object, text_field
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response
 
 _MAX_DEFINITIONS = 1000
 
@@ -38,7 +39,7 @@ class RegistryApi:
 
     async def apply_definitions(self, request: Request) -> Response:
         project_id = await self._access.of_api_project(request, "editor")
-        content = await json_object(request, self._max_body_bytes)
+        content = await read_object(request, self._max_body_bytes)
         wanted = content.get("definitions")
         if not isinstance(wanted, list) or not 0 < len(wanted) <= _MAX_DEFINITIONS:
             raise Problem(422, "invalid_field", f"'definitions' must be a list of 1 to {_MAX_DEFINITIONS} definitions")
@@ -56,7 +57,7 @@ class RegistryApi:
     async def delete_definitions(self, request: Request) -> Response:
         """Delete those that the body names, all or none. A name may be any text, which a path can't hold."""
         project_id = await self._access.of_api_project(request, "editor")
-        names = (await json_object(request, self._max_body_bytes)).get("names")
+        names = (await read_object(request, self._max_body_bytes)).get("names")
         if not isinstance(names, list) or not _are_names(names):
             raise Problem(422, "invalid_field", f"'names' must be a list of 1 to {_MAX_DEFINITIONS} names")
         unknown = await self._threads.run(self._registry.delete_definitions, project_id, names)
@@ -72,7 +73,7 @@ class RegistryApi:
 
     async def create_key(self, request: Request) -> Response:
         project_id = await self._access.of_api_project(request, "admin")
-        name = text_field(await json_object(request, self._max_body_bytes), "name", "", max_length=128)
+        name = text_field(await read_object(request, self._max_body_bytes), "name", "", max_length=128)
         new = await self._threads.run(self._registry.create_key, project_id, name)
         shown = {"key_id": new.key.key_id, "api_key": new.secret, "project_id": project_id, "name": name}
         return json_response(shown, 201)
@@ -93,7 +94,7 @@ class RegistryApi:
         visitor = await self._access.of_api(request, "admin")
         if not visitor.is_admin:
             raise Problem(403, "admin_only", "a project's key can't create projects", "use the administrator's token")
-        content = await json_object(request, self._max_body_bytes)
+        content = await read_object(request, self._max_body_bytes)
         saved = await self._threads.run(created_project, self._registry, content)
         return json_response({"project": saved.model_dump(mode="json")}, 201)
 
@@ -101,7 +102,7 @@ class RegistryApi:
         """Change what the body names: name, retention, or some of the settings."""
         visitor = await self._access.of_api(request, "admin")
         project_id = await self._access.project_id(visitor, request.path_params["project_id"])
-        content = await json_object(request, self._max_body_bytes)
+        content = await read_object(request, self._max_body_bytes)
         saved = await self._threads.run(changed_project, self._registry, project_id, content)
         return json_response({"project": saved.model_dump(mode="json")})
 

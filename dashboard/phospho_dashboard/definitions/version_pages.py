@@ -13,10 +13,10 @@ from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.definitions.definitions import changes, versions_of
 from phospho_dashboard.layout.frames import frame_of
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import answered, json_response
 from phospho_dashboard.web.rendering import page_response, paged
-from phospho_schemas.errors import Problem
 from phospho_schemas.messages import EventDefinition
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response, with_json_errors
 
 _PATH = "/definitions/diff"
 COMPARED_TASKS = 2_000
@@ -25,7 +25,7 @@ COMPARED_TASKS = 2_000
 def version_routes(services: Services) -> list[Route]:
     """Return the routes of the comparison. Name and version are parameters: a name may be any text."""
     pages = VersionPages(services)
-    return [Route(_PATH, paged(pages.page)), Route(f"{_PATH}.json", answered(pages.twin))]
+    return [Route(_PATH, paged(pages.page)), Route(f"{_PATH}.json", with_json_errors(pages.twin))]
 
 
 class VersionPages:

@@ -14,9 +14,9 @@ from phospho_dashboard.dead_letters.api import readable_projects
 from phospho_dashboard.health.health import FACTS, Health
 from phospho_dashboard.layout.settings_frame import SettingsFrames
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import answered, json_response
 from phospho_dashboard.web.rendering import paged
 from phospho_dashboard.web.times import with_times
+from phospho_web.responses import json_response, with_json_errors
 
 _PATH = "/settings/health"
 
@@ -31,7 +31,7 @@ _UNITS = {
 def health_routes(services: Services) -> list[Route]:
     """Return the routes of the health."""
     pages = HealthPages(services)
-    return [Route(_PATH, paged(pages.page)), Route(f"{_PATH}.json", answered(pages.twin))]
+    return [Route(_PATH, paged(pages.page)), Route(f"{_PATH}.json", with_json_errors(pages.twin))]
 
 
 class HealthPages:

@@ -8,8 +8,8 @@ from starlette.responses import Response
 from phospho_dashboard.auth.access import Access
 from phospho_dashboard.judgements.usage import LlmUsage
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import json_response
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response
 
 _MAX_DAYS = 366
 

@@ -15,8 +15,8 @@ from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.judgements.usage import LlmUsage
 from phospho_dashboard.layout.settings_frame import SettingsFrames
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import answered, json_response
 from phospho_dashboard.web.rendering import paged
+from phospho_web.responses import json_response, with_json_errors
 
 _PATH = "/settings/judgements"
 SHOWN_DAYS = 30
@@ -25,7 +25,7 @@ SHOWN_DAYS = 30
 def llm_routes(services: Services) -> list[Route]:
     """Return the routes of judgements."""
     pages = LlmPages(services)
-    return [Route(_PATH, paged(pages.page)), Route(f"{_PATH}.json", answered(pages.twin))]
+    return [Route(_PATH, paged(pages.page)), Route(f"{_PATH}.json", with_json_errors(pages.twin))]
 
 
 class LlmPages:

@@ -18,8 +18,8 @@ from phospho_dashboard.queries.periods import Extent, chosen_period, span_of
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.times import iso_time
 from phospho_dashboard.web.urls import item_path, with_query
-from phospho_schemas.errors import Problem
 from phospho_store.cursors import decoded_cursor, page_limit
+from phospho_web.problems import Problem
 
 _FILTER_NAMES = frozenset(field.name for field in fields(Filters))
 

@@ -13,8 +13,8 @@ from phospho_dashboard.layout.frames import Entry, frame_of
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.rendering import page_response
 from phospho_dashboard.web.urls import with_query
-from phospho_schemas.errors import Problem
 from phospho_schemas.people import Role, may_act_as
+from phospho_web.problems import Problem
 
 # The name of a page of settings, its path, its label, and the role that sees it.
 SETTINGS_PAGES: tuple[tuple[str, str, str, Role], ...] = (

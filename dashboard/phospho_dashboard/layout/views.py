@@ -22,10 +22,10 @@ from phospho_dashboard.layout.page_request import Asked, Asking
 from phospho_dashboard.queries.facets import Facets
 from phospho_dashboard.queries.periods import PERIODS
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import answered, json_response
 from phospho_dashboard.web.cache import Kept
 from phospho_dashboard.web.rendering import page_response, paged, path_of
 from phospho_dashboard.web.urls import asks_for_twin, item_path, twin_of, without_twin
+from phospho_web.responses import json_response, with_json_errors
 
 _FACETS_TTL_S = 15.0
 # Choices are read of the whole project.
@@ -73,11 +73,11 @@ class ViewEndpoints:
 
         async def page_or_twin(request: Request) -> Response:
             is_twin = asks_for_twin(request.path_params["item_id"], request.query_params)
-            return await (answered(twin) if is_twin else paged(page))(request)
+            return await (with_json_errors(twin) if is_twin else paged(page))(request)
 
         if view.has_items:
             return [Route(f"{view.path}/{{item_id:any_text}}", page_or_twin)]
-        return [Route(twin_of(view.path, {}), answered(twin)), Route(view.path, paged(page))]
+        return [Route(twin_of(view.path, {}), with_json_errors(twin)), Route(view.path, paged(page))]
 
     def api_route(self, view: View) -> BaseRoute:
         """Return the route of the API: the twin, of the project that the key or the header names."""
@@ -87,7 +87,7 @@ class ViewEndpoints:
             return await self._content(view, request, visitor, project_id, request.path_params.get("item_id", ""))
 
         path = f"/api/v1{view.api_path or view.path}"
-        return Route(f"{path}/{{item_id:any_text}}" if view.has_items else path, answered(endpoint))
+        return Route(f"{path}/{{item_id:any_text}}" if view.has_items else path, with_json_errors(endpoint))
 
     async def _twin(self, view: View, request: Request) -> Response:
         visitor, project_id = await self._asking.of_page(request)

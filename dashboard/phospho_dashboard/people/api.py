@@ -9,7 +9,8 @@ from phospho_dashboard.auth.access import Access
 from phospho_dashboard.auth.visitors import check_install
 from phospho_dashboard.people.directory import public_person
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import json_object, json_response, text_field
+from phospho_web.bodies import read_object, text_field
+from phospho_web.responses import json_response
 
 
 class PeopleApi:
@@ -26,7 +27,7 @@ class PeopleApi:
 
     async def add(self, request: Request) -> Response:
         await self._check(request)
-        content = await json_object(request, self._services.settings.max_body_bytes)
+        content = await read_object(request, self._services.settings.max_body_bytes)
         name, role = text_field(content, "name"), text_field(content, "role", "viewer")
         password = text_field(content, "password", "")
         person = await self._services.password_threads.run(self._directory.add, name, role, password)
@@ -34,7 +35,7 @@ class PeopleApi:
 
     async def change(self, request: Request) -> Response:
         await self._check(request)
-        content = await json_object(request, self._services.settings.max_body_bytes)
+        content = await read_object(request, self._services.settings.max_body_bytes)
         role, password = text_field(content, "role", ""), text_field(content, "password", "")
         name = request.path_params["name"]
         person = await self._services.password_threads.run(self._directory.change, name, role, password)

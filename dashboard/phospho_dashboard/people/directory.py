@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from phospho_dashboard.auth.passwords import Passwords
-from phospho_schemas.errors import Problem
 from phospho_schemas.people import ROLES, Person, Role, known_name
 from phospho_store.registry.people import People
+from phospho_web.problems import Problem
 
 
 class Directory:

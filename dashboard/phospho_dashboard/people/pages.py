@@ -14,11 +14,11 @@ from phospho_dashboard.auth.visitors import Visitor, check_install
 from phospho_dashboard.layout.confirmation import Confirming, Question, is_confirmed
 from phospho_dashboard.layout.settings_frame import SettingsFrames
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import answered, json_response
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.rendering import paged
-from phospho_schemas.errors import Problem
 from phospho_schemas.people import ROLES
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response, with_json_errors
 
 _PATH = "/settings/people"
 
@@ -28,7 +28,7 @@ def people_routes(services: Services) -> list[Route]:
     pages = PeoplePages(services)
     return [
         Route(_PATH, paged(pages.page)),
-        Route(f"{_PATH}.json", answered(pages.twin)),
+        Route(f"{_PATH}.json", with_json_errors(pages.twin)),
         Route(_PATH, paged(pages.add), methods=["POST"]),
         Route(f"{_PATH}/change", paged(pages.change), methods=["POST"]),
         Route(f"{_PATH}/sign-out", paged(pages.sign_out), methods=["POST"]),

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from phospho_schemas.errors import Problem
 from phospho_schemas.messages import Project, ProjectSettings
 from phospho_store.registry.registry import Registry
+from phospho_web.problems import Problem
 
 _CHANGEABLE = frozenset({"name", "retention_days", "settings"})
 

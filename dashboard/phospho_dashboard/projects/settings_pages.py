@@ -17,13 +17,13 @@ from phospho_dashboard.layout.confirmation import Confirming, Question, is_confi
 from phospho_dashboard.layout.settings_frame import SettingsFrames
 from phospho_dashboard.projects.projects import changed_project, created_project
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import answered, json_response
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.rendering import paged
 from phospho_dashboard.web.urls import with_query
-from phospho_schemas.errors import Problem
 from phospho_schemas.messages import ProjectSettings
 from phospho_store.retention import expired_tasks
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response, with_json_errors
 
 _PROJECT, _KEYS, _PROJECTS = "/settings", "/settings/keys", "/settings/projects"
 
@@ -62,14 +62,14 @@ def settings_routes(services: Services) -> list[Route]:
     pages = SettingsPages(services)
     return [
         Route(_PROJECT, paged(pages.project_page)),
-        Route(f"{_PROJECT}.json", answered(pages.project_twin)),
+        Route(f"{_PROJECT}.json", with_json_errors(pages.project_twin)),
         Route(_PROJECT, paged(pages.change_project), methods=["POST"]),
         Route(_KEYS, paged(pages.keys_page)),
-        Route(f"{_KEYS}.json", answered(pages.keys_twin)),
+        Route(f"{_KEYS}.json", with_json_errors(pages.keys_twin)),
         Route(_KEYS, paged(pages.create_key), methods=["POST"]),
         Route(f"{_KEYS}/revoke", paged(pages.revoke_key), methods=["POST"]),
         Route(_PROJECTS, paged(pages.projects_page)),
-        Route(f"{_PROJECTS}.json", answered(pages.projects_twin)),
+        Route(f"{_PROJECTS}.json", with_json_errors(pages.projects_twin)),
         Route(_PROJECTS, paged(pages.create_project), methods=["POST"]),
     ]
 

@@ -15,8 +15,8 @@ from typing import Any, get_args
 from phospho_dashboard.queries.corrections import NO_CORRECTIONS, Corrections
 from phospho_dashboard.queries.feedback_flags import has_flag
 from phospho_dashboard.queries.periods import PERIODS, Span, time_ms
-from phospho_schemas.errors import Problem
 from phospho_schemas.messages import Flag
+from phospho_web.problems import Problem
 
 _MAX_CHARACTERS = 512
 _MAX_WORDS_CHARACTERS = 200

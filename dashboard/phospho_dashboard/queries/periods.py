@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from phospho_schemas.errors import Problem
 from phospho_schemas.times import parsed_time
+from phospho_web.problems import Problem
 
 _SECOND_MS = 1000
 _MINUTE_MS = 60 * _SECOND_MS

@@ -9,9 +9,9 @@ from phospho_dashboard.auth.access import Access
 from phospho_dashboard.services import Services
 from phospho_dashboard.sql.guard import SqlGuard
 from phospho_dashboard.sql.isolation import isolation_settings
-from phospho_dashboard.web.answers import json_object, text_field
-from phospho_schemas.errors import Problem
 from phospho_store.errors import StatementRefused, StoreUnavailable
+from phospho_web.bodies import read_object, text_field
+from phospho_web.problems import Problem
 
 _TEXT = "text/plain; charset=utf-8"
 MEDIA_TYPES = {
@@ -45,7 +45,7 @@ class SqlApi:
 
     async def query(self, request: Request) -> Response:
         project_id = await self._access.of_api_project(request, "viewer")
-        content = await json_object(request, self._services.settings.max_body_bytes)
+        content = await read_object(request, self._services.settings.max_body_bytes)
         sql = text_field(content, "query", max_length=self._services.settings.sql_max_query_bytes)
         fmt = text_field(content, "format", "JSON")
         if fmt not in MEDIA_TYPES:

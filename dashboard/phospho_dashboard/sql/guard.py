@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from phospho_dashboard.sql.functions import FunctionCatalogue
-from phospho_schemas.errors import Problem
 from phospho_store.errors import StatementRefused
 from phospho_store.store import Store
+from phospho_web.problems import Problem
 
 VIEWS = ("tasks", "sessions", "events", "analyses", "feedback", "labels", "notes", "definitions", "dead_letters")
 # Of numbers alone: a table function that takes the structure of its table takes expressions, for ALIAS and DEFAULT.

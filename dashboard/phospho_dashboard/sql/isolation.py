@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from phospho_dashboard.settings import DashboardSettings
-from phospho_schemas.errors import Problem
 from phospho_store.registry.authentication import SECRET_TABLES
 from phospho_store.store import DATABASE
+from phospho_web.problems import Problem
 
 _TABLES_OF_PROJECTS = (
     "task_rows",

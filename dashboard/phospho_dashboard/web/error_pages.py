@@ -9,9 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_dashboard.web.answers import problem_response
 from phospho_dashboard.web.rendering import page_response
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
+from phospho_web.responses import problem_response
 
 ExceptionHandler = Callable[[Request, Exception], Awaitable[Response]]
 

@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.web.answers import bounded_body
 from phospho_dashboard.web.origins import is_same_site
-from phospho_schemas.errors import Problem
+from phospho_web.bodies import read_body
+from phospho_web.problems import Problem
 
 FORM_FIELD = "form_token"
 FORM_HEADER = "x-phospho-form"
@@ -51,7 +51,7 @@ async def read_form(request: Request, max_bytes: int) -> Form:
     """Return the form in the body. Raises Problem: 413, 415 or 422."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _MEDIA_TYPE:
         raise Problem(415, "unsupported_media_type", f"a form must be {_MEDIA_TYPE}")
-    body = await bounded_body(request, max_bytes)
+    body = await read_body(request, max_bytes)
     try:
         fields = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
 
 Networks = Sequence[IPv4Network | IPv6Network]
 

@@ -9,11 +9,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from phospho_dashboard.web.answers import Endpoint, as_problem
 from phospho_dashboard.web.numbers import as_a, money
 from phospho_dashboard.web.urls import item_url, sign_in_path
-from phospho_schemas.errors import Problem
 from phospho_store.errors import StatementRefused, StoreUnavailable
+from phospho_web.problems import Problem, problem_of
+from phospho_web.responses import Endpoint
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none';"
@@ -43,7 +43,7 @@ def paged(endpoint: Endpoint) -> Endpoint:
         try:
             return await endpoint(request)
         except (Problem, StoreUnavailable, StatementRefused) as error:
-            problem = as_problem(error)
+            problem = problem_of(error)
         if problem.status == 401 and request.method == "GET":
             return RedirectResponse(sign_in_path(path_of(request)), 303)
         return page_response("web/problem.html", {"problem": problem}, problem.status, problem.headers())

@@ -12,17 +12,20 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.annotations.annotations import author
-from phospho_dashboard.auth.access import PROJECT_HEADER, Access
+from phospho_dashboard.auth.access import Access
 from phospho_dashboard.definitions.backfills import BackfillDesk
 from phospho_dashboard.definitions.definitions import checked_definition, current_definition, versions_of
 from phospho_dashboard.job_tools import Attempt
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import api_endpoint, json_object, json_response, text_field
+from phospho_dashboard.web.routes import api_route
 from phospho_dashboard.webhooks.webhooks import MAX_EVENT_NAMES, MAX_URL_CHARACTERS, WebhookDesk, public_webhook
-from phospho_schemas.errors import Problem
 from phospho_schemas.messages import Backfill, EventDefinition
 from phospho_schemas.people import Role
 from phospho_schemas.times import parsed_time
+from phospho_web.access import PROJECT_HEADER
+from phospho_web.bodies import read_object, text_field
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response
 
 _DEFAULT_DIFF_TASKS = 2_000
 _MAX_DIFF_TASKS = 20_000
@@ -33,19 +36,19 @@ def job_routes(services: Services) -> list[BaseRoute]:
     """Return the routes under /api/v1 of what jobs do. Every answer and every error is JSON."""
     versions, webhooks = VersionsApi(services), WebhooksApi(services)
     return [
-        api_endpoint("GET", "/backfills", versions.backfills),
-        api_endpoint("POST", "/backfills", versions.start_backfill),
-        api_endpoint("GET", "/backfills/{backfill_id}", versions.backfill),
-        api_endpoint("DELETE", "/backfills/{backfill_id}", versions.cancel_backfill),
-        api_endpoint("GET", "/definitions/{name:any_text}/history", versions.history),
-        api_endpoint("POST", "/definitions/{name:any_text}/diff", versions.diff),
-        api_endpoint("GET", "/definitions/{name:any_text}/learning", versions.learning),
-        api_endpoint("POST", "/sessions/{session_id:any_text}/close", versions.close_session),
-        api_endpoint("GET", "/webhooks", webhooks.webhooks),
-        api_endpoint("POST", "/webhooks", webhooks.add),
-        api_endpoint("DELETE", "/webhooks/{webhook_id}", webhooks.remove),
-        api_endpoint("POST", "/webhooks/{webhook_id}/test", webhooks.test),
-        api_endpoint("POST", "/webhooks/{webhook_id}/send-again", webhooks.send_again),
+        api_route("GET", "/backfills", versions.backfills),
+        api_route("POST", "/backfills", versions.start_backfill),
+        api_route("GET", "/backfills/{backfill_id}", versions.backfill),
+        api_route("DELETE", "/backfills/{backfill_id}", versions.cancel_backfill),
+        api_route("GET", "/definitions/{name:any_text}/history", versions.history),
+        api_route("POST", "/definitions/{name:any_text}/diff", versions.diff),
+        api_route("GET", "/definitions/{name:any_text}/learning", versions.learning),
+        api_route("POST", "/sessions/{session_id:any_text}/close", versions.close_session),
+        api_route("GET", "/webhooks", webhooks.webhooks),
+        api_route("POST", "/webhooks", webhooks.add),
+        api_route("DELETE", "/webhooks/{webhook_id}", webhooks.remove),
+        api_route("POST", "/webhooks/{webhook_id}/test", webhooks.test),
+        api_route("POST", "/webhooks/{webhook_id}/send-again", webhooks.send_again),
     ]
 
 
@@ -71,7 +74,7 @@ class VersionsApi:
     async def start_backfill(self, request: Request) -> Response:
         visitor = await self._access.of_api(request, "editor")
         project_id = await self._access.project_id(visitor, request.headers.get(PROJECT_HEADER))
-        content = await json_object(request, self._max_body_bytes)
+        content = await read_object(request, self._max_body_bytes)
         name, span = text_field(content, "definition"), _span(content)
         if content.get("dry_run"):
             estimate = await self._slow_threads.run(self._desk.estimate, project_id, name, *span)
@@ -99,7 +102,7 @@ class VersionsApi:
         """Compare a definition that is given with the stored one, or the stored one with the version before it."""
         project_id = await self._access.of_api_project(request, "editor")
         name = request.path_params["name"]
-        content = await json_object(request, self._max_body_bytes)
+        content = await read_object(request, self._max_body_bytes)
         tasks = content.get("tasks", _DEFAULT_DIFF_TASKS)
         if not isinstance(tasks, int) or isinstance(tasks, bool) or not 0 < tasks <= _MAX_DIFF_TASKS:
             raise Problem(422, "invalid_field", f"'tasks' must be a number from 1 to {_MAX_DIFF_TASKS}")
@@ -163,7 +166,7 @@ class WebhooksApi:
     async def add(self, request: Request) -> Response:
         visitor = await self._access.of_api(request, "admin")
         project_id = await self._access.project_id(visitor, request.headers.get(PROJECT_HEADER))
-        content = await json_object(request, self._max_body_bytes)
+        content = await read_object(request, self._max_body_bytes)
         url, names = text_field(content, "url", max_length=MAX_URL_CHARACTERS), content.get("events", [])
         if not _are_names(names):
             raise Problem(422, "invalid_field", f"'events' must be a list of at most {MAX_EVENT_NAMES} names")

@@ -15,11 +15,11 @@ from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.job_tools import Attempt
 from phospho_dashboard.layout.settings_frame import SettingsFrames
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.answers import answered, json_response
 from phospho_dashboard.web.rendering import paged
 from phospho_dashboard.web.urls import with_query
 from phospho_dashboard.webhooks.webhooks import MAX_EVENT_NAMES, MAX_URL_CHARACTERS, WebhookDesk
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response, with_json_errors
 
 _PATH = "/settings/webhooks"
 
@@ -29,7 +29,7 @@ def webhook_routes(services: Services) -> list[Route]:
     pages = WebhookPages(services)
     return [
         Route(_PATH, paged(pages.page)),
-        Route(f"{_PATH}.json", answered(pages.twin)),
+        Route(f"{_PATH}.json", with_json_errors(pages.twin)),
         Route(_PATH, paged(pages.add), methods=["POST"]),
         Route(f"{_PATH}/remove", paged(pages.remove), methods=["POST"]),
         Route(f"{_PATH}/send-again", paged(pages.send_again), methods=["POST"]),

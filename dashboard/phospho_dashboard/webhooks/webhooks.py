@@ -11,10 +11,10 @@ import orjson
 from phospho_dashboard.annotations.annotations import unknown_event
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.job_tools import Attempt, Tools
-from phospho_schemas.errors import Problem
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import MAX_WEBHOOKS, WebhookBook
 from phospho_store.registry.registry import Registry
+from phospho_web.problems import Problem
 
 MAX_EVENT_NAMES = 1_000
 MAX_URL_CHARACTERS = 2_000

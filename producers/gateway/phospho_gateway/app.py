@@ -14,7 +14,6 @@ from starlette.requests import ClientDisconnect
 
 from phospho_gateway.access.access import Access
 from phospho_gateway.access.rate_limit import RateLimitHeaders
-from phospho_gateway.answers import on_disconnect, on_http_exception, on_problem
 from phospho_gateway.intake.body import BodyReader
 from phospho_gateway.intake.budget import ByteBudget
 from phospho_gateway.intake.events_api import EventsApi
@@ -30,10 +29,11 @@ from phospho_gateway.otlp.endpoint import TracesApi
 from phospho_gateway.publishing.publisher import Publisher
 from phospho_gateway.settings import GatewaySettings
 from phospho_gateway.telemetry import Telemetry
-from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.quotas import DailyQuotas
+from phospho_web.problems import Problem
+from phospho_web.responses import on_disconnect, on_error, on_http_exception
 
 
 def create_app(
@@ -69,7 +69,7 @@ def create_app(
         ],
         middleware=[Middleware(Telemetry, metrics=metrics), *_cors(settings), Middleware(RateLimitHeaders)],
         exception_handlers={
-            Problem: on_problem,
+            Problem: on_error,
             HTTPException: on_http_exception,
             ClientDisconnect: on_disconnect,
         },

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from phospho_gateway.answers import json_answer
 from phospho_gateway.metrics import GatewayMetrics
+from phospho_web.responses import json_response
 
 Check = Callable[[], str | None]
 
@@ -35,7 +35,7 @@ class Operations:
 
     async def health(self, request: Request) -> Response:
         """Say that the process serves requests, whatever its dependencies do."""
-        return json_answer({"status": "ok"})
+        return json_response({"status": "ok"})
 
     async def ready(self, request: Request) -> Response:
         """Say whether every dependency is there: 200, or 503 with what is not ready and why."""
@@ -46,7 +46,7 @@ class Operations:
         }
         is_ready = all(reason is None for reason in reasons)
         document = {"status": "ready" if is_ready else "not_ready", "checks": checks}
-        return json_answer(document, 200 if is_ready else 503)
+        return json_response(document, 200 if is_ready else 503)
 
     async def metrics(self, request: Request) -> Response:
         """Return the metrics in Prometheus' text format. Some are asked of the store, which blocks: in a thread."""

@@ -10,9 +10,9 @@ import uuid
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from phospho_gateway.answers import problem_answer
 from phospho_gateway.metrics import GatewayMetrics
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
+from phospho_web.responses import problem_response
 
 logger = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
@@ -40,7 +40,7 @@ class Telemetry:
             logger.exception("request %s ended in an error that nobody foresaw", answer.request_id)
             if answer.status:
                 raise
-            await problem_answer(_unforeseen(answer.request_id))(scope, receive, answer.send)
+            await problem_response(_unforeseen(answer.request_id))(scope, receive, answer.send)
         finally:
             self._count(scope, answer.status, time.perf_counter() - started_s)
 

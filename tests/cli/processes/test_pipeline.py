@@ -10,12 +10,12 @@ import orjson
 import pytest
 
 from phospho_cli.processes.pipeline import Pipeline, PipelineSettings
-from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.records import Keyed
 from phospho_store.errors import StoreUnavailable
 from phospho_store.registry.instructions import InstructionBook
 from phospho_store.store import Store
+from phospho_web.problems import Problem
 from phospho_workers.detection.definitions import Snapshot
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.stage import Detection

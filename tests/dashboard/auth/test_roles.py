@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 from phospho_dashboard.app import api_routes, page_routes
 from phospho_dashboard.auth.access import Access
 from phospho_dashboard.settings import DashboardSettings
-from phospho_dashboard.web.answers import answered
 from phospho_dashboard.web.forms import FORM_HEADER
+from phospho_web.responses import with_json_errors
 
 PASSWORD = "correct horse battery"
 _NUMBERS = itertools.count()
@@ -177,7 +177,7 @@ def test_what_names_no_role_is_for_readers_to_read_and_for_admins_to_do(
         return Response("done")
 
     known = signed_in(world, role)
-    app = Starlette(routes=[Route("/api/v1/forgotten", answered(forgotten), methods=[method])])
+    app = Starlette(routes=[Route("/api/v1/forgotten", with_json_errors(forgotten), methods=[method])])
     client = TestClient(app, "http://127.0.0.1:8420", headers=known.headers, cookies=known.cookies)
 
     is_allowed = ROLES.index(role) >= ROLES.index(needed)

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from phospho_dashboard.dead_letters.replay import replayed
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
 
 LOG = {"project_id": "mine", "task_id": "t", "session_id": "s", "input": "hello", "flag": "maybe"}
 HEX = re.compile(r"[0-9a-f]{32}")

@@ -14,10 +14,10 @@ import pytest
 
 from phospho_dashboard.auth.passwords import Passwords
 from phospho_dashboard.people.directory import Directory
-from phospho_schemas.errors import Problem
 from phospho_schemas.people import Person
 from phospho_store.registry.people import People
 from phospho_store.store import Store
+from phospho_web.problems import Problem
 
 PASSWORD = "correct horse battery"
 _NUMBERS = itertools.count()

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from phospho_dashboard.queries import found
 from phospho_dashboard.queries.filters import Filters, Scope
 from phospho_dashboard.queries.periods import Span
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
 
 EVERY_FILTER = {
     "user": "ada", "version": "v1", "model": "m-1", "language": "en", "event": "thanks", "sentiment": "positive",

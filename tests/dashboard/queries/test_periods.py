@@ -16,7 +16,7 @@ from phospho_dashboard.queries.periods import (
     span_of,
     time_ms,
 )
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
 
 DAY_MS = 86_400_000
 # Times that no table holds, the first of them one that no page can show.

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from phospho_dashboard.sql.functions import FunctionCatalogue
 from phospho_dashboard.sql.guard import TABLE_FUNCTIONS, VIEWS, SqlGuard
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
 
 REFUSED = {
     # Tables that are not the views.

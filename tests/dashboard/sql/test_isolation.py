@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.sql.isolation import isolation_settings, project_filters
-from phospho_schemas.errors import Problem
 from phospho_schemas.messages import EventDefinition
+from phospho_web.problems import Problem
 
 # Each returns no row, or rows of zeros, to one who sees only their own rows. OTHER is the other project.
 ATTACKS = (

@@ -10,11 +10,11 @@ from gateway.recording import RecordingPublisher
 from phospho_gateway.access.rate_limit import RateLimit
 from phospho_gateway.environment import BadSetting, settings_from, variables
 from phospho_gateway.settings import GatewaySettings
-from phospho_schemas.errors import Problem
 from phospho_schemas.messages import ProjectSettings
 from phospho_store.registry.quotas import DailyQuotas
 from phospho_store.registry.registry import NewKey, Registry
 from phospho_store.store import Store
+from phospho_web.problems import Problem
 from store.facts import insert, task
 
 EVENT = {"input": "hello", "output": "hi"}

@@ -21,8 +21,8 @@ from phospho_gateway.intake.budget import ByteBudget
 from phospho_gateway.intake.inflate import inflated, zstd
 from phospho_gateway.metrics import GatewayMetrics
 from phospho_gateway.settings import GatewaySettings
-from phospho_schemas.errors import Problem
 from phospho_store.registry.registry import NewKey
+from phospho_web.problems import Problem
 
 BODY = orjson.dumps({"input": "a", "output": "b"})
 PATH = "/api/v1/events"

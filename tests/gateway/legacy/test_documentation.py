@@ -12,7 +12,7 @@ from phospho_gateway.legacy.page_requests import DEFAULT_LIMIT, MAX_LIMIT
 from phospho_gateway.legacy.reads.filters import FILTERS, condition
 from phospho_gateway.legacy.writes.conversation import MERGE_MODES
 from phospho_gateway.openapi.document import document
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
 
 PAGE = (Path(__file__).parents[3] / "docs/legacy.md").read_text()
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.legacy.conftest import NOON_S, Json
 from phospho_gateway.legacy.reads.filters import FILTERS, Condition, condition
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
 
 ALL = {"task-flight", "task-lisbon", "task-alone"}
 INJECTIONS = [

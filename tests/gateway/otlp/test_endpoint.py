@@ -19,8 +19,8 @@ from gateway.conftest import ADMIN_SECRET, ClientMaker
 from gateway.intake.test_bodies import COMPRESSORS
 from gateway.recording import RecordingPublisher, RefusingPublisher
 from phospho_gateway.settings import GatewaySettings
-from phospho_schemas.errors import Problem
 from phospho_schemas.messages import RawLog
+from phospho_web.problems import Problem
 
 from .making import TRACE, chat, json_body, request, row_of, span
 

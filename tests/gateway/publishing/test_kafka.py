@@ -11,9 +11,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from phospho_gateway.publishing.kafka import KafkaPublisher
 from phospho_gateway.settings import KafkaPublisherSettings
-from phospho_schemas.errors import Problem
 from phospho_schemas.records import Keyed
 from phospho_schemas.topics import RAW_LOGS, Topic
+from phospho_web.problems import Problem
 
 _TIMEOUT_S = 15.0
 # A port on which nobody listens: the discard service.

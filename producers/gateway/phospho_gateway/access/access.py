@@ -10,12 +10,11 @@ from starlette.requests import Request
 from phospho_gateway.access.rate_limit import RateLimit
 from phospho_gateway.intake.fields import checked_project_id
 from phospho_gateway.settings import GatewaySettings
-from phospho_schemas.errors import Problem, store_unavailable, unauthorized, wrong_project
 from phospho_store.errors import StoreError
 from phospho_store.registry.authentication import Authenticator, Principal
+from phospho_web.access import PROJECT_HEADER, bearer_secret
+from phospho_web.problems import Problem, store_unavailable, unauthorized, wrong_project
 
-PROJECT_HEADER = "x-phospho-project"
-_MAX_SECRET_CHARACTERS = 512
 _LOOKUP_THREADS = 4
 
 _Lookup = asyncio.Future[Principal | None]
@@ -43,7 +42,9 @@ class Access:
         Raises Problem: 401 for a key that is missing, unknown or revoked, 403 for a path or a header that names
         another project, 429 where the key made too many requests, 503 where the store can't say.
         """
-        secret = _secret(request)
+        secret = bearer_secret(request)
+        if secret is None:
+            raise unauthorized()
         principal = await self._principal(secret)
         self._rate_limit.take(request, secret)
         named = [name for name in (path_project_id, request.headers.get(PROJECT_HEADER)) if name]
@@ -99,11 +100,3 @@ async def _is_done(lookup: _Lookup, timeout_s: float) -> bool:
     """Wait for a look-up without cancelling it: who gives up must not take the answer from the others."""
     done, _ = await asyncio.wait([lookup], timeout=max(timeout_s, 0.0))
     return bool(done)
-
-
-def _secret(request: Request) -> str:
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    secret = secret.strip()
-    if scheme.lower() != "bearer" or not 0 < len(secret) <= _MAX_SECRET_CHARACTERS:
-        raise unauthorized()
-    return secret

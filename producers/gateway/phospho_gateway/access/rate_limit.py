@@ -13,8 +13,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from phospho_schemas.errors import Problem
 from phospho_store.registry.registry import key_hash
+from phospho_web.problems import Problem
 
 _STATE = "phospho.rate_limit"
 _RATE = re.compile(r"([1-9]\d{0,8})/(second|minute|hour|day)")

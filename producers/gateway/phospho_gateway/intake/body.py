@@ -8,11 +8,11 @@ from typing import Any
 from starlette.requests import Request
 
 from phospho_gateway.intake.budget import Lease
-from phospho_gateway.intake.document import object_of, parsed
-from phospho_gateway.intake.inflate import inflated, too_large
+from phospho_gateway.intake.inflate import inflated
 from phospho_gateway.metrics import GatewayMetrics
 from phospho_gateway.settings import GatewaySettings
-from phospho_schemas.errors import Problem
+from phospho_web.bodies import object_or_empty, parse_json, read_body
+from phospho_web.problems import Problem
 
 
 class BodyReader:
@@ -30,7 +30,7 @@ class BodyReader:
         """
         content = await self.content(request, lease)
         # No await from here to the end: one request at a time has its objects in memory.
-        return parsed(content)
+        return parse_json(content)
 
     async def content(self, request: Request, lease: Lease) -> bytes:
         """
@@ -49,14 +49,12 @@ class BodyReader:
 
     async def object_or_empty(self, request: Request, lease: Lease) -> dict[str, Any]:
         """Return the JSON object of the body, empty where there is no body. Raises as `document`, and Problem (422)."""
-        content = await self.content(request, lease)
-        return object_of(parsed(content)) if content.strip() else {}
+        return object_or_empty(await self.content(request, lease))
 
     async def _wire_bytes(self, request: Request, lease: Lease) -> bytes:
-        self._refuse_announced(request)
         try:
             async with asyncio.timeout(self._settings.body_timeout_s):
-                return await self._received(request, lease)
+                return await read_body(request, self._settings.max_body_bytes, lease.grow)
         except TimeoutError:
             raise Problem(
                 408,
@@ -64,20 +62,3 @@ class BodyReader:
                 f"the body did not arrive within {self._settings.body_timeout_s:g} s",
                 "send smaller batches over a slow line",
             ) from None
-
-    async def _received(self, request: Request, lease: Lease) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > self._settings.max_body_bytes:
-                raise too_large(self._settings.max_body_bytes)
-            lease.grow(len(chunk))
-            chunks.append(chunk)
-        return b"".join(chunks)
-
-    def _refuse_announced(self, request: Request) -> None:
-        """Refuse a body by its Content-Length, before a byte of it is read."""
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length[:20]) > self._settings.max_body_bytes:
-            raise too_large(self._settings.max_body_bytes)

@@ -6,7 +6,7 @@ from types import TracebackType
 
 from prometheus_client import Gauge
 
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
 
 # What an open request costs beside its body; it bounds the number of requests as well.
 _REQUEST_BYTES = 16_384

@@ -10,8 +10,6 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from phospho_gateway.intake import fields
-from phospho_gateway.intake.document import json_type
-from phospho_schemas.errors import Problem
 from phospho_schemas.ids import (
     HybridClock,
     derived_uuid,
@@ -24,6 +22,8 @@ from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_schemas.records import Keyed
 from phospho_schemas.times import utc_text
 from phospho_schemas.topics import RAW_LOGS
+from phospho_web.bodies import json_type
+from phospho_web.problems import Problem, invalid
 
 Source = Literal["api_v1", "batch", "v2", "v3", "change", "feedback", "otlp"]
 
@@ -125,7 +125,7 @@ def encoded(message: dict[str, Any]) -> bytes:
     try:
         line = orjson.dumps(_deeper(message))[_SPARE_LEVELS:-_SPARE_LEVELS]
     except orjson.JSONEncodeError:
-        raise fields.invalid(
+        raise invalid(
             "too_deep",
             "the event nests too many lists and objects",
             "log at most 240 levels, or the text of them",
@@ -143,14 +143,14 @@ def encoded(message: dict[str, Any]) -> bytes:
 def single_event(event: dict[str, Any]) -> dict[str, Any]:
     """Return the event of `POST /api/v1/events`, which must have an output, and that a string."""
     if event.get("output") is None:
-        raise fields.invalid("missing_output", "output is missing", "send output, a string")
+        raise invalid("missing_output", "output is missing", "send output, a string")
     fields.check_text(event, "output")
     return event
 
 
 def _copy(event: Any) -> dict[str, Any]:
     if type(event) is not dict:
-        raise fields.invalid("invalid_type", f"the event is {json_type(event)}", "an event is an object")
+        raise invalid("invalid_type", f"the event is {json_type(event)}", "an event is an object")
     message = event.copy()
     for name in _OURS:
         if name in message:
@@ -167,7 +167,7 @@ def _into_metadata(message: dict[str, Any], name: str) -> None:
 def _checked(message: dict[str, Any]) -> tuple[str, str]:
     """Check every field in place; return task id and session id as the client gave them."""
     if message.get("input") is None:
-        raise fields.invalid("missing_input", "input is missing", "send input: a string, an object or a list")
+        raise invalid("missing_input", "input is missing", "send input: a string, an object or a list")
     fields.check_content(message, "input")
     fields.check_content(message, "output")
     session_id, task_id, _, _ = [fields.check_identifier(message, name) for name in _IDENTIFIERS]

@@ -9,13 +9,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from phospho_gateway.access.access import Access
-from phospho_gateway.answers import json_answer
 from phospho_gateway.intake.body import BodyReader
 from phospho_gateway.intake.budget import ByteBudget
-from phospho_gateway.intake.document import object_of
 from phospho_gateway.intake.events import AcceptedEvent, single_event
 from phospho_gateway.intake.intake import Intake
-from phospho_schemas.errors import Problem
+from phospho_web.bodies import object_of
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response
 
 
 class EventsApi:
@@ -43,7 +43,7 @@ class EventsApi:
             envelope = self._intake.envelope(request, project_id, "api_v1")
             event = self._intake.read_event(single_event(body), envelope)
             await self._intake.publish([event.keyed], "api_v1")
-        return json_answer(_receipt(event), 201)
+        return json_response(_receipt(event), 201)
 
     async def log_batch(self, request: Request) -> Response:
         """Take the good events of a batch; 200 with one result per event when they are durable."""
@@ -60,7 +60,7 @@ class EventsApi:
             "accepted": len(accepted),
             "rejected": rejected,
         }
-        return json_answer(document)
+        return json_response(document)
 
     async def log_feedback(self, request: Request) -> Response:
         """Take one feedback; 201 when it is durable."""
@@ -75,7 +75,7 @@ class EventsApi:
             "feedback_id": feedback.feedback_id,
             "created_at": feedback.created_at,
         }
-        return json_answer(receipt, 201)
+        return json_response(receipt, 201)
 
 
 def _receipt(event: AcceptedEvent) -> dict[str, Any]:

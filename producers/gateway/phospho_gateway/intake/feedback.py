@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from phospho_gateway.intake import fields
-from phospho_gateway.intake.document import json_type
 from phospho_gateway.intake.events import Envelope, encoded
 from phospho_schemas.ids import HybridClock, derived_id, message_key
 from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_schemas.records import Keyed
 from phospho_schemas.times import utc_text
+from phospho_web.bodies import json_type
+from phospho_web.problems import invalid
 
 _FLAG_OF_SCORE = {1: "success", 0: "failure"}
 _SCORE_OF_FLAG = {"success": 1, "failure": 0}
@@ -72,8 +73,8 @@ def _flag(message: dict[str, Any]) -> str:
     if len(flags) == 1:
         return flags.pop()
     if flags:
-        raise fields.invalid("invalid_score", "score and flag contradict each other", "send one of them")
-    raise fields.invalid("missing_score", "score is missing", "send score: 1 (positive) or 0 (negative)")
+        raise invalid("invalid_score", "score and flag contradict each other", "send one of them")
+    raise invalid("missing_score", "score is missing", "send score: 1 (positive) or 0 (negative)")
 
 
 def _of_score(message: dict[str, Any]) -> str:
@@ -81,7 +82,7 @@ def _of_score(message: dict[str, Any]) -> str:
     if score is None:
         return ""
     if type(score) is not int or score not in _FLAG_OF_SCORE:
-        raise fields.invalid("invalid_score", "score is neither 0 nor 1", "send 1 (positive) or 0 (negative)")
+        raise invalid("invalid_score", "score is neither 0 nor 1", "send 1 (positive) or 0 (negative)")
     return _FLAG_OF_SCORE[score]
 
 
@@ -90,7 +91,7 @@ def _of_flag(message: dict[str, Any], name: str) -> str:
     if flag is None:
         return ""
     if type(flag) is not str or flag not in _SCORE_OF_FLAG:
-        raise fields.invalid("invalid_flag", f"{name} is neither success nor failure", "send one of the two")
+        raise invalid("invalid_flag", f"{name} is neither success nor failure", "send one of the two")
     return flag
 
 
@@ -102,9 +103,9 @@ def _comment(message: dict[str, Any]) -> str:
     if text is None:
         return ""
     if type(text) is not str:
-        raise fields.invalid("invalid_type", f"comment is {json_type(text)}", "comment must be a string")
+        raise invalid("invalid_type", f"comment is {json_type(text)}", "comment must be a string")
     if len(text) > _MAX_COMMENT_CHARACTERS:
-        raise fields.invalid(
+        raise invalid(
             "comment_too_long",
             f"comment has {len(text)} characters",
             f"use at most {_MAX_COMMENT_CHARACTERS} characters",

@@ -11,9 +11,9 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from phospho_gateway.intake.document import json_type
-from phospho_schemas.errors import Problem, wrong_project
 from phospho_schemas.times import parsed_time, utc_text
+from phospho_web.bodies import json_type
+from phospho_web.problems import Problem, wrong_project
 
 MAX_ID_CHARACTERS = 512
 _PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem, body_too_large
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -50,20 +50,10 @@ def inflated(body: bytes, encoding: str, max_bytes: int) -> bytes:
     inflater = _INFLATERS[name](body)
     output = _output(inflater, body, name, max_bytes)
     if len(output) > max_bytes:
-        raise too_large(max_bytes)
+        raise body_too_large(max_bytes)
     if not inflater.eof or inflater.unused_data:
         raise _damaged(name)
     return output
-
-
-def too_large(max_bytes: int) -> Problem:
-    """Return the refusal of a body above the bound."""
-    return Problem(
-        413,
-        "body_too_large",
-        f"the body is larger than {max_bytes} bytes",
-        "send fewer events in one request",
-    )
 
 
 def _output(inflater: _Inflater, body: bytes, name: str, max_bytes: int) -> bytes:

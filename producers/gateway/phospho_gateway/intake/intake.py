@@ -10,17 +10,16 @@ from typing import Any
 
 from starlette.requests import Request
 
-from phospho_gateway.intake.document import json_type
 from phospho_gateway.intake.events import AcceptedEvent, Envelope, EventReader, Rewrite, Source
 from phospho_gateway.intake.feedback import AcceptedFeedback, FeedbackReader
-from phospho_gateway.intake.fields import invalid
 from phospho_gateway.metrics import GatewayMetrics
 from phospho_gateway.publishing.publisher import Publisher
 from phospho_gateway.settings import GatewaySettings
-from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock, revision_ms
 from phospho_schemas.records import Keyed
 from phospho_store.registry.quotas import DailyQuotas
+from phospho_web.bodies import json_type
+from phospho_web.problems import Problem, invalid
 
 _MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
 # What is counted against no quota: feedback on a task, and a task that is there already.

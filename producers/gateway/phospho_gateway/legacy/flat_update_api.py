@@ -9,17 +9,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from phospho_gateway.answers import json_answer
-from phospho_gateway.intake.document import json_type, object_of
 from phospho_gateway.intake.events import Envelope
-from phospho_gateway.intake.fields import check_identifier, invalid
+from phospho_gateway.intake.fields import check_identifier
 from phospho_gateway.legacy.reads.task_reads import StoredTask, TaskReads
 from phospho_gateway.legacy.services import LegacyServices
 from phospho_gateway.legacy.typed_fields import object_field, objects_field, text_field
 from phospho_gateway.legacy.writes.changes import Change
 from phospho_gateway.legacy.writes.writes import applied
-from phospho_schemas.errors import Problem
 from phospho_schemas.records import Keyed
+from phospho_web.bodies import json_type, object_of
+from phospho_web.problems import Problem, invalid
+from phospho_web.responses import json_response
 
 _METADATA_PREFIX = "task_metadata."
 _WRITTEN = ("task_id", "task_metadata", "task_eval", "task_eval_source", "task_eval_at")
@@ -58,7 +58,7 @@ class FlatUpdateApi:
             flat = objects_field(body, "flattened_tasks", services.settings.max_events)
             changes = changes_of(flat)
             outcome = await self._apply(project_id, changes, services.intake.envelope(request, project_id, "v2"))
-        return json_answer(outcome | {"ignored_fields": ignored_fields(flat)})
+        return json_response(outcome | {"ignored_fields": ignored_fields(flat)})
 
     async def _apply(self, project_id: str, changes: Mapping[str, Change], envelope: Envelope) -> dict[str, Any]:
         """Change as many tasks at a time as fit on a page; return how many were changed, and which are not there."""

@@ -9,17 +9,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from phospho_gateway.access.access import Access
-from phospho_gateway.answers import json_answer
 from phospho_gateway.intake.body import BodyReader
 from phospho_gateway.intake.budget import ByteBudget
-from phospho_gateway.intake.document import object_of
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.feedback import AcceptedFeedback
 from phospho_gateway.intake.fields import checked_project_id
 from phospho_gateway.intake.intake import Intake
 from phospho_gateway.settings import GatewaySettings
-from phospho_schemas.errors import Problem
 from phospho_schemas.records import Keyed
+from phospho_web.bodies import object_of
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response
 
 
 class LegacyApi:
@@ -76,13 +76,13 @@ class LegacyApi:
         results = self._intake.read_batch(body, "batched_log_events", envelope)
         logged = [_logged(*pair) for pair in zip(body["batched_log_events"], results, strict=True)]
         messages = [result.keyed for result in results if isinstance(result, AcceptedEvent)]
-        return messages, json_answer({"logged_events": logged})
+        return messages, json_response({"logged_events": logged})
 
     async def _evaluated(self, request: Request, body: dict[str, Any], project_id: str | None) -> Response:
         envelope = self._intake.envelope(request, project_id, "feedback")
         feedback = self._intake.read_feedback(request.path_params["task_id"], body, envelope)
         await self._intake.publish([feedback.keyed], "feedback")
-        return json_answer(_evaluation(feedback))
+        return json_response(_evaluation(feedback))
 
 
 def _logged(event: Any, result: AcceptedEvent | Problem) -> dict[str, Any]:

@@ -9,15 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from phospho_gateway.answers import json_answer
-from phospho_gateway.intake.document import object_of
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.fields import check_identifier, check_times, created_at, project_of
 from phospho_gateway.legacy.services import LegacyServices
 from phospho_gateway.legacy.typed_fields import objects_field, too_many
 from phospho_gateway.legacy.writes.conversation import turns
-from phospho_schemas.errors import Problem
 from phospho_schemas.ids import derived_id
+from phospho_web.bodies import object_of
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response
 
 
 class MessagesApi:
@@ -40,7 +40,7 @@ class MessagesApi:
             results = self._results(body, envelope)
             taken = [event.keyed for result in results if isinstance(result, Logged) for event in result.events]
             await services.intake.publish(taken, "v3")
-        return json_answer({"logged_events": [_answer(result) for result in results]})
+        return json_response({"logged_events": [_answer(result) for result in results]})
 
     def _results(self, body: dict[str, Any], envelope: Envelope) -> list[Logged | Problem]:
         """Return what becomes of each conversation. Raises Problem (413, 422) where the body is at fault."""

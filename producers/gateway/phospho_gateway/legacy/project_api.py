@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from phospho_gateway.answers import json_answer
 from phospho_gateway.legacy.documents import flattened, project_document, session_document, task_document
 from phospho_gateway.legacy.page_requests import PageRequest, page_of_body, page_of_query, refuse_unknown
 from phospho_gateway.legacy.reads.filters import Condition, condition
@@ -16,7 +15,8 @@ from phospho_gateway.legacy.reads.session_reads import SessionReads
 from phospho_gateway.legacy.reads.task_reads import TaskReads
 from phospho_gateway.legacy.services import LegacyServices
 from phospho_gateway.legacy.typed_fields import switch_field
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response
 
 _LIST_FIELDS = ("filters", "limit", "cursor")
 _FLAT_FIELDS = ("limit", "cursor", "with_events", "with_sessions", "with_removed_events")
@@ -81,18 +81,18 @@ class ProjectApi:
         project = registry.project(project_id)
         if project is None:
             raise Problem(404, "unknown_project", "there is no such project", "make it with phospho projects create")
-        return json_answer(project_document(project, registry.definitions(project_id)))
+        return json_response(project_document(project, registry.definitions(project_id)))
 
     def _sessions_answer(self, project_id: str, chosen: Condition, asked: PageRequest) -> Response:
         page = self._sessions.newest(project_id, chosen, asked.after, asked.limit)
         sessions = [session_document(session) for session in page.sessions]
-        return json_answer({"sessions": sessions, "next_cursor": page.next_cursor})
+        return json_response({"sessions": sessions, "next_cursor": page.next_cursor})
 
     def _tasks_answer(self, project_id: str, chosen: Condition, asked: PageRequest) -> Response:
         page = self._tasks.newest(project_id, chosen, asked.after, asked.limit)
-        return json_answer({"tasks": [task_document(task) for task in page.tasks], "next_cursor": page.next_cursor})
+        return json_response({"tasks": [task_document(task) for task in page.tasks], "next_cursor": page.next_cursor})
 
     def _flat_answer(self, project_id: str, asked: PageRequest, with_events: bool, with_sessions: bool) -> Response:
         page = self._tasks.newest(project_id, Condition(), asked.after, asked.limit, is_by_event=with_events)
         rows = [row for task in page.tasks for row in flattened(task, with_events, with_sessions)]
-        return json_answer({"flattened_tasks": rows, "next_cursor": page.next_cursor})
+        return json_response({"flattened_tasks": rows, "next_cursor": page.next_cursor})

@@ -9,14 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from phospho_gateway.answers import json_answer
 from phospho_gateway.intake.fields import project_of
 from phospho_gateway.legacy.documents import new_session, session_document, task_document, transcript
 from phospho_gateway.legacy.page_requests import PageRequest, page_of_body, page_of_query, path_id, refuse_unknown
 from phospho_gateway.legacy.reads.session_reads import SessionReads
 from phospho_gateway.legacy.reads.task_reads import TaskPage, TaskReads
 from phospho_gateway.legacy.services import LegacyServices
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response
 
 
 class SessionApi:
@@ -49,7 +49,7 @@ class SessionApi:
             project_id = project_of(body, granted)
             ignored = [name for name, value in body.items() if name != "project_id" and value not in (None, {})]
         session = new_session(project_id, f"session_{uuid.uuid4().hex}", int(datetime.now(UTC).timestamp()))
-        return json_answer(session | {"ignored": sorted(ignored)})
+        return json_response(session | {"ignored": sorted(ignored)})
 
     async def session(self, request: Request) -> Response:
         """Return a session."""
@@ -57,7 +57,7 @@ class SessionApi:
         session = await self._services.reads.run(self._sessions.one, project_id, session_id)
         if session is None:
             raise _unknown_session()
-        return json_answer(session_document(session))
+        return json_response(session_document(session))
 
     async def tasks(self, request: Request) -> Response:
         """Return the tasks of a session in the order of the conversation."""
@@ -79,11 +79,11 @@ class SessionApi:
 
     def _tasks_answer(self, project_id: str, session_id: str, asked: PageRequest) -> Response:
         page = self._page(project_id, session_id, asked)
-        return json_answer({"tasks": [task_document(task) for task in page.tasks], "next_cursor": page.next_cursor})
+        return json_response({"tasks": [task_document(task) for task in page.tasks], "next_cursor": page.next_cursor})
 
     def _transcript_answer(self, project_id: str, session_id: str, asked: PageRequest) -> Response:
         page = self._page(project_id, session_id, asked)
-        return json_answer({"transcript": transcript(page.tasks), "next_cursor": page.next_cursor})
+        return json_response({"transcript": transcript(page.tasks), "next_cursor": page.next_cursor})
 
     def _page(self, project_id: str, session_id: str, asked: PageRequest) -> TaskPage:
         page = self._tasks.of_session(project_id, session_id, asked.after, asked.limit)

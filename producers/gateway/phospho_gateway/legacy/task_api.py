@@ -8,8 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from phospho_gateway.answers import json_answer
-from phospho_gateway.intake.document import object_of
 from phospho_gateway.legacy.documents import task_document
 from phospho_gateway.legacy.page_requests import path_id
 from phospho_gateway.legacy.reads.task_reads import StoredTask, TaskReads
@@ -18,7 +16,9 @@ from phospho_gateway.legacy.typed_fields import object_field, text_field
 from phospho_gateway.legacy.writes.changes import Change
 from phospho_gateway.legacy.writes.new_tasks import as_log, created_document
 from phospho_gateway.legacy.writes.writes import applied
-from phospho_schemas.errors import Problem
+from phospho_web.bodies import object_of
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response
 
 
 class TaskApi:
@@ -40,7 +40,7 @@ class TaskApi:
         if request.method == "POST":
             return await self._change(request)
         project_id, task_id = await self._services.project(request), path_id(request, "task_id")
-        return json_answer(task_document(await self._stored(project_id, task_id)))
+        return json_response(task_document(await self._stored(project_id, task_id)))
 
     async def create(self, request: Request) -> Response:
         """Log a task; 200 with it when it is durable. The answer is made of what was sent: reading comes later."""
@@ -50,7 +50,7 @@ class TaskApi:
             log = as_log(object_of(await services.bodies.document(request, lease)))
             accepted = services.intake.read_event(log, services.intake.envelope(request, project_id, "v2"))
             await services.intake.publish([accepted.keyed], "v2")
-        return json_answer(created_document(log, accepted))
+        return json_response(created_document(log, accepted))
 
     async def _change(self, request: Request) -> Response:
         """Change metadata, notes or flag of a task; 200 with it when the change is durable."""
@@ -62,7 +62,7 @@ class TaskApi:
             envelope = services.intake.envelope(request, project_id, "v2")
             messages, task = applied(services.intake, stored, change, envelope)
             await services.intake.publish(messages, "change")
-        return json_answer(task_document(task))
+        return json_response(task_document(task))
 
     async def _stored(self, project_id: str, task_id: str) -> StoredTask:
         task = await self._services.reads.run(self._reads.one, project_id, task_id)

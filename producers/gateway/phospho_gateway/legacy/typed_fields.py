@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from phospho_gateway.intake.document import json_type
-from phospho_gateway.intake.fields import invalid
-from phospho_schemas.errors import Problem
+from phospho_web.bodies import json_type
+from phospho_web.problems import Problem, invalid
 
 
 def text_field(body: dict[str, Any], name: str) -> str | None:

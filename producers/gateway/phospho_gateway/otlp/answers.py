@@ -18,7 +18,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from starlette.responses import Response
 
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"

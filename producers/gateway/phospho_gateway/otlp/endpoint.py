@@ -11,7 +11,6 @@ from starlette.routing import Route
 from phospho_gateway.access.access import Access
 from phospho_gateway.intake.body import BodyReader
 from phospho_gateway.intake.budget import ByteBudget
-from phospho_gateway.intake.document import parsed
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.intake import Intake
 from phospho_gateway.metrics import GatewayMetrics
@@ -20,8 +19,9 @@ from phospho_gateway.otlp.answers import JSON, PROTOBUF, accepted, refused
 from phospho_gateway.otlp.spans import Export, MalformedExport, TooManySpans
 from phospho_gateway.otlp.translation import raw_logs
 from phospho_gateway.settings import GatewaySettings
-from phospho_schemas.errors import Problem
 from phospho_schemas.records import Keyed
+from phospho_web.bodies import parse_json
+from phospho_web.problems import Problem
 
 _MEDIA_TYPES = {PROTOBUF: PROTOBUF, "application/protobuf": PROTOBUF, JSON: JSON}
 
@@ -94,7 +94,7 @@ def _decoded(content: bytes, media_type: str, max_spans: int) -> Export:
     """Return the spans of a body. Raises Problem: 400 where it can't be read, 413 for too many."""
     try:
         if media_type == JSON:
-            return json_encoding.export_of(parsed(content), max_spans)
+            return json_encoding.export_of(parse_json(content), max_spans)
         return protobuf.export_of(content, max_spans)
     except MalformedExport as why:
         raise Problem(400, "malformed_export", str(why), "send what an OpenTelemetry exporter sends") from None

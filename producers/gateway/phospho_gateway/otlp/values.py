@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from phospho_gateway.intake.document import parsed
 from phospho_gateway.otlp.spans import Attributes
-from phospho_schemas.errors import Problem
+from phospho_web.bodies import parse_json
+from phospho_web.problems import Problem
 
 # An index of more digits is somebody's own name.
 _MAX_INDEX_DIGITS = 6
@@ -21,7 +21,7 @@ def json_value(value: Any) -> Any:
     if type(value) is not str or value[:1] not in ("{", "["):
         return value
     try:
-        return parsed(value.encode("utf-8", "surrogatepass"))
+        return parse_json(value.encode("utf-8", "surrogatepass"))
     except Problem:
         return value
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import orjson
 
-from phospho_gateway.intake.document import json_type
-from phospho_gateway.intake.fields import MAX_ID_CHARACTERS, invalid
+from phospho_gateway.intake.fields import MAX_ID_CHARACTERS
 from phospho_gateway.legacy.reads.chunks import MAX_PARAMETER_BYTES
-from phospho_schemas.errors import Problem
 from phospho_schemas.times import parsed_time
+from phospho_web.bodies import json_type
+from phospho_web.problems import Problem, invalid
 
 _MAX_SECONDS = 2**40
 

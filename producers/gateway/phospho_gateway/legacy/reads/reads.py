@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from phospho_gateway.settings import GatewaySettings
-from phospho_schemas.errors import Problem, store_unavailable
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_store.threads import StoreThreads
+from phospho_web.problems import Problem, store_unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from phospho_gateway.intake.fields import invalid
 from phospho_gateway.legacy.documents import COLUMNS_IN_METADATA, metadata_of, notes_of
 from phospho_gateway.legacy.reads.task_reads import Row, StoredTask
 from phospho_schemas.times import utc_text
+from phospho_web.problems import invalid
 
 
 @dataclass(frozen=True)

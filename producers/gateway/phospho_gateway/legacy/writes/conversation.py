@@ -17,9 +17,9 @@ from typing import Any
 
 import orjson
 
-from phospho_gateway.intake.document import json_type
-from phospho_gateway.intake.fields import invalid
 from phospho_schemas.ids import derived_uuid
+from phospho_web.bodies import json_type
+from phospho_web.problems import invalid
 
 MERGE_MODES = ("resolve", "append", "replace")
 

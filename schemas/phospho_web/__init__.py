@@ -1,0 +1,6 @@
+"""
+The HTTP toolkit of the gateway and the dashboard.
+
+`problems` is the one shape of errors, with the status codes; `responses` sends JSON and problems; `bodies` reads
+bounded bodies and parses them; `access` finds the key of a request.
+"""

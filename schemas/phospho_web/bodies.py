@@ -1,0 +1,110 @@
+"""Bodies of requests: read within a limit, and parsed as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+from phospho_web.problems import Problem, body_too_large, invalid, malformed_json
+
+_REPLACEMENT = "\ufffd".encode()
+# A surrogate (U+D800 to U+DFFF) as three bytes, which is not UTF-8, and as an escape.
+_SURROGATE_BYTES = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+async def read_body(request: Request, max_bytes: int, on_bytes: Callable[[int], None] | None = None) -> bytes:
+    """
+    Return the body. `on_bytes` is called with the size of each chunk, and may raise to refuse the rest.
+
+    Raises Problem (413) as soon as the body, or its Content-Length, is above `max_bytes`.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > max_bytes:
+        raise body_too_large(max_bytes)
+    chunks: list[bytes] = []
+    size_bytes = 0
+    async for chunk in request.stream():
+        size_bytes += len(chunk)
+        if size_bytes > max_bytes:
+            raise body_too_large(max_bytes)
+        if on_bytes is not None:
+            on_bytes(len(chunk))
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def read_object(request: Request, max_bytes: int) -> dict[str, Any]:
+    """Return the JSON object in the body, empty for an empty body. Raises Problem (400, 413, 422)."""
+    return object_or_empty(await read_body(request, max_bytes))
+
+
+def parse_json(body: bytes) -> Any:
+    """
+    Return the JSON document of a body in UTF-8. The last of two equal keys counts, as in JavaScript.
+
+    A lone surrogate becomes U+FFFD: Python and JavaScript clients send one whenever an app cut a text in the middle
+    of an emoji, and no database can store it. Raises Problem (400) for what is not JSON, a number that no double
+    holds, and nesting deeper than 1,024.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        first_error = error
+    try:
+        return orjson.loads(_mended(body))
+    except (ValueError, RecursionError):
+        message = f"the body is not JSON: {first_error.msg}, at character {first_error.pos}"
+        raise malformed_json(message) from None
+
+
+def object_of(document: Any) -> dict[str, Any]:
+    """Return a document that is an object. Raises Problem (422) for any other."""
+    if isinstance(document, dict):
+        return document
+    raise invalid("invalid_body", f"the body is {json_type(document)}, an object is needed", "send a JSON object")
+
+
+def object_or_empty(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a body, empty for an empty body. Raises Problem (400, 422)."""
+    return object_of(parse_json(body)) if body.strip() else {}
+
+
+def text_field(content: dict[str, Any], name: str, default: str | None = None, max_length: int = 512) -> str:
+    """Return a string of an object. Raises Problem (422) where it is of another type, or missing without a default."""
+    value = content.get(name, default)
+    if not isinstance(value, str) or len(value) > max_length:
+        raise Problem(422, "invalid_field", f"{name!r} must be a string of at most {max_length} characters")
+    return value
+
+
+def json_type(value: Any) -> str:
+    """Return JSON's name for the type of a value, with its article."""
+    return _JSON_TYPES.get(type(value), "an object")
+
+
+def _mended(body: bytes) -> bytes:
+    """Return the body without byte order mark and lone surrogates. Raises ValueError or RecursionError."""
+    mended = _SURROGATE_BYTES.sub(_REPLACEMENT, body.removeprefix(_BYTE_ORDER_MARK))
+    if not _SURROGATE_ESCAPE.search(mended):
+        return mended
+    # The standard library reads lone surrogates; what it writes is UTF-8 save for them, and NaN, still refused.
+    text = json.dumps(json.loads(mended), ensure_ascii=False)
+    return _SURROGATE_BYTES.sub(_REPLACEMENT, text.encode("utf-8", "surrogatepass"))
+
+
+_JSON_TYPES = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+}
