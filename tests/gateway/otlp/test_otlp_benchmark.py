@@ -14,7 +14,7 @@ TESTS = Path(__file__).parents[2]
 def test_a_short_run_prints_every_figure_as_a_positive_number() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.otlp", "--traces", "100", "--rounds", "1"],
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])},
         capture_output=True,
         text=True,
         timeout=60,

@@ -51,7 +51,7 @@ def test_a_resource_is_read_once_for_all_spans_of_all_its_scopes(
 ) -> None:
     export = request(*map(chat, range(1, 21)), resource={"metadata": SESSION, "service.version": "7"})
     export.resource_spans[0].scope_spans.add().spans.extend(map(chat, range(21, 41)))
-    parsed, encoded = counted(values, "parsed"), counted(resources, "json_text")
+    parsed, encoded = counted(values, "parse_json"), counted(resources, "json_text")
 
     logs = raw_logs(decoded(export).spans).logs
 
@@ -61,7 +61,7 @@ def test_a_resource_is_read_once_for_all_spans_of_all_its_scopes(
 
 def test_a_metadata_that_is_too_long_is_not_parsed(counted: Callable[[Any, str], list[Any]]) -> None:
     metadata = orjson.dumps({"session_id": "s", "rest": "x" * MAX_METADATA_CHARACTERS}).decode()
-    parsed = counted(values, "parsed")
+    parsed = counted(values, "parse_json")
 
     (log,) = raw_logs(_binary(request(chat(1), resource={"metadata": metadata, "user.id": "u"})).spans).logs
 
