@@ -19,9 +19,9 @@ import orjson
 
 from phospho_store.migrations import migrate
 from phospho_store.store import Store, embedded
-from phospho_workers.jobs.loop.changes import Changes
-from phospho_workers.jobs.sessions.session_ends import Window
+from phospho_workers.jobs.loop.table_changes import TableChanges
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
+from phospho_workers.jobs.sessions.session_states import Window
 from phospho_workers.jobs.webhooks.found_events import FoundEvents, Place, Stream, Wanted
 
 PROJECT = "benchmark"
@@ -92,7 +92,7 @@ def _questions(store: Store) -> dict[str, Callable[[], object]]:
     tables = ("task_rows", "analysis_rows", "label_rows")
     minute = list(facts.ends.changed(PROJECT, Window(since_ms, idle_ms - _MINUTE_MS, idle_ms), 500))
     return {
-        "what has changed, for all jobs": lambda: Changes(store).states(tables),
+        "what has changed, for all jobs": lambda: TableChanges(store).states(tables),
         "what arrived in a minute": lambda: facts.moments(PROJECT, since_ms),
         "sessions that became idle in a second": lambda: facts.ends.changed(PROJECT, second, 500),
         f"how {len(minute)} sessions stand": lambda: facts.ends.states(PROJECT, minute),

@@ -54,7 +54,7 @@ from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.settings import JobSettings
 from phospho_workers.jobs.webhooks.outbound import Outbound, host_refusal, url_refusal
-from phospho_workers.jobs.webhooks.webhooks import ping
+from phospho_workers.jobs.webhooks.webhook_job import ping
 from phospho_workers.runtime import metrics as worker_metrics
 from phospho_workers.trials.label_queue import LabelQueue
 from phospho_workers.trials.trial_classifiers import TrialClassifiers

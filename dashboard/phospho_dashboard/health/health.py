@@ -66,7 +66,7 @@ class Fact:
 FACTS = (
     Fact("lag_messages", "phospho_consumer_lag_messages", "lag"),
     Fact("seconds_since_progress", "phospho_seconds_since_progress", "lag", max),
-    Fact("seconds_since_job_step", "phospho_seconds_since_job_step", "lag", max),
+    Fact("seconds_since_job_step", "phospho_job_step_age_seconds", "lag", max),
     Fact("records_consumed", "phospho_records_consumed", "work"),
     Fact("messages_produced", "phospho_messages_produced", "work"),
     Fact("rows_inserted", "phospho_rows_inserted", "work"),

@@ -87,7 +87,7 @@ def test_other_processes_are_asked_and_those_that_do_not_answer_are_named(world:
 
 def test_jobs_tell_what_they_did_and_which_steps_failed(world: Any, project: str) -> None:
     registry = CollectorRegistry()
-    since = Gauge("phospho_seconds_since_job_step", "x", ["name"], registry=registry)
+    since = Gauge("phospho_job_step_age_seconds", "x", ["name"], registry=registry)
     since.labels("learning").set(2)
     since.labels("webhooks").set(400)
     steps = Counter("phospho_job_steps_total", "x", ["name", "outcome"], registry=registry)

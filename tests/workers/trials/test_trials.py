@@ -14,8 +14,8 @@ from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import LabelledTasks
-from phospho_workers.jobs.learning.learning import Learning
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
+from phospho_workers.jobs.learning.training_job import TrainingJob
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.trials.trial_classifiers import TrialClassifiers
 from phospho_workers.trials.trials import Trials
@@ -37,7 +37,7 @@ def taught(store: Store, registry: Registry, project_id: str, until_done: Callab
     labels = [new_label(project_id, "refund", f"t{n:02}", "rejected") for n in range(8)]
     labels += [new_label(project_id, "refund", f"t{n:02}", "confirmed") for n in range(20, 28)]
     LabelBook(store).save_labels(labels)
-    until_done(Learning(LabelledTasks(store), InstructionBook(store), ClassifierTrainer()))
+    until_done(TrainingJob(LabelledTasks(store), InstructionBook(store), ClassifierTrainer()))
     return definition
 
 

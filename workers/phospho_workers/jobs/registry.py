@@ -15,21 +15,22 @@ from phospho_store.registry.instructions import InstructionBook
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.loader import DefinitionCache
-from phospho_workers.jobs.backfills.backfills import Asks, Backfills
+from phospho_workers.jobs.backfills.backfill_job import Asks, BackfillJob
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import LabelledTasks
-from phospho_workers.jobs.learning.learning import Learning
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
-from phospho_workers.jobs.loop.changes import Changes
-from phospho_workers.jobs.loop.loop import Job, JobThread
-from phospho_workers.jobs.sessions.ended_sessions import EndedSessions
+from phospho_workers.jobs.learning.training_job import TrainingJob
+from phospho_workers.jobs.loop.job import Job
+from phospho_workers.jobs.loop.job_thread import JobThread
+from phospho_workers.jobs.loop.table_changes import TableChanges
+from phospho_workers.jobs.sessions.ended_sessions_job import EndedSessionsJob
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
-from phospho_workers.jobs.sessions.turns import Turns
+from phospho_workers.jobs.sessions.turns_job import TurnsJob
 from phospho_workers.jobs.settings import JobSettings
 from phospho_workers.jobs.webhooks.found_events import FoundEvents
-from phospho_workers.jobs.webhooks.hold import Patience
+from phospho_workers.jobs.webhooks.judgement_hold import JudgementHold
 from phospho_workers.jobs.webhooks.outbound import Outbound
-from phospho_workers.jobs.webhooks.webhooks import Webhooks
+from phospho_workers.jobs.webhooks.webhook_job import WebhookJob
 from phospho_workers.judging.settings import JudgeSettings
 
 logger = logging.getLogger(__name__)
@@ -44,12 +45,12 @@ def sessions(store: Store, clock: HybridClock, settings: JobSettings) -> list[Jo
     """Return those that look at more than one task at a time."""
     cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=1.0, compiling=list_definitions)
     facts = SessionFacts(store)
-    return [EndedSessions(facts, cache.current), Turns(facts, cache.current)]
+    return [EndedSessionsJob(facts, cache.current), TurnsJob(facts, cache.current)]
 
 
 def learning(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
     """Return the one that learns classifiers from labels."""
-    return [Learning(LabelledTasks(store), InstructionBook(store, clock), ClassifierTrainer())]
+    return [TrainingJob(LabelledTasks(store), InstructionBook(store, clock), ClassifierTrainer())]
 
 
 def backfills(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
@@ -57,7 +58,7 @@ def backfills(store: Store, clock: HybridClock, settings: JobSettings) -> list[J
     # Never stale: a backfill may be of a version that was saved a moment ago.
     cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=0.0)
     book, asks = BackfillBook(store, clock), asks_of(settings.judging)
-    return [Backfills(History(store), SessionFacts(store), book, cache.current, asks)]
+    return [BackfillJob(History(store), SessionFacts(store), book, cache.current, asks)]
 
 
 def asks_of(settings: JudgeSettings) -> Asks:
@@ -83,8 +84,8 @@ def webhooks(store: Store, clock: HybridClock, settings: JobSettings) -> list[Jo
         return []
     sender = Outbound(settings.allowed_networks)
     cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=1.0, compiling=list_definitions)
-    patience = Patience(settings.judging, cache.current)
-    return [Webhooks(WebhookBook(store, clock), FoundEvents(store), sender, settings.secret_key, patience=patience)]
+    patience = JudgementHold(settings.judging, cache.current)
+    return [WebhookJob(WebhookBook(store, clock), FoundEvents(store), sender, settings.secret_key, patience=patience)]
 
 
 def judge(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
@@ -92,7 +93,7 @@ def judge(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
     if not settings.judging.is_configured:
         return []
     # Only here: who asks nobody imports no client.
-    from phospho_workers.jobs.judges.judges import judges
+    from phospho_workers.jobs.judges.judge_jobs import judges
 
     return judges(store, clock, settings.judging)
 
@@ -111,7 +112,7 @@ JOBS: Mapping[str, Callable[[Store, HybridClock, JobSettings], list[Job]]] = {
 def running(names: Sequence[str], store: Store, clock: HybridClock, settings: JobSettings) -> Iterator[list[JobThread]]:
     """Run the jobs of these names, a thread each, until the end; then let the steps in hand end."""
     with ExitStack() as stack:
-        changes = Changes(store)
+        changes = TableChanges(store)
         jobs = [job for name in names for job in JOBS[name](store, clock, settings)]
         threads = [JobThread(job, changes) for job in jobs]
         for thread in threads:

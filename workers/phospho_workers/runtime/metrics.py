@@ -63,8 +63,8 @@ JOB_STEPS = Counter(
     ["name", "outcome"],
     registry=REGISTRY,
 )
-SECONDS_SINCE_JOB_STEP = Gauge(
-    "phospho_seconds_since_job_step", "Since a job's last step that was done", ["name"], registry=REGISTRY
+JOB_STEP_AGE = Gauge(
+    "phospho_job_step_age_seconds", "Since a job's last step that was done", ["name"], registry=REGISTRY
 )
 SESSIONS_ANALYSED = Counter(
     "phospho_sessions_analysed_total", "Sessions that were over and looked at as a whole", registry=REGISTRY
@@ -84,8 +84,8 @@ WEBHOOK_DELIVERIES = Counter(
 CLASSIFIERS_TRAINED = Counter(
     "phospho_classifiers_trained_total", "Classifiers that were learnt from labels", registry=REGISTRY
 )
-LEARNING_SECONDS = Histogram(
-    "phospho_learning_seconds",
+CLASSIFIER_TRAINING_SECONDS = Histogram(
+    "phospho_classifier_training_seconds",
     "Reading the labels of one definition and learning its head",
     buckets=_SECONDS,
     registry=REGISTRY,
@@ -110,6 +110,6 @@ LLM_CALL_SECONDS = Histogram(
 LLM_CIRCUIT_OPEN = Gauge(
     "phospho_llm_circuit_open", "1 while the LLM is left alone, since it did not answer", registry=REGISTRY
 )
-LLM_OVER_BUDGET = Counter(
-    "phospho_llm_over_budget_total", "Questions that were not asked for want of budget", registry=REGISTRY
+LLM_BUDGET_REFUSALS = Counter(
+    "phospho_llm_budget_refusals_total", "Questions that were not asked for want of budget", registry=REGISTRY
 )

@@ -8,7 +8,7 @@ from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefini
 from phospho_workers.detection.detect import check_task
 from phospho_workers.detection.learning.quality import Candidate, most_informative
 from phospho_workers.detection.learning.teaching import texts_of
-from phospho_workers.jobs.backfills.backfills import analysed, events_alone
+from phospho_workers.jobs.backfills.backfill_job import analysed, events_alone
 from phospho_workers.jobs.backfills.history import History, Span
 
 _TASKS = 1_000

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.learning.classifiers import Classifier
 from phospho_workers.jobs.learning.examples import LabelledTasks
-from phospho_workers.jobs.learning.learning import Teacher
+from phospho_workers.jobs.learning.training_job import Trainer
 from phospho_workers.jobs.sessions.transcripts import groups_of, of_one
 
 
 class TrialClassifiers:
     """Teaches versions that are not stored, and stores nothing. Blocking; raises what the store raises."""
 
-    def __init__(self, tasks: LabelledTasks, teacher: Teacher) -> None:
+    def __init__(self, tasks: LabelledTasks, teacher: Trainer) -> None:
         self._tasks = tasks
         self._teacher = teacher
 

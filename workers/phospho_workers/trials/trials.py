@@ -12,9 +12,9 @@ from phospho_schemas.definitions import needs_session
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot, compile_definitions
 from phospho_workers.detection.detect import check_task
-from phospho_workers.jobs.backfills.backfills import analysed, events_alone
+from phospho_workers.jobs.backfills.backfill_job import analysed, events_alone
 from phospho_workers.jobs.backfills.history import History, Span
-from phospho_workers.jobs.backfills.session_history import SessionRun
+from phospho_workers.jobs.backfills.session_backfill import SessionBackfill
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.judging.selection import judge_of
 from phospho_workers.judging.settings import NOBODY, JudgeSettings
@@ -120,7 +120,7 @@ class Trials:
         """Return what finds a definition's events in tasks, by the task's id, or in the sessions that end in them."""
         if not needs_session(definition):
             return lambda tasks: _found(tasks, compiled, definition.name)
-        run = SessionRun(self._facts, definition, compiled)
+        run = SessionBackfill(self._facts, definition, compiled)
         return lambda tasks: run.found([task["task_id"] for task in tasks])
 
     def _compiled_with(self, definition: EventDefinition | None, new: EventDefinition) -> CompiledDefinitions:

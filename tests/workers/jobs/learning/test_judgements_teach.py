@@ -18,8 +18,8 @@ from phospho_workers.detection.candidates import content_of
 from phospho_workers.detection.learning.teaching import Labelled
 from phospho_workers.jobs.learning import trainer as head_teacher
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks
-from phospho_workers.jobs.learning.learning import Learning
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer, is_enough
+from phospho_workers.jobs.learning.training_job import TrainingJob
 from store.facts import insert, task
 from workers.detection.tasks import semantic
 
@@ -129,7 +129,7 @@ def test_only_the_projects_that_changed_are_read_again(
     store: Store, registry: Registry, project_id: str, tasks: LabelledTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say(store, project_id, range(4), range(4, 8))
-    learning = Learning(tasks, InstructionBook(store), ClassifierTrainer())
+    learning = TrainingJob(tasks, InstructionBook(store), ClassifierTrainer())
     read: list[str] = []
     digests = tasks.digests
     monkeypatch.setattr(tasks, "digests", lambda project, versions: read.append(project) or digests(project, versions))
@@ -164,7 +164,7 @@ def test_judgements_become_a_head_and_the_quality_is_that_of_people_s_labels(
     store: Store, project_id: str, tasks: LabelledTasks, until_done: Callable[..., int]
 ) -> None:
     instructions = InstructionBook(store)
-    learning = Learning(tasks, instructions, ClassifierTrainer())
+    learning = TrainingJob(tasks, instructions, ClassifierTrainer())
     JudgementBook(store).save_judgements([judgement(project_id, f"t{n}", "yes" if n % 2 else "no") for n in range(8)])
     LabelBook(store).save_labels([new_label(project_id, "refund", "t20", "confirmed")])
 

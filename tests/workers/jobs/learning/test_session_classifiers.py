@@ -13,9 +13,9 @@ from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks
-from phospho_workers.jobs.learning.learning import Learning, Lesson
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
-from phospho_workers.jobs.sessions.ended_sessions import EndedSessions
+from phospho_workers.jobs.learning.training_job import TrainedClassifier, TrainingJob
+from phospho_workers.jobs.sessions.ended_sessions_job import EndedSessionsJob
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from store.facts import view
 from workers.detection.tasks import semantic
@@ -36,11 +36,11 @@ class Listening:
 
     def learn(
         self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
-    ) -> Mapping[str, Lesson]:
+    ) -> Mapping[str, TrainedClassifier]:
         self.rivals.append({one.name for one in definitions})
         for name in names:
             self.shown[name] = [(one.task["input"], one.is_there) for one in examples[name]]
-        return dict.fromkeys(names, Lesson("", "{}"))
+        return dict.fromkeys(names, TrainedClassifier("", "{}"))
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_each_definition_learns_from_what_it_reads_and_from_no_rival_that_reads_
     LabelBook(store).save_labels([new_label(project_id, name, "a-8", "confirmed") for name in names])
     teacher = Listening()
 
-    until_done(Learning(LabelledTasks(store), InstructionBook(store), teacher))
+    until_done(TrainingJob(LabelledTasks(store), InstructionBook(store), teacher))
 
     assert teacher.shown == {
         "plain": [("two", True)],
@@ -83,12 +83,12 @@ def test_a_head_that_sessions_were_labelled_for_finds_what_its_description_does_
         say(store, project_id, f"s{number}", f"{text} number {number}", 60 + number, output="Certainly.")
     labels = [("confirmed" if number % 2 else "rejected", f"s{number}-{60 + number}") for number in range(20)]
     LabelBook(store).save_labels([new_label(project_id, "umbrella", task, label) for label, task in labels])
-    until_done(Learning(LabelledTasks(store), InstructionBook(store), ClassifierTrainer()))
+    until_done(TrainingJob(LabelledTasks(store), InstructionBook(store), ClassifierTrainer()))
 
     say(store, project_id, "new", "is my blue umbrella here, please", 30, output="Certainly.")
     say(store, project_id, "other", "and the weather on day seven", 30, output="Certainly.")
     say(store, project_id, "later", "hello", 5)
-    until_done(EndedSessions(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current))
+    until_done(EndedSessionsJob(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current))
 
     found = [row for row in view(store, "events", project_id) if row["task_id"] in ("new-30", "other-30")]
     assert [(row["task_id"], row["scope"], row["classifier_version"]) for row in found] == [("new-30", "session", 1)]

@@ -13,8 +13,8 @@ from phospho_store.registry.instructions import InstructionBook
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
-from phospho_workers.jobs.loop.round_robin import Rota
-from phospho_workers.jobs.sessions.ended_sessions import EndedSessions
+from phospho_workers.jobs.loop.round_robin import RoundRobin
+from phospho_workers.jobs.sessions.ended_sessions_job import EndedSessionsJob
 from phospho_workers.jobs.sessions.session_facts import Moments, SessionFacts
 from store.facts import view
 from workers.detection.tasks import keywords
@@ -29,7 +29,7 @@ class Turns:
         self.takes_s = takes_s
         self.now_s = 0.0
         self.worked: list[str] = []
-        self.rota = Rota(lambda: self.now_s)
+        self.rota = RoundRobin(lambda: self.now_s)
 
     def work(self, project_id: str) -> bool:
         self.now_s += self.takes_s
@@ -81,7 +81,7 @@ def test_what_a_project_has_more_of_comes_after_the_others() -> None:
         worked.append(project_id)
         return project_id == "a" and worked.count("a") < 3
 
-    rota = Rota()
+    rota = RoundRobin()
     while rota.step(["a", "b"], work):
         pass
     assert worked == ["a", "b"] * 3
@@ -108,7 +108,7 @@ def test_sessions_are_looked_at_though_those_of_another_project_can_not_be_read(
         registry.save_definition(keywords("refund", "refund", project_id=project_id, scope="session"))
         say(store, project_id, "a", "refund", 60)
         say(store, project_id, "b", "hello", 20)
-    job = EndedSessions(OneFails(store, "first"), DefinitionCache(InstructionBook(store), 0.0).current)
+    job = EndedSessionsJob(OneFails(store, "first"), DefinitionCache(InstructionBook(store), 0.0).current)
     with pytest.raises(StatementRefused):
         until_done(job)
     until_done(job)

@@ -81,7 +81,7 @@ ON t.task_id = a.task_id AND t.revision = a.revision
 
 
 @dataclass(frozen=True)
-class When:
+class CandidateWindow:
     """
     Of which time candidates are; milliseconds.
 
@@ -105,7 +105,7 @@ class When:
         }
 
 
-class Candidates:
+class OpenCandidates:
     """Reads of what may be asked about. Blocking; raises what the store raises."""
 
     def __init__(self, store: Store) -> None:
@@ -115,7 +115,7 @@ class Candidates:
         """Return ClickHouse's clock, which stamps what arrives."""
         return self._store.now_ms()
 
-    def open(self, project_id: str, versions: Mapping[str, int], when: When) -> list[Open]:
+    def open(self, project_id: str, versions: Mapping[str, int], when: CandidateWindow) -> list[Open]:
         """
         Return candidates of these versions of definitions (by name) of some time that have no judgement.
 

@@ -11,7 +11,7 @@ from phospho_workers.detection.learning.classifiers import FORMAT
 from phospho_workers.detection.learning.quality import quality
 from phospho_workers.detection.learning.teaching import Labelled, School, labelled
 from phospho_workers.jobs.learning.examples import Example
-from phospho_workers.jobs.learning.learning import Lesson
+from phospho_workers.jobs.learning.training_job import TrainedClassifier
 
 # Fewer judgements than this are by chance all of one kind, and of few texts.
 MIN_JUDGEMENTS = 8
@@ -32,7 +32,7 @@ class ClassifierTrainer:
 
     def learn(
         self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
-    ) -> Mapping[str, Lesson]:
+    ) -> Mapping[str, TrainedClassifier]:
         labels = {
             one.name: [labelled(one, example.task, example.is_there, example.weight) for example in examples[one.name]]
             for one in definitions
@@ -43,7 +43,7 @@ class ClassifierTrainer:
             school = School(definitions, labels)
             classifiers = school.train([name for name in names if is_enough(labels[name])])
             return {
-                one.name: Lesson(
+                one.name: TrainedClassifier(
                     classifiers[one.name].to_json() if one.name in classifiers else "",
                     _quality(one, school, labels[one.name]),
                 )

@@ -1,4 +1,4 @@
-"""Projects in turn: one that fails, or has much to do, is no reason for another one to wait."""
+"""Projects in turn: a project that fails, or has much to do, keeps no other project waiting."""
 
 from __future__ import annotations
 
@@ -7,64 +7,64 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-# A step begins no further project after this.
+# A step begins no further project after this time.
 _STEP_S = 1.0
-_FIRST_REST_S = 1.0
-_MAX_REST_S = 300.0
+_FIRST_BACKOFF_S = 1.0
+_MAX_BACKOFF_S = 300.0
 
 
-class _Rest(NamedTuple):
-    """How long a project that failed rests, and until when."""
+class _Backoff(NamedTuple):
+    """How long a project that failed is left out, and until when."""
 
-    rest_s: float
+    pause_s: float
     until_s: float
 
 
-class Rota:
-    """Whose turn it is. State in memory alone; of one thread."""
+class RoundRobin:
+    """The order in which a job works on projects, in memory. Not thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._due: deque[str] = deque()
-        self._is_more = False
-        self._resting: dict[str, _Rest] = {}
+        self._queue: deque[str] = deque()
+        self._has_more = False
+        self._backoffs: dict[str, _Backoff] = {}
 
     @property
     def has_failed(self) -> bool:
-        """Whether a project rests because it failed: its turn comes by the clock."""
-        return bool(self._resting)
+        """Whether a project is left out because it failed: its turn comes by the clock."""
+        return bool(self._backoffs)
 
     def step(self, project_ids: Collection[str], work: Callable[[str], bool]) -> bool:
         """
-        Do a piece of work for each project in its turn, until a second is over; tell whether more may wait.
+        Work on one project after the other for a second, and return whether more work may wait.
 
-        `work` says of a project whether it has more: that comes when all others have had their turn. What it raises is
-        raised here, and its project rests for a time that doubles up to five minutes; the next step goes on with the
-        one after it.
+        `work` returns whether its project has more to do: that comes when all others have had their turn. An error
+        that it raises is raised here, and its project is left out for a time that doubles up to five minutes; the next
+        step continues with the project after it.
         """
         begun_s = self._clock()
-        if not self._due:
+        if not self._queue:
             self._begin_round(project_ids, begun_s)
-        while self._due and self._clock() - begun_s < _STEP_S:
-            project_id = self._due.popleft()
+        while self._queue and self._clock() - begun_s < _STEP_S:
+            project_id = self._queue.popleft()
             if project_id in project_ids:
-                self._is_more |= self._worked(project_id, work)
-        return self._is_more or bool(self._due)
+                self._has_more |= self._work_on(project_id, work)
+        return self._has_more or bool(self._queue)
 
     def _begin_round(self, project_ids: Collection[str], now_s: float) -> None:
-        self._resting = {name: rest for name, rest in self._resting.items() if name in project_ids}
-        self._due.extend(
-            name for name in project_ids if name not in self._resting or self._resting[name].until_s <= now_s
+        self._backoffs = {name: backoff for name, backoff in self._backoffs.items() if name in project_ids}
+        self._queue.extend(
+            name for name in project_ids if name not in self._backoffs or self._backoffs[name].until_s <= now_s
         )
-        self._is_more = False
+        self._has_more = False
 
-    def _worked(self, project_id: str, work: Callable[[str], bool]) -> bool:
+    def _work_on(self, project_id: str, work: Callable[[str], bool]) -> bool:
         try:
-            is_more = work(project_id)
+            has_more = work(project_id)
         except BaseException:
-            known = self._resting.get(project_id)
-            rest_s = min(_MAX_REST_S, 2 * known.rest_s) if known else _FIRST_REST_S
-            self._resting[project_id] = _Rest(rest_s, self._clock() + rest_s)
+            previous = self._backoffs.get(project_id)
+            pause_s = min(_MAX_BACKOFF_S, 2 * previous.pause_s) if previous else _FIRST_BACKOFF_S
+            self._backoffs[project_id] = _Backoff(pause_s, self._clock() + pause_s)
             raise
-        self._resting.pop(project_id, None)
-        return is_more
+        self._backoffs.pop(project_id, None)
+        return has_more

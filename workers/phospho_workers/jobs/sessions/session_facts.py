@@ -11,10 +11,10 @@ from phospho_schemas.ids import revision_ms
 from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_store.store import Store
 from phospho_workers.detection.engine import SIDES
-from phospho_workers.jobs.loop.seen import OVERLAP_MS
+from phospho_workers.jobs.loop.seen_cache import OVERLAP_MS
 from phospho_workers.jobs.sessions.long_texts import with_ends
-from phospho_workers.jobs.sessions.session_ends import SessionEnds
-from phospho_workers.jobs.sessions.turn_facts import TurnFacts
+from phospho_workers.jobs.sessions.session_states import SessionStates
+from phospho_workers.jobs.sessions.turns import TurnReader
 
 # Of a session its last tasks are read, of a task the beginning and the end of each side.
 MAX_TASKS = 200
@@ -87,8 +87,8 @@ class SessionFacts:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.ends = SessionEnds(store)
-        self.turns = TurnFacts(store)
+        self.ends = SessionStates(store)
+        self.turns = TurnReader(store)
 
     def moments(self, project_id: str, arrived_since_ms: int) -> Moments:
         """Return the greatest times of the tasks of a project that arrived since."""

@@ -1,90 +1,132 @@
-"""Turns that are read with those before them: looked at when they or their predecessors arrive or change."""
+"""Which turns there are, what is read with each, and which of them were looked at as they are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from phospho_workers.detection.definitions import CompiledDefinitions
-from phospho_workers.jobs.sessions.rounds import Followed, Rounds
-from phospho_workers.jobs.sessions.session_facts import Read, session_row
-from phospho_workers.jobs.sessions.transcripts import SessionDetection
-from phospho_workers.jobs.sessions.turn_facts import Turn
-from phospho_workers.runtime import metrics
+from phospho_schemas.messages import MAX_CONTEXT_TURNS
+from phospho_store.store import Store
+from phospho_workers.jobs.sessions.session_states import ARRIVED, LEFT
 
-_SESSIONS_AT_ONCE = 200
-_TURNS_AT_ONCE = 200
+_SESSION = "PARTITION BY session_id ORDER BY created_at, task_id"
+_BEFORE = f"{_SESSION} ROWS BETWEEN {MAX_CONTEXT_TURNS} PRECEDING AND CURRENT ROW"
+_STATE = f"groupBitXor(sipHash64(task_id, task_rows.revision)) OVER ({_BEFORE}) AS state"
+
+_ARRIVED_SESSIONS = f"""
+SELECT session_id, sum(seen) AS seen FROM
+(
+    SELECT session_id, sipHash64(task_id, task_rows.revision) AS seen FROM task_rows
+    WHERE project_id = {{project:String}} AND {ARRIVED}
+    UNION ALL {LEFT}
+)
+WHERE session_id > {{after:String}} GROUP BY session_id ORDER BY session_id LIMIT {{limit:UInt32}}
+"""
+_NOT_FOUND = f"""
+SELECT session_id, sum(sipHash64(task_id, state)) AS seen FROM
+(
+    SELECT session_id, task_id, inserted_at, {_STATE} FROM task_rows FINAL
+    WHERE project_id = {{project:String}} AND session_id > {{after:String}}
+        AND session_id IN (SELECT session_id FROM task_rows WHERE project_id = {{project:String}} AND {ARRIVED})
+)
+WHERE {ARRIVED} AND (session_id, task_id, state) NOT IN
+    (SELECT session_id, turn, state FROM session_analysis_rows WHERE project_id = {{project:String}} AND turn != '')
+GROUP BY session_id ORDER BY session_id LIMIT {{limit:UInt32}}
+"""
+
+_TURNS = f"""
+SELECT t.session_id AS session_id, t.task_ids AS task_ids, t.state AS state, t.greatest AS revision,
+    t.created_ms AS created_ms
+FROM
+(
+    SELECT session_id, task_id, {_STATE}, toUnixTimestamp64Milli(created_at) AS created_ms,
+        groupArray(task_id) OVER (%(read)s) AS task_ids, max(task_rows.revision) OVER (%(read)s) AS greatest
+    FROM task_rows FINAL
+    WHERE project_id = {{project:String}} AND session_id IN {{sessions:Array(String)}}
+) AS t %(condition)s
+ORDER BY session_id, created_ms, t.task_id LIMIT {{limit:UInt32}}
+"""
+_NOT_LOOKED_AT = """
+LEFT ANY JOIN
+(
+    SELECT session_id, turn, groupUniqArray(state) AS states FROM session_analysis_rows
+    WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)} AND turn != ''
+    GROUP BY session_id, turn
+) AS a ON t.session_id = a.session_id AND t.task_id = a.turn
+WHERE NOT has(a.states, t.state) AND (bitShiftRight(t.greatest, 16) >= {born:Int64} OR notEmpty(a.states))
+    AND (t.session_id, t.created_ms, t.task_id) > ({session:String}, {created:Int64}, {task:String})
+"""
+_OF_TASKS = "WHERE t.task_id IN {tasks:Array(String)}"
 
 
-@dataclass
-class _Project(Followed):
+@dataclass(frozen=True)
+class Turn:
     """
-    `session_ids` are those of the page in hand, with what was seen of each, `place` is the last turn that was looked
-    at. `after` is the last session of the page; empty where a round begins.
+    A turn without its texts: the ids of the tasks that are read, its own the last, and their greatest revision.
+
+    `created_ms` is the time of the turn itself, in milliseconds.
     """
 
-    session_ids: dict[str, int] = field(default_factory=dict)
-    place: Turn | None = None
-    after: str = ""
-    is_last: bool = True
+    session_id: str
+    task_ids: Sequence[str]
+    state: int
+    revision: int
+    created_ms: int
+
+    @property
+    def task_id(self) -> str:
+        return self.task_ids[-1]
 
 
-class Turns(Rounds[_Project]):
-    """Looks at turns whose tasks, or tasks before them, are not those that were looked at."""
+class TurnReader:
+    """Reads of turns. Blocking; raises what the store raises."""
 
-    name = "turns"
-    of_projects = ("task_rows",)
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
-    def _is_needed(self, detection: SessionDetection) -> bool:
-        return detection.context_turns > 0
+    def arrived(
+        self, project_id: str, arrived_since_ms: int, after: str, limit: int, *, is_first: bool
+    ) -> dict[str, int]:
+        """
+        Return sessions of which a task arrived, or which one left, since, by id, with a number that says what was seen.
 
-    def _begun(self, detection: SessionDetection, compiled: CompiledDefinitions, born_ms: int) -> _Project:
-        return _Project(detection, compiled, born_ms, born_ms)
-
-    def _page(self, project_id: str, project: _Project, definitions_revision: int) -> bool:
-        if not project.session_ids:
-            self._next_sessions(project_id, project)
-        if self._look(project_id, project, definitions_revision):
-            return True
-        project.concluded.add(project.session_ids)
-        project.session_ids, project.place = {}, None
-        if project.is_last:
-            project.after = ""
-            project.end_round()
-        return not project.is_last
-
-    def _next_sessions(self, project_id: str, project: _Project) -> None:
-        """Choose the sessions of the next page of a round."""
-        if not project.after:
-            self._moments(project_id, project)
-        arrived = self._facts.turns.arrived(
-            project_id, project.arrived_since_ms, project.after, _SESSIONS_AT_ONCE, is_first=project.is_first
+        `is_first` leaves out those whose arrivals were all looked at, as turns, already.
+        """
+        rows = self._store.rows(
+            _NOT_FOUND if is_first else _ARRIVED_SESSIONS,
+            {"project": project_id, "arrived": arrived_since_ms, "after": after, "limit": limit},
         )
-        project.is_last = len(arrived) < _SESSIONS_AT_ONCE
-        project.after = max(arrived, default="")
-        project.session_ids = {name: arrived[name] for name in project.concluded.others(arrived)}
+        return {row["session_id"]: row["seen"] for row in rows}
 
-    def _look(self, project_id: str, project: _Project, definitions_revision: int) -> bool:
-        """Look at the next turns of the sessions in hand, and tell whether they may have more."""
-        if not project.session_ids:
-            return False
-        context_turns = project.detection.context_turns
-        due = self._facts.turns.due(
-            project_id, list(project.session_ids), context_turns, project.born_ms, project.place, _TURNS_AT_ONCE
-        )
-        tasks = self._facts.tasks(project_id, list({task_id for one in due for task_id in one.task_ids}))
-        rows = [
-            _row([tasks[task_id] for task_id in one.task_ids], one, definitions_revision, project)
-            for one in due
-            if all(task_id in tasks for task_id in one.task_ids)
-        ]
-        self._facts.save(rows)
-        metrics.TURNS_ANALYSED.inc(len(rows))
-        project.place = due[-1] if due else None
-        return len(due) == _TURNS_AT_ONCE
+    def due(
+        self,
+        project_id: str,
+        session_ids: Sequence[str],
+        context_turns: int,
+        born_ms: int,
+        after: Turn | None,
+        limit: int,
+    ) -> list[Turn]:
+        """
+        Return turns of these sessions that were not looked at as they are, by session and in their order.
 
+        Those of which nothing was logged since `born_ms` are history, unless they were looked at before. `after` is
+        the last one of the page before.
+        """
+        place = {"session": "", "created": 0, "task": ""}
+        if after is not None:
+            place = {"session": after.session_id, "created": after.created_ms, "task": after.task_id}
+        parameters = {"project": project_id, "sessions": list(session_ids), "born": born_ms, "limit": limit} | place
+        return self._turns(_NOT_LOOKED_AT, context_turns, parameters)
 
-def _row(tasks: Sequence[dict[str, Any]], turn: Turn, definitions_revision: int, project: _Project) -> dict[str, Any]:
-    read = Read(turn.task_id, turn.state, turn.revision)
-    return session_row(tasks, read, definitions_revision, project.detection.in_turn(tasks))
+    def of_tasks(
+        self, project_id: str, session_ids: Sequence[str], context_turns: int, task_ids: Sequence[str]
+    ) -> list[Turn]:
+        """Return the turns of these tasks, which are of these sessions."""
+        parameters = {"project": project_id, "sessions": list(session_ids), "tasks": list(task_ids)}
+        return self._turns(_OF_TASKS, context_turns, parameters | {"limit": len(task_ids)})
+
+    def _turns(self, condition: str, context_turns: int, parameters: Mapping[str, Any]) -> list[Turn]:
+        read = f"{_SESSION} ROWS BETWEEN {context_turns:d} PRECEDING AND CURRENT ROW"
+        return [Turn(**row) for row in self._store.rows(_TURNS % {"read": read, "condition": condition}, parameters)]

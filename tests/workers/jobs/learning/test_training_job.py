@@ -18,8 +18,8 @@ from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.text.embedding import DIMENSIONS
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks
-from phospho_workers.jobs.learning.learning import Learning, Lesson
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
+from phospho_workers.jobs.learning.training_job import TrainedClassifier, TrainingJob
 from phospho_workers.trials.label_queue import LabelQueue
 from store.facts import insert, task
 from workers.detection.tasks import keywords, semantic
@@ -38,15 +38,15 @@ class CountingTeacher:
 
     def learn(
         self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
-    ) -> dict[str, Lesson]:
+    ) -> dict[str, TrainedClassifier]:
         return {name: self.lesson(name, examples[name]) for name in names}
 
-    def lesson(self, name: str, examples: Sequence[Example]) -> Lesson:
+    def lesson(self, name: str, examples: Sequence[Example]) -> TrainedClassifier:
         self.shown.append((name, [(one.task["input"], one.is_there) for one in examples]))
         there = sum(one.is_there for one in examples)
         ones, zeros = np.ones(DIMENSIONS, np.float32), np.zeros(DIMENSIONS, np.float32)
         classifier = Classifier(ones, zeros, 1.0, 0.0, 0.0, 1.0, 0.0, {}, there, len(examples) - there)
-        return Lesson(classifier=classifier.to_json(), quality="{}")
+        return TrainedClassifier(classifier=classifier.to_json(), quality="{}")
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def book(store: Store, registry: Registry, project_id: str) -> LabelBook:
     return LabelBook(store)
 
 
-def learning(store: Store, teacher: CountingTeacher) -> Learning:
-    return Learning(LabelledTasks(store), InstructionBook(store), teacher)
+def learning(store: Store, teacher: CountingTeacher) -> TrainingJob:
+    return TrainingJob(LabelledTasks(store), InstructionBook(store), teacher)
 
 
 def say(book: LabelBook, project_id: str, **labels: str) -> None:
@@ -198,7 +198,7 @@ def test_the_head_that_labels_teach_finds_what_its_description_does_not(
     before = cache.current().by_project[project_id].find([hidden], "input")[0]
 
     LabelBook(store).save_labels(labels)
-    until_done(Learning(LabelledTasks(store), InstructionBook(store), ClassifierTrainer()))
+    until_done(TrainingJob(LabelledTasks(store), InstructionBook(store), ClassifierTrainer()))
 
     after = cache.current().by_project[project_id].find([hidden], "input")[0]
     assert ([hit.definition.name for hit in before], [hit.definition.name for hit in after]) == ([], ["zorb"])
@@ -233,5 +233,5 @@ def test_labels_that_can_not_be_learnt_from_harm_their_own_project_only(
     assert (classifier.classifier, until_done(job)) == ("", 0)
 
 
-def _singular(name: str, examples: Sequence[Example]) -> Lesson:
+def _singular(name: str, examples: Sequence[Example]) -> TrainedClassifier:
     raise np.linalg.LinAlgError("singular matrix")

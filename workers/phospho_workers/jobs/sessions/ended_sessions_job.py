@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from phospho_workers.detection.definitions import CompiledDefinitions
-from phospho_workers.jobs.sessions.rounds import Followed, Rounds
-from phospho_workers.jobs.sessions.session_ends import SessionState, Window
 from phospho_workers.jobs.sessions.session_facts import Moments, Read, session_row
+from phospho_workers.jobs.sessions.session_job import ProjectProgress, SessionJob
+from phospho_workers.jobs.sessions.session_states import SessionState, Window
 from phospho_workers.jobs.sessions.transcripts import SessionDetection
 from phospho_workers.runtime import metrics
 
@@ -22,7 +22,7 @@ _TRANSCRIPTS_AT_ONCE = 20
 
 
 @dataclass
-class _Project(Followed):
+class _Project(ProjectProgress):
     """`window` is that of the round in hand; what became idle up to `idle_to_ms` was looked at."""
 
     idle_to_ms: int = 0
@@ -31,13 +31,13 @@ class _Project(Followed):
     window: Window | None = None
 
 
-class EndedSessions(Rounds[_Project]):
+class EndedSessionsJob(SessionJob[_Project]):
     """Looks at sessions that are over and were not looked at as they are."""
 
     name = "sessions"
-    of_projects = ("task_rows", "session_close_rows")
+    project_tables = ("task_rows", "session_close_rows")
     # A quiet project's last session is over by the clock.
-    rest_of_projects_s = 10.0
+    project_max_pause_s = 10.0
 
     def _is_needed(self, detection: SessionDetection) -> bool:
         return detection.reads_whole
@@ -48,9 +48,9 @@ class EndedSessions(Rounds[_Project]):
     def _page(self, project_id: str, project: _Project, definitions_revision: int) -> bool:
         window = project.window or self._window(project_id, project)
         changed = self._facts.ends.changed(project_id, window, _SESSIONS_AT_ONCE)
-        over = self._over(project_id, project.concluded.others(changed), window.idle_to_ms)
+        over = self._over(project_id, project.seen.unseen(changed), window.idle_to_ms)
         self._look(project_id, project, [one for one in over if not one.is_found], definitions_revision)
-        project.concluded.add({one.session_id: changed[one.session_id] for one in over})
+        project.seen.add({one.session_id: changed[one.session_id] for one in over})
         if len(changed) == _SESSIONS_AT_ONCE:
             project.window = replace(window, after=max(changed))
             return True

@@ -1,4 +1,4 @@
-"""Learning: whenever labels or definitions change, the classifiers that they teach are learnt anew and stored."""
+"""Training: whenever labels or definitions change, the classifiers that they teach are learnt anew and stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from phospho_schemas.ids import derived_id
 from phospho_schemas.messages import ClassifierRow, EventDefinition
 from phospho_store.registry.instructions import TABLES, InstructionBook
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks
-from phospho_workers.jobs.loop.loop import LONG_REST_S
+from phospho_workers.jobs.loop.job import MAX_PAUSE_S
 from phospho_workers.jobs.sessions.transcripts import groups_of, of_one
 from phospho_workers.runtime import metrics
 
@@ -24,14 +24,14 @@ _State = tuple[tuple[int, int], Mapping[str, int]]
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainedClassifier:
     """A classifier as JSON text, empty where labels are too few, and its quality as JSON text."""
 
     classifier: str
     quality: str
 
 
-class Teacher(Protocol):
+class Trainer(Protocol):
     """
     The mathematics of learning. Pure: the same examples in the same order give the same lesson.
 
@@ -45,7 +45,7 @@ class Teacher(Protocol):
 
     def learn(
         self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
-    ) -> Mapping[str, Lesson]:
+    ) -> Mapping[str, TrainedClassifier]:
         """
         Return the lessons of `names`, one each.
 
@@ -54,7 +54,7 @@ class Teacher(Protocol):
         """
 
 
-class Learning:
+class TrainingJob:
     """
     Makes the stored classifiers those that follow from the labels and definitions of now.
 
@@ -65,11 +65,11 @@ class Learning:
     """
 
     name = "learning"
-    interval_s = 1.0
-    reads = (*TABLES, "label_rows", "judgement_rows")
-    rest_s = LONG_REST_S
+    pause_s = 1.0
+    tables = (*TABLES, "label_rows", "judgement_rows")
+    max_pause_s = MAX_PAUSE_S
 
-    def __init__(self, tasks: LabelledTasks, instructions: InstructionBook, teacher: Teacher) -> None:
+    def __init__(self, tasks: LabelledTasks, instructions: InstructionBook, teacher: Trainer) -> None:
         self._tasks = tasks
         self._instructions = instructions
         self._teacher = teacher
@@ -129,14 +129,16 @@ class Learning:
     def _learn(
         self, definitions: Sequence[EventDefinition], due: Mapping[str, str], classifiers: Mapping[_Key, ClassifierRow]
     ) -> None:
-        with metrics.LEARNING_SECONDS.time():
+        with metrics.CLASSIFIER_TRAINING_SECONDS.time():
             lessons = [self._lessons_of(group, due) for group in groups_of(definitions).values()]
         for one in definitions:
             if one.name in due:
                 lesson = next(group[one.name] for group in lessons if one.name in group)
                 self._save(one, due[one.name], lesson, classifiers.get((one.project_id, one.name)))
 
-    def _lessons_of(self, definitions: Sequence[EventDefinition], due: Mapping[str, str]) -> Mapping[str, Lesson]:
+    def _lessons_of(
+        self, definitions: Sequence[EventDefinition], due: Mapping[str, str]
+    ) -> Mapping[str, TrainedClassifier]:
         """Return the lessons of those that are due, of definitions that read the same: no others are their rivals."""
         names = [one.name for one in definitions if one.name in due]
         if not names:
@@ -146,15 +148,17 @@ class Learning:
 
     def _lessons(
         self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
-    ) -> Mapping[str, Lesson]:
+    ) -> Mapping[str, TrainedClassifier]:
         """Return the lessons; empty ones where the numbers of a project can't be learnt from, so that others are."""
         try:
             return self._teacher.learn(definitions, examples, names)
         except (ValueError, ArithmeticError) as error:
             logger.error("%s: nothing is learnt from its labels", definitions[0].project_id, exc_info=error)
-            return dict.fromkeys(names, Lesson("", "{}"))
+            return dict.fromkeys(names, TrainedClassifier("", "{}"))
 
-    def _save(self, definition: EventDefinition, digest: str, lesson: Lesson, known: ClassifierRow | None) -> None:
+    def _save(
+        self, definition: EventDefinition, digest: str, lesson: TrainedClassifier, known: ClassifierRow | None
+    ) -> None:
         saved = self._instructions.save_classifier(
             ClassifierRow(
                 project_id=definition.project_id,

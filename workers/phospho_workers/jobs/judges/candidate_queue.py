@@ -10,8 +10,8 @@ from datetime import datetime
 
 from phospho_schemas.messages import Backfill
 from phospho_store.jobs.backfills import BackfillBook
-from phospho_workers.jobs.judges.open_candidates import END_OF_TIME_MS, Candidates, When
-from phospho_workers.jobs.loop.seen import OVERLAP_MS
+from phospho_workers.jobs.judges.open_candidates import END_OF_TIME_MS, CandidateWindow, OpenCandidates
+from phospho_workers.jobs.loop.seen_cache import OVERLAP_MS
 from phospho_workers.judging.selection import Open, OpenText, in_order
 
 # What was logged or analysed longer ago is left to backfills: the budget is for what people look at.
@@ -35,7 +35,7 @@ class _Waiting:
     texts: deque[OpenText] = field(default_factory=deque)
 
 
-class OpenQueue:
+class CandidateQueue:
     """
     The order in which a judge is asked, held in memory; a restart makes it anew.
 
@@ -44,7 +44,7 @@ class OpenQueue:
     """
 
     def __init__(
-        self, candidates: Candidates, backfills: BackfillBook, clock: Callable[[], float] = time.monotonic
+        self, candidates: OpenCandidates, backfills: BackfillBook, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._candidates = candidates
         self._backfills = backfills
@@ -70,7 +70,7 @@ class OpenQueue:
         if waiting.made_s - waiting.whole_s > _WHOLE_S:
             waiting.arrived_since_ms, waiting.whole_s = 0, waiting.made_s
         day_ago_ms = now_ms - LOOK_BACK_MS
-        when = When(max(waiting.arrived_since_ms, day_ago_ms), now_ms - RETRY_MS, logged_from_ms=day_ago_ms)
+        when = CandidateWindow(max(waiting.arrived_since_ms, day_ago_ms), now_ms - RETRY_MS, logged_from_ms=day_ago_ms)
         found = self._candidates.open(project_id, waiting.versions, when)
         if not found:
             waiting.arrived_since_ms = now_ms - OVERLAP_MS
@@ -90,14 +90,14 @@ class OpenQueue:
         return []
 
 
-def _when(backfill: Backfill) -> When:
+def _when(backfill: Backfill) -> CandidateWindow:
     """Return the time of a backfill; an answer that could not be read before it was asked for is asked for again."""
     of_span: dict[str, int] = {}
     if backfill.from_at is not None:
         of_span["logged_from_ms"] = _ms(backfill.from_at)
     if backfill.to_at is not None:
         of_span["logged_before_ms"] = _ms(backfill.to_at)
-    return When(0, _ms(backfill.created_at), **of_span)
+    return CandidateWindow(0, _ms(backfill.created_at), **of_span)
 
 
 def _ms(moment: datetime) -> int:

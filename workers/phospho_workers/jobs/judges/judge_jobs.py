@@ -11,26 +11,26 @@ from phospho_store.registry.instructions import InstructionBook
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.loader import DefinitionCache
-from phospho_workers.jobs.judges.encoder_judge import EncoderJudge
-from phospho_workers.jobs.judges.llm_judge import LlmJudge
-from phospho_workers.jobs.judges.open_candidates import Candidates
-from phospho_workers.jobs.loop.loop import Job
+from phospho_workers.jobs.judges.encoder_job import EncoderJudgeJob
+from phospho_workers.jobs.judges.llm_job import LlmJudgeJob
+from phospho_workers.jobs.judges.open_candidates import OpenCandidates
+from phospho_workers.jobs.loop.job import Job
 from phospho_workers.judging.settings import EncoderSettings, JudgeSettings
 
 logger = logging.getLogger(__name__)
 
-_Books = tuple[Candidates, JudgementBook, BackfillBook]
+_Books = tuple[OpenCandidates, JudgementBook, BackfillBook]
 
 
 def judges(store: Store, clock: HybridClock, settings: JudgeSettings) -> list[Job]:
     """Return a job for each judge of the settings. Raises BadJudgeSettings for an encoder that can't be used."""
     cache = DefinitionCache(InstructionBook(store, clock), compiling=list_definitions)
-    books = Candidates(store), JudgementBook(store, clock), BackfillBook(store, clock)
+    books = OpenCandidates(store), JudgementBook(store, clock), BackfillBook(store, clock)
     jobs: list[Job] = []
     if settings.llm is not None:
         logger.info("asks %s at %s, inside the budget of each project", settings.llm.model, settings.llm.host)
         has_encoder = settings.encoder is not None
-        jobs.append(LlmJudge(*books, cache.current, settings.llm, has_encoder=has_encoder))
+        jobs.append(LlmJudgeJob(*books, cache.current, settings.llm, has_encoder=has_encoder))
     if settings.encoder is not None:
         jobs.append(_encoder_judge(books, cache, settings.encoder, settings.llm is not None))
     return jobs
@@ -40,4 +40,4 @@ def _encoder_judge(books: _Books, cache: DefinitionCache, settings: EncoderSetti
     # Only here: onnxruntime is an extra.
     from phospho_workers.judging.encoder import Encoder
 
-    return EncoderJudge(*books, cache.current, Encoder(settings), has_llm=has_llm)
+    return EncoderJudgeJob(*books, cache.current, Encoder(settings), has_llm=has_llm)

@@ -9,7 +9,7 @@ from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefini
 from phospho_workers.judging.settings import JudgeSettings
 
 
-class Patience:
+class JudgementHold:
     """
     How long webhooks wait, by each project's `webhook_wait_s`, and for which events: those that somebody is asked of.
 

@@ -26,7 +26,7 @@ from phospho_workers.judging.settings import NOBODY, JudgeSettings, LlmSettings
 from store.facts import event, insert, task
 from workers.detection.tasks import semantic
 from workers.jobs.receiver import Receiver, receiving
-from workers.jobs.webhook_job import Job, analysed, counts, told
+from workers.jobs.webhook_fixtures import Job, analysed, counts, told
 
 ASKED = JudgeSettings(llm=LlmSettings("http://127.0.0.1:9", "model"))
 NOW = datetime.now(UTC)

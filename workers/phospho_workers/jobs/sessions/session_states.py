@@ -128,7 +128,7 @@ class Window:
     after: str = ""
 
 
-class SessionEnds:
+class SessionStates:
     """Reads of sessions that may be over. Blocking; raises what the store raises."""
 
     def __init__(self, store: Store) -> None:

@@ -18,10 +18,10 @@ from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import Snapshot
 from phospho_workers.detection.loader import DefinitionCache
-from phospho_workers.jobs.backfills.backfills import Backfills
+from phospho_workers.jobs.backfills.backfill_job import BackfillJob
 from phospho_workers.jobs.backfills.history import History
-from phospho_workers.jobs.judges.llm_judge import LlmJudge
-from phospho_workers.jobs.judges.open_candidates import Candidates
+from phospho_workers.jobs.judges.llm_job import LlmJudgeJob
+from phospho_workers.jobs.judges.open_candidates import OpenCandidates
 from phospho_workers.jobs.registry import asks_of
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.judging import llm_client as chat
@@ -30,7 +30,7 @@ from phospho_workers.judging.llm_client import Chat
 from phospho_workers.judging.settings import JudgeSettings, LlmSettings
 from store.facts import analysis, event, insert, task, view
 from workers.detection.tasks import definition
-from workers.jobs.judged import analyse_again, found, log
+from workers.jobs.judgement_fixtures import analyse_again, found, log
 
 UntilDone = Callable[..., int]
 
@@ -46,7 +46,7 @@ def llm(monkeypatch: pytest.MonkeyPatch) -> Iterator[LlmServer]:
         yield server
 
 
-def judge(store: Store, project_id: str, llm: LlmServer, circuit: Circuit | None = None, **fields: Any) -> LlmJudge:
+def judge(store: Store, project_id: str, llm: LlmServer, circuit: Circuit | None = None, **fields: Any) -> LlmJudgeJob:
     """Return the judge of one project: those of other tests wait for the next day, or for ever."""
     settings = LlmSettings(llm.base_url, "model-1", usd_per_million_in=1.0, usd_per_million_out=2.0)
     cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
@@ -56,8 +56,8 @@ def judge(store: Store, project_id: str, llm: LlmServer, circuit: Circuit | None
         return Snapshot(snapshot.revision, {project_id: snapshot.by_project[project_id]})
 
     asking = Chat(settings, circuit)
-    books = Candidates(store), JudgementBook(store), BackfillBook(store)
-    return LlmJudge(*books, of_project, settings, chat=asking, **fields)
+    books = OpenCandidates(store), JudgementBook(store), BackfillBook(store)
+    return LlmJudgeJob(*books, of_project, settings, chat=asking, **fields)
 
 
 def define(registry: Registry, project_id: str, *names: str, **fields: Any) -> list[EventDefinition]:
@@ -306,7 +306,7 @@ def test_tasks_of_long_ago_are_asked_about_when_a_backfill_is_and_after_those_of
     asks = asks_of(JudgeSettings(llm=LlmSettings(llm.base_url, "model-1")))
     cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
     book = BackfillBook(store)
-    backfills = Backfills(History(store), SessionFacts(store), book, cache.current, asks)
+    backfills = BackfillJob(History(store), SessionFacts(store), book, cache.current, asks)
     book.start(refund)
     until_done(backfills)
     assert [one.status for one in book.of_project(project_id)] == ["asking"]
@@ -329,7 +329,7 @@ def test_a_backfill_waits_for_the_budget_and_ends_where_nobody_is_asked_any_more
     asks = asks_of(JudgeSettings(llm=LlmSettings(llm.base_url, "model-1")))
     cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
     book = BackfillBook(store)
-    backfills = Backfills(History(store), SessionFacts(store), book, cache.current, asks)
+    backfills = BackfillJob(History(store), SessionFacts(store), book, cache.current, asks)
     book.start(refund)
     until_done(backfills)
     until_done(judge(store, project_id, llm))

@@ -9,21 +9,21 @@ from typing import ClassVar, Generic, TypeVar
 
 from phospho_store.registry.instructions import TABLES
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
-from phospho_workers.jobs.loop.loop import LONG_REST_S
-from phospho_workers.jobs.loop.round_robin import Rota
-from phospho_workers.jobs.loop.seen import OVERLAP_MS, Concluded
+from phospho_workers.jobs.loop.job import MAX_PAUSE_S
+from phospho_workers.jobs.loop.round_robin import RoundRobin
+from phospho_workers.jobs.loop.seen_cache import OVERLAP_MS, SeenCache
 from phospho_workers.jobs.sessions.session_facts import Moments, SessionFacts
 from phospho_workers.jobs.sessions.transcripts import SessionDetection
 
 
 @dataclass
-class Followed:
+class ProjectProgress:
     """
     What is known of a project between steps, all of which a restart finds again. Milliseconds.
 
     `born_ms` is when the first of its definitions that read sessions was made: what was over before anybody asked is
     history, which is a backfill's. A round looks at what arrived since `arrived_since_ms`, and began at `begun_ms`.
-    `concluded` has the sessions that were looked at, by what was seen of them.
+    `seen` has the sessions that were looked at, by what was seen of them.
     """
 
     detection: SessionDetection
@@ -32,7 +32,7 @@ class Followed:
     arrived_since_ms: int
     is_first: bool = True
     begun_ms: int = 0
-    concluded: Concluded = field(default_factory=Concluded)
+    seen: SeenCache = field(default_factory=SeenCache)
 
     def end_round(self) -> None:
         """Have the next round begin where this one did."""
@@ -40,42 +40,42 @@ class Followed:
         self.arrived_since_ms = max(self.arrived_since_ms, self.begun_ms - OVERLAP_MS)
 
 
-F = TypeVar("F", bound=Followed)
+F = TypeVar("F", bound=ProjectProgress)
 
 
-class Rounds(ABC, Generic[F]):
+class SessionJob(ABC, Generic[F]):
     """
     A job that goes over the sessions of each project that needs it, a page a turn.
 
-    `definitions` is asked once a step. `of_projects` are the tables of which it reads those projects.
+    `definitions` is asked once a step. `project_tables` are the tables of which it reads those projects.
     """
 
     name: str
-    interval_s = 1.0
-    of_projects: ClassVar[Sequence[str]]
-    rest_of_projects_s: ClassVar[float] = LONG_REST_S
+    pause_s = 1.0
+    project_tables: ClassVar[Sequence[str]]
+    project_max_pause_s: ClassVar[float] = MAX_PAUSE_S
 
     def __init__(self, facts: SessionFacts, definitions: Callable[[], Snapshot]) -> None:
         self._facts = facts
         self._definitions = definitions
         self._projects: dict[str, F] = {}
-        self._rota = Rota()
+        self._round_robin = RoundRobin()
 
     @property
-    def reads(self) -> Sequence[str]:
-        return (*TABLES, *(self.of_projects if self._projects else ()))
+    def tables(self) -> Sequence[str]:
+        return (*TABLES, *(self.project_tables if self._projects else ()))
 
     @property
-    def rest_s(self) -> float:
-        if self._rota.has_failed:
-            return self.interval_s
-        return self.rest_of_projects_s if self._projects else LONG_REST_S
+    def max_pause_s(self) -> float:
+        if self._round_robin.has_failed:
+            return self.pause_s
+        return self.project_max_pause_s if self._projects else MAX_PAUSE_S
 
     def step(self) -> bool:
         snapshot = self._definitions()
         of_sessions = {name: one for name, one in snapshot.by_project.items() if one.of_sessions}
         self._projects = {name: one for name, one in self._projects.items() if name in of_sessions}
-        return self._rota.step(of_sessions, lambda name: self._turn(name, of_sessions[name], snapshot.revision))
+        return self._round_robin.step(of_sessions, lambda name: self._turn(name, of_sessions[name], snapshot.revision))
 
     def _turn(self, project_id: str, compiled: CompiledDefinitions, definitions_revision: int) -> bool:
         project = self._followed(project_id, compiled)

@@ -15,13 +15,13 @@ from phospho_store.registry.instructions import InstructionBook
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
-from phospho_workers.jobs.backfills.backfills import Backfills
+from phospho_workers.jobs.backfills.backfill_job import BackfillJob
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import LabelledTasks
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
-from phospho_workers.jobs.sessions.ended_sessions import EndedSessions
+from phospho_workers.jobs.sessions.ended_sessions_job import EndedSessionsJob
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
-from phospho_workers.jobs.sessions.turns import Turns
+from phospho_workers.jobs.sessions.turns_job import TurnsJob
 from phospho_workers.trials.trial_classifiers import TrialClassifiers
 from phospho_workers.trials.trials import Trials
 from store.facts import view
@@ -48,8 +48,8 @@ class Past:
     def define(self, name: str, *words: str, **fields: Any) -> EventDefinition:
         return Registry(self.store).save_definition(keywords(name, *words, project_id=self.project_id, **fields))
 
-    def job(self) -> Backfills:
-        return Backfills(History(self.store), SessionFacts(self.store), self.book, self.cache.current)
+    def job(self) -> BackfillJob:
+        return BackfillJob(History(self.store), SessionFacts(self.store), self.book, self.cache.current)
 
     def trials(self) -> Trials:
         classifiers = TrialClassifiers(LabelledTasks(self.store), ClassifierTrainer())
@@ -65,8 +65,8 @@ class Past:
 
     def follow(self) -> None:
         """Look at what comes, as processes do that have just started."""
-        self.until_done(EndedSessions(SessionFacts(self.store), self.cache.current))
-        self.until_done(Turns(SessionFacts(self.store), self.cache.current))
+        self.until_done(EndedSessionsJob(SessionFacts(self.store), self.cache.current))
+        self.until_done(TurnsJob(SessionFacts(self.store), self.cache.current))
 
     def found(self) -> list[tuple[str, str, int]]:
         rows = view(self.store, "events", self.project_id)
@@ -123,8 +123,8 @@ def test_a_session_belongs_to_the_span_that_its_last_task_is_in(past: Past) -> N
 
 
 def test_one_that_was_killed_goes_on_where_it_was(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phospho_workers.jobs.backfills.backfills._TASKS_AT_ONCE", 1)
-    monkeypatch.setattr("phospho_workers.jobs.backfills.backfills._PAGES_AT_ONCE", 1)
+    monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._TASKS_AT_ONCE", 1)
+    monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._PAGES_AT_ONCE", 1)
     started = past.book.start(past.define("refund", "refund", scope="session"))
     past.job().step()
     assert past.found() == [("a-499", "refund", 1)]

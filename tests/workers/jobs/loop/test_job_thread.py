@@ -9,19 +9,19 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from phospho_store.errors import StoreUnavailable
-from phospho_workers.jobs.loop import loop
-from phospho_workers.jobs.loop.loop import JobThread
+from phospho_workers.jobs.loop import job_thread
+from phospho_workers.jobs.loop.job_thread import JobThread
 
 
 class Scripted:
     """Does what it is told, step by step, and then nothing."""
 
     name = "scripted"
-    interval_s = 0.001
-    reads = ("task_rows",)
+    pause_s = 0.001
+    tables = ("task_rows",)
 
-    def __init__(self, *steps: bool | BaseException, rest_s: float = 0.0) -> None:
-        self.rest_s = rest_s
+    def __init__(self, *steps: bool | BaseException, max_pause_s: float = 0.0) -> None:
+        self.max_pause_s = max_pause_s
         self._steps = list(steps)
         self.done = 0
         self.is_idle = threading.Event()
@@ -60,8 +60,8 @@ def inserts() -> Inserts:
 
 @pytest.fixture
 def following(monkeypatch: pytest.MonkeyPatch, inserts: Inserts) -> Callable[[Scripted], JobThread]:
-    monkeypatch.setattr(loop, "_FIRST_BACKOFF_S", 0.001)
-    monkeypatch.setattr(loop, "_LISTEN_S", 0.001)
+    monkeypatch.setattr(job_thread, "_FIRST_BACKOFF_S", 0.001)
+    monkeypatch.setattr(job_thread, "_POLL_INTERVAL_S", 0.001)
     return lambda job: JobThread(job, inserts)
 
 
@@ -89,7 +89,7 @@ def test_after_a_step_that_failed_the_next_one_is_done(
 def test_one_that_never_succeeds_is_unwell_in_the_end(
     following: Callable[[Scripted], JobThread], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_STALE_AFTER_S", 0.01)
+    monkeypatch.setattr(job_thread, "_STALE_AFTER_S", 0.01)
     thread = following(Scripted(*[StoreUnavailable("nobody listens")] * 1000))
     thread.start()
 
@@ -100,8 +100,8 @@ def test_one_that_never_succeeds_is_unwell_in_the_end(
 def test_while_nothing_changes_no_step_is_done_and_the_thread_is_well(
     following: Callable[[Scripted], JobThread], inserts: Inserts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_STALE_AFTER_S", 5.0)
-    job = Scripted(False, False, False, rest_s=600)
+    monkeypatch.setattr(job_thread, "_STALE_AFTER_S", 5.0)
+    job = Scripted(False, False, False, max_pause_s=600)
     thread = following(job)
     thread.start()
     wait_until(lambda: inserts.asked > 20)
@@ -118,7 +118,7 @@ def test_while_nothing_changes_no_step_is_done_and_the_thread_is_well(
 def test_one_that_has_rested_does_a_step_though_nothing_changes(
     following: Callable[[Scripted], JobThread],
 ) -> None:
-    job = Scripted(False, False, False, rest_s=0.01)
+    job = Scripted(False, False, False, max_pause_s=0.01)
     thread = following(job)
     thread.start()
     wait_until(lambda: job.done == 3)

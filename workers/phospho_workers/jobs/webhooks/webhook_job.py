@@ -26,11 +26,11 @@ import orjson
 from phospho_schemas.times import utc_text
 from phospho_schemas.webhooks import DeliverySource, Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import WebhookBook, signing_key
-from phospho_workers.jobs.loop.loop import LONG_REST_S
-from phospho_workers.jobs.loop.seen import OVERLAP_MS
+from phospho_workers.jobs.loop.job import MAX_PAUSE_S
+from phospho_workers.jobs.loop.seen_cache import OVERLAP_MS
 from phospho_workers.jobs.webhooks.fair_share import THREADS, Key, WebhookKey, chosen
 from phospho_workers.jobs.webhooks.found_events import FoundEvents, Place, Stream, Wanted
-from phospho_workers.jobs.webhooks.hold import Patience
+from phospho_workers.jobs.webhooks.judgement_hold import JudgementHold
 from phospho_workers.jobs.webhooks.outbound import Answer
 from phospho_workers.jobs.webhooks.payloads import payload
 from phospho_workers.judging.settings import NOBODY
@@ -63,11 +63,11 @@ class Sender(Protocol):
         """Post a body and return what came of it."""
 
 
-class Webhooks:
+class WebhookJob:
     """Puts events into the queue, and sends what is due. Without a webhook it asks one cheap question a step."""
 
     name = "webhooks"
-    interval_s = 1.0
+    pause_s = 1.0
 
     def __init__(
         self,
@@ -76,14 +76,14 @@ class Webhooks:
         sender: Sender,
         installation_key: str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        patience: Patience | None = None,
+        patience: JudgementHold | None = None,
     ) -> None:
         self._book = book
         self._events = events
         self._sender = sender
         self._installation_key = installation_key
         self._now = now
-        self._patience = patience or Patience(NOBODY)
+        self._patience = patience or JudgementHold(NOBODY)
         self._revision = -1
         self._webhooks: dict[WebhookKey, Webhook] = {}
         self._waiting: dict[Key, WebhookDelivery] = {}
@@ -100,24 +100,24 @@ class Webhooks:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="phospho-webhook")
 
     @property
-    def reads(self) -> Sequence[str]:
+    def tables(self) -> Sequence[str]:
         return ("webhook_rows", *(_TABLES if self._webhooks else ()))
 
     @property
-    def rest_s(self) -> float:
+    def max_pause_s(self) -> float:
         if self._waiting or not self._has_asked:
-            return self.interval_s
-        rest_s = _LATE_AT_MOST_S if any(stream.wait_s for stream in self._places) else LONG_REST_S
+            return self.pause_s
+        max_pause_s = _LATE_AT_MOST_S if any(stream.wait_s for stream in self._places) else MAX_PAUSE_S
         if not self._to_read:
-            return rest_s
-        return min(rest_s, max(self.interval_s, (min(self._to_read.values()) - self._now()).total_seconds()))
+            return max_pause_s
+        return min(max_pause_s, max(self.pause_s, (min(self._to_read.values()) - self._now()).total_seconds()))
 
     def step(self) -> bool:
         self._refresh()
         self._has_asked = not self._webhooks or time.monotonic() >= self._ask_again_s
         if self._webhooks and self._has_asked:
             is_more = self._queued()
-            self._ask_again_s = time.monotonic() + (0.0 if is_more else self.interval_s)
+            self._ask_again_s = time.monotonic() + (0.0 if is_more else self.pause_s)
         self._settle()
         self._refill()
         self._send()

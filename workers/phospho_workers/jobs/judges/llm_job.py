@@ -16,9 +16,9 @@ from phospho_store.jobs.backfills import BackfillBook
 from phospho_store.registry.instructions import TABLES
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.detection.engine import Side
-from phospho_workers.jobs.judges.open_candidates import Candidates
-from phospho_workers.jobs.judges.open_queue import OpenQueue
-from phospho_workers.jobs.loop.round_robin import Rota
+from phospho_workers.jobs.judges.candidate_queue import CandidateQueue
+from phospho_workers.jobs.judges.open_candidates import OpenCandidates
+from phospho_workers.jobs.loop.round_robin import RoundRobin
 from phospho_workers.judging.llm_client import Call, Chat
 from phospho_workers.judging.questions import MAX_DEFINITIONS, Question
 from phospho_workers.judging.selection import Open, OpenText, asked_about, judge_of
@@ -63,7 +63,7 @@ class Room:
         return taken
 
 
-class LlmJudge:
+class LlmJudgeJob:
     """
     Asks an LLM about the candidates that have no judgement, the most doubtful first, 32 texts of a project a step.
 
@@ -72,13 +72,13 @@ class LlmJudge:
     """
 
     name = "llm-judge"
-    interval_s = 1.0
-    reads = (*TABLES, "analysis_rows", "backfill_rows")
-    rest_s = 5.0
+    pause_s = 1.0
+    tables = (*TABLES, "analysis_rows", "backfill_rows")
+    max_pause_s = 5.0
 
     def __init__(
         self,
-        candidates: Candidates,
+        candidates: OpenCandidates,
         book: JudgementBook,
         backfills: BackfillBook,
         definitions: Callable[[], Snapshot],
@@ -95,15 +95,15 @@ class LlmJudge:
         self._chat = chat or Chat(settings)
         self._has_encoder = has_encoder
         self._now = now
-        self._queue = OpenQueue(candidates, backfills)
-        self._rota = Rota()
+        self._queue = CandidateQueue(candidates, backfills)
+        self._round_robin = RoundRobin()
         self._resting: dict[str, tuple[date, datetime]] = {}
         self._is_left_alone = False
         metrics.LLM_CIRCUIT_OPEN.set_function(lambda: float(self._chat.circuit.is_open))
 
     def step(self) -> bool:
         compiled = self._definitions().by_project
-        return self._rota.step(compiled, lambda name: self._project(name, compiled[name]))
+        return self._round_robin.step(compiled, lambda name: self._project(name, compiled[name]))
 
     def _project(self, project_id: str, compiled: CompiledDefinitions) -> bool:
         """Ask about some texts of a project, and tell whether that brought any judgement."""
@@ -150,7 +150,7 @@ class LlmJudge:
             attempts = room.take(tokens_in + tokens_out, usd, self._settings.attempts)
             if not attempts:
                 self._resting[project_id] = (now.date(), now + _REST)
-                metrics.LLM_OVER_BUDGET.inc()
+                metrics.LLM_BUDGET_REFUSALS.inc()
                 continue
             call = self._call(project_id, candidates[0].task_id, question, attempts, now)
             asked.append(_Asked(question, candidates, attempts, call))

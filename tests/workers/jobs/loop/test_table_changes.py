@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from phospho_store.store import Store
-from phospho_workers.jobs.loop.changes import Changes
+from phospho_workers.jobs.loop.table_changes import TableChanges
 from store.facts import insert, task
 
 TABLES = ("task_rows", "label_rows")
@@ -18,19 +18,19 @@ class Clock:
 
 
 def test_an_insert_changes_the_state_of_its_table_and_of_no_other(store: Store, project_id: str) -> None:
-    before = Changes(store).states(TABLES)
+    before = TableChanges(store).states(TABLES)
     insert(store, "task_rows", task(project_id, "one"))
-    after = Changes(store).states(TABLES)
+    after = TableChanges(store).states(TABLES)
     assert (after[0] != before[0], after[1] == before[1]) == (True, True)
 
     # The very same row again, and another revision of it: whoever reads may want to look.
     insert(store, "task_rows", task(project_id, "one", 2))
-    assert Changes(store).states(TABLES) != after
+    assert TableChanges(store).states(TABLES) != after
 
 
 def test_however_many_ask_the_store_is_asked_once_a_second(store: Store, project_id: str) -> None:
     clock = Clock()
-    changes = Changes(store, clock)
+    changes = TableChanges(store, clock)
     before = changes.states(TABLES)
     insert(store, "task_rows", task(project_id, "two"))
     assert changes.states(TABLES) == before

@@ -15,9 +15,9 @@ from phospho_store.registry.instructions import InstructionBook
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
-from phospho_workers.jobs.sessions.ended_sessions import EndedSessions
+from phospho_workers.jobs.sessions.ended_sessions_job import EndedSessionsJob
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
-from phospho_workers.jobs.sessions.turns import Turns
+from phospho_workers.jobs.sessions.turns_job import TurnsJob
 from phospho_workers.runtime.metrics import REGISTRY
 from store.facts import insert, view
 from workers.detection.tasks import keywords
@@ -31,13 +31,13 @@ def _definitions(registry: Registry, project_id: str) -> None:
     registry.save_definition(keywords("thanks", "thanks", project_id=project_id, is_last_task=True))
 
 
-def ended(store: Store) -> EndedSessions:
+def ended(store: Store) -> EndedSessionsJob:
     """Return a job as a process that has just started has it."""
-    return EndedSessions(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current)
+    return EndedSessionsJob(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current)
 
 
-def turns(store: Store) -> Turns:
-    return Turns(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current)
+def turns(store: Store) -> TurnsJob:
+    return TurnsJob(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current)
 
 
 def looked_for_since_an_hour(store: Store, project_id: str, name: str) -> None:
@@ -159,8 +159,8 @@ def test_two_jobs_at_once_find_what_one_finds(store: Store, project_id: str, unt
 def test_more_sessions_than_a_page_are_all_looked_at(
     store: Store, project_id: str, until_done: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("phospho_workers.jobs.sessions.ended_sessions._SESSIONS_AT_ONCE", 3)
-    monkeypatch.setattr("phospho_workers.jobs.sessions.ended_sessions._TRANSCRIPTS_AT_ONCE", 2)
+    monkeypatch.setattr("phospho_workers.jobs.sessions.ended_sessions_job._SESSIONS_AT_ONCE", 3)
+    monkeypatch.setattr("phospho_workers.jobs.sessions.ended_sessions_job._TRANSCRIPTS_AT_ONCE", 2)
     for number in range(8):
         say(store, project_id, f"s{number}", "refund", 60)
     say(store, project_id, "z", "hello", 20)

@@ -18,10 +18,10 @@ from phospho_store.annotations.labels import LabelBook, new_label
 from phospho_store.jobs.webhooks import WebhookBook, shown_secret
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
-from phospho_workers.jobs.webhooks.webhooks import MAX_ATTEMPTS
+from phospho_workers.jobs.webhooks.webhook_job import MAX_ATTEMPTS
 from store.facts import insert, task, view
 from workers.jobs.receiver import Receiver, receiving
-from workers.jobs.webhook_job import CLOCK, KEY, Job, analysed, counts
+from workers.jobs.webhook_fixtures import CLOCK, KEY, Job, analysed, counts
 
 
 @pytest.fixture
@@ -259,7 +259,7 @@ def test_what_is_new_is_told_at_once_though_much_waits_for_a_later_attempt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As where a receiver is back after an hour."""
-    monkeypatch.setattr("phospho_workers.jobs.webhooks.webhooks._MAX_WAITING_OF_ONE", 6)
+    monkeypatch.setattr("phospho_workers.jobs.webhooks.webhook_job._MAX_WAITING_OF_ONE", 6)
     receiver.statuses.extend([503] * 12)
     insert(store, "analysis_rows", *(analysed(project_id, f"t{n}", ["refund"]) for n in range(6)))
     for attempts in (6, 12):
@@ -305,7 +305,7 @@ def test_more_events_than_a_page_are_all_told_once(
     job: Job,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("phospho_workers.jobs.webhooks.webhooks._ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("phospho_workers.jobs.webhooks.webhook_job._ROWS_AT_ONCE", 7)
     insert(store, "analysis_rows", *(analysed(project_id, f"t{n}", ["refund"]) for n in range(30)))
     job.until(lambda: counts(store, project_id, hook) == (30, 0, 0))
     assert len(receiver.received) == len({one.headers["webhook-id"] for one in receiver.received}) == 30
@@ -320,7 +320,7 @@ def test_more_than_fits_into_memory_waits_in_the_table_and_is_told_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """So a receiver that is away for a day fills no memory, and takes nothing from the others."""
-    monkeypatch.setattr("phospho_workers.jobs.webhooks.webhooks._MAX_WAITING_OF_ONE", 6)
+    monkeypatch.setattr("phospho_workers.jobs.webhooks.webhook_job._MAX_WAITING_OF_ONE", 6)
     receiver.statuses.extend([503] * 6)
     insert(store, "analysis_rows", *(analysed(project_id, f"t{n}", ["refund"]) for n in range(40)))
     job.until(lambda: len(receiver.received) >= 6)

@@ -15,9 +15,9 @@ from phospho_store.registry.instructions import InstructionBook
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.webhooks.found_events import FoundEvents
-from phospho_workers.jobs.webhooks.hold import Patience
+from phospho_workers.jobs.webhooks.judgement_hold import JudgementHold
 from phospho_workers.jobs.webhooks.outbound import Outbound, parsed_networks
-from phospho_workers.jobs.webhooks.webhooks import Webhooks
+from phospho_workers.jobs.webhooks.webhook_job import WebhookJob
 from phospho_workers.judging.settings import NOBODY, JudgeSettings
 from store.facts import analysis
 from workers.jobs.receiver import Receiver
@@ -31,13 +31,13 @@ def analysed(project_id: str, task_id: str, names: Sequence[str] = (), **fields:
     return analysis(project_id, task_id, CLOCK.next(), names, **fields)
 
 
-class Job(Webhooks):
+class Job(WebhookJob):
     """One whose clock can be moved on."""
 
     def __init__(self, store: Store, judging: JudgeSettings = NOBODY) -> None:
         self.later = timedelta()
         sender = Outbound(parsed_networks("127.0.0.0/8"))
-        patience = Patience(judging, DefinitionCache(InstructionBook(store), 0.0).current)
+        patience = JudgementHold(judging, DefinitionCache(InstructionBook(store), 0.0).current)
         super().__init__(WebhookBook(store), FoundEvents(store), sender, KEY, self._moment, patience)
 
     def _moment(self) -> datetime:

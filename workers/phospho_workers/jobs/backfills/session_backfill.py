@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from phospho_schemas.ids import revision_ms
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.definitions import CompiledDefinitions
-from phospho_workers.jobs.backfills.rewriting import backfilled_revision, is_older, rewritten
-from phospho_workers.jobs.sessions.session_ends import SessionState
+from phospho_workers.jobs.backfills.analysis_merge import backfilled_revision, is_older, rewritten
 from phospho_workers.jobs.sessions.session_facts import Read, SessionFacts, session_row
+from phospho_workers.jobs.sessions.session_states import SessionState
 from phospho_workers.jobs.sessions.transcripts import SessionDetection, reads_whole
-from phospho_workers.jobs.sessions.turn_facts import Turn
+from phospho_workers.jobs.sessions.turns import Turn
 
 _TRANSCRIPTS_AT_ONCE = 20
 _TURNS_AT_ONCE = 200
@@ -50,7 +50,7 @@ class _Reading(NamedTuple):
     events: Sequence[Event]
 
 
-class SessionRun:
+class SessionBackfill:
     """
     A definition of one project that reads sessions, with the others as they are, at one moment.
 

@@ -24,10 +24,10 @@ from phospho_store.errors import StatementRefused
 from phospho_store.jobs.backfills import BackfillBook
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot
 from phospho_workers.detection.detect import analyse, check_task
+from phospho_workers.jobs.backfills.analysis_merge import backfilled_revision, is_older, rewritten
 from phospho_workers.jobs.backfills.history import History, Span
-from phospho_workers.jobs.backfills.rewriting import backfilled_revision, is_older, rewritten
-from phospho_workers.jobs.backfills.session_history import SessionRun
-from phospho_workers.jobs.loop.loop import LONG_REST_S
+from phospho_workers.jobs.backfills.session_backfill import SessionBackfill
+from phospho_workers.jobs.loop.job import MAX_PAUSE_S
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.runtime import metrics
 
@@ -43,7 +43,7 @@ _Writer = Callable[[Sequence[str]], int]
 Asks = Callable[[EventDefinition, ProjectSettings], bool]
 
 
-class Backfills:
+class BackfillJob:
     """
     Works on the projects with backfills in turn, a few pages a step. `definitions` is asked once a step.
 
@@ -52,9 +52,9 @@ class Backfills:
     """
 
     name = "backfills"
-    interval_s = 1.0
-    reads = ("backfill_rows",)
-    rest_s = LONG_REST_S
+    pause_s = 1.0
+    tables = ("backfill_rows",)
+    max_pause_s = MAX_PAUSE_S
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class Backfills:
         """Return what looks at tasks, stores what it finds, and tells how many events that is."""
         definition = _definition(compiled, backfill.name)
         if needs_session(definition):
-            run = SessionRun(self._facts, definition, compiled)
+            run = SessionBackfill(self._facts, definition, compiled)
             return lambda task_ids: run.store(task_ids, revision)
         return lambda task_ids: self._stored(backfill, task_ids, compiled, revision)
 

@@ -12,9 +12,9 @@ from phospho_store.annotations.judgements import JudgementBook
 from phospho_store.jobs.backfills import BackfillBook
 from phospho_store.registry.instructions import TABLES
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
-from phospho_workers.jobs.judges.open_candidates import Candidates
-from phospho_workers.jobs.judges.open_queue import OpenQueue
-from phospho_workers.jobs.loop.round_robin import Rota
+from phospho_workers.jobs.judges.candidate_queue import CandidateQueue
+from phospho_workers.jobs.judges.open_candidates import OpenCandidates
+from phospho_workers.jobs.loop.round_robin import RoundRobin
 from phospho_workers.judging.selection import Open, OpenText, judge_of
 from phospho_workers.runtime import metrics
 
@@ -31,17 +31,17 @@ class PairScorer(Protocol):
         """Return the score of each pair of a description and a text, in [0, 1]."""
 
 
-class EncoderJudge:
+class EncoderJudgeJob:
     """Asks an encoder about the candidates that have no judgement, 32 texts of a project a step."""
 
     name = "encoder-judge"
-    interval_s = 1.0
-    reads = (*TABLES, "analysis_rows", "backfill_rows")
-    rest_s = 5.0
+    pause_s = 1.0
+    tables = (*TABLES, "analysis_rows", "backfill_rows")
+    max_pause_s = 5.0
 
     def __init__(
         self,
-        candidates: Candidates,
+        candidates: OpenCandidates,
         book: JudgementBook,
         backfills: BackfillBook,
         definitions: Callable[[], Snapshot],
@@ -54,12 +54,12 @@ class EncoderJudge:
         self._definitions = definitions
         self._encoder = encoder
         self._has_llm = has_llm
-        self._queue = OpenQueue(candidates, backfills)
-        self._rota = Rota()
+        self._queue = CandidateQueue(candidates, backfills)
+        self._round_robin = RoundRobin()
 
     def step(self) -> bool:
         compiled = self._definitions().by_project
-        return self._rota.step(compiled, lambda name: self._project(name, compiled[name]))
+        return self._round_robin.step(compiled, lambda name: self._project(name, compiled[name]))
 
     def _project(self, project_id: str, compiled: CompiledDefinitions) -> bool:
         """Ask about some texts of a project, and tell whether that brought any judgement."""

@@ -7,18 +7,18 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from workers.jobs.judges.test_llm_judge import unsure
 
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import ProjectSettings
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
-from phospho_workers.jobs.judges.encoder_judge import EncoderJudge
-from phospho_workers.jobs.judges.judges import judges
+from phospho_workers.jobs.judges.encoder_job import EncoderJudgeJob
+from phospho_workers.jobs.judges.judge_jobs import judges
 from phospho_workers.judging.settings import EncoderSettings, JudgeSettings, LlmSettings
 from store.facts import analysis, event, insert, task
 from workers.detection.tasks import definition
-from workers.jobs.judged import found
-from workers.jobs.judges.test_llm_judge import unsure
+from workers.jobs.judgement_fixtures import found
 from workers.judging.tiny_model import sentence_encoder
 
 pytestmark = pytest.mark.usefixtures("logged_now")
@@ -44,7 +44,7 @@ def test_it_affirms_and_denies_what_was_uncertain(
     [job] = judges(store, HybridClock(), settings)
     until_done(job)
 
-    assert isinstance(job, EncoderJudge)
+    assert isinstance(job, EncoderJudgeJob)
     assert found(store, project_id) == {("t1", "refund"): "encoder"}
 
 

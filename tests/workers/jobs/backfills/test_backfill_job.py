@@ -16,7 +16,7 @@ from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.loader import DefinitionCache
-from phospho_workers.jobs.backfills.backfills import Backfills
+from phospho_workers.jobs.backfills.backfill_job import BackfillJob
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import LabelledTasks
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
@@ -56,8 +56,8 @@ class Past:
         analyses = analyse(rows, snapshot.by_project)
         insert(self.store, "analysis_rows", *(row | {"definitions_revision": snapshot.revision} for row in analyses))
 
-    def job(self) -> Backfills:
-        return Backfills(History(self.store), SessionFacts(self.store), self.book, self.cache.current)
+    def job(self) -> BackfillJob:
+        return BackfillJob(History(self.store), SessionFacts(self.store), self.book, self.cache.current)
 
     def trials(self, judging: JudgeSettings = NOBODY) -> Trials:
         classifiers = TrialClassifiers(LabelledTasks(self.store), ClassifierTrainer())
@@ -121,8 +121,8 @@ def test_only_the_tasks_of_the_span_are_read(past: Past) -> None:
 
 
 def test_one_that_was_killed_goes_on_where_it_was(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phospho_workers.jobs.backfills.backfills._TASKS_AT_ONCE", 1)
-    monkeypatch.setattr("phospho_workers.jobs.backfills.backfills._PAGES_AT_ONCE", 2)
+    monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._TASKS_AT_ONCE", 1)
+    monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._PAGES_AT_ONCE", 2)
     started = past.book.start(past.define("refund", "refund"))
     past.job().step()
     half = past.backfill(started.backfill_id)
@@ -151,8 +151,8 @@ def test_live_detection_holds_in_whichever_order_the_two_are_stored(past: Past) 
 
 
 def test_two_definitions_are_filled_in_side_by_side(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phospho_workers.jobs.backfills.backfills._TASKS_AT_ONCE", 1)
-    monkeypatch.setattr("phospho_workers.jobs.backfills.backfills._PAGES_AT_ONCE", 1)
+    monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._TASKS_AT_ONCE", 1)
+    monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._PAGES_AT_ONCE", 1)
     for name, word in (("refund", "refund"), ("hello", "hello")):
         past.book.start(past.define(name, word))
     past.run()
@@ -183,7 +183,7 @@ def test_what_two_processes_fill_in_at_once_is_all_there(past: Past, others_step
         for _ in range(others_steps):
             other.step()
 
-    Backfills(Delayed(past.store, overtake), SessionFacts(past.store), past.book, past.cache.current).step()
+    BackfillJob(Delayed(past.store, overtake), SessionFacts(past.store), past.book, past.cache.current).step()
     past.run()
     both = [(task_id, name, 1) for task_id in ("t0", "t2") for name in ("flight", "refund")]
     assert past.found() == sorted([*both, *THANKS])
