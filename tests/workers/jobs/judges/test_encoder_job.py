@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from workers.jobs.judges.test_llm_judge import unsure
+from workers.jobs.judges.test_llm_job import unsure
 
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import ProjectSettings
