@@ -53,8 +53,9 @@ from phospho_workers.jobs.learning.examples import LabelledTasks
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.settings import JobSettings
-from phospho_workers.jobs.webhooks.outbound import Outbound, host_refusal, url_refusal
-from phospho_workers.jobs.webhooks.webhook_job import ping
+from phospho_workers.jobs.webhooks.addresses import host_refusal, url_refusal
+from phospho_workers.jobs.webhooks.delivery import send_test_message
+from phospho_workers.jobs.webhooks.outbound import Outbound
 from phospho_workers.runtime import metrics as worker_metrics
 from phospho_workers.trials.label_queue import LabelQueue
 from phospho_workers.trials.trial_classifiers import TrialClassifiers
@@ -194,7 +195,7 @@ def tools_of(store: Store, clock: HybridClock, settings: JobSettings) -> Tools:
         webhooks=WebhookBook(store, clock) if settings.secret_key else None,
         secret_of=partial(shown_secret, settings.secret_key),
         url_refusal=lambda url: url_refusal(url) or host_refusal(url, settings.allowed_networks),
-        ping=partial(ping, outbound, settings.secret_key),
+        ping=partial(send_test_message, outbound, settings.secret_key),
     )
 
 

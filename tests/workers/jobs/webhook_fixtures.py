@@ -1,4 +1,4 @@
-"""The job of webhooks with a clock that can be moved on, and what came of what it told."""
+"""The webhook job on a clock that can be moved on, and what its receivers got."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from phospho_store.jobs.webhooks import WebhookBook
 from phospho_store.registry.instructions import InstructionBook
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.jobs.webhooks.addresses import parsed_networks
 from phospho_workers.jobs.webhooks.found_events import FoundEvents
 from phospho_workers.jobs.webhooks.judgement_hold import JudgementHold
-from phospho_workers.jobs.webhooks.outbound import Outbound, parsed_networks
+from phospho_workers.jobs.webhooks.outbound import Outbound
 from phospho_workers.jobs.webhooks.webhook_job import WebhookJob
 from phospho_workers.judging.settings import NOBODY, JudgeSettings
 from store.facts import analysis
@@ -31,36 +32,47 @@ def analysed(project_id: str, task_id: str, names: Sequence[str] = (), **fields:
     return analysis(project_id, task_id, CLOCK.next(), names, **fields)
 
 
-class Job(WebhookJob):
-    """One whose clock can be moved on."""
+class SteppedWebhookJob(WebhookJob):
+    """A webhook job on a clock that can be moved on."""
 
     def __init__(self, store: Store, judging: JudgeSettings = NOBODY) -> None:
-        self.later = timedelta()
-        sender = Outbound(parsed_networks("127.0.0.0/8"))
-        patience = JudgementHold(judging, DefinitionCache(InstructionBook(store), 0.0).current)
-        super().__init__(WebhookBook(store), FoundEvents(store), sender, KEY, self._moment, patience)
+        self.clock_offset = timedelta()
+        super().__init__(
+            WebhookBook(store),
+            FoundEvents(store),
+            Outbound(parsed_networks("127.0.0.0/8")),
+            KEY,
+            judgement_hold=JudgementHold(judging, DefinitionCache(InstructionBook(store), 0.0).current),
+            now=lambda: datetime.now(UTC) + self.clock_offset,
+        )
 
-    def _moment(self) -> datetime:
-        return datetime.now(UTC) + self.later
+    @property
+    def is_sending(self) -> bool:
+        return self._sender.is_busy
 
-    def until(self, is_true: Callable[[], bool]) -> None:
+    def read_events_now(self) -> None:
+        """Have the next step read events, without a pause."""
+        self._read_events_at_s = 0.0
+
+    def step_until(self, is_true: Callable[[], bool]) -> None:
         deadline_s = time.monotonic() + 20
         while not is_true():
-            assert time.monotonic() < deadline_s, "it did not come true in time"
+            assert time.monotonic() < deadline_s, "it did not become true within 20 s"
             self.step()
 
     def settle(self) -> None:
-        """Step until nothing is under way."""
+        """Step until no delivery is in flight."""
         self.step()
-        self.until(lambda: not self._in_flight)
+        self.step_until(lambda: not self.is_sending)
 
 
 def counts(store: Store, project_id: str, hook: Webhook) -> tuple[int, int, int]:
+    """Return how many deliveries of a webhook are delivered, pending and dead."""
     row = WebhookBook(store).counts(project_id).get(hook.webhook_id, {})
     return row.get("delivered", 0), row.get("pending", 0), row.get("dead", 0)
 
 
-def told(receiver: Receiver) -> list[tuple[str, str, str]]:
-    """Return what the receiver was told: type, task and name, in order."""
-    messages = [json.loads(one.body) for one in receiver.received]
-    return sorted((one["type"], one["data"]["task_id"], one["data"]["name"]) for one in messages)
+def received_events(receiver: Receiver) -> list[tuple[str, str, str]]:
+    """Return type, task and name of the events that a receiver got, sorted."""
+    messages = [json.loads(request.body) for request in receiver.received]
+    return sorted((message["type"], message["data"]["task_id"], message["data"]["name"]) for message in messages)

@@ -82,10 +82,15 @@ def webhooks(store: Store, clock: HybridClock, settings: JobSettings) -> list[Jo
     if not settings.secret_key:
         logger.warning("no webhook is told of anything: PHOSPHO_SECRET_KEY is not set")
         return []
-    sender = Outbound(settings.allowed_networks)
     cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=1.0, compiling=list_definitions)
-    patience = JudgementHold(settings.judging, cache.current)
-    return [WebhookJob(WebhookBook(store, clock), FoundEvents(store), sender, settings.secret_key, patience=patience)]
+    job = WebhookJob(
+        WebhookBook(store, clock),
+        FoundEvents(store),
+        Outbound(settings.allowed_networks),
+        settings.secret_key,
+        judgement_hold=JudgementHold(settings.judging, cache.current),
+    )
+    return [job]
 
 
 def judge(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:

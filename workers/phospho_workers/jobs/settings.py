@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from phospho_workers.jobs.webhooks.outbound import Network, parsed_networks
+from phospho_workers.jobs.webhooks.addresses import Network, parsed_networks
 from phospho_workers.judging.settings import NOBODY, JudgeSettings, judges_from_environment
 
 

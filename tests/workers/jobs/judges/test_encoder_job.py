@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from workers.jobs.judges.test_llm_job import unsure
 
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import ProjectSettings
@@ -19,6 +18,7 @@ from phospho_workers.judging.settings import EncoderSettings, JudgeSettings, Llm
 from store.facts import analysis, event, insert, task
 from workers.detection.tasks import definition
 from workers.jobs.judgement_fixtures import found
+from workers.jobs.judges.test_llm_job import unsure
 from workers.judging.tiny_model import sentence_encoder
 
 pytestmark = pytest.mark.usefixtures("logged_now")

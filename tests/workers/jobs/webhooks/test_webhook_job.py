@@ -1,4 +1,4 @@
-"""Events are told once, signed, tried again, given up in the end, and never told twice."""
+"""Webhooks get each event once, signed; deliveries are retried, and dead in the end."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from phospho_store.annotations.labels import LabelBook, new_label
 from phospho_store.jobs.webhooks import WebhookBook, shown_secret
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
-from phospho_workers.jobs.webhooks.webhook_job import MAX_ATTEMPTS
+from phospho_workers.jobs.webhooks.delivery import MAX_ATTEMPTS
 from store.facts import insert, task, view
 from workers.jobs.receiver import Receiver, receiving
-from workers.jobs.webhook_fixtures import CLOCK, KEY, Job, analysed, counts
+from workers.jobs.webhook_fixtures import CLOCK, KEY, SteppedWebhookJob, analysed, counts
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def job(store: Store) -> Job:
-    return Job(store)
+def job(store: Store) -> SteppedWebhookJob:
+    return SteppedWebhookJob(store)
 
 
 @pytest.fixture
@@ -50,40 +50,40 @@ def find(store: Store, project_id: str, task_id: str, *names: str) -> None:
     insert(store, "analysis_rows", row)
 
 
-def test_an_event_is_told_as_it_is_found_and_only_to_who_asked_for_it(
-    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: Job
+def test_webhook_gets_the_events_that_it_subscribes_to(
+    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: SteppedWebhookJob
 ) -> None:
     find(store, project_id, "one", "refund", "thanks")
-    job.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    job.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
 
     [request] = receiver.received
-    told = json.loads(request.body)
-    assert (told["type"], told["data"]["name"], told["data"]["task_id"]) == ("event.detected", "refund", "one")
-    assert told["data"]["id"] == request.headers["webhook-id"] == "one-refund"
+    message = json.loads(request.body)
+    assert (message["type"], message["data"]["name"], message["data"]["task_id"]) == ("event.detected", "refund", "one")
+    assert message["data"]["id"] == request.headers["webhook-id"] == "one-refund"
     # As every time on the wire: in milliseconds.
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", told["timestamp"])
-    assert told["data"]["created_at"] == told["timestamp"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", message["timestamp"])
+    assert message["data"]["created_at"] == message["timestamp"]
 
 
-def test_no_text_of_a_task_is_told_unless_the_webhook_is_to_have_it(
-    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: Job
+def test_webhook_gets_evidence_only_where_it_is_enabled(
+    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: SteppedWebhookJob
 ) -> None:
     with receiving() as trusted:
         second = WebhookBook(store).add(project_id, trusted.url, with_evidence=True)
         row = analysed(project_id, "one", ["refund"])
         row["events"][0]["evidence"] = "give me my money back"
         insert(store, "analysis_rows", row)
-        job.until(lambda: counts(store, project_id, hook) == (1, 0, 0) == counts(store, project_id, second))
+        job.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0) == counts(store, project_id, second))
         assert json.loads(trusted.received[0].body)["data"]["evidence"] == "give me my money back"
         assert b"money" not in receiver.received[0].body
         WebhookBook(store).remove(project_id, second.webhook_id)
 
 
-def test_the_signature_is_that_of_standard_webhooks(
-    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: Job
+def test_webhook_signature_follows_standard_webhooks(
+    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: SteppedWebhookJob
 ) -> None:
     find(store, project_id, "one", "refund")
-    job.until(lambda: bool(receiver.received))
+    job.step_until(lambda: bool(receiver.received))
 
     [request] = receiver.received
     secret = base64.b64decode(shown_secret(KEY, hook).removeprefix("whsec_"))
@@ -94,11 +94,11 @@ def test_the_signature_is_that_of_standard_webhooks(
     assert secret.hex() not in json.dumps(store.rows("SELECT * FROM webhook_rows"))
 
 
-def test_what_was_told_is_not_told_again_whatever_becomes_of_it(
-    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: Job
+def test_webhook_gets_an_event_once_whatever_becomes_of_it(
+    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: SteppedWebhookJob
 ) -> None:
     find(store, project_id, "one", "refund")
-    job.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    job.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
 
     # Rejected, lost with a later revision, found again, and stored twice; and a restart in between.
     LabelBook(store).save_labels([new_label(project_id, "refund", "one", "rejected")])
@@ -106,7 +106,7 @@ def test_what_was_told_is_not_told_again_whatever_becomes_of_it(
     find(store, project_id, "one")
     job.settle()
     find(store, project_id, "one", "refund")
-    again = Job(store)
+    again = SteppedWebhookJob(store)
     again.settle()
     find(store, project_id, "one", "refund")
     again.settle()
@@ -114,8 +114,8 @@ def test_what_was_told_is_not_told_again_whatever_becomes_of_it(
     assert len(receiver.received) == 1
 
 
-def test_what_was_found_before_anybody_asked_is_not_told(
-    store: Store, project_id: str, receiver: Receiver, job: Job
+def test_webhook_gets_no_events_older_than_itself(
+    store: Store, project_id: str, receiver: Receiver, job: SteppedWebhookJob
 ) -> None:
     find(store, project_id, "early", "refund")
     deadline_s = time.monotonic() + 5
@@ -123,12 +123,12 @@ def test_what_was_found_before_anybody_asked_is_not_told(
         assert time.monotonic() < deadline_s
     hook = WebhookBook(store).add(project_id, receiver.url)
     find(store, project_id, "late", "refund")
-    job.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
-    assert [json.loads(one.body)["data"]["task_id"] for one in receiver.received] == ["late"]
+    job.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    assert [json.loads(request.body)["data"]["task_id"] for request in receiver.received] == ["late"]
 
 
-def test_what_was_found_before_anybody_asked_is_not_told_when_it_is_replayed(
-    store: Store, project_id: str, receiver: Receiver, job: Job
+def test_webhook_gets_no_replay_of_events_older_than_itself(
+    store: Store, project_id: str, receiver: Receiver, job: SteppedWebhookJob
 ) -> None:
     minute_ago = CLOCK.next() - (60_000 << 16)
     early = [analysed(project_id, f"early-{n}", ["refund"]) | {"revision": minute_ago} for n in range(3)]
@@ -138,105 +138,105 @@ def test_what_was_found_before_anybody_asked_is_not_told_when_it_is_replayed(
     insert(store, "analysis_rows", *early)
     # By an edited definition it is another thing that is found.
     insert(store, "analysis_rows", early[0] | {"definitions_revision": CLOCK.next()})
-    job.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    job.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
     job.settle()
-    assert [json.loads(one.body)["data"]["task_id"] for one in receiver.received] == ["early-0"]
+    assert [json.loads(request.body)["data"]["task_id"] for request in receiver.received] == ["early-0"]
     book.remove(project_id, hook.webhook_id)
 
 
-def test_a_receiver_that_fails_is_tried_again_later_with_the_same_id_and_body(
-    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: Job
+def test_delivery_is_retried_with_the_same_id_and_body(
+    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: SteppedWebhookJob
 ) -> None:
     receiver.statuses.extend([500, 302])
     find(store, project_id, "one", "refund")
     for attempts in (1, 2, 3):
-        job.until(lambda attempts=attempts: len(receiver.received) == attempts)
+        job.step_until(lambda attempts=attempts: len(receiver.received) == attempts)
         job.settle()
         job.settle()
-        assert len(receiver.received) == attempts, "it was tried again before its time"
-        job.later += timedelta(minutes=2)
+        assert len(receiver.received) == attempts, "it was retried before its time"
+        job.clock_offset += timedelta(minutes=2)
 
     assert counts(store, project_id, hook) == (1, 0, 0)
-    assert len({(one.headers["webhook-id"], one.body) for one in receiver.received}) == 1
+    assert len({(request.headers["webhook-id"], request.body) for request in receiver.received}) == 1
 
 
-def test_after_the_last_attempt_it_is_dead_with_the_reason(
-    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: Job
+def test_delivery_is_dead_with_a_reason_after_the_last_attempt(
+    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: SteppedWebhookJob
 ) -> None:
     receiver.statuses.extend([503] * (MAX_ATTEMPTS + 5))
     find(store, project_id, "one", "refund")
     for _ in range(MAX_ATTEMPTS + 3):
         job.settle()
         job.settle()
-        job.later += timedelta(hours=7)
+        job.clock_offset += timedelta(hours=7)
 
     assert len(receiver.received) == MAX_ATTEMPTS
     assert counts(store, project_id, hook) == (0, 0, 1)
     assert WebhookBook(store).counts(project_id)[hook.webhook_id]["last_failure"] == "it answered HTTP 503"
 
 
-def test_a_receiver_that_says_it_is_gone_is_not_tried_again(
-    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: Job
+def test_webhook_is_switched_off_when_its_receiver_answers_410(
+    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: SteppedWebhookJob
 ) -> None:
     receiver.statuses.append(410)
     find(store, project_id, "one", "refund")
-    job.until(lambda: counts(store, project_id, hook) == (0, 0, 1))
+    job.step_until(lambda: counts(store, project_id, hook) == (0, 0, 1))
     book = WebhookBook(store)
-    assert [one.is_gone for one in book.webhooks(project_id)] == [True]
+    assert [webhook.is_gone for webhook in book.webhooks(project_id)] == [True]
 
     anew = book.add(project_id, receiver.url, ["refund"])
     find(store, project_id, "two", "refund")
-    job.until(lambda: counts(store, project_id, anew)[0] >= 1)
+    job.step_until(lambda: counts(store, project_id, anew)[0] >= 1)
     book.remove(project_id, anew.webhook_id)
 
     assert counts(store, project_id, hook) == (0, 0, 1)
 
 
-def test_what_was_given_up_is_told_once_somebody_asks_for_it(
-    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: Job
+def test_dead_delivery_is_sent_again_on_request(
+    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: SteppedWebhookJob
 ) -> None:
-    """By the same id, and with all its tries before it; another project's or an unknown webhook is left alone."""
+    """Under the same id, with all its attempts; a webhook of another project, or an unknown one, is left alone."""
     receiver.statuses.append(410)
     find(store, project_id, "one", "refund")
-    job.until(lambda: counts(store, project_id, hook) == (0, 0, 1))
+    job.step_until(lambda: counts(store, project_id, hook) == (0, 0, 1))
     book = WebhookBook(store)
 
     assert book.send_again("another", hook.webhook_id) == 0
     assert book.send_again(project_id, "hook_unknown") == 0
     assert book.send_again(project_id, hook.webhook_id) == 1
-    job.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    job.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
 
     assert len({request.headers["webhook-id"] for request in receiver.received}) == 1
     assert book.send_again(project_id, hook.webhook_id) == 0
 
 
-def test_what_was_waiting_when_the_process_was_killed_is_told_by_the_next(
-    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: Job
+def test_pending_delivery_is_sent_by_the_next_process(
+    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: SteppedWebhookJob
 ) -> None:
     receiver.statuses.append(500)
     find(store, project_id, "one", "refund")
-    job.until(lambda: bool(receiver.received) and not job._in_flight)
+    job.step_until(lambda: bool(receiver.received) and not job.is_sending)
     assert counts(store, project_id, hook) == (0, 1, 0)
 
-    another = Job(store)
-    another.later = timedelta(minutes=1)
-    another.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    another = SteppedWebhookJob(store)
+    another.clock_offset = timedelta(minutes=1)
+    another.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
 
 
-def test_a_receiver_that_hangs_does_not_hold_up_another(
-    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: Job
+def test_hanging_receiver_does_not_delay_another(
+    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: SteppedWebhookJob
 ) -> None:
     with receiving() as hanging:
         hanging.statuses.extend([0] * 50)
         WebhookBook(store).add(project_id, hanging.url)
         for number in range(20):
             insert(store, "analysis_rows", analysed(project_id, f"t{number}", ["refund"]))
-        job.until(lambda: counts(store, project_id, hook) == (20, 0, 0))
+        job.step_until(lambda: counts(store, project_id, hook) == (20, 0, 0))
         assert 1 <= len(hanging.received) <= 4
 
 
-def test_many_receivers_of_one_project_that_hang_do_not_hold_up_another_project(
-    store: Store, registry: Registry, project_id: str, receiver: Receiver, hook: Webhook, job: Job
+def test_hanging_receivers_do_not_delay_another_project(
+    store: Store, registry: Registry, project_id: str, receiver: Receiver, hook: Webhook, job: SteppedWebhookJob
 ) -> None:
     other = registry.save_project(f"{project_id}-other").project_id
     with receiving() as hanging:
@@ -244,98 +244,92 @@ def test_many_receivers_of_one_project_that_hang_do_not_hold_up_another_project(
         for _ in range(4):
             WebhookBook(store).add(other, hanging.url)
         insert(store, "analysis_rows", *(analysed(other, f"t{n}", ["refund"]) for n in range(50)))
-        job.until(lambda: len(hanging.received) >= 6)
+        job.step_until(lambda: len(hanging.received) >= 6)
         find(store, project_id, "one", "refund")
-        job.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+        job.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
         assert len(hanging.received) == 6
 
 
-def test_what_is_new_is_told_at_once_though_much_waits_for_a_later_attempt(
+def test_new_event_is_sent_at_once_beside_many_retries(
     store: Store,
     project_id: str,
     receiver: Receiver,
     hook: Webhook,
-    job: Job,
+    job: SteppedWebhookJob,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As where a receiver is back after an hour."""
-    monkeypatch.setattr("phospho_workers.jobs.webhooks.webhook_job._MAX_WAITING_OF_ONE", 6)
+    monkeypatch.setattr("phospho_workers.jobs.webhooks.pending._MAX_HELD_OF_WEBHOOK", 6)
     receiver.statuses.extend([503] * 12)
     insert(store, "analysis_rows", *(analysed(project_id, f"t{n}", ["refund"]) for n in range(6)))
     for attempts in (6, 12):
-        job.until(lambda attempts=attempts: len(receiver.received) == attempts)
+        job.step_until(lambda attempts=attempts: len(receiver.received) == attempts)
         job.settle()
-        job.later += timedelta(seconds=11)
+        job.clock_offset += timedelta(seconds=11)
     # The third attempt is half a minute away.
     find(store, project_id, "fresh", "refund")
-    job.until(lambda: counts(store, project_id, hook) == (1, 6, 0))
+    job.step_until(lambda: counts(store, project_id, hook) == (1, 6, 0))
     assert json.loads(receiver.received[-1].body)["data"]["task_id"] == "fresh"
-    job.later += timedelta(minutes=1)
-    job.until(lambda: counts(store, project_id, hook) == (7, 0, 0))
+    job.clock_offset += timedelta(minutes=1)
+    job.step_until(lambda: counts(store, project_id, hook) == (7, 0, 0))
 
 
-def test_what_waits_for_a_later_attempt_at_a_webhook_that_is_removed_is_let_go(
-    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: Job
+@pytest.mark.parametrize("failures", [1, 3], ids=["in memory", "in the table"])
+def test_pending_delivery_is_dead_once_its_webhook_is_removed(
+    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: SteppedWebhookJob, failures: int
 ) -> None:
-    receiver.statuses.extend([500] * 3)
+    receiver.statuses.extend([500] * failures)
     find(store, project_id, "one", "refund")
-    for attempts in (1, 2, 3):
-        job.until(lambda attempts=attempts: len(receiver.received) == attempts)
+    for attempts in range(1, failures + 1):
+        job.step_until(lambda attempts=attempts: len(receiver.received) == attempts)
         job.settle()
-        job.later += timedelta(minutes=1)
+        job.clock_offset += timedelta(minutes=attempts // 2)
     WebhookBook(store).remove(project_id, hook.webhook_id)
-    job.until(lambda: counts(store, project_id, hook) == (0, 0, 1))
+    job.step_until(lambda: counts(store, project_id, hook) == (0, 0, 1))
 
 
-def test_what_waits_for_a_webhook_that_is_removed_is_let_go(
-    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: Job
-) -> None:
-    receiver.statuses.append(500)
-    find(store, project_id, "one", "refund")
-    job.until(lambda: bool(receiver.received) and not job._in_flight)
-    WebhookBook(store).remove(project_id, hook.webhook_id)
-    job.until(lambda: counts(store, project_id, hook) == (0, 0, 1))
-
-
-def test_more_events_than_a_page_are_all_told_once(
+def test_events_of_several_pages_are_all_sent_once(
     store: Store,
     project_id: str,
     receiver: Receiver,
     hook: Webhook,
-    job: Job,
+    job: SteppedWebhookJob,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("phospho_workers.jobs.webhooks.webhook_job._ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("phospho_workers.jobs.webhooks.enqueuer._ROWS_AT_ONCE", 7)
     insert(store, "analysis_rows", *(analysed(project_id, f"t{n}", ["refund"]) for n in range(30)))
-    job.until(lambda: counts(store, project_id, hook) == (30, 0, 0))
-    assert len(receiver.received) == len({one.headers["webhook-id"] for one in receiver.received}) == 30
+    job.step_until(lambda: counts(store, project_id, hook) == (30, 0, 0))
+    assert len(receiver.received) == len({request.headers["webhook-id"] for request in receiver.received}) == 30
 
 
-def test_more_than_fits_into_memory_waits_in_the_table_and_is_told_in_the_end(
+def test_deliveries_beyond_the_memory_limit_wait_in_the_table(
     store: Store,
     project_id: str,
     receiver: Receiver,
     hook: Webhook,
-    job: Job,
+    job: SteppedWebhookJob,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """So a receiver that is away for a day fills no memory, and takes nothing from the others."""
-    monkeypatch.setattr("phospho_workers.jobs.webhooks.webhook_job._MAX_WAITING_OF_ONE", 6)
+    monkeypatch.setattr("phospho_workers.jobs.webhooks.pending._MAX_HELD_OF_WEBHOOK", 6)
     receiver.statuses.extend([503] * 6)
     insert(store, "analysis_rows", *(analysed(project_id, f"t{n}", ["refund"]) for n in range(40)))
-    job.until(lambda: len(receiver.received) >= 6)
-    assert sum(webhook_id == hook.webhook_id for _, webhook_id, _ in job._waiting) <= 6
-    job.later += timedelta(minutes=5)
-    job.until(lambda: counts(store, project_id, hook) == (40, 0, 0))
+    job.step_until(lambda: len(receiver.received) >= 6)
+    assert sum(webhook_id == hook.webhook_id for _, webhook_id, _ in job._pending) <= 6
+    job.clock_offset += timedelta(minutes=5)
+    job.step_until(lambda: counts(store, project_id, hook) == (40, 0, 0))
 
 
-def test_the_first_webhook_of_a_process_that_has_run_for_long_reads_no_history(
-    store: Store, project_id: str, receiver: Receiver, job: Job
+def test_first_webhook_of_a_long_running_process_reads_no_history(
+    store: Store, project_id: str, receiver: Receiver, job: SteppedWebhookJob
 ) -> None:
     job.settle()
     find(store, project_id, "early", "refund")
     hook = WebhookBook(store).add(project_id, receiver.url)
-    job._ask_again_s = 0.0
+    job.read_events_now()
     job.settle()
-    assert all(place.stored_ms >= hook.created_at.timestamp() * 1000 - 61_000 for place in job._places.values())
+    assert all(
+        position.stored_ms >= hook.created_at.timestamp() * 1000 - 61_000
+        for position in job._enqueuer._positions.values()
+    )
     WebhookBook(store).remove(project_id, hook.webhook_id)

@@ -1,4 +1,4 @@
-"""Webhooks and those who have a say: judges are waited for, and what a person adds is told as well."""
+"""Webhooks wait for judgements, follow labels, and get the events that people add."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from phospho_workers.judging.settings import NOBODY, JudgeSettings, LlmSettings
 from store.facts import event, insert, task
 from workers.detection.tasks import semantic
 from workers.jobs.receiver import Receiver, receiving
-from workers.jobs.webhook_fixtures import Job, analysed, counts, told
+from workers.jobs.webhook_fixtures import SteppedWebhookJob, analysed, counts, received_events
 
 ASKED = JudgeSettings(llm=LlmSettings("http://127.0.0.1:9", "model"))
 NOW = datetime.now(UTC)
@@ -48,7 +48,7 @@ def hook(store: Store, registry: Registry, project_id: str, receiver: Receiver) 
 
 
 def find(store: Store, project_id: str, task_id: str, *, is_found: bool = True, **fields: Any) -> None:
-    """Store a task in which a refund is found, or nearly, and which somebody is to be asked about."""
+    """Store a task with an uncertain refund event, or a near miss, which a judge is asked about."""
     identity = event_id(project_id, task_id, "refund")
     candidate = {"id": identity, "name": "refund", "definition_version": 1, "engine": "semantic"}
     candidate |= {"scope": "input", "score": 0.5, "doubt": 0.9, "content": f"says-{task_id}"}
@@ -63,49 +63,49 @@ def judge(store: Store, project_id: str, task_id: str, answer: str) -> None:
     JudgementBook(store).save_judgements([JudgementRow.model_validate(row)])
 
 
-def test_an_event_in_doubt_is_told_when_a_judge_affirms_it_and_not_when_one_denies_it(
+def test_webhook_gets_an_uncertain_event_once_a_judge_confirms_it(
     store: Store, project_id: str, receiver: Receiver, hook: Webhook
 ) -> None:
-    job = Job(store, ASKED)
+    job = SteppedWebhookJob(store, ASKED)
     for task_id in ("sure", "yes", "no", "silent"):
         find(store, project_id, task_id)
     insert(store, "analysis_rows", analysed(project_id, "sure", ["refund"]))
-    job.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
-    assert told(receiver) == [("event.detected", "sure", "refund")]
+    job.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    assert received_events(receiver) == [("event.detected", "sure", "refund")]
 
     judge(store, project_id, "yes", "yes")
     judge(store, project_id, "no", "no")
     judge(store, project_id, "silent", "")
-    job._ask_again_s = 0.0
-    job.until(lambda: counts(store, project_id, hook) == (3, 0, 0))
-    assert [task_id for _, task_id, _ in told(receiver)] == ["silent", "sure", "yes"]
-    [affirmed] = [one for one in receiver.received if json.loads(one.body)["data"]["task_id"] == "yes"]
+    job.read_events_now()
+    job.step_until(lambda: counts(store, project_id, hook) == (3, 0, 0))
+    assert [task_id for _, task_id, _ in received_events(receiver)] == ["silent", "sure", "yes"]
+    [affirmed] = [request for request in receiver.received if json.loads(request.body)["data"]["task_id"] == "yes"]
     assert json.loads(affirmed.body)["data"]["judge"] == "llm"
 
 
-def test_what_was_nearly_found_is_told_when_a_judge_affirms_it_and_so_is_what_says_the_same_later(
+def test_webhook_fires_when_judge_confirms_near_miss_and_its_repeats(
     store: Store, project_id: str, receiver: Receiver, hook: Webhook
 ) -> None:
-    job = Job(store, ASKED)
+    job = SteppedWebhookJob(store, ASKED)
     find(store, project_id, "one", is_found=False)
     job.settle()
     assert receiver.received == []
     judge(store, project_id, "one", "yes")
     find(store, project_id, "two", is_found=False)
     judge(store, project_id, "two", "no")
-    job._ask_again_s = 0.0
-    job.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
-    assert told(receiver) == [("event.detected", "one", "refund")]
+    job.read_events_now()
+    job.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    assert received_events(receiver) == [("event.detected", "one", "refund")]
 
     candidate = {"id": "same-refund", "name": "refund", "definition_version": 1, "engine": "semantic"}
     candidate |= {"scope": "input", "score": 0.5, "doubt": 0.9, "content": "says-one"}
     insert(store, "analysis_rows", analysed(project_id, "same", candidates=[candidate]))
-    job.until(lambda: counts(store, project_id, hook) == (2, 0, 0))
+    job.step_until(lambda: counts(store, project_id, hook) == (2, 0, 0))
     job.settle()
-    assert [task_id for _, task_id, _ in told(receiver)] == ["one", "same"]
+    assert [task_id for _, task_id, _ in received_events(receiver)] == ["one", "same"]
 
 
-def test_what_the_engine_llm_looks_for_is_told_once_the_llm_affirms_it(
+def test_webhook_gets_an_event_of_the_llm_engine_once_confirmed(
     store: Store, registry: Registry, project_id: str, receiver: Receiver, hook: Webhook
 ) -> None:
     angry = semantic("angry", "The user is angry", project_id=project_id, scope="input")
@@ -113,38 +113,43 @@ def test_what_the_engine_llm_looks_for_is_told_once_the_llm_affirms_it(
     row = task(project_id, "one", analysed(project_id, "one")["revision"], input="this is a disgrace")
     insert(store, "task_rows", row)
     insert(store, "analysis_rows", *analyse([row], DefinitionCache(InstructionBook(store), 0.0).current().by_project))
-    job = Job(store, ASKED)
+    job = SteppedWebhookJob(store, ASKED)
     job.settle()
     assert receiver.received == []
-    said = {"project_id": project_id, "name": "angry", "definition_version": 1, "content": content_of(row, "input")}
-    said |= {"answer": "yes", "score": 0.9, "judge": "llm", "model": "model", "task_id": "one", "created_at": NOW}
-    JudgementBook(store).save_judgements([JudgementRow.model_validate(said)])
-    job._ask_again_s = 0.0
-    job.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
-    assert told(receiver) == [("event.detected", "one", "angry")]
+    fields = {
+        "project_id": project_id,
+        "name": "angry",
+        "definition_version": 1,
+        "content": content_of(row, "input"),
+    }
+    fields |= {"answer": "yes", "score": 0.9, "judge": "llm", "model": "model", "task_id": "one", "created_at": NOW}
+    JudgementBook(store).save_judgements([JudgementRow.model_validate(fields)])
+    job.read_events_now()
+    job.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    assert received_events(receiver) == [("event.detected", "one", "angry")]
 
 
-def test_a_judge_who_says_nothing_is_waited_for_so_long_and_no_longer(
+def test_webhook_gets_a_held_event_after_the_hold_time(
     store: Store, registry: Registry, project_id: str, receiver: Receiver, hook: Webhook
 ) -> None:
     registry.save_project(project_id, settings=ProjectSettings(webhook_wait_s=1))
-    job = Job(store, ASKED)
+    job = SteppedWebhookJob(store, ASKED)
     find(store, project_id, "one")
     begun_s = time.monotonic()
-    job.until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    job.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
     assert time.monotonic() - begun_s >= 0.9
-    assert told(receiver) == [("event.detected", "one", "refund")]
+    assert received_events(receiver) == [("event.detected", "one", "refund")]
 
     # By the next process, and by a judgement that comes too late, nothing is told again.
     judge(store, project_id, "one", "yes")
-    again = Job(store, ASKED)
+    again = SteppedWebhookJob(store, ASKED)
     again.settle()
     again.settle()
     assert len(receiver.received) == 1
 
 
 @pytest.mark.parametrize(("judging", "wait_s"), [(NOBODY, 60), (ASKED, 0)])
-def test_where_nobody_is_asked_or_waited_for_it_is_told_at_once(
+def test_webhook_gets_an_uncertain_event_at_once_without_a_hold(
     store: Store,
     registry: Registry,
     project_id: str,
@@ -155,35 +160,37 @@ def test_where_nobody_is_asked_or_waited_for_it_is_told_at_once(
 ) -> None:
     registry.save_project(project_id, settings=ProjectSettings(webhook_wait_s=wait_s))
     find(store, project_id, "one")
-    Job(store, judging).until(lambda: counts(store, project_id, hook) == (1, 0, 0))
+    SteppedWebhookJob(store, judging).step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
 
 
-def test_what_a_person_adds_is_told_once_and_a_confirmation_of_what_was_found_is_not(
+def test_webhook_gets_an_added_event_and_no_confirmation(
     store: Store, project_id: str, receiver: Receiver, hook: Webhook
 ) -> None:
-    job = Job(store)
+    job = SteppedWebhookJob(store)
     insert(store, "task_rows", task(project_id, "plain"))
     insert(store, "analysis_rows", analysed(project_id, "plain"))
     find(store, project_id, "found")
     labels = [new_label(project_id, "refund", name, "confirmed") for name in ("plain", "found", "gone")]
     labels.append(new_label(project_id, "thanks", "plain", "rejected"))
     LabelBook(store).save_labels(labels)
-    job.until(lambda: counts(store, project_id, hook) == (2, 0, 0))
+    job.step_until(lambda: counts(store, project_id, hook) == (2, 0, 0))
     job.settle()
-    assert told(receiver) == [("event.added", "plain", "refund"), ("event.detected", "found", "refund")]
-    [added] = [json.loads(one.body)["data"] for one in receiver.received if b"event.added" in one.body]
+    assert received_events(receiver) == [("event.added", "plain", "refund"), ("event.detected", "found", "refund")]
+    [added] = [json.loads(request.body)["data"] for request in receiver.received if b"event.added" in request.body]
     assert (added["engine"], added["session_id"], added["score"]) == ("person", "session", 1.0)
 
     # Said again, and by a process that starts anew.
     LabelBook(store).save_labels(labels)
-    again = Job(store)
+    again = SteppedWebhookJob(store)
     again.settle()
     again.settle()
     assert len(receiver.received) == 2
 
 
-def test_people_come_before_judges(store: Store, project_id: str, receiver: Receiver, hook: Webhook) -> None:
-    job = Job(store, ASKED)
+def test_webhook_follows_labels_before_judgements(
+    store: Store, project_id: str, receiver: Receiver, hook: Webhook
+) -> None:
+    job = SteppedWebhookJob(store, ASKED)
     for task_id in ("confirmed", "rejected", "denied"):
         find(store, project_id, task_id)
     find(store, project_id, "affirmed", is_found=False)
@@ -193,9 +200,9 @@ def test_people_come_before_judges(store: Store, project_id: str, receiver: Rece
     judge(store, project_id, "affirmed", "yes")
     judge(store, project_id, "rejected", "yes")
 
-    job.until(lambda: counts(store, project_id, hook) == (2, 0, 0))
+    job.step_until(lambda: counts(store, project_id, hook) == (2, 0, 0))
     job.settle()
-    assert [(kind, task_id) for kind, task_id, _ in told(receiver)] == [
+    assert [(kind, task_id) for kind, task_id, _ in received_events(receiver)] == [
         ("event.detected", "confirmed"),
         ("event.detected", "denied"),
     ]

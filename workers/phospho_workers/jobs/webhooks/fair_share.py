@@ -1,73 +1,76 @@
-"""Who is told next: receivers that hang, or have much to be told, take a share of the threads and no more. Pure."""
+"""
+The order in which due deliveries are sent: receivers that hang, or have many due, take a share of the threads. Pure.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Collection, Iterator, Sequence
 
-WebhookKey = tuple[str, str]
-# Project, webhook, event.
-Key = tuple[str, str, str]
+from phospho_workers.jobs.webhooks.keys import DeliveryKey, WebhookKey
 
 THREADS = 16
-_OF_ONE = 4
-_OF_ONE_PROJECT = 6
-# Receivers that gave no answer the last time: one message each, and all of them together no more than half of it.
-_OF_ONE_THAT_HANGS = 1
-_OF_ALL_THAT_HANG = 8
+_MAX_OF_WEBHOOK = 4
+_MAX_OF_PROJECT = 6
+# Webhooks whose receivers gave no answer the last time: one delivery each, and together half of the threads.
+_MAX_OF_HANGING_WEBHOOK = 1
+_MAX_OF_ALL_HANGING = 8
 
 
-class _Busy:
-    """How many messages are under way, by what they count for."""
+class _Load:
+    """How many deliveries are in flight, by project and by webhook."""
 
-    def __init__(self, keys: Collection[Key], hanging: Collection[WebhookKey]) -> None:
+    def __init__(self, in_flight: Collection[DeliveryKey], hanging: Collection[WebhookKey]) -> None:
         self._hanging = hanging
         self.total = 0
         self.of_project: Counter[str] = Counter()
         self._of_webhook: Counter[WebhookKey] = Counter()
         self._of_hanging = 0
-        for key in keys:
+        for key in in_flight:
             self.add(key)
 
-    def add(self, key: Key) -> None:
+    def add(self, key: DeliveryKey) -> None:
         self.total += 1
-        self.of_project[key[0]] += 1
-        self._of_webhook[key[:2]] += 1
-        self._of_hanging += key[:2] in self._hanging
+        self.of_project[key.project_id] += 1
+        self._of_webhook[key.webhook] += 1
+        self._of_hanging += key.webhook in self._hanging
 
-    def has_room(self, key: Key) -> bool:
-        """Tell whether another message may begin for a webhook."""
-        if self.of_project[key[0]] >= _OF_ONE_PROJECT:
+    def has_room(self, key: DeliveryKey) -> bool:
+        """Tell whether another delivery to a webhook may begin."""
+        if self.of_project[key.project_id] >= _MAX_OF_PROJECT:
             return False
-        if key[:2] not in self._hanging:
-            return self._of_webhook[key[:2]] < _OF_ONE
-        return self._of_webhook[key[:2]] < _OF_ONE_THAT_HANGS and self._of_hanging < _OF_ALL_THAT_HANG
+        if key.webhook not in self._hanging:
+            return self._of_webhook[key.webhook] < _MAX_OF_WEBHOOK
+        return self._of_webhook[key.webhook] < _MAX_OF_HANGING_WEBHOOK and self._of_hanging < _MAX_OF_ALL_HANGING
 
 
-def chosen(due: Sequence[Key], busy: Collection[Key], hanging: Collection[WebhookKey]) -> Iterator[Key]:
+def next_deliveries(
+    due: Sequence[DeliveryKey], in_flight: Collection[DeliveryKey], hanging: Collection[WebhookKey]
+) -> Iterator[DeliveryKey]:
     """
-    Yield what to begin now, of what is `due` in its order, beside what is `busy`.
+    Yield the deliveries to begin now, of those that are due in their order.
 
-    A project of which the least is under way comes first. `hanging` are the webhooks that gave no answer the last time.
+    The project with the fewest deliveries in flight comes first. `hanging` are the webhooks whose receivers gave no
+    answer the last time.
     """
-    now = _Busy(busy, hanging)
-    queues: dict[str, deque[Key]] = {}
+    load = _Load(in_flight, hanging)
+    queues: dict[str, deque[DeliveryKey]] = {}
     for key in due:
-        queues.setdefault(key[0], deque()).append(key)
-    while queues and now.total < THREADS:
-        project_id = min(queues, key=lambda name: now.of_project[name])
-        following = _next(queues[project_id], now)
+        queues.setdefault(key.project_id, deque()).append(key)
+    while queues and load.total < THREADS:
+        project_id = min(queues, key=lambda name: load.of_project[name])
+        following = _pop_next(queues[project_id], load)
         if following is None:
             del queues[project_id]
         else:
-            now.add(following)
+            load.add(following)
             yield following
 
 
-def _next(queue: deque[Key], now: _Busy) -> Key | None:
-    """Take the first for which there is room; what was before it has none in this round."""
+def _pop_next(queue: deque[DeliveryKey], load: _Load) -> DeliveryKey | None:
+    """Take the first delivery for which there is room; those before it have none in this round."""
     while queue:
         key = queue.popleft()
-        if now.has_room(key):
+        if load.has_room(key):
             return key
     return None

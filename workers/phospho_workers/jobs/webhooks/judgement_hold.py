@@ -1,4 +1,4 @@
-"""Which events webhooks are not told of before somebody has given a judgement, and how long they wait."""
+"""The events that are held back until a judge has answered, and for how long."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from phospho_workers.judging.settings import JudgeSettings
 
 class JudgementHold:
     """
-    How long webhooks wait, by each project's `webhook_wait_s`, and for which events: those that somebody is asked of.
+    Holds uncertain events for the project's `webhook_wait_s`, where a judge is asked about them.
 
-    `definitions` is asked where there is a judge, and blocks then; it raises what the store raises.
+    `definitions` is called only where there is a judge. It blocks, and raises what the store raises.
     """
 
     def __init__(self, settings: JudgeSettings, definitions: Callable[[], Snapshot] = Snapshot) -> None:
@@ -21,21 +21,22 @@ class JudgementHold:
         self._definitions = definitions
 
     def wait_s(self, project_id: str) -> int:
-        """Return how many seconds the events of a project may wait; 0 where none does."""
+        """Return for how many seconds events of a project are held; 0 where none is."""
         return self._compiled(project_id).settings.webhook_wait_s if self._settings.is_configured else 0
 
-    def waits(self, project_id: str, name: str) -> bool:
-        """Tell whether an event that nobody has said anything of yet waits for a judge."""
+    def holds(self, project_id: str, name: str) -> bool:
+        """Tell whether an uncertain event without a judgement is held."""
         if not self.wait_s(project_id):
             return False
-        # Only here: who asks nobody imports nothing of judges.
+        # Imported here: a process without a judge imports nothing of judges.
         from phospho_workers.judging.selection import judge_of
 
         has_llm, has_encoder = self._settings.llm is not None, self._settings.encoder is not None
-        known = next((one for one in self._compiled(project_id).definitions if one.name == name), None)
-        if known is None or needs_session(known):
+        definitions = self._compiled(project_id).definitions
+        definition = next((definition for definition in definitions if definition.name == name), None)
+        if definition is None or needs_session(definition):
             return False
-        return judge_of(known, has_llm=has_llm, has_encoder=has_encoder) is not None
+        return judge_of(definition, has_llm=has_llm, has_encoder=has_encoder) is not None
 
     def _compiled(self, project_id: str) -> CompiledDefinitions:
         return self._definitions().by_project.get(project_id, NO_DEFINITIONS)

@@ -1,0 +1,119 @@
+"""Sending due deliveries, and what becomes of each attempt: delivered, retried later, or given up."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import orjson
+
+from phospho_schemas.times import utc_now, utc_text
+from phospho_schemas.webhooks import Webhook, WebhookDelivery
+from phospho_store.jobs.webhooks import WebhookBook, signing_key
+from phospho_workers.jobs.webhooks.fair_share import THREADS, next_deliveries
+from phospho_workers.jobs.webhooks.keys import DeliveryKey, WebhookKey, delivery_key
+from phospho_workers.jobs.webhooks.outbound import Answer
+from phospho_workers.jobs.webhooks.pending import PendingDeliveries
+from phospho_workers.jobs.webhooks.signing import signed_headers
+from phospho_workers.runtime import metrics
+
+MAX_ATTEMPTS = 8
+# 10 s, 40 s, 3 min, 11 min, 43 min, 3 h, 6 h: half a day in all.
+_FIRST_BACKOFF_S = 10.0
+_BACKOFF_FACTOR = 4.0
+_MAX_BACKOFF_S = 6 * 3600.0
+_GONE = 410
+_REMOVED = {"status": "dead", "detail": "the webhook was removed, or its receiver is gone"}
+
+
+class Transport(Protocol):
+    """Outbound, or a test's substitute."""
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Post a body and return the answer."""
+
+
+class DeliverySender:
+    """
+    Sends the deliveries that are due, 16 at a time, and stores the outcome of each attempt.
+
+    A process that is killed before an outcome is stored sends the delivery again under the same `webhook-id`, the
+    event's own, by which receivers recognise it. Not thread-safe.
+    """
+
+    def __init__(self, book: WebhookBook, pending: PendingDeliveries, transport: Transport, secret_key: str) -> None:
+        self._book = book
+        self._pending = pending
+        self._transport = transport
+        self._secret_key = secret_key
+        # The webhooks whose receivers gave no answer the last time.
+        self._hanging: set[WebhookKey] = set()
+        self._in_flight: dict[DeliveryKey, Future[Answer]] = {}
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="phospho-webhook")
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any delivery is in flight."""
+        return bool(self._in_flight)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until a delivery in flight has its answer, or for `timeout_s`."""
+        wait(self._in_flight.values(), timeout_s, FIRST_COMPLETED)
+
+    def send_due(self, webhooks: Mapping[WebhookKey, Webhook], now: datetime) -> None:
+        """Begin the deliveries that are due, as far as there are threads for them."""
+        due = [key for key in self._pending.due() if key not in self._in_flight]
+        for key in next_deliveries(due, self._in_flight, self._hanging):
+            delivery, webhook = self._pending[key], webhooks[key.webhook]
+            body = delivery.payload.encode()
+            headers = signed_headers(signing_key(self._secret_key, webhook), delivery.event_id, now, body)
+            self._in_flight[key] = self._pool.submit(self._transport.post, webhook.url, headers, body)
+
+    def store_outcomes(self, webhooks: Mapping[WebhookKey, Webhook], now: datetime) -> None:
+        """Store the outcomes of the requests that have ended, and end the deliveries to webhooks that are gone."""
+        self._hanging &= webhooks.keys()
+        answers = {key: request.result() for key, request in self._in_flight.items() if request.done()}
+        attempted = [retry_or_give_up(self._pending[key], answer, now) for key, answer in answers.items()]
+        orphans = [self._pending[key] for key in self._pending.orphans() if key not in self._in_flight]
+        saved = self._book.save_deliveries([*attempted, *(one.model_copy(update=_REMOVED) for one in orphans)])
+        for delivery in saved:
+            metrics.WEBHOOK_DELIVERIES.labels("retried" if delivery.status == "pending" else delivery.status).inc()
+            self._pending.release(delivery_key(delivery))
+        for webhook in {key.webhook for key, answer in answers.items() if answer.status == _GONE} & webhooks.keys():
+            self._book.switch_off(webhooks[webhook])
+        for key, answer in answers.items():
+            (self._hanging.discard if answer.status else self._hanging.add)(key.webhook)
+            del self._in_flight[key]
+        self._pending.hold([delivery for delivery in saved if delivery.status == "pending"])
+
+
+def retry_or_give_up(delivery: WebhookDelivery, answer: Answer, now: datetime) -> WebhookDelivery:
+    """Return a delivery after an attempt: delivered, pending until its next attempt, or dead after the eighth."""
+    attempts = delivery.attempts + 1
+    outcome = {"attempts": attempts, "response_status": answer.status}
+    if 200 <= answer.status < 300:
+        return delivery.model_copy(update=outcome | {"status": "delivered", "detail": ""})
+    is_dead = attempts >= MAX_ATTEMPTS or answer.status == _GONE
+    failure = {
+        "status": "dead" if is_dead else "pending",
+        "detail": answer.detail or f"it answered HTTP {answer.status}",
+        "next_attempt_at": now + timedelta(seconds=_backoff_s(attempts)),
+    }
+    return delivery.model_copy(update=outcome | failure)
+
+
+def _backoff_s(attempts: int) -> float:
+    return min(_FIRST_BACKOFF_S * _BACKOFF_FACTOR ** (attempts - 1), _MAX_BACKOFF_S) * random.uniform(0.5, 1.0)
+
+
+def send_test_message(transport: Transport, secret_key: str, webhook: Webhook) -> Answer:
+    """Send a webhook a signed message without an event, and return the answer."""
+    now = utc_now()
+    message = {"type": "webhook.test", "timestamp": utc_text(now), "data": {"project_id": webhook.project_id}}
+    body = orjson.dumps(message)
+    headers = signed_headers(signing_key(secret_key, webhook), "test_" + secrets.token_hex(8), now, body)
+    return transport.post(webhook.url, headers, body)

@@ -1,0 +1,124 @@
+"""New events become deliveries: each is stored in the queue before it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import orjson
+
+from phospho_schemas.webhooks import DeliverySource, Webhook, WebhookDelivery
+from phospho_store.jobs.webhooks import WebhookBook
+from phospho_workers.jobs.loop.seen_cache import OVERLAP_MS
+from phospho_workers.jobs.webhooks.found_events import FoundEvents, Place, Stream, Wanted
+from phospho_workers.jobs.webhooks.judgement_hold import JudgementHold
+from phospho_workers.jobs.webhooks.keys import DeliveryKey, delivery_key
+from phospho_workers.jobs.webhooks.payloads import payload
+from phospho_workers.jobs.webhooks.pending import PendingDeliveries
+
+_ROWS_AT_ONCE = 500
+
+
+class Enqueuer:
+    """
+    Stores a delivery for each new event and each webhook that subscribes to it.
+
+    Events are read stream by stream, in the order in which they became known. The positions are in memory: a restart
+    continues from the latest events in the queue.
+    """
+
+    def __init__(
+        self, book: WebhookBook, events: FoundEvents, pending: PendingDeliveries, judgement_hold: JudgementHold
+    ) -> None:
+        self._book = book
+        self._events = events
+        self._pending = pending
+        self._judgement_hold = judgement_hold
+        # None until there is a webhook.
+        self._starts_ms: Mapping[str, int] | None = None
+        self._positions: dict[Stream, Place] = {}
+
+    @property
+    def holds_events(self) -> bool:
+        """Whether events of any project wait for a judgement."""
+        return any(stream.wait_s for stream in self._positions)
+
+    def enqueue_next(self, webhooks: Collection[Webhook], now: datetime) -> bool:
+        """Store the deliveries of the next page of each stream, and return whether any stream may have more."""
+        now_ms = self._events.now_ms()
+        if self._starts_ms is None:
+            self._starts_ms = self._first_starts_ms(webhooks)
+        names = sorted({name for webhook in webhooks for name in webhook.event_names})
+        if any(not webhook.event_names for webhook in webhooks):
+            names = []
+        has_more = False
+        for stream, project_ids in self._streams(webhooks).items():
+            wanted = Wanted(project_ids, names, _ROWS_AT_ONCE, self._judgement_hold.holds)
+            place = self._positions.get(stream, self._start(stream, now_ms))
+            page = self._events.page(stream, place, now_ms, wanted)
+            deliveries = [delivery for row in page.rows for delivery in _deliveries(row, webhooks, now)]
+            self._pending.hold(self._book.save_deliveries(self._without_known(deliveries)))
+            self._positions[stream] = page.after or Place(max(place.stored_ms, now_ms - _lookback_ms(stream)))
+            has_more |= page.after is not None
+        return has_more
+
+    def _first_starts_ms(self, webhooks: Collection[Webhook]) -> Mapping[str, int]:
+        """Return for each source the time since which events may be missing in the queue."""
+        until_ms = self._book.found_until_ms()
+        return {
+            source: min(until_ms.get((webhook.webhook_id, source), _ms(webhook.created_at)) for webhook in webhooks)
+            for source in get_args(DeliverySource)
+        }
+
+    def _streams(self, webhooks: Collection[Webhook]) -> dict[Stream, list[str]]:
+        """Return the streams to read, each with its projects."""
+        project_ids = sorted({webhook.project_id for webhook in webhooks})
+        waits_s = {project_id: self._judgement_hold.wait_s(project_id) for project_id in project_ids}
+        streams = {Stream(source): project_ids for source in ("task", "session", "judgement", "label")}
+        for wait_s in sorted({wait_s for wait_s in waits_s.values() if wait_s}):
+            streams[Stream("waited", wait_s)] = [name for name in project_ids if waits_s[name] == wait_s]
+        return streams
+
+    def _start(self, stream: Stream, now_ms: int) -> Place:
+        starts_ms = self._starts_ms or {}
+        return Place(starts_ms.get(stream.source, now_ms) - _lookback_ms(stream))
+
+    def _without_known(self, deliveries: Sequence[WebhookDelivery]) -> list[WebhookDelivery]:
+        """Return the deliveries that were never in the queue, each once."""
+        known: set[DeliveryKey] = set()
+        for project_id in {delivery.project_id for delivery in deliveries}:
+            of_project = [delivery for delivery in deliveries if delivery.project_id == project_id]
+            webhook_ids = sorted({delivery.webhook_id for delivery in of_project})
+            event_ids = sorted({delivery.event_id for delivery in of_project})
+            known |= {DeliveryKey(project_id, *pair) for pair in self._book.known(project_id, webhook_ids, event_ids)}
+        new = {delivery_key(delivery): delivery for delivery in deliveries}
+        return [delivery for key, delivery in new.items() if key not in known]
+
+
+def _deliveries(row: Mapping[str, Any], webhooks: Collection[Webhook], now: datetime) -> Iterator[WebhookDelivery]:
+    """Yield a delivery for each event of a row and each webhook of its project that subscribes to it."""
+    since_ms = row.get("since_ms", row["stored_ms"])
+    for webhook in webhooks:
+        if webhook.project_id != row["project_id"] or since_ms < _ms(webhook.created_at):
+            continue
+        for event in row["events"]:
+            if not webhook.event_names or event["name"] in webhook.event_names:
+                yield WebhookDelivery(
+                    project_id=webhook.project_id,
+                    webhook_id=webhook.webhook_id,
+                    event_id=event["id"],
+                    next_attempt_at=now,
+                    payload=orjson.dumps(payload(row, event, with_evidence=webhook.with_evidence)).decode(),
+                    source=row["source"],
+                    found_at=datetime.fromtimestamp(row["stored_ms"] / 1000, UTC),
+                    created_at=now,
+                )
+
+
+def _lookback_ms(stream: Stream) -> int:
+    return OVERLAP_MS + 1000 * stream.wait_s
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

@@ -1,0 +1,110 @@
+"""The deliveries that are due soon, held in memory; all others wait in ClickHouse."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from phospho_schemas.webhooks import WebhookDelivery
+from phospho_store.jobs.webhooks import WebhookBook
+from phospho_workers.jobs.webhooks.keys import DeliveryKey, WebhookKey, delivery_key
+
+_MAX_HELD_OF_WEBHOOK = 200
+_SOON = timedelta(seconds=15)
+_AT_ONCE = datetime.min.replace(tzinfo=UTC)
+
+
+class PendingDeliveries:
+    """
+    The queue of each webhook: at most 200 deliveries that are due within 15 s in memory, the others in the table.
+
+    The table is read when a delivery in it is due soon and half of the memory is free. So retries of a receiver that
+    is away keep no new delivery waiting, and fill no memory. Not thread-safe.
+    """
+
+    def __init__(self, book: WebhookBook, now: Callable[[], datetime]) -> None:
+        self._book = book
+        self._now = now
+        self._active: Collection[WebhookKey] = frozenset()
+        self._held: dict[DeliveryKey, WebhookDelivery] = {}
+        # The webhooks with more deliveries in the table than in memory, and when to read the table.
+        self._read_at: dict[WebhookKey, datetime] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __iter__(self) -> Iterator[DeliveryKey]:
+        return iter(self._held)
+
+    def __getitem__(self, key: DeliveryKey) -> WebhookDelivery:
+        return self._held[key]
+
+    @property
+    def next_read_at(self) -> datetime | None:
+        """When the table is to be read next, or None."""
+        return min(self._read_at.values(), default=None)
+
+    def set_webhooks(self, active: Collection[WebhookKey], changed: Collection[WebhookKey]) -> None:
+        """
+        Take note of the webhooks that there are.
+
+        The table is read at once for those that have changed, whose dead deliveries may have been put back into the
+        queue, and for those that are gone, whose deliveries end.
+        """
+        self._active = active
+        for webhook in {*changed, *(self._read_at.keys() - set(active))}:
+            self._read_at[webhook] = _AT_ONCE
+
+    def read_all(self) -> None:
+        """Have the table read at once for every webhook."""
+        self._read_at = dict.fromkeys(self._active, _AT_ONCE)
+
+    def due(self) -> list[DeliveryKey]:
+        """Return the deliveries to active webhooks that are due, the earliest first."""
+        now = self._now()
+        in_order = sorted(self._held.items(), key=lambda item: item[1].next_attempt_at)
+        return [key for key, delivery in in_order if delivery.next_attempt_at <= now and key.webhook in self._active]
+
+    def orphans(self) -> list[DeliveryKey]:
+        """Return the deliveries to webhooks that are gone."""
+        return [key for key in self._held if key.webhook not in self._active]
+
+    def hold(self, deliveries: Sequence[WebhookDelivery]) -> None:
+        """Hold stored deliveries that are due soon, as far as there is room."""
+        soon = self._now() + _SOON
+        held = Counter(key.webhook for key in self._held)
+        for delivery in deliveries:
+            key = delivery_key(delivery)
+            if delivery.next_attempt_at > soon and key.webhook in self._active:
+                self._read_not_later_than(key.webhook, delivery.next_attempt_at - _SOON)
+            elif key in self._held:
+                continue
+            elif held[key.webhook] >= _MAX_HELD_OF_WEBHOOK:
+                self._read_not_later_than(key.webhook, _AT_ONCE)
+            else:
+                held[key.webhook] += 1
+                self._held[key] = delivery
+
+    def release(self, key: DeliveryKey) -> None:
+        """Hold a delivery no longer."""
+        del self._held[key]
+
+    def refill(self) -> None:
+        """Read the table for the webhooks whose time has come, unless much of them is in memory."""
+        now = self._now()
+        due = [webhook for webhook, read_at in self._read_at.items() if read_at <= now]
+        held = Counter(key.webhook for key in self._held) if due else Counter()
+        for webhook in due:
+            if held[webhook] <= _MAX_HELD_OF_WEBHOOK // 2:
+                self._read(webhook, now)
+
+    def _read(self, webhook: WebhookKey, now: datetime) -> None:
+        del self._read_at[webhook]
+        deliveries = self._book.pending(*webhook, limit=_MAX_HELD_OF_WEBHOOK)
+        self.hold(deliveries)
+        if len(deliveries) == _MAX_HELD_OF_WEBHOOK and deliveries[-1].next_attempt_at <= now + _SOON:
+            self._read_not_later_than(webhook, _AT_ONCE)
+
+    def _read_not_later_than(self, webhook: WebhookKey, moment: datetime) -> None:
+        self._read_at[webhook] = min(moment, self._read_at.get(webhook, moment))
