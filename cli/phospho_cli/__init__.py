@@ -15,11 +15,11 @@ _ALONE = "By itself, without a server"
 
 _COMMANDS = {
     "up": LazyCommand(_HERE + "servers.up:up", _SERVER, "Run everything in one process."),
-    "gateway": LazyCommand(_HERE + "servers.commands:gateway", _SERVER, "Serve the ingest API in front of Kafka."),
-    "dashboard": LazyCommand(_HERE + "servers.commands:dashboard", _SERVER, "Serve the pages and the query API."),
+    "gateway": LazyCommand(_HERE + "servers.gateway:gateway", _SERVER, "Serve the ingest API in front of Kafka."),
+    "dashboard": LazyCommand(_HERE + "servers.dashboard:dashboard", _SERVER, "Serve the pages and the query API."),
     "worker": LazyCommand(_HERE + "servers.worker:worker", _SERVER, "Run one worker on Kafka and ClickHouse."),
     "clickhouse": LazyCommand(
-        _HERE + "servers.commands:clickhouse", _SERVER, "Serve an embedded ClickHouse over HTTP."
+        _HERE + "servers.clickhouse:clickhouse", _SERVER, "Serve an embedded ClickHouse over HTTP."
     ),
     "topics": LazyCommand(_HERE + "commands.topics:topics", _SERVER, "Create the Kafka topics."),
     "migrate": LazyCommand(_HERE + "commands.migrate:migrate", _SERVER, "Bring ClickHouse's tables up to date."),
@@ -27,7 +27,7 @@ _COMMANDS = {
         _HERE + "commands.retention:retention", _SERVER, "Delete rows past their project's retention."
     ),
     "schemas": LazyCommand(
-        _HERE + "commands.schemas:schemas", _SERVER, "Write JSON Schema and AsyncAPI from the models."
+        _HERE + "commands.schemas:schemas", _SERVER, "Write the generated files: JSON Schema, AsyncAPI, docs."
     ),
     "import": LazyCommand(_HERE + "importing.command:import_file", _CLIENT, "Log the tasks of a JSONL or CSV file."),
     "query": LazyCommand(_HERE + "commands.query:query", _CLIENT, "Ask in SQL."),

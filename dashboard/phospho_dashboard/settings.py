@@ -1,27 +1,47 @@
-"""The settings of the dashboard and the API, all in one frozen object."""
+"""Settings of the dashboard and the API. Fields without a variable are set by the process or by tests."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated
 
-from phospho_dashboard.analytics.prices import Prices
+from pydantic import AfterValidator, BeforeValidator
+
+from phospho_dashboard.analytics.prices import Prices, read_prices
 from phospho_schemas.people import Role
+from phospho_schemas.settings import setting
+
+
+def _checked_network(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"it must be an address or a network: {error}") from None
+    return text
+
+
+def _prices_of_file(path: str) -> Prices:
+    try:
+        return read_prices(Path(path))
+    except OSError as error:
+        raise ValueError(f"the file can't be read: {error.strerror}") from error
 
 
 @dataclass(frozen=True)
 class SignInSettings:
     """
-    Who may sign in, and for how long.
+    Limits of sign-ins, and the proxy that may sign people in.
 
-    A browser is signed out when nobody used it for `idle_s`, and `lifetime_s` after it signed in whatever happened.
-    Each of `setup_codes` makes the first administrator while there is nobody.
-    Where `proxy_header` is set, a request that comes from one of `trusted_proxies` (addresses or networks) is that of
-    the person whom it names; a person who is not listed has `proxy_role`, and none where that is None.
+    A sign-in ends `idle_s` after its last use, and `lifetime_s` after it began in any case. Each of `setup_codes`
+    makes the first administrator while there is nobody. `proxy_header` of a request from one of `trusted_proxies`
+    names its person.
     """
 
     idle_s: int = 12 * 3600
     lifetime_s: int = 7 * 24 * 3600
-    # How old what is stored of a browser's last sight may be, and what is remembered of a sign-in here.
+    # How old the stored time of a sign-in's last use may become, and what a process caches of a sign-in.
     seen_every_s: int = 300
     fresh_s: int = 5
     # Of one name from one network; of one name from networks in which it never signed in, so that a stranger's guesses
@@ -31,15 +51,37 @@ class SignInSettings:
     tries_per_address: int = 50
     tries_window_s: int = 900
     setup_codes: tuple[str, ...] = field(default=(), repr=False)
-    proxy_header: str = ""
-    trusted_proxies: tuple[str, ...] = ()
-    proxy_role: Role | None = None
+    proxy_header: str = setting(
+        "",
+        "Header in which a proxy names who has signed in there, such as X-Forwarded-Email; needs --trusted-proxy.",
+        variable="PHOSPHO_PROXY_HEADER",
+        option="--proxy-header",
+    )
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_checked_network)], ...] = setting(
+        (),
+        "Address or network of a proxy whose word on client and person is believed; repeatable.",
+        variable="PHOSPHO_TRUSTED_PROXIES",
+        option="--trusted-proxy",
+    )
+    proxy_role: Role | None = setting(
+        None,
+        "Role of people whom the proxy names and `phospho people` does not list; without it they are turned away.",
+        variable="PHOSPHO_PROXY_ROLE",
+        option="--proxy-role",
+    )
+
+    def __post_init__(self) -> None:
+        if self.proxy_header and not self.trusted_proxies:
+            raise ValueError(
+                "PHOSPHO_PROXY_HEADER (--proxy-header) is set without PHOSPHO_TRUSTED_PROXIES (--trusted-proxy): name"
+                " the proxy's address, since anybody can send a header."
+            )
 
 
 @dataclass(frozen=True)
 class DashboardSettings:
     """
-    What a deployment may set.
+    Settings of one process with the API, and perhaps the pages.
 
     `base_url` is where clients reach this server; the pages print it in what they offer to paste.
     `pages_open` makes whoever reaches the pages the local administrator: for a server that listens on loopback only.
@@ -57,7 +99,12 @@ class DashboardSettings:
     pages_open: bool = False
     local_secret: str = field(default="", repr=False)
     allowed_hosts: tuple[str, ...] = ()
-    prices: Prices = field(default_factory=Prices)
+    prices: Annotated[Prices, BeforeValidator(_prices_of_file)] = setting(
+        Prices(),
+        "YAML file with the prices of models; without it the pages show tokens only.",
+        variable="PHOSPHO_PRICES",
+        option="--prices",
+    )
     sign_in: SignInSettings = SignInSettings()
     form_key: str = field(default="", repr=False)
     metrics_urls: tuple[str, ...] = ()

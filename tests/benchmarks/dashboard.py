@@ -26,7 +26,7 @@ from benchmarks.machine import commit, machine
 from benchmarks.measured_store import Measured, MeasuredStore
 from benchmarks.sizes import PROJECT, say
 from fixtures.clickhouse_server import ClickHouseServer
-from phospho_cli.processes.wiring import tools_of
+from phospho_cli.processes.tools import build_tools
 from phospho_dashboard.analytics.prices import Price, Prices
 from phospho_dashboard.app import create_app, create_services
 from phospho_dashboard.settings import DashboardSettings
@@ -183,7 +183,7 @@ def _examples(store: MeasuredStore) -> dict[str, str]:
 def _browser(store: MeasuredStore) -> Iterator[TestClient]:
     registry = Registry(store)
     settings = DashboardSettings(pages_open=True, prices=_PRICES)
-    tools = tools_of(store, HybridClock(), JobSettings())
+    tools = build_tools(store, HybridClock(), JobSettings())
     services = create_services(
         settings, store, registry, Authenticator(registry), None, lambda _definition: None, tools
     )

@@ -11,6 +11,7 @@ import pytest
 from phospho_cli.client.address import DEFAULT_BASE_URL, Address, find_address
 from phospho_cli.client.failures import Failure
 from phospho_cli.client.http import Client
+from phospho_cli.client.settings import ClientSettings
 
 if TYPE_CHECKING:
     from tests.cli.conftest import FakeServer, Run
@@ -26,11 +27,11 @@ def started(folder: Path, base_url: str) -> Path:
 
 @pytest.mark.parametrize("suffix", ["", "/", "/v2", "/v3", "/v2/", "/api/v1", "/api/v1/"])
 def test_the_ends_of_a_base_url_mean_the_same_server(tmp_path: Path, suffix: str) -> None:
-    assert find_address(f"http://host:1{suffix}", "k", None, tmp_path).base_url == "http://host:1"
+    assert find_address(ClientSettings(f"http://host:1{suffix}", "k", data_dir=tmp_path)).base_url == "http://host:1"
 
 
 def test_without_anything_the_local_default_is_meant(tmp_path: Path) -> None:
-    assert find_address(None, None, None, tmp_path) == Address(DEFAULT_BASE_URL)
+    assert find_address(ClientSettings(data_dir=tmp_path)) == Address(DEFAULT_BASE_URL)
 
 
 def test_the_local_server_is_found_with_its_token(server: FakeServer, run: Run, tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ def test_flags_go_before_the_environment(server: FakeServer, run: Run, closed_ur
 def test_the_local_token_is_never_sent_elsewhere(tmp_path: Path) -> None:
     folder = started(tmp_path / "data", "http://127.0.0.1:8420")
 
-    address = find_address("http://example.com", None, None, folder)
+    address = find_address(ClientSettings("http://example.com", data_dir=folder))
 
     assert address == Address("http://example.com")
 
@@ -73,7 +74,7 @@ def test_the_local_token_is_never_sent_elsewhere(tmp_path: Path) -> None:
 def test_a_local_server_that_was_started_anew_is_asked_with_its_new_token(server: FakeServer, tmp_path: Path) -> None:
     folder = started(tmp_path / "data", server.base_url)
     (folder / "admin-token").write_text("that-of-the-start-before")
-    client = Client(find_address(None, None, None, folder))
+    client = Client(find_address(ClientSettings(data_dir=folder)))
     (folder / "admin-token").write_text("local-admin-token")
 
     with client:
@@ -87,7 +88,7 @@ def test_a_local_token_that_is_refused_is_not_tried_for_ever(server: FakeServer,
     folder = started(tmp_path / "data", server.base_url)
     (folder / "admin-token").write_text("that-of-the-start-before")
 
-    with Client(find_address(None, None, None, folder)) as client, pytest.raises(Failure) as refused:
+    with Client(find_address(ClientSettings(data_dir=folder))) as client, pytest.raises(Failure) as refused:
         client.get("/api/v1/projects")
 
     assert refused.value.status == 401
@@ -98,7 +99,7 @@ def test_half_a_server_file_is_none(tmp_path: Path) -> None:
     folder = started(tmp_path / "data", "http://127.0.0.1:8420")
     (folder / "server.json").write_text('{"base_url": "http://127')
 
-    assert find_address(None, None, None, folder) == Address(DEFAULT_BASE_URL)
+    assert find_address(ClientSettings(data_dir=folder)) == Address(DEFAULT_BASE_URL)
 
 
 def test_a_key_is_not_shown_where_it_is_wrong(run: Run) -> None:

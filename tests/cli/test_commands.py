@@ -106,7 +106,7 @@ class TestRetries:
         result = run("keys", "create")
 
         assert result.exit_code == 3
-        assert "may have done what was asked" in result.stderr
+        assert "may have carried the request out" in result.stderr
         assert len(server.of("/api/v1/keys")) == 1
 
     def test_no_server_is_exit_code_3_and_says_how_to_start_one(self, run: Run, closed_url: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from fixtures.served import served
 from phospho_cli import main
 from phospho_cli.processes.pipeline import Pipeline
-from phospho_cli.processes.wiring import tools_of
+from phospho_cli.processes.tools import build_tools
 from phospho_dashboard.app import create_app, create_services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.ids import HybridClock
@@ -42,7 +42,7 @@ def base_url(store: Store) -> Iterator[str]:
     pipeline = Pipeline(Extraction(), Detection(Snapshot), store, clock)
     pipeline.start()
     authenticator = Authenticator(registry, admin_secret=ADMIN)
-    tools = tools_of(store, clock, JobSettings())
+    tools = build_tools(store, clock, JobSettings())
     services = create_services(DashboardSettings(), store, registry, authenticator, pipeline, lambda _: None, tools)
     with served(create_app(services)) as address:
         yield address

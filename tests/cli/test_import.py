@@ -12,9 +12,10 @@ import pytest
 
 from phospho_cli.client.address import Address
 from phospho_cli.client.failures import Unreachable
-from phospho_cli.client.http import Client, Patience
+from phospho_cli.client.http import Client
+from phospho_cli.client.retries import RetryPolicy
 from phospho_cli.importing.log_file import LogLine
-from phospho_cli.importing.upload import Tally, Upload
+from phospho_cli.importing.upload import LineCounts, Upload
 
 if TYPE_CHECKING:
     from tests.cli.conftest import FakeServer, Run
@@ -294,7 +295,11 @@ def test_no_server_at_all_is_told_at_once(run: Run, tmp_path: Path, closed_url: 
 def test_a_server_that_stays_away_ends_the_upload(closed_url: str) -> None:
     """`add` raises what ended the lane, instead of waiting for room for ever."""
     upload = Upload(
-        Client(Address(closed_url)), Tally(), lanes=2, max_batch_events=1, patience=Patience(retries=1, first_wait_s=0)
+        Client(Address(closed_url)),
+        LineCounts(),
+        threads=2,
+        max_batch_events=1,
+        retries=RetryPolicy(retries=1, first_wait_s=0),
     )
 
     def send_all() -> None:

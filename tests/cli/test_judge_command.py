@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cli.conftest import FakeServer, Run
-from phospho_workers.judging.settings import BadJudgeSettings, judges_from_environment
+from phospho_schemas.settings import BadSetting, load
+from phospho_workers.judging.settings import JudgeSettings
 
 
 def test_usage_is_a_table_and_today_a_line_beside_it(run: Run, server: FakeServer) -> None:
@@ -37,12 +38,12 @@ GOOD = {"PHOSPHO_LLM_BASE_URL": "http://127.0.0.1:1/v1/", "PHOSPHO_LLM_MODEL": "
 
 
 def test_without_variables_nobody_is_asked() -> None:
-    assert not judges_from_environment({}).is_configured
+    assert not load(JudgeSettings, {}).is_configured
 
 
 def test_variables_say_who_is_asked_and_at_what_price() -> None:
     prices = {"PHOSPHO_LLM_USD_PER_MILLION_TOKENS_IN": "0.5", "PHOSPHO_LLM_USD_PER_MILLION_TOKENS_OUT": "2"}
-    llm = judges_from_environment(GOOD | prices | {"PHOSPHO_ENCODER_DIR": "/models/mini"}).llm
+    llm = load(JudgeSettings, GOOD | prices | {"PHOSPHO_ENCODER_DIR": "/models/mini"}).llm
     assert llm is not None
     assert (llm.base_url, llm.usd(1_000_000, 500_000)) == ("http://127.0.0.1:1/v1", 1.5)
 
@@ -62,6 +63,6 @@ def test_variables_say_who_is_asked_and_at_what_price() -> None:
     ],
 )
 def test_a_variable_that_can_not_be_used_is_named_and_a_key_is_not_shown(name: str, value: str) -> None:
-    with pytest.raises(BadJudgeSettings, match=name) as refused:
-        judges_from_environment(GOOD | {"PHOSPHO_ENCODER_DIR": "/models/mini"} | {name: value})
+    with pytest.raises(BadSetting, match=name) as refused:
+        load(JudgeSettings, GOOD | {"PHOSPHO_ENCODER_DIR": "/models/mini"} | {name: value})
     assert "sk-" not in str(refused.value)

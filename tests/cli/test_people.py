@@ -11,8 +11,9 @@ import pytest
 
 from fixtures.served import served
 from phospho_cli import main
-from phospho_cli.processes.wiring import Proxy, sign_in_settings, tools_of
-from phospho_cli.servers.proxy_options import proxy_options
+from phospho_cli.options import settings_options
+from phospho_cli.processes.settings import UpSettings
+from phospho_cli.processes.tools import build_tools
 from phospho_dashboard.app import create_app, create_services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.ids import HybridClock
@@ -33,7 +34,7 @@ def base_url(store: Store) -> Iterator[str]:
     registry.save_project("shop")
     registry.create_key("shop", secret="ph_key-of-shop")
     authenticator = Authenticator(registry, admin_secret=ADMIN)
-    tools = tools_of(store, HybridClock(), JobSettings())
+    tools = build_tools(store, HybridClock(), JobSettings())
     services = create_services(DashboardSettings(), store, registry, authenticator, None, lambda _: None, tools)
     with served(create_app(services)) as address:
         yield address
@@ -92,8 +93,11 @@ def test_a_projects_key_adds_nobody(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--proxy-header", "X-Forwarded-Email"], "needs --trusted-proxy"),
-        (["--proxy-header", "X-Forwarded-Email", "--trusted-proxy", "proxy.internal"], "no address and no network"),
+        (["--proxy-header", "X-Forwarded-Email"], "name the proxy's address"),
+        (
+            ["--proxy-header", "X-Forwarded-Email", "--trusted-proxy", "proxy.internal"],
+            "must be an address or a network",
+        ),
         (["--proxy-header", "X-Forwarded-Email", "--trusted-proxy", "10.0.0.1", "--proxy-role", "king"], "king"),
     ],
 )
@@ -106,16 +110,17 @@ def test_a_header_is_believed_from_named_addresses_alone(arguments: list[str], w
 
 
 def test_a_proxy_that_signs_nobody_in_is_believed_about_where_requests_come_from() -> None:
-    found: list[Proxy | None] = []
+    loaded: list[UpSettings] = []
 
     @click.command()
-    @proxy_options
-    def server(proxy: Proxy | None) -> None:
-        found.append(proxy)
+    @settings_options(UpSettings)
+    def server(settings: UpSettings) -> None:
+        loaded.append(settings)
 
     for arguments in (["--trusted-proxy", "127.0.0.1"], []):
         assert click.testing.CliRunner().invoke(server, arguments).exit_code == 0
 
-    assert found == [Proxy("", ("127.0.0.1",)), None]
-    assert sign_in_settings([], found[0]).trusted_proxies == ("127.0.0.1",)
-    assert sign_in_settings([], found[0]).proxy_header == ""
+    behind_proxy, alone = (settings.dashboard.sign_in for settings in loaded)
+    assert (behind_proxy.trusted_proxies, behind_proxy.proxy_header) == (("127.0.0.1",), "")
+    assert alone.trusted_proxies == ()
+    assert [settings.has_open_pages for settings in loaded] == [False, True]

@@ -16,7 +16,8 @@ from httpx import ASGITransport, AsyncClient
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from phospho_cli.processes.wiring import feedback_reading, preview, tools_of
+from phospho_cli.processes.tools import build_tools
+from phospho_cli.processes.web import feedback_reading, preview
 from phospho_dashboard.app import create_app, create_services
 from phospho_dashboard.auth.passwords import Passwords
 from phospho_dashboard.job_tools import Tools
@@ -173,7 +174,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     for project_id in (MINE, THEIRS):
         registry.save_project(project_id)
         keys[project_id] = registry.create_key(project_id, "first").secret
-    tools = tools_of(store, HybridClock(), JobSettings(secret_key="a secret of the installation"))
+    tools = build_tools(store, HybridClock(), JobSettings(secret_key="a secret of the installation"))
     world = World(store, registry, keys, RecordingPublisher(), tools)
     yield world
     store.close()

@@ -1,17 +1,16 @@
-"""Where the server is and who asks: flags, then the environment, then what a local `phospho up` left, then defaults."""
+"""The server and the credentials of a client command: options, then environment, then a local `phospho up`."""
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import click
 
+from phospho_cli.client.settings import ClientSettings
+from phospho_cli.data_folder import DataFolder
+
 DEFAULT_BASE_URL = "http://127.0.0.1:8420"
-_DEFAULT_DATA_DIR = "phospho-data"
 # Ends of a base URL that mean the same server: upstream's clients are configured with them.
 _SAME_SERVER = ("/api/v1", "/v2", "/v3")
 
@@ -21,44 +20,41 @@ class Address:
     """
     A server, and the credentials for it. `project_id` None leaves the choice to the server.
 
-    `local` is the folder of the `phospho up` whose token is the key; it makes another one at each start.
+    `local` is the folder of the `phospho up` whose token is the key; each start makes a new one.
     """
 
     base_url: str
     api_key: str | None = field(default=None, repr=False)
     project_id: str | None = None
-    local: Path | None = None
+    local: DataFolder | None = None
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that say who asks, and for which project."""
+        """Return the headers with the key and the project."""
         headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
         return headers | ({"X-Phospho-Project": self.project_id} if self.project_id else {})
 
     def renewed(self) -> Address | None:
-        """Return the address with the token of a local server that was started anew; None where there is none."""
-        token = _token(self.local) if self.local else None
+        """Return the address with the token of a local server that was restarted, None without one."""
+        token = self.local.admin_token() if self.local else None
         return replace(self, api_key=token) if token and token != self.api_key else None
 
 
-def data_dir() -> Path:
-    """Return the folder of the local `phospho up`: PHOSPHO_DATA, or `phospho-data` in the current folder."""
-    return Path(os.environ.get("PHOSPHO_DATA") or _DEFAULT_DATA_DIR)
-
-
-def find_address(base_url: str | None, api_key: str | None, project_id: str | None, local: Path) -> Address:
+def find_address(settings: ClientSettings) -> Address:
     """
-    Return the address out of what was given, filled up with what the `phospho up` in folder `local` wrote.
+    Return the address in the settings, completed with what the `phospho up` in the data folder announced.
 
-    The local administrator's token goes to the local server alone, never to another base URL. Raises
+    The local administrator's token goes to the local server only, never to another base URL. Raises
     click.UsageError for a URL or a key that can't be used.
     """
-    running = _running(local)
-    local_url = _text(running, "base_url")
-    url = _normalised(base_url or local_url or DEFAULT_BASE_URL)
+    local = DataFolder(settings.data_dir)
+    server = local.running_server()
+    local_url = _text(server, "base_url")
+    url = _normalised(settings.base_url or local_url or DEFAULT_BASE_URL)
     is_local = local_url is not None and url == _normalised(local_url)
-    if api_key is None and is_local and (token := _token(local)):
-        return Address(url, token, project_id or _text(running, "project_id"), local)
-    return Address(url, _checked_key(api_key), project_id)
+    project_id = settings.project_id or None
+    if not settings.api_key and is_local and (token := local.admin_token()):
+        return Address(url, token, project_id or _text(server, "project_id"), local)
+    return Address(url, _checked_key(settings.api_key), project_id)
 
 
 def _normalised(base_url: str) -> str:
@@ -70,28 +66,12 @@ def _normalised(base_url: str) -> str:
     return url
 
 
-def _checked_key(api_key: str | None) -> str | None:
+def _checked_key(api_key: str) -> str | None:
     """Refuse a key that no header can carry, without showing it."""
-    key = (api_key or "").strip()
+    key = api_key.strip()
     if key and not (key.isascii() and key.isprintable() and " " not in key):
         raise click.UsageError("The API key contains characters that no key has. Copy it again.")
     return key or None
-
-
-def _running(local: Path) -> dict[str, Any]:
-    """Return what the local server wrote about itself; nothing where there is none, or half of it."""
-    try:
-        document = json.loads((local / "server.json").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _token(local: Path) -> str | None:
-    try:
-        return (local / "admin-token").read_text("utf-8").strip() or None
-    except (OSError, ValueError):
-        return None
 
 
 def _text(document: dict[str, Any], name: str) -> str | None:

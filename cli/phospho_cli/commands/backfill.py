@@ -8,8 +8,10 @@ from typing import Any
 import click
 
 from phospho_cli.client.failures import Failure
-from phospho_cli.client.http import UNATTENDED, Client, connected
+from phospho_cli.client.http import Client
+from phospho_cli.client.options import connected
 from phospho_cli.client.progress import progress
+from phospho_cli.client.retries import LONG_RUNNING
 
 _PATH = "/api/v1/backfills"
 _ASK_INTERVAL_S = 0.5
@@ -40,7 +42,7 @@ def backfill(client: Client, name: str, from_at: str | None, to_at: str | None, 
     if dry_run:
         _tell_estimate(client.post(_PATH, wanted | {"dry_run": True})["estimate"])
         return
-    _tell_end(_followed(client.patient(UNATTENDED), client.post(_PATH, wanted)["backfill"]))
+    _tell_end(_followed(client.with_retries(LONG_RUNNING), client.post(_PATH, wanted)["backfill"]))
 
 
 def _followed(client: Client, state: dict[str, Any]) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 import click
 
-from phospho_cli.client.http import Client, connected
+from phospho_cli.client.http import Client
+from phospho_cli.client.options import connected
 from phospho_cli.client.tables import print_table
 
 _PATH = "/api/v1/dead-letters"
-_PLACE = (
+_COLUMNS = (
     "dead_letter_id",
     "received_at",
     "stage",
@@ -44,7 +45,7 @@ def dead_letters() -> None:
 def list_dead_letters(client: Client, limit: int) -> None:
     """List dead letters, the latest first; for an administrator also those that name no project."""
     rows = client.get(f"{_PATH}?limit={limit}")["dead_letters"]
-    print_table(_PLACE, rows)
+    print_table(_COLUMNS, rows)
 
 
 @dead_letters.command("show")
@@ -55,7 +56,7 @@ def show(client: Client, dead_letter_id: str, is_payload_only: bool) -> None:
     """Show why the dead letter ID failed, and its bytes."""
     letter = client.get(_path(dead_letter_id))["dead_letter"]
     if not is_payload_only:
-        for column in _PLACE:
+        for column in _COLUMNS:
             click.echo(f"{column}: {letter[column]}")
         click.echo()
         sys.stdout.flush()

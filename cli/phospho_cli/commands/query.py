@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from phospho_cli.client.http import Client, connected
+from phospho_cli.client.http import Client
+from phospho_cli.client.options import connected
 
 _TEXT_FORMATS = (
     "TSV", "TSVWithNames", "CSV", "CSVWithNames", "JSON", "JSONEachRow", "JSONCompact",

@@ -1,4 +1,4 @@
-"""`phospho retention`: delete what has expired, once, as from a cron job."""
+"""`phospho retention`: delete expired rows once, as from a cron job."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 import click
 
+from phospho_cli.options import settings_options
+from phospho_cli.processes.settings import ClickHouseSettings
 from phospho_store.errors import StoreError
 from phospho_store.registry.registry import Registry
 from phospho_store.retention import enforce
@@ -13,24 +15,18 @@ from phospho_store.store import remote
 
 
 @click.command()
-@click.option(
-    "--clickhouse",
-    envvar="PHOSPHO_CLICKHOUSE",
-    default="http://127.0.0.1:8123",
-    show_default=True,
-    help="http://user:password@host:port/database",
-)
-def retention(clickhouse: str) -> None:
+@settings_options(ClickHouseSettings)
+def retention(settings: ClickHouseSettings) -> None:
     """
-    Delete the rows that are older than their project's retention. Once; run it from cron, as often as hourly.
+    Delete the rows that are older than their project's retention, once. Run it from cron, at most hourly.
 
-    Safe to run again and beside itself. A large backlog goes in steps, one a run.
+    Safe to run again, also at the same time. Each run deletes one part of a large backlog.
     """
-    store = remote(clickhouse, size=1)
+    store = remote(settings.clickhouse, size=1)
     try:
         for deleted in enforce(store, Registry(store), datetime.now(UTC)):
             click.echo(f"{deleted.project_id}: deleted {deleted.identities} of {deleted.table}")
     except StoreError as error:
-        raise click.ClickException(f"ClickHouse could not delete what has expired: {error}") from error
+        raise click.ClickException(f"ClickHouse could not delete expired rows: {error}") from error
     finally:
         store.close()

@@ -7,6 +7,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from phospho_cli.options import settings_options
+from phospho_cli.processes.settings import TopicsSettings
 from phospho_schemas.topics import TOPICS, Topic
 
 _TIMEOUT_S = 30.0
@@ -18,25 +20,25 @@ def topics() -> None:
 
 
 @topics.command()
-@click.option(
-    "--kafka", envvar="PHOSPHO_KAFKA", default="127.0.0.1:9092", show_default=True, help="host:port,host:port"
-)
+@settings_options(TopicsSettings)
 @click.option("--partitions", type=click.IntRange(1, 1000), help="For every topic, in place of its own number.")
 @click.option("--replication-factor", type=click.IntRange(1, 9), default=1, show_default=True, help="3 in production.")
-def create(kafka: str, partitions: int | None, replication_factor: int) -> None:
+def create(settings: TopicsSettings, partitions: int | None, replication_factor: int) -> None:
     """
-    Create the topics that are missing; those that are there are left as they are.
+    Create the missing topics, and leave existing ones as they are.
 
-    The partitions of a topic bound the replicas of its worker, and changing them moves keys: choose once.
+    A topic's partitions limit the replicas of its worker, and changing them moves keys: choose once.
     """
-    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 0})
-    wanted = [_new_topic(topic, partitions, replication_factor) for topic in TOPICS]
+    admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
+    new_topics = [_new_topic(topic, partitions, replication_factor) for topic in TOPICS]
     try:
-        futures = admin.create_topics(wanted, operation_timeout=_TIMEOUT_S, request_timeout=_TIMEOUT_S)
+        futures = admin.create_topics(new_topics, operation_timeout=_TIMEOUT_S, request_timeout=_TIMEOUT_S)
         for name, future in futures.items():
             click.echo(f"{name}: {_outcome(future)}")
     except KafkaException as error:
-        raise click.ClickException(f"Kafka at {kafka} did not create the topics: {error.args[0].str()}") from error
+        raise click.ClickException(
+            f"Kafka at {settings.kafka} did not create the topics: {error.args[0].str()}"
+        ) from error
 
 
 def _new_topic(topic: Topic, partitions: int | None, replication_factor: int) -> NewTopic:
@@ -50,5 +52,5 @@ def _outcome(future: object) -> str:
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
-        return "is there"
+        return "exists"
     return "created"

@@ -14,7 +14,9 @@ from urllib.parse import quote
 import click
 
 from phospho_cli.client.failures import Failure
-from phospho_cli.client.http import UNATTENDED, Client, connected
+from phospho_cli.client.http import Client
+from phospho_cli.client.options import connected
+from phospho_cli.client.retries import LONG_RUNNING
 from phospho_cli.commands.definitions import apply_definitions
 from phospho_cli.demo.script import DEFINITIONS
 from phospho_cli.demo.traffic import DemoTask, DemoTraffic, Feedback
@@ -49,7 +51,7 @@ def demo(client: Client, rate: float, duration: float | None, tasks: int | None,
         lambda task: duration is None or task.at_s <= duration,
         DemoTraffic(secrets.randbits(32) if seed is None else seed, rate),
     )
-    with client.patient(UNATTENDED) as patient:
+    with client.with_retries(LONG_RUNNING) as patient:
         player = _Player(patient)
         try:
             player.play(itertools.islice(traffic, tasks))

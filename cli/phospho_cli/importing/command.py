@@ -1,4 +1,4 @@
-"""`phospho import`: a file of logs to the server."""
+"""`phospho import`: log the tasks of a file."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from pathlib import Path
 import click
 
 from phospho_cli.client.failures import Failure, Unreachable
-from phospho_cli.client.http import Client, connected
+from phospho_cli.client.http import Client
+from phospho_cli.client.options import connected
 from phospho_cli.client.progress import progress
 from phospho_cli.importing.formats import FORMATS
 from phospho_cli.importing.log_file import OWN_FORMAT, LogFile, LogLine, SkippedLine
 from phospho_cli.importing.preview import Preview
 from phospho_cli.importing.record_file import BadLine, BrokenFile
-from phospho_cli.importing.upload import Tally, Upload
+from phospho_cli.importing.upload import LineCounts, Upload
 
-# A clock read for each line would cost more than the line.
-_LINES_BETWEEN_LOOKS = 256
+# To read the clock for each line would cost more than the line.
+_LINES_BETWEEN_UPDATES = 256
 
 
 def _mapping(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
@@ -80,44 +81,44 @@ def import_file(
       phospho import chats.csv --mapping input=question --mapping output=answer
       phospho import langfuse-export.json --dry-run
     """
-    tally = Tally()
+    counts = LineCounts()
     log_file = LogFile(file, mapping, format_name)
     if not dry_run:
-        # A wrong address is told at once; a server that goes away later is waited for.
-        client.reach()
+        # A wrong address fails at once; a server that goes away later is waited for.
+        client.check_reachable()
     started_s = time.monotonic()
     try:
         if dry_run:
-            broken = _preview(log_file, tally, max_errors)
+            broken = _preview(log_file, counts, max_errors)
         else:
-            upload = Upload(client, tally, lanes=concurrency, max_batch_events=batch_size)
-            broken = _upload(upload, log_file, tally, max_errors)
+            upload = Upload(client, counts, threads=concurrency, max_batch_events=batch_size)
+            broken = _upload(upload, log_file, counts, max_errors)
     finally:
-        _report(tally, time.monotonic() - started_s, "would be logged" if dry_run else "logged")
+        _report(counts, time.monotonic() - started_s, "would be logged" if dry_run else "logged")
     if broken is not None:
         raise Failure(str(broken), "Every line before that was read. Get the whole file and run this again.")
-    if tally.rejected:
+    if counts.rejected:
         raise click.exceptions.Exit(1)
 
 
-def _preview(log_file: LogFile, tally: Tally, max_errors: int) -> BrokenFile | None:
+def _preview(log_file: LogFile, counts: LineCounts, max_errors: int) -> BrokenFile | None:
     preview = Preview()
 
     def look(log: LogLine) -> None:
         preview.add(log)
-        tally.accept(1)
+        counts.accept(1)
 
     try:
-        return _read(log_file, tally, look, max_errors)
+        return _read(log_file, counts, look, max_errors)
     finally:
         source = FORMATS.get(log_file.format_name or OWN_FORMAT)
-        preview.show(source.label if source else "phospho", tally.skipped)
+        preview.show(source.label if source else "phospho", counts.skipped)
 
 
-def _upload(upload: Upload, log_file: LogFile, tally: Tally, max_errors: int) -> BrokenFile | None:
+def _upload(upload: Upload, log_file: LogFile, counts: LineCounts, max_errors: int) -> BrokenFile | None:
     try:
         with upload:
-            return _read(log_file, tally, upload.add, max_errors)
+            return _read(log_file, counts, upload.add, max_errors)
     except Unreachable as error:
         raise Unreachable(error.message, f"{error.hint} Then run the same command again.") from error
     except KeyboardInterrupt:
@@ -125,42 +126,42 @@ def _upload(upload: Upload, log_file: LogFile, tally: Tally, max_errors: int) ->
         raise click.Abort from None
 
 
-def _read(log_file: LogFile, tally: Tally, take: Callable[[LogLine], None], max_errors: int) -> BrokenFile | None:
+def _read(log_file: LogFile, counts: LineCounts, take: Callable[[LogLine], None], max_errors: int) -> BrokenFile | None:
     """Give every event of the file to `take`. Returns what cut the file short, so that the rest can be sent."""
     lines = 0
     with progress("import", log_file.records.size_bytes) as show:
         try:
             for lines, log in enumerate(log_file, 1):
                 if isinstance(log, BadLine):
-                    tally.reject(log)
+                    counts.reject(log)
                 elif isinstance(log, SkippedLine):
-                    tally.skipped += 1
+                    counts.skipped += 1
                 else:
                     take(log)
-                _stop_at(max_errors, tally)
-                if lines % _LINES_BETWEEN_LOOKS == 0:
+                _stop_at(max_errors, counts)
+                if lines % _LINES_BETWEEN_UPDATES == 0:
                     show(log_file.records.position_bytes(), f"{lines:,} lines")
         except BrokenFile as broken:
             return broken
     return None
 
 
-def _stop_at(max_errors: int, tally: Tally) -> None:
-    if tally.rejected >= max_errors:
+def _stop_at(max_errors: int, counts: LineCounts) -> None:
+    if counts.rejected >= max_errors:
         raise Failure(
-            f"{tally.rejected:,} lines were rejected; the import stopped there.",
+            f"{counts.rejected:,} lines were rejected; the import stopped there.",
             "Mend the file or give --mapping; to go on regardless, raise --max-errors.",
         )
 
 
-def _report(tally: Tally, duration_s: float, verb: str) -> None:
-    for bad in sorted(tally.reasons):
+def _report(counts: LineCounts, duration_s: float, verb: str) -> None:
+    for bad in sorted(counts.reasons):
         click.echo(f"line {bad.line}: {bad.reason}", err=True)
-    if tally.rejected > len(tally.reasons):
-        click.echo(f"… and {tally.rejected - len(tally.reasons):,} more rejected lines", err=True)
-    speed = tally.accepted / max(duration_s, 1e-3)
-    skipped = f", {tally.skipped:,} records that are no tasks left out" if tally.skipped else ""
+    if counts.rejected > len(counts.reasons):
+        click.echo(f"… and {counts.rejected - len(counts.reasons):,} more rejected lines", err=True)
+    speed = counts.accepted / max(duration_s, 1e-3)
+    skipped = f", {counts.skipped:,} records that are no tasks left out" if counts.skipped else ""
     click.echo(
-        f"{tally.accepted:,} tasks {verb}, {tally.rejected:,} lines rejected{skipped},"
+        f"{counts.accepted:,} tasks {verb}, {counts.rejected:,} lines rejected{skipped},"
         f" in {duration_s:.1f} s ({speed:,.0f}/s)"
     )

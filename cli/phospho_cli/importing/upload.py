@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from phospho_cli.client.failures import Failure
-from phospho_cli.client.http import UNATTENDED, Client, Patience
+from phospho_cli.client.http import Client
+from phospho_cli.client.retries import LONG_RUNNING, RetryPolicy
 from phospho_cli.importing.log_file import LogLine
 from phospho_cli.importing.record_file import BadLine
 
 _MAX_BATCH_BYTES = 4_000_000
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
-# One event may be the reason that a whole batch was refused: these are tried again in halves.
+# One event may make the server refuse a whole batch, which is then sent again in halves.
 _SPLIT_STATUSES = frozenset({400, 413, 422})
 _WAITING_BATCHES = 2
 _POLL_S = 0.2
@@ -24,7 +25,7 @@ _POLL_S = 0.2
 
 @dataclass
 class Batch:
-    """Events on their way, and the lines that they came from."""
+    """Events of one request, and the lines that they came from."""
 
     lines: list[int] = field(default_factory=list)
     events: list[bytes] = field(default_factory=list)
@@ -49,8 +50,8 @@ class Batch:
         return compressor.compress(text) + compressor.flush()
 
 
-class Tally:
-    """What became of the lines. Thread-safe. Keeps the first `shown` reasons, and counts the rest."""
+class LineCounts:
+    """Counts of accepted, rejected and skipped lines, with the first `shown` reasons. Thread-safe."""
 
     def __init__(self, shown: int = 10) -> None:
         self.accepted = 0
@@ -61,12 +62,12 @@ class Tally:
         self._lock = threading.Lock()
 
     def accept(self, count: int) -> None:
-        """Count events that the server has."""
+        """Count events that the server accepted."""
         with self._lock:
             self.accepted += count
 
     def reject(self, bad: BadLine) -> None:
-        """Count a line that will not be logged, and remember why."""
+        """Count a line that is not logged, and keep its reason if it is among the first."""
         with self._lock:
             self.rejected += 1
             if len(self.reasons) < self._shown:
@@ -75,46 +76,46 @@ class Tally:
 
 class Upload:
     """
-    Sends events in `lanes` threads; a full lane makes `add` wait.
+    Sends events in several threads, each behind a bounded queue.
 
-    A task's id chooses its lane, and a lane sends one batch after the other: where a file logs a task twice, the
+    A task's id chooses its thread, and a thread sends one batch after the other: if a file logs a task twice, the
     later line is the later write. A context manager: leaving it without an error waits until all is sent; leaving it
-    with one stops after the batches that are under way.
+    with one stops after the batches that are being sent.
     """
 
     def __init__(
         self,
         client: Client,
-        tally: Tally,
+        counts: LineCounts,
         *,
-        lanes: int,
+        threads: int,
         max_batch_events: int,
-        patience: Patience = UNATTENDED,
+        retries: RetryPolicy = LONG_RUNNING,
     ) -> None:
         self._stop = threading.Event()
-        self._client = client.patient(patience, sleep=self._stop.wait)
-        self._tally = tally
-        self._lanes = [_Lane(self._send, self._stop, max_batch_events) for _ in range(lanes)]
+        self._client = client.with_retries(retries, sleep=self._stop.wait)
+        self._counts = counts
+        self._senders = [_Sender(self._send, self._stop, max_batch_events) for _ in range(threads)]
 
     def __enter__(self) -> Self:
-        for lane in self._lanes:
-            lane.start()
+        for sender in self._senders:
+            sender.start()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, at: object) -> None:
         try:
             if error is None:
-                for lane in self._lanes:
-                    lane.finish()
+                for sender in self._senders:
+                    sender.finish()
         finally:
             self._stop.set()
-            for lane in self._lanes:
-                lane.join()
+            for sender in self._senders:
+                sender.join()
             self._client.close()
 
     def add(self, log: LogLine) -> None:
-        """Take one event. Blocks while its lane is full; raises the `Failure` that ended the lane."""
-        self._lanes[zlib.crc32(log.task_id.encode()) % len(self._lanes)].add(log)
+        """Queue one event. Blocks while its queue is full; raises the `Failure` that ended its thread."""
+        self._senders[zlib.crc32(log.task_id.encode()) % len(self._senders)].add(log)
 
     def _send(self, batch: Batch) -> None:
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
@@ -128,9 +129,9 @@ class Upload:
         self._count(batch, answer)
 
     def _send_parts(self, batch: Batch, refusal: Failure) -> None:
-        """Send the batch in halves; a single event that was refused is rejected."""
+        """Send the batch in halves; a single refused event is rejected."""
         if len(batch.lines) == 1:
-            self._tally.reject(BadLine(batch.lines[0], " ".join(filter(None, (refusal.message, refusal.hint)))))
+            self._counts.reject(BadLine(batch.lines[0], " ".join(filter(None, (refusal.message, refusal.hint)))))
             return
         for half in batch.halves():
             self._send(half)
@@ -144,13 +145,13 @@ class Upload:
             for line, result in zip(batch.lines, results, strict=True)
             if result.get("status") != "accepted"
         ]
-        self._tally.accept(len(results) - len(rejected))
+        self._counts.accept(len(results) - len(rejected))
         for line, result in rejected:
-            self._tally.reject(BadLine(line, _reason(result)))
+            self._counts.reject(BadLine(line, _reason(result)))
 
 
-class _Lane:
-    """One thread, and a bounded queue of batches before it."""
+class _Sender:
+    """One thread behind a bounded queue of batches."""
 
     def __init__(self, send: Callable[[Batch], None], stop: threading.Event, max_batch_events: int) -> None:
         self._send = send
@@ -175,7 +176,7 @@ class _Lane:
             self._flush()
 
     def finish(self) -> None:
-        """Send what is left and wait for it. Raises what ended the lane."""
+        """Send the rest and wait for it. Raises the error that ended the thread."""
         if self._filling.events:
             self._flush()
         self._put(None)
@@ -202,12 +203,12 @@ class _Lane:
         try:
             while (batch := self._next()) is not None:
                 self._send(batch)
-        # The thread's edge: whatever ended it is raised again by `add` and `finish`.
+        # The edge of the thread: `add` and `finish` raise the error again.
         except Exception as error:
             self._error = error
 
     def _next(self) -> Batch | None:
-        """Return the next batch; None at the end, or when all lanes stop."""
+        """Return the next batch; None at the end, or when all threads stop."""
         while not self._stop.is_set():
             try:
                 return self._waiting.get(timeout=_POLL_S)

@@ -1,4 +1,4 @@
-"""Jobs that run beside what a process serves, for as long as it does."""
+"""Tasks that run beside the apps of a process."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _FIRST_BACKOFF_S = 1.0
 _MAX_BACKOFF_S = 300.0
 
 
-async def kept_running(name: str, job: BackgroundTask) -> None:
+async def keep_running(name: str, task: BackgroundTask) -> None:
     """
-    Run a job until cancelled.
+    Run a task until cancelled, and restart it whenever it ends.
 
-    One that ends, which none should, is logged and counted, and begun anew after a pause that doubles up to 5 min: what
-    the process serves does not depend on it, and must not end with it.
+    An end is logged and counted, and the pause before a restart doubles up to 5 minutes. The apps of the process go on
+    meanwhile: they don't depend on it.
     """
     backoff_s = _FIRST_BACKOFF_S
     while True:
         try:
-            await job()
-            logger.error("%s ended, and begins anew in %.0f s", name, backoff_s)
+            await task()
+            logger.error("%s ended, and restarts in %.0f s", name, backoff_s)
         except Exception as error:
-            # The edge of this job.
-            logger.error("%s failed, and begins anew in %.0f s", name, backoff_s, exc_info=error)
+            # The edge of this task.
+            logger.error("%s failed, and restarts in %.0f s", name, backoff_s, exc_info=error)
         metrics.BACKGROUND_FAILURES.labels(name).inc()
         await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
         backoff_s = min(_MAX_BACKOFF_S, backoff_s * 2)

@@ -12,6 +12,7 @@ _PACKAGES = (
     "phospho_gateway",
     "phospho_schemas",
     "phospho_store",
+    "phospho_web",
     "phospho_workers",
 )
 # Batches are thousands of small dictionaries, none of them in a cycle. With Python's own thresholds the collector

@@ -1,90 +1,106 @@
-"""Apps on sockets until the process is asked to stop."""
+"""Apps on sockets, with background tasks beside them, until the process is asked to stop."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from phospho_cli.processes.background import BackgroundTask, kept_running
+from phospho_cli.processes.background import BackgroundTask, keep_running
 
 # What a request may still take when the process is asked to stop; Kubernetes and Docker wait longer.
 _STOP_TIMEOUT_S = 25
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared with, not listened on)
-_NO_TASKS: Mapping[str, BackgroundTask] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class Served:
+class ListeningApp:
     """An app and the socket that it answers on."""
 
     app: ASGIApp
-    door: socket.socket
+    listener: socket.socket
 
 
-class PortTaken(Exception):
-    """Another program listens on the port, or this one may not."""
+@dataclass(frozen=True)
+class Process:
+    """The apps that a process serves, and the tasks beside them by name."""
+
+    apps: Sequence[ListeningApp]
+    background: Mapping[str, BackgroundTask] = field(default_factory=dict)
 
 
-def shown_host(host: str) -> str:
-    """Return the address by which this machine itself reaches a server that listens on `host`."""
+class PortUnavailable(Exception):
+    """Another process listens on `port`, or this one may not."""
+
+    def __init__(self, message: str, port: int) -> None:
+        super().__init__(message)
+        self.port = port
+
+
+def reachable_host(host: str) -> str:
+    """Return the address at which this machine reaches a server that listens on `host`."""
     return "127.0.0.1" if host in _EVERYWHERE else host
+
+
+def port_of(listener: socket.socket) -> int:
+    """Return the port that a socket listens on."""
+    port: int = listener.getsockname()[1]
+    return port
 
 
 @contextmanager
 def listen(host: str, port: int) -> Iterator[socket.socket]:
-    """Listen on a port; 0 takes a free one. Raises PortTaken."""
+    """Yield a socket bound to a port; 0 takes a free one. Raises PortUnavailable."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as door:
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            door.bind((host, port))
+            listener.bind((host, port))
         except OSError as error:
-            raise PortTaken(f"{host}:{port} can't be listened on: {error.strerror}") from error
-        yield door
+            is_in_use = error.errno == errno.EADDRINUSE
+            message = f"Port {port} is in use" if is_in_use else f"{host}:{port} is unavailable: {error.strerror}"
+            raise PortUnavailable(message, port) from error
+        yield listener
 
 
 @contextmanager
 def listen_near(host: str, port: int) -> Iterator[socket.socket]:
-    """Listen on `port`, or on a free one where it is taken."""
+    """Yield a socket bound to `port`, or to a free one if that is unavailable."""
     with ExitStack() as stack:
         try:
-            door = stack.enter_context(listen(host, port))
-        except PortTaken:
-            door = stack.enter_context(listen(host, 0))
-        yield door
+            listener = stack.enter_context(listen(host, port))
+        except PortUnavailable:
+            listener = stack.enter_context(listen(host, 0))
+        yield listener
 
 
-async def serve(
-    apps: Sequence[Served],
-    background: Mapping[str, BackgroundTask] = _NO_TASKS,
-    stop_when: Callable[[], asyncio.Event] = asyncio.Event,
-) -> None:
+async def serve(process: Process, stop_when: Callable[[], asyncio.Event] = asyncio.Event) -> None:
     """
-    Serve every app until SIGTERM or SIGINT, or until the event of `stop_when`; what has begun is finished first.
+    Serve a process until SIGTERM or SIGINT, or until the event of `stop_when`; open requests end first.
 
-    The jobs of `background`, by name, run beside them, and are cancelled when they have stopped.
+    Its background tasks are cancelled when the apps have stopped.
     """
-    servers = [_Server(_config(served.app)) for served in apps]
-    asked = stop_when()
+    servers = [_Server(_config(each.app)) for each in process.apps]
+    stop_requested = stop_when()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, asked.set)
-    tasks = [asyncio.create_task(kept_running(name, job)) for name, job in background.items()]
-    stopping = asyncio.create_task(_stop(servers, asked))
-    await asyncio.gather(*(server.serve([served.door]) for server, served in zip(servers, apps, strict=True)))
-    for task in (*tasks, stopping):
+        asyncio.get_running_loop().add_signal_handler(number, stop_requested.set)
+    tasks = [asyncio.create_task(keep_running(name, task)) for name, task in process.background.items()]
+    tasks.append(asyncio.create_task(_stop(servers, stop_requested)))
+    pairs = zip(servers, process.apps, strict=True)
+    await asyncio.gather(*(server.serve([each.listener]) for server, each in pairs))
+    for task in tasks:
         task.cancel()
 
 
-async def _stop(servers: Sequence[uvicorn.Server], asked: asyncio.Event) -> None:
-    await asked.wait()
+async def _stop(servers: Sequence[uvicorn.Server], stop_requested: asyncio.Event) -> None:
+    await stop_requested.wait()
     for server in servers:
         server.should_exit = True
 
@@ -98,7 +114,7 @@ class _Server(uvicorn.Server):
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
-    # No header may say who the client is: whoever must know decides which proxy to believe.
+    # No header may say who the client is: the dashboard decides which proxy to believe.
     return uvicorn.Config(
         app,
         log_level="warning",

@@ -1,1 +1,1 @@
-"""The commands that run a server or a worker."""
+"""The `phospho` commands that start a process; processes/ puts each together."""

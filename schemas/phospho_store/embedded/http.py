@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from phospho_schemas.settings import load, setting
 from phospho_store.embedded.codec import choose_encoding, compress
 from phospho_store.embedded.engine import Answer, Engine, ReaderLimits
 from phospho_store.embedded.errors import (
@@ -59,7 +59,9 @@ class ClickHouseHttpSettings:
 
     host: str = "127.0.0.1"
     port: int = 0
-    write_password: str | None = field(default=None, repr=False)
+    write_password: str | None = setting(
+        None, "Password of the user `phospho`, who writes.", variable=WRITER_VARIABLE, is_secret=True
+    )
     allowed_hosts: frozenset[str] = LOOPBACK_NAMES
     max_body_bytes: int = 64 << 20
     max_queries: int = 8
@@ -220,7 +222,7 @@ def serve(path: str, settings: ClickHouseHttpSettings) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line: see ``--help``."""
     options = _parser().parse_args(arguments)
-    password = os.environ.get(WRITER_VARIABLE)
+    password = load(ClickHouseHttpSettings).write_password
     if options.write_password_file is not None:
         password = options.write_password_file.read_text().strip()
     options.data.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from phospho_cli.processes.up import UpSettings, last_revision, open_app
+from phospho_cli.processes.settings import FirstProjectSettings, UpSettings
+from phospho_cli.processes.up import last_revision, open_up
 from phospho_schemas.ids import newest_revision
 from phospho_store.migrations import migrate
 from phospho_store.store import embedded
@@ -38,10 +39,10 @@ def test_the_last_revision_is_the_greatest_that_can_be_ours(data_dir: Path) -> N
 
 
 async def test_a_made_up_revision_in_the_tables_does_not_stop_the_next_start(data_dir: Path) -> None:
-    settings = UpSettings(data_dir, port=0, clickhouse_port=0, project_id="shop", api_key=KEY)
-    with open_app(settings) as running:
-        app = httpx.ASGITransport(running.apps[0].app)
-        async with httpx.AsyncClient(transport=app, base_url=running.base_url) as client:
+    settings = UpSettings(data_dir, port=0, clickhouse_port=0, first_project=FirstProjectSettings("shop", KEY))
+    with open_up(settings) as process:
+        app = httpx.ASGITransport(process.apps[0].app)
+        async with httpx.AsyncClient(transport=app, base_url=process.base_url) as client:
             answer = await client.post(
                 "/api/v1/events", json={"input": "a", "output": "b"}, headers={"Authorization": f"Bearer {KEY}"}
             )
@@ -52,13 +53,13 @@ async def test_the_pages_are_open_to_who_was_told_their_address_in_this_run_and_
     settings = UpSettings(tmp_path, port=0, clickhouse_port=0)
     seen = []
     for _ in range(2):
-        with open_app(settings) as running:
-            app = httpx.ASGITransport(running.apps[0].app)
-            async with httpx.AsyncClient(transport=app, base_url=running.base_url) as client:
+        with open_up(settings) as process:
+            app = httpx.ASGITransport(process.apps[0].app)
+            async with httpx.AsyncClient(transport=app, base_url=process.base_url) as client:
                 assert (await client.get("/sessions.json")).status_code == 401
-                assert (await client.get(running.pages_url)).status_code == 303
+                assert (await client.get(process.pages_url)).status_code == 303
                 assert (await client.get("/sessions.json")).status_code == 200
-            assert running.pages_url not in repr(running)
-            seen.append(running.pages_url.partition("?")[2])
+            assert process.pages_url not in repr(process)
+            seen.append(process.pages_url.partition("?")[2])
     assert seen[0] == seen[1]
     assert (tmp_path / "local-secret").stat().st_mode & 0o777 == 0o600

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from starlette.requests import Request
 
 from gateway.conftest import ClientMaker
 from gateway.recording import RecordingPublisher
 from phospho_gateway.access.rate_limit import RateLimit
-from phospho_gateway.environment import BadSetting, settings_from, variables
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.messages import ProjectSettings
+from phospho_schemas.settings import BadSetting, load, settings_of
 from phospho_store.registry.quotas import DailyQuotas
 from phospho_store.registry.registry import NewKey, Registry
 from phospho_store.store import Store
@@ -172,14 +174,15 @@ class TestQuota:
 
 class TestSettings:
     def test_variables_become_settings(self) -> None:
-        settings = settings_from(
+        settings = load(
+            GatewaySettings,
             {
                 "PHOSPHO_GATEWAY_RATE_LIMIT": "100/second",
                 "PHOSPHO_GATEWAY_CORS_ORIGINS": "https://a.example, https://b.example",
                 "PHOSPHO_GATEWAY_ALLOW_FLAG_WITHOUT_KEY": "true",
                 "PHOSPHO_GATEWAY_MAX_EVENTS": "7",
                 "PATH": "/bin",
-            }
+            },
         )
         assert settings == GatewaySettings(
             rate_limit="100/second",
@@ -191,16 +194,21 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("name", "value", "message"),
         [
-            ("MAX_EVENTS", "many", "PHOSPHO_GATEWAY_MAX_EVENTS: Input should be a valid integer"),
-            ("RATE_LIMIT", "fast", "PHOSPHO_GATEWAY_RATE_LIMIT='fast' is no rate"),
-            ("RATE_LIMT", "1/second", "there is no setting PHOSPHO_GATEWAY_RATE_LIMT; there are PHOSPHO_GATEWAY_MAX"),
+            ("MAX_EVENTS", "many", "PHOSPHO_GATEWAY_MAX_EVENTS='many' can't be used: it must be a valid integer."),
+            ("RATE_LIMIT", "fast", "PHOSPHO_GATEWAY_RATE_LIMIT='fast' can't be used: write a rate such as 100/second"),
+            (
+                "RATE_LIMT",
+                "1/second",
+                "PHOSPHO_GATEWAY_RATE_LIMT is no setting: unset it, or use one of PHOSPHO_GATEWAY_MAX",
+            ),
         ],
     )
     def test_what_can_not_be_used_is_named(self, name: str, value: str, message: str) -> None:
         with pytest.raises(BadSetting) as raised:
-            settings_from({f"PHOSPHO_GATEWAY_{name}": value})
+            load(GatewaySettings, {f"PHOSPHO_GATEWAY_{name}": value})
         assert message in str(raised.value)
 
     def test_every_setting_has_a_variable_with_its_meaning(self) -> None:
-        assert len(variables()) == len(GatewaySettings.__dataclass_fields__)
-        assert all(variables().values())
+        settings = settings_of(GatewaySettings)
+        assert len({setting.variable for setting in settings}) == len(fields(GatewaySettings))
+        assert all(setting.help for setting in settings)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from phospho_gateway.environment import variables
 from phospho_gateway.legacy.page_requests import DEFAULT_LIMIT, MAX_LIMIT
 from phospho_gateway.legacy.reads.filters import FILTERS, condition
 from phospho_gateway.legacy.writes.conversation import MERGE_MODES
 from phospho_gateway.openapi.document import document
+from phospho_gateway.settings import GatewaySettings
+from phospho_schemas.settings import settings_of
 from phospho_web.problems import Problem
 
 PAGE = (Path(__file__).parents[3] / "docs/legacy.md").read_text()
@@ -27,7 +28,7 @@ def test_the_table_of_endpoints_is_that_of_the_openapi_document() -> None:
 @pytest.mark.parametrize("name", ["PHOSPHO_GATEWAY_MAX_PAGE_BYTES", "PHOSPHO_GATEWAY_ALLOW_FLAG_WITHOUT_KEY"])
 def test_the_variables_that_it_names_are_there(name: str) -> None:
     assert name in PAGE
-    assert name in variables()
+    assert name in [setting.variable for setting in settings_of(GatewaySettings)]
 
 
 def test_the_filters_that_are_refused_are_named() -> None:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from typing import Any
 
 from phospho_schemas.ids import HybridClock
@@ -14,12 +15,11 @@ from phospho_store.jobs.webhooks import WebhookBook
 from phospho_store.registry.instructions import InstructionBook
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
-from phospho_workers.jobs.webhooks.addresses import parsed_networks
 from phospho_workers.jobs.webhooks.found_events import FoundEvents
 from phospho_workers.jobs.webhooks.judgement_hold import JudgementHold
 from phospho_workers.jobs.webhooks.outbound import Outbound
 from phospho_workers.jobs.webhooks.webhook_job import WebhookJob
-from phospho_workers.judging.settings import NOBODY, JudgeSettings
+from phospho_workers.judging.settings import NO_JUDGES, JudgeSettings
 from store.facts import analysis
 from workers.jobs.receiver import Receiver
 
@@ -35,12 +35,12 @@ def analysed(project_id: str, task_id: str, names: Sequence[str] = (), **fields:
 class SteppedWebhookJob(WebhookJob):
     """A webhook job on a clock that can be moved on."""
 
-    def __init__(self, store: Store, judging: JudgeSettings = NOBODY) -> None:
+    def __init__(self, store: Store, judging: JudgeSettings = NO_JUDGES) -> None:
         self.clock_offset = timedelta()
         super().__init__(
             WebhookBook(store),
             FoundEvents(store),
-            Outbound(parsed_networks("127.0.0.0/8")),
+            Outbound((ip_network("127.0.0.0/8"),)),
             KEY,
             judgement_hold=JudgementHold(judging, DefinitionCache(InstructionBook(store), 0.0).current),
             now=lambda: datetime.now(UTC) + self.clock_offset,

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from phospho_schemas.settings import BadSetting
 from phospho_workers.judging.encoder import Encoder
-from phospho_workers.judging.settings import BadJudgeSettings, EncoderSettings
+from phospho_workers.judging.settings import EncoderSettings
 from workers.judging.tiny_model import cross_encoder, sentence_encoder, tokenizer
 
 
@@ -47,16 +48,16 @@ def test_the_threshold_can_be_given(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_a_model_is_refused_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(BadJudgeSettings, match=r"no tokenizer\.json"):
+    with pytest.raises(BadSetting, match=r"no tokenizer\.json"):
         encoder(tmp_path)
     tokenizer(tmp_path)
-    with pytest.raises(BadJudgeSettings, match=r"no model\.onnx"):
+    with pytest.raises(BadSetting, match=r"no model\.onnx"):
         encoder(tmp_path)
     (tmp_path / "model.onnx").write_bytes(b"not a model")
-    with pytest.raises(BadJudgeSettings, match="can't be read"):
+    with pytest.raises(BadSetting, match="can't be read"):
         encoder(tmp_path)
-    with pytest.raises(BadJudgeSettings, match="pixel_values"):
+    with pytest.raises(BadSetting, match="pixel_values"):
         encoder(sentence_encoder(tmp_path / "eye", "pixel_values"))
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(BadJudgeSettings, match=r"phospho-pipeline\[encoder\]"):
+    with pytest.raises(BadSetting, match=r"phospho-pipeline\[encoder\]"):
         encoder(sentence_encoder(tmp_path / "good"))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-
 from confluent_kafka import Producer
 
+from phospho_schemas.settings import load
 from phospho_schemas.topics import TASKS
 from phospho_store.registry.instructions import InstructionBook
 from phospho_store.store import remote
 from phospho_workers.detection.loader import BackgroundCache, DefinitionCache
 from phospho_workers.detection.stage import Detection
 from phospho_workers.runtime.deliveries import Deliveries, producer_config
-from phospho_workers.runtime.settings import WorkerSettings, from_environment
+from phospho_workers.runtime.settings import WorkerSettings
 from phospho_workers.runtime.stream import StreamApp, stream_app
 from phospho_workers.runtime.worker import StageWorker, UnreadableLimit
 
@@ -34,4 +33,4 @@ def build(settings: WorkerSettings) -> StreamApp:
 
 def app() -> object:
     """Return the ASGI application, for `faststream run phospho_workers.detection.app:app --factory`."""
-    return build(from_environment(os.environ)).asgi
+    return build(load(WorkerSettings)).asgi

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 from confluent_kafka import Producer
 
+from phospho_schemas.settings import load
 from phospho_schemas.topics import RAW_LOGS
 from phospho_workers.extraction.stage import Extraction
 from phospho_workers.runtime.deliveries import Deliveries, producer_config
-from phospho_workers.runtime.settings import WorkerSettings, from_environment
+from phospho_workers.runtime.settings import WorkerSettings
 from phospho_workers.runtime.stream import StreamApp, stream_app
 from phospho_workers.runtime.worker import StageWorker, UnreadableLimit
 
@@ -28,4 +27,4 @@ def build(settings: WorkerSettings) -> StreamApp:
 
 def app() -> object:
     """Return the ASGI application, for `faststream run phospho_workers.extraction.app:app --factory`."""
-    return build(from_environment(os.environ)).asgi
+    return build(load(WorkerSettings)).asgi

@@ -94,7 +94,7 @@ def webhooks(store: Store, clock: HybridClock, settings: JobSettings) -> list[Jo
 
 
 def judge(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
-    """Return those that ask for judgements, where there is somebody to ask. Raises BadJudgeSettings."""
+    """Return those that ask for judgements, where there is somebody to ask. Raises BadSetting."""
     if not settings.judging.is_configured:
         return []
     # Only here: who asks nobody imports no client.

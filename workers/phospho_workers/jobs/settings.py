@@ -1,35 +1,27 @@
-"""The settings of the jobs, read from the environment once, where a process begins."""
+"""Settings of the jobs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from phospho_workers.jobs.webhooks.addresses import Network, parsed_networks
-from phospho_workers.judging.settings import NOBODY, JudgeSettings, judges_from_environment
+from phospho_schemas.settings import setting
+from phospho_workers.jobs.webhooks.addresses import Network
+from phospho_workers.judging.settings import NO_JUDGES, JudgeSettings
 
 
 @dataclass(frozen=True)
 class JobSettings:
-    """
-    secret_key: the installation's; secrets of webhooks are derived from it. Without one nothing is told.
-    allowed_networks: networks that are not public to which webhooks may go all the same.
-    judging: who is asked for judgements.
-    """
+    """Settings of the jobs in one process. Without a `secret_key` no webhook can be signed, and none is sent."""
 
-    secret_key: str = field(default="", repr=False)
-    allowed_networks: tuple[Network, ...] = ()
-    judging: JudgeSettings = NOBODY
-
-
-def from_environment(environment: Mapping[str, str], secret_key: str = "") -> JobSettings:
-    """
-    Return the settings that PHOSPHO_* variables give; `secret_key` where they give none. Raises ValueError.
-
-    A BadJudgeSettings, which is one, says itself which variable it is about.
-    """
-    return JobSettings(
-        environment.get("PHOSPHO_SECRET_KEY") or secret_key,
-        parsed_networks(environment.get("PHOSPHO_WEBHOOK_ALLOWED_NETWORKS", "")),
-        judges_from_environment(environment),
+    secret_key: str = setting(
+        "",
+        "Key of the installation, from which the secrets of webhooks are derived; without it none can be added.",
+        variable="PHOSPHO_SECRET_KEY",
+        is_secret=True,
     )
+    allowed_networks: tuple[Network, ...] = setting(
+        (),
+        "Private networks to which webhooks may go, such as 10.0.0.0/8,::1.",
+        variable="PHOSPHO_WEBHOOK_ALLOWED_NETWORKS",
+    )
+    judging: JudgeSettings = NO_JUDGES

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phospho_workers.judging.settings import BadJudgeSettings, EncoderSettings
+from phospho_schemas.settings import BadSetting
+from phospho_workers.judging.settings import EncoderSettings
 
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
@@ -32,7 +33,7 @@ class Encoder:
     """
     Scores pairs of a description and a text, in [0, 1]; `threshold` is where it says yes. Thread-safe, blocking.
 
-    Needs the extra `phospho-pipeline[encoder]`. Raises BadJudgeSettings where that, or the folder, is not as it must
+    Needs the extra `phospho-pipeline[encoder]`. Raises BadSetting where that, or the folder, is not as it must
     be.
     """
 
@@ -42,7 +43,7 @@ class Encoder:
         self._session = _session(settings)
         self._inputs = [one.name for one in self._session.get_inputs()]
         if unknown := set(self._inputs) - set(_INPUTS):
-            raise BadJudgeSettings(f"{MODEL_FILE} reads {', '.join(sorted(unknown))}; known are {', '.join(_INPUTS)}")
+            raise BadSetting(f"{MODEL_FILE} reads {', '.join(sorted(unknown))}; known are {', '.join(_INPUTS)}")
         self._is_cross = self._run([("a", "b")])[0].shape[1:] == (1,)
         default = _CROSS_THRESHOLD if self._is_cross else _SENTENCE_THRESHOLD
         self.threshold = default if settings.threshold is None else settings.threshold
@@ -92,7 +93,7 @@ def _tokenizer(settings: EncoderSettings) -> Any:
 
     path = settings.folder / TOKENIZER_FILE
     if not path.is_file():
-        raise BadJudgeSettings(f"PHOSPHO_ENCODER_DIR={settings.folder} has no {TOKENIZER_FILE}")
+        raise BadSetting(f"PHOSPHO_ENCODER_DIR={settings.folder} has no {TOKENIZER_FILE}")
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.enable_truncation(_MAX_PIECES)
     if tokenizer.padding is None:
@@ -104,14 +105,12 @@ def _session(settings: EncoderSettings) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise BadJudgeSettings(
-            "PHOSPHO_ENCODER_DIR needs onnxruntime: pip install 'phospho-pipeline[encoder]'"
-        ) from None
+        raise BadSetting("PHOSPHO_ENCODER_DIR needs onnxruntime: pip install 'phospho-pipeline[encoder]'") from None
     path = settings.folder / MODEL_FILE
     if not path.is_file():
-        raise BadJudgeSettings(f"PHOSPHO_ENCODER_DIR={settings.folder} has no {MODEL_FILE}")
+        raise BadSetting(f"PHOSPHO_ENCODER_DIR={settings.folder} has no {MODEL_FILE}")
     try:
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:
         # The edge to a library whose exceptions have no base of their own.
-        raise BadJudgeSettings(f"{path} can't be read: {type(error).__name__}") from error
+        raise BadSetting(f"{path} can't be read: {type(error).__name__}") from error

@@ -1,18 +1,31 @@
-"""Who gives judgements, as the environment says it; read once, where a process is put together."""
+"""Settings of the judges: an LLM, a local encoder, both or neither."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from phospho_schemas.settings import setting
 
 _MILLION = 1_000_000
 
+_Price = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
-class BadJudgeSettings(ValueError):
-    """A variable can't be used; the text says which and why."""
+
+def _checked_url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("it must begin with http:// or https://")
+    return text.rstrip("/")
+
+
+def _checked_key(text: str) -> str:
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("it has characters that no header can carry; copy it again")
+    return text
 
 
 @dataclass(frozen=True)
@@ -20,40 +33,57 @@ class LlmSettings:
     """
     A server that speaks OpenAI's chat API.
 
-    The prices are in US dollars a million tokens. `timeout_s` bounds one attempt as a whole, however slowly its
-    bytes drip.
+    `timeout_s` limits one attempt as a whole, however slowly its bytes arrive.
     """
 
-    base_url: str
-    model: str
-    api_key: str = field(default="", repr=False)
-    usd_per_million_in: float = 0.0
-    usd_per_million_out: float = 0.0
-    concurrency: int = 8
-    timeout_s: float = 30.0
+    base_url: Annotated[str, AfterValidator(_checked_url)] = setting(
+        help="URL of a server with OpenAI's chat API, which judges uncertain events; without it no LLM is asked.",
+        variable="PHOSPHO_LLM_BASE_URL",
+    )
+    model: str = setting(help="Name the model that PHOSPHO_LLM_BASE_URL is asked for.", variable="PHOSPHO_LLM_MODEL")
+    api_key: Annotated[str, AfterValidator(_checked_key)] = setting(
+        "", "Key for PHOSPHO_LLM_BASE_URL.", variable="PHOSPHO_LLM_API_KEY", is_secret=True
+    )
+    usd_per_million_in: _Price = setting(
+        0.0, "US dollars for a million input tokens.", variable="PHOSPHO_LLM_USD_PER_MILLION_TOKENS_IN"
+    )
+    usd_per_million_out: _Price = setting(
+        0.0, "US dollars for a million output tokens.", variable="PHOSPHO_LLM_USD_PER_MILLION_TOKENS_OUT"
+    )
+    concurrency: Annotated[int, Field(ge=1, le=256)] = setting(
+        8, "Requests to the LLM at the same time.", variable="PHOSPHO_LLM_CONCURRENCY"
+    )
+    timeout_s: Annotated[float, Field(ge=0.1, le=600, allow_inf_nan=False)] = setting(
+        30.0, "Time for one attempt.", variable="PHOSPHO_LLM_TIMEOUT_S"
+    )
     attempts: int = 3
 
     @property
     def host(self) -> str:
-        """The host that is asked, without what the URL may hold beside it."""
+        """The host of `base_url`, without credentials or a path."""
         return urlsplit(self.base_url).hostname or ""
 
     def usd(self, tokens_in: int, tokens_out: int) -> float:
-        """Return what so many tokens cost."""
+        """Return the price of so many tokens."""
         return (tokens_in * self.usd_per_million_in + tokens_out * self.usd_per_million_out) / _MILLION
 
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """A folder with `model.onnx` and `tokenizer.json`, and from which score on the encoder says yes."""
+    """A local encoder, and the score from which it confirms an event."""
 
-    folder: Path
-    threshold: float | None = None
+    folder: Path = setting(
+        help="Folder with model.onnx and tokenizer.json of an encoder that judges uncertain events.",
+        variable="PHOSPHO_ENCODER_DIR",
+    )
+    threshold: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = setting(
+        None, "Score from which the encoder confirms an event.", variable="PHOSPHO_ENCODER_THRESHOLD"
+    )
 
 
 @dataclass(frozen=True)
 class JudgeSettings:
-    """Who there is to ask; with neither, nobody is asked and nothing is imported."""
+    """The judges of a process. Without any, nothing is imported for them."""
 
     llm: LlmSettings | None = None
     encoder: EncoderSettings | None = None
@@ -63,53 +93,4 @@ class JudgeSettings:
         return self.llm is not None or self.encoder is not None
 
 
-NOBODY = JudgeSettings()
-
-
-def judges_from_environment(environment: Mapping[str, str]) -> JudgeSettings:
-    """Return what PHOSPHO_LLM_* and PHOSPHO_ENCODER_* say. Raises BadJudgeSettings."""
-    return JudgeSettings(_llm(environment), _encoder(environment))
-
-
-def _llm(environment: Mapping[str, str]) -> LlmSettings | None:
-    base_url = environment.get("PHOSPHO_LLM_BASE_URL", "").strip().rstrip("/")
-    if not base_url:
-        return None
-    if not base_url.startswith(("http://", "https://")):
-        raise BadJudgeSettings(f"PHOSPHO_LLM_BASE_URL must begin with http:// or https://, not {base_url[:60]!r}")
-    model = environment.get("PHOSPHO_LLM_MODEL", "").strip()
-    if not model:
-        raise BadJudgeSettings("PHOSPHO_LLM_MODEL is not set: say which model of PHOSPHO_LLM_BASE_URL is asked")
-    api_key = environment.get("PHOSPHO_LLM_API_KEY", "").strip()
-    if not (api_key.isascii() and api_key.isprintable()):
-        raise BadJudgeSettings("PHOSPHO_LLM_API_KEY has characters that no header can carry")
-    return LlmSettings(
-        base_url,
-        model,
-        api_key,
-        usd_per_million_in=_number(environment, "PHOSPHO_LLM_USD_PER_MILLION_TOKENS_IN", 0.0),
-        usd_per_million_out=_number(environment, "PHOSPHO_LLM_USD_PER_MILLION_TOKENS_OUT", 0.0),
-        concurrency=int(_number(environment, "PHOSPHO_LLM_CONCURRENCY", 8, least=1, most=256)),
-        timeout_s=_number(environment, "PHOSPHO_LLM_TIMEOUT_S", 30.0, least=0.1, most=600.0),
-    )
-
-
-def _encoder(environment: Mapping[str, str]) -> EncoderSettings | None:
-    folder = environment.get("PHOSPHO_ENCODER_DIR", "").strip()
-    if not folder:
-        return None
-    given = environment.get("PHOSPHO_ENCODER_THRESHOLD", "").strip()
-    return EncoderSettings(Path(folder), _number(environment, "PHOSPHO_ENCODER_THRESHOLD", 0.5) if given else None)
-
-
-def _number(
-    environment: Mapping[str, str], name: str, default: float, *, least: float = 0.0, most: float = 1e6
-) -> float:
-    text = environment.get(name, "").strip()
-    try:
-        number = float(text) if text else default
-    except ValueError:
-        raise BadJudgeSettings(f"{name}={text!r} is not a number") from None
-    if not (math.isfinite(number) and least <= number <= most):
-        raise BadJudgeSettings(f"{name}={text!r} is not between {least:g} and {most:g}")
-    return number
+NO_JUDGES = JudgeSettings()

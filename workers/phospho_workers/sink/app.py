@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 from confluent_kafka import Producer
 
+from phospho_schemas.settings import load
 from phospho_store.store import remote
 from phospho_workers.runtime.deliveries import Deliveries, producer_config
-from phospho_workers.runtime.settings import WorkerSettings, from_environment
+from phospho_workers.runtime.settings import WorkerSettings
 from phospho_workers.runtime.stream import StreamApp, stream_app
 from phospho_workers.runtime.worker import UnreadableLimit
 from phospho_workers.sink.tables import SUNK_TOPICS
@@ -35,4 +35,4 @@ def build(settings: WorkerSettings) -> StreamApp:
 
 def app() -> object:
     """Return the ASGI application, for `faststream run phospho_workers.sink.app:app --factory`."""
-    return build(from_environment(os.environ)).asgi
+    return build(load(WorkerSettings)).asgi

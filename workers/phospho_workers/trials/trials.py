@@ -17,7 +17,7 @@ from phospho_workers.jobs.backfills.history import History, Span
 from phospho_workers.jobs.backfills.session_backfill import SessionBackfill
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.judging.selection import judge_of
-from phospho_workers.judging.settings import NOBODY, JudgeSettings
+from phospho_workers.judging.settings import NO_JUDGES, JudgeSettings
 from phospho_workers.trials.judge_cost import JudgeCost, judge_cost
 from phospho_workers.trials.trial_classifiers import TrialClassifiers
 
@@ -40,7 +40,7 @@ class Trials:
         facts: SessionFacts,
         definitions: Callable[[], Snapshot],
         classifiers: TrialClassifiers,
-        judging: JudgeSettings = NOBODY,
+        judging: JudgeSettings = NO_JUDGES,
     ) -> None:
         self._history = history
         self._facts = facts

@@ -21,7 +21,7 @@ from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import LabelledTasks
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
-from phospho_workers.judging.settings import NOBODY, JudgeSettings, LlmSettings
+from phospho_workers.judging.settings import NO_JUDGES, JudgeSettings, LlmSettings
 from phospho_workers.trials.trial_classifiers import TrialClassifiers
 from phospho_workers.trials.trials import Trials
 from store.facts import insert, task, view
@@ -59,7 +59,7 @@ class Past:
     def job(self) -> BackfillJob:
         return BackfillJob(History(self.store), SessionFacts(self.store), self.book, self.cache.current)
 
-    def trials(self, judging: JudgeSettings = NOBODY) -> Trials:
+    def trials(self, judging: JudgeSettings = NO_JUDGES) -> Trials:
         classifiers = TrialClassifiers(LabelledTasks(self.store), ClassifierTrainer())
         return Trials(History(self.store), SessionFacts(self.store), self.cache.current, classifiers, judging)
 

@@ -6,15 +6,15 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from ipaddress import ip_network
 
 import pytest
 
 from phospho_workers.jobs.webhooks import outbound
-from phospho_workers.jobs.webhooks.addresses import parsed_networks
 from phospho_workers.jobs.webhooks.outbound import Outbound
 from workers.jobs.receiver import Receiver, receiving
 
-LOOPBACK = parsed_networks("127.0.0.0/8")
+LOOPBACK = (ip_network("127.0.0.0/8"),)
 
 
 @pytest.fixture

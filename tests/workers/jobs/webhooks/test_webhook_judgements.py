@@ -22,7 +22,7 @@ from phospho_store.store import Store
 from phospho_workers.detection.candidates import content_of
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.loader import DefinitionCache
-from phospho_workers.judging.settings import NOBODY, JudgeSettings, LlmSettings
+from phospho_workers.judging.settings import NO_JUDGES, JudgeSettings, LlmSettings
 from store.facts import event, insert, task
 from workers.detection.tasks import semantic
 from workers.jobs.receiver import Receiver, receiving
@@ -148,7 +148,7 @@ def test_webhook_gets_a_held_event_after_the_hold_time(
     assert len(receiver.received) == 1
 
 
-@pytest.mark.parametrize(("judging", "wait_s"), [(NOBODY, 60), (ASKED, 0)])
+@pytest.mark.parametrize(("judging", "wait_s"), [(NO_JUDGES, 60), (ASKED, 0)])
 def test_webhook_gets_an_uncertain_event_at_once_without_a_hold(
     store: Store,
     registry: Registry,

@@ -23,7 +23,7 @@ _Books = tuple[OpenCandidates, JudgementBook, BackfillBook]
 
 
 def judges(store: Store, clock: HybridClock, settings: JudgeSettings) -> list[Job]:
-    """Return a job for each judge of the settings. Raises BadJudgeSettings for an encoder that can't be used."""
+    """Return a job for each judge of the settings. Raises BadSetting for an encoder that can't be used."""
     cache = DefinitionCache(InstructionBook(store, clock), compiling=list_definitions)
     books = OpenCandidates(store), JudgementBook(store, clock), BackfillBook(store, clock)
     jobs: list[Job] = []

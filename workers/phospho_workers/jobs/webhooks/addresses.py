@@ -15,11 +15,6 @@ HOW_TO_ALLOW = "PHOSPHO_WEBHOOK_ALLOWED_NETWORKS of the server can allow it"
 _TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 
 
-def parsed_networks(text: str) -> tuple[Network, ...]:
-    """Return the networks of a list with commas, such as `10.0.0.0/8,::1`. Raises ValueError."""
-    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
-
-
 def url_refusal(url: str) -> str | None:
     """Return why no request can go to a URL, for the person who wrote it; None where one may."""
     try:

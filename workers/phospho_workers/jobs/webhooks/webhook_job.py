@@ -16,7 +16,7 @@ from phospho_workers.jobs.webhooks.found_events import FoundEvents
 from phospho_workers.jobs.webhooks.judgement_hold import JudgementHold
 from phospho_workers.jobs.webhooks.keys import WebhookKey, webhook_key
 from phospho_workers.jobs.webhooks.pending import PendingDeliveries
-from phospho_workers.judging.settings import NOBODY
+from phospho_workers.judging.settings import NO_JUDGES
 
 _WAIT_S = 0.2
 # An event that has waited for a judgement is sent at most this much later.
@@ -48,7 +48,7 @@ class WebhookJob:
         self._book = book
         self._now = now
         self._pending = PendingDeliveries(book, now)
-        self._enqueuer = Enqueuer(book, events, self._pending, judgement_hold or JudgementHold(NOBODY))
+        self._enqueuer = Enqueuer(book, events, self._pending, judgement_hold or JudgementHold(NO_JUDGES))
         self._sender = DeliverySender(book, self._pending, transport, secret_key)
         self._revision = -1
         self._webhooks: dict[WebhookKey, Webhook] = {}

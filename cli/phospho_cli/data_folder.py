@@ -1,0 +1,80 @@
+"""Files of a local `phospho up`, beside its engine: secrets that stay, a token of the run, the server's address."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_ADMIN_TOKEN = "admin-token"  # noqa: S105 (a file's name)
+_SERVER = "server.json"
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """The data folder of a process. Its secrets are readable by their owner only."""
+
+    path: Path
+
+    @property
+    def engine_path(self) -> str:
+        """The folder of the embedded ClickHouse."""
+        return str(self.path / "clickhouse")
+
+    def create(self) -> None:
+        """Make the folder if it is missing."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def secret(self, name: str, size_bytes: int = 32) -> str:
+        """Return the secret in the file `name`, made at the first call: it stays from run to run."""
+        path = self.path / name
+        if not path.exists():
+            _write_secret(path, secrets.token_urlsafe(size_bytes))
+        return path.read_text().strip()
+
+    @contextmanager
+    def new_admin_token(self) -> Iterator[str]:
+        """Yield the administrator's token of this run; its file is deleted at the end."""
+        token = "ph_admin_" + secrets.token_urlsafe(32)
+        path = self.path / _ADMIN_TOKEN
+        path.unlink(missing_ok=True)
+        _write_secret(path, token)
+        try:
+            yield token
+        finally:
+            path.unlink(missing_ok=True)
+
+    def admin_token(self) -> str | None:
+        """Return the token of the server that runs in this folder, None without one."""
+        try:
+            return (self.path / _ADMIN_TOKEN).read_text("utf-8").strip() or None
+        except (OSError, ValueError):
+            return None
+
+    @contextmanager
+    def announced_server(self, base_url: str, project_id: str) -> Iterator[None]:
+        """Announce the running server to client commands in the same folder, until the end."""
+        path = self.path / _SERVER
+        path.write_text(json.dumps({"base_url": base_url, "project_id": project_id, "pid": os.getpid()}))
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+    def running_server(self) -> dict[str, Any]:
+        """Return what the running server announced; empty without one, or while it writes."""
+        try:
+            document = json.loads((self.path / _SERVER).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return document if isinstance(document, dict) else {}
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secret)

@@ -1,0 +1,91 @@
+"""The store, the publisher and their services, which the gateway, the API and the pages of a process share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from phospho_cli.processes.background import BackgroundTask
+from phospho_cli.processes.pipeline import Pipeline
+from phospho_gateway.publishing.kafka import KafkaPublisher
+from phospho_gateway.settings import KafkaPublisherSettings
+from phospho_schemas.ids import HybridClock
+from phospho_store.errors import StoreError
+from phospho_store.registry.authentication import Authenticator
+from phospho_store.registry.quotas import DailyQuotas, keep_fresh
+from phospho_store.registry.registry import Registry
+from phospho_store.retention import enforce_hourly
+from phospho_store.store import Store, remote
+
+_CLOSE_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The parts that every endpoint of a process shares. `readiness` names the checks of /readyz."""
+
+    store: Store
+    registry: Registry
+    publisher: Pipeline | KafkaPublisher
+    clock: HybridClock
+    authenticator: Authenticator
+    quotas: DailyQuotas
+    readiness: Mapping[str, Callable[[], str | None]]
+
+    def refresh_quotas(self) -> dict[str, BackgroundTask]:
+        """Return the background task that keeps the quotas fresh, by its name."""
+        return {"quotas": partial(keep_fresh, self.quotas)}
+
+    def enforce_retention(self) -> dict[str, BackgroundTask]:
+        """Return the background task that deletes expired rows, by its name."""
+        return {"retention": partial(enforce_hourly, self.store, self.registry)}
+
+
+def build_backend(store: Store, publisher: Pipeline | KafkaPublisher, clock: HybridClock, *, admin_key: str) -> Backend:
+    """Return a backend over a store and a publisher, which stay the caller's to close."""
+    registry = Registry(store, clock)
+    name = "pipeline" if isinstance(publisher, Pipeline) else "kafka"
+    return Backend(
+        store,
+        registry,
+        publisher,
+        clock,
+        authenticator=Authenticator(registry, admin_secret=admin_key or None),
+        quotas=DailyQuotas(store, registry),
+        readiness={name: publisher.check},
+    )
+
+
+@contextmanager
+def open_backend(clickhouse: str, kafka: KafkaPublisherSettings, *, admin_key: str) -> Iterator[Backend]:
+    """Yield a backend over ClickHouse and Kafka servers, and close its connections at the end."""
+    with ExitStack() as stack:
+        store = remote(clickhouse)
+        stack.callback(store.close)
+        publisher = stack.enter_context(open_kafka(kafka))
+        yield build_backend(store, publisher, HybridClock(), admin_key=admin_key)
+
+
+@contextmanager
+def open_kafka(settings: KafkaPublisherSettings) -> Iterator[KafkaPublisher]:
+    """Yield a publisher to Kafka, and flush it at the end."""
+    publisher = KafkaPublisher(settings)
+    try:
+        yield publisher
+    finally:
+        publisher.close(_CLOSE_TIMEOUT_S)
+
+
+def store_check(store: Store) -> Callable[[], str | None]:
+    """Return a check that queries the store, and returns what is wrong or None."""
+
+    def check() -> str | None:
+        try:
+            store.rows("SELECT 1 AS answer")
+        except StoreError as error:
+            return str(error)[:200]
+        return None
+
+    return check
