@@ -1,52 +1,64 @@
-"""What a person may write as the definition of an event: names that can be told apart, and nothing that is not read."""
+"""The rules for what a person may write as a definition: names that can be told apart, and no field that is ignored."""
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
+from phospho_schemas.engines import engine_spec, engines_with, unread_fields
 from phospho_schemas.errors import Problem
 from phospho_schemas.messages import EventDefinition
 
-# Of one project: their scores, and what compiling them takes, grow with the square of their number.
-MAX_SEMANTIC = 1_000
-# The one engine that reads a field; the others would pass over it in silence.
-_READ_BY = {"keywords": "keyword", "pattern": "regex", "threshold": "semantic"}
 # Control and format characters, lone surrogates, and separators of lines: Unicode 16, table 4-4.
-_NOT_SHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_LATIN_WORD = re.compile(r"[A-Za-z]{2}")
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def refusal_of(definition: EventDefinition) -> str | None:
     """
-    Return why a definition should not be stored, in a sentence for the person who wrote it; None where it may be.
+    Return why a definition should not be stored, in a sentence for the person who wrote it, or None.
 
-    What was stored before such a rule goes on being looked for: this is asked of what is written, and not at reading.
+    Ask it when a definition is written, not when it is read: what was stored before a rule existed keeps working.
     """
-    return _name_refusal(definition.name) or _unread_field(definition) or _description_refusal(definition)
+    return (
+        _name_refusal(definition.name)
+        or _unread_field(definition)
+        or engine_spec(definition.engine).refusal(definition)
+    )
 
 
 def needs_session(definition: EventDefinition) -> bool:
-    """Tell whether a definition reads more than one task, or has to know which task is the last."""
+    """Return True if a definition reads more than one task, or has to know which task is the last."""
     return definition.scope == "session" or definition.is_last_task or definition.context_turns > 0
 
 
-def crowded_out(taken: Collection[str], definitions: Sequence[EventDefinition]) -> list[str]:
+def crowded_out(stored: Mapping[str, str], definitions: Sequence[EventDefinition]) -> list[str]:
     """
     Return the names of those of `definitions` that a project has no room for; the first in order have it.
 
-    `taken` has the names of its semantic definitions. What is stored under one of them takes its place, or frees it.
+    `stored` has the engine of each stored definition by name. A definition replaces the stored one of its name.
     """
-    freed = {one.name for one in definitions if one.engine != "semantic" or one.is_deleted}
-    new = [one.name for one in definitions if one.name not in freed and one.name not in taken]
-    room = max(0, MAX_SEMANTIC - len(set(taken) - freed))
-    return new[room:]
+    written = {definition.name: definition for definition in definitions}
+    counts = Counter(engine for name, engine in stored.items() if _keeps_room(engine, written.get(name)))
+    crowded = []
+    for definition in definitions:
+        if definition.is_deleted or stored.get(definition.name) == definition.engine:
+            continue
+        counts[definition.engine] += 1
+        limit = engine_spec(definition.engine).max_per_project
+        if limit is not None and counts[definition.engine] > limit:
+            crowded.append(definition.name)
+    return crowded
 
 
-def no_room() -> Problem:
-    """Return the refusal of a semantic definition that a project has no room for."""
-    message = f"a project has room for {MAX_SEMANTIC:,} definitions of the semantic engine"
+def _keeps_room(engine: str, written: EventDefinition | None) -> bool:
+    """Return True if a stored definition stays with its engine once `written` replaces it; None replaces nothing."""
+    return written is None or (written.engine == engine and not written.is_deleted)
+
+
+def no_room(engine: str) -> Problem:
+    """Return the refusal of a definition that a project has no room for."""
+    message = f"a project has room for {engine_spec(engine).max_per_project:,} definitions of the {engine} engine"
     return Problem(422, "too_many_definitions", message, "delete one that is not needed, or set another engine")
 
 
@@ -58,19 +70,19 @@ def alike(name: str) -> str:
 
 def by_look(names: Iterable[str]) -> dict[str, set[str]]:
     """Return names by what they are `alike` in."""
-    found: dict[str, set[str]] = {}
+    groups: dict[str, set[str]] = {}
     for name in names:
-        found.setdefault(alike(name), set()).add(name)
-    return found
+        groups.setdefault(alike(name), set()).add(name)
+    return groups
 
 
 def too_alike(name: str, others: Mapping[str, set[str]]) -> str | None:
-    """Return one of `others`, which are `by_look`, that `name` can be taken for and is not; None without one."""
+    """Return one of `others`, as `by_look` groups them, that `name` can be taken for but is not; None without one."""
     return min(others.get(alike(name), set()) - {name}, default=None)
 
 
 def _name_refusal(name: str) -> str | None:
-    if any(unicodedata.category(character) in _NOT_SHOWN for character in name):
+    if any(unicodedata.category(character) in _INVISIBLE for character in name):
         return "the name holds a character that does not show: leave it out"
     if name != name.strip():
         return "the name begins or ends with a space: leave it out"
@@ -82,19 +94,9 @@ def _name_refusal(name: str) -> str | None:
 
 
 def _unread_field(definition: EventDefinition) -> str | None:
-    given = [field for field in unread_fields(definition.engine) if getattr(definition, field) not in (None, "", [])]
-    if not given:
+    fields = [field for field in unread_fields(definition.engine) if getattr(definition, field) not in (None, "", [])]
+    if not fields:
         return None
-    field = min(given)
-    return f"the engine {definition.engine} reads no {field}: leave it out, or set engine: {_READ_BY[field]}"
-
-
-def _description_refusal(definition: EventDefinition) -> str | None:
-    if definition.engine == "semantic" and not _LATIN_WORD.search(definition.description):
-        return "the engine semantic reads English: describe the event in English words, or set engine: llm"
-    return None
-
-
-def unread_fields(engine: str) -> frozenset[str]:
-    """Return the fields that another engine reads, and `engine` does not."""
-    return frozenset(field for field, reader in _READ_BY.items() if reader != engine)
+    field = min(fields)
+    readers = " or ".join(engines_with(lambda spec: field in spec.own_fields))
+    return f"the engine {definition.engine} reads no {field}: leave it out, or set engine: {readers}"

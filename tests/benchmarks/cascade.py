@@ -45,14 +45,15 @@ from benchmarks.domains import OWN, domains
 from fixtures.llm_server import LlmServer, Rule, llm_server
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_store.annotations.track_record import TrackRecord, why_not_learnt
-from phospho_workers.detection.candidates import content_of, texts_of
+from phospho_workers.detection.candidates import content_of
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import analyse
-from phospho_workers.detection.engine import Side
 from phospho_workers.detection.evaluation.labelled import PROJECT, LabelledLogs, event_definition, read_labelled
-from phospho_workers.detection.evaluation.metrics import f1_score
 from phospho_workers.detection.learning.classifiers import Classifier
-from phospho_workers.detection.learning.teaching import Labelled, labelled, train
+from phospho_workers.detection.learning.labelled_texts import LabelledText, labelled_text
+from phospho_workers.detection.learning.metrics import f1_score
+from phospho_workers.detection.learning.training_set import TrainingSet
+from phospho_workers.detection.text.sides import Side, texts_of
 from phospho_workers.jobs.judges.open_candidates import MAX_OPEN_OF_ONE
 from phospho_workers.jobs.learning.examples import MAX_LABELS
 from phospho_workers.jobs.learning.trainer import is_enough
@@ -85,7 +86,7 @@ class Cascade:
     chat: Chat
     judgements: Judgements = field(default_factory=dict)
     # By name, in the order in which they were given.
-    lessons: dict[str, list[Labelled]] = field(default_factory=dict)
+    lessons: dict[str, list[LabelledText]] = field(default_factory=dict)
     classifiers: Mapping[str, Classifier] = field(default_factory=dict)
     calls: int = 0
     tokens: int = 0
@@ -102,7 +103,8 @@ class Cascade:
             one.name: [] if why_not.get((one.name, "")) else _newest(self.lessons.get(one.name, []))
             for one in self.definitions
         }
-        self.classifiers = train(self.definitions, labels, [name for name, known in labels.items() if is_enough(known)])
+        enough = [name for name, known in labels.items() if is_enough(known)]
+        self.classifiers = TrainingSet(self.definitions, labels).train(enough)
 
     def read(self, begin: int = 0, end: int | None = None) -> Rows:
         """Return the analyses of the tasks at these places."""
@@ -148,7 +150,7 @@ class Cascade:
             self.asked.add((one.scope, one.content))
             if (answer := call.answers.get(one.name)) is not None:
                 self.judgements[one.name, one.content] = answer.is_there
-                lesson = labelled(self._named(one), self.tasks[one.task_id], answer.is_there, _WEIGHT)
+                lesson = labelled_text(self._named(one), self.tasks[one.task_id], answer.is_there, _WEIGHT)
                 self.lessons.setdefault(one.name, []).append(lesson)
 
     def macro_f1(self, rows: Rows) -> float:
@@ -162,7 +164,7 @@ class Cascade:
         return found | {name for name, is_there in said.items() if is_there}
 
 
-def _newest(lessons: Sequence[Labelled]) -> list[Labelled]:
+def _newest(lessons: Sequence[LabelledText]) -> list[LabelledText]:
     """Return of either kind the newest that are read; all definitions together stay far below the bound of all."""
     return [one for kind in (True, False) for one in [each for each in lessons if each.is_event == kind][-MAX_LABELS:]]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from phospho_dashboard.settings import DashboardSettings
+from phospho_schemas.engines import ENGINE_SPECS, engine_spec
 
 KEYWORD = {
     "name": "greeting",
@@ -132,7 +134,7 @@ def test_a_definition_that_would_do_other_than_it_says_is_rejected(fresh: TestCl
 def test_a_semantic_definition_that_there_is_no_room_for_is_rejected_alone(
     fresh: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("phospho_schemas.definitions.MAX_SEMANTIC", 1)
+    monkeypatch.setitem(ENGINE_SPECS, "semantic", replace(engine_spec("semantic"), max_per_project=1))
     semantic = [{"name": name, "description": "The user says thanks"} for name in ("b", "a")]
 
     answer = fresh.post("/api/v1/definitions", json={"definitions": [*semantic, KEYWORD]})

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import Engine, JudgeChoice, Scope, ScoreRange
 
 # The one in C, where there is one: files of 100,000 keywords are met.
@@ -45,11 +46,9 @@ class DefinitionItem(BaseModel):
 
     @model_validator(mode="after")
     def _has_what_its_engine_reads(self) -> DefinitionItem:
-        needed = {"keyword": "keywords", "regex": "pattern", "semantic": "description", "llm": "description"}[
-            self.engine
-        ]
-        if not getattr(self, needed):
-            raise ValueError(f"the {self.engine} engine needs `{needed}`")
+        required_field = engine_spec(self.engine).required_field
+        if not getattr(self, required_field):
+            raise ValueError(f"the {self.engine} engine needs `{required_field}`")
         return self
 
 

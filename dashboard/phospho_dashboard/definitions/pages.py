@@ -26,8 +26,9 @@ from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.rendering import page_response, paged
 from phospho_dashboard.web.urls import item_path, with_query
-from phospho_schemas.definitions import by_look, unread_fields
-from phospho_schemas.messages import Engine, EventDefinition, JudgeChoice, Scope, ScoreRange
+from phospho_schemas.definitions import by_look
+from phospho_schemas.engines import ENGINE_SPECS, unread_fields
+from phospho_schemas.messages import EventDefinition, JudgeChoice, Scope, ScoreRange
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response, with_json_errors
 
@@ -35,7 +36,10 @@ _PATH = "/definitions"
 _MAX_TEXT_CHARACTERS = 200_000
 
 _CHOICES = {
-    "engines": get_args(Engine),
+    "engines": list(ENGINE_SPECS),
+    "engine_classes": {
+        name: " ".join(f"reads-{field}" for field in sorted(spec.own_fields)) for name, spec in ENGINE_SPECS.items()
+    },
     "scopes": get_args(Scope),
     "judges": get_args(JudgeChoice),
     "score_types": get_args(ScoreRange.model_fields["type"].annotation),

@@ -136,10 +136,10 @@ def _with_room(
     current: Sequence[EventDefinition], checked: Sequence[EventDefinition | dict[str, Any]]
 ) -> list[EventDefinition | dict[str, Any]]:
     """Return `checked` with a rejection in place of each definition that the project has no room for."""
-    taken = {one.name for one in current if one.engine == "semantic"}
-    crowded = set(crowded_out(taken, [one for one in checked if isinstance(one, EventDefinition)]))
+    stored = {definition.name: definition.engine for definition in current}
+    crowded = set(crowded_out(stored, [one for one in checked if isinstance(one, EventDefinition)]))
     return [
-        _rejected(one.name, no_room()) if isinstance(one, EventDefinition) and one.name in crowded else one
+        _rejected(one.name, no_room(one.engine)) if isinstance(one, EventDefinition) and one.name in crowded else one
         for one in checked
     ]
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import ProjectSettings
 from phospho_store.annotations.judgements import JudgementBook
 from phospho_store.annotations.track_record import TrackRecords, why_not_learnt
@@ -42,6 +43,6 @@ class LlmUsage:
     def _judged(self, project_id: str) -> list[dict[str, Any]]:
         definitions = self._registry.definitions(project_id)
         records = self._records.of(project_id, {one.name: one.version for one in definitions})
-        learning = {one.name for one in definitions if one.engine == "semantic"}
+        learning = {one.name for one in definitions if engine_spec(one.engine).learns}
         why_not = why_not_learnt([one for one in records if one.name in learning])
         return [asdict(one) | {"why_not_learnt": why_not.get((one.name, one.model), "")} for one in records]

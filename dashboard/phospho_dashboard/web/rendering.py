@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from phospho_dashboard.web.numbers import as_a, money
 from phospho_dashboard.web.urls import item_url, sign_in_path
+from phospho_schemas.engines import engine_spec
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_web.problems import Problem, problem_of
 from phospho_web.responses import Endpoint
@@ -94,7 +95,7 @@ def _environment() -> Environment:
         "as_a": as_a,
         "money": money,
     }
-    environment.globals["item_url"] = item_url
+    environment.globals |= {"item_url": item_url, "engine_spec": engine_spec}
     return environment
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from phospho_schemas.definitions import crowded_out, no_room
+from phospho_schemas.engines import engines_with
 from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock, derived_id
 from phospho_schemas.messages import ApiKey, EventDefinition, Message, Project, ProjectSettings
@@ -184,16 +185,18 @@ class Registry:
         return unknown
 
     def _check_room(self, project_id: str, changed: Sequence[EventDefinition]) -> None:
-        if not any(one.engine == "semantic" and not one.is_deleted for one in changed):
+        limited = engines_with(lambda spec: spec.max_per_project is not None)
+        if not any(definition.engine in limited and not definition.is_deleted for definition in changed):
             return
         rows = self._store.rows(
-            "SELECT name FROM (SELECT name, engine, is_deleted FROM definition_rows FINAL"
+            "SELECT name, engine FROM (SELECT name, engine, is_deleted FROM definition_rows FINAL"
             " WHERE project_id = {project:String} ORDER BY name, version DESC LIMIT 1 BY name)"
-            " WHERE engine = 'semantic' AND NOT is_deleted",
-            {"project": project_id},
+            " WHERE engine IN {engines:Array(String)} AND NOT is_deleted",
+            {"project": project_id, "engines": limited},
         )
-        if crowded_out({row["name"] for row in rows}, changed):
-            raise no_room()
+        crowded = crowded_out({row["name"]: row["engine"] for row in rows}, changed)
+        if crowded:
+            raise no_room(next(definition.engine for definition in changed if definition.name == crowded[0]))
 
     def _following(self, known: EventDefinition | None, definition: EventDefinition) -> EventDefinition:
         """Return `known` where the definition says the same, else the definition as the version after it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from starlette.testclient import TestClient
 
 from fixtures.html_pages import ATTACK, check_page
 from phospho_dashboard.definitions.definitions import PREVIEW_TASKS
+from phospho_schemas.engines import ENGINE_SPECS, engine_spec
 from phospho_schemas.messages import EventDefinition
 
 _NUMBERS = itertools.count()
@@ -57,7 +59,7 @@ def test_a_preview_shows_what_would_be_found_and_stores_nothing(world: Any, page
 def test_a_semantic_definition_that_there_is_no_room_for_is_refused_with_what_to_do(
     world: Any, pages: TestClient, project: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("phospho_schemas.definitions.MAX_SEMANTIC", 0)
+    monkeypatch.setitem(ENGINE_SPECS, "semantic", replace(engine_spec("semantic"), max_per_project=0))
 
     thanks = {"name": "thanks", "engine": "semantic", "scope": "input", "description": "The user says thanks"}
     answer = post(pages, project, **thanks, do="save")

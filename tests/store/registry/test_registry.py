@@ -6,11 +6,13 @@ import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from phospho_schemas.engines import ENGINE_SPECS, engine_spec
 from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
@@ -137,7 +139,7 @@ def test_definitions_that_are_saved_together_are_what_they_would_be_one_by_one(
 def test_a_project_has_room_for_so_many_semantic_definitions(
     registry: Registry, project_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("phospho_schemas.definitions.MAX_SEMANTIC", 2)
+    monkeypatch.setitem(ENGINE_SPECS, "semantic", replace(engine_spec("semantic"), max_per_project=2))
 
     def semantic(name: str, **fields: Any) -> EventDefinition:
         return definition(project_id, name=name, **{"engine": "semantic", "description": "A thanks", **fields})

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from phospho_schemas.messages import EventDefinition
+from phospho_workers.detection.learning.classifiers import Classifier
+from phospho_workers.detection.learning.labelled_texts import LabelledText
+from phospho_workers.detection.learning.training_set import TrainingSet
 
 
 def task(text: str = "", output: str = "", **fields: Any) -> dict[str, Any]:
@@ -38,3 +42,12 @@ def regex(name: str, pattern: str, **fields: Any) -> EventDefinition:
 
 def semantic(name: str, description: str, **fields: Any) -> EventDefinition:
     return definition(name, "semantic", description=description, **fields)
+
+
+def train(
+    definitions: Sequence[EventDefinition],
+    labels: Mapping[str, Sequence[LabelledText]],
+    names: Iterable[str] | None = None,
+) -> dict[str, Classifier]:
+    """Return the classifiers that labels train."""
+    return TrainingSet(definitions, labels).train(names)

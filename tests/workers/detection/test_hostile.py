@@ -7,10 +7,12 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
+from phospho_schemas.engines import ENGINE_SPECS, engine_spec
 from phospho_workers.detection.definitions import check_definition, compile_definitions
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.text.embedding import embedder
@@ -115,7 +117,7 @@ def test_marks_that_nothing_ends_cost_no_more_than_words() -> None:
 
 
 def test_a_project_has_room_for_so_many_semantic_definitions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phospho_schemas.definitions.MAX_SEMANTIC", 2)
+    monkeypatch.setitem(ENGINE_SPECS, "semantic", replace(engine_spec("semantic"), max_per_project=2))
     compiled = compile_definitions(
         [*DEFINITIONS, *(semantic(name, "The user wants a zorp") for name in ("z", "y", "a"))]
     )

@@ -1,4 +1,4 @@
-"""The definitions of one project, compiled: what detection holds while it works."""
+"""The definitions of one project, compiled into engines."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from phospho_schemas.definitions import crowded_out, needs_session, no_room
+from phospho_schemas.engines import engine_spec, engines_with
 from phospho_schemas.messages import EventDefinition, ProjectSettings
-from phospho_workers.detection.engine import SIDES, Engine, Hit, Hits, Side, looks_at
 from phospho_workers.detection.engines import ENGINES
-from phospho_workers.detection.engines.semantic import NO_CLASSIFIERS, SemanticEngine
-from phospho_workers.detection.learning.classifiers import Classifier
+from phospho_workers.detection.engines.engine import Engine, Match, Matches
+from phospho_workers.detection.learning.classifiers import NO_CLASSIFIERS, Classifier
+from phospho_workers.detection.text.sides import SIDES, Side, reads_side
 
 
 @dataclass(frozen=True)
 class CompiledDefinitions:
     """
-    The engines that read each side of a task, with the definitions of a project; safe to share between threads.
+    The definitions of a project with the engines that read each side of a task. Safe to share between threads.
 
-    `skipped` has the definitions that no engine could take, by name, with the reason. `of_sessions` has those that
-    need more than one task: they are looked for beside the stream, when the session is there. `classifiers` has what
-    was
-    learnt from labels, by name, of those whose engine uses it. `definitions` has all that are looked for, in the one
-    way or the other.
+    definitions: all that are detected, in tasks or in sessions.
+    of_sessions: those that need more than one task. Jobs detect them once the session is there.
+    skipped: the reason of each definition that can't be used, by name.
+    classifiers: those of definitions whose engine learns, by name.
     """
 
     engines: Mapping[Side, Sequence[Engine]] = field(default_factory=dict)
@@ -34,28 +34,28 @@ class CompiledDefinitions:
     settings: ProjectSettings = field(default_factory=ProjectSettings)
 
     @property
-    def reads_beside(self) -> bool:
-        """Tell whether what is found on one side of a task may depend on the other side of it."""
-        return any(classifier.beside_weight for classifier in self.classifiers.values())
+    def reads_other_side(self) -> bool:
+        """True if a match on one side of a task may depend on the other side."""
+        return any(classifier.other_side_weight for classifier in self.classifiers.values())
 
-    def find(self, texts: Sequence[str], side: Side, beside: Sequence[str] = ()) -> Sequence[Hits]:
-        """Return what all engines find in each of `texts`, which are of that side; `beside` as engines take it."""
-        return [[hit for hit in hits if hit.is_found] for hits in self.weigh(texts, side, beside)]
+    def find(self, texts: Sequence[str], side: Side, other_sides: Sequence[str] = ()) -> Sequence[Matches]:
+        """Return the found matches of all engines in each of `texts`, as `match` does, without near misses."""
+        return [[match for match in matches if match.is_found] for matches in self.match(texts, side, other_sides)]
 
-    def weigh(self, texts: Sequence[str], side: Side, beside: Sequence[str] = ()) -> Sequence[Hits]:
-        """Return what all engines find in each of `texts`, and what they nearly do."""
-        found: list[list[Hit]] = [[] for _ in texts]
+    def match(self, texts: Sequence[str], side: Side, other_sides: Sequence[str] = ()) -> Sequence[Matches]:
+        """Return the matches of all engines in each of `texts`; `Engine.match` has the parameters."""
+        matches: list[list[Match]] = [[] for _ in texts]
         for engine in self.engines.get(side, ()):
-            for of_text, hits in zip(found, engine.find(texts, side, beside), strict=True):
-                of_text.extend(hits)
-        return found
+            for text_matches, engine_matches in zip(matches, engine.match(texts, side, other_sides), strict=True):
+                text_matches.extend(engine_matches)
+        return matches
 
 
 NO_DEFINITIONS = CompiledDefinitions()
 
 
 def check_definition(definition: EventDefinition) -> str | None:
-    """Return why a definition can't be used, in a sentence for the person who wrote it; None where it can."""
+    """Return why a definition can't be used, in a sentence for the person who wrote it, or None."""
     if definition.is_last_task and definition.context_turns:
         return "is_last_task and context_turns do not go together: of a session's end choose scope: session"
     engine = ENGINES.get(definition.engine)
@@ -65,17 +65,19 @@ def check_definition(definition: EventDefinition) -> str | None:
 
 
 def _score_refusal(definition: EventDefinition) -> str | None:
-    """Return why a definition's score can't mean what it should; None where it can."""
-    wanted = definition.score_range
-    if wanted.type == "confidence":
-        return None
-    if definition.engine != "llm":
-        return f"the engine {definition.engine} gives no {wanted.type}: set engine: llm, or leave score_range out"
-    if wanted.type == "range" and not (math.isfinite(wanted.min) and math.isfinite(wanted.max)):
+    """Return why the score can't mean what `score_range` asks for, or None."""
+    score_range = definition.score_range
+    if score_range.type not in engine_spec(definition.engine).score_types:
+        engines = " or ".join(engines_with(lambda spec: score_range.type in spec.score_types))
+        return (
+            f"the engine {definition.engine} gives no {score_range.type}: "
+            f"set engine: {engines}, or leave score_range out"
+        )
+    if score_range.type == "range" and not (math.isfinite(score_range.min) and math.isfinite(score_range.max)):
         return "the bounds of the range are not finite"
-    if wanted.type == "range" and wanted.min >= wanted.max:
-        return f"the range has no room: its min {wanted.min:g} is not below its max {wanted.max:g}"
-    if wanted.type == "category" and len(set(wanted.categories)) < 2:
+    if score_range.type == "range" and score_range.min >= score_range.max:
+        return f"the range has no room: its min {score_range.min:g} is not below its max {score_range.max:g}"
+    if score_range.type == "category" and len(set(score_range.categories)) < 2:
         return "it chooses a category and has fewer than two: give score_range.categories"
     return None
 
@@ -86,58 +88,66 @@ def compile_definitions(
     settings: ProjectSettings = ProjectSettings(),  # noqa: B008 (never changed)
 ) -> CompiledDefinitions:
     """
-    Compile the definitions of one project; those that can't be are skipped and harm no other.
+    Compile the definitions of one project; those that can't be used are skipped and harm no other.
 
-    Deleted ones are left out. Of several versions of one name the greatest counts. The order does not matter.
-    `classifiers` has what was learnt from labels, by the name of the definition.
+    Deleted definitions are left out. Of several versions of one name the greatest counts. The order does not matter.
+    `classifiers` has the trained classifiers by the name of their definition.
     """
     listed = list_definitions(definitions, classifiers, settings)
-    of_tasks = [one for one in listed.definitions if not needs_session(one)]
-    by_engine = {name: [one for one in of_tasks if one.engine == name] for name in ENGINES}
-    built = [(_engine(name, chosen, classifiers), chosen) for name, chosen in by_engine.items() if chosen]
-    engines = {
-        side: [engine for engine, chosen in built if any(looks_at(one, side) for one in chosen)] for side in SIDES
+    of_tasks = [definition for definition in listed.definitions if not needs_session(definition)]
+    by_engine = {name: [definition for definition in of_tasks if definition.engine == name] for name in ENGINES}
+    engines = {name: _compiled(ENGINES[name], group, classifiers) for name, group in by_engine.items() if group}
+    by_side = {
+        side: [engine for name, engine in engines.items() if any(reads_side(one, side) for one in by_engine[name])]
+        for side in SIDES
     }
-    return replace(listed, engines=engines)
+    return replace(listed, engines=by_side)
 
 
 def list_definitions(
     definitions: Sequence[EventDefinition], classifiers: Mapping[str, Classifier], settings: ProjectSettings
 ) -> CompiledDefinitions:
     """
-    Return all of `compile_definitions` but the engines: what finds nothing, and costs next to nothing to hold.
+    Return the result of `compile_definitions` without engines: it matches nothing and costs next to nothing to hold.
 
-    It is for those who have to know what there is, and read no task by it.
+    It is for code that has to know the definitions and analyses no task by them.
     """
-    current = _current(definitions)
-    reasons = {one.name: check_definition(one) for one in current}
-    # What was stored beyond it by an older release, or at once by two processes.
-    reasons |= dict.fromkeys(crowded_out((), [one for one in current if reasons[one.name] is None]), no_room().message)
-    usable = [one for one in current if reasons[one.name] is None]
+    latest = _latest(definitions)
+    reasons = {definition.name: check_definition(definition) for definition in latest}
+    # An older release, or two processes at once, may have stored more than there is room for.
+    accepted = [definition for definition in latest if reasons[definition.name] is None]
+    engine_of = {definition.name: definition.engine for definition in accepted}
+    reasons |= {name: no_room(engine_of[name]).message for name in crowded_out({}, accepted)}
+    usable = [definition for definition in latest if reasons[definition.name] is None]
     return CompiledDefinitions(
         skipped={name: reason for name, reason in reasons.items() if reason is not None},
         definitions=usable,
-        of_sessions=[one for one in usable if needs_session(one)],
+        of_sessions=[definition for definition in usable if needs_session(definition)],
         classifiers={
-            one.name: classifiers[one.name] for one in usable if one.engine == "semantic" and one.name in classifiers
+            definition.name: classifiers[definition.name]
+            for definition in usable
+            if engine_spec(definition.engine).learns and definition.name in classifiers
         },
         settings=settings,
     )
 
 
-def _engine(name: str, chosen: Sequence[EventDefinition], classifiers: Mapping[str, Classifier]) -> Engine:
-    return SemanticEngine(chosen, classifiers) if name == "semantic" else ENGINES[name](chosen)
+def _compiled(
+    engine: type[Engine], definitions: Sequence[EventDefinition], classifiers: Mapping[str, Classifier]
+) -> Engine:
+    return engine(definitions, classifiers) if engine.spec.learns else engine(definitions)
 
 
-def _current(definitions: Iterable[EventDefinition]) -> list[EventDefinition]:
-    """Return the greatest version of each name, by name, without those that are deleted."""
-    latest = {one.name: one for one in sorted(definitions, key=lambda one: (one.name, one.version, one.revision))}
-    return [one for one in latest.values() if not one.is_deleted]
+def _latest(definitions: Iterable[EventDefinition]) -> list[EventDefinition]:
+    """Return the greatest version of each name, ordered by name, without deleted ones."""
+    in_order = sorted(definitions, key=lambda definition: (definition.name, definition.version, definition.revision))
+    latest = {definition.name: definition for definition in in_order}
+    return [definition for definition in latest.values() if not definition.is_deleted]
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The definitions of every project at one moment; `revision` is greater for every later one."""
+    """The definitions of every project at one moment; a later snapshot has a greater `revision`."""
 
     revision: int = 0
     by_project: Mapping[str, CompiledDefinitions] = field(default_factory=dict)

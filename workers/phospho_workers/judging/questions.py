@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.engine import Side
+from phospho_workers.detection.text.sides import Side
 
 # Of a longer text the beginning and the end are asked about, half of this each.
 MAX_TEXT_CHARACTERS = 16_000

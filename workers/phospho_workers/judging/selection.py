@@ -8,6 +8,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Literal, NamedTuple
 
+from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.judging.questions import MAX_DEFINITIONS
 
@@ -47,8 +48,9 @@ def judge_of(definition: EventDefinition, *, has_llm: bool, has_encoder: bool) -
     The engine `llm` has an LLM or nobody. What a definition leaves to the project goes to the LLM, or else to the
     encoder, and only of the semantic engine: the others are sure of what they find.
     """
-    wanted = "llm" if definition.engine == "llm" else definition.judge
-    if wanted == "project" and definition.engine == "semantic":
+    spec = engine_spec(definition.engine)
+    wanted = "llm" if spec.is_decided_by_llm else definition.judge
+    if wanted == "project" and spec.has_doubt:
         wanted = "llm" if has_llm else "encoder"
     if wanted == "llm" and has_llm:
         return "llm"
@@ -85,7 +87,7 @@ def asked_about(text: OpenText, definitions: Sequence[EventDefinition], judged: 
     others = [
         Open(text.task_id, one.name, one.version, text.scope, text.content, 0.0)
         for one in definitions
-        if one.engine == "semantic" and one.scope == text.scope and one.name not in open_names
+        if engine_spec(one.engine).learns and one.scope == text.scope and one.name not in open_names
         if one.name not in judged
     ]
     room = -len(text.candidates) % MAX_DEFINITIONS

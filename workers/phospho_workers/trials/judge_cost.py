@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.candidates import texts_of
+from phospho_workers.detection.text.sides import texts_of
 from phospho_workers.judging.questions import Question
 from phospho_workers.judging.selection import Open, OpenText, asked_about
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from phospho_schemas.engines import engine_spec
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot, compile_definitions
 from phospho_workers.detection.detect import check_task
 from phospho_workers.detection.learning.quality import Candidate, most_informative
-from phospho_workers.detection.learning.teaching import texts_of
+from phospho_workers.detection.text.sides import texts_of
 from phospho_workers.jobs.backfills.backfill_job import analysed, events_alone
 from phospho_workers.jobs.backfills.history import History, Span
 
@@ -27,12 +28,14 @@ class LabelQueue:
         """Return the ids of the tasks that would teach most, the first one first; none where nothing can be taught."""
         known = self._definitions().by_project.get(project_id, NO_DEFINITIONS)
         definition = next((one for one in known.definitions if one.name == event_name), None)
-        if definition is None or definition.engine != "semantic" or definition in known.of_sessions:
+        if definition is None or not engine_spec(definition.engine).learns or definition in known.of_sessions:
             return []
         ids = self._history.newest(Span(project_id), _TASKS, without_label=event_name)
         tasks = {one["task_id"]: one for one in self._history.tasks(project_id, ids) if check_task(one) is None}
         candidates = [
-            Candidate(row["task_id"], " ".join(texts_of(definition, tasks[row["task_id"]]).values()), event["score"])
+            Candidate(
+                row["task_id"], " ".join(texts_of(tasks[row["task_id"]], definition.scope).values()), event["score"]
+            )
             for row in analysed(list(tasks.values()), _finding_all(known, event_name))
             for event in row["events"]
             if event["name"] == event_name

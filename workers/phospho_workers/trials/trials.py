@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from phospho_schemas.definitions import needs_session
+from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot, compile_definitions
 from phospho_workers.detection.detect import check_task
@@ -83,7 +84,7 @@ class Trials:
         """Return what the LLM's opinions on `scale` times these tasks would cost; nothing where it is not asked."""
         llm = self._judging.llm
         # Who has no LLM here may have one where the jobs run: what only it decides, it would be asked about.
-        has_llm = llm is not None or definition.engine == "llm"
+        has_llm = llm is not None or engine_spec(definition.engine).is_decided_by_llm
         is_asked = judge_of(definition, has_llm=has_llm, has_encoder=self._judging.encoder is not None) == "llm"
         cost = JudgeCost()
         if is_asked and not needs_session(definition):

@@ -111,8 +111,8 @@ class _OutOfMemory:
 
 def test_a_set_that_runs_out_of_memory_hides_nothing() -> None:
     engine = RegexEngine([regex("plain", "hello"), regex("other", "bye")])
-    engine._groups[0]._set = _OutOfMemory()
-    assert [hit.definition.name for hit in engine.find(["oh hello"], "input")[0]] == ["plain"]
+    engine._pattern_sets[0]._set = _OutOfMemory()
+    assert [hit.definition.name for hit in engine.match(["oh hello"], "input")[0]] == ["plain"]
 
 
 def test_an_empty_match_inside_a_text_is_still_a_match() -> None:

@@ -62,7 +62,7 @@ def test_the_threshold_of_a_definition_decides() -> None:
     reached = score(text)
     at, above = (WEATHER.model_copy(update={"threshold": limit}) for limit in (reached, reached + 0.001))
     [[found]] = compile_definitions([at]).find([text], "input")
-    [[nearly]] = compile_definitions([above]).weigh([text], "input")
+    [[nearly]] = compile_definitions([above]).match([text], "input")
     assert compile_definitions([above]).find([text], "input") == [[]]
     assert (found.is_found, nearly.is_found) == (True, False)
     assert min(found.doubt, nearly.doubt) > 0.99
@@ -70,9 +70,9 @@ def test_the_threshold_of_a_definition_decides() -> None:
 
 def test_far_above_the_threshold_there_is_no_doubt_and_far_below_nothing_is_told() -> None:
     low = WEATHER.model_copy(update={"threshold": 0.1})
-    [[sure]] = compile_definitions([low]).weigh(["How is the weather there?"], "input")
+    [[sure]] = compile_definitions([low]).match(["How is the weather there?"], "input")
     assert (sure.is_found, sure.doubt) == (True, 0.0)
-    assert compile_definitions([WEATHER]).weigh(["Please book the table for two."], "input") == [[]]
+    assert compile_definitions([WEATHER]).match(["Please book the table for two."], "input") == [[]]
 
 
 def test_a_threshold_of_zero_still_asks_for_something_in_common() -> None:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from phospho_cli import main
-from phospho_workers.detection.evaluation.metrics import average_precision, f1_score
+from phospho_workers.detection.learning.metrics import average_precision, f1_score
 
 DEFINITIONS = """
 definitions:

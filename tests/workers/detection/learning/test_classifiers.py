@@ -11,8 +11,10 @@ import pytest
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.learning.classifiers import BadClassifier, Classifier
-from phospho_workers.detection.learning.teaching import Labelled, cross_validated, labelled, texts_of, train
-from workers.detection.tasks import keywords, semantic, task
+from phospho_workers.detection.learning.labelled_texts import LabelledText, labelled_text
+from phospho_workers.detection.learning.training_set import TrainingSet
+from phospho_workers.detection.text.sides import texts_of
+from workers.detection.tasks import keywords, semantic, task, train
 
 ODD = semantic("zorp", "The user wants a zorp", scope="input")
 WEATHER = semantic("weather", "The user asks about the weather", scope="input")
@@ -20,11 +22,11 @@ ZORPS = ["start the blue machine", "run the blue device please", "switch the blu
 NO_ZORPS = ["tell me a joke", "where is my parcel", "cancel the order", "open the red door"]
 
 
-def labels(texts=ZORPS, others=NO_ZORPS) -> dict[str, list[Labelled]]:
+def labels(texts=ZORPS, others=NO_ZORPS) -> dict[str, list[LabelledText]]:
     return {
-        "zorp": [Labelled({"input": text}, is_event) for chosen in (texts, others) for text in chosen
+        "zorp": [LabelledText({"input": text}, is_event) for chosen in (texts, others) for text in chosen
                  for is_event in [chosen is texts]],
-        "weather": [Labelled({"input": "will it rain"}, True), Labelled({"input": "is it sunny out"}, True)],
+        "weather": [LabelledText({"input": "will it rain"}, True), LabelledText({"input": "is it sunny out"}, True)],
     }  # fmt: skip
 
 
@@ -44,7 +46,7 @@ def test_a_head_finds_what_its_description_does_not_say() -> None:
 
 def test_a_rejected_task_loses_confidence() -> None:
     text = "Is the rain good for sales?"
-    rejected = {"weather": [Labelled({"input": text}, False), Labelled({"input": "how warm is it"}, True)]}
+    rejected = {"weather": [LabelledText({"input": text}, False), LabelledText({"input": "how warm is it"}, True)]}
     before = confidence(text, {}, "weather")
     assert confidence(text, train([ODD, WEATHER], rejected), "weather") < before
 
@@ -57,19 +59,19 @@ def test_the_same_labels_teach_the_same_to_the_last_bit() -> None:
 def test_only_what_is_asked_for_is_trained_and_what_has_no_label_has_no_head() -> None:
     assert train([ODD, WEATHER], labels(), names=["weather"]).keys() == {"weather"}
     assert train([ODD, WEATHER], {}).keys() == set()
-    assert train([ODD], {"zorp": [Labelled({"input": " "}, True), Labelled({}, False)]}) == {}
+    assert train([ODD], {"zorp": [LabelledText({"input": " "}, True), LabelledText({}, False)]}) == {}
 
 
 def test_a_definition_of_another_engine_is_no_rival_and_does_not_learn() -> None:
     beside = [ODD, WEATHER, keywords("zap", "zap", scope="input")]
     known = labels()
-    classifiers = train(beside, known | {"zap": [Labelled({"input": "zap it"}, True)]})
+    classifiers = train(beside, known | {"zap": [LabelledText({"input": "zap it"}, True)]})
     assert classifiers.keys() == {"zorp", "weather"}
     assert train(beside, known)["zorp"].to_json() == train([ODD, WEATHER], known)["zorp"].to_json()
 
 
 def test_labels_of_one_kind_only_teach_too() -> None:
-    classifiers = train([ODD, WEATHER], {"zorp": [Labelled({"input": text}, True) for text in ZORPS]})
+    classifiers = train([ODD, WEATHER], {"zorp": [LabelledText({"input": text}, True) for text in ZORPS]})
     assert confidence("start the blue machine now", classifiers) > confidence("start the blue machine now", {})
 
 
@@ -120,16 +122,16 @@ def test_a_head_of_a_definition_that_is_not_semantic_changes_nothing() -> None:
 
 def test_a_task_is_labelled_by_the_sides_that_its_definition_reads() -> None:
     logged = task("in", "out", system_prompt="be kind")
-    assert texts_of(ODD, logged) == {"input": "in"}
-    assert texts_of(ODD.model_copy(update={"scope": "task"}), logged) == {"input": "in", "output": "out"}
-    assert texts_of(ODD.model_copy(update={"scope": "output"}), task("in")) == {}
+    assert texts_of(logged, ODD.scope) == {"input": "in"}
+    assert texts_of(logged, ODD.model_copy(update={"scope": "task"}).scope) == {"input": "in", "output": "out"}
+    assert texts_of(task("in"), ODD.model_copy(update={"scope": "output"}).scope) == {}
 
 
 def test_held_out_confidences_do_not_know_their_own_label() -> None:
     """One confirmed task that is like the rejected ones: with its label it is learnt, without it is not."""
     odd_one = "where is my big parcel"
     known = labels([*ZORPS, odd_one])
-    held_out = cross_validated([ODD, WEATHER], known, "zorp", folds=3)
+    held_out = TrainingSet([ODD, WEATHER], known).cross_validated("zorp", folds=3)
     assert len(held_out) == 9
     assert held_out[4] < confidence(odd_one, train([ODD, WEATHER], known))
     assert min(held_out[:4]) > held_out[4]
@@ -138,7 +140,7 @@ def test_held_out_confidences_do_not_know_their_own_label() -> None:
 def test_a_head_begins_as_what_its_description_says() -> None:
     """A label that says what the description says already moves next to nothing."""
     text = "How is the weather in Rome?"
-    classifiers = train([ODD, WEATHER], {"weather": [Labelled({"input": text}, True)]})
+    classifiers = train([ODD, WEATHER], {"weather": [LabelledText({"input": text}, True)]})
     for other in ("will it rain tomorrow", "I want my money back", "hello"):
         assert abs(confidence(other, classifiers, "weather") - confidence(other, {}, "weather")) < 0.1, other
 
@@ -155,7 +157,7 @@ def answered(beside: str, classifiers, text: str = "do the usual thing") -> floa
 def taught_by_answers() -> dict[str, Classifier]:
     """What users say is the same: the answers alone tell which of it was a zorp."""
     logged = [task(f"do it {n}", answer) for n, answer in enumerate([*ANSWERS, "Here is a joke", "No parcel found"])]
-    return train([ODD, WEATHER], {"zorp": [labelled(ODD, one, n < 2) for n, one in enumerate(logged)]})
+    return train([ODD, WEATHER], {"zorp": [labelled_text(ODD, one, n < 2) for n, one in enumerate(logged)]})
 
 
 def test_an_answer_tells_what_a_question_was_about() -> None:
@@ -171,7 +173,9 @@ def test_an_answer_tells_what_a_question_was_about() -> None:
 def test_a_task_without_an_answer_is_judged_by_what_it_says() -> None:
     """One answer to everything tells nothing, and so its absence tells nothing either."""
     said = [task(text, "ok") for text in (*ZORPS, *NO_ZORPS)]
-    classifiers = train([ODD, WEATHER], {"zorp": [labelled(ODD, one, n < len(ZORPS)) for n, one in enumerate(said)]})
+    classifiers = train(
+        [ODD, WEATHER], {"zorp": [labelled_text(ODD, one, n < len(ZORPS)) for n, one in enumerate(said)]}
+    )
     text = "please start the blue motor"
     silent = train([ODD, WEATHER], {"zorp": labels()["zorp"]})
     assert answered("", classifiers, text) == pytest.approx(confidence(text, silent))
@@ -196,6 +200,6 @@ def test_detection_hands_the_answer_to_the_head() -> None:
 
 def test_a_label_of_both_sides_has_nothing_beside() -> None:
     logged = task("in", "out", system_prompt="be kind")
-    assert labelled(ODD, logged, True).beside == "out"
-    assert labelled(ODD.model_copy(update={"scope": "output"}), logged, True).beside == "in"
-    assert labelled(ODD.model_copy(update={"scope": "task"}), logged, True).beside == ""
+    assert labelled_text(ODD, logged, True).other_side == "out"
+    assert labelled_text(ODD.model_copy(update={"scope": "output"}), logged, True).other_side == "in"
+    assert labelled_text(ODD.model_copy(update={"scope": "task"}), logged, True).other_side == ""

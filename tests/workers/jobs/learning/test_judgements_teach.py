@@ -15,7 +15,7 @@ from phospho_store.registry.instructions import InstructionBook
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.candidates import content_of
-from phospho_workers.detection.learning.teaching import Labelled
+from phospho_workers.detection.learning.labelled_texts import LabelledText
 from phospho_workers.jobs.learning import trainer as head_teacher
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer, is_enough
@@ -155,9 +155,9 @@ def test_a_head_is_not_learnt_anew_for_each_judgement(store: Store, project_id: 
 
 
 def test_few_judgements_teach_nothing_and_one_label_of_a_person_does() -> None:
-    said = [Labelled({"input": "x"}, False, 0.5) for _ in range(8)]
+    said = [LabelledText({"input": "x"}, False, 0.5) for _ in range(8)]
     assert (is_enough(said), is_enough(said[:7]), is_enough([])) == (True, False, False)
-    assert is_enough([Labelled({"input": "x"}, True)])
+    assert is_enough([LabelledText({"input": "x"}, True)])
 
 
 def test_judgements_become_a_head_and_the_quality_is_that_of_people_s_labels(
@@ -176,7 +176,7 @@ def test_judgements_become_a_head_and_the_quality_is_that_of_people_s_labels(
 
 
 def test_no_head_is_taught_for_the_quality_of_what_no_person_labelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(head_teacher.School, "cross_validated", None)
+    monkeypatch.setattr(head_teacher.TrainingSet, "cross_validated", None)
     refund = semantic("refund", REFUND, scope="input")
     examples = [Example({"input": f"text {n}"}, n % 2 == 0, 0.5) for n in range(8)]
     lesson = ClassifierTrainer().learn([refund], {"refund": examples}, ["refund"])["refund"]

@@ -1,9 +1,8 @@
 """
-The engines by the name that a definition calls them. A new one is a file here and its line below, and more elsewhere.
+The registry of engines, by the name that a definition calls them.
 
-Its name is in the contract, `phospho_schemas.messages.Engine`. The field that an engine reads is named in
-`phospho_schemas.definitions` and in the check of a file of definitions; one that is in doubt, or that labels teach, is
-named where that is asked about (`detection/candidates.py`, `judging/choice.py`, `detection/teaching.py`).
+To add an engine: write its class in a module here, add the class to the tuple below, add its declaration to
+`phospho_schemas.engines.ENGINE_SPECS` and its name to `phospho_schemas.messages.Engine`.
 """
 
 from __future__ import annotations
@@ -11,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from phospho_workers.detection.engine import Engine
+from phospho_workers.detection.engines.engine import Engine
 from phospho_workers.detection.engines.keyword import KeywordEngine
 from phospho_workers.detection.engines.llm import LlmEngine
 from phospho_workers.detection.engines.regex import RegexEngine
 from phospho_workers.detection.engines.semantic import SemanticEngine
 
-ENGINES: Mapping[str, type[Engine]] = MappingProxyType(
-    {"keyword": KeywordEngine, "regex": RegexEngine, "semantic": SemanticEngine, "llm": LlmEngine}
-)
+_ENGINES: tuple[type[Engine], ...] = (KeywordEngine, RegexEngine, SemanticEngine, LlmEngine)
+ENGINES: Mapping[str, type[Engine]] = MappingProxyType({engine.spec.name: engine for engine in _ENGINES})

@@ -1,42 +1,47 @@
-"""Keywords: one Aho-Corasick automaton for every keyword of every definition of a project."""
+"""The keyword engine: one Aho-Corasick automaton for every keyword of every definition of a project."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
+from typing import ClassVar
 
 import ahocorasick
 
+from phospho_schemas.engines import EngineSpec, engine_spec
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.engine import NO_HITS, Hit, Hits, Side, looks_at, shortened
+from phospho_workers.detection.engines.engine import NO_MATCHES, Match, Matches, shortened
 from phospho_workers.detection.text.folding import folded
+from phospho_workers.detection.text.sides import Side, reads_side
 
 MAX_KEYWORD_CHARACTERS = 100
-# Phrases inside of phrases can stand at every word of a huge text; what comes after so many is not looked at.
+# Nested phrases can match at every word of a huge text; matches after so many are ignored.
 _MAX_MATCHES = 100_000
 
-# A definition, and a keyword of it as its author wrote it.
+# A definition, and one of its keywords as its author wrote it.
 Owner = tuple[EventDefinition, str]
 
 
 class KeywordEngine:
     """
-    Finds whole words and phrases; the score of a hit is 1, its evidence the keywords, in the order of their ends.
+    Find whole words and phrases. The score is 1, the evidence the keywords in the order in which they end.
 
-    A keyword counts where it is not a part of a longer word; keywords that overlap are all found. The cost does not
-    depend on the number of keywords, save for those that match.
+    A keyword inside a longer word does not count. Keywords that overlap are all found. The cost depends on the number
+    of keywords that match, and not on how many there are.
     """
 
+    spec: ClassVar[EngineSpec] = engine_spec("keyword")
+
     def __init__(self, definitions: Sequence[EventDefinition]) -> None:
-        owners: dict[str, list[Owner]] = {}
+        owners_by_words: dict[str, list[Owner]] = {}
         for definition in definitions:
             spellings = {folded(keyword): " ".join(keyword.split()) for keyword in reversed(definition.keywords)}
             for words, keyword in spellings.items():
-                owners.setdefault(words, []).append((definition, keyword))
+                owners_by_words.setdefault(words, []).append((definition, keyword))
         self._automaton = ahocorasick.Automaton()
-        for words, owned in owners.items():
+        for words, owners in owners_by_words.items():
             if words.strip():
-                self._automaton.add_word(words, owned)
+                self._automaton.add_word(words, owners)
         self._automaton.make_automaton()
 
     @staticmethod
@@ -48,18 +53,20 @@ class KeywordEngine:
             return f"the keyword {longest[:40]!r}… is longer than {MAX_KEYWORD_CHARACTERS} characters"
         return None
 
-    def find(self, texts: Sequence[str], side: Side, beside: Sequence[str] = ()) -> Sequence[Hits]:
-        return [self._find_one(folded(text), side) for text in texts]
+    def match(self, texts: Sequence[str], side: Side, other_sides: Sequence[str] = ()) -> Sequence[Matches]:
+        return [self._match_words(folded(text), side) for text in texts]
 
-    def _find_one(self, words: str, side: Side) -> Hits:
-        # A keyword that many definitions share may stand in a text many times; its owners are walked once.
-        matches = {id(owned): owned for _, owned in islice(self._automaton.iter(words), _MAX_MATCHES)}
-        if not matches:
-            return NO_HITS
-        found: dict[str, dict[str, None]] = {}
+    def _match_words(self, words: str, side: Side) -> Matches:
+        # By identity: many definitions may share a keyword that a text repeats, and its owners are walked once.
+        owner_lists = {id(owners): owners for _, owners in islice(self._automaton.iter(words), _MAX_MATCHES)}
+        if not owner_lists:
+            return NO_MATCHES
+        keywords_by_name: dict[str, dict[str, None]] = {}
         definitions: dict[str, EventDefinition] = {}
-        for definition, keyword in (owner for owned in matches.values() for owner in owned):
-            if looks_at(definition, side):
+        for definition, keyword in (owner for owners in owner_lists.values() for owner in owners):
+            if reads_side(definition, side):
                 definitions[definition.name] = definition
-                found.setdefault(definition.name, {})[keyword] = None
-        return [Hit(definitions[name], 1.0, shortened(", ".join(keywords))) for name, keywords in found.items()]
+                keywords_by_name.setdefault(definition.name, {})[keyword] = None
+        return [
+            Match(definitions[name], 1.0, shortened(", ".join(keywords))) for name, keywords in keywords_by_name.items()
+        ]

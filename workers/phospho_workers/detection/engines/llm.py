@@ -1,15 +1,20 @@
-"""Definitions that only a language model decides: the stream says where to ask, and a job asks."""
+"""The LLM engine: detection makes every text a candidate, and the judge job asks an LLM about it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
+from phospho_schemas.engines import EngineSpec, engine_spec
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.engine import NO_HITS, Hit, Hits, Side, looks_at
+from phospho_workers.detection.engines.engine import NO_MATCHES, Match, Matches
+from phospho_workers.detection.text.sides import Side, reads_side
 
 
 class LlmEngine:
-    """Finds nothing and doubts everything: each text that says something is a candidate for each definition."""
+    """Find nothing, and make each text that is not blank a candidate for each definition."""
+
+    spec: ClassVar[EngineSpec] = engine_spec("llm")
 
     def __init__(self, definitions: Sequence[EventDefinition]) -> None:
         self._definitions = definitions
@@ -22,6 +27,10 @@ class LlmEngine:
             return "the LLM reads one task at a time: choose the scope input, output, task or system_prompt"
         return None
 
-    def find(self, texts: Sequence[str], side: Side, beside: Sequence[str] = ()) -> Sequence[Hits]:
-        anything = [Hit(one, 0.0, "", False, 1.0) for one in self._definitions if looks_at(one, side)]
-        return [anything if text.strip() else NO_HITS for text in texts]
+    def match(self, texts: Sequence[str], side: Side, other_sides: Sequence[str] = ()) -> Sequence[Matches]:
+        doubtful = [
+            Match(definition, 0.0, "", is_found=False, doubt=1.0)
+            for definition in self._definitions
+            if reads_side(definition, side)
+        ]
+        return [doubtful if text.strip() else NO_MATCHES for text in texts]

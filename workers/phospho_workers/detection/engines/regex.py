@@ -1,36 +1,40 @@
-"""Patterns, run by RE2: time is linear in the text whatever the pattern, and all patterns are matched in one pass."""
+"""The regex engine: RE2, so time is linear in the text for any pattern, and all patterns are matched in one pass."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import re2
 
+from phospho_schemas.engines import EngineSpec, engine_spec
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.engine import NO_HITS, Hit, Hits, Side, looks_at, shortened
+from phospho_workers.detection.engines.engine import NO_MATCHES, Match, Matches, shortened
+from phospho_workers.detection.text.sides import Side, reads_side
 
-# A set that would be larger is halved. That of a usual project has some kilobytes.
+# A larger set is split in halves. A usual project's has a few kilobytes.
 _MAX_SET_BYTES = 64 * 1024 * 1024
 # RE2's own default for one pattern.
 _MAX_PATTERN_BYTES = 8 * 1024 * 1024
-# Linear in the text is not free: RE2 follows every place of a pattern that a text may be at, and counted repetitions
-# make places. With three gaps of `.{0,1000}` a text of 5,000 emojis took seconds.
+# Linear in the text is not free: RE2 tracks every state of a pattern at once, and counted repetitions multiply states.
+# With three gaps of `.{0,1000}` a text of 5,000 emojis took seconds.
 _MAX_UNFOLDED = 1_500
-# What a program of single bytes has no room for: characters beyond Latin-1, and classes that may hold only such.
+# Not expressible in a program of single bytes: characters beyond Latin-1, and classes that may hold only such.
 _WIDE = re.compile(r"\\(?:x\{[^}]*\}|[pP](?:\{[^}]*\}|.)|.)|[^\x00-\x7f]", re.DOTALL)
 
 
 class RegexEngine:
     """
-    Finds patterns in RE2's syntax, case-sensitive unless they begin with `(?i)`; `.` does not match a line break.
+    Find patterns in RE2's syntax, case-sensitive unless they begin with `(?i)`; `.` does not match a line break.
 
-    The score of a hit is 1, its evidence the first match. A pattern is searched in each side of a task alone.
+    The score is 1, the evidence the first occurrence. A pattern is searched in each side of a task by itself.
     """
 
+    spec: ClassVar[EngineSpec] = engine_spec("regex")
+
     def __init__(self, definitions: Sequence[EventDefinition]) -> None:
-        self._groups = _grouped(definitions)
+        self._pattern_sets = _pattern_sets(definitions)
 
     @staticmethod
     def refusal(definition: EventDefinition) -> str | None:
@@ -50,63 +54,63 @@ class RegexEngine:
             )
         return None
 
-    def find(self, texts: Sequence[str], side: Side, beside: Sequence[str] = ()) -> Sequence[Hits]:
-        return [self._find_one(text, side) for text in texts]
+    def match(self, texts: Sequence[str], side: Side, other_sides: Sequence[str] = ()) -> Sequence[Matches]:
+        return [self._match_text(text, side) for text in texts]
 
-    def _find_one(self, text: str, side: Side) -> Hits:
-        found = [hit for group in self._groups for hit in group.find(text, side)]
-        return found or NO_HITS
+    def _match_text(self, text: str, side: Side) -> Matches:
+        matches = [match for pattern_set in self._pattern_sets for match in pattern_set.match(text, side)]
+        return matches or NO_MATCHES
 
 
-class _Group:
+class _PatternSet:
     """
-    Definitions that fit one RE2 set, which says in one pass which of them match.
+    Definitions that fit one RE2 set, which returns in one pass the patterns that match.
 
-    A set that runs out of memory while it matches says "nothing matches". So each has one pattern more, which
-    matches everything: where it is not found, the patterns are searched one by one.
+    A set that runs out of memory while it matches reports "nothing matches". So each set has an extra pattern that
+    matches everything: where it is not reported, the patterns are searched one by one.
     """
 
     def __init__(self, definitions: Sequence[EventDefinition]) -> None:
         self._definitions = definitions
-        self._patterns = [re2.compile(one.pattern, _options(_MAX_PATTERN_BYTES)) for one in definitions]
-        self._everything = len(definitions)
+        self._patterns = [re2.compile(definition.pattern, _options(_MAX_PATTERN_BYTES)) for definition in definitions]
+        self._match_all = len(definitions)
         self._set = re2.Set.SearchSet(_options(_MAX_SET_BYTES))
         for definition in definitions:
             self._set.Add(definition.pattern)
         self._set.Add("")
         self._set.Compile()
 
-    def find(self, text: str, side: Side) -> Hits:
-        matched = self._set.Match(text) or range(self._everything)
-        if len(matched) == 1 and matched[0] == self._everything:
-            return NO_HITS
-        return [hit for index in matched if (hit := self._hit(index, text, side)) is not None]
+    def match(self, text: str, side: Side) -> Matches:
+        indexes = self._set.Match(text) or range(self._match_all)
+        if len(indexes) == 1 and indexes[0] == self._match_all:
+            return NO_MATCHES
+        return [match for index in indexes if (match := self._match_pattern(index, text, side)) is not None]
 
-    def _hit(self, index: int, text: str, side: Side) -> Hit | None:
-        if index == self._everything or not looks_at(self._definitions[index], side):
+    def _match_pattern(self, index: int, text: str, side: Side) -> Match | None:
+        if index == self._match_all or not reads_side(self._definitions[index], side):
             return None
-        match = self._patterns[index].search(text)
-        return Hit(self._definitions[index], 1.0, shortened(match[0])) if match else None
+        occurrence = self._patterns[index].search(text)
+        return Match(self._definitions[index], 1.0, shortened(occurrence[0])) if occurrence else None
 
 
-def _grouped(definitions: Sequence[EventDefinition]) -> list[_Group]:
-    """Return groups whose sets compile: halves, and halves of them, where one set would be too large."""
+def _pattern_sets(definitions: Sequence[EventDefinition]) -> list[_PatternSet]:
+    """Return sets that compile: halves, and halves of them, where one set would be too large."""
     if not definitions:
         return []
     try:
-        return [_Group(definitions)]
+        return [_PatternSet(definitions)]
     except re2.error:
         if len(definitions) == 1:
             raise
         middle = len(definitions) // 2
-        return _grouped(definitions[:middle]) + _grouped(definitions[middle:])
+        return _pattern_sets(definitions[:middle]) + _pattern_sets(definitions[middle:])
 
 
 def _unfolded(pattern: str) -> int:
     """
-    Return how many steps RE2's program for a pattern has more than the pattern has characters.
+    Return the number of steps that RE2's program has beyond the characters of the pattern.
 
-    As a program of single bytes: in UTF-8 each class of letters has hundreds of steps, of which a text is at few.
+    Counted in a program of single bytes: in UTF-8 each class of letters has hundreds of steps, and few are active.
     """
     options = _options(_MAX_PATTERN_BYTES)
     options.encoding = re2.Options.Encoding.LATIN1

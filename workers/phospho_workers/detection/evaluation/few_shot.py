@@ -11,7 +11,8 @@ from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.evaluation.labelled import LabelledLogs
 from phospho_workers.detection.evaluation.scoring import EventScore, Progress, Report, event_score, run
 from phospho_workers.detection.learning.classifiers import Classifier
-from phospho_workers.detection.learning.teaching import labelled, train
+from phospho_workers.detection.learning.labelled_texts import labelled_text
+from phospho_workers.detection.learning.training_set import TrainingSet
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,10 @@ def _classifiers(
 ) -> dict[str, Classifier]:
     """Train classifiers as a worker does: each on its own labels, with the others' tasks as unlabelled texts."""
     labels = {
-        one.name: [labelled(one, logs.tasks[place], shown) for place, shown in drawn[one.name].items()]
+        one.name: [labelled_text(one, logs.tasks[place], shown) for place, shown in drawn[one.name].items()]
         for one in definitions
     }
-    return train(definitions, labels)
+    return TrainingSet(definitions, labels).train()
 
 
 def _mean_score(scores: Sequence[EventScore]) -> EventScore:

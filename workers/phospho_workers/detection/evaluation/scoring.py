@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phospho_schemas.definitions import needs_session
+from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.evaluation.labelled import PROJECT, LabelledLogs
-from phospho_workers.detection.evaluation.metrics import average_precision, f1_score
 from phospho_workers.detection.learning.classifiers import Classifier
+from phospho_workers.detection.learning.metrics import average_precision, f1_score
 
 _BATCH = 1000
 # Told how many tasks were analysed since it was last told.
@@ -108,7 +109,7 @@ def _events(
 
 def refusal(definition: EventDefinition) -> str | None:
     """Return why a definition can't be scored on tasks, of which each is read by itself and no model is asked."""
-    if definition.engine == "llm":
+    if engine_spec(definition.engine).is_decided_by_llm:
         return "evaluate asks no language model, and nothing else can find it"
     if needs_session(definition):
         return "evaluate reads each task by itself, and it needs those around it"

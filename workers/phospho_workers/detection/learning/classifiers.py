@@ -1,11 +1,8 @@
 """
-What labels teach: for one definition a direction of its own, beside what its description finds.
+Classifiers: the small model that labels train for one definition, its JSON form, and its confidence in texts.
 
-A classifier is a logistic regression on the embedding of a clause, on its word pieces and their pairs, on the score of
-the
-description, and on the embedding of the task's other side: an answer tells what a question was about. It starts from
-what the description finds. It learns from the definition's labels, and from what was confirmed for the project's other
-definitions as weak counterexamples. Pure: the same labels give the same classifier.
+A classifier is a logistic regression on the embedding of a clause, its word pieces and their pairs, the score of the
+description, and the embedding of the task's other side: an answer tells what a question was about.
 """
 
 from __future__ import annotations
@@ -15,6 +12,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,34 +23,37 @@ from phospho_workers.detection.text.embedding import DIMENSIONS, Vectors, cosine
 from phospho_workers.detection.text.phrases import phrases
 from phospho_workers.detection.text.reading import Reading, whole
 
-FORMAT = 2
+FORMAT = 3
 PHRASE_UNIT = 2.0**-12
 Scores = NDArray[np.float64]
 
 
 class BadClassifier(ValueError):
-    """A serialised classifier can't be read; the text says why."""
+    """A serialised classifier can't be read; the message says why."""
 
 
 @dataclass(frozen=True)
 class Classifier:
     """
-    `direction` and `beside` have 256 integers and are 4000 long, as `embedding.directions` makes them.
+    The weights of a logistic regression. `direction` and `other_side` are directions (see `embedding.directions`).
 
-    The confidence in a clause or whole text is the logistic function of `direction_weight` times the cosine with
-    `direction`, plus `description_weight` times the score of the description, plus the weights of those of its
-    `phrases` that the classifier knows, divided by the square root of how many it has, plus `bias`; and, where the
-    task's other side says something, plus `beside_weight` times how much more than `beside_usual` the cosine of that
-    with `beside` is. The weights are integers, in units of PHRASE_UNIT, so that no order of additions matters.
-    `version` is that of the row it is
-    stored in, which the JSON does not repeat.
+    The logit of a clause or whole text is the sum of
+    - `direction_weight` times the cosine with `direction`,
+    - `description_weight` times the score of the description,
+    - the weights of its known `phrases`, divided by the square root of the number of all its phrases,
+    - where the task's other side says something, `other_side_weight` times the cosine of that side with `other_side`,
+      less `mean_other_side`,
+    - `bias`.
+
+    The weights of phrases are integers, in units of PHRASE_UNIT, so that no order of additions matters. `confirmed` and
+    `rejected` count the labels of people. `version` is that of the stored row; the JSON does not repeat it.
     """
 
     direction: Vectors
-    beside: Vectors
+    other_side: Vectors
     direction_weight: float
-    beside_weight: float
-    beside_usual: float
+    other_side_weight: float
+    mean_other_side: float
     description_weight: float
     bias: float
     phrases: Mapping[int, int]
@@ -66,12 +67,12 @@ class Classifier:
             {
                 "format": FORMAT,
                 "direction": _packed(self.direction, "<i2"),
-                "beside": _packed(self.beside, "<i2"),
+                "other_side": _packed(self.other_side, "<i2"),
                 "phrases": _packed(list(self.phrases), "<i8"),
                 "phrase_weights": _packed(list(self.phrases.values()), "<i4"),
                 "direction_weight": self.direction_weight,
-                "beside_weight": self.beside_weight,
-                "beside_usual": self.beside_usual,
+                "other_side_weight": self.other_side_weight,
+                "mean_other_side": self.mean_other_side,
                 "description_weight": self.description_weight,
                 "bias": self.bias,
                 "confirmed": self.confirmed,
@@ -91,23 +92,26 @@ class Classifier:
     def _from(cls, value: Mapping[str, Any]) -> Classifier:
         if value["format"] != FORMAT:
             raise BadClassifier(f"format is {value['format']!r}; this reads {FORMAT}")
-        known = _unpacked(value["phrases"], "<i8").tolist()
+        phrases = _unpacked(value["phrases"], "<i8").tolist()
         classifier = cls(
             _direction(value["direction"]),
-            _direction(value["beside"]),
+            _direction(value["other_side"]),
             direction_weight=float(value["direction_weight"]),
-            beside_weight=float(value["beside_weight"]),
-            beside_usual=float(value["beside_usual"]),
+            other_side_weight=float(value["other_side_weight"]),
+            mean_other_side=float(value["mean_other_side"]),
             description_weight=float(value["description_weight"]),
             bias=float(value["bias"]),
-            phrases=dict(zip(known, _unpacked(value["phrase_weights"], "<i4").tolist(), strict=True)),
+            phrases=dict(zip(phrases, _unpacked(value["phrase_weights"], "<i4").tolist(), strict=True)),
             confirmed=int(value["confirmed"]),
             rejected=int(value["rejected"]),
         )
-        numbers = (one for one in vars(classifier).values() if isinstance(one, float))
-        if not all(map(math.isfinite, numbers)):
+        weights = (weight for weight in vars(classifier).values() if isinstance(weight, float))
+        if not all(map(math.isfinite, weights)):
             raise BadClassifier("a weight is not a finite number")
         return classifier
+
+
+NO_CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType({})
 
 
 def _direction(text: str) -> Vectors:
@@ -125,57 +129,59 @@ def _unpacked(text: str, kind: str) -> NDArray[np.integer]:
     return np.frombuffer(base64.b64decode(text, validate=True), dtype=kind)
 
 
-class Classifiers:
-    """The classifiers of a project's definitions, by the column that each definition has in the scores."""
+class ClassifierColumns:
+    """The classifiers of a project's definitions as matrices, by the column that each definition has in the scores."""
 
     def __init__(self, by_column: Mapping[int, Classifier]) -> None:
         classifiers = list(by_column.values())
         self._columns = list(by_column)
-        self._directions = np.array([classifier.direction for classifier in classifiers], dtype=np.float32).reshape(
-            -1, DIMENSIONS
-        )
+        self._directions = _stacked([classifier.direction for classifier in classifiers])
         self._direction_weights = np.array([classifier.direction_weight for classifier in classifiers])
-        self._beside = np.array([classifier.beside for classifier in classifiers], dtype=np.float32).reshape(
-            -1, DIMENSIONS
-        )
-        self._beside_weights = np.array([classifier.beside_weight for classifier in classifiers])
-        self._beside_usual = np.array([classifier.beside_usual for classifier in classifiers])
+        self._other_sides = _stacked([classifier.other_side for classifier in classifiers])
+        self._other_side_weights = np.array([classifier.other_side_weight for classifier in classifiers])
+        self._mean_other_sides = np.array([classifier.mean_other_side for classifier in classifiers])
         self._description_weights = np.array([classifier.description_weight for classifier in classifiers])
         self._biases = np.array([classifier.bias for classifier in classifiers])
-        known = sorted({phrase for classifier in classifiers for phrase in classifier.phrases})
-        self._places = {phrase: place for place, phrase in enumerate(known)}
+        phrases_in_order = sorted({phrase for classifier in classifiers for phrase in classifier.phrases})
+        self._phrase_rows = {phrase: row for row, phrase in enumerate(phrases_in_order)}
         self._phrase_weights = np.array(
-            [[classifier.phrases.get(phrase, 0) for classifier in classifiers] for phrase in known]
+            [[classifier.phrases.get(phrase, 0) for classifier in classifiers] for phrase in phrases_in_order]
         )
 
-    def overwrite(self, confidences: Scores, scores: Scores, what: Reading, beside: Sequence[str] = ()) -> None:
+    def overwrite(
+        self, confidences: Scores, description_scores: Scores, batch: Reading, other_sides: Sequence[str] = ()
+    ) -> None:
         """
-        Put the classifiers' confidences into their columns; `scores` are those of the descriptions.
+        Write the classifiers' confidences into their columns of `confidences`.
 
-        `beside` has what is said on the other side of each text's task; it is empty where that is not known.
+        `other_sides` has the other side of each text's task, and is empty where that is unknown.
         """
         if not self._columns:
             return
-        along = cosines(what.directions, self._directions).astype(np.float64)
-        described = scores[:, self._columns]
+        along = cosines(batch.directions, self._directions).astype(np.float64)
+        described = description_scores[:, self._columns]
         logits = along * self._direction_weights + described * self._description_weights + self._biases
-        if beside and self._beside_weights.any():
-            logits += self._answered(beside)[what.texts()]
-        confidences[:, self._columns] = logistic(logits + self._said(what))
+        if other_sides and self._other_side_weights.any():
+            logits += self._other_side_logits(other_sides)[batch.texts()]
+        confidences[:, self._columns] = logistic(logits + self._phrase_logits(batch))
 
-    def _answered(self, beside: Sequence[str]) -> Scores:
-        """Return the weight of what is beside each text for each classifier; 0 where nothing is."""
-        said = whole(beside)
-        along = cosines(said, self._beside).astype(np.float64)
-        is_said = np.any(said != 0.0, axis=1, keepdims=True)
-        weights: Scores = is_said * (along - self._beside_usual) * self._beside_weights
-        return weights
+    def _other_side_logits(self, other_sides: Sequence[str]) -> Scores:
+        """Return the part of the other side in the logits, shape (texts, classifiers); 0 where it says nothing."""
+        vectors = whole(other_sides)
+        along = cosines(vectors, self._other_sides).astype(np.float64)
+        has_words = np.any(vectors != 0.0, axis=1, keepdims=True)
+        logits: Scores = has_words * (along - self._mean_other_sides) * self._other_side_weights
+        return logits
 
-    def _said(self, what: Reading) -> Scores:
-        """Return the weight of each row's phrases for each classifier."""
-        said = np.zeros((len(what.pieces), len(self._columns)))
-        for row, pieces in enumerate(what.pieces):
+    def _phrase_logits(self, batch: Reading) -> Scores:
+        """Return the part of the phrases in the logits, shape (rows, classifiers)."""
+        logits = np.zeros((len(batch.pieces), len(self._columns)))
+        for row, pieces in enumerate(batch.pieces):
             features = phrases(pieces)
-            if known := [self._places[feature] for feature in features if feature in self._places]:
-                said[row] = self._phrase_weights[known].sum(axis=0) * (PHRASE_UNIT / math.sqrt(len(features)))
-        return said
+            if known_rows := [self._phrase_rows[feature] for feature in features if feature in self._phrase_rows]:
+                logits[row] = self._phrase_weights[known_rows].sum(axis=0) * (PHRASE_UNIT / math.sqrt(len(features)))
+        return logits
+
+
+def _stacked(vectors: Sequence[Vectors]) -> Vectors:
+    return np.array(vectors, dtype=np.float32).reshape(-1, DIMENSIONS)

@@ -77,7 +77,7 @@ def quality(confidences: Sequence[float], labels: Sequence[bool], threshold: flo
     """
     Return the quality at a threshold (the default where None) of confidences in tasks that people have judged.
 
-    Give confidences that do not know the label on their own task: `teaching.cross_validated` has such.
+    Give confidences that do not know the label of their own task: `TrainingSet.cross_validated` returns such.
     """
     at = DEFAULT_THRESHOLD if threshold is None else threshold
     scores = np.asarray(confidences, dtype=np.float64)

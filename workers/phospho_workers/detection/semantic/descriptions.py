@@ -13,7 +13,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from phospho_workers.detection.semantic.essence import essence
+from phospho_workers.detection.semantic.description_core import description_core
 from phospho_workers.detection.semantic.library import library
 from phospho_workers.detection.text.embedding import MAX_PIECES, embedder, unit
 
@@ -52,6 +52,6 @@ def expected(description: str) -> Vector:
 
 def _said(description: str) -> Vector:
     model = embedder()
-    pieces = model.pieces(essence(description))[:MAX_PIECES]
+    pieces = model.pieces(description_core(description))[:MAX_PIECES]
     said: Vector = unit(model.sums([pieces]))[0]
     return said

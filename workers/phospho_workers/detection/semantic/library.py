@@ -18,7 +18,7 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from phospho_workers.detection.semantic.essence import essence
+from phospho_workers.detection.semantic.description_core import description_core
 from phospho_workers.detection.text.embedding import Vectors, directions, embedder, unit
 
 Matrix = NDArray[np.float64]
@@ -59,7 +59,7 @@ def _loaded() -> Library:
 def built(without: Container[str] = ()) -> Library:
     """Return the library, save for the files of these names: what it is worth is measured so."""
     events = list(_events(without))
-    described = unit(_sums([essence(description) for description, _ in events]))
+    described = unit(_sums([description_core(description) for description, _ in events]))
     of_examples = [unit(_sums(examples)) for _, examples in events]
     mean_example = np.concatenate(of_examples).mean(axis=0)
     mean_name = described.mean(axis=0)

@@ -15,7 +15,7 @@ from phospho_store.annotations.judgements import JudgementBook, Used
 from phospho_store.jobs.backfills import BackfillBook
 from phospho_store.registry.instructions import TABLES
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
-from phospho_workers.detection.engine import Side
+from phospho_workers.detection.text.sides import Side
 from phospho_workers.jobs.judges.candidate_queue import CandidateQueue
 from phospho_workers.jobs.judges.open_candidates import OpenCandidates
 from phospho_workers.jobs.loop.round_robin import RoundRobin

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from phospho_store.store import Store
-from phospho_workers.detection.candidates import texts_of
-from phospho_workers.detection.engine import SIDES, Side
+from phospho_workers.detection.text.sides import SIDES, Side, texts_of
 from phospho_workers.jobs.sessions.long_texts import MARK, with_ends
 from phospho_workers.judging.selection import Open, OpenText
 

@@ -12,7 +12,7 @@ from phospho_schemas.messages import EventDefinition
 from phospho_store.annotations.track_record import TrackRecord, TrackRecords, why_not_learnt
 from phospho_store.store import Store
 from phospho_workers.detection.candidates import content_of
-from phospho_workers.detection.engine import SIDES
+from phospho_workers.detection.text.sides import SIDES
 from phospho_workers.jobs.learning.session_examples import SessionExamples
 from phospho_workers.jobs.sessions.long_texts import with_ends
 from phospho_workers.jobs.sessions.session_facts import SessionFacts

@@ -7,8 +7,8 @@ from typing import Any
 
 from phospho_schemas.definitions import needs_session
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.engine import SIDES
 from phospho_workers.detection.text.reading import MAX_READ_CHARACTERS
+from phospho_workers.detection.text.sides import SIDES
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.sessions.transcripts import as_one
 

@@ -10,7 +10,7 @@ import orjson
 from phospho_schemas.ids import revision_ms
 from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_store.store import Store
-from phospho_workers.detection.engine import SIDES
+from phospho_workers.detection.text.sides import SIDES
 from phospho_workers.jobs.loop.seen_cache import OVERLAP_MS
 from phospho_workers.jobs.sessions.long_texts import with_ends
 from phospho_workers.jobs.sessions.session_states import SessionStates

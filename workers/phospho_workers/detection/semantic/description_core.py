@@ -8,7 +8,7 @@ import re
 _ACTOR = re.compile(r"\s*the (user|assistant)\b(\s+(is|has|wants to|says that))?\s*", re.IGNORECASE)
 
 
-def essence(description: str) -> str:
+def description_core(description: str) -> str:
     """Return a description without "The user is" and the like, or as it is where nothing else is in it."""
     actor = _ACTOR.match(description)
     rest = description[actor.end() :] if actor else ""

@@ -5,50 +5,50 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phospho_workers.detection.learning.teaching import Labelled, train
-from phospho_workers.detection.learning.trust import MIN_CONFIRMED, TRUSTS, LabelledScores, trust
-from workers.detection.tasks import semantic
+from phospho_workers.detection.learning.description_trust import FACTORS, MIN_CONFIRMED, LabelledRows, description_trust
+from phospho_workers.detection.learning.labelled_texts import LabelledText
+from workers.detection.tasks import semantic, train
 
 PULL = 0.2
 
 
-def labels(described_right: bool, confirmed: int = 20) -> LabelledScores:
+def labelled_rows(described_right: bool, confirmed: int = 20) -> LabelledRows:
     """What is said tells the event apart; the description does so too, or says the contrary of it."""
     chance = np.random.default_rng(7)
     is_event = np.arange(4 * confirmed) < confirmed
     inputs = np.where(is_event, 1.0, -1.0)[:, None] + chance.normal(0.0, 3.0, (len(is_event), 3))
     described = np.where(is_event == described_right, 2.0, -2.0) + chance.normal(0.0, 1.0, len(is_event))
-    return LabelledScores(inputs, described, is_event, np.ones(len(is_event)))
+    return LabelledRows(inputs, described, is_event, np.ones(len(is_event)))
 
 
 def test_a_description_that_ranks_well_is_trusted_and_one_that_misleads_is_not() -> None:
-    assert trust([labels(True)] * 2, PULL) == TRUSTS[0]
-    assert trust([labels(False)] * 2, PULL) == TRUSTS[-1]
+    assert description_trust([labelled_rows(True)] * 2, PULL) == FACTORS[0]
+    assert description_trust([labelled_rows(False)] * 2, PULL) == FACTORS[-1]
 
 
 def test_few_labels_change_no_trust() -> None:
-    assert trust([], PULL) == TRUSTS[0]
-    assert trust([labels(False, MIN_CONFIRMED - 1)], PULL) == TRUSTS[0]
-    assert trust([labels(False, MIN_CONFIRMED)], PULL) == TRUSTS[-1]
+    assert description_trust([], PULL) == FACTORS[0]
+    assert description_trust([labelled_rows(False, MIN_CONFIRMED - 1)], PULL) == FACTORS[0]
+    assert description_trust([labelled_rows(False, MIN_CONFIRMED)], PULL) == FACTORS[-1]
 
 
 def test_the_closed_form_is_what_leaving_out_and_learning_anew_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = labels(True)
+    known = labelled_rows(True)
     predicted: list[np.ndarray] = []
-    name = "phospho_workers.detection.learning.trust.average_precision"
+    name = "phospho_workers.detection.learning.description_trust.average_precision"
     monkeypatch.setattr(name, lambda scores, is_event: predicted.append(scores) or 0.0)
-    trust([known] * 2, PULL)
+    description_trust([known] * 2, PULL)
 
-    misses = np.where(known.is_event, 2.0, -2.0) - TRUSTS[1] * known.described
+    misses = np.where(known.is_event, 2.0, -2.0) - FACTORS[1] * known.description_logits
     rest = np.arange(len(misses)) != 3
     inputs, weights = known.inputs[rest], known.weights[rest]
     curvature = (inputs * weights[:, None]).T @ inputs + 4 * PULL * np.eye(3)
     learnt = np.linalg.solve(curvature, inputs.T @ (weights * misses[rest]))
-    assert predicted[1][3] == pytest.approx(TRUSTS[1] * known.described[3] + known.inputs[3] @ learnt)
+    assert predicted[1][3] == pytest.approx(FACTORS[1] * known.description_logits[3] + known.inputs[3] @ learnt)
 
 
 def test_every_head_of_a_project_has_the_same_trust() -> None:
     definitions = [semantic("a", "The user wants a refund", scope="input"), semantic("b", "The user says hello")]
-    labels = {"a": [Labelled({"input": "money back"}, True)], "b": [Labelled({"input": "hi"}, True)]}
+    labels = {"a": [LabelledText({"input": "money back"}, True)], "b": [LabelledText({"input": "hi"}, True)]}
     classifiers = train(definitions, labels).values()
     assert len({classifier.description_weight for classifier in classifiers}) == 1

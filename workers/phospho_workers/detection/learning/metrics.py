@@ -16,10 +16,10 @@ def average_precision(scores: NDArray[np.float64], is_event: NDArray[np.bool_]) 
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
     is_last_of_equals = np.r_[ranked[1:] != ranked[:-1], True]
-    found = np.cumsum(is_event[order])[is_last_of_equals]
-    looked_at = np.arange(1, len(scores) + 1)[is_last_of_equals]
-    gained = np.diff(found, prepend=0)
-    return float((gained * found / looked_at).sum() / found[-1])
+    true_positives = np.cumsum(is_event[order])[is_last_of_equals]
+    retrieved = np.arange(1, len(scores) + 1)[is_last_of_equals]
+    gained = np.diff(true_positives, prepend=0)
+    return float((gained * true_positives / retrieved).sum() / true_positives[-1])
 
 
 def f1_score(is_found: NDArray[np.bool_], is_event: NDArray[np.bool_]) -> float:
