@@ -10,7 +10,7 @@ from phospho_schemas.records import Keyed
 from phospho_schemas.topics import FEEDBACK, TASKS, Topic
 from phospho_workers.extraction import fields
 from phospho_workers.extraction.rows import feedback_row, task_row
-from phospho_workers.runtime.json_bytes import decode_object, encode
+from phospho_workers.runtime.json_bytes import decode_object, encode_row
 from phospho_workers.runtime.records import Output, Record, Unreadable, reject
 
 _Row = Callable[[Mapping[str, Any], Record], dict[str, Any]]
@@ -35,7 +35,7 @@ class Extraction:
             fields.check_version(log)
             topic, to_row = _kind(log)
             row = to_row(log, record)
-            output.add(topic, Keyed(_key(row), encode(row)))
+            output.add(topic, Keyed(_key(row), encode_row(row)))
         except Unreadable as why:
             reject(output, record, self.name, why, _project_or_empty(log))
         except RecursionError:
