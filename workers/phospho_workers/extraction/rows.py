@@ -22,6 +22,8 @@ _KNOWN_KEYS = frozenset(
     }
 )  # fmt: skip
 _MAX_REVISION = 2**64 - 1
+_CONTAINERS = (list, dict)
+_MAX_SPARSE_LIST_LEVELS = 2
 
 
 def task_row(log: Mapping[str, Any], record: Record) -> dict[str, Any]:
@@ -140,7 +142,32 @@ def _metadata(log: Mapping[str, Any], absurd_time: Any) -> dict[str, Any]:
             metadata.setdefault(key, value)
     if absurd_time is not None:
         metadata["client_created_at"] = absurd_time
-    return metadata
+    return {key: _storable(value) if type(value) in _CONTAINERS else value for key, value in metadata.items()}
+
+
+def _storable(value: Any) -> Any:
+    """
+    Return a list or an object with JSON text for each list that ClickHouse can't read in a bounded time.
+
+    These are lists within lists within lists that have nulls or empty lists in them: ClickHouse 26.9 compares types
+    in a time that grows by a factor with each level (24 levels of `[[..., null], null]` took 5 s, three levels with
+    1,000 nulls each 54 s and all memory). Nobody's rows are stored meanwhile.
+    """
+    if type(value) is dict:
+        return {key: _storable(part) if type(part) in _CONTAINERS else part for key, part in value.items()}
+    levels = _list_levels(value)
+    if levels > 1 and None in value and {type(part) for part in value} == {list, type(None)}:
+        # As ClickHouse itself stores a null among lists.
+        value = [[] if part is None else part for part in value]
+    if levels > _MAX_SPARSE_LIST_LEVELS:
+        text = shapes.json_text(value)
+        if "null" in text or "[]" in text:
+            return text
+    return [_storable(part) if type(part) in _CONTAINERS else part for part in value]
+
+
+def _list_levels(value: list[Any]) -> int:
+    return 1 + max((_list_levels(part) for part in value if type(part) is list), default=0)
 
 
 def _raw(log: Mapping[str, Any], side: str) -> Any:
