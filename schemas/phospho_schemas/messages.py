@@ -16,6 +16,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from phospho_schemas.times import utc_text
 
 SCHEMA_VERSION = 1
+# Lists and objects within each other, in an event. ClickHouse 26.9 stores more in a column of JSON, but can't merge a
+# part that has 149 lists within each other and more than 64 paths (TOO_DEEP_AST): no later insert would succeed.
+MAX_NESTING_LEVELS = 100
 # The state of a turn is that of so many tasks before it: session_analysis_rows and found_events have the same number.
 MAX_CONTEXT_TURNS = 20
 

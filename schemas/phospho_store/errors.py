@@ -14,7 +14,15 @@ class StoreError(Exception):
 
 
 class StoreUnavailable(StoreError):
-    """ClickHouse did not answer, or can't take this now. The same statement may succeed later."""
+    """
+    ClickHouse did not answer, or can't take this now. The same statement may succeed later.
+
+    `code` is ClickHouse's error code (0 where it gave none).
+    """
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class StatementRefused(StoreError):

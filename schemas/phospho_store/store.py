@@ -215,5 +215,5 @@ def _translated(error: ClickHouseError) -> StoreUnavailable | StatementRefused:
         # The embedded engine quotes the row that it refuses, and its binding can't decode the quotation.
         return StatementRefused(f"a value is not UTF-8: {error}", _INCORRECT_DATA)
     if code is None or code in _RETRIABLE_CODES or isinstance(error, StreamFailure):
-        return StoreUnavailable(str(error))
+        return StoreUnavailable(str(error), code or 0)
     return StatementRefused(str(error), code)

@@ -30,7 +30,7 @@ def log(task_id: str, **fields: object) -> dict[str, object]:
 
 
 def produce(shape: OnKafka, topic: str, *values: bytes) -> None:
-    producer = Producer({"bootstrap.servers": shape.kafka.bootstrap_servers, "acks": "all"})
+    producer = Producer({"bootstrap.servers": shape.kafka.bootstrap_servers, "acks": "all", "compression.type": "lz4"})
     for value in values:
         producer.produce(topic, value, b"key", headers=[("trace", b"\xff\xfe")])
     assert producer.flush(30) == 0
@@ -79,6 +79,46 @@ def test_a_bad_record_in_any_topic_harms_itself_only(shape: OnKafka) -> None:
     assert rows[4]["payload"] == '{"half": "an analysis'
     assert shape.number("SELECT count() FROM tasks WHERE startsWith(task_id, 'good-')") == 20
     assert shape.number("SELECT count() FROM analyses WHERE startsWith(task_id, 'good-')") == 20
+
+
+def test_sink_dead_letters_rows_that_clickhouse_can_not_store(shape: OnKafka) -> None:
+    """Rows nested too deep beside rows of many keys, and 300 that are merely wrong: each harms itself only."""
+    row = log("T", revision=1, schema_version=1, created_at="2026-01-01T00:00:00Z", received_at="2026-01-01T00:00:00Z")
+    wide = {f"key-{number}": number for number in range(80)}
+    good = [json.dumps(row | {"task_id": f"wide-{number}", "metadata": wide}).encode() for number in range(64)]
+    deep = [
+        json.dumps(row | {"task_id": f"deep-{levels}", "metadata": wide | {"x": "X"}})
+        .replace('"X"', "[" * levels + "1" + "]" * levels)
+        .encode()
+        for levels in (150, 230, 900)
+    ]
+    wrong = [json.dumps(row | {"task_id": f"wrong-{n}", "created_at": "not a time"}).encode() for n in range(300)]
+    produce(shape, TASKS.name, *good[:32], *deep, *wrong, *good[32:])
+    shape.settle()
+
+    letters = shape.store.rows(
+        'SELECT extract(payload, \'"task_id": "([a-z]+)\') AS kind, count() AS n FROM dead_letters'
+        " WHERE stage = 'sink' AND source_topic = 'phospho.tasks' AND kind != '' GROUP BY kind ORDER BY kind"
+    )
+    assert letters == [{"kind": "deep", "n": 3}, {"kind": "wrong", "n": 300}]
+    assert shape.number("SELECT count() FROM tasks WHERE startsWith(task_id, 'wide-')") == 64
+    assert shape.workers["sink"].is_running()
+
+
+def test_sink_gets_through_more_bytes_than_one_insert_takes(shape: OnKafka) -> None:
+    """100 MB that compress well come in one fetch; each insert has less than the 64 MiB of the server."""
+    text = "the same words again and again " * 3300
+    row = log("T", revision=1, schema_version=1, created_at="2026-01-01T00:00:00Z", received_at="2026-01-01T00:00:00Z")
+    sink = shape.workers["sink"]
+    assert sink.stop() == 0
+    rows = [json.dumps(row | {"task_id": f"large-{number}", "input": text}).encode() for number in range(1000)]
+    produce(shape, TASKS.name, *rows)
+    sink.start()
+    sink.wait_until_ready()
+    shape.settle()
+
+    assert shape.number("SELECT count() FROM tasks WHERE startsWith(task_id, 'large-')") == 1000
+    assert "TOO_MANY_BYTES" not in sink.log_path.read_text()
 
 
 def test_a_definition_is_picked_up_within_five_seconds_without_a_restart(shape: OnKafka) -> None:

@@ -203,11 +203,14 @@ class Pipeline:
                 self._insert(topic.name, TABLE_OF_TOPIC[topic.name], messages, records)
 
     def _insert(self, topic: str, table: str, messages: list[Keyed], records: list[Record]) -> None:
+        """Insert the lines of a topic; each that ClickHouse refuses becomes a dead letter, the others are stored."""
+        letters: list[bytes] = []
         for refused in insert_lines(self._store, table, [message.value for message in messages], place=""):
             record = _as_records(topic, [messages[refused.index]], records)[0]
-            letter = dead_letter(record, "sink", Unreadable("row_refused", refused.detail))
+            letters.append(dead_letter(record, "sink", Unreadable("row_refused", refused.detail)).value)
             metrics.DEAD_LETTERS.labels("sink", "row_refused").inc()
-            self._store.insert(TABLE_OF_TOPIC[DEAD_LETTER.name], letter.value)
+        if letters and insert_lines(self._store, TABLE_OF_TOPIC[DEAD_LETTER.name], letters, place=""):
+            raise StoreUnavailable("ClickHouse refuses the dead letter of a row that it refused")
 
 
 def _as_records(topic: str, messages: Sequence[Keyed], source: Sequence[Record]) -> list[Record]:

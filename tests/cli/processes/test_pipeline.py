@@ -12,7 +12,7 @@ import pytest
 from phospho_cli.processes.pipeline import Pipeline, PipelineSettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.records import Keyed
-from phospho_store.errors import StoreUnavailable
+from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.registry.instructions import InstructionBook
 from phospho_store.store import Store
 from phospho_web.problems import Problem
@@ -76,6 +76,81 @@ async def test_what_can_not_be_read_becomes_a_dead_letter_and_the_rest_is_stored
     assert letters[1]["payload"] == "not json"
     assert letters[0]["project_id"] == "pipe"
     assert store.rows("SELECT count() AS n FROM task_rows WHERE task_id = 'good'")[0]["n"] == 1
+    pipeline.close()
+
+
+class PickyStore(Store):
+    """Refuses whatever holds a poisoned row, with a code that is on no list; or every insert into a table."""
+
+    def __init__(self, store: Store, refused_table: str = "") -> None:
+        self._store = store
+        self._refused_table = refused_table
+
+    def insert(self, table: str, lines: bytes, token: str = "") -> None:
+        if table == self._refused_table or (table == "task_rows" and b"poison" in lines):
+            raise StatementRefused("SOMETHING_NEW", 99_999)
+        self._store.insert(table, lines, token)
+
+
+async def test_pipeline_dead_letters_a_refused_row_and_stores_the_others(store: Store) -> None:
+    pipeline = pipeline_on(PickyStore(store))
+
+    await asyncio.gather(
+        pipeline.publish([log("poison", project_id="picky"), log("beside", project_id="picky")]),
+        pipeline.publish([log("other", project_id="picky")]),
+    )
+
+    letters = store.rows("SELECT source_topic, payload FROM dead_letters WHERE reason = 'row_refused'")
+    assert [letter["source_topic"] for letter in letters] == ["phospho.tasks"]
+    assert orjson.loads(letters[0]["payload"])["task_id"] == "poison"
+    rows = store.rows("SELECT task_id FROM task_rows WHERE project_id = 'picky' ORDER BY task_id")
+    assert [row["task_id"] for row in rows] == ["beside", "other"]
+    pipeline.close()
+
+
+async def test_pipeline_answers_503_when_the_table_is_at_fault(store: Store) -> None:
+    pipeline = pipeline_on(PickyStore(store, "task_rows"))
+    before = store.rows("SELECT count() AS n FROM dead_letters")
+
+    with pytest.raises(Problem) as caught:
+        await pipeline.publish([log("fine", project_id="refusing")])
+
+    assert (caught.value.status, caught.value.code) == (503, "not_stored")
+    assert store.rows("SELECT count() AS n FROM dead_letters") == before
+    pipeline.close()
+
+
+async def test_pipeline_dead_letters_metadata_that_is_too_deep(store: Store) -> None:
+    """As an event that no gateway has seen. 64 others in its batch have more keys than the column has paths."""
+    deep: object = 1
+    for _ in range(150):
+        deep = [deep]
+    wide = {f"key-{number}": number for number in range(80)}
+    pipeline = pipeline_on(store)
+
+    await asyncio.gather(
+        pipeline.publish([log("deep", project_id="deep", metadata=wide | {"x": deep})]),
+        *(pipeline.publish([log(f"w{number}", project_id="deep", metadata=wide)]) for number in range(64)),
+    )
+
+    letters = store.rows("SELECT reason, stage FROM dead_letters WHERE project_id = 'deep'")
+    assert letters == [{"reason": "too_deep", "stage": "extraction"}]
+    assert store.rows("SELECT uniqExact(task_id) AS n FROM task_rows WHERE project_id = 'deep'") == [{"n": 64}]
+    pipeline.close()
+
+
+async def test_pipeline_stores_nulls_among_nested_lists_in_no_time(store: Store) -> None:
+    """ClickHouse alone would take 3 to the power of 40 steps, and all memory for the wide one."""
+    value: object = 1
+    for _ in range(40):
+        value = [None, None, value]
+    nulls = [None] * 1000
+    pipeline = pipeline_on(store)
+
+    events = [log("nulls", metadata={"x": value}), log("wide", metadata={"x": [*nulls, [*nulls, [*nulls, [1]]]]})]
+    await asyncio.wait_for(pipeline.publish(events), 20)
+
+    assert store.rows("SELECT count() AS n FROM task_rows WHERE task_id = 'nulls'") == [{"n": 1}]
     pipeline.close()
 
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from gateway.recording import RecordingPublisher
+from phospho_schemas.messages import MAX_NESTING_LEVELS
 
 DEEP = b"[" * 50_000
 GOOD = {"input": "a", "output": "b"}
@@ -98,7 +99,8 @@ BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"created_at": 1e300}, "invalid_time"),
     ({"created_at": []}, "invalid_time"),
     ({"input": deep(300)}, "too_deep"),
-    ({"metadata": {"x": deep(260)}}, "too_deep"),
+    ({"input": deep(MAX_NESTING_LEVELS - 1)}, "too_deep"),
+    ({"metadata": {"x": deep(MAX_NESTING_LEVELS - 2)}}, "too_deep"),
 ]
 
 
@@ -182,10 +184,12 @@ async def test_an_event_that_grows_beyond_a_message_is_refused_alone(
 async def test_an_event_as_deep_as_the_message_allows_is_accepted(
     client: httpx.AsyncClient, publisher: RecordingPublisher
 ) -> None:
-    answer = await client.post("/api/v1/events/batch", json={"events": [{"input": deep(238)}]})
+    deepest = deep(MAX_NESTING_LEVELS - 2)
+
+    answer = await client.post("/api/v1/events/batch", json={"events": [{"input": deepest}]})
 
     assert answer.json()["accepted"] == 1
-    assert publisher.documents[0]["input"] == deep(238)
+    assert publisher.documents[0]["input"] == deepest
 
 
 async def test_an_idempotency_key_has_a_bounded_length(

@@ -247,3 +247,24 @@ def test_same_feedback_posted_twice_is_one_fact() -> None:
 def test_feedback_shares_the_partition_of_its_task_only_by_the_task() -> None:
     [message] = extract([feedback(score=1)]).messages[FEEDBACK.name]
     assert message.key == message_key(PROJECT, session_id_of_task("task-1"), "task-1")
+
+
+def test_metadata_keeps_nested_lists_as_text_where_they_are_sparse() -> None:
+    """ClickHouse takes a time exponential in their depth. Full ones, such as coordinates, stay lists."""
+    full = [[[[1.5, 2], [3, 4]]]]
+    given = {
+        "sparse": [[[1, None]]],
+        "empty": {"in": [[[1], []]]},
+        "full": full,
+        "null": [None, 1],
+        "two": [[None], []],
+    }
+
+    assert task_of(metadata=given, beside=[None, [1]])["metadata"] == {
+        "sparse": "[[[1,null]]]",
+        "empty": {"in": "[[[1],[]]]"},
+        "full": full,
+        "null": [None, 1],
+        "two": [[None], []],
+        "beside": [[], [1]],
+    }

@@ -145,6 +145,8 @@ def test_every_record_becomes_one_message_that_fits_its_model(batch: list[bytes]
         (b'{"project_id":"shop","input":"a"} {"second": 1}', "invalid_json"),
         (nested(5000), "too_deep"),
         (nested(5000, "[", "]"), "too_deep"),
+        (with_field("metadata", nested(120)), "too_deep"),
+        (with_field("anything", nested(120, "[", "]")), "too_deep"),
         (with_field("metadata", nested(300)), "unencodable"),
         (with_field("anything", nested(300, "[", "]")), "unencodable"),
         (with_field("output", nested(300)), "unencodable"),

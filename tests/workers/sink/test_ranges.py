@@ -12,8 +12,8 @@ from phospho_workers.sink.ranges import Begun, Group, Place, RangePlanner, Unkno
 TOPIC = "phospho.tasks"
 
 
-def record(offset: int, partition: int = 0, topic: str = TOPIC) -> Record:
-    return Record(topic, partition, offset, 0, b"", b"{}")
+def record(offset: int, partition: int = 0, topic: str = TOPIC, value: bytes = b"{}") -> Record:
+    return Record(topic, partition, offset, 0, b"", value)
 
 
 def groups(planner: RangePlanner, *records: Record) -> list[Group]:
@@ -124,3 +124,33 @@ def test_a_revoked_partition_leaves_nothing_behind() -> None:
     planner.revoke((TOPIC, 0))
 
     assert [bounds(group) for group in groups(planner, record(4))] == [[(0, 4, 4)]]
+
+
+@given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=60), max_bytes=st.integers(1, 100))
+def test_groups_are_bounded_in_bytes_and_lose_no_record(sizes: list[int], max_bytes: int) -> None:
+    planner = RangePlanner(max_bytes)
+    offsets = {0: 0, 1: 0, 2: 0}
+    log = []
+    for size in sizes:
+        partition = size % 3
+        log.append(record(offsets[partition], partition, value=b"x" * size))
+        offsets[partition] += 1
+
+    found = groups(planner, *log)
+
+    for group in found:
+        assert len(group.records) == 1 or sum(len(r.value) + 1 for r in group.records) <= max_bytes
+    for partition, end in offsets.items():
+        assert [r.offset for group in found for r in group.records if r.partition == partition] == list(range(end))
+
+
+def test_planner_holds_a_bounded_number_of_bytes_for_a_group() -> None:
+    """What a predecessor began and nobody completes does not fill the memory."""
+    planner = RangePlanner()
+    planner.assign({(TOPIC, 0): Begun(999, "g", 1), (TOPIC, 1): Begun(0, "h", 2), (TOPIC, 2): Begun(0, "h", 2)})
+    large = b"x" * 30_000_000
+
+    assert groups(planner, *(record(offset, 1, value=large) for offset in range(2))) == []
+    found = groups(planner, *(record(offset, 1, value=large) for offset in range(2, 10)))
+
+    assert sum(len(group.records) for group in found) == 10

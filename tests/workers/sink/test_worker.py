@@ -9,8 +9,7 @@ from confluent_kafka import KafkaError, TopicPartition
 
 from phospho_schemas.records import Keyed
 from phospho_store.errors import StatementRefused, StoreUnavailable
-from phospho_workers.runtime.worker import UnreadableLimit
-from phospho_workers.sink.insert import MAX_REFUSED, TooManyRefused
+from phospho_workers.sink.tables import MAX_INSERT_BYTES
 from phospho_workers.sink.worker import SinkWorker
 from workers.runtime.kafka_fakes import FakeConsumer, FakeMessage
 
@@ -19,16 +18,26 @@ BAD = b"bad"
 
 
 class RecordingStore:
-    """Takes inserts, after being away as often as it is told to; refuses any that holds a bad row."""
+    """
+    Takes inserts, after being away as often as it is told to; refuses any that holds a bad row, and probes.
 
-    def __init__(self, away: int = 0) -> None:
+    `refusing`: how many statements are refused with a code that nobody knows, whatever they hold.
+    """
+
+    def __init__(self, away: int = 0, refusing: int = 0) -> None:
         self.away = away
+        self.refusing = refusing
         self.inserts: list[tuple[str, bytes, str]] = []
 
     def insert(self, table: str, lines: bytes, token: str = "") -> None:
         if self.away:
             self.away -= 1
             raise StoreUnavailable("away")
+        if self.refusing:
+            self.refusing -= 1
+            raise StatementRefused("SOMETHING_NEW", 99_999)
+        if b'"schema_version":0' in lines:
+            raise StatementRefused("VIOLATED_CONSTRAINT", 469)
         if BAD in lines:
             raise StatementRefused("CANNOT_PARSE", 27)
         self.inserts.append((table, lines, token))
@@ -66,7 +75,7 @@ Sink = Callable[..., SinkWorker]
 @pytest.fixture
 def sink_on(consumer: FakeConsumer, deliveries: RecordingDeliveries) -> Sink:
     def sink(store: RecordingStore, *partitions: int) -> SinkWorker:
-        worker = SinkWorker(store, deliveries, UnreadableLimit(10_000))  # type: ignore[arg-type]
+        worker = SinkWorker(store, deliveries)  # type: ignore[arg-type]
         worker.assigned(consumer, places(*partitions))  # type: ignore[arg-type]
         return worker
 
@@ -180,16 +189,69 @@ def test_a_refused_row_is_a_dead_letter_before_its_offset_is_committed(
     assert sum(len(lines.splitlines()) for _, lines, _ in store.inserts) == 2
 
 
-def test_row_after_row_refused_ends_the_process_with_the_range_still_to_do(
+def test_sink_dead_letters_3000_bad_rows_and_goes_on(
     sink_on: Sink, consumer: FakeConsumer, deliveries: RecordingDeliveries
 ) -> None:
-    sink = sink_on(RecordingStore(), 0)
+    bad = [message(offset, value=BAD) for offset in range(3000)]
 
-    with pytest.raises(TooManyRefused):
-        sink.handle(consumer, [message(offset, value=BAD) for offset in range(MAX_REFUSED + 10)])
+    sink_on(RecordingStore(), 0).handle(consumer, [*bad, message(3000)])
 
-    assert consumer.committed_at[TASKS, 0][0] == 0
+    assert sum(len(batch["phospho.dead-letter"]) for batch in deliveries.sent) == 3000
+    assert consumer.committed_at == {(TASKS, 0): (3001, "")}
+
+
+def test_sink_waits_while_the_table_refuses_good_rows(
+    sink_on: Sink, consumer: FakeConsumer, deliveries: RecordingDeliveries
+) -> None:
+    store = RecordingStore(refusing=7)
+
+    sink_on(store, 0).handle(consumer, [message(0), message(1)])
+
     assert deliveries.sent == []
+    assert [what for what, _ in consumer.log] == ["commit", "pause", "resume", "commit"]
+    assert b"\n".join(lines for _, lines, _ in store.inserts).split() == [b"{}", b"{}"]
+
+
+def test_sink_polls_while_it_bisects(
+    sink_on: Sink, consumer: FakeConsumer, deliveries: RecordingDeliveries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rebalance is heard between two statements, and nothing is written after it."""
+    monkeypatch.setattr("phospho_workers.sink.worker._POLL_INTERVAL_S", 0.0)
+    store = RecordingStore()
+    sink = sink_on(store, 0)
+    consumer.on_poll = [lambda: None, lambda: sink.revoked(consumer, places(0))]
+
+    sink.handle(consumer, [message(0, value=BAD), *(message(offset) for offset in range(1, 8))])
+
+    assert store.inserts == []
+    assert deliveries.sent == []
+    assert consumer.committed_at == {(TASKS, 0): (0, consumer.committed_at[TASKS, 0][1])}
+
+
+def test_sink_inserts_a_large_batch_in_bounded_groups(sink_on: Sink, consumer: FakeConsumer) -> None:
+    store = RecordingStore()
+    value = b'{"input": "%s"}' % (b"x" * 1_000_000)
+
+    sink_on(store, 0, 1).handle(consumer, [message(offset, offset % 2, value) for offset in range(100)])
+
+    assert max(len(lines) for _, lines, _ in store.inserts) <= MAX_INSERT_BYTES
+    assert sum(lines.count(b"\n") + 1 for _, lines, _ in store.inserts) == 100
+    assert consumer.committed_at == {(TASKS, 0): (99, ""), (TASKS, 1): (100, "")}
+
+
+def test_sink_splits_a_begun_range_that_is_too_large_the_same_way(sink_on: Sink, consumer: FakeConsumer) -> None:
+    """A predecessor without the bound began 70 MB: each successor inserts them under the same tokens."""
+    value = b'{"input": "%s"}' % (b"x" * 1_000_000)
+    tokens = []
+    for _ in range(2):
+        store = RecordingStore()
+        consumer.committed_at = {(TASKS, 0): (0, "phospho-intent-1 69 abc 1")}
+        sink_on(store, 0).handle(consumer, [message(offset, value=value) for offset in range(70)])
+        tokens.append([token for _, _, token in store.inserts])
+        assert max(len(lines) for _, lines, _ in store.inserts) <= MAX_INSERT_BYTES
+
+    assert tokens[0] == tokens[1]
+    assert len(tokens[0]) == 3
 
 
 def test_an_intent_of_another_kind_ends_the_process(sink_on: Sink, consumer: FakeConsumer) -> None:

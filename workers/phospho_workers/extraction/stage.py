@@ -11,7 +11,7 @@ from phospho_schemas.topics import FEEDBACK, TASKS, Topic
 from phospho_workers.extraction.feedback import feedback_row
 from phospho_workers.extraction.raw_log import RawLog
 from phospho_workers.extraction.task import task_row
-from phospho_workers.runtime.json_bytes import decode_object, encode
+from phospho_workers.runtime.json_bytes import decode_object, encode_row
 from phospho_workers.runtime.records import Output, Record, Unreadable, reject
 
 _KINDS: Mapping[str, tuple[Topic, Callable[[RawLog], dict[str, Any]]]] = {
@@ -37,7 +37,7 @@ class Extraction:
             log = RawLog(decode_object(record.value), record)
             topic, row = _row(log)
             key = message_key(row["project_id"], row.get("session_id", ""), row["task_id"])
-            output.add(topic, Keyed(key, encode(row)))
+            output.add(topic, Keyed(key, encode_row(row)))
         except Unreadable as error:
             reject(output, record, self.name, error, _project_or_empty(log))
         except RecursionError:

@@ -9,22 +9,13 @@ from typing import Any
 from phospho_schemas.ids import derived_uuid, session_id_of_task
 from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_schemas.times import time_text
+from phospho_workers.extraction.metadata import task_metadata
 from phospho_workers.extraction.raw_log import MAX_ID_CHARACTERS, RawLog, text_or_empty
 from phospho_workers.extraction.shapes.answers import output_text
 from phospho_workers.extraction.shapes.content import json_text
 from phospho_workers.extraction.shapes.requests import input_text, system_prompt
 from phospho_workers.extraction.shapes.usage import NO_USAGE, Usage, duration, first_count, model_name, usage
 from phospho_workers.runtime.records import Record, Unreadable
-
-# Keys with a column of their own or of the envelope; any other becomes metadata.
-_COLUMN_KEYS = frozenset(
-    {
-        "schema_version", "kind", "project_id", "input", "output", "session_id", "task_id", "event_id", "user_id",
-        "version_id", "client_created_at", "created_at", "last_update", "raw_input", "raw_output",
-        "raw_input_type_name", "raw_output_type_name", "system_prompt", "flag", "metadata", "received_at",
-        "revision", "source", "model",
-    }
-)  # fmt: skip
 
 
 def task_row(log: RawLog) -> dict[str, Any]:
@@ -35,7 +26,7 @@ def task_row(log: RawLog) -> dict[str, Any]:
     task_id = log.identifier("task_id") or log.identifier("event_id") or _derived_task_id(log.record, project_id)
     arrived_ms = log.arrived_ms
     created_ms, implausible_time = log.created(arrived_ms)
-    metadata = _metadata(log.fields, implausible_time)
+    metadata = task_metadata(log.fields, implausible_time)
     raw_input, raw_output = _raw(log.fields, "input"), _raw(log.fields, "output")
     content = _content(log.fields, raw_input, raw_output)
     latency_ms = duration(metadata.get("latency_ms", metadata.get("latencyMs")))
@@ -96,17 +87,6 @@ def _derived_task_id(record: Record, project_id: str) -> str:
     """Return a task id that follows from the place and content of the message, so that a replay derives it again."""
     place = (record.topic, str(record.partition), str(record.offset))
     return derived_uuid(record.timestamp_ms, project_id, *place, record.value)
-
-
-def _metadata(fields: Mapping[str, Any], implausible_time: Any) -> dict[str, Any]:
-    given = fields.get("metadata") or {}
-    metadata = dict(given) if isinstance(given, dict) else {"metadata": given}
-    for key, value in fields.items():
-        if key not in _COLUMN_KEYS and value is not None:
-            metadata.setdefault(key, value)
-    if implausible_time is not None:
-        metadata["client_created_at"] = implausible_time
-    return metadata
 
 
 def _raw(fields: Mapping[str, Any], side: str) -> Any:

@@ -18,6 +18,8 @@ from phospho_workers.runtime.records import Record
 T = TypeVar("T")
 
 _CHUNK_RECORDS = 1000
+# A record much larger than all others makes small chunks for a while: a hundred chunks later it counts for half.
+_FORGETTING = 0.993
 # A commit that fails with one of these was not made by an owner: somebody else has the partition now.
 _OWNERSHIP_LOST = frozenset(
     {
@@ -48,6 +50,7 @@ class BatchConsumer(AsyncConfluentConsumer):
     max_batch_bytes = 0
     linger_s = 0.0
     progress = Progress()
+    _largest_bytes = 0
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run `work` on the consumer's thread and return what it returns."""
@@ -62,7 +65,9 @@ class BatchConsumer(AsyncConfluentConsumer):
         size_bytes = sum(map(_size_bytes, batch))
         deadline_s = time.monotonic() + self.linger_s
         while batch and len(batch) < max_records and size_bytes < self.max_batch_bytes:
-            wanted = min(_CHUNK_RECORDS, max_records - len(batch))
+            wanted = min(max_records - len(batch), self._fitting(batch, self.max_batch_bytes - size_bytes))
+            if not wanted:
+                break
             more, is_cut = self._consumed(wanted, max(0.0, deadline_s - time.monotonic()))
             if is_cut:
                 batch, size_bytes = [], 0
@@ -71,6 +76,16 @@ class BatchConsumer(AsyncConfluentConsumer):
             if not more or time.monotonic() >= deadline_s:
                 break
         return tuple(batch)
+
+    def _fitting(self, batch: Sequence[Message], left_bytes: int) -> int:
+        """
+        Return how many more records fit for certain, if none is larger than the largest of late.
+
+        What is read can't be given back, so the bound is looked at before a chunk and not after it.
+        """
+        largest_bytes = max(map(_size_bytes, batch[-_CHUNK_RECORDS:]))
+        self._largest_bytes = max(largest_bytes, int(self._largest_bytes * _FORGETTING))
+        return min(_CHUNK_RECORDS, left_bytes // max(1, self._largest_bytes))
 
     def _consumed(self, wanted: int, timeout_s: float) -> tuple[list[Message], bool]:
         """Return what comes in time, and whether a rebalance came meanwhile: what was read before is then void."""

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from itertools import accumulate
 from typing import Any
 
 import orjson
 
+from phospho_schemas.messages import MAX_NESTING_LEVELS
 from phospho_workers.runtime.records import Unreadable
+
+# A row may put what an event nests one level deeper: an unknown key of the event is one of its metadata.
+_MAX_ROW_LEVELS = MAX_NESTING_LEVELS + 2
+_NO_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[^"\[\]{}]+', re.DOTALL)
+_STEP_OF_BRACKET = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 def decode_object(value: bytes) -> dict[str, Any]:
@@ -33,6 +41,27 @@ def encode(value: Any) -> bytes:
         return orjson.dumps(value)
     except TypeError as error:
         raise Unreadable("unencodable", f"a value can't be written as JSON: {error}") from None
+
+
+def encode_row(row: Any) -> bytes:
+    """Return a row as one JSON line. Raises Unreadable for what JSON can't hold or ClickHouse can't merge."""
+    encoded = encode(row)
+    if is_too_deep(encoded):
+        raise Unreadable("too_deep", f"the log nests more than {MAX_NESTING_LEVELS} lists and objects")
+    return encoded
+
+
+def is_too_deep(line: bytes) -> bool:
+    """
+    Tell whether a line of JSON nests more lists and objects than a row may.
+
+    It need not be JSON that we can read, since ClickHouse takes some that we can't. Nearly every line has too few
+    brackets to be too deep, and is not looked into.
+    """
+    if line.count(b"[") + line.count(b"{") <= _MAX_ROW_LEVELS:
+        return False
+    steps = (_STEP_OF_BRACKET.get(byte, 0) for byte in _NO_BRACKETS.sub(b"", line))
+    return max(accumulate(steps), default=0) > _MAX_ROW_LEVELS
 
 
 def _decoded_with_care(value: bytes) -> Any:

@@ -36,6 +36,12 @@ INTENT_REPLAYS = Counter(
 INSERT_RETRIES = Counter(
     "phospho_insert_retries_total", "Inserts tried again because ClickHouse was away", ["table"], registry=REGISTRY
 )
+TABLE_REFUSALS = Counter(
+    "phospho_table_refusals_total",
+    "Inserts put off because the table refused a good row too, so that no row was at fault",
+    ["table"],
+    registry=REGISTRY,
+)
 BATCH_SECONDS = Histogram(
     "phospho_batch_seconds", "From a batch in hand to its commit", ["stage"], buckets=_SECONDS, registry=REGISTRY
 )

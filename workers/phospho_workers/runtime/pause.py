@@ -25,18 +25,22 @@ class Pause:
 
     def wait(self, consumer: Consumer) -> None:
         """Pause every partition and poll for a while."""
-        if not self._is_paused:
-            consumer.pause(consumer.assignment())
-            self._is_paused = True
         deadline_s = time.monotonic() + self._backoff_s * random.uniform(0.5, 1.0)
         self._backoff_s = min(_MAX_BACKOFF_S, self._backoff_s * 2)
         while time.monotonic() < deadline_s:
-            message = consumer.poll(0.1)
-            if message is not None and message.error() is None:
-                # Of a partition that came while the others rest: it is read when the batch in hand is done.
-                place = TopicPartition(message.topic() or "", message.partition() or 0, message.offset() or 0)
-                consumer.seek(place)
-                consumer.pause([place])
+            self.poll(consumer)
+
+    def poll(self, consumer: Consumer) -> None:
+        """Pause every partition and poll once: for work that goes on, but takes long."""
+        if not self._is_paused:
+            consumer.pause(consumer.assignment())
+            self._is_paused = True
+        message = consumer.poll(0.1)
+        if message is not None and message.error() is None:
+            # Of a partition that came while the others rest: it is read when the batch in hand is done.
+            place = TopicPartition(message.topic() or "", message.partition() or 0, message.offset() or 0)
+            consumer.seek(place)
+            consumer.pause([place])
 
     def assigned(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         """Let partitions that come in a pause rest as well."""

@@ -11,7 +11,6 @@ from phospho_store.store import remote
 from phospho_workers.runtime.deliveries import Deliveries, producer_config
 from phospho_workers.runtime.settings import WorkerSettings
 from phospho_workers.runtime.stream import StreamApp, stream_app
-from phospho_workers.runtime.worker import UnreadableLimit
 from phospho_workers.sink.tables import SUNK_TOPICS
 from phospho_workers.sink.worker import STAGE, SinkWorker
 
@@ -29,7 +28,7 @@ def build(settings: WorkerSettings) -> StreamApp:
         settings, linger_s=_LINGER_S, max_batch_records=_MAX_BATCH_RECORDS, prefetch_kbytes=_PREFETCH_KBYTES
     )
     deliveries = Deliveries(Producer(producer_config(settings.kafka)), STAGE)
-    worker = SinkWorker(remote(settings.clickhouse), deliveries, UnreadableLimit(settings.max_unreadable_in_a_row))
+    worker = SinkWorker(remote(settings.clickhouse), deliveries)
     return stream_app(STAGE, SUNK_TOPICS, settings, worker, HELP)
 
 

@@ -1,42 +1,57 @@
-"""Lines into a table: all of them, or all but those that ClickHouse refuses by themselves."""
+"""Insert JSON lines into a table: all of them, or all but those that ClickHouse refuses by themselves."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from phospho_store.errors import StatementRefused
+from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.store import Store
 from phospho_workers.runtime import metrics
+from phospho_workers.runtime.json_bytes import is_too_deep
+from phospho_workers.sink.probe import takes_rows
+from phospho_workers.sink.tables import MAX_INSERT_BYTES
 
-# What ClickHouse answers when a row is at fault. Any other refusal is of the table or the statement, and stops us:
-# a column that is missing must not send every row to the dead letters.
-_ROW_AT_FAULT = frozenset(
+logger = logging.getLogger("phospho.sink")
+
+# Refusals for which no row can be at fault, beside those that the store already takes for an outage (overloaded,
+# out of memory, disk or threads, read-only, too many parts, no access). Any other code may be a row's doing: a list of
+# the rows' codes would never be complete, and what it lacks would stop storage for every project.
+_SERVER_AT_FAULT = frozenset(
     {
-        6,    # CANNOT_PARSE_TEXT
-        20,   # NUMBER_OF_COLUMNS_DOESNT_MATCH
-        25,   # CANNOT_PARSE_ESCAPE_SEQUENCE
-        26,   # CANNOT_PARSE_QUOTED_STRING
-        27,   # CANNOT_PARSE_INPUT_ASSERTION_FAILED
-        33,   # CANNOT_READ_ALL_DATA
-        38,   # CANNOT_PARSE_DATE
-        41,   # CANNOT_PARSE_DATETIME
-        53,   # TYPE_MISMATCH
-        69,   # ARGUMENT_OUT_OF_BOUND
-        72,   # CANNOT_PARSE_NUMBER
-        117,  # INCORRECT_DATA
-        130,  # CANNOT_READ_ARRAY_FROM_TEXT
-        131,  # TOO_LARGE_STRING_SIZE
-        190,  # SIZES_OF_ARRAYS_DONT_MATCH
-        321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
-        349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
-        441,  # INVALID_JSON (CANNOT_PARSE in some releases)
-        467,  # CANNOT_PARSE_BOOL
-        469,  # VIOLATED_CONSTRAINT
-        675,  # CANNOT_PARSE_IPV4
+        16,   # NO_SUCH_COLUMN_IN_TABLE
+        40,   # CHECKSUM_DOESNT_MATCH
+        47,   # UNKNOWN_IDENTIFIER
+        60,   # UNKNOWN_TABLE
+        74,   # CANNOT_READ_FROM_FILE_DESCRIPTOR
+        75,   # CANNOT_WRITE_TO_FILE_DESCRIPTOR
+        76,   # CANNOT_OPEN_FILE
+        81,   # UNKNOWN_DATABASE
+        88,   # CANNOT_TRUNCATE_FILE
+        115,  # UNKNOWN_SETTING
+        173,  # CANNOT_ALLOCATE_MEMORY
+        192,  # UNKNOWN_USER
+        193,  # WRONG_PASSWORD
+        194,  # REQUIRED_PASSWORD
+        195,  # IP_ADDRESS_NOT_ALLOWED
+        201,  # QUOTA_EXCEEDED
+        218,  # TABLE_IS_DROPPED
+        225,  # NO_ZOOKEEPER
+        246,  # CORRUPTED_DATA
+        291,  # DATABASE_ACCESS_DENIED
+        439,  # CANNOT_SCHEDULE_TASK
+        499,  # S3_ERROR
     }
 )  # fmt: skip
+_MEMORY_LIMIT_EXCEEDED = 241
+
+# So many refusals in a row are believed after a row was stored or the table was probed.
+_REFUSALS_BETWEEN_PROBES = 100
+_MAX_DETAIL_CHARACTERS = 500
 
 
 @dataclass(frozen=True)
@@ -47,55 +62,121 @@ class Refused:
     detail: str
 
 
-# Beyond this the fault is more likely the table's or ours than that of so many rows. It also bounds the inserts that
-# halving takes, and with them the time without a poll and the tokens that are used up.
-MAX_REFUSED = 1000
-
-
-class TooManyRefused(Exception):
-    """ClickHouse refuses row after row of one insert."""
-
-
-def insert_lines(store: Store, table: str, lines: Sequence[bytes], place: str) -> list[Refused]:
+class Insertion:
     """
-    Insert JSON lines and return those that were refused, at most MAX_REFUSED; the others are stored.
+    The insert of JSON lines, which can be interrupted and gone on with.
 
     `place` says where the lines stand (topic, partition and range): with a hash of the lines it is the token by
     which ClickHouse knows an insert that comes again. The hash keeps a token from standing for other lines, such as
-    those of a topic that was made anew. Where ClickHouse refuses a batch for a row, the halves are inserted by
-    themselves, down to the row; the split is a function of the lines, so a repetition gives the same tokens.
+    those of a topic that was made anew.
 
-    Raises StoreUnavailable (try the same again), StatementRefused where it is not a row that is at fault, or
-    TooManyRefused.
+    Lines beyond MAX_INSERT_BYTES are several inserts. A refused insert is halved, down to the row. Either split is a
+    function of the lines, so a repetition gives the same tokens.
     """
-    refused: list[Refused] = []
-    _insert_part(store, table, lines, place, 0, refused)
-    return refused
 
+    def __init__(self, store: Store, table: str, lines: Sequence[bytes], place: str) -> None:
+        self._store = store
+        self.table = table
+        self._lines = lines
+        self._place = place
+        self._refused: dict[int, Refused] = {}
+        # Half-open ranges of lines that are still to be inserted; the last one is next.
+        self._parts: list[tuple[int, int]] = []
+        self._believed = 0
+        self._begin()
 
-def _insert_part(
-    store: Store, table: str, lines: Sequence[bytes], place: str, first: int, refused: list[Refused]
-) -> None:
-    """Insert lines that begin at index `first` of all; where a row is at fault, halve them."""
-    try:
-        _insert(store, table, lines, place)
-        return
-    except StatementRefused as refusal:
-        if refusal.code not in _ROW_AT_FAULT:
-            raise
-        if len(lines) == 1:
-            refused.append(Refused(first, str(refusal).splitlines()[0][:500]))
-            if len(refused) > MAX_REFUSED:
-                raise TooManyRefused(f"{table}: more than {MAX_REFUSED} rows, the last: {refused[-1].detail}") from None
+    @property
+    def refused(self) -> list[Refused]:
+        """The lines that were refused so far, in order."""
+        return [self._refused[index] for index in sorted(self._refused)]
+
+    def run(self, max_s: float = math.inf) -> bool:
+        """
+        Insert until all is done (True) or `max_s` is over (False). At least one statement runs.
+
+        Raises StoreUnavailable where the server or the table is at fault: run it again later, it goes on there.
+        """
+        deadline_s = time.monotonic() + max_s
+        while self._parts:
+            self._next_part()
+            if time.monotonic() >= deadline_s:
+                break
+        return not self._parts
+
+    def _begin(self) -> None:
+        """Refuse what could be stored but never merged, and cut the rest into parts."""
+        start, size_bytes, parts = 0, 0, []
+        for index, line in enumerate(self._lines):
+            if is_too_deep(line):
+                self._refused[index] = Refused(index, "the row nests too many lists and objects")
+            if (index in self._refused or size_bytes + len(line) >= MAX_INSERT_BYTES) and index > start:
+                parts.append((start, index))
+                start, size_bytes = index, 0
+            if index in self._refused:
+                start = index + 1
+                continue
+            size_bytes += len(line) + 1
+        if start < len(self._lines):
+            parts.append((start, len(self._lines)))
+        self._parts = parts[::-1]
+
+    def _next_part(self) -> None:
+        first, end = self._parts[-1]
+        try:
+            self._insert(self._lines[first:end])
+        except StatementRefused as refusal:
+            if refusal.code in _SERVER_AT_FAULT:
+                raise StoreUnavailable(str(refusal), refusal.code) from refusal
+            self._divide(first, end, refusal)
+        except StoreUnavailable as refusal:
+            if not _is_too_large(refusal):
+                raise
+            self._divide(first, end, refusal)
+        else:
+            self._parts.pop()
+            self._believed = _REFUSALS_BETWEEN_PROBES
+
+    def _divide(self, first: int, end: int, refusal: StatementRefused | StoreUnavailable) -> None:
+        """Halve a part; of a single row, take down that it is refused."""
+        if end - first > 1:
+            half = first + (end - first) // 2
+            self._parts[-1:] = [(half, end), (first, half)]
             return
-    half = len(lines) // 2
-    _insert_part(store, table, lines[:half], place, first, refused)
-    _insert_part(store, table, lines[half:], place, first + half, refused)
+        self._check_table(refusal)
+        self._parts.pop()
+        detail = str(refusal).splitlines()[0][:_MAX_DETAIL_CHARACTERS]
+        self._refused[first] = Refused(first, detail)
+        logger.error("%s: a row is refused and becomes a dead letter: %s", self.table, detail)
+
+    def _check_table(self, refusal: Exception) -> None:
+        """Raise StoreUnavailable where the table refuses a good row too: the refused row is not at fault then."""
+        if self._believed <= 0:
+            if not takes_rows(self._store, self.table):
+                metrics.TABLE_REFUSALS.labels(self.table).inc()
+                raise StoreUnavailable(f"{self.table} refuses good rows too, nothing is dead-lettered: {refusal}")
+            self._believed = _REFUSALS_BETWEEN_PROBES
+        self._believed -= 1
+
+    def _insert(self, lines: Sequence[bytes]) -> None:
+        body = b"\n".join(lines)
+        digest = hashlib.blake2b(body, digest_size=16).hexdigest()
+        token = f"{self._place}:{self.table}:{digest}" if self._place else ""
+        with metrics.INSERT_SECONDS.labels(self.table).time():
+            self._store.insert(self.table, body, token)
+        metrics.ROWS_INSERTED.labels(self.table).inc(len(lines))
 
 
-def _insert(store: Store, table: str, lines: Sequence[bytes], place: str) -> None:
-    body = b"\n".join(lines)
-    token = f"{place}:{table}:{hashlib.blake2b(body, digest_size=16).hexdigest()}" if place else ""
-    with metrics.INSERT_SECONDS.labels(table).time():
-        store.insert(table, body, token)
-    metrics.ROWS_INSERTED.labels(table).inc(len(lines))
+def insert_lines(store: Store, table: str, lines: Sequence[bytes], place: str) -> list[Refused]:
+    """Insert JSON lines and return those that were refused; the others are stored. Raises StoreUnavailable."""
+    insertion = Insertion(store, table, lines, place)
+    insertion.run()
+    return insertion.refused
+
+
+def _is_too_large(refusal: StoreUnavailable) -> bool:
+    """
+    Tell whether an insert takes more memory than one statement may, so that halving it helps.
+
+    Out of the server's own memory it would not be halved the same way twice. The text stands before any quoted row.
+    """
+    return refusal.code == _MEMORY_LIMIT_EXCEEDED and "Query memory limit exceeded" in str(refusal)[:200]

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from phospho_workers.runtime.records import Record
+from phospho_workers.sink.tables import MAX_INSERT_BYTES
 
 _VERSION = "phospho-intent-1"
 
 # What may wait for the other ranges of a group: some batches.
 _MAX_WAITING_RECORDS = 200_000
+_MAX_WAITING_BYTES = 256_000_000
 
 Place = tuple[str, int]
 
@@ -88,7 +90,8 @@ class RangePlanner:
     its own ranges by themselves; ClickHouse then holds some rows twice, and its tables show them once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_group_bytes: int = MAX_INSERT_BYTES) -> None:
+        self._max_group_bytes = max_group_bytes
         self._begun: dict[Place, Begun] = {}
         self._waiting: dict[Place, list[Record]] = {}
 
@@ -110,9 +113,14 @@ class RangePlanner:
         """Take records, those of a partition in order."""
         for record in records:
             self._waiting.setdefault((record.topic, record.partition), []).append(record)
-        if self._begun and sum(map(len, self._waiting.values())) > _MAX_WAITING_RECORDS:
+        if self._begun and self._is_too_much_waiting():
             # A range of some group does not come to its end: the others go on by themselves.
             self._begun = {place: Begun(b.hi, f"{b.group}/{place}", 1) for place, b in self._begun.items()}
+
+    def _is_too_much_waiting(self) -> bool:
+        records = sum(map(len, self._waiting.values()))
+        size_bytes = sum(len(record.value) for waiting in self._waiting.values() for record in waiting)
+        return records > _MAX_WAITING_RECORDS or size_bytes > _MAX_WAITING_BYTES
 
     def drop(self) -> dict[Place, int]:
         """Forget what waits, and return where it begins in each partition."""
@@ -124,7 +132,7 @@ class RangePlanner:
         """Yield groups that can be inserted now, each wave after the one before is committed."""
         if begun := self._complete_groups():
             yield begun
-        if free := self._free_groups():
+        while free := self._free_groups():
             yield free
 
     def _complete_groups(self) -> list[Group]:
@@ -150,10 +158,26 @@ class RangePlanner:
         return Group(places[0][0], tuple(ranges))
 
     def _free_groups(self) -> list[Group]:
-        by_topic: dict[str, list[Range]] = {}
+        """Take a group of each topic out of what waits; what one insert can't hold stays for the next wave."""
+        by_topic: dict[str, list[Place]] = {}
         for place in sorted(place for place in self._waiting if place not in self._begun):
-            records = self._waiting.pop(place)
-            by_topic.setdefault(place[0], []).append(
-                Range(place, records[0].offset, records[-1].offset, tuple(records))
-            )
-        return [Group(topic, tuple(ranges)) for topic, ranges in by_topic.items()]
+            by_topic.setdefault(place[0], []).append(place)
+        return [Group(topic, tuple(self._within_bounds(places))) for topic, places in by_topic.items()]
+
+    def _within_bounds(self, places: Sequence[Place]) -> Iterator[Range]:
+        """Take the heads of partitions that fit one insert together, or one record that is larger than that."""
+        left_bytes = self._max_group_bytes
+        is_first = True
+        for place in places:
+            waiting = self._waiting[place]
+            number = 0
+            while number < len(waiting) and (is_first or len(waiting[number].value) < left_bytes):
+                left_bytes -= len(waiting[number].value) + 1
+                is_first = False
+                number += 1
+            if number == len(waiting):
+                del self._waiting[place]
+            else:
+                self._waiting[place] = waiting[number:]
+            if number:
+                yield Range(place, waiting[0].offset, waiting[number - 1].offset, tuple(waiting[:number]))

@@ -1,4 +1,4 @@
-"""Which topic lands in which table. The messages of these topics are the very lines that ClickHouse inserts."""
+"""Which topic lands in which table, and how much at once. The messages are the very lines that ClickHouse inserts."""
 
 from __future__ import annotations
 
@@ -12,4 +12,7 @@ TABLE_OF_TOPIC: Mapping[str, str] = {
     DEAD_LETTER.name: "dead_letter_rows",
     TASKS.name: "task_rows",
 }
+# One insert holds at most so many bytes of lines, or one line that is larger. The embedded HTTP server takes bodies
+# of 64 MiB, and the largest line of any topic has 48 MB.
+MAX_INSERT_BYTES = 32_000_000
 SUNK_TOPICS = (TASKS, ANALYSES, FEEDBACK, DEAD_LETTER)

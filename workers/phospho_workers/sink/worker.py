@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from enum import Enum, auto
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
@@ -24,8 +25,7 @@ from phospho_workers.runtime.consumer import PartitionsLost, commit, observe_lag
 from phospho_workers.runtime.deliveries import Deliveries, DeliveryFailed
 from phospho_workers.runtime.pause import Pause
 from phospho_workers.runtime.records import Unreadable, dead_letter
-from phospho_workers.runtime.worker import UnreadableLimit
-from phospho_workers.sink.insert import Refused, insert_lines
+from phospho_workers.sink.insert import Insertion, Refused
 from phospho_workers.sink.ranges import Begun, Group, Place, RangePlanner, parse_intent
 from phospho_workers.sink.tables import TABLE_OF_TOPIC
 
@@ -33,6 +33,14 @@ logger = logging.getLogger(__name__)
 
 STAGE = "sink"
 _KAFKA_TIMEOUT_S = 30.0
+# Bisecting thousands of refused rows takes minutes; rebalances are heard in between.
+_POLL_INTERVAL_S = 10.0
+
+
+class _Outcome(Enum):
+    DONE = auto()
+    UNFINISHED = auto()
+    AWAY = auto()
 
 
 class SinkWorker:
@@ -41,11 +49,10 @@ class SinkWorker:
     owns its partitions. While ClickHouse is away, `handle` waits, with the partitions paused, and keeps polling.
     """
 
-    def __init__(self, store: Store, deliveries: Deliveries, limit: UnreadableLimit) -> None:
+    def __init__(self, store: Store, deliveries: Deliveries) -> None:
         self._store = store
         self._inserters = ThreadPoolExecutor(len(TABLE_OF_TOPIC), thread_name_prefix="insert")
         self._deliveries = deliveries
-        self._limit = limit
         self._pause = Pause()
         self._planner = RangePlanner()
         # What a partition is ours by: another object after every assignment, so that a batch from before a rebalance
@@ -95,18 +102,20 @@ class SinkWorker:
 
     def _insert_all(self, consumer: Consumer, groups: Sequence[Group], claims: Mapping[Place, object]) -> None:
         """Insert every group, however long ClickHouse is away. Raises PartitionsLost after a rebalance."""
-        pending = list(groups)
+        pending = [(group, self._insertion(group)) for group in groups]
         try:
             while pending:
-                outcomes = dict(zip(pending, self._inserters.map(self._insert, pending), strict=True))
-                for group, refused in outcomes.items():
-                    if refused is not None:
-                        self._bury(consumer, group, refused)
-                pending = [group for group, refused in outcomes.items() if refused is None]
-                if pending:
+                outcomes = list(self._inserters.map(self._advance, [insertion for _, insertion in pending]))
+                for (group, insertion), outcome in zip(pending, outcomes, strict=True):
+                    if outcome is _Outcome.DONE:
+                        self._dead_letter(consumer, group, insertion.refused)
+                pending = [entry for entry, outcome in zip(pending, outcomes, strict=True) if outcome != _Outcome.DONE]
+                if _Outcome.AWAY in outcomes:
                     self._pause.wait(consumer)
+                elif pending:
+                    self._pause.poll(consumer)
                 if any(self._claims.get(place) is not claim for place, claim in claims.items()):
-                    raise PartitionsLost("a rebalance came while ClickHouse was away")
+                    raise PartitionsLost("a rebalance came while a batch was being inserted")
         finally:
             self._pause.resume(consumer)
 
@@ -117,21 +126,22 @@ class SinkWorker:
             first.update((planned.place, planned.lo) for planned in group.ranges)
         return [TopicPartition(*place, offset) for place, offset in first.items()]
 
-    def _insert(self, group: Group) -> list[Refused] | None:
-        """Insert one group, on a thread of its own: return what was refused, or None where ClickHouse is away."""
-        table = TABLE_OF_TOPIC[group.topic]
+    def _insertion(self, group: Group) -> Insertion:
         lines = [record.value.strip() or b"null" for record in group.records]
-        try:
-            return insert_lines(self._store, table, lines, group.name) if lines else []
-        except StoreUnavailable as error:
-            metrics.INSERT_RETRIES.labels(table).inc()
-            logger.warning("%s: ClickHouse is away, the insert is tried again: %s", table, error)
-            return None
+        return Insertion(self._store, TABLE_OF_TOPIC[group.topic], lines, group.name)
 
-    def _bury(self, consumer: Consumer, group: Group, refused: Sequence[Refused]) -> None:
+    def _advance(self, insertion: Insertion) -> _Outcome:
+        """Go on with an insertion, on a thread of its own, for as long as the consumer may go without a poll."""
+        try:
+            return _Outcome.DONE if insertion.run(_POLL_INTERVAL_S) else _Outcome.UNFINISHED
+        except StoreUnavailable as error:
+            metrics.INSERT_RETRIES.labels(insertion.table).inc()
+            logger.warning("%s: ClickHouse is away, the insert is tried again: %s", insertion.table, error)
+            return _Outcome.AWAY
+
+    def _dead_letter(self, consumer: Consumer, group: Group, refused: Sequence[Refused]) -> None:
         """Send the refused rows to the dead letters, and wait until they are there."""
         records = group.records
-        self._limit.check(len(records), len(refused))
         letters: list[Keyed] = []
         for refusal in refused:
             why = Unreadable("row_refused", refusal.detail)

@@ -18,7 +18,7 @@ from phospho_schemas.ids import (
     revision_ms,
     session_id_of_task,
 )
-from phospho_schemas.messages import SCHEMA_VERSION
+from phospho_schemas.messages import MAX_NESTING_LEVELS, SCHEMA_VERSION
 from phospho_schemas.records import Keyed
 from phospho_schemas.times import utc_text
 from phospho_schemas.topics import RAW_LOGS
@@ -33,8 +33,8 @@ _IDENTIFIERS = ("session_id", "task_id", "user_id", "version_id")
 _TEXTS = ("raw_input_type_name", "raw_output_type_name", "system_prompt")
 # Key, headers and framing of a record beside its value.
 _RECORD_OVERHEAD_BYTES = 16_384
-# orjson writes 254 levels. Readers put what they read one or two levels deeper, and must be able to write it still.
-_SPARE_LEVELS = 8
+# orjson writes 254 levels and no more: lists around a message leave it the rest.
+_SPARE_LEVELS = 254 - MAX_NESTING_LEVELS
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def encoded(message: dict[str, Any]) -> bytes:
         raise invalid(
             "too_deep",
             "the event nests too many lists and objects",
-            "log at most 240 levels, or the text of them",
+            f"log at most {MAX_NESTING_LEVELS} levels, or the text of them",
         ) from None
     if len(line) > RAW_LOGS.max_message_bytes - _RECORD_OVERHEAD_BYTES:
         raise Problem(
