@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, Field
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 Json = dict[str, Any]
@@ -119,6 +120,17 @@ def nullable(schema: Schema) -> Json:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
+def part_of(
+    model: type[BaseModel], name: str, fields: Iterable[str], *, required: Iterable[str] = ()
+) -> type[BaseModel]:
+    """Return a model of some fields of another. Those that are `required` are so in spite of their defaults."""
+    config = ConfigDict(json_schema_extra={"required": list(required)}) if required else None
+    definitions: dict[str, Any] = {
+        field: (model.model_fields[field].annotation, model.model_fields[field]) for field in fields
+    }
+    return create_model(name, __config__=config, **definitions)
+
+
 def query_parameter(name: str, schema: Json, description: str = "") -> Json:
     """Return a parameter of the query string."""
     return {"name": name, "in": "query", "schema": schema, "description": description}
@@ -127,6 +139,11 @@ def query_parameter(name: str, schema: Json, description: str = "") -> Json:
 def header_parameter(name: str, description: str) -> Json:
     """Return a header of the request."""
     return {"name": name, "in": "header", "description": description, "schema": TEXT | {"maxLength": 255}}
+
+
+def encoded(content: Json) -> bytes:
+    """Return a document as JSON."""
+    return orjson.dumps(content)
 
 
 def _operation(api: Api, operation: Operation) -> Json:
@@ -175,7 +192,8 @@ def _responses(api: Api, operation: Operation) -> Json:
 
 
 def _content(schema: Schema, media_types: Iterable[str]) -> Json:
-    return {media_type: {"schema": schema if media_type == JSON else _BINARY} for media_type in media_types}
+    schemas = {media_type: schema if media_type == JSON else _BINARY for media_type in media_types}
+    return {media_type: {"schema": its} if schema != {} else {} for media_type, its in schemas.items()}
 
 
 def _with_references(value: Any, models: dict[str, type[BaseModel]]) -> Any:
