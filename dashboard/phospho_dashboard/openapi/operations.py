@@ -67,9 +67,7 @@ def _reading() -> list[Operation]:
         "filters": ANY_OBJECT,
     }
     page = {**scope, "next_cursor": nullable(TEXT)}
-    sorted_by = (
-        query_parameter("sort", TEXT, "how the list is sorted; another name than those of the page is refused"),
-    )
+    sort = query_parameter("sort", TEXT, "how the list is sorted; another name than those of the page is refused")
     return [
         Operation("get", "/dashboard", "Numbers over time", object_of(list(scope), **scope), parameters=filters),
         Operation(
@@ -77,7 +75,7 @@ def _reading() -> list[Operation]:
             "/sessions",
             "Sessions",
             object_of([*page, "sessions"], **page, sessions=ROWS),
-            parameters=(*filters, *sorted_by, *paging),
+            parameters=(*filters, sort, *paging),
         ),
         Operation(
             "get",
@@ -91,7 +89,7 @@ def _reading() -> list[Operation]:
             "/tasks",
             "Tasks, with their texts cut",
             object_of([*page, "tasks"], **page, tasks=ROWS),
-            parameters=(*filters, *sorted_by, *paging),
+            parameters=(*filters, sort, *paging),
         ),
         Operation("get", "/tasks/{item_id}", "All of one task", object_of(["task"], task=ANY_OBJECT)),
         Operation(
@@ -116,7 +114,7 @@ def _reading() -> list[Operation]:
             "/users",
             "Users",
             object_of([*page, "users"], **page, users=ROWS),
-            parameters=(*filters, *sorted_by, *paging),
+            parameters=(*filters, sort, *paging),
         ),
         Operation(
             "get",
