@@ -214,7 +214,8 @@ def _components(models: Iterable[type[BaseModel]]) -> Json:
         ref_template="#/components/schemas/{model}",
         schema_generator=_Untitled,
     )
-    return generated.get("$defs", {})
+    components: Json = generated.get("$defs", {})
+    return components
 
 
 class _Untitled(GenerateJsonSchema):

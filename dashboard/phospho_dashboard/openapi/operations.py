@@ -21,6 +21,7 @@ from phospho_web.openapi import (
     Error,
     Json,
     Operation,
+    Schema,
     list_of,
     nullable,
     object_of,
@@ -230,7 +231,7 @@ def _acting() -> list[Operation]:
 
 def _managing() -> list[Operation]:
     key, project = ApiKey, object_of(["project"], project=Project)
-    changes = {"name": TEXT, "retention_days": NUMBER, "settings": ProjectSettings}
+    changes: dict[str, Schema] = {"name": TEXT, "retention_days": NUMBER, "settings": ProjectSettings}
     return [
         Operation("get", "/keys", "Keys, without their secrets", list_of("keys", key)),
         Operation(
