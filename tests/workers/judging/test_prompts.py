@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from phospho.lab import _judge as lab_judge
 from phospho.lab import models as lab_models
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.judging.questions import INSTRUCTIONS, MAX_TEXT_CHARACTERS, Answer, Question, interaction
+from phospho_workers.judging.answers import Answer
+from phospho_workers.judging.prompts import INSTRUCTIONS, MAX_TEXT_CHARACTERS, Question, interaction
 from workers.detection.tasks import definition
 
 NONCE = "5eed"
