@@ -57,9 +57,9 @@ from phospho_workers.detection.text.sides import Side, texts_of
 from phospho_workers.jobs.judges.open_candidates import MAX_OPEN_OF_ONE
 from phospho_workers.jobs.learning.examples import MAX_LABELS
 from phospho_workers.jobs.learning.trainer import is_enough
-from phospho_workers.judging.llm_client import Call, Chat
-from phospho_workers.judging.questions import MAX_DEFINITIONS, Question, interaction
-from phospho_workers.judging.selection import Open, asked_about, in_order
+from phospho_workers.judging.llm_client import LlmCall, LlmClient
+from phospho_workers.judging.prompts import MAX_DEFINITIONS, Question, interaction
+from phospho_workers.judging.selection import OpenCandidate, candidates_to_ask, ordered_texts
 from phospho_workers.judging.settings import LlmSettings
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -83,7 +83,7 @@ class Cascade:
 
     logs: LabelledLogs
     definitions: Sequence[EventDefinition]
-    chat: Chat
+    chat: LlmClient
     judgements: Judgements = field(default_factory=dict)
     # By name, in the order in which they were given.
     lessons: dict[str, list[LabelledText]] = field(default_factory=dict)
@@ -123,27 +123,27 @@ class Cascade:
         for (some, _), call in zip(questions, said, strict=True):
             self._note(some, call)
 
-    def _questions(self, rows: Rows) -> Iterator[tuple[Sequence[Open], Mapping[Side, str]]]:
-        for text in in_order(self._open(rows)):
+    def _questions(self, rows: Rows) -> Iterator[tuple[Sequence[OpenCandidate], Mapping[Side, str]]]:
+        for text in ordered_texts(self._open(rows)):
             judged = {one.name for one in self.definitions if (one.name, text.content) in self.judgements}
-            about = asked_about(text, self.definitions, judged)
+            about = candidates_to_ask(text, self.definitions, judged)
             for begin in range(0, len(about), MAX_DEFINITIONS):
                 yield about[begin : begin + MAX_DEFINITIONS], texts_of(self.tasks[text.task_id], text.scope)
 
-    def _open(self, rows: Rows) -> list[Open]:
+    def _open(self, rows: Rows) -> list[OpenCandidate]:
         """Return of each definition what the job's question to ClickHouse brings."""
         told = [(row["task_id"], one) for row in rows for one in row["candidates"]]
-        opens = [Open(task, one["name"], 1, one["scope"], one["content"], one["doubt"]) for task, one in told]
+        opens = [OpenCandidate(task, one["name"], 1, one["scope"], one["content"], one["doubt"]) for task, one in told]
         # The first task of those that say the same.
         found = {(one.name, one.content): one for one in reversed(opens)}
         unasked = [one for key, one in found.items() if key not in self.judgements]
         doubtful = sorted(unasked, key=lambda one: (-one.doubt, one.content))
         return [one for of_name in _by_name(doubtful).values() for one in of_name[:MAX_OPEN_OF_ONE]]
 
-    def _named(self, candidate: Open) -> EventDefinition:
+    def _named(self, candidate: OpenCandidate) -> EventDefinition:
         return next(one for one in self.definitions if one.name == candidate.name)
 
-    def _note(self, candidates: Sequence[Open], call: Call) -> None:
+    def _note(self, candidates: Sequence[OpenCandidate], call: LlmCall) -> None:
         self.calls += 1
         self.tokens += call.tokens_in + call.tokens_out
         for one in candidates:
@@ -169,8 +169,8 @@ def _newest(lessons: Sequence[LabelledText]) -> list[LabelledText]:
     return [one for kind in (True, False) for one in [each for each in lessons if each.is_event == kind][-MAX_LABELS:]]
 
 
-def _by_name(candidates: Sequence[Open]) -> dict[str, list[Open]]:
-    by_name: dict[str, list[Open]] = {}
+def _by_name(candidates: Sequence[OpenCandidate]) -> dict[str, list[OpenCandidate]]:
+    by_name: dict[str, list[OpenCandidate]] = {}
     for one in candidates:
         by_name.setdefault(one.name, []).append(one)
     return by_name
@@ -253,7 +253,7 @@ def _chance(*parts: str) -> float:
 def _measured(
     server: LlmServer, logs: LabelledLogs, definitions: Sequence[EventDefinition], options: argparse.Namespace
 ) -> dict[str, Any]:
-    chat = Chat(LlmSettings(server.base_url, "labels", concurrency=16))
+    chat = LlmClient(LlmSettings(server.base_url, "labels", concurrency=16))
     begun_s = time.monotonic()
     always = _always(server.rule, logs, definitions)
     new = partial(Cascade, logs, definitions, chat)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import phospho
+from phospho._default.state import STATE
 
 DOCUMENT = json.loads((Path(__file__).parent / "sdk_examples.json").read_text(encoding="utf-8"))
 EXAMPLES: list[dict[str, Any]] = DOCUMENT["examples"]
@@ -106,9 +107,9 @@ def functions(example: dict[str, Any]) -> dict[str, Any]:
 def test_an_example_is_sent_byte_for_byte(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch, example: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr("phospho._content.time", SimpleNamespace(time=lambda: DOCUMENT["now"]))
+    monkeypatch.setattr("phospho._content.task_content.time", SimpleNamespace(time=lambda: DOCUMENT["now"]))
     phospho.init(api_key="ph_test", base_url=recorder.url, tick=60, **example.get("client", {}))
-    client = phospho._state.STATE.client
+    client = STATE.client
     assert client is not None
     recorder.posted.clear()
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import phospho
-from phospho._state import STATE
+from phospho._default.state import STATE
 from phospho.config import RetryPolicy
 
 # Longer than what lies between a `log` and the `flush` that hurries it: a test that asks what a flush has sent must

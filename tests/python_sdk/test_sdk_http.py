@@ -150,7 +150,7 @@ def test_a_label_is_sent_again_while_its_task_is_on_its_way(
 def test_a_label_on_a_task_that_never_comes_is_let_go(
     server: Any, make_client: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("phospho._http._UNKNOWN_TASK_GRACE_S", 0.0)
+    monkeypatch.setattr("phospho._delivery.http._UNKNOWN_TASK_GRACE_S", 0.0)
     server.script = lambda request: server.error(404, "unknown_task") if "labels" in request.path else None
     client = make_client()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import phospho
-from phospho._state import STATE
+from phospho._default.state import STATE
 from phospho.integrations._runs import Runs
 
 QUESTION = "Explain quantum computers in less than 20 words."

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import phospho
-from phospho._jsonable import CYCLE, to_jsonable
+from phospho._content.json_values import CYCLE, to_jsonable
 from phospho.config import RetryPolicy
 
 

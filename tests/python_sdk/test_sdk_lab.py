@@ -445,7 +445,7 @@ def test_an_answer_of_any_other_form_is_an_error_and_no_verdict(server: Any, con
     result = judge(server, lab.Message("My money back!"))
 
     assert (result.value, result.result_type) == (None, lab.ResultType.error)
-    assert "not a verdict" in result.logs[0]
+    assert "not a judgement" in result.logs[0]
     assert len(result.logs[0]) < 300
 
 

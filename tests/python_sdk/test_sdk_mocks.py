@@ -10,7 +10,7 @@ from unittest.mock import AsyncMock, MagicMock, Mock
 import pytest
 
 import phospho
-from phospho._jsonable import MAX_ITEMS, to_jsonable
+from phospho._content.json_values import MAX_ITEMS, to_jsonable
 
 Recorded = phospho.RecordingTransport
 

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 import phospho
-from phospho._state import STATE
+from phospho._default.state import STATE
 
 openai = pytest.importorskip("openai", reason="the seeds' examples call its client")
 requests = pytest.importorskip("requests", reason="the seeds' examples call it")

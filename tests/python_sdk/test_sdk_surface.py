@@ -131,7 +131,7 @@ def test_an_address_that_cannot_be_is_refused_at_once(base_url: str) -> None:
 def test_kafka_without_its_extra_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
 
-    with pytest.raises(phospho.ConfigError, match=r"pip install 'phospho\[kafka\]'"):
+    with pytest.raises(phospho.ConfigError, match="pip install confluent-kafka"):
         phospho.init(kafka="127.0.0.1:9092", project_id="p1")
 
 

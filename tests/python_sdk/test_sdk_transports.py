@@ -142,8 +142,8 @@ def test_a_fault_of_the_sender_itself_settles_all_that_is_in_flight(
                 raise fault
         return deliver_round(groups)
 
-    deliver_round = client.consumer._round
-    monkeypatch.setattr(client.consumer, "_round", faulty)
+    deliver_round = client.consumer._send_round
+    monkeypatch.setattr(client.consumer, "_send_round", faulty)
     monkeypatch.setattr(transport, "_faults_left", 10**9)
     second = client.log(input="second")
 

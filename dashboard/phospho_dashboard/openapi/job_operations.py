@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from phospho_dashboard.openapi.parts import (
-    ANY_OBJECT,
-    NUMBER,
-    ROWS,
-    TEXT,
-    TIME,
-    Operation,
-    list_of,
-    nullable,
-    object_of,
-    reference,
-)
+from phospho_dashboard.openapi.parts import ROWS
 from phospho_dashboard.webhooks.webhooks import MAX_EVENT_NAMES, MAX_URL_CHARACTERS
+from phospho_schemas.messages import Backfill, EventDefinition
+from phospho_web.openapi import ANY_OBJECT, NUMBER, TEXT, TIME, Operation, list_of, nullable, object_of
 
 
 def job_operations() -> list[Operation]:
@@ -23,7 +14,7 @@ def job_operations() -> list[Operation]:
 
 
 def _backfills() -> list[Operation]:
-    one = object_of(["backfill"], backfill=reference("Backfill"))
+    one = object_of(["backfill"], backfill=Backfill)
     estimate = object_of(
         ["tasks", "seconds", "events", "llm_tokens", "sampled_tasks"],
         tasks=NUMBER,
@@ -33,25 +24,26 @@ def _backfills() -> list[Operation]:
         sampled_tasks=NUMBER,
     )
     return [
-        Operation("get", "/backfills", "Backfills, the latest first", list_of("backfills", reference("Backfill"))),
+        Operation("get", "/backfills", "Backfills, the latest first", list_of("backfills", Backfill)),
         Operation(
             "post",
             "/backfills",
             "Run a definition over the tasks of the past",
             one,
-            "Its current version, over the tasks of a time. What runs already is not started twice. With `dry_run` "
+            description="Its current version, over the tasks of a time. What runs already is not started twice. With "
+            "`dry_run` "
             "nothing is started, and the answer, a 200, is what it would cost.",
-            201,
-            object_of(
+            status=201,
+            body=object_of(
                 ["definition"],
                 definition=TEXT,
                 **{"from": nullable(TIME), "to": nullable(TIME)},
                 dry_run={"type": "boolean"},
             ),
-            other_answer=(200, object_of(["estimate"], estimate=estimate)),
+            also={200: object_of(["estimate"], estimate=estimate)},
         ),
         Operation("get", "/backfills/{backfill_id}", "How far a backfill is", one),
-        Operation("delete", "/backfills/{backfill_id}", "Stop a backfill", one, "What it has done stays."),
+        Operation("delete", "/backfills/{backfill_id}", "Stop a backfill", one, description="What it has done stays."),
     ]
 
 
@@ -61,14 +53,15 @@ def _versions() -> list[Operation]:
             "get",
             "/definitions/{name}/history",
             "The versions of a definition, the latest first",
-            list_of("versions", reference("EventDefinition")),
+            list_of("versions", EventDefinition),
         ),
         Operation(
             "post",
             "/definitions/{name}/diff",
             "What another version finds",
             object_of(["name", "from_version", "to_version"], name=TEXT, to_version=NUMBER),
-            "On the latest tasks: a definition that is given against the stored one, or the stored one against the "
+            description="On the latest tasks: a definition that is given against the stored one, or the stored one "
+            "against the "
             "version before it.",
             body=object_of([], definition=ANY_OBJECT, tasks=NUMBER | {"minimum": 1, "maximum": 20_000}),
         ),
@@ -84,14 +77,15 @@ def _versions() -> list[Operation]:
                 quality=nullable(ANY_OBJECT),
                 tasks_to_label={"type": "array", "items": TEXT},
             ),
-            "How good it is by people's labels, a threshold that they suggest, and the tasks to label next.",
+            description="How good it is by people's labels, a threshold that they suggest, and the tasks to label "
+            "next.",
         ),
         Operation(
             "post",
             "/sessions/{session_id}/close",
             "Say that a session is over",
             object_of(["closing"], closing=ANY_OBJECT),
-            "Definitions of whole sessions are looked for at once; a later task opens it again.",
+            description="Definitions of whole sessions are looked for at once; a later task opens it again.",
         ),
     ]
 
@@ -112,10 +106,11 @@ def _webhooks() -> list[Operation]:
             "/webhooks",
             "Add a webhook",
             object_of(["webhook", "secret"], webhook=ANY_OBJECT, secret=TEXT),
-            "It is told of what is found from now on, with `evidence` in the words of the task that show it. Its "
+            description="It is told of what is found from now on, with `evidence` in the words of the task that show "
+            "it. Its "
             "secret is in this answer and never again.",
-            201,
-            wanted,
+            status=201,
+            body=wanted,
         ),
         Operation("delete", "/webhooks/{webhook_id}", "Remove a webhook", None, status=204),
         Operation(
@@ -129,7 +124,7 @@ def _webhooks() -> list[Operation]:
             "/webhooks/{webhook_id}/send-again",
             "Send again what was given up",
             object_of(["deliveries"], deliveries=NUMBER),
-            "The latest 1,000 deliveries of those; their tries begin anew.",
-            202,
+            description="The latest 1,000 deliveries of those; their tries begin anew.",
+            status=202,
         ),
     ]

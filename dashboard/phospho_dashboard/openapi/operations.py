@@ -7,26 +7,26 @@ from dataclasses import fields
 from phospho_dashboard.annotations.annotations import MAX_LABELS
 from phospho_dashboard.definitions.definitions import PREVIEW_TASKS
 from phospho_dashboard.openapi.job_operations import job_operations
-from phospho_dashboard.openapi.parts import (
-    ANY_OBJECT,
-    LIMIT,
-    NUMBER,
-    ROLE,
-    ROWS,
-    TEXT,
-    TIME,
-    Json,
-    Operation,
-    list_of,
-    nullable,
-    object_of,
-    query_field,
-    reference,
-)
+from phospho_dashboard.openapi.parts import LIMIT, ROLE, ROWS, ApiKey, Definition
 from phospho_dashboard.queries.filters import URL_NAMES, Filters
 from phospho_dashboard.queries.periods import PERIODS
 from phospho_dashboard.sql.api import MEDIA_TYPES
 from phospho_dashboard.sql.guard import VIEWS
+from phospho_schemas.messages import EventDefinition, Label, Note, Project, ProjectSettings
+from phospho_web.openapi import (
+    ANY_OBJECT,
+    NUMBER,
+    TEXT,
+    TIME,
+    Error,
+    Json,
+    Operation,
+    Schema,
+    list_of,
+    nullable,
+    object_of,
+    query_parameter,
+)
 
 
 def operations() -> list[Operation]:
@@ -48,15 +48,18 @@ def _sql() -> Operation:
         "post",
         "/sql",
         "Ask in SQL",
-        None,
-        f"One SELECT over {', '.join(VIEWS)}, of one's own project: read-only, and bounded in time, memory and "
+        {},
+        description=f"One SELECT over {', '.join(VIEWS)}, of one's own project: read-only, and bounded in time, memory "
+        "and "
         "rows by ClickHouse itself. The answer is in the format that was asked for.",
+        success="The rows.",
+        answer_types=tuple(sorted({media_type.partition(";")[0] for media_type in MEDIA_TYPES.values()})),
         body=object_of(["query"], query=TEXT, format={"enum": list(MEDIA_TYPES), "default": "JSON"}),
     )
 
 
 def _reading() -> list[Operation]:
-    filters, paging = _filters(), (query_field("cursor", TEXT), LIMIT)
+    filters, paging = _filters(), (query_parameter("cursor", TEXT), LIMIT)
     scope = {
         "project_id": TEXT,
         "period": TEXT,
@@ -65,83 +68,86 @@ def _reading() -> list[Operation]:
         "filters": ANY_OBJECT,
     }
     page = {**scope, "next_cursor": nullable(TEXT)}
-    sorted_by = (query_field("sort", TEXT, "how the list is sorted; another name than those of the page is refused"),)
+    sort = query_parameter("sort", TEXT, "how the list is sorted; another name than those of the page is refused")
     return [
-        Operation("get", "/dashboard", "Numbers over time", object_of(list(scope), **scope), query=filters),
+        Operation("get", "/dashboard", "Numbers over time", object_of(list(scope), **scope), parameters=filters),
         Operation(
             "get",
             "/sessions",
             "Sessions",
             object_of([*page, "sessions"], **page, sessions=ROWS),
-            query=(*filters, *sorted_by, *paging),
+            parameters=(*filters, sort, *paging),
         ),
         Operation(
             "get",
             "/sessions/{item_id}",
             "The transcript of a session",
             object_of(["session"], session=ANY_OBJECT, next_cursor=nullable(TEXT)),
-            query=(paging[0],),
+            parameters=(paging[0],),
         ),
         Operation(
             "get",
             "/tasks",
             "Tasks, with their texts cut",
             object_of([*page, "tasks"], **page, tasks=ROWS),
-            query=(*filters, *sorted_by, *paging),
+            parameters=(*filters, sort, *paging),
         ),
         Operation("get", "/tasks/{item_id}", "All of one task", object_of(["task"], task=ANY_OBJECT)),
-        Operation("get", "/event-stats", "Events by name", object_of(["events"], **scope, events=ROWS), query=filters),
+        Operation(
+            "get", "/event-stats", "Events by name", object_of(["events"], **scope, events=ROWS), parameters=filters
+        ),
         Operation(
             "get",
             "/event-stats/{item_id}",
             "One event: trend, scores, examples",
             object_of(["name"], name=TEXT),
-            query=filters,
+            parameters=filters,
         ),
         Operation(
             "get",
             "/llm-usage",
             "What judgements of an LLM cost, day by day",
             ANY_OBJECT,
-            query=(query_field("days", NUMBER, "how many days, today included; 7 unless given"),),
+            parameters=(query_parameter("days", NUMBER, "how many days, today included; 7 unless given"),),
         ),
         Operation(
             "get",
             "/users",
             "Users",
             object_of([*page, "users"], **page, users=ROWS),
-            query=(*filters, *sorted_by, *paging),
+            parameters=(*filters, sort, *paging),
         ),
         Operation(
             "get",
             "/versions",
             "Versions of the app, side by side",
             object_of(["versions"], **scope, versions=ROWS),
-            "With intervals that stay valid when one looks often.",
-            query=(*filters, query_field("base", TEXT, "the version that the others are compared with")),
+            description="With intervals that stay valid when one looks often.",
+            parameters=(*filters, query_parameter("base", TEXT, "the version that the others are compared with")),
         ),
     ]
 
 
 def _definitions() -> list[Operation]:
-    wanted = reference("Definition")
+    wanted = Definition
     result = object_of(
         ["name", "status"],
         name=nullable(TEXT),
         version=NUMBER,
         status={"enum": ["created", "changed", "unchanged", "rejected"]},
-        error=reference("Error"),
+        error=Error,
     )
     return [
-        Operation("get", "/definitions", "What is looked for", list_of("definitions", reference("EventDefinition"))),
+        Operation("get", "/definitions", "What is looked for", list_of("definitions", EventDefinition)),
         Operation(
             "post",
             "/definitions",
             "Define events, or change them",
             list_of("results", result),
-            "Those that are not rejected are applied; detection picks them up within seconds. 422 where all are.",
+            description="Those that are not rejected are applied; detection picks them up within seconds. 422 where "
+            "all are.",
             body=list_of("definitions", wanted, least=1, most=1000),
-            refusal=list_of("results", result),
+            also={422: list_of("results", result)},
         ),
         Operation(
             "post",
@@ -155,7 +161,7 @@ def _definitions() -> list[Operation]:
                 found=ROWS,
                 lost=ROWS,
             ),
-            f"On the last {PREVIEW_TASKS} tasks. Nothing is stored.",
+            description=f"On the last {PREVIEW_TASKS} tasks. Nothing is stored.",
             body=object_of(["definition"], definition=wanted),
         ),
         Operation(
@@ -163,11 +169,18 @@ def _definitions() -> list[Operation]:
             "/definitions/delete",
             "Look for several no longer",
             None,
-            "All are deleted, or none. What they found stays.",
+            description="All are deleted, or none. What they found stays.",
             status=204,
             body=list_of("names", TEXT, least=1, most=1000),
         ),
-        Operation("delete", "/definitions/{name}", "Look for it no longer", None, "What it found stays.", status=204),
+        Operation(
+            "delete",
+            "/definitions/{name}",
+            "Look for it no longer",
+            None,
+            description="What it found stays.",
+            status=204,
+        ),
     ]
 
 
@@ -187,23 +200,28 @@ def _acting() -> list[Operation]:
             "/labels",
             "What people said of events",
             object_of(["labels", "next_cursor"], labels=ROWS, next_cursor=nullable(TEXT)),
-            query=(query_field("event", TEXT, "the labels of this event alone"), query_field("cursor", TEXT), LIMIT),
+            parameters=(
+                query_parameter("event", TEXT, "the labels of this event alone"),
+                query_parameter("cursor", TEXT),
+                LIMIT,
+            ),
         ),
         Operation(
             "post",
             "/labels",
             "Confirm, reject or add events",
-            list_of("labels", reference("Label")),
-            "All are stored, or none. An empty label takes a label back; a confirmed event that detection did not "
+            list_of("labels", Label),
+            description="All are stored, or none. An empty label takes a label back; a confirmed event that detection "
+            "did not "
             "find is added to its task. Labels correct what readers see, and teach detection.",
-            201,
-            list_of("labels", label, least=1, most=MAX_LABELS),
+            status=201,
+            body=list_of("labels", label, least=1, most=MAX_LABELS),
         ),
         Operation(
             "post",
             "/tasks/{task_id}/notes",
             "Write a note on a task",
-            object_of(["note"], note=reference("Note")),
+            object_of(["note"], note=Note),
             status=201,
             body=object_of(["text"], text=TEXT | {"maxLength": 10_000}),
         ),
@@ -212,8 +230,8 @@ def _acting() -> list[Operation]:
 
 
 def _managing() -> list[Operation]:
-    key, project = reference("ApiKey"), object_of(["project"], project=reference("Project"))
-    changes = {"name": TEXT, "retention_days": NUMBER, "settings": reference("SettingsChanges")}
+    key, project = ApiKey, object_of(["project"], project=Project)
+    changes: dict[str, Schema] = {"name": TEXT, "retention_days": NUMBER, "settings": ProjectSettings}
     return [
         Operation("get", "/keys", "Keys, without their secrets", list_of("keys", key)),
         Operation(
@@ -221,27 +239,27 @@ def _managing() -> list[Operation]:
             "/keys",
             "Make a key",
             object_of(["key_id", "api_key"], key_id=TEXT, api_key=TEXT, project_id=TEXT, name=TEXT),
-            "It is shown in this answer and never again.",
-            201,
-            object_of([], name=TEXT | {"maxLength": 128}),
+            description="It is shown in this answer and never again.",
+            status=201,
+            body=object_of([], name=TEXT | {"maxLength": 128}),
         ),
-        Operation("delete", "/keys/{key_id}", "Revoke a key", key, "It stops working within seconds."),
-        Operation("get", "/projects", "Projects", list_of("projects", reference("Project"))),
+        Operation("delete", "/keys/{key_id}", "Revoke a key", key, description="It stops working within seconds."),
+        Operation("get", "/projects", "Projects", list_of("projects", Project)),
         Operation(
             "post",
             "/projects",
             "Make a project",
             project,
-            "Takes the administrator's key.",
-            201,
-            object_of(["project_id"], project_id=TEXT, **changes),
+            description="Takes the administrator's key.",
+            status=201,
+            body=object_of(["project_id"], project_id=TEXT, **changes),
         ),
         Operation(
             "patch",
             "/projects/{project_id}",
             "Change a project",
             project,
-            "What is not named stays, among the settings too.",
+            description="What is not named stays, among the settings too.",
             body=object_of([], **changes),
         ),
     ]
@@ -262,23 +280,23 @@ def _people() -> list[Operation]:
             "/people",
             "Who may sign in to the pages",
             list_of("people", person),
-            "Takes the administrator's key.",
+            description="Takes the administrator's key.",
         ),
         Operation(
             "post",
             "/people",
             "Add a person",
             one_person,
-            "Takes the administrator's key. Without a password, for who comes through a proxy.",
-            201,
-            object_of(["name"], name=TEXT, role=ROLE, password=TEXT),
+            description="Takes the administrator's key. Without a password, for who comes through a proxy.",
+            status=201,
+            body=object_of(["name"], name=TEXT, role=ROLE, password=TEXT),
         ),
         Operation(
             "patch",
             "/people/{name}",
             "Change a role or a password",
             one_person,
-            "A new password signs the person out everywhere.",
+            description="A new password signs the person out everywhere.",
             body=object_of([], role=ROLE, password=TEXT),
         ),
         Operation("delete", "/people/{name}", "Remove a person", None, status=204),
@@ -292,7 +310,7 @@ def _dead_letters() -> list[Operation]:
             "/dead-letters",
             "What no stage could read",
             object_of(["dead_letters", "next_cursor"], dead_letters=ROWS, next_cursor=nullable(TEXT)),
-            query=(query_field("cursor", TEXT), LIMIT),
+            parameters=(query_parameter("cursor", TEXT), LIMIT),
         ),
         Operation(
             "get",
@@ -312,9 +330,9 @@ def _dead_letters() -> list[Operation]:
                 project_id=TEXT,
                 task_id=TEXT,
             ),
-            "As it came, or mended. Twice is one task.",
-            202,
-            object_of([], payload=TEXT),
+            description="As it came, or mended. Twice is one task.",
+            status=202,
+            body=object_of([], payload=TEXT),
         ),
     ]
 
@@ -322,4 +340,4 @@ def _dead_letters() -> list[Operation]:
 def _filters() -> tuple[Json, ...]:
     names = [URL_NAMES.get(field.name, field.name) for field in fields(Filters)]
     known = {"period": {"enum": list(PERIODS)}, "from": TIME, "to": TIME}
-    return tuple(query_field(name, known.get(name, TEXT), "narrows to this") for name in names)
+    return tuple(query_parameter(name, known.get(name, TEXT), "narrows to this") for name in names)

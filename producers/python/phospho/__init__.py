@@ -3,7 +3,10 @@
 
 from typing import TYPE_CHECKING
 
-from ._api import (
+from ._capture.generators import MutableAsyncGenerator, MutableGenerator
+from ._capture.streams import wrap_iterable as _wrap_iterable
+from ._capture.trace import trace, tracer
+from ._default.functions import (
     clear_event,
     confirm_event,
     feedback,
@@ -16,18 +19,16 @@ from ._api import (
     stats,
     user_feedback,
 )
-from ._api import log_single_event as _log_single_event
-from ._client import Client
-from ._counters import Stats, logger
-from ._recording import RecordingTransport
-from ._sender import FlushResult
-from ._streams import MutableAsyncGenerator, MutableGenerator
-from ._streams import wrap_iterable as _wrap_iterable
-from ._trace import trace, tracer
-from ._transport import Outcome, Transport
+from ._default.functions import log_single_event as _log_single_event
+from ._default.wrap import wrap
+from ._default.wrap import wrap_function as _wrap
+from ._delivery.counters import Stats
+from ._delivery.flushes import FlushResult
+from ._delivery.recording import RecordingTransport
+from ._delivery.transport import Outcome, Transport
+from ._logger import logger
 from ._version import __version__ as __version__
-from ._wrap import wrap
-from ._wrap import wrap_function as _wrap
+from .client import Client
 from .config import Limits, RetryPolicy
 from .errors import APIError, ConfigError, NotFoundError, NotInitializedError, PhosphoError, SendError
 
@@ -42,14 +43,14 @@ if TYPE_CHECKING:
     from . import tasks as tasks
     from . import testing as testing
     from . import utils as utils
-    from ._state import consumer as consumer
-    from ._state import latest_session_id as latest_session_id
-    from ._state import latest_task_id as latest_task_id
-    from ._state import log_queue as log_queue
+    from ._attributes import consumer as consumer
+    from ._attributes import latest_session_id as latest_session_id
+    from ._attributes import latest_task_id as latest_task_id
+    from ._attributes import log_queue as log_queue
     from .testing import PhosphoTest as PhosphoTest
 else:
-    from ._state import module_attribute as __getattr__
-    from ._state import module_names as __dir__
+    from ._attributes import module_attribute as __getattr__
+    from ._attributes import module_names as __dir__
 
 __all__ = [
     "APIError",

@@ -1,4 +1,4 @@
-"""Reading back from the server, for `phospho.tasks` and `phospho.sessions`."""
+"""The reader of the query API, for `phospho.tasks` and `phospho.sessions`."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from ._connection import Answer, Connection, NoAnswerError
-from ._http import error_message, identification
-from ._jsonable import encode
+from ._content.json_values import encode
+from ._delivery.connection import Answer, Connection, NoAnswerError
+from ._delivery.http import error_message, identity_headers
 from .config import Settings
 from .errors import APIError, NotFoundError
 
-__all__ = ["Reader", "quoted"]
+__all__ = ["Reader", "sql_literal"]
 
 
 class Reader:
     """
-    Blocking requests to the query API, each on a connection of its own. Thread-safe.
+    Sends blocking requests to the query API, each on a connection of its own. Thread-safe.
 
     Raises:
         NotFoundError: the server answered 404.
-        APIError: it answered another error, or not at all.
+        APIError: the server answered another error, or not at all.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -30,23 +30,23 @@ class Reader:
 
     def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Any:
         """Return the JSON at *path*."""
-        given = {name: value for name, value in (parameters or {}).items() if value is not None}
-        return _document(self._request("GET", path + (f"?{urlencode(given)}" if given else ""), None))
+        query = urlencode({name: value for name, value in (parameters or {}).items() if value is not None})
+        return _document(self._request("GET", f"{path}?{query}" if query else path, None))
 
     def rows(self, query: str) -> list[dict[str, Any]]:
-        """Return the rows of a SELECT over the project's views, of which `tasks` and `events` are two."""
+        """Return the rows of a SELECT over the project's views, such as `tasks` and `events`."""
         body = encode({"query": query, "format": "JSONEachRow"})
         answer = self._request("POST", "/api/v1/sql", body)
         lines = [line for line in answer.body.splitlines() if line.strip()]
         return [_document(answer._replace(body=line)) for line in lines]
 
     def _request(self, method: str, path: str, body: bytes | None) -> Answer:
-        headers = {**identification(self._settings), "Content-Type": "application/json"}
+        headers = {**identity_headers(self._settings), "Content-Type": "application/json"}
         connection = Connection(self._settings.base_url, self._settings.request_timeout_s)
         try:
             answer = connection.request(method, path, body, headers)
         except NoAnswerError as error:
-            raise APIError(0, f"no answer from {self._settings.base_url}: {error}") from error
+            raise APIError(0, f"no answer from {self._settings.base_url}: {error}. Check base_url=") from error
         finally:
             connection.close()
         if answer.status == 404:
@@ -56,8 +56,8 @@ class Reader:
         return answer
 
 
-def quoted(text: str) -> str:
-    """Return *text* as a literal of ClickHouse's SQL."""
+def sql_literal(text: str) -> str:
+    """Return *text* as a string literal of ClickHouse's SQL."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 
@@ -66,4 +66,4 @@ def _document(answer: Answer) -> Any:
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError) as error:
-        raise APIError(answer.status, "the answer is not JSON") from error
+        raise APIError(answer.status, "the answer is not JSON, so base_url= may not be a phospho server") from error

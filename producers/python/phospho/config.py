@@ -1,5 +1,5 @@
 """
-Settings of a client: frozen, made once by `phospho.init` or `phospho.Client`.
+Settings of a client: frozen, made by `phospho.init` or `phospho.Client`.
 
 The environment is read when they are made, never at import.
 """
@@ -16,20 +16,20 @@ from .errors import ConfigError
 __all__ = ["BASE_URL", "DEFAULT_LIMITS", "DEFAULT_RETRY", "Limits", "RetryPolicy", "Settings"]
 
 BASE_URL = "http://127.0.0.1:8420"
-"""Where a local `phospho up` listens."""
+"""Address of a local `phospho up`."""
 
-# No wait is longer: a day. It keeps infinity and numbers that a lock refuses from the sender.
+# A day. Waits that a lock would refuse, infinity among them, are refused here.
 MAX_WAIT_S = 86_400
 
-# A base URL that people carry over from another client of the same server.
+# Suffixes of base URLs that other clients of the same server use.
 _KNOWN_SUFFIXES = ("/api/v1", "/v2", "/v3")
 
 
 class Limits(NamedTuple):
     """
-    The bounds of a client. What does not fit is refused when it is logged, and counted by reason.
+    Limits of a client. An event that does not fit is refused when it is logged, and counted by reason.
 
-    | field | unit | when it is reached |
+    | field | unit | at the limit |
     | --- | --- | --- |
     | `queue_events`, `queue_bytes` | events, estimated bytes, in flight included | new events are refused |
     | `event_bytes` | estimated bytes of one event | raw fields are left out, then the event is refused |
@@ -47,11 +47,11 @@ class Limits(NamedTuple):
 
 class RetryPolicy(NamedTuple):
     """
-    Exponential backoff with full jitter, in seconds; retried for as long as the event is held.
+    Exponential backoff with full jitter, in seconds. Events are retried for as long as they are queued.
 
     The n-th wait is drawn from [0, min(`max_s`, `initial_s` * 2**n)]
-    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). A Retry-After of the
-    server replaces it, up to `max_retry_after_s`.
+    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). The server's Retry-After replaces
+    it, up to `max_retry_after_s`.
     """
 
     initial_s: float = 0.5
@@ -59,13 +59,13 @@ class RetryPolicy(NamedTuple):
     max_retry_after_s: float = 600.0
 
     def delay_s(self, attempts_before: int, retry_after_s: float | None = None) -> float:
-        """Return the wait before the next attempt, drawn at random; *attempts_before* counts from 0."""
-        drawn_s = random.uniform(0, min(self.max_s, self.initial_s * 2.0 ** min(attempts_before, 30)))
+        """Return the random wait before the next attempt, in seconds. *attempts_before* counts from 0."""
+        backoff_s = random.uniform(0, min(self.max_s, self.initial_s * 2.0 ** min(attempts_before, 30)))
         if retry_after_s is None:
-            return drawn_s
-        # The jitter keeps a thousand clients that were told one second from coming in the same one; and a
-        # server that says 0 again and again does not switch the backoff off.
-        return max(min(retry_after_s, self.max_retry_after_s) + random.uniform(0, self.initial_s), drawn_s)
+            return backoff_s
+        # The jitter spreads a thousand clients that got the same Retry-After. A Retry-After of 0 does not switch
+        # the backoff off.
+        return max(min(retry_after_s, self.max_retry_after_s) + random.uniform(0, self.initial_s), backoff_s)
 
 
 DEFAULT_LIMITS = Limits()
@@ -74,10 +74,10 @@ DEFAULT_RETRY = RetryPolicy()
 
 class Settings(NamedTuple):
     """
-    Everything a client was told. The API key does not show in its `repr`.
+    Settings of one client. Its `repr` hides the API key.
 
-    `tick` is the longest time in seconds that an event waits for its batch to fill;
-    `request_timeout_s` bounds a whole request, `exit_timeout_s` the flush at exit.
+    `tick` is the longest time in seconds that an event waits for its batch to fill. `request_timeout_s` is the
+    timeout of a whole request, `exit_timeout_s` that of the flush at exit.
     """
 
     api_key: str | None = None
@@ -94,12 +94,11 @@ class Settings(NamedTuple):
     retry: RetryPolicy = DEFAULT_RETRY
 
     def __repr__(self) -> str:
-        hidden = self._asdict()
-        hidden["api_key"] = "***" if self.api_key else None
-        return f"Settings({', '.join(f'{name}={value!r}' for name, value in hidden.items())})"
+        fields = {**self._asdict(), "api_key": "***" if self.api_key else None}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
 
     def with_environment(self, environment: Mapping[str, str] | None = None) -> Settings:
-        """Return these settings, completed by PHOSPHO_API_KEY, PHOSPHO_PROJECT_ID and PHOSPHO_BASE_URL."""
+        """Return these settings, completed from PHOSPHO_API_KEY, PHOSPHO_PROJECT_ID and PHOSPHO_BASE_URL."""
         env = os.environ if environment is None else environment
         self._check()
         return self._replace(
@@ -109,7 +108,7 @@ class Settings(NamedTuple):
         )
 
     def _check(self) -> None:
-        """Raise ConfigError for what would fail only later, in the sender's thread."""
+        """Raise ConfigError for settings that would fail later, in the sender's thread."""
         for name in ("api_key", "project_id", "base_url", "kafka", "version_id"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
@@ -121,10 +120,10 @@ class Settings(NamedTuple):
 
 
 def _checked_key(api_key: str) -> str | None:
-    """Return a key without white space around it. An error about one that fits no header never shows it."""
+    """Return a key without white space around it. Errors never show the key."""
     key = api_key.strip()
     if key and not (key.isascii() and key.isprintable() and " " not in key):
-        raise ConfigError("the API key holds characters that no key has: copy it again")
+        raise ConfigError("the API key has characters that no key has. Copy it again")
     return key or None
 
 

@@ -1,11 +1,11 @@
 """
-What the SDK raises. After `init` nothing is raised into an app that did not ask for it.
+Exceptions of the SDK. After `init` none reaches the app, unless it asks for `SendError`.
 
 PhosphoError
 ├── ConfigError            an argument of `init` or `Client` cannot work
 ├── NotInitializedError    a module function was called before `phospho.init`
-├── SendError              asked for by `raise_error_on_fail_to_send`: events were refused, dropped or left
-└── APIError               reading back from the server failed
+├── SendError              events were refused, dropped or left unsent (`raise_error_on_fail_to_send`)
+└── APIError               reading from the server failed
     └── NotFoundError      there is no such task, session or project
 """
 
@@ -17,11 +17,11 @@ __all__ = ["APIError", "ConfigError", "NotFoundError", "NotInitializedError", "P
 
 
 class PhosphoError(Exception):
-    """Base of everything that this package raises."""
+    """Base of all exceptions of this package."""
 
 
 class ConfigError(PhosphoError, ValueError):
-    """An argument cannot work. The message says which, and what to do."""
+    """An argument cannot work. The message names it and the remedy."""
 
 
 class NotInitializedError(PhosphoError, RuntimeError):
@@ -33,11 +33,10 @@ class NotInitializedError(PhosphoError, RuntimeError):
 
 class SendError(PhosphoError):
     """
-    Events that will not arrive or, from `flush` and `close`, have not.
+    Events were lost or, from `flush` and `close`, are not sent yet.
 
-    Raised by `log`, feedback, `flush` and `close`, and only with `raise_error_on_fail_to_send`.
-
-    `failures` holds one readable line per event, the oldest first.
+    Raised by `log`, feedback, `flush` and `close`, and only with `raise_error_on_fail_to_send`. `failures` holds
+    one line per event, oldest first.
     """
 
     def __init__(self, failures: Sequence[str]) -> None:
@@ -46,7 +45,7 @@ class SendError(PhosphoError):
 
 
 class APIError(PhosphoError):
-    """The server answered a read with an error. `status` is the HTTP status, 0 if there was no answer."""
+    """The server answered a read with an error. `status` is the HTTP status, or 0 if there was no answer."""
 
     def __init__(self, status: int, message: str) -> None:
         self.status = status
@@ -54,4 +53,4 @@ class APIError(PhosphoError):
 
 
 class NotFoundError(APIError):
-    """The server knows no task, session or project of that id."""
+    """The server has no task, session or project of that id."""

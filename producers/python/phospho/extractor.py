@@ -1,15 +1,15 @@
 """
-What `log` reads from inputs and outputs, to use by itself.
+Extraction of text, token counts, model and system prompt from inputs and outputs, as `log` does it.
 
-The names are upstream's; the work is done by shape, in `phospho._extract`.
+The names are upstream's.
 """
 
 from __future__ import annotations
 
 from typing import Any, Callable, Union
 
-from ._extract import input_text, model_of, output_text, system_prompt_of, usage_of
-from ._jsonable import to_jsonable
+from ._content.json_values import to_jsonable
+from ._content.logged_value import LoggedValue
 
 __all__ = [
     "RawDataType",
@@ -24,34 +24,49 @@ __all__ = [
 ]
 
 RawDataType = Union[dict[str, Any], Any]
-"""Anything: what is not a dict is read by its attributes."""
+"""Any value. Values that are no dicts are read by their attributes."""
 
-detect_str_from_input = input_text
-detect_str_from_output = output_text
-detect_model_from_input_output = model_of
-detect_system_prompt_from_input_output = system_prompt_of
+
+def detect_str_from_input(input: Any) -> str:
+    """Return the user's text in *input*."""
+    return LoggedValue(input).input_text()
+
+
+def detect_str_from_output(output: Any) -> str | None:
+    """Return the assistant's text in *output*, a response, a chunk or a conversation. None if there is none."""
+    return LoggedValue(output).output_text()
+
+
+def detect_model_from_input_output(input: Any, output: Any = None) -> str | None:
+    """Return the name of the model that *output*, or else *input*, carries."""
+    return LoggedValue(output).model() or LoggedValue(input).model()
+
+
+def detect_system_prompt_from_input_output(input: Any, output: Any = None) -> str | None:
+    """Return the system prompt that *input*, or else *output*, carries."""
+    return LoggedValue(input).system_prompt() or LoggedValue(output).system_prompt()
 
 
 def detect_usage_from_input_output(input: Any, output: Any) -> dict[str, int] | None:
-    """Return the tokens used, or None if *output* does not say."""
-    return usage_of(output) or None
+    """Return the token counts of *output*, or None if it has none."""
+    return LoggedValue(output).usage() or None
 
 
 def extract_data_from_input(
     input: Any, raw_input: Any = None, input_to_str_function: Callable[[Any], str] | None = None
 ) -> tuple[str, Any]:
-    """Return the text of *input* and the whole of it as JSON values, or of *raw_input* if there is one."""
-    text = input if isinstance(input, str) else (input_to_str_function or input_text)(input)
+    """Return the text of *input*, and *raw_input* or else *input* as JSON values."""
+    text = input if isinstance(input, str) else (input_to_str_function or detect_str_from_input)(input)
     return text, to_jsonable(input if raw_input is None else raw_input)
 
 
 def extract_data_from_output(
     output: Any = None, raw_output: Any = None, output_to_str_function: Callable[[Any], str] | None = None
 ) -> tuple[str | None, Any]:
-    """Return the text of *output* and the whole of it as JSON values, or of *raw_output* if there is one."""
+    """Return the text of *output*, and *raw_output* or else *output* as JSON values."""
     text: str | None = output if isinstance(output, str) else None
     if output is not None and text is None:
-        text = (output_to_str_function or output_text)(output)
+        text = (output_to_str_function or detect_str_from_output)(output)
     return text, to_jsonable(output if raw_output is None else raw_output)
 
 
@@ -60,8 +75,11 @@ def extract_metadata_from_input_output(
     output: Any = None,
     input_output_to_usage_function: Callable[[Any, Any], dict[str, float]] | None = None,
 ) -> dict[str, Any]:
-    """Return tokens, model and system prompt, as far as they are said."""
-    count = input_output_to_usage_function
-    metadata: dict[str, Any] = dict(usage_of(output) if count is None else count(input, output))
-    said = {"model": model_of(input, output), "system_prompt": system_prompt_of(input, output)}
-    return {**metadata, **{name: value for name, value in said.items() if value is not None}}
+    """Return the token counts, model and system prompt of a call, without those that are unknown."""
+    count_tokens = input_output_to_usage_function
+    usage = LoggedValue(output).usage() if count_tokens is None else count_tokens(input, output)
+    texts = {
+        "model": detect_model_from_input_output(input, output),
+        "system_prompt": detect_system_prompt_from_input_output(input, output),
+    }
+    return {**usage, **{name: text for name, text in texts.items() if text is not None}}

@@ -1,16 +1,16 @@
-"""The shapes of what goes to the server and comes back, as types for JSON objects; nothing is validated."""
+"""Types of the JSON objects that go to the server and come back. Nothing is validated."""
 
 from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from ._queue import Event
+from ._delivery.queue import Event
 
 __all__ = ["DetectedEvent", "Event", "LogContent", "ProjectContent", "SessionContent", "TaskContent"]
 
 
 class LogContent(TypedDict, total=False):
-    """What `log` returns, and, without `event_id`, what is sent. Any other key is metadata."""
+    """A task as `log` returns it and, without `event_id`, as it is sent. Any other key is metadata."""
 
     event_id: str
     task_id: str
@@ -35,7 +35,7 @@ class LogContent(TypedDict, total=False):
 
 
 class TaskContent(TypedDict, total=False):
-    """A task as the server has it. Times are UTC; tokens and latency are None where nothing is known."""
+    """A task on the server. Times are UTC. Token counts and latency are None if unknown."""
 
     task_id: str
     session_id: str
@@ -57,7 +57,7 @@ class TaskContent(TypedDict, total=False):
 
 
 class SessionContent(TypedDict, total=False):
-    """A session as the server has it; the fields of a list and of a single session differ."""
+    """A session on the server. Lists and single sessions have different fields."""
 
     session_id: str
     tasks: int
@@ -68,7 +68,7 @@ class SessionContent(TypedDict, total=False):
 
 
 class DetectedEvent(TypedDict, total=False):
-    """What a definition has found in a task."""
+    """An event that was detected in a task."""
 
     id: str
     name: str
@@ -78,7 +78,7 @@ class DetectedEvent(TypedDict, total=False):
 
 
 class ProjectContent(TypedDict, total=False):
-    """A project as the server has it."""
+    """A project on the server."""
 
     project_id: str
     name: str

@@ -1,25 +1,22 @@
-"""The sessions of a project, read back from the server."""
+"""Sessions of a project, read from the server."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import quote
 
-from .collection import Collection
+from .collection import Collection, ProjectClient
 from .models import SessionContent, TaskContent
 from .tasks import Task
-
-if TYPE_CHECKING:
-    from ._client import Client
 
 __all__ = ["Session", "SessionCollection"]
 
 
 class Session:
-    """One session. Its content is fetched when it is first looked at."""
+    """One session. Its content is fetched when it is first read."""
 
-    def __init__(self, client: Client, session_id: str, _content: SessionContent | None = None) -> None:
+    def __init__(self, client: ProjectClient, session_id: str, _content: SessionContent | None = None) -> None:
         self._client = client
         self._session_id = session_id
         self._content = _content
@@ -34,19 +31,19 @@ class Session:
 
     @property
     def content(self) -> SessionContent:
-        """What the server has of the session, as of the first look or the last `refresh`. Raises APIError."""
+        """The session on the server, as of the first read or the last `refresh`. Raises APIError."""
         if self._content is None:
             self.refresh()
         assert self._content is not None
         return self._content
 
     def refresh(self) -> None:
-        """Fetch the content anew. Raises NotFoundError while the server has no such session."""
+        """Fetch the content again. Raises NotFoundError while the server has no such session."""
         self._content = cast(SessionContent, self._page(None)["session"])
 
     def list_tasks(self) -> list[Task]:
-        """Return the tasks of the session in their order. The content of each is fetched when looked at."""
-        # The rows of a transcript lack what is the same for all of them, or is not shown there.
+        """Return the tasks of the session in their order. The content of each is fetched when it is read."""
+        # The rows of a transcript lack fields such as the session id and the metadata.
         return [Task(self._client, row["task_id"]) for row in self._rows()]
 
     def _rows(self) -> Iterator[TaskContent]:
@@ -73,7 +70,7 @@ class SessionCollection(Collection):
         return session
 
     def list(self, limit: int = 100) -> list[Session]:
-        """Return the sessions with the newest tasks, the newest first."""
+        """Return the sessions with the newest tasks, newest first."""
         page = self._reader.get("/api/v1/sessions", {"limit": int(limit)})
         return [Session(self._client, row["session_id"], row) for row in page["sessions"]]
 

@@ -1,5 +1,5 @@
 """
-For tests: a transport that keeps what it is given, and runs of an agent over logged tasks or a dataset.
+Helpers for tests: a recorded block, and runs of an agent over logged tasks or a dataset.
 
 ```python
 def test_my_app_logs_its_answers() -> None:
@@ -20,12 +20,12 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
-from ._client import Client
-from ._counters import logger
-from ._recording import RecordingTransport
-from ._state import STATE
-from ._transport import Outcome, Transport
-from ._versions import generate_version_id
+from ._default.state import STATE
+from ._delivery.recording import RecordingTransport
+from ._delivery.transport import Outcome, Transport
+from ._ids import new_version_id
+from ._logger import logger
+from .client import Client
 
 __all__ = [
     "Evaluation",
@@ -41,9 +41,9 @@ __all__ = [
 @contextmanager
 def recording(**arguments: Any) -> Iterator[RecordingTransport]:
     """
-    Have the module functions send to a `RecordingTransport` inside the block; at its end all is sent.
+    Send the logs of the module functions to a `RecordingTransport` inside the block, and flush at its end.
 
-    *arguments* are those of `phospho.Client`. The client that was there before is there again afterwards.
+    *arguments* are those of `phospho.Client`. Afterwards the previous client is the default again.
     """
     transport = RecordingTransport()
     client = Client(transport=transport, **{"tick": 0.01, **arguments})
@@ -57,7 +57,7 @@ def recording(**arguments: Any) -> Iterator[RecordingTransport]:
 
 
 class Message(NamedTuple):
-    """What a tested function is given: the user's text, and what is known beside it."""
+    """Argument of a tested function: the user's text and its metadata."""
 
     content: str
     metadata: Mapping[str, Any]
@@ -65,7 +65,7 @@ class Message(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """One run of a tested function: what it returned, or the error that it raised."""
+    """One run of a tested function: its output, or the error that it raised."""
 
     function: str
     input: str
@@ -75,7 +75,7 @@ class Evaluation(NamedTuple):
 
 class PhosphoTest:
     """
-    Runs an agent over the project's tasks, or a dataset, and logs its answers under one version.
+    Runs an agent over the project's tasks or a dataset, and logs its answers under one version.
 
     ```python
     phospho_test = phospho.testing.PhosphoTest()
@@ -97,7 +97,7 @@ class PhosphoTest:
         base_url: str | None = None,
         **arguments: Any,
     ) -> None:
-        self.version_id = version_id or generate_version_id()
+        self.version_id = version_id or new_version_id()
         self.client = Client(api_key, project_id, base_url, version_id=self.version_id, **arguments)
         self.functions_to_evaluate: dict[str, _Tested] = {}
 
@@ -108,12 +108,12 @@ class PhosphoTest:
         source_loader_params: Mapping[str, Any] | None = None,
     ) -> Any:
         """
-        Have `run` call a function; usable as decorator, with arguments or not.
+        Register a function that `run` calls. A decorator, with or without arguments.
 
         Args:
-            source_loader: None calls the function once, without arguments; "backtest" once for each of
-                the newest tasks (`sample_size`, default 10); "dataset" once for each row of a file (`path`,
-                .csv, .json or .jsonl).
+            source_loader: None calls the function once, without arguments. "backtest" calls it for each of the
+                newest tasks (`sample_size`, default 10), "dataset" for each row of a file (`path`, .csv, .json or
+                .jsonl).
         """
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -124,11 +124,9 @@ class PhosphoTest:
         return register if fn is None else register(fn)
 
     def run(self, executor_type: str = "parallel", max_parallelism: int = 20) -> list[Evaluation]:
-        """Call every function on its inputs. An error ends only the call that raised it."""
+        """Call every registered function on its inputs. An error ends only the call that raised it."""
         calls = [
-            (tested, message)
-            for tested in self.functions_to_evaluate.values()
-            for message in self._messages(tested)
+            (tested, message) for tested in self.functions_to_evaluate.values() for message in self._messages(tested)
         ]
         workers = max_parallelism if executor_type == "parallel" else 1
         with ThreadPoolExecutor(max_workers=workers) as executor:
@@ -141,7 +139,7 @@ class PhosphoTest:
         return self.client.log(input, output, **kwargs)
 
     def flush(self) -> None:
-        """Send what was logged."""
+        """Send the logs of this test."""
         self.client.flush()
 
     def _evaluate(self, call: tuple[_Tested, Message | None]) -> Evaluation:
@@ -187,11 +185,11 @@ def _rows(path: Path) -> list[dict[str, Any]]:
             return [json.loads(line) for line in file if line.strip()]
         if path.suffix == ".json":
             return list(json.load(file))
-    raise ValueError(f"a dataset is a .csv, .json or .jsonl file, not {path.name}")
+    raise ValueError(f"a dataset must be a .csv, .json or .jsonl file, not {path.name}")
 
 
 def _accepted_arguments(function: Callable[..., Any], message: Message) -> dict[str, Any]:
-    """Return those of the message's values that *function* has parameters for."""
+    """Return the values of the message that *function* has parameters for."""
     values = {**message.metadata, "message": message, "input": message.content}
     parameters = signature(function).parameters.values()
     if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):

@@ -1,4 +1,4 @@
-"""Names that apps import from upstream's module of this name. Nothing else belongs here."""
+"""Functions that apps import from upstream's module of this name. Nothing else belongs here."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import json
 import time
 from typing import Any
 
-from ._ids import new_id
-from ._jsonable import to_jsonable
-from ._streams import MutableAsyncGenerator, MutableGenerator
-from ._versions import generate_version_id
+from ._capture.generators import MutableAsyncGenerator, MutableGenerator
+from ._content.json_values import to_jsonable
+from ._ids import new_id, new_version_id
 
 __all__ = [
     "MutableAsyncGenerator",
@@ -23,6 +22,7 @@ __all__ = [
 ]
 
 convert_content_to_loggable_content = to_jsonable
+generate_version_id = new_version_id
 
 
 def generate_timestamp() -> int:

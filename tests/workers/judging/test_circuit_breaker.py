@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phospho_workers.judging.circuit_breaker import Circuit
+from phospho_workers.judging.circuit_breaker import CircuitBreaker
 
 
 class Clock:
@@ -12,8 +12,8 @@ class Clock:
         return self.now_s
 
 
-def opened(clock: Clock, failures: int = 3) -> Circuit:
-    circuit = Circuit(max_failures=failures, first_pause_s=5, max_pause_s=15, clock=clock)
+def opened(clock: Clock, failures: int = 3) -> CircuitBreaker:
+    circuit = CircuitBreaker(max_failures=failures, first_pause_s=5, max_pause_s=15, clock=clock)
     for _ in range(failures):
         assert circuit.enter()
         circuit.failed()
@@ -21,7 +21,7 @@ def opened(clock: Clock, failures: int = 3) -> Circuit:
 
 
 def test_it_opens_after_so_many_failures_in_a_row_and_not_before() -> None:
-    circuit = Circuit(max_failures=2, clock=Clock())
+    circuit = CircuitBreaker(max_failures=2, clock=Clock())
     for outcome in (circuit.failed, circuit.succeeded, circuit.failed):
         assert circuit.enter()
         outcome()
@@ -53,7 +53,7 @@ def test_each_failure_of_the_one_call_doubles_the_pause_up_to_a_bound() -> None:
 def test_a_server_may_ask_for_a_longer_pause_within_the_bound() -> None:
     for asked_s, pause_s in ((12, 12), (1e9, 15), (1, 5)):
         clock = Clock()
-        circuit = Circuit(max_failures=1, first_pause_s=5, max_pause_s=15, clock=clock)
+        circuit = CircuitBreaker(max_failures=1, first_pause_s=5, max_pause_s=15, clock=clock)
         circuit.enter()
         circuit.failed(asked_s)
         clock.now_s = pause_s - 0.1

@@ -10,9 +10,10 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from fixtures.llm_server import Fault, LlmServer, raw, send, status
-from phospho_workers.judging.circuit_breaker import Circuit
-from phospho_workers.judging.llm_client import Chat
-from phospho_workers.judging.questions import Answer, Question
+from phospho_workers.judging.answers import Answer
+from phospho_workers.judging.circuit_breaker import CircuitBreaker
+from phospho_workers.judging.llm_client import LlmClient
+from phospho_workers.judging.prompts import Question
 from phospho_workers.judging.settings import LlmSettings
 from workers.detection.tasks import definition
 
@@ -24,9 +25,9 @@ def question(text: str = TEXT, nonce: str = "n") -> Question:
     return Question([definition("refund", "llm", description="Money back")], {"input": text}, nonce)
 
 
-def chat(llm: LlmServer, circuit: Circuit | None = None, **settings: object) -> Chat:
+def chat(llm: LlmServer, circuit: CircuitBreaker | None = None, **settings: object) -> LlmClient:
     known = {"timeout_s": 5.0, "api_key": SECRET} | settings
-    return Chat(LlmSettings(llm.base_url, "model-1", **known), circuit)  # type: ignore[arg-type]
+    return LlmClient(LlmSettings(llm.base_url, "model-1", **known), circuit)  # type: ignore[arg-type]
 
 
 def completion(content: object) -> bytes:
@@ -166,7 +167,7 @@ def test_a_count_that_can_not_be_is_not_believed(llm: LlmServer, usage: object) 
 
 def test_a_request_that_is_refused_is_not_asked_for_ever_and_opens_nothing(llm: LlmServer) -> None:
     llm.understands = lambda body: TEXT not in body["messages"][-1]["content"]
-    asking = chat(llm, Circuit(max_failures=1))
+    asking = chat(llm, CircuitBreaker(max_failures=1))
     [refused] = asking.ask([question()])
     assert (refused.outcome, asking.circuit.is_open) == ("refused", False)
     [other] = asking.ask([question("hello")])
@@ -201,7 +202,7 @@ def test_the_answer_is_held_to_its_schema_where_the_server_can(llm: LlmServer) -
 @pytest.mark.parametrize("code", [401, 403, 404])
 def test_a_server_that_lets_nobody_in_is_left_alone_after_some_tries(llm: LlmServer, code: int) -> None:
     llm.faults = [status(code)] * 100
-    asking = chat(llm, Circuit(max_failures=3), concurrency=1)
+    asking = chat(llm, CircuitBreaker(max_failures=3), concurrency=1)
     calls = asking.ask([question()] * 10)
     assert [call.outcome for call in calls] == ["failed"] * 3 + ["skipped"] * 7
     assert asking.circuit.is_open
@@ -209,7 +210,7 @@ def test_a_server_that_lets_nobody_in_is_left_alone_after_some_tries(llm: LlmSer
 
 @pytest.mark.parametrize("code", [403, 409, 413, 414, 431, 451])
 def test_a_text_that_is_refused_by_itself_keeps_no_other_waiting(llm: LlmServer, code: int) -> None:
-    asking = chat(llm, Circuit(max_failures=1), concurrency=1)
+    asking = chat(llm, CircuitBreaker(max_failures=1), concurrency=1)
     assert [call.outcome for call in asking.ask([question("hello")])] == ["answered"]
     llm.faults = [status(code), None]
     assert [call.outcome for call in asking.ask([question(), question("hello")])] == ["refused", "answered"]
@@ -217,7 +218,7 @@ def test_a_text_that_is_refused_by_itself_keeps_no_other_waiting(llm: LlmServer,
 
 
 def test_a_key_that_is_forbidden_everything_from_now_on_is_no_matter_of_texts(llm: LlmServer) -> None:
-    asking = chat(llm, Circuit(max_failures=1), concurrency=1)
+    asking = chat(llm, CircuitBreaker(max_failures=1), concurrency=1)
     asking.ask([question()])
     llm.faults = [status(403)] * 100
     outcomes = [call.outcome for call in asking.ask([question()] * 6)]
@@ -225,7 +226,7 @@ def test_a_key_that_is_forbidden_everything_from_now_on_is_no_matter_of_texts(ll
 
 
 def test_nobody_at_the_address_costs_nothing(llm: LlmServer) -> None:
-    nobody = Chat(LlmSettings("http://127.0.0.1:9", "m"), Circuit(max_failures=2))
+    nobody = LlmClient(LlmSettings("http://127.0.0.1:9", "m"), CircuitBreaker(max_failures=2))
     calls = nobody.ask([question()] * 4)
     assert {call.outcome for call in calls} <= {"failed", "skipped"}
     assert sum(call.tokens_in for call in calls) == 0

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from phospho_workers.judging.selection import Open, asked_about, in_order, judge_of
+from phospho_workers.judging.selection import OpenCandidate, candidates_to_ask, judge_of, ordered_texts
 from workers.detection.tasks import definition, semantic
 
 
-def candidate(task_id: str, name: str, doubt: float, scope: str = "input") -> Open:
-    return Open(task_id, name, 1, scope, task_id, doubt)
+def candidate(task_id: str, name: str, doubt: float, scope: str = "input") -> OpenCandidate:
+    return OpenCandidate(task_id, name, 1, scope, task_id, doubt)
 
 
-def tasks_in_order(candidates: list[Open]) -> list[str]:
-    return [text.task_id for text in in_order(candidates)]
+def tasks_in_order(candidates: list[OpenCandidate]) -> list[str]:
+    return [text.task_id for text in ordered_texts(candidates)]
 
 
 def test_every_text_comes_once_and_the_order_follows_from_the_candidates() -> None:
     candidates = [candidate(f"t{n % 70}", f"e{n % 3}", n / 100) for n in range(100)]
     order = tasks_in_order(candidates)
     assert sorted(order) == sorted({one.task_id for one in candidates})
-    assert in_order(candidates) == in_order(candidates[::-1])
-    assert in_order([]) == []
+    assert ordered_texts(candidates) == ordered_texts(candidates[::-1])
+    assert ordered_texts([]) == []
 
 
 def test_both_sides_of_a_task_are_texts_of_their_own_and_equal_texts_are_one() -> None:
@@ -31,9 +31,9 @@ def test_both_sides_of_a_task_are_texts_of_their_own_and_equal_texts_are_one() -
         candidate("t2", "a", 0.5)._replace(content="t1"),
         candidate("t2", "c", 0.4)._replace(content="t1"),
     ]
-    texts = {(text.task_id, text.scope): [one.name for one in text.candidates] for text in in_order(candidates)}
+    texts = {(text.task_id, text.scope): [one.name for one in text.candidates] for text in ordered_texts(candidates)}
     assert texts == {("t1", "input"): ["a", "c"], ("t1", "output"): ["b"]}
-    assert {one.task_id for text in in_order(candidates) for one in text.candidates} == {"t1"}
+    assert {one.task_id for text in ordered_texts(candidates) for one in text.candidates} == {"t1"}
 
 
 def test_a_definition_that_doubts_everything_does_not_come_before_the_others() -> None:
@@ -56,7 +56,7 @@ def test_some_are_drawn_by_chance() -> None:
 
 
 def test_a_call_is_filled_with_what_nobody_judged_of_the_text() -> None:
-    [text] = in_order([candidate("t1", "open", 0.5)])
+    [text] = ordered_texts([candidate("t1", "open", 0.5)])
     definitions = [
         semantic("open", "It opens"),
         semantic("other", "It happens", scope="input", version=3),
@@ -65,23 +65,23 @@ def test_a_call_is_filled_with_what_nobody_judged_of_the_text() -> None:
         definition("certain", "keyword", scope="input"),
         definition("sampled", "llm", scope="input"),
     ]
-    asked = asked_about(text, definitions, {"judged"})
+    asked = candidates_to_ask(text, definitions, {"judged"})
     assert [one.name for one in asked] == ["open", "other"]
-    assert asked[1] == Open("t1", "other", 3, "input", "t1", 0.0)
+    assert asked[1] == OpenCandidate("t1", "other", 3, "input", "t1", 0.0)
 
 
 @pytest.mark.parametrize(("open_ones", "asked"), [(1, 20), (19, 20), (20, 20), (21, 40), (39, 40)])
 def test_no_call_is_made_for_what_is_asked_along(open_ones: int, asked: int) -> None:
     definitions = [semantic(f"e{n}", "It happens", scope="input") for n in range(100)]
-    [text] = in_order([candidate("t1", f"e{n}", 0.5) for n in range(open_ones)])
-    about = asked_about(text, definitions, set())
+    [text] = ordered_texts([candidate("t1", f"e{n}", 0.5) for n in range(open_ones)])
+    about = candidates_to_ask(text, definitions, set())
     assert len({one.name for one in about}) == len(about) == asked
 
 
 def test_of_many_definitions_each_text_is_asked_along_with_others() -> None:
     definitions = [semantic(f"e{n}", "It happens", scope="input") for n in range(60)]
-    texts = in_order([candidate(f"t{n}", "e0", 0.5) for n in range(30)])
-    assert len({one.name for text in texts for one in asked_about(text, definitions, set())}) == 60
+    texts = ordered_texts([candidate(f"t{n}", "e0", 0.5) for n in range(30)])
+    assert len({one.name for text in texts for one in candidates_to_ask(text, definitions, set())}) == 60
 
 
 @pytest.mark.parametrize(

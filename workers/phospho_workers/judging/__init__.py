@@ -1,1 +1,1 @@
-"""Judgements: what an LLM or a local encoder says of tasks that detection is not sure of. No ClickHouse here."""
+"""Judges: an LLM or a local encoder, asked about the events that detection is not sure of. No ClickHouse here."""

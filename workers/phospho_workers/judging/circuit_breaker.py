@@ -1,4 +1,4 @@
-"""A circuit breaker: a server that does not answer is left alone for a while."""
+"""A circuit breaker: it stops calls to a server that does not answer, for a growing pause."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 
 
-class Circuit:
+class CircuitBreaker:
     """
-    Closed while calls succeed. `max_failures` in a row open it; after a pause one call is let through, which closes
+    Closed while calls succeed. `max_failures` in a row open it. After a pause it lets one call through, which closes
     it, or opens it for twice as long, up to `max_pause_s`.
 
-    Of one thread.
+    For one thread.
     """
 
     def __init__(
@@ -27,21 +27,21 @@ class Circuit:
         self._clock = clock
         self._failures = 0
         self._pause_s = first_pause_s
-        self._closed_from = float("-inf")
+        self._open_until = float("-inf")
         self._is_trying = False
 
     @property
     def is_open(self) -> bool:
-        """Whether a call would be refused now."""
-        return self._failures >= self._max_failures and (self._is_trying or self._clock() < self._closed_from)
+        """True if a call would be refused now."""
+        return self._failures >= self._max_failures and (self._is_trying or self._clock() < self._open_until)
 
     @property
     def pause_left_s(self) -> float:
-        """For how long calls are refused still; 0 while it is closed."""
-        return max(0.0, self._closed_from - self._clock()) if self._failures >= self._max_failures else 0.0
+        """Seconds for which calls are still refused; 0 while it is closed."""
+        return max(0.0, self._open_until - self._clock()) if self._failures >= self._max_failures else 0.0
 
     def enter(self) -> bool:
-        """Tell whether a call may be made; whoever is told so reports its end, by `succeeded` or `failed`."""
+        """Return True if a call may be made. The caller then reports its end by `succeeded` or `failed`."""
         if self.is_open:
             return False
         self._is_trying = self._failures >= self._max_failures
@@ -53,9 +53,9 @@ class Circuit:
 
     def failed(self, retry_after_s: float | None = None) -> None:
         """
-        Count a failure; a server may ask for a longer pause, within the bound.
+        Count a failure. A server may ask for a longer pause by `retry_after_s`, up to `max_pause_s`.
 
-        Of calls that were under way together the first ones open it; the others add nothing to the pause.
+        Of several calls in flight the first failures open it, and the others don't lengthen the pause.
         """
         if self._failures >= self._max_failures and not self._is_trying:
             return
@@ -63,5 +63,5 @@ class Circuit:
         self._is_trying = False
         if self._failures >= self._max_failures:
             pause_s = min(self._max_pause_s, max(self._pause_s, retry_after_s or 0.0))
-            self._closed_from = self._clock() + pause_s
+            self._open_until = self._clock() + pause_s
             self._pause_s = min(self._max_pause_s, self._pause_s * 2)

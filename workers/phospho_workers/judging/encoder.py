@@ -1,9 +1,9 @@
 """
-A local judgement: any ONNX sentence encoder or cross-encoder in a folder.
+The encoder judge: any ONNX sentence encoder or cross-encoder in a folder.
 
-The folder has `model.onnx` and `tokenizer.json`, as they are exported for sentence-transformers. What the model is
-follows from what it gives for one pair: a number (a cross-encoder: how well the text fits the description), or
-vectors (a sentence encoder: their cosine, of the mean over the pieces where there is a vector for each).
+The folder has `model.onnx` and `tokenizer.json`, as they are exported for sentence-transformers. The kind of the model
+is told by its output for one pair. A number is that of a cross-encoder: how well the text fits the description.
+Vectors are those of a sentence encoder, whose score is a cosine; vectors of pieces are averaged first.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 _MAX_PIECES = 256
 _MAX_CHARACTERS = 8_000
-# Where a logit is even, and where sentence encoders are as often right as wrong on short texts.
+# A logit of 0, and the cosine at which sentence encoders are as often right as wrong on short texts.
 _CROSS_THRESHOLD = 0.5
 _SENTENCE_THRESHOLD = 0.4
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -31,17 +31,16 @@ Array = NDArray[np.float64]
 
 class Encoder:
     """
-    Scores pairs of a description and a text, in [0, 1]; `threshold` is where it says yes. Thread-safe, blocking.
+    Score pairs of a description and a text, in [0, 1]; from `threshold` on it confirms. Thread-safe, blocking.
 
-    Needs the extra `phospho-pipeline[encoder]`. Raises BadSetting where that, or the folder, is not as it must
-    be.
+    Needs the extra `phospho-pipeline[encoder]`. Raises BadSetting if that is missing or the folder is invalid.
     """
 
     def __init__(self, settings: EncoderSettings) -> None:
         self.model = settings.folder.name
         self._tokenizer = _tokenizer(settings)
         self._session = _session(settings)
-        self._inputs = [one.name for one in self._session.get_inputs()]
+        self._inputs = [model_input.name for model_input in self._session.get_inputs()]
         if unknown := set(self._inputs) - set(_INPUTS):
             raise BadSetting(f"{MODEL_FILE} reads {', '.join(sorted(unknown))}; known are {', '.join(_INPUTS)}")
         self._is_cross = self._run([("a", "b")])[0].shape[1:] == (1,)
@@ -53,35 +52,35 @@ class Encoder:
         if not pairs:
             return []
         shortened = [(description, text[:_MAX_CHARACTERS]) for description, text in pairs]
-        found = self._of_pairs(shortened) if self._is_cross else self._of_sentences(shortened)
-        return [float(score) for score in np.clip(np.nan_to_num(found), 0.0, 1.0)]
+        scores = self._pair_scores(shortened) if self._is_cross else self._sentence_scores(shortened)
+        return [float(score) for score in np.clip(np.nan_to_num(scores), 0.0, 1.0)]
 
-    def _of_pairs(self, pairs: Sequence[tuple[str, str]]) -> Array:
+    def _pair_scores(self, pairs: Sequence[tuple[str, str]]) -> Array:
         logits, _ = self._run(pairs)
         return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits[:, 0], -50.0, 50.0))))
 
-    def _of_sentences(self, pairs: Sequence[tuple[str, str]]) -> Array:
-        different = list(dict.fromkeys(text for pair in pairs for text in pair))
-        places = {text: place for place, text in enumerate(different)}
-        vectors = _pooled(*self._run(different))
-        left = vectors[[places[description] for description, _ in pairs]]
-        right = vectors[[places[text] for _, text in pairs]]
+    def _sentence_scores(self, pairs: Sequence[tuple[str, str]]) -> Array:
+        unique_texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+        rows = {text: row for row, text in enumerate(unique_texts)}
+        vectors = _pooled(*self._run(unique_texts))
+        left = vectors[[rows[description] for description, _ in pairs]]
+        right = vectors[[rows[text] for _, text in pairs]]
         return np.asarray(np.einsum("ij,ij->i", left, right))
 
     def _run(self, texts: Sequence[str] | Sequence[tuple[str, str]]) -> tuple[Array, Array]:
         """Return the model's first output and the mask of the pieces that are no padding."""
-        encoded = self._tokenizer.encode_batch(list(texts))
-        given = {
-            "input_ids": np.array([one.ids for one in encoded], dtype=np.int64),
-            "attention_mask": np.array([one.attention_mask for one in encoded], dtype=np.int64),
-            "token_type_ids": np.array([one.type_ids for one in encoded], dtype=np.int64),
+        encodings = self._tokenizer.encode_batch(list(texts))
+        inputs = {
+            "input_ids": np.array([encoding.ids for encoding in encodings], dtype=np.int64),
+            "attention_mask": np.array([encoding.attention_mask for encoding in encodings], dtype=np.int64),
+            "token_type_ids": np.array([encoding.type_ids for encoding in encodings], dtype=np.int64),
         }
-        output = self._session.run(None, {name: given[name] for name in self._inputs})[0]
-        return np.asarray(output, dtype=np.float64), given["attention_mask"].astype(np.float64)
+        output = self._session.run(None, {name: inputs[name] for name in self._inputs})[0]
+        return np.asarray(output, dtype=np.float64), inputs["attention_mask"].astype(np.float64)
 
 
 def _pooled(output: Array, mask: Array) -> Array:
-    """Return a unit vector a text, from a vector a text or one a piece; of no pieces a zero."""
+    """Return a unit vector for each text, from one vector a text or one a piece; zeros where there are no pieces."""
     if output.ndim == 3:
         output = (output * mask[:, :, None]).sum(axis=1) / np.maximum(mask.sum(axis=1), 1.0)[:, None]
     lengths = np.sqrt((output**2).sum(axis=1, keepdims=True))
@@ -112,5 +111,5 @@ def _session(settings: EncoderSettings) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:
-        # The edge to a library whose exceptions have no base of their own.
+        # onnxruntime's exceptions have no base class of their own.
         raise BadSetting(f"{path} can't be read: {type(error).__name__}") from error

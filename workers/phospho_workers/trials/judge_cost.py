@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.text.sides import texts_of
-from phospho_workers.judging.questions import Question
-from phospho_workers.judging.selection import Open, OpenText, asked_about
+from phospho_workers.judging.prompts import Question
+from phospho_workers.judging.selection import OpenCandidate, OpenText, candidates_to_ask
 
 # Of English and JSON, as tokenizers are known to make them; an estimate is one.
 _CHARACTERS_PER_TOKEN = 4
@@ -54,9 +54,9 @@ def judge_cost(
 def _question(
     definition: EventDefinition, known: Mapping[str, EventDefinition], task: Mapping[str, Any], content: str
 ) -> Question:
-    candidate = Open(task["task_id"], definition.name, definition.version, definition.scope, content, 1.0)
+    candidate = OpenCandidate(task["task_id"], definition.name, definition.version, definition.scope, content, 1.0)
     text = OpenText(task["task_id"], definition.scope, content, [candidate])
-    about = [known[one.name] for one in asked_about(text, list(known.values()), frozenset())]
+    about = [known[one.name] for one in candidates_to_ask(text, list(known.values()), frozenset())]
     return Question(about, texts_of(task, definition.scope), _NONCE)
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from phospho_gateway.openapi.document import document
-from phospho_gateway.openapi.parts import Json
+from phospho_web.openapi import Json, encoded
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -37,11 +35,11 @@ _PAGE_HEADERS = {
 def docs_routes() -> list[Route]:
     """Return the routes of the page and of the document; both are made once."""
     content = document()
-    encoded = orjson.dumps(content)
+    as_json = encoded(content)
     rendered = page(content)
 
     async def openapi_json(request: Request) -> Response:
-        return Response(encoded, media_type="application/json")
+        return Response(as_json, media_type="application/json")
 
     async def docs(request: Request) -> Response:
         return Response(rendered, headers=_PAGE_HEADERS, media_type="text/html")
@@ -107,8 +105,11 @@ def _resolved(content: Json, schema: Json) -> Json:
 
 
 def _type(field: Json) -> str:
-    kind: Any = field.get("type", "anything")
-    return kind if isinstance(kind, str) else " or ".join(kind)
+    if "anyOf" in field:
+        return " or ".join(_type(choice) for choice in field["anyOf"])
+    if "$ref" in field:
+        return "object"
+    return str(field.get("type", "anything"))
 
 
 def _table(title: str, rows: list[tuple[str, str, str]]) -> str:

@@ -1,4 +1,4 @@
-"""Handlers for other libraries: one module each, imported when it is first asked for."""
+"""Integrations with other libraries: one module each, imported when it is first used."""
 
 from __future__ import annotations
 

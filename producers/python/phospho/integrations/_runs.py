@@ -1,26 +1,26 @@
-"""The runs of LangChain that are under way, put together to tasks. Knows nothing of LangChain itself."""
+"""Nested runs of a framework such as LangChain, joined to tasks. Imports no framework."""
 
 from __future__ import annotations
 
 import threading
 from typing import Any, Callable
 
-from .._client import Client
-from .._jsonable import to_jsonable
+from .._content.json_values import to_jsonable
+from ..client import Client
 
 __all__ = ["Runs"]
 
-# An agent that goes in circles must not grow without bound.
+# An agent in a loop must not grow without bound.
 MAX_STEPS = 100
 MAX_RUNS = 10_000
 
 
 class Runs:
     """
-    Begins, adds to and ends runs by their id. Thread-safe.
+    Runs in progress, by their id. Thread-safe.
 
-    The outermost run is a task; the runs inside it are its `steps`, in its metadata. Outermost runs that
-    never end are forgotten when there are too many, the oldest first.
+    The outermost run is a task. The runs inside it are its `steps`, in its metadata. When there are more than
+    MAX_RUNS outermost runs, the oldest is forgotten.
     """
 
     def __init__(self, get_client: Callable[[], Client | None], metadata: dict[str, Any]) -> None:
@@ -31,7 +31,7 @@ class Runs:
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """Return how many outermost runs are under way."""
+        """Return the number of outermost runs in progress."""
         return len(self._roots)
 
     def begin(self, kind: str, run_id: Any, parent_run_id: Any, input: Any) -> None:
@@ -48,14 +48,14 @@ class Runs:
                 root.steps[run_id] = {"kind": kind, "input": to_jsonable(input)}
 
     def end(self, run_id: Any, output: Any, error: BaseException | None = None) -> None:
-        """End a run; the end of the outermost one logs the task."""
-        said = {"output": to_jsonable(output)} if error is None else {"error": repr(error)}
+        """End a run. The end of the outermost run logs the task."""
+        result = {"output": to_jsonable(output)} if error is None else {"error": repr(error)}
         with self._lock:
             root = self._roots.get(self._root_of.get(run_id))
             if root is None:
                 return
             if self._root_of[run_id] != run_id:
-                root.steps.get(run_id, {}).update(said)
+                root.steps.get(run_id, {}).update(result)
                 return
             self._forget(run_id)
         self._log(root, output, error)
@@ -79,11 +79,11 @@ class Runs:
             extra["steps"] = list(root.steps.values())
         if error is not None:
             extra["error"] = repr(error)
-        client.submit_quietly(client.call_of(root.input, output, extra))
+        client.task_log.submit_quietly(client.task_log.call_of(root.input, output, extra))
 
 
 class _Run:
-    """An outermost run: its input, and the runs inside it by id, in their order."""
+    """An outermost run: its input, and the runs inside it, by id and in their order."""
 
     def __init__(self, run_id: Any, input: Any) -> None:
         self.input = input

@@ -1,17 +1,17 @@
-"""Callback handlers for LangChain: each outermost run, of a chain or of a model, is one task."""
+"""Callback handlers for LangChain: each outermost run of a chain or a model is one task."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .._api import init
-from .._state import STATE
+from .._default.functions import init
+from .._default.state import STATE
 from ._runs import Runs
 
 try:
     from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 except ImportError as error:
-    raise ImportError("phospho's handlers for LangChain need it: pip install langchain-core") from error
+    raise ImportError("phospho's LangChain handlers need langchain-core. Run `pip install langchain-core`.") from error
 
 __all__ = [
     "PhosphoLangchaiAsyncCallbackHandler",
@@ -20,19 +20,16 @@ __all__ = [
 ]
 
 
-def _new_runs(
-    api_key: str | None, project_id: str | None, tick: float, session_id: str | None, metadata: dict[str, Any]
-) -> Runs:
+def _init_if_needed(api_key: str | None, project_id: str | None, tick: float) -> None:
     if api_key or project_id or STATE.client is None:
         init(api_key=api_key, project_id=project_id, tick=tick)
-    return Runs(lambda: STATE.client, {**metadata, "session_id": session_id})
 
 
 class PhosphoLangchainCallbackHandler(BaseCallbackHandler):
     """
-    Logs to the client that `phospho.init` made, which is done here if it was not, or if a key is given.
+    Logs to the default client. Calls `phospho.init` if there is none, or if a key or project is passed.
 
-    Further keywords (`user_id`, `version_id`, …) go with every task. One handler may serve many runs at once.
+    Further keywords (`user_id`, `version_id`, …) are logged with every task. One handler may serve many runs at once.
     """
 
     def __init__(
@@ -44,7 +41,8 @@ class PhosphoLangchainCallbackHandler(BaseCallbackHandler):
         **metadata: Any,
     ) -> None:
         super().__init__()
-        self._runs = _new_runs(api_key, project_id, tick, session_id, metadata)
+        _init_if_needed(api_key, project_id, tick)
+        self._runs = Runs(lambda: STATE.client, {**metadata, "session_id": session_id})
 
     def on_chain_start(self, serialized: Any, inputs: Any, **run: Any) -> None:
         self._runs.begin("chain", run["run_id"], run.get("parent_run_id"), inputs)
@@ -80,7 +78,7 @@ class PhosphoLangchainCallbackHandler(BaseCallbackHandler):
 
 
 class PhosphoLangchainAsyncCallbackHandler(AsyncCallbackHandler):
-    """The same as `PhosphoLangchainCallbackHandler`, for `ainvoke` and `astream`. Nothing in it blocks."""
+    """`PhosphoLangchainCallbackHandler` for `ainvoke` and `astream`. No method blocks."""
 
     def __init__(
         self,
@@ -91,7 +89,8 @@ class PhosphoLangchainAsyncCallbackHandler(AsyncCallbackHandler):
         **metadata: Any,
     ) -> None:
         super().__init__()
-        self._runs = _new_runs(api_key, project_id, tick, session_id, metadata)
+        _init_if_needed(api_key, project_id, tick)
+        self._runs = Runs(lambda: STATE.client, {**metadata, "session_id": session_id})
 
     async def on_chain_start(self, serialized: Any, inputs: Any, **run: Any) -> None:
         self._runs.begin("chain", run["run_id"], run.get("parent_run_id"), inputs)

@@ -1,4 +1,4 @@
-"""Run the server's detection over messages on one's own machine, beside jobs of one's own."""
+"""The server's detection, and jobs of your own, over messages on your machine."""
 
 from . import job_library as job_library
 from .models import EventConfig, EventDefinition, JobConfig, JobResult, Message, ResultType

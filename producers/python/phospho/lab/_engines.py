@@ -1,4 +1,4 @@
-"""The server's engines, imported when the first job needs them and never before."""
+"""The server's detection engines, imported when the first job needs them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any, NamedTuple
 from ..errors import ConfigError
 from .models import Sides
 
-__all__ = ["Found", "Sought", "find"]
+__all__ = ["DefinitionKey", "Match", "find"]
 
 _COMPILED_DEFINITIONS = 1024
-# As many as the server keeps of a score.
+# The server rounds scores to as many digits.
 _SCORE_DIGITS = 4
-# A definition belongs to a project and has a date; what is found does not depend on them.
-_NOWHERE = {"project_id": "lab", "created_at": "1970-01-01T00:00:00Z"}
+# A definition has a project and a date. Detection does not depend on them.
+_UNUSED_FIELDS = {"project_id": "lab", "created_at": "1970-01-01T00:00:00Z"}
 
 
-class Sought(NamedTuple):
-    """A definition in the server's terms, hashable: what it is compiled from, once."""
+class DefinitionKey(NamedTuple):
+    """The fields of a definition that it is compiled from. Hashable, so that each is compiled once."""
 
     name: str
     engine: str
@@ -29,56 +29,56 @@ class Sought(NamedTuple):
     keywords: tuple[str, ...] = ()
     pattern: str = ""
     threshold: float | None = None
-    # Description and scope of what else the project looks for: each is weighed against the others.
+    # Description and scope of the project's other definitions, which compete with this one.
     rivals: tuple[tuple[str, str], ...] = ()
 
 
-class Found(NamedTuple):
-    """That a definition was found, how surely (in [0, 1]), and the words that say so."""
+class Match(NamedTuple):
+    """An event that was found: its score, in [0, 1], and the words that show it."""
 
     score: float
     evidence: str
 
 
-def find(sought: Sought, sides: Sides) -> Found | None:
+def find(key: DefinitionKey, sides: Sides) -> Match | None:
     """
-    Return what the server would find of one definition in one task; None where it is not in it.
+    Return the match that the server would find for a definition in a task, or None.
 
-    Of both sides the higher score counts, and of equal ones the input's. Thread-safe. Raises ConfigError for
-    a definition that the server would refuse, ImportError where the engines are not installed.
+    The side with the higher score counts, or the input if they are equal. Thread-safe. Raises ConfigError for a
+    definition that the server would refuse, ImportError if the engines are not installed.
     """
-    compiled = _compiled(sought)
-    (of_input,) = compiled.find([sides.input], "input")
-    (of_output,) = compiled.find([sides.output], "output")
-    hits = [hit for hit in (*of_input, *of_output) if hit.definition.name == sought.name]
-    best = max(hits, key=lambda hit: hit.score, default=None)
-    return None if best is None else Found(round(best.score, _SCORE_DIGITS), best.evidence)
+    compiled = _compiled(key)
+    (input_matches,) = compiled.find([sides.input], "input")
+    (output_matches,) = compiled.find([sides.output], "output")
+    matches = [match for match in (*input_matches, *output_matches) if match.definition.name == key.name]
+    best = max(matches, key=lambda match: match.score, default=None)
+    return None if best is None else Match(round(best.score, _SCORE_DIGITS), best.evidence)
 
 
 @lru_cache(maxsize=_COMPILED_DEFINITIONS)
-def _compiled(sought: Sought) -> Any:
-    """Return the server's CompiledDefinitions of one definition, beside its rivals."""
+def _compiled(key: DefinitionKey) -> Any:
+    """Return the server's CompiledDefinitions of one definition and its rivals."""
     messages = _server("phospho_schemas.messages")
     definitions = _server("phospho_workers.detection.definitions")
-    fields = sought._asdict()
+    fields = key._asdict()
     rivals = [
         messages.EventDefinition(
-            **_NOWHERE, name=f"{sought.name[:99]} rival {number}", description=text, scope=scope
+            **_UNUSED_FIELDS, name=f"{key.name[:99]} rival {number}", description=text, scope=scope
         )
         for number, (text, scope) in enumerate(fields.pop("rivals"))
     ]
     try:
-        definition = messages.EventDefinition(**_NOWHERE, **fields)
+        definition = messages.EventDefinition(**_UNUSED_FIELDS, **fields)
     except ValueError as error:
-        raise ConfigError(f"{sought.name!r} is no definition: {_said(error)}") from error
+        raise ConfigError(f"{key.name!r} is no definition: {_reasons(error)}") from error
     compiled = definitions.compile_definitions([definition, *rivals])
-    if sought.name in compiled.skipped:
-        raise ConfigError(f"{sought.name!r} can't be looked for: {compiled.skipped[sought.name]}")
+    if key.name in compiled.skipped:
+        raise ConfigError(f"{key.name!r} can't be compiled: {compiled.skipped[key.name]}")
     return compiled
 
 
-def _said(error: Any) -> str:
-    """Return what is wrong with a definition, by field, in one line; pydantic's own text has many."""
+def _reasons(error: Any) -> str:
+    """Return pydantic's errors by field, in one line."""
     faults = error.errors(include_url=False)
     return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
 
@@ -88,7 +88,7 @@ def _server(module: str) -> ModuleType:
         return import_module(module)
     except ImportError as error:
         raise ImportError(
-            "phospho.lab runs the server's detection engines, which are not here "
-            f"({error}): install phospho-pipeline, on Python 3.11 or later",
+            f"phospho.lab runs the server's detection engines, which are not installed ({error}). "
+            "To have them, install phospho-pipeline on Python 3.11 or later",
             name=error.name,
         ) from error

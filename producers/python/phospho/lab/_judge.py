@@ -1,4 +1,4 @@
-"""A language model's verdict on one message, asked over the OpenAI chat API."""
+"""A language model as judge of one message, asked over the OpenAI chat API."""
 
 from __future__ import annotations
 
@@ -9,25 +9,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .._connection import Answer, Connection, NoAnswerError
+from .._delivery.connection import Answer, Connection, NoAnswerError
 from .._version import __version__
 from ..config import RetryPolicy
 from ..errors import ConfigError
 from .models import Message
 
-__all__ = ["JUDGE_RETRY", "Judge", "NoVerdictError", "question"]
+__all__ = ["JUDGE_RETRY", "Judge", "NoJudgementError", "question"]
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
-# A person waits for a lab's run, so a server can't ask for more than a minute.
+# A person waits for a run of the lab, so a Retry-After of more than a minute is cut.
 JUDGE_RETRY = RetryPolicy(initial_s=0.5, max_s=8.0, max_retry_after_s=60.0)
 _RETRIED_STATUSES = frozenset({408, 425, 429})
-# Of a longer text the beginning and the end are asked about, half of this each; of what was said before,
-# the end.
+# A longer text is cut to its beginning and end, half of this each. Earlier messages are cut to the latest.
 MAX_TEXT_CHARACTERS = 16_000
 MAX_CONTEXT_CHARACTERS = 8_000
-# The verdict has a handful of tokens; the rest is room for models that think aloud before it.
+# The judgement has a few tokens. The rest is room for models that reason before it.
 _MAX_ANSWER_TOKENS = 256
-_MAX_SHOWN_CHARACTERS = 200
+_MAX_EXCERPT_CHARACTERS = 200
 
 _INSTRUCTIONS = (
     "You judge whether an event happens in an interaction between a user and an assistant. You are given one "
@@ -37,22 +36,22 @@ _INSTRUCTIONS = (
     "said before explains it. "
     'Answer with {"verdict": "yes"} or {"verdict": "no"}, and nothing else.'
 )
-# The whole of an answer, as pairs and not as a dict: a verdict that is given twice is none.
-_VERDICTS = {(("verdict", "yes"),): True, (("verdict", "no"),): False}
+# Complete answers, as pairs and not as dicts: an answer that has the key twice is invalid.
+_JUDGEMENTS = {(("verdict", "yes"),): True, (("verdict", "no"),): False}
 
 
-class NoVerdictError(Exception):
-    """The model gave no verdict: no answer, an error, or an answer of another form."""
+class NoJudgementError(Exception):
+    """The model gave no judgement: no answer, an error, or an answer in another form."""
 
 
 @dataclass(frozen=True)
 class Judge:
     """
-    Where and how to ask: any server that speaks OpenAI's chat API.
+    A model behind any server that speaks OpenAI's chat API.
 
-    Without `base_url` and `api_key`, OPENAI_BASE_URL and OPENAI_API_KEY say it, at the time of the question.
-    `timeout_s` bounds each wait for the server, `attempts` the questions. What `extra_body` names is in the
-    request as it says, and what it sets to None is not: models differ in what they take.
+    Without `base_url` and `api_key`, OPENAI_BASE_URL and OPENAI_API_KEY are read at each question. `timeout_s` is the
+    timeout of one request, `attempts` the maximum of requests. Fields of `extra_body` replace those of the request,
+    and those that are None are left out: models accept different fields.
     """
 
     model: str
@@ -63,12 +62,12 @@ class Judge:
     retry: RetryPolicy = JUDGE_RETRY
     extra_body: Mapping[str, Any] | None = None
 
-    def verdict(self, asked: Mapping[str, Any]) -> bool:
-        """Return the model's verdict on a `question`; blocks. Raises NoVerdictError, ConfigError."""
-        body = json.dumps(self._body(asked)).encode("ascii")
+    def judge(self, question: Mapping[str, Any]) -> bool:
+        """Return the model's judgement on a `question`. Blocks. Raises NoJudgementError, ConfigError."""
+        body = json.dumps(self._body(question)).encode("ascii")
         connection = Connection(self._root(), self.timeout_s)
         try:
-            return _verdict(self._answer(connection, body))
+            return _judgement(self._answer(connection, body))
         finally:
             connection.close()
 
@@ -81,19 +80,23 @@ class Judge:
     def _headers(self) -> dict[str, str]:
         api_key = (self.api_key or os.environ.get("OPENAI_API_KEY") or "").strip()
         if not (api_key.isascii() and api_key.isprintable()):
-            # http.client would say so too, and show the key.
-            raise ConfigError("api_key has characters that no header can carry")
-        named = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        return {"User-Agent": f"phospho-python/{__version__}", "Content-Type": "application/json", **named}
+            # The error of http.client would show the key.
+            raise ConfigError("api_key has characters that no header can carry. Copy it again")
+        authorization = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        return {
+            "User-Agent": f"phospho-python/{__version__}",
+            "Content-Type": "application/json",
+            **authorization,
+        }
 
-    def _body(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def _body(self, question: Mapping[str, Any]) -> dict[str, Any]:
         # JSON inside JSON: no text can end its own quotation.
         body = {
-            # Upstream says the provider too.
+            # Upstream's names include the provider.
             "model": self.model.removeprefix("openai:"),
             "messages": [
                 {"role": "system", "content": _INSTRUCTIONS},
-                {"role": "user", "content": json.dumps(asked)},
+                {"role": "user", "content": json.dumps(question)},
             ],
             "temperature": 0,
             "max_tokens": _MAX_ANSWER_TOKENS,
@@ -103,7 +106,7 @@ class Judge:
         return {name: value for name, value in body.items() if value is not None}
 
     def _answer(self, connection: Connection, body: bytes) -> Answer:
-        """Return the first answer of 2xx. No answer, 408, 425, 429 and 5xx are asked again, with jitter."""
+        """Return the first answer of 2xx. No answer, 408, 425, 429 and 5xx are retried, with jitter."""
         headers = self._headers()
         for attempt in range(max(1, self.attempts)):
             retry_after_s = None
@@ -114,16 +117,16 @@ class Judge:
             else:
                 if 200 <= answer.status < 300:
                     return answer
-                reason, retry_after_s = f"HTTP {answer.status}: {_shown(answer.body)}", answer.retry_after_s
+                reason, retry_after_s = f"HTTP {answer.status}: {_excerpt(answer.body)}", answer.retry_after_s
                 if answer.status not in _RETRIED_STATUSES and answer.status < 500:
                     break
             if attempt + 1 < self.attempts:
                 time.sleep(self.retry.delay_s(attempt, retry_after_s))
-        raise NoVerdictError(reason)
+        raise NoJudgementError(reason)
 
 
 def question(message: Message, name: str, description: str, scope: str) -> dict[str, Any] | None:
-    """Return what is asked about a message, ready for JSON; None where it has no text of that scope."""
+    """Return the question about a message, ready for JSON. None if it has no text in that scope."""
     sides = message.sides()
     interaction = {
         role: _shortened(text)
@@ -132,9 +135,9 @@ def question(message: Message, name: str, description: str, scope: str) -> dict[
     }
     if not interaction:
         return None
-    before = _latest(message.context()) if scope == "task" else []
+    earlier = _latest(message.context()) if scope == "task" else []
     event = {"name": name, "description": description}
-    return {"event": event, "said_before": before, "interaction": interaction}
+    return {"event": event, "said_before": earlier, "interaction": interaction}
 
 
 def _shortened(text: str) -> str:
@@ -145,30 +148,30 @@ def _shortened(text: str) -> str:
 
 
 def _latest(messages: Sequence[Message]) -> list[dict[str, str]]:
-    """Return the end of a conversation, the oldest first, each message whole."""
-    kept: list[dict[str, str]] = []
+    """Return the last whole messages within MAX_CONTEXT_CHARACTERS, oldest first."""
+    latest: list[dict[str, str]] = []
     room = MAX_CONTEXT_CHARACTERS
     for message in reversed(messages):
         room -= len(message.content)
         if room < 0:
             break
-        kept.append({"role": "assistant" if message.is_of_assistant else "user", "content": message.content})
-    return kept[::-1]
+        latest.append({"role": "assistant" if message.is_of_assistant else "user", "content": message.content})
+    return latest[::-1]
 
 
-def _verdict(answer: Answer) -> bool:
-    """Return what an answer says, where it is of the one form that was asked for. Raises NoVerdictError."""
+def _judgement(answer: Answer) -> bool:
+    """Return the judgement of an answer in exactly the requested form. Raises NoJudgementError otherwise."""
     try:
         content = json.loads(answer.body)["choices"][0]["message"]["content"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise NoVerdictError(f"not a chat completion: {_shown(answer.body)}") from error
+        raise NoJudgementError(f"not a chat completion: {_excerpt(answer.body)}") from error
     try:
-        return _VERDICTS[json.loads(content, object_pairs_hook=tuple)]
+        return _JUDGEMENTS[json.loads(content, object_pairs_hook=tuple)]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise NoVerdictError(f"not a verdict: {_shown(content)}") from error
+        raise NoJudgementError(f"not a judgement: {_excerpt(content)}") from error
 
 
-def _shown(text: object) -> str:
-    """Return the beginning of what a server said, for a person."""
-    readable = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-    return readable[:_MAX_SHOWN_CHARACTERS]
+def _excerpt(text: object) -> str:
+    """Return the beginning of a server's text, for an error message."""
+    decoded = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+    return decoded[:_MAX_EXCERPT_CHARACTERS]

@@ -1,8 +1,8 @@
 """
-The jobs that come with the lab: is an event in a message, by each of the server's engines or by an LLM.
+The jobs that come with the lab: detection of an event in a message, by the server's engines or by an LLM.
 
-A job is a function of a message and parameters; write your own beside these. Of a message the engines read
-what the server reads of a task: the user's text as `input`, the assistant's as `output`, not what was before.
+A job is a function of a message and parameters, and you can write your own. The engines read a message as the server
+reads a task: the user's text as `input` and the assistant's as `output`, without earlier messages.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..config import RetryPolicy
-from ._engines import Sought, find
-from ._judge import JUDGE_RETRY, Judge, NoVerdictError, question
+from ._engines import DefinitionKey, find
+from ._judge import JUDGE_RETRY, Judge, NoJudgementError, question
 from .models import JobResult, Message, ResultType, scope_of
 
 __all__ = [
@@ -26,16 +26,16 @@ __all__ = [
 def keyword_event_detection(
     message: Message, event_name: str, keywords: str | Sequence[str], event_scope: str = "task"
 ) -> JobResult:
-    """Find whole words and phrases, whatever their case; *keywords* is a list, or text with commas."""
-    listed = tuple(keywords.split(",") if isinstance(keywords, str) else keywords)
-    return _detected(message, Sought(event_name, "keyword", scope_of(event_scope), keywords=listed))
+    """Find whole words and phrases in any case. *keywords* is a list, or text with commas."""
+    keyword_tuple = tuple(keywords.split(",") if isinstance(keywords, str) else keywords)
+    return _detected(message, DefinitionKey(event_name, "keyword", scope_of(event_scope), keywords=keyword_tuple))
 
 
 def regex_event_detection(
     message: Message, event_name: str, regex_pattern: str, event_scope: str = "task"
 ) -> JobResult:
-    """Find a pattern in RE2's syntax; case counts unless it begins with `(?i)`."""
-    return _detected(message, Sought(event_name, "regex", scope_of(event_scope), pattern=regex_pattern))
+    """Find a pattern in RE2's syntax. Case-sensitive unless it begins with `(?i)`."""
+    return _detected(message, DefinitionKey(event_name, "regex", scope_of(event_scope), pattern=regex_pattern))
 
 
 def semantic_event_detection(
@@ -47,14 +47,14 @@ def semantic_event_detection(
     rivals: Sequence[tuple[str, str]] = (),
 ) -> JobResult:
     """
-    Find what means the same as a description in plain words; *threshold*, in [0, 1], has a default.
+    Find text that means the same as a description. *threshold* is in [0, 1].
 
-    *rivals* are description and scope of the other events of a project, against which this one is weighed.
+    *rivals* are description and scope of the project's other events, which compete with this one.
     """
     scope = scope_of(event_scope)
-    others = tuple((text, scope_of(of_rival)) for text, of_rival in rivals)
-    sought = Sought(event_name, "semantic", scope, event_description, threshold=threshold, rivals=others)
-    return _detected(message, sought)
+    server_rivals = tuple((text, scope_of(rival_scope)) for text, rival_scope in rivals)
+    key = DefinitionKey(event_name, "semantic", scope, event_description, threshold=threshold, rivals=server_rivals)
+    return _detected(message, key)
 
 
 def event_detection(
@@ -71,27 +71,34 @@ def event_detection(
     extra_body: Mapping[str, Any] | None = None,
 ) -> JobResult:
     """
-    Ask a language model, at any address that speaks OpenAI's chat API; blocks.
+    Ask a language model, at any address that speaks OpenAI's chat API. Blocks.
 
-    Without *base_url* and *api_key* the environment's OPENAI_BASE_URL and OPENAI_API_KEY are used. Each wait
-    for the server ends after *timeout_s*; it is asked *attempts* times at most. An answer in any form but the
-    one asked for is an error and never a verdict. *extra_body* adds to the request, and takes out of it what
-    it sets to None.
+    Without *base_url* and *api_key* the environment's OPENAI_BASE_URL and OPENAI_API_KEY are used. Each request times
+    out after *timeout_s*, and is made *attempts* times at most. An answer in any form but the requested one is an
+    error. Fields of *extra_body* replace those of the request; None removes a field.
     """
-    asked = question(message, event_name, event_description, scope_of(event_scope))
-    if asked is None:
-        return JobResult(False, ResultType.bool, logs=("there is no text of this scope",))
-    judge = Judge(model, base_url, api_key, timeout_s, attempts, retry, extra_body)
-    named = {"engine": "llm", "model": model}
+    asked_question = question(message, event_name, event_description, scope_of(event_scope))
+    if asked_question is None:
+        return JobResult(False, ResultType.bool, logs=("the message has no text in this scope",))
+    judge = Judge(
+        model=model,
+        base_url=base_url,
+        api_key=api_key,
+        timeout_s=timeout_s,
+        attempts=attempts,
+        retry=retry,
+        extra_body=extra_body,
+    )
+    metadata = {"engine": "llm", "model": model}
     try:
-        return JobResult(judge.verdict(asked), ResultType.bool, metadata=named)
-    except NoVerdictError as error:
-        return JobResult(None, ResultType.error, logs=(str(error),), metadata=named)
+        return JobResult(judge.judge(asked_question), ResultType.bool, metadata=metadata)
+    except NoJudgementError as error:
+        return JobResult(None, ResultType.error, logs=(str(error),), metadata=metadata)
 
 
-def _detected(message: Message, sought: Sought) -> JobResult:
-    found = find(sought, message.sides())
-    named = {"engine": sought.engine}
-    if found is None:
-        return JobResult(False, ResultType.bool, metadata=named)
-    return JobResult(True, ResultType.bool, metadata={**named, **found._asdict()})
+def _detected(message: Message, key: DefinitionKey) -> JobResult:
+    match = find(key, message.sides())
+    metadata = {"engine": key.engine}
+    if match is None:
+        return JobResult(False, ResultType.bool, metadata=metadata)
+    return JobResult(True, ResultType.bool, metadata={**metadata, **match._asdict()})

@@ -1,4 +1,4 @@
-"""What goes into a job and comes out of it: messages, definitions and results."""
+"""Messages and definitions, which go into a job, and its results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 
 ENGINES = ("keyword", "regex", "semantic", "llm")
 _ASSISTANTS = frozenset({"assistant", "ai", "model"})
-# The server's scopes, and the names that upstream has for them.
+# The server's scopes, and upstream's names for them.
 _SCOPES = {
     "task": "task",
     "input": "input",
@@ -38,7 +38,7 @@ _SCOPES = {
 
 
 class Sides(NamedTuple):
-    """The two texts that the server's engines read of a task; empty where there is none."""
+    """The two texts of a task that the server's engines read. Empty if there is none."""
 
     input: str
     output: str
@@ -46,7 +46,7 @@ class Sides(NamedTuple):
 
 @dataclass(frozen=True)
 class Message:
-    """One turn of a conversation, with the turns before it, the oldest first."""
+    """One message of a conversation, with the messages before it, oldest first."""
 
     content: str
     role: str | None = None
@@ -62,55 +62,66 @@ class Message:
         metadata: Mapping[str, Any] | None = None,
     ) -> Message:
         """
-        Make a message of a task read back from the server, or of what `log` returned.
+        Make a message from a task read from the server, or from the content that `log` returned.
 
-        It is the task's output, with the input before it; the input itself where there is no output. Its id
-        is that of the task.
+        It is the task's output, with the input before it. Without an output it is the input. Its id is the task's.
         """
         content: Mapping[str, Any] = task if isinstance(task, Mapping) else task.content
-        known = dict(metadata if metadata is not None else content.get("metadata") or {})
-        task_id, asked, answered = str(content["task_id"]), content["input"], content.get("output")
-        if not answered:
-            return cls(asked, "User", previous_messages, known, task_id)
-        before = (*previous_messages, cls(asked, "User", previous_messages, known, f"input_{task_id}"))
-        return cls(answered, "Assistant", before, known, task_id)
+        task_metadata = dict(metadata if metadata is not None else content.get("metadata") or {})
+        task_id, input, output = str(content["task_id"]), content["input"], content.get("output")
+        question = cls(
+            content=input,
+            role="User",
+            previous_messages=previous_messages,
+            metadata=task_metadata,
+            id=f"input_{task_id}" if output else task_id,
+        )
+        if not output:
+            return question
+        return cls(
+            content=output,
+            role="Assistant",
+            previous_messages=(*previous_messages, question),
+            metadata=task_metadata,
+            id=task_id,
+        )
 
     @property
     def is_of_assistant(self) -> bool:
-        """Whether the assistant said it; what has no role was said by the user."""
+        """True if the assistant sent it. A message without a role is the user's."""
         return (self.role or "").lower() in _ASSISTANTS
 
     def sides(self) -> Sides:
-        """Return the message as the server sees a task: what the user said, and what was answered to it."""
+        """Return the message as the server reads a task: the user's text, and the assistant's answer to it."""
         if not self.is_of_assistant:
             return Sides(self.content, "")
         last = self.previous_messages[-1] if self.previous_messages else None
         return Sides("" if last is None or last.is_of_assistant else last.content, self.content)
 
     def context(self) -> Sequence[Message]:
-        """Return the messages before those of `sides`, the oldest first."""
+        """Return the messages before those of `sides`, oldest first."""
         is_answer = self.is_of_assistant and bool(self.sides().input)
         return self.previous_messages[:-1] if is_answer else self.previous_messages
 
     def as_list(self) -> list[Message]:
-        """Return the conversation up to this message, the oldest first."""
+        """Return the conversation up to this message, oldest first."""
         return [*self.previous_messages, self]
 
     def transcript(self, with_role: bool = True, with_previous_messages: bool = False) -> str:
-        """Return the message as text, a line for each turn."""
-        told = self.as_list() if with_previous_messages else [self]
-        return "\n".join(f"{one.role}: {one.content}" if with_role else one.content for one in told)
+        """Return the message as text, a line for each message."""
+        messages = self.as_list() if with_previous_messages else [self]
+        return "\n".join(f"{message.role}: {message.content}" if with_role else message.content for message in messages)
 
 
 @dataclass(frozen=True)
 class EventDefinition:
     """
-    An event to look for in one task: the fields of the server's definitions that say so, meant as there.
+    An event to detect in one task, with fields of the server's definitions.
 
-    `engine` is "keyword" (needs `keywords`), "regex" (`pattern`, in RE2's syntax), "semantic" or "llm" (both
-    `description`). `scope` is "input", "output" or "task", which is either of the two. `threshold`, in
-    [0, 1], is that of "semantic". What the server looks for in whole sessions, last tasks, turns with their
-    context or system prompts is not for the lab, which reads one task at a time.
+    `engine` is "keyword" (needs `keywords`), "regex" (needs `pattern`, in RE2's syntax), "semantic" or "llm" (both
+    need `description`). `scope` is "input", "output" or "task", which is both. `threshold`, in [0, 1], is that of
+    "semantic". The lab reads one task at a time: it has no scopes for sessions, last tasks, tasks with their context
+    or system prompts.
 
     Raises:
         ConfigError: the lab has no such engine or scope.
@@ -127,18 +138,18 @@ class EventDefinition:
     def __post_init__(self) -> None:
         scope_of(self.scope)
         if self.engine not in ENGINES:
-            raise ConfigError(f"there is no engine {self.engine!r}; there are {', '.join(ENGINES)}")
+            raise ConfigError(f"there is no engine {self.engine!r}; use one of {', '.join(ENGINES)}")
 
 
 class JobConfig(SimpleNamespace):
-    """The parameters of a job as attributes: `Job(config=JobConfig(…))` is `Job(params={…})`."""
+    """Parameters of a job as attributes: `Job(config=JobConfig(…))` is `Job(params={…})`."""
 
 
 EventConfig = JobConfig
 
 
 class ResultType(Enum):
-    """What a result's value is. The value of an error is None."""
+    """Kind of a result's value. The value of an error is None."""
 
     error = "error"
     bool = "bool"
@@ -148,10 +159,10 @@ class ResultType(Enum):
 @dataclass(frozen=True)
 class JobResult:
     """
-    What a job says of one message.
+    Result of a job on one message.
 
-    Of detection the value tells whether the event was found, and `metadata` has its `score` and `evidence`.
-    `logs` are for people: of an error, the reason.
+    The value of a detection job is true if the event was found, and `metadata` has its `score` and `evidence`. `logs`
+    are for people, such as the reason for an error.
     """
 
     value: Any
@@ -164,5 +175,5 @@ class JobResult:
 def scope_of(name: str) -> str:
     """Return the server's name of a scope: "input", "output" or "task". Raises ConfigError."""
     if name not in _SCOPES:
-        raise ConfigError(f"the lab has no scope {name!r}; it has {', '.join(_SCOPES)}")
+        raise ConfigError(f"the lab has no scope {name!r}; use one of {', '.join(_SCOPES)}")
     return _SCOPES[name]

@@ -1,4 +1,4 @@
-"""Jobs, and the runs of many jobs over many messages."""
+"""Runs of many jobs over many messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any, Callable, TypeVar, Union
 
-from .._counters import logger
+from .._logger import logger
 from ..errors import ConfigError
 from . import job_library
 from .models import EventDefinition, JobConfig, JobResult, Message, ResultType
@@ -18,7 +18,7 @@ from .models import EventDefinition, JobConfig, JobResult, Message, ResultType
 __all__ = ["Job", "JobFunction", "Results", "Workload"]
 
 JobFunction = Callable[..., Union[JobResult, Awaitable[JobResult]]]
-# By id of the message, then of the job.
+# By message id, then by job id.
 Results = dict[str, dict[str, JobResult]]
 
 T = TypeVar("T")
@@ -29,10 +29,10 @@ class Job:
     A function of a message, sync or async, with its parameters.
 
     Args:
-        id: names the job in results; the name of the function where it is not given.
-        job_function: called with a message and the parameters; returns a JobResult.
-        name: instead of a function, the name of one in `job_library`.
-        params: by name. `config`, a JobConfig, is another way to give them.
+        id: Key of the job's results. Default: the name of the function.
+        job_function: Called with a message and the parameters. Returns a JobResult.
+        name: The name of a function in `job_library`, instead of *job_function*.
+        params: Parameters by name. `config`, a JobConfig, is another way to pass them.
 
     Raises:
         ConfigError: there is no such function, or it does not take these parameters.
@@ -55,32 +55,34 @@ class Job:
 
     @classmethod
     def from_definition(cls, definition: EventDefinition, **params: Any) -> Job:
-        """Make the job that looks for a definition, under its name; *params* are more of its function's."""
-        name, own = _function_of(definition)
-        given = {"event_name": definition.name, "event_scope": definition.scope, **own, **params}
-        return cls(id=definition.name, name=name, params=given)
+        """Make the job that detects a definition, under its name. *params* are further parameters of its function."""
+        name, engine_params = _function_of(definition)
+        event_params = {"event_name": definition.name, "event_scope": definition.scope}
+        return cls(id=definition.name, name=name, params={**event_params, **engine_params, **params})
 
     def __repr__(self) -> str:
         return f"Job({self.id!r})"
 
-    def _with(self, **params: Any) -> Job:
+    def with_params(self, **params: Any) -> Job:
+        """Return the job with further parameters."""
         return Job(self.id, self.job_function, params={**self.params, **params}, metadata=self.metadata)
 
     def run(self, message: Message) -> JobResult:
-        """Run the job on one message; as `async_run`."""
+        """Run the job on one message. Blocks; see `async_run`."""
         return _run_to_end(self.async_run(message))
 
     async def async_run(self, message: Message) -> JobResult:
         """
         Run the job on one message.
 
-        What the function raises becomes a result of type error, save for ImportError and ConfigError, which
+        An exception of the function becomes a result of type error. ImportError and ConfigError are raised: they
         would be the same for every message.
         """
         with ThreadPoolExecutor(max_workers=1) as threads:
-            return await self._run_in(threads, message)
+            return await self.run_in(threads, message)
 
-    async def _run_in(self, threads: ThreadPoolExecutor, message: Message) -> JobResult:
+    async def run_in(self, threads: ThreadPoolExecutor, message: Message) -> JobResult:
+        """Run the job as `async_run` does, a function that is not async in one of *threads*."""
         try:
             result = await self._call(threads, message)
         except (ImportError, ConfigError):
@@ -98,13 +100,13 @@ class Job:
             return await self.job_function(message, **self.params)
         loop = asyncio.get_running_loop()
         result = await loop.run_in_executor(threads, lambda: self.job_function(message, **self.params))
-        # What is called like a function and is async all the same: an object, a decorator's wrapper.
+        # An object or a decorator's wrapper may return an awaitable without being a coroutine function.
         return await result if inspect.isawaitable(result) else result
 
 
 class Workload:
     """
-    A set of jobs, to be run over messages.
+    A set of jobs that run over messages.
 
     ```python
     workload = lab.Workload.from_definitions(
@@ -115,10 +117,10 @@ class Workload:
     assert workload.results[message.id]["refund"].value
     ```
 
-    Its semantic jobs are each other's rivals, as the definitions of a project are on the server; a job with
-    the parameter `rivals` keeps those.
+    Its semantic jobs are each other's rivals, as the definitions of a project are on the server. A job with the
+    parameter `rivals` keeps those.
 
-    `results` is that of the last run: by the message's id, then the job's; before the first it is empty.
+    `results` holds the last run's results, by message id, then by job id. Before the first run it is empty.
     """
 
     def __init__(self, jobs: Iterable[Job] = ()) -> None:
@@ -136,28 +138,26 @@ class Workload:
         return f"Workload({list(self.jobs.values())!r})"
 
     def add_job(self, job: Job) -> None:
-        """Add a job, in the place of the one that has its id."""
+        """Add a job. It replaces the job with the same id."""
         self.jobs[job.id] = job
 
-    def run(
-        self, messages: Iterable[Message], executor_type: str = "parallel", max_parallelism: int = 10
-    ) -> Results:
-        """Run as `async_run` does; blocks. May be called where an event loop runs, as in a notebook."""
+    def run(self, messages: Iterable[Message], executor_type: str = "parallel", max_parallelism: int = 10) -> Results:
+        """Run as `async_run` does. Blocks. Works where an event loop runs, as in a notebook."""
         return _run_to_end(self.async_run(messages, executor_type, max_parallelism))
 
     async def async_run(
         self, messages: Iterable[Message], executor_type: str = "parallel", max_parallelism: int = 10
     ) -> Results:
         """
-        Run every job on every message; return `results`, in the order of messages and jobs.
+        Run every job on every message and return `results`, in the order of messages and jobs.
 
-        "parallel" runs *max_parallelism* calls at once, functions that are not async in threads; "sequential"
-        one after the other. Of messages with the same id the last counts.
+        "parallel" runs *max_parallelism* calls at once, functions that are not async in threads. "sequential" runs one
+        call after the other. The last of several messages with the same id counts.
         """
         width = _width(executor_type, max_parallelism)
         by_id = {message.id: message for message in messages}
         results: Results = {message_id: dict.fromkeys(self.jobs, _NOT_RUN) for message_id in by_id}
-        jobs = _weighed(self.jobs.values())
+        jobs = _with_rivals(self.jobs.values())
         calls = ((job, message) for message in by_id.values() for job in jobs)
         with ThreadPoolExecutor(max_workers=width) as threads:
             await _gather_or_cancel([_run_calls(calls, threads, results) for _ in range(width)])
@@ -165,28 +165,26 @@ class Workload:
         return results
 
     def results_df(self) -> Any:
-        """Return the values as a pandas DataFrame: a row a message, a column a job. Raises ImportError."""
+        """Return the values as a pandas DataFrame: one row a message, one column a job. Raises ImportError."""
         try:
             pandas = import_module("pandas")
         except ImportError as error:
-            raise ImportError("results_df needs pandas: pip install pandas", name="pandas") from error
-        rows = [{job_id: one.value for job_id, one in found.items()} for found in self.results.values()]
+            raise ImportError("results_df needs pandas. Run `pip install pandas`", name="pandas") from error
+        rows = [{job_id: result.value for job_id, result in results.items()} for results in self.results.values()]
         return pandas.DataFrame(rows, index=list(self.results), columns=list(self.jobs))
 
 
-_NOT_RUN = JobResult(None, ResultType.error, logs=("the run did not come to it",))
+_NOT_RUN = JobResult(None, ResultType.error, logs=("the run ended before this job",))
 
 
-async def _run_calls(
-    calls: Iterator[tuple[Job, Message]], threads: ThreadPoolExecutor, results: Results
-) -> None:
-    """Run what is next of calls that others take from too, until there are none."""
+async def _run_calls(calls: Iterator[tuple[Job, Message]], threads: ThreadPoolExecutor, results: Results) -> None:
+    """Run the next call of a shared iterator until there is none."""
     for job, message in calls:
-        results[message.id][job.id] = await job._run_in(threads, message)
+        results[message.id][job.id] = await job.run_in(threads, message)
 
 
 async def _gather_or_cancel(runs: Iterable[Awaitable[None]]) -> None:
-    """Await all; the first error cancels the others and is raised."""
+    """Await all *runs*. The first error cancels the others and is raised."""
     tasks = [asyncio.ensure_future(run) for run in runs]
     try:
         await asyncio.gather(*tasks)
@@ -202,7 +200,7 @@ def _width(executor_type: str, max_parallelism: int) -> int:
 
 
 def _run_to_end(run: Coroutine[Any, Any, T]) -> T:
-    """Return a coroutine's result, by a loop of its own: in another thread where this one has a loop."""
+    """Return a coroutine's result. It runs in a new loop, in another thread if this one has a loop."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -213,14 +211,14 @@ def _run_to_end(run: Coroutine[Any, Any, T]) -> T:
 
 def _library_function(name: str | None) -> JobFunction:
     if name not in job_library.__all__:
-        known = ", ".join(job_library.__all__)
-        raise ConfigError(f"give a job_function, or as name one of {known}; not {name!r}")
+        names = ", ".join(job_library.__all__)
+        raise ConfigError(f"there is no job {name!r}: pass a job_function, or a name of {names}")
     function: JobFunction = getattr(job_library, name)
     return function
 
 
 def _check_parameters(function: JobFunction, params: Mapping[str, Any]) -> None:
-    """Raise ConfigError where a function can't be called so: now, and not once for every message."""
+    """Raise ConfigError if a function can't take these parameters."""
     try:
         inspect.signature(function).bind(None, **params)
     except TypeError as error:
@@ -231,15 +229,15 @@ def _name(function: JobFunction) -> str:
     return str(getattr(function, "__name__", "job"))
 
 
-def _weighed(jobs: Iterable[Job]) -> list[Job]:
-    """Return jobs of which the semantic ones know each other, save for those that were told their rivals."""
-    chosen = list(jobs)
-    described = {job.id: _described(job.params) for job in chosen if _is_semantic(job)}
+def _with_rivals(jobs: Iterable[Job]) -> list[Job]:
+    """Return *jobs* with the semantic ones as each other's rivals. Jobs with the parameter `rivals` keep it."""
+    all_jobs = list(jobs)
+    semantic = {job.id: _rival(job.params) for job in all_jobs if _is_semantic(job)}
     return [
-        job._with(rivals=tuple(one for other, one in described.items() if other != job.id))
+        job.with_params(rivals=tuple(rival for job_id, rival in semantic.items() if job_id != job.id))
         if _is_semantic(job) and "rivals" not in job.params
         else job
-        for job in chosen
+        for job in all_jobs
     ]
 
 
@@ -247,17 +245,17 @@ def _is_semantic(job: Job) -> bool:
     return job.job_function is job_library.semantic_event_detection
 
 
-def _described(params: Mapping[str, Any]) -> tuple[str, str]:
+def _rival(params: Mapping[str, Any]) -> tuple[str, str]:
     return params["event_description"], params.get("event_scope", "task")
 
 
 def _function_of(definition: EventDefinition) -> tuple[str, dict[str, Any]]:
-    """Return the name in `job_library` of what looks for a definition, with the parameters of that alone."""
-    described = {"event_description": definition.description}
+    """Return the name of a definition's function in `job_library`, and the parameters of its engine."""
+    description = {"event_description": definition.description}
     by_engine: dict[str, tuple[str, dict[str, Any]]] = {
         "keyword": ("keyword_event_detection", {"keywords": definition.keywords}),
         "regex": ("regex_event_detection", {"regex_pattern": definition.pattern}),
-        "semantic": ("semantic_event_detection", {**described, "threshold": definition.threshold}),
-        "llm": ("event_detection", described),
+        "semantic": ("semantic_event_detection", {**description, "threshold": definition.threshold}),
+        "llm": ("event_detection", description),
     }
     return by_engine[definition.engine]

@@ -25,8 +25,8 @@ from phospho_workers.jobs.judges.open_candidates import OpenCandidates
 from phospho_workers.jobs.registry import asks_of
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.judging import llm_client as chat
-from phospho_workers.judging.circuit_breaker import Circuit
-from phospho_workers.judging.llm_client import Chat
+from phospho_workers.judging.circuit_breaker import CircuitBreaker
+from phospho_workers.judging.llm_client import LlmClient
 from phospho_workers.judging.settings import JudgeSettings, LlmSettings
 from store.facts import analysis, event, insert, task, view
 from workers.detection.tasks import definition
@@ -46,7 +46,9 @@ def llm(monkeypatch: pytest.MonkeyPatch) -> Iterator[LlmServer]:
         yield server
 
 
-def judge(store: Store, project_id: str, llm: LlmServer, circuit: Circuit | None = None, **fields: Any) -> LlmJudgeJob:
+def judge(
+    store: Store, project_id: str, llm: LlmServer, circuit: CircuitBreaker | None = None, **fields: Any
+) -> LlmJudgeJob:
     """Return the judge of one project: those of other tests wait for the next day, or for ever."""
     settings = LlmSettings(llm.base_url, "model-1", usd_per_million_in=1.0, usd_per_million_out=2.0)
     cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
@@ -55,7 +57,7 @@ def judge(store: Store, project_id: str, llm: LlmServer, circuit: Circuit | None
         snapshot = cache.current()
         return Snapshot(snapshot.revision, {project_id: snapshot.by_project[project_id]})
 
-    asking = Chat(settings, circuit)
+    asking = LlmClient(settings, circuit)
     books = OpenCandidates(store), JudgementBook(store), BackfillBook(store)
     return LlmJudgeJob(*books, of_project, settings, chat=asking, **fields)
 
@@ -380,7 +382,7 @@ def test_a_server_that_works_and_never_answers_does_not_pass_the_budget(
     log(store, project_id, {f"t{number}": f"text {number}" for number in range(10)})
     llm.faults = [status(500)] * 1_000
     for _ in range(6):
-        until_done(judge(store, project_id, llm, Circuit(max_failures=1_000)))
+        until_done(judge(store, project_id, llm, CircuitBreaker(max_failures=1_000)))
 
     [usage] = JudgementBook(store).usage(project_id, days=1)
     used = usage["tokens_in"] + usage["tokens_out"]
@@ -445,7 +447,7 @@ def test_what_was_not_answered_is_asked_when_the_server_is_back(
     log(store, project_id, {f"t{number}": f"refund {number}" for number in range(10)})
     llm.faults = [status(503)] * 1_000
     now_s = 0.0
-    job = judge(store, project_id, llm, Circuit(max_failures=2, first_pause_s=5, clock=lambda: now_s))
+    job = judge(store, project_id, llm, CircuitBreaker(max_failures=2, first_pause_s=5, clock=lambda: now_s))
     until_done(job)
     assert job._chat.circuit.is_open
     last = JudgementBook(store).last_call()

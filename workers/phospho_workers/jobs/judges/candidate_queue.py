@@ -12,7 +12,7 @@ from phospho_schemas.messages import Backfill
 from phospho_store.jobs.backfills import BackfillBook
 from phospho_workers.jobs.judges.open_candidates import END_OF_TIME_MS, CandidateWindow, OpenCandidates
 from phospho_workers.jobs.loop.seen_cache import OVERLAP_MS
-from phospho_workers.judging.selection import Open, OpenText, in_order
+from phospho_workers.judging.selection import OpenCandidate, OpenText, ordered_texts
 
 # What was logged or analysed longer ago is left to backfills: the budget is for what people look at.
 LOOK_BACK_MS = 86_400_000
@@ -75,9 +75,9 @@ class CandidateQueue:
         if not found:
             waiting.arrived_since_ms = now_ms - OVERLAP_MS
             found = self._of_backfills(project_id, waiting.versions)
-        waiting.texts = deque(in_order(found))
+        waiting.texts = deque(ordered_texts(found))
 
-    def _of_backfills(self, project_id: str, versions: Mapping[str, int]) -> list[Open]:
+    def _of_backfills(self, project_id: str, versions: Mapping[str, int]) -> list[OpenCandidate]:
         """Return what the first backfill that asks has left, and end those that have nothing left."""
         for backfill in self._backfills.asking(project_id):
             if versions.get(backfill.name) != backfill.definition_version:

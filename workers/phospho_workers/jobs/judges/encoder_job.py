@@ -15,7 +15,7 @@ from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.jobs.judges.candidate_queue import CandidateQueue
 from phospho_workers.jobs.judges.open_candidates import OpenCandidates
 from phospho_workers.jobs.loop.round_robin import RoundRobin
-from phospho_workers.judging.selection import Open, OpenText, judge_of
+from phospho_workers.judging.selection import OpenCandidate, OpenText, judge_of
 from phospho_workers.runtime import metrics
 
 _TEXTS_AT_ONCE = 32
@@ -88,14 +88,14 @@ class EncoderJudgeJob:
             for side in said.values()
         ]
         scores = self._encoder.scores([(chosen[one.name].description, side) for one, side in asked])
-        best: dict[Open, float] = {}
+        best: dict[OpenCandidate, float] = {}
         for (one, _), score in zip(asked, scores, strict=True):
             best[one] = max(score, best.get(one, 0.0))
         now = datetime.now(UTC)
         for one, score in best.items():
             yield self._judgement(project_id, one, score, now)
 
-    def _judgement(self, project_id: str, candidate: Open, score: float, now: datetime) -> JudgementRow:
+    def _judgement(self, project_id: str, candidate: OpenCandidate, score: float, now: datetime) -> JudgementRow:
         return JudgementRow(
             project_id=project_id,
             name=candidate.name,

@@ -19,9 +19,9 @@ from phospho_workers.detection.text.sides import Side
 from phospho_workers.jobs.judges.candidate_queue import CandidateQueue
 from phospho_workers.jobs.judges.open_candidates import OpenCandidates
 from phospho_workers.jobs.loop.round_robin import RoundRobin
-from phospho_workers.judging.llm_client import Call, Chat
-from phospho_workers.judging.questions import MAX_DEFINITIONS, Question
-from phospho_workers.judging.selection import Open, OpenText, asked_about, judge_of
+from phospho_workers.judging.llm_client import LlmCall, LlmClient
+from phospho_workers.judging.prompts import MAX_DEFINITIONS, Question
+from phospho_workers.judging.selection import OpenCandidate, OpenText, candidates_to_ask, judge_of
 from phospho_workers.judging.settings import LlmSettings
 from phospho_workers.runtime import metrics
 
@@ -33,7 +33,7 @@ _REST = timedelta(seconds=15)
 
 
 # Candidates of one text, and what is asked about them.
-_Question = tuple[Sequence[Open], Question]
+_Question = tuple[Sequence[OpenCandidate], Question]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class _Asked:
     """A question with what it is about, how often it may be sent, and the row of its call: first what is reserved."""
 
     question: Question
-    candidates: Sequence[Open]
+    candidates: Sequence[OpenCandidate]
     attempts: int
     call: LlmCallRow
 
@@ -84,7 +84,7 @@ class LlmJudgeJob:
         definitions: Callable[[], Snapshot],
         settings: LlmSettings,
         *,
-        chat: Chat | None = None,
+        chat: LlmClient | None = None,
         has_encoder: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -92,7 +92,7 @@ class LlmJudgeJob:
         self._book = book
         self._definitions = definitions
         self._settings = settings
-        self._chat = chat or Chat(settings)
+        self._chat = chat or LlmClient(settings)
         self._has_encoder = has_encoder
         self._now = now
         self._queue = CandidateQueue(candidates, backfills)
@@ -136,7 +136,7 @@ class LlmJudgeJob:
         versions = {name: one.version for name, one in chosen.items()}
         judged = self._candidates.judged(project_id, versions, [one.content for one in texts])
         for text, said in self._candidates.said(project_id, texts):
-            about = asked_about(text, list(chosen.values()), judged.get(text.content, frozenset()))
+            about = candidates_to_ask(text, list(chosen.values()), judged.get(text.content, frozenset()))
             yield from _questions_of(about, said, chosen)
 
     def _reserved(self, project_id: str, questions: Sequence[_Question], settings: ProjectSettings) -> list[_Asked]:
@@ -172,7 +172,7 @@ class LlmJudgeJob:
             created_at=now,
         )
 
-    def _concluded(self, asked: Sequence[_Asked], calls: Sequence[Call]) -> bool:
+    def _concluded(self, asked: Sequence[_Asked], calls: Sequence[LlmCall]) -> bool:
         """Store the judgements, and then what the calls did cost."""
         pairs = list(zip(asked, calls, strict=True))
         judgements = [judgement for one, call in pairs for judgement in _judgements(one, call)]
@@ -185,7 +185,7 @@ class LlmJudgeJob:
             _count(call)
         return bool(judgements)
 
-    def _spent(self, reserved: LlmCallRow, call: Call) -> LlmCallRow:
+    def _spent(self, reserved: LlmCallRow, call: LlmCall) -> LlmCallRow:
         usd = self._settings.usd(call.tokens_in, call.tokens_out)
         metrics.LLM_USD.inc(usd)
         cost = {"tokens_in": call.tokens_in, "tokens_out": call.tokens_out, "usd": usd}
@@ -194,7 +194,7 @@ class LlmJudgeJob:
         end = {"outcome": call.outcome, "reason": call.reason, "left_alone_until": until}
         return reserved.model_copy(update=end | cost)
 
-    def _tell_of_circuit(self, calls: Sequence[Call]) -> None:
+    def _tell_of_circuit(self, calls: Sequence[LlmCall]) -> None:
         """Log once that the server is left alone, and once that it answers again."""
         if any(call.outcome == "answered" for call in calls) and self._is_left_alone:
             self._is_left_alone = False
@@ -213,14 +213,14 @@ class LlmJudgeJob:
 
 
 def _questions_of(
-    candidates: Sequence[Open], texts: Mapping[Side, str], chosen: Mapping[str, EventDefinition]
+    candidates: Sequence[OpenCandidate], texts: Mapping[Side, str], chosen: Mapping[str, EventDefinition]
 ) -> Iterator[_Question]:
     for begin in range(0, len(candidates), MAX_DEFINITIONS):
         some = candidates[begin : begin + MAX_DEFINITIONS]
         yield some, Question([chosen[one.name] for one in some], texts, secrets.token_hex(4))
 
 
-def _judgements(asked: _Asked, call: Call) -> Iterator[JudgementRow]:
+def _judgements(asked: _Asked, call: LlmCall) -> Iterator[JudgementRow]:
     """Yield a judgement on each candidate, an empty one where there is none; nothing where nobody was reached."""
     if call.outcome in ("failed", "skipped"):
         return
@@ -243,7 +243,7 @@ def _judgements(asked: _Asked, call: Call) -> Iterator[JudgementRow]:
         )
 
 
-def _count(call: Call) -> None:
+def _count(call: LlmCall) -> None:
     metrics.LLM_CALLS.labels(call.outcome).inc()
     metrics.LLM_TOKENS.labels("in").inc(call.tokens_in)
     metrics.LLM_TOKENS.labels("out").inc(call.tokens_out)

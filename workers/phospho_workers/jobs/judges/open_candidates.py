@@ -9,7 +9,7 @@ from typing import Any
 from phospho_store.store import Store
 from phospho_workers.detection.text.sides import SIDES, Side, texts_of
 from phospho_workers.jobs.sessions.long_texts import MARK, with_ends
-from phospho_workers.judging.selection import Open, OpenText
+from phospho_workers.judging.selection import OpenCandidate, OpenText
 
 # Of a longer text the beginning and the end are asked about anyway.
 _KEPT_CHARACTERS = 8_000
@@ -114,7 +114,7 @@ class OpenCandidates:
         """Return ClickHouse's clock, which stamps what arrives."""
         return self._store.now_ms()
 
-    def open(self, project_id: str, versions: Mapping[str, int], when: CandidateWindow) -> list[Open]:
+    def open(self, project_id: str, versions: Mapping[str, int], when: CandidateWindow) -> list[OpenCandidate]:
         """
         Return candidates of these versions of definitions (by name) of some time that have no judgement.
 
@@ -126,7 +126,7 @@ class OpenCandidates:
             chosen = names[begin : begin + _NAMES_AT_ONCE]
             parameters = {"project": project_id, "names": chosen} | when.parameters
             found += self._store.rows(_OPEN, parameters | {"versions": [versions[name] for name in chosen]})
-        return [Open(**row) for row in found]
+        return [OpenCandidate(**row) for row in found]
 
     def judged(
         self, project_id: str, versions: Mapping[str, int], contents: Sequence[str]

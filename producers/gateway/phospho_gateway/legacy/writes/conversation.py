@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 import orjson
 
@@ -21,7 +21,8 @@ from phospho_schemas.ids import derived_uuid
 from phospho_web.bodies import json_type
 from phospho_web.problems import invalid
 
-MERGE_MODES = ("resolve", "append", "replace")
+MergeMode = Literal["resolve", "append", "replace"]
+MERGE_MODES = get_args(MergeMode)
 
 _SYSTEM_ROLES = ("system", "developer")
 _ASSISTANT_ROLES = ("assistant", "ai", "model", "chatbot")

@@ -1,0 +1,1 @@
+"""From calls of `log`, streams and traces to queued events."""

@@ -1,0 +1,59 @@
+"""The task of one stream, and the receiver of its chunks."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Protocol
+
+from .._content.task_content import LogCall
+
+__all__ = ["ChunkReceiver", "Stop", "StreamLog"]
+
+Stop = Callable[[Any], bool]
+
+
+class ChunkReceiver(Protocol):
+    """Adds the chunks of a stream to its task. No method raises."""
+
+    def add_chunk(self, call: LogCall, chunk: Any, chunks_before: int) -> None: ...
+
+    def finish_chunks(self, call: LogCall, chunks: int, error: BaseException | None, last: Any) -> None: ...
+
+    def count_error(self, place: str, error: BaseException) -> None: ...
+
+
+class StreamLog:
+    """
+    The task of one stream: begun by its first chunk, sent when the stream ends, breaks or is dropped.
+
+    No method raises: failures are counted, and the stream goes on.
+    """
+
+    def __init__(self, receiver: ChunkReceiver, call: LogCall, stop: Stop | None = None) -> None:
+        self._receiver = receiver
+        self._call = call
+        self._stop = stop
+        self._chunks = 0
+        self._is_finished = False
+
+    def add(self, chunk: Any) -> None:
+        """Add one chunk. The chunk for which `stop` returns true ends the task and is not part of it."""
+        if self._is_finished:
+            return
+        if self._is_last(chunk):
+            self.finish(last=chunk)
+            return
+        self._receiver.add_chunk(self._call, chunk, self._chunks)
+        self._chunks += 1
+
+    def finish(self, error: BaseException | None = None, last: Any = None) -> None:
+        """Send the task as it is now. *last* is not part of it, but may carry its token counts. Works once."""
+        if not self._is_finished:
+            self._is_finished = True
+            self._receiver.finish_chunks(self._call, self._chunks, error, last)
+
+    def _is_last(self, chunk: Any) -> bool:
+        try:
+            return self._stop is not None and bool(self._stop(chunk))
+        except Exception as error:  # the app's function
+            self._receiver.count_error("stop", error)
+            return False

@@ -1,0 +1,175 @@
+"""Iterables that tell a stream's log of each value that the app takes from them."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator, Iterator
+from functools import wraps
+from typing import Any, Callable
+
+from .generators import MutableAsyncGenerator, MutableGenerator, aclose, close
+from .stream_log import StreamLog
+
+__all__ = ["attach", "watched", "watched_async", "wrap_iterable"]
+
+_LOG_ATTRIBUTE = "_phospho_stream"
+# Each of these methods says that the app takes no more values.
+_CLOSING_METHODS = ("close", "aclose", "__exit__", "__aexit__")
+_WATCHED_CLASSES: weakref.WeakKeyDictionary[type, type] = weakref.WeakKeyDictionary()
+
+
+def wrap_iterable(output: Any) -> None:
+    """
+    Change the class of *output*, an iterable object, so that its values can be logged. In place.
+
+    Nothing is logged until `attach` sets the task that the values belong to. Raises TypeError for objects whose
+    class can't be changed: generators, lists, and classes with slots.
+    """
+    if not getattr(type(output), "_phospho_is_watched", False):
+        output.__class__ = _watched_class(type(output))
+
+
+def attach(output: Any, stream_log: StreamLog) -> None:
+    """Log the values of *output* to *stream_log*. Raises TypeError or AttributeError if it can't be watched."""
+    wrap_iterable(output)
+    setattr(output, _LOG_ATTRIBUTE, stream_log)
+    # An app that drops the stream before its end has still received an answer.
+    weakref.finalize(output, stream_log.finish).atexit = False
+
+
+def _watched_class(cls: type) -> type:
+    """Return a subclass of *cls* with the same name, whose iteration is logged."""
+    if cls not in _WATCHED_CLASSES:
+        namespace: dict[str, Any] = {
+            "__slots__": (),
+            "__module__": cls.__module__,
+            "_phospho_is_watched": True,
+        }
+        if hasattr(cls, "__next__"):
+            namespace.update(__next__=_make_next(cls), __iter__=_return_self)
+        elif hasattr(cls, "__iter__"):
+            namespace["__iter__"] = _make_iter(cls)
+        if hasattr(cls, "__anext__"):
+            namespace.update(__anext__=_make_anext(cls), __aiter__=_return_self)
+        elif hasattr(cls, "__aiter__"):
+            namespace["__aiter__"] = _make_aiter(cls)
+        namespace.update({name: _make_close(getattr(cls, name)) for name in _CLOSING_METHODS if hasattr(cls, name)})
+        _WATCHED_CLASSES[cls] = type(cls.__name__, (cls,), namespace)
+    return _WATCHED_CLASSES[cls]
+
+
+def _add_value(output: Any, value: Any, log: StreamLog) -> None:
+    """Log a value, or finish the task if the generator has stopped at it."""
+    if isinstance(output, (MutableGenerator, MutableAsyncGenerator)) and output.is_stopped:
+        log.finish(last=value)
+    else:
+        log.add(value)
+
+
+def _make_close(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a closing method, synchronous or not, so that it finishes the task first."""
+
+    @wraps(original)
+    def watched_close(self: Any, *args: Any) -> Any:
+        log: StreamLog | None = self.__dict__.get(_LOG_ATTRIBUTE)
+        if log is not None:
+            log.finish()
+        return original(self, *args)
+
+    return watched_close
+
+
+def _return_self(self: Any) -> Any:
+    return self
+
+
+def _make_next(cls: type[Any]) -> Callable[[Any], Any]:
+    def watched_next(self: Any) -> Any:
+        log: StreamLog | None = self.__dict__.get(_LOG_ATTRIBUTE)
+        if log is None:
+            return cls.__next__(self)
+        try:
+            value = cls.__next__(self)
+        except BaseException as error:
+            log.finish(None if isinstance(error, StopIteration) else error)
+            raise
+        _add_value(self, value, log)
+        return value
+
+    return watched_next
+
+
+def _make_anext(cls: type[Any]) -> Callable[[Any], Awaitable[Any]]:
+    async def watched_anext(self: Any) -> Any:
+        log: StreamLog | None = self.__dict__.get(_LOG_ATTRIBUTE)
+        if log is None:
+            return await cls.__anext__(self)
+        try:
+            value = await cls.__anext__(self)
+        except BaseException as error:
+            log.finish(None if isinstance(error, StopAsyncIteration) else error)
+            raise
+        _add_value(self, value, log)
+        return value
+
+    return watched_anext
+
+
+def _make_iter(cls: type[Any]) -> Callable[[Any], Iterator[Any]]:
+    def watched_iter(self: Any) -> Iterator[Any]:
+        log: StreamLog | None = self.__dict__.get(_LOG_ATTRIBUTE)
+        return iter(cls.__iter__(self)) if log is None else watched(cls.__iter__(self), log)
+
+    return watched_iter
+
+
+def _make_aiter(cls: type[Any]) -> Callable[[Any], AsyncIterator[Any]]:
+    def watched_aiter(self: Any) -> Any:
+        log: StreamLog | None = self.__dict__.get(_LOG_ATTRIBUTE)
+        return cls.__aiter__(self) if log is None else watched_async(cls.__aiter__(self), log)
+
+    return watched_aiter
+
+
+def watched(iterator: Iterator[Any], log: StreamLog) -> Generator[Any, Any, Any]:
+    """Yield and log the values of *iterator*. Values sent to a generator are passed on."""
+    send = getattr(iterator, "send", None)
+    sent = None
+    try:
+        while True:
+            value = next(iterator) if sent is None or send is None else send(sent)
+            log.add(value)
+            sent = yield value
+    except StopIteration as end:
+        log.finish()
+        return end.value
+    except BaseException as error:
+        log.finish(None if isinstance(error, GeneratorExit) else error)
+        raise
+    finally:
+        close(iterator)
+
+
+async def watched_async(iterator: AsyncIterator[Any], log: StreamLog) -> AsyncGenerator[Any, Any]:
+    """
+    Yield and log the values of *iterator*. Values sent to a generator are passed on.
+
+    An exception thrown in at the `yield` means that the app leaves the stream (asyncio throws CancelledError at the
+    end of its loop). It is no error of the stream.
+    """
+    send = getattr(iterator, "asend", None)
+    sent = None
+    try:
+        while True:
+            try:
+                value = await (iterator.__anext__() if sent is None or send is None else send(sent))
+            except StopAsyncIteration:
+                return
+            except BaseException as error:
+                log.finish(error)
+                raise
+            log.add(value)
+            sent = yield value
+    finally:
+        log.finish()
+        await aclose(iterator)

@@ -1,0 +1,168 @@
+"""Calls of `log` as queued events: whole, merged into a task that waits, or chunk by chunk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._content.json_values import approximate_bytes, copy_of, text_of
+from .._content.keywords import correct_misspelt
+from .._content.logged_value import LoggedValue
+from .._content.task_content import (
+    LogCall,
+    append_chunk,
+    bare_content,
+    build_content,
+    chunk_fields,
+    merge_content,
+    usage_fields,
+)
+from .._delivery.pipeline import Pipeline
+from .._delivery.queue import Event
+from .._ids import new_id
+from .._logger import error_text
+from .trace import current_trace
+
+__all__ = ["LatestIds", "TaskLog"]
+
+_CALL_FIELDS = frozenset(LogCall._fields) - {"input", "output", "extra"}
+
+_ID_FIELDS = ("session_id", "task_id", "user_id", "version_id")
+
+
+class LatestIds:
+    """Ids of the latest task and session."""
+
+    __slots__ = ("session_id", "task_id")
+
+    def __init__(self) -> None:
+        self.task_id: str | None = None
+        self.session_id: str | None = None
+
+
+class TaskLog:
+    """
+    Queues the tasks that an app logs. Thread-safe.
+
+    Only `submit` raises, and only SendError. Faults, the SDK's or those of the app's objects, are counted.
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.latest = LatestIds()
+        self._pipeline = pipeline
+        self._settings = pipeline.settings
+
+    def call_of(self, input: Any, output: Any, arguments: dict[str, Any], claims_trace: bool = False) -> LogCall:
+        """
+        Return the call of `log` with these *arguments*: with ids, the trace and the defaults applied.
+
+        Arguments that `log` does not have become metadata; misspelt ones are warned of. With *claims_trace* the
+        first call of a trace is the traced task itself.
+        """
+        correct_misspelt(arguments, self._pipeline.counters.warn)
+        extra = {name: value for name, value in arguments.items() if name not in _CALL_FIELDS}
+        fields = _call_fields(arguments)
+        extra = {**_apply_trace(fields, claims_trace), **extra}
+        if self._settings.version_id is not None:
+            fields.setdefault("version_id", self._settings.version_id)
+        fields.setdefault("task_id", new_id())
+        fields.setdefault("session_id", new_id())
+        return LogCall(input=input, output=output, extra=extra, **fields)
+
+    def submit(self, call: LogCall, to_log: bool = True, concatenate: bool = True) -> dict[str, Any]:
+        """Queue *call* and return its content with its `event_id`. Raises SendError if settings ask for it."""
+        content = self.submit_quietly(call, to_log, concatenate)
+        self._pipeline.raise_failures()
+        # The app gets a copy: changing it must not change the queued content. Under the queue's lock, because
+        # another thread may merge into this content meanwhile.
+        with self._pipeline.queue.changed:
+            return {**copy_of(content), "event_id": call.task_id}
+
+    def submit_quietly(self, call: LogCall, to_log: bool = True, concatenate: bool = True) -> dict[str, Any]:
+        """Queue *call* and return its content. Never raises."""
+        self.latest.task_id, self.latest.session_id = call.task_id, call.session_id
+        try:
+            content = build_content(call, self._settings.project_id, self.count_error)
+            return self._queue(Event(call.task_id, content, to_log), concatenate)
+        except Exception as error:  # the edge between the app and the SDK
+            self.count_error("log", error)
+            self._pipeline.refuse(call.task_id, "its content could not be read")
+            return bare_content(call)
+
+    def add_chunk(self, call: LogCall, chunk: Any, chunks_before: int) -> None:
+        """Add one chunk to the task of a stream. The first chunk queues the task. Never raises."""
+        try:
+            if chunks_before == 0:
+                self.submit_quietly(call._replace(output=chunk), to_log=False)
+            else:
+                self._extend(call, chunk, chunks_before)
+        except Exception as error:  # the edge between the app's stream and the SDK
+            self.count_error("stream", error)
+
+    def finish_chunks(self, call: LogCall, chunks: int, error: BaseException | None, last: Any = None) -> None:
+        """Complete the task of a stream, so that it is sent. A stream without chunks is its input. Never raises."""
+        try:
+            if chunks == 0:
+                self.submit_quietly(call, to_log=False)
+            self._complete(call, error, last)
+        except Exception as fault:  # the edge between the app's stream and the SDK
+            self.count_error("stream", fault)
+
+    def count_error(self, place: str, error: BaseException) -> None:
+        """Count a fault that is kept from the app."""
+        self._pipeline.counters.count_error(place, error)
+
+    def _queue(self, event: Event, concatenate: bool) -> dict[str, Any]:
+        """Queue *event*, or merge it into the waiting event of its task. Return the queued content."""
+        queue = self._pipeline.queue
+        with queue.changed:
+            waiting = queue.events.get(event.id)
+            if waiting is not None:
+                merge_content(waiting.content, event.content, concatenate)
+                self._pipeline.update(waiting, event.to_log, approximate_bytes(waiting.content))
+                return waiting.content
+        self._pipeline.submit(event)
+        return event.content
+
+    def _extend(self, call: LogCall, chunk: Any, chunks_before: int) -> None:
+        """Add a chunk to the stream's waiting task. There is none if the queue was full at the first chunk."""
+        fields = chunk_fields(call, chunk, self.count_error)
+        added_bytes = approximate_bytes(fields)
+        queue = self._pipeline.queue
+        with queue.changed:
+            waiting = queue.events.get(call.task_id)
+            if waiting is not None and self._pipeline.has_room(waiting, added_bytes):
+                append_chunk(waiting.content, fields, chunks_before)
+                self._pipeline.update(waiting, False, waiting.size_bytes + added_bytes)
+
+    def _complete(self, call: LogCall, error: BaseException | None, last: Any) -> None:
+        queue = self._pipeline.queue
+        with queue.changed:
+            waiting = queue.events.get(call.task_id)
+            if waiting is None:
+                return
+            content = waiting.content
+            content.update(LoggedValue(last).usage())
+            if call.input_output_to_usage_function is not None:
+                content.update(usage_fields(call, LoggedValue(content.get("output")), self.count_error))
+            if error is not None:
+                content["error"] = error_text(error)
+            self._pipeline.update(waiting, True, approximate_bytes(content))
+
+
+def _call_fields(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments that a `LogCall` has, ids as text. The server refuses empty ids: they count as missing."""
+    fields = {name: arguments[name] for name in _CALL_FIELDS if arguments.get(name) is not None}
+    ids = {name: text_of(fields.pop(name)) for name in _ID_FIELDS if name in fields}
+    return {**fields, **{name: id for name, id in ids.items() if id}}
+
+
+def _apply_trace(fields: dict[str, Any], claims_trace: bool) -> dict[str, Any]:
+    """Put the current trace's ids into *fields* where they are missing, and return its metadata."""
+    trace = current_trace()
+    if trace is None:
+        return {}
+    fields.setdefault("session_id", trace.session_id)
+    if "task_id" not in fields:
+        fields["task_id"] = trace.claim() if claims_trace else new_id()
+    link = {} if fields["task_id"] == trace.task_id else {"trace_id": trace.task_id}
+    return {**link, **trace.metadata}

@@ -1,0 +1,164 @@
+"""Plain JSON values: snapshots of the app's objects, their size, and their bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from itertools import islice
+from types import SimpleNamespace
+from typing import Any
+
+__all__ = ["approximate_bytes", "copy_of", "encode", "text_of", "to_jsonable"]
+
+# Deeper nesting is cut, and so is a graph of more values: nobody reads them, and a graph whose nodes refer to
+# each other has more paths than any memory holds.
+MAX_DEPTH = 32
+MAX_VALUES = 100_000
+# No more items of lists and dicts are read: the app's own `__iter__` may never end. This many take more than
+# `Limits.event_bytes`, so no event that is sent is cut by it.
+MAX_ITEMS = 1_000_000
+CYCLE = "<cycle>"
+CUT = "<cut>"
+
+_PLAIN = (str, bool, type(None))
+
+# The whole numbers that every JSON parser reads. Beyond them parsers refuse, or round silently.
+_SMALLEST_INT, _LARGEST_INT = -(2**63), 2**63 - 1
+_DUMP_METHODS = ("model_dump", "to_dict", "dict", "_asdict")
+
+
+def to_jsonable(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """
+    Return a deep copy of *value* made of dicts, lists, strings, numbers, booleans and None.
+
+    Pydantic models, dataclasses and the like become dicts, bytes become text, and unknown objects their `str`.
+    NaN and the infinities, which JSON lacks, become their names. Whole numbers beyond 64 bits become their
+    digits. An object inside itself becomes "<cycle>". Values after MAX_VALUES or below MAX_DEPTH levels become
+    "<cut>". Items after MAX_ITEMS are left out. Never raises.
+    """
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    return _Copy().of(value, depth)
+
+
+class _Copy:
+    """One snapshot: counts its values, and holds the ids of the objects that enclose the current one."""
+
+    __slots__ = ("_inside", "_items_left", "_values")
+
+    def __init__(self) -> None:
+        self._values = 0
+        self._items_left = MAX_ITEMS
+        self._inside: set[int] = set()
+
+    def of(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if kind in _PLAIN:
+            return value
+        if kind is int:
+            return value if _SMALLEST_INT <= value <= _LARGEST_INT else text_of(value)
+        if kind is float:
+            return value if value - value == 0.0 else str(value)
+        if depth <= 0:
+            return CUT
+        return self._within(value, depth)
+
+    def _within(self, value: Any, depth: int) -> Any:
+        """Copy a value that may hold others."""
+        self._values += 1
+        if self._values > MAX_VALUES:
+            return CUT
+        if id(value) in self._inside:
+            return CYCLE
+        self._inside.add(id(value))
+        try:
+            return self._container(value, depth)
+        except Exception:  # the app's own code: a value that breaks while it is read harms itself only
+            return text_of(value)
+        finally:
+            self._inside.discard(id(value))
+
+    def _container(self, value: Any, depth: int) -> Any:
+        if isinstance(value, dict):
+            return {
+                k if type(k) is str else text_of(k): self.of(v, depth - 1) for k, v in self._first_items(value.items())
+            }
+        if isinstance(value, (list, tuple, set, frozenset)) and not hasattr(type(value), "_asdict"):
+            return [self.of(item, depth - 1) for item in self._first_items(value)]
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return self._bytes(bytes(value))
+        if isinstance(value, str):
+            return str.__str__(value)
+        if isinstance(value, int):
+            return self.of(int.__int__(value), depth)
+        if isinstance(value, float):
+            return self.of(float.__float__(value), depth)
+        dumped = _dump(value)
+        return text_of(value) if dumped is None else self.of(dumped, depth - 1)
+
+    def _first_items(self, items: Iterable[Any]) -> list[Any]:
+        """Return a copy of *items*, at most as many as MAX_ITEMS leaves."""
+        first_items = list(islice(items, self._items_left))
+        self._items_left -= len(first_items)
+        return first_items
+
+    def _bytes(self, value: bytes) -> Any:
+        try:
+            return self.of(json.loads(value), MAX_DEPTH)
+        except (ValueError, RecursionError):
+            return value.decode("utf-8", "replace")
+
+
+def _dump(value: Any) -> dict[str, Any] | None:
+    """Return the fields of an object that can be dumped, or None."""
+    if isinstance(value, type):
+        return None
+    names = [name for name in _DUMP_METHODS if hasattr(type(value), name)]
+    try:
+        for name in names:
+            fields = getattr(value, name)()
+            if isinstance(fields, dict):
+                return fields
+        if isinstance(value, SimpleNamespace):
+            return dict(vars(value))
+        if hasattr(type(value), "__dataclass_fields__"):
+            return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    except Exception:  # the app's own code: the object still has a `str`
+        pass
+    return None
+
+
+def text_of(value: Any) -> str:
+    """Return the `str` of any value, as a plain `str`. Never raises."""
+    try:
+        # The methods of a subclass may do anything: take its characters.
+        return str.__str__(value if issubclass(type(value), str) else str(value))
+    except Exception:  # the app's own `__str__`
+        return f"<{type(value).__name__}>"
+
+
+def copy_of(value: Any) -> Any:
+    """Return a deep copy of *value*, as made by `to_jsonable`."""
+    if type(value) is dict:
+        return {key: copy_of(item) for key, item in value.items()}
+    if type(value) is list:
+        return [copy_of(item) for item in value]
+    return value
+
+
+def approximate_bytes(value: Any) -> int:
+    """Return the estimated size of *value*, as made by `to_jsonable`, as JSON. Escapes are not counted."""
+    if isinstance(value, str):
+        return len(value) + 3
+    if isinstance(value, dict):
+        return 2 + sum([len(key) + 4 + approximate_bytes(item) for key, item in value.items()])
+    if isinstance(value, list):
+        items: list[Any] = value
+        return 2 + sum([1 + approximate_bytes(item) for item in items])
+    return 8
+
+
+def encode(content: Any) -> bytes:
+    """Return *content* as compact JSON in UTF-8. Lone surrogates, which UTF-8 lacks, become `?`."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

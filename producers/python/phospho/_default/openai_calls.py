@@ -1,0 +1,182 @@
+"""Logging of every call of OpenAI's client: `phospho.init(auto_log=True)` switches it on."""
+
+from __future__ import annotations
+
+import weakref
+from functools import wraps
+from importlib import import_module
+from typing import Any, Callable
+
+from .._capture.stream_log import StreamLog
+from .._capture.streams import attach
+from .._logger import logger
+from .state import STATE
+from .wrap import wrap_function
+
+__all__ = ["unwrap_openai", "wrap_openai"]
+
+Function = Callable[..., Any]
+
+# Classes of the client that have the methods below.
+_RESOURCES = (
+    ("openai.resources.chat.completions", "Completions"),
+    ("openai.resources.chat.completions", "AsyncCompletions"),
+    ("openai.resources.responses", "Responses"),
+    ("openai.resources.responses", "AsyncResponses"),
+)
+_METHODS = ("create", "parse")
+
+# Set by the client's `.with_raw_response` and `.with_streaming_response`, which return HTTP responses.
+_RAW_HEADER = "x-stainless-raw-response"
+
+# By class and method: the original function, and the one that logs.
+_REPLACED: dict[tuple[Any, str], tuple[Function, Function]] = {}
+
+
+def wrap_openai(wrap: Callable[[Function], Function] = wrap_function) -> None:
+    """Log each call of Chat Completions and Responses, by all clients of this process. Idempotent."""
+    for module_name, class_name in _RESOURCES:
+        resource = _resource(module_name, class_name)
+        for method in _METHODS:
+            original = getattr(resource, method, None)
+            if original is not None and (resource, method) not in _REPLACED:
+                logged = _logged(original, wrap)
+                _REPLACED[resource, method] = original, logged
+                setattr(resource, method, logged)
+    if not _REPLACED:
+        logger.warning(
+            "phospho: auto_log=True logs nothing, because openai is not installed. Run `pip install openai`."
+        )
+
+
+def unwrap_openai() -> None:
+    """Undo `wrap_openai`, except where another library has wrapped the same method since."""
+    while _REPLACED:
+        (resource, method), (original, logged) = _REPLACED.popitem()
+        if getattr(resource, method) is logged:
+            setattr(resource, method, original)
+
+
+def _logged(original: Function, wrap: Callable[[Function], Function]) -> Function:
+    parsed, raw = wrap(original), _raw(original)
+
+    @wraps(original)
+    def call_and_log(*args: Any, **kwargs: Any) -> Any:
+        headers = kwargs.get("extra_headers") or {}
+        is_raw = any(str(name).lower() == _RAW_HEADER for name in headers)
+        return (raw if is_raw else parsed)(*args, **kwargs)
+
+    return call_and_log
+
+
+def _raw(original: Function) -> Function:
+    """Return *original*, called for an HTTP response, with logging."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        from inspect import isawaitable
+
+        response = _Response(kwargs)
+        try:
+            result = original(*args, **kwargs)
+        except BaseException as error:
+            response.log_error(error)
+            raise
+        return response.awaited(result) if isawaitable(result) else response.watched(result)
+
+    return call
+
+
+class _Response:
+    """
+    The log of one call whose result is an HTTP response.
+
+    A body that has been read is logged at once, and one that the app reads later when it closes the response. A
+    stream is logged as the app iterates over the result of `parse`. If the app reads the response in another way,
+    the input is logged alone.
+    """
+
+    def __init__(self, kwargs: dict[str, Any]) -> None:
+        self._is_stream = kwargs.get("stream") is True
+        self._log: StreamLog | None = None
+        client = STATE.client
+        if client is not None:
+            arguments = {name: value for name, value in kwargs.items() if name != "extra_headers"}
+            self._log = StreamLog(client.task_log, client.task_log.call_of(arguments, None, {}))
+
+    def log_error(self, error: BaseException) -> None:
+        """Log the input with the *error* that the call has raised."""
+        if self._log is not None:
+            self._log.finish(error)
+
+    async def awaited(self, awaitable: Any) -> Any:
+        """Return the response that *awaitable* returns, watched."""
+        try:
+            response = await awaitable
+        except BaseException as error:
+            self.log_error(error)
+            raise
+        return self.watched(response)
+
+    def watched(self, response: Any) -> Any:
+        """Return *response*. Its body is logged now or later."""
+        if self._log is None:
+            return response
+        try:
+            if self._add_body(response):
+                self._log.finish()
+            else:
+                self._watch(response, self._log)
+        except Exception as error:  # the edge to another library
+            logger.warning("phospho: a raw response of OpenAI's client is not logged: %s", error)
+        return response
+
+    def _add_body(self, response: Any) -> bool:
+        """Log the body if it has been read, and return True. A stream has no body."""
+        try:
+            body = None if self._is_stream else response.http_response.content
+        except Exception:  # httpx raises if the body was not read
+            body = None
+        if body is None or self._log is None:
+            return False
+        self._log.add(body)
+        return True
+
+    def _watch(self, response: Any, log: StreamLog) -> None:
+        weakref.finalize(response, log.finish).atexit = False
+        parse, close = response.parse, getattr(response, "close", None)
+
+        @wraps(parse)
+        def watched_parse(*args: Any, **kwargs: Any) -> Any:
+            from inspect import isawaitable
+
+            result = parse(*args, **kwargs)
+            return self._attached_later(result) if isawaitable(result) else self._attached(result)
+
+        response.parse = watched_parse
+        if close is not None:
+
+            @wraps(close)
+            def watched_close() -> Any:
+                self._add_body(response)
+                log.finish()
+                return close()
+
+            response.close = watched_close
+
+    def _attached(self, parsed: Any) -> Any:
+        if self._is_stream and self._log is not None:
+            try:
+                attach(parsed, self._log)
+            except (TypeError, AttributeError):
+                self._log.finish()
+        return parsed
+
+    async def _attached_later(self, awaitable: Any) -> Any:
+        return self._attached(await awaitable)
+
+
+def _resource(module_name: str, class_name: str) -> Any:
+    try:
+        return getattr(import_module(module_name), class_name, None)
+    except ImportError:
+        return None

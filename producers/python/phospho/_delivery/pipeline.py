@@ -1,0 +1,280 @@
+"""Delivery of one client's events: queue, sender, spool and transport, through forks to the process's end."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import time
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Callable
+
+from ..config import Settings
+from ..errors import ConfigError, SendError
+from .counters import Counters, Stats
+from .flushes import FlushResult
+from .queue import Event, LogQueue
+from .sender import Sender
+from .transport import Transport
+
+if TYPE_CHECKING:
+    from .spool import Spool
+
+__all__ = ["Pipeline"]
+
+_PIPELINES: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+
+
+class Pipeline:
+    """
+    Delivers events. `submit` neither blocks nor raises by itself.
+
+    With a spool each event is on disk before `submit` returns, and stays there until it is settled. In a forked
+    child the pipeline begins empty: the parent sends the events that it has queued. Parent and child share the
+    transport object, whose `after_fork` is called.
+    """
+
+    def __init__(self, settings: Settings, transport: Transport) -> None:
+        self.settings = settings
+        self.transport = transport
+        self._spool = _spool_of(settings)
+        self._begin()
+        if self._spool is not None:
+            self.counters.count_logged(self._deferred)
+            self._refill()
+        _register(self)
+
+    def _begin(self) -> None:
+        self.counters = Counters()
+        self.queue = LogQueue(self.settings.limits)
+        self.sender = Sender(
+            queue=self.queue,
+            transport=self.transport,
+            settings=self.settings,
+            counters=self.counters,
+            on_settled=self._on_settled,
+            on_end=self._release,
+        )
+
+    def submit(self, event: Event) -> bool:
+        """Queue *event* and return True, or count it as dropped and return False. Does not block."""
+        self.counters.count_logged()
+        reason = self._refusal_of(event)
+        if reason:
+            self.counters.count_dropped(reason, event.id, f"{event.size_bytes} bytes, {len(self.queue)} queued")
+            return False
+        self._start()
+        return True
+
+    def refuse(self, event_id: str, message: str) -> None:
+        """Count a call of the app that can't be sent."""
+        self.counters.count_logged()
+        self.counters.count_dropped("invalid", event_id, message)
+
+    def update(self, event: Event, to_log: bool, size_bytes: int) -> None:
+        """Note that the content of a queued *event* has changed and now has *size_bytes*."""
+        self.queue.grow(event, size_bytes - event.size_bytes, to_log)
+        if to_log:
+            self._store(event)
+        self._start()
+
+    def has_room(self, event: Event, added_bytes: int) -> bool:
+        """Return whether a queued *event* may grow. The first refusal is counted as truncation."""
+        limits = self.settings.limits
+        grown_bytes = event.size_bytes + added_bytes
+        if grown_bytes <= limits.event_bytes and self.queue.held_bytes + added_bytes <= limits.queue_bytes:
+            return True
+        if not event.content.get("is_truncated"):
+            event.content["is_truncated"] = True
+            self.counters.count_truncated()
+        return False
+
+    def flush(self, timeout_s: float) -> FlushResult:
+        """Block until all events, in memory and on disk, are settled, or *timeout_s* is over."""
+        deadline = time.monotonic() + timeout_s
+        was_deferred = self._deferred
+        result = self.sender.flush(timeout_s)
+        while was_deferred and not result.pending and time.monotonic() < deadline:
+            deferred_before, was_deferred = was_deferred, self._deferred
+            step = self.sender.flush(deadline - time.monotonic())
+            result = result.followed_by(step)
+            if was_deferred == deferred_before and not (step.sent or step.rejected or step.pending):
+                break  # the queue is full of unfinished streams: waiting changes nothing
+        return result._replace(spooled=self._deferred)
+
+    def retire(self) -> None:
+        """Send all events in the background, then end. Does not block."""
+        self.queue.complete_all()
+        self.queue.close()
+
+    def close(self, timeout_s: float) -> FlushResult:
+        """Send all events, unfinished streams too, within *timeout_s*, then end. Safe to call again."""
+        self.queue.complete_all()
+        result = self.flush(timeout_s)
+        self.queue.abandon()
+        if self.sender.is_running:
+            self.sender.join(min(1.0, timeout_s))
+        else:
+            self._release()
+        return result
+
+    def stats(self) -> Stats:
+        """Return the counts of events so far."""
+        return self.counters.stats(queued=len(self.queue) + self._deferred)
+
+    def raise_failures(self, flushed: FlushResult | None = None) -> None:
+        """Raise SendError for failures since the last call and events that *flushed* left, if settings ask for it."""
+        if self.settings.raise_error_on_fail_to_send:
+            failures = self.counters.take_failures()
+            if flushed is not None:
+                failures += _unsent_lines(flushed, self.counters.last_failure or "there was no time for it")
+            if failures:
+                raise SendError(failures)
+
+    def after_fork(self) -> None:
+        """Start empty in a forked child."""
+        self._begin()
+        self._guarded("transport", self.transport.after_fork)
+        if self._spool is not None:
+            self._guarded("spool", self._spool.after_fork)
+
+    @property
+    def _deferred(self) -> int:
+        return 0 if self._spool is None else self._spool.deferred
+
+    def _refusal_of(self, event: Event) -> str:
+        """Queue *event*, or leave it on disk. Return the reason if neither is possible, else an empty string."""
+        if self.queue.is_closed:
+            return "closed"
+        if not self._fits(event):
+            return "too_large"
+        is_stored = self._store(event)
+        if self.queue.append(event):
+            return ""
+        if not is_stored or self._spool is None:
+            return "queue_full"
+        self._spool.defer(event)
+        return ""
+
+    def _fits(self, event: Event) -> bool:
+        """Return whether *event* is within the limit, after removing its raw fields if needed."""
+        limit = self.settings.limits.event_bytes
+        if event.size_bytes <= limit:
+            return True
+        event.shrink()
+        self.counters.count_truncated()
+        return event.size_bytes <= limit
+
+    def _store(self, event: Event) -> bool:
+        """Write *event* to the spool if there is one. A full disk is counted, and the event stays in memory."""
+        if self._spool is None:
+            return False
+        try:
+            self._spool.store(event)
+            return True
+        except (OSError, TypeError, ValueError, RecursionError) as error:
+            self.counters.count_error("spool", error)
+            return False
+
+    def _on_settled(self, events: Sequence[Event]) -> None:
+        """Mark *events* as settled in the spool, and refill the queue from it."""
+        spool = self._spool
+        if spool is not None:
+            # Guarded apart: a failed write of settled numbers must not keep events on disk from being sent.
+            self._guarded("spool", lambda: spool.settle(events))
+            self._guarded("spool", self._refill)
+
+    def _refill(self) -> None:
+        """Move events that are on disk only into the queue, as far as there is room."""
+        assert self._spool is not None
+        with self.queue.changed:
+            while not self.queue.is_full():
+                event = self._spool.next_event()
+                if event is None:
+                    return
+                if event.id in self.queue.events:
+                    self._spool.settle([event])  # logged again since, and queued
+                elif not self.queue.append(event):
+                    self._spool.put_back(event)
+                    return
+                self._start()
+
+    def _release(self) -> None:
+        """Close transport and spool, when the sender's thread has ended."""
+        self._guarded("transport", self.transport.close)
+        if self._spool is not None:
+            self._guarded("spool", self._spool.close)
+
+    def _guarded(self, place: str, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:  # a transport of the app, or the disk
+            self.counters.count_error(place, error)
+
+    def _start(self) -> None:
+        if not self.sender.is_running:
+            _close_with_multiprocessing()
+            self.sender.start()
+
+
+def _unsent_lines(flushed: FlushResult, reason: str) -> list[str]:
+    """Return one line per event that a flush did not send, and one for those on disk only."""
+    lines = [f"{event_id}: not sent yet: {reason}" for event_id in flushed.pending]
+    return [*lines, f"{flushed.spooled} more on disk: {reason}"] if flushed.spooled else lines
+
+
+def _spool_of(settings: Settings) -> Spool | None:
+    if settings.spool_dir is None:
+        return None
+    try:
+        from .spool import Spool
+
+        return Spool(settings.spool_dir, settings.limits.spool_bytes)
+    except ImportError as error:
+        raise ConfigError("spool_dir= needs the file locks of a POSIX system: leave it out here") from error
+    except OSError as error:
+        raise ConfigError(f"spool_dir= cannot be used: {error}. Pass a folder that can be written") from error
+
+
+def _register(pipeline: Pipeline) -> None:
+    if not _PIPELINES:
+        _install_hooks()
+    _PIPELINES.add(pipeline)
+
+
+_INSTALLED: set[str] = set()
+
+
+def _install_hooks() -> None:
+    if "exit" not in _INSTALLED:
+        _INSTALLED.add("exit")
+        atexit.register(_close_all)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _close_with_multiprocessing() -> None:
+    """Register `_close_all` with multiprocessing, whose children end without `atexit`."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None or "multiprocessing" in _INSTALLED:
+        return
+    from multiprocessing.util import Finalize
+
+    _INSTALLED.add("multiprocessing")
+    Finalize(None, _close_all, exitpriority=10)
+
+
+def _after_fork_in_child() -> None:
+    _INSTALLED.discard("multiprocessing")
+    for pipeline in list(_PIPELINES):
+        pipeline.after_fork()
+
+
+def _close_all() -> None:
+    """Close every pipeline. Together they take no longer than the longest `exit_timeout_s`."""
+    pipelines = list(_PIPELINES)
+    deadline = time.monotonic() + max((pipeline.settings.exit_timeout_s for pipeline in pipelines), default=0.0)
+    for pipeline in pipelines:
+        left_s = max(0.0, deadline - time.monotonic())
+        pipeline.close(min(left_s, pipeline.settings.exit_timeout_s))
