@@ -14,6 +14,12 @@ from phospho_schemas.settings import BadSetting, Setting, load, settings_of
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
+class UnusableSetting(click.ClickException):
+    """A variable or an option has a value that can't be used."""
+
+    exit_code = 2
+
+
 def settings_options(settings_class: type) -> Callable[[_Command], _Command]:
     """
     Give a command an option for each setting that has one, and the loaded `settings` in their place.
@@ -30,7 +36,7 @@ def settings_options(settings_class: type) -> Callable[[_Command], _Command]:
             try:
                 return command(settings=load(settings_class, options=options), **arguments)
             except BadSetting as error:
-                raise click.UsageError(str(error)) from error
+                raise UnusableSetting(str(error)) from error
 
         decorated: Any = with_settings
         for setting in reversed(settings):

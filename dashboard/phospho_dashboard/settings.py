@@ -32,7 +32,7 @@ def _prices_of_file(path: str) -> Prices:
 @dataclass(frozen=True)
 class SignInSettings:
     """
-    Limits of sign-ins, and the proxy that may sign people in.
+    Settings of sign-in and of a proxy that may sign people in.
 
     A sign-in ends `idle_s` after its last use, and `lifetime_s` after it began in any case. Each of `setup_codes`
     makes the first administrator while there is nobody. `proxy_header` of a request from one of `trusted_proxies`
@@ -81,7 +81,7 @@ class SignInSettings:
 @dataclass(frozen=True)
 class DashboardSettings:
     """
-    Settings of one process with the API, and perhaps the pages.
+    Settings of the pages and their API.
 
     `base_url` is where clients reach this server; the pages print it in what they offer to paste.
     `pages_open` makes whoever reaches the pages the local administrator: for a server that listens on loopback only.

@@ -32,9 +32,9 @@ class BadSetting(ValueError):
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting as people give it. `default` is MISSING where one must be given."""
+    """One setting as people give it. `owner` is the class of its field; `default` MISSING makes it required."""
 
-    name: str
+    owner: type
     variable: str
     option: str
     value_type: Any
@@ -126,7 +126,7 @@ def _load(settings_class: type, source: _Source) -> Any:
             if value is not None:
                 values[each.name] = _validated(described, name, value)
             elif described.default is MISSING:
-                raise BadSetting(f"{name} is not set: {described.help}")
+                raise BadSetting(f"{name} is not set; give it. {described.help}")
     try:
         return settings_class(**values)
     except ValueError as error:
@@ -174,7 +174,7 @@ def _setting(settings_class: type, each: dataclasses.Field[Any], value_type: Any
         return None
     unit = next((unit for ending, unit in _UNITS.items() if each.name.endswith(ending)), "")
     return Setting(
-        each.name,
+        settings_class,
         variable,
         option,
         value_type,

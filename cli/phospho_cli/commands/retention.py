@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from phospho_cli.options import settings_options
-from phospho_cli.processes.settings import ClickHouseSettings
+from phospho_cli.processes.settings import RetentionSettings
 from phospho_store.errors import StoreError
 from phospho_store.registry.registry import Registry
 from phospho_store.retention import enforce
@@ -15,8 +15,8 @@ from phospho_store.store import remote
 
 
 @click.command()
-@settings_options(ClickHouseSettings)
-def retention(settings: ClickHouseSettings) -> None:
+@settings_options(RetentionSettings)
+def retention(settings: RetentionSettings) -> None:
     """
     Delete the rows that are older than their project's retention, once. Run it from cron, at most hourly.
 

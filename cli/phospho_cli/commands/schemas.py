@@ -1,4 +1,4 @@
-"""`phospho schemas`: the JSON Schema files and the AsyncAPI document, written from the models."""
+"""`phospho schemas`: the generated files, written from models and settings."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from phospho_cli.client.failures import Failure
+from phospho_cli.settings_page import SETTINGS_PAGE, settings_page
 from phospho_schemas.generate import SCHEMA_FOLDER, generated_files
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Write nothing; fail where a file is not what the models say.")
+@click.option("--check", is_flag=True, help="Write nothing; fail if a file is out of date.")
 @click.option(
     "--root",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -21,20 +22,20 @@ from phospho_schemas.generate import SCHEMA_FOLDER, generated_files
 )
 def schemas(check: bool, root: Path) -> None:
     """
-    Write the JSON Schema of every topic and registry row, and docs/asyncapi.json, from the models.
+    Write the JSON Schema of every topic and registry row, docs/asyncapi.json and docs/settings.md.
 
-    For those who work on phospho itself: a change of a model is a change of these files, in the same commit.
+    For contributors: a change of a model or a setting changes these files in the same commit.
     """
-    files = generated_files()
+    files = generated_files() | {SETTINGS_PAGE: settings_page()}
     if not (root / SCHEMA_FOLDER).parent.is_dir():
         raise click.UsageError(f"{root} is not the root of the repository: it has no {SCHEMA_FOLDER}.")
     differing = [*_outdated(root, files), *_left_over(root, files)]
     if check and differing:
-        raise Failure(f"not what the models say: {', '.join(differing)}", "Run `phospho schemas` and commit the files.")
+        raise Failure(f"Out of date: {', '.join(differing)}.", "Run `phospho schemas` and commit the files.")
     for name in differing:
         _write(root / name, files.get(name))
         click.echo(f"{'wrote' if name in files else 'removed'} {name}")
-    click.echo(f"{len(files)} files are what the models say")
+    click.echo(f"{len(files)} files are up to date")
 
 
 def _outdated(root: Path, files: Mapping[str, str]) -> list[str]:
@@ -42,9 +43,9 @@ def _outdated(root: Path, files: Mapping[str, str]) -> list[str]:
 
 
 def _left_over(root: Path, files: Mapping[str, str]) -> list[str]:
-    """Return the schemas of topics and rows that are no more."""
-    found = [f"{SCHEMA_FOLDER}/{path.name}" for path in sorted((root / SCHEMA_FOLDER).glob("*.json"))]
-    return [name for name in found if name not in files]
+    """Return the schemas of topics and rows that no longer exist."""
+    paths = [f"{SCHEMA_FOLDER}/{path.name}" for path in sorted((root / SCHEMA_FOLDER).glob("*.json"))]
+    return [name for name in paths if name not in files]
 
 
 def _content(path: Path) -> str | None:

@@ -37,7 +37,7 @@ def _admin_key(help_text: str) -> str:
 
 @dataclass(frozen=True)
 class FirstProjectSettings:
-    """The project and the key that the first start makes."""
+    """The first project and its key."""
 
     project_id: str = setting("", "Id of the first project, made at the first start.", variable="PHOSPHO_PROJECT_ID")
     api_key: str = setting(
@@ -142,8 +142,8 @@ class ClickHouseProcessSettings:
 
 
 @dataclass(frozen=True)
-class ClickHouseSettings:
-    """Settings of a command that only needs ClickHouse."""
+class RetentionSettings:
+    """Settings of `phospho retention`."""
 
     clickhouse: str = clickhouse_setting()
 

@@ -23,7 +23,7 @@ def _checked_rate(text: str) -> str:
 
 @dataclass(frozen=True)
 class GatewaySettings:
-    """Limits and switches of the HTTP side."""
+    """Limits and switches of the gateway."""
 
     variable_prefix: ClassVar[str] = "PHOSPHO_GATEWAY_"
 
@@ -53,7 +53,7 @@ class GatewaySettings:
 
 @dataclass(frozen=True)
 class KafkaPublisherSettings:
-    """How the gateway writes to Kafka."""
+    """Settings of the publisher to Kafka."""
 
     bootstrap_servers: str = kafka_setting()
     linger_ms: int = setting(10, "Time that a message waits for others, to travel in one request.")

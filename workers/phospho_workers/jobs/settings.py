@@ -11,7 +11,7 @@ from phospho_workers.judging.settings import NO_JUDGES, JudgeSettings
 
 @dataclass(frozen=True)
 class JobSettings:
-    """Settings of the jobs in one process. Without a `secret_key` no webhook can be signed, and none is sent."""
+    """Settings of background jobs. Without a `secret_key` no webhook can be signed, and none is sent."""
 
     secret_key: str = setting(
         "",

@@ -31,7 +31,7 @@ def _checked_key(text: str) -> str:
 @dataclass(frozen=True)
 class LlmSettings:
     """
-    A server that speaks OpenAI's chat API.
+    Settings of an LLM that judges events, behind OpenAI's chat API.
 
     `timeout_s` limits one attempt as a whole, however slowly its bytes arrive.
     """
@@ -40,7 +40,7 @@ class LlmSettings:
         help="URL of a server with OpenAI's chat API, which judges uncertain events; without it no LLM is asked.",
         variable="PHOSPHO_LLM_BASE_URL",
     )
-    model: str = setting(help="Name the model that PHOSPHO_LLM_BASE_URL is asked for.", variable="PHOSPHO_LLM_MODEL")
+    model: str = setting(help="Name of a model of PHOSPHO_LLM_BASE_URL.", variable="PHOSPHO_LLM_MODEL")
     api_key: Annotated[str, AfterValidator(_checked_key)] = setting(
         "", "Key for PHOSPHO_LLM_BASE_URL.", variable="PHOSPHO_LLM_API_KEY", is_secret=True
     )
@@ -70,7 +70,7 @@ class LlmSettings:
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """A local encoder, and the score from which it confirms an event."""
+    """Settings of a local encoder that judges events."""
 
     folder: Path = setting(
         help="Folder with model.onnx and tokenizer.json of an encoder that judges uncertain events.",

@@ -12,7 +12,7 @@ from phospho_schemas.settings import clickhouse_setting, kafka_setting, setting
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """Settings of one worker process. Fields without a variable are for tests and benchmarks."""
+    """Settings of `phospho worker`. Fields without a variable are for tests and benchmarks."""
 
     kafka: str = kafka_setting()
     clickhouse: str = clickhouse_setting()
