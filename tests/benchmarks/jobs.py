@@ -90,16 +90,16 @@ def _questions(store: Store) -> dict[str, Callable[[], object]]:
     second = Window(since_ms, idle_ms - 1_000, idle_ms)
     events_of_all = Wanted([PROJECT], [], 500, lambda project_id, name: True)
     tables = ("task_rows", "analysis_rows", "label_rows")
-    minute = list(facts.ends.changed(PROJECT, Window(since_ms, idle_ms - _MINUTE_MS, idle_ms), 500))
+    minute = list(facts.states.changed(PROJECT, Window(since_ms, idle_ms - _MINUTE_MS, idle_ms), 500))
     return {
         "what has changed, for all jobs": lambda: TableChanges(store).states(tables),
-        "what arrived in a minute": lambda: facts.moments(PROJECT, since_ms),
-        "sessions that became idle in a second": lambda: facts.ends.changed(PROJECT, second, 500),
-        f"how {len(minute)} sessions stand": lambda: facts.ends.states(PROJECT, minute),
-        "20 transcripts": lambda: facts.transcripts(PROJECT, minute[:20]),
+        "what arrived in a minute": lambda: facts.arrivals.times(PROJECT, since_ms),
+        "sessions that became idle in a second": lambda: facts.states.changed(PROJECT, second, 500),
+        f"how {len(minute)} sessions stand": lambda: facts.states.states(PROJECT, minute),
+        "20 transcripts": lambda: facts.tasks.of_sessions(PROJECT, minute[:20]),
         "turns that arrived in a minute": lambda: facts.turns.arrived(PROJECT, since_ms, "", 200, is_first=False),
         "events of a minute, for webhooks": lambda: events.page(Stream("task"), Place(since_ms), now_ms, events_of_all),
-        "what was not looked at, at a start": lambda: facts.ends.changed(
+        "what was not looked at, at a start": lambda: facts.states.changed(
             PROJECT, Window(0, 0, idle_ms, is_first=True), 500
         ),
     }

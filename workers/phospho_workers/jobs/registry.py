@@ -15,7 +15,7 @@ from phospho_store.registry.instructions import InstructionBook
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.loader import DefinitionCache
-from phospho_workers.jobs.backfills.backfill_job import Asks, BackfillJob
+from phospho_workers.jobs.backfills.backfill_job import BackfillJob, IsJudged
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import LabelledTasks
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
@@ -57,11 +57,11 @@ def backfills(store: Store, clock: HybridClock, settings: JobSettings) -> list[J
     """Return the one that runs definitions over history."""
     # Never stale: a backfill may be of a version that was saved a moment ago.
     cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=0.0)
-    book, asks = BackfillBook(store, clock), asks_of(settings.judging)
-    return [BackfillJob(History(store), SessionFacts(store), book, cache.current, asks)]
+    book, is_judged = BackfillBook(store, clock), judged_definitions(settings.judging)
+    return [BackfillJob(History(store), SessionFacts(store), book, cache.current, is_judged=is_judged)]
 
 
-def asks_of(settings: JudgeSettings) -> Asks:
+def judged_definitions(settings: JudgeSettings) -> IsJudged:
     """Return what tells whether there is a judge for a definition, and a budget where it has one."""
     if not settings.is_configured:
         return lambda *_: False
@@ -70,11 +70,11 @@ def asks_of(settings: JudgeSettings) -> Asks:
 
     has_llm, has_encoder = settings.llm is not None, settings.encoder is not None
 
-    def asks(definition: EventDefinition, project: ProjectSettings) -> bool:
+    def is_judged(definition: EventDefinition, project: ProjectSettings) -> bool:
         judge = None if needs_session(definition) else judge_of(definition, has_llm=has_llm, has_encoder=has_encoder)
         return judge == "encoder" or (judge == "llm" and project.llm_daily_tokens > 0)
 
-    return asks
+    return is_judged
 
 
 def webhooks(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:

@@ -9,8 +9,8 @@ from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefini
 from phospho_workers.detection.detect import check_task
 from phospho_workers.detection.learning.quality import Candidate, most_informative
 from phospho_workers.detection.text.sides import texts_of
-from phospho_workers.jobs.backfills.backfill_job import analysed, events_alone
 from phospho_workers.jobs.backfills.history import History, Span
+from phospho_workers.jobs.backfills.task_backfill import analyse_project, events_only
 
 _TASKS = 1_000
 # Of a definition with this threshold every task that says anything is found, with its score.
@@ -36,7 +36,7 @@ class LabelQueue:
             Candidate(
                 row["task_id"], " ".join(texts_of(tasks[row["task_id"]], definition.scope).values()), event["score"]
             )
-            for row in analysed(list(tasks.values()), _finding_all(known, event_name))
+            for row in analyse_project(list(tasks.values()), _finding_all(known, event_name))
             for event in row["events"]
             if event["name"] == event_name
         ]
@@ -47,4 +47,4 @@ def _finding_all(known: CompiledDefinitions, name: str) -> CompiledDefinitions:
     definitions = [
         one.model_copy(update={"threshold": _EVERYTHING}) if one.name == name else one for one in known.definitions
     ]
-    return events_alone(compile_definitions(definitions, known.classifiers, known.settings))
+    return events_only(compile_definitions(definitions, known.classifiers, known.settings))

@@ -8,15 +8,16 @@ from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.learning.classifiers import Classifier
 from phospho_workers.jobs.learning.examples import LabelledTasks
 from phospho_workers.jobs.learning.training_job import Trainer
-from phospho_workers.jobs.sessions.transcripts import groups_of, of_one
+from phospho_workers.jobs.sessions.session_detection import group_by_reading
+from phospho_workers.jobs.sessions.transcripts import as_task_definition
 
 
 class TrialClassifiers:
     """Teaches versions that are not stored, and stores nothing. Blocking; raises what the store raises."""
 
-    def __init__(self, tasks: LabelledTasks, teacher: Trainer) -> None:
+    def __init__(self, tasks: LabelledTasks, trainer: Trainer) -> None:
         self._tasks = tasks
-        self._teacher = teacher
+        self._trainer = trainer
 
     def classifier(self, definition: EventDefinition, others: Sequence[EventDefinition]) -> Classifier | None:
         """
@@ -24,13 +25,15 @@ class TrialClassifiers:
 
         What judges said is of the version that they were asked about, and teaches no other.
         """
-        if not self._teacher.teaches(definition):
+        if not self._trainer.can_train(definition):
             return None
-        taught = [one for one in others if self._teacher.teaches(one)]
-        group = next(one for one in groups_of([*taught, definition]).values() if definition in one)
+        taught = [one for one in others if self._trainer.can_train(one)]
+        group = next(one for one in group_by_reading([*taught, definition]).values() if definition in one)
         examples = self._tasks.examples(definition.project_id, group)
         examples[definition.name] = [one for one in examples[definition.name] if one.weight == 1.0]
         if not examples[definition.name]:
             return None
-        lesson = self._teacher.learn([of_one(one) for one in group], examples, [definition.name])[definition.name]
+        lesson = self._trainer.train([as_task_definition(one) for one in group], examples, [definition.name])[
+            definition.name
+        ]
         return Classifier.from_json(lesson.classifier) if lesson.classifier else None

@@ -13,9 +13,9 @@ from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot, compile_definitions
 from phospho_workers.detection.detect import check_task
-from phospho_workers.jobs.backfills.backfill_job import analysed, events_alone
 from phospho_workers.jobs.backfills.history import History, Span
 from phospho_workers.jobs.backfills.session_backfill import SessionBackfill
+from phospho_workers.jobs.backfills.task_backfill import analyse_project, events_only
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.judging.selection import judge_of
 from phospho_workers.judging.settings import NO_JUDGES, JudgeSettings
@@ -62,7 +62,7 @@ class Trials:
         compiled = self._definitions().by_project.get(definition.project_id, NO_DEFINITIONS)
         tasks = self._tasks(span, self._history.newest(span, _SAMPLE_TASKS))
         begun_s = time.monotonic()
-        found = self._finder(definition, events_alone(compiled))(tasks)
+        found = self._finder(definition, events_only(compiled))(tasks)
         took_s = time.monotonic() - begun_s
         total = self._history.count(span)
         scale = total / len(tasks) if tasks else 0.0
@@ -89,7 +89,7 @@ class Trials:
         cost = JudgeCost()
         if is_asked and not needs_session(definition):
             others = [one for one in compiled.definitions if one.name != definition.name and not needs_session(one)]
-            cost = judge_cost(definition, others, tasks, analysed(tasks, events_alone(compiled)))
+            cost = judge_cost(definition, others, tasks, analyse_project(tasks, events_only(compiled)))
         tokens = round(scale * (cost.tokens_in + cost.tokens_out))
         usd = scale * llm.usd(cost.tokens_in, cost.tokens_out) if llm else 0.0
         return {
@@ -129,12 +129,12 @@ class Trials:
         others = [one for one in known.definitions if one.name != new.name]
         classifiers = {one.name: known.classifiers[one.name] for one in others if one.name in known.classifiers}
         if definition is None:
-            return events_alone(compile_definitions(others, classifiers, known.settings))
+            return events_only(compile_definitions(others, classifiers, known.settings))
         stored = known.classifiers.get(new.name) if definition in known.definitions else None
         classifier = stored or self._classifiers.classifier(definition, others)
         if classifier is not None:
             classifiers[new.name] = classifier
-        return events_alone(compile_definitions([*others, definition], classifiers, known.settings))
+        return events_only(compile_definitions([*others, definition], classifiers, known.settings))
 
     def _tasks(self, span: Span, task_ids: Sequence[str]) -> list[dict[str, Any]]:
         return [task for task in self._history.tasks(span.project_id, task_ids) if check_task(task) is None]
@@ -173,7 +173,7 @@ class _Changes:
 
 
 def _found(tasks: Sequence[Mapping[str, Any]], compiled: CompiledDefinitions, name: str) -> dict[str, Event]:
-    rows = analysed(tasks, compiled)
+    rows = analyse_project(tasks, compiled)
     return {row["task_id"]: event for row in rows for event in row["events"] if event["name"] == name}
 
 

@@ -22,7 +22,7 @@ from phospho_workers.jobs.backfills.backfill_job import BackfillJob
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.judges.llm_job import LlmJudgeJob
 from phospho_workers.jobs.judges.open_candidates import OpenCandidates
-from phospho_workers.jobs.registry import asks_of
+from phospho_workers.jobs.registry import judged_definitions
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.judging import llm_client as chat
 from phospho_workers.judging.circuit_breaker import CircuitBreaker
@@ -305,10 +305,10 @@ def test_tasks_of_long_ago_are_asked_about_when_a_backfill_is_and_after_those_of
     until_done(judge(store, project_id, llm))
     assert llm.asked == [], "what was imported is not what people look at now"
 
-    asks = asks_of(JudgeSettings(llm=LlmSettings(llm.base_url, "model-1")))
+    is_judged = judged_definitions(JudgeSettings(llm=LlmSettings(llm.base_url, "model-1")))
     cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
     book = BackfillBook(store)
-    backfills = BackfillJob(History(store), SessionFacts(store), book, cache.current, asks)
+    backfills = BackfillJob(History(store), SessionFacts(store), book, cache.current, is_judged=is_judged)
     book.start(refund)
     until_done(backfills)
     assert [one.status for one in book.of_project(project_id)] == ["asking"]
@@ -328,10 +328,10 @@ def test_a_backfill_waits_for_the_budget_and_ends_where_nobody_is_asked_any_more
     [refund] = define(registry, project_id, "refund")
     log(store, project_id, {"old": "a refund"}, created_at="2026-01-01T10:00:00.000Z")
     set_budget(registry, project_id, llm_daily_tokens=10)
-    asks = asks_of(JudgeSettings(llm=LlmSettings(llm.base_url, "model-1")))
+    is_judged = judged_definitions(JudgeSettings(llm=LlmSettings(llm.base_url, "model-1")))
     cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
     book = BackfillBook(store)
-    backfills = BackfillJob(History(store), SessionFacts(store), book, cache.current, asks)
+    backfills = BackfillJob(History(store), SessionFacts(store), book, cache.current, is_judged=is_judged)
     book.start(refund)
     until_done(backfills)
     until_done(judge(store, project_id, llm))

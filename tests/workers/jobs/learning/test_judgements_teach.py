@@ -16,7 +16,7 @@ from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.candidates import content_of
 from phospho_workers.detection.learning.labelled_texts import LabelledText
-from phospho_workers.jobs.learning import trainer as head_teacher
+from phospho_workers.jobs.learning import trainer as trainer_module
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer, is_enough
 from phospho_workers.jobs.learning.training_job import TrainingJob
@@ -176,9 +176,9 @@ def test_judgements_become_a_head_and_the_quality_is_that_of_people_s_labels(
 
 
 def test_no_head_is_taught_for_the_quality_of_what_no_person_labelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(head_teacher.TrainingSet, "cross_validated", None)
+    monkeypatch.setattr(trainer_module.TrainingSet, "cross_validated", None)
     refund = semantic("refund", REFUND, scope="input")
     examples = [Example({"input": f"text {n}"}, n % 2 == 0, 0.5) for n in range(8)]
-    lesson = ClassifierTrainer().learn([refund], {"refund": examples}, ["refund"])["refund"]
-    assert lesson.classifier
-    assert json.loads(lesson.quality)["precision"] is None
+    trained = ClassifierTrainer().train([refund], {"refund": examples}, ["refund"])["refund"]
+    assert trained.classifier
+    assert json.loads(trained.quality)["precision"] is None

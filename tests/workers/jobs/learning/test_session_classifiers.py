@@ -23,7 +23,7 @@ from workers.jobs.logged_sessions import say
 
 
 class Listening:
-    """A teacher who keeps what it is shown: by event, what each example says and whether the event is there."""
+    """A trainer who keeps what it is shown: by event, what each example says and whether the event is there."""
 
     name = "listening-1"
 
@@ -31,10 +31,10 @@ class Listening:
         self.shown: dict[str, list[tuple[str, bool]]] = {}
         self.rivals: list[set[str]] = []
 
-    def teaches(self, definition: EventDefinition) -> bool:
+    def can_train(self, definition: EventDefinition) -> bool:
         return definition.engine == "semantic"
 
-    def learn(
+    def train(
         self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
     ) -> Mapping[str, TrainedClassifier]:
         self.rivals.append({one.name for one in definitions})
@@ -60,18 +60,18 @@ def test_each_definition_learns_from_what_it_reads_and_from_no_rival_that_reads_
         say(store, project_id, "a", text, minutes, output="yes")
     names = ("plain", "whole", "last", "near")
     LabelBook(store).save_labels([new_label(project_id, name, "a-8", "confirmed") for name in names])
-    teacher = Listening()
+    trainer = Listening()
 
-    until_done(TrainingJob(LabelledTasks(store), InstructionBook(store), teacher))
+    until_done(TrainingJob(LabelledTasks(store), InstructionBook(store), trainer))
 
-    assert teacher.shown == {
+    assert trainer.shown == {
         "plain": [("two", True)],
         # As the session was when it ended there.
         "whole": [("User: one\n\nAssistant: yes\n\nUser: two\n\nAssistant: yes", True)],
         "last": [("two", True)],
         "near": [("one\n\ntwo", True)],
     }
-    assert sorted(map(sorted, teacher.rivals)) == [["last"], ["near"], ["plain"], ["whole"]]
+    assert sorted(map(sorted, trainer.rivals)) == [["last"], ["near"], ["plain"], ["whole"]]
 
 
 def test_a_head_that_sessions_were_labelled_for_finds_what_its_description_does_not(

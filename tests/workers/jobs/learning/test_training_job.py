@@ -25,7 +25,7 @@ from store.facts import insert, task
 from workers.detection.tasks import keywords, semantic
 
 
-class CountingTeacher:
+class CountingTrainer:
     """Learns how many labels there are of each kind, and remembers what it was shown."""
 
     name = "counting-1"
@@ -33,15 +33,15 @@ class CountingTeacher:
     def __init__(self) -> None:
         self.shown: list[tuple[str, list[tuple[str, bool]]]] = []
 
-    def teaches(self, definition: EventDefinition) -> bool:
+    def can_train(self, definition: EventDefinition) -> bool:
         return definition.engine == "semantic"
 
-    def learn(
+    def train(
         self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
     ) -> dict[str, TrainedClassifier]:
-        return {name: self.lesson(name, examples[name]) for name in names}
+        return {name: self.trained(name, examples[name]) for name in names}
 
-    def lesson(self, name: str, examples: Sequence[Example]) -> TrainedClassifier:
+    def trained(self, name: str, examples: Sequence[Example]) -> TrainedClassifier:
         self.shown.append((name, [(one.task["input"], one.is_there) for one in examples]))
         there = sum(one.is_there for one in examples)
         ones, zeros = np.ones(DIMENSIONS, np.float32), np.zeros(DIMENSIONS, np.float32)
@@ -50,8 +50,8 @@ class CountingTeacher:
 
 
 @pytest.fixture
-def teacher() -> CountingTeacher:
-    return CountingTeacher()
+def trainer() -> CountingTrainer:
+    return CountingTrainer()
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def book(store: Store, registry: Registry, project_id: str) -> LabelBook:
     return LabelBook(store)
 
 
-def learning(store: Store, teacher: CountingTeacher) -> TrainingJob:
-    return TrainingJob(LabelledTasks(store), InstructionBook(store), teacher)
+def learning(store: Store, trainer: CountingTrainer) -> TrainingJob:
+    return TrainingJob(LabelledTasks(store), InstructionBook(store), trainer)
 
 
 def say(book: LabelBook, project_id: str, **labels: str) -> None:
@@ -77,39 +77,39 @@ def head_of(store: Store, project_id: str) -> tuple[int, int, int]:
 
 
 def test_labels_become_a_head_which_detection_gets_with_its_definitions(
-    store: Store, book: LabelBook, project_id: str, teacher: CountingTeacher, until_done: Callable[..., int]
+    store: Store, book: LabelBook, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
 ) -> None:
     cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
     before = cache.current()
     say(book, project_id, t1="confirmed", t2="rejected")
 
-    until_done(learning(store, teacher))
+    until_done(learning(store, trainer))
 
     after = cache.current()
-    assert teacher.shown == [("refund", [("text 1", True), ("text 2", False)])]
+    assert trainer.shown == [("refund", [("text 1", True), ("text 2", False)])]
     assert after.by_project[project_id].classifiers["refund"].version == 1
     # So that what the classifier finds holds against what was found without it.
     assert after.revision > before.revision
 
 
 def test_nothing_is_learnt_where_nothing_changed_nor_after_a_restart(
-    store: Store, book: LabelBook, project_id: str, teacher: CountingTeacher, until_done: Callable[..., int]
+    store: Store, book: LabelBook, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
 ) -> None:
     say(book, project_id, t1="confirmed")
-    job = learning(store, teacher)
+    job = learning(store, trainer)
     until_done(job)
 
     assert until_done(job) == 0
-    assert until_done(learning(store, teacher)) == 0
+    assert until_done(learning(store, trainer)) == 0
 
-    assert [name for name, _ in teacher.shown] == ["refund"]
+    assert [name for name, _ in trainer.shown] == ["refund"]
     assert head_of(store, project_id) == (1, 1, 0)
 
 
 def test_a_label_that_changes_and_one_that_is_taken_back_are_learnt_anew(
-    store: Store, book: LabelBook, project_id: str, teacher: CountingTeacher, until_done: Callable[..., int]
+    store: Store, book: LabelBook, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
 ) -> None:
-    job = learning(store, teacher)
+    job = learning(store, trainer)
     for labels, classifier in (
         ({"t1": "confirmed"}, (1, 1, 0)),
         ({"t1": "rejected"}, (2, 0, 1)),
@@ -125,11 +125,11 @@ def test_a_new_version_of_the_definition_is_taught_again(
     registry: Registry,
     book: LabelBook,
     project_id: str,
-    teacher: CountingTeacher,
+    trainer: CountingTrainer,
     until_done: Callable[..., int],
 ) -> None:
     say(book, project_id, t1="confirmed")
-    job = learning(store, teacher)
+    job = learning(store, trainer)
     until_done(job)
 
     registry.save_definition(semantic("refund", "The user asks for a refund", project_id=project_id))
@@ -143,22 +143,22 @@ def test_what_a_head_can_not_help_is_not_taught(
     store: Store,
     registry: Registry,
     project_id: str,
-    teacher: CountingTeacher,
+    trainer: CountingTrainer,
     until_done: Callable[..., int],
 ) -> None:
     registry.save_definition(keywords("word", "well", project_id=project_id))
     LabelBook(store).save_labels([new_label(project_id, "word", "t1", "confirmed")])
 
-    until_done(learning(store, teacher))
+    until_done(learning(store, trainer))
 
-    assert teacher.shown == []
+    assert trainer.shown == []
 
 
 def test_of_many_labels_the_newest_of_either_kind_teach(
     store: Store,
     book: LabelBook,
     project_id: str,
-    teacher: CountingTeacher,
+    trainer: CountingTrainer,
     until_done: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -167,20 +167,20 @@ def test_of_many_labels_the_newest_of_either_kind_teach(
     for task_id, label in {"t0": "confirmed", "t1": "confirmed", "t2": "rejected", "t3": "rejected"}.items():
         say(book, project_id, **{task_id: label})
 
-    until_done(learning(store, teacher))
+    until_done(learning(store, trainer))
 
-    assert teacher.shown == [("refund", [("text 1", True), ("text 3", False)])]
+    assert trainer.shown == [("refund", [("text 1", True), ("text 3", False)])]
 
 
 def test_a_long_text_is_read_at_both_ends(
-    store: Store, book: LabelBook, project_id: str, teacher: CountingTeacher, until_done: Callable[..., int]
+    store: Store, book: LabelBook, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
 ) -> None:
     insert(store, "task_rows", task(project_id, "long", input="b" * 50_000 + "m" + "e" * 50_000))
     say(book, project_id, long="confirmed")
 
-    until_done(learning(store, teacher))
+    until_done(learning(store, trainer))
 
-    [[text, _]] = teacher.shown[0][1]
+    [[text, _]] = trainer.shown[0][1]
     assert (text[0], text[-1], "m" in text, len(text)) == ("b", "e", False, 8_001)
 
 
@@ -222,11 +222,11 @@ def test_the_tasks_to_label_next_are_those_without_a_label_that_are_in_doubt(
 
 
 def test_labels_that_can_not_be_learnt_from_harm_their_own_project_only(
-    store: Store, book: LabelBook, project_id: str, teacher: CountingTeacher, until_done: Callable[..., int]
+    store: Store, book: LabelBook, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
 ) -> None:
     say(book, project_id, t1="confirmed")
-    job = learning(store, teacher)
-    teacher.lesson = _singular  # type: ignore[method-assign]
+    job = learning(store, trainer)
+    trainer.trained = _singular  # type: ignore[method-assign]
     until_done(job)
     classifier = InstructionBook(store).classifier(project_id, "refund")
     assert classifier is not None

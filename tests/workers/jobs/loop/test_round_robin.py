@@ -14,8 +14,9 @@ from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.loop.round_robin import RoundRobin
+from phospho_workers.jobs.sessions.arrivals import Arrivals, ArrivalTimes
 from phospho_workers.jobs.sessions.ended_sessions_job import EndedSessionsJob
-from phospho_workers.jobs.sessions.session_facts import Moments, SessionFacts
+from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from store.facts import view
 from workers.detection.tasks import keywords
 from workers.jobs.logged_sessions import say
@@ -87,17 +88,17 @@ def test_what_a_project_has_more_of_comes_after_the_others() -> None:
     assert worked == ["a", "b"] * 3
 
 
-class OneFails(SessionFacts):
-    """Facts of which those of one project can't be read, as where a query of it takes too much memory."""
+class FailingArrivals(Arrivals):
+    """Arrivals that can't be read for one project, as where a query takes too much memory."""
 
     def __init__(self, store: Store, failing: str) -> None:
         super().__init__(store)
         self._failing = failing
 
-    def moments(self, project_id: str, arrived_since_ms: int) -> Moments:
+    def times(self, project_id: str, since_ms: int) -> ArrivalTimes:
         if project_id == self._failing:
             raise StatementRefused("memory limit", 241)
-        return super().moments(project_id, arrived_since_ms)
+        return super().times(project_id, since_ms)
 
 
 def test_sessions_are_looked_at_though_those_of_another_project_can_not_be_read(
@@ -108,7 +109,9 @@ def test_sessions_are_looked_at_though_those_of_another_project_can_not_be_read(
         registry.save_definition(keywords("refund", "refund", project_id=project_id, scope="session"))
         say(store, project_id, "a", "refund", 60)
         say(store, project_id, "b", "hello", 20)
-    job = EndedSessionsJob(OneFails(store, "first"), DefinitionCache(InstructionBook(store), 0.0).current)
+    facts = SessionFacts(store)
+    facts.arrivals = FailingArrivals(store, "first")
+    job = EndedSessionsJob(facts, DefinitionCache(InstructionBook(store), 0.0).current)
     with pytest.raises(StatementRefused):
         until_done(job)
     until_done(job)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from phospho_schemas.ids import event_id
 from phospho_schemas.messages import ProjectSettings
 from phospho_workers.detection.definitions import compile_definitions
-from phospho_workers.jobs.sessions.transcripts import MAX_TRANSCRIPT_CHARACTERS, SessionDetection, transcript
+from phospho_workers.jobs.sessions.session_detection import SessionDetection
+from phospho_workers.jobs.sessions.transcripts import MAX_TRANSCRIPT_CHARACTERS, transcript
 from workers.detection.tasks import keywords, regex, task
 
 
@@ -29,15 +30,15 @@ def test_a_session_is_read_as_one_text_with_who_said_what() -> None:
 
 def test_an_event_of_a_whole_session_stands_at_its_last_task_and_is_the_same_whichever_that_is() -> None:
     found = detection(regex("ended", r"refund[\s\S]*thanks", scope="session"))
-    [event] = found.in_session(TALK)
-    [later] = found.in_session([*TALK, task("bye", task_id="t4")])
+    [event] = found.detect_in_session(TALK)
+    [later] = found.detect_in_session([*TALK, task("bye", task_id="t4")])
     assert (event["name"], event["scope"]) == ("ended", "session")
     assert event["id"] == later["id"]
 
 
 def test_only_the_last_task_is_read_for_what_asks_for_the_last_task() -> None:
     found = detection(keywords("thanks", "thanks", is_last_task=True), keywords("refund", "refund", is_last_task=True))
-    [event] = found.in_session(TALK)
+    [event] = found.detect_in_session(TALK)
     assert (event["name"], event["scope"], event["id"]) == ("thanks", "task", event_id("shop", "t3", "thanks"))
 
 
@@ -47,18 +48,18 @@ def test_a_turn_is_read_with_as_many_before_it_as_each_definition_says() -> None
         keywords("two", "refund", context_turns=2, scope="input"),
         keywords("answer", "welcome", context_turns=2, scope="input"),
     )
-    assert [event["name"] for event in found.in_turn(TALK)] == ["two"]
-    assert [event["name"] for event in found.in_turn(TALK[:2])] == ["one", "two"]
+    assert [event["name"] for event in found.detect_in_turn(TALK)] == ["two"]
+    assert [event["name"] for event in found.detect_in_turn(TALK[:2])] == ["one", "two"]
     assert found.context_turns == 2
 
 
 def test_definitions_of_single_tasks_are_not_looked_for_here_nor_these_in_single_tasks() -> None:
     compiled = compile_definitions([keywords("plain", "refund"), keywords("whole", "refund", scope="session")])
-    assert [event["name"] for event in SessionDetection(compiled).in_session(TALK)] == ["whole"]
+    assert [event["name"] for event in SessionDetection(compiled).detect_in_session(TALK)] == ["whole"]
     assert [hit.definition.name for hit in compiled.find(["a refund"], "input")[0]] == ["plain"]
 
 
 def test_a_project_that_wants_no_events_has_none_of_sessions() -> None:
     off = ProjectSettings(detect_events=False)
     compiled = compile_definitions([keywords("whole", "refund", scope="session")], settings=off)
-    assert not SessionDetection(compiled).reads_whole
+    assert not SessionDetection(compiled).reads_session_ends

@@ -8,7 +8,7 @@ from typing import Any
 
 from phospho_store.store import Store
 from phospho_workers.detection.text.sides import SIDES, Side, texts_of
-from phospho_workers.jobs.sessions.long_texts import MARK, with_ends
+from phospho_workers.jobs.shortened_texts import CUT_MARK, shortened
 from phospho_workers.judging.selection import OpenCandidate, OpenText
 
 # Of a longer text the beginning and the end are asked about anyway.
@@ -143,7 +143,7 @@ class OpenCandidates:
         A task that was logged again, since the texts were found or since its analysis, says something else: what that
         is comes by itself, and a judgement on it would be stored for what nobody was asked about.
         """
-        columns = with_ends(SIDES, _KEPT_CHARACTERS, MARK)
+        columns = shortened(SIDES, _KEPT_CHARACTERS, CUT_MARK)
         task_ids = list({one.task_id for one in texts})
         rows = self._store.rows(_TASKS % columns, {"project": project_id, "tasks": task_ids})
         known = {row["task_id"]: row for row in rows}

@@ -1,4 +1,4 @@
-"""The tasks that people have labelled, and those that an LLM has: what a classifier is learnt from."""
+"""The tasks that classifiers are trained on: labelled by people, or judged by an LLM."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from phospho_schemas.messages import EventDefinition
 from phospho_store.annotations.track_record import TrackRecord, TrackRecords, why_not_learnt
+from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_workers.detection.candidates import content_of
 from phospho_workers.detection.text.sides import SIDES
 from phospho_workers.jobs.learning.session_examples import SessionExamples
-from phospho_workers.jobs.sessions.long_texts import with_ends
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
+from phospho_workers.jobs.shortened_texts import shortened
 
-# The newest labels of either kind of one definition that are read. More teach next to nothing, and learning takes
+# The newest labels of either kind of one definition. More improve a classifier next to nothing, and training takes
 # time with their number: some seconds a definition with so many.
 MAX_LABELS = 300
 MAX_LABELS_AT_ONCE = 20_000
@@ -27,32 +28,44 @@ _LONG_TASKS_AT_ONCE = 20
 # Detection reads the beginning and the end of a long text, neither longer than this.
 _KEPT_CHARACTERS = 4_000
 
-
-# What people say; where no person has spoken, with half of their weight, what the models of {models} said of the
-# definitions as they are. `content` is what a judgement is of, and empty for a label.
-_LESSONS = """
-SELECT event_name, task_id, revision, label = 'confirmed' AS is_there, 1. AS weight, '' AS content
-FROM label_rows FINAL WHERE project_id = {project:String} AND label != ''
-UNION ALL
-SELECT v.name AS event_name, v.task_id AS task_id, v.revision AS revision,
-    v.answer = 'yes' AS is_there, 0.5 AS weight, v.content AS content
-FROM
+# Labels of people; for tasks without a label, with half of the weight, the judgements of {models} on the present
+# versions. `content` identifies the text that was judged, and is empty for a label.
+# Parameters: project, names, versions, models, wanted, max_labels, max_labels_at_once.
+_LABELS_AND_JUDGEMENTS = """
+SELECT event_name, task_id, is_there, weight, content FROM
 (
-    SELECT * FROM judgement_rows FINAL
-    WHERE project_id = {project:String} AND answer != '' AND judge = 'llm'
-        AND (name, definition_version, toString(model)) IN
-            (SELECT arrayJoin(arrayZip({names:Array(String)}, {versions:Array(UInt32)}, {models:Array(String)})))
-) AS v
-LEFT ANTI JOIN (SELECT * FROM label_rows FINAL WHERE project_id = {project:String} AND label != '') AS l
-ON v.name = l.event_name AND v.task_id = l.task_id
+    SELECT * FROM
+    (
+        SELECT event_name, task_id, revision, label = 'confirmed' AS is_there, 1. AS weight, '' AS content
+        FROM label_rows FINAL WHERE project_id = {project:String} AND label != ''
+        UNION ALL
+        SELECT judged.name AS event_name, judged.task_id AS task_id, judged.revision AS revision,
+            judged.answer = 'yes' AS is_there, 0.5 AS weight, judged.content AS content
+        FROM
+        (
+            SELECT * FROM judgement_rows FINAL
+            WHERE project_id = {project:String} AND answer != '' AND judge = 'llm'
+                AND (name, definition_version, toString(model)) IN
+                    (SELECT arrayJoin(
+                        arrayZip({names:Array(String)}, {versions:Array(UInt32)}, {models:Array(String)})))
+        ) AS judged
+        LEFT ANTI JOIN (SELECT * FROM label_rows FINAL WHERE project_id = {project:String} AND label != '') AS labelled
+        ON judged.name = labelled.event_name AND judged.task_id = labelled.task_id
+    )
+    WHERE event_name IN {wanted:Array(String)}
+    ORDER BY weight DESC, revision DESC LIMIT {max_labels:UInt32} BY event_name, is_there
+    LIMIT {max_labels_at_once:UInt32}
+)
+ORDER BY event_name, task_id
 """
 
-_LABELS = """
+# Parameters: project.
+_LABEL_DIGESTS = """
 SELECT event_name, count() AS labels, groupBitXor(sipHash64(task_id, revision, label = 'confirmed')) AS digest
 FROM label_rows FINAL WHERE project_id = {project:String} AND label != '' GROUP BY event_name
 """
 
-# Of each project that has labels or judgements. The greatest one of a column of numbers is found at once.
+# The greatest number of a column is found at once.
 _REVISIONS = """
 SELECT toString(project_id) AS project_id, max(labels) AS labels, max(judgements) AS judgements FROM
 (
@@ -62,6 +75,36 @@ SELECT toString(project_id) AS project_id, max(labels) AS labels, max(judgements
 )
 GROUP BY project_id
 """
+
+# Parameters: project, tasks.
+_TASKS = compose(
+    """
+SELECT project_id, task_id, t.session_id AS session_id, $is_long AS is_long, $texts
+FROM
+(
+    SELECT * FROM task_rows FINAL
+    WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
+) AS t
+ORDER BY task_id
+""",
+    is_long=" OR ".join(f"lengthUTF8(t.{side}) > {2 * _KEPT_CHARACTERS}" for side in SIDES),
+    texts=shortened(SIDES, _KEPT_CHARACTERS),
+)
+# Parameters: project, tasks.
+_WHOLE_TEXTS = compose(
+    """
+SELECT task_id, $sides FROM task_rows FINAL
+WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
+""",
+    sides=", ".join(SIDES),
+)
+
+
+class LabelRevisions(NamedTuple):
+    """The greatest revisions of a project's labels and judgements; 0 without any."""
+
+    labels: int = 0
+    judgements: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,109 +124,101 @@ class LabelledTasks:
         self._sessions = SessionExamples(SessionFacts(store))
         self._records = TrackRecords(store)
 
-    def revisions(self) -> dict[str, tuple[int, int]]:
-        """Return by project numbers of which one rises with each label and each judgement: a cheap question."""
-        return {row["project_id"]: (row["labels"], row["judgements"]) for row in self._store.rows(_REVISIONS)}
+    def revisions(self) -> dict[str, LabelRevisions]:
+        """Return the revisions of each project with labels or judgements. A cheap query."""
+        return {
+            row["project_id"]: LabelRevisions(row["labels"], row["judgements"]) for row in self._store.rows(_REVISIONS)
+        }
 
     def digests(self, project_id: str, versions: Mapping[str, int]) -> dict[str, str]:
         """
-        Return for each of these versions of definitions that has labels or judgements a text that changes with them.
+        Return for each of these versions of definitions with labels or judgements a text that changes with them.
 
-        It changes with each label, whenever judgements have become a quarter more, and when they begin or cease to
-        be worth learning.
+        It changes with each label, whenever judgements have become a quarter more, and when they begin or cease to be
+        worth training on.
         """
-        labels = {row["event_name"]: row for row in self._store.rows(_LABELS, {"project": project_id})}
+        labels = {row["event_name"]: row for row in self._store.rows(_LABEL_DIGESTS, {"project": project_id})}
         judgements: Counter[str] = Counter()
-        for one in self._learnt(project_id, versions):
-            judgements[one.name] += one.judgements
+        for record in self._trusted_records(project_id, versions):
+            judgements[record.name] += record.judgements
         return {name: _digest(labels.get(name), judgements[name]) for name in labels.keys() | judgements.keys()}
-
-    def _learnt(self, project_id: str, versions: Mapping[str, int]) -> list[TrackRecord]:
-        """Return what models said that is worth learning."""
-        records = self._records.of(project_id, versions)
-        why_not = why_not_learnt(records)
-        return [one for one in records if not why_not[one.name, one.model]]
 
     def examples(self, project_id: str, definitions: Sequence[EventDefinition]) -> dict[str, list[Example]]:
         """
         Return the labelled tasks of each of these definitions, by name, in the order of their ids, as each reads them.
 
-        Those of people first, then those of an LLM, each the newest: at most MAX_LABELS of either kind a
-        definition and MAX_LABELS_AT_ONCE in all. A judgement on what its task does not say any more is left out.
+        Labels of people come first, then judgements of an LLM, each the newest: at most MAX_LABELS of either kind a
+        definition and MAX_LABELS_AT_ONCE in all. A judgement on a text that its task no longer has is left out.
         """
-        versions = {one.name: one.version for one in definitions}
-        learnt = self._learnt(project_id, versions)
-        rows = self._store.rows(
-            f"SELECT event_name, task_id, is_there, weight, content FROM (SELECT * FROM ({_LESSONS})"
-            " WHERE event_name IN {wanted:Array(String)}"
-            f" ORDER BY weight DESC, revision DESC LIMIT {MAX_LABELS} BY event_name, is_there"
-            f" LIMIT {MAX_LABELS_AT_ONCE}) ORDER BY event_name, task_id",
-            {
-                "project": project_id,
-                "wanted": list(versions),
-                "names": [one.name for one in learnt],
-                "versions": [versions[one.name] for one in learnt],
-                "models": [one.model for one in learnt],
-            },
-        )
-        tasks = self._tasks_by_id(project_id, sorted({row["task_id"] for row in rows}))
-        labels: dict[str, list[Mapping[str, Any]]] = {one.name: [] for one in definitions}
-        for row in rows:
-            labels[row["event_name"]].append(row)
-        return {one.name: self._of_one(one, labels[one.name], tasks) for one in definitions}
-
-    def _of_one(
-        self, definition: EventDefinition, rows: Sequence[Mapping[str, Any]], tasks: Mapping[str, Mapping[str, Any]]
-    ) -> list[Example]:
-        said = [row for row in rows if row["task_id"] in tasks and _is_of(row, tasks[row["task_id"]], definition.scope)]
-        read = self._sessions.tasks(definition, [tasks[row["task_id"]] for row in said])
-        return [
-            Example(read[row["task_id"]], bool(row["is_there"]), row["weight"])
-            for row in said
-            if row["task_id"] in read
-        ]
-
-    def _tasks_by_id(self, project_id: str, task_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        return {
+        labels = self._labels(project_id, {definition.name: definition.version for definition in definitions})
+        task_ids = sorted({label["task_id"] for of_name in labels.values() for label in of_name})
+        tasks = {
             task["task_id"]: task for ids in _slices(task_ids, _TASKS_AT_ONCE) for task in self._tasks(project_id, ids)
         }
+        return {
+            definition.name: self._examples_of(definition, labels[definition.name], tasks) for definition in definitions
+        }
+
+    def _trusted_records(self, project_id: str, versions: Mapping[str, int]) -> list[TrackRecord]:
+        """Return the models and definitions whose judgements are worth training on."""
+        records = self._records.of(project_id, versions)
+        why_not = why_not_learnt(records)
+        return [record for record in records if not why_not[record.name, record.model]]
+
+    def _labels(self, project_id: str, versions: Mapping[str, int]) -> dict[str, list[Mapping[str, Any]]]:
+        """Return labels and judgements by the name of their event."""
+        trusted = self._trusted_records(project_id, versions)
+        parameters = {
+            "project": project_id,
+            "wanted": list(versions),
+            "names": [record.name for record in trusted],
+            "versions": [versions[record.name] for record in trusted],
+            "models": [record.model for record in trusted],
+            "max_labels": MAX_LABELS,
+            "max_labels_at_once": MAX_LABELS_AT_ONCE,
+        }
+        labels: dict[str, list[Mapping[str, Any]]] = {name: [] for name in versions}
+        for row in self._store.rows(_LABELS_AND_JUDGEMENTS, parameters):
+            labels[row["event_name"]].append(row)
+        return labels
+
+    def _examples_of(
+        self, definition: EventDefinition, labels: Sequence[Mapping[str, Any]], tasks: Mapping[str, Mapping[str, Any]]
+    ) -> list[Example]:
+        current = [
+            label
+            for label in labels
+            if label["task_id"] in tasks and _is_current(label, tasks[label["task_id"]], definition.scope)
+        ]
+        read = self._sessions.tasks(definition, [tasks[label["task_id"]] for label in current])
+        return [
+            Example(read[label["task_id"]], bool(label["is_there"]), label["weight"])
+            for label in current
+            if label["task_id"] in read
+        ]
 
     def _tasks(self, project_id: str, task_ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Return tasks with their texts shortened, and with `contents`, by scope, of the texts as they are."""
-        texts = with_ends(SIDES, _KEPT_CHARACTERS)
-        is_long = " OR ".join(f"lengthUTF8(t.{column}) > {2 * _KEPT_CHARACTERS}" for column in SIDES)
-        tasks = self._store.rows(
-            f"SELECT project_id, task_id, t.session_id AS session_id, {is_long} AS is_long, {texts}"
-            " FROM (SELECT * FROM task_rows FINAL"
-            " WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}) AS t ORDER BY task_id",
-            {"project": project_id, "tasks": list(task_ids)},
-        )
+        """Return tasks with shortened texts, and with `contents`, by scope, of the whole texts."""
+        tasks = self._store.rows(_TASKS, {"project": project_id, "tasks": list(task_ids)})
         contents = {task["task_id"]: _contents(task) for task in tasks if not task["is_long"]}
         for ids in _slices([task["task_id"] for task in tasks if task["is_long"]], _LONG_TASKS_AT_ONCE):
-            contents |= self._contents_of_long(project_id, ids)
+            rows = self._store.rows(_WHOLE_TEXTS, {"project": project_id, "tasks": list(ids)})
+            contents |= {row["task_id"]: _contents(row) for row in rows}
         return [task | {"contents": contents.get(task["task_id"], {})} for task in tasks]
-
-    def _contents_of_long(self, project_id: str, task_ids: Sequence[str]) -> dict[str, dict[str, str]]:
-        rows = self._store.rows(
-            f"SELECT task_id, {', '.join(SIDES)} FROM task_rows FINAL"
-            " WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}",
-            {"project": project_id, "tasks": list(task_ids)},
-        )
-        return {row["task_id"]: _contents(row) for row in rows}
 
 
 def _contents(task: Mapping[str, Any]) -> dict[str, str]:
     return {scope: content_of(task, scope) for scope in (*SIDES, "task")}
 
 
-def _is_of(lesson: Mapping[str, Any], task: Mapping[str, Any], scope: str) -> bool:
-    """Tell whether a lesson is of what its task says now: a person's is of the task, a judgement of a text."""
-    return not lesson["content"] or lesson["content"] == task["contents"].get(scope)
+def _is_current(label: Mapping[str, Any], task: Mapping[str, Any], scope: str) -> bool:
+    """Tell whether a label holds for the present task: a person's is of the task, a judgement of its text."""
+    return not label["content"] or label["content"] == task["contents"].get(scope)
 
 
 def _digest(labels: Mapping[str, Any] | None, judgements: int) -> str:
-    of_people = f"{labels['labels']}-{labels['digest']}" if labels else "0-0"
-    return f"{of_people}-{math.ceil(math.log(1 + judgements, 1.25))}"
+    by_people = f"{labels['labels']}-{labels['digest']}" if labels else "0-0"
+    return f"{by_people}-{math.ceil(math.log(1 + judgements, 1.25))}"
 
 
 def _slices(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -1,4 +1,4 @@
-"""The mathematics of classifiers, as the job that learns uses them."""
+"""The mathematics of classifiers, for the training job."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ from phospho_workers.detection.learning.training_set import TrainingSet
 from phospho_workers.jobs.learning.examples import Example
 from phospho_workers.jobs.learning.training_job import TrainedClassifier
 
-# Fewer judgements than this are by chance all of one kind, and of few texts.
+# Fewer judgements are by chance all of one kind, and of few texts.
 MIN_JUDGEMENTS = 8
 
 
 def is_enough(labels: Sequence[LabelledText]) -> bool:
-    """Tell whether labels suffice to train: one by a person, or eight by an LLM."""
-    return len(labels) >= MIN_JUDGEMENTS or any(one.weight == 1.0 for one in labels)
+    """Tell whether labels suffice to train: one by a person, or eight judgements."""
+    return len(labels) >= MIN_JUDGEMENTS or any(label.weight == 1.0 for label in labels)
 
 
 class ClassifierTrainer:
-    """Teaches the definitions that the semantic engine reads."""
+    """Trains classifiers for definitions of the semantic engine."""
 
     name = f"classifier-{FORMAT}"
 
-    def teaches(self, definition: EventDefinition) -> bool:
+    def can_train(self, definition: EventDefinition) -> bool:
         return engine_spec(definition.engine).learns
 
-    def learn(
+    def train(
         self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
     ) -> Mapping[str, TrainedClassifier]:
         labels = {
-            one.name: [
-                labelled_text(one, example.task, example.is_there, example.weight) for example in examples[one.name]
+            definition.name: [
+                labelled_text(definition, example.task, example.is_there, example.weight)
+                for example in examples[definition.name]
             ]
-            for one in definitions
+            for definition in definitions
         }
         # The matrices are small: on a busy machine the threads of BLAS wait for each other, and a classifier that takes
         # 0.2 s with one of them took 4 s with two.
@@ -47,28 +48,29 @@ class ClassifierTrainer:
             training_set = TrainingSet(definitions, labels)
             classifiers = training_set.train([name for name in names if is_enough(labels[name])])
             return {
-                one.name: TrainedClassifier(
-                    classifiers[one.name].to_json() if one.name in classifiers else "",
-                    _quality(one, training_set, labels[one.name]),
+                definition.name: TrainedClassifier(
+                    classifiers[definition.name].to_json() if definition.name in classifiers else "",
+                    _quality(definition, training_set, labels[definition.name]),
                 )
-                for one in definitions
-                if one.name in names
+                for definition in definitions
+                if definition.name in names
             }
 
 
 def _quality(definition: EventDefinition, training_set: TrainingSet, labels: Sequence[LabelledText]) -> str:
     """
-    Return as JSON text how good a definition is in tasks that it was not taught by; people alone are believed.
+    Return as JSON text how good a definition is in tasks that it was not trained on, by the labels of people alone.
 
-    Where nobody has labelled anything, no classifier is taught for it: an LLM gives each definition hundreds of
-    judgements.
+    Without such labels nothing is cross-validated: an LLM gives each definition hundreds of judgements.
     """
-    if not any(one.weight == 1.0 for one in labels):
+    if not any(label.weight == 1.0 for label in labels):
         return quality([], [], definition.threshold).to_json()
     confidences = training_set.cross_validated(definition.name)
-    of_people = [
-        (confidence, one.is_event) for confidence, one in zip(confidences, labels, strict=True) if one.weight == 1.0
+    by_people = [
+        (confidence, label.is_event)
+        for confidence, label in zip(confidences, labels, strict=True)
+        if label.weight == 1.0
     ]
     return quality(
-        [confidence for confidence, _ in of_people], [is_event for _, is_event in of_people], definition.threshold
+        [confidence for confidence, _ in by_people], [is_event for _, is_event in by_people], definition.threshold
     ).to_json()

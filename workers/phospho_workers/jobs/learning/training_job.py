@@ -1,26 +1,26 @@
-"""Training: whenever labels or definitions change, the classifiers that they teach are learnt anew and stored."""
+"""The job that trains the classifiers anew whenever labels or definitions change."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from phospho_schemas.ids import derived_id
 from phospho_schemas.messages import ClassifierRow, EventDefinition
+from phospho_schemas.times import utc_now
 from phospho_store.registry.instructions import TABLES, InstructionBook
-from phospho_workers.jobs.learning.examples import Example, LabelledTasks
+from phospho_workers.jobs.learning.examples import Example, LabelledTasks, LabelRevisions
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
-from phospho_workers.jobs.sessions.transcripts import groups_of, of_one
+from phospho_workers.jobs.sessions.session_detection import group_by_reading
+from phospho_workers.jobs.sessions.transcripts import as_task_definition
 from phospho_workers.runtime import metrics
 
 logger = logging.getLogger(__name__)
 
+# Project and definition name.
 _Key = tuple[str, str]
-# Revisions of the labels and judgements of a project and the versions of its definitions: its digests follow from them.
-_State = tuple[tuple[int, int], Mapping[str, int]]
 
 
 @dataclass(frozen=True)
@@ -33,35 +33,42 @@ class TrainedClassifier:
 
 class Trainer(Protocol):
     """
-    The mathematics of learning. Pure: the same examples in the same order give the same lesson.
+    The mathematics of training. Pure: the same examples in the same order give the same classifier.
 
-    `name` says model and version: classifiers of another are learnt anew.
+    `name` holds model and version: a classifier of another trainer is trained anew.
     """
 
     name: str
 
-    def teaches(self, definition: EventDefinition) -> bool:
-        """Tell whether a classifier would do anything for a definition's engine."""
+    def can_train(self, definition: EventDefinition) -> bool:
+        """Tell whether the engine of a definition uses a classifier."""
 
-    def learn(
+    def train(
         self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
     ) -> Mapping[str, TrainedClassifier]:
         """
-        Return the lessons of `names`, one each.
+        Return a classifier for each of `names`.
 
-        The definitions and the examples, by name and in the order of their tasks' ids, are those of a whole project:
-        what is another event is no example of this one.
+        The definitions, and the examples by name in the order of their tasks' ids, are those of a whole project: an
+        example of another event is a counterexample of this one.
         """
+
+
+class _ProjectDigests(NamedTuple):
+    """The digests of the labels of a project's definitions, and what they were read from."""
+
+    revisions: LabelRevisions
+    versions: Mapping[str, int]
+    by_name: Mapping[str, str]
 
 
 class TrainingJob:
     """
-    Makes the stored classifiers those that follow from the labels and definitions of now.
+    Keeps the stored classifiers those that follow from the present labels and definitions.
 
-    What a classifier was learnt from stands in it, as a digest: so there is nothing to remember, and a classifier that
-    another
-    process has stored is not learnt again. The digest is that of the definition's own labels: those of others, which
-    are its weak counterexamples, do not make it learn anew.
+    A classifier holds a digest of the labels that it was trained on: so the job remembers nothing, and doesn't repeat
+    what another process has trained. The digest is of the definition's own labels: labels of others, its weak
+    counterexamples, don't train it anew.
     """
 
     name = "learning"
@@ -69,106 +76,105 @@ class TrainingJob:
     tables = (*TABLES, "label_rows", "judgement_rows")
     max_pause_s = MAX_PAUSE_S
 
-    def __init__(self, tasks: LabelledTasks, instructions: InstructionBook, teacher: Trainer) -> None:
-        self._tasks = tasks
+    def __init__(self, labels: LabelledTasks, instructions: InstructionBook, trainer: Trainer) -> None:
+        self._labels = labels
         self._instructions = instructions
-        self._teacher = teacher
+        self._trainer = trainer
         self._seen: tuple[object, ...] = ()
-        self._digests: dict[str, tuple[_State, Mapping[str, str]]] = {}
+        self._digests: dict[str, _ProjectDigests] = {}
 
     def step(self) -> bool:
-        """Learn what is due in one project, and tell whether there was one."""
-        revisions = self._tasks.revisions()
+        """Train what is due in one project, and return whether there was any."""
+        revisions = self._labels.revisions()
         seen = (revisions, *self._instructions.revisions(with_labels=True))
         if seen == self._seen:
             return False
-        told = self._instructions.read()
-        classifiers = {(classifier.project_id, classifier.name): classifier for classifier in told.classifiers}
-        taught = [one for one in told.definitions if self._teacher.teaches(one)]
-        due = self._due(taught, classifiers, revisions)
+        instructions = self._instructions.read()
+        classifiers = {(row.project_id, row.name): row for row in instructions.classifiers}
+        definitions = [definition for definition in instructions.definitions if self._trainer.can_train(definition)]
+        due = self._due(definitions, classifiers, revisions)
         if not due:
             self._seen = seen
             return False
-        project_id = next(iter(due))[0]
-        of_project = {name: digest for (project, name), digest in due.items() if project == project_id}
-        self._learn([one for one in taught if one.project_id == project_id], of_project, classifiers)
+        due_project_id, _ = next(iter(due))
+        of_project = [definition for definition in definitions if definition.project_id == due_project_id]
+        due_names = {name: digest for (project_id, name), digest in due.items() if project_id == due_project_id}
+        self._train(of_project, due_names, classifiers)
         return True
 
     def _due(
         self,
         definitions: Sequence[EventDefinition],
         classifiers: Mapping[_Key, ClassifierRow],
-        revisions: Mapping[str, tuple[int, int]],
+        revisions: Mapping[str, LabelRevisions],
     ) -> dict[_Key, str]:
-        """Return the definitions whose classifier is not the one of their labels, with the digest that says so."""
+        """Return the definitions whose classifier is outdated, each with the digest of its labels."""
         self._read_digests(definitions, revisions)
         due = {}
-        for one in definitions:
-            key = (one.project_id, one.name)
-            labelled = self._digests[one.project_id][1].get(one.name)
-            digest = derived_id("labels", self._teacher.name, str(one.version), labelled or "")
-            known = classifiers.get(key)
-            if (known is not None or labelled is not None) and (known is None or known.labels_digest != digest):
-                due[key] = digest
+        for definition in definitions:
+            labels_digest = self._digests[definition.project_id].by_name.get(definition.name)
+            digest = derived_id("labels", self._trainer.name, str(definition.version), labels_digest or "")
+            classifier = classifiers.get((definition.project_id, definition.name))
+            is_wanted = classifier is not None or labels_digest is not None
+            if is_wanted and (classifier is None or classifier.labels_digest != digest):
+                due[definition.project_id, definition.name] = digest
         return due
 
-    def _read_digests(self, definitions: Sequence[EventDefinition], revisions: Mapping[str, tuple[int, int]]) -> None:
-        """Have the digests of each project: they are read anew where its labels, judgements or versions are others."""
-        known, self._digests = self._digests, {}
+    def _read_digests(self, definitions: Sequence[EventDefinition], revisions: Mapping[str, LabelRevisions]) -> None:
+        """Read the digests of the projects whose labels, judgements or definitions have changed."""
+        earlier, self._digests = self._digests, {}
         versions: dict[str, dict[str, int]] = {}
-        for one in definitions:
-            versions.setdefault(one.project_id, {})[one.name] = one.version
+        for definition in definitions:
+            versions.setdefault(definition.project_id, {})[definition.name] = definition.version
         for project_id, of_project in versions.items():
-            state = (revisions.get(project_id, (0, 0)), of_project)
-            if project_id in known and known[project_id][0] == state:
-                self._digests[project_id] = known[project_id]
-            else:
-                has_any = project_id in revisions
-                self._digests[project_id] = (state, self._tasks.digests(project_id, of_project) if has_any else {})
+            project_revisions = revisions.get(project_id, LabelRevisions())
+            known = earlier.get(project_id)
+            if known is None or (known.revisions, known.versions) != (project_revisions, of_project):
+                by_name = self._labels.digests(project_id, of_project) if project_id in revisions else {}
+                known = _ProjectDigests(project_revisions, of_project, by_name)
+            self._digests[project_id] = known
 
-    def _learn(
+    def _train(
         self, definitions: Sequence[EventDefinition], due: Mapping[str, str], classifiers: Mapping[_Key, ClassifierRow]
     ) -> None:
+        """Train the classifiers that are due in one project, and store them."""
+        trained: dict[str, TrainedClassifier] = {}
         with metrics.CLASSIFIER_TRAINING_SECONDS.time():
-            lessons = [self._lessons_of(group, due) for group in groups_of(definitions).values()]
-        for one in definitions:
-            if one.name in due:
-                lesson = next(group[one.name] for group in lessons if one.name in group)
-                self._save(one, due[one.name], lesson, classifiers.get((one.project_id, one.name)))
+            # Only definitions that read the same are each other's rivals.
+            for group in group_by_reading(definitions).values():
+                trained |= self._train_group(group, [member.name for member in group if member.name in due])
+        for definition in definitions:
+            if definition.name in due:
+                previous = classifiers.get((definition.project_id, definition.name))
+                self._save(definition, due[definition.name], trained[definition.name], previous)
 
-    def _lessons_of(
-        self, definitions: Sequence[EventDefinition], due: Mapping[str, str]
+    def _train_group(
+        self, definitions: Sequence[EventDefinition], names: Sequence[str]
     ) -> Mapping[str, TrainedClassifier]:
-        """Return the lessons of those that are due, of definitions that read the same: no others are their rivals."""
-        names = [one.name for one in definitions if one.name in due]
+        """Return the classifiers of `names`; empty ones where the labels can't be trained on, so that others are."""
         if not names:
             return {}
-        examples = self._tasks.examples(definitions[0].project_id, definitions)
-        return self._lessons([of_one(one) for one in definitions], examples, names)
-
-    def _lessons(
-        self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
-    ) -> Mapping[str, TrainedClassifier]:
-        """Return the lessons; empty ones where the numbers of a project can't be learnt from, so that others are."""
+        project_id = definitions[0].project_id
+        examples = self._labels.examples(project_id, definitions)
         try:
-            return self._teacher.learn(definitions, examples, names)
+            return self._trainer.train([as_task_definition(definition) for definition in definitions], examples, names)
         except (ValueError, ArithmeticError) as error:
-            logger.error("%s: nothing is learnt from its labels", definitions[0].project_id, exc_info=error)
+            logger.error("%s: its labels can't be trained on", project_id, exc_info=error)
             return dict.fromkeys(names, TrainedClassifier("", "{}"))
 
     def _save(
-        self, definition: EventDefinition, digest: str, lesson: TrainedClassifier, known: ClassifierRow | None
+        self, definition: EventDefinition, digest: str, trained: TrainedClassifier, previous: ClassifierRow | None
     ) -> None:
         saved = self._instructions.save_classifier(
             ClassifierRow(
                 project_id=definition.project_id,
                 name=definition.name,
-                version=known.version + 1 if known else 1,
+                version=previous.version + 1 if previous else 1,
                 definition_version=definition.version,
                 labels_digest=digest,
-                classifier=lesson.classifier,
-                quality=lesson.quality,
-                created_at=datetime.now(UTC),
+                classifier=trained.classifier,
+                quality=trained.quality,
+                created_at=utc_now(),
             )
         )
         metrics.CLASSIFIERS_TRAINED.inc()

@@ -1,4 +1,4 @@
-"""What the jobs of sessions have in common: the projects that need them, and rounds over what changed in each."""
+"""The base of the session jobs: rounds over the changed sessions of each project that needs them."""
 
 from __future__ import annotations
 
@@ -12,42 +12,44 @@ from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
 from phospho_workers.jobs.loop.round_robin import RoundRobin
 from phospho_workers.jobs.loop.seen_cache import OVERLAP_MS, SeenCache
-from phospho_workers.jobs.sessions.session_facts import Moments, SessionFacts
-from phospho_workers.jobs.sessions.transcripts import SessionDetection
+from phospho_workers.jobs.sessions.arrivals import ArrivalTimes
+from phospho_workers.jobs.sessions.session_detection import SessionDetection
+from phospho_workers.jobs.sessions.session_facts import SessionFacts
 
 
 @dataclass
 class ProjectProgress:
     """
-    What is known of a project between steps, all of which a restart finds again. Milliseconds.
+    How far a job is in one project, in memory; a restart derives it again. Times are Unix milliseconds.
 
-    `born_ms` is when the first of its definitions that read sessions was made: what was over before anybody asked is
-    history, which is a backfill's. A round looks at what arrived since `arrived_since_ms`, and began at `begun_ms`.
-    `seen` has the sessions that were looked at, by what was seen of them.
+    `defined_at_ms` is when the first of the project's session definitions was made: sessions that were over before are
+    history, which is for backfills. A round reads what arrived since `arrived_since_ms`; it began at `begun_ms`. `seen`
+    has the sessions that were read, each with its tasks as a hash.
     """
 
     detection: SessionDetection
     compiled: CompiledDefinitions
-    born_ms: int
+    defined_at_ms: int
     arrived_since_ms: int
-    is_first: bool = True
+    is_first_round: bool = True
     begun_ms: int = 0
     seen: SeenCache = field(default_factory=SeenCache)
 
     def end_round(self) -> None:
         """Have the next round begin where this one did."""
-        self.is_first = False
+        self.is_first_round = False
         self.arrived_since_ms = max(self.arrived_since_ms, self.begun_ms - OVERLAP_MS)
 
 
-F = TypeVar("F", bound=ProjectProgress)
+P = TypeVar("P", bound=ProjectProgress)
 
 
-class SessionJob(ABC, Generic[F]):
+class SessionJob(ABC, Generic[P]):
     """
-    A job that goes over the sessions of each project that needs it, a page a turn.
+    A job that reads the changed sessions of each project with definitions for it, a page a turn.
 
-    `definitions` is asked once a step. `project_tables` are the tables of which it reads those projects.
+    `definitions` is called once a step. `project_tables` are read for the projects; without such a project a change of
+    the definitions alone gives work.
     """
 
     name: str
@@ -58,7 +60,7 @@ class SessionJob(ABC, Generic[F]):
     def __init__(self, facts: SessionFacts, definitions: Callable[[], Snapshot]) -> None:
         self._facts = facts
         self._definitions = definitions
-        self._projects: dict[str, F] = {}
+        self._projects: dict[str, P] = {}
         self._round_robin = RoundRobin()
 
     @property
@@ -73,47 +75,47 @@ class SessionJob(ABC, Generic[F]):
 
     def step(self) -> bool:
         snapshot = self._definitions()
-        of_sessions = {name: one for name, one in snapshot.by_project.items() if one.of_sessions}
-        self._projects = {name: one for name, one in self._projects.items() if name in of_sessions}
-        return self._round_robin.step(of_sessions, lambda name: self._turn(name, of_sessions[name], snapshot.revision))
+        compiled = {name: definitions for name, definitions in snapshot.by_project.items() if definitions.of_sessions}
+        self._projects = {name: progress for name, progress in self._projects.items() if name in compiled}
+        return self._round_robin.step(compiled, lambda name: self._turn(name, compiled[name], snapshot.revision))
 
     def _turn(self, project_id: str, compiled: CompiledDefinitions, definitions_revision: int) -> bool:
-        project = self._followed(project_id, compiled)
-        if project is None:
+        progress = self._progress(project_id, compiled)
+        if progress is None:
             self._projects.pop(project_id, None)
             return False
-        self._projects[project_id] = project
-        return self._page(project_id, project, definitions_revision)
+        self._projects[project_id] = progress
+        return self._read_page(project_id, progress, definitions_revision)
 
-    def _followed(self, project_id: str, compiled: CompiledDefinitions) -> F | None:
-        """Return what is known of a project; None where nothing is looked for in its sessions."""
-        known = self._projects.get(project_id)
-        if known is not None and known.compiled is compiled:
-            return known
+    def _progress(self, project_id: str, compiled: CompiledDefinitions) -> P | None:
+        """Return the progress in a project; None where no definition is for this job."""
+        progress = self._projects.get(project_id)
+        if progress is not None and progress.compiled is compiled:
+            return progress
         detection = SessionDetection(compiled)
         if not self._is_needed(detection):
             return None
-        if known is not None:
-            return replace(known, detection=detection, compiled=compiled)
-        born_ms = self._facts.born_ms(project_id, [one.name for one in compiled.of_sessions])
-        return self._begun(detection, compiled, born_ms)
+        if progress is not None:
+            return replace(progress, detection=detection, compiled=compiled)
+        names = [definition.name for definition in compiled.of_sessions]
+        return self._first_progress(detection, compiled, self._facts.arrivals.defined_at_ms(project_id, names))
 
-    def _moments(self, project_id: str, project: F) -> Moments:
-        """Begin a round: return the times of what arrived, and remember of which sessions it is."""
-        moments = self._facts.moments(project_id, project.arrived_since_ms)
-        if moments.arrived_ms:
-            self._facts.remember(project_id, project.arrived_since_ms)
-        project.begun_ms = moments.now_ms
-        return moments
+    def _begin_round(self, project_id: str, progress: P) -> ArrivalTimes:
+        """Return the times of the tasks that arrived since the last round, and store which sessions they are in."""
+        times = self._facts.arrivals.times(project_id, progress.arrived_since_ms)
+        if times.arrived_ms:
+            self._facts.arrivals.store_sessions_of_tasks(project_id, progress.arrived_since_ms)
+        progress.begun_ms = times.now_ms
+        return times
 
     @abstractmethod
     def _is_needed(self, detection: SessionDetection) -> bool:
-        """Tell whether this job looks for any of a project's definitions."""
+        """Tell whether any of a project's definitions is for this job."""
 
     @abstractmethod
-    def _begun(self, detection: SessionDetection, compiled: CompiledDefinitions, born_ms: int) -> F:
-        """Return what is known of a project at first."""
+    def _first_progress(self, detection: SessionDetection, compiled: CompiledDefinitions, defined_at_ms: int) -> P:
+        """Return the progress in a project before its first round."""
 
     @abstractmethod
-    def _page(self, project_id: str, project: F, definitions_revision: int) -> bool:
-        """Look at one page of the sessions of a round, and tell whether the round has another."""
+    def _read_page(self, project_id: str, progress: P, definitions_revision: int) -> bool:
+        """Detect in one page of the sessions of a round, and return whether the round has another page."""

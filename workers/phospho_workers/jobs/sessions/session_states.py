@@ -116,7 +116,7 @@ class Window:
     What one pass over a project's sessions looks at, in milliseconds.
 
     Sessions of which a task arrived, or which were closed or left by a task, since one time; and those of which a task
-    became idle between two. What was logged before `born_ms` is history, whenever it arrived. `after` is the last
+    became idle between two. What was logged before `defined_at_ms` is history, whenever it arrived. `after` is the last
     session of the page before. `is_first` leaves out what was found already.
     """
 
@@ -124,7 +124,7 @@ class Window:
     idle_from_ms: int
     idle_to_ms: int
     is_first: bool = False
-    born_ms: int = 0
+    defined_at_ms: int = 0
     after: str = ""
 
 
@@ -143,7 +143,7 @@ class SessionStates:
                 "arrived": window.arrived_since_ms,
                 "idle_from": window.idle_from_ms,
                 "idle_to": window.idle_to_ms,
-                "born": window.born_ms,
+                "born": window.defined_at_ms,
                 "after": window.after,
                 "limit": limit,
             },

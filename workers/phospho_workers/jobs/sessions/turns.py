@@ -103,22 +103,28 @@ class TurnReader:
         self,
         project_id: str,
         session_ids: Sequence[str],
+        *,
         context_turns: int,
-        born_ms: int,
+        defined_at_ms: int,
         after: Turn | None,
         limit: int,
     ) -> list[Turn]:
         """
         Return turns of these sessions that were not looked at as they are, by session and in their order.
 
-        Those of which nothing was logged since `born_ms` are history, unless they were looked at before. `after` is
-        the last one of the page before.
+        Those of which nothing was logged since `defined_at_ms` are history, unless they were looked at before. `after`
+        is the last one of the page before.
         """
         place = {"session": "", "created": 0, "task": ""}
         if after is not None:
             place = {"session": after.session_id, "created": after.created_ms, "task": after.task_id}
-        parameters = {"project": project_id, "sessions": list(session_ids), "born": born_ms, "limit": limit} | place
-        return self._turns(_NOT_LOOKED_AT, context_turns, parameters)
+        parameters = {
+            "project": project_id,
+            "sessions": list(session_ids),
+            "born": defined_at_ms,
+            "limit": limit,
+        } | place
+        return self._turns(_NOT_LOOKED_AT, context_turns, parameters | place)
 
     def of_tasks(
         self, project_id: str, session_ids: Sequence[str], context_turns: int, task_ids: Sequence[str]

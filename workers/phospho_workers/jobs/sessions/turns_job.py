@@ -1,15 +1,15 @@
-"""Turns that are read with those before them: looked at when they or their predecessors arrive or change."""
+"""The job that reads turns with the tasks before them, whenever one of those arrives or changes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from phospho_workers.detection.definitions import CompiledDefinitions
-from phospho_workers.jobs.sessions.session_facts import Read, session_row
+from phospho_workers.jobs.sessions.session_analyses import ReadState, session_analysis_row
+from phospho_workers.jobs.sessions.session_detection import SessionDetection
 from phospho_workers.jobs.sessions.session_job import ProjectProgress, SessionJob
-from phospho_workers.jobs.sessions.transcripts import SessionDetection
 from phospho_workers.jobs.sessions.turns import Turn
 from phospho_workers.runtime import metrics
 
@@ -18,20 +18,21 @@ _TURNS_AT_ONCE = 200
 
 
 @dataclass
-class _Project(ProjectProgress):
+class _Progress(ProjectProgress):
     """
-    `session_ids` are those of the page in hand, with what was seen of each, `place` is the last turn that was looked
-    at. `after` is the last session of the page; empty where a round begins.
+    `sessions` are those of the current page, each with its tasks as a hash; `last_turn` is the last turn that was read.
+
+    `after` is the last session of the page; empty where a round begins.
     """
 
-    session_ids: dict[str, int] = field(default_factory=dict)
-    place: Turn | None = None
+    sessions: dict[str, int] = field(default_factory=dict)
+    last_turn: Turn | None = None
     after: str = ""
-    is_last: bool = True
+    is_last_page: bool = True
 
 
-class TurnsJob(SessionJob[_Project]):
-    """Looks at turns whose tasks, or tasks before them, are not those that were looked at."""
+class TurnsJob(SessionJob[_Progress]):
+    """Detects in turns that were not read in their present state: with these tasks in these revisions."""
 
     name = "turns"
     project_tables = ("task_rows",)
@@ -39,52 +40,60 @@ class TurnsJob(SessionJob[_Project]):
     def _is_needed(self, detection: SessionDetection) -> bool:
         return detection.context_turns > 0
 
-    def _begun(self, detection: SessionDetection, compiled: CompiledDefinitions, born_ms: int) -> _Project:
-        return _Project(detection, compiled, born_ms, born_ms)
+    def _first_progress(
+        self, detection: SessionDetection, compiled: CompiledDefinitions, defined_at_ms: int
+    ) -> _Progress:
+        return _Progress(detection, compiled, defined_at_ms, arrived_since_ms=defined_at_ms)
 
-    def _page(self, project_id: str, project: _Project, definitions_revision: int) -> bool:
-        if not project.session_ids:
-            self._next_sessions(project_id, project)
-        if self._look(project_id, project, definitions_revision):
+    def _read_page(self, project_id: str, progress: _Progress, definitions_revision: int) -> bool:
+        if not progress.sessions:
+            self._next_sessions(project_id, progress)
+        if self._detect(project_id, progress, definitions_revision):
             return True
-        project.seen.add(project.session_ids)
-        project.session_ids, project.place = {}, None
-        if project.is_last:
-            project.after = ""
-            project.end_round()
-        return not project.is_last
+        progress.seen.add(progress.sessions)
+        progress.sessions, progress.last_turn = {}, None
+        if progress.is_last_page:
+            progress.after = ""
+            progress.end_round()
+        return not progress.is_last_page
 
-    def _next_sessions(self, project_id: str, project: _Project) -> None:
-        """Choose the sessions of the next page of a round."""
-        if not project.after:
-            self._moments(project_id, project)
+    def _next_sessions(self, project_id: str, progress: _Progress) -> None:
+        """Read which sessions are on the next page of a round."""
+        if not progress.after:
+            self._begin_round(project_id, progress)
         arrived = self._facts.turns.arrived(
-            project_id, project.arrived_since_ms, project.after, _SESSIONS_AT_ONCE, is_first=project.is_first
+            project_id, progress.arrived_since_ms, progress.after, _SESSIONS_AT_ONCE, is_first=progress.is_first_round
         )
-        project.is_last = len(arrived) < _SESSIONS_AT_ONCE
-        project.after = max(arrived, default="")
-        project.session_ids = {name: arrived[name] for name in project.seen.unseen(arrived)}
+        progress.is_last_page = len(arrived) < _SESSIONS_AT_ONCE
+        progress.after = max(arrived, default="")
+        progress.sessions = {session_id: arrived[session_id] for session_id in progress.seen.unseen(arrived)}
 
-    def _look(self, project_id: str, project: _Project, definitions_revision: int) -> bool:
-        """Look at the next turns of the sessions in hand, and tell whether they may have more."""
-        if not project.session_ids:
+    def _detect(self, project_id: str, progress: _Progress, definitions_revision: int) -> bool:
+        """Detect in the next turns of the page's sessions, and return whether they may have more."""
+        if not progress.sessions:
             return False
-        context_turns = project.detection.context_turns
         due = self._facts.turns.due(
-            project_id, list(project.session_ids), context_turns, project.born_ms, project.place, _TURNS_AT_ONCE
+            project_id,
+            list(progress.sessions),
+            context_turns=progress.detection.context_turns,
+            defined_at_ms=progress.defined_at_ms,
+            after=progress.last_turn,
+            limit=_TURNS_AT_ONCE,
         )
-        tasks = self._facts.tasks(project_id, list({task_id for one in due for task_id in one.task_ids}))
+        tasks = self._facts.tasks.by_id(project_id, list({task_id for turn in due for task_id in turn.task_ids}))
         rows = [
-            _row([tasks[task_id] for task_id in one.task_ids], one, definitions_revision, project)
-            for one in due
-            if all(task_id in tasks for task_id in one.task_ids)
+            _row(turn, [tasks[task_id] for task_id in turn.task_ids], progress.detection, definitions_revision)
+            for turn in due
+            if all(task_id in tasks for task_id in turn.task_ids)
         ]
-        self._facts.save(rows)
+        self._facts.analyses.save(rows)
         metrics.TURNS_ANALYSED.inc(len(rows))
-        project.place = due[-1] if due else None
+        progress.last_turn = due[-1] if due else None
         return len(due) == _TURNS_AT_ONCE
 
 
-def _row(tasks: Sequence[dict[str, Any]], turn: Turn, definitions_revision: int, project: _Project) -> dict[str, Any]:
-    read = Read(turn.task_id, turn.state, turn.revision)
-    return session_row(tasks, read, definitions_revision, project.detection.in_turn(tasks))
+def _row(
+    turn: Turn, tasks: Sequence[Mapping[str, Any]], detection: SessionDetection, definitions_revision: int
+) -> dict[str, Any]:
+    read_state = ReadState(turn.task_id, turn.state, turn.revision)
+    return session_analysis_row(tasks, read_state, definitions_revision, detection.detect_in_turn(tasks))
