@@ -33,7 +33,6 @@ class TrialClassifiers:
         examples[definition.name] = [one for one in examples[definition.name] if one.weight == 1.0]
         if not examples[definition.name]:
             return None
-        lesson = self._trainer.train([as_task_definition(one) for one in group], examples, [definition.name])[
-            definition.name
-        ]
-        return Classifier.from_json(lesson.classifier) if lesson.classifier else None
+        task_definitions = [as_task_definition(member) for member in group]
+        trained = self._trainer.train(task_definitions, examples, [definition.name])[definition.name]
+        return Classifier.from_json(trained.classifier) if trained.classifier else None

@@ -81,9 +81,8 @@ class History:
 
     def count(self, span: Span, after: str = "") -> int:
         """Return how many tasks of a span come after an id."""
-        return int(
-            self._store.rows(compose(_COUNT, span=span.condition), span.parameters | {"after": after})[0]["tasks"]
-        )
+        [row] = self._store.rows(compose(_COUNT, span=span.condition), span.parameters | {"after": after})
+        return int(row["tasks"])
 
     def page(self, span: Span, after: str, limit: int) -> list[str]:
         """Return the ids of the next tasks, in their order: at most `limit` or 32 MB of texts, at least one."""

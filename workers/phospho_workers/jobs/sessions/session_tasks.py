@@ -7,7 +7,7 @@ from typing import Any
 
 from phospho_store.sql import compose
 from phospho_store.store import Store
-from phospho_workers.detection.engine import SIDES
+from phospho_workers.detection.text.sides import SIDES
 from phospho_workers.jobs.shortened_texts import shortened
 
 # The last tasks of a session are read, and the beginning and the end of each side of a task.
