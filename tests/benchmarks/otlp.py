@@ -131,7 +131,9 @@ def _gateway() -> Any:
     settings = GatewaySettings()
     # Nothing is read back here, so nothing connects.
     reads = Reads(remote("http://127.0.0.1:8123"), settings)
-    return create_app(settings, _OneKey(), _Taking(), HybridClock(), reads, {})
+    return create_app(
+        settings, authenticator=_OneKey(), publisher=_Taking(), clock=HybridClock(), reads=reads, readiness={}
+    )
 
 
 def _export(first: int) -> ExportTraceServiceRequest:

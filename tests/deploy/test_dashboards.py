@@ -17,7 +17,7 @@ from benchmarks.filled_store import Filling, fill
 from fixtures.clickhouse_server import ClickHouseServer
 from fixtures.grafana_panels import ALL, Query, View, dashboards, metric_names, promql_queries, sql_queries
 from phospho_dashboard.health.project_gauges import ProjectGauges
-from phospho_gateway.metrics import GatewayMetrics
+from phospho_gateway import metrics as gateway_metrics
 from phospho_store.migrations import migrate
 from phospho_store.store import DATABASE, Store, remote
 from phospho_workers.runtime.metrics import REGISTRY
@@ -159,7 +159,7 @@ def test_grafana_is_given_the_dashboards_and_told_where_they_are(root: Path, com
 @pytest.fixture(scope="module")
 def exposed(server: ClickHouseServer) -> set[str]:
     """Every name that a process of ours or ClickHouse answers a scrape with."""
-    ours = _names(GatewayMetrics().registry) | _names(REGISTRY) | _gauges(server)
+    ours = _names(gateway_metrics.REGISTRY) | _names(REGISTRY) | _gauges(server)
     return ours | _names_of_clickhouse(server) | SCRAPED
 
 

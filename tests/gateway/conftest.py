@@ -11,11 +11,13 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 import uvicorn
+from prometheus_client import CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 
 from gateway.recording import RecordingPublisher
 from phospho_gateway.app import create_app
 from phospho_gateway.legacy.reads.reads import Reads
+from phospho_gateway.metrics import REGISTRY
 from phospho_gateway.operations import Check
 from phospho_gateway.publishing.publisher import Publisher
 from phospho_gateway.settings import GatewaySettings
@@ -68,6 +70,7 @@ def reads(store: Store) -> Iterator[Reads]:
 @pytest.fixture
 def make_app(registry: Registry, publisher: RecordingPublisher, reads: Reads) -> AppMaker:
     """Return a function that makes an app; what it is not given is the default."""
+    keys = registry
 
     def make(
         settings: GatewaySettings | None = None,
@@ -76,15 +79,17 @@ def make_app(registry: Registry, publisher: RecordingPublisher, reads: Reads) ->
         readiness: dict[str, Check] | None = None,
         quotas: DailyQuotas | None = None,
         reads: Reads = reads,
+        registry: CollectorRegistry = REGISTRY,
     ) -> Starlette:
         return create_app(
             settings or GatewaySettings(),
-            authenticator or Authenticator(registry, admin_secret=ADMIN_SECRET),
-            publisher,
-            HybridClock(),
-            reads,
-            readiness or {},
+            authenticator=authenticator or Authenticator(keys, admin_secret=ADMIN_SECRET),
+            publisher=publisher,
+            clock=HybridClock(),
+            reads=reads,
+            readiness=readiness or {},
             quotas=quotas,
+            registry=registry,
         )
 
     return make
@@ -113,6 +118,27 @@ async def make_client(make_app: AppMaker, api_key: NewKey) -> AsyncIterator[Clie
 def client(make_client: ClientMaker) -> httpx.AsyncClient:
     """A client with the key of `shop`."""
     return make_client()
+
+
+Counted = Callable[[], str]
+
+
+@pytest.fixture
+def counted() -> Counted:
+    """Return a function that shows, as Prometheus does, by how much each metric has changed in this test."""
+    before = _samples()
+
+    def show() -> str:
+        changes = {name: value - before.get(name, 0.0) for name, value in _samples().items()}
+        # A series without labels is always there.
+        return "\n".join(f"{name} {change}" for name, change in changes.items() if change or "{" not in name)
+
+    return show
+
+
+def _samples() -> dict[str, float]:
+    lines = [line for line in generate_latest(REGISTRY).decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry, Counter
 from starlette.routing import Route
 
-from gateway.conftest import AppMaker, ClientMaker
+from gateway.conftest import AppMaker, ClientMaker, Counted
 from gateway.recording import RecordingPublisher
 from phospho_gateway.openapi.document import document
 from phospho_gateway.settings import GatewaySettings, KafkaPublisherSettings
@@ -79,13 +80,13 @@ async def test_a_check_that_hangs_is_not_ready_and_runs_once(make_client: Client
     assert len(started) == 1
 
 
-async def test_metrics_count_requests_and_messages_with_bounded_labels(client: httpx.AsyncClient) -> None:
+async def test_metrics_count_with_bounded_labels(client: httpx.AsyncClient, counted: Counted) -> None:
     await client.post("/api/v1/events", json=EVENT)
     await client.post("/api/v1/events/batch", json={"events": [EVENT, {}, EVENT]})
     await client.post("/api/v1/events/some-id/feedback", json={"score": 1})
     await client.get("/no/such/path/1")
     await client.request("BREW", "/no/such/path/2")
-    metrics = (await client.get("/metrics")).text
+    metrics = counted()
 
     for line in (
         'requests_total{method="POST",route="/api/v1/events",status="201"} 1.0',
@@ -102,13 +103,15 @@ async def test_metrics_count_requests_and_messages_with_bounded_labels(client: h
     assert "some-id" not in metrics
 
 
-async def test_two_apps_in_one_process_count_apart(make_client: ClientMaker) -> None:
-    one, two = make_client(), make_client()
+async def test_metrics_are_those_of_the_registry(make_client: ClientMaker) -> None:
+    """The gateway's own unless another is given, as `phospho up` does with those of all its parts."""
+    other = CollectorRegistry()
+    Counter("phospho_other_total", "Of another part", registry=other)
 
-    await one.get("/healthz")
+    own, given = make_client(), make_client(registry=other)
 
-    assert 'route="/healthz"' in (await one.get("/metrics")).text
-    assert 'route="/healthz"' not in (await two.get("/metrics")).text
+    assert "phospho_gateway_requests_total" in (await own.get("/metrics")).text
+    assert "phospho_other_total 0.0" in (await given.get("/metrics")).text
 
 
 async def test_a_path_or_a_method_that_there_is_not_has_the_same_error_shape(client: httpx.AsyncClient) -> None:
@@ -124,7 +127,7 @@ async def test_a_path_or_a_method_that_there_is_not_has_the_same_error_shape(cli
 
 
 async def test_an_error_that_nobody_foresaw_is_a_500_in_the_same_shape_that_tells_nothing(
-    make_client: ClientMaker, caplog: pytest.LogCaptureFixture
+    make_client: ClientMaker, caplog: pytest.LogCaptureFixture, counted: Counted
 ) -> None:
     client = make_client(publisher=BrokenPublisher())
 
@@ -134,7 +137,7 @@ async def test_an_error_that_nobody_foresaw_is_a_500_in_the_same_shape_that_tell
     assert "r-1" in answer.json()["error"]["hint"]
     assert "secret of the inside" not in answer.text
     assert "r-1" in caplog.text
-    assert "unexpected_errors_total 1.0" in (await client.get("/metrics")).text
+    assert "unexpected_errors_total 1.0" in counted()
 
 
 async def test_every_answer_has_a_request_id_the_clients_where_it_gave_a_plain_one(client: httpx.AsyncClient) -> None:

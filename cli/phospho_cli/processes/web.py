@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Metric
@@ -21,11 +20,11 @@ from phospho_dashboard.health.project_gauges import ProjectGauges
 from phospho_dashboard.services import Services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.web.error_pages import on_unexpected, shown_to_browsers
+from phospho_gateway import metrics as gateway_metrics
 from phospho_gateway.app import create_app as create_gateway
 from phospho_gateway.intake.events import Envelope
 from phospho_gateway.intake.feedback import FeedbackReader
 from phospho_gateway.legacy.reads.reads import Reads
-from phospho_gateway.metrics import GatewayMetrics
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
@@ -42,22 +41,23 @@ def open_web(
     backend: Backend, *, dashboard: DashboardSettings, gateway: GatewaySettings, jobs: JobSettings, has_pages: bool
 ) -> Iterator[ASGIApp]:
     """Yield the app of one port: the gateway, the API, and the pages if `has_pages`."""
-    metrics = GatewayMetrics()
+    registry = CollectorRegistry()
     with ExitStack() as stack:
         gauges = ProjectGauges(backend.store)
         stack.callback(gauges.close)
-        metrics.registry.register(gauges)
-        metrics.registry.register(_RegistryMetrics(worker_metrics.REGISTRY))
+        registry.register(gauges)
+        registry.register(_RegistryMetrics(gateway_metrics.REGISTRY))
+        registry.register(_RegistryMetrics(worker_metrics.REGISTRY))
         reads = Reads(backend.store, gateway)
         stack.callback(reads.close)
-        services = _services(backend, dashboard, jobs, metrics)
+        services = _services(backend, dashboard, jobs)
         stack.callback(services.close)
         yield PathRouter(
-            _gateway_app(backend, gateway, reads, metrics, needs_store=has_pages), _pages_app(services, has_pages)
+            _gateway_app(backend, gateway, reads, registry, needs_store=has_pages), _pages_app(services, has_pages)
         )
 
 
-def _services(backend: Backend, settings: DashboardSettings, jobs: JobSettings, metrics: GatewayMetrics) -> Services:
+def _services(backend: Backend, settings: DashboardSettings, jobs: JobSettings) -> Services:
     return create_services(
         settings,
         backend.store,
@@ -68,12 +68,12 @@ def _services(backend: Backend, settings: DashboardSettings, jobs: JobSettings, 
         build_tools(backend.store, backend.clock, jobs),
         read_feedback=feedback_reading(backend.clock),
         preview=preview,
-        own_metrics=partial(own_metrics, metrics),
+        own_metrics=own_metrics,
     )
 
 
 def _gateway_app(
-    backend: Backend, settings: GatewaySettings, reads: Reads, metrics: GatewayMetrics, *, needs_store: bool
+    backend: Backend, settings: GatewaySettings, reads: Reads, registry: CollectorRegistry, *, needs_store: bool
 ) -> ASGIApp:
     """Return the gateway. Without pages it is ready while ClickHouse is away: it goes on taking logs."""
     readiness = dict(backend.readiness)
@@ -81,13 +81,13 @@ def _gateway_app(
         readiness["clickhouse"] = store_check(backend.store)
     return create_gateway(
         settings,
-        backend.authenticator,
-        backend.publisher,
-        backend.clock,
-        reads,
+        authenticator=backend.authenticator,
+        publisher=backend.publisher,
+        clock=backend.clock,
+        reads=reads,
         readiness=readiness,
-        metrics=metrics,
         quotas=backend.quotas,
+        registry=registry,
     )
 
 
@@ -97,11 +97,15 @@ def _pages_app(services: Services, has_pages: bool) -> ASGIApp:
     return Starlette(routes=routes, exception_handlers=handlers)
 
 
-def own_metrics(gateway: GatewayMetrics) -> list[Metric]:
+def own_metrics() -> list[Metric]:
     """Return the metrics that this process counts itself, without those that query the store."""
-    counters = (gateway.accepted, gateway.rejected, gateway.publish_failures, gateway.unexpected_errors)
-    gateway_metrics = [metric for counter in counters for metric in counter.collect()]
-    return [*worker_metrics.REGISTRY.collect(), *gateway_metrics]
+    counters = (
+        gateway_metrics.ACCEPTED,
+        gateway_metrics.REJECTED,
+        gateway_metrics.PUBLISH_FAILURES,
+        gateway_metrics.UNEXPECTED_ERRORS,
+    )
+    return [*worker_metrics.REGISTRY.collect(), *(metric for counter in counters for metric in counter.collect())]
 
 
 def feedback_reading(clock: HybridClock) -> Callable[[str, str, dict[str, Any]], Keyed]:

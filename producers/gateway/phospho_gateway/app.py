@@ -1,11 +1,19 @@
-"""The gateway as an ASGI app: from a request to durable messages of `phospho.raw-logs`."""
+"""
+The gateway as an ASGI app. A request passes, in this order:
+
+1. `Telemetry`: request id, counts, and the 500 of an unexpected error; then CORS and the headers of rate limits.
+2. An endpoint: `/api/v1` (intake), OTLP, or the legacy API.
+3. `Access`: the key, its rate limit and its project.
+4. `Bodies`: the body, within the limits of time and bytes.
+5. `Intake`: events and feedback, checked one by one and made messages of `phospho.raw-logs`.
+6. The publisher: a success is answered when every message is durable.
+"""
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Mapping
 
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -14,22 +22,21 @@ from starlette.requests import ClientDisconnect
 
 from phospho_gateway.access.access import Access
 from phospho_gateway.access.rate_limit import RateLimitHeaders
-from phospho_gateway.intake.body import BodyReader
-from phospho_gateway.intake.budget import ByteBudget
+from phospho_gateway.intake.bodies import Bodies
 from phospho_gateway.intake.events_api import EventsApi
 from phospho_gateway.intake.intake import Intake
-from phospho_gateway.legacy.log_api import LegacyApi
 from phospho_gateway.legacy.reads.reads import Reads
 from phospho_gateway.legacy.routes import legacy_routes
-from phospho_gateway.legacy.services import LegacyServices
-from phospho_gateway.metrics import GatewayMetrics
+from phospho_gateway.metrics import REGISTRY
 from phospho_gateway.openapi.docs import docs_routes
 from phospho_gateway.operations import Check, Operations
-from phospho_gateway.otlp.endpoint import TracesApi
+from phospho_gateway.otlp.traces_api import TracesApi
 from phospho_gateway.publishing.publisher import Publisher
+from phospho_gateway.services import Services
 from phospho_gateway.settings import GatewaySettings
 from phospho_gateway.telemetry import Telemetry
 from phospho_schemas.ids import HybridClock
+from phospho_store.errors import StoreError
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.quotas import DailyQuotas
 from phospho_web.problems import Problem
@@ -38,38 +45,35 @@ from phospho_web.responses import on_disconnect, on_error, on_http_exception
 
 def create_app(
     settings: GatewaySettings,
+    *,
     authenticator: Authenticator,
     publisher: Publisher,
     clock: HybridClock,
     reads: Reads,
     readiness: Mapping[str, Check],
-    metrics: GatewayMetrics | None = None,
     quotas: DailyQuotas | None = None,
+    registry: CollectorRegistry = REGISTRY,
 ) -> Starlette:
     """
-    Return the app. It starts nothing and owns nothing that has to be closed.
+    Return the app. It starts nothing, and owns nothing that has to be closed.
 
-    `reads` is what the legacy API answers from; who made it closes it. `readiness` maps the name of a dependency to a
-    check that says what is wrong with it, or None; checks may block.
-    `quotas` bounds the tasks of a project and day; who passes it keeps it fresh.
+    `readiness` maps a dependency to a check, which may block, and returns what is wrong or None. The owner of `quotas`
+    keeps them fresh. `/metrics` shows those of `registry`.
     """
-    metrics = metrics or GatewayMetrics()
-    access = Access(authenticator, settings)
-    budget = ByteBudget(settings.max_in_flight_bytes, settings.retry_after_s, metrics.in_flight_bytes)
-    bodies = BodyReader(settings, metrics)
-    intake = Intake(settings, publisher, clock, _place(clock), metrics, quotas)
+    intake = Intake(settings, publisher, clock, quotas)
+    services = Services(settings, Access(authenticator, settings), Bodies(settings), intake, reads)
     app = Starlette(
         routes=[
-            *EventsApi(access, budget, bodies, intake).routes(),
-            *LegacyApi(settings, access, budget, bodies, intake).routes(),
-            *TracesApi(settings, access, budget, bodies, intake, metrics).routes(),
-            *legacy_routes(LegacyServices(settings, access, budget, bodies, intake, reads)),
-            *Operations(readiness, settings.readiness_timeout_s, metrics).routes(),
+            *EventsApi(services).routes(),
+            *TracesApi(services).routes(),
+            *legacy_routes(services),
+            *Operations(readiness, settings.readiness_timeout_s, registry).routes(),
             *docs_routes(),
         ],
-        middleware=[Middleware(Telemetry, metrics=metrics), *_cors(settings), Middleware(RateLimitHeaders)],
+        middleware=[Middleware(Telemetry), *_cors(settings), Middleware(RateLimitHeaders)],
         exception_handlers={
             Problem: on_error,
+            StoreError: on_error,
             HTTPException: on_http_exception,
             ClientDisconnect: on_disconnect,
         },
@@ -92,8 +96,3 @@ def _cors(settings: GatewaySettings) -> list[Middleware]:
             expose_headers=exposed,
         )
     ]
-
-
-def _place(clock: HybridClock) -> str:
-    """Name this process among all gateways there were and will be."""
-    return f"{socket.gethostname()}:{os.getpid()}:{clock.next()}"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from phospho_gateway.metrics import GatewayMetrics
 from phospho_web.responses import json_response
 
 Check = Callable[[], str | None]
@@ -19,10 +18,10 @@ Check = Callable[[], str | None]
 class Operations:
     """`readiness` maps the name of a dependency to a check, which may block and says what is wrong, or None."""
 
-    def __init__(self, readiness: Mapping[str, Check], timeout_s: float, metrics: GatewayMetrics) -> None:
+    def __init__(self, readiness: Mapping[str, Check], timeout_s: float, registry: CollectorRegistry) -> None:
         self._readiness = dict(readiness)
         self._timeout_s = timeout_s
-        self._metrics = metrics
+        self._registry = registry
         self._running: dict[str, asyncio.Task[str | None]] = {}
 
     def routes(self) -> list[Route]:
@@ -50,7 +49,7 @@ class Operations:
 
     async def metrics(self, request: Request) -> Response:
         """Return the metrics in Prometheus' text format. Some are asked of the store, which blocks: in a thread."""
-        text = await asyncio.to_thread(generate_latest, self._metrics.registry)
+        text = await asyncio.to_thread(generate_latest, self._registry)
         return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _reason(self, name: str) -> str | None:

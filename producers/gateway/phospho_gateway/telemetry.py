@@ -10,7 +10,7 @@ import uuid
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from phospho_gateway.metrics import GatewayMetrics
+from phospho_gateway import metrics
 from phospho_web.problems import Problem
 from phospho_web.responses import problem_response
 
@@ -22,9 +22,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class Telemetry:
     """ASGI middleware. Takes the request id of the client, or makes one, and sends it back as X-Request-ID."""
 
-    def __init__(self, app: ASGIApp, metrics: GatewayMetrics) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -36,19 +35,13 @@ class Telemetry:
         try:
             await self._app(scope, receive, answer.send)
         except Exception:
-            self._metrics.unexpected_errors.inc()
+            metrics.UNEXPECTED_ERRORS.inc()
             logger.exception("request %s ended in an error that nobody foresaw", answer.request_id)
             if answer.status:
                 raise
             await problem_response(_unforeseen(answer.request_id))(scope, receive, answer.send)
         finally:
-            self._count(scope, answer.status, time.perf_counter() - started_s)
-
-    def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched").replace(":path}", "}")
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._metrics.requests.labels(route, method, str(status)).inc()
-        self._metrics.request_seconds.labels(route).observe(seconds)
+            _count(scope, answer.status, time.perf_counter() - started_s)
 
 
 class _Answer:
@@ -64,6 +57,13 @@ class _Answer:
             self.status = message["status"]
             MutableHeaders(scope=message)["X-Request-ID"] = self.request_id
         await self._send(message)
+
+
+def _count(scope: Scope, status: int, seconds: float) -> None:
+    route = getattr(scope.get("route"), "path", "unmatched").replace(":path}", "}")
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    metrics.REQUESTS.labels(route, method, str(status)).inc()
+    metrics.REQUEST_SECONDS.labels(route).observe(seconds)
 
 
 def _request_id(scope: Scope) -> str:

@@ -21,7 +21,7 @@ from fixtures.html_pages import ATTACK, check_page
 from fixtures.phospho_process import free_port
 from fixtures.served import served
 from phospho_dashboard.health.health import FACTS, Health
-from phospho_gateway.metrics import GatewayMetrics
+from phospho_gateway import metrics as gateway_metrics
 from phospho_schemas.webhooks import WebhookDelivery
 from phospho_workers.runtime import metrics as worker_metrics
 
@@ -107,7 +107,7 @@ def test_jobs_tell_what_they_did_and_which_steps_failed(world: Any, project: str
 
 def test_every_fact_is_of_a_metric_that_a_process_has() -> None:
     """A metric that is renamed must not vanish from the page in silence."""
-    gateway = {family.name for family in GatewayMetrics().registry.collect()}
+    gateway = {family.name for family in gateway_metrics.REGISTRY.collect()}
     workers = {family.name for family in worker_metrics.REGISTRY.collect()}
 
     assert {fact.metric for fact in FACTS} <= gateway | workers

@@ -89,7 +89,14 @@ def rival_key(registry: Registry) -> NewKey:
 def seeded(store: Store, registry: Registry, pipeline: Pipeline, api_key: NewKey, rival_key: NewKey) -> None:
     """Three tasks in two sessions of `shop`, and one of `rival`; logged once, as most tests only read them."""
     reads = Reads(store, GatewaySettings())
-    app = create_app(GatewaySettings(), Authenticator(registry), pipeline, HybridClock(), reads, {})
+    app = create_app(
+        GatewaySettings(),
+        authenticator=Authenticator(registry),
+        publisher=pipeline,
+        clock=HybridClock(),
+        reads=reads,
+        readiness={},
+    )
 
     async def log(project_id: str, secret: str, *events: Json) -> None:
         headers = {"Authorization": f"Bearer {secret}"}

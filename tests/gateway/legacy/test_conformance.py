@@ -48,7 +48,14 @@ def base_url(store: Store, registry: Registry, pipeline: Pipeline, seeded: None)
     """The address of a gateway with something in it."""
     settings = GatewaySettings()
     reads = Reads(store, settings)
-    app = create_app(settings, Authenticator(registry), pipeline, HybridClock(), reads, {"pipeline": pipeline.check})
+    app = create_app(
+        settings,
+        authenticator=Authenticator(registry),
+        publisher=pipeline,
+        clock=HybridClock(),
+        reads=reads,
+        readiness={"pipeline": pipeline.check},
+    )
     with served(app) as url:
         yield url
     reads.close()

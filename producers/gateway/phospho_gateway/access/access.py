@@ -1,4 +1,4 @@
-"""Who asks, and for which project."""
+"""API keys: the project that a request may write to."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from starlette.requests import Request
 
+from phospho_gateway.access.projects import checked_project_id, required_project
 from phospho_gateway.access.rate_limit import RateLimit
-from phospho_gateway.intake.fields import checked_project_id
 from phospho_gateway.settings import GatewaySettings
 from phospho_store.errors import StoreError
 from phospho_store.registry.authentication import Authenticator, Principal
@@ -53,6 +53,14 @@ class Access:
         if len(set(named)) > 1:
             raise wrong_project()
         return checked_project_id(named[0]) if named else None
+
+    async def own_project(self, request: Request) -> str:
+        """
+        Return the project that a request is about, by its path or its key.
+
+        Raises Problem as `project` does, and 422 for an administrator who names none.
+        """
+        return required_project(await self.project(request, request.path_params.get("project_id")))
 
     async def _principal(self, secret: str) -> Principal:
         principal = self._authenticator.cached(secret) or await self._looked_up(secret)

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
+from phospho_gateway.access.projects import project_of
 from phospho_gateway.intake import fields
 from phospho_schemas.ids import (
     HybridClock,
@@ -91,7 +92,7 @@ class EventReader:
     def read(self, event: Any, envelope: Envelope, index: int, rewrite: Rewrite | None = None) -> AcceptedEvent:
         """Return the message of one event, leaving `event` as it is. Raises Problem: 403, 413 or 422."""
         message = _copy(event)
-        project_id = fields.project_of(message, envelope.project_id)
+        project_id = project_of(message, envelope.project_id)
         task_id, session_id = _checked(message)
         revision, source = rewrite or (self._clock.next(), envelope.source)
         task_id = task_id or self._derived(project_id, envelope, revision, index)

@@ -8,12 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from phospho_gateway.access.access import Access
-from phospho_gateway.intake.body import BodyReader
-from phospho_gateway.intake.budget import ByteBudget
 from phospho_gateway.intake.events import AcceptedEvent, single_event
-from phospho_gateway.intake.intake import Intake
-from phospho_web.bodies import object_of
+from phospho_gateway.services import Services
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
@@ -21,11 +17,10 @@ from phospho_web.responses import json_response
 class EventsApi:
     """The endpoints of `/api/v1/events`."""
 
-    def __init__(self, access: Access, budget: ByteBudget, bodies: BodyReader, intake: Intake) -> None:
-        self._access = access
-        self._budget = budget
-        self._bodies = bodies
-        self._intake = intake
+    def __init__(self, services: Services) -> None:
+        self._access = services.access
+        self._bodies = services.bodies
+        self._intake = services.intake
 
     def routes(self) -> list[Route]:
         """Return the routes; the batch first, as an event may have any id."""
@@ -38,20 +33,19 @@ class EventsApi:
     async def log_event(self, request: Request) -> Response:
         """Take one event; 201 when it is durable."""
         project_id = await self._access.project(request)
-        with self._budget.lease() as lease:
-            body = object_of(await self._bodies.document(request, lease))
-            envelope = self._intake.envelope(request, project_id, "api_v1")
-            event = self._intake.read_event(single_event(body), envelope)
+        with self._bodies.open(request) as body:
+            sent = single_event(await body.object())
+            event = self._intake.read_event(sent, self._intake.envelope(request, project_id, "api_v1"))
             await self._intake.publish([event.keyed], "api_v1")
         return json_response(_receipt(event), 201)
 
     async def log_batch(self, request: Request) -> Response:
         """Take the good events of a batch; 200 with one result per event when they are durable."""
         project_id = await self._access.project(request)
-        with self._budget.lease() as lease:
+        with self._bodies.open(request) as body:
             envelope = self._intake.envelope(request, project_id, "batch")
             # The document is not kept: while the messages travel, their bytes are all that is held.
-            results = self._intake.read_batch(await self._bodies.document(request, lease), "events", envelope)
+            results = self._intake.read_batch(await body.json(), "events", envelope)
             accepted = [result for result in results if isinstance(result, AcceptedEvent)]
             await self._intake.publish([event.keyed for event in accepted], "batch")
         rejected = len(results) - len(accepted)
@@ -65,10 +59,10 @@ class EventsApi:
     async def log_feedback(self, request: Request) -> Response:
         """Take one feedback; 201 when it is durable."""
         project_id = await self._access.project(request)
-        with self._budget.lease() as lease:
-            body = object_of(await self._bodies.document(request, lease))
+        with self._bodies.open(request) as body:
+            sent = await body.object()
             envelope = self._intake.envelope(request, project_id, "feedback")
-            feedback = self._intake.read_feedback(request.path_params["event_id"], body, envelope)
+            feedback = self._intake.read_feedback(request.path_params["event_id"], sent, envelope)
             await self._intake.publish([feedback.keyed], "feedback")
         receipt = {
             "event_id": feedback.task_id,

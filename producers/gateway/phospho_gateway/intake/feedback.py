@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from phospho_gateway.access.projects import project_of
 from phospho_gateway.intake import fields
 from phospho_gateway.intake.events import Envelope, encoded
 from phospho_schemas.ids import HybridClock, derived_id, message_key
@@ -40,7 +41,7 @@ class FeedbackReader:
     def read(self, task_id: str, body: dict[str, Any], envelope: Envelope) -> AcceptedFeedback:
         """Return the message of one feedback on a task, leaving `body` as it is. Raises Problem: 403 or 422."""
         message = body | {"task_id": task_id}
-        project_id = fields.project_of(message, envelope.project_id)
+        project_id = project_of(message, envelope.project_id)
         fields.check_identifier(message, "task_id")
         fields.check_times(message)
         flag = _flag(message)

@@ -7,16 +7,14 @@ Each function takes the message that is being built, a flat dictionary, checks a
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from phospho_schemas.times import parsed_time, utc_text
 from phospho_web.bodies import json_type
-from phospho_web.problems import Problem, wrong_project
+from phospho_web.problems import Problem
 
 MAX_ID_CHARACTERS = 512
-_PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
 # What extraction takes for a clock that is wrong: the time of arrival then stands for it.
 _OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
 _MAX_AHEAD = timedelta(days=1)
@@ -103,37 +101,6 @@ def created_at(message: dict[str, Any], received_at: datetime) -> datetime:
     else:
         return received_at
     return moment if _OLDEST <= moment <= received_at + _MAX_AHEAD else received_at
-
-
-def project_of(message: dict[str, Any], granted: str | None) -> str:
-    """
-    Return the project of a message: the one that was granted, or, for an administrator (None), the one it names.
-
-    Raises Problem: 403 where it names another than the granted one, 422 where it names none or no project id.
-    """
-    named = message.get("project_id")
-    if named is None or named == "":
-        if granted is None:
-            raise invalid(
-                "project_required",
-                "an administrator's request names no project",
-                "set project_id, or the header X-Phospho-Project",
-            )
-        return granted
-    if granted is not None and named != granted:
-        raise wrong_project()
-    return checked_project_id(named)
-
-
-def checked_project_id(value: Any) -> str:
-    """Return a project id. Raises Problem (422) where it can't be one."""
-    if type(value) is str and _PROJECT_ID.fullmatch(value):
-        return value
-    raise invalid(
-        "invalid_project_id",
-        "project_id is not an id of a project",
-        "use 1 to 128 letters, digits, dots, dashes or underscores",
-    )
 
 
 def _bring_into_form(message: dict[str, Any], moment: Any) -> None:

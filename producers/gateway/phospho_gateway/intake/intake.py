@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,9 +12,9 @@ from typing import Any
 
 from starlette.requests import Request
 
+from phospho_gateway import metrics
 from phospho_gateway.intake.events import AcceptedEvent, Envelope, EventReader, Rewrite, Source
 from phospho_gateway.intake.feedback import AcceptedFeedback, FeedbackReader
-from phospho_gateway.metrics import GatewayMetrics
 from phospho_gateway.publishing.publisher import Publisher
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock, revision_ms
@@ -34,16 +36,13 @@ class Intake:
         settings: GatewaySettings,
         publisher: Publisher,
         clock: HybridClock,
-        place: str,
-        metrics: GatewayMetrics,
         quotas: DailyQuotas | None = None,
     ) -> None:
         self._settings = settings
         self._publisher = publisher
         self._clock = clock
-        self._events = EventReader(clock, place)
+        self._events = EventReader(clock, _process_name(clock))
         self._feedback = FeedbackReader(clock)
-        self._metrics = metrics
         self._quotas = quotas
 
     def envelope(self, request: Request, project_id: str | None, source: Source) -> Envelope:
@@ -90,7 +89,7 @@ class Intake:
         try:
             return self._feedback.read(task_id, body, envelope)
         except Problem as problem:
-            self._metrics.rejected.labels(envelope.source, problem.code).inc()
+            metrics.REJECTED.labels(envelope.source, problem.code).inc()
             raise
 
     async def publish(self, messages: Sequence[Keyed], source: Source) -> None:
@@ -107,7 +106,7 @@ class Intake:
         except BaseException:
             self._give_back(taken)
             raise
-        self._metrics.accepted.labels(source).inc(len(messages))
+        metrics.ACCEPTED.labels(source).inc(len(messages))
 
     def _taken(self, messages: Sequence[Keyed]) -> dict[str, int]:
         """Count tasks against the quotas of their projects, all of them or none. Raises Problem (429)."""
@@ -128,7 +127,7 @@ class Intake:
                 self._quotas.give_back(project_id, tasks)
 
     async def _published(self, messages: Sequence[Keyed]) -> None:
-        with self._metrics.publish_seconds.time():
+        with metrics.PUBLISH_SECONDS.time():
             try:
                 async with asyncio.timeout(self._settings.publish_timeout_s):
                     await self._publisher.publish(messages)
@@ -143,7 +142,7 @@ class Intake:
         try:
             return self._events.read(event, envelope, index, rewrite)
         except Problem as problem:
-            self._metrics.rejected.labels(envelope.source, problem.code).inc()
+            metrics.REJECTED.labels(envelope.source, problem.code).inc()
             # The frames of its traceback would hold the whole document until the answer is sent.
             return problem.with_traceback(None)
 
@@ -164,7 +163,7 @@ class Intake:
         return events
 
     def _failed(self, problem: Problem) -> Problem:
-        self._metrics.publish_failures.labels(problem.code).inc()
+        metrics.PUBLISH_FAILURES.labels(problem.code).inc()
         return problem
 
     def _timed_out(self) -> Problem:
@@ -175,6 +174,11 @@ class Intake:
             "send the same request again; with task_id or Idempotency-Key nothing is doubled",
             self._settings.retry_after_s,
         )
+
+
+def _process_name(clock: HybridClock) -> str:
+    """Name this process among all gateways, past and present."""
+    return f"{socket.gethostname()}:{os.getpid()}:{clock.next()}"
 
 
 def _quota_exceeded(project_id: str, limit: int | None, wait_s: int) -> Problem:

@@ -12,12 +12,12 @@ from starlette.routing import Route
 from phospho_gateway.intake.events import Envelope
 from phospho_gateway.intake.fields import check_identifier
 from phospho_gateway.legacy.reads.task_reads import StoredTask, TaskReads
-from phospho_gateway.legacy.services import LegacyServices
 from phospho_gateway.legacy.typed_fields import object_field, objects_field, text_field
 from phospho_gateway.legacy.writes.changes import Change
 from phospho_gateway.legacy.writes.writes import applied
+from phospho_gateway.services import Services
 from phospho_schemas.records import Keyed
-from phospho_web.bodies import json_type, object_of
+from phospho_web.bodies import json_type
 from phospho_web.problems import Problem, invalid
 from phospho_web.responses import json_response
 
@@ -41,7 +41,7 @@ class FlatUpdateApi:
     nothing can be written to here, the tasks that there are not, and those whose change is refused.
     """
 
-    def __init__(self, services: LegacyServices) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
         self._reads = TaskReads(services.reads.store, services.settings.max_page_bytes)
 
@@ -52,10 +52,9 @@ class FlatUpdateApi:
     async def update(self, request: Request) -> Response:
         """Change tasks; 200 when the changes are durable. Sent again it changes nothing more."""
         services = self._services
-        project_id = await services.project(request)
-        with services.budget.lease() as lease:
-            body = object_of(await services.bodies.document(request, lease))
-            flat = objects_field(body, "flattened_tasks", services.settings.max_events)
+        project_id = await services.access.own_project(request)
+        with services.bodies.open(request) as body:
+            flat = objects_field(await body.object(), "flattened_tasks", services.settings.max_events)
             changes = changes_of(flat)
             outcome = await self._apply(project_id, changes, services.intake.envelope(request, project_id, "v2"))
         return json_response(outcome | {"ignored_fields": ignored_fields(flat)})
@@ -81,7 +80,7 @@ class FlatUpdateApi:
         intake, changed = self._services.intake, 0
         messages: list[Keyed] = []
         errors: list[dict[str, Any]] = []
-        with self._services.budget.lease() as lease:
+        with self._services.bodies.budget.lease() as lease:
             # In the order in which they were written, which stays the order of those that were logged in one second.
             for task in sorted(tasks.values(), key=lambda task: (task.row["created_at_ms"], task.row["revision"])):
                 task_id = task.row["task_id"]

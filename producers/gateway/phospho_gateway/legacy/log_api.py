@@ -8,36 +8,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from phospho_gateway.access.access import Access
-from phospho_gateway.intake.body import BodyReader
-from phospho_gateway.intake.budget import ByteBudget
+from phospho_gateway.access.projects import checked_project_id
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.feedback import AcceptedFeedback
-from phospho_gateway.intake.fields import checked_project_id
-from phospho_gateway.intake.intake import Intake
-from phospho_gateway.settings import GatewaySettings
+from phospho_gateway.services import Services
 from phospho_schemas.records import Keyed
-from phospho_web.bodies import object_of
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
 
-class LegacyApi:
+class LogApi:
     """The endpoints of `/v2` that take data."""
 
-    def __init__(
-        self,
-        settings: GatewaySettings,
-        access: Access,
-        budget: ByteBudget,
-        bodies: BodyReader,
-        intake: Intake,
-    ) -> None:
-        self._settings = settings
-        self._access = access
-        self._budget = budget
-        self._bodies = bodies
-        self._intake = intake
+    def __init__(self, services: Services) -> None:
+        self._settings = services.settings
+        self._access = services.access
+        self._bodies = services.bodies
+        self._intake = services.intake
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -50,9 +37,9 @@ class LegacyApi:
     async def log(self, request: Request) -> Response:
         """Take the good events of a batch; 200 with each event, or its error, when they are durable."""
         project_id = await self._access.project(request, request.path_params["project_id"])
-        with self._budget.lease() as lease:
+        with self._bodies.open(request) as body:
             envelope = self._intake.envelope(request, project_id, "v2")
-            messages, answer = self._read(await self._bodies.document(request, lease), envelope)
+            messages, answer = self._read(await body.json(), envelope)
             await self._intake.publish(messages, "v2")
             return answer
 
@@ -60,16 +47,15 @@ class LegacyApi:
         """Take a flag; phosphojs sends it without a key, which a setting may allow."""
         if "authorization" in request.headers or not self._settings.allow_flag_without_key:
             return await self.evaluate_task(request)
-        with self._budget.lease() as lease:
-            body = object_of(await self._bodies.document(request, lease))
-            return await self._evaluated(request, body, checked_project_id(body.get("project_id")))
+        with self._bodies.open(request) as body:
+            evaluation = await body.object()
+            return await self._evaluated(request, evaluation, checked_project_id(evaluation.get("project_id")))
 
     async def evaluate_task(self, request: Request) -> Response:
         """Take a person's evaluation of a task; 200 when it is durable."""
         project_id = await self._access.project(request)
-        with self._budget.lease() as lease:
-            body = object_of(await self._bodies.document(request, lease))
-            return await self._evaluated(request, body, project_id)
+        with self._bodies.open(request) as body:
+            return await self._evaluated(request, await body.object(), project_id)
 
     def _read(self, body: Any, envelope: Envelope) -> tuple[list[Keyed], Response]:
         """Return the messages and the answer: while the messages travel, only bytes are held."""

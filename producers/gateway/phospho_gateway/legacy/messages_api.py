@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from phospho_gateway.access.projects import project_of
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
-from phospho_gateway.intake.fields import check_identifier, check_times, created_at, project_of
-from phospho_gateway.legacy.services import LegacyServices
+from phospho_gateway.intake.fields import check_identifier, check_times, created_at
 from phospho_gateway.legacy.typed_fields import objects_field, too_many
 from phospho_gateway.legacy.writes.conversation import turns
+from phospho_gateway.services import Services
 from phospho_schemas.ids import derived_id
-from phospho_web.bodies import object_of
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
@@ -23,7 +23,7 @@ from phospho_web.responses import json_response
 class MessagesApi:
     """The endpoint that takes conversations; a good one does not suffer from a bad one beside it."""
 
-    def __init__(self, services: LegacyServices) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
 
     def routes(self) -> list[Route]:
@@ -34,10 +34,10 @@ class MessagesApi:
         """Take the good conversations; 200 with each, or its error, when they are durable."""
         services = self._services
         granted = await services.access.project(request)
-        with services.budget.lease() as lease:
-            body = object_of(await services.bodies.document(request, lease))
-            envelope = services.intake.envelope(request, project_of(body, granted), "v3")
-            results = self._results(body, envelope)
+        with services.bodies.open(request) as body:
+            sent = await body.object()
+            envelope = services.intake.envelope(request, project_of(sent, granted), "v3")
+            results = self._results(sent, envelope)
             taken = [event.keyed for result in results if isinstance(result, Logged) for event in result.events]
             await services.intake.publish(taken, "v3")
         return json_response({"logged_events": [_answer(result) for result in results]})

@@ -13,8 +13,8 @@ from phospho_gateway.legacy.page_requests import PageRequest, page_of_body, page
 from phospho_gateway.legacy.reads.filters import Condition, condition
 from phospho_gateway.legacy.reads.session_reads import SessionReads
 from phospho_gateway.legacy.reads.task_reads import TaskReads
-from phospho_gateway.legacy.services import LegacyServices
 from phospho_gateway.legacy.typed_fields import switch_field
+from phospho_gateway.services import Services
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
@@ -25,7 +25,7 @@ _FLAT_FIELDS = ("limit", "cursor", "with_events", "with_sessions", "with_removed
 class ProjectApi:
     """The endpoints of a project that read."""
 
-    def __init__(self, services: LegacyServices) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
         self._sessions = SessionReads(services.reads.store)
         self._tasks = TaskReads(services.reads.store, services.settings.max_page_bytes)
@@ -41,11 +41,11 @@ class ProjectApi:
 
     async def project(self, request: Request) -> Response:
         """Return a project with the events that it defines."""
-        return await self._services.reads.run(self._project_answer, await self._services.project(request))
+        return await self._services.reads.run(self._project_answer, await self._services.access.own_project(request))
 
     async def sessions(self, request: Request) -> Response:
         """Return sessions of a project, the one with the latest task first; POST takes filters of their tasks."""
-        project_id = await self._services.project(request)
+        project_id = await self._services.access.own_project(request)
         page, chosen = page_of_query(request), Condition()
         if request.method == "POST":
             body = await self._body(request, _LIST_FIELDS)
@@ -54,14 +54,14 @@ class ProjectApi:
 
     async def tasks(self, request: Request) -> Response:
         """Return the tasks of a project that filters let through, the newest first."""
-        project_id = await self._services.project(request)
+        project_id = await self._services.access.own_project(request)
         body = await self._body(request, _LIST_FIELDS)
         chosen, page = condition(body.get("filters")), page_of_body(body)
         return await self._services.reads.run(self._tasks_answer, project_id, chosen, page)
 
     async def flat_tasks(self, request: Request) -> Response:
         """Return tasks of a project, the newest first, each with a row for every event of it."""
-        project_id = await self._services.project(request)
+        project_id = await self._services.access.own_project(request)
         body = await self._body(request, _FLAT_FIELDS)
         with_events, with_sessions = (switch_field(body, name, True) for name in ("with_events", "with_sessions"))
         # Nothing is ever removed here: an event that a task shows no longer is gone, so there is none to add.
@@ -71,10 +71,10 @@ class ProjectApi:
 
     async def _body(self, request: Request, known: tuple[str, ...]) -> dict[str, Any]:
         """Return the body, which upstream's client leaves out where it asks for nothing special."""
-        with self._services.budget.lease() as lease:
-            body = await self._services.bodies.object_or_empty(request, lease)
-        refuse_unknown(body, known)
-        return body
+        with self._services.bodies.open(request) as body:
+            sent = await body.object_or_empty()
+        refuse_unknown(sent, known)
+        return sent
 
     def _project_answer(self, project_id: str) -> Response:
         registry = self._services.reads.registry

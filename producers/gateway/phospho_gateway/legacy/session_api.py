@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from phospho_gateway.intake.fields import project_of
+from phospho_gateway.access.projects import project_of
 from phospho_gateway.legacy.documents import new_session, session_document, task_document, transcript
 from phospho_gateway.legacy.page_requests import PageRequest, page_of_body, page_of_query, path_id, refuse_unknown
 from phospho_gateway.legacy.reads.session_reads import SessionReads
 from phospho_gateway.legacy.reads.task_reads import TaskPage, TaskReads
-from phospho_gateway.legacy.services import LegacyServices
+from phospho_gateway.services import Services
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
@@ -22,7 +22,7 @@ from phospho_web.responses import json_response
 class SessionApi:
     """The endpoints of one session."""
 
-    def __init__(self, services: LegacyServices) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
         self._sessions = SessionReads(services.reads.store)
         self._tasks = TaskReads(services.reads.store, services.settings.max_page_bytes)
@@ -44,16 +44,16 @@ class SessionApi:
         """
         services = self._services
         granted = await services.access.project(request)
-        with services.budget.lease() as lease:
-            body = await services.bodies.object_or_empty(request, lease)
-            project_id = project_of(body, granted)
-            ignored = [name for name, value in body.items() if name != "project_id" and value not in (None, {})]
+        with services.bodies.open(request) as body:
+            sent = await body.object_or_empty()
+            project_id = project_of(sent, granted)
+            ignored = [name for name, value in sent.items() if name != "project_id" and value not in (None, {})]
         session = new_session(project_id, f"session_{uuid.uuid4().hex}", int(datetime.now(UTC).timestamp()))
         return json_response(session | {"ignored": sorted(ignored)})
 
     async def session(self, request: Request) -> Response:
         """Return a session."""
-        project_id, session_id = await self._services.project(request), path_id(request, "session_id")
+        project_id, session_id = await self._services.access.own_project(request), path_id(request, "session_id")
         session = await self._services.reads.run(self._sessions.one, project_id, session_id)
         if session is None:
             raise _unknown_session()
@@ -62,18 +62,18 @@ class SessionApi:
     async def tasks(self, request: Request) -> Response:
         """Return the tasks of a session in the order of the conversation."""
         services = self._services
-        project_id, session_id = await services.project(request), path_id(request, "session_id")
+        project_id, session_id = await services.access.own_project(request), path_id(request, "session_id")
         page = page_of_query(request)
         if request.method == "POST":
-            with services.budget.lease() as lease:
-                body = await services.bodies.object_or_empty(request, lease)
-            refuse_unknown(body, ("limit", "cursor"))
-            page = page_of_body(body)
+            with services.bodies.open(request) as body:
+                sent = await body.object_or_empty()
+            refuse_unknown(sent, ("limit", "cursor"))
+            page = page_of_body(sent)
         return await services.reads.run(self._tasks_answer, project_id, session_id, page)
 
     async def transcript(self, request: Request) -> Response:
         """Return a session as lines of its user and its assistant."""
-        project_id, session_id = await self._services.project(request), path_id(request, "session_id")
+        project_id, session_id = await self._services.access.own_project(request), path_id(request, "session_id")
         page = page_of_query(request)
         return await self._services.reads.run(self._transcript_answer, project_id, session_id, page)
 

@@ -11,12 +11,11 @@ from starlette.routing import Route
 from phospho_gateway.legacy.documents import task_document
 from phospho_gateway.legacy.page_requests import path_id
 from phospho_gateway.legacy.reads.task_reads import StoredTask, TaskReads
-from phospho_gateway.legacy.services import LegacyServices
 from phospho_gateway.legacy.typed_fields import object_field, text_field
 from phospho_gateway.legacy.writes.changes import Change
 from phospho_gateway.legacy.writes.new_tasks import as_log, created_document
 from phospho_gateway.legacy.writes.writes import applied
-from phospho_web.bodies import object_of
+from phospho_gateway.services import Services
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
@@ -24,7 +23,7 @@ from phospho_web.responses import json_response
 class TaskApi:
     """The endpoints of one task."""
 
-    def __init__(self, services: LegacyServices) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
         self._reads = TaskReads(services.reads.store, services.settings.max_page_bytes)
 
@@ -39,15 +38,15 @@ class TaskApi:
         """Return a task; by POST, change it before."""
         if request.method == "POST":
             return await self._change(request)
-        project_id, task_id = await self._services.project(request), path_id(request, "task_id")
+        project_id, task_id = await self._services.access.own_project(request), path_id(request, "task_id")
         return json_response(task_document(await self._stored(project_id, task_id)))
 
     async def create(self, request: Request) -> Response:
         """Log a task; 200 with it when it is durable. The answer is made of what was sent: reading comes later."""
         services = self._services
         project_id = await services.access.project(request)
-        with services.budget.lease() as lease:
-            log = as_log(object_of(await services.bodies.document(request, lease)))
+        with services.bodies.open(request) as body:
+            log = as_log(await body.object())
             accepted = services.intake.read_event(log, services.intake.envelope(request, project_id, "v2"))
             await services.intake.publish([accepted.keyed], "v2")
         return json_response(created_document(log, accepted))
@@ -55,9 +54,9 @@ class TaskApi:
     async def _change(self, request: Request) -> Response:
         """Change metadata, notes or flag of a task; 200 with it when the change is durable."""
         services = self._services
-        project_id, task_id = await services.project(request), path_id(request, "task_id")
-        with services.budget.lease() as lease:
-            change = _change(object_of(await services.bodies.document(request, lease)))
+        project_id, task_id = await services.access.own_project(request), path_id(request, "task_id")
+        with services.bodies.open(request) as body:
+            change = _change(await body.object())
             stored = await self._stored(project_id, task_id)
             envelope = services.intake.envelope(request, project_id, "v2")
             messages, task = applied(services.intake, stored, change, envelope)

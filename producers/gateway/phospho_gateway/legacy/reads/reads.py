@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from phospho_gateway.settings import GatewaySettings
-from phospho_store.errors import StatementRefused, StoreUnavailable
+from phospho_store.errors import StoreUnavailable
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_store.threads import StoreThreads
-from phospho_web.problems import Problem, store_unavailable
+from phospho_web.problems import store_unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,11 +41,6 @@ class Reads:
         except (StoreUnavailable, TimeoutError) as error:
             logger.warning("the store did not answer: %s", error)
             raise store_unavailable("ClickHouse does not answer", self._settings.retry_after_s) from None
-        except StatementRefused as error:
-            logger.error("the store refused a statement: %s", error)
-            raise Problem(
-                500, "internal_error", "the store refused a statement", "the log of the gateway says more"
-            ) from None
 
     def close(self) -> None:
         """Let the running calls end, and start no other."""

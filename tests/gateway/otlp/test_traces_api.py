@@ -15,7 +15,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from pydantic import TypeAdapter
 
-from gateway.conftest import ADMIN_SECRET, ClientMaker
+from gateway.conftest import ADMIN_SECRET, ClientMaker, Counted
 from gateway.intake.test_bodies import COMPRESSORS
 from gateway.recording import RecordingPublisher, RefusingPublisher
 from phospho_gateway.settings import GatewaySettings
@@ -99,20 +99,20 @@ async def test_an_empty_export_is_a_success(client: httpx.AsyncClient, publisher
     assert publisher.batches == []
 
 
-async def test_spans_that_belong_to_no_task_are_taken_counted_and_warned_of(client: httpx.AsyncClient) -> None:
+async def test_spans_of_no_task_are_taken_counted_and_warned_of(client: httpx.AsyncClient, counted: Counted) -> None:
     answer = await post(client, request(span(1), span(2)).SerializeToString())
 
     assert answer.status_code == 200
     told = ExportTraceServiceResponse.FromString(answer.content).partial_success
     assert told.rejected_spans == 0
     assert told.error_message.startswith("2 of 2 spans were not stored")
-    metrics = (await client.get("/metrics")).text
+    metrics = counted()
     assert 'phospho_gateway_spans_total{outcome="unattached"} 2.0' in metrics
 
 
 @pytest.mark.parametrize("encoding", [0, 1], ids=["protobuf", "json"])
 async def test_a_bad_span_harms_itself_only_and_the_answer_says_why(
-    encoding: int, client: httpx.AsyncClient, publisher: RecordingPublisher
+    encoding: int, client: httpx.AsyncClient, publisher: RecordingPublisher, counted: Counted
 ) -> None:
     export = request(chat(1), chat(2), chat(3, attributes={"session.id": "s" * 600}), span(4))
     export.resource_spans[0].scope_spans[0].spans[0].trace_id = b"short"
@@ -128,7 +128,7 @@ async def test_a_bad_span_harms_itself_only_and_the_answer_says_why(
     assert message.startswith("2 of 4 spans were rejected: ")
     assert "session_id has 600 characters" in message
     assert "16 bytes" in message
-    metrics = (await client.get("/metrics")).text
+    metrics = counted()
     assert 'phospho_gateway_spans_total{outcome="rejected"} 2.0' in metrics
     assert 'phospho_gateway_spans_total{outcome="step"} 1.0' in metrics
 

@@ -8,17 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from phospho_gateway.access.access import Access
-from phospho_gateway.intake.body import BodyReader
-from phospho_gateway.intake.budget import ByteBudget
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
-from phospho_gateway.intake.intake import Intake
-from phospho_gateway.metrics import GatewayMetrics
+from phospho_gateway.metrics import SPANS
 from phospho_gateway.otlp import json_encoding, protobuf
 from phospho_gateway.otlp.answers import JSON, PROTOBUF, accepted, refused
 from phospho_gateway.otlp.spans import Export, MalformedExport, TooManySpans
 from phospho_gateway.otlp.translation import raw_logs
-from phospho_gateway.settings import GatewaySettings
+from phospho_gateway.services import Services
 from phospho_schemas.records import Keyed
 from phospho_web.bodies import parse_json
 from phospho_web.problems import Problem
@@ -29,21 +25,11 @@ _MEDIA_TYPES = {PROTOBUF: PROTOBUF, "application/protobuf": PROTOBUF, JSON: JSON
 class TracesApi:
     """The endpoints that take spans."""
 
-    def __init__(
-        self,
-        settings: GatewaySettings,
-        access: Access,
-        budget: ByteBudget,
-        bodies: BodyReader,
-        intake: Intake,
-        metrics: GatewayMetrics,
-    ) -> None:
-        self._settings = settings
-        self._access = access
-        self._budget = budget
-        self._bodies = bodies
-        self._intake = intake
-        self._metrics = metrics
+    def __init__(self, services: Services) -> None:
+        self._settings = services.settings
+        self._access = services.access
+        self._bodies = services.bodies
+        self._intake = services.intake
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -65,10 +51,10 @@ class TracesApi:
 
     async def _exported(self, request: Request, media_type: str) -> Response:
         project_id = await self._access.project(request, request.path_params.get("project_id"))
-        with self._budget.lease() as lease:
+        with self._bodies.open(request) as body:
             envelope = self._intake.envelope(request, project_id, "otlp")
             # The spans are not kept: while the messages travel, their bytes are all that is held.
-            content = await self._bodies.content(request, lease)
+            content = await body.content()
             published, answer = self._read(content, media_type, envelope)
             del content
             await self._intake.publish(published, "otlp")
@@ -79,15 +65,12 @@ class TracesApi:
         translation = raw_logs(export.spans)
         results = self._intake.read_all(translation.logs, envelope)
         refusals = [result.message for result in results if isinstance(result, Problem)]
-        self._count("task", len(results) - len(refusals))
-        self._count("step", translation.steps)
-        self._count("unattached", translation.unattached)
-        self._count("rejected", export.rejected.total() + len(refusals))
+        SPANS.labels("task").inc(len(results) - len(refusals))
+        SPANS.labels("step").inc(translation.steps)
+        SPANS.labels("unattached").inc(translation.unattached)
+        SPANS.labels("rejected").inc(export.rejected.total() + len(refusals))
         answer = accepted(media_type, export.count, export.rejected + Counter(refusals), translation.unattached)
         return [result.keyed for result in results if isinstance(result, AcceptedEvent)], answer
-
-    def _count(self, outcome: str, spans: int) -> None:
-        self._metrics.spans.labels(outcome).inc(spans)
 
 
 def _decoded(content: bytes, media_type: str, max_spans: int) -> Export:

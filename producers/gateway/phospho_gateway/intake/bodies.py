@@ -1,0 +1,76 @@
+"""Bodies of requests: read within a time and a number of bytes, inflated, and parsed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from starlette.requests import Request
+
+from phospho_gateway import metrics
+from phospho_gateway.intake.budget import ByteBudget, Lease
+from phospho_gateway.intake.inflate import inflated
+from phospho_gateway.settings import GatewaySettings
+from phospho_web.bodies import object_of, object_or_empty, parse_json, read_body
+from phospho_web.problems import Problem
+
+
+class Bodies:
+    """Opens the bodies of requests, whose bytes are counted against one budget."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._settings = settings
+        self.budget = ByteBudget(settings.max_in_flight_bytes, settings.retry_after_s)
+
+    @contextmanager
+    def open(self, request: Request) -> Iterator[Body]:
+        """Yield the body of a request. Its bytes stay counted to the end of the `with`."""
+        with self.budget.lease() as lease:
+            yield Body(request, lease, self._settings)
+
+
+class Body:
+    """One body. Each method reads it, so call one of them, once; each raises Problem and ClientDisconnect."""
+
+    def __init__(self, request: Request, lease: Lease, settings: GatewaySettings) -> None:
+        self._request = request
+        self._lease = lease
+        self._settings = settings
+
+    async def content(self) -> bytes:
+        """Return the bytes, inflated. Raises Problem (400, 408, 413, 415, 503)."""
+        sent = await self._sent()
+        metrics.BODY_BYTES.labels("wire").inc(len(sent))
+        content = inflated(sent, self._request.headers.get("content-encoding", ""), self._settings.max_body_bytes)
+        metrics.BODY_BYTES.labels("inflated").inc(len(content))
+        if content is not sent:
+            self._lease.grow(len(content))
+        return content
+
+    async def json(self) -> Any:
+        """Return the JSON document."""
+        content = await self.content()
+        # No await from here to the end: one request at a time has its objects in memory.
+        return parse_json(content)
+
+    async def object(self) -> dict[str, Any]:
+        """Return the JSON object. Raises Problem (422) for another document."""
+        return object_of(await self.json())
+
+    async def object_or_empty(self) -> dict[str, Any]:
+        """Return the JSON object, empty for an empty body. Raises Problem (422) for another document."""
+        return object_or_empty(await self.content())
+
+    async def _sent(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._settings.body_timeout_s):
+                return await read_body(self._request, self._settings.max_body_bytes, self._lease.grow)
+        except TimeoutError:
+            raise Problem(
+                408,
+                "body_timeout",
+                f"the body did not arrive within {self._settings.body_timeout_s:g} s",
+                "send smaller batches over a slow line",
+            ) from None
