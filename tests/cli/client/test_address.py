@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
+from cli.conftest import Run
+from cli.fake_server import FakeServer
 from phospho_cli.client.address import DEFAULT_BASE_URL, Address, find_address
 from phospho_cli.client.failures import Failure
 from phospho_cli.client.http import Client
 from phospho_cli.client.settings import ClientSettings
-
-if TYPE_CHECKING:
-    from tests.cli.conftest import FakeServer, Run
 
 
 def started(folder: Path, base_url: str) -> Path:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cli.conftest import FakeServer, Run
+from cli.conftest import Run
+from cli.fake_server import FakeServer
 from phospho_cli.commands import backfill
 
 

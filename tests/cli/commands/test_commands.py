@@ -5,16 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from cli.conftest import Run
+from cli.fake_server import FakeServer
 from phospho_cli import main
 from phospho_dashboard.sql.guard import VIEWS
 from phospho_schemas.messages import ProjectSettings
-
-if TYPE_CHECKING:
-    from tests.cli.conftest import FakeServer, Run
 
 SQL = "/api/v1/sql"
 CLIENT_COMMANDS = ("import", "query", "definitions", "keys", "projects", "dead-letters", "demo")

@@ -6,19 +6,18 @@ import gzip
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from cli.conftest import Run
+from cli.fake_server import FakeServer
 from phospho_cli.client.address import Address
 from phospho_cli.client.failures import Unreachable
 from phospho_cli.client.http import Client
 from phospho_cli.client.retries import RetryPolicy
 from phospho_cli.importing.log_file import LogLine
 from phospho_cli.importing.upload import LineCounts, Upload
-
-if TYPE_CHECKING:
-    from tests.cli.conftest import FakeServer, Run
 
 BATCH = "/api/v1/events/batch"
 

@@ -16,7 +16,7 @@ from phospho_workers.detection.definitions import check_definition
 from phospho_workers.detection.engines import ENGINES
 from phospho_workers.detection.evaluation.labelled import event_definition
 
-TEXT = (Path(__file__).parents[2] / "docs/definitions.md").read_text()
+TEXT = (Path(__file__).parents[3] / "docs/definitions.md").read_text()
 [EXAMPLE] = re.findall(r"```yaml\n(.*?)```", TEXT, re.S)
 HELP = re.search(r"\x08\n( *definitions:\n.*?)\n\n", apply.help or "", re.S)
 

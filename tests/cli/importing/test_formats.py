@@ -6,14 +6,13 @@ import csv
 import gzip
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from cli.conftest import Run
+from cli.fake_server import FakeServer
 from phospho_cli.importing.formats import FORMATS, recognised
-
-if TYPE_CHECKING:
-    from tests.cli.conftest import FakeServer, Run
 
 GENERATION = {
     "id": "obs-1",

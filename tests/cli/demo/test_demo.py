@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from cli.conftest import Run
+from cli.fake_server import FakeServer
 from phospho_cli.commands.definition_file import DefinitionItem
 from phospho_cli.demo.script import DEFINITIONS
 from phospho_cli.demo.traffic import DemoTask, DemoTraffic
-
-if TYPE_CHECKING:
-    from tests.cli.conftest import FakeServer, Run
 
 
 def first(count: int, seed: int = 7, rate: float = 5.0) -> list[DemoTask]:
