@@ -22,7 +22,7 @@ PRINTED = {
     "05_wrap.mjs": "HELLO\nhello\nH-e-l-l-o\n",
     "06_client.mjs": "true\n",
     "07_trouble.mjs": (
-        "event … is dropped (queue_full)\n2 event(s) are to be sent again (no_answer)\npending 2, dropped 1\n"
+        "event … is dropped (queue_full)\n2 event(s) will be sent again (no_answer)\npending 2, dropped 1\n"
     ),
     "08_testing.mjs": "passed\n",
     "09_edge.mjs": "Hello! true\n",

@@ -1,21 +1,21 @@
 /*
- * What the SDK throws: nothing, once a client is made.
+ * Exceptions of the SDK. Once a client is made, none is thrown.
  *
  * PhosphoError
  * └── ConfigError    an option of `init` or `new Phospho` cannot work
  */
 
-/** Base of everything that this package throws. */
+/** Base of all exceptions of this package. */
 export class PhosphoError extends Error {
   override name = "PhosphoError";
 }
 
-/** An option cannot work. The message says which, and what to do. */
+/** An option cannot work. The message names it and the remedy. */
 export class ConfigError extends PhosphoError {
   override name = "ConfigError";
 }
 
-/** Return whatever was thrown as one line. Never throws. */
+/** Return any thrown value as one line. Never throws. */
 export function errorText(error: unknown): string {
   try {
     return error instanceof Error ? `${error.name}: ${error.message}` : String(error);

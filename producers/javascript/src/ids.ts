@@ -1,19 +1,19 @@
-/** Identifiers made on the client, so that a retry carries the id of the first attempt. */
+/** Ids made on the client, so that a retry carries the id of the first attempt. */
 
 const MAX_COUNTER = 0xfff;
-// A clock that steps back by more than this was wrong before, and is followed.
+// If the clock steps back by more than this, it was wrong before: ids follow it.
 const MAX_STEP_BACK_MS = 60_000;
 
 let lastMs = 0;
 let counter = 0;
 
 /**
- * Return a UUID of version 7 (RFC 9562, section 5.7) that is greater than those made before it.
+ * Return a UUID of version 7 (RFC 9562, section 5.7) that is greater than the one before.
  *
- * After 48 bits of Unix milliseconds come 12 bits that count within the millisecond (section 6.2, method 1)
- * and 62 random bits. Where the counter is used up, or the clock steps back, the time goes on from the last
- * id. So tasks of one millisecond, which is what the server keeps of a time, are read back as they were
- * logged; and the parts of its tables, which are sorted by id, stay disjoint.
+ * After 48 bits of Unix milliseconds come 12 bits that count within the millisecond (section 6.2, method 1) and 62 random
+ * bits. When the counter is used up, or the clock steps back, the time continues from the last id. The server's times
+ * have milliseconds, so the ids keep the order of tasks of one millisecond. Its tables are sorted by id, so their parts
+ * stay disjoint.
  */
 export function newId(): string {
   tick(Date.now());
@@ -28,7 +28,7 @@ export function newId(): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
-/** Move `lastMs` and `counter` on, the second carrying into the first. */
+/** Advance `counter`, which carries into `lastMs`. */
 function tick(nowMs: number): void {
   if (nowMs > lastMs || nowMs < lastMs - MAX_STEP_BACK_MS) {
     lastMs = nowMs;
@@ -43,7 +43,7 @@ function tick(nowMs: number): void {
 
 function randomBytes(length: number): Uint8Array {
   const bytes = new Uint8Array(length);
-  // Node 18 has it behind a flag only. Ids keep no secret: what matters is that they differ.
+  // Node 18 has it only behind a flag. Ids must differ, but need not be secret.
   if (typeof crypto === "undefined") {
     return bytes.map(() => Math.floor(Math.random() * 256));
   }

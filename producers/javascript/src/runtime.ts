@@ -1,7 +1,7 @@
 /*
- * What differs between Node, browsers and edge runtimes: environment, timers, the end of the process.
+ * Differences between Node, browsers and edge runtimes: environment, timers, the end of the process.
  *
- * Nothing is imported from Node, and every global is looked for before it is used.
+ * Nothing is imported from Node, and every global is checked before it is used.
  */
 
 interface ProcessLike {
@@ -15,7 +15,7 @@ function processLike(): ProcessLike | undefined {
   return (globalThis as { process?: ProcessLike }).process;
 }
 
-/** Return a variable of the environment; undefined where there is none, or where it may not be read. */
+/** Return a variable of the environment. Undefined if it is missing or may not be read. */
 export function environmentVariable(name: string): string | undefined {
   try {
     return processLike()?.env?.[name] || undefined;
@@ -24,20 +24,20 @@ export function environmentVariable(name: string): string | undefined {
   }
 }
 
-/** Return whether this is a page: its requests may not name their User-Agent. */
+/** Return whether this is a browser, whose requests may not set the User-Agent. */
 export function isBrowser(): boolean {
   return "document" in globalThis;
 }
 
-/** Call *listener* each time that Node has nothing left to do; elsewhere never. */
+/** Call *listener* each time that Node has nothing left to do. Other runtimes never call it. */
 export function onProcessIdle(listener: () => void): void {
   processLike()?.on?.("beforeExit", listener);
 }
 
-/** The longest delay of a timer, 24 days: a longer one would fire at once. */
+/** The longest delay of a timer, 24 days. A longer one would fire at once. */
 export const LONGEST_DELAY_MS = 2 ** 31 - 1;
 
-/** Start a timer that does not keep a process alive. */
+/** Start a timer that does not keep the process alive. */
 export function backgroundTimer(callback: () => void, delayMs: number): Timer {
   const timer = setTimeout(callback, Math.min(delayMs, LONGEST_DELAY_MS));
   const node = timer as unknown as { unref?: () => void };
@@ -45,7 +45,7 @@ export function backgroundTimer(callback: () => void, delayMs: number): Timer {
   return timer;
 }
 
-/** Return milliseconds of a clock that does not step back, where there is one. */
+/** Return milliseconds of a monotonic clock if there is one. */
 export function monotonicMs(): number {
   return typeof performance === "undefined" ? Date.now() : performance.now();
 }

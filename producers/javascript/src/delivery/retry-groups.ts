@@ -1,13 +1,13 @@
 /*
- * Which events are sent together after a failure.
+ * Groups of events that are retried together after a failure.
  *
- * Some answers may be the doing of one event: a server's 500, a transport that throws. A group that fails so
- * again and again is tried in halves, beside what has been logged since. One such event then holds up nobody.
+ * One event may cause some failures: a server's 500, a transport that throws. A group that keeps failing that way is
+ * retried in halves, beside events logged since, so one bad event holds up no other.
  */
 
-import type { QueuedEvent } from "./queue.js";
+import type { QueuedEvent } from "./event.js";
 
-/** Events that are sent together, and how often in a row they failed in a suspect way. */
+/** Events that are sent together, and their consecutive failures with a suspect code. */
 export interface Group {
   events: QueuedEvent[];
   failures: number;
@@ -15,24 +15,24 @@ export interface Group {
 
 export const SUSPECT_CODES = new Set(["http_500", "transport_error"]);
 
-// The first failures are more often the server's; and a server that fails all is asked this often a round.
+// The first failures are more often the server's. A server that fails every request gets MAX_GROUPS of them a round.
 const SPLIT_FROM_FAILURES = 3;
 const MAX_GROUPS = 8;
 
-/** Return the number of events. */
-export function eventsIn(groups: readonly Group[]): number {
+/** Return the number of events in all *groups*. */
+export function eventCount(groups: readonly Group[]): number {
   return groups.reduce((sum, group) => sum + group.events.length, 0);
 }
 
-/** Return the groups of the next round: the failed ones, split where suspect, and a new one of *take*. */
+/** Return the groups of the next round: the failed ones, halved where suspect, and a new one from *take*. */
 export function regrouped(failed: readonly Group[], take: () => QueuedEvent[]): Group[] {
   const isSplit = failed.length < MAX_GROUPS;
   const groups = failed.flatMap((group) =>
     isSplit && isSuspect(group) && group.events.length > 1 ? halves(group) : [group],
   );
   if (groups.length < MAX_GROUPS && failed.some(isSuspect)) {
-    const fresh = take();
-    if (fresh.length > 0) groups.push({ events: fresh, failures: 0 });
+    const events = take();
+    if (events.length > 0) groups.push({ events, failures: 0 });
   }
   return groups;
 }

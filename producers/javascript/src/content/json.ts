@@ -1,8 +1,8 @@
 /*
- * Snapshots of the app's values as plain JSON, and their bytes.
+ * Plain JSON values: snapshots of the app's objects, their size, and their bytes.
  *
- * `encode` writes what Python's `json.dumps(…, ensure_ascii=False)` writes for the same values: the two SDKs
- * send the same bytes for the same input, and a test holds them to it.
+ * `encode` writes the same bytes as Python's `json.dumps(…, ensure_ascii=False)`: the two SDKs send the same bytes for
+ * the same input, and a test checks it.
  */
 
 export type Json = string | number | bigint | boolean | null | Json[] | JsonObject;
@@ -10,31 +10,31 @@ export interface JsonObject {
   [key: string]: Json;
 }
 
-// Deeper nesting than this is cut, and a graph of more values: nobody reads them, and a graph whose nodes
-// know each other has more paths than any memory holds.
+// Deeper nesting is cut, and so is a graph of more values: nobody reads them, and a graph whose nodes refer to each
+// other has more paths than any memory holds.
 const MAX_DEPTH = 32;
 const MAX_VALUES = 100_000;
 const CYCLE = "<cycle>";
 const CUT = "<cut>";
 const UNREADABLE = "<object>";
 
-// What every reader of JSON takes for a whole number; beyond it parsers refuse, or round in silence.
+// The whole numbers that every JSON parser reads. Beyond them parsers refuse, or round silently.
 const SMALLEST_INT = -(2n ** 63n);
 const LARGEST_INT = 2n ** 63n - 1n;
 
 /**
  * Return a deep copy of *value* made of objects, arrays, strings, numbers, booleans and null.
  *
- * What has a `toJSON` says by it what it is; bytes become text, Map and Set an object and an array, what is
- * not data (functions, symbols) is left out as JSON.stringify leaves it out. NaN and the infinities, which
- * JSON lacks, become their names, and whole numbers beyond 64 bits their digits. An object inside itself
- * becomes "<cycle>", what comes after 100,000 values or 32 levels "<cut>". Never throws.
+ * Objects with a `toJSON` become its result, bytes become text, Map and Set an object and an array. Functions and symbols
+ * are left out, as JSON.stringify does. NaN and the infinities, which JSON lacks, become their names, and whole numbers
+ * beyond 64 bits their digits. An object inside itself becomes "<cycle>", and values after 100,000 values or below 32
+ * levels "<cut>". Never throws.
  */
 export function toJson(value: unknown): Json {
   return new Copy().of(value, MAX_DEPTH);
 }
 
-/** One snapshot: counts its values, and knows the objects that it is inside of. */
+/** One snapshot: counts its values, and holds the objects that enclose the current one. */
 class Copy {
   #values = 0;
   readonly #inside = new Set<object>();
@@ -106,14 +106,14 @@ class Copy {
   }
 }
 
-/** Return bytes as such, undefined for everything that is not a string of bytes. */
+/** Return a value as bytes. Undefined if it is no bytes. */
 export function bytesOf(value: unknown): Uint8Array | undefined {
   const tag = typeof value === "object" && value !== null ? tagOf(value) : "";
   if (tag === "Uint8Array") return value as Uint8Array;
   return tag === "ArrayBuffer" ? new Uint8Array(value as ArrayBuffer) : undefined;
 }
 
-/** Return the name of a built-in type, also of an object that comes from another realm. Never throws. */
+/** Return the name of a built-in type, also of an object from another realm. Never throws. */
 export function tagOf(value: object): string {
   try {
     return Object.prototype.toString.call(value).slice("[object ".length, -1);
@@ -124,14 +124,14 @@ export function tagOf(value: object): string {
 
 const BOXED = new Set(["String", "Number", "Boolean", "BigInt"]);
 
-/** Return what an object says of itself (`toJSON`) or stands for (`new String("…")`); undefined if nothing. */
+/** Return the result of `toJSON`, or the value of a boxed primitive. Undefined for other objects. */
 function dump(value: object): unknown {
   const { toJSON } = value as { toJSON?: unknown };
   if (typeof toJSON === "function") return toJSON.call(value);
   return BOXED.has(tagOf(value)) ? value.valueOf() : undefined;
 }
 
-/** Return the enumerable fields of an object; one that can't be read is left out. */
+/** Return the enumerable fields of an object that can be read. */
 function* fieldsOf(value: object): Generator<[string, unknown]> {
   for (const key of Object.keys(value)) {
     let item: unknown;
@@ -148,7 +148,7 @@ function isData(value: unknown): boolean {
   return value !== undefined && typeof value !== "function" && typeof value !== "symbol";
 }
 
-/** Set a field, also one that is called `__proto__`. */
+/** Set a field, even one named `__proto__`. */
 export function setField(target: JsonObject, name: string, value: Json): void {
   if (name === "__proto__") {
     Object.defineProperty(target, name, { value, configurable: true, enumerable: true, writable: true });
@@ -157,20 +157,20 @@ export function setField(target: JsonObject, name: string, value: Json): void {
   }
 }
 
-/** Return the text of whatever *value* is: an object without a text of its own is JSON. Never throws. */
-export function textOf(value: unknown): string {
+/** Return the text of any value. An object without a text of its own becomes JSON. Never throws. */
+export function textOf(value: unknown, jsonOf: () => Json = () => toJson(value)): string {
   try {
     if (typeof value === "number" && !Number.isFinite(value)) return nameOf(value);
     if (typeof value === "number" || typeof value === "bigint") return numberText(value);
     if (typeof value === "function") return `<function ${value.name}>`;
     if (typeof value !== "object" || value === null || hasOwnText(value)) return String(value);
-    return encode(toJson(value));
+    return encode(jsonOf());
   } catch {
     return UNREADABLE; // the app's own `toString`
   }
 }
 
-/** Return whether an object's `toString` says more than "[object Object]", or items with commas between. */
+/** Return whether an object's `toString` differs from the "[object Object]" and the comma-separated items of the defaults. */
 function hasOwnText(value: object): boolean {
   return (
     !Array.isArray(value) && typeof value.toString === "function" && !/^\[object .*\]$/.test(String(value))
@@ -181,7 +181,7 @@ function nameOf(value: number): string {
   return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
 }
 
-/** Return about what *value* takes as JSON. Escapes are not counted. */
+/** Return the estimated size of *value* as JSON. Escapes are not counted. */
 export function approximateBytes(value: Json): number {
   if (typeof value === "string") return value.length + 3;
   if (typeof value !== "object" || value === null) return 8;
@@ -194,7 +194,7 @@ export function approximateBytes(value: Json): number {
   return size;
 }
 
-/** Return *value* as compact JSON, or with the separators given. Lone surrogates, which UTF-8 lacks, become `?`. */
+/** Return *value* as JSON, compact by default. Lone surrogates, which UTF-8 lacks, become `?`. */
 export function encode(value: Json, comma = ",", colon = ":"): string {
   if (typeof value === "string") return quoted(value);
   if (typeof value === "number" || typeof value === "bigint") return numberText(value);
@@ -210,7 +210,7 @@ function quoted(text: string): string {
   return JSON.stringify(text.replace(LONE_SURROGATE, "?"));
 }
 
-// Python writes a float with an exponent from here on: `repr` of 1e16 and of 0.00001.
+// From 1e16 on, and below 0.0001, Python writes a float with an exponent.
 const EXPONENT_FROM = 1e16;
 const EXPONENT_BELOW = 1e-4;
 

@@ -1,8 +1,8 @@
-/** The text that one chunk of a stream adds. A chunk of a known shape without text adds "". */
+/** Text of one chunk of a stream. */
 
-import { first, read } from "./shapes.js";
+import { firstItem, read } from "./fields.js";
 
-// Events of the Responses API that add text; the others repeat it whole or say something else.
+// Events of the Responses API that add text. The others repeat it whole, or carry something else.
 const RESPONSES_TEXT = new Set(["response.output_text.delta", "response.refusal.delta"]);
 
 // Events of Anthropic's streams (https://docs.anthropic.com/en/docs/build-with-claude/streaming).
@@ -16,7 +16,7 @@ const ANTHROPIC_EVENTS: ReadonlySet<unknown> = new Set([
   "ping",
 ]);
 
-/** Return the text of a chunk of OpenAI's or Anthropic's streams; undefined if *value* is no such chunk. */
+/** Return the text of a chunk of OpenAI or Anthropic, "" for one without text. Undefined if *value* is no chunk. */
 export function chunkText(value: unknown): string | undefined {
   const kind = read(value, "type");
   if (typeof kind === "string" && kind.startsWith("response.")) {
@@ -27,7 +27,7 @@ export function chunkText(value: unknown): string | undefined {
 }
 
 function openaiChatChunk(value: unknown): string | undefined {
-  const choice = first(value, "choices");
+  const choice = firstItem(value, "choices");
   if (read(value, "object") === "chat.completion.chunk" && choice === undefined) {
     return ""; // the last chunk, with the usage only
   }

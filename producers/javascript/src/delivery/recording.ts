@@ -1,19 +1,19 @@
-/** A transport for tests: it keeps what it is given and sends nothing. */
+/** The transport for tests: it records events and sends nothing. */
 
-import type { JsonObject } from "./json.js";
-import type { QueuedEvent } from "./queue.js";
+import type { JsonObject } from "../content/json.js";
+import type { QueuedEvent } from "./event.js";
 import { accepted, type Outcome, type Transport } from "./transport.js";
 
 /**
- * Keeps every event that it accepts, in order, as the objects that would have been sent.
+ * Records every event that it accepts, in order, as the objects that would have been sent.
  *
- * *answer* decides the outcome of each event, to rehearse a server's refusals; the default accepts.
+ * *answer* returns the outcome of each event, to simulate a server that refuses. The default accepts all.
  */
 export class RecordingTransport implements Transport {
   readonly logs: JsonObject[] = [];
   readonly feedback: JsonObject[] = [];
   readonly labels: JsonObject[] = [];
-  /** How often `send` was called. */
+  /** Number of calls of `send`. */
   attempts = 0;
   readonly #answer: (event: QueuedEvent) => Outcome;
 
@@ -23,15 +23,15 @@ export class RecordingTransport implements Transport {
 
   async send(events: readonly QueuedEvent[]): Promise<Outcome[]> {
     this.attempts += 1;
-    const kept = { log: this.logs, feedback: this.feedback, label: this.labels };
+    const records = { log: this.logs, feedback: this.feedback, label: this.labels };
     return events.map((event) => {
       const outcome = this.#answer(event);
-      if (outcome.status === "accepted") kept[event.kind].push(event.toSend());
+      if (outcome.status === "accepted") records[event.kind].push(event.toSend());
       return outcome;
     });
   }
 
-  /** Forget what was kept. */
+  /** Remove all records, and set `attempts` to 0. */
   clear(): void {
     this.logs.length = 0;
     this.feedback.length = 0;

@@ -1,6 +1,7 @@
-/** Conversations: lists of messages with a role, of whichever client. */
+/** Conversations of any client library: lists of messages with a role. */
 
-import { callsText, contentText, items, joined, read } from "./shapes.js";
+import { listField, read } from "./fields.js";
+import { callsText, contentText, joined } from "./message-parts.js";
 
 type Role = "user" | "assistant" | "system" | "tool";
 
@@ -9,7 +10,7 @@ export interface Message {
   text: string | undefined;
 }
 
-// OpenAI's, Anthropic's, Gemini's and LangChain's words for who speaks.
+// Roles of OpenAI, Anthropic, Gemini and LangChain.
 const ROLES: ReadonlyMap<unknown, Role> = new Map<unknown, Role>([
   ["user", "user"],
   ["human", "user"],
@@ -30,11 +31,11 @@ const LIST_FIELDS = ["messages", "input", "contents"];
 // Fields that hold the system prompt beside the messages: Anthropic and Ollama, Responses, Gemini.
 const SYSTEM_FIELDS = ["system", "instructions", "system_instruction", "systemInstruction", "system_prompt"];
 
-/** Return the messages in a list, a call's arguments or one message; undefined if it is no conversation. */
+/** Return the messages of a list, a call's arguments or one message. Undefined if *value* is no conversation. */
 export function conversationOf(value: unknown): Message[] | undefined {
   if (Array.isArray(value)) return messagesOf(value);
   for (const field of LIST_FIELDS) {
-    const messages = messagesOf(items(value, field));
+    const messages = messagesOf(listField(value, field));
     if (messages) return messages;
   }
   const contents = read(value, "contents");
@@ -43,7 +44,7 @@ export function conversationOf(value: unknown): Message[] | undefined {
   return message && [message];
 }
 
-/** Return the last run of messages of *role*, joined by newlines; undefined if there is none. */
+/** Return the last consecutive messages of *role*, joined by newlines. Undefined if there are none. */
 export function lastText(conversation: Message[], role: Role): string | undefined {
   const run: string[] = [];
   for (const message of [...conversation].reverse()) {
@@ -53,13 +54,13 @@ export function lastText(conversation: Message[], role: Role): string | undefine
   return run.length > 0 ? run.join("\n") : undefined;
 }
 
-/** Return all system messages and the call's own system field, joined by newlines. */
-export function systemText(value: unknown): string | undefined {
-  const spoken = (conversationOf(value) ?? []).filter((message) => message.role === "system");
-  const texts = [value, read(value, "config")].flatMap((place) =>
-    SYSTEM_FIELDS.map((field) => fieldText(place, field)),
+/** Return the system fields of a call and the system messages of its conversation, joined by newlines. */
+export function systemText(value: unknown, conversation: readonly Message[]): string | undefined {
+  const texts = [value, read(value, "config")].flatMap((part) =>
+    SYSTEM_FIELDS.map((field) => fieldText(part, field)),
   );
-  return joined([...texts, ...spoken.map((message) => message.text)], "\n");
+  const messages = conversation.filter((message) => message.role === "system");
+  return joined([...texts, ...messages.map((message) => message.text)], "\n");
 }
 
 function fieldText(value: unknown, field: string): string | undefined {
@@ -67,11 +68,11 @@ function fieldText(value: unknown, field: string): string | undefined {
   return contentText(read(content, "parts") ?? content);
 }
 
-/** Return *values* as messages if one of them has a role; those without (calls, results) are tools'. */
+/** Return *values* as messages if one of them has a role. Those without (calls, results) get the role "tool". */
 function messagesOf(values: unknown[]): Message[] | undefined {
-  const found = values.map(messageOf);
-  return found.some((message) => message)
-    ? found.map((message) => message ?? { role: "tool", text: undefined })
+  const messages = values.map(messageOf);
+  return messages.some((message) => message)
+    ? messages.map((message) => message ?? { role: "tool", text: undefined })
     : undefined;
 }
 
@@ -90,5 +91,5 @@ function messageText(message: unknown): string | undefined {
   if (text) return text;
   const refusal = read(message, "refusal");
   if (typeof refusal === "string") return refusal;
-  return callsText(items(message, "tool_calls")) || text;
+  return callsText(listField(message, "tool_calls")) || text;
 }

@@ -1,24 +1,24 @@
-/** What an app writes in `log({ … })`, and its names on the wire. */
+/** Options of `log({ … })`, and their names as they are sent. */
 
-import type { LogCall } from "./content.js";
-import { newId } from "./ids.js";
+import { newId } from "../ids.js";
 import { type JsonObject, textOf } from "./json.js";
+import type { LogCall } from "./task-content.js";
 
 type Id = string | number | null | undefined;
 
-/** One task. Only `input` is needed; every key that is not named here is logged too, as metadata. */
+/** One task. Only `input` is required. Every key that is not listed here is logged as metadata. */
 export interface LogEntry extends LogOptions {
-  /** What goes in: a string, a call's arguments, a list of messages, any value, or a promise of one. */
+  /** A string, a call's arguments, a list of messages, any value, or a promise of one. */
   input: unknown;
-  /** What comes out: a string, a response, a list of messages, any value, or a promise of one; null if there is none. */
+  /** A string, a response, a list of messages, any value, or a promise of one. Null if there is none. */
   output?: unknown;
 }
 
-/** What is said of a task beside its input and output. */
+/** Options of a task beside its input and output. */
 export interface LogOptions {
   /** Groups tasks. Default: a session of its own. */
   sessionId?: Id;
-  /** The same id again is the same task. Default: a new UUID, ordered by time. */
+  /** The same id again is the same task. Default: a new UUID, which sorts by time. */
   taskId?: Id;
   /** The app's user. */
   userId?: Id;
@@ -34,16 +34,16 @@ export interface LogOptions {
   /** Returns the text of `output`, or of one chunk of it. */
   // biome-ignore lint/suspicious/noExplicitAny: the app knows what it passes
   outputToStrFunction?: ((output: any) => string | null | undefined) | undefined;
-  /** Returns the tokens used, from input and output. */
+  /** Returns the token counts, from input and output. */
   // biome-ignore lint/suspicious/noExplicitAny: the app knows what it passes
   inputOutputToUsageFunction?: ((input: any, output: any) => Record<string, number>) | undefined;
-  /** Join the outputs of a task that is logged again while it still waits to be sent; if false the last one stays. */
+  /** Join the outputs of a task that is logged again while it waits to be sent. If false, the last one replaces the first. */
   concatenateRawOutputsIfTaskIdExists?: boolean | undefined;
-  /** `output` is an iterable, synchronous or not; its chunks are joined as the app iterates, then sent. */
+  /** `output` is an iterable, synchronous or not. Its chunks are joined as the app iterates, then sent. */
   stream?: boolean | undefined;
   metadata?: Record<string, unknown> | null | undefined;
   systemPrompt?: string | null | undefined;
-  /** When it was; default: now. */
+  /** Time of the task. Default: now. */
   createdAt?: Date | string | number | null | undefined;
   tokensIn?: number | null | undefined;
   tokensOut?: number | null | undefined;
@@ -51,7 +51,7 @@ export interface LogOptions {
   [name: string]: unknown;
 }
 
-/** What was queued: the fields as they are sent, and the ids under the names of this language. */
+/** A queued task: the fields as they are sent, and the ids in camelCase too. */
 export interface LoggedContent {
   /** The task's id, to pass to `feedback`. */
   eventId: string;
@@ -60,20 +60,20 @@ export interface LoggedContent {
   event_id: string;
   task_id: string;
   session_id: string;
-  /** What the user said. */
+  /** The user's text. */
   input: string;
-  /** What the assistant said; null if nothing, or nothing yet. */
+  /** The assistant's text. Null if there is none, or none yet. */
   output: string | null;
-  /** The whole of the input. */
+  /** The whole input. */
   raw_input?: unknown;
-  /** The whole of the output. */
+  /** The whole output. */
   raw_output?: unknown;
   [name: string]: unknown;
 }
 
 const IDS: ReadonlySet<string> = new Set(["sessionId", "taskId", "userId", "versionId"]);
 
-// Options by the name that Python and REST have for them: code that was carried over works.
+// Options by their names in Python and REST, which work too.
 const OPTION_OF_WIRE_NAME: Readonly<Record<string, string>> = {
   session_id: "sessionId",
   task_id: "taskId",
@@ -94,7 +94,7 @@ const OPTIONS: ReadonlySet<string> = new Set([
   ...Object.values(OPTION_OF_WIRE_NAME),
 ]);
 
-// Fields that the server knows by name. Every other key is the app's own, and is sent as it is spelt.
+// Fields of the server. Every other key is the app's own, and is sent as it is.
 const WIRE_NAMES: ReadonlyMap<string, string> = new Map([
   ["projectId", "project_id"],
   ["systemPrompt", "system_prompt"],
@@ -105,9 +105,9 @@ const WIRE_NAMES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * Return the call that *entry* stands for: ids are made, the default version is applied.
+ * Return the call of *entry*, with ids and the default version.
  *
- * An empty id is none: the server would refuse it, and unrelated tasks would be merged into one.
+ * An empty id counts as missing: the server would refuse it, and unrelated tasks would be merged into one.
  */
 export function callOf(entry: Partial<LogEntry>, versionId: string | undefined): LogCall {
   const options: Record<string, unknown> = {
@@ -125,12 +125,12 @@ export function callOf(entry: Partial<LogEntry>, versionId: string | undefined):
   return { input: null, output: null, ...options, extra: Object.fromEntries(extra) } as unknown as LogCall;
 }
 
-/** Return what is told to the app of a task that was queued. */
-export function loggedContent(call: LogCall, content: JsonObject): LoggedContent {
-  const { taskId, sessionId } = call;
+/** Return the content of a queued task for the app. */
+export function loggedContent({ taskId, sessionId }: LogCall, content: JsonObject): LoggedContent {
   return {
     ...content,
-    ...idsOf(call),
+    task_id: taskId,
+    session_id: sessionId,
     eventId: taskId,
     event_id: taskId,
     taskId,
@@ -138,11 +138,7 @@ export function loggedContent(call: LogCall, content: JsonObject): LoggedContent
   } as LoggedContent;
 }
 
-/** Return what is known of a task whose content is not made, or not yet. */
+/** Return the content of a task that could not be built, or is not built yet. */
 export function bareContent(call: LogCall): LoggedContent {
   return loggedContent(call, { input: typeof call.input === "string" ? call.input : "", output: null });
-}
-
-function idsOf({ taskId, sessionId }: LogCall): JsonObject {
-  return { task_id: taskId, session_id: sessionId };
 }

@@ -1,13 +1,13 @@
-/** The tokens that a response says it used. */
+/** Token counts of a response. */
 
-import { first, parsed, read } from "./shapes.js";
+import { firstItem, read } from "./fields.js";
 
 export type Usage = Record<string, number>;
 
 type Names = readonly [input: string, output: string, total: string];
 
-// Where the counts are, then their names for the input, the output and the whole.
-const SHAPES: readonly (readonly [place: string | null, names: Names])[] = [
+// The field that holds the counts, then the names of the input's, the output's and the total count.
+const SHAPES: readonly (readonly [container: string | null, names: Names])[] = [
   ["usage", ["prompt_tokens", "completion_tokens", "total_tokens"]],
   ["usage", ["input_tokens", "output_tokens", "total_tokens"]],
   ["usage_metadata", ["input_tokens", "output_tokens", "total_tokens"]],
@@ -17,17 +17,16 @@ const SHAPES: readonly (readonly [place: string | null, names: Names])[] = [
 ];
 
 /**
- * Return `prompt_tokens`, `completion_tokens` and `total_tokens`, as far as *output* says them.
+ * Return the token counts that *output* holds: `prompt_tokens`, `completion_tokens` and `total_tokens`.
  *
- * `tokens_in` and `tokens_out` repeat the first two under the names that the server knows.
+ * `tokens_in` and `tokens_out` repeat the first two under the server's names.
  */
-export function usageOf(given: unknown): Usage {
-  const output = parsed(given);
-  const generation = first(output, "generations");
+export function usageOf(output: unknown): Usage {
+  const generation = firstItem(output, "generations");
   const message = read(Array.isArray(generation) ? generation[0] : generation, "message");
   for (const value of [output, read(output, "response"), read(output, "message"), message]) {
-    for (const [place, names] of SHAPES) {
-      const counts = place === null ? value : read(value, place);
+    for (const [container, names] of SHAPES) {
+      const counts = container === null ? value : read(value, container);
       const [input, completion, total] = names.map((name) => count(read(counts, name)));
       if (input !== undefined || completion !== undefined) return named(input, completion, total);
     }

@@ -1,28 +1,28 @@
-/** What became of the events of a client, counted, and said to `onWarning` without flooding it. */
+/** Counters of a client's events, and warnings that don't flood `onWarning`. */
 
-import { errorText } from "./errors.js";
-import { monotonicMs } from "./runtime.js";
+import { errorText } from "../errors.js";
+import { monotonicMs } from "../runtime.js";
 
-// The same trouble is said once in this time; the counters have the rest.
-const SAY_AGAIN_AFTER_MS = 30_000;
+// The same warning is passed on once in this time. The counters have the rest.
+const WARN_AGAIN_AFTER_MS = 30_000;
 
 export type Counts = Record<string, number>;
 
 /** Events since the client was made. `logged` = `sent` + the sum of `dropped` + `queued`. */
 export interface Stats {
-  /** Given to `log` and the feedback functions. */
+  /** Passed to `log`, the feedback functions and the label functions. */
   logged: number;
   /** Accepted by the receiver. */
   sent: number;
-  /** Never to arrive, by reason: `queue_full`, `too_large`, `invalid`, `closed`, or `rejected:<code>`. */
+  /** Lost, by reason: `queue_full`, `too_large`, `invalid`, `closed`, or `rejected:<code>`. */
   dropped: Counts;
-  /** Held in memory: waiting, in flight, or not yet complete. */
+  /** Held in memory: waiting, in flight, or unfinished. */
   queued: number;
-  /** Sent without their raw fields, or with a shorter output, for the limits' sake. */
+  /** Sent without raw fields, or with a shorter output, because of the limits. */
   truncated: number;
-  /** Attempts that are to be made again, by code. */
+  /** Failed attempts that are repeated, by code. */
   retried: Counts;
-  /** Faults inside the SDK or the functions passed to it, by place; the app went on. */
+  /** Faults in the SDK or in functions passed to it, by place. They never reach the app. */
   errors: Counts;
 }
 
@@ -34,42 +34,44 @@ export class Counters {
   readonly #dropped: Counts = {};
   readonly #retried: Counts = {};
   readonly #errors: Counts = {};
-  readonly #saidAt = new Map<string, number>();
+  readonly #warnedAt = new Map<string, number>();
   readonly #onWarning: ((message: string) => void) | undefined;
 
   constructor(onWarning?: (message: string) => void) {
     this.#onWarning = onWarning;
   }
 
+  /** Count one event that the app has logged. */
   countLogged(): void {
     this.#logged += 1;
   }
 
+  /** Count events that have arrived. */
   countSent(number: number): void {
     this.#sent += number;
   }
 
-  /** Count one event that goes without all of its content. */
+  /** Count one event that is sent without all of its content. */
   countTruncated(): void {
     this.#truncated += 1;
   }
 
-  /** Count one event that will never arrive, and say so. */
+  /** Count one event that is lost, and warn. */
   countDropped(reason: string, eventId: string, message: string): void {
     increment(this.#dropped, reason);
-    this.#say(reason, `phospho: event ${eventId} is dropped (${reason}): ${message}`);
+    this.#warn(reason, `phospho: event ${eventId} is dropped (${reason}): ${message}`);
   }
 
-  /** Count one attempt for *number* events that is to be made again. */
+  /** Count one failed attempt for *number* events that is repeated, and warn. */
   countRetried(code: string, number: number, message: string): void {
     increment(this.#retried, code);
-    this.#say(code, `phospho: ${number} event(s) are to be sent again (${code}): ${message}`);
+    this.#warn(code, `phospho: ${number} event(s) will be sent again (${code}): ${message}`);
   }
 
-  /** Count a fault that was kept from the app. */
+  /** Count a fault that is kept from the app, and warn. */
   countError(place: string, error: unknown): void {
     increment(this.#errors, place);
-    this.#say(place, `phospho: ${place} failed, and the app goes on: ${errorText(error)}`);
+    this.#warn(place, `phospho: ${place} failed, and the app goes on: ${errorText(error)}`);
   }
 
   /** Return a copy of the counts. */
@@ -85,11 +87,11 @@ export class Counters {
     };
   }
 
-  /** Tell the app, unless *subject* was spoken of a moment ago. */
-  #say(subject: string, text: string): void {
+  /** Pass *text* to `onWarning`, at most once in WARN_AGAIN_AFTER_MS for a *subject*. */
+  #warn(subject: string, text: string): void {
     const now = monotonicMs();
-    if (!this.#onWarning || now - (this.#saidAt.get(subject) ?? -Infinity) < SAY_AGAIN_AFTER_MS) return;
-    this.#saidAt.set(subject, now);
+    if (!this.#onWarning || now - (this.#warnedAt.get(subject) ?? -Infinity) < WARN_AGAIN_AFTER_MS) return;
+    this.#warnedAt.set(subject, now);
     try {
       this.#onWarning(text);
     } catch {

@@ -1,47 +1,12 @@
 /** The bounded queue between the app and the sender. */
 
-import { approximateBytes, encode, type JsonObject } from "./json.js";
-import type { Limits } from "./settings.js";
-
-/**
- * Where an event stands: "ready" to be sent; "awaited", its promise is not settled, and a flush waits for it;
- * "streaming", its output still grows as the app iterates, and a flush does not.
- */
-export type EventState = "ready" | "awaited" | "streaming";
-
-/** One thing to send. `content` is the object that will be sent. */
-export class QueuedEvent {
-  sizeBytes: number;
-
-  constructor(
-    readonly id: string,
-    public content: JsonObject,
-    public state: EventState = "ready",
-    readonly kind: "log" | "feedback" | "label" = "log",
-  ) {
-    this.sizeBytes = approximateBytes(content);
-  }
-
-  /** Return the content as it is sent: a raw field that only repeats its text is left out. */
-  toSend(): JsonObject {
-    const sent = { ...this.content };
-    for (const side of ["input", "output"]) {
-      const raw = sent[`raw_${side}`];
-      if (typeof raw === "string" && raw === sent[side]) delete sent[`raw_${side}`];
-    }
-    return sent;
-  }
-
-  /** Return the content as it is sent, as one JSON object. */
-  encoded(): string {
-    return encode(this.toSend());
-  }
-}
+import type { Limits } from "../settings.js";
+import type { EventState, QueuedEvent } from "./event.js";
 
 /**
  * Events by id, in the order they were logged, within `Limits`.
  *
- * What was taken is never dropped: when the queue is full, the new event is refused.
+ * A queued event is never dropped: when the queue is full, the new event is refused.
  */
 export class LogQueue {
   readonly #waiting = new Map<string, QueuedEvent>();
@@ -54,27 +19,27 @@ export class LogQueue {
     this.#limits = limits;
   }
 
-  /** How many events are held, those in flight included. */
+  /** Number of events held, in flight included. */
   get size(): number {
     return this.#waiting.size + this.#inFlight.size;
   }
 
-  /** The estimated size of all that is held. */
+  /** Estimated size of all events held, in flight included. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
 
-  /** How many events wait and are ready to be sent. */
+  /** Number of waiting events that are ready to be sent. */
   get ready(): number {
     return this.#ready;
   }
 
-  /** Return the event of *id* that waits, and may still be changed. */
+  /** Return the waiting event of *id*, whose content may still change. */
   get(id: string): QueuedEvent | undefined {
     return this.#waiting.get(id);
   }
 
-  /** Hold *event*; return false, and hold nothing, when the queue is full. */
+  /** Add *event* and return true, or return false if the queue is full. */
   append(event: QueuedEvent): boolean {
     const isFull =
       this.size >= this.#limits.queueEvents || this.#heldBytes + event.sizeBytes > this.#limits.queueBytes;
@@ -85,7 +50,7 @@ export class LogQueue {
     return true;
   }
 
-  /** Account for a held event whose content was changed, and set where it stands now. */
+  /** Note the new size and state of a waiting event whose content has changed. */
   update(event: QueuedEvent, sizeBytes: number, state: EventState): void {
     this.#heldBytes += sizeBytes - event.sizeBytes;
     this.#ready += Number(state === "ready") - Number(event.state === "ready");
@@ -93,24 +58,24 @@ export class LogQueue {
     event.state = state;
   }
 
-  /** Let go of an event that waits. */
+  /** Remove a waiting event. */
   discard(event: QueuedEvent): void {
     this.update(event, 0, "streaming");
     this.#waiting.delete(event.id);
   }
 
-  /** Mark every event that waits for its output as ready, so that what has come of it is sent. */
+  /** Mark every waiting event as ready, so that unfinished streams are sent as they are. */
   completeAll(): void {
     for (const event of this.#waiting.values()) this.update(event, event.sizeBytes, "ready");
   }
 
-  /** Return the ids that wait to be sent or are in flight, unfinished streams left out. */
+  /** Return the ids of all events but those of unfinished streams, in flight included. */
   idsToSend(): string[] {
     const waiting = [...this.#waiting.values()].filter((event) => event.state !== "streaming");
     return [...new Set([...this.#inFlight.keys(), ...waiting.map((event) => event.id)])];
   }
 
-  /** Move the oldest ready events, within one batch's limits, in flight and return them. */
+  /** Move the oldest ready events, up to one batch's limits, in flight and return them. */
   take(): QueuedEvent[] {
     const batch = this.#oldestBatch();
     for (const event of batch) {
@@ -134,12 +99,12 @@ export class LogQueue {
     return batch;
   }
 
-  /** Return whether *event* was taken and is not settled. */
+  /** Return whether *event* was taken and is not yet settled. */
   isInFlight(event: QueuedEvent): boolean {
     return this.#inFlight.get(event.id) === event;
   }
 
-  /** Let go of events in flight: they have arrived, or never will. Return those that were held. */
+  /** Remove events in flight: they have arrived, or never will. Return those that were in flight. */
   settle(events: readonly QueuedEvent[]): QueuedEvent[] {
     const held = events.filter((event) => this.isInFlight(event));
     for (const event of held) {

@@ -1,28 +1,30 @@
 /** The default transport: batches of JSON by `fetch`. */
 
-import { errorText } from "./errors.js";
-import { encode, type Json, type JsonObject } from "./json.js";
-import type { QueuedEvent } from "./queue.js";
-import { isBrowser, monotonicMs } from "./runtime.js";
-import { apiKeyOfEnvironment, type Fetch, type FetchResponse, type Settings } from "./settings.js";
+import { encode, type Json, type JsonObject } from "../content/json.js";
+import { errorText } from "../errors.js";
+import { isBrowser, monotonicMs } from "../runtime.js";
+import { apiKeyOfEnvironment, type Fetch, type FetchResponse, type Settings } from "../settings.js";
+import { VERSION } from "../version.js";
+import type { QueuedEvent } from "./event.js";
 import { accepted, type Outcome, rejected, retry, type Transport } from "./transport.js";
-import { VERSION } from "./version.js";
 
 // Below this a gzip header costs more than it saves.
 const GZIP_FROM_BYTES = 1024;
 
-// One result of a batch takes some 300.
+// One result of a batch has about 300.
 const MAX_ANSWER_CHARACTERS = 4 * 1024 * 1024;
 
 const RETRIED_STATUSES = new Set([408, 425, 429]);
-// One event may be the reason that a whole batch was refused: these are tried again in halves.
+// One bad event may be the reason that a batch was refused, so its halves are sent apart.
 const SPLIT_STATUSES = new Set([400, 413, 422]);
 
-// On Kafka a task that was accepted is stored about a second later, and only then can its events be judged.
+// With Kafka an accepted task is stored about a second later, and only then can its events be labelled.
 const UNKNOWN_TASK_GRACE_MS = 5_000;
 const UNKNOWN_TASK_PAUSE_MS = 500;
 
-/** What came back: the whole of a body, as text. */
+const AFTER_ITS_LOG = retry("waiting", "an earlier event of the batch must be sent first");
+
+/** The server's answer, with its body as text. */
 interface Answer {
   status: number;
   text: string;
@@ -32,7 +34,7 @@ interface Answer {
 /**
  * Sends logs to `/api/v1/events/batch`, each feedback to its event, and labels to `/api/v1/labels`.
  *
- * The API key goes with all of them, as bearer.
+ * All requests carry the API key as bearer token.
  */
 export class HttpTransport implements Transport {
   readonly #settings: Settings;
@@ -43,7 +45,7 @@ export class HttpTransport implements Transport {
     this.#settings = settings;
   }
 
-  /** Send the logs as one batch, then the rest one by one: a task precedes what is said of it. */
+  /** Send the logs as one batch, then the rest one by one: a task precedes its feedback and labels. */
   async send(events: readonly QueuedEvent[], mayGoOn: () => boolean): Promise<Outcome[]> {
     const { bodies, outcomes } = encodedBodies(events);
     const logs = events.filter((event) => event.kind === "log" && bodies.has(event));
@@ -57,12 +59,12 @@ export class HttpTransport implements Transport {
     for (const event of events) {
       if (event.kind === "log") continue;
       const isWaiting = [...outcomes.values()].some((outcome) => outcome.status === "retry");
-      outcomes.set(event, isWaiting ? afterItsLog() : await this.#sendVerdict(event, mayGoOn));
+      outcomes.set(event, isWaiting ? AFTER_ITS_LOG : await this.#sendSingle(event, mayGoOn));
     }
     return events.map((event) => outcomes.get(event) ?? badAnswer(200));
   }
 
-  /** Break off the requests in flight. */
+  /** Abort the requests in flight. */
   close(): void {
     for (const controller of this.#inFlight) controller.abort();
   }
@@ -80,7 +82,7 @@ export class HttpTransport implements Transport {
     return isSuccess(answer) ? results(answer, bodies.length) : bodies.map(() => refusal(answer));
   }
 
-  async #sendVerdict(event: QueuedEvent, mayGoOn: () => boolean): Promise<Outcome> {
+  async #sendSingle(event: QueuedEvent, mayGoOn: () => boolean): Promise<Outcome> {
     if (!mayGoOn()) return givenUp();
     return event.kind === "label" ? this.#sendLabel(event) : this.#sendFeedback(event);
   }
@@ -88,15 +90,15 @@ export class HttpTransport implements Transport {
   async #sendLabel(event: QueuedEvent): Promise<Outcome> {
     const answer = await this.#post("/api/v1/labels", `{"labels":[${event.encoded()}]}`);
     if (!("text" in answer)) return answer;
-    if (answer.status === 404 && this.#mayBeStoredYet(event, answer)) {
+    if (answer.status === 404 && this.#mayBeStoredSoon(event, answer)) {
       return retry("unknown_task", reason(answer), UNKNOWN_TASK_PAUSE_MS);
     }
     this.#unknownSinceMs.delete(event.id);
     return isSuccess(answer) ? accepted() : refusal(answer);
   }
 
-  /** Whether the task of a label is unknown, and was not for long. */
-  #mayBeStoredYet(event: QueuedEvent, answer: Answer): boolean {
+  /** Return whether the task of a label is unknown, but not for longer than the grace period. */
+  #mayBeStoredSoon(event: QueuedEvent, answer: Answer): boolean {
     const nowMs = monotonicMs();
     const firstMs = this.#unknownSinceMs.get(event.id) ?? nowMs;
     this.#unknownSinceMs.set(event.id, firstMs);
@@ -112,7 +114,7 @@ export class HttpTransport implements Transport {
     return isSuccess(answer) ? accepted() : refusal(answer);
   }
 
-  /** Return the answer, or the outcome of a request that had none or is to be made again. */
+  /** Return the answer, or an outcome if there was none or the request must be repeated. */
   async #post(
     path: string,
     body: string,
@@ -144,7 +146,7 @@ export class HttpTransport implements Transport {
     }
   }
 
-  /** Return the app's `fetch`, or the global one of this moment: instrumentation may replace it late. */
+  /** Return the app's `fetch`, or the current global one: instrumentation may replace it late. */
   #fetch(): Fetch {
     return this.#settings.fetch ?? ((url, request) => fetch(url, request as RequestInit));
   }
@@ -163,7 +165,7 @@ function isRetried(status: number): boolean {
   return RETRIED_STATUSES.has(status) || status >= 500;
 }
 
-/** Return the bodies of the events, and the refusals of those that can't be JSON. */
+/** Return the bodies of the events, and the rejections of those that can't be JSON. */
 function encodedBodies(events: readonly QueuedEvent[]) {
   const bodies = new Map<QueuedEvent, string>();
   const outcomes = new Map<QueuedEvent, Outcome>();
@@ -177,7 +179,7 @@ function encodedBodies(events: readonly QueuedEvent[]) {
   return { bodies, outcomes };
 }
 
-/** Return a body with its headers: compressed where that is worth it and the runtime can. */
+/** Return a body with its headers, compressed if it is long and the runtime has gzip. */
 async function compressed(text: string, headers: Record<string, string>) {
   const body = new TextEncoder().encode(text);
   if (body.length < GZIP_FROM_BYTES || typeof CompressionStream === "undefined") return { body, headers };
@@ -191,7 +193,7 @@ async function read(response: FetchResponse): Promise<Answer> {
   return { status: response.status, text: await boundedText(response), retryAfterMs };
 }
 
-/** Return a body, of which no more is read than an answer of the server can be long. */
+/** Return a body, of which at most MAX_ANSWER_CHARACTERS are read. */
 async function boundedText(response: FetchResponse): Promise<string> {
   const body = response.body as ReadableStream<Uint8Array> | null | undefined;
   if (!body?.getReader) return response.text();
@@ -206,7 +208,7 @@ async function boundedText(response: FetchResponse): Promise<string> {
   return text;
 }
 
-/** Return a Retry-After, a number of seconds or a date, in milliseconds; undefined if it is neither. */
+/** Return a Retry-After, seconds or a date, in milliseconds. Undefined if it is neither. */
 function milliseconds(retryAfter: string | null): number | undefined {
   if (retryAfter === null || retryAfter.trim() === "") return undefined;
   const seconds = Number(retryAfter);
@@ -214,7 +216,7 @@ function milliseconds(retryAfter: string | null): number | undefined {
   return Number.isNaN(waitMs) ? undefined : Math.max(0, waitMs);
 }
 
-/** Return a score with its comment, or a flag with its notes and source: the two forms of a feedback. */
+/** Return one of the two forms of feedback: score and comment, or flag, notes and source. */
 function feedbackBody({ score, flag, comment, source }: JsonObject): JsonObject {
   const body = score === undefined ? { flag, notes: comment, source } : { score, comment };
   return Object.fromEntries(
@@ -222,9 +224,9 @@ function feedbackBody({ score, flag, comment, source }: JsonObject): JsonObject 
   );
 }
 
-/** Return *text* as one part of a path: all but letters, digits and `_.-~` escaped. */
+/** Return *text* as one segment of a path: all but letters, digits and `_.-~` escaped. */
 function quoted(text: string): string {
-  // An URL can't hold lone surrogates: they become U+FFFD on the way through UTF-8.
+  // A URL can't hold lone surrogates: in UTF-8 they become U+FFFD.
   const wellFormed = new TextDecoder().decode(new TextEncoder().encode(text));
   return encodeURIComponent(wellFormed).replace(
     /[!'()*]/g,
@@ -236,10 +238,6 @@ function isSuccess(answer: Answer): boolean {
   return answer.status >= 200 && answer.status < 300;
 }
 
-function afterItsLog(): Outcome {
-  return retry("waiting", "an earlier event of the batch is to be sent first");
-}
-
 function givenUp(): Outcome {
   return retry("given_up", "the attempt was given up");
 }
@@ -248,20 +246,20 @@ function badAnswer(status: number): Outcome {
   return retry("bad_answer", `HTTP ${status} without one result per event`);
 }
 
-/** Return one outcome per event; an answer that is not the server's (a proxy's page) is no receipt. */
+/** Return one outcome per event. An answer without one result each (a proxy's page) means retry. */
 function results(answer: Answer, expected: number): Outcome[] {
-  const found = (documentOf(answer) as { results?: unknown } | null)?.results;
-  if (!Array.isArray(found) || found.length !== expected) {
+  const list = (documentOf(answer) as { results?: unknown } | null)?.results;
+  if (!Array.isArray(list) || list.length !== expected) {
     return Array.from({ length: expected }, () => badAnswer(answer.status));
   }
-  return found.map((result) => (result?.status === "accepted" ? accepted() : rejectedBy(result)));
+  return list.map((result) => (result?.status === "accepted" ? accepted() : rejectedBy(result)));
 }
 
 function refusal(answer: Answer): Outcome {
   return rejected(`http_${answer.status}`, reason(answer));
 }
 
-/** Return the refusal of one event, in the server's one error shape. */
+/** Return the rejection of one event, in the server's one error shape. */
 function rejectedBy(result: unknown): Outcome {
   const error = errorOf(result);
   return error ? rejected(error.code, error.message) : rejected("rejected", "the server gave no reason");

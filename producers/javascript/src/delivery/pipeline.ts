@@ -1,14 +1,16 @@
-/** One client's way out: queue, sender and transport, to the end of the process. */
+/** Delivery of one client's events: queue, sender and transport, to the end of the process. */
 
+import { approximateBytes, type JsonObject } from "../content/json.js";
+import { onProcessIdle } from "../runtime.js";
+import type { Settings } from "../settings.js";
 import { Counters, type Stats } from "./counters.js";
-import { approximateBytes, type JsonObject } from "./json.js";
-import { type EventState, LogQueue, type QueuedEvent } from "./queue.js";
-import { onProcessIdle } from "./runtime.js";
-import { type FlushResult, Sender } from "./sender.js";
-import type { Settings } from "./settings.js";
+import type { EventState, QueuedEvent } from "./event.js";
+import type { FlushResult } from "./flush.js";
+import { LogQueue } from "./queue.js";
+import { Sender } from "./sender.js";
 import { rejected, type Transport } from "./transport.js";
 
-/** Takes events and sees to it that they are sent. `submit` neither waits nor throws. */
+/** Delivers events. `submit` neither waits nor throws. */
 export class Pipeline {
   readonly settings: Settings;
   readonly counters: Counters;
@@ -21,36 +23,42 @@ export class Pipeline {
     this.settings = settings;
     this.counters = new Counters(onWarning);
     this.queue = new LogQueue(settings.limits);
-    this.#sender = new Sender(this.queue, transport, settings, this.counters, () => this.#settled());
+    this.#sender = new Sender({
+      queue: this.queue,
+      transport,
+      settings,
+      counters: this.counters,
+      onSettled: () => this.#onSettled(),
+    });
   }
 
-  /** Take *event* and return true, or count it as dropped and return false. */
+  /** Queue *event* and return true, or count it as dropped and return false. */
   submit(event: QueuedEvent): boolean {
     this.counters.countLogged();
-    const reason = this.#take(event);
+    const reason = this.#refusalOf(event);
     if (reason) {
       this.counters.countDropped(reason, event.id, `${event.sizeBytes} bytes, ${this.queue.size} queued`);
       return false;
     }
     this.#hasGivenUp = false;
-    HOLDING.add(this);
+    ACTIVE_PIPELINES.add(this);
     watchProcess();
     this.#sender.wake();
     return true;
   }
 
-  /** Count something that cannot be sent as it was given. */
+  /** Count a call of the app that can't be sent. */
   refuse(eventId: string, message: string): void {
     this.counters.countLogged();
     this.counters.countDropped("invalid", eventId, message);
   }
 
-  /** Take note that the content of *event*, which is held, was changed. One that no longer fits is dropped. */
-  changed(event: QueuedEvent, state: EventState): void {
+  /** Note that the content of a waiting *event* has changed. If it no longer fits, the event is dropped. */
+  update(event: QueuedEvent, state: EventState): void {
     const { eventBytes, queueBytes } = this.settings.limits;
     const roomBytes = Math.min(eventBytes, queueBytes - this.queue.heldBytes + event.sizeBytes);
     if (approximateBytes(event.content) > roomBytes) {
-      withoutRaw(event.content);
+      removeRawFields(event.content);
       this.counters.countTruncated();
     }
     const sizeBytes = approximateBytes(event.content);
@@ -62,12 +70,12 @@ export class Pipeline {
     this.#sender.wake();
   }
 
-  /** Take note that *event*, a stream that is held, was added to. */
-  grown(event: QueuedEvent, addedBytes: number): void {
+  /** Note that a waiting *event*, a stream, has grown. */
+  grow(event: QueuedEvent, addedBytes: number): void {
     this.queue.update(event, event.sizeBytes + addedBytes, "streaming");
   }
 
-  /** Return whether *event*, which is held, may grow; the first time it may not is counted. */
+  /** Return whether a waiting *event* may grow. The first refusal is counted as truncation. */
   hasRoom(event: QueuedEvent, addedBytes: number): boolean {
     const { eventBytes, queueBytes } = this.settings.limits;
     if (event.sizeBytes + addedBytes <= eventBytes && this.queue.heldBytes + addedBytes <= queueBytes)
@@ -79,51 +87,51 @@ export class Pipeline {
     return false;
   }
 
-  /** Wait until what is queued is settled, or *timeoutMs* are over. */
+  /** Wait until all events are settled, or *timeoutMs* are over. */
   flush(timeoutMs: number): Promise<FlushResult> {
     return this.#sender.flush(timeoutMs);
   }
 
-  /** Send what is held, unfinished streams too, within *timeoutMs*; then end. Safe to call again. */
+  /** Send all events, unfinished streams too, within *timeoutMs*, then end. Safe to call again. */
   async close(timeoutMs: number): Promise<FlushResult> {
     this.#isClosed = true;
     this.queue.completeAll();
     const result = await this.#sender.flush(timeoutMs);
     this.#sender.abandon();
-    HOLDING.delete(this);
+    ACTIVE_PIPELINES.delete(this);
     return result;
   }
 
-  /** Node has nothing left to do: flush once, so that the process ends within the bound whatever the server does. */
+  /** Flush once when Node has nothing left to do, so that the process ends within `exitTimeoutMs`. */
   async flushAtExit(): Promise<void> {
     if (this.#hasGivenUp) return;
     this.queue.completeAll();
     const result = await this.#sender.flush(this.settings.exitTimeoutMs);
     this.#hasGivenUp = result.pending.length > 0;
-    if (this.#hasGivenUp) this.#sender.breakOff();
+    if (this.#hasGivenUp) this.#sender.abort();
   }
 
-  /** Return what became of the events so far. */
+  /** Return the counts of events so far. */
   stats(): Stats {
     return this.counters.stats(this.queue.size);
   }
 
-  #settled(): void {
-    if (this.queue.size === 0) HOLDING.delete(this);
+  #onSettled(): void {
+    if (this.queue.size === 0) ACTIVE_PIPELINES.delete(this);
   }
 
-  /** Queue *event*; return why that was not possible, or an empty string. */
-  #take(event: QueuedEvent): string {
+  /** Queue *event*. Return the reason if that is not possible, else an empty string. */
+  #refusalOf(event: QueuedEvent): string {
     if (this.#isClosed) return "closed";
     if (!this.#fits(event)) return "too_large";
     return this.queue.append(event) ? "" : "queue_full";
   }
 
-  /** Return whether *event* is small enough, without its raw fields if it must be. */
+  /** Return whether *event* is within the limit, after removing its raw fields if needed. */
   #fits(event: QueuedEvent): boolean {
     const limit = this.settings.limits.eventBytes;
     if (event.sizeBytes <= limit) return true;
-    withoutRaw(event.content);
+    removeRawFields(event.content);
     event.sizeBytes = approximateBytes(event.content);
     this.counters.countTruncated();
     return event.sizeBytes <= limit;
@@ -133,25 +141,25 @@ export class Pipeline {
     const message = `${sizeBytes} bytes, ${this.queue.size} queued`;
     this.queue.discard(event);
     this.counters.countDropped(reason, event.id, message);
-    this.#sender.tellFlushes([{ event, outcome: rejected(reason, message) }]);
+    this.#sender.settleFlushes([{ event, outcome: rejected(reason, message) }]);
   }
 }
 
-/** Let go of the raw fields: the texts are what is analysed. */
-function withoutRaw(content: JsonObject): void {
+/** Remove the raw fields. The texts, which are analysed, stay. */
+function removeRawFields(content: JsonObject): void {
   for (const name of ["raw_input", "raw_output"]) {
     if (name in content) content[name] = null;
   }
 }
 
-// Only pipelines that hold something: the others may be collected.
-const HOLDING = new Set<Pipeline>();
+// Pipelines with queued events. The others may be garbage collected.
+const ACTIVE_PIPELINES = new Set<Pipeline>();
 let isWatching = false;
 
 function watchProcess(): void {
   if (isWatching) return;
   isWatching = true;
   onProcessIdle(() => {
-    for (const pipeline of HOLDING) void pipeline.flushAtExit();
+    for (const pipeline of ACTIVE_PIPELINES) void pipeline.flushAtExit();
   });
 }

@@ -1,43 +1,35 @@
-/** Takes events from the queue and hands them to the transport until each is settled. */
+/** The sender: passes events from the queue to the transport until each is settled. */
 
+import { errorText } from "../errors.js";
+import { backgroundTimer, monotonicMs } from "../runtime.js";
+import { retryDelayMs, type Settings } from "../settings.js";
 import type { Counters } from "./counters.js";
-import { errorText } from "./errors.js";
-import { eventsIn, type Group, regrouped, SUSPECT_CODES } from "./groups.js";
-import type { LogQueue, QueuedEvent } from "./queue.js";
-import { backgroundTimer, LONGEST_DELAY_MS, monotonicMs } from "./runtime.js";
-import { retryDelayMs, type Settings } from "./settings.js";
+import type { QueuedEvent } from "./event.js";
+import { Flush, type FlushResult, type Settled } from "./flush.js";
+import type { LogQueue } from "./queue.js";
+import { eventCount, type Group, regrouped, SUSPECT_CODES } from "./retry-groups.js";
 import { type Outcome, rejected, retry, type Transport } from "./transport.js";
 
-// How late a timer may be on a busy machine.
+// A timer that is later than this is lost, even on a busy machine.
 const LOST_AFTER_MS = 5_000;
 
-/** An event that will never arrive, and why. */
-export interface Rejection {
-  id: string;
-  reason: string;
-}
-
-/** What a flush achieved, in ids of events. */
-export interface FlushResult {
-  /** Accepted by the server. */
-  sent: string[];
-  /** Never to arrive. */
-  rejected: Rejection[];
-  /** Still held: they are sent later. */
-  pending: string[];
-  /** Whether everything that was queued has been sent. */
-  isComplete: boolean;
+interface SenderParts {
+  queue: LogQueue;
+  transport: Transport;
+  settings: Settings;
+  counters: Counters;
+  /** Called each time that events were settled, after the flushes that wait for them. */
+  onSettled: () => void;
 }
 
 /**
  * Sends the queue's events in batches, one attempt at a time.
  *
- * Nothing runs between attempts but one timer, and a flush takes its place. That matters on edge runtimes,
- * where timers and requests end with the request that began them: the next flush then goes on from the state
- * that is kept here.
+ * Between attempts only a timer is pending, and a flush replaces it. Edge runtimes end timers and requests with the
+ * request that began them: the next flush then continues from the state kept here.
  *
- * It outlives every failure: what may yet be taken is tried again after a pause, what never will be is counted
- * and let go.
+ * The sender survives every failure. Events with the outcome "retry" are sent again after a pause. All others are
+ * settled: counted, and removed from the queue.
  */
 export class Sender {
   readonly #queue: LogQueue;
@@ -47,7 +39,7 @@ export class Sender {
   readonly #onSettled: () => void;
   readonly #flushes = new Set<Flush>();
   #groups: Group[] = [];
-  #roundsInVain = 0;
+  #failedRounds = 0;
   #resumeAtMs = 0;
   #mayHurry = true;
   #timer: { id: ReturnType<typeof setTimeout>; dueAtMs: number } | undefined;
@@ -55,14 +47,7 @@ export class Sender {
   #busyUntilMs = 0;
   #isAbandoned = false;
 
-  /** *onSettled* is called each time that events were settled, after the flushes that wait for them. */
-  constructor(
-    queue: LogQueue,
-    transport: Transport,
-    settings: Settings,
-    counters: Counters,
-    onSettled: () => void,
-  ) {
+  constructor({ queue, transport, settings, counters, onSettled }: SenderParts) {
     this.#queue = queue;
     this.#transport = transport;
     this.#settings = settings;
@@ -70,14 +55,14 @@ export class Sender {
     this.#onSettled = onSettled;
   }
 
-  /** See to it that what is ready is sent: within a tick, or at once when a batch is full or a flush waits. */
+  /** Schedule the ready events: within a tick, or at once when a batch is full or a flush waits. */
   wake(): void {
     if (this.#isAbandoned || this.#isBusy()) return;
     if (this.#groups.length > 0) this.#schedule(this.#resumeAtMs - monotonicMs());
     else if (this.#queue.ready > 0) this.#schedule(this.#isDue() ? 0 : this.#settings.tickMs);
   }
 
-  /** Wait until all that is queued now is settled, or *timeoutMs* are over; say what became of it. */
+  /** Wait until all events queued now are settled, or *timeoutMs* are over. */
   async flush(timeoutMs: number): Promise<FlushResult> {
     const flush = new Flush(this.#queue.idsToSend());
     if (flush.isDone) return flush.result();
@@ -88,38 +73,38 @@ export class Sender {
     return flush.result();
   }
 
-  /** Break off the attempt in flight: its events are held as before. */
-  breakOff(): void {
+  /** Abort the attempt in flight. Its events stay queued. */
+  abort(): void {
     this.#transport.close?.();
   }
 
-  /** End: break off what is in flight, and try nothing again. What is held stays unsent. */
+  /** Abort the attempt in flight and make no other. The queued events stay unsent. */
   abandon(): void {
     this.#isAbandoned = true;
     this.#cancelTimer();
-    this.breakOff();
+    this.abort();
   }
 
   #isDue(): boolean {
     return this.#flushes.size > 0 || this.#queue.ready >= this.#settings.limits.batchEvents;
   }
 
-  /** Whether an attempt is in flight. One whose request outlives every timeout was lost with its edge request. */
+  /** Return whether an attempt is in flight. One that outlives every timeout was lost with its edge request. */
   #isBusy(): boolean {
     return monotonicMs() < this.#busyUntilMs;
   }
 
-  /** Give the attempt of *turn* the time of one more request; return false when it was given up. */
+  /** Restart the time of the attempt of *turn*. Return false if it was given up. */
   #renew(turn: number): boolean {
     if (turn !== this.#turn || this.#isAbandoned) return false;
     this.#busyUntilMs = monotonicMs() + 2 * this.#settings.requestTimeoutMs;
     return true;
   }
 
-  /** Send without waiting for a batch to fill or for a backoff to end, save one that the server asked for. */
+  /** Send now. Only a pause that the server asked for is kept. */
   #hurry(): void {
     if (this.#isBusy()) {
-      this.#lookAgain();
+      this.#checkLater();
       return;
     }
     if (this.#mayHurry) this.#resumeAtMs = 0;
@@ -129,15 +114,15 @@ export class Sender {
     else this.#run();
   }
 
-  /** See to it that an attempt which turns out to be lost is made again. */
-  #lookAgain(): void {
+  /** Schedule a check at the time when the attempt in flight counts as lost. */
+  #checkLater(): void {
     this.#schedule(this.#busyUntilMs - monotonicMs() + 1);
   }
 
   #schedule(delayMs: number): void {
     const nowMs = monotonicMs();
     const dueAtMs = nowMs + Math.max(0, delayMs);
-    // One that is long overdue was lost with its edge request.
+    // A long overdue timer was lost with its edge request.
     const isAlive = this.#timer && this.#timer.dueAtMs > nowMs - LOST_AFTER_MS;
     if (isAlive && this.#timer && this.#timer.dueAtMs <= dueAtMs) return;
     this.#cancelTimer();
@@ -160,7 +145,7 @@ export class Sender {
     this.#pump().catch((error) => this.#giveUp(error));
   }
 
-  /** A fault of ours costs the events in hand, not all to come. */
+  /** Drop the events of the current groups after a fault of the SDK. Later events are sent. */
   #giveUp(error: unknown): void {
     this.#counters.countError("sender", error);
     const outcome = rejected("fault", errorText(error));
@@ -171,26 +156,26 @@ export class Sender {
     this.wake();
   }
 
-  /** Attempt after attempt, until nothing is due or a pause is. */
+  /** Make attempts until no event is due, or a pause is. */
   async #pump(): Promise<void> {
     if (this.#isBusy()) {
-      this.#lookAgain(); // a timer may be a little early
+      this.#checkLater(); // a timer may be a little early
       return;
     }
     this.#turn += 1;
     const turn = this.#turn;
     const mayGoOn = () => this.#renew(turn);
     for (let isDue = true; isDue && this.#fill(); isDue = this.#isDue()) {
-      const failures = await this.#round(this.#groups, mayGoOn);
-      // Given up for lost, and then it came back: what it has settled is settled, the rest is in newer hands.
+      const failures = await this.#sendRound(this.#groups, mayGoOn);
+      // The attempt counted as lost and came back: a newer one has taken over its unsettled events.
       if (turn !== this.#turn) return;
-      this.#plan(failures);
+      this.#planRetry(failures);
     }
     this.#busyUntilMs = 0;
     this.wake();
   }
 
-  /** Have groups to send now; return false when there are none, or they are to wait. */
+  /** Fill `#groups` from the queue. Return false if there are none, or they must wait. */
   #fill(): boolean {
     if (this.#isAbandoned) return false;
     if (this.#groups.length > 0) return monotonicMs() >= this.#resumeAtMs;
@@ -199,20 +184,20 @@ export class Sender {
     return batch.length > 0;
   }
 
-  /** Try each group once, up to a failure of the receiver itself, and return what failed. */
-  async #round(groups: readonly Group[], mayGoOn: () => boolean): Promise<Failures> {
+  /** Send each group once, up to a failure that no event can cause. Return the failed groups. */
+  async #sendRound(groups: readonly Group[], mayGoOn: () => boolean): Promise<Failures> {
     const failures: Failures = { groups: [], waitsMs: [] };
     for (const [index, group] of groups.entries()) {
       if (!mayGoOn()) {
         failures.groups.push(...groups.slice(index));
         break;
       }
-      const again = await this.#attempt(group.events, mayGoOn);
-      const [first] = again;
+      const retries = await this.#attempt(group.events, mayGoOn);
+      const [first] = retries;
       if (!first) continue;
-      failures.waitsMs.push(...again.flatMap(({ outcome }) => outcome.retryAfterMs ?? []));
+      failures.waitsMs.push(...retries.flatMap(({ outcome }) => outcome.retryAfterMs ?? []));
       const isSuspect = SUSPECT_CODES.has(first.outcome.code);
-      const events = again.map(({ event }) => event);
+      const events = retries.map(({ event }) => event);
       failures.groups.push({ events, failures: group.failures + Number(isSuspect) });
       if (!isSuspect) {
         failures.groups.push(...groups.slice(index + 1));
@@ -222,32 +207,33 @@ export class Sender {
     return failures;
   }
 
-  #plan({ groups: failed, waitsMs }: Failures): void {
-    const isInVain = eventsIn(failed) === eventsIn(this.#groups);
+  /** Set the groups of the next round, and the pause before it. */
+  #planRetry({ groups: failed, waitsMs }: Failures): void {
+    const haveAllFailed = eventCount(failed) === eventCount(this.#groups);
     this.#groups = [];
     if (failed.length === 0) return;
-    this.#roundsInVain = isInVain ? this.#roundsInVain + 1 : 1;
+    this.#failedRounds = haveAllFailed ? this.#failedRounds + 1 : 1;
     const retryAfterMs = waitsMs.length > 0 ? Math.max(...waitsMs) : undefined;
     this.#mayHurry = retryAfterMs === undefined;
-    const delayMs = retryDelayMs(this.#settings.retry, this.#roundsInVain - 1, retryAfterMs);
+    const delayMs = retryDelayMs(this.#settings.retry, this.#failedRounds - 1, retryAfterMs);
     this.#resumeAtMs = monotonicMs() + delayMs;
     this.#groups = regrouped(failed, () => this.#queue.take());
   }
 
-  /** Send *events* once, settle those that are settled, and return the others with the reason. */
+  /** Send *events* once, settle those with a final outcome, and return the others. */
   async #attempt(events: readonly QueuedEvent[], mayGoOn: () => boolean): Promise<Settled[]> {
-    // Another attempt, given up for lost since, may have settled some.
+    // Another attempt, which counts as lost, may have settled some.
     const held = events.filter((event) => this.#queue.isInFlight(event));
     if (held.length === 0) return [];
     const outcomes = await this.#outcomes(held, mayGoOn);
     const tried = held.map((event, index) => ({ event, outcome: outcomes[index] as Outcome }));
-    const again = tried.filter(({ outcome }) => outcome.status === "retry");
+    const retries = tried.filter(({ outcome }) => outcome.status === "retry");
     this.#settle(tried.filter(({ outcome }) => outcome.status !== "retry"));
-    const [first] = again;
+    const [first] = retries;
     if (first && !this.#isAbandoned) {
-      this.#counters.countRetried(first.outcome.code, again.length, first.outcome.message);
+      this.#counters.countRetried(first.outcome.code, retries.length, first.outcome.message);
     }
-    return again;
+    return retries;
   }
 
   async #outcomes(events: readonly QueuedEvent[], mayGoOn: () => boolean): Promise<Outcome[]> {
@@ -262,78 +248,25 @@ export class Sender {
     }
   }
 
-  /** Count and let go of what has its last outcome. One that two attempts have settled counts once. */
+  /** Count and remove events with a final outcome. An event that two attempts have settled counts once. */
   #settle(settled: Settled[]): void {
     const held = new Set(this.#queue.settle(settled.map(({ event }) => event)));
     for (const { event, outcome } of settled.filter(({ event }) => held.has(event))) {
       if (outcome.status === "accepted") this.#counters.countSent(1);
       else this.#counters.countDropped(`rejected:${outcome.code}`, event.id, outcome.message);
     }
-    this.tellFlushes(settled);
+    this.settleFlushes(settled);
   }
 
-  /** Have the flushes that wait for these events know what became of them. */
-  tellFlushes(settled: readonly Settled[]): void {
+  /** Pass final outcomes to the flushes that wait for them. */
+  settleFlushes(settled: readonly Settled[]): void {
     for (const flush of this.#flushes) flush.settle(settled);
     this.#onSettled();
   }
 }
 
-/** An event with its last outcome. */
-export interface Settled {
-  event: QueuedEvent;
-  outcome: Outcome;
-}
-
-/** What one round leaves to be tried again, and the pauses that the server asked for. */
+/** Groups that a round leaves to be sent again, and the pauses that the server asked for. */
 interface Failures {
   groups: Group[];
   waitsMs: number[];
-}
-
-/** One call of `flush`, waiting for its ids. */
-class Flush {
-  readonly #ids: string[];
-  readonly #outcomes = new Map<string, Outcome>();
-  readonly #pending: Set<string>;
-  #onDone = () => {};
-
-  constructor(ids: string[]) {
-    this.#ids = ids;
-    this.#pending = new Set(ids);
-  }
-
-  get isDone(): boolean {
-    return this.#pending.size === 0;
-  }
-
-  settle(settled: readonly Settled[]): void {
-    for (const { event, outcome } of settled) {
-      if (this.#pending.delete(event.id)) this.#outcomes.set(event.id, outcome);
-    }
-    if (this.isDone) this.#onDone();
-  }
-
-  /** Wait until all is settled, or *timeoutMs* are over. This timer does keep a process alive. */
-  async wait(timeoutMs: number): Promise<void> {
-    if (this.isDone) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, Math.min(timeoutMs, LONGEST_DELAY_MS));
-      this.#onDone = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-
-  result(): FlushResult {
-    const result: FlushResult = { sent: [], rejected: [], pending: [...this.#pending], isComplete: false };
-    for (const id of this.#ids) {
-      const outcome = this.#outcomes.get(id);
-      if (outcome?.status === "accepted") result.sent.push(id);
-      else if (outcome) result.rejected.push({ id, reason: `${outcome.code}: ${outcome.message}` });
-    }
-    result.isComplete = result.rejected.length + result.pending.length === 0;
-    return result;
-  }
 }

@@ -1,0 +1,63 @@
+/** The task of one stream, and the receiver of its chunks. */
+
+/** Adds the chunks of a stream to its task. No method throws. */
+export interface ChunkReceiver {
+  /** Add a chunk to the task. The first chunk begins it. */
+  addChunk(chunk: unknown, chunksBefore: number): void;
+  /** Complete the task after the stream's end or *error*. *last* is the chunk for which `stop` returned true. */
+  finish(chunks: number, error: unknown, last: unknown): void;
+  /** Count a fault that is kept from the app. */
+  countError(place: string, error: unknown): void;
+}
+
+export type Stop = (chunk: never) => boolean;
+
+/**
+ * The task of one stream: begun by its first chunk, sent when the stream ends, breaks or is dropped.
+ *
+ * No method throws: failures are counted, and the stream goes on.
+ */
+export class StreamLog {
+  readonly #receiver: ChunkReceiver;
+  readonly #stop: Stop | undefined;
+  #source: object | undefined;
+  #chunks = 0;
+  #isFinished = false;
+
+  constructor(receiver: ChunkReceiver, stop?: Stop) {
+    this.#receiver = receiver;
+    this.#stop = stop;
+  }
+
+  /**
+   * Add one chunk. The chunk for which `stop` returns true ends the task and is not part of it.
+   *
+   * A stream's iterator may read from its reader, and both add the same chunk: only the first *source* counts.
+   */
+  add(chunk: unknown, source: object): void {
+    this.#source ??= source;
+    if (this.#isFinished || source !== this.#source) return;
+    if (this.#isLast(chunk)) {
+      this.finish(undefined, chunk);
+      return;
+    }
+    this.#receiver.addChunk(chunk, this.#chunks);
+    this.#chunks += 1;
+  }
+
+  /** Send the task as it is now. *last* is not part of it, but may carry its token counts. Works once. */
+  finish(error?: unknown, last?: unknown): void {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    this.#receiver.finish(this.#chunks, error, last);
+  }
+
+  #isLast(chunk: unknown): boolean {
+    try {
+      return this.#stop !== undefined && Boolean(this.#stop(chunk as never));
+    } catch (error) {
+      this.#receiver.countError("stop", error);
+      return false;
+    }
+  }
+}

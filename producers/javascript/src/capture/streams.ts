@@ -1,0 +1,128 @@
+/** Iterables that log each value that the app takes from them. */
+
+import type { StreamLog } from "./stream-log.js";
+
+type Method = (...args: unknown[]) => unknown;
+type Watched = Record<PropertyKey, unknown>;
+
+// An app that drops the stream before its end has still received an answer.
+const DROPPED =
+  typeof FinalizationRegistry === "undefined"
+    ? undefined
+    : new FinalizationRegistry<StreamLog>((log) => log.finish());
+
+/** Return whether *value* is a stream or iterator, which can be iterated only once. */
+export function isStream(value: unknown): value is object {
+  return (
+    isObject(value) &&
+    (hasMethod(value, "next") || hasMethod(value, Symbol.asyncIterator) || isReadableStream(value))
+  );
+}
+
+/** Return whether *value* is a stream, an array, a Set, or any iterable object. */
+export function isIterable(value: unknown): value is object {
+  return isStream(value) || (isObject(value) && hasMethod(value, Symbol.iterator));
+}
+
+/**
+ * Log each value that the app takes from *output* to *log*. Return false if that is not possible.
+ *
+ * The object keeps its class, methods and values: its iterating methods get own properties in front of them. A frozen
+ * object cannot be watched.
+ */
+export function watch(output: object, log: StreamLog): boolean {
+  const target = output as Watched;
+  const isWatched = watchMethods(target, log);
+  if (isWatched) DROPPED?.register(output, log);
+  return isWatched;
+}
+
+/** Log all values of *output*, an iterable that is no stream. */
+export function addAll(output: Iterable<unknown>, log: StreamLog): void {
+  for (const value of output) log.add(value, output);
+  log.finish();
+}
+
+function watchMethods(target: Watched, log: StreamLog): boolean {
+  if (hasMethod(target, "next")) return watchIterator(target, log);
+  let isWatched = false;
+  for (const name of [Symbol.asyncIterator, Symbol.iterator]) {
+    isWatched = (hasMethod(target, name) && watchIteratorsOf(target, name, log)) || isWatched;
+  }
+  return (isReadableStream(target) && watchIteratorsOf(target, "getReader", log)) || isWatched;
+}
+
+/** Watch the iterators or readers that a method of *target* returns. */
+function watchIteratorsOf(target: Watched, name: PropertyKey, log: StreamLog): boolean {
+  const original = target[name] as Method;
+  return replace(target, name, (...args) => {
+    const iterator = original.apply(target, args);
+    if (isObject(iterator)) watchIterator(iterator as Watched, log);
+    return iterator;
+  });
+}
+
+/** Watch an iterator, or a reader of a web stream: `next` and `read` return the same results. */
+function watchIterator(iterator: Watched, log: StreamLog): boolean {
+  const note = (step: unknown) => {
+    const { done, value } = (step ?? {}) as IteratorResult<unknown>;
+    if (done) log.finish();
+    else log.add(value, iterator);
+  };
+  const isWatched = watchStep(iterator, hasMethod(iterator, "next") ? "next" : "read", note, log);
+  for (const name of ["return", "cancel"]) {
+    if (isWatched && hasMethod(iterator, name)) watchStep(iterator, name, () => log.finish(), log);
+  }
+  return isWatched;
+}
+
+/** Call *note* with each result of a method of *target*. An error of the method breaks the stream. */
+function watchStep(target: Watched, name: string, note: (step: unknown) => void, log: StreamLog): boolean {
+  const original = target[name] as Method;
+  return replace(target, name, (...args) => {
+    const noted = (step: unknown) => {
+      note(step);
+      return step;
+    };
+    const failed = (error: unknown) => {
+      log.finish(error ?? "the stream broke");
+      throw error;
+    };
+    try {
+      const step = original.apply(target, args);
+      return isPromiseLike(step) ? step.then(noted, failed) : noted(step);
+    } catch (error) {
+      return failed(error);
+    }
+  });
+}
+
+function replace(target: Watched, name: PropertyKey, value: Method): boolean {
+  try {
+    Object.defineProperty(target, name, { value, configurable: true, enumerable: false, writable: true });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Return whether *value* is a promise or another thenable. Calling its `then` may start the work. */
+export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return isObject(value) && hasMethod(value, "then");
+}
+
+function isReadableStream(value: object): boolean {
+  return hasMethod(value, "getReader") && hasMethod(value, "tee");
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+function hasMethod(value: object, name: PropertyKey): boolean {
+  try {
+    return typeof (value as Watched)[name] === "function";
+  } catch {
+    return false; // a getter of the app's
+  }
+}

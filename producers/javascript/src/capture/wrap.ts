@@ -1,0 +1,142 @@
+/** Functions whose calls are logged. */
+
+import type { LogEntry, LogOptions } from "../content/entry.js";
+import { tagOf } from "../content/json.js";
+import { LoggedValue } from "../content/logged-value.js";
+import type { LogCall } from "../content/task-content.js";
+import { monotonicMs } from "../runtime.js";
+import type { Stop } from "./stream-log.js";
+import { isIterable, isPromiseLike, isStream } from "./streams.js";
+import type { TaskLog } from "./task-log.js";
+
+// biome-ignore lint/suspicious/noExplicitAny: any function may be wrapped
+export type Wrapped = (...args: any[]) => any;
+
+/** Options of `wrap`: those of `log` beside input and output, and metadata. */
+export interface WrapOptions extends LogOptions {
+  /** The function returns an iterable whose values are chunks of one output. A call with `stream: true` sets it for itself. */
+  stream?: boolean | undefined;
+  /** Returns true for the value that ends the output. The app gets that value, but it is not logged. */
+  // biome-ignore lint/suspicious/noExplicitAny: the app knows the values of its stream
+  stop?: ((chunk: any) => boolean) | undefined;
+}
+
+// Keys in the argument of a wrapped function that are passed on to `log`.
+const SHARED_KEYS = [
+  "sessionId",
+  "taskId",
+  "userId",
+  "versionId",
+  "session_id",
+  "task_id",
+  "user_id",
+  "version_id",
+];
+
+/** Return *fn* with logging; see `Phospho.wrap`. *currentLog* is called at each call of *fn*. */
+export function wrapped<F extends Wrapped>(currentLog: () => TaskLog, fn: F, options: WrapOptions): F {
+  if (typeof fn !== "function") return fn; // the app's mistake shows where it would without the SDK
+  return new Proxy(fn, {
+    apply(target, receiver, args: unknown[]) {
+      const beganMs = monotonicMs();
+      const output = Reflect.apply(target, receiver, args);
+      const taskLog = currentLog();
+      try {
+        return new Observation(taskLog, args, options, beganMs).logOutput(output);
+      } catch (error) {
+        taskLog.countError("wrap", error);
+        return output;
+      }
+    },
+  });
+}
+
+/** One call of a wrapped function. */
+class Observation {
+  readonly #taskLog: TaskLog;
+  readonly #entry: Partial<LogEntry>;
+  readonly #beganMs: number;
+  readonly #isChunked: boolean;
+  readonly #stop: Stop | undefined;
+
+  constructor(taskLog: TaskLog, args: unknown[], { stream, stop, ...options }: WrapOptions, beganMs: number) {
+    const argument = optionsArgument(args);
+    this.#taskLog = taskLog;
+    this.#entry = { ...shared(argument), ...options, input: inputOf(args) };
+    this.#beganMs = beganMs;
+    this.#isChunked = stream === true || argument?.stream === true;
+    this.#stop = stop;
+  }
+
+  /** Log *output* and return the same object, so that a client library's promise keeps its methods. */
+  logOutput(output: unknown): unknown {
+    if (!isPromiseLike(output)) this.#log(output);
+    else if (tagOf(output) === "Promise") this.#watchPromise(output);
+    else this.#watchThenable(output);
+    return output;
+  }
+
+  /** Log a promise's value before the app gets it: this callback is registered first. */
+  #watchPromise(output: PromiseLike<unknown>): void {
+    output.then(
+      (value) => this.#guarded(value),
+      () => {}, // the app gets the error by its own callback
+    );
+  }
+
+  /** Log the value of a thenable when the app awaits it: a query builder works at each `then`. */
+  #watchThenable(output: PromiseLike<unknown>): void {
+    const original = output.then;
+    // biome-ignore lint/suspicious/noThenProperty: it is a thenable already
+    Object.defineProperty(output, "then", {
+      configurable: true,
+      writable: true,
+      value: (resolve?: (value: unknown) => unknown, reject?: (error: unknown) => unknown) => {
+        const logging = (value: unknown) => {
+          this.#guarded(value);
+          return resolve ? resolve(value) : value;
+        };
+        return original.call(output, logging, reject);
+      },
+    });
+  }
+
+  #guarded(output: unknown): void {
+    try {
+      this.#log(output);
+    } catch (error) {
+      this.#taskLog.countError("wrap", error);
+    }
+  }
+
+  #log(output: unknown): void {
+    const isChunked = isStream(output) || (this.#isChunked && isIterable(output));
+    if (isChunked && this.#taskLog.watch(this.#call(null), output, this.#stop)) return;
+    const latencyMs = Math.round((monotonicMs() - this.#beganMs) * 1000) / 1000;
+    this.#taskLog.submit(this.#call(isChunked ? null : output, { latency_ms: latencyMs }));
+  }
+
+  #call(output: unknown, measured: Record<string, unknown> = {}): LogCall {
+    return this.#taskLog.callOf({ ...measured, ...this.#entry, output });
+  }
+}
+
+function shared(argument: Record<string, unknown> | undefined): Record<string, unknown> {
+  const named = SHARED_KEYS.map((name) => [name, argument?.[name]] as const);
+  return Object.fromEntries(
+    named.filter(([, value]) => typeof value === "string" || typeof value === "number"),
+  );
+}
+
+/** Return the first argument if it is an object, which holds the options of client libraries' calls. */
+function optionsArgument([argument]: unknown[]): Record<string, unknown> | undefined {
+  const isObject = typeof argument === "object" && argument !== null && !Array.isArray(argument);
+  return isObject ? (argument as Record<string, unknown>) : undefined;
+}
+
+/** Return a single argument, or the first of several if it is a known call, else all by their index. */
+function inputOf(args: unknown[]): unknown {
+  const [first] = args;
+  if (args.length === 1 || new LoggedValue(first).callText() !== undefined) return first;
+  return Object.fromEntries(args.map((argument, index) => [String(index), argument]));
+}

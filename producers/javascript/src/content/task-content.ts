@@ -1,0 +1,179 @@
+/** Content of a task: the JSON object that one call of `log` sends, whole or chunk by chunk. */
+
+import { read } from "./fields.js";
+import { type Json, type JsonObject, setField, toJson } from "./json.js";
+import { keywordFields } from "./keywords.js";
+import { LoggedValue } from "./logged-value.js";
+
+type OnError = (place: string, error: unknown) => void;
+
+/** Options of one `log`, with ids. `extra` holds every key that is no option, by the name that is sent. */
+export interface LogCall {
+  input: unknown;
+  output: unknown;
+  taskId: string;
+  sessionId: string;
+  versionId?: string | undefined;
+  userId?: string | undefined;
+  rawInput?: unknown;
+  rawOutput?: unknown;
+  // biome-ignore lint/suspicious/noExplicitAny: the app knows what it passes, and what its function takes
+  inputToStrFunction?: ((input: any) => unknown) | undefined;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  outputToStrFunction?: ((output: any) => unknown) | undefined;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  inputOutputToUsageFunction?: ((input: any, output: any) => Record<string, number>) | undefined;
+  extra: Readonly<Record<string, unknown>>;
+}
+
+/** The fields that an output, whole or one chunk, adds to a content. */
+export interface OutputFields extends JsonObject {
+  output: string | null;
+  raw_output: Json;
+  raw_output_type_name: string;
+}
+
+/**
+ * Return the content of a task: a snapshot, which later changes to the app's objects don't touch.
+ *
+ * A key of the app wins over an extracted field; `keywordFields` names the exceptions. If a function of the app throws,
+ * *onError* is called and the default is used instead.
+ */
+export function buildContent(call: LogCall, projectId: string | undefined, onError: OnError): JsonObject {
+  const [input, output] = [new LoggedValue(call.input), new LoggedValue(call.output)];
+  const content: JsonObject = {
+    client_created_at: Date.now() / 1000,
+    session_id: call.sessionId,
+    task_id: call.taskId,
+    ...inputFields(call, input, onError),
+    ...outputFields(call, output, onError),
+  };
+  const ids = { project_id: projectId, version_id: call.versionId, user_id: call.userId };
+  for (const [name, value] of Object.entries(ids)) {
+    if (value) content[name] = value;
+  }
+  if (!isTextAlone(call)) Object.assign(content, extractedFields(input, output));
+  if (call.inputOutputToUsageFunction) Object.assign(content, usageFields(call, output, onError));
+  for (const [name, value] of Object.entries(keywordFields(call.extra))) setField(content, name, value);
+  return content;
+}
+
+function isTextAlone(call: LogCall): boolean {
+  return typeof call.input === "string" && (call.output == null || typeof call.output === "string");
+}
+
+/** Return the fields that *input* adds to the content of *call*. */
+export function inputFields(call: LogCall, input: LoggedValue, onError: OnError): JsonObject {
+  return {
+    input: textOfSide(call, "inputToStrFunction", input, onError) ?? "",
+    raw_input: call.rawInput == null ? input.json() : toJson(call.rawInput),
+    raw_input_type_name: typeName(input.original),
+  };
+}
+
+function outputFields(call: LogCall, output: LoggedValue, onError: OnError): OutputFields {
+  return {
+    output: output.original == null ? null : textOfSide(call, "outputToStrFunction", output, onError),
+    raw_output: call.rawOutput == null ? output.json() : toJson(call.rawOutput),
+    raw_output_type_name: typeName(output.original),
+  };
+}
+
+/** Return the fields that one chunk of a stream adds to the content of *call*. */
+export function chunkFields(call: LogCall, chunk: unknown, onError: OnError): OutputFields {
+  const output = new LoggedValue(chunk);
+  return { ...outputFields(call, output, onError), ...output.usage() };
+}
+
+/** Return the token counts by the app's function if it has one, else those that *output* carries. */
+export function usageFields(call: LogCall, output: LoggedValue, onError: OnError): JsonObject {
+  try {
+    const counts = call.inputOutputToUsageFunction?.(call.input, output.original);
+    if (counts) return toJson(counts) as JsonObject;
+  } catch (error) {
+    onError("inputOutputToUsageFunction", error);
+  }
+  return output.usage();
+}
+
+/**
+ * Merge the content of a task that is logged again into the queued one, in place.
+ *
+ * The first `client_created_at` stays. With *concatenate* outputs are joined and raw outputs become a list. Without it
+ * the new ones replace the old ones.
+ */
+export function mergeContent(held: JsonObject, added: JsonObject, concatenate: boolean): void {
+  const { client_created_at: _, ...fields } = added;
+  if (concatenate) {
+    fields.output = joinedText(held.output, added.output);
+    fields.raw_output = joinedRaw(held.raw_output, added.raw_output);
+  }
+  Object.assign(held, fields);
+}
+
+/** Add the fields of one more chunk to the content of a stream, in place and in constant time. */
+export function appendChunk(held: JsonObject, added: OutputFields, chunksBefore: number): void {
+  const { output, raw_output: raw, ...fields } = added;
+  held.output = joinedText(held.output, output);
+  if (chunksBefore === 1) held.raw_output = [held.raw_output ?? null, raw];
+  else if (Array.isArray(held.raw_output)) held.raw_output.push(raw);
+  Object.assign(held, fields);
+}
+
+/** Return the text of a side: by the app's function of that name if it has one. */
+function textOfSide(
+  call: LogCall,
+  name: "inputToStrFunction" | "outputToStrFunction",
+  value: LoggedValue,
+  onError: OnError,
+): string | null {
+  const convert = call[name];
+  if (convert) {
+    try {
+      const text = convert(value.original);
+      return text == null ? null : String(text);
+    } catch (error) {
+      onError(name, error);
+    }
+  }
+  return name === "inputToStrFunction" ? value.inputText() : value.outputText();
+}
+
+/** Return token counts, model and system prompt. The output's model is the exact one. */
+function extractedFields(input: LoggedValue, output: LoggedValue): JsonObject {
+  const fields: JsonObject = { ...output.usage() };
+  const model = output.model() ?? input.model();
+  if (model !== undefined) fields.model = model;
+  const systemPrompt = input.systemPrompt() || output.systemPrompt();
+  if (systemPrompt !== undefined) fields.system_prompt = systemPrompt;
+  return fields;
+}
+
+function joinedText(held: Json | undefined, added: Json | undefined): Json {
+  if (typeof held === "string" && typeof added === "string") return held + added;
+  return held ?? added ?? null;
+}
+
+function joinedRaw(held: Json | undefined, added: Json | undefined): Json {
+  if (held == null || added == null) return held ?? added ?? null;
+  return [held, added].flat() as Json[];
+}
+
+/** Return the name of a type as the Python SDK has it, so that rows of both SDKs are alike. */
+function typeName(value: unknown): string {
+  if (value == null) return "NoneType";
+  if (Array.isArray(value)) return "list";
+  const name = PYTHON_NAMES[typeof value];
+  if (name) return name;
+  if (typeof value === "number") return Number.isInteger(value) ? "int" : "float";
+  const classOfValue = read(value, "constructor");
+  const className = typeof classOfValue === "function" ? classOfValue.name : "";
+  return className && className !== "Object" ? className : "dict";
+}
+
+const PYTHON_NAMES: Record<string, string> = {
+  string: "str",
+  boolean: "bool",
+  bigint: "int",
+  function: "function",
+};
