@@ -1,4 +1,4 @@
-// A log, its feedback, and what became of it.
+// A log, its feedback, and the result of the flush.
 import { phospho } from "phospho";
 
 phospho.init();

@@ -1,4 +1,4 @@
-// A response that is still on its way: nobody waits for the log.
+// A response that is still a promise: the app does not await the log.
 import { phospho } from "phospho";
 
 phospho.init();

@@ -1,4 +1,4 @@
-// Functions, async functions and generators: they do what they did, and each call is logged.
+// Functions, async functions and generators, whose calls are logged.
 import { phospho } from "phospho";
 
 phospho.init();

@@ -1,4 +1,4 @@
-// Clients of one's own, beside the module's: each has its queue and its settings.
+// Several clients, beside the module's: each has its own queue and settings.
 import { Phospho } from "phospho";
 
 const support = new Phospho({ versionId: "support-3" });

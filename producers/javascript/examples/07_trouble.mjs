@@ -1,4 +1,4 @@
-// A server that is away: the app goes on, memory is bounded, and everything is counted.
+// A server that is away: the app goes on, memory is bounded, and every event is counted.
 import { Phospho } from "phospho";
 
 const client = new Phospho({

@@ -1,4 +1,4 @@
-// An app's own test, with a transport that keeps what would have been sent.
+// A test of an app, with a transport that records the events.
 import assert from "node:assert/strict";
 import { phospho, RecordingTransport } from "phospho";
 

@@ -1,4 +1,4 @@
-"""Log a task and what a person thinks of it, and see what became of both."""
+"""Log a task and a person's feedback on it, and print the result of the flush."""
 
 import phospho
 

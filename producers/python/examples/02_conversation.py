@@ -1,4 +1,4 @@
-"""Log a conversation turn by turn: of each list of messages, the last turn is the task."""
+"""Log a conversation: the last messages of each list are the task."""
 
 import phospho
 

@@ -1,4 +1,4 @@
-"""Log an answer that comes in chunks: the task is sent when the stream has ended."""
+"""Log an answer in chunks: the task is sent when the stream ends."""
 
 from collections.abc import Iterator
 

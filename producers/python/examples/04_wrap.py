@@ -1,4 +1,4 @@
-"""Log functions by a decorator; they stay what they are."""
+"""Log the calls of functions, coroutines and generators by a decorator."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Group the steps of an agent: one session, and the id of the traced task in each step."""
+"""Group the steps of an agent: they share a session, and carry the id of the traced task."""
 
 import phospho
 

@@ -1,4 +1,4 @@
-"""Log from many conversations at once: `log` does not block the loop, the last flush waits beside it."""
+"""Log many conversations at once: `log` does not block the loop, and the last flush runs in a thread."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Keep what is not yet sent in a folder: should this process be killed, the next one sends it."""
+"""Keep unsent events in a folder: if this process is killed, the next one sends them."""
 
 import tempfile
 

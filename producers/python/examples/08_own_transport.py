@@ -1,4 +1,4 @@
-"""Write events to a stream of your own: a transport is one method."""
+"""Write events to a text stream: a transport is one method."""
 
 import io
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Test an app that logs: inside the block nothing leaves the process."""
+"""Test an app that logs: inside the block no event leaves the process."""
 
 import phospho
 

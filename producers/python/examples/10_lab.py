@@ -1,4 +1,4 @@
-"""Run the server's detection over messages on this machine; it needs phospho-pipeline, and no server."""
+"""Run the server's detection over messages on this machine. Needs the server's package, but no server."""
 
 from phospho import lab
 
