@@ -1,32 +1,29 @@
-"""What every endpoint needs, put together once by whoever starts the process."""
+"""Services: the store, the settings, access control and the threads that every feature uses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
 
-from phospho_dashboard.auth.sign_in import SignInDesk
-from phospho_dashboard.health.health import Metrics
-from phospho_dashboard.job_tools import Tools
+from phospho_dashboard.auth.access import Access
+from phospho_dashboard.auth.directory import Directory
+from phospho_dashboard.auth.passwords import Passwords
+from phospho_dashboard.auth.sign_ins import SignIns
 from phospho_dashboard.settings import DashboardSettings
-from phospho_schemas.messages import EventDefinition
+from phospho_schemas.ids import HybridClock
 from phospho_schemas.records import Keyed
 from phospho_store.registry.authentication import Authenticator
+from phospho_store.registry.people import People
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_store.threads import StoreThreads
 
-# Says why a definition can't work (a pattern that does not compile, no keywords), or None.
-DefinitionCheck = Callable[[EventDefinition], str | None]
-# From project, task and a body as the API takes it to the message of a feedback. Raises Problem 422.
-FeedbackReading = Callable[[str, str, dict[str, Any]], Keyed]
-# What a definition would find in each of these tasks (rows of `task_rows`): a DetectedEvent as JSON, or None.
-Preview = Callable[[EventDefinition, Sequence[Mapping[str, Any]]], Sequence[dict[str, Any] | None]]
-
 
 class Publisher(Protocol):
-    """Puts messages onto the topic of raw logs."""
+    """A producer of messages on the topic of raw logs."""
 
     async def publish(self, messages: Sequence[Keyed]) -> None:
         """Return when every message is durable. Raises Problem (429 or 503) where it can't be taken."""
@@ -35,33 +32,27 @@ class Publisher(Protocol):
 @dataclass(frozen=True)
 class Services:
     """
-    The store and what stands on it. `publisher` is None where this process can't publish.
+    The foundation of every feature. `publisher` is None where this process can't publish.
 
-    Users' SQL has connections and threads of its own: slow queries must not hold up ingest or the pages. So have
-    exports, whose readers may be slow; what of ours takes seconds (a diff, a request to a webhook); and passwords, each
-    of which costs a thread its time and 64 MiB. What other packages do is handed in as functions, by
-    whoever puts the process together; a page leaves out what needs a function that is None.
+    Users' SQL has connections and threads of its own, because slow queries must not hold up ingest or the pages. So
+    have exports, whose readers may be slow; calls that take seconds, such as a diff or a request to a webhook; and
+    passwords, each of which costs a thread its time and 64 MiB.
     """
 
     settings: DashboardSettings
     store: Store
     registry: Registry
-    authenticator: Authenticator
+    clock: HybridClock
+    access: Access
+    sign_ins: SignIns
     publisher: Publisher | None
-    check_definition: DefinitionCheck
-    tools: Tools
     threads: StoreThreads
     sql_store: Store
     sql_threads: StoreThreads
     export_store: Store
     export_threads: StoreThreads
     slow_threads: StoreThreads
-    desk: SignInDesk
     password_threads: StoreThreads
-    form_key: str = field(repr=False)
-    read_feedback: FeedbackReading | None = None
-    preview: Preview | None = None
-    own_metrics: Metrics | None = None
 
     def close(self) -> None:
         """Let the running calls end, and start no other."""
@@ -70,3 +61,44 @@ class Services:
         self.export_threads.close()
         self.slow_threads.close()
         self.password_threads.close()
+
+
+def create_services(
+    settings: DashboardSettings,
+    store: Store,
+    registry: Registry,
+    authenticator: Authenticator,
+    *,
+    publisher: Publisher | None = None,
+    clock: HybridClock | None = None,
+    passwords: Passwords | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Services:
+    """Build the services of one process; its API and its pages share them."""
+    max_waiting = settings.max_waiting_requests
+    threads = StoreThreads(settings.store_threads, max_waiting)
+    sign_ins = SignIns(Directory(People(store), passwords or Passwords(), now), settings.sign_in, now)
+    access = Access(
+        settings,
+        registry=registry,
+        authenticator=authenticator,
+        sign_ins=sign_ins,
+        threads=threads,
+        form_key=settings.form_key or secrets.token_urlsafe(32),
+    )
+    return Services(
+        settings=settings,
+        store=store,
+        registry=registry,
+        clock=clock or HybridClock(),
+        access=access,
+        sign_ins=sign_ins,
+        publisher=publisher,
+        threads=threads,
+        sql_store=store.sibling(settings.sql_queries),
+        sql_threads=StoreThreads(settings.sql_queries, max_waiting),
+        export_store=store.sibling(settings.exports),
+        export_threads=StoreThreads(settings.exports, max_waiting),
+        slow_threads=StoreThreads(settings.slow_calls, max_waiting),
+        password_threads=StoreThreads(settings.password_threads, max_waiting),
+    )

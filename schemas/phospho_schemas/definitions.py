@@ -10,6 +10,10 @@ from phospho_schemas.engines import engine_spec, engines_with, unread_fields
 from phospho_schemas.errors import Problem
 from phospho_schemas.messages import EventDefinition
 
+_REGISTRY_FIELDS = ("schema_version", "project_id", "version", "revision", "is_deleted", "created_at")
+# The fields that a person sets, in the order in which they are shown.
+DEFINITION_FIELDS = tuple(name for name in EventDefinition.model_fields if name not in _REGISTRY_FIELDS)
+
 # Control and format characters, lone surrogates, and separators of lines: Unicode 16, table 4-4.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 

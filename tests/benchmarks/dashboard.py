@@ -26,10 +26,10 @@ from benchmarks.machine import commit, machine
 from benchmarks.measured_store import Measured, MeasuredStore
 from benchmarks.sizes import PROJECT, say
 from fixtures.clickhouse_server import ClickHouseServer
-from phospho_cli.processes.tools import build_tools
-from phospho_dashboard.analytics.prices import Price, Prices
-from phospho_dashboard.app import create_app, create_services
-from phospho_dashboard.settings import DashboardSettings
+from phospho_cli.processes.integrations import build_integrations
+from phospho_dashboard.app import create_app
+from phospho_dashboard.services import create_services
+from phospho_dashboard.settings import DashboardSettings, Price, Prices
 from phospho_schemas.ids import HybridClock
 from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import Authenticator
@@ -183,11 +183,9 @@ def _examples(store: MeasuredStore) -> dict[str, str]:
 def _browser(store: MeasuredStore) -> Iterator[TestClient]:
     registry = Registry(store)
     settings = DashboardSettings(pages_open=True, prices=_PRICES)
-    tools = build_tools(store, HybridClock(), JobSettings())
-    services = create_services(
-        settings, store, registry, Authenticator(registry), None, lambda _definition: None, tools
-    )
-    with TestClient(create_app(services), "http://127.0.0.1:8420") as client:
+    integrations = build_integrations(store, HybridClock(), JobSettings())
+    services = create_services(settings, store, registry, Authenticator(registry))
+    with TestClient(create_app(services, integrations), "http://127.0.0.1:8420") as client:
         yield client
 
 

@@ -16,16 +16,17 @@ from httpx import ASGITransport, AsyncClient
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from phospho_cli.processes.tools import build_tools
-from phospho_cli.processes.web import feedback_reading, preview
-from phospho_dashboard.app import create_app, create_services
+from phospho_cli.processes.integrations import build_integrations
+from phospho_cli.processes.web import feedback_reading
+from phospho_dashboard.app import Integrations, create_app
 from phospho_dashboard.auth.passwords import Passwords
-from phospho_dashboard.job_tools import Tools
-from phospho_dashboard.services import Services
+from phospho_dashboard.services import Services, create_services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
 from phospho_schemas.records import Keyed
+from phospho_store.jobs.backfills import BackfillBook
+from phospho_store.jobs.webhooks import WebhookBook
 from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.registry import Registry
@@ -58,10 +59,13 @@ class World:
     registry: Registry
     keys: dict[str, str]
     publisher: RecordingPublisher
-    tools: Tools
+    integrations: Integrations
 
     def app(self, settings: DashboardSettings, publisher: RecordingPublisher | None) -> Starlette:
-        return create_app(self.services(settings, publisher))
+        return self.app_of(self.services(settings, publisher))
+
+    def app_of(self, services: Services) -> Starlette:
+        return create_app(services, self.integrations)
 
     def services(
         self,
@@ -75,11 +79,7 @@ class World:
             self.store,
             self.registry,
             authenticator,
-            publisher,
-            refuse_bad_words,
-            self.tools,
-            read_feedback=feedback_reading(HybridClock()),
-            preview=preview,
+            publisher=publisher,
             passwords=QUICK_PASSWORDS,
             now=now,
         )
@@ -90,6 +90,14 @@ class World:
         app = self.app(settings or DashboardSettings(), self.publisher if can_publish else None)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         return TestClient(app, "http://127.0.0.1:8420", headers=headers, follow_redirects=False)
+
+    @property
+    def backfills(self) -> BackfillBook:
+        return BackfillBook(self.store)
+
+    @property
+    def webhooks(self) -> WebhookBook:
+        return WebhookBook(self.store)
 
     def browser(self) -> AsyncClient:
         """Return a client of open pages that decodes a path once, as servers do; TestClient does it twice."""
@@ -104,9 +112,9 @@ class World:
         """Return a browser in which somebody of that role has signed in, at a page of ours."""
         services = self.services(DashboardSettings(), self.publisher)
         name = f"{role}-{next(_NUMBERS)}"
-        services.desk.directory.add(name, role, PASSWORD)
+        services.sign_ins.directory.add(name, role, PASSWORD)
         headers = {"Sec-Fetch-Site": "same-origin"}
-        client = TestClient(create_app(services), "http://127.0.0.1:8420", headers=headers, follow_redirects=False)
+        client = TestClient(self.app_of(services), "http://127.0.0.1:8420", headers=headers, follow_redirects=False)
         client.post("/sign-in", data={"name": name, "password": PASSWORD})
         return client
 
@@ -165,6 +173,14 @@ def refuse_bad_words(definition: EventDefinition) -> str | None:
     return "this pattern does not compile" if definition.pattern == "(" else None
 
 
+def integrations(store: Store) -> Integrations:
+    """Return the functions of the workers and the gateway, with a simple check of definitions."""
+    clock = HybridClock()
+    integrations = build_integrations(store, clock, JobSettings(secret_key="a secret of the installation"))
+    detection = replace(integrations.detection, check=refuse_bad_words)
+    return replace(integrations, detection=detection, read_feedback=feedback_reading(clock))
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     store = embedded(str(tmp_path_factory.mktemp("store")))
@@ -174,8 +190,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     for project_id in (MINE, THEIRS):
         registry.save_project(project_id)
         keys[project_id] = registry.create_key(project_id, "first").secret
-    tools = build_tools(store, HybridClock(), JobSettings(secret_key="a secret of the installation"))
-    world = World(store, registry, keys, RecordingPublisher(), tools)
+    world = World(store, registry, keys, RecordingPublisher(), integrations(store))
     yield world
     store.close()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,13 +14,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from phospho_cli.processes.backend import Backend, store_check
+from phospho_cli.processes.integrations import build_integrations
 from phospho_cli.processes.routing import PathRouter
-from phospho_cli.processes.tools import build_tools
-from phospho_dashboard.app import api_routes, create_services, page_routes
+from phospho_dashboard.app import Integrations, api_routes, page_routes
 from phospho_dashboard.health.project_gauges import ProjectGauges
-from phospho_dashboard.services import Services
+from phospho_dashboard.services import Services, create_services
 from phospho_dashboard.settings import DashboardSettings
-from phospho_dashboard.web.error_pages import on_unexpected, shown_to_browsers
+from phospho_dashboard.web.error_pages import on_unexpected, with_error_page
 from phospho_gateway import metrics as gateway_metrics
 from phospho_gateway.app import create_app as create_gateway
 from phospho_gateway.intake.events import Envelope
@@ -27,11 +28,8 @@ from phospho_gateway.intake.feedback import FeedbackReader
 from phospho_gateway.legacy.reads.reads import Reads
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
-from phospho_schemas.messages import EventDefinition
 from phospho_schemas.records import Keyed
 from phospho_web.responses import on_http_exception
-from phospho_workers.detection.definitions import check_definition, compile_definitions
-from phospho_workers.detection.detect import Task, analyse
 from phospho_workers.jobs.settings import JobSettings
 from phospho_workers.runtime import metrics as worker_metrics
 
@@ -50,24 +48,29 @@ def open_web(
         registry.register(_RegistryMetrics(worker_metrics.REGISTRY))
         reads = Reads(backend.store, gateway)
         stack.callback(reads.close)
-        services = _services(backend, dashboard, jobs)
+        services = _services(backend, dashboard)
         stack.callback(services.close)
         yield PathRouter(
-            _gateway_app(backend, gateway, reads, registry, needs_store=has_pages), _pages_app(services, has_pages)
+            _gateway_app(backend, gateway, reads, registry, needs_store=has_pages),
+            _pages_app(services, _integrations(backend, jobs), has_pages=has_pages),
         )
 
 
-def _services(backend: Backend, settings: DashboardSettings, jobs: JobSettings) -> Services:
+def _services(backend: Backend, settings: DashboardSettings) -> Services:
     return create_services(
         settings,
         backend.store,
         backend.registry,
         backend.authenticator,
-        backend.publisher,
-        check_definition,
-        build_tools(backend.store, backend.clock, jobs),
+        publisher=backend.publisher,
+        clock=backend.clock,
+    )
+
+
+def _integrations(backend: Backend, jobs: JobSettings) -> Integrations:
+    return replace(
+        build_integrations(backend.store, backend.clock, jobs),
         read_feedback=feedback_reading(backend.clock),
-        preview=preview,
         own_metrics=own_metrics,
     )
 
@@ -91,9 +94,11 @@ def _gateway_app(
     )
 
 
-def _pages_app(services: Services, has_pages: bool) -> ASGIApp:
-    routes = [*api_routes(services), *(page_routes(services) if has_pages else [])]
-    handlers = {HTTPException: shown_to_browsers(on_http_exception), Exception: on_unexpected}
+def _pages_app(services: Services, integrations: Integrations, *, has_pages: bool) -> ASGIApp:
+    routes = api_routes(services, integrations)
+    if has_pages:
+        routes += page_routes(services, integrations)
+    handlers = {HTTPException: with_error_page(on_http_exception), Exception: on_unexpected}
     return Starlette(routes=routes, exception_handlers=handlers)
 
 
@@ -116,13 +121,6 @@ def feedback_reading(clock: HybridClock) -> Callable[[str, str, dict[str, Any]],
         return reader.read(task_id, body, Envelope(project_id, "feedback", datetime.now(UTC))).keyed
 
     return read
-
-
-def preview(definition: EventDefinition, tasks: Sequence[Task]) -> list[dict[str, Any] | None]:
-    """Return the event that a definition finds in each task, or None, and store nothing."""
-    compiled = compile_definitions([definition])
-    rows = analyse(tasks, {definition.project_id: compiled})
-    return [next(iter(row["events"]), None) for row in rows]
 
 
 class _RegistryMetrics:

@@ -1,17 +1,30 @@
-"""Events: each definition with how often, when, and how sure; and where it was found."""
+"""Events: the list of them, and one with its trend, scores and newest examples."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
+from phospho_dashboard.analytics.tasks import Tasks, task_list_extras
+from phospho_dashboard.analytics.trends import bucket_times
+from phospho_dashboard.layout.view_request import Paging, ViewRequest
+from phospho_dashboard.layout.views import Content, View
 from phospho_dashboard.queries.analysed import analysed, found
 from phospho_dashboard.queries.filters import Scope
+from phospho_dashboard.queries.found import searched
 from phospho_dashboard.queries.periods import Buckets
-from phospho_dashboard.web.times import bounds, with_times
+from phospho_dashboard.web.times import with_times
+from phospho_dashboard.web.urls import with_query
+from phospho_schemas.definitions import needs_session
+from phospho_schemas.messages import EventDefinition
+from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
+from phospho_web.problems import Problem
 
 MAX_EVENTS = 1000
+EXAMPLES = 12
+SHOWN_BACKFILLS = 3
 HISTOGRAM_BINS = 20
 
 _COUNTS = """
@@ -23,9 +36,9 @@ FROM
 )
 GROUP BY name ORDER BY events DESC, name LIMIT {most:UInt32}
 """
-# A definition that has found nothing is listed too: zero is an answer.
+# A definition without events is listed too: zero is an answer.
 _DEFINED = "SELECT name FROM definitions WHERE project_id = {project:String} ORDER BY name LIMIT {most:UInt32}"
-_NONE: dict[str, Any] = {"events": 0, "sessions": 0, "last_at_ms": None}
+_NO_EVENTS: dict[str, Any] = {"events": 0, "sessions": 0, "last_at_ms": None}
 _TREND = """
 SELECT
     toUInt8(grouping(bucket)) AS is_total,
@@ -36,7 +49,7 @@ SELECT
 FROM %(analysed)s
 GROUP BY GROUPING SETS ((bucket), ())
 """
-# What detection and judgements said, before people corrected it: that is what a threshold is chosen on.
+# The scores of detection and judgements, before people's labels: a threshold is chosen on these.
 _SCORES = """
 SELECT
     toUInt8(grouping(bin)) AS is_version, bin, definition_version, engine,
@@ -56,7 +69,7 @@ Row = dict[str, Any]
 
 
 class Events:
-    """Reads what was found."""
+    """Read the events of a project. Blocking."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -64,16 +77,16 @@ class Events:
     def counts(self, scope: Scope) -> list[Row]:
         """Return `{"name", "events", "sessions", "last_at"}` of each event, the most frequent first."""
         counted = self._rows(_COUNTS, scope, most=MAX_EVENTS)
-        known = {row["name"] for row in counted}
+        names = {row["name"] for row in counted}
         defined = self._store.rows(_DEFINED, {"project": scope.project_id, "most": MAX_EVENTS})
-        others = [_NONE | row for row in defined if row["name"] not in known]
+        others = [_NO_EVENTS | row for row in defined if row["name"] not in names]
         return [with_times(row) for row in (counted + others)[:MAX_EVENTS]]
 
     def event(self, scope: Scope, name: str, buckets: Buckets) -> Row:
         """
         Return one event's `totals`, `trend` (a row a bucket), `scores` (bins of 0 to 1) and `by_version`.
 
-        Of the totals `tasks` and `all_sessions` count what is analysed, `events` and `sessions` those that have it.
+        Of the totals, `tasks` and `all_sessions` count all analysed ones, `events` and `sessions` those with the event.
         """
         cut = {"name": name, "origin_ms": buckets.start_ms, "step_ms": buckets.step_ms}
         counted = self._rows(_TREND, scope, **cut)
@@ -85,7 +98,7 @@ class Events:
         return {
             "totals": {name: totals[name] for name in _TOTALS},
             "step_ms": buckets.step_ms,
-            "trend": [bounds(bucket) | {"events": trend.get(index, 0)} for index, bucket in enumerate(buckets)],
+            "trend": [bucket_times(bucket) | {"events": trend.get(index, 0)} for index, bucket in enumerate(buckets)],
             "scores": [
                 {"from": number / HISTOGRAM_BINS, "to": (number + 1) / HISTOGRAM_BINS, "events": scores.get(number, 0)}
                 for number in range(HISTOGRAM_BINS)
@@ -99,6 +112,72 @@ class Events:
 
 
 def _by_version(rows: Iterable[Row]) -> list[Row]:
-    """Return what each version of a definition found, by which engine, the newest first."""
+    """Return the events of each version of a definition and engine, the newest first."""
     ordered = sorted(rows, key=lambda row: (-row["definition_version"], row["engine"]))[:_MAX_VERSIONS]
     return [{name: row[name] for name in ("definition_version", "engine", "events", "mean_score")} for row in ordered]
+
+
+# Return the quality of a definition, and its backfills by project and name.
+QualityReader = Callable[[EventDefinition], Content]
+BackfillReader = Callable[[str, str], list[Content]]
+
+
+class EventPages:
+    """The views of the list of events and of one event."""
+
+    def __init__(self, store: Store, registry: Registry, *, quality: QualityReader, backfills: BackfillReader) -> None:
+        self._store = store
+        self._registry = registry
+        self._quality = quality
+        self._backfills = backfills
+        self._events = Events(store)
+        self._tasks = Tasks(store)
+
+    def views(self) -> list[View]:
+        # Below /api/v1/events is the gateway's ingest.
+        events = View("events", "/events", "analytics/events.html", self.read_list, api_path="/event-stats")
+        event = replace(
+            events, template="analytics/event.html", read=self.read_item, is_item=True, page_extras=_event_extras
+        )
+        return [events, event]
+
+    def read_list(self, request: ViewRequest) -> Content:
+        definitions = self._definitions(request.project_id)
+        events = [
+            row | {"definition": _as_json(definitions.get(row["name"]))}
+            for row in self._events.counts(searched(self._store, request.scope))
+        ]
+        return {"events": events, "has_tasks": request.has_tasks}
+
+    def read_item(self, request: ViewRequest) -> Content:
+        project_id, name = request.project_id, request.item_id
+        definition = self._definitions(project_id).get(name)
+        scope = searched(self._store, request.scope)
+        event = self._events.event(scope, name, request.buckets())
+        if definition is None and not event["totals"]["events"]:
+            raise Problem(404, "unknown_event", f"there is no event {name!r} in this project")
+        examples = self._tasks.page(scope.with_event(name), request.extent, Paging("newest", None, EXAMPLES))
+        return {
+            "name": name,
+            "definition": _as_json(definition),
+            "quality": self._quality(definition) if definition is not None else None,
+            "backfills": self._backfills(project_id, name)[:SHOWN_BACKFILLS],
+            **event,
+            "examples": examples["tasks"],
+        }
+
+    def _definitions(self, project_id: str) -> dict[str, EventDefinition]:
+        return {definition.name: definition for definition in self._registry.definitions(project_id)}
+
+
+def _as_json(definition: EventDefinition | None) -> Content | None:
+    return definition.model_dump(mode="json") if definition is not None else None
+
+
+def _event_extras(request: ViewRequest, content: Content) -> Content:
+    """Return the place to label the event next, and the columns of its examples."""
+    definition, name = content["definition"], content["name"]
+    has_queue = definition is None or not needs_session(EventDefinition.model_validate(definition))
+    queue = with_query("/definitions/queue", {"project": request.project_id, "name": name})
+    label_path = queue if has_queue else request.url("/sessions", event=name)
+    return {"has_queue": has_queue, "label_path": label_path} | task_list_extras(request, content)

@@ -1,4 +1,4 @@
-"""/tasks.csv, /sessions.parquet and the like: the same filters as the page, as a file."""
+"""Downloads of lists with the filters of their pages, such as /tasks.csv and /sessions.parquet."""
 
 from __future__ import annotations
 
@@ -10,42 +10,44 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from phospho_dashboard.analytics.exports import FORMATS, Exports
-from phospho_dashboard.layout.page_request import Asking
+from phospho_dashboard.layout.view_request import ViewRequestReader
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.streams import streamed
+from phospho_dashboard.web.streams import stream_chunks
 from phospho_web.responses import with_json_errors
 
-EXPORTED = ("sessions", "tasks", "users")
+EXPORTED_LISTS = ("sessions", "tasks", "users")
+
+
+def export_routes(services: Services) -> list[BaseRoute]:
+    """Return a route for each list and each format."""
+    pages = ExportPages(services)
+    return [
+        Route(f"/{rows}.{ending}", with_json_errors(partial(pages.file, rows, ending)))
+        for rows in EXPORTED_LISTS
+        for ending in FORMATS
+    ]
 
 
 class ExportPages:
     """
     The endpoints of files, on connections and threads of their own: a large file holds up no page.
 
-    Who takes no chunk for `export_stall_s`, or not all of them within `export_timeout_s`, loses the rest of the file.
+    A client that takes no chunk for `export_stall_s`, or not all of them within `export_timeout_s`, loses the rest.
     """
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._asking = Asking(services)
+        self._reader = ViewRequestReader(services.store)
         self._exports = Exports(services.export_store)
 
-    def routes(self) -> list[BaseRoute]:
-        """Return a route for each kind of rows and each format."""
-        return [
-            Route(f"/{rows}.{ending}", with_json_errors(partial(self._file, rows, ending)))
-            for rows in EXPORTED
-            for ending in FORMATS
-        ]
-
-    async def _file(self, rows: str, ending: str, request: Request) -> Response:
-        visitor, project_id = await self._asking.of_page(request)
+    async def file(self, rows: str, ending: str, request: Request) -> Response:
+        visitor, project_id = await self._services.access.page_visitor_and_project(request)
         threads, settings = self._services.export_threads, self._services.settings
-        asked = await self._services.threads.run(self._asking.asked, request, visitor, project_id)
-        await threads.run(self._exports.check, rows, asked.scope)
-        chunks = self._exports.chunks(rows, ending, asked.scope)
-        body = streamed(threads, chunks, settings.export_stall_s, settings.export_timeout_s)
-        # What goes wrong before the first rows is told as an error; after them, the answer breaks off.
+        view_request = await self._services.threads.run(self._reader.read, request, visitor, project_id)
+        await threads.run(self._exports.check, rows, view_request.scope)
+        chunks = self._exports.chunks(rows, ending, view_request.scope)
+        body = stream_chunks(threads, chunks, settings.export_stall_s, settings.export_timeout_s)
+        # An error before the first rows is a response of its own. After them, the body breaks off.
         first = await anext(body, b"")
         headers = {
             "Cache-Control": "no-store",

@@ -1,4 +1,4 @@
-"""What is filtered, as a file: the rows of tasks, sessions or users in one of ClickHouse's formats."""
+"""Exports: the filtered tasks, sessions or users as a file, in one of ClickHouse's formats."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ _LISTS = frozenset({"events", "user_ids", "version_ids", "models"})
 
 
 class Exports:
-    """Reads files. Each holds one connection of the store until it is read to its end, or closed."""
+    """Read files. Each holds one connection of the store until it is read to its end, or closed."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

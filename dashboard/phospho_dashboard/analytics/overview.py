@@ -1,18 +1,21 @@
-"""The dashboard: what happened in a span, over time and by its parts."""
+"""The dashboard page: the numbers of a span, over time and by its parts."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-from phospho_dashboard.analytics.prices import Prices
+from phospho_dashboard.analytics.trends import bucket_times
+from phospho_dashboard.layout.view_request import ViewRequest
+from phospho_dashboard.layout.views import Content, View
 from phospho_dashboard.queries.analysed import analysed
 from phospho_dashboard.queries.filters import Scope
+from phospho_dashboard.queries.found import searched
 from phospho_dashboard.queries.judged import judged
-from phospho_dashboard.queries.periods import Buckets
-from phospho_dashboard.web.times import bounds
+from phospho_dashboard.queries.periods import Buckets, Span
+from phospho_dashboard.settings import Prices
 from phospho_store.store import Store
 
 MAX_PARTS = 12
@@ -98,13 +101,13 @@ _EMPTY: Row = {
 
 
 class Overview:
-    """Reads the numbers of the dashboard."""
+    """Read the numbers of the dashboard. Blocking."""
 
     def __init__(self, store: Store, prices: Prices) -> None:
         self._store = store
         self._prices = prices
 
-    def overview(self, scope: Scope, buckets: Buckets) -> Row:
+    def read(self, scope: Scope, buckets: Buckets) -> Row:
         """Return `totals`, `over_time` (a row a bucket, empty ones too), and the largest parts, each in a list."""
         cut = {"origin_ms": buckets.start_ms, "step_ms": buckets.step_ms, "most": MAX_ROWS}
         activity = _by_level(self._rows(_ACTIVITY, scope, **cut))
@@ -143,18 +146,18 @@ class Overview:
 
 def _by_level(rows: Iterable[Row]) -> defaultdict[int, list[Row]]:
     """Return the rows of each grouping set, in their order."""
-    found: defaultdict[int, list[Row]] = defaultdict(list)
+    levels: defaultdict[int, list[Row]] = defaultdict(list)
     for row in rows:
-        found[row["level"]].append(row)
-    return found
+        levels[row["level"]].append(row)
+    return levels
 
 
-def _over_time(buckets: Buckets, *facts: Iterable[Row]) -> list[Row]:
-    """Return a row a bucket, with what `facts` say of it."""
-    known: defaultdict[int, Row] = defaultdict(dict)
-    for row in chain.from_iterable(facts):
-        known[row["bucket"]].update(row)
-    return [bounds(bucket) | _point(known[index]) for index, bucket in enumerate(buckets)]
+def _over_time(buckets: Buckets, *series: Iterable[Row]) -> list[Row]:
+    """Return a row a bucket, with the columns of all `series`."""
+    points: defaultdict[int, Row] = defaultdict(dict)
+    for row in chain.from_iterable(series):
+        points[row["bucket"]].update(row)
+    return [bucket_times(bucket) | _point(points[index]) for index, bucket in enumerate(buckets)]
 
 
 def _only(rows: Sequence[Row]) -> Row:
@@ -162,26 +165,52 @@ def _only(rows: Sequence[Row]) -> Row:
 
 
 def _model(row: Row) -> Row:
-    kept = {name: row[name] for name in ("model", "tasks", "tokens_in", "tokens_out")}
-    return kept | {"latency_p95_ms": row["latencies"][1]}
+    columns = {name: row[name] for name in ("model", "tasks", "tokens_in", "tokens_out")}
+    return columns | {"latency_p95_ms": row["latencies"][1]}
 
 
 def _version(row: Row) -> Row:
     p50, p95, _ = row["latencies"]
-    kept = {name: row[name] for name in ("version", "tasks", "sessions")}
-    return kept | {"latency_p50_ms": p50, "latency_p95_ms": p95, "tokens": row["tokens_in"] + row["tokens_out"]}
+    columns = {name: row[name] for name in ("version", "tasks", "sessions")}
+    return columns | {"latency_p50_ms": p50, "latency_p95_ms": p95, "tokens": row["tokens_in"] + row["tokens_out"]}
 
 
 def _languages(rows: Iterable[Row]) -> list[Row]:
-    """Return the most frequent languages; one of no name are the tasks of which detection could not tell it."""
-    known = [{"language": row["language"], "tasks": row["analysed_tasks"]} for row in rows if row["analysed_tasks"]]
-    return known[:MAX_PARTS]
+    """Return the most frequent languages. An empty name is that of tasks whose language is unknown."""
+    languages = [{"language": row["language"], "tasks": row["analysed_tasks"]} for row in rows if row["analysed_tasks"]]
+    return languages[:MAX_PARTS]
 
 
-def _point(facts: Row) -> Row:
-    """Return the numbers of a bucket or of all, zeros where there are none, latencies by name and the rate."""
-    known: Row = {name: facts.get(name, nothing) for name, nothing in _EMPTY.items()}
-    p50, p95, p99 = known.pop("latencies")
-    judged = known["successes"] + known["failures"]
-    rate = known["successes"] / judged if judged else None
-    return known | {"success_rate": rate, "latency_p50_ms": p50, "latency_p95_ms": p95, "latency_p99_ms": p99}
+def _point(numbers: Row) -> Row:
+    """Return the numbers of a bucket or of all, with zeros for missing ones, latencies by name, and the rate."""
+    point: Row = {name: numbers.get(name, default) for name, default in _EMPTY.items()}
+    p50, p95, p99 = point.pop("latencies")
+    judged_tasks = point["successes"] + point["failures"]
+    rate = point["successes"] / judged_tasks if judged_tasks else None
+    return point | {"success_rate": rate, "latency_p50_ms": p50, "latency_p95_ms": p95, "latency_p99_ms": p99}
+
+
+# Return the freshness of a project at a time, and the number of dead letters of projects in a span.
+FreshnessReader = Callable[[str, int], Row]
+DeadLetterCounter = Callable[[list[str], Span], int]
+
+
+class OverviewPage:
+    """The view of the dashboard, with the freshness of the data."""
+
+    def __init__(
+        self, store: Store, prices: Prices, *, freshness: FreshnessReader, count_dead_letters: DeadLetterCounter
+    ) -> None:
+        self._store = store
+        self._overview = Overview(store, prices)
+        self._freshness = freshness
+        self._count_dead_letters = count_dead_letters
+
+    def views(self) -> list[View]:
+        return [View("dashboard", "/", "analytics/dashboard.html", self.read, api_path="/dashboard")]
+
+    def read(self, request: ViewRequest) -> Content:
+        numbers = self._overview.read(searched(self._store, request.scope), request.buckets())
+        fresh = self._freshness(request.project_id, request.now_ms)
+        dead_letters = self._count_dead_letters(list(request.readable_projects), request.scope.span)
+        return numbers | {"freshness": fresh | {"dead_letters": dead_letters}, "has_tasks": request.has_tasks}

@@ -1,16 +1,19 @@
 """
-Sessions: a page of them, and the transcript of one.
+Sessions: the list of them, and the transcript of one.
 
-These read the base tables, not the views: a page needs the newest sessions of one project, and the views would
+The queries read the base tables, not the views: a page needs the newest sessions of one project, and the views would
 aggregate or join every row of it. The rules are the views': FINAL, and a person's last feedback before the log's flag.
-What is said of a session is what `session_facts.py` says.
+`queries/session_facts.py` has the columns of a session.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from phospho_dashboard.analytics.tasks import Tasks
+from phospho_dashboard.analytics.columns import chosen_columns, sort_labels
+from phospho_dashboard.analytics.tasks import AddableEvents, Tasks
+from phospho_dashboard.layout.view_request import Paging, ViewRequest
+from phospho_dashboard.layout.views import Content, View
 from phospho_dashboard.queries.feedback_flags import as_judged, last_feedback
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.newest import newest
@@ -26,7 +29,7 @@ TRANSCRIPT_TASKS = 200
 _START_OF_TIME = (-(2**62), "")
 _FIRST_PLACE = (2**62, "")
 
-# By which a list is sorted, the greatest first: the name in the URL, how it reads, and an Int64 of a session's tasks.
+# The sorts of the list, the greatest first: the name in the URL, the label, and an Int64 of a session's tasks.
 SORTS = {
     "newest": ("Newest first", "toUnixTimestamp64Milli(max(created_at))"),
     "oldest": ("Oldest first", "-toUnixTimestamp64Milli(max(created_at))"),
@@ -34,7 +37,7 @@ SORTS = {
     "tokens": ("Most tokens first", "toInt64(sum(ifNull(tokens_in, 0)) + sum(ifNull(tokens_out, 0)))"),
 }
 
-# Narrow columns only; the wide ones are read for the sessions of one page.
+# Narrow columns only. The wide ones are read for the sessions of one page.
 _PLACES = """
 SELECT session_id, %(sort)s AS place
 FROM task_rows FINAL
@@ -104,21 +107,22 @@ class Sessions:
         self._store = store
         self._tasks = Tasks(store)
 
-    def page(self, scope: Scope, extent: Extent, sort: str, after: tuple[int, str] | None, limit: int) -> Row:
+    def page(self, scope: Scope, extent: Extent, paging: Paging) -> Row:
         """
-        Return `{"sessions", "next_cursor"}`: up to `limit` sessions that have a task in `scope`, by one of SORTS.
+        Return `{"sessions", "next_cursor"}`: a page of the sessions that have a task in `scope`, by one of SORTS.
 
-        They are sorted by their tasks in `scope`; what is said of each counts all of its tasks.
+        They are sorted by their tasks in `scope`. The columns of each count all of its tasks.
         """
-        place, place_id = after or _FIRST_PLACE
+        sort, limit = paging.sort, paging.limit
+        place, place_id = paging.after or _FIRST_PLACE
 
         def read(part: Scope) -> list[Row]:
             sql = _PLACES % {"sort": SORTS[sort][1], "condition": part.tasks()}
             return self._store.rows(sql, part.parameters(before=place, before_id=place_id, limit=limit + 1))
 
-        found = newest(read, scope, extent, place, limit + 1) if sort == "newest" else read(scope)
-        shown = found[:limit]
-        last = shown[-1] if len(found) > limit else None
+        rows = newest(read, scope, extent, place, limit + 1) if sort == "newest" else read(scope)
+        shown = rows[:limit]
+        last = shown[-1] if len(rows) > limit else None
         return {
             "sessions": self._summaries(scope, [row["session_id"] for row in shown]),
             "next_cursor": encoded_cursor(last["place"], last["session_id"]) if last else None,
@@ -127,8 +131,8 @@ class Sessions:
     def transcript(self, project_id: str, session_id: str, after: tuple[int, str] | None) -> Row:
         """Return a session with up to TRANSCRIPT_TASKS tasks in their order; Problem 404 where there is none."""
         parameters: Row = {"project": project_id, "session": session_id}
-        found = self._store.rows(_SESSION_TOTALS, parameters)
-        if not found:
+        totals = self._store.rows(_SESSION_TOTALS, parameters)
+        if not totals:
             raise Problem(404, "unknown_session", f"there is no session {session_id!r} in this project")
         after_ms, after_id = after or _START_OF_TIME
         place = {"after_ms": after_ms, "after_id": after_id, "limit": TRANSCRIPT_TASKS + 1}
@@ -138,7 +142,7 @@ class Sessions:
         cursor = encoded_cursor(last["created_at_ms"], last["task_id"]) if last else None
         turns = self._tasks.with_findings(project_id, shown)
         return {
-            "session": {**with_times(found[0]), "task_list": turns},
+            "session": {**with_times(totals[0]), "task_list": turns},
             "next_cursor": cursor,
         }
 
@@ -161,3 +165,44 @@ def _findings(row: Row | None) -> Row:
     events = [{"name": name, "events": count} for name, count in zip(*row["event_counts"], strict=True)]
     sentiments = dict(zip(*row["sentiment_counts"], strict=True))
     return {"events": events, "sentiments": sentiments, "languages": row["languages"]}
+
+
+# The columns that the list may show beside the first words, with their labels, and those shown by default.
+COLUMNS = {
+    "session": "Session", "tasks": "Tasks", "users": "Users", "languages": "Languages", "feedback": "Feedback",
+    "sentiment": "Sentiment", "events": "Events", "time": "Time",
+}  # fmt: skip
+DEFAULT_COLUMNS = ("tasks", "users", "feedback", "sentiment", "events", "time")
+
+
+class SessionPages:
+    """The views of the list of sessions and of one session."""
+
+    def __init__(self, store: Store, addable_events: AddableEvents) -> None:
+        self._sessions = Sessions(store)
+        self._addable_events = addable_events
+
+    def views(self) -> list[View]:
+        return [
+            View("sessions", "/sessions", "analytics/sessions.html", self.read_list, page_extras=_list_extras),
+            View(
+                "sessions",
+                "/sessions",
+                "analytics/session.html",
+                self.read_item,
+                is_item=True,
+                page_extras=self._addable_events,
+            ),
+        ]
+
+    def read_list(self, request: ViewRequest) -> Content:
+        paging = request.paging(SORTS)
+        page = self._sessions.page(request.scope, request.extent, paging)
+        return {"sort": paging.sort, "has_tasks": request.has_tasks} | page
+
+    def read_item(self, request: ViewRequest) -> Content:
+        return self._sessions.transcript(request.project_id, request.item_id, request.cursor())
+
+
+def _list_extras(request: ViewRequest, _content: Content) -> Content:
+    return chosen_columns(request, COLUMNS, DEFAULT_COLUMNS) | sort_labels(SORTS)

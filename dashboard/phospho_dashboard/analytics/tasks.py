@@ -1,11 +1,14 @@
-"""Tasks: a page of them, and one with everything that is known of it."""
+"""Tasks: the list of them, and one with its texts, findings, feedback and notes."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from phospho_dashboard.analytics.columns import chosen_columns, sort_labels
+from phospho_dashboard.layout.view_request import Paging, ViewRequest
+from phospho_dashboard.layout.views import Content, View
 from phospho_dashboard.queries.feedback_flags import flag_as_judged
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.newest import newest
@@ -19,7 +22,7 @@ from phospho_web.problems import Problem
 PREVIEW_CHARACTERS = 240
 _FIRST_PLACE = (2**62, "\U0010ffff")
 
-# By which a list is sorted, the greatest first: the name in the URL, how it reads, and an Int64.
+# The sorts of the list, the greatest first: the name in the URL, the label, and an Int64.
 SORTS = {
     "newest": ("Newest first", "toUnixTimestamp64Milli(created_at)"),
     "oldest": ("Oldest first", "-toUnixTimestamp64Milli(created_at)"),
@@ -27,7 +30,7 @@ SORTS = {
     "tokens": ("Most tokens first", "toInt64(ifNull(tokens_in, 0)) + toInt64(ifNull(tokens_out, 0))"),
 }
 
-# Narrow columns only; the wide ones are read for the tasks of one page.
+# Narrow columns only. The wide ones are read for the tasks of one page.
 _PLACES = """
 SELECT task_id, %(sort)s AS place
 FROM task_rows FINAL
@@ -82,7 +85,7 @@ FROM
 )
 """
 
-_SAID = (
+_ANALYSIS_COLUMNS = (
     "language", "sentiment", "sentiment_score", "sentiment_magnitude", "output_language", "output_sentiment",
     "output_sentiment_score", "output_sentiment_magnitude",
 )  # fmt: skip
@@ -91,24 +94,25 @@ Row = dict[str, Any]
 
 
 class Tasks:
-    """Reads tasks."""
+    """Read tasks. Blocking."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._events = TaskEvents(store)
 
-    def page(self, scope: Scope, extent: Extent, sort: str, after: tuple[int, str] | None, limit: int) -> Row:
-        """Return `{"tasks", "next_cursor"}`: up to `limit` tasks of `scope` by one of SORTS, with previews of texts."""
-        place, place_id = after or _FIRST_PLACE
+    def page(self, scope: Scope, extent: Extent, paging: Paging) -> Row:
+        """Return `{"tasks", "next_cursor"}`: a page of the tasks of `scope` by one of SORTS, with previews of texts."""
+        sort, limit = paging.sort, paging.limit
+        place, place_id = paging.after or _FIRST_PLACE
 
         def read(part: Scope) -> list[Row]:
             part = _up_to(part, place) if sort == "newest" else part
             sql = _PLACES % {"sort": SORTS[sort][1], "condition": part.tasks()}
             return self._store.rows(sql, part.parameters(before=place, before_id=place_id, limit=limit + 1))
 
-        found = newest(read, scope, extent, place, limit + 1) if sort == "newest" else read(scope)
-        shown = found[:limit]
-        last = shown[-1] if len(found) > limit else None
+        rows = newest(read, scope, extent, place, limit + 1) if sort == "newest" else read(scope)
+        shown = rows[:limit]
+        last = shown[-1] if len(rows) > limit else None
         return {
             "tasks": self.previews(scope.project_id, [row["task_id"] for row in shown]),
             "next_cursor": encoded_cursor(last["place"], last["task_id"]) if last else None,
@@ -119,28 +123,28 @@ class Tasks:
         if not task_ids:
             return []
         parameters = {"project": project_id, "tasks": task_ids, "characters": PREVIEW_CHARACTERS}
-        known = {row["task_id"]: row for row in self._store.rows(_PREVIEWS, parameters)}
-        return self.with_findings(project_id, [known[task_id] for task_id in task_ids if task_id in known])
+        rows = {row["task_id"]: row for row in self._store.rows(_PREVIEWS, parameters)}
+        return self.with_findings(project_id, [rows[task_id] for task_id in task_ids if task_id in rows])
 
     def task(self, project_id: str, task_id: str) -> Row:
         """Return one task with its texts, findings, feedback and neighbours in the session; Problem 404."""
-        found = self._store.rows(_TASK, {"project": project_id, "task": task_id})
-        if not found:
+        rows = self._store.rows(_TASK, {"project": project_id, "task": task_id})
+        if not rows:
             raise Problem(404, "unknown_task", f"there is no task {task_id!r} in this project")
-        place = {"at_ms": found[0]["created_at_ms"], "task": task_id, "session": found[0]["session_id"]}
+        place = {"at_ms": rows[0]["created_at_ms"], "task": task_id, "session": rows[0]["session_id"]}
         [neighbours] = self._store.rows(_NEIGHBOURS, {"project": project_id, **place})
-        [task] = self.with_findings(project_id, found)
+        [task] = self.with_findings(project_id, rows)
         return {"task": task, **neighbours}
 
     def with_findings(self, project_id: str, tasks: list[Row]) -> list[Row]:
-        """Return `tasks` with what detection and people said of each; the last feedback is the task's flag."""
+        """Return `tasks` with their analyses, events, feedback and notes; the last feedback sets the task's flag."""
         parameters = {"project": project_id, "tasks": [task["task_id"] for task in tasks]}
         analyses = {row.pop("task_id"): row for row in self._store.rows(_ANALYSES, parameters)}
         feedback = _by_task(with_times(row) for row in self._store.rows(_FEEDBACK, parameters))
         events = self._events.events(project_id, tasks, analyses)
         notes = _by_task(with_times(row) for row in self._store.rows(_NOTES, parameters))
         return [
-            _found(task, analyses.get(task["task_id"], {}), feedback[task["task_id"]])
+            _with_analysis(task, analyses.get(task["task_id"], {}), feedback[task["task_id"]])
             | {"events": events[task["task_id"]], "notes": notes[task["task_id"]]}
             for task in tasks
         ]
@@ -154,12 +158,53 @@ def _by_task(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def _up_to(scope: Scope, last_ms: int) -> Scope:
-    """Return `scope` without what is after `last_ms`, which the cursor leaves out too: so that no index reads it."""
+    """Return `scope` without the tasks after `last_ms`. The cursor excludes them too; the index then skips them."""
     end_ms = scope.span.end_ms
     is_last = last_ms < _FIRST_PLACE[0] and (end_ms is None or last_ms < end_ms)
     return scope.within(Span(scope.span.start_ms, last_ms + 1)) if is_last else scope
 
 
-def _found(task: Row, analysis: Row, feedback: list[Row]) -> Row:
-    said = {name: analysis.get(name) for name in _SAID}
-    return with_times(task) | said | {"flag": flag_as_judged(feedback, task["flag"]), "feedback": feedback}
+def _with_analysis(task: Row, analysis: Row, feedback: list[Row]) -> Row:
+    columns = {name: analysis.get(name) for name in _ANALYSIS_COLUMNS}
+    return with_times(task) | columns | {"flag": flag_as_judged(feedback, task["flag"]), "feedback": feedback}
+
+
+# The columns that the list may show beside the input, with their labels, and those shown by default.
+COLUMNS = {
+    "output": "Output", "events": "Events", "sentiment": "Sentiment", "feedback": "Feedback", "language": "Language",
+    "user": "User", "version": "Version", "model": "Model", "latency": "Latency", "tokens": "Tokens",
+    "session": "Session", "time": "Time",
+}  # fmt: skip
+DEFAULT_COLUMNS = ("output", "events", "sentiment", "feedback", "latency", "time")
+
+# Return the names of the events that a person may add to a task, for a template.
+AddableEvents = Callable[[ViewRequest, Content], Content]
+
+
+class TaskPages:
+    """The views of the list of tasks and of one task."""
+
+    def __init__(self, store: Store, addable_events: AddableEvents) -> None:
+        self._tasks = Tasks(store)
+        self._addable_events = addable_events
+
+    def views(self) -> list[View]:
+        return [
+            View("tasks", "/tasks", "analytics/tasks.html", self.read_list, page_extras=task_list_extras),
+            View(
+                "tasks", "/tasks", "analytics/task.html", self.read_item, is_item=True, page_extras=self._addable_events
+            ),
+        ]
+
+    def read_list(self, request: ViewRequest) -> Content:
+        paging = request.paging(SORTS)
+        page = self._tasks.page(request.scope, request.extent, paging)
+        return {"sort": paging.sort, "has_tasks": request.has_tasks} | page
+
+    def read_item(self, request: ViewRequest) -> Content:
+        return self._tasks.task(request.project_id, request.item_id)
+
+
+def task_list_extras(request: ViewRequest, _content: Content) -> Content:
+    """Return the columns and the sorts of a list of tasks, for a template."""
+    return chosen_columns(request, COLUMNS, DEFAULT_COLUMNS) | sort_labels(SORTS)

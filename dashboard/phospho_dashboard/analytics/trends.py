@@ -1,4 +1,4 @@
-"""What charts beside a table of versions or users show: how they come and go, and how much the users do."""
+"""The charts beside the tables of versions and of users: both over time, and the activity of users."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from phospho_dashboard.queries.filters import Scope
-from phospho_dashboard.queries.periods import Buckets
-from phospho_dashboard.web.times import bounds
+from phospho_dashboard.queries.periods import Bucket, Buckets
+from phospho_dashboard.web.times import iso_time
 from phospho_store.store import Store
 
 _VERSIONS = """
@@ -34,7 +34,7 @@ Row = dict[str, Any]
 
 
 class Trends:
-    """Reads trends. Blocking; raises what the store raises."""
+    """Read trends. Blocking; raises what the store raises."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -42,25 +42,30 @@ class Trends:
     def versions(self, scope: Scope, buckets: Buckets, versions: Sequence[str]) -> list[Row]:
         """Return a row a bucket, empty ones too: `tasks` has those of each version, in the order of `versions`."""
         rows = self._rows(_VERSIONS, scope, buckets, versions=list(versions))
-        found = {(row["bucket"], row["version"]): row["tasks"] for row in rows}
+        counts = {(row["bucket"], row["version"]): row["tasks"] for row in rows}
         return [
-            at | {"tasks": [found.get((index, version), 0) for version in versions]}
-            for index, at in enumerate(map(bounds, buckets))
+            times | {"tasks": [counts.get((index, version), 0) for version in versions]}
+            for index, times in enumerate(map(bucket_times, buckets))
         ]
 
     def users(self, scope: Scope, buckets: Buckets) -> list[Row]:
-        """Return a row a bucket, empty ones too: how many `users` had a task in it, and their `tasks`."""
-        found = {row.pop("bucket"): row for row in self._rows(_USERS, scope, buckets)}
+        """Return a row a bucket, empty ones too: the number of `users` with a task in it, and of their `tasks`."""
+        counts = {row.pop("bucket"): row for row in self._rows(_USERS, scope, buckets)}
         nobody = {"users": 0, "tasks": 0}
-        return [at | found.get(index, nobody) for index, at in enumerate(map(bounds, buckets))]
+        return [times | counts.get(index, nobody) for index, times in enumerate(map(bucket_times, buckets))]
 
     def tasks_per_user(self, scope: Scope) -> list[Row]:
-        """Return how many `users` have `from` to `to` tasks: each bin is twice as wide as the one before."""
+        """Return the number of `users` with `from` to `to` tasks: each bin is twice as wide as the one before."""
         rows = self._store.rows(_TASKS_PER_USER % {"tasks": scope.tasks()}, scope.parameters())
-        found = {row["bin"]: row["users"] for row in rows}
-        bins = range(max(found, default=-1) + 1)
-        return [{"from": 2**number, "to": 2 ** (number + 1) - 1, "users": found.get(number, 0)} for number in bins]
+        counts = {row["bin"]: row["users"] for row in rows}
+        bins = range(max(counts, default=-1) + 1)
+        return [{"from": 2**number, "to": 2 ** (number + 1) - 1, "users": counts.get(number, 0)} for number in bins]
 
     def _rows(self, sql: str, scope: Scope, buckets: Buckets, **parameters: Any) -> list[Row]:
         cut = {"origin_ms": buckets.start_ms, "step_ms": buckets.step_ms}
         return self._store.rows(sql % {"tasks": scope.tasks()}, scope.parameters(**cut, **parameters))
+
+
+def bucket_times(bucket: Bucket) -> dict[str, Any]:
+    """Return the times of a point of a chart: a list from `start_at` up to `end_at` has what it counts."""
+    return {"start_at": iso_time(bucket.start_ms), "end_at": iso_time(bucket.end_ms), "is_whole": bucket.is_whole}

@@ -1,18 +1,23 @@
-"""Users: who uses the app, how much, and how it goes for them."""
+"""Users: the list of them, with their activity, events and sentiment."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from phospho_dashboard.analytics.columns import sort_labels
+from phospho_dashboard.analytics.trends import Trends
+from phospho_dashboard.layout.view_request import Paging, ViewRequest
+from phospho_dashboard.layout.views import Content, View
 from phospho_dashboard.queries.analysed import analysed
 from phospho_dashboard.queries.filters import Scope
+from phospho_dashboard.queries.found import searched
 from phospho_dashboard.web.times import with_times
 from phospho_store.cursors import encoded_cursor
 from phospho_store.store import Store
 
 _FIRST_PLACE = (2**62, "\U0010ffff")
 
-# The name in the URL, how it reads, and an Int64 of a user's tasks; the greatest first.
+# The sorts of the list, the greatest first: the name in the URL, the label, and an Int64 of a user's tasks.
 SORTS = {
     "tasks": ("Most tasks first", "toInt64(count())"),
     "newest": ("Last seen first", "toUnixTimestamp64Milli(max(created_at))"),
@@ -40,24 +45,25 @@ FROM %(analysed)s
 GROUP BY user_id
 """
 _TOP_EVENTS = 3
-_NOTHING_FOUND = {"events": 0, "event_counts": [[], []], "positive": 0, "negative": 0}
+_NO_FINDINGS = {"events": 0, "event_counts": [[], []], "positive": 0, "negative": 0}
 
 Row = dict[str, Any]
 
 
 class Users:
-    """Reads users."""
+    """Read users. Blocking."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def page(self, scope: Scope, sort: str, after: tuple[int, str] | None, limit: int) -> Row:
-        """Return `{"users", "next_cursor"}`: up to `limit` users with a task in `scope`, by one of SORTS."""
-        place, place_id = after or _FIRST_PLACE
-        sql = _USERS % {"sort": SORTS[sort][1], "tasks": scope.tasks()}
-        found = self._store.rows(sql, scope.parameters(before=place, before_id=place_id, limit=limit + 1))
-        shown = found[:limit]
-        last = shown[-1] if len(found) > limit else None
+    def page(self, scope: Scope, paging: Paging) -> Row:
+        """Return `{"users", "next_cursor"}`: a page of the users with a task in `scope`, by one of SORTS."""
+        limit = paging.limit
+        place, place_id = paging.after or _FIRST_PLACE
+        sql = _USERS % {"sort": SORTS[paging.sort][1], "tasks": scope.tasks()}
+        rows = self._store.rows(sql, scope.parameters(before=place, before_id=place_id, limit=limit + 1))
+        shown = rows[:limit]
+        last = shown[-1] if len(rows) > limit else None
         return {
             "users": self._with_findings(scope, shown),
             "next_cursor": encoded_cursor(last["place"], last["user"]) if last else None,
@@ -69,12 +75,36 @@ class Users:
         sql = _FINDINGS % {"analysed": analysed(scope, "user_id", "sentiment", also="user_id IN {users:Array(String)}")}
         parameters = scope.parameters(users=[row["user"] for row in users])
         findings = {row["user"]: row for row in self._store.rows(sql, parameters)}
-        return [_user(row, _NOTHING_FOUND | findings.get(row["user"], {})) for row in users]
+        return [_user(row, _NO_FINDINGS | findings.get(row["user"], {})) for row in users]
 
 
 def _user(row: Row, findings: Row) -> Row:
-    """Return what a page says of a user: `top_events` are the names of their most frequent ones."""
+    """Return a user with their findings; `top_events` are the names of their most frequent events."""
     counts = dict(zip(*findings.pop("event_counts"), strict=True))
     top_events = sorted(counts, key=lambda name: (-counts[name], name))[:_TOP_EVENTS]
-    known = {name: value for name, value in with_times(row).items() if name != "place"}
-    return known | findings | {"top_events": top_events}
+    columns = {name: value for name, value in with_times(row).items() if name != "place"}
+    return columns | findings | {"top_events": top_events}
+
+
+class UsersPage:
+    """The view of the list of users. Its first page has the charts as well, which are the same for all pages."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._users = Users(store)
+        self._trends = Trends(store)
+
+    def views(self) -> list[View]:
+        labels = sort_labels(SORTS)
+        return [
+            View("users", "/users", "analytics/users.html", self.read, page_extras=lambda _request, _content: labels)
+        ]
+
+    def read(self, request: ViewRequest) -> Content:
+        paging, scope = request.paging(SORTS), searched(self._store, request.scope)
+        page = {"sort": paging.sort, "has_tasks": request.has_tasks} | self._users.page(scope, paging)
+        if paging.after is not None:
+            return page
+        buckets = request.buckets()
+        trend = {"step_ms": buckets.step_ms, "over_time": self._trends.users(scope, buckets)}
+        return page | trend | {"tasks_per_user": self._trends.tasks_per_user(scope)}

@@ -1,5 +1,5 @@
 """
-Versions side by side: what each does, and whether that differs from the one they are compared with.
+Versions of the app side by side: the measures of each, and their differences from one of them.
 
 Tasks of one session depend on each other, so the unit is the session: the share of sessions with an event, the mean
 score that the event has in one, the mean cost of a session, its mean sentiment. Feedback is counted by the judged task,
@@ -12,14 +12,20 @@ from collections.abc import Iterable
 from typing import Any
 
 from phospho_dashboard.analytics.confidence import ALPHA, Interval, difference, mean_interval, rate_interval
-from phospho_dashboard.analytics.prices import Prices
+from phospho_dashboard.analytics.trends import Trends
+from phospho_dashboard.layout.view_request import ViewRequest
+from phospho_dashboard.layout.views import Content, View
 from phospho_dashboard.queries.analysed import analysed, found
 from phospho_dashboard.queries.filters import Scope
+from phospho_dashboard.queries.found import searched
 from phospho_dashboard.queries.judged import judged
+from phospho_dashboard.settings import Prices
 from phospho_dashboard.web.times import with_times
 from phospho_store.store import Store
 
 MAX_VERSIONS = 8
+# A chart has as many colors.
+CHARTED_VERSIONS = 6
 MAX_EVENTS = 100
 
 _VERSIONS = """
@@ -90,18 +96,18 @@ Row = dict[str, Any]
 
 
 class Versions:
-    """Reads versions."""
+    """Read versions. Blocking."""
 
     def __init__(self, store: Store, prices: Prices) -> None:
         self._store = store
         self._prices = prices
 
-    def versions(self, scope: Scope, base: str | None) -> Row:
+    def compare(self, scope: Scope, base: str | None) -> Row:
         """
-        Return the largest `versions`, and `measures`: of each, an interval a version and how it compares with `base`.
+        Return the largest `versions`, and `measures`: for each, an interval a version and its comparison with `base`.
 
-        `base` is one of the versions; None is the largest. A measure's `is_rate` says that it is a share of sessions;
-        `is_event` that it is an event's, and `is_score` that it is of the scores that detection gave an event.
+        `base` is one of the versions, by default the largest. Of a measure, `is_rate` says that it is a share of
+        sessions, `is_event` that it is of an event, and `is_score` that it is of an event's scores in detection.
         """
         counted = self._rows(_VERSIONS, scope, most=MAX_VERSIONS)
         versions = [_version(row) for row in counted]
@@ -116,13 +122,13 @@ class Versions:
         feedback = {row["version"]: row for row in self._rows(_FEEDBACK, scope)}
         success = {name: (row["successes"], row["successes"] + row["failures"]) for name, row in feedback.items()}
         sentiment = _scaled((row for row in analysed_sessions if row["n"]), _SCORE_UNIT)
-        known = [
+        measures = [
             _rates("success", "Success, of judged tasks", success),
             _means("sentiment", "Sentiment", sentiment),
             *self._costs(scope),
         ]
         sessions = {row["version"]: row["sessions"] for row in analysed_sessions}
-        return [measure for measure in known if measure["versions"]] + self._events(scope, sessions)
+        return [measure for measure in measures if measure["versions"]] + self._events(scope, sessions)
 
     def _costs(self, scope: Scope) -> list[Row]:
         models = self._prices.models
@@ -170,10 +176,10 @@ class Versions:
 
 
 def _version(row: Row) -> Row:
-    """Return what a page says of a version."""
-    kept = ("version", "tasks", "sessions", "first_task_at_ms", "last_task_at_ms", "tokens")
+    """Return the numbers of a version."""
+    columns = ("version", "tasks", "sessions", "first_task_at_ms", "last_task_at_ms", "tokens")
     p50, p95 = row["latencies"]
-    return with_times({name: row[name] for name in kept}) | {"latency_p50_ms": p50, "latency_p95_ms": p95}
+    return with_times({name: row[name] for name in columns}) | {"latency_p50_ms": p50, "latency_p95_ms": p95}
 
 
 def _rates(name: str, label: str, counts: dict[str, tuple[int, int]]) -> Row:
@@ -189,27 +195,47 @@ def _means(name: str, label: str, sums: dict[str, tuple[int, float, float]]) -> 
 
 def _measure(name: str, label: str, intervals: dict[str, tuple[Interval | None, int]]) -> Row:
     kinds = {"is_rate": False, "is_event": False, "is_score": False}
-    return {"name": name, "label": label, **kinds, "versions": _known(intervals)}
+    return {"name": name, "label": label, **kinds, "versions": _without_empty(intervals)}
 
 
 def _scaled(rows: Iterable[Row], unit: int) -> dict[str, tuple[int, float, float]]:
     return {row["version"]: (row["n"], row["total"] / unit, row["squares"] / unit**2) for row in rows}
 
 
-def _known(intervals: dict[str, tuple[Interval | None, int]]) -> dict[str, tuple[Interval, int]]:
+def _without_empty(intervals: dict[str, tuple[Interval | None, int]]) -> dict[str, tuple[Interval, int]]:
     return {version: (interval, n) for version, (interval, n) in intervals.items() if interval is not None}
 
 
 def _compared(intervals: dict[str, tuple[Interval, int]], versions: list[str], base: str) -> list[Row | None]:
-    """Return, in the order of `versions`, what is known of each and its difference from `base`; None for nothing."""
+    """Return the measure of each of `versions` in their order, with its difference from `base`; None for no data."""
     reference = intervals[base][0] if base in intervals else None
-    return [_one(*intervals[v], None if v == base else reference) if v in intervals else None for v in versions]
+    return [_comparison(*intervals[v], None if v == base else reference) if v in intervals else None for v in versions]
 
 
-def _one(interval: Interval, n: int, reference: Interval | None) -> Row:
-    known: Row = {"n": n, "estimate": interval.estimate, "lower": interval.lower, "upper": interval.upper}
+def _comparison(interval: Interval, n: int, reference: Interval | None) -> Row:
+    measure: Row = {"n": n, "estimate": interval.estimate, "lower": interval.lower, "upper": interval.upper}
     if reference is None:
-        return known | {"difference": None, "direction": ""}
+        return measure | {"difference": None, "direction": ""}
     delta = difference(reference, interval)
     direction = "higher" if delta.lower > 0 else "lower" if delta.upper < 0 else "open"
-    return known | {"difference": [delta.estimate, delta.lower, delta.upper], "direction": direction}
+    return measure | {"difference": [delta.estimate, delta.lower, delta.upper], "direction": direction}
+
+
+class VersionsPage:
+    """The view of the versions of the app."""
+
+    def __init__(self, store: Store, prices: Prices) -> None:
+        self._store = store
+        self._versions = Versions(store, prices)
+        self._trends = Trends(store)
+
+    def views(self) -> list[View]:
+        return [View("versions", "/versions", "analytics/versions.html", self.read)]
+
+    def read(self, request: ViewRequest) -> Content:
+        scope = searched(self._store, request.scope)
+        comparison = self._versions.compare(scope, request.query.get("base"))
+        names = [row["version"] for row in comparison["versions"]][:CHARTED_VERSIONS]
+        buckets = request.buckets()
+        over_time = self._trends.versions(scope, buckets, names) if len(names) > 1 else []
+        return comparison | {"step_ms": buckets.step_ms, "over_time": over_time, "has_tasks": request.has_tasks}

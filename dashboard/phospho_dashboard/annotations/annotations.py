@@ -1,37 +1,41 @@
-"""What people say of tasks: labels on events, flags and notes."""
+"""Annotations: labels on events, flags and notes that people put on tasks."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.projects.projects import first_message
 from phospho_dashboard.services import Services
+from phospho_dashboard.web.refusals import no_publisher, unknown_event, validation_message
 from phospho_schemas.messages import Label, Note
+from phospho_schemas.records import Keyed
 from phospho_store.annotations.labels import LabelBook
 from phospho_web.problems import Problem
 
+# Turn a feedback in the words of the API into its message, for a project and a task. Raises Problem 422.
+FeedbackReader = Callable[[str, str, dict[str, Any]], Keyed]
+
 MAX_LABELS = 1000
 MAX_NOTE_CHARACTERS = 10_000
-# What a person says of an event, beside its name.
+# The fields of a label in a request, beside the name of its event.
 _LABEL_FIELDS = ("task_id", "label", "value", "category", "comment")
 
 _KNOWN_TASKS = """
 SELECT DISTINCT task_id FROM task_rows WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """
-# What detection found on a task may be judged after its definition has gone.
+# An event that detection found on a task may be labelled after its definition is deleted.
 _KNOWN_EVENTS = """
 SELECT name FROM definitions WHERE project_id = {project:String}
 UNION DISTINCT
 SELECT DISTINCT toString(arrayJoin(events.name)) AS name FROM analysis_rows
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """
-_OF_SESSIONS = """
+_SESSION_EVENTS = """
 SELECT name FROM definitions WHERE project_id = {project:String} AND name IN {names:Array(String)} AND scope = 'session'
 """
 # The last task of each session that holds, or held, one of the tasks.
@@ -54,59 +58,60 @@ LIMIT {limit:UInt32}
 """
 
 
-class Acting:
-    """Writes what people say. All but `flag` block; each raises Problem 404 or 422, and what the store raises."""
+class Annotations:
+    """Read and write annotations. All but `flag` block; each raises Problem 404 or 422, and what the store raises."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, services: Services, read_feedback: FeedbackReader | None = None) -> None:
+        self._threads = services.threads
         self._store = services.store
-        self._book = LabelBook(services.store)
+        self._publisher = services.publisher
+        self._read_feedback = read_feedback
+        self._book = LabelBook(services.store, services.clock)
 
-    def label(self, project_id: str, visitor: Visitor, wanted: Sequence[Any]) -> list[Label]:
+    def save_labels(self, project_id: str, visitor: Visitor, items: Sequence[Any]) -> list[Label]:
         """
         Store labels, all or none: `{"event", "task_id", "label", "value"?, "category"?, "comment"?}` each.
 
         An empty label takes a label back. A confirmed event that detection did not find is added to its task; one of
         whole sessions stands at the last task of its session, and at no other.
         """
-        labels = [self._label(project_id, visitor, item) for item in wanted]
+        labels = [self._label(project_id, visitor, item) for item in items]
         task_ids = sorted({label.task_id for label in labels})
         self._check_tasks(project_id, task_ids)
         self._check_events(project_id, task_ids, {label.event_name for label in labels})
-        self._check_places(project_id, [label for label in labels if label.label == "confirmed"])
+        self._check_session_events(project_id, [label for label in labels if label.label == "confirmed"])
         return self._book.save_labels(labels)
 
     def labels(self, project_id: str, event: str, before: tuple[int, str], limit: int) -> list[dict[str, Any]]:
         """Return the labels of one event, or of all for an empty name, the latest first."""
-        place = {"before_ms": before[0], "before_id": before[1], "limit": limit}
-        return self._store.rows(_LABELS, {"project": project_id, "event": event, **place})
+        cursor = {"before_ms": before[0], "before_id": before[1], "limit": limit}
+        return self._store.rows(_LABELS, {"project": project_id, "event": event, **cursor})
 
-    def note(self, project_id: str, visitor: Visitor, task_id: str, text: str) -> Note:
+    def save_note(self, project_id: str, visitor: Visitor, task_id: str, text: str) -> Note:
         """Write a note on a task."""
         if not text.strip():
             raise Problem(422, "empty_note", "a note says something")
         self._check_tasks(project_id, [task_id])
-        return self._save_note(project_id, task_id, "note_" + secrets.token_hex(8), text, visitor, is_deleted=False)
+        note_id = "note_" + secrets.token_hex(8)
+        return self._save_note(visitor, project_id=project_id, task_id=task_id, note_id=note_id, text=text)
 
     def delete_note(self, project_id: str, visitor: Visitor, task_id: str, note_id: str) -> None:
         """Delete a note; Problem 404 where there is none."""
-        known = [note for note in self._book.notes(project_id, [task_id]) if note.note_id == note_id]
-        if not known:
+        if note_id not in {note.note_id for note in self._book.notes(project_id, [task_id])}:
             raise Problem(404, "unknown_note", f"there is no note {note_id!r} on this task")
-        self._save_note(project_id, task_id, note_id, "", visitor, is_deleted=True)
+        self._save_note(visitor, project_id=project_id, task_id=task_id, note_id=note_id, is_deleted=True)
 
-    async def flag(self, project_id: str, visitor: Visitor, task_id: str, flag: str, comment: str) -> None:
+    async def flag(self, project_id: str, visitor: Visitor, task_id: str, *, flag: str, comment: str) -> None:
         """
-        Say that a task went well or not: a feedback like any that the API takes, on the same path.
+        Publish a feedback on a task, on the same path as the API's, and return when it is durable.
 
-        It returns when the feedback is durable. Raises Problem 404, 422, or 503 in a process that can't publish.
+        Raises Problem 404, 422, or 503 in a process that can't publish.
         """
-        publisher, read_feedback = self._services.publisher, self._services.read_feedback
-        if publisher is None or read_feedback is None:
-            raise Problem(503, "no_publisher", "this process can't publish", "ask the gateway, or phospho up")
-        await self._services.threads.run(self._check_tasks, project_id, [task_id])
-        body = {"flag": flag, "comment": comment, "source": author(visitor)}
-        await publisher.publish([read_feedback(project_id, task_id, body)])
+        if self._publisher is None or self._read_feedback is None:
+            raise no_publisher()
+        await self._threads.run(self._check_tasks, project_id, [task_id])
+        body = {"flag": flag, "comment": comment, "source": visitor.author}
+        await self._publisher.publish([self._read_feedback(project_id, task_id, body)])
 
     def _label(self, project_id: str, visitor: Visitor, item: Any) -> Label:
         if not isinstance(item, dict):
@@ -115,28 +120,20 @@ class Acting:
         if unknown:
             hint = f"a label has event, {', '.join(_LABEL_FIELDS)}"
             raise Problem(422, "invalid_label", f"unknown field {unknown[0]!r}", hint)
-        given = {name: item[name] for name in _LABEL_FIELDS if name in item}
-        fixed = {"project_id": project_id, "created_by": author(visitor), "created_at": datetime.now(UTC)}
+        fields = {name: item[name] for name in _LABEL_FIELDS if name in item}
+        fixed = {"project_id": project_id, "created_by": visitor.author, "created_at": datetime.now(UTC)}
         try:
-            return Label.model_validate({"event_name": item.get("event"), **given, **fixed})
+            return Label.model_validate({"event_name": item.get("event"), **fields, **fixed})
         except ValidationError as error:
-            raise Problem(422, "invalid_label", first_message(error)) from None
+            raise Problem(422, "invalid_label", validation_message(error)) from None
 
-    def _save_note(
-        self, project_id: str, task_id: str, note_id: str, text: str, visitor: Visitor, *, is_deleted: bool
-    ) -> Note:
+    def _save_note(self, visitor: Visitor, **fields: Any) -> Note:
         try:
-            note = Note(
-                project_id=project_id,
-                task_id=task_id,
-                note_id=note_id,
-                text=text,
-                created_by=author(visitor),
-                is_deleted=is_deleted,
-                created_at=datetime.now(UTC),
+            note = Note.model_validate(
+                {"text": "", "created_by": visitor.author, "created_at": datetime.now(UTC), **fields}
             )
         except ValidationError as error:
-            raise Problem(422, "invalid_note", first_message(error)) from None
+            raise Problem(422, "invalid_note", validation_message(error)) from None
         return self._book.save_note(note)
 
     def _check_tasks(self, project_id: str, task_ids: Sequence[str]) -> None:
@@ -146,29 +143,21 @@ class Acting:
             raise Problem(404, "unknown_task", f"there is no task {min(missing)!r} in this project")
 
     def _check_events(self, project_id: str, task_ids: list[str], names: set[str]) -> None:
-        known = {row["name"] for row in self._store.rows(_KNOWN_EVENTS, {"project": project_id, "tasks": task_ids})}
-        unknown = names - known
+        rows = self._store.rows(_KNOWN_EVENTS, {"project": project_id, "tasks": task_ids})
+        unknown = names - {row["name"] for row in rows}
         if unknown:
             raise unknown_event(min(unknown))
 
-    def _check_places(self, project_id: str, labels: Sequence[Label]) -> None:
+    def _check_session_events(self, project_id: str, labels: Sequence[Label]) -> None:
+        """Raise Problem 422 for an event of whole sessions on a task that is not the last one of its session."""
         names = sorted({label.event_name for label in labels})
-        whole = self._store.rows(_OF_SESSIONS, {"project": project_id, "names": names}) if names else []
-        tasks = {label.task_id for label in labels if {"name": label.event_name} in whole}
-        if not tasks:
+        rows = self._store.rows(_SESSION_EVENTS, {"project": project_id, "names": names}) if names else []
+        session_events = {row["name"] for row in rows}
+        task_ids = {label.task_id for label in labels if label.event_name in session_events}
+        if not task_ids:
             return
-        last = self._store.rows(_LAST_TASKS, {"project": project_id, "tasks": sorted(tasks)})
-        others = tasks - {row["last_task"] for row in last}
+        last_tasks = self._store.rows(_LAST_TASKS, {"project": project_id, "tasks": sorted(task_ids)})
+        others = task_ids - {row["last_task"] for row in last_tasks}
         if others:
             message = f"an event of a whole session stands at its last task, and {min(others)!r} is not the last one"
             raise Problem(422, "not_the_last_task", message, "label the last task of the session")
-
-
-def unknown_event(name: str) -> Problem:
-    """Return the refusal of an event that nobody has defined."""
-    return Problem(422, "unknown_event", f"there is no event {name!r} in this project", "define it first")
-
-
-def author(visitor: Visitor) -> str:
-    """Return who a label, a flag or a note is by."""
-    return visitor.name or "api key"

@@ -6,70 +6,69 @@ from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
-from phospho_dashboard.annotations.annotations import MAX_NOTE_CHARACTERS, Acting
-from phospho_dashboard.auth.access import Access
+from phospho_dashboard.annotations.annotations import MAX_NOTE_CHARACTERS, Annotations, FeedbackReader
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.origins import local_path
-from phospho_dashboard.web.rendering import paged
+from phospho_dashboard.web.rendering import with_error_pages
 
 _MAX_COMMENT_CHARACTERS = 4000
 
-_Act = Callable[[Visitor, str, Form], Awaitable[object]]
+_Action = Callable[[Visitor, str, Form], Awaitable[object]]
 
 
-def acting_routes(services: Services) -> list[Route]:
-    """Return the routes of the forms beside a task. A task's id, which may be any text, is a field and not a path."""
-    pages = ActingPages(services)
+def annotation_form_routes(services: Services, read_feedback: FeedbackReader | None) -> list[BaseRoute]:
+    """Return the routes of the forms. A task's id, which may be any text, is a field and not a path."""
+    forms = AnnotationForms(services, read_feedback)
     return [
-        Route("/acts/label", paged(pages.label), methods=["POST"]),
-        Route("/acts/flag", paged(pages.flag), methods=["POST"]),
-        Route("/acts/note", paged(pages.note), methods=["POST"]),
-        Route("/acts/delete-note", paged(pages.delete_note), methods=["POST"]),
+        Route("/annotations/label", with_error_pages(forms.label), methods=["POST"]),
+        Route("/annotations/flag", with_error_pages(forms.flag), methods=["POST"]),
+        Route("/annotations/note", with_error_pages(forms.note), methods=["POST"]),
+        Route("/annotations/delete-note", with_error_pages(forms.delete_note), methods=["POST"]),
     ]
 
 
-class ActingPages:
-    """What the forms do; each leads back to the page that it was sent from."""
+class AnnotationForms:
+    """The actions of the forms; each leads back to the page that it was sent from."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, read_feedback: FeedbackReader | None) -> None:
         self._threads = services.threads
-        self._access = Access(services)
-        self._acting = Acting(services)
+        self._access = services.access
+        self._annotations = Annotations(services, read_feedback)
 
     async def label(self, request: Request) -> Response:
-        async def act(visitor: Visitor, project_id: str, form: Form) -> None:
+        async def save(visitor: Visitor, project_id: str, form: Form) -> None:
             label = {"event": form.text("event"), "task_id": form.raw("task_id"), "label": form.text("label")}
-            await self._threads.run(self._acting.label, project_id, visitor, [label])
+            await self._threads.run(self._annotations.save_labels, project_id, visitor, [label])
 
-        return await self._acted(request, act)
+        return await self._submit(request, save)
 
     async def flag(self, request: Request) -> Response:
-        async def act(visitor: Visitor, project_id: str, form: Form) -> None:
-            comment = form.text("comment", _MAX_COMMENT_CHARACTERS)
-            await self._acting.flag(project_id, visitor, form.raw("task_id"), form.text("flag"), comment)
+        async def publish(visitor: Visitor, project_id: str, form: Form) -> None:
+            flag, comment = form.text("flag"), form.text("comment", _MAX_COMMENT_CHARACTERS)
+            await self._annotations.flag(project_id, visitor, form.raw("task_id"), flag=flag, comment=comment)
 
-        return await self._acted(request, act)
+        return await self._submit(request, publish)
 
     async def note(self, request: Request) -> Response:
-        async def act(visitor: Visitor, project_id: str, form: Form) -> None:
+        async def save(visitor: Visitor, project_id: str, form: Form) -> None:
             text = form.text("text", MAX_NOTE_CHARACTERS)
-            await self._threads.run(self._acting.note, project_id, visitor, form.raw("task_id"), text)
+            await self._threads.run(self._annotations.save_note, project_id, visitor, form.raw("task_id"), text)
 
-        return await self._acted(request, act)
+        return await self._submit(request, save)
 
     async def delete_note(self, request: Request) -> Response:
-        async def act(visitor: Visitor, project_id: str, form: Form) -> None:
+        async def delete(visitor: Visitor, project_id: str, form: Form) -> None:
             task_id, note_id = form.raw("task_id"), form.text("note_id")
-            await self._threads.run(self._acting.delete_note, project_id, visitor, task_id, note_id)
+            await self._threads.run(self._annotations.delete_note, project_id, visitor, task_id, note_id)
 
-        return await self._acted(request, act)
+        return await self._submit(request, delete)
 
-    async def _acted(self, request: Request, act: _Act) -> Response:
-        visitor, form = await self._access.of_form(request, "editor")
+    async def _submit(self, request: Request, action: _Action) -> Response:
+        visitor, form = await self._access.form_visitor(request, "editor")
         project_id = await self._access.project_id(visitor, form.text("project") or None)
-        await act(visitor, project_id, form)
+        await action(visitor, project_id, form)
         return RedirectResponse(local_path(form.raw("next", 4000)), 303)

@@ -1,4 +1,4 @@
-"""How often somebody may try a password."""
+"""Limits on password attempts, and the networks from which each person is known to sign in."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 class Attempts:
     """
-    Counts tries under a key, such as an address: at most `limit` within `window_s`. Thread-safe.
+    Count the attempts under a key, such as an address: at most `limit` within `window_s`. Thread-safe.
 
-    It remembers `max_keys` keys, those tried last: anybody can make one up, which is why this is no counter of the
-    library `limits`, whose memory has no bound. A try is counted before its outcome is known, so that many at once
-    are no more than many in a row.
+    Only the `max_keys` keys used last are remembered. Anybody can make one up, so the memory of the library `limits`,
+    which has no bound, won't do. An attempt is counted before its outcome is known, so many at once are limited like
+    many in a row.
     """
 
     def __init__(
@@ -25,38 +25,38 @@ class Attempts:
         self._window_s = window_s
         self._max_keys = max_keys
         self._clock = clock
-        self._tries: OrderedDict[str, deque[float]] = OrderedDict()
+        self._times: OrderedDict[str, deque[float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, key: str) -> int | None:
-        """Count a try and return None; or, where there were too many, the seconds after which one is free again."""
+    def count(self, key: str) -> int | None:
+        """Count an attempt and return None; or, above the limit, return the seconds until the next one is free."""
         now_s = self._clock()
         with self._lock:
-            tries = self._tries.setdefault(key, deque())
-            self._tries.move_to_end(key)
-            while tries and tries[0] <= now_s - self._window_s:
-                tries.popleft()
-            if len(tries) >= self._limit:
-                return max(1, math.ceil(tries[0] + self._window_s - now_s))
-            tries.append(now_s)
-            while len(self._tries) > self._max_keys:
-                self._tries.popitem(last=False)
+            times = self._times.setdefault(key, deque())
+            self._times.move_to_end(key)
+            while times and times[0] <= now_s - self._window_s:
+                times.popleft()
+            if len(times) >= self._limit:
+                return max(1, math.ceil(times[0] + self._window_s - now_s))
+            times.append(now_s)
+            while len(self._times) > self._max_keys:
+                self._times.popitem(last=False)
         return None
 
-    def give_back(self, key: str) -> None:
-        """Take the last try under a key back: it was none, since it has succeeded."""
+    def uncount(self, key: str) -> None:
+        """Remove the last attempt under a key, since it has succeeded."""
         with self._lock:
-            if tries := self._tries.get(key):
-                tries.pop()
+            if times := self._times.get(key):
+                times.pop()
 
-    def forget(self, key: str) -> None:
-        """Forget the tries under a key, the last of which has succeeded."""
+    def reset(self, key: str) -> None:
+        """Remove all attempts under a key, the last of which has succeeded."""
         with self._lock:
-            self._tries.pop(key, None)
+            self._times.pop(key, None)
 
 
-class Familiar:
-    """Remembers from which networks a person has signed in: at most `max_pairs` of both, the last ones. Thread-safe."""
+class KnownNetworks:
+    """The networks from which people have signed in: the last `max_pairs` of person and address. Thread-safe."""
 
     def __init__(self, max_pairs: int = 10_000) -> None:
         self._max_pairs = max_pairs

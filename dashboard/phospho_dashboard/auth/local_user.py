@@ -1,5 +1,5 @@
 """
-The local user's way in: the address that `phospho up` prints holds a secret, which the browser keeps as a cookie.
+The local user: the address that `phospho up` prints holds a secret, which the browser keeps as a cookie.
 
 That a request comes from loopback proves little: a web server with a `proxy_pass` and no other line, `ssh -R` and socat
 pass a stranger's request on as it was, and other people of the machine are on its loopback as well.
@@ -12,47 +12,47 @@ import hmac
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
-from phospho_dashboard.services import Services
-from phospho_dashboard.web.origins import check_host, is_encrypted, is_passed_on
-from phospho_dashboard.web.rendering import paged
+from phospho_dashboard.settings import DashboardSettings
+from phospho_dashboard.web.origins import check_host, is_encrypted, is_proxied
+from phospho_dashboard.web.rendering import with_error_pages
 from phospho_web.problems import Problem
 
 OPEN_PATH = "/open"
 _LIFETIME_S = 365 * 24 * 3600
 
 
-def local_routes(services: Services) -> list[Route]:
+def local_user_routes(settings: DashboardSettings) -> list[BaseRoute]:
     """Return the route of the address that `phospho up` prints."""
-    return [Route(OPEN_PATH, paged(LocalPages(services).open))]
+    return [Route(OPEN_PATH, with_error_pages(LocalUserPages(settings).open))]
 
 
 def is_opened(request: Request, secret: str) -> bool:
     """Tell whether this browser was once opened with the secret; an empty one is everybody's."""
-    given = request.cookies.get(_cookie_name(secret), "")
-    return not secret or hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
+    cookie = request.cookies.get(_cookie_name(secret), "")
+    return not secret or hmac.compare_digest(cookie.encode("utf-8", "replace"), secret.encode())
 
 
-class LocalPages:
+class LocalUserPages:
     """The page that signs the local user's browser in."""
 
-    def __init__(self, services: Services) -> None:
-        self._settings = services.settings
+    def __init__(self, settings: DashboardSettings) -> None:
+        self._settings = settings
 
     async def open(self, request: Request) -> Response:
         """Give the browser the cookie, and go on to the pages; Problem 403 for another secret."""
         settings, secret = self._settings, self._settings.local_secret
         given = request.query_params.get("secret", "")
         is_known = hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
-        if not settings.pages_open or not secret or not is_known or is_passed_on(request):
+        if not settings.pages_open or not secret or not is_known or is_proxied(request):
             raise Problem(403, "wrong_secret", "this is not the address that `phospho up` printed on this machine")
         check_host(request, settings.allowed_hosts)
-        answer = RedirectResponse("/", 303)
-        answer.set_cookie(
+        response = RedirectResponse("/", 303)
+        response.set_cookie(
             _cookie_name(secret), secret, _LIFETIME_S, secure=is_encrypted(request), httponly=True, samesite="lax"
         )
-        return answer
+        return response
 
 
 def _cookie_name(secret: str) -> str:

@@ -1,4 +1,4 @@
-"""Who looks at a page or asks the API: a person with a role, or a key."""
+"""Visitors: the people and the keys that ask for pages and the API, and what each may do."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from phospho_web.problems import Problem
 
 LOCAL_USER = "local user"
 
-_NEEDED_FOR = {"viewer": "see this", "editor": "change what was found", "admin": "change settings"}
+_ALLOWED_ACTIONS = {"viewer": "see this", "editor": "change what was found", "admin": "change settings"}
 
 
 @dataclass(frozen=True)
 class Visitor(Principal):
     """
-    Who asks, and what they may do: a viewer reads, an editor acts on tasks and definitions, an admin sets all else.
+    A person with a role, or a key. A viewer reads, an editor acts on tasks and definitions, an admin sets all else.
 
-    `name` is a person's, empty for a key. A key may do everything in its own project, save what `is_admin` is for.
-    `form_token` has to come with whatever acts on a person's behalf, since a browser sends their cookie, and a proxy
-    their name, with requests that another site made; it is empty for a key, which no browser sends by itself.
+    `name` is a person's, and empty for a key. A key may do everything in its own project, except what needs `is_admin`.
+    `form_token` must come with every action of a person, since a browser sends their cookie, and a proxy their name,
+    with requests that another site made. It is empty for a key, which no browser sends by itself.
     """
 
     name: str = ""
@@ -28,32 +28,41 @@ class Visitor(Principal):
     form_token: str = field(default="", repr=False)
     has_signed_in: bool = False
 
-    def may(self, needed: Role) -> bool:
-        """Tell whether this role may do what needs the role `needed`."""
-        return may_act_as(self.role, needed)
+    @property
+    def author(self) -> str:
+        """The name that labels, flags, notes and webhooks of this visitor carry."""
+        return self.name or "api key"
 
-    def check(self, needed: Role) -> None:
+    def readable_projects(self, project_id: str) -> list[str]:
+        """Return the project, and for an administrator "": that of messages that named no project."""
+        return [project_id, ""] if self.is_admin else [project_id]
+
+    def may(self, role: Role) -> bool:
+        """Tell whether this visitor may do what needs `role`."""
+        return may_act_as(self.role, role)
+
+    def check(self, role: Role) -> None:
         """Raise Problem 403 where `may` says no."""
-        if not self.may(needed):
-            message = f"only {_AS_PLURAL[needed]} may {_NEEDED_FOR[needed]}"
-            raise Problem(403, "role_needed", message, f"you are {_AS_ONE[self.role]}; an admin can change that")
+        if not self.may(role):
+            message = f"only {_PLURAL[role]} may {_ALLOWED_ACTIONS[role]}"
+            raise Problem(403, "role_needed", message, f"you are {_SINGULAR[self.role]}; an admin can change that")
 
 
-_AS_PLURAL = {"viewer": "viewers", "editor": "editors and admins", "admin": "admins"}
-_AS_ONE = {"viewer": "a viewer", "editor": "an editor", "admin": "an admin"}
+_PLURAL = {"viewer": "viewers", "editor": "editors and admins", "admin": "admins"}
+_SINGULAR = {"viewer": "a viewer", "editor": "an editor", "admin": "an admin"}
 
 
 def key_visitor(principal: Principal) -> Visitor:
-    """Return the visitor that a key is."""
+    """Return the visitor of a key."""
     return Visitor(principal.project_id, principal.is_admin, role="admin")
 
 
 def person_visitor(name: str, role: Role, form_token: str, *, has_signed_in: bool = False) -> Visitor:
-    """Return the visitor that a person is: roles hold for every project."""
+    """Return the visitor of a person, whose role holds for every project."""
     return Visitor(None, role == "admin", name, role, form_token, has_signed_in)
 
 
-def check_install(visitor: Visitor) -> None:
-    """Raise Problem 403 for a key, which is one project's: people are of the whole installation."""
+def check_installation(visitor: Visitor) -> None:
+    """Raise Problem 403 for a project's key: people belong to the whole installation."""
     if not visitor.is_admin:
         raise Problem(403, "admin_only", "a project's key can't see people", "use the administrator's key")

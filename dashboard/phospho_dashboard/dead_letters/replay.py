@@ -1,4 +1,4 @@
-"""From a dead letter, or its mended text, to the message that is logged again: pure."""
+"""Replays: from a dead letter, or its mended text, to the message that is logged again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.dead_letters.dead_letters import DeadLetters
+from phospho_dashboard.services import Services
+from phospho_dashboard.web.refusals import no_publisher
 from phospho_schemas.ids import derived_id, message_key
 from phospho_schemas.records import Keyed
 from phospho_schemas.topics import RAW_LOGS
@@ -18,21 +22,21 @@ _MEND_HINT = 'mend it: send {"payload": "<the message as JSON>"}'
 _STAMPS = ("received_at", "revision")
 
 
-class Replayed(NamedTuple):
-    """A message that may be published, and whose it is."""
+class ReplayMessage(NamedTuple):
+    """A message to publish, with its project and its task."""
 
     keyed: Keyed
     project_id: str
     task_id: str
 
 
-def replayed(letter: Mapping[str, Any], mended: str | None, own_project_id: str | None) -> Replayed:
+def replay_message(letter: Mapping[str, Any], mended: str | None, own_project_id: str | None) -> ReplayMessage:
     """
-    Return the message that a dead letter becomes; `mended` is what a person made of its payload, None where nothing.
+    Return the message of a dead letter; `mended` is its payload as a person changed it, or None.
 
-    Its project is `own_project_id`, or, where that is None (an administrator asks), what the message says. Replayed
-    again it is the same task: without an id of its own the task is known by its dead letter. As it came it keeps its
-    place among the writes of its task; mended it is a new write, stamped like any that arrives now.
+    Its project is `own_project_id`, or, where that is None (for an administrator), the one that the message names.
+    Replayed again it is the same task: without an id of its own, the task gets one from its dead letter. Unchanged, the
+    message keeps its place among the writes of its task. Mended, it is a new write, stamped like any that arrives now.
     Raises Problem: 403, 409, 413 or 422.
     """
     _check_topic(letter)
@@ -45,7 +49,24 @@ def replayed(letter: Mapping[str, Any], mended: str | None, own_project_id: str 
     else:
         message = _unstamped(message) | {"received_at": letter["received_at"]}
     message["project_id"] = _project_id(message, letter, own_project_id)
-    return _published(_identified(message, letter["dead_letter_id"]))
+    return _encoded(_identified(message, letter["dead_letter_id"]))
+
+
+async def publish_replay(
+    services: Services, visitor: Visitor, *, projects: list[str], dead_letter_id: str, mended: str | None
+) -> ReplayMessage:
+    """
+    Publish a dead letter of `projects` again and return its message, when it is durable.
+
+    An administrator's replay goes to the project that the message names, anybody else's to the requested one.
+    Raises Problem: 403, 404, 409, 413, 422, or 503 in a process that can't publish.
+    """
+    letter = await services.threads.run(DeadLetters(services.store).dead_letter, projects, dead_letter_id)
+    message = replay_message(letter, mended, None if visitor.is_admin else projects[0])
+    if services.publisher is None:
+        raise no_publisher()
+    await services.publisher.publish([message.keyed])
+    return message
 
 
 def _check_topic(letter: Mapping[str, Any]) -> None:
@@ -59,18 +80,18 @@ def _check_topic(letter: Mapping[str, Any]) -> None:
 
 
 def _message(payload: bytes) -> dict[str, Any]:
-    """Return what is in a payload; of a key that comes twice the last counts, here and for who reads the message."""
+    """Return the message in a payload; of a key that comes twice the last counts, as in extraction."""
     try:
         message = orjson.loads(payload)
     except orjson.JSONDecodeError:
-        message = _read_with_care(payload)
+        message = _read_leniently(payload)
     if not isinstance(message, dict):
         raise Problem(422, "invalid_payload", "the message is not a JSON object", _MEND_HINT)
     return message
 
 
-def _read_with_care(payload: bytes) -> Any:
-    """Read what extraction reads beside strict JSON: NaN, half characters, broken UTF-8."""
+def _read_leniently(payload: bytes) -> Any:
+    """Read JSON as leniently as extraction: NaN, half characters, broken UTF-8."""
     try:
         return json.loads(payload.decode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:
@@ -79,40 +100,40 @@ def _read_with_care(payload: bytes) -> Any:
 
 
 def _unstamped(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what only the gateway may say. The source of a log is such, that of feedback is the person's."""
+    """Return the message without the gateway's own fields. A log's source is one of them, feedback's is not."""
     content = {name: value for name, value in message.items() if name not in _STAMPS}
     return content if message.get("kind") == "feedback" else content | {"source": "replay"}
 
 
-def _project_id(message: Mapping[str, Any], letter: Mapping[str, Any], own: str | None) -> str:
-    named = message.get("project_id") or own or letter["project_id"]
-    if not isinstance(named, str) or not named:
+def _project_id(message: Mapping[str, Any], letter: Mapping[str, Any], own_project_id: str | None) -> str:
+    project_id = message.get("project_id") or own_project_id or letter["project_id"]
+    if not isinstance(project_id, str) or not project_id:
         raise Problem(422, "project_required", "the message names no project", "set its project_id")
-    if own is not None and named != own:
+    if own_project_id is not None and project_id != own_project_id:
         raise wrong_project()
-    return named
+    return project_id
 
 
 def _identified(message: dict[str, Any], dead_letter_id: str) -> dict[str, Any]:
-    """Name the task of a log that has no id; feedback is known by what it says."""
+    """Give a log without an id the task id of its dead letter. Feedback derives its id from its content."""
     has_id = any(message.get(name) not in (None, "") for name in ("task_id", "event_id"))
     if has_id or message.get("kind") == "feedback":
         return message
     return message | {"task_id": derived_id("replay", dead_letter_id)}
 
 
-def _published(message: dict[str, Any]) -> Replayed:
+def _encoded(message: dict[str, Any]) -> ReplayMessage:
     project_id, session_id = message["project_id"], str(message.get("session_id") or "")
     task_id = str(message.get("task_id") or message.get("event_id") or "")
-    keyed = Keyed(message_key(project_id, session_id, task_id), _encoded(message))
+    keyed = Keyed(message_key(project_id, session_id, task_id), _json(message))
     if not RAW_LOGS.fits(*keyed):
         raise Problem(413, "event_too_large", f"the message takes {len(keyed.value)} bytes", "leave some of it out")
-    return Replayed(keyed, project_id, task_id)
+    return ReplayMessage(keyed, project_id, task_id)
 
 
-def _encoded(message: dict[str, Any]) -> bytes:
+def _json(message: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(message)
     except TypeError:
-        # Half characters and numbers of more than 64 bits: extraction says what becomes of them.
+        # Half characters and numbers of more than 64 bits: extraction decides about them.
         return json.dumps(message).encode()

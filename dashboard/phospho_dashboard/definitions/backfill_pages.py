@@ -1,4 +1,4 @@
-"""The page of a definition's backfills: what one would cost, how far each is."""
+"""The page of a definition's backfills: an estimate of a new one, and the progress of each."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
-from phospho_dashboard.annotations.annotations import author
-from phospho_dashboard.auth.access import Access
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.definitions.backfills import BackfillDesk
-from phospho_dashboard.definitions.definitions import versions_of
-from phospho_dashboard.layout.frames import frame_of
+from phospho_dashboard.definitions.backfills import Backfills, TimeRange
+from phospho_dashboard.definitions.detection import Detection
+from phospho_dashboard.definitions.versions import versions_of
+from phospho_dashboard.layout.project_page import ProjectPage
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
-from phospho_dashboard.web.rendering import page_response, paged
+from phospho_dashboard.web.rendering import with_error_pages
 from phospho_dashboard.web.urls import with_query
 from phospho_schemas.times import parsed_time
 from phospho_web.problems import Problem
@@ -27,103 +26,95 @@ _PATH = "/definitions/backfill"
 _DAY = timedelta(days=1)
 
 
-def backfill_routes(services: Services) -> list[Route]:
+def backfill_page_routes(services: Services, detection: Detection) -> list[BaseRoute]:
     """Return the routes of backfills. A definition's name, which may be any text, is a parameter and not a path."""
-    pages = BackfillPages(services)
+    pages = BackfillPages(services, detection)
     return [
-        Route(_PATH, paged(pages.page)),
+        Route(_PATH, with_error_pages(pages.page)),
         Route(f"{_PATH}.json", with_json_errors(pages.twin)),
-        Route(_PATH, paged(pages.start), methods=["POST"]),
-        Route(f"{_PATH}/cancel", paged(pages.cancel), methods=["POST"]),
+        Route(_PATH, with_error_pages(pages.start), methods=["POST"]),
+        Route(f"{_PATH}/cancel", with_error_pages(pages.cancel), methods=["POST"]),
     ]
 
 
 class BackfillPages:
     """The page, its twin and its forms. Project and name stand in the query, of the forms too."""
 
-    def __init__(self, services: Services) -> None:
-        self._base_url = services.settings.base_url
+    def __init__(self, services: Services, detection: Detection) -> None:
         self._registry = services.registry
         self._threads = services.threads
-        # Detection on hundreds of tasks takes seconds: it may not hold up who waits for a page.
+        # Detection on hundreds of tasks takes seconds, which must not hold up the pages.
         self._slow_threads = services.slow_threads
-        self._access = Access(services)
-        self._desk = BackfillDesk(services.registry, services.tools)
+        self._access = services.access
+        self._backfills = Backfills(services, detection)
+        self._page = ProjectPage(services, "events", "definitions/backfill.html")
 
     async def page(self, request: Request) -> Response:
-        return await self._shown(request, await self._access.of_page(request))
+        visitor, project_id = await self._access.page_visitor_and_project(request)
+        return await self._render(request, visitor, project_id)
 
     async def twin(self, request: Request) -> Response:
-        visitor = await self._access.of_page(request)
-        return json_response(await self._content(await self._project_id(request, visitor), _name(request)))
+        _, project_id = await self._access.page_visitor_and_project(request)
+        return json_response(await self._content(project_id, _name(request)))
 
     async def start(self, request: Request) -> Response:
-        """Start a backfill, or, where the form asks for it, say what it would cost."""
-        visitor, form = await self._access.of_form(request)
-        project_id, name = await self._project_id(request, visitor), _name(request)
+        """Start a backfill, or show an estimate where the form asks for one."""
+        visitor, form = await self._access.form_visitor(request)
+        project_id, name = await self._access.query_project(request, visitor), _name(request)
         typed = {"from": form.text("from"), "to": form.text("to")}
         try:
-            span = _span(form)
+            time_range = _time_range(form)
             if form.text("do") == "estimate":
-                estimate = await self._slow_threads.run(self._desk.estimate, project_id, name, *span)
-                return await self._shown(request, visitor, typed=typed, estimate=estimate)
-            await self._threads.run(self._desk.start, project_id, name, *span, author(visitor))
+                estimate = await self._slow_threads.run(self._backfills.estimate, project_id, name, time_range)
+                return await self._render(request, visitor, project_id, typed=typed, estimate=estimate)
+            await self._threads.run(self._backfills.start, project_id, name, time_range, visitor.author)
         except Problem as problem:
             if problem.status == 404:
                 raise
-            return await self._shown(request, visitor, typed=typed, problem=problem)
-        return _back(project_id, name)
+            return await self._render(request, visitor, project_id, typed=typed, problem=problem)
+        return _to_page(project_id, name)
 
     async def cancel(self, request: Request) -> Response:
-        visitor, form = await self._access.of_form(request)
-        project_id = await self._project_id(request, visitor)
-        await self._threads.run(self._desk.cancel, project_id, form.text("backfill_id"))
-        return _back(project_id, _name(request))
-
-    async def _project_id(self, request: Request, visitor: Visitor) -> str:
-        return await self._access.project_id(visitor, request.query_params.get("project") or None)
+        visitor, form = await self._access.form_visitor(request)
+        project_id = await self._access.query_project(request, visitor)
+        await self._threads.run(self._backfills.cancel, project_id, form.text("backfill_id"))
+        return _to_page(project_id, _name(request))
 
     async def _content(self, project_id: str, name: str) -> dict[str, Any]:
         latest = (await self._threads.run(versions_of, self._registry, project_id, name))[0]
-        backfills = await self._threads.run(self._desk.of_event, project_id, name)
+        backfills = await self._threads.run(self._backfills.of_event, project_id, name)
         version = None if latest.is_deleted else latest.version
         return {"project_id": project_id, "name": name, "version": version, "backfills": backfills}
 
-    async def _shown(
+    async def _render(
         self,
         request: Request,
         visitor: Visitor,
+        project_id: str,
         *,
         typed: dict[str, str] | None = None,
         estimate: dict[str, Any] | None = None,
         problem: Problem | None = None,
     ) -> Response:
-        project_id = await self._project_id(request, visitor)
+        form = {"typed": typed or {"from": "", "to": ""}, "estimate": estimate}
         content = await self._content(project_id, _name(request))
-        projects = await self._access.projects(visitor)
-        around = {
-            "frame": frame_of("events", visitor, project_id, projects, self._base_url, {}),
-            "typed": typed or {"from": "", "to": ""},
-            "estimate": estimate,
-            "problem": problem,
-        }
-        return page_response("definitions/backfill.html", around | content, 200 if problem is None else problem.status)
+        return await self._page.render(visitor, project_id, form | content, problem)
 
 
 def _name(request: Request) -> str:
     return request.query_params.get("name", "")
 
 
-def _back(project_id: str, name: str) -> Response:
+def _to_page(project_id: str, name: str) -> Response:
     return RedirectResponse(with_query(_PATH, {"project": project_id, "name": name}), 303)
 
 
-def _span(form: Form) -> tuple[datetime | None, datetime | None]:
-    """Return from when to before when a form means: its days are those of UTC, the last one included."""
+def _time_range(form: Form) -> TimeRange:
+    """Return the time range of a form; its days are those of UTC, the last one included."""
     first, last = _day(form.text("from")), _day(form.text("to"))
     if first is not None and last is not None and last < first:
         raise Problem(422, "invalid_field", "the last day is before the first one")
-    return first, None if last is None else last + _DAY
+    return TimeRange(first, None if last is None else last + _DAY)
 
 
 def _day(text: str) -> datetime | None:

@@ -1,4 +1,4 @@
-"""How good a definition is by what people said of it, and the threshold that their labels suggest."""
+"""The quality of a definition by people's labels, and the threshold that they suggest."""
 
 from __future__ import annotations
 
@@ -12,38 +12,40 @@ from phospho_schemas.messages import ClassifierRow, EventDefinition
 from phospho_store.registry.instructions import InstructionBook
 from phospho_store.store import Store
 
-# With fewer labels of either kind the learner names its default, which is no suggestion.
+# With fewer labels of either kind the classifier has its default threshold, which is no suggestion.
 LABELS_FOR_A_THRESHOLD = 10
 
 Content = dict[str, Any]
 
 
 class DefinitionQuality:
-    """Reads the quality of definitions. Blocking; raises what the store raises."""
+    """Read the quality of definitions. Blocking; raises what the store raises."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._classifiers = InstructionBook(store)
 
-    def of(self, definition: EventDefinition) -> Content:
+    def read(self, definition: EventDefinition) -> Content:
         """
-        Return precision and recall with their intervals, and what they were told from.
+        Return precision and recall with their intervals, and how they were measured.
 
-        `measured` is `cross_validation` where labels taught a classifier of this very version: each task is then
-        judged by
-        a classifier that did not know its label. Otherwise it is `labels`, on what detection found. An interval is
-        `{"estimate", "lower", "upper"}`, of 95 %; None where no label says anything.
+        `measured` is `cross_validation` where labels taught a classifier of this version: each task is then judged by a
+        classifier that did not know its label. Otherwise it is `labels`, of the events that detection found. An
+        interval is `{"estimate", "lower", "upper"}`, of 95 %; None without labels.
         """
         counts = label_counts(self._store, definition.project_id, definition.name)
         classifier = self._classifiers.classifier(definition.project_id, definition.name)
-        learnt = _learnt(definition, classifier)
-        known = _cross_validated(learnt) if learnt else _counted(counts)
-        shown = {"confirmed": counts["confirmed"], "rejected": counts["rejected"], "version": definition.version}
-        return shown | {"classifier_version": classifier.version if classifier is not None and learnt else None} | known
+        learnt = _learnt_quality(definition, classifier)
+        return {
+            "confirmed": counts["confirmed"],
+            "rejected": counts["rejected"],
+            "version": definition.version,
+            "classifier_version": classifier.version if classifier is not None and learnt else None,
+        } | (_cross_validated(learnt) if learnt else _counted(counts))
 
 
-def _learnt(definition: EventDefinition, classifier: ClassifierRow | None) -> Content:
-    """Return what a classifier of this version said of its labels; nothing where there is none yet."""
+def _learnt_quality(definition: EventDefinition, classifier: ClassifierRow | None) -> Content:
+    """Return the quality of a classifier of this version; empty where there is none yet."""
     if classifier is None or classifier.definition_version != definition.version:
         return {}
     quality: Content = orjson.loads(classifier.quality)
@@ -72,8 +74,8 @@ def _counted(counts: dict[str, int]) -> Content:
     }
 
 
-def _interval(known: dict[str, float] | None) -> dict[str, float] | None:
-    return None if known is None else {"estimate": known["value"], "lower": known["low"], "upper": known["high"]}
+def _interval(learnt: dict[str, float] | None) -> dict[str, float] | None:
+    return None if learnt is None else {"estimate": learnt["value"], "lower": learnt["low"], "upper": learnt["high"]}
 
 
 def _as_json(interval: Interval | None) -> dict[str, float] | None:

@@ -6,14 +6,14 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
-from phospho_dashboard.auth.access import Access
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.definitions.definitions import changes, versions_of
-from phospho_dashboard.layout.frames import frame_of
+from phospho_dashboard.definitions.detection import Detection
+from phospho_dashboard.definitions.versions import history, versions_of
+from phospho_dashboard.layout.project_page import ProjectPage
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.rendering import page_response, paged
+from phospho_dashboard.web.rendering import with_error_pages
 from phospho_schemas.messages import EventDefinition
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response, with_json_errors
@@ -22,51 +22,51 @@ _PATH = "/definitions/diff"
 COMPARED_TASKS = 2_000
 
 
-def version_routes(services: Services) -> list[Route]:
+def version_page_routes(services: Services, detection: Detection) -> list[BaseRoute]:
     """Return the routes of the comparison. Name and version are parameters: a name may be any text."""
-    pages = VersionPages(services)
-    return [Route(_PATH, paged(pages.page)), Route(f"{_PATH}.json", with_json_errors(pages.twin))]
+    pages = VersionPages(services, detection)
+    return [Route(_PATH, with_error_pages(pages.page)), Route(f"{_PATH}.json", with_json_errors(pages.twin))]
 
 
 class VersionPages:
-    """The page and its twin. It runs detection for a second or two: for editors."""
+    """The page and its twin. It runs detection for a second or two, so only editors may read it."""
 
-    def __init__(self, services: Services) -> None:
-        self._base_url = services.settings.base_url
+    def __init__(self, services: Services, detection: Detection) -> None:
         self._registry = services.registry
         self._threads = services.threads
         self._slow_threads = services.slow_threads
-        self._diff = services.tools.diff
-        self._access = Access(services)
+        self._detection = detection
+        self._access = services.access
+        self._page = ProjectPage(services, "events", "definitions/definition_diff.html")
 
     async def page(self, request: Request) -> Response:
-        visitor, content = await self._asked(request)
-        projects = await self._access.projects(visitor)
-        frame = frame_of("events", visitor, content["project_id"], projects, self._base_url, {})
-        return page_response("definitions/definition_diff.html", {"frame": frame} | content)
+        visitor, content = await self._read(request)
+        return await self._page.render(visitor, content["project_id"], content)
 
     async def twin(self, request: Request) -> Response:
-        _, content = await self._asked(request)
+        _, content = await self._read(request)
         return json_response(content)
 
-    async def _asked(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
-        visitor = await self._access.of_page(request, "editor")
-        query = request.query_params
-        project_id = await self._access.project_id(visitor, query.get("project") or None)
-        versions = await self._threads.run(versions_of, self._registry, project_id, query.get("name", ""))
-        compared = _compared(versions, query.get("version", ""))
-        old = compared[1] if len(compared) > 1 and not compared[1].is_deleted else None
-        told = await self._slow_threads.run(self._diff, old, compared[0], COMPARED_TASKS)
-        known = {"project_id": project_id, "name": compared[0].name, "to_version": compared[0].version}
-        changed = changes(compared)[0]["changes"]
-        return visitor, known | {"from_version": old.version if old else None, "changes": changed} | told
+    async def _read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
+        visitor, project_id = await self._access.page_visitor_and_project(request, "editor")
+        name, version = request.query_params.get("name", ""), request.query_params.get("version", "")
+        versions = _compared(await self._threads.run(versions_of, self._registry, project_id, name), version)
+        new = versions[0]
+        old = versions[1] if len(versions) > 1 and not versions[1].is_deleted else None
+        diff = await self._slow_threads.run(self._detection.diff, old, new, COMPARED_TASKS)
+        content = {
+            "project_id": project_id,
+            "name": new.name,
+            "to_version": new.version,
+            "from_version": old.version if old else None,
+            "changes": history(versions)[0]["changes"],
+        }
+        return visitor, content | diff
 
 
 def _compared(versions: list[EventDefinition], version: str) -> list[EventDefinition]:
-    """Return the version that is meant, the latest where none is named, and the one before it."""
-    defined = [one for one in versions if not one.is_deleted]
-    place = next((place for place, one in enumerate(defined) if version in ("", str(one.version))), None)
-    if place is None:
-        raise Problem(404, "unknown_version", f"it has no version {version!r}")
-    wanted = defined[place]
-    return versions[versions.index(wanted) :][:2]
+    """Return the named version, or the latest for an empty name, and the one before it; Problem 404."""
+    for index, definition in enumerate(versions):
+        if not definition.is_deleted and version in ("", str(definition.version)):
+            return versions[index : index + 2]
+    raise Problem(404, "unknown_version", f"it has no version {version!r}")

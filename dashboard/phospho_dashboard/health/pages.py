@@ -6,21 +6,19 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
-from phospho_dashboard.auth.access import Access
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.dead_letters.api import readable_projects
-from phospho_dashboard.health.health import FACTS, Health
-from phospho_dashboard.layout.settings_frame import SettingsFrames
+from phospho_dashboard.health.health import ProjectHealth
+from phospho_dashboard.health.processes import PROCESS_METRICS, MetricsReader, Processes
+from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.rendering import paged
-from phospho_dashboard.web.times import with_times
+from phospho_dashboard.web.rendering import with_error_pages
 from phospho_web.responses import json_response, with_json_errors
 
 _PATH = "/settings/health"
 
-# What each stage counts.
+# The unit of each stage's counts.
 _UNITS = {
     "extraction": "tasks", "detection": "tasks", "sink": "rows of both", "learning": "classifiers",
     "sessions": "sessions and turns", "backfills": "tasks", "judgements": "calls of an LLM",
@@ -28,35 +26,32 @@ _UNITS = {
 }  # fmt: skip
 
 
-def health_routes(services: Services) -> list[Route]:
+def health_page_routes(services: Services, own_metrics: MetricsReader | None) -> list[BaseRoute]:
     """Return the routes of the health."""
-    pages = HealthPages(services)
-    return [Route(_PATH, paged(pages.page)), Route(f"{_PATH}.json", with_json_errors(pages.twin))]
+    pages = HealthPages(services, own_metrics)
+    return [Route(_PATH, with_error_pages(pages.page)), Route(f"{_PATH}.json", with_json_errors(pages.twin))]
 
 
 class HealthPages:
-    """The page and its twin. A key, which is one project's, sees no process: those serve every project."""
+    """The page and its twin. A project's key sees no process, since those serve every project."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, own_metrics: MetricsReader | None) -> None:
         self._threads = services.threads
-        self._access = Access(services)
-        self._frames = SettingsFrames(services)
-        self._health = Health(services.store, services.own_metrics, services.settings.metrics_urls)
+        self._access = services.access
+        self._health = ProjectHealth(services.store)
+        self._processes = Processes(own_metrics, services.settings.metrics_urls)
+        self._page = SettingsPage(services, "health", "health/health.html")
 
     async def page(self, request: Request) -> Response:
-        visitor = await self._access.of_page(request)
-        shown = {"fact_kinds": {fact.name: fact.kind for fact in FACTS}, "stage_units": _UNITS}
-        content = await self._content(request, visitor) | shown
-        return await self._frames.shown(request, visitor, "health", "health/health.html", content)
+        visitor, project_id = await self._access.page_visitor_and_project(request)
+        legend = {"fact_kinds": {metric.name: metric.kind for metric in PROCESS_METRICS}, "stage_units": _UNITS}
+        return await self._page.render(request, visitor, await self._content(visitor, project_id) | legend)
 
     async def twin(self, request: Request) -> Response:
-        visitor = await self._access.of_page(request)
-        return json_response(await self._content(request, visitor))
+        return json_response(await self._content(*await self._access.page_visitor_and_project(request)))
 
-    async def _content(self, request: Request, visitor: Visitor) -> dict[str, Any]:
-        project_id = await self._frames.project_id(request, visitor)
-        projects = readable_projects(visitor, project_id)
-        found = await self._threads.run(self._health.of_project, project_id, projects)
-        processes = await self._threads.run(self._health.processes) if visitor.project_id is None else []
-        letters = [with_times(row) for row in found["dead_letters"]]
-        return found | {"dead_letters": letters, "processes": processes}
+    async def _content(self, visitor: Visitor, project_id: str) -> dict[str, Any]:
+        projects = visitor.readable_projects(project_id)
+        health = await self._threads.run(self._health.read, project_id, projects)
+        processes = await self._threads.run(self._processes.read) if visitor.project_id is None else []
+        return health | {"processes": processes}

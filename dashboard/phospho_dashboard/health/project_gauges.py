@@ -1,4 +1,4 @@
-"""Counts of each project for /metrics: what the views count, read from the columns of the tables that decide it."""
+"""Counts of each project for /metrics, equal to those of the views, read from few columns of the tables."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _MAX_TTL_S = 60.0
 _TTL_OF_DURATION = 20
 _MAX_EXECUTION_S = 10
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class _Query:
-    """A query that returns its labels and a column for each gauge, by the end of its name; the largest come first."""
+    """A query with a column for each label and each gauge, by the end of its name; the largest come first."""
 
     labels: tuple[str, ...]
     gauges: Mapping[str, str]
@@ -42,7 +42,7 @@ class _Query:
         ]
 
 
-# FINAL over narrow columns, without the joins of the views where those decide no count. A test compares the two.
+# FINAL over narrow columns, without the joins of the views that change no count. A test compares the two.
 _QUERIES = (
     _Query(
         ("project_id", "event"),
@@ -65,11 +65,11 @@ _QUERIES = (
 
 class ProjectGauges(Collector):
     """
-    Counts when it is scraped, in a thread of its own; a scrape waits at most `max_wait_s` and shows what is there.
+    Count when scraped, in a thread of its own; a scrape waits at most `max_wait_s` and shows the counts there are.
 
-    Counts are kept for a second, or for 20 times what counting took, at most a minute: a small installation is shown
-    as it is, and a large one does not count all the time. While the store is away, the last counts stay. Each metric
-    has at most MAX_SERIES series, the largest ones.
+    Counts are cached for a second, or for 20 times as long as counting took, at most a minute: a small installation
+    shows the present, and a large one does not count all the time. While the store is away, the last counts stay. Each
+    metric has at most MAX_SERIES series, the largest ones.
     """
 
     def __init__(self, store: Store, *, max_wait_s: float = 2.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -83,7 +83,7 @@ class ProjectGauges(Collector):
         self._families: list[GaugeMetricFamily] = []
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        """Return the names alone, so that registering asks nothing of the store."""
+        """Return the gauges without samples, so that registering reads nothing from the store."""
         return [family for query in _QUERIES for family in query.families()]
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
@@ -93,11 +93,11 @@ class ProjectGauges(Collector):
         return self._families
 
     def close(self) -> None:
-        """Let a count that runs end, and start no other."""
+        """Wait for a running count, and start no other."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _counting(self) -> Future[None] | None:
-        """Return the count that runs, or a new one where the last is too old; None where it is not."""
+        """Return the running count, or a new one where the last is too old; None where it is fresh."""
         with self._lock:
             if self._running is not None and not self._running.done():
                 return self._running
@@ -111,8 +111,8 @@ class ProjectGauges(Collector):
         try:
             self._families = [family for query in _QUERIES for family in self._read(query)]
         except StoreError as error:
-            logger.warning("the counts of projects are old: %s", error)
-        # After a failure too: a store that is away is not asked at every scrape.
+            _log.warning("the counts of projects are old: %s", error)
+        # After a failure too, so that not every scrape waits for a store that is away.
         ended_s = self._clock()
         self._due_s = ended_s + min(max(_TTL_OF_DURATION * (ended_s - started_s), _MIN_TTL_S), _MAX_TTL_S)
 

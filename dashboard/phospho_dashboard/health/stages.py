@@ -1,4 +1,4 @@
-"""How each stage of the pipeline does for one project: what waits, what was done lately, and what failed."""
+"""The stages of the pipeline for one project: the backlog, the recent work and the errors of each."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 from phospho_dashboard.web.times import with_times
 from phospho_store.store import Store
 
-# When rows arrived, which no view shows: the tables themselves, without FINAL, since a row that came twice came twice.
+# The arrival of rows, which no view shows: the tables, without FINAL, since a row that came twice counts twice.
 _ARRIVED = """
 SELECT countIf(at >= now64(3) - INTERVAL 1 MINUTE) AS last_minute, count() AS last_hour,
     if(count() = 0, NULL, toUnixTimestamp64Milli(max(at))) AS last_at_ms
 FROM (SELECT %(at)s AS at FROM %(table)s WHERE project_id = {project:String} AND at >= now64(3) - INTERVAL 1 HOUR)
 """
-# Revisions that one process stamps begin with the milliseconds of its clock: of a delivery, those of its last attempt.
-# One that waits after an attempt has failed so far.
+# A revision begins with the milliseconds of the clock that stamped it: of a delivery, the time of its last attempt. A
+# delivery that is pending after an attempt has failed so far.
 _WEBHOOKS = """
 SELECT countIf(status = 'pending') AS waiting,
     countIf(status = 'delivered' AND at >= now64(3) - INTERVAL 1 MINUTE) AS last_minute,
@@ -50,45 +50,45 @@ _UNKNOWN: Row = {"waiting": None, "last_minute": None, "last_hour": None, "error
 
 
 class Stages:
-    """Reads what the stages did. Blocking; raises what the store raises."""
+    """Read the work of the stages. Blocking; raises what the store raises."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def of_project(self, project_id: str, backlog_tasks: int) -> list[Row]:
+    def read(self, project_id: str, backlog_tasks: int) -> list[Row]:
         """
         Return a row for each stage, in the order of the pipeline.
 
-        `waiting` is None where nothing in the store says it (a lag in Kafka is a process's to tell), `last_minute` and
-        `last_hour` count what was done, `errors` are those of the last hour, and `last_at` is when something was done
-        last, None where that is more than an hour ago.
+        `waiting` is None where the store does not know it: a lag in Kafka is in the metrics of a process. `last_minute`
+        and `last_hour` count finished work, `errors` are those of the last hour, and `last_at` is the time of the last
+        work, None where that is more than an hour ago.
         """
         return [*self._stream(project_id, backlog_tasks), *self._jobs(project_id)]
 
     def _stream(self, project_id: str, backlog_tasks: int) -> list[Row]:
-        dead = {row["stage"]: row["errors"] for row in self._rows(_DEAD_LETTERS, project_id)}
-        found = [
+        errors = {row["stage"]: row["errors"] for row in self._rows(_DEAD_LETTERS, project_id)}
+        stored = [
             self._arrived("extraction", project_id, "task_rows"),
             self._arrived("detection", project_id, "analysis_rows") | {"waiting": backlog_tasks},
         ]
-        sink = {"stage": "sink"} | {name: sum(row[name] for row in found) for name in ("last_minute", "last_hour")}
-        sink["last_at"] = max((row["last_at"] for row in found if row["last_at"]), default=None)
-        return [row | {"errors": dead.get(row["stage"], 0)} for row in (*found, _UNKNOWN | sink)]
+        sink = {"stage": "sink"} | {name: sum(row[name] for row in stored) for name in ("last_minute", "last_hour")}
+        sink["last_at"] = max((row["last_at"] for row in stored if row["last_at"]), default=None)
+        return [row | {"errors": errors.get(row["stage"], 0)} for row in (*stored, _UNKNOWN | sink)]
 
     def _jobs(self, project_id: str) -> list[Row]:
-        opinions = self._arrived("judgements", project_id, "llm_call_rows", at="created_at")
+        judgements = self._arrived("judgements", project_id, "llm_call_rows", at="created_at")
         return [
             self._arrived("learning", project_id, "classifier_rows", at="created_at"),
             self._arrived("sessions", project_id, "session_analysis_rows"),
-            self._one("backfills", _BACKFILLS, project_id),
-            opinions | self._rows(_FAILED_CALLS, project_id)[0],
-            self._one("webhooks", _WEBHOOKS, project_id),
+            self._stage("backfills", _BACKFILLS, project_id),
+            judgements | self._rows(_FAILED_CALLS, project_id)[0],
+            self._stage("webhooks", _WEBHOOKS, project_id),
         ]
 
     def _arrived(self, stage: str, project_id: str, table: str, at: str = "inserted_at") -> Row:
-        return self._one(stage, _ARRIVED % {"at": at, "table": table}, project_id)
+        return self._stage(stage, _ARRIVED % {"at": at, "table": table}, project_id)
 
-    def _one(self, stage: str, sql: str, project_id: str) -> Row:
+    def _stage(self, stage: str, sql: str, project_id: str) -> Row:
         [row] = self._rows(sql, project_id)
         return _UNKNOWN | {"stage": stage} | with_times(row)
 

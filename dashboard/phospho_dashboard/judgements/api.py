@@ -1,31 +1,37 @@
-"""What judgements cost: /api/v1/llm-usage."""
+"""The API of the cost of judgements, /api/v1/llm-usage."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
-from phospho_dashboard.auth.access import Access
-from phospho_dashboard.judgements.usage import LlmUsage
+from phospho_dashboard.judgements.usage import JudgementUsage
 from phospho_dashboard.services import Services
+from phospho_dashboard.web.routes import api_route
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
 _MAX_DAYS = 366
 
 
-class LlmApi:
-    """The endpoint of the LLM's calls, tokens and money."""
+def judgement_api_routes(services: Services) -> list[BaseRoute]:
+    """Return the route of the usage of judgements."""
+    return [api_route("GET", "/llm-usage", JudgementsApi(services).usage)]
+
+
+class JudgementsApi:
+    """The endpoint of an LLM's calls, tokens and money."""
 
     def __init__(self, services: Services) -> None:
-        self._usage = LlmUsage(services.store, services.registry)
+        self._usage = JudgementUsage(services.store, services.registry)
         self._threads = services.threads
-        self._access = Access(services)
+        self._access = services.access
 
     async def usage(self, request: Request) -> Response:
-        project_id = await self._access.of_api_project(request)
+        project_id = await self._access.api_project(request)
         days = _days(request.query_params.get("days", "7"))
-        return json_response(await self._threads.run(self._usage.of, project_id, days))
+        return json_response(await self._threads.run(self._usage.read, project_id, days))
 
 
 def _days(text: str) -> int:

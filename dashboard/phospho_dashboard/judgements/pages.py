@@ -1,4 +1,4 @@
-"""The page of judgements: what they cost, day by day, and what is left of today's budget."""
+"""The page of judgements: their cost, day by day, and the rest of today's budget."""
 
 from __future__ import annotations
 
@@ -8,60 +8,57 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
-from phospho_dashboard.auth.access import Access
-from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.judgements.usage import LlmUsage
-from phospho_dashboard.layout.settings_frame import SettingsFrames
+from phospho_dashboard.judgements.usage import JudgementUsage
+from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.rendering import paged
+from phospho_dashboard.web.rendering import with_error_pages
 from phospho_web.responses import json_response, with_json_errors
 
 _PATH = "/settings/judgements"
 SHOWN_DAYS = 30
 
 
-def llm_routes(services: Services) -> list[Route]:
+def judgement_page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes of judgements."""
-    pages = LlmPages(services)
-    return [Route(_PATH, paged(pages.page)), Route(f"{_PATH}.json", with_json_errors(pages.twin))]
+    pages = JudgementPages(services)
+    return [Route(_PATH, with_error_pages(pages.page)), Route(f"{_PATH}.json", with_json_errors(pages.twin))]
 
 
-class LlmPages:
+class JudgementPages:
     """The page and its twin."""
 
     def __init__(self, services: Services) -> None:
         self._threads = services.threads
-        self._access = Access(services)
-        self._frames = SettingsFrames(services)
-        self._usage = LlmUsage(services.store, services.registry)
+        self._access = services.access
+        self._usage = JudgementUsage(services.store, services.registry)
+        self._page = SettingsPage(services, "judgements", "judgements/usage.html")
 
     async def page(self, request: Request) -> Response:
-        visitor = await self._access.of_page(request)
-        content = await self._content(request, visitor)
-        over_time = by_day(content["days"], datetime.now(UTC).date())
-        shown = content | {"over_time": over_time}
-        return await self._frames.shown(request, visitor, "judgements", "judgements/usage.html", shown)
+        visitor, project_id = await self._access.page_visitor_and_project(request)
+        content = await self._content(project_id)
+        over_time = usage_by_day(content["days"], datetime.now(UTC).date())
+        return await self._page.render(request, visitor, content | {"over_time": over_time})
 
     async def twin(self, request: Request) -> Response:
-        return json_response(await self._content(request, await self._access.of_page(request)))
+        _, project_id = await self._access.page_visitor_and_project(request)
+        return json_response(await self._content(project_id))
 
-    async def _content(self, request: Request, visitor: Visitor) -> dict[str, Any]:
-        project_id = await self._frames.project_id(request, visitor)
-        return {"project_id": project_id} | await self._threads.run(self._usage.of, project_id, SHOWN_DAYS)
+    async def _content(self, project_id: str) -> dict[str, Any]:
+        return {"project_id": project_id} | await self._threads.run(self._usage.read, project_id, SHOWN_DAYS)
 
 
-def by_day(rows: Sequence[dict[str, Any]], today: date) -> list[dict[str, Any]]:
+def usage_by_day(rows: Sequence[dict[str, Any]], today: date) -> list[dict[str, Any]]:
     """Return a row for each of the last SHOWN_DAYS days, the models of a day together, the oldest first."""
-    found: dict[str, dict[str, Any]] = {}
-    for back in reversed(range(SHOWN_DAYS)):
-        day = str(today - timedelta(days=back))
-        found[day] = {"day": day, "calls": 0, "tokens": 0, "usd": 0.0}
+    days: dict[str, dict[str, Any]] = {}
+    for days_ago in reversed(range(SHOWN_DAYS)):
+        day = str(today - timedelta(days=days_ago))
+        days[day] = {"day": day, "calls": 0, "tokens": 0, "usd": 0.0}
     for row in rows:
-        of_day = found.get(row["day"])
-        if of_day is not None:
-            of_day["calls"] += row["calls"]
-            of_day["tokens"] += row["tokens_in"] + row["tokens_out"]
-            of_day["usd"] += row["usd"]
-    return list(found.values())
+        day_row = days.get(row["day"])
+        if day_row is not None:
+            day_row["calls"] += row["calls"]
+            day_row["tokens"] += row["tokens_in"] + row["tokens_out"]
+            day_row["usd"] += row["usd"]
+    return list(days.values())

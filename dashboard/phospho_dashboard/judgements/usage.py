@@ -1,4 +1,4 @@
-"""What judgements of an LLM cost a project, by day, and what is left of today's budget."""
+"""The cost of an LLM's judgements in a project, by day, and the rest of today's budget."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 
 
-class LlmUsage:
-    """Reads what was used. Blocking; raises what the store raises."""
+class JudgementUsage:
+    """Read the usage of judgements. Blocking; raises what the store raises."""
 
     def __init__(self, store: Store, registry: Registry) -> None:
         self._book = JudgementBook(store)
         self._records = TrackRecords(store)
         self._registry = registry
 
-    def of(self, project_id: str, days: int) -> dict[str, Any]:
+    def read(self, project_id: str, days: int) -> dict[str, Any]:
         """
         Return `budget` and `used_today`, and `days`: a row for each day (UTC) and model, the newest first.
 
-        `last_call` is how the latest call of all projects ended; `judged` what each model says of each definition as
-        it is, and why nothing is learnt from it, if that is so.
+        `last_call` is the outcome of the latest call of all projects. `judged` has the track record of each model for
+        each definition as it is, and why nothing is learnt from it, if that is so.
         """
         project = self._registry.project(project_id)
         settings = project.settings if project else ProjectSettings()
@@ -42,7 +42,7 @@ class LlmUsage:
 
     def _judged(self, project_id: str) -> list[dict[str, Any]]:
         definitions = self._registry.definitions(project_id)
-        records = self._records.of(project_id, {one.name: one.version for one in definitions})
-        learning = {one.name for one in definitions if engine_spec(one.engine).learns}
-        why_not = why_not_learnt([one for one in records if one.name in learning])
-        return [asdict(one) | {"why_not_learnt": why_not.get((one.name, one.model), "")} for one in records]
+        records = self._records.of(project_id, {definition.name: definition.version for definition in definitions})
+        learning = {definition.name for definition in definitions if engine_spec(definition.engine).learns}
+        why_not = why_not_learnt([record for record in records if record.name in learning])
+        return [asdict(record) | {"why_not_learnt": why_not.get((record.name, record.model), "")} for record in records]

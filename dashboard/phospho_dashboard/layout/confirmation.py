@@ -1,4 +1,4 @@
-"""The page that asks before what can't be undone. It is a form like any other, and needs no script."""
+"""The page that asks for a confirmation before something that can't be undone. It is a form, and needs no script."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_dashboard.auth.access import Access
+from phospho_dashboard.auth.form_tokens import FORM_FIELD
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.layout.frames import frame_of
+from phospho_dashboard.layout.frames import read_frame
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.forms import FORM_FIELD, Form
+from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.rendering import page_response, path_of
 
 _CONFIRMED = "confirmed"
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked, what a yes hits, how its button reads, and the path that a no leads back to."""
+class Confirmation:
+    """The question, the effects of a yes, the label of its button, and the path that a no leads back to."""
 
     title: str
     effects: tuple[str, ...]
@@ -28,26 +28,25 @@ class Question:
 
 
 def is_confirmed(form: Form) -> bool:
-    """Return whether a form was sent from the page that asks."""
+    """Tell whether a form was sent from the page of confirmation."""
     return form.text(_CONFIRMED) == "1"
 
 
-class Confirming:
-    """Makes the page that asks."""
+class ConfirmationPage:
+    """The page of confirmation for the forms of one of `frames.SECTIONS`."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, section: str) -> None:
         self._services = services
-        self._access = Access(services)
+        self._section = section
 
-    async def page(
-        self, request: Request, visitor: Visitor, section: str, project_id: str, question: Question, form: Form
+    async def render(
+        self, request: Request, visitor: Visitor, form: Form, *, project_id: str, confirmation: Confirmation
     ) -> Response:
-        """Return a page that sends `form` to the same path again, confirmed. `section` is one of frames.PAGES."""
-        projects = await self._access.projects(visitor)
+        """Return a page that sends `form` to the same path again, confirmed."""
         content = {
-            "frame": frame_of(section, visitor, project_id, projects, self._services.settings.base_url, {}),
-            "question": question,
+            "frame": await read_frame(self._services, self._section, visitor, project_id),
+            "confirmation": confirmation,
             "action": path_of(request),
-            "fields": [*form.besides(FORM_FIELD, _CONFIRMED), (_CONFIRMED, "1")],
+            "fields": [*form.without(FORM_FIELD, _CONFIRMED), (_CONFIRMED, "1")],
         }
         return page_response("layout/confirm.html", content)

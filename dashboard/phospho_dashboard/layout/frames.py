@@ -1,16 +1,17 @@
-"""The frame around every page: which project, which other projects, and the ways to the other pages."""
+"""The frame around every page of a project: the switch of projects and the navigation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.services import Services
 from phospho_dashboard.web.urls import with_query
 from phospho_schemas.messages import Project
 
-# The name of a page (of its icon too), its path and its label, in the order of the navigation.
-PAGES = (
+# The name of a section (of its icon too), its path and its label, in the order of the navigation.
+SECTIONS = (
     ("dashboard", "/", "Dashboard"),
     ("sessions", "/sessions", "Sessions"),
     ("tasks", "/tasks", "Tasks"),
@@ -22,8 +23,8 @@ PAGES = (
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One way to another page."""
+class NavigationLink:
+    """A link of the navigation."""
 
     name: str
     label: str
@@ -34,29 +35,32 @@ class Entry:
 @dataclass(frozen=True)
 class Frame:
     """
-    What `project.html` shows around a page, to `visitor`.
+    The content of `layout/project.html` around a page.
 
-    `path` is the page's own list, which a switch of projects leads to.
+    `section` is the current one of SECTIONS. The links of the navigation keep `filters`, a query.
     """
 
+    section: str
     visitor: Visitor
-    path: str
     project_id: str
     projects: Sequence[Project]
-    navigation: Sequence[Entry]
     base_url: str
+    filters: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """The path of the section, where a switch of projects leads."""
+        return next(path for name, path, _ in SECTIONS if name == self.section)
+
+    @property
+    def navigation(self) -> list[NavigationLink]:
+        query = {"project": self.project_id, **self.filters}
+        return [
+            NavigationLink(name, label, with_query(path, query), name == self.section) for name, path, label in SECTIONS
+        ]
 
 
-def frame_of(
-    page: str,
-    visitor: Visitor,
-    project_id: str,
-    projects: Sequence[Project],
-    base_url: str,
-    kept: Mapping[str, str | None],
-) -> Frame:
-    """Return the frame of one of PAGES; its links keep the project and the filters in `kept`."""
-    query = {"project": project_id, **kept}
-    entries = [Entry(name, label, with_query(path, query), name == page) for name, path, label in PAGES]
-    path = next(path for name, path, _ in PAGES if name == page)
-    return Frame(visitor, path, project_id, projects, entries, base_url)
+async def read_frame(services: Services, section: str, visitor: Visitor, project_id: str) -> Frame:
+    """Return the frame of a page in one of SECTIONS."""
+    projects = await services.access.projects(visitor)
+    return Frame(section, visitor, project_id, projects, base_url=services.settings.base_url)

@@ -1,54 +1,55 @@
 """
-A page, its JSON twin and the API's endpoint, out of one function.
+Views: a page, its JSON twin and the API's endpoint, out of one function.
 
-A view reads its content once: a dictionary of JSON values. The twin is that dictionary; the page is a template of it,
-inside the frame and under the filters. A twin may also be read with an API key, as a bearer.
+A view reads its content once, as a dictionary of JSON values. The twin is that dictionary. The page is a template of
+it, inside the frame and under the filters. A twin may also be read with an API key, as a bearer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from phospho_dashboard.auth.access import Access
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.layout.frames import frame_of
-from phospho_dashboard.layout.page_request import Asked, Asking
+from phospho_dashboard.layout.frames import read_frame
+from phospho_dashboard.layout.view_request import ViewRequest, ViewRequestReader
 from phospho_dashboard.queries.facets import Facets
 from phospho_dashboard.queries.periods import PERIODS
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.cache import Kept
-from phospho_dashboard.web.rendering import page_response, paged, path_of
-from phospho_dashboard.web.urls import asks_for_twin, item_path, twin_of, without_twin
+from phospho_dashboard.web.cache import TimedCache
+from phospho_dashboard.web.rendering import page_response, path_of, with_error_pages
+from phospho_dashboard.web.urls import is_twin_request, item_path, twin_url, without_twin_ending
 from phospho_web.responses import json_response, with_json_errors
 
 _FACETS_TTL_S = 15.0
-# Choices are read of the whole project.
+# Facets are read from the whole project.
 _FACETS_TTL_OF_DURATION = 30
+
+Content = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class View:
     """
-    One page: its entry of the navigation, its path, its template, and what it reads.
+    The declaration of a page: its section of the navigation, its path, its template, and its content.
 
-    `read` is blocking, and raises Problem; what it returns is the twin. `has_items` makes it the page of one item,
-    whose id follows the path. `shown` is what the template needs beside the content. `api_path` is where the API has
-    it, below /api/v1, where that is not the page's own path.
+    `read` returns the content, which is the twin. It blocks, and raises Problem. With `is_item` the page shows one
+    item, whose id follows the path. `page_extras` returns values for the template that the twin does not have.
+    `api_path` is the path below /api/v1, where it is not the page's own.
     """
 
-    page: str
+    section: str
     path: str
     template: str
-    read: Callable[[Asked], dict[str, Any]]
-    has_items: bool = False
+    read: Callable[[ViewRequest], Content]
+    is_item: bool = False
     api_path: str = ""
-    shown: Callable[[Asked, dict[str, Any]], dict[str, Any]] = lambda _asked, _content: {}
+    page_extras: Callable[[ViewRequest, Content], Content] = lambda _request, _content: {}
 
 
 class ViewEndpoints:
@@ -56,13 +57,13 @@ class ViewEndpoints:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._access = Access(services)
-        self._asking = Asking(services)
-        self._choices = Kept(
+        self._access = services.access
+        self._reader = ViewRequestReader(services.store)
+        self._choices = TimedCache(
             Facets(services.store).choices, ttl_s=_FACETS_TTL_S, ttl_of_duration=_FACETS_TTL_OF_DURATION
         )
 
-    def routes(self, view: View) -> list[BaseRoute]:
+    def page_routes(self, view: View) -> list[BaseRoute]:
         """Return the routes of a page and of its twin."""
 
         async def page(request: Request) -> Response:
@@ -72,55 +73,58 @@ class ViewEndpoints:
             return await self._twin(view, request)
 
         async def page_or_twin(request: Request) -> Response:
-            is_twin = asks_for_twin(request.path_params["item_id"], request.query_params)
-            return await (with_json_errors(twin) if is_twin else paged(page))(request)
+            is_twin = is_twin_request(request.path_params["item_id"], request.query_params)
+            return await (with_json_errors(twin) if is_twin else with_error_pages(page))(request)
 
-        if view.has_items:
+        if view.is_item:
             return [Route(f"{view.path}/{{item_id:any_text}}", page_or_twin)]
-        return [Route(twin_of(view.path, {}), with_json_errors(twin)), Route(view.path, paged(page))]
+        return [Route(twin_url(view.path, {}), with_json_errors(twin)), Route(view.path, with_error_pages(page))]
 
     def api_route(self, view: View) -> BaseRoute:
         """Return the route of the API: the twin, of the project that the key or the header names."""
 
         async def endpoint(request: Request) -> Response:
-            visitor, project_id = await self._asking.of_api(request)
-            return await self._content(view, request, visitor, project_id, request.path_params.get("item_id", ""))
+            visitor, project_id = await self._access.api_visitor_and_project(request)
+            item_id = request.path_params.get("item_id", "")
+            return await self._json(view, request, visitor, project_id=project_id, item_id=item_id)
 
         path = f"/api/v1{view.api_path or view.path}"
-        return Route(f"{path}/{{item_id:any_text}}" if view.has_items else path, with_json_errors(endpoint))
+        return Route(f"{path}/{{item_id:any_text}}" if view.is_item else path, with_json_errors(endpoint))
 
     async def _twin(self, view: View, request: Request) -> Response:
-        visitor, project_id = await self._asking.of_page(request)
-        item_id = without_twin(request.path_params.get("item_id", ""))
-        return await self._content(view, request, visitor, project_id, item_id)
+        visitor, project_id = await self._access.page_visitor_and_project(request)
+        item_id = without_twin_ending(request.path_params.get("item_id", ""))
+        return await self._json(view, request, visitor, project_id=project_id, item_id=item_id)
 
-    async def _content(self, view: View, request: Request, visitor: Visitor, project_id: str, item_id: str) -> Response:
-        def read() -> dict[str, Any]:
-            asked = self._asking.asked(request, visitor, project_id, item_id)
-            return asked.described() | view.read(asked)
+    async def _json(self, view: View, request: Request, visitor: Visitor, *, project_id: str, item_id: str) -> Response:
+        def read() -> Content:
+            view_request = self._reader.read(request, visitor, project_id, item_id)
+            return view_request.described() | view.read(view_request)
 
         return json_response(await self._services.threads.run(read))
 
     async def _page(self, view: View, request: Request) -> Response:
-        visitor, project_id = await self._asking.of_page(request)
-        projects = await self._access.projects(visitor)
+        visitor, project_id = await self._access.page_visitor_and_project(request)
+        frame = await read_frame(self._services, view.section, visitor, project_id)
 
-        def read() -> dict[str, Any]:
-            asked = self._asking.asked(request, visitor, project_id, request.path_params.get("item_id", ""))
-            content = view.read(asked)
-            kept = asked.scope.filters.query()
-            frame = frame_of(view.page, visitor, project_id, projects, self._services.settings.base_url, kept)
-            path = item_path(view.path, asked.item_id) if view.has_items else view.path
-            around = {
-                "frame": frame,
-                "asked": asked,
-                "filters": asked.scope.filters,
-                "choices": self._choices.get(project_id),
-                "periods": {name: label for name, (label, _) in PERIODS.items()},
-                "page_path": path,
-                "here": path_of(request),
-                "json_path": twin_of(path, {**request.query_params, "project": project_id}),
-            }
-            return around | content | view.shown(asked, content)
+        def read() -> Content:
+            view_request = self._reader.read(request, visitor, project_id, request.path_params.get("item_id", ""))
+            content = view.read(view_request)
+            surroundings = self._surroundings(view, request, view_request)
+            surroundings["frame"] = replace(frame, filters=view_request.scope.filters.query())
+            return surroundings | content | view.page_extras(view_request, content)
 
         return page_response(view.template, await self._services.threads.run(read))
+
+    def _surroundings(self, view: View, request: Request, view_request: ViewRequest) -> Content:
+        """Return what the templates of all views show around their content."""
+        path = item_path(view.path, view_request.item_id) if view.is_item else view.path
+        return {
+            "view": view_request,
+            "filters": view_request.scope.filters,
+            "choices": self._choices.get(view_request.project_id),
+            "periods": {name: label for name, (label, _) in PERIODS.items()},
+            "page_path": path,
+            "here": path_of(request),
+            "json_path": twin_url(path, {**request.query_params, "project": view_request.project_id}),
+        }

@@ -1,14 +1,15 @@
-"""`/api/openapi.json`: the API that reads and manages, as OpenAPI 3.1. A test compares it with the routes."""
+"""`/api/openapi.json`: the query API as OpenAPI 3.1. Each feature describes its operations."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
-from phospho_dashboard.openapi.operations import operations
 from phospho_web import openapi
-from phospho_web.openapi import Api, Json, Problems, header_parameter
+from phospho_web.openapi import Api, Json, Operation, Problems, header_parameter
 
 _API = Api(
     title="phospho: query and management",
@@ -36,14 +37,14 @@ _API = Api(
 )
 
 
-def document() -> Json:
+def document(operations: Iterable[Operation]) -> Json:
     """Return the document."""
-    return openapi.document(_API, operations())
+    return openapi.document(_API, operations)
 
 
-def openapi_routes() -> list[Route]:
+def openapi_routes(operations: Iterable[Operation]) -> list[BaseRoute]:
     """Return the route of the document, which is made once. It needs no key: it says nothing of any project."""
-    encoded = openapi.encoded(document())
+    encoded = openapi.encoded(document(operations))
 
     async def openapi_json(request: Request) -> Response:
         return Response(encoded, media_type=openapi.JSON)

@@ -1,16 +1,28 @@
-"""Who may sign in: /api/v1/people, for the administrator's key and for admins."""
+"""The API of people, /api/v1/people, for the administrator's key and for admins."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
-from phospho_dashboard.auth.access import Access
-from phospho_dashboard.auth.visitors import check_install
-from phospho_dashboard.people.directory import public_person
+from phospho_dashboard.auth.directory import public_person
+from phospho_dashboard.auth.visitors import check_installation
 from phospho_dashboard.services import Services
+from phospho_dashboard.web.routes import api_route
 from phospho_web.bodies import read_object, text_field
 from phospho_web.responses import json_response
+
+
+def people_api_routes(services: Services) -> list[BaseRoute]:
+    """Return the routes of people."""
+    people = PeopleApi(services)
+    return [
+        api_route("GET", "/people", people.people),
+        api_route("POST", "/people", people.add),
+        api_route("PATCH", "/people/{name:any_text}", people.change),
+        api_route("DELETE", "/people/{name:any_text}", people.remove),
+    ]
 
 
 class PeopleApi:
@@ -18,8 +30,8 @@ class PeopleApi:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._access = Access(services)
-        self._directory = services.desk.directory
+        self._access = services.access
+        self._directory = services.sign_ins.directory
 
     async def people(self, request: Request) -> Response:
         await self._check(request)
@@ -47,4 +59,4 @@ class PeopleApi:
         return Response(status_code=204)
 
     async def _check(self, request: Request) -> None:
-        check_install(await self._access.of_api(request, "admin"))
+        check_installation(await self._access.api_visitor(request, "admin"))

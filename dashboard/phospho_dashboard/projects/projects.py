@@ -1,4 +1,4 @@
-"""Making and changing a project: what the API and the settings page share. Blocking; raises what the store raises."""
+"""Create and change projects, for the API and the pages. Blocking; raises what the store raises."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from phospho_dashboard.web.refusals import validation_message
 from phospho_schemas.messages import Project, ProjectSettings
 from phospho_store.registry.registry import Registry
 from phospho_web.problems import Problem
@@ -17,16 +18,15 @@ _CHANGEABLE = frozenset({"name", "retention_days", "settings"})
 
 def created_project(registry: Registry, content: Mapping[str, Any]) -> Project:
     """Create the project that `content` describes, and return it. Raises Problem 409 or 422."""
-    given = {name: content[name] for name in ("project_id", *_CHANGEABLE) if name in content}
-    wanted = _checked(given)
-    if registry.project(wanted.project_id) is not None:
-        raise Problem(409, "project_exists", f"there is a project {wanted.project_id!r} already")
-    return registry.save_project(wanted.project_id, wanted.name, wanted.retention_days, wanted.settings)
+    project = _checked({name: content[name] for name in ("project_id", *_CHANGEABLE) if name in content})
+    if registry.project(project.project_id) is not None:
+        raise Problem(409, "project_exists", f"there is a project {project.project_id!r} already")
+    return registry.save_project(project.project_id, project.name, project.retention_days, project.settings)
 
 
 def changed_project(registry: Registry, project_id: str, changes: Mapping[str, Any]) -> Project:
     """
-    Change a project and return it; what `changes` does not name stays, among its settings too.
+    Change a project and return it. Fields and settings that `changes` does not name stay.
 
     Raises Problem 404 where there is none of that id, 422 for an unknown or a wrong field.
     """
@@ -36,32 +36,26 @@ def changed_project(registry: Registry, project_id: str, changes: Mapping[str, A
             422, "invalid_project", f"unknown field {unknown[0]!r}", f"known: {', '.join(sorted(_CHANGEABLE))}"
         )
     with registry.lock:
-        known = registry.project(project_id)
-        if known is None:
+        project = registry.project(project_id)
+        if project is None:
             raise Problem(404, "unknown_project", f"there is no project {project_id!r}")
-        given = dict(changes) | {"settings": _settings(known.settings, changes.get("settings", {}))}
-        kept = {"project_id": project_id, "name": known.name, "retention_days": known.retention_days}
-        wanted = _checked(kept | given)
-        return registry.save_project(project_id, wanted.name, wanted.retention_days, wanted.settings)
+        settings = _changed_settings(project.settings, changes.get("settings", {}))
+        fields = {"project_id": project_id, "name": project.name, "retention_days": project.retention_days}
+        changed = _checked(fields | dict(changes) | {"settings": settings})
+        return registry.save_project(project_id, changed.name, changed.retention_days, changed.settings)
 
 
-def first_message(error: ValidationError) -> str:
-    """Return the first thing that is wrong, and where, without what was given."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-
-
-def _settings(known: ProjectSettings, changes: Any) -> dict[str, Any]:
+def _changed_settings(settings: ProjectSettings, changes: Any) -> dict[str, Any]:
     if not isinstance(changes, Mapping):
         raise Problem(422, "invalid_project", "'settings' must be an object")
     unknown = sorted(set(changes) - set(ProjectSettings.model_fields))
     if unknown:
         raise Problem(422, "invalid_project", f"there is no setting {unknown[0]!r}")
-    return known.model_dump() | dict(changes)
+    return settings.model_dump() | dict(changes)
 
 
 def _checked(content: Mapping[str, Any]) -> Project:
     try:
         return Project(created_at=datetime.now(UTC), **content)
     except ValidationError as error:
-        raise Problem(422, "invalid_project", first_message(error)) from None
+        raise Problem(422, "invalid_project", validation_message(error)) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from phospho_dashboard.queries.corrections import Corrections
 from phospho_dashboard.queries.periods import Extent
-from phospho_dashboard.web.cache import Kept
+from phospho_dashboard.web.cache import TimedCache
 from phospho_store.store import Store
 
 # The times of the first and the last row by id: a granule a part. Where ids sort by time, the ends are near them.
@@ -59,7 +59,7 @@ class Extents:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._has_bare_labels = Kept(self._read_bare_labels, ttl_s=_BARE_LABELS_TTL_S)
+        self._has_bare_labels = TimedCache(self._read_bare_labels, ttl_s=_BARE_LABELS_TTL_S)
 
     def extent(self, project_id: str) -> Extent:
         """Return when the first and the last task of a project were."""

@@ -1,14 +1,15 @@
-"""POST /api/v1/sql: a SELECT over the views of one's own project."""
+"""The API of users' SQL, /api/v1/sql: a SELECT over the views of one's own project."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
-from phospho_dashboard.auth.access import Access
 from phospho_dashboard.services import Services
 from phospho_dashboard.sql.guard import SqlGuard
 from phospho_dashboard.sql.isolation import isolation_settings
+from phospho_dashboard.web.routes import api_route
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_web.bodies import read_object, text_field
 from phospho_web.problems import Problem
@@ -30,9 +31,14 @@ MEDIA_TYPES = {
     "Arrow": "application/vnd.apache.arrow.file",
 }
 
-# ClickHouse's codes of a limit that tripped.
+# ClickHouse's error codes of exceeded limits.
 _TOO_SLOW, _TOO_MUCH_MEMORY = 159, 241
 _TOO_LARGE = frozenset({158, 396})
+
+
+def sql_api_routes(services: Services) -> list[BaseRoute]:
+    """Return the route of users' SQL."""
+    return [api_route("POST", "/sql", SqlApi(services).query)]
 
 
 class SqlApi:
@@ -40,28 +46,30 @@ class SqlApi:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._access = Access(services)
+        self._access = services.access
         self._guard = SqlGuard(services.sql_store)
 
     async def query(self, request: Request) -> Response:
-        project_id = await self._access.of_api_project(request, "viewer")
+        project_id = await self._access.api_project(request, "viewer")
         content = await read_object(request, self._services.settings.max_body_bytes)
         sql = text_field(content, "query", max_length=self._services.settings.sql_max_query_bytes)
-        fmt = text_field(content, "format", "JSON")
-        if fmt not in MEDIA_TYPES:
-            raise Problem(422, "unknown_format", f"there is no format {fmt!r}", f"one of: {', '.join(MEDIA_TYPES)}")
-        body = await self._services.sql_threads.run(self.result, project_id, sql, fmt)
+        format_name = text_field(content, "format", "JSON")
+        if format_name not in MEDIA_TYPES:
+            raise Problem(
+                422, "unknown_format", f"there is no format {format_name!r}", f"one of: {', '.join(MEDIA_TYPES)}"
+            )
+        body = await self._services.sql_threads.run(self.result, project_id, sql, format_name)
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-        return Response(body, headers=headers, media_type=MEDIA_TYPES[fmt])
+        return Response(body, headers=headers, media_type=MEDIA_TYPES[format_name])
 
-    def result(self, project_id: str, sql: str, fmt: str) -> bytes:
-        """Return the rows of a user's statement. Blocking; Problem says what the statement did wrong."""
+    def result(self, project_id: str, sql: str, format_name: str) -> bytes:
+        """Return the rows of a user's statement. Blocking; Problem names the statement's fault."""
         statement = self._guard.checked(sql)
         settings = isolation_settings(project_id, self._services.settings)
-        # What ClickHouse bounds are its blocks. The names of columns stand in JSON once a row, and count here.
-        most = self._services.settings.sql_max_result_bytes
+        # ClickHouse limits its blocks. In JSON each row repeats the names of the columns, which count here.
+        max_bytes = self._services.settings.sql_max_result_bytes
         try:
-            return self._services.sql_store.raw_within(most, statement, fmt, settings)
+            return self._services.sql_store.raw_within(max_bytes, statement, format_name, settings)
         except (StatementRefused, StoreUnavailable) as error:
             raise self._problem(error) from error
 

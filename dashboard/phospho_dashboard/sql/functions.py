@@ -1,4 +1,4 @@
-"""The functions that a user's SQL may call: those that only compute, by the catalogue of the engine in use."""
+"""The functions that users' SQL may call: those that only compute, by the engine's own catalogue."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class _Allowed:
 
 
 class FunctionCatalogue:
-    """Says which functions are allowed. The engine is asked once. Thread-safe."""
+    """The allowed functions, read from the engine once. Thread-safe."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -1,5 +1,5 @@
 """
-The one place that makes a user's SQL safe.
+The guard of users' SQL: the one place that makes it safe.
 
 1. ClickHouse itself parses the text, as a value (`formatQuerySingleLine`): nothing runs, and what comes back is one
    statement in one spelling, without comments. That spelling is what is checked, and what runs later.
@@ -11,7 +11,7 @@ The one place that makes a user's SQL safe.
    structure of `values('a UInt8, b String ALIAS file(…)', 1)` is such a text, as are those of `format` and `null`),
    and a type in quotes must stand there as it is, and be no state of an aggregate.
 
-Rows of other projects are kept out by `sql_isolation`, which holds only while step 2 lets no SETTINGS through.
+`sql/isolation.py` keeps the rows of other projects out, which holds only while step 2 lets no SETTINGS through.
 `readonly` can't replace any of this: under it, `file('/etc/passwd')` still reads the file.
 """
 
@@ -87,15 +87,15 @@ class Node:
 
 
 class SqlGuard:
-    """Checks statements. Blocking: three small queries a statement; the catalogue of functions is read once."""
+    """Check statements. Blocking: three small queries a statement; the catalogue of functions is read once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._functions = FunctionCatalogue(store)
 
     def checked(self, sql: str) -> str:
-        """Return the statement to run in the place of `sql`; Problem 400 says what is not allowed, and why."""
-        statement = self._one_statement(sql)
+        """Return the statement to run in the place of `sql`; Problem 400 names the part that is not allowed."""
+        statement = self._formatted(sql)
         nodes = self._tree(statement)
         if sum(node.kind == "Function" for node in nodes) > _MAX_CALLS:
             raise _refused(f"a statement of more than {_MAX_CALLS} calls", "an operator, such as +, is one too")
@@ -106,7 +106,7 @@ class SqlGuard:
         _check_text(statement, nodes)
         return statement
 
-    def _one_statement(self, sql: str) -> str:
+    def _formatted(self, sql: str) -> str:
         try:
             rows = self._store.rows("SELECT formatQuerySingleLine({sql:String}) AS statement", {"sql": sql})
         except StatementRefused as error:
@@ -201,8 +201,8 @@ def _check_text(statement: str, nodes: list[Node]) -> None:
         raise _refused("a subquery in this place")
 
 
-def _refused(what: str, hint: str = "") -> Problem:
-    return Problem(400, "not_allowed", f"{what} is not allowed", hint)
+def _refused(part: str, hint: str = "") -> Problem:
+    return Problem(400, "not_allowed", f"{part} is not allowed", hint)
 
 
 def _syntax_message(error: StatementRefused) -> str:

@@ -58,7 +58,7 @@ function readTable(figure) {
   };
 }
 
-/** Return what a legend has room for: the name of a version may be longer than the chart. */
+/** Return a name that fits a legend: that of a version may be longer than the chart. */
 function shortName(name) {
   return name.length > 28 ? `${name.slice(0, 27)}…` : name;
 }
@@ -127,7 +127,7 @@ const FORMATS = {
   ms: (time) => (time >= 1000 ? `${(time / 1000).toFixed(1)} s` : `${Math.round(time)} ms`),
 };
 
-/** Return what tells the points of a chart apart: the hour where all are of one day, the day where they are days. */
+/** Return the part of a time that tells the points apart: the hour within one day, else the day. */
 function shortTime(label, labels) {
   const [day, hour] = [label.slice(5, 10), label.slice(11, 16)];
   if (hour && labels[0].slice(0, 10) === labels.at(-1).slice(0, 10)) return hour;

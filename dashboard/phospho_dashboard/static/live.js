@@ -1,5 +1,5 @@
 // Live pages: the page is fetched again, and its parts marked data-live become those of the new one.
-// Nothing is fetched while the page is hidden or switched off, and a server that is slow is asked more seldom.
+// Nothing is fetched while the page is hidden or switched off, and less often from a slow server.
 import { localTime } from "./times.js";
 
 const SHORTEST_PAUSE_MS = 3000;
@@ -49,11 +49,11 @@ export function startLive(onChanged) {
 class SignedOut extends Error {}
 
 async function freshPage() {
-  const answer = await fetch(location.href, { signal: AbortSignal.timeout(TIMEOUT_MS), headers: { Accept: "text/html" } });
-  // Who is not signed in any more is led to the form for it, which is a page like any other.
-  if (answer.redirected) throw new SignedOut();
-  if (!answer.ok) throw new Error(`status ${answer.status}`);
-  return new DOMParser().parseFromString(await answer.text(), "text/html");
+  const response = await fetch(location.href, { signal: AbortSignal.timeout(TIMEOUT_MS), headers: { Accept: "text/html" } });
+  // Without a sign-in the server redirects to its form, which is a page like any other.
+  if (response.redirected) throw new SignedOut();
+  if (!response.ok) throw new Error(`status ${response.status}`);
+  return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
 /** Say above the page that it is not up to date any more, and why; nothing where `reason` is null. */
@@ -74,7 +74,7 @@ function showStale(reason, asOf) {
 function bringUpToDate(fresh, onChanged) {
   const shown = liveParts(document);
   const others = liveParts(fresh);
-  if ([...shown.keys()].join() !== [...others.keys()].join()) return openAnew();
+  if ([...shown.keys()].join() !== [...others.keys()].join()) return reopen();
   for (const [name, part] of shown) {
     merge(part, others.get(name));
     onChanged(part);
@@ -86,7 +86,7 @@ function liveParts(root) {
 }
 
 /** Open this page again, since it has other parts now: the first task has come. Not under somebody's typing. */
-function openAnew() {
+function reopen() {
   if (document.activeElement?.matches("input, select, textarea") || document.querySelector("dialog[open]")) return;
   // Not reload(), which would send a form a second time; and without #, to which a browser would only scroll.
   location.replace(location.pathname + location.search);
@@ -94,7 +94,7 @@ function openAnew() {
 
 /** Make `shown` say what `fresh` says, element by element: what is open, drawn or has the focus stays so. */
 function merge(shown, fresh) {
-  if (shown.isEqualNode(fresh) || isKept(shown)) return;
+  if (shown.isEqualNode(fresh) || staysAsIs(shown)) return;
   if (shown.nodeName !== fresh.nodeName) return shown.replaceWith(document.importNode(fresh, true));
   if (shown.nodeType !== Node.ELEMENT_NODE) return void (shown.nodeValue = fresh.nodeValue);
   mergeAttributes(shown, fresh);
@@ -103,7 +103,7 @@ function merge(shown, fresh) {
   for (const node of mine.slice(theirs.length)) node.remove();
 }
 
-/** Whether a <details> is open is the viewer's own. */
+/** Copy the attributes, except `open`: the viewer opens and closes <details>. */
 function mergeAttributes(shown, fresh) {
   for (const { name, value } of fresh.attributes) {
     if (name !== "open" && shown.getAttribute(name) !== value) shown.setAttribute(name, value);
@@ -113,8 +113,8 @@ function mergeAttributes(shown, fresh) {
   }
 }
 
-/** Whether a node stays as it is: a drawn chart, and the row or the form that somebody is about to use. */
-function isKept(node) {
+/** Tell whether a node stays as it is: a drawn chart, or a row or form that is in use. */
+function staysAsIs(node) {
   if (node.nodeType !== Node.ELEMENT_NODE) return false;
   return node.matches(".plot") || (node.matches("li, tr, form") && node.contains(document.activeElement));
 }

@@ -1,5 +1,5 @@
-// Every page works without scripts. These make it quicker to use; each module says what it adds.
-import { actInPlace, sendByKey, shortcuts } from "./acting.js";
+// Every page works without scripts. These modules make it quicker to use.
+import { annotateInPlace, enableShortcuts, submitByKey } from "./annotations.js";
 import { drawCharts } from "./charts.js";
 import { submitOnChange } from "./forms.js";
 import { startLive } from "./live.js";
@@ -12,9 +12,9 @@ for (const current of document.querySelectorAll("nav [aria-current]")) {
 }
 showLocalTimes(document);
 drawCharts(document);
-actInPlace(document);
-shortcuts(document);
-sendByKey(document);
+annotateInPlace(document);
+enableShortcuts(document);
+submitByKey(document);
 document.addEventListener("findings", (event) => showLocalTimes(event.target));
 startLive((part) => {
   showLocalTimes(part);

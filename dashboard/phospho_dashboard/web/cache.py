@@ -1,4 +1,4 @@
-"""Answers that are kept for a moment: what every page asks and seldom changes."""
+"""A cache with a time to live, for values that every page reads and that seldom change."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ V = TypeVar("V")
 _MAX_TTL_S = 60.0
 
 
-class Kept(Generic[K, V]):
+class TimedCache(Generic[K, V]):
     """
-    Keeps what `read` returns for `ttl_s`, of the last `size` keys. Any thread; two may read the same key at once.
+    Cache the results of `read` for `ttl_s`, for the last `size` keys. Any thread; two may read the same key at once.
 
-    What took long is kept for `ttl_of_duration` times as long as it took, at most a minute: reading the same again
-    takes a bounded share of the time.
-
-    What `read` raises is raised, and not kept.
+    A slow result lives for `ttl_of_duration` times as long as it took, at most a minute, so that reading it again
+    takes a limited share of the time. Exceptions are raised, and not cached.
     """
 
     def __init__(
@@ -39,20 +37,20 @@ class Kept(Generic[K, V]):
         self._size = size
         self._clock = clock
         self._lock = threading.Lock()
-        self._answers: OrderedDict[K, tuple[float, V]] = OrderedDict()
+        self._values: OrderedDict[K, tuple[float, V]] = OrderedDict()
 
     def get(self, key: K) -> V:
-        """Return the answer of `key`, not older than it is kept."""
+        """Return the value of `key`, from the cache where it is fresh."""
         with self._lock:
-            known = self._answers.get(key)
-        if known is not None and self._clock() < known[0]:
-            return known[1]
+            cached = self._values.get(key)
+        if cached is not None and self._clock() < cached[0]:
+            return cached[1]
         started_s = self._clock()
-        answer = self._read(key)
-        kept_s = min(self._ttl_of_duration * (self._clock() - started_s), _MAX_TTL_S)
+        value = self._read(key)
+        slow_ttl_s = min(self._ttl_of_duration * (self._clock() - started_s), _MAX_TTL_S)
         with self._lock:
-            self._answers[key] = (started_s + max(self._ttl_s, kept_s), answer)
-            self._answers.move_to_end(key)
-            while len(self._answers) > self._size:
-                self._answers.popitem(last=False)
-        return answer
+            self._values[key] = (started_s + max(self._ttl_s, slow_ttl_s), value)
+            self._values.move_to_end(key)
+            while len(self._values) > self._size:
+                self._values.popitem(last=False)
+        return value

@@ -1,4 +1,4 @@
-"""What a browser is shown where no page answers: an address that there is not, and an error of ours."""
+"""Pages for errors outside the endpoints: an unknown address, and an unexpected error."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _NO_PAGE = {
 _UNEXPECTED = Problem(500, "internal_error", "something went wrong here", "the server's log says more")
 
 
-def shown_to_browsers(answer: ExceptionHandler) -> ExceptionHandler:
-    """Return a handler of HTTPException that shows a browser a page, and says to everybody else what `answer` says."""
+def with_error_page(answer: ExceptionHandler) -> ExceptionHandler:
+    """Return a handler of HTTPException that shows browsers a page, and answers everybody else as `answer` does."""
 
     async def handle(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -39,7 +39,7 @@ def shown_to_browsers(answer: ExceptionHandler) -> ExceptionHandler:
 
 
 async def on_unexpected(request: Request, error: Exception) -> Response:
-    """Answer what nobody foresaw, telling nothing of it; who serves the app logs it, since it is raised again."""
+    """Answer an unexpected error without a detail. The server logs it, since Starlette raises it again."""
     return _page(_UNEXPECTED, {}) if _wants_page(request) else problem_response(_UNEXPECTED)
 
 

@@ -1,20 +1,13 @@
-"""What a browser's form sends, bounded, and the token that proves whose page it was sent from."""
+"""Forms that a browser sends, read within a limit."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.web.origins import is_same_site
 from phospho_web.bodies import read_body
 from phospho_web.problems import Problem
-
-FORM_FIELD = "form_token"
-FORM_HEADER = "x-phospho-form"
 
 _MEDIA_TYPE = "application/x-www-form-urlencoded"
 _MAX_FIELDS = 1000
@@ -38,7 +31,7 @@ class Form:
             raise Problem(422, "invalid_field", f"{name!r} must have at most {max_length} characters")
         return value
 
-    def besides(self, *names: str) -> list[tuple[str, str]]:
+    def without(self, *names: str) -> list[tuple[str, str]]:
         """Return the name and the value of every field but these, as they were sent."""
         return [pair for pair in self._fields if pair[0] not in names]
 
@@ -57,32 +50,3 @@ async def read_form(request: Request, max_bytes: int) -> Form:
     except ValueError:
         raise Problem(422, "invalid_form", f"the form has more than {_MAX_FIELDS} fields") from None
     return Form(fields)
-
-
-def form_token(secret: str, name: str) -> str:
-    """Return what the forms of a person carry: a function of what only their browser, or this server, knows."""
-    return hmac.new(secret.encode(), f"form of {name}".encode(), hashlib.sha256).hexdigest()
-
-
-def check_form(request: Request, visitor: Visitor, token: str) -> None:
-    """
-    Raise Problem 403 where a person's browser may have been made to send this by another site.
-
-    Two proofs, either of which would do: the page's origin, and a token that only the page could read. A key needs
-    neither, since no browser sends one by itself.
-    """
-    if not visitor.form_token:
-        return
-    check_site(request)
-    if not hmac.compare_digest(token.encode("utf-8", "replace"), visitor.form_token.encode()):
-        raise _forged("the form is from before you signed in, or before the server was started again")
-
-
-def check_site(request: Request) -> None:
-    """Raise Problem 403 for a form that no page of ours has sent."""
-    if not is_same_site(request):
-        raise _forged("the form was sent from another site")
-
-
-def _forged(message: str) -> Problem:
-    return Problem(403, "forged_form", message, "open the page again, and send the form from there")

@@ -1,15 +1,15 @@
-"""Numbers as people read them. None is a dash: nothing was measured, which is not zero."""
+"""Numbers for people. None is a dash: nothing was measured, which is not zero."""
 
 from __future__ import annotations
 
 NOTHING = "–"
 
 
-def as_a(number: float | None, form: str) -> str:
+def format_number(number: float | None, style: str) -> str:
     """Return `number` as a count, a compact count, a percent (of 1) or a time in ms."""
     if number is None:
         return NOTHING
-    return {"count": _count, "compact": _compact, "percent": _percent, "ms": _ms}[form](number)
+    return {"count": _count, "compact": _compact, "percent": _percent, "ms": _ms}[style](number)
 
 
 def money(amount: float | None, currency: str) -> str:

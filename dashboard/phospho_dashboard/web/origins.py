@@ -1,4 +1,4 @@
-"""Where a request comes from: its own site or another, the local machine, or a proxy that may be believed."""
+"""The origin of a request: our site or another, the local machine, or a trusted proxy."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from phospho_web.problems import Problem
 Networks = Sequence[IPv4Network | IPv6Network]
 
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
-_MARKS_OF_A_PROXY = frozenset({"forwarded", "via", "x-real-ip"})
-_MARK_OF_A_PROXY = "x-forwarded-"
+_PROXY_HEADERS = frozenset({"forwarded", "via", "x-real-ip"})
+_PROXY_HEADER_PREFIX = "x-forwarded-"
 # One household or machine has a whole /64 of IPv6 addresses.
 _IPV6_PREFIX_BITS = 64
 
@@ -28,8 +28,8 @@ def is_same_site(request: Request) -> bool:
     """
     Tell whether a browser sent the request from a page of ours.
 
-    Browsers that are younger than 2023 say so in Sec-Fetch-Site where TLS or loopback makes the connection safe; the
-    others name the page's origin. What says neither comes from no browser, and carries a key where it may act.
+    Browsers from 2023 on say so in Sec-Fetch-Site where TLS or loopback makes the connection safe. Older ones name the
+    page's origin. A request with neither comes from no browser, and needs a key to act.
     """
     site = request.headers.get("sec-fetch-site")
     if site is not None:
@@ -45,8 +45,8 @@ def check_host(request: Request, allowed_hosts: Sequence[str]) -> None:
     """
     Raise Problem 421 for a Host that is neither loopback's nor one of `allowed_hosts`.
 
-    A site that points its own name at 127.0.0.1 (DNS rebinding) is of the same origin as what it reads there; the
-    name that it used is all that tells its requests from the local user's.
+    A site that points its own name at 127.0.0.1 (DNS rebinding) has the same origin as the pages it reads there. Only
+    the name in the request tells it from the local user.
     """
     host = request.url.hostname or ""
     if host not in _LOOPBACK_HOSTS and host not in allowed_hosts:
@@ -55,17 +55,17 @@ def check_host(request: Request, allowed_hosts: Sequence[str]) -> None:
         )
 
 
-def is_passed_on(request: Request) -> bool:
-    """Tell whether a proxy has passed the request on: then it may be anybody's, though it comes from this machine."""
-    return any(name in _MARKS_OF_A_PROXY or name.startswith(_MARK_OF_A_PROXY) for name in request.headers)
+def is_proxied(request: Request) -> bool:
+    """Tell whether a proxy forwarded the request, which may then be anybody's, though it comes from this machine."""
+    return any(name in _PROXY_HEADERS or name.startswith(_PROXY_HEADER_PREFIX) for name in request.headers)
 
 
 def client_address(request: Request, trusted: Networks) -> str:
-    """Return the address that tries are counted under: the last one that no trusted proxy has, an IPv6's network."""
+    """Return the address to count attempts under: the last one that is no trusted proxy's; of IPv6, its network."""
     address = _peer(request)
-    passed = request.headers.get("x-forwarded-for", "").split(",")
-    while is_within(address, trusted) and passed and passed[-1].strip():
-        address = passed.pop().strip()
+    forwarded = request.headers.get("x-forwarded-for", "").split(",")
+    while is_within(address, trusted) and forwarded and forwarded[-1].strip():
+        address = forwarded.pop().strip()
     return _network_of(address)
 
 
@@ -83,17 +83,17 @@ def is_within(address: str, trusted: Networks) -> bool:
 
 
 def is_encrypted(request: Request) -> bool:
-    """Tell whether the browser's connection is encrypted; a header that lies harms its sender's own cookie alone."""
-    passed = request.headers.get("x-forwarded-proto", "").split(",")[0].strip().lower()
-    return (passed or request.url.scheme) == "https"
+    """Tell whether the browser's connection is encrypted; a false header harms only its sender's own cookie."""
+    protocol = request.headers.get("x-forwarded-proto", "").split(",")[0].strip().lower()
+    return (protocol or request.url.scheme) == "https"
 
 
-def local_path(wanted: str | None) -> str:
-    """Return the path of a page of ours to go on to, "/" where `wanted` is anything else."""
-    if not wanted or not wanted.startswith("/") or wanted.startswith("//") or len(wanted) > 2000:
+def local_path(path: str | None) -> str:
+    """Return the path where it is one of our pages, else "/"."""
+    if not path or not path.startswith("/") or path.startswith("//") or len(path) > 2000:
         return "/"
     # A browser reads a backslash as a slash, and leaves line breaks and tabs out before it reads at all.
-    return "/" if "\\" in wanted or not wanted.isprintable() else wanted
+    return "/" if "\\" in path or not path.isprintable() else path
 
 
 def _peer(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""Pages: Jinja templates with escaping always on, and the headers that leave a browser nothing else to run."""
+"""Pages: Jinja templates with escaping always on, and headers that forbid any script but ours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from phospho_dashboard.web.numbers import as_a, money
+from phospho_dashboard.web.numbers import format_number, money
 from phospho_dashboard.web.urls import item_url, sign_in_path
 from phospho_schemas.engines import engine_spec
 from phospho_store.errors import StatementRefused, StoreUnavailable
@@ -37,10 +37,10 @@ def page_response(
     return HTMLResponse(text.encode("utf-8", "replace"), status, _HEADERS | (headers or {}))
 
 
-def paged(endpoint: Endpoint) -> Endpoint:
-    """Return `endpoint` with its errors turned into pages; who has to sign in is led there, and back."""
+def with_error_pages(endpoint: Endpoint) -> Endpoint:
+    """Return `endpoint` with its errors as pages; a visitor who must sign in is led there, and back."""
 
-    async def answer(request: Request) -> Response:
+    async def respond(request: Request) -> Response:
         try:
             return await endpoint(request)
         except (Problem, StoreUnavailable, StatementRefused) as error:
@@ -49,7 +49,7 @@ def paged(endpoint: Endpoint) -> Endpoint:
             return RedirectResponse(sign_in_path(path_of(request)), 303)
         return page_response("web/problem.html", {"problem": problem}, problem.status, problem.headers())
 
-    return answer
+    return respond
 
 
 def path_of(request: Request) -> str:
@@ -58,13 +58,13 @@ def path_of(request: Request) -> str:
     return (path.split(b"?")[0] + (b"?" + query if query else b"")).decode("ascii", "replace")
 
 
-def _person(time: str) -> str:
-    """Return an ISO 8601 time as people read it, still in UTC: a small script shows it in their zone."""
+def _readable_time(time: str) -> str:
+    """Return an ISO 8601 time for people, still in UTC: a script shows it in their zone."""
     return time[:19].replace("T", " ")
 
 
 def _pretty(value: Any) -> str:
-    """Return JSON for a person: of a value, or of a text that holds JSON; a text that does not is left as it is."""
+    """Return indented JSON, of a value or of a text that holds JSON; any other text stays as it is."""
     try:
         content = orjson.loads(value) if isinstance(value, str) else value
     except orjson.JSONDecodeError:
@@ -73,14 +73,14 @@ def _pretty(value: Any) -> str:
 
 
 def _on_one_line(value: Any) -> str:
-    """Return a value on one line: a text as it is, anything else as JSON; what is not set is told as that."""
+    """Return a value on one line: a text as it is, anything else as JSON, and "unset" for nothing."""
     if value in (None, "", []):
         return "unset"
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _sentence(text: str) -> str:
-    """Return what a program says as it begins a line for a person; the name of a field stays as it is written."""
+    """Return a message with a capital; the name of a field at its start stays as it is written."""
     return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]
 
 
@@ -88,11 +88,11 @@ def _environment() -> Environment:
     loader = PackageLoader("phospho_dashboard")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters |= {
-        "person": _person,
+        "readable_time": _readable_time,
         "pretty": _pretty,
         "on_one_line": _on_one_line,
         "sentence": _sentence,
-        "as_a": as_a,
+        "number": format_number,
         "money": money,
     }
     environment.globals |= {"item_url": item_url, "engine_spec": engine_spec}

@@ -1,4 +1,4 @@
-"""A blocking generator of bytes, read in one thread, as the body of an answer."""
+"""A blocking generator of bytes, read in a thread, as the body of a response."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from phospho_store.threads import StoreThreads
 _CHUNKS_AHEAD = 4
 
 
-async def streamed(
+async def stream_chunks(
     threads: StoreThreads, chunks: Generator[bytes, None, None], stall_s: float, timeout_s: float
 ) -> AsyncIterator[bytes]:
     """
-    Yield what `chunks` yields; raise what it raises.
+    Yield the chunks, and raise what their generator raises.
 
-    It is read in one of `threads`, at most _CHUNKS_AHEAD ahead. Where nobody takes a chunk for `stall_s`, or not all of
-    them within `timeout_s` of the first, or the reader is gone, the thread ends, and what `chunks` holds is given back.
+    It runs in one of `threads`, at most _CHUNKS_AHEAD ahead. The thread ends, and closes the generator, when no chunk
+    is taken for `stall_s`, when not all of them are within `timeout_s` of the first, or when the reader is gone.
     """
     loop = asyncio.get_running_loop()
     ready: asyncio.Queue[bytes | None] = asyncio.Queue(_CHUNKS_AHEAD)
     is_gone = threading.Event()
 
-    def put(chunk: bytes, patience_s: float) -> None:
+    def put(chunk: bytes, wait_s: float) -> None:
         waiting = asyncio.run_coroutine_threadsafe(ready.put(chunk), loop)
         try:
-            waiting.result(patience_s)
+            waiting.result(wait_s)
         except TimeoutError:
             waiting.cancel()
             raise

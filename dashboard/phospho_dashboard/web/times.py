@@ -1,11 +1,10 @@
-"""Times on their way from ClickHouse to people: whole milliseconds in, ISO 8601 out."""
+"""Times from ClickHouse for people: whole milliseconds in, ISO 8601 out."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from phospho_dashboard.queries.periods import Bucket
 from phospho_schemas.times import utc_text
 
 
@@ -23,8 +22,3 @@ def _readable(name: str, value: Any) -> tuple[str, Any]:
 def iso_time(time_ms: int) -> str:
     """Return Unix milliseconds as ISO 8601 in UTC."""
     return utc_text(datetime.fromtimestamp(time_ms / 1000, UTC))
-
-
-def bounds(bucket: Bucket) -> dict[str, Any]:
-    """Return what a point of a chart says of its time: a list of `start_at` up to `end_at` holds what it counts."""
-    return {"start_at": iso_time(bucket.start_ms), "end_at": iso_time(bucket.end_ms), "is_whole": bucket.is_whole}

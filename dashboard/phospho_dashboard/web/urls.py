@@ -1,8 +1,4 @@
-"""
-The links of pages to items, whose ids may be any text, and those that carry filters.
-
-A link to a fixed path, as to a page of settings, stands in its template.
-"""
+"""Links to items, whose ids may be any text, and links that carry filters. Templates write links to fixed paths."""
 
 from __future__ import annotations
 
@@ -13,18 +9,18 @@ from starlette.convertors import PathConvertor, register_url_convertor
 
 
 class AnyText(PathConvertor):
-    """A parameter of a route that takes every character, slashes and line breaks included: `{session_id:any_text}`."""
+    """A route parameter that takes every character, slashes and line breaks included: `{session_id:any_text}`."""
 
     regex = "(?s:.+)"
 
 
 register_url_convertor("any_text", AnyText())
 
-_TWIN = ".json"
+_TWIN_ENDING = ".json"
 
 
 def item_path(path: str, item_id: str) -> str:
-    """Return the path of one item of a list: any id, each of its characters that means something in a URL escaped."""
+    """Return the path of one item of a list: the id may be any text, and is escaped."""
     return f"{path}/{quote(item_id, safe='')}"
 
 
@@ -34,30 +30,30 @@ def item_url(path: str, item_id: str, project_id: str) -> str:
 
 
 def sign_in_path(next_path: str) -> str:
-    """Return the path of the form to sign in with, which leads back to `next_path`."""
+    """Return the path of the sign-in form, which leads back to `next_path`."""
     return with_query("/sign-in", {"next": next_path if next_path != "/" else None})
 
 
 def with_query(path: str, query: Mapping[str, str | None]) -> str:
     """Return `path` with a query of the parameters that are not empty."""
-    given = {name: value for name, value in query.items() if value}
+    parameters = {name: value for name, value in query.items() if value}
     # The twin of "a" and the page of "a.json" have one path; this says which is meant.
-    given |= {"as": "page"} if path.endswith(_TWIN) and path.count("/") > 1 else {}
-    return f"{path}?{urlencode(given)}" if given else path
+    parameters |= {"as": "page"} if path.endswith(_TWIN_ENDING) and path.count("/") > 1 else {}
+    return f"{path}?{urlencode(parameters)}" if parameters else path
 
 
-def twin_of(path: str, query: Mapping[str, str | None]) -> str:
+def twin_url(path: str, query: Mapping[str, str | None]) -> str:
     """Return the JSON twin of a page."""
-    given = {name: value for name, value in query.items() if value and name != "as"}
-    twin = f"{'/dashboard' if path == '/' else path}{_TWIN}"
-    return f"{twin}?{urlencode(given)}" if given else twin
+    parameters = {name: value for name, value in query.items() if value and name != "as"}
+    twin = f"{'/dashboard' if path == '/' else path}{_TWIN_ENDING}"
+    return f"{twin}?{urlencode(parameters)}" if parameters else twin
 
 
-def asks_for_twin(item_id: str, query: Mapping[str, str]) -> bool:
-    """Return whether the id at the end of a path is meant to be that of a twin."""
-    return item_id.endswith(_TWIN) and query.get("as") != "page"
+def is_twin_request(item_id: str, query: Mapping[str, str]) -> bool:
+    """Tell whether the id at the end of a path stands for an item's twin."""
+    return item_id.endswith(_TWIN_ENDING) and query.get("as") != "page"
 
 
-def without_twin(item_id: str) -> str:
+def without_twin_ending(item_id: str) -> str:
     """Return the id in the path of a twin."""
-    return item_id.removesuffix(_TWIN)
+    return item_id.removesuffix(_TWIN_ENDING)

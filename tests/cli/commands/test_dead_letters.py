@@ -11,9 +11,10 @@ import pytest
 
 from fixtures.served import served
 from phospho_cli import main
+from phospho_cli.processes.integrations import build_integrations
 from phospho_cli.processes.pipeline import Pipeline
-from phospho_cli.processes.tools import build_tools
-from phospho_dashboard.app import create_app, create_services
+from phospho_dashboard.app import create_app
+from phospho_dashboard.services import create_services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.ids import HybridClock
 from phospho_store.registry.authentication import Authenticator
@@ -42,9 +43,9 @@ def base_url(store: Store) -> Iterator[str]:
     pipeline = Pipeline(Extraction(), Detection(Snapshot), store, clock)
     pipeline.start()
     authenticator = Authenticator(registry, admin_secret=ADMIN)
-    tools = build_tools(store, clock, JobSettings())
-    services = create_services(DashboardSettings(), store, registry, authenticator, pipeline, lambda _: None, tools)
-    with served(create_app(services)) as address:
+    integrations = build_integrations(store, clock, JobSettings())
+    services = create_services(DashboardSettings(), store, registry, authenticator, publisher=pipeline)
+    with served(create_app(services, integrations)) as address:
         yield address
     pipeline.close()
 

@@ -9,8 +9,7 @@ import pytest
 
 from phospho_cli.commands.definition_file import DefinitionItem, read_definitions
 from phospho_cli.commands.definitions import apply
-from phospho_dashboard.definitions.definitions import DEFINITION_FIELDS
-from phospho_schemas.definitions import refusal_of
+from phospho_schemas.definitions import DEFINITION_FIELDS, refusal_of
 from phospho_schemas.messages import EventDefinition, Label
 from phospho_workers.detection.definitions import check_definition
 from phospho_workers.detection.engines import ENGINES

@@ -12,9 +12,10 @@ import pytest
 from fixtures.served import served
 from phospho_cli import main
 from phospho_cli.options import settings_options
+from phospho_cli.processes.integrations import build_integrations
 from phospho_cli.processes.settings import UpSettings
-from phospho_cli.processes.tools import build_tools
-from phospho_dashboard.app import create_app, create_services
+from phospho_dashboard.app import create_app
+from phospho_dashboard.services import create_services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.ids import HybridClock
 from phospho_store.registry.authentication import Authenticator
@@ -34,9 +35,9 @@ def base_url(store: Store) -> Iterator[str]:
     registry.save_project("shop")
     registry.create_key("shop", secret="ph_key-of-shop")
     authenticator = Authenticator(registry, admin_secret=ADMIN)
-    tools = build_tools(store, HybridClock(), JobSettings())
-    services = create_services(DashboardSettings(), store, registry, authenticator, None, lambda _: None, tools)
-    with served(create_app(services)) as address:
+    integrations = build_integrations(store, HybridClock(), JobSettings())
+    services = create_services(DashboardSettings(), store, registry, authenticator)
+    with served(create_app(services, integrations)) as address:
         yield address
 
 

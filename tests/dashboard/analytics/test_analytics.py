@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from fixtures.html_pages import Tags
 from phospho_dashboard.analytics import overview
-from phospho_dashboard.analytics.prices import Price, Prices
+from phospho_dashboard.settings import Price, Prices
 from phospho_schemas.messages import EventDefinition
 
 PRICES = Prices("USD", {"m-1": Price(1.0, 2.0)})

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from phospho_dashboard.analytics.prices import read_prices
 
-from phospho_dashboard.analytics.prices import Prices, read_prices
-from phospho_dashboard.web.numbers import as_a, money
+from phospho_dashboard.settings import Prices
+from phospho_dashboard.web.numbers import format_number, money
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_a_table_that_can_not_be_read_says_why(tmp_path: Path, text: str) -> Non
     ],
 )  # fmt: skip
 def test_numbers_read_as_people_write_them(number: float | None, form: str, text: str) -> None:
-    assert as_a(number, form) == text
+    assert format_number(number, form) == text
 
 
 @pytest.mark.parametrize(

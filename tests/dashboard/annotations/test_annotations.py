@@ -69,7 +69,7 @@ def test_what_may_be_added_is_what_is_defined_at_this_moment(world: Any, pages: 
     world.define(project, "train")
     assert offered() == ["hotel", "train"]
     for name in offered():
-        assert act(pages, project, "/acts/label", "t2", event=name, label="confirmed").status_code == 303
+        assert act(pages, project, "/annotations/label", "t2", event=name, label="confirmed").status_code == 303
 
 
 def test_an_event_of_a_whole_session_is_added_at_its_last_task_alone(
@@ -93,7 +93,7 @@ def test_an_event_of_a_whole_session_is_added_at_its_last_task_alone(
     assert offered("/sessions/s-1") == ["hotel", "hotel", "happy end"]
     refused = added("t2", "t1")
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "not_the_last_task")
-    assert act(pages, project, "/acts/label", "t1", event="happy end", label="confirmed").status_code == 422
+    assert act(pages, project, "/annotations/label", "t1", event="happy end", label="confirmed").status_code == 422
     assert events(pages, project, "t2") == {}
     assert added("t2").status_code == 201
     assert events(pages, project, "t2") == {"happy end": ("person", "confirmed")}
@@ -185,8 +185,8 @@ def test_a_label_of_another_projects_task_is_refused(world: Any, api: TestClient
 
 
 def test_the_forms_of_a_page_do_the_same(pages: TestClient, project: str) -> None:
-    confirmed = act(pages, project, "/acts/label", event="flight", label="confirmed")
-    added = act(pages, project, "/acts/label", event="hotel", label="confirmed")
+    confirmed = act(pages, project, "/annotations/label", event="flight", label="confirmed")
+    added = act(pages, project, "/annotations/label", event="hotel", label="confirmed")
 
     assert (confirmed.status_code, confirmed.headers["location"], added.status_code) == (303, "/tasks", 303)
     assert events(pages, project) == {"flight": ("keyword", "confirmed"), "hotel": ("person", "confirmed")}
@@ -196,16 +196,16 @@ def test_the_forms_of_a_page_do_the_same(pages: TestClient, project: str) -> Non
 
 
 def test_a_label_says_who_gave_it(world: Any, pages: TestClient, api: TestClient, project: str) -> None:
-    act(pages, project, "/acts/label", event="flight", label="confirmed")
+    act(pages, project, "/annotations/label", event="flight", label="confirmed")
     assert api.get("/api/v1/labels").json()["labels"][0]["created_by"] == "local user"
 
 
 def test_a_flag_is_a_feedback_like_any(world: Any, pages: TestClient, project: str) -> None:
     world.publisher.messages.clear()
 
-    assert act(pages, project, "/acts/flag", flag="failure", comment="wrong day").status_code == 303
-    assert act(pages, project, "/acts/flag", flag="meh").status_code == 422
-    assert act(pages, project, "/acts/flag", "absent", flag="failure").status_code == 404
+    assert act(pages, project, "/annotations/flag", flag="failure", comment="wrong day").status_code == 303
+    assert act(pages, project, "/annotations/flag", flag="meh").status_code == 422
+    assert act(pages, project, "/annotations/flag", "absent", flag="failure").status_code == 404
 
     [message] = world.publisher.messages
     raw = orjson.loads(message.value)
@@ -226,11 +226,11 @@ def test_a_process_that_can_not_publish_says_so(world: Any, project: str) -> Non
     pages = world.open_pages(can_publish=False)
     pages.headers["Sec-Fetch-Site"] = "same-origin"
 
-    assert act(pages, project, "/acts/flag", flag="failure").status_code == 503
+    assert act(pages, project, "/annotations/flag", flag="failure").status_code == 503
 
 
 def test_a_note_is_written_shown_and_deleted(pages: TestClient, api: TestClient, project: str) -> None:
-    assert act(pages, project, "/acts/note", text="look at\r\nthis").status_code == 303
+    assert act(pages, project, "/annotations/note", text="look at\r\nthis").status_code == 303
     made = api.post("/api/v1/tasks/t1/notes", json={"text": "and at that"})
     assert made.status_code == 201
 
@@ -240,7 +240,7 @@ def test_a_note_is_written_shown_and_deleted(pages: TestClient, api: TestClient,
 
     assert notes() == [("look at\nthis", "local user"), ("and at that", "api key")]
     note_id = made.json()["note"]["note_id"]
-    assert act(pages, project, "/acts/delete-note", note_id=note_id).status_code == 303
+    assert act(pages, project, "/annotations/delete-note", note_id=note_id).status_code == 303
     assert notes() == [("look at\nthis", "local user")]
     assert api.delete(f"/api/v1/tasks/t1/notes/{note_id}").status_code == 404
     assert api.post("/api/v1/tasks/t1/notes", json={"text": " "}).status_code == 422
@@ -252,8 +252,8 @@ def test_a_note_is_written_shown_and_deleted(pages: TestClient, api: TestClient,
 def test_a_task_of_any_id_can_be_acted_on(world: Any, pages: TestClient, project: str, task_id: str) -> None:
     world.add_task(project, task_id)
 
-    assert act(pages, project, "/acts/label", task_id, event="hotel", label="confirmed").status_code == 303
-    assert act(pages, project, "/acts/note", task_id, text="noted").status_code == 303
+    assert act(pages, project, "/annotations/label", task_id, event="hotel", label="confirmed").status_code == 303
+    assert act(pages, project, "/annotations/note", task_id, text="noted").status_code == 303
     label = world.store.rows(
         "SELECT task_id FROM labels WHERE project_id = {p:String} AND task_id = {t:String}",
         {"p": project, "t": task_id},
@@ -263,7 +263,7 @@ def test_a_task_of_any_id_can_be_acted_on(world: Any, pages: TestClient, project
 
 @pytest.mark.parametrize("next_path", ["https://evil.example", "//evil.example", "/\\evil.example"])
 def test_no_form_leads_away_from_here(pages: TestClient, project: str, next_path: str) -> None:
-    answer = act(pages, project, "/acts/label", event="flight", label="confirmed", next=next_path)
+    answer = act(pages, project, "/annotations/label", event="flight", label="confirmed", next=next_path)
 
     assert answer.headers["location"] == "/"
 
@@ -271,8 +271,8 @@ def test_no_form_leads_away_from_here(pages: TestClient, project: str, next_path
 def test_nothing_that_people_say_can_run_in_a_page(world: Any, pages: TestClient, project: str) -> None:
     world.define(project, ATTACK[:128])
     world.add_task(project, ATTACK)
-    act(pages, project, "/acts/note", ATTACK, text=ATTACK)
-    act(pages, project, "/acts/label", ATTACK, event=ATTACK[:128], label="confirmed")
+    act(pages, project, "/annotations/note", ATTACK, text=ATTACK)
+    act(pages, project, "/annotations/label", ATTACK, event=ATTACK[:128], label="confirmed")
     world.add_feedback(project, ATTACK, "failure", comment=ATTACK, source=ATTACK)
 
     for path in ("/sessions/s-1", f"/sessions/s-1?q={ATTACK}"):
@@ -280,7 +280,7 @@ def test_nothing_that_people_say_can_run_in_a_page(world: Any, pages: TestClient
         if page.status_code == 200:
             assert page.text.count("&lt;script&gt;alert(1)") >= 5
         check_page(page)
-    for path in ("/acts/label", "/acts/note", "/acts/flag", "/acts/delete-note"):
+    for path in ("/annotations/label", "/annotations/note", "/annotations/flag", "/annotations/delete-note"):
         check_page(act(pages, project, path, ATTACK, event=ATTACK, label=ATTACK, flag=ATTACK, note_id=ATTACK))
 
 
@@ -290,4 +290,4 @@ def test_a_viewer_sees_no_form_that_they_may_not_send(world: Any, project: str) 
     text = client.get("/sessions/s-1", params={"project": project}).text
 
     assert "flight" in text
-    assert "/acts/" not in text
+    assert "/annotations/" not in text

@@ -13,9 +13,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from phospho_dashboard.app import api_routes, page_routes
-from phospho_dashboard.auth.access import Access
+from phospho_dashboard.auth.form_tokens import FORM_HEADER
 from phospho_dashboard.settings import DashboardSettings
-from phospho_dashboard.web.forms import FORM_HEADER
 from phospho_web.responses import with_json_errors
 
 PASSWORD = "correct horse battery"
@@ -50,10 +49,10 @@ API_NEEDS = {
 }
 READS_BY_POST = {("POST", "/api/v1/sql")}
 PAGE_NEEDS = {
-    "/acts/label": "editor",
-    "/acts/flag": "editor",
-    "/acts/note": "editor",
-    "/acts/delete-note": "editor",
+    "/annotations/label": "editor",
+    "/annotations/flag": "editor",
+    "/annotations/note": "editor",
+    "/annotations/delete-note": "editor",
     "/definitions": "editor",
     "/definitions/delete": "editor",
     "/definitions/threshold": "editor",
@@ -89,7 +88,7 @@ def signed_in(world: Any, role: str) -> TestClient:
 def writes(world: Any) -> set[tuple[str, str]]:
     """Return method and path of each route of the API that changes something, or shows what few may see."""
     services = world.services(DashboardSettings())
-    routes = [route for route in api_routes(services) if isinstance(route, Route)]
+    routes = [route for route in api_routes(services, world.integrations) if isinstance(route, Route)]
     pairs = {(method, route.path) for route in routes for method in route.methods or ()}
     return {pair for pair in pairs if pair[0] not in {"GET", "HEAD"}} - READS_BY_POST
 
@@ -99,7 +98,11 @@ def test_every_change_by_the_api_has_its_role(world: Any) -> None:
 
 
 def test_every_form_of_the_pages_has_its_role(world: Any) -> None:
-    routes = [route for route in page_routes(world.services(DashboardSettings())) if isinstance(route, Route)]
+    routes = [
+        route
+        for route in page_routes(world.services(DashboardSettings()), world.integrations)
+        if isinstance(route, Route)
+    ]
     posts = {route.path for route in routes if "POST" in (route.methods or ())}
     assert posts == set(PAGE_NEEDS) | EVERYBODYS
 
@@ -141,7 +144,7 @@ def test_every_role_reads(world: Any, role: str) -> None:
 
 
 def test_the_last_admin_stays_one(world: Any) -> None:
-    directory = world.services(DashboardSettings()).desk.directory
+    directory = world.services(DashboardSettings()).sign_ins.directory
     others = [person for person in directory.people.everybody() if person.role == "admin"]
     last = directory.add(f"last-{next(_NUMBERS)}", "admin", PASSWORD)
     for person in others:
@@ -170,10 +173,10 @@ def test_what_names_no_role_is_for_readers_to_read_and_for_admins_to_do(
 ) -> None:
     """An endpoint that somebody adds and forgets to protect is not open to everybody."""
     services = world.services(DashboardSettings())
-    access = Access(services)
+    access = services.access
 
     async def forgotten(request: Request) -> Response:
-        await access.of_api(request)
+        await access.api_visitor(request)
         return Response("done")
 
     known = signed_in(world, role)

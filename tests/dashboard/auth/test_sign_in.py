@@ -12,6 +12,7 @@ import pytest
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from dashboard.conftest import integrations
 from phospho_dashboard.app import create_app, page_routes
 from phospho_dashboard.settings import DashboardSettings, SignInSettings
 
@@ -56,17 +57,23 @@ def services(world: Any, clock: Clock) -> Any:
 
 @pytest.fixture
 def person(services: Any, name: str) -> Any:
-    return services.desk.directory.add(name, "editor", PASSWORD)
+    return services.sign_ins.directory.add(name, "editor", PASSWORD)
 
 
 def browser(services: Any, address: str = ADDRESS, host: str = "testclient") -> TestClient:
     """Return a browser with cookies of its own, at a page of ours."""
-    return TestClient(create_app(services), address, headers=SAME_SITE, follow_redirects=False, client=(host, 50_000))
+    return TestClient(
+        create_app(services, integrations(services.store)),
+        address,
+        headers=SAME_SITE,
+        follow_redirects=False,
+        client=(host, 50_000),
+    )
 
 
 def post_paths(services: Any) -> list[str]:
     """Return the path of every form of the pages."""
-    routes = [route for route in page_routes(services) if isinstance(route, Route)]
+    routes = [route for route in page_routes(services, integrations(services.store)) if isinstance(route, Route)]
     return [route.path for route in routes if "POST" in (route.methods or set())]
 
 
@@ -152,7 +159,7 @@ def test_an_unknown_name_and_a_wrong_password_are_answered_alike(services: Any, 
 
 
 def test_who_comes_through_a_proxy_alone_has_no_empty_password(services: Any, name: str) -> None:
-    services.desk.directory.add(name, "admin", "")
+    services.sign_ins.directory.add(name, "admin", "")
 
     assert sign_in(browser(services), name, "").status_code == 401
 
@@ -160,7 +167,7 @@ def test_who_comes_through_a_proxy_alone_has_no_empty_password(services: Any, na
 def test_tries_are_bounded_for_a_person_and_for_an_address(world: Any, name: str) -> None:
     limits = SignInSettings(tries_per_person=3, tries_per_address=5)
     services = world.services(DashboardSettings(sign_in=limits))
-    services.desk.directory.add(name, "viewer", PASSWORD)
+    services.sign_ins.directory.add(name, "viewer", PASSWORD)
     guesser = browser(services, host="10.0.0.1")
 
     guesses = [sign_in(guesser, name, "a wrong guess") for _ in range(4)]
@@ -178,7 +185,7 @@ def test_tries_are_bounded_for_a_person_and_for_an_address(world: Any, name: str
 
 def test_guesses_of_a_stranger_do_not_lock_the_owner_of_a_name_out(world: Any, name: str) -> None:
     services = world.services(DashboardSettings(sign_in=SignInSettings(tries_per_person=2, tries_from_strangers=5)))
-    services.desk.directory.add(name, "viewer", PASSWORD)
+    services.sign_ins.directory.add(name, "viewer", PASSWORD)
     at_home = browser(services, host="10.0.0.1")
     assert sign_in(at_home, name).status_code == 303
 
@@ -192,7 +199,7 @@ def test_guesses_of_a_stranger_do_not_lock_the_owner_of_a_name_out(world: Any, n
 
 def test_who_knows_their_password_uses_up_no_try_of_their_network(world: Any, name: str) -> None:
     services = world.services(DashboardSettings(sign_in=SignInSettings(tries_per_address=3)))
-    services.desk.directory.add(name, "viewer", PASSWORD)
+    services.sign_ins.directory.add(name, "viewer", PASSWORD)
     client = browser(services, host="10.0.0.1")
 
     assert [sign_in(client, name).status_code for _ in range(5)] == [303] * 5
@@ -201,7 +208,7 @@ def test_who_knows_their_password_uses_up_no_try_of_their_network(world: Any, na
 
 def test_a_good_password_starts_the_count_anew(world: Any, name: str) -> None:
     services = world.services(DashboardSettings(sign_in=SignInSettings(tries_per_person=3)))
-    services.desk.directory.add(name, "viewer", PASSWORD)
+    services.sign_ins.directory.add(name, "viewer", PASSWORD)
     client = browser(services)
 
     for _ in range(3):
@@ -300,7 +307,7 @@ def test_a_new_password_signs_every_other_browser_out(services: Any, person: Any
 
 
 def test_one_may_end_one_of_ones_own_sign_ins_and_nobody_elses(services: Any, person: Any, name: str) -> None:
-    services.desk.directory.add(f"{name}-other", "editor", PASSWORD)
+    services.sign_ins.directory.add(f"{name}-other", "editor", PASSWORD)
     client, second, other = browser(services), browser(services), browser(services)
     sign_in(client, person.name)
     sign_in(second, person.name)
@@ -328,18 +335,18 @@ def test_who_is_removed_or_gets_another_role_is_so_at_the_next_request(
     sign_in(client, person.name)
     assert client.get("/settings/account.json").json()["role"] == "editor"
 
-    services.desk.directory.change(person.name, "viewer")
+    services.sign_ins.directory.change(person.name, "viewer")
     clock.advance(seconds=6)
     assert client.get("/settings/account.json").json()["role"] == "viewer"
 
-    services.desk.directory.remove(person.name)
+    services.sign_ins.directory.remove(person.name)
     clock.advance(seconds=6)
     assert client.get("/sessions").status_code == 303
 
 
 def test_the_first_administrator_needs_the_code_and_is_made_once(world: Any, clock: Clock) -> None:
     services = world.services(DashboardSettings(sign_in=SignInSettings(setup_codes=("the-code",))), now=clock)
-    people = services.desk.directory.people
+    people = services.sign_ins.directory.people
     for known in people.everybody():
         people.remove(known, START)
     client = browser(services)
@@ -414,7 +421,7 @@ def test_the_token_of_one_sign_in_is_not_good_for_another(services: Any, person:
 
 
 def test_every_form_of_the_pages_refuses_what_another_site_sends(services: Any, person: Any) -> None:
-    services.desk.directory.change(person.name, "admin")
+    services.sign_ins.directory.change(person.name, "admin")
     client = browser(services)
     sign_in(client, person.name)
 
@@ -506,7 +513,7 @@ class TestProxy:
 
     def test_a_trusted_proxy_names_a_person(self, world: Any, name: str) -> None:
         services = world.services(DashboardSettings(sign_in=self.SETTINGS))
-        services.desk.directory.add(name, "editor", "")
+        services.sign_ins.directory.add(name, "editor", "")
         client = browser(services, host="10.7.0.1")
 
         account = client.get("/settings/account.json", headers={"X-Forwarded-Email": name.upper()})
@@ -516,7 +523,7 @@ class TestProxy:
 
     def test_nobody_else_can_send_the_header(self, world: Any, name: str) -> None:
         services = world.services(DashboardSettings(sign_in=self.SETTINGS))
-        services.desk.directory.add(name, "admin", "")
+        services.sign_ins.directory.add(name, "admin", "")
         spoofed = {"X-Forwarded-Email": name, "X-Forwarded-For": "10.7.0.1", "Forwarded": "for=10.7.0.1"}
 
         for host in ("10.8.0.1", "127.0.0.1", "testclient"):

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from starlette.testclient import TestClient
 
-from phospho_dashboard.dead_letters.replay import replayed
+from phospho_dashboard.dead_letters.replay import replay_message
 from phospho_web.problems import Problem
 
 LOG = {"project_id": "mine", "task_id": "t", "session_id": "s", "input": "hello", "flag": "maybe"}
@@ -134,7 +134,7 @@ def test_an_administrator_names_the_project_or_takes_that_of_the_letter(
 
 
 @pytest.mark.parametrize("mended", [None, {"input": "x"}, {"input": "x", "task_id": "", "event_id": None}])
-def test_without_an_id_of_its_own_it_is_one_task_however_often_it_is_replayed(
+def test_without_an_id_of_its_own_it_is_one_task_however_often_it_is_replay_message(
     world: Any, mine: TestClient, mended: dict[str, Any] | None
 ) -> None:
     stored(world, "no-id", b'{"project_id": "mine", "input": "x"}')
@@ -196,10 +196,10 @@ def test_one_that_was_cut_to_fit_is_replayed_only_when_mended(letter: str) -> No
     cut = {"dead_letter_id": letter, "project_id": "mine", "received_at": "2026-01-01T00:00:00.000Z", "revision": 1}
 
     with pytest.raises(Problem) as caught:
-        replayed(cut | kept | {"is_truncated": True}, None, "mine")
+        replay_message(cut | kept | {"is_truncated": True}, None, "mine")
 
     assert (caught.value.status, caught.value.code) == (409, "truncated")
-    assert replayed(cut | kept | {"is_truncated": True}, '{"input": "hello"}', "mine").project_id == "mine"
+    assert replay_message(cut | kept | {"is_truncated": True}, '{"input": "hello"}', "mine").project_id == "mine"
 
 
 def test_dead_letters_come_page_by_page_without_a_repetition(world: Any) -> None:

@@ -1,4 +1,4 @@
-"""The page of a definition's backfills: what one would cost, started once, followed, stopped."""
+"""The page of a definition's backfills: what one would cost, started once, with_progress, stopped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from fixtures.html_pages import ATTACK, check_page
-from phospho_dashboard.definitions.backfills import followed
+from phospho_dashboard.definitions.backfills import with_progress
 from phospho_schemas.messages import Backfill, EventDefinition
 
 _NUMBERS = itertools.count()
@@ -64,7 +64,7 @@ def test_an_estimate_says_what_it_would_cost_and_starts_nothing(
     assert all(f'value="{day}"' in page.text for day in days.values())
 
 
-def test_a_backfill_is_started_once_followed_and_stopped(world: Any, pages: TestClient, project: str) -> None:
+def test_a_backfill_is_started_once_with_progress_and_stopped(world: Any, pages: TestClient, project: str) -> None:
     for _ in range(2):
         answer = post(pages, project, do="start", to="2026-01-02")
         assert (answer.status_code, answer.headers["location"]) == (303, f"{_PATH}?project={project}&name=flight")
@@ -73,8 +73,8 @@ def test_a_backfill_is_started_once_followed_and_stopped(world: Any, pages: Test
     assert (running["from_at"], running["to_at"]) == (None, "2026-01-03T00:00:00.000Z")
     assert "Its tasks are being counted" in pages.get(_PATH, params={"project": project, "name": "flight"}).text
 
-    known = world.tools.backfills.one(project, running["backfill_id"])
-    world.tools.backfills.save(known.model_copy(update={"tasks": 400, "tasks_done": 100, "events_found": 7}))
+    known = world.backfills.one(project, running["backfill_id"])
+    world.backfills.save(known.model_copy(update={"tasks": 400, "tasks_done": 100, "events_found": 7}))
     for path in (_PATH, "/events/flight"):
         text = pages.get(path, params={"project": project, "name": "flight"}).text
         assert '<progress max="1" value="0.2500"' in text, path
@@ -91,10 +91,10 @@ def test_how_far_a_backfill_is_follows_from_its_pace() -> None:
         updated_at=now + timedelta(seconds=30), tasks=400, tasks_done=100,
     )  # fmt: skip
 
-    assert (followed(begun)["share"], followed(begun)["seconds_left"]) == (0.25, 90.0)
-    ended = followed(begun.model_copy(update={"status": "done", "tasks": 0, "tasks_done": 0}))
+    assert (with_progress(begun)["share"], with_progress(begun)["seconds_left"]) == (0.25, 90.0)
+    ended = with_progress(begun.model_copy(update={"status": "done", "tasks": 0, "tasks_done": 0}))
     assert (ended["share"], ended["seconds_left"]) == (1.0, None)
-    assert followed(begun.model_copy(update={"status": "cancelled"}))["seconds_left"] is None
+    assert with_progress(begun.model_copy(update={"status": "cancelled"}))["seconds_left"] is None
 
 
 @pytest.mark.parametrize(
@@ -126,10 +126,10 @@ def test_what_is_not_there_can_not_be_run(world: Any, pages: TestClient, project
 def test_a_backfill_of_another_project_can_not_be_stopped(world: Any, pages: TestClient, project: str) -> None:
     world.define("theirs", "flight")
     [definition] = [one for one in world.registry.definitions("theirs") if one.name == "flight"]
-    theirs = world.tools.backfills.start(definition)
+    theirs = world.backfills.start(definition)
 
     assert post(pages, project, f"{_PATH}/cancel", backfill_id=theirs.backfill_id).status_code == 404
-    assert world.tools.backfills.one("theirs", theirs.backfill_id).status == "running"
+    assert world.backfills.one("theirs", theirs.backfill_id).status == "running"
 
 
 def test_a_viewer_follows_a_backfill_and_starts_none(world: Any, project: str) -> None:
@@ -145,8 +145,8 @@ def test_nothing_in_a_backfill_can_run_in_the_pages(world: Any, pages: TestClien
     definition = EventDefinition(
         project_id=project, name=ATTACK[:128], engine="keyword", keywords=["x"], created_at=datetime.now(UTC)
     )
-    started = world.tools.backfills.start(world.registry.save_definition(definition), created_by=ATTACK)
-    world.tools.backfills.save(started.model_copy(update={"status": "failed", "detail": ATTACK, "tasks": 3}))
+    started = world.backfills.start(world.registry.save_definition(definition), created_by=ATTACK)
+    world.backfills.save(started.model_copy(update={"status": "failed", "detail": ATTACK, "tasks": 3}))
 
     check_page(pages.get(_PATH, params={"project": project, "name": ATTACK[:128]}))
     check_page(post(pages, project, name=ATTACK[:128], do="estimate", **{"from": ATTACK[:60]}))

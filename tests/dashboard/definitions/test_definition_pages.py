@@ -13,7 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from fixtures.html_pages import ATTACK, check_page
-from phospho_dashboard.definitions.definitions import PREVIEW_TASKS
+from phospho_dashboard.definitions.trials import PREVIEW_TASKS
 from phospho_schemas.engines import ENGINE_SPECS, engine_spec
 from phospho_schemas.messages import EventDefinition
 
@@ -236,7 +236,7 @@ def test_what_is_nearest_the_border_is_to_be_labelled_next(world: Any, pages: Te
 
     assert queued() == ["t1", "t2", "t0"]
     label = {"event": "flight", "label": "rejected", "task_id": "t1", "next": "/"}
-    assert post(pages, project, "/acts/label", **label).status_code == 303
+    assert post(pages, project, "/annotations/label", **label).status_code == 303
     assert queued() == ["t2", "t0"]
     text = pages.get("/definitions/queue", params={"project": project, "name": "flight"}).text
     assert text.count('value="confirmed"') == 2

@@ -20,7 +20,7 @@ from starlette.routing import Mount, Route
 from fixtures.html_pages import ATTACK, check_page
 from fixtures.phospho_process import free_port
 from fixtures.served import served
-from phospho_dashboard.health.health import FACTS, Health
+from phospho_dashboard.health.processes import PROCESS_METRICS, Processes
 from phospho_gateway import metrics as gateway_metrics
 from phospho_schemas.webhooks import WebhookDelivery
 from phospho_workers.runtime import metrics as worker_metrics
@@ -63,7 +63,7 @@ def workers(metrics: CollectorRegistry) -> Iterator[str]:
 
 
 def test_a_process_tells_its_lag_and_its_errors(world: Any, metrics: CollectorRegistry) -> None:
-    [process] = Health(world.store, lambda: metrics.collect(), ()).processes()
+    [process] = Processes(lambda: metrics.collect(), ()).read()
 
     assert process == {
         "name": "this process",
@@ -76,7 +76,7 @@ def test_a_process_tells_its_lag_and_its_errors(world: Any, metrics: CollectorRe
 def test_other_processes_are_asked_and_those_that_do_not_answer_are_named(world: Any, workers: str) -> None:
     urls = [f"{workers}/metrics/", f"http://127.0.0.1:{free_port()}/", f"{workers}/absent", f"{workers}/endless"]
 
-    worker, gone, absent, endless = Health(world.store, None, urls).processes()
+    worker, gone, absent, endless = Processes(None, urls).read()
 
     assert (worker["is_up"], worker["facts"]) == (True, {"lag_messages": 7.0, "dead_letters": 2.0})
     assert [process["is_up"] for process in (gone, absent, endless)] == [False] * 3
@@ -97,7 +97,7 @@ def test_jobs_tell_what_they_did_and_which_steps_failed(world: Any, project: str
     for outcome, times in (("delivered", 7), ("retried", 5), ("dead", 1)):
         told.labels(outcome).inc(times)
 
-    [process] = Health(world.store, lambda: registry.collect(), ()).processes()
+    [process] = Processes(lambda: registry.collect(), ()).read()
 
     assert process["facts"] == {
         "seconds_since_job_step": 400.0, "webhooks_delivered": 7.0, "failed_steps": 3.0, "webhook_tries_failed": 5.0,
@@ -110,7 +110,7 @@ def test_every_fact_is_of_a_metric_that_a_process_has() -> None:
     gateway = {family.name for family in gateway_metrics.REGISTRY.collect()}
     workers = {family.name for family in worker_metrics.REGISTRY.collect()}
 
-    assert {fact.metric for fact in FACTS} <= gateway | workers
+    assert {fact.metric for fact in PROCESS_METRICS} <= gateway | workers
 
 
 def test_each_stage_tells_what_waits_what_it_did_and_what_failed(world: Any, project: str) -> None:
@@ -122,13 +122,13 @@ def test_each_stage_tells_what_waits_what_it_did_and_what_failed(world: Any, pro
     world.add_dead_letter(f"letter of {project}", project, b"x", stage="detection", received_at=at)
     world.define(project, "flight")
     [definition] = world.registry.definitions(project)
-    started = world.tools.backfills.start(definition)
-    world.tools.backfills.save(started.model_copy(update={"tasks": 400, "tasks_done": 100}))
-    webhook = world.tools.webhooks.add(project, "https://shop.example/hook")
+    started = world.backfills.start(definition)
+    world.backfills.save(started.model_copy(update={"tasks": 400, "tasks_done": 100}))
+    webhook = world.webhooks.add(project, "https://shop.example/hook")
     states = {"a": ("pending", 0), "b": ("delivered", 2), "c": ("dead", 9), "d": ("dead", 1), "e": ("pending", 2)}
     delivery = {"project_id": project, "webhook_id": webhook.webhook_id, "payload": "{}"}
     times = dict.fromkeys(("next_attempt_at", "found_at", "created_at"), now)
-    world.tools.webhooks.save_deliveries(
+    world.webhooks.save_deliveries(
         [
             WebhookDelivery(event_id=one, status=status, attempts=attempts, **delivery, **times)
             for one, (status, attempts) in states.items()
@@ -174,14 +174,14 @@ def test_who_answers_byte_by_byte_is_not_waited_for(world: Any, monkeypatch: pyt
     handler = type("Handler", (Dripping,), {"start": start})
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever).start()
-        [process] = Health(world.store, None, [f"http://127.0.0.1:{server.server_address[1]}/metrics"]).processes()
+        [process] = Processes(None, [f"http://127.0.0.1:{server.server_address[1]}/metrics"]).read()
         server.shutdown()
 
     assert (process["is_up"], process["error"]) == (False, "it has not answered within 0.3 s")
 
 
 def test_an_answer_that_is_no_metrics_harms_nothing(world: Any, workers: str) -> None:
-    [process] = Health(world.store, None, [f"{workers}/nonsense"]).processes()
+    [process] = Processes(None, [f"{workers}/nonsense"]).read()
 
     assert process["facts"] == {}
 

@@ -14,7 +14,7 @@ from schemathesis.checks import CHECKS
 from starlette.routing import Route
 
 from fixtures.served import served
-from phospho_dashboard.app import api_routes, create_app
+from phospho_dashboard.app import api_operations, api_routes
 from phospho_dashboard.openapi.document import document
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.messages import Backfill
@@ -29,13 +29,13 @@ CHECKED = [
 REAL = {"item_id": "s-1", "task_id": "t1", "name": "flight", "project_id": "mine", "dead_letter_id": "letter",
         "session_id": "s-1", "backfill_id": "backfill"}  # fmt: skip
 
-schema = schemathesis.openapi.from_dict(document())
+schema = schemathesis.openapi.from_dict(document(api_operations()))
 schema.config.generation.update(deterministic=True, database="none")
 
 
 @pytest.fixture(scope="module")
 def base_url(filled: Any) -> Iterator[str]:
-    with served(create_app(filled.services(DashboardSettings(), filled.publisher))) as address:
+    with served(filled.app_of(filled.services(DashboardSettings(), filled.publisher))) as address:
         yield address
 
 
@@ -48,7 +48,7 @@ def filled(world: Any) -> Any:
     world.add_analysis("mine", "t1", "flight")
     world.add_feedback("mine", "t1", "success")
     times = dict.fromkeys(("created_at", "updated_at"), datetime.now(UTC))
-    world.tools.backfills.save(
+    world.backfills.save(
         Backfill(project_id="mine", backfill_id="backfill", name="flight", definition_version=1, **times)
     )
     world.add_dead_letter("letter", "mine", b'{"input": "x"}')
@@ -60,14 +60,18 @@ def filled(world: Any) -> Any:
 
 
 def test_every_route_is_documented_and_nothing_else_is(world: Any) -> None:
-    routes = [route for route in api_routes(world.services(DashboardSettings())) if isinstance(route, Route)]
+    routes = [
+        route
+        for route in api_routes(world.services(DashboardSettings()), world.integrations)
+        if isinstance(route, Route)
+    ]
     served_ones = {
         (method.lower(), route.path_format)
         for route in routes
         for method in route.methods or ()
         if method != "HEAD" and route.path.startswith("/api/v1")
     }
-    documented = {(method, path) for path, methods in document()["paths"].items() for method in methods}
+    documented = {(method, path) for path, methods in document(api_operations())["paths"].items() for method in methods}
 
     assert documented == served_ones
 
@@ -75,11 +79,11 @@ def test_every_route_is_documented_and_nothing_else_is(world: Any) -> None:
 def test_the_document_is_served_to_anybody(world: Any) -> None:
     answer = world.client().get("/api/openapi.json")
 
-    assert (answer.status_code, answer.json()) == (200, document())
+    assert (answer.status_code, answer.json()) == (200, document(api_operations()))
 
 
 def test_every_list_and_item_is_what_the_document_says(filled: Any) -> None:
-    described = document()
+    described = document(api_operations())
     client = filled.client(filled.keys["mine"])
     admin = filled.client("admin-secret")
     for path, methods in described["paths"].items():
@@ -93,7 +97,9 @@ def test_every_list_and_item_is_what_the_document_says(filled: Any) -> None:
 
 
 def test_every_operation_has_a_name_of_its_own_and_a_summary() -> None:
-    operations = [operation for methods in document()["paths"].values() for operation in methods.values()]
+    operations = [
+        operation for methods in document(api_operations())["paths"].values() for operation in methods.values()
+    ]
 
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     assert all(operation["summary"] for operation in operations)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from phospho_dashboard.auth.directory import Directory
 from phospho_dashboard.auth.passwords import Passwords
-from phospho_dashboard.people.directory import Directory
 from phospho_schemas.people import Person
 from phospho_store.registry.people import People
 from phospho_store.store import Store

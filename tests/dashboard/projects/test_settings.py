@@ -99,7 +99,7 @@ def test_what_a_shorter_retention_deletes_is_said_and_asked_first(world: Any, pa
 
 def test_a_person_is_removed_only_when_asked_again(world: Any, pages: TestClient, project: str) -> None:
     name = f"leaver-{project}"
-    people = world.services(DashboardSettings()).desk.directory
+    people = world.services(DashboardSettings()).sign_ins.directory
     people.add(name, "viewer", "correct horse battery")
 
     def remove(**confirmed: str) -> Any:
@@ -268,7 +268,7 @@ def test_nothing_that_anybody_wrote_can_run_in_the_settings(world: Any, pages: T
     world.registry.create_key(project, ATTACK)
     letter = f"letter-{project}"
     world.add_dead_letter(letter, project, orjson.dumps({"input": ATTACK}), reason=ATTACK, detail=ATTACK, stage=ATTACK)
-    directory = world.services(DashboardSettings()).desk.directory
+    directory = world.services(DashboardSettings()).sign_ins.directory
     name = re.sub(r"\s", "", ATTACK).lower()
     if directory.people.person(name) is None:
         directory.add(name, "viewer", "correct horse battery")

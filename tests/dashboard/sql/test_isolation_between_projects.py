@@ -6,7 +6,7 @@ import asyncio
 import threading
 from typing import Any
 
-from phospho_dashboard.app import create_services
+from phospho_dashboard.services import create_services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.store import Store
@@ -15,7 +15,7 @@ from phospho_store.store import Store
 async def test_while_every_place_of_sql_is_taken_the_pages_still_have_theirs(world: Any) -> None:
     settings = DashboardSettings(sql_queries=1, max_waiting_requests=0)
     authenticator = Authenticator(world.registry)
-    services = create_services(settings, world.store, world.registry, authenticator, None, lambda _: None, world.tools)
+    services = create_services(settings, world.store, world.registry, authenticator)
     may_end = threading.Event()
     slow = asyncio.create_task(services.sql_threads.run(may_end.wait, 30))
     await asyncio.sleep(0)

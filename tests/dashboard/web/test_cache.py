@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from phospho_dashboard.web.cache import Kept
+from phospho_dashboard.web.cache import TimedCache
 
 
 class Reader:
@@ -27,7 +27,7 @@ def reader() -> Reader:
 
 
 def test_an_answer_is_read_again_when_it_is_too_old(reader: Reader) -> None:
-    kept = Kept(reader.read, ttl_s=10.0, clock=lambda: reader.now_s)
+    kept = TimedCache(reader.read, ttl_s=10.0, clock=lambda: reader.now_s)
 
     assert [kept.get("a"), kept.get("a")] == ["A", "A"]
     assert reader.asked == ["a"]
@@ -37,7 +37,7 @@ def test_an_answer_is_read_again_when_it_is_too_old(reader: Reader) -> None:
 
 
 def test_the_oldest_answers_make_room(reader: Reader) -> None:
-    kept = Kept(reader.read, ttl_s=10.0, size=2, clock=lambda: reader.now_s)
+    kept = TimedCache(reader.read, ttl_s=10.0, size=2, clock=lambda: reader.now_s)
 
     for key in ("a", "b", "c", "c", "a"):
         kept.get(key)
@@ -46,7 +46,7 @@ def test_the_oldest_answers_make_room(reader: Reader) -> None:
 
 
 def test_a_failure_is_raised_and_not_kept(reader: Reader) -> None:
-    kept = Kept(reader.read, ttl_s=10.0, clock=lambda: reader.now_s)
+    kept = TimedCache(reader.read, ttl_s=10.0, clock=lambda: reader.now_s)
 
     for _ in range(2):
         with pytest.raises(ValueError, match="bad"):
@@ -62,7 +62,7 @@ def test_what_takes_long_is_kept_for_longer_and_at_most_a_minute(
         reader.now_s += duration_s
         return reader.read(key)
 
-    kept = Kept(read, ttl_s=10.0, ttl_of_duration=20.0, clock=lambda: reader.now_s)
+    kept = TimedCache(read, ttl_s=10.0, ttl_of_duration=20.0, clock=lambda: reader.now_s)
     kept.get("a")
 
     reader.now_s = kept_s - 0.01

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from phospho_dashboard.web.error_pages import on_unexpected, shown_to_browsers
+from phospho_dashboard.web.error_pages import on_unexpected, with_error_page
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
@@ -27,7 +27,7 @@ async def in_json(_: Request, error: Exception) -> Response:
 @pytest.fixture
 def client() -> TestClient:
     routes = [Route("/broken", broken), Route("/form", broken, methods=["POST"])]
-    handlers = {HTTPException: shown_to_browsers(in_json), Exception: on_unexpected}
+    handlers = {HTTPException: with_error_page(in_json), Exception: on_unexpected}
     return TestClient(Starlette(routes=routes, exception_handlers=handlers), raise_server_exceptions=False)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from phospho_dashboard.web.streams import streamed
+from phospho_dashboard.web.streams import stream_chunks
 from phospho_store.threads import StoreThreads
 
 
@@ -32,7 +32,7 @@ async def test_chunks_come_in_their_order(threads: StoreThreads) -> None:
     def chunks() -> Generator[bytes, None, None]:
         yield from (b"a", b"b", b"c")
 
-    assert [chunk async for chunk in streamed(threads, chunks(), 5.0, 5.0)] == [b"a", b"b", b"c"]
+    assert [chunk async for chunk in stream_chunks(threads, chunks(), 5.0, 5.0)] == [b"a", b"b", b"c"]
 
 
 async def test_an_error_is_raised_after_what_came_before_it(threads: StoreThreads) -> None:
@@ -40,7 +40,7 @@ async def test_an_error_is_raised_after_what_came_before_it(threads: StoreThread
         yield b"a"
         raise ValueError("broken")
 
-    body = streamed(threads, chunks(), 5.0, 5.0)
+    body = stream_chunks(threads, chunks(), 5.0, 5.0)
 
     assert await anext(body) == b"a"
     with pytest.raises(ValueError, match="broken"):
@@ -49,7 +49,7 @@ async def test_an_error_is_raised_after_what_came_before_it(threads: StoreThread
 
 async def test_a_reader_that_leaves_ends_the_thread_and_closes_what_it_read(threads: StoreThreads) -> None:
     is_closed = threading.Event()
-    body = streamed(threads, endless(is_closed), 60.0, 60.0)
+    body = stream_chunks(threads, endless(is_closed), 60.0, 60.0)
     assert await anext(body) == b"more"
     await body.aclose()  # type: ignore[attr-defined]
 
@@ -58,7 +58,7 @@ async def test_a_reader_that_leaves_ends_the_thread_and_closes_what_it_read(thre
 
 async def test_a_reader_that_stalls_does_not_hold_the_thread(threads: StoreThreads) -> None:
     is_closed = threading.Event()
-    body = streamed(threads, endless(is_closed), 0.05, 60.0)
+    body = stream_chunks(threads, endless(is_closed), 0.05, 60.0)
     assert await anext(body) == b"more"
 
     assert await asyncio.to_thread(is_closed.wait, 5.0)
@@ -73,7 +73,7 @@ async def test_a_reader_that_takes_a_chunk_now_and_then_holds_the_thread_up_to_t
     is_closed = threading.Event()
 
     async def taken_slowly() -> None:
-        async for _ in streamed(threads, endless(is_closed), 60.0, 0.2):
+        async for _ in stream_chunks(threads, endless(is_closed), 60.0, 0.2):
             await asyncio.sleep(0.01)
 
     with pytest.raises(TimeoutError):

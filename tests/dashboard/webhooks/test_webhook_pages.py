@@ -51,7 +51,7 @@ def give_up(world: Any, project: str, webhook_id: str, event_id: str, detail: st
         project_id=project, webhook_id=webhook_id, event_id=event_id, status="dead", attempts=8, next_attempt_at=now,
         payload=orjson.dumps(payload).decode(), found_at=now, detail=detail, created_at=now,
     )  # fmt: skip
-    world.tools.webhooks.save_deliveries([delivery])
+    world.webhooks.save_deliveries([delivery])
 
 
 def test_a_webhook_is_added_and_its_secret_is_shown_once(world: Any, pages: TestClient, project: str) -> None:
@@ -60,8 +60,8 @@ def test_a_webhook_is_added_and_its_secret_is_shown_once(world: Any, pages: Test
     added = post(pages, project, url=URL, event="refund")
 
     assert added.status_code == 201
-    [webhook] = world.tools.webhooks.webhooks(project)
-    secret = world.tools.secret_of(webhook)
+    [webhook] = world.webhooks.webhooks(project)
+    secret = world.integrations.webhooks.secret_of(webhook)
     assert secret in added.text
     assert (webhook.event_names, webhook.created_by) == (["refund"], "local user")
     for again in (_PATH, f"{_PATH}.json"):
@@ -104,14 +104,14 @@ def test_an_event_that_was_deleted_in_the_meantime_is_refused_by_name(
 
 def test_a_project_has_so_many_webhooks_and_no_more(world: Any, pages: TestClient, project: str) -> None:
     for _ in range(MAX_WEBHOOKS):
-        world.tools.webhooks.add(project, URL)
+        world.webhooks.add(project, URL)
 
     assert post(pages, project, url=URL).status_code == 409
 
 
 def test_what_was_given_up_says_why_and_goes_into_the_queue_again(world: Any, pages: TestClient, project: str) -> None:
     post(pages, project, url=URL)
-    [webhook] = world.tools.webhooks.webhooks(project)
+    [webhook] = world.webhooks.webhooks(project)
     for number in range(3):
         give_up(world, project, webhook.webhook_id, f"e{number}", f"it answered HTTP 50{number}")
 
@@ -125,15 +125,15 @@ def test_what_was_given_up_says_why_and_goes_into_the_queue_again(world: Any, pa
     assert (answer.status_code, answer.headers["location"]) == (303, f"{_PATH}?project={project}")
     [shown] = listed(pages, project)
     assert (shown["pending"], shown["dead"], shown["dead_deliveries"]) == (3, 0, [])
-    assert [one.attempts for one in world.tools.webhooks.pending(project, webhook.webhook_id, 10)] == [0, 0, 0]
+    assert [one.attempts for one in world.webhooks.pending(project, webhook.webhook_id, 10)] == [0, 0, 0]
 
 
 def test_a_webhook_is_tried_and_removed(world: Any, pages: TestClient, project: str) -> None:
     """An address of this machine, to which no webhook may go unless its network is allowed, is refused at once."""
     refused = post(pages, project, url="http://127.0.0.1:9/hook")
     assert "PHOSPHO_WEBHOOK_ALLOWED_NETWORKS" in refused.text
-    world.tools.webhooks.add(project, "http://127.0.0.1:9/hook")
-    [webhook] = world.tools.webhooks.webhooks(project)
+    world.webhooks.add(project, "http://127.0.0.1:9/hook")
+    [webhook] = world.webhooks.webhooks(project)
 
     tried = post(pages, project, f"{_PATH}/test", webhook_id=webhook.webhook_id)
     assert tried.status_code == 200
@@ -146,16 +146,16 @@ def test_a_webhook_is_tried_and_removed(world: Any, pages: TestClient, project: 
 
 
 def test_a_webhook_of_another_project_is_not_there(world: Any, pages: TestClient, project: str) -> None:
-    theirs = world.tools.webhooks.add("theirs", URL)
+    theirs = world.webhooks.add("theirs", URL)
 
     for act in ("remove", "test", "send-again"):
         assert post(pages, project, f"{_PATH}/{act}", webhook_id=theirs.webhook_id).status_code == 404
-    assert [one.webhook_id for one in world.tools.webhooks.webhooks("theirs")] == [theirs.webhook_id]
+    assert [one.webhook_id for one in world.webhooks.webhooks("theirs")] == [theirs.webhook_id]
 
 
 def test_a_viewer_sees_webhooks_without_their_paths_and_no_form(world: Any, project: str) -> None:
     """Who knows the URL of a chat's webhook can write to the chat."""
-    world.tools.webhooks.add(project, URL)
+    world.webhooks.add(project, URL)
     viewer = world.signed_in("viewer")
 
     text = viewer.get(_PATH, params={"project": project}).text
@@ -166,10 +166,11 @@ def test_a_viewer_sees_webhooks_without_their_paths_and_no_form(world: Any, proj
 
 
 def test_without_a_secret_key_the_page_says_what_is_missing(world: Any, project: str) -> None:
-    services = replace(
-        world.services(DashboardSettings(pages_open=True)), tools=replace(world.tools, webhooks=None)
-    )  # fmt: skip
-    page = TestClient(create_app(services), "http://127.0.0.1:8420").get(_PATH, params={"project": project})
+    services = world.services(DashboardSettings(pages_open=True))
+    integrations = replace(world.integrations, webhooks=replace(world.integrations.webhooks, book=None))
+    page = TestClient(create_app(services, integrations), "http://127.0.0.1:8420").get(
+        _PATH, params={"project": project}
+    )
 
     assert page.status_code == 503
     assert "PHOSPHO_SECRET_KEY" in page.text
@@ -178,7 +179,7 @@ def test_without_a_secret_key_the_page_says_what_is_missing(world: Any, project:
 
 def test_nothing_in_a_webhook_can_run_in_the_page(world: Any, pages: TestClient, project: str) -> None:
     world.define(project, ATTACK[:128])
-    webhook = world.tools.webhooks.add(project, f"https://shop.example/{ATTACK}", [ATTACK[:128]], ATTACK)
+    webhook = world.webhooks.add(project, f"https://shop.example/{ATTACK}", [ATTACK[:128]], ATTACK)
     give_up(world, project, webhook.webhook_id, ATTACK, ATTACK, ATTACK)
 
     check_page(pages.get(_PATH, params={"project": project}))

@@ -1,16 +1,72 @@
-"""What jobs do, as the OpenAPI document describes it: backfills, versions, sessions that are over, webhooks."""
+"""The OpenAPI operations of definitions, their versions and backfills."""
 
 from __future__ import annotations
 
-from phospho_dashboard.openapi.parts import ROWS
-from phospho_dashboard.webhooks.webhooks import MAX_EVENT_NAMES, MAX_URL_CHARACTERS
+from phospho_dashboard.definitions.trials import PREVIEW_TASKS
+from phospho_dashboard.openapi.parts import ROWS, Definition
 from phospho_schemas.messages import Backfill, EventDefinition
-from phospho_web.openapi import ANY_OBJECT, NUMBER, TEXT, TIME, Operation, list_of, nullable, object_of
+from phospho_web.openapi import ANY_OBJECT, NUMBER, TEXT, TIME, Error, Operation, list_of, nullable, object_of
 
 
-def job_operations() -> list[Operation]:
-    """Return the operations of what jobs do."""
-    return [*_backfills(), *_versions(), *_webhooks()]
+def definition_operations() -> list[Operation]:
+    """Return the operations of definitions."""
+    return [*_definitions(), *_backfills(), *_versions()]
+
+
+def _definitions() -> list[Operation]:
+    wanted = Definition
+    result = object_of(
+        ["name", "status"],
+        name=nullable(TEXT),
+        version=NUMBER,
+        status={"enum": ["created", "changed", "unchanged", "rejected"]},
+        error=Error,
+    )
+    return [
+        Operation("get", "/definitions", "What is looked for", list_of("definitions", EventDefinition)),
+        Operation(
+            "post",
+            "/definitions",
+            "Define events, or change them",
+            list_of("results", result),
+            description="Those that are not rejected are applied; detection picks them up within seconds. 422 where "
+            "all are.",
+            body=list_of("definitions", wanted, least=1, most=1000),
+            also={422: list_of("results", result)},
+        ),
+        Operation(
+            "post",
+            "/definitions/preview",
+            "Try a definition",
+            object_of(
+                ["tasks", "found_now", "found_before", "found", "lost"],
+                tasks=NUMBER,
+                found_now=NUMBER,
+                found_before=NUMBER,
+                found=ROWS,
+                lost=ROWS,
+            ),
+            description=f"On the last {PREVIEW_TASKS} tasks. Nothing is stored.",
+            body=object_of(["definition"], definition=wanted),
+        ),
+        Operation(
+            "post",
+            "/definitions/delete",
+            "Look for several no longer",
+            None,
+            description="All are deleted, or none. What they found stays.",
+            status=204,
+            body=list_of("names", TEXT, least=1, most=1000),
+        ),
+        Operation(
+            "delete",
+            "/definitions/{name}",
+            "Look for it no longer",
+            None,
+            description="What it found stays.",
+            status=204,
+        ),
+    ]
 
 
 def _backfills() -> list[Operation]:
@@ -79,52 +135,5 @@ def _versions() -> list[Operation]:
             ),
             description="How good it is by people's labels, a threshold that they suggest, and the tasks to label "
             "next.",
-        ),
-        Operation(
-            "post",
-            "/sessions/{session_id}/close",
-            "Say that a session is over",
-            object_of(["closing"], closing=ANY_OBJECT),
-            description="Definitions of whole sessions are looked for at once; a later task opens it again.",
-        ),
-    ]
-
-
-def _webhooks() -> list[Operation]:
-    wanted = object_of(
-        ["url"],
-        url=TEXT | {"maxLength": MAX_URL_CHARACTERS},
-        events={"type": "array", "items": TEXT | {"minLength": 1, "maxLength": 128}, "maxItems": MAX_EVENT_NAMES},
-        evidence={"type": "boolean"},
-    )
-    return [
-        Operation(
-            "get", "/webhooks", "Webhooks, with the states of their deliveries", list_of("webhooks", ROWS["items"])
-        ),
-        Operation(
-            "post",
-            "/webhooks",
-            "Add a webhook",
-            object_of(["webhook", "secret"], webhook=ANY_OBJECT, secret=TEXT),
-            description="It is told of what is found from now on, with `evidence` in the words of the task that show "
-            "it. Its "
-            "secret is in this answer and never again.",
-            status=201,
-            body=wanted,
-        ),
-        Operation("delete", "/webhooks/{webhook_id}", "Remove a webhook", None, status=204),
-        Operation(
-            "post",
-            "/webhooks/{webhook_id}/test",
-            "Send a webhook a test message",
-            object_of(["is_delivered", "status"], is_delivered={"type": "boolean"}, status=NUMBER, detail=TEXT),
-        ),
-        Operation(
-            "post",
-            "/webhooks/{webhook_id}/send-again",
-            "Send again what was given up",
-            object_of(["deliveries"], deliveries=NUMBER),
-            description="The latest 1,000 deliveries of those; their tries begin anew.",
-            status=202,
         ),
     ]

@@ -1,4 +1,4 @@
-"""The people who may sign in, as an admin changes them."""
+"""The directory of the people who may sign in, as admins change it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from phospho_web.problems import Problem
 
 
 class Directory:
-    """Adds, changes and removes people. Blocking; raises what the store raises, and Problem."""
+    """Add, change and remove people. Blocking; raises what the store raises, and Problem."""
 
     def __init__(
         self, people: People, passwords: Passwords, now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -39,7 +39,7 @@ class Directory:
         return person
 
     def add(self, name: str, role: str, password: str) -> Person:
-        """Add a person; an empty password is for who comes through a proxy. Raises Problem 409 or 422."""
+        """Add a person; one who comes through a proxy has an empty password. Raises Problem 409 or 422."""
         hashed = self.passwords.hashed(password) if password else ""
         try:
             return self.people.add(name, checked_role(role), hashed, self._now())
@@ -72,13 +72,13 @@ class Directory:
             return self.people.set_role(person, role)
 
     def _check_not_last_admin(self, person: Person) -> None:
-        admins = [one.name for one in self.people.everybody() if one.role == "admin"]
+        admins = [admin.name for admin in self.people.everybody() if admin.role == "admin"]
         if admins == [person.name]:
             raise Problem(409, "last_admin", f"{person.name!r} is the only admin", "make somebody else an admin first")
 
 
 def checked_role(text: str) -> Role:
-    """Return a role; Problem 422 for what is none."""
+    """Return a role; Problem 422 for any other text."""
     role = next((role for role in ROLES if role == text), None)
     if role is None:
         raise Problem(422, "invalid_role", f"there is no role {text[:50]!r}", f"one of: {', '.join(ROLES)}")
@@ -86,6 +86,6 @@ def checked_role(text: str) -> Role:
 
 
 def public_person(person: Person) -> dict[str, Any]:
-    """Return what may be shown of a person."""
-    shown = person.model_dump(mode="json", include={"name", "role", "created_at"})
-    return shown | {"has_password": bool(person.password_hash)}
+    """Return the public fields of a person."""
+    fields = person.model_dump(mode="json", include={"name", "role", "created_at"})
+    return fields | {"has_password": bool(person.password_hash)}

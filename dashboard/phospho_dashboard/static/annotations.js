@@ -1,43 +1,43 @@
-// Acting on tasks without a reload, and from the keyboard. Without this the same forms work, each with a reload.
+// Annotating tasks without a reload, and from the keyboard. Without this the same forms work, each with a reload.
 
-/** Send each form[data-act] in the background, and put the new findings of its task in the place of the old. */
-export function actInPlace(root) {
+/** Send each form[data-annotation-form] in the background, and put the new findings of its task in the place of the old. */
+export function annotateInPlace(root) {
   root.addEventListener("submit", async (event) => {
     const form = event.target;
-    if (!form.matches("form[data-act]")) return;
+    if (!form.matches("form[data-annotation-form]")) return;
     event.preventDefault();
     const fields = new URLSearchParams(new FormData(form, event.submitter));
-    const focus = focusIn(form);
+    const focus = focusAfter(form);
     setBusy(form, true);
     try {
-      const answer = await fetch(form.action, { method: "POST", body: fields });
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (answer.ok) {
+      const response = await fetch(form.action, { method: "POST", body: fields });
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      if (response.ok) {
         replaceFindings(form, page, focus);
         offerUndo(form.action, fields);
       }
-      else say(form, page.querySelector("h1")?.textContent ?? `It did not work: HTTP ${answer.status}.`);
+      else showError(form, page.querySelector("h1")?.textContent ?? `It did not work: HTTP ${response.status}.`);
     } catch {
-      say(form, "The server does not answer. Try again.");
+      showError(form, "The server does not answer. Try again.");
     } finally {
       setBusy(form, false);
     }
   });
 }
 
-/** Let Ctrl+Enter, or Cmd+Enter, send the form[data-act] in whose text it is pressed. */
-export function sendByKey(root) {
+/** Let Ctrl+Enter, or Cmd+Enter, send the form[data-annotation-form] in whose text it is pressed. */
+export function submitByKey(root) {
   root.addEventListener("keydown", (event) => {
     const isSending = event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.isComposing;
-    const form = isSending && event.target.matches("textarea") && event.target.closest("form[data-act]");
+    const form = isSending && event.target.matches("textarea") && event.target.closest("form[data-annotation-form]");
     if (!form || form.querySelector("button:disabled")) return;
     event.preventDefault();
     form.requestSubmit();
   });
 }
 
-/** Let keys act on the task that has the focus. A dialog tells of them, and switches them off. */
-export function shortcuts(root) {
+/** Let keys act on the task that has the focus. A dialog lists them, and switches them off. */
+export function enableShortcuts(root) {
   const dialog = root.getElementById("shortcuts");
   if (!dialog) return;
   const opener = root.querySelector("[data-shortcuts]");
@@ -48,10 +48,10 @@ export function shortcuts(root) {
   opener.addEventListener("click", () => dialog.showModal());
   root.addEventListener("keydown", (event) => {
     if (!choice.checked || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
-    const act = event.key === "?" ? () => dialog.showModal() : dialog.open ? null : KEYS[event.key];
-    if (!act) return;
+    const action = event.key === "?" ? () => dialog.showModal() : dialog.open ? null : KEYS[event.key];
+    if (!action) return;
     event.preventDefault();
-    act(root);
+    action(root);
   });
 }
 
@@ -112,7 +112,7 @@ function eventOf(root) {
   return root.activeElement?.closest("[data-event]") ?? task(root)?.querySelector("[data-event]");
 }
 
-/** Press a button of `target` where people see what they act on; else show it, and the next press acts. */
+/** Press a button of `target` where it is in sight; else show it, and the next press acts. */
 function press(root, target, key) {
   if (!target) return;
   if (target.closest("[data-task]") !== focusedTask(root) || !isInSight(target)) return focusOn(target, "nearest");
@@ -126,35 +126,35 @@ function openNote(ofTask) {
   details.querySelector("textarea").focus();
 }
 
-/** Where the focus is to be when the findings have been replaced: on the same event, or on the task. */
-function focusIn(form) {
+/** Return the place of the focus after the findings are replaced: the same event, or the task. */
+function focusAfter(form) {
   return { event: form.closest("[data-event]")?.dataset.event, task: form.closest("[data-task]") };
 }
 
 function replaceFindings(form, page, focus) {
   const fresh = page.querySelector(`[data-task="${CSS.escape(focus.task.dataset.task)}"] .findings`);
-  if (!fresh) return leave(focus.task);
-  const put = document.importNode(fresh, true);
-  form.closest(".findings").replaceWith(put);
-  put.dispatchEvent(new CustomEvent("findings", { bubbles: true }));
-  const event = focus.event && put.querySelector(`[data-event="${CSS.escape(focus.event)}"]`);
+  if (!fresh) return removeFromList(focus.task);
+  const findings = document.importNode(fresh, true);
+  form.closest(".findings").replaceWith(findings);
+  findings.dispatchEvent(new CustomEvent("findings", { bubbles: true }));
+  const event = focus.event && findings.querySelector(`[data-event="${CSS.escape(focus.event)}"]`);
   const target = event || focus.task;
   target.tabIndex = -1;
   target.focus({ preventScroll: true });
 }
 
-/** Take a task away that the list does not have any more, and go on with the next one. */
-function leave(done) {
+/** Remove a task that has left the list, and go on with the next one. */
+function removeFromList(finished) {
   const all = tasks(document);
-  const next = all[all.indexOf(done) + 1] ?? all[all.indexOf(done) - 1];
+  const next = all[all.indexOf(finished) + 1] ?? all[all.indexOf(finished) - 1];
   if (!next) return location.reload();
-  done.remove();
+  finished.remove();
   focusOn(next, "nearest");
 }
 
-/** Say what was said of an event, with a button that takes it back. */
+/** Show the label that was set, with a button that takes it back. */
 function offerUndo(action, fields) {
-  const line = document.getElementById("acted");
+  const line = document.getElementById("undo");
   const label = fields.get("label");
   if (!line) return;
   line.hidden = !label;
@@ -174,7 +174,7 @@ function setBusy(form, isBusy) {
   for (const button of form.querySelectorAll("button")) button.disabled = isBusy;
 }
 
-function say(form, text) {
+function showError(form, text) {
   let line = form.querySelector("[role=alert]");
   if (!line) {
     line = document.createElement("p");

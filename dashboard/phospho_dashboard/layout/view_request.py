@@ -1,0 +1,128 @@
+"""Requests of views: the tasks that a request is about, and the rest of its query."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from starlette.requests import Request
+
+from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.queries.extent import Extents
+from phospho_dashboard.queries.filters import Filters, Scope
+from phospho_dashboard.queries.periods import Buckets, Extent, buckets_of, chosen_period, span_of
+from phospho_dashboard.web.times import iso_time
+from phospho_dashboard.web.urls import item_path, with_query
+from phospho_store.cursors import decoded_cursor, page_limit
+from phospho_store.store import Store
+from phospho_web.problems import Problem
+
+_FILTER_NAMES = frozenset(field.name for field in fields(Filters))
+
+
+@dataclass(frozen=True)
+class Paging:
+    """A page of a sorted list: up to `limit` rows after the cursor `after`."""
+
+    sort: str
+    after: tuple[int, str] | None
+    limit: int
+
+
+@dataclass(frozen=True)
+class ViewRequest:
+    """
+    A request of a view, parsed.
+
+    `scope` are the tasks that it is about, `period` the name of its time where it has one, and `extent` the times of
+    the whole project. `item_id` is the id at the end of the path of one item. `query` is the rest of the URL.
+    `readable_projects` are the projects whose dead letters may be counted: this one, and "" for an administrator.
+    """
+
+    scope: Scope
+    period: str
+    extent: Extent
+    now_ms: int
+    item_id: str
+    query: Mapping[str, str]
+    columns: tuple[str, ...]
+    readable_projects: tuple[str, ...]
+
+    @property
+    def project_id(self) -> str:
+        return self.scope.project_id
+
+    @property
+    def has_tasks(self) -> bool:
+        """Whether the project has a task at all: an empty page says what to do next."""
+        return self.extent.last_ms is not None
+
+    def buckets(self) -> Buckets:
+        """Return the buckets of the charts over the time of this request."""
+        return buckets_of(self.scope.span, self.extent, self.now_ms)
+
+    def url(self, path: str, item_id: str = "", **changes: str | None) -> str:
+        """
+        Return a link that keeps the project and the filters of this request, after `changes`.
+
+        A change is of a filter, by its name in Filters, or another parameter; an empty one is left out.
+        """
+        filters = {name: value or "" for name, value in changes.items() if name in _FILTER_NAMES}
+        parameters = {name: value for name, value in changes.items() if name not in _FILTER_NAMES}
+        query = {"project": self.project_id, **self.scope.filters.query(**filters), **parameters}
+        return with_query(item_path(path, item_id) if item_id else path, query)
+
+    def sort(self, sorts: Mapping[str, Any]) -> str:
+        """Return the requested one of `sorts`, by default the first; Problem 400 for another."""
+        sort = self.query.get("sort") or next(iter(sorts))
+        if sort not in sorts:
+            raise Problem(400, "invalid_sort", "a list can't be sorted by this", f"one of: {', '.join(sorts)}")
+        return sort
+
+    def cursor(self) -> tuple[int, str] | None:
+        """Return the cursor of the request; Problem 400 for text that is none."""
+        return decoded_cursor(self.query.get("cursor"))
+
+    def paging(self, sorts: Mapping[str, Any]) -> Paging:
+        """Return the requested page of a list; Problem 400."""
+        return Paging(self.sort(sorts), self.cursor(), page_limit(self.query.get("limit")))
+
+    def described(self) -> dict[str, Any]:
+        """Return the scope as the twin describes it."""
+        span = self.scope.span
+        return {
+            "project_id": self.project_id,
+            "period": self.period,
+            "from": iso_time(span.start_ms) if span.start_ms is not None else None,
+            "to": iso_time(span.end_ms) if span.end_ms is not None else None,
+            "filters": self.scope.filters.narrowing(),
+        }
+
+
+class ViewRequestReader:
+    """Parses the requests of views."""
+
+    def __init__(self, store: Store) -> None:
+        self._extents = Extents(store)
+
+    def read(self, request: Request, visitor: Visitor, project_id: str, item_id: str = "") -> ViewRequest:
+        """Return a request about a project that the visitor may read. Blocking. Raises Problem 400."""
+        now_ms = time.time_ns() // 1_000_000
+        filters = Filters.from_query(request.query_params)
+        own_span = filters.span()
+        extent = self._extents.extent(project_id)
+        period = "" if own_span else chosen_period(filters.period, extent, now_ms)
+        corrections = self._extents.corrections(project_id)
+        columns = [name for text in request.query_params.getlist("columns") for name in text.split(",") if name]
+        return ViewRequest(
+            scope=Scope(project_id, filters, own_span or span_of(period, now_ms), corrections),
+            period=period,
+            extent=extent,
+            now_ms=now_ms,
+            item_id=item_id,
+            query=request.query_params,
+            columns=tuple(columns),
+            readable_projects=tuple(visitor.readable_projects(project_id)),
+        )

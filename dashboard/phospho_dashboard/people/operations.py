@@ -1,0 +1,45 @@
+"""The OpenAPI operations of people."""
+
+from __future__ import annotations
+
+from phospho_dashboard.openapi.parts import ROLE
+from phospho_web.openapi import TEXT, TIME, Operation, list_of, object_of
+
+
+def people_operations() -> list[Operation]:
+    """Return the operations of people."""
+    person = object_of(
+        ["name", "role", "created_at", "has_password"],
+        name=TEXT,
+        role=ROLE,
+        created_at=TIME,
+        has_password={"type": "boolean"},
+    )
+    one_person = object_of(["person"], person=person)
+    return [
+        Operation(
+            "get",
+            "/people",
+            "Who may sign in to the pages",
+            list_of("people", person),
+            description="Takes the administrator's key.",
+        ),
+        Operation(
+            "post",
+            "/people",
+            "Add a person",
+            one_person,
+            description="Takes the administrator's key. Without a password, for who comes through a proxy.",
+            status=201,
+            body=object_of(["name"], name=TEXT, role=ROLE, password=TEXT),
+        ),
+        Operation(
+            "patch",
+            "/people/{name}",
+            "Change a role or a password",
+            one_person,
+            description="A new password signs the person out everywhere.",
+            body=object_of([], role=ROLE, password=TEXT),
+        ),
+        Operation("delete", "/people/{name}", "Remove a person", None, status=204),
+    ]

@@ -1,0 +1,107 @@
+"""The pages to sign in, to sign out, and to create the first administrator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from phospho_dashboard.auth.access import cookie_name
+from phospho_dashboard.auth.form_tokens import check_site
+from phospho_dashboard.services import Services
+from phospho_dashboard.web.forms import Form, read_form
+from phospho_dashboard.web.origins import client_address, is_encrypted, local_path, networks
+from phospho_dashboard.web.rendering import page_response, with_error_pages
+from phospho_web.problems import Problem
+
+# Problems that a person can mend in the form itself. Any other has a page of its own.
+_MENDED_IN_FORM = frozenset({401, 409, 422, 429})
+
+
+def sign_in_page_routes(services: Services) -> list[BaseRoute]:
+    """Return the routes that need no sign-in, and the way out."""
+    pages = SignInPages(services)
+    return [
+        Route("/sign-in", with_error_pages(pages.sign_in_page)),
+        Route("/sign-in", with_error_pages(pages.sign_in), methods=["POST"]),
+        Route("/sign-out", with_error_pages(pages.sign_out), methods=["POST"]),
+        Route("/setup", with_error_pages(pages.set_up_page)),
+        Route("/setup", with_error_pages(pages.set_up), methods=["POST"]),
+    ]
+
+
+class SignInPages:
+    """The pages for visitors who have not signed in, and the way out."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._settings = services.settings
+        self._access = services.access
+        self._sign_ins = services.sign_ins
+        self._proxies = networks(services.settings.sign_in.trusted_proxies)
+
+    async def sign_in_page(self, request: Request) -> Response:
+        return self._render("people/sign_in.html", request.query_params.get("next"))
+
+    async def sign_in(self, request: Request) -> Response:
+        form = await self._outside_form(request)
+        name, password = form.text("name"), form.raw("password")
+        address = client_address(request, self._proxies)
+        return await self._enter(
+            request, "people/sign_in.html", form, lambda: self._sign_ins.sign_in(name, password, address)
+        )
+
+    async def set_up_page(self, request: Request) -> Response:
+        return self._render("people/set_up.html", None)
+
+    async def set_up(self, request: Request) -> Response:
+        form = await self._outside_form(request)
+        code, name, password = form.text("code"), form.text("name"), form.raw("password")
+        address = client_address(request, self._proxies)
+        return await self._enter(
+            request, "people/set_up.html", form, lambda: self._sign_ins.set_up(code, name, password, address)
+        )
+
+    async def sign_out(self, request: Request) -> Response:
+        """End the sign-in of this browser; one that has ended already is fine too."""
+        check_site(request)
+        token = request.cookies.get(cookie_name(request), "")
+        if token and await self._services.threads.run(self._sign_ins.signed_in, token) is not None:
+            await self._access.form_visitor(request, "viewer")
+            await self._services.threads.run(self._sign_ins.sign_out, token)
+        response = RedirectResponse("/sign-in", 303)
+        response.delete_cookie(cookie_name(request), secure=is_encrypted(request), httponly=True, samesite="lax")
+        return response
+
+    async def _outside_form(self, request: Request) -> Form:
+        """Return a form of a visitor without a cookie: only the page's origin proves where it comes from."""
+        check_site(request)
+        return await read_form(request, self._settings.max_body_bytes)
+
+    async def _enter(self, request: Request, template: str, form: Form, open_sign_in: Callable[[], str]) -> Response:
+        """Sign the browser in, with a token that it never had, and go on; or show the form with what is wrong."""
+        try:
+            token = await self._services.password_threads.run(open_sign_in)
+        except Problem as problem:
+            if problem.status not in _MENDED_IN_FORM:
+                raise
+            return self._render(template, form.raw("next", 4000), problem, form.text("name"))
+        response = RedirectResponse(local_path(form.raw("next", 4000)), 303)
+        set_sign_in_cookie(response, request, token, self._settings.sign_in.lifetime_s)
+        return response
+
+    def _render(self, template: str, next_path: str | None, problem: Problem | None = None, name: str = "") -> Response:
+        is_local = self._settings.pages_open
+        content = {"next_path": local_path(next_path), "problem": problem, "name": name, "is_local": is_local}
+        if problem is None:
+            return page_response(template, content)
+        return page_response(template, content, problem.status, problem.headers())
+
+
+def set_sign_in_cookie(response: Response, request: Request, token: str, lifetime_s: int) -> None:
+    """Give the browser its token, out of reach of scripts and of requests that another site makes it send."""
+    response.set_cookie(
+        cookie_name(request), token, lifetime_s, path="/", secure=is_encrypted(request), httponly=True, samesite="lax"
+    )

@@ -1,0 +1,87 @@
+"""The page of a project's API keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from phospho_dashboard.layout.confirmation import Confirmation, ConfirmationPage, is_confirmed
+from phospho_dashboard.layout.settings_page import SettingsPage
+from phospho_dashboard.projects.key_api import public_key
+from phospho_dashboard.services import Services
+from phospho_dashboard.web.rendering import with_error_pages
+from phospho_dashboard.web.urls import with_query
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response, with_json_errors
+
+_PATH = "/settings/keys"
+
+
+def key_page_routes(services: Services) -> list[BaseRoute]:
+    """Return the routes of API keys."""
+    pages = KeyPages(services)
+    return [
+        Route(_PATH, with_error_pages(pages.page)),
+        Route(f"{_PATH}.json", with_json_errors(pages.twin)),
+        Route(_PATH, with_error_pages(pages.create), methods=["POST"]),
+        Route(f"{_PATH}/revoke", with_error_pages(pages.revoke), methods=["POST"]),
+    ]
+
+
+class KeyPages:
+    """The page, its twin and its forms."""
+
+    def __init__(self, services: Services) -> None:
+        self._registry = services.registry
+        self._threads = services.threads
+        self._access = services.access
+        self._page = SettingsPage(services, "keys", "projects/keys.html")
+        self._confirmation_page = ConfirmationPage(services, "settings")
+
+    async def page(self, request: Request) -> Response:
+        visitor, project_id = await self._access.page_visitor_and_project(request)
+        return await self._page.render(request, visitor, await self._content(project_id) | {"new_key": None})
+
+    async def twin(self, request: Request) -> Response:
+        _, project_id = await self._access.page_visitor_and_project(request)
+        return json_response(await self._content(project_id))
+
+    async def create(self, request: Request) -> Response:
+        """Create a key and show its secret: this page, which no cache keeps, is the only place that has it."""
+        visitor, form = await self._access.form_visitor(request, "admin")
+        project_id = await self._access.query_project(request, visitor)
+        new = await self._threads.run(self._registry.create_key, project_id, form.text("name", 128))
+        content = await self._content(project_id) | {"new_key": {"name": new.key.name, "api_key": new.secret}}
+        return await self._page.render(request, visitor, content, status=201)
+
+    async def revoke(self, request: Request) -> Response:
+        visitor, form = await self._access.form_visitor(request, "admin")
+        project_id, key_id = await self._access.query_project(request, visitor), form.text("key_id")
+        if not is_confirmed(form):
+            revocation = await self._threads.run(self._revocation, project_id, key_id)
+            return await self._confirmation_page.render(
+                request, visitor, form, project_id=project_id, confirmation=revocation
+            )
+        if await self._threads.run(self._registry.revoke_key, project_id, key_id) is None:
+            raise _unknown_key()
+        return RedirectResponse(with_query(_PATH, {"project": project_id}), 303)
+
+    def _revocation(self, project_id: str, key_id: str) -> Confirmation:
+        key = next((key for key in self._registry.keys(project_id) if key.key_id == key_id), None)
+        if key is None:
+            raise _unknown_key()
+        name = f"{key.name} ({key.prefix}…)" if key.name else f"{key.prefix}…"
+        effects = ("What logs with it is refused within seconds.", "A revoked key can't be brought back.")
+        back = with_query(_PATH, {"project": project_id})
+        return Confirmation(f"Revoke the key {name}?", effects, "Revoke it", back)
+
+    async def _content(self, project_id: str) -> dict[str, Any]:
+        keys = await self._threads.run(self._registry.keys, project_id)
+        return {"project_id": project_id, "keys": [public_key(key) for key in keys]}
+
+
+def _unknown_key() -> Problem:
+    return Problem(404, "unknown_key_id", "there is no such key in this project")

@@ -1,0 +1,44 @@
+"""The OpenAPI operations of projects and API keys."""
+
+from __future__ import annotations
+
+from phospho_dashboard.openapi.parts import ApiKey
+from phospho_schemas.messages import Project, ProjectSettings
+from phospho_web.openapi import NUMBER, TEXT, Operation, Schema, list_of, object_of
+
+
+def project_operations() -> list[Operation]:
+    """Return the operations of projects and API keys."""
+    key, project = ApiKey, object_of(["project"], project=Project)
+    changes: dict[str, Schema] = {"name": TEXT, "retention_days": NUMBER, "settings": ProjectSettings}
+    return [
+        Operation("get", "/keys", "Keys, without their secrets", list_of("keys", key)),
+        Operation(
+            "post",
+            "/keys",
+            "Make a key",
+            object_of(["key_id", "api_key"], key_id=TEXT, api_key=TEXT, project_id=TEXT, name=TEXT),
+            description="It is shown in this answer and never again.",
+            status=201,
+            body=object_of([], name=TEXT | {"maxLength": 128}),
+        ),
+        Operation("delete", "/keys/{key_id}", "Revoke a key", key, description="It stops working within seconds."),
+        Operation("get", "/projects", "Projects", list_of("projects", Project)),
+        Operation(
+            "post",
+            "/projects",
+            "Make a project",
+            project,
+            description="Takes the administrator's key.",
+            status=201,
+            body=object_of(["project_id"], project_id=TEXT, **changes),
+        ),
+        Operation(
+            "patch",
+            "/projects/{project_id}",
+            "Change a project",
+            project,
+            description="What is not named stays, among the settings too.",
+            body=object_of([], **changes),
+        ),
+    ]

@@ -1,0 +1,65 @@
+"""The page of all projects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.layout.settings_page import SettingsPage
+from phospho_dashboard.projects.projects import created_project
+from phospho_dashboard.services import Services
+from phospho_dashboard.web.rendering import with_error_pages
+from phospho_dashboard.web.urls import with_query
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response, with_json_errors
+
+_PATH = "/settings/projects"
+
+
+def project_page_routes(services: Services) -> list[BaseRoute]:
+    """Return the routes of the list of projects."""
+    pages = ProjectPages(services)
+    return [
+        Route(_PATH, with_error_pages(pages.page)),
+        Route(f"{_PATH}.json", with_json_errors(pages.twin)),
+        Route(_PATH, with_error_pages(pages.create), methods=["POST"]),
+    ]
+
+
+class ProjectPages:
+    """The page, its twin and its form."""
+
+    def __init__(self, services: Services) -> None:
+        self._registry = services.registry
+        self._threads = services.threads
+        self._access = services.access
+        self._page = SettingsPage(services, "projects", "projects/projects.html")
+
+    async def page(self, request: Request) -> Response:
+        return await self._render(request, await self._access.page_visitor(request))
+
+    async def twin(self, request: Request) -> Response:
+        return json_response(await self._content(await self._access.page_visitor(request)))
+
+    async def create(self, request: Request) -> Response:
+        visitor, form = await self._access.form_visitor(request, "admin")
+        if not visitor.is_admin:
+            raise Problem(403, "admin_only", "a project's key can't create projects")
+        fields = {"project_id": form.text("project_id"), "name": form.text("name")}
+        try:
+            project = await self._threads.run(created_project, self._registry, fields)
+        except Problem as problem:
+            return await self._render(request, visitor, problem)
+        # The next step is a key for the new project.
+        return RedirectResponse(with_query("/settings/keys", {"project": project.project_id}), 303)
+
+    async def _render(self, request: Request, visitor: Visitor, problem: Problem | None = None) -> Response:
+        content = await self._content(visitor) | {"may_add": visitor.is_admin}
+        return await self._page.render(request, visitor, content, problem=problem)
+
+    async def _content(self, visitor: Visitor) -> dict[str, Any]:
+        return {"projects": [project.model_dump(mode="json") for project in await self._access.projects(visitor)]}

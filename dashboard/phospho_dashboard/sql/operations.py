@@ -1,0 +1,27 @@
+"""The OpenAPI operations of users' SQL."""
+
+from __future__ import annotations
+
+from phospho_dashboard.sql.api import MEDIA_TYPES
+from phospho_dashboard.sql.guard import VIEWS
+from phospho_web.openapi import TEXT, Operation, object_of
+
+
+def sql_operations() -> list[Operation]:
+    """Return the operation of users' SQL."""
+    return [_sql()]
+
+
+def _sql() -> Operation:
+    return Operation(
+        "post",
+        "/sql",
+        "Ask in SQL",
+        {},
+        description=f"One SELECT over {', '.join(VIEWS)}, of one's own project: read-only, and bounded in time, memory "
+        "and "
+        "rows by ClickHouse itself. The answer is in the format that was asked for.",
+        success="The rows.",
+        answer_types=tuple(sorted({media_type.partition(";")[0] for media_type in MEDIA_TYPES.values()})),
+        body=object_of(["query"], query=TEXT, format={"enum": list(MEDIA_TYPES), "default": "JSON"}),
+    )

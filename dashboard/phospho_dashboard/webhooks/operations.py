@@ -1,0 +1,48 @@
+"""The OpenAPI operations of webhooks."""
+
+from __future__ import annotations
+
+from phospho_dashboard.openapi.parts import ROWS
+from phospho_dashboard.webhooks.webhooks import MAX_EVENT_NAMES, MAX_URL_CHARACTERS
+from phospho_web.openapi import ANY_OBJECT, NUMBER, TEXT, Operation, list_of, object_of
+
+
+def webhook_operations() -> list[Operation]:
+    """Return the operations of webhooks."""
+    wanted = object_of(
+        ["url"],
+        url=TEXT | {"maxLength": MAX_URL_CHARACTERS},
+        events={"type": "array", "items": TEXT | {"minLength": 1, "maxLength": 128}, "maxItems": MAX_EVENT_NAMES},
+        evidence={"type": "boolean"},
+    )
+    return [
+        Operation(
+            "get", "/webhooks", "Webhooks, with the states of their deliveries", list_of("webhooks", ROWS["items"])
+        ),
+        Operation(
+            "post",
+            "/webhooks",
+            "Add a webhook",
+            object_of(["webhook", "secret"], webhook=ANY_OBJECT, secret=TEXT),
+            description="It is told of what is found from now on, with `evidence` in the words of the task that show "
+            "it. Its "
+            "secret is in this answer and never again.",
+            status=201,
+            body=wanted,
+        ),
+        Operation("delete", "/webhooks/{webhook_id}", "Remove a webhook", None, status=204),
+        Operation(
+            "post",
+            "/webhooks/{webhook_id}/test",
+            "Send a webhook a test message",
+            object_of(["is_delivered", "status"], is_delivered={"type": "boolean"}, status=NUMBER, detail=TEXT),
+        ),
+        Operation(
+            "post",
+            "/webhooks/{webhook_id}/send-again",
+            "Send again what was given up",
+            object_of(["deliveries"], deliveries=NUMBER),
+            description="The latest 1,000 deliveries of those; their tries begin anew.",
+            status=202,
+        ),
+    ]
