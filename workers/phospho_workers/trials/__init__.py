@@ -1,1 +1,1 @@
-"""Try a definition on past tasks before it is saved: previews, diffs, label queue and cost estimates."""
+"""Trial runs for the pages, which store nothing: previews, version diffs, label queues and cost estimates."""

@@ -1,4 +1,4 @@
-"""What an LLM's judgements on tasks of the past would cost: their questions are made, and not asked."""
+"""The cost of an LLM's judgements on stored tasks, estimated from the questions that it would be asked."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from phospho_workers.detection.text.sides import texts_of
 from phospho_workers.judging.prompts import Question
 from phospho_workers.judging.selection import OpenCandidate, OpenText, candidates_to_ask
 
-# Of English and JSON, as tokenizers are known to make them; an estimate is one.
+# A rough figure for English and JSON.
 _CHARACTERS_PER_TOKEN = 4
-# Of one answer with its key, as models answer that do not think aloud.
+# One answer with its key, of a model that does not think aloud.
 _TOKENS_OF_ANSWER = 32
-# As long as that of a real question.
+# As long as the nonce of a real question.
 _NONCE = "0" * 8
 
 
@@ -34,32 +34,33 @@ def judge_cost(
     analyses: Sequence[Mapping[str, Any]],
 ) -> JudgeCost:
     """
-    Return what it costs to ask about a definition in those of `tasks` in which it is a candidate, by their analyses.
+    Return the cost of judging a definition in those of `tasks` that are candidates by their analyses.
 
-    A text that several tasks say is asked about once. `others` are what a call may ask along.
+    A text that several tasks share is asked about once. `others` are the definitions that a call may ask about too.
     """
-    known = {one.name: one for one in (*others, definition)}
-    asked: dict[str, Question] = {}
+    definitions = {other.name: other for other in (*others, definition)}
+    questions: dict[str, Question] = {}
     for task, row in zip(tasks, analyses, strict=True):
-        for found in row["candidates"]:
-            if found["name"] == definition.name and found["content"] not in asked:
-                asked[found["content"]] = _question(definition, known, task, found["content"])
+        for candidate in row["candidates"]:
+            if candidate["name"] == definition.name and candidate["content"] not in questions:
+                questions[candidate["content"]] = _question(definition, definitions, task, candidate["content"])
     return JudgeCost(
-        len(asked),
-        sum(map(_tokens_in, asked.values())),
-        sum(_TOKENS_OF_ANSWER * len(one.definitions) for one in asked.values()),
+        len(questions),
+        sum(map(_tokens_in, questions.values())),
+        sum(_TOKENS_OF_ANSWER * len(question.definitions) for question in questions.values()),
     )
 
 
 def _question(
-    definition: EventDefinition, known: Mapping[str, EventDefinition], task: Mapping[str, Any], content: str
+    definition: EventDefinition, definitions: Mapping[str, EventDefinition], task: Mapping[str, Any], content: str
 ) -> Question:
     candidate = OpenCandidate(task["task_id"], definition.name, definition.version, definition.scope, content, 1.0)
     text = OpenText(task["task_id"], definition.scope, content, [candidate])
-    about = [known[one.name] for one in candidates_to_ask(text, list(known.values()), frozenset())]
+    candidates = candidates_to_ask(text, list(definitions.values()), frozenset())
+    about = [definitions[candidate.name] for candidate in candidates]
     return Question(about, texts_of(task, definition.scope), _NONCE)
 
 
 def _tokens_in(question: Question) -> int:
-    said = sum(len(message["content"]) for message in question.messages())
-    return (said + len(json.dumps(question.schema()))) // _CHARACTERS_PER_TOKEN
+    characters = sum(len(message["content"]) for message in question.messages())
+    return (characters + len(json.dumps(question.schema()))) // _CHARACTERS_PER_TOKEN

@@ -1,4 +1,4 @@
-"""The classifier that a version of a definition will have once it is stored, learnt from the labels that are there."""
+"""The classifier that a version of a definition will have once it is stored, trained by the labels that are there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from phospho_workers.jobs.sessions.transcripts import as_task_definition
 
 
 class TrialClassifiers:
-    """Teaches versions that are not stored, and stores nothing. Blocking; raises what the store raises."""
+    """Trains classifiers of versions that are not stored. Blocking; raises what the store raises."""
 
     def __init__(self, tasks: LabelledTasks, trainer: Trainer) -> None:
         self._tasks = tasks
@@ -21,18 +21,18 @@ class TrialClassifiers:
 
     def classifier(self, definition: EventDefinition, others: Sequence[EventDefinition]) -> Classifier | None:
         """
-        Return what the labels of people teach a version beside the project's other definitions; None where nothing.
+        Return the classifier of a version beside the project's other definitions, None without labels.
 
-        What judges said is of the version that they were asked about, and teaches no other.
+        Only people's labels count: a judgement is about the version that the judge was asked about.
         """
         if not self._trainer.can_train(definition):
             return None
-        taught = [one for one in others if self._trainer.can_train(one)]
-        group = next(one for one in group_by_reading([*taught, definition]).values() if definition in one)
+        learning = [other for other in others if self._trainer.can_train(other)]
+        group = next(group for group in group_by_reading([*learning, definition]).values() if definition in group)
         examples = self._tasks.examples(definition.project_id, group)
-        examples[definition.name] = [one for one in examples[definition.name] if one.weight == 1.0]
+        examples[definition.name] = [example for example in examples[definition.name] if example.weight == 1.0]
         if not examples[definition.name]:
             return None
-        task_definitions = [as_task_definition(member) for member in group]
-        trained = self._trainer.train(task_definitions, examples, [definition.name])[definition.name]
-        return Classifier.from_json(trained.classifier) if trained.classifier else None
+        trained = self._trainer.train([as_task_definition(member) for member in group], examples, [definition.name])
+        classifier = trained[definition.name].classifier
+        return Classifier.from_json(classifier) if classifier else None

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from phospho_workers.detection.learning.quality import Candidate, most_informative, quality, wilson
+from phospho_workers.detection.learning.quality import UnlabelledTask, most_informative, quality, wilson
 
 
 def test_the_interval_is_wilsons() -> None:
@@ -49,10 +49,10 @@ def test_the_threshold_is_suggested_where_labels_are_enough_to_tell() -> None:
 
 def test_the_nearest_to_the_threshold_teach_most_and_no_two_are_alike() -> None:
     candidates = [
-        Candidate("sure", "I want a refund", 0.99),
-        Candidate("near", "is this the right shop", 0.52),
-        Candidate("like it", "is this the right shop?", 0.51),
-        Candidate("other", "my parcel is broken", 0.6),
+        UnlabelledTask("sure", "I want a refund", 0.99),
+        UnlabelledTask("near", "is this the right shop", 0.52),
+        UnlabelledTask("like it", "is this the right shop?", 0.51),
+        UnlabelledTask("other", "my parcel is broken", 0.6),
     ]
     assert most_informative(candidates, count=3) == ["like it", "other", "sure"]
     assert set(most_informative(candidates)) == {"sure", "near", "like it", "other"}
@@ -60,7 +60,7 @@ def test_the_nearest_to_the_threshold_teach_most_and_no_two_are_alike() -> None:
 
 
 def test_the_order_of_the_candidates_does_not_matter() -> None:
-    candidates = [Candidate(f"t{number}", f"word{number} and more", number % 7 / 7) for number in range(60)]
+    candidates = [UnlabelledTask(f"t{number}", f"word{number} and more", number % 7 / 7) for number in range(60)]
     shuffled = random.Random(3).sample(candidates, len(candidates))
     assert most_informative(shuffled) == most_informative(candidates)
     assert len(most_informative(candidates)) == 20

@@ -22,8 +22,9 @@ from phospho_workers.jobs.learning.examples import LabelledTasks
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.judging.settings import NO_JUDGES, JudgeSettings, LlmSettings
+from phospho_workers.trials.backfill_estimate import BackfillEstimate
 from phospho_workers.trials.trial_classifiers import TrialClassifiers
-from phospho_workers.trials.trials import Trials
+from phospho_workers.trials.version_diff import VersionDiff
 from store.facts import insert, task, view
 from workers.detection.tasks import definition, keywords
 
@@ -59,9 +60,12 @@ class Past:
     def job(self) -> BackfillJob:
         return BackfillJob(History(self.store), SessionFacts(self.store), self.book, self.cache.current)
 
-    def trials(self, judging: JudgeSettings = NO_JUDGES) -> Trials:
+    def estimates(self, judging: JudgeSettings = NO_JUDGES) -> BackfillEstimate:
+        return BackfillEstimate(History(self.store), SessionFacts(self.store), self.cache.current, judging)
+
+    def diffs(self) -> VersionDiff:
         classifiers = TrialClassifiers(LabelledTasks(self.store), ClassifierTrainer())
-        return Trials(History(self.store), SessionFacts(self.store), self.cache.current, classifiers, judging)
+        return VersionDiff(History(self.store), SessionFacts(self.store), self.cache.current, classifiers)
 
     def run(self) -> None:
         """Run a job that has just started until it has nothing left to do."""
@@ -204,7 +208,7 @@ def test_an_edit_and_a_cancel_end_it(past: Past) -> None:
 
 
 def test_an_estimate_says_what_it_would_cost_and_stores_nothing(past: Past) -> None:
-    told = past.trials().estimate(past.define("refund", "refund"))
+    told = past.estimates().estimate(past.define("refund", "refund"))
     assert (told["tasks"], told["events"], told["llm_tokens"], told["sampled_tasks"]) == (4, 2, 0, 4)
     assert past.found() == THANKS
 
@@ -215,7 +219,7 @@ def test_an_estimate_prices_the_questions_that_an_llm_would_be_asked(past: Past)
         definition("angry", "llm", description="The user is angry", project_id=past.project_id)
     )
     llm = LlmSettings("http://127.0.0.1:9", "model", usd_per_million_in=1000.0, usd_per_million_out=1000.0)
-    told = past.trials(JudgeSettings(llm)).estimate(asked)
+    told = past.estimates(JudgeSettings(llm)).estimate(asked)
     assert told["llm_calls"] == 4
     assert 4 * 200 < told["llm_tokens"] < 4 * 500
     assert told["llm_usd"] == pytest.approx(told["llm_tokens"] / 1000, abs=0.01)
@@ -225,7 +229,7 @@ def test_an_estimate_prices_the_questions_that_an_llm_would_be_asked(past: Past)
 def test_a_diff_tells_what_a_new_version_would_change(past: Past) -> None:
     old = past.define("refund", "refund and thanks", "hello")
     new = keywords("refund", "refund", project_id=past.project_id)
-    told = past.trials().diff(old, new, 1000)
+    told = past.diffs().diff(old, new, 1000)
     counts = {name: told[name] for name in ("tasks", "newly_found", "no_longer_found", "found_by_both")}
     assert counts == {"tasks": 4, "newly_found": 1, "no_longer_found": 1, "found_by_both": 1}
     assert [one["task_id"] for one in told["examples"]["newly"]] == ["t0"]

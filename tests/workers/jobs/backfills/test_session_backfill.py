@@ -22,8 +22,9 @@ from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.sessions.ended_sessions_job import EndedSessionsJob
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.sessions.turns_job import TurnsJob
+from phospho_workers.trials.backfill_estimate import BackfillEstimate
 from phospho_workers.trials.trial_classifiers import TrialClassifiers
-from phospho_workers.trials.trials import Trials
+from phospho_workers.trials.version_diff import VersionDiff
 from store.facts import view
 from workers.detection.tasks import keywords
 from workers.jobs.logged_sessions import NOW, said_long_ago, say
@@ -51,9 +52,12 @@ class Past:
     def job(self) -> BackfillJob:
         return BackfillJob(History(self.store), SessionFacts(self.store), self.book, self.cache.current)
 
-    def trials(self) -> Trials:
+    def estimates(self) -> BackfillEstimate:
+        return BackfillEstimate(History(self.store), SessionFacts(self.store), self.cache.current)
+
+    def diffs(self) -> VersionDiff:
         classifiers = TrialClassifiers(LabelledTasks(self.store), ClassifierTrainer())
-        return Trials(History(self.store), SessionFacts(self.store), self.cache.current, classifiers)
+        return VersionDiff(History(self.store), SessionFacts(self.store), self.cache.current, classifiers)
 
     def run(self, definition: EventDefinition, **span: Any) -> str:
         """Backfill a definition to the end, and return how that ended."""
@@ -161,12 +165,12 @@ def test_where_a_backfill_comes_first_to_a_session_that_is_followed_it_looks_for
 
 
 def test_an_estimate_and_a_diff_read_sessions_as_well_and_store_nothing(past: Past) -> None:
-    estimate = past.trials().estimate(past.define("refund", "refund", scope="session"))
+    estimate = past.estimates().estimate(past.define("refund", "refund", scope="session"))
     assert (estimate["tasks"], estimate["events"], estimate["llm_tokens"], estimate["sampled_tasks"]) == (6, 2, 0, 6)
 
     old = past.define("near", "refund", scope="input", context_turns=1)
     new = keywords("near", "a refund", "hello", project_id=past.project_id, scope="session")
-    told = past.trials().diff(old, new, 1000)
+    told = past.diffs().diff(old, new, 1000)
     counts = {name: told[name] for name in ("tasks", "newly_found", "no_longer_found", "found_by_both")}
     assert counts == {"tasks": 6, "newly_found": 1, "no_longer_found": 3, "found_by_both": 1}
     assert [one["task_id"] for one in told["examples"]["newly"]] == ["c-499"]

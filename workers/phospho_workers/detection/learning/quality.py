@@ -1,4 +1,4 @@
-"""How good a definition is, by its labels, and which tasks would teach it most."""
+"""The quality of a definition by its labels, and the tasks whose labels would improve it most."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phospho_workers.detection.semantic.confidence import DEFAULT_THRESHOLD
-from phospho_workers.detection.text.embedding import Vectors, cosines, directions, embedder
-from phospho_workers.detection.text.reading import clauses_of
+from phospho_workers.detection.text.embedding import cosines
+from phospho_workers.detection.text.reading import whole
 
 # The 97.5th percentile of the normal distribution: intervals of 95 %.
 _Z = 1.959964
 # With fewer labels of either kind the best threshold says more about chance than about the event.
 _MIN_LABELS_FOR_THRESHOLD = 10
 _ALIKE_COSINE = 0.9
-# Of so many uncertain tasks the most different are chosen.
+# The tasks nearest to the threshold, among which different ones are picked.
 _MAX_CONSIDERED = 2_000
 
 
@@ -35,10 +35,10 @@ class Interval(NamedTuple):
 @dataclass(frozen=True)
 class Quality:
     """
-    What labels say of a definition at `threshold`; None where they say nothing.
+    The quality of a definition at `threshold`, by its labels; None where there are none to tell.
 
-    Precision is of what is found and was judged, recall of what was confirmed: tasks that nobody has judged count
-    for neither, so recall is too high where only what was found is ever judged.
+    Tasks without a label count neither for precision nor for recall, so recall is too high where people only label
+    what was found.
     """
 
     confirmed: int
@@ -51,12 +51,12 @@ class Quality:
     def to_json(self) -> str:
         """Return a JSON object with these names; an interval is an object of value, low and high."""
         intervals = {"precision": self.precision, "recall": self.recall}
-        shown = {name: None if one is None else one._asdict() for name, one in intervals.items()}
-        return json.dumps(asdict(self) | shown)
+        shares = {name: None if interval is None else interval._asdict() for name, interval in intervals.items()}
+        return json.dumps(asdict(self) | shares)
 
 
-class Candidate(NamedTuple):
-    """A task that nobody has judged, and how confident the definition is that it shows the event."""
+class UnlabelledTask(NamedTuple):
+    """A task without a label, and the confidence that it shows the event."""
 
     task_id: str
     text: str
@@ -75,7 +75,7 @@ def wilson(successes: int, trials: int) -> Interval | None:
 
 def quality(confidences: Sequence[float], labels: Sequence[bool], threshold: float | None = None) -> Quality:
     """
-    Return the quality at a threshold (the default where None) of confidences in tasks that people have judged.
+    Return the quality at a threshold (the default where None) of the confidences in labelled tasks.
 
     Give confidences that do not know the label of their own task: `TrainingSet.cross_validated` returns such.
     """
@@ -84,14 +84,14 @@ def quality(confidences: Sequence[float], labels: Sequence[bool], threshold: flo
     is_event = np.asarray(labels, dtype=bool)
     confirmed = int(is_event.sum())
     is_found = scores >= at
-    right = int((is_found & is_event).sum())
+    true_positives = int((is_found & is_event).sum())
     return Quality(
         confirmed=confirmed,
         rejected=len(is_event) - confirmed,
         threshold=at,
         suggested_threshold=_suggested(scores, is_event),
-        precision=wilson(right, int(is_found.sum())),
-        recall=wilson(right, confirmed),
+        precision=wilson(true_positives, int(is_found.sum())),
+        recall=wilson(true_positives, confirmed),
     )
 
 
@@ -110,19 +110,19 @@ def _suggested(scores: NDArray[np.float64], is_event: NDArray[np.bool_]) -> floa
     return round(float(best[np.argmin(np.abs(best - DEFAULT_THRESHOLD))]), 4)
 
 
-def most_informative(candidates: Sequence[Candidate], threshold: float | None = None, count: int = 20) -> list[str]:
+def most_informative(tasks: Sequence[UnlabelledTask], threshold: float | None = None, count: int = 20) -> list[str]:
     """
-    Return the ids of the tasks whose label would teach most: those nearest to the threshold, no two alike.
+    Return the ids of the tasks whose label would improve the classifier most: those nearest to the threshold, no two
+    alike.
 
-    Where there are too few that differ, like ones fill the rest. The order of the candidates does not matter.
+    Where too few differ, similar ones fill the rest. The order of the tasks does not matter.
     """
     at = DEFAULT_THRESHOLD if threshold is None else threshold
-    nearest = sorted(candidates, key=lambda one: (abs(_logit(one.confidence) - _logit(at)), one.task_id))
+    nearest = sorted(tasks, key=lambda task: (abs(_logit(task.confidence) - _logit(at)), task.task_id))
     considered = nearest[:_MAX_CONSIDERED]
-    kept = _different([one.text for one in considered], count)
-    chosen = [considered[place].task_id for place in kept]
-    rest = (one.task_id for place, one in enumerate(considered) if place not in set(kept))
-    return [*chosen, *rest][:count]
+    different = _different([task.text for task in considered], count)
+    rest = (task.task_id for index, task in enumerate(considered) if index not in set(different))
+    return [*(considered[index].task_id for index in different), *rest][:count]
 
 
 def _logit(confidence: float) -> float:
@@ -131,16 +131,12 @@ def _logit(confidence: float) -> float:
 
 
 def _different(texts: Sequence[str], count: int) -> list[int]:
-    """Return the places of the first `count` texts that are not like one before them."""
-    pointing = _pointing(texts)
-    chosen: list[int] = []
-    for place in range(len(texts)):
-        if len(chosen) == count:
+    """Return the indexes of the first `count` texts that are not like one before them."""
+    vectors = whole(texts)
+    indexes: list[int] = []
+    for index in range(len(texts)):
+        if len(indexes) == count:
             break
-        if not chosen or cosines(pointing[place : place + 1], pointing[chosen]).max() < _ALIKE_COSINE:
-            chosen.append(place)
-    return chosen
-
-
-def _pointing(texts: Sequence[str]) -> Vectors:
-    return directions(embedder().sums([[p for _, pieces in clauses_of(text) for p in pieces] for text in texts]))
+        if not indexes or cosines(vectors[index : index + 1], vectors[indexes]).max() < _ALIKE_COSINE:
+            indexes.append(index)
+    return indexes

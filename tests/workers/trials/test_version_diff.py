@@ -18,7 +18,7 @@ from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.learning.training_job import TrainingJob
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.trials.trial_classifiers import TrialClassifiers
-from phospho_workers.trials.trials import Trials
+from phospho_workers.trials.version_diff import VersionDiff
 from store.facts import insert, task
 from workers.detection.tasks import semantic
 
@@ -41,22 +41,22 @@ def taught(store: Store, registry: Registry, project_id: str, until_done: Callab
     return definition
 
 
-def trials(store: Store) -> Trials:
+def version_diff(store: Store) -> VersionDiff:
     cache = DefinitionCache(InstructionBook(store), 0.0)
     classifiers = TrialClassifiers(LabelledTasks(store), ClassifierTrainer())
-    return Trials(History(store), SessionFacts(store), cache.current, classifiers)
+    return VersionDiff(History(store), SessionFacts(store), cache.current, classifiers)
 
 
 def test_a_version_that_says_the_same_finds_the_same_as_its_labels_teach_it(
     store: Store, taught: EventDefinition
 ) -> None:
     new = taught.model_copy(update={"version": 2, "description": "The user wants money back."})
-    told = trials(store).diff(taught, new, 100)
+    told = version_diff(store).diff(taught, new, 100)
     counts = [told[name] for name in ("newly_found", "no_longer_found", "found_by_both")]
     assert counts == [0, 0, 20]
 
 
 def test_a_version_of_another_engine_has_no_head(store: Store, taught: EventDefinition) -> None:
     new = taught.model_copy(update={"version": 2, "engine": "keyword", "keywords": ["money"]})
-    told = trials(store).diff(taught, new, 100)
+    told = version_diff(store).diff(taught, new, 100)
     assert (told["newly_found"], told["no_longer_found"]) == (20, 20)
