@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from phospho_gateway.legacy.page_requests import DEFAULT_LIMIT, MAX_LIMIT
-from phospho_gateway.legacy.reads.filters import FILTERS, condition
+from phospho_gateway.legacy.reads.filters import FILTERS, condition_of
 from phospho_gateway.legacy.writes.conversation import MERGE_MODES
 from phospho_gateway.openapi.document import document
 from phospho_gateway.settings import GatewaySettings
@@ -51,7 +51,7 @@ def _nameless(path: str) -> str:
 def _code(name: str) -> str:
     """Return the code with which a filter is refused, whatever its value; empty where it may be taken."""
     try:
-        condition({name: "x"})
+        condition_of({name: "x"})
     except Problem as problem:
         return problem.code
     return ""

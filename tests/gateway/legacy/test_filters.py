@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.legacy.conftest import NOON_S, Json
-from phospho_gateway.legacy.reads.filters import FILTERS, Condition, condition
+from phospho_gateway.legacy.reads.filters import FILTERS, Condition, condition_of
 from phospho_web.problems import Problem
 
 ALL = {"task-flight", "task-lisbon", "task-alone"}
@@ -148,7 +148,7 @@ values = st.recursive(
 def test_any_filters_are_a_condition_or_a_problem(filters: Json) -> None:
     made: Condition | Problem
     try:
-        made = condition(filters)
+        made = condition_of(filters)
     except Problem as problem:
         made = problem
 

@@ -54,12 +54,12 @@ def task_document(task: StoredTask) -> Row:
 
 def session_document(session: StoredSession) -> Row:
     """Return a session as `Session`; its tasks are asked for by themselves."""
-    row, findings = session.row, session.findings
+    row, statistics = session.row, session.statistics
     preview = " -> ".join(text for text in (row["first_input"], row["first_output"]) if text)
     stats = {
-        "avg_sentiment_score": findings.get("mean_sentiment"),
-        "most_common_sentiment_label": _most_common(findings.get("sentiments")),
-        "most_common_language": _most_common(findings.get("languages")),
+        "avg_sentiment_score": statistics.get("mean_sentiment"),
+        "most_common_sentiment_label": _most_common(statistics.get("sentiments")),
+        "most_common_language": _most_common(statistics.get("languages")),
         "most_common_flag": _most_common_flag(session.flags),
     }
     return new_session(session.project_id, row["session_id"], row["first_task_at_ms"] // 1000) | {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,8 +13,7 @@ from phospho_gateway.intake.events import Envelope
 from phospho_gateway.intake.fields import check_identifier
 from phospho_gateway.legacy.reads.task_reads import StoredTask, TaskReads
 from phospho_gateway.legacy.typed_fields import object_field, objects_field, text_field
-from phospho_gateway.legacy.writes.changes import Change
-from phospho_gateway.legacy.writes.writes import applied
+from phospho_gateway.legacy.writes.changes import Change, messages_of
 from phospho_gateway.services import Services
 from phospho_schemas.records import Keyed
 from phospho_web.bodies import json_type
@@ -26,19 +25,12 @@ _WRITTEN = ("task_id", "task_metadata", "task_eval", "task_eval_source", "task_e
 _MAX_NAMES = 100
 
 
-class Written(NamedTuple):
-    """How many tasks were changed, and why some can't be."""
-
-    changed: int
-    errors: list[dict[str, Any]]
-
-
 class FlatUpdateApi:
     """
     The endpoint that `push_tasks_df` calls.
 
-    As upstream's, it writes a task's metadata and its evaluation. The answer names the other fields that came, which
-    nothing can be written to here, the tasks that there are not, and those whose change is refused.
+    Like upstream's, it writes a task's metadata and its evaluation. The answer names the other fields that were sent,
+    the tasks that don't exist, and those whose change is refused.
     """
 
     def __init__(self, services: Services) -> None:
@@ -50,7 +42,7 @@ class FlatUpdateApi:
         return [Route("/v2/projects/{project_id}/tasks/flat-update", self.update, methods=["POST"])]
 
     async def update(self, request: Request) -> Response:
-        """Change tasks; 200 when the changes are durable. Sent again it changes nothing more."""
+        """Change tasks; 200 when the changes are durable. Sent again, it changes nothing."""
         services = self._services
         project_id = await services.access.own_project(request)
         with services.bodies.open(request) as body:
@@ -60,45 +52,46 @@ class FlatUpdateApi:
         return json_response(outcome | {"ignored_fields": ignored_fields(flat)})
 
     async def _apply(self, project_id: str, changes: Mapping[str, Change], envelope: Envelope) -> dict[str, Any]:
-        """Change as many tasks at a time as fit on a page; return how many were changed, and which are not there."""
-        left, found, changed = list(changes), 0, 0
+        """Change as many tasks at a time as fit on a page; return the answer."""
+        left = list(changes)
+        stored = changed = 0
         missing: list[str] = []
         errors: list[dict[str, Any]] = []
         while left:
-            tasks, rest = await self._services.reads.run(self._reads.first_of, project_id, left)
-            missing += [name for name in left[: len(left) - len(rest)] if name not in tasks]
-            found, left = found + len(tasks), rest
-            written = await self._write(tasks, changes, envelope)
-            changed, errors = changed + written.changed, errors + written.errors
-        unchanged = found - changed - len(errors)
+            tasks, rest = await self._services.reads.run(self._reads.first_page_of, project_id, left)
+            missing += [task_id for task_id in left[: len(left) - len(rest)] if task_id not in tasks]
+            stored, left = stored + len(tasks), rest
+            changed_now, errors_now = await self._write(tasks, changes, envelope)
+            changed, errors = changed + changed_now, errors + errors_now
+        unchanged = stored - changed - len(errors)
         return {"changed": changed, "unchanged": unchanged, "not_found": missing, "errors": errors}
 
     async def _write(
         self, tasks: Mapping[str, StoredTask], changes: Mapping[str, Change], envelope: Envelope
-    ) -> Written:
-        """Write the changes of some tasks; a change that is refused harms its own task only."""
+    ) -> tuple[int, list[dict[str, Any]]]:
+        """Write the changes of some tasks; return how many have changed, and an error for each refused change."""
         intake, changed = self._services.intake, 0
-        messages: list[Keyed] = []
+        published: list[Keyed] = []
         errors: list[dict[str, Any]] = []
         with self._services.bodies.budget.lease() as lease:
-            # In the order in which they were written, which stays the order of those that were logged in one second.
+            # In the order of writing, which stays the order of tasks that were logged in one second.
             for task in sorted(tasks.values(), key=lambda task: (task.row["created_at_ms"], task.row["revision"])):
                 task_id = task.row["task_id"]
                 try:
-                    needed, _ = applied(intake, task, changes[task_id], envelope)
+                    messages, _ = messages_of(task, changes[task_id], intake, envelope)
                 except Problem as problem:
                     errors.append({"task_id": task_id} | problem.body())
                     continue
-                lease.grow(sum(len(message.value) for message in needed))
-                messages += needed
-                changed += bool(needed)
-            await intake.publish(messages, "change")
-        return Written(changed, errors)
+                lease.grow(sum(len(message.value) for message in messages))
+                published += messages
+                changed += bool(messages)
+            await intake.publish(published, "change")
+        return changed, errors
 
 
 def changes_of(flat: Iterable[dict[str, Any]]) -> dict[str, Change]:
     """
-    Return what rows say of each task; of a task in several rows, one for each of its events, the last counts.
+    Return the change of each task. A task may have several rows, one for each of its events: the last one counts.
 
     Raises Problem (422).
     """
@@ -106,9 +99,10 @@ def changes_of(flat: Iterable[dict[str, Any]]) -> dict[str, Change]:
 
 
 def ignored_fields(flat: Iterable[dict[str, Any]]) -> list[str]:
-    """Return the names of the fields that say something and are not written."""
-    said = {name for row in flat for name, value in row.items() if value is not None}
-    return sorted(name for name in said if name not in _WRITTEN and not name.startswith(_METADATA_PREFIX))[:_MAX_NAMES]
+    """Return the names of the fields that have a value and are not written."""
+    names = {name for row in flat for name, value in row.items() if value is not None}
+    ignored = (name for name in names if name not in _WRITTEN and not name.startswith(_METADATA_PREFIX))
+    return sorted(ignored)[:_MAX_NAMES]
 
 
 def _task_id(row: dict[str, Any]) -> str:
@@ -127,4 +121,9 @@ def _change(row: dict[str, Any]) -> Change:
         raise invalid("invalid_type", f"task_eval_at is {json_type(made_at_s)}", "send Unix seconds")
     if flag not in (None, "", "success", "failure"):
         raise invalid("invalid_flag", "task_eval is neither success nor failure", "send one of the two, or null")
-    return Change(object_field(row, "task_metadata") | metadata, flag or None, None, source or None, made_at_s)
+    return Change(
+        metadata=object_field(row, "task_metadata") | metadata,
+        flag=flag or None,
+        source=source or None,
+        made_at_s=made_at_s,
+    )

@@ -1,4 +1,4 @@
-"""What a request for a list says: how much of it, and from where."""
+"""Pages of lists, as requests ask for them: a limit and a cursor."""
 
 from __future__ import annotations
 
@@ -14,48 +14,48 @@ from phospho_web.problems import Problem, invalid
 
 DEFAULT_LIMIT = 1_000
 MAX_LIMIT = 10_000
-# Longer than any that was given: a time and an id of the longest kind, each character of it in six of JSON.
+# Longer than any cursor: a time, and the longest id with each character in six of JSON.
 _MAX_CURSOR_CHARACTERS = 8_192
 # A revision in 20 digits, and an id.
-_MAX_PLACE_CHARACTERS = 20 + MAX_ID_CHARACTERS
+_MAX_KEY_CHARACTERS = 20 + MAX_ID_CHARACTERS
 
 
 @dataclass(frozen=True)
 class PageRequest:
-    """At most `limit` rows, after the place of a cursor."""
+    """At most `limit` rows, after the sort key of a cursor."""
 
     limit: int
     after: tuple[int, str] | None
 
 
 def page_of_query(request: Request) -> PageRequest:
-    """Return what the query string says. Raises Problem (400, 422)."""
+    """Return the page that the query string asks for. Raises Problem (400, 422)."""
     text = request.query_params.get("limit", "")
     if text and not (text.isascii() and text.isdigit()):
         raise _bad_limit()
-    return PageRequest(_limit(int(text[:9]) if text else None), _place(request.query_params.get("cursor")))
+    return PageRequest(_limit(int(text[:9]) if text else None), _after(request.query_params.get("cursor")))
 
 
 def page_of_body(body: dict[str, Any]) -> PageRequest:
-    """Return what `limit` and `cursor` of a body say. Raises Problem (400, 422)."""
-    return PageRequest(_limit(body.get("limit")), _place(body.get("cursor")))
+    """Return the page that `limit` and `cursor` of a body ask for. Raises Problem (400, 422)."""
+    return PageRequest(_limit(body.get("limit")), _after(body.get("cursor")))
 
 
-def refuse_unknown(body: dict[str, Any], known: Collection[str]) -> None:
-    """Raise Problem (422) for a field that would change the answer if it were known; null is the same as absent."""
-    unknown = [name for name, value in body.items() if name not in known and value is not None]
+def refuse_unknown(body: dict[str, Any], fields: Collection[str]) -> None:
+    """Raise Problem (422) for a field that is not among `fields`, unless it is null: it might change the answer."""
+    unknown = [name for name, value in body.items() if name not in fields and value is not None]
     if unknown:
         raise invalid(
-            "unknown_field", f"{unknown[0][:100]!r} is not known here", f"send {', '.join(sorted(known))}, or less"
+            "unknown_field", f"{unknown[0][:100]!r} is not known here", f"send {', '.join(sorted(fields))}, or less"
         )
 
 
 def path_id(request: Request, name: str) -> str:
-    """Return an id in the path. Raises Problem (404, 422) for what is no id."""
-    found = check_identifier({name: request.path_params[name]}, name)
-    if not found:
+    """Return an id in the path. Raises Problem (404, 422) for one that is empty or invalid."""
+    identifier = check_identifier({name: request.path_params[name]}, name)
+    if not identifier:
         raise Problem(404, "not_found", f"{name} is empty", "put it into the path")
-    return found
+    return identifier
 
 
 def _limit(value: Any) -> int:
@@ -66,13 +66,13 @@ def _limit(value: Any) -> int:
     return value
 
 
-def _place(cursor: Any) -> tuple[int, str] | None:
+def _after(cursor: Any) -> tuple[int, str] | None:
     if cursor is not None and (type(cursor) is not str or len(cursor) > _MAX_CURSOR_CHARACTERS):
         raise invalid("invalid_type", "cursor is not a cursor", "send the next_cursor of the page before")
-    place = decoded_cursor(cursor)
-    if place is not None and ("\0" in place[1] or len(place[1]) > _MAX_PLACE_CHARACTERS):
+    sort_key = decoded_cursor(cursor)
+    if sort_key is not None and ("\0" in sort_key[1] or len(sort_key[1]) > _MAX_KEY_CHARACTERS):
         raise Problem(400, "invalid_cursor", "this cursor can't be read", "start from the first page")
-    return place
+    return sort_key
 
 
 def _bad_limit() -> Problem:

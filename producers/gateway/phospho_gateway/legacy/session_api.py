@@ -54,7 +54,7 @@ class SessionApi:
     async def session(self, request: Request) -> Response:
         """Return a session."""
         project_id, session_id = await self._services.access.own_project(request), path_id(request, "session_id")
-        session = await self._services.reads.run(self._sessions.one, project_id, session_id)
+        session = await self._services.reads.run(self._sessions.session, project_id, session_id)
         if session is None:
             raise _unknown_session()
         return json_response(session_document(session))
@@ -69,25 +69,25 @@ class SessionApi:
                 sent = await body.object_or_empty()
             refuse_unknown(sent, ("limit", "cursor"))
             page = page_of_body(sent)
-        return await services.reads.run(self._tasks_answer, project_id, session_id, page)
+        return await services.reads.run(self._tasks_response, project_id, session_id, page)
 
     async def transcript(self, request: Request) -> Response:
         """Return a session as lines of its user and its assistant."""
         project_id, session_id = await self._services.access.own_project(request), path_id(request, "session_id")
         page = page_of_query(request)
-        return await self._services.reads.run(self._transcript_answer, project_id, session_id, page)
+        return await self._services.reads.run(self._transcript_response, project_id, session_id, page)
 
-    def _tasks_answer(self, project_id: str, session_id: str, asked: PageRequest) -> Response:
-        page = self._page(project_id, session_id, asked)
+    def _tasks_response(self, project_id: str, session_id: str, request: PageRequest) -> Response:
+        page = self._page(project_id, session_id, request)
         return json_response({"tasks": [task_document(task) for task in page.tasks], "next_cursor": page.next_cursor})
 
-    def _transcript_answer(self, project_id: str, session_id: str, asked: PageRequest) -> Response:
-        page = self._page(project_id, session_id, asked)
+    def _transcript_response(self, project_id: str, session_id: str, request: PageRequest) -> Response:
+        page = self._page(project_id, session_id, request)
         return json_response({"transcript": transcript(page.tasks), "next_cursor": page.next_cursor})
 
-    def _page(self, project_id: str, session_id: str, asked: PageRequest) -> TaskPage:
-        page = self._tasks.of_session(project_id, session_id, asked.after, asked.limit)
-        if not page.tasks and asked.after is None:
+    def _page(self, project_id: str, session_id: str, request: PageRequest) -> TaskPage:
+        page = self._tasks.of_session(project_id, session_id, request)
+        if not page.tasks and request.after is None:
             raise _unknown_session()
         return page
 

@@ -12,9 +12,8 @@ from phospho_gateway.legacy.documents import task_document
 from phospho_gateway.legacy.page_requests import path_id
 from phospho_gateway.legacy.reads.task_reads import StoredTask, TaskReads
 from phospho_gateway.legacy.typed_fields import object_field, text_field
-from phospho_gateway.legacy.writes.changes import Change
+from phospho_gateway.legacy.writes.changes import Change, messages_of
 from phospho_gateway.legacy.writes.new_tasks import as_log, created_document
-from phospho_gateway.legacy.writes.writes import applied
 from phospho_gateway.services import Services
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
@@ -42,7 +41,7 @@ class TaskApi:
         return json_response(task_document(await self._stored(project_id, task_id)))
 
     async def create(self, request: Request) -> Response:
-        """Log a task; 200 with it when it is durable. The answer is made of what was sent: reading comes later."""
+        """Log a task; 200 with it when it is durable, made of the request, as the task can't be read yet."""
         services = self._services
         project_id = await services.access.project(request)
         with services.bodies.open(request) as body:
@@ -59,12 +58,12 @@ class TaskApi:
             change = _change(await body.object())
             stored = await self._stored(project_id, task_id)
             envelope = services.intake.envelope(request, project_id, "v2")
-            messages, task = applied(services.intake, stored, change, envelope)
+            messages, task = messages_of(stored, change, services.intake, envelope)
             await services.intake.publish(messages, "change")
         return json_response(task_document(task))
 
     async def _stored(self, project_id: str, task_id: str) -> StoredTask:
-        task = await self._services.reads.run(self._reads.one, project_id, task_id)
+        task = await self._services.reads.run(self._reads.task, project_id, task_id)
         if task is None:
             raise Problem(
                 404,
@@ -79,4 +78,4 @@ def _change(body: dict[str, Any]) -> Change:
     metadata = object_field(body, "metadata")
     data = {"data": object_field(body, "data")} if body.get("data") is not None else {}
     flag, notes, source = (text_field(body, name) for name in ("flag", "notes", "flag_source"))
-    return Change(metadata | data, flag or None, notes, source)
+    return Change(metadata=metadata | data, flag=flag or None, notes=notes, source=source)

@@ -1,8 +1,8 @@
-"""From the filters of upstream's `ProjectDataFilters` to one SQL condition. Every value is a parameter."""
+"""The filters of upstream's `ProjectDataFilters` as one SQL condition. Every value is a bound parameter."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,32 +11,31 @@ import orjson
 from phospho_gateway.intake.fields import MAX_ID_CHARACTERS
 from phospho_gateway.legacy.reads.chunks import MAX_PARAMETER_BYTES
 from phospho_schemas.times import parsed_time
+from phospho_store.sql import compose
 from phospho_web.bodies import json_type
 from phospho_web.problems import Problem, invalid
 
 _MAX_SECONDS = 2**40
 
-_OF_ANALYSIS = "task_id IN (SELECT task_id FROM analysis_rows FINAL WHERE project_id = {project:String} AND %s)"
-_OF_FEEDBACK = "task_id IN (SELECT task_id FROM feedback_rows FINAL WHERE project_id = {project:String} %s)"
-_OF_PLACES = """task_id IN (
+_OF_ANALYSIS = "task_id IN (SELECT task_id FROM analysis_rows FINAL WHERE project_id = {project:String} AND $condition)"
+_OF_FEEDBACK = "task_id IN (SELECT task_id FROM feedback_rows FINAL WHERE project_id = {project:String} $rest)"
+_OF_POSITIONS = """task_id IN (
     SELECT task_id FROM (
         SELECT
             task_id,
             row_number() OVER (PARTITION BY session_id ORDER BY created_at, revision, task_id) AS position,
             count() OVER (PARTITION BY session_id) AS session_length
         FROM task_rows FINAL WHERE project_id = {project:String}
-    ) WHERE %s
+    ) WHERE $condition
 )"""
-_WITH_EVENT = (
-    "task_id IN (SELECT task_id FROM events WHERE project_id = {project:String} AND name IN {%s:Array(String)})"
-)
+_WITH_EVENT = "task_id IN (SELECT task_id FROM events WHERE project_id = {project:String} AND name IN $names)"
 _FLAGGED = "task_id IN (SELECT task_id FROM tasks WHERE project_id = {project:String} AND flag = {flag:String})"
 _LAST_SOURCE_IS_PHOSPHO = (
     "GROUP BY task_id HAVING startsWith("
     "argMax(toString(feedback_rows.source), (feedback_rows.revision, feedback_rows.feedback_id)), 'phospho')"
     " = {last_eval_source:Bool}"
 )
-_HAS_NOTES = "(" + _OF_FEEDBACK % "AND comment != ''" + " OR metadata.notes IS NOT NULL)"
+_HAS_NOTES = "(" + compose(_OF_FEEDBACK, rest="AND comment != ''") + " OR metadata.notes IS NOT NULL)"
 # By the type of a value in JSON: how ClickHouse extracts it, what it then is, and what JSONType says of it.
 _KINDS = {
     str: ("JSONExtractString", "String", "('String')"),
@@ -48,29 +47,36 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition on the rows of `task_rows`; it takes the parameter `project` beside its own."""
+    """A condition on the rows of `task_rows`. It needs the parameter `project` beside its own."""
 
     sql: str = "1"
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
-def condition(filters: Any) -> Condition:
+ANY_TASK = Condition()
+
+
+def condition_of(filters: Any) -> Condition:
     """
     Return the condition that all of `filters` make together; null is no filter.
 
-    Raises Problem (422) for a filter that is malformed, not known, or of what there is not here.
+    Raises Problem (422) for a filter that is malformed, unknown, or of something that doesn't exist here.
     """
     if filters is None:
-        return Condition()
+        return ANY_TASK
     if type(filters) is not dict:
         raise invalid("invalid_type", f"filters is {json_type(filters)}", "filters must be an object")
     if _size_bytes(filters) > MAX_PARAMETER_BYTES:
         raise invalid("filters_too_long", "the filters are too long", f"use at most {MAX_PARAMETER_BYTES} bytes")
-    made = [_reader(name)(name, value) for name, value in filters.items() if value is not None]
+    return _all_of([_reader(name)(name, value) for name, value in filters.items() if value is not None])
+
+
+def _all_of(conditions: Iterable[Condition]) -> Condition:
+    conditions = list(conditions)
     parameters: dict[str, Any] = {}
-    for part in made:
-        parameters |= part.parameters
-    return Condition(" AND ".join(part.sql for part in made) or "1", parameters)
+    for condition in conditions:
+        parameters |= condition.parameters
+    return Condition(" AND ".join(condition.sql for condition in conditions) or "1", parameters)
 
 
 def _size_bytes(filters: dict[str, Any]) -> int:
@@ -125,7 +131,7 @@ def _flag(name: str, value: Any) -> Condition:
 
 def _last_eval_source(name: str, value: Any) -> Condition:
     is_phospho = _checked_text(name, value).startswith("phospho")
-    return Condition(_OF_FEEDBACK % _LAST_SOURCE_IS_PHOSPHO, {name: is_phospho})
+    return Condition(compose(_OF_FEEDBACK, rest=_LAST_SOURCE_IS_PHOSPHO), {name: is_phospho})
 
 
 def _has_notes(name: str, value: Any) -> Condition:
@@ -134,23 +140,19 @@ def _has_notes(name: str, value: Any) -> Condition:
 
 def _is_last_task(name: str, value: Any) -> Condition:
     operator = "=" if _checked_bool(name, value) else "<"
-    return Condition(_OF_PLACES % f"position {operator} session_length")
+    return Condition(compose(_OF_POSITIONS, condition=f"position {operator} session_length"))
 
 
 def _task_position(name: str, value: Any) -> Condition:
     if type(value) is not int or not 0 <= value < 2**31:
         raise _wrong(name, value, "a number from 1")
-    return Condition(_OF_PLACES % "position = {task_position:Int64}", {name: value})
+    return Condition(compose(_OF_POSITIONS, condition="position = {task_position:Int64}"), {name: value})
 
 
 def _metadata(name: str, value: Any) -> Condition:
     if type(value) is not dict:
         raise _wrong(name, value, "an object")
-    parts = [_entry(index, key, wanted) for index, (key, wanted) in enumerate(value.items())]
-    parameters: dict[str, Any] = {}
-    for part in parts:
-        parameters |= part.parameters
-    return Condition(" AND ".join(part.sql for part in parts) or "1", parameters)
+    return _all_of([_entry(index, key, wanted) for index, (key, wanted) in enumerate(value.items())])
 
 
 def _entry(index: int, key: str, wanted: Any) -> Condition:
@@ -159,11 +161,22 @@ def _entry(index: int, key: str, wanted: Any) -> Condition:
         raise _wrong("metadata", wanted, "an object of strings, numbers and booleans")
     reader, kind, types = _KINDS[type(wanted)]
     key_name, value_name = f"metadata_key_{index}", f"metadata_value_{index}"
-    place = f"toJSONString(metadata), {{{key_name}:String}}"
-    sql = f"JSONType({place}) IN {types} AND {reader}({place}) = {{{value_name}:{kind}}}"
+    at_key = "toJSONString(metadata), " + _parameter(key_name, "String")
+    sql = compose(
+        "JSONType($at_key) IN $types AND $reader($at_key) = $value",
+        at_key=at_key,
+        types=types,
+        reader=reader,
+        value=_parameter(value_name, kind),
+    )
     if type(wanted) is str:
         wanted = _checked_text("metadata", wanted)
     return Condition(sql, {key_name: _checked_text("metadata", key), value_name: wanted})
+
+
+def _parameter(name: str, kind: str) -> str:
+    """Return the reference to a parameter of the query."""
+    return "{" + name + ":" + kind + "}"
 
 
 def _not_here(name: str, value: Any) -> Condition:
@@ -197,16 +210,16 @@ def _wrong(name: str, value: Any, wanted: str) -> Problem:
 _READERS: Mapping[str, Callable[[str, Any], Condition]] = {
     "created_at_start": _time("toUnixTimestamp64Milli(created_at) >= {created_at_start:Int64}"),
     "created_at_end": _created_at_end,
-    "event_name": _texts(_WITH_EVENT % "event_name"),
+    "event_name": _texts(compose(_WITH_EVENT, names="{event_name:Array(String)}")),
     # A definition's id is its name here.
-    "event_id": _texts(_WITH_EVENT % "event_id"),
+    "event_id": _texts(compose(_WITH_EVENT, names="{event_id:Array(String)}")),
     "flag": _flag,
     "metadata": _metadata,
     "user_id": _text("user_id = {user_id:String}"),
     "excluded_users": _texts("user_id NOT IN {excluded_users:Array(String)}"),
     "last_eval_source": _last_eval_source,
-    "sentiment": _text(_OF_ANALYSIS % "sentiment = {sentiment:String}"),
-    "language": _text(_OF_ANALYSIS % "language = {language:String}"),
+    "sentiment": _text(compose(_OF_ANALYSIS, condition="sentiment = {sentiment:String}")),
+    "language": _text(compose(_OF_ANALYSIS, condition="language = {language:String}")),
     "has_notes": _has_notes,
     "tasks_ids": _texts("task_id IN {tasks_ids:Array(String)}"),
     "sessions_ids": _texts("session_id IN {sessions_ids:Array(String)}"),

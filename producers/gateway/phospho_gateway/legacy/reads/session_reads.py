@@ -1,4 +1,4 @@
-"""Sessions out of ClickHouse: by their ids, or as a page of a project. They follow from their tasks."""
+"""Queries of sessions: by their ids, or as a page of a project. A session follows from its tasks."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from phospho_gateway.legacy.page_requests import PageRequest
 from phospho_gateway.legacy.reads.chunks import chunks
 from phospho_gateway.legacy.reads.filters import Condition
-from phospho_gateway.legacy.reads.task_reads import EVENTS, LIMITS, Row
+from phospho_gateway.legacy.reads.task_reads import LIMITS, Row, events_sql
 from phospho_store.cursors import encoded_cursor
+from phospho_store.sql import compose
 from phospho_store.store import Store
 
 EVENTS_OF_A_SESSION = 50
@@ -20,9 +22,9 @@ _NEWEST = """
 SELECT session_id, toUnixTimestamp64Milli(max(created_at)) AS last_task_at_ms
 FROM task_rows FINAL
 WHERE project_id = {project:String}
-    AND session_id IN (SELECT session_id FROM task_rows FINAL WHERE project_id = {project:String} AND %s)
+    AND session_id IN (SELECT session_id FROM task_rows FINAL WHERE project_id = {project:String} AND $condition)
 GROUP BY session_id
-HAVING (last_task_at_ms, session_id) < ({place_ms:Int64}, {place_id:String})
+HAVING (last_task_at_ms, session_id) < ({after_ms:Int64}, {after:String})
 ORDER BY last_task_at_ms DESC, session_id DESC
 LIMIT {limit:UInt32}
 """
@@ -43,7 +45,7 @@ FROM tasks
 WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)}
 GROUP BY session_id
 """
-_FINDINGS = """
+_STATISTICS = """
 SELECT
     session_id,
     sumMapIf([toString(language)], [1], language != '') AS languages,
@@ -54,23 +56,23 @@ FROM analysis_rows FINAL
 WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)}
 GROUP BY session_id
 """
-_EVENTS = EVENTS % "session_id IN {sessions:Array(String)}" + "LIMIT {events:UInt32} BY session_id"
+_EVENTS = events_sql("session_id IN {sessions:Array(String)}") + "LIMIT {events:UInt32} BY session_id"
 
 
 @dataclass(frozen=True)
 class StoredSession:
-    """One session as it follows from its tasks. `events` are the first EVENTS_OF_A_SESSION of them."""
+    """A session as it follows from its tasks. `events` are the first EVENTS_OF_A_SESSION."""
 
     project_id: str
     row: Row
     flags: Row
-    findings: Row
+    statistics: Row
     events: list[Row]
 
 
 @dataclass(frozen=True)
 class SessionPage:
-    """Some sessions, and where the next ones begin."""
+    """Sessions in their order, and the cursor of the next page."""
 
     sessions: list[StoredSession]
     next_cursor: str | None
@@ -82,36 +84,44 @@ class SessionReads:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def one(self, project_id: str, session_id: str) -> StoredSession | None:
-        """Return a session, or None where no task names it."""
-        return self.named(project_id, [session_id]).get(session_id)
+    def session(self, project_id: str, session_id: str) -> StoredSession | None:
+        """Return a session, or None if no task names it."""
+        return self.sessions(project_id, [session_id]).get(session_id)
 
-    def named(self, project_id: str, session_ids: Iterable[str]) -> dict[str, StoredSession]:
-        """Return the sessions of these ids that there are, by id."""
-        return {name: session for chunk in chunks(session_ids) for name, session in self._read(project_id, chunk)}
+    def sessions(self, project_id: str, session_ids: Iterable[str]) -> dict[str, StoredSession]:
+        """Return the sessions of these ids that exist, by id."""
+        return {
+            session.row["session_id"]: session
+            for chunk in chunks(session_ids)
+            for session in self._read(project_id, chunk)
+        }
 
-    def newest(self, project_id: str, chosen: Condition, after: tuple[int, str] | None, limit: int) -> SessionPage:
-        """Return the sessions of which `chosen` lets a task through, the one with the latest task first."""
-        place = after or _END_OF_TIME
-        parameters = chosen.parameters | {"project": project_id, "place_ms": place[0], "place_id": place[1]}
-        found = self._store.rows(_NEWEST % chosen.sql + LIMITS, parameters | {"limit": limit + 1})
-        shown = found[:limit]
-        stored = self.named(project_id, [row["session_id"] for row in shown])
-        last = shown[-1] if len(found) > limit else None
+    def newest(self, project_id: str, page: PageRequest, condition: Condition) -> SessionPage:
+        """Return a page of the sessions with a task that meets `condition`, the one with the latest task first."""
+        after_ms, after = page.after or _END_OF_TIME
+        parameters = condition.parameters | {"project": project_id, "after_ms": after_ms, "after": after}
+        sql = compose(_NEWEST, condition=condition.sql) + LIMITS
+        keys = self._store.rows(sql, parameters | {"limit": page.limit + 1})
+        shown = keys[: page.limit]
+        sessions = self.sessions(project_id, [row["session_id"] for row in shown])
+        last = shown[-1] if len(keys) > page.limit else None
         cursor = encoded_cursor(last["last_task_at_ms"], last["session_id"]) if last else None
-        return SessionPage([stored[row["session_id"]] for row in shown if row["session_id"] in stored], cursor)
+        return SessionPage([sessions[row["session_id"]] for row in shown if row["session_id"] in sessions], cursor)
 
-    def _read(self, project_id: str, session_ids: list[str]) -> Iterable[tuple[str, StoredSession]]:
+    def _read(self, project_id: str, session_ids: list[str]) -> Iterable[StoredSession]:
         parameters: dict[str, Any] = {"project": project_id, "sessions": session_ids}
         parameters |= {"characters": PREVIEW_CHARACTERS, "events": EVENTS_OF_A_SESSION}
-        flags, findings = self._by_session(_FLAGS, parameters), self._by_session(_FINDINGS, parameters)
+        flags, statistics = self._by_session(_FLAGS, parameters), self._by_session(_STATISTICS, parameters)
         events: dict[str, list[Row]] = {}
         for event in self._store.rows(_EVENTS + LIMITS, parameters):
             events.setdefault(event["session_id"], []).append(event)
-        for name, row in self._by_session(_ROWS, parameters).items():
-            yield (
-                name,
-                StoredSession(project_id, row, flags.get(name, {}), findings.get(name, {}), events.get(name, [])),
+        for session_id, row in self._by_session(_ROWS, parameters).items():
+            yield StoredSession(
+                project_id,
+                row,
+                flags=flags.get(session_id, {}),
+                statistics=statistics.get(session_id, {}),
+                events=events.get(session_id, []),
             )
 
     def _by_session(self, sql: str, parameters: Row) -> dict[str, Row]:

@@ -11,37 +11,39 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from phospho_gateway.legacy.page_requests import PageRequest
 from phospho_gateway.legacy.reads.chunks import chunks
-from phospho_gateway.legacy.reads.filters import Condition
+from phospho_gateway.legacy.reads.filters import ANY_TASK, Condition
 from phospho_store.cursors import encoded_cursor
+from phospho_store.sql import compose
 from phospho_store.store import Store
 
 LIMITS = " SETTINGS max_execution_time = 20, max_memory_usage = 2000000000"
-_MAX_GROUP = 500
+_MAX_IDS_A_CHANGE = 500
 _END_OF_TIME = (2**62, "")
 _START_OF_TIME = (-(2**62), "")
 
-# Upstream's clients tell whole seconds: of two tasks in one, the one that was written first stands first.
-_PLACE = """
+# Upstream's clients send whole seconds: of two tasks in one second, the one that was written first comes first.
+_SORT_COLUMNS = """
     task_id, toUnixTimestamp64Milli(created_at) AS created_at_ms,
-    concat(leftPad(toString(revision), 20, '0'), task_id) AS place
+    concat(leftPad(toString(revision), 20, '0'), task_id) AS sort_key
 """
 # Narrow columns only; the wide ones are read for the tasks of one page.
-_NEWEST = f"""
-SELECT {_PLACE}
+_NEWEST = """
+SELECT $sort_columns
 FROM task_rows FINAL
-WHERE project_id = {{project:String}} AND (created_at_ms, place) < ({{place_ms:Int64}}, {{place:String}})
-    AND %s
-ORDER BY created_at_ms DESC, place DESC
-LIMIT {{limit:UInt32}}
+WHERE project_id = {project:String} AND (created_at_ms, sort_key) < ({after_ms:Int64}, {after:String})
+    AND $condition
+ORDER BY created_at_ms DESC, sort_key DESC
+LIMIT {limit:UInt32}
 """
-_OF_SESSION = f"""
-SELECT {_PLACE}
+_OF_SESSION = """
+SELECT $sort_columns
 FROM task_rows FINAL
-WHERE project_id = {{project:String}} AND session_id = {{session:String}}
-    AND (created_at_ms, place) > ({{place_ms:Int64}}, {{place:String}})
-ORDER BY created_at_ms, place
-LIMIT {{limit:UInt32}}
+WHERE project_id = {project:String} AND session_id = {session:String}
+    AND (created_at_ms, sort_key) > ({after_ms:Int64}, {after:String})
+ORDER BY created_at_ms, sort_key
+LIMIT {limit:UInt32}
 """
 _SIZES = """
 SELECT task_id,
@@ -68,19 +70,26 @@ SELECT task_id, language, sentiment, sentiment_score, sentiment_magnitude
 FROM analysis_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """
-# Of the view, which shows events as people corrected them; with what a value means by the definition of today.
-EVENTS = """
+# Of the view, which has applied labels; with the range of scores of the current definition.
+_EVENTS = """
 SELECT
     e.session_id AS session_id, e.task_id AS task_id, toUnixTimestamp64Milli(e.created_at) AS created_at_ms,
     e.project_id AS project_id, e.id AS id, e.name AS name, e.engine AS engine, e.evidence AS evidence,
     e.label AS label, e.score AS score, e.value AS value, e.category AS category,
     tupleElement(d.score_range, 'min') AS least, tupleElement(d.score_range, 'max') AS greatest
-FROM (SELECT * FROM events WHERE project_id = {project:String} AND %s) AS e
+FROM (SELECT * FROM events WHERE project_id = {project:String} AND $condition) AS e
 LEFT ANY JOIN (SELECT name, score_range FROM definitions WHERE project_id = {project:String}) AS d
 ON e.name = d.name
 ORDER BY session_id, created_at_ms, task_id, name
 """
-_EVENTS_OF_TASKS = EVENTS % "task_id IN {tasks:Array(String)}"
+
+
+def events_sql(condition: str) -> str:
+    """Return the query of the events that a condition on the view `events` selects."""
+    return compose(_EVENTS, condition=condition)
+
+
+_EVENTS_OF_TASKS = events_sql("task_id IN {tasks:Array(String)}")
 _FEEDBACK = """
 SELECT task_id, feedback_id, flag, comment, source, toUnixTimestamp64Milli(created_at) AS created_at_ms
 FROM feedback_rows FINAL
@@ -110,7 +119,7 @@ Row = dict[str, Any]
 @dataclass(frozen=True)
 class StoredTask:
     """
-    One task as it is stored: its row, what detection says of it, its events, and its feedback, the last one last.
+    A stored task: its row, its analysis, its events, and its feedback, the last one last.
 
     `position` counts from 1 in the session; times are Unix milliseconds.
     """
@@ -131,7 +140,7 @@ class StoredTask:
 
 @dataclass(frozen=True)
 class TaskPage:
-    """Some tasks in their order, and where the next ones begin."""
+    """Tasks in their order, and the cursor of the next page."""
 
     tasks: list[StoredTask]
     next_cursor: str | None
@@ -144,90 +153,94 @@ class TaskReads:
         self._store = store
         self._max_page_bytes = max_page_bytes
 
-    def one(self, project_id: str, task_id: str) -> StoredTask | None:
+    def task(self, project_id: str, task_id: str) -> StoredTask | None:
         """Return a task, or None."""
-        return self.named(project_id, [task_id]).get(task_id)
+        return self.tasks(project_id, [task_id]).get(task_id)
 
-    def named(self, project_id: str, task_ids: Iterable[str]) -> dict[str, StoredTask]:
-        """Return the tasks of these ids that there are, by id."""
-        return {name: task for chunk in chunks(dict.fromkeys(task_ids)) for name, task in self._read(project_id, chunk)}
+    def tasks(self, project_id: str, task_ids: Iterable[str]) -> dict[str, StoredTask]:
+        """Return the tasks of these ids that exist, by id."""
+        return {
+            task.row["task_id"]: task
+            for chunk in chunks(dict.fromkeys(task_ids))
+            for task in self._read(project_id, chunk)
+        }
 
-    def first_of(self, project_id: str, task_ids: list[str]) -> tuple[dict[str, StoredTask], list[str]]:
-        """Return those of the first ids that there are, as many as fit on a page, and the ids that are left."""
-        asked = next(chunks(task_ids[:_MAX_GROUP]))
-        fitting = self._that_fit(project_id, [{"task_id": name} for name in asked])
-        return self.named(project_id, [row["task_id"] for row in fitting]), task_ids[len(fitting) :]
+    def first_page_of(self, project_id: str, task_ids: list[str]) -> tuple[dict[str, StoredTask], list[str]]:
+        """Return the tasks of the first ids, as many as fit on a page, and the ids after them."""
+        candidates = next(chunks(task_ids[:_MAX_IDS_A_CHANGE]))
+        fitting = self._fitting(project_id, [{"task_id": task_id} for task_id in candidates])
+        return self.tasks(project_id, [row["task_id"] for row in fitting]), task_ids[len(fitting) :]
 
     def newest(
-        self, project_id: str, chosen: Condition, after: tuple[int, str] | None, limit: int, is_by_event: bool = False
+        self, project_id: str, page: PageRequest, condition: Condition = ANY_TASK, *, is_by_event: bool = False
     ) -> TaskPage:
-        """Return the tasks that `chosen` lets through, the newest first; `is_by_event` if each event repeats it."""
-        found = self._found(_NEWEST % chosen.sql, project_id, chosen.parameters, after or _END_OF_TIME, limit)
-        return self._page(project_id, found, limit, is_by_event)
+        """Return a page of the tasks that meet `condition`, newest first; `is_by_event` if each event repeats it."""
+        sql = compose(_NEWEST, sort_columns=_SORT_COLUMNS, condition=condition.sql)
+        keys = self._keys(sql, condition.parameters | {"project": project_id}, page, _END_OF_TIME)
+        return self._page(project_id, keys, page.limit, is_by_event=is_by_event)
 
-    def of_session(self, project_id: str, session_id: str, after: tuple[int, str] | None, limit: int) -> TaskPage:
-        """Return the tasks of a session in the order of the conversation; none where there is no such session."""
-        found = self._found(_OF_SESSION, project_id, {"session": session_id}, after or _START_OF_TIME, limit)
-        return self._page(project_id, found, limit)
+    def of_session(self, project_id: str, session_id: str, page: PageRequest) -> TaskPage:
+        """Return a page of the tasks of a session in the order of the conversation."""
+        sql = compose(_OF_SESSION, sort_columns=_SORT_COLUMNS)
+        keys = self._keys(sql, {"project": project_id, "session": session_id}, page, _START_OF_TIME)
+        return self._page(project_id, keys, page.limit)
 
-    def _found(self, sql: str, project_id: str, chosen: Row, place: tuple[int, str], limit: int) -> list[Row]:
-        """Return the places of a page's tasks, and of one more where there is one."""
-        parameters = chosen | {"project": project_id, "place_ms": place[0], "place": place[1], "limit": limit + 1}
+    def _keys(self, sql: str, parameters: Row, page: PageRequest, start: tuple[int, str]) -> list[Row]:
+        """Return the sort keys of a page's tasks, and of one more if there is one."""
+        after_ms, after = page.after or start
+        parameters |= {"after_ms": after_ms, "after": after, "limit": page.limit + 1}
         return self._store.rows(sql + LIMITS, parameters)
 
-    def _page(self, project_id: str, found: list[Row], limit: int, is_by_event: bool = False) -> TaskPage:
-        shown = self._that_fit(project_id, found[:limit], is_by_event)
-        stored = self.named(project_id, [row["task_id"] for row in shown])
-        last = shown[-1] if len(shown) < len(found) else None
-        cursor = encoded_cursor(last["created_at_ms"], last["place"]) if last else None
-        # A task that retention has taken between two queries is left out.
-        return TaskPage([stored[row["task_id"]] for row in shown if row["task_id"] in stored], cursor)
+    def _page(self, project_id: str, keys: list[Row], limit: int, *, is_by_event: bool = False) -> TaskPage:
+        shown = self._fitting(project_id, keys[:limit], is_by_event=is_by_event)
+        tasks = self.tasks(project_id, [row["task_id"] for row in shown])
+        last = shown[-1] if len(shown) < len(keys) else None
+        cursor = encoded_cursor(last["created_at_ms"], last["sort_key"]) if last else None
+        # A task that retention has deleted between two queries is left out.
+        return TaskPage([tasks[row["task_id"]] for row in shown if row["task_id"] in tasks], cursor)
 
-    def _that_fit(self, project_id: str, found: list[Row], is_by_event: bool = False) -> list[Row]:
-        """Return the first rows whose texts have room on one page, at least one."""
+    def _fitting(self, project_id: str, keys: list[Row], *, is_by_event: bool = False) -> list[Row]:
+        """Return the first keys whose tasks fit on one page, at least one."""
         sizes: dict[str, int] = {}
-        for chunk in chunks(row["task_id"] for row in found):
-            sizes |= self._sizes(project_id, chunk, is_by_event)
+        for chunk in chunks(row["task_id"] for row in keys):
+            sizes |= self._sizes(project_id, chunk, is_by_event=is_by_event)
         size_bytes = 0
-        for count, row in enumerate(found):
+        for count, row in enumerate(keys):
             size_bytes += sizes.get(row["task_id"], 0)
             if count and size_bytes > self._max_page_bytes:
-                return found[:count]
-        return found
+                return keys[:count]
+        return keys
 
-    def _sizes(self, project_id: str, task_ids: list[str], is_by_event: bool) -> dict[str, int]:
-        """Return the bytes of each task's texts, as often as they are told."""
+    def _sizes(self, project_id: str, task_ids: list[str], *, is_by_event: bool) -> dict[str, int]:
+        """Return the bytes of each task's texts, as often as the page repeats them."""
         parameters = {"project": project_id, "tasks": task_ids}
-        sizes = {name: row["size_bytes"] for name, row in self._by_task(_SIZES, parameters).items()}
+        sizes = {task_id: row["size_bytes"] for task_id, row in self._by_task(_SIZES, parameters).items()}
         if is_by_event:
-            for name, row in self._by_task(_EVENT_COUNTS, parameters).items():
-                sizes[name] = sizes.get(name, 0) * row["event_count"]
+            for task_id, row in self._by_task(_EVENT_COUNTS, parameters).items():
+                sizes[task_id] = sizes.get(task_id, 0) * row["event_count"]
         return sizes
 
-    def _read(self, project_id: str, task_ids: list[str]) -> Iterable[tuple[str, StoredTask]]:
+    def _read(self, project_id: str, task_ids: list[str]) -> Iterable[StoredTask]:
         parameters = {"project": project_id, "tasks": task_ids}
         analyses, positions = self._by_task(_ANALYSES, parameters), self._by_task(_POSITIONS, parameters)
         events, feedback = self._lists_by_task(_EVENTS_OF_TASKS, parameters), self._lists_by_task(_FEEDBACK, parameters)
-        for name, row in self._by_task(_ROWS, parameters).items():
-            place = positions.get(name, {"position": 1, "session_length": 1})
-            yield (
-                name,
-                StoredTask(
-                    project_id,
-                    row,
-                    analyses.get(name, {}),
-                    events.get(name, []),
-                    feedback.get(name, []),
-                    place["position"],
-                    place["session_length"],
-                ),
+        for task_id, row in self._by_task(_ROWS, parameters).items():
+            position = positions.get(task_id, {"position": 1, "session_length": 1})
+            yield StoredTask(
+                project_id,
+                row,
+                analysis=analyses.get(task_id, {}),
+                events=events.get(task_id, []),
+                feedback=feedback.get(task_id, []),
+                position=position["position"],
+                session_length=position["session_length"],
             )
 
     def _by_task(self, sql: str, parameters: Row) -> dict[str, Row]:
         return {row["task_id"]: row for row in self._store.rows(sql + LIMITS, parameters)}
 
     def _lists_by_task(self, sql: str, parameters: Row) -> dict[str, list[Row]]:
-        found: dict[str, list[Row]] = {}
+        rows: dict[str, list[Row]] = {}
         for row in self._store.rows(sql + LIMITS, parameters):
-            found.setdefault(row["task_id"], []).append(row)
-        return found
+            rows.setdefault(row["task_id"], []).append(row)
+        return rows

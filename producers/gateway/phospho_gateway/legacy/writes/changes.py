@@ -1,21 +1,26 @@
 """
-From a wish to change a stored task to what is logged for it: pure.
+Changes of stored tasks, as messages of `phospho.raw-logs`.
 
-Nothing is changed in place. A task's metadata changes when the task is logged again, whole, as it is stored, with the
-revision right after the stored one: a log that was accepted since, landed or not, wins over the change. Feedback is a
-fact of its own. Both go the way of every log, so that a replay changes nothing.
+Nothing is changed in place. To change its metadata a task is logged again, whole, as it is stored, with the revision
+right after the stored one: a log accepted since then, inserted or not, wins over the change. Feedback is a fact of its
+own. Both take the way of every log, so a replay changes nothing.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import orjson
 
+from phospho_gateway.intake.events import Envelope, Rewrite
+from phospho_gateway.intake.feedback import AcceptedFeedback
+from phospho_gateway.intake.intake import Intake
 from phospho_gateway.legacy.documents import COLUMNS_IN_METADATA, metadata_of, notes_of
 from phospho_gateway.legacy.reads.task_reads import Row, StoredTask
+from phospho_schemas.records import Keyed
 from phospho_schemas.times import utc_text
 from phospho_web.problems import invalid
 
@@ -23,9 +28,9 @@ from phospho_web.problems import invalid
 @dataclass(frozen=True)
 class Change:
     """
-    What is to become of a task; None and empty leave it as it is.
+    A change of a task; None and empty leave a field as it is.
 
-    `metadata` is laid over what there is, key by key. `made_at_s` is when the feedback was given, in Unix seconds.
+    `metadata` is merged into the stored one, key by key. `made_at_s` is the time of the feedback, in Unix seconds.
     """
 
     metadata: Row = field(default_factory=dict)
@@ -35,29 +40,43 @@ class Change:
     made_at_s: float | None = None
 
 
-class Changed(NamedTuple):
-    """The row of a task as it will be, and what has to be logged for that: an event, a feedback, both or neither."""
+class ChangedTask(NamedTuple):
+    """The row of a task after a change, and the event and the feedback to log for it, where there are any."""
 
     row: Row
     event: Row | None
     feedback: Row | None
 
 
-def changed(task: StoredTask, change: Change) -> Changed:
-    """Return what `change` makes of a task. What is so already is not logged again. Raises Problem (422)."""
+def messages_of(task: StoredTask, change: Change, intake: Intake, envelope: Envelope) -> tuple[list[Keyed], StoredTask]:
+    """Return the messages of a change, and the task after it. Raises Problem (413, 422)."""
+    row, event, new_feedback = changed(task, change)
+    messages, feedback = [], task.feedback
+    if event is not None:
+        rewrite = Rewrite(task.row["revision"] + 1, task.row["source"])
+        messages.append(intake.read_rewrite(event, envelope, rewrite).keyed)
+    if new_feedback is not None:
+        accepted = intake.read_feedback(row["task_id"], new_feedback, envelope)
+        messages.append(accepted.keyed)
+        feedback = [*feedback, _feedback_row(accepted)]
+    return messages, dataclasses.replace(task, row=row, feedback=feedback)
+
+
+def changed(task: StoredTask, change: Change) -> ChangedTask:
+    """Return a task after a change, without an event or feedback that would repeat it. Raises Problem (422)."""
     flag = change.flag or (task.flag if change.notes is not None else "")
     metadata = dict(change.metadata)
     if change.notes is not None and not flag:
-        # A comment belongs to feedback; where there is none, the notes are kept with the task.
+        # A comment belongs to feedback; without any, the notes become metadata of the task.
         metadata["notes"] = change.notes
     row = _with_metadata(task.row, metadata)
     event = None if row == task.row else as_logged(task.project_id, row)
-    feedback = _feedback(task, change, flag) if flag and not _says_already(task, change, flag) else None
-    return Changed(row, event, feedback)
+    feedback = _feedback(task, change, flag) if flag and not _is_repeated(task, change, flag) else None
+    return ChangedTask(row, event, feedback)
 
 
 def as_logged(project_id: str, row: Row) -> Row:
-    """Return the event that, logged, gives the row of a task again."""
+    """Return the event that gives this row of a task when it is logged."""
     created_at = utc_text(datetime.fromtimestamp(row["created_at_ms"] / 1000, UTC))
     event = {name: row[name] for name in ("task_id", "session_id", "input", "output", "metadata")}
     event |= {name: row[name] for name in (*COLUMNS_IN_METADATA, "flag") if row[name]}
@@ -69,8 +88,8 @@ def _with_metadata(row: Row, metadata: Row) -> Row:
     shown = metadata_of(row)
     new = {name: value for name, value in metadata.items() if name not in shown or shown[name] != value}
     columns = {name: _text(name, new.pop(name)) for name in COLUMNS_IN_METADATA if name in new}
-    kept = {name: value for name, value in row["metadata"].items() if name not in columns}
-    return row | columns | {"metadata": kept | new}
+    unchanged = {name: value for name, value in row["metadata"].items() if name not in columns}
+    return row | columns | {"metadata": unchanged | new}
 
 
 def _text(name: str, value: Any) -> str:
@@ -79,7 +98,7 @@ def _text(name: str, value: Any) -> str:
     return value
 
 
-def _says_already(task: StoredTask, change: Change, flag: str) -> bool:
+def _is_repeated(task: StoredTask, change: Change, flag: str) -> bool:
     if task.flag != flag:
         return False
     has_source = change.source is None or (bool(task.feedback) and task.feedback[-1]["source"] == change.source)
@@ -89,3 +108,15 @@ def _says_already(task: StoredTask, change: Change, flag: str) -> bool:
 def _feedback(task: StoredTask, change: Change, flag: str) -> Row:
     feedback = {"flag": flag, "notes": change.notes, "source": change.source, "client_created_at": change.made_at_s}
     return {"project_id": task.project_id} | {name: value for name, value in feedback.items() if value is not None}
+
+
+def _feedback_row(accepted: AcceptedFeedback) -> Row:
+    """Return accepted feedback as the row that it will be."""
+    return {
+        "task_id": accepted.task_id,
+        "feedback_id": accepted.feedback_id,
+        "flag": accepted.flag,
+        "comment": accepted.comment,
+        "source": accepted.source,
+        "created_at_ms": int(datetime.fromisoformat(accepted.created_at).timestamp() * 1000),
+    }
