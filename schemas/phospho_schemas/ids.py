@@ -8,16 +8,27 @@ message, so that the same message gets the same id on every replay. A revision o
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 import uuid
 from collections.abc import Callable
 
+from phospho_schemas.times import MAX_AHEAD_MS
+
 _COUNTER_BITS = 16
 _COUNTER_MASK = (1 << _COUNTER_BITS) - 1
 _MAX_REVISION = (1 << 64) - 1
-_MAX_AHEAD_MS = 86_400_000
 _MAX_ORDER = (1 << 12) - 1
+
+# All of a project's id; the same in HTML, JSON Schema and Python.
+PROJECT_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}"
+_PROJECT_ID = re.compile(PROJECT_ID_PATTERN)
+
+
+def is_project_id(text: str) -> bool:
+    """Return whether `text` can be the id of a project: 1 to 128 letters, digits, _, . or -."""
+    return _PROJECT_ID.fullmatch(text) is not None
 
 
 def derived_uuid(time_ms: int, *parts: str | bytes, order: int | None = None) -> str:
@@ -82,8 +93,8 @@ def revision_counter(revision: int) -> int:
 
 
 def newest_revision(now_ms: int) -> int:
-    """Return the greatest revision that can be a process's of ours: of a clock that is a day ahead of `now_ms`."""
-    return min(now_ms + _MAX_AHEAD_MS << _COUNTER_BITS | _COUNTER_MASK, _MAX_REVISION)
+    """Return the greatest revision that one of our processes may have given: its clock may be a day ahead."""
+    return min(now_ms + MAX_AHEAD_MS << _COUNTER_BITS | _COUNTER_MASK, _MAX_REVISION)
 
 
 class HybridClock:

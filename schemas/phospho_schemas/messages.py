@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
+from phospho_schemas.ids import PROJECT_ID_PATTERN
 from phospho_schemas.times import utc_text
 
 SCHEMA_VERSION = 1
@@ -31,7 +32,7 @@ LabelValue = Literal["confirmed", "rejected", ""]
 BackfillStatus = Literal["running", "asking", "done", "cancelled", "superseded", "failed"]
 Opinion = Literal["yes", "no", ""]
 CallOutcome = Literal["reserved", "answered", "no_answer", "refused", "failed", "skipped"]
-ProjectId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")]
+ProjectId = Annotated[str, Field(min_length=1, max_length=128, pattern=f"^{PROJECT_ID_PATTERN}$")]
 Identifier = Annotated[str, Field(min_length=1, max_length=512)]
 OptionalIdentifier = Annotated[str, Field(max_length=512)]
 Count = Annotated[int, Field(ge=0, le=2**32 - 1)]

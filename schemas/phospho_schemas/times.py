@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+# The clock of a client or a process may be a day ahead; more is not believed.
+MAX_AHEAD_MS = 86_400_000
+_OLDEST_S = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+# ClickHouse's DateTime64 ends in 2299.
+_NEWEST_S = datetime(2299, 1, 1, tzinfo=UTC).timestamp()
+
+
+def is_plausible(time_s: float, arrived_ms: int) -> bool:
+    """Return whether a client's time is in 2000 or later and at most a day after its arrival (0 if unknown)."""
+    newest_s = (arrived_ms + MAX_AHEAD_MS) / 1000 if arrived_ms else _NEWEST_S
+    return _OLDEST_S <= time_s <= newest_s
+
 
 def utc_now() -> datetime:
     """Return the time of this machine's clock, in UTC."""

@@ -19,6 +19,7 @@ from phospho_store.registry.authentication import SECRET_TABLES
 from phospho_store.registry.bootstrap import first_project
 from phospho_store.registry.registry import Registry, key_hash
 from phospho_store.store import DATABASE, INSERT_SETTINGS, Store, remote
+from phospho_store.views import views
 
 DECLARED = json.loads(Path(__file__).with_name("columns.json").read_text())
 FACTS = {
@@ -72,10 +73,33 @@ def test_migrating_again_applies_nothing(store: Store) -> None:
     assert list(migrate(store)) == []
 
 
-def test_no_two_migrations_have_one_number_and_the_views_come_last() -> None:
+def test_no_two_migrations_have_one_number() -> None:
     versions = [migration.version for migration in migrations()]
     assert versions == sorted(set(versions))
-    assert migrations()[-1].name == "views"
+
+
+def test_migrate_replaces_a_view_of_another_version(clickhouse: ClickHouseServer) -> None:
+    store = remote(clickhouse.url, size=1)
+    list(migrate(store))
+    store.command("CREATE OR REPLACE VIEW events AS SELECT 1 AS of_another_version")
+    store.command("DROP VIEW sessions")
+    list(migrate(store))
+    assert columns(store) == DECLARED
+    store.close()
+
+
+def test_migrate_of_a_current_store_runs_a_statement_a_view(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    statements: list[str] = []
+    command = Store.command
+    monkeypatch.setattr(Store, "command", lambda self, sql: (statements.append(sql), command(self, sql)))
+    list(migrate(store))
+    assert len(statements) == len(views()) + 1
+
+
+def test_each_view_comes_after_those_that_it_reads() -> None:
+    names = list(views())
+    for place, query in enumerate(views().values()):
+        assert not any(re.search(rf"\b(FROM|JOIN) {name}\b", query) for name in names[place:])
 
 
 def test_ten_threads_at_once_over_http_give_the_declared_columns(clickhouse: ClickHouseServer) -> None:

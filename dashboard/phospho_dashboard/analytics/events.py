@@ -10,15 +10,16 @@ from phospho_dashboard.analytics.tasks import Tasks, task_list_extras
 from phospho_dashboard.analytics.trends import bucket_times
 from phospho_dashboard.layout.view_request import Paging, ViewRequest
 from phospho_dashboard.layout.views import Content, View
-from phospho_dashboard.queries.analysed import analysed, found
+from phospho_dashboard.queries.analysed import analysed, found_events
 from phospho_dashboard.queries.filters import Scope
-from phospho_dashboard.queries.found import searched
 from phospho_dashboard.queries.periods import Buckets
+from phospho_dashboard.queries.search import searched
 from phospho_dashboard.web.times import with_times
 from phospho_dashboard.web.urls import with_query
 from phospho_schemas.definitions import needs_session
 from phospho_schemas.messages import EventDefinition
 from phospho_store.registry.registry import Registry
+from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 
@@ -32,7 +33,7 @@ SELECT toString(name) AS name, count() AS events, uniqExact(session) AS sessions
 FROM
 (
     SELECT arrayJoin(names) AS name, cityHash64(session_id) AS session, toUnixTimestamp64Milli(created_at) AS at_ms
-    FROM %(analysed)s
+    FROM $analysed
 )
 GROUP BY name ORDER BY events DESC, name LIMIT {most:UInt32}
 """
@@ -46,7 +47,7 @@ SELECT
     sum(is_task) AS tasks, sum(countEqual(names, {name:String})) AS events,
     uniqExactIf(cityHash64(session_id), has(names, {name:String})) AS sessions,
     uniqExact(cityHash64(session_id)) AS all_sessions
-FROM %(analysed)s
+FROM $analysed
 GROUP BY GROUPING SETS ((bucket), ())
 """
 # The scores of detection and judgements, before people's labels: a threshold is chosen on these.
@@ -58,7 +59,7 @@ FROM
 (
     SELECT least(toUInt32(greatest(score, 0) * {bins:UInt32}), {bins:UInt32} - 1) AS bin, score, definition_version,
         toString(engine) AS engine
-    FROM %(found)s
+    FROM $found_events
 )
 GROUP BY GROUPING SETS ((bin), (definition_version, engine))
 """
@@ -92,8 +93,9 @@ class Events:
         counted = self._rows(_TREND, scope, **cut)
         totals = next((row for row in counted if row["is_total"]), dict.fromkeys(_TOTALS, 0))
         trend = {row["bucket"]: row["events"] for row in counted if not row["is_total"]}
-        of_name = found(scope, "task_id", of_name="name = {name:String}")
-        scored = self._store.rows(_SCORES % {"found": of_name}, scope.parameters(name=name, bins=HISTOGRAM_BINS))
+        of_name = found_events(scope, "task_id", of_name="name = {name:String}")
+        parameters = scope.parameters(name=name, bins=HISTOGRAM_BINS)
+        scored = self._store.rows(compose(_SCORES, found_events=of_name), parameters)
         scores = {row["bin"]: row["events"] for row in scored if not row["is_version"]}
         return {
             "totals": {name: totals[name] for name in _TOTALS},
@@ -108,7 +110,7 @@ class Events:
 
     def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
         parts = {"analysed": analysed(scope, "created_at", "session_id")}
-        return self._store.rows(sql % parts, scope.parameters(**parameters))
+        return self._store.rows(compose(sql, **parts), scope.parameters(**parameters))
 
 
 def _by_version(rows: Iterable[Row]) -> list[Row]:

@@ -7,9 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from phospho_dashboard.queries.analysed import analysed
-from phospho_dashboard.queries.feedback_flags import as_judged, last_feedback
 from phospho_dashboard.queries.filters import Scope
-from phospho_dashboard.queries.session_facts import SESSION_FACTS, session_facts, session_findings
+from phospho_dashboard.queries.session_facts import session_facts, session_findings
+from phospho_store.sql import compose
+from phospho_store.sql.feedback import current_flag, last_feedback
+from phospho_store.sql.sessions import SESSION_FACTS
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 
@@ -37,7 +39,7 @@ FORMATS = {
 _TASKS = {
     "task_id": "task.task_id", "session_id": "task.session_id", "user_id": "task.user_id",
     "version_id": "toString(task.version_id)", "created_at": "task.created_at", "input": "task.input",
-    "output": "task.output", "flag": as_judged("last_feedback.flag", "task.logged_flag"),
+    "output": "task.output", "flag": current_flag("last_feedback.flag", "task.logged_flag"),
     "model": "toString(task.model)", "tokens_in": "task.tokens_in", "tokens_out": "task.tokens_out",
     "latency_ms": "task.latency_ms", "events": "analysis.names", "language": "toString(analysis.language)",
     "sentiment": "toString(analysis.sentiment)", "sentiment_score": "analysis.sentiment_score",
@@ -48,27 +50,27 @@ FROM
 (
     SELECT task_id, session_id, user_id, version_id, created_at, input, output, toString(flag) AS logged_flag, model,
         tokens_in, tokens_out, latency_ms, toString(metadata) AS metadata_text
-    FROM task_rows FINAL WHERE %(tasks)s ORDER BY task_id LIMIT %(most)d
+    FROM task_rows FINAL WHERE $tasks ORDER BY task_id LIMIT $most
 ) AS task
 LEFT ANY JOIN
 (
     SELECT task_id, anyIf(language, is_task) AS language, anyIf(sentiment, is_task) AS sentiment,
         anyIf(sentiment_score, is_task) AS sentiment_score, arraySort(groupArrayArray(names)) AS names
-    FROM %(analysed)s GROUP BY task_id
+    FROM $analysed GROUP BY task_id
 ) AS analysis ON task.task_id = analysis.task_id
-LEFT ANY JOIN %(feedback)s AS last_feedback ON task.task_id = last_feedback.task_id
+LEFT ANY JOIN $feedback AS last_feedback ON task.task_id = last_feedback.task_id
 """
 _SESSIONS = {
     "session_id": "task.session_id", **{name: f"task.{name}" for name in SESSION_FACTS}, "events": "analysis.names",
 }  # fmt: skip
-_CHOSEN_SESSIONS = (
-    "session_id IN (SELECT DISTINCT session_id FROM task_rows FINAL WHERE {tasks} ORDER BY session_id LIMIT {most})"
-)
+_SESSIONS_WITHIN = """session_id IN (
+    SELECT DISTINCT session_id FROM task_rows FINAL WHERE $tasks ORDER BY session_id LIMIT $most
+)"""
 _SESSIONS_FROM = """
-FROM %(sessions)s AS task
+FROM $sessions AS task
 LEFT ANY JOIN
 (
-    SELECT session_id, arraySort(groupUniqArrayArray(names)) AS names FROM %(findings)s GROUP BY session_id
+    SELECT session_id, arraySort(groupUniqArrayArray(names)) AS names FROM $findings GROUP BY session_id
 ) AS analysis ON task.session_id = analysis.session_id
 """
 _USERS = {
@@ -82,13 +84,13 @@ FROM
 (
     SELECT user_id, count() AS tasks, uniqExact(cityHash64(session_id)) AS sessions, min(created_at) AS first_task_at,
         max(created_at) AS last_task_at, sum(ifNull(tokens_in, 0)) + sum(ifNull(tokens_out, 0)) AS tokens
-    FROM task_rows FINAL WHERE %(tasks)s AND user_id != '' GROUP BY user_id ORDER BY user_id LIMIT %(most)d
+    FROM task_rows FINAL WHERE $tasks AND user_id != '' GROUP BY user_id ORDER BY user_id LIMIT $most
 ) AS task
 LEFT ANY JOIN
 (
     SELECT user_id, arraySort(groupUniqArrayArray(names)) AS event_names, sum(length(names)) AS found,
         countIf(sentiment = 'positive') AS positive, countIf(sentiment = 'negative') AS negative
-    FROM %(analysed)s GROUP BY user_id
+    FROM $analysed GROUP BY user_id
 ) AS analysis ON task.user_id = analysis.user_id
 """
 _COLUMNS = {"tasks": _TASKS, "sessions": _SESSIONS, "users": _USERS}
@@ -138,24 +140,25 @@ class Exports:
 
 
 def _of_tasks(scope: Scope) -> str:
-    return _TASKS_FROM % {
-        "tasks": scope.tasks(),
-        "most": MAX_ROWS,
-        "analysed": analysed(scope, "task_id", "language", "sentiment", "sentiment_score"),
-        "feedback": last_feedback(scope.feedback()),
-    }
+    return compose(
+        _TASKS_FROM,
+        tasks=scope.tasks(),
+        most=str(MAX_ROWS),
+        analysed=analysed(scope, "task_id", "language", "sentiment", "sentiment_score"),
+        feedback=last_feedback(scope.feedback()),
+    )
 
 
 def _of_sessions(scope: Scope) -> str:
     """Return what sessions with a task in `scope` are, as their page has it: of all of their tasks."""
-    chosen = _CHOSEN_SESSIONS.format(tasks=scope.tasks(), most=MAX_ROWS)
-    parts = {"sessions": session_facts(chosen), "findings": session_findings(scope, chosen, "session_id")}
-    return _SESSIONS_FROM % parts
+    within = compose(_SESSIONS_WITHIN, tasks=scope.tasks(), most=str(MAX_ROWS))
+    findings = session_findings(scope, within, "session_id")
+    return compose(_SESSIONS_FROM, sessions=session_facts(within), findings=findings)
 
 
 def _of_users(scope: Scope) -> str:
     analyses = analysed(scope, "user_id", "sentiment")
-    return _USERS_FROM % {"tasks": scope.tasks(), "most": MAX_ROWS, "analysed": analyses}
+    return compose(_USERS_FROM, tasks=scope.tasks(), most=str(MAX_ROWS), analysed=analyses)
 
 
 _SOURCES = {"tasks": _of_tasks, "sessions": _of_sessions, "users": _of_users}

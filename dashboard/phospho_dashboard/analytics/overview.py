@@ -12,10 +12,11 @@ from phospho_dashboard.layout.view_request import ViewRequest
 from phospho_dashboard.layout.views import Content, View
 from phospho_dashboard.queries.analysed import analysed
 from phospho_dashboard.queries.filters import Scope
-from phospho_dashboard.queries.found import searched
-from phospho_dashboard.queries.judged import judged
+from phospho_dashboard.queries.flagged_tasks import flagged_tasks
 from phospho_dashboard.queries.periods import Buckets, Span
+from phospho_dashboard.queries.search import searched
 from phospho_dashboard.settings import Prices
+from phospho_store.sql import compose
 from phospho_store.store import Store
 
 MAX_PARTS = 12
@@ -42,7 +43,7 @@ FROM
         cityHash64(session_id) AS session,
         if(user_id = '', 0, cityHash64(user_id)) AS user,
         model, version_id AS version, tokens_in, tokens_out, latency_ms
-    FROM task_rows FINAL WHERE %(tasks)s
+    FROM task_rows FINAL WHERE $tasks
 )
 GROUP BY GROUPING SETS ((bucket), (model), (version), ())
 ORDER BY tasks DESC, model, version LIMIT {most:UInt32} BY level
@@ -58,7 +59,7 @@ SELECT
     countIf(sentiment = 'positive') AS positive,
     countIf(sentiment = 'neutral') AS neutral,
     countIf(sentiment = 'negative') AS negative
-FROM %(analysed)s
+FROM $analysed
 GROUP BY GROUPING SETS ((bucket), (language), ())
 ORDER BY analysed_tasks DESC, language LIMIT {most:UInt32} BY level
 """
@@ -67,9 +68,9 @@ _FEEDBACK = """
 SELECT
     grouping(bucket) AS level,
     intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
-    countIf(said = 'success') AS successes,
-    countIf(said = 'failure') AS failures
-FROM %(judged)s
+    countIf(flag = 'success') AS successes,
+    countIf(flag = 'failure') AS failures
+FROM $flagged_tasks
 GROUP BY GROUPING SETS ((bucket), ())
 ORDER BY bucket LIMIT {most:UInt32} BY level
 """
@@ -77,17 +78,17 @@ _BUCKET_OF_FEEDBACK, _ALL_FEEDBACK = 0b0, 0b1
 # Of the models with a price, where there are more models than are listed.
 _PRICED = """
 SELECT toString(model) AS model, sum(ifNull(tokens_in, 0)) AS tokens_in, sum(ifNull(tokens_out, 0)) AS tokens_out
-FROM task_rows FINAL WHERE %(tasks)s AND model IN {models:Array(String)}
+FROM task_rows FINAL WHERE $tasks AND model IN {models:Array(String)}
 GROUP BY model
 """
 _EVENTS = """
 SELECT toString(name) AS name, count() AS events, uniqExact(session) AS sessions
-FROM (SELECT cityHash64(session_id) AS session, arrayJoin(names) AS name FROM %(analysed)s)
+FROM (SELECT cityHash64(session_id) AS session, arrayJoin(names) AS name FROM $analysed)
 GROUP BY name ORDER BY events DESC, name LIMIT {most:UInt32}
 """
 _USERS = """
 SELECT user_id AS user, count() AS tasks, uniqExact(cityHash64(session_id)) AS sessions
-FROM task_rows FINAL WHERE %(tasks)s AND user_id != ''
+FROM task_rows FINAL WHERE $tasks AND user_id != ''
 GROUP BY user_id ORDER BY tasks DESC, user_id LIMIT {most:UInt32}
 """
 
@@ -139,9 +140,9 @@ class Overview:
         return row | {"cost": self._prices.cost(row["model"], row["tokens_in"], row["tokens_out"])}
 
     def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
-        parts = {"tasks": scope.tasks(), "judged": judged(scope, "created_at")}
+        parts = {"tasks": scope.tasks(), "flagged_tasks": flagged_tasks(scope, "created_at")}
         parts["analysed"] = analysed(scope, "created_at", "session_id", "sentiment", "language")
-        return self._store.rows(sql % parts, scope.parameters(**parameters))
+        return self._store.rows(compose(sql, **parts), scope.parameters(**parameters))
 
 
 def _by_level(rows: Iterable[Row]) -> defaultdict[int, list[Row]]:

@@ -2,8 +2,8 @@
 Sessions: the list of them, and the transcript of one.
 
 The queries read the base tables, not the views: a page needs the newest sessions of one project, and the views would
-aggregate or join every row of it. The rules are the views': FINAL, and a person's last feedback before the log's flag.
-`queries/session_facts.py` has the columns of a session.
+aggregate or join every row of it. The rules are the views': FINAL, and the last feedback before the log's flag.
+`phospho_store.sql.sessions` has the columns of a session.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from phospho_dashboard.analytics.columns import chosen_columns, sort_labels
 from phospho_dashboard.analytics.tasks import AddableEvents, Tasks
 from phospho_dashboard.layout.view_request import Paging, ViewRequest
 from phospho_dashboard.layout.views import Content, View
-from phospho_dashboard.queries.feedback_flags import as_judged, last_feedback
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.newest import newest
 from phospho_dashboard.queries.periods import Extent
-from phospho_dashboard.queries.session_facts import SESSION_FACTS, session_facts, session_findings
+from phospho_dashboard.queries.session_facts import session_facts, session_findings
 from phospho_dashboard.web.times import with_times
 from phospho_store.cursors import encoded_cursor
+from phospho_store.sql import compose
+from phospho_store.sql.feedback import current_flag, last_feedback
+from phospho_store.sql.sessions import SESSION_FACTS
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 
@@ -39,9 +41,9 @@ SORTS = {
 
 # Narrow columns only. The wide ones are read for the sessions of one page.
 _PLACES = """
-SELECT session_id, %(sort)s AS place
+SELECT session_id, $sort AS place
 FROM task_rows FINAL
-WHERE %(condition)s
+WHERE $condition
 GROUP BY session_id
 HAVING (place, session_id) < ({before:Int64}, {before_id:String})
 ORDER BY place DESC, session_id DESC
@@ -50,34 +52,39 @@ LIMIT {limit:UInt32}
 _FEEDBACK = """project_id = {project:String} AND task_id IN (
         SELECT task_id FROM task_rows WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)}
     )"""
-_SUMMARIES = f"""
+_SUMMARIES = compose(
+    """
 SELECT
     task.session_id AS session_id,
-    toUnixTimestamp64Milli({SESSION_FACTS["first_task_at"]}) AS first_task_at_ms,
-    toUnixTimestamp64Milli({SESSION_FACTS["last_task_at"]}) AS last_task_at_ms,
+    toUnixTimestamp64Milli($first_task_at) AS first_task_at_ms,
+    toUnixTimestamp64Milli($last_task_at) AS last_task_at_ms,
     argMin(task.preview, (task.created_at, task.task_id)) AS preview,
-    {SESSION_FACTS["tasks"]} AS tasks,
-    {SESSION_FACTS["user_ids"]} AS user_ids,
-    countIf({as_judged("last_feedback.flag", "task.flag")} = 'success') AS successes,
-    countIf({as_judged("last_feedback.flag", "task.flag")} = 'failure') AS failures,
-    sum(last_feedback.facts) AS feedback
+    $tasks AS tasks,
+    $user_ids AS user_ids,
+    countIf($flag = 'success') AS successes,
+    countIf($flag = 'failure') AS failures,
+    sum(last_feedback.number) AS feedback
 FROM
 (
-    SELECT session_id, task_id, created_at, user_id, flag, leftUTF8(input, {{characters:UInt32}}) AS preview
+    SELECT session_id, task_id, created_at, user_id, flag, leftUTF8(input, {characters:UInt32}) AS preview
     FROM task_rows FINAL
-    WHERE project_id = {{project:String}} AND session_id IN {{sessions:Array(String)}}
+    WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)}
 ) AS task
-LEFT ANY JOIN {last_feedback(_FEEDBACK, "uniqExact(feedback_id) AS facts")} AS last_feedback
+LEFT ANY JOIN $last_feedback AS last_feedback
 ON task.task_id = last_feedback.task_id
 GROUP BY session_id
-"""
+""",
+    **{name: SESSION_FACTS[name] for name in ("first_task_at", "last_task_at", "tasks", "user_ids")},
+    flag=current_flag("last_feedback.flag", "task.flag"),
+    last_feedback=last_feedback(_FEEDBACK, "uniqExact(feedback_id) AS number"),
+)
 _FINDINGS = """
 SELECT
     session_id,
     sumMap(names, arrayMap(name -> 1, names)) AS event_counts,
     sumMapIf([toString(sentiment)], [1], sentiment != '') AS sentiment_counts,
     arraySort(groupUniqArrayIf(20)(toString(language), language != '')) AS languages
-FROM %(analysed)s
+FROM $analysed
 GROUP BY session_id
 """
 _TRANSCRIPT = """
@@ -91,11 +98,14 @@ WHERE project_id = {project:String} AND session_id = {session:String}
 ORDER BY created_at_ms, task_id
 LIMIT {limit:UInt32}
 """
-_SESSION_TOTALS = f"""
+_SESSION_TOTALS = compose(
+    """
 SELECT * EXCEPT (first_task_at, last_task_at),
     toUnixTimestamp64Milli(first_task_at) AS first_task_at_ms, toUnixTimestamp64Milli(last_task_at) AS last_task_at_ms
-FROM {session_facts("session_id = {session:String}")}
-"""
+FROM $facts
+""",
+    facts=session_facts("session_id = {session:String}"),
+)
 
 Row = dict[str, Any]
 
@@ -117,7 +127,7 @@ class Sessions:
         place, place_id = paging.after or _FIRST_PLACE
 
         def read(part: Scope) -> list[Row]:
-            sql = _PLACES % {"sort": SORTS[sort][1], "condition": part.tasks()}
+            sql = compose(_PLACES, sort=SORTS[sort][1], condition=part.tasks())
             return self._store.rows(sql, part.parameters(before=place, before_id=place_id, limit=limit + 1))
 
         rows = newest(read, scope, extent, place, limit + 1) if sort == "newest" else read(scope)
@@ -151,9 +161,10 @@ class Sessions:
             return []
         parameters = {"project": scope.project_id, "sessions": session_ids, "characters": PREVIEW_CHARACTERS}
         own = "session_id IN {sessions:Array(String)}"
-        found = _FINDINGS % {"analysed": session_findings(scope, own, "session_id", "sentiment", "language")}
+        analyses = session_findings(scope, own, "session_id", "sentiment", "language")
         summaries = {row["session_id"]: row for row in self._store.rows(_SUMMARIES, parameters)}
-        findings = {row["session_id"]: row for row in self._store.rows(found, parameters)}
+        found = self._store.rows(compose(_FINDINGS, analysed=analyses), parameters)
+        findings = {row["session_id"]: row for row in found}
         # A session whose last task moved to another one between two queries is gone, and left out.
         known = [session_id for session_id in session_ids if session_id in summaries]
         return [with_times(summaries[session_id]) | _findings(findings.get(session_id)) for session_id in known]

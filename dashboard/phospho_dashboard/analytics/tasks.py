@@ -9,13 +9,14 @@ from typing import Any
 from phospho_dashboard.analytics.columns import chosen_columns, sort_labels
 from phospho_dashboard.layout.view_request import Paging, ViewRequest
 from phospho_dashboard.layout.views import Content, View
-from phospho_dashboard.queries.feedback_flags import flag_as_judged
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.newest import newest
 from phospho_dashboard.queries.periods import Extent, Span
 from phospho_dashboard.queries.task_events import TaskEvents
 from phospho_dashboard.web.times import with_times
 from phospho_store.cursors import encoded_cursor
+from phospho_store.sql import compose
+from phospho_store.sql.feedback import flag_of
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 
@@ -32,9 +33,9 @@ SORTS = {
 
 # Narrow columns only. The wide ones are read for the tasks of one page.
 _PLACES = """
-SELECT task_id, %(sort)s AS place
+SELECT task_id, $sort AS place
 FROM task_rows FINAL
-WHERE %(condition)s AND (place, task_id) < ({before:Int64}, {before_id:String})
+WHERE $condition AND (place, task_id) < ({before:Int64}, {before_id:String})
 ORDER BY place DESC, task_id DESC
 LIMIT {limit:UInt32}
 """
@@ -107,7 +108,7 @@ class Tasks:
 
         def read(part: Scope) -> list[Row]:
             part = _up_to(part, place) if sort == "newest" else part
-            sql = _PLACES % {"sort": SORTS[sort][1], "condition": part.tasks()}
+            sql = compose(_PLACES, sort=SORTS[sort][1], condition=part.tasks())
             return self._store.rows(sql, part.parameters(before=place, before_id=place_id, limit=limit + 1))
 
         rows = newest(read, scope, extent, place, limit + 1) if sort == "newest" else read(scope)
@@ -166,7 +167,7 @@ def _up_to(scope: Scope, last_ms: int) -> Scope:
 
 def _with_analysis(task: Row, analysis: Row, feedback: list[Row]) -> Row:
     columns = {name: analysis.get(name) for name in _ANALYSIS_COLUMNS}
-    return with_times(task) | columns | {"flag": flag_as_judged(feedback, task["flag"]), "feedback": feedback}
+    return with_times(task) | columns | {"flag": flag_of(feedback, task["flag"]), "feedback": feedback}
 
 
 # The columns that the list may show beside the input, with their labels, and those shown by default.

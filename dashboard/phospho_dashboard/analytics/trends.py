@@ -8,25 +8,26 @@ from typing import Any
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.periods import Bucket, Buckets
 from phospho_dashboard.web.times import iso_time
+from phospho_store.sql import compose
 from phospho_store.store import Store
 
 _VERSIONS = """
 SELECT intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
     toString(version_id) AS version, count() AS tasks
 FROM task_rows FINAL
-WHERE %(tasks)s AND version_id IN {versions:Array(String)}
+WHERE $tasks AND version_id IN {versions:Array(String)}
 GROUP BY bucket, version
 """
 _USERS = """
 SELECT intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
     uniqExact(cityHash64(user_id)) AS users, count() AS tasks
 FROM task_rows FINAL
-WHERE %(tasks)s AND user_id != ''
+WHERE $tasks AND user_id != ''
 GROUP BY bucket
 """
 _TASKS_PER_USER = """
 SELECT toUInt32(floor(log2(tasks))) AS bin, count() AS users
-FROM (SELECT count() AS tasks FROM task_rows FINAL WHERE %(tasks)s AND user_id != '' GROUP BY user_id)
+FROM (SELECT count() AS tasks FROM task_rows FINAL WHERE $tasks AND user_id != '' GROUP BY user_id)
 GROUP BY bin
 """
 
@@ -56,14 +57,14 @@ class Trends:
 
     def tasks_per_user(self, scope: Scope) -> list[Row]:
         """Return the number of `users` with `from` to `to` tasks: each bin is twice as wide as the one before."""
-        rows = self._store.rows(_TASKS_PER_USER % {"tasks": scope.tasks()}, scope.parameters())
+        rows = self._store.rows(compose(_TASKS_PER_USER, tasks=scope.tasks()), scope.parameters())
         counts = {row["bin"]: row["users"] for row in rows}
         bins = range(max(counts, default=-1) + 1)
         return [{"from": 2**number, "to": 2 ** (number + 1) - 1, "users": counts.get(number, 0)} for number in bins]
 
     def _rows(self, sql: str, scope: Scope, buckets: Buckets, **parameters: Any) -> list[Row]:
         cut = {"origin_ms": buckets.start_ms, "step_ms": buckets.step_ms}
-        return self._store.rows(sql % {"tasks": scope.tasks()}, scope.parameters(**cut, **parameters))
+        return self._store.rows(compose(sql, tasks=scope.tasks()), scope.parameters(**cut, **parameters))
 
 
 def bucket_times(bucket: Bucket) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from phospho_dashboard.layout.view_request import Paging, ViewRequest
 from phospho_dashboard.layout.views import Content, View
 from phospho_dashboard.queries.analysed import analysed
 from phospho_dashboard.queries.filters import Scope
-from phospho_dashboard.queries.found import searched
+from phospho_dashboard.queries.search import searched
 from phospho_dashboard.web.times import with_times
 from phospho_store.cursors import encoded_cursor
+from phospho_store.sql import compose
 from phospho_store.store import Store
 
 _FIRST_PLACE = (2**62, "\U0010ffff")
@@ -27,12 +28,12 @@ SORTS = {
 
 _USERS = """
 SELECT
-    user_id AS user, %(sort)s AS place, count() AS tasks, uniqExact(cityHash64(session_id)) AS sessions,
+    user_id AS user, $sort AS place, count() AS tasks, uniqExact(cityHash64(session_id)) AS sessions,
     toUnixTimestamp64Milli(min(created_at)) AS first_task_at_ms,
     toUnixTimestamp64Milli(max(created_at)) AS last_task_at_ms,
     sum(ifNull(tokens_in, 0)) + sum(ifNull(tokens_out, 0)) AS tokens
 FROM task_rows FINAL
-WHERE %(tasks)s AND user_id != ''
+WHERE $tasks AND user_id != ''
 GROUP BY user_id
 HAVING (place, user) < ({before:Int64}, {before_id:String})
 ORDER BY place DESC, user DESC
@@ -41,7 +42,7 @@ LIMIT {limit:UInt32}
 _FINDINGS = """
 SELECT user_id AS user, sum(length(names)) AS events, sumMap(names, arrayMap(name -> 1, names)) AS event_counts,
     countIf(sentiment = 'positive') AS positive, countIf(sentiment = 'negative') AS negative
-FROM %(analysed)s
+FROM $analysed
 GROUP BY user_id
 """
 _TOP_EVENTS = 3
@@ -60,7 +61,7 @@ class Users:
         """Return `{"users", "next_cursor"}`: a page of the users with a task in `scope`, by one of SORTS."""
         limit = paging.limit
         place, place_id = paging.after or _FIRST_PLACE
-        sql = _USERS % {"sort": SORTS[paging.sort][1], "tasks": scope.tasks()}
+        sql = compose(_USERS, sort=SORTS[paging.sort][1], tasks=scope.tasks())
         rows = self._store.rows(sql, scope.parameters(before=place, before_id=place_id, limit=limit + 1))
         shown = rows[:limit]
         last = shown[-1] if len(rows) > limit else None
@@ -72,9 +73,9 @@ class Users:
     def _with_findings(self, scope: Scope, users: list[Row]) -> list[Row]:
         if not users:
             return []
-        sql = _FINDINGS % {"analysed": analysed(scope, "user_id", "sentiment", also="user_id IN {users:Array(String)}")}
+        analyses = analysed(scope, "user_id", "sentiment", also="user_id IN {users:Array(String)}")
         parameters = scope.parameters(users=[row["user"] for row in users])
-        findings = {row["user"]: row for row in self._store.rows(sql, parameters)}
+        findings = {row["user"]: row for row in self._store.rows(compose(_FINDINGS, analysed=analyses), parameters)}
         return [_user(row, _NO_FINDINGS | findings.get(row["user"], {})) for row in users]
 
 

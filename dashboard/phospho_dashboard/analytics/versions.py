@@ -15,12 +15,13 @@ from phospho_dashboard.analytics.confidence import ALPHA, Interval, difference, 
 from phospho_dashboard.analytics.trends import Trends
 from phospho_dashboard.layout.view_request import ViewRequest
 from phospho_dashboard.layout.views import Content, View
-from phospho_dashboard.queries.analysed import analysed, found
+from phospho_dashboard.queries.analysed import analysed, found_events
 from phospho_dashboard.queries.filters import Scope
-from phospho_dashboard.queries.found import searched
-from phospho_dashboard.queries.judged import judged
+from phospho_dashboard.queries.flagged_tasks import flagged_tasks
+from phospho_dashboard.queries.search import searched
 from phospho_dashboard.settings import Prices
 from phospho_dashboard.web.times import with_times
+from phospho_store.sql import compose
 from phospho_store.store import Store
 
 MAX_VERSIONS = 8
@@ -34,18 +35,18 @@ SELECT toString(version_id) AS version, count() AS tasks, uniqExact(cityHash64(s
     toUnixTimestamp64Milli(max(created_at)) AS last_task_at_ms,
     sum(ifNull(tokens_in, 0)) + sum(ifNull(tokens_out, 0)) AS tokens,
     quantilesBFloat16(0.5, 0.95)(latency_ms) AS latencies
-FROM task_rows FINAL WHERE %(tasks)s
+FROM task_rows FINAL WHERE $tasks
 GROUP BY version ORDER BY tasks DESC, version LIMIT {most:UInt32}
 """
 _FEEDBACK = """
-SELECT toString(version_id) AS version, countIf(said = 'success') AS successes, countIf(said = 'failure') AS failures
-FROM %(judged)s
+SELECT toString(version_id) AS version, countIf(flag = 'success') AS successes, countIf(flag = 'failure') AS failures
+FROM $flagged_tasks
 GROUP BY version
 """
 _EVENTS = """
 SELECT version, name, uniqExact(session) AS sessions
 FROM (SELECT toString(version_id) AS version, cityHash64(session_id) AS session, arrayJoin(names) AS name
-    FROM %(analysed)s)
+    FROM $analysed)
 WHERE version IN {versions:Array(String)}
 GROUP BY version, name
 """
@@ -57,7 +58,7 @@ FROM
 (
     SELECT toString(version_id) AS version, toString(name) AS name,
         toInt64(round(avg(toInt32(round(score * 10000))))) AS mean_score
-    FROM %(found)s
+    FROM $found_events
     GROUP BY version, name, cityHash64(session_id)
 )
 WHERE version IN {versions:Array(String)}
@@ -70,7 +71,7 @@ FROM
 (
     SELECT toString(version_id) AS version, count(sentiment_score) > 0 AS felt,
         ifNull(toInt64(round(avg(toInt32(round(sentiment_score * 10000))))), 0) AS score
-    FROM %(analysed)s
+    FROM $analysed
     GROUP BY version, cityHash64(session_id)
 )
 WHERE version IN {versions:Array(String)}
@@ -84,7 +85,7 @@ FROM
         ifNull(tokens_in, 0) * transform(toString(model), {models:Array(String)}, {prices_in:Array(Float64)}, 0.)
         + ifNull(tokens_out, 0) * transform(toString(model), {models:Array(String)}, {prices_out:Array(Float64)}, 0.)
     )))) AS cost
-    FROM task_rows FINAL WHERE %(tasks)s
+    FROM task_rows FINAL WHERE $tasks
     GROUP BY version, cityHash64(session_id)
     HAVING countIf(toString(model) NOT IN {models:Array(String)}) = 0
 )
@@ -169,10 +170,10 @@ class Versions:
         return [measure for measure in measures if measure["versions"]]
 
     def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
-        parts = {"tasks": scope.tasks(), "judged": judged(scope, "version_id")}
+        parts = {"tasks": scope.tasks(), "flagged_tasks": flagged_tasks(scope, "version_id")}
         parts["analysed"] = analysed(scope, "session_id", "version_id", "sentiment_score")
-        parts["found"] = found(scope, "session_id", "version_id")
-        return self._store.rows(sql % parts, scope.parameters(**parameters))
+        parts["found_events"] = found_events(scope, "session_id", "version_id")
+        return self._store.rows(compose(sql, **parts), scope.parameters(**parameters))
 
 
 def _version(row: Row) -> Row:

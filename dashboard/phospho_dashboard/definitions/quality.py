@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from phospho_dashboard.analytics.confidence import Interval, rate_interval
-from phospho_dashboard.queries.labelled import label_counts
+from phospho_dashboard.queries.label_counts import label_counts
 from phospho_schemas.messages import ClassifierRow, EventDefinition
 from phospho_store.registry.instructions import InstructionBook
 from phospho_store.store import Store

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from phospho_dashboard.queries.corrections import Corrections
 from phospho_dashboard.queries.periods import Extent
 from phospho_dashboard.web.cache import TimedCache
+from phospho_store.sql.corrections import Corrections
 from phospho_store.store import Store
 
 # The times of the first and the last row by id: a granule a part. Where ids sort by time, the ends are near them.

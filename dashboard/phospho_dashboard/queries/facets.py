@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from phospho_store.sql import compose
 from phospho_store.store import Store
 
 MAX_CHOICES = 200
 
 _OF_TASKS = """
-SELECT arraySort(groupUniqArrayIf(%(most)d)(toString(version_id), version_id != '')) AS versions,
-    arraySort(groupUniqArrayIf(%(most)d)(toString(model), model != '')) AS models
+SELECT arraySort(groupUniqArrayIf($most)(toString(version_id), version_id != '')) AS versions,
+    arraySort(groupUniqArrayIf($most)(toString(model), model != '')) AS models
 FROM task_rows FINAL WHERE project_id = {project:String}
 """
 _OF_ANALYSES = """
-SELECT arraySort(groupUniqArrayIf(%(most)d)(toString(language), language != '')) AS languages,
-    groupUniqArrayArray(%(most)d)(CAST(events.name, 'Array(String)')) AS events
+SELECT arraySort(groupUniqArrayIf($most)(toString(language), language != '')) AS languages,
+    groupUniqArrayArray($most)(CAST(events.name, 'Array(String)')) AS events
 FROM analysis_rows FINAL WHERE project_id = {project:String}
 """
 _NAMED = """
@@ -25,7 +26,7 @@ SELECT DISTINCT name FROM
     UNION ALL SELECT event_name FROM labels WHERE project_id = {project:String} AND label = 'confirmed'
     UNION ALL SELECT arrayJoin(events.name) FROM session_analysis_rows FINAL WHERE project_id = {project:String}
 )
-ORDER BY name LIMIT %(most)d
+ORDER BY name LIMIT $most
 """
 
 
@@ -44,4 +45,4 @@ class Facets:
         return {**of_tasks, "languages": of_analyses["languages"], "events": events}
 
     def _rows(self, sql: str, project_id: str) -> list[dict[str, Any]]:
-        return self._store.rows(sql % {"most": MAX_CHOICES}, {"project": project_id})
+        return self._store.rows(compose(sql, most=str(MAX_CHOICES)), {"project": project_id})

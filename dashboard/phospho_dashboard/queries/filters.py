@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, get_args
 
-from phospho_dashboard.queries.corrections import NO_CORRECTIONS, Corrections
-from phospho_dashboard.queries.feedback_flags import has_flag
 from phospho_dashboard.queries.periods import PERIODS, Span, time_ms
 from phospho_schemas.messages import Flag
+from phospho_store.sql.corrections import NO_CORRECTIONS, Corrections
+from phospho_store.sql.feedback import has_flag
 from phospho_web.problems import Problem
 
 _MAX_CHARACTERS = 512

@@ -1,4 +1,4 @@
-"""The events of the tasks of one page: those of the view `events`, and beside them what people rejected."""
+"""The events of the tasks of one page: those of the view `events`, and beside them those that people rejected."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from phospho_dashboard.queries.corrections import session_events
+from phospho_store.events import Content, added_event, content_of, judged_events
+from phospho_store.sql import compose
+from phospho_store.sql.sessions import session_events
 from phospho_store.store import Store
 
 _LABELS = """
@@ -21,28 +23,28 @@ FROM judgement_rows FINAL
 WHERE project_id = {project:String} AND name IN {names:Array(String)} AND content IN {contents:Array(String)}
     AND answer != ''
 """
-# By the primary key, and nothing for most pages: whether it still holds is asked only where something was found.
-_ANALYSED_SESSIONS = """
+# By the primary key, and nothing for most pages: their state is read only for the sessions that have events.
+_SESSIONS_WITH_EVENTS = """
 SELECT DISTINCT session_id FROM session_analysis_rows
 WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)} AND notEmpty(events.name)
 """
-_IN_SESSIONS = "SELECT task_id, arrayJoin(events) AS event FROM {found} ORDER BY task_id, turn".format(
-    found=session_events(
-        "project_id = {project:String} AND session_id IN {sessions:Array(String)} AND task_id IN {tasks:Array(String)}",
+_OF_SESSIONS = "project_id = {project:String} AND session_id IN {sessions:Array(String)}"
+_SESSION_EVENTS = compose(
+    "SELECT task_id, arrayJoin(events) AS event FROM $session_events ORDER BY task_id, turn",
+    session_events=session_events(
+        f"{_OF_SESSIONS} AND task_id IN {{tasks:Array(String)}}",
         "found.task_id AS task_id",
         "found.turn AS turn",
         "found.events AS events",
-        within="session_id IN {sessions:Array(String)}",
-    )
+        tasks=_OF_SESSIONS,
+    ),
 )
-_NOT_SAID = {"evidence": "", "classifier_version": 0, "judge": "", "value": None, "category": ""}
 
 Row = dict[str, Any]
-_Content = tuple[str, int, str]
 
 
 class TaskEvents:
-    """Reads events of tasks."""
+    """Reads of the events of tasks. Blocking; raises what the store raises."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -58,84 +60,46 @@ class TaskEvents:
         ids = [task["task_id"] for task in tasks]
         parameters = {"project": project_id, "tasks": ids}
         labels = _by_task(self._store.rows(_LABELS, parameters))
-        in_sessions = self._in_sessions(parameters, tasks)
+        session_rows = self._session_events(parameters, tasks)
         judgements = self._judgements(project_id, analyses)
-        return {
-            task_id: _labelled(
-                _judged(analyses.get(task_id, {}), judgements) + [row["event"] for row in in_sessions[task_id]],
-                labels[task_id],
-            )
-            for task_id in ids
-        }
+        events: dict[str, list[Row]] = {}
+        for task_id in ids:
+            analysis = analyses.get(task_id)
+            found = list(judged_events(analysis, judgements)) if analysis else []
+            events[task_id] = _labelled(found + [row["event"] for row in session_rows[task_id]], labels[task_id])
+        return events
 
-    def _in_sessions(self, parameters: Row, tasks: Sequence[Row]) -> dict[str, list[Row]]:
+    def _session_events(self, parameters: Row, tasks: Sequence[Row]) -> dict[str, list[Row]]:
         sessions = _distinct(tasks, "session_id")
-        analysed = self._store.rows(_ANALYSED_SESSIONS, parameters | {"sessions": sessions})
-        if not analysed:
+        rows = self._store.rows(_SESSIONS_WITH_EVENTS, parameters | {"sessions": sessions})
+        if not rows:
             return defaultdict(list)
-        found = parameters | {"sessions": _distinct(analysed, "session_id")}
-        return _by_task(self._store.rows(_IN_SESSIONS, found))
+        return _by_task(self._store.rows(_SESSION_EVENTS, parameters | {"sessions": _distinct(rows, "session_id")}))
 
-    def _judgements(self, project_id: str, analyses: Mapping[str, Row]) -> dict[_Content, Row]:
+    def _judgements(self, project_id: str, analyses: Mapping[str, Row]) -> dict[Content, Row]:
         candidates = [candidate for row in analyses.values() for candidate in row["candidates"]]
         if not candidates:
             return {}
-        asked = {"names": _distinct(candidates, "name"), "contents": _distinct(candidates, "content")}
-        return {_content(row): row for row in self._store.rows(_JUDGEMENTS, {"project": project_id, **asked})}
-
-
-def _judged(analysis: Row, judgements: Mapping[_Content, Row]) -> list[Row]:
-    """Return what was found in a task after judgements, by the rules of the view `found_events`."""
-    events, candidates = analysis.get("events", []), analysis.get("candidates", [])
-    contents = {candidate["name"]: candidate["content"] for candidate in reversed(candidates)}
-    found = [
-        _opinion(event, judgement) if judgement else event
-        for event in events
-        for judgement in [judgements.get((event["name"], event["definition_version"], contents.get(event["name"], "")))]
-        if judgement is None or judgement["answer"] == "yes"
-    ]
-    names = {event["name"] for event in events}
-    affirmed = [
-        _opinion(_NOT_SAID | candidate | {"score": judgement["score"]}, judgement)
-        for candidate in candidates
-        for judgement in [judgements.get(_content(candidate))]
-        if candidate["name"] not in names and judgement is not None and judgement["answer"] == "yes"
-    ]
-    return found + [{name: event[name] for name in event if name not in ("doubt", "content")} for event in affirmed]
-
-
-def _opinion(event: Row, judgement: Row) -> Row:
-    """Return an event with what its judge said beside yes."""
-    value = judgement["value"] if judgement["value"] is not None else event["value"]
-    told = {"judge": judgement["judge"] or event["judge"], "category": judgement["category"] or event["category"]}
-    return event | told | {"value": value}
+        contents = {"names": _distinct(candidates, "name"), "contents": _distinct(candidates, "content")}
+        rows = self._store.rows(_JUDGEMENTS, {"project": project_id, **contents})
+        return {content_of(row): row for row in rows}
 
 
 def _labelled(events: list[Row], labels: list[Row]) -> list[Row]:
-    """Return events with what people said of each, and then what people added."""
+    """Return events with the label of each, followed by the events that people added."""
     by_name = {label["event_name"]: label for label in labels}
-    found = [event | _said(event, by_name.get(event["name"])) for event in events]
     names = {event["name"] for event in events}
     added = [label for label in labels if label["label"] == "confirmed" and label["event_name"] not in names]
-    return found + [_added(label) for label in added]
+    return [event | _corrections(event, by_name.get(event["name"])) for event in events] + [
+        added_event(label) | {"label": label["label"]} for label in added
+    ]
 
 
-def _said(event: Row, label: Row | None) -> Row:
+def _corrections(event: Row, label: Row | None) -> Row:
     if label is None:
         return {"label": ""}
-    value = label["value"] if label["value"] is not None else event["value"]
+    value = event["value"] if label["value"] is None else label["value"]
     return {"label": label["label"], "value": value, "category": label["category"] or event["category"]}
-
-
-def _added(label: Row) -> Row:
-    """Return the event of a label as the view `events` has it."""
-    fixed = {"engine": "person", "scope": "task", "score": 1.0, "evidence": "", "definition_version": 0}
-    told = {name: label[name] for name in ("label", "value", "category")}
-    return {"id": label["event_id"], "name": label["event_name"], **fixed, "classifier_version": 0, "judge": "", **told}
-
-
-def _content(row: Row) -> _Content:
-    return row["name"], row["definition_version"], row["content"]
 
 
 def _distinct(rows: Iterable[Row], column: str) -> list[str]:

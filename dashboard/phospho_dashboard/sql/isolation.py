@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from phospho_dashboard.settings import DashboardSettings
+from phospho_schemas.ids import is_project_id
 from phospho_store.registry.authentication import SECRET_TABLES
 from phospho_store.store import DATABASE
 from phospho_web.problems import Problem
@@ -34,7 +33,6 @@ _CLOSED_TABLES = (
     *SECRET_TABLES,
 )
 _BLOCK_ROWS = 8_192
-_PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
 
 
 def project_filters(project_id: str) -> str:
@@ -44,7 +42,7 @@ def project_filters(project_id: str) -> str:
     ClickHouse puts the filter onto the table's own reading, under every view, subquery and join. Nothing is
     escaped: an id that could need it is refused with Problem 403.
     """
-    if not _PROJECT_ID.fullmatch(project_id):
+    if not is_project_id(project_id):
         raise Problem(403, "invalid_project", "the id of this project can't be used in SQL")
     own = [f"'{DATABASE}.{table}': 'project_id = ''{project_id}'''" for table in _TABLES_OF_PROJECTS]
     closed = [f"'{DATABASE}.{table}': '0'" for table in _CLOSED_TABLES]

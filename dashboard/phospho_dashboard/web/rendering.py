@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from phospho_dashboard.web.numbers import format_number, money
 from phospho_dashboard.web.urls import item_url, sign_in_path
 from phospho_schemas.engines import engine_spec
+from phospho_schemas.ids import PROJECT_ID_PATTERN
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_web.problems import Problem, problem_of
 from phospho_web.responses import Endpoint
@@ -95,7 +96,11 @@ def _environment() -> Environment:
         "number": format_number,
         "money": money,
     }
-    environment.globals |= {"item_url": item_url, "engine_spec": engine_spec}
+    environment.globals |= {
+        "item_url": item_url,
+        "engine_spec": engine_spec,
+        "project_id_pattern": PROJECT_ID_PATTERN,
+    }
     return environment
 
 

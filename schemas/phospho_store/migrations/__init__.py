@@ -1,4 +1,4 @@
-"""Numbered migrations, and what runs them."""
+"""Numbered migrations, which make the tables; the views are applied after them, every time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from phospho_store.store import Store
+from phospho_store.views import apply_views
 
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS schema_migrations
@@ -38,7 +39,7 @@ def applied_versions(store: Store) -> set[int]:
 
 def migrate(store: Store) -> Iterator[Migration]:
     """
-    Apply what is missing, in order, and yield each migration when it is done.
+    Apply the missing migrations in order, yield each when it is done, and replace the views at the end.
 
     Safe when many processes run it at once: there is no lock, since every statement is idempotent (IF NOT EXISTS,
     OR REPLACE) and a migration that two processes recorded counts once.
@@ -51,6 +52,7 @@ def migrate(store: Store) -> Iterator[Migration]:
             store.command(statement)
         store.insert("schema_migrations", b'{"version":%d,"name":"%s"}' % (migration.version, migration.name.encode()))
         yield migration
+    apply_views(store)
 
 
 def _read(file_name: str) -> Migration:

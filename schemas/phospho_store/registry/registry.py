@@ -15,6 +15,7 @@ from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock, derived_id
 from phospho_schemas.messages import ApiKey, EventDefinition, Message, Project, ProjectSettings
 from phospho_store.rows import json_lines, with_zones
+from phospho_store.sql.definitions import current_definitions, latest_definitions
 from phospho_store.store import Store
 
 KEY_PREFIX = "ph_"
@@ -111,13 +112,9 @@ class Registry:
 
     def definitions(self, project_id: str | None = None) -> list[EventDefinition]:
         """Return the current version of every definition, of one project or of all, by project and name."""
-        where = "WHERE project_id = {value:String}" if project_id is not None else ""
-        rows = self._store.rows(
-            f"SELECT * EXCEPT schema_version FROM definition_rows FINAL {where}"
-            " ORDER BY project_id, name, version DESC LIMIT 1 BY project_id, name",
-            {"value": project_id or ""},
-        )
-        return [EventDefinition.model_validate(with_zones(row)) for row in rows if not row["is_deleted"]]
+        condition = "project_id = {project:String}" if project_id is not None else "1"
+        rows = self._store.rows(current_definitions(condition), {"project": project_id or ""})
+        return [EventDefinition.model_validate(with_zones(row)) for row in rows]
 
     def definition_versions(self, project_id: str, name: str) -> list[EventDefinition]:
         """Return every version of a definition, the newest first, at most 100; the newest may be its deletion."""
@@ -189,9 +186,8 @@ class Registry:
         if not any(definition.engine in limited and not definition.is_deleted for definition in changed):
             return
         rows = self._store.rows(
-            "SELECT name, engine FROM (SELECT name, engine, is_deleted FROM definition_rows FINAL"
-            " WHERE project_id = {project:String} ORDER BY name, version DESC LIMIT 1 BY name)"
-            " WHERE engine IN {engines:Array(String)} AND NOT is_deleted",
+            f"SELECT name, engine FROM {current_definitions('project_id = {project:String}')}"
+            " WHERE engine IN {engines:Array(String)}",
             {"project": project_id, "engines": limited},
         )
         crowded = crowded_out({row["name"]: row["engine"] for row in rows}, changed)
@@ -208,9 +204,7 @@ class Registry:
     def _latest_of(self, project_id: str, names: Sequence[str]) -> dict[str, EventDefinition]:
         """Return by name the last version of each, which may be its deletion."""
         rows = self._store.rows(
-            "SELECT * EXCEPT schema_version FROM definition_rows FINAL"
-            " WHERE project_id = {project:String} AND name IN {names:Array(String)}"
-            " ORDER BY name, version DESC LIMIT 1 BY name",
+            latest_definitions("project_id = {project:String} AND name IN {names:Array(String)}"),
             {"project": project_id, "names": list(names)},
         )
         return {row["name"]: EventDefinition.model_validate(with_zones(row)) for row in rows}

@@ -221,8 +221,8 @@ def test_the_page_of_an_event_counts_what_the_view_does(projects: dict[str, Proj
     for name in {event["name"] for event in corrected.events()}:
         expected = [event for event in corrected.events() if event["name"] == name]
         found = corrected.world.store.rows(
-            "SELECT score, tupleElement(event, 'definition_version') AS version FROM found_events"
-            " WHERE project_id = {project:String} AND tupleElement(event, 'name') = {name:String}",
+            "SELECT score, definition_version AS version FROM found_events"
+            " WHERE project_id = {project:String} AND name = {name:String}",
             {"project": corrected.project_id, "name": name},
         )
 
@@ -245,7 +245,7 @@ def test_versions_compare_the_scores_of_found_events(
     monkeypatch.setattr(confidence, "_FEWEST_VALUES", 1)
     page = projects[kind].page("/versions.json")
     sql = (
-        "SELECT toString(version_id) AS version, toString(tupleElement(event, 'name')) AS name, session_id,"
+        "SELECT toString(version_id) AS version, toString(name) AS name, session_id,"
         " avg(score) AS mean FROM found_events WHERE project_id = {project:String} GROUP BY version, name, session_id"
     )
     rows = projects[kind].world.store.rows(sql, {"project": projects[kind].project_id})

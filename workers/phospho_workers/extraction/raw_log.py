@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from phospho_schemas.ids import broker_revision, newest_revision
+from phospho_schemas.ids import broker_revision, is_project_id, newest_revision
 from phospho_schemas.messages import SCHEMA_VERSION
-from phospho_schemas.times import parsed_time
+from phospho_schemas.times import is_plausible, parsed_time
 from phospho_workers.runtime.records import Record, Unreadable
 
 MAX_ID_CHARACTERS = 512
-# As phospho_schemas.messages.ProjectId has it.
-_PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
 _MAX_REVISION = 2**64 - 1
-_OLDEST_S = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
-# ClickHouse's DateTime64 ends in 2299.
-_NEWEST_S = datetime(2299, 1, 1, tzinfo=UTC).timestamp()
-_MAX_AHEAD_S = 86_400.0
 
 
 class RawLog:
@@ -50,7 +42,7 @@ class RawLog:
     def project_id(self) -> str:
         """The project; Unreadable where it is missing or invalid."""
         project_id = self.fields.get("project_id")
-        if not isinstance(project_id, str) or not _PROJECT_ID.fullmatch(project_id):
+        if not isinstance(project_id, str) or not is_project_id(project_id):
             raise Unreadable("invalid_field", "project_id: 1 to 128 letters, digits, _, . or - are needed")
         return project_id
 
@@ -101,7 +93,7 @@ class RawLog:
         broker_ms = max(self.record.timestamp_ms, 0)
         received_at = self.fields.get("received_at")
         seconds = _iso_s(received_at) if isinstance(received_at, str) else None
-        return broker_ms if seconds is None or not _is_plausible(seconds, broker_ms) else round(seconds * 1000)
+        return broker_ms if seconds is None or not is_plausible(seconds, broker_ms) else round(seconds * 1000)
 
     def created(self, arrived_ms: int) -> tuple[int, Any]:
         """
@@ -112,7 +104,7 @@ class RawLog:
         """
         original = self.fields.get("created_at") or self.fields.get("client_created_at")
         seconds = _iso_s(original) if isinstance(original, str) else _number_s(original)
-        if seconds is None or not _is_plausible(seconds, arrived_ms):
+        if seconds is None or not is_plausible(seconds, arrived_ms):
             return arrived_ms, original
         return round(seconds * 1000), None
 
@@ -120,12 +112,6 @@ class RawLog:
 def text_or_empty(value: Any) -> str:
     """Return a text as it is; empty for any other value."""
     return value if isinstance(value, str) else ""
-
-
-def _is_plausible(seconds: float, arrived_ms: int) -> bool:
-    """Tell whether a time is in 2000 or later and at most a day ahead of the arrival, where that is known (not 0)."""
-    newest_s = arrived_ms / 1000 + _MAX_AHEAD_S if arrived_ms else _NEWEST_S
-    return _OLDEST_S <= seconds <= newest_s
 
 
 def _number_s(value: Any) -> float | None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from phospho_schemas.ids import is_project_id
 from phospho_web.problems import invalid, wrong_project
-
-_PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
 
 
 def project_of(message: dict[str, Any], granted: str | None) -> str:
@@ -37,7 +35,7 @@ def required_project(granted: str | None) -> str:
 
 def checked_project_id(value: Any) -> str:
     """Return a project id. Raises Problem (422) where it can't be one."""
-    if type(value) is str and _PROJECT_ID.fullmatch(value):
+    if type(value) is str and is_project_id(value):
         return value
     raise invalid(
         "invalid_project_id",

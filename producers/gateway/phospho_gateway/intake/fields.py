@@ -7,17 +7,14 @@ Each function takes the message that is being built, a flat dictionary, checks a
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from phospho_schemas.times import parsed_time, utc_text
+from phospho_schemas.times import is_plausible, parsed_time, utc_text
 from phospho_web.bodies import json_type
 from phospho_web.problems import Problem
 
 MAX_ID_CHARACTERS = 512
-# What extraction takes for a clock that is wrong: the time of arrival then stands for it.
-_OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
-_MAX_AHEAD = timedelta(days=1)
 _FLAGS = ("success", "failure")
 
 
@@ -100,7 +97,7 @@ def created_at(message: dict[str, Any], received_at: datetime) -> datetime:
         moment = _moment(seconds) or received_at
     else:
         return received_at
-    return moment if _OLDEST <= moment <= received_at + _MAX_AHEAD else received_at
+    return moment if is_plausible(moment.timestamp(), round(received_at.timestamp() * 1000)) else received_at
 
 
 def _bring_into_form(message: dict[str, Any], moment: Any) -> None:

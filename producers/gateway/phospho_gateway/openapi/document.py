@@ -14,6 +14,7 @@ from phospho_gateway.openapi.models import (
     SingleEvent,
 )
 from phospho_gateway.otlp.openapi import otlp_operations
+from phospho_schemas.ids import PROJECT_ID_PATTERN
 from phospho_web import openapi
 from phospho_web.openapi import TEXT, Api, Json, Operation, Problems, header_parameter, list_of
 
@@ -38,7 +39,7 @@ _API = Api(
     ),
     parameters=(header_parameter("X-Phospho-Project", "The project, for an administrator's key."),),
     path_parameters={
-        "project_id": TEXT | {"pattern": r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}$"},
+        "project_id": TEXT | {"pattern": f"^{PROJECT_ID_PATTERN}$"},
         "event_id": TEXT | {"maxLength": 512},
         "session_id": TEXT | {"minLength": 1, "maxLength": 512},
         "task_id": TEXT | {"minLength": 1, "maxLength": 512},

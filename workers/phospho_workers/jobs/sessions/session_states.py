@@ -5,92 +5,103 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from phospho_store.sql import compose
+from phospho_store.sql.sessions import SESSION_STATE, TASK_STATE
 from phospho_store.store import Store
 
 ARRIVED = "inserted_at >= fromUnixTimestamp64Milli({arrived:Int64})"
 
-# Tasks that arrived in another session than one that held them before: that one has changed as well.
-LEFT = f"""
-SELECT s.session_id AS session_id, sipHash64(t.task_id, t.greatest) AS seen
+# Sessions that a task left: it arrived in another one than those that held it before.
+LEFT = compose(
+    """
+SELECT held.session_id AS session_id, sipHash64(task.task_id, task.greatest) AS seen
 FROM
 (
-    SELECT session_id, task_id FROM session_task_rows WHERE project_id = {{project:String}}
-        AND task_id IN (SELECT task_id FROM task_rows WHERE project_id = {{project:String}} AND {ARRIVED})
-) AS s
+    SELECT session_id, task_id FROM session_task_rows WHERE project_id = {project:String}
+        AND task_id IN (SELECT task_id FROM task_rows WHERE project_id = {project:String} AND $arrived)
+) AS held
 INNER JOIN
 (
     SELECT task_id, max(task_rows.revision) AS greatest, argMax(session_id, task_rows.revision) AS session_id
-    FROM task_rows WHERE project_id = {{project:String}} AND {ARRIVED} GROUP BY task_id
-) AS t ON s.task_id = t.task_id
-WHERE s.session_id != t.session_id
-"""
+    FROM task_rows WHERE project_id = {project:String} AND $arrived GROUP BY task_id
+) AS task ON held.task_id = task.task_id
+WHERE held.session_id != task.session_id
+""",
+    arrived=ARRIVED,
+)
 
 # One SELECT for each index that prunes. What was seen of a session is a sum of hashes: it is another one once there is
 # something else to see, also where a task has come with a smaller revision than the others have. A replay stores rows
 # again and gives them no other revision, by whose milliseconds they are new or history.
-_CHANGED = f"""
+_CHANGED = """
 SELECT session_id, sum(hash) AS seen FROM
 (
-    SELECT session_id, sum(sipHash64(task_id, task_rows.revision)) AS hash, max(created_at) AS last FROM task_rows
-    WHERE project_id = {{project:String}} AND {ARRIVED} AND bitShiftRight(task_rows.revision, 16) >= {{born:Int64}}
-    GROUP BY session_id HAVING last <= fromUnixTimestamp64Milli({{idle_to:Int64}})
+    SELECT session_id, sum($task_state) AS hash, max(created_at) AS last FROM task_rows
+    WHERE project_id = {project:String} AND $arrived AND bitShiftRight(task_rows.revision, 16) >= {born:Int64}
+    GROUP BY session_id HAVING last <= fromUnixTimestamp64Milli({idle_to:Int64})
     UNION ALL
-    SELECT session_id, sum(sipHash64(task_id, task_rows.revision)) AS hash, max(created_at) AS last FROM task_rows
-    WHERE project_id = {{project:String}} AND created_at > fromUnixTimestamp64Milli({{idle_from:Int64}})
-        AND created_at <= fromUnixTimestamp64Milli({{idle_to:Int64}})
+    SELECT session_id, sum($task_state) AS hash, max(created_at) AS last FROM task_rows
+    WHERE project_id = {project:String} AND created_at > fromUnixTimestamp64Milli({idle_from:Int64})
+        AND created_at <= fromUnixTimestamp64Milli({idle_to:Int64})
     GROUP BY session_id
     UNION ALL
     SELECT session_id, sipHash64(session_close_rows.revision) AS hash, created_at AS last FROM session_close_rows
-    WHERE project_id = {{project:String}} AND {ARRIVED} %s
+    WHERE project_id = {project:String} AND $arrived $also_left
 )
-WHERE session_id > {{after:String}} %s GROUP BY session_id ORDER BY session_id LIMIT {{limit:UInt32}}
+WHERE session_id > {after:String} $unless GROUP BY session_id ORDER BY session_id LIMIT {limit:UInt32}
 """
-_ALL_CHANGED = _CHANGED % (
-    f"UNION ALL SELECT session_id, seen AS hash, fromUnixTimestamp64Milli(0) AS last FROM ({LEFT})",
-    "",
+_PRESENT_STATE_IS_KNOWN = """
+SELECT session_id FROM
+(
+    SELECT session_id, $session_state AS state FROM task_rows FINAL
+    WHERE project_id = {project:String} AND session_id > {after:String} AND session_id IN
+        (SELECT session_id FROM session_analysis_rows WHERE project_id = {project:String} AND turn = '')
+    GROUP BY session_id
+)
+WHERE (session_id, state) IN
+    (SELECT session_id, state FROM session_analysis_rows WHERE project_id = {project:String} AND turn = '')
+"""
+_ALL_CHANGED = compose(
+    _CHANGED,
+    task_state=TASK_STATE,
+    arrived=ARRIVED,
+    also_left=f"UNION ALL SELECT session_id, seen AS hash, fromUnixTimestamp64Milli(0) AS last FROM ({LEFT})",
+    unless="",
 )
 # Of all that happened since a definition was made, what a job that starts has to look at.
-_NOT_FOUND = _CHANGED % (
-    "",
-    """
-    AND session_id NOT IN
-    (
-        SELECT session_id FROM
-        (
-            SELECT session_id, groupBitXor(sipHash64(task_id, task_rows.revision)) AS state FROM task_rows FINAL
-            WHERE project_id = {project:String} AND session_id > {after:String} AND session_id IN
-                (SELECT session_id FROM session_analysis_rows WHERE project_id = {project:String} AND turn = '')
-            GROUP BY session_id
-        )
-        WHERE (session_id, state) IN
-            (SELECT session_id, state FROM session_analysis_rows WHERE project_id = {project:String} AND turn = '')
-    )
-    """,
+_NOT_FOUND = compose(
+    _CHANGED,
+    task_state=TASK_STATE,
+    arrived=ARRIVED,
+    also_left="",
+    unless=f"AND session_id NOT IN ({compose(_PRESENT_STATE_IS_KNOWN, session_state=SESSION_STATE)})",
 )
 
-_STATES = """
-SELECT t.session_id AS session_id, t.state AS state, t.greatest AS revision, t.last_ms AS last_ms,
-    t.last_task_id AS last_task_id, c.revision AS closed_revision,
-    a.session_id != '' AS is_found
+_STATES = compose(
+    """
+SELECT task.session_id AS session_id, task.state AS state, task.greatest AS revision, task.last_ms AS last_ms,
+    task.last_task_id AS last_task_id, closed.revision AS closed_revision, analysis.session_id != '' AS is_found
 FROM
 (
-    SELECT session_id, groupBitXor(sipHash64(task_id, task_rows.revision)) AS state,
+    SELECT session_id, $session_state AS state,
         max(task_rows.revision) AS greatest, toUnixTimestamp64Milli(max(created_at)) AS last_ms,
         argMax(task_id, (created_at, task_id)) AS last_task_id
     FROM task_rows FINAL
     WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)} GROUP BY session_id
-) AS t
+) AS task
 LEFT ANY JOIN
 (
     SELECT session_id, revision FROM session_close_rows FINAL
     WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)}
-) AS c ON t.session_id = c.session_id
+) AS closed ON task.session_id = closed.session_id
 LEFT ANY JOIN
 (
     SELECT session_id, state FROM session_analysis_rows
     WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)} AND turn = ''
-) AS a ON t.session_id = a.session_id AND t.state = a.state
-"""
+) AS analysis ON task.session_id = analysis.session_id AND task.state = analysis.state
+""",
+    session_state=SESSION_STATE,
+)
 
 
 @dataclass(frozen=True)

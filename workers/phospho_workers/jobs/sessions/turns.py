@@ -6,46 +6,52 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from phospho_schemas.messages import MAX_CONTEXT_TURNS
+from phospho_store.sql import compose
+from phospho_store.sql.sessions import TASK_STATE, TURN_STATE, turn_window
 from phospho_store.store import Store
 from phospho_workers.jobs.sessions.session_states import ARRIVED, LEFT
 
-_SESSION = "PARTITION BY session_id ORDER BY created_at, task_id"
-_BEFORE = f"{_SESSION} ROWS BETWEEN {MAX_CONTEXT_TURNS} PRECEDING AND CURRENT ROW"
-_STATE = f"groupBitXor(sipHash64(task_id, task_rows.revision)) OVER ({_BEFORE}) AS state"
-
-_ARRIVED_SESSIONS = f"""
+_ARRIVED_SESSIONS = compose(
+    """
 SELECT session_id, sum(seen) AS seen FROM
 (
-    SELECT session_id, sipHash64(task_id, task_rows.revision) AS seen FROM task_rows
-    WHERE project_id = {{project:String}} AND {ARRIVED}
-    UNION ALL {LEFT}
+    SELECT session_id, $task_state AS seen FROM task_rows
+    WHERE project_id = {project:String} AND $arrived
+    UNION ALL $left
 )
-WHERE session_id > {{after:String}} GROUP BY session_id ORDER BY session_id LIMIT {{limit:UInt32}}
-"""
-_NOT_FOUND = f"""
+WHERE session_id > {after:String} GROUP BY session_id ORDER BY session_id LIMIT {limit:UInt32}
+""",
+    task_state=TASK_STATE,
+    arrived=ARRIVED,
+    left=LEFT,
+)
+_NOT_FOUND = compose(
+    """
 SELECT session_id, sum(sipHash64(task_id, state)) AS seen FROM
 (
-    SELECT session_id, task_id, inserted_at, {_STATE} FROM task_rows FINAL
-    WHERE project_id = {{project:String}} AND session_id > {{after:String}}
-        AND session_id IN (SELECT session_id FROM task_rows WHERE project_id = {{project:String}} AND {ARRIVED})
+    SELECT session_id, task_id, inserted_at, $turn_state AS state FROM task_rows FINAL
+    WHERE project_id = {project:String} AND session_id > {after:String}
+        AND session_id IN (SELECT session_id FROM task_rows WHERE project_id = {project:String} AND $arrived)
 )
-WHERE {ARRIVED} AND (session_id, task_id, state) NOT IN
-    (SELECT session_id, turn, state FROM session_analysis_rows WHERE project_id = {{project:String}} AND turn != '')
-GROUP BY session_id ORDER BY session_id LIMIT {{limit:UInt32}}
-"""
+WHERE $arrived AND (session_id, task_id, state) NOT IN
+    (SELECT session_id, turn, state FROM session_analysis_rows WHERE project_id = {project:String} AND turn != '')
+GROUP BY session_id ORDER BY session_id LIMIT {limit:UInt32}
+""",
+    turn_state=TURN_STATE,
+    arrived=ARRIVED,
+)
 
-_TURNS = f"""
+_TURNS = """
 SELECT t.session_id AS session_id, t.task_ids AS task_ids, t.state AS state, t.greatest AS revision,
     t.created_ms AS created_ms
 FROM
 (
-    SELECT session_id, task_id, {_STATE}, toUnixTimestamp64Milli(created_at) AS created_ms,
-        groupArray(task_id) OVER (%(read)s) AS task_ids, max(task_rows.revision) OVER (%(read)s) AS greatest
+    SELECT session_id, task_id, $turn_state AS state, toUnixTimestamp64Milli(created_at) AS created_ms,
+        groupArray(task_id) OVER ($window) AS task_ids, max(task_rows.revision) OVER ($window) AS greatest
     FROM task_rows FINAL
-    WHERE project_id = {{project:String}} AND session_id IN {{sessions:Array(String)}}
-) AS t %(condition)s
-ORDER BY session_id, created_ms, t.task_id LIMIT {{limit:UInt32}}
+    WHERE project_id = {project:String} AND session_id IN {sessions:Array(String)}
+) AS t $condition
+ORDER BY session_id, created_ms, t.task_id LIMIT {limit:UInt32}
 """
 _NOT_LOOKED_AT = """
 LEFT ANY JOIN
@@ -134,5 +140,5 @@ class TurnReader:
         return self._turns(_OF_TASKS, context_turns, parameters | {"limit": len(task_ids)})
 
     def _turns(self, condition: str, context_turns: int, parameters: Mapping[str, Any]) -> list[Turn]:
-        read = f"{_SESSION} ROWS BETWEEN {context_turns:d} PRECEDING AND CURRENT ROW"
-        return [Turn(**row) for row in self._store.rows(_TURNS % {"read": read, "condition": condition}, parameters)]
+        sql = compose(_TURNS, turn_state=TURN_STATE, window=turn_window(context_turns), condition=condition)
+        return [Turn(**row) for row in self._store.rows(sql, parameters)]

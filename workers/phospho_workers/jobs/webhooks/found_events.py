@@ -8,8 +8,10 @@ from functools import partial
 from typing import Any
 
 from phospho_schemas.webhooks import DeliverySource
+from phospho_store.events import Content, Row, added_event, content_of, judged_events
+from phospho_store.sql import compose
 from phospho_store.store import Store
-from phospho_workers.jobs.webhooks.payloads import Content, Event, Judgement, Opinions, Row, affirmed, told
+from phospho_workers.jobs.webhooks.payloads import Annotations, Event, affirmed, deliverable_events
 
 
 @dataclass(frozen=True)
@@ -54,65 +56,90 @@ _Parameters = Mapping[str, Any]
 
 # As times on the wire are, in milliseconds: formatDateTime tells six digits of the second.
 _CREATED = "concat(replaceOne(toString(created_at, 'UTC'), ' ', 'T'), 'Z') AS created"
-_TIMES = f"toUnixTimestamp64Milli(inserted_at) AS stored_ms, {_CREATED}"
-_WHO = "project_id, task_id, session_id, user_id, version_id"
+_COLUMNS = f"""
+project_id, task_id, session_id, user_id, version_id, toUnixTimestamp64Milli(inserted_at) AS stored_ms, {_CREATED}
+"""
+_OF_PROJECTS = "project_id IN {projects:Array(String)}"
 _AFTER = """
     AND inserted_at >= fromUnixTimestamp64Milli({stored:Int64})
     AND inserted_at <= fromUnixTimestamp64Milli({until:Int64})
     AND (stored_ms, identity) > ({stored:Int64}, {identity:String})
 ORDER BY stored_ms, identity LIMIT {limit:UInt32}
 """
-_HOLDS = "if(empty({names:Array(String)}), notEmpty(events.name), hasAny(events.name, {names:Array(String)}))"
-# What was nearly found and says what a judge has affirmed elsewhere.
-_AFFIRMED = """
+_HAS_EVENT = "if(empty({names:Array(String)}), notEmpty(events.name), hasAny(events.name, {names:Array(String)}))"
+# Of what was nearly found: what a judge has affirmed of the same content elsewhere.
+_IS_AFFIRMED = f"""
 arrayExists(
-    one -> one IN (SELECT content FROM judgement_rows WHERE project_id IN {projects:Array(String)} AND answer = 'yes'),
+    content -> content IN (SELECT content FROM judgement_rows WHERE {_OF_PROJECTS} AND answer = 'yes'),
     candidates.content
 )
 """
-# A replay stores a row again; since when what it says is known follows from what was logged and asked for.
-_SINCE = "toInt64(bitShiftRight(greatest(revision, definitions_revision), 16)) AS since_ms"
-_TASKS = (
-    f"SELECT {_WHO}, events, candidates, concat(project_id, '\\n', task_id) AS identity, {_TIMES}, {_SINCE}"
-    " FROM analysis_rows FINAL WHERE project_id IN {projects:Array(String)} AND "
-)
-_ANALYSES: Mapping[DeliverySource, str] = {
-    "task": f"{_TASKS} ({_HOLDS} OR {_AFFIRMED}) {_AFTER}",
-    "waited": f"{_TASKS} ({_HOLDS} AND hasAny(events.name, candidates.name) OR {_AFFIRMED}) {_AFTER}",
-    "session": (
-        f"SELECT {_WHO}, events, [] AS candidates, {_TIMES},"
-        " concat(project_id, '\\n', session_id, '\\n', turn, '\\n', toString(state)) AS identity FROM"
-        f" session_analysis_rows FINAL WHERE project_id IN {{projects:Array(String)}} AND {_HOLDS}"
-        f" {_AFTER}"
-    ),
-}
-_ANALYSES_OF = (
-    f"SELECT {_WHO}, events, candidates, {_TIMES} FROM analysis_rows FINAL"
-    " WHERE project_id IN {projects:Array(String)} AND task_id IN {tasks:Array(String)}"
-)
 _IS_WANTED = "(empty({names:Array(String)}) OR has({names:Array(String)}, name))"
-_AFFIRMATIONS = f"""
+_TASK_ANALYSES = """
+SELECT $columns, events, candidates, concat(project_id, '\\n', task_id) AS identity,
+    -- A replay stores a row again; since when what it says is known follows from what was logged and asked for.
+    toInt64(bitShiftRight(greatest(revision, definitions_revision), 16)) AS since_ms
+FROM analysis_rows FINAL WHERE $of_projects AND ($condition) $after
+"""
+_SESSION_ANALYSES = """
+SELECT $columns, events, [] AS candidates,
+    concat(project_id, '\\n', session_id, '\\n', turn, '\\n', toString(state)) AS identity
+FROM session_analysis_rows FINAL WHERE $of_projects AND $condition $after
+"""
+
+
+def _analyses(template: str, condition: str) -> str:
+    return compose(template, columns=_COLUMNS, of_projects=_OF_PROJECTS, condition=condition, after=_AFTER)
+
+
+_ANALYSES: Mapping[DeliverySource, str] = {
+    "task": _analyses(_TASK_ANALYSES, f"{_HAS_EVENT} OR {_IS_AFFIRMED}"),
+    "waited": _analyses(_TASK_ANALYSES, f"{_HAS_EVENT} AND hasAny(events.name, candidates.name) OR {_IS_AFFIRMED}"),
+    "session": _analyses(_SESSION_ANALYSES, _HAS_EVENT),
+}
+_ANALYSES_OF_TASKS = compose(
+    """
+SELECT $columns, events, candidates FROM analysis_rows FINAL
+WHERE $of_projects AND task_id IN {tasks:Array(String)}
+""",
+    columns=_COLUMNS,
+    of_projects=_OF_PROJECTS,
+)
+_AFFIRMATIONS = compose(
+    """
 SELECT project_id, task_id, name, definition_version, content, toUnixTimestamp64Milli(inserted_at) AS stored_ms,
     concat(project_id, '\\n', name, '\\n', toString(definition_version), '\\n', content) AS identity
-FROM judgement_rows FINAL WHERE project_id IN {{projects:Array(String)}} AND answer = 'yes' AND {_IS_WANTED} {_AFTER}
-"""
+FROM judgement_rows FINAL WHERE $of_projects AND answer = 'yes' AND $is_wanted $after
+""",
+    of_projects=_OF_PROJECTS,
+    is_wanted=_IS_WANTED,
+    after=_AFTER,
+)
 _JUDGEMENTS = """
 SELECT project_id, name, definition_version, content, answer, score, judge, value, category FROM judgement_rows FINAL
 WHERE project_id IN {projects:Array(String)} AND name IN {names:Array(String)} AND content IN {contents:Array(String)}
 """
 # A revision holds the milliseconds at which the label was given.
-_ADDED = f"""
-SELECT project_id, task_id, event_name AS name, event_id AS id, value, category,
+_CONFIRMATIONS = compose(
+    """
+SELECT project_id, task_id, event_name AS name, event_name, event_id, value, category,
     toInt64(bitShiftRight(label_rows.revision, 16)) AS stored_ms,
     concat(project_id, '\\n', task_id, '\\n', event_name) AS identity
-FROM label_rows FINAL WHERE project_id IN {{projects:Array(String)}} AND label = 'confirmed' AND {_IS_WANTED}
-    AND stored_ms <= {{until:Int64}} AND (stored_ms, identity) > ({{stored:Int64}}, {{identity:String}})
-ORDER BY stored_ms, identity LIMIT {{limit:UInt32}}
-"""
-_TASKS_OF = f"""
-SELECT project_id, task_id, session_id, user_id, version_id, {_CREATED} FROM task_rows FINAL
-WHERE project_id IN {{projects:Array(String)}} AND task_id IN {{tasks:Array(String)}}
-"""
+FROM label_rows FINAL WHERE $of_projects AND label = 'confirmed' AND $is_wanted
+    AND stored_ms <= {until:Int64} AND (stored_ms, identity) > ({stored:Int64}, {identity:String})
+ORDER BY stored_ms, identity LIMIT {limit:UInt32}
+""",
+    of_projects=_OF_PROJECTS,
+    is_wanted=_IS_WANTED,
+)
+_TASKS = compose(
+    """
+SELECT project_id, task_id, session_id, user_id, version_id, $created FROM task_rows FINAL
+WHERE $of_projects AND task_id IN {tasks:Array(String)}
+""",
+    created=_CREATED,
+    of_projects=_OF_PROJECTS,
+)
 _FOUND_IN_SESSIONS = """
 SELECT project_id, task_id, toString(arrayJoin(events.name)) AS name FROM session_analysis_rows FINAL
 WHERE project_id IN {projects:Array(String)} AND session_id IN {sessions:Array(String)}
@@ -155,72 +182,75 @@ class FoundEvents:
         if source == "label":
             return self._added(parameters)
         rows = self._store.rows(_ANALYSES[source], parameters)
-        opinions = self._opinions(rows)
-        return [
-            {**row, "events": list(told(row, opinions[row["project_id"]], _waits(source, row, wanted)))} for row in rows
+        annotations = self._annotations(rows)
+        deliverable = [
+            deliverable_events(row, annotations[row["project_id"]], _waits(source, row, wanted)) for row in rows
         ]
+        return [{**row, "events": list(events)} for row, events in zip(rows, deliverable, strict=True)]
 
     def _affirmed(self, parameters: _Parameters) -> list[dict[str, Any]]:
-        """Return judgements that say yes, each with its event in the task that was asked about, as that says it now."""
+        """Return judgements that say yes, each with its event as the task that was asked about says it now."""
         judgements = self._store.rows(_AFFIRMATIONS, parameters)
-        analyses = self._of_tasks(_ANALYSES_OF, judgements)
-        opinions = self._opinions(list(analyses.values()))
+        analyses = self._by_task(_ANALYSES_OF_TASKS, judgements)
+        annotations = self._annotations(list(analyses.values()))
         rows = []
-        for one in judgements:
-            row = analyses.get(_task(one))
-            events = affirmed(row, opinions[row["project_id"]]) if row is not None else ()
-            rows.append(_known_by(one, row, [event for event in events if event["name"] == one["name"]]))
+        for judgement in judgements:
+            row = analyses.get(_task(judgement))
+            events = affirmed(row, annotations[row["project_id"]]) if row is not None else ()
+            rows.append(_placed(judgement, row, [event for event in events if event["name"] == judgement["name"]]))
         return rows
 
     def _added(self, parameters: _Parameters) -> list[dict[str, Any]]:
         """Return labels that confirm, each with its event where nobody but a person has found it."""
-        labels = self._store.rows(_ADDED, parameters)
-        tasks = self._of_tasks(_TASKS_OF, labels)
-        known = self._found_in(list(tasks.values()))
+        labels = self._store.rows(_CONFIRMATIONS, parameters)
+        tasks = self._by_task(_TASKS, labels)
+        found = self._found_in(list(tasks.values()))
         return [
-            _known_by(one, tasks.get(_task(one)), [] if (*_task(one), one["name"]) in known else [_of_person(one)])
-            for one in labels
+            _placed(
+                label,
+                tasks.get(_task(label)),
+                [] if (*_task(label), label["event_name"]) in found else [added_event(label)],
+            )
+            for label in labels
         ]
 
     def _found_in(self, tasks: Sequence[Row]) -> set[tuple[str, str, str]]:
         """Return project, task and name of what was found in tasks, and not denied by a judge."""
-        rows = list(self._of_tasks(_ANALYSES_OF, tasks).values())
-        opinions = self._opinions(rows)
+        analyses = list(self._by_task(_ANALYSES_OF_TASKS, tasks).values())
+        annotations = self._annotations(analyses)
         found = {
-            (*_task(row), event["name"])
-            for row in rows
-            for event in told(row, opinions[row["project_id"]]._replace(labels={}), lambda _: False)
+            (*_task(analysis), event["name"])
+            for analysis in analyses
+            for event in judged_events(analysis, annotations[analysis["project_id"]].judgements)
         }
-        sessions = {"sessions": sorted({one["session_id"] for one in tasks})}
-        of_sessions = self._store.rows(_FOUND_IN_SESSIONS, _keys(tasks) | sessions) if tasks else []
-        return found | {(*_task(one), one["name"]) for one in of_sessions}
+        sessions = {"sessions": sorted({task["session_id"] for task in tasks})}
+        in_sessions = self._store.rows(_FOUND_IN_SESSIONS, _keys(tasks) | sessions) if tasks else []
+        return found | {(*_task(row), row["name"]) for row in in_sessions}
 
-    def _of_tasks(self, sql: str, rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, Any]]:
-        """Return by project and task what a question says of the tasks that rows are of."""
-        return {_task(one): one for one in self._store.rows(sql, _keys(rows))} if rows else {}
+    def _by_task(self, sql: str, rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return by project and task the rows that a query has for the tasks of `rows`."""
+        return {_task(row): row for row in self._store.rows(sql, _keys(rows))} if rows else {}
 
-    def _opinions(self, rows: Sequence[Row]) -> Mapping[str, Opinions]:
-        """Return by project what judges and people say of the candidates of analyses."""
-        doubtful = [row for row in rows if row["candidates"]]
-        opinions = {row["project_id"]: Opinions({}, {}) for row in rows}
+    def _annotations(self, analyses: Sequence[Row]) -> Mapping[str, Annotations]:
+        """Return by project the judgements and labels on the candidates of analyses."""
+        annotations = {row["project_id"]: Annotations({}, {}) for row in analyses}
+        doubtful = [row for row in analyses if row["candidates"]]
         if not doubtful:
-            return opinions
-        candidates = [one for row in doubtful for one in row["candidates"]]
-        names = {"names": sorted({one["name"] for one in candidates})}
-        contents = {"contents": sorted({one["content"] for one in candidates})}
-        judgements: dict[str, dict[Content, Judgement]] = {project_id: {} for project_id in opinions}
-        for one in self._store.rows(_JUDGEMENTS, _keys(doubtful) | names | contents):
-            content = (one["name"], one["definition_version"], one["content"])
-            judgement = Judgement(one["answer"], one["score"], one["judge"], one["value"], one["category"])
-            judgements[one["project_id"]][content] = judgement
-        labels: dict[str, dict[tuple[str, str], str]] = {project_id: {} for project_id in opinions}
-        for one in self._store.rows(_LABELS, _keys(doubtful) | names):
-            labels[one["project_id"]][one["task_id"], one["name"]] = one["label"]
-        return {project_id: Opinions(judgements[project_id], labels[project_id]) for project_id in opinions}
+            return annotations
+        candidates = [candidate for row in doubtful for candidate in row["candidates"]]
+        names = {"names": sorted({candidate["name"] for candidate in candidates})}
+        contents = {"contents": sorted({candidate["content"] for candidate in candidates})}
+        judgements: dict[str, dict[Content, Row]] = {project_id: {} for project_id in annotations}
+        for judgement in self._store.rows(_JUDGEMENTS, _keys(doubtful) | names | contents):
+            judgements[judgement["project_id"]][content_of(judgement)] = judgement
+        labels: dict[str, dict[tuple[str, str], str]] = {project_id: {} for project_id in annotations}
+        for label in self._store.rows(_LABELS, _keys(doubtful) | names):
+            labels[label["project_id"]][label["task_id"], label["name"]] = label["label"]
+        return {project_id: Annotations(judgements[project_id], labels[project_id]) for project_id in annotations}
 
 
 def _waits(source: DeliverySource, row: Row, wanted: Wanted) -> Callable[[str], bool]:
-    """Return what tells whether an event of a row waits: not one that has waited, and nobody is asked of sessions."""
+    """Return the predicate of names that wait: none of a row that has waited, and none of sessions."""
     return partial(wanted.waits, row["project_id"]) if source == "task" else lambda _: False
 
 
@@ -235,13 +265,7 @@ def _keys(rows: Sequence[Row]) -> dict[str, list[str]]:
     }
 
 
-def _known_by(one: Row, row: Row | None, events: Sequence[Event]) -> dict[str, Any]:
-    """Return a task's row with the place at which its events became known; without events where there is no task."""
-    place = {name: one[name] for name in ("project_id", "stored_ms", "identity")}
+def _placed(annotation: Row, row: Row | None, events: Sequence[Event]) -> dict[str, Any]:
+    """Return a task's row with the place of a judgement or label, and its events; none where there is no task."""
+    place = {name: annotation[name] for name in ("project_id", "stored_ms", "identity")}
     return {**(row or {}), **place, "events": list(events) if row is not None else []}
-
-
-def _of_person(label: Row) -> Event:
-    """Return the event that a label adds, as readers see it."""
-    fixed = {"definition_version": 0, "engine": "person", "scope": "task", "score": 1.0, "evidence": ""}
-    return {name: label[name] for name in ("id", "name", "value", "category")} | fixed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from phospho_store.sql import compose
 from phospho_store.store import Store
 
 # Labels are few beside tasks, and those of tasks that are gone count for nothing. What is found in a whole session
@@ -25,10 +26,10 @@ INNER JOIN
     FROM
     (
         SELECT task_id, has(events.name, {event:String}) AS has_it FROM analysis_rows FINAL
-        WHERE project_id = {project:String} AND task_id IN %(labelled)s
+        WHERE project_id = {project:String} AND task_id IN $labelled
         UNION ALL
         SELECT task_id, has(events.name, {event:String}) AS has_it FROM session_analysis_rows FINAL
-        WHERE project_id = {project:String} AND task_id IN %(labelled)s
+        WHERE project_id = {project:String} AND task_id IN $labelled
     )
     GROUP BY task_id
 ) AS analysis
@@ -42,5 +43,5 @@ def label_counts(store: Store, project_id: str, event: str) -> dict[str, int]:
 
     `confirmed_found` and `rejected_found` are those of them in which detection found the event.
     """
-    [row] = store.rows(_COUNTS % {"labelled": _LABELLED}, {"project": project_id, "event": event})
+    [row] = store.rows(compose(_COUNTS, labelled=_LABELLED), {"project": project_id, "event": event})
     return {name: int(count) for name, count in row.items()}

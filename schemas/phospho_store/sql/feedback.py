@@ -1,0 +1,44 @@
+"""SQL for the flag of a task: the last feedback on it comes before the flag that was logged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from phospho_store.sql import compose
+
+# Of two at once, the one of the greater id.
+_LAST_FLAG = "argMax(toString(feedback_rows.flag), (feedback_rows.revision, feedback_rows.feedback_id))"
+
+_LAST_FEEDBACK = """(
+    SELECT $columns
+    FROM feedback_rows
+    WHERE $condition
+    GROUP BY $keys
+)"""
+
+
+def last_feedback(condition: str, *columns: str, keys: str = "task_id") -> str:
+    """Return a subquery of `keys`, the last `flag` given to a task, and `columns` of all its feedback."""
+    selected = ", ".join((keys, f"{_LAST_FLAG} AS flag", *columns))
+    return compose(_LAST_FEEDBACK, columns=selected, condition=condition, keys=keys)
+
+
+def current_flag(last_flag: str, logged_flag: str) -> str:
+    """Return the expression of a task's flag, from those of its last feedback (may be empty) and of its log."""
+    return f"if({last_flag} != '', {last_flag}, {logged_flag})"
+
+
+def flag_of(feedback: Sequence[Mapping[str, Any]], logged_flag: str) -> str:
+    """Return the flag of a task from its feedback, in the order of revision and id, and its log."""
+    return (feedback[-1]["flag"] if feedback else "") or logged_flag
+
+
+def has_flag(condition: str, flag: str) -> str:
+    """
+    Return the condition on a row of `task_rows` that the task's flag is `flag`, an expression.
+
+    `condition` narrows the rows of `feedback_rows` that are read.
+    """
+    tasks = f"SELECT task_id FROM feedback_rows WHERE {condition} GROUP BY task_id HAVING {_LAST_FLAG}"
+    return f"(task_id IN ({tasks} = {flag}) OR (flag = {flag} AND task_id NOT IN ({tasks} != '')))"

@@ -1,0 +1,281 @@
+"""
+The views: what readers of ClickHouse use, applied anew by every `migrate`.
+
+FINAL stands in them, so that no reader has to remember it. Every value is a function of what was logged: the time of
+arrival and the revision, which a second import changes, stay in the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from phospho_store.sql import compose
+from phospho_store.sql.definitions import current_definitions
+from phospho_store.sql.events import EVENT_FIELDS, judged_events
+from phospho_store.sql.feedback import current_flag, last_feedback
+from phospho_store.sql.sessions import SESSION_FACTS, session_events
+from phospho_store.store import Store
+
+_TASK_COLUMNS = ("project_id", "task_id", "session_id", "user_id", "version_id", "created_at")
+
+_FEEDBACK = """
+SELECT project_id, task_id, feedback_id, flag, score, comment, source, created_at
+FROM feedback_rows FINAL
+"""
+
+_TASKS = """
+SELECT
+    task.project_id AS project_id,
+    task.task_id AS task_id,
+    task.session_id AS session_id,
+    task.user_id AS user_id,
+    task.version_id AS version_id,
+    task.created_at AS created_at,
+    task.input AS input,
+    task.output AS output,
+    task.system_prompt AS system_prompt,
+    $flag AS flag,
+    task.model AS model,
+    task.tokens_in AS tokens_in,
+    task.tokens_out AS tokens_out,
+    task.latency_ms AS latency_ms,
+    task.metadata AS metadata,
+    task.raw_input AS raw_input,
+    task.raw_output AS raw_output,
+    task.source AS source
+FROM (SELECT * FROM task_rows FINAL) AS task
+LEFT ANY JOIN $last_feedback AS last_feedback
+ON task.project_id = last_feedback.project_id AND task.task_id = last_feedback.task_id
+"""
+
+_ANALYSES = """
+SELECT
+    project_id, task_id, session_id, user_id, version_id, created_at,
+    language, language_score, sentiment, sentiment_score, sentiment_magnitude,
+    output_language, output_language_score, output_sentiment, output_sentiment_score, output_sentiment_magnitude,
+    language_model, sentiment_model,
+    events.name AS event_names
+FROM analysis_rows FINAL
+"""
+
+_LABELS = """
+SELECT project_id, event_name, task_id, label, value, category, comment, created_by, created_at
+FROM label_rows FINAL
+WHERE label != ''
+"""
+
+_NOTES = """
+SELECT project_id, task_id, note_id, text, created_by, created_at
+FROM note_rows FINAL
+WHERE NOT is_deleted
+"""
+
+_FOUND_EVENTS = """
+SELECT $columns, $fields FROM $judged_events
+UNION ALL
+SELECT $columns, $fields_of_sessions FROM $session_events
+"""
+
+_EVENTS = """
+SELECT
+    event.project_id AS project_id,
+    event.id AS id,
+    event.name AS name,
+    event.task_id AS task_id,
+    event.session_id AS session_id,
+    event.user_id AS user_id,
+    event.version_id AS version_id,
+    event.created_at AS created_at,
+    event.definition_version AS definition_version,
+    event.engine AS engine,
+    event.scope AS scope,
+    event.score AS score,
+    event.evidence AS evidence,
+    event.classifier_version AS classifier_version,
+    event.judge AS judge,
+    coalesce(label.value, event.value) AS value,
+    if(label.category != '', label.category, event.category) AS category,
+    label.label AS label
+FROM found_events AS event
+LEFT ANY JOIN (SELECT * FROM label_rows FINAL WHERE label != '') AS label
+ON event.project_id = label.project_id AND event.task_id = label.task_id AND event.name = label.event_name
+WHERE label.label != 'rejected'
+UNION ALL
+SELECT
+    label.project_id AS project_id,
+    label.event_id AS id,
+    label.event_name AS name,
+    label.task_id AS task_id,
+    task.session_id AS session_id,
+    task.user_id AS user_id,
+    task.version_id AS version_id,
+    task.created_at AS created_at,
+    0 AS definition_version,
+    'person' AS engine,
+    'task' AS scope,
+    1 AS score,
+    '' AS evidence,
+    0 AS classifier_version,
+    '' AS judge,
+    label.value AS value,
+    label.category AS category,
+    label.label AS label
+FROM (SELECT * FROM label_rows FINAL WHERE label = 'confirmed') AS label
+INNER JOIN
+(
+    SELECT project_id, task_id, session_id, user_id, version_id, created_at, found.names AS names
+    FROM
+    (
+        SELECT * FROM task_rows FINAL WHERE (project_id, task_id) IN (SELECT project_id, task_id FROM label_rows)
+    ) AS task
+    LEFT ANY JOIN
+    (
+        SELECT project_id, task_id, groupArray(toString(name)) AS names
+        FROM found_events
+        WHERE (project_id, task_id) IN (SELECT project_id, task_id FROM label_rows)
+        GROUP BY project_id, task_id
+    ) AS found
+    ON task.project_id = found.project_id AND task.task_id = found.task_id
+) AS task
+ON label.project_id = task.project_id AND label.task_id = task.task_id
+WHERE NOT has(task.names, label.event_name)
+"""
+
+_SESSIONS = """
+SELECT
+    fact.project_id AS project_id,
+    fact.session_id AS session_id,
+    fact.first_task_at AS first_task_at,
+    fact.last_task_at AS last_task_at,
+    fact.tasks AS tasks,
+    fact.user_ids AS user_ids,
+    fact.version_ids AS version_ids,
+    fact.models AS models,
+    fact.tokens_in AS tokens_in,
+    fact.tokens_out AS tokens_out,
+    fact.successes AS successes,
+    fact.failures AS failures,
+    fact.feedback AS feedback,
+    event.events AS events,
+    event.event_names AS event_names,
+    analysis.languages AS languages,
+    analysis.sentiment_score AS sentiment_score
+FROM
+(
+    SELECT
+        task_rows.project_id AS project_id,
+        task_rows.session_id AS session_id,
+        $facts,
+        countIf($flag = 'success') AS successes,
+        countIf($flag = 'failure') AS failures,
+        sum(last_feedback.number) AS feedback
+    FROM
+    (
+        SELECT project_id, task_id, session_id, created_at, user_id, version_id, model, tokens_in, tokens_out,
+            flag AS logged_flag
+        FROM task_rows FINAL
+    ) AS task_rows
+    LEFT ANY JOIN $last_feedback AS last_feedback
+    ON task_rows.project_id = last_feedback.project_id AND task_rows.task_id = last_feedback.task_id
+    GROUP BY project_id, session_id
+) AS fact
+LEFT ANY JOIN
+(
+    SELECT
+        project_id,
+        session_id,
+        arraySlice(arraySort(groupUniqArrayIf(toString(language), language != '')), 1, 100) AS languages,
+        -- In ten-thousandths: a sum of integers is the same in any order of the rows, a sum of floats is not.
+        avg(toInt32(round(analysis_rows.sentiment_score * 10000))) / 10000 AS sentiment_score
+    FROM analysis_rows FINAL
+    GROUP BY project_id, session_id
+) AS analysis
+ON fact.project_id = analysis.project_id AND fact.session_id = analysis.session_id
+LEFT ANY JOIN
+(
+    SELECT
+        project_id,
+        session_id,
+        count() AS events,
+        arraySlice(arraySort(groupUniqArray(toString(name))), 1, 100) AS event_names
+    FROM events
+    GROUP BY project_id, session_id
+) AS event
+ON fact.project_id = event.project_id AND fact.session_id = event.session_id
+"""
+
+_DEFINITIONS = """
+SELECT
+    project_id,
+    name,
+    version,
+    description,
+    engine,
+    scope,
+    keywords,
+    pattern,
+    threshold,
+    is_last_task,
+    context_turns,
+    score_range,
+    judge,
+    created_at
+FROM $current_definitions
+"""
+
+_DEAD_LETTERS = """
+SELECT
+    project_id,
+    dead_letter_id,
+    stage,
+    reason,
+    detail,
+    source_topic,
+    source_partition,
+    source_offset,
+    base64Decode(payload_base64) AS payload,
+    payload_bytes,
+    is_truncated,
+    received_at
+FROM dead_letter_rows FINAL
+"""
+
+
+def views() -> Mapping[str, str]:
+    """Return the query of every view by its name; one that reads another comes after it."""
+    last = last_feedback("1", "uniqExact(feedback_id) AS number", keys="project_id, task_id")
+    flag = current_flag("last_feedback.flag", "logged_flag")
+    return {
+        "feedback": _FEEDBACK,
+        "tasks": compose(_TASKS, flag=current_flag("last_feedback.flag", "task.flag"), last_feedback=last),
+        "analyses": _ANALYSES,
+        "labels": _LABELS,
+        "notes": _NOTES,
+        "found_events": _found_events(),
+        "events": _EVENTS,
+        "sessions": compose(_SESSIONS, facts=_facts(), flag=flag, last_feedback=last),
+        "definitions": compose(_DEFINITIONS, current_definitions=current_definitions()),
+        "dead_letters": _DEAD_LETTERS,
+    }
+
+
+def apply_views(store: Store) -> None:
+    """Create every view, and replace it where it is there already. Safe from many processes at once; blocking."""
+    for name, query in views().items():
+        store.command(f"CREATE OR REPLACE VIEW {name} AS {query}")
+
+
+def _found_events() -> str:
+    found_in_sessions = [f"found.{name} AS {name}" for name in _TASK_COLUMNS]
+    return compose(
+        _FOUND_EVENTS,
+        columns=", ".join(_TASK_COLUMNS),
+        fields=", ".join(EVENT_FIELDS),
+        fields_of_sessions=", ".join(f"event.{name} AS {name}" for name in EVENT_FIELDS),
+        judged_events=judged_events(_TASK_COLUMNS, EVENT_FIELDS),
+        session_events=session_events("1", *found_in_sessions, "arrayJoin(found.events) AS event", tasks="1"),
+    )
+
+
+def _facts() -> str:
+    return ",\n        ".join(f"{expression} AS {name}" for name, expression in SESSION_FACTS.items())
