@@ -19,7 +19,7 @@ from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.people import People
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
-from phospho_store.threads import StoreThreads
+from phospho_web.threads import StoreThreads
 
 
 class Publisher(Protocol):

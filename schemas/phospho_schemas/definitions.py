@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from phospho_schemas.engines import engine_spec, engines_with, unread_fields
-from phospho_schemas.errors import Problem
 from phospho_schemas.messages import EventDefinition
 
 _REGISTRY_FIELDS = ("schema_version", "project_id", "version", "revision", "is_deleted", "created_at")
@@ -60,10 +59,9 @@ def _keeps_room(engine: str, written: EventDefinition | None) -> bool:
     return written is None or (written.engine == engine and not written.is_deleted)
 
 
-def no_room(engine: str) -> Problem:
-    """Return the refusal of a definition that a project has no room for."""
-    message = f"a project has room for {engine_spec(engine).max_per_project:,} definitions of the {engine} engine"
-    return Problem(422, "too_many_definitions", message, "delete one that is not needed, or set another engine")
+def no_room(engine: str) -> str:
+    """Return the refusal of a definition that a project has no room for, in a sentence."""
+    return f"a project has room for {engine_spec(engine).max_per_project:,} definitions of the {engine} engine"
 
 
 def alike(name: str) -> str:

@@ -1,9 +1,12 @@
 """
-What can go wrong with the store.
+The errors of the store. HTTP status codes are the edge's: phospho_web.problems maps these to them.
 
 StoreError
-├── StoreUnavailable   try again later: it is away, overloaded, or out of memory
-└── StatementRefused   it answered, and said no: the statement or a row of it is at fault
+├── StoreUnavailable    ClickHouse is away, overloaded or out of memory: try again later
+├── StatementRefused    ClickHouse answered, and refused the statement or a row of it
+└── ChangeRefused       the stored rows don't allow the change; nothing was stored
+    ├── Conflict        they have changed since they were read, or the name is taken
+    └── LimitReached    the project has as many of them as it may
 """
 
 from __future__ import annotations
@@ -35,3 +38,21 @@ class StatementRefused(StoreError):
     def __init__(self, message: str, code: int = 0) -> None:
         super().__init__(message)
         self.code = code
+
+
+class ChangeRefused(StoreError):
+    """The stored rows don't allow a change: a stable `code`, what happened (`message`) and what to do (`hint`)."""
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(f"{message}: {hint}" if hint else message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+class Conflict(ChangeRefused):
+    """The rows have changed since the caller read them, or the name is taken."""
+
+
+class LimitReached(ChangeRefused):
+    """The project has as many of them as it may."""

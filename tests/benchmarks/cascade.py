@@ -40,11 +40,11 @@ os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_
 
 import numpy as np
 import yaml
+from phospho_store.annotations.judge_statistics import JudgeStatistics, distrust_reasons
 
 from benchmarks.domains import OWN, domains
 from fixtures.llm_server import LlmServer, Rule, llm_server
 from phospho_schemas.messages import EventDefinition, ProjectSettings
-from phospho_store.annotations.track_record import TrackRecord, why_not_learnt
 from phospho_workers.detection.candidates import content_of
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import analyse
@@ -98,7 +98,9 @@ class Cascade:
     def learn(self) -> None:
         """Learn the classifiers from the newest of what was said, where it is worth learning."""
         said = {name: Counter(one.is_event for one in known) for name, known in self.lessons.items()}
-        why_not = why_not_learnt([TrackRecord(name, "", count[True], count[False]) for name, count in said.items()])
+        why_not = distrust_reasons(
+            [JudgeStatistics(name, "", count[True], count[False]) for name, count in said.items()]
+        )
         labels = {
             one.name: [] if why_not.get((one.name, "")) else _newest(self.lessons.get(one.name, []))
             for one in self.definitions

@@ -200,7 +200,7 @@ class FakeServer:
         day = {"day": "2026-01-01", "model": "m", "calls": 3, "answered": 2, "definitions": 9, "usd": 0.5}
         day |= {"no_answer": 0, "refused": 0, "failed": 1}
         last = {"outcome": "failed", "reason": "HTTP 401", "model": "m", "at": "2026-01-01T12:00:00.000000Z"}
-        refund = {"name": "refund", "model": "m", "yes": 40, "no": 0, "why_not_learnt": "the model says yes"}
+        refund = {"name": "refund", "model": "m", "yes": 40, "no": 0, "distrust_reason": "the model says yes"}
         more = {"last_call": last | {"left_alone_until": "2026-01-01T12:05:00.000000Z"}, "judged": [refund]}
         budget = {"llm_daily_tokens": 5_000, "llm_daily_usd": 2.0}
         used = {"tokens": 1_100, "usd": 0.5}

@@ -25,8 +25,8 @@ from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
 from phospho_schemas.records import Keyed
-from phospho_store.jobs.backfills import BackfillBook
-from phospho_store.jobs.webhooks import WebhookBook
+from phospho_store.jobs.backfills import BackfillRepository
+from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.registry import Registry
@@ -92,12 +92,12 @@ class World:
         return TestClient(app, "http://127.0.0.1:8420", headers=headers, follow_redirects=False)
 
     @property
-    def backfills(self) -> BackfillBook:
-        return BackfillBook(self.store)
+    def backfills(self) -> BackfillRepository:
+        return BackfillRepository(self.store)
 
     @property
-    def webhooks(self) -> WebhookBook:
-        return WebhookBook(self.store)
+    def webhooks(self) -> WebhookRepository:
+        return WebhookRepository(self.store)
 
     def browser(self) -> AsyncClient:
         """Return a client of open pages that decodes a path once, as servers do; TestClient does it twice."""

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phospho_store.registry.definition_sets import DefinitionRepository
 
 from fixtures.clickhouse_server import ClickHouseServer
 from fixtures.phospho_process import PhosphoProcess, free_port, run_phospho
 from fixtures.shapes import API_KEY, OneProcess
-from phospho_store.annotations.labels import LabelBook, new_label
-from phospho_store.jobs.session_closes import SessionClosings
-from phospho_store.registry.instructions import InstructionBook
+from phospho_store.annotations.labels import LabelRepository, new_label
+from phospho_store.jobs.session_closes import SessionCloseRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import remote
 from store.facts import insert, task, view
@@ -134,9 +134,9 @@ def test_the_jobs_process_serves_a_clickhouse_server_and_ends_when_it_is_asked_t
                 task("shop", "t1", input="a flight, please"),
                 task("shop", "t2", input="never again"),
             )
-            LabelBook(store).save_labels([new_label("shop", "flight", "t1", "confirmed")])
-            SessionClosings(store).close("shop", "session")
-            wait_for(lambda: InstructionBook(store).classifier("shop", "flight") is not None, "nothing was learnt")
+            LabelRepository(store).save_labels([new_label("shop", "flight", "t1", "confirmed")])
+            SessionCloseRepository(store).close("shop", "session")
+            wait_for(lambda: DefinitionRepository(store).classifier("shop", "flight") is not None, "nothing was learnt")
             wait_for(lambda: len(view(store, "events", "shop")) == 2, "nothing was found in the session")
             metrics = urllib.request.urlopen(f"{health}/metrics", timeout=10).read().decode()
             assert 'phospho_job_steps_total{name="learning",outcome="more"}' in metrics

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.shapes import PROJECT_ID, OnKafka
-from phospho_store.annotations.labels import LabelBook, new_label
+from phospho_store.annotations.labels import LabelRepository, new_label
 
 pytestmark = [pytest.mark.kafka, pytest.mark.chaos, pytest.mark.timeout(400)]
 
@@ -43,7 +43,7 @@ def test_a_head_is_used_within_seconds_and_nothing_is_lost_or_doubled(tmp_path: 
 
         values = ["confirmed"] * (_LABELS // 2) + ["rejected"] * (_LABELS // 2)
         labels = [new_label(PROJECT_ID, "umbrella", f"t{n}", label) for n, label in enumerate(values)]
-        LabelBook(shape.store).save_labels(labels)
+        LabelRepository(shape.store).save_labels(labels)
         labelled_s, logged = time.monotonic(), _LABELS
         while not shape.number("SELECT count() FROM events WHERE classifier_version > 0"):
             assert time.monotonic() < labelled_s + 120, "no worker used the head"

@@ -55,8 +55,8 @@ def _troubles(last_call: Mapping[str, Any] | None) -> Iterator[str]:
 
 def _not_learnt(judged: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for one in judged:
-        if one["why_not_learnt"]:
-            yield f"Nothing is learnt from what {one['model']} says of {one['name']}: {one['why_not_learnt']}."
+        if one["distrust_reason"]:
+            yield f"Nothing is learnt from what {one['model']} says of {one['name']}: {one['distrust_reasons']}."
 
 
 def _left(budget: Mapping[str, Any], used: Mapping[str, Any]) -> str:

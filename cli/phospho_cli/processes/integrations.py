@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
+from phospho_store.registry.definition_sets import DefinitionRepository
+
 from phospho_dashboard.app import Integrations
 from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.webhooks.sending import WebhookSending
 from phospho_schemas.ids import HybridClock
-from phospho_store.jobs.webhooks import WebhookBook, shown_secret
-from phospho_store.registry.instructions import InstructionBook
+from phospho_store.jobs.webhooks import WebhookRepository, shown_secret
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import check_definition
 from phospho_workers.detection.loader import DefinitionCache
@@ -30,7 +31,7 @@ from phospho_workers.trials.version_diff import VersionDiff
 
 def build_integrations(store: Store, clock: HybridClock, settings: JobSettings) -> Integrations:
     """Return the functions over one store."""
-    instructions = InstructionBook(store, clock)
+    instructions = DefinitionRepository(store, clock)
     cache, history = DefinitionCache(instructions, refresh_interval_s=0.0), History(store)
     facts = SessionFacts(store)
     classifiers = TrialClassifiers(LabelledTasks(store), ClassifierTrainer())
@@ -43,7 +44,7 @@ def build_integrations(store: Store, clock: HybridClock, settings: JobSettings) 
         preview=preview_events,
     )
     webhooks = WebhookSending(
-        book=WebhookBook(store, clock) if settings.secret_key else None,
+        book=WebhookRepository(store, clock) if settings.secret_key else None,
         secret_of=partial(shown_secret, settings.secret_key),
         url_refusal=lambda url: url_refusal(url) or host_refusal(url, settings.allowed_networks),
         send_test=partial(send_test_message, outbound, settings.secret_key),

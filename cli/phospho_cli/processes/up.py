@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
+from phospho_store.registry.definition_sets import DefinitionRepository
+
 from phospho_cli.data_folder import DataFolder
 from phospho_cli.processes.backend import build_backend, open_kafka
 from phospho_cli.processes.dashboard import new_setup_code, with_setup_codes
@@ -26,7 +28,6 @@ from phospho_store.embedded.http import ClickHouseHttpSettings, build_app
 from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import SECRET_TABLES
 from phospho_store.registry.bootstrap import first_project
-from phospho_store.registry.instructions import InstructionBook
 from phospho_store.registry.registry import NewKey
 from phospho_store.store import DATABASE, Store, embedded, remote
 from phospho_workers.detection.loader import DefinitionCache
@@ -135,7 +136,7 @@ def _open_publisher(
             yield stack.enter_context(open_kafka(KafkaPublisherSettings(settings.kafka)))
             return
         # Refreshed at every batch: in this process the query takes less than a millisecond.
-        cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=0.0)
+        cache = DefinitionCache(DefinitionRepository(store, clock), refresh_interval_s=0.0)
         pipeline = Pipeline(Extraction(), Detection(cache.current), store, clock)
         pipeline.start()
         stack.callback(pipeline.close)

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute
 
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.routes import api_route
-from phospho_store.jobs.session_closes import SessionClosings
+from phospho_store.jobs.session_closes import SessionCloseRepository
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
@@ -24,7 +24,7 @@ class SessionsApi:
     def __init__(self, services: Services) -> None:
         self._threads = services.threads
         self._access = services.access
-        self._closings = SessionClosings(services.store, services.clock)
+        self._closings = SessionCloseRepository(services.store, services.clock)
 
     async def close(self, request: Request) -> Response:
         project_id = await self._access.api_project(request, "editor")

@@ -19,11 +19,11 @@ from phospho_dashboard.queries.newest import newest
 from phospho_dashboard.queries.periods import Extent
 from phospho_dashboard.queries.session_facts import session_facts, session_findings
 from phospho_dashboard.web.times import with_times
-from phospho_store.cursors import encoded_cursor
 from phospho_store.sql import compose
 from phospho_store.sql.feedback import current_flag, last_feedback
 from phospho_store.sql.sessions import SESSION_FACTS
 from phospho_store.store import Store
+from phospho_web.cursors import encoded_cursor
 from phospho_web.problems import Problem
 
 PREVIEW_CHARACTERS = 200

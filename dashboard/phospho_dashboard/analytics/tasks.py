@@ -14,10 +14,10 @@ from phospho_dashboard.queries.newest import newest
 from phospho_dashboard.queries.periods import Extent, Span
 from phospho_dashboard.queries.task_events import TaskEvents
 from phospho_dashboard.web.times import with_times
-from phospho_store.cursors import encoded_cursor
 from phospho_store.sql import compose
 from phospho_store.sql.feedback import flag_of
 from phospho_store.store import Store
+from phospho_web.cursors import encoded_cursor
 from phospho_web.problems import Problem
 
 PREVIEW_CHARACTERS = 240

@@ -12,9 +12,9 @@ from phospho_dashboard.queries.analysed import analysed
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.search import searched
 from phospho_dashboard.web.times import with_times
-from phospho_store.cursors import encoded_cursor
 from phospho_store.sql import compose
 from phospho_store.store import Store
+from phospho_web.cursors import encoded_cursor
 
 _FIRST_PLACE = (2**62, "\U0010ffff")
 

@@ -14,7 +14,7 @@ from phospho_dashboard.services import Services
 from phospho_dashboard.web.refusals import no_publisher, unknown_event, validation_message
 from phospho_schemas.messages import Label, Note
 from phospho_schemas.records import Keyed
-from phospho_store.annotations.labels import LabelBook
+from phospho_store.annotations.labels import LabelRepository
 from phospho_web.problems import Problem
 
 # Turn a feedback in the words of the API into its message, for a project and a task. Raises Problem 422.
@@ -66,7 +66,7 @@ class Annotations:
         self._store = services.store
         self._publisher = services.publisher
         self._read_feedback = read_feedback
-        self._book = LabelBook(services.store, services.clock)
+        self._repository = LabelRepository(services.store, services.clock)
 
     def save_labels(self, project_id: str, visitor: Visitor, items: Sequence[Any]) -> list[Label]:
         """
@@ -80,7 +80,7 @@ class Annotations:
         self._check_tasks(project_id, task_ids)
         self._check_events(project_id, task_ids, {label.event_name for label in labels})
         self._check_session_events(project_id, [label for label in labels if label.label == "confirmed"])
-        return self._book.save_labels(labels)
+        return self._repository.save_labels(labels)
 
     def labels(self, project_id: str, event: str, before: tuple[int, str], limit: int) -> list[dict[str, Any]]:
         """Return the labels of one event, or of all for an empty name, the latest first."""
@@ -97,7 +97,7 @@ class Annotations:
 
     def delete_note(self, project_id: str, visitor: Visitor, task_id: str, note_id: str) -> None:
         """Delete a note; Problem 404 where there is none."""
-        if note_id not in {note.note_id for note in self._book.notes(project_id, [task_id])}:
+        if note_id not in {note.note_id for note in self._repository.notes(project_id, [task_id])}:
             raise Problem(404, "unknown_note", f"there is no note {note_id!r} on this task")
         self._save_note(visitor, project_id=project_id, task_id=task_id, note_id=note_id, is_deleted=True)
 
@@ -134,7 +134,7 @@ class Annotations:
             )
         except ValidationError as error:
             raise Problem(422, "invalid_note", validation_message(error)) from None
-        return self._book.save_note(note)
+        return self._repository.save_note(note)
 
     def _check_tasks(self, project_id: str, task_ids: Sequence[str]) -> None:
         rows = self._store.rows(_KNOWN_TASKS, {"project": project_id, "tasks": list(task_ids)})

@@ -13,8 +13,8 @@ from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.routes import api_route
 from phospho_dashboard.web.times import with_times
-from phospho_store.cursors import decoded_cursor, encoded_cursor, page_limit
 from phospho_web.bodies import read_object, text_field
+from phospho_web.cursors import decoded_cursor, encoded_cursor, page_limit
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 

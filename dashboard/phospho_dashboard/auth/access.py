@@ -15,9 +15,9 @@ from phospho_schemas.messages import Project
 from phospho_schemas.people import MAX_NAME_CHARACTERS, Role, known_name
 from phospho_store.registry.authentication import Authenticator, Principal
 from phospho_store.registry.registry import Registry
-from phospho_store.threads import StoreThreads
 from phospho_web.access import PROJECT_HEADER, bearer_secret
 from phospho_web.problems import Problem, unauthorized, wrong_project
+from phospho_web.threads import StoreThreads
 
 _READING_METHODS = frozenset({"GET", "HEAD"})
 _SIGN_IN_HINT = "sign in at /sign-in, or send an API key in the header Authorization: Bearer ph_..."

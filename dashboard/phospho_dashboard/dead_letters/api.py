@@ -15,8 +15,8 @@ from phospho_dashboard.services import Services
 from phospho_dashboard.web.routes import api_route
 from phospho_schemas.people import Role
 from phospho_schemas.topics import RAW_LOGS
-from phospho_store.cursors import decoded_cursor, page_limit
 from phospho_web.bodies import read_object, text_field
+from phospho_web.cursors import decoded_cursor, page_limit
 from phospho_web.responses import json_response
 
 _NOTE = "a dead letter says what came, not what became of it: it stays listed"

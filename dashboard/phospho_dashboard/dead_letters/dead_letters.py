@@ -6,8 +6,8 @@ import base64
 from typing import Any
 
 from phospho_dashboard.web.times import with_times
-from phospho_store.cursors import encoded_cursor
 from phospho_store.store import Store
+from phospho_web.cursors import encoded_cursor
 from phospho_web.problems import Problem
 
 _END_OF_TIME = (2**62, "")

@@ -14,7 +14,7 @@ from phospho_dashboard.dead_letters.replay import ReplayMessage, publish_replay
 from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.rendering import with_error_pages
-from phospho_store.cursors import decoded_cursor, page_limit
+from phospho_web.cursors import decoded_cursor, page_limit
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response, with_json_errors
 

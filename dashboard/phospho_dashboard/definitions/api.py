@@ -15,10 +15,11 @@ from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.definitions.trials import DefinitionTrials
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.routes import api_route
-from phospho_schemas.definitions import by_look, crowded_out, no_room
+from phospho_schemas.definitions import by_look, crowded_out
 from phospho_schemas.messages import EventDefinition
+from phospho_store.registry.registry import too_many_definitions
 from phospho_web.bodies import read_object
-from phospho_web.problems import Problem
+from phospho_web.problems import Problem, problem_of
 from phospho_web.responses import json_response
 
 _MAX_DEFINITIONS = 1000
@@ -129,7 +130,7 @@ def _with_room(current: Sequence[EventDefinition], checked: Sequence[Outcome]) -
     accepted = [outcome for outcome in checked if isinstance(outcome, EventDefinition)]
     crowded = set(crowded_out(stored, accepted))
     return [
-        _rejected(outcome.name, no_room(outcome.engine))
+        _rejected(outcome.name, problem_of(too_many_definitions(outcome.engine)))
         if isinstance(outcome, EventDefinition) and outcome.name in crowded
         else outcome
         for outcome in checked

@@ -9,7 +9,7 @@ from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.definitions.versions import current_definition
 from phospho_dashboard.services import Services
 from phospho_schemas.messages import Backfill
-from phospho_store.jobs.backfills import BackfillBook
+from phospho_store.jobs.backfills import BackfillRepository
 from phospho_web.problems import Problem
 
 
@@ -30,20 +30,20 @@ class Backfills:
     def __init__(self, services: Services, detection: Detection) -> None:
         self._registry = services.registry
         self._detection = detection
-        self._book = BackfillBook(services.store, services.clock)
+        self._repository = BackfillRepository(services.store, services.clock)
 
     def of_project(self, project_id: str) -> list[Backfill]:
         """Return the backfills of a project, the latest first."""
-        return self._book.of_project(project_id)
+        return self._repository.of_project(project_id)
 
     def of_event(self, project_id: str, name: str) -> list[dict[str, Any]]:
         """Return the backfills of one definition with their progress, the latest first."""
-        backfills = self._book.of_project(project_id)
+        backfills = self._repository.of_project(project_id)
         return [with_progress(backfill) for backfill in backfills if backfill.name == name]
 
     def backfill(self, project_id: str, backfill_id: str) -> Backfill:
         """Return a backfill."""
-        return _existing(self._book.one(project_id, backfill_id), backfill_id)
+        return _existing(self._repository.one(project_id, backfill_id), backfill_id)
 
     def estimate(self, project_id: str, name: str, time_range: TimeRange) -> dict[str, Any]:
         """Return the cost of a backfill of the current version; nothing is started."""
@@ -52,11 +52,11 @@ class Backfills:
     def start(self, project_id: str, name: str, time_range: TimeRange, author: str) -> Backfill:
         """Start a backfill of the current version, or return the one that runs already."""
         definition = current_definition(self._registry, project_id, name)
-        return self._book.start(definition, time_range.from_at, time_range.to_at, author)
+        return self._repository.start(definition, time_range.from_at, time_range.to_at, author)
 
     def cancel(self, project_id: str, backfill_id: str) -> Backfill:
         """Stop a backfill where it is. The events that it has found stay."""
-        return _existing(self._book.cancel(project_id, backfill_id), backfill_id)
+        return _existing(self._repository.cancel(project_id, backfill_id), backfill_id)
 
 
 def with_progress(backfill: Backfill) -> dict[str, Any]:

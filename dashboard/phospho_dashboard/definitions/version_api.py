@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from phospho_store.registry.definition_sets import DefinitionRepository
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -15,7 +16,6 @@ from phospho_dashboard.definitions.versions import current_definition, versions_
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.routes import api_route
 from phospho_schemas.messages import EventDefinition
-from phospho_store.registry.instructions import InstructionBook
 from phospho_web.bodies import read_object
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
@@ -40,7 +40,7 @@ class VersionsApi:
 
     def __init__(self, services: Services, detection: Detection) -> None:
         self._registry = services.registry
-        self._classifiers = InstructionBook(services.store, services.clock)
+        self._classifiers = DefinitionRepository(services.store, services.clock)
         self._detection = detection
         self._threads = services.threads
         # Detection on thousands of tasks takes seconds, which must not hold up the pages.

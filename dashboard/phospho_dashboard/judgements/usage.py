@@ -6,10 +6,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from phospho_store.annotations.judge_statistics import JudgeStatisticsRepository, distrust_reasons
+
 from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import ProjectSettings
-from phospho_store.annotations.judgements import JudgementBook
-from phospho_store.annotations.track_record import TrackRecords, why_not_learnt
+from phospho_store.annotations.judgements import JudgementRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 
@@ -18,8 +19,8 @@ class JudgementUsage:
     """Read the usage of judgements. Blocking; raises what the store raises."""
 
     def __init__(self, store: Store, registry: Registry) -> None:
-        self._book = JudgementBook(store)
-        self._records = TrackRecords(store)
+        self._repository = JudgementRepository(store)
+        self._records = JudgeStatisticsRepository(store)
         self._registry = registry
 
     def read(self, project_id: str, days: int) -> dict[str, Any]:
@@ -31,12 +32,12 @@ class JudgementUsage:
         """
         project = self._registry.project(project_id)
         settings = project.settings if project else ProjectSettings()
-        used = self._book.used(project_id, datetime.now(UTC).date())
+        used = self._repository.used(project_id, datetime.now(UTC).date())
         return {
             "budget": {"llm_daily_tokens": settings.llm_daily_tokens, "llm_daily_usd": settings.llm_daily_usd},
             "used_today": {"tokens": used.tokens, "usd": round(used.usd, 6)},
-            "days": self._book.usage(project_id, days),
-            "last_call": self._book.last_call(),
+            "days": self._repository.usage(project_id, days),
+            "last_call": self._repository.last_call(),
             "judged": self._judged(project_id),
         }
 
@@ -44,5 +45,7 @@ class JudgementUsage:
         definitions = self._registry.definitions(project_id)
         records = self._records.of(project_id, {definition.name: definition.version for definition in definitions})
         learning = {definition.name for definition in definitions if engine_spec(definition.engine).learns}
-        why_not = why_not_learnt([record for record in records if record.name in learning])
-        return [asdict(record) | {"why_not_learnt": why_not.get((record.name, record.model), "")} for record in records]
+        why_not = distrust_reasons([record for record in records if record.name in learning])
+        return [
+            asdict(record) | {"distrust_reason": why_not.get((record.name, record.model), "")} for record in records
+        ]

@@ -15,8 +15,8 @@ from phospho_dashboard.queries.filters import Filters, Scope
 from phospho_dashboard.queries.periods import Buckets, Extent, buckets_of, chosen_period, span_of
 from phospho_dashboard.web.times import iso_time
 from phospho_dashboard.web.urls import item_path, with_query
-from phospho_store.cursors import decoded_cursor, page_limit
 from phospho_store.store import Store
+from phospho_web.cursors import decoded_cursor, page_limit
 from phospho_web.problems import Problem
 
 _FILTER_NAMES = frozenset(field.name for field in fields(Filters))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from phospho_schemas import messages
 from phospho_schemas.definitions import DEFINITION_FIELDS
 from phospho_schemas.people import ROLES
-from phospho_store.cursors import DEFAULT_PAGE, MAX_PAGE
+from phospho_web.cursors import DEFAULT_PAGE, MAX_PAGE
 from phospho_web.openapi import ANY_OBJECT, Json, part_of, query_parameter
 
 ROLE: Json = {"enum": list(ROLES)}

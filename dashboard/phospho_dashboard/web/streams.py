@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Generator
 from contextlib import closing
 
-from phospho_store.threads import StoreThreads
+from phospho_web.threads import StoreThreads
 
 _CHUNKS_AHEAD = 4
 

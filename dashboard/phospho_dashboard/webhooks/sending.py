@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from phospho_schemas.webhooks import Webhook
-from phospho_store.jobs.webhooks import WebhookBook
+from phospho_store.jobs.webhooks import WebhookRepository
 
 
 class Attempt(Protocol):
@@ -29,7 +29,7 @@ class WebhookSending:
     or None. `send_test` sends a signed test message.
     """
 
-    book: WebhookBook | None
+    repository: WebhookRepository | None
     secret_of: Callable[[Webhook], str]
     url_refusal: Callable[[str], str | None]
     send_test: Callable[[Webhook], Attempt]

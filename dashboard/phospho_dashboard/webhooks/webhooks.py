@@ -13,7 +13,7 @@ from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.web.refusals import unknown_event
 from phospho_dashboard.webhooks.sending import Attempt, WebhookSending
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
-from phospho_store.jobs.webhooks import MAX_WEBHOOKS, WebhookBook
+from phospho_store.jobs.webhooks import MAX_WEBHOOKS, WebhookRepository
 from phospho_store.registry.registry import Registry
 from phospho_web.problems import Problem
 
@@ -52,17 +52,17 @@ class Webhooks:
 
         Whoever knows a URL can often write to its receiver, so only admins see more than its host.
         """
-        counts = self._book().counts(project_id)
+        counts = self._repository().counts(project_id)
         rows = [
             public_webhook(webhook) | _NO_DELIVERIES | counts.get(webhook.webhook_id, {})
-            for webhook in self._book().webhooks(project_id)
+            for webhook in self._repository().webhooks(project_id)
         ]
         return rows if visitor.may("admin") else [row | {"url": _host_only(row["url"])} for row in rows]
 
     def dead_deliveries(self, project_id: str) -> dict[str, list[dict[str, Any]]]:
         """Return the latest dead deliveries of each webhook, at most MAX_DEAD_DELIVERIES, with the reason."""
         deliveries: dict[str, list[dict[str, Any]]] = {}
-        for delivery in self._book().dead(project_id, MAX_DEAD_DELIVERIES):
+        for delivery in self._repository().dead(project_id, MAX_DEAD_DELIVERIES):
             deliveries.setdefault(delivery.webhook_id, []).append(_delivery_row(delivery))
         return deliveries
 
@@ -75,15 +75,15 @@ class Webhooks:
         if reason := self._sending.url_refusal(new.url):
             raise Problem(422, "invalid_url", f"the URL can't be used: {reason}")
         self._check_names(project_id, new.event_names)
-        book = self._book()
-        if len(book.webhooks(project_id)) >= MAX_WEBHOOKS:
+        repository = self._repository()
+        if len(repository.webhooks(project_id)) >= MAX_WEBHOOKS:
             raise Problem(409, "too_many_webhooks", f"a project has {MAX_WEBHOOKS} webhooks at most", "remove one")
-        webhook = book.add(project_id, new.url, new.event_names, new.author, with_evidence=new.with_evidence)
+        webhook = repository.add(project_id, new.url, new.event_names, new.author, with_evidence=new.with_evidence)
         return webhook, self._sending.secret_of(webhook)
 
     def remove(self, project_id: str, webhook_id: str) -> None:
         """Remove a webhook; its pending deliveries are not sent."""
-        if not self._book().remove(project_id, webhook_id):
+        if not self._repository().remove(project_id, webhook_id):
             raise _unknown_webhook(webhook_id)
 
     def test(self, project_id: str, webhook_id: str) -> Attempt:
@@ -92,7 +92,7 @@ class Webhooks:
 
     def send_again(self, project_id: str, webhook_id: str) -> int:
         """Queue the dead deliveries of a webhook again, and return their number."""
-        return self._book().send_again(project_id, self._webhook(project_id, webhook_id).webhook_id)
+        return self._repository().send_again(project_id, self._webhook(project_id, webhook_id).webhook_id)
 
     def _check_names(self, project_id: str, names: Sequence[str]) -> None:
         if not names:
@@ -102,12 +102,12 @@ class Webhooks:
             raise unknown_event(min(unknown))
 
     def _webhook(self, project_id: str, webhook_id: str) -> Webhook:
-        webhooks = {webhook.webhook_id: webhook for webhook in self._book().webhooks(project_id)}
+        webhooks = {webhook.webhook_id: webhook for webhook in self._repository().webhooks(project_id)}
         if webhook_id not in webhooks:
             raise _unknown_webhook(webhook_id)
         return webhooks[webhook_id]
 
-    def _book(self) -> WebhookBook:
+    def _repository(self) -> WebhookRepository:
         if self._sending.book is None:
             hint = "set PHOSPHO_SECRET_KEY, the same for the gateway, the dashboard and the worker webhooks"
             raise Problem(503, "no_secret_key", "webhooks can't be signed: there is no secret key", hint)

@@ -47,7 +47,7 @@ class Used:
     usd: float
 
 
-class JudgementBook:
+class JudgementRepository:
     """Reads and writes of judgements. Blocking; raises what the store raises."""
 
     def __init__(self, store: Store, clock: HybridClock | None = None) -> None:

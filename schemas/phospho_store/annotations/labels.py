@@ -11,7 +11,7 @@ from phospho_store.rows import json_lines, with_zones
 from phospho_store.store import Store
 
 
-class LabelBook:
+class LabelRepository:
     """Reads and writes of labels and notes. Blocking; raises what the store raises. The last write wins."""
 
     def __init__(self, store: Store, clock: HybridClock | None = None) -> None:

@@ -38,7 +38,7 @@ GROUP BY name, model ORDER BY name, model
 
 
 @dataclass(frozen=True)
-class TrackRecord:
+class JudgeStatistics:
     """
     What one model said of one version of a definition.
 
@@ -62,19 +62,19 @@ class TrackRecord:
         return self.yes + self.no
 
 
-class TrackRecords:
+class JudgeStatisticsRepository:
     """Reads of what models said. Blocking; raises what the store raises."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def of(self, project_id: str, versions: Mapping[str, int]) -> list[TrackRecord]:
+    def of(self, project_id: str, versions: Mapping[str, int]) -> list[JudgeStatistics]:
         """Return what was said of these versions of a project's definitions, by name and model."""
         parameters = {"project": project_id, "names": list(versions), "versions": list(versions.values())}
-        return [TrackRecord(**row) for row in self._store.rows(_RECORDS, parameters)]
+        return [JudgeStatistics(**row) for row in self._store.rows(_RECORDS, parameters)]
 
 
-def why_not_learnt(records: Sequence[TrackRecord]) -> dict[tuple[str, str], str]:
+def distrust_reasons(records: Sequence[JudgeStatistics]) -> dict[tuple[str, str], str]:
     """
     Return by name and model why nothing is learnt from what a model said of a definition; "" where it is.
 
@@ -86,12 +86,12 @@ def why_not_learnt(records: Sequence[TrackRecord]) -> dict[tuple[str, str], str]
     return {(one.name, one.model): _why_not(one, is_silent=one.model in silent) for one in records}
 
 
-def _says_no_to_all(records: Sequence[TrackRecord], model: str) -> bool:
+def _says_no_to_all(records: Sequence[JudgeStatistics], model: str) -> bool:
     of_model = [one for one in records if one.model == model]
     return sum(one.yes for one in of_model) < _LEAST_YES_OF_MODEL * sum(one.judgements for one in of_model)
 
 
-def _why_not(record: TrackRecord, *, is_silent: bool) -> str:
+def _why_not(record: JudgeStatistics, *, is_silent: bool) -> str:
     if is_silent:
         return "the model says no to next to everything in this project"
     if record.yes > _MOST_YES_OF_DEFINITION * record.judgements:

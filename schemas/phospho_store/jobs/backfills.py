@@ -13,7 +13,7 @@ from phospho_store.store import Store
 MAX_LISTED = 200
 
 
-class BackfillBook:
+class BackfillRepository:
     """Reads and writes of backfills. Blocking; raises what the store raises. The last write wins."""
 
     def __init__(self, store: Store, clock: HybridClock | None = None) -> None:

@@ -10,7 +10,7 @@ from phospho_store.rows import json_lines
 from phospho_store.store import Store
 
 
-class SessionClosings:
+class SessionCloseRepository:
     """Writes of closings. Blocking; raises what the store raises."""
 
     def __init__(self, store: Store, clock: HybridClock | None = None) -> None:

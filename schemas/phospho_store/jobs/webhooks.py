@@ -37,7 +37,7 @@ def shown_secret(installation_key: str, webhook: Webhook) -> str:
     return _PREFIX + base64.b64encode(signing_key(installation_key, webhook)).decode()
 
 
-class WebhookBook:
+class WebhookRepository:
     """Reads and writes of webhooks and deliveries. Blocking; raises what the store raises. The last write wins."""
 
     def __init__(self, store: Store, clock: HybridClock | None = None) -> None:

@@ -17,7 +17,7 @@ _LABELS = ("label_rows",)
 
 
 @dataclass(frozen=True)
-class Instructions:
+class DefinitionSet:
     """The newest version of each definition and classifier, and the last row of each project."""
 
     definitions: Sequence[EventDefinition] = ()
@@ -25,7 +25,7 @@ class Instructions:
     projects: Sequence[Project] = ()
 
 
-class InstructionBook:
+class DefinitionRepository:
     """Read definitions, classifiers and settings; write classifiers. Blocking; raises what the store raises."""
 
     def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
@@ -47,9 +47,9 @@ class InstructionBook:
         [row] = self._store.rows(f"SELECT {questions}")
         return tuple(int(row[table]) for table in tables)
 
-    def read(self) -> Instructions:
+    def read(self) -> DefinitionSet:
         """Return the instructions of now."""
-        return Instructions(self._registry.definitions(), self.classifiers(), self._registry.projects())
+        return DefinitionSet(self._registry.definitions(), self.classifiers(), self._registry.projects())
 
     def classifiers(self) -> list[ClassifierRow]:
         """Return the current classifier of every definition that has one, by project and name."""

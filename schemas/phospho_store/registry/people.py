@@ -6,10 +6,10 @@ import secrets
 import threading
 from datetime import datetime, timedelta
 
-from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock, derived_id
 from phospho_schemas.messages import Message
 from phospho_schemas.people import Person, Role, SignIn, known_name
+from phospho_store.errors import Conflict
 from phospho_store.registry.registry import key_hash
 from phospho_store.rows import json_lines, with_zones
 from phospho_store.store import Store
@@ -29,7 +29,7 @@ class People:
     Reads and writes of people and sign-ins. Blocking; raises what the store raises, and ValidationError for a bad name.
 
     Names are compared in lower case. Times are given: nothing here reads a clock. A change is one of the row that was
-    read: where another has been made since, as while a password was hashed, it raises Problem 409 and changes nothing.
+    read: where another has been made since, as while a password was hashed, it raises Conflict and changes nothing.
     """
 
     def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
@@ -52,7 +52,7 @@ class People:
         with self._lock:
             known = self._latest(name)
             if known is not None and known.removed_at is None:
-                raise Problem(409, "person_exists", f"{known.name!r} may sign in already")
+                raise Conflict("person_exists", f"{known.name!r} may sign in already")
             person = Person(
                 name=known_name(name),
                 role=role,
@@ -126,7 +126,7 @@ class People:
         with self._lock:
             latest = self._latest(person.name)
             if latest is None or latest.revision != person.revision:
-                raise Problem(409, "changed_meanwhile", f"{person.name!r} was changed in the meantime", "try again")
+                raise Conflict("changed_meanwhile", f"{person.name!r} was changed in the meantime", "try again")
             changed = person.model_copy(update=changes | {"revision": self._revision_after(person)})
             self._insert("person_rows", changed)
         return changed

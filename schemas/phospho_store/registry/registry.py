@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 
 from phospho_schemas.definitions import crowded_out, no_room
 from phospho_schemas.engines import engines_with
-from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock, derived_id
 from phospho_schemas.messages import ApiKey, EventDefinition, Message, Project, ProjectSettings
+from phospho_store.errors import Conflict, LimitReached
 from phospho_store.rows import json_lines, with_zones
 from phospho_store.sql.definitions import current_definitions, latest_definitions
 from phospho_store.store import Store
@@ -135,7 +135,7 @@ class Registry:
 
         The version is the next after the stored one where anything that detection reads has changed; a definition
         that says what is stored already is left as it is. With `base_version`, the version that was changed, or 0 for
-        a new definition, it raises Problem 409 where another is stored by now. Problem 422 as `save_definitions`.
+        a new definition, it raises Conflict where another is stored by now; LimitReached as `save_definitions`.
         """
         with self.lock:
             known = self._latest_of(definition.project_id, [definition.name]).get(definition.name)
@@ -156,7 +156,7 @@ class Registry:
         """
         Store definitions of one project, each of another name, in one insert; return them as `save_definition`.
 
-        Raises Problem 422, and stores none, where they would be more semantic ones than a project has room for.
+        Raises LimitReached, and stores none, where they would be more semantic ones than a project has room for.
         """
         if not definitions:
             return []
@@ -192,7 +192,9 @@ class Registry:
         )
         crowded = crowded_out({row["name"]: row["engine"] for row in rows}, changed)
         if crowded:
-            raise no_room(next(definition.engine for definition in changed if definition.name == crowded[0]))
+            raise too_many_definitions(
+                next(definition.engine for definition in changed if definition.name == crowded[0])
+            )
 
     def _following(self, known: EventDefinition | None, definition: EventDefinition) -> EventDefinition:
         """Return `known` where the definition says the same, else the definition as the version after it."""
@@ -223,14 +225,19 @@ class Registry:
         self._store.insert(table, json_lines([row]))
 
 
+def too_many_definitions(engine: str) -> LimitReached:
+    """Return the refusal of a definition that a project has no room for."""
+    return LimitReached("too_many_definitions", no_room(engine), "delete one that is not needed, or set another engine")
+
+
 def _check_base(known: EventDefinition | None, base_version: int | None) -> None:
     current = known.version if known is not None and not known.is_deleted else 0
     if base_version is None or base_version == current:
         return
     if base_version == 0:
-        raise Problem(409, "definition_exists", "there is a definition of this name already", "choose another name")
+        raise Conflict("definition_exists", "there is a definition of this name already", "choose another name")
     message = f"it has version {current} by now" if current else "it was deleted in the meantime"
-    raise Problem(409, "changed_meanwhile", message, "look at what has changed, and save yours again if it is right")
+    raise Conflict("changed_meanwhile", message, "look at what has changed, and save yours again if it is right")
 
 
 def _content(definition: EventDefinition) -> dict[str, object]:

@@ -8,12 +8,12 @@ from concurrent.futures import Future
 
 import orjson
 import pytest
+from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_cli.processes.pipeline import Pipeline, PipelineSettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.records import Keyed
 from phospho_store.errors import StatementRefused, StoreUnavailable
-from phospho_store.registry.instructions import InstructionBook
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 from phospho_workers.detection.definitions import Snapshot
@@ -309,7 +309,7 @@ async def test_while_the_definitions_can_not_be_read_nothing_is_stored_and_after
     """To detect nothing is not to know that there is nothing to detect."""
     is_there = False
 
-    class Away(InstructionBook):
+    class Away(DefinitionRepository):
         def revisions(self) -> tuple[int, ...]:
             if not is_there:
                 raise StoreUnavailable("nobody listens")

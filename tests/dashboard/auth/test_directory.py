@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from phospho_schemas.errors import Problem
 
 from phospho_dashboard.auth.directory import Directory
 from phospho_dashboard.auth.passwords import Passwords
-from phospho_schemas.errors import Problem
 from phospho_schemas.people import Person
 from phospho_store.registry.people import People
 from phospho_store.store import Store

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from phospho_store.registry.definition_sets import DefinitionRepository
 from starlette.testclient import TestClient
 
 from fixtures.html_pages import check_page
 from phospho_schemas.messages import ClassifierRow, EventDefinition
-from phospho_store.registry.instructions import InstructionBook
 
 _NUMBERS = itertools.count()
 
@@ -42,7 +42,7 @@ def learn(world: Any, project: str, labels: int, suggested: float, version: int 
     """Store a classifier as the learner does."""
     interval = {"value": 0.9, "low": 0.7, "high": 0.97}
     told = {"confirmed": labels, "rejected": labels, "threshold": 0.5, "suggested_threshold": suggested}
-    InstructionBook(world.store).save_classifier(
+    DefinitionRepository(world.store).save_classifier(
         ClassifierRow(
             project_id=project, name="flight", version=4, definition_version=version, labels_digest="d",
             classifier="{}",

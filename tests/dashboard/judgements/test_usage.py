@@ -9,7 +9,7 @@ import pytest
 
 from fixtures.html_pages import ATTACK, check_page
 from phospho_schemas.messages import EventDefinition, JudgementRow, LlmCallRow, ProjectSettings
-from phospho_store.annotations.judgements import JudgementBook
+from phospho_store.annotations.judgements import JudgementRepository
 
 
 def call(project_id: str, call_id: str, days_ago: int = 0, **fields: Any) -> LlmCallRow:
@@ -21,11 +21,11 @@ def call(project_id: str, call_id: str, days_ago: int = 0, **fields: Any) -> Llm
 
 
 def test_usage_is_told_by_day_and_model_beside_the_budget(world: Any) -> None:
-    book = JudgementBook(world.store)
+    repository = JudgementRepository(world.store)
     world.registry.save_project("mine", settings=ProjectSettings(llm_daily_tokens=5_000, llm_daily_usd=2.0))
     reserved = call("mine", "c1", outcome="reserved", tokens_in=900)
-    book.save_calls([reserved, call("mine", "c2", 1), call("mine", "c3", 9), call("theirs", "c4")])
-    book.save_calls([call("mine", "c1")])
+    repository.save_calls([reserved, call("mine", "c2", 1), call("mine", "c3", 9), call("theirs", "c4")])
+    repository.save_calls([call("mine", "c1")])
 
     answer = world.client(world.keys["mine"]).get("/api/v1/llm-usage?days=2").json()
 
@@ -38,10 +38,10 @@ def test_usage_is_told_by_day_and_model_beside_the_budget(world: Any) -> None:
 
 
 def test_failures_are_told_with_their_reason_and_until_when_the_server_is_left_alone(world: Any) -> None:
-    book = JudgementBook(world.store)
+    repository = JudgementRepository(world.store)
     until = datetime.now(UTC) + timedelta(minutes=5)
     failure = {"outcome": "failed", "reason": "HTTP 401", "left_alone_until": until}
-    book.save_calls([call("mine", "f1", **failure), call("mine", "f2", outcome="skipped")])
+    repository.save_calls([call("mine", "f1", **failure), call("mine", "f2", outcome="skipped")])
     client = world.client(world.keys["mine"])
 
     answer = client.get("/api/v1/llm-usage?days=1").json()
@@ -54,7 +54,9 @@ def test_failures_are_told_with_their_reason_and_until_when_the_server_is_left_a
     assert (answer["last_call"]["outcome"], answer["last_call"]["reason"]) == ("failed", "HTTP 401")
     assert answer["last_call"]["left_alone_until"][:19] == f"{until:%Y-%m-%dT%H:%M:%S}"
 
-    book.save_calls([call("mine", "f3", **failure | {"left_alone_until": datetime.now(UTC) - timedelta(minutes=5)})])
+    repository.save_calls(
+        [call("mine", "f3", **failure | {"left_alone_until": datetime.now(UTC) - timedelta(minutes=5)})]
+    )
     assert client.get("/api/v1/llm-usage").json()["last_call"]["left_alone_until"] is None
 
 
@@ -69,7 +71,7 @@ def test_judgements_that_nothing_is_learnt_from_are_named(world: Any) -> None:
         "model": "m",
         "created_at": known["created_at"],
     }
-    JudgementBook(world.store).save_judgements(
+    JudgementRepository(world.store).save_judgements(
         [
             JudgementRow.model_validate(
                 said | {"name": name, "content": f"c{n}", "task_id": f"t{n}", "answer": "no" if n in no else "yes"}
@@ -81,7 +83,7 @@ def test_judgements_that_nothing_is_learnt_from_are_named(world: Any) -> None:
     page = world.open_pages().get("/settings/judgements", params={"project": "mine"}).text
     assert "<b>sure</b>: the model says yes to next to everything: 30 yes, 0 no" in page
     judged = world.client(world.keys["mine"]).get("/api/v1/llm-usage").json()["judged"]
-    assert {one["name"]: (one["yes"], one["no"], bool(one["why_not_learnt"])) for one in judged} == {
+    assert {one["name"]: (one["yes"], one["no"], bool(one["distrust_reason"])) for one in judged} == {
         "sure": (30, 0, True),
         "sound": (28, 2, False),
         "asked": (30, 0, False),
@@ -102,7 +104,7 @@ def test_the_page_shows_what_is_spent_of_the_budget_and_each_day(world: Any) -> 
     assert "Nobody was asked" in pages.get("/settings/judgements", params=query).text
 
     calls = [call(project_id, "c1", model=ATTACK), call(project_id, "c2", 3), call(project_id, "c3", 3, model="n")]
-    JudgementBook(world.store).save_calls(calls)
+    JudgementRepository(world.store).save_calls(calls)
 
     page = pages.get("/settings/judgements", params=query)
     check_page(page)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
+from phospho_store.registry.definition_sets import DefinitionRepository
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -17,9 +18,8 @@ from phospho_dashboard.services import create_services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.webhooks.sending import WebhookSending
 from phospho_schemas.messages import ClassifierRow, EventDefinition
-from phospho_store.jobs.webhooks import WebhookBook
+from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_store.registry.authentication import Authenticator
-from phospho_store.registry.instructions import InstructionBook
 from workers.detection.tasks import keywords
 
 
@@ -42,7 +42,7 @@ def fake_integrations(world: World) -> Integrations:
         label_queue=lambda project_id, name, count: [f"{project_id}-{name}"][:count],
     )
     webhooks = WebhookSending(
-        book=WebhookBook(world.store),
+        book=WebhookRepository(world.store),
         secret_of=lambda webhook: "whsec_" + webhook.salt,
         url_refusal=lambda url: None if url.startswith("https://") else "it must begin with https://",
         send_test=lambda webhook: Sent(0, "nobody there"),
@@ -167,7 +167,7 @@ def test_what_labels_have_taught_is_told(world: World, mine: TestClient, refund:
     assert mine.get(path).json() == told | {"classifier_version": None, "quality": None}
     classifier = {"project_id": MINE, "name": "refund/all", "version": 3, "definition_version": 1, "labels_digest": "d"}
     created = {"classifier": "", "quality": '{"confirmed": 2}', "created_at": "2026-01-01T00:00:00Z"}
-    InstructionBook(world.store).save_classifier(ClassifierRow.model_validate(classifier | created))
+    DefinitionRepository(world.store).save_classifier(ClassifierRow.model_validate(classifier | created))
     assert mine.get(path).json() == told | {"classifier_version": 3, "quality": {"confirmed": 2}}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from phospho_store.registry.definition_sets import DefinitionRepository
 
 from gateway.conftest import ClientMaker
 from phospho_cli.processes.pipeline import Pipeline
@@ -18,7 +19,6 @@ from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
 from phospho_store.registry.authentication import Authenticator
-from phospho_store.registry.instructions import InstructionBook
 from phospho_store.registry.registry import NewKey, Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
@@ -65,7 +65,7 @@ def pipeline(store: Store, registry: Registry) -> Iterator[Pipeline]:
         project_id="shop", name="flight", engine="keyword", keywords=["flight"], created_at=datetime.now(UTC)
     )
     registry.save_definition(definition)
-    cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
+    cache = DefinitionCache(DefinitionRepository(store), refresh_interval_s=0.0)
     pipeline = Pipeline(Extraction(), Detection(cache.current), store, HybridClock())
     pipeline.start()
     yield pipeline

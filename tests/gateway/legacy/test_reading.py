@@ -15,7 +15,7 @@ from gateway.legacy.conftest import FLIGHT, NOON_S, Json
 from phospho_gateway.legacy.reads.reads import Reads
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.messages import EventDefinition
-from phospho_store.annotations.labels import LabelBook, new_label
+from phospho_store.annotations.labels import LabelRepository, new_label
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 
@@ -163,7 +163,7 @@ async def test_events_are_shown_as_people_corrected_them(shop: httpx.AsyncClient
         new_label("shop", "flight", "labelled-0", "rejected"),
         new_label("shop", "flight", "labelled-1", "confirmed"),
     ]
-    await asyncio.to_thread(LabelBook(store).save_labels, labels)
+    await asyncio.to_thread(LabelRepository(store).save_labels, labels)
 
     first, second = (await shop.get("/v2/sessions/labelled/tasks")).json()["tasks"]
 

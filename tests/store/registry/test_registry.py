@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from phospho_schemas.engines import ENGINE_SPECS, engine_spec
-from phospho_schemas.errors import Problem
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
+from phospho_store.errors import Conflict, LimitReached
 from phospho_store.registry.bootstrap import first_project
 from phospho_store.registry.registry import Registry, key_hash
 from phospho_store.store import DATABASE, Store
@@ -145,13 +145,13 @@ def test_a_project_has_room_for_so_many_semantic_definitions(
         return definition(project_id, name=name, **{"engine": "semantic", "description": "A thanks", **fields})
 
     registry.save_definitions(project_id, [semantic("a"), semantic("b"), definition(project_id)])
-    with pytest.raises(Problem, match="room for 2") as refused:
+    with pytest.raises(LimitReached, match="room for 2") as refused:
         registry.save_definition(semantic("c"))
-    assert (refused.value.status, refused.value.code) == (422, "too_many_definitions")
+    assert refused.value.code == "too_many_definitions"
     assert "delete one" in refused.value.hint
     # What is there already is edited, and other engines are not counted.
     registry.save_definitions(project_id, [semantic("a", description="Much"), definition(project_id, name="refund 2")])
-    with pytest.raises(Problem, match="room for 2"):
+    with pytest.raises(LimitReached, match="room for 2"):
         registry.save_definitions(project_id, [definition(project_id, name="kept out"), semantic("refund")])
     assert [one.name for one in registry.definitions(project_id)] == ["a", "b", "refund", "refund 2"]
 
@@ -159,7 +159,7 @@ def test_a_project_has_room_for_so_many_semantic_definitions(
     assert registry.save_definition(semantic("c")).version == 1
     # One that changes its engine makes room for another in the same insert.
     registry.save_definitions(project_id, [semantic("d"), definition(project_id, name="b")])
-    with pytest.raises(Problem, match="room for 2"):
+    with pytest.raises(LimitReached, match="room for 2"):
         registry.save_definition(semantic("a"))
 
 
@@ -271,8 +271,8 @@ def test_a_change_of_a_version_that_is_not_the_last_is_refused(registry: Registr
     registry.save_definition(definition(project_id, keywords=["jet"]), first.version)
 
     for base_version, code in ((0, "definition_exists"), (1, "changed_meanwhile"), (3, "changed_meanwhile")):
-        with pytest.raises(Problem) as refused:
+        with pytest.raises(Conflict) as refused:
             registry.save_definition(definition(project_id, keywords=["glider"]), base_version)
-        assert (refused.value.status, refused.value.code) == (409, code)
+        assert refused.value.code == code
     # What says what is stored changes nothing, and so overwrites nothing.
     assert registry.save_definition(definition(project_id, keywords=["jet"]), 1).version == 2

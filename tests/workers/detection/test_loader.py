@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from phospho_store.registry.definition_sets import DefinitionSet
 
 from phospho_schemas.messages import ClassifierRow, Project, ProjectSettings
 from phospho_store.errors import StatementRefused, StoreUnavailable
-from phospho_store.registry.instructions import Instructions
 from phospho_store.store import remote
 from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.detect import analyse
@@ -43,11 +43,11 @@ class Definitions:
             raise self.outage
         return (self.number, 0)
 
-    def read(self) -> Instructions:
+    def read(self) -> DefinitionSet:
         self.loaded += 1
         if self.outage:
             raise self.outage
-        return Instructions(list(self.rows), list(self.classifiers), list(self.projects))
+        return DefinitionSet(list(self.rows), list(self.classifiers), list(self.projects))
 
     def save(self, *rows) -> None:
         self.rows = list(rows)

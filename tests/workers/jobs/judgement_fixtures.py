@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from phospho_store.registry.instructions import InstructionBook
+from phospho_store.registry.definition_sets import DefinitionRepository
+
 from phospho_store.store import Store
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.loader import DefinitionCache
@@ -20,7 +21,7 @@ def log(store: Store, project_id: str, inputs: Mapping[str, str], revision: int 
 
 
 def analyse_again(store: Store, *tasks: dict[str, Any]) -> None:
-    snapshot = DefinitionCache(InstructionBook(store)).current()
+    snapshot = DefinitionCache(DefinitionRepository(store)).current()
     rows = [row | {"definitions_revision": snapshot.revision} for row in analyse(tasks, snapshot.by_project)]
     insert(store, "analysis_rows", *rows)
 

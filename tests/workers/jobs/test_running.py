@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import orjson
 import pytest
+from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_cli.processes.pipeline import Pipeline
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.records import Keyed
-from phospho_store.annotations.labels import LabelBook, new_label
-from phospho_store.registry.instructions import InstructionBook
+from phospho_store.annotations.labels import LabelRepository, new_label
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
@@ -35,7 +35,7 @@ PROBE = "is my umbrella here"
 def pipeline(store: Store) -> Iterator[Pipeline]:
     """The pipeline of `phospho up`, with the job that learns beside it."""
     clock = HybridClock()
-    cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=0.0)
+    cache = DefinitionCache(DefinitionRepository(store, clock), refresh_interval_s=0.0)
     pipeline = Pipeline(Extraction(), Detection(cache.current), store, clock)
     pipeline.start()
     with running(["learning"], store, clock, JobSettings()):
@@ -64,7 +64,7 @@ async def test_200_labels_are_learnt_and_used_while_traffic_runs(
     labels = [new_label(project_id, "umbrella", f"l{n}", label) for n, label in enumerate(values)]
 
     await pipeline.publish([log(project_id, 0)])
-    await asyncio.to_thread(LabelBook(store).save_labels, labels)
+    await asyncio.to_thread(LabelRepository(store).save_labels, labels)
     labelled_s, logged = time.monotonic(), 1
     while not used(store, project_id):
         assert time.monotonic() - labelled_s < _TIMEOUT_S, "the classifier was not used"

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
 
+from phospho_store.registry.definition_sets import DefinitionRepository
+
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.webhooks import Webhook
-from phospho_store.jobs.webhooks import WebhookBook
-from phospho_store.registry.instructions import InstructionBook
+from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.webhooks.found_events import FoundEvents
@@ -38,11 +39,11 @@ class SteppedWebhookJob(WebhookJob):
     def __init__(self, store: Store, judging: JudgeSettings = NO_JUDGES) -> None:
         self.clock_offset = timedelta()
         super().__init__(
-            WebhookBook(store),
+            WebhookRepository(store),
             FoundEvents(store),
             Outbound((ip_network("127.0.0.0/8"),)),
             KEY,
-            judgement_hold=JudgementHold(judging, DefinitionCache(InstructionBook(store), 0.0).current),
+            judgement_hold=JudgementHold(judging, DefinitionCache(DefinitionRepository(store), 0.0).current),
             now=lambda: datetime.now(UTC) + self.clock_offset,
         )
 
@@ -68,7 +69,7 @@ class SteppedWebhookJob(WebhookJob):
 
 def counts(store: Store, project_id: str, hook: Webhook) -> tuple[int, int, int]:
     """Return how many deliveries of a webhook are delivered, pending and dead."""
-    row = WebhookBook(store).counts(project_id).get(hook.webhook_id, {})
+    row = WebhookRepository(store).counts(project_id).get(hook.webhook_id, {})
     return row.get("delivered", 0), row.get("pending", 0), row.get("dead", 0)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_schemas.messages import EventDefinition
-from phospho_store.annotations.labels import LabelBook, new_label
-from phospho_store.registry.instructions import InstructionBook
+from phospho_store.annotations.labels import LabelRepository, new_label
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
@@ -36,13 +36,13 @@ def taught(store: Store, registry: Registry, project_id: str, until_done: Callab
     insert(store, "task_rows", *(task(project_id, f"t{n:02}", input=text) for n, text in enumerate(TEXTS)))
     labels = [new_label(project_id, "refund", f"t{n:02}", "rejected") for n in range(8)]
     labels += [new_label(project_id, "refund", f"t{n:02}", "confirmed") for n in range(20, 28)]
-    LabelBook(store).save_labels(labels)
-    until_done(TrainingJob(LabelledTasks(store), InstructionBook(store), ClassifierTrainer()))
+    LabelRepository(store).save_labels(labels)
+    until_done(TrainingJob(LabelledTasks(store), DefinitionRepository(store), ClassifierTrainer()))
     return definition
 
 
 def version_diff(store: Store) -> VersionDiff:
-    cache = DefinitionCache(InstructionBook(store), 0.0)
+    cache = DefinitionCache(DefinitionRepository(store), 0.0)
     classifiers = TrialClassifiers(LabelledTasks(store), ClassifierTrainer())
     return VersionDiff(History(store), SessionFacts(store), cache.current, classifiers)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from confluent_kafka import Producer
+from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_schemas.settings import load
 from phospho_schemas.topics import TASKS
-from phospho_store.registry.instructions import InstructionBook
 from phospho_store.store import remote
 from phospho_workers.detection.loader import BackgroundCache, DefinitionCache
 from phospho_workers.detection.stage import Detection
@@ -24,7 +24,7 @@ _ANSWER_TIMEOUT_S = 10
 def build(settings: WorkerSettings) -> StreamApp:
     """Return the worker, wired and not started."""
     store = remote(settings.clickhouse, size=1, answer_timeout_s=_ANSWER_TIMEOUT_S)
-    cache = BackgroundCache(DefinitionCache(InstructionBook(store)))
+    cache = BackgroundCache(DefinitionCache(DefinitionRepository(store)))
     stage = Detection(cache.current)
     deliveries = Deliveries(Producer(producer_config(settings.kafka)), stage.name)
     worker = StageWorker(stage, deliveries, UnreadableLimit(settings.max_unreadable_in_a_row))

@@ -117,7 +117,7 @@ def list_definitions(
     # An older release, or two processes at once, may have stored more than there is room for.
     accepted = [definition for definition in latest if reasons[definition.name] is None]
     engine_of = {definition.name: definition.engine for definition in accepted}
-    reasons |= {name: no_room(engine_of[name]).message for name in crowded_out({}, accepted)}
+    reasons |= {name: no_room(engine_of[name]) for name in crowded_out({}, accepted)}
     usable = [definition for definition in latest if reasons[definition.name] is None]
     return CompiledDefinitions(
         skipped={name: reason for name, reason in reasons.items() if reason is not None},

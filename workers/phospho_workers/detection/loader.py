@@ -10,9 +10,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from phospho_store.registry.definition_sets import DefinitionSet
+
 from phospho_schemas.messages import ClassifierRow, EventDefinition, ProjectSettings
 from phospho_store.errors import StoreUnavailable
-from phospho_store.registry.instructions import Instructions
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, compile_definitions
 from phospho_workers.detection.learning.classifiers import BadClassifier, Classifier
 
@@ -28,12 +29,12 @@ Compile = Callable[[Sequence[EventDefinition], Mapping[str, Classifier], Project
 
 
 class Source(Protocol):
-    """Where instructions come from: an InstructionBook. Both methods block, and raise StoreUnavailable."""
+    """Where instructions come from: an DefinitionRepository. Both methods block, and raise StoreUnavailable."""
 
     def revisions(self) -> tuple[int, ...]:
         """Return numbers of which one changes with the instructions."""
 
-    def read(self) -> Instructions:
+    def read(self) -> DefinitionSet:
         """Return the instructions of now."""
 
 
@@ -110,7 +111,7 @@ class DefinitionCache:
         self._checked_at = self._clock()
         return known
 
-    def _taken(self, told: Instructions, revision: int, known: Snapshot) -> Snapshot:
+    def _taken(self, told: DefinitionSet, revision: int, known: Snapshot) -> Snapshot:
         """Compile the projects that are told something else than before; keep the others as they are."""
         sources = _by_project(told)
         compiled = {
@@ -170,7 +171,7 @@ def _read(row: ClassifierRow) -> Classifier | None:
         return None
 
 
-def _by_project(told: Instructions) -> dict[str, _ProjectSource]:
+def _by_project(told: DefinitionSet) -> dict[str, _ProjectSource]:
     """Return the source of every project that has a definition or switches something."""
     definitions: dict[str, list[EventDefinition]] = {}
     classifiers: dict[str, list[ClassifierRow]] = {}

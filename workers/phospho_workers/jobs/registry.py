@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
+from phospho_store.registry.definition_sets import DefinitionRepository
+
 from phospho_schemas.definitions import needs_session
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition, ProjectSettings
-from phospho_store.jobs.backfills import BackfillBook
-from phospho_store.jobs.webhooks import WebhookBook
-from phospho_store.registry.instructions import InstructionBook
+from phospho_store.jobs.backfills import BackfillRepository
+from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.loader import DefinitionCache
@@ -43,22 +44,22 @@ ALL = "jobs"
 
 def sessions(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
     """Return those that look at more than one task at a time."""
-    cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=1.0, compiling=list_definitions)
+    cache = DefinitionCache(DefinitionRepository(store, clock), refresh_interval_s=1.0, compiling=list_definitions)
     facts = SessionFacts(store)
     return [EndedSessionsJob(facts, cache.current), TurnsJob(facts, cache.current)]
 
 
 def learning(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
     """Return the one that learns classifiers from labels."""
-    return [TrainingJob(LabelledTasks(store), InstructionBook(store, clock), ClassifierTrainer())]
+    return [TrainingJob(LabelledTasks(store), DefinitionRepository(store, clock), ClassifierTrainer())]
 
 
 def backfills(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
     """Return the one that runs definitions over history."""
     # Never stale: a backfill may be of a version that was saved a moment ago.
-    cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=0.0)
-    book, is_judged = BackfillBook(store, clock), judged_definitions(settings.judging)
-    return [BackfillJob(History(store), SessionFacts(store), book, cache.current, is_judged=is_judged)]
+    cache = DefinitionCache(DefinitionRepository(store, clock), refresh_interval_s=0.0)
+    repository, is_judged = BackfillRepository(store, clock), judged_definitions(settings.judging)
+    return [BackfillJob(History(store), SessionFacts(store), repository, cache.current, is_judged=is_judged)]
 
 
 def judged_definitions(settings: JudgeSettings) -> IsJudged:
@@ -82,9 +83,9 @@ def webhooks(store: Store, clock: HybridClock, settings: JobSettings) -> list[Jo
     if not settings.secret_key:
         logger.warning("no webhook is told of anything: PHOSPHO_SECRET_KEY is not set")
         return []
-    cache = DefinitionCache(InstructionBook(store, clock), refresh_interval_s=1.0, compiling=list_definitions)
+    cache = DefinitionCache(DefinitionRepository(store, clock), refresh_interval_s=1.0, compiling=list_definitions)
     job = WebhookJob(
-        WebhookBook(store, clock),
+        WebhookRepository(store, clock),
         FoundEvents(store),
         Outbound(settings.allowed_networks),
         settings.secret_key,

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 
 from phospho_gateway.intake.fields import MAX_ID_CHARACTERS, check_identifier
-from phospho_store.cursors import decoded_cursor
+from phospho_web.cursors import decoded_cursor
 from phospho_web.problems import Problem, invalid
 
 DEFAULT_LIMIT = 1_000

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_schemas.messages import Backfill, EventDefinition, ProjectSettings
-from phospho_store.jobs.backfills import BackfillBook
-from phospho_store.registry.instructions import InstructionBook
+from phospho_store.jobs.backfills import BackfillRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.detect import analyse
@@ -41,12 +41,12 @@ class Past:
     until_done: Callable[[object], int]
 
     @property
-    def book(self) -> BackfillBook:
-        return BackfillBook(self.store)
+    def repository(self) -> BackfillRepository:
+        return BackfillRepository(self.store)
 
     @property
     def cache(self) -> DefinitionCache:
-        return DefinitionCache(InstructionBook(self.store), 0.0)
+        return DefinitionCache(DefinitionRepository(self.store), 0.0)
 
     def define(self, name: str, *words: str) -> EventDefinition:
         return Registry(self.store).save_definition(keywords(name, *words, project_id=self.project_id))
@@ -58,7 +58,7 @@ class Past:
         insert(self.store, "analysis_rows", *(row | {"definitions_revision": snapshot.revision} for row in analyses))
 
     def job(self) -> BackfillJob:
-        return BackfillJob(History(self.store), SessionFacts(self.store), self.book, self.cache.current)
+        return BackfillJob(History(self.store), SessionFacts(self.store), self.repository, self.cache.current)
 
     def estimates(self, judging: JudgeSettings = NO_JUDGES) -> BackfillEstimate:
         return BackfillEstimate(History(self.store), SessionFacts(self.store), self.cache.current, judging)
@@ -76,7 +76,7 @@ class Past:
         return sorted((row["task_id"], row["name"], row["definition_version"]) for row in rows)
 
     def backfill(self, backfill_id: str) -> Backfill:
-        known = self.book.one(self.project_id, backfill_id)
+        known = self.repository.one(self.project_id, backfill_id)
         assert known is not None
         return known
 
@@ -100,8 +100,8 @@ THANKS = [("t2", "thanks", 1), ("t3", "thanks", 1)]
 def test_what_is_defined_later_is_found_in_history_and_the_rest_stays(past: Past) -> None:
     wanted = past.define("refund", "refund")
     sentiments = view(past.store, "analyses", past.project_id, "task_id, language, sentiment, sentiment_score")
-    started = past.book.start(wanted)
-    assert past.book.start(wanted).backfill_id == started.backfill_id
+    started = past.repository.start(wanted)
+    assert past.repository.start(wanted).backfill_id == started.backfill_id
 
     past.run()
 
@@ -112,14 +112,14 @@ def test_what_is_defined_later_is_found_in_history_and_the_rest_stays(past: Past
 
 
 def test_what_a_new_version_does_not_find_is_gone(past: Past) -> None:
-    past.book.start(past.define("thanks", "refund and thanks"))
+    past.repository.start(past.define("thanks", "refund and thanks"))
     past.run()
     assert past.found() == [("t2", "thanks", 2)]
 
 
 def test_only_the_tasks_of_the_span_are_read(past: Past) -> None:
     span = (datetime(2026, 1, 1, 11, tzinfo=UTC), datetime(2026, 1, 3, 11, tzinfo=UTC))
-    past.book.start(past.define("refund", "refund"), *span)
+    past.repository.start(past.define("refund", "refund"), *span)
     past.run()
     assert past.found() == sorted([("t2", "refund", 1), *THANKS])
 
@@ -127,7 +127,7 @@ def test_only_the_tasks_of_the_span_are_read(past: Past) -> None:
 def test_one_that_was_killed_goes_on_where_it_was(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._TASKS_AT_ONCE", 1)
     monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._PAGES_AT_ONCE", 2)
-    started = past.book.start(past.define("refund", "refund"))
+    started = past.repository.start(past.define("refund", "refund"))
     past.job().step()
     half = past.backfill(started.backfill_id)
     assert (half.after, half.tasks_done, half.status) == ("t1", 2, "running")
@@ -144,12 +144,12 @@ def test_live_detection_holds_in_whichever_order_the_two_are_stored(past: Past) 
     # Logged again, and analysed: the backfill's row of the earlier text must not come up.
     again = past.tasks[2] | {"revision": 9, "input": "nothing at all"}
     insert(past.store, "task_rows", again)
-    past.book.start(wanted)
+    past.repository.start(wanted)
     past.run()
     past.live(again)
     assert past.found() == [("t0", "refund", 1), ("t3", "thanks", 1)]
     before = past.found()
-    past.book.start(wanted)
+    past.repository.start(wanted)
     past.run()
     assert past.found() == before
 
@@ -158,7 +158,7 @@ def test_two_definitions_are_filled_in_side_by_side(past: Past, monkeypatch: pyt
     monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._TASKS_AT_ONCE", 1)
     monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._PAGES_AT_ONCE", 1)
     for name, word in (("refund", "refund"), ("hello", "hello")):
-        past.book.start(past.define(name, word))
+        past.repository.start(past.define(name, word))
     past.run()
     assert past.found() == sorted([("t0", "refund", 1), ("t1", "hello", 1), ("t2", "refund", 1), *THANKS])
 
@@ -180,27 +180,27 @@ class Delayed(History):
 def test_what_two_processes_fill_in_at_once_is_all_there(past: Past, others_steps: int) -> None:
     """The one that writes last has read first."""
     for one in (past.define("refund", "refund"), past.define("flight", "refund")):
-        past.book.start(one)
+        past.repository.start(one)
     other = past.job()
 
     def overtake() -> None:
         for _ in range(others_steps):
             other.step()
 
-    BackfillJob(Delayed(past.store, overtake), SessionFacts(past.store), past.book, past.cache.current).step()
+    BackfillJob(Delayed(past.store, overtake), SessionFacts(past.store), past.repository, past.cache.current).step()
     past.run()
     both = [(task_id, name, 1) for task_id in ("t0", "t2") for name in ("flight", "refund")]
     assert past.found() == sorted([*both, *THANKS])
 
 
 def test_an_edit_and_a_cancel_end_it(past: Past) -> None:
-    book = past.book
-    edited = book.start(past.define("refund", "refund"))
-    cancelled = book.start(past.define("thanks", "thanks"))
+    repository = past.repository
+    edited = repository.start(past.define("refund", "refund"))
+    cancelled = repository.start(past.define("thanks", "thanks"))
     past.define("refund", "refunds")
-    book.cancel(past.project_id, cancelled.backfill_id)
+    repository.cancel(past.project_id, cancelled.backfill_id)
     past.run()
-    assert {one.backfill_id: one.status for one in book.of_project(past.project_id)} == {
+    assert {one.backfill_id: one.status for one in repository.of_project(past.project_id)} == {
         edited.backfill_id: "superseded",
         cancelled.backfill_id: "cancelled",
     }
@@ -238,7 +238,7 @@ def test_a_diff_tells_what_a_new_version_would_change(past: Past) -> None:
 
 def test_where_events_are_switched_off_none_is_taken_away(past: Past, registry: Registry) -> None:
     registry.save_project(past.project_id, settings=ProjectSettings(detect_events=False))
-    started = past.book.start(past.define("thanks", "thanks"))
+    started = past.repository.start(past.define("thanks", "thanks"))
     past.run()
     ended = past.backfill(started.backfill_id)
     assert (ended.status, past.found()) == ("cancelled", THANKS)

@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_schemas.messages import EventDefinition, ProjectSettings
-from phospho_store.jobs.backfills import BackfillBook
-from phospho_store.registry.instructions import InstructionBook
+from phospho_store.jobs.backfills import BackfillRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
@@ -39,18 +39,18 @@ class Past:
     until_done: Callable[[object], int]
 
     @property
-    def book(self) -> BackfillBook:
-        return BackfillBook(self.store)
+    def repository(self) -> BackfillRepository:
+        return BackfillRepository(self.store)
 
     @property
     def cache(self) -> DefinitionCache:
-        return DefinitionCache(InstructionBook(self.store), 0.0)
+        return DefinitionCache(DefinitionRepository(self.store), 0.0)
 
     def define(self, name: str, *words: str, **fields: Any) -> EventDefinition:
         return Registry(self.store).save_definition(keywords(name, *words, project_id=self.project_id, **fields))
 
     def job(self) -> BackfillJob:
-        return BackfillJob(History(self.store), SessionFacts(self.store), self.book, self.cache.current)
+        return BackfillJob(History(self.store), SessionFacts(self.store), self.repository, self.cache.current)
 
     def estimates(self) -> BackfillEstimate:
         return BackfillEstimate(History(self.store), SessionFacts(self.store), self.cache.current)
@@ -61,9 +61,9 @@ class Past:
 
     def run(self, definition: EventDefinition, **span: Any) -> str:
         """Backfill a definition to the end, and return how that ended."""
-        started = self.book.start(definition, **span)
+        started = self.repository.start(definition, **span)
         self.until_done(self.job())
-        ended = self.book.one(self.project_id, started.backfill_id)
+        ended = self.repository.one(self.project_id, started.backfill_id)
         assert ended is not None
         return f"{ended.status}: {ended.tasks_done} tasks, {ended.events_found} events"
 
@@ -129,12 +129,12 @@ def test_a_session_belongs_to_the_span_that_its_last_task_is_in(past: Past) -> N
 def test_one_that_was_killed_goes_on_where_it_was(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._TASKS_AT_ONCE", 1)
     monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._PAGES_AT_ONCE", 1)
-    started = past.book.start(past.define("refund", "refund", scope="session"))
+    started = past.repository.start(past.define("refund", "refund", scope="session"))
     past.job().step()
     assert past.found() == [("a-499", "refund", 1)]
     past.until_done(past.job())
     assert past.found() == WHOLE
-    done = past.book.one(past.project_id, started.backfill_id)
+    done = past.repository.one(past.project_id, started.backfill_id)
     assert done is not None
     assert (done.status, done.tasks_done, done.events_found) == ("done", 6, 2)
 

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from phospho_store.registry.definition_sets import DefinitionRepository
 
 from fixtures.llm_server import LlmServer, llm_server, question_in, raw, status
 from phospho_schemas.messages import EventDefinition, JudgementRow, ProjectSettings
-from phospho_store.annotations.judgements import JudgementBook
-from phospho_store.annotations.labels import LabelBook, new_label
-from phospho_store.jobs.backfills import BackfillBook
-from phospho_store.registry.instructions import InstructionBook
+from phospho_store.annotations.judgements import JudgementRepository
+from phospho_store.annotations.labels import LabelRepository, new_label
+from phospho_store.jobs.backfills import BackfillRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import Snapshot
@@ -51,14 +51,14 @@ def judge(
 ) -> LlmJudgeJob:
     """Return the judge of one project: those of other tests wait for the next day, or for ever."""
     settings = LlmSettings(llm.base_url, "model-1", usd_per_million_in=1.0, usd_per_million_out=2.0)
-    cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
+    cache = DefinitionCache(DefinitionRepository(store), refresh_interval_s=0.0)
 
     def of_project() -> Snapshot:
         snapshot = cache.current()
         return Snapshot(snapshot.revision, {project_id: snapshot.by_project[project_id]})
 
     asking = LlmClient(settings, circuit)
-    books = OpenCandidates(store), JudgementBook(store), BackfillBook(store)
+    books = OpenCandidates(store), JudgementRepository(store), BackfillRepository(store)
     return LlmJudgeJob(*books, of_project, settings, chat=asking, **fields)
 
 
@@ -226,11 +226,11 @@ def test_people_come_before_the_llm(
     define(registry, project_id, "refund", "thanks")
     log(store, project_id, {"t1": "a refund"})
     until_done(judge(store, project_id, llm))
-    LabelBook(store).save_labels(
+    LabelRepository(store).save_labels(
         [new_label(project_id, "refund", "t1", "rejected"), new_label(project_id, "thanks", "t1", "confirmed")]
     )
     assert found(store, project_id) == {("t1", "thanks"): "person"}
-    LabelBook(store).save_labels([new_label(project_id, "refund", "t1", "confirmed")])
+    LabelRepository(store).save_labels([new_label(project_id, "refund", "t1", "confirmed")])
     assert found(store, project_id) == {("t1", "thanks"): "person", ("t1", "refund"): "llm"}
 
 
@@ -275,12 +275,14 @@ def test_what_had_no_readable_answer_is_asked_again_hours_later_and_when_a_backf
     until_done(judge(store, project_id, llm))
     assert (len(llm.asked), found(store, project_id)) == (2, {})
 
-    BackfillBook(store).start(refund)
-    BackfillBook(store).save(BackfillBook(store).of_project(project_id)[0].model_copy(update={"status": "asking"}))
+    BackfillRepository(store).start(refund)
+    BackfillRepository(store).save(
+        BackfillRepository(store).of_project(project_id)[0].model_copy(update={"status": "asking"})
+    )
     llm.faults = [raw(b"garbage")]
     until_done(judge(store, project_id, llm))
     assert (len(llm.asked), len(found(store, project_id))) == (4, 1), "each once, whatever comes of it"
-    assert [one.status for one in BackfillBook(store).of_project(project_id)] == ["done"]
+    assert [one.status for one in BackfillRepository(store).of_project(project_id)] == ["done"]
 
     [row] = store.rows(f"SELECT * FROM judgement_rows FINAL WHERE project_id = '{project_id}' AND answer = ''")
     long_ago = datetime.now(UTC) - timedelta(hours=7)
@@ -291,7 +293,7 @@ def test_what_had_no_readable_answer_is_asked_again_hours_later_and_when_a_backf
         task_id=row["task_id"],
         created_at=long_ago,
     )
-    JudgementBook(store).save_judgements([known])
+    JudgementRepository(store).save_judgements([known])
     store.command("OPTIMIZE TABLE judgement_rows FINAL")
     until_done(judge(store, project_id, llm))
     assert (len(llm.asked), len(found(store, project_id))) == (5, 2)
@@ -306,12 +308,12 @@ def test_tasks_of_long_ago_are_asked_about_when_a_backfill_is_and_after_those_of
     assert llm.asked == [], "what was imported is not what people look at now"
 
     is_judged = judged_definitions(JudgeSettings(llm=LlmSettings(llm.base_url, "model-1")))
-    cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
-    book = BackfillBook(store)
-    backfills = BackfillJob(History(store), SessionFacts(store), book, cache.current, is_judged=is_judged)
-    book.start(refund)
+    cache = DefinitionCache(DefinitionRepository(store), refresh_interval_s=0.0)
+    repository = BackfillRepository(store)
+    backfills = BackfillJob(History(store), SessionFacts(store), repository, cache.current, is_judged=is_judged)
+    repository.start(refund)
     until_done(backfills)
-    assert [one.status for one in book.of_project(project_id)] == ["asking"]
+    assert [one.status for one in repository.of_project(project_id)] == ["asking"]
     log(store, project_id, {f"new{number}": f"hello {number}" for number in range(40)})
 
     until_done(judge(store, project_id, llm))
@@ -319,7 +321,7 @@ def test_tasks_of_long_ago_are_asked_about_when_a_backfill_is_and_after_those_of
     said = [question_in(body)["interaction"]["user"] for body in llm.asked]
     assert set(said[-2:]) == {"a refund", "refund"}
     assert found(store, project_id) == {("old", "refund"): "llm", ("older", "refund"): "llm"}
-    assert [one.status for one in book.of_project(project_id)] == ["done"]
+    assert [one.status for one in repository.of_project(project_id)] == ["done"]
 
 
 def test_a_backfill_waits_for_the_budget_and_ends_where_nobody_is_asked_any_more(
@@ -329,18 +331,18 @@ def test_a_backfill_waits_for_the_budget_and_ends_where_nobody_is_asked_any_more
     log(store, project_id, {"old": "a refund"}, created_at="2026-01-01T10:00:00.000Z")
     set_budget(registry, project_id, llm_daily_tokens=10)
     is_judged = judged_definitions(JudgeSettings(llm=LlmSettings(llm.base_url, "model-1")))
-    cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
-    book = BackfillBook(store)
-    backfills = BackfillJob(History(store), SessionFacts(store), book, cache.current, is_judged=is_judged)
-    book.start(refund)
+    cache = DefinitionCache(DefinitionRepository(store), refresh_interval_s=0.0)
+    repository = BackfillRepository(store)
+    backfills = BackfillJob(History(store), SessionFacts(store), repository, cache.current, is_judged=is_judged)
+    repository.start(refund)
     until_done(backfills)
     until_done(judge(store, project_id, llm))
-    assert [one.status for one in book.of_project(project_id)] == ["asking"]
+    assert [one.status for one in repository.of_project(project_id)] == ["asking"]
 
     set_budget(registry, project_id, llm_daily_tokens=0)
     until_done(backfills)
 
-    [ended] = book.of_project(project_id)
+    [ended] = repository.of_project(project_id)
     assert (ended.status, ended.detail) == ("done", "nobody is asked about what is in doubt")
 
 
@@ -370,7 +372,7 @@ def test_the_budget_of_a_day_is_never_passed(
     assert tokens <= settings.get("llm_daily_tokens", tokens)
     assert sum(row["usd"] for row in rows) <= settings.get("llm_daily_usd", 1)
     assert {row["outcome"] for row in rows} == {"answered"}
-    [usage] = JudgementBook(store).usage(project_id, days=1)
+    [usage] = JudgementRepository(store).usage(project_id, days=1)
     assert (usage["calls"], usage["tokens_in"] + usage["tokens_out"]) == (len(llm.asked), llm.tokens)
 
 
@@ -384,7 +386,7 @@ def test_a_server_that_works_and_never_answers_does_not_pass_the_budget(
     for _ in range(6):
         until_done(judge(store, project_id, llm, CircuitBreaker(max_failures=1_000)))
 
-    [usage] = JudgementBook(store).usage(project_id, days=1)
+    [usage] = JudgementRepository(store).usage(project_id, days=1)
     used = usage["tokens_in"] + usage["tokens_out"]
     one = used / len(llm.asked)
     assert 20_000 - one < used <= 20_000, "each attempt counts, and no more are made than there is room for"
@@ -450,7 +452,7 @@ def test_what_was_not_answered_is_asked_when_the_server_is_back(
     job = judge(store, project_id, llm, CircuitBreaker(max_failures=2, first_pause_s=5, clock=lambda: now_s))
     until_done(job)
     assert job._chat.circuit.is_open
-    last = JudgementBook(store).last_call()
+    last = JudgementRepository(store).last_call()
     assert last is not None
     assert (last["reason"], bool(last["left_alone_until"])) == ("HTTP 503", True)
     asked = len(llm.asked)

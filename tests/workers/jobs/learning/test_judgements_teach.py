@@ -7,11 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_schemas.messages import JudgementRow
-from phospho_store.annotations.judgements import JudgementBook
-from phospho_store.annotations.labels import LabelBook, new_label
-from phospho_store.registry.instructions import InstructionBook
+from phospho_store.annotations.judgements import JudgementRepository
+from phospho_store.annotations.labels import LabelRepository, new_label
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.candidates import content_of
@@ -42,7 +42,7 @@ def judgement(project_id: str, task_id: str, said: str = "yes", **fields: object
 
 def say(store: Store, project_id: str, yes: range, no: range, **fields: object) -> None:
     said = [("yes", number) for number in yes] + [("no", number) for number in no]
-    JudgementBook(store).save_judgements([judgement(project_id, f"t{n}", answer, **fields) for answer, n in said])
+    JudgementRepository(store).save_judgements([judgement(project_id, f"t{n}", answer, **fields) for answer, n in said])
 
 
 def shown(tasks: LabelledTasks, project_id: str, version: int = 1) -> dict[str, tuple[bool, float]]:
@@ -54,10 +54,10 @@ def shown(tasks: LabelledTasks, project_id: str, version: int = 1) -> dict[str, 
 def test_a_judgement_is_an_example_of_less_weight_and_a_person_s_label_replaces_it(
     store: Store, project_id: str, tasks: LabelledTasks
 ) -> None:
-    JudgementBook(store).save_judgements([judgement(project_id, "t1"), judgement(project_id, "t2", "no")])
+    JudgementRepository(store).save_judgements([judgement(project_id, "t1"), judgement(project_id, "t2", "no")])
     assert shown(tasks, project_id) == {"t1": (True, 0.5), "t2": (False, 0.5)}
 
-    LabelBook(store).save_labels([new_label(project_id, "refund", "t1", "rejected")])
+    LabelRepository(store).save_labels([new_label(project_id, "refund", "t1", "rejected")])
 
     assert shown(tasks, project_id) == {"t1": (False, 1.0), "t2": (False, 0.5)}
 
@@ -66,7 +66,7 @@ def test_a_judgement_is_an_example_of_less_weight_and_a_person_s_label_replaces_
 def test_what_does_not_teach(store: Store, project_id: str, tasks: LabelledTasks, other: dict[str, object]) -> None:
     say(store, project_id, range(2), range(2, 4))
     known = shown(tasks, project_id)
-    JudgementBook(store).save_judgements([judgement(project_id, "t9", **other)])
+    JudgementRepository(store).save_judgements([judgement(project_id, "t9", **other)])
     assert shown(tasks, project_id) == known
     assert len(known) == 4
 
@@ -85,7 +85,7 @@ def test_a_judgement_on_what_a_task_does_not_say_any_more_teaches_nothing(
     long = {"input": "give me my money back " * 1_000}
     insert(store, "task_rows", task(project_id, "t3", 2, **long))
     say(store, project_id, range(2), range(2, 3))
-    JudgementBook(store).save_judgements([judgement(project_id, "t3", content=content_of(long, "input"))])
+    JudgementRepository(store).save_judgements([judgement(project_id, "t3", content=content_of(long, "input"))])
     insert(store, "task_rows", task(project_id, "t1", 2, input="what a lovely day"))
     insert(store, "task_rows", task(project_id, "t2", 2, input="text 2", output="You are welcome"))
     assert set(shown(tasks, project_id)) == {"t0", "t2", "t3"}
@@ -121,7 +121,7 @@ def test_a_model_that_contradicts_people_teaches_nothing_and_another_one_does(
     say(store, project_id, range(30, 35), range(35, 40), model="other")
     assert len(shown(tasks, project_id)) == 40
     labels = [new_label(project_id, "refund", f"t{n}", "confirmed" if n % 2 else "rejected") for n in range(10)]
-    LabelBook(store).save_labels(labels)
+    LabelRepository(store).save_labels(labels)
     assert set(shown(tasks, project_id)) == {f"t{n}" for n in range(10)} | {f"t{n}" for n in range(30, 40)}
 
 
@@ -129,13 +129,13 @@ def test_only_the_projects_that_changed_are_read_again(
     store: Store, registry: Registry, project_id: str, tasks: LabelledTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say(store, project_id, range(4), range(4, 8))
-    learning = TrainingJob(tasks, InstructionBook(store), ClassifierTrainer())
+    learning = TrainingJob(tasks, DefinitionRepository(store), ClassifierTrainer())
     read: list[str] = []
     digests = tasks.digests
     monkeypatch.setattr(tasks, "digests", lambda project, versions: read.append(project) or digests(project, versions))
     other = registry.save_project(f"{project_id}-other").project_id
     registry.save_definition(semantic("refund", REFUND, scope="input", project_id=other))
-    LabelBook(store).save_labels([new_label(other, "refund", "t1", "confirmed")])
+    LabelRepository(store).save_labels([new_label(other, "refund", "t1", "confirmed")])
     while learning.step():
         pass
     read.clear()
@@ -149,7 +149,7 @@ def test_only_the_projects_that_changed_are_read_again(
 def test_a_head_is_not_learnt_anew_for_each_judgement(store: Store, project_id: str, tasks: LabelledTasks) -> None:
     digests = set()
     for number in range(24):
-        JudgementBook(store).save_judgements([judgement(project_id, f"t{number}", "yes" if number % 2 else "no")])
+        JudgementRepository(store).save_judgements([judgement(project_id, f"t{number}", "yes" if number % 2 else "no")])
         digests.add(tasks.digests(project_id, {"refund": 1}).get("refund"))
     assert 5 < len(digests) < 16
 
@@ -163,10 +163,12 @@ def test_few_judgements_teach_nothing_and_one_label_of_a_person_does() -> None:
 def test_judgements_become_a_head_and_the_quality_is_that_of_people_s_labels(
     store: Store, project_id: str, tasks: LabelledTasks, until_done: Callable[..., int]
 ) -> None:
-    instructions = InstructionBook(store)
+    instructions = DefinitionRepository(store)
     learning = TrainingJob(tasks, instructions, ClassifierTrainer())
-    JudgementBook(store).save_judgements([judgement(project_id, f"t{n}", "yes" if n % 2 else "no") for n in range(8)])
-    LabelBook(store).save_labels([new_label(project_id, "refund", "t20", "confirmed")])
+    JudgementRepository(store).save_judgements(
+        [judgement(project_id, f"t{n}", "yes" if n % 2 else "no") for n in range(8)]
+    )
+    LabelRepository(store).save_labels([new_label(project_id, "refund", "t20", "confirmed")])
 
     until_done(learning)
 

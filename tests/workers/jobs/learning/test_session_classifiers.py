@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
+from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_schemas.messages import EventDefinition, ProjectSettings
-from phospho_store.annotations.labels import LabelBook, new_label
-from phospho_store.registry.instructions import InstructionBook
+from phospho_store.annotations.labels import LabelRepository, new_label
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
@@ -59,10 +59,10 @@ def test_each_definition_learns_from_what_it_reads_and_from_no_rival_that_reads_
     for text, minutes in (("one", 9), ("two", 8), ("three", 7)):
         say(store, project_id, "a", text, minutes, output="yes")
     names = ("plain", "whole", "last", "near")
-    LabelBook(store).save_labels([new_label(project_id, name, "a-8", "confirmed") for name in names])
+    LabelRepository(store).save_labels([new_label(project_id, name, "a-8", "confirmed") for name in names])
     trainer = Listening()
 
-    until_done(TrainingJob(LabelledTasks(store), InstructionBook(store), trainer))
+    until_done(TrainingJob(LabelledTasks(store), DefinitionRepository(store), trainer))
 
     assert trainer.shown == {
         "plain": [("two", True)],
@@ -82,13 +82,13 @@ def test_a_head_that_sessions_were_labelled_for_finds_what_its_description_does_
         text = "please bring the blue umbrella" if number % 2 else "what will the weather be"
         say(store, project_id, f"s{number}", f"{text} number {number}", 60 + number, output="Certainly.")
     labels = [("confirmed" if number % 2 else "rejected", f"s{number}-{60 + number}") for number in range(20)]
-    LabelBook(store).save_labels([new_label(project_id, "umbrella", task, label) for label, task in labels])
-    until_done(TrainingJob(LabelledTasks(store), InstructionBook(store), ClassifierTrainer()))
+    LabelRepository(store).save_labels([new_label(project_id, "umbrella", task, label) for label, task in labels])
+    until_done(TrainingJob(LabelledTasks(store), DefinitionRepository(store), ClassifierTrainer()))
 
     say(store, project_id, "new", "is my blue umbrella here, please", 30, output="Certainly.")
     say(store, project_id, "other", "and the weather on day seven", 30, output="Certainly.")
     say(store, project_id, "later", "hello", 5)
-    until_done(EndedSessionsJob(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current))
+    until_done(EndedSessionsJob(SessionFacts(store), DefinitionCache(DefinitionRepository(store), 0.0).current))
 
     found = [row for row in view(store, "events", project_id) if row["task_id"] in ("new-30", "other-30")]
     assert [(row["task_id"], row["scope"], row["classifier_version"]) for row in found] == [("new-30", "session", 1)]

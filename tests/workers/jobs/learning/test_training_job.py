@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
+from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_schemas.messages import EventDefinition
-from phospho_store.annotations.labels import LabelBook, new_label
-from phospho_store.registry.instructions import InstructionBook
+from phospho_store.annotations.labels import LabelRepository, new_label
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.learning.classifiers import Classifier
@@ -55,33 +55,33 @@ def trainer() -> CountingTrainer:
 
 
 @pytest.fixture
-def book(store: Store, registry: Registry, project_id: str) -> LabelBook:
+def repository(store: Store, registry: Registry, project_id: str) -> LabelRepository:
     registry.save_definition(semantic("refund", "The user wants money back", project_id=project_id))
     insert(store, "task_rows", *(task(project_id, f"t{n}", input=f"text {n}") for n in range(4)))
-    return LabelBook(store)
+    return LabelRepository(store)
 
 
 def learning(store: Store, trainer: CountingTrainer) -> TrainingJob:
-    return TrainingJob(LabelledTasks(store), InstructionBook(store), trainer)
+    return TrainingJob(LabelledTasks(store), DefinitionRepository(store), trainer)
 
 
-def say(book: LabelBook, project_id: str, **labels: str) -> None:
-    book.save_labels([new_label(project_id, "refund", task_id, label) for task_id, label in labels.items()])
+def say(repository: LabelRepository, project_id: str, **labels: str) -> None:
+    repository.save_labels([new_label(project_id, "refund", task_id, label) for task_id, label in labels.items()])
 
 
 def head_of(store: Store, project_id: str) -> tuple[int, int, int]:
     """Return the version of the project's classifier, and the confirmed and rejected labels that trained it."""
-    [row] = [one for one in InstructionBook(store).classifiers() if one.project_id == project_id]
+    [row] = [one for one in DefinitionRepository(store).classifiers() if one.project_id == project_id]
     classifier = Classifier.from_json(row.classifier)
     return row.version, classifier.confirmed, classifier.rejected
 
 
 def test_labels_become_a_head_which_detection_gets_with_its_definitions(
-    store: Store, book: LabelBook, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
+    store: Store, repository: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
 ) -> None:
-    cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
+    cache = DefinitionCache(DefinitionRepository(store), refresh_interval_s=0.0)
     before = cache.current()
-    say(book, project_id, t1="confirmed", t2="rejected")
+    say(repository, project_id, t1="confirmed", t2="rejected")
 
     until_done(learning(store, trainer))
 
@@ -93,9 +93,9 @@ def test_labels_become_a_head_which_detection_gets_with_its_definitions(
 
 
 def test_nothing_is_learnt_where_nothing_changed_nor_after_a_restart(
-    store: Store, book: LabelBook, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
+    store: Store, repository: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
 ) -> None:
-    say(book, project_id, t1="confirmed")
+    say(repository, project_id, t1="confirmed")
     job = learning(store, trainer)
     until_done(job)
 
@@ -107,7 +107,7 @@ def test_nothing_is_learnt_where_nothing_changed_nor_after_a_restart(
 
 
 def test_a_label_that_changes_and_one_that_is_taken_back_are_learnt_anew(
-    store: Store, book: LabelBook, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
+    store: Store, repository: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
 ) -> None:
     job = learning(store, trainer)
     for labels, classifier in (
@@ -115,7 +115,7 @@ def test_a_label_that_changes_and_one_that_is_taken_back_are_learnt_anew(
         ({"t1": "rejected"}, (2, 0, 1)),
         ({"t1": ""}, (3, 0, 0)),
     ):
-        say(book, project_id, **labels)
+        say(repository, project_id, **labels)
         until_done(job)
         assert head_of(store, project_id) == classifier
 
@@ -123,19 +123,19 @@ def test_a_label_that_changes_and_one_that_is_taken_back_are_learnt_anew(
 def test_a_new_version_of_the_definition_is_taught_again(
     store: Store,
     registry: Registry,
-    book: LabelBook,
+    repository: LabelRepository,
     project_id: str,
     trainer: CountingTrainer,
     until_done: Callable[..., int],
 ) -> None:
-    say(book, project_id, t1="confirmed")
+    say(repository, project_id, t1="confirmed")
     job = learning(store, trainer)
     until_done(job)
 
     registry.save_definition(semantic("refund", "The user asks for a refund", project_id=project_id))
     until_done(job)
 
-    [classifier] = [one for one in InstructionBook(store).classifiers() if one.project_id == project_id]
+    [classifier] = [one for one in DefinitionRepository(store).classifiers() if one.project_id == project_id]
     assert (classifier.version, classifier.definition_version) == (2, 2)
 
 
@@ -147,7 +147,7 @@ def test_what_a_head_can_not_help_is_not_taught(
     until_done: Callable[..., int],
 ) -> None:
     registry.save_definition(keywords("word", "well", project_id=project_id))
-    LabelBook(store).save_labels([new_label(project_id, "word", "t1", "confirmed")])
+    LabelRepository(store).save_labels([new_label(project_id, "word", "t1", "confirmed")])
 
     until_done(learning(store, trainer))
 
@@ -156,7 +156,7 @@ def test_what_a_head_can_not_help_is_not_taught(
 
 def test_of_many_labels_the_newest_of_either_kind_teach(
     store: Store,
-    book: LabelBook,
+    repository: LabelRepository,
     project_id: str,
     trainer: CountingTrainer,
     until_done: Callable[..., int],
@@ -165,7 +165,7 @@ def test_of_many_labels_the_newest_of_either_kind_teach(
     """However many are rejected later, what was confirmed is not forgotten."""
     monkeypatch.setattr("phospho_workers.jobs.learning.examples.MAX_LABELS", 1)
     for task_id, label in {"t0": "confirmed", "t1": "confirmed", "t2": "rejected", "t3": "rejected"}.items():
-        say(book, project_id, **{task_id: label})
+        say(repository, project_id, **{task_id: label})
 
     until_done(learning(store, trainer))
 
@@ -173,10 +173,10 @@ def test_of_many_labels_the_newest_of_either_kind_teach(
 
 
 def test_a_long_text_is_read_at_both_ends(
-    store: Store, book: LabelBook, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
+    store: Store, repository: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
 ) -> None:
     insert(store, "task_rows", task(project_id, "long", input="b" * 50_000 + "m" + "e" * 50_000))
-    say(book, project_id, long="confirmed")
+    say(repository, project_id, long="confirmed")
 
     until_done(learning(store, trainer))
 
@@ -194,15 +194,15 @@ def test_the_head_that_labels_teach_finds_what_its_description_does_not(
     insert(store, "task_rows", *(task(project_id, f"u{n}", input=text) for n, text in enumerate(shown + other)))
     values = ["confirmed"] * len(shown) + ["rejected"] * len(other)
     labels = [new_label(project_id, "zorb", f"u{n}", label) for n, label in enumerate(values)]
-    cache = DefinitionCache(InstructionBook(store), refresh_interval_s=0.0)
+    cache = DefinitionCache(DefinitionRepository(store), refresh_interval_s=0.0)
     before = cache.current().by_project[project_id].find([hidden], "input")[0]
 
-    LabelBook(store).save_labels(labels)
-    until_done(TrainingJob(LabelledTasks(store), InstructionBook(store), ClassifierTrainer()))
+    LabelRepository(store).save_labels(labels)
+    until_done(TrainingJob(LabelledTasks(store), DefinitionRepository(store), ClassifierTrainer()))
 
     after = cache.current().by_project[project_id].find([hidden], "input")[0]
     assert ([hit.definition.name for hit in before], [hit.definition.name for hit in after]) == ([], ["zorb"])
-    classifier = InstructionBook(store).classifier(project_id, "zorb")
+    classifier = DefinitionRepository(store).classifier(project_id, "zorb")
     assert classifier is not None
     told = json.loads(classifier.quality)
     assert (told["confirmed"], told["rejected"], set(told["recall"])) == (2, 2, {"value", "low", "high"})
@@ -214,21 +214,21 @@ def test_the_tasks_to_label_next_are_those_without_a_label_that_are_in_doubt(
     registry.save_definition(semantic("rain", "The user asks about the rain", project_id=project_id, scope="input"))
     texts = ["will it rain", "is it wet today", "a pizza with cheese please", "rain again", ""]
     insert(store, "task_rows", *(task(project_id, f"q{n}", input=text) for n, text in enumerate(texts)))
-    LabelBook(store).save_labels([new_label(project_id, "rain", "q3", "confirmed")])
-    queue = LabelQueue(History(store), DefinitionCache(InstructionBook(store)).current)
+    LabelRepository(store).save_labels([new_label(project_id, "rain", "q3", "confirmed")])
+    queue = LabelQueue(History(store), DefinitionCache(DefinitionRepository(store)).current)
     assert sorted(queue.tasks(project_id, "rain")) == ["q0", "q1", "q2"]
     assert len(queue.tasks(project_id, "rain", 1)) == 1
     assert queue.tasks(project_id, "unknown") == []
 
 
 def test_labels_that_can_not_be_learnt_from_harm_their_own_project_only(
-    store: Store, book: LabelBook, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
+    store: Store, repository: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
 ) -> None:
-    say(book, project_id, t1="confirmed")
+    say(repository, project_id, t1="confirmed")
     job = learning(store, trainer)
     trainer.trained = _singular  # type: ignore[method-assign]
     until_done(job)
-    classifier = InstructionBook(store).classifier(project_id, "refund")
+    classifier = DefinitionRepository(store).classifier(project_id, "refund")
     assert classifier is not None
     assert (classifier.classifier, until_done(job)) == ("", 0)
 

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Callable
 
 import pytest
+from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_schemas.messages import ProjectSettings
 from phospho_store.errors import StatementRefused
-from phospho_store.registry.instructions import InstructionBook
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
@@ -111,7 +111,7 @@ def test_sessions_are_looked_at_though_those_of_another_project_can_not_be_read(
         say(store, project_id, "b", "hello", 20)
     facts = SessionFacts(store)
     facts.arrivals = FailingArrivals(store, "first")
-    job = EndedSessionsJob(facts, DefinitionCache(InstructionBook(store), 0.0).current)
+    job = EndedSessionsJob(facts, DefinitionCache(DefinitionRepository(store), 0.0).current)
     with pytest.raises(StatementRefused):
         until_done(job)
     until_done(job)

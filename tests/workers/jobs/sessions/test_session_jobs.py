@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_schemas.messages import MAX_CONTEXT_TURNS, ProjectSettings
-from phospho_store.annotations.labels import LabelBook, new_label
-from phospho_store.jobs.session_closes import SessionClosings
+from phospho_store.annotations.labels import LabelRepository, new_label
+from phospho_store.jobs.session_closes import SessionCloseRepository
 from phospho_store.migrations import migrations
-from phospho_store.registry.instructions import InstructionBook
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
@@ -33,11 +33,11 @@ def _definitions(registry: Registry, project_id: str) -> None:
 
 def ended(store: Store) -> EndedSessionsJob:
     """Return a job as a process that has just started has it."""
-    return EndedSessionsJob(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current)
+    return EndedSessionsJob(SessionFacts(store), DefinitionCache(DefinitionRepository(store), 0.0).current)
 
 
 def turns(store: Store) -> TurnsJob:
-    return TurnsJob(SessionFacts(store), DefinitionCache(InstructionBook(store), 0.0).current)
+    return TurnsJob(SessionFacts(store), DefinitionCache(DefinitionRepository(store), 0.0).current)
 
 
 def looked_for_since_an_hour(store: Store, project_id: str, name: str) -> None:
@@ -118,14 +118,14 @@ def test_a_session_that_is_closed_is_over_until_it_goes_on(
     until_done(job)
     assert found(store, project_id) == []
 
-    assert SessionClosings(store, CLOCK).close(project_id, "a") is not None
+    assert SessionCloseRepository(store, CLOCK).close(project_id, "a") is not None
     until_done(job)
     assert found(store, project_id) == [("a", "refund", "a-1")]
 
     say(store, project_id, "a", "thanks", 0.5)
     until_done(job)
     assert found(store, project_id) == []
-    assert SessionClosings(store).close(project_id, "unknown") is None
+    assert SessionCloseRepository(store).close(project_id, "unknown") is None
 
 
 def test_after_a_kill_what_is_missing_is_found_and_nothing_else_is_looked_at(
@@ -174,10 +174,10 @@ def test_a_label_corrects_an_event_of_a_session_and_does_not_double_it(
     say(store, project_id, "a", "refund", 60)
     say(store, project_id, "b", "hello", 20)
     until_done(ended(store))
-    book = LabelBook(store)
-    book.save_labels([new_label(project_id, "refund", "a-60", "confirmed")])
+    repository = LabelRepository(store)
+    repository.save_labels([new_label(project_id, "refund", "a-60", "confirmed")])
     assert [(row["name"], row["label"]) for row in view(store, "events", project_id)] == [("refund", "confirmed")]
-    book.save_labels([new_label(project_id, "refund", "a-60", "rejected")])
+    repository.save_labels([new_label(project_id, "refund", "a-60", "rejected")])
     assert found(store, project_id) == []
 
 

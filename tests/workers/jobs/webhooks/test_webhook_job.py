@@ -14,8 +14,8 @@ from datetime import timedelta
 import pytest
 
 from phospho_schemas.webhooks import Webhook
-from phospho_store.annotations.labels import LabelBook, new_label
-from phospho_store.jobs.webhooks import WebhookBook, shown_secret
+from phospho_store.annotations.labels import LabelRepository, new_label
+from phospho_store.jobs.webhooks import WebhookRepository, shown_secret
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.jobs.webhooks.delivery import MAX_ATTEMPTS
@@ -37,10 +37,10 @@ def job(store: Store) -> SteppedWebhookJob:
 
 @pytest.fixture
 def hook(store: Store, project_id: str, receiver: Receiver) -> Iterator[Webhook]:
-    book = WebhookBook(store)
-    webhook = book.add(project_id, receiver.url, ["refund"])
+    repository = WebhookRepository(store)
+    webhook = repository.add(project_id, receiver.url, ["refund"])
     yield webhook
-    book.remove(project_id, webhook.webhook_id)
+    repository.remove(project_id, webhook.webhook_id)
 
 
 def find(store: Store, project_id: str, task_id: str, *names: str) -> None:
@@ -69,14 +69,14 @@ def test_webhook_gets_evidence_only_where_it_is_enabled(
     store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: SteppedWebhookJob
 ) -> None:
     with receiving() as trusted:
-        second = WebhookBook(store).add(project_id, trusted.url, with_evidence=True)
+        second = WebhookRepository(store).add(project_id, trusted.url, with_evidence=True)
         row = analysed(project_id, "one", ["refund"])
         row["events"][0]["evidence"] = "give me my money back"
         insert(store, "analysis_rows", row)
         job.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0) == counts(store, project_id, second))
         assert json.loads(trusted.received[0].body)["data"]["evidence"] == "give me my money back"
         assert b"money" not in receiver.received[0].body
-        WebhookBook(store).remove(project_id, second.webhook_id)
+        WebhookRepository(store).remove(project_id, second.webhook_id)
 
 
 def test_webhook_signature_follows_standard_webhooks(
@@ -101,7 +101,7 @@ def test_webhook_gets_an_event_once_whatever_becomes_of_it(
     job.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
 
     # Rejected, lost with a later revision, found again, and stored twice; and a restart in between.
-    LabelBook(store).save_labels([new_label(project_id, "refund", "one", "rejected")])
+    LabelRepository(store).save_labels([new_label(project_id, "refund", "one", "rejected")])
     assert view(store, "events", project_id) == []
     find(store, project_id, "one")
     job.settle()
@@ -121,7 +121,7 @@ def test_webhook_gets_no_events_older_than_itself(
     deadline_s = time.monotonic() + 5
     while store.rows("SELECT max(inserted_at) < now64(3) AS is_past FROM analysis_rows")[0]["is_past"] == 0:
         assert time.monotonic() < deadline_s
-    hook = WebhookBook(store).add(project_id, receiver.url)
+    hook = WebhookRepository(store).add(project_id, receiver.url)
     find(store, project_id, "late", "refund")
     job.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
     assert [json.loads(request.body)["data"]["task_id"] for request in receiver.received] == ["late"]
@@ -133,15 +133,15 @@ def test_webhook_gets_no_replay_of_events_older_than_itself(
     minute_ago = CLOCK.next() - (60_000 << 16)
     early = [analysed(project_id, f"early-{n}", ["refund"]) | {"revision": minute_ago} for n in range(3)]
     insert(store, "analysis_rows", *early)
-    book = WebhookBook(store)
-    hook = book.add(project_id, receiver.url)
+    repository = WebhookRepository(store)
+    hook = repository.add(project_id, receiver.url)
     insert(store, "analysis_rows", *early)
     # By an edited definition it is another thing that is found.
     insert(store, "analysis_rows", early[0] | {"definitions_revision": CLOCK.next()})
     job.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
     job.settle()
     assert [json.loads(request.body)["data"]["task_id"] for request in receiver.received] == ["early-0"]
-    book.remove(project_id, hook.webhook_id)
+    repository.remove(project_id, hook.webhook_id)
 
 
 def test_delivery_is_retried_with_the_same_id_and_body(
@@ -172,7 +172,7 @@ def test_delivery_is_dead_with_a_reason_after_the_last_attempt(
 
     assert len(receiver.received) == MAX_ATTEMPTS
     assert counts(store, project_id, hook) == (0, 0, 1)
-    assert WebhookBook(store).counts(project_id)[hook.webhook_id]["last_failure"] == "it answered HTTP 503"
+    assert WebhookRepository(store).counts(project_id)[hook.webhook_id]["last_failure"] == "it answered HTTP 503"
 
 
 def test_webhook_is_switched_off_when_its_receiver_answers_410(
@@ -181,13 +181,13 @@ def test_webhook_is_switched_off_when_its_receiver_answers_410(
     receiver.statuses.append(410)
     find(store, project_id, "one", "refund")
     job.step_until(lambda: counts(store, project_id, hook) == (0, 0, 1))
-    book = WebhookBook(store)
-    assert [webhook.is_gone for webhook in book.webhooks(project_id)] == [True]
+    repository = WebhookRepository(store)
+    assert [webhook.is_gone for webhook in repository.webhooks(project_id)] == [True]
 
-    anew = book.add(project_id, receiver.url, ["refund"])
+    anew = repository.add(project_id, receiver.url, ["refund"])
     find(store, project_id, "two", "refund")
     job.step_until(lambda: counts(store, project_id, anew)[0] >= 1)
-    book.remove(project_id, anew.webhook_id)
+    repository.remove(project_id, anew.webhook_id)
 
     assert counts(store, project_id, hook) == (0, 0, 1)
 
@@ -199,15 +199,15 @@ def test_dead_delivery_is_sent_again_on_request(
     receiver.statuses.append(410)
     find(store, project_id, "one", "refund")
     job.step_until(lambda: counts(store, project_id, hook) == (0, 0, 1))
-    book = WebhookBook(store)
+    repository = WebhookRepository(store)
 
-    assert book.send_again("another", hook.webhook_id) == 0
-    assert book.send_again(project_id, "hook_unknown") == 0
-    assert book.send_again(project_id, hook.webhook_id) == 1
+    assert repository.send_again("another", hook.webhook_id) == 0
+    assert repository.send_again(project_id, "hook_unknown") == 0
+    assert repository.send_again(project_id, hook.webhook_id) == 1
     job.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
 
     assert len({request.headers["webhook-id"] for request in receiver.received}) == 1
-    assert book.send_again(project_id, hook.webhook_id) == 0
+    assert repository.send_again(project_id, hook.webhook_id) == 0
 
 
 def test_pending_delivery_is_sent_by_the_next_process(
@@ -228,7 +228,7 @@ def test_hanging_receiver_does_not_delay_another(
 ) -> None:
     with receiving() as hanging:
         hanging.statuses.extend([0] * 50)
-        WebhookBook(store).add(project_id, hanging.url)
+        WebhookRepository(store).add(project_id, hanging.url)
         for number in range(20):
             insert(store, "analysis_rows", analysed(project_id, f"t{number}", ["refund"]))
         job.step_until(lambda: counts(store, project_id, hook) == (20, 0, 0))
@@ -242,7 +242,7 @@ def test_hanging_receivers_do_not_delay_another_project(
     with receiving() as hanging:
         hanging.statuses.extend([0] * 500)
         for _ in range(4):
-            WebhookBook(store).add(other, hanging.url)
+            WebhookRepository(store).add(other, hanging.url)
         insert(store, "analysis_rows", *(analysed(other, f"t{n}", ["refund"]) for n in range(50)))
         job.step_until(lambda: len(hanging.received) >= 6)
         find(store, project_id, "one", "refund")
@@ -284,7 +284,7 @@ def test_pending_delivery_is_dead_once_its_webhook_is_removed(
         job.step_until(lambda attempts=attempts: len(receiver.received) == attempts)
         job.settle()
         job.clock_offset += timedelta(minutes=attempts // 2)
-    WebhookBook(store).remove(project_id, hook.webhook_id)
+    WebhookRepository(store).remove(project_id, hook.webhook_id)
     job.step_until(lambda: counts(store, project_id, hook) == (0, 0, 1))
 
 
@@ -325,11 +325,11 @@ def test_first_webhook_of_a_long_running_process_reads_no_history(
 ) -> None:
     job.settle()
     find(store, project_id, "early", "refund")
-    hook = WebhookBook(store).add(project_id, receiver.url)
+    hook = WebhookRepository(store).add(project_id, receiver.url)
     job.read_events_now()
     job.settle()
     assert all(
         position.stored_ms >= hook.created_at.timestamp() * 1000 - 61_000
         for position in job._enqueuer._positions.values()
     )
-    WebhookBook(store).remove(project_id, hook.webhook_id)
+    WebhookRepository(store).remove(project_id, hook.webhook_id)

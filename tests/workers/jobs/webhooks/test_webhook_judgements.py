@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_schemas.ids import event_id
 from phospho_schemas.messages import JudgementRow, ProjectSettings
 from phospho_schemas.webhooks import Webhook
-from phospho_store.annotations.judgements import JudgementBook
-from phospho_store.annotations.labels import LabelBook, new_label
-from phospho_store.jobs.webhooks import WebhookBook
-from phospho_store.registry.instructions import InstructionBook
+from phospho_store.annotations.judgements import JudgementRepository
+from phospho_store.annotations.labels import LabelRepository, new_label
+from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.candidates import content_of
@@ -41,10 +41,10 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def hook(store: Store, registry: Registry, project_id: str, receiver: Receiver) -> Iterator[Webhook]:
     registry.save_definition(semantic("refund", "The user wants money back", project_id=project_id))
-    book = WebhookBook(store)
-    webhook = book.add(project_id, receiver.url)
+    repository = WebhookRepository(store)
+    webhook = repository.add(project_id, receiver.url)
     yield webhook
-    book.remove(project_id, webhook.webhook_id)
+    repository.remove(project_id, webhook.webhook_id)
 
 
 def find(store: Store, project_id: str, task_id: str, *, is_found: bool = True, **fields: Any) -> None:
@@ -60,7 +60,7 @@ def find(store: Store, project_id: str, task_id: str, *, is_found: bool = True, 
 def judge(store: Store, project_id: str, task_id: str, answer: str) -> None:
     row = {"project_id": project_id, "name": "refund", "definition_version": 1, "content": f"says-{task_id}"}
     row |= {"answer": answer, "score": 0.9, "judge": "llm", "model": "model", "task_id": task_id, "created_at": NOW}
-    JudgementBook(store).save_judgements([JudgementRow.model_validate(row)])
+    JudgementRepository(store).save_judgements([JudgementRow.model_validate(row)])
 
 
 def test_webhook_gets_an_uncertain_event_once_a_judge_confirms_it(
@@ -112,7 +112,9 @@ def test_webhook_gets_an_event_of_the_llm_engine_once_confirmed(
     registry.save_definition(angry.model_copy(update={"engine": "llm"}))
     row = task(project_id, "one", analysed(project_id, "one")["revision"], input="this is a disgrace")
     insert(store, "task_rows", row)
-    insert(store, "analysis_rows", *analyse([row], DefinitionCache(InstructionBook(store), 0.0).current().by_project))
+    insert(
+        store, "analysis_rows", *analyse([row], DefinitionCache(DefinitionRepository(store), 0.0).current().by_project)
+    )
     job = SteppedWebhookJob(store, ASKED)
     job.settle()
     assert receiver.received == []
@@ -123,7 +125,7 @@ def test_webhook_gets_an_event_of_the_llm_engine_once_confirmed(
         "content": content_of(row, "input"),
     }
     fields |= {"answer": "yes", "score": 0.9, "judge": "llm", "model": "model", "task_id": "one", "created_at": NOW}
-    JudgementBook(store).save_judgements([JudgementRow.model_validate(fields)])
+    JudgementRepository(store).save_judgements([JudgementRow.model_validate(fields)])
     job.read_events_now()
     job.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
     assert received_events(receiver) == [("event.detected", "one", "angry")]
@@ -172,7 +174,7 @@ def test_webhook_gets_an_added_event_and_no_confirmation(
     find(store, project_id, "found")
     labels = [new_label(project_id, "refund", name, "confirmed") for name in ("plain", "found", "gone")]
     labels.append(new_label(project_id, "thanks", "plain", "rejected"))
-    LabelBook(store).save_labels(labels)
+    LabelRepository(store).save_labels(labels)
     job.step_until(lambda: counts(store, project_id, hook) == (2, 0, 0))
     job.settle()
     assert received_events(receiver) == [("event.added", "plain", "refund"), ("event.detected", "found", "refund")]
@@ -180,7 +182,7 @@ def test_webhook_gets_an_added_event_and_no_confirmation(
     assert (added["engine"], added["session_id"], added["score"]) == ("person", "session", 1.0)
 
     # Said again, and by a process that starts anew.
-    LabelBook(store).save_labels(labels)
+    LabelRepository(store).save_labels(labels)
     again = SteppedWebhookJob(store)
     again.settle()
     again.settle()
@@ -196,7 +198,7 @@ def test_webhook_follows_labels_before_judgements(
     find(store, project_id, "affirmed", is_found=False)
     judge(store, project_id, "denied", "no")
     labels = {"confirmed": "confirmed", "rejected": "rejected", "denied": "confirmed", "affirmed": "rejected"}
-    LabelBook(store).save_labels([new_label(project_id, "refund", *label) for label in labels.items()])
+    LabelRepository(store).save_labels([new_label(project_id, "refund", *label) for label in labels.items()])
     judge(store, project_id, "affirmed", "yes")
     judge(store, project_id, "rejected", "yes")
 

@@ -19,7 +19,7 @@ from typing import Any
 from phospho_schemas.definitions import needs_session
 from phospho_schemas.messages import Backfill, EventDefinition, ProjectSettings
 from phospho_store.errors import StatementRefused
-from phospho_store.jobs.backfills import BackfillBook
+from phospho_store.jobs.backfills import BackfillRepository
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot
 from phospho_workers.jobs.backfills.history import History, Span
 from phospho_workers.jobs.backfills.session_backfill import SessionBackfill
@@ -56,21 +56,21 @@ class BackfillJob:
         self,
         history: History,
         facts: SessionFacts,
-        book: BackfillBook,
+        repository: BackfillRepository,
         definitions: Callable[[], Snapshot],
         *,
         is_judged: IsJudged = lambda *_: False,
     ) -> None:
         self._history = history
         self._facts = facts
-        self._book = book
+        self._repository = repository
         self._definitions = definitions
         self._is_judged = is_judged
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="phospho-backfill")
 
     def step(self) -> bool:
         self._end_unjudged()
-        running = self._book.running()
+        running = self._repository.running()
         if not running:
             return False
         backfill = _next_backfill(running)
@@ -80,12 +80,12 @@ class BackfillJob:
             # A retry would fail as well, and delay the others.
             logger.error("%s: the backfill of %s ends", backfill.project_id, backfill.name, exc_info=error)
             failed = {"status": "failed", "detail": f"{type(error).__name__}: {error}"[:300]}
-            self._book.save(backfill.model_copy(update=failed))
+            self._repository.save(backfill.model_copy(update=failed))
         return True
 
     def _end_unjudged(self) -> None:
         """End the backfills that wait for a judge where none is asked any more."""
-        asking = self._book.asking()
+        asking = self._repository.asking()
         by_project = self._definitions().by_project if asking else {}
         for backfill in asking:
             compiled = by_project.get(backfill.project_id, NO_DEFINITIONS)
@@ -93,13 +93,13 @@ class BackfillJob:
             if end is None and not self._is_judged(_definition(compiled, backfill.name), compiled.settings):
                 end = {"status": "done", "detail": "nobody is asked about what is in doubt"}
             if end is not None:
-                self._book.save(backfill.model_copy(update=end))
+                self._repository.save(backfill.model_copy(update=end))
 
     def _continue(self, backfill: Backfill) -> None:
         snapshot = self._definitions()
         compiled = snapshot.by_project.get(backfill.project_id, NO_DEFINITIONS)
         if (end := _early_end(backfill, compiled)) is not None:
-            self._book.save(backfill.model_copy(update=end))
+            self._repository.save(backfill.model_copy(update=end))
             return
         span = Span(backfill.project_id, backfill.from_at, backfill.to_at)
         if not backfill.after:
@@ -120,7 +120,7 @@ class BackfillJob:
 
     def _save(self, backfill: Backfill, pages: Sequence[Sequence[str]], events: int, *, end_status: str) -> None:
         """Store the progress of a backfill, unless it was cancelled meanwhile. Without another page it ends."""
-        stored = self._book.one(backfill.project_id, backfill.backfill_id)
+        stored = self._repository.one(backfill.project_id, backfill.backfill_id)
         if stored is None or stored.status != "running":
             return
         tasks_done = backfill.tasks_done + sum(map(len, pages))
@@ -133,7 +133,7 @@ class BackfillJob:
             "events_found": backfill.events_found + events,
             "status": end_status if has_ended else "running",
         }
-        self._book.save(backfill.model_copy(update=progress))
+        self._repository.save(backfill.model_copy(update=progress))
         if has_ended:
             logger.info("%s: backfill of %s read %d tasks", backfill.project_id, backfill.name, tasks_done)
 

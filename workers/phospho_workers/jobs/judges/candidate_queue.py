@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from phospho_schemas.messages import Backfill
-from phospho_store.jobs.backfills import BackfillBook
+from phospho_store.jobs.backfills import BackfillRepository
 from phospho_workers.jobs.judges.open_candidates import END_OF_TIME_MS, CandidateWindow, OpenCandidates
 from phospho_workers.jobs.loop.seen_cache import OVERLAP_MS
 from phospho_workers.judging.selection import OpenCandidate, OpenText, ordered_texts
@@ -44,7 +44,7 @@ class CandidateQueue:
     """
 
     def __init__(
-        self, candidates: OpenCandidates, backfills: BackfillBook, clock: Callable[[], float] = time.monotonic
+        self, candidates: OpenCandidates, backfills: BackfillRepository, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._candidates = candidates
         self._backfills = backfills

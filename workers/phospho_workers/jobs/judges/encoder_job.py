@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+from phospho_store.registry.definition_sets import TABLES
+
 from phospho_schemas.definitions import needs_session
 from phospho_schemas.messages import EventDefinition, JudgementRow
-from phospho_store.annotations.judgements import JudgementBook
-from phospho_store.jobs.backfills import BackfillBook
-from phospho_store.registry.instructions import TABLES
+from phospho_store.annotations.judgements import JudgementRepository
+from phospho_store.jobs.backfills import BackfillRepository
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.jobs.judges.candidate_queue import CandidateQueue
 from phospho_workers.jobs.judges.open_candidates import OpenCandidates
@@ -42,15 +43,15 @@ class EncoderJudgeJob:
     def __init__(
         self,
         candidates: OpenCandidates,
-        book: JudgementBook,
-        backfills: BackfillBook,
+        repository: JudgementRepository,
+        backfills: BackfillRepository,
         definitions: Callable[[], Snapshot],
         encoder: PairScorer,
         *,
         has_llm: bool = False,
     ) -> None:
         self._candidates = candidates
-        self._book = book
+        self._repository = repository
         self._definitions = definitions
         self._encoder = encoder
         self._has_llm = has_llm
@@ -72,7 +73,7 @@ class EncoderJudgeJob:
             return False
         texts = self._queue.take(project_id, {name: one.version for name, one in chosen.items()}, _TEXTS_AT_ONCE)
         judgements = list(self._judged(project_id, texts, chosen)) if texts else []
-        self._book.save_judgements(judgements)
+        self._repository.save_judgements(judgements)
         for judgement in judgements:
             metrics.JUDGEMENTS.labels("encoder", judgement.answer).inc()
         return bool(judgements)

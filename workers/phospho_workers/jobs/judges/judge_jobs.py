@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 
+from phospho_store.registry.definition_sets import DefinitionRepository
+
 from phospho_schemas.ids import HybridClock
-from phospho_store.annotations.judgements import JudgementBook
-from phospho_store.jobs.backfills import BackfillBook
-from phospho_store.registry.instructions import InstructionBook
+from phospho_store.annotations.judgements import JudgementRepository
+from phospho_store.jobs.backfills import BackfillRepository
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.loader import DefinitionCache
@@ -19,13 +20,13 @@ from phospho_workers.judging.settings import EncoderSettings, JudgeSettings
 
 logger = logging.getLogger(__name__)
 
-_Books = tuple[OpenCandidates, JudgementBook, BackfillBook]
+_Books = tuple[OpenCandidates, JudgementRepository, BackfillRepository]
 
 
 def judges(store: Store, clock: HybridClock, settings: JudgeSettings) -> list[Job]:
     """Return a job for each judge of the settings. Raises BadSetting for an encoder that can't be used."""
-    cache = DefinitionCache(InstructionBook(store, clock), compiling=list_definitions)
-    books = OpenCandidates(store), JudgementBook(store, clock), BackfillBook(store, clock)
+    cache = DefinitionCache(DefinitionRepository(store, clock), compiling=list_definitions)
+    books = OpenCandidates(store), JudgementRepository(store, clock), BackfillRepository(store, clock)
     jobs: list[Job] = []
     if settings.llm is not None:
         logger.info("asks %s at %s, inside the budget of each project", settings.llm.model, settings.llm.host)

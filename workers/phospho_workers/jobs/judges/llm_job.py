@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from phospho_store.registry.definition_sets import TABLES
+
 from phospho_schemas.definitions import needs_session
 from phospho_schemas.ids import derived_uuid
 from phospho_schemas.messages import EventDefinition, JudgementRow, LlmCallRow, ProjectSettings
-from phospho_store.annotations.judgements import JudgementBook, Used
-from phospho_store.jobs.backfills import BackfillBook
-from phospho_store.registry.instructions import TABLES
+from phospho_store.annotations.judgements import JudgementRepository, Used
+from phospho_store.jobs.backfills import BackfillRepository
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.detection.text.sides import Side
 from phospho_workers.jobs.judges.candidate_queue import CandidateQueue
@@ -79,8 +80,8 @@ class LlmJudgeJob:
     def __init__(
         self,
         candidates: OpenCandidates,
-        book: JudgementBook,
-        backfills: BackfillBook,
+        repository: JudgementRepository,
+        backfills: BackfillRepository,
         definitions: Callable[[], Snapshot],
         settings: LlmSettings,
         *,
@@ -89,7 +90,7 @@ class LlmJudgeJob:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._candidates = candidates
-        self._book = book
+        self._repository = repository
         self._definitions = definitions
         self._settings = settings
         self._chat = chat or LlmClient(settings)
@@ -142,7 +143,7 @@ class LlmJudgeJob:
     def _reserved(self, project_id: str, questions: Sequence[_Question], settings: ProjectSettings) -> list[_Asked]:
         """Return the questions that there is room for, with their calls reserved in the store."""
         now = self._now()
-        room = Room(settings, self._book.used(project_id, now.date()))
+        room = Room(settings, self._repository.used(project_id, now.date()))
         asked = []
         for candidates, question in questions:
             tokens_in, tokens_out = question.max_prompt_tokens, question.max_answer_tokens
@@ -154,7 +155,7 @@ class LlmJudgeJob:
                 continue
             call = self._call(project_id, candidates[0].task_id, question, attempts, now)
             asked.append(_Asked(question, candidates, attempts, call))
-        self._book.save_calls([one.call for one in asked])
+        self._repository.save_calls([one.call for one in asked])
         return asked
 
     def _call(self, project_id: str, task_id: str, question: Question, attempts: int, now: datetime) -> LlmCallRow:
@@ -176,8 +177,8 @@ class LlmJudgeJob:
         """Store the judgements, and then what the calls did cost."""
         pairs = list(zip(asked, calls, strict=True))
         judgements = [judgement for one, call in pairs for judgement in _judgements(one, call)]
-        self._book.save_judgements(judgements)
-        self._book.save_calls([self._spent(one.call, call) for one, call in pairs])
+        self._repository.save_judgements(judgements)
+        self._repository.save_calls([self._spent(one.call, call) for one, call in pairs])
         self._tell_of_circuit(calls)
         for judgement in judgements:
             metrics.JUDGEMENTS.labels("llm", judgement.answer or "none").inc()

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from phospho_store.annotations.judge_statistics import JudgeStatistics, JudgeStatisticsRepository, distrust_reasons
+
 from phospho_schemas.messages import EventDefinition
-from phospho_store.annotations.track_record import TrackRecord, TrackRecords, why_not_learnt
 from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_workers.detection.candidates import content_of
@@ -122,7 +123,7 @@ class LabelledTasks:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._sessions = SessionExamples(SessionFacts(store))
-        self._records = TrackRecords(store)
+        self._records = JudgeStatisticsRepository(store)
 
     def revisions(self) -> dict[str, LabelRevisions]:
         """Return the revisions of each project with labels or judgements. A cheap query."""
@@ -159,10 +160,10 @@ class LabelledTasks:
             definition.name: self._examples_of(definition, labels[definition.name], tasks) for definition in definitions
         }
 
-    def _trusted_records(self, project_id: str, versions: Mapping[str, int]) -> list[TrackRecord]:
+    def _trusted_records(self, project_id: str, versions: Mapping[str, int]) -> list[JudgeStatistics]:
         """Return the models and definitions whose judgements are worth training on."""
         records = self._records.of(project_id, versions)
-        why_not = why_not_learnt(records)
+        why_not = distrust_reasons(records)
         return [record for record in records if not why_not[record.name, record.model]]
 
     def _labels(self, project_id: str, versions: Mapping[str, int]) -> dict[str, list[Mapping[str, Any]]]:

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from phospho_store.registry.definition_sets import TABLES, DefinitionRepository
+
 from phospho_schemas.ids import derived_id
 from phospho_schemas.messages import ClassifierRow, EventDefinition
 from phospho_schemas.times import utc_now
-from phospho_store.registry.instructions import TABLES, InstructionBook
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks, LabelRevisions
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
 from phospho_workers.jobs.sessions.session_detection import group_by_reading
@@ -76,7 +77,7 @@ class TrainingJob:
     tables = (*TABLES, "label_rows", "judgement_rows")
     max_pause_s = MAX_PAUSE_S
 
-    def __init__(self, labels: LabelledTasks, instructions: InstructionBook, trainer: Trainer) -> None:
+    def __init__(self, labels: LabelledTasks, instructions: DefinitionRepository, trainer: Trainer) -> None:
         self._labels = labels
         self._instructions = instructions
         self._trainer = trainer

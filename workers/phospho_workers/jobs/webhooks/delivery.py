@@ -13,7 +13,7 @@ import orjson
 
 from phospho_schemas.times import utc_now, utc_text
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
-from phospho_store.jobs.webhooks import WebhookBook, signing_key
+from phospho_store.jobs.webhooks import WebhookRepository, signing_key
 from phospho_workers.jobs.webhooks.fair_share import THREADS, next_deliveries
 from phospho_workers.jobs.webhooks.keys import DeliveryKey, WebhookKey, delivery_key
 from phospho_workers.jobs.webhooks.outbound import Answer
@@ -45,8 +45,10 @@ class DeliverySender:
     event's own, by which receivers recognise it. Not thread-safe.
     """
 
-    def __init__(self, book: WebhookBook, pending: PendingDeliveries, transport: Transport, secret_key: str) -> None:
-        self._book = book
+    def __init__(
+        self, repository: WebhookRepository, pending: PendingDeliveries, transport: Transport, secret_key: str
+    ) -> None:
+        self._repository = repository
         self._pending = pending
         self._transport = transport
         self._secret_key = secret_key
@@ -79,12 +81,12 @@ class DeliverySender:
         answers = {key: request.result() for key, request in self._in_flight.items() if request.done()}
         attempted = [retry_or_give_up(self._pending[key], answer, now) for key, answer in answers.items()]
         orphans = [self._pending[key] for key in self._pending.orphans() if key not in self._in_flight]
-        saved = self._book.save_deliveries([*attempted, *(one.model_copy(update=_REMOVED) for one in orphans)])
+        saved = self._repository.save_deliveries([*attempted, *(one.model_copy(update=_REMOVED) for one in orphans)])
         for delivery in saved:
             metrics.WEBHOOK_DELIVERIES.labels("retried" if delivery.status == "pending" else delivery.status).inc()
             self._pending.release(delivery_key(delivery))
         for webhook in {key.webhook for key, answer in answers.items() if answer.status == _GONE} & webhooks.keys():
-            self._book.switch_off(webhooks[webhook])
+            self._repository.switch_off(webhooks[webhook])
         for key, answer in answers.items():
             (self._hanging.discard if answer.status else self._hanging.add)(key.webhook)
             del self._in_flight[key]

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import orjson
 
 from phospho_schemas.webhooks import DeliverySource, Webhook, WebhookDelivery
-from phospho_store.jobs.webhooks import WebhookBook
+from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_workers.jobs.loop.seen_cache import OVERLAP_MS
 from phospho_workers.jobs.webhooks.found_events import FoundEvents, Place, Stream, Wanted
 from phospho_workers.jobs.webhooks.judgement_hold import JudgementHold
@@ -29,9 +29,13 @@ class Enqueuer:
     """
 
     def __init__(
-        self, book: WebhookBook, events: FoundEvents, pending: PendingDeliveries, judgement_hold: JudgementHold
+        self,
+        repository: WebhookRepository,
+        events: FoundEvents,
+        pending: PendingDeliveries,
+        judgement_hold: JudgementHold,
     ) -> None:
-        self._book = book
+        self._repository = repository
         self._events = events
         self._pending = pending
         self._judgement_hold = judgement_hold
@@ -58,14 +62,14 @@ class Enqueuer:
             place = self._positions.get(stream, self._start(stream, now_ms))
             page = self._events.page(stream, place, now_ms, wanted)
             deliveries = [delivery for row in page.rows for delivery in _deliveries(row, webhooks, now)]
-            self._pending.hold(self._book.save_deliveries(self._without_known(deliveries)))
+            self._pending.hold(self._repository.save_deliveries(self._without_known(deliveries)))
             self._positions[stream] = page.after or Place(max(place.stored_ms, now_ms - _lookback_ms(stream)))
             has_more |= page.after is not None
         return has_more
 
     def _first_starts_ms(self, webhooks: Collection[Webhook]) -> Mapping[str, int]:
         """Return for each source the time since which events may be missing in the queue."""
-        until_ms = self._book.found_until_ms()
+        until_ms = self._repository.found_until_ms()
         return {
             source: min(until_ms.get((webhook.webhook_id, source), _ms(webhook.created_at)) for webhook in webhooks)
             for source in get_args(DeliverySource)
@@ -91,7 +95,9 @@ class Enqueuer:
             of_project = [delivery for delivery in deliveries if delivery.project_id == project_id]
             webhook_ids = sorted({delivery.webhook_id for delivery in of_project})
             event_ids = sorted({delivery.event_id for delivery in of_project})
-            known |= {DeliveryKey(project_id, *pair) for pair in self._book.known(project_id, webhook_ids, event_ids)}
+            known |= {
+                DeliveryKey(project_id, *pair) for pair in self._repository.known(project_id, webhook_ids, event_ids)
+            }
         new = {delivery_key(delivery): delivery for delivery in deliveries}
         return [delivery for key, delivery in new.items() if key not in known]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from phospho_schemas.webhooks import WebhookDelivery
-from phospho_store.jobs.webhooks import WebhookBook
+from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_workers.jobs.webhooks.keys import DeliveryKey, WebhookKey, delivery_key
 
 _MAX_HELD_OF_WEBHOOK = 200
@@ -23,8 +23,8 @@ class PendingDeliveries:
     is away keep no new delivery waiting, and fill no memory. Not thread-safe.
     """
 
-    def __init__(self, book: WebhookBook, now: Callable[[], datetime]) -> None:
-        self._book = book
+    def __init__(self, repository: WebhookRepository, now: Callable[[], datetime]) -> None:
+        self._repository = repository
         self._now = now
         self._active: Collection[WebhookKey] = frozenset()
         self._held: dict[DeliveryKey, WebhookDelivery] = {}
@@ -101,7 +101,7 @@ class PendingDeliveries:
 
     def _read(self, webhook: WebhookKey, now: datetime) -> None:
         del self._read_at[webhook]
-        deliveries = self._book.pending(*webhook, limit=_MAX_HELD_OF_WEBHOOK)
+        deliveries = self._repository.pending(*webhook, limit=_MAX_HELD_OF_WEBHOOK)
         self.hold(deliveries)
         if len(deliveries) == _MAX_HELD_OF_WEBHOOK and deliveries[-1].next_attempt_at <= now + _SOON:
             self._read_not_later_than(webhook, _AT_ONCE)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from phospho_schemas.times import utc_now
 from phospho_schemas.webhooks import Webhook
-from phospho_store.jobs.webhooks import WebhookBook
+from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
 from phospho_workers.jobs.webhooks.delivery import DeliverySender, Transport
 from phospho_workers.jobs.webhooks.enqueuer import Enqueuer
@@ -37,7 +37,7 @@ class WebhookJob:
 
     def __init__(
         self,
-        book: WebhookBook,
+        repository: WebhookRepository,
         events: FoundEvents,
         transport: Transport,
         secret_key: str,
@@ -45,11 +45,11 @@ class WebhookJob:
         judgement_hold: JudgementHold | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._book = book
+        self._repository = repository
         self._now = now
-        self._pending = PendingDeliveries(book, now)
-        self._enqueuer = Enqueuer(book, events, self._pending, judgement_hold or JudgementHold(NO_JUDGES))
-        self._sender = DeliverySender(book, self._pending, transport, secret_key)
+        self._pending = PendingDeliveries(repository, now)
+        self._enqueuer = Enqueuer(repository, events, self._pending, judgement_hold or JudgementHold(NO_JUDGES))
+        self._sender = DeliverySender(repository, self._pending, transport, secret_key)
         self._revision = -1
         self._webhooks: dict[WebhookKey, Webhook] = {}
         self._had_webhooks = False
@@ -86,10 +86,10 @@ class WebhookJob:
         return time.monotonic() >= self._read_events_at_s
 
     def _refresh_webhooks(self) -> None:
-        revision = self._book.revision()
+        revision = self._repository.revision()
         if revision == self._revision:
             return
-        webhooks = {webhook_key(webhook): webhook for webhook in self._book.webhooks() if not webhook.is_gone}
+        webhooks = {webhook_key(webhook): webhook for webhook in self._repository.webhooks() if not webhook.is_gone}
         changed = {key for key, webhook in webhooks.items() if self._webhooks.get(key, webhook) != webhook}
         self._pending.set_webhooks(webhooks.keys(), changed)
         self._webhooks = webhooks

@@ -11,8 +11,8 @@ from phospho_gateway.settings import GatewaySettings
 from phospho_store.errors import StoreUnavailable
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
-from phospho_store.threads import StoreThreads
 from phospho_web.problems import store_unavailable
+from phospho_web.threads import StoreThreads
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -10,9 +10,9 @@ from phospho_gateway.legacy.page_requests import PageRequest
 from phospho_gateway.legacy.reads.chunks import chunks
 from phospho_gateway.legacy.reads.filters import Condition
 from phospho_gateway.legacy.reads.task_reads import LIMITS, Row, events_sql
-from phospho_store.cursors import encoded_cursor
 from phospho_store.sql import compose
 from phospho_store.store import Store
+from phospho_web.cursors import encoded_cursor
 
 EVENTS_OF_A_SESSION = 50
 PREVIEW_CHARACTERS = 200

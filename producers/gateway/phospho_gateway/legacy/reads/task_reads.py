@@ -14,9 +14,9 @@ from typing import Any
 from phospho_gateway.legacy.page_requests import PageRequest
 from phospho_gateway.legacy.reads.chunks import chunks
 from phospho_gateway.legacy.reads.filters import ANY_TASK, Condition
-from phospho_store.cursors import encoded_cursor
 from phospho_store.sql import compose
 from phospho_store.store import Store
+from phospho_web.cursors import encoded_cursor
 
 LIMITS = " SETTINGS max_execution_time = 20, max_memory_usage = 2000000000"
 _MAX_IDS_A_CHANGE = 500

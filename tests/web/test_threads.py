@@ -7,8 +7,9 @@ import threading
 
 import pytest
 
-from phospho_schemas.errors import Problem
-from phospho_store.threads import StoreThreads
+from phospho_store.errors import ChangeRefused, Conflict, LimitReached
+from phospho_web.problems import Problem
+from phospho_web.threads import StoreThreads
 
 
 async def test_a_call_beyond_every_place_is_told_when_to_come_again() -> None:
@@ -48,4 +49,17 @@ async def test_what_a_call_raises_comes_to_its_caller() -> None:
 
     with pytest.raises(ZeroDivisionError):
         await threads.run(lambda: 1 // 0)
+    threads.close()
+
+
+@pytest.mark.parametrize(("refusal", "status"), [(Conflict, 409), (LimitReached, 422)])
+async def test_a_change_that_the_store_refuses_is_a_problem(refusal: type[ChangeRefused], status: int) -> None:
+    def call() -> None:
+        raise refusal("code", "what happened", "what to do")
+
+    threads = StoreThreads(threads=1, max_waiting=0)
+    with pytest.raises(Problem) as refused:
+        await threads.run(call)
+    assert (refused.value.status, refused.value.code) == (status, "code")
+    assert (refused.value.message, refused.value.hint) == ("what happened", "what to do")
     threads.close()

@@ -9,7 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from phospho_schemas.errors import Problem
+from phospho_store.errors import ChangeRefused
+from phospho_web.problems import Problem, problem_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,12 +28,19 @@ class StoreThreads:
         self._places = threading.BoundedSemaphore(threads + max_waiting)
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `call` returns; raise what it raises, or Problem 503 where every place is taken."""
+        """
+        Return what `call` returns, or raise what it raises; a change that the store refuses becomes a Problem.
+
+        Raises Problem 503 where every place is taken.
+        """
         if not self._places.acquire(blocking=False):
             raise Problem(503, "busy", "too many requests wait for the store", "try again", retry_after_s=1)
         future: Future[T] = self._executor.submit(partial(call, *args, **kwargs))
         future.add_done_callback(lambda _: self._places.release())
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        except ChangeRefused as error:
+            raise problem_of(error) from error
 
     def close(self) -> None:
         """Let the running calls end, and start no other."""

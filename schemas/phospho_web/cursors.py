@@ -7,7 +7,7 @@ import binascii
 
 import orjson
 
-from phospho_schemas.errors import Problem
+from phospho_web.problems import Problem
 
 DEFAULT_PAGE = 50
 MAX_PAGE = 500
