@@ -40,11 +40,11 @@ os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_
 
 import numpy as np
 import yaml
-from phospho_store.annotations.judge_statistics import JudgeStatistics, distrust_reasons
 
 from benchmarks.domains import OWN, domains
 from fixtures.llm_server import LlmServer, Rule, llm_server
 from phospho_schemas.messages import EventDefinition, ProjectSettings
+from phospho_store.annotations.judge_statistics import JudgeStatistics, distrust_reasons
 from phospho_workers.detection.candidates import content_of
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import analyse

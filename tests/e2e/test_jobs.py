@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from phospho_store.registry.definition_sets import DefinitionRepository
 
 from fixtures.clickhouse_server import ClickHouseServer
 from fixtures.phospho_process import PhosphoProcess, free_port, run_phospho
 from fixtures.shapes import API_KEY, OneProcess
 from phospho_store.annotations.labels import LabelRepository, new_label
 from phospho_store.jobs.session_closes import SessionCloseRepository
+from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import remote
 from store.facts import insert, task, view

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from phospho_store.registry.definition_sets import DefinitionRepository
-
 from phospho_dashboard.app import Integrations
 from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.webhooks.sending import WebhookSending
 from phospho_schemas.ids import HybridClock
 from phospho_store.jobs.webhooks import WebhookRepository, shown_secret
+from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import check_definition
 from phospho_workers.detection.loader import DefinitionCache

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
-from phospho_store.registry.definition_sets import DefinitionRepository
-
 from phospho_cli.data_folder import DataFolder
 from phospho_cli.processes.backend import build_backend, open_kafka
 from phospho_cli.processes.dashboard import new_setup_code, with_setup_codes
@@ -28,6 +26,7 @@ from phospho_store.embedded.http import ClickHouseHttpSettings, build_app
 from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import SECRET_TABLES
 from phospho_store.registry.bootstrap import first_project
+from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import NewKey
 from phospho_store.store import DATABASE, Store, embedded, remote
 from phospho_workers.detection.loader import DefinitionCache

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_dashboard.analytics.confidence import Interval, rate_interval
 from phospho_dashboard.queries.label_counts import label_counts
 from phospho_schemas.messages import ClassifierRow, EventDefinition
+from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.store import Store
 
 # With fewer labels of either kind the classifier has its default threshold, which is no suggestion.

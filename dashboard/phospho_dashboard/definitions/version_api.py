@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from phospho_store.registry.definition_sets import DefinitionRepository
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -16,6 +15,7 @@ from phospho_dashboard.definitions.versions import current_definition, versions_
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.routes import api_route
 from phospho_schemas.messages import EventDefinition
+from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_web.bodies import read_object
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response

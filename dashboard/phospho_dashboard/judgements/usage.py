@@ -6,10 +6,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from phospho_store.annotations.judge_statistics import JudgeStatisticsRepository, distrust_reasons
-
 from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import ProjectSettings
+from phospho_store.annotations.judge_statistics import JudgeStatisticsRepository, distrust_reasons
 from phospho_store.annotations.judgements import JudgementRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store

@@ -8,12 +8,12 @@ from concurrent.futures import Future
 
 import orjson
 import pytest
-from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_cli.processes.pipeline import Pipeline, PipelineSettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.records import Keyed
 from phospho_store.errors import StatementRefused, StoreUnavailable
+from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 from phospho_workers.detection.definitions import Snapshot

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from phospho_store.registry.definition_sets import DefinitionRepository
 from starlette.testclient import TestClient
 
 from fixtures.html_pages import check_page
 from phospho_schemas.messages import ClassifierRow, EventDefinition
+from phospho_store.registry.definition_sets import DefinitionRepository
 
 _NUMBERS = itertools.count()
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
-from phospho_store.registry.definition_sets import DefinitionRepository
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -20,6 +19,7 @@ from phospho_dashboard.webhooks.sending import WebhookSending
 from phospho_schemas.messages import ClassifierRow, EventDefinition
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_store.registry.authentication import Authenticator
+from phospho_store.registry.definition_sets import DefinitionRepository
 from workers.detection.tasks import keywords
 
 

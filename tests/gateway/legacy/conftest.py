@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-from phospho_store.registry.definition_sets import DefinitionRepository
 
 from gateway.conftest import ClientMaker
 from phospho_cli.processes.pipeline import Pipeline
@@ -19,6 +18,7 @@ from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
 from phospho_store.registry.authentication import Authenticator
+from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import NewKey, Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache

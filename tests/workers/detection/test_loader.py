@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from phospho_store.registry.definition_sets import DefinitionSet
 
 from phospho_schemas.messages import ClassifierRow, Project, ProjectSettings
 from phospho_store.errors import StatementRefused, StoreUnavailable
+from phospho_store.registry.definition_sets import DefinitionSet
 from phospho_store.store import remote
 from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.detect import analyse

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from phospho_store.registry.definition_sets import DefinitionRepository
-
 from phospho_store.store import Store
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.loader import DefinitionCache

@@ -9,11 +9,10 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
 
-from phospho_store.registry.definition_sets import DefinitionRepository
-
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.webhooks import Webhook
 from phospho_store.jobs.webhooks import WebhookRepository
+from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.webhooks.found_events import FoundEvents

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from confluent_kafka import Producer
-from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_schemas.settings import load
 from phospho_schemas.topics import TASKS
+from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.store import remote
 from phospho_workers.detection.loader import BackgroundCache, DefinitionCache
 from phospho_workers.detection.stage import Detection

@@ -10,10 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from phospho_store.registry.definition_sets import DefinitionSet
-
 from phospho_schemas.messages import ClassifierRow, EventDefinition, ProjectSettings
 from phospho_store.errors import StoreUnavailable
+from phospho_store.registry.definition_sets import DefinitionSet
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, compile_definitions
 from phospho_workers.detection.learning.classifiers import BadClassifier, Classifier
 

@@ -6,13 +6,12 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
-from phospho_store.registry.definition_sets import DefinitionRepository
-
 from phospho_schemas.definitions import needs_session
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_store.jobs.backfills import BackfillRepository
 from phospho_store.jobs.webhooks import WebhookRepository
+from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.loader import DefinitionCache

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from phospho_store.registry.definition_sets import DefinitionRepository
 
 from fixtures.llm_server import LlmServer, llm_server, question_in, raw, status
 from phospho_schemas.messages import EventDefinition, JudgementRow, ProjectSettings
 from phospho_store.annotations.judgements import JudgementRepository
 from phospho_store.annotations.labels import LabelRepository, new_label
 from phospho_store.jobs.backfills import BackfillRepository
+from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import Snapshot

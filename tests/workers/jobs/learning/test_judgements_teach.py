@@ -7,11 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_schemas.messages import JudgementRow
 from phospho_store.annotations.judgements import JudgementRepository
 from phospho_store.annotations.labels import LabelRepository, new_label
+from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.candidates import content_of

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
-from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_schemas.messages import EventDefinition
 from phospho_store.annotations.labels import LabelRepository, new_label
+from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.learning.classifiers import Classifier

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Callable
 
 import pytest
-from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_schemas.messages import ProjectSettings
 from phospho_store.errors import StatementRefused
+from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache

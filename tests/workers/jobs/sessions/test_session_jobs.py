@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_schemas.messages import MAX_CONTEXT_TURNS, ProjectSettings
 from phospho_store.annotations.labels import LabelRepository, new_label
 from phospho_store.jobs.session_closes import SessionCloseRepository
 from phospho_store.migrations import migrations
+from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache

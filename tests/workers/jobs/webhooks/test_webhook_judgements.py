@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from phospho_store.registry.definition_sets import DefinitionRepository
 
 from phospho_schemas.ids import event_id
 from phospho_schemas.messages import JudgementRow, ProjectSettings
@@ -17,6 +16,7 @@ from phospho_schemas.webhooks import Webhook
 from phospho_store.annotations.judgements import JudgementRepository
 from phospho_store.annotations.labels import LabelRepository, new_label
 from phospho_store.jobs.webhooks import WebhookRepository
+from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.candidates import content_of

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
-from phospho_store.registry.definition_sets import TABLES
-
 from phospho_schemas.definitions import needs_session
 from phospho_schemas.messages import EventDefinition, JudgementRow
 from phospho_store.annotations.judgements import JudgementRepository
 from phospho_store.jobs.backfills import BackfillRepository
+from phospho_store.registry.definition_sets import TABLES
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.jobs.judges.candidate_queue import CandidateQueue
 from phospho_workers.jobs.judges.open_candidates import OpenCandidates

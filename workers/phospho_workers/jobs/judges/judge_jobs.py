@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from phospho_store.registry.definition_sets import DefinitionRepository
-
 from phospho_schemas.ids import HybridClock
 from phospho_store.annotations.judgements import JudgementRepository
 from phospho_store.jobs.backfills import BackfillRepository
+from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.loader import DefinitionCache

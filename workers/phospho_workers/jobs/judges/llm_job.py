@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from phospho_store.registry.definition_sets import TABLES
-
 from phospho_schemas.definitions import needs_session
 from phospho_schemas.ids import derived_uuid
 from phospho_schemas.messages import EventDefinition, JudgementRow, LlmCallRow, ProjectSettings
 from phospho_store.annotations.judgements import JudgementRepository, Used
 from phospho_store.jobs.backfills import BackfillRepository
+from phospho_store.registry.definition_sets import TABLES
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.detection.text.sides import Side
 from phospho_workers.jobs.judges.candidate_queue import CandidateQueue

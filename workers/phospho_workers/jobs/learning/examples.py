@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from phospho_store.annotations.judge_statistics import JudgeStatistics, JudgeStatisticsRepository, distrust_reasons
-
 from phospho_schemas.messages import EventDefinition
+from phospho_store.annotations.judge_statistics import JudgeStatistics, JudgeStatisticsRepository, distrust_reasons
 from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_workers.detection.candidates import content_of

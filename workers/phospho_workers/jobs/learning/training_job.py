@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from phospho_store.registry.definition_sets import TABLES, DefinitionRepository
-
 from phospho_schemas.ids import derived_id
 from phospho_schemas.messages import ClassifierRow, EventDefinition
 from phospho_schemas.times import utc_now
+from phospho_store.registry.definition_sets import TABLES, DefinitionRepository
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks, LabelRevisions
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
 from phospho_workers.jobs.sessions.session_detection import group_by_reading

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Generic, TypeVar
 
 from phospho_store.registry.definition_sets import TABLES
-
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
 from phospho_workers.jobs.loop.round_robin import RoundRobin
