@@ -27,7 +27,7 @@ _KAFKA_BINDING = "0.5.0"
 
 @dataclass(frozen=True)
 class Flow:
-    """What is in a topic, and which processes write and read it. A model's place in `models` says nothing."""
+    """The models of a topic, in any order, and the processes that write and read it."""
 
     topic: Topic
     models: tuple[type[Message], ...]

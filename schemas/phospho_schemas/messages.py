@@ -30,7 +30,7 @@ Sentiment = Literal["positive", "neutral", "negative", ""]
 JudgeChoice = Literal["project", "none", "encoder", "llm"]
 LabelValue = Literal["confirmed", "rejected", ""]
 BackfillStatus = Literal["running", "asking", "done", "cancelled", "superseded", "failed"]
-Opinion = Literal["yes", "no", ""]
+AnswerValue = Literal["yes", "no", ""]
 CallOutcome = Literal["reserved", "answered", "no_answer", "refused", "failed", "skipped"]
 ProjectId = Annotated[str, Field(min_length=1, max_length=128, pattern=f"^{PROJECT_ID_PATTERN}$")]
 Identifier = Annotated[str, Field(min_length=1, max_length=512)]
@@ -43,7 +43,7 @@ UtcTime = Annotated[datetime, PlainSerializer(utc_text, when_used="json")]
 
 
 class Message(BaseModel):
-    """What every message has."""
+    """Base of every message."""
 
     model_config = ConfigDict(extra="allow", ser_json_inf_nan="null")
 
@@ -132,13 +132,11 @@ class DetectedEvent(BaseModel):
     engine: Engine
     scope: Scope
     score: float = Field(ge=0, le=1)
-    evidence: str = Field("", description="the words that made the engine say yes, at most 200 characters")
-    classifier_version: Count = Field(
-        0, description="of the classifier that was learnt from labels; 0 where there was none"
-    )
-    judge: Literal["", "encoder", "llm"] = Field("", description="who gave the judgement, where one was asked")
-    value: float | None = Field(None, description="of a definition that scores in a range")
-    category: str = Field("", description="of a definition that chooses a category")
+    evidence: str = ""
+    classifier_version: Count = 0
+    judge: Literal["", "encoder", "llm"] = ""
+    value: float | None = None
+    category: str = ""
 
 
 class Candidate(BaseModel):
@@ -156,7 +154,7 @@ class Candidate(BaseModel):
     engine: Engine
     scope: Scope
     score: float = Field(ge=0, le=1)
-    doubt: float = Field(ge=0, le=1, description="how unsure the engine is: 0 not at all, 1 where it knows nothing")
+    doubt: float = Field(ge=0, le=1)
     content: str
 
 
@@ -171,14 +169,14 @@ class AnalysisRow(Message):
     project_id: ProjectId
     task_id: Identifier
     revision: Revision
-    definitions_revision: Revision = Field(0, description="of the definitions that were looked for")
+    definitions_revision: Revision = 0
     session_id: Identifier
     user_id: OptionalIdentifier = ""
     version_id: OptionalIdentifier = ""
     created_at: UtcTime
-    language: str = Field("", description="ISO 639-1 code of the input; empty where it can't be told")
+    language: str = ""
     language_score: float = Field(0.0, ge=0, le=1)
-    sentiment: Sentiment = Field("", description="of the input; empty where the language is not covered")
+    sentiment: Sentiment = ""
     sentiment_score: float | None = Field(None, ge=-1, le=1)
     sentiment_magnitude: float | None = Field(None, ge=0)
     output_language: str = ""
@@ -186,8 +184,8 @@ class AnalysisRow(Message):
     output_sentiment: Sentiment = ""
     output_sentiment_score: float | None = Field(None, ge=-1, le=1)
     output_sentiment_magnitude: float | None = Field(None, ge=0)
-    language_model: str = Field("", description="name and version of what told the languages")
-    sentiment_model: str = Field("", description="name and version of what told the sentiments")
+    language_model: str = ""
+    sentiment_model: str = ""
     events: list[DetectedEvent] = Field(default_factory=list)
     candidates: list[Candidate] = Field(default_factory=list)
 
@@ -205,11 +203,11 @@ class EventMessage(Message):
 
 class SessionAnalysisRow(Message):
     """
-    What was found in a session that is over, or in one turn of it that was read with those before it.
+    The events of a finished session, or of one turn that was read with those before it.
 
-    Key: project, session, turn (empty for the whole), state. `state` is the XOR of the hashes of the tasks, with their
-    revisions, that the session, or the turn with what may be read with it, consisted of: once it is another, the row is
-    of the past. `revision` is the greatest of the tasks that were read.
+    Key: project, session, turn (empty for the session), state. `state` is the hash of the tasks of the session, or of
+    the turn and those before it, with their revisions (phospho_store.sql.sessions): once it differs from the present
+    state, the events no longer hold. `revision` is the greatest of the tasks that were read.
     """
 
     project_id: ProjectId
@@ -259,10 +257,10 @@ class DeadLetterRow(Message):
     """
 
     dead_letter_id: Identifier
-    project_id: str = Field("", description="where the message says it; else empty")
+    project_id: str = Field("", description="id of the project, if the message has one")
     stage: str
-    reason: str = Field(description="a code out of a bounded set, such as invalid_json")
-    detail: str = Field("", description="what happened, for a person; never the payload")
+    reason: str
+    detail: str = ""
     source_topic: str
     source_partition: int
     source_offset: int
@@ -271,12 +269,12 @@ class DeadLetterRow(Message):
     is_truncated: bool = False
     key_base64: str = ""
     headers: list[tuple[str, str]] = Field(default_factory=list, description="name, value in base64")
-    received_at: UtcTime = Field(description="when the message arrived, not when a stage read it: replays agree")
+    received_at: UtcTime = Field(description="time of arrival of the message itself, so that replays agree")
     revision: Revision
 
 
 class ScoreRange(BaseModel):
-    """What the score of an event means: how sure it is, a number from min to max, or one category of several."""
+    """The meaning of an event's score: a confidence, a number from min to max, or one of several categories."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -299,12 +297,10 @@ class EventDefinition(Message):
     keywords: list[str] = Field(default_factory=list, max_length=1000)
     pattern: str = Field("", max_length=4000)
     threshold: float | None = Field(None, ge=0, le=1)
-    is_last_task: bool = Field(False, description="only the last task of a session that is over is looked at")
-    context_turns: int = Field(
-        0, ge=0, le=MAX_CONTEXT_TURNS, description="earlier tasks of the session that are read as well"
-    )
+    is_last_task: bool = False
+    context_turns: int = Field(0, ge=0, le=MAX_CONTEXT_TURNS)
     score_range: ScoreRange = Field(default_factory=ScoreRange)
-    judge: JudgeChoice = Field("project", description="who is asked where the engine is unsure")
+    judge: JudgeChoice = "project"
     is_deleted: bool = False
     created_at: UtcTime
 
@@ -345,7 +341,7 @@ class Backfill(Message):
     from_at: UtcTime | None = None
     to_at: UtcTime | None = None
     status: BackfillStatus = "running"
-    detail: str = Field(default="", description="why it did not come to its end")
+    detail: str = Field(default="", description="why the backfill failed")
     after: str = ""
     tasks: int = Field(default=0, ge=0)
     tasks_done: int = Field(default=0, ge=0)
@@ -357,9 +353,9 @@ class Backfill(Message):
 
 class ClassifierRow(Message):
     """
-    What was learnt from the labels of one definition. Key: project, name, version. The greatest version is used.
+    The classifier trained on the labels of one definition. Key: project, name, version; the greatest version is used.
 
-    `classifier` and `quality` are JSON text; `labels_digest` says which labels it was learnt from.
+    `classifier` and `quality` are JSON text; `labels_digest` identifies the labels.
     """
 
     project_id: ProjectId
@@ -386,7 +382,7 @@ class JudgementRow(Message):
     definition_version: Count
     content: str
     revision: Revision = 0
-    answer: Opinion
+    answer: AnswerValue
     score: float = Field(1.0, ge=0, le=1)
     value: float | None = None
     category: str = ""
@@ -408,7 +404,7 @@ class LlmCallRow(Message):
     call_id: Identifier
     revision: Revision = 0
     outcome: CallOutcome
-    reason: str = Field(default="", description="why there is no answer; never what anybody wrote")
+    reason: str = Field(default="", description="why there is no answer; never holds a text of a task")
     left_alone_until: UtcTime | None = None
     model: str
     task_id: str = ""
@@ -420,7 +416,7 @@ class LlmCallRow(Message):
 
 
 class Note(Message):
-    """What a person wrote about a task. Key: project, task, note. The greatest revision wins."""
+    """A person's note on a task. Key: project, task, note. The greatest revision wins."""
 
     project_id: ProjectId
     task_id: Identifier
@@ -433,7 +429,7 @@ class Note(Message):
 
 
 class ProjectSettings(BaseModel):
-    """What one project switches, and its bounds; stored as JSON with the project, read by every process."""
+    """The settings of a project, stored as JSON with it and read by every process."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -1,4 +1,4 @@
-"""Who may look at the pages: people, their roles, and the browsers in which they have signed in."""
+"""The people who may use the pages, their roles, and their sign-ins."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Person(Message):
     """
     Somebody who may sign in. Key: name, in lower case; the greatest revision wins.
 
-    `password_hash` is argon2's, with its salt and parameters; empty for who comes through a proxy alone. No sign-in
-    from before `signed_out_at` counts.
+    `password_hash` is argon2's, with its salt and parameters; empty for a person who signs in through a proxy. Sign-ins
+    before `signed_out_at` are invalid.
     """
 
     name: PersonName
@@ -35,9 +35,9 @@ class Person(Message):
 
 class SignIn(Message):
     """
-    One browser in which a person has signed in. Only the SHA-256 of the cookie's token is stored.
+    A person's sign-in in one browser. Only the SHA-256 of the cookie's token is stored.
 
-    An end is an end: it holds against every row that says later that the browser was seen.
+    `ended_at` holds against every later row that only says that the browser was seen.
     """
 
     token_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(repr=False)
@@ -56,5 +56,5 @@ def known_name(name: str) -> str:
 
 
 def may_act_as(role: Role, needed: Role) -> bool:
-    """Tell whether a role may do what needs the role `needed`."""
+    """Return whether a role includes the role `needed`."""
     return ROLES.index(role) >= ROLES.index(needed)

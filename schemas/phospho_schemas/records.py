@@ -1,4 +1,4 @@
-"""What stages hand to each other: bytes with a key, and the place they came from."""
+"""The messages that stages hand to each other: bytes with a key."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Topic:
     max_message_bytes: int = _MAX_ROW_BYTES
 
     def fits(self, key: bytes, value: bytes) -> bool:
-        """Tell whether the topic takes a message of that key and value."""
+        """Return whether a message of that key and value fits into the topic."""
         return len(key) + len(value) <= self.max_message_bytes - _OVERHEAD_BYTES
 
     def config(self) -> dict[str, str]:
@@ -60,7 +60,7 @@ ANALYSES = Topic(
     "project_id:session_id",
     8,
     3 * _DAY_MS,
-    "rows of analysis_rows: all that detection says of a task, its events included",
+    "rows of analysis_rows: the whole analysis of a task, with its events",
 )
 EVENTS = Topic(
     "phospho.events", "project_id:session_id", 8, 3 * _DAY_MS, "each detected event by itself, for subscribers"
@@ -73,7 +73,7 @@ DEAD_LETTER = Topic(
     "that of the source",
     2,
     30 * _DAY_MS,
-    "rows of dead_letter_rows: what no stage could read",
+    "rows of dead_letter_rows: messages that a stage could not read",
     max_message_bytes=_MAX_DEAD_LETTER_BYTES,
 )
 

@@ -1,4 +1,4 @@
-"""Webhooks: where events are told to, and what became of each."""
+"""Webhooks and the deliveries of events to them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pydantic import Field
 
 from phospho_schemas.messages import Count, Identifier, Message, ProjectId, Revision, UtcTime
 
-# By what an event became known: detection found it in a task or in a session, or it "waited" for a judge who has not
-# answered; a judge affirmed what was nearly found; a person added it.
+# The way in which an event became known: detection found it in a task or a session; it "waited" for a judge that has
+# not answered; a judge affirmed a candidate; a person's label added it.
 DeliverySource = Literal["task", "session", "waited", "judgement", "label"]
 DeliveryStatus = Literal["pending", "delivered", "dead"]
 
 
 class Webhook(Message):
     """
-    An address that is told of events as they are found. Key: project, webhook; the greatest revision wins.
+    An address that events are sent to as they are found. Key: project, webhook; the greatest revision wins.
 
     `salt` goes into its secret, which is derived and not stored; another salt is another secret.
     """
@@ -37,7 +37,7 @@ class Webhook(Message):
 
 
 class WebhookDelivery(Message):
-    """One event for one webhook, and its last state. Key: project, webhook, event. `payload` is the body, as sent."""
+    """The delivery of one event to one webhook. Key: project, webhook, event. `payload` is the body of the request."""
 
     project_id: ProjectId
     webhook_id: Identifier

@@ -1,4 +1,4 @@
-"""Retention: rows that are older than their project keeps are deleted."""
+"""Retention: delete the rows that are older than their project's retention."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_IDENTITIES = 1_000_000
 
 @dataclass(frozen=True)
 class _Expiry:
-    """A table whose rows expire: what a row is known by within its project, and the time that counts."""
+    """A table whose rows expire, with the identity of a row within its project and the column of its time."""
 
     table: str
     identity: str
@@ -44,7 +44,7 @@ _EXPIRIES = (
 
 @dataclass(frozen=True)
 class Deleted:
-    """What one statement deleted: how many tasks, analyses, feedback or dead letters, whatever their revisions."""
+    """The rows that one statement deleted, counted by identity, whatever their revisions."""
 
     project_id: str
     table: str

@@ -1,10 +1,13 @@
-"""From messages to the lines that ClickHouse inserts, and from its rows back to what messages read."""
+"""Conversion between messages and the JSON lines and rows of ClickHouse."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
+
+M = TypeVar("M", bound=BaseModel)
 
 
 def json_lines(rows: Iterable[BaseModel]) -> bytes:
@@ -12,6 +15,13 @@ def json_lines(rows: Iterable[BaseModel]) -> bytes:
     return b"\n".join(row.model_dump_json().encode("utf-8", "replace") for row in rows)
 
 
-def with_zones(row: dict[str, object]) -> dict[str, object]:
-    """Give ClickHouse's times their zone, which is always UTC here."""
-    return {k: f"{v}Z" if k.endswith("_at") and isinstance(v, str) else v for k, v in row.items()}
+def parsed_rows(model: type[M], rows: Iterable[dict[str, Any]]) -> list[M]:
+    """Return rows of ClickHouse as messages of `model`."""
+    return [model.model_validate(_with_zones(row)) for row in rows]
+
+
+def _with_zones(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with the zone of its times, which ClickHouse leaves out; it is UTC in all of our tables."""
+    return {
+        name: f"{value}Z" if name.endswith("_at") and isinstance(value, str) else value for name, value in row.items()
+    }

@@ -1,4 +1,4 @@
-"""Whether the judgements of an LLM are worth learning, by themselves and beside people's labels."""
+"""Statistics of an LLM's answers, and the reasons not to train classifiers on them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from phospho_store.store import Store
 
-# One answer in so many must be another one, or the answers tell nothing of the texts.
+# One answer in so many must be another counts, or the answers tell nothing of the texts.
 _MOST_YES_OF_DEFINITION = 0.95
 _LEAST_YES_OF_MODEL = 0.01
 # Tasks of either kind that a person and the LLM have judged, from which on they are compared.
@@ -15,24 +15,30 @@ _MIN_OF_KIND = 5
 # By how much more often it must say yes to what people confirmed than to what they rejected.
 _LEAST_DISTANCE = 0.2
 
-_RECORDS = """
-SELECT name, model, countIf(v.answer = 'yes') AS yes, countIf(v.answer = 'no') AS no, countIf(v.answer = '') AS none,
-    countIf(l.label = 'confirmed') AS confirmed, countIf(l.label = 'confirmed' AND v.answer = 'yes') AS affirmed,
-    countIf(l.label = 'rejected') AS rejected,
-    countIf(l.label = 'rejected' AND v.answer = 'yes') AS wrongly_affirmed
+_STATISTICS = """
+SELECT
+    name,
+    model,
+    countIf(judgement.answer = 'yes') AS yes,
+    countIf(judgement.answer = 'no') AS no,
+    countIf(judgement.answer = '') AS none,
+    countIf(label.label = 'confirmed') AS confirmed,
+    countIf(label.label = 'confirmed' AND judgement.answer = 'yes') AS affirmed,
+    countIf(label.label = 'rejected') AS rejected,
+    countIf(label.label = 'rejected' AND judgement.answer = 'yes') AS wrongly_affirmed
 FROM
 (
     SELECT name, toString(model) AS model, toString(answer) AS answer, task_id FROM judgement_rows FINAL
     WHERE project_id = {project:String} AND judge = 'llm'
         AND (name, definition_version) IN
             (SELECT arrayJoin(arrayZip({names:Array(String)}, {versions:Array(UInt32)})))
-) AS v
+) AS judgement
 LEFT ANY JOIN
 (
     SELECT event_name, task_id, toString(label) AS label FROM label_rows FINAL
     WHERE project_id = {project:String} AND label != ''
-) AS l
-ON v.name = l.event_name AND v.task_id = l.task_id
+) AS label
+ON judgement.name = label.event_name AND judgement.task_id = label.task_id
 GROUP BY name, model ORDER BY name, model
 """
 
@@ -40,10 +46,10 @@ GROUP BY name, model ORDER BY name, model
 @dataclass(frozen=True)
 class JudgeStatistics:
     """
-    What one model said of one version of a definition.
+    The answers of one model about one version of a definition, counted.
 
-    `none` are the answers that could not be read. Of the tasks that a person judged too, it said yes to `affirmed` of
-    `confirmed`, and to `wrongly_affirmed` of `rejected`.
+    `none` counts unreadable answers. Of the tasks that people confirmed, it said yes to `affirmed` of `confirmed`; of
+    those that they rejected, to `wrongly_affirmed` of `rejected`.
     """
 
     name: str
@@ -58,50 +64,50 @@ class JudgeStatistics:
 
     @property
     def judgements(self) -> int:
-        """How many judgements there are."""
+        """The number of readable answers."""
         return self.yes + self.no
 
 
 class JudgeStatisticsRepository:
-    """Reads of what models said. Blocking; raises what the store raises."""
+    """Reads of statistics. Blocking; raises what the store raises."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def of(self, project_id: str, versions: Mapping[str, int]) -> list[JudgeStatistics]:
-        """Return what was said of these versions of a project's definitions, by name and model."""
+        """Return the statistics of these versions of a project's definitions, by name and model."""
         parameters = {"project": project_id, "names": list(versions), "versions": list(versions.values())}
-        return [JudgeStatistics(**row) for row in self._store.rows(_RECORDS, parameters)]
+        return [JudgeStatistics(**row) for row in self._store.rows(_STATISTICS, parameters)]
 
 
-def distrust_reasons(records: Sequence[JudgeStatistics]) -> dict[tuple[str, str], str]:
+def distrust_reasons(statistics: Sequence[JudgeStatistics]) -> dict[tuple[str, str], str]:
     """
-    Return by name and model why nothing is learnt from what a model said of a definition; "" where it is.
+    Return by name and model why a model's answers about a definition are not learnt from; "" if they are.
 
-    `records` are all of a project. A model has to know both answers: of all that it says one in a hundred is yes (an
-    event may be rare, not all of them), and of a definition one in twenty is no. And where five confirmed and five
-    rejected tasks were judged by it too, it has to say yes to the former by a fifth more often than to the latter.
+    `statistics` are all of a project. A model has to give both answers: yes to one in a hundred of all questions (an
+    event may be rare, but not every event), and no to one in twenty about each definition. If it judged five confirmed
+    and five rejected tasks, its share of yes must be 0.2 higher among the confirmed ones.
     """
-    silent = {model for model in {one.model for one in records} if _says_no_to_all(records, model)}
-    return {(one.name, one.model): _why_not(one, is_silent=one.model in silent) for one in records}
+    denying = {model for model in {counts.model for counts in statistics} if _says_no_to_all(statistics, model)}
+    return {(counts.name, counts.model): _why_not(counts, denies_all=counts.model in denying) for counts in statistics}
 
 
-def _says_no_to_all(records: Sequence[JudgeStatistics], model: str) -> bool:
-    of_model = [one for one in records if one.model == model]
-    return sum(one.yes for one in of_model) < _LEAST_YES_OF_MODEL * sum(one.judgements for one in of_model)
+def _says_no_to_all(statistics: Sequence[JudgeStatistics], model: str) -> bool:
+    of_model = [counts for counts in statistics if counts.model == model]
+    return sum(counts.yes for counts in of_model) < _LEAST_YES_OF_MODEL * sum(counts.judgements for counts in of_model)
 
 
-def _why_not(record: JudgeStatistics, *, is_silent: bool) -> str:
-    if is_silent:
+def _why_not(counts: JudgeStatistics, *, denies_all: bool) -> str:
+    if denies_all:
         return "the model says no to next to everything in this project"
-    if record.yes > _MOST_YES_OF_DEFINITION * record.judgements:
-        return f"the model says yes to next to everything: {record.yes} yes, {record.no} no"
-    if min(record.confirmed, record.rejected) < _MIN_OF_KIND:
+    if counts.yes > _MOST_YES_OF_DEFINITION * counts.judgements:
+        return f"the model says yes to next to everything: {counts.yes} yes, {counts.no} no"
+    if min(counts.confirmed, counts.rejected) < _MIN_OF_KIND:
         return ""
-    distance = record.affirmed / record.confirmed - record.wrongly_affirmed / record.rejected
+    distance = counts.affirmed / counts.confirmed - counts.wrongly_affirmed / counts.rejected
     if distance >= _LEAST_DISTANCE:
         return ""
     return (
-        f"the model contradicts people: yes to {record.affirmed} of {record.confirmed} confirmed tasks"
-        f" and to {record.wrongly_affirmed} of {record.rejected} rejected ones"
+        f"the model contradicts people: yes to {counts.affirmed} of {counts.confirmed} confirmed tasks"
+        f" and to {counts.wrongly_affirmed} of {counts.rejected} rejected ones"
     )

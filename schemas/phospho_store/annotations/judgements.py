@@ -1,4 +1,4 @@
-"""Judgements as they are stored, and the calls of LLMs with what they cost."""
+"""Judgements, and the LLM calls behind them with their cost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GROUP BY day, model ORDER BY day DESC, model
 """
 
 
-# The server is the installation's: whose call it was does not matter, and nothing of it is told but how it ended.
+# The server is the installation's: the call may be another project's, and only its outcome is shown.
 _LAST_CALL = """
 SELECT outcome, reason, model, formatDateTime(created_at, '%Y-%m-%dT%H:%i:%S.%fZ') AS at,
     if(left_alone_until > now64(3), formatDateTime(left_alone_until, '%Y-%m-%dT%H:%i:%S.%fZ'), NULL) AS left_alone_until
@@ -41,7 +41,7 @@ ORDER BY revision DESC LIMIT 1
 
 @dataclass(frozen=True)
 class Used:
-    """What a project's calls of one day cost, those under way with the most that they may."""
+    """The cost of a project's calls of one day; a call under way counts with the most that it may cost."""
 
     tokens: int
     usd: float
@@ -59,7 +59,7 @@ class JudgementRepository:
         self._insert("judgement_rows", judgements)
 
     def save_calls(self, calls: Sequence[LlmCallRow]) -> None:
-        """Store calls, all or none; what a call did cost replaces what was reserved for it."""
+        """Store calls, all or none; the actual cost of a call replaces its reservation."""
         self._insert("llm_call_rows", calls)
 
     def used(self, project_id: str, day: date) -> Used:

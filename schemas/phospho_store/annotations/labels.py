@@ -1,4 +1,4 @@
-"""What people say of tasks: labels, which confirm or reject an event, and notes."""
+"""Labels, which confirm or reject an event, and notes on tasks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from phospho_schemas.ids import HybridClock, event_id
 from phospho_schemas.messages import Label, Message, Note
-from phospho_store.rows import json_lines, with_zones
+from phospho_store.rows import json_lines, parsed_rows
 from phospho_store.store import Store
 
 
@@ -34,7 +34,7 @@ class LabelRepository:
             " WHERE project_id = {project:String} AND event_name = {name:String} AND label != '' ORDER BY task_id",
             {"project": project_id, "name": event_name},
         )
-        return [Label.model_validate(with_zones(row)) for row in rows]
+        return parsed_rows(Label, rows)
 
     def revision(self) -> int:
         """Return a number that rises whenever a label changes: a cheap question to ask often."""
@@ -54,7 +54,7 @@ class LabelRepository:
             " AND task_id IN {tasks:Array(String)} AND NOT is_deleted ORDER BY created_at, note_id",
             {"project": project_id, "tasks": list(task_ids)},
         )
-        return [Note.model_validate(with_zones(row)) for row in rows]
+        return parsed_rows(Note, rows)
 
     def _revision_of_note(self, note: Note) -> int:
         rows = self._store.rows(

@@ -1,4 +1,4 @@
-"""Backfills: what was asked for, and how far each is."""
+"""Backfills and their progress."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import Backfill, EventDefinition
-from phospho_store.rows import json_lines
+from phospho_store.rows import json_lines, parsed_rows
 from phospho_store.store import Store
 
 MAX_LISTED = 200
@@ -27,7 +27,7 @@ class BackfillRepository:
         to_at: datetime | None = None,
         created_by: str = "",
     ) -> Backfill:
-        """Ask for a backfill and return it; where the very same is running already, that one."""
+        """Start a backfill and return it; if the same one is running already, return that."""
         now = datetime.now(UTC)
         wanted = Backfill(
             project_id=definition.project_id,
@@ -54,7 +54,7 @@ class BackfillRepository:
         return saved
 
     def cancel(self, project_id: str, backfill_id: str) -> Backfill | None:
-        """Stop a backfill where it is and return it; None where there is none. What it has done stays."""
+        """Cancel a backfill and return it; None if there is none. Its results stay."""
         known = self.one(project_id, backfill_id)
         if known is None or known.status not in ("running", "asking"):
             return known
@@ -74,26 +74,21 @@ class BackfillRepository:
             "SELECT * EXCEPT schema_version FROM backfill_rows FINAL WHERE status = 'running'"
             f" ORDER BY updated_at, backfill_id LIMIT {MAX_LISTED}"
         )
-        return [_backfill(row) for row in rows]
+        return parsed_rows(Backfill, rows)
 
     def asking(self, project_id: str | None = None) -> list[Backfill]:
-        """Return those whose tasks are read and whose doubts a judge is asked about, the earliest first."""
+        """Return the backfills that wait for judgements on their candidates, the earliest first."""
         where = "status = 'asking'" + (" AND project_id = {project:String}" if project_id is not None else "")
         rows = self._store.rows(
             f"SELECT * EXCEPT schema_version FROM backfill_rows FINAL WHERE {where}"
             f" ORDER BY created_at, backfill_id LIMIT {MAX_LISTED}",
             {"project": project_id or ""},
         )
-        return [_backfill(row) for row in rows]
+        return parsed_rows(Backfill, rows)
 
     def _read(self, rest: str, project_id: str, backfill_id: str = "") -> list[Backfill]:
         rows = self._store.rows(
             f"SELECT * EXCEPT schema_version FROM backfill_rows FINAL WHERE project_id = {{project:String}} {rest}",
             {"project": project_id, "backfill": backfill_id},
         )
-        return [_backfill(row) for row in rows]
-
-
-def _backfill(row: dict[str, object]) -> Backfill:
-    utc = {name: f"{value}Z" for name, value in row.items() if name.endswith("_at") and value is not None}
-    return Backfill.model_validate(row | utc)
+        return parsed_rows(Backfill, rows)

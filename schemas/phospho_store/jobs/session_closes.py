@@ -1,4 +1,4 @@
-"""Sessions that somebody closed: over now, and not only when they have been idle."""
+"""Closed sessions, which are finished without waiting for the idle timeout."""
 
 from __future__ import annotations
 

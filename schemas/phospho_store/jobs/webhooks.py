@@ -1,5 +1,5 @@
 """
-Webhooks and the queue of what they are told.
+Webhooks and the queue of their deliveries.
 
 A webhook's secret has to be known to sign with, so a hash would not do. It is derived by HMAC from the installation's
 key, which is in the process's settings and never in the store: who reads the tables can sign nothing.
@@ -18,7 +18,7 @@ from typing import Any
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import Message
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
-from phospho_store.rows import json_lines, with_zones
+from phospho_store.rows import json_lines, parsed_rows
 from phospho_store.store import Store
 
 _PREFIX = "whsec_"
@@ -53,7 +53,7 @@ class WebhookRepository:
         *,
         with_evidence: bool = False,
     ) -> Webhook:
-        """Add a webhook and return it. It is told of what is found from now on."""
+        """Add a webhook and return it. It receives the events that are found from now on."""
         webhook = Webhook(
             project_id=project_id,
             webhook_id="hook_" + secrets.token_hex(8),
@@ -67,7 +67,7 @@ class WebhookRepository:
         return self._saved(webhook)
 
     def remove(self, project_id: str, webhook_id: str) -> bool:
-        """Remove a webhook; False where there is none. What waits for it is told no more."""
+        """Remove a webhook; False if there is none. Its pending deliveries are dropped."""
         known = next((one for one in self.webhooks(project_id) if one.webhook_id == webhook_id), None)
         if known is None:
             return False
@@ -75,7 +75,7 @@ class WebhookRepository:
         return True
 
     def switch_off(self, webhook: Webhook) -> None:
-        """Tell a webhook nothing more: its receiver has said that it is gone. It stays listed."""
+        """Stop the deliveries to a webhook whose receiver has answered that it is gone. It stays listed."""
         self._saved(webhook.model_copy(update={"is_gone": True}))
 
     def webhooks(self, project_id: str | None = None) -> list[Webhook]:
@@ -86,14 +86,14 @@ class WebhookRepository:
             " ORDER BY created_at, webhook_id",
             {"project": project_id or ""},
         )
-        return [Webhook.model_validate(with_zones(row)) for row in rows]
+        return parsed_rows(Webhook, rows)
 
     def revision(self) -> int:
-        """Return a number that rises whenever a webhook changes: a cheap question to ask often."""
+        """Return a number that rises whenever a webhook changes: a cheap query."""
         return int(self._store.rows("SELECT max(revision) AS revision FROM webhook_rows")[0]["revision"])
 
     def counts(self, project_id: str) -> dict[str, dict[str, Any]]:
-        """Return by webhook how many deliveries stand where, and the detail of the last one that failed."""
+        """Return by webhook the number of deliveries by status, and the detail of the last one that failed."""
         rows = self._store.rows(
             "SELECT webhook_id, countIf(status = 'delivered') AS delivered, countIf(status = 'pending') AS pending,"
             " countIf(status = 'dead') AS dead, argMaxIf(detail, revision, detail != '') AS last_failure"
@@ -103,31 +103,31 @@ class WebhookRepository:
         return {row.pop("webhook_id"): row for row in rows}
 
     def pending(self, project_id: str, webhook_id: str, limit: int) -> list[WebhookDelivery]:
-        """Return what is still to be told to a webhook, what is due first, `limit` at most."""
+        """Return the pending deliveries of a webhook, the first due first, `limit` at most."""
         rows = self._store.rows(
             "SELECT * EXCEPT schema_version FROM webhook_delivery_rows FINAL WHERE project_id = {project:String}"
             " AND webhook_id = {webhook:String} AND status = 'pending'"
             " ORDER BY next_attempt_at, event_id LIMIT {limit:UInt32}",
             {"project": project_id, "webhook": webhook_id, "limit": limit},
         )
-        return [WebhookDelivery.model_validate(with_zones(row)) for row in rows]
+        return parsed_rows(WebhookDelivery, rows)
 
     def dead(self, project_id: str, limit_of_one: int) -> list[WebhookDelivery]:
-        """Return what was given up, the latest first: `limit_of_one` at most of each webhook."""
+        """Return the dead deliveries, the latest first: `limit_of_one` at most of each webhook."""
         rows = self._store.rows(
             "SELECT * EXCEPT schema_version FROM webhook_delivery_rows FINAL"
             " WHERE project_id = {project:String} AND status = 'dead'"
             " ORDER BY webhook_id, revision DESC LIMIT {limit:UInt32} BY webhook_id",
             {"project": project_id, "limit": limit_of_one},
         )
-        return [WebhookDelivery.model_validate(with_zones(row)) for row in rows]
+        return parsed_rows(WebhookDelivery, rows)
 
     def send_again(self, project_id: str, webhook_id: str) -> int:
         """
-        Put what was given up for a webhook into the queue again, the latest MAX_SENT_AGAIN, and return how many.
+        Put the dead deliveries of a webhook into the queue again, the latest MAX_SENT_AGAIN, and return their number.
 
-        Their tries begin anew. The webhook is stored with a new revision, by which who sends looks for them, and is
-        switched on where its receiver was gone.
+        Their attempts start anew. The webhook gets a new revision, by which the sender notices them, and is switched
+        on if its receiver was gone.
         """
         rows = self._store.rows(
             "SELECT * EXCEPT schema_version FROM webhook_delivery_rows FINAL WHERE project_id = {project:String}"
@@ -135,7 +135,7 @@ class WebhookRepository:
             {"project": project_id, "webhook": webhook_id, "limit": MAX_SENT_AGAIN},
         )
         anew = {"status": "pending", "attempts": 0, "next_attempt_at": datetime.now(UTC)}
-        dead = [WebhookDelivery.model_validate(with_zones(row)) for row in rows]
+        dead = parsed_rows(WebhookDelivery, rows)
         self.save_deliveries([one.model_copy(update=anew) for one in dead])
         for known in self.webhooks(project_id) if dead else ():
             if known.webhook_id == webhook_id:
@@ -143,7 +143,7 @@ class WebhookRepository:
         return len(dead)
 
     def known(self, project_id: str, webhook_ids: Sequence[str], event_ids: Sequence[str]) -> set[tuple[str, str]]:
-        """Return which of these events have a delivery for which of these webhooks."""
+        """Return the pairs of these webhooks and events that have a delivery."""
         rows = self._store.rows(
             "SELECT DISTINCT webhook_id, event_id FROM webhook_delivery_rows WHERE project_id = {project:String}"
             " AND webhook_id IN {webhooks:Array(String)} AND event_id IN {events:Array(String)}",
@@ -152,7 +152,7 @@ class WebhookRepository:
         return {(row["webhook_id"], row["event_id"]) for row in rows}
 
     def found_until_ms(self) -> dict[tuple[str, str], int]:
-        """Return for each webhook and source up to when what was found is in the queue; none where nothing is. Ms."""
+        """Return by webhook and source the time (ms) up to which found events are in the queue; none if nothing is."""
         rows = self._store.rows(
             "SELECT webhook_id, source, toUnixTimestamp64Milli(max(found_at)) AS until_ms"
             " FROM webhook_delivery_rows GROUP BY webhook_id, source"

@@ -1,4 +1,4 @@
-"""Who is asking: the look-up of API keys, cached so that a request costs no query."""
+"""Authentication by API key, cached so that a request costs no query."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_CACHED_KEYS = 10_000
 
 @dataclass(frozen=True)
 class Principal:
-    """Who asks. An administrator may act on every project; `project_id` is None for one."""
+    """The caller. An administrator may act on every project; `project_id` is None for one."""
 
     project_id: str | None
     is_admin: bool = False
@@ -28,7 +28,7 @@ class Principal:
 
 @dataclass(frozen=True)
 class _Entry:
-    """What the store said of a key at `looked_up_s`; it is asked again after `fresh_until_s`."""
+    """The result of a look-up at `looked_up_s`; the store is asked again after `fresh_until_s`."""
 
     project_id: str | None
     looked_up_s: float
@@ -37,7 +37,7 @@ class _Entry:
 
 class Authenticator:
     """
-    Tells the principal of a secret. Thread-safe; blocks for one query where the cache has no fresh answer.
+    Finds the principal of a secret. Thread-safe; blocks for one query if the cache has no fresh entry.
 
     A revoked key stops working within `ttl_s`. While the store is away or hangs, a key that was good at most `stale_s`
     ago stays good, so that logs are taken while ClickHouse restarts; the store is then asked every `ttl_s`.
@@ -61,7 +61,7 @@ class Authenticator:
         self._lock = threading.Lock()
 
     def cached(self, secret: str) -> Principal | None:
-        """Return the principal where it is known without a query; None says: ask `principal`, in a thread."""
+        """Return the principal if no query is needed; if None, call `principal` in a thread."""
         hashed = key_hash(secret)
         if self._admin_hash is not None and hmac.compare_digest(hashed, self._admin_hash):
             return Principal(None, is_admin=True)
@@ -72,7 +72,7 @@ class Authenticator:
 
     def stale(self, secret: str) -> Principal | None:
         """
-        Return who had this secret when the store last said, at most `stale_s` ago; None where it never did.
+        Return the principal of the last look-up, at most `stale_s` ago; None if there was none.
 
         For a caller that got no answer from the store: until `ttl_s` from now, `cached` says the same. Never blocks.
         """
@@ -87,7 +87,7 @@ class Authenticator:
 
     def principal(self, secret: str) -> Principal | None:
         """
-        Return who has this secret, or None for a key that is unknown or revoked.
+        Return the principal of a secret, or None for a key that is unknown or revoked.
 
         Raises StoreUnavailable where the store is away and the cache can't say.
         """

@@ -1,4 +1,4 @@
-"""What detection is told: definitions, the classifiers that were learnt for them, and what each project switches."""
+"""The definitions, classifiers and settings that detection works with."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import ClassifierRow, EventDefinition, Project
 from phospho_store.registry.registry import Registry
-from phospho_store.rows import json_lines
+from phospho_store.rows import json_lines, parsed_rows
 from phospho_store.store import Store
 
-# Of each of these detection reads the latest row; a change of any of them is a change of what it finds.
+# Detection reads the latest rows of these; a change of any of them changes the events that it finds.
 TABLES = ("definition_rows", "classifier_rows", "project_rows")
 _LABELS = ("label_rows",)
 
@@ -35,12 +35,12 @@ class DefinitionRepository:
 
     def revisions(self, *, with_labels: bool = False) -> tuple[int, ...]:
         """
-        Return numbers of which one changes whenever something of the instructions does: a cheap question.
+        Return numbers of which one changes whenever the definition set does: a cheap query.
 
-        `with_labels` has one for the labels as well, which classifiers are learnt from.
+        With `with_labels` there is one for the labels too, which classifiers are trained on.
 
-        They are several because writers have clocks of their own: a classifier that comes after a definition may have
-        the smaller revision.
+        There are several because writers have clocks of their own: a classifier may have a smaller revision than an
+        earlier definition.
         """
         tables = TABLES + _LABELS if with_labels else TABLES
         questions = ", ".join(f"(SELECT max(revision) FROM {table}) AS {table}" for table in tables)
@@ -48,7 +48,7 @@ class DefinitionRepository:
         return tuple(int(row[table]) for table in tables)
 
     def read(self) -> DefinitionSet:
-        """Return the instructions of now."""
+        """Return the current definition set."""
         return DefinitionSet(self._registry.definitions(), self.classifiers(), self._registry.projects())
 
     def classifiers(self) -> list[ClassifierRow]:
@@ -63,7 +63,7 @@ class DefinitionRepository:
         )
 
     def save_classifier(self, classifier: ClassifierRow) -> ClassifierRow:
-        """Store a classifier and return it as it is stored: with a revision after everything that detection is told."""
+        """Store a classifier and return it as it is stored: with a revision after the whole definition set."""
         self._clock.observe(max(self.revisions()))
         saved = classifier.model_copy(update={"revision": self._clock.next()})
         self._store.insert("classifier_rows", json_lines([saved]))
@@ -75,4 +75,4 @@ class DefinitionRepository:
             " ORDER BY project_id, name, version DESC LIMIT 1 BY project_id, name",
             {"project": project_id, "name": name},
         )
-        return [ClassifierRow.model_validate(row | {"created_at": f"{row['created_at']}Z"}) for row in rows]
+        return parsed_rows(ClassifierRow, rows)

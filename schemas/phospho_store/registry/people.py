@@ -11,7 +11,7 @@ from phospho_schemas.messages import Message
 from phospho_schemas.people import Person, Role, SignIn, known_name
 from phospho_store.errors import Conflict
 from phospho_store.registry.registry import key_hash
-from phospho_store.rows import json_lines, with_zones
+from phospho_store.rows import json_lines, parsed_rows
 from phospho_store.store import Store
 
 _PEOPLE = """
@@ -40,7 +40,7 @@ class People:
     def everybody(self) -> list[Person]:
         """Return all people who were not removed, by name."""
         rows = self._store.rows(f"{_PEOPLE} WHERE removed_at IS NULL ORDER BY name LIMIT 10000")
-        return [Person.model_validate(with_zones(row)) for row in rows]
+        return parsed_rows(Person, rows)
 
     def person(self, name: str) -> Person | None:
         """Return the person of that name, or None; one who was removed is none."""
@@ -103,7 +103,7 @@ class People:
     def sign_in(self, token: str) -> SignIn | None:
         """Return the sign-in with that token, ended or expired or neither, or None."""
         rows = self._store.rows(f"{_SIGN_INS} WHERE token_hash = {{hash:String}}", {"hash": key_hash(token)})
-        return SignIn.model_validate(with_zones(rows[0])) if rows else None
+        return next(iter(parsed_rows(SignIn, rows)), None)
 
     def sign_ins(self, person: Person, now: datetime) -> list[SignIn]:
         """Return a person's sign-ins that have neither ended nor expired, the one seen last first: at most 1,000."""
@@ -111,7 +111,7 @@ class People:
             f"{_SIGN_INS} WHERE name = {{name:String}} AND ended_at IS NULL ORDER BY seen_at DESC LIMIT 1000",
             {"name": person.name},
         )
-        found = [SignIn.model_validate(with_zones(row)) for row in rows]
+        found = parsed_rows(SignIn, rows)
         return [one for one in found if one.expires_at > now and one.created_at >= person.signed_out_at]
 
     def saw(self, sign_in: SignIn, now: datetime) -> SignIn:
@@ -138,7 +138,7 @@ class People:
 
     def _latest(self, name: str) -> Person | None:
         rows = self._store.rows(f"{_PEOPLE} WHERE name = {{name:String}}", {"name": known_name(name)})
-        return Person.model_validate(with_zones(rows[0])) if rows else None
+        return next(iter(parsed_rows(Person, rows)), None)
 
     def _revision_after(self, known: Person | SignIn | None) -> int:
         if known is not None:

@@ -1,4 +1,4 @@
-"""How many tasks a project may log in a day (UTC), where its settings bound it."""
+"""The quota of tasks that a project may log in a day (UTC)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DAY_S = 86_400
 
 @dataclass
 class _Account:
-    """What one project logged today: what ClickHouse has, and what was taken since, by the second."""
+    """The tasks that one project logged today: those in ClickHouse, and those taken since, by second."""
 
     limit: int
     stored: int = 0
@@ -41,11 +41,11 @@ class _Account:
 
 class DailyQuotas:
     """
-    Counts what each project logged today: what ClickHouse has, and what this process took that has not landed yet.
+    Counts the tasks of each project today: those in ClickHouse, and those this process took that are not stored yet.
 
-    What was taken is forgotten when a task that was received later is stored: so a sink that is behind opens no
-    gap. `refresh` blocks and raises what the store raises; `take` and `give_back` never block. Several gateways learn
-    of each other's tasks when they are stored, so together they may take more than the quota by what is on its way.
+    A task that was taken is forgotten once one that was received later is stored, so a sink that lags opens no gap.
+    `refresh` blocks and raises what the store raises; `take` and `give_back` never block. Several gateways learn
+    of each other's tasks when they are stored, so together they may exceed a quota by the tasks in flight.
     A task that is logged again counts twice until it is stored. Until the first refresh nothing is refused.
     """
 
@@ -58,7 +58,7 @@ class DailyQuotas:
         self._day = 0
 
     def refresh(self) -> None:
-        """Ask the registry for quotas, and ClickHouse for what was logged today by the projects that have one."""
+        """Read the quotas from the registry, and from ClickHouse the tasks of today of the projects with one."""
         day = int(self._now_s()) // _DAY_S
         limits = {p.project_id: p.settings.max_tasks_per_day for p in self._registry.projects()}
         limits = {project_id: limit for project_id, limit in limits.items() if limit}
@@ -66,7 +66,7 @@ class DailyQuotas:
         with self._lock:
             self._turn_of_day()
             if day != self._day:
-                # What was counted is yesterday's; the next refresh counts today's.
+                # The count is yesterday's; the next refresh counts today's tasks.
                 stored = {}
             self._accounts = {name: self._settled(name, limit, stored.get(name)) for name, limit in limits.items()}
 

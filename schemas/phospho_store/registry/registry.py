@@ -14,7 +14,7 @@ from phospho_schemas.engines import engines_with
 from phospho_schemas.ids import HybridClock, derived_id
 from phospho_schemas.messages import ApiKey, EventDefinition, Message, Project, ProjectSettings
 from phospho_store.errors import Conflict, LimitReached
-from phospho_store.rows import json_lines, with_zones
+from phospho_store.rows import json_lines, parsed_rows
 from phospho_store.sql.definitions import current_definitions, latest_definitions
 from phospho_store.store import Store
 
@@ -54,7 +54,7 @@ class Registry:
             "SELECT project_id, name, retention_days, settings, revision, created_at FROM project_rows FINAL"
             " ORDER BY created_at, project_id"
         )
-        return [Project.model_validate(with_zones(row)) for row in rows]
+        return parsed_rows(Project, rows)
 
     def project(self, project_id: str) -> Project | None:
         """Return one project, or None."""
@@ -114,7 +114,7 @@ class Registry:
         """Return the current version of every definition, of one project or of all, by project and name."""
         condition = "project_id = {project:String}" if project_id is not None else "1"
         rows = self._store.rows(current_definitions(condition), {"project": project_id or ""})
-        return [EventDefinition.model_validate(with_zones(row)) for row in rows]
+        return parsed_rows(EventDefinition, rows)
 
     def definition_versions(self, project_id: str, name: str) -> list[EventDefinition]:
         """Return every version of a definition, the newest first, at most 100; the newest may be its deletion."""
@@ -123,7 +123,7 @@ class Registry:
             " WHERE project_id = {project:String} AND name = {name:String} ORDER BY version DESC LIMIT 100",
             {"project": project_id, "name": name},
         )
-        return [EventDefinition.model_validate(with_zones(row)) for row in rows]
+        return parsed_rows(EventDefinition, rows)
 
     def definitions_revision(self) -> int:
         """Return a number that rises whenever a definition changes: a cheap question to ask often."""
@@ -209,7 +209,7 @@ class Registry:
             latest_definitions("project_id = {project:String} AND name IN {names:Array(String)}"),
             {"project": project_id, "names": list(names)},
         )
-        return {row["name"]: EventDefinition.model_validate(with_zones(row)) for row in rows}
+        return {definition.name: definition for definition in parsed_rows(EventDefinition, rows)}
 
     def _revision_after(self, known: int) -> int:
         self._clock.observe(known)
@@ -219,7 +219,7 @@ class Registry:
         rows = self._store.rows(
             f"SELECT * EXCEPT schema_version FROM api_key_rows FINAL WHERE {condition}", {"value": value}
         )
-        return [ApiKey.model_validate(with_zones(row)) for row in rows]
+        return parsed_rows(ApiKey, rows)
 
     def _insert(self, table: str, row: Message) -> None:
         self._store.insert(table, json_lines([row]))

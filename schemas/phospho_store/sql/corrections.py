@@ -58,7 +58,7 @@ class Corrections:
         """
         Return the condition that people added an event to a task, and that it was not found in the task's session.
 
-        What was found in a session has the time of its task, so that `span` holds for both.
+        `span` holds for both: events found in a session have the time of their task.
         """
         condition = f"({task_id}, {name}) IN ({_CONFIRMED})"
         if not self.has_session_events:
