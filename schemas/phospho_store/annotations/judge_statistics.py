@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from phospho_store.store import Store
 
-# One answer in so many must be another counts, or the answers tell nothing of the texts.
+# Beyond these shares, one answer is so common that the answers say nothing about the texts.
 _MOST_YES_OF_DEFINITION = 0.95
 _LEAST_YES_OF_MODEL = 0.01
-# Tasks of either kind that a person and the LLM have judged, from which on they are compared.
+# Confirmed and rejected tasks that the model has to have judged to be compared with people.
 _MIN_OF_KIND = 5
-# By how much more often it must say yes to what people confirmed than to what they rejected.
+# Least difference between its shares of yes among confirmed and rejected tasks.
 _LEAST_DISTANCE = 0.2
 
 _STATISTICS = """
