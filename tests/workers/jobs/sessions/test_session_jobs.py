@@ -10,10 +10,10 @@ import pytest
 from phospho_schemas.messages import MAX_CONTEXT_TURNS, ProjectSettings
 from phospho_store.annotations.labels import LabelRepository, new_label
 from phospho_store.jobs.session_closes import SessionCloseRepository
-from phospho_store.migrations import migrations
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
+from phospho_store.views import views
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.sessions.ended_sessions_job import EndedSessionsJob
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
@@ -294,8 +294,7 @@ def test_every_turn_of_a_long_session_is_looked_at(
 
 
 def test_the_state_of_a_turn_has_as_many_tasks_as_may_be_read_with_it() -> None:
-    [views] = [one for one in migrations() if one.name == "views"]
-    assert f"ROWS BETWEEN {MAX_CONTEXT_TURNS} PRECEDING AND CURRENT ROW" in " ".join(views.statements)
+    assert f"ROWS BETWEEN {MAX_CONTEXT_TURNS} PRECEDING AND CURRENT ROW" in views()["found_events"]
 
 
 def test_turns_are_read_with_those_before_them_as_they_come_and_again_when_one_changes(
