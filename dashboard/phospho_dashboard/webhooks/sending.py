@@ -25,8 +25,8 @@ class WebhookSending:
     """
     The stored webhooks, and functions handed in by the process.
 
-    `repository` is None where the installation has no secret key to sign with. `url_refusal` says why a URL can't be used,
-    or None. `send_test` sends a signed test message.
+    `repository` is None where the installation has no secret key to sign with. `url_refusal` says why a URL can't be
+    used, or None. `send_test` sends a signed test message.
     """
 
     repository: WebhookRepository | None

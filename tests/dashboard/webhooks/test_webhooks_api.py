@@ -42,7 +42,7 @@ def fake_integrations(world: World) -> Integrations:
         label_queue=lambda project_id, name, count: [f"{project_id}-{name}"][:count],
     )
     webhooks = WebhookSending(
-        book=WebhookRepository(world.store),
+        repository=WebhookRepository(world.store),
         secret_of=lambda webhook: "whsec_" + webhook.salt,
         url_refusal=lambda url: None if url.startswith("https://") else "it must begin with https://",
         send_test=lambda webhook: Sent(0, "nobody there"),
@@ -60,7 +60,7 @@ def clients(world: World, fake_integrations: Integrations) -> Iterator[dict[str,
         return TestClient(Starlette(routes=api_routes(services, integrations)), headers=headers)
 
     closing: list = []
-    without_secret = replace(fake_integrations, webhooks=replace(fake_integrations.webhooks, book=None))
+    without_secret = replace(fake_integrations, webhooks=replace(fake_integrations.webhooks, repository=None))
     yield {
         MINE: client(world.keys[MINE], fake_integrations),
         THEIRS: client(world.keys[THEIRS], fake_integrations),
