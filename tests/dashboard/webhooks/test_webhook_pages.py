@@ -167,7 +167,7 @@ def test_a_viewer_sees_webhooks_without_their_paths_and_no_form(world: Any, proj
 
 def test_without_a_secret_key_the_page_says_what_is_missing(world: Any, project: str) -> None:
     services = world.services(DashboardSettings(pages_open=True))
-    integrations = replace(world.integrations, webhooks=replace(world.integrations.webhooks, book=None))
+    integrations = replace(world.integrations, webhooks=replace(world.integrations.webhooks, repository=None))
     page = TestClient(create_app(services, integrations), "http://127.0.0.1:8420").get(
         _PATH, params={"project": project}
     )
