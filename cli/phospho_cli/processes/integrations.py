@@ -43,7 +43,7 @@ def build_integrations(store: Store, clock: HybridClock, settings: JobSettings) 
         preview=preview_events,
     )
     webhooks = WebhookSending(
-        book=WebhookRepository(store, clock) if settings.secret_key else None,
+        repository=WebhookRepository(store, clock) if settings.secret_key else None,
         secret_of=partial(shown_secret, settings.secret_key),
         url_refusal=lambda url: url_refusal(url) or host_refusal(url, settings.allowed_networks),
         send_test=partial(send_test_message, outbound, settings.secret_key),

@@ -108,10 +108,10 @@ class Webhooks:
         return webhooks[webhook_id]
 
     def _repository(self) -> WebhookRepository:
-        if self._sending.book is None:
+        if self._sending.repository is None:
             hint = "set PHOSPHO_SECRET_KEY, the same for the gateway, the dashboard and the worker webhooks"
             raise Problem(503, "no_secret_key", "webhooks can't be signed: there is no secret key", hint)
-        return self._sending.book
+        return self._sending.repository
 
 
 def public_webhook(webhook: Webhook) -> dict[str, Any]:
