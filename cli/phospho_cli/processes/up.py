@@ -32,7 +32,7 @@ from phospho_store.store import DATABASE, Store, embedded, remote
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.stage import Detection
 from phospho_workers.extraction.stage import Extraction
-from phospho_workers.jobs.registry import CONNECTIONS, JOBS, running
+from phospho_workers.jobs.registry import ALL_JOBS, CONNECTIONS, running_jobs
 from phospho_workers.jobs.settings import JobSettings
 
 logger = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ def _open_publisher(
         pipeline = Pipeline(Extraction(), Detection(cache.current), store, clock)
         pipeline.start()
         stack.callback(pipeline.close)
-        stack.enter_context(running(list(JOBS), store.sibling(CONNECTIONS), clock, jobs))
+        stack.enter_context(running_jobs(ALL_JOBS, store.sibling(CONNECTIONS), clock, jobs))
         yield pipeline
 
 

@@ -19,7 +19,7 @@ from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.stage import Detection
 from phospho_workers.extraction.stage import Extraction
-from phospho_workers.jobs.registry import running
+from phospho_workers.jobs.registry import running_jobs
 from phospho_workers.jobs.settings import JobSettings
 from store.facts import insert, task, view
 from workers.detection.tasks import keywords, semantic
@@ -38,7 +38,7 @@ def pipeline(store: Store) -> Iterator[Pipeline]:
     cache = DefinitionCache(DefinitionRepository(store, clock), refresh_interval_s=0.0)
     pipeline = Pipeline(Extraction(), Detection(cache.current), store, clock)
     pipeline.start()
-    with running(["learning"], store, clock, JobSettings()):
+    with running_jobs("learning", store, clock, JobSettings()):
         yield pipeline
     pipeline.close()
 

@@ -1,4 +1,4 @@
-"""The process of one job: its threads, with health and metrics over HTTP."""
+"""The process of a jobs worker: the threads of its jobs, with health and metrics over HTTP."""
 
 from __future__ import annotations
 
@@ -15,20 +15,18 @@ from starlette.types import ASGIApp
 from phospho_schemas.ids import HybridClock
 from phospho_store.store import remote
 from phospho_workers.jobs.loop.job_thread import JobThread
-from phospho_workers.jobs.registry import ALL, CONNECTIONS, JOBS, running
+from phospho_workers.jobs.registry import CONNECTIONS, running_jobs
 from phospho_workers.jobs.settings import JobSettings
 from phospho_workers.runtime import metrics
 
 
 @contextmanager
-def open_jobs(name: str, clickhouse: str, settings: JobSettings) -> Iterator[ASGIApp]:
-    """Run the jobs of one name, or all, on a ClickHouse server, and yield their HTTP side."""
+def open_jobs(worker: str, clickhouse: str, settings: JobSettings) -> Iterator[ASGIApp]:
+    """Run the jobs of a worker on a ClickHouse server, and yield its health and metrics as an application."""
     with ExitStack() as stack:
         store = remote(clickhouse, size=CONNECTIONS)
         stack.callback(store.close)
-        yield _health_app(
-            stack.enter_context(running(list(JOBS) if name == ALL else [name], store, HybridClock(), settings))
-        )
+        yield _health_app(stack.enter_context(running_jobs(worker, store, HybridClock(), settings)))
 
 
 def _health_app(threads: Sequence[JobThread]) -> ASGIApp:

@@ -1,4 +1,4 @@
-"""Which jobs there are, wired to a store, and their threads."""
+"""The jobs of each worker: built on a store, and run in a thread each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
-from phospho_schemas.definitions import needs_session
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_store.jobs.backfills import BackfillRepository
@@ -35,52 +34,44 @@ from phospho_workers.judging.settings import JudgeSettings
 
 logger = logging.getLogger(__name__)
 
-# Each process has connections of its own: a job never waits for a request, nor a request for a job.
+# Jobs have store connections of their own: a job never waits for a request, nor a request for a job.
 CONNECTIONS = 3
-# The name of the process that runs all of them.
-ALL = "jobs"
+# The worker that runs the jobs of all others.
+ALL_JOBS = "jobs"
+
+JobBuilder = Callable[[Store, HybridClock, JobSettings], list[Job]]
 
 
-def sessions(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
-    """Return those that look at more than one task at a time."""
+def build_training_jobs(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
+    """Return the job that trains classifiers."""
+    return [TrainingJob(LabelledTasks(store), DefinitionRepository(store, clock), ClassifierTrainer())]
+
+
+def build_session_jobs(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
+    """Return the jobs that read more than one task at a time."""
     cache = DefinitionCache(DefinitionRepository(store, clock), refresh_interval_s=1.0, compiling=list_definitions)
     facts = SessionFacts(store)
     return [EndedSessionsJob(facts, cache.current), TurnsJob(facts, cache.current)]
 
 
-def learning(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
-    """Return the one that learns classifiers from labels."""
-    return [TrainingJob(LabelledTasks(store), DefinitionRepository(store, clock), ClassifierTrainer())]
-
-
-def backfills(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
-    """Return the one that runs definitions over history."""
+def build_backfill_jobs(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
+    """Return the job that runs definitions over past tasks."""
     # Never stale: a backfill may be of a version that was saved a moment ago.
     cache = DefinitionCache(DefinitionRepository(store, clock), refresh_interval_s=0.0)
-    repository, is_judged = BackfillRepository(store, clock), judged_definitions(settings.judging)
-    return [BackfillJob(History(store), SessionFacts(store), repository, cache.current, is_judged=is_judged)]
+    job = BackfillJob(
+        History(store),
+        SessionFacts(store),
+        BackfillRepository(store, clock),
+        cache.current,
+        is_judged=judged_definitions(settings.judging),
+    )
+    return [job]
 
 
-def judged_definitions(settings: JudgeSettings) -> IsJudged:
-    """Return what tells whether there is a judge for a definition, and a budget where it has one."""
-    if not settings.is_configured:
-        return lambda *_: False
-    # Only here: who asks nobody imports nothing of judges.
-    from phospho_workers.judging.selection import judge_of
-
-    has_llm, has_encoder = settings.llm is not None, settings.encoder is not None
-
-    def is_judged(definition: EventDefinition, project: ProjectSettings) -> bool:
-        judge = None if needs_session(definition) else judge_of(definition, has_llm=has_llm, has_encoder=has_encoder)
-        return judge == "encoder" or (judge == "llm" and project.llm_daily_tokens > 0)
-
-    return is_judged
-
-
-def webhooks(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
-    """Return the one that tells others of events."""
+def build_webhook_jobs(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
+    """Return the job that sends events to webhooks; none without the secret key."""
     if not settings.secret_key:
-        logger.warning("no webhook is told of anything: PHOSPHO_SECRET_KEY is not set")
+        logger.warning("no webhook is sent: PHOSPHO_SECRET_KEY is not set")
         return []
     cache = DefinitionCache(DefinitionRepository(store, clock), refresh_interval_s=1.0, compiling=list_definitions)
     job = WebhookJob(
@@ -93,32 +84,49 @@ def webhooks(store: Store, clock: HybridClock, settings: JobSettings) -> list[Jo
     return [job]
 
 
-def judge(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
-    """Return those that ask for judgements, where there is somebody to ask. Raises BadSetting."""
+def build_judge_jobs(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
+    """Return a job for each judge; none without a judge. Raises BadSetting."""
     if not settings.judging.is_configured:
         return []
-    # Only here: who asks nobody imports no client.
-    from phospho_workers.jobs.judges.judge_jobs import judges
+    # Imported here: a process without a judge imports no client.
+    from phospho_workers.jobs.judges import judge_jobs
 
-    return judges(store, clock, settings.judging)
+    return judge_jobs.build_judge_jobs(store, clock, settings.judging)
 
 
-# By the name of the process that runs them.
-JOBS: Mapping[str, Callable[[Store, HybridClock, JobSettings], list[Job]]] = {
-    "learning": learning,
-    "sessions": sessions,
-    "backfills": backfills,
-    "webhooks": webhooks,
-    "judge": judge,
+def judged_definitions(settings: JudgeSettings) -> IsJudged:
+    """Return whether a definition has a judge, as a function of it and of its project's settings."""
+    if not settings.is_configured:
+        return lambda *_: False
+    # Imported here: a process without a judge imports nothing of judges.
+    from phospho_workers.judging.selection import judge_of
+
+    has_llm, has_encoder = settings.llm is not None, settings.encoder is not None
+
+    def is_judged(definition: EventDefinition, project: ProjectSettings) -> bool:
+        judge = judge_of(definition, has_llm=has_llm, has_encoder=has_encoder)
+        return judge == "encoder" or (judge == "llm" and project.llm_daily_tokens > 0)
+
+    return is_judged
+
+
+# By the name of `phospho worker NAME`.
+JOB_BUILDERS: Mapping[str, JobBuilder] = {
+    "learning": build_training_jobs,
+    "sessions": build_session_jobs,
+    "backfills": build_backfill_jobs,
+    "webhooks": build_webhook_jobs,
+    "judge": build_judge_jobs,
 }
 
 
 @contextmanager
-def running(names: Sequence[str], store: Store, clock: HybridClock, settings: JobSettings) -> Iterator[list[JobThread]]:
-    """Run the jobs of these names, a thread each, until the end; then let the steps in hand end."""
+def running_jobs(worker: str, store: Store, clock: HybridClock, settings: JobSettings) -> Iterator[Sequence[JobThread]]:
+    """Run the jobs of a worker, a thread each, and at the end let their current steps end."""
+    names = list(JOB_BUILDERS) if worker == ALL_JOBS else [worker]
+    jobs = [job for name in names for job in JOB_BUILDERS[name](store, clock, settings)]
+    changes = TableChanges(store)
     with ExitStack() as stack:
-        changes = TableChanges(store)
-        jobs = [job for name in names for job in JOBS[name](store, clock, settings)]
         threads = [JobThread(job, changes) for job in jobs]
         for thread in threads:
             thread.start()

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Literal, NamedTuple
 
+from phospho_schemas.definitions import needs_session
 from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.judging.prompts import MAX_DEFINITIONS
@@ -43,11 +44,13 @@ JudgeName = Literal["encoder", "llm"]
 
 def judge_of(definition: EventDefinition, *, has_llm: bool, has_encoder: bool) -> JudgeName | None:
     """
-    Return the judge of a definition, out of those that are there, or None.
+    Return the judge of a definition, out of those that are there, or None. No judge reads sessions.
 
     An engine that is decided by an LLM has an LLM or no judge. A definition that leaves the choice to the project gets
     the LLM, or else the encoder, if its engine has doubt; other engines are sure of what they find.
     """
+    if needs_session(definition):
+        return None
     spec = engine_spec(definition.engine)
     judge = "llm" if spec.is_decided_by_llm else definition.judge
     if judge == "project" and spec.has_doubt:

@@ -13,7 +13,7 @@ from phospho_schemas.messages import ProjectSettings
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.jobs.judges.encoder_job import EncoderJudgeJob
-from phospho_workers.jobs.judges.judge_jobs import judges
+from phospho_workers.jobs.judges.judge_jobs import build_judge_jobs
 from phospho_workers.judging.settings import EncoderSettings, JudgeSettings, LlmSettings
 from store.facts import analysis, event, insert, task
 from workers.detection.tasks import definition
@@ -41,7 +41,7 @@ def test_it_affirms_and_denies_what_was_uncertain(
     events = [event("e1", "weather")]
     insert(store, "analysis_rows", analysis(project_id, "t1", events=events, candidates=candidates))
 
-    [job] = judges(store, HybridClock(), settings)
+    [job] = build_judge_jobs(store, HybridClock(), settings)
     until_done(job)
 
     assert isinstance(job, EncoderJudgeJob)
@@ -58,7 +58,7 @@ def test_with_an_llm_beside_it_it_is_asked_where_a_definition_names_it_alone(
     insert(store, "analysis_rows", analysis(project_id, "t1", candidates=[unsure("refund"), unsure("money")]))
 
     both = JudgeSettings(LlmSettings("http://127.0.0.1:9", "nobody"), settings.encoder)
-    [_, job] = judges(store, HybridClock(), both)
+    [_, job] = build_judge_jobs(store, HybridClock(), both)
     until_done(job)
 
     assert found(store, project_id) == {("t1", "money"): "encoder"}
@@ -67,9 +67,9 @@ def test_with_an_llm_beside_it_it_is_asked_where_a_definition_names_it_alone(
 def test_with_nobody_to_ask_there_is_no_judge_and_nothing_of_one_is_imported() -> None:
     program = """
 import sys
-from phospho_workers.jobs.registry import JOBS
+from phospho_workers.jobs.registry import JOB_BUILDERS
 from phospho_workers.jobs.settings import JobSettings
-assert JOBS["judge"](None, None, JobSettings()) == []
+assert JOB_BUILDERS["judge"](None, None, JobSettings()) == []
 print([name for name in sys.modules if name.startswith("phospho_workers.judging.") or name == "onnxruntime"])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)

@@ -20,8 +20,8 @@ from phospho_workers.detection.definitions import Snapshot
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.backfills.backfill_job import BackfillJob
 from phospho_workers.jobs.backfills.history import History
+from phospho_workers.jobs.judges.judge_repositories import JudgeRepositories
 from phospho_workers.jobs.judges.llm_job import LlmJudgeJob
-from phospho_workers.jobs.judges.open_candidates import OpenCandidates
 from phospho_workers.jobs.registry import judged_definitions
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.judging import llm_client as chat
@@ -58,8 +58,7 @@ def judge(
         return Snapshot(snapshot.revision, {project_id: snapshot.by_project[project_id]})
 
     asking = LlmClient(settings, circuit)
-    books = OpenCandidates(store), JudgementRepository(store), BackfillRepository(store)
-    return LlmJudgeJob(*books, of_project, settings, chat=asking, **fields)
+    return LlmJudgeJob(JudgeRepositories.of(store), of_project, settings, client=asking, **fields)
 
 
 def define(registry: Registry, project_id: str, *names: str, **fields: Any) -> list[EventDefinition]:

@@ -1,4 +1,4 @@
-"""What a judge is asked next: the candidates without a judgement of each project, in the order of choice."""
+"""The candidates that a judge is asked about next, project by project, in the order of their worth."""
 
 from __future__ import annotations
 
@@ -14,33 +14,32 @@ from phospho_workers.jobs.judges.open_candidates import END_OF_TIME_MS, Candidat
 from phospho_workers.jobs.loop.seen_cache import OVERLAP_MS
 from phospho_workers.judging.selection import OpenCandidate, OpenText, ordered_texts
 
-# What was logged or analysed longer ago is left to backfills: the budget is for what people look at.
+# Older tasks and analyses are left to backfills: the budget is for the tasks that people look at.
 LOOK_BACK_MS = 86_400_000
-# Where the answer could not be read, another one is asked for after so long.
+# An unreadable answer is asked for again after this time.
 RETRY_MS = 6 * 3_600_000
-# An order that is older is made anew, with what arrived since.
-_FRESH_S = 15.0
-# How often all of the last day is looked at again, where nothing was left of it.
-_WHOLE_S = 3_600.0
+# An older order is made anew, with the candidates that arrived since.
+_MAX_ORDER_AGE_S = 15.0
+# How often the whole last day is read again, where no candidate of it was left.
+_FULL_READ_INTERVAL_S = 3_600.0
 
 
 @dataclass
-class _Waiting:
-    """The order of one project, made at `made_s`, from what arrived since `arrived_since_ms`."""
+class _ProjectQueue:
+    """The texts of one project in order, read at `ordered_at_s`; what arrived since `arrived_since_ms` is read next."""
 
     versions: Mapping[str, int]
     arrived_since_ms: int = 0
-    made_s: float = float("-inf")
-    whole_s: float = float("-inf")
+    ordered_at_s: float = float("-inf")
+    fully_read_at_s: float = float("-inf")
     texts: deque[OpenText] = field(default_factory=deque)
 
 
 class CandidateQueue:
     """
-    The order in which a judge is asked, held in memory; a restart makes it anew.
+    The order in which a judge is asked, in memory; a restart makes it anew.
 
-    What is logged now comes first, and what backfills found in doubt when nothing of that is left. A backfill of which
-    nothing is left is done.
+    New tasks come first, and then the candidates of backfills. A backfill without open candidates is done.
     """
 
     def __init__(
@@ -49,57 +48,55 @@ class CandidateQueue:
         self._candidates = candidates
         self._backfills = backfills
         self._clock = clock
-        self._projects: dict[str, _Waiting] = {}
+        self._projects: dict[str, _ProjectQueue] = {}
 
     def take(self, project_id: str, versions: Mapping[str, int], count: int) -> list[OpenText]:
         """
-        Return the next texts of a project, `count` at most, with candidates of these versions of its definitions.
+        Return the next texts of a project, at most `count`, with candidates of these versions of its definitions.
 
-        What gets no judgement comes again, in a later order.
+        A text that gets no judgement comes again, in a later order.
         """
-        waiting = self._projects.get(project_id)
-        if waiting is None or waiting.versions != versions:
-            waiting = self._projects[project_id] = _Waiting(dict(versions))
-        if not waiting.texts or self._clock() - waiting.made_s > _FRESH_S:
-            self._order(project_id, waiting)
-        return [waiting.texts.popleft() for _ in range(min(count, len(waiting.texts)))]
+        queue = self._projects.get(project_id)
+        if queue is None or queue.versions != versions:
+            queue = self._projects[project_id] = _ProjectQueue(dict(versions))
+        if not queue.texts or self._clock() - queue.ordered_at_s > _MAX_ORDER_AGE_S:
+            queue.texts = deque(ordered_texts(self._read(project_id, queue)))
+        return [queue.texts.popleft() for _ in range(min(count, len(queue.texts)))]
 
-    def _order(self, project_id: str, waiting: _Waiting) -> None:
+    def _read(self, project_id: str, queue: _ProjectQueue) -> list[OpenCandidate]:
         now_ms = self._candidates.now_ms()
-        waiting.made_s = self._clock()
-        if waiting.made_s - waiting.whole_s > _WHOLE_S:
-            waiting.arrived_since_ms, waiting.whole_s = 0, waiting.made_s
+        queue.ordered_at_s = self._clock()
+        if queue.ordered_at_s - queue.fully_read_at_s > _FULL_READ_INTERVAL_S:
+            queue.arrived_since_ms, queue.fully_read_at_s = 0, queue.ordered_at_s
         day_ago_ms = now_ms - LOOK_BACK_MS
-        when = CandidateWindow(max(waiting.arrived_since_ms, day_ago_ms), now_ms - RETRY_MS, logged_from_ms=day_ago_ms)
-        found = self._candidates.open(project_id, waiting.versions, when)
-        if not found:
-            waiting.arrived_since_ms = now_ms - OVERLAP_MS
-            found = self._of_backfills(project_id, waiting.versions)
-        waiting.texts = deque(ordered_texts(found))
+        window = CandidateWindow(max(queue.arrived_since_ms, day_ago_ms), now_ms - RETRY_MS, logged_from_ms=day_ago_ms)
+        if candidates := self._candidates.open(project_id, queue.versions, window):
+            return candidates
+        queue.arrived_since_ms = now_ms - OVERLAP_MS
+        return self._read_backfills(project_id, queue.versions)
 
-    def _of_backfills(self, project_id: str, versions: Mapping[str, int]) -> list[OpenCandidate]:
-        """Return what the first backfill that asks has left, and end those that have nothing left."""
+    def _read_backfills(self, project_id: str, versions: Mapping[str, int]) -> list[OpenCandidate]:
+        """Return the open candidates of the first backfill that has any, and end the backfills that have none."""
         for backfill in self._backfills.asking(project_id):
             if versions.get(backfill.name) != backfill.definition_version:
                 continue
-            if found := self._candidates.open(
-                project_id, {backfill.name: backfill.definition_version}, _when(backfill)
-            ):
-                return found
+            version = {backfill.name: backfill.definition_version}
+            if candidates := self._candidates.open(project_id, version, _window(backfill)):
+                return candidates
             self._backfills.save(backfill.model_copy(update={"status": "done"}))
         return []
 
 
-def _when(backfill: Backfill) -> CandidateWindow:
-    """Return the time of a backfill; an answer that could not be read before it was asked for is asked for again."""
-    of_span: dict[str, int] = {}
-    if backfill.from_at is not None:
-        of_span["logged_from_ms"] = _ms(backfill.from_at)
-    if backfill.to_at is not None:
-        of_span["logged_before_ms"] = _ms(backfill.to_at)
-    return CandidateWindow(0, _ms(backfill.created_at), **of_span)
+def _window(backfill: Backfill) -> CandidateWindow:
+    """Return the window of a backfill; an answer that was unreadable before it began is asked for again."""
+    return CandidateWindow(
+        arrived_since_ms=0,
+        retried_before_ms=_ms(backfill.created_at),
+        logged_from_ms=_ms(backfill.from_at) if backfill.from_at else 0,
+        logged_before_ms=_ms(backfill.to_at) if backfill.to_at else END_OF_TIME_MS,
+    )
 
 
 def _ms(moment: datetime) -> int:
-    """Return Unix milliseconds, within what ClickHouse's times can be."""
+    """Return Unix milliseconds, within the range of ClickHouse's times."""
     return min(max(0, int(moment.timestamp() * 1000)), END_OF_TIME_MS)

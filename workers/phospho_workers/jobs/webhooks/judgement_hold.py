@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from phospho_schemas.definitions import needs_session
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot
 from phospho_workers.judging.settings import JudgeSettings
 
@@ -34,7 +33,7 @@ class JudgementHold:
         has_llm, has_encoder = self._settings.llm is not None, self._settings.encoder is not None
         definitions = self._compiled(project_id).definitions
         definition = next((definition for definition in definitions if definition.name == name), None)
-        if definition is None or needs_session(definition):
+        if definition is None:
             return False
         return judge_of(definition, has_llm=has_llm, has_encoder=has_encoder) is not None
 
