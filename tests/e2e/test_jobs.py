@@ -78,10 +78,10 @@ def wait_for(is_true: Callable[[], bool], what: str) -> None:
 
 
 def told(receiver: Receiver) -> list[str]:
-    return [json.loads(one.body)["data"]["name"] for one in receiver.received]
+    return [json.loads(request.body)["data"]["name"] for request in receiver.received]
 
 
-def test_beside_the_stream_everything_is_found_and_told_once_whatever_is_killed(
+def test_jobs_find_and_send_everything_once_whatever_is_killed(
     shape: OneProcess, receiver: Receiver, tmp_path: Path
 ) -> None:
     apply(shape, tmp_path, DEFINITIONS)
@@ -113,7 +113,7 @@ def test_beside_the_stream_everything_is_found_and_told_once_whatever_is_killed(
     assert shape.process.stop() == 0
 
 
-def test_the_jobs_process_serves_a_clickhouse_server_and_ends_when_it_is_asked_to(tmp_path: Path) -> None:
+def test_jobs_worker_serves_a_clickhouse_server_and_stops(tmp_path: Path) -> None:
     with ClickHouseServer(tmp_path / "clickhouse") as server:
         environment = {"PHOSPHO_CLICKHOUSE": server.url, "PHOSPHO_PROJECT_ID": "shop", "PHOSPHO_API_KEY": API_KEY}
         run_phospho("migrate", environment=environment)

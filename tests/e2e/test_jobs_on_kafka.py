@@ -32,7 +32,7 @@ def logs(path: Path, first: int, number: int, text: str) -> str:
     return str(path)
 
 
-def test_a_head_is_used_within_seconds_and_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
+def test_classifier_is_used_within_seconds_and_nothing_is_lost(tmp_path: Path) -> None:
     with OnKafka(tmp_path) as shape, shape.worker("jobs") as jobs:
         jobs.wait_until_ready()
         (tmp_path / "definitions.yaml").write_text(DEFINITIONS)

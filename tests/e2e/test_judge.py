@@ -41,7 +41,7 @@ def environment(llm: LlmServer) -> dict[str, str]:
 
 
 @pytest.mark.timeout(240)
-def test_tasks_are_judged_once_also_over_a_restart_and_an_import_that_runs_twice(tmp_path: Path) -> None:
+def test_tasks_are_judged_once_over_a_restart_and_a_second_import(tmp_path: Path) -> None:
     with llm_server(lambda _, said: {"answer": "yes" if "!" in said["user"] else "no"}) as llm:
         with OneProcess(tmp_path, environment(llm)) as shape:
             (tmp_path / "definitions.yaml").write_text(DEFINITIONS)

@@ -53,7 +53,7 @@ def log(project_id: str, number: int) -> Keyed:
     return Keyed(b"k", orjson.dumps(message))
 
 
-async def test_200_labels_are_learnt_and_used_while_traffic_runs(
+async def test_classifier_of_200_labels_is_used_while_traffic_runs(
     store: Store, registry: Registry, project_id: str, pipeline: Pipeline
 ) -> None:
     registry.save_definition(semantic("umbrella", "The user wants a zorb", project_id=project_id, scope="input"))

@@ -97,7 +97,7 @@ def past(store: Store, project_id: str, until_done: Callable[[object], int]) -> 
 THANKS = [("t2", "thanks", 1), ("t3", "thanks", 1)]
 
 
-def test_what_is_defined_later_is_found_in_history_and_the_rest_stays(past: Past) -> None:
+def test_backfill_finds_a_new_definition_and_keeps_other_events(past: Past) -> None:
     wanted = past.define("refund", "refund")
     sentiments = view(past.store, "analyses", past.project_id, "task_id, language, sentiment, sentiment_score")
     started = past.repository.start(wanted)
@@ -111,20 +111,20 @@ def test_what_is_defined_later_is_found_in_history_and_the_rest_stays(past: Past
     assert (done.status, done.tasks, done.tasks_done, done.events_found) == ("done", 4, 4, 2)
 
 
-def test_what_a_new_version_does_not_find_is_gone(past: Past) -> None:
+def test_backfill_removes_events_that_a_new_version_does_not_find(past: Past) -> None:
     past.repository.start(past.define("thanks", "refund and thanks"))
     past.run()
     assert past.found() == [("t2", "thanks", 2)]
 
 
-def test_only_the_tasks_of_the_span_are_read(past: Past) -> None:
+def test_backfill_reads_only_the_tasks_of_its_span(past: Past) -> None:
     span = (datetime(2026, 1, 1, 11, tzinfo=UTC), datetime(2026, 1, 3, 11, tzinfo=UTC))
     past.repository.start(past.define("refund", "refund"), *span)
     past.run()
     assert past.found() == sorted([("t2", "refund", 1), *THANKS])
 
 
-def test_one_that_was_killed_goes_on_where_it_was(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backfill_continues_after_a_kill(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._TASKS_AT_ONCE", 1)
     monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._PAGES_AT_ONCE", 2)
     started = past.repository.start(past.define("refund", "refund"))
@@ -137,7 +137,7 @@ def test_one_that_was_killed_goes_on_where_it_was(past: Past, monkeypatch: pytes
     assert past.found() == sorted([("t0", "refund", 1), ("t2", "refund", 1), *THANKS])
 
 
-def test_live_detection_holds_in_whichever_order_the_two_are_stored(past: Past) -> None:
+def test_backfill_never_wins_against_live_detection(past: Past) -> None:
     wanted = past.define("refund", "refund")
     # Analysed again under the same instructions: live detection says all there is to say.
     past.live(past.tasks[0])
@@ -154,7 +154,7 @@ def test_live_detection_holds_in_whichever_order_the_two_are_stored(past: Past) 
     assert past.found() == before
 
 
-def test_two_definitions_are_filled_in_side_by_side(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backfills_of_two_definitions_keep_each_others_events(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._TASKS_AT_ONCE", 1)
     monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._PAGES_AT_ONCE", 1)
     for name, word in (("refund", "refund"), ("hello", "hello")):
@@ -177,7 +177,7 @@ class Delayed(History):
 
 
 @pytest.mark.parametrize("others_steps", [1, 2, 100])
-def test_what_two_processes_fill_in_at_once_is_all_there(past: Past, others_steps: int) -> None:
+def test_backfills_of_two_processes_lose_nothing(past: Past, others_steps: int) -> None:
     """The one that writes last has read first."""
     for one in (past.define("refund", "refund"), past.define("flight", "refund")):
         past.repository.start(one)
@@ -193,7 +193,7 @@ def test_what_two_processes_fill_in_at_once_is_all_there(past: Past, others_step
     assert past.found() == sorted([*both, *THANKS])
 
 
-def test_an_edit_and_a_cancel_end_it(past: Past) -> None:
+def test_backfill_ends_after_an_edit_or_a_cancel(past: Past) -> None:
     repository = past.repository
     edited = repository.start(past.define("refund", "refund"))
     cancelled = repository.start(past.define("thanks", "thanks"))
@@ -207,13 +207,13 @@ def test_an_edit_and_a_cancel_end_it(past: Past) -> None:
     assert past.found() == THANKS
 
 
-def test_an_estimate_says_what_it_would_cost_and_stores_nothing(past: Past) -> None:
+def test_estimate_returns_the_cost_and_stores_nothing(past: Past) -> None:
     told = past.estimates().estimate(past.define("refund", "refund"))
     assert (told["tasks"], told["events"], told["llm_tokens"], told["sampled_tasks"]) == (4, 2, 0, 4)
     assert past.found() == THANKS
 
 
-def test_an_estimate_prices_the_questions_that_an_llm_would_be_asked(past: Past) -> None:
+def test_estimate_prices_the_questions_to_the_llm(past: Past) -> None:
     """It counted the characters of the texts alone: a few tokens for a call that sends some 300."""
     asked = Registry(past.store).save_definition(
         definition("angry", "llm", description="The user is angry", project_id=past.project_id)
@@ -226,7 +226,7 @@ def test_an_estimate_prices_the_questions_that_an_llm_would_be_asked(past: Past)
     assert told["llm_days"] == 1
 
 
-def test_a_diff_tells_what_a_new_version_would_change(past: Past) -> None:
+def test_diff_returns_what_a_new_version_would_change(past: Past) -> None:
     old = past.define("refund", "refund and thanks", "hello")
     new = keywords("refund", "refund", project_id=past.project_id)
     told = past.diffs().diff(old, new, 1000)
@@ -236,7 +236,7 @@ def test_a_diff_tells_what_a_new_version_would_change(past: Past) -> None:
     assert [one["task_id"] for one in told["examples"]["no_longer"]] == ["t1"]
 
 
-def test_where_events_are_switched_off_none_is_taken_away(past: Past, registry: Registry) -> None:
+def test_backfill_removes_nothing_where_event_detection_is_off(past: Past, registry: Registry) -> None:
     registry.save_project(past.project_id, settings=ProjectSettings(detect_events=False))
     started = past.repository.start(past.define("thanks", "thanks"))
     past.run()

@@ -91,7 +91,7 @@ LAST = [("a-499", "thanks", 1), ("c-499", "thanks", 1)]
 NEAR = [("a-499", "near", 1), ("a-500", "near", 1), ("b-499", "near", 1), ("b-500", "near", 1)]
 
 
-def test_whole_sessions_last_tasks_and_turns_of_history_are_found_and_nothing_is_doubled(past: Past) -> None:
+def test_session_backfill_finds_events_once_in_sessions_and_turns(past: Past) -> None:
     whole = past.define("refund", "refund", scope="session")
     last = past.define("thanks", "thanks", is_last_task=True)
     near = past.define("near", "refund", scope="input", context_turns=1)
@@ -110,14 +110,14 @@ def test_whole_sessions_last_tasks_and_turns_of_history_are_found_and_nothing_is
     assert past.found() == everything
 
 
-def test_what_a_new_version_does_not_find_is_gone_and_the_others_stay(past: Past) -> None:
+def test_session_backfill_replaces_only_events_of_its_definition(past: Past) -> None:
     for one in (past.define("refund", "refund", scope="session"), past.define("thanks", "thanks", is_last_task=True)):
         past.run(one)
     past.run(past.define("refund", "a refund", scope="session"))
     assert past.found() == sorted([("a-499", "refund", 2), *LAST])
 
 
-def test_a_session_belongs_to_the_span_that_its_last_task_is_in(past: Past) -> None:
+def test_session_backfill_reads_sessions_that_end_in_its_span(past: Past) -> None:
     said_long_ago(past.store, past.project_id, "a", "bye", 100)
     definition = past.define("refund", "refund", scope="session")
     past.run(definition, to_at=NOW - timedelta(minutes=300))
@@ -126,7 +126,7 @@ def test_a_session_belongs_to_the_span_that_its_last_task_is_in(past: Past) -> N
     assert past.found() == [("a-100", "refund", 1), ("b-499", "refund", 1)]
 
 
-def test_one_that_was_killed_goes_on_where_it_was(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_session_backfill_continues_after_a_kill(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._TASKS_AT_ONCE", 1)
     monkeypatch.setattr("phospho_workers.jobs.backfills.backfill_job._PAGES_AT_ONCE", 1)
     started = past.repository.start(past.define("refund", "refund", scope="session"))
@@ -139,7 +139,7 @@ def test_one_that_was_killed_goes_on_where_it_was(past: Past, monkeypatch: pytes
     assert (done.status, done.tasks_done, done.events_found) == ("done", 6, 2)
 
 
-def test_a_session_that_goes_on_is_left_to_who_follows_it(past: Past) -> None:
+def test_session_backfill_leaves_open_sessions_to_the_session_job(past: Past) -> None:
     definition = past.define("refund", "refund", scope="session")
     say(past.store, past.project_id, "b", "refund again", 20)
     past.run(definition)
@@ -150,7 +150,7 @@ def test_a_session_that_goes_on_is_left_to_who_follows_it(past: Past) -> None:
     assert past.found() == [("a-499", "refund", 1), ("b-20", "refund", 1)]
 
 
-def test_where_a_backfill_comes_first_to_a_session_that_is_followed_it_looks_for_everything(past: Past) -> None:
+def test_session_backfill_detects_all_definitions_in_a_live_session(past: Past) -> None:
     """Who follows sees that the session was looked at, and does not look again."""
     past.define("thanks", "thanks", is_last_task=True)
     definition = past.define("refund", "refund", scope="session")
@@ -164,7 +164,7 @@ def test_where_a_backfill_comes_first_to_a_session_that_is_followed_it_looks_for
     assert past.found() == expected
 
 
-def test_an_estimate_and_a_diff_read_sessions_as_well_and_store_nothing(past: Past) -> None:
+def test_estimate_and_diff_read_sessions_and_store_nothing(past: Past) -> None:
     estimate = past.estimates().estimate(past.define("refund", "refund", scope="session"))
     assert (estimate["tasks"], estimate["events"], estimate["llm_tokens"], estimate["sampled_tasks"]) == (6, 2, 0, 6)
 

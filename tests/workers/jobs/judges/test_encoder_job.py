@@ -29,7 +29,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> JudgeSettings:
     return JudgeSettings(encoder=EncoderSettings(sentence_encoder(tmp_path_factory.mktemp("tiny"))))
 
 
-def test_it_affirms_and_denies_what_was_uncertain(
+def test_encoder_judge_affirms_and_denies_candidates(
     store: Store, registry: Registry, project_id: str, settings: JudgeSettings, until_done: Callable[..., int]
 ) -> None:
     registry.save_project(project_id, settings=ProjectSettings(llm_daily_tokens=0))
@@ -48,7 +48,7 @@ def test_it_affirms_and_denies_what_was_uncertain(
     assert found(store, project_id) == {("t1", "refund"): "encoder"}
 
 
-def test_with_an_llm_beside_it_it_is_asked_where_a_definition_names_it_alone(
+def test_encoder_judge_beside_an_llm_judges_only_definitions_naming_it(
     store: Store, registry: Registry, project_id: str, settings: JudgeSettings, until_done: Callable[..., int]
 ) -> None:
     for name, opinion in (("refund", "project"), ("money", "encoder")):
@@ -64,7 +64,7 @@ def test_with_an_llm_beside_it_it_is_asked_where_a_definition_names_it_alone(
     assert found(store, project_id) == {("t1", "money"): "encoder"}
 
 
-def test_with_nobody_to_ask_there_is_no_judge_and_nothing_of_one_is_imported() -> None:
+def test_judge_jobs_import_no_client_without_a_judge() -> None:
     program = """
 import sys
 from phospho_workers.jobs.registry import JOB_BUILDERS

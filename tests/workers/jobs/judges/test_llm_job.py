@@ -1,4 +1,4 @@
-"""An LLM is asked where detection is unsure, once about each text, inside the budget of the day."""
+"""The LLM judge asks about candidates, once about each text, inside the daily budget."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ pytestmark = pytest.mark.usefixtures("logged_now")
 
 @pytest.fixture
 def llm(monkeypatch: pytest.MonkeyPatch) -> Iterator[LlmServer]:
-    """An LLM that says yes where the text has the name of the event in it."""
+    """An LLM that says yes where the text contains the name of the event."""
     monkeypatch.setattr(chat, "_FIRST_BACKOFF_S", 0.001)
     with llm_server(lambda event, said: {"answer": "yes" if event["name"] in str(said) else "no"}) as server:
         yield server
 
 
-def judge(
+def llm_judge(
     store: Store, project_id: str, llm: LlmServer, circuit: CircuitBreaker | None = None, **fields: Any
 ) -> LlmJudgeJob:
-    """Return the judge of one project: those of other tests wait for the next day, or for ever."""
+    """Return the judge of one project: candidates of other tests' projects are left alone."""
     settings = LlmSettings(llm.base_url, "model-1", usd_per_million_in=1.0, usd_per_million_out=2.0)
     cache = DefinitionCache(DefinitionRepository(store), refresh_interval_s=0.0)
 
@@ -57,73 +57,73 @@ def judge(
         snapshot = cache.current()
         return Snapshot(snapshot.revision, {project_id: snapshot.by_project[project_id]})
 
-    asking = LlmClient(settings, circuit)
-    return LlmJudgeJob(JudgeRepositories.of(store), of_project, settings, client=asking, **fields)
+    client = LlmClient(settings, circuit)
+    return LlmJudgeJob(JudgeRepositories.of(store), of_project, settings, client=client, **fields)
 
 
 def define(registry: Registry, project_id: str, *names: str, **fields: Any) -> list[EventDefinition]:
-    known = {"project_id": project_id, "engine": "llm", "description": "It happens", "scope": "input"}
-    return [registry.save_definition(definition(name, **(known | fields))) for name in names]
+    defaults = {"project_id": project_id, "engine": "llm", "description": "It happens", "scope": "input"}
+    return [registry.save_definition(definition(name, **(defaults | fields))) for name in names]
 
 
 def unsure(name: str, doubt: float = 0.5, content: str = "c1", **fields: Any) -> dict[str, Any]:
-    known = {"id": f"id-{name}", "name": name, "definition_version": 1, "engine": "semantic", "scope": "input"}
-    return known | {"score": 0.4, "doubt": doubt, "content": content} | fields
+    defaults = {"id": f"id-{name}", "name": name, "definition_version": 1, "engine": "semantic", "scope": "input"}
+    return defaults | {"score": 0.4, "doubt": doubt, "content": content} | fields
 
 
-def test_what_only_an_llm_can_tell_becomes_an_event_of_its_task(
+def test_llm_judge_finds_events_of_the_llm_engine(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     define(registry, project_id, "refund", "greeting")
     log(store, project_id, {"t1": "a refund please", "t2": "hello", "t3": "greeting and refund"})
     assert found(store, project_id) == {}
 
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
 
     assert found(store, project_id) == {("t1", "refund"): "llm", ("t3", "refund"): "llm", ("t3", "greeting"): "llm"}
     assert len(llm.asked) == 3, "definitions of one task share a call"
-    [one] = [row for row in view(store, "events", project_id) if row["task_id"] == "t1"]
-    assert (one["engine"], one["scope"], one["score"], one["session_id"]) == ("llm", "input", 1.0, "session")
+    [row] = [row for row in view(store, "events", project_id) if row["task_id"] == "t1"]
+    assert (row["engine"], row["scope"], row["score"], row["session_id"]) == ("llm", "input", 1.0, "session")
 
 
-def test_nothing_is_asked_twice_nor_after_a_restart_nor_about_equal_texts(
+def test_llm_judge_asks_about_a_text_once(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     define(registry, project_id, "refund")
     log(store, project_id, {"t1": "a refund", "t2": "a refund"})
-    job = judge(store, project_id, llm)
+    job = llm_judge(store, project_id, llm)
     until_done(job)
     assert len(llm.asked) == 1
 
     log(store, project_id, {"t3": "a refund"})
     until_done(job)
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
 
     assert len(llm.asked) == 1
     assert found(store, project_id) == {(name, "refund"): "llm" for name in ("t1", "t2", "t3")}
 
 
-def test_a_replay_changes_nothing(
+def test_llm_judge_changes_nothing_after_a_replay(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     define(registry, project_id, "refund")
     log(store, project_id, {"t1": "a refund", "t2": "hello"})
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
     before = view(store, "events", project_id)
 
     log(store, project_id, {"t1": "a refund", "t2": "hello"}, revision=2)
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
 
     assert view(store, "events", project_id) == before
     assert len(llm.asked) == 2
 
 
-def test_a_judgement_is_of_what_the_task_said_and_of_the_definition_as_it_was(
+def test_judgement_holds_for_its_text_and_definition_version(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     define(registry, project_id, "refund")
     log(store, project_id, {"t1": "a refund"})
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
 
     log(store, project_id, {"t1": "never mind"}, revision=2)
     assert found(store, project_id) == {}
@@ -133,29 +133,29 @@ def test_a_judgement_is_of_what_the_task_said_and_of_the_definition_as_it_was(
     define(registry, project_id, "refund", description="Something else happens")
     analyse_again(store, task(project_id, "t1", 3, input="a refund"))
     assert found(store, project_id) == {}
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
     assert found(store, project_id) == {("t1", "refund"): "llm"}
     assert len(llm.asked) == 2
 
 
-def test_a_task_that_is_logged_again_while_it_waits_is_judged_by_what_it_says_then(
+def test_llm_judge_reads_the_present_text_of_a_waiting_task(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     define(registry, project_id, "refund")
     log(store, project_id, {f"t{number}": f"calm {number}" for number in range(40)})
-    job = judge(store, project_id, llm)
+    job = llm_judge(store, project_id, llm)
     job.step()
     asked = {question_in(body)["interaction"]["user"] for body in llm.asked}
     waiting = next(number for number in range(40) if f"calm {number}" not in asked)
 
     log(store, project_id, {f"t{waiting}": "a refund", "other": f"calm {waiting}"}, revision=2)
     until_done(job)
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
 
     assert found(store, project_id) == {(f"t{waiting}", "refund"): "llm"}, "nobody said yes to what the other says"
 
 
-def test_what_detection_found_and_the_llm_denies_is_no_event_and_what_it_affirms_names_it(
+def test_llm_judge_removes_denied_events_and_signs_affirmed_ones(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     define(registry, project_id, "refund", "thanks", "angry", engine="semantic")
@@ -164,7 +164,7 @@ def test_what_detection_found_and_the_llm_denies_is_no_event_and_what_it_affirms
     candidates = [unsure("refund"), unsure("thanks"), unsure("angry")]
     insert(store, "analysis_rows", analysis(project_id, "t1", events=events, candidates=candidates))
 
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
 
     assert found(store, project_id) == {("t1", "refund"): "llm", ("t1", "certain"): "keyword"}
     [affirmed] = [row for row in view(store, "events", project_id) if row["name"] == "refund"]
@@ -173,39 +173,39 @@ def test_what_detection_found_and_the_llm_denies_is_no_event_and_what_it_affirms
     assert session["event_names"] == ["certain", "refund"]
 
 
-def test_a_call_asks_along_what_else_it_could_be_and_what_was_said_is_not_asked_again(
+def test_llm_judge_asks_about_other_definitions_in_the_same_call(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     define(registry, project_id, "refund", "thanks", engine="semantic")
     define(registry, project_id, "reply", engine="semantic", scope="output")
     insert(store, "task_rows", task(project_id, "t1", input="thanks"))
     insert(store, "analysis_rows", analysis(project_id, "t1", candidates=[unsure("refund")]))
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
     assert judgements(store, project_id) == {("refund", "no"), ("thanks", "yes")}
     assert found(store, project_id) == {}, "detection does not doubt that there are no thanks"
 
     define(registry, project_id, "complaint", engine="semantic")
     insert(store, "analysis_rows", analysis(project_id, "t1", 2, candidates=[unsure("thanks"), unsure("complaint")]))
     insert(store, "task_rows", task(project_id, "t1", 2, input="thanks"))
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
 
     assert names_asked(llm) == [["refund", "thanks"], ["complaint"]]
     assert found(store, project_id) == {("t1", "thanks"): "llm"}
 
 
-def test_what_was_said_of_an_earlier_version_is_asked_along_anew(
+def test_llm_judge_asks_again_about_a_new_definition_version(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     define(registry, project_id, "refund", "thanks", engine="semantic")
     insert(store, "task_rows", task(project_id, "t1"))
     insert(store, "analysis_rows", analysis(project_id, "t1", candidates=[unsure("refund")]))
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
 
     define(registry, project_id, "thanks", engine="semantic", description="Something else happens")
     define(registry, project_id, "complaint", engine="semantic")
     insert(store, "task_rows", task(project_id, "t1", 2))
     insert(store, "analysis_rows", analysis(project_id, "t1", 2, candidates=[unsure("complaint")]))
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
 
     assert names_asked(llm) == [["refund", "thanks"], ["complaint", "thanks"]]
 
@@ -219,12 +219,12 @@ def judgements(store: Store, project_id: str) -> set[tuple[str, str]]:
     return {(row["name"], row["answer"]) for row in rows}
 
 
-def test_people_come_before_the_llm(
+def test_label_comes_before_a_judgement_of_the_llm(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     define(registry, project_id, "refund", "thanks")
     log(store, project_id, {"t1": "a refund"})
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
     LabelRepository(store).save_labels(
         [new_label(project_id, "refund", "t1", "rejected"), new_label(project_id, "thanks", "t1", "confirmed")]
     )
@@ -233,7 +233,7 @@ def test_people_come_before_the_llm(
     assert found(store, project_id) == {("t1", "thanks"): "person", ("t1", "refund"): "llm"}
 
 
-def test_a_range_and_a_category_are_the_event_s(
+def test_llm_judge_gives_an_event_its_value_and_category(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     define(registry, project_id, "mood", score_range={"type": "range", "min": 1, "max": 5})
@@ -242,36 +242,36 @@ def test_a_range_and_a_category_are_the_event_s(
     llm.rule = lambda event, _: given[event["name"]]
     log(store, project_id, {"t1": "my bill is wrong"})
 
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
 
     shown = {row["name"]: (row["value"], row["category"]) for row in view(store, "events", project_id)}
     assert shown == {"mood": (2.5, ""), "topic": (None, "bill")}
 
 
-def test_no_judgement_is_remembered_and_leaves_what_was_found(
+def test_llm_judge_keeps_events_after_an_unreadable_answer(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     define(registry, project_id, "refund", engine="semantic")
     insert(store, "task_rows", task(project_id, "t1"))
-    found_one = analysis(project_id, "t1", events=[event("e1", "refund")], candidates=[unsure("refund")])
-    insert(store, "analysis_rows", found_one)
+    row = analysis(project_id, "t1", events=[event("e1", "refund")], candidates=[unsure("refund")])
+    insert(store, "analysis_rows", row)
     llm.faults = [raw(b"garbage")]
 
-    until_done(judge(store, project_id, llm))
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
 
     assert len(llm.asked) == 1
     assert found(store, project_id) == {("t1", "refund"): "keyword"}
 
 
-def test_what_had_no_readable_answer_is_asked_again_hours_later_and_when_a_backfill_is_asked_for(
+def test_llm_judge_retries_an_unreadable_answer_later_or_by_backfill(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     [refund] = define(registry, project_id, "refund")
     log(store, project_id, {"t1": "a refund", "t2": "refund me"})
     llm.faults = [raw(b"garbage"), raw(b"garbage")]
-    until_done(judge(store, project_id, llm, now=lambda: datetime.now(UTC) - timedelta(hours=1)))
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm, now=lambda: datetime.now(UTC) - timedelta(hours=1)))
+    until_done(llm_judge(store, project_id, llm))
     assert (len(llm.asked), found(store, project_id)) == (2, {})
 
     BackfillRepository(store).start(refund)
@@ -279,31 +279,31 @@ def test_what_had_no_readable_answer_is_asked_again_hours_later_and_when_a_backf
         BackfillRepository(store).of_project(project_id)[0].model_copy(update={"status": "asking"})
     )
     llm.faults = [raw(b"garbage")]
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
     assert (len(llm.asked), len(found(store, project_id))) == (4, 1), "each once, whatever comes of it"
-    assert [one.status for one in BackfillRepository(store).of_project(project_id)] == ["done"]
+    assert [backfill.status for backfill in BackfillRepository(store).of_project(project_id)] == ["done"]
 
     [row] = store.rows(f"SELECT * FROM judgement_rows FINAL WHERE project_id = '{project_id}' AND answer = ''")
     long_ago = datetime.now(UTC) - timedelta(hours=7)
-    known = JudgementRow(
+    unreadable = JudgementRow(
         **{name: row[name] for name in ("project_id", "name", "definition_version", "content")},
         answer="",
         judge="llm",
         task_id=row["task_id"],
         created_at=long_ago,
     )
-    JudgementRepository(store).save_judgements([known])
+    JudgementRepository(store).save_judgements([unreadable])
     store.command("OPTIMIZE TABLE judgement_rows FINAL")
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
     assert (len(llm.asked), len(found(store, project_id))) == (5, 2)
 
 
-def test_tasks_of_long_ago_are_asked_about_when_a_backfill_is_and_after_those_of_now(
+def test_llm_judge_asks_about_old_tasks_by_backfill_after_new_ones(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     [refund] = define(registry, project_id, "refund")
     log(store, project_id, {"old": "a refund", "older": "refund"}, created_at="2026-01-01T10:00:00.000Z")
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
     assert llm.asked == [], "what was imported is not what people look at now"
 
     is_judged = judged_definitions(JudgeSettings(llm=LlmSettings(llm.base_url, "model-1")))
@@ -312,18 +312,18 @@ def test_tasks_of_long_ago_are_asked_about_when_a_backfill_is_and_after_those_of
     backfills = BackfillJob(History(store), SessionFacts(store), repository, cache.current, is_judged=is_judged)
     repository.start(refund)
     until_done(backfills)
-    assert [one.status for one in repository.of_project(project_id)] == ["asking"]
+    assert [backfill.status for backfill in book.of_project(project_id)] == ["asking"]
     log(store, project_id, {f"new{number}": f"hello {number}" for number in range(40)})
 
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
 
-    said = [question_in(body)["interaction"]["user"] for body in llm.asked]
-    assert set(said[-2:]) == {"a refund", "refund"}
+    texts = [question_in(body)["interaction"]["user"] for body in llm.asked]
+    assert set(texts[-2:]) == {"a refund", "refund"}
     assert found(store, project_id) == {("old", "refund"): "llm", ("older", "refund"): "llm"}
-    assert [one.status for one in repository.of_project(project_id)] == ["done"]
+    assert [backfill.status for backfill in book.of_project(project_id)] == ["done"]
 
 
-def test_a_backfill_waits_for_the_budget_and_ends_where_nobody_is_asked_any_more(
+def test_backfill_waits_for_the_llm_budget_and_ends_without_a_judge(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     [refund] = define(registry, project_id, "refund")
@@ -335,8 +335,8 @@ def test_a_backfill_waits_for_the_budget_and_ends_where_nobody_is_asked_any_more
     backfills = BackfillJob(History(store), SessionFacts(store), repository, cache.current, is_judged=is_judged)
     repository.start(refund)
     until_done(backfills)
-    until_done(judge(store, project_id, llm))
-    assert [one.status for one in repository.of_project(project_id)] == ["asking"]
+    until_done(llm_judge(store, project_id, llm))
+    assert [backfill.status for backfill in book.of_project(project_id)] == ["asking"]
 
     set_budget(registry, project_id, llm_daily_tokens=0)
     until_done(backfills)
@@ -354,7 +354,7 @@ def set_budget(registry: Registry, project_id: str, **settings: Any) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"llm_daily_tokens": 20_000}, {"llm_daily_usd": 0.02}])
-def test_the_budget_of_a_day_is_never_passed(
+def test_llm_judge_never_exceeds_the_daily_budget(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone, settings: dict[str, Any]
 ) -> None:
     set_budget(registry, project_id, **settings)
@@ -362,7 +362,7 @@ def test_the_budget_of_a_day_is_never_passed(
     log(store, project_id, {f"t{number}": f"text {number}" for number in range(80)})
 
     for _ in range(3):  # each as after a restart
-        until_done(judge(store, project_id, llm))
+        until_done(llm_judge(store, project_id, llm))
 
     rows = calls(store, project_id)
     tokens = sum(row["tokens_in"] + row["tokens_out"] for row in rows)
@@ -375,7 +375,7 @@ def test_the_budget_of_a_day_is_never_passed(
     assert (usage["calls"], usage["tokens_in"] + usage["tokens_out"]) == (len(llm.asked), llm.tokens)
 
 
-def test_a_server_that_works_and_never_answers_does_not_pass_the_budget(
+def test_llm_judge_counts_failed_attempts_in_the_budget(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     set_budget(registry, project_id, llm_daily_tokens=20_000)
@@ -383,15 +383,15 @@ def test_a_server_that_works_and_never_answers_does_not_pass_the_budget(
     log(store, project_id, {f"t{number}": f"text {number}" for number in range(10)})
     llm.faults = [status(500)] * 1_000
     for _ in range(6):
-        until_done(judge(store, project_id, llm, CircuitBreaker(max_failures=1_000)))
+        until_done(llm_judge(store, project_id, llm, CircuitBreaker(max_failures=1_000)))
 
     [usage] = JudgementRepository(store).usage(project_id, days=1)
     used = usage["tokens_in"] + usage["tokens_out"]
-    one = used / len(llm.asked)
-    assert 20_000 - one < used <= 20_000, "each attempt counts, and no more are made than there is room for"
+    tokens_of_one = used / len(llm.asked)
+    assert 20_000 - tokens_of_one < used <= 20_000, "each attempt counts, and no more are made than there is room for"
 
 
-def test_the_next_day_has_a_budget_of_its_own(
+def test_llm_judge_has_a_new_budget_the_next_day(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     set_budget(registry, project_id, llm_daily_tokens=2_500)
@@ -399,44 +399,44 @@ def test_the_next_day_has_a_budget_of_its_own(
     log(store, project_id, {f"t{number}": f"text {number}" for number in range(40)})
     today = datetime(2026, 1, 1, 23, 59, tzinfo=UTC)
     for _ in range(8):
-        until_done(judge(store, project_id, llm, now=lambda: today))
+        until_done(llm_judge(store, project_id, llm, now=lambda: today))
     of_today = len(llm.asked)
-    until_done(judge(store, project_id, llm, now=lambda: today))
+    until_done(llm_judge(store, project_id, llm, now=lambda: today))
     assert len(llm.asked) == of_today
 
-    until_done(judge(store, project_id, llm, now=lambda: datetime(2026, 1, 2, 0, 1, tzinfo=UTC)))
+    until_done(llm_judge(store, project_id, llm, now=lambda: datetime(2026, 1, 2, 0, 1, tzinfo=UTC)))
 
     assert len(llm.asked) > of_today > 0
 
 
-def test_a_call_that_a_process_died_in_has_spent_what_it_reserved(
+def test_llm_judge_spends_the_reserved_cost_of_a_call_it_died_in(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     set_budget(registry, project_id, llm_daily_tokens=2_500)
     define(registry, project_id, "refund")
     log(store, project_id, {"t1": "a refund"})
-    dying = judge(store, project_id, llm)
-    dying._chat.ask = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign]
+    dying = llm_judge(store, project_id, llm)
+    dying._client.ask = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         dying.step()
     assert [row["outcome"] for row in calls(store, project_id)] == ["reserved"]
 
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
 
     assert llm.asked == [], "there is room for one call, and it may have been made"
 
 
-def test_without_a_budget_nobody_is_asked(
+def test_llm_judge_asks_nothing_without_a_budget(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     set_budget(registry, project_id, llm_daily_tokens=0)
     define(registry, project_id, "refund")
     log(store, project_id, {"t1": "a refund"})
-    assert until_done(judge(store, project_id, llm)) == 0
+    assert until_done(llm_judge(store, project_id, llm)) == 0
     assert llm.asked == []
 
 
-def test_what_was_not_answered_is_asked_when_the_server_is_back(
+def test_llm_judge_asks_again_when_the_server_is_back(
     store: Store,
     registry: Registry,
     project_id: str,
@@ -448,9 +448,9 @@ def test_what_was_not_answered_is_asked_when_the_server_is_back(
     log(store, project_id, {f"t{number}": f"refund {number}" for number in range(10)})
     llm.faults = [status(503)] * 1_000
     now_s = 0.0
-    job = judge(store, project_id, llm, CircuitBreaker(max_failures=2, first_pause_s=5, clock=lambda: now_s))
+    job = llm_judge(store, project_id, llm, CircuitBreaker(max_failures=2, first_pause_s=5, clock=lambda: now_s))
     until_done(job)
-    assert job._chat.circuit.is_open
+    assert job._client.circuit.is_open
     last = JudgementRepository(store).last_call()
     assert last is not None
     assert (last["reason"], bool(last["left_alone_until"])) == ("HTTP 503", True)
@@ -463,69 +463,69 @@ def test_what_was_not_answered_is_asked_when_the_server_is_back(
     until_done(job)
 
     assert len(found(store, project_id)) == 10
-    told = [line for line in caplog.messages if "127.0.0.1" in line]
-    assert [line.partition(" at 127.0.0.1 ")[2] for line in told] == [
+    lines = [line for line in caplog.messages if "127.0.0.1" in line]
+    assert [line.partition(" at 127.0.0.1 ")[2] for line in lines] == [
         "does not answer (HTTP 503): it is left alone for 5 s, and asked again then; see `phospho llm usage`",
         "answers again",
     ]
     assert sum(row["tokens_in"] + row["tokens_out"] for row in calls(store, project_id)) == llm.tokens
 
 
-def test_the_llm_engine_reads_its_share_of_the_tasks_and_always_the_same(
+def test_llm_engine_samples_the_same_share_of_tasks(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     set_budget(registry, project_id, llm_sample=0.25)
     define(registry, project_id, "refund")
     inputs = {f"t{number}": f"refund {number}" for number in range(200)}
     log(store, project_id, inputs)
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
     sampled = found(store, project_id)
     assert 25 < len(sampled) < 75
 
     log(store, project_id, inputs, revision=2)
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
     assert found(store, project_id) == sampled
 
 
 @pytest.mark.parametrize("opinion", ["none", "encoder"])
-def test_a_definition_says_who_is_asked(
+def test_llm_judge_leaves_definitions_of_other_judges_alone(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone, opinion: str
 ) -> None:
     define(registry, project_id, "refund", engine="semantic", judge=opinion)
     insert(store, "task_rows", task(project_id, "t1"))
     insert(store, "analysis_rows", analysis(project_id, "t1", candidates=[unsure("refund")]))
-    until_done(judge(store, project_id, llm, has_encoder=True))
+    until_done(llm_judge(store, project_id, llm, has_encoder=True))
     assert llm.asked == []
 
 
-def test_a_keyword_is_checked_where_its_definition_asks_for_it(
+def test_llm_judge_checks_a_keyword_definition_that_asks_for_it(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     define(registry, project_id, "refund", engine="keyword", keywords=["money"], judge="llm")
     log(store, project_id, {"t1": "money back: a refund", "t2": "I have no money", "t3": "hello"})
     assert set(found(store, project_id)) == {("t1", "refund"), ("t2", "refund")}
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
     assert found(store, project_id) == {("t1", "refund"): "llm"}
     assert len(llm.asked) == 2
 
 
-@pytest.mark.parametrize("name", ["it's", '"', "\\", "a\tb", "{x}", "字\u202e", "%s", "n" * 128, "x'), ('y"])
-def test_any_name_can_be_judged(
-    store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone, name: str
+def test_llm_judge_accepts_any_definition_name(
+    store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
+    names = ["it's", '"', "\\", "a\tb", "{x}", "字\u202e", "%s", "n" * 128, "x'), ('y"]
     llm.rule = lambda event, _: {"answer": "yes"}
-    define(registry, project_id, name)
+    define(registry, project_id, *names)
     log(store, project_id, {"t1": "hello"})
-    until_done(judge(store, project_id, llm))
-    assert found(store, project_id) == {("t1", name): "llm"}
+    until_done(llm_judge(store, project_id, llm))
+    assert found(store, project_id) == {("t1", name): "llm" for name in names}
 
 
-def test_two_thousand_definitions_ask_about_a_bounded_number_of_them(
+def test_llm_judge_asks_about_a_bounded_number_of_definitions(
     store: Store, registry: Registry, project_id: str, llm: LlmServer, until_done: UntilDone
 ) -> None:
     many = [definition(f"event {n}", "llm", description="It happens", project_id=project_id) for n in range(2_000)]
-    store.insert("definition_rows", b"\n".join(one.model_dump_json().encode() for one in many))
+    store.insert("definition_rows", b"\n".join(each.model_dump_json().encode() for each in many))
     registry.save_definition(many[0])
     log(store, project_id, {"t1": "hello", "t2": "good bye"})
-    until_done(judge(store, project_id, llm))
+    until_done(llm_judge(store, project_id, llm))
     assert len(llm.asked) == 2 * 4, "64 a task, 20 a call"

@@ -51,7 +51,7 @@ def shown(tasks: LabelledTasks, project_id: str, version: int = 1) -> dict[str, 
     return {one.task["task_id"]: (one.is_there, one.weight) for one in examples}
 
 
-def test_a_judgement_is_an_example_of_less_weight_and_a_person_s_label_replaces_it(
+def test_judgement_is_an_example_of_less_weight_than_a_label(
     store: Store, project_id: str, tasks: LabelledTasks
 ) -> None:
     JudgementRepository(store).save_judgements([judgement(project_id, "t1"), judgement(project_id, "t2", "no")])
@@ -63,7 +63,9 @@ def test_a_judgement_is_an_example_of_less_weight_and_a_person_s_label_replaces_
 
 
 @pytest.mark.parametrize("other", [{"answer": ""}, {"judge": "encoder"}, {"definition_version": 7}])
-def test_what_does_not_teach(store: Store, project_id: str, tasks: LabelledTasks, other: dict[str, object]) -> None:
+def test_examples_leave_out_answers_that_are_no_judgements(
+    store: Store, project_id: str, tasks: LabelledTasks, other: dict[str, object]
+) -> None:
     say(store, project_id, range(2), range(2, 4))
     known = shown(tasks, project_id)
     JudgementRepository(store).save_judgements([judgement(project_id, "t9", **other)])
@@ -71,7 +73,7 @@ def test_what_does_not_teach(store: Store, project_id: str, tasks: LabelledTasks
     assert len(known) == 4
 
 
-def test_judgements_on_an_earlier_version_teach_nothing_any_more(
+def test_examples_leave_out_judgements_on_an_earlier_version(
     store: Store, registry: Registry, project_id: str, tasks: LabelledTasks
 ) -> None:
     say(store, project_id, range(2), range(2, 4))
@@ -79,9 +81,7 @@ def test_judgements_on_an_earlier_version_teach_nothing_any_more(
     assert (len(shown(tasks, project_id)), shown(tasks, project_id, version=2)) == (4, {})
 
 
-def test_a_judgement_on_what_a_task_does_not_say_any_more_teaches_nothing(
-    store: Store, project_id: str, tasks: LabelledTasks
-) -> None:
+def test_examples_leave_out_judgements_on_an_earlier_text(store: Store, project_id: str, tasks: LabelledTasks) -> None:
     long = {"input": "give me my money back " * 1_000}
     insert(store, "task_rows", task(project_id, "t3", 2, **long))
     say(store, project_id, range(2), range(2, 3))
@@ -94,9 +94,7 @@ def test_a_judgement_on_what_a_task_does_not_say_any_more_teaches_nothing(
     assert set(shown(tasks, project_id)) == {"t0", "t2"}
 
 
-def test_a_model_that_says_yes_to_everything_teaches_nothing_until_it_knows_both_answers(
-    store: Store, project_id: str, tasks: LabelledTasks
-) -> None:
+def test_examples_leave_out_a_model_that_always_says_yes(store: Store, project_id: str, tasks: LabelledTasks) -> None:
     say(store, project_id, range(39), range(39, 40))
     assert shown(tasks, project_id) == {}
     without = tasks.digests(project_id, {"refund": 1})
@@ -107,14 +105,12 @@ def test_a_model_that_says_yes_to_everything_teaches_nothing_until_it_knows_both
     assert tasks.digests(project_id, {"refund": 1}) != without, "what begins to be worth learning is learnt"
 
 
-def test_a_model_that_says_no_to_everything_teaches_nothing(
-    store: Store, project_id: str, tasks: LabelledTasks
-) -> None:
+def test_examples_leave_out_a_model_that_always_says_no(store: Store, project_id: str, tasks: LabelledTasks) -> None:
     say(store, project_id, range(0), range(40))
     assert shown(tasks, project_id) == {}
 
 
-def test_a_model_that_contradicts_people_teaches_nothing_and_another_one_does(
+def test_examples_leave_out_a_model_that_contradicts_people(
     store: Store, project_id: str, tasks: LabelledTasks
 ) -> None:
     say(store, project_id, range(20), range(20, 30))
@@ -125,7 +121,7 @@ def test_a_model_that_contradicts_people_teaches_nothing_and_another_one_does(
     assert set(shown(tasks, project_id)) == {f"t{n}" for n in range(10)} | {f"t{n}" for n in range(30, 40)}
 
 
-def test_only_the_projects_that_changed_are_read_again(
+def test_training_job_reads_only_the_projects_that_changed(
     store: Store, registry: Registry, project_id: str, tasks: LabelledTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say(store, project_id, range(4), range(4, 8))
@@ -146,7 +142,7 @@ def test_only_the_projects_that_changed_are_read_again(
     assert read == [project_id]
 
 
-def test_a_head_is_not_learnt_anew_for_each_judgement(store: Store, project_id: str, tasks: LabelledTasks) -> None:
+def test_digest_does_not_change_with_each_judgement(store: Store, project_id: str, tasks: LabelledTasks) -> None:
     digests = set()
     for number in range(24):
         JudgementRepository(store).save_judgements([judgement(project_id, f"t{number}", "yes" if number % 2 else "no")])
@@ -154,13 +150,13 @@ def test_a_head_is_not_learnt_anew_for_each_judgement(store: Store, project_id: 
     assert 5 < len(digests) < 16
 
 
-def test_few_judgements_teach_nothing_and_one_label_of_a_person_does() -> None:
+def test_is_enough_needs_eight_judgements_or_one_label() -> None:
     said = [LabelledText({"input": "x"}, False, 0.5) for _ in range(8)]
     assert (is_enough(said), is_enough(said[:7]), is_enough([])) == (True, False, False)
     assert is_enough([LabelledText({"input": "x"}, True)])
 
 
-def test_judgements_become_a_head_and_the_quality_is_that_of_people_s_labels(
+def test_classifier_of_judgements_has_the_quality_of_labels(
     store: Store, project_id: str, tasks: LabelledTasks, until_done: Callable[..., int]
 ) -> None:
     instructions = DefinitionRepository(store)
@@ -177,7 +173,7 @@ def test_judgements_become_a_head_and_the_quality_is_that_of_people_s_labels(
     assert classifier.classifier
 
 
-def test_no_head_is_taught_for_the_quality_of_what_no_person_labelled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trainer_cross_validates_nothing_without_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer_module.TrainingSet, "cross_validated", None)
     refund = semantic("refund", REFUND, scope="input")
     examples = [Example({"input": f"text {n}"}, n % 2 == 0, 0.5) for n in range(8)]

@@ -49,7 +49,7 @@ def define(registry: Registry, project_id: str) -> Callable[..., EventDefinition
     return lambda name, text, **fields: registry.save_definition(semantic(name, text, project_id=project_id, **fields))
 
 
-def test_each_definition_learns_from_what_it_reads_and_from_no_rival_that_reads_something_else(
+def test_session_definitions_train_on_what_they_read(
     store: Store, project_id: str, define: Callable[..., EventDefinition], until_done: Callable[..., int]
 ) -> None:
     define("plain", "The user wants a refund", scope="input")
@@ -74,7 +74,7 @@ def test_each_definition_learns_from_what_it_reads_and_from_no_rival_that_reads_
     assert sorted(map(sorted, trainer.rivals)) == [["last"], ["near"], ["plain"], ["whole"]]
 
 
-def test_a_head_that_sessions_were_labelled_for_finds_what_its_description_does_not(
+def test_session_classifier_finds_what_its_description_does_not(
     store: Store, project_id: str, define: Callable[..., EventDefinition], until_done: Callable[..., int]
 ) -> None:
     define("umbrella", "The user wants a zorb", scope="session")

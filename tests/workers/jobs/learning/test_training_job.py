@@ -76,8 +76,8 @@ def head_of(store: Store, project_id: str) -> tuple[int, int, int]:
     return row.version, classifier.confirmed, classifier.rejected
 
 
-def test_labels_become_a_head_which_detection_gets_with_its_definitions(
-    store: Store, repository: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
+def test_training_job_gives_detection_a_classifier(
+    store: Store, book: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
 ) -> None:
     cache = DefinitionCache(DefinitionRepository(store), refresh_interval_s=0.0)
     before = cache.current()
@@ -92,8 +92,8 @@ def test_labels_become_a_head_which_detection_gets_with_its_definitions(
     assert after.revision > before.revision
 
 
-def test_nothing_is_learnt_where_nothing_changed_nor_after_a_restart(
-    store: Store, repository: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
+def test_training_job_trains_nothing_twice(
+    store: Store, book: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
 ) -> None:
     say(repository, project_id, t1="confirmed")
     job = learning(store, trainer)
@@ -106,8 +106,8 @@ def test_nothing_is_learnt_where_nothing_changed_nor_after_a_restart(
     assert head_of(store, project_id) == (1, 1, 0)
 
 
-def test_a_label_that_changes_and_one_that_is_taken_back_are_learnt_anew(
-    store: Store, repository: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
+def test_training_job_follows_changed_and_removed_labels(
+    store: Store, book: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
 ) -> None:
     job = learning(store, trainer)
     for labels, classifier in (
@@ -120,7 +120,7 @@ def test_a_label_that_changes_and_one_that_is_taken_back_are_learnt_anew(
         assert head_of(store, project_id) == classifier
 
 
-def test_a_new_version_of_the_definition_is_taught_again(
+def test_training_job_trains_a_new_definition_version(
     store: Store,
     registry: Registry,
     repository: LabelRepository,
@@ -139,7 +139,7 @@ def test_a_new_version_of_the_definition_is_taught_again(
     assert (classifier.version, classifier.definition_version) == (2, 2)
 
 
-def test_what_a_head_can_not_help_is_not_taught(
+def test_training_job_skips_engines_without_classifiers(
     store: Store,
     registry: Registry,
     project_id: str,
@@ -154,7 +154,7 @@ def test_what_a_head_can_not_help_is_not_taught(
     assert trainer.shown == []
 
 
-def test_of_many_labels_the_newest_of_either_kind_teach(
+def test_training_job_reads_the_newest_labels_of_either_kind(
     store: Store,
     repository: LabelRepository,
     project_id: str,
@@ -172,8 +172,8 @@ def test_of_many_labels_the_newest_of_either_kind_teach(
     assert trainer.shown == [("refund", [("text 1", True), ("text 3", False)])]
 
 
-def test_a_long_text_is_read_at_both_ends(
-    store: Store, repository: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
+def test_training_job_reads_both_ends_of_a_long_text(
+    store: Store, book: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
 ) -> None:
     insert(store, "task_rows", task(project_id, "long", input="b" * 50_000 + "m" + "e" * 50_000))
     say(repository, project_id, long="confirmed")
@@ -184,7 +184,7 @@ def test_a_long_text_is_read_at_both_ends(
     assert (text[0], text[-1], "m" in text, len(text)) == ("b", "e", False, 8_001)
 
 
-def test_the_head_that_labels_teach_finds_what_its_description_does_not(
+def test_classifier_finds_what_its_description_does_not(
     store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
 ) -> None:
     """With the mathematics that is used, and from the labels to what detection finds."""
@@ -208,9 +208,7 @@ def test_the_head_that_labels_teach_finds_what_its_description_does_not(
     assert (told["confirmed"], told["rejected"], set(told["recall"])) == (2, 2, {"value", "low", "high"})
 
 
-def test_the_tasks_to_label_next_are_those_without_a_label_that_are_in_doubt(
-    store: Store, registry: Registry, project_id: str
-) -> None:
+def test_label_queue_returns_uncertain_tasks_without_a_label(store: Store, registry: Registry, project_id: str) -> None:
     registry.save_definition(semantic("rain", "The user asks about the rain", project_id=project_id, scope="input"))
     texts = ["will it rain", "is it wet today", "a pizza with cheese please", "rain again", ""]
     insert(store, "task_rows", *(task(project_id, f"q{n}", input=text) for n, text in enumerate(texts)))
@@ -221,8 +219,8 @@ def test_the_tasks_to_label_next_are_those_without_a_label_that_are_in_doubt(
     assert queue.tasks(project_id, "unknown") == []
 
 
-def test_labels_that_can_not_be_learnt_from_harm_their_own_project_only(
-    store: Store, repository: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
+def test_training_job_stores_an_empty_classifier_after_an_error(
+    store: Store, book: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
 ) -> None:
     say(repository, project_id, t1="confirmed")
     job = learning(store, trainer)

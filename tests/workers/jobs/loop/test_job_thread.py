@@ -73,7 +73,7 @@ def wait_until(is_true: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), ValueError("a fault of ours"), Panic()])
-def test_after_a_step_that_failed_the_next_one_is_done(
+def test_job_thread_continues_after_a_failed_step(
     following: Callable[[Scripted], JobThread], error: BaseException
 ) -> None:
     job = Scripted(True, error, False)
@@ -86,7 +86,7 @@ def test_after_a_step_that_failed_the_next_one_is_done(
     assert thread.check() == "scripted does not run"
 
 
-def test_one_that_never_succeeds_is_unwell_in_the_end(
+def test_job_thread_is_unhealthy_when_no_step_succeeds(
     following: Callable[[Scripted], JobThread], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_thread, "_STALE_AFTER_S", 0.01)
@@ -97,7 +97,7 @@ def test_one_that_never_succeeds_is_unwell_in_the_end(
     thread.close()
 
 
-def test_while_nothing_changes_no_step_is_done_and_the_thread_is_well(
+def test_job_thread_does_no_step_while_nothing_changes(
     following: Callable[[Scripted], JobThread], inserts: Inserts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_thread, "_STALE_AFTER_S", 5.0)
@@ -115,7 +115,7 @@ def test_while_nothing_changes_no_step_is_done_and_the_thread_is_well(
     thread.close()
 
 
-def test_one_that_has_rested_does_a_step_though_nothing_changes(
+def test_job_thread_does_a_step_after_its_longest_pause(
     following: Callable[[Scripted], JobThread],
 ) -> None:
     job = Scripted(False, False, False, max_pause_s=0.01)

@@ -43,18 +43,18 @@ class Turns:
         return self.rota.step(project_ids, self.work)
 
 
-def test_quick_projects_have_their_turn_in_one_step() -> None:
+def test_round_robin_does_quick_projects_in_one_step() -> None:
     turns = Turns()
     assert (turns.step("a", "b", "c"), turns.worked) == (False, ["a", "b", "c"])
 
 
-def test_where_each_takes_long_a_step_is_of_one_and_the_next_goes_on_after_it() -> None:
+def test_round_robin_continues_after_a_slow_project() -> None:
     turns = Turns(takes_s=30.0)
     assert [turns.step("a", "b", "c") for _ in range(3)] == [True, True, False]
     assert turns.worked == ["a", "b", "c"]
 
 
-def test_one_that_fails_rests_longer_each_time_and_the_others_go_on() -> None:
+def test_round_robin_backs_off_a_failing_project_only() -> None:
     turns = Turns("a")
     with pytest.raises(ArithmeticError):
         turns.step("a", "b")
@@ -75,7 +75,7 @@ def test_one_that_fails_rests_longer_each_time_and_the_others_go_on() -> None:
     assert not turns.rota.has_failed
 
 
-def test_what_a_project_has_more_of_comes_after_the_others() -> None:
+def test_round_robin_gives_other_projects_their_turn_first() -> None:
     worked: list[str] = []
 
     def work(project_id: str) -> bool:
@@ -101,7 +101,7 @@ class FailingArrivals(Arrivals):
         return super().times(project_id, since_ms)
 
 
-def test_sessions_are_looked_at_though_those_of_another_project_can_not_be_read(
+def test_session_job_continues_after_a_project_that_fails(
     store: Store, registry: Registry, until_done: Callable[[object], int]
 ) -> None:
     for project_id in ("first", "second"):

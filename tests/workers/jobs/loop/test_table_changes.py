@@ -17,7 +17,7 @@ class Clock:
         return self.now_s
 
 
-def test_an_insert_changes_the_state_of_its_table_and_of_no_other(store: Store, project_id: str) -> None:
+def test_table_changes_differ_after_an_insert_into_that_table_only(store: Store, project_id: str) -> None:
     before = TableChanges(store).states(TABLES)
     insert(store, "task_rows", task(project_id, "one"))
     after = TableChanges(store).states(TABLES)
@@ -28,7 +28,7 @@ def test_an_insert_changes_the_state_of_its_table_and_of_no_other(store: Store, 
     assert TableChanges(store).states(TABLES) != after
 
 
-def test_however_many_ask_the_store_is_asked_once_a_second(store: Store, project_id: str) -> None:
+def test_table_changes_query_the_store_once_a_second(store: Store, project_id: str) -> None:
     clock = Clock()
     changes = TableChanges(store, clock)
     before = changes.states(TABLES)

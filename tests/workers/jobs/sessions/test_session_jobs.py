@@ -62,7 +62,7 @@ def looked_at(what: str) -> float:
     return REGISTRY.get_sample_value(f"phospho_{what}_analysed_total") or 0.0
 
 
-def test_a_session_is_over_once_the_projects_events_have_gone_on_for_so_long(
+def test_session_ends_when_idle_by_the_time_of_events(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
     job = ended(store)
@@ -80,7 +80,7 @@ def test_a_session_is_over_once_the_projects_events_have_gone_on_for_so_long(
     assert found(store, project_id) == [("a", "refund", "a-20"), ("a", "thanks", "a-20")]
 
 
-def test_a_late_task_supersedes_what_was_found_before_and_doubles_nothing(
+def test_late_task_replaces_the_events_of_its_session(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
     job = ended(store)
@@ -100,7 +100,7 @@ def test_a_late_task_supersedes_what_was_found_before_and_doubles_nothing(
     assert found(store, project_id) == [("a", "refund", "a-29"), ("a", "thanks", "a-29")]
 
 
-def test_the_last_session_of_a_quiet_project_is_over_by_the_clock(
+def test_last_session_of_a_quiet_project_ends_by_the_clock(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
     arrived = NOW - timedelta(minutes=11)
@@ -110,7 +110,7 @@ def test_the_last_session_of_a_quiet_project_is_over_by_the_clock(
     assert found(store, project_id) == [("a", "refund", "a-12")]
 
 
-def test_a_session_that_is_closed_is_over_until_it_goes_on(
+def test_closed_session_is_over_until_its_next_task(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
     job = ended(store)
@@ -128,7 +128,7 @@ def test_a_session_that_is_closed_is_over_until_it_goes_on(
     assert SessionCloseRepository(store).close(project_id, "unknown") is None
 
 
-def test_after_a_kill_what_is_missing_is_found_and_nothing_else_is_looked_at(
+def test_session_jobs_read_only_what_is_missing_after_a_kill(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
     for number in range(3):
@@ -146,7 +146,9 @@ def test_after_a_kill_what_is_missing_is_found_and_nothing_else_is_looked_at(
     assert looked_at("sessions") == before + 2
 
 
-def test_two_jobs_at_once_find_what_one_finds(store: Store, project_id: str, until_done: Callable[..., int]) -> None:
+def test_two_session_jobs_at_once_find_what_one_finds(
+    store: Store, project_id: str, until_done: Callable[..., int]
+) -> None:
     say(store, project_id, "a", "refund", 60)
     say(store, project_id, "b", "hello", 20)
     first, second = ended(store), ended(store)
@@ -156,7 +158,7 @@ def test_two_jobs_at_once_find_what_one_finds(store: Store, project_id: str, unt
     assert found(store, project_id) == once == [("a", "refund", "a-60")]
 
 
-def test_more_sessions_than_a_page_are_all_looked_at(
+def test_session_job_reads_all_pages_of_sessions(
     store: Store, project_id: str, until_done: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("phospho_workers.jobs.sessions.ended_sessions_job._SESSIONS_AT_ONCE", 3)
@@ -168,9 +170,7 @@ def test_more_sessions_than_a_page_are_all_looked_at(
     assert len(found(store, project_id)) == 8
 
 
-def test_a_label_corrects_an_event_of_a_session_and_does_not_double_it(
-    store: Store, project_id: str, until_done: Callable[..., int]
-) -> None:
+def test_label_corrects_an_event_of_a_session(store: Store, project_id: str, until_done: Callable[..., int]) -> None:
     say(store, project_id, "a", "refund", 60)
     say(store, project_id, "b", "hello", 20)
     until_done(ended(store))
@@ -181,7 +181,7 @@ def test_a_label_corrects_an_event_of_a_session_and_does_not_double_it(
     assert found(store, project_id) == []
 
 
-def test_a_session_that_its_last_task_leaves_is_looked_at_again(
+def test_session_is_read_again_after_its_last_task_leaves(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
     """What is left of it has a smaller revision than what was looked at."""
@@ -198,7 +198,7 @@ def test_a_session_that_its_last_task_leaves_is_looked_at_again(
     assert found(store, project_id) == [("a", "refund", "a-60")]
 
 
-def test_a_session_that_a_task_leaves_before_anybody_has_looked_is_over_by_what_is_left(
+def test_session_ends_by_the_tasks_left_after_one_leaves_early(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
     looked_for_since_an_hour(store, project_id, "refund")
@@ -211,7 +211,7 @@ def test_a_session_that_a_task_leaves_before_anybody_has_looked_is_over_by_what_
     assert found(store, project_id) == [("a", "refund", "a-60")]
 
 
-def test_what_a_task_showed_leaves_the_session_with_it_though_a_later_one_stays(
+def test_events_of_a_task_leave_the_session_with_it(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
     say(store, project_id, "a", "refund", 60)
@@ -227,9 +227,7 @@ def test_what_a_task_showed_leaves_the_session_with_it_though_a_later_one_stays(
     assert found(store, project_id) == []
 
 
-def test_a_late_task_of_a_smaller_revision_is_looked_at_too(
-    store: Store, project_id: str, until_done: Callable[..., int]
-) -> None:
+def test_late_task_of_a_smaller_revision_is_read(store: Store, project_id: str, until_done: Callable[..., int]) -> None:
     job = ended(store)
     earlier = said(project_id, "a", "refund", 61)
     say(store, project_id, "a", "hm", 60)
@@ -240,7 +238,7 @@ def test_a_late_task_of_a_smaller_revision_is_looked_at_too(
     assert found(store, project_id) == [("a", "refund", "a-60")]
 
 
-def test_a_replay_of_history_is_history_still(
+def test_replayed_history_is_not_read_by_the_session_job(
     store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
 ) -> None:
     """What was over before the definitions were made arrives again, as it was."""
@@ -262,7 +260,7 @@ def test_a_replay_of_history_is_history_still(
     assert found(store, project_id) == [("a", "near", "a-30"), ("a", "refund", "a-30"), ("a", "thanks", "a-30")]
 
 
-def test_a_turn_is_read_again_when_the_one_before_it_leaves_the_session(
+def test_turn_is_read_again_when_its_predecessor_leaves(
     store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
 ) -> None:
     registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))
@@ -279,7 +277,7 @@ def test_a_turn_is_read_again_when_the_one_before_it_leaves_the_session(
     assert (found(store, project_id), looked_at("turns")) == ([("b", "near", "a-9")], before + 3)
 
 
-def test_every_turn_of_a_long_session_is_looked_at(
+def test_turns_job_reads_every_turn_of_a_long_session(
     store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
 ) -> None:
     registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))
@@ -293,11 +291,12 @@ def test_every_turn_of_a_long_session_is_looked_at(
     assert counted["events"] == 2_100
 
 
-def test_the_state_of_a_turn_has_as_many_tasks_as_may_be_read_with_it() -> None:
-    assert f"ROWS BETWEEN {MAX_CONTEXT_TURNS} PRECEDING AND CURRENT ROW" in views()["found_events"]
+def test_state_of_a_turn_covers_its_greatest_context() -> None:
+    [views] = [one for one in migrations() if one.name == "views"]
+    assert f"ROWS BETWEEN {MAX_CONTEXT_TURNS} PRECEDING AND CURRENT ROW" in " ".join(views.statements)
 
 
-def test_turns_are_read_with_those_before_them_as_they_come_and_again_when_one_changes(
+def test_turns_are_read_with_context_and_again_after_a_change(
     store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
 ) -> None:
     registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))

@@ -21,14 +21,14 @@ TALK = [
 ]
 
 
-def test_a_session_is_read_as_one_text_with_who_said_what() -> None:
+def test_transcript_names_the_speaker_of_each_text() -> None:
     assert transcript(TALK[:2]) == "\n\n".join(
         ["User: I want a refund", "Assistant: Which order?", "User: Number five", "Assistant: It is on its way"]
     )
     assert len(transcript([task("x" * 999, task_id=str(n)) for n in range(1000)])) == MAX_TRANSCRIPT_CHARACTERS
 
 
-def test_an_event_of_a_whole_session_stands_at_its_last_task_and_is_the_same_whichever_that_is() -> None:
+def test_event_of_a_whole_session_keeps_its_id_at_a_later_last_task() -> None:
     found = detection(regex("ended", r"refund[\s\S]*thanks", scope="session"))
     [event] = found.detect_in_session(TALK)
     [later] = found.detect_in_session([*TALK, task("bye", task_id="t4")])
@@ -36,13 +36,13 @@ def test_an_event_of_a_whole_session_stands_at_its_last_task_and_is_the_same_whi
     assert event["id"] == later["id"]
 
 
-def test_only_the_last_task_is_read_for_what_asks_for_the_last_task() -> None:
+def test_detect_in_session_reads_the_last_task_for_its_definitions() -> None:
     found = detection(keywords("thanks", "thanks", is_last_task=True), keywords("refund", "refund", is_last_task=True))
     [event] = found.detect_in_session(TALK)
     assert (event["name"], event["scope"], event["id"]) == ("thanks", "task", event_id("shop", "t3", "thanks"))
 
 
-def test_a_turn_is_read_with_as_many_before_it_as_each_definition_says() -> None:
+def test_detect_in_turn_reads_the_context_of_each_definition() -> None:
     found = detection(
         keywords("one", "refund", context_turns=1, scope="input"),
         keywords("two", "refund", context_turns=2, scope="input"),
@@ -53,13 +53,13 @@ def test_a_turn_is_read_with_as_many_before_it_as_each_definition_says() -> None
     assert found.context_turns == 2
 
 
-def test_definitions_of_single_tasks_are_not_looked_for_here_nor_these_in_single_tasks() -> None:
+def test_session_detection_skips_definitions_of_single_tasks() -> None:
     compiled = compile_definitions([keywords("plain", "refund"), keywords("whole", "refund", scope="session")])
     assert [event["name"] for event in SessionDetection(compiled).detect_in_session(TALK)] == ["whole"]
     assert [hit.definition.name for hit in compiled.find(["a refund"], "input")[0]] == ["plain"]
 
 
-def test_a_project_that_wants_no_events_has_none_of_sessions() -> None:
+def test_session_detection_is_empty_where_events_are_off() -> None:
     off = ProjectSettings(detect_events=False)
     compiled = compile_definitions([keywords("whole", "refund", scope="session")], settings=off)
     assert not SessionDetection(compiled).reads_session_ends
