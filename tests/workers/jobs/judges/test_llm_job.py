@@ -312,7 +312,7 @@ def test_llm_judge_asks_about_old_tasks_by_backfill_after_new_ones(
     backfills = BackfillJob(History(store), SessionFacts(store), repository, cache.current, is_judged=is_judged)
     repository.start(refund)
     until_done(backfills)
-    assert [backfill.status for backfill in book.of_project(project_id)] == ["asking"]
+    assert [backfill.status for backfill in repository.of_project(project_id)] == ["asking"]
     log(store, project_id, {f"new{number}": f"hello {number}" for number in range(40)})
 
     until_done(llm_judge(store, project_id, llm))
@@ -320,7 +320,7 @@ def test_llm_judge_asks_about_old_tasks_by_backfill_after_new_ones(
     texts = [question_in(body)["interaction"]["user"] for body in llm.asked]
     assert set(texts[-2:]) == {"a refund", "refund"}
     assert found(store, project_id) == {("old", "refund"): "llm", ("older", "refund"): "llm"}
-    assert [backfill.status for backfill in book.of_project(project_id)] == ["done"]
+    assert [backfill.status for backfill in repository.of_project(project_id)] == ["done"]
 
 
 def test_backfill_waits_for_the_llm_budget_and_ends_without_a_judge(
@@ -336,7 +336,7 @@ def test_backfill_waits_for_the_llm_budget_and_ends_without_a_judge(
     repository.start(refund)
     until_done(backfills)
     until_done(llm_judge(store, project_id, llm))
-    assert [backfill.status for backfill in book.of_project(project_id)] == ["asking"]
+    assert [backfill.status for backfill in repository.of_project(project_id)] == ["asking"]
 
     set_budget(registry, project_id, llm_daily_tokens=0)
     until_done(backfills)

@@ -292,8 +292,7 @@ def test_turns_job_reads_every_turn_of_a_long_session(
 
 
 def test_state_of_a_turn_covers_its_greatest_context() -> None:
-    [views] = [one for one in migrations() if one.name == "views"]
-    assert f"ROWS BETWEEN {MAX_CONTEXT_TURNS} PRECEDING AND CURRENT ROW" in " ".join(views.statements)
+    assert f"ROWS BETWEEN {MAX_CONTEXT_TURNS} PRECEDING AND CURRENT ROW" in views()["found_events"]
 
 
 def test_turns_are_read_with_context_and_again_after_a_change(
