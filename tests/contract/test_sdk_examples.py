@@ -1,5 +1,5 @@
 """
-The Python SDK on the examples that every SDK is held to: for the same input the same bytes.
+The Python SDK on the examples of all SDKs: the same input gives the same bytes.
 
 `sdk_examples.json` is read by the JavaScript SDK's tests too (producers/javascript/test/contract.test.mjs).
 """
@@ -31,7 +31,7 @@ class Posted(NamedTuple):
 
 
 class Recorder:
-    """Takes every request, and keeps its path and its bytes as they were before compression."""
+    """Accepts every request, and records its path and its uncompressed bytes."""
 
     def __init__(self) -> None:
         self.posted: list[Posted] = []
@@ -72,7 +72,7 @@ def recorder() -> Iterator[Recorder]:
 
 
 def do(client: phospho.Client, example: dict[str, Any]) -> None:
-    """Call the SDK as the example says."""
+    """Make the calls of the example."""
     if "feedback" in example:
         client.feedback(**example["feedback"])
     elif "user_feedback" in example:
@@ -89,7 +89,7 @@ def do(client: phospho.Client, example: dict[str, Any]) -> None:
 
 
 def without_made_ids(posted: Posted, made_ids: list[str]) -> Posted:
-    """Return *posted* with the ids that the SDK made, new each time, replaced by their names."""
+    """Return *posted* with the ids that the SDK made replaced by their names."""
     body = posted.body
     for name in made_ids:
         body = re.sub(rf'"{name}":"[0-9a-f-]{{36}}"', f'"{name}":"<{name}>"', body)
@@ -104,7 +104,7 @@ def functions(example: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[example["name"] for example in EXAMPLES])
-def test_an_example_is_sent_byte_for_byte(
+def test_example_is_sent_byte_for_byte(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch, example: dict[str, Any]
 ) -> None:
     monkeypatch.setattr("phospho._content.task_content.time", SimpleNamespace(time=lambda: DOCUMENT["now"]))
@@ -122,7 +122,7 @@ def test_an_example_is_sent_byte_for_byte(
     client.close()
 
 
-def test_examples_have_names_of_their_own() -> None:
+def test_example_names_are_unique() -> None:
     names = [example["name"] for example in EXAMPLES]
 
     assert len(set(names)) == len(names) >= 45

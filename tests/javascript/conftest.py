@@ -1,4 +1,4 @@
-"""The JavaScript packages, built and installed as a user has them, and a running `phospho up`."""
+"""Apps with the JavaScript packages, and a running `phospho up`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
-from fixtures.node import App, Archive, archives_of_both_names, built_package, make_app
+from fixtures.node import App, Archive, archives_of_both_names, built_package, make_app, unpack
 from fixtures.openai_server import OpenAIServer
 from fixtures.phospho_process import PhosphoProcess, free_port
 
 
 class Server:
-    """`phospho up` with a first project and key that the test chooses."""
+    """`phospho up` with a given project and key."""
 
     def __init__(self, folder: Path, project_id: str, api_key: str) -> None:
         port = free_port()
@@ -52,27 +52,23 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Archive]:
 
 @pytest.fixture(scope="session")
 def app_folder(tmp_path_factory: pytest.TempPathFactory, archives: dict[str, Archive]) -> Path:
-    """An app that has installed both names of the SDK, and OpenAI's client."""
-    folder = make_app(tmp_path_factory.mktemp("apps") / "app", [archive.path for archive in archives.values()])
+    """An app that has both names of the SDK, and OpenAI's client."""
+    folder = make_app(tmp_path_factory.mktemp("apps") / "app")
+    for name, archive in archives.items():
+        unpack(folder, name, archive)
     (folder / "node_modules" / "openai").symlink_to(built_package() / "node_modules" / "openai")
     return folder
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The server that all tests share; its project and its key are those that the first document writes."""
+    """The server of all tests. Its project and key are those of the first document."""
     yield from Server(tmp_path_factory.mktemp("server"), "project_id", "api_key").running()
-
-
-@pytest.fixture(scope="session")
-def second_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the key of the second document."""
-    yield from Server(tmp_path_factory.mktemp("second"), "default", "ph_your_api_key").running()
 
 
 @pytest.fixture
 def logged(server: Server) -> Callable[[], list[dict[str, Any]]]:
-    """Return the tasks that were logged since the test began, in their order."""
+    """Return a function that returns the tasks logged since the test began, in their order."""
     before = {row["task_id"] for row in server.rows("SELECT task_id FROM tasks")}
 
     def tasks() -> list[dict[str, Any]]:
@@ -90,6 +86,6 @@ def openai_server() -> Iterator[OpenAIServer]:
 
 @pytest.fixture
 def app(app_folder: Path, server: Server, openai_server: OpenAIServer) -> App:
-    """Programs that log to the running server, and may call OpenAI's client."""
+    """Runs programs that log to the server, and may call OpenAI's client."""
     openai = {"OPENAI_API_KEY": "sk-none", "OPENAI_BASE_URL": openai_server.url}
     return App(app_folder, server.environment | openai)

@@ -1,4 +1,4 @@
-"""A phospho server and an OpenAI server on loopback, and a module state that no test leaves behind."""
+"""A phospho server and an OpenAI server on loopback, and a fresh default client for each test."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ import phospho
 from phospho._default.state import STATE
 from phospho.config import RetryPolicy
 
-# Longer than what lies between a `log` and the `flush` that hurries it: a test that asks what a flush has sent must
-# not find it sent already.
+# Longer than the time between a `log` and a `flush`: the flush must send the event, not the tick.
 TICK_S = 2.0
 FAST_RETRY = RetryPolicy(initial_s=0.01, max_s=0.05)
 
 
 class Reply(NamedTuple):
-    """What the server answers: `body` None means its usual answer."""
+    """An answer of the server. `body` None means its usual answer."""
 
     status: int = 200
     body: Any = None
@@ -34,7 +33,7 @@ class Reply(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One request as it came, its body inflated and parsed."""
+    """One request, its body inflated and parsed."""
 
     method: str
     path: str
@@ -43,7 +42,7 @@ class Request(NamedTuple):
 
 
 class PhosphoServer:
-    """Answers as the gateway does; `script` may answer in its stead, `hold` makes it hang until released."""
+    """Answers as the gateway does. `script` may answer instead. While `is_released` is not set, it hangs."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -59,7 +58,7 @@ class PhosphoServer:
 
     @property
     def logs(self) -> list[dict[str, Any]]:
-        """Every event of every batch that was answered in the usual way, in order of arrival."""
+        """Every accepted event of every batch, in order of arrival."""
         return [event for request in self.requests if request.path.endswith("/batch") for event in _events(request)]
 
     @property
@@ -69,17 +68,17 @@ class PhosphoServer:
 
     @staticmethod
     def reply(body: Any) -> Reply:
-        """A 200 with a body that is not the usual one."""
+        """Return a 200 with another body than usual."""
         return Reply(200, body)
 
     @staticmethod
     def reply_and_close(request: Request) -> Reply:
-        """The usual answer, after which the connection is cut without a word about it."""
+        """Return the usual answer, after which the connection is closed without a header that says so."""
         return Reply(200, _usual(request), is_last=True)
 
     @staticmethod
     def error(status: int, code: str = "some_code", headers: tuple[tuple[str, str], ...] = ()) -> Reply:
-        """An answer in the server's one error shape."""
+        """Return an answer in the server's one error shape."""
         return Reply(status, {"error": {"code": code, "message": "what happened", "hint": "what to do"}}, headers)
 
     def wait_for(self, is_so: Callable[[], bool], timeout_s: float = 10.0) -> None:
@@ -91,14 +90,14 @@ class PhosphoServer:
         self.is_released.wait(30)
         return self.script(request) or Reply(200, _usual(request))
 
-    def speak_tls(self, certificate: Path, key: Path) -> None:
-        """From now on take connections with TLS only."""
+    def use_tls(self, certificate: Path, key: Path) -> None:
+        """Accept only TLS connections from now on."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
         self._http.handle_error = lambda *arguments: None  # type: ignore[method-assign]
 
-    def take_note(self, request: Request) -> None:
+    def record(self, request: Request) -> None:
         with self.changed:
             self.requests.append(request)
             self.changed.notify_all()
@@ -141,7 +140,7 @@ def _handler(server: PhosphoServer) -> type[BaseHTTPRequestHandler]:
             request = Request(method, self.path, dict(self.headers.items()), document)
             reply = server.answer(request)
             if reply.status < 300:
-                server.take_note(request)
+                server.record(request)
             body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body or {}).encode()
             self.send_response(reply.status)
             for name, value in (*reply.headers, ("Content-Length", str(len(body)))):
@@ -165,7 +164,7 @@ def server() -> Iterator[PhosphoServer]:
 
 @pytest.fixture
 def recorded() -> phospho.RecordingTransport:
-    """A default client that sends to nobody."""
+    """The transport of a default client that sends nothing."""
     transport = phospho.RecordingTransport()
     phospho.init(transport=transport, tick=TICK_S)
     return transport
@@ -173,7 +172,7 @@ def recorded() -> phospho.RecordingTransport:
 
 @pytest.fixture(autouse=True)
 def fresh_module_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No environment goes in, no client and no id stays behind."""
+    """Run each test without the environment's settings, and without clients or ids of other tests."""
     for name in ("PHOSPHO_API_KEY", "PHOSPHO_PROJECT_ID", "PHOSPHO_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     yield
@@ -186,7 +185,7 @@ def fresh_module_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def make_client(server: PhosphoServer) -> Iterator[Callable[..., phospho.Client]]:
-    """Make clients of the loopback server that retry fast; they are closed at the end."""
+    """Make clients of the loopback server that retry fast. Close them at the end."""
     clients: list[phospho.Client] = []
 
     def make(**arguments: Any) -> phospho.Client:
@@ -204,7 +203,7 @@ ANSWER = "Qubits harness quantum physics for faster, more powerful computation."
 
 
 class LanguageModelServer:
-    """Speaks enough of OpenAI's chat API, and of Ollama's, to say `ANSWER`, whole or in chunks."""
+    """Answers `ANSWER`, whole or in chunks, over OpenAI's chat API and Ollama's."""
 
     def __init__(self) -> None:
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _LanguageModelHandler)

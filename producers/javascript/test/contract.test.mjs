@@ -1,4 +1,4 @@
-// The examples that every SDK is held to: for the same input the same bytes.
+// The examples of all SDKs: the same input gives the same bytes.
 // The Python SDK reads the same file in tests/contract/test_sdk_examples.py.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-// An edge runtime, as far as Node can play one: a context that has the globals of the web and nothing of Node.
+// An edge runtime simulated in Node: a context with the globals of the web and none of Node's.
 import assert from "node:assert/strict";
 import { webcrypto } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
@@ -96,7 +96,7 @@ test("it does without compression, crypto and a monotonic clock", async () => {
   assert.equal(server.requests[0].headers["content-encoding"], undefined);
 });
 
-test("a timer that ended with the request that set it is set anew by a later log", async () => {
+test("a timer lost with its request is set again by a later log", async () => {
   const context = webContext();
   const { setTimeout: setTimer } = context;
   let now = 0;

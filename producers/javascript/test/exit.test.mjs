@@ -1,4 +1,4 @@
-// Programs that end: what they logged arrives, and nothing keeps them alive longer than it should.
+// The end of a program: its logs arrive, and the SDK doesn't keep it alive.
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { runNode } from "./support/run.mjs";
@@ -18,7 +18,7 @@ function run(program, options = []) {
   );
 }
 
-test("a program that ends without a flush has its logs sent, and prints nothing", async () => {
+test("a program that ends without a flush sends its logs and prints nothing", async () => {
   const { code, stdout, stderr } = await run(`
     phospho.init({ tick: 60_000 });
     phospho.log({ input: "Hello", output: Promise.resolve("Hi!") });
@@ -53,7 +53,7 @@ test("an environment that cannot work throws nothing, and counts", async () => {
   assert.deepEqual([code, stdout], [0, '{"rejected:config":1}\n']);
 });
 
-test("unfinished streams and promises are sent at the end, as far as they came", async () => {
+test("unfinished streams and promises are sent at the end", async () => {
   const { code } = await run(`
     phospho.init();
     async function* words() { yield "Hel"; yield "lo"; }
@@ -73,7 +73,7 @@ test("unfinished streams and promises are sent at the end, as far as they came",
   );
 });
 
-test("a program whose server hangs, refuses or is away ends within the bound", async () => {
+test("a program ends within its timeout whatever its server does", async () => {
   const hang = () => new Promise(() => {});
   for (const script of [hang, () => refusal(503), () => refusal(429, { "Retry-After": "600" })]) {
     server.script = script;

@@ -1,4 +1,4 @@
-// What `log` takes and returns, on both faces.
+// Arguments and results of `log`, by the class and the object.
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { ConfigError, Phospho, phospho, RecordingTransport } from "phospho";
@@ -51,7 +51,7 @@ test("the content says what is sent, and the ids under both names", async () => 
   assert.deepEqual([phospho.latestTaskId, phospho.latestSessionId], [logged.taskId, "s"]);
 });
 
-test("what leads back to itself, or has every field, is followed a few steps", async () => {
+test("an object inside itself, or with every field, is followed a few steps", async () => {
   const knot = { type: "tool_result" };
   Object.assign(knot, { function: knot, content: [knot, knot] });
   const endless = new Proxy({}, { get: (_, name) => (typeof name === "string" ? endless : undefined) });
@@ -72,7 +72,7 @@ test("ids sort by the time of their making", async () => {
   assert.match(phospho.newSession(), UUID7);
 });
 
-test("ids of one millisecond sort as they were made, and so do those of a clock that steps back", (context) => {
+test("ids sort in order, within a millisecond and when the clock steps back", (context) => {
   let nowMs = Date.now() + 1000;
   context.mock.method(Date, "now", () => nowMs);
 
@@ -94,7 +94,7 @@ test("the client's defaults are sent with each log", async () => {
   assert.deepEqual([event.project_id, event.version_id], ["my-project", "v1"]);
 });
 
-test("the names of Python and REST work as options, those of JavaScript are sent in snake_case", async () => {
+test("options have the names of JavaScript, Python and REST", async () => {
   phospho.log({ input: "Hello", session_id: "s", task_id: "t", user_id: 7, raw_input: { a: 1 } });
   phospho.log({ input: "Hello", systemPrompt: "Be brief.", tokensIn: 3, tokensOut: 4, latencyMs: 5 });
 
@@ -240,7 +240,7 @@ test("a graph whose nodes know each other is cut", async () => {
   assert.match(JSON.stringify((await sent())[0].graph), /<cut>/);
 });
 
-test("functions of the app make the texts; one that throws is counted and its default used", async () => {
+test("functions of the app return the texts; one that throws is counted", async () => {
   const thrower = () => {
     throw new Error("mine");
   };
@@ -268,7 +268,7 @@ test("functions of the app make the texts; one that throws is counted and its de
   assert.deepEqual(phospho.stats().errors, { inputToStrFunction: 1, inputOutputToUsageFunction: 1 });
 });
 
-test("a task that is logged again while it waits is one event, its outputs joined or replaced", async () => {
+test("a waiting task that is logged again is merged", async () => {
   await phospho.log({ taskId: "joined", input: "a", output: "Hel" });
   await phospho.log({ taskId: "joined", input: "a", output: "lo" });
   await phospho.log({ taskId: "replaced", input: "a", output: "Hel" });
@@ -308,7 +308,7 @@ test("a thenable that is no promise is waited for too", async () => {
   assert.equal((await sent())[0].output, "from a thenable");
 });
 
-test("a rejected output is logged as an error, and stays the app's to handle", async () => {
+test("a rejected output is logged as an error, and the app handles it", async () => {
   const output = Promise.reject(new TypeError("no answer"));
 
   const logging = phospho.log({ input: "Hello", output });
@@ -319,7 +319,7 @@ test("a rejected output is logged as an error, and stays the app's to handle", a
   assert.deepEqual([event.input, event.output, event.error], ["Hello", null, "TypeError: no answer"]);
 });
 
-test("a promise that never settles is waited for within flush's bound, and its input sent at shutdown", async () => {
+test("flush waits for a pending promise; shutdown sends its input", async () => {
   await Promise.race([phospho.log({ input: "Hello", output: new Promise(() => {}) }), null]);
 
   const flushed = await phospho.flush(30);
@@ -448,7 +448,7 @@ test("feedback and userFeedback", async () => {
   assert.deepEqual(phospho.stats().errors, { rawFlagToFlag: 1 });
 });
 
-test("the class and the object have the same functions, and they work apart from it", async () => {
+test("the functions of class and object work when detached", async () => {
   const mine = new RecordingTransport();
   const client = new Phospho({ apiKey: "ph_your_api_key", transport: mine });
 

@@ -1,4 +1,4 @@
-// The way out, against a server on loopback: what goes out, and what each answer does.
+// The sender against a server on loopback: its requests, and the effect of each answer.
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { Phospho, RecordingTransport, VERSION } from "phospho";
@@ -84,7 +84,7 @@ test("feedback follows the log it is about", async () => {
   );
 });
 
-test("a label follows the log it is about, and waits for its task to be stored", async () => {
+test("a label is sent after its log, and retried until its task is stored", async () => {
   let refused = 0;
   server.script = ({ path }) => {
     if (!path.endsWith("/labels") || refused === 2) return undefined;
@@ -123,7 +123,7 @@ test("a label that the server refuses is let go, and says why", async () => {
   assert.deepEqual(client.stats().dropped, { "rejected:http_404": 1 });
 });
 
-test("feedback waits while its log is to be sent again, under the idempotency key of its first attempt", async () => {
+test("feedback waits for its log, and keeps its idempotency key", async () => {
   const seen = [];
   server.script = ({ path, headers }) => {
     seen.push([path.split("/").at(-1), headers["idempotency-key"]]);
@@ -164,7 +164,7 @@ for (const status of [408, 425, 429, 500, 502, 503, 504]) {
 }
 
 for (const retryAfter of ["300", new Date(Date.now() + 300_000).toUTCString()]) {
-  test(`Retry-After is honoured, even when flush is in a hurry: ${retryAfter.length} characters`, async () => {
+  test(`Retry-After is kept during flush: ${retryAfter.length} characters`, async () => {
     server.script = () => refusal(429, { "Retry-After": retryAfter });
     const client = make();
 
@@ -225,7 +225,7 @@ for (const status of [400, 413, 422]) {
   });
 }
 
-test("events that the server rejects singly are named with their reason", async () => {
+test("rejected events are reported with their reason", async () => {
   const error = { code: "invalid_input", message: "empty", hint: "say something" };
   server.script = () => ({ body: { results: [{ status: "accepted" }, { status: "rejected", error }] } });
   const client = make({ tick: 5000 });
@@ -248,7 +248,7 @@ test("a page of a proxy is no receipt", async () => {
   assert.deepEqual(client.stats().retried, { bad_answer: 3 });
 });
 
-test("an event that the server answers with 500 again and again holds up nobody", async () => {
+test("an event that causes 500 holds up no other", async () => {
   server.script = ({ document }) =>
     document.events.some(({ input }) => input === "bad") ? refusal(500) : undefined;
   const client = make({ tick: 5 });
@@ -354,7 +354,7 @@ test("a full batch does not wait for the tick", async () => {
   await until(() => client.stats().queued === 1, "its receipt");
 });
 
-test("when the queue is full the new event is refused, and what was queued arrives", async () => {
+test("a full queue refuses the new event and keeps the others", async () => {
   const client = make({ tick: 60_000, limits: { queueEvents: 3 } });
 
   for (let n = 0; n < 5; n++) client.log({ input: String(n) });
@@ -378,7 +378,7 @@ test("the queue is bounded by bytes; what is in flight counts", async () => {
   assert.deepEqual(client.stats().dropped, { queue_full: 3 });
 });
 
-test("an event that is too large goes without its raw fields, then not at all", async () => {
+test("a large event is sent without its raw fields, or refused", async () => {
   const client = make({ limits: { eventBytes: 2000 } });
 
   client.log({ input: { prompt: "short", rest: "x".repeat(3000) } });
@@ -400,7 +400,7 @@ test("an event that is too large goes without its raw fields, then not at all", 
 });
 
 for (const suffix of ["", "/", "/v2", "/v3/", "/api/v1"]) {
-  test(`a base URL of another client means the same server: "${suffix}"`, async () => {
+  test(`the base URL suffix of another client is removed: "${suffix}"`, async () => {
     const client = make({ baseUrl: server.url + suffix });
 
     client.log({ input: "Hello" });
@@ -427,7 +427,7 @@ test("a transport that throws, or answers nonsense, is tried again", async () =>
   assert.deepEqual(client.stats().errors, { transport: 3 });
 });
 
-test("trouble is told to onWarning, once for the same trouble; one that throws harms nobody", async () => {
+test("onWarning gets each warning once; its errors are counted", async () => {
   const warnings = [];
   server.script = () => refusal(401);
   const client = make({ onWarning: (text) => warnings.push(text) });
@@ -480,7 +480,7 @@ test("after shutdown nothing is taken, and nothing throws", async () => {
   assert.equal(server.logs.length, 1);
 });
 
-test("shutdown breaks off what hangs, within its bound, and says what is pending", async () => {
+test("shutdown aborts a hanging request and returns the pending ids", async () => {
   server.script = () => new Promise(() => {});
   const client = make();
   client.log({ input: "Hello" });
@@ -492,7 +492,7 @@ test("shutdown breaks off what hangs, within its bound, and says what is pending
   assert.ok(performance.now() - began < 2000);
 });
 
-test("an attempt that was lost with its edge request is made again by a later flush", async () => {
+test("a later flush repeats an attempt lost with its edge request", async () => {
   let calls = 0;
   const transport = {
     // The first promise never settles, as those of a request that has ended.
@@ -513,7 +513,7 @@ test("an attempt that was lost with its edge request is made again by a later fl
   assert.equal(calls, 2);
 });
 
-test("an attempt that was given up for lost, and comes back, disturbs nobody", async () => {
+test("a late answer of a lost attempt disturbs nothing", async () => {
   const answers = [];
   const send = (events) =>
     new Promise((resolve) => answers.push((status) => resolve(events.map(() => ({ status })))));
@@ -533,7 +533,7 @@ test("an attempt that was given up for lost, and comes back, disturbs nobody", a
   assert.equal(answers.length, 2);
 });
 
-test("an attempt of many requests is bound by each of them: every feedback goes out once, and later logs follow", async () => {
+test("each request of an attempt restarts its timeout", async () => {
   server.script = () => new Promise((resolve) => setTimeout(resolve, 30));
   const client = make({ requestTimeoutMs: 400 });
 
@@ -548,7 +548,7 @@ test("an attempt of many requests is bound by each of them: every feedback goes 
   assert.deepEqual(client.stats().retried, {});
 });
 
-test("what was settled before an attempt was lost is not sent again", async () => {
+test("events settled before an attempt was lost are not sent again", async () => {
   const sent = [];
   const transport = {
     // Three failures split the batch in halves; of these the first arrives, and the second is lost at first.
@@ -568,7 +568,7 @@ test("what was settled before an attempt was lost is not sent again", async () =
   assert.equal(client.stats().sent, 2);
 });
 
-test("an attempt that was given up for lost, and comes back, makes no more requests", async () => {
+test("a lost attempt that continues makes no more requests", async () => {
   const attempts = [];
   const send = (events, mayGoOn) =>
     new Promise((resolve) => {

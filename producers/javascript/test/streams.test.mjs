@@ -1,4 +1,4 @@
-// Outputs that come in chunks: what the app gets is untouched, and what it took is logged once.
+// Streams: the app gets them unchanged, and the chunks that it reads are logged once.
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { afterEach, beforeEach, test } from "node:test";
@@ -91,7 +91,7 @@ test("the reader of a web stream is watched", async () => {
   assert.equal((await logs())[0].output, "Hello");
 });
 
-test("values that are there already are logged at once: arrays, Sets, and text as it is", async () => {
+test("arrays, Sets and text are logged at once", async () => {
   await phospho.log({ input: "a", output: ["Hel", "lo"], stream: true });
   await phospho.log({ input: "a", output: new Set(["Hel", "lo"]), stream: true });
   await phospho.log({ input: "a", output: "Hello", stream: true });
@@ -110,7 +110,7 @@ test("a promise of a stream is watched before the app iterates", async () => {
   assert.deepEqual([event.input, event.output], ["Say hello", "Hello!"]);
 });
 
-test("a promise of a stream that is rejected is an error, one of text is text", async () => {
+test("a rejected promise of a stream is an error, one of text is text", async () => {
   await phospho.log({ input: "a", output: Promise.reject(new Error("no stream")), stream: true });
   await phospho.log({ input: "b", output: Promise.resolve("text"), stream: true });
 
@@ -121,7 +121,7 @@ test("a promise of a stream that is rejected is an error, one of text is text", 
   ]);
 });
 
-test("a promised input is waited for where the promised output is no stream", async () => {
+test("a promised input is awaited if the promised output is no stream", async () => {
   const input = new Promise((resolve) => setTimeout(() => resolve("late"), 20));
 
   phospho.log({ input, output: Promise.resolve("text"), stream: true });
@@ -131,7 +131,7 @@ test("a promised input is waited for where the promised output is no stream", as
   assert.deepEqual([event.input, event.output], ["late", "text"]);
 });
 
-test("a stream that began before init goes on to the client that it was given to", async () => {
+test("a stream that began before init stays with its client", async () => {
   const stream = words();
   phospho.log({ input: "Say hello", output: stream, stream: true });
   await stream.next();
@@ -166,7 +166,7 @@ test("a stream that breaks is logged with its error, which the app gets", async 
   assert.deepEqual([event.output, event.error], ["Hel", "RangeError: cut"]);
 });
 
-test("flush does not wait for a stream that is not complete; shutdown sends what has come of it", async () => {
+test("flush skips an unfinished stream; shutdown sends it", async () => {
   const stream = words();
   phospho.log({ input: "Say hello", output: stream, stream: true });
   await stream.next();
@@ -190,7 +190,7 @@ test("a stream that nobody iterates is sent when it is let go of", async () => {
   assert.deepEqual([transport.logs[0].input, transport.logs[0].output], ["Say hello", null]);
 });
 
-test("a stream is cut at the bound of an event, and the app gets all of it", async () => {
+test("a stream is cut at the event limit, and the app gets all of it", async () => {
   const chunks = Array.from({ length: 100 }, () => "x".repeat(1000));
   const stream = words(...chunks);
   phospho.log({ input: "Say much", output: stream, stream: true });
@@ -202,7 +202,7 @@ test("a stream is cut at the bound of an event, and the app gets all of it", asy
   assert.equal(phospho.stats().truncated, 1);
 });
 
-test("a frozen stream, and one without stream: true, is logged by its input, counted, and not touched", async () => {
+test("a stream that can't be watched is counted and untouched", async () => {
   const frozen = Object.freeze(words());
   const plain = words();
   await phospho.log({ input: "frozen", output: frozen, stream: true });

@@ -1,4 +1,4 @@
-// Functions whose calls are logged: they do what they did.
+// Wrapped functions behave as before, and their calls are logged.
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { Phospho, phospho, RecordingTransport } from "phospho";
@@ -29,7 +29,7 @@ async function taken(stream) {
   return values;
 }
 
-test("a function is called with its receiver, and its call logged with metadata and latency", async () => {
+test("wrap keeps the receiver, and logs metadata and latency", async () => {
   const app = {
     greeting: "Hello",
     greet: phospho.wrap(
@@ -49,7 +49,7 @@ test("a function is called with its receiver, and its call logged with metadata 
   assert.ok(event.latency_ms >= 0);
 });
 
-test("an async function gives its own promise, and a rejected call is not logged", async () => {
+test("an async function returns its own promise; a rejection is not logged", async () => {
   const promise = Promise.resolve("42");
   const answer = phospho.wrap(() => promise);
   const failing = phospho.wrap(async () => {
@@ -86,7 +86,7 @@ test("a promise with methods of its own keeps them", async () => {
   assert.deepEqual([event.input, event.output], ["Hi", "Hello!"]);
 });
 
-test("a thenable that works when it is asked is asked by the app alone", async () => {
+test("a thenable is started by the app alone", async () => {
   let asked = 0;
   const query = phospho.wrap(() => ({
     // biome-ignore lint/suspicious/noThenProperty: it is what is tested
@@ -122,7 +122,7 @@ test("generators are logged when they end", async () => {
   );
 });
 
-test("a call with stream: true gives a stream, watched before the app has it; stop ends the output", async () => {
+test("a call with stream: true is watched; stop ends the output", async () => {
   async function* chunks() {
     yield* ["Hel", "lo", null, "after"];
   }
@@ -159,7 +159,7 @@ test("a stop that throws is counted, and the stream goes on", async () => {
   assert.deepEqual(phospho.stats().errors, { stop: 2 });
 });
 
-test("the arguments are the input: one as it is, a call before its options, else all by place", async () => {
+test("arguments become the input: one, a known call, or all by index", async () => {
   const echo = phospho.wrap(() => "ok");
   echo("alone");
   echo({ messages: [{ role: "user", content: "Hi" }] }, { timeout: 3 });
@@ -172,7 +172,7 @@ test("the arguments are the input: one as it is, a call before its options, else
   );
 });
 
-test("ids in the argument are those of the log; what wrap says comes first", async () => {
+test("ids in the argument are logged; options of wrap come first", async () => {
   const answer = phospho.wrap((_question) => "ok", { userId: "from-wrap" });
   answer({ question: "q", sessionId: "s-1", userId: "u-1" });
 
@@ -180,7 +180,7 @@ test("ids in the argument are those of the log; what wrap says comes first", asy
   assert.deepEqual([event.session_id, event.user_id, event.input], ["s-1", "from-wrap", "q"]);
 });
 
-test("a function may be wrapped before init, and a client wraps for itself", async () => {
+test("a function may be wrapped before init, or by a client", async () => {
   await phospho.shutdown();
   const early = phospho.wrap((x) => x);
   phospho.init({ transport });

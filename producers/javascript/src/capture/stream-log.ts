@@ -7,7 +7,7 @@ export interface ChunkReceiver {
   /** Complete the task after the stream's end or *error*. *last* is the chunk for which `stop` returned true. */
   finish(chunks: number, error: unknown, last: unknown): void;
   /** Count a fault that is kept from the app. */
-  countError(place: string, error: unknown): void;
+  countError(source: string, error: unknown): void;
 }
 
 export type Stop = (chunk: never) => boolean;

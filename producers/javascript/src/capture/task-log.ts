@@ -87,17 +87,17 @@ export class TaskLog {
   }
 
   /** Call *work* at the edge between the app and the SDK. Count its error. */
-  guard(place: string, work: () => void): void {
+  guard(source: string, work: () => void): void {
     try {
       work();
     } catch (error) {
-      this.countError(place, error);
+      this.countError(source, error);
     }
   }
 
   /** Count a fault that is kept from the app. */
-  readonly countError = (place: string, error: unknown): void => {
-    this.#pipeline.counters.countError(place, error);
+  readonly countError = (source: string, error: unknown): void => {
+    this.#pipeline.counters.countError(source, error);
   };
 
   /** Return whether *entry* is no entry, and count it as dropped. */

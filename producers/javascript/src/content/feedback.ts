@@ -1,4 +1,4 @@
-/** What a person says of a task or of one of its events, as it is sent. */
+/** Feedback on tasks and labels of events, as they are sent. */
 
 import { type JsonObject, textOf, toJson } from "./json.js";
 

@@ -5,7 +5,7 @@ import { type Json, type JsonObject, setField, toJson } from "./json.js";
 import { keywordFields } from "./keywords.js";
 import { LoggedValue } from "./logged-value.js";
 
-type OnError = (place: string, error: unknown) => void;
+type OnError = (source: string, error: unknown) => void;
 
 /** Options of one `log`, with ids. `extra` holds every key that is no option, by the name that is sent. */
 export interface LogCall {

@@ -22,7 +22,7 @@ export interface Stats {
   truncated: number;
   /** Failed attempts that are repeated, by code. */
   retried: Counts;
-  /** Faults in the SDK or in functions passed to it, by place. They never reach the app. */
+  /** Faults in the SDK or in functions passed to it, by source. They never reach the app. */
   errors: Counts;
 }
 
@@ -69,9 +69,9 @@ export class Counters {
   }
 
   /** Count a fault that is kept from the app, and warn. */
-  countError(place: string, error: unknown): void {
-    increment(this.#errors, place);
-    this.#warn(place, `phospho: ${place} failed, and the app goes on: ${errorText(error)}`);
+  countError(source: string, error: unknown): void {
+    increment(this.#errors, source);
+    this.#warn(source, `phospho: ${source} failed, and the app goes on: ${errorText(error)}`);
   }
 
   /** Return a copy of the counts. */

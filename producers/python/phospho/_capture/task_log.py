@@ -107,9 +107,9 @@ class TaskLog:
         except Exception as fault:  # the edge between the app's stream and the SDK
             self.count_error("stream", fault)
 
-    def count_error(self, place: str, error: BaseException) -> None:
+    def count_error(self, source: str, error: BaseException) -> None:
         """Count a fault that is kept from the app."""
-        self._pipeline.counters.count_error(place, error)
+        self._pipeline.counters.count_error(source, error)
 
     def _queue(self, event: Event, concatenate: bool) -> dict[str, Any]:
         """Queue *event*, or merge it into the waiting event of its task. Return the queued content."""

@@ -33,7 +33,7 @@ class Stats(NamedTuple):
     | `queued` | held in memory or spool: waiting, in flight, or part of an unfinished stream |
     | `truncated` | sent without raw fields, or with a shorter output, because of the limits |
     | `retried` | failed attempts that are repeated, by code |
-    | `errors` | faults in the SDK or in functions passed to it, by place. They never reach the app |
+    | `errors` | faults in the SDK or in functions passed to it, by source. They never reach the app |
 
     | reason | the event |
     | --- | --- |
@@ -104,11 +104,11 @@ class Counters:
             self.last_failure = f"{code}: {message}"
         self.warn(code, f"phospho: {number} event(s) will be sent again ({code}): {message}")
 
-    def count_error(self, place: str, error: BaseException) -> None:
+    def count_error(self, source: str, error: BaseException) -> None:
         """Count a fault that is kept from the app, and warn."""
         with self._lock:
-            _count(self.errors, place)
-        self.warn(place, f"phospho: {place} failed, and the app goes on: {error_text(error)}")
+            _count(self.errors, source)
+        self.warn(source, f"phospho: {source} failed, and the app goes on: {error_text(error)}")
 
     def take_failures(self) -> list[str]:
         """Return the failures since the last call, and forget them."""

@@ -206,11 +206,11 @@ class Pipeline:
         if self._spool is not None:
             self._guarded("spool", self._spool.close)
 
-    def _guarded(self, place: str, action: Callable[[], None]) -> None:
+    def _guarded(self, source: str, action: Callable[[], None]) -> None:
         try:
             action()
         except Exception as error:  # a transport of the app, or the disk
-            self.counters.count_error(place, error)
+            self.counters.count_error(source, error)
 
     def _start(self) -> None:
         if not self.sender.is_running:

@@ -1,0 +1,138 @@
+"""Runs of a framework as tasks, and the handlers of LangChain where it is installed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import phospho
+from phospho._default.state import STATE
+from phospho.integrations._runs import Runs
+
+QUESTION = "Explain quantum computers in less than 20 words."
+
+
+ANSWER = "Qubits harness quantum physics for faster, more powerful computation."
+
+
+class TestRuns:
+    """Runs joined to tasks, without a framework."""
+
+    def test_outermost_run_is_task_with_steps(self, recorded: Any) -> None:
+        runs = Runs(lambda: STATE.client, {"user_id": "u1"})
+
+        runs.begin("chain", 1, None, "why?")
+        runs.begin("llm", 2, 1, "a prompt")
+        runs.begin("tool", 3, 2, "a query")
+        runs.end(3, None, ValueError("no result"))
+        runs.end(2, "a completion")
+        runs.end(1, "42")
+        phospho.flush()
+
+        [log] = recorded.logs
+        assert (log["input"], log["output"], log["user_id"]) == ("why?", "42", "u1")
+        assert log["steps"] == [
+            {"kind": "llm", "input": "a prompt", "output": "a completion"},
+            {"kind": "tool", "input": "a query", "error": "ValueError('no result')"},
+        ]
+
+    def test_run_that_ends_twice_or_never_began_is_ignored(self, recorded: Any) -> None:
+        runs = Runs(lambda: STATE.client, {})
+        runs.begin("chain", 1, None, "why?")
+
+        runs.end(1, "42")
+        runs.end(1, "43")
+        runs.end(2, "44")
+        phospho.flush()
+
+        assert [log["output"] for log in recorded.logs] == ["42"]
+
+    def test_oldest_unfinished_runs_are_forgotten(self) -> None:
+        runs = Runs(lambda: None, {})
+
+        for number in range(10_050):
+            runs.begin("chain", number, None, "why?")
+
+        assert len(runs) == 10_000
+
+
+class TestLangChain:
+    @pytest.fixture(autouse=True)
+    def installed(self) -> None:
+        pytest.importorskip("langchain_core", reason="the handlers are its subclasses")
+
+    def model(self) -> Any:
+        from langchain_core.language_models.fake_chat_models import FakeListChatModel
+
+        return FakeListChatModel(responses=[ANSWER])
+
+    def chain(self) -> Any:
+        from langchain_core.output_parsers import StrOutputParser
+        from langchain_core.prompts import ChatPromptTemplate
+
+        prompt = ChatPromptTemplate.from_messages([("system", "Be brief."), ("human", "{question}")])
+        return prompt | self.model() | StrOutputParser()
+
+    def test_langchain_chain_is_one_task_with_steps(self, recorded: phospho.RecordingTransport) -> None:
+        from phospho.integrations import PhosphoLangchainCallbackHandler
+
+        handler = PhosphoLangchainCallbackHandler(session_id="s1", user_id="u1")
+        answer = self.chain().invoke({"question": QUESTION}, config={"callbacks": [handler]})
+        phospho.flush()
+
+        assert answer == ANSWER
+        [log] = recorded.logs
+        assert (log["input"], log["output"], log["session_id"], log["user_id"]) == (QUESTION, ANSWER, "s1", "u1")
+        assert "llm" in [step["kind"] for step in log["steps"]]
+
+    def test_langchain_model_is_one_task(self, recorded: phospho.RecordingTransport) -> None:
+        from phospho.integrations import PhosphoLangchainCallbackHandler
+
+        self.model().invoke(QUESTION, config={"callbacks": [PhosphoLangchainCallbackHandler()]})
+        phospho.flush()
+
+        assert [(log["input"], log["output"]) for log in recorded.logs] == [(QUESTION, ANSWER)]
+
+    def test_langchain_async_chain_is_one_task(self, recorded: phospho.RecordingTransport) -> None:
+        from phospho.integrations import PhosphoLangchainAsyncCallbackHandler
+
+        config = {"callbacks": [PhosphoLangchainAsyncCallbackHandler()]}
+
+        async def main() -> None:
+            questions = [{"question": f"{QUESTION} ({number})"} for number in range(10)]
+            await asyncio.gather(*(self.chain().ainvoke(question, config=config) for question in questions))
+
+        asyncio.run(main())
+        phospho.flush()
+
+        assert sorted(log["input"] for log in recorded.logs) == sorted(f"{QUESTION} ({n})" for n in range(10))
+        assert {log["output"] for log in recorded.logs} == {ANSWER}
+
+    def test_langchain_error_is_logged_with_input(self, recorded: phospho.RecordingTransport) -> None:
+        from langchain_core.runnables import RunnableLambda
+
+        from phospho.integrations import PhosphoLangchainCallbackHandler
+
+        def fail(question: str) -> str:
+            raise LookupError("no answer")
+
+        with pytest.raises(LookupError):
+            RunnableLambda(fail).invoke(QUESTION, config={"callbacks": [PhosphoLangchainCallbackHandler()]})
+        phospho.flush()
+
+        assert [(log["input"], log["output"], log["error"]) for log in recorded.logs] == [
+            (QUESTION, None, "LookupError('no answer')")
+        ]
+
+
+def test_langchain_handler_without_langchain_names_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "langchain_core.callbacks", None)
+    monkeypatch.delitem(sys.modules, "phospho.integrations.langchain", raising=False)
+    monkeypatch.delattr(phospho.integrations, "langchain", raising=False)
+
+    with pytest.raises(ImportError, match="pip install langchain-core"):
+        phospho.integrations.PhosphoLangchainCallbackHandler  # noqa: B018
