@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from benchmarks.processes import BenchmarkFailed
 from phospho_schemas.records import Keyed
-from phospho_workers.runtime.deliveries import Deliveries, producer_config
+from phospho_workers.runtime.producer import BatchProducer, producer_config
 
 T = TypeVar("T")
 
@@ -61,9 +61,9 @@ class Offsets:
     def fill(self, topic: str, messages: Sequence[Keyed]) -> Backlog:
         """Empty a topic and put `messages` into it."""
         self.empty(topic)
-        deliveries = Deliveries(Producer(producer_config(self._servers)), "bench")
+        producer = BatchProducer(Producer(producer_config(self._servers)), "bench")
         for begin in range(0, len(messages), _FILL_BATCH):
-            deliveries.send({topic: messages[begin : begin + _FILL_BATCH]})
+            producer.send({topic: messages[begin : begin + _FILL_BATCH]})
         return self.backlog(topic)
 
     def empty(self, topic: str) -> None:

@@ -9,7 +9,7 @@ import time
 import orjson
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from phospho_workers.runtime.deliveries import producer_config
+from phospho_workers.runtime.producer import producer_config
 
 _BATCH = 5000
 

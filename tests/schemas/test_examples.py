@@ -18,8 +18,8 @@ from phospho_store.store import Store
 from phospho_workers.detection.definitions import Snapshot
 from phospho_workers.detection.stage import Detection
 from phospho_workers.extraction.stage import Extraction
-from phospho_workers.runtime.records import Output, Record, Stage
-from phospho_workers.sink.insert import Refused, insert_lines
+from phospho_workers.runtime.records import Record, Stage, StageOutput
+from phospho_workers.sink.insert import RefusedRow, insert_lines
 from phospho_workers.sink.tables import TABLE_OF_TOPIC
 from schemas.example_files import ROOT, Example, all_bad, all_good, bad, each, good
 
@@ -49,15 +49,15 @@ def model(example: Example) -> type[Message]:
     return RawFeedback if is_feedback else RawLog
 
 
-def read(stage: Stage, example: Example, offset: int = 7) -> Output:
+def read(stage: Stage, example: Example, offset: int = 7) -> StageOutput:
     return stage([Record(example.topic, 3, offset, RECEIVED_MS, b"key", example.line)])
 
 
-def sink(store: Store, example: Example) -> list[Refused]:
+def sink(store: Store, example: Example) -> list[RefusedRow]:
     return insert_lines(store, TABLE_OF_TOPIC[example.topic], [example.line], "")
 
 
-def written(output: Output, topic: Topic) -> list[dict[str, Any]]:
+def written(output: StageOutput, topic: Topic) -> list[dict[str, Any]]:
     return [orjson.loads(message.value) for message in output.messages.get(topic.name, [])]
 
 
@@ -117,7 +117,7 @@ def test_detection_reads_a_task(example: Example) -> None:
     output = read(DETECTION, example)
     [row] = written(output, ANALYSES)
     assert (row["task_id"], row["revision"]) == (example.document["task_id"], example.document["revision"])
-    assert output.unreadable == {}
+    assert output.dead_letters == {}
 
 
 @each(*map(good, SUNK))
@@ -159,7 +159,7 @@ def test_a_bad_raw_log_among_good_ones_harms_itself_only() -> None:
     examples = good(RAW_LOGS.name) + bad(RAW_LOGS.name)
     batch = [Record(RAW_LOGS.name, 0, n, RECEIVED_MS, b"", example.line) for n, example in enumerate(examples)]
     output = Extraction()(batch)
-    assert sum(output.unreadable.values()) == len(bad(RAW_LOGS.name))
+    assert sum(output.dead_letters.values()) == len(bad(RAW_LOGS.name))
     readable = len(output.messages[TASKS.name]) + len(output.messages[FEEDBACK.name])
     assert readable == len(good(RAW_LOGS.name))
 
@@ -186,5 +186,5 @@ def dead_lettered(stage: Stage, example: Example) -> str:
     [letter] = written(output, DEAD_LETTER)
     DeadLetterRow.model_validate(letter)
     validator(DEAD_LETTER.name).validate(letter)
-    assert output.unreadable == {letter["reason"]: 1}
+    assert output.dead_letters == {letter["reason"]: 1}
     return str(letter["reason"])

@@ -1,8 +1,8 @@
 """
-The pipeline in one process: the same stages on the same batches, handed over in memory.
+The pipeline in one process: extraction, detection and the insert, on batches in memory.
 
-Requests that arrive together share a batch. A request is answered when its rows are stored; what is waiting is
-bounded by bytes, and beyond the bound a request is refused with a Retry-After.
+Requests that arrive together share a batch. A request is answered when its rows are stored. The waiting requests are
+bounded in bytes; beyond the bound, a request gets a 503 with Retry-After.
 """
 
 from __future__ import annotations
@@ -22,31 +22,58 @@ from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, RAW_LOGS, TA
 from phospho_store.errors import StoreError, StoreUnavailable
 from phospho_store.store import Store
 from phospho_web.problems import Problem
-from phospho_workers.runtime import metrics
-from phospho_workers.runtime.records import Record, Stage, Unreadable, dead_letter
-from phospho_workers.sink.insert import insert_lines
+from phospho_workers.runtime.dead_letters import count_dead_letters
+from phospho_workers.runtime.records import Record, Stage
+from phospho_workers.sink.insert import insert_lines, row_dead_letter
 from phospho_workers.sink.tables import TABLE_OF_TOPIC
 
 logger = logging.getLogger(__name__)
 
-_ASIDE_PARTITION = -1
-# Where an insert fails, those before it have happened. A task that is not analysed yet is what a reader knows from
-# Kafka as well; an event without its task is nothing that a reader could make sense of. Dead letters come last, since
-# a request that is sent again has other places, and so other dead letters.
+_HINT = "Send it again in a moment."
+_NO_PARTITION = -1
+# Where an insert fails, those before it are done. A reader may see a task without its analysis, as on Kafka, but never
+# an event without its task. Dead letters come last: a repeated request has other positions, and so other dead letters.
 _INSERT_ORDER = (TASKS, ANALYSES, FEEDBACK, DEAD_LETTER)
 
 
 @dataclass(frozen=True)
 class PipelineSettings:
     """
-    max_waiting_bytes: requests beyond this wait at the client, with a 503.
-    max_batch_records: what one batch holds at most.
-    linger_s: how long a batch that has its first request waits for more.
+    max_waiting_bytes: requests beyond this are refused with a 503.
+    max_batch_records: most records in one batch.
+    linger_s: time for which a batch waits for more requests after its first.
     """
 
     max_waiting_bytes: int = 64_000_000
     max_batch_records: int = 5000
     linger_s: float = 0.002
+
+
+@dataclass(frozen=True)
+class BatchProcessor:
+    """The flow of one batch: extract, detect, insert. Safe to repeat, since the ids are the same."""
+
+    extraction: Stage
+    detection: Stage
+    store: Store
+
+    def process(self, records: Sequence[Record]) -> None:
+        """Run the stages on raw logs and insert their output. Raises StoreUnavailable."""
+        extracted = self.extraction(records)
+        detected = self.detection(_as_records(TASKS.name, extracted.messages.get(TASKS.name, []), records[-1]))
+        count_dead_letters(self.extraction.name, extracted)
+        count_dead_letters(self.detection.name, detected)
+        for topic in _INSERT_ORDER:
+            messages = extracted.messages.get(topic.name, []) + detected.messages.get(topic.name, [])
+            if messages:
+                self._insert(_as_records(topic.name, messages, records[-1]))
+
+    def _insert(self, records: Sequence[Record]) -> None:
+        """Insert records of one topic. Each row that ClickHouse refuses becomes a dead letter."""
+        refused_rows = insert_lines(self.store, TABLE_OF_TOPIC[records[0].topic], [record.value for record in records])
+        letters = [row_dead_letter(records[row.index], row).value for row in refused_rows]
+        if letters and insert_lines(self.store, TABLE_OF_TOPIC[DEAD_LETTER.name], letters):
+            raise StoreUnavailable("ClickHouse refuses the dead letter of a row that it refused")
 
 
 @dataclass(frozen=True)
@@ -58,9 +85,9 @@ class _Request:
 
 class Pipeline:
     """
-    A publisher whose topic is this process: `publish` returns when extraction, detection and the insert are done.
+    Publisher for the gateway that processes messages in this process instead of producing them to Kafka.
 
-    One thread runs the stages, so batches keep the order in which their requests came.
+    One thread runs the stages, so batches keep the order of their requests.
     """
 
     def __init__(
@@ -69,11 +96,10 @@ class Pipeline:
         detection: Stage,
         store: Store,
         clock: HybridClock,
+        *,
         settings: PipelineSettings = PipelineSettings(),
     ) -> None:
-        self._extraction = extraction
-        self._detection = detection
-        self._store = store
+        self._processor = BatchProcessor(extraction, detection, store)
         self._clock = clock
         self._settings = settings
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
@@ -87,7 +113,7 @@ class Pipeline:
         self._thread.start()
 
     def close(self, timeout_s: float = 30.0) -> None:
-        """Refuse new requests, finish those that were taken, and stop."""
+        """Refuse new requests, finish the accepted ones, and stop."""
         with self._lock:
             self._is_closed = True
             self._requests.put(None)
@@ -95,45 +121,45 @@ class Pipeline:
 
     async def publish(self, messages: Sequence[Keyed]) -> None:
         """
-        Store what the messages say; when it returns, all of it is stored.
+        Process raw logs. When it returns, all their rows are stored.
 
-        Raises Problem (503) where it can't be taken now. A part of it may be stored then, as a task without its
-        analysis: sent again under the same ids, it is completed and nothing is doubled. A call that is cancelled
-        before its batch begins stores nothing, later it stores all.
+        Raises Problem (503) where they can't be stored now. A part of them may be stored then, such as a task without
+        its analysis. Sent again under the same ids, it is completed and nothing is doubled. A call that is cancelled
+        before its batch starts stores nothing; one that is cancelled later stores everything.
         """
-        request = self._taken(messages)
+        request = self._enqueue(messages)
         await asyncio.wrap_future(request.stored)
 
     def check(self) -> str | None:
-        """Return what is not ready, or None."""
+        """Return why the pipeline is not ready, or None."""
         return None if self._thread.is_alive() else "the pipeline's thread has stopped: start phospho again"
 
-    def _taken(self, messages: Sequence[Keyed]) -> _Request:
+    def _enqueue(self, messages: Sequence[Keyed]) -> _Request:
         size_bytes = sum(len(message.value) for message in messages)
         request = _Request([self._record(message) for message in messages], size_bytes, Future())
         with self._lock:
             if self._is_closed or not self._thread.is_alive():
-                raise Problem(503, "stopping", "phospho is stopping", "Send it again in a moment.", 5)
-            # A request that is larger than the bound is taken when nothing else waits.
+                raise Problem(503, "stopping", "phospho is stopping", _HINT, retry_after_s=5)
+            # A request that is larger than the bound is accepted when no other waits.
             if self._waiting_bytes and self._waiting_bytes + size_bytes > self._settings.max_waiting_bytes:
-                raise Problem(503, "overloaded", "too much is waiting to be stored", "Send it again in a moment.", 1)
+                raise Problem(503, "overloaded", "too much is waiting to be stored", _HINT, retry_after_s=1)
             self._waiting_bytes += size_bytes
             self._requests.put(request)
         return request
 
     def _record(self, message: Keyed) -> Record:
         now_ms = time.time_ns() // 1_000_000
-        return Record(RAW_LOGS.name, _ASIDE_PARTITION, self._clock.next(), now_ms, message.key, message.value)
+        return Record(RAW_LOGS.name, _NO_PARTITION, self._clock.next(), now_ms, message.key, message.value)
 
     def _run(self) -> None:
         while (first := self._requests.get()) is not None:
-            batch, is_last = self._batch(first)
-            self._finish([request for request in batch if self._begins(request)])
+            batch, is_last = self._collect_batch(first)
+            self._process([request for request in batch if self._start(request)])
             if is_last:
                 return
 
-    def _batch(self, first: _Request) -> tuple[list[_Request], bool]:
-        """Return `first` with what comes within the linger, and whether the end has come."""
+    def _collect_batch(self, first: _Request) -> tuple[list[_Request], bool]:
+        """Return `first` and the requests that arrive within the linger, and True after the last request."""
         batch, records = [first], len(first.records)
         deadline_s = time.monotonic() + self._settings.linger_s
         while records < self._settings.max_batch_records:
@@ -147,22 +173,22 @@ class Pipeline:
             records += len(request.records)
         return batch, False
 
-    def _begins(self, request: _Request) -> bool:
-        """Take a request into work, after which nobody can cancel it; False where somebody has."""
+    def _start(self, request: _Request) -> bool:
+        """Mark a request as started, so that it can't be cancelled any more; False where it was cancelled."""
         if request.stored.set_running_or_notify_cancel():
             return True
         self._release(request)
         return False
 
-    def _finish(self, batch: list[_Request]) -> None:
-        """Store a batch and answer its requests; where it fails as a whole, each request by itself."""
+    def _process(self, batch: list[_Request]) -> None:
+        """Process a batch and answer its requests. Where it fails as a whole, process each request by itself."""
         if not batch:
             return
         try:
-            self._store_records([record for request in batch for record in request.records])
+            self._processor.process([record for request in batch for record in request.records])
         except BaseException as error:
-            # The edge of this thread, without which nothing is stored any more. The models' native code panics with
-            # what is no Exception; no signal and no exit arrives here.
+            # The edge of this thread, without which nothing is stored any more. The native code of models panics with
+            # a BaseException. Signals and exits don't arrive in this thread.
             self._fail_or_retry(batch, error)
             return
         for request in batch:
@@ -171,11 +197,12 @@ class Pipeline:
     def _fail_or_retry(self, batch: list[_Request], error: BaseException) -> None:
         if len(batch) > 1 and not isinstance(error, StoreUnavailable):
             for request in batch:
-                self._finish([request])
+                self._process([request])
             return
         if not isinstance(error, StoreError):
-            logger.error("a batch failed", exc_info=error)
-        problem = Problem(503, "not_stored", f"the logs could not be stored: {error}"[:300], "Send them again.", 2)
+            logger.error("a batch failed; its requests are answered with a 503", exc_info=error)
+        message = f"the logs could not be stored: {error}"[:300]
+        problem = Problem(503, "not_stored", message, "Send them again.", retry_after_s=2)
         for request in batch:
             self._answer(request, problem)
 
@@ -190,30 +217,7 @@ class Pipeline:
         with self._lock:
             self._waiting_bytes -= request.size_bytes
 
-    def _store_records(self, records: list[Record]) -> None:
-        """Run the stages and insert what they wrote. Every insert is safe to repeat: the ids are the same."""
-        extracted = self._extraction(records)
-        detected = self._detection(_as_records(TASKS.name, extracted.messages.get(TASKS.name, []), records))
-        for output, stage in ((extracted, self._extraction), (detected, self._detection)):
-            for reason, number in output.unreadable.items():
-                metrics.DEAD_LETTERS.labels(stage.name, reason).inc(number)
-        for topic in _INSERT_ORDER:
-            messages = extracted.messages.get(topic.name, []) + detected.messages.get(topic.name, [])
-            if messages:
-                self._insert(topic.name, TABLE_OF_TOPIC[topic.name], messages, records)
 
-    def _insert(self, topic: str, table: str, messages: list[Keyed], records: list[Record]) -> None:
-        """Insert the lines of a topic; each that ClickHouse refuses becomes a dead letter, the others are stored."""
-        letters: list[bytes] = []
-        for refused in insert_lines(self._store, table, [message.value for message in messages], place=""):
-            record = _as_records(topic, [messages[refused.index]], records)[0]
-            letters.append(dead_letter(record, "sink", Unreadable("row_refused", refused.detail)).value)
-            metrics.DEAD_LETTERS.labels("sink", "row_refused").inc()
-        if letters and insert_lines(self._store, TABLE_OF_TOPIC[DEAD_LETTER.name], letters, place=""):
-            raise StoreUnavailable("ClickHouse refuses the dead letter of a row that it refused")
-
-
-def _as_records(topic: str, messages: Sequence[Keyed], source: Sequence[Record]) -> list[Record]:
-    """Return a stage's messages as the records that the next stage reads, at the time of the batch's last record."""
-    last = source[-1]
-    return [Record(topic, _ASIDE_PARTITION, last.offset, last.timestamp_ms, m.key, m.value) for m in messages]
+def _as_records(topic: str, messages: Sequence[Keyed], last: Record) -> list[Record]:
+    """Return a stage's messages as records of `topic`, with the offset and time of the batch's last record."""
+    return [Record(topic, _NO_PARTITION, last.offset, last.timestamp_ms, m.key, m.value) for m in messages]

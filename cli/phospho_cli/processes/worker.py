@@ -35,7 +35,7 @@ def run_stage(name: str, settings: WorkerSettings, listener: socket.socket) -> N
     # FastStream sets the level of its own logger when it is made.
     logging.getLogger("faststream").setLevel(logging.WARNING)
     stage = importlib.import_module(f"phospho_workers.{name}.app").build(settings)
-    asyncio.run(serve(Process([ListeningApp(stage.asgi, listener)]), stop_when=stage.progress.when_failed))
+    asyncio.run(serve(Process([ListeningApp(stage.asgi, listener)]), stop_when=stage.progress.failure_event))
     if stage.progress.failure:
         raise StageFailure(stage.progress.failure)
 

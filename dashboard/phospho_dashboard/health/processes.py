@@ -40,7 +40,7 @@ class ProcessMetric:
 
 PROCESS_METRICS = (
     ProcessMetric("lag_messages", "phospho_consumer_lag_messages", "lag"),
-    ProcessMetric("seconds_since_progress", "phospho_seconds_since_progress", "lag", max),
+    ProcessMetric("seconds_since_progress", "phospho_progress_age_seconds", "lag", max),
     ProcessMetric("seconds_since_job_step", "phospho_job_step_age_seconds", "lag", max),
     ProcessMetric("records_consumed", "phospho_records_consumed", "work"),
     ProcessMetric("messages_produced", "phospho_messages_produced", "work"),

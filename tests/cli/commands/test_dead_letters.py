@@ -24,7 +24,8 @@ from phospho_workers.detection.definitions import Snapshot
 from phospho_workers.detection.stage import Detection
 from phospho_workers.extraction.stage import Extraction
 from phospho_workers.jobs.settings import JobSettings
-from phospho_workers.runtime.records import Record, Unreadable, dead_letter
+from phospho_workers.runtime.dead_letters import dead_letter
+from phospho_workers.runtime.records import Record, Rejected
 
 ADMIN = "administrator-of-the-tests"
 BYTES = b'{"broken\xff'
@@ -69,7 +70,7 @@ def failed(store: Store) -> Callable[..., str]:
 
     def fail(value: bytes, offset: int, project_id: str = "shop") -> str:
         record = Record("phospho.raw-logs", 3, offset, 1_767_226_784_123, b"k", value)
-        row = dead_letter(record, "extraction", Unreadable("invalid_json", "tab\there"), project_id).value
+        row = dead_letter(record, "extraction", Rejected("invalid_json", "tab\there"), project_id).value
         store.insert("dead_letter_rows", row)
         return str(orjson.loads(row)["dead_letter_id"])
 

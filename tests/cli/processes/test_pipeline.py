@@ -1,4 +1,4 @@
-"""The pipeline in one process: answered means stored, what is full pushes back, a failure is told."""
+"""Pipeline in one process: answers when rows are stored, refuses beyond its bound, reports failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from phospho_workers.detection.definitions import Snapshot
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.stage import Detection
 from phospho_workers.extraction.stage import Extraction
-from phospho_workers.runtime.records import Output, Record
+from phospho_workers.runtime.records import Record, StageOutput
 
 
 def log(task_id: str, **fields: object) -> Keyed:
@@ -28,14 +28,15 @@ def log(task_id: str, **fields: object) -> Keyed:
     return Keyed(b"k", orjson.dumps(message | fields))
 
 
-def pipeline_on(store: Store, **settings: int) -> Pipeline:
-    pipeline = Pipeline(Extraction(), Detection(Snapshot), store, HybridClock(), PipelineSettings(**settings))
+def pipeline_on(store: Store, extraction: Extraction | None = None, **settings: int) -> Pipeline:
+    stages = (extraction or Extraction(), Detection(Snapshot))
+    pipeline = Pipeline(*stages, store, HybridClock(), settings=PipelineSettings(**settings))
     pipeline.start()
     return pipeline
 
 
-class AwayStore(Store):
-    """A store whose server is away."""
+class UnavailableStore(Store):
+    """A store whose server is unavailable."""
 
     def __init__(self) -> None:
         super().__init__(_refuse)
@@ -45,7 +46,7 @@ def _refuse() -> object:
     raise StoreUnavailable("nobody listens")
 
 
-async def test_a_published_log_is_stored_with_its_analysis_when_publish_returns(store: Store) -> None:
+async def test_publish_returns_when_log_and_analysis_are_stored(store: Store) -> None:
     pipeline = pipeline_on(store)
 
     await pipeline.publish([log("one"), log("two")])
@@ -56,7 +57,7 @@ async def test_a_published_log_is_stored_with_its_analysis_when_publish_returns(
     pipeline.close()
 
 
-async def test_requests_that_come_together_are_all_answered(store: Store) -> None:
+async def test_publish_answers_every_concurrent_request(store: Store) -> None:
     pipeline = pipeline_on(store)
 
     await asyncio.gather(*(pipeline.publish([log(f"many-{number}")]) for number in range(200)))
@@ -66,7 +67,7 @@ async def test_requests_that_come_together_are_all_answered(store: Store) -> Non
     pipeline.close()
 
 
-async def test_what_can_not_be_read_becomes_a_dead_letter_and_the_rest_is_stored(store: Store) -> None:
+async def test_publish_dead_letters_bad_logs_and_stores_the_others(store: Store) -> None:
     pipeline = pipeline_on(store)
 
     await pipeline.publish([Keyed(b"k", b"not json"), log("good"), log("bad", flag="maybe")])
@@ -80,7 +81,7 @@ async def test_what_can_not_be_read_becomes_a_dead_letter_and_the_rest_is_stored
 
 
 class PickyStore(Store):
-    """Refuses whatever holds a poisoned row, with a code that is on no list; or every insert into a table."""
+    """A store that refuses poisoned rows with an unknown code, or every insert into a table."""
 
     def __init__(self, store: Store, refused_table: str = "") -> None:
         self._store = store
@@ -108,7 +109,7 @@ async def test_pipeline_dead_letters_a_refused_row_and_stores_the_others(store: 
     pipeline.close()
 
 
-async def test_pipeline_answers_503_when_the_table_is_at_fault(store: Store) -> None:
+async def test_publish_raises_503_when_the_table_is_at_fault(store: Store) -> None:
     pipeline = pipeline_on(PickyStore(store, "task_rows"))
     before = store.rows("SELECT count() AS n FROM dead_letters")
 
@@ -121,7 +122,7 @@ async def test_pipeline_answers_503_when_the_table_is_at_fault(store: Store) -> 
 
 
 async def test_pipeline_dead_letters_metadata_that_is_too_deep(store: Store) -> None:
-    """As an event that no gateway has seen. 64 others in its batch have more keys than the column has paths."""
+    """No gateway has checked it. 64 other logs of its batch have more keys than the column has paths."""
     deep: object = 1
     for _ in range(150):
         deep = [deep]
@@ -139,7 +140,7 @@ async def test_pipeline_dead_letters_metadata_that_is_too_deep(store: Store) -> 
     pipeline.close()
 
 
-async def test_pipeline_stores_nulls_among_nested_lists_in_no_time(store: Store) -> None:
+async def test_pipeline_stores_nulls_among_nested_lists_quickly(store: Store) -> None:
     """ClickHouse alone would take 3 to the power of 40 steps, and all memory for the wide one."""
     value: object = 1
     for _ in range(40):
@@ -154,8 +155,8 @@ async def test_pipeline_stores_nulls_among_nested_lists_in_no_time(store: Store)
     pipeline.close()
 
 
-async def test_a_store_that_is_away_is_a_503_that_says_to_come_again() -> None:
-    pipeline = pipeline_on(AwayStore())
+async def test_publish_raises_503_with_retry_after_in_an_outage() -> None:
+    pipeline = pipeline_on(UnavailableStore())
 
     with pytest.raises(Problem) as caught:
         await pipeline.publish([log("lost?")])
@@ -173,15 +174,17 @@ class SlowExtraction(Extraction):
         self.may_go_on = asyncio.Event()
         self.loop = asyncio.get_running_loop()
 
-    def __call__(self, batch: Sequence[Record]) -> Output:
+    def __call__(self, batch: Sequence[Record]) -> StageOutput:
         self.loop.call_soon_threadsafe(self.has_begun.set)
         asyncio.run_coroutine_threadsafe(self.may_go_on.wait(), self.loop).result(20)
         return super().__call__(batch)
 
 
-async def test_what_waits_is_bounded_and_beyond_it_a_request_is_refused(store: Store) -> None:
+async def test_publish_refuses_beyond_the_waiting_bytes(store: Store) -> None:
     extraction = SlowExtraction()
-    pipeline = Pipeline(extraction, Detection(Snapshot), store, HybridClock(), PipelineSettings(max_waiting_bytes=100))
+    pipeline = Pipeline(
+        extraction, Detection(Snapshot), store, HybridClock(), settings=PipelineSettings(max_waiting_bytes=100)
+    )
     pipeline.start()
     first = asyncio.create_task(pipeline.publish([log("first")]))
     await asyncio.sleep(0)
@@ -196,9 +199,11 @@ async def test_what_waits_is_bounded_and_beyond_it_a_request_is_refused(store: S
     pipeline.close()
 
 
-async def test_a_request_that_is_cancelled_before_its_batch_begins_stores_nothing(store: Store) -> None:
+async def test_publish_cancelled_before_its_batch_stores_nothing(store: Store) -> None:
     extraction = SlowExtraction()
-    pipeline = Pipeline(extraction, Detection(Snapshot), store, HybridClock(), PipelineSettings(max_waiting_bytes=200))
+    pipeline = Pipeline(
+        extraction, Detection(Snapshot), store, HybridClock(), settings=PipelineSettings(max_waiting_bytes=200)
+    )
     pipeline.start()
     first = asyncio.create_task(pipeline.publish([log("stays")]))
     await extraction.has_begun.wait()
@@ -217,8 +222,8 @@ async def test_a_request_that_is_cancelled_before_its_batch_begins_stores_nothin
     pipeline.close()
 
 
-class CancelledAtTheLastMoment(Future[None]):
-    """What an event loop may do to a request at any time: here, right before it is answered."""
+class CancelledAtItsAnswer(Future[None]):
+    """A future that is cancelled right before its answer, as an event loop may do."""
 
     def set_result(self, result: None) -> None:
         self.cancel()
@@ -229,36 +234,35 @@ class CancelledAtTheLastMoment(Future[None]):
         super().set_exception(exception)
 
 
-@pytest.mark.parametrize("is_away", [False, True])
-async def test_a_request_that_is_cancelled_as_it_is_answered_harms_nobody(
-    store: Store, monkeypatch: pytest.MonkeyPatch, is_away: bool
+@pytest.mark.parametrize("is_unavailable", [False, True])
+async def test_publish_cancelled_at_its_answer_harms_nobody(
+    store: Store, monkeypatch: pytest.MonkeyPatch, is_unavailable: bool
 ) -> None:
-    monkeypatch.setattr("phospho_cli.processes.pipeline.Future", CancelledAtTheLastMoment)
-    pipeline = pipeline_on(AwayStore() if is_away else store)
+    monkeypatch.setattr("phospho_cli.processes.pipeline.Future", CancelledAtItsAnswer)
+    pipeline = pipeline_on(UnavailableStore() if is_unavailable else store)
 
     for number in range(2):
         answers = await asyncio.wait_for(
             asyncio.gather(pipeline.publish([log(f"late-{number}")]), return_exceptions=True), 20
         )
-        assert [type(answer) for answer in answers] == [Problem if is_away else type(None)]
+        assert [type(answer) for answer in answers] == [Problem if is_unavailable else type(None)]
     assert pipeline.check() is None
     pipeline.close()
 
 
 class Panic(BaseException):
-    """What the native code of a model raises; it is no Exception."""
+    """An error of a model's native code, which is no Exception."""
 
 
 class PanickingExtraction(Extraction):
-    def __call__(self, batch: Sequence[Record]) -> Output:
+    def __call__(self, batch: Sequence[Record]) -> StageOutput:
         if any(b"panic" in record.value for record in batch):
             raise Panic("index out of bounds")
         return super().__call__(batch)
 
 
-async def test_whatever_a_stage_raises_the_request_gets_a_503_and_the_others_are_stored(store: Store) -> None:
-    pipeline = Pipeline(PanickingExtraction(), Detection(Snapshot), store, HybridClock())
-    pipeline.start()
+async def test_publish_raises_503_for_a_failing_stage_only_to_its_request(store: Store) -> None:
+    pipeline = pipeline_on(store, PanickingExtraction())
 
     answers = await asyncio.gather(
         *(pipeline.publish([log(task_id)]) for task_id in ("calm-1", "panic", "calm-2")), return_exceptions=True
@@ -271,7 +275,7 @@ async def test_whatever_a_stage_raises_the_request_gets_a_503_and_the_others_are
 
 
 class FailingOnce(Store):
-    """A store whose server goes away at the first insert into a table, and comes back."""
+    """A store that is unavailable at the first insert into a table."""
 
     def __init__(self, store: Store, table: str) -> None:
         super().__init__(_refuse)
@@ -285,12 +289,12 @@ class FailingOnce(Store):
         self._store.insert(table, lines, token)
 
 
-async def test_after_a_failure_between_two_inserts_there_is_a_task_without_its_analysis_and_a_retry_completes_it(
+async def test_publish_again_completes_a_half_stored_batch(
     store: Store,
 ) -> None:
     pipeline = pipeline_on(FailingOnce(store, "analysis_rows"))
     logs = [log("half", project_id="half-stored"), log("bad", project_id="half-stored", flag="maybe")]
-    found = []
+    counts = []
 
     for attempt in range(2):
         if attempt == 0:
@@ -299,30 +303,30 @@ async def test_after_a_failure_between_two_inserts_there_is_a_task_without_its_a
         else:
             await pipeline.publish(logs)
         query = "SELECT count() AS n FROM {} WHERE project_id = 'half-stored'"
-        found.append([store.rows(query.format(view))[0]["n"] for view in ("tasks", "analyses", "dead_letters")])
+        counts.append([store.rows(query.format(view))[0]["n"] for view in ("tasks", "analyses", "dead_letters")])
 
-    assert found == [[1, 0, 0], [1, 1, 1]]
+    assert counts == [[1, 0, 0], [1, 1, 1]]
     pipeline.close()
 
 
-async def test_while_the_definitions_can_not_be_read_nothing_is_stored_and_afterwards_all_is(store: Store) -> None:
-    """To detect nothing is not to know that there is nothing to detect."""
-    is_there = False
+async def test_publish_stores_nothing_without_readable_definitions(store: Store) -> None:
+    """Tasks must not be stored as analysed while their definitions are unknown."""
+    is_available = False
 
-    class Away(DefinitionRepository):
+    class UnavailableRepository(DefinitionRepository):
         def revisions(self) -> tuple[int, ...]:
-            if not is_there:
+            if not is_available:
                 raise StoreUnavailable("nobody listens")
             return super().revisions()
 
-    cache = DefinitionCache(Away(store), refresh_interval_s=0.0)
+    cache = DefinitionCache(UnavailableRepository(store), refresh_interval_s=0.0)
     pipeline = Pipeline(Extraction(), Detection(cache.current), store, HybridClock())
     pipeline.start()
 
     with pytest.raises(Problem) as caught:
         await pipeline.publish([log("undefined")])
     stored = store.rows("SELECT count() AS n FROM task_rows WHERE task_id = 'undefined'")[0]["n"]
-    is_there = True
+    is_available = True
     await pipeline.publish([log("undefined")])
 
     assert (caught.value.status, caught.value.code, stored) == (503, "not_stored", 0)
@@ -330,7 +334,7 @@ async def test_while_the_definitions_can_not_be_read_nothing_is_stored_and_after
     pipeline.close()
 
 
-async def test_a_closed_pipeline_finishes_what_it_took_and_takes_no_more(store: Store) -> None:
+async def test_close_finishes_accepted_requests_and_refuses_new_ones(store: Store) -> None:
     pipeline = pipeline_on(store)
     taken = asyncio.create_task(pipeline.publish([log("last")]))
     await asyncio.sleep(0)

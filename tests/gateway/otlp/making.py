@@ -109,7 +109,7 @@ def row_of(log: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row of `task_rows` that extraction makes of a raw log."""
     value = orjson.dumps({"project_id": "shop", "source": "otlp"} | dict(log))
     output = Extraction()([Record(RAW_LOGS.name, 0, 0, START_NS // MS + 1000, b"", value)])
-    assert not output.unreadable
+    assert not output.dead_letters
     (message,) = output.messages[TASKS.name]
     row: dict[str, Any] = orjson.loads(message.value)
     return row

@@ -23,7 +23,7 @@ def test_a_task_whose_analysis_is_too_large_becomes_a_dead_letter_that_fits() ->
     output = Detection(Snapshot)([record(0, task_id="before"), large, record(2, task_id="after")])
     analyses = [orjson.loads(message.value) for message in output.messages[ANALYSES.name]]
     assert [analysis["task_id"] for analysis in analyses] == ["before", "after"]
-    assert output.unreadable == {"too_large": 1}
+    assert output.dead_letters == {"too_large": 1}
     [message] = output.messages[DEAD_LETTER.name]
     assert DEAD_LETTER.fits(message.key, message.value)
     letter = orjson.loads(message.value)

@@ -9,7 +9,7 @@ import orjson
 
 from phospho_schemas.topics import DEAD_LETTER, FEEDBACK, RAW_LOGS, TASKS
 from phospho_workers.extraction.stage import Extraction
-from phospho_workers.runtime.records import Output, Record
+from phospho_workers.runtime.records import Record, StageOutput
 
 PROJECT = "shop"
 ARRIVED_MS = 1_767_261_605_000  # 2026-01-01T10:00:05Z
@@ -28,11 +28,11 @@ def feedback(**fields: Any) -> dict[str, Any]:
     return {"project_id": PROJECT, "kind": "feedback", "task_id": "task-1"} | fields
 
 
-def rows(output: Output, topic: str = TASKS.name) -> list[dict[str, Any]]:
+def rows(output: StageOutput, topic: str = TASKS.name) -> list[dict[str, Any]]:
     return [orjson.loads(message.value) for message in output.messages.get(topic, [])]
 
 
-def extract(values: Iterable[bytes | dict[str, Any]]) -> Output:
+def extract(values: Iterable[bytes | dict[str, Any]]) -> StageOutput:
     return Extraction()([record(value, offset) for offset, value in enumerate(values)])
 
 
@@ -52,5 +52,5 @@ def reason(value: bytes | dict[str, Any]) -> str:
     output = extract([value])
     assert list(output.messages) == [DEAD_LETTER.name]
     [letter] = rows(output, DEAD_LETTER.name)
-    assert output.unreadable == {letter["reason"]: 1}
+    assert output.dead_letters == {letter["reason"]: 1}
     return str(letter["reason"])

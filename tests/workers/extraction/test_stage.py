@@ -160,7 +160,7 @@ def test_what_can_not_be_read_harms_itself_only(line: bytes, expected: str) -> N
     assert [task["input"] for task in rows(output)] == ["before", "after"]
     [letter] = rows(output, DEAD_LETTER.name)
     assert letter["reason"] == expected
-    assert output.unreadable == {expected: 1}
+    assert output.dead_letters == {expected: 1}
 
 
 def test_a_dead_letter_says_whence_and_has_the_bytes_as_they_came() -> None:
@@ -243,7 +243,7 @@ def test_a_row_that_no_topic_takes_is_a_dead_letter_of_the_whole_log() -> None:
     line = b'{"project_id":"shop","input":["' + b"\xff" * 11_000_000 + b'"]}'
     output = extract([log(input="before"), line, log(input="after")])
     assert [task["input"] for task in rows(output)] == ["before", "after"]
-    assert output.unreadable == {"too_large": 1}
+    assert output.dead_letters == {"too_large": 1}
     [message] = output.messages[DEAD_LETTER.name]
     assert DEAD_LETTER.fits(message.key, message.value)
     letter = orjson.loads(message.value)

@@ -1,18 +1,18 @@
-"""A consumer and what comes out of it, small and in memory: for what a rebalance does between two calls."""
+"""Consumer and messages in memory, for rebalances between two calls."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-Place = tuple[str, int]
+from phospho_workers.runtime.records import Partition
 
 
 @dataclass
 class FakeMessage:
-    """A message as confluent_kafka has it, as far as the workers read it."""
+    """The part of a confluent_kafka message that the workers read."""
 
     of_topic: str
     of_partition: int
@@ -47,32 +47,34 @@ class FakeMessage:
 @dataclass
 class FakeConsumer:
     """
-    Remembers commits as Kafka does, and what it was asked for.
+    Consumer that stores commits as Kafka does and logs its calls.
 
-    `on_poll` is what happens at the next polls, such as a rebalance. `refuses` is the error of the next commits.
+    `on_poll` are callbacks of the next polls, such as a rebalance. `refuses` are the errors of the next commits.
     """
 
-    committed_at: dict[Place, tuple[int, str]] = field(default_factory=dict)
+    committed_at: dict[Partition, tuple[int, str]] = field(default_factory=dict)
     log: list[tuple[str, object]] = field(default_factory=list)
-    on_poll: list[object] = field(default_factory=list)
+    on_poll: list[Callable[[], object]] = field(default_factory=list)
     refuses: list[int] = field(default_factory=list)
-    ends: dict[Place, tuple[int, int]] = field(default_factory=dict)
+    ends: dict[Partition, tuple[int, int]] = field(default_factory=dict)
 
     def commit(self, offsets: Sequence[TopicPartition], asynchronous: bool) -> list[TopicPartition]:
         assert not asynchronous
         if self.refuses:
             raise KafkaException(KafkaError(self.refuses.pop(0)))
-        for place in offsets:
-            self.committed_at[place.topic, place.partition] = (place.offset, place.metadata or "")
+        for offset in offsets:
+            self.committed_at[offset.topic, offset.partition] = (offset.offset, offset.metadata or "")
         self.log.append(("commit", [(p.topic, p.partition, p.offset, p.metadata or "") for p in offsets]))
         return list(offsets)
 
     def committed(self, partitions: Sequence[TopicPartition], timeout: float) -> list[TopicPartition]:
-        known = [self.committed_at.get((p.topic, p.partition), (-1001, "")) for p in partitions]
-        return [TopicPartition(p.topic, p.partition, *said) for p, said in zip(partitions, known, strict=True)]
+        committed = [self.committed_at.get((p.topic, p.partition), (-1001, "")) for p in partitions]
+        return [TopicPartition(p.topic, p.partition, *offset) for p, offset in zip(partitions, committed, strict=True)]
 
-    def get_watermark_offsets(self, place: TopicPartition, timeout: float = 0, cached: bool = False) -> tuple[int, int]:
-        return self.ends.get((place.topic, place.partition), (0, 1_000_000))
+    def get_watermark_offsets(
+        self, partition: TopicPartition, timeout: float = 0, cached: bool = False
+    ) -> tuple[int, int]:
+        return self.ends.get((partition.topic, partition.partition), (0, 1_000_000))
 
     def assignment(self) -> list[TopicPartition]:
         return []
@@ -86,14 +88,12 @@ class FakeConsumer:
     def assign(self, partitions: Sequence[TopicPartition]) -> None:
         self.log.append(("assign", len(partitions)))
 
-    def seek(self, place: TopicPartition) -> None:
-        self.log.append(("seek", (place.topic, place.partition, place.offset)))
+    def seek(self, position: TopicPartition) -> None:
+        self.log.append(("seek", (position.topic, position.partition, position.offset)))
 
     def poll(self, timeout: float) -> None:
         if self.on_poll:
-            happening = self.on_poll.pop(0)
-            assert callable(happening)
-            happening()
+            self.on_poll.pop(0)()
 
     def commits(self) -> list[object]:
-        return [said for what, said in self.log if what == "commit"]
+        return [arguments for name, arguments in self.log if name == "commit"]

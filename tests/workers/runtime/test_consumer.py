@@ -1,4 +1,4 @@
-"""Batches of the consumer: bounded in bytes before the bound is passed."""
+"""Batches of the consumer, which are bounded in bytes."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from workers.runtime.kafka_fakes import FakeMessage
 
 
 class QueuedConsumer:
-    """Hands out what is queued, as many records as it is asked for."""
+    """Consumer that returns queued records."""
 
     def __init__(self, sizes: list[int]) -> None:
         self.queued = [FakeMessage("phospho.tasks", 0, offset, b"x" * size) for offset, size in enumerate(sizes)]
-        self.asked: list[int] = []
+        self.chunk_sizes: list[int] = []
 
     def consume(self, number: int, timeout: float) -> list[FakeMessage]:
-        self.asked.append(number)
-        head, self.queued = self.queued[:number], self.queued[number:]
-        return head
+        self.chunk_sizes.append(number)
+        chunk, self.queued = self.queued[:number], self.queued[number:]
+        return chunk
 
 
 def consumer_of(sizes: list[int], max_batch_bytes: int) -> BatchConsumer:
@@ -51,11 +51,11 @@ def test_batch_of_small_records_is_read_in_large_chunks() -> None:
     consumer = consumer_of([500] * 20_000, 32_000_000)
 
     assert len(consumer._batch(0.0, 20_000)) == 20_000
-    assert len(consumer.consumer.asked) < 30
+    assert len(consumer.consumer.chunk_sizes) < 30
 
 
 def test_batch_remembers_that_records_were_large() -> None:
-    """A small first record says nothing of those behind it."""
+    """A small first record does not make the next chunk large."""
     consumer = consumer_of([100_000] * 320 + [100] + [100_000] * 2000, 32_000_000)
     consumer._batch(0.0, 50_000)
 

@@ -1,4 +1,4 @@
-"""Inserts: all rows or all but the bad ones, and the same insert again changes nothing."""
+"""Inserts, which store all rows but the refused ones and can be repeated."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from phospho_schemas.topics import TASKS
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.store import Store
-from phospho_workers.sink.insert import Insertion, insert_lines
-from phospho_workers.sink.probe import takes_rows
+from phospho_workers.sink.insert import ResumableInsert, insert_lines
+from phospho_workers.sink.probe import accepts_good_row
 from phospho_workers.sink.tables import MAX_INSERT_BYTES, TABLE_OF_TOPIC
 
 
@@ -38,7 +38,7 @@ def raw_count(store: Store) -> int:
     return int(store.rows("SELECT count() AS number FROM task_rows")[0]["number"])
 
 
-def test_the_same_range_again_is_not_inserted_again(store: Store) -> None:
+def test_insert_of_the_same_range_again_adds_nothing(store: Store) -> None:
     lines = [task(f"t{number}") for number in range(10)]
 
     for _ in range(3):
@@ -47,8 +47,8 @@ def test_the_same_range_again_is_not_inserted_again(store: Store) -> None:
     assert raw_count(store) == 10
 
 
-def test_other_lines_under_the_same_place_are_not_taken_for_the_old_ones(store: Store) -> None:
-    """As after a topic was made anew: its offsets begin again at 0, with other records."""
+def test_insert_of_other_lines_for_the_same_range_is_stored(store: Store) -> None:
+    """The offsets of a recreated topic begin again at 0, with other records."""
     insert_lines(store, "task_rows", [task("old")], "phospho.tasks:0:0-0")
     insert_lines(store, "task_rows", [task("new")], "phospho.tasks:0:0-0")
 
@@ -70,7 +70,7 @@ def test_other_lines_under_the_same_place_are_not_taken_for_the_old_ones(store: 
         task("bad", metadata="text"),
     ],
 )
-def test_a_bad_row_harms_itself_only(store: Store, bad: bytes) -> None:
+def test_insert_refuses_only_the_bad_row(store: Store, bad: bytes) -> None:
     lines = [task("a"), task("b"), bad or b"null", task("c"), task("d")]
 
     refused = insert_lines(store, "task_rows", lines, "phospho.tasks:1:0-4")
@@ -81,7 +81,7 @@ def test_a_bad_row_harms_itself_only(store: Store, bad: bytes) -> None:
     assert [row["task_id"] for row in stored] == ["a", "b", "c", "d"]
 
 
-def test_a_batch_with_a_bad_row_can_be_repeated(store: Store) -> None:
+def test_insert_with_a_bad_row_can_be_repeated(store: Store) -> None:
     lines = [task("a"), b"not json", task("c")]
 
     first = insert_lines(store, "task_rows", lines, "phospho.tasks:2:0-2")
@@ -91,12 +91,12 @@ def test_a_batch_with_a_bad_row_can_be_repeated(store: Store) -> None:
     assert raw_count(store) == 2
 
 
-def test_a_fault_of_the_table_is_no_dead_letter(store: Store) -> None:
+def test_insert_into_a_missing_table_raises_store_unavailable(store: Store) -> None:
     with pytest.raises(StoreUnavailable):
         insert_lines(store, "no_such_table", [task("a"), task("b")], "phospho.tasks:3:0-1")
 
 
-def test_a_field_that_the_table_does_not_know_is_no_fault(store: Store) -> None:
+def test_insert_ignores_unknown_fields(store: Store) -> None:
     assert insert_lines(store, "task_rows", [task("a", of_a_newer_version={"x": 1})], "phospho.tasks:4:0-0") == []
 
 
@@ -170,14 +170,14 @@ def test_insert_probes_when_all_rows_are_refused(store: Store) -> None:
 def test_insert_dead_letters_nothing_when_the_table_is_at_fault(store: Store) -> None:
     """An unknown refusal of every statement: the good row of the probe is refused as well."""
     refusing = CountingStore(store, lambda _: StatementRefused("NEW", 9))
-    insertion = Insertion(refusing, "task_rows", [task(f"t{number}") for number in range(1000)], "phospho.tasks:9")
+    insert = ResumableInsert(refusing, "task_rows", [task(f"t{number}") for number in range(1000)], "phospho.tasks:9")
 
     with pytest.raises(StoreUnavailable, match="good rows"):
-        insertion.run()
+        insert.run()
     refusing._refuse = lambda _: None
-    insertion.run()
+    insert.run()
 
-    assert insertion.refused == []
+    assert insert.refused_rows == []
     assert raw_count(store) == 1000
 
 
@@ -203,16 +203,16 @@ def test_insert_gets_through_row_after_bad_row(store: Store) -> None:
 
 
 @pytest.mark.parametrize("table", TABLE_OF_TOPIC.values())
-def test_probe_is_answered_and_stores_nothing(store: Store, table: str) -> None:
-    assert takes_rows(store, table)
+def test_probe_accepts_and_stores_nothing(store: Store, table: str) -> None:
+    assert accepts_good_row(store, table)
     assert store.rows(f"SELECT count() AS n FROM {table} WHERE schema_version = 0")[0]["n"] == 0
 
 
-def test_probe_tells_a_column_that_changed(store: Store) -> None:
-    """Its rows are refused with a code that bad rows have as well, and none of them is at fault."""
+def test_probe_detects_a_changed_column(store: Store) -> None:
+    """ClickHouse refuses good rows with a code of bad rows then."""
     store.command("ALTER TABLE feedback_rows MODIFY COLUMN comment UInt32")
     try:
-        assert not takes_rows(store, "feedback_rows")
+        assert not accepts_good_row(store, "feedback_rows")
         with pytest.raises(StoreUnavailable, match="good rows"):
             insert_lines(store, "feedback_rows", [b'{"comment": "fine", "schema_version": 1}'], "phospho.feedback:1")
     finally:

@@ -1,4 +1,4 @@
-"""The sink's protocol against everything that can come between its steps."""
+"""The sink's protocol under outages, rebalances, refusals and crashes between its steps."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ BAD = b"bad"
 
 class RecordingStore:
     """
-    Takes inserts, after being away as often as it is told to; refuses any that holds a bad row, and probes.
+    Store that records inserts and refuses those with a bad row, and probes.
 
-    `refusing`: how many statements are refused with a code that nobody knows, whatever they hold.
+    `outages`: number of first statements that find it unavailable. `refusing`: number of statements that it refuses
+    with an unknown code.
     """
 
-    def __init__(self, away: int = 0, refusing: int = 0) -> None:
-        self.away = away
+    def __init__(self, outages: int = 0, refusing: int = 0) -> None:
+        self.outages = outages
         self.refusing = refusing
         self.inserts: list[tuple[str, bytes, str]] = []
 
     def insert(self, table: str, lines: bytes, token: str = "") -> None:
-        if self.away:
-            self.away -= 1
+        if self.outages:
+            self.outages -= 1
             raise StoreUnavailable("away")
         if self.refusing:
             self.refusing -= 1
@@ -43,7 +44,7 @@ class RecordingStore:
         self.inserts.append((table, lines, token))
 
 
-class RecordingDeliveries:
+class RecordingProducer:
     def __init__(self) -> None:
         self.sent: list[Mapping[str, Sequence[Keyed]]] = []
 
@@ -51,7 +52,7 @@ class RecordingDeliveries:
         self.sent.append(messages)
 
 
-def places(*partitions: int) -> list[TopicPartition]:
+def partitions_of(*partitions: int) -> list[TopicPartition]:
     return [TopicPartition(TASKS, partition) for partition in partitions]
 
 
@@ -65,40 +66,40 @@ def consumer() -> FakeConsumer:
 
 
 @pytest.fixture
-def deliveries() -> RecordingDeliveries:
-    return RecordingDeliveries()
+def producer() -> RecordingProducer:
+    return RecordingProducer()
 
 
 Sink = Callable[..., SinkWorker]
 
 
 @pytest.fixture
-def sink_on(consumer: FakeConsumer, deliveries: RecordingDeliveries) -> Sink:
+def sink_on(consumer: FakeConsumer, producer: RecordingProducer) -> Sink:
     def sink(store: RecordingStore, *partitions: int) -> SinkWorker:
-        worker = SinkWorker(store, deliveries)  # type: ignore[arg-type]
-        worker.assigned(consumer, places(*partitions))  # type: ignore[arg-type]
+        worker = SinkWorker(store, producer)  # type: ignore[arg-type]
+        worker.on_assign(consumer, partitions_of(*partitions))  # type: ignore[arg-type]
         return worker
 
     return sink
 
 
-def test_what_will_be_inserted_is_committed_first_and_the_end_after(sink_on: Sink, consumer: FakeConsumer) -> None:
+def test_sink_commits_the_intent_first_and_the_end_last(sink_on: Sink, consumer: FakeConsumer) -> None:
     store = RecordingStore()
 
     sink_on(store, 0, 1).handle(consumer, [message(4), message(9, 1), message(5)])
 
     intent, done = consumer.commits()
-    assert [said[:3] for said in intent] == [(TASKS, 0, 4), (TASKS, 1, 9)]  # type: ignore[attr-defined]
+    assert [offset[:3] for offset in intent] == [(TASKS, 0, 4), (TASKS, 1, 9)]  # type: ignore[attr-defined]
     assert done == [(TASKS, 0, 6, ""), (TASKS, 1, 10, "")]
     assert [table for table, _, _ in store.inserts] == ["task_rows"]
 
 
-def test_a_successor_inserts_the_same_rows_under_the_same_token(sink_on: Sink, consumer: FakeConsumer) -> None:
+def test_sink_repeats_a_started_insert_under_the_same_token(sink_on: Sink, consumer: FakeConsumer) -> None:
     """The predecessor died between the insert and the last commit."""
     first, second = RecordingStore(), RecordingStore()
     sink_on(first, 0, 1).handle(consumer, [message(0), message(0, 1), message(1)])
     intent = consumer.commits()[0]
-    consumer.committed_at = {(t, p): (offset, said) for t, p, offset, said in intent}  # type: ignore[attr-defined]
+    consumer.committed_at = {(t, p): (offset, metadata) for t, p, offset, metadata in intent}  # type: ignore[attr-defined]
 
     successor = sink_on(second, 0, 1)
     successor.handle(consumer, [message(0), message(1), message(2)])
@@ -108,7 +109,7 @@ def test_a_successor_inserts_the_same_rows_under_the_same_token(sink_on: Sink, c
     assert consumer.committed_at == {(TASKS, 0): (3, ""), (TASKS, 1): (2, "")}
 
 
-def test_a_fenced_consumer_inserts_nothing(sink_on: Sink, consumer: FakeConsumer) -> None:
+def test_sink_inserts_nothing_when_it_is_fenced(sink_on: Sink, consumer: FakeConsumer) -> None:
     store = RecordingStore()
     sink = sink_on(store, 0)
     consumer.refuses = [KafkaError.ILLEGAL_GENERATION]
@@ -120,12 +121,10 @@ def test_a_fenced_consumer_inserts_nothing(sink_on: Sink, consumer: FakeConsumer
     assert ("seek", (TASKS, 0, 4)) in consumer.log
 
 
-def test_a_batch_from_before_a_revocation_touches_neither_kafka_nor_clickhouse(
-    sink_on: Sink, consumer: FakeConsumer
-) -> None:
+def test_sink_drops_a_batch_from_before_a_revocation(sink_on: Sink, consumer: FakeConsumer) -> None:
     store = RecordingStore()
     sink = sink_on(store, 0)
-    sink.revoked(consumer, places(0))
+    sink.on_revoke(consumer, partitions_of(0))
 
     sink.handle(consumer, [message(4)])
 
@@ -133,42 +132,38 @@ def test_a_batch_from_before_a_revocation_touches_neither_kafka_nor_clickhouse(
     assert consumer.commits() == []
 
 
-def test_while_clickhouse_is_away_the_partitions_rest_and_the_range_is_inserted_once(
-    sink_on: Sink, consumer: FakeConsumer
-) -> None:
-    store = RecordingStore(away=3)
+def test_sink_pauses_and_retries_while_clickhouse_is_unavailable(sink_on: Sink, consumer: FakeConsumer) -> None:
+    store = RecordingStore(outages=3)
 
     sink_on(store, 0).handle(consumer, [message(0)])
 
     assert len(store.inserts) == 1
-    assert [what for what, _ in consumer.log] == ["commit", "pause", "resume", "commit"]
+    assert [name for name, _ in consumer.log] == ["commit", "pause", "resume", "commit"]
 
 
-def test_a_rebalance_during_an_outage_drops_the_batch_and_the_sink_goes_on(
-    sink_on: Sink, consumer: FakeConsumer
-) -> None:
-    """Also where the partition came back: somebody else may have had it in between."""
-    store = RecordingStore(away=2)
+def test_sink_drops_the_batch_after_a_rebalance_in_an_outage(sink_on: Sink, consumer: FakeConsumer) -> None:
+    """The partition comes back, but another sink had it in between."""
+    store = RecordingStore(outages=2)
     sink = sink_on(store, 0)
 
     def rebalance() -> None:
-        sink.revoked(consumer, places(0))
+        sink.on_revoke(consumer, partitions_of(0))
         consumer.committed_at = {(TASKS, 0): (1, "")}  # another sink had it, and did offset 0
-        sink.assigned(consumer, places(0))
+        sink.on_assign(consumer, partitions_of(0))
 
     consumer.on_poll = [rebalance]
     sink.handle(consumer, [message(0)])
     assert store.inserts == []
-    assert [what for what, _ in consumer.log][-2:] == ["resume", "seek"]
+    assert [name for name, _ in consumer.log][-2:] == ["resume", "seek"]
 
-    store.away = 0
+    store.outages = 0
     sink.handle(consumer, [message(1)])
 
     assert len(store.inserts) == 1
     assert consumer.committed_at == {(TASKS, 0): (2, "")}
 
 
-def test_a_group_that_the_topic_no_longer_has_holds_nothing_back(sink_on: Sink, consumer: FakeConsumer) -> None:
+def test_sink_ignores_an_intent_whose_records_are_gone(sink_on: Sink, consumer: FakeConsumer) -> None:
     consumer.committed_at = {(TASKS, 0): (5, "phospho-intent-1 9 abc 1")}
     consumer.ends = {(TASKS, 0): (20, 30)}
     store = RecordingStore()
@@ -178,53 +173,51 @@ def test_a_group_that_the_topic_no_longer_has_holds_nothing_back(sink_on: Sink, 
     assert len(store.inserts) == 1
 
 
-def test_a_refused_row_is_a_dead_letter_before_its_offset_is_committed(
-    sink_on: Sink, consumer: FakeConsumer, deliveries: RecordingDeliveries
-) -> None:
+def test_sink_dead_letters_a_refused_row(sink_on: Sink, consumer: FakeConsumer, producer: RecordingProducer) -> None:
     store = RecordingStore()
 
     sink_on(store, 0).handle(consumer, [message(0), message(1, value=BAD), message(2)])
 
-    assert [len(batch["phospho.dead-letter"]) for batch in deliveries.sent] == [1]
+    assert [len(batch["phospho.dead-letter"]) for batch in producer.sent] == [1]
     assert sum(len(lines.splitlines()) for _, lines, _ in store.inserts) == 2
 
 
 def test_sink_dead_letters_3000_bad_rows_and_goes_on(
-    sink_on: Sink, consumer: FakeConsumer, deliveries: RecordingDeliveries
+    sink_on: Sink, consumer: FakeConsumer, producer: RecordingProducer
 ) -> None:
     bad = [message(offset, value=BAD) for offset in range(3000)]
 
     sink_on(RecordingStore(), 0).handle(consumer, [*bad, message(3000)])
 
-    assert sum(len(batch["phospho.dead-letter"]) for batch in deliveries.sent) == 3000
+    assert sum(len(batch["phospho.dead-letter"]) for batch in producer.sent) == 3000
     assert consumer.committed_at == {(TASKS, 0): (3001, "")}
 
 
 def test_sink_waits_while_the_table_refuses_good_rows(
-    sink_on: Sink, consumer: FakeConsumer, deliveries: RecordingDeliveries
+    sink_on: Sink, consumer: FakeConsumer, producer: RecordingProducer
 ) -> None:
     store = RecordingStore(refusing=7)
 
     sink_on(store, 0).handle(consumer, [message(0), message(1)])
 
-    assert deliveries.sent == []
-    assert [what for what, _ in consumer.log] == ["commit", "pause", "resume", "commit"]
+    assert producer.sent == []
+    assert [name for name, _ in consumer.log] == ["commit", "pause", "resume", "commit"]
     assert b"\n".join(lines for _, lines, _ in store.inserts).split() == [b"{}", b"{}"]
 
 
 def test_sink_polls_while_it_bisects(
-    sink_on: Sink, consumer: FakeConsumer, deliveries: RecordingDeliveries, monkeypatch: pytest.MonkeyPatch
+    sink_on: Sink, consumer: FakeConsumer, producer: RecordingProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A rebalance is heard between two statements, and nothing is written after it."""
     monkeypatch.setattr("phospho_workers.sink.worker._POLL_INTERVAL_S", 0.0)
     store = RecordingStore()
     sink = sink_on(store, 0)
-    consumer.on_poll = [lambda: None, lambda: sink.revoked(consumer, places(0))]
+    consumer.on_poll = [lambda: None, lambda: sink.on_revoke(consumer, partitions_of(0))]
 
     sink.handle(consumer, [message(0, value=BAD), *(message(offset) for offset in range(1, 8))])
 
     assert store.inserts == []
-    assert deliveries.sent == []
+    assert producer.sent == []
     assert consumer.committed_at == {(TASKS, 0): (0, consumer.committed_at[TASKS, 0][1])}
 
 
@@ -239,7 +232,7 @@ def test_sink_inserts_a_large_batch_in_bounded_groups(sink_on: Sink, consumer: F
     assert consumer.committed_at == {(TASKS, 0): (99, ""), (TASKS, 1): (100, "")}
 
 
-def test_sink_splits_a_begun_range_that_is_too_large_the_same_way(sink_on: Sink, consumer: FakeConsumer) -> None:
+def test_sink_splits_a_large_started_range_the_same_way(sink_on: Sink, consumer: FakeConsumer) -> None:
     """A predecessor without the bound began 70 MB: each successor inserts them under the same tokens."""
     value = b'{"input": "%s"}' % (b"x" * 1_000_000)
     tokens = []
@@ -254,7 +247,7 @@ def test_sink_splits_a_begun_range_that_is_too_large_the_same_way(sink_on: Sink,
     assert len(tokens[0]) == 3
 
 
-def test_an_intent_of_another_kind_ends_the_process(sink_on: Sink, consumer: FakeConsumer) -> None:
+def test_sink_raises_for_an_unknown_intent(sink_on: Sink, consumer: FakeConsumer) -> None:
     consumer.committed_at = {(TASKS, 0): (5, "written by another sink")}
 
     with pytest.raises(Exception, match="unknown kind"):

@@ -10,10 +10,11 @@ from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.store import remote
 from phospho_workers.detection.loader import BackgroundCache, DefinitionCache
 from phospho_workers.detection.stage import Detection
-from phospho_workers.runtime.deliveries import Deliveries, producer_config
+from phospho_workers.runtime.dead_letter_limit import DeadLetterLimit
+from phospho_workers.runtime.producer import BatchProducer, producer_config
 from phospho_workers.runtime.settings import WorkerSettings
+from phospho_workers.runtime.stage_worker import StageWorker
 from phospho_workers.runtime.stream import StreamApp, stream_app
-from phospho_workers.runtime.worker import StageWorker, UnreadableLimit
 
 HELP = "Reads tasks and writes, for each, its language, its sentiment and the events that its project has defined."
 
@@ -22,13 +23,13 @@ _ANSWER_TIMEOUT_S = 10
 
 
 def build(settings: WorkerSettings) -> StreamApp:
-    """Return the worker, wired and not started."""
+    """Return the worker, not started."""
     store = remote(settings.clickhouse, size=1, answer_timeout_s=_ANSWER_TIMEOUT_S)
     cache = BackgroundCache(DefinitionCache(DefinitionRepository(store)))
     stage = Detection(cache.current)
-    deliveries = Deliveries(Producer(producer_config(settings.kafka)), stage.name)
-    worker = StageWorker(stage, deliveries, UnreadableLimit(settings.max_unreadable_in_a_row))
-    return stream_app(stage.name, [TASKS], settings, worker, HELP)
+    producer = BatchProducer(Producer(producer_config(settings.kafka)), stage.name)
+    worker = StageWorker(stage, producer, DeadLetterLimit(settings.max_dead_letters_in_a_row))
+    return stream_app(stage.name, [TASKS], worker=worker, settings=settings, help_text=HELP)
 
 
 def app() -> object:

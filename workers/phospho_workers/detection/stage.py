@@ -12,8 +12,9 @@ from phospho_schemas.topics import ANALYSES, EVENTS
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.detection.detect import TasksRefused, analyse
 from phospho_workers.runtime import metrics
+from phospho_workers.runtime.dead_letters import reject
 from phospho_workers.runtime.json_bytes import decode_object, encode
-from phospho_workers.runtime.records import Output, Record, Unreadable, reject
+from phospho_workers.runtime.records import Record, Rejected, StageOutput
 
 _Task = tuple[Record, dict[str, Any]]
 
@@ -30,24 +31,24 @@ class Detection:
     def __init__(self, definitions: Callable[[], Snapshot]) -> None:
         self._definitions = definitions
 
-    def __call__(self, batch: Sequence[Record]) -> Output:
-        output = Output()
+    def __call__(self, batch: Sequence[Record]) -> StageOutput:
+        output = StageOutput()
         tasks = [(record, task) for record in batch if (task := self._decoded(record, output)) is not None]
         for (record, _), row in self._analysed(tasks, output):
             try:
                 _add(output, row)
-            except Unreadable as why:
-                reject(output, record, self.name, why, row["project_id"])
+            except Rejected as rejection:
+                reject(output, record, stage=self.name, rejection=rejection, project_id=row["project_id"])
         return output
 
-    def _decoded(self, record: Record, output: Output) -> dict[str, Any] | None:
+    def _decoded(self, record: Record, output: StageOutput) -> dict[str, Any] | None:
         try:
             return decode_object(record.value)
-        except Unreadable as why:
-            reject(output, record, self.name, why)
+        except Rejected as rejection:
+            reject(output, record, stage=self.name, rejection=rejection)
             return None
 
-    def _analysed(self, tasks: list[_Task], output: Output) -> list[tuple[_Task, dict[str, Any]]]:
+    def _analysed(self, tasks: list[_Task], output: StageOutput) -> list[tuple[_Task, dict[str, Any]]]:
         """Return the tasks that can be analysed, each with its analysis; the others become dead letters."""
         snapshot = self._definitions()
         tasks, rows = self._rows(tasks, snapshot.by_project, output)
@@ -56,14 +57,15 @@ class Detection:
         return list(zip(tasks, rows, strict=True))
 
     def _rows(
-        self, tasks: list[_Task], definitions: Mapping[str, CompiledDefinitions], output: Output
+        self, tasks: list[_Task], definitions: Mapping[str, CompiledDefinitions], output: StageOutput
     ) -> tuple[list[_Task], list[dict[str, Any]]]:
         try:
             return tasks, analyse([task for _, task in tasks], definitions)
         except TasksRefused as refused:
             for place, detail in refused.reasons.items():
                 record, task = tasks[place]
-                reject(output, record, self.name, Unreadable("invalid_task", detail), _project_of(task))
+                rejection = Rejected("invalid_task", detail)
+                reject(output, record, stage=self.name, rejection=rejection, project_id=_project_of(task))
             rest = [task for place, task in enumerate(tasks) if place not in refused.reasons]
             return rest, analyse([task for _, task in rest], definitions)
 
@@ -73,7 +75,7 @@ def _project_of(task: Mapping[str, Any]) -> str:
     return project_id if isinstance(project_id, str) else ""
 
 
-def _add(output: Output, row: dict[str, Any]) -> None:
+def _add(output: StageOutput, row: dict[str, Any]) -> None:
     key = message_key(row["project_id"], row["session_id"], row["task_id"])
     output.add(ANALYSES, Keyed(key, encode(row)))
     for event in row["events"]:

@@ -1,1 +1,1 @@
-"""Extraction: what a client sent becomes a task."""
+"""Extraction: turns the raw logs of clients into tasks and feedback."""

@@ -7,22 +7,21 @@ from confluent_kafka import Producer
 from phospho_schemas.settings import load
 from phospho_schemas.topics import RAW_LOGS
 from phospho_workers.extraction.stage import Extraction
-from phospho_workers.runtime.deliveries import Deliveries, producer_config
+from phospho_workers.runtime.dead_letter_limit import DeadLetterLimit
+from phospho_workers.runtime.producer import BatchProducer, producer_config
 from phospho_workers.runtime.settings import WorkerSettings
+from phospho_workers.runtime.stage_worker import StageWorker
 from phospho_workers.runtime.stream import StreamApp, stream_app
-from phospho_workers.runtime.worker import StageWorker, UnreadableLimit
 
-HELP = (
-    "Reads logs and feedback as clients sent them and writes tasks and feedback. What it can't read is dead-lettered."
-)
+HELP = "Turns logs and feedback of clients into tasks and feedback; a log that it can't read becomes a dead letter."
 
 
 def build(settings: WorkerSettings) -> StreamApp:
-    """Return the worker, wired and not started."""
+    """Return the worker, not started."""
     stage = Extraction()
-    deliveries = Deliveries(Producer(producer_config(settings.kafka)), stage.name)
-    worker = StageWorker(stage, deliveries, UnreadableLimit(settings.max_unreadable_in_a_row))
-    return stream_app(stage.name, [RAW_LOGS], settings, worker, HELP)
+    producer = BatchProducer(Producer(producer_config(settings.kafka)), stage.name)
+    worker = StageWorker(stage, producer, DeadLetterLimit(settings.max_dead_letters_in_a_row))
+    return stream_app(stage.name, [RAW_LOGS], worker=worker, settings=settings, help_text=HELP)
 
 
 def app() -> object:

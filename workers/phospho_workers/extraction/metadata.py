@@ -1,4 +1,4 @@
-"""The metadata of a task, in a form that ClickHouse stores."""
+"""Metadata of a task, in a form that ClickHouse can store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from phospho_workers.extraction.shapes.content import json_text
 
-# Keys with a column of their own or of the envelope; any other becomes metadata.
+# Keys of columns and of the envelope. Any other key becomes metadata.
 _COLUMN_KEYS = frozenset(
     {
         "schema_version", "kind", "project_id", "input", "output", "session_id", "task_id", "event_id", "user_id",
@@ -36,15 +36,15 @@ def _storable(value: Any) -> Any:
     """
     Return a list or object with each list that ClickHouse can't read in a bounded time as JSON text.
 
-    These are lists of at least three levels that hold nulls or empty lists: ClickHouse 26.9 compares their types in a
-    time that grows by a factor with each level (24 levels of `[[..., null], null]` took 5 s, three levels with 1,000
-    nulls each 54 s and all memory), and stores nobody's rows meanwhile.
+    These are lists of at least three levels that hold nulls or empty lists. ClickHouse 26.9 compares their types in a
+    time that grows exponentially with the levels: 24 levels of `[[..., null], null]` took 5 s, three levels with 1,000
+    nulls each took 54 s and all memory. Meanwhile it stores no rows of any project.
     """
     if type(value) is dict:
         return {key: _storable(part) if type(part) in _CONTAINERS else part for key, part in value.items()}
     levels = _list_levels(value)
     if levels > 1 and None in value and {type(part) for part in value} == {list, type(None)}:
-        # As ClickHouse itself stores a null among lists.
+        # ClickHouse itself stores a null among lists as an empty list.
         value = [[] if part is None else part for part in value]
     if levels > _MAX_SPARSE_LIST_LEVELS:
         text = json_text(value)

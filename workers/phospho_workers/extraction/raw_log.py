@@ -1,4 +1,4 @@
-"""A raw log: the fields that a client and the gateway sent, each read by its rule."""
+"""Raw log: reads and checks the fields that a client and the gateway sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from phospho_schemas.ids import broker_revision, is_project_id, newest_revision
 from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_schemas.times import is_plausible, parsed_time
-from phospho_workers.runtime.records import Record, Unreadable
+from phospho_workers.runtime.records import Record, Rejected
 
 MAX_ID_CHARACTERS = 512
 _MAX_REVISION = 2**64 - 1
@@ -18,7 +18,7 @@ class RawLog:
     """
     A decoded raw log and its record.
 
-    Every property and method raises Unreadable for a value that the pipeline can't take.
+    Every property and method raises Rejected for an invalid value.
     """
 
     __slots__ = ("fields", "record")
@@ -28,10 +28,10 @@ class RawLog:
         self.record = record
 
     def check_version(self) -> None:
-        """Raise Unreadable for a schema version that this reader does not know; none means version 1."""
+        """Raise Rejected for an unknown schema version; a missing one means version 1."""
         version = self.fields.get("schema_version", SCHEMA_VERSION)
         if version != SCHEMA_VERSION or isinstance(version, bool):
-            raise Unreadable("unknown_version", f"schema_version {version!r}: this reader knows {SCHEMA_VERSION}")
+            raise Rejected("unknown_version", f"schema_version {version!r}: this reader knows {SCHEMA_VERSION}")
 
     @property
     def kind(self) -> Any:
@@ -40,10 +40,10 @@ class RawLog:
 
     @property
     def project_id(self) -> str:
-        """The project; Unreadable where it is missing or invalid."""
+        """The project; Rejected where it is missing or invalid."""
         project_id = self.fields.get("project_id")
         if not isinstance(project_id, str) or not is_project_id(project_id):
-            raise Unreadable("invalid_field", "project_id: 1 to 128 letters, digits, _, . or - are needed")
+            raise Rejected("invalid_field", "project_id: 1 to 128 letters, digits, _, . or - are needed")
         return project_id
 
     def identifier(self, field: str) -> str:
@@ -54,10 +54,10 @@ class RawLog:
         if value.__class__ is str and len(value) <= MAX_ID_CHARACTERS:
             return str(value)
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise Unreadable("invalid_field", f"{field}: a string is needed, found {type(value).__name__}")
+            raise Rejected("invalid_field", f"{field}: a string is needed, found {type(value).__name__}")
         text = str(value)
         if len(text) > MAX_ID_CHARACTERS:
-            raise Unreadable("invalid_field", f"{field}: at most {MAX_ID_CHARACTERS} characters, found {len(text)}")
+            raise Rejected("invalid_field", f"{field}: at most {MAX_ID_CHARACTERS} characters, found {len(text)}")
         return text
 
     def text(self, field: str) -> str:
@@ -71,7 +71,7 @@ class RawLog:
         if value in (None, ""):
             return ""
         if value not in ("success", "failure"):
-            raise Unreadable("invalid_field", f"flag: success or failure is needed, found {str(value)[:50]!r}")
+            raise Rejected("invalid_field", f"flag: success or failure is needed, found {str(value)[:50]!r}")
         return str(value)
 
     @property
@@ -88,7 +88,7 @@ class RawLog:
         """
         The time of arrival in Unix milliseconds: the gateway's, otherwise the broker's.
 
-        A time that no gateway can have seen, by the broker's clock, is ignored.
+        A time that the broker's clock contradicts is ignored.
         """
         broker_ms = max(self.record.timestamp_ms, 0)
         received_at = self.fields.get("received_at")

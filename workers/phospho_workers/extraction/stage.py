@@ -11,8 +11,9 @@ from phospho_schemas.topics import FEEDBACK, TASKS, Topic
 from phospho_workers.extraction.feedback import feedback_row
 from phospho_workers.extraction.raw_log import RawLog
 from phospho_workers.extraction.task import task_row
+from phospho_workers.runtime.dead_letters import reject
 from phospho_workers.runtime.json_bytes import decode_object, encode_row
-from phospho_workers.runtime.records import Output, Record, Unreadable, reject
+from phospho_workers.runtime.records import Record, Rejected, StageOutput
 
 _KINDS: Mapping[str, tuple[Topic, Callable[[RawLog], dict[str, Any]]]] = {
     "log": (TASKS, task_row),
@@ -21,35 +22,35 @@ _KINDS: Mapping[str, tuple[Topic, Callable[[RawLog], dict[str, Any]]]] = {
 
 
 class Extraction:
-    """Reads the topic of raw logs. Pure: the output depends on the records alone."""
+    """Stage that reads raw logs. Its output depends on the records alone."""
 
     name = "extraction"
 
-    def __call__(self, batch: Sequence[Record]) -> Output:
-        output = Output()
+    def __call__(self, batch: Sequence[Record]) -> StageOutput:
+        output = StageOutput()
         for record in batch:
             self._extract(record, output)
         return output
 
-    def _extract(self, record: Record, output: Output) -> None:
+    def _extract(self, record: Record, output: StageOutput) -> None:
         log = RawLog({}, record)
         try:
             log = RawLog(decode_object(record.value), record)
             topic, row = _row(log)
             key = message_key(row["project_id"], row.get("session_id", ""), row["task_id"])
             output.add(topic, Keyed(key, encode_row(row)))
-        except Unreadable as error:
-            reject(output, record, self.name, error, _project_or_empty(log))
+        except Rejected as rejection:
+            reject(output, record, stage=self.name, rejection=rejection, project_id=_project_or_empty(log))
         except RecursionError:
-            too_deep = Unreadable("too_deep", "the JSON is nested too deep")
-            reject(output, record, self.name, too_deep, _project_or_empty(log))
+            too_deep = Rejected("too_deep", "the JSON is nested too deep")
+            reject(output, record, stage=self.name, rejection=too_deep, project_id=_project_or_empty(log))
 
 
 def _row(log: RawLog) -> tuple[Topic, dict[str, Any]]:
     log.check_version()
     kind = log.kind
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise Unreadable("unknown_kind", f"kind {str(kind)[:50]!r}: one of {', '.join(_KINDS)} is needed")
+        raise Rejected("unknown_kind", f"kind {str(kind)[:50]!r}: one of {', '.join(_KINDS)} is needed")
     topic, to_row = _KINDS[kind]
     return topic, to_row(log)
 
@@ -57,5 +58,5 @@ def _row(log: RawLog) -> tuple[Topic, dict[str, Any]]:
 def _project_or_empty(log: RawLog) -> str:
     try:
         return log.project_id
-    except Unreadable:
+    except Rejected:
         return ""

@@ -1,4 +1,4 @@
-"""From a raw log of a task to a row of `task_rows`."""
+"""Conversion of a raw log to a row of `task_rows`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from phospho_workers.extraction.shapes.answers import output_text
 from phospho_workers.extraction.shapes.content import json_text
 from phospho_workers.extraction.shapes.requests import input_text, system_prompt
 from phospho_workers.extraction.shapes.usage import NO_USAGE, Usage, duration, first_count, model_name, usage
-from phospho_workers.runtime.records import Record, Unreadable
+from phospho_workers.runtime.records import Record, Rejected
 
 
 def task_row(log: RawLog) -> dict[str, Any]:
-    """Return the row of `task_rows`. Raises Unreadable."""
+    """Return the row of `task_rows`. Raises Rejected."""
     if log.fields.get("input") is None:
-        raise Unreadable("invalid_field", "input: text, or an object that holds it, is needed")
+        raise Rejected("invalid_field", "input: text, or an object that holds it, is needed")
     project_id = log.project_id
     task_id = log.identifier("task_id") or log.identifier("event_id") or _derived_task_id(log.record, project_id)
     arrived_ms = log.arrived_ms
@@ -67,7 +67,7 @@ class _Content:
 
 
 def _content(fields: Mapping[str, Any], raw_input: Any, raw_output: Any) -> _Content:
-    """Read input and output. Most are plain text, which holds nothing else to read."""
+    """Read input and output. Most are plain text, which needs no further reading."""
     given_input, given_output = fields["input"], fields.get("output")
     if raw_input is given_input and raw_output is given_output and isinstance(given_input, str):
         if given_output is None:
@@ -84,9 +84,9 @@ def _content(fields: Mapping[str, Any], raw_input: Any, raw_output: Any) -> _Con
 
 
 def _derived_task_id(record: Record, project_id: str) -> str:
-    """Return a task id that follows from the place and content of the message, so that a replay derives it again."""
-    place = (record.topic, str(record.partition), str(record.offset))
-    return derived_uuid(record.timestamp_ms, project_id, *place, record.value)
+    """Return a task id that derives from the position and content of the message, so that a replay derives it again."""
+    position = (record.topic, str(record.partition), str(record.offset))
+    return derived_uuid(record.timestamp_ms, project_id, *position, record.value)
 
 
 def _raw(fields: Mapping[str, Any], side: str) -> Any:
@@ -100,6 +100,6 @@ def _count_or(default: int | None, metadata: Mapping[str, Any], *names: str) -> 
 
 
 def _short_text(value: Any) -> str:
-    """Return an id from the metadata; a text that is too long for an id stays there alone."""
+    """Return an id from the metadata; empty where the text is too long for an id."""
     text = text_or_empty(value)
     return text if len(text) <= MAX_ID_CHARACTERS else ""

@@ -1,1 +1,1 @@
-"""What the workers share: batches from Kafka, deliveries, commits, dead letters, health."""
+"""The runtime of every worker: batches from Kafka, confirmed deliveries, commits, dead letters, health."""

@@ -1,4 +1,4 @@
-"""FastStream's consumer with what it lacks: batches by bytes, counted errors, and commits that are told apart."""
+"""Consumer of the workers: FastStream's with batches bounded in bytes, counted errors and fenced commits."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from faststream.confluent.helpers import AsyncConfluentConsumer
 
 from phospho_workers.runtime import metrics
 from phospho_workers.runtime.progress import Progress
-from phospho_workers.runtime.records import Record
+from phospho_workers.runtime.records import Partition, Record
 
 T = TypeVar("T")
 
+KAFKA_TIMEOUT_S = 30.0
+
 _CHUNK_RECORDS = 1000
-# A record much larger than all others makes small chunks for a while: a hundred chunks later it counts for half.
-_FORGETTING = 0.993
-# A commit that fails with one of these was not made by an owner: somebody else has the partition now.
+# After a record much larger than all others, chunks are small for a while. A hundred chunks later it counts for half.
+_LARGEST_SIZE_DECAY = 0.993
+# Errors of a commit by a consumer that no longer owns the partition.
 _OWNERSHIP_LOST = frozenset(
     {
         KafkaError.ILLEGAL_GENERATION,
@@ -34,16 +36,16 @@ _OWNERSHIP_LOST = frozenset(
 
 
 class PartitionsLost(Exception):
-    """The batch in hand belongs to another consumer now: drop it, write nothing more for it."""
+    """The batch in hand belongs to another consumer now: drop it, and write nothing more for it."""
 
 
 class BatchConsumer(AsyncConfluentConsumer):
     """
-    Hands out batches bounded by records, bytes and age.
+    Consumer that returns batches bounded by records, bytes and age.
 
-    All calls of the underlying consumer run on one thread; `run` gives a batch to a function on that thread, so
-    that no rebalance happens while it works, unless it polls. A batch that a rebalance cut is begun anew: its first
-    part is another's by now, or comes again.
+    All calls of the underlying consumer run on one thread. `run` runs a function on that thread, so no rebalance
+    happens meanwhile unless the function polls. A rebalance while a batch is being read discards what was read: it
+    has another owner now, or is read again.
     """
 
     stage = ""
@@ -57,57 +59,57 @@ class BatchConsumer(AsyncConfluentConsumer):
         return await asyncio.get_running_loop().run_in_executor(self._thread_pool, work)
 
     async def getmany(self, timeout: float = 0.1, max_records: int | None = 10) -> tuple[Message, ...]:  # noqa: ASYNC109 (FastStream's signature)
-        """Wait up to `timeout` s for a first record, then up to `linger_s` for more; return none, or a batch."""
+        """Return a batch: wait up to `timeout` s for a first record, then up to `linger_s` for more."""
         return await self.run(lambda: self._batch(timeout, max_records or _CHUNK_RECORDS))
 
     def _batch(self, timeout_s: float, max_records: int) -> tuple[Message, ...]:
-        batch, _ = self._consumed(1, timeout_s)
-        size_bytes = sum(map(_size_bytes, batch))
+        batch, _ = self._consume(1, timeout_s)
+        size_bytes = sum(map(_value_bytes, batch))
         deadline_s = time.monotonic() + self.linger_s
         while batch and len(batch) < max_records and size_bytes < self.max_batch_bytes:
-            wanted = min(max_records - len(batch), self._fitting(batch, self.max_batch_bytes - size_bytes))
-            if not wanted:
+            chunk_records = min(max_records - len(batch), self._records_that_fit(batch, size_bytes))
+            if not chunk_records:
                 break
-            more, is_cut = self._consumed(wanted, max(0.0, deadline_s - time.monotonic()))
-            if is_cut:
+            chunk, has_rebalanced = self._consume(chunk_records, max(0.0, deadline_s - time.monotonic()))
+            if has_rebalanced:
                 batch, size_bytes = [], 0
-            batch += more
-            size_bytes += sum(map(_size_bytes, more))
-            if not more or time.monotonic() >= deadline_s:
+            batch += chunk
+            size_bytes += sum(map(_value_bytes, chunk))
+            if not chunk or time.monotonic() >= deadline_s:
                 break
         return tuple(batch)
 
-    def _fitting(self, batch: Sequence[Message], left_bytes: int) -> int:
+    def _records_that_fit(self, batch: Sequence[Message], batch_bytes: int) -> int:
         """
-        Return how many more records fit for certain, if none is larger than the largest of late.
+        Return the number of records for which the batch has room, if none is larger than the largest recent one.
 
-        What is read can't be given back, so the bound is looked at before a chunk and not after it.
+        Records that were read can't be returned to Kafka, so the bound is checked before a chunk is read.
         """
-        largest_bytes = max(map(_size_bytes, batch[-_CHUNK_RECORDS:]))
-        self._largest_bytes = max(largest_bytes, int(self._largest_bytes * _FORGETTING))
-        return min(_CHUNK_RECORDS, left_bytes // max(1, self._largest_bytes))
+        largest_bytes = max(map(_value_bytes, batch[-_CHUNK_RECORDS:]))
+        self._largest_bytes = max(largest_bytes, int(self._largest_bytes * _LARGEST_SIZE_DECAY))
+        return min(_CHUNK_RECORDS, (self.max_batch_bytes - batch_bytes) // max(1, self._largest_bytes))
 
-    def _consumed(self, wanted: int, timeout_s: float) -> tuple[list[Message], bool]:
-        """Return what comes in time, and whether a rebalance came meanwhile: what was read before is then void."""
+    def _consume(self, max_records: int, timeout_s: float) -> tuple[list[Message], bool]:
+        """Return messages, and True where a rebalance came meanwhile: those read before are void then."""
         epoch = self.progress.epoch
-        return self._good(self.consumer.consume(wanted, timeout_s)), epoch != self.progress.epoch
+        return self._without_errors(self.consumer.consume(max_records, timeout_s)), epoch != self.progress.epoch
 
-    def _good(self, messages: Sequence[Message]) -> list[Message]:
-        """Return the messages without errors, and count the errors. Raises KafkaException for a fatal one."""
-        good = []
+    def _without_errors(self, messages: Sequence[Message]) -> list[Message]:
+        """Return the messages and count the errors among them. Raises KafkaException for a fatal one."""
+        good_messages = []
         for message in messages:
             error = message.error()
             if error is None:
-                good.append(message)
+                good_messages.append(message)
                 continue
             metrics.CONSUMER_ERRORS.labels(self.stage, error.name()).inc()
             if error.fatal():
                 raise KafkaException(error)
-        return good
+        return good_messages
 
 
 def to_record(message: Message) -> Record:
-    """Return a Kafka message as a record; what it does not have is empty."""
+    """Return a Kafka message as a record."""
     return Record(
         message.topic() or "",
         message.partition() or 0,
@@ -120,22 +122,22 @@ def to_record(message: Message) -> Record:
 
 
 def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
-    """Return the headers with their bytes as they came; they are never decoded."""
+    """Return the headers with their raw bytes, which are never decoded."""
     pairs: Any = message.headers() or ()
     return tuple((name, value or b"") for name, value in pairs)
 
 
 def next_offsets(records: Sequence[Record], metadata: str = "") -> list[TopicPartition]:
-    """Return what to commit once `records` have had their effect: per partition, the offset after the last."""
-    last: dict[tuple[str, int], int] = {}
+    """Return the offsets to commit once `records` are done: per partition, the offset after the last."""
+    last: dict[Partition, int] = {}
     for record in records:
         last[record.topic, record.partition] = record.offset
     return [TopicPartition(topic, partition, offset + 1, metadata) for (topic, partition), offset in last.items()]
 
 
 def first_offsets(records: Sequence[Record]) -> list[TopicPartition]:
-    """Return, per partition, where `records` begin."""
-    first: dict[tuple[str, int], int] = {}
+    """Return, per partition, the offset of the first of `records`."""
+    first: dict[Partition, int] = {}
     for record in records:
         first.setdefault((record.topic, record.partition), record.offset)
     return [TopicPartition(topic, partition, offset) for (topic, partition), offset in first.items()]
@@ -143,17 +145,16 @@ def first_offsets(records: Sequence[Record]) -> list[TopicPartition]:
 
 def commit(consumer: Consumer, stage: str, offsets: list[TopicPartition]) -> None:
     """
-    Commit offsets and wait for the answer; none is nothing to do.
+    Commit offsets and wait for the answer.
 
-    Raises PartitionsLost where another consumer owns a partition by now, and KafkaException for any other failure.
+    Raises PartitionsLost where another consumer owns a partition now, and KafkaException for any other failure.
     """
     if not offsets:
         return
     try:
-        answers = consumer.commit(offsets=offsets, asynchronous=False) or []
-        for answer in answers:
-            if answer.error is not None:
-                raise KafkaException(answer.error)
+        for committed in consumer.commit(offsets=offsets, asynchronous=False) or []:
+            if committed.error is not None:
+                raise KafkaException(committed.error)
     except KafkaException as failure:
         error = failure.args[0]
         if error.code() in _OWNERSHIP_LOST:
@@ -164,25 +165,30 @@ def commit(consumer: Consumer, stage: str, offsets: list[TopicPartition]) -> Non
     metrics.COMMITS.labels(stage, "ok").inc()
 
 
-def rewind(consumer: Consumer, places: Sequence[TopicPartition]) -> None:
-    """
-    Read from `places` again, where a partition is still ours after a commit that failed.
+def committed_offsets(consumer: Consumer, partitions: Sequence[TopicPartition]) -> list[TopicPartition]:
+    """Return what the group has committed for `partitions`, with the metadata of the commits."""
+    return consumer.committed(list(partitions), timeout=KAFKA_TIMEOUT_S)
 
-    The rebalance that follows such a failure sets the position anyhow; this makes sure that nothing is skipped.
+
+def rewind(consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
     """
-    for place in places:
+    Seek to `positions` in the partitions that the consumer still owns, after a batch was dropped.
+
+    The rebalance that follows sets the position as well. This makes sure that nothing is skipped without one.
+    """
+    for position in positions:
         with suppress(KafkaException):
-            consumer.seek(place)
+            consumer.seek(position)
 
 
 def observe_lag(consumer: Consumer, offsets: Sequence[TopicPartition]) -> None:
-    """Set the gauge of lag from what the broker last said; costs no request."""
-    for place in offsets:
-        _, high = consumer.get_watermark_offsets(place, cached=True)
+    """Set the gauge of lag from the last watermarks of the broker, without a request."""
+    for committed in offsets:
+        _, high = consumer.get_watermark_offsets(committed, cached=True)
         if high >= 0:
-            lag = max(0, high - place.offset)
-            metrics.CONSUMER_LAG.labels(place.topic, str(place.partition)).set(lag)
+            lag = max(0, high - committed.offset)
+            metrics.CONSUMER_LAG.labels(committed.topic, str(committed.partition)).set(lag)
 
 
-def _size_bytes(message: Message) -> int:
+def _value_bytes(message: Message) -> int:
     return len(message.value() or b"")

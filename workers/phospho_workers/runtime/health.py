@@ -11,13 +11,16 @@ from prometheus_client import make_asgi_app
 from phospho_workers.runtime import metrics
 from phospho_workers.runtime.progress import Progress
 
-# As long as the group waits for a poll: a worker may wait for a Kafka or a ClickHouse that restarts.
+# As long as max.poll.interval.ms: a worker may be waiting for a Kafka or a ClickHouse that restarts.
 _STALE_AFTER_S = 300.0
+_NOT_READY = (
+    "no partition is assigned yet: check that Kafka is up and that its topics exist, or run `phospho topics create`"
+)
 
 
 def health_routes(progress: Progress) -> list[tuple[str, Callable[..., Any]]]:
-    """Return the routes: is the loop alive, has it partitions, and the metrics."""
-    metrics.SECONDS_SINCE_PROGRESS.set_function(progress.age_s)
+    """Return the routes for liveness, for readiness (partitions are assigned) and for the metrics."""
+    metrics.PROGRESS_AGE_SECONDS.set_function(progress.age_s)
 
     @get
     async def healthz(scope: Any) -> AsgiResponse:
@@ -29,7 +32,7 @@ def health_routes(progress: Progress) -> list[tuple[str, Callable[..., Any]]]:
     async def readyz(scope: Any) -> AsgiResponse:
         if progress.assigned and not progress.failure:
             return AsgiResponse(f"{len(progress.assigned)} partitions".encode(), 200)
-        reason = progress.failure or "no partition is assigned yet: is Kafka up, do the topics exist?"
+        reason = progress.failure or _NOT_READY
         return AsgiResponse(reason.encode(), 503)
 
     return [("/healthz", healthz), ("/readyz", readyz), ("/metrics", make_asgi_app(metrics.REGISTRY))]

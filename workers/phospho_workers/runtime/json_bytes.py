@@ -1,4 +1,4 @@
-"""JSON in and out: fast where the bytes are good, careful where they are not."""
+"""JSON decoding and encoding: fast for clean bytes, tolerant of surrogates, NaN and invalid UTF-8."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 
 from phospho_schemas.messages import MAX_NESTING_LEVELS
-from phospho_workers.runtime.records import Unreadable
+from phospho_workers.runtime.records import Rejected
 
-# A row may put what an event nests one level deeper: an unknown key of the event is one of its metadata.
+# A row nests an event's values one level deeper: an unknown key of the event becomes one of its metadata.
 _MAX_ROW_LEVELS = MAX_NESTING_LEVELS + 2
 _NO_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[^"\[\]{}]+', re.DOTALL)
 _STEP_OF_BRACKET = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
@@ -23,31 +23,31 @@ def decode_object(value: bytes) -> dict[str, Any]:
     """
     Return the JSON object in `value`.
 
-    Lone surrogates and invalid UTF-8 become U+FFFD, NaN and infinities become null. Raises Unreadable for what is
+    Lone surrogates and invalid UTF-8 become U+FFFD, NaN and infinities become null. Raises Rejected for what is
     not JSON, not an object, or nested too deep.
     """
     try:
         decoded = orjson.loads(value)
     except orjson.JSONDecodeError:
-        decoded = _decoded_with_care(value)
+        decoded = _decode_tolerantly(value)
     if not isinstance(decoded, dict):
-        raise Unreadable("not_an_object", f"expected a JSON object, found {type(decoded).__name__}")
+        raise Rejected("not_an_object", f"expected a JSON object, found {type(decoded).__name__}")
     return decoded
 
 
 def encode(value: Any) -> bytes:
-    """Return `value` as one JSON line. Raises Unreadable for what JSON can't hold, such as 10^400."""
+    """Return `value` as one JSON line. Raises Rejected for what JSON can't hold, such as 10^400."""
     try:
         return orjson.dumps(value)
     except TypeError as error:
-        raise Unreadable("unencodable", f"a value can't be written as JSON: {error}") from None
+        raise Rejected("unencodable", f"a value can't be written as JSON: {error}") from None
 
 
 def encode_row(row: Any) -> bytes:
-    """Return a row as one JSON line. Raises Unreadable for what JSON can't hold or ClickHouse can't merge."""
+    """Return a row as one JSON line. Raises Rejected for what JSON can't hold or ClickHouse can't merge."""
     encoded = encode(row)
     if is_too_deep(encoded):
-        raise Unreadable("too_deep", f"the log nests more than {MAX_NESTING_LEVELS} lists and objects")
+        raise Rejected("too_deep", f"the log nests more than {MAX_NESTING_LEVELS} lists and objects")
     return encoded
 
 
@@ -55,8 +55,8 @@ def is_too_deep(line: bytes) -> bool:
     """
     Tell whether a line of JSON nests more lists and objects than a row may.
 
-    It need not be JSON that we can read, since ClickHouse takes some that we can't. Nearly every line has too few
-    brackets to be too deep, and is not looked into.
+    The line need not be valid JSON: ClickHouse accepts some that our parser does not. Nearly every line has too few
+    brackets to be too deep, and is not parsed.
     """
     if line.count(b"[") + line.count(b"{") <= _MAX_ROW_LEVELS:
         return False
@@ -64,15 +64,15 @@ def is_too_deep(line: bytes) -> bool:
     return max(accumulate(steps), default=0) > _MAX_ROW_LEVELS
 
 
-def _decoded_with_care(value: bytes) -> Any:
+def _decode_tolerantly(value: bytes) -> Any:
     try:
         loaded = json.loads(value.decode("utf-8", "replace"), parse_constant=lambda _: None, parse_float=_finite)
         text = json.dumps(loaded, ensure_ascii=False)
         return orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     except RecursionError:
-        raise Unreadable("too_deep", "the JSON is nested too deep") from None
+        raise Rejected("too_deep", "the JSON is nested too deep") from None
     except ValueError as error:
-        raise Unreadable("invalid_json", f"not JSON: {error}"[:300]) from None
+        raise Rejected("invalid_json", f"not JSON: {error}"[:300]) from None
 
 
 def _finite(digits: str) -> float | None:

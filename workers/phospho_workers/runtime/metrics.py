@@ -1,4 +1,4 @@
-"""Every metric of the workers, declared once: name, kind, unit and meaning. All labels are bounded sets."""
+"""Metrics of the workers. All labels are bounded sets."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MESSAGES_PRODUCED = Counter(
 )
 ROWS_INSERTED = Counter("phospho_rows_inserted_total", "Rows stored in ClickHouse", ["table"], registry=REGISTRY)
 DEAD_LETTERS = Counter(
-    "phospho_dead_letters_total", "Records that a stage could not read", ["stage", "reason"], registry=REGISTRY
+    "phospho_dead_letters_total", "Records that a stage or ClickHouse rejected", ["stage", "reason"], registry=REGISTRY
 )
 COMMITS = Counter(
     "phospho_commits_total", "Commits of offsets, by outcome: ok, lost, failed", ["stage", "outcome"], registry=REGISTRY
 )
 REBALANCES = Counter(
-    "phospho_rebalances_total", "Partitions given and taken: assign, revoke, lost", ["stage", "kind"], registry=REGISTRY
+    "phospho_rebalances_total", "Rebalances, by kind: assign, revoke, lost", ["stage", "kind"], registry=REGISTRY
 )
 CONSUMER_ERRORS = Counter(
     "phospho_consumer_errors_total",
@@ -31,31 +31,38 @@ CONSUMER_ERRORS = Counter(
     registry=REGISTRY,
 )
 INTENT_REPLAYS = Counter(
-    "phospho_intent_replays_total", "Ranges that a predecessor began and this sink finished", registry=REGISTRY
+    "phospho_intent_replays_total", "Ranges that a predecessor started and this sink inserts again", registry=REGISTRY
 )
 INSERT_RETRIES = Counter(
-    "phospho_insert_retries_total", "Inserts tried again because ClickHouse was away", ["table"], registry=REGISTRY
+    "phospho_insert_retries_total",
+    "Inserts tried again because ClickHouse was unavailable",
+    ["table"],
+    registry=REGISTRY,
 )
 TABLE_REFUSALS = Counter(
     "phospho_table_refusals_total",
-    "Inserts put off because the table refused a good row too, so that no row was at fault",
+    "Inserts postponed because the table refused a good row too, so that no row was at fault",
     ["table"],
     registry=REGISTRY,
 )
 BATCH_SECONDS = Histogram(
-    "phospho_batch_seconds", "From a batch in hand to its commit", ["stage"], buckets=_SECONDS, registry=REGISTRY
+    "phospho_batch_seconds",
+    "Time from the start of a batch to its commit",
+    ["stage"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
 )
 INSERT_SECONDS = Histogram(
-    "phospho_insert_seconds", "One insert into ClickHouse", ["table"], buckets=_SECONDS, registry=REGISTRY
+    "phospho_insert_seconds", "Time of one insert into ClickHouse", ["table"], buckets=_SECONDS, registry=REGISTRY
 )
 CONSUMER_LAG = Gauge(
     "phospho_consumer_lag_messages", "Messages after the last commit", ["topic", "partition"], registry=REGISTRY
 )
-SECONDS_SINCE_PROGRESS = Gauge(
-    "phospho_seconds_since_progress", "Since the last poll that returned, or commit", registry=REGISTRY
+PROGRESS_AGE_SECONDS = Gauge(
+    "phospho_progress_age_seconds", "Time since the last poll that returned, or commit", registry=REGISTRY
 )
 EVENTS_DETECTED = Counter(
-    "phospho_events_detected_total", "Events found, replays counted again", ["engine"], registry=REGISTRY
+    "phospho_events_detected_total", "Events found; replays count again", ["engine"], registry=REGISTRY
 )
 BACKGROUND_FAILURES = Counter(
     "phospho_background_failures_total",

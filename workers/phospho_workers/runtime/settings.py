@@ -18,18 +18,18 @@ class WorkerSettings:
     clickhouse: str = clickhouse_setting()
     max_batch_records: int = setting(5000, "Most records in one batch.")
     max_batch_bytes: int = setting(32_000_000, "Most bytes in one batch.")
-    prefetch_kbytes: int = setting(16_384, "What librdkafka fetches ahead of the batch in hand.")
-    linger_s: float = setting(0.02, "Time that a batch with a first record waits for more.")
-    session_timeout_s: float = setting(10.0, "Time after a crash until another worker gets the partitions.")
+    prefetch_kbytes: int = setting(16_384, "Size of librdkafka's fetch queue.")
+    linger_s: float = setting(0.02, "Time for which a batch waits for more records after its first.")
+    session_timeout_s: float = setting(10.0, "Time after a crash until another worker is assigned the partitions.")
     instance_id: str | None = setting(
         None,
-        "Name of this replica in its consumer group, unique there: restarted, it has its partitions back at once.",
+        "Name of this replica, unique in its consumer group: after a restart it gets its partitions back at once.",
         variable="PHOSPHO_INSTANCE_ID",
     )
-    max_unreadable_in_a_row: Annotated[int, Field(ge=1)] = setting(
+    max_dead_letters_in_a_row: Annotated[int, Field(ge=1)] = setting(
         10_000,
-        "Stop after so many dead letters in a row: the fault is then more likely the worker's own.",
-        variable="PHOSPHO_MAX_UNREADABLE_IN_A_ROW",
+        "Stop after this many dead letters in a row: the fault is then more likely the worker's own.",
+        variable="PHOSPHO_MAX_DEAD_LETTERS_IN_A_ROW",
     )
     metrics_host: str = setting(
         "127.0.0.1",

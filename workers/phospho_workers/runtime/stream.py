@@ -1,4 +1,4 @@
-"""The FastStream frame of a worker: lifecycle, batches in, health and metrics out. The flow is in each app.py."""
+"""FastStream application of a worker: lifecycle, batches, health and metrics. Each app.py has the flow."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from phospho_workers.runtime.rebalances import Rebalances, Worker
 from phospho_workers.runtime.settings import WorkerSettings
 
 _POLL_TIMEOUT_S = 0.5
-# A batch may wait for Kafka or ClickHouse; the worker keeps polling then, so this only ends a hung process.
+# Only a hung process exceeds it: a worker that waits for Kafka or ClickHouse keeps polling.
 _MAX_POLL_INTERVAL_MS = 300_000
 
 
 @dataclass(frozen=True)
 class StreamApp:
-    """A worker that is wired: `asgi` runs it, `progress.failure` says why it must stop by itself."""
+    """A worker that is ready to run. `progress.failure` is the reason for which it stops by itself."""
 
     asgi: AsgiFastStream
     progress: Progress
 
 
 def stream_app(
-    name: str, topics: Sequence[Topic], settings: WorkerSettings, worker: Worker, help_text: str
+    name: str, topics: Sequence[Topic], *, worker: Worker, settings: WorkerSettings, help_text: str
 ) -> StreamApp:
-    """Return the app of one worker: one consumer group, named after it, on `topics`."""
+    """Return the app of a worker that reads `topics` in a consumer group of its own, `phospho-<name>`."""
     progress = Progress()
     broker = KafkaBroker(
         settings.kafka,
@@ -51,14 +51,14 @@ def stream_app(
         log_level=logging.DEBUG,
     )
     _use_batch_consumer(broker, name, settings, progress)
-    subscriber = _subscriber(broker, name, topics, settings, Rebalances(name, worker, progress))
+    subscriber = _subscriber(broker, topics, settings, Rebalances(name, worker, progress))
 
     async def handle(batch: Any) -> None:
         consumer = subscriber.consumer
         assert isinstance(consumer, BatchConsumer)
         try:
             await consumer.run(partial(worker.handle, consumer.consumer, batch))
-            progress.note()
+            progress.record()
         except Exception as error:
             # The edge of the process: no later batch may commit past this one, so the next getmany never returns.
             progress.fail(name, error)
@@ -69,12 +69,11 @@ def stream_app(
     return StreamApp(asgi, progress)
 
 
-def _subscriber(
-    broker: KafkaBroker, name: str, topics: Sequence[Topic], settings: WorkerSettings, rebalances: Rebalances
-) -> Any:
+def _subscriber(broker: KafkaBroker, topics: Sequence[Topic], settings: WorkerSettings, rebalances: Rebalances) -> Any:
+    group = f"phospho-{rebalances.name}"
     return broker.subscriber(
         *(topic.name for topic in topics),
-        group_id=f"phospho-{name}",
+        group_id=group,
         batch=True,
         max_records=settings.max_batch_records,
         polling_interval=_POLL_TIMEOUT_S,
@@ -85,8 +84,8 @@ def _subscriber(
         heartbeat_interval_ms=2000,
         max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
         group_instance_id=settings.instance_id,
-        # Eager: a rebalance takes every partition and gives all anew, with the position that was committed. The
-        # worker and the batch consumer rely on it.
+        # Eager: a rebalance revokes every partition and assigns anew, at the committed position. The worker and the
+        # batch consumer rely on it.
         partition_assignment_strategy=("range",),
         isolation_level="read_committed",
         fetch_max_wait_ms=100,
@@ -94,7 +93,7 @@ def _subscriber(
         on_assign=rebalances.on_assign,
         on_revoke=rebalances.on_revoke,
         on_lost=rebalances.on_lost,
-        title=f"phospho-{name}",
+        title=group,
         description="; ".join(f"{topic.name}: {topic.help}" for topic in topics),
         parser=_parse,
         decoder=_decode,
@@ -102,9 +101,9 @@ def _subscriber(
 
 
 def _use_batch_consumer(broker: KafkaBroker, name: str, settings: WorkerSettings, progress: Progress) -> None:
-    """Make the broker build our consumer, which is FastStream's with batches by bytes and errors that count."""
+    """Make the broker build BatchConsumers."""
 
-    class OwnConsumer(BatchConsumer):
+    class StageConsumer(BatchConsumer):
         stage = name
         max_batch_bytes = settings.max_batch_bytes
         linger_s = settings.linger_s
@@ -114,24 +113,24 @@ def _use_batch_consumer(broker: KafkaBroker, name: str, settings: WorkerSettings
             try:
                 batch = await super().getmany(timeout, max_records)
             except Exception as error:
-                # FastStream would log it, sleep, and go on after what was lost.
+                # FastStream would log it, sleep, and go on after the lost messages.
                 progress.fail(name, error)
             if progress.failure:
                 await asyncio.Event().wait()
-            progress.note()
+            progress.record()
             return batch
 
-    OwnConsumer.progress = progress
+    StageConsumer.progress = progress
 
     class Builder(ConsumerBuilder):
         def __call__(self, *topics: Any, **options: Any) -> AsyncConfluentConsumer:
-            return OwnConsumer(*topics, config=self.config, logger=self.logger, admin_service=self.admin, **options)
+            return StageConsumer(*topics, config=self.config, logger=self.logger, admin_service=self.admin, **options)
 
-    own = broker.config.broker_config
-    stock = own.builder
-    assert isinstance(stock, ConsumerBuilder)
-    # What FastStream has no name for; given to the broker it would go to the producer too. The bounds: a slow reader
-    # grows by 16 MB, and not by librdkafka's 64.
+    broker_config = broker.config.broker_config
+    builder = broker_config.builder
+    assert isinstance(builder, ConsumerBuilder)
+    # Options that FastStream has no name for. Given to the broker, they would go to the producer too. A slow reader
+    # grows by 16 MB with these bounds, and by 64 with librdkafka's own.
     config = ConfluentFastConfig(
         bootstrap_servers=settings.kafka,
         allow_auto_create_topics=False,
@@ -142,11 +141,11 @@ def _use_batch_consumer(broker: KafkaBroker, name: str, settings: WorkerSettings
             "fetch.max.bytes": 16_777_216,
         },
     )
-    own.builder = Builder(config=config, admin=stock.admin, logger=stock.logger)
+    broker_config.builder = Builder(config=config, admin=builder.admin, logger=builder.logger)
 
 
 async def _parse(messages: tuple[Message, ...]) -> KafkaMessage:
-    """Wrap a batch without looking into it: the stock parser loses a whole batch to one header that is not UTF-8."""
+    """Wrap a batch unparsed: FastStream's own parser fails a whole batch for one header that is not UTF-8."""
     return KafkaMessage(raw_message=messages, body=b"", consumer=_NoConsumer(), is_manual=True)
 
 
@@ -155,7 +154,7 @@ async def _decode(message: KafkaMessage) -> Any:
 
 
 class _NoConsumer:
-    """Stands where FastStream would commit; offsets are committed by the worker alone."""
+    """Placeholder through which FastStream would commit. The worker alone commits offsets."""
 
     async def commit(self) -> None:
         raise NotImplementedError("offsets are committed by the worker")

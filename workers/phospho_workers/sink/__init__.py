@@ -1,1 +1,1 @@
-"""The sink: rows of the topics become rows of ClickHouse."""
+"""Sink: inserts the messages of four topics as rows of ClickHouse."""

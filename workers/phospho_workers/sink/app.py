@@ -1,4 +1,4 @@
-"""The sink: rows of four topics → ClickHouse. `faststream run` takes `app`."""
+"""The sink worker: four topics → ClickHouse. `faststream run` takes `app`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from confluent_kafka import Producer
 
 from phospho_schemas.settings import load
 from phospho_store.store import remote
-from phospho_workers.runtime.deliveries import Deliveries, producer_config
+from phospho_workers.runtime.producer import BatchProducer, producer_config
 from phospho_workers.runtime.settings import WorkerSettings
 from phospho_workers.runtime.stream import StreamApp, stream_app
-from phospho_workers.sink.tables import SUNK_TOPICS
-from phospho_workers.sink.worker import STAGE, SinkWorker
+from phospho_workers.sink.tables import STAGE, SUNK_TOPICS
+from phospho_workers.sink.worker import SinkWorker
 
-HELP = "Lands tasks, analyses, feedback and dead letters in ClickHouse: bytes as they are, each row once."
+HELP = "Inserts tasks, analyses, feedback and dead letters into ClickHouse: the bytes as they are, each row once."
 
 # Larger and rarer batches than the stages': an insert costs the same for one row and for a thousand.
 _LINGER_S = 0.15
@@ -23,13 +23,13 @@ _PREFETCH_KBYTES = 49_152
 
 
 def build(settings: WorkerSettings) -> StreamApp:
-    """Return the worker, wired and not started."""
+    """Return the worker, not started."""
     settings = replace(
         settings, linger_s=_LINGER_S, max_batch_records=_MAX_BATCH_RECORDS, prefetch_kbytes=_PREFETCH_KBYTES
     )
-    deliveries = Deliveries(Producer(producer_config(settings.kafka)), STAGE)
-    worker = SinkWorker(remote(settings.clickhouse), deliveries)
-    return stream_app(STAGE, SUNK_TOPICS, settings, worker, HELP)
+    producer = BatchProducer(Producer(producer_config(settings.kafka)), STAGE)
+    worker = SinkWorker(remote(settings.clickhouse), producer)
+    return stream_app(STAGE, SUNK_TOPICS, worker=worker, settings=settings, help_text=HELP)
 
 
 def app() -> object:

@@ -1,10 +1,14 @@
 """
-The sink's protocol: say what will be inserted, insert it, say that it is done.
+The sink on Kafka. For each group of records: commit the intent, insert the rows, commit the end.
 
-Before an insert, the range of each partition is committed as the metadata of the offset where it begins. That commit
-is the fence: it fails for a consumer that has lost the partition, which then inserts nothing. A successor that finds
-ranges which were begun inserts exactly them again, in the same group and under the same token, and ClickHouse drops
-what is there already. The protocol is that of eBay's Block Aggregator; the tables replace by identity as the backstop.
+1. *Commit the intent*: the range of each partition, as metadata of a commit at its first offset. This is the fence. It
+   fails for a consumer that has lost the partition, which then inserts nothing.
+2. *Insert* the rows, with a deduplication token that derives from the range and the rows. A successor that finds the
+   intent repeats exactly this insert under the same token, and ClickHouse drops the rows that it has.
+3. *Commit the end*: the offset after the range, without an intent.
+
+The protocol is that of eBay's Block Aggregator. Where it can't hold, because the partitions of a group went to several
+consumers, the tables replace rows by identity.
 """
 
 from __future__ import annotations
@@ -16,154 +20,176 @@ from enum import Enum, auto
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from phospho_schemas.records import Keyed
 from phospho_schemas.topics import DEAD_LETTER
 from phospho_store.errors import StoreUnavailable
 from phospho_store.store import Store
 from phospho_workers.runtime import metrics
-from phospho_workers.runtime.consumer import PartitionsLost, commit, observe_lag, rewind, to_record
-from phospho_workers.runtime.deliveries import Deliveries, DeliveryFailed
-from phospho_workers.runtime.pause import Pause
-from phospho_workers.runtime.records import Unreadable, dead_letter
-from phospho_workers.sink.insert import Insertion, Refused
-from phospho_workers.sink.ranges import Begun, Group, Place, RangePlanner, parse_intent
-from phospho_workers.sink.tables import TABLE_OF_TOPIC
+from phospho_workers.runtime.backoff import PollingBackoff
+from phospho_workers.runtime.consumer import (
+    KAFKA_TIMEOUT_S,
+    PartitionsLost,
+    commit,
+    committed_offsets,
+    observe_lag,
+    rewind,
+    to_record,
+)
+from phospho_workers.runtime.producer import BatchProducer, DeliveryFailed
+from phospho_workers.runtime.records import Partition
+from phospho_workers.sink.groups import InsertGroup
+from phospho_workers.sink.insert import RefusedRow, ResumableInsert, row_dead_letter
+from phospho_workers.sink.intents import Intent, parse_intent
+from phospho_workers.sink.planner import GroupPlanner
+from phospho_workers.sink.tables import STAGE, TABLE_OF_TOPIC
 
 logger = logging.getLogger(__name__)
 
-STAGE = "sink"
-_KAFKA_TIMEOUT_S = 30.0
-# Bisecting thousands of refused rows takes minutes; rebalances are heard in between.
+# Bisecting thousands of refused rows takes minutes. Polls in between serve rebalances.
 _POLL_INTERVAL_S = 10.0
 
 
 class _Outcome(Enum):
     DONE = auto()
     UNFINISHED = auto()
-    AWAY = auto()
+    UNAVAILABLE = auto()
 
 
 class SinkWorker:
     """
-    Gives every batch its rows. After `handle` returns, each group of it is stored and committed, or another consumer
-    owns its partitions. While ClickHouse is away, `handle` waits, with the partitions paused, and keeps polling.
+    Worker that inserts the rows of every batch.
+
+    After `handle` returns, each group of the batch is stored and committed, or another consumer owns its partitions.
+    While ClickHouse is unavailable, `handle` pauses the partitions, keeps polling and tries again.
     """
 
-    def __init__(self, store: Store, deliveries: Deliveries) -> None:
+    def __init__(self, store: Store, producer: BatchProducer) -> None:
         self._store = store
-        self._inserters = ThreadPoolExecutor(len(TABLE_OF_TOPIC), thread_name_prefix="insert")
-        self._deliveries = deliveries
-        self._pause = Pause()
-        self._planner = RangePlanner()
-        # What a partition is ours by: another object after every assignment, so that a batch from before a rebalance
-        # is not taken for one of now, also where the partition came back.
-        self._claims: dict[Place, object] = {}
+        self._producer = producer
+        self._threads = ThreadPoolExecutor(len(TABLE_OF_TOPIC), thread_name_prefix="insert")
+        self._backoff = PollingBackoff()
+        self._planner = GroupPlanner()
+        # Another object for a partition after every assignment. It tells a batch from before a rebalance from one of
+        # now, also where the partition came back.
+        self._assignments: dict[Partition, object] = {}
 
-    def assigned(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
-        committed = consumer.committed(list(partitions), timeout=_KAFKA_TIMEOUT_S)
-        begun = {(place.topic, place.partition): _begun(consumer, place) for place in committed}
-        self._planner.assign(begun)
-        self._claims.update((place, object()) for place in begun)
-        self._pause.assigned(consumer, partitions)
+    def on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        committed = committed_offsets(consumer, partitions)
+        intents = {(offset.topic, offset.partition): _read_intent(consumer, offset) for offset in committed}
+        self._planner.assign(intents)
+        self._assignments.update((partition, object()) for partition in intents)
+        self._backoff.on_assign(consumer, partitions)
 
-    def revoked(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
-        for place in partitions:
-            self._planner.revoke((place.topic, place.partition))
-            self._claims.pop((place.topic, place.partition), None)
+    def on_revoke(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        for partition in partitions:
+            self._planner.revoke((partition.topic, partition.partition))
+            self._assignments.pop((partition.topic, partition.partition), None)
 
     def handle(self, consumer: Consumer, messages: Sequence[Message]) -> None:
         self._planner.add([to_record(message) for message in messages])
         with metrics.BATCH_SECONDS.labels(STAGE).time():
-            for groups in self._planner.waves():
+            for groups in self._planner.take_groups():
                 try:
-                    self._flush(consumer, groups)
+                    self._store_groups(consumer, groups)
                 except PartitionsLost as lost:
-                    logger.warning("a batch is dropped, the next owner of its partitions has it: %s", lost)
-                    rewind(consumer, self._in_hand(groups))
+                    logger.warning("the sink lost partitions; their next owner repeats the batch: %s", lost)
+                    rewind(consumer, self._drop_all(groups))
                     return
 
-    def _flush(self, consumer: Consumer, groups: Sequence[Group]) -> None:
-        claims = self._claims_on(groups)
-        intents = [TopicPartition(*place, offset, said) for g in groups for place, offset, said in g.intents()]
-        commit(consumer, STAGE, intents)
-        self._insert_all(consumer, groups, claims)
-        done = [TopicPartition(*planned.place, planned.hi + 1) for group in groups for planned in group.ranges]
-        commit(consumer, STAGE, done)
+    def _store_groups(self, consumer: Consumer, groups: Sequence[InsertGroup]) -> None:
+        assignments = self._assignments_of(groups)
+        commit(consumer, STAGE, _intent_offsets(groups))
+        self._insert(consumer, groups, assignments)
+        ends = _end_offsets(groups)
+        commit(consumer, STAGE, ends)
         for group in groups:
             metrics.RECORDS_CONSUMED.labels(STAGE, group.topic).inc(len(group.records))
-        observe_lag(consumer, done)
+        observe_lag(consumer, ends)
 
-    def _claims_on(self, groups: Sequence[Group]) -> dict[Place, object]:
-        """Return the claims on the partitions of `groups`. Raises PartitionsLost where one is not ours."""
-        places = [planned.place for group in groups for planned in group.ranges]
-        if lost := [place for place in places if place not in self._claims]:
-            raise PartitionsLost(f"{lost[0][0]}[{lost[0][1]}] is another's")
-        return {place: self._claims[place] for place in places}
+    def _assignments_of(self, groups: Sequence[InsertGroup]) -> dict[Partition, object]:
+        """Return the assignments of the groups' partitions. Raises PartitionsLost where one has another owner."""
+        partitions = [offset_range.partition for group in groups for offset_range in group.ranges]
+        if lost := [partition for partition in partitions if partition not in self._assignments]:
+            raise PartitionsLost(f"another consumer owns {lost[0][0]}[{lost[0][1]}]")
+        return {partition: self._assignments[partition] for partition in partitions}
 
-    def _insert_all(self, consumer: Consumer, groups: Sequence[Group], claims: Mapping[Place, object]) -> None:
-        """Insert every group, however long ClickHouse is away. Raises PartitionsLost after a rebalance."""
-        pending = [(group, self._insertion(group)) for group in groups]
+    def _insert(
+        self, consumer: Consumer, groups: Sequence[InsertGroup], assignments: Mapping[Partition, object]
+    ) -> None:
+        """Insert every group, retrying until ClickHouse is available. Raises PartitionsLost after a rebalance."""
+        pending = [(group, self._insert_of(group)) for group in groups]
         try:
             while pending:
-                outcomes = list(self._inserters.map(self._advance, [insertion for _, insertion in pending]))
-                for (group, insertion), outcome in zip(pending, outcomes, strict=True):
+                outcomes = list(self._threads.map(self._run, [insert for _, insert in pending]))
+                for (group, insert), outcome in zip(pending, outcomes, strict=True):
                     if outcome is _Outcome.DONE:
-                        self._dead_letter(consumer, group, insertion.refused)
+                        self._send_dead_letters(consumer, group, insert.refused_rows)
                 pending = [entry for entry, outcome in zip(pending, outcomes, strict=True) if outcome != _Outcome.DONE]
-                if _Outcome.AWAY in outcomes:
-                    self._pause.wait(consumer)
+                if _Outcome.UNAVAILABLE in outcomes:
+                    self._backoff.wait(consumer)
                 elif pending:
-                    self._pause.poll(consumer)
-                if any(self._claims.get(place) is not claim for place, claim in claims.items()):
+                    self._backoff.poll(consumer)
+                if any(
+                    self._assignments.get(partition) is not assignment for partition, assignment in assignments.items()
+                ):
                     raise PartitionsLost("a rebalance came while a batch was being inserted")
         finally:
-            self._pause.resume(consumer)
+            self._backoff.resume(consumer)
 
-    def _in_hand(self, groups: Sequence[Group]) -> list[TopicPartition]:
-        """Return where everything begins that was read and not committed, and forget it: it is read again."""
-        first = self._planner.drop()
-        for group in groups:
-            first.update((planned.place, planned.lo) for planned in group.ranges)
-        return [TopicPartition(*place, offset) for place, offset in first.items()]
-
-    def _insertion(self, group: Group) -> Insertion:
+    def _insert_of(self, group: InsertGroup) -> ResumableInsert:
         lines = [record.value.strip() or b"null" for record in group.records]
-        return Insertion(self._store, TABLE_OF_TOPIC[group.topic], lines, group.name)
+        return ResumableInsert(self._store, TABLE_OF_TOPIC[group.topic], lines, group.token_prefix)
 
-    def _advance(self, insertion: Insertion) -> _Outcome:
-        """Go on with an insertion, on a thread of its own, for as long as the consumer may go without a poll."""
+    def _run(self, insert: ResumableInsert) -> _Outcome:
+        """Run an insert, in a thread of its own, for as long as the consumer may go without a poll."""
         try:
-            return _Outcome.DONE if insertion.run(_POLL_INTERVAL_S) else _Outcome.UNFINISHED
+            return _Outcome.DONE if insert.run(_POLL_INTERVAL_S) else _Outcome.UNFINISHED
         except StoreUnavailable as error:
-            metrics.INSERT_RETRIES.labels(insertion.table).inc()
-            logger.warning("%s: ClickHouse is away, the insert is tried again: %s", insertion.table, error)
-            return _Outcome.AWAY
+            metrics.INSERT_RETRIES.labels(insert.table).inc()
+            logger.warning("ClickHouse is unavailable; the insert into %s is tried again: %s", insert.table, error)
+            return _Outcome.UNAVAILABLE
 
-    def _dead_letter(self, consumer: Consumer, group: Group, refused: Sequence[Refused]) -> None:
-        """Send the refused rows to the dead letters, and wait until they are there."""
-        records = group.records
-        letters: list[Keyed] = []
-        for refusal in refused:
-            why = Unreadable("row_refused", refusal.detail)
-            letters.append(dead_letter(records[refusal.index], STAGE, why))
-            metrics.DEAD_LETTERS.labels(STAGE, why.reason).inc()
+    def _send_dead_letters(self, consumer: Consumer, group: InsertGroup, rows: Sequence[RefusedRow]) -> None:
+        """Send the dead letters of refused rows, retrying until Kafka has them."""
+        letters = [row_dead_letter(group.records[row.index], row) for row in rows]
         while letters:
             try:
-                self._deliveries.send({DEAD_LETTER.name: letters})
+                self._producer.send({DEAD_LETTER.name: letters})
                 return
-            except DeliveryFailed as away:
-                logger.warning("dead letters are sent again: %s", away)
-                self._pause.wait(consumer)
+            except DeliveryFailed as failure:
+                logger.warning("Kafka did not confirm dead letters; they are sent again: %s", failure)
+                self._backoff.wait(consumer)
+
+    def _drop_all(self, groups: Sequence[InsertGroup]) -> list[TopicPartition]:
+        """Drop everything that was read and not committed, and return where to read again."""
+        first_offsets = self._planner.drop_records()
+        for group in groups:
+            first_offsets.update((offset_range.partition, offset_range.first_offset) for offset_range in group.ranges)
+        return [TopicPartition(*partition, offset) for partition, offset in first_offsets.items()]
 
 
-def _begun(consumer: Consumer, committed: TopicPartition) -> Begun | None:
-    """Return what a predecessor began on a partition, unless the topic no longer has it."""
-    begun = parse_intent(committed.metadata or "")
-    if begun is None:
+def _intent_offsets(groups: Sequence[InsertGroup]) -> list[TopicPartition]:
+    intents = [entry for group in groups for entry in group.intents()]
+    return [TopicPartition(*partition, offset, intent.metadata) for partition, offset, intent in intents]
+
+
+def _end_offsets(groups: Sequence[InsertGroup]) -> list[TopicPartition]:
+    ranges = [offset_range for group in groups for offset_range in group.ranges]
+    return [TopicPartition(*offset_range.partition, offset_range.last_offset + 1) for offset_range in ranges]
+
+
+def _read_intent(consumer: Consumer, committed: TopicPartition) -> Intent | None:
+    """Return the intent of a partition's last owner; None where the topic no longer has its records."""
+    intent = parse_intent(committed.metadata or "")
+    if intent is None:
         return None
-    low, high = consumer.get_watermark_offsets(committed, timeout=_KAFKA_TIMEOUT_S)
-    if not low <= begun.hi < high:
+    low, high = consumer.get_watermark_offsets(committed, timeout=KAFKA_TIMEOUT_S)
+    if not low <= intent.last_offset < high:
         return None
     metrics.INTENT_REPLAYS.inc()
-    logger.info("%s[%d]: finishing the range up to %d", committed.topic, committed.partition, begun.hi)
-    return begun
+    logger.info(
+        "%s[%d] has a started range up to offset %d; it is inserted again",
+        committed.topic,
+        committed.partition,
+        intent.last_offset,
+    )
+    return intent

@@ -1,6 +1,6 @@
 """
-Text, model and usage of what LLM clients send and get back.
+Text, model and usage in the requests and responses of LLM clients.
 
-Objects are recognised by their shape, so that a client in any language may log them as they are: OpenAI chat
+Objects are recognised by their shape, so a client in any language may log them unchanged: OpenAI chat
 completions and responses, message lists, Anthropic messages, Gemini contents, Ollama, and lists of streamed chunks.
 """

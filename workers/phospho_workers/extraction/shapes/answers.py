@@ -1,4 +1,4 @@
-"""The text of a model's answer: a response, a list of messages, or the chunks of a stream."""
+"""Text of a model's answer: a response, a list of messages, or the chunks of a stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from phospho_workers.extraction.shapes.content import (
 
 
 def output_text(value: Any) -> str:
-    """Return the app's text: plain text as it is, or the answer in a response, a message list or chunks."""
+    """Return the app's text: plain text unchanged, or the answer in a response, a message list or chunks."""
     if isinstance(value, str):
         return value
     readers = (_choices, _answer_field, _responses_output, _candidates, _assistant_turn, _content, _chunks)
@@ -93,7 +93,7 @@ def _chunk_text(chunk: str | Mapping[str, Any]) -> str | None:
         return content_text(delta)
     kind = chunk.get("type")
     if isinstance(kind, str) and kind.startswith("response."):
-        # Of the events of a response only the deltas: later ones repeat the text as a whole.
+        # Only the deltas among the events of a response: later events repeat the whole text.
         return delta if kind == "response.output_text.delta" and isinstance(delta, str) else None
     readers = (_choices, _answer_field, _candidates, _assistant_turn, _content)
     return next((text for read in readers if (text := read(chunk)) is not None), None)

@@ -12,7 +12,7 @@ ASSISTANT_ROLES = frozenset({"assistant", "ai", "model", "chatbot"})
 
 
 def json_text(value: Any) -> str:
-    """Return a value that was read from JSON as JSON text. Raises Unreadable where it is nested too deep to write."""
+    """Return a value that was read from JSON as JSON text. Raises Rejected where it is nested too deep to write."""
     return encode(value).decode()
 
 
@@ -77,7 +77,7 @@ def type_of(part: Any) -> Any:
 
 
 def _is_tool_result(message: Mapping[str, Any]) -> bool:
-    """Tell whether a message holds tool results only: Anthropic's API sends these as the user's."""
+    """Return True for a message of tool results only, which Anthropic's API sends in the role of the user."""
     parts = message.get("content")
     return isinstance(parts, list) and bool(parts) and all(type_of(part) == "tool_result" for part in parts)
 

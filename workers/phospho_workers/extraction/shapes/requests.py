@@ -1,4 +1,4 @@
-"""The user's text and the system prompt of what an app sends to a model."""
+"""The user's text and the system prompt of a request to a model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SYSTEM_FIELDS = ("system", "instructions", "systemInstruction", "system_instruc
 
 
 def input_text(value: Any) -> str:
-    """Return the user's text: plain text as it is, or the last turn of the user in a request or message list."""
+    """Return the user's text: plain text unchanged, or the last turn of the user in a request or message list."""
     if isinstance(value, str):
         return value
     return first_text(value, (_user_turn, _prompt)) if value is not None else ""

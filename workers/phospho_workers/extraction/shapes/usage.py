@@ -1,4 +1,4 @@
-"""The model that answered, its tokens and its latency."""
+"""Model, tokens and latency of a response."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ def usage(value: Any) -> Usage:
     if not isinstance(value, Mapping):
         return Usage()
     value = _embedded_response(value)
-    counts = next(
-        (value[field] for field in ("usage", "usageMetadata") if isinstance(value.get(field), Mapping)), value
-    )
+    counts = next((value[field] for field in _USAGE_FIELDS if isinstance(value.get(field), Mapping)), value)
     duration_ns = duration(value.get("total_duration"))
     return Usage(
         first_count(counts, "prompt_tokens", "input_tokens", "promptTokenCount", "prompt_eval_count"),
@@ -93,8 +91,10 @@ def _embedded_response(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _latest(uses: list[Usage]) -> Usage:
-    def last(values: Iterable[T | None]) -> T | None:
-        return next((value for value in values if value is not None), None)
+    """Return the last reported figure of each kind."""
+
+    def last(figures: Iterable[T | None]) -> T | None:
+        return next((figure for figure in figures if figure is not None), None)
 
     uses.reverse()
     return Usage(

@@ -1,4 +1,4 @@
-"""Messages to Kafka, a batch at a time, each of them confirmed."""
+"""The producer of the workers: a batch of messages at a time, each of them confirmed."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ def producer_config(bootstrap_servers: str) -> dict[str, object]:
         "linger.ms": 5,
         "batch.size": 1_000_000,
         "compression.type": "lz4",
-        # As Java's clients do it: a key lies in the same partition whoever wrote it.
+        # The default of Java's clients: a key is in the same partition, whatever client wrote it.
         "partitioner": "murmur2_random",
         "message.max.bytes": MAX_MESSAGE_BYTES,
         "queue.buffering.max.kbytes": 131_072,
         "delivery.timeout.ms": int(_DELIVERY_TIMEOUT_S * 1000),
-        # One callback a failure instead of one a message: flush tells of the rest.
+        # One callback a failure instead of one a message: flush returns the number of unconfirmed ones.
         "delivery.report.only.error": True,
     }
 
 
 class DeliveryFailed(Exception):
-    """Kafka did not confirm some message of a batch: nothing of it may be committed, all of it can be sent again."""
+    """Kafka did not confirm every message of a batch. Commit nothing of the batch, and send all of it again."""
 
 
 class ProducerBroken(Exception):
-    """The producer can't go on (a fatal error of librdkafka): the process must start again."""
+    """The producer had a fatal error: the process must be restarted."""
 
 
-class Deliveries:
-    """Sends batches and waits until Kafka has confirmed every message. Not thread-safe."""
+class BatchProducer:
+    """A producer that sends batches and waits until Kafka has confirmed every message. Not thread-safe."""
 
     def __init__(self, producer: Producer, stage: str) -> None:
         self._producer = producer
@@ -51,9 +51,9 @@ class Deliveries:
 
     def send(self, messages: Mapping[str, Sequence[Keyed]]) -> None:
         """
-        Send messages by topic; when it returns, Kafka has every one of them on all in-sync replicas.
+        Send messages by topic. When it returns, all in-sync replicas have every one of them.
 
-        Blocks up to 60 s. Raises DeliveryFailed, where some of the messages may have been stored, or ProducerBroken.
+        Blocks up to 60 s. Raises DeliveryFailed, after which some of the messages may be stored, or ProducerBroken.
         """
         self._failures.clear()
         for topic, batch in messages.items():
@@ -63,7 +63,7 @@ class Deliveries:
         if any(failure.fatal() for failure in self._failures):
             raise ProducerBroken(self._failures[0].str())
         if self._failures or unconfirmed:
-            reason = self._failures[0].str() if self._failures else "no answer in time"
+            reason = self._failures[0].str() if self._failures else "no confirmation in time"
             raise DeliveryFailed(f"{len(self._failures)} failed, {unconfirmed} unconfirmed: {reason}")
         for topic, batch in messages.items():
             metrics.MESSAGES_PRODUCED.labels(self._stage, topic).inc(len(batch))
@@ -72,7 +72,7 @@ class Deliveries:
         deadline_s = time.monotonic() + _DELIVERY_TIMEOUT_S
         while True:
             try:
-                self._producer.produce(topic, message.value, message.key, on_delivery=self._delivered)
+                self._producer.produce(topic, message.value, message.key, on_delivery=self._on_delivery)
                 return
             except BufferError:
                 # The queue is full: serve deliveries until there is room.
@@ -84,6 +84,6 @@ class Deliveries:
                     raise ProducerBroken(error.args[0].str()) from error
                 raise DeliveryFailed(error.args[0].str()) from error
 
-    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+    def _on_delivery(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
             self._failures.append(error)

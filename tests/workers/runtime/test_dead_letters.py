@@ -1,4 +1,4 @@
-"""A dead letter fits its topic, whatever the record is, and says what it left out."""
+"""Dead letters, which fit their topic whatever the record is."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import pytest
 from phospho_schemas.messages import DeadLetterRow
 from phospho_schemas.records import Keyed
 from phospho_schemas.topics import DEAD_LETTER, MAX_MESSAGE_BYTES, RAW_LOGS, TASKS, TOPICS
-from phospho_workers.runtime.records import Output, Record, Unreadable, dead_letter
+from phospho_workers.runtime.dead_letters import dead_letter
+from phospho_workers.runtime.records import Record, Rejected, StageOutput
 
-WHY = Unreadable("invalid_json", "not JSON: \x01" * 1000)
+REJECTION = Rejected("invalid_json", "not JSON: \x01" * 1000)
 Headers = tuple[tuple[str, bytes], ...]
 
 
 def letter_of(topic: str, key: bytes, value: bytes, headers: Headers, project_id: str = "shop") -> dict[str, Any]:
-    message = dead_letter(Record(topic, 3, 17, 1_767_261_605_000, key, value, headers), "sink", WHY, project_id)
+    message = dead_letter(Record(topic, 3, 17, 1_767_261_605_000, key, value, headers), "sink", REJECTION, project_id)
     assert DEAD_LETTER.fits(message.key, message.value)
     DeadLetterRow.model_validate_json(message.value)
     row: dict[str, Any] = orjson.loads(message.value)
@@ -26,7 +27,7 @@ def letter_of(topic: str, key: bytes, value: bytes, headers: Headers, project_id
     return row
 
 
-def test_the_largest_raw_log_is_kept_whole() -> None:
+def test_dead_letter_holds_the_largest_raw_log_whole() -> None:
     value = b"\xff" * RAW_LOGS.max_message_bytes
     row = letter_of(RAW_LOGS.name, b"k" * 4096, value, (("trace", b"\x00" * 65_000),))
     assert base64.b64decode(row["payload_base64"]) == value
@@ -45,7 +46,7 @@ def test_the_largest_raw_log_is_kept_whole() -> None:
     ],
     ids=["payload", "key", "name of a header", "headers of nothing", "header", "all"],
 )  # fmt: skip
-def test_what_is_larger_than_the_topic_takes_is_cut_and_says_so(key: bytes, value: bytes, headers: Headers) -> None:
+def test_dead_letter_of_an_oversized_record_is_truncated(key: bytes, value: bytes, headers: Headers) -> None:
     row = letter_of(TASKS.name, key, value, headers)
     assert row["is_truncated"] is True
     assert value.startswith(base64.b64decode(row["payload_base64"]))
@@ -53,16 +54,16 @@ def test_what_is_larger_than_the_topic_takes_is_cut_and_says_so(key: bytes, valu
     assert row["headers"] == [[name, base64.b64encode(of).decode()] for name, of in headers[: len(row["headers"])]]
 
 
-def test_a_project_that_can_be_none_is_not_repeated() -> None:
+def test_dead_letter_omits_an_impossible_project_id() -> None:
     assert letter_of(TASKS.name, b"k", b"value", (), project_id="p" * MAX_MESSAGE_BYTES)["project_id"] == ""
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
-def test_an_output_takes_no_message_that_its_topic_does_not(topic: Any) -> None:
-    output = Output()
+def test_output_rejects_a_message_too_large_for_its_topic(topic: Any) -> None:
+    output = StageOutput()
     room = topic.max_message_bytes - 1_000
     output.add(topic, Keyed(b"key", b"x" * (room - 3)))
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(Rejected) as caught:
         output.add(topic, Keyed(b"key", b"x" * (room - 2)))
     assert caught.value.reason == "too_large"
     assert len(output.messages[topic.name]) == 1
