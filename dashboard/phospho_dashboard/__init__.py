@@ -1,1 +1,1 @@
-"""What people look at: the query and management API, and the pages."""
+"""The dashboard: the query API and the pages."""

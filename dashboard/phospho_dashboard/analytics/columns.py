@@ -22,6 +22,6 @@ def chosen_columns(request: ViewRequest, columns: Mapping[str, str], default: Se
     """
     if not columns.keys() >= set(request.columns):
         raise Problem(400, "invalid_columns", "there is no such column", f"some of: {', '.join(columns)}")
-    shown = [name for name in columns if name in (request.columns or default)]
-    kept_query = {"columns": None if shown == list(default) else ",".join(shown)}
-    return {"all_columns": columns, "shown_columns": shown, "kept_query": kept_query}
+    shown_columns = [name for name in columns if name in (request.columns or default)]
+    kept_query = {"columns": None if shown_columns == list(default) else ",".join(shown_columns)}
+    return {"all_columns": columns, "shown_columns": shown_columns, "kept_query": kept_query}

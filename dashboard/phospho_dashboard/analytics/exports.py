@@ -22,7 +22,7 @@ _MAX_MEMORY_BYTES = 1_000_000_000
 
 @dataclass(frozen=True)
 class Format:
-    """A format by its ending: ClickHouse's name, the media type, and whether its cells hold text alone."""
+    """A format of files: ClickHouse's name, the media type, and whether its cells hold only text."""
 
     name: str
     media_type: str
@@ -35,7 +35,7 @@ FORMATS = {
     "parquet": Format("Parquet", "application/vnd.apache.parquet", is_flat=False),
 }
 
-# The name of a column, and what it is.
+# The SQL of each column by its name.
 _TASKS = {
     "task_id": "task.task_id", "session_id": "task.session_id", "user_id": "task.user_id",
     "version_id": "toString(task.version_id)", "created_at": "task.created_at", "input": "task.input",
@@ -112,24 +112,25 @@ class Exports:
     def check(self, rows: str, scope: Scope) -> None:
         """Raise Problem 422 where there are more than MAX_ROWS."""
         sql = f"SELECT {_COUNTS[rows]} AS found FROM task_rows FINAL WHERE {scope.tasks()}"
-        found = self._store.rows(sql, scope.parameters())[0]["found"]
-        if found > MAX_ROWS:
+        count = self._store.rows(sql, scope.parameters())[0]["found"]
+        if count > MAX_ROWS:
             hint = "choose a shorter period or more filters, or page through the .json twin"
-            raise Problem(422, "too_many_rows", f"an export has at most {MAX_ROWS:,} {rows}; these are {found:,}", hint)
+            raise Problem(422, "too_many_rows", f"an export has at most {MAX_ROWS:,} {rows}; these are {count:,}", hint)
 
     def chunks(self, rows: str, ending: str, scope: Scope) -> Generator[bytes, None, None]:
         """Yield a file of `tasks`, `sessions` or `users` in the order of their ids; the first bytes with its errors."""
         columns = _COLUMNS[rows]
-        form = FORMATS[ending]
-        found = self._store.stream(self._sql(rows, columns, form, scope), form.name, scope.parameters())
-        with closing(found):
-            head = (",".join(columns) + "\r\n").encode() if form.name == "CSV" else b""
-            yield head + next(found, b"")
-            yield from found
+        file_format = FORMATS[ending]
+        sql = self._sql(rows, columns, file_format, scope)
+        stream = self._store.stream(sql, file_format.name, scope.parameters())
+        with closing(stream):
+            head = (",".join(columns) + "\r\n").encode() if file_format.name == "CSV" else b""
+            yield head + next(stream, b"")
+            yield from stream
 
-    def _sql(self, rows: str, columns: Mapping[str, str], form: Format, scope: Scope) -> str:
+    def _sql(self, rows: str, columns: Mapping[str, str], file_format: Format, scope: Scope) -> str:
         source = _SOURCES[rows](scope)
-        selected = ", ".join(f"{_cell(name, column, form)} AS {name}" for name, column in columns.items())
+        selected = ", ".join(f"{_cell(name, column, file_format)} AS {name}" for name, column in columns.items())
         return (
             f"SELECT {selected} {source} ORDER BY {next(iter(columns))}"
             f" SETTINGS max_execution_time = {_TIMEOUT_S}, max_memory_usage = {_MAX_MEMORY_BYTES},"
@@ -139,7 +140,7 @@ class Exports:
         )
 
 
-def _of_tasks(scope: Scope) -> str:
+def _tasks_source(scope: Scope) -> str:
     return compose(
         _TASKS_FROM,
         tasks=scope.tasks(),
@@ -149,28 +150,28 @@ def _of_tasks(scope: Scope) -> str:
     )
 
 
-def _of_sessions(scope: Scope) -> str:
-    """Return what sessions with a task in `scope` are, as their page has it: of all of their tasks."""
+def _sessions_source(scope: Scope) -> str:
+    """Return the source of sessions with a task in `scope`. As on their page, the columns count all of their tasks."""
     within = compose(_SESSIONS_WITHIN, tasks=scope.tasks(), most=str(MAX_ROWS))
     findings = session_findings(scope, within, "session_id")
     return compose(_SESSIONS_FROM, sessions=session_facts(within), findings=findings)
 
 
-def _of_users(scope: Scope) -> str:
+def _users_source(scope: Scope) -> str:
     analyses = analysed(scope, "user_id", "sentiment")
     return compose(_USERS_FROM, tasks=scope.tasks(), most=str(MAX_ROWS), analysed=analyses)
 
 
-_SOURCES = {"tasks": _of_tasks, "sessions": _of_sessions, "users": _of_users}
+_SOURCES = {"tasks": _tasks_source, "sessions": _sessions_source, "users": _users_source}
 
 
-def _cell(name: str, column: str, form: Format) -> str:
+def _cell(name: str, column: str, file_format: Format) -> str:
     """
     Return the SQL of a cell. A text that a spreadsheet would run as a formula gets a quote before it in CSV.
 
     Such are those that begin with one of the characters that OWASP lists under "CSV Injection".
     """
-    if not form.is_flat:
+    if not file_format.is_flat:
         return column
     if name in _LISTS:
         column = f"arrayStringConcat({column}, ', ')"

@@ -83,5 +83,5 @@ def analytics_operations() -> list[Operation]:
 
 def _filters() -> tuple[Json, ...]:
     names = [URL_NAMES.get(field.name, field.name) for field in fields(Filters)]
-    known = {"period": {"enum": list(PERIODS)}, "from": TIME, "to": TIME}
-    return tuple(query_parameter(name, known.get(name, TEXT), "narrows to this") for name in names)
+    schemas = {"period": {"enum": list(PERIODS)}, "from": TIME, "to": TIME}
+    return tuple(query_parameter(name, schemas.get(name, TEXT), "narrows to this") for name in names)

@@ -123,18 +123,17 @@ class Sessions:
 
         They are sorted by their tasks in `scope`. The columns of each count all of its tasks.
         """
-        sort, limit = paging.sort, paging.limit
-        place, place_id = paging.after or _FIRST_PLACE
+        sort, limit = paging.sort, paging.limit + 1
+        before, before_id = paging.after or _FIRST_PLACE
 
         def read(part: Scope) -> list[Row]:
             sql = compose(_PLACES, sort=SORTS[sort][1], condition=part.tasks())
-            return self._store.rows(sql, part.parameters(before=place, before_id=place_id, limit=limit + 1))
+            return self._store.rows(sql, part.parameters(before=before, before_id=before_id, limit=limit))
 
-        rows = newest(read, scope, extent, place, limit + 1) if sort == "newest" else read(scope)
-        shown = rows[:limit]
-        last = shown[-1] if len(rows) > limit else None
+        rows = newest(read, scope, extent, before, limit) if sort == "newest" else read(scope)
+        page_rows, last = paging.split(rows)
         return {
-            "sessions": self._summaries(scope, [row["session_id"] for row in shown]),
+            "sessions": self._summaries(scope, [row["session_id"] for row in page_rows]),
             "next_cursor": encoded_cursor(last["place"], last["session_id"]) if last else None,
         }
 
@@ -145,29 +144,29 @@ class Sessions:
         if not totals:
             raise Problem(404, "unknown_session", f"there is no session {session_id!r} in this project")
         after_ms, after_id = after or _START_OF_TIME
-        place = {"after_ms": after_ms, "after_id": after_id, "limit": TRANSCRIPT_TASKS + 1}
-        tasks = self._store.rows(_TRANSCRIPT, parameters | place)
-        shown = tasks[:TRANSCRIPT_TASKS]
-        last = shown[-1] if len(tasks) > TRANSCRIPT_TASKS else None
+        position = {"after_ms": after_ms, "after_id": after_id, "limit": TRANSCRIPT_TASKS + 1}
+        rows = self._store.rows(_TRANSCRIPT, parameters | position)
+        tasks = rows[:TRANSCRIPT_TASKS]
+        last = tasks[-1] if len(rows) > TRANSCRIPT_TASKS else None
         cursor = encoded_cursor(last["created_at_ms"], last["task_id"]) if last else None
-        turns = self._tasks.with_findings(project_id, shown)
-        return {
-            "session": {**with_times(totals[0]), "task_list": turns},
-            "next_cursor": cursor,
-        }
+        task_list = self._tasks.with_findings(project_id, tasks)
+        return {"session": {**with_times(totals[0]), "task_list": task_list}, "next_cursor": cursor}
 
     def _summaries(self, scope: Scope, session_ids: list[str]) -> list[Row]:
         if not session_ids:
             return []
         parameters = {"project": scope.project_id, "sessions": session_ids, "characters": PREVIEW_CHARACTERS}
-        own = "session_id IN {sessions:Array(String)}"
-        analyses = session_findings(scope, own, "session_id", "sentiment", "language")
+        condition = "session_id IN {sessions:Array(String)}"
+        analyses = session_findings(scope, condition, "session_id", "sentiment", "language")
+        sql = compose(_FINDINGS, analysed=analyses)
         summaries = {row["session_id"]: row for row in self._store.rows(_SUMMARIES, parameters)}
-        found = self._store.rows(compose(_FINDINGS, analysed=analyses), parameters)
-        findings = {row["session_id"]: row for row in found}
-        # A session whose last task moved to another one between two queries is gone, and left out.
-        known = [session_id for session_id in session_ids if session_id in summaries]
-        return [with_times(summaries[session_id]) | _findings(findings.get(session_id)) for session_id in known]
+        findings = {row["session_id"]: row for row in self._store.rows(sql, parameters)}
+        # A session whose last task moved to another session between two queries is gone.
+        return [
+            with_times(summaries[session_id]) | _findings(findings.get(session_id))
+            for session_id in session_ids
+            if session_id in summaries
+        ]
 
 
 def _findings(row: Row | None) -> Row:

@@ -103,19 +103,18 @@ class Tasks:
 
     def page(self, scope: Scope, extent: Extent, paging: Paging) -> Row:
         """Return `{"tasks", "next_cursor"}`: a page of the tasks of `scope` by one of SORTS, with previews of texts."""
-        sort, limit = paging.sort, paging.limit
-        place, place_id = paging.after or _FIRST_PLACE
+        sort, limit = paging.sort, paging.limit + 1
+        before, before_id = paging.after or _FIRST_PLACE
 
         def read(part: Scope) -> list[Row]:
-            part = _up_to(part, place) if sort == "newest" else part
+            part = _up_to(part, before) if sort == "newest" else part
             sql = compose(_PLACES, sort=SORTS[sort][1], condition=part.tasks())
-            return self._store.rows(sql, part.parameters(before=place, before_id=place_id, limit=limit + 1))
+            return self._store.rows(sql, part.parameters(before=before, before_id=before_id, limit=limit))
 
-        rows = newest(read, scope, extent, place, limit + 1) if sort == "newest" else read(scope)
-        shown = rows[:limit]
-        last = shown[-1] if len(rows) > limit else None
+        rows = newest(read, scope, extent, before, limit) if sort == "newest" else read(scope)
+        page_rows, last = paging.split(rows)
         return {
-            "tasks": self.previews(scope.project_id, [row["task_id"] for row in shown]),
+            "tasks": self.previews(scope.project_id, [row["task_id"] for row in page_rows]),
             "next_cursor": encoded_cursor(last["place"], last["task_id"]) if last else None,
         }
 
@@ -132,8 +131,8 @@ class Tasks:
         rows = self._store.rows(_TASK, {"project": project_id, "task": task_id})
         if not rows:
             raise Problem(404, "unknown_task", f"there is no task {task_id!r} in this project")
-        place = {"at_ms": rows[0]["created_at_ms"], "task": task_id, "session": rows[0]["session_id"]}
-        [neighbours] = self._store.rows(_NEIGHBOURS, {"project": project_id, **place})
+        position = {"at_ms": rows[0]["created_at_ms"], "task": task_id, "session": rows[0]["session_id"]}
+        [neighbours] = self._store.rows(_NEIGHBOURS, {"project": project_id, **position})
         [task] = self.with_findings(project_id, rows)
         return {"task": task, **neighbours}
 

@@ -59,14 +59,12 @@ class Users:
 
     def page(self, scope: Scope, paging: Paging) -> Row:
         """Return `{"users", "next_cursor"}`: a page of the users with a task in `scope`, by one of SORTS."""
-        limit = paging.limit
-        place, place_id = paging.after or _FIRST_PLACE
+        before, before_id = paging.after or _FIRST_PLACE
         sql = compose(_USERS, sort=SORTS[paging.sort][1], tasks=scope.tasks())
-        rows = self._store.rows(sql, scope.parameters(before=place, before_id=place_id, limit=limit + 1))
-        shown = rows[:limit]
-        last = shown[-1] if len(rows) > limit else None
+        rows = self._store.rows(sql, scope.parameters(before=before, before_id=before_id, limit=paging.limit + 1))
+        page_rows, last = paging.split(rows)
         return {
-            "users": self._with_findings(scope, shown),
+            "users": self._with_findings(scope, page_rows),
             "next_cursor": encoded_cursor(last["place"], last["user"]) if last else None,
         }
 

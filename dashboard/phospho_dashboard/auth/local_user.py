@@ -43,9 +43,9 @@ class LocalUserPages:
     async def open(self, request: Request) -> Response:
         """Give the browser the cookie, and go on to the pages; Problem 403 for another secret."""
         settings, secret = self._settings, self._settings.local_secret
-        given = request.query_params.get("secret", "")
-        is_known = hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
-        if not settings.pages_open or not secret or not is_known or is_proxied(request):
+        sent = request.query_params.get("secret", "")
+        is_right = hmac.compare_digest(sent.encode("utf-8", "replace"), secret.encode())
+        if not settings.pages_open or not secret or not is_right or is_proxied(request):
             raise Problem(403, "wrong_secret", "this is not the address that `phospho up` printed on this machine")
         check_host(request, settings.allowed_hosts)
         response = RedirectResponse("/", 303)

@@ -14,7 +14,6 @@ def definition_operations() -> list[Operation]:
 
 
 def _definitions() -> list[Operation]:
-    wanted = Definition
     result = object_of(
         ["name", "status"],
         name=nullable(TEXT),
@@ -31,7 +30,7 @@ def _definitions() -> list[Operation]:
             list_of("results", result),
             description="Those that are not rejected are applied; detection picks them up within seconds. 422 where "
             "all are.",
-            body=list_of("definitions", wanted, least=1, most=1000),
+            body=list_of("definitions", Definition, least=1, most=1000),
             also={422: list_of("results", result)},
         ),
         Operation(
@@ -47,7 +46,7 @@ def _definitions() -> list[Operation]:
                 lost=ROWS,
             ),
             description=f"On the last {PREVIEW_TASKS} tasks. Nothing is stored.",
-            body=object_of(["definition"], definition=wanted),
+            body=object_of(["definition"], definition=Definition),
         ),
         Operation(
             "post",
@@ -70,7 +69,7 @@ def _definitions() -> list[Operation]:
 
 
 def _backfills() -> list[Operation]:
-    one = object_of(["backfill"], backfill=Backfill)
+    backfill = object_of(["backfill"], backfill=Backfill)
     estimate = object_of(
         ["tasks", "seconds", "events", "llm_tokens", "sampled_tasks"],
         tasks=NUMBER,
@@ -85,7 +84,7 @@ def _backfills() -> list[Operation]:
             "post",
             "/backfills",
             "Run a definition over the tasks of the past",
-            one,
+            backfill,
             description="Its current version, over the tasks of a time. What runs already is not started twice. With "
             "`dry_run` "
             "nothing is started, and the answer, a 200, is what it would cost.",
@@ -98,8 +97,10 @@ def _backfills() -> list[Operation]:
             ),
             also={200: object_of(["estimate"], estimate=estimate)},
         ),
-        Operation("get", "/backfills/{backfill_id}", "How far a backfill is", one),
-        Operation("delete", "/backfills/{backfill_id}", "Stop a backfill", one, description="What it has done stays."),
+        Operation("get", "/backfills/{backfill_id}", "How far a backfill is", backfill),
+        Operation(
+            "delete", "/backfills/{backfill_id}", "Stop a backfill", backfill, description="What it has done stays."
+        ),
     ]
 
 

@@ -64,11 +64,11 @@ def _cross_validated(quality: Content) -> Content:
 
 
 def _counted(counts: dict[str, int]) -> Content:
-    right, found = counts["confirmed_found"], counts["confirmed_found"] + counts["rejected_found"]
+    confirmed, labelled = counts["confirmed_found"], counts["confirmed_found"] + counts["rejected_found"]
     return {
         "measured": "labels",
-        "precision": _as_json(rate_interval(right, found)),
-        "recall": _as_json(rate_interval(right, counts["confirmed"])),
+        "precision": _as_json(rate_interval(confirmed, labelled)),
+        "recall": _as_json(rate_interval(confirmed, counts["confirmed"])),
         "threshold": None,
         "suggested_threshold": None,
     }

@@ -61,15 +61,15 @@ class DefinitionTrials:
         texts = self._texts(definition.project_id, [task["task_id"] for task in recent])
         tasks = [task for task in recent if task["task_id"] in texts]
         events = detection.preview(definition, [texts[task["task_id"]] for task in tasks])
-        found = [task | {"hit": event} for task, event in zip(tasks, events, strict=True) if event is not None]
+        matches = [task | {"hit": event} for task, event in zip(tasks, events, strict=True) if event is not None]
         before = [task for task in tasks if _has(task, definition.name)]
-        found_ids = {task["task_id"] for task in found}
+        matching_ids = {task["task_id"] for task in matches}
         return {
             "tasks": len(tasks),
-            "found_now": len(found),
+            "found_now": len(matches),
             "found_before": len(before),
-            "found": found[:PREVIEW_EXAMPLES],
-            "lost": [task for task in before if task["task_id"] not in found_ids][:PREVIEW_EXAMPLES],
+            "found": matches[:PREVIEW_EXAMPLES],
+            "lost": [task for task in before if task["task_id"] not in matching_ids][:PREVIEW_EXAMPLES],
         }
 
     def least_certain(self, project_id: str, event: str, limit: int) -> list[str]:

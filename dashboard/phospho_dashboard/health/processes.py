@@ -85,11 +85,11 @@ class Processes:
 
     def read(self) -> list[dict[str, Any]]:
         """Return `{"name", "is_up", "error", "facts"}` of each process, without the metrics that it does not have."""
-        own = [] if self._own_metrics is None else [_process(THIS_PROCESS, self._own_metrics())]
+        own_process = [] if self._own_metrics is None else [_process(THIS_PROCESS, self._own_metrics())]
         if not self._urls:
-            return own
+            return own_process
         with ThreadPoolExecutor(min(_AT_ONCE, len(self._urls))) as threads:
-            return own + list(threads.map(self._read_url, self._urls))
+            return own_process + list(threads.map(self._read_url, self._urls))
 
     def _read_url(self, url: str) -> dict[str, Any]:
         name = urlsplit(url).netloc
@@ -107,9 +107,9 @@ class Processes:
         """Return the body of a URL. Raises HTTPError, or ValueError for a body that is too large."""
         body = bytearray()
         client = httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, transport=self._transport)
-        async with client, client.stream("GET", url) as answer:
-            answer.raise_for_status()
-            async for chunk in answer.aiter_bytes():
+        async with client, client.stream("GET", url) as response:
+            response.raise_for_status()
+            async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > _MAX_METRICS_BYTES:
                     raise ValueError(f"more than {_MAX_METRICS_BYTES} bytes of metrics")
@@ -122,16 +122,19 @@ def _down(name: str, error: str) -> dict[str, Any]:
 
 def _process(name: str, families: Iterable[Metric]) -> dict[str, Any]:
     by_name = {family.name: family for family in families}
-    values = {shown.name: _values(shown, by_name[shown.metric]) for shown in PROCESS_METRICS if shown.metric in by_name}
-    facts = {shown.name: shown.total(values[shown.name]) for shown in PROCESS_METRICS if values.get(shown.name)}
+    facts = {}
+    for metric in PROCESS_METRICS:
+        values = _values(metric, by_name[metric.metric]) if metric.metric in by_name else []
+        if values:
+            facts[metric.name] = metric.total(values)
     return {"name": name, "is_up": True, "error": "", "facts": facts}
 
 
-def _values(shown: ProcessMetric, family: Metric) -> list[float]:
+def _values(metric: ProcessMetric, family: Metric) -> list[float]:
     """Return the values of the series that count, without the time at which a counter was made."""
     return [
         sample.value
         for sample in family.samples
         if not sample.name.endswith("_created")
-        and (shown.only is None or sample.labels.get(shown.only[0]) == shown.only[1])
+        and (metric.only is None or sample.labels.get(metric.only[0]) == metric.only[1])
     ]

@@ -76,17 +76,17 @@ class Stages:
         return [row | {"errors": errors.get(row["stage"], 0)} for row in (*stored, _UNKNOWN | sink)]
 
     def _jobs(self, project_id: str) -> list[Row]:
-        judgements = self._arrived("judgements", project_id, "llm_call_rows", at="created_at")
+        judgements = self._arrived("judgements", project_id, "llm_call_rows", time_column="created_at")
         return [
-            self._arrived("learning", project_id, "classifier_rows", at="created_at"),
+            self._arrived("learning", project_id, "classifier_rows", time_column="created_at"),
             self._arrived("sessions", project_id, "session_analysis_rows"),
             self._stage("backfills", _BACKFILLS, project_id),
             judgements | self._rows(_FAILED_CALLS, project_id)[0],
             self._stage("webhooks", _WEBHOOKS, project_id),
         ]
 
-    def _arrived(self, stage: str, project_id: str, table: str, at: str = "inserted_at") -> Row:
-        return self._stage(stage, _ARRIVED % {"at": at, "table": table}, project_id)
+    def _arrived(self, stage: str, project_id: str, table: str, time_column: str = "inserted_at") -> Row:
+        return self._stage(stage, _ARRIVED % {"at": time_column, "table": table}, project_id)
 
     def _stage(self, stage: str, sql: str, project_id: str) -> Row:
         [row] = self._rows(sql, project_id)

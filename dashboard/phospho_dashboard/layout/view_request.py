@@ -30,6 +30,11 @@ class Paging:
     after: tuple[int, str] | None
     limit: int
 
+    def split(self, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+        """Return the rows of the page, and its last one if more follow: `rows` has up to one more than the page."""
+        page_rows = rows[: self.limit]
+        return page_rows, page_rows[-1] if len(rows) > self.limit else None
+
 
 @dataclass(frozen=True)
 class ViewRequest:
@@ -56,7 +61,7 @@ class ViewRequest:
 
     @property
     def has_tasks(self) -> bool:
-        """Whether the project has a task at all: an empty page says what to do next."""
+        """True if the project has a task at all; else an empty page says what to do next."""
         return self.extent.last_ms is not None
 
     def buckets(self) -> Buckets:

@@ -44,9 +44,9 @@ def project_filters(project_id: str) -> str:
     """
     if not is_project_id(project_id):
         raise Problem(403, "invalid_project", "the id of this project can't be used in SQL")
-    own = [f"'{DATABASE}.{table}': 'project_id = ''{project_id}'''" for table in _TABLES_OF_PROJECTS]
+    filtered = [f"'{DATABASE}.{table}': 'project_id = ''{project_id}'''" for table in _TABLES_OF_PROJECTS]
     closed = [f"'{DATABASE}.{table}': '0'" for table in _CLOSED_TABLES]
-    return "{" + ", ".join(own + closed) + "}"
+    return "{" + ", ".join(filtered + closed) + "}"
 
 
 def isolation_settings(project_id: str, settings: DashboardSettings) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Styles, scripts and icons; and Chart.js, which is served from the folder of the package that carries it."""
+"""Styles, scripts and icons, and Chart.js out of the package `chartkick`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _CHART_FILE = Path("django/static/chartkick/Chart.bundle.js")
 
 
 def static_routes() -> list[BaseRoute]:
-    """Return the routes of what pages load. Browsers keep our own files and ask whether they changed."""
+    """Return the routes of the static files. Browsers cache our own, and check each time if they changed."""
     compressed = [Middleware(GZipMiddleware, minimum_size=2000)]
     return [
         Route("/static/chart.js", chart_library, middleware=compressed),
-        Mount("/static", _OwnFiles(directory=STATIC_DIR), name="static", middleware=compressed),
+        Mount("/static", _RevalidatedFiles(directory=STATIC_DIR), name="static", middleware=compressed),
     ]
 
 
-class _OwnFiles(StaticFiles):
-    """Files that change with the version of the server: a browser asks for each, and mostly hears that it has it."""
+class _RevalidatedFiles(StaticFiles):
+    """Files that change with the version of the server, which browsers revalidate."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)

@@ -9,7 +9,7 @@ from phospho_web.openapi import ANY_OBJECT, NUMBER, TEXT, Operation, list_of, ob
 
 def webhook_operations() -> list[Operation]:
     """Return the operations of webhooks."""
-    wanted = object_of(
+    new_webhook = object_of(
         ["url"],
         url=TEXT | {"maxLength": MAX_URL_CHARACTERS},
         events={"type": "array", "items": TEXT | {"minLength": 1, "maxLength": 128}, "maxItems": MAX_EVENT_NAMES},
@@ -28,7 +28,7 @@ def webhook_operations() -> list[Operation]:
             "it. Its "
             "secret is in this answer and never again.",
             status=201,
-            body=wanted,
+            body=new_webhook,
         ),
         Operation("delete", "/webhooks/{webhook_id}", "Remove a webhook", None, status=204),
         Operation(
