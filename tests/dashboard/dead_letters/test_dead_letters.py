@@ -134,7 +134,7 @@ def test_an_administrator_names_the_project_or_takes_that_of_the_letter(
 
 
 @pytest.mark.parametrize("mended", [None, {"input": "x"}, {"input": "x", "task_id": "", "event_id": None}])
-def test_without_an_id_of_its_own_it_is_one_task_however_often_it_is_replay_message(
+def test_without_an_id_of_its_own_it_is_one_task_however_often_it_is_replayed(
     world: Any, mine: TestClient, mended: dict[str, Any] | None
 ) -> None:
     stored(world, "no-id", b'{"project_id": "mine", "input": "x"}')
