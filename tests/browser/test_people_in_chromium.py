@@ -1,4 +1,4 @@
-"""What people do in a browser: sign in, define an event and see it found, act on tasks with and without a mouse."""
+"""People in a browser: sign in, define an event and see it found, act on tasks with and without a mouse."""
 
 from __future__ import annotations
 

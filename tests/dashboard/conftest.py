@@ -18,10 +18,12 @@ from starlette.testclient import TestClient
 
 from phospho_cli.processes.integrations import build_integrations
 from phospho_cli.processes.web import feedback_reading
-from phospho_dashboard.app import Integrations, create_app
+from phospho_dashboard.app import Integrations, api_routes, create_app
 from phospho_dashboard.auth.passwords import Passwords
+from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.services import Services, create_services
 from phospho_dashboard.settings import DashboardSettings
+from phospho_dashboard.webhooks.sending import WebhookSending
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
 from phospho_schemas.records import Keyed
@@ -32,6 +34,7 @@ from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store, embedded
 from phospho_workers.jobs.settings import JobSettings
+from workers.detection.tasks import keywords
 
 ADMIN_SECRET = "admin-secret"
 # As good as real ones in all but their cost.
@@ -219,3 +222,74 @@ def pages(world: World) -> TestClient:
     client: TestClient = world.open_pages()
     client.headers["Sec-Fetch-Site"] = "same-origin"
     return client
+
+
+@pytest.fixture
+def fresh(world: World, request: pytest.FixtureRequest) -> TestClient:
+    """Return a client with the key of a project that only this test has."""
+    project_id = request.node.name.replace("_", "-")[:100]
+    world.registry.save_project(project_id)
+    return world.client(world.registry.create_key(project_id).secret)
+
+
+@dataclass(frozen=True)
+class FakeAttempt:
+    status: int
+    detail: str = ""
+
+
+def fake_diff(old: EventDefinition | None, new: EventDefinition, tasks: int) -> dict[str, object]:
+    return {"tasks": tasks, "newly_found": len(new.keywords), "no_longer_found": len(old.keywords) if old else 0}
+
+
+@pytest.fixture
+def fake_integrations(world: World) -> Integrations:
+    detection = Detection(
+        check=refuse_bad_words,
+        estimate=lambda definition, from_at, to_at: {"tasks": 7, "from": str(from_at), "to": str(to_at)},
+        diff=fake_diff,
+        label_queue=lambda project_id, name, count: [f"{project_id}-{name}"][:count],
+    )
+    webhooks = WebhookSending(
+        repository=WebhookRepository(world.store),
+        secret_of=lambda webhook: "whsec_" + webhook.salt,
+        url_refusal=lambda url: None if url.startswith("https://") else "it must begin with https://",
+        send_test=lambda webhook: FakeAttempt(0, "nobody there"),
+    )
+    return Integrations(detection, webhooks)
+
+
+@pytest.fixture
+def fake_clients(world: World, fake_integrations: Integrations) -> Iterator[dict[str, TestClient]]:
+    def client(key: str, integrations: Integrations) -> TestClient:
+        authenticator = Authenticator(world.registry, ttl_s=0.0)
+        services = create_services(DashboardSettings(), world.store, world.registry, authenticator)
+        closing.append(services)
+        headers = {"Authorization": f"Bearer {key}"}
+        return TestClient(Starlette(routes=api_routes(services, integrations)), headers=headers)
+
+    closing: list = []
+    without_secret = replace(fake_integrations, webhooks=replace(fake_integrations.webhooks, repository=None))
+    yield {
+        MINE: client(world.keys[MINE], fake_integrations),
+        THEIRS: client(world.keys[THEIRS], fake_integrations),
+        "without a secret": client(world.keys[MINE], without_secret),
+        "nobody": client("ph_nobody", fake_integrations),
+    }
+    for services in closing:
+        services.close()
+
+
+@pytest.fixture
+def fake_mine(fake_clients: dict[str, TestClient]) -> TestClient:
+    return fake_clients[MINE]
+
+
+@pytest.fixture
+def fake_theirs(fake_clients: dict[str, TestClient]) -> TestClient:
+    return fake_clients[THEIRS]
+
+
+@pytest.fixture
+def refund(world: World) -> EventDefinition:
+    return world.registry.save_definition(keywords("refund/all", "refund", project_id=MINE))

@@ -35,7 +35,7 @@ def test_a_rate_is_ever_outside_its_interval_in_at_most_alpha_of_the_runs(rate: 
 
 
 def test_a_usual_interval_would_be_wrong_in_most_runs_that_are_watched() -> None:
-    """What the sequence is for: 1.28 standard errors, 80 % at one look, fail under the eyes of who looks often."""
+    """The reason for the sequence: 1.28 standard errors, 80 % at one look, fail under the eyes of who looks often."""
     chance = np.random.default_rng(20261121)
     n = np.array(LOOKS)
     outside = 0
@@ -78,7 +78,7 @@ def test_a_mean_that_is_watched_at_every_value_leaves_its_interval_seldom(
     assert outside / RUNS <= at_most
 
 
-def test_two_equal_versions_are_seldom_told_apart_even_where_costs_are_skewed() -> None:
+def test_difference_seldom_parts_equal_versions_of_skewed_costs() -> None:
     """The promise of the page: the word "higher" or "lower" is wrong at most 1 time in 20, at every look."""
     chance = np.random.default_rng(20261123)
     named = 0
@@ -96,7 +96,7 @@ def test_two_equal_versions_are_seldom_told_apart_even_where_costs_are_skewed() 
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.5])
-def test_a_rate_that_is_watched_at_every_trial_leaves_its_interval_in_at_most_alpha_of_the_runs(rate: float) -> None:
+def test_rate_interval_holds_at_every_trial_but_in_alpha_of_runs(rate: float) -> None:
     """At every trial from the first: exact, however few there are."""
     chance = np.random.default_rng(20261124)
     outside = 0
@@ -131,7 +131,7 @@ def test_an_interval_narrows_around_the_estimate_as_more_is_seen() -> None:
     assert widths[-1] < 0.04
 
 
-def test_the_ends_of_the_scale_are_in_reach_where_nothing_speaks_against_them() -> None:
+def test_rate_interval_reaches_the_ends_of_the_scale() -> None:
     never, always = rate_interval(0, 50), rate_interval(50, 50)
     assert never is not None
     assert always is not None

@@ -71,7 +71,7 @@ def test_a_password_that_was_hashed_meanwhile_does_not_undo_a_change(world: Any,
     assert found is None or found.password_hash == person.password_hash
 
 
-def test_a_person_who_was_added_while_a_password_was_hashed_is_not_replaced(world: Any, name: str) -> None:
+def test_add_keeps_a_person_added_during_the_hashing(world: Any, name: str) -> None:
     passwords = SlowPasswords()
     directory, other = Directory(People(world.store), passwords), People(world.store)
     passwords.meanwhile = lambda: other.add(name, "viewer", "hash", datetime.now(UTC))

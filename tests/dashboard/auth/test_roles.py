@@ -1,4 +1,4 @@
-"""What each role may do: a viewer reads, an editor acts, an admin sets; a key does it in its own project."""
+"""The permissions of each role: a viewer reads, an editor acts, an admin sets; a key does it in its own project."""
 
 from __future__ import annotations
 

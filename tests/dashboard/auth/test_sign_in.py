@@ -455,9 +455,7 @@ def test_a_signed_in_person_may_ask_the_api_with_the_token_of_a_page(services: A
         {"Forwarded": "for=x"},
     ],
 )
-def test_open_pages_are_the_local_users_and_not_those_of_whom_a_proxy_brings(
-    world: Any, headers: dict[str, str]
-) -> None:
+def test_open_pages_refuse_requests_through_a_proxy(world: Any, headers: dict[str, str]) -> None:
     client = world.open_pages()
 
     assert client.get("/settings/account.json").json()["name"] == "local user"

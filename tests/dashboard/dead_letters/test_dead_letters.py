@@ -64,9 +64,7 @@ def test_as_it_came_it_keeps_its_place_among_the_writes_of_its_task(world: Any, 
     assert world.publisher.messages[0].key == b"mine:s"
 
 
-def test_mended_it_is_a_new_write_and_what_only_the_gateway_says_is_left_out(
-    world: Any, mine: TestClient, letter: str
-) -> None:
+def test_mended_replay_is_a_new_write_without_the_gateways_fields(world: Any, mine: TestClient, letter: str) -> None:
     mended = LOG | {"flag": "success", "revision": 2**64 - 1, "received_at": "2200-01-01T00:00:00Z", "source": "forged"}
 
     assert replay(mine, letter, mended).status_code == 202
@@ -103,9 +101,7 @@ def test_a_project_that_is_named_twice_is_read_once(world: Any, mine: TestClient
     assert published(world)[0]["project_id"] == "mine"
 
 
-def test_a_letter_that_says_another_project_than_its_row_is_not_replayed_as_it_came(
-    world: Any, mine: TestClient
-) -> None:
+def test_replay_refuses_a_message_of_another_project_than_its_row(world: Any, mine: TestClient) -> None:
     stored(world, "crossed", orjson.dumps(LOG | {"project_id": "theirs"}))
 
     assert error(replay(mine, "crossed")) == (403, "wrong_project")
@@ -134,7 +130,7 @@ def test_an_administrator_names_the_project_or_takes_that_of_the_letter(
 
 
 @pytest.mark.parametrize("mended", [None, {"input": "x"}, {"input": "x", "task_id": "", "event_id": None}])
-def test_without_an_id_of_its_own_it_is_one_task_however_often_it_is_replayed(
+def test_replay_without_an_id_is_one_task_however_often(
     world: Any, mine: TestClient, mended: dict[str, Any] | None
 ) -> None:
     stored(world, "no-id", b'{"project_id": "mine", "input": "x"}')

@@ -123,9 +123,7 @@ def test_a_head_of_an_earlier_version_tells_nothing(world: Any, pages: TestClien
     assert (told["measured"], told["classifier_version"]) == ("labels", None)
 
 
-def test_a_suggested_threshold_becomes_a_version_of_the_one_it_was_told_for(
-    world: Any, pages: TestClient, project: str
-) -> None:
+def test_suggested_threshold_becomes_a_new_version(world: Any, pages: TestClient, project: str) -> None:
     answer = use(pages, project, name="flight", version="1", threshold="0.37")
 
     assert (answer.status_code, answer.headers["location"]) == (303, f"/events/flight?project={project}")

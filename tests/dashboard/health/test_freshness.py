@@ -1,4 +1,4 @@
-"""How far behind the data is: measured where tasks arrive, of those that wait too, and not of what a backfill did."""
+"""The freshness of the data: measured where tasks arrive, of those that wait too, and not of what a backfill did."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_task_that_is_logged_again_waits_for_its_new_analysis(world: Any, page
     assert freshness(pages, project)["backlog_tasks"] == 1
 
 
-def test_dead_letters_are_those_of_the_period_and_for_an_admin_those_of_no_project(
+def test_dead_letters_are_of_the_period_and_for_admins_of_no_project(
     world: Any, pages: TestClient, project: str
 ) -> None:
     world.add_task(project, "t", created_at=at(60), received_at=at(60))

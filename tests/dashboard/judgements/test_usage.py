@@ -1,4 +1,4 @@
-"""What judgements cost is told to the project that pays for them."""
+"""The cost of judgements, shown to the project that pays for them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_usage_is_told_by_day_and_model_beside_the_budget(world: Any) -> None:
     assert answer["days"] == [{"day": str(today - timedelta(days=ago)), **day} for ago in (0, 1)]
 
 
-def test_failures_are_told_with_their_reason_and_until_when_the_server_is_left_alone(world: Any) -> None:
+def test_usage_shows_the_reason_of_a_failure_and_the_next_try(world: Any) -> None:
     repository = JudgementRepository(world.store)
     until = datetime.now(UTC) + timedelta(minutes=5)
     failure = {"outcome": "failed", "reason": "HTTP 401", "left_alone_until": until}

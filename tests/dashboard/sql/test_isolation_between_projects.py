@@ -30,7 +30,7 @@ async def test_while_every_place_of_sql_is_taken_the_pages_still_have_theirs(wor
 
 
 class Connection:
-    """What a store needs of a client to run a statement and to close."""
+    """A client that runs statements and closes."""
 
     def __init__(self, opened: list[Connection]) -> None:
         self.is_closed = False

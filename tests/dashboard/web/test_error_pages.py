@@ -1,4 +1,4 @@
-"""What is answered where no page answers: a page for a browser, JSON for everybody else."""
+"""Errors outside the endpoints: a page for browsers, JSON for everybody else."""
 
 from __future__ import annotations
 

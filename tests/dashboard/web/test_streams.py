@@ -67,7 +67,7 @@ async def test_a_reader_that_stalls_does_not_hold_the_thread(threads: StoreThrea
             pass
 
 
-async def test_a_reader_that_takes_a_chunk_now_and_then_holds_the_thread_up_to_the_deadline(
+async def test_slow_reader_holds_the_thread_up_to_the_deadline(
     threads: StoreThreads,
 ) -> None:
     is_closed = threading.Event()

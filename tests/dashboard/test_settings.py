@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from phospho_dashboard.analytics.prices import read_prices
 
-from phospho_dashboard.settings import Prices
+from phospho_dashboard.settings import Prices, read_prices
 from phospho_dashboard.web.numbers import format_number, money
 
 

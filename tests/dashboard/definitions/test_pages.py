@@ -56,7 +56,7 @@ def test_a_preview_shows_what_would_be_found_and_stores_nothing(world: Any, page
     assert "plane ticket</textarea>" in page.text
 
 
-def test_a_semantic_definition_that_there_is_no_room_for_is_refused_with_what_to_do(
+def test_save_refuses_a_semantic_definition_without_room(
     world: Any, pages: TestClient, project: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(ENGINE_SPECS, "semantic", replace(engine_spec("semantic"), max_per_project=0))
@@ -134,9 +134,7 @@ def test_a_definition_that_can_not_work_is_shown_again_with_the_reason(
     assert world.registry.definitions(project) == []
 
 
-def test_of_two_changes_of_one_version_the_second_is_told_and_may_be_saved_after(
-    world: Any, pages: TestClient, project: str
-) -> None:
+def test_second_change_of_a_version_is_shown_and_may_be_saved(world: Any, pages: TestClient, project: str) -> None:
     post(pages, project, **FLIGHT, do="save")
     post(pages, project, **{**FLIGHT, "keywords": "plane"}, do="save", base_version="1")
 

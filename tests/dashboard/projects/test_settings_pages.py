@@ -12,10 +12,12 @@ import orjson
 import pytest
 from starlette.testclient import TestClient
 
-from fixtures.html_pages import ATTACK, Tags, check_page
+from fixtures.html_pages import ATTACK, check_page
 from phospho_dashboard.settings import DashboardSettings
 
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
+
+
 _NUMBERS = itertools.count()
 
 
@@ -97,24 +99,6 @@ def test_what_a_shorter_retention_deletes_is_said_and_asked_first(world: Any, pa
     assert kept_days("0") == 0
 
 
-def test_a_person_is_removed_only_when_asked_again(world: Any, pages: TestClient, project: str) -> None:
-    name = f"leaver-{project}"
-    people = world.services(DashboardSettings()).sign_ins.directory
-    people.add(name, "viewer", "correct horse battery")
-
-    def remove(**confirmed: str) -> Any:
-        token = re.search(r'name="form_token" value="([0-9a-f]{64})"', pages.get("/settings/people").text)
-        assert token is not None
-        return pages.post("/settings/people/remove", data={"form_token": token[1], "name": name, **confirmed})
-
-    asked = remove()
-    assert f"Remove {name}?" in asked.text
-    check_page(asked)
-    assert people.people.person(name) is not None
-    assert remove(confirmed="1").status_code == 303
-    assert people.people.person(name) is None
-
-
 @pytest.mark.parametrize(
     "changes",
     [
@@ -174,29 +158,6 @@ def test_the_api_changes_what_it_names_and_leaves_the_rest(world: Any, project: 
     assert client.patch("/api/v1/projects/theirs", json={"name": "x"}).status_code == 403
 
 
-def test_a_key_is_shown_once_and_revoked(world: Any, pages: TestClient, project: str) -> None:
-    made = post(pages, "/settings/keys", project, name="laptop")
-    secret = re.search(r'class="secret">([^<]+)<', made.text)
-    assert secret is not None
-    assert (made.status_code, made.headers["cache-control"]) == (201, "no-store")
-
-    assert world.client(secret[1]).get("/api/v1/keys").status_code == 200
-    again = pages.get("/settings/keys", params={"project": project})
-    assert secret[1] not in again.text + pages.get("/settings/keys.json", params={"project": project}).text
-
-    key_id = pages.get("/settings/keys.json", params={"project": project}).json()["keys"][0]["key_id"]
-    token = re.search(r'name="form_token" value="([0-9a-f]{64})"', again.text)[1]  # type: ignore[index]
-    form = {"form_token": token, "key_id": key_id}
-    assert pages.post("/settings/keys/revoke", params={"project": "mine"}, data=form).status_code == 404
-    asked = pages.post("/settings/keys/revoke", params={"project": project}, data=form)
-    assert (asked.status_code, "Revoke the key laptop" in asked.text) == (200, True)
-    check_page(asked)
-    assert world.client(secret[1]).get("/api/v1/keys").status_code == 200
-    form["confirmed"] = "1"
-    assert pages.post("/settings/keys/revoke", params={"project": project}, data=form).status_code == 303
-    assert world.client(secret[1]).get("/api/v1/keys").status_code == 401
-
-
 def test_a_project_is_made_once(pages: TestClient, project: str) -> None:
     new = f"{project}-new"
 
@@ -205,59 +166,6 @@ def test_a_project_is_made_once(pages: TestClient, project: str) -> None:
     assert post(pages, "/settings/projects", project, project_id="no spaces").status_code == 422
     listed = pages.get("/settings/projects.json").json()["projects"]
     assert [one["name"] for one in listed if one["project_id"] == new] == ["New"]
-
-
-def test_a_dead_letter_is_listed_opened_mended_and_replayed(world: Any, pages: TestClient, project: str) -> None:
-    letter = f"letter-{project}"
-    world.add_dead_letter(letter, project, b'{"input": "hello", "flag": "maybe"')
-    path = f"/settings/dead-letters/{letter}"
-    world.publisher.messages.clear()
-
-    assert letter in pages.get("/settings/dead-letters", params={"project": project}).text
-    assert "invalid_json" in pages.get(path, params={"project": project}).text
-    refused = post(pages, path, project, is_mended="1", payload='{"input": ')
-    assert refused.status_code == 422
-    assert "not JSON" in refused.text
-    assert "{&#34;input&#34;: " in refused.text
-    mended = post(pages, path, project, is_mended="1", payload='{"input": "hello"}')
-
-    assert mended.status_code == 200
-    assert "It is logged again" in mended.text
-    [message] = world.publisher.messages
-    assert orjson.loads(message.value)["input"] == "hello"
-    assert orjson.loads(message.value)["project_id"] == project
-    assert pages.get(f"{path}.json", params={"project": project}).json()["dead_letter"]["reason"] == "invalid_json"
-    assert pages.get(path, params={"project": "mine"}).status_code == 404
-
-
-def test_the_link_to_what_was_replayed_leads_to_its_page(world: Any, pages: TestClient, project: str) -> None:
-    """The page of the task `report.json` has the path of the twin of `report`."""
-    letter = f"letter-{project}"
-    world.add_dead_letter(letter, project, b'{"input": "hello", "task_id": "a/report.json"}')
-
-    shown = post(pages, f"/settings/dead-letters/{letter}", project)
-
-    assert Tags(shown.text).links("a", "/tasks/") == [f"/tasks/a%2Freport.json?project={project}&as=page"]
-
-
-def test_a_dead_letter_is_replayed_as_it_came(world: Any, pages: TestClient, project: str) -> None:
-    letter = f"letter-{project}"
-    world.add_dead_letter(letter, project, b'{"input": "hello"}')
-    world.publisher.messages.clear()
-
-    assert post(pages, f"/settings/dead-letters/{letter}", project).status_code == 200
-    assert orjson.loads(world.publisher.messages[0].value)["input"] == "hello"
-
-
-def test_dead_letters_follow_each_other_in_pages(world: Any, pages: TestClient, project: str) -> None:
-    for number in range(3):
-        world.add_dead_letter(f"letter-{project}-{number}", project, b"x")
-
-    first = pages.get("/settings/dead-letters", params={"project": project, "limit": 2})
-    second = pages.get(Tags(first.text).links("a", "/settings/dead-letters?")[-1])
-
-    assert first.text.count("invalid_json") == 2
-    assert second.text.count("invalid_json") == 1
 
 
 PAGES = ("/settings", "/settings/keys", "/settings/projects", "/settings/dead-letters", "/settings/account")

@@ -154,7 +154,7 @@ def test_a_webhook_of_another_project_is_not_there(world: Any, pages: TestClient
 
 
 def test_a_viewer_sees_webhooks_without_their_paths_and_no_form(world: Any, project: str) -> None:
-    """Who knows the URL of a chat's webhook can write to the chat."""
+    """Anybody who knows the URL of a chat's webhook can write to the chat."""
     world.webhooks.add(project, URL)
     viewer = world.signed_in("viewer")
 
