@@ -7,36 +7,38 @@ from dataclasses import fields
 from phospho_dashboard.openapi.parts import LIMIT, ROWS
 from phospho_dashboard.queries.filters import URL_NAMES, Filters
 from phospho_dashboard.queries.periods import PERIODS
-from phospho_web.openapi import ANY_OBJECT, TEXT, TIME, Json, Operation, nullable, object_of, query_parameter
+from phospho_web.openapi import ANY_OBJECT, TEXT, TIME, Json, Operation, Schema, nullable, object_of, query_parameter
+
+_CURSOR = query_parameter("cursor", TEXT)
+_SCOPE: dict[str, Schema] = {
+    "project_id": TEXT,
+    "period": TEXT,
+    "from": nullable(TIME),
+    "to": nullable(TIME),
+    "filters": ANY_OBJECT,
+}
 
 
 def analytics_operations() -> list[Operation]:
     """Return the operations of the analytics pages."""
-    filters, paging = _filters(), (query_parameter("cursor", TEXT), LIMIT)
-    scope = {
-        "project_id": TEXT,
-        "period": TEXT,
-        "from": nullable(TIME),
-        "to": nullable(TIME),
-        "filters": ANY_OBJECT,
-    }
-    page = {**scope, "next_cursor": nullable(TEXT)}
-    sort = query_parameter("sort", TEXT, "how the list is sorted; another name than those of the page is refused")
+    return [*_overview(), *_sessions(), *_tasks(), *_events(), *_users(), *_versions()]
+
+
+def _overview() -> list[Operation]:
     return [
-        Operation("get", "/dashboard", "Numbers over time", object_of(list(scope), **scope), parameters=filters),
-        Operation(
-            "get",
-            "/sessions",
-            "Sessions",
-            object_of([*page, "sessions"], **page, sessions=ROWS),
-            parameters=(*filters, sort, *paging),
-        ),
+        Operation("get", "/dashboard", "Numbers over time", object_of(list(_SCOPE), **_SCOPE), parameters=_filters())
+    ]
+
+
+def _sessions() -> list[Operation]:
+    return [
+        _list("/sessions", "Sessions", "sessions"),
         Operation(
             "get",
             "/sessions/{item_id}",
             "The transcript of a session",
             object_of(["session"], session=ANY_OBJECT, next_cursor=nullable(TEXT)),
-            parameters=(paging[0],),
+            parameters=(_CURSOR,),
         ),
         Operation(
             "post",
@@ -45,40 +47,53 @@ def analytics_operations() -> list[Operation]:
             object_of(["closing"], closing=ANY_OBJECT),
             description="Definitions of whole sessions are looked for at once; a later task opens it again.",
         ),
-        Operation(
-            "get",
-            "/tasks",
-            "Tasks, with their texts cut",
-            object_of([*page, "tasks"], **page, tasks=ROWS),
-            parameters=(*filters, sort, *paging),
-        ),
+    ]
+
+
+def _tasks() -> list[Operation]:
+    return [
+        _list("/tasks", "Tasks, with their texts cut", "tasks"),
         Operation("get", "/tasks/{item_id}", "All of one task", object_of(["task"], task=ANY_OBJECT)),
-        Operation(
-            "get", "/event-stats", "Events by name", object_of(["events"], **scope, events=ROWS), parameters=filters
-        ),
-        Operation(
-            "get",
-            "/event-stats/{item_id}",
-            "One event: trend, scores, examples",
-            object_of(["name"], name=TEXT),
-            parameters=filters,
-        ),
-        Operation(
-            "get",
-            "/users",
-            "Users",
-            object_of([*page, "users"], **page, users=ROWS),
-            parameters=(*filters, sort, *paging),
-        ),
+    ]
+
+
+def _events() -> list[Operation]:
+    events, event = object_of(["events"], **_SCOPE, events=ROWS), object_of(["name"], name=TEXT)
+    summary = "One event: trend, scores, examples"
+    return [
+        Operation("get", "/event-stats", "Events by name", events, parameters=_filters()),
+        Operation("get", "/event-stats/{item_id}", summary, event, parameters=_filters()),
+    ]
+
+
+def _users() -> list[Operation]:
+    return [_list("/users", "Users", "users")]
+
+
+def _versions() -> list[Operation]:
+    base = query_parameter("base", TEXT, "the version that the others are compared with")
+    return [
         Operation(
             "get",
             "/versions",
             "Versions of the app, side by side",
-            object_of(["versions"], **scope, versions=ROWS),
+            object_of(["versions"], **_SCOPE, versions=ROWS),
             description="With intervals that stay valid when one looks often.",
-            parameters=(*filters, query_parameter("base", TEXT, "the version that the others are compared with")),
-        ),
+            parameters=(*_filters(), base),
+        )
     ]
+
+
+def _list(path: str, summary: str, rows: str) -> Operation:
+    page = {**_SCOPE, "next_cursor": nullable(TEXT)}
+    sort = query_parameter("sort", TEXT, "how the list is sorted; another name than those of the page is refused")
+    return Operation(
+        "get",
+        path,
+        summary,
+        object_of([*page, rows], **page, **{rows: ROWS}),
+        parameters=(*_filters(), sort, _CURSOR, LIMIT),
+    )
 
 
 def _filters() -> tuple[Json, ...]:

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from phospho_dashboard.annotations.annotations import MAX_NOTE_CHARACTERS, Annotations, FeedbackReader
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.origins import local_path
-from phospho_dashboard.web.rendering import with_error_pages
+from phospho_dashboard.web.routes import form_route
 
 _MAX_COMMENT_CHARACTERS = 4000
 
@@ -24,10 +24,10 @@ def annotation_form_routes(services: Services, read_feedback: FeedbackReader | N
     """Return the routes of the forms. A task's id, which may be any text, is a field and not a path."""
     forms = AnnotationForms(services, read_feedback)
     return [
-        Route("/annotations/label", with_error_pages(forms.label), methods=["POST"]),
-        Route("/annotations/flag", with_error_pages(forms.flag), methods=["POST"]),
-        Route("/annotations/note", with_error_pages(forms.note), methods=["POST"]),
-        Route("/annotations/delete-note", with_error_pages(forms.delete_note), methods=["POST"]),
+        form_route("/annotations/label", forms.label),
+        form_route("/annotations/flag", forms.flag),
+        form_route("/annotations/note", forms.note),
+        form_route("/annotations/delete-note", forms.delete_note),
     ]
 
 

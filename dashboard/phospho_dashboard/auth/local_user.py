@@ -12,11 +12,11 @@ import hmac
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.web.origins import check_host, is_encrypted, is_proxied
-from phospho_dashboard.web.rendering import with_error_pages
+from phospho_dashboard.web.routes import page_route
 from phospho_web.problems import Problem
 
 OPEN_PATH = "/open"
@@ -25,7 +25,7 @@ _LIFETIME_S = 365 * 24 * 3600
 
 def local_user_routes(settings: DashboardSettings) -> list[BaseRoute]:
     """Return the route of the address that `phospho up` prints."""
-    return [Route(OPEN_PATH, with_error_pages(LocalUserPages(settings).open))]
+    return [page_route(OPEN_PATH, LocalUserPages(settings).open)]
 
 
 def is_opened(request: Request, secret: str) -> bool:

@@ -6,17 +6,17 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.dead_letters.dead_letters import DeadLetters
 from phospho_dashboard.dead_letters.replay import ReplayMessage, publish_replay
 from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.rendering import with_error_pages
+from phospho_dashboard.web.routes import form_route, page_route, twin_route
 from phospho_web.cursors import decoded_cursor, page_limit
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response, with_json_errors
+from phospho_web.responses import json_response
 
 _PATH = "/settings/dead-letters"
 # A longer text slows a browser's textarea down. It is mended in a file, with the command.
@@ -27,11 +27,11 @@ def dead_letter_page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes of dead letters."""
     pages = DeadLetterPages(services)
     return [
-        Route(_PATH, with_error_pages(pages.list_page)),
-        Route(f"{_PATH}.json", with_json_errors(pages.list_twin)),
-        Route(f"{_PATH}/{{dead_letter_id}}.json", with_json_errors(pages.twin)),
-        Route(f"{_PATH}/{{dead_letter_id}}", with_error_pages(pages.page)),
-        Route(f"{_PATH}/{{dead_letter_id}}", with_error_pages(pages.replay), methods=["POST"]),
+        page_route(_PATH, pages.list_page),
+        twin_route(_PATH, pages.list_twin),
+        twin_route(f"{_PATH}/{{dead_letter_id}}", pages.twin),
+        page_route(f"{_PATH}/{{dead_letter_id}}", pages.page),
+        form_route(f"{_PATH}/{{dead_letter_id}}", pages.replay),
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.definitions.backfills import Backfills, TimeRange
@@ -16,11 +16,11 @@ from phospho_dashboard.definitions.versions import versions_of
 from phospho_dashboard.layout.project_page import ProjectPage
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
-from phospho_dashboard.web.rendering import with_error_pages
+from phospho_dashboard.web.routes import form_route, page_route, twin_route
 from phospho_dashboard.web.urls import with_query
 from phospho_schemas.times import parsed_time
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response, with_json_errors
+from phospho_web.responses import json_response
 
 _PATH = "/definitions/backfill"
 _DAY = timedelta(days=1)
@@ -30,10 +30,10 @@ def backfill_page_routes(services: Services, detection: Detection) -> list[BaseR
     """Return the routes of backfills. A definition's name, which may be any text, is a parameter and not a path."""
     pages = BackfillPages(services, detection)
     return [
-        Route(_PATH, with_error_pages(pages.page)),
-        Route(f"{_PATH}.json", with_json_errors(pages.twin)),
-        Route(_PATH, with_error_pages(pages.start), methods=["POST"]),
-        Route(f"{_PATH}/cancel", with_error_pages(pages.cancel), methods=["POST"]),
+        page_route(_PATH, pages.page),
+        twin_route(_PATH, pages.twin),
+        form_route(_PATH, pages.start),
+        form_route(f"{_PATH}/cancel", pages.cancel),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from phospho_dashboard.analytics.tasks import Tasks
 from phospho_dashboard.auth.visitors import Visitor
@@ -14,10 +14,11 @@ from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.definitions.trials import DefinitionTrials
 from phospho_dashboard.layout.project_page import ProjectPage
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.rendering import path_of, with_error_pages
+from phospho_dashboard.web.rendering import path_of
+from phospho_dashboard.web.routes import page_route, twin_route
 from phospho_schemas.definitions import needs_session
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response, with_json_errors
+from phospho_web.responses import json_response
 
 _PATH = "/definitions/queue"
 QUEUED_TASKS = 20
@@ -26,7 +27,7 @@ QUEUED_TASKS = 20
 def label_queue_page_routes(services: Services, detection: Detection) -> list[BaseRoute]:
     """Return the routes of the page and its twin."""
     pages = LabelQueuePages(services, detection)
-    return [Route(_PATH, with_error_pages(pages.page)), Route(f"{_PATH}.json", with_json_errors(pages.twin))]
+    return [page_route(_PATH, pages.page), twin_route(_PATH, pages.twin)]
 
 
 class LabelQueuePages:

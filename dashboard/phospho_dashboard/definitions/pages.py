@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.definitions.checks import check_name, checked_definition
@@ -18,13 +18,13 @@ from phospho_dashboard.layout.confirmation import Confirmation, ConfirmationPage
 from phospho_dashboard.layout.project_page import ProjectPage
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
-from phospho_dashboard.web.rendering import with_error_pages
+from phospho_dashboard.web.routes import form_route, page_route, twin_route
 from phospho_dashboard.web.urls import item_path, with_query
 from phospho_schemas.definitions import DEFINITION_FIELDS, by_look
 from phospho_schemas.engines import ENGINE_SPECS, unread_fields
 from phospho_schemas.messages import EventDefinition, JudgeChoice, Scope, ScoreRange
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response, with_json_errors
+from phospho_web.responses import json_response
 
 _PATH = "/definitions"
 _MAX_TEXT_CHARACTERS = 200_000
@@ -44,11 +44,11 @@ def definition_page_routes(services: Services, detection: Detection) -> list[Bas
     """Return the routes of definitions. A name, which may be any text, is a parameter and not a path."""
     pages = DefinitionPages(services, detection)
     return [
-        Route(_PATH, with_error_pages(pages.page)),
-        Route(f"{_PATH}.json", with_json_errors(pages.twin)),
-        Route(_PATH, with_error_pages(pages.save), methods=["POST"]),
-        Route(f"{_PATH}/threshold", with_error_pages(pages.use_threshold), methods=["POST"]),
-        Route(f"{_PATH}/delete", with_error_pages(pages.delete), methods=["POST"]),
+        page_route(_PATH, pages.page),
+        twin_route(_PATH, pages.twin),
+        form_route(_PATH, pages.save),
+        form_route(f"{_PATH}/threshold", pages.use_threshold),
+        form_route(f"{_PATH}/delete", pages.delete),
     ]
 
 

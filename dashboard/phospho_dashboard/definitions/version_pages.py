@@ -6,17 +6,17 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.definitions.versions import history, versions_of
 from phospho_dashboard.layout.project_page import ProjectPage
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.rendering import with_error_pages
+from phospho_dashboard.web.routes import page_route, twin_route
 from phospho_schemas.messages import EventDefinition
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response, with_json_errors
+from phospho_web.responses import json_response
 
 _PATH = "/definitions/diff"
 COMPARED_TASKS = 2_000
@@ -25,7 +25,7 @@ COMPARED_TASKS = 2_000
 def version_page_routes(services: Services, detection: Detection) -> list[BaseRoute]:
     """Return the routes of the comparison. Name and version are parameters: a name may be any text."""
     pages = VersionPages(services, detection)
-    return [Route(_PATH, with_error_pages(pages.page)), Route(f"{_PATH}.json", with_json_errors(pages.twin))]
+    return [page_route(_PATH, pages.page), twin_route(_PATH, pages.twin)]
 
 
 class VersionPages:

@@ -6,15 +6,15 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.health.health import ProjectHealth
 from phospho_dashboard.health.processes import PROCESS_METRICS, MetricsReader, Processes
 from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.rendering import with_error_pages
-from phospho_web.responses import json_response, with_json_errors
+from phospho_dashboard.web.routes import page_route, twin_route
+from phospho_web.responses import json_response
 
 _PATH = "/settings/health"
 
@@ -29,7 +29,7 @@ _UNITS = {
 def health_page_routes(services: Services, own_metrics: MetricsReader | None) -> list[BaseRoute]:
     """Return the routes of the health."""
     pages = HealthPages(services, own_metrics)
-    return [Route(_PATH, with_error_pages(pages.page)), Route(f"{_PATH}.json", with_json_errors(pages.twin))]
+    return [page_route(_PATH, pages.page), twin_route(_PATH, pages.twin)]
 
 
 class HealthPages:

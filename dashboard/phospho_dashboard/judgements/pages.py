@@ -8,13 +8,13 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from phospho_dashboard.judgements.usage import JudgementUsage
 from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.rendering import with_error_pages
-from phospho_web.responses import json_response, with_json_errors
+from phospho_dashboard.web.routes import page_route, twin_route
+from phospho_web.responses import json_response
 
 _PATH = "/settings/judgements"
 SHOWN_DAYS = 30
@@ -23,7 +23,7 @@ SHOWN_DAYS = 30
 def judgement_page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes of judgements."""
     pages = JudgementPages(services)
-    return [Route(_PATH, with_error_pages(pages.page)), Route(f"{_PATH}.json", with_json_errors(pages.twin))]
+    return [page_route(_PATH, pages.page), twin_route(_PATH, pages.twin)]
 
 
 class JudgementPages:

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.access import cookie_name
 from phospho_dashboard.auth.visitors import Visitor
@@ -14,9 +14,9 @@ from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.people.sign_in_pages import set_sign_in_cookie
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.origins import client_address, networks
-from phospho_dashboard.web.rendering import with_error_pages
+from phospho_dashboard.web.routes import form_route, page_route, twin_route
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response, with_json_errors
+from phospho_web.responses import json_response
 
 _PATH = "/settings/account"
 
@@ -25,10 +25,10 @@ def account_page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes of one's own account."""
     pages = AccountPages(services)
     return [
-        Route(_PATH, with_error_pages(pages.page)),
-        Route(f"{_PATH}.json", with_json_errors(pages.twin)),
-        Route(f"{_PATH}/password", with_error_pages(pages.change_password), methods=["POST"]),
-        Route(f"{_PATH}/end", with_error_pages(pages.end), methods=["POST"]),
+        page_route(_PATH, pages.page),
+        twin_route(_PATH, pages.twin),
+        form_route(f"{_PATH}/password", pages.change_password),
+        form_route(f"{_PATH}/end", pages.end),
     ]
 
 

@@ -7,17 +7,17 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor, check_installation
 from phospho_dashboard.layout.confirmation import Confirmation, ConfirmationPage, is_confirmed
 from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
-from phospho_dashboard.web.rendering import with_error_pages
+from phospho_dashboard.web.routes import form_route, page_route, twin_route
 from phospho_schemas.people import ROLES
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response, with_json_errors
+from phospho_web.responses import json_response
 
 _PATH = "/settings/people"
 
@@ -26,12 +26,12 @@ def people_page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes of people, which only an admin may use."""
     pages = PeoplePages(services)
     return [
-        Route(_PATH, with_error_pages(pages.page)),
-        Route(f"{_PATH}.json", with_json_errors(pages.twin)),
-        Route(_PATH, with_error_pages(pages.add), methods=["POST"]),
-        Route(f"{_PATH}/change", with_error_pages(pages.change), methods=["POST"]),
-        Route(f"{_PATH}/sign-out", with_error_pages(pages.sign_out), methods=["POST"]),
-        Route(f"{_PATH}/remove", with_error_pages(pages.remove), methods=["POST"]),
+        page_route(_PATH, pages.page),
+        twin_route(_PATH, pages.twin),
+        form_route(_PATH, pages.add),
+        form_route(f"{_PATH}/change", pages.change),
+        form_route(f"{_PATH}/sign-out", pages.sign_out),
+        form_route(f"{_PATH}/remove", pages.remove),
     ]
 
 

@@ -6,14 +6,15 @@ from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.access import cookie_name
 from phospho_dashboard.auth.form_tokens import check_site
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form, read_form
 from phospho_dashboard.web.origins import client_address, is_encrypted, local_path, networks
-from phospho_dashboard.web.rendering import page_response, with_error_pages
+from phospho_dashboard.web.rendering import page_response
+from phospho_dashboard.web.routes import form_route, page_route
 from phospho_web.problems import Problem
 
 # Problems that a person can mend in the form itself. Any other has a page of its own.
@@ -24,11 +25,11 @@ def sign_in_page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes that need no sign-in, and the way out."""
     pages = SignInPages(services)
     return [
-        Route("/sign-in", with_error_pages(pages.sign_in_page)),
-        Route("/sign-in", with_error_pages(pages.sign_in), methods=["POST"]),
-        Route("/sign-out", with_error_pages(pages.sign_out), methods=["POST"]),
-        Route("/setup", with_error_pages(pages.set_up_page)),
-        Route("/setup", with_error_pages(pages.set_up), methods=["POST"]),
+        page_route("/sign-in", pages.sign_in_page),
+        form_route("/sign-in", pages.sign_in),
+        form_route("/sign-out", pages.sign_out),
+        page_route("/setup", pages.set_up_page),
+        form_route("/setup", pages.set_up),
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.layout.confirmation import Confirmation, ConfirmationPage, is_confirmed
@@ -16,12 +16,12 @@ from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.projects.projects import changed_project
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
-from phospho_dashboard.web.rendering import with_error_pages
+from phospho_dashboard.web.routes import form_route, page_route, twin_route
 from phospho_dashboard.web.urls import with_query
 from phospho_schemas.messages import ProjectSettings
 from phospho_store.retention import expired_tasks
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response, with_json_errors
+from phospho_web.responses import json_response
 
 _PATH = "/settings"
 
@@ -60,9 +60,9 @@ def settings_page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes of a project's settings."""
     pages = SettingsPages(services)
     return [
-        Route(_PATH, with_error_pages(pages.page)),
-        Route(f"{_PATH}.json", with_json_errors(pages.twin)),
-        Route(_PATH, with_error_pages(pages.change), methods=["POST"]),
+        page_route(_PATH, pages.page),
+        twin_route(_PATH, pages.twin),
+        form_route(_PATH, pages.change),
     ]
 
 

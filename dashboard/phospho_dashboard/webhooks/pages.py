@@ -7,18 +7,18 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
-from phospho_dashboard.web.rendering import with_error_pages
+from phospho_dashboard.web.routes import form_route, page_route, twin_route
 from phospho_dashboard.web.urls import with_query
 from phospho_dashboard.webhooks.sending import Attempt, WebhookSending
 from phospho_dashboard.webhooks.webhooks import MAX_EVENT_NAMES, MAX_URL_CHARACTERS, NewWebhook, Webhooks
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response, with_json_errors
+from phospho_web.responses import json_response
 
 _PATH = "/settings/webhooks"
 
@@ -27,12 +27,12 @@ def webhook_page_routes(services: Services, sending: WebhookSending) -> list[Bas
     """Return the routes of webhooks."""
     pages = WebhookPages(services, sending)
     return [
-        Route(_PATH, with_error_pages(pages.page)),
-        Route(f"{_PATH}.json", with_json_errors(pages.twin)),
-        Route(_PATH, with_error_pages(pages.add), methods=["POST"]),
-        Route(f"{_PATH}/remove", with_error_pages(pages.remove), methods=["POST"]),
-        Route(f"{_PATH}/send-again", with_error_pages(pages.send_again), methods=["POST"]),
-        Route(f"{_PATH}/test", with_error_pages(pages.test), methods=["POST"]),
+        page_route(_PATH, pages.page),
+        twin_route(_PATH, pages.twin),
+        form_route(_PATH, pages.add),
+        form_route(f"{_PATH}/remove", pages.remove),
+        form_route(f"{_PATH}/send-again", pages.send_again),
+        form_route(f"{_PATH}/test", pages.test),
     ]
 
 
@@ -121,4 +121,4 @@ def _new_webhook(form: Form, author: str) -> NewWebhook:
 
 def _outcome(attempt: Attempt) -> dict[str, Any]:
     is_delivered = 200 <= attempt.status < 300
-    return {"is_delivered": is_delivered, "detail": attempt.detail or f"it with_json_errors HTTP {attempt.status}"}
+    return {"is_delivered": is_delivered, "detail": attempt.detail or f"it answered HTTP {attempt.status}"}
