@@ -21,7 +21,7 @@ ODD_IDS = ("plain", "with/slash", "..", "a b&c=d#e?f", "ünïcödé", "line\nbre
 @pytest.fixture
 def project(world: Any) -> str:
     """Return a project with one task in which detection has found `flight`."""
-    project_id = f"acting-{next(_NUMBERS)}"
+    project_id = f"annotations-{next(_NUMBERS)}"
     world.registry.save_project(project_id)
     world.define(project_id, "hotel")
     world.add_task(project_id, "t1", input="a flight, please")

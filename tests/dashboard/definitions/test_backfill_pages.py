@@ -1,4 +1,4 @@
-"""The page of a definition's backfills: what one would cost, started once, with_progress, stopped."""
+"""The page of a definition's backfills: estimate, start once, follow, cancel."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_an_estimate_says_what_it_would_cost_and_starts_nothing(
     assert all(f'value="{day}"' in page.text for day in days.values())
 
 
-def test_a_backfill_is_started_once_with_progress_and_stopped(world: Any, pages: TestClient, project: str) -> None:
+def test_backfill_is_started_once_followed_and_stopped(world: Any, pages: TestClient, project: str) -> None:
     for _ in range(2):
         answer = post(pages, project, do="start", to="2026-01-02")
         assert (answer.status_code, answer.headers["location"]) == (303, f"{_PATH}?project={project}&name=flight")
