@@ -1,4 +1,4 @@
-"""The `phospho` command. Its table of commands is here; each command is in a module of its own."""
+"""The `phospho` command: a table of commands, each in a module of its own."""
 
 from __future__ import annotations
 
@@ -8,48 +8,39 @@ from phospho_cli.lazy import LazyCommand, LazyGroup
 
 __all__ = ["main"]
 
-_HERE = "phospho_cli."
 _SERVER = "Run the pipeline"
 _CLIENT = "Talk to a running server"
-_ALONE = "By itself, without a server"
+_STANDALONE = "Without a server"
 
 _COMMANDS = {
-    "up": LazyCommand(_HERE + "servers.up:up", _SERVER, "Run everything in one process."),
-    "gateway": LazyCommand(_HERE + "servers.gateway:gateway", _SERVER, "Serve the ingest API in front of Kafka."),
-    "dashboard": LazyCommand(_HERE + "servers.dashboard:dashboard", _SERVER, "Serve the pages and the query API."),
-    "worker": LazyCommand(_HERE + "servers.worker:worker", _SERVER, "Run one worker on Kafka and ClickHouse."),
-    "clickhouse": LazyCommand(
-        _HERE + "servers.clickhouse:clickhouse", _SERVER, "Serve an embedded ClickHouse over HTTP."
-    ),
-    "topics": LazyCommand(_HERE + "commands.topics:topics", _SERVER, "Create the Kafka topics."),
-    "migrate": LazyCommand(_HERE + "commands.migrate:migrate", _SERVER, "Bring ClickHouse's tables up to date."),
-    "retention": LazyCommand(
-        _HERE + "commands.retention:retention", _SERVER, "Delete rows past their project's retention."
-    ),
+    "up": LazyCommand("servers.up:up", _SERVER, "Run everything in one process."),
+    "gateway": LazyCommand("servers.gateway:gateway", _SERVER, "Serve the ingest API in front of Kafka."),
+    "dashboard": LazyCommand("servers.dashboard:dashboard", _SERVER, "Serve the pages and the query API."),
+    "worker": LazyCommand("servers.worker:worker", _SERVER, "Run one stage on Kafka, or background jobs."),
+    "clickhouse": LazyCommand("servers.clickhouse:clickhouse", _SERVER, "Serve an embedded ClickHouse over HTTP."),
+    "topics": LazyCommand("commands.topics:topics", _SERVER, "Create the Kafka topics."),
+    "migrate": LazyCommand("commands.migrate:migrate", _SERVER, "Bring ClickHouse's tables up to date."),
+    "retention": LazyCommand("commands.retention:retention", _SERVER, "Delete rows past their project's retention."),
     "schemas": LazyCommand(
-        _HERE + "commands.schemas:schemas", _SERVER, "Write the generated files: JSON Schema, AsyncAPI, docs."
+        "commands.schemas:schemas", _SERVER, "Write the generated files: JSON Schema, AsyncAPI, docs."
     ),
-    "import": LazyCommand(_HERE + "importing.command:import_file", _CLIENT, "Log the tasks of a JSONL or CSV file."),
-    "query": LazyCommand(_HERE + "commands.query:query", _CLIENT, "Ask in SQL."),
-    "definitions": LazyCommand(_HERE + "commands.definitions:definitions", _CLIENT, "Say which events to detect."),
-    "backfill": LazyCommand(
-        _HERE + "commands.backfill:backfill", _CLIENT, "Run a definition over the tasks of the past."
-    ),
-    "webhooks": LazyCommand(_HERE + "commands.webhooks:webhooks", _CLIENT, "Tell others of events as they are found."),
-    "keys": LazyCommand(_HERE + "commands.keys:keys", _CLIENT, "Create, list and revoke API keys."),
-    "projects": LazyCommand(_HERE + "commands.projects:projects", _CLIENT, "Create, list and change projects."),
-    "people": LazyCommand(_HERE + "commands.people:people", _CLIENT, "Say who may sign in to the pages."),
-    "llm": LazyCommand(_HERE + "commands.llm:llm", _CLIENT, "See what judgements of an LLM cost."),
-    "dead-letters": LazyCommand(
-        _HERE + "commands.dead_letters:dead_letters", _CLIENT, "List, mend and replay what could not be read."
-    ),
-    "demo": LazyCommand(_HERE + "demo.command:demo", _CLIENT, "Log generated traffic, so that the pages live."),
-    "evaluate": LazyCommand(_HERE + "commands.evaluate:evaluate", _ALONE, "Score definitions on labelled logs."),
+    "import": LazyCommand("importing.command:import_file", _CLIENT, "Log the tasks of a JSONL or CSV file."),
+    "query": LazyCommand("commands.query:query", _CLIENT, "Run a SQL query."),
+    "definitions": LazyCommand("commands.definitions:definitions", _CLIENT, "Define the events to detect."),
+    "backfill": LazyCommand("commands.backfill:backfill", _CLIENT, "Run a definition over past tasks."),
+    "webhooks": LazyCommand("commands.webhooks:webhooks", _CLIENT, "Send events to other systems by HTTP."),
+    "keys": LazyCommand("commands.keys:keys", _CLIENT, "Create, list and revoke API keys."),
+    "projects": LazyCommand("commands.projects:projects", _CLIENT, "Create, list and change projects."),
+    "people": LazyCommand("commands.people:people", _CLIENT, "Manage who may sign in to the pages."),
+    "llm": LazyCommand("commands.llm:llm", _CLIENT, "Show what LLM judgements cost."),
+    "dead-letters": LazyCommand("commands.dead_letters:dead_letters", _CLIENT, "List, edit and replay dead letters."),
+    "demo": LazyCommand("demo.command:demo", _CLIENT, "Log generated traffic."),
+    "evaluate": LazyCommand("commands.evaluate:evaluate", _STANDALONE, "Score definitions on labelled logs."),
 }
 
 
-def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
-    if not is_asked or ctx.resilient_parsing:
+def _print_version(ctx: click.Context, _: click.Parameter, is_given: bool) -> None:
+    if not is_given or ctx.resilient_parsing:
         return
     from importlib.metadata import PackageNotFoundError, version
 
@@ -65,7 +56,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> No
     cls=LazyGroup,
     table=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 the server said no, 2 wrong usage, 3 no server answers.",
+    epilog="Exit codes: 0 success, 1 failure, 2 wrong usage or setting, 3 no server answers.",
 )
 @click.option(
     "--version",

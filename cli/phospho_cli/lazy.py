@@ -1,4 +1,4 @@
-"""A click group that imports a command's module when the command is used, and not before."""
+"""A click group that imports the module of a command when the command is used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 
 @dataclass(frozen=True)
 class LazyCommand:
-    """Where a command is (`module:attribute`), under which heading `--help` lists it, and its line there."""
+    """A command by `module:attribute` of this package, with its heading and its line in `--help`."""
 
     target: str
     section: str
@@ -21,7 +21,7 @@ class LazyCommand:
     def load(self) -> click.Command:
         """Import the module and return the command in it."""
         module, _, attribute = self.target.partition(":")
-        command = getattr(importlib.import_module(module), attribute)
+        command = getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
         if not isinstance(command, click.Command):
             raise TypeError(f"{self.target} is not a click command")
         return command
@@ -31,7 +31,7 @@ class LazyGroup(click.Group):
     """
     A group over a table of `LazyCommand`.
 
-    `--help` is written from the table alone: it imports none of the commands.
+    `--help` is written from the table: it imports no command.
     """
 
     def __init__(self, *args: Any, table: Mapping[str, LazyCommand], **kwargs: Any) -> None:

@@ -1,5 +1,5 @@
 """
-How a client command ends when it can't do what it was asked.
+Failures of client commands, with their exit codes.
 
     click.ClickException
     ├── Failure          1: what happened, what to do
@@ -15,7 +15,7 @@ import click
 
 
 class Failure(click.ClickException):
-    """Something said no: the server, or the file. Shown as two lines: what happened, and what to do."""
+    """A refusal by the server or a fault of a file, shown as two lines: what happened, and what to do."""
 
     exit_code = 1
 
@@ -33,6 +33,6 @@ class Failure(click.ClickException):
 
 
 class Unreachable(Failure):
-    """No server answered, in any of the attempts."""
+    """No server answered any of the attempts."""
 
     exit_code = 3

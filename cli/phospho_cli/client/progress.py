@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on a terminal, a line every few seconds elsewhere. Both go to stderr."""
+"""Progress of a long command on stderr: a bar on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BAR_INTERVAL_S = 0.1
 
 @contextmanager
 def progress(title: str, total_bytes: int) -> Iterator[Show]:
-    """Yield `show(done_bytes, note)`, which may be called as often as one likes."""
+    """Yield `show(done_bytes, note)`, which may be called at any rate."""
     with _bar(title, total_bytes) if sys.stderr.isatty() else _plain(title, total_bytes) as show:
         yield show
 
@@ -36,7 +36,7 @@ def _bar(title: str, total_bytes: int) -> Iterator[Show]:
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=total_bytes, note="")
-        yield _seldom(_BAR_INTERVAL_S, lambda done_bytes, note: bar.update(task, completed=done_bytes, note=note))
+        yield _throttled(_BAR_INTERVAL_S, lambda done_bytes, note: bar.update(task, completed=done_bytes, note=note))
         bar.update(task, completed=total_bytes)
 
 
@@ -45,11 +45,11 @@ def _plain(title: str, total_bytes: int) -> Iterator[Show]:
     def show(done_bytes: int, note: str) -> None:
         click.echo(f"{title}: {100 * done_bytes // max(total_bytes, 1)} %, {note}", err=True)
 
-    yield _seldom(_PLAIN_INTERVAL_S, show)
+    yield _throttled(_PLAIN_INTERVAL_S, show)
 
 
-def _seldom(interval_s: float, show: Show) -> Show:
-    """Return `show`, silent until `interval_s` after it last spoke."""
+def _throttled(interval_s: float, show: Show) -> Show:
+    """Return `show` at most once every `interval_s`."""
     last_s = time.monotonic()
 
     def maybe(done_bytes: int, note: str) -> None:

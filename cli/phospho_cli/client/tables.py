@@ -10,7 +10,7 @@ import click
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print those columns of the rows, in order; what a row lacks is left empty."""
+    """Print these columns of the rows, in order; a missing value is left empty."""
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
     if sys.stdout.isatty():
         _draw(columns, cells)
@@ -27,7 +27,7 @@ def _draw(columns: Sequence[str], cells: Iterable[Sequence[str]]) -> None:
 
     table = Table(box=SIMPLE_HEAD)
     for number, column in enumerate(columns):
-        # The first column names the row, and is what the next command is given.
+        # The first column is the id that other commands take.
         table.add_column(column, no_wrap=number == 0, overflow="fold")
     for line in cells:
         table.add_row(*map(Text, line))

@@ -1,1 +1,1 @@
-"""One module per `phospho` command."""
+"""The `phospho` commands that start no process, one a module."""

@@ -1,4 +1,4 @@
-"""`phospho dead-letters`: what no stage could read, to look at, to mend and to send again."""
+"""`phospho dead-letters`: list, edit and replay messages that a stage could not read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _COLUMNS = (
 @click.group("dead-letters")
 def dead_letters() -> None:
     """
-    List, mend and replay what could not be read.
+    List, edit and replay dead letters: messages that a stage could not read.
 
     \b
     Examples:
@@ -40,20 +40,20 @@ def dead_letters() -> None:
 
 
 @dead_letters.command("list")
-@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="Most rows to list.")
 @connected
 def list_dead_letters(client: Client, limit: int) -> None:
-    """List dead letters, the latest first; for an administrator also those that name no project."""
+    """List dead letters, the latest first. An administrator also sees those without a project."""
     rows = client.get(f"{_PATH}?limit={limit}")["dead_letters"]
     print_table(_COLUMNS, rows)
 
 
 @dead_letters.command("show")
 @click.argument("dead_letter_id", metavar="ID")
-@click.option("--payload", "is_payload_only", is_flag=True, help="Print the message's bytes as they came, alone.")
+@click.option("--payload", "is_payload_only", is_flag=True, help="Print the message's original bytes only.")
 @connected
 def show(client: Client, dead_letter_id: str, is_payload_only: bool) -> None:
-    """Show why the dead letter ID failed, and its bytes."""
+    """Show the dead letter ID: its reason and its bytes."""
     letter = client.get(_path(dead_letter_id))["dead_letter"]
     if not is_payload_only:
         for column in _COLUMNS:
@@ -66,24 +66,24 @@ def show(client: Client, dead_letter_id: str, is_payload_only: bool) -> None:
 
 @dead_letters.command("replay")
 @click.argument("dead_letter_id", metavar="ID")
-@click.option("--payload-file", type=click.File("rb"), help="Send these bytes in the place of those that failed.")
+@click.option("--payload-file", type=click.File("rb"), help="Send these bytes instead of the original ones.")
 @connected
 def replay(client: Client, dead_letter_id: str, payload_file: IO[bytes] | None) -> None:
     """
-    Send the dead letter ID to its topic again, mended or as it came.
+    Send the dead letter ID to its topic again, edited or as it was.
 
-    Twice is one task. The dead letter stays listed: it says what came, not what became of it.
+    Safe to repeat: it is one task. The dead letter stays listed, as a record of the message.
     """
-    mended = {} if payload_file is None else {"payload": _text(payload_file.read())}
-    answer = client.post(f"{_path(dead_letter_id)}/replay", mended)
-    click.echo(f"{dead_letter_id} is sent to {answer['topic']} again, as task {answer['task_id']}.")
+    edited = {} if payload_file is None else {"payload": _text(payload_file.read())}
+    answer = client.post(f"{_path(dead_letter_id)}/replay", edited)
+    click.echo(f"{dead_letter_id} was sent to {answer['topic']} again, as task {answer['task_id']}.")
 
 
 def _text(payload: bytes) -> str:
     try:
         return payload.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise click.UsageError(f"The mended payload is not UTF-8: {error}.") from None
+        raise click.UsageError(f"The edited payload is not UTF-8: {error}.") from None
 
 
 def _path(dead_letter_id: str) -> str:

@@ -1,4 +1,4 @@
-"""`phospho keys`: who may log to a project and read it."""
+"""`phospho keys`: a project's API keys, with which clients log and read."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def keys() -> None:
 
 
 @keys.command("create")
-@click.option("--name", default="", help="What the key is for.")
+@click.option("--name", default="", help="Purpose of the key, for the list.")
 @connected
 def create(client: Client, name: str) -> None:
-    """Create a key and print it. It is shown this once: only its hash is stored."""
-    # Twice would be two keys, and the first of them lost.
+    """Create a key and print it. It is shown only once: the server stores its hash."""
+    # A second request would make a second key, and the first would be lost.
     key = client.post(_PATH, {"name": name}, is_repeatable=False)
-    click.echo(f"{key['key_id']} of project {key['project_id']}. Keep the key: it is not shown again.", err=True)
+    click.echo(f"{key['key_id']} of project {key['project_id']}. Keep the key: it is shown only once.", err=True)
     click.echo(key["api_key"])
 
 
 @keys.command("list")
 @connected
 def list_keys(client: Client) -> None:
-    """List the project's keys by their first characters, revoked ones included."""
+    """List the project's keys by their first characters, with revoked ones."""
     columns = ("key_id", "prefix", "name", "created_at", "revoked_at")
     print_table(columns, client.get(_PATH)["keys"])
 
@@ -49,6 +49,6 @@ def list_keys(client: Client) -> None:
 @click.argument("key_id")
 @connected
 def revoke(client: Client, key_id: str) -> None:
-    """Revoke the key KEY_ID. It stops working within seconds; to revoke it twice changes nothing."""
+    """Revoke the key KEY_ID. It stops working within seconds. Safe to repeat."""
     client.delete(f"{_PATH}/{quote(key_id, safe='')}")
-    click.echo(f"{key_id} is revoked.")
+    click.echo(f"{key_id} was revoked.")

@@ -1,4 +1,4 @@
-"""`phospho llm`: what judgements cost."""
+"""`phospho llm`: calls, tokens and money of LLM judgements."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COLUMNS = (
 @click.group("llm")
 def llm() -> None:
     """
-    See what judgements of an LLM cost.
+    Show what LLM judgements cost.
 
     \b
     Examples:
@@ -34,32 +34,33 @@ def llm() -> None:
 @connected
 def usage(client: Client, days: int) -> None:
     """
-    Show calls, tokens and money a day, and what is left of today's budget.
+    Show the calls, tokens and money of each day, and today's budget.
 
-    Says why calls fail and until when the server is left alone, and which judgements nothing is learnt from.
+    Also shows why calls fail, until when the server is not asked, and which judgements train no classifier.
     """
     answer = client.get(f"/api/v1/llm-usage?days={days}")
     print_table(_COLUMNS, answer["days"])
-    click.echo(_left(answer["budget"], answer["used_today"]), err=True)
-    for line in (*_troubles(answer.get("last_call")), *_not_learnt(answer.get("judged", []))):
+    click.echo(_budget_line(answer["budget"], answer["used_today"]), err=True)
+    for line in (*_call_problems(answer.get("last_call")), *_unused_judgements(answer.get("judged", []))):
         click.echo(line, err=True)
 
 
-def _troubles(last_call: Mapping[str, Any] | None) -> Iterator[str]:
+def _call_problems(last_call: Mapping[str, Any] | None) -> Iterator[str]:
     if not last_call or not last_call["reason"]:
         return
     yield f"The latest call ({last_call['at']}, {last_call['model']}) brought no judgement: {last_call['reason']}."
     if last_call["left_alone_until"]:
-        yield f"The server is left alone until {last_call['left_alone_until']}."
+        yield f"The server is not asked until {last_call['left_alone_until']}."
 
 
-def _not_learnt(judged: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    for one in judged:
-        if one["distrust_reason"]:
-            yield f"Nothing is learnt from what {one['model']} says of {one['name']}: {one['distrust_reasons']}."
+def _unused_judgements(judged: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for definition in judged:
+        if definition["distrust_reason"]:
+            model, name, reason = definition["model"], definition["name"], definition["distrust_reason"]
+            yield f"No classifier learns from the judgements of {model} on {name}: {reason}."
 
 
-def _left(budget: Mapping[str, Any], used: Mapping[str, Any]) -> str:
+def _budget_line(budget: Mapping[str, Any], used: Mapping[str, Any]) -> str:
     if not budget["llm_daily_tokens"]:
         return "The project asks no LLM: its llm_daily_tokens is 0."
     tokens = f"Today: {used['tokens']:,} of {budget['llm_daily_tokens']:,} tokens"

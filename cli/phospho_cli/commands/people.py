@@ -1,4 +1,4 @@
-"""`phospho people`: who may sign in to the pages."""
+"""`phospho people`: people who may sign in to the pages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PATH = "/api/v1/people"
 @click.group("people")
 def people() -> None:
     """
-    Add, list, change and remove who may sign in. It needs the administrator's key or token.
+    Add, list, change and remove people who may sign in. Needs the administrator's key or token.
 
     A viewer reads, an editor acts on tasks, events and definitions, an admin does everything.
 
@@ -34,8 +34,8 @@ def people() -> None:
     """
 
 
-def _reading_password(command: _Command) -> _Command:
-    """Give a command `--password-stdin`: a password in the arguments would stand in the shell's history."""
+def _password_option(command: _Command) -> _Command:
+    """Give a command `--password-stdin`: an argument would stay in the shell's history."""
     option = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
     return option(command)
 
@@ -43,11 +43,11 @@ def _reading_password(command: _Command) -> _Command:
 @people.command("add")
 @click.argument("name")
 @click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True)
-@click.option("--no-password", is_flag=True, help="For who comes through a proxy that signs people in.")
-@_reading_password
+@click.option("--no-password", is_flag=True, help="For a person who signs in through a proxy.")
+@_password_option
 @connected
 def add(client: Client, name: str, role: str, no_password: bool, password_stdin: bool) -> None:
-    """Add NAME, an e-mail address or a short name, with a password that is asked for."""
+    """Add NAME, an e-mail address or a short name, and prompt for a password."""
     password = "" if no_password else _password(password_stdin)
     person = client.post(_PATH, {"name": name, "role": role, "password": password}, is_repeatable=False)["person"]
     click.echo(f"{person['name']} may sign in, as {person['role']}.")
@@ -56,18 +56,18 @@ def add(client: Client, name: str, role: str, no_password: bool, password_stdin:
 @people.command("list")
 @connected
 def list_people(client: Client) -> None:
-    """List who may sign in."""
+    """List the people who may sign in."""
     print_table(("name", "role", "has_password", "created_at"), client.get(_PATH)["people"])
 
 
 @people.command("password")
 @click.argument("name")
-@_reading_password
+@_password_option
 @connected
 def set_password(client: Client, name: str, password_stdin: bool) -> None:
-    """Set the password of NAME, who is signed out everywhere."""
+    """Set the password of NAME and sign them out everywhere."""
     client.patch(_person_path(name), {"password": _password(password_stdin)})
-    click.echo(f"{name} has a new password, and is signed out everywhere.")
+    click.echo(f"{name} has a new password and was signed out everywhere.")
 
 
 @people.command("role")
@@ -75,18 +75,18 @@ def set_password(client: Client, name: str, password_stdin: bool) -> None:
 @click.argument("role", type=click.Choice(ROLES))
 @connected
 def set_role(client: Client, name: str, role: str) -> None:
-    """Make NAME a viewer, an editor or an admin, within seconds."""
+    """Make NAME a viewer, an editor or an admin. Takes effect within seconds."""
     client.patch(_person_path(name), {"role": role})
-    click.echo(f"{name} is {role} now.")
+    click.echo(f"{name} is now {role}.")
 
 
 @people.command("remove")
 @click.argument("name")
 @connected
 def remove(client: Client, name: str) -> None:
-    """Remove NAME, who is signed out everywhere within seconds."""
+    """Remove NAME and sign them out everywhere within seconds."""
     client.delete(_person_path(name))
-    click.echo(f"{name} may not sign in any more.")
+    click.echo(f"{name} may no longer sign in.")
 
 
 def _password(is_from_stdin: bool) -> str:

@@ -1,4 +1,4 @@
-"""`phospho projects`: what keys, tasks and definitions belong to."""
+"""`phospho projects`: projects, which keys, tasks and definitions belong to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PATH = "/api/v1/projects"
 @click.group("projects")
 def projects() -> None:
     """
-    Create, list and change projects. To create one needs the administrator's token.
+    Create, list and change projects. Creating one needs the administrator's token.
 
     \b
     Examples:
@@ -30,20 +30,20 @@ def projects() -> None:
 
 @projects.command("create")
 @click.argument("project_id", metavar="ID")
-@click.option("--name", help="What people call it [default: the ID].")
-@click.option("--retention-days", type=click.IntRange(0), help="Days after which its rows go [default: 0, never].")
+@click.option("--name", help="Display name [default: the ID].")
+@click.option("--retention-days", type=click.IntRange(0), help="Days after which rows are deleted [default: 0, never].")
 @connected
 def create(client: Client, project_id: str, name: str | None, retention_days: int | None) -> None:
-    """Create the project ID. Letters, digits, dots, dashes and underscores make an ID."""
-    given = {"project_id": project_id, "name": name, "retention_days": retention_days}
-    answer = client.post(_PATH, {field: value for field, value in given.items() if value is not None})
-    click.echo(f"Project {answer['project']['project_id']} is created.")
+    """Create the project ID, of letters, digits, dots, dashes and underscores."""
+    fields = {"project_id": project_id, "name": name, "retention_days": retention_days}
+    answer = client.post(_PATH, {field: value for field, value in fields.items() if value is not None})
+    click.echo(f"Project {answer['project']['project_id']} was created.")
 
 
 @projects.command("list")
 @connected
 def list_projects(client: Client) -> None:
-    """List the projects that the key may see."""
+    """List the projects that the key may read."""
     print_table(("project_id", "name", "retention_days", "created_at"), client.get(_PATH)["projects"])
 
 
@@ -53,27 +53,28 @@ def list_projects(client: Client) -> None:
 @connected
 def settings(client: Client, project_id: str, changes: tuple[str, ...]) -> None:
     """
-    Show what the project ID switches, and its bounds; NAME=VALUE changes them first.
+    Show the settings of the project ID, after the changes NAME=VALUE.
 
     \b
-    detect_events, detect_sentiment, detect_language   true or false: whether tasks are looked at for it
-    session_idle_minutes   1 to 10080: a session is over after so long without a task
+    detect_events, detect_sentiment, detect_language   true or false: run this part of detection
+    session_idle_minutes   1 to 10080: a session ends after so long without a task
     llm_daily_tokens       tokens a day for judgements (UTC); 0: no LLM is asked
-    llm_daily_usd          US dollars a day for judgements; 0: no bound in money
-    llm_sample             0 to 1: the share of the tasks that the engine llm reads
-    webhook_wait_s         0 to 3600: webhooks wait so many seconds for a judgement
-    max_tasks_per_day      more are refused with 429 until midnight UTC; 0 sets no bound
+    llm_daily_usd          US dollars a day for judgements; 0: no limit in money
+    llm_sample             0 to 1: share of the tasks that the llm engine reads
+    webhook_wait_s         0 to 3600: seconds that webhooks wait for a judgement
+    max_tasks_per_day      more get 429 until midnight UTC; 0: no limit
     """
     if changes:
         client.patch(f"{_PATH}/{project_id}", {"settings": dict(_change(text) for text in changes)})
-    found = next((one for one in client.get(_PATH)["projects"] if one["project_id"] == project_id), None)
-    if found is None:
+    rows = client.get(_PATH)["projects"]
+    project = next((row for row in rows if row["project_id"] == project_id), None)
+    if project is None:
         raise Failure(f"There is no project {project_id}.", "List them with `phospho projects list`.")
-    print_table(("name", "value"), [{"name": name, "value": value} for name, value in found["settings"].items()])
+    print_table(("name", "value"), [{"name": name, "value": value} for name, value in project["settings"].items()])
 
 
 def _change(text: str) -> tuple[str, Any]:
-    """Return the name and the value, as JSON has it, of `name=value`; what is no JSON is text."""
+    """Return the name and the value of `name=value`; a value that is not JSON is text."""
     name, equals, value = text.partition("=")
     if not equals:
         raise click.UsageError(f"{text!r} is not NAME=VALUE.")

@@ -1,4 +1,4 @@
-"""`phospho query`: SQL in, bytes out."""
+"""`phospho query`: run one SQL query and print its result."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _BINARY_FORMATS = ("Parquet", "Arrow")
 @connected
 def query(client: Client, sql: str, format_name: str | None) -> None:
     """
-    Ask in SQL. SQL is one SELECT, or - to read it from stdin.
+    Run a SQL query. SQL is one SELECT, or - to read it from stdin.
 
-    The views are tasks, sessions, events, analyses, feedback, labels, notes, definitions and dead_letters, and show
-    your own project alone.
+    The views are tasks, sessions, events, analyses, feedback, labels, notes, definitions and dead_letters. They
+    show your own project only.
 
     \b
     Examples:
@@ -48,12 +48,12 @@ def query(client: Client, sql: str, format_name: str | None) -> None:
     format_name = format_name or ("PrettyCompact" if is_terminal else "TSVWithNames")
     if is_terminal and format_name in _BINARY_FORMATS:
         raise click.UsageError(f"{format_name} is binary. Send it to a file: … --format {format_name} > FILE")
-    _print_answer(client, {"query": text, "format": format_name})
+    _print_result(client, {"query": text, "format": format_name})
 
 
-def _print_answer(client: Client, question: dict[str, str]) -> None:
+def _print_result(client: Client, query: dict[str, str]) -> None:
     output = sys.stdout.buffer
-    with client.stream("/api/v1/sql", question) as chunks:
+    with client.stream("/api/v1/sql", query) as chunks:
         for chunk in chunks:
             output.write(chunk)
     output.flush()

@@ -1,4 +1,4 @@
-"""`phospho webhooks`: who is told of events."""
+"""`phospho webhooks`: events sent to other systems by HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PATH = "/api/v1/webhooks"
 @click.group("webhooks")
 def webhooks() -> None:
     """
-    Tell others of events as they are found, by HTTP, signed as standardwebhooks.com describes.
+    Send events to other systems by HTTP as they are found, signed as in standardwebhooks.com.
 
     \b
     Examples:
@@ -33,52 +33,52 @@ def webhooks() -> None:
     "events",
     multiple=True,
     metavar="NAME",
-    help="Of this event only, which has a definition; may be repeated.",
+    help="Send this event only; repeatable. It must be defined.",
 )
-@click.option("--evidence", "with_evidence", is_flag=True, help="Tell the words of the task that show the event.")
+@click.option("--evidence", "with_evidence", is_flag=True, help="Include the words of the task that show the event.")
 @connected
 def add(client: Client, url: str, events: tuple[str, ...], with_evidence: bool) -> None:
     """
-    Tell URL of every event that is found from now on.
+    Send every event from now on to URL.
 
-    The secret that its messages are signed with is shown once. Addresses that are not public are refused, save those
-    that PHOSPHO_WEBHOOK_ALLOWED_NETWORKS of the server names. Without --evidence no text of a task is told.
+    The secret that signs the messages is shown only once. Private addresses are refused, except those in the server's
+    PHOSPHO_WEBHOOK_ALLOWED_NETWORKS. Without --evidence a message has no text of the task.
     """
     body = {"url": url, "events": list(events), "evidence": with_evidence}
     answer = client.post(_PATH, body, is_repeatable=False)
-    click.echo(f"Webhook {answer['webhook']['webhook_id']} is added.")
-    click.echo(f"Its secret, shown once: {answer['secret']}")
+    click.echo(f"Webhook {answer['webhook']['webhook_id']} was added.")
+    click.echo(f"Its secret, shown only once: {answer['secret']}")
 
 
 @webhooks.command("list")
 @connected
 def list_webhooks(client: Client) -> None:
     """
-    List the project's webhooks, and what became of what they were told.
+    List the project's webhooks and their deliveries.
 
-    One is off once its receiver has answered 410: it is gone. Added anew, it is told again.
+    A webhook is off once its receiver has answered 410. Add it again to turn it on.
     """
     columns = ("webhook_id", "state", "url", "event_names", "delivered", "pending", "dead", "last_failure")
-    found = client.get(_PATH)["webhooks"]
-    print_table(columns, [one | {"state": "off: HTTP 410" if one.get("is_gone") else "on"} for one in found])
+    rows = client.get(_PATH)["webhooks"]
+    print_table(columns, [row | {"state": "off: HTTP 410" if row.get("is_gone") else "on"} for row in rows])
 
 
 @webhooks.command("remove")
 @click.argument("webhook_id", metavar="ID")
 @connected
 def remove(client: Client, webhook_id: str) -> None:
-    """Tell the webhook ID no more; what waits for it is let go."""
+    """Remove the webhook ID and its pending deliveries."""
     client.delete(f"{_PATH}/{webhook_id}")
-    click.echo(f"{webhook_id} is removed.")
+    click.echo(f"{webhook_id} was removed.")
 
 
 @webhooks.command("test")
 @click.argument("webhook_id", metavar="ID")
 @connected
 def test(client: Client, webhook_id: str) -> None:
-    """Send the webhook ID one signed message that tells of no event, and say what it answers."""
-    told = client.post(f"{_PATH}/{webhook_id}/test", {})
-    if not told["is_delivered"]:
-        reason = told.get("detail") or f"it answered HTTP {told['status']}"
-        raise Failure(f"The message did not arrive: {reason}.", "Events are tried again for about half a day.")
-    click.echo(f"It answered HTTP {told['status']}.")
+    """Send the webhook ID one signed message without an event, and show the answer."""
+    attempt = client.post(f"{_PATH}/{webhook_id}/test", {})
+    if not attempt["is_delivered"]:
+        reason = attempt.get("detail") or f"it answered HTTP {attempt['status']}"
+        raise Failure(f"The message did not arrive: {reason}.", "Events are retried for about half a day.")
+    click.echo(f"It answered HTTP {attempt['status']}.")

@@ -1,4 +1,4 @@
-"""`phospho demo`: steady traffic, until one has seen enough."""
+"""`phospho demo`: generated traffic at a steady rate."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from phospho_cli.demo.script import DEFINITIONS
 from phospho_cli.demo.traffic import DemoTask, DemoTraffic, Feedback
 
 _MAX_BATCH_EVENTS = 500
-# What is due within a tick goes out in one request.
+# Tasks due within a tick go out in one request.
 _TICK_S = 0.25
-# A server that was away is not sent all that it missed.
+# After an outage of the server, missed tasks are not sent.
 _MAX_LAG_S = 5.0
 _REPORT_INTERVAL_S = 5.0
 
 
 @click.command("demo")
 @click.option("--rate", type=click.FloatRange(0.01, 5000), default=5.0, show_default=True, help="Tasks a second.")
-@click.option("--duration", type=click.FloatRange(0), metavar="SECONDS", help="Stop after so long.")
-@click.option("--tasks", type=click.IntRange(1), help="Stop after so many tasks.")
+@click.option("--duration", type=click.FloatRange(0), metavar="SECONDS", help="Stop after this time.")
+@click.option("--tasks", type=click.IntRange(1), help="Stop after this many tasks.")
 @click.option("--seed", type=click.IntRange(0), help="The same seed gives the same conversations.")
 @connected
 def demo(client: Client, rate: float, duration: float | None, tasks: int | None, seed: int | None) -> None:
     """
     Log generated traffic: conversations about travel, bills, support and nothing much.
 
-    Applies a few event definitions first, where the project has none. Runs until Ctrl-C.
+    Applies a few event definitions first if the project has none. Runs until Ctrl-C.
 
     \b
     Examples:
@@ -51,8 +51,8 @@ def demo(client: Client, rate: float, duration: float | None, tasks: int | None,
         lambda task: duration is None or task.at_s <= duration,
         DemoTraffic(secrets.randbits(32) if seed is None else seed, rate),
     )
-    with client.with_retries(LONG_RUNNING) as patient:
-        player = _Player(patient)
+    with client.with_retries(LONG_RUNNING) as patient_client:
+        player = _Player(patient_client)
         try:
             player.play(itertools.islice(traffic, tasks))
         except KeyboardInterrupt:
@@ -71,7 +71,7 @@ def _apply_definitions(client: Client) -> None:
 
 
 class _Pace:
-    """The demo's time: seconds since its start, without those in which it could not keep up."""
+    """The demo's clock: seconds since its start, without the time that it lost by falling behind."""
 
     def __init__(self) -> None:
         self._origin_s = time.monotonic()
@@ -81,14 +81,14 @@ class _Pace:
         return time.monotonic() - self._origin_s
 
     def wait_for(self, at_s: float) -> None:
-        """Block until that moment. One that is long past becomes nearly now: what was missed is not made up for."""
+        """Block until `at_s`. A moment that is long past becomes nearly now: the clock is set back."""
         self._origin_s = max(self._origin_s, time.monotonic() - at_s - _MAX_LAG_S)
         if at_s > self.now_s():
             time.sleep(max(at_s - self.now_s(), _TICK_S))
 
 
 def _due(traffic: Iterator[DemoTask], pace: _Pace) -> Iterator[list[DemoTask]]:
-    """Yield the tasks whose moment has come, some at a time. Blocks between them."""
+    """Yield the tasks that are due, in batches. Blocks between them."""
     batch: list[DemoTask] = []
     for task in traffic:
         if batch and (task.at_s > pace.now_s() or len(batch) >= _MAX_BATCH_EVENTS):
@@ -102,7 +102,7 @@ def _due(traffic: Iterator[DemoTask], pace: _Pace) -> Iterator[list[DemoTask]]:
 
 @dataclass
 class _Player:
-    """Sends each task and each feedback when its moment comes, and counts them."""
+    """Sends tasks and feedback when they are due, and counts them."""
 
     client: Client
     tasks: int = 0
@@ -112,7 +112,7 @@ class _Player:
     _feedback: list[tuple[float, str, Feedback]] = field(default_factory=list)
 
     def play(self, traffic: Iterator[DemoTask]) -> None:
-        """Send all of `traffic` at its own pace. Blocks until its end; what people say afterwards is sent at once."""
+        """Send `traffic` at its own pace. Blocks until its end; the remaining feedback is then sent at once."""
         pace = _Pace()
         reported_s = 0.0
         for batch in _due(traffic, pace):
@@ -124,7 +124,7 @@ class _Player:
         self._give_feedback(math.inf)
 
     def summary(self) -> str:
-        """Return what was sent so far, in a line."""
+        """Return a line with the counts so far."""
         rate = self.tasks / max(time.monotonic() - self.started_s, 1e-3)
         return f"{self.tasks:,} tasks in {self.sessions:,} sessions, {self.feedback:,} with feedback ({rate:.1f}/s)"
 

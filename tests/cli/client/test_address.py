@@ -24,15 +24,15 @@ def started(folder: Path, base_url: str) -> Path:
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/v2", "/v3", "/v2/", "/api/v1", "/api/v1/"])
-def test_the_ends_of_a_base_url_mean_the_same_server(tmp_path: Path, suffix: str) -> None:
+def test_address_drops_the_api_path_of_a_base_url(tmp_path: Path, suffix: str) -> None:
     assert find_address(ClientSettings(f"http://host:1{suffix}", "k", data_dir=tmp_path)).base_url == "http://host:1"
 
 
-def test_without_anything_the_local_default_is_meant(tmp_path: Path) -> None:
+def test_address_defaults_to_the_local_server(tmp_path: Path) -> None:
     assert find_address(ClientSettings(data_dir=tmp_path)) == Address(DEFAULT_BASE_URL)
 
 
-def test_the_local_server_is_found_with_its_token(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_address_takes_url_and_token_of_the_local_server(server: FakeServer, run: Run, tmp_path: Path) -> None:
     started(tmp_path / "phospho-data", server.base_url)
 
     result = run("projects", "list", PHOSPHO_BASE_URL=None, PHOSPHO_API_KEY=None)
@@ -43,7 +43,7 @@ def test_the_local_server_is_found_with_its_token(server: FakeServer, run: Run, 
     assert headers["x-phospho-project"] == "shop"
 
 
-def test_the_environment_goes_before_the_local_server(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_address_prefers_the_environment_to_the_local_server(server: FakeServer, run: Run, tmp_path: Path) -> None:
     started(tmp_path / "elsewhere", server.base_url)
 
     run("projects", "list", PHOSPHO_BASE_URL=None, PHOSPHO_DATA=str(tmp_path / "elsewhere"))
@@ -52,7 +52,7 @@ def test_the_environment_goes_before_the_local_server(server: FakeServer, run: R
     assert "x-phospho-project" not in server.requests[-1].headers
 
 
-def test_flags_go_before_the_environment(server: FakeServer, run: Run, closed_url: str) -> None:
+def test_address_prefers_options_to_the_environment(server: FakeServer, run: Run, closed_url: str) -> None:
     flags = ("--base-url", server.base_url, "--api-key", "ph_test-key", "--project", "other")
 
     result = run("projects", "list", *flags, PHOSPHO_BASE_URL=closed_url, PHOSPHO_API_KEY="x", PHOSPHO_PROJECT_ID="y")
@@ -61,7 +61,7 @@ def test_flags_go_before_the_environment(server: FakeServer, run: Run, closed_ur
     assert server.requests[-1].headers["x-phospho-project"] == "other"
 
 
-def test_the_local_token_is_never_sent_elsewhere(tmp_path: Path) -> None:
+def test_address_never_sends_the_local_token_elsewhere(tmp_path: Path) -> None:
     folder = started(tmp_path / "data", "http://127.0.0.1:8420")
 
     address = find_address(ClientSettings("http://example.com", data_dir=folder))
@@ -69,7 +69,7 @@ def test_the_local_token_is_never_sent_elsewhere(tmp_path: Path) -> None:
     assert address == Address("http://example.com")
 
 
-def test_a_local_server_that_was_started_anew_is_asked_with_its_new_token(server: FakeServer, tmp_path: Path) -> None:
+def test_client_takes_the_new_token_of_a_restarted_local_server(server: FakeServer, tmp_path: Path) -> None:
     folder = started(tmp_path / "data", server.base_url)
     (folder / "admin-token").write_text("that-of-the-start-before")
     client = Client(find_address(ClientSettings(data_dir=folder)))
@@ -82,7 +82,7 @@ def test_a_local_server_that_was_started_anew_is_asked_with_its_new_token(server
     assert sent == ["Bearer that-of-the-start-before", *["Bearer local-admin-token"] * 2]
 
 
-def test_a_local_token_that_is_refused_is_not_tried_for_ever(server: FakeServer, tmp_path: Path) -> None:
+def test_client_does_not_repeat_a_refused_local_token(server: FakeServer, tmp_path: Path) -> None:
     folder = started(tmp_path / "data", server.base_url)
     (folder / "admin-token").write_text("that-of-the-start-before")
 
@@ -93,14 +93,14 @@ def test_a_local_token_that_is_refused_is_not_tried_for_ever(server: FakeServer,
     assert len(server.requests) == 1
 
 
-def test_half_a_server_file_is_none(tmp_path: Path) -> None:
+def test_address_ignores_half_a_server_file(tmp_path: Path) -> None:
     folder = started(tmp_path / "data", "http://127.0.0.1:8420")
     (folder / "server.json").write_text('{"base_url": "http://127')
 
     assert find_address(ClientSettings(data_dir=folder)) == Address(DEFAULT_BASE_URL)
 
 
-def test_a_key_is_not_shown_where_it_is_wrong(run: Run) -> None:
+def test_address_hides_a_malformed_key(run: Run) -> None:
     result = run("projects", "list", PHOSPHO_API_KEY="ph_secret\nwith a break")
 
     assert result.exit_code == 2
@@ -108,7 +108,7 @@ def test_a_key_is_not_shown_where_it_is_wrong(run: Run) -> None:
     assert "secret" not in repr(Address("http://host", "ph_secret"))
 
 
-def test_a_base_url_needs_a_scheme(run: Run) -> None:
+def test_address_needs_a_scheme(run: Run) -> None:
     result = run("projects", "list", "--base-url", "localhost:8420")
 
     assert result.exit_code == 2

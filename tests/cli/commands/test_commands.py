@@ -38,7 +38,7 @@ def applied(run: Run, text: str) -> Any:
 
 
 class TestQuery:
-    def test_the_answers_bytes_go_to_stdout_as_they_came(self, server: FakeServer, run: Run) -> None:
+    def test_query_writes_the_response_bytes_to_stdout(self, server: FakeServer, run: Run) -> None:
         server.sql_answer = b"PAR1\x00\xff\xfe"
 
         result = run("query", "SELECT 1", "--format", "parquet")
@@ -47,27 +47,27 @@ class TestQuery:
         assert result.stdout_bytes == server.sql_answer
         assert server.requests[-1].document == {"query": "SELECT 1", "format": "Parquet"}
 
-    def test_a_pipe_gets_tab_separated_values_with_names(self, server: FakeServer, run: Run) -> None:
+    def test_query_asks_for_tsv_with_names_in_a_pipe(self, server: FakeServer, run: Run) -> None:
         run("query", "SELECT 1")
 
         assert server.requests[-1].document["format"] == "TSVWithNames"
 
-    def test_a_dash_reads_the_query_from_stdin(self, server: FakeServer, run: Run) -> None:
+    def test_query_reads_stdin_for_a_dash(self, server: FakeServer, run: Run) -> None:
         run("query", "-", stdin="SELECT 'from stdin'")
 
         assert server.requests[-1].document["query"] == "SELECT 'from stdin'"
 
-    def test_an_empty_query_is_not_sent(self, server: FakeServer, run: Run) -> None:
+    def test_query_sends_no_empty_query(self, server: FakeServer, run: Run) -> None:
         assert run("query", " ").exit_code == 2
         assert server.requests == []
 
-    def test_an_unknown_format_is_wrong_usage(self, run: Run) -> None:
+    def test_query_refuses_an_unknown_format(self, run: Run) -> None:
         result = run("query", "SELECT 1", "--format", "XLS")
 
         assert result.exit_code == 2
         assert "prettycompact" in result.stderr.lower()
 
-    def test_the_servers_words_go_to_stderr(self, server: FakeServer, run: Run) -> None:
+    def test_query_prints_the_servers_error_to_stderr(self, server: FakeServer, run: Run) -> None:
         server.refuse_next(SQL, 400, "There is no column `inptu`.", "Did you mean `input`?")
 
         result = run("query", "SELECT inptu FROM tasks")
@@ -79,13 +79,13 @@ class TestQuery:
 
 class TestRetries:
     @pytest.mark.parametrize("status", [429, 502, 503, 504])
-    def test_a_busy_server_is_asked_again(self, server: FakeServer, run: Run, status: int) -> None:
+    def test_client_retries_a_busy_server(self, server: FakeServer, run: Run, status: int) -> None:
         server.refuse_next(SQL, status, times=2)
 
         assert run("query", "SELECT 1").exit_code == 0
         assert len(server.of(SQL)) == 3
 
-    def test_patience_ends_with_the_servers_words(self, server: FakeServer, run: Run) -> None:
+    def test_client_ends_its_retries_with_the_servers_error(self, server: FakeServer, run: Run) -> None:
         server.refuse_next(SQL, 503, "ClickHouse is away.", times=10)
 
         result = run("query", "SELECT 1")
@@ -94,12 +94,12 @@ class TestRetries:
         assert "ClickHouse is away." in result.stderr
         assert len(server.of(SQL)) == 4
 
-    def test_a_lost_answer_is_asked_for_again(self, server: FakeServer, run: Run) -> None:
+    def test_client_retries_a_lost_response(self, server: FakeServer, run: Run) -> None:
         server.hang_up_next(SQL)
 
         assert run("query", "SELECT 1").exit_code == 0
 
-    def test_what_would_be_done_twice_is_not_sent_again(self, server: FakeServer, run: Run) -> None:
+    def test_client_does_not_retry_what_is_not_repeatable(self, server: FakeServer, run: Run) -> None:
         server.hang_up_next("/api/v1/keys")
 
         result = run("keys", "create")
@@ -108,14 +108,14 @@ class TestRetries:
         assert "may have carried the request out" in result.stderr
         assert len(server.of("/api/v1/keys")) == 1
 
-    def test_no_server_is_exit_code_3_and_says_how_to_start_one(self, run: Run, closed_url: str) -> None:
+    def test_client_exits_with_3_and_a_hint_without_a_server(self, run: Run, closed_url: str) -> None:
         result = run("query", "SELECT 1", PHOSPHO_BASE_URL=closed_url)
 
         assert result.exit_code == 3
         assert f"No server answers at {closed_url}" in result.stderr
         assert "`phospho up`" in result.stderr
 
-    def test_another_kind_of_server_is_told_apart(self, server: FakeServer, run: Run) -> None:
+    def test_client_names_a_server_that_is_not_phospho(self, server: FakeServer, run: Run) -> None:
         server.answer_next("/api/v1/projects", 404, b"<html>nginx</html>")
 
         result = run("projects", "list")
@@ -123,7 +123,7 @@ class TestRetries:
         assert result.exit_code == 1
         assert "answered HTTP 404 in a form that no phospho server gives" in result.stderr
 
-    def test_without_a_key_it_says_where_one_goes(self, run: Run) -> None:
+    def test_client_names_the_option_and_variable_of_a_missing_key(self, run: Run) -> None:
         result = run("projects", "list", PHOSPHO_API_KEY=None)
 
         assert result.exit_code == 1
@@ -131,7 +131,7 @@ class TestRetries:
 
 
 class TestDefinitions:
-    def test_a_file_is_applied_and_each_result_shown(self, server: FakeServer, run: Run, tmp_path: Path) -> None:
+    def test_definitions_apply_prints_each_result(self, server: FakeServer, run: Run, tmp_path: Path) -> None:
         (tmp_path / "events.yaml").write_text(YAML)
 
         result = run("definitions", "apply", "events.yaml")
@@ -145,7 +145,7 @@ class TestDefinitions:
         }
         assert server.definitions["order"]["pattern"] == "ORD-[0-9]+"
 
-    def test_applied_twice_it_is_unchanged(self, run: Run) -> None:
+    def test_definitions_apply_changes_nothing_the_second_time(self, run: Run) -> None:
         applied(run, YAML)
 
         assert applied(run, YAML).stdout.count("unchanged") == 3
@@ -168,7 +168,9 @@ class TestDefinitions:
             ("definitions: [{name: x, description: d}, {name: x, description: d}]", "the name 'x' is given twice"),
         ],
     )
-    def test_a_fault_is_named_by_item_and_field(self, server: FakeServer, run: Run, yaml: str, message: str) -> None:
+    def test_definitions_apply_names_item_and_field_of_a_fault(
+        self, server: FakeServer, run: Run, yaml: str, message: str
+    ) -> None:
         result = applied(run, yaml)
 
         assert result.exit_code == 2
@@ -176,12 +178,12 @@ class TestDefinitions:
         assert "Nothing was applied" in result.stderr
         assert server.requests == []
 
-    def test_all_faults_are_told_at_once(self, run: Run) -> None:
+    def test_definitions_apply_prints_all_faults_at_once(self, run: Run) -> None:
         result = applied(run, "definitions: [{name: a, engine: x}, {name: b, scope: y}, 3]")
 
         assert [f"definition {number}" in result.stderr for number in (1, 2, 3)] == [True] * 3
 
-    def test_what_the_server_rejects_is_shown_and_exit_code_1(self, server: FakeServer, run: Run) -> None:
+    def test_definitions_apply_exits_with_1_for_a_rejected_one(self, server: FakeServer, run: Run) -> None:
         bad = "definitions: [{name: open, engine: regex, pattern: '('}]"
 
         result = applied(run, bad)
@@ -189,14 +191,14 @@ class TestDefinitions:
         assert result.exit_code == 1
         assert "open\t\trejected\tmissing ): ( Close it." in result.stdout
 
-    def test_too_many_keywords_are_counted(self, run: Run) -> None:
+    def test_definitions_apply_counts_too_many_keywords(self, run: Run) -> None:
         keywords = ", ".join(f"word{number}" for number in range(1001))
 
         result = applied(run, f"definitions: [{{name: big, engine: keyword, keywords: [{keywords}]}}]")
 
         assert "definition 1 (big), keywords: at most 1000 are taken, not 1001" in result.stderr
 
-    def test_a_large_file_goes_in_parts_and_all_of_it_is_told(self, server: FakeServer, run: Run) -> None:
+    def test_definitions_apply_sends_a_large_file_in_parts(self, server: FakeServer, run: Run) -> None:
         keywords = ", ".join("x" * 100 for _ in range(900))
         items = ", ".join(f"{{name: n{number}, engine: keyword, keywords: [{keywords}]}}" for number in range(12))
 
@@ -207,7 +209,7 @@ class TestDefinitions:
         assert [f"n{number}\t1\tcreated" in result.stdout for number in range(12)] == [True] * 12
         assert len(server.requests) == 2
 
-    def test_several_are_deleted_in_one_request_whatever_their_names(self, server: FakeServer, run: Run) -> None:
+    def test_definitions_delete_takes_several_names_of_any_kind(self, server: FakeServer, run: Run) -> None:
         server.definitions |= {name: {"name": name} for name in ("..", "a/b", "c")}
 
         result = run("definitions", "delete", "..", "a/b", "c")
@@ -216,7 +218,7 @@ class TestDefinitions:
         assert server.definitions == {}
         assert len(server.requests) == 1
 
-    def test_list_and_delete(self, server: FakeServer, run: Run) -> None:
+    def test_definitions_list_and_delete(self, server: FakeServer, run: Run) -> None:
         applied(run, YAML)
 
         assert "refund, money back" in run("definitions", "list").stdout
@@ -226,13 +228,13 @@ class TestDefinitions:
 
 
 class TestKeysAndProjects:
-    def test_the_new_key_is_all_of_stdout(self, run: Run) -> None:
+    def test_keys_create_prints_only_the_key_to_stdout(self, run: Run) -> None:
         result = run("keys", "create", "--name", "staging")
 
         assert result.stdout == "ph_secret-shown-once\n"
         assert "key_0 of project shop" in result.stderr
 
-    def test_keys_are_listed_without_their_secrets(self, run: Run) -> None:
+    def test_keys_list_shows_no_secrets(self, run: Run) -> None:
         run("keys", "create", "--name", "staging")
 
         result = run("keys", "list")
@@ -240,29 +242,29 @@ class TestKeysAndProjects:
         assert "key_0\tph_secr\tstaging" in result.stdout
         assert "shown-once" not in result.output
 
-    def test_a_key_is_revoked(self, server: FakeServer, run: Run) -> None:
+    def test_keys_revoke_sends_the_id(self, server: FakeServer, run: Run) -> None:
         assert run("keys", "revoke", "key/0").exit_code == 0
         assert (server.requests[-1].method, server.requests[-1].path) == ("DELETE", "/api/v1/keys/key%2F0")
 
-    def test_a_project_is_created_and_listed(self, server: FakeServer, run: Run) -> None:
+    def test_projects_create_and_list(self, server: FakeServer, run: Run) -> None:
         run("projects", "create", "shop", "--name", "The shop", "--retention-days", "90")
 
         assert server.projects["shop"] == {"project_id": "shop", "name": "The shop", "retention_days": 90}
         assert "shop\tThe shop\t90" in run("projects", "list").stdout
 
-    def test_what_is_not_given_of_a_project_is_not_sent(self, server: FakeServer, run: Run) -> None:
+    def test_projects_create_sends_only_given_fields(self, server: FakeServer, run: Run) -> None:
         run("projects", "create", "shop", "--name", "The shop")
 
         assert "retention_days" not in server.projects["shop"]
 
 
 class TestHelp:
-    def test_every_setting_of_a_project_is_told(self, run: Run) -> None:
+    def test_projects_settings_help_has_every_setting(self, run: Run) -> None:
         told = run("projects", "settings", "--help").stdout
 
         assert [name for name in ProjectSettings.model_fields if name not in told] == []
 
-    def test_every_view_is_told(self, run: Run) -> None:
+    def test_query_help_has_every_view(self, run: Run) -> None:
         told = run("query", "--help").stdout
 
         assert [name for name in VIEWS if name not in told] == []
@@ -279,7 +281,7 @@ class TestHelp:
 
         assert done.returncode == 0, done.stderr
 
-    def test_the_client_commands_import_no_engine(self) -> None:
+    def test_client_commands_import_no_engine(self) -> None:
         code = (
             "import sys, click\nfrom phospho_cli import main\n"
             f"for name in {CLIENT_COMMANDS}: assert main.get_command(click.Context(main), name)\n"
@@ -291,23 +293,23 @@ class TestHelp:
         assert done.returncode == 0, done.stderr
 
     @pytest.mark.parametrize("name", CLIENT_COMMANDS)
-    def test_every_client_command_shows_examples(self, run: Run, name: str) -> None:
+    def test_client_command_help_has_examples(self, run: Run, name: str) -> None:
         result = run(name, "--help")
 
         assert result.exit_code == 0
         assert f"phospho {name}" in result.stdout.partition("Examples:")[2]
 
-    def test_the_version_is_told(self, run: Run) -> None:
+    def test_version_is_printed(self, run: Run) -> None:
         result = run("--version")
 
         assert result.exit_code == 0
         assert result.stdout.startswith("phospho")
 
-    def test_an_unknown_command_is_exit_code_2(self, run: Run) -> None:
+    def test_unknown_command_exits_with_2(self, run: Run) -> None:
         assert run("qurey", "SELECT 1").exit_code == 2
         assert main.name == "phospho"
 
-    def test_it_runs_as_a_module(self, server: FakeServer) -> None:
+    def test_phospho_runs_as_a_module(self, server: FakeServer) -> None:
         server.sql_answer = b"n\n1\n"
         command = [sys.executable, "-m", "phospho_cli", "query", "SELECT 1 AS n", "--base-url", server.base_url]
 

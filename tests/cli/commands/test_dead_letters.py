@@ -88,7 +88,7 @@ def mended(folder: Path, **changes: object) -> str:
     return str(path)
 
 
-def test_list_is_one_line_each_the_latest_first(run: Run, failed: Callable[..., str]) -> None:
+def test_dead_letters_list_is_a_line_each_latest_first(run: Run, failed: Callable[..., str]) -> None:
     letter = failed(BYTES, 17)
 
     result = run("list", "--limit", "500")
@@ -99,7 +99,7 @@ def test_list_is_one_line_each_the_latest_first(run: Run, failed: Callable[..., 
     assert line.split("\t")[1:] == place
 
 
-def test_the_payload_is_printed_byte_for_byte(run: Run, failed: Callable[..., str]) -> None:
+def test_dead_letters_show_prints_the_payload_byte_for_byte(run: Run, failed: Callable[..., str]) -> None:
     letter = failed(BYTES, 18)
 
     assert run("show", letter, "--payload").stdout_bytes == BYTES
@@ -108,7 +108,7 @@ def test_the_payload_is_printed_byte_for_byte(run: Run, failed: Callable[..., st
     assert shown.endswith(b"\n\n" + BYTES)
 
 
-def test_an_administrator_is_shown_one_that_names_no_project(run: Run, failed: Callable[..., str]) -> None:
+def test_dead_letters_show_one_without_project_to_an_administrator(run: Run, failed: Callable[..., str]) -> None:
     letter = failed(BYTES, 19, "")
 
     assert letter in run("list", key=ADMIN).stdout
@@ -119,12 +119,12 @@ def test_an_administrator_is_shown_one_that_names_no_project(run: Run, failed: C
 
 
 @pytest.mark.parametrize("dead_letter_id", ["absent", "x' OR '1'='1", "a/b", "é?x=1"])
-def test_an_id_that_there_is_not_is_an_error(run: Run, dead_letter_id: str) -> None:
+def test_dead_letters_refuse_an_unknown_id(run: Run, dead_letter_id: str) -> None:
     for command in ("show", "replay"):
         assert run(command, dead_letter_id).exit_code == 1
 
 
-def test_mended_and_replayed_twice_it_is_one_task(
+def test_dead_letters_replayed_twice_after_an_edit_are_one_task(
     run: Run, failed: Callable[..., str], store: Store, tmp_path: Path
 ) -> None:
     letter = failed(orjson.dumps(LOG), 20)
@@ -135,11 +135,11 @@ def test_mended_and_replayed_twice_it_is_one_task(
     assert [result.exit_code for result in results] == [0, 0], results[0].output
     new = [task_id for task_id in tasks(store, "shop") if task_id not in before]
     assert len(new) == 1
-    assert results[0].stdout == f"{letter} is sent to phospho.raw-logs again, as task {new[0]}.\n"
+    assert results[0].stdout == f"{letter} was sent to phospho.raw-logs again, as task {new[0]}.\n"
     assert letter in run("list", "--limit", "500").stdout
 
 
-def test_as_it_came_it_is_replayed_as_one_task(run: Run, failed: Callable[..., str], store: Store) -> None:
+def test_dead_letters_replayed_unchanged_are_one_task(run: Run, failed: Callable[..., str], store: Store) -> None:
     letter = failed(orjson.dumps(LOG | {"flag": "failure"}), 21)
     before = tasks(store, "shop")
 
@@ -147,7 +147,7 @@ def test_as_it_came_it_is_replayed_as_one_task(run: Run, failed: Callable[..., s
     assert len(tasks(store, "shop")) == len(before) + 1
 
 
-def test_a_key_logs_nothing_in_another_project(
+def test_dead_letters_replay_logs_nothing_in_another_project(
     run: Run, failed: Callable[..., str], store: Store, tmp_path: Path
 ) -> None:
     letter = failed(orjson.dumps(LOG), 22)
@@ -159,7 +159,9 @@ def test_a_key_logs_nothing_in_another_project(
     assert tasks(store, "victim") == []
 
 
-def test_a_mended_payload_is_text(run: Run, failed: Callable[..., str], tmp_path: Path) -> None:
+def test_dead_letters_replay_needs_an_edited_payload_in_utf8(
+    run: Run, failed: Callable[..., str], tmp_path: Path
+) -> None:
     (tmp_path / "bytes").write_bytes(BYTES)
 
     assert run("replay", failed(BYTES, 23), "--payload-file", str(tmp_path / "bytes")).exit_code == 2

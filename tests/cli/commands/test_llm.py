@@ -6,7 +6,7 @@ from cli.conftest import Run
 from cli.fake_server import FakeServer
 
 
-def test_usage_is_a_table_and_today_a_line_beside_it(run: Run, server: FakeServer) -> None:
+def test_llm_usage_prints_a_table_and_todays_budget(run: Run, server: FakeServer) -> None:
     done = run("llm", "usage", "--days", "30")
     assert done.exit_code == 0
     header, day = done.stdout.splitlines()
@@ -26,6 +26,6 @@ def test_usage_is_a_table_and_today_a_line_beside_it(run: Run, server: FakeServe
     assert done.stderr.splitlines() == [
         "Today: 1,100 of 5,000 tokens, $0.5000 of $2.00.",
         "The latest call (2026-01-01T12:00:00.000000Z, m) brought no judgement: HTTP 401.",
-        "The server is left alone until 2026-01-01T12:05:00.000000Z.",
-        "Nothing is learnt from what m says of refund: the model says yes.",
+        "The server is not asked until 2026-01-01T12:05:00.000000Z.",
+        "No classifier learns from the judgements of m on refund: the model says yes.",
     ]

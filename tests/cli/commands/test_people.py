@@ -55,7 +55,7 @@ def status_of_sign_in(base_url: str, name: str, password: str) -> int:
     return httpx.post(f"{base_url}/sign-in", data=form, headers={"Sec-Fetch-Site": "same-origin"}).status_code
 
 
-def test_who_is_added_may_sign_in_until_removed(run: Run, base_url: str) -> None:
+def test_people_sign_in_from_add_until_remove(run: Run, base_url: str) -> None:
     added = run("add", "Ada@shop.example", "--role", "editor", typed=f"{PASSWORD}\n{PASSWORD}\n")
     assert (added.exit_code, added.output.splitlines()[-1]) == (0, "ada@shop.example may sign in, as editor.")
     assert PASSWORD not in added.output
@@ -72,7 +72,7 @@ def test_who_is_added_may_sign_in_until_removed(run: Run, base_url: str) -> None
     assert status_of_sign_in(base_url, "ada@shop.example", "another long one") == 401
 
 
-def test_what_can_not_be_is_said(run: Run) -> None:
+def test_people_reports_what_the_server_refuses(run: Run) -> None:
     assert run("add", "bob", "--no-password").exit_code == 0
     for arguments, typed, words in (
         (("add", "bob", "--no-password"), "", "may sign in already"),
@@ -85,7 +85,7 @@ def test_what_can_not_be_is_said(run: Run) -> None:
         assert words in result.output
 
 
-def test_a_projects_key_adds_nobody(run: Run) -> None:
+def test_people_needs_more_than_a_projects_key(run: Run) -> None:
     refused = run("add", "mallory", "--role", "admin", "--no-password", key="ph_key-of-shop")
     assert refused.exit_code == 1
     assert "mallory" not in run("list").output
@@ -102,7 +102,7 @@ def test_a_projects_key_adds_nobody(run: Run) -> None:
         (["--proxy-header", "X-Forwarded-Email", "--trusted-proxy", "10.0.0.1", "--proxy-role", "king"], "king"),
     ],
 )
-def test_a_header_is_believed_from_named_addresses_alone(arguments: list[str], words: str) -> None:
+def test_proxy_header_needs_the_addresses_of_its_proxy(arguments: list[str], words: str) -> None:
     """A header alone could be anybody's: the server does not start."""
     for command in ("dashboard", "up"):
         result = click.testing.CliRunner().invoke(main, [command, *arguments], prog_name="phospho")
@@ -110,7 +110,7 @@ def test_a_header_is_believed_from_named_addresses_alone(arguments: list[str], w
         assert words in result.output
 
 
-def test_a_proxy_that_signs_nobody_in_is_believed_about_where_requests_come_from() -> None:
+def test_proxy_without_a_header_is_trusted_for_client_addresses() -> None:
     loaded: list[UpSettings] = []
 
     @click.command()

@@ -24,19 +24,19 @@ def without_times(tasks: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]
     }
 
 
-def test_a_seed_gives_the_same_traffic_and_another_seed_another() -> None:
+def test_demo_traffic_follows_from_its_seed() -> None:
     assert first(500) == first(500)
     assert [task.event for task in first(50)] != [task.event for task in first(50, seed=8)]
 
 
-def test_arrivals_are_in_order_and_at_the_rate_on_average() -> None:
+def test_demo_arrivals_are_ordered_and_average_the_rate() -> None:
     tasks = first(6000)
 
     assert all(one.at_s < other.at_s for one, other in pairwise(tasks))
     assert 4.4 < len(tasks) / tasks[-1].at_s < 5.6
 
 
-def test_sessions_have_several_turns_of_one_person_on_one_version() -> None:
+def test_demo_sessions_have_several_turns_of_one_user_and_version() -> None:
     sessions = defaultdict(list)
     for task in first(3000):
         sessions[task.event["session_id"]].append(task.event)
@@ -47,7 +47,7 @@ def test_sessions_have_several_turns_of_one_person_on_one_version() -> None:
         assert [event["task_id"][-2:] for event in events] == [f"{turn:02d}" for turn in range(1, len(events) + 1)]
 
 
-def test_every_kind_is_there_and_no_gap_is_left() -> None:
+def test_demo_has_every_kind_and_fills_every_gap() -> None:
     events = [task.event for task in first(2000)]
 
     assert {event["metadata"]["kind"] for event in events} == {"travel", "billing", "support", "smalltalk"}
@@ -55,7 +55,7 @@ def test_every_kind_is_there_and_no_gap_is_left() -> None:
     assert len({event["input"] for event in events}) > 300
 
 
-def test_some_tasks_have_feedback_and_no_task_twice() -> None:
+def test_demo_has_at_most_one_feedback_for_a_task() -> None:
     tasks = first(3000)
     feedback = [task.feedback for task in tasks if task.feedback]
 
@@ -64,11 +64,11 @@ def test_some_tasks_have_feedback_and_no_task_twice() -> None:
     assert len({task.event["task_id"] for task in tasks}) == len(tasks)
 
 
-def test_the_demos_definitions_are_valid() -> None:
+def test_demo_definitions_are_valid() -> None:
     assert [DefinitionItem.model_validate(item).name for item in DEFINITIONS] == [item["name"] for item in DEFINITIONS]
 
 
-def test_a_bounded_run_logs_that_many_tasks_and_their_feedback(server: FakeServer, run: Run) -> None:
+def test_demo_logs_the_given_number_of_tasks_with_feedback(server: FakeServer, run: Run) -> None:
     result = run("demo", "--tasks", "60", "--rate", "300", "--seed", "7")
 
     assert result.exit_code == 0, result.output
@@ -78,7 +78,7 @@ def test_a_bounded_run_logs_that_many_tasks_and_their_feedback(server: FakeServe
     assert f"60 tasks in 60 sessions, {len(expected)} with feedback" in result.stdout
 
 
-def test_the_same_seed_logs_the_same_tasks(server: FakeServer, run: Run) -> None:
+def test_demo_logs_the_same_tasks_for_a_seed(server: FakeServer, run: Run) -> None:
     run("demo", "--tasks", "30", "--rate", "300", "--seed", "7")
     once = without_times(server.tasks)
     run("demo", "--tasks", "30", "--rate", "300", "--seed", "7")
@@ -86,7 +86,7 @@ def test_the_same_seed_logs_the_same_tasks(server: FakeServer, run: Run) -> None
     assert without_times(server.tasks) == once
 
 
-def test_definitions_are_applied_where_there_are_none(server: FakeServer, run: Run) -> None:
+def test_demo_applies_definitions_only_to_a_project_without_any(server: FakeServer, run: Run) -> None:
     run("demo", "--tasks", "1", "--rate", "300")
     assert len(server.definitions) == len(DEFINITIONS)
 
@@ -95,7 +95,7 @@ def test_definitions_are_applied_where_there_are_none(server: FakeServer, run: R
     assert set(server.definitions) == {"mine"}
 
 
-def test_a_duration_bounds_the_run(server: FakeServer, run: Run) -> None:
+def test_demo_ends_after_its_duration(server: FakeServer, run: Run) -> None:
     run("demo", "--duration", "0.3", "--rate", "100", "--seed", "7")
 
     assert len(server.tasks) == sum(task.at_s <= 0.3 for task in first(200, rate=100))

@@ -87,7 +87,7 @@ def exported(path: Path, *records: Any) -> str:
     return str(path)
 
 
-def test_a_generation_of_langfuse_is_a_task(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_langfuse_generation_is_a_task(server: FakeServer, run: Run, tmp_path: Path) -> None:
     result = run("import", exported(tmp_path / "observations.json", GENERATION, SPAN, BULK_GENERATION))
 
     assert result.exit_code == 0, result.output
@@ -114,7 +114,7 @@ def test_a_generation_of_langfuse_is_a_task(server: FakeServer, run: Run, tmp_pa
     assert (second["metadata"]["model"], second["metadata"]["tokens_in"]) == ("gpt-4o", 7)
 
 
-def test_a_trace_of_langfuse_is_a_task(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_langfuse_trace_is_a_task(server: FakeServer, run: Run, tmp_path: Path) -> None:
     run("import", exported(tmp_path / "traces.json", TRACE))
 
     task = server.tasks["trace-9"]
@@ -122,7 +122,7 @@ def test_a_trace_of_langfuse_is_a_task(server: FakeServer, run: Run, tmp_path: P
     assert task["metadata"] == {"tags": ["prod"], "latency_ms": 1500.0}
 
 
-def test_a_csv_export_of_langfuse_is_read_cell_by_cell(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_langfuse_csv_export_is_read_cell_by_cell(server: FakeServer, run: Run, tmp_path: Path) -> None:
     with (tmp_path / "export.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(GENERATION))
         writer.writeheader()
@@ -133,9 +133,7 @@ def test_a_csv_export_of_langfuse_is_read_cell_by_cell(server: FakeServer, run: 
     assert server.tasks["obs-1"]["metadata"]["tokens_out"] == 5
 
 
-def test_a_root_run_of_langsmith_is_a_task_and_its_children_are_none(
-    server: FakeServer, run: Run, tmp_path: Path
-) -> None:
+def test_langsmith_root_run_is_a_task_and_its_children_are_none(server: FakeServer, run: Run, tmp_path: Path) -> None:
     child = RUN | {"id": "run-2", "parent_run_id": "run-1", "run_type": "llm"}
     path = tmp_path / "runs.jsonl"
     path.write_text(f"{json.dumps(RUN)}\n{json.dumps(child)}\n")
@@ -161,13 +159,13 @@ def test_a_root_run_of_langsmith_is_a_task_and_its_children_are_none(
         ),
     ],
 )
-def test_messages_of_langchain_keep_their_roles(inputs: Any, read: Any) -> None:
+def test_langchain_messages_keep_their_roles(inputs: Any, read: Any) -> None:
     event = FORMATS["langsmith"].event_of(RUN | {"inputs": inputs})
     assert event is not None
     assert event["input"] == {"messages": read}
 
 
-def test_a_generation_of_langchain_is_its_text() -> None:
+def test_langchain_generation_is_its_text() -> None:
     message = {"id": ["langchain", "AIMessage"], "kwargs": {"content": "the answer"}}
     for generation in ({"text": "the answer"}, {"text": "", "message": message}):
         event = FORMATS["langsmith"].event_of(RUN | {"outputs": {"generations": [[generation]]}})
@@ -175,7 +173,7 @@ def test_a_generation_of_langchain_is_its_text() -> None:
         assert event["output"] == "the answer"
 
 
-def test_flattened_tasks_of_upstream_are_one_task_each(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_flattened_upstream_tasks_are_one_task_each(server: FakeServer, run: Run, tmp_path: Path) -> None:
     run("import", exported(tmp_path / "tasks.json", FLAT, FLAT | {"event_name": "other"}))
 
     assert list(server.tasks) == ["t-1"]
@@ -190,7 +188,7 @@ def test_flattened_tasks_of_upstream_are_one_task_each(server: FakeServer, run: 
     }
 
 
-def test_an_array_is_read_item_by_item_also_from_gzip(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_reads_an_array_item_by_item_also_from_gzip(server: FakeServer, run: Run, tmp_path: Path) -> None:
     path = tmp_path / "logs.json.gz"
     path.write_bytes(gzip.compress(json.dumps([{"task_id": f"t{n}", "input": "hello"} for n in range(900)]).encode()))
 
@@ -198,7 +196,7 @@ def test_an_array_is_read_item_by_item_also_from_gzip(server: FakeServer, run: R
     assert len(server.tasks) == 900
 
 
-def test_an_array_that_is_cut_off_is_logged_up_to_there(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_logs_a_truncated_array_up_to_the_cut(server: FakeServer, run: Run, tmp_path: Path) -> None:
     (tmp_path / "cut.json").write_text('[{"task_id": "t1", "input": "a"}, {"task_id": "t2", "inp')
 
     result = run("import", "cut.json")
@@ -208,7 +206,7 @@ def test_an_array_that_is_cut_off_is_logged_up_to_there(server: FakeServer, run:
     assert list(server.tasks) == ["t1"]
 
 
-def test_a_record_of_another_kind_is_rejected_by_itself(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_rejects_only_the_record_of_another_format(server: FakeServer, run: Run, tmp_path: Path) -> None:
     result = run("import", exported(tmp_path / "mixed.json", GENERATION, {"hello": "world"}, 5))
 
     assert result.exit_code == 1
@@ -217,7 +215,7 @@ def test_a_record_of_another_kind_is_rejected_by_itself(server: FakeServer, run:
     assert list(server.tasks) == ["obs-1"]
 
 
-def test_the_format_can_be_said(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_format_option_sets_the_format(server: FakeServer, run: Run, tmp_path: Path) -> None:
     path = exported(tmp_path / "odd.json", {"task_id": "t", "task_input": "hello", "input": "own"})
 
     run("import", path, "--format", "phospho")
@@ -225,11 +223,11 @@ def test_the_format_can_be_said(server: FakeServer, run: Run, tmp_path: Path) ->
     assert server.tasks["t"]["input"] == "own"
 
 
-def test_phosphos_own_logs_are_of_no_other_format() -> None:
+def test_own_logs_are_of_no_other_format() -> None:
     assert recognised({"task_id": "t", "session_id": "s", "input": "a", "output": "b", "metadata": {}}) is None
 
 
-def test_a_dry_run_shows_what_would_be_logged_and_sends_nothing(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_dry_run_shows_the_tasks_and_sends_nothing(server: FakeServer, run: Run, tmp_path: Path) -> None:
     result = run("import", exported(tmp_path / "export.json", GENERATION, SPAN, BULK_GENERATION), "--dry-run")
 
     assert server.requests == []
@@ -243,7 +241,7 @@ def test_a_dry_run_shows_what_would_be_logged_and_sends_nothing(server: FakeServ
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("odd", [None, 5, "", [], {}, "{", "[" * 300, float("inf"), {"a": {"b": [None]}}])
-def test_odd_values_anywhere_raise_nothing(name: str, odd: Any) -> None:
+def test_formats_raise_nothing_for_odd_values(name: str, odd: Any) -> None:
     record = {"langfuse": GENERATION, "langsmith": RUN, "flattened": FLAT}[name]
     for key in record:
         changed = record | {key: odd}
@@ -259,7 +257,7 @@ def test_odd_values_anywhere_raise_nothing(name: str, odd: Any) -> None:
         {"inputs": {"messages": [[{"kwargs": ["x"]}]]}},
     ],
 )
-def test_a_run_of_an_odd_shape_harms_itself_at_most(
+def test_langsmith_run_of_an_odd_shape_harms_only_itself(
     server: FakeServer, run: Run, tmp_path: Path, odd: dict[str, Any]
 ) -> None:
     run("import", exported(tmp_path / "runs.json", RUN | odd | {"id": "odd"}, RUN))

@@ -31,7 +31,7 @@ def log(number: int, **more: Any) -> dict[str, Any]:
     return {"task_id": f"t{number}", "session_id": "s", "input": f"hello {number}", "client_created_at": 1e9} | more
 
 
-def test_every_line_is_logged_as_it_stands(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_logs_every_line_as_it_is(server: FakeServer, run: Run, tmp_path: Path) -> None:
     events = [log(number, flag="success", metadata={"model": "m"}, anything="else") for number in range(1203)]
 
     result = run("import", written(tmp_path / "logs.jsonl", *events))
@@ -41,7 +41,7 @@ def test_every_line_is_logged_as_it_stands(server: FakeServer, run: Run, tmp_pat
     assert "1,203 tasks logged, 0 lines rejected" in result.stdout
 
 
-def test_a_gzip_file_is_read_whatever_its_name(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_reads_gzip_under_any_name(server: FakeServer, run: Run, tmp_path: Path) -> None:
     path = tmp_path / "logs"
     path.write_bytes(gzip.compress(json.dumps(log(1)).encode()))
 
@@ -49,7 +49,7 @@ def test_a_gzip_file_is_read_whatever_its_name(server: FakeServer, run: Run, tmp
     assert list(server.tasks) == ["t1"]
 
 
-def test_importing_twice_logs_the_same_tasks(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_logs_the_same_tasks_the_second_time(server: FakeServer, run: Run, tmp_path: Path) -> None:
     """Lines without an id or a time, equal ones among them, get the same ones again."""
     same = {"input": "hello"}
     path = written(tmp_path / "logs.jsonl", same, same, {"session_id": "s", "input": "hello"}, same)
@@ -62,7 +62,7 @@ def test_importing_twice_logs_the_same_tasks(server: FakeServer, run: Run, tmp_p
     assert server.tasks == first
 
 
-def test_a_line_keeps_its_id_when_the_file_grows_or_moves(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_keeps_a_lines_id_when_the_file_grows_or_moves(server: FakeServer, run: Run, tmp_path: Path) -> None:
     run("import", written(tmp_path / "a.jsonl", {"input": "one"}, {"input": "two"}))
     first = set(server.tasks)
     run("import", written(tmp_path / "b.jsonl", {"input": "one"}, {"input": "two"}, {"input": "three"}))
@@ -71,7 +71,7 @@ def test_a_line_keeps_its_id_when_the_file_grows_or_moves(server: FakeServer, ru
     assert len(server.tasks) == 3
 
 
-def test_a_task_without_a_time_gets_that_of_the_file(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_gives_the_files_time_to_a_task_without_one(server: FakeServer, run: Run, tmp_path: Path) -> None:
     path = written(tmp_path / "logs.jsonl", {"input": "one"})
     os.utime(path, (1e9, 1e9))
 
@@ -80,7 +80,7 @@ def test_a_task_without_a_time_gets_that_of_the_file(server: FakeServer, run: Ru
     assert [task["client_created_at"] for task in server.tasks.values()] == [1e9]
 
 
-def test_the_later_line_of_a_task_is_the_later_write(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_writes_the_later_line_of_a_task_later(server: FakeServer, run: Run, tmp_path: Path) -> None:
     lines = [log(number % 7, output=str(number)) for number in range(700)]
 
     run("import", written(tmp_path / "logs.jsonl", *lines), "--batch-size", "10", "--concurrency", "8")
@@ -88,7 +88,7 @@ def test_the_later_line_of_a_task_is_the_later_write(server: FakeServer, run: Ru
     assert {task["output"] for task in server.tasks.values()} == {str(number) for number in range(693, 700)}
 
 
-def test_bad_lines_are_reported_and_the_others_logged(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_reports_bad_lines_and_logs_the_others(server: FakeServer, run: Run, tmp_path: Path) -> None:
     path = written(tmp_path / "logs.jsonl", log(1), "{broken", "[1]", log(2), {"output": "x"}, "", log(3, flag="maybe"))
 
     result = run("import", path)
@@ -102,14 +102,14 @@ def test_bad_lines_are_reported_and_the_others_logged(server: FakeServer, run: R
     assert "2 tasks logged, 4 lines rejected" in result.stdout
 
 
-def test_only_the_first_reasons_are_shown(run: Run, tmp_path: Path) -> None:
+def test_import_prints_only_the_first_reasons(run: Run, tmp_path: Path) -> None:
     result = run("import", written(tmp_path / "logs.jsonl", *["no"] * 25))
 
     assert result.stderr.count("it is not JSON") == 10
     assert "and 15 more rejected lines" in result.stderr
 
 
-def test_too_many_bad_lines_stop_the_import(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_stops_after_too_many_bad_lines(server: FakeServer, run: Run, tmp_path: Path) -> None:
     result = run("import", written(tmp_path / "logs.jsonl", *["no"] * 5, log(1)), "--max-errors", "5")
 
     assert result.exit_code == 1
@@ -117,7 +117,7 @@ def test_too_many_bad_lines_stop_the_import(server: FakeServer, run: Run, tmp_pa
     assert server.tasks == {}
 
 
-def test_a_huge_line_is_rejected_by_itself(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_rejects_only_the_huge_line(server: FakeServer, run: Run, tmp_path: Path) -> None:
     path = tmp_path / "logs.jsonl.gz"
     lines = (json.dumps(log(1)), json.dumps(log(2, output="x" * 10_000_000)), json.dumps(log(3)))
     path.write_bytes(gzip.compress("\n".join(lines).encode(), 1))
@@ -129,7 +129,7 @@ def test_a_huge_line_is_rejected_by_itself(server: FakeServer, run: Run, tmp_pat
     assert "line 2: the line is longer than 9,900,000 bytes" in result.stderr
 
 
-def test_large_events_share_no_request_past_the_bound(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_limits_the_bytes_of_a_request(server: FakeServer, run: Run, tmp_path: Path) -> None:
     events = [log(number, output="x" * 1_500_000) for number in range(4)]
 
     run("import", written(tmp_path / "logs.jsonl", *events), "--concurrency", "1")
@@ -138,7 +138,7 @@ def test_large_events_share_no_request_past_the_bound(server: FakeServer, run: R
     assert max(len(request.body) for request in server.of(BATCH)) < 4_100_000
 
 
-def test_a_broken_gzip_file_is_logged_up_to_the_break(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_logs_a_broken_gzip_file_up_to_the_break(server: FakeServer, run: Run, tmp_path: Path) -> None:
     path = tmp_path / "logs.jsonl.gz"
     whole = gzip.compress("".join(json.dumps(log(n, output=os.urandom(40).hex())) + "\n" for n in range(3000)).encode())
     path.write_bytes(whole[: len(whole) // 2])
@@ -151,14 +151,14 @@ def test_a_broken_gzip_file_is_logged_up_to_the_break(server: FakeServer, run: R
     assert run("import", str(path), "--dry-run").exit_code == 1
 
 
-def test_a_byte_order_mark_is_not_part_of_the_first_line(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_skips_a_byte_order_mark(server: FakeServer, run: Run, tmp_path: Path) -> None:
     (tmp_path / "logs.jsonl").write_bytes(b"\xef\xbb\xbf" + json.dumps(log(1)).encode() + b"\r\n")
 
     assert run("import", "logs.jsonl").exit_code == 0
     assert set(server.tasks) == {"t1"}
 
 
-def test_mapping_takes_the_files_own_names(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_mapping_takes_the_files_own_names(server: FakeServer, run: Run, tmp_path: Path) -> None:
     path = written(tmp_path / "logs.jsonl", {"id": "t1", "question": "Why?", "answer": "So.", "input": "a form"})
 
     run("import", path, "-m", "input=question", "-m", "output=answer", "-m", "task_id=id")
@@ -168,14 +168,14 @@ def test_mapping_takes_the_files_own_names(server: FakeServer, run: Run, tmp_pat
     assert not {"question", "answer", "id"} & set(task)
 
 
-def test_a_mapping_that_is_none_is_wrong_usage(run: Run, tmp_path: Path) -> None:
+def test_import_refuses_a_malformed_mapping(run: Run, tmp_path: Path) -> None:
     result = run("import", written(tmp_path / "logs.jsonl", log(1)), "-m", "input")
 
     assert result.exit_code == 2
     assert "is not of the form input=question" in result.stderr
 
 
-def test_csv_is_read_by_its_header(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_reads_csv_by_its_header(server: FakeServer, run: Run, tmp_path: Path) -> None:
     path = tmp_path / "logs.csv"
     path.write_text(
         "task_id,input,output,client_created_at,flag,model,tokens_in,metadata\n"
@@ -196,7 +196,7 @@ def test_csv_is_read_by_its_header(server: FakeServer, run: Run, tmp_path: Path)
     assert server.tasks["t2"] == {"task_id": "t2", "input": "hello", "client_created_at": 1767226784.0}
 
 
-def test_csv_lines_are_rejected_one_by_one(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_rejects_csv_lines_one_by_one(server: FakeServer, run: Run, tmp_path: Path) -> None:
     path = tmp_path / "logs.csv.gz"
     text = b"task_id,input,client_created_at\nt1,ok,1\nt2,too,2,many\nt3,\xff,3\nt4,ok,yesterday\nt5,ok,5\n"
     path.write_bytes(gzip.compress(text))
@@ -210,7 +210,7 @@ def test_csv_lines_are_rejected_one_by_one(server: FakeServer, run: Run, tmp_pat
     assert "line 5: its client_created_at 'yesterday' is neither" in result.stderr
 
 
-def test_a_csv_file_imported_twice_is_the_same(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_logs_the_same_csv_tasks_the_second_time(server: FakeServer, run: Run, tmp_path: Path) -> None:
     (tmp_path / "logs.csv").write_text("question,answer\nWhy?,So.\nWhy?,So.\n", "utf-8")
 
     for _ in range(2):
@@ -228,27 +228,27 @@ def test_a_csv_file_imported_twice_is_the_same(server: FakeServer, run: Run, tmp
         '{"input": "a", "metadata": {"big": 123456789012345678901234567890}}',
     ],
 )
-def test_odd_values_are_the_servers_to_judge(server: FakeServer, run: Run, tmp_path: Path, line: str) -> None:
+def test_import_leaves_odd_values_to_the_server(server: FakeServer, run: Run, tmp_path: Path, line: str) -> None:
     assert run("import", written(tmp_path / "logs.jsonl", line)).exit_code == 0
     assert len(server.tasks) == 1
 
 
 @pytest.mark.parametrize("value", ["1e400", "[" * 300 + "]" * 300])
-def test_what_no_json_carries_is_rejected(server: FakeServer, run: Run, tmp_path: Path, value: str) -> None:
+def test_import_rejects_values_that_json_lacks(server: FakeServer, run: Run, tmp_path: Path, value: str) -> None:
     result = run("import", written(tmp_path / "logs.jsonl", f'{{"input": {value}}}', log(1)))
 
     assert "1 tasks logged, 1 lines rejected" in result.stdout, result.output
 
 
 @pytest.mark.parametrize("cell", ["nan", "inf", "1e300", "-1e300"])
-def test_numbers_that_are_none_stay_text_or_floats(server: FakeServer, run: Run, tmp_path: Path, cell: str) -> None:
+def test_import_keeps_cells_that_are_no_plain_numbers(server: FakeServer, run: Run, tmp_path: Path, cell: str) -> None:
     (tmp_path / "logs.csv").write_text(f"task_id,input,tokens_in\nt1,hello,{cell}\n", "utf-8")
 
     assert run("import", "logs.csv").exit_code == 0
     assert str(server.tasks["t1"]["metadata"]["tokens_in"]).replace("+", "") == cell
 
 
-def test_dry_run_sends_nothing(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_dry_run_sends_nothing(server: FakeServer, run: Run, tmp_path: Path) -> None:
     result = run("import", written(tmp_path / "logs.jsonl", log(1), "no"), "--dry-run")
 
     assert result.exit_code == 1
@@ -256,7 +256,7 @@ def test_dry_run_sends_nothing(server: FakeServer, run: Run, tmp_path: Path) -> 
     assert "1 tasks would be logged, 1 lines rejected" in result.stdout
 
 
-def test_a_busy_server_is_waited_for(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_waits_for_a_busy_server(server: FakeServer, run: Run, tmp_path: Path) -> None:
     server.refuse_next(BATCH, 429)
     server.hang_up_next(BATCH)
     server.refuse_next(BATCH, 503)
@@ -265,7 +265,7 @@ def test_a_busy_server_is_waited_for(server: FakeServer, run: Run, tmp_path: Pat
     assert set(server.tasks) == {"t1"}
 
 
-def test_a_refused_batch_is_sent_in_halves(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_sends_a_refused_batch_in_halves(server: FakeServer, run: Run, tmp_path: Path) -> None:
     server.refuse_next(BATCH, 413, "The body is too large.", "Send less.", times=3)
 
     result = run("import", written(tmp_path / "logs.jsonl", *map(log, range(4))), "--concurrency", "1")
@@ -275,7 +275,7 @@ def test_a_refused_batch_is_sent_in_halves(server: FakeServer, run: Run, tmp_pat
     assert "line 1: The body is too large. Send less." in result.stderr
 
 
-def test_a_key_that_is_refused_ends_the_import(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_ends_with_a_refused_key(server: FakeServer, run: Run, tmp_path: Path) -> None:
     lines = map(log, range(5000))
     result = run("import", written(tmp_path / "logs.jsonl", *lines), "--batch-size", "5", PHOSPHO_API_KEY="ph_other")
 
@@ -284,14 +284,14 @@ def test_a_key_that_is_refused_ends_the_import(server: FakeServer, run: Run, tmp
     assert "ph_other" not in result.output
 
 
-def test_no_server_at_all_is_told_at_once(run: Run, tmp_path: Path, closed_url: str) -> None:
+def test_import_fails_at_once_without_a_server(run: Run, tmp_path: Path, closed_url: str) -> None:
     result = run("import", written(tmp_path / "logs.jsonl", log(1)), PHOSPHO_BASE_URL=closed_url)
 
     assert result.exit_code == 3
     assert "phospho up" in result.stderr
 
 
-def test_a_server_that_stays_away_ends_the_upload(closed_url: str) -> None:
+def test_upload_ends_when_the_server_stays_away(closed_url: str) -> None:
     """`add` raises what ended the lane, instead of waiting for room for ever."""
     upload = Upload(
         Client(Address(closed_url)),
@@ -310,7 +310,7 @@ def test_a_server_that_stays_away_ends_the_upload(closed_url: str) -> None:
         send_all()
 
 
-def test_an_answer_that_is_not_the_apis_is_no_receipt(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_refuses_a_response_that_is_not_the_apis(server: FakeServer, run: Run, tmp_path: Path) -> None:
     server.answer_next(BATCH, 200, b"<html>Welcome</html>")
 
     result = run("import", written(tmp_path / "logs.jsonl", log(1)))
@@ -319,7 +319,7 @@ def test_an_answer_that_is_not_the_apis_is_no_receipt(server: FakeServer, run: R
     assert "0 tasks logged" in result.stdout
 
 
-def test_real_conversations_are_logged_unchanged(server: FakeServer, run: Run, request: pytest.FixtureRequest) -> None:
+def test_import_logs_real_conversations_unchanged(server: FakeServer, run: Run, request: pytest.FixtureRequest) -> None:
     path = request.config.rootpath.parent / "shared/data/sgd-dev.jsonl.gz"
     if not path.exists():
         pytest.skip("shared/data is not beside the project")

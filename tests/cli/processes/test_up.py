@@ -31,14 +31,14 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_last_revision_is_the_greatest_that_can_be_ours(data_dir: Path) -> None:
+def test_last_revision_ignores_revisions_beyond_our_clock(data_dir: Path) -> None:
     store = embedded(str(data_dir / "clickhouse"))
     assert last_revision(store, newest_revision(8)) == GOOD
     assert last_revision(store, MADE_UP) == MADE_UP
     store.close()
 
 
-async def test_a_made_up_revision_in_the_tables_does_not_stop_the_next_start(data_dir: Path) -> None:
+async def test_up_starts_with_a_made_up_revision_in_the_tables(data_dir: Path) -> None:
     settings = UpSettings(data_dir, port=0, clickhouse_port=0, first_project=FirstProjectSettings("shop", KEY))
     with open_up(settings) as process:
         app = httpx.ASGITransport(process.apps[0].app)
@@ -49,7 +49,7 @@ async def test_a_made_up_revision_in_the_tables_does_not_stop_the_next_start(dat
     assert answer.status_code == 201, answer.text
 
 
-async def test_the_pages_are_open_to_who_was_told_their_address_in_this_run_and_the_next(tmp_path: Path) -> None:
+async def test_up_opens_its_pages_by_one_printed_url_in_every_run(tmp_path: Path) -> None:
     settings = UpSettings(tmp_path, port=0, clickhouse_port=0)
     seen = []
     for _ in range(2):
