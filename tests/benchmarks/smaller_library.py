@@ -16,7 +16,7 @@ from phospho_workers.detection.semantic import library
 def main() -> None:
     """Run the command without the file that the first argument names."""
     name, *arguments = sys.argv[1:]
-    whole, smaller = library.built(), library.built({name})
+    whole, smaller = library.build(), library.build({name})
     if len(smaller.names) == len(whole.names):
         raise SystemExit(f"the library has no file {name!r}")
     vars(library)["_loaded"] = functools.cache(lambda: smaller)

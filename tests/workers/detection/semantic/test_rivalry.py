@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.semantic.descriptions import resemblances
-from phospho_workers.detection.semantic.library import built, library
+from phospho_workers.detection.semantic.library import build, library
 from phospho_workers.detection.semantic.rivalry import _Kin, rivalry
 from phospho_workers.detection.text.reading import clauses_of, reading
 from workers.detection.tasks import semantic
@@ -100,7 +100,7 @@ def test_a_description_borrows_from_what_it_resembles_and_from_nothing_where_it_
 
 
 def test_a_file_of_the_library_can_be_left_out_to_measure_what_it_is_worth() -> None:
-    smaller = built({"bank.txt"})
+    smaller = build({"bank.txt"})
     assert 150 < len(smaller.names) < len(library().names)
     assert set(smaller.events) == set(range(len(smaller.names)))
 

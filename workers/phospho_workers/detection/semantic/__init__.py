@@ -1,1 +1,1 @@
-"""The mathematics of the semantic engine."""
+"""The mathematics of the semantic engine: descriptions as directions, rivals, and scores as confidences."""

@@ -1,4 +1,4 @@
-"""Scores of the semantic engine as a confidence, so that one threshold fits definitions of every kind."""
+"""The confidence of a score of the semantic engine, so that one threshold fits definitions of every kind."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 DEFAULT_THRESHOLD = 0.5
-# Macro F1 by the score that becomes 0.5, on three domains, is flat around this; see docs/detection.md.
+# The score that becomes 0.5. Macro F1 on three domains is flat around it; see docs/detection.md.
 EVEN_SCORE = 0.13
 STEEPNESS = 10.0
 
 
 def confidence(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return scores in [0, 1], in the order of `scores`: the logistic function, 0.5 where it is as likely as not."""
+    """Return scores as confidences in [0, 1], in the same order; 0.5 is as likely as not."""
     return logistic(STEEPNESS * (scores - EVEN_SCORE))
 
 

@@ -1,10 +1,10 @@
 """
-What people commonly say to assistants, and assistants to them: some 250 events of every trade, with examples.
+The library: some 250 common events of conversations with assistants, in every trade, with examples of what is said.
 
-A description in plain words names an event, it does not sound like one: "it's too dark in here" shares no word with
-"the user wants to change the lights". So a definition whose description is close to one of these events borrows its
-examples, and the events that it is not close to are what a text is weighed against. The files in `library/` were
-written for this purpose by this project's authors; `# ` begins an event, the lines below it are examples.
+A description names an event, and what people say sounds different: "it's too dark in here" shares no word with "the
+user wants to change the lights". So a definition whose description is close to one of these events borrows its
+examples, and the events that it is not close to are its rivals. This project's authors wrote the files in `library/`:
+`# ` begins an event, and the lines below it are its examples.
 """
 
 from __future__ import annotations
@@ -29,17 +29,19 @@ class Library:
     """
     Events as unit vectors, shape (events, 256) each.
 
-    `names` are of their descriptions, less `mean_name`; `examples` of what is said, less that of all examples.
-    `directions` points half-way between the two, as `embedding.directions` has them. `said` has the direction of
-    every example by itself, `events` the row of its event.
+    names: their descriptions, less the mean `mean_name`.
+    examples: the mean of their examples, less that of all examples.
+    directions: half-way between the two, as `embedding.directions` makes them.
+    example_directions: the direction of every single example.
+    example_events: the row of every example's event.
     """
 
     names: Matrix
     examples: Matrix
     mean_name: NDArray[np.float64]
     directions: Vectors
-    said: Vectors
-    events: NDArray[np.int64]
+    example_directions: Vectors
+    example_events: NDArray[np.int64]
 
 
 _loading = threading.Lock()
@@ -53,25 +55,25 @@ def library() -> Library:
 
 @functools.cache
 def _loaded() -> Library:
-    return built()
+    return build()
 
 
-def built(without: Container[str] = ()) -> Library:
-    """Return the library, save for the files of these names: what it is worth is measured so."""
+def build(without: Container[str] = ()) -> Library:
+    """Return the library without the files of these names, by which benchmarks measure what it is worth."""
     events = list(_events(without))
-    described = unit(_sums([description_core(description) for description, _ in events]))
-    of_examples = [unit(_sums(examples)) for _, examples in events]
-    mean_example = np.concatenate(of_examples).mean(axis=0)
-    mean_name = described.mean(axis=0)
-    names = unit(described - mean_name)
-    examples = unit(unit(np.stack([of_event.mean(axis=0) for of_event in of_examples])) - mean_example)
+    descriptions = unit(_sums([description_core(description) for description, _ in events]))
+    examples_by_event = [unit(_sums(examples)) for _, examples in events]
+    mean_example = np.concatenate(examples_by_event).mean(axis=0)
+    mean_name = descriptions.mean(axis=0)
+    names = unit(descriptions - mean_name)
+    examples = unit(unit(np.stack([vectors.mean(axis=0) for vectors in examples_by_event])) - mean_example)
     return Library(
         names,
         examples,
         mean_name,
         directions(names + examples),
-        directions(np.concatenate(of_examples)),
-        np.repeat(np.arange(len(events)), list(map(len, of_examples))),
+        directions(np.concatenate(examples_by_event)),
+        np.repeat(np.arange(len(events)), list(map(len, examples_by_event))),
     )
 
 

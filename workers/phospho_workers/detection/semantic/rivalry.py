@@ -1,14 +1,14 @@
 """
-How much more a text shows one event than it shows others.
+The score of a definition in a text: how much more the text shows its event than the events of its rivals.
 
-A cosine by itself says little: a text about money is near every definition of a bank. So from each definition's
-cosine a share of its rivals' is taken: of the project's other definitions, and of those events of the library that
-the definition does not resemble. The rivals' is their soft maximum, the logarithm of a mean of exponentials.
+A cosine by itself says little: a text about money is near every definition of a bank. So a share of the rivals' cosine
+is subtracted from the definition's own. The rivals are the project's other definitions, and the events of the library
+that the definition does not resemble. Their cosine is a soft maximum, the logarithm of a mean of exponentials.
 
-Even so, some definitions come nearer than others to whatever is said. So each score is counted from what the
-definition scores for nearly all examples of the library that have nothing to do with it.
+Even so, some definitions are nearer than others to any text. So each score is counted from a baseline: the score that
+97 % of the library's unrelated examples stay below.
 
-The exponentials are integers out of a table, and below 2**53 float64 adds integers exactly, in any order. So a score
+The exponentials are integers from a table, and below 2**53 float64 adds integers exactly, in any order. So a score
 depends on the text and the project's definitions, and not on the batch.
 """
 
@@ -20,24 +20,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from phospho_workers.detection.semantic.descriptions import expected, resemblances
+from phospho_workers.detection.semantic.descriptions import expected_direction, resemblances
 from phospho_workers.detection.semantic.library import library
 from phospho_workers.detection.text.embedding import Vectors, cosines, directions
 
-# What is taken off, of the rivals' soft maximum, and how soft that is: by the mean of three domains.
+# The share of the rivals' soft maximum that is subtracted, and its softness: chosen by the mean of three domains.
 _SHARE = 0.6
 _WIDTH = 0.04
-# An event of the library is no rival where it is this close to a definition, or lends it this much.
+# An event of the library is kin, and no rival, if it is this close to a definition or lends it this much.
 _KIN_COSINE = 0.35
 _KIN_RESEMBLANCE = 0.05
-# Of the examples of events that lend a definition less than this, so many score below what its scores count from.
-_FOREIGN_RESEMBLANCE = 0.02
-_FOREIGN_SHARE = 0.97
-# Two definitions this close to each other say the same; neither is the other's rival.
+# Events that lend a definition less than this are unrelated, and this share of their examples is below the baseline.
+_UNRELATED_RESEMBLANCE = 0.02
+_UNRELATED_SHARE = 0.97
+# Two definitions this close to each other say the same and are no rivals.
 _TWIN_COSINE = 0.9
-# From so many rivals that do not count, theirs are summed by a product of matrices, whatever their number; of fewer
-# a sum of each is the faster way. Both are exact.
-_CROWD = 32
+# From so many kin on, a matrix product sums them faster than one sum for each definition. Both are exact.
+_MANY = 32
 # Numbers held at once, 8 bytes each: some 25 MB.
 _NUMBERS_AT_ONCE = 3_000_000
 _STEPS = 1000
@@ -49,74 +48,77 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Rivalry:
-    """The definitions of one side of a project as directions, and for each of them which rivals do not count."""
+    """
+    The definitions of one side of a project as directions, with their kin, the number of their rivals and the baseline
+    of their scores.
+    """
 
     _directions: Vectors
     _kin: _Kin
-    _rivals: NDArray[np.float64]
-    _usual: NDArray[np.float64]
+    _rival_counts: NDArray[np.float64]
+    _baselines: NDArray[np.float64]
 
     def scores(self, texts: Vectors) -> Scores:
-        """Return what each of `texts` (directions) scores for each definition, shape (texts, definitions)."""
+        """Return the score of each definition in each of `texts` (directions), shape (texts, definitions)."""
         step = max(1, _NUMBERS_AT_ONCE // (len(self._directions) + self._kin.width))
         return np.vstack([self._scores(texts[begin : begin + step]) for begin in range(0, len(texts), step)])
 
     def _scores(self, texts: Vectors) -> Scores:
-        near = cosines(texts, self._directions)
-        exponentials = _EXPONENTIALS[np.rint(near * _STEPS).astype(np.int64) + _STEPS]
-        others = exponentials.sum(axis=1)[:, None] - self._kin.sums(exponentials)
-        own = near[:, : len(self._rivals)].astype(np.float64)
-        margins: Scores = own - _SHARE * _WIDTH * np.log(np.maximum(others, 1.0) / self._rivals)
-        return margins - self._usual
+        all_cosines = cosines(texts, self._directions)
+        exponentials = _EXPONENTIALS[np.rint(all_cosines * _STEPS).astype(np.int64) + _STEPS]
+        of_rivals = exponentials.sum(axis=1)[:, None] - self._kin.sums(exponentials)
+        own = all_cosines[:, : len(self._rival_counts)].astype(np.float64)
+        margins: Scores = own - _SHARE * _WIDTH * np.log(np.maximum(of_rivals, 1.0) / self._rival_counts)
+        return margins - self._baselines
 
 
 class _Kin:
-    """For each definition the columns that are no rivals of it; each has one at least, its own."""
+    """The columns that are no rivals of each definition, at least its own."""
 
     def __init__(self, is_kin: NDArray[np.bool_]) -> None:
         counts = is_kin.sum(axis=1)
-        is_crowd = counts > _CROWD
-        self._few, self._crowds = np.nonzero(~is_crowd)[0], np.nonzero(is_crowd)[0]
+        has_many = counts > _MANY
+        self._few, self._many = np.nonzero(~has_many)[0], np.nonzero(has_many)[0]
         self._columns = np.nonzero(is_kin[self._few])[1]
         self._starts = np.cumsum(counts[self._few]) - counts[self._few]
-        self._crowd_columns = is_kin[self._crowds].T.astype(np.float64)
+        self._columns_of_many = is_kin[self._many].T.astype(np.float64)
 
     @property
     def width(self) -> int:
-        """How many numbers `sums` makes of a row."""
-        return len(self._columns) + len(self._few) + 2 * len(self._crowds)
+        """The numbers that `sums` makes of a row."""
+        return len(self._columns) + len(self._few) + 2 * len(self._many)
 
     def sums(self, exponentials: Scores) -> Scores:
-        """Return for each definition the sum over its columns, shape (texts, definitions)."""
-        sums = np.empty((len(exponentials), len(self._few) + len(self._crowds)))
+        """Return the sum over the columns of each definition, shape (texts, definitions)."""
+        sums = np.empty((len(exponentials), len(self._few) + len(self._many)))
         if len(self._few):
             sums[:, self._few] = np.add.reduceat(exponentials[:, self._columns], self._starts, axis=1)
-        if len(self._crowds):
-            sums[:, self._crowds] = exponentials @ self._crowd_columns
+        if len(self._many):
+            sums[:, self._many] = exponentials @ self._columns_of_many
         return sums
 
 
 def rivalry(descriptions: Sequence[str]) -> Rivalry:
-    """Compile descriptions, of which each has a word piece."""
-    rows = np.stack([expected(description) for description in descriptions])
-    known = library().directions
-    lent = np.stack([resemblances(description) for description in descriptions])
-    pointing = directions(rows)
-    is_twin = cosines(pointing, pointing) >= _TWIN_COSINE
-    is_kin = np.hstack([is_twin, (cosines(pointing, known) >= _KIN_COSINE) | (lent >= _KIN_RESEMBLANCE)])
+    """Compile descriptions, each of which has a word piece."""
+    of_definitions = directions(np.stack([expected_direction(description) for description in descriptions]))
+    of_library = library().directions
+    shares = np.stack([resemblances(description) for description in descriptions])
+    is_twin = cosines(of_definitions, of_definitions) >= _TWIN_COSINE
+    is_close = cosines(of_definitions, of_library) >= _KIN_COSINE
+    is_kin = np.hstack([is_twin, is_close | (shares >= _KIN_RESEMBLANCE)])
     np.fill_diagonal(is_kin, True)
-    uncounted = Rivalry(
-        np.vstack([pointing, known]),
+    without_baselines = Rivalry(
+        np.vstack([of_definitions, of_library]),
         _Kin(is_kin),
         (is_kin.shape[1] - is_kin.sum(axis=1)).astype(np.float64).clip(1.0),
-        np.zeros(len(rows)),
+        np.zeros(len(descriptions)),
     )
-    return replace(uncounted, _usual=_usual(uncounted, lent))
+    return replace(without_baselines, _baselines=_baselines(without_baselines, shares))
 
 
-def _usual(uncounted: Rivalry, lent: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what each definition scores for the best but 3 % of what is foreign to it."""
-    scores = uncounted.scores(library().said)
-    is_foreign = lent[:, library().events] < _FOREIGN_RESEMBLANCE
+def _baselines(rivals: Rivalry, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the score that 97 % of the unrelated examples stay below, for each definition."""
+    scores = rivals.scores(library().example_directions)
+    is_unrelated = shares[:, library().example_events] < _UNRELATED_RESEMBLANCE
     columns = range(scores.shape[1])
-    return np.array([np.quantile(scores[is_foreign[column], column], _FOREIGN_SHARE) for column in columns])
+    return np.array([np.quantile(scores[is_unrelated[column], column], _UNRELATED_SHARE) for column in columns])

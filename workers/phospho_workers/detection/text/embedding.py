@@ -23,7 +23,7 @@ Vectors = NDArray[np.float32]
 
 MAX_PIECES = 2048
 DIMENSIONS = 256
-# The bounds of the exactness: 2048 pieces of at most 2047 each stay below 2**22, their squares summed over 256
+# These keep the arithmetic exact: 2048 pieces of at most 2047 each stay below 2**22, their squares summed over 256
 # dimensions below 2**53 in float64; and (4000 + 8)**2 < 2**24, where 8 is the most that rounding adds to a length.
 _PIECE_GRID = 2047
 _DIRECTION_GRID = 4000
@@ -33,7 +33,7 @@ _MAX_CACHED_CHARACTERS = 48
 
 
 class Embedder:
-    """Turns words into vectors. Thread-safe; its cache of words is bounded and changes no result."""
+    """A table of word-piece vectors with its tokenizer. Thread-safe; its bounded cache of words changes no result."""
 
     def __init__(self, table: NDArray[np.floating], tokenizer: Tokenizer) -> None:
         """Take the vectors of all pieces, shape (pieces, 256), and the tokenizer that numbers them."""
@@ -46,12 +46,12 @@ class Embedder:
         """
         Return the word pieces of `text`.
 
-        Pieces of this vocabulary never span a space, so words can be cut, and remembered, one by one.
+        Pieces of this vocabulary never span a space, so words are cut and cached one by one.
         """
         pieces: list[int] = []
         for word in text.split():
-            known = self._pieces.get(word)
-            pieces += self._cut(word) if known is None else known
+            cached = self._pieces.get(word)
+            pieces += self._cut(word) if cached is None else cached
         return pieces
 
     def sums(self, bags: Sequence[Sequence[int]]) -> Vectors:
@@ -86,21 +86,21 @@ class Embedder:
 
 def unit(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return vectors of length 1 that point where `vectors` do, shape as given; zeros stay zeros."""
-    exact = vectors.astype(np.float64)
-    lengths = np.sqrt(np.einsum("ij,ij->i", exact, exact))
+    doubles = vectors.astype(np.float64)
+    lengths = np.sqrt(np.einsum("ij,ij->i", doubles, doubles))
     lengths[lengths == 0.0] = 1.0
-    pointing: NDArray[np.float64] = exact / lengths[:, None]
-    return pointing
+    unit_vectors: NDArray[np.float64] = doubles / lengths[:, None]
+    return unit_vectors
 
 
 def directions(sums: NDArray[np.floating]) -> Vectors:
     """Return vectors of integers, shape as given, that point where `sums` do and are 4000 long; zeros stay zeros."""
-    pointing: Vectors = np.rint(unit(sums) * _DIRECTION_GRID).astype(np.float32)
-    return pointing
+    rounded: Vectors = np.rint(unit(sums) * _DIRECTION_GRID).astype(np.float32)
+    return rounded
 
 
 def cosines(left: Vectors, right: Vectors) -> Vectors:
-    """Return the cosine of every direction on the left with every one on the right, shape (left, right)."""
+    """Return the cosine of each direction on the left with each on the right, shape (left, right)."""
     products: Vectors = np.matmul(left, right.T)
     products /= np.float32(_DIRECTION_GRID**2)
     return products
@@ -127,5 +127,5 @@ def _loaded() -> Embedder:
 def _package_folder(name: str) -> Path:
     spec = find_spec(name)
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"the package {name} is not installed; its embeddings are needed")
+        raise ModuleNotFoundError(f"the package {name}, which has the embeddings, is not installed: pip install {name}")
     return Path(spec.origin).parent

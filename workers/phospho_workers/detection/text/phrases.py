@@ -1,4 +1,4 @@
-"""Word pieces and pairs of neighbours as features: what an embedding, which is a sum, can't tell apart."""
+"""Phrases as features: word pieces and pairs of neighbours, whose order an embedding, being a sum, loses."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ _PAIR = 1 << 16
 
 
 def phrases(pieces: Sequence[int]) -> set[int]:
-    """Return the features of a clause: its pieces, and its pairs, of which the edges make two."""
+    """Return the features of a clause: its pieces and its pairs, including those with its two edges."""
     return {*pieces, *((first + 1) * _PAIR + second for first, second in pairwise((_EDGE, *pieces, _EDGE)))}

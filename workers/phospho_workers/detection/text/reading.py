@@ -1,4 +1,4 @@
-"""What of a text is read, clause by clause: what the semantic engine scores and what classifiers learn from."""
+"""Reading a text clause by clause, as the semantic engine scores it and as classifiers learn from it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from phospho_workers.detection.text.embedding import MAX_PIECES, Vectors, directions, embedder
 
-# Of a longer text the beginning and the end are read, half of this each: that is where people say what they want.
+# Of a longer text the beginning and the end are read, half of this each: people say what they want there.
 MAX_READ_CHARACTERS = 8_000
-# A mark, and what follows it as far as white space or the end: `[.!?;:\n]+(?:\s+|$)`, save that marks between such
-# ends, which say nothing, are taken with them, and that no run of marks is begun twice: so its cost is linear.
+# A mark, with what follows it up to white space or the end. Simpler would be `[.!?;:\n]+(?:\s+|$)`; this also takes
+# marks between such ends, and begins no run of marks twice, which makes its cost linear.
 _CLAUSE_END = re.compile(r"(?<![.!?;:\n])[.!?;:\n][.!?;:\s]*(?:\s|$)")
 
 # A clause and its word pieces.
@@ -25,10 +25,12 @@ Clause = tuple[str, list[int]]
 @dataclass(frozen=True)
 class Reading:
     """
-    Texts that have a clause each, as directions: first those of all clauses, then those of whole texts.
+    A batch of texts as directions, one row for each clause and then one for each whole text of several clauses.
 
-    `firsts` has the row of each text's first clause. A text of one clause is that clause; `wholes` has the places
-    of the others, in the order of their rows, which begin at `clause_count`. `pieces` has those of each row.
+    clauses: those of each text, at least one.
+    firsts: the row of each text's first clause.
+    wholes: the indexes of the texts of several clauses, in the order of their rows, which begin at `clause_count`.
+    pieces: the word pieces of each row.
     """
 
     clauses: Sequence[Sequence[Clause]]
@@ -42,46 +44,50 @@ class Reading:
         return len(self.pieces) - len(self.wholes)
 
     def texts(self) -> NDArray[np.int64]:
-        """Return for each row the place of its text."""
-        of_clauses = [place for place, of_text in enumerate(self.clauses) for _ in of_text]
+        """Return the index of each row's text."""
+        of_clauses = [index for index, text_clauses in enumerate(self.clauses) for _ in text_clauses]
         return np.array([*of_clauses, *self.wholes], dtype=np.int64)
 
     def rows(self) -> list[list[int]]:
-        """Return for each text the rows of its clauses and that of the whole."""
+        """Return the rows of each text: those of its clauses, and that of the whole."""
         rows = [
-            list(range(first, first + len(of_text))) for first, of_text in zip(self.firsts, self.clauses, strict=True)
+            list(range(first, first + len(text_clauses)))
+            for first, text_clauses in zip(self.firsts, self.clauses, strict=True)
         ]
-        for row, place in enumerate(self.wholes, self.clause_count):
-            rows[place].append(row)
+        for row, index in enumerate(self.wholes, self.clause_count):
+            rows[index].append(row)
         return rows
 
 
 def clauses_of(text: str) -> list[Clause]:
-    """Return the clauses of what is read of a text, 2048 word pieces together at most; none where nothing is said."""
-    kept: list[Clause] = []
+    """Return the clauses of the part of a text that is read, at most 2048 word pieces together; none without words."""
+    clauses: list[Clause] = []
     room = MAX_PIECES
     model = embedder()
     for clause in _CLAUSE_END.split(_read(text)):
         pieces = model.pieces(clause)[:room]
         room -= len(pieces)
         if pieces:
-            kept.append((clause, pieces))
-    return kept
+            clauses.append((clause, pieces))
+    return clauses
 
 
 def reading(clauses: Sequence[Sequence[Clause]]) -> Reading:
-    """Return what texts say, from their clauses; there is at least one text, and each has at least one clause."""
-    wholes = [place for place, of_text in enumerate(clauses) if len(of_text) > 1]
-    pieces = [pieces for of_text in clauses for _, pieces in of_text]
-    pieces += [[piece for _, of_clause in clauses[place] for piece in of_clause] for place in wholes]
+    """Return the reading of texts, of which there is at least one; each has at least one clause."""
+    wholes = [index for index, text_clauses in enumerate(clauses) if len(text_clauses) > 1]
+    pieces = [pieces for text_clauses in clauses for _, pieces in text_clauses]
+    pieces += [_all_pieces(clauses[index]) for index in wholes]
     firsts = list(accumulate(map(len, clauses[:-1]), initial=0))
     return Reading(clauses, firsts, wholes, directions(embedder().sums(pieces)), pieces)
 
 
 def whole(texts: Sequence[str]) -> Vectors:
-    """Return what each text says as one direction, shape (texts, 256); zeros where it says nothing."""
-    pieces = [[piece for _, of_clause in clauses_of(text) for piece in of_clause] for text in texts]
-    return directions(embedder().sums(pieces))
+    """Return each text as one direction, shape (texts, 256); zeros where it has no words."""
+    return directions(embedder().sums([_all_pieces(clauses_of(text)) for text in texts]))
+
+
+def _all_pieces(clauses: Sequence[Clause]) -> list[int]:
+    return [piece for _, pieces in clauses for piece in pieces]
 
 
 def _read(text: str) -> str:

@@ -22,7 +22,7 @@ class Sentiment(NamedTuple):
     """
     `score` is VADER's compound in [-1, 1]; label and score are empty where VADER does not apply.
 
-    `magnitude` in [0, 1] is the share of the words that carry feeling, of either kind, as VADER weighs them.
+    `magnitude` in [0, 1] is the share of words with feeling, of either kind, as VADER weighs them.
     """
 
     label: Literal["positive", "neutral", "negative", ""]
@@ -37,9 +37,9 @@ MODEL = f"vader-{metadata.version('vaderSentiment')}"
 
 def sentiments(texts: Sequence[str], languages: Sequence[str]) -> list[Sentiment]:
     """
-    Return the sentiment of each text, given its language code: of English ones.
+    Return the sentiment of each text, given its language code; NOT_COVERED unless it is English.
 
-    Of those whose language can't be told, as of "great!", it is told where VADER knows a word of them.
+    A text of unknown language, such as "great!", is covered if VADER knows a word of it.
     """
     return [_sentiment(text, language) for text, language in zip(texts, languages, strict=True)]
 
@@ -49,23 +49,23 @@ def _sentiment(text: str, language: str) -> Sentiment:
         return NOT_COVERED
     read = text[:MAX_READ_CHARACTERS]
     analyzer = _analyzer()
-    unmoved = NEUTRAL if language else NOT_COVERED
+    without_feeling = NEUTRAL if language else NOT_COVERED
     if _has_no_feeling(read, analyzer):
-        return unmoved
+        return without_feeling
     scores = analyzer.polarity_scores(read)
     if not scores["pos"] and not scores["neg"]:
-        return unmoved
+        return without_feeling
     score = scores["compound"]
     return Sentiment(_label(score), score, round(scores["pos"] + scores["neg"], 3))
 
 
 def _has_no_feeling(text: str, analyzer: SentimentIntensityAnalyzer) -> bool:
-    """Tell whether VADER would say exactly 0: no word is in its lexicon. Most are, and this is 10 times faster."""
+    """Return True if VADER would answer exactly 0: no word is in its lexicon. Ten times faster."""
     if not text.isascii():
         return False
     words = text.lower().split()
-    known: Set[str] = analyzer.lexicon.keys()
-    return known.isdisjoint(words) and known.isdisjoint([word.strip(string.punctuation) for word in words])
+    lexicon: Set[str] = analyzer.lexicon.keys()
+    return lexicon.isdisjoint(words) and lexicon.isdisjoint([word.strip(string.punctuation) for word in words])
 
 
 def _label(score: float) -> Literal["positive", "neutral", "negative"]:
