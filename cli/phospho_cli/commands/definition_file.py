@@ -1,4 +1,4 @@
-"""A YAML file of event definitions, checked before anything is sent."""
+"""A YAML file of event definitions, validated before anything is sent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import Engine, JudgeChoice, Scope, ScoreRange
 
-# The one in C, where there is one: files of 100,000 keywords are met.
+# The loader in C where it is installed: files may have 100,000 keywords.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _EXAMPLE = """It looks like this:
@@ -24,7 +24,7 @@ definitions:
 
 
 class BadDefinitions(Exception):
-    """The file says nothing that can be applied; one line for each thing to mend."""
+    """The file can't be applied; the message has one line for each error."""
 
 
 class DefinitionItem(BaseModel):
@@ -53,15 +53,15 @@ class DefinitionItem(BaseModel):
 
 
 def read_definitions(text: str | bytes) -> list[dict[str, Any]]:
-    """Return the definitions of a YAML text, in its order. Raises BadDefinitions with every fault that it has."""
+    """Return the definitions of a YAML text, in its order. Raises BadDefinitions with every error in it."""
     items = _items(text)
     faults: list[str] = []
-    checked = [_item(number, item, faults) for number, item in enumerate(items, 1)]
-    read = [item for item in checked if item is not None]
-    faults += _repeated(item.name for item in read)
+    validated = [_item(number, item, faults) for number, item in enumerate(items, 1)]
+    valid = [item for item in validated if item is not None]
+    faults += _repeated(item.name for item in valid)
     if faults:
         raise BadDefinitions("\n".join(faults))
-    return [item.model_dump(exclude_unset=True) for item in read]
+    return [item.model_dump(exclude_unset=True) for item in valid]
 
 
 def _items(text: str | bytes) -> list[Any]:
@@ -76,7 +76,7 @@ def _items(text: str | bytes) -> list[Any]:
 
 
 def _item(number: int, item: Any, faults: list[str]) -> DefinitionItem | None:
-    """Return the item checked, or None after its faults were added to `faults`."""
+    """Return the validated item, or None after adding its errors to `faults`."""
     if not isinstance(item, dict):
         faults.append(f"definition {number}: it must be a mapping with a `name`")
         return None
@@ -94,13 +94,13 @@ def _field(location: tuple[int | str, ...]) -> str:
 
 
 def _sentence(fault: Any) -> str:
-    """Return what is wrong in the words of this file's author, where pydantic's are a programmer's."""
-    known = ", ".join(DefinitionItem.model_fields)
+    """Return an error for the author of the file; pydantic's messages are for programmers."""
+    field_names = ", ".join(DefinitionItem.model_fields)
     if fault["type"] == "too_long":
-        most, given = fault["ctx"]["max_length"], fault["ctx"]["actual_length"]
-        return f"at most {most} are taken, not {given}; make several definitions of it"
+        max_length, length = fault["ctx"]["max_length"], fault["ctx"]["actual_length"]
+        return f"at most {max_length} are taken, not {length}; make several definitions of it"
     return {
-        "extra_forbidden": f"there is no such field; there are {known}",
+        "extra_forbidden": f"there is no such field; there are {field_names}",
         "missing": "it is missing",
         "string_type": f"it must be text; put {fault['input']!r} in quotes",
     }.get(fault["type"], str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input "))

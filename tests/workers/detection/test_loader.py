@@ -148,7 +148,7 @@ class Hanging(Definitions):
         super().__init__()
         self.answering = threading.Event()
         self.answering.set()
-        self.background = BackgroundCache(self.cache, patience_s=0.01)
+        self.background = BackgroundCache(self.cache, max_wait_s=0.01)
 
     def revisions(self) -> tuple[int, ...]:
         assert self.answering.wait(30.0)

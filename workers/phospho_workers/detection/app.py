@@ -18,7 +18,7 @@ from phospho_workers.runtime.stream import StreamApp, stream_app
 
 HELP = "Reads tasks and writes, for each, its language, its sentiment and the events that its project has defined."
 
-# Definitions are read in a second; a server that is silent for so long is taken for one that is away.
+# Definitions are read in a second; a server that is silent for this long counts as unavailable.
 _ANSWER_TIMEOUT_S = 10
 
 

@@ -1,4 +1,4 @@
-"""What detection is told, of every project, compiled, and never older than it may be."""
+"""The cache of compiled definitions, refreshed from the store when they change."""
 
 from __future__ import annotations
 
@@ -19,53 +19,51 @@ from phospho_workers.detection.learning.classifiers import BadClassifier, Classi
 logger = logging.getLogger(__name__)
 
 DEFAULT_REFRESH_INTERVAL_S = 0.5
-# What a batch waits for a store that does not answer, or for definitions that take long to compile.
-DEFAULT_PATIENCE_S = 1.0
+# The time that a batch waits for a store that does not answer, or for definitions that take long to compile.
+DEFAULT_MAX_WAIT_S = 1.0
 
 
-# `compile_definitions`, or `list_definitions` for who reads no task by them.
+# `compile_definitions`, or `list_definitions` where no task is analysed.
 Compile = Callable[[Sequence[EventDefinition], Mapping[str, Classifier], ProjectSettings], CompiledDefinitions]
 
 
-class Source(Protocol):
-    """Where instructions come from: an DefinitionRepository. Both methods block, and raise StoreUnavailable."""
+class DefinitionSource(Protocol):
+    """The source of definitions, a DefinitionRepository. Both methods block, and raise StoreUnavailable."""
 
     def revisions(self) -> tuple[int, ...]:
-        """Return numbers of which one changes with the instructions."""
+        """Return numbers; at least one changes with the definitions, classifiers or settings."""
 
     def read(self) -> DefinitionSet:
-        """Return the instructions of now."""
+        """Return the current definitions, classifiers and settings."""
 
 
 @dataclass(frozen=True)
 class _ProjectSource:
-    """All that one project's compiled definitions follow from."""
+    """The input of one project's compiled definitions."""
 
     definitions: Sequence[EventDefinition] = ()
     classifiers: Sequence[ClassifierRow] = ()
     settings: ProjectSettings = field(default_factory=ProjectSettings)
 
     def compiled(self, compiling: Compile) -> CompiledDefinitions:
-        """Compile them, without classifiers of other versions of their definitions."""
-        versions = {one.name: one.version for one in self.definitions}
+        """Compile them, without the classifiers of other versions."""
+        versions = {definition.name: definition.version for definition in self.definitions}
         current = [row for row in self.classifiers if row.definition_version == versions.get(row.name)]
         classifiers = {row.name: classifier for row in current if (classifier := _read(row)) is not None}
         compiled = compiling(self.definitions, classifiers, self.settings)
         if compiled.skipped:
             name, reason = next(iter(compiled.skipped.items()))
             project_id = self.definitions[0].project_id
-            logger.warning(
-                "%s: %d definitions are not looked for; %s: %s", project_id, len(compiled.skipped), name, reason
-            )
+            logger.warning("%s: %d definitions are skipped; %s: %s", project_id, len(compiled.skipped), name, reason)
         return compiled
 
 
 class DefinitionCache:
-    """Compiled definitions by project, asked for anew when a number says that one has changed. Thread-safe."""
+    """Compiled definitions by project, read again when a revision says that one has changed. Thread-safe."""
 
     def __init__(
         self,
-        source: Source,
+        source: DefinitionSource,
         refresh_interval_s: float = DEFAULT_REFRESH_INTERVAL_S,
         clock: Callable[[], float] = time.monotonic,
         compiling: Compile = compile_definitions,
@@ -82,39 +80,39 @@ class DefinitionCache:
 
     @property
     def is_stale(self) -> bool:
-        """Tell whether the store is to be asked again."""
+        """True if the store is to be asked again."""
         return self._snapshot is None or self._clock() - self._checked_at >= self._refresh_interval_s
 
     def current(self) -> Snapshot:
         """
-        Return the definitions of now, asking the store where the last question is `refresh_interval_s` old.
+        Return the current definitions, asking the store if the last question is `refresh_interval_s` old.
 
-        While the store is away it returns what it has. Raises StoreUnavailable as long as nothing was ever loaded:
-        to detect nothing is not the same as to know that there is nothing to detect.
+        While the store is away it returns the last ones. Raises StoreUnavailable as long as nothing was ever loaded:
+        without definitions, detection would lose events.
         """
         with self._lock:
-            known = self._snapshot
-            if known is None or self.is_stale:
-                known = self._snapshot = self._refreshed(known)
-            return known
+            snapshot = self._snapshot
+            if snapshot is None or self.is_stale:
+                snapshot = self._snapshot = self._refreshed(snapshot)
+            return snapshot
 
-    def _refreshed(self, known: Snapshot | None) -> Snapshot:
+    def _refreshed(self, snapshot: Snapshot | None) -> Snapshot:
         try:
             revisions = self._source.revisions()
-            if known is None or revisions != self._revisions:
-                known = self._taken(self._source.read(), max(revisions), known or Snapshot())
+            if snapshot is None or revisions != self._revisions:
+                snapshot = self._compiled(self._source.read(), max(revisions), snapshot or Snapshot())
                 self._revisions = revisions
         except StoreUnavailable:
-            if known is None:
+            if snapshot is None:
                 raise
         self._checked_at = self._clock()
-        return known
+        return snapshot
 
-    def _taken(self, told: DefinitionSet, revision: int, known: Snapshot) -> Snapshot:
-        """Compile the projects that are told something else than before; keep the others as they are."""
-        sources = _by_project(told)
+    def _compiled(self, definition_set: DefinitionSet, revision: int, previous: Snapshot) -> Snapshot:
+        """Compile the projects that have changed, and keep the others as they are."""
+        sources = _by_project(definition_set)
         compiled = {
-            project_id: known.by_project[project_id]
+            project_id: previous.by_project[project_id]
             if self._sources.get(project_id) == source
             else source.compiled(self._compiling)
             for project_id, source in sources.items()
@@ -125,14 +123,14 @@ class DefinitionCache:
 
 class BackgroundCache:
     """
-    A cache that is refreshed in a thread of its own, so that nobody waits for long: what hangs is not what is away.
+    A cache that is refreshed in its own thread, so that a store that hangs delays no caller for long.
 
-    Thread-safe. As long as nothing was ever loaded there is nothing to return, and who asks waits for it.
+    Thread-safe. As long as nothing was ever loaded, the caller waits.
     """
 
-    def __init__(self, cache: DefinitionCache, patience_s: float = DEFAULT_PATIENCE_S) -> None:
+    def __init__(self, cache: DefinitionCache, max_wait_s: float = DEFAULT_MAX_WAIT_S) -> None:
         self._cache = cache
-        self._patience_s = patience_s
+        self._max_wait_s = max_wait_s
         self._snapshot: Snapshot | None = None
         self._refresh: Future[Snapshot] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="definitions")
@@ -140,7 +138,7 @@ class BackgroundCache:
 
     def current(self) -> Snapshot:
         """
-        Return the definitions of now, or after `patience_s` those that are known; a refresh is waited for once.
+        Return the current definitions, or the last ones after `max_wait_s`. Each refresh is waited for once.
 
         Raises what the cache raises.
         """
@@ -148,21 +146,21 @@ class BackgroundCache:
             if self._snapshot is None:
                 self._snapshot = self._cache.current()
             elif self._refresh is not None:
-                self._snapshot = self._taken(self._refresh, self._snapshot, 0.0)
+                self._snapshot = self._result(self._refresh, self._snapshot, 0.0)
             elif self._cache.is_stale:
                 self._refresh = self._thread.submit(self._cache.current)
-                self._snapshot = self._taken(self._refresh, self._snapshot, self._patience_s)
+                self._snapshot = self._result(self._refresh, self._snapshot, self._max_wait_s)
             return self._snapshot
 
-    def _taken(self, refresh: Future[Snapshot], known: Snapshot, patience_s: float) -> Snapshot:
-        if not wait([refresh], patience_s).done:
-            return known
+    def _result(self, refresh: Future[Snapshot], previous: Snapshot, max_wait_s: float) -> Snapshot:
+        if not wait([refresh], max_wait_s).done:
+            return previous
         self._refresh = None
         return refresh.result()
 
 
 def _read(row: ClassifierRow) -> Classifier | None:
-    """Return a classifier, or None where labels were too few or a newer writer wrote it."""
+    """Return a classifier, None where labels were too few or a newer release wrote it."""
     try:
         return replace(Classifier.from_json(row.classifier), version=row.version) if row.classifier else None
     except BadClassifier as error:
@@ -170,16 +168,18 @@ def _read(row: ClassifierRow) -> Classifier | None:
         return None
 
 
-def _by_project(told: DefinitionSet) -> dict[str, _ProjectSource]:
-    """Return the source of every project that has a definition or switches something."""
+def _by_project(definition_set: DefinitionSet) -> dict[str, _ProjectSource]:
+    """Return the source of every project that has a definition or settings of its own."""
     definitions: dict[str, list[EventDefinition]] = {}
     classifiers: dict[str, list[ClassifierRow]] = {}
-    for definition in told.definitions:
+    for definition in definition_set.definitions:
         definitions.setdefault(definition.project_id, []).append(definition)
-    for classifier in told.classifiers:
+    for classifier in definition_set.classifiers:
         classifiers.setdefault(classifier.project_id, []).append(classifier)
     default = ProjectSettings()
-    settings = {project.project_id: project.settings for project in told.projects if project.settings != default}
+    settings = {
+        project.project_id: project.settings for project in definition_set.projects if project.settings != default
+    }
     return {
         project_id: _ProjectSource(
             definitions.get(project_id, []), classifiers.get(project_id, []), settings.get(project_id, default)

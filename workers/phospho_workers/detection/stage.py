@@ -1,4 +1,4 @@
-"""The stage: tasks in, analyses and events out."""
+"""The detection stage: tasks in, analyses and events out."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _Task = tuple[Record, dict[str, Any]]
 
 class Detection:
     """
-    Reads the topic of tasks. The output depends on the records and on the definitions of the moment.
+    Turns records of the topic of tasks into analyses and events, by the current definitions.
 
-    `definitions` gives the compiled definitions of every project that has some; it is asked once a batch.
+    `definitions` returns the compiled definitions of all projects; it is called once a batch.
     """
 
     name = "detection"
@@ -62,11 +62,11 @@ class Detection:
         try:
             return tasks, analyse([task for _, task in tasks], definitions)
         except TasksRefused as refused:
-            for place, detail in refused.reasons.items():
-                record, task = tasks[place]
+            for index, detail in refused.reasons.items():
+                record, task = tasks[index]
                 rejection = Rejected("invalid_task", detail)
                 reject(output, record, stage=self.name, rejection=rejection, project_id=_project_of(task))
-            rest = [task for place, task in enumerate(tasks) if place not in refused.reasons]
+            rest = [task for index, task in enumerate(tasks) if index not in refused.reasons]
             return rest, analyse([task for _, task in rest], definitions)
 
 

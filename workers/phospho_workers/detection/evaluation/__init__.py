@@ -1,1 +1,1 @@
-"""How well definitions find their events in labelled logs, measured by the code that the workers run."""
+"""The quality of definitions on labelled logs, measured with the code that the workers run."""

@@ -1,4 +1,4 @@
-"""The same with classifiers: some labels teach, the other tasks are the test, several times over."""
+"""Scores with classifiers: some labels train, the other tasks are the test, several times over."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from phospho_workers.detection.learning.training_set import TrainingSet
 
 @dataclass(frozen=True)
 class Spread:
-    """One report a seed."""
+    """The reports of several seeds, one each."""
 
     reports: Sequence[Report]
 
@@ -42,46 +42,47 @@ def few_shot(
     definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int, seeds: int, progress: Progress
 ) -> Spread:
     """
-    Teach each definition with `shots` tasks that show its event and `shots` that do not, and test it on the others.
+    Train each definition with `shots` tasks that show its event and `shots` that do not, and test it on the others.
 
-    The tasks are drawn at random, anew for each of the seeds 0, 1, …; no task that taught any definition is in the
-    test of one. An event with fewer tasks gives half of them.
+    The tasks are drawn at random for each of the seeds 0, 1, …. No task that trained any definition is in a test. An
+    event with fewer tasks gives half of them.
     """
-    return Spread([_one(definitions, logs, shots, seed, progress) for seed in range(seeds)])
+    return Spread([_report(definitions, logs, shots, seed, progress) for seed in range(seeds)])
 
 
 def fewer_shots(definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int) -> dict[str, int]:
-    """Return the events that some task shows, but too few to teach by `shots` of them, with how many do."""
-    shown = {one.name: sum(label is True for label in logs.labels(one.name)) for one in definitions}
+    """Return the events with too few tasks to train on `shots` of them, with the number that they train on."""
+    shown = {definition.name: logs.labels(definition.name).count(True) for definition in definitions}
     return {name: count // 2 for name, count in shown.items() if 0 < count < 2 * shots}
 
 
-def _one(
+def _report(
     definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int, seed: int, progress: Progress
 ) -> Report:
     drawn = {one.name: _drawn(logs.labels(one.name), shots, f"{seed} {one.name}") for one in definitions}
     classifiers = _classifiers(definitions, logs, drawn)
-    what = run(definitions, logs.tasks, classifiers, progress)
-    taught = frozenset(place for of_event in drawn.values() for place in of_event)
-    return Report({one.name: event_score(one.name, what, logs, taught) for one in definitions}, what.tasks_per_s)
+    result = run(definitions, logs.tasks, classifiers, progress)
+    trained_on = frozenset(index for of_event in drawn.values() for index in of_event)
+    names = [definition.name for definition in definitions]
+    return Report({name: event_score(name, result, logs, trained_on) for name in names}, result.tasks_per_s)
 
 
 def _drawn(labels: Sequence[bool | None], shots: int, seed: str) -> dict[int, bool]:
-    """Return the labels of the tasks drawn, by their place."""
+    """Return the labels of the tasks drawn, by their index."""
     chance = random.Random(seed)
     drawn: dict[int, bool] = {}
     for wanted in (True, False):
-        places = [place for place, label in enumerate(labels) if label is wanted]
-        drawn |= dict.fromkeys(chance.sample(places, min(shots, len(places) // 2)), wanted)
+        indexes = [index for index, label in enumerate(labels) if label is wanted]
+        drawn |= dict.fromkeys(chance.sample(indexes, min(shots, len(indexes) // 2)), wanted)
     return drawn
 
 
 def _classifiers(
     definitions: Sequence[EventDefinition], logs: LabelledLogs, drawn: Mapping[str, Mapping[int, bool]]
 ) -> dict[str, Classifier]:
-    """Train classifiers as a worker does: each on its own labels, with the others' tasks as unlabelled texts."""
+    """Train classifiers as a worker does: each on its own labels, with the confirmed tasks of others."""
     labels = {
-        one.name: [labelled_text(one, logs.tasks[place], shown) for place, shown in drawn[one.name].items()]
+        one.name: [labelled_text(one, logs.tasks[index], shown) for index, shown in drawn[one.name].items()]
         for one in definitions
     }
     return TrainingSet(definitions, labels).train()

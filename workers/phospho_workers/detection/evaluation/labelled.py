@@ -1,4 +1,4 @@
-"""Labelled logs: a file of tasks, and a file that says of each which events it shows and which it does not."""
+"""Labelled logs: a file of tasks, and a file with the events that each task shows and does not show."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LABEL_KEYS = ("task_id", "positive", "negative")
 
 
 class BadLabels(Exception):
-    """A file can't be evaluated; the text says where and why, for the person who gave it."""
+    """A file can't be evaluated; the message says where and why, for the person who gave it."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class LabelledLogs:
 
     @property
     def names(self) -> frozenset[str]:
-        """All events that some label speaks of."""
+        """The names of all labelled events."""
         return frozenset().union(*self.positive, *self.negative)
 
     def labels(self, name: str) -> list[bool | None]:
@@ -44,9 +44,9 @@ class LabelledLogs:
 
 def read_labelled(logs: Path, labels: Path) -> LabelledLogs:
     """
-    Return the tasks of `logs` that `labels` speaks of; of lines with one task_id the last counts, as when it is logged.
+    Return the tasks of `logs` that have a label. Of several lines with one task_id the last counts, as in a project.
 
-    Raises BadLabels; both are JSON lines, plain or gzip.
+    Both are JSON lines, plain or gzip. Raises BadLabels.
     """
     by_task = {str(line["task_id"]): _label(line, where) for line, where in _lines(labels, _LABEL_KEYS)}
     lines = {str(line["task_id"]): line for line, _ in _lines(logs, ("task_id", "input"))}
@@ -58,12 +58,12 @@ def read_labelled(logs: Path, labels: Path) -> LabelledLogs:
 
 
 def event_definition(fields: Mapping[str, Any]) -> EventDefinition:
-    """Return the definition that a file's item stands for, in the project of the evaluation."""
+    """Return the definition of a file's item, in the project of the evaluation."""
     return EventDefinition.model_validate({"project_id": PROJECT, "created_at": _WRITTEN_AT, **fields})
 
 
 def _task(line: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a log as the task that detection reads; what matters for it is what was said."""
+    """Return a log as a task with the fields that detection needs."""
     task_id = str(line["task_id"])
     texts = {name: str(line.get(name) or "") for name in _TEXTS}
     return {
@@ -77,7 +77,7 @@ def _task(line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _label(line: Mapping[str, Any], where: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the events that a task shows, and those that it does not."""
+    """Return the events that a task shows, and those that it does not show."""
     for key in ("positive", "negative"):
         if not isinstance(line[key], list) or not all(isinstance(name, str) for name in line[key]):
             raise BadLabels(f"{where}: {key} must be a list of names of events")
@@ -88,7 +88,7 @@ def _label(line: Mapping[str, Any], where: str) -> tuple[frozenset[str], frozens
 
 
 def _lines(path: Path, needed: Iterable[str]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield each line with its place in words."""
+    """Yield each line with its path and line number."""
     try:
         yield from _objects(path, frozenset(needed))
     except (OSError, EOFError) as error:

@@ -1,4 +1,4 @@
-"""Definitions run over labelled logs, as a worker runs them, and what comes out compared with the labels."""
+"""Scores of definitions on labelled logs, which are analysed as a worker does."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from phospho_workers.detection.learning.classifiers import Classifier
 from phospho_workers.detection.learning.metrics import average_precision, f1_score
 
 _BATCH = 1000
-# Told how many tasks were analysed since it was last told.
+# Called with the number of tasks analysed since the last call.
 Progress = Callable[[int], None]
-# How often `run` analyses each task.
+# The times that `run` analyses each task.
 PASSES = 2
 
 
 @dataclass(frozen=True)
 class EventScore:
-    """How well one event is found: `f1` at its threshold; both None where no task shows it."""
+    """The scores of one event, `f1` at its threshold; both None where no task shows it."""
 
     average_precision: float | None
     f1: float | None
@@ -38,29 +38,29 @@ class EventScore:
 
 @dataclass(frozen=True)
 class Report:
-    """The scores of all events; the means are over those that some task shows."""
+    """The scores of all events. The means are over those that some task shows."""
 
     events: Mapping[str, EventScore]
     tasks_per_s: float
 
     @property
     def mean_average_precision(self) -> float:
-        return _mean([one.average_precision for one in self.events.values()])
+        return _mean([score.average_precision for score in self.events.values()])
 
     @property
     def macro_f1(self) -> float:
-        return _mean([one.f1 for one in self.events.values()])
+        return _mean([score.f1 for score in self.events.values()])
 
 
 def _mean(values: Sequence[float | None]) -> float:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else 0.0
+    present = [value for value in values if value is not None]
+    return fmean(present) if present else 0.0
 
 
 @dataclass(frozen=True)
 class Run:
     """
-    What definitions found in tasks: by name, a score for each task (0 where there is none), and whether it is found.
+    The result of definitions on tasks: by name, the score in each task (0 where there is none) and whether it is found.
     """
 
     scores: Mapping[str, NDArray[np.float64]]
@@ -75,13 +75,13 @@ def run(
     progress: Progress,
 ) -> Run:
     """
-    Analyse the tasks twice: with the definitions as they are, which is what a worker finds, and how fast; and with
+    Analyse the tasks twice: with the definitions as they are, for the events and the speed of a worker, and with
     thresholds of 0, for the scores below them.
     """
     found, tasks_per_s = _events(definitions, tasks, classifiers, progress)
-    anything = [one.model_copy(update={"threshold": 0.0}) for one in definitions]
-    scored, _ = _events(anything, tasks, classifiers, progress)
-    names = [one.name for one in definitions]
+    without_threshold = [definition.model_copy(update={"threshold": 0.0}) for definition in definitions]
+    scored, _ = _events(without_threshold, tasks, classifiers, progress)
+    names = [definition.name for definition in definitions]
     return Run(
         scores={name: np.array([events.get(name, 0.0) for events in scored]) for name in names},
         found={name: np.array([name in events for events in found]) for name in names},
@@ -108,7 +108,7 @@ def _events(
 
 
 def refusal(definition: EventDefinition) -> str | None:
-    """Return why a definition can't be scored on tasks, of which each is read by itself and no model is asked."""
+    """Return why a definition can't be scored, or None. Each task is read by itself, and no LLM is asked."""
     if engine_spec(definition.engine).is_decided_by_llm:
         return "evaluate asks no language model, and nothing else can find it"
     if needs_session(definition):
@@ -117,22 +117,22 @@ def refusal(definition: EventDefinition) -> str | None:
 
 
 def zero_shot(definitions: Sequence[EventDefinition], logs: LabelledLogs, progress: Progress) -> Report:
-    """Score definitions by what they say alone."""
-    what = run(definitions, logs.tasks, {}, progress)
-    nobody: frozenset[int] = frozenset()
-    return Report({one.name: event_score(one.name, what, logs, nobody) for one in definitions}, what.tasks_per_s)
+    """Score definitions without labels to learn from."""
+    result = run(definitions, logs.tasks, {}, progress)
+    names = [definition.name for definition in definitions]
+    return Report({name: event_score(name, result, logs, frozenset()) for name in names}, result.tasks_per_s)
 
 
-def event_score(name: str, what: Run, logs: LabelledLogs, left_out: frozenset[int]) -> EventScore:
-    """Score one event, on the tasks that are not ambiguous and, by their place, not left out."""
+def event_score(name: str, result: Run, logs: LabelledLogs, left_out: frozenset[int]) -> EventScore:
+    """Score one event on the tasks that are not ambiguous and whose index is not in `left_out`."""
     labels = logs.labels(name)
-    places = [place for place, label in enumerate(labels) if label is not None and place not in left_out]
-    is_event = np.array([bool(labels[place]) for place in places], dtype=bool)
+    indexes = [index for index, label in enumerate(labels) if label is not None and index not in left_out]
+    is_event = np.array([bool(labels[index]) for index in indexes], dtype=bool)
     positives = int(is_event.sum())
     if not positives:
         return EventScore(None, None, 0)
     return EventScore(
-        average_precision(what.scores[name][places], is_event),
-        f1_score(what.found[name][places], is_event),
+        average_precision(result.scores[name][indexes], is_event),
+        f1_score(result.found[name][indexes], is_event),
         positives,
     )
