@@ -26,7 +26,7 @@ _FASTEST = 1  # on a loopback, bytes are cheaper than time
 
 
 def decompress(data: bytes, encoding: str, max_bytes: int) -> bytes:
-    """Inflate a request's body. Raises a refusal for an unknown encoding, broken data, or over ``max_bytes``."""
+    """Inflate a request's body. Raises a refusal for an unknown encoding, broken data, or over `max_bytes`."""
     if encoding in ("", "identity"):
         return data
     start = _INFLATE.get(encoding)
@@ -42,18 +42,18 @@ def decompress(data: bytes, encoding: str, max_bytes: int) -> bytes:
 
 
 def choose_encoding(accept_encoding: str) -> str:
-    """The encoding to answer with: the client's first that is known here, else "" for none. ``q`` is not weighed."""
+    """Return the client's first encoding that is supported, else "". `q` is ignored."""
     offered = (name.split(";")[0].strip().lower() for name in accept_encoding.split(","))
     return next((name for name in offered if name in _DEFLATE), "")
 
 
 def compress(data: bytes, encoding: str) -> bytes:
-    """Deflate an answer's body; ``encoding`` comes from :func:`choose_encoding`."""
+    """Compress a response body; `encoding` comes from `choose_encoding`."""
     return _DEFLATE[encoding](data)
 
 
 class _Stream(Protocol):
-    """What zlib, lz4 and zstd have in common."""
+    """The common interface of zlib, lz4 and zstd."""
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
     @property
@@ -63,7 +63,7 @@ class _Stream(Protocol):
 
 
 def _inflate(start: Callable[[], _Stream], data: bytes, max_bytes: int) -> bytes:
-    """At most ``max_bytes`` of one or more streams in a row. Raises EOFError when the last is not whole."""
+    """Return at most `max_bytes` of one or more streams in a row. Raises EOFError when the last is not whole."""
     inflated: list[bytes] = []
     remaining = max_bytes
     while data and remaining:

@@ -1,4 +1,5 @@
-"""Statements on the process's chDB engine: one fresh handle per statement, so that no setting outlives its request.
+"""
+Statements on the process's chDB engine: one fresh handle per statement, so that no setting outlives its request.
 
 A handle costs 0.1 ms to open and close beside an open engine (measured, chDB 26.9), less than to undo settings.
 """
@@ -47,11 +48,12 @@ class ReaderLimits:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One request for the engine. ``sql`` with ``data`` appended is what the client sent.
+class EngineCall:
+    """
+    One request for the engine. `sql` with `data` appended is the statement as the client sent it.
 
-    ``data`` are parts of the body that need no copy when they are an INSERT's rows; ``data_is_apart`` says that none
-    of the statement is in them. ``limits`` makes it a reader's. ``session_id`` names a writer's session.
+    `data` are parts of the body that need no copy when they are an INSERT's rows; `data_is_apart` says that none
+    of the statement is in them. `limits` makes it a reader's. `session_id` names a writer's session.
     """
 
     sql: bytes
@@ -65,15 +67,15 @@ class Job:
     session_id: str = ""
     limits: ReaderLimits | None = None
 
-    def joined(self) -> Job:
-        """The same with all of the text in ``sql``, as every statement but an INSERT of rows needs it."""
+    def joined(self) -> EngineCall:
+        """Return the call with all of the text in `sql`, as every statement but an INSERT of rows needs it."""
         separator = (b"\n",) if self.data_is_apart else ()
         return replace(self, sql=b"".join((self.sql, *separator, *self.data)), data=()) if self.data else self
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the engine answered: ``format`` is None for a statement without a result; counts as the engine gives."""
+    """The result of a statement with the engine's counts; `format` is None for a statement without a result."""
 
     body: bytes = b""
     format: str | None = None
@@ -86,7 +88,7 @@ class Answer:
 
 
 class Engine:
-    """The engine of this process at ``path``. Thread-safe between open() and close(): a call has its own handle."""
+    """The engine of this process at `path`. Thread-safe between open() and close(): a call has its own handle."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -97,7 +99,7 @@ class Engine:
         self.timezone = "UTC"
 
     def open(self) -> None:
-        """Open the engine and keep it open until close(). Raises RuntimeError when another process has the folder."""
+        """Open the engine and keep it open until close(). Raises RuntimeError if another process has it open."""
         try:
             self._keeper = open_handle(self._path)
         except RuntimeError as raised:
@@ -115,57 +117,57 @@ class Engine:
             self._keeper.close()
             self._keeper = None
 
-    def run(self, job: Job) -> Answer:
+    def run(self, call: EngineCall) -> Answer:
         """Run one statement and block until it is done. Raises ClickHouseHttpError, and nothing has leaked then."""
-        job, statement = self._read_statement(job)
+        call, statement = self._read_statement(call)
         try:
-            "".join((*job.params.values(), *job.settings.values(), job.database)).encode()  # raises unless UTF-8
-            with self._sessions.handle(job.session_id, pin=statement.changes_session) as (connection, is_pinned):
-                settings = _request_settings(job)
+            "".join((*call.params.values(), *call.settings.values(), call.database)).encode()  # raises unless UTF-8
+            with self._sessions.handle(call.session_id, pin=statement.changes_session) as (connection, is_pinned):
+                settings = _request_settings(call)
                 if is_pinned:
-                    _refuse_write_by_get(job, statement)
+                    _refuse_write_by_get(call, statement)
                     keeps = statement.changes_session
-                    with request_scope(connection, job.database, settings, keeps_database=keeps):
-                        return self._execute(connection, job, statement)
-                _prepare(connection, job, settings)
-                return self._execute(connection, job, statement)
+                    with request_scope(connection, call.database, settings, keeps_database=keeps):
+                        return self._execute(connection, call, statement)
+                _prepare(connection, call, settings)
+                return self._execute(connection, call, statement)
         except RuntimeError as raised:
             raise engine_failure(raised, self.version) from raised
         except UnicodeError as raised:
             raise refusal(BAD_ARGUMENTS, f"The statement or a parameter is not valid UTF-8: {raised}.") from raised
 
-    def _read_statement(self, job: Job) -> tuple[Job, Statement]:
-        """The statement, and the job with its rows still apart if it is an INSERT of rows."""
-        statement = read_statement(job.sql, self._formats)
-        is_cut = not job.data_is_apart and statement.data_start == len(job.sql)
-        if job.limits is None and statement.data_start is not None and not is_cut:
-            return job, statement
-        job = job.joined()
-        return job, read_statement(job.sql, self._formats)
+    def _read_statement(self, call: EngineCall) -> tuple[EngineCall, Statement]:
+        """Return the statement, and the call with its rows still apart if it is an INSERT of rows."""
+        statement = read_statement(call.sql, self._formats)
+        is_cut = not call.data_is_apart and statement.data_start == len(call.sql)
+        if call.limits is None and statement.data_start is not None and not is_cut:
+            return call, statement
+        call = call.joined()
+        return call, read_statement(call.sql, self._formats)
 
-    def _execute(self, connection: Any, job: Job, statement: Statement) -> Answer:
-        if job.limits is not None:
-            return self._read(connection, job, statement, job.limits)
+    def _execute(self, connection: Any, call: EngineCall, statement: Statement) -> Answer:
+        if call.limits is not None:
+            return self._read(connection, call, statement, call.limits)
         if statement.data_start is not None:
             try:
-                return _insert(connection, job, statement)
+                return _insert(connection, call, statement)
             except UnicodeDecodeError as raised:
                 # chdb can't read the engine's error, which quotes the rows.
                 raise refusal(INCORRECT_DATA, f"A row that was refused is not valid UTF-8: {raised}.") from raised
-        return self._query(connection, job.sql, job, statement)
+        return self._query(connection, call.sql, call, statement)
 
-    def _read(self, connection: Any, job: Job, statement: Statement, limits: ReaderLimits) -> Answer:
+    def _read(self, connection: Any, call: EngineCall, statement: Statement, limits: ReaderLimits) -> Answer:
         """Run a reader's statement: exactly the text that was checked, its FORMAT apart."""
-        text = job.sql[: statement.format_start]
-        scope = ReaderScope(job.database or "default", job.params, limits.hidden_tables)
+        text = call.sql[: statement.format_start]
+        scope = ReaderScope(call.database or "default", call.params, limits.hidden_tables)
         refuse_harmful(connection, text, statement, scope)
-        return self._query(connection, text, job, statement)
+        return self._query(connection, text, call, statement)
 
-    def _query(self, connection: Any, text: bytes, job: Job, statement: Statement) -> Answer:
-        name = statement.format or job.default_format
+    def _query(self, connection: Any, text: bytes, call: EngineCall, statement: Statement) -> Answer:
+        name = statement.format or call.default_format
         if name.lower() not in self._formats:
             raise refusal(UNKNOWN_FORMAT, f"Unknown format {name}.")
-        result = connection.query(text, name, params=dict(job.params))
+        result = connection.query(text, name, params=dict(call.params))
         body = result.bytes() or b""
         return Answer(
             body=body,
@@ -179,15 +181,15 @@ class Engine:
         )
 
 
-def _insert(connection: Any, job: Job, statement: Statement) -> Answer:
+def _insert(connection: Any, call: EngineCall, statement: Statement) -> Answer:
     """
     Run an INSERT with its rows, from a file where the grammar lets one stand there, else from the text itself.
 
     Never through `send_insert`, which would need neither: it drops the error where rows violate a constraint, and
     says that they were written (measured, chDB 26.9). A file costs 7 ms for 2 MB of rows, the text 13.
     """
-    head = job.sql[: statement.format_start].decode()
-    rows = (job.sql[statement.data_start :], *job.data)
+    head = call.sql[: statement.format_start].decode()
+    rows = (call.sql[statement.data_start :], *call.data)
     if _SETTINGS_CLAUSE.search(head):
         text = b"".join((head.encode(), f" FORMAT {statement.format}\n".encode(), *rows))
         return _written(connection.query(text, "Null"))
@@ -206,24 +208,24 @@ def _written(result: Any) -> Answer:
     )
 
 
-def _prepare(connection: Any, job: Job, settings: Mapping[str, str]) -> None:
+def _prepare(connection: Any, call: EngineCall, settings: Mapping[str, str]) -> None:
     """Give a fresh handle the request's database and settings, and the walls last of all."""
-    if job.database:
-        connection.query(use_statement(job.database), "Null")
+    if call.database:
+        connection.query(use_statement(call.database), "Null")
     if settings:
         connection.query(set_statement(settings), "Null")
-    if job.limits is not None or job.is_get:
-        connection.query(f"SET readonly = {1 if job.limits is not None else 2}", "Null")
+    if call.limits is not None or call.is_get:
+        connection.query(f"SET readonly = {1 if call.limits is not None else 2}", "Null")
 
 
-def _refuse_write_by_get(job: Job, statement: Statement) -> None:
-    """On a session's handle, where ``readonly`` could not be taken back."""
-    if job.is_get and not statement.has_result and not statement.changes_session:
+def _refuse_write_by_get(call: EngineCall, statement: Statement) -> None:
+    """Refuse to write by GET on a session's handle, where `readonly` could not be taken back."""
+    if call.is_get and not statement.has_result and not statement.changes_session:
         raise refusal(READONLY, f"{statement.keyword} by GET: send statements that write by POST.")
 
 
-def _request_settings(job: Job) -> Mapping[str, str]:
-    return job.settings if job.limits is None else _reader_settings(job.settings, job.limits)
+def _request_settings(call: EngineCall) -> Mapping[str, str]:
+    return call.settings if call.limits is None else _reader_settings(call.settings, call.limits)
 
 
 # A reader's settings that shape an answer and reach nothing. Never one whose value is SQL, as additional_table_filters.
@@ -234,22 +236,22 @@ _READER_SETTINGS = re.compile(
 )
 
 
-def _reader_settings(asked: Mapping[str, str], limits: ReaderLimits) -> dict[str, str]:
-    """The asked settings that are harmless, then the bounds. Others are ignored, as clients send many by default."""
-    settings = {name: value for name, value in asked.items() if _READER_SETTINGS.fullmatch(name)}
+def _reader_settings(sent: Mapping[str, str], limits: ReaderLimits) -> dict[str, str]:
+    """Return the harmless settings and the bounds. Others are ignored, as clients send many by default."""
+    settings = {name: value for name, value in sent.items() if _READER_SETTINGS.fullmatch(name)}
     bounds = {
         "max_execution_time": limits.max_execution_time_s,
         "max_memory_usage": limits.max_memory_bytes,
         "max_result_rows": limits.max_result_rows,
         "max_result_bytes": limits.max_result_bytes,
     }
-    settings |= {name: str(_tighter(asked.get(name), bound)) for name, bound in bounds.items()}
+    settings |= {name: str(_tighter(sent.get(name), bound)) for name, bound in bounds.items()}
     # A server's default, unlike chDB's, where any expression is a statement.
     return settings | {"implicit_select": "0", "result_overflow_mode": "throw", "timeout_overflow_mode": "throw"}
 
 
-def _tighter(asked: str | None, bound: int) -> int:
-    """The asked bound when it is a positive number below ours; 0 means none in ClickHouse."""
-    if asked is None or not asked.isdecimal() or int(asked) == 0:
+def _tighter(sent: str | None, bound: int) -> int:
+    """Return the client's bound if it is a positive number below ours; 0 means none in ClickHouse."""
+    if sent is None or not sent.isdecimal() or int(sent) == 0:
         return bound
-    return min(int(asked), bound)
+    return min(int(sent), bound)

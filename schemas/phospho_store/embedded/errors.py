@@ -35,7 +35,7 @@ _CODE = re.compile(r"Code: (\d+)")
 
 
 class ClickHouseHttpError(Exception):
-    """A request that fails; ``str()`` is the text that the client reads, as ClickHouse writes it."""
+    """A request that fails; `str()` is the text that the client reads, as ClickHouse writes it."""
 
     def __init__(self, code: int, text: str, *, status: int | None = None, retry_after_s: int | None = None) -> None:
         super().__init__(text)
@@ -47,22 +47,22 @@ class ClickHouseHttpError(Exception):
 def refusal(
     kind: tuple[int, str], reason: str, *, status: int | None = None, retry_after_s: int | None = None
 ) -> ClickHouseHttpError:
-    """This server's own refusal, worded like the engine's: ``Code: N. DB::Exception: reason. (NAME)``."""
+    """Return this server's own refusal, worded like the engine's: `Code: N. DB::Exception: reason. (NAME)`."""
     code, name = kind
     text = f"Code: {code}. DB::Exception: {reason} ({name})"
     return ClickHouseHttpError(code, text, status=status, retry_after_s=retry_after_s)
 
 
 def engine_failure(raised: Exception, version: str) -> ClickHouseHttpError:
-    """The engine's exception, from its ``Code: `` on and with the server's version as HTTP clients expect it."""
+    """Return the engine's exception, from its `Code: ` on and with the server's version as HTTP clients expect it."""
     text = str(raised)
-    found = _CODE.search(text)
-    if found is None:
+    match = _CODE.search(text)
+    if match is None:
         return ClickHouseHttpError(1001, f"Code: 1001. DB::Exception: {text} (STD_EXCEPTION)")
-    text = text[found.start() :].strip()
+    text = text[match.start() :].strip()
     if "(version " not in text:
         text = f"{text} (version {version})"
-    return ClickHouseHttpError(int(found.group(1)), text)
+    return ClickHouseHttpError(int(match.group(1)), text)
 
 
 def _status_of(code: int) -> int:

@@ -1,8 +1,9 @@
-"""What a reader without a password may run: reading statements over tables, nothing that reaches outside them.
+"""
+The checks on statements of a reader without a password: only reading, over tables, and nothing outside them.
 
-``readonly=1`` on the handle is the first wall, and does not suffice in this engine: under it ``file('/etc/passwd')``
-as a function answers, also from ``SETTINGS select = …``; ``INTO OUTFILE`` writes, ``KILL`` kills, ``DESCRIBE url(…)``
-connects and ``merge()`` reads any table. So the engine classifies the statement and shows its syntax tree. Kinds of
+`readonly=1` on the handle is the first wall, and does not suffice in this engine: under it `file('/etc/passwd')`
+as a function answers, also from `SETTINGS select = …`; `INTO OUTFILE` writes, `KILL` kills, `DESCRIBE url(…)`
+connects and `merge()` reads any table. So the engine classifies the statement and shows its syntax tree. Kinds of
 statements, table functions and system tables must be known to be harmless; functions must not be known to do harm.
 """
 
@@ -56,25 +57,27 @@ class _Node:
     parent: str
 
 
-def refuse_harmful(connection: Any, text: bytes, statement: Statement, job: ReaderScope) -> None:
-    """Raise a refusal unless a reader may run ``text``, a statement without its FORMAT clause.
+def refuse_harmful(connection: Any, text: bytes, statement: Statement, scope: ReaderScope) -> None:
+    """
+    Raise a refusal unless a reader may run `text`, a statement without its FORMAT clause.
 
-    ``connection`` must already be ``readonly=1``: it parses the statement, and executes none of it.
+    `connection` must already be `readonly=1`: it parses the statement, and executes none of it.
     """
     _refuse_kind(connection, text, statement)
-    tree = connection.query(b"EXPLAIN AST " + text, "TSVRaw", params=dict(job.params)).bytes()
+    tree = connection.query(b"EXPLAIN AST " + text, "TSVRaw", params=dict(scope.params)).bytes()
     nodes = _read_tree(tree.decode("utf-8", "replace"))
     if not nodes or nodes[0].kind not in _ALLOWED_ROOTS:
         raise _denied("Only statements that read are open without the password: SELECT, SHOW, DESCRIBE, EXPLAIN.")
     for node in nodes:
-        _refuse_node(node, job)
+        _refuse_node(node, scope)
 
 
 @dataclass(frozen=True)
 class ReaderScope:
-    """Where a reader's statement runs: its current database, its parameters, and tables that it must not see.
+    """
+    The scope of a reader's statement: its current database, its parameters, and the tables that are hidden from it.
 
-    ``hidden_tables`` are ``database.table``; a name without database is looked up in ``database``.
+    `hidden_tables` are `database.table`; a name without database is looked up in `database`.
     """
 
     database: str
@@ -83,20 +86,24 @@ class ReaderScope:
 
 
 def _refuse_kind(connection: Any, text: bytes, statement: Statement) -> None:
-    """What follows is put behind EXPLAIN AST, so it must begin as a statement: `, file('x')` would be run there."""
+    """
+    Refuse all but one reading statement.
+
+    The text is put behind EXPLAIN AST, so it must begin as a statement: `, file('x')` would be run there.
+    """
     if statement.has_outfile:
         raise _denied("INTO OUTFILE writes files of this machine.")
     # Some settings are SQL themselves, may be changed under readonly=1, and are not in the syntax tree.
     if statement.has_settings:
         raise _denied("SETTINGS in a statement need the password; harmless ones may be parameters of the URL.")
     decoded = text.decode()
-    found = connection._conn.classify_query(decoded)
-    if found["statement_count"] > 1:
+    kind = connection._conn.classify_query(decoded)
+    if kind["statement_count"] > 1:
         raise _denied("One statement at a time.")
-    if found["statement_count"] == 0:
+    if kind["statement_count"] == 0:
         # raises the engine's syntax error, without running anything of the text
         connection.query("SELECT formatQuery({text:String})", "Null", params={"text": _escaped(decoded)})
-    if found["query_class"].name != "READ_ONLY" or statement.keyword not in _ALLOWED_FIRST_WORDS:
+    if kind["query_class"].name != "READ_ONLY" or statement.keyword not in _ALLOWED_FIRST_WORDS:
         raise _denied(f"{statement.keyword} needs the password: without it, this server is read-only.")
 
 
@@ -105,18 +112,18 @@ def _escaped(text: str) -> str:
 
 
 def _read_tree(tree: str) -> list[_Node]:
-    """Nodes of an EXPLAIN AST in order, each with the kind of its parent. A line that is no node is kept as one."""
+    """Return the nodes of an EXPLAIN AST in order, each with its parent's kind; an unreadable line becomes a node."""
     nodes: list[_Node] = []
     path: list[str] = []
     for line in tree.splitlines():
-        found = _NODE.fullmatch(line)
-        if found is None:
+        match = _NODE.fullmatch(line)
+        if match is None:
             nodes.append(_Node("?", line, ""))
             continue
-        depth, kind = len(found["indent"]), found["kind"]
+        depth, kind = len(match["indent"]), match["kind"]
         parent = path[depth - 1] if 0 < depth <= len(path) else ""
         path = [*path[:depth], kind]
-        nodes.append(_Node(kind, _SUFFIX.sub("", found["rest"] or ""), parent))
+        nodes.append(_Node(kind, _SUFFIX.sub("", match["rest"] or ""), parent))
     return nodes
 
 
@@ -139,14 +146,14 @@ def _refuse_table_function(name: str) -> None:
 
 
 def _refuse_function(name: str) -> None:
-    """A name is refused where it is only an identifier too: ``arrayMap(file, …)`` calls it."""
+    """Refuse a function by its name, also where it is only an identifier: `arrayMap(file, …)` calls it."""
     for reach, names in _DENIED_FUNCTIONS.items():
         if names.fullmatch(name.lower()):
             raise _denied(f"The function '{name}' reaches {reach} and is not open without the password.")
 
 
 def _refuse_table(name: str, is_table: bool, scope: ReaderScope) -> None:
-    """``IN`` takes a table by a plain identifier, so these are looked at as well as tables."""
+    """Refuse a hidden table by its name, also where it is only an identifier, as after `IN`."""
     full_name = name if "." in name or not is_table else f"{scope.database}.{name}"
     database, _, table = full_name.partition(".")
     if database.lower() == "system" and table and table not in _ALLOWED_SYSTEM_TABLES:

@@ -1,11 +1,12 @@
-"""ClickHouse's HTTP interface over the chDB engine of this process.
+"""
+ClickHouse's HTTP interface over the chDB engine of this process.
 
-clickhouse-connect, Grafana's ClickHouse data source and curl talk to it as to a server. Its own processes write with
-a password as the user ``phospho``; everybody else on this machine reads, within bounds.
+clickhouse-connect, Grafana's ClickHouse data source and curl talk to it as to a server. Our processes write with
+a password as the user `phospho`; everybody else on this machine reads, within bounds.
 
     python -m phospho_store.embedded.http --data DIR --port 8123
 
-Run as its own process it takes the password from ``--write-password-file`` or PHOSPHO_CLICKHOUSE_PASSWORD.
+Run as its own process it takes the password from `--write-password-file` or PHOSPHO_CLICKHOUSE_PASSWORD.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from phospho_store.embedded.errors import (
 from phospho_store.embedded.request import (
     may_write,
     read_body,
-    read_job,
+    read_call,
     read_params,
     refuse_foreign,
 )
@@ -51,10 +52,11 @@ LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
 @dataclass(frozen=True)
 class ClickHouseHttpSettings:
-    """Settings of the server. ``write_password`` None: nobody writes; an empty one is refused.
+    """
+    Settings of the server. With `write_password` None nobody writes; an empty one is refused.
 
-    At most ``max_queries`` statements run at once, of which readers may hold half; one that waits longer than
-    ``max_wait_s`` for its turn is answered 503. ``max_body_bytes`` bounds a body as sent and as inflated.
+    At most `max_queries` statements run at once, of which readers may hold half; one that waits longer than
+    `max_wait_s` for its turn is answered 503. `max_body_bytes` bounds a body as sent and as inflated.
     """
 
     host: str = "127.0.0.1"
@@ -84,7 +86,7 @@ class _QueryPool:
         self._max_wait_s = settings.max_wait_s
 
     async def run(self, call: Callable[[], Result], *, is_reader: bool) -> Result:
-        """Run ``call`` on a thread. Raises a refusal with 503 when none is free in time."""
+        """Run `call` on a thread. Raises a refusal with 503 when none is free in time."""
         async with AsyncExitStack() as held:
             try:
                 async with asyncio.timeout(self._max_wait_s):
@@ -95,7 +97,7 @@ class _QueryPool:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     def close(self) -> None:
-        """Block until what runs has finished, as an insert that is cut off would be."""
+        """Block until the running statements have finished; an insert must not be cut off."""
         self._threads.shutdown(wait=True)
 
 
@@ -117,7 +119,7 @@ class _Server:
         self._engine.close()
 
     async def ping(self, request: Request) -> Response:
-        """``Ok.`` for whoever asks this server by its own name."""
+        """Answer `Ok.` to a request that names this server."""
         try:
             refuse_foreign(request.headers, self._settings.allowed_hosts)
         except ClickHouseHttpError as error:
@@ -125,7 +127,7 @@ class _Server:
         return Response("Ok.\n")
 
     async def query(self, request: Request) -> Response:
-        """One statement, answered whole: a failure always has its status and code."""
+        """Run one statement and answer it as a whole, so that a failure always has its status and code."""
         self._requests += 1
         try:
             return await self._answer(request)
@@ -147,7 +149,7 @@ class _Server:
         limits = None if is_writer else settings.reader_limits
 
         def run() -> tuple[Answer, bytes, str]:
-            answer = self._engine.run(read_job(request, body, params, settings.max_body_bytes, limits))
+            answer = self._engine.run(read_call(request, body, params, settings.max_body_bytes, limits))
             encoding = _response_encoding(request, params) if answer.body else ""
             return answer, compress(answer.body, encoding) if encoding else answer.body, encoding
 
@@ -198,7 +200,7 @@ def _error_response(error: ClickHouseHttpError) -> Response:
 
 
 def build_app(engine_path: str, settings: ClickHouseHttpSettings) -> Starlette:
-    """The ASGI application; its lifespan opens and closes the engine at ``engine_path``."""
+    """Return the ASGI application; its lifespan opens and closes the engine at `engine_path`."""
     server = _Server(engine_path, settings)
     routes = [
         Route("/ping", server.ping, methods=["GET"]),
@@ -208,7 +210,7 @@ def build_app(engine_path: str, settings: ClickHouseHttpSettings) -> Starlette:
 
 
 def serve(path: str, settings: ClickHouseHttpSettings) -> None:
-    """Serve the engine at ``path`` until SIGTERM or SIGINT; what runs then finishes first."""
+    """Serve the engine at `path` until SIGTERM or SIGINT; what runs then finishes first."""
     uvicorn.run(
         build_app(path, settings),
         host=settings.host,
@@ -220,7 +222,7 @@ def serve(path: str, settings: ClickHouseHttpSettings) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line: see ``--help``."""
+    """Run the command line: see `--help`."""
     options = _parser().parse_args(arguments)
     password = load(ClickHouseHttpSettings).write_password
     if options.write_password_file is not None:

@@ -1,4 +1,4 @@
-"""Reading a request of ClickHouse's HTTP interface: who asks, from where, and for which statement."""
+"""Reads a request of ClickHouse's HTTP interface: its credentials, its origin and its statement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from phospho_store.embedded.codec import decompress
-from phospho_store.embedded.engine import Job, ReaderLimits
+from phospho_store.embedded.engine import EngineCall, ReaderLimits
 from phospho_store.embedded.errors import (
     ACCESS_DENIED,
     AUTHENTICATION_FAILED,
@@ -53,9 +53,10 @@ def refuse_foreign(headers: Headers, allowed_hosts: frozenset[str]) -> None:
 
 
 def may_write(headers: Headers, params: Mapping[str, str], write_password: str | None) -> bool:
-    """Whether the request has the writer's password. Raises a refusal for wrong credentials; none at all is a reader.
+    """
+    Return whether the request has the writer's password. Raises a refusal for wrong credentials; none is a reader.
 
-    ClickHouse's order: basic authorization, then X-ClickHouse-User and -Key, then ``user`` and ``password``.
+    ClickHouse's order: basic authorization, then X-ClickHouse-User and -Key, then `user` and `password`.
     """
     user, password = _credentials(headers, params)
     if user in ("", "default") and not password:
@@ -69,17 +70,17 @@ def may_write(headers: Headers, params: Mapping[str, str], write_password: str |
 
 
 async def read_body(request: Request, max_bytes: int) -> list[bytes]:
-    """The body as sent, in parts, refused as soon as it is known to be over ``max_bytes``."""
+    """Return the body as sent, in parts; refuse it as soon as it is known to be over `max_bytes`."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
     return [chunk async for chunk in _bounded(request.stream(), max_bytes)]
 
 
-def read_job(
+def read_call(
     request: Request, body: list[bytes], params: dict[str, str], max_bytes: int, limits: ReaderLimits | None
-) -> Job:
-    """The statement of a request, its parameters and settings. Blocks while it inflates the body."""
+) -> EngineCall:
+    """Return the statement of a request, with its parameters and settings. Blocks while it inflates the body."""
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity"):
         body = [decompress(b"".join(body), encoding, max_bytes)]
@@ -88,7 +89,7 @@ def read_job(
     _refuse_unsupported(params)
     query = params.get("query", "").encode("utf-8", "surrogateescape")
     sql, data = (query, tuple(body)) if query.strip() else _first_part(body)
-    return Job(
+    return EngineCall(
         sql=sql,
         data=data,
         data_is_apart=bool(query.strip()),
@@ -103,7 +104,7 @@ def read_job(
 
 
 def read_params(request: Request) -> dict[str, str]:
-    """The URL's parameters; bytes that are not UTF-8 survive as surrogates."""
+    """Return the URL's parameters; bytes that are not UTF-8 survive as surrogates."""
     raw = request.scope["query_string"].decode("latin-1")
     return dict(parse_qsl(raw, keep_blank_values=True, encoding="utf-8", errors="surrogateescape"))
 
@@ -122,7 +123,7 @@ def _credentials(headers: Headers, params: Mapping[str, str]) -> tuple[str, str]
 
 
 def _first_part(body: list[bytes]) -> tuple[bytes, tuple[bytes, ...]]:
-    """Enough of the body to hold an INSERT's statement before its rows, and the remaining parts as they are."""
+    """Return enough of the body to hold an INSERT's statement before its rows, and the remaining parts as they are."""
     count, size = 0, 0
     while count < len(body) and size < _STATEMENT_BYTES:
         size += len(body[count])
@@ -135,9 +136,9 @@ def _is_transport(name: str) -> bool:
 
 
 def _host_name(host: str) -> str:
-    """The name in a Host header, in lower case; "" when it has anything but a name and a port."""
-    found = _HOST.fullmatch(host)
-    return (found["name"] or found["address"]).lower() if found else ""
+    """Return the name in a Host header, in lower case; "" if it has anything but a name and a port."""
+    match = _HOST.fullmatch(host)
+    return (match["name"] or match["address"]).lower() if match else ""
 
 
 async def _bounded(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
@@ -155,7 +156,7 @@ def _too_large(max_bytes: int) -> ClickHouseHttpError:
 
 
 def _read_form(content_type: str, body: bytes) -> dict[str, str]:
-    """Fields of a form: clients send a long statement or long parameters so. Files would be external tables."""
+    """Return the fields of a form, as clients send long statements or parameters. Files would be external tables."""
     head = f"Content-Type: {content_type}\r\n\r\n".encode()
     form = email.message_from_bytes(head + body, policy=email.policy.HTTP)
     fields: dict[str, str] = {}

@@ -1,7 +1,8 @@
-"""Handles on the engine: a fresh one for each request, and one that stays for each session that has a state.
+"""
+Handles on the engine: a fresh one for each request, and a kept one for each session that has a state.
 
-Clients name a session with every request and mostly keep nothing in it. Only when a statement changes a session (SET,
-USE, temporary tables) is its handle kept; a request's own settings are then undone after the request.
+Clients name a session with every request and mostly keep nothing in it. Its handle is kept only once a statement
+changes the session (SET, USE, temporary tables); a request's own settings are then undone after the request.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class _Session:
 
 
 class Sessions:
-    """Thread-safe. A session ends when it was idle for 60 s and another request looks, or at close()."""
+    """The sessions with a state. Thread-safe. One idle for 60 s ends at the next request; all end at close()."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -47,9 +48,10 @@ class Sessions:
 
     @contextmanager
     def handle(self, session_id: str, *, pin: bool) -> Iterator[tuple[Any, bool]]:
-        """A handle for one request, and whether it is a session's that stays; ``pin`` makes such a session.
+        """
+        Yield a handle for one request, and whether it is a session's kept handle; `pin` makes such a session.
 
-        Raises a refusal when the session runs a statement already, or there are too many.
+        Raises a refusal if the session runs a statement already, or if there are too many sessions.
         """
         session = self._find(session_id, pin) if session_id else None
         if session is None:
@@ -90,7 +92,7 @@ class Sessions:
 
 
 def open_handle(path: str) -> Any:
-    """A handle with settings of its own on the engine at ``path``, which it opens if no other handle has."""
+    """Return a handle with its own settings on the engine at `path`; the first handle opens the engine."""
     return chdb.connect(path)  # type: ignore[no-untyped-call]
 
 
@@ -98,7 +100,7 @@ def open_handle(path: str) -> Any:
 def request_scope(
     connection: Any, database: str, settings: Mapping[str, str], *, keeps_database: bool
 ) -> Iterator[None]:
-    """A request's database and settings on a session's handle, undone at the end save what the statement has set."""
+    """Apply a request's database and settings to a session's handle; undo them at the end, save the statement's own."""
     before = _snapshot(connection, settings)
     own_database = connection.query("SELECT currentDatabase()", "TSVRaw").bytes().decode().rstrip("\n")
     try:
@@ -115,12 +117,12 @@ def request_scope(
 
 
 def use_statement(database: str) -> str:
-    """``USE`` of a database by any name."""
+    """Return the `USE` of a database of any name."""
     return "USE " + _quoted(database, "`")
 
 
 def set_statement(settings: Mapping[str, str]) -> str:
-    """``SET`` of all settings at once. Raises a refusal for a name that is none."""
+    """Return the `SET` of all settings at once. Raises a refusal for a name that is none."""
     for name in settings:
         if not _SETTING_NAME.fullmatch(name):
             raise refusal(BAD_ARGUMENTS, f"'{name}' is not the name of a setting.")
@@ -128,7 +130,7 @@ def set_statement(settings: Mapping[str, str]) -> str:
 
 
 def _snapshot(connection: Any, names: Mapping[str, str]) -> dict[str, str | None]:
-    """The session's value of each setting, None where it is the default."""
+    """Return the session's value of each setting, None for its default."""
     if not names:
         return {}
     listed = ", ".join(_quoted(name, "'") for name in names)

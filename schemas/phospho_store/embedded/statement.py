@@ -1,6 +1,7 @@
-"""What must be known of a statement before the engine runs it: its first word, its FORMAT, where its data begins.
+"""
+The parts of a statement that are needed before the engine runs it: its first word, its FORMAT, the start of its data.
 
-The engine alone parses SQL. This reads tokens, so that quotes and comments are never taken for words.
+Only the engine parses SQL. This module reads tokens, so that quotes and comments are never taken for words.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from itertools import pairwise
 
 
 def word_set(words: str) -> frozenset[str]:
-    """The words of a text."""
+    """Return the words of a text."""
     return frozenset(words.split())
 
 
 _TOKEN = re.compile(
     rb"""
     (?P<blank>\s+|--[^\n]*|\#[!\ ][^\n]*|/\*.*?(?:\*/|\Z))
-    |(?P<quoted>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`(?:[^`\\]|\\.|``)*`)
+    |(?P<quoted>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`(?:[^`\\]|\\.|`)*`)
     |(?P<heredoc>\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
     |(?P<word>[A-Za-z_]\w*)
     |(?P<other>\d\w*|.)
@@ -38,10 +39,11 @@ _DATA_BLANK = re.compile(rb";?[ \t\f]*\r?\n?")
 
 @dataclass(frozen=True)
 class Statement:
-    """``keyword`` is the first word in capitals; offsets are in bytes of the text that was read.
+    """
+    The parts of a statement. `keyword` is its first word in capitals; offsets are in bytes of the text.
 
-    ``format`` is the name in a closing FORMAT clause and ``format_start`` where that clause begins; for an INSERT
-    that is followed by rows in that format, ``data_start`` is where the rows begin. ``changes_session``: only
+    `format` is the name in a closing FORMAT clause and `format_start` where that clause begins; for an INSERT
+    that is followed by rows in that format, `data_start` is where the rows begin. `changes_session`: only
     later statements of its session see what it does, as with SET, USE and temporary tables.
     """
 
@@ -55,7 +57,7 @@ class Statement:
 
     @property
     def has_result(self) -> bool:
-        """Whether it answers with rows (perhaps none), as a SELECT does and a CREATE does not."""
+        """True if it answers with rows (perhaps none), as a SELECT does and a CREATE does not."""
         return self.keyword not in _NO_RESULT
 
 
@@ -72,7 +74,8 @@ class _Token:
 
 
 def read_statement(text: bytes | memoryview, formats: frozenset[str]) -> Statement:
-    """Read one statement; ``formats`` are the engine's format names in lower case. Never raises.
+    """
+    Read one statement; `formats` are the engine's format names in lower case. Never raises.
 
     Rows after an INSERT's FORMAT are not looked at, however many they are.
     """
@@ -109,7 +112,7 @@ def _read_query(first: _Token, rest: list[_Token], formats: frozenset[str]) -> S
 
 
 def _find_format(tokens: list[_Token], formats: frozenset[str]) -> int | None:
-    """The place of the format's name, when FORMAT is the last clause but perhaps SETTINGS."""
+    """Return the index of the format's name, if FORMAT is the last clause but perhaps SETTINGS."""
     end = len(tokens)
     while end and tokens[end - 1].word == ";":
         end -= 1
@@ -119,13 +122,13 @@ def _find_format(tokens: list[_Token], formats: frozenset[str]) -> int | None:
 
 
 def _has_settings(words: list[str]) -> bool:
-    """Whether there may be a SETTINGS clause anywhere; ``settings`` is also a table of ``system``."""
+    """Return whether there may be a SETTINGS clause anywhere; `settings` is also a table of `system`."""
     at = (i for i, (word, after) in enumerate(pairwise(words)) if word == "SETTINGS" and _may_be_a_name(after))
     return any(words[max(0, i - 2) : i] != ["SYSTEM", "."] for i in at)
 
 
 def _may_be_a_name(word: str) -> bool:
-    """Whether a setting may be meant, not a word of SQL after a column or table that is called ``settings``."""
+    """Return whether a setting may be meant, not a word of SQL after a column or table called `settings`."""
     return (word[0].isalpha() or word[0] in "_'") and word not in _AFTER_A_NAME
 
 
@@ -134,12 +137,12 @@ def _is_format(word: _Token, name: _Token, formats: frozenset[str]) -> bool:
 
 
 def _tokens(text: bytes | memoryview) -> Iterator[_Token]:
-    """Words and single characters, without blanks and comments; quoted text is ``'``."""
+    """Words and single characters, without blanks and comments; quoted text is `'`."""
     depth = 0
-    for found in _TOKEN.finditer(text):
-        if found.lastgroup == "blank":
+    for match in _TOKEN.finditer(text):
+        if match.lastgroup == "blank":
             continue
-        word = found["word"] or found["other"] or b"'"
+        word = match["word"] or match["other"] or b"'"
         depth -= word in b")]}"
-        yield _Token(word.decode("latin-1"), found.start(), found.end(), depth)
+        yield _Token(word.decode("latin-1"), match.start(), match.end(), depth)
         depth += word in b"([{"

@@ -1,10 +1,10 @@
--- Facts: one row an identity (project and task), the greatest revision wins. The sort key is the identity and nothing
--- else: a value that may be sent again with another content (time, session, user, model) would keep two rows apart for ever.
+-- Facts: one row per identity (project and task); the greatest revision wins. The sort key is the identity and nothing
+-- else: a value that can change when a task is sent again (time, session, user, model) would keep two rows for ever.
 -- Ids that sort by time (UUIDv7, ours and derived) keep the parts disjoint, so that FINAL has little to merge and the
--- minmax index on created_at prunes; ids at random cost more, and change no number.
--- session_bloom: a page asks for 50 sessions at once, so one in 10,000 granules may be wrong for each; it costs 2 KB a
--- granule, where one in 100 would have it read a third of all granules in vain.
--- non_replicated_deduplication_window: the sink's tokens are kept for the last 10,000 inserts of a table.
+-- minmax index on created_at prunes. Random ids cost more and change no number.
+-- session_bloom: a page reads 50 sessions at once, so its false-positive rate is 1 in 10,000 granules, at 2 KB a granule.
+-- With 1 in 100, a page would read a third of all granules in vain.
+-- non_replicated_deduplication_window: each table keeps the tokens of its last 10,000 inserts.
 
 CREATE TABLE IF NOT EXISTS task_rows
 (
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS task_rows
     schema_version UInt16 DEFAULT 1,
     INDEX created_at_minmax created_at TYPE minmax GRANULARITY 1,
     INDEX received_at_minmax received_at TYPE minmax GRANULARITY 1,
-    -- What arrived since: the question of those who follow.
+    -- For jobs, which read the rows that arrived since their last run.
     INDEX inserted_at_minmax inserted_at TYPE minmax GRANULARITY 1,
     INDEX session_bloom session_id TYPE bloom_filter(0.0001) GRANULARITY 1,
     CONSTRAINT known_schema_version CHECK schema_version = 1,
@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS analysis_rows
     task_id         String,
     revision        UInt64,
     definitions_revision UInt64,
-    -- Which of two analyses of one task holds: that of the later task, then that by the later definitions.
+    -- Of two analyses of one task, the one of the later task wins, then the one by the later definitions.
     precedence      UInt128 MATERIALIZED bitShiftLeft(toUInt128(revision), 64) + definitions_revision,
     session_id      String,
     user_id         String,
@@ -75,12 +75,12 @@ CREATE TABLE IF NOT EXISTS analysis_rows
         scope              LowCardinality(String),
         score              Float32,
         evidence           String,
-        classifier_version       UInt32,
+        classifier_version UInt32,
         judge              LowCardinality(String),
         value              Nullable(Float64),
         category           LowCardinality(String)
     )) CODEC(ZSTD(1)),
-    -- What the engines were not sure of, found or not; the content is a hash of the texts that the definition reads.
+    -- Events in doubt, found or not; content is a hash of the texts that the definition reads.
     candidates      Array(Tuple(
         id                 String,
         name               LowCardinality(String),
@@ -93,7 +93,7 @@ CREATE TABLE IF NOT EXISTS analysis_rows
     )) CODEC(ZSTD(1)),
     schema_version  UInt16 DEFAULT 1,
     INDEX created_at_minmax created_at TYPE minmax GRANULARITY 1,
-    -- What arrived since: the question of those who follow.
+    -- For jobs, which read the rows that arrived since their last run.
     INDEX inserted_at_minmax inserted_at TYPE minmax GRANULARITY 1,
     INDEX session_bloom session_id TYPE bloom_filter(0.0001) GRANULARITY 1,
     INDEX event_names events.name TYPE bloom_filter(0.01) GRANULARITY 1,

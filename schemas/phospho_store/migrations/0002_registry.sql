@@ -1,4 +1,4 @@
--- What people set: projects, keys and definitions. Written by the API, row by row, read by every process.
+-- Projects, keys and definitions. Written by the API, row by row; read by every process.
 
 CREATE TABLE IF NOT EXISTS project_rows
 (
@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS definition_rows
     is_last_task   Bool,
     context_turns  UInt8,
     score_range    Tuple(type String, min Float64, max Float64, categories Array(String)),
-    judge LowCardinality(String),
+    judge          LowCardinality(String),
     is_deleted     Bool,
     created_at     DateTime64(3, 'UTC'),
     schema_version UInt16 DEFAULT 1

@@ -1,4 +1,4 @@
--- What people say of tasks and events, and what is learnt from it. Written by the API, row by row.
+-- Labels and notes, written by the API row by row, and the classifiers that are trained on labels.
 
 CREATE TABLE IF NOT EXISTS label_rows
 (
@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS classifier_rows
     revision           UInt64,
     definition_version UInt32,
     labels_digest      String,
-    classifier               String CODEC(ZSTD(1)),
+    classifier         String CODEC(ZSTD(1)),
     quality            String,
     created_at         DateTime64(3, 'UTC'),
     schema_version     UInt16 DEFAULT 1

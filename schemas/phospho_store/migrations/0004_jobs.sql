@@ -1,6 +1,6 @@
--- What jobs derive beside the stream: what is found in whole sessions, and how far a backfill is.
+-- Rows that jobs derive beside the stream: session events and the progress of backfills.
 
--- A session that somebody closed: over, until a task of a greater revision reopens it.
+-- A session that was closed: finished, until a task of a greater revision reopens it.
 CREATE TABLE IF NOT EXISTS session_close_rows
 (
     project_id     LowCardinality(String),
@@ -14,8 +14,8 @@ CREATE TABLE IF NOT EXISTS session_close_rows
 ENGINE = ReplacingMergeTree(revision)
 ORDER BY (project_id, session_id);
 
--- Which tasks a session has held, of projects where sessions are read: a task that is logged again in another session
--- leaves nothing of the first one in task_rows once its parts have merged.
+-- The tasks that a session has ever held, in projects that read sessions: once a task is logged again in another session
+-- and the parts have merged, task_rows no longer shows the first one.
 CREATE TABLE IF NOT EXISTS session_task_rows
 (
     project_id     LowCardinality(String),
@@ -28,21 +28,20 @@ CREATE TABLE IF NOT EXISTS session_task_rows
 ENGINE = ReplacingMergeTree
 ORDER BY (project_id, task_id, session_id);
 
--- What was found in a session as it was: one row a state, with an empty turn, of one that is over; and one row a state
--- of each turn that is read with those before it, with its task's id. The state is the XOR of the hashes of tasks and
--- their revisions, of the whole session, or of the turn and the 20 before it, which is as many as may be read with one.
--- It is part of the identity, as a number that only rises would not tell that a task has left: where the present state
--- has no row, nobody has looked yet.
+-- The events of a session in one state: one row per state of a finished session, with an empty turn, and one row per
+-- state of each turn that is read with the ones before it, with its task's id. phospho_store.sql.sessions defines the
+-- state. It is part of the identity because a rising number could not show that a task has left the session. If the
+-- present state has no row, the session has not been read yet.
 CREATE TABLE IF NOT EXISTS session_analysis_rows
 (
     project_id     LowCardinality(String),
     session_id     String,
     turn           String,
     state          UInt64,
-    -- The greatest of the tasks that were read.
+    -- The greatest revision of the tasks that were read.
     revision       UInt64,
     definitions_revision UInt64,
-    -- Where the events stand: the turn's task, or the session's last one.
+    -- The task that shows the events: the turn's, or the session's last one.
     task_id        String,
     tasks          UInt32,
     user_id        String,
@@ -57,7 +56,7 @@ CREATE TABLE IF NOT EXISTS session_analysis_rows
         scope              LowCardinality(String),
         score              Float32,
         evidence           String,
-        classifier_version       UInt32,
+        classifier_version UInt32,
         judge              LowCardinality(String),
         value              Nullable(Float64),
         category           LowCardinality(String)
@@ -69,7 +68,7 @@ CREATE TABLE IF NOT EXISTS session_analysis_rows
 ENGINE = ReplacingMergeTree(definitions_revision)
 ORDER BY (project_id, session_id, turn, state);
 
--- One run of one version of a definition over history. A row is its last known state, and where it goes on.
+-- One run of one version of a definition over history: its state, and the task after which it goes on.
 CREATE TABLE IF NOT EXISTS backfill_rows
 (
     project_id         LowCardinality(String),

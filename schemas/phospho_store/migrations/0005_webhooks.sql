@@ -1,4 +1,4 @@
--- Where events are told to, and what became of each. No secret is stored: it is derived from the installation's key.
+-- Webhooks and their deliveries. No secret is stored: it is derived from the installation's key.
 
 CREATE TABLE IF NOT EXISTS webhook_rows
 (
@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS webhook_rows
 ENGINE = ReplacingMergeTree(revision)
 ORDER BY (project_id, webhook_id);
 
--- The queue: one row an event and webhook, its last state. An event that was told once is not told again.
+-- The queue: one row per webhook and event, with the state of the delivery. No event is delivered twice.
 CREATE TABLE IF NOT EXISTS webhook_delivery_rows
 (
     project_id      LowCardinality(String),
@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS webhook_delivery_rows
     attempts        UInt16,
     next_attempt_at DateTime64(3, 'UTC'),
     payload         String CODEC(ZSTD(1)),
-    -- Of the row by which the event became known, and of what kind that is: where a process that starts goes on.
+    -- The kind and the time of the row by which the event became known: a process that starts goes on from there.
     source          LowCardinality(String) DEFAULT 'task',
     found_at        DateTime64(3, 'UTC'),
     response_status UInt16,

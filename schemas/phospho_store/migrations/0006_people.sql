@@ -1,4 +1,4 @@
--- Who may look at the pages. No password and no token stands here: argon2's hash of the one, SHA-256 of the other.
+-- The people who may use the pages, and their sign-ins. Passwords are stored as argon2 hashes, tokens as SHA-256.
 
 CREATE TABLE IF NOT EXISTS person_rows
 (
@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS sign_in_rows
 (
     token_hash     FixedString(64),
     revision       UInt64,
-    -- An end holds against every later sight of the browser, which another process may write that has not heard of it.
+    -- An ended sign-in wins over later rows of other processes, which may not know that it has ended.
     precedence     UInt64 MATERIALIZED bitOr(revision, if(isNull(ended_at), toUInt64(0), bitShiftLeft(toUInt64(1), 63))),
     sign_in_id     String,
     name           String,

@@ -1,5 +1,5 @@
--- Judgements. A judgement is of one version of a definition and one content (a hash of the texts that it reads), and
--- holds for every task that says the same: equal texts are asked about once, also after a restart.
+-- A judgement belongs to one version of a definition and one content (a hash of the texts that it reads). It holds for
+-- every task with the same texts, so that a judge is asked once, also after a restart.
 CREATE TABLE IF NOT EXISTS judgement_rows
 (
     project_id         LowCardinality(String),
@@ -23,8 +23,8 @@ CREATE TABLE IF NOT EXISTS judgement_rows
 ENGINE = ReplacingMergeTree(revision)
 ORDER BY (project_id, name, definition_version, content);
 
--- One row a call of an LLM: what it may cost, stored before it, replaced by what it did cost. The day's sum is the
--- budget that is used; ids sort by time, so a day is a range of them.
+-- One row per LLM call: stored before the call with the most that it may cost, replaced after it by the actual cost. The
+-- sum of a day is the used budget; ids sort by time, so a day is a range of them.
 CREATE TABLE IF NOT EXISTS llm_call_rows
 (
     project_id     LowCardinality(String),
