@@ -69,5 +69,5 @@ def as_judged(event: Row, judgement: Row | None) -> dict[str, Any]:
 
 def added_event(label: Row) -> dict[str, Any]:
     """Return the event that a confirming label adds to a task in which it was not found."""
-    given = {name: label[name] for name in ("value", "category")}
-    return {"id": label["event_id"], "name": label["event_name"], **_ADDED, **given}
+    values = {name: label[name] for name in ("value", "category")}
+    return {"id": label["event_id"], "name": label["event_name"], **_ADDED, **values}

@@ -74,10 +74,10 @@ def enforce(
 def expired_tasks(store: Store, project_id: str, retention_days: int, now: datetime) -> int:
     """Return how many tasks `enforce` would delete, did their project keep them for `retention_days`, 1 or more."""
     sql = (
-        "SELECT count() AS found FROM task_rows FINAL"
+        "SELECT count() AS tasks FROM task_rows FINAL"
         " WHERE project_id = {project:String} AND created_at < {cutoff:DateTime64(3, 'UTC')}"
     )
-    return int(store.rows(sql, {"project": project_id, "cutoff": _cutoff(retention_days, now)})[0]["found"])
+    return int(store.rows(sql, {"project": project_id, "cutoff": _cutoff(retention_days, now)})[0]["tasks"])
 
 
 async def enforce_hourly(
@@ -109,11 +109,11 @@ def _delete(store: Store, project: Project, expiry: _Expiry, now: datetime, limi
     )
     parameters = {"project": project.project_id, "cutoff": _cutoff(project.retention_days, now)}
     # A delete looks into every part, also where it finds nothing: ask first.
-    found = int(store.rows(f"SELECT count() AS found FROM ({expired})", parameters)[0]["found"])
-    if found:
+    identities = int(store.rows(f"SELECT count() AS identities FROM ({expired})", parameters)[0]["identities"])
+    if identities:
         condition = f"project_id = {{project:String}} AND {expiry.identity} IN ({expired})"
         store.command(f"DELETE FROM {expiry.table} WHERE {condition}", parameters)
-        yield Deleted(project.project_id, expiry.table, found)
+        yield Deleted(project.project_id, expiry.table, identities)
 
 
 def _cutoff(retention_days: int, now: datetime) -> str:

@@ -97,16 +97,16 @@ class Store:
         A server's answer is read up to the bound. The embedded engine makes all of it first, within the statement's
         `max_memory_usage`, which counts its output too.
         """
-        found = bytearray()
+        content = bytearray()
         with self._connection() as client:
             # So that a statement which fails after its first rows fails as a whole.
             whole = {**settings, "wait_end_of_query": "1"}
             with closing(cast(RawIOBase, client.raw_stream(sql, settings=whole, fmt=fmt))) as source:
                 while chunk := source.read(_CHUNK_BYTES):
-                    found += chunk
-                    if len(found) > max_bytes:
+                    content += chunk
+                    if len(content) > max_bytes:
                         raise StatementRefused(f"the result has more than {max_bytes} bytes", _TOO_MANY_ROWS_OR_BYTES)
-        return bytes(found)
+        return bytes(content)
 
     def stream(self, sql: str, fmt: str, parameters: Mapping[str, Any] | None = None) -> Generator[bytes, None, None]:
         """

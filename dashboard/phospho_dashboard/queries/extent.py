@@ -1,4 +1,4 @@
-"""When a project's first and last task were, and what there is beside its analyses."""
+"""The times of a project\'s first and last task, and the kinds of corrections that it has."""
 
 from __future__ import annotations
 
@@ -67,18 +67,18 @@ class Extents:
         width_ms, is_whole = _END_MS, guessed["first_ms"] is None
         while not is_whole:
             ends = {"early_ms": guessed["first_ms"] + width_ms, "late_ms": guessed["last_ms"] - width_ms}
-            for found in self._store.rows(_NEAR_ENDS, {"project": project_id, **ends}):
-                if found["has_first"] and found["has_last"]:
-                    return Extent(found["first_ms"], found["last_ms"])
+            for ends_row in self._store.rows(_NEAR_ENDS, {"project": project_id, **ends}):
+                if ends_row["has_first"] and ends_row["has_last"]:
+                    return Extent(ends_row["first_ms"], ends_row["last_ms"])
             is_whole = ends["late_ms"] <= ends["early_ms"]
             width_ms *= _WIDER
         return Extent(None, None)
 
     def corrections(self, project_id: str) -> Corrections:
         """Return what reading the events of this project has to look for beside its analyses."""
-        [found] = self._store.rows(_CORRECTIONS, {"project": project_id})
-        count, digest = found.pop("labels")
-        kinds = {kind: bool(has_any) for kind, has_any in found.items()}
+        [row] = self._store.rows(_CORRECTIONS, {"project": project_id})
+        count, digest = row.pop("labels")
+        kinds = {kind: bool(has_any) for kind, has_any in row.items()}
         is_bare = count > 0 and self._has_bare_labels.get((project_id, digest))
         return Corrections(has_labels=count > 0, has_bare_labels=is_bare, **kinds)
 

@@ -1,4 +1,4 @@
-"""What the filters offer: the versions, models, languages and events that a project has."""
+"""The choices of the filters: the versions, models, languages and events of a project."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """
-What every page can be narrowed to: parsed once from the query string, turned into SQL in one place.
+The filters of the pages: parsed from the query string and turned into SQL.
 
-Two tables hold what a filter may name: `task_rows` (model, words, feedback) and `analysis_rows` (language, sentiment,
-and events, save for their corrections); project, time, user and version are in both. A query on one of them asks the
-other only where a filter needs it, for the ids of its tasks within the same project and time.
+Two tables hold the columns that filters name: `task_rows` (model, words, feedback) and `analysis_rows` (language,
+sentiment, and events before their corrections); project, time, user and version are in both. A query on one of them
+reads the other only if a filter needs it, for the ids of its tasks within the same project and time.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ class Filters:
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Filters:
         """Return the filters of a query string; Problem 400 for what can't be one."""
-        given = {field.name: query.get(URL_NAMES.get(field.name, field.name), "").strip() for field in fields(cls)}
-        for name, value in given.items():
+        values = {field.name: query.get(URL_NAMES.get(field.name, field.name), "").strip() for field in fields(cls)}
+        for name, value in values.items():
             limit = _MAX_WORDS_CHARACTERS if name == "q" else _MAX_CHARACTERS
             if len(value) > limit:
                 raise Problem(400, f"invalid_{name}", f"{name!r} must be at most {limit} characters")
-        if given["period"] and given["period"] not in PERIODS:
+        if values["period"] and values["period"] not in PERIODS:
             raise Problem(400, "invalid_period", "there is no such period", f"one of: {', '.join(PERIODS)}")
         for name, choices in _CHOICES.items():
-            if given[name] and given[name] not in choices:
+            if values[name] and values[name] not in choices:
                 raise Problem(400, f"invalid_{name}", f"there is no such {name}", f"one of: {', '.join(choices)}")
-        if given["period"]:
-            given |= {"since": "", "until": ""}
-        return cls(**given)
+        if values["period"]:
+            values |= {"since": "", "until": ""}
+        return cls(**values)
 
     def query(self, **changes: str) -> dict[str, str]:
         """Return the parameters of a URL with these filters, after `changes`; empty ones are left out."""
@@ -119,9 +119,9 @@ class Scope:
     def parameters(self, **others: Any) -> dict[str, Any]:
         """Return the values that the conditions take, and `others`."""
         bounds = {"start_ms": self.span.start_ms, "end_ms": self.span.end_ms}
-        given = {name: value for name, value in bounds.items() if value is not None}
+        times = {name: value for name, value in bounds.items() if value is not None}
         ids = {"task_ids": list(self.task_ids)} if self.task_ids is not None else {}
-        return {"project": self.project_id, **given, **ids, **self.filters.narrowing(), **others}
+        return {"project": self.project_id, **times, **ids, **self.filters.narrowing(), **others}
 
     def tasks(self) -> str:
         """Return the condition on `task_rows FINAL`."""
@@ -165,31 +165,31 @@ class Scope:
         return replace(self, filters=replace(self.filters, event=name))
 
     def _condition(self, table: str) -> str:
-        chosen = self._shared()
-        for owner, conditions in _BY_TABLE.items():
-            own = self._chosen(conditions)
+        conditions = self._shared()
+        for owner, of_owner in _BY_TABLE.items():
+            own = self._active(of_owner)
             if own and owner != table:
                 own = [f"task_id IN (SELECT task_id FROM {owner} FINAL WHERE {' AND '.join(self._shared() + own)})"]
-            chosen += own
-        return " AND ".join(chosen + ([self._has_event(table)] if self.filters.event else []))
+            conditions += own
+        return " AND ".join(conditions + ([self._has_event(table)] if self.filters.event else []))
 
     def _has_event(self, table: str) -> str:
         within = " AND ".join(self._shared())
-        found = f"has({self.corrections.found_names()}, {{event:String}})"
+        is_found = f"has({self.corrections.found_names()}, {{event:String}})"
         if table != "analysis_rows":
-            found = f"task_id IN (SELECT task_id FROM analysis_rows FINAL WHERE {within} AND {found})"
-        return self.corrections.has_event(found, within)
+            is_found = f"task_id IN (SELECT task_id FROM analysis_rows FINAL WHERE {within} AND {is_found})"
+        return self.corrections.has_event(is_found, within)
 
     def _shared(self) -> list[str]:
         ids = ["task_id IN {task_ids:Array(String)}"] if self.task_ids is not None else []
-        return [_OF_PROJECT, *self._times(), *ids, *self._chosen(_BOTH)]
+        return [_OF_PROJECT, *self._times(), *ids, *self._active(_BOTH)]
 
     def _times(self) -> list[str]:
         start = ["created_at >= fromUnixTimestamp64Milli({start_ms:Int64})"] if self.span.start_ms is not None else []
         end = ["created_at < fromUnixTimestamp64Milli({end_ms:Int64})"] if self.span.end_ms is not None else []
         return start + end
 
-    def _chosen(self, conditions: Mapping[str, str]) -> list[str]:
+    def _active(self, conditions: Mapping[str, str]) -> list[str]:
         narrowing = self.filters.narrowing()
         judged = {"flag": has_flag(self.feedback(), "{flag:String}")} if self.corrections.has_feedback else {}
         return [judged.get(name, condition) for name, condition in conditions.items() if name in narrowing]

@@ -1,4 +1,4 @@
-"""What people's labels say of what detection found, counted as both stand now."""
+"""Counts of labels by whether detection finds the event now."""
 
 from __future__ import annotations
 

@@ -14,11 +14,11 @@ _FIRST_WINDOW_MS = 6 * 3_600_000
 _WIDER = 16
 
 
-def newest(read: Callable[[Scope], Rows], scope: Scope, extent: Extent, before_ms: int, wanted: int) -> Rows:
+def newest(read: Callable[[Scope], Rows], scope: Scope, extent: Extent, before_ms: int, limit: int) -> Rows:
     """
-    Return what `read` finds in the last hours of `scope`, or in 16 times as many, until it finds `wanted` rows.
+    Return what `read` finds in the last hours of `scope`, or in 16 times as many, until it finds `limit` rows.
 
-    `read` takes a scope and returns the first `wanted` rows of it, the newest first; a row that is in a window is
+    `read` takes a scope and returns the first `limit` rows of it, the newest first; a row that is in a window is
     newer than every row before it, so a window that is full holds the answer. `before_ms` is where the page starts.
     """
     first_ms, last_ms = extent.first_ms, extent.last_ms
@@ -29,7 +29,7 @@ def newest(read: Callable[[Scope], Rows], scope: Scope, extent: Extent, before_m
     while True:
         window_ms = min(before_ms, last_ms) - width_ms
         is_whole = window_ms <= start_ms
-        found = read(scope if is_whole else scope.within(Span(window_ms, scope.span.end_ms)))
-        if is_whole or len(found) >= wanted:
-            return found
+        rows = read(scope if is_whole else scope.within(Span(window_ms, scope.span.end_ms)))
+        if is_whole or len(rows) >= limit:
+            return rows
         width_ms *= _WIDER

@@ -61,9 +61,9 @@ def may_write(headers: Headers, params: Mapping[str, str], write_password: str |
     user, password = _credentials(headers, params)
     if user in ("", "default") and not password:
         return False
-    known = user == WRITER and write_password is not None
+    is_known = user == WRITER and write_password is not None
     # compared in any case, so that the time taken says nothing about the name
-    if hmac.compare_digest(password.encode(), (write_password or "").encode()) and known:
+    if hmac.compare_digest(password.encode(), (write_password or "").encode()) and is_known:
         return True
     reason = f"{user}: Authentication failed: password is incorrect, or there is no user with such name."
     raise refusal(AUTHENTICATION_FAILED, reason)

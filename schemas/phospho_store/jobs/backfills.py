@@ -29,7 +29,7 @@ class BackfillRepository:
     ) -> Backfill:
         """Start a backfill and return it; if the same one is running already, return that."""
         now = datetime.now(UTC)
-        wanted = Backfill(
+        backfill = Backfill(
             project_id=definition.project_id,
             backfill_id="backfill_" + secrets.token_hex(8),
             name=definition.name,
@@ -41,10 +41,10 @@ class BackfillRepository:
             updated_at=now,
         )
         same = ("name", "definition_version", "from_at", "to_at")
-        for known in self.of_project(definition.project_id):
-            if known.status == "running" and all(getattr(known, name) == getattr(wanted, name) for name in same):
-                return known
-        return self.save(wanted)
+        for other in self.of_project(definition.project_id):
+            if other.status == "running" and all(getattr(other, name) == getattr(backfill, name) for name in same):
+                return other
+        return self.save(backfill)
 
     def save(self, backfill: Backfill) -> Backfill:
         """Store the state of a backfill and return it as it is stored."""
@@ -55,10 +55,10 @@ class BackfillRepository:
 
     def cancel(self, project_id: str, backfill_id: str) -> Backfill | None:
         """Cancel a backfill and return it; None if there is none. Its results stay."""
-        known = self.one(project_id, backfill_id)
-        if known is None or known.status not in ("running", "asking"):
-            return known
-        return self.save(known.model_copy(update={"status": "cancelled"}))
+        backfill = self.one(project_id, backfill_id)
+        if backfill is None or backfill.status not in ("running", "asking"):
+            return backfill
+        return self.save(backfill.model_copy(update={"status": "cancelled"}))
 
     def one(self, project_id: str, backfill_id: str) -> Backfill | None:
         """Return a backfill, or None."""

@@ -68,10 +68,10 @@ class WebhookRepository:
 
     def remove(self, project_id: str, webhook_id: str) -> bool:
         """Remove a webhook; False if there is none. Its pending deliveries are dropped."""
-        known = next((one for one in self.webhooks(project_id) if one.webhook_id == webhook_id), None)
-        if known is None:
+        webhook = next((hook for hook in self.webhooks(project_id) if hook.webhook_id == webhook_id), None)
+        if webhook is None:
             return False
-        self._saved(known.model_copy(update={"is_deleted": True}))
+        self._saved(webhook.model_copy(update={"is_deleted": True}))
         return True
 
     def switch_off(self, webhook: Webhook) -> None:
@@ -136,10 +136,10 @@ class WebhookRepository:
         )
         anew = {"status": "pending", "attempts": 0, "next_attempt_at": datetime.now(UTC)}
         dead = parsed_rows(WebhookDelivery, rows)
-        self.save_deliveries([one.model_copy(update=anew) for one in dead])
-        for known in self.webhooks(project_id) if dead else ():
-            if known.webhook_id == webhook_id:
-                self._saved(known.model_copy(update={"is_gone": False}))
+        self.save_deliveries([delivery.model_copy(update=anew) for delivery in dead])
+        for webhook in self.webhooks(project_id) if dead else ():
+            if webhook.webhook_id == webhook_id:
+                self._saved(webhook.model_copy(update={"is_gone": False}))
         return len(dead)
 
     def known(self, project_id: str, webhook_ids: Sequence[str], event_ids: Sequence[str]) -> set[tuple[str, str]]:
@@ -163,8 +163,8 @@ class WebhookRepository:
         """Store the states of deliveries and return them as they are stored."""
         if not deliveries:
             return []
-        self._clock.observe(max(one.revision for one in deliveries))
-        saved = [one.model_copy(update={"revision": self._clock.next()}) for one in deliveries]
+        self._clock.observe(max(delivery.revision for delivery in deliveries))
+        saved = [delivery.model_copy(update={"revision": self._clock.next()}) for delivery in deliveries]
         self._insert("webhook_delivery_rows", saved)
         return saved
 

@@ -44,20 +44,20 @@ class People:
 
     def person(self, name: str) -> Person | None:
         """Return the person of that name, or None; one who was removed is none."""
-        known = self._latest(name)
-        return known if known is not None and known.removed_at is None else None
+        latest = self._latest(name)
+        return latest if latest is not None and latest.removed_at is None else None
 
     def add(self, name: str, role: Role, password_hash: str, now: datetime) -> Person:
         """Add a person, anew where one of that name was removed. What an earlier one had signed in to is signed out."""
         with self._lock:
-            known = self._latest(name)
-            if known is not None and known.removed_at is None:
-                raise Conflict("person_exists", f"{known.name!r} may sign in already")
+            latest = self._latest(name)
+            if latest is not None and latest.removed_at is None:
+                raise Conflict("person_exists", f"{latest.name!r} may sign in already")
             person = Person(
                 name=known_name(name),
                 role=role,
                 password_hash=password_hash,
-                revision=self._revision_after(known),
+                revision=self._revision_after(latest),
                 created_at=now,
                 signed_out_at=now,
             )
@@ -111,8 +111,8 @@ class People:
             f"{_SIGN_INS} WHERE name = {{name:String}} AND ended_at IS NULL ORDER BY seen_at DESC LIMIT 1000",
             {"name": person.name},
         )
-        found = parsed_rows(SignIn, rows)
-        return [one for one in found if one.expires_at > now and one.created_at >= person.signed_out_at]
+        sign_ins = parsed_rows(SignIn, rows)
+        return [entry for entry in sign_ins if entry.expires_at > now and entry.created_at >= person.signed_out_at]
 
     def saw(self, sign_in: SignIn, now: datetime) -> SignIn:
         """Store that the browser was seen, and return the sign-in as it is now."""
@@ -140,9 +140,9 @@ class People:
         rows = self._store.rows(f"{_PEOPLE} WHERE name = {{name:String}}", {"name": known_name(name)})
         return next(iter(parsed_rows(Person, rows)), None)
 
-    def _revision_after(self, known: Person | SignIn | None) -> int:
-        if known is not None:
-            self._clock.observe(known.revision)
+    def _revision_after(self, row: Person | SignIn | None) -> int:
+        if row is not None:
+            self._clock.observe(row.revision)
         return self._clock.next()
 
     def _insert(self, table: str, row: Message) -> None:

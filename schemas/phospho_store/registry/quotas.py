@@ -94,9 +94,9 @@ class DailyQuotas:
         with self._lock:
             account = self._accounts.get(project_id) or _Account(0)
             for second in sorted(account.taken, reverse=True):
-                given = min(tasks, account.taken[second])
-                account.taken[second] -= given
-                tasks -= given
+                returned = min(tasks, account.taken[second])
+                account.taken[second] -= returned
+                tasks -= returned
 
     def limit(self, project_id: str) -> int | None:
         """Return how many tasks a project may log in a day; None where nothing bounds it."""
@@ -105,10 +105,10 @@ class DailyQuotas:
 
     def _settled(self, project_id: str, limit: int, stored: tuple[int, int] | None) -> _Account:
         """Return the account after a refresh: what was taken before the last task that is stored has landed."""
-        known = self._accounts.get(project_id)
-        taken = known.taken if known else Counter()
+        account = self._accounts.get(project_id)
+        taken = account.taken if account else Counter()
         if stored is None:
-            return _Account(limit, known.stored if known else 0, taken)
+            return _Account(limit, account.stored if account else 0, taken)
         tasks, landed_until_s = stored
         return _Account(limit, tasks, Counter({second: n for second, n in taken.items() if second >= landed_until_s}))
 

@@ -64,14 +64,14 @@ class Registry:
         self, project_id: str, name: str = "", retention_days: int = 0, settings: ProjectSettings | None = None
     ) -> Project:
         """Create a project, or change the one of that id; `settings` that are not given stay as they are."""
-        known = self.project(project_id)
+        stored = self.project(project_id)
         project = Project(
             project_id=project_id,
-            name=name or (known.name if known else project_id),
+            name=name or (stored.name if stored else project_id),
             retention_days=retention_days,
-            settings=settings or (known.settings if known else ProjectSettings()),
-            revision=self._revision_after(known.revision if known else 0),
-            created_at=known.created_at if known else datetime.now(UTC),
+            settings=settings or (stored.settings if stored else ProjectSettings()),
+            revision=self._revision_after(stored.revision if stored else 0),
+            created_at=stored.created_at if stored else datetime.now(UTC),
         )
         self._insert("project_rows", project)
         return project
@@ -79,14 +79,14 @@ class Registry:
     def create_key(self, project_id: str, name: str = "", secret: str | None = None) -> NewKey:
         """Create a key for a project; `secret` is made up of 256 random bits unless it is given."""
         secret = secret or KEY_PREFIX + secrets.token_urlsafe(32)
-        hashed, known = key_hash(secret), self.key_of_secret(secret)
+        hashed, stored = key_hash(secret), self.key_of_secret(secret)
         key = ApiKey(
             key_id="key_" + derived_id(hashed)[:16],
             project_id=project_id,
             key_hash=hashed,
             prefix=secret[: min(_SHOWN_CHARACTERS, len(secret) // 4)],
             name=name,
-            revision=self._revision_after(known.revision if known else 0),
+            revision=self._revision_after(stored.revision if stored else 0),
             created_at=datetime.now(UTC),
         )
         self._insert("api_key_rows", key)
@@ -138,9 +138,9 @@ class Registry:
         a new definition, it raises Conflict where another is stored by now; LimitReached as `save_definitions`.
         """
         with self.lock:
-            known = self._latest_of(definition.project_id, [definition.name]).get(definition.name)
-            if known is None or _content(known) != _content(definition):
-                _check_base(known, base_version)
+            latest = self._latest_of(definition.project_id, [definition.name]).get(definition.name)
+            if latest is None or _content(latest) != _content(definition):
+                _check_base(latest, base_version)
             [saved] = self.save_definitions(definition.project_id, [definition])
         return saved
 
@@ -161,10 +161,10 @@ class Registry:
         if not definitions:
             return []
         with self.lock:
-            known = self._latest_of(project_id, [one.name for one in definitions])
+            latest = self._latest_of(project_id, [definition.name for definition in definitions])
             self._clock.observe(self.definitions_revision())
-            saved = [self._following(known.get(one.name), one) for one in definitions]
-            changed = [one for one in saved if one is not known.get(one.name)]
+            saved = [self._following(latest.get(definition.name), definition) for definition in definitions]
+            changed = [definition for definition in saved if definition is not latest.get(definition.name)]
             if changed:
                 self._check_room(project_id, changed)
                 self._store.insert("definition_rows", json_lines(changed))
@@ -173,12 +173,12 @@ class Registry:
     def delete_definitions(self, project_id: str, names: Sequence[str]) -> list[str]:
         """Delete definitions, all or none; return the names of which there is none, and then nothing is deleted."""
         with self.lock:
-            known = self._latest_of(project_id, names)
-            unknown = [name for name in names if name not in known or known[name].is_deleted]
+            latest = self._latest_of(project_id, names)
+            unknown = [name for name in names if name not in latest or latest[name].is_deleted]
             if not unknown:
                 now = datetime.now(UTC)
-                gone = [one.model_copy(update={"is_deleted": True, "created_at": now}) for one in known.values()]
-                self.save_definitions(project_id, gone)
+                deletion = {"is_deleted": True, "created_at": now}
+                self.save_definitions(project_id, [stored.model_copy(update=deletion) for stored in latest.values()])
         return unknown
 
     def _check_room(self, project_id: str, changed: Sequence[EventDefinition]) -> None:
@@ -196,11 +196,11 @@ class Registry:
                 next(definition.engine for definition in changed if definition.name == crowded[0])
             )
 
-    def _following(self, known: EventDefinition | None, definition: EventDefinition) -> EventDefinition:
-        """Return `known` where the definition says the same, else the definition as the version after it."""
-        if known and _content(known) == _content(definition):
-            return known
-        version = known.version + 1 if known else 1
+    def _following(self, latest: EventDefinition | None, definition: EventDefinition) -> EventDefinition:
+        """Return `latest` where the definition says the same, else the definition as the version after it."""
+        if latest and _content(latest) == _content(definition):
+            return latest
+        version = latest.version + 1 if latest else 1
         return definition.model_copy(update={"version": version, "revision": self._clock.next()})
 
     def _latest_of(self, project_id: str, names: Sequence[str]) -> dict[str, EventDefinition]:
@@ -211,8 +211,8 @@ class Registry:
         )
         return {definition.name: definition for definition in parsed_rows(EventDefinition, rows)}
 
-    def _revision_after(self, known: int) -> int:
-        self._clock.observe(known)
+    def _revision_after(self, revision: int) -> int:
+        self._clock.observe(revision)
         return self._clock.next()
 
     def _keys(self, condition: str, value: str) -> list[ApiKey]:
@@ -230,8 +230,8 @@ def too_many_definitions(engine: str) -> LimitReached:
     return LimitReached("too_many_definitions", no_room(engine), "delete one that is not needed, or set another engine")
 
 
-def _check_base(known: EventDefinition | None, base_version: int | None) -> None:
-    current = known.version if known is not None and not known.is_deleted else 0
+def _check_base(latest: EventDefinition | None, base_version: int | None) -> None:
+    current = latest.version if latest is not None and not latest.is_deleted else 0
     if base_version is None or base_version == current:
         return
     if base_version == 0:
