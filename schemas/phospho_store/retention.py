@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from phospho_schemas.messages import Project
 from phospho_store.errors import StoreError
 from phospho_store.registry.registry import Registry
+from phospho_store.sql import compose
 from phospho_store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,14 @@ _EXPIRIES = (
     # Last: while its analyses and feedback are there, the task is.
     _Expiry("task_rows", "task_id", "created_at"),
 )
+
+
+_EXPIRED = """
+SELECT $identity FROM $table FINAL
+WHERE project_id = {project:String} AND $time < {cutoff:DateTime64(3, 'UTC')}
+ORDER BY $time LIMIT $limit
+"""
+_DELETE = "DELETE FROM $table WHERE project_id = {project:String} AND $identity IN ($expired)"
 
 
 @dataclass(frozen=True)
@@ -102,17 +111,13 @@ def _enforce_and_log(store: Store, registry: Registry, now: datetime) -> None:
 
 
 def _delete(store: Store, project: Project, expiry: _Expiry, now: datetime, limit: int) -> Iterator[Deleted]:
-    expired = (
-        f"SELECT {expiry.identity} FROM {expiry.table} FINAL"
-        f" WHERE project_id = {{project:String}} AND {expiry.time} < {{cutoff:DateTime64(3, 'UTC')}}"
-        f" ORDER BY {expiry.time} LIMIT {limit}"
-    )
+    parts = {"table": expiry.table, "identity": expiry.identity, "time": expiry.time, "limit": str(limit)}
+    expired = compose(_EXPIRED, **parts)
     parameters = {"project": project.project_id, "cutoff": _cutoff(project.retention_days, now)}
-    # A delete looks into every part, also where it finds nothing: ask first.
+    # A delete looks into every part, also where it finds nothing: count first.
     identities = int(store.rows(f"SELECT count() AS identities FROM ({expired})", parameters)[0]["identities"])
     if identities:
-        condition = f"project_id = {{project:String}} AND {expiry.identity} IN ({expired})"
-        store.command(f"DELETE FROM {expiry.table} WHERE {condition}", parameters)
+        store.command(compose(_DELETE, **parts, expired=expired), parameters)
         yield Deleted(project.project_id, expiry.table, identities)
 
 

@@ -175,7 +175,7 @@ class Scope:
 
     def _has_event(self, table: str) -> str:
         within = " AND ".join(self._shared())
-        is_found = f"has({self.corrections.found_names()}, {{event:String}})"
+        is_found = "has(" + self.corrections.found_names() + ", {event:String})"
         if table != "analysis_rows":
             is_found = f"task_id IN (SELECT task_id FROM analysis_rows FINAL WHERE {within} AND {is_found})"
         return self.corrections.has_event(is_found, within)

@@ -32,7 +32,7 @@ _OF_SESSIONS = "project_id = {project:String} AND session_id IN {sessions:Array(
 _SESSION_EVENTS = compose(
     "SELECT task_id, arrayJoin(events) AS event FROM $session_events ORDER BY task_id, turn",
     session_events=session_events(
-        f"{_OF_SESSIONS} AND task_id IN {{tasks:Array(String)}}",
+        _OF_SESSIONS + " AND task_id IN {tasks:Array(String)}",
         "found.task_id AS task_id",
         "found.turn AS turn",
         "found.events AS events",

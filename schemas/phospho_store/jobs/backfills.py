@@ -88,7 +88,7 @@ class BackfillRepository:
 
     def _read(self, rest: str, project_id: str, backfill_id: str = "") -> list[Backfill]:
         rows = self._store.rows(
-            f"SELECT * EXCEPT schema_version FROM backfill_rows FINAL WHERE project_id = {{project:String}} {rest}",
+            "SELECT * EXCEPT schema_version FROM backfill_rows FINAL WHERE project_id = {project:String} " + rest,
             {"project": project_id, "backfill": backfill_id},
         )
         return parsed_rows(Backfill, rows)

@@ -102,13 +102,13 @@ class People:
 
     def sign_in(self, token: str) -> SignIn | None:
         """Return the sign-in with that token, ended or expired or neither, or None."""
-        rows = self._store.rows(f"{_SIGN_INS} WHERE token_hash = {{hash:String}}", {"hash": key_hash(token)})
+        rows = self._store.rows(_SIGN_INS + "WHERE token_hash = {hash:String}", {"hash": key_hash(token)})
         return next(iter(parsed_rows(SignIn, rows)), None)
 
     def sign_ins(self, person: Person, now: datetime) -> list[SignIn]:
         """Return a person's sign-ins that have neither ended nor expired, the one seen last first: at most 1,000."""
         rows = self._store.rows(
-            f"{_SIGN_INS} WHERE name = {{name:String}} AND ended_at IS NULL ORDER BY seen_at DESC LIMIT 1000",
+            _SIGN_INS + "WHERE name = {name:String} AND ended_at IS NULL ORDER BY seen_at DESC LIMIT 1000",
             {"name": person.name},
         )
         sign_ins = parsed_rows(SignIn, rows)
@@ -137,7 +137,7 @@ class People:
         return changed
 
     def _latest(self, name: str) -> Person | None:
-        rows = self._store.rows(f"{_PEOPLE} WHERE name = {{name:String}}", {"name": known_name(name)})
+        rows = self._store.rows(_PEOPLE + "WHERE name = {name:String}", {"name": known_name(name)})
         return next(iter(parsed_rows(Person, rows)), None)
 
     def _revision_after(self, row: Person | SignIn | None) -> int:

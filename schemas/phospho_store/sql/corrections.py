@@ -8,6 +8,7 @@ from phospho_store.sql.events import found_names, labelled
 from phospho_store.sql.sessions import session_events
 
 _OF_PROJECT = "project_id = {project:String}"
+_HAS_EVENT = "has(events.name, {event:String})"
 _REJECTED = labelled("rejected", "task_id", "event_name")
 _CONFIRMED = labelled("confirmed", "task_id", "event_name")
 _CONFIRMED_NAMES = labelled("confirmed", "groupUniqArray(event_name)")
@@ -76,9 +77,7 @@ class Corrections:
         """
         condition = is_found
         if self.has_session_events:
-            in_sessions = session_events(
-                f"{span} AND has(events.name, {{event:String}})", "found.task_id", tasks=_OF_PROJECT
-            )
+            in_sessions = session_events(f"{span} AND {_HAS_EVENT}", "found.task_id", tasks=_OF_PROJECT)
             condition = f"({condition} OR task_id IN {in_sessions})"
         if self.has_labels:
             of_event = " AND event_name = {event:String}"
