@@ -28,6 +28,7 @@ from phospho_store.registry.authentication import SECRET_TABLES
 from phospho_store.registry.bootstrap import first_project
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import NewKey
+from phospho_store.sql import compose
 from phospho_store.store import DATABASE, Store, embedded, remote
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.stage import Detection
@@ -166,6 +167,7 @@ def _pages_url(dashboard: DashboardSettings) -> str:
 def last_revision(store: Store, newest: int) -> int:
     """Return the greatest stored revision up to `newest`; a greater one can't come from a clock of ours."""
     query = " UNION ALL ".join(
-        f"SELECT max(revision) AS last FROM {table} WHERE revision <= {{newest:UInt64}}" for table in _REVISION_TABLES
+        compose("SELECT max(revision) AS last FROM $table WHERE revision <= {newest:UInt64}", table=table)
+        for table in _REVISION_TABLES
     )
     return max(int(row["last"]) for row in store.rows(query, {"newest": newest}))

@@ -11,25 +11,25 @@ from phospho_web.cursors import encoded_cursor
 from phospho_web.problems import Problem
 
 _END_OF_TIME = (2**62, "")
-_PLACE = "dead_letter_id, project_id, stage, reason, detail, source_topic, source_partition, source_offset"
 # The base table: the page needs neither the payloads of all rows nor the rows of other projects.
-_LIST = f"""
+_LIST = """
 SELECT
-    {_PLACE},
+    dead_letter_id, project_id, stage, reason, detail, source_topic, source_partition, source_offset,
     toValidUTF8(left(base64Decode(payload_base64), 2000)) AS payload_start, payload_bytes, is_truncated,
     toUnixTimestamp64Milli(received_at) AS received_at_ms
 FROM dead_letter_rows FINAL
-WHERE project_id IN {{projects:Array(String)}}
-    AND (received_at_ms, dead_letter_id) < ({{before_ms:Int64}}, {{before_id:String}})
+WHERE project_id IN {projects:Array(String)}
+    AND (received_at_ms, dead_letter_id) < ({before_ms:Int64}, {before_id:String})
 ORDER BY received_at_ms DESC, dead_letter_id DESC
-LIMIT {{limit:UInt32}}
+LIMIT {limit:UInt32}
 """
-_ONE = f"""
+_ONE = """
 SELECT
-    {_PLACE}, payload_base64, payload_bytes, is_truncated, key_base64, headers, revision,
+    dead_letter_id, project_id, stage, reason, detail, source_topic, source_partition, source_offset,
+    payload_base64, payload_bytes, is_truncated, key_base64, headers, revision,
     toUnixTimestamp64Milli(received_at) AS received_at_ms
 FROM dead_letter_rows FINAL
-WHERE project_id IN {{projects:Array(String)}} AND dead_letter_id = {{id:String}}
+WHERE project_id IN {projects:Array(String)} AND dead_letter_id = {id:String}
 """
 
 

@@ -1,7 +1,8 @@
-"""The rules that phospho_store.sql owns are written nowhere else."""
+"""The rules that phospho_store.sql owns are written nowhere else, and no SQL doubles the braces of a parameter."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,8 @@ def _files_with(fragment: str) -> set[str]:
 def test_rule_is_written_once(rule: str) -> None:
     fragment, owner = RULES[rule]
     assert _files_with(fragment) == {owner}
+
+
+def test_no_sql_doubles_the_braces_of_a_parameter() -> None:
+    files = (path for source in SOURCES for path in (ROOT / source).rglob("*.py"))
+    assert [str(path) for path in files if re.search(r"\{\{\w+:[A-Z]", path.read_text("utf-8"))] == []
