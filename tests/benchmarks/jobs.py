@@ -22,7 +22,7 @@ from phospho_store.store import Store, embedded
 from phospho_workers.jobs.loop.table_changes import TableChanges
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.sessions.session_states import Window
-from phospho_workers.jobs.webhooks.found_events import FoundEvents, Place, Stream, Wanted
+from phospho_workers.jobs.webhooks.event_streams import EventFilter, EventStreams, Position, Stream
 
 PROJECT = "benchmark"
 _ROWS_AN_INSERT = 1_000_000
@@ -84,11 +84,11 @@ def _fill(store: Store, total: int) -> None:
 
 
 def _questions(store: Store) -> dict[str, Callable[[], object]]:
-    facts, events = SessionFacts(store), FoundEvents(store)
+    facts, events = SessionFacts(store), EventStreams(store)
     now_ms = time.time_ns() // 1_000_000
     since_ms, idle_ms = now_ms - _MINUTE_MS, now_ms - _IDLE_MS
     second = Window(since_ms, idle_ms - 1_000, idle_ms)
-    events_of_all = Wanted([PROJECT], [], 500, lambda project_id, name: True)
+    events_of_all = EventFilter([PROJECT], [], 500, lambda project_id, name: True)
     tables = ("task_rows", "analysis_rows", "label_rows")
     minute = list(facts.states.changed(PROJECT, Window(since_ms, idle_ms - _MINUTE_MS, idle_ms), 500))
     return {
@@ -98,7 +98,9 @@ def _questions(store: Store) -> dict[str, Callable[[], object]]:
         f"how {len(minute)} sessions stand": lambda: facts.states.states(PROJECT, minute),
         "20 transcripts": lambda: facts.tasks.of_sessions(PROJECT, minute[:20]),
         "turns that arrived in a minute": lambda: facts.turns.arrived(PROJECT, since_ms, "", 200, is_first=False),
-        "events of a minute, for webhooks": lambda: events.page(Stream("task"), Place(since_ms), now_ms, events_of_all),
+        "events of a minute, for webhooks": lambda: events.page(
+            Stream("task"), Position(since_ms), now_ms, events_of_all
+        ),
         "what was not looked at, at a start": lambda: facts.states.changed(
             PROJECT, Window(0, 0, idle_ms, is_first=True), 500
         ),

@@ -15,7 +15,7 @@ from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
-from phospho_workers.jobs.webhooks.found_events import FoundEvents
+from phospho_workers.jobs.webhooks.event_streams import EventStreams
 from phospho_workers.jobs.webhooks.judgement_hold import JudgementHold
 from phospho_workers.jobs.webhooks.outbound import Outbound
 from phospho_workers.jobs.webhooks.webhook_job import WebhookJob
@@ -39,7 +39,7 @@ class SteppedWebhookJob(WebhookJob):
         self.clock_offset = timedelta()
         super().__init__(
             WebhookRepository(store),
-            FoundEvents(store),
+            EventStreams(store),
             Outbound((ip_network("127.0.0.0/8"),)),
             KEY,
             judgement_hold=JudgementHold(judging, DefinitionCache(DefinitionRepository(store), 0.0).current),

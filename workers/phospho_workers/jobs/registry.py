@@ -26,7 +26,7 @@ from phospho_workers.jobs.sessions.ended_sessions_job import EndedSessionsJob
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.sessions.turns_job import TurnsJob
 from phospho_workers.jobs.settings import JobSettings
-from phospho_workers.jobs.webhooks.found_events import FoundEvents
+from phospho_workers.jobs.webhooks.event_streams import EventStreams
 from phospho_workers.jobs.webhooks.judgement_hold import JudgementHold
 from phospho_workers.jobs.webhooks.outbound import Outbound
 from phospho_workers.jobs.webhooks.webhook_job import WebhookJob
@@ -76,7 +76,7 @@ def build_webhook_jobs(store: Store, clock: HybridClock, settings: JobSettings) 
     cache = DefinitionCache(DefinitionRepository(store, clock), refresh_interval_s=1.0, compiling=list_definitions)
     job = WebhookJob(
         WebhookRepository(store, clock),
-        FoundEvents(store),
+        EventStreams(store),
         Outbound(settings.allowed_networks),
         settings.secret_key,
         judgement_hold=JudgementHold(settings.judging, cache.current),

@@ -151,7 +151,7 @@ def test_session_backfill_leaves_open_sessions_to_the_session_job(past: Past) ->
 
 
 def test_session_backfill_detects_all_definitions_in_a_live_session(past: Past) -> None:
-    """Who follows sees that the session was looked at, and does not look again."""
+    """The session job sees that the session was read, and does not read it again."""
     past.define("thanks", "thanks", is_last_task=True)
     definition = past.define("refund", "refund", scope="session")
     say(past.store, past.project_id, "new", "refund", 60)

@@ -162,7 +162,7 @@ def test_training_job_reads_the_newest_labels_of_either_kind(
     until_done: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """However many are rejected later, what was confirmed is not forgotten."""
+    """Later rejections, however many, do not displace the confirmed tasks."""
     monkeypatch.setattr("phospho_workers.jobs.learning.examples.MAX_LABELS", 1)
     for task_id, label in {"t0": "confirmed", "t1": "confirmed", "t2": "rejected", "t3": "rejected"}.items():
         say(repository, project_id, **{task_id: label})

@@ -50,7 +50,7 @@ class Inserts:
 
 
 class Panic(BaseException):
-    """What native code raises: no Exception."""
+    """An error of native code, which is no Exception."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Sessions that are over are looked at once, as they are; a late task supersedes what was found before."""
+"""Sessions that are over are read once in each state; a late task replaces earlier events."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_label_corrects_an_event_of_a_session(store: Store, project_id: str, unt
 def test_session_is_read_again_after_its_last_task_leaves(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
-    """What is left of it has a smaller revision than what was looked at."""
+    """The tasks that are left have a smaller revision than the state that was read."""
     looked_for_since_an_hour(store, project_id, "refund")
     say_earlier(store, project_id, ("a", "refund", 60), ("a", "thanks", 59), ("b", "hello", 30))
     job = ended(store)
@@ -241,7 +241,7 @@ def test_late_task_of_a_smaller_revision_is_read(store: Store, project_id: str, 
 def test_replayed_history_is_not_read_by_the_session_job(
     store: Store, registry: Registry, project_id: str, until_done: Callable[..., int]
 ) -> None:
-    """What was over before the definitions were made arrives again, as it was."""
+    """Sessions that were over before the definitions were made arrive again, unchanged."""
     registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))
     jobs = [ended(store), turns(store)]
     say(store, project_id, "b", "hello", 15)

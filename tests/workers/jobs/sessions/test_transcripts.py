@@ -1,4 +1,4 @@
-"""What is found in sessions and turns, without a store."""
+"""Detection in sessions and turns, without a store."""
 
 from __future__ import annotations
 

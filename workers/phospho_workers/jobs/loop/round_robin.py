@@ -14,7 +14,7 @@ _MAX_BACKOFF_S = 300.0
 
 
 class _Backoff(NamedTuple):
-    """How long a project that failed is left out, and until when."""
+    """The pause of a project that failed, and its end."""
 
     pause_s: float
     until_s: float
@@ -31,7 +31,7 @@ class RoundRobin:
 
     @property
     def has_failed(self) -> bool:
-        """Whether a project is left out because it failed: its turn comes by the clock."""
+        """True if a project is left out because it failed: its turn comes by the clock."""
         return bool(self._backoffs)
 
     def step(self, project_ids: Collection[str], work: Callable[[str], bool]) -> bool:

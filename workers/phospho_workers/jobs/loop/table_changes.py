@@ -1,4 +1,4 @@
-"""Which tables have changed: one query a second for all jobs of a process."""
+"""Changes of tables, by one query a second for all jobs of a process."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class SessionDetection:
 
     @property
     def reads_session_ends(self) -> bool:
-        """Whether any definition is read once a session is over."""
+        """True if any definition is read once a session is over."""
         return any(is_read_at_session_end(definition) for definition in self._by_name.values())
 
     @property

@@ -1,4 +1,4 @@
-"""Which sessions may be over, how they stand, and which of them were looked at as they are."""
+"""Sessions that may be over: their state, and whether they were read in it."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ LEFT ANY JOIN
 
 @dataclass(frozen=True)
 class SessionState:
-    """A session as it is, and whether it was looked at as it is. `revision` is the greatest of its tasks."""
+    """A session in its present state, and whether it was read in it. `revision` is the greatest of its tasks."""
 
     session_id: str
     state: int
@@ -117,18 +117,18 @@ class SessionState:
     is_found: bool
 
     def is_over(self, idle_to_ms: int) -> bool:
-        """Tell whether the session was idle for long enough, or closed as it is."""
+        """Tell whether the session was idle for long enough, or closed in this state."""
         return self.last_ms <= idle_to_ms or self.closed_revision >= self.revision
 
 
 @dataclass(frozen=True)
 class Window:
     """
-    What one pass over a project's sessions looks at, in milliseconds.
+    The sessions that one round reads. Times are Unix milliseconds.
 
-    Sessions of which a task arrived, or which were closed or left by a task, since one time; and those of which a task
-    became idle between two. What was logged before `defined_at_ms` is history, whenever it arrived. `after` is the last
-    session of the page before. `is_first` leaves out what was found already.
+    These are sessions that got or lost a task or were closed since `arrived_since_ms`, and sessions of which a task
+    became idle between two times. Tasks logged before `defined_at_ms` are history, whenever they arrived. `after` is
+    the last session of the page before. `is_first` leaves out the sessions that were read in their present state.
     """
 
     arrived_since_ms: int
@@ -146,7 +146,7 @@ class SessionStates:
         self._store = store
 
     def changed(self, project_id: str, window: Window, limit: int) -> dict[str, int]:
-        """Return sessions that may have become over, by id, with a number that says what was seen of each."""
+        """Return sessions that may be over, by id, each with a hash of its changes."""
         rows = self._store.rows(
             _NOT_FOUND if window.is_first else _ALL_CHANGED,
             {
@@ -162,6 +162,6 @@ class SessionStates:
         return {row["session_id"]: row["seen"] for row in rows}
 
     def states(self, project_id: str, session_ids: Sequence[str]) -> list[SessionState]:
-        """Return these sessions as they are."""
+        """Return these sessions in their present state."""
         rows = self._store.rows(_STATES, {"project": project_id, "sessions": list(session_ids)})
         return [SessionState(**(row | {"is_found": bool(row["is_found"])})) for row in rows]

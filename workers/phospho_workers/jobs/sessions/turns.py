@@ -1,4 +1,4 @@
-"""Which turns there are, what is read with each, and which of them were looked at as they are."""
+"""Turns, the tasks that are read with each, and whether they were read in their present state."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ FROM
 ) AS t $condition
 ORDER BY session_id, created_ms, t.task_id LIMIT {limit:UInt32}
 """
-_NOT_LOOKED_AT = """
+_NOT_READ = """
 LEFT ANY JOIN
 (
     SELECT session_id, turn, groupUniqArray(state) AS states FROM session_analysis_rows
@@ -95,9 +95,9 @@ class TurnReader:
         self, project_id: str, arrived_since_ms: int, after: str, limit: int, *, is_first: bool
     ) -> dict[str, int]:
         """
-        Return sessions of which a task arrived, or which one left, since, by id, with a number that says what was seen.
+        Return the sessions that got or lost a task since, by id, each with a hash of its changes.
 
-        `is_first` leaves out those whose arrivals were all looked at, as turns, already.
+        `is_first` leaves out sessions of which all new turns were read already.
         """
         rows = self._store.rows(
             _NOT_FOUND if is_first else _ARRIVED_SESSIONS,
@@ -116,21 +116,21 @@ class TurnReader:
         limit: int,
     ) -> list[Turn]:
         """
-        Return turns of these sessions that were not looked at as they are, by session and in their order.
+        Return the turns of these sessions that were not read in their present state, by session, in their order.
 
-        Those of which nothing was logged since `defined_at_ms` are history, unless they were looked at before. `after`
-        is the last one of the page before.
+        Turns with no task logged since `defined_at_ms` are history, unless they were read before. `after` is the last
+        turn of the page before.
         """
-        place = {"session": "", "created": 0, "task": ""}
+        position = {"session": "", "created": 0, "task": ""}
         if after is not None:
-            place = {"session": after.session_id, "created": after.created_ms, "task": after.task_id}
+            position = {"session": after.session_id, "created": after.created_ms, "task": after.task_id}
         parameters = {
             "project": project_id,
             "sessions": list(session_ids),
             "born": defined_at_ms,
             "limit": limit,
-        } | place
-        return self._turns(_NOT_LOOKED_AT, context_turns, parameters | place)
+        }
+        return self._turns(_NOT_READ, context_turns, parameters | position)
 
     def of_tasks(
         self, project_id: str, session_ids: Sequence[str], context_turns: int, task_ids: Sequence[str]

@@ -59,7 +59,7 @@ class DeliverySender:
 
     @property
     def is_busy(self) -> bool:
-        """Whether any delivery is in flight."""
+        """True if any delivery is in flight."""
         return bool(self._in_flight)
 
     def wait(self, timeout_s: float) -> None:
@@ -81,7 +81,8 @@ class DeliverySender:
         answers = {key: request.result() for key, request in self._in_flight.items() if request.done()}
         attempted = [retry_or_give_up(self._pending[key], answer, now) for key, answer in answers.items()]
         orphans = [self._pending[key] for key in self._pending.orphans() if key not in self._in_flight]
-        saved = self._repository.save_deliveries([*attempted, *(one.model_copy(update=_REMOVED) for one in orphans)])
+        ended = [delivery.model_copy(update=_REMOVED) for delivery in orphans]
+        saved = self._repository.save_deliveries([*attempted, *ended])
         for delivery in saved:
             metrics.WEBHOOK_DELIVERIES.labels("retried" if delivery.status == "pending" else delivery.status).inc()
             self._pending.release(delivery_key(delivery))

@@ -11,7 +11,7 @@ import orjson
 from phospho_schemas.webhooks import DeliverySource, Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_workers.jobs.loop.seen_cache import OVERLAP_MS
-from phospho_workers.jobs.webhooks.found_events import FoundEvents, Place, Stream, Wanted
+from phospho_workers.jobs.webhooks.event_streams import EventFilter, EventStreams, Position, Stream
 from phospho_workers.jobs.webhooks.judgement_hold import JudgementHold
 from phospho_workers.jobs.webhooks.keys import DeliveryKey, delivery_key
 from phospho_workers.jobs.webhooks.payloads import payload
@@ -31,7 +31,7 @@ class Enqueuer:
     def __init__(
         self,
         repository: WebhookRepository,
-        events: FoundEvents,
+        events: EventStreams,
         pending: PendingDeliveries,
         judgement_hold: JudgementHold,
     ) -> None:
@@ -41,11 +41,11 @@ class Enqueuer:
         self._judgement_hold = judgement_hold
         # None until there is a webhook.
         self._starts_ms: Mapping[str, int] | None = None
-        self._positions: dict[Stream, Place] = {}
+        self._positions: dict[Stream, Position] = {}
 
     @property
     def holds_events(self) -> bool:
-        """Whether events of any project wait for a judgement."""
+        """True if events of any project wait for a judgement."""
         return any(stream.wait_s for stream in self._positions)
 
     def enqueue_next(self, webhooks: Collection[Webhook], now: datetime) -> bool:
@@ -58,12 +58,12 @@ class Enqueuer:
             names = []
         has_more = False
         for stream, project_ids in self._streams(webhooks).items():
-            wanted = Wanted(project_ids, names, _ROWS_AT_ONCE, self._judgement_hold.holds)
-            place = self._positions.get(stream, self._start(stream, now_ms))
-            page = self._events.page(stream, place, now_ms, wanted)
+            event_filter = EventFilter(project_ids, names, _ROWS_AT_ONCE, self._judgement_hold.holds)
+            position = self._positions.get(stream, self._start(stream, now_ms))
+            page = self._events.page(stream, position, now_ms, event_filter)
             deliveries = [delivery for row in page.rows for delivery in _deliveries(row, webhooks, now)]
             self._pending.hold(self._repository.save_deliveries(self._without_known(deliveries)))
-            self._positions[stream] = page.after or Place(max(place.stored_ms, now_ms - _lookback_ms(stream)))
+            self._positions[stream] = page.after or Position(max(position.stored_ms, now_ms - _lookback_ms(stream)))
             has_more |= page.after is not None
         return has_more
 
@@ -84,9 +84,9 @@ class Enqueuer:
             streams[Stream("waited", wait_s)] = [name for name in project_ids if waits_s[name] == wait_s]
         return streams
 
-    def _start(self, stream: Stream, now_ms: int) -> Place:
+    def _start(self, stream: Stream, now_ms: int) -> Position:
         starts_ms = self._starts_ms or {}
-        return Place(starts_ms.get(stream.source, now_ms) - _lookback_ms(stream))
+        return Position(starts_ms.get(stream.source, now_ms) - _lookback_ms(stream))
 
     def _without_known(self, deliveries: Sequence[WebhookDelivery]) -> list[WebhookDelivery]:
         """Return the deliveries that were never in the queue, each once."""

@@ -18,7 +18,7 @@ _MAX_OF_ALL_HANGING = 8
 
 
 class _Load:
-    """How many deliveries are in flight, by project and by webhook."""
+    """The number of deliveries in flight, by project and by webhook."""
 
     def __init__(self, in_flight: Collection[DeliveryKey], hanging: Collection[WebhookKey]) -> None:
         self._hanging = hanging

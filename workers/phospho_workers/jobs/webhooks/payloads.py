@@ -1,51 +1,12 @@
-"""Payloads of webhooks: pure, from rows of analyses and the judgements and labels on them."""
+"""Payloads of webhooks. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
-
-from phospho_store.events import Content, Row, affirmed_events, as_judged, content_of_event
-
-Event = Mapping[str, Any]
+from collections.abc import Mapping
+from typing import Any
 
 
-class Annotations(NamedTuple):
-    """Judgements by their content, and labels (confirmed, rejected) by task and event name, of one project."""
-
-    judgements: Mapping[Content, Row]
-    labels: Mapping[tuple[str, str], str]
-
-
-def deliverable_events(row: Row, annotations: Annotations, waits: Callable[[str], bool]) -> Iterator[Event]:
-    """
-    Yield the events of an analysis that are delivered now, as readers see them; labels come before judgements.
-
-    An event in doubt without a label and a judgement is left out where `waits` is true of its name.
-    """
-    for event in row["events"]:
-        content = content_of_event(row, event)
-        label = annotations.labels.get((row["task_id"], event["name"]))
-        if content is None or label == "confirmed":
-            yield event
-        elif label == "rejected":
-            continue
-        elif (judgement := annotations.judgements.get(content)) is not None:
-            if judgement["answer"] != "no":
-                yield as_judged(event, judgement)
-        elif not waits(event["name"]):
-            yield event
-    yield from affirmed(row, annotations)
-
-
-def affirmed(row: Row, annotations: Annotations) -> Iterator[Event]:
-    """Yield the events of an analysis that were nearly found, that a judge affirmed and that nobody rejected."""
-    for event in affirmed_events(row, annotations.judgements):
-        if annotations.labels.get((row["task_id"], event["name"])) != "rejected":
-            yield event
-
-
-def payload(row: Row, event: Event, *, with_evidence: bool) -> dict[str, Any]:
+def payload(row: Mapping[str, Any], event: Mapping[str, Any], *, with_evidence: bool) -> dict[str, Any]:
     """
     Return the body of the request for one event, with the API's names.
 

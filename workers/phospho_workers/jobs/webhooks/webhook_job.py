@@ -12,7 +12,7 @@ from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
 from phospho_workers.jobs.webhooks.delivery import DeliverySender, Transport
 from phospho_workers.jobs.webhooks.enqueuer import Enqueuer
-from phospho_workers.jobs.webhooks.found_events import FoundEvents
+from phospho_workers.jobs.webhooks.event_streams import EventStreams
 from phospho_workers.jobs.webhooks.judgement_hold import JudgementHold
 from phospho_workers.jobs.webhooks.keys import WebhookKey, webhook_key
 from phospho_workers.jobs.webhooks.pending import PendingDeliveries
@@ -38,7 +38,7 @@ class WebhookJob:
     def __init__(
         self,
         repository: WebhookRepository,
-        events: FoundEvents,
+        events: EventStreams,
         transport: Transport,
         secret_key: str,
         *,

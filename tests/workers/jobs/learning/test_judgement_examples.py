@@ -1,4 +1,4 @@
-"""What an LLM said teaches the classifiers: less than people do, and not one judgement at a time."""
+"""Judgements of an LLM train classifiers, with less weight than labels and not one at a time."""
 
 from __future__ import annotations
 

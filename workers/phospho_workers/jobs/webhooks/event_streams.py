@@ -1,4 +1,4 @@
-"""Events in the order in which they became known: what webhooks are told of."""
+"""Events in the order in which they became known, page by page."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from functools import partial
 from typing import Any
 
 from phospho_schemas.webhooks import DeliverySource
-from phospho_store.events import Content, Row, added_event, content_of, judged_events
+from phospho_store.events import Row, added_event, judged_events
 from phospho_store.sql import compose
 from phospho_store.store import Store
-from phospho_workers.jobs.webhooks.payloads import Annotations, Event, affirmed, deliverable_events
+from phospho_workers.jobs.webhooks.annotations import AnnotationReader
+from phospho_workers.jobs.webhooks.deliverable_events import Event, affirmed, deliverable_events
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a reader stands: the time at which a row was stored, in milliseconds, and the row's identity."""
+class Position:
+    """The position of a reader: the time at which a row was stored, in Unix milliseconds, and the row's identity."""
 
     stored_ms: int
     identity: str = ""
@@ -24,32 +25,32 @@ class Place:
 
 @dataclass(frozen=True)
 class Stream:
-    """One way in which events become known. Of what `waited`, rows are read so many seconds after they were stored."""
+    """A source of events. Rows of the source `waited` are read `wait_s` seconds after they were stored."""
 
     source: DeliverySource
     wait_s: int = 0
 
 
 @dataclass(frozen=True)
-class Wanted:
+class EventFilter:
     """
-    What a reader wants of a stream: the next `limit` rows of these projects, of these names or of all where empty.
+    The next `limit` rows of these projects, with events of these names, or of all names where empty.
 
-    `waits` tells whether an event of a project and a name waits for a judgement.
+    `holds` returns whether an uncertain event of a project and a name waits for a judgement.
     """
 
     project_ids: Sequence[str]
     names: Sequence[str]
     limit: int
-    waits: Callable[[str, str], bool]
+    holds: Callable[[str, str], bool]
 
 
 @dataclass(frozen=True)
 class Page:
-    """Rows with their `source` and the `events` to be told, and the place after them; None where there are no more."""
+    """Rows with their `source` and the `events` to deliver, and the position after them; None at the end."""
 
     rows: Sequence[Row]
-    after: Place | None
+    after: Position | None
 
 
 _Parameters = Mapping[str, Any]
@@ -115,10 +116,6 @@ FROM judgement_rows FINAL WHERE $of_projects AND answer = 'yes' AND $is_wanted $
     is_wanted=_IS_WANTED,
     after=_AFTER,
 )
-_JUDGEMENTS = """
-SELECT project_id, name, definition_version, content, answer, score, judge, value, category FROM judgement_rows FINAL
-WHERE project_id IN {projects:Array(String)} AND name IN {names:Array(String)} AND content IN {contents:Array(String)}
-"""
 # A revision holds the milliseconds at which the label was given.
 _CONFIRMATIONS = compose(
     """
@@ -145,46 +142,42 @@ SELECT project_id, task_id, toString(arrayJoin(events.name)) AS name FROM sessio
 WHERE project_id IN {projects:Array(String)} AND session_id IN {sessions:Array(String)}
     AND task_id IN {tasks:Array(String)}
 """
-_LABELS = """
-SELECT project_id, task_id, event_name AS name, toString(label) AS label FROM label_rows FINAL
-WHERE project_id IN {projects:Array(String)} AND event_name IN {names:Array(String)}
-    AND task_id IN {tasks:Array(String)} AND label != ''
-"""
 
 
-class FoundEvents:
+class EventStreams:
     """Reads of events by the time at which they became known. Blocking; raises what the store raises."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._annotations = AnnotationReader(store)
 
     def now_ms(self) -> int:
         """Return the time of the clock that stamps rows."""
         return self._store.now_ms()
 
-    def page(self, stream: Stream, place: Place, now_ms: int, wanted: Wanted) -> Page:
-        """Return the rows of a stream after a place, in their order."""
+    def page(self, stream: Stream, position: Position, now_ms: int, event_filter: EventFilter) -> Page:
+        """Return the rows of a stream after a position, in their order."""
         parameters = {
-            "projects": list(wanted.project_ids),
-            "names": list(wanted.names),
-            "stored": place.stored_ms,
-            "identity": place.identity,
+            "projects": list(event_filter.project_ids),
+            "names": list(event_filter.names),
+            "stored": position.stored_ms,
+            "identity": position.identity,
             "until": now_ms - 1000 * stream.wait_s,
-            "limit": wanted.limit,
+            "limit": event_filter.limit,
         }
-        rows = self._rows(stream.source, parameters, wanted)
-        after = Place(rows[-1]["stored_ms"], rows[-1]["identity"]) if len(rows) == wanted.limit else None
+        rows = self._rows(stream.source, parameters, event_filter)
+        after = Position(rows[-1]["stored_ms"], rows[-1]["identity"]) if len(rows) == event_filter.limit else None
         return Page([{**row, "source": stream.source} for row in rows], after)
 
-    def _rows(self, source: DeliverySource, parameters: _Parameters, wanted: Wanted) -> list[dict[str, Any]]:
+    def _rows(self, source: DeliverySource, parameters: _Parameters, event_filter: EventFilter) -> list[dict[str, Any]]:
         if source == "judgement":
             return self._affirmed(parameters)
         if source == "label":
             return self._added(parameters)
         rows = self._store.rows(_ANALYSES[source], parameters)
-        annotations = self._annotations(rows)
+        annotations = self._annotations.of(rows)
         deliverable = [
-            deliverable_events(row, annotations[row["project_id"]], _waits(source, row, wanted)) for row in rows
+            deliverable_events(row, annotations[row["project_id"]], _holds(source, row, event_filter)) for row in rows
         ]
         return [{**row, "events": list(events)} for row, events in zip(rows, deliverable, strict=True)]
 
@@ -192,12 +185,12 @@ class FoundEvents:
         """Return judgements that say yes, each with its event as the task that was asked about says it now."""
         judgements = self._store.rows(_AFFIRMATIONS, parameters)
         analyses = self._by_task(_ANALYSES_OF_TASKS, judgements)
-        annotations = self._annotations(list(analyses.values()))
+        annotations = self._annotations.of(list(analyses.values()))
         rows = []
         for judgement in judgements:
             row = analyses.get(_task(judgement))
             events = affirmed(row, annotations[row["project_id"]]) if row is not None else ()
-            rows.append(_placed(judgement, row, [event for event in events if event["name"] == judgement["name"]]))
+            rows.append(_positioned(judgement, row, [event for event in events if event["name"] == judgement["name"]]))
         return rows
 
     def _added(self, parameters: _Parameters) -> list[dict[str, Any]]:
@@ -206,7 +199,7 @@ class FoundEvents:
         tasks = self._by_task(_TASKS, labels)
         found = self._found_in(list(tasks.values()))
         return [
-            _placed(
+            _positioned(
                 label,
                 tasks.get(_task(label)),
                 [] if (*_task(label), label["event_name"]) in found else [added_event(label)],
@@ -217,7 +210,7 @@ class FoundEvents:
     def _found_in(self, tasks: Sequence[Row]) -> set[tuple[str, str, str]]:
         """Return project, task and name of what was found in tasks, and not denied by a judge."""
         analyses = list(self._by_task(_ANALYSES_OF_TASKS, tasks).values())
-        annotations = self._annotations(analyses)
+        annotations = self._annotations.of(analyses)
         found = {
             (*_task(analysis), event["name"])
             for analysis in analyses
@@ -231,27 +224,10 @@ class FoundEvents:
         """Return by project and task the rows that a query has for the tasks of `rows`."""
         return {_task(row): row for row in self._store.rows(sql, _keys(rows))} if rows else {}
 
-    def _annotations(self, analyses: Sequence[Row]) -> Mapping[str, Annotations]:
-        """Return by project the judgements and labels on the candidates of analyses."""
-        annotations = {row["project_id"]: Annotations({}, {}) for row in analyses}
-        doubtful = [row for row in analyses if row["candidates"]]
-        if not doubtful:
-            return annotations
-        candidates = [candidate for row in doubtful for candidate in row["candidates"]]
-        names = {"names": sorted({candidate["name"] for candidate in candidates})}
-        contents = {"contents": sorted({candidate["content"] for candidate in candidates})}
-        judgements: dict[str, dict[Content, Row]] = {project_id: {} for project_id in annotations}
-        for judgement in self._store.rows(_JUDGEMENTS, _keys(doubtful) | names | contents):
-            judgements[judgement["project_id"]][content_of(judgement)] = judgement
-        labels: dict[str, dict[tuple[str, str], str]] = {project_id: {} for project_id in annotations}
-        for label in self._store.rows(_LABELS, _keys(doubtful) | names):
-            labels[label["project_id"]][label["task_id"], label["name"]] = label["label"]
-        return {project_id: Annotations(judgements[project_id], labels[project_id]) for project_id in annotations}
 
-
-def _waits(source: DeliverySource, row: Row, wanted: Wanted) -> Callable[[str], bool]:
-    """Return the predicate of names that wait: none of a row that has waited, and none of sessions."""
-    return partial(wanted.waits, row["project_id"]) if source == "task" else lambda _: False
+def _holds(source: DeliverySource, row: Row, event_filter: EventFilter) -> Callable[[str], bool]:
+    """Return whether a name waits: none of a row that has waited, and none of sessions."""
+    return partial(event_filter.holds, row["project_id"]) if source == "task" else lambda _: False
 
 
 def _task(row: Row) -> tuple[str, str]:
@@ -265,7 +241,7 @@ def _keys(rows: Sequence[Row]) -> dict[str, list[str]]:
     }
 
 
-def _placed(annotation: Row, row: Row | None, events: Sequence[Event]) -> dict[str, Any]:
-    """Return a task's row with the place of a judgement or label, and its events; none where there is no task."""
-    place = {name: annotation[name] for name in ("project_id", "stored_ms", "identity")}
-    return {**(row or {}), **place, "events": list(events) if row is not None else []}
+def _positioned(annotation: Row, row: Row | None, events: Sequence[Event]) -> dict[str, Any]:
+    """Return a task's row at the position of a judgement or label, with its events; none without a task."""
+    position = {name: annotation[name] for name in ("project_id", "stored_ms", "identity")}
+    return {**(row or {}), **position, "events": list(events) if row is not None else []}
