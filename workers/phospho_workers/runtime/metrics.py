@@ -66,40 +66,40 @@ EVENTS_DETECTED = Counter(
 )
 BACKGROUND_FAILURES = Counter(
     "phospho_background_failures_total",
-    "Jobs beside what a process serves (quotas, retention) that ended, and were begun anew",
+    "Background tasks of a process (quotas, retention) that ended with an error and were restarted",
     ["name"],
     registry=REGISTRY,
 )
 JOB_STEPS = Counter(
     "phospho_job_steps_total",
-    "Steps of a job, by outcome: done, more (and goes on at once), away (the store), failed",
+    "Steps of a job, by outcome: done, more (the next follows at once), away (the store), failed",
     ["name", "outcome"],
     registry=REGISTRY,
 )
-JOB_STEP_AGE = Gauge(
-    "phospho_job_step_age_seconds", "Since a job's last step that was done", ["name"], registry=REGISTRY
+JOB_STEP_AGE_SECONDS = Gauge(
+    "phospho_job_step_age_seconds", "Time since a job's last step that succeeded", ["name"], registry=REGISTRY
 )
 SESSIONS_ANALYSED = Counter(
-    "phospho_sessions_analysed_total", "Sessions that were over and looked at as a whole", registry=REGISTRY
+    "phospho_sessions_analysed_total", "Ended sessions that were analysed", registry=REGISTRY
 )
 TURNS_ANALYSED = Counter(
-    "phospho_turns_analysed_total", "Turns that were looked at with those before them", registry=REGISTRY
+    "phospho_turns_analysed_total", "Turns that were analysed with those before them", registry=REGISTRY
 )
 TASKS_BACKFILLED = Counter(
-    "phospho_tasks_backfilled_total", "Tasks of the past that a backfill has read", registry=REGISTRY
+    "phospho_tasks_backfilled_total", "Tasks that backfills have read", registry=REGISTRY
 )
 WEBHOOK_DELIVERIES = Counter(
     "phospho_webhook_deliveries_total",
-    "Attempts to tell a webhook of an event, by outcome: delivered, retried, dead",
+    "Attempts to deliver an event to a webhook, by outcome: delivered, retried, dead",
     ["outcome"],
     registry=REGISTRY,
 )
 CLASSIFIERS_TRAINED = Counter(
-    "phospho_classifiers_trained_total", "Classifiers that were learnt from labels", registry=REGISTRY
+    "phospho_classifiers_trained_total", "Classifiers trained on labels and judgements", registry=REGISTRY
 )
 CLASSIFIER_TRAINING_SECONDS = Histogram(
     "phospho_classifier_training_seconds",
-    "Reading the labels of one definition and learning its head",
+    "Reading the labels of one project and training the classifiers that are due",
     buckets=_SECONDS,
     registry=REGISTRY,
 )
@@ -116,13 +116,13 @@ LLM_CALLS = Counter(
     registry=REGISTRY,
 )
 LLM_TOKENS = Counter("phospho_llm_tokens_total", "Tokens of the LLM, in and out", ["direction"], registry=REGISTRY)
-LLM_USD = Counter("phospho_llm_usd_total", "What the LLM's tokens cost, in US dollars", registry=REGISTRY)
+LLM_USD = Counter("phospho_llm_usd_total", "Cost of the LLM's tokens in US dollars", registry=REGISTRY)
 LLM_CALL_SECONDS = Histogram(
     "phospho_llm_call_seconds", "One question to the LLM, with its attempts", buckets=_SECONDS, registry=REGISTRY
 )
 LLM_CIRCUIT_OPEN = Gauge(
-    "phospho_llm_circuit_open", "1 while the LLM is left alone, since it did not answer", registry=REGISTRY
+    "phospho_llm_circuit_open", "1 while the LLM is left alone because it did not answer", registry=REGISTRY
 )
 LLM_BUDGET_REFUSALS = Counter(
-    "phospho_llm_budget_refusals_total", "Questions that were not asked for want of budget", registry=REGISTRY
+    "phospho_llm_budget_refusals_total", "Questions that were not asked because the budget was spent", registry=REGISTRY
 )

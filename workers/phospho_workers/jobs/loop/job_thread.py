@@ -49,7 +49,7 @@ class JobThread:
         self._failure = ""
         self._succeeded_at_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"phospho-{job.name}", daemon=True)
-        metrics.JOB_STEP_AGE.labels(job.name).set_function(self._age_s)
+        metrics.JOB_STEP_AGE_SECONDS.labels(job.name).set_function(self._age_s)
 
     def start(self) -> None:
         """Start the thread."""
