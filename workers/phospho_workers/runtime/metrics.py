@@ -79,15 +79,11 @@ JOB_STEPS = Counter(
 JOB_STEP_AGE_SECONDS = Gauge(
     "phospho_job_step_age_seconds", "Time since a job's last step that succeeded", ["name"], registry=REGISTRY
 )
-SESSIONS_ANALYSED = Counter(
-    "phospho_sessions_analysed_total", "Ended sessions that were analysed", registry=REGISTRY
-)
+SESSIONS_ANALYSED = Counter("phospho_sessions_analysed_total", "Ended sessions that were analysed", registry=REGISTRY)
 TURNS_ANALYSED = Counter(
     "phospho_turns_analysed_total", "Turns that were analysed with those before them", registry=REGISTRY
 )
-TASKS_BACKFILLED = Counter(
-    "phospho_tasks_backfilled_total", "Tasks that backfills have read", registry=REGISTRY
-)
+TASKS_BACKFILLED = Counter("phospho_tasks_backfilled_total", "Tasks that backfills have read", registry=REGISTRY)
 WEBHOOK_DELIVERIES = Counter(
     "phospho_webhook_deliveries_total",
     "Attempts to deliver an event to a webhook, by outcome: delivered, retried, dead",
