@@ -23,8 +23,8 @@ SECRET = "sk-not-to-be-seen"
 
 
 def log(shape: OneProcess, folder: Path, **inputs: str) -> None:
-    known = {"output": "Sorry", "created_at": LOGGED_AT}
-    lines = [json.dumps({"task_id": name, "input": text} | known) for name, text in inputs.items()]
+    defaults = {"output": "Sorry", "created_at": LOGGED_AT}
+    lines = [json.dumps({"task_id": name, "input": text} | defaults) for name, text in inputs.items()]
     (folder / "logs.jsonl").write_text("\n".join(lines))
     shape.phospho("import", str(folder / "logs.jsonl"))
 
@@ -36,8 +36,8 @@ def wait_for_events(shape: OneProcess, number: int) -> None:
 
 
 def environment(llm: LlmServer) -> dict[str, str]:
-    known = {"PHOSPHO_LLM_BASE_URL": llm.base_url, "PHOSPHO_LLM_MODEL": "model-1", "PHOSPHO_LLM_API_KEY": SECRET}
-    return known | {"PHOSPHO_LLM_USD_PER_MILLION_TOKENS_IN": "1"}
+    variables = {"PHOSPHO_LLM_BASE_URL": llm.base_url, "PHOSPHO_LLM_MODEL": "model-1", "PHOSPHO_LLM_API_KEY": SECRET}
+    return variables | {"PHOSPHO_LLM_USD_PER_MILLION_TOKENS_IN": "1"}
 
 
 @pytest.mark.timeout(240)

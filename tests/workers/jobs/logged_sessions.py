@@ -16,8 +16,8 @@ CLOCK = HybridClock()
 def said(project_id: str, session_id: str, text: str, minutes_ago: float, **fields: Any) -> dict[str, Any]:
     """Return a task of a session; its id says when it was, so that the same moment is the same task."""
     moment = (NOW - timedelta(minutes=minutes_ago)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    known = {"session_id": session_id, "input": text, "output": "", "created_at": moment}
-    return task(project_id, f"{session_id}-{minutes_ago}", CLOCK.next(), **(known | fields))
+    defaults = {"session_id": session_id, "input": text, "output": "", "created_at": moment}
+    return task(project_id, f"{session_id}-{minutes_ago}", CLOCK.next(), **(defaults | fields))
 
 
 def say(store: Store, project_id: str, session_id: str, text: str, minutes_ago: float, **fields: Any) -> None:

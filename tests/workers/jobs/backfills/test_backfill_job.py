@@ -76,9 +76,9 @@ class Past:
         return sorted((row["task_id"], row["name"], row["definition_version"]) for row in rows)
 
     def backfill(self, backfill_id: str) -> Backfill:
-        known = self.repository.one(self.project_id, backfill_id)
-        assert known is not None
-        return known
+        backfill = self.repository.one(self.project_id, backfill_id)
+        assert backfill is not None
+        return backfill
 
 
 @pytest.fixture
@@ -179,8 +179,8 @@ class Delayed(History):
 @pytest.mark.parametrize("others_steps", [1, 2, 100])
 def test_backfills_of_two_processes_lose_nothing(past: Past, others_steps: int) -> None:
     """The one that writes last has read first."""
-    for one in (past.define("refund", "refund"), past.define("flight", "refund")):
-        past.repository.start(one)
+    for wanted in (past.define("refund", "refund"), past.define("flight", "refund")):
+        past.repository.start(wanted)
     other = past.job()
 
     def overtake() -> None:
@@ -200,7 +200,7 @@ def test_backfill_ends_after_an_edit_or_a_cancel(past: Past) -> None:
     past.define("refund", "refunds")
     repository.cancel(past.project_id, cancelled.backfill_id)
     past.run()
-    assert {one.backfill_id: one.status for one in repository.of_project(past.project_id)} == {
+    assert {backfill.backfill_id: backfill.status for backfill in repository.of_project(past.project_id)} == {
         edited.backfill_id: "superseded",
         cancelled.backfill_id: "cancelled",
     }
@@ -208,32 +208,32 @@ def test_backfill_ends_after_an_edit_or_a_cancel(past: Past) -> None:
 
 
 def test_estimate_returns_the_cost_and_stores_nothing(past: Past) -> None:
-    told = past.estimates().estimate(past.define("refund", "refund"))
-    assert (told["tasks"], told["events"], told["llm_tokens"], told["sampled_tasks"]) == (4, 2, 0, 4)
+    estimate = past.estimates().estimate(past.define("refund", "refund"))
+    assert (estimate["tasks"], estimate["events"], estimate["llm_tokens"], estimate["sampled_tasks"]) == (4, 2, 0, 4)
     assert past.found() == THANKS
 
 
 def test_estimate_prices_the_questions_to_the_llm(past: Past) -> None:
     """It counted the characters of the texts alone: a few tokens for a call that sends some 300."""
-    asked = Registry(past.store).save_definition(
+    angry = Registry(past.store).save_definition(
         definition("angry", "llm", description="The user is angry", project_id=past.project_id)
     )
     llm = LlmSettings("http://127.0.0.1:9", "model", usd_per_million_in=1000.0, usd_per_million_out=1000.0)
-    told = past.estimates(JudgeSettings(llm)).estimate(asked)
-    assert told["llm_calls"] == 4
-    assert 4 * 200 < told["llm_tokens"] < 4 * 500
-    assert told["llm_usd"] == pytest.approx(told["llm_tokens"] / 1000, abs=0.01)
-    assert told["llm_days"] == 1
+    estimate = past.estimates(JudgeSettings(llm)).estimate(angry)
+    assert estimate["llm_calls"] == 4
+    assert 4 * 200 < estimate["llm_tokens"] < 4 * 500
+    assert estimate["llm_usd"] == pytest.approx(estimate["llm_tokens"] / 1000, abs=0.01)
+    assert estimate["llm_days"] == 1
 
 
 def test_diff_returns_what_a_new_version_would_change(past: Past) -> None:
     old = past.define("refund", "refund and thanks", "hello")
     new = keywords("refund", "refund", project_id=past.project_id)
-    told = past.diffs().diff(old, new, 1000)
-    counts = {name: told[name] for name in ("tasks", "newly_found", "no_longer_found", "found_by_both")}
+    diff = past.diffs().diff(old, new, 1000)
+    counts = {name: diff[name] for name in ("tasks", "newly_found", "no_longer_found", "found_by_both")}
     assert counts == {"tasks": 4, "newly_found": 1, "no_longer_found": 1, "found_by_both": 1}
-    assert [one["task_id"] for one in told["examples"]["newly"]] == ["t0"]
-    assert [one["task_id"] for one in told["examples"]["no_longer"]] == ["t1"]
+    assert [example["task_id"] for example in diff["examples"]["newly"]] == ["t0"]
+    assert [example["task_id"] for example in diff["examples"]["no_longer"]] == ["t1"]
 
 
 def test_backfill_removes_nothing_where_event_detection_is_off(past: Past, registry: Registry) -> None:

@@ -111,8 +111,11 @@ def test_session_backfill_finds_events_once_in_sessions_and_turns(past: Past) ->
 
 
 def test_session_backfill_replaces_only_events_of_its_definition(past: Past) -> None:
-    for one in (past.define("refund", "refund", scope="session"), past.define("thanks", "thanks", is_last_task=True)):
-        past.run(one)
+    for definition in (
+        past.define("refund", "refund", scope="session"),
+        past.define("thanks", "thanks", is_last_task=True),
+    ):
+        past.run(definition)
     past.run(past.define("refund", "a refund", scope="session"))
     assert past.found() == sorted([("a-499", "refund", 2), *LAST])
 
@@ -170,8 +173,8 @@ def test_estimate_and_diff_read_sessions_and_store_nothing(past: Past) -> None:
 
     old = past.define("near", "refund", scope="input", context_turns=1)
     new = keywords("near", "a refund", "hello", project_id=past.project_id, scope="session")
-    told = past.diffs().diff(old, new, 1000)
-    counts = {name: told[name] for name in ("tasks", "newly_found", "no_longer_found", "found_by_both")}
+    diff = past.diffs().diff(old, new, 1000)
+    counts = {name: diff[name] for name in ("tasks", "newly_found", "no_longer_found", "found_by_both")}
     assert counts == {"tasks": 6, "newly_found": 1, "no_longer_found": 3, "found_by_both": 1}
-    assert [one["task_id"] for one in told["examples"]["newly"]] == ["c-499"]
+    assert [example["task_id"] for example in diff["examples"]["newly"]] == ["c-499"]
     assert past.found() == []

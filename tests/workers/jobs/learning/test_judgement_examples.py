@@ -33,22 +33,24 @@ def tasks(store: Store, registry: Registry, project_id: str) -> LabelledTasks:
     return LabelledTasks(store)
 
 
-def judgement(project_id: str, task_id: str, said: str = "yes", **fields: object) -> JudgementRow:
+def judgement(project_id: str, task_id: str, answer: str = "yes", **fields: object) -> JudgementRow:
     content = content_of({"input": f"text {task_id[1:]}"}, "input")
-    known = {"project_id": project_id, "name": "refund", "definition_version": 1, "content": content, "judge": "llm"}
-    known |= {"answer": said, "task_id": task_id, "created_at": datetime.now(UTC), "model": "m"}
-    return JudgementRow.model_validate(known | fields)
+    defaults = {"project_id": project_id, "name": "refund", "definition_version": 1, "content": content, "judge": "llm"}
+    defaults |= {"answer": answer, "task_id": task_id, "created_at": datetime.now(UTC), "model": "m"}
+    return JudgementRow.model_validate(defaults | fields)
 
 
 def say(store: Store, project_id: str, yes: range, no: range, **fields: object) -> None:
-    said = [("yes", number) for number in yes] + [("no", number) for number in no]
-    JudgementRepository(store).save_judgements([judgement(project_id, f"t{n}", answer, **fields) for answer, n in said])
+    answers = [("yes", number) for number in yes] + [("no", number) for number in no]
+    JudgementRepository(store).save_judgements(
+        [judgement(project_id, f"t{n}", answer, **fields) for answer, n in answers]
+    )
 
 
 def shown(tasks: LabelledTasks, project_id: str, version: int = 1) -> dict[str, tuple[bool, float]]:
     refund = semantic("refund", REFUND, scope="input", project_id=project_id, version=version)
     examples = tasks.examples(project_id, [refund])["refund"]
-    return {one.task["task_id"]: (one.is_there, one.weight) for one in examples}
+    return {example.task["task_id"]: (example.is_there, example.weight) for example in examples}
 
 
 def test_judgement_is_an_example_of_less_weight_than_a_label(
@@ -67,10 +69,10 @@ def test_examples_leave_out_answers_that_are_no_judgements(
     store: Store, project_id: str, tasks: LabelledTasks, other: dict[str, object]
 ) -> None:
     say(store, project_id, range(2), range(2, 4))
-    known = shown(tasks, project_id)
+    before = shown(tasks, project_id)
     JudgementRepository(store).save_judgements([judgement(project_id, "t9", **other)])
-    assert shown(tasks, project_id) == known
-    assert len(known) == 4
+    assert shown(tasks, project_id) == before
+    assert len(before) == 4
 
 
 def test_examples_leave_out_judgements_on_an_earlier_version(
@@ -151,8 +153,8 @@ def test_digest_does_not_change_with_each_judgement(store: Store, project_id: st
 
 
 def test_is_enough_needs_eight_judgements_or_one_label() -> None:
-    said = [LabelledText({"input": "x"}, False, 0.5) for _ in range(8)]
-    assert (is_enough(said), is_enough(said[:7]), is_enough([])) == (True, False, False)
+    judged = [LabelledText({"input": "x"}, False, 0.5) for _ in range(8)]
+    assert (is_enough(judged), is_enough(judged[:7]), is_enough([])) == (True, False, False)
     assert is_enough([LabelledText({"input": "x"}, True)])
 
 
@@ -168,7 +170,7 @@ def test_classifier_of_judgements_has_the_quality_of_labels(
 
     until_done(learning)
 
-    [classifier] = [one for one in instructions.classifiers() if one.project_id == project_id]
+    [classifier] = [row for row in instructions.classifiers() if row.project_id == project_id]
     assert '"confirmed": 1, "rejected": 0' in classifier.quality
     assert classifier.classifier
 

@@ -37,9 +37,9 @@ class Listening:
     def train(
         self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
     ) -> Mapping[str, TrainedClassifier]:
-        self.rivals.append({one.name for one in definitions})
+        self.rivals.append({definition.name for definition in definitions})
         for name in names:
-            self.shown[name] = [(one.task["input"], one.is_there) for one in examples[name]]
+            self.shown[name] = [(example.task["input"], example.is_there) for example in examples[name]]
         return dict.fromkeys(names, TrainedClassifier("", "{}"))
 
 

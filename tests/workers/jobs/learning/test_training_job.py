@@ -42,8 +42,8 @@ class CountingTrainer:
         return {name: self.trained(name, examples[name]) for name in names}
 
     def trained(self, name: str, examples: Sequence[Example]) -> TrainedClassifier:
-        self.shown.append((name, [(one.task["input"], one.is_there) for one in examples]))
-        there = sum(one.is_there for one in examples)
+        self.shown.append((name, [(example.task["input"], example.is_there) for example in examples]))
+        there = sum(example.is_there for example in examples)
         ones, zeros = np.ones(DIMENSIONS, np.float32), np.zeros(DIMENSIONS, np.float32)
         classifier = Classifier(ones, zeros, 1.0, 0.0, 0.0, 1.0, 0.0, {}, there, len(examples) - there)
         return TrainedClassifier(classifier=classifier.to_json(), quality="{}")
@@ -69,9 +69,9 @@ def say(repository: LabelRepository, project_id: str, **labels: str) -> None:
     repository.save_labels([new_label(project_id, "refund", task_id, label) for task_id, label in labels.items()])
 
 
-def head_of(store: Store, project_id: str) -> tuple[int, int, int]:
+def classifier_of(store: Store, project_id: str) -> tuple[int, int, int]:
     """Return the version of the project's classifier, and the confirmed and rejected labels that trained it."""
-    [row] = [one for one in DefinitionRepository(store).classifiers() if one.project_id == project_id]
+    [row] = [row for row in DefinitionRepository(store).classifiers() if row.project_id == project_id]
     classifier = Classifier.from_json(row.classifier)
     return row.version, classifier.confirmed, classifier.rejected
 
@@ -103,7 +103,7 @@ def test_training_job_trains_nothing_twice(
     assert until_done(learning(store, trainer)) == 0
 
     assert [name for name, _ in trainer.shown] == ["refund"]
-    assert head_of(store, project_id) == (1, 1, 0)
+    assert classifier_of(store, project_id) == (1, 1, 0)
 
 
 def test_training_job_follows_changed_and_removed_labels(
@@ -117,7 +117,7 @@ def test_training_job_follows_changed_and_removed_labels(
     ):
         say(repository, project_id, **labels)
         until_done(job)
-        assert head_of(store, project_id) == classifier
+        assert classifier_of(store, project_id) == classifier
 
 
 def test_training_job_trains_a_new_definition_version(
@@ -135,7 +135,7 @@ def test_training_job_trains_a_new_definition_version(
     registry.save_definition(semantic("refund", "The user asks for a refund", project_id=project_id))
     until_done(job)
 
-    [classifier] = [one for one in DefinitionRepository(store).classifiers() if one.project_id == project_id]
+    [classifier] = [row for row in DefinitionRepository(store).classifiers() if row.project_id == project_id]
     assert (classifier.version, classifier.definition_version) == (2, 2)
 
 
@@ -204,8 +204,8 @@ def test_classifier_finds_what_its_description_does_not(
     assert ([hit.definition.name for hit in before], [hit.definition.name for hit in after]) == ([], ["zorb"])
     classifier = DefinitionRepository(store).classifier(project_id, "zorb")
     assert classifier is not None
-    told = json.loads(classifier.quality)
-    assert (told["confirmed"], told["rejected"], set(told["recall"])) == (2, 2, {"value", "low", "high"})
+    quality = json.loads(classifier.quality)
+    assert (quality["confirmed"], quality["rejected"], set(quality["recall"])) == (2, 2, {"value", "low", "high"})
 
 
 def test_label_queue_returns_uncertain_tasks_without_a_label(store: Store, registry: Registry, project_id: str) -> None:

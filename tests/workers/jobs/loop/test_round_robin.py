@@ -30,7 +30,7 @@ class Turns:
         self.takes_s = takes_s
         self.now_s = 0.0
         self.worked: list[str] = []
-        self.rota = RoundRobin(lambda: self.now_s)
+        self.round_robin = RoundRobin(lambda: self.now_s)
 
     def work(self, project_id: str) -> bool:
         self.now_s += self.takes_s
@@ -40,7 +40,7 @@ class Turns:
         return False
 
     def step(self, *project_ids: str) -> bool:
-        return self.rota.step(project_ids, self.work)
+        return self.round_robin.step(project_ids, self.work)
 
 
 def test_round_robin_does_quick_projects_in_one_step() -> None:
@@ -67,12 +67,12 @@ def test_round_robin_backs_off_a_failing_project_only() -> None:
     assert turns.worked.count("b") >= 100
     # At 0, 1, 3, 7, 15, 31 and 63 s.
     assert turns.worked.count("a") == 7
-    assert turns.rota.has_failed
+    assert turns.round_robin.has_failed
 
     turns.failing.clear()
     turns.now_s += 300.0
     turns.step("a", "b")
-    assert not turns.rota.has_failed
+    assert not turns.round_robin.has_failed
 
 
 def test_round_robin_gives_other_projects_their_turn_first() -> None:
@@ -82,8 +82,8 @@ def test_round_robin_gives_other_projects_their_turn_first() -> None:
         worked.append(project_id)
         return project_id == "a" and worked.count("a") < 3
 
-    rota = RoundRobin()
-    while rota.step(["a", "b"], work):
+    round_robin = RoundRobin()
+    while round_robin.step(["a", "b"], work):
         pass
     assert worked == ["a", "b"] * 3
 
