@@ -55,7 +55,7 @@ def trainer() -> CountingTrainer:
 
 
 @pytest.fixture
-def repository(store: Store, registry: Registry, project_id: str) -> LabelRepository:
+def label_repository(store: Store, registry: Registry, project_id: str) -> LabelRepository:
     registry.save_definition(semantic("refund", "The user wants money back", project_id=project_id))
     insert(store, "task_rows", *(task(project_id, f"t{n}", input=f"text {n}") for n in range(4)))
     return LabelRepository(store)
@@ -65,8 +65,8 @@ def learning(store: Store, trainer: CountingTrainer) -> TrainingJob:
     return TrainingJob(LabelledTasks(store), DefinitionRepository(store), trainer)
 
 
-def say(repository: LabelRepository, project_id: str, **labels: str) -> None:
-    repository.save_labels([new_label(project_id, "refund", task_id, label) for task_id, label in labels.items()])
+def say(label_repository: LabelRepository, project_id: str, **labels: str) -> None:
+    label_repository.save_labels([new_label(project_id, "refund", task_id, label) for task_id, label in labels.items()])
 
 
 def classifier_of(store: Store, project_id: str) -> tuple[int, int, int]:
@@ -77,11 +77,15 @@ def classifier_of(store: Store, project_id: str) -> tuple[int, int, int]:
 
 
 def test_training_job_gives_detection_a_classifier(
-    store: Store, book: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
+    store: Store,
+    label_repository: LabelRepository,
+    project_id: str,
+    trainer: CountingTrainer,
+    until_done: Callable[..., int],
 ) -> None:
     cache = DefinitionCache(DefinitionRepository(store), refresh_interval_s=0.0)
     before = cache.current()
-    say(repository, project_id, t1="confirmed", t2="rejected")
+    say(label_repository, project_id, t1="confirmed", t2="rejected")
 
     until_done(learning(store, trainer))
 
@@ -93,9 +97,13 @@ def test_training_job_gives_detection_a_classifier(
 
 
 def test_training_job_trains_nothing_twice(
-    store: Store, book: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
+    store: Store,
+    label_repository: LabelRepository,
+    project_id: str,
+    trainer: CountingTrainer,
+    until_done: Callable[..., int],
 ) -> None:
-    say(repository, project_id, t1="confirmed")
+    say(label_repository, project_id, t1="confirmed")
     job = learning(store, trainer)
     until_done(job)
 
@@ -107,7 +115,11 @@ def test_training_job_trains_nothing_twice(
 
 
 def test_training_job_follows_changed_and_removed_labels(
-    store: Store, book: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
+    store: Store,
+    label_repository: LabelRepository,
+    project_id: str,
+    trainer: CountingTrainer,
+    until_done: Callable[..., int],
 ) -> None:
     job = learning(store, trainer)
     for labels, classifier in (
@@ -115,7 +127,7 @@ def test_training_job_follows_changed_and_removed_labels(
         ({"t1": "rejected"}, (2, 0, 1)),
         ({"t1": ""}, (3, 0, 0)),
     ):
-        say(repository, project_id, **labels)
+        say(label_repository, project_id, **labels)
         until_done(job)
         assert classifier_of(store, project_id) == classifier
 
@@ -123,12 +135,12 @@ def test_training_job_follows_changed_and_removed_labels(
 def test_training_job_trains_a_new_definition_version(
     store: Store,
     registry: Registry,
-    repository: LabelRepository,
+    label_repository: LabelRepository,
     project_id: str,
     trainer: CountingTrainer,
     until_done: Callable[..., int],
 ) -> None:
-    say(repository, project_id, t1="confirmed")
+    say(label_repository, project_id, t1="confirmed")
     job = learning(store, trainer)
     until_done(job)
 
@@ -156,7 +168,7 @@ def test_training_job_skips_engines_without_classifiers(
 
 def test_training_job_reads_the_newest_labels_of_either_kind(
     store: Store,
-    repository: LabelRepository,
+    label_repository: LabelRepository,
     project_id: str,
     trainer: CountingTrainer,
     until_done: Callable[..., int],
@@ -165,7 +177,7 @@ def test_training_job_reads_the_newest_labels_of_either_kind(
     """Later rejections, however many, do not displace the confirmed tasks."""
     monkeypatch.setattr("phospho_workers.jobs.learning.examples.MAX_LABELS", 1)
     for task_id, label in {"t0": "confirmed", "t1": "confirmed", "t2": "rejected", "t3": "rejected"}.items():
-        say(repository, project_id, **{task_id: label})
+        say(label_repository, project_id, **{task_id: label})
 
     until_done(learning(store, trainer))
 
@@ -173,10 +185,14 @@ def test_training_job_reads_the_newest_labels_of_either_kind(
 
 
 def test_training_job_reads_both_ends_of_a_long_text(
-    store: Store, book: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
+    store: Store,
+    label_repository: LabelRepository,
+    project_id: str,
+    trainer: CountingTrainer,
+    until_done: Callable[..., int],
 ) -> None:
     insert(store, "task_rows", task(project_id, "long", input="b" * 50_000 + "m" + "e" * 50_000))
-    say(repository, project_id, long="confirmed")
+    say(label_repository, project_id, long="confirmed")
 
     until_done(learning(store, trainer))
 
@@ -220,9 +236,13 @@ def test_label_queue_returns_uncertain_tasks_without_a_label(store: Store, regis
 
 
 def test_training_job_stores_an_empty_classifier_after_an_error(
-    store: Store, book: LabelRepository, project_id: str, trainer: CountingTrainer, until_done: Callable[..., int]
+    store: Store,
+    label_repository: LabelRepository,
+    project_id: str,
+    trainer: CountingTrainer,
+    until_done: Callable[..., int],
 ) -> None:
-    say(repository, project_id, t1="confirmed")
+    say(label_repository, project_id, t1="confirmed")
     job = learning(store, trainer)
     trainer.trained = _singular  # type: ignore[method-assign]
     until_done(job)
