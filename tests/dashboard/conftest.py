@@ -17,13 +17,13 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from phospho_cli.processes.integrations import build_integrations
-from phospho_cli.processes.web import feedback_reading
 from phospho_dashboard.app import Integrations, api_routes, create_app
 from phospho_dashboard.auth.passwords import Passwords
 from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.services import Services, create_services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.webhooks.sending import WebhookSending
+from phospho_gateway.intake.feedback import feedback_reading
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
 from phospho_schemas.records import Keyed

@@ -1,4 +1,4 @@
-"""How often and how long a client command retries."""
+"""Retry policies of client commands."""
 
 from __future__ import annotations
 

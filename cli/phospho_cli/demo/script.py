@@ -1,4 +1,4 @@
-"""What the people and the assistant of the demo say: four kinds of conversation, with gaps to fill in."""
+"""The demo's conversations: four kinds, with gaps that are filled with words."""
 
 from __future__ import annotations
 

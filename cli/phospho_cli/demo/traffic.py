@@ -67,7 +67,7 @@ class _Session:
     release: _Release
     turns: list[Turn]
     words: dict[str, str] = field(default_factory=dict)
-    said: int = 0
+    turns_sent: int = 0
     context_tokens: int = 0
 
 
@@ -113,17 +113,17 @@ class DemoTraffic:
     def _task(self, at_s: float, session: _Session) -> DemoTask:
         turn = session.turns.pop(0)
         is_failure = bool(turn.failures) and self._random.random() < session.release.failure_rate
-        asked = self._filled(self._random.choice(turn.asks), session)
-        answered = self._filled(self._random.choice(turn.failures if is_failure else turn.answers), session)
-        session.said += 1
+        question = self._filled(self._random.choice(turn.asks), session)
+        answer = self._filled(self._random.choice(turn.failures if is_failure else turn.answers), session)
+        session.turns_sent += 1
         event = {
             "session_id": session.session_id,
-            "task_id": f"{session.session_id}-{session.said:02d}",
+            "task_id": f"{session.session_id}-{session.turns_sent:02d}",
             "user_id": session.user_id,
             "version_id": session.release.version_id,
-            "input": asked,
-            "output": answered,
-            "metadata": self._metadata(session, asked, answered),
+            "input": question,
+            "output": answer,
+            "metadata": self._metadata(session, question, answer),
         }
         if is_failure and self._random.random() < 0.5:
             session.turns.insert(0, FRUSTRATED)
@@ -135,10 +135,10 @@ class DemoTraffic:
             next_at_s = at_s + 2 + self._random.lognormvariate(1.4, 0.6)
             heapq.heappush(self._open, (next_at_s, self._random.getrandbits(32) << 32 | self._sessions, session))
 
-    def _metadata(self, session: _Session, asked: str, answered: str) -> dict[str, Any]:
+    def _metadata(self, session: _Session, question: str, answer: str) -> dict[str, Any]:
         """Return model, tokens and latency; the prompt grows with the conversation, as a chat's does."""
-        tokens_out = _tokens(answered)
-        session.context_tokens += _tokens(asked)
+        tokens_out = _tokens(answer)
+        session.context_tokens += _tokens(question)
         tokens_in, session.context_tokens = session.context_tokens, session.context_tokens + tokens_out
         release = session.release
         latency_ms = release.first_token_ms * self._random.lognormvariate(0, 0.35) + release.token_ms * tokens_out

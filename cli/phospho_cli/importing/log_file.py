@@ -1,9 +1,8 @@
 """
-From the records of a file to the events that are logged.
+The events of a file of logs.
 
-What a record lacks is made up from the file alone, so that a second import logs the very same tasks:
-a task without an id gets one derived from the record and from how often the file said it before, and a task without
-a time gets the time at which the file was last written.
+Missing fields are derived from the file, so that a second import logs the same tasks. A task without an id gets one
+from its record and the number of equal records before it. A task without a time gets the file's modification time.
 """
 
 from __future__ import annotations
@@ -47,18 +46,18 @@ class LogLine(NamedTuple):
 
 
 class SkippedLine(NamedTuple):
-    """A record that is no task by its format's rules, such as the span of a tool."""
+    """A record that is not a task in its format, such as the span of a tool."""
 
     line: int
 
 
 class _NoEvent(Exception):
-    """This record holds no event; its text says why."""
+    """A record without an event; the message is the reason."""
 
 
 class Occurrences:
     """
-    Counts how often a line was seen, in 64 MB whatever the length of the file.
+    Counts equal lines, in 64 MB for a file of any length.
 
     Lines share a counter where 24 bits of their checksum agree. Equal lines still get different numbers, and a file
     always the same ones, which is all that an id needs.

@@ -1,4 +1,4 @@
-"""What `phospho import --dry-run` shows: what would be logged, without a server."""
+"""The output of `phospho import --dry-run`: the tasks that an import would log."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from phospho_cli.importing.log_file import LogLine
 
 _SHOWN_TASKS = 3
 _SHOWN_CHARACTERS = 60
-# Beyond, different ones are not told apart any more: a file of any size is looked at in bounded memory.
+# Beyond this, distinct values are no longer counted: memory stays bounded for a file of any size.
 _MAX_COUNTED = 1_000_000
 _MAX_KEYS = 1000
 
 
 class Preview:
-    """Looks at every event that would be logged."""
+    """A summary of the events of a file."""
 
     def __init__(self) -> None:
         self._tasks: set[str] = set()
@@ -31,15 +31,15 @@ class Preview:
         self._times: list[float] = []
 
     def add(self, log: LogLine) -> None:
-        """Look at one event."""
+        """Add one event."""
         event = orjson.loads(log.event)
-        for seen, value in (
+        for values, value in (
             (self._tasks, log.task_id),
             (self._sessions, event.get("session_id")),
             (self._users, event.get("user_id")),
         ):
-            if value and len(seen) < _MAX_COUNTED:
-                seen.add(str(value))
+            if value and len(values) < _MAX_COUNTED:
+                values.add(str(value))
         self._keys.update(name for name in event if name in self._keys or len(self._keys) < _MAX_KEYS)
         created_at_s = event.get("client_created_at")
         if isinstance(created_at_s, (int, float)):
@@ -48,7 +48,7 @@ class Preview:
             self._first.append({name: _shown(event.get(name)) for name in ("task_id", "session_id", "input", "output")})
 
     def show(self, format_label: str, skipped: int) -> None:
-        """Print what was seen."""
+        """Print the summary."""
         click.echo(f"Format: {format_label}")
         click.echo(f"{len(self._tasks):,} tasks, {len(self._sessions):,} sessions, {len(self._users):,} users")
         if self._times:

@@ -77,7 +77,7 @@ class UpSettings:
 
     @property
     def has_open_pages(self) -> bool:
-        """Whether the local user reaches the pages without signing in."""
+        """True if the local user reaches the pages without signing in."""
         return self.host == LOOPBACK and not self.must_sign_in and not self.dashboard.sign_in.trusted_proxies
 
 

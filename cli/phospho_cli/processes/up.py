@@ -45,6 +45,7 @@ _READER_SETTINGS = ClickHouseHttpSettings(
         hidden_tables=frozenset(f"{DATABASE}.{table}" for table in (*SECRET_TABLES, "webhook_rows"))
     )
 )
+_LAST_REVISION = "SELECT max(revision) AS last FROM $table WHERE revision <= {newest:UInt64}"
 _REVISION_TABLES = ("task_rows", "feedback_rows", "definition_rows", "project_rows", *SECRET_TABLES)
 
 
@@ -166,8 +167,6 @@ def _pages_url(dashboard: DashboardSettings) -> str:
 
 def last_revision(store: Store, newest: int) -> int:
     """Return the greatest stored revision up to `newest`; a greater one can't come from a clock of ours."""
-    query = " UNION ALL ".join(
-        compose("SELECT max(revision) AS last FROM $table WHERE revision <= {newest:UInt64}", table=table)
-        for table in _REVISION_TABLES
-    )
-    return max(int(row["last"]) for row in store.rows(query, {"newest": newest}))
+    queries = [compose(_LAST_REVISION, table=table) for table in _REVISION_TABLES]
+    rows = store.rows(" UNION ALL ".join(queries), {"newest": newest})
+    return max(int(row["last"]) for row in rows)

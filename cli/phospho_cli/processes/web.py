@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Metric
 from starlette.applications import Starlette
@@ -23,12 +21,9 @@ from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.web.error_pages import on_unexpected, with_error_page
 from phospho_gateway import metrics as gateway_metrics
 from phospho_gateway.app import create_app as create_gateway
-from phospho_gateway.intake.events import Envelope
-from phospho_gateway.intake.feedback import FeedbackReader
+from phospho_gateway.intake.feedback import feedback_reading
 from phospho_gateway.legacy.reads.reads import Reads
 from phospho_gateway.settings import GatewaySettings
-from phospho_schemas.ids import HybridClock
-from phospho_schemas.records import Keyed
 from phospho_web.responses import on_http_exception
 from phospho_workers.jobs.settings import JobSettings
 from phospho_workers.runtime import metrics as worker_metrics
@@ -111,16 +106,6 @@ def own_metrics() -> list[Metric]:
         gateway_metrics.UNEXPECTED_ERRORS,
     )
     return [*worker_metrics.REGISTRY.collect(), *(metric for counter in counters for metric in counter.collect())]
-
-
-def feedback_reading(clock: HybridClock) -> Callable[[str, str, dict[str, Any]], Keyed]:
-    """Return a reader of the pages' feedback that does what the gateway does with the API's."""
-    reader = FeedbackReader(clock)
-
-    def read(project_id: str, task_id: str, body: dict[str, Any]) -> Keyed:
-        return reader.read(task_id, body, Envelope(project_id, "feedback", datetime.now(UTC))).keyed
-
-    return read
 
 
 class _RegistryMetrics:

@@ -17,7 +17,7 @@ _COUNTED = frozenset({"session_length", "task_position"})
 
 
 def recognises(record: Record) -> bool:
-    """Tell whether a record has the columns of a flattened task."""
+    """Return True for a record with the columns of a flattened task."""
     return {"task_id", "task_input"} <= record.keys()
 
 

@@ -24,7 +24,7 @@ _TRACE_KEYS = frozenset({"tags", "bookmarked", "public", "html_path", "total_cos
 
 
 def recognises(record: Record) -> bool:
-    """Tell whether a record has the keys of an observation or of a trace."""
+    """Return True for a record with the keys of an observation or a trace."""
     keys = snake_cased(record).keys()
     is_observation = {"id", "trace_id", "type"} <= keys and "start_time" in keys
     return is_observation or ({"id", "timestamp", "input"} <= keys and bool(_TRACE_KEYS & keys))

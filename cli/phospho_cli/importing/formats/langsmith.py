@@ -33,7 +33,7 @@ _ROLES = {
 
 
 def recognises(record: Record) -> bool:
-    """Tell whether a record has the keys of a run."""
+    """Return True for a record with the keys of a run."""
     return record.keys() >= _KEYS
 
 

@@ -1,4 +1,4 @@
-"""What the formats have in common: how a record of an export is read."""
+"""Readers of values that several export formats share."""
 
 from __future__ import annotations
 

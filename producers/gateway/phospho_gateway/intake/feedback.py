@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from phospho_gateway.access.projects import project_of
@@ -66,6 +68,16 @@ class FeedbackReader:
         keyed = Keyed(message_key(project_id, "", task_id), encoded(message))
         created_at = utc_text(fields.created_at(message, envelope.received_at))
         return AcceptedFeedback(keyed, project_id, task_id, feedback_id, flag, comment, source, created_at)
+
+
+def feedback_reading(clock: HybridClock) -> Callable[[str, str, dict[str, Any]], Keyed]:
+    """Return a reader of the pages' feedback (project, task, body) that reads as the API does."""
+    reader = FeedbackReader(clock)
+
+    def read(project_id: str, task_id: str, body: dict[str, Any]) -> Keyed:
+        return reader.read(task_id, body, Envelope(project_id, "feedback", datetime.now(UTC))).keyed
+
+    return read
 
 
 def _flag(message: dict[str, Any]) -> str:
