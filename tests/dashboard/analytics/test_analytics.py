@@ -172,9 +172,9 @@ def test_a_replay_in_any_order_changes_no_number(
     paths = ("/dashboard.json", "/sessions.json", "/tasks.json", "/events.json", "/users.json", "/versions.json")
 
     def numbers() -> list[dict[str, Any]]:
-        found = [pages.get(path, params={"project": project}).json() for path in paths]
-        found[0].pop("freshness")
-        return found
+        content = [pages.get(path, params={"project": project}).json() for path in paths]
+        content[0].pop("freshness")
+        return content
 
     before = numbers()
     add_conversation(world, project, inserted_at="2026-02-02T00:00:00.000Z")
@@ -311,13 +311,13 @@ def test_what_is_shown_of_sessions_is_chosen_in_the_url(world: Any, pages: TestC
     query = {"project": project, "columns": ["languages", "users"], "limit": 1}
 
     usual = pages.get("/sessions", params={"project": project}).text
-    chosen = pages.get("/sessions", params=query).text  # type: ignore[arg-type]
+    text = pages.get("/sessions", params=query).text  # type: ignore[arg-type]
 
     assert "event=thanks" in usual
     assert "language of the input" not in usual
-    assert "language of the input" in chosen
-    assert "event=thanks" not in chosen
-    [more] = Tags(chosen).links("a", "/sessions?")[-1:]
+    assert "language of the input" in text
+    assert "event=thanks" not in text
+    [more] = Tags(text).links("a", "/sessions?")[-1:]
     assert "columns=users%2Clanguages" in more
     assert "language of the input" in pages.get(more).text
 

@@ -85,12 +85,12 @@ def test_users_are_exported_with_the_numbers_of_their_page(world: Any, pages: Te
     world.add_analysis(project, "b", "thanks", user_id="ada")
 
     lines = [orjson.loads(line) for line in export(pages, "/users.jsonl", project).splitlines()]
-    shown = pages.get("/users.json", params={"project": project}).json()["users"]
+    content = pages.get("/users.json", params={"project": project}).json()["users"]
     rows = list(csv.DictReader(io.StringIO(export(pages, "/users.csv", project).decode())))
 
     names = ("tasks", "sessions", "tokens", "first_task_at", "last_task_at", "positive", "negative")
     assert {line["user_id"]: [line[name] for name in names] for line in lines} == {
-        user["user"]: [user[name] for name in names] for user in shown
+        user["user"]: [user[name] for name in names] for user in content
     }
     assert {line["user_id"]: line["events_found"] for line in lines} == {"ada": 3, "=bob": 0}
     assert [row["user_id"] for row in rows] == ["'=bob", "ada"]

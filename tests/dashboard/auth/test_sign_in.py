@@ -82,20 +82,20 @@ def sign_in(client: TestClient, name: str, password: str = PASSWORD, **fields: s
 
 
 def form_token(client: TestClient, path: str = "/settings/account") -> str:
-    found = re.search(r'name="form_token" value="([0-9a-f]{64})"', client.get(path).text)
-    assert found is not None
-    return found[1]
+    match = re.search(r'name="form_token" value="([0-9a-f]{64})"', client.get(path).text)
+    assert match is not None
+    return match[1]
 
 
 def test_who_signs_in_sees_pages_and_who_does_not_is_led_to_the_form(services: Any, person: Any) -> None:
     client = browser(services)
 
-    asked = client.get("/sessions?project=mine&q=a+b")
-    assert (asked.status_code, asked.headers["location"]) == (
+    response = client.get("/sessions?project=mine&q=a+b")
+    assert (response.status_code, response.headers["location"]) == (
         303,
         "/sign-in?next=%2Fsessions%3Fproject%3Dmine%26q%3Da%2Bb",
     )
-    assert client.get(asked.headers["location"]).status_code == 200
+    assert client.get(response.headers["location"]).status_code == 200
     assert client.get("/sessions.json").status_code == 401
 
     answer = sign_in(client, person.name, next="/sessions?project=mine&q=a+b")

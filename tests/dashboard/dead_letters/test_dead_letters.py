@@ -46,13 +46,13 @@ def error(answer: Any) -> tuple[int, str]:
 def test_one_is_shown_byte_for_byte_and_as_text(world: Any, mine: TestClient) -> None:
     stored(world, "bytes", b"\xff{bad")
 
-    shown = mine.get("/api/v1/dead-letters/bytes").json()["dead_letter"]
+    content = mine.get("/api/v1/dead-letters/bytes").json()["dead_letter"]
 
-    assert base64.b64decode(shown["payload_base64"]) == b"\xff{bad"
-    assert shown["payload"] == "\ufffd{bad"
-    assert (shown["reason"], shown["received_at"]) == ("invalid_json", "2026-01-01T10:00:00.000Z")
+    assert base64.b64decode(content["payload_base64"]) == b"\xff{bad"
+    assert content["payload"] == "\ufffd{bad"
+    assert (content["reason"], content["received_at"]) == ("invalid_json", "2026-01-01T10:00:00.000Z")
     listed = mine.get("/api/v1/dead-letters").json()["dead_letters"]
-    assert {name: shown[name] for name in listed[0] if name != "payload_start"}.items() <= shown.items()
+    assert {name: content[name] for name in listed[0] if name != "payload_start"}.items() <= content.items()
 
 
 def test_as_it_came_it_keeps_its_place_among_the_writes_of_its_task(world: Any, mine: TestClient, letter: str) -> None:

@@ -79,9 +79,9 @@ def test_the_link_to_what_was_replayed_leads_to_its_page(world: Any, pages: Test
     letter = f"letter-{project}"
     world.add_dead_letter(letter, project, b'{"input": "hello", "task_id": "a/report.json"}')
 
-    shown = post(pages, f"/settings/dead-letters/{letter}", project)
+    response = post(pages, f"/settings/dead-letters/{letter}", project)
 
-    assert Tags(shown.text).links("a", "/tasks/") == [f"/tasks/a%2Freport.json?project={project}&as=page"]
+    assert Tags(response.text).links("a", "/tasks/") == [f"/tasks/a%2Freport.json?project={project}&as=page"]
 
 
 def test_a_dead_letter_is_replayed_as_it_came(world: Any, pages: TestClient, project: str) -> None:

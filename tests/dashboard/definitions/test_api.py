@@ -45,7 +45,7 @@ def test_what_the_api_lists_can_be_sent_back(fresh: TestClient) -> None:
 
 
 def test_apply_rejects_a_definition_that_cannot_work_and_keeps_others(fresh: TestClient) -> None:
-    wanted = [
+    items = [
         {"name": "a", "engine": "regex", "pattern": "("},
         {"name": "b", "engine": "magic"},
         {"name": "c", "keyword": ["typo"]},
@@ -54,7 +54,7 @@ def test_apply_rejects_a_definition_that_cannot_work_and_keeps_others(fresh: Tes
         KEYWORD,
     ]
 
-    answer = fresh.post("/api/v1/definitions", json={"definitions": wanted})
+    answer = fresh.post("/api/v1/definitions", json={"definitions": items})
 
     assert answer.status_code == 200
     statuses = [result["status"] for result in answer.json()["results"]]

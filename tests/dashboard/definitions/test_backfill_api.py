@@ -10,19 +10,19 @@ from phospho_schemas.messages import EventDefinition
 
 def test_a_backfill_of_no_time_is_refused(fake_mine: TestClient, refund: EventDefinition) -> None:
     for ends in (("2026-02-01", "2026-01-01"), ("2026-02-01", "2026-02-01")):
-        wanted = {"definition": "refund", "from": ends[0], "to": ends[1]}
+        body = {"definition": "refund", "from": ends[0], "to": ends[1]}
         for dry_run in (True, False):
-            answer = fake_mine.post("/api/v1/backfills", json=wanted | {"dry_run": dry_run})
+            answer = fake_mine.post("/api/v1/backfills", json=body | {"dry_run": dry_run})
             assert (answer.status_code, answer.json()["error"]["message"]) == (422, "'from' must be before 'to'")
 
 
 def test_a_backfill_is_asked_for_once_followed_and_stopped(fake_mine: TestClient, refund: EventDefinition) -> None:
-    wanted = {"definition": "refund/all", "from": "2026-01-01", "to": "2026-02-01T00:00:00+01:00"}
-    answer = fake_mine.post("/api/v1/backfills", json=wanted)
+    body = {"definition": "refund/all", "from": "2026-01-01", "to": "2026-02-01T00:00:00+01:00"}
+    answer = fake_mine.post("/api/v1/backfills", json=body)
     assert answer.status_code == 201
     backfill = answer.json()["backfill"]
     assert (backfill["from_at"], backfill["to_at"]) == ("2026-01-01T00:00:00.000Z", "2026-01-31T23:00:00.000Z")
-    assert fake_mine.post("/api/v1/backfills", json=wanted).json()["backfill"]["backfill_id"] == backfill["backfill_id"]
+    assert fake_mine.post("/api/v1/backfills", json=body).json()["backfill"]["backfill_id"] == backfill["backfill_id"]
     path = f"/api/v1/backfills/{backfill['backfill_id']}"
     assert fake_mine.get(path).json()["backfill"]["status"] == "running"
     assert fake_mine.delete(path).json()["backfill"]["status"] == "cancelled"

@@ -105,10 +105,10 @@ def test_the_api_previews_too(world: Any, project: str) -> None:
     client = world.client(world.registry.create_key(project).secret)
     definition = {"name": "flight", "engine": "keyword", "keywords": ["flight"]}
 
-    found = client.post("/api/v1/definitions/preview", json={"definition": definition}).json()
+    content = client.post("/api/v1/definitions/preview", json={"definition": definition}).json()
 
-    assert (found["tasks"], found["found_now"], found["found_before"]) == (3, 1, 0)
-    assert found["found"][0]["task_id"] == "t0"
+    assert (content["tasks"], content["found_now"], content["found_before"]) == (3, 1, 0)
+    assert content["found"][0]["task_id"] == "t0"
     assert client.post("/api/v1/definitions/preview", json={"definition": {"name": "x"}}).status_code in {200, 422}
     assert client.post("/api/v1/definitions/preview", json={}).status_code == 422
 
@@ -138,12 +138,12 @@ def test_second_change_of_a_version_is_shown_and_may_be_saved(world: Any, pages:
     post(pages, project, **FLIGHT, do="save")
     post(pages, project, **{**FLIGHT, "keywords": "plane"}, do="save", base_version="1")
 
-    told = post(pages, project, **{**FLIGHT, "keywords": "ticket"}, do="save", base_version="1")
+    response = post(pages, project, **{**FLIGHT, "keywords": "ticket"}, do="save", base_version="1")
 
-    assert told.status_code == 409
-    assert "version 2 by now" in told.text
-    assert "ticket</textarea>" in told.text
-    assert 'name="base_version" value="2"' in told.text
+    assert response.status_code == 409
+    assert "version 2 by now" in response.text
+    assert "ticket</textarea>" in response.text
+    assert 'name="base_version" value="2"' in response.text
     assert [one.keywords for one in world.registry.definitions(project)] == [["plane"]]
     # A preview is of the version that the form was opened with, whatever is stored by now.
     preview = post(pages, project, **{**FLIGHT, "keywords": "ticket"}, do="preview", base_version="1")
@@ -155,11 +155,11 @@ def test_a_new_event_replaces_none_of_its_name(world: Any, pages: TestClient, pr
     post(pages, project, **FLIGHT, do="save")
 
     other = {"name": "flight", "engine": "semantic", "scope": "input", "description": "The user flies"}
-    told = post(pages, project, **other, do="save", base_version="0")
+    response = post(pages, project, **other, do="save", base_version="0")
 
-    assert told.status_code == 409
-    assert "already" in told.text
-    assert 'name="base_version" value="0"' in told.text
+    assert response.status_code == 409
+    assert "already" in response.text
+    assert 'name="base_version" value="0"' in response.text
     assert [one.engine for one in world.registry.definitions(project)] == ["keyword"]
     # One that was deleted is free again.
     post(pages, project, "/definitions/delete", name="flight", confirmed="1")
@@ -180,9 +180,9 @@ def test_versions_say_what_each_has_changed(world: Any, pages: TestClient, proje
     post(pages, project, **FLIGHT, do="save")
     post(pages, project, **{**FLIGHT, "scope": "task", "keywords": "ticket"}, do="save")
     world.add_analysis(project, "t0", "flight")
-    asked = post(pages, project, "/definitions/delete", name="flight")
-    assert (asked.status_code, "What it found, in 1 task, stays" in asked.text) == (200, True)
-    check_page(asked)
+    response = post(pages, project, "/definitions/delete", name="flight")
+    assert (response.status_code, "What it found, in 1 task, stays" in response.text) == (200, True)
+    check_page(response)
     assert len(world.registry.definitions(project)) == 1
     post(pages, project, "/definitions/delete", name="flight", confirmed="1")
 
@@ -206,12 +206,12 @@ def test_a_version_is_compared_with_the_one_before_it_on_the_latest_tasks(
     post(pages, project, **{**FLIGHT, "keywords": "ticket\ntime"}, do="save")
     query = {"project": project, "name": "flight"}
 
-    told = pages.get("/definitions/diff.json", params=query).json()
+    content = pages.get("/definitions/diff.json", params=query).json()
     first = pages.get("/definitions/diff.json", params={**query, "version": "1"}).json()
 
-    assert (told["from_version"], told["to_version"], told["tasks"]) == (1, 2, 3)
-    assert (told["newly_found"], told["no_longer_found"], told["found_by_both"]) == (1, 1, 1)
-    assert [change["field"] for change in told["changes"]] == ["keywords"]
+    assert (content["from_version"], content["to_version"], content["tasks"]) == (1, 2, 3)
+    assert (content["newly_found"], content["no_longer_found"], content["found_by_both"]) == (1, 1, 1)
+    assert [change["field"] for change in content["changes"]] == ["keywords"]
     assert (first["from_version"], first["newly_found"]) == (None, 2)
     page = pages.get("/definitions/diff", params=query)
     assert "what is the time?" in page.text

@@ -20,8 +20,8 @@ def test_versions_are_listed_and_compared(world: World, fake_mine: TestClient) -
     stored = fake_mine.post("/api/v1/definitions/versioned/diff", json={}).json()
     assert (stored["from_version"], stored["to_version"], stored["newly_found"], stored["tasks"]) == (1, 2, 2, 2000)
     given = {"definition": {"engine": "keyword", "keywords": ["a", "b", "c"], "project_id": THEIRS}, "tasks": 5}
-    wanted = fake_mine.post("/api/v1/definitions/versioned/diff", json=given).json()
-    assert (wanted["from_version"], wanted["to_version"], wanted["newly_found"], wanted["tasks"]) == (2, 3, 3, 5)
+    content = fake_mine.post("/api/v1/definitions/versioned/diff", json=given).json()
+    assert (content["from_version"], content["to_version"], content["newly_found"], content["tasks"]) == (2, 3, 3, 5)
     new = fake_mine.post("/api/v1/definitions/new/diff", json=given).json()
     assert (new["from_version"], new["to_version"]) == (None, 1)
 

@@ -194,12 +194,12 @@ def test_the_page_says_how_far_behind_a_project_is(world: Any, project: str) -> 
     world.add_dead_letter(f"letter-{project}", project, b"x", reason=ATTACK, stage=ATTACK)
     pages = world.open_pages()
 
-    found = pages.get("/settings/health.json", params={"project": project}).json()
+    content = pages.get("/settings/health.json", params={"project": project}).json()
 
-    assert (found["freshness"]["backlog_tasks"], found["freshness"]["recent_tasks"]) == (2, 3)
-    assert 0 <= found["freshness"]["behind_ms"] < 60_000
-    assert found["rows"] == {"last_minute": 3, "last_15_minutes": 3, "last_hour": 3}
-    assert [row["dead_letters"] for row in found["dead_letters"]] == [1]
+    assert (content["freshness"]["backlog_tasks"], content["freshness"]["recent_tasks"]) == (2, 3)
+    assert 0 <= content["freshness"]["behind_ms"] < 60_000
+    assert content["rows"] == {"last_minute": 3, "last_15_minutes": 3, "last_hour": 3}
+    assert [row["dead_letters"] for row in content["dead_letters"]] == [1]
     check_page(pages.get("/settings/health", params={"project": project}))
 
 

@@ -64,9 +64,9 @@ def test_a_key_is_shown_once_and_revoked(world: Any, pages: TestClient, project:
     token = re.search(r'name="form_token" value="([0-9a-f]{64})"', again.text)[1]  # type: ignore[index]
     form = {"form_token": token, "key_id": key_id}
     assert pages.post("/settings/keys/revoke", params={"project": "mine"}, data=form).status_code == 404
-    asked = pages.post("/settings/keys/revoke", params={"project": project}, data=form)
-    assert (asked.status_code, "Revoke the key laptop" in asked.text) == (200, True)
-    check_page(asked)
+    response = pages.post("/settings/keys/revoke", params={"project": project}, data=form)
+    assert (response.status_code, "Revoke the key laptop" in response.text) == (200, True)
+    check_page(response)
     assert world.client(secret[1]).get("/api/v1/keys").status_code == 200
     form["confirmed"] = "1"
     assert pages.post("/settings/keys/revoke", params={"project": project}, data=form).status_code == 303

@@ -72,8 +72,8 @@ def test_switches_bounds_and_retention_are_stored_and_shown(world: Any, pages: T
     assert (stored.name, stored.retention_days) == ("Shop", 30)
     assert (stored.settings.detect_events, stored.settings.detect_language) == (False, True)
     assert stored.settings.llm_sample == 0.25
-    shown = pages.get("/settings.json", params={"project": project}).json()["project"]
-    assert shown["settings"] == stored.settings.model_dump(mode="json")
+    content = pages.get("/settings.json", params={"project": project}).json()["project"]
+    assert content["settings"] == stored.settings.model_dump(mode="json")
     assert 'name="detect_language" value="1" checked' in pages.get("/settings", params={"project": project}).text
 
 
@@ -82,11 +82,11 @@ def test_what_a_shorter_retention_deletes_is_said_and_asked_first(world: Any, pa
     for age_days in (0, 10, 20):
         world.add_task(project, f"t{age_days}", created_at=(now - timedelta(days=age_days)).isoformat()[:19])
 
-    asked = post(pages, "/settings", project, **settings_form(name=ATTACK[:99], retention_days="15"))
-    assert asked.status_code == 200
-    assert "1 task is older and goes within the hour" in asked.text
+    response = post(pages, "/settings", project, **settings_form(name=ATTACK[:99], retention_days="15"))
+    assert response.status_code == 200
+    assert "1 task is older and goes within the hour" in response.text
     assert world.registry.project(project).retention_days == 0
-    check_page(asked)
+    check_page(response)
 
     def kept_days(days: str, **confirmed: str) -> int:
         post(pages, "/settings", project, **settings_form(retention_days=days), **confirmed)

@@ -173,10 +173,10 @@ def test_an_error_shows_no_value_of_another_project(
 def test_what_one_project_asked_does_not_change_what_another_finds(clients: dict[str, TestClient]) -> None:
     sql = "SELECT count() AS n FROM tasks WHERE input LIKE '%secret of omega%'"
 
-    found = [clients[own].post("/api/v1/sql", json={"query": sql}).json()["data"][0]["n"] for own in
+    content = [clients[own].post("/api/v1/sql", json={"query": sql}).json()["data"][0]["n"] for own in
              ("alpha", "omega", "alpha", "omega")]  # fmt: skip
 
-    assert found == [0, 20, 0, 20]
+    assert content == [0, 20, 0, 20]
 
 
 @pytest.mark.parametrize("fmt", ["Parquet", "Arrow"])
