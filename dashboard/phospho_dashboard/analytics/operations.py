@@ -26,7 +26,13 @@ def analytics_operations() -> list[Operation]:
 
 def _overview() -> list[Operation]:
     return [
-        Operation("get", "/dashboard", "Numbers over time", object_of(list(_SCOPE), **_SCOPE), parameters=_filters())
+        Operation(
+            "get",
+            "/dashboard",
+            "Numbers of the dashboard, over time",
+            object_of(list(_SCOPE), **_SCOPE),
+            parameters=_filters(),
+        )
     ]
 
 
@@ -43,7 +49,7 @@ def _sessions() -> list[Operation]:
         Operation(
             "post",
             "/sessions/{session_id}/close",
-            "Say that a session is over",
+            "Close a session",
             object_of(["closing"], closing=ANY_OBJECT),
             description="Definitions of whole sessions are looked for at once; a later task opens it again.",
         ),
@@ -78,7 +84,7 @@ def _versions() -> list[Operation]:
             "/versions",
             "Versions of the app, side by side",
             object_of(["versions"], **_SCOPE, versions=ROWS),
-            description="With intervals that stay valid when one looks often.",
+            description="With intervals that stay valid however often they are read.",
             parameters=(*_filters(), base),
         )
     ]
@@ -86,7 +92,7 @@ def _versions() -> list[Operation]:
 
 def _list(path: str, summary: str, rows: str) -> Operation:
     page = {**_SCOPE, "next_cursor": nullable(TEXT)}
-    sort = query_parameter("sort", TEXT, "how the list is sorted; another name than those of the page is refused")
+    sort = query_parameter("sort", TEXT, "order of the list; a name that the page doesn't offer is refused")
     return Operation(
         "get",
         path,
@@ -99,4 +105,4 @@ def _list(path: str, summary: str, rows: str) -> Operation:
 def _filters() -> tuple[Json, ...]:
     names = [URL_NAMES.get(field.name, field.name) for field in fields(Filters)]
     schemas = {"period": {"enum": list(PERIODS)}, "from": TIME, "to": TIME}
-    return tuple(query_parameter(name, schemas.get(name, TEXT), "narrows to this") for name in names)
+    return tuple(query_parameter(name, schemas.get(name, TEXT), "filter") for name in names)

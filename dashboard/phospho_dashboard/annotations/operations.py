@@ -23,7 +23,7 @@ def annotation_operations() -> list[Operation]:
         Operation(
             "get",
             "/labels",
-            "What people said of events",
+            "List labels",
             object_of(["labels", "next_cursor"], labels=ROWS, next_cursor=nullable(TEXT)),
             parameters=(
                 query_parameter("event", TEXT, "the labels of this event alone"),
@@ -36,9 +36,9 @@ def annotation_operations() -> list[Operation]:
             "/labels",
             "Confirm, reject or add events",
             list_of("labels", Label),
-            description="All are stored, or none. An empty label takes a label back; a confirmed event that detection "
-            "did not "
-            "find is added to its task. Labels correct what readers see, and teach detection.",
+            description="All are stored, or none. An empty label takes a label back. A confirmed event that "
+            "detection did not find is added to its task. Labels correct the events that readers see, "
+            "and teach detection.",
             status=201,
             body=list_of("labels", label, least=1, most=MAX_LABELS),
         ),

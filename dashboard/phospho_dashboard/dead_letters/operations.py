@@ -12,7 +12,7 @@ def dead_letter_operations() -> list[Operation]:
         Operation(
             "get",
             "/dead-letters",
-            "What no stage could read",
+            "List dead letters",
             object_of(["dead_letters", "next_cursor"], dead_letters=ROWS, next_cursor=nullable(TEXT)),
             parameters=(query_parameter("cursor", TEXT), LIMIT),
         ),
@@ -25,7 +25,7 @@ def dead_letter_operations() -> list[Operation]:
         Operation(
             "post",
             "/dead-letters/{dead_letter_id}/replay",
-            "Log it again",
+            "Replay a dead letter",
             object_of(
                 ["dead_letter_id", "status", "topic", "project_id", "task_id"],
                 dead_letter_id=TEXT,

@@ -22,21 +22,21 @@ def _definitions() -> list[Operation]:
         error=Error,
     )
     return [
-        Operation("get", "/definitions", "What is looked for", list_of("definitions", EventDefinition)),
+        Operation("get", "/definitions", "List definitions", list_of("definitions", EventDefinition)),
         Operation(
             "post",
             "/definitions",
-            "Define events, or change them",
+            "Create or change definitions",
             list_of("results", result),
-            description="Those that are not rejected are applied; detection picks them up within seconds. 422 where "
-            "all are.",
+            description="All that are not rejected are applied, and detection picks them up within seconds. 422 "
+            "if all are rejected.",
             body=list_of("definitions", Definition, least=1, most=1000),
             also={422: list_of("results", result)},
         ),
         Operation(
             "post",
             "/definitions/preview",
-            "Try a definition",
+            "Preview a definition",
             object_of(
                 ["tasks", "found_now", "found_before", "found", "lost"],
                 tasks=NUMBER,
@@ -51,18 +51,18 @@ def _definitions() -> list[Operation]:
         Operation(
             "post",
             "/definitions/delete",
-            "Look for several no longer",
+            "Delete definitions",
             None,
-            description="All are deleted, or none. What they found stays.",
+            description="All are deleted, or none. Their events stay.",
             status=204,
             body=list_of("names", TEXT, least=1, most=1000),
         ),
         Operation(
             "delete",
             "/definitions/{name}",
-            "Look for it no longer",
+            "Delete a definition",
             None,
-            description="What it found stays.",
+            description="Its events stay.",
             status=204,
         ),
     ]
@@ -83,11 +83,11 @@ def _backfills() -> list[Operation]:
         Operation(
             "post",
             "/backfills",
-            "Run a definition over the tasks of the past",
+            "Start a backfill",
             backfill,
-            description="Its current version, over the tasks of a time. What runs already is not started twice. With "
-            "`dry_run` "
-            "nothing is started, and the answer, a 200, is what it would cost.",
+            description="Run the current version of a definition over older tasks. A running backfill is not "
+            "started twice. With `dry_run` nothing is started, and the answer is an estimate, with "
+            "status 200.",
             status=201,
             body=object_of(
                 ["definition"],
@@ -97,9 +97,13 @@ def _backfills() -> list[Operation]:
             ),
             also={200: object_of(["estimate"], estimate=estimate)},
         ),
-        Operation("get", "/backfills/{backfill_id}", "How far a backfill is", backfill),
+        Operation("get", "/backfills/{backfill_id}", "Progress of a backfill", backfill),
         Operation(
-            "delete", "/backfills/{backfill_id}", "Stop a backfill", backfill, description="What it has done stays."
+            "delete",
+            "/backfills/{backfill_id}",
+            "Cancel a backfill",
+            backfill,
+            description="The events that it found stay.",
         ),
     ]
 
@@ -115,17 +119,16 @@ def _versions() -> list[Operation]:
         Operation(
             "post",
             "/definitions/{name}/diff",
-            "What another version finds",
+            "Compare two versions",
             object_of(["name", "from_version", "to_version"], name=TEXT, to_version=NUMBER),
-            description="On the latest tasks: a definition that is given against the stored one, or the stored one "
-            "against the "
-            "version before it.",
+            description="On the latest tasks: the definition in the body against the stored one, or the stored "
+            "one against the version before it.",
             body=object_of([], definition=ANY_OBJECT, tasks=NUMBER | {"minimum": 1, "maximum": 20_000}),
         ),
         Operation(
             "get",
             "/definitions/{name}/learning",
-            "What labels taught a definition",
+            "Classifier of a definition",
             object_of(
                 ["name", "version", "classifier_version", "quality", "tasks_to_label"],
                 name=TEXT,
@@ -134,7 +137,6 @@ def _versions() -> list[Operation]:
                 quality=nullable(ANY_OBJECT),
                 tasks_to_label={"type": "array", "items": TEXT},
             ),
-            description="How good it is by people's labels, a threshold that they suggest, and the tasks to label "
-            "next.",
+            description="Its quality by people's labels, the threshold that they suggest, and the tasks to label next.",
         ),
     ]

@@ -12,24 +12,24 @@ def project_operations() -> list[Operation]:
     key, project = ApiKey, object_of(["project"], project=Project)
     changes: dict[str, Schema] = {"name": TEXT, "retention_days": NUMBER, "settings": ProjectSettings}
     return [
-        Operation("get", "/keys", "Keys, without their secrets", list_of("keys", key)),
+        Operation("get", "/keys", "List keys, without their secrets", list_of("keys", key)),
         Operation(
             "post",
             "/keys",
-            "Make a key",
+            "Create a key",
             object_of(["key_id", "api_key"], key_id=TEXT, api_key=TEXT, project_id=TEXT, name=TEXT),
             description="It is shown in this answer and never again.",
             status=201,
             body=object_of([], name=TEXT | {"maxLength": 128}),
         ),
         Operation("delete", "/keys/{key_id}", "Revoke a key", key, description="It stops working within seconds."),
-        Operation("get", "/projects", "Projects", list_of("projects", Project)),
+        Operation("get", "/projects", "List projects", list_of("projects", Project)),
         Operation(
             "post",
             "/projects",
-            "Make a project",
+            "Create a project",
             project,
-            description="Takes the administrator's key.",
+            description="Needs the administrator's key.",
             status=201,
             body=object_of(["project_id"], project_id=TEXT, **changes),
         ),
@@ -38,7 +38,7 @@ def project_operations() -> list[Operation]:
             "/projects/{project_id}",
             "Change a project",
             project,
-            description="What is not named stays, among the settings too.",
+            description="Fields and settings that are not named stay.",
             body=object_of([], **changes),
         ),
     ]

@@ -16,11 +16,10 @@ def _sql() -> Operation:
     return Operation(
         "post",
         "/sql",
-        "Ask in SQL",
+        "Run a SQL query",
         {},
-        description=f"One SELECT over {', '.join(VIEWS)}, of one's own project: read-only, and bounded in time, memory "
-        "and "
-        "rows by ClickHouse itself. The answer is in the format that was asked for.",
+        description=f"One SELECT over {', '.join(VIEWS)}, of one's own project: read-only, and limited in "
+        "time, memory and rows by ClickHouse itself. The answer is in the requested format.",
         success="The rows.",
         answer_types=tuple(sorted({media_type.partition(";")[0] for media_type in MEDIA_TYPES.values()})),
         body=object_of(["query"], query=TEXT, format={"enum": list(MEDIA_TYPES), "default": "JSON"}),

@@ -17,16 +17,15 @@ def webhook_operations() -> list[Operation]:
     )
     return [
         Operation(
-            "get", "/webhooks", "Webhooks, with the states of their deliveries", list_of("webhooks", ROWS["items"])
+            "get", "/webhooks", "List webhooks, with the states of their deliveries", list_of("webhooks", ROWS["items"])
         ),
         Operation(
             "post",
             "/webhooks",
             "Add a webhook",
             object_of(["webhook", "secret"], webhook=ANY_OBJECT, secret=TEXT),
-            description="It is told of what is found from now on, with `evidence` in the words of the task that show "
-            "it. Its "
-            "secret is in this answer and never again.",
+            description="It receives each event that is found from now on, with `evidence` also the words of the "
+            "task that show it. The secret is only in this answer.",
             status=201,
             body=new_webhook,
         ),
@@ -40,9 +39,9 @@ def webhook_operations() -> list[Operation]:
         Operation(
             "post",
             "/webhooks/{webhook_id}/send-again",
-            "Send again what was given up",
+            "Send dead deliveries again",
             object_of(["deliveries"], deliveries=NUMBER),
-            description="The latest 1,000 deliveries of those; their tries begin anew.",
+            description="The latest 1,000, with new tries.",
             status=202,
         ),
     ]
