@@ -97,8 +97,8 @@ class SignInSettings:
     # How old the stored time of a sign-in's last use may become, and what a process caches of a sign-in.
     seen_every_s: int = 300
     fresh_s: int = 5
-    # Of one name from one network; of one name from networks in which it never signed in, so that a stranger's guesses
-    # do not lock its owner out; and of all names from one network.
+    # Wrong passwords for one name from one network; for one name from networks in which it never signed in, so that a
+    # stranger's guesses do not lock its owner out; and for all names from one network.
     tries_per_person: int = 10
     tries_from_strangers: int = 100
     tries_per_address: int = 50
@@ -136,16 +136,16 @@ class DashboardSettings:
     """
     Settings of the pages and their API.
 
-    `base_url` is where clients reach this server; the pages print it in what they offer to paste.
-    `pages_open` makes whoever reaches the pages the local administrator: for a server that listens on loopback only.
-    Where `local_secret` is set, that is only who has opened `/open?secret=…` with it in the same browser.
-    `allowed_hosts` are names, beside those of loopback, that an open page may be asked for.
+    `base_url` is the address of this server for clients; the pages print it in their examples.
+    `pages_open` makes every visitor the local administrator: for a server that listens on loopback only. With a
+    `local_secret`, only the browser that has opened `/open?secret=…` is the administrator's.
+    `allowed_hosts` are host names of open pages beside those of loopback.
     `prices` of models turn tokens into money.
-    `form_key` signs the forms of people who have not signed in here, a made-up one where it is empty; replicas behind
-    a proxy share it.
-    `metrics_urls` are where the other processes of the deployment show their metrics, for the page of its health.
-    `slow_calls` of ours that take seconds run at a time, and `exports` are read at a time.
-    `sql_queries` run at a time; the others of `sql_*` bound one user's query, and ClickHouse enforces them.
+    `form_key` signs the forms of people who have not signed in here; by default it is random. Replicas behind a proxy
+    share it.
+    `metrics_urls` are the addresses of the other processes' metrics, for the health page.
+    `slow_calls`, `exports` and `sql_queries` are the numbers of such calls at a time. The other `sql_*` limit one query
+    of a user, and ClickHouse enforces them.
     """
 
     base_url: str = "http://127.0.0.1:8420"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from phospho_dashboard.analytics.events import BackfillReader, EventPages, QualityReader
 from phospho_dashboard.analytics.overview import DeadLetterCounter, FreshnessReader, OverviewPage
 from phospho_dashboard.analytics.sessions import SessionPages
@@ -25,9 +27,7 @@ def analytics_views(
     """Return the views. The functions are those of other features: health and definitions."""
     store, registry, prices = services.store, services.registry, services.settings.prices
 
-    def addable_events(request: ViewRequest, _content: Content) -> Content:
-        return _addable_events(registry, request.project_id)
-
+    addable_events = partial(_addable_events, registry)
     overview = OverviewPage(store, prices, freshness=freshness, count_dead_letters=count_dead_letters)
     events = EventPages(store, registry, quality=quality, backfills=backfills)
     return [
@@ -40,13 +40,13 @@ def analytics_views(
     ]
 
 
-def _addable_events(registry: Registry, project_id: str) -> Content:
+def _addable_events(registry: Registry, request: ViewRequest, _content: Content) -> Content:
     """
     Return the defined events, which a person may add to a task.
 
     Those of `addable_at_the_end` are of whole sessions, and may be added to the last task of one.
     """
-    definitions = registry.definitions(project_id)
+    definitions = registry.definitions(request.project_id)
     return {
         "addable": [definition.name for definition in definitions if definition.scope != "session"],
         "addable_at_the_end": [definition.name for definition in definitions if definition.scope == "session"],

@@ -1,1 +1,1 @@
-"""Sign-in, sessions in the browser, and access to projects."""
+"""Access control: passwords, sign-ins, form tokens, and the projects that a visitor may read."""

@@ -1,1 +1,1 @@
-"""HTTP for pages and the API: forms, answers, origins, templates and static files."""
+"""HTTP for pages and the API: routes, forms, origins, templates and static files."""
