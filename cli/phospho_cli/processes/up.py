@@ -88,11 +88,7 @@ def open_up(settings: UpSettings) -> Iterator[UpProcess]:
         )
         setup_code = "" if settings.has_open_pages else new_setup_code(store)
         dashboard = replace(
-            with_setup_codes(settings.dashboard, setup_code, admin_key),
-            base_url=base_url,
-            pages_open=settings.has_open_pages,
-            local_secret=folder.secret("local-secret") if settings.has_open_pages else "",
-            form_key=admin_key,
+            _dashboard_settings(settings, folder, setup_code, admin_key), base_url=base_url, form_key=admin_key
         )
         web_app = stack.enter_context(
             open_web(backend, dashboard=dashboard, gateway=settings.gateway, jobs=jobs, has_pages=True)
@@ -101,7 +97,6 @@ def open_up(settings: UpSettings) -> Iterator[UpProcess]:
         if not settings.clickhouse:
             apps.append(stack.enter_context(_open_clickhouse(settings, folder)))
         stack.enter_context(folder.announced_server(base_url, project.project_id))
-        api_key = settings.first_project.api_key
         yield UpProcess(
             apps,
             backend.refresh_quotas() | backend.enforce_retention(),
@@ -110,7 +105,7 @@ def open_up(settings: UpSettings) -> Iterator[UpProcess]:
             clickhouse_url=settings.clickhouse or f"http://{LOOPBACK}:{port_of(apps[-1].listener)}",
             project=project,
             key=key,
-            is_api_key_valid=bool(api_key) and backend.registry.key_of_secret(api_key) is not None,
+            is_api_key_valid=backend.registry.key_of_secret(settings.first_project.api_key) is not None,
             setup_code=setup_code,
         )
 
@@ -157,6 +152,15 @@ def _with_secret_key(settings: UpSettings, folder: DataFolder) -> JobSettings:
     if settings.jobs.secret_key or settings.kafka:
         return settings.jobs
     return replace(settings.jobs, secret_key=folder.secret("secret-key"))
+
+
+def _dashboard_settings(settings: UpSettings, folder: DataFolder, setup_code: str, admin_key: str) -> DashboardSettings:
+    """Return the settings of the pages: open to the local user, or with codes for the first administrator."""
+    return replace(
+        with_setup_codes(settings.dashboard, setup_code, admin_key),
+        pages_open=settings.has_open_pages,
+        local_secret=folder.secret("local-secret") if settings.has_open_pages else "",
+    )
 
 
 def _pages_url(dashboard: DashboardSettings) -> str:
