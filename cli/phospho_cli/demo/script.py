@@ -70,7 +70,7 @@ _FRUSTRATED = Turn(
 _TRAVEL = Kind(
     "travel",
     0.3,
-    (
+    opening=(
         Turn(
             (
                 "I need a flight from {origin} to {city} {day}.",
@@ -95,7 +95,7 @@ _TRAVEL = Kind(
             ("I'm afraid every hotel in {city} is full {day}.",),
         ),
     ),
-    (
+    middle=(
         Turn(
             (
                 "Is there anything cheaper?",
@@ -128,13 +128,13 @@ _TRAVEL = Kind(
             ),
         ),
     ),
-    (_THANKS,),
+    closing=(_THANKS,),
 )
 
 _BILLING = Kind(
     "billing",
     0.25,
-    (
+    opening=(
         Turn(
             (
                 "I was charged {amount} twice in {month}. I want a refund.",
@@ -152,7 +152,7 @@ _BILLING = Kind(
             ("{plan} costs {amount} EUR a month and comes with priority support.",),
         ),
     ),
-    (
+    middle=(
         Turn(
             ("The order is {order}.", "It's {order}, from {month}.", "my order number: {order}"),
             (
@@ -171,13 +171,13 @@ _BILLING = Kind(
             ("Your {plan} plan ends with this billing period. Nothing more will be charged.",),
         ),
     ),
-    (_THANKS,),
+    closing=(_THANKS,),
 )
 
 _SUPPORT = Kind(
     "support",
     0.3,
-    (
+    opening=(
         Turn(
             (
                 "{device} {fault}.",
@@ -196,7 +196,7 @@ _SUPPORT = Kind(
             ("I could not send the mail. Please try again in a few minutes.",),
         ),
     ),
-    (
+    middle=(
         Turn(
             (
                 "I did that and it still {fault}.",
@@ -215,13 +215,13 @@ _SUPPORT = Kind(
             ("Yes. Your files are stored on the server and come back when you sign in.",),
         ),
     ),
-    (_THANKS,),
+    closing=(_THANKS,),
 )
 
 _SMALLTALK = Kind(
     "smalltalk",
     0.15,
-    (
+    opening=(
         Turn(
             ("Hi, how are you today?", "Hello! Do you like {topic}?", "Bonjour, tu parles français ?"),
             ("Hello! I'm well, thank you. What can I do for you?", "I like to talk about {topic}. And you?"),
@@ -231,14 +231,14 @@ _SMALLTALK = Kind(
             ("People have argued about {topic} for centuries, and enjoyed every minute of it.",),
         ),
     ),
-    (
+    middle=(
         Turn(
             ("Can you recommend a recipe? I fancy {dish}.", "What should I cook tonight?"),
             ("How about {dish}? It takes half an hour and one pan.",),
         ),
         Turn(("haha nice", "I love that!", "Tell me more."), ("Gladly. What else would you like to know?",)),
     ),
-    (_THANKS,),
+    closing=(_THANKS,),
 )
 
 KINDS = (_TRAVEL, _BILLING, _SUPPORT, _SMALLTALK)

@@ -35,9 +35,9 @@ class _Release:
 
 
 _RELEASES = (
-    _Release("v1", 0.15, "gpt-4o-mini", 0.16, 420.0, 11.0),
-    _Release("v2", 0.60, "gpt-4o-mini", 0.09, 400.0, 10.0),
-    _Release("v3", 0.25, "gpt-4o", 0.05, 650.0, 19.0),
+    _Release("v1", 0.15, "gpt-4o-mini", failure_rate=0.16, first_token_ms=420.0, token_ms=11.0),
+    _Release("v2", 0.60, "gpt-4o-mini", failure_rate=0.09, first_token_ms=400.0, token_ms=10.0),
+    _Release("v3", 0.25, "gpt-4o", failure_rate=0.05, first_token_ms=650.0, token_ms=19.0),
 )
 
 
