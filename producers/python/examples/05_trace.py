@@ -11,8 +11,8 @@ def search(query: str) -> str:
 
 
 with phospho.tracer(metadata={"agent": "geographer"}) as trace:
-    found = search("inhabitants of Paris")
-    log = phospho.log(input="How many people live in Paris?", output=found)
+    answer = search("inhabitants of Paris")
+    log = phospho.log(input="How many people live in Paris?", output=answer)
 
 print(log["task_id"] == trace.task_id)
 

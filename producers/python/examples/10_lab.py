@@ -26,5 +26,5 @@ try:
 except ImportError as error:  # phospho-pipeline is not installed
     raise SystemExit(str(error)) from None
 for message in messages:
-    found = [job_id for job_id, result in workload.results[message.id].items() if result.value]
-    print(f"{message.content} -> {', '.join(found)}")
+    names = [job_id for job_id, result in workload.results[message.id].items() if result.value]
+    print(f"{message.content} -> {', '.join(names)}")

@@ -4,17 +4,17 @@ import { fileURLToPath } from "node:url";
 
 export const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));
 
-/** Run node with *given* arguments; return its exit code, its outputs and how long it took. */
-export async function runNode(given, { env = {}, cwd = PACKAGE, timeout = 30_000 } = {}) {
-  return run(process.execPath, given, { env, cwd, timeout });
+/** Run node with *args*. Return its exit code, its outputs and its time. */
+export async function runNode(args, { env = {}, cwd = PACKAGE, timeout = 30_000 } = {}) {
+  return run(process.execPath, args, { env, cwd, timeout });
 }
 
-export async function run(command, given, { env = {}, cwd = PACKAGE, timeout = 60_000 } = {}) {
+export async function run(command, args, { env = {}, cwd = PACKAGE, timeout = 60_000 } = {}) {
   const began = performance.now();
   const own = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !name.startsWith("PHOSPHO_")),
   );
-  const child = spawn(command, given, {
+  const child = spawn(command, args, {
     cwd,
     env: { ...own, ...env },
     timeout,

@@ -1,1 +1,1 @@
-"""From calls of `log`, streams and traces to queued events."""
+"""Capture of calls, streams and traces as queued events."""

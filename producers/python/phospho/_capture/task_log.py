@@ -20,7 +20,7 @@ from .._delivery.pipeline import Pipeline
 from .._delivery.queue import Event
 from .._ids import new_id
 from .._logger import error_text
-from .trace import current_trace
+from .trace import current_trace, tracer
 
 __all__ = ["LatestIds", "TaskLog"]
 
@@ -61,7 +61,9 @@ class TaskLog:
         correct_misspelt(arguments, self._pipeline.counters.warn)
         extra = {name: value for name, value in arguments.items() if name not in _CALL_FIELDS}
         fields = _call_fields(arguments)
-        extra = {**_apply_trace(fields, claims_trace), **extra}
+        trace = current_trace()
+        if trace is not None:
+            extra = {**_apply_trace(trace, fields, claims_trace), **extra}
         if self._settings.version_id is not None:
             fields.setdefault("version_id", self._settings.version_id)
         fields.setdefault("task_id", new_id())
@@ -153,14 +155,12 @@ def _call_fields(arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments that a `LogCall` has, ids as text. The server refuses empty ids: they count as missing."""
     fields = {name: arguments[name] for name in _CALL_FIELDS if arguments.get(name) is not None}
     ids = {name: text_of(fields.pop(name)) for name in _ID_FIELDS if name in fields}
-    return {**fields, **{name: id for name, id in ids.items() if id}}
+    fields.update({name: id for name, id in ids.items() if id})
+    return fields
 
 
-def _apply_trace(fields: dict[str, Any], claims_trace: bool) -> dict[str, Any]:
-    """Put the current trace's ids into *fields* where they are missing, and return its metadata."""
-    trace = current_trace()
-    if trace is None:
-        return {}
+def _apply_trace(trace: tracer, fields: dict[str, Any], claims_trace: bool) -> dict[str, Any]:
+    """Put the trace's ids into *fields* where they are missing, and return its metadata."""
     fields.setdefault("session_id", trace.session_id)
     if "task_id" not in fields:
         fields["task_id"] = trace.claim() if claims_trace else new_id()

@@ -42,6 +42,7 @@ _PARAMETERS = (
     "input_output_to_usage_function",
     "stream",
 )
+_PARAMETER_SET = frozenset(_PARAMETERS)
 
 
 def keyword_fields(extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def correct_misspelt(arguments: dict[str, Any], warn: Callable[[str, str], None]
     A function moves to the parameter that is meant, since metadata can't be a function. Any other value stays
     under its name, and is logged as metadata.
     """
-    for name in list(arguments):
+    for name in [name for name in arguments if name not in _PARAMETER_SET]:
         parameter = _parameter_meant(name)
         if parameter is None:
             continue
@@ -85,7 +86,7 @@ def correct_misspelt(arguments: dict[str, Any], warn: Callable[[str, str], None]
 @lru_cache(maxsize=1024)
 def _parameter_meant(name: str) -> str | None:
     """Return the parameter of `log` that *name* misspells by one letter. None for plurals."""
-    if name in _PARAMETERS or name.endswith("s"):
+    if name.endswith("s"):
         return None
     return next((parameter for parameter in _PARAMETERS if _is_one_letter_off(name, parameter)), None)
 

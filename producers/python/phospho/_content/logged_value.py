@@ -40,6 +40,8 @@ class LoggedValue:
     @property
     def json(self) -> Any:
         """The whole value as JSON values."""
+        if type(self.original) is str:
+            return self.original
         if self._json is _NOT_READ:
             self._json = to_jsonable(self.original)
         return self._json

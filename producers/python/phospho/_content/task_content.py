@@ -163,6 +163,8 @@ def _text(call: LogCall, side: str, value: LoggedValue, on_error: OnError) -> st
             return _plain_text(function(value.original))
         except Exception as error:  # the app's function
             on_error(name, error)
+    if type(value.original) is str:
+        return value.original
     return _plain_text(value.input_text() if side == "input" else value.output_text())
 
 

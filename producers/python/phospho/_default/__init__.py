@@ -1,1 +1,1 @@
-"""The client that `phospho.init` makes, and what uses it: the module functions, `wrap` and `auto_log`."""
+"""The default client that `phospho.init` makes, and its users: the module functions, `wrap` and `auto_log`."""

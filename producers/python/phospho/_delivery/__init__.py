@@ -1,1 +1,1 @@
-"""From queued events to the server: the queue, the sender's thread, the spool on disk and the transports."""
+"""Delivery of queued events: the queue, the sender's thread, the spool on disk and the transports."""
