@@ -1,6 +1,6 @@
 """
-What a span says of itself, in the three conventions that LLM apps write: OpenTelemetry's own (`gen_ai.*`),
-OpenInference (`openinference.*`, `llm.*`) and OpenLLMetry (`traceloop.*`). The table is in docs/opentelemetry.md.
+Attributes of spans in the three conventions of LLM apps: OpenTelemetry's own (`gen_ai.*`), OpenInference
+(`openinference.*`, `llm.*`) and OpenLLMetry (`traceloop.*`). The table is in docs/opentelemetry.md.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from phospho_gateway.otlp.spans import Attributes, Identity, Span
 from phospho_gateway.otlp.values import json_object
 
 _PROPERTIES = "traceloop.association.properties."
-# What an app adds by OpenLLMetry, by the AI SDK of Vercel, and by upstream phospho's tracer.
+# Properties that an app adds through OpenLLMetry, the AI SDK of Vercel, or upstream phospho's tracer.
 _PROPERTY_PREFIXES = (_PROPERTIES, "ai.telemetry.metadata.", "phospho.metadata.")
 
 # gen_ai.operation.name, and the kind of step that it is here.
@@ -77,14 +77,14 @@ TOKENS_OUT = (
     "gen_ai.usage.completion_tokens",
     "llm.usage.completion_tokens",
 )
-# Among what an app adds; LangGraph's thread is there.
+# Among the properties that an app adds, LangGraph's thread for example.
 _SESSION_PROPERTIES = (
     "session_id", "conversation_id", "thread_id", "chat_id", "sessionId", "conversationId", "threadId", "chatId",
 )  # fmt: skip
 _USER_PROPERTIES = ("user_id", "userId")
 
-# What stands elsewhere in a task, and is not repeated among its attributes.
-_TOLD_NAMES = frozenset(
+# Attributes that have a field of their own in a task, and are not repeated among its attributes.
+_MAPPED_NAMES = frozenset(
     {
         *SESSION, *USER, *MODEL, *TOKENS_IN, *TOKENS_OUT,
         "metadata", "tag.tags", "input.value", "output.value", "input.mime_type", "output.mime_type",
@@ -92,7 +92,7 @@ _TOLD_NAMES = frozenset(
         "gen_ai.system_instructions", "error.type",
     }
 )  # fmt: skip
-_TOLD_PREFIXES = (
+_MAPPED_PREFIXES = (
     *_PROPERTY_PREFIXES,
     "gen_ai.input.messages",
     "gen_ai.output.messages",
@@ -108,7 +108,7 @@ _TOLD_PREFIXES = (
     "ai.response.text",
     "ai.response.toolCalls",
 )
-# Of a resource, what describes the machine.
+# Attributes of a resource that describe the machine.
 _MACHINE_PREFIXES = ("telemetry.", "process.", "host.", "os.")
 
 
@@ -128,7 +128,7 @@ def kind_of(attributes: Attributes) -> str:
 
 
 def is_llm(span: Span) -> bool:
-    """Tell whether a span is a call of a language model that generates: what becomes a task."""
+    """Return True for a call of a generative language model."""
     return kind_of(span.attributes) == "llm"
 
 
@@ -152,48 +152,48 @@ def first_count(attributes: Attributes, names: Iterable[str]) -> int | None:
     return None
 
 
-def properties(attributes: Attributes) -> dict[str, Any]:
+def app_properties(attributes: Attributes) -> dict[str, Any]:
     """Return what the app itself added: OpenInference's metadata and tags, and properties under a known prefix."""
-    found = dict(json_object(attributes.get("metadata")))
+    properties = dict(json_object(attributes.get("metadata")))
     if tags := attributes.get("tag.tags"):
-        found["tags"] = tags
+        properties["tags"] = tags
     for name, value in attributes.items():
         if name.startswith(_PROPERTY_PREFIXES):
             prefix = next(prefix for prefix in _PROPERTY_PREFIXES if name.startswith(prefix))
-            found[name[len(prefix) :]] = value
-    return found
+            properties[name[len(prefix) :]] = value
+    return properties
 
 
 def identity_of(attributes: Attributes) -> Identity:
-    """Return the conversation and the user that attributes name."""
+    """Return the session and the user that attributes name."""
     session, user = first_text(attributes, SESSION), first_text(attributes, USER)
     if session and user:
         return Identity(session, user)
-    added = properties(attributes)
+    added = app_properties(attributes)
     return Identity(session or first_text(added, _SESSION_PROPERTIES), user or first_text(added, _USER_PROPERTIES))
 
 
-def further(attributes: Attributes) -> Attributes:
-    """Return the attributes of a call that no other field of its task tells."""
+def other_attributes(attributes: Attributes) -> Attributes:
+    """Return the attributes of a call that have no field of their own in its task."""
     return {
         name: value
         for name, value in attributes.items()
-        if name not in _TOLD_NAMES and not name.startswith(_TOLD_PREFIXES)
+        if name not in _MAPPED_NAMES and not name.startswith(_MAPPED_PREFIXES)
     }
 
 
-def service(resource: Attributes) -> Attributes:
+def service_attributes(resource: Attributes) -> Attributes:
     """Return the attributes of a resource that are about the app, not its machine."""
     return {name: value for name, value in resource.items() if not name.startswith(_MACHINE_PREFIXES)}
 
 
 def error_of(span: Span) -> dict[str, str]:
-    """Return type and message of the error that a span ended with; empty where it did not."""
-    happened: Attributes = next((event.attributes for event in span.events if event.name == "exception"), {})
-    if not span.is_error and not happened:
+    """Return type and message of the error that a span ended with, empty without one."""
+    exception: Attributes = next((event.attributes for event in span.events if event.name == "exception"), {})
+    if not span.is_error and not exception:
         return {}
     error = {
-        "type": first_text(span.attributes, ("error.type",)) or first_text(happened, ("exception.type",)),
-        "message": span.status_message or first_text(happened, ("exception.message",)),
+        "type": first_text(span.attributes, ("error.type",)) or first_text(exception, ("exception.type",)),
+        "message": span.status_message or first_text(exception, ("exception.message",)),
     }
     return {name: text for name, text in error.items() if text} or {"message": "the span ended with an error"}

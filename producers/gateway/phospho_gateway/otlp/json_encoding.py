@@ -37,11 +37,11 @@ _INTEGER = re.compile(r"-?[0-9]{1,20}")
 def export_of(document: Any, max_spans: int) -> Export:
     """Return the spans of a document. Raises MalformedExport and TooManySpans."""
     export = Export()
-    for told, scopes in _groups(document, max_spans):
+    for sent, scopes in _groups(document, max_spans):
         try:
-            resource = resource_of(_attributes(_object(told)))
-        except BadSpan as why:
-            export.rejected[f"the resource: {why}"] += sum(len(spans) for _, spans in scopes)
+            resource = resource_of(_attributes(_object(sent)))
+        except BadSpan as error:
+            export.rejected[f"the resource: {error}"] += sum(len(spans) for _, spans in scopes)
         else:
             for name, spans in scopes:
                 _read(spans, Origin(resource, name), export)
@@ -52,7 +52,7 @@ _Scope = tuple[str, list[Any]]
 
 
 def _groups(document: Any, max_spans: int) -> list[tuple[Any, list[_Scope]]]:
-    """Return resources with the spans of each of their scopes; refuse too many spans, or envelopes of them."""
+    """Return resources with the spans of each of their scopes. Raises TooManySpans, for resources and scopes too."""
     groups: list[tuple[Any, list[_Scope]]] = []
     envelopes = spans = 0
     try:
@@ -63,8 +63,8 @@ def _groups(document: Any, max_spans: int) -> list[tuple[Any, list[_Scope]]]:
             spans += sum(len(listed) for _, listed in scopes)
             if envelopes > max_spans or spans > max_spans:
                 raise TooManySpans
-    except BadSpan as why:
-        raise MalformedExport(f"the body is not an ExportTraceServiceRequest in JSON: {why}") from None
+    except BadSpan as error:
+        raise MalformedExport(f"the body is not an ExportTraceServiceRequest in JSON: {error}") from None
     return groups
 
 
@@ -77,8 +77,8 @@ def _read(spans: list[Any], origin: Origin, export: Export) -> None:
     for span in spans:
         try:
             export.spans.append(_span(span, origin))
-        except BadSpan as why:
-            export.rejected[str(why)] += 1
+        except BadSpan as error:
+            export.rejected[str(error)] += 1
 
 
 def _span(value: Any, origin: Origin) -> Span:

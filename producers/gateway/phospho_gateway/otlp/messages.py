@@ -1,8 +1,8 @@
 """
-What went into a model and what came out, as messages of OpenAI's shape, which extraction reads.
+Inputs and outputs of a model, as messages of OpenAI's shape, which extraction reads.
 
-Each convention has its own place for them; the first place that holds something is taken. What can't be told apart
-into messages stays a text or an object, which extraction knows by its shape.
+Each convention has its own place for them; the first one with a value is taken. A value that is not made of messages
+stays a text or an object, which extraction recognises by its shape.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DETAIL_EVENTS = (
     "gen_ai.content.prompt",
     "gen_ai.content.completion",
 )
-# The events of the conventions before 1.37, and who speaks in each.
+# The events of the conventions before 1.37, with the role of the speaker.
 _INPUT_EVENTS = {
     "gen_ai.system.message": "system",
     "gen_ai.user.message": "user",
@@ -32,7 +32,7 @@ _CHOICE_EVENT = "gen_ai.choice"
 
 
 def input_of(span: Span) -> Any:
-    """Return the messages that went in, or the text or object in their place; None where the span does not say."""
+    """Return the input messages, or the text or object in their place; None if the span has no input."""
     attributes = _with_details(span)
     messages = (
         _genai_messages(attributes.get("gen_ai.input.messages"), "user")
@@ -44,7 +44,7 @@ def input_of(span: Span) -> Any:
 
 
 def outputs_of(span: Span) -> list[Any]:
-    """Return the messages that came out, or what stands in their place; the one that speaks first, where one does."""
+    """Return the output messages, those with content first, or the text or object in their place."""
     attributes = _with_details(span)
     messages = (
         _genai_messages(attributes.get("gen_ai.output.messages"), "assistant")
@@ -59,7 +59,7 @@ def outputs_of(span: Span) -> list[Any]:
 
 
 def system_prompt_of(span: Span) -> str:
-    """Return the instructions that a call keeps apart from its messages; empty where there are none."""
+    """Return the instructions that a call has apart from its messages, empty without any."""
     value = json_value(_with_details(span).get("gen_ai.system_instructions"))
     if isinstance(value, list):
         return "\n".join(text for part in value if isinstance(part, dict) and (text := json_text(part.get("content"))))
@@ -67,7 +67,7 @@ def system_prompt_of(span: Span) -> str:
 
 
 def _with_details(span: Span) -> Attributes:
-    """Return the attributes of a span with those of its events that hold what would else be attributes."""
+    """Return the attributes of a span, with those of its events that other libraries write as attributes."""
     details = [fields for name, fields in span.events if name in _DETAIL_EVENTS]
     if not details:
         return span.attributes
@@ -76,14 +76,14 @@ def _with_details(span: Span) -> Attributes:
 
 def _genai_messages(value: Any, role: str) -> list[Message]:
     """Read `gen_ai.input.messages` and `gen_ai.output.messages`: lists of messages that consist of parts."""
-    return [message for given in json_objects(value) for message in _split(given, role)]
+    return [message for sent in json_objects(value) for message in _split(sent, role)]
 
 
-def _split(given: Message, role: str) -> Iterable[Message]:
+def _split(sent: Message, role: str) -> Iterable[Message]:
     """Return a message in OpenAI's shape, where each result of a tool is a message by itself."""
-    parts = given.get("parts")
+    parts = sent.get("parts")
     if not isinstance(parts, list):
-        yield {"role": role} | given
+        yield {"role": role} | sent
         return
     objects = [part for part in parts if isinstance(part, dict)]
     for part in objects:
@@ -92,7 +92,7 @@ def _split(given: Message, role: str) -> Iterable[Message]:
             yield {"role": "tool", "tool_call_id": json_text(part.get("id")), "content": json_text(result)}
     message = _of_parts([part for part in objects if part.get("type") != "tool_call_response"])
     if message:
-        yield {"role": given.get("role") or role} | message
+        yield {"role": sent.get("role") or role} | message
 
 
 def _of_parts(parts: list[Message]) -> Message:
@@ -108,7 +108,7 @@ def _of_parts(parts: list[Message]) -> Message:
 
 
 def _content(part: Message) -> Message:
-    """Return a part of OpenAI's shape. What is no text keeps its description; the bytes of images and sounds go."""
+    """Return a part in OpenAI's shape. Other parts than text keep their description and lose their bytes."""
     if part.get("type", "text") == "text":
         return {"type": "text", "text": json_text(part.get("content", part.get("text")))}
     described = {name: value for name, value in part.items() if name != "content"}
@@ -121,7 +121,7 @@ def _call(part: Message) -> Message:
 
 
 def _of_event(role: str, attributes: Attributes) -> Message:
-    """Read a `gen_ai.*.message` event: its fields are attributes, or in JSON in one of them."""
+    """Read a `gen_ai.*.message` event, whose fields are attributes, or JSON in one attribute."""
     body = json_object(attributes.get("gen_ai.event.content")) or attributes
     message: Message = {"role": body.get("role") or role, "content": json_value(body.get("content"))}
     if body.get("tool_calls"):
@@ -205,7 +205,7 @@ _OUTPUT_TEXTS = (
 
 
 def _first(attributes: Attributes, readers: Iterable[Callable[[Attributes], Any]]) -> Any:
-    """Return the first value that is there, as what a log may hold: text, an object or a list."""
+    """Return the first value, as a type that a log may have: text, an object or a list."""
     for read in readers:
         value = read(attributes)
         if value is not None and value != "":

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from phospho_gateway.otlp.answers import PROTOBUF
+from phospho_gateway.otlp.responses import PROTOBUF
 from phospho_web.openapi import JSON, Operation, Problem, Problems
 
 _BOTH = (PROTOBUF, JSON)

@@ -34,17 +34,17 @@ _M = TypeVar("_M", bound=Message)
 
 def export_of(body: bytes, max_spans: int) -> Export:
     """
-    Return the spans of a body. Each is decoded by itself: bytes that are none of a span harm that span only.
+    Return the spans of a body. Each is decoded by itself, so that one that can't be decoded harms only itself.
 
     Raises MalformedExport and TooManySpans.
     """
     export = Export()
     for group in _groups(body, max_spans):
         try:
-            told = _decoded(resource_pb2.Resource, group.resource, "the resource")
-            resource = resource_of(_attributes(told.attributes))
-        except BadSpan as why:
-            export.rejected[str(why)] += sum(len(scope.spans) for scope in group.scope_spans)
+            sent = _decoded(resource_pb2.Resource, group.resource, "the resource")
+            resource = resource_of(_attributes(sent.attributes))
+        except BadSpan as error:
+            export.rejected[str(error)] += sum(len(scope.spans) for scope in group.scope_spans)
         else:
             for scope in group.scope_spans:
                 _read(scope, resource, export)
@@ -52,7 +52,7 @@ def export_of(body: bytes, max_spans: int) -> Export:
 
 
 def _groups(body: bytes, max_spans: int) -> Sequence[Any]:
-    """Return the groups of spans by resource, not decoded yet; refuse too many spans, or envelopes of them."""
+    """Return the spans by resource, not decoded yet. Raises TooManySpans, for resources and scopes too."""
     try:
         groups: Sequence[Any] = _Request.FromString(body).resource_spans
     except DecodeError:
@@ -77,8 +77,8 @@ def _read(scope: Any, resource: Resource, export: Export) -> None:
     for encoded in scope.spans:
         try:
             export.spans.append(_span(encoded, origin))
-        except BadSpan as why:
-            export.rejected[str(why)] += 1
+        except BadSpan as error:
+            export.rejected[str(error)] += 1
 
 
 def _span(encoded: bytes, origin: Origin) -> Span:
@@ -99,11 +99,11 @@ def _span(encoded: bytes, origin: Origin) -> Span:
     )
 
 
-def _decoded(kind: type[_M], encoded: bytes, what: str) -> _M:
+def _decoded(kind: type[_M], encoded: bytes, name: str) -> _M:
     try:
         return kind.FromString(encoded)
     except DecodeError:
-        raise BadSpan(f"the bytes of {what} are not valid protobuf, not UTF-8, or nested too deep") from None
+        raise BadSpan(f"the bytes of {name} are not valid protobuf, not UTF-8, or nested too deep") from None
 
 
 def _attributes(pairs: Sequence[KeyValue]) -> Attributes:

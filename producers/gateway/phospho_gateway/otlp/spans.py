@@ -17,29 +17,29 @@ class BadSpan(Exception):
 
 
 class MalformedExport(Exception):
-    """A body in which not even the spans can be told from each other."""
+    """A body that can't be split into spans."""
 
 
 class TooManySpans(Exception):
-    """An export above the bound on spans."""
+    """An export above the limit on spans."""
 
 
 class SpanEvent(NamedTuple):
-    """Something that happened in a span."""
+    """An event of a span."""
 
     name: str
     attributes: Attributes
 
 
 class Identity(NamedTuple):
-    """Whose a span is; empty where it does not say."""
+    """The session and the user of a span, empty where it names none."""
 
     session_id: str
     user_id: str
 
 
 class Resource(NamedTuple):
-    """What a resource says of every span below it: whose it is, the app's version, and attributes to show."""
+    """The part of a span that its resource gives: identity, the app's version, and attributes to show."""
 
     identity: Identity
     version_id: str
@@ -47,7 +47,7 @@ class Resource(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """What the spans of one scope have in common: their resource, and the name of their library."""
+    """The resource and the library (the scope) that a span comes from."""
 
     resource: Resource
     scope: str
@@ -73,7 +73,7 @@ class Span(NamedTuple):
 
     @property
     def latency_ms(self) -> float | None:
-        """How long it took; None where its times don't say."""
+        """Its duration; None if its times are missing or out of order."""
         if not 0 < self.start_ns <= self.end_ns:
             return None
         return round((self.end_ns - self.start_ns) / 1e6, 3)
@@ -81,21 +81,21 @@ class Span(NamedTuple):
 
 @dataclass
 class Export:
-    """What one request brought: the spans that could be read, and how often each reason not to was met."""
+    """The spans of one request, and the number of unreadable ones by reason."""
 
     spans: list[Span] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
 
     @property
     def count(self) -> int:
-        """How many spans there were, readable or not."""
+        """The number of spans, readable or not."""
         return len(self.spans) + self.rejected.total()
 
 
-def check_size(count: int, what: str) -> None:
+def check_size(count: int, parts: str) -> None:
     """Raise BadSpan for more attributes or events than any instrumentation writes."""
     if count > _MAX_PARTS:
-        raise BadSpan(f"there are more than {_MAX_PARTS} {what}")
+        raise BadSpan(f"there are more than {_MAX_PARTS} {parts}")
 
 
 def checked_id(digits: str, length: int, name: str) -> str:

@@ -1,4 +1,4 @@
-"""A step of a task: what an app did around its call of a model, in short, for the task's metadata."""
+"""Steps: what an app did around its call of a model, shortened for the task's metadata."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _OUTPUTS = (
 
 
 def steps_of(spans: Sequence[Span]) -> list[dict[str, Any]]:
-    """Return the steps in the order of `spans`; of too many, those first whose kind a convention names."""
+    """Return the steps in the order of `spans`; of too many, rather those whose kind a convention names."""
     if len(spans) > MAX_STEPS:
-        kept = sorted(range(len(spans)), key=lambda place: not conventions.kind_of(spans[place].attributes))[:MAX_STEPS]
-        spans = [spans[place] for place in sorted(kept)]
+        by_kind = sorted(range(len(spans)), key=lambda index: not conventions.kind_of(spans[index].attributes))
+        spans = [spans[index] for index in sorted(by_kind[:MAX_STEPS])]
     return [_step(span) for span in spans]
 
 

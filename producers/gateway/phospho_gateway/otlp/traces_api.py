@@ -11,7 +11,7 @@ from starlette.routing import Route
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.metrics import SPANS
 from phospho_gateway.otlp import json_encoding, protobuf
-from phospho_gateway.otlp.answers import JSON, PROTOBUF, accepted, refused
+from phospho_gateway.otlp.responses import JSON, PROTOBUF, accepted_response, problem_response
 from phospho_gateway.otlp.spans import Export, MalformedExport, TooManySpans
 from phospho_gateway.otlp.translation import raw_logs
 from phospho_gateway.services import Services
@@ -39,7 +39,7 @@ class TracesApi:
         ]
 
     async def export(self, request: Request) -> Response:
-        """Take the good spans of an export; 200 when what they say is durable."""
+        """Take the readable spans of an export; 200 when their logs are durable."""
         name = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         media_type = _MEDIA_TYPES.get(name)
         try:
@@ -47,18 +47,18 @@ class TracesApi:
                 raise _unknown_type()
             return await self._exported(request, media_type)
         except Problem as problem:
-            return refused(media_type or JSON, problem)
+            return problem_response(media_type or JSON, problem)
 
     async def _exported(self, request: Request, media_type: str) -> Response:
         project_id = await self._access.project(request, request.path_params.get("project_id"))
         with self._bodies.open(request) as body:
             envelope = self._intake.envelope(request, project_id, "otlp")
-            # The spans are not kept: while the messages travel, their bytes are all that is held.
+            # The spans are dropped: while the messages travel, only their bytes are held.
             content = await body.content()
-            published, answer = self._read(content, media_type, envelope)
+            published, response = self._read(content, media_type, envelope)
             del content
             await self._intake.publish(published, "otlp")
-            return answer
+            return response
 
     def _read(self, content: bytes, media_type: str, envelope: Envelope) -> tuple[list[Keyed], Response]:
         export = _decoded(content, media_type, self._settings.max_spans)
@@ -69,18 +69,20 @@ class TracesApi:
         SPANS.labels("step").inc(translation.steps)
         SPANS.labels("unattached").inc(translation.unattached)
         SPANS.labels("rejected").inc(export.rejected.total() + len(refusals))
-        answer = accepted(media_type, export.count, export.rejected + Counter(refusals), translation.unattached)
-        return [result.keyed for result in results if isinstance(result, AcceptedEvent)], answer
+        response = accepted_response(
+            media_type, export.count, export.rejected + Counter(refusals), translation.unattached
+        )
+        return [result.keyed for result in results if isinstance(result, AcceptedEvent)], response
 
 
 def _decoded(content: bytes, media_type: str, max_spans: int) -> Export:
-    """Return the spans of a body. Raises Problem: 400 where it can't be read, 413 for too many."""
+    """Return the spans of a body. Raises Problem: 400 if it can't be decoded, 413 for too many."""
     try:
         if media_type == JSON:
             return json_encoding.export_of(parse_json(content), max_spans)
         return protobuf.export_of(content, max_spans)
-    except MalformedExport as why:
-        raise Problem(400, "malformed_export", str(why), "send what an OpenTelemetry exporter sends") from None
+    except MalformedExport as error:
+        raise Problem(400, "malformed_export", str(error), "send what an OpenTelemetry exporter sends") from None
     except TooManySpans:
         raise Problem(
             413,

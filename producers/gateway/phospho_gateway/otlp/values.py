@@ -1,4 +1,4 @@
-"""Values of attributes: JSON inside text, names with an index in them, and copies within a bound."""
+"""Values of attributes: JSON inside text, names with an index, and shortened copies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CUT = "…"
 
 
 def json_value(value: Any) -> Any:
-    """Return what a text says in JSON, where it holds an object or a list; any other value as it is."""
+    """Return the object or list that a text holds as JSON; any other value as it is."""
     if type(value) is not str or value[:1] not in ("{", "["):
         return value
     try:
@@ -28,16 +28,16 @@ def json_value(value: Any) -> Any:
 
 def json_object(value: Any) -> dict[str, Any]:
     """Return an object, or one in JSON; an empty one for all else."""
-    found = json_value(value)
-    return found if isinstance(found, dict) else {}
+    document = json_value(value)
+    return document if isinstance(document, dict) else {}
 
 
 def json_objects(value: Any) -> list[dict[str, Any]]:
     """Return a list of objects, or one in JSON; an empty one for all else."""
-    found = json_value(value)
-    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+    document = json_value(value)
+    if not isinstance(document, list) or not all(isinstance(item, dict) for item in document):
         return []
-    return found
+    return document
 
 
 def json_text(value: Any) -> str:
@@ -53,17 +53,17 @@ def indexed(attributes: Mapping[str, Any], prefix: str) -> list[Attributes]:
 
     `{"a.0.role": "user", "a.1.role": "tool"}` with the prefix `a.` gives `[{"role": "user"}, {"role": "tool"}]`.
     """
-    found: dict[int, Attributes] = {}
+    objects: dict[int, Attributes] = {}
     for name, value in attributes.items():
         if name.startswith(prefix):
             index, _, rest = name[len(prefix) :].partition(".")
             if index.isdecimal() and len(index) <= _MAX_INDEX_DIGITS:
-                found.setdefault(int(index), {})[rest] = value
-    return [found[index] for index in sorted(found)]
+                objects.setdefault(int(index), {})[rest] = value
+    return [objects[index] for index in sorted(objects)]
 
 
 def bounded(value: Any, max_characters: int) -> Any:
-    """Return a value as it is where it is short, else the beginning of its text."""
+    """Return a short value as it is, and the beginning of a longer one as text."""
     if isinstance(value, (list, dict)):
         text = _encoded(value)
         return value if len(text) <= max_characters else cut(text, max_characters)
@@ -71,12 +71,12 @@ def bounded(value: Any, max_characters: int) -> Any:
 
 
 def cut(text: str, max_characters: int) -> str:
-    """Return a text of at most that many characters, and a sign that there was more."""
+    """Return at most that many characters of a text, with a sign if there were more."""
     return text if len(text) <= max_characters else text[:max_characters] + _CUT
 
 
 def _encoded(value: Any) -> str:
-    """Return a value as JSON; only the sign that there was more where it nests deeper than orjson writes."""
+    """Return a value as JSON; if it nests deeper than orjson writes, only the sign that there was more."""
     try:
         return orjson.dumps(value).decode()
     except orjson.JSONEncodeError:

@@ -1,5 +1,5 @@
 """
-The answers of OTLP/HTTP, in the encoding of the request: an ExportTraceServiceResponse, or a google.rpc.Status.
+The responses of OTLP/HTTP, in the encoding of the request: an ExportTraceServiceResponse, or a google.rpc.Status.
 
 Statuses as the OTLP specification has them: 400 for what can't be read, 413 for what is too large, and 429 or 503
 with Retry-After for what may be sent again; a client drops the data of every other error.
@@ -29,23 +29,23 @@ _CODES: Mapping[int, int] = {401: 16, 403: 7, 408: 4, 413: 8, 429: 8, 500: 13, 5
 _INVALID_ARGUMENT = 3
 
 
-def accepted(media_type: str, span_count: int, rejected: Counter[str], unattached: int) -> Response:
+def accepted_response(media_type: str, span_count: int, rejected: Counter[str], unattached: int) -> Response:
     """
-    Return the answer to an export that was taken: with the spans that were not, and why, where there are any.
+    Return the response to an accepted export, with the number of its rejected spans and the reasons.
 
-    Spans that belong to no task are no errors, and not rejected: a message beside a count of 0 is OTLP's warning.
+    Spans of no task are not rejected; a message beside a count of 0 is OTLP's form of a warning.
     """
-    answer = ExportTraceServiceResponse()
+    export_response = ExportTraceServiceResponse()
     if rejected or unattached:
-        answer.partial_success.rejected_spans = rejected.total()
-        told = [_reasons(span_count, rejected)] if rejected else []
-        told += [_without_task(span_count, unattached)] if unattached else []
-        answer.partial_success.error_message = "; ".join(told)
-    return _response(answer, media_type, 200)
+        export_response.partial_success.rejected_spans = rejected.total()
+        messages = [_reasons(span_count, rejected)] if rejected else []
+        messages += [_without_task(span_count, unattached)] if unattached else []
+        export_response.partial_success.error_message = "; ".join(messages)
+    return _response(export_response, media_type, 200)
 
 
-def refused(media_type: str, problem: Problem) -> Response:
-    """Return the answer to an export of which nothing was taken."""
+def problem_response(media_type: str, problem: Problem) -> Response:
+    """Return the response to an export of which nothing was accepted."""
     # A 422 of ours is bad data, for which OTLP has 400.
     http_status = 400 if problem.status == 422 else problem.status
     text = ". ".join(part for part in (problem.message, problem.hint) if part)
