@@ -75,7 +75,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Api:
-    """What all operations of a document have in common; parameters in a path are texts unless they are given."""
+    """The part of a document that its operations share; a path parameter is a text unless it has a schema here."""
 
     title: str
     description: str

@@ -23,7 +23,7 @@ EVENT = {"input": "a", "output": "b"}
 
 
 class BrokenPublisher:
-    """Fails in a way that nobody foresaw."""
+    """Fails with an error that no code handles."""
 
     async def publish(self, messages: Sequence[Keyed]) -> None:
         raise RuntimeError("a secret of the inside")
@@ -126,7 +126,7 @@ async def test_a_path_or_a_method_that_there_is_not_has_the_same_error_shape(cli
     assert all(set(answer.json()["error"]) == {"code", "message", "hint"} for answer in (missing, method))
 
 
-async def test_an_error_that_nobody_foresaw_is_a_500_in_the_same_shape_that_tells_nothing(
+async def test_unexpected_error_is_a_500_that_tells_nothing(
     make_client: ClientMaker, caplog: pytest.LogCaptureFixture, counted: Counted
 ) -> None:
     client = make_client(publisher=BrokenPublisher())
@@ -140,7 +140,7 @@ async def test_an_error_that_nobody_foresaw_is_a_500_in_the_same_shape_that_tell
     assert "unexpected_errors_total 1.0" in counted()
 
 
-async def test_every_answer_has_a_request_id_the_clients_where_it_gave_a_plain_one(client: httpx.AsyncClient) -> None:
+async def test_response_has_the_clients_request_id_or_a_new_one(client: httpx.AsyncClient) -> None:
     own = await client.get("/healthz", headers={"X-Request-ID": "abc-1"})
     odd = await client.get("/healthz", headers={"X-Request-ID": "a b\tc" + "x" * 200})
     none = await client.get("/nope")

@@ -1,4 +1,4 @@
-"""What operators and orchestrators ask: is it alive, is it ready, and its metrics."""
+"""Liveness, readiness and metrics of the process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Check = Callable[[], str | None]
 
 
 class Operations:
-    """`readiness` maps the name of a dependency to a check, which may block and says what is wrong, or None."""
+    """`readiness` maps a dependency to a check, which may block, and returns what is wrong or None."""
 
     def __init__(self, readiness: Mapping[str, Check], timeout_s: float, registry: CollectorRegistry) -> None:
         self._readiness = dict(readiness)
@@ -33,11 +33,11 @@ class Operations:
         ]
 
     async def health(self, request: Request) -> Response:
-        """Say that the process serves requests, whatever its dependencies do."""
+        """Return 200 while the process serves requests, whatever its dependencies do."""
         return json_response({"status": "ok"})
 
     async def ready(self, request: Request) -> Response:
-        """Say whether every dependency is there: 200, or 503 with what is not ready and why."""
+        """Return 200 if every dependency is ready, else 503 with the reasons."""
         reasons = await asyncio.gather(*[self._reason(name) for name in self._readiness])
         checks = {
             name: {"status": "ready"} if reason is None else {"status": "not_ready", "reason": reason}
@@ -48,7 +48,7 @@ class Operations:
         return json_response(document, 200 if is_ready else 503)
 
     async def metrics(self, request: Request) -> Response:
-        """Return the metrics in Prometheus' text format. Some are asked of the store, which blocks: in a thread."""
+        """Return the metrics in Prometheus' text format, from a thread: some query the store."""
         text = await asyncio.to_thread(generate_latest, self._registry)
         return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
@@ -61,7 +61,7 @@ class Operations:
             return f"the check failed: {type(error).__name__}"
 
     def _run(self, name: str) -> asyncio.Task[str | None]:
-        """Start a check in a thread; one that hangs is not started again beside itself."""
+        """Start a check in a thread, unless it still runs."""
         task = self._running.get(name)
         if task is None or task.done():
             task = asyncio.create_task(asyncio.to_thread(self._readiness[name]))

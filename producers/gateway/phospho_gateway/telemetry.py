@@ -1,4 +1,4 @@
-"""The edge of the process: request ids, counts, and the last answer where nobody foresaw the error."""
+"""Request ids, counts, and the response to an unexpected error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Telemetry:
-    """ASGI middleware. Takes the request id of the client, or makes one, and sends it back as X-Request-ID."""
+    """ASGI middleware. Sends the client's request id, or a new one, back as X-Request-ID."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,22 +30,22 @@ class Telemetry:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send, _request_id(scope))
+        response = _Response(send, _request_id(scope))
         started_s = time.perf_counter()
         try:
-            await self._app(scope, receive, answer.send)
+            await self._app(scope, receive, response.send)
         except Exception:
             metrics.UNEXPECTED_ERRORS.inc()
-            logger.exception("request %s ended in an error that nobody foresaw", answer.request_id)
-            if answer.status:
+            logger.exception("request %s ended in an unexpected error", response.request_id)
+            if response.status:
                 raise
-            await problem_response(_unforeseen(answer.request_id))(scope, receive, answer.send)
+            await problem_response(_unexpected(response.request_id))(scope, receive, response.send)
         finally:
-            _count(scope, answer.status, time.perf_counter() - started_s)
+            _count(scope, response.status, time.perf_counter() - started_s)
 
 
-class _Answer:
-    """Watches an answer on its way out."""
+class _Response:
+    """Watches a response on its way out."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
@@ -67,14 +67,14 @@ def _count(scope: Scope, status: int, seconds: float) -> None:
 
 
 def _request_id(scope: Scope) -> str:
-    given = Headers(scope=scope).get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    request_id = Headers(scope=scope).get("x-request-id", "")
+    return request_id if _REQUEST_ID.fullmatch(request_id) else uuid.uuid4().hex
 
 
-def _unforeseen(request_id: str) -> Problem:
+def _unexpected(request_id: str) -> Problem:
     return Problem(
         500,
         "internal_error",
-        "the gateway met an error that nobody foresaw",
+        "the gateway met an unexpected error",
         f"send the same request again; the log of the gateway tells more of request {request_id}",
     )

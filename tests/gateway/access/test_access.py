@@ -1,4 +1,4 @@
-"""Who may write, and to which project."""
+"""API keys and projects of requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of good events: the answers, and the messages that are published."""
+"""Valid events: the responses, and the published messages."""
 
 from __future__ import annotations
 

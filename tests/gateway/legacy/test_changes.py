@@ -1,4 +1,4 @@
-"""What changes a stored task goes the way of every log, says what it did, and does it once."""
+"""Changes of stored tasks take the way of every log, report what they did, and do it once."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ async def test_of_a_window_whose_messages_have_ids_the_new_turns_are_added(shop:
     assert told == [("Hello", "Hi there"), ("A flight to Lisbon", "When?"), ("Yes", "Done"), ("Yes", "Done")]
 
 
-async def test_the_same_short_answer_to_another_question_is_another_task_in_a_window_too(
+async def test_same_short_answer_to_another_question_in_a_window_is_another_task(
     shop: httpx.AsyncClient,
 ) -> None:
     booked = [YES[0], {"role": "assistant", "content": "Booked"}]
@@ -81,7 +81,7 @@ async def test_the_same_short_answer_to_another_question_is_another_task_in_a_wi
     assert ("Yes", "Booked") in told
 
 
-async def test_the_same_short_answer_to_another_answer_of_the_app_is_another_task(shop: httpx.AsyncClient) -> None:
+async def test_same_short_answer_to_another_answer_is_another_task(shop: httpx.AsyncClient) -> None:
     sure = [YES[0], {"role": "assistant", "content": "Sure?"}]
     grown = [(sure,), (sure, YES), (sure, YES, YES)]
     for turns in grown:
@@ -145,7 +145,7 @@ async def test_one_bad_conversation_harms_itself_only(shop: httpx.AsyncClient) -
     assert logged[-1]["session_id"] == "good"
 
 
-async def test_a_session_that_was_not_named_gets_a_name_which_a_retry_finds_again(shop: httpx.AsyncClient) -> None:
+async def test_unnamed_session_gets_an_id_that_a_retry_finds_again(shop: httpx.AsyncClient) -> None:
     told = _told(HELLO, FLIGHT)
     named = [(await _log(shop, told, key=key))[0] for key in ("", "retried", "retried")]
 

@@ -1,4 +1,4 @@
-"""What the score of an event means, and what a definition is, in upstream's words."""
+"""Scores of events, and definitions, in upstream's shapes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the legacy API reads: tasks, sessions, a project, in pages that are bounded."""
+"""Tasks, sessions and a project, read through the legacy API in bounded pages."""
 
 from __future__ import annotations
 
@@ -88,9 +88,7 @@ async def test_a_page_holds_no_more_text_than_its_bound(
     assert sizes == [2, 2, 1]
 
 
-async def test_a_page_of_flat_rows_counts_a_tasks_texts_once_for_each_of_its_events(
-    registry: Registry, make_client: ClientMaker
-) -> None:
+async def test_flat_page_counts_a_tasks_texts_once_for_each_event(registry: Registry, make_client: ClientMaker) -> None:
     registry.save_project("zoo")
     for name in ("zebra", "animal", "stripes"):
         registry.save_definition(

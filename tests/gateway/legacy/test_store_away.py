@@ -72,7 +72,7 @@ async def test_what_the_store_refuses_of_ours_tells_nobody_the_statement(make_cl
     assert "secret" not in answer.text
 
 
-async def test_a_store_that_hangs_holds_up_neither_logs_nor_more_readers_than_its_places(
+async def test_hanging_store_holds_up_neither_logs_nor_more_reads_than_threads(
     make_client: ClientMaker,
 ) -> None:
     settings = dataclasses.replace(GatewaySettings(), read_threads=1, max_waiting_reads=1, read_timeout_s=0.5)

@@ -222,7 +222,7 @@ def test_the_result_of_a_tool_is_not_what_the_user_asked() -> None:
     assert json.loads(task["raw_input"])[2:] == [{"role": "tool", "tool_call_id": "1", "content": '{"celsius":31}'}]
 
 
-def test_of_several_answers_the_first_that_speaks_is_the_output_and_all_are_kept() -> None:
+def test_first_answer_with_content_is_the_output_and_all_are_kept() -> None:
     messages = [
         {"role": "assistant", "parts": [{"type": "reasoning", "content": "Hm."}]},
         {"role": "assistant", "parts": [{"type": "text", "content": "Yes."}]},
@@ -244,7 +244,7 @@ def test_the_bytes_of_a_picture_are_no_text() -> None:
     assert "aGVsbG8=" not in task["raw_input"]
 
 
-def test_messages_come_in_the_order_of_their_numbers_and_no_other_name_is_one() -> None:
+def test_messages_come_in_the_order_of_their_index() -> None:
     named = {f"llm.input_messages.{number}.message.content": str(number) for number in (10, 9, 2)}
     strange = {f"llm.input_messages.{name}.message.content": "no" for name in ("9" * 5_000, "-1", "x", "")}
 

@@ -250,9 +250,7 @@ def test_a_library_without_a_readable_name_keeps_its_spans() -> None:
 
 
 @pytest.mark.parametrize(("number", "content"), [(9, b""), (11, b"")], ids=["attributes", "events"])
-def test_a_span_with_more_attributes_or_events_than_anyone_writes_is_rejected_by_itself(
-    number: int, content: bytes
-) -> None:
+def test_span_with_too_many_attributes_or_events_is_rejected_alone(number: int, content: bytes) -> None:
     many = chat(1).SerializeToString() + field(number, content) * 20_001
     body = field(1, field(2, field(2, many) + field(2, chat(2).SerializeToString())))
 

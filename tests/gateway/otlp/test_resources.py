@@ -1,4 +1,4 @@
-"""What a resource says is read once, within a bound, however many spans are below it."""
+"""A resource is read once, within a bound, however many spans are below it."""
 
 from __future__ import annotations
 

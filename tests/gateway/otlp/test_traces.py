@@ -1,4 +1,4 @@
-"""What is a task, what is a step, and of which task."""
+"""Tasks of a trace, and the steps of each."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_what_the_outer_call_says_itself_counts() -> None:
     assert (row["output"], row["tokens_in"], row["model"]) == ("From outside", 5, "outer")
 
 
-def test_the_conversation_and_the_user_of_a_span_above_are_those_of_the_task() -> None:
+def test_session_and_user_of_a_span_above_are_those_of_the_task() -> None:
     (log,) = translated(
         span(1, attributes={"session.id": "far", "user.id": "ann"}),
         span(2, parent=1, attributes={"session.id": "near"}),

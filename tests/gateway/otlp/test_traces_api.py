@@ -144,7 +144,7 @@ async def test_rejected_spans_and_those_without_a_task_are_told_side_by_side(cli
     assert "; 1 of 2 spans were not stored, " in told.error_message
 
 
-def test_the_bound_on_spans_is_the_documented_one_and_lets_the_collectors_batches_through() -> None:
+def test_span_limit_is_the_documented_one_and_fits_collectors_batches() -> None:
     max_spans = GatewaySettings().max_spans
     page = (Path(__file__).parents[3] / "docs" / "opentelemetry.md").read_text()
 
@@ -173,7 +173,7 @@ async def test_of_many_reasons_the_answer_tells_some(client: httpx.AsyncClient) 
         (b"", JSON),
     ],
 )
-async def test_what_can_not_be_read_is_a_400_with_a_bad_request_in_the_same_encoding(
+async def test_unreadable_export_is_a_400_bad_request_in_its_encoding(
     body: bytes, headers: dict[str, str], client: httpx.AsyncClient, publisher: RecordingPublisher
 ) -> None:
     answer = await client.post(PATH, content=body, headers=headers)
@@ -216,7 +216,7 @@ async def test_an_administrator_names_the_project_in_a_header(
     assert "names no project" in message
 
 
-async def test_a_project_that_is_no_project_is_a_400_as_the_specification_has_no_422(make_client: ClientMaker) -> None:
+async def test_invalid_project_is_a_400_as_otlp_has_no_422(make_client: ClientMaker) -> None:
     answer = await post(make_client(ADMIN_SECRET), b"", x_phospho_project="no project!")
 
     assert (answer.status_code, status_of(answer)["code"]) == (400, 3)
@@ -300,7 +300,7 @@ async def test_a_span_with_nul_in_an_id_is_rejected_by_itself(client: httpx.Asyn
     assert ExportTraceServiceResponse.FromString(answer.content).partial_success.rejected_spans == 1
 
 
-async def test_json_inside_an_attribute_that_is_nested_too_deep_harms_its_span_only(
+async def test_json_nested_too_deep_in_an_attribute_harms_its_span_only(
     client: httpx.AsyncClient, publisher: RecordingPublisher
 ) -> None:
     deep = '{"a":' * 1_000 + "1" + "}" * 1_000

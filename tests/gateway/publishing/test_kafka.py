@@ -102,7 +102,7 @@ async def test_brokers_that_are_away_are_a_503_after_the_delivery_timeout(
     assert raised.value.retry_after_s == 2
 
 
-async def test_a_full_queue_refuses_the_whole_publish_and_takes_the_next_when_it_has_room(
+async def test_full_queue_refuses_a_publish_until_it_has_room(
     make_publisher: PublisherMaker,
 ) -> None:
     publisher = make_publisher(_NOWHERE, delivery_timeout_ms=500, max_queue_bytes=10_000)

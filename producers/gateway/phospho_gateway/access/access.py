@@ -24,8 +24,8 @@ class Access:
     """
     Checks the bearer key of requests.
 
-    A key that is cached costs no wait; another is looked up in a thread, once for all the requests that bring it. The
-    threads are its own: look-ups that hang with ClickHouse must not hold up the checks of readiness.
+    A cached key costs no wait. Another one is looked up in a thread, once for all requests with it. The threads are
+    its own: look-ups that hang with ClickHouse must not hold up the readiness checks.
     """
 
     def __init__(self, authenticator: Authenticator, settings: GatewaySettings) -> None:
@@ -37,10 +37,10 @@ class Access:
 
     async def project(self, request: Request, path_project_id: str | None = None) -> str | None:
         """
-        Return the project that the request may write to; None for an administrator who names none yet.
+        Return the project that the request may write to; None for an administrator who names none.
 
-        Raises Problem: 401 for a key that is missing, unknown or revoked, 403 for a path or a header that names
-        another project, 429 where the key made too many requests, 503 where the store can't say.
+        Raises Problem: 401 for a missing, unknown or revoked key, 403 for a path or header that names another
+        project, 429 above the rate limit, 503 if the key can't be looked up.
         """
         secret = bearer_secret(request)
         if secret is None:
@@ -63,13 +63,13 @@ class Access:
         return required_project(await self.project(request, request.path_params.get("project_id")))
 
     async def _principal(self, secret: str) -> Principal:
-        principal = self._authenticator.cached(secret) or await self._looked_up(secret)
+        principal = self._authenticator.cached(secret) or await self._look_up(secret)
         if principal is None or (principal.project_id is None and not principal.is_admin):
             raise unauthorized()
         return principal
 
-    async def _looked_up(self, secret: str) -> Principal | None:
-        """Return what the store says, or, where it says nothing for a while, what it said last."""
+    async def _look_up(self, secret: str) -> Principal | None:
+        """Return the principal in the store; if the store doesn't answer in time, the one it returned last."""
         settings = self._settings
         lookup = self._lookup(secret)
         if lookup is None or not await _is_done(lookup, settings.refresh_timeout_s):
@@ -83,7 +83,7 @@ class Access:
             raise self._unavailable() from None
 
     def _lookup(self, secret: str) -> _Lookup | None:
-        """Return the look-up of a secret that runs, or a new one; None where too many run."""
+        """Return the running look-up of a secret, or a new one; None if too many run."""
         if secret in self._lookups:
             return self._lookups[secret]
         if len(self._lookups) >= self._settings.max_lookups:
@@ -97,7 +97,7 @@ class Access:
     def _finish(self, secret: str, done: _Lookup) -> None:
         del self._lookups[secret]
         if not done.cancelled():
-            # Marks an error as seen, should everybody have stopped waiting for it.
+            # Marks an error as seen, in case nobody waits for it any more.
             done.exception()
 
     def _unavailable(self) -> Problem:
@@ -105,6 +105,6 @@ class Access:
 
 
 async def _is_done(lookup: _Lookup, timeout_s: float) -> bool:
-    """Wait for a look-up without cancelling it: who gives up must not take the answer from the others."""
+    """Wait for a look-up without cancelling it: other requests may still wait for it."""
     done, _ = await asyncio.wait([lookup], timeout=max(timeout_s, 0.0))
     return bool(done)

@@ -1,4 +1,4 @@
-"""How many requests a key may make: beyond it, 429 with the time to wait."""
+"""Rate limits: a key above its limit gets a 429 with the time to wait."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_KEYS = 10_000
 
 
 class Rate(NamedTuple):
-    """So many requests in so many seconds."""
+    """A number of requests in a number of seconds."""
 
     requests: int
     window_s: int
@@ -51,8 +51,8 @@ class RateLimit:
     """
     Counts the requests of each key in this process, in a sliding window of two counters a key.
 
-    What the window before counted fades as the present one passes. Only keys that are good are counted, so that
-    nobody fills the memory with made-up ones; of more than 10,000 the one that asked longest ago is forgotten.
+    The count of the window before fades as the present one passes. Only valid keys are counted, so that nobody fills
+    the memory with made-up ones; above 10,000 keys the one with the oldest request is forgotten.
     """
 
     def __init__(self, rate: str, now_s: Callable[[], float] = time.time) -> None:
@@ -61,7 +61,7 @@ class RateLimit:
         self._windows: OrderedDict[str, _Window] = OrderedDict()
 
     def take(self, request: Request, secret: str) -> None:
-        """Count one request. Raises Problem (429) where the key has made as many as it may."""
+        """Count one request. Raises Problem (429) above the limit."""
         if self._rate is None:
             return
         left, reset_s = self._counted(key_hash(secret), self._rate)
@@ -80,7 +80,7 @@ class RateLimit:
             )
 
     def _counted(self, key: str, rate: Rate) -> tuple[int, int]:
-        """Count a request that is within the rate; return how many are left, -1 for none, and the seconds to wait."""
+        """Count a request; return the requests left, -1 above the rate, and the seconds to the next window."""
         number, passed_s = divmod(self._now_s(), rate.window_s)
         window = self._window(key, int(number))
         used = window.requests + window.before * (1 - passed_s / rate.window_s)
@@ -92,14 +92,14 @@ class RateLimit:
         return math.floor(rate.requests - used - 1) if is_within else -1, max(1, math.ceil(rate.window_s - passed_s))
 
     def _window(self, key: str, number: int) -> _Window:
-        known = self._windows.get(key, _Window(number, 0, 0))
-        if known.number == number:
-            return known
-        return _Window(number, 0, known.requests if known.number == number - 1 else 0)
+        window = self._windows.get(key, _Window(number, 0, 0))
+        if window.number == number:
+            return window
+        return _Window(number, 0, window.requests if window.number == number - 1 else 0)
 
 
 class RateLimitHeaders:
-    """ASGI middleware: says on each answer how many requests are left (draft-ietf-httpapi-ratelimit-headers-06)."""
+    """ASGI middleware that adds the rate limit headers (draft-ietf-httpapi-ratelimit-headers-06)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -108,9 +108,9 @@ class RateLimitHeaders:
         """Serve one request."""
 
         async def with_headers(message: Message) -> None:
-            found: dict[str, Any] | None = scope.get(_STATE)
-            if found and message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(found)
+            limits: dict[str, Any] | None = scope.get(_STATE)
+            if limits and message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(limits)
             await send(message)
 
         await self._app(scope, receive, with_headers)

@@ -1,4 +1,4 @@
-"""From an event as a client sent it to a message of `phospho.raw-logs`: pure, and once per event."""
+"""From one event, as a client sent it, to a message of `phospho.raw-logs`. Pure."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from phospho_web.problems import Problem, invalid
 
 Source = Literal["api_v1", "batch", "v2", "v3", "change", "feedback", "otlp"]
 
-# What the gateway says of a log; a client's own key of such a name goes on as metadata.
-_OURS = ("schema_version", "kind", "received_at", "revision", "source")
+# Fields that the gateway sets; a client's own key of such a name becomes metadata.
+_GATEWAY_FIELDS = ("schema_version", "kind", "received_at", "revision", "source")
 _IDENTIFIERS = ("session_id", "task_id", "user_id", "version_id")
 _TEXTS = ("raw_input_type_name", "raw_output_type_name", "system_prompt")
 # Key, headers and framing of a record beside its value.
@@ -40,7 +40,7 @@ _SPARE_LEVELS = 254 - MAX_NESTING_LEVELS
 
 @dataclass(frozen=True)
 class Envelope:
-    """What a request says of all its events. `project_id` is None where each event has to name its own."""
+    """The part of a request that all its events share. `project_id` is None where each event has to name its own."""
 
     project_id: str | None
     source: Source
@@ -55,9 +55,9 @@ class Envelope:
 
 class Rewrite(NamedTuple):
     """
-    The place of an event that tells a stored task again, with a change in it.
+    The revision of an event that logs a stored task again, with a change in it.
 
-    It comes right after the row that was read, so that whatever was logged since wins, landed or not.
+    It comes right after the revision of the row that was read, so that whatever was logged since wins.
     """
 
     revision: int
@@ -65,7 +65,7 @@ class Rewrite(NamedTuple):
 
 
 class AcceptedEvent(NamedTuple):
-    """An event that may be published, and what its answer says."""
+    """An event that may be published, and the fields of its receipt."""
 
     keyed: Keyed
     project_id: str
@@ -76,18 +76,17 @@ class AcceptedEvent(NamedTuple):
 
 class EventReader:
     """
-    Reads events. `place` names this process among all gateways, for the ids of events that came without one.
+    Reads events. `process_name` is unique among all gateways; ids of events without one derive from it.
 
-    With an Idempotency-Key a made id is a function of project, key and index: the request that is sent again names
-    the same tasks. Without one nothing in a request tells "again" from "once more", so the id is a function of
-    project, place and revision, new for each request; from then on it stands in the message, and no replay of the
-    topic changes it. Tasks of one millisecond sort as they came: by revision, or by index. Who wants a retry to be one
-    task sends task_id or Idempotency-Key.
+    With an Idempotency-Key, an id derives from project, key and index, so a request that is sent again names the same
+    tasks. Without one, nothing tells a retry from a new request: the id derives from project, process and revision and
+    is new for each request. It stands in the message from then on, and no replay of the topic changes it. Tasks of one
+    millisecond sort by revision, or by index.
     """
 
-    def __init__(self, clock: HybridClock, place: str) -> None:
+    def __init__(self, clock: HybridClock, process_name: str) -> None:
         self._clock = clock
-        self._place = place
+        self._process_name = process_name
 
     def read(self, event: Any, envelope: Envelope, index: int, rewrite: Rewrite | None = None) -> AcceptedEvent:
         """Return the message of one event, leaving `event` as it is. Raises Problem: 403, 413 or 422."""
@@ -95,7 +94,7 @@ class EventReader:
         project_id = project_of(message, envelope.project_id)
         task_id, session_id = _checked(message)
         revision, source = rewrite or (self._clock.next(), envelope.source)
-        task_id = task_id or self._derived(project_id, envelope, revision, index)
+        task_id = task_id or self._derived_id(project_id, envelope, revision, index)
         message |= {
             "schema_version": SCHEMA_VERSION,
             "kind": "log",
@@ -113,12 +112,12 @@ class EventReader:
             utc_text(fields.created_at(message, envelope.received_at)),
         )
 
-    def _derived(self, project_id: str, envelope: Envelope, revision: int, index: int) -> str:
+    def _derived_id(self, project_id: str, envelope: Envelope, revision: int, index: int) -> str:
         if envelope.idempotency_key:
-            # No time in it: the request that is sent again, later, has to get the same.
+            # Without a time: the request that is sent again later has to get the same id.
             return derived_uuid(0, project_id, envelope.idempotency_key, str(index), order=index)
         order = revision_counter(revision)
-        return derived_uuid(revision_ms(revision), project_id, self._place, str(revision), order=order)
+        return derived_uuid(revision_ms(revision), project_id, self._process_name, str(revision), order=order)
 
 
 def encoded(message: dict[str, Any]) -> bytes:
@@ -142,7 +141,7 @@ def encoded(message: dict[str, Any]) -> bytes:
 
 
 def single_event(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the event of `POST /api/v1/events`, which must have an output, and that a string."""
+    """Return the event of `POST /api/v1/events`. Raises Problem (422) unless its output is a string."""
     if event.get("output") is None:
         raise invalid("missing_output", "output is missing", "send output, a string")
     fields.check_text(event, "output")
@@ -153,7 +152,7 @@ def _copy(event: Any) -> dict[str, Any]:
     if type(event) is not dict:
         raise invalid("invalid_type", f"the event is {json_type(event)}", "an event is an object")
     message = event.copy()
-    for name in _OURS:
+    for name in _GATEWAY_FIELDS:
         if name in message:
             _into_metadata(message, name)
     return message
@@ -177,11 +176,11 @@ def _checked(message: dict[str, Any]) -> tuple[str, str]:
     fields.check_flag(message)
     fields.check_metadata(message)
     fields.check_times(message)
-    return _alias(message, task_id), session_id
+    return _task_id_or_alias(message, task_id), session_id
 
 
-def _alias(message: dict[str, Any], task_id: str) -> str:
-    """Take `event_id`, the other name of `task_id`; beside a different task_id it is metadata."""
+def _task_id_or_alias(message: dict[str, Any], task_id: str) -> str:
+    """Return the task id, which may come as `event_id`; beside a different task_id, event_id becomes metadata."""
     if "event_id" not in message:
         return task_id
     if not task_id:

@@ -22,7 +22,7 @@ _MAX_COMMENT_CHARACTERS = 100_000
 
 
 class AcceptedFeedback(NamedTuple):
-    """A feedback that may be published, and what its answer says."""
+    """Feedback that may be published, and the fields of its receipt."""
 
     keyed: Keyed
     project_id: str

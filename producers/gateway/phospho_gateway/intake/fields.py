@@ -90,7 +90,7 @@ def check_times(message: dict[str, Any]) -> None:
 
 
 def created_at(message: dict[str, Any], received_at: datetime) -> datetime:
-    """Return when the client says that it was, as extraction will; the arrival, where it says nothing or nonsense."""
+    """Return the client's time, or the time of arrival if it is missing or out of range, as extraction does."""
     if text := message.get("created_at"):
         moment = datetime.fromisoformat(text)
     elif (seconds := message.get("client_created_at")) is not None:

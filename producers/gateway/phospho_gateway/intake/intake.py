@@ -1,4 +1,4 @@
-"""From documents to durable messages: what every endpoint that takes data has in common."""
+"""From documents to durable messages, for every endpoint that takes data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NO_NEW_TASKS = ("feedback", "change")
 
 
 class Intake:
-    """Reads events and feedback and publishes them; counts what was accepted and what was refused."""
+    """Reads events and feedback and publishes them; counts the accepted and the refused ones."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Intake:
         self._quotas = quotas
 
     def envelope(self, request: Request, project_id: str | None, source: Source) -> Envelope:
-        """Return what a request says of all its events. Raises Problem (400) for a bad Idempotency-Key."""
+        """Return the envelope of a request's events. Raises Problem (400) for a bad Idempotency-Key."""
         key = request.headers.get("idempotency-key", "")
         if len(key) > _MAX_IDEMPOTENCY_KEY_CHARACTERS:
             raise Problem(
@@ -59,26 +59,26 @@ class Intake:
         return Envelope(project_id, source, received_at, key)
 
     def read_event(self, event: Any, envelope: Envelope, index: int = 0) -> AcceptedEvent:
-        """Return the message of the one event of a request, or of the one at `index`. Raises Problem."""
+        """Return the message of the event at `index` of a request. Raises Problem."""
         result = self._read(event, envelope, index)
         if isinstance(result, Problem):
             raise result
         return result
 
     def read_rewrite(self, event: Any, envelope: Envelope, rewrite: Rewrite) -> AcceptedEvent:
-        """Return the message that tells a stored task again. Raises Problem."""
+        """Return the message that logs a stored task again. Raises Problem."""
         result = self._read(event, envelope, 0, rewrite)
         if isinstance(result, Problem):
             raise result
         return result
 
-    def read_batch(self, body: Any, name: str, envelope: Envelope) -> list[AcceptedEvent | Problem]:
+    def read_batch(self, document: Any, name: str, envelope: Envelope) -> list[AcceptedEvent | Problem]:
         """
         Return one result per event of the list under `name`, in its order.
 
         Raises Problem where there is no such list (422), it is empty (422) or too long (413).
         """
-        return self.read_all(self._listed(body, name), envelope)
+        return self.read_all(self._events_in(document, name), envelope)
 
     def read_all(self, events: Sequence[Any], envelope: Envelope) -> list[AcceptedEvent | Problem]:
         """Return one result per event, in their order."""
@@ -96,20 +96,20 @@ class Intake:
         """
         Return when all messages are durable.
 
-        Raises Problem: 503 where that can't be said, 429 where a project has logged what it may in a day.
+        Raises Problem: 503 if that can't be confirmed, 429 if a project has used up its quota of the day.
         """
         if not messages:
             return
-        taken = self._taken(messages) if source not in _NO_NEW_TASKS else {}
+        taken = self._take_quota(messages) if source not in _NO_NEW_TASKS else {}
         try:
-            await self._published(messages)
+            await self._publish(messages)
         except BaseException:
             self._give_back(taken)
             raise
         metrics.ACCEPTED.labels(source).inc(len(messages))
 
-    def _taken(self, messages: Sequence[Keyed]) -> dict[str, int]:
-        """Count tasks against the quotas of their projects, all of them or none. Raises Problem (429)."""
+    def _take_quota(self, messages: Sequence[Keyed]) -> dict[str, int]:
+        """Count tasks against the quotas of their projects, all or none. Raises Problem (429)."""
         if self._quotas is None:
             return {}
         taken: dict[str, int] = {}
@@ -126,7 +126,7 @@ class Intake:
             if self._quotas is not None:
                 self._quotas.give_back(project_id, tasks)
 
-    async def _published(self, messages: Sequence[Keyed]) -> None:
+    async def _publish(self, messages: Sequence[Keyed]) -> None:
         with metrics.PUBLISH_SECONDS.time():
             try:
                 async with asyncio.timeout(self._settings.publish_timeout_s):
@@ -146,11 +146,12 @@ class Intake:
             # The frames of its traceback would hold the whole document until the answer is sent.
             return problem.with_traceback(None)
 
-    def _listed(self, body: Any, name: str) -> list[Any]:
-        events = body.get(name) if isinstance(body, dict) else None
+    def _events_in(self, document: Any, name: str) -> list[Any]:
+        events = document.get(name) if isinstance(document, dict) else None
         if type(events) is not list:
-            what = f"{name} is {json_type(events)}" if isinstance(body, dict) else f"the body is {json_type(body)}"
-            raise invalid("invalid_body", what, f'send {{"{name}": [...]}} with one object per event')
+            is_object = isinstance(document, dict)
+            message = f"{name} is {json_type(events)}" if is_object else f"the body is {json_type(document)}"
+            raise invalid("invalid_body", message, f'send {{"{name}": [...]}} with one object per event')
         if not events:
             raise invalid("empty_batch", f"{name} is empty", "send at least one event")
         if len(events) > self._settings.max_events:

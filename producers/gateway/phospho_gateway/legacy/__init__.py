@@ -1,1 +1,1 @@
-"""What upstream phospho's clients ask beside logging: to read tasks, sessions and projects, and to change tasks."""
+"""The API of upstream phospho's clients: they log, read tasks, sessions and projects, and change tasks."""

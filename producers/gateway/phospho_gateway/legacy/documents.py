@@ -1,8 +1,8 @@
 """
-Tasks, sessions and projects as upstream's clients parse them: pure.
+Tasks, sessions and projects as upstream's clients parse them. Pure.
 
-The forms are those of `phospho.models` in the PyPI package 0.3.45. Times are whole Unix seconds. What has no place in
-upstream's models is beside it: clients leave out fields that they do not know.
+The shapes are those of `phospho.models` in the PyPI package 0.3.45. Times are whole Unix seconds. Further fields stand
+beside upstream's: clients ignore fields that they don't know.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from phospho_gateway.legacy.reads.session_reads import StoredSession
 from phospho_gateway.legacy.reads.task_reads import Row, StoredTask
 from phospho_schemas.messages import EventDefinition, Project
 
-# What upstream keeps as metadata, and has a column here.
+# Columns that upstream keeps as metadata.
 COLUMNS_IN_METADATA = ("user_id", "version_id", "model", "system_prompt")
 
 _ENGINES = {"keyword": "keyword_detection", "regex": "regex_detection"}
@@ -24,7 +24,7 @@ _SCOPES = {"input": "task_input_only", "output": "task_output_only"}
 
 
 def task_document(task: StoredTask) -> Row:
-    """Return a task as `Task`. `task_id` stands beside `id`: upstream's list of a session's tasks asks for it."""
+    """Return a task as `Task`. `task_id` repeats `id` for upstream's list of a session's tasks."""
     row = task.row
     metadata = metadata_of(row)
     data = metadata.get("data")
@@ -53,7 +53,7 @@ def task_document(task: StoredTask) -> Row:
 
 
 def session_document(session: StoredSession) -> Row:
-    """Return a session as `Session`; its tasks are asked for by themselves."""
+    """Return a session as `Session`, without its tasks, which have an endpoint of their own."""
     row, statistics = session.row, session.statistics
     preview = " -> ".join(text for text in (row["first_input"], row["first_output"]) if text)
     stats = {
@@ -92,7 +92,7 @@ def project_document(project: Project, definitions: Iterable[EventDefinition]) -
         "created_at": int(project.created_at.timestamp()),
         "org_id": project.project_id,
         "project_name": project.name or project.project_id,
-        "settings": {"events": {each.name: _definition(each) for each in definitions}},
+        "settings": {"events": {definition.name: _definition(definition) for definition in definitions}},
     }
 
 
@@ -130,7 +130,7 @@ def transcript(tasks: Iterable[StoredTask]) -> str:
 
 
 def metadata_of(row: Row) -> Row:
-    """Return the metadata of a task as upstream has it: with what has a column here."""
+    """Return the metadata of a task with the columns that upstream keeps there."""
     columns = {name: row[name] for name in COLUMNS_IN_METADATA if row[name]}
     metadata: Row = columns | row["metadata"]
     return metadata
@@ -138,13 +138,15 @@ def metadata_of(row: Row) -> Row:
 
 def notes_of(task: StoredTask) -> str | None:
     """Return the comment of the last feedback with one, or the notes that were kept with the task."""
-    comments = [feedback["comment"] for feedback in task.feedback if feedback["comment"]]
-    kept = task.row["metadata"].get("notes")
-    return comments[-1] if comments else kept if isinstance(kept, str) else None
+    comments: list[str] = [feedback["comment"] for feedback in task.feedback if feedback["comment"]]
+    if comments:
+        return comments[-1]
+    notes = task.row["metadata"].get("notes")
+    return notes if isinstance(notes, str) else None
 
 
 def _object(text: str, name: str) -> Row:
-    """Return what was logged as an object; any other JSON under `name`, as upstream's field holds objects only."""
+    """Return a logged object; any other JSON under `name`, as upstream's field is an object."""
     document = orjson.loads(text) if text else {}
     return document if isinstance(document, dict) else {name: document}
 
@@ -203,7 +205,7 @@ def _source(event: Row) -> str:
 
 
 def _score_range(event: Row) -> Row:
-    """Return what the score of an event means, as `ScoreRange`."""
+    """Return the score of an event as `ScoreRange`."""
     score = {"score_type": "confidence", "value": event["score"], "min": 0, "max": 1, "label": None}
     if event["category"]:
         return score | {"score_type": "category", "label": event["category"]}

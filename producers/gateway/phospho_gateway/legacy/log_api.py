@@ -1,4 +1,4 @@
-"""`/v2`: what upstream phospho's clients (the PyPI package 0.3, phosphojs 1.3) write to."""
+"""`/v2`: logs and flags of upstream phospho's clients (the PyPI package 0.3, phosphojs 1.3)."""
 
 from __future__ import annotations
 

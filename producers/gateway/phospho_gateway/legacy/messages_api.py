@@ -21,7 +21,7 @@ from phospho_web.responses import json_response
 
 
 class MessagesApi:
-    """The endpoint that takes conversations; a good one does not suffer from a bad one beside it."""
+    """The endpoint that takes conversations; a bad one harms only itself."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -38,40 +38,42 @@ class MessagesApi:
             sent = await body.object()
             envelope = services.intake.envelope(request, project_of(sent, granted), "v3")
             results = self._results(sent, envelope)
-            taken = [event.keyed for result in results if isinstance(result, Logged) for event in result.events]
-            await services.intake.publish(taken, "v3")
+            messages = [event.keyed for result in results if isinstance(result, Logged) for event in result.events]
+            await services.intake.publish(messages, "v3")
         return json_response({"logged_events": [_answer(result) for result in results]})
 
     def _results(self, body: dict[str, Any], envelope: Envelope) -> list[Logged | Problem]:
-        """Return what becomes of each conversation. Raises Problem (413, 422) where the body is at fault."""
+        """Return the result of each conversation. Raises Problem (413, 422) if the whole body is invalid."""
         max_events = self._services.settings.max_events
         conversations = objects_field(body, "batched_log_events", max_events)
         lengths = [len(each["messages"]) for each in conversations if type(each.get("messages")) is list]
         if sum(lengths) > max_events:
             raise too_many("messages", sum(lengths), max_events)
         results: list[Logged | Problem] = []
-        taken = 0
-        for place, conversation in enumerate(conversations):
-            result = self._result(conversation, envelope, place, taken)
-            taken += len(result.events) if isinstance(result, Logged) else 0
+        first_index = 0
+        for position, conversation in enumerate(conversations):
+            result = self._result(conversation, envelope, position, first_index)
+            first_index += len(result.events) if isinstance(result, Logged) else 0
             results.append(result)
         return results
 
-    def _result(self, conversation: dict[str, Any], envelope: Envelope, place: int, taken: int) -> Logged | Problem:
-        """Return one conversation's turns as messages; the first has the index `taken` in the request."""
+    def _result(
+        self, conversation: dict[str, Any], envelope: Envelope, position: int, first_index: int
+    ) -> Logged | Problem:
+        """Return one conversation's turns as messages, whose indexes in the request start at `first_index`."""
         try:
             project_id = project_of(conversation, envelope.project_id)
-            session_id = check_identifier(dict(conversation), "session_id") or _new_session_id(envelope, place)
+            session_id = check_identifier(dict(conversation), "session_id") or _new_session_id(envelope, position)
             logs = turns(conversation, project_id, session_id, _started_at_s(conversation, envelope))
             read = self._services.intake.read_event
-            return Logged(session_id, [read(log, envelope, taken + index) for index, log in enumerate(logs)])
+            return Logged(session_id, [read(log, envelope, first_index + index) for index, log in enumerate(logs)])
         except Problem as problem:
             # The frames of its traceback would hold the whole document until the answer is sent.
             return problem.with_traceback(None)
 
 
 class Logged(NamedTuple):
-    """A conversation that was taken: one event a turn."""
+    """An accepted conversation, with one event a turn."""
 
     session_id: str
     events: list[AcceptedEvent]
@@ -83,10 +85,10 @@ def _started_at_s(conversation: dict[str, Any], envelope: Envelope) -> float:
     return created_at(message, envelope.received_at).timestamp()
 
 
-def _new_session_id(envelope: Envelope, place: int) -> str:
-    """Return the id of a session that its client gave none; the same for the same Idempotency-Key."""
+def _new_session_id(envelope: Envelope, position: int) -> str:
+    """Return the id of a session without one; the same Idempotency-Key gives the same id."""
     if envelope.idempotency_key:
-        return "session_" + derived_id("session", envelope.project_id or "", envelope.idempotency_key, str(place))
+        return "session_" + derived_id("session", envelope.project_id or "", envelope.idempotency_key, str(position))
     return f"session_{uuid.uuid4().hex}"
 
 

@@ -28,7 +28,7 @@ class SessionApi:
         self._tasks = TaskReads(services.reads.store, services.settings.max_page_bytes)
 
     def routes(self) -> list[Route]:
-        """Return the routes; what a session has comes before itself, as it may have any id."""
+        """Return the routes; a session's own comes last, as it may have any id."""
         return [
             Route("/v2/sessions", self.create, methods=["POST"]),
             Route("/v2/sessions/{session_id:path}/tasks", self.tasks, methods=["GET", "POST"]),
@@ -40,7 +40,7 @@ class SessionApi:
         """
         Return the id of a new session.
 
-        Nothing is stored: a session is there with its first task. So `data` has no place, and the answer says so.
+        Nothing is stored: a session exists with its first task. So `data` is ignored, and the response says so.
         """
         services = self._services
         granted = await services.access.project(request)

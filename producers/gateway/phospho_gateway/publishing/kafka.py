@@ -23,7 +23,7 @@ _QUEUE_HEADROOM = 2
 
 class KafkaPublisher:
     """
-    Publishes to one topic. Start it by making it, inside no event loop or any; stop it with `close`.
+    Publishes to one topic, from its construction to `close`.
 
     Delivery reports come in a thread of its own, which wakes the event loop once per request, not per message.
     """
@@ -43,8 +43,8 @@ class KafkaPublisher:
         """
         Return when all replicas in sync have every message.
 
-        Raises Problem (503), before anything is sent where the queue is full, and after the delivery reports where
-        the brokers did not take a message (413 for one that is too large for them, which no retry will mend).
+        Raises Problem: 503 before anything is sent if the queue is full, 503 after the delivery reports if the brokers
+        refused a message, and 413 for one that is too large for them, which no retry will mend.
         """
         if not messages:
             return
@@ -58,7 +58,7 @@ class KafkaPublisher:
             raise self._undelivered(error)
 
     def check(self) -> str | None:
-        """Say why nothing can be published, or None. Blocks for `check_timeout_s` at most."""
+        """Return the reason why nothing can be published, or None. Blocks for at most `check_timeout_s`."""
         if self._fatal_error is not None:
             return f"the producer has to be started again: {self._fatal_error.str()}"
         try:
@@ -70,18 +70,18 @@ class KafkaPublisher:
 
     def close(self, timeout_s: float) -> int:
         """
-        Deliver what is queued, for `timeout_s` at most; return how many messages could not be delivered.
+        Deliver the queue within `timeout_s`; return the number of undelivered messages.
 
-        Whoever waits for one of those gets its Problem (503). Nothing can be published afterwards.
+        Requests that wait for one of those get a Problem (503). Nothing can be published afterwards.
         """
         self._closing.set()
         self._poller.join()
-        left = self._producer.flush(timeout_s)
-        if left:
-            logger.error("closed with %d messages undelivered; their senders are told", left)
+        undelivered = self._producer.flush(timeout_s)
+        if undelivered:
+            logger.error("closed with %d messages undelivered; their senders are told", undelivered)
             self._producer.purge()
             self._producer.flush(timeout_s)
-        return left
+        return undelivered
 
     def _produce(self, messages: Sequence[Keyed], delivery: _Delivery) -> None:
         for index, (key, value) in enumerate(messages):
@@ -129,7 +129,7 @@ class KafkaPublisher:
 
 
 class _Delivery:
-    """The delivery of one request's messages. `completed` gives the first error, or None."""
+    """The delivery of one request's messages. `completed` becomes the first error, or None."""
 
     def __init__(self, count: int, size_bytes: int) -> None:
         self.size_bytes = size_bytes

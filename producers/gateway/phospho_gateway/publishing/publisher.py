@@ -1,4 +1,4 @@
-"""What the gateway asks of whoever takes its messages: Kafka, or the pipeline in the same process."""
+"""The interface of publishers: Kafka, or the pipeline in the same process."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ class Publisher(Protocol):
         """
         Return when every message is durable.
 
-        Raises Problem where that can't be said. Some of the messages may be durable even then; the caller's client
-        sends all of them again, and their ids make that safe.
+        Raises Problem if that can't be confirmed. Some messages may be durable even then; the client sends all of them
+        again, and their ids make that safe.
         """

@@ -1,12 +1,12 @@
 """
-From the messages of a conversation, as upstream's `POST /v3/log` takes them, to one log a turn: pure.
+The messages of a conversation, as upstream's `POST /v3/log` takes them, as one log a turn. Pure.
 
-A turn begins with what the user says and ends before the user speaks again. Its last answer is the output; what lies
-between, such as the calls of tools and their results, stays in the raw input. The clients of that endpoint send a
-conversation again and again as it grows, so that each turn needs an id that it keeps: `merge_mode` says which.
+A turn begins with a message of the user and ends before the next one. Its last answer is the output; the messages
+between, such as calls of tools and their results, stay in the raw input. Clients send a conversation again and again
+as it grows, so each turn needs a stable id, which `merge_mode` chooses.
 
-By `resolve` a turn is known by the `id` of its first message; where that has none, by what the user said in it and by
-the turn before. So a "yes" to another question is another task, and a conversation sent whole is the same again.
+With `resolve`, the id of a turn derives from the `id` of its first message, or else from the user's messages in it and
+the turn before. So a "yes" to another question is another task, and a conversation sent whole gives the same tasks.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _SYSTEM_ROLES = ("system", "developer")
 _ASSISTANT_ROLES = ("assistant", "ai", "model", "chatbot")
 _USER_ROLES = ("user", "human")
 
-_OF_THE_WHOLE = ("messages", "merge_mode", "created_at", "client_created_at")
-_OF_A_TASK = ("task_id", "event_id", "input", "output", "raw_input", "raw_output")
+_CONVERSATION_FIELDS = ("messages", "merge_mode", "created_at", "client_created_at")
+_TASK_FIELDS = ("task_id", "event_id", "input", "output", "raw_input", "raw_output")
 
 Message = dict[str, Any]
 _Name = tuple[str | bytes, ...]
@@ -39,18 +39,18 @@ def turns(event: Mapping[str, Any], project_id: str, session_id: str, started_at
     """
     Yield the log of each turn of an event, in order; each is a millisecond later than the one before.
 
-    Everything else that the event says is said of each of its turns. Raises Problem (422).
+    Each turn gets all other fields of the event. Raises Problem (422).
     """
     messages, merge_mode = _messages(event), _merge_mode(event)
     _refuse_fields_of_a_task(event)
-    shared = {name: value for name, value in event.items() if name not in _OF_THE_WHOLE}
+    shared = {name: value for name, value in event.items() if name not in _CONVERSATION_FIELDS}
     if (prompt := _system_prompt(messages)) and not shared.get("system_prompt"):
         shared["system_prompt"] = prompt
     split = _split(messages)
-    for place, (turn, name) in enumerate(zip(split, _names(split), strict=True)):
-        log = shared | {"session_id": session_id, "client_created_at": started_at_s + place / 1000} | _sides(turn)
+    for position, (turn, name) in enumerate(zip(split, _names(split), strict=True)):
+        log = shared | {"session_id": session_id, "client_created_at": started_at_s + position / 1000} | _sides(turn)
         if merge_mode == "replace":
-            log["task_id"] = derived_uuid(0, project_id, session_id, "turn", str(place))
+            log["task_id"] = derived_uuid(0, project_id, session_id, "turn", str(position))
         elif merge_mode == "resolve":
             log["task_id"] = derived_uuid(0, project_id, session_id, *name)
         yield log
@@ -76,61 +76,61 @@ def _merge_mode(event: Mapping[str, Any]) -> str:
 
 
 def _refuse_fields_of_a_task(event: Mapping[str, Any]) -> None:
-    for name in _OF_A_TASK:
+    for name in _TASK_FIELDS:
         if event.get(name) is not None:
-            raise invalid("invalid_field", f"{name} says nothing of a conversation", "leave it out, or use /v2/log")
+            raise invalid("invalid_field", f"{name} is no field of a conversation", "leave it out, or use /v2/log")
 
 
 def _system_prompt(messages: list[Message]) -> str:
-    said = [message.get("content") for message in messages if message["role"] in _SYSTEM_ROLES]
-    return "\n".join(text for text in said if type(text) is str)
+    prompts = [message.get("content") for message in messages if message["role"] in _SYSTEM_ROLES]
+    return "\n".join(prompt for prompt in prompts if type(prompt) is str)
 
 
 def _split(messages: list[Message]) -> list[list[Message]]:
-    """Return the turns: a user's message after anything else than a user's begins one."""
-    found: list[list[Message]] = []
+    """Return the turns; each begins with a user's message after a message that is not a user's."""
+    split: list[list[Message]] = []
     is_user_before = False
     for message in messages:
         if message["role"] in _SYSTEM_ROLES:
             continue
         is_user = message["role"] in _USER_ROLES
-        if not found or (is_user and not is_user_before):
-            found.append([])
-        found[-1].append(message)
+        if not split or (is_user and not is_user_before):
+            split.append([])
+        split[-1].append(message)
         is_user_before = is_user
-    if not found:
+    if not split:
         raise invalid("invalid_messages", "messages holds only system prompts", "send what the user said as well")
-    return found
+    return split
 
 
 def _sides(turn: list[Message]) -> dict[str, Any]:
-    """Return input and output of a turn: its texts where it is one question and one answer, else its messages."""
-    *asked, last = turn
+    """Return input and output of a turn: texts for one question and one answer, else messages."""
+    *inputs, last = turn
     if last["role"] not in _ASSISTANT_ROLES:
-        asked, last = turn, {"content": None}
+        inputs, last = turn, {"content": None}
     output = last["content"] if type(last.get("content")) in (str, type(None)) else [last]
-    if not asked:
+    if not inputs:
         return {"input": "", "output": output}
-    if len(asked) == 1 and type(asked[0].get("content")) is str:
-        return {"input": asked[0]["content"], "output": output}
-    return {"input": asked, "output": output}
+    if len(inputs) == 1 and type(inputs[0].get("content")) is str:
+        return {"input": inputs[0]["content"], "output": output}
+    return {"input": inputs, "output": output}
 
 
 def _names(split: list[list[Message]]) -> Iterator[_Name]:
-    """Yield what tells each turn from the others of its session: the id that it came with, else what was said."""
-    times_said: Counter[_Name] = Counter()
+    """Yield a name for each turn, unique in its session: its first message's id, or else the user's messages."""
+    repetitions: Counter[_Name] = Counter()
     before = b""
     for turn in split:
-        # Without the turn's own answer, which may come later; that of the turn before is what the user replies to.
-        asked = [message for message in turn if message["role"] in _USER_ROLES]
-        said = ("said", before, _contents(asked))
-        before = _contents([*asked, turn[-1]])
+        # Without the turn's own answer, which may come later; the user replies to that of the turn before.
+        questions = [message for message in turn if message["role"] in _USER_ROLES]
+        name = ("said", before, _contents(questions))
+        before = _contents([*questions, turn[-1]])
         message_id = turn[0].get("id")
         if type(message_id) is str and message_id:
             yield "message", message_id
         else:
-            yield *said, str(times_said[said])
-            times_said[said] += 1
+            yield *name, str(repetitions[name])
+            repetitions[name] += 1
 
 
 def _contents(messages: list[Message]) -> bytes:

@@ -1,4 +1,4 @@
-"""A task as upstream's `POST /v2/tasks` makes it: as a log, and as its answer."""
+"""A new task of upstream's `POST /v2/tasks`: as a log, and as the response."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _UNWRITTEN = {"user_id": "", "version_id": "", "model": "", "system_prompt": "",
 
 
 def as_log(body: dict[str, Any]) -> Row:
-    """Return a new task as a log; what a log has no field for is metadata. Raises Problem (422)."""
+    """Return a new task as a log; fields that a log doesn't have become metadata. Raises Problem (422)."""
     log: Row = {name: body[name] for name in _SAME_IN_A_LOG if body.get(name) is not None}
     log |= {name: text for name in _TEXTS if (text := text_field(body, name)) is not None}
     objects = {name: value for name in _OBJECTS if (value := object_field(body, name))}
-    known = {*_SAME_IN_A_LOG, *_TEXTS, *_OBJECTS}
-    metadata = {name: value for name, value in body.items() if name not in known and value is not None}
+    fields = {*_SAME_IN_A_LOG, *_TEXTS, *_OBJECTS}
+    metadata = {name: value for name, value in body.items() if name not in fields and value is not None}
     metadata |= {"data": objects["data"]} if "data" in objects else {}
     raw = {"additional_input": "raw_input", "additional_output": "raw_output"}
     log |= {ours: objects[theirs] for theirs, ours in raw.items() if theirs in objects}
@@ -30,7 +30,7 @@ def as_log(body: dict[str, Any]) -> Row:
 
 
 def created_document(log: Row, accepted: AcceptedEvent) -> Row:
-    """Return a task that was accepted as `Task`: as it will be read, but for what detection has yet to say."""
+    """Return an accepted task as `Task`, as it will be read, without the results of detection."""
     created_at_ms = int(datetime.fromisoformat(accepted.created_at).timestamp() * 1000)
     row = _UNWRITTEN | {
         "task_id": accepted.task_id,
