@@ -1,4 +1,4 @@
-"""Keyset pages: a cursor is the place of the last row that was shown, so that new rows move nothing."""
+"""Keyset pages: a cursor is the sort key of the last row on a page, so new rows move nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def encoded_cursor(time_ms: int, row_id: str) -> str:
 
 
 def decoded_cursor(cursor: str | None) -> tuple[int, str] | None:
-    """Return the place in a cursor, None for none; Problem 400 for what `encoded_cursor` did not make."""
+    """Return the sort key in a cursor, None without one. Raises Problem (400) for any other text."""
     if not cursor:
         return None
     try:
@@ -32,7 +32,7 @@ def decoded_cursor(cursor: str | None) -> tuple[int, str] | None:
 
 
 def page_limit(text: str | None) -> int:
-    """Return how many rows a page has: 1 to MAX_PAGE; Problem 400 for anything else."""
+    """Return the number of rows of a page, from 1 to MAX_PAGE. Raises Problem (400) for any other text."""
     if not text:
         return DEFAULT_PAGE
     if not text.isascii() or not text.isdigit() or len(text) > 6 or not 1 <= int(text) <= MAX_PAGE:

@@ -1,4 +1,4 @@
-"""Problems: errors that a client is answered, in one JSON shape, with their HTTP status."""
+"""Problems: the errors in responses, in one JSON shape, with their HTTP status."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ logger = logging.getLogger(__name__)
 _RETRY_AFTER_S = 2
 
 
-# Not frozen: whoever handles an exception (starlette, contextlib) sets its traceback.
+# Not frozen: starlette and contextlib set the traceback of exceptions that they handle.
 @dataclass(eq=False)
 class Problem(Exception):
     """
-    An answer that says no: an HTTP status, a stable code, what happened and what to do.
+    An error response: an HTTP status, a stable code, what happened and what to do.
 
     `retry_after_s` becomes the Retry-After header.
     """
@@ -32,13 +32,13 @@ class Problem(Exception):
         return {"error": {"code": self.code, "message": self.message, "hint": self.hint}}
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that belong to the answer."""
+        """Return the headers of the response."""
         headers = {"Retry-After": str(self.retry_after_s)} if self.retry_after_s is not None else {}
         return headers | ({"WWW-Authenticate": "Bearer"} if self.status == 401 else {})
 
 
 def problem_of(error: Problem | StoreError) -> Problem:
-    """Return the answer to an error of the store. A refused statement is our fault: the answer gives no detail."""
+    """Return the problem for an error of the store. It tells no detail of a refused statement, which is our fault."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, ChangeRefused):
@@ -61,7 +61,7 @@ def body_too_large(max_bytes: int) -> Problem:
 
 
 def unauthorized(hint: str = "send it in the header Authorization: Bearer ph_...") -> Problem:
-    """Return the one answer to a missing, an unknown and a revoked key: it tells nobody which it was."""
+    """Return the refusal of a missing, an unknown and a revoked key: the same for all three."""
     return Problem(401, "unauthorized", "a valid API key is needed", hint)
 
 
@@ -73,9 +73,9 @@ def wrong_project() -> Problem:
 
 
 def store_unavailable(message: str, retry_after_s: int) -> Problem:
-    """Return the answer while ClickHouse is away: nothing is wrong with the request."""
+    """Return the refusal (503) while ClickHouse is away: nothing is wrong with the request."""
     hint = "send the same request again after the time in Retry-After"
-    return Problem(503, "store_unavailable", message, hint, retry_after_s)
+    return Problem(503, "store_unavailable", message, hint, retry_after_s=retry_after_s)
 
 
 def malformed_json(message: str) -> Problem:

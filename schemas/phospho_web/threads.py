@@ -1,4 +1,4 @@
-"""The few threads in which an event loop talks to the store."""
+"""Threads in which the event loop calls the store, which blocks."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ class StoreThreads:
     """
     Runs blocking calls in at most `threads` threads; at most `max_waiting` more wait for one.
 
-    A call goes on to its end when the request that asked for it is gone, and keeps its place until then.
+    A call runs to its end even if its request is gone, and keeps its slot until then.
     """
 
     def __init__(self, threads: int, max_waiting: int) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="store")
-        self._places = threading.BoundedSemaphore(threads + max_waiting)
+        self._slots = threading.BoundedSemaphore(threads + max_waiting)
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """
         Return what `call` returns, or raise what it raises; a change that the store refuses becomes a Problem.
 
-        Raises Problem 503 where every place is taken.
+        Raises Problem (503) if no slot is free.
         """
-        if not self._places.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             raise Problem(503, "busy", "too many requests wait for the store", "try again", retry_after_s=1)
         future: Future[T] = self._executor.submit(partial(call, *args, **kwargs))
-        future.add_done_callback(lambda _: self._places.release())
+        future.add_done_callback(lambda _: self._slots.release())
         try:
             return await asyncio.wrap_future(future)
         except ChangeRefused as error:

@@ -27,7 +27,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from gateway.otlp.making import START_NS, json_body, request, span
 from phospho_gateway.app import create_app
-from phospho_gateway.legacy.reads.reads import Reads
+from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.otlp import json_encoding, protobuf
 from phospho_gateway.otlp.translation import raw_logs
 from phospho_gateway.settings import GatewaySettings
@@ -130,7 +130,7 @@ class _OneKey(Authenticator):
 def _gateway() -> Any:
     settings = GatewaySettings()
     # Nothing is read back here, so nothing connects.
-    reads = Reads(remote("http://127.0.0.1:8123"), settings)
+    reads = ReadStore(remote("http://127.0.0.1:8123"), settings)
     return create_app(
         settings, authenticator=_OneKey(), publisher=_Taking(), clock=HybridClock(), reads=reads, readiness={}
     )

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from gateway.recording import RecordingPublisher
 from phospho_gateway.app import create_app
-from phospho_gateway.legacy.reads.reads import Reads
+from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.metrics import REGISTRY
 from phospho_gateway.operations import Check
 from phospho_gateway.publishing.publisher import Publisher
@@ -61,14 +61,14 @@ AppMaker = Callable[..., Starlette]
 
 
 @pytest.fixture
-def reads(store: Store) -> Iterator[Reads]:
-    reads = Reads(store, GatewaySettings())
+def reads(store: Store) -> Iterator[ReadStore]:
+    reads = ReadStore(store, GatewaySettings())
     yield reads
     reads.close()
 
 
 @pytest.fixture
-def make_app(registry: Registry, publisher: RecordingPublisher, reads: Reads) -> AppMaker:
+def make_app(registry: Registry, publisher: RecordingPublisher, reads: ReadStore) -> AppMaker:
     """Return a function that makes an app; what it is not given is the default."""
     keys = registry
 
@@ -78,7 +78,7 @@ def make_app(registry: Registry, publisher: RecordingPublisher, reads: Reads) ->
         publisher: Publisher = publisher,
         readiness: dict[str, Check] | None = None,
         quotas: DailyQuotas | None = None,
-        reads: Reads = reads,
+        reads: ReadStore = reads,
         registry: CollectorRegistry = REGISTRY,
     ) -> Starlette:
         return create_app(

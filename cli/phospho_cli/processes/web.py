@@ -22,7 +22,7 @@ from phospho_dashboard.web.error_pages import on_unexpected, with_error_page
 from phospho_gateway import metrics as gateway_metrics
 from phospho_gateway.app import create_app as create_gateway
 from phospho_gateway.intake.feedback import feedback_reading
-from phospho_gateway.legacy.reads.reads import Reads
+from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings
 from phospho_web.responses import on_http_exception
 from phospho_workers.jobs.settings import JobSettings
@@ -41,7 +41,7 @@ def open_web(
         registry.register(gauges)
         registry.register(_RegistryMetrics(gateway_metrics.REGISTRY))
         registry.register(_RegistryMetrics(worker_metrics.REGISTRY))
-        reads = Reads(backend.store, gateway)
+        reads = ReadStore(backend.store, gateway)
         stack.callback(reads.close)
         services = _services(backend, dashboard)
         stack.callback(services.close)
@@ -71,7 +71,7 @@ def _integrations(backend: Backend, jobs: JobSettings) -> Integrations:
 
 
 def _gateway_app(
-    backend: Backend, settings: GatewaySettings, reads: Reads, registry: CollectorRegistry, *, needs_store: bool
+    backend: Backend, settings: GatewaySettings, reads: ReadStore, registry: CollectorRegistry, *, needs_store: bool
 ) -> ASGIApp:
     """Return the gateway. Without pages it is ready while ClickHouse is away: it goes on taking logs."""
     readiness = dict(backend.readiness)

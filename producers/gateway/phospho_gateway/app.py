@@ -25,7 +25,7 @@ from phospho_gateway.access.rate_limit import RateLimitHeaders
 from phospho_gateway.intake.bodies import Bodies
 from phospho_gateway.intake.events_api import EventsApi
 from phospho_gateway.intake.intake import Intake
-from phospho_gateway.legacy.reads.reads import Reads
+from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.legacy.routes import legacy_routes
 from phospho_gateway.metrics import REGISTRY
 from phospho_gateway.openapi.docs import docs_routes
@@ -49,7 +49,7 @@ def create_app(
     authenticator: Authenticator,
     publisher: Publisher,
     clock: HybridClock,
-    reads: Reads,
+    reads: ReadStore,
     readiness: Mapping[str, Check],
     quotas: DailyQuotas | None = None,
     registry: CollectorRegistry = REGISTRY,
@@ -61,7 +61,13 @@ def create_app(
     keeps them fresh. `/metrics` shows those of `registry`.
     """
     intake = Intake(settings, publisher, clock, quotas)
-    services = Services(settings, Access(authenticator, settings), Bodies(settings), intake, reads)
+    services = Services(
+        settings=settings,
+        access=Access(authenticator, settings),
+        bodies=Bodies(settings),
+        intake=intake,
+        reads=reads,
+    )
     app = Starlette(
         routes=[
             *EventsApi(services).routes(),

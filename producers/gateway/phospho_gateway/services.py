@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from phospho_gateway.access.access import Access
 from phospho_gateway.intake.bodies import Bodies
 from phospho_gateway.intake.intake import Intake
-from phospho_gateway.legacy.reads.reads import Reads
+from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings
 
 
@@ -19,4 +19,4 @@ class Services:
     access: Access
     bodies: Bodies
     intake: Intake
-    reads: Reads
+    reads: ReadStore

@@ -13,7 +13,7 @@ import pytest
 from gateway.conftest import ClientMaker
 from phospho_cli.processes.pipeline import Pipeline
 from phospho_gateway.app import create_app
-from phospho_gateway.legacy.reads.reads import Reads
+from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
@@ -88,7 +88,7 @@ def rival_key(registry: Registry) -> NewKey:
 @pytest.fixture(scope="module")
 def seeded(store: Store, registry: Registry, pipeline: Pipeline, api_key: NewKey, rival_key: NewKey) -> None:
     """Three tasks in two sessions of `shop`, and one of `rival`; logged once, as most tests only read them."""
-    reads = Reads(store, GatewaySettings())
+    reads = ReadStore(store, GatewaySettings())
     app = create_app(
         GatewaySettings(),
         authenticator=Authenticator(registry),

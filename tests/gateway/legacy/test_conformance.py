@@ -12,7 +12,7 @@ from schemathesis.checks import CHECKS
 from gateway.conftest import served
 from phospho_cli.processes.pipeline import Pipeline
 from phospho_gateway.app import create_app
-from phospho_gateway.legacy.reads.reads import Reads
+from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.openapi.document import document
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
@@ -47,7 +47,7 @@ schema.config.generation.update(deterministic=True, database="none")
 def base_url(store: Store, registry: Registry, pipeline: Pipeline, seeded: None) -> Iterator[str]:
     """The address of a gateway with something in it."""
     settings = GatewaySettings()
-    reads = Reads(store, settings)
+    reads = ReadStore(store, settings)
     app = create_app(
         settings,
         authenticator=Authenticator(registry),

@@ -23,31 +23,35 @@ EVENT: Json = {
 }  # fmt: skip
 
 
+def stored(*events: Json) -> StoredTask:
+    return StoredTask("p", ROW, analysis={}, events=list(events), feedback=[], position=1, session_length=1)
+
+
 @pytest.mark.parametrize(
-    ("said", "wanted"),
+    ("fields", "score_range"),
     [
         ({}, {"score_type": "confidence", "value": 0.75, "min": 0, "max": 1, "label": None}),
         ({"value": 7.0}, {"score_type": "range", "value": 7.0, "min": 0.0, "max": 10.0, "label": None}),
         ({"category": "rude"}, {"score_type": "category", "value": 0.75, "min": 0, "max": 1, "label": "rude"}),
     ],
 )
-def test_a_score_says_what_it_means(said: Json, wanted: Json) -> None:
-    task = StoredTask("p", ROW, {}, [EVENT | said], [], 1, 1)
+def test_score_range_says_what_a_score_means(fields: Json, score_range: Json) -> None:
+    task = stored(EVENT | fields)
 
-    assert task_document(task)["events"][0]["score_range"] == wanted
+    assert task_document(task)["events"][0]["score_range"] == score_range
     flat = next(flattened(task, with_events=True, with_sessions=True))
-    assert {name: flat[f"event_score_range_{name}"] for name in wanted} == wanted
+    assert {name: flat[f"event_score_range_{name}"] for name in score_range} == score_range
 
 
 def test_an_event_that_a_person_added_is_the_owners() -> None:
-    task = StoredTask("p", ROW, {}, [EVENT | {"engine": "person", "label": "confirmed"}], [], 1, 1)
+    task = stored(EVENT | {"engine": "person", "label": "confirmed"})
 
     event = task_document(task)["events"][0]
     assert (event["source"], event["confirmed"]) == ("owner", True)
 
 
 def test_a_raw_side_that_was_no_object_is_inside_one() -> None:
-    document = task_document(StoredTask("p", ROW, {}, [], [], 1, 1))
+    document = task_document(stored())
 
     assert (document["additional_input"], document["additional_output"]) == ({}, {"raw_output": [1]})
 

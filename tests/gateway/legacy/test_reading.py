@@ -12,7 +12,7 @@ import pytest
 
 from gateway.conftest import ClientMaker
 from gateway.legacy.conftest import FLIGHT, NOON_S, Json
-from phospho_gateway.legacy.reads.reads import Reads
+from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.messages import EventDefinition
 from phospho_store.annotations.labels import LabelRepository, new_label
@@ -181,7 +181,7 @@ async def test_a_new_session_says_that_its_data_is_kept_nowhere(shop: httpx.Asyn
     assert (await shop.get(f"/v2/sessions/{answer.json()['id']}")).status_code == 404
 
 
-async def test_a_project_that_has_gone_is_a_404(make_client: ClientMaker, reads: Reads) -> None:
+async def test_a_project_that_has_gone_is_a_404(make_client: ClientMaker, reads: ReadStore) -> None:
     client = make_client("ph_admin_secret_of_the_tests")
 
     assert (await client.get("/v2/projects/nowhere")).json()["error"]["code"] == "unknown_project"

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.conftest import ClientMaker
 from gateway.recording import RecordingPublisher
-from phospho_gateway.legacy.reads.reads import Reads
+from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.store import Store
@@ -53,7 +53,7 @@ def publisher() -> RecordingPublisher:
 async def test_a_store_that_is_away_is_a_503_and_logs_are_taken(
     make_client: ClientMaker, method: str, path: str
 ) -> None:
-    client = make_client(reads=Reads(FailingStore(StoreUnavailable("away")), GatewaySettings()))
+    client = make_client(reads=ReadStore(FailingStore(StoreUnavailable("away")), GatewaySettings()))
 
     answer = await client.request(method, path)
 
@@ -64,7 +64,7 @@ async def test_a_store_that_is_away_is_a_503_and_logs_are_taken(
 
 
 async def test_what_the_store_refuses_of_ours_tells_nobody_the_statement(make_client: ClientMaker) -> None:
-    client = make_client(reads=Reads(FailingStore(StatementRefused("SELECT secret", 62)), GatewaySettings()))
+    client = make_client(reads=ReadStore(FailingStore(StatementRefused("SELECT secret", 62)), GatewaySettings()))
 
     answer = await client.get("/v2/tasks/t")
 
@@ -77,7 +77,7 @@ async def test_hanging_store_holds_up_neither_logs_nor_more_reads_than_threads(
 ) -> None:
     settings = dataclasses.replace(GatewaySettings(), read_threads=1, max_waiting_reads=1, read_timeout_s=0.5)
     store = FailingStore(None)
-    client = make_client(settings=settings, reads=Reads(store, settings))
+    client = make_client(settings=settings, reads=ReadStore(store, settings))
 
     waiting = [asyncio.ensure_future(client.get("/v2/tasks/t")) for _ in range(2)]
     await asyncio.sleep(0)

@@ -76,7 +76,7 @@ class RateLimit:
                 "rate_limited",
                 f"this key may make {self._rate.requests} requests in {self._rate.window_s} s",
                 "send the same request again after the time in Retry-After; log in batches to need fewer requests",
-                reset_s,
+                retry_after_s=reset_s,
             )
 
     def _counted(self, key: str, rate: Rate) -> tuple[int, int]:

@@ -31,7 +31,7 @@ class ByteBudget:
                 "overloaded",
                 "the open requests hold as many bytes as they may",
                 "send the same request again after the time in Retry-After",
-                self._retry_after_s,
+                retry_after_s=self._retry_after_s,
             )
         self._used_bytes += amount
         IN_FLIGHT_BYTES.inc(amount)

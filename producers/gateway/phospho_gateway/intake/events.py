@@ -105,11 +105,11 @@ class EventReader:
             "source": source,
         }
         return AcceptedEvent(
-            Keyed(message_key(project_id, session_id, task_id), encoded(message)),
-            project_id,
-            task_id,
-            session_id or session_id_of_task(task_id),
-            utc_text(fields.created_at(message, envelope.received_at)),
+            keyed=Keyed(message_key(project_id, session_id, task_id), encoded(message)),
+            project_id=project_id,
+            task_id=task_id,
+            session_id=session_id or session_id_of_task(task_id),
+            created_at=utc_text(fields.created_at(message, envelope.received_at)),
         )
 
     def _derived_id(self, project_id: str, envelope: Envelope, revision: int, index: int) -> str:

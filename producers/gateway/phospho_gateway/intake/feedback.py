@@ -67,7 +67,16 @@ class FeedbackReader:
         }
         keyed = Keyed(message_key(project_id, "", task_id), encoded(message))
         created_at = utc_text(fields.created_at(message, envelope.received_at))
-        return AcceptedFeedback(keyed, project_id, task_id, feedback_id, flag, comment, source, created_at)
+        return AcceptedFeedback(
+            keyed=keyed,
+            project_id=project_id,
+            task_id=task_id,
+            feedback_id=feedback_id,
+            flag=flag,
+            comment=comment,
+            source=source,
+            created_at=created_at,
+        )
 
 
 def feedback_reading(clock: HybridClock) -> Callable[[str, str, dict[str, Any]], Keyed]:

@@ -173,7 +173,7 @@ class Intake:
             "publish_timeout",
             "the events were not confirmed in time; some of them may have been stored",
             "send the same request again; with task_id or Idempotency-Key nothing is doubled",
-            self._settings.retry_after_s,
+            retry_after_s=self._settings.retry_after_s,
         )
 
 
@@ -188,5 +188,5 @@ def _quota_exceeded(project_id: str, limit: int | None, wait_s: int) -> Problem:
         "quota_exceeded",
         f"the project {project_id} may log {limit} tasks a day; this request goes beyond, and nothing of it was stored",
         "send it again after the time in Retry-After, or raise max_tasks_per_day in the project's settings",
-        wait_s,
+        retry_after_s=wait_s,
     )

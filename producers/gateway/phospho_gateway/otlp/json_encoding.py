@@ -87,17 +87,17 @@ def _span(value: Any, origin: Origin) -> Span:
     events = _objects(span, "events")
     check_size(len(events), "events")
     return Span(
-        _id(span, "traceId", 32),
-        _id(span, "spanId", 16),
-        _hex(span, "parentSpanId"),
-        _text(span, "name"),
-        _time_ns(span, "startTimeUnixNano"),
-        _time_ns(span, "endTimeUnixNano"),
-        _attributes(span),
-        [SpanEvent(_text(event, "name"), _attributes(event)) for event in events],
-        status.get("code") == _STATUS_CODE_ERROR,
-        _text(status, "message"),
-        origin,
+        trace_id=_id(span, "traceId", 32),
+        span_id=_id(span, "spanId", 16),
+        parent_id=_hex(span, "parentSpanId"),
+        name=_text(span, "name"),
+        start_ns=_time_ns(span, "startTimeUnixNano"),
+        end_ns=_time_ns(span, "endTimeUnixNano"),
+        attributes=_attributes(span),
+        events=[SpanEvent(_text(event, "name"), _attributes(event)) for event in events],
+        is_error=status.get("code") == _STATUS_CODE_ERROR,
+        status_message=_text(status, "message"),
+        origin=origin,
     )
 
 

@@ -85,17 +85,17 @@ def _span(encoded: bytes, origin: Origin) -> Span:
     span = _decoded(trace_pb2.Span, encoded, "the span")
     check_size(len(span.events), "events")
     return Span(
-        checked_id(span.trace_id.hex(), 32, "trace_id"),
-        checked_id(span.span_id.hex(), 16, "span_id"),
-        span.parent_span_id.hex(),
-        span.name,
-        span.start_time_unix_nano,
-        span.end_time_unix_nano,
-        _attributes(span.attributes),
-        [SpanEvent(event.name, _attributes(event.attributes)) for event in span.events],
-        span.status.code == trace_pb2.Status.STATUS_CODE_ERROR,
-        span.status.message,
-        origin,
+        trace_id=checked_id(span.trace_id.hex(), 32, "trace_id"),
+        span_id=checked_id(span.span_id.hex(), 16, "span_id"),
+        parent_id=span.parent_span_id.hex(),
+        name=span.name,
+        start_ns=span.start_time_unix_nano,
+        end_ns=span.end_time_unix_nano,
+        attributes=_attributes(span.attributes),
+        events=[SpanEvent(event.name, _attributes(event.attributes)) for event in span.events],
+        is_error=span.status.code == trace_pb2.Status.STATUS_CODE_ERROR,
+        status_message=span.status.message,
+        origin=origin,
     )
 
 

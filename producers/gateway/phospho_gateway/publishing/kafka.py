@@ -116,7 +116,7 @@ class KafkaPublisher:
 
     def _refusal(self, code: str, message: str) -> Problem:
         hint = "send the same request again after the time in Retry-After"
-        return Problem(503, code, message, hint, self._settings.retry_after_s)
+        return Problem(503, code, message, hint, retry_after_s=self._settings.retry_after_s)
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():

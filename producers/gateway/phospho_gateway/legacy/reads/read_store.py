@@ -1,4 +1,4 @@
-"""Questions to ClickHouse from the event loop: in threads, bounded, and as a 503 while it is away."""
+"""The store as the legacy API reads it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-class Reads:
+class ReadStore:
     """
-    The store as the legacy API reads it, with connections and threads of its own.
+    Runs queries of the legacy API, with connections and threads of its own.
 
-    So questions that hang with ClickHouse hold up neither the taking of logs nor the checks of keys.
+    So queries that hang with ClickHouse hold up neither ingest nor the checks of keys.
     """
 
     def __init__(self, store: Store, settings: GatewaySettings) -> None:
@@ -34,7 +34,7 @@ class Reads:
         self._settings = settings
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what a blocking call returns. Raises its Problem, or 503 where the store is away, slow or busy."""
+        """Return what a blocking call returns. Raises its Problem, or one (503) if the store is away, slow or busy."""
         try:
             async with asyncio.timeout(self._settings.read_timeout_s):
                 return await self._threads.run(call, *args, **kwargs)
