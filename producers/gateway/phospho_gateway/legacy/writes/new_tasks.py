@@ -41,6 +41,8 @@ def created_document(log: Row, accepted: AcceptedEvent) -> Row:
         "flag": log.get("flag") or "",
         "metadata": log["metadata"],
     }
-    document = task_document(StoredTask(accepted.project_id, row, analysis={}, events=[], feedback=[], position=1, session_length=1))
+    document = task_document(
+        StoredTask(accepted.project_id, row, analysis={}, events=[], feedback=[], position=1, session_length=1)
+    )
     raw = {"additional_input": log.get("raw_input", {}), "additional_output": log.get("raw_output", {})}
     return document | raw | {"task_position": None, "is_last_task": None}
