@@ -20,19 +20,21 @@ def said(project_id: str, session_id: str, text: str, minutes_ago: float, **fiel
     return task(project_id, f"{session_id}-{minutes_ago}", CLOCK.next(), **(defaults | fields))
 
 
-def say(store: Store, project_id: str, session_id: str, text: str, minutes_ago: float, **fields: Any) -> None:
+def say(store: Store, project_id: str, session_id: str, text: str, *, minutes_ago: float, **fields: Any) -> None:
     """Log a task of a session."""
     insert(store, "task_rows", said(project_id, session_id, text, minutes_ago, **fields))
 
 
-def move(store: Store, project_id: str, session_id: str, text: str, minutes_ago: float, to: str) -> None:
+def move(store: Store, project_id: str, session_id: str, text: str, *, minutes_ago: float, to: str) -> None:
     """Log a task of a session again, in another one, and have the store forget that it was in the first."""
     insert(store, "task_rows", said(project_id, session_id, text, minutes_ago) | {"session_id": to})
     store.command("OPTIMIZE TABLE task_rows FINAL")
 
 
-def said_long_ago(store: Store, project_id: str, session_id: str, text: str, minutes_ago: float, **fields: Any) -> None:
-    """Log a task that has arrived when it was said."""
+def said_long_ago(
+    store: Store, project_id: str, session_id: str, text: str, *, minutes_ago: float, **fields: Any
+) -> None:
+    """Log a task that arrived at its own time."""
     moment = NOW - timedelta(minutes=minutes_ago)
     arrived = {"inserted_at": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
     row = said(project_id, session_id, text, minutes_ago, **fields)

@@ -81,8 +81,8 @@ class Past:
 def past(store: Store, registry: Registry, project_id: str, until_done: Callable[[object], int]) -> Past:
     registry.save_project(project_id, settings=ProjectSettings(session_idle_minutes=10))
     for session_id, first, last in (("a", "a refund", "thanks"), ("b", "refund", "hm"), ("c", "hello", "thanks")):
-        said_long_ago(store, project_id, session_id, first, 500)
-        said_long_ago(store, project_id, session_id, last, 499)
+        said_long_ago(store, project_id, session_id, first, minutes_ago=500)
+        said_long_ago(store, project_id, session_id, last, minutes_ago=499)
     return Past(store, project_id, until_done)
 
 
@@ -121,7 +121,7 @@ def test_session_backfill_replaces_only_events_of_its_definition(past: Past) -> 
 
 
 def test_session_backfill_reads_sessions_that_end_in_its_span(past: Past) -> None:
-    said_long_ago(past.store, past.project_id, "a", "bye", 100)
+    said_long_ago(past.store, past.project_id, "a", "bye", minutes_ago=100)
     definition = past.define("refund", "refund", scope="session")
     past.run(definition, to_at=NOW - timedelta(minutes=300))
     assert past.found() == [("b-499", "refund", 1)]
@@ -144,11 +144,11 @@ def test_session_backfill_continues_after_a_kill(past: Past, monkeypatch: pytest
 
 def test_session_backfill_leaves_open_sessions_to_the_session_job(past: Past) -> None:
     definition = past.define("refund", "refund", scope="session")
-    say(past.store, past.project_id, "b", "refund again", 20)
+    say(past.store, past.project_id, "b", "refund again", minutes_ago=20)
     past.run(definition)
     assert past.found() == [("a-499", "refund", 1)]
     # Now it is over.
-    say(past.store, past.project_id, "later", "hello", 5)
+    say(past.store, past.project_id, "later", "hello", minutes_ago=5)
     past.follow()
     assert past.found() == [("a-499", "refund", 1), ("b-20", "refund", 1)]
 
@@ -157,9 +157,9 @@ def test_session_backfill_detects_all_definitions_in_a_live_session(past: Past) 
     """The session job sees that the session was read, and does not read it again."""
     past.define("thanks", "thanks", is_last_task=True)
     definition = past.define("refund", "refund", scope="session")
-    say(past.store, past.project_id, "new", "refund", 60)
-    say(past.store, past.project_id, "new", "thanks", 59)
-    say(past.store, past.project_id, "later", "hello", 5)
+    say(past.store, past.project_id, "new", "refund", minutes_ago=60)
+    say(past.store, past.project_id, "new", "thanks", minutes_ago=59)
+    say(past.store, past.project_id, "later", "hello", minutes_ago=5)
     past.run(definition)
     expected = sorted([*WHOLE, ("new-59", "refund", 1), ("new-59", "thanks", 1)])
     assert past.found() == expected

@@ -57,7 +57,7 @@ def test_session_definitions_train_on_what_they_read(
     define("last", "The user says goodbye", scope="input", is_last_task=True)
     define("near", "The user asks again", scope="input", context_turns=1)
     for text, minutes in (("one", 9), ("two", 8), ("three", 7)):
-        say(store, project_id, "a", text, minutes, output="yes")
+        say(store, project_id, "a", text, minutes_ago=minutes, output="yes")
     names = ("plain", "whole", "last", "near")
     LabelRepository(store).save_labels([new_label(project_id, name, "a-8", "confirmed") for name in names])
     trainer = Listening()
@@ -80,14 +80,14 @@ def test_session_classifier_finds_what_its_description_does_not(
     define("umbrella", "The user wants a zorb", scope="session")
     for number in range(20):
         text = "please bring the blue umbrella" if number % 2 else "what will the weather be"
-        say(store, project_id, f"s{number}", f"{text} number {number}", 60 + number, output="Certainly.")
+        say(store, project_id, f"s{number}", f"{text} number {number}", minutes_ago=60 + number, output="Certainly.")
     labels = [("confirmed" if number % 2 else "rejected", f"s{number}-{60 + number}") for number in range(20)]
     LabelRepository(store).save_labels([new_label(project_id, "umbrella", task, label) for label, task in labels])
     until_done(TrainingJob(LabelledTasks(store), DefinitionRepository(store), ClassifierTrainer()))
 
-    say(store, project_id, "new", "is my blue umbrella here, please", 30, output="Certainly.")
-    say(store, project_id, "other", "and the weather on day seven", 30, output="Certainly.")
-    say(store, project_id, "later", "hello", 5)
+    say(store, project_id, "new", "is my blue umbrella here, please", minutes_ago=30, output="Certainly.")
+    say(store, project_id, "other", "and the weather on day seven", minutes_ago=30, output="Certainly.")
+    say(store, project_id, "later", "hello", minutes_ago=5)
     until_done(EndedSessionsJob(SessionFacts(store), DefinitionCache(DefinitionRepository(store), 0.0).current))
 
     found = [row for row in view(store, "events", project_id) if row["task_id"] in ("new-30", "other-30")]

@@ -107,8 +107,8 @@ def test_session_job_continues_after_a_project_that_fails(
     for project_id in ("first", "second"):
         registry.save_project(project_id, settings=ProjectSettings(session_idle_minutes=10))
         registry.save_definition(keywords("refund", "refund", project_id=project_id, scope="session"))
-        say(store, project_id, "a", "refund", 60)
-        say(store, project_id, "b", "hello", 20)
+        say(store, project_id, "a", "refund", minutes_ago=60)
+        say(store, project_id, "b", "hello", minutes_ago=20)
     facts = SessionFacts(store)
     facts.arrivals = FailingArrivals(store, "first")
     job = EndedSessionsJob(facts, DefinitionCache(DefinitionRepository(store), 0.0).current)

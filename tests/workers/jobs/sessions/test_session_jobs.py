@@ -50,7 +50,7 @@ def say_earlier(store: Store, project_id: str, *texts: tuple[str, str, float]) -
     """Log tasks that arrived two minutes ago, longer than what has arrived is asked for again."""
     arrived = {"inserted_at": (datetime.now(UTC) - timedelta(minutes=2)).isoformat(timespec="milliseconds")}
     for session_id, text, minutes_ago in texts:
-        say(store, project_id, session_id, text, minutes_ago, **arrived)
+        say(store, project_id, session_id, text, minutes_ago=minutes_ago, **arrived)
 
 
 def found(store: Store, project_id: str) -> list[tuple[str, str, str]]:
@@ -66,16 +66,16 @@ def test_session_ends_when_idle_by_the_time_of_events(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
     job = ended(store)
-    say(store, project_id, "a", "a refund please", 25)
-    say(store, project_id, "a", "thanks", 20)
+    say(store, project_id, "a", "a refund please", minutes_ago=25)
+    say(store, project_id, "a", "thanks", minutes_ago=20)
     until_done(job)
     assert found(store, project_id) == []
 
-    say(store, project_id, "b", "hello", 11)
+    say(store, project_id, "b", "hello", minutes_ago=11)
     until_done(job)
     assert found(store, project_id) == []
 
-    say(store, project_id, "b", "hello again", 10)
+    say(store, project_id, "b", "hello again", minutes_ago=10)
     until_done(job)
     assert found(store, project_id) == [("a", "refund", "a-20"), ("a", "thanks", "a-20")]
 
@@ -84,18 +84,18 @@ def test_late_task_replaces_the_events_of_its_session(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
     job = ended(store)
-    say(store, project_id, "a", "a refund please", 60)
-    say(store, project_id, "b", "thanks", 30)
+    say(store, project_id, "a", "a refund please", minutes_ago=60)
+    say(store, project_id, "b", "thanks", minutes_ago=30)
     until_done(job)
     assert found(store, project_id) == [("a", "refund", "a-60")]
 
-    say(store, project_id, "a", "thanks a lot", 29)
+    say(store, project_id, "a", "thanks a lot", minutes_ago=29)
     # At once, before anybody has looked again.
     assert found(store, project_id) == []
     until_done(job)
     assert found(store, project_id) == []
 
-    say(store, project_id, "b", "anything", 5)
+    say(store, project_id, "b", "anything", minutes_ago=5)
     until_done(job)
     assert found(store, project_id) == [("a", "refund", "a-29"), ("a", "thanks", "a-29")]
 
@@ -104,7 +104,7 @@ def test_last_session_of_a_quiet_project_ends_by_the_clock(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
     arrived = NOW - timedelta(minutes=11)
-    say(store, project_id, "a", "refund", 12, inserted_at=arrived.isoformat(timespec="milliseconds"))
+    say(store, project_id, "a", "refund", minutes_ago=12, inserted_at=arrived.isoformat(timespec="milliseconds"))
     looked_for_since_an_hour(store, project_id, "refund")
     until_done(ended(store))
     assert found(store, project_id) == [("a", "refund", "a-12")]
@@ -114,7 +114,7 @@ def test_closed_session_is_over_until_its_next_task(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
     job = ended(store)
-    say(store, project_id, "a", "refund", 1)
+    say(store, project_id, "a", "refund", minutes_ago=1)
     until_done(job)
     assert found(store, project_id) == []
 
@@ -122,7 +122,7 @@ def test_closed_session_is_over_until_its_next_task(
     until_done(job)
     assert found(store, project_id) == [("a", "refund", "a-1")]
 
-    say(store, project_id, "a", "thanks", 0.5)
+    say(store, project_id, "a", "thanks", minutes_ago=0.5)
     until_done(job)
     assert found(store, project_id) == []
     assert SessionCloseRepository(store).close(project_id, "unknown") is None
@@ -132,12 +132,12 @@ def test_session_jobs_read_only_what_is_missing_after_a_kill(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
     for number in range(3):
-        say(store, project_id, f"s{number}", "refund", 60 + number)
-    say(store, project_id, "watermark", "hello", 45)
+        say(store, project_id, f"s{number}", "refund", minutes_ago=60 + number)
+    say(store, project_id, "watermark", "hello", minutes_ago=45)
     until_done(ended(store))
-    say(store, project_id, "later", "refund", 40)
-    say(store, project_id, "s0", "and more", 39)
-    say(store, project_id, "watermark", "hello", 20)
+    say(store, project_id, "later", "refund", minutes_ago=40)
+    say(store, project_id, "s0", "and more", minutes_ago=39)
+    say(store, project_id, "watermark", "hello", minutes_ago=20)
     before = looked_at("sessions")
 
     until_done(ended(store))
@@ -149,8 +149,8 @@ def test_session_jobs_read_only_what_is_missing_after_a_kill(
 def test_two_session_jobs_at_once_find_what_one_finds(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
-    say(store, project_id, "a", "refund", 60)
-    say(store, project_id, "b", "hello", 20)
+    say(store, project_id, "a", "refund", minutes_ago=60)
+    say(store, project_id, "b", "hello", minutes_ago=20)
     first, second = ended(store), ended(store)
     until_done(first)
     once = found(store, project_id)
@@ -164,15 +164,15 @@ def test_session_job_reads_all_pages_of_sessions(
     monkeypatch.setattr("phospho_workers.jobs.sessions.ended_sessions_job._SESSIONS_AT_ONCE", 3)
     monkeypatch.setattr("phospho_workers.jobs.sessions.ended_sessions_job._TRANSCRIPTS_AT_ONCE", 2)
     for number in range(8):
-        say(store, project_id, f"s{number}", "refund", 60)
-    say(store, project_id, "z", "hello", 20)
+        say(store, project_id, f"s{number}", "refund", minutes_ago=60)
+    say(store, project_id, "z", "hello", minutes_ago=20)
     assert until_done(ended(store)) >= 2
     assert len(found(store, project_id)) == 8
 
 
 def test_label_corrects_an_event_of_a_session(store: Store, project_id: str, until_done: Callable[..., int]) -> None:
-    say(store, project_id, "a", "refund", 60)
-    say(store, project_id, "b", "hello", 20)
+    say(store, project_id, "a", "refund", minutes_ago=60)
+    say(store, project_id, "b", "hello", minutes_ago=20)
     until_done(ended(store))
     repository = LabelRepository(store)
     repository.save_labels([new_label(project_id, "refund", "a-60", "confirmed")])
@@ -191,7 +191,7 @@ def test_session_is_read_again_after_its_last_task_leaves(
     until_done(job)
     assert found(store, project_id) == [("a", "refund", "a-59"), ("a", "thanks", "a-59")]
 
-    move(store, project_id, "a", "thanks", 59, to="b")
+    move(store, project_id, "a", "thanks", minutes_ago=59, to="b")
     # At once, before anybody has looked again.
     assert found(store, project_id) == []
     until_done(job)
@@ -206,7 +206,7 @@ def test_session_ends_by_the_tasks_left_after_one_leaves_early(
     job = ended(store)
     until_done(job)
     assert found(store, project_id) == []
-    move(store, project_id, "a", "hm", 21, to="b")
+    move(store, project_id, "a", "hm", minutes_ago=21, to="b")
     until_done(job)
     assert found(store, project_id) == [("a", "refund", "a-60")]
 
@@ -214,14 +214,14 @@ def test_session_ends_by_the_tasks_left_after_one_leaves_early(
 def test_events_of_a_task_leave_the_session_with_it(
     store: Store, project_id: str, until_done: Callable[..., int]
 ) -> None:
-    say(store, project_id, "a", "refund", 60)
-    say(store, project_id, "a", "hm", 59)
-    say(store, project_id, "b", "hello", 30)
+    say(store, project_id, "a", "refund", minutes_ago=60)
+    say(store, project_id, "a", "hm", minutes_ago=59)
+    say(store, project_id, "b", "hello", minutes_ago=30)
     # The last one of the session has the greatest revision by far, as if by a fast clock.
     insert(store, "task_rows", said(project_id, "a", "bye", 58) | {"revision": CLOCK.next() + (3_600_000 << 16)})
     until_done(ended(store))
     assert found(store, project_id) == [("a", "refund", "a-58")]
-    move(store, project_id, "a", "refund", 60, to="b")
+    move(store, project_id, "a", "refund", minutes_ago=60, to="b")
     assert found(store, project_id) == []
     until_done(ended(store))
     assert found(store, project_id) == []
@@ -230,8 +230,8 @@ def test_events_of_a_task_leave_the_session_with_it(
 def test_late_task_of_a_smaller_revision_is_read(store: Store, project_id: str, until_done: Callable[..., int]) -> None:
     job = ended(store)
     earlier = said(project_id, "a", "refund", 61)
-    say(store, project_id, "a", "hm", 60)
-    say(store, project_id, "b", "hello", 30)
+    say(store, project_id, "a", "hm", minutes_ago=60)
+    say(store, project_id, "b", "hello", minutes_ago=30)
     until_done(job)
     insert(store, "task_rows", earlier)
     until_done(job)
@@ -244,7 +244,7 @@ def test_replayed_history_is_not_read_by_the_session_job(
     """Sessions that were over before the definitions were made arrive again, unchanged."""
     registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))
     jobs = [ended(store), turns(store)]
-    say(store, project_id, "b", "hello", 15)
+    say(store, project_id, "b", "hello", minutes_ago=15)
     for job in jobs:
         until_done(job)
     for minutes in (500, 499):
@@ -254,7 +254,7 @@ def test_replayed_history_is_not_read_by_the_session_job(
         until_done(job)
     assert found(store, project_id) == []
     # One more task, and it is a session of now.
-    say(store, project_id, "a", "thanks", 30)
+    say(store, project_id, "a", "thanks", minutes_ago=30)
     for job in jobs:
         until_done(job)
     assert found(store, project_id) == [("a", "near", "a-30"), ("a", "refund", "a-30"), ("a", "thanks", "a-30")]
@@ -270,7 +270,7 @@ def test_turn_is_read_again_when_its_predecessor_leaves(
     until_done(job)
     assert found(store, project_id) == [("a", "near", "a-8"), ("a", "near", "a-9")]
     before = looked_at("turns")
-    move(store, project_id, "a", "a refund", 9, to="b")
+    move(store, project_id, "a", "a refund", minutes_ago=9, to="b")
     assert found(store, project_id) == []
     until_done(job)
     # In its new session by itself, and those that were after it.
@@ -301,13 +301,13 @@ def test_turns_are_read_with_context_and_again_after_a_change(
     registry.save_definition(keywords("near", "refund", project_id=project_id, scope="input", context_turns=1))
     job = turns(store)
     for text, minutes in (("a refund", 9), ("well", 8), ("hm", 7)):
-        say(store, project_id, "a", text, minutes)
+        say(store, project_id, "a", text, minutes_ago=minutes)
     until_done(job)
     assert found(store, project_id) == [("a", "near", "a-8"), ("a", "near", "a-9")]
 
     # The first one is logged again, without it; and a late one comes in between.
-    say(store, project_id, "a", "nothing", 9)
-    say(store, project_id, "a", "refund", 7.5)
+    say(store, project_id, "a", "nothing", minutes_ago=9)
+    say(store, project_id, "a", "refund", minutes_ago=7.5)
     until_done(job)
     expected = [("a", "near", "a-7"), ("a", "near", "a-7.5")]
     assert found(store, project_id) == expected

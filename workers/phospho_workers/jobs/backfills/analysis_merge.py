@@ -32,7 +32,7 @@ def backfilled_revision(stored: Row | None, definitions_revision: int) -> int:
 
 
 def merged_row(
-    stored: Row, detected: Row, name: str, fields: Sequence[str], definitions_revision: int
+    stored: Row, detected: Row, *, name: str, fields: Sequence[str], definitions_revision: int
 ) -> dict[str, Any] | None:
     """
     Return `stored` with the items of one definition in the lists `fields` replaced by those of `detected`.

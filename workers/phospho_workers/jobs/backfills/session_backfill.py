@@ -97,7 +97,11 @@ class SessionBackfill:
         events = [event for event in reading.events if reading.is_live or event["name"] == self._name]
         revision = backfilled_revision(stored, definitions_revision)
         row = session_analysis_row(reading.tasks, reading.read_state, revision, events)
-        return row if stored is None else merged_row(stored, row, self._name, ["events"], definitions_revision)
+        return (
+            row
+            if stored is None
+            else merged_row(stored, row, name=self._name, fields=["events"], definitions_revision=definitions_revision)
+        )
 
     def _readings(self, task_ids: Sequence[str]) -> Iterator[list[_Reading]]:
         session_ids = self._facts.tasks.session_ids(self._project_id, task_ids)
@@ -118,7 +122,8 @@ class SessionBackfill:
         changed_ms = revision_ms(max(state.revision, state.closed_revision))
         is_live = changed_ms >= self._defined_at_ms or state.last_ms > self._defined_at_ms - self._idle_ms
         read_state = ReadState("", state.state, state.revision)
-        return _Reading(state.session_id, read_state, is_live, tasks, self._detection.detect_in_session(tasks))
+        events = self._detection.detect_in_session(tasks)
+        return _Reading(state.session_id, read_state, is_live=is_live, tasks=tasks, events=events)
 
     def _read_turns(self, session_ids: Sequence[str], task_ids: Sequence[str]) -> Iterator[list[_Reading]]:
         """Read the turns of these tasks, a page at a time."""
@@ -135,4 +140,5 @@ class SessionBackfill:
     def _turn_reading(self, turn: Turn, tasks: Sequence[Mapping[str, Any]]) -> _Reading:
         is_live = revision_ms(turn.revision) >= self._defined_at_ms
         read_state = ReadState(turn.task_id, turn.state, turn.revision)
-        return _Reading(turn.session_id, read_state, is_live, tasks, self._detection.detect_in_turn(tasks))
+        events = self._detection.detect_in_turn(tasks)
+        return _Reading(turn.session_id, read_state, is_live=is_live, tasks=tasks, events=events)

@@ -40,7 +40,9 @@ class TaskBackfill:
             return None
         if stored is None:
             return {**row, "definitions_revision": backfilled_revision(None, definitions_revision)}
-        return merged_row(stored, row, self._name, ["events", "candidates"], definitions_revision)
+        return merged_row(
+            stored, row, name=self._name, fields=["events", "candidates"], definitions_revision=definitions_revision
+        )
 
 
 def analyse_project(tasks: Sequence[Mapping[str, Any]], compiled: CompiledDefinitions) -> list[dict[str, Any]]:
