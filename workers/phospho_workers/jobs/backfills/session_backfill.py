@@ -97,11 +97,9 @@ class SessionBackfill:
         events = [event for event in reading.events if reading.is_live or event["name"] == self._name]
         revision = backfilled_revision(stored, definitions_revision)
         row = session_analysis_row(reading.tasks, reading.read_state, revision, events)
-        return (
-            row
-            if stored is None
-            else merged_row(stored, row, name=self._name, fields=["events"], definitions_revision=definitions_revision)
-        )
+        if stored is None:
+            return row
+        return merged_row(stored, row, name=self._name, fields=["events"], definitions_revision=definitions_revision)
 
     def _readings(self, task_ids: Sequence[str]) -> Iterator[list[_Reading]]:
         session_ids = self._facts.tasks.session_ids(self._project_id, task_ids)
