@@ -170,7 +170,7 @@ class Dripping(socketserver.BaseRequestHandler):
     "start", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n"]
 )
 def test_who_answers_byte_by_byte_is_not_waited_for(world: Any, monkeypatch: pytest.MonkeyPatch, start: bytes) -> None:
-    monkeypatch.setattr("phospho_dashboard.health.health._TIMEOUT_S", 0.3)
+    monkeypatch.setattr("phospho_dashboard.health.processes._TIMEOUT_S", 0.3)
     handler = type("Handler", (Dripping,), {"start": start})
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever).start()
