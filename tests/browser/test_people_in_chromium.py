@@ -12,7 +12,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from browser.conftest import ATTACKED, DEAD_LETTER_ID, SCREENSHOTS, Open, log
-from fixtures.phospho_process import PhosphoProcess, free_port
+from fixtures.phospho_process import PhosphoProcess
+from fixtures.server_process import free_port
 from fixtures.shapes import API_KEY, OneProcess
 
 PASSWORD = "correct horse battery"

@@ -16,7 +16,8 @@ from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from fixtures.kafka_server import KafkaServer, KafkaServerError
+from fixtures.kafka_server import KafkaServer
+from fixtures.server_process import ServerProcessError
 
 TOPIC = "durable"
 TESTS_DIR = Path(__file__).resolve().parents[1]
@@ -129,7 +130,7 @@ def is_closed_by_its_peer(connection: socket.socket) -> bool:
 def test_a_broker_that_cannot_start_quotes_its_log_and_leaves_nothing_running(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("a file where the broker needs a folder")
     kafka = KafkaServer(tmp_path)
-    with pytest.raises(KafkaServerError, match=r"(?s)ended with status.*make kafka.*log dir"):
+    with pytest.raises(ServerProcessError, match=r"(?s)ended with status.*make kafka.*log dir"):
         kafka.start()
     assert kafka.pid is None
 
@@ -146,5 +147,5 @@ def test_a_missing_tool_is_an_error_that_names_it(
         (tools / tool).symlink_to(found)
     monkeypatch.setenv("PATH", str(tools))
     monkeypatch.setenv("PHOSPHO_KAFKA_LIBS", str(tmp_path / "libs"))
-    with pytest.raises(KafkaServerError, match=rf"(?i){missing}.*is missing|is missing.*{missing}"):
+    with pytest.raises(ServerProcessError, match=rf"(?i){missing}.*is missing|is missing.*{missing}"):
         KafkaServer(tmp_path / "data").start()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fixtures.clickhouse_server import ClickHouseServer
-from fixtures.phospho_process import PhosphoProcess, free_port, run_phospho
+from fixtures.phospho_process import PhosphoProcess, run_phospho
+from fixtures.server_process import free_port
 from fixtures.shapes import API_KEY, OneProcess
+from fixtures.waiting import wait_until
 from phospho_store.annotations.labels import LabelRepository, new_label
 from phospho_store.jobs.session_closes import SessionCloseRepository
 from phospho_store.registry.definition_sets import DefinitionRepository
@@ -70,13 +71,6 @@ def events(shape: OneProcess, name: str) -> int:
     return shape.number(f"SELECT count() FROM events WHERE name = '{name}'")
 
 
-def wait_for(is_true: Callable[[], bool], what: str) -> None:
-    deadline_s = time.monotonic() + 60
-    while not is_true():
-        assert time.monotonic() < deadline_s, what
-        time.sleep(0.1)
-
-
 def told(receiver: Receiver) -> list[str]:
     return [json.loads(request.body)["data"]["name"] for request in receiver.received]
 
@@ -88,11 +82,11 @@ def test_jobs_find_and_send_everything_once_whatever_is_killed(
     shape.phospho("webhooks", "add", receiver.url)
     log(shape, "s1", "hello, I want a refund")
     log(shape, "s1", "never again")
-    wait_for(lambda: told(receiver) == ["refund"], "the event of a task was not told")
+    wait_until(lambda: told(receiver) == ["refund"], "the event of a task was not told")
     assert events(shape, "bad_end") == 0
 
     post(shape, "/api/v1/sessions/s1/close", {})
-    wait_for(lambda: told(receiver) == ["refund", "bad_end"], "the event of the session was not told")
+    wait_until(lambda: told(receiver) == ["refund", "bad_end"], "the event of the session was not told")
     assert events(shape, "bad_end") == 1
 
     log(shape, "s1", "hello again")
@@ -101,13 +95,13 @@ def test_jobs_find_and_send_everything_once_whatever_is_killed(
     shape.process.start()
     shape.process.wait_until_ready()
     post(shape, "/api/v1/sessions/s1/close", {})
-    wait_for(lambda: events(shape, "bad_end") == 1, "the session was not looked at after the restart")
+    wait_until(lambda: events(shape, "bad_end") == 1, "the session was not looked at after the restart")
 
     apply(shape, tmp_path, LATER)
     assert "3 tasks, about" in shape.phospho("backfill", "--definition", "greeting", "--dry-run")
     assert "3 tasks read, 2 events found" in shape.phospho("backfill", "--definition", "greeting")
     assert (events(shape, "greeting"), events(shape, "refund")) == (2, 1)
-    wait_for(lambda: told(receiver).count("greeting") == 2, "what the backfill found was not told")
+    wait_until(lambda: told(receiver).count("greeting") == 2, "what the backfill found was not told")
 
     assert sorted(told(receiver)) == ["bad_end", "greeting", "greeting", "refund"]
     assert shape.process.stop() == 0
@@ -136,8 +130,10 @@ def test_jobs_worker_serves_a_clickhouse_server_and_stops(tmp_path: Path) -> Non
             )
             LabelRepository(store).save_labels([new_label("shop", "flight", "t1", "confirmed")])
             SessionCloseRepository(store).close("shop", "session")
-            wait_for(lambda: DefinitionRepository(store).classifier("shop", "flight") is not None, "nothing was learnt")
-            wait_for(lambda: len(view(store, "events", "shop")) == 2, "nothing was found in the session")
+            wait_until(
+                lambda: DefinitionRepository(store).classifier("shop", "flight") is not None, "nothing was learnt"
+            )
+            wait_until(lambda: len(view(store, "events", "shop")) == 2, "nothing was found in the session")
             metrics = urllib.request.urlopen(f"{health}/metrics", timeout=10).read().decode()
             assert 'phospho_job_steps_total{name="learning",outcome="more"}' in metrics
             assert process.stop() == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,12 +10,12 @@ import pytest
 
 from fixtures.llm_server import LlmServer, llm_server
 from fixtures.shapes import OneProcess
+from fixtures.waiting import wait_until
 
 DEFINITIONS = """
 definitions:
   - {name: angry, description: The user is angry, engine: llm, scope: input}
 """
-_TIMEOUT_S = 60.0
 # Of today: nobody is asked about what is older.
 LOGGED_AT = datetime.now(UTC).isoformat()
 SECRET = "sk-not-to-be-seen"
@@ -30,9 +29,8 @@ def log(shape: OneProcess, folder: Path, **inputs: str) -> None:
 
 
 def wait_for_events(shape: OneProcess, number: int) -> None:
-    deadline_s = time.monotonic() + _TIMEOUT_S
-    while shape.number("SELECT count() FROM events WHERE judge = 'llm'") < number:
-        assert time.monotonic() < deadline_s, "no judgement came"
+    sql = "SELECT count() FROM events WHERE judge = 'llm'"
+    wait_until(lambda: shape.number(sql) >= number, "no judgement came")
 
 
 def environment(llm: LlmServer) -> dict[str, str]:

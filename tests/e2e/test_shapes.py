@@ -1,12 +1,10 @@
-"""Real conversations through the whole system, in one process and on Kafka: one truth, whatever happens to it."""
+"""Real conversations through both shapes of the system, with replays, imports again and kills."""
 
 from __future__ import annotations
 
 import json
 import threading
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +19,7 @@ DEFINITIONS = Path(__file__).parents[1] / "data/definitions.yaml"
 
 
 @pytest.mark.parametrize("shape_name", ["one_process", "on_kafka"])
-def test_every_session_task_and_flag_is_there_once(
+def test_shape_stores_every_session_task_and_flag_once(
     shape_name: str, request: pytest.FixtureRequest, expected: Expected
 ) -> None:
     shape: Shape = request.getfixturevalue(shape_name)
@@ -34,15 +32,15 @@ def test_every_session_task_and_flag_is_there_once(
     assert shape.number("SELECT count() FROM dead_letters") == 0
 
 
-def test_the_real_conversations_are_what_they_were(conversations: Path, expected: Expected) -> None:
-    """So that a change of the file does not go unseen in the numbers above."""
+def test_conversations_file_has_its_known_size(conversations: Path, expected: Expected) -> None:
+    """A changed file would otherwise go unnoticed."""
     if conversations != CONVERSATIONS:
         pytest.skip("../shared/data is not beside the project: the tests of this folder ran on made-up conversations")
     assert (expected.sessions, expected.tasks) == (2_098, 19_384)
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_both_shapes_agree_row_for_row(view: str, one_process: OneProcess, on_kafka: OnKafka) -> None:
+def test_both_shapes_store_the_same_rows(view: str, one_process: OneProcess, on_kafka: OnKafka) -> None:
     rows = one_process.rows(view)
 
     assert rows == on_kafka.rows(view)
@@ -50,7 +48,7 @@ def test_both_shapes_agree_row_for_row(view: str, one_process: OneProcess, on_ka
 
 
 @pytest.mark.parametrize("shape_name", ["one_process", "on_kafka"])
-def test_a_second_import_changes_nothing(shape_name: str, request: pytest.FixtureRequest, conversations: Path) -> None:
+def test_second_import_changes_nothing(shape_name: str, request: pytest.FixtureRequest, conversations: Path) -> None:
     shape = request.getfixturevalue(shape_name)
     before = shape.digest()
 
@@ -60,7 +58,7 @@ def test_a_second_import_changes_nothing(shape_name: str, request: pytest.Fixtur
     assert shape.digest() == before
 
 
-def test_three_replays_of_every_topic_change_nothing(on_kafka: OnKafka) -> None:
+def test_replays_of_every_topic_change_nothing(on_kafka: OnKafka) -> None:
     before = on_kafka.digest()
 
     for _ in range(3):
@@ -72,33 +70,33 @@ def test_three_replays_of_every_topic_change_nothing(on_kafka: OnKafka) -> None:
     assert on_kafka.digest() == before
 
 
-def test_a_sink_killed_in_the_middle_of_an_import_loses_and_doubles_nothing(
+def test_sink_killed_during_an_import_loses_and_doubles_nothing(
     tmp_path: Path, one_process: OneProcess, conversations: Path, expected: Expected
 ) -> None:
     with OnKafka(tmp_path) as shape:
         shape.phospho("definitions", "apply", str(DEFINITIONS))
         importing = threading.Thread(target=shape.phospho, args=("import", str(conversations)))
         importing.start()
-        kills_in_hand = 0
+        kills_with_lag = 0
         for _ in range(3):
             stored = _stored(shape)
-            _wait_for(lambda before=stored: _stored(shape) > before or (before and shape.lag() == 0))
+            shape.wait_until(
+                lambda before=stored: _stored(shape) > before or (before and shape.lag() == 0), "nothing is stored"
+            )
             shape.workers["sink"].kill()
-            kills_in_hand += shape.lag() > 0
+            kills_with_lag += shape.lag() > 0
             shape.workers["sink"].start()
         importing.join()
         shape.settle()
 
-        assert kills_in_hand, "every kill came when nothing was left to do: the test says nothing"
+        assert kills_with_lag, "every kill came when no messages were left: the test proves nothing"
         assert shape.digest() == one_process.digest()
-        # Not even hidden ones, which FINAL would leave out: the sink's protocol held, the tables' was not needed.
+        # No duplicates that FINAL would hide either: the sink's protocol held without the help of the tables.
         assert _stored(shape) == expected.tasks
 
 
 @pytest.mark.parametrize("shape_name", ["one_process", "on_kafka"])
-def test_counts_of_events_agree_in_sql_on_the_page_and_in_metrics(
-    shape_name: str, request: pytest.FixtureRequest
-) -> None:
+def test_event_counts_agree_in_sql_api_and_metrics(shape_name: str, request: pytest.FixtureRequest) -> None:
     shape: Shape = request.getfixturevalue(shape_name)
     lines = shape.phospho("query", "SELECT name, count() FROM events GROUP BY name", "--format", "TSV").splitlines()
     in_sql = {name: int(number) for name, number in (line.split("\t") for line in lines)}
@@ -107,14 +105,12 @@ def test_counts_of_events_agree_in_sql_on_the_page_and_in_metrics(
     in_metrics = _gauges(f"{shape.base_url}/metrics", "phospho_project_events")
 
     assert in_sql
-    # What is defined and was found nowhere stands on the page with 0, and has no row in SQL.
+    # A definition without events has a 0 in the API and no row in SQL.
     assert {name: number for name, number in on_page.items() if number} == in_sql
     assert in_metrics == in_sql
 
 
-def test_accepted_means_stored_when_the_process_is_killed(
-    tmp_path: Path, conversations: Path, expected: Expected
-) -> None:
+def test_accepted_logs_are_stored_after_a_kill(tmp_path: Path, conversations: Path, expected: Expected) -> None:
     with OneProcess(tmp_path) as shape:
         shape.phospho("import", str(conversations))
         shape.process.kill()
@@ -126,15 +122,8 @@ def test_accepted_means_stored_when_the_process_is_killed(
 
 
 def _stored(shape: OnKafka) -> int:
-    """Return how many rows the table of tasks holds, doubled ones too."""
+    """Return the number of rows in the table of tasks, duplicates included."""
     return int(shape.store.rows("SELECT count() AS number FROM task_rows")[0]["number"])
-
-
-def _wait_for(is_true: Callable[[], bool], timeout_s: float = 60.0) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not is_true():
-        assert time.monotonic() < deadline_s, "it did not come true in time"
-        time.sleep(0.02)
 
 
 def _json(url: str) -> dict[str, list[dict[str, object]]]:

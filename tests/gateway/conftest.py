@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import httpx
 import pytest
-import uvicorn
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 
+from fixtures.served import served
 from gateway.recording import RecordingPublisher
 from phospho_gateway.app import create_app
 from phospho_gateway.legacy.reads.read_store import ReadStore
@@ -139,25 +136,6 @@ def counted() -> Counted:
 def _samples() -> dict[str, float]:
     lines = [line for line in generate_latest(REGISTRY).decode().splitlines() if not line.startswith("#")]
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
-
-
-@contextmanager
-def served(app: Starlette) -> Iterator[str]:
-    """Serve an app by uvicorn in a thread, on a free port; yields its URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    deadline_s = time.monotonic() + 10
-    while not server.started:
-        assert time.monotonic() < deadline_s, "uvicorn did not start"
-        time.sleep(0.005)
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listener.close()
 
 
 Serve = Callable[[Starlette], str]

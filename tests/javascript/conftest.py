@@ -11,7 +11,8 @@ import pytest
 
 from fixtures.node import App, Archive, archives_of_both_names, built_package, make_app, unpack
 from fixtures.openai_server import OpenAIServer
-from fixtures.phospho_process import PhosphoProcess, free_port
+from fixtures.phospho_process import PhosphoProcess
+from fixtures.server_process import free_port
 
 
 class Server:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from fixtures.html_pages import ATTACK, check_page
+from fixtures.waiting import wait_until
 from phospho_dashboard.definitions.trials import PREVIEW_TASKS
 from phospho_schemas.engines import ENGINE_SPECS, engine_spec
 from phospho_schemas.messages import EventDefinition
@@ -274,9 +274,7 @@ def test_tasks_that_do_not_have_the_event_may_teach_it_too(world: Any, pages: Te
     def queue() -> Any:
         return pages.get("/definitions/queue", params={"project": project, "name": "travel"})
 
-    deadline = time.monotonic() + 30
-    while "Nothing to label" in queue().text and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: "Nothing to label" not in queue().text, "the queue stays empty")
 
     tags = check_page(queue())
     assert [value for _, name, value in tags.attributes if name == "data-task"] != []

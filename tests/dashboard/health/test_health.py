@@ -18,8 +18,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from fixtures.html_pages import ATTACK, check_page
-from fixtures.phospho_process import free_port
 from fixtures.served import served
+from fixtures.server_process import free_port
 from phospho_dashboard.health.processes import PROCESS_METRICS, Processes
 from phospho_gateway import metrics as gateway_metrics
 from phospho_schemas.webhooks import WebhookDelivery

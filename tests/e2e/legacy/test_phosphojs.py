@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from fixtures.phospho_process import PhosphoProcess, free_port
+from fixtures.phospho_process import PhosphoProcess
+from fixtures.server_process import free_port
 from fixtures.shapes import API_KEY, PROJECT_ID, OneProcess
 
 Json = dict[str, Any]

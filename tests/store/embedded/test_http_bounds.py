@@ -16,7 +16,8 @@ import lz4.frame
 import pytest
 import zstandard
 
-from fixtures.clickhouse_server import ClickHouseServer, ClickHouseServerError
+from fixtures.clickhouse_server import ClickHouseServer
+from fixtures.server_process import ServerProcessError
 
 MAX_BODY_BYTES = 100_000
 OPTIONS = ("--max-body-bytes", str(MAX_BODY_BYTES), "--max-queries", "2", "--max-wait-s", "0.3")
@@ -139,7 +140,7 @@ class TestTheFixture:
     def test_a_server_that_cannot_start_says_why(self, server: ClickHouseServer) -> None:
         """The engine lets one process have a folder."""
         second = ClickHouseServer(server.data_dir)
-        with pytest.raises(ClickHouseServerError, match="The last lines of") as raised:
+        with pytest.raises(ServerProcessError, match="The last lines of") as raised:
             second.start()
         assert second.pid is None
         assert "another process may have it open" in str(raised.value)

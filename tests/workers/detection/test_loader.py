@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
+from fixtures.waiting import wait_until
 from phospho_schemas.messages import ClassifierRow, Project, ProjectSettings
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.registry.definition_sets import DefinitionSet
@@ -135,12 +135,6 @@ def test_an_error_that_will_not_pass_is_raised(store) -> None:
         store.cache.current()
 
 
-def eventually(is_true: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 30.0
-    while not is_true():
-        assert time.monotonic() < deadline_s
-
-
 class Hanging(Definitions):
     """A store that is silent while it is `held`."""
 
@@ -174,7 +168,7 @@ def test_a_store_that_hangs_is_waited_for_once_and_what_is_known_stays_in_use(ha
         assert hanging.known() == {"shop", "bank"}
     assert hanging.asked == 1
     hanging.answering.set()
-    eventually(lambda: hanging.known() == {"shop"})
+    wait_until(lambda: hanging.known() == {"shop"})
     assert hanging.asked == 2
 
 
@@ -183,7 +177,7 @@ def test_what_fails_in_the_background_fails_who_asks(hanging) -> None:
     hanging.outage = StatementRefused("no such table", 60)
     hanging.now_s += 2.0
     with pytest.raises(StatementRefused):
-        eventually(lambda: hanging.known() == set())
+        wait_until(lambda: hanging.known() == set())
 
 
 def test_a_server_that_takes_a_question_and_says_nothing_is_one_that_is_away() -> None:

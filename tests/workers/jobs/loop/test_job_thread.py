@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 import pytest
 
+from fixtures.waiting import wait_until
 from phospho_store.errors import StoreUnavailable
 from phospho_workers.jobs.loop import job_thread
 from phospho_workers.jobs.loop.job_thread import JobThread
@@ -63,13 +63,6 @@ def following(monkeypatch: pytest.MonkeyPatch, inserts: Inserts) -> Callable[[Sc
     monkeypatch.setattr(job_thread, "_FIRST_BACKOFF_S", 0.001)
     monkeypatch.setattr(job_thread, "_POLL_INTERVAL_S", 0.001)
     return lambda job: JobThread(job, inserts)
-
-
-def wait_until(is_true: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 10
-    while not is_true():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.002)
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), ValueError("a fault of ours"), Panic()])
