@@ -1,0 +1,28 @@
+"""Every link and every path that a document names leads to a file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("producers/*/README.md")])
+TOP_FOLDERS = ("cli/", "dashboard/", "deploy/", "docs/", "producers/", "schemas/", "tests/", "workers/")
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+CODE = re.compile(r"`([^`\s]+)`")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_document_links_lead_to_files(document: Path) -> None:
+    targets = [target for target in LINK.findall(document.read_text()) if "://" not in target]
+
+    assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_document_names_paths_that_exist(document: Path) -> None:
+    names = [name for name in CODE.findall(document.read_text()) if name.startswith(TOP_FOLDERS) and "<" not in name]
+
+    assert [name for name in names if not (ROOT / name).exists()] == []
