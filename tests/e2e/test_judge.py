@@ -1,4 +1,4 @@
-"""`phospho up` with an LLM beside it, as its users run it: what was logged is judged, once, and the bill is shown."""
+"""`phospho up` with an LLM: tasks are judged once, and the usage is shown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFINITIONS = """
 definitions:
   - {name: angry, description: The user is angry, engine: llm, scope: input}
 """
-# Of today: nobody is asked about what is older.
+# Today: older tasks are left to backfills.
 LOGGED_AT = datetime.now(UTC).isoformat()
 SECRET = "sk-not-to-be-seen"
 
