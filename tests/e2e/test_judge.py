@@ -57,9 +57,7 @@ def test_tasks_are_judged_once_over_a_restart_and_a_second_import(tmp_path: Path
             assert asked == ["Again!", "Enough!", "Thank you"]
             assert "model-1\t3\t3" in shape.phospho("llm", "usage")
             written = (tmp_path / "up.log").read_text()
-    assert (
-        "model-1 at 127.0.0.1, about what is in doubt in the tasks of the last day; 1,000,000 tokens a day at most"
-        in written
-    )
+    judge = "model-1 at 127.0.0.1 judges uncertain events of the last day's tasks, for at most 1,000,000 tokens a day"
+    assert judge in written
     assert SECRET not in written
     assert "Again!" not in written
