@@ -1,4 +1,4 @@
-"""The two shapes with real conversations in them, shared by the tests of this folder."""
+"""Both shapes of the system with real conversations, shared by the tests of this folder."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def conversations(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def expected(conversations: Path) -> Expected:
-    """What the file itself says: no constant of ours."""
+    """Return the counts that the file itself has."""
     with gzip.open(conversations) as file:
-        told = [orjson.loads(line) for line in file]
-    flags = Counter(log["flag"] for log in told if log.get("flag"))
-    return Expected(len({log["session_id"] for log in told}), len({log["task_id"] for log in told}), flags)
+        logged = [orjson.loads(line) for line in file]
+    flags = Counter(log["flag"] for log in logged if log.get("flag"))
+    return Expected(len({log["session_id"] for log in logged}), len({log["task_id"] for log in logged}), flags)
 
 
 @pytest.fixture(scope="session")

@@ -45,11 +45,12 @@ def test_classifier_is_used_within_seconds_and_nothing_is_lost(tmp_path: Path) -
         labels = [new_label(PROJECT_ID, "umbrella", f"t{n}", label) for n, label in enumerate(values)]
         LabelRepository(shape.store).save_labels(labels)
         labelled_s, logged = time.monotonic(), _LABELS
-        while not shape.number("SELECT count() FROM events WHERE classifier_version > 0"):
-            assert time.monotonic() < labelled_s + 120, "no worker used the head"
+        classified = "SELECT count() FROM events WHERE classifier_version > 0"
+        while not shape.number(classified):
+            assert time.monotonic() < labelled_s + 120, "no worker used the classifier"
             shape.phospho("import", logs(tmp_path / "live.jsonl", logged, _BATCH, "bring umbrella {}. I want a refund"))
             logged += _BATCH
-        print(f"{_LABELS} labels: {time.monotonic() - labelled_s:.1f} s until a worker used the head")
+        print(f"{_LABELS} labels: {time.monotonic() - labelled_s:.1f} s until a worker used the classifier")
         shape.settle()
 
         assert shape.number("SELECT count() FROM events WHERE name = 'refund'") == logged

@@ -1,4 +1,4 @@
-"""Raw logs with their place, and what extraction makes of them."""
+"""Raw logs at positions of a topic, and the output of extraction for them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ PROJECT = "shop"
 ARRIVED_MS = 1_767_261_605_000  # 2026-01-01T10:00:05Z
 
 
-def record(value: bytes | dict[str, Any], offset: int = 0, timestamp_ms: int = ARRIVED_MS, **place: Any) -> Record:
+def record(value: bytes | dict[str, Any], offset: int = 0, timestamp_ms: int = ARRIVED_MS, **position: Any) -> Record:
     line = value if isinstance(value, bytes) else orjson.dumps(value)
-    return Record(place.get("topic", RAW_LOGS.name), place.get("partition", 0), offset, timestamp_ms, b"", line)
+    return Record(position.get("topic", RAW_LOGS.name), position.get("partition", 0), offset, timestamp_ms, b"", line)
 
 
 def log(**fields: Any) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def extract(values: Iterable[bytes | dict[str, Any]]) -> StageOutput:
 
 
 def task_of(**fields: Any) -> dict[str, Any]:
-    """Return the task that extraction makes of a log."""
+    """Return the task of a log."""
     [task] = rows(extract([log(**fields)]))
     return task
 
@@ -48,7 +48,7 @@ def feedback_of(**fields: Any) -> dict[str, Any]:
 
 
 def reason(value: bytes | dict[str, Any]) -> str:
-    """Return why extraction can't read a message."""
+    """Return the reason of a message's dead letter."""
     output = extract([value])
     assert list(output.messages) == [DEAD_LETTER.name]
     [letter] = rows(output, DEAD_LETTER.name)

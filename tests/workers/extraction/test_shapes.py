@@ -1,4 +1,4 @@
-"""Text, system prompt, model and usage out of the shapes that have no example, and of what has no shape."""
+"""Text, system prompt, model and usage of the shapes without an example, and of unknown shapes."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ USER = {"role": "user", "content": "hello"}
 
 
 @pytest.mark.parametrize("value", ["", "text", "{\"role\": \"user\"}", " \n"])  # fmt: skip
-def test_text_is_left_as_it_is(value: str) -> None:
+def test_plain_text_is_unchanged(value: str) -> None:
     assert input_text(value) == value
     assert output_text(value) == value
 
 
 @pytest.mark.parametrize("value", [True, 1, 2.5, [], {}, [1, 2], {"a": None}, [[]], [None, USER["role"], 3]])
-def test_what_has_no_shape_is_its_json(value: Any) -> None:
+def test_unknown_shape_becomes_its_json(value: Any) -> None:
     assert input_text(value) == output_text(value)
     assert input_text(value)
 
 
-def test_nothing_is_empty() -> None:
+def test_missing_value_becomes_empty_text() -> None:
     assert (input_text(None), output_text(None), system_prompt(None)) == ("", "", "")
 
 
@@ -46,7 +46,7 @@ def test_nothing_is_empty() -> None:
         ({"messages": [], "prompt": "p"}, "p"),
     ],
 )
-def test_the_input_is_the_users_last_turn(value: Any, text: str) -> None:
+def test_input_text_is_the_last_turn_of_the_user(value: Any, text: str) -> None:
     assert input_text(value) == text
 
 
@@ -76,7 +76,7 @@ def test_the_input_is_the_users_last_turn(value: Any, text: str) -> None:
         ([{"response": ""}], ""),
     ],
 )
-def test_the_output_is_the_answer(value: Any, text: str) -> None:
+def test_output_text_is_the_answer(value: Any, text: str) -> None:
     assert output_text(value) == text
 
 
@@ -90,11 +90,11 @@ def test_the_output_is_the_answer(value: Any, text: str) -> None:
         ("text", ""),
     ],
 )
-def test_the_system_prompt_is_found(value: Any, text: str) -> None:
+def test_system_prompt_is_read_from_each_shape(value: Any, text: str) -> None:
     assert system_prompt(value) == text
 
 
-def test_the_model_is_the_first_that_is_named() -> None:
+def test_model_name_is_the_first_named() -> None:
     assert model_name("not a model", {"model": ""}, {"model": 7}, {"model": "m"}, {"model": "n"}) == "m"
     assert model_name([{"no": "model"}, {"model": "chunk"}], {"model": "request"}) == "chunk"
     assert model_name(None, [], 3, ["text"]) == ""
@@ -113,7 +113,7 @@ def test_the_model_is_the_first_that_is_named() -> None:
         ([{"usage": {"prompt_tokens": 1}}, {"usage": {"prompt_tokens": 2, "completion_tokens": 3}}, "x"], Usage(2, 3)),
     ],
 )
-def test_usage_is_what_the_response_says(value: Any, expected: Usage) -> None:
+def test_usage_is_read_from_the_response(value: Any, expected: Usage) -> None:
     assert usage(value) == expected
 
 
@@ -159,7 +159,7 @@ anything = st.recursive(
 
 @settings(deadline=None, max_examples=400)
 @given(anything)
-def test_no_shape_is_too_strange(value: Any) -> None:
+def test_shapes_accept_any_json(value: Any) -> None:
     for text in (input_text(value), output_text(value), system_prompt(value), model_name(value)):
         assert isinstance(text, str)
     used = usage(value)

@@ -1,4 +1,4 @@
-"""The stage: the same records give the same messages, in any split, and a bad one harms itself only."""
+"""Extraction stage: the same messages for the same records in any split, and dead letters for bad ones."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def placed(batch: list[bytes]) -> list[Record]:
 
 
 def run(*batches: list[Record]) -> Messages:
-    """Run the stage over batches; return all that it wrote, by topic, in order."""
+    """Run the stage over batches and return its messages by topic, in order."""
     written: Messages = {}
     for batch in batches:
         for topic, messages in Extraction()(batch).messages.items():
@@ -108,7 +108,7 @@ def run(*batches: list[Record]) -> Messages:
 
 @settings(deadline=None)
 @given(st.lists(lines, max_size=12), st.lists(st.integers(0, 12), max_size=4))
-def test_a_replay_in_another_split_writes_the_same_messages(batch: list[bytes], cuts: list[int]) -> None:
+def test_extraction_output_does_not_depend_on_the_split(batch: list[bytes], cuts: list[int]) -> None:
     records = placed(batch)
     edges = [0, *sorted(cut for cut in cuts if cut < len(records)), len(records)]
     pieces = [records[start:end] for start, end in itertools.pairwise(edges)]
@@ -117,7 +117,7 @@ def test_a_replay_in_another_split_writes_the_same_messages(batch: list[bytes], 
 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(lines, min_size=1, max_size=6))
-def test_every_record_becomes_one_message_that_fits_its_model(batch: list[bytes]) -> None:
+def test_extraction_makes_one_valid_message_per_record(batch: list[bytes]) -> None:
     written = run(placed(batch))
     assert sum(map(len, written.values())) == len(batch)
     models: dict[str, type[Message]] = {
@@ -155,7 +155,7 @@ def test_every_record_becomes_one_message_that_fits_its_model(batch: list[bytes]
         (with_field("number", b"1" + b"0" * 5000), "invalid_json"),
     ],
 )
-def test_what_can_not_be_read_harms_itself_only(line: bytes, expected: str) -> None:
+def test_extraction_dead_letters_only_the_bad_record(line: bytes, expected: str) -> None:
     output = extract([log(input="before"), line, log(input="after")])
     assert [task["input"] for task in rows(output)] == ["before", "after"]
     [letter] = rows(output, DEAD_LETTER.name)
@@ -163,7 +163,7 @@ def test_what_can_not_be_read_harms_itself_only(line: bytes, expected: str) -> N
     assert output.dead_letters == {expected: 1}
 
 
-def test_a_dead_letter_says_whence_and_has_the_bytes_as_they_came() -> None:
+def test_dead_letter_has_the_source_and_original_bytes() -> None:
     line = b'{"project_id":"shop","input":null,"x":"\xff"}'
     came = Record("phospho.raw-logs", 3, 17, ARRIVED_MS, b"k\xff", line, (("trace", b"\x00\xff"),))
     [letter] = rows(Extraction()([came]), DEAD_LETTER.name)
@@ -176,7 +176,7 @@ def test_a_dead_letter_says_whence_and_has_the_bytes_as_they_came() -> None:
     assert letter["received_at"] == "2026-01-01T10:00:05.000Z"
 
 
-def test_a_dead_letter_keeps_its_id_on_a_replay_and_another_place_has_another() -> None:
+def test_dead_letter_id_depends_on_the_position() -> None:
     bad = log(flag="good")
     ids = [
         rows(Extraction()([record(bad, offset, partition=partition)]), DEAD_LETTER.name)[0]["dead_letter_id"]
@@ -196,50 +196,50 @@ def test_a_dead_letter_keeps_its_id_on_a_replay_and_another_place_has_another() 
         (b"\"line\\u2028separator\"", "line\u2028separator"),
     ],
 )  # fmt: skip
-def test_text_that_is_hard_to_carry_is_kept_as_far_as_unicode_goes(json: bytes, expected: str) -> None:
+def test_extraction_replaces_only_invalid_unicode(json: bytes, expected: str) -> None:
     [task] = rows(extract([b'{"project_id":"shop","input":' + json + b"}"]))
     assert task["input"] == expected
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity"])
-def test_a_number_that_json_does_not_know_is_null(number: bytes) -> None:
+def test_number_outside_json_becomes_null(number: bytes) -> None:
     line = with_field("metadata", b'{"a":' + number + b',"b":1}')
     [task] = rows(extract([line]))
     assert task["metadata"] == {"a": None, "b": 1}
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None, True, [1]])
-def test_an_unknown_version_is_a_dead_letter(version: Any) -> None:
+def test_unknown_version_is_rejected(version: Any) -> None:
     assert reason(log(schema_version=version)) == "unknown_version"
 
 
 @pytest.mark.parametrize("kind", ["trace", "", None, 1, ["log"], {"log": 1}])
-def test_an_unknown_kind_is_a_dead_letter(kind: Any) -> None:
+def test_unknown_kind_is_rejected(kind: Any) -> None:
     assert reason(log(kind=kind)) == "unknown_kind"
 
 
 @pytest.mark.parametrize("project_id", [None, "", 7, True, "a b", "a/b", "-a", "ü", "a\n", "p" * 129, ["shop"]])
-def test_a_project_that_is_none_is_a_dead_letter_of_no_project(project_id: Any) -> None:
+def test_invalid_project_is_rejected_without_a_project(project_id: Any) -> None:
     output = extract([log(project_id=project_id)])
     [letter] = rows(output, DEAD_LETTER.name)
     assert (letter["reason"], letter["project_id"]) == ("invalid_field", "")
 
 
 def large_log(size_bytes: int, content: str) -> bytes:
-    """Return the line of a log of one message, whose content is `content` over and over."""
+    """Return a log of one message that repeats `content`, as a line."""
     messages = {"messages": [{"role": "user", "content": content * (size_bytes // len(orjson.dumps(content)[1:-1]))}]}
     return orjson.dumps(log(input=messages, output="ok"))
 
 
 @pytest.mark.parametrize("content", ["I want a refund. ", '"', "\\", "\n", "\x01", "é", "\U0001f642"])
-def test_the_largest_log_that_the_gateway_takes_is_a_row_that_kafka_takes(content: str) -> None:
-    """Its text stands in the row once for people and once as it came, and the second is escaped twice."""
+def test_row_of_the_largest_log_fits_its_topic(content: str) -> None:
+    """The row holds its text twice: extracted, and as raw JSON, which is escaped twice."""
     [message] = extract([large_log(10_000_000, content)]).messages[TASKS.name]
     assert TASKS.fits(message.key, message.value)
 
 
-def test_a_row_that_no_topic_takes_is_a_dead_letter_of_the_whole_log() -> None:
-    """JSON makes seven bytes of one: no log is written like this but on purpose."""
+def test_row_too_large_for_its_topic_is_rejected_with_the_whole_log() -> None:
+    """JSON makes seven bytes of one, which only a log made on purpose needs."""
     line = b'{"project_id":"shop","input":["' + b"\xff" * 11_000_000 + b'"]}'
     output = extract([log(input="before"), line, log(input="after")])
     assert [task["input"] for task in rows(output)] == ["before", "after"]
@@ -252,5 +252,5 @@ def test_a_row_that_no_topic_takes_is_a_dead_letter_of_the_whole_log() -> None:
     assert base64.b64decode(letter["payload_base64"]) == line
 
 
-def test_an_empty_batch_writes_nothing() -> None:
+def test_empty_batch_has_no_output() -> None:
     assert run([]) == {}
