@@ -1,4 +1,4 @@
-"""`phospho definitions`: the events that a project looks for."""
+"""`phospho definitions`: the events that a project detects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from phospho_cli.client.options import connected
 from phospho_cli.client.tables import print_table
 
 _PATH = "/api/v1/definitions"
-# One request's, of the 1,000 and the 1,000,000 that the server takes.
+# The limits of one request, within the 1,000 items and 1,000,000 bytes that the server accepts.
 _MAX_ITEMS = 1_000
 _MAX_BYTES = 900_000
 
@@ -24,7 +24,7 @@ _Item = TypeVar("_Item")
 @click.group("definitions")
 def definitions() -> None:
     """
-    Say which events to detect.
+    Define the events to detect.
 
     \b
     Examples:
@@ -43,12 +43,12 @@ def apply(client: Client, file: IO[bytes]) -> None:
     """
     Create or change the definitions in FILE, a YAML file, or - for stdin.
 
-    Those that say what is stored already are left as they are; definitions that FILE does not name stay. Tasks that
-    are logged from then on are looked at, and with `phospho backfill` those that were logged before.
+    Unchanged definitions and those that FILE does not name stay as they are. The definitions apply to tasks logged from
+    then on; `phospho backfill` runs them on older tasks.
 
     \b
     definitions:
-      - name: refund               # what it is called in charts and SQL
+      - name: refund               # its name in charts and SQL
         description: The user asks for their money back
         engine: keyword            # keyword, regex, llm or semantic (the default)
         scope: input               # input, output, system_prompt, session or task (the default: input and output)
@@ -58,8 +58,8 @@ def apply(client: Client, file: IO[bytes]) -> None:
         pattern: 'ORD-\\d{6}'       # RE2; (?i) at the beginning ignores case
       - name: angry
         description: The user is angry
-        threshold: 0.7             # semantic alone, 0 to 1; 0.5 without it
-        judge: llm        # none, encoder, llm or project (the default: as the project's settings say)
+        threshold: 0.7             # of semantic only, 0 to 1; default 0.5
+        judge: llm        # none, encoder, llm or project (the default: the one that is configured)
       - name: gave_up
         description: The user gave up
         scope: session             # the whole of it, once it is over
@@ -68,8 +68,8 @@ def apply(client: Client, file: IO[bytes]) -> None:
         description: How urgent the request is
         score_range: {type: range, min: 1, max: 5}     # or {type: category, categories: [low, high]}
 
-    Also `is_last_task: true` looks at the last task of a session alone, `context_turns: 3` reads so many tasks before
-    it. docs/definitions.md has every field with its bounds.
+    `is_last_task: true` reads only the last task of a session, and `context_turns: 3` reads three earlier ones too.
+    docs/definitions.md has every field with its limits.
     """
     from phospho_cli.commands.definition_file import BadDefinitions, read_definitions
 
@@ -87,9 +87,9 @@ def apply(client: Client, file: IO[bytes]) -> None:
 @connected
 def list_definitions(client: Client) -> None:
     """List the project's definitions."""
-    found = client.get(_PATH)["definitions"]
+    items = client.get(_PATH)["definitions"]
     columns = ("name", "version", "engine", "scope", "looks_for", "description")
-    print_table(columns, [item | {"looks_for": _looks_for(item)} for item in found])
+    print_table(columns, [item | {"looks_for": _looks_for(item)} for item in items])
 
 
 @definitions.command("delete")
@@ -119,24 +119,30 @@ def history(client: Client, name: str) -> None:
 @definitions.command("diff")
 @click.argument("name")
 @click.option("--file", type=click.File("rb"), help="A YAML file with a new version of it, or - for stdin.")
-@click.option("--tasks", type=click.IntRange(1, 20_000), default=2_000, show_default=True, help="The latest so many.")
+@click.option(
+    "--tasks",
+    type=click.IntRange(1, 20_000),
+    default=2_000,
+    show_default=True,
+    help="Number of the latest tasks to compare on.",
+)
 @connected
 def diff(client: Client, name: str, file: IO[bytes] | None, tasks: int) -> None:
     """
-    Say what a new version of the definition NAME would find in the latest tasks that the stored one does not.
+    Compare what a new version of the definition NAME finds in the latest tasks with what the stored one finds.
 
     Without --file, the stored version is compared with the one before it. Nothing is changed.
     """
-    wanted = {"definition": _item_of(file, name)} if file is not None else {}
-    told = client.post(f"{_PATH}/{quote(name, safe='')}/diff", wanted | {"tasks": tasks})
+    body = {"definition": _item_of(file, name)} if file is not None else {}
+    changes = client.post(f"{_PATH}/{quote(name, safe='')}/diff", body | {"tasks": tasks})
     click.echo(
-        f"{name}: in {told['tasks']} tasks {told['newly_found']} newly found,"
-        f" {told['no_longer_found']} no longer found, {told['found_by_both']} found by both."
+        f"{name}: in {changes['tasks']} tasks {changes['newly_found']} newly found,"
+        f" {changes['no_longer_found']} no longer found, {changes['found_by_both']} found by both."
     )
     examples = [
         example | {"change": change, "score": round(example["score"], 2)}
         for kind, change in (("newly", "+"), ("no_longer", "-"))
-        for example in told["examples"][kind]
+        for example in changes["examples"][kind]
     ]
     if examples:
         print_table(("change", "score", "evidence", "task_id"), examples)
@@ -150,21 +156,21 @@ def _item_of(file: IO[bytes], name: str) -> dict[str, Any]:
         items = read_definitions(file.read())
     except BadDefinitions as faults:
         raise click.UsageError(f"Nothing was compared.\n{faults}") from None
-    found = next((item for item in items if item["name"] == name), None)
-    if found is None:
+    named = next((item for item in items if item["name"] == name), None)
+    if named is None:
         raise click.UsageError(f"The file has no definition {name!r}; it has {', '.join(i['name'] for i in items)}.")
-    return found
+    return named
 
 
 def apply_definitions(client: Client, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Post definitions and return one result for each: what became of it."""
-    # 422 says that none could be applied, and carries the results all the same.
+    """Post definitions and return the result of each."""
+    # A 422 means that none could be applied; it has the results too.
     answers = [client.post(_PATH, {"definitions": part}, results_in=frozenset({422})) for part in _parts(items)]
     return [result for answer in answers for result in answer["results"]]
 
 
 def _parts(items: Sequence[_Item]) -> Iterator[list[_Item]]:
-    """Yield `items` in parts that one request takes."""
+    """Yield `items` in parts that fit one request."""
     part: list[_Item] = []
     held_bytes = 0
     for item in items:
@@ -178,7 +184,7 @@ def _parts(items: Sequence[_Item]) -> Iterator[list[_Item]]:
 
 
 def _looks_for(item: Mapping[str, Any]) -> Any:
-    """Return what the item's engine reads beside the description."""
+    """Return the value of the item's engine-specific field, for a table."""
     threshold = item.get("threshold")
     return item.get("pattern") or item.get("keywords") or (None if threshold is None else f"score >= {threshold}")
 

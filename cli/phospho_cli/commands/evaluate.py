@@ -1,4 +1,4 @@
-"""`phospho evaluate`: how well definitions find their events in labelled logs."""
+"""`phospho evaluate`: scores of definitions on labelled logs."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ _MAX_NAMES = 20
 @click.option("--definitions", "definitions_file", type=_File, required=True, help="As `definitions apply` takes.")
 @click.option("--logs", type=_File, required=True, help="JSON lines with task_id, input and, if there is one, output.")
 @click.option("--labels", type=_File, required=True, help="JSON lines with task_id, positive and negative.")
-@click.option("--shots", type=click.IntRange(0, 1000), default=0, help="Teach each event with N tasks of either kind.")
-@click.option("--seeds", type=click.IntRange(1, 100), default=5, show_default=True, help="Draw them N times.")
+@click.option("--shots", type=click.IntRange(0, 1000), default=0, help="Train each event with N tasks of either kind.")
+@click.option("--seeds", type=click.IntRange(1, 100), default=5, show_default=True, help="Number of draws.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate(definitions_file: Path, logs: Path, labels: Path, shots: int, seeds: int, as_json: bool) -> None:
     """
     Score definitions on labelled logs, with the code that the workers run. Nothing is sent anywhere.
 
-    `positive` and `negative` are lists of names of events; an event in neither is ambiguous in that task, which is
-    left out for it. Of lines with the same task_id the last counts. A definition that reads more than one task, or
-    that only an LLM decides, is refused.
+    `positive` and `negative` are lists of event names. A task with an event in neither list is left out for that event.
+    Of several lines with one task_id the last counts. Definitions that read more than one task, or that only an LLM
+    decides, are refused.
 
-    An event is scored by its average precision, which knows no threshold, and by its F1 at the threshold of its
+    The scores of an event are its average precision, which needs no threshold, and its F1 at the threshold of its
     definition or the default. The means are over the events that some task shows.
 
-    With --shots N each definition is first taught by N tasks that show its event and N that do not, drawn at random,
-    and tested on the others. Tasks a second include sentiment and language, in this one process.
+    With --shots N each definition is first trained by N tasks that show its event and N that do not, drawn at random,
+    and tested on the others. Tasks per second include sentiment and language, in this one process.
 
     \b
     Example:
@@ -66,15 +66,15 @@ def evaluate(definitions_file: Path, logs: Path, labels: Path, shots: int, seeds
 
 
 def _warn(definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int) -> None:
-    """Say what the figures would hide: names that no label has, and events with too few labels to teach."""
+    """Warn about definitions without any label, and about events with too few labels to train on."""
     from phospho_workers.detection.evaluation.few_shot import fewer_shots
 
-    if unknown := [one.name for one in definitions if one.name not in logs.names]:
-        known = ", ".join(sorted(logs.names)[:_MAX_NAMES]) or "no event"
-        click.echo(f"Warning: no label speaks of {', '.join(unknown)}; the labels speak of {known}.", err=True)
-    for name, taught in fewer_shots(definitions, logs, shots).items():
-        said = f"of the tasks that show {name}, {taught} teach it, not {shots}; the others are the test"
-        click.echo(f"Warning: {said}.", err=True)
+    if unlabelled := [definition.name for definition in definitions if definition.name not in logs.names]:
+        labelled = ", ".join(sorted(logs.names)[:_MAX_NAMES]) or "no event"
+        click.echo(f"Warning: no label for {', '.join(unlabelled)}; there are labels for {labelled}.", err=True)
+    for name, count in fewer_shots(definitions, logs, shots).items():
+        warning = f"of the tasks that show {name}, {count} train it, not {shots}; the others are the test"
+        click.echo(f"Warning: {warning}.", err=True)
 
 
 @contextmanager
@@ -82,12 +82,12 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
     with progress("Evaluating", total) as show:
         done = 0
 
-        def told(tasks: int) -> None:
+        def advance(tasks: int) -> None:
             nonlocal done
             done += tasks
             show(done, f"{done:,} of {total:,} analyses")
 
-        yield told
+        yield advance
 
 
 def _definitions(path: Path) -> list[EventDefinition]:
@@ -101,7 +101,10 @@ def _definitions(path: Path) -> list[EventDefinition]:
         definitions = [event_definition(item) for item in read_definitions(path.read_bytes())]
     except BadDefinitions as faults:
         raise click.UsageError(str(faults)) from None
-    reasons = ((one.name, refusal_of(one) or check_definition(one) or refusal(one)) for one in definitions)
+    reasons = (
+        (definition.name, refusal_of(definition) or check_definition(definition) or refusal(definition))
+        for definition in definitions
+    )
     refused = [f"{name}: {reason}" for name, reason in reasons if reason is not None]
     if refused:
         raise click.UsageError("\n".join(refused))

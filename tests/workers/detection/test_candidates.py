@@ -40,19 +40,19 @@ TEXT = "How is the weather there?"
 
 
 @pytest.mark.parametrize(("above", "is_found"), [(-0.05, True), (0.05, False)])
-def test_what_is_near_the_threshold_is_a_candidate_whether_it_is_found_or_not(above: float, is_found: bool) -> None:
+def test_match_near_the_threshold_is_a_candidate_found_or_not(above: float, is_found: bool) -> None:
     near = WEATHER.model_copy(update={"threshold": min(1.0, at_score(TEXT) + above)})
     row = analysed(task(TEXT), [near])
     assert (names(row), names(row, "events")) == (["weather"], ["weather"] if is_found else [])
     assert 0 < row["candidates"][0]["doubt"] < 1
 
 
-def test_what_is_sure_is_none() -> None:
+def test_sure_match_is_no_candidate() -> None:
     sure = WEATHER.model_copy(update={"threshold": 0.01})
     assert names(analysed(task(TEXT), [sure])) == []
 
 
-def test_a_definition_that_wants_no_second_opinion_has_none() -> None:
+def test_definition_without_judge_has_no_candidates() -> None:
     near = WEATHER.model_copy(update={"threshold": at_score(TEXT), "judge": "none"})
     row = analysed(task(TEXT), [near])
     assert (names(row), names(row, "events")) == ([], ["weather"])
@@ -61,13 +61,13 @@ def test_a_definition_that_wants_no_second_opinion_has_none() -> None:
 @pytest.mark.parametrize(
     ("opinion", "told"), [("project", []), ("none", []), ("encoder", ["k", "r"]), ("llm", ["k", "r"])]
 )
-def test_what_is_found_for_sure_is_checked_where_its_definition_says_so(opinion: str, told: list[str]) -> None:
+def test_sure_match_is_a_candidate_if_its_definition_names_a_judge(opinion: str, told: list[str]) -> None:
     sure = [keywords("k", "refund", judge=opinion), regex("r", "refund", judge=opinion)]
     assert names(analysed(task("a refund"), sure)) == told
     assert names(analysed(task("hello"), sure)) == []
 
 
-def test_the_llm_engine_asks_about_every_text_that_it_reads_and_finds_nothing_itself() -> None:
+def test_llm_engine_makes_every_text_a_candidate_and_finds_nothing() -> None:
     definitions = [llm("a", scope="input"), llm("b", scope="output"), llm("c", scope="system_prompt"), llm("d")]
     row = analysed(task("hello", ""), definitions)
     assert (names(row), row["events"]) == (["a", "d"], [])
@@ -95,7 +95,7 @@ def test_a_share_of_the_tasks_is_sampled_and_always_the_same() -> None:
     assert names(analysed(task("hello"), [llm("a")], llm_sample=0.0)) == []
 
 
-def test_of_many_definitions_a_bounded_number_is_kept() -> None:
+def test_candidates_of_a_task_are_limited() -> None:
     many = [llm(f"event {number:04}") for number in range(2_000)]
     row = analysed(task("hello"), many)
     assert names(row) == [f"event {number:04}" for number in range(MAX_CANDIDATES)]
@@ -115,7 +115,7 @@ def test_of_many_definitions_a_bounded_number_is_kept() -> None:
         ({"score_range": {"type": "category", "categories": ["a", "b"]}, "engine": "semantic"}, "set engine: llm"),
     ],
 )
-def test_what_can_not_be_judged_is_refused_when_it_is_defined(fields: dict[str, Any], reason: str) -> None:
+def test_check_refuses_definitions_that_cannot_be_judged(fields: dict[str, Any], reason: str) -> None:
     known = {"engine": "llm", "description": "It happens"}
     refusal = check_definition(definition("mood", **(known | fields)))
     assert refusal is not None

@@ -60,9 +60,9 @@ def test_every_event_is_found_as_well_as_its_definition_did(rows) -> None:
     for name, (precision, recall) in FLOORS.items():
         positive = {task_id for task_id, label in labels.items() if name in label["positive"]}
         negative = {task_id for task_id, label in labels.items() if name in label["negative"]}
-        hits = {task_id for task_id in positive | negative if name in found[task_id]}
-        assert len(hits & positive) / len(hits) >= precision, name
-        assert len(hits & positive) / len(positive) >= recall, name
+        matches = {task_id for task_id in positive | negative if name in found[task_id]}
+        assert len(matches & positive) / len(matches) >= precision, name
+        assert len(matches & positive) / len(positive) >= recall, name
 
 
 def test_the_language_is_english_or_not_told_on_nearly_all(rows) -> None:

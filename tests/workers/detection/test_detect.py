@@ -96,7 +96,7 @@ def test_definitions_of_one_project_are_not_looked_for_in_another() -> None:
     assert [names(row) for row in rows] == [["thanks"], ["money"], []]
 
 
-def test_a_definition_that_can_not_be_compiled_is_skipped_and_harms_no_other() -> None:
+def test_compile_skips_an_invalid_definition_and_keeps_others() -> None:
     broken = [regex("broken", "("), keywords("wordless"), semantic("mute", "")]
     compiled = compile_definitions([*broken, *MIXED])
     assert compiled.skipped.keys() == {"broken", "wordless", "mute"}
@@ -104,14 +104,14 @@ def test_a_definition_that_can_not_be_compiled_is_skipped_and_harms_no_other() -
     assert analyse(logged, {"shop": compiled}) == analyse(logged, SHOP)
 
 
-def test_of_several_versions_the_greatest_counts_and_a_deleted_one_finds_nothing() -> None:
+def test_compile_takes_the_greatest_version_and_no_deleted_one() -> None:
     old, new = keywords("event", "old", version=1), keywords("event", "new", version=2)
     gone = keywords("gone", "new", version=2, is_deleted=True)
     compiled = {"shop": compile_definitions([new, old, gone, keywords("gone", "new", version=1)])}
     assert [names(row) for row in analyse([task("old"), task("new")], compiled)] == [[], ["event"]]
 
 
-def test_an_empty_batch_has_no_analyses_and_an_empty_task_has_no_events() -> None:
+def test_analyse_takes_empty_batch_and_empty_task() -> None:
     assert analyse([], SHOP) == []
     row = analyse([task("", "")], SHOP)[0]
     assert (row["language"], row["sentiment"], row["sentiment_score"], row["events"]) == ("", "", None, [])
@@ -193,9 +193,7 @@ def test_the_order_of_definitions_changes_nothing() -> None:
 @pytest.mark.parametrize("language", [True, False])
 @pytest.mark.parametrize("sentiment", [True, False])
 @pytest.mark.parametrize("events", [True, False])
-def test_a_project_has_the_analyses_that_it_wants_and_no_other_project_is_touched(
-    language: bool, sentiment: bool, events: bool
-) -> None:
+def test_settings_switch_analyses_of_their_project_only(language: bool, sentiment: bool, events: bool) -> None:
     switches = ProjectSettings(detect_language=language, detect_sentiment=sentiment, detect_events=events)
     switched = compile_definitions(MIXED, settings=switches)
     said, answered = "thanks, that is a lovely number 25", "That is a terrible shame, my friend"

@@ -59,7 +59,7 @@ def store() -> Definitions:
     return Definitions()
 
 
-def test_the_store_is_asked_once_an_interval_and_loaded_from_when_something_changed(store) -> None:
+def test_cache_asks_once_an_interval_and_loads_on_change(store) -> None:
     for _ in range(10):
         assert store.cache.current().by_project.keys() == {"shop", "bank"}
     assert (store.asked, store.loaded) == (1, 1)
@@ -68,7 +68,7 @@ def test_the_store_is_asked_once_an_interval_and_loaded_from_when_something_chan
     assert (store.asked, store.loaded) == (2, 1)
 
 
-def test_who_reads_no_task_holds_what_there_is_and_no_engine(store) -> None:
+def test_list_definitions_has_no_engines(store) -> None:
     store.rows = [keywords("a", "a"), keywords("whole", "a", scope="session"), keywords("nothing")]
     [whole] = DefinitionCache(store).current().by_project.values()
     [listed] = DefinitionCache(store, compiling=list_definitions).current().by_project.values()
@@ -78,7 +78,7 @@ def test_who_reads_no_task_holds_what_there_is_and_no_engine(store) -> None:
     assert listed.skipped.keys() == {"nothing"}
 
 
-def test_a_change_is_seen_after_the_interval_and_compiles_its_own_project_only(store) -> None:
+def test_cache_compiles_only_the_changed_project(store) -> None:
     before = store.cache.current().by_project
     store.save(store.rows[0], keywords("b", "b", "c", version=2, project_id="bank"))
     assert store.cache.current().by_project is before
@@ -89,14 +89,14 @@ def test_a_change_is_seen_after_the_interval_and_compiles_its_own_project_only(s
     assert after["bank"].find(["c"], "input")[0][0].definition.version == 2
 
 
-def test_the_last_definition_of_a_project_takes_the_project_with_it(store) -> None:
+def test_cache_drops_a_project_with_its_last_definition(store) -> None:
     store.cache.current()
     store.save(store.rows[0])
     store.now_s += 2.0
     assert store.cache.current().by_project.keys() == {"shop"}
 
 
-def test_while_the_store_is_away_what_is_known_stays_in_use(store) -> None:
+def test_cache_keeps_definitions_while_store_is_away(store) -> None:
     known = store.cache.current()
     store.outage = StoreUnavailable("away")
     store.now_s += 60.0
@@ -118,7 +118,7 @@ def test_an_outage_between_the_revision_and_the_load_is_made_good(store) -> None
     assert store.cache.current().by_project.keys() == {"shop"}
 
 
-def test_it_never_starts_with_nothing(store) -> None:
+def test_cache_never_starts_empty(store) -> None:
     store.outage = StoreUnavailable("away")
     for _ in range(2):
         with pytest.raises(StoreUnavailable):
@@ -159,7 +159,7 @@ def hanging() -> Iterator[Hanging]:
     store.answering.set()
 
 
-def test_a_store_that_hangs_is_waited_for_once_and_what_is_known_stays_in_use(hanging) -> None:
+def test_background_cache_waits_once_for_a_hanging_store(hanging) -> None:
     assert hanging.known() == {"shop", "bank"}
     hanging.save(hanging.rows[0])
     hanging.answering.clear()
@@ -172,7 +172,7 @@ def test_a_store_that_hangs_is_waited_for_once_and_what_is_known_stays_in_use(ha
     assert hanging.asked == 2
 
 
-def test_what_fails_in_the_background_fails_who_asks(hanging) -> None:
+def test_background_cache_raises_what_the_refresh_raises(hanging) -> None:
     hanging.known()
     hanging.outage = StatementRefused("no such table", 60)
     hanging.now_s += 2.0
@@ -180,20 +180,20 @@ def test_what_fails_in_the_background_fails_who_asks(hanging) -> None:
         wait_until(lambda: hanging.known() == set())
 
 
-def test_a_server_that_takes_a_question_and_says_nothing_is_one_that_is_away() -> None:
+def test_store_that_accepts_and_stays_silent_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(StoreUnavailable):
             remote(f"http://127.0.0.1:{port}/phospho", size=1, answer_timeout_s=1).rows("SELECT 1")
 
 
-def test_a_head_reaches_the_definitions_of_its_project_only(store) -> None:
+def test_cache_gives_classifier_to_its_project_only(store) -> None:
     store.save(semantic("a", "The user wants a zorp"), *store.rows[1:])
     before = store.cache.current().by_project
     store.classifiers = [
-        _head_row("a", 3),
-        _head_row("of a newer writer", 1, '{"format": 99}'),
-        _head_row("empty", 1, ""),
+        _classifier_row("a", 3),
+        _classifier_row("of a newer writer", 1, '{"format": 99}'),
+        _classifier_row("empty", 1, ""),
     ]
     store.number += 1
     store.now_s += 2.0
@@ -202,8 +202,8 @@ def test_a_head_reaches_the_definitions_of_its_project_only(store) -> None:
     assert after["bank"] is before["bank"]
 
 
-def test_an_edited_definition_is_not_read_by_what_its_former_version_was_taught(store) -> None:
-    store.classifiers = [_head_row("a", 7)]
+def test_cache_drops_classifier_of_a_former_version(store) -> None:
+    store.classifiers = [_classifier_row("a", 7)]
     store.save(semantic("a", "The user wants a zorp"))
     assert set(store.cache.current().by_project["shop"].classifiers) == {"a"}
     store.save(*store.rows, semantic("a", "The user wants a blorp", version=2))
@@ -211,14 +211,14 @@ def test_an_edited_definition_is_not_read_by_what_its_former_version_was_taught(
     assert store.cache.current().by_project["shop"].classifiers == {}
 
 
-def test_an_event_names_a_head_only_where_its_engine_used_one(store) -> None:
-    store.classifiers = [_head_row("a", 7), _head_row("s", 8)]
+def test_event_names_classifier_only_if_its_engine_used_one(store) -> None:
+    store.classifiers = [_classifier_row("a", 7), _classifier_row("s", 8)]
     store.save(keywords("a", "zorp"), semantic("s", "The user wants a zorp", threshold=0.0))
     [row] = analyse([task("I want a zorp")], store.cache.current().by_project)
     assert {event["name"]: event["classifier_version"] for event in row["events"]} == {"a": 0, "s": 8}
 
 
-def _head_row(name: str, version: int, classifier: str | None = None) -> ClassifierRow:
+def _classifier_row(name: str, version: int, classifier: str | None = None) -> ClassifierRow:
     ones, zeros = np.ones(256, np.float32), np.zeros(256, np.float32)
     taught = Classifier(ones, zeros, 1.0, 0.0, 0.0, 1.0, 0.0, {}, 1, 1).to_json() if classifier is None else classifier
     known = {"project_id": "shop", "definition_version": 1, "labels_digest": "d"}
@@ -228,7 +228,7 @@ def _head_row(name: str, version: int, classifier: str | None = None) -> Classif
     )
 
 
-def test_a_project_that_switches_something_off_is_there_without_definitions_too(store) -> None:
+def test_cache_has_projects_with_settings_but_no_definitions(store) -> None:
     settings = ProjectSettings(detect_sentiment=False)
     store.projects = [
         Project(project_id="quiet", settings=settings, created_at=datetime(2026, 1, 1, tzinfo=UTC)),

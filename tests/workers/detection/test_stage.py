@@ -17,7 +17,7 @@ def record(offset: int, **fields: Any) -> Record:
     return Record(TASKS.name, 0, offset, 1_767_261_605_000, b"k", orjson.dumps(task("hello", **fields)))
 
 
-def test_a_task_whose_analysis_is_too_large_becomes_a_dead_letter_that_fits() -> None:
+def test_stage_makes_too_large_analysis_a_dead_letter() -> None:
     """No stage of ours writes such a task; another program may."""
     large = record(1, user_id="u" * ANALYSES.max_message_bytes)
     output = Detection(Snapshot)([record(0, task_id="before"), large, record(2, task_id="after")])

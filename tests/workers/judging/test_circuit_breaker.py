@@ -30,7 +30,7 @@ def test_it_opens_after_so_many_failures_in_a_row_and_not_before() -> None:
     assert (circuit.is_open, circuit.enter()) == (True, False)
 
 
-def test_after_a_pause_one_call_is_let_through_and_its_success_closes_it() -> None:
+def test_breaker_closes_after_one_successful_call() -> None:
     clock = Clock()
     circuit = opened(clock)
     clock.now_s = 5.0
@@ -39,7 +39,7 @@ def test_after_a_pause_one_call_is_let_through_and_its_success_closes_it() -> No
     assert (circuit.enter(), circuit.enter()) == (True, True)
 
 
-def test_each_failure_of_the_one_call_doubles_the_pause_up_to_a_bound() -> None:
+def test_breaker_doubles_the_pause_up_to_its_maximum() -> None:
     clock = Clock()
     circuit = opened(clock)
     for pause_s in (5, 10, 15, 15):
@@ -62,7 +62,7 @@ def test_a_server_may_ask_for_a_longer_pause_within_the_bound() -> None:
         assert not circuit.is_open
 
 
-def test_calls_that_were_under_way_when_it_opened_do_not_lengthen_the_pause() -> None:
+def test_breaker_ignores_failures_of_calls_in_flight() -> None:
     clock = Clock()
     circuit = opened(clock)
     for _ in range(10):

@@ -19,9 +19,7 @@ def encoder(folder: Path, threshold: float | None = None) -> Encoder:
 
 
 @pytest.mark.parametrize("make", [sentence_encoder, cross_encoder])
-def test_what_fits_scores_above_the_threshold_and_what_does_not_below(
-    tmp_path: Path, make: Callable[[Path], Path]
-) -> None:
+def test_encoder_scores_fitting_text_above_threshold(tmp_path: Path, make: Callable[[Path], Path]) -> None:
     judge = encoder(make(tmp_path / "tiny"))
     fits, does_not = judge.scores([("refund", "money back"), ("refund", "rain")])
     assert 0 <= does_not < judge.threshold < fits <= 1

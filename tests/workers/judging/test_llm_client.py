@@ -97,7 +97,7 @@ def most(attempts: int) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("fault", "charged"), [(status(500), 2), (status(504), 2), (cut, 2), (status(503), 0), (status(429), 0)]
 )
-def test_what_an_attempt_without_an_answer_may_have_cost_is_counted(llm: LlmServer, fault: Fault, charged: int) -> None:
+def test_client_counts_cost_of_attempts_without_answer(llm: LlmServer, fault: Fault, charged: int) -> None:
     llm.faults = [fault, fault]
     [call] = chat(llm).ask([question()])
     tokens_in, tokens_out = most(charged)
@@ -165,7 +165,7 @@ def test_a_count_that_can_not_be_is_not_believed(llm: LlmServer, usage: object) 
     assert 0 < call.tokens_in < question().max_prompt_tokens
 
 
-def test_a_request_that_is_refused_is_not_asked_for_ever_and_opens_nothing(llm: LlmServer) -> None:
+def test_client_asks_a_refused_request_once_and_stays_closed(llm: LlmServer) -> None:
     llm.understands = lambda body: TEXT not in body["messages"][-1]["content"]
     asking = chat(llm, CircuitBreaker(max_failures=1))
     [refused] = asking.ask([question()])
@@ -183,7 +183,7 @@ def test_a_request_that_is_refused_is_not_asked_for_ever_and_opens_nothing(llm: 
         lambda body: not body.keys() & {"response_format", "temperature"},
     ],
 )
-def test_what_a_server_does_not_understand_is_left_out_and_remembered(llm: LlmServer, understands: object) -> None:
+def test_client_remembers_the_dialect_of_a_server(llm: LlmServer, understands: object) -> None:
     llm.understands = understands  # type: ignore[assignment]
     asking = chat(llm)
     assert [call.outcome for call in asking.ask([question()])] == ["answered"]
@@ -200,7 +200,7 @@ def test_the_answer_is_held_to_its_schema_where_the_server_can(llm: LlmServer) -
 
 
 @pytest.mark.parametrize("code", [401, 403, 404])
-def test_a_server_that_lets_nobody_in_is_left_alone_after_some_tries(llm: LlmServer, code: int) -> None:
+def test_client_pauses_after_repeated_unauthorized(llm: LlmServer, code: int) -> None:
     llm.faults = [status(code)] * 100
     asking = chat(llm, CircuitBreaker(max_failures=3), concurrency=1)
     calls = asking.ask([question()] * 10)
@@ -217,7 +217,7 @@ def test_a_text_that_is_refused_by_itself_keeps_no_other_waiting(llm: LlmServer,
     assert len(llm.asked) == 3
 
 
-def test_a_key_that_is_forbidden_everything_from_now_on_is_no_matter_of_texts(llm: LlmServer) -> None:
+def test_client_takes_repeated_403_for_a_fault_of_the_key(llm: LlmServer) -> None:
     asking = chat(llm, CircuitBreaker(max_failures=1), concurrency=1)
     asking.ask([question()])
     llm.faults = [status(403)] * 100

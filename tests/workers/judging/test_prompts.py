@@ -169,7 +169,7 @@ def test_the_bound_of_a_prompt_is_above_its_bytes() -> None:
     assert one.max_prompt_tokens >= sum(len(message["content"].encode()) for message in one.messages())
 
 
-def test_the_schema_of_an_answer_takes_what_is_read_and_nothing_else() -> None:
+def test_answer_schema_accepts_exactly_what_is_read() -> None:
     one = question(llm("a"), llm("b", score_range=RANGE), llm("c", score_range=CATEGORY))
     good = [{"answer": "no"}, {"answer": "yes", "value": 2}, {"answer": "yes", "category": "late"}]
     jsonschema.validate(json.loads(answered(*good)), one.schema())
@@ -178,7 +178,7 @@ def test_the_schema_of_an_answer_takes_what_is_read_and_nothing_else() -> None:
             jsonschema.validate(json.loads(answered(*bad)), one.schema())
 
 
-def test_the_lab_of_the_sdk_asks_about_the_same_interaction_in_the_same_words() -> None:
+def test_lab_of_the_sdk_asks_with_the_same_prompt() -> None:
     long = "word " * 10_000
     message = lab_models.Message(role="User", content=long)
     of_lab = lab_judge.question(message, "refund", "It happens", "input")

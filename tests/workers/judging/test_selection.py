@@ -16,7 +16,7 @@ def tasks_in_order(candidates: list[OpenCandidate]) -> list[str]:
     return [text.task_id for text in ordered_texts(candidates)]
 
 
-def test_every_text_comes_once_and_the_order_follows_from_the_candidates() -> None:
+def test_selection_orders_each_text_once_and_repeatably() -> None:
     candidates = [candidate(f"t{n % 70}", f"e{n % 3}", n / 100) for n in range(100)]
     order = tasks_in_order(candidates)
     assert sorted(order) == sorted({one.task_id for one in candidates})
@@ -24,7 +24,7 @@ def test_every_text_comes_once_and_the_order_follows_from_the_candidates() -> No
     assert ordered_texts([]) == []
 
 
-def test_both_sides_of_a_task_are_texts_of_their_own_and_equal_texts_are_one() -> None:
+def test_selection_keeps_sides_apart_and_merges_equal_texts() -> None:
     candidates = [
         candidate("t1", "a", 0.5),
         candidate("t1", "b", 0.5, "output"),
@@ -36,14 +36,14 @@ def test_both_sides_of_a_task_are_texts_of_their_own_and_equal_texts_are_one() -
     assert {one.task_id for text in ordered_texts(candidates) for one in text.candidates} == {"t1"}
 
 
-def test_a_definition_that_doubts_everything_does_not_come_before_the_others() -> None:
+def test_selection_gives_no_priority_to_an_always_doubtful_definition() -> None:
     loud = [candidate(f"loud-{n}", "a", 1.0) for n in range(500)]
     quiet = [candidate(f"quiet-{n}", "b", 0.1 + n / 100) for n in range(3)]
     first = [one for one in tasks_in_order(loud + quiet)[:12] if one.startswith("quiet")]
     assert first == ["quiet-2", "quiet-1", "quiet-0"]
 
 
-def test_of_two_texts_that_a_definition_doubts_alike_the_one_that_others_doubt_too_comes_first() -> None:
+def test_selection_prefers_a_text_that_others_doubt_too() -> None:
     alone = [candidate(f"alone-{n}", "a", 0.6) for n in range(20)]
     shared = [candidate("shared", name, 0.6) for name in "abc"]
     assert tasks_in_order(alone + shared)[0] == "shared"

@@ -47,16 +47,14 @@ def version_diff(store: Store) -> VersionDiff:
     return VersionDiff(History(store), SessionFacts(store), cache.current, classifiers)
 
 
-def test_a_version_that_says_the_same_finds_the_same_as_its_labels_teach_it(
-    store: Store, taught: EventDefinition
-) -> None:
+def test_diff_trains_the_new_version_by_the_same_labels(store: Store, taught: EventDefinition) -> None:
     new = taught.model_copy(update={"version": 2, "description": "The user wants money back."})
     told = version_diff(store).diff(taught, new, 100)
     counts = [told[name] for name in ("newly_found", "no_longer_found", "found_by_both")]
     assert counts == [0, 0, 20]
 
 
-def test_a_version_of_another_engine_has_no_head(store: Store, taught: EventDefinition) -> None:
+def test_diff_version_of_another_engine_has_no_classifier(store: Store, taught: EventDefinition) -> None:
     new = taught.model_copy(update={"version": 2, "engine": "keyword", "keywords": ["money"]})
     told = version_diff(store).diff(taught, new, 100)
     assert (told["newly_found"], told["no_longer_found"]) == (20, 20)

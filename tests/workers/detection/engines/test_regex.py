@@ -12,8 +12,8 @@ from workers.detection.tasks import regex
 
 
 def found(text: str, *definitions) -> dict[str, str]:
-    hits = compile_definitions(definitions).find([text], "input")[0]
-    return {hit.definition.name: hit.evidence for hit in hits}
+    matches = compile_definitions(definitions).find([text], "input")[0]
+    return {match.definition.name: match.evidence for match in matches}
 
 
 def test_the_evidence_is_the_first_match() -> None:
@@ -112,7 +112,7 @@ class _OutOfMemory:
 def test_a_set_that_runs_out_of_memory_hides_nothing() -> None:
     engine = RegexEngine([regex("plain", "hello"), regex("other", "bye")])
     engine._pattern_sets[0]._set = _OutOfMemory()
-    assert [hit.definition.name for hit in engine.match(["oh hello"], "input")[0]] == ["plain"]
+    assert [match.definition.name for match in engine.match(["oh hello"], "input")[0]] == ["plain"]
 
 
 def test_an_empty_match_inside_a_text_is_still_a_match() -> None:

@@ -24,7 +24,7 @@ WEATHER = semantic("weather", "The user is asking about the weather")
 def score(text: str, definition=WEATHER, side="input") -> float:
     """Return the score, or 0 where the definition is not found."""
     anything = definition.model_copy(update={"threshold": 0.0})
-    return next((hit.score for hit in compile_definitions([anything]).find([text], side)[0]), 0.0)
+    return next((match.score for match in compile_definitions([anything]).find([text], side)[0]), 0.0)
 
 
 def test_what_means_the_same_scores_higher_than_what_does_not() -> None:
@@ -40,9 +40,9 @@ def test_who_does_it_is_not_a_part_of_the_meaning() -> None:
 
 def test_the_best_clause_counts_and_is_the_evidence() -> None:
     text = "Thanks, that hotel is booked then. What is the weather like? I also need a cab to the airport at nine."
-    hit = compile_definitions([WEATHER]).find([text], "input")[0][0]
-    assert hit.evidence == "What is the weather like"
-    assert hit.score == score("What is the weather like?")
+    match = compile_definitions([WEATHER]).find([text], "input")[0][0]
+    assert match.evidence == "What is the weather like"
+    assert match.score == score("What is the weather like?")
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n.\n", "...", "\x00", "\u200b", "😀", "!" * 5000])
@@ -50,7 +50,7 @@ def test_a_text_with_nothing_to_read_scores_a_number(text: str) -> None:
     assert 0.0 <= score(text) <= 1.0
 
 
-def test_an_empty_description_is_refused_and_one_that_only_names_the_actor_is_read_as_it_is() -> None:
+def test_semantic_refuses_empty_description_but_takes_a_bare_actor() -> None:
     for description in ("", "  \n"):
         reason = check_definition(semantic("event", description))
         assert reason == "it has no description: say in plain words what happens"
@@ -68,7 +68,7 @@ def test_the_threshold_of_a_definition_decides() -> None:
     assert min(found.doubt, nearly.doubt) > 0.99
 
 
-def test_far_above_the_threshold_there_is_no_doubt_and_far_below_nothing_is_told() -> None:
+def test_semantic_has_no_doubt_far_from_the_threshold() -> None:
     low = WEATHER.model_copy(update={"threshold": 0.1})
     [[sure]] = compile_definitions([low]).match(["How is the weather there?"], "input")
     assert (sure.is_found, sure.doubt) == (True, 0.0)
@@ -148,7 +148,7 @@ print(json.dumps([shape, spoken, felt, heavy, logging.getLogger().handlers]))
 """
 
 
-def test_the_models_load_without_network_without_torch_and_leave_logging_alone(tmp_path) -> None:
+def test_models_load_without_network_torch_or_logging_changes(tmp_path) -> None:
     environment = {"PYTHONPATH": os.pathsep.join(sys.path), "HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     answer = subprocess.run(
         [sys.executable, "-c", _OFFLINE], capture_output=True, text=True, timeout=60, env=environment, check=True

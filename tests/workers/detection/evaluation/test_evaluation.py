@@ -55,7 +55,7 @@ def evaluate(files, *options, labels="labels.jsonl"):
     return CliRunner().invoke(main, ["evaluate", *map(str, arguments)])
 
 
-def test_the_report_has_every_event_and_the_means_are_over_those_with_positives(files) -> None:
+def test_report_means_are_over_events_with_positives(files) -> None:
     report = json.loads(evaluate(files, "--json").stdout)
     assert report.keys() == {"mean_average_precision", "macro_f1", "tasks_per_s", "events"}
     assert report["events"]["refund"] == {"average_precision": 1.0, "f1": 1.0, "positives": 2}
@@ -81,7 +81,7 @@ def test_the_table_names_the_events_and_their_mean(files) -> None:
     assert lines[-1].endswith("tasks/s")
 
 
-def test_with_shots_the_spread_over_the_seeds_is_told_and_a_run_can_be_repeated(files) -> None:
+def test_few_shot_reports_spread_and_is_repeatable(files) -> None:
     first = json.loads(evaluate(files, "--json", "--shots", "2", "--seeds", "2").stdout)
     assert len(first["mean_average_precisions"]) == 2
     assert first["spread"] == pytest.approx(np.std(first["mean_average_precisions"]), abs=1e-4)
@@ -135,15 +135,15 @@ def test_what_can_not_be_scored_on_tasks_is_refused_by_name(files, fields: str, 
 def test_a_name_that_no_label_has_is_told(files) -> None:
     (files / "definitions.yaml").write_text(DEFINITIONS.replace("name: weather", "name: wether"))
     result = evaluate(files, "--json")
-    assert "Warning: no label speaks of wether; the labels speak of never, refund, sorry, weather." in result.stderr
+    assert "Warning: no label for wether; there are labels for never, refund, sorry, weather." in result.stderr
     assert json.loads(result.stdout)["events"]["wether"]["positives"] == 0
 
 
 def test_an_event_with_too_few_tasks_to_teach_is_told(files) -> None:
     result = evaluate(files, "--json", "--shots", "2", "--seeds", "1")
     assert [line for line in result.stderr.splitlines() if line.startswith("Warning")] == [
-        "Warning: of the tasks that show refund, 1 teach it, not 2; the others are the test.",
-        "Warning: of the tasks that show sorry, 1 teach it, not 2; the others are the test.",
+        "Warning: of the tasks that show refund, 1 train it, not 2; the others are the test.",
+        "Warning: of the tasks that show sorry, 1 train it, not 2; the others are the test.",
     ]
 
 

@@ -32,11 +32,11 @@ def labels(texts=ZORPS, others=NO_ZORPS) -> dict[str, list[LabelledText]]:
 
 def confidence(text: str, classifiers, name: str = "zorp") -> float:
     definitions = [one.model_copy(update={"threshold": 0.0}) for one in (ODD, WEATHER)]
-    hits = compile_definitions(definitions, classifiers).find([text], "input")[0]
-    return next((hit.score for hit in hits if hit.definition.name == name), 0.0)
+    matches = compile_definitions(definitions, classifiers).find([text], "input")[0]
+    return next((match.score for match in matches if match.definition.name == name), 0.0)
 
 
-def test_a_head_finds_what_its_description_does_not_say() -> None:
+def test_classifier_finds_more_than_its_description() -> None:
     classifiers = train([ODD, WEATHER], labels())
     assert confidence("please start the blue motor", classifiers) > confidence("please start the blue motor", {})
     assert confidence("please start the blue motor", classifiers) > 2 * confidence("where is my order", classifiers)
@@ -51,18 +51,18 @@ def test_a_rejected_task_loses_confidence() -> None:
     assert confidence(text, train([ODD, WEATHER], rejected), "weather") < before
 
 
-def test_the_same_labels_teach_the_same_to_the_last_bit() -> None:
+def test_train_is_exact() -> None:
     one, other = (train([ODD, WEATHER], labels())["zorp"].to_json() for _ in range(2))
     assert one == other
 
 
-def test_only_what_is_asked_for_is_trained_and_what_has_no_label_has_no_head() -> None:
+def test_train_returns_only_named_and_labelled_definitions() -> None:
     assert train([ODD, WEATHER], labels(), names=["weather"]).keys() == {"weather"}
     assert train([ODD, WEATHER], {}).keys() == set()
     assert train([ODD], {"zorp": [LabelledText({"input": " "}, True), LabelledText({}, False)]}) == {}
 
 
-def test_a_definition_of_another_engine_is_no_rival_and_does_not_learn() -> None:
+def test_train_ignores_definitions_of_other_engines() -> None:
     beside = [ODD, WEATHER, keywords("zap", "zap", scope="input")]
     known = labels()
     classifiers = train(beside, known | {"zap": [LabelledText({"input": "zap it"}, True)]})
@@ -75,7 +75,7 @@ def test_labels_of_one_kind_only_teach_too() -> None:
     assert confidence("start the blue machine now", classifiers) > confidence("start the blue machine now", {})
 
 
-def test_a_head_read_back_is_equal_and_finds_the_same() -> None:
+def test_classifier_survives_json() -> None:
     classifier = train([ODD, WEATHER], labels())["zorp"]
     again = Classifier.from_json(classifier.to_json())
     assert again.to_json() == classifier.to_json()
@@ -95,14 +95,14 @@ def test_a_head_read_back_is_equal_and_finds_the_same() -> None:
         {"phrases": "AAAAAAAAAAA="},
     ],
 )
-def test_a_damaged_head_is_refused(change) -> None:
+def test_classifier_refuses_damaged_json(change) -> None:
     known = json.loads(train([ODD, WEATHER], labels())["zorp"].to_json())
     with pytest.raises(BadClassifier):
         Classifier.from_json(json.dumps(known | change))
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{}", '"head"', "{"])
-def test_what_is_no_head_is_refused(text: str) -> None:
+def test_classifier_refuses_other_json(text: str) -> None:
     with pytest.raises(BadClassifier):
         Classifier.from_json(text)
 
@@ -114,7 +114,7 @@ def test_a_text_scores_the_same_in_any_batch() -> None:
     assert list(together) == [compiled.find([text], "input")[0] for text in texts]
 
 
-def test_a_head_of_a_definition_that_is_not_semantic_changes_nothing() -> None:
+def test_classifier_of_another_engine_changes_nothing() -> None:
     classifier = train([ODD, WEATHER], labels())["zorp"]
     compiled = compile_definitions([keywords("zorp", "blue")], {"zorp": dataclasses.replace(classifier, bias=9.0)})
     assert compiled.find(["red"], "input") == [[]]
@@ -127,7 +127,7 @@ def test_a_task_is_labelled_by_the_sides_that_its_definition_reads() -> None:
     assert texts_of(task("in"), ODD.model_copy(update={"scope": "output"}).scope) == {}
 
 
-def test_held_out_confidences_do_not_know_their_own_label() -> None:
+def test_cross_validation_does_not_know_its_own_label() -> None:
     """One confirmed task that is like the rejected ones: with its label it is learnt, without it is not."""
     odd_one = "where is my big parcel"
     known = labels([*ZORPS, odd_one])
@@ -137,7 +137,7 @@ def test_held_out_confidences_do_not_know_their_own_label() -> None:
     assert min(held_out[:4]) > held_out[4]
 
 
-def test_a_head_begins_as_what_its_description_says() -> None:
+def test_classifier_starts_from_its_description() -> None:
     """A label that says what the description says already moves next to nothing."""
     text = "How is the weather in Rome?"
     classifiers = train([ODD, WEATHER], {"weather": [LabelledText({"input": text}, True)]})
@@ -150,8 +150,8 @@ ANSWERS = ["The blue one is running now", "It runs, blue and all"]
 
 def answered(beside: str, classifiers, text: str = "do the usual thing") -> float:
     definitions = [one.model_copy(update={"threshold": 0.0}) for one in (ODD, WEATHER)]
-    [hits] = compile_definitions(definitions, classifiers).find([text], "input", [beside])
-    return next((hit.score for hit in hits if hit.definition.name == "zorp"), 0.0)
+    [matches] = compile_definitions(definitions, classifiers).find([text], "input", [beside])
+    return next((match.score for match in matches if match.definition.name == "zorp"), 0.0)
 
 
 def taught_by_answers() -> dict[str, Classifier]:
@@ -182,7 +182,7 @@ def test_a_task_without_an_answer_is_judged_by_what_it_says() -> None:
     assert answered("ok", classifiers, text) == pytest.approx(answered("", classifiers, text), abs=0.01)
 
 
-def test_what_is_beside_a_text_counts_the_same_in_any_batch() -> None:
+def test_other_side_counts_the_same_in_any_batch() -> None:
     compiled = compile_definitions([ODD, WEATHER], taught_by_answers())
     texts, beside = ["do it. Now!", "", "do it. Now!", "again"], ["The blue one", "x", "", "No parcel"]
     together = compiled.find(texts, "input", beside)
@@ -190,7 +190,7 @@ def test_what_is_beside_a_text_counts_the_same_in_any_batch() -> None:
     assert list(together) == [compiled.find([text], "input", [answer])[0] for text, answer in pairs]
 
 
-def test_detection_hands_the_answer_to_the_head() -> None:
+def test_analyse_gives_the_answer_to_the_classifier() -> None:
     everything = [one.model_copy(update={"threshold": 0.0}) for one in (ODD, WEATHER)]
     compiled = {"shop": compile_definitions(everything, taught_by_answers())}
     tasks = [task("do the usual thing", answer) for answer in ("The blue one runs", "Here is a parcel")]
@@ -198,7 +198,7 @@ def test_detection_hands_the_answer_to_the_head() -> None:
     assert found[0]["zorp"] > found[1]["zorp"]
 
 
-def test_a_label_of_both_sides_has_nothing_beside() -> None:
+def test_label_of_both_sides_has_no_other_side() -> None:
     logged = task("in", "out", system_prompt="be kind")
     assert labelled_text(ODD, logged, True).other_side == "out"
     assert labelled_text(ODD.model_copy(update={"scope": "output"}), logged, True).other_side == "in"

@@ -21,18 +21,18 @@ def labelled_rows(described_right: bool, confirmed: int = 20) -> LabelledRows:
     return LabelledRows(inputs, described, is_event, np.ones(len(is_event)))
 
 
-def test_a_description_that_ranks_well_is_trusted_and_one_that_misleads_is_not() -> None:
+def test_description_trust_follows_how_well_it_ranks() -> None:
     assert description_trust([labelled_rows(True)] * 2, PULL) == FACTORS[0]
     assert description_trust([labelled_rows(False)] * 2, PULL) == FACTORS[-1]
 
 
-def test_few_labels_change_no_trust() -> None:
+def test_description_trust_ignores_few_labels() -> None:
     assert description_trust([], PULL) == FACTORS[0]
     assert description_trust([labelled_rows(False, MIN_CONFIRMED - 1)], PULL) == FACTORS[0]
     assert description_trust([labelled_rows(False, MIN_CONFIRMED)], PULL) == FACTORS[-1]
 
 
-def test_the_closed_form_is_what_leaving_out_and_learning_anew_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_form_equals_leave_one_out_training(monkeypatch: pytest.MonkeyPatch) -> None:
     known = labelled_rows(True)
     predicted: list[np.ndarray] = []
     name = "phospho_workers.detection.learning.description_trust.average_precision"
@@ -47,7 +47,7 @@ def test_the_closed_form_is_what_leaving_out_and_learning_anew_gives(monkeypatch
     assert predicted[1][3] == pytest.approx(FACTORS[1] * known.description_logits[3] + known.inputs[3] @ learnt)
 
 
-def test_every_head_of_a_project_has_the_same_trust() -> None:
+def test_classifiers_of_a_project_share_one_trust() -> None:
     definitions = [semantic("a", "The user wants a refund", scope="input"), semantic("b", "The user says hello")]
     labels = {"a": [LabelledText({"input": "money back"}, True)], "b": [LabelledText({"input": "hi"}, True)]}
     classifiers = train(definitions, labels).values()

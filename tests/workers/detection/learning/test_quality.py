@@ -38,7 +38,7 @@ def test_without_labels_nothing_is_said() -> None:
     assert json.loads(nothing.to_json())["recall"] is None
 
 
-def test_the_threshold_is_suggested_where_labels_are_enough_to_tell() -> None:
+def test_quality_suggests_threshold_with_enough_labels() -> None:
     few = quality([0.9] * 9 + [0.8] * 9, [True] * 9 + [False] * 9)
     assert few.suggested_threshold == 0.5
     enough = quality([0.9] * 10 + [0.8] * 10, [True] * 10 + [False] * 10)
@@ -47,7 +47,7 @@ def test_the_threshold_is_suggested_where_labels_are_enough_to_tell() -> None:
     assert apart.suggested_threshold == 0.5
 
 
-def test_the_nearest_to_the_threshold_teach_most_and_no_two_are_alike() -> None:
+def test_most_informative_tasks_are_near_threshold_and_different() -> None:
     candidates = [
         UnlabelledTask("sure", "I want a refund", 0.99),
         UnlabelledTask("near", "is this the right shop", 0.52),

@@ -32,10 +32,10 @@ def scores(descriptions, *texts) -> np.ndarray:
 
 def found(definitions, text: str) -> dict[str, float]:
     anything = [one.model_copy(update={"threshold": 0.0}) for one in definitions]
-    return {hit.definition.name: hit.score for hit in compile_definitions(anything).find([text], "input")[0]}
+    return {match.definition.name: match.score for match in compile_definitions(anything).find([text], "input")[0]}
 
 
-def test_the_event_that_a_text_shows_scores_best_though_it_shares_no_word_with_it() -> None:
+def test_rivalry_ranks_the_event_first_without_a_shared_word() -> None:
     by_description = dict(zip(BANK, scores(BANK, LOST)[0], strict=True))
     assert max(by_description, key=by_description.__getitem__) == BANK[0]
 
@@ -52,7 +52,7 @@ def test_a_definition_alone_is_weighed_against_the_library() -> None:
     assert found([refund], "How is the weather in Rome?")["refund"] < 0.1
 
 
-def test_two_definitions_that_say_the_same_do_not_stand_in_each_others_way() -> None:
+def test_equal_definitions_are_no_rivals() -> None:
     text = "I want my money back"
     one = [semantic("a", "The user asks for their money back")]
     two = [*one, semantic("b", "the user asks for their money back")]
@@ -62,7 +62,7 @@ def test_two_definitions_that_say_the_same_do_not_stand_in_each_others_way() -> 
 
 @settings(max_examples=20, deadline=None)
 @given(st.permutations(range(4)), st.lists(st.text("abc de.", min_size=1), max_size=6))
-def test_neither_the_order_of_definitions_nor_the_batch_changes_a_bit(order, others) -> None:
+def test_analyse_is_exact_in_any_order_and_batch(order, others) -> None:
     together = scores(BANK, LOST, *(text for text in others if clauses_of(text)))
     shuffled = scores([BANK[place] for place in order], LOST)
     assert np.array_equal(shuffled[0], together[0][list(order)])
@@ -73,7 +73,7 @@ def test_a_hundred_times_the_definitions_are_summed_exactly() -> None:
     assert np.array_equal(scores(many, LOST, "hello", "what now")[0], scores(many, LOST)[0])
 
 
-def test_definitions_that_resemble_each_other_cost_little_more_than_others() -> None:
+def test_rivalry_of_similar_definitions_costs_little_more() -> None:
     """Summed one by one, what 400 such definitions do not compete with took 5 s and 1.5 GB before the first text."""
     library()
     tracemalloc.start()
@@ -85,7 +85,7 @@ def test_definitions_that_resemble_each_other_cost_little_more_than_others() -> 
     assert peak_bytes < 100e6
 
 
-def test_what_does_not_compete_is_summed_exactly_however_many_it_is() -> None:
+def test_kin_sums_are_exact_for_any_number() -> None:
     generator = np.random.default_rng(0)
     is_kin = generator.random((60, 900)) < np.linspace(0.0, 0.9, 60)[:, None]
     is_kin[:, 0] = True
@@ -94,18 +94,18 @@ def test_what_does_not_compete_is_summed_exactly_however_many_it_is() -> None:
     assert _Kin(is_kin).sums(exponentials).tolist() == exact
 
 
-def test_a_description_borrows_from_what_it_resembles_and_from_nothing_where_it_resembles_nothing() -> None:
+def test_description_borrows_only_from_events_that_it_resembles() -> None:
     assert resemblances("The user wants to set an alarm").max() > 0.9
     assert resemblances("The user speaks of Byzantine coinage").sum() < 0.1
 
 
-def test_a_file_of_the_library_can_be_left_out_to_measure_what_it_is_worth() -> None:
+def test_library_can_be_built_without_a_file() -> None:
     smaller = build({"bank.txt"})
     assert 150 < len(smaller.names) < len(library().names)
     assert set(smaller.events) == set(range(len(smaller.names)))
 
 
-def test_the_library_has_examples_of_every_event_and_says_nothing_twice() -> None:
+def test_library_has_examples_of_every_event_without_repeats() -> None:
     from phospho_workers.detection.semantic.library import _events
 
     events = list(_events())
