@@ -102,7 +102,7 @@ def test_description_borrows_only_from_events_that_it_resembles() -> None:
 def test_library_can_be_built_without_a_file() -> None:
     smaller = build({"bank.txt"})
     assert 150 < len(smaller.names) < len(library().names)
-    assert set(smaller.events) == set(range(len(smaller.names)))
+    assert set(smaller.example_events) == set(range(len(smaller.names)))
 
 
 def test_library_has_examples_of_every_event_without_repeats() -> None:
