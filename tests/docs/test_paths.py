@@ -26,3 +26,10 @@ def test_document_names_paths_that_exist(document: Path) -> None:
     names = [name for name in CODE.findall(document.read_text()) if name.startswith(TOP_FOLDERS) and "<" not in name]
 
     assert [name for name in names if not (ROOT / name).exists()] == []
+
+
+def test_architecture_names_modules_that_exist() -> None:
+    modules = {str(path) for folder in TOP_FOLDERS for path in (ROOT / folder).rglob("*.py")}
+    names = [name for name in CODE.findall((ROOT / "ARCHITECTURE.md").read_text()) if name.endswith(".py")]
+
+    assert [name for name in names if not any(module.endswith(f"/{name}") for module in modules)] == []
