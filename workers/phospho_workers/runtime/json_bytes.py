@@ -15,7 +15,8 @@ from phospho_workers.runtime.records import Rejected
 
 # A row nests an event's values one level deeper: an unknown key of the event becomes one of its metadata.
 _MAX_ROW_LEVELS = MAX_NESTING_LEVELS + 2
-_NO_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[^"\[\]{}]+', re.DOTALL)
+# Linear in any line: no part gives back what it took, and a string that never closes ends with the line.
+_NO_BRACKETS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[^"\[\]{}]++', re.DOTALL)
 _STEP_OF_BRACKET = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
