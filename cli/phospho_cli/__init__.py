@@ -13,11 +13,11 @@ _CLIENT = "Talk to a running server"
 _STANDALONE = "Without a server"
 
 _COMMANDS = {
-    "up": LazyCommand("servers.up:up", _SERVER, "Run everything in one process."),
-    "gateway": LazyCommand("servers.gateway:gateway", _SERVER, "Serve the ingest API in front of Kafka."),
-    "dashboard": LazyCommand("servers.dashboard:dashboard", _SERVER, "Serve the pages and the query API."),
-    "worker": LazyCommand("servers.worker:worker", _SERVER, "Run one stage on Kafka, or background jobs."),
-    "clickhouse": LazyCommand("servers.clickhouse:clickhouse", _SERVER, "Serve an embedded ClickHouse over HTTP."),
+    "up": LazyCommand("processes.up:up", _SERVER, "Run everything in one process."),
+    "gateway": LazyCommand("processes.gateway:gateway", _SERVER, "Serve the ingest API in front of Kafka."),
+    "dashboard": LazyCommand("processes.dashboard:dashboard", _SERVER, "Serve the pages and the query API."),
+    "worker": LazyCommand("processes.worker:worker", _SERVER, "Run one stage on Kafka, or background jobs."),
+    "clickhouse": LazyCommand("processes.clickhouse:clickhouse", _SERVER, "Serve an embedded ClickHouse over HTTP."),
     "topics": LazyCommand("commands.topics:topics", _SERVER, "Create the Kafka topics."),
     "migrate": LazyCommand("commands.migrate:migrate", _SERVER, "Bring ClickHouse's tables up to date."),
     "retention": LazyCommand("commands.retention:retention", _SERVER, "Delete rows past their project's retention."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from phospho_cli.client.settings import ClientSettings
+from phospho_cli.client.address import ClientSettings
 from phospho_cli.processes.settings import (
     ClickHouseProcessSettings,
     DashboardProcessSettings,

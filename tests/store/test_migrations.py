@@ -16,8 +16,7 @@ from fixtures.clickhouse_server import ClickHouseServer
 from fixtures.phospho_process import run_phospho
 from phospho_store.migrations import migrate, migrations
 from phospho_store.registry.authentication import SECRET_TABLES
-from phospho_store.registry.bootstrap import first_project
-from phospho_store.registry.registry import Registry, key_hash
+from phospho_store.registry.registry import Registry, first_project, key_hash
 from phospho_store.store import DATABASE, INSERT_SETTINGS, Store, remote
 from phospho_store.views import views
 

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import click
 
-from phospho_cli.client.settings import ClientSettings
 from phospho_cli.data_folder import DataFolder
+from phospho_schemas.settings import setting
 
 DEFAULT_BASE_URL = "http://127.0.0.1:8420"
 # Ends of a base URL that mean the same server: upstream's clients are configured with them.
 _SAME_SERVER = ("/api/v1", "/v2", "/v3")
+
+
+@dataclass(frozen=True)
+class ClientSettings:
+    """Settings of the commands that talk to a server."""
+
+    base_url: str = setting(
+        "",
+        "URL of the server; by default that of the local `phospho up`.",
+        variable="PHOSPHO_BASE_URL",
+        option="--base-url",
+    )
+    api_key: str = setting("", "A project's key.", variable="PHOSPHO_API_KEY", option="--api-key", is_secret=True)
+    project_id: str = setting(
+        "", "Project to act on, for an administrator.", variable="PHOSPHO_PROJECT_ID", option="--project"
+    )
+    data_dir: Path = setting(
+        Path("phospho-data"), "Folder of the local `phospho up`, whose token needs no key.", variable="PHOSPHO_DATA"
+    )
 
 
 @dataclass(frozen=True)

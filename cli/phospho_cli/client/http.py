@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import functools
+import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
-from phospho_cli.client.address import Address
+from phospho_cli.client.address import Address, ClientSettings, find_address
 from phospho_cli.client.failures import Failure, Unreachable
-from phospho_cli.client.responses import lost_answer, not_phospho, refusal, retry_after_s, unreachable
-from phospho_cli.client.retries import INTERACTIVE, RetryPolicy
+from phospho_cli.options import settings_options
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # The server refused the request for now.
 _REFUSED_FOR_NOW = frozenset({429, 503})
 # A proxy gave up: the server may have carried the request out.
 _PROXY_GAVE_UP = frozenset({502, 504})
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_MAX_RETRY_AFTER_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,26 @@ class _Retry:
 
     failure: Failure
     retry_after_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Up to `retries` retries, after a wait that doubles from `first_wait_s` to `max_wait_s`."""
+
+    retries: int
+    first_wait_s: float = 0.1
+    max_wait_s: float = 5.0
+
+    def waits_s(self) -> Iterator[float]:
+        """Yield the wait before each retry, with jitter, so that many clients don't come back at once."""
+        for attempt in range(self.retries):
+            yield min(self.first_wait_s * 2**attempt, self.max_wait_s) * random.uniform(0.5, 1.0)
+
+
+# A person waits for the answer: about a second in all.
+INTERACTIVE = RetryPolicy(retries=3)
+# A long command outlives a restart of the server: about a minute and a half.
+LONG_RUNNING = RetryPolicy(retries=20)
 
 
 class Client:
@@ -196,3 +221,63 @@ def _chunks(response: httpx.Response, address: Address) -> Iterator[bytes]:
         yield from response.iter_bytes()
     except httpx.TransportError as error:
         raise lost_answer(address, error) from error
+
+
+def connected(command: _Command) -> _Command:
+    """Give a command the options of `ClientSettings`, and a `client` in their place."""
+
+    @functools.wraps(command)
+    def with_client(settings: ClientSettings, **arguments: Any) -> Any:
+        with Client(find_address(settings)) as client:
+            return command(client=client, **arguments)
+
+    decorated: Any = settings_options(ClientSettings)(with_client)
+    return decorated  # type: ignore[no-any-return]
+
+
+def refusal(response: httpx.Response, address: Address) -> Failure:
+    """Return the failure of a response with an error, in the server's words."""
+    try:
+        error = response.json()["error"]
+        message, hint = str(error["message"]), str(error.get("hint") or "")
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return not_phospho(response)
+    if response.status_code == 401 and not address.api_key:
+        hint = (
+            "Give --api-key or set PHOSPHO_API_KEY; beside a running `phospho up`, set PHOSPHO_DATA to its folder"
+            " and no key is needed."
+        )
+    return Failure(message, hint, status=response.status_code)
+
+
+def not_phospho(response: httpx.Response) -> Failure:
+    """Return the failure of a response that no phospho server gives."""
+    return Failure(
+        f"{response.request.url} answered HTTP {response.status_code} in a form that no phospho server gives.",
+        "Check the base URL, and any proxy before it.",
+        status=response.status_code,
+    )
+
+
+def unreachable(address: Address, error: httpx.TransportError) -> Unreachable:
+    """Return the failure of a connection that was not made."""
+    return Unreachable(
+        f"No server answers at {address.base_url} ({error}).",
+        "Start one with `phospho up`, or name another with --base-url or PHOSPHO_BASE_URL.",
+    )
+
+
+def lost_answer(address: Address, error: httpx.TransportError) -> Unreachable:
+    """Return the failure of a request without a response: the server may have carried it out."""
+    return Unreachable(
+        f"{address.base_url} took the request and did not answer ({type(error).__name__}).",
+        "Look at the server's log: it may have carried the request out.",
+    )
+
+
+def retry_after_s(response: httpx.Response) -> float:
+    """Return the seconds of Retry-After, at most a minute; 0 without it, or for a date."""
+    try:
+        return min(max(float(response.headers.get("Retry-After", "0")), 0.0), _MAX_RETRY_AFTER_S)
+    except ValueError:
+        return 0.0

@@ -8,10 +8,8 @@ from typing import Any
 import click
 
 from phospho_cli.client.failures import Failure
-from phospho_cli.client.http import Client
-from phospho_cli.client.options import connected
-from phospho_cli.client.progress import progress
-from phospho_cli.client.retries import LONG_RUNNING
+from phospho_cli.client.http import LONG_RUNNING, Client, connected
+from phospho_cli.client.output import progress
 
 _PATH = "/api/v1/backfills"
 _POLL_INTERVAL_S = 0.5

@@ -9,9 +9,8 @@ from urllib.parse import quote
 
 import click
 
-from phospho_cli.client.http import Client
-from phospho_cli.client.options import connected
-from phospho_cli.client.tables import print_table
+from phospho_cli.client.http import Client, connected
+from phospho_cli.client.output import print_table
 
 _PATH = "/api/v1/definitions"
 # The limits of one request, within the 1,000 items and 1,000,000 bytes that the server accepts.

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from phospho_cli.client.failures import Failure
-from phospho_cli.client.progress import progress
-from phospho_cli.client.tables import print_table
+from phospho_cli.client.output import print_table, progress
 
 if TYPE_CHECKING:
     from phospho_schemas.messages import EventDefinition

@@ -6,9 +6,8 @@ from urllib.parse import quote
 
 import click
 
-from phospho_cli.client.http import Client
-from phospho_cli.client.options import connected
-from phospho_cli.client.tables import print_table
+from phospho_cli.client.http import Client, connected
+from phospho_cli.client.output import print_table
 
 _PATH = "/api/v1/keys"
 

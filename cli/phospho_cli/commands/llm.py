@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from phospho_cli.client.http import Client
-from phospho_cli.client.options import connected
-from phospho_cli.client.tables import print_table
+from phospho_cli.client.http import Client, connected
+from phospho_cli.client.output import print_table
 
 _COLUMNS = (
     *("day", "model", "calls", "answered", "no_answer", "refused", "failed"),

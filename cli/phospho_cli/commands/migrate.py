@@ -8,8 +8,7 @@ from phospho_cli.options import settings_options, variables_help
 from phospho_cli.processes.settings import FirstProjectSettings, MigrateSettings
 from phospho_store.errors import StoreError
 from phospho_store.migrations import migrate as run_migrations
-from phospho_store.registry.bootstrap import first_project
-from phospho_store.registry.registry import Registry
+from phospho_store.registry.registry import Registry, first_project
 from phospho_store.store import Store, remote
 
 

@@ -6,8 +6,7 @@ import sys
 
 import click
 
-from phospho_cli.client.http import Client
-from phospho_cli.client.options import connected
+from phospho_cli.client.http import Client, connected
 
 _TEXT_FORMATS = (
     "TSV", "TSVWithNames", "CSV", "CSVWithNames", "JSON", "JSONEachRow", "JSONCompact",

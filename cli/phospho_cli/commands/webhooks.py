@@ -5,9 +5,8 @@ from __future__ import annotations
 import click
 
 from phospho_cli.client.failures import Failure
-from phospho_cli.client.http import Client
-from phospho_cli.client.options import connected
-from phospho_cli.client.tables import print_table
+from phospho_cli.client.http import Client, connected
+from phospho_cli.client.output import print_table
 
 _PATH = "/api/v1/webhooks"
 

@@ -14,9 +14,7 @@ from urllib.parse import quote
 import click
 
 from phospho_cli.client.failures import Failure
-from phospho_cli.client.http import Client
-from phospho_cli.client.options import connected
-from phospho_cli.client.retries import LONG_RUNNING
+from phospho_cli.client.http import LONG_RUNNING, Client, connected
 from phospho_cli.commands.definitions import apply_definitions
 from phospho_cli.demo.script import DEFINITIONS
 from phospho_cli.demo.traffic import DemoTask, DemoTraffic, Feedback

@@ -9,9 +9,8 @@ from pathlib import Path
 import click
 
 from phospho_cli.client.failures import Failure, Unreachable
-from phospho_cli.client.http import Client
-from phospho_cli.client.options import connected
-from phospho_cli.client.progress import progress
+from phospho_cli.client.http import Client, connected
+from phospho_cli.client.output import progress
 from phospho_cli.importing.formats import FORMATS
 from phospho_cli.importing.log_file import OWN_FORMAT, LogFile, LogLine, SkippedLine
 from phospho_cli.importing.preview import Preview

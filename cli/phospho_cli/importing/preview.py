@@ -9,7 +9,7 @@ from typing import Any
 import click
 import orjson
 
-from phospho_cli.client.tables import print_table
+from phospho_cli.client.output import print_table
 from phospho_cli.importing.log_file import LogLine
 
 _SHOWN_TASKS = 3

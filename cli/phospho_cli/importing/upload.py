@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from phospho_cli.client.failures import Failure
-from phospho_cli.client.http import Client
-from phospho_cli.client.retries import LONG_RUNNING, RetryPolicy
+from phospho_cli.client.http import LONG_RUNNING, Client, RetryPolicy
 from phospho_cli.importing.log_file import LogLine
 from phospho_cli.importing.record_file import BadLine
 

@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from phospho_cli.processes.background import BackgroundTask
 from phospho_cli.processes.pipeline import Pipeline
+from phospho_cli.processes.serving import BackgroundTask
 from phospho_gateway.publishing.kafka import KafkaPublisher
 from phospho_gateway.settings import KafkaPublisherSettings
 from phospho_schemas.ids import HybridClock

@@ -1,20 +1,44 @@
-"""The dashboard's process: the pages and the API over ClickHouse, and feedback and replays to Kafka."""
+"""`phospho dashboard`: the pages and the API over ClickHouse, and feedback and replays to Kafka."""
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
+import click
+
+from phospho_cli.options import settings_options, variables_help
 from phospho_cli.processes.backend import open_backend
-from phospho_cli.processes.serving import ListeningApp, Process, listen, port_of, reachable_host
+from phospho_cli.processes.serving import (
+    ListeningApp,
+    Process,
+    listen,
+    port_errors,
+    port_of,
+    prepare_process,
+    reachable_host,
+    run,
+)
 from phospho_cli.processes.settings import DashboardProcessSettings
 from phospho_cli.processes.web import open_web
 from phospho_dashboard.settings import DashboardSettings
 from phospho_store.errors import StoreError
 from phospho_store.registry.people import People
 from phospho_store.store import Store
+
+
+@click.command(epilog=variables_help(DashboardProcessSettings))
+@settings_options(DashboardProcessSettings)
+def dashboard(settings: DashboardProcessSettings) -> None:
+    """Serve the pages and the API. People sign in; the first one uses a code that is printed here."""
+    prepare_process(logging.WARNING)
+    with port_errors(), open_dashboard(settings) as process:
+        if process.setup_code:
+            click.echo(f"Nobody can sign in yet: open {process.setup_url} with the code {process.setup_code}")
+        run(process)
 
 
 @dataclass(frozen=True)

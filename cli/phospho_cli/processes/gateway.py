@@ -1,15 +1,28 @@
-"""The gateway's process: logs by HTTP to Kafka, and the API."""
+"""`phospho gateway`: logs by HTTP to Kafka, and the API."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import click
+
+from phospho_cli.options import settings_options, variables_help
 from phospho_cli.processes.backend import open_backend
-from phospho_cli.processes.serving import ListeningApp, Process, listen
+from phospho_cli.processes.serving import ListeningApp, Process, listen, port_errors, prepare_process, run
 from phospho_cli.processes.settings import GatewayProcessSettings
 from phospho_cli.processes.web import open_web
 from phospho_dashboard.settings import DashboardSettings
+
+
+@click.command(epilog=variables_help(GatewayProcessSettings))
+@settings_options(GatewayProcessSettings)
+def gateway(settings: GatewayProcessSettings) -> None:
+    """Take logs by HTTP and write them to Kafka, and serve the API."""
+    prepare_process(logging.WARNING)
+    with port_errors(), open_gateway(settings) as process:
+        run(process)
 
 
 @contextmanager

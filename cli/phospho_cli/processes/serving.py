@@ -4,20 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
+import logging
+import random
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+import click
 import uvicorn
 from starlette.types import ASGIApp
 
-from phospho_cli.processes.background import BackgroundTask, keep_running
+from phospho_workers.runtime import metrics
 
 # What a request may still take when the process is asked to stop; Kubernetes and Docker wait longer.
 _STOP_TIMEOUT_S = 25
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared with, not listened on)
+
+logger = logging.getLogger(__name__)
+
+# It runs until it is cancelled.
+BackgroundTask = Callable[[], Coroutine[None, None, None]]
+
+_FIRST_BACKOFF_S = 1.0
+_MAX_BACKOFF_S = 300.0
+
+_PACKAGES = (
+    "phospho_cli",
+    "phospho_dashboard",
+    "phospho_gateway",
+    "phospho_schemas",
+    "phospho_store",
+    "phospho_web",
+    "phospho_workers",
+)
+# Batches are thousands of small dictionaries, none of them in a cycle. With Python's own thresholds the collector
+# walks them again and again: detection took 15 % longer (tests/benchmarks/detection_speed.py).
+_COLLECT_AFTER_ALLOCATIONS = 100_000
 
 
 @dataclass(frozen=True)
@@ -123,3 +149,49 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         proxy_headers=False,
         timeout_graceful_shutdown=_STOP_TIMEOUT_S,
     )
+
+
+async def keep_running(name: str, task: BackgroundTask) -> None:
+    """
+    Run a task until cancelled, and restart it whenever it ends.
+
+    An end is logged and counted, and the pause before a restart doubles up to 5 minutes. The apps of the process go on
+    meanwhile: they don't depend on it.
+    """
+    backoff_s = _FIRST_BACKOFF_S
+    while True:
+        try:
+            await task()
+            logger.error("%s ended, and restarts in %.0f s", name, backoff_s)
+        except Exception as error:
+            # The edge of this task.
+            logger.error("%s failed, and restarts in %.0f s", name, backoff_s, exc_info=error)
+        metrics.BACKGROUND_FAILURES.labels(name).inc()
+        await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
+        backoff_s = min(_MAX_BACKOFF_S, backoff_s * 2)
+
+
+def run(process: Process) -> None:
+    """Serve a process until it is asked to stop. Blocks."""
+    asyncio.run(serve(process))
+
+
+@contextmanager
+def port_errors(option: str = "--port") -> Iterator[None]:
+    """Turn an unavailable port into an error that names the option for another."""
+    try:
+        yield
+    except PortUnavailable as error:
+        another = f"{option} {error.port + 1}" if error.port < 65535 else option
+        raise click.ClickException(f"{error}. Start with `{another}`, or stop the other process.") from error
+
+
+def prepare_process(log_level: int) -> None:
+    """Log to standard error, ours from `log_level` and libraries from WARNING, and collect garbage less often."""
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    for package in _PACKAGES:
+        logging.getLogger(package).setLevel(log_level)
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER_ALLOCATIONS, 50, 50)

@@ -8,11 +8,25 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
+import click
+from pydantic import ValidationError
+
 from phospho_cli.data_folder import DataFolder
+from phospho_cli.options import settings_options, variables_help
 from phospho_cli.processes.backend import build_backend, open_kafka
 from phospho_cli.processes.dashboard import new_setup_code, with_setup_codes
 from phospho_cli.processes.pipeline import Pipeline
-from phospho_cli.processes.serving import ListeningApp, Process, listen, listen_near, port_of, reachable_host
+from phospho_cli.processes.serving import (
+    ListeningApp,
+    Process,
+    listen,
+    listen_near,
+    port_errors,
+    port_of,
+    prepare_process,
+    reachable_host,
+    run,
+)
 from phospho_cli.processes.settings import LOOPBACK, UpSettings
 from phospho_cli.processes.web import open_web
 from phospho_dashboard.auth.local_user import OPEN_PATH
@@ -20,14 +34,15 @@ from phospho_dashboard.settings import DashboardSettings
 from phospho_gateway.publishing.kafka import KafkaPublisher
 from phospho_gateway.settings import KafkaPublisherSettings
 from phospho_schemas.ids import HybridClock, newest_revision
-from phospho_schemas.messages import Project
+from phospho_schemas.messages import Project, ProjectSettings
+from phospho_schemas.settings import BadSetting
 from phospho_store.embedded.engine import ReaderLimits
 from phospho_store.embedded.http import ClickHouseHttpSettings, build_app
+from phospho_store.errors import StoreError
 from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import SECRET_TABLES
-from phospho_store.registry.bootstrap import first_project
 from phospho_store.registry.definition_sets import DefinitionRepository
-from phospho_store.registry.registry import NewKey
+from phospho_store.registry.registry import NewKey, first_project
 from phospho_store.sql import compose
 from phospho_store.store import DATABASE, Store, embedded, remote
 from phospho_workers.detection.loader import DefinitionCache
@@ -35,6 +50,7 @@ from phospho_workers.detection.stage import Detection
 from phospho_workers.extraction.stage import Extraction
 from phospho_workers.jobs.registry import ALL_JOBS, CONNECTIONS, running_jobs
 from phospho_workers.jobs.settings import JobSettings
+from phospho_workers.judging.settings import LlmSettings
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +63,81 @@ _READER_SETTINGS = ClickHouseHttpSettings(
 )
 _LAST_REVISION = "SELECT max(revision) AS last FROM $table WHERE revision <= {newest:UInt64}"
 _REVISION_TABLES = ("task_rows", "feedback_rows", "definition_rows", "project_rows", *SECRET_TABLES)
+
+
+@click.command(epilog=variables_help(UpSettings))
+@settings_options(UpSettings)
+def up(settings: UpSettings) -> None:
+    """
+    Run the whole pipeline, its API and its pages in one process, with nothing else installed.
+
+    With --kafka and --clickhouse the same API and pages run in front of real servers, and `phospho worker` does the
+    rest. PHOSPHO_PROJECT_ID and PHOSPHO_API_KEY name the first project and its key if set at the first start.
+
+    \b
+      phospho up
+      phospho up --data /var/lib/phospho --port 8500
+      phospho up --kafka localhost:9092 --clickhouse http://localhost:8123
+    """
+    prepare_process(logging.WARNING)
+    try:
+        with port_errors(), open_up(settings) as process:
+            _print_start(settings, process)
+            run(process)
+            click.echo("Stopped. Every log that was answered is stored.")
+    except ValidationError as error:
+        reasons = "; ".join(reason["msg"] for reason in error.errors())
+        raise BadSetting(
+            f"PHOSPHO_PROJECT_ID={settings.first_project.project_id!r} can't be used: {reasons}."
+        ) from error
+    except OSError as error:
+        raise click.ClickException(
+            f"The folder {settings.data_dir} can't be used: {error.strerror}. Give another with --data."
+        ) from error
+    except StoreError as error:
+        raise click.ClickException(
+            f"The store can't be opened: {error}. Is another `phospho up` running on {settings.data_dir}?"
+        ) from error
+
+
+def _print_start(settings: UpSettings, process: UpProcess) -> None:
+    lines = [
+        ("Pages", process.pages_url),
+        ("Ingest", f"{process.base_url}/api/v1/events"),
+        ("API docs", f"{process.base_url}/docs"),
+        ("ClickHouse", process.clickhouse_url.split("@")[-1]),
+        ("Project", process.project.project_id),
+        ("API key", _key_line(settings, process)),
+        ("Data", str(settings.data_dir.resolve())),
+    ]
+    if settings.jobs.judging.llm is not None:
+        lines.append(("LLM", _llm_line(settings.jobs.judging.llm, process.project.settings)))
+    if process.setup_code:
+        lines.insert(1, ("First admin", f"{process.base_url}/setup with the code {process.setup_code}"))
+    click.echo("phospho is up. Ctrl-C stops it.\n")
+    for name, value in lines:
+        click.echo(f"  {name:<13}{value}")
+    click.echo("")
+
+
+def _llm_line(llm: LlmSettings, budget: ProjectSettings) -> str:
+    if not budget.llm_daily_tokens:
+        return "not asked: llm_daily_tokens of the project is 0"
+    money = f" or ${budget.llm_daily_usd:.2f}" if budget.llm_daily_usd else ""
+    return (
+        f"{llm.model} at {llm.host} judges uncertain events of the last day's tasks, for at most"
+        f" {budget.llm_daily_tokens:,} tokens{money} a day (phospho llm usage)"
+    )
+
+
+def _key_line(settings: UpSettings, process: UpProcess) -> str:
+    if process.key is not None:
+        return f"{process.key.secret}   (shown once: keep it)"
+    if settings.first_project.api_key and not process.is_api_key_valid:
+        return (
+            "not PHOSPHO_API_KEY, which only names the first key at the first start; for another: phospho keys create"
+        )
+    return "as made at the first start; for another: phospho keys create"
 
 
 @dataclass(frozen=True)

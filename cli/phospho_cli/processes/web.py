@@ -9,11 +9,10 @@ from dataclasses import replace
 from prometheus_client import CollectorRegistry, Metric
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from phospho_cli.processes.backend import Backend, store_check
 from phospho_cli.processes.integrations import build_integrations
-from phospho_cli.processes.routing import PathRouter
 from phospho_dashboard.app import Integrations, api_routes, page_routes
 from phospho_dashboard.health.project_gauges import ProjectGauges
 from phospho_dashboard.services import Services, create_services
@@ -27,6 +26,8 @@ from phospho_gateway.settings import GatewaySettings
 from phospho_web.responses import on_http_exception
 from phospho_workers.jobs.settings import JobSettings
 from phospho_workers.runtime import metrics as worker_metrics
+
+_GATEWAY_PATHS = ("/api/v1/events", "/v1/", "/v2/", "/v3/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
 
 
 @contextmanager
@@ -116,3 +117,15 @@ class _RegistryMetrics:
 
     def collect(self) -> Iterable[Metric]:
         return self._registry.collect()
+
+
+class PathRouter:
+    """Route requests by the beginning of their path. Neither app has a lifespan of its own."""
+
+    def __init__(self, gateway: ASGIApp, pages: ASGIApp) -> None:
+        self._gateway = gateway
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_for_gateway = scope["type"] == "http" and scope["path"].startswith(_GATEWAY_PATHS)
+        await (self._gateway if is_for_gateway else self._pages)(scope, receive, send)

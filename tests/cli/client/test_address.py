@@ -9,10 +9,9 @@ import pytest
 
 from cli.conftest import Run
 from cli.fake_server import FakeServer
-from phospho_cli.client.address import DEFAULT_BASE_URL, Address, find_address
+from phospho_cli.client.address import DEFAULT_BASE_URL, Address, ClientSettings, find_address
 from phospho_cli.client.failures import Failure
 from phospho_cli.client.http import Client
-from phospho_cli.client.settings import ClientSettings
 
 
 def started(folder: Path, base_url: str) -> Path:

@@ -14,8 +14,7 @@ from cli.conftest import Run
 from cli.fake_server import FakeServer
 from phospho_cli.client.address import Address
 from phospho_cli.client.failures import Unreachable
-from phospho_cli.client.http import Client
-from phospho_cli.client.retries import RetryPolicy
+from phospho_cli.client.http import Client, RetryPolicy
 from phospho_cli.importing.log_file import LogLine
 from phospho_cli.importing.upload import LineCounts, Upload
 

@@ -16,8 +16,7 @@ from phospho_schemas.engines import ENGINE_SPECS, engine_spec
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
 from phospho_store.errors import Conflict, LimitReached
-from phospho_store.registry.bootstrap import first_project
-from phospho_store.registry.registry import Registry, key_hash
+from phospho_store.registry.registry import Registry, first_project, key_hash
 from phospho_store.store import DATABASE, Store
 
 

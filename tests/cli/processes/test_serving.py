@@ -7,8 +7,8 @@ import logging
 
 import pytest
 
-from phospho_cli.processes import background
-from phospho_cli.processes.background import keep_running
+from phospho_cli.processes import serving
+from phospho_cli.processes.serving import keep_running
 from phospho_workers.runtime.metrics import REGISTRY
 
 
@@ -19,7 +19,7 @@ def failures() -> float:
 async def test_a_task_that_fails_or_returns_is_logged_and_restarts(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(background, "_FIRST_BACKOFF_S", 0.001)
+    monkeypatch.setattr(serving, "_FIRST_BACKOFF_S", 0.001)
     starts, goes_on = [], asyncio.Event()
     before = failures()
 

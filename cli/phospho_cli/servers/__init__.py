@@ -1,1 +1,0 @@
-"""The `phospho` commands that start a process; processes/ puts each together."""
