@@ -19,7 +19,7 @@ import orjson
 
 from phospho_store.migrations import migrate
 from phospho_store.store import Store, embedded
-from phospho_workers.jobs.loop.table_changes import TableChanges
+from phospho_workers.jobs.loop.job import TableChanges
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.sessions.session_states import Window
 from phospho_workers.jobs.webhooks.event_streams import EventFilter, EventStreams, Position, Stream

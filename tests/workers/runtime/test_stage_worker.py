@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, TopicPartition
 from phospho_schemas.records import Keyed
 from phospho_store.errors import StoreUnavailable
 from phospho_workers.extraction.stage import Extraction
-from phospho_workers.runtime.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
+from phospho_workers.runtime.dead_letters import DeadLetterLimit, TooManyDeadLetters
 from phospho_workers.runtime.producer import DeliveryFailed, ProducerBroken
 from phospho_workers.runtime.records import Record, StageOutput
 from phospho_workers.runtime.stage_worker import StageWorker

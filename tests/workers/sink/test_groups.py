@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phospho_workers.runtime.records import Partition, Record
-from phospho_workers.sink.groups import InsertGroup
-from phospho_workers.sink.intents import Intent, UnknownIntent, parse_intent
-from phospho_workers.sink.planner import GroupPlanner
+from phospho_workers.sink.planner import GroupPlanner, InsertGroup, Intent, UnknownIntent, parse_intent
 
 TOPIC = "phospho.tasks"
 

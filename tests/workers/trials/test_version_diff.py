@@ -17,8 +17,7 @@ from phospho_workers.jobs.learning.examples import LabelledTasks
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.learning.training_job import TrainingJob
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
-from phospho_workers.trials.trial_classifiers import TrialClassifiers
-from phospho_workers.trials.version_diff import VersionDiff
+from phospho_workers.trials.version_diff import TrialClassifiers, VersionDiff
 from store.facts import insert, task
 from workers.detection.tasks import semantic
 

@@ -10,7 +10,7 @@ from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.store import remote
 from phospho_workers.detection.loader import BackgroundCache, DefinitionCache
 from phospho_workers.detection.stage import Detection
-from phospho_workers.runtime.dead_letter_limit import DeadLetterLimit
+from phospho_workers.runtime.dead_letters import DeadLetterLimit
 from phospho_workers.runtime.producer import BatchProducer, producer_config
 from phospho_workers.runtime.settings import WorkerSettings
 from phospho_workers.runtime.stage_worker import StageWorker

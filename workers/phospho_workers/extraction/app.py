@@ -7,7 +7,7 @@ from confluent_kafka import Producer
 from phospho_schemas.settings import load
 from phospho_schemas.topics import RAW_LOGS
 from phospho_workers.extraction.stage import Extraction
-from phospho_workers.runtime.dead_letter_limit import DeadLetterLimit
+from phospho_workers.runtime.dead_letters import DeadLetterLimit
 from phospho_workers.runtime.producer import BatchProducer, producer_config
 from phospho_workers.runtime.settings import WorkerSettings
 from phospho_workers.runtime.stage_worker import StageWorker

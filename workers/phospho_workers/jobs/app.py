@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from phospho_schemas.ids import HybridClock
 from phospho_store.store import remote
-from phospho_workers.jobs.loop.job_thread import JobThread
+from phospho_workers.jobs.loop.job import JobThread
 from phospho_workers.jobs.registry import CONNECTIONS, running_jobs
 from phospho_workers.jobs.settings import JobSettings
 from phospho_workers.runtime import metrics

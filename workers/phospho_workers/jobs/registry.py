@@ -19,9 +19,7 @@ from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import LabelledTasks
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.learning.training_job import TrainingJob
-from phospho_workers.jobs.loop.job import Job
-from phospho_workers.jobs.loop.job_thread import JobThread
-from phospho_workers.jobs.loop.table_changes import TableChanges
+from phospho_workers.jobs.loop.job import Job, JobThread, TableChanges
 from phospho_workers.jobs.sessions.ended_sessions_job import EndedSessionsJob
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.sessions.turns_job import TurnsJob

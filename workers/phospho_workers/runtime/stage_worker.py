@@ -25,8 +25,7 @@ from phospho_workers.runtime.consumer import (
     rewind,
     to_record,
 )
-from phospho_workers.runtime.dead_letter_limit import DeadLetterLimit
-from phospho_workers.runtime.dead_letters import count_dead_letters
+from phospho_workers.runtime.dead_letters import DeadLetterLimit, count_dead_letters
 from phospho_workers.runtime.producer import BatchProducer, DeliveryFailed
 from phospho_workers.runtime.records import Record, Stage, StageOutput
 

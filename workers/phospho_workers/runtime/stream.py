@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from confluent_kafka import Message
 from faststream import AckPolicy
-from faststream.asgi import AsgiFastStream
+from faststream.asgi import AsgiFastStream, AsgiResponse, get
 from faststream.confluent import KafkaBroker, KafkaMessage
 from faststream.confluent.configs.broker import ConsumerBuilder
 from faststream.confluent.helpers import AsyncConfluentConsumer, ConfluentFastConfig
 from faststream.specification import AsyncAPI
+from prometheus_client import make_asgi_app
 
 from phospho_schemas.topics import Topic
+from phospho_workers.runtime import metrics
 from phospho_workers.runtime.consumer import BatchConsumer
-from phospho_workers.runtime.health import health_routes
 from phospho_workers.runtime.progress import Progress, logger
 from phospho_workers.runtime.rebalances import Rebalances, Worker
 from phospho_workers.runtime.settings import WorkerSettings
@@ -27,6 +28,12 @@ from phospho_workers.runtime.settings import WorkerSettings
 _POLL_TIMEOUT_S = 0.5
 # Only a hung process exceeds it: a worker that waits for Kafka or ClickHouse keeps polling.
 _MAX_POLL_INTERVAL_MS = 300_000
+
+# As long as max.poll.interval.ms: a worker may be waiting for a Kafka or a ClickHouse that restarts.
+_STALE_AFTER_S = 300.0
+_NOT_READY = (
+    "no partition is assigned yet: check that Kafka is up and that its topics exist, or run `phospho topics create`"
+)
 
 
 @dataclass(frozen=True)
@@ -161,3 +168,23 @@ class _NoConsumer:
 
     async def seek(self, topic: str, partition: int, offset: int) -> None:
         raise NotImplementedError("offsets are set by the worker")
+
+
+def health_routes(progress: Progress) -> list[tuple[str, Callable[..., Any]]]:
+    """Return the routes for liveness, for readiness (partitions are assigned) and for the metrics."""
+    metrics.PROGRESS_AGE_SECONDS.set_function(progress.age_s)
+
+    @get
+    async def healthz(scope: Any) -> AsgiResponse:
+        is_alive = not progress.failure and progress.age_s() < _STALE_AFTER_S
+        body = progress.failure or f"last progress {progress.age_s():.1f} s ago"
+        return AsgiResponse(body.encode(), 200 if is_alive else 503)
+
+    @get
+    async def readyz(scope: Any) -> AsgiResponse:
+        if progress.assigned and not progress.failure:
+            return AsgiResponse(f"{len(progress.assigned)} partitions".encode(), 200)
+        reason = progress.failure or _NOT_READY
+        return AsgiResponse(reason.encode(), 503)
+
+    return [("/healthz", healthz), ("/readyz", readyz), ("/metrics", make_asgi_app(metrics.REGISTRY))]

@@ -36,10 +36,8 @@ from phospho_workers.runtime.consumer import (
 )
 from phospho_workers.runtime.producer import BatchProducer, DeliveryFailed
 from phospho_workers.runtime.records import Partition
-from phospho_workers.sink.groups import InsertGroup
 from phospho_workers.sink.insert import RefusedRow, ResumableInsert, row_dead_letter
-from phospho_workers.sink.intents import Intent, parse_intent
-from phospho_workers.sink.planner import GroupPlanner
+from phospho_workers.sink.planner import GroupPlanner, InsertGroup, Intent, parse_intent
 from phospho_workers.sink.tables import STAGE, TABLE_OF_TOPIC
 
 logger = logging.getLogger(__name__)

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from phospho_schemas.definitions import needs_session
 from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot
+from phospho_workers.detection.text.sides import texts_of
 from phospho_workers.jobs.backfills.history import History, Span
 from phospho_workers.jobs.backfills.task_backfill import analyse_project, events_only
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
-from phospho_workers.judging.selection import judge_of
+from phospho_workers.judging.prompts import Question
+from phospho_workers.judging.selection import OpenCandidate, OpenText, candidates_to_ask, judge_of
 from phospho_workers.judging.settings import NO_JUDGES, JudgeSettings
 from phospho_workers.trials.definition_run import definition_run, valid_tasks
-from phospho_workers.trials.judge_cost import JudgeCost, judge_cost
 
 _SAMPLE_TASKS = 500
+
+# A rough figure for English and JSON.
+_CHARACTERS_PER_TOKEN = 4
+# One answer with its key, of a model that does not think aloud.
+_TOKENS_OF_ANSWER = 32
+# As long as the nonce of a real question.
+_NONCE = "0" * 8
 
 
 class BackfillEstimate:
@@ -96,3 +105,50 @@ def _days(tokens: int, usd: float, settings: ProjectSettings) -> int | None:
         return None if tokens else 0
     by_price = usd / settings.llm_daily_usd if settings.llm_daily_usd else 0.0
     return math.ceil(max(tokens / settings.llm_daily_tokens, by_price))
+
+
+class JudgeCost(NamedTuple):
+    """Calls, and the tokens of their questions and answers."""
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+def judge_cost(
+    definition: EventDefinition,
+    others: Sequence[EventDefinition],
+    tasks: Sequence[Mapping[str, Any]],
+    analyses: Sequence[Mapping[str, Any]],
+) -> JudgeCost:
+    """
+    Return the cost of judging a definition in those of `tasks` that are candidates by their analyses.
+
+    A text that several tasks share is asked about once. `others` are the definitions that a call may ask about too.
+    """
+    definitions = {other.name: other for other in (*others, definition)}
+    questions: dict[str, Question] = {}
+    for task, row in zip(tasks, analyses, strict=True):
+        for candidate in row["candidates"]:
+            if candidate["name"] == definition.name and candidate["content"] not in questions:
+                questions[candidate["content"]] = _question(definition, definitions, task, candidate["content"])
+    return JudgeCost(
+        len(questions),
+        sum(map(_tokens_in, questions.values())),
+        sum(_TOKENS_OF_ANSWER * len(question.definitions) for question in questions.values()),
+    )
+
+
+def _question(
+    definition: EventDefinition, definitions: Mapping[str, EventDefinition], task: Mapping[str, Any], content: str
+) -> Question:
+    candidate = OpenCandidate(task["task_id"], definition.name, definition.version, definition.scope, content, 1.0)
+    text = OpenText(task["task_id"], definition.scope, content, [candidate])
+    candidates = candidates_to_ask(text, list(definitions.values()), frozenset())
+    about = [definitions[candidate.name] for candidate in candidates]
+    return Question(about, texts_of(task, definition.scope), _NONCE)
+
+
+def _tokens_in(question: Question) -> int:
+    characters = sum(len(message["content"]) for message in question.messages())
+    return (characters + len(json.dumps(question.schema()))) // _CHARACTERS_PER_TOKEN

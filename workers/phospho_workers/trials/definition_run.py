@@ -1,4 +1,4 @@
-"""A run of one definition over stored tasks. It stores nothing."""
+"""A run of one definition over tasks: over stored ones, or over those of a preview. It stores nothing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from phospho_schemas.definitions import needs_session
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.definitions import CompiledDefinitions
-from phospho_workers.detection.detect import check_task
+from phospho_workers.detection.definitions import CompiledDefinitions, compile_definitions
+from phospho_workers.detection.detect import analyse, check_task
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.backfills.session_backfill import SessionBackfill
 from phospho_workers.jobs.backfills.task_backfill import analyse_project
@@ -35,3 +35,9 @@ def valid_tasks(history: History, project_id: str, task_ids: Sequence[str]) -> l
 def _events(tasks: Sequence[Task], compiled: CompiledDefinitions, name: str) -> dict[str, Event]:
     rows = analyse_project(tasks, compiled)
     return {row["task_id"]: event for row in rows for event in row["events"] if event["name"] == name}
+
+
+def preview_events(definition: EventDefinition, tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | None]:
+    """Return the event that a definition finds in each task, or None."""
+    rows = analyse(tasks, {definition.project_id: compile_definitions([definition])})
+    return [next(iter(row["events"]), None) for row in rows]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot, compile_definitions
+from phospho_workers.detection.learning.classifiers import Classifier
 from phospho_workers.jobs.backfills.history import History, Span
 from phospho_workers.jobs.backfills.task_backfill import events_only
+from phospho_workers.jobs.learning.examples import LabelledTasks
+from phospho_workers.jobs.learning.training_job import Trainer
+from phospho_workers.jobs.sessions.session_detection import as_task_definition, group_by_reading
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.trials.definition_run import Event, Task, definition_run, valid_tasks
-from phospho_workers.trials.trial_classifiers import TrialClassifiers
 
 _TASKS_AT_ONCE = 500
 _MAX_EXAMPLES = 20
@@ -105,3 +108,29 @@ def _example(task: Task, event: Event) -> dict[str, Any]:
         "input": task["input"][:_PREVIEW_CHARACTERS],
         "output": task["output"][:_PREVIEW_CHARACTERS],
     }
+
+
+class TrialClassifiers:
+    """Trains classifiers of versions that are not stored. Blocking; raises what the store raises."""
+
+    def __init__(self, tasks: LabelledTasks, trainer: Trainer) -> None:
+        self._tasks = tasks
+        self._trainer = trainer
+
+    def classifier(self, definition: EventDefinition, others: Sequence[EventDefinition]) -> Classifier | None:
+        """
+        Return the classifier of a version beside the project's other definitions, None without labels.
+
+        Only people's labels count: a judgement is about the version that the judge was asked about.
+        """
+        if not self._trainer.can_train(definition):
+            return None
+        learning = [other for other in others if self._trainer.can_train(other)]
+        group = next(group for group in group_by_reading([*learning, definition]).values() if definition in group)
+        examples = self._tasks.examples(definition.project_id, group)
+        examples[definition.name] = [example for example in examples[definition.name] if example.weight == 1.0]
+        if not examples[definition.name]:
+            return None
+        trained = self._trainer.train([as_task_definition(member) for member in group], examples, [definition.name])
+        classifier = trained[definition.name].classifier
+        return Classifier.from_json(classifier) if classifier else None

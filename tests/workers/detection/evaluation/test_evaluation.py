@@ -158,7 +158,7 @@ def test_a_task_that_was_logged_again_is_the_same_task(files) -> None:
 
 
 def test_a_long_run_says_how_far_it_is(files, monkeypatch) -> None:
-    monkeypatch.setattr("phospho_cli.client.progress._PLAIN_INTERVAL_S", 0.0)
+    monkeypatch.setattr("phospho_cli.client.output._PLAIN_INTERVAL_S", 0.0)
     lines = evaluate(files, "--shots", "1", "--seeds", "2").stderr.splitlines()
     assert lines[-1] == "Evaluating: 100 %, 40 of 40 analyses"
 

@@ -23,8 +23,7 @@ from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.judging.settings import NO_JUDGES, JudgeSettings, LlmSettings
 from phospho_workers.trials.backfill_estimate import BackfillEstimate
-from phospho_workers.trials.trial_classifiers import TrialClassifiers
-from phospho_workers.trials.version_diff import VersionDiff
+from phospho_workers.trials.version_diff import TrialClassifiers, VersionDiff
 from store.facts import insert, task, view
 from workers.detection.tasks import definition, keywords
 

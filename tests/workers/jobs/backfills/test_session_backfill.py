@@ -23,8 +23,7 @@ from phospho_workers.jobs.sessions.ended_sessions_job import EndedSessionsJob
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.sessions.turns_job import TurnsJob
 from phospho_workers.trials.backfill_estimate import BackfillEstimate
-from phospho_workers.trials.trial_classifiers import TrialClassifiers
-from phospho_workers.trials.version_diff import VersionDiff
+from phospho_workers.trials.version_diff import TrialClassifiers, VersionDiff
 from store.facts import view
 from workers.detection.tasks import keywords
 from workers.jobs.logged_sessions import NOW, said_long_ago, say

@@ -20,8 +20,8 @@ from phospho_workers.detection.definitions import Snapshot
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.backfills.backfill_job import BackfillJob
 from phospho_workers.jobs.backfills.history import History
-from phospho_workers.jobs.judges.judge_repositories import JudgeRepositories
 from phospho_workers.jobs.judges.llm_job import LlmJudgeJob
+from phospho_workers.jobs.judges.open_candidates import JudgeRepositories
 from phospho_workers.jobs.registry import judged_definitions
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.judging import llm_client as chat

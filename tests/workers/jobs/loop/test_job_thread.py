@@ -9,8 +9,8 @@ import pytest
 
 from fixtures.waiting import wait_until
 from phospho_store.errors import StoreUnavailable
-from phospho_workers.jobs.loop import job_thread
-from phospho_workers.jobs.loop.job_thread import JobThread
+from phospho_workers.jobs.loop import job as job_module
+from phospho_workers.jobs.loop.job import JobThread
 
 
 class Scripted:
@@ -60,8 +60,8 @@ def inserts() -> Inserts:
 
 @pytest.fixture
 def following(monkeypatch: pytest.MonkeyPatch, inserts: Inserts) -> Callable[[Scripted], JobThread]:
-    monkeypatch.setattr(job_thread, "_FIRST_BACKOFF_S", 0.001)
-    monkeypatch.setattr(job_thread, "_POLL_INTERVAL_S", 0.001)
+    monkeypatch.setattr(job_module, "_FIRST_BACKOFF_S", 0.001)
+    monkeypatch.setattr(job_module, "_POLL_INTERVAL_S", 0.001)
     return lambda job: JobThread(job, inserts)
 
 
@@ -82,7 +82,7 @@ def test_job_thread_continues_after_a_failed_step(
 def test_job_thread_is_unhealthy_when_no_step_succeeds(
     following: Callable[[Scripted], JobThread], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_thread, "_STALE_AFTER_S", 0.01)
+    monkeypatch.setattr(job_module, "_STALE_AFTER_S", 0.01)
     thread = following(Scripted(*[StoreUnavailable("nobody listens")] * 1000))
     thread.start()
 
@@ -93,7 +93,7 @@ def test_job_thread_is_unhealthy_when_no_step_succeeds(
 def test_job_thread_does_no_step_while_nothing_changes(
     following: Callable[[Scripted], JobThread], inserts: Inserts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_thread, "_STALE_AFTER_S", 5.0)
+    monkeypatch.setattr(job_module, "_STALE_AFTER_S", 5.0)
     job = Scripted(False, False, False, max_pause_s=600)
     thread = following(job)
     thread.start()

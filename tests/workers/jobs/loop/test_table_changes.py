@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from phospho_store.store import Store
-from phospho_workers.jobs.loop.table_changes import TableChanges
+from phospho_workers.jobs.loop.job import TableChanges
 from store.facts import insert, task
 
 TABLES = ("task_rows", "label_rows")

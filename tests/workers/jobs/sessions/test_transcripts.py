@@ -5,8 +5,7 @@ from __future__ import annotations
 from phospho_schemas.ids import event_id
 from phospho_schemas.messages import ProjectSettings
 from phospho_workers.detection.definitions import compile_definitions
-from phospho_workers.jobs.sessions.session_detection import SessionDetection
-from phospho_workers.jobs.sessions.transcripts import MAX_TRANSCRIPT_CHARACTERS, transcript
+from phospho_workers.jobs.sessions.session_detection import MAX_TRANSCRIPT_CHARACTERS, SessionDetection, transcript
 from workers.detection.tasks import keywords, regex, task
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from phospho_workers.jobs.webhooks.fair_share import THREADS, next_deliveries
-from phospho_workers.jobs.webhooks.keys import DeliveryKey, WebhookKey
+from phospho_workers.jobs.webhooks.pending import DeliveryKey, WebhookKey
 
 
 def deliveries(project_id: str, webhook_id: str, count: int) -> list[DeliveryKey]:

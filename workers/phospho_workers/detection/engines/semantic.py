@@ -13,7 +13,7 @@ from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.engines.engine import NO_MATCHES, Match, Matches, shortened
 from phospho_workers.detection.learning.classifiers import NO_CLASSIFIERS, Classifier, ClassifierColumns
 from phospho_workers.detection.semantic.confidence import DEFAULT_THRESHOLD, confidence
-from phospho_workers.detection.semantic.description_core import description_core
+from phospho_workers.detection.semantic.library import description_core
 from phospho_workers.detection.semantic.rivalry import Scores, rivalry
 from phospho_workers.detection.text.embedding import embedder
 from phospho_workers.detection.text.reading import Clause, Reading, clauses_of, reading

@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -20,12 +21,15 @@ from numpy.typing import NDArray
 
 from phospho_workers.detection.semantic.confidence import logistic
 from phospho_workers.detection.text.embedding import DIMENSIONS, Vectors, cosines
-from phospho_workers.detection.text.phrases import phrases
 from phospho_workers.detection.text.reading import Reading, whole
 
 FORMAT = 3
 PHRASE_UNIT = 2.0**-12
 Scores = NDArray[np.float64]
+
+# A piece is a number below 2**16; a pair is two of them, the first raised so that no pair is a piece.
+_EDGE = 0xFFFF
+_PAIR = 1 << 16
 
 
 class BadClassifier(ValueError):
@@ -185,3 +189,8 @@ class ClassifierColumns:
 
 def _stacked(vectors: Sequence[Vectors]) -> Vectors:
     return np.array(vectors, dtype=np.float32).reshape(-1, DIMENSIONS)
+
+
+def phrases(pieces: Sequence[int]) -> set[int]:
+    """Return the features of a clause: its pieces and its pairs, including those with its two edges."""
+    return {*pieces, *((first + 1) * _PAIR + second for first, second in pairwise((_EDGE, *pieces, _EDGE)))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -10,18 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phospho_workers.detection.learning.classifiers import PHRASE_UNIT, Classifier
-from phospho_workers.detection.learning.clause_rows import (
-    OTHER_SIDE_LENGTH,
-    PHRASES_LENGTH,
-    ClauseRows,
-    best_row,
-    centred,
-    inputs_of,
-    joined,
-    phrase_columns,
-)
 from phospho_workers.detection.learning.description_trust import LabelledRows
-from phospho_workers.detection.learning.regression import BIAS_PULL, PULL, logistic_regression
 from phospho_workers.detection.semantic.confidence import EVEN_SCORE, STEEPNESS, confidence, logistic
 from phospho_workers.detection.text.embedding import DIMENSIONS, directions, unit
 
@@ -29,6 +19,19 @@ from phospho_workers.detection.text.embedding import DIMENSIONS, directions, uni
 _MAX_EXAMPLES = 400
 
 Vector = NDArray[np.float64]
+
+# The length of the vector of a clause's phrases, and of the other side, where that of the clause's embedding is 1.
+# Chosen like every constant here by the mean over three domains; see docs/detection.md.
+PHRASES_LENGTH = 1.5
+OTHER_SIDE_LENGTH = 1.5
+_MAX_PHRASES = 300
+
+# Of the weights and of the bias; chosen by the mean over three domains, see docs/detection.md.
+PULL = 0.2
+BIAS_PULL = 3.0
+_MAX_STEPS = 20
+_MAX_HALVINGS = 12
+_SMALLEST_GAIN = 1e-5
 
 
 class Example(NamedTuple):
@@ -126,3 +129,92 @@ def _classifier(
         confirmed=sum(labels),
         rejected=len(labels) - sum(labels),
     )
+
+
+class ClauseRows(NamedTuple):
+    """
+    The clauses of one or more tasks, and the whole of each task of several clauses.
+
+    Unit vectors of the clauses and of the other side, shape (rows, 256); zeros where the other side says nothing.
+    The scores of the description, shape (rows). The phrases of each row.
+    """
+
+    vectors: NDArray[np.float64]
+    other_sides: NDArray[np.float64]
+    description_scores: NDArray[np.float64]
+    phrases: Sequence[set[int]]
+
+
+def joined(parts: Sequence[ClauseRows]) -> ClauseRows:
+    """Return the rows of all parts, in order."""
+    return ClauseRows(
+        np.vstack([part.vectors for part in parts]),
+        np.vstack([part.other_sides for part in parts]),
+        np.concatenate([part.description_scores for part in parts]),
+        [phrases for part in parts for phrases in part.phrases],
+    )
+
+
+def best_row(rows: ClauseRows) -> ClauseRows:
+    """Return the one row that the description scores highest."""
+    best = int(np.argmax(rows.description_scores))
+    return ClauseRows(
+        rows.vectors[[best]], rows.other_sides[[best]], rows.description_scores[[best]], [rows.phrases[best]]
+    )
+
+
+def centred(rows: ClauseRows) -> tuple[ClauseRows, NDArray[np.float64]]:
+    """Return the rows with the mean of their other sides subtracted, and that mean; empty other sides stay zero."""
+    has_other_side = np.any(rows.other_sides != 0.0, axis=1, keepdims=True)
+    mean: NDArray[np.float64] = rows.other_sides.sum(axis=0) / max(1, int(has_other_side.sum()))
+    return rows._replace(other_sides=has_other_side * (rows.other_sides - mean)), mean
+
+
+def phrase_columns(confirmed: Sequence[ClauseRows]) -> dict[int, int]:
+    """Return the column of each phrase to learn: the most frequent ones of the confirmed tasks, 300 at most."""
+    counts = Counter(phrase for rows in confirmed for phrase in set().union(*rows.phrases))
+    most_frequent = sorted(counts, key=lambda phrase: (-counts[phrase], phrase))[:_MAX_PHRASES]
+    return {phrase: column for column, phrase in enumerate(most_frequent)}
+
+
+def inputs_of(rows: ClauseRows, columns: Mapping[int, int]) -> NDArray[np.float64]:
+    """Return the inputs of a regression, shape (rows, 512 + phrases + 1): embeddings, phrases and a constant."""
+    phrase_inputs = np.zeros((len(rows.phrases), len(columns)))
+    for row, phrases in enumerate(rows.phrases):
+        row_columns = [columns[phrase] for phrase in phrases if phrase in columns]
+        phrase_inputs[row, row_columns] = PHRASES_LENGTH / math.sqrt(len(phrases))
+    inputs: NDArray[np.float64] = np.c_[
+        rows.vectors, OTHER_SIDE_LENGTH * rows.other_sides, phrase_inputs, np.ones(len(phrase_inputs))
+    ]
+    return inputs
+
+
+def logistic_regression(
+    inputs: NDArray[np.float64], offsets: Vector, is_event: NDArray[np.bool_], weights: Vector, prior: Vector
+) -> Vector:
+    """
+    Return the learnt weights, the bias last, pulled towards `prior`.
+
+    Shapes: `inputs` (rows, weights), whose last column is constant; `offsets` (rows), added to the logits. Each Newton
+    step is halved until the loss falls, because far from the optimum a whole step may lead away from it.
+    """
+    pull = np.r_[np.full(len(prior) - 1, PULL), BIAS_PULL]
+
+    def loss(learnt: Vector) -> float:
+        logits = inputs @ learnt + offsets
+        misfit = weights @ (np.logaddexp(0.0, logits) - is_event * logits)
+        return float(misfit + pull @ (learnt - prior) ** 2 / 2)
+
+    learnt, current_loss = prior, loss(prior)
+    for _ in range(_MAX_STEPS):
+        chance = logistic(inputs @ learnt + offsets)
+        gradient = inputs.T @ (weights * (chance - is_event)) + pull * (learnt - prior)
+        curvature = (inputs * (weights * chance * (1.0 - chance))[:, None]).T @ inputs + np.diag(pull)
+        step = np.linalg.solve(curvature, gradient)
+        halvings = range(_MAX_HALVINGS)
+        size = next((2.0**-half for half in halvings if loss(learnt - step * 2.0**-half) < current_loss), 0.0)
+        learnt = learnt - size * step
+        last_loss, current_loss = current_loss, loss(learnt)
+        if last_loss - current_loss < _SMALLEST_GAIN:
+            break
+    return learnt

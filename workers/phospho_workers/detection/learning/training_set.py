@@ -10,15 +10,20 @@ from numpy.typing import NDArray
 
 from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.learning.classifiers import Classifier
-from phospho_workers.detection.learning.clause_rows import ClauseRows, joined
+from phospho_workers.detection.learning.classifiers import Classifier, phrases
 from phospho_workers.detection.learning.description_trust import description_trust
-from phospho_workers.detection.learning.fitting import Example, fit, labelled_rows, task_confidence
+from phospho_workers.detection.learning.fitting import (
+    PULL,
+    ClauseRows,
+    Example,
+    fit,
+    joined,
+    labelled_rows,
+    task_confidence,
+)
 from phospho_workers.detection.learning.labelled_texts import LabelledText
-from phospho_workers.detection.learning.regression import PULL
 from phospho_workers.detection.semantic.rivalry import rivalry
 from phospho_workers.detection.text.embedding import unit
-from phospho_workers.detection.text.phrases import phrases
 from phospho_workers.detection.text.reading import clauses_of, reading, whole
 from phospho_workers.detection.text.sides import OTHER_SIDE, SIDES, Side, reads_side
 

@@ -13,8 +13,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from phospho_workers.detection.semantic.description_core import description_core
-from phospho_workers.detection.semantic.library import library
+from phospho_workers.detection.semantic.library import description_core, library
 from phospho_workers.detection.text.embedding import MAX_PIECES, embedder, unit
 
 Vector = NDArray[np.float64]

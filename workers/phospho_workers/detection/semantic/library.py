@@ -10,6 +10,7 @@ examples, and the events that it is not close to are its rivals. This project's 
 from __future__ import annotations
 
 import functools
+import re
 import threading
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from phospho_workers.detection.semantic.description_core import description_core
 from phospho_workers.detection.text.embedding import Vectors, directions, embedder, unit
 
 Matrix = NDArray[np.float64]
+
+# Most definitions of a project have the same actor, so it tells nothing apart.
+_ACTOR = re.compile(r"\s*the (user|assistant)\b(\s+(is|has|wants to|says that))?\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -90,3 +93,10 @@ def _events(without: Container[str] = ()) -> Iterator[tuple[str, list[str]]]:
         for block in file.read_text(encoding="utf-8").removeprefix("# ").split("\n# "):
             description, *examples = block.splitlines()
             yield description, examples
+
+
+def description_core(description: str) -> str:
+    """Return a description without "The user is" and the like, or as it is if nothing else is in it."""
+    actor = _ACTOR.match(description)
+    rest = description[actor.end() :] if actor else ""
+    return rest or description

@@ -10,7 +10,7 @@ from phospho_schemas.times import utc_now
 from phospho_store.registry.definition_sets import TABLES
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.jobs.judges.candidate_queue import CandidateQueue
-from phospho_workers.jobs.judges.judge_repositories import JudgeRepositories
+from phospho_workers.jobs.judges.open_candidates import JudgeRepositories
 from phospho_workers.jobs.loop.round_robin import RoundRobin
 from phospho_workers.judging.selection import OpenCandidate, OpenText, judge_of
 from phospho_workers.runtime import metrics

@@ -11,8 +11,8 @@ from phospho_store.store import Store
 from phospho_workers.detection.definitions import Snapshot, list_definitions
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.judges.encoder_job import EncoderJudgeJob
-from phospho_workers.jobs.judges.judge_repositories import JudgeRepositories
 from phospho_workers.jobs.judges.llm_job import LlmJudgeJob
+from phospho_workers.jobs.judges.open_candidates import JudgeRepositories
 from phospho_workers.jobs.loop.job import Job
 from phospho_workers.judging.settings import EncoderSettings, JudgeSettings
 

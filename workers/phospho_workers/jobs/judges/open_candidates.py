@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from phospho_schemas.ids import HybridClock
+from phospho_store.annotations.judgements import JudgementRepository
+from phospho_store.jobs.backfills import BackfillRepository
 from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_workers.detection.text.sides import SIDES, Side, texts_of
@@ -166,3 +169,17 @@ class OpenCandidates:
             for text in texts
             if text.task_id in tasks and f"{text.scope} {text.content}" in tasks[text.task_id]["contents"]
         ]
+
+
+@dataclass(frozen=True)
+class JudgeRepositories:
+    """The candidates to ask about, the judgements and LLM calls, and the backfills that wait for judgements."""
+
+    candidates: OpenCandidates
+    judgements: JudgementRepository
+    backfills: BackfillRepository
+
+    @classmethod
+    def of(cls, store: Store, clock: HybridClock | None = None) -> JudgeRepositories:
+        """Return the repositories of a store."""
+        return cls(OpenCandidates(store), JudgementRepository(store, clock), BackfillRepository(store, clock))

@@ -13,8 +13,7 @@ from phospho_schemas.times import utc_now
 from phospho_store.registry.definition_sets import TABLES, DefinitionRepository
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks, LabelRevisions
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
-from phospho_workers.jobs.sessions.session_detection import group_by_reading
-from phospho_workers.jobs.sessions.transcripts import as_task_definition
+from phospho_workers.jobs.sessions.session_detection import as_task_definition, group_by_reading
 from phospho_workers.runtime import metrics
 
 logger = logging.getLogger(__name__)

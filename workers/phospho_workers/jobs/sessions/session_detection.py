@@ -10,7 +10,6 @@ from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.definitions import CompiledDefinitions, compile_definitions
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.learning.classifiers import Classifier
-from phospho_workers.jobs.sessions.transcripts import as_task_definition, last_turns, whole_session
 
 Task = Mapping[str, Any]
 Event = dict[str, Any]
@@ -18,6 +17,9 @@ Event = dict[str, Any]
 # The groups of definitions that are read once a session is over; the others are numbers of context turns.
 _WHOLE, _LAST = -2, -1
 _EVENTS_ALONE = ProjectSettings(detect_sentiment=False, detect_language=False)
+
+# The end of a session tells most; an engine reads the beginning and the end of a text.
+MAX_TRANSCRIPT_CHARACTERS = 100_000
 
 
 class SessionDetection:
@@ -100,3 +102,39 @@ def _compiled(definitions: Sequence[EventDefinition], classifiers: Mapping[str, 
     return compile_definitions(
         [as_task_definition(definition) for definition in definitions], own_classifiers, _EVENTS_ALONE
     )
+
+
+def transcript(tasks: Sequence[Task]) -> str:
+    """Return the texts of both sides, a paragraph each; of a long session the end."""
+    paragraphs = [
+        f"{speaker}: {task[side]}"
+        for task in tasks
+        for speaker, side in (("User", "input"), ("Assistant", "output"))
+        if task.get(side)
+    ]
+    return "\n\n".join(paragraphs)[-MAX_TRANSCRIPT_CHARACTERS:]
+
+
+def joined_task(definition: EventDefinition, tasks: Sequence[Task]) -> Task:
+    """Return what a definition reads of a session's tasks up to that of its event, as one task."""
+    if definition.scope == "session":
+        return whole_session(tasks)
+    return tasks[-1] if definition.is_last_task else last_turns(tasks, definition.context_turns)
+
+
+def as_task_definition(definition: EventDefinition) -> EventDefinition:
+    """Return the definition of one task that reads a joined task as `definition` reads a session."""
+    scope = {"scope": "input"} if definition.scope == "session" else {}
+    return definition.model_copy(update={"is_last_task": False, "context_turns": 0} | scope)
+
+
+def whole_session(tasks: Sequence[Task]) -> Task:
+    """Return the last task with the transcript of the session as its input."""
+    return {**tasks[-1], "input": transcript(tasks), "output": "", "system_prompt": ""}
+
+
+def last_turns(tasks: Sequence[Task], context_turns: int) -> Task:
+    """Return the last task, each side with the texts of that side in the `context_turns` tasks before it."""
+    window = tasks[-context_turns - 1 :]
+    sides = {side: "\n\n".join(task[side] for task in window if task.get(side)) for side in ("input", "output")}
+    return {**tasks[-1], **sides}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import random
 import secrets
 from collections.abc import Mapping
@@ -15,10 +18,8 @@ from phospho_schemas.times import utc_now, utc_text
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import WebhookRepository, signing_key
 from phospho_workers.jobs.webhooks.fair_share import THREADS, next_deliveries
-from phospho_workers.jobs.webhooks.keys import DeliveryKey, WebhookKey, delivery_key
 from phospho_workers.jobs.webhooks.outbound import Answer
-from phospho_workers.jobs.webhooks.pending import PendingDeliveries
-from phospho_workers.jobs.webhooks.signing import signed_headers
+from phospho_workers.jobs.webhooks.pending import DeliveryKey, PendingDeliveries, WebhookKey, delivery_key
 from phospho_workers.runtime import metrics
 
 MAX_ATTEMPTS = 8
@@ -120,3 +121,17 @@ def send_test_message(transport: Transport, secret_key: str, webhook: Webhook) -
     body = orjson.dumps(message)
     headers = signed_headers(signing_key(secret_key, webhook), "test_" + secrets.token_hex(8), now, body)
     return transport.post(webhook.url, headers, body)
+
+
+def signed_headers(secret: bytes, message_id: str, now: datetime, body: bytes) -> dict[str, str]:
+    """Return the headers of a message: its id, its time, and a signature over both and the body."""
+    timestamp = str(int(now.timestamp()))
+    signed = b".".join((message_id.encode(), timestamp.encode(), body))
+    signature = base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "phospho-webhooks",
+        "webhook-id": message_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": f"v1,{signature}",
+    }

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from phospho_schemas.webhooks import DeliverySource
-from phospho_store.events import Row, added_event, judged_events
+from phospho_store.events import (
+    Content,
+    Row,
+    added_event,
+    affirmed_events,
+    as_judged,
+    content_of,
+    content_of_event,
+    judged_events,
+)
 from phospho_store.sql import compose
 from phospho_store.store import Store
-from phospho_workers.jobs.webhooks.annotations import AnnotationReader
-from phospho_workers.jobs.webhooks.deliverable_events import Event, affirmed, deliverable_events
+
+Event = Mapping[str, Any]
+
+# Parameters: projects, names, contents.
+_JUDGEMENTS = """
+SELECT project_id, name, definition_version, content, answer, score, judge, value, category FROM judgement_rows FINAL
+WHERE project_id IN {projects:Array(String)} AND name IN {names:Array(String)} AND content IN {contents:Array(String)}
+"""
+# Parameters: projects, names, tasks.
+_LABELS = """
+SELECT project_id, task_id, event_name AS name, toString(label) AS label FROM label_rows FINAL
+WHERE project_id IN {projects:Array(String)} AND event_name IN {names:Array(String)}
+    AND task_id IN {tasks:Array(String)} AND label != ''
+"""
 
 
 @dataclass(frozen=True)
@@ -245,3 +266,69 @@ def _positioned(annotation: Row, row: Row | None, events: Sequence[Event]) -> di
     """Return a task's row at the position of a judgement or label, with its events; none without a task."""
     position = {name: annotation[name] for name in ("project_id", "stored_ms", "identity")}
     return {**(row or {}), **position, "events": list(events) if row is not None else []}
+
+
+def deliverable_events(row: Row, annotations: Annotations, is_held: Callable[[str], bool]) -> Iterator[Event]:
+    """
+    Yield the events of an analysis that are delivered now, as readers see them; labels come before judgements.
+
+    An event in doubt without a label and a judgement is left out where `is_held` is true of its name.
+    """
+    for event in row["events"]:
+        content = content_of_event(row, event)
+        label = annotations.labels.get((row["task_id"], event["name"]))
+        if content is None or label == "confirmed":
+            yield event
+        elif label == "rejected":
+            continue
+        elif (judgement := annotations.judgements.get(content)) is not None:
+            if judgement["answer"] != "no":
+                yield as_judged(event, judgement)
+        elif not is_held(event["name"]):
+            yield event
+    yield from affirmed(row, annotations)
+
+
+def affirmed(row: Row, annotations: Annotations) -> Iterator[Event]:
+    """Yield the events of an analysis that were nearly found, that a judge affirmed and that nobody rejected."""
+    for event in affirmed_events(row, annotations.judgements):
+        if annotations.labels.get((row["task_id"], event["name"])) != "rejected":
+            yield event
+
+
+class Annotations(NamedTuple):
+    """Judgements by their content, and labels (confirmed, rejected) by task and event name, of one project."""
+
+    judgements: Mapping[Content, Row]
+    labels: Mapping[tuple[str, str], str]
+
+
+class AnnotationReader:
+    """Reads of judgements and labels. Blocking; raises what the store raises."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def of(self, analyses: Sequence[Row]) -> Mapping[str, Annotations]:
+        """Return by project the judgements and labels on the candidates of analyses."""
+        project_ids = {row["project_id"] for row in analyses}
+        judgements: dict[str, dict[Content, Row]] = {project_id: {} for project_id in project_ids}
+        labels: dict[str, dict[tuple[str, str], str]] = {project_id: {} for project_id in project_ids}
+        uncertain = [row for row in analyses if row["candidates"]]
+        if uncertain:
+            parameters = _parameters(uncertain)
+            for judgement in self._store.rows(_JUDGEMENTS, parameters):
+                judgements[judgement["project_id"]][content_of(judgement)] = judgement
+            for label in self._store.rows(_LABELS, parameters):
+                labels[label["project_id"]][label["task_id"], label["name"]] = label["label"]
+        return {project_id: Annotations(judgements[project_id], labels[project_id]) for project_id in project_ids}
+
+
+def _parameters(analyses: Sequence[Row]) -> dict[str, list[str]]:
+    candidates = [candidate for row in analyses for candidate in row["candidates"]]
+    return {
+        "projects": sorted({row["project_id"] for row in analyses}),
+        "tasks": sorted({row["task_id"] for row in analyses}),
+        "names": sorted({candidate["name"] for candidate in candidates}),
+        "contents": sorted({candidate["content"] for candidate in candidates}),
+    }

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Collection, Iterator, Sequence
 
-from phospho_workers.jobs.webhooks.keys import DeliveryKey, WebhookKey
+from phospho_workers.jobs.webhooks.pending import DeliveryKey, WebhookKey
 
 THREADS = 16
 _MAX_OF_WEBHOOK = 4

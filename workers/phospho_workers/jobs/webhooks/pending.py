@@ -5,14 +5,43 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
-from phospho_schemas.webhooks import WebhookDelivery
+from phospho_schemas.webhooks import Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import WebhookRepository
-from phospho_workers.jobs.webhooks.keys import DeliveryKey, WebhookKey, delivery_key
 
 _MAX_HELD_OF_WEBHOOK = 200
 _SOON = timedelta(seconds=15)
 _AT_ONCE = datetime.min.replace(tzinfo=UTC)
+
+
+class WebhookKey(NamedTuple):
+    """A webhook of a project."""
+
+    project_id: str
+    webhook_id: str
+
+
+class DeliveryKey(NamedTuple):
+    """An event for a webhook."""
+
+    project_id: str
+    webhook_id: str
+    event_id: str
+
+    @property
+    def webhook(self) -> WebhookKey:
+        return WebhookKey(self.project_id, self.webhook_id)
+
+
+def webhook_key(webhook: Webhook) -> WebhookKey:
+    """Return the key of a webhook."""
+    return WebhookKey(webhook.project_id, webhook.webhook_id)
+
+
+def delivery_key(delivery: WebhookDelivery) -> DeliveryKey:
+    """Return the key of a delivery."""
+    return DeliveryKey(delivery.project_id, delivery.webhook_id, delivery.event_id)
 
 
 class PendingDeliveries:

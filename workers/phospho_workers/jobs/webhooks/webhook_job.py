@@ -14,8 +14,7 @@ from phospho_workers.jobs.webhooks.delivery import DeliverySender, Transport
 from phospho_workers.jobs.webhooks.enqueuer import Enqueuer
 from phospho_workers.jobs.webhooks.event_streams import EventStreams
 from phospho_workers.jobs.webhooks.judgement_hold import JudgementHold
-from phospho_workers.jobs.webhooks.keys import WebhookKey, webhook_key
-from phospho_workers.jobs.webhooks.pending import PendingDeliveries
+from phospho_workers.jobs.webhooks.pending import PendingDeliveries, WebhookKey, webhook_key
 from phospho_workers.judging.settings import NO_JUDGES
 
 _WAIT_S = 0.2
