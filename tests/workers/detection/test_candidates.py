@@ -1,4 +1,4 @@
-"""What detection is not sure of is kept with its task, bounded, and known by what the task says."""
+"""Candidates are stored with their task, limited in number and identified by the task's texts."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def cpu_within(bound_s: float) -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="module")
 def loaded() -> None:
-    """What is loaded once is no text's cost."""
+    """Load the models first, whose cost is not that of a text."""
     analyse([task("will it rain? ça alors")], {"shop": compile_definitions(DEFINITIONS)})
 
 

@@ -1,4 +1,4 @@
-"""What is asked, and that an answer counts only in the form that was asked for."""
+"""Prompts of the LLM judge; an answer counts only in the requested form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to ask about first: each definition in turn, the most doubtful first, and some by chance; and what along."""
+"""Selection takes the definitions in turn, the most doubtful text first, some at random, and fills up calls."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def answered(beside: str, classifiers, text: str = "do the usual thing") -> floa
 
 
 def taught_by_answers() -> dict[str, Classifier]:
-    """What users say is the same: the answers alone tell which of it was a zorp."""
+    """The inputs are all alike: only the answers tell which of them was a zorp."""
     logged = [task(f"do it {n}", answer) for n, answer in enumerate([*ANSWERS, "Here is a joke", "No parcel found"])]
     return train([ODD, WEATHER], {"zorp": [labelled_text(ODD, one, n < 2) for n, one in enumerate(logged)]})
 

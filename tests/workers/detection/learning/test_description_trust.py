@@ -13,7 +13,7 @@ PULL = 0.2
 
 
 def labelled_rows(described_right: bool, confirmed: int = 20) -> LabelledRows:
-    """What is said tells the event apart; the description does so too, or says the contrary of it."""
+    """Return rows whose inputs tell the event apart, and whose description does so too, or says the contrary."""
     chance = np.random.default_rng(7)
     is_event = np.arange(4 * confirmed) < confirmed
     inputs = np.where(is_event, 1.0, -1.0)[:, None] + chance.normal(0.0, 3.0, (len(is_event), 3))

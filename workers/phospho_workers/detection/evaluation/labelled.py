@@ -53,8 +53,9 @@ def read_labelled(logs: Path, labels: Path) -> LabelledLogs:
     tasks = [_task(line) for task_id, line in lines.items() if task_id in by_task]
     if not tasks:
         raise BadLabels(f"{labels} labels no task of {logs}: their task_id must be equal")
-    chosen = [by_task[task["task_id"]] for task in tasks]
-    return LabelledLogs(tasks, [shown for shown, _ in chosen], [absent for _, absent in chosen])
+    labels_in_order = [by_task[task["task_id"]] for task in tasks]
+    positive, negative = zip(*labels_in_order, strict=True)
+    return LabelledLogs(tasks, positive, negative)
 
 
 def event_definition(fields: Mapping[str, Any]) -> EventDefinition:

@@ -143,7 +143,8 @@ class _SideTexts:
     """The labelled texts of one side, embedded and scored by the descriptions that read that side."""
 
     def __init__(self, side: Side, definitions: Sequence[EventDefinition], labels: Sequence[LabelledText]) -> None:
-        readers = [one for one in definitions if engine_spec(one.engine).learns and reads_side(one, side)]
+        learning = [definition for definition in definitions if engine_spec(definition.engine).learns]
+        readers = [definition for definition in learning if reads_side(definition, side)]
         self._columns = {definition.name: column for column, definition in enumerate(readers)}
         texts = dict.fromkeys(label.texts[side] for label in labels if side in label.texts)
         clauses = {text: text_clauses for text in texts if (text_clauses := clauses_of(text))}
