@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
 
 from phospho_dashboard.auth.access import Access
 from phospho_dashboard.auth.directory import Directory
@@ -14,19 +13,12 @@ from phospho_dashboard.auth.passwords import Passwords
 from phospho_dashboard.auth.sign_ins import SignIns
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.ids import HybridClock
-from phospho_schemas.records import Keyed
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.people import People
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
+from phospho_web.publisher import Publisher
 from phospho_web.threads import StoreThreads
-
-
-class Publisher(Protocol):
-    """A producer of messages on the topic of raw logs."""
-
-    async def publish(self, messages: Sequence[Keyed]) -> None:
-        """Return when every message is durable. Raises Problem (429 or 503) where it can't be taken."""
 
 
 @dataclass(frozen=True)

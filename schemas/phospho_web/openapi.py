@@ -32,7 +32,7 @@ class Error(BaseModel):
     hint: str = Field(description="what to do")
 
 
-class Problem(BaseModel):
+class ErrorBody(BaseModel):
     error: Error
 
 
@@ -41,7 +41,7 @@ class Problems:
     """The errors of operations: a description for each status, and the schema that all of them have."""
 
     descriptions: Mapping[int, str]
-    schema: Schema = Problem
+    schema: Schema = ErrorBody
     media_types: tuple[str, ...] = (JSON,)
 
 
@@ -104,7 +104,7 @@ def document(api: Api, operations: Iterable[Operation]) -> Json:
     }
 
 
-def object_of(required: Iterable[str], /, **properties: Schema) -> Json:
+def object_schema(required: Iterable[str], /, **properties: Schema) -> Json:
     """Return the schema of an object."""
     return {"type": "object", "required": list(required), "properties": properties}
 
@@ -112,7 +112,7 @@ def object_of(required: Iterable[str], /, **properties: Schema) -> Json:
 def list_of(name: str, item: Schema, *, least: int = 0, most: int | None = None) -> Json:
     """Return the schema of an object with one list."""
     bounds = ({"minItems": least} if least else {}) | ({"maxItems": most} if most is not None else {})
-    return object_of([name], **{name: {"type": "array", "items": item, **bounds}})
+    return object_schema([name], **{name: {"type": "array", "items": item, **bounds}})
 
 
 def nullable(schema: Schema) -> Json:

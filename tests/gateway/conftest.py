@@ -13,10 +13,9 @@ from starlette.applications import Starlette
 from fixtures.served import served
 from gateway.recording import RecordingPublisher
 from phospho_gateway.app import create_app
+from phospho_gateway.health import Check
 from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.metrics import REGISTRY
-from phospho_gateway.operations import Check
-from phospho_gateway.publishing.publisher import Publisher
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_store.migrations import migrate
@@ -24,6 +23,7 @@ from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.quotas import DailyQuotas
 from phospho_store.registry.registry import NewKey, Registry
 from phospho_store.store import Store, embedded
+from phospho_web.publisher import Publisher
 
 ADMIN_SECRET = "ph_admin_secret_of_the_tests"
 

@@ -26,7 +26,7 @@ def test_document_collects_models_and_those_inside_them() -> None:
     answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
     assert operation["operationId"] == "get_parcels"
     assert answer["properties"]["parcels"]["items"] == {"$ref": "#/components/schemas/Parcel"}
-    assert set(content["components"]["schemas"]) == {"Parcel", "Size", "Problem", "Error"}
+    assert set(content["components"]["schemas"]) == {"Parcel", "Size", "ErrorBody", "Error"}
 
 
 def test_operation_without_a_body_is_not_refused_for_one() -> None:
@@ -50,7 +50,7 @@ def test_further_answer_stands_beside_the_problem_of_its_status() -> None:
     responses = document(API, [operation])["paths"]["/api/a"]["post"]["responses"]
 
     both = responses["400"]["content"]["application/json"]["schema"]["anyOf"]
-    assert both == [{"$ref": "#/components/schemas/Problem"}, {"$ref": "#/components/schemas/Size"}]
+    assert both == [{"$ref": "#/components/schemas/ErrorBody"}, {"$ref": "#/components/schemas/Size"}]
     assert responses["202"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Parcel"}
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from phospho_cli.processes.pipeline import Pipeline
 from phospho_cli.processes.serving import BackgroundTask
-from phospho_gateway.publishing.kafka import KafkaPublisher
+from phospho_gateway.kafka_publisher import KafkaPublisher
 from phospho_gateway.settings import KafkaPublisherSettings
 from phospho_schemas.ids import HybridClock
 from phospho_store.errors import StoreError

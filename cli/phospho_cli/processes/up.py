@@ -31,7 +31,7 @@ from phospho_cli.processes.settings import LOOPBACK, UpSettings
 from phospho_cli.processes.web import open_web
 from phospho_dashboard.auth.local_user import OPEN_PATH
 from phospho_dashboard.settings import DashboardSettings
-from phospho_gateway.publishing.kafka import KafkaPublisher
+from phospho_gateway.kafka_publisher import KafkaPublisher
 from phospho_gateway.settings import KafkaPublisherSettings
 from phospho_schemas.ids import HybridClock, newest_revision
 from phospho_schemas.messages import Project, ProjectSettings

@@ -7,7 +7,17 @@ from dataclasses import fields
 from phospho_dashboard.openapi.parts import LIMIT, ROWS
 from phospho_dashboard.queries.filters import URL_NAMES, Filters
 from phospho_dashboard.queries.periods import PERIODS
-from phospho_web.openapi import ANY_OBJECT, TEXT, TIME, Json, Operation, Schema, nullable, object_of, query_parameter
+from phospho_web.openapi import (
+    ANY_OBJECT,
+    TEXT,
+    TIME,
+    Json,
+    Operation,
+    Schema,
+    nullable,
+    object_schema,
+    query_parameter,
+)
 
 _CURSOR = query_parameter("cursor", TEXT)
 _SCOPE: dict[str, Schema] = {
@@ -30,7 +40,7 @@ def _overview() -> list[Operation]:
             "get",
             "/dashboard",
             "Numbers of the dashboard, over time",
-            object_of(list(_SCOPE), **_SCOPE),
+            object_schema(list(_SCOPE), **_SCOPE),
             parameters=_filters(),
         )
     ]
@@ -43,14 +53,14 @@ def _sessions() -> list[Operation]:
             "get",
             "/sessions/{item_id}",
             "The transcript of a session",
-            object_of(["session"], session=ANY_OBJECT, next_cursor=nullable(TEXT)),
+            object_schema(["session"], session=ANY_OBJECT, next_cursor=nullable(TEXT)),
             parameters=(_CURSOR,),
         ),
         Operation(
             "post",
             "/sessions/{session_id}/close",
             "Close a session",
-            object_of(["closing"], closing=ANY_OBJECT),
+            object_schema(["closing"], closing=ANY_OBJECT),
             description="Definitions of whole sessions are looked for at once; a later task opens it again.",
         ),
     ]
@@ -59,12 +69,12 @@ def _sessions() -> list[Operation]:
 def _tasks() -> list[Operation]:
     return [
         _list("/tasks", "Tasks, with their texts cut", "tasks"),
-        Operation("get", "/tasks/{item_id}", "All of one task", object_of(["task"], task=ANY_OBJECT)),
+        Operation("get", "/tasks/{item_id}", "All of one task", object_schema(["task"], task=ANY_OBJECT)),
     ]
 
 
 def _events() -> list[Operation]:
-    events, event = object_of(["events"], **_SCOPE, events=ROWS), object_of(["name"], name=TEXT)
+    events, event = object_schema(["events"], **_SCOPE, events=ROWS), object_schema(["name"], name=TEXT)
     summary = "One event: trend, scores, examples"
     return [
         Operation("get", "/event-stats", "Events by name", events, parameters=_filters()),
@@ -83,7 +93,7 @@ def _versions() -> list[Operation]:
             "get",
             "/versions",
             "Versions of the app, side by side",
-            object_of(["versions"], **_SCOPE, versions=ROWS),
+            object_schema(["versions"], **_SCOPE, versions=ROWS),
             description="With intervals that stay valid however often they are read.",
             parameters=(*_filters(), base),
         )
@@ -97,7 +107,7 @@ def _list(path: str, summary: str, rows: str) -> Operation:
         "get",
         path,
         summary,
-        object_of([*page, rows], **page, **{rows: ROWS}),
+        object_schema([*page, rows], **page, **{rows: ROWS}),
         parameters=(*_filters(), sort, _CURSOR, LIMIT),
     )
 

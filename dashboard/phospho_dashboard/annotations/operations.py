@@ -5,12 +5,12 @@ from __future__ import annotations
 from phospho_dashboard.annotations.annotations import MAX_LABELS
 from phospho_dashboard.openapi.parts import LIMIT, ROWS
 from phospho_schemas.messages import Label, Note
-from phospho_web.openapi import TEXT, Operation, list_of, nullable, object_of, query_parameter
+from phospho_web.openapi import TEXT, Operation, list_of, nullable, object_schema, query_parameter
 
 
 def annotation_operations() -> list[Operation]:
     """Return the operations of labels and notes."""
-    label = object_of(
+    label = object_schema(
         ["event", "task_id", "label"],
         event=TEXT,
         task_id=TEXT,
@@ -24,7 +24,7 @@ def annotation_operations() -> list[Operation]:
             "get",
             "/labels",
             "List labels",
-            object_of(["labels", "next_cursor"], labels=ROWS, next_cursor=nullable(TEXT)),
+            object_schema(["labels", "next_cursor"], labels=ROWS, next_cursor=nullable(TEXT)),
             parameters=(
                 query_parameter("event", TEXT, "the labels of this event alone"),
                 query_parameter("cursor", TEXT),
@@ -46,9 +46,9 @@ def annotation_operations() -> list[Operation]:
             "post",
             "/tasks/{task_id}/notes",
             "Write a note on a task",
-            object_of(["note"], note=Note),
+            object_schema(["note"], note=Note),
             status=201,
-            body=object_of(["text"], text=TEXT | {"maxLength": 10_000}),
+            body=object_schema(["text"], text=TEXT | {"maxLength": 10_000}),
         ),
         Operation("delete", "/tasks/{task_id}/notes/{note_id}", "Delete a note", None, status=204),
     ]

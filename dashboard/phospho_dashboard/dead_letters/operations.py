@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from phospho_dashboard.openapi.parts import LIMIT, ROWS
-from phospho_web.openapi import ANY_OBJECT, TEXT, Operation, nullable, object_of, query_parameter
+from phospho_web.openapi import ANY_OBJECT, TEXT, Operation, nullable, object_schema, query_parameter
 
 
 def dead_letter_operations() -> list[Operation]:
@@ -13,20 +13,20 @@ def dead_letter_operations() -> list[Operation]:
             "get",
             "/dead-letters",
             "List dead letters",
-            object_of(["dead_letters", "next_cursor"], dead_letters=ROWS, next_cursor=nullable(TEXT)),
+            object_schema(["dead_letters", "next_cursor"], dead_letters=ROWS, next_cursor=nullable(TEXT)),
             parameters=(query_parameter("cursor", TEXT), LIMIT),
         ),
         Operation(
             "get",
             "/dead-letters/{dead_letter_id}",
             "One dead letter, with its bytes",
-            object_of(["dead_letter"], dead_letter=ANY_OBJECT),
+            object_schema(["dead_letter"], dead_letter=ANY_OBJECT),
         ),
         Operation(
             "post",
             "/dead-letters/{dead_letter_id}/replay",
             "Replay a dead letter",
-            object_of(
+            object_schema(
                 ["dead_letter_id", "status", "topic", "project_id", "task_id"],
                 dead_letter_id=TEXT,
                 status=TEXT,
@@ -36,6 +36,6 @@ def dead_letter_operations() -> list[Operation]:
             ),
             description="As it came, or mended. Twice is one task.",
             status=202,
-            body=object_of([], payload=TEXT),
+            body=object_schema([], payload=TEXT),
         ),
     ]

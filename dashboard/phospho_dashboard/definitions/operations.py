@@ -5,7 +5,7 @@ from __future__ import annotations
 from phospho_dashboard.definitions.trials import PREVIEW_TASKS
 from phospho_dashboard.openapi.parts import ROWS, Definition
 from phospho_schemas.messages import Backfill, EventDefinition
-from phospho_web.openapi import ANY_OBJECT, NUMBER, TEXT, TIME, Error, Operation, list_of, nullable, object_of
+from phospho_web.openapi import ANY_OBJECT, NUMBER, TEXT, TIME, Error, Operation, list_of, nullable, object_schema
 
 
 def definition_operations() -> list[Operation]:
@@ -14,7 +14,7 @@ def definition_operations() -> list[Operation]:
 
 
 def _definitions() -> list[Operation]:
-    result = object_of(
+    result = object_schema(
         ["name", "status"],
         name=nullable(TEXT),
         version=NUMBER,
@@ -37,7 +37,7 @@ def _definitions() -> list[Operation]:
             "post",
             "/definitions/preview",
             "Preview a definition",
-            object_of(
+            object_schema(
                 ["tasks", "found_now", "found_before", "found", "lost"],
                 tasks=NUMBER,
                 found_now=NUMBER,
@@ -46,7 +46,7 @@ def _definitions() -> list[Operation]:
                 lost=ROWS,
             ),
             description=f"On the last {PREVIEW_TASKS} tasks. Nothing is stored.",
-            body=object_of(["definition"], definition=Definition),
+            body=object_schema(["definition"], definition=Definition),
         ),
         Operation(
             "post",
@@ -69,8 +69,8 @@ def _definitions() -> list[Operation]:
 
 
 def _backfills() -> list[Operation]:
-    backfill = object_of(["backfill"], backfill=Backfill)
-    estimate = object_of(
+    backfill = object_schema(["backfill"], backfill=Backfill)
+    estimate = object_schema(
         ["tasks", "seconds", "events", "llm_tokens", "sampled_tasks"],
         tasks=NUMBER,
         seconds={"type": "number"},
@@ -89,13 +89,13 @@ def _backfills() -> list[Operation]:
             "started twice. With `dry_run` nothing is started, and the answer is an estimate, with "
             "status 200.",
             status=201,
-            body=object_of(
+            body=object_schema(
                 ["definition"],
                 definition=TEXT,
                 **{"from": nullable(TIME), "to": nullable(TIME)},
                 dry_run={"type": "boolean"},
             ),
-            also={200: object_of(["estimate"], estimate=estimate)},
+            also={200: object_schema(["estimate"], estimate=estimate)},
         ),
         Operation("get", "/backfills/{backfill_id}", "Progress of a backfill", backfill),
         Operation(
@@ -120,16 +120,16 @@ def _versions() -> list[Operation]:
             "post",
             "/definitions/{name}/diff",
             "Compare two versions",
-            object_of(["name", "from_version", "to_version"], name=TEXT, to_version=NUMBER),
+            object_schema(["name", "from_version", "to_version"], name=TEXT, to_version=NUMBER),
             description="On the latest tasks: the definition in the body against the stored one, or the stored "
             "one against the version before it.",
-            body=object_of([], definition=ANY_OBJECT, tasks=NUMBER | {"minimum": 1, "maximum": 20_000}),
+            body=object_schema([], definition=ANY_OBJECT, tasks=NUMBER | {"minimum": 1, "maximum": 20_000}),
         ),
         Operation(
             "get",
             "/definitions/{name}/learning",
             "Classifier of a definition",
-            object_of(
+            object_schema(
                 ["name", "version", "classifier_version", "quality", "tasks_to_label"],
                 name=TEXT,
                 version=NUMBER,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from phospho_dashboard.sql.api import MEDIA_TYPES
 from phospho_dashboard.sql.guard import VIEWS
-from phospho_web.openapi import TEXT, Operation, object_of
+from phospho_web.openapi import TEXT, Operation, object_schema
 
 
 def sql_operations() -> list[Operation]:
@@ -22,5 +22,5 @@ def _sql() -> Operation:
         "time, memory and rows by ClickHouse itself. The answer is in the requested format.",
         success="The rows.",
         answer_types=tuple(sorted({media_type.partition(";")[0] for media_type in MEDIA_TYPES.values()})),
-        body=object_of(["query"], query=TEXT, format={"enum": list(MEDIA_TYPES), "default": "JSON"}),
+        body=object_schema(["query"], query=TEXT, format={"enum": list(MEDIA_TYPES), "default": "JSON"}),
     )

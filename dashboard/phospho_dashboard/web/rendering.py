@@ -13,7 +13,7 @@ from phospho_dashboard.web.numbers import format_number, money
 from phospho_dashboard.web.urls import item_url, sign_in_path
 from phospho_schemas.engines import engine_spec
 from phospho_schemas.ids import PROJECT_ID_PATTERN
-from phospho_store.errors import StatementRefused, StoreUnavailable
+from phospho_store.errors import StoreError
 from phospho_web.problems import Problem, problem_of
 from phospho_web.responses import Endpoint
 
@@ -39,12 +39,12 @@ def page_response(
 
 
 def with_error_pages(endpoint: Endpoint) -> Endpoint:
-    """Return `endpoint` with its errors as pages; a visitor who must sign in is led there, and back."""
+    """Return `endpoint` with its errors as pages. A visitor who must sign in is led there, and back."""
 
     async def respond(request: Request) -> Response:
         try:
             return await endpoint(request)
-        except (Problem, StoreUnavailable, StatementRefused) as error:
+        except (Problem, StoreError) as error:
             problem = problem_of(error)
         if problem.status == 401 and request.method == "GET":
             return RedirectResponse(sign_in_path(path_of(request)), 303)

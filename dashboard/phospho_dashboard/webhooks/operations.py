@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from phospho_dashboard.openapi.parts import ROWS
 from phospho_dashboard.webhooks.webhooks import MAX_EVENT_NAMES, MAX_URL_CHARACTERS
-from phospho_web.openapi import ANY_OBJECT, NUMBER, TEXT, Operation, list_of, object_of
+from phospho_web.openapi import ANY_OBJECT, NUMBER, TEXT, Operation, list_of, object_schema
 
 
 def webhook_operations() -> list[Operation]:
     """Return the operations of webhooks."""
-    new_webhook = object_of(
+    new_webhook = object_schema(
         ["url"],
         url=TEXT | {"maxLength": MAX_URL_CHARACTERS},
         events={"type": "array", "items": TEXT | {"minLength": 1, "maxLength": 128}, "maxItems": MAX_EVENT_NAMES},
@@ -23,7 +23,7 @@ def webhook_operations() -> list[Operation]:
             "post",
             "/webhooks",
             "Add a webhook",
-            object_of(["webhook", "secret"], webhook=ANY_OBJECT, secret=TEXT),
+            object_schema(["webhook", "secret"], webhook=ANY_OBJECT, secret=TEXT),
             description="It receives each event that is found from now on, with `evidence` also the words of the "
             "task that show it. The secret is only in this answer.",
             status=201,
@@ -34,13 +34,13 @@ def webhook_operations() -> list[Operation]:
             "post",
             "/webhooks/{webhook_id}/test",
             "Send a webhook a test message",
-            object_of(["is_delivered", "status"], is_delivered={"type": "boolean"}, status=NUMBER, detail=TEXT),
+            object_schema(["is_delivered", "status"], is_delivered={"type": "boolean"}, status=NUMBER, detail=TEXT),
         ),
         Operation(
             "post",
             "/webhooks/{webhook_id}/send-again",
             "Send dead deliveries again",
-            object_of(["deliveries"], deliveries=NUMBER),
+            object_schema(["deliveries"], deliveries=NUMBER),
             description="The latest 1,000, with new tries.",
             status=202,
         ),

@@ -19,20 +19,24 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
+from starlette.routing import Route
 
 from phospho_gateway.access.access import Access
 from phospho_gateway.access.rate_limit import RateLimitHeaders
+from phospho_gateway.docs import docs_routes
+from phospho_gateway.health import Check, HealthApi
 from phospho_gateway.intake.bodies import Bodies
 from phospho_gateway.intake.events_api import EventsApi
 from phospho_gateway.intake.intake import Intake
-from phospho_gateway.legacy.reads.read_store import ReadStore
-from phospho_gateway.legacy.routes import legacy_routes
+from phospho_gateway.legacy.flat_update_api import FlatUpdateApi
+from phospho_gateway.legacy.log_api import LogApi
+from phospho_gateway.legacy.messages_api import MessagesApi
+from phospho_gateway.legacy.project_api import ProjectApi
+from phospho_gateway.legacy.reads.read_store import LegacyServices, ReadStore
+from phospho_gateway.legacy.session_api import SessionApi
+from phospho_gateway.legacy.task_api import TaskApi
 from phospho_gateway.metrics import REGISTRY
-from phospho_gateway.openapi.docs import docs_routes
-from phospho_gateway.operations import Check, Operations
 from phospho_gateway.otlp.traces_api import TracesApi
-from phospho_gateway.publishing.publisher import Publisher
-from phospho_gateway.services import Services
 from phospho_gateway.settings import GatewaySettings
 from phospho_gateway.telemetry import Telemetry
 from phospho_schemas.ids import HybridClock
@@ -40,6 +44,7 @@ from phospho_store.errors import StoreError
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.quotas import DailyQuotas
 from phospho_web.problems import Problem
+from phospho_web.publisher import Publisher
 from phospho_web.responses import on_disconnect, on_error, on_http_exception
 
 
@@ -60,20 +65,19 @@ def create_app(
     `readiness` maps a dependency to a check, which may block, and returns what is wrong or None. The owner of `quotas`
     keeps them fresh. `/metrics` shows those of `registry`.
     """
-    intake = Intake(settings, publisher, clock, quotas)
-    services = Services(
+    services = LegacyServices(
         settings=settings,
         access=Access(authenticator, settings),
         bodies=Bodies(settings),
-        intake=intake,
+        intake=Intake(settings, publisher, clock, quotas),
         reads=reads,
     )
     app = Starlette(
         routes=[
             *EventsApi(services).routes(),
             *TracesApi(services).routes(),
-            *legacy_routes(services),
-            *Operations(readiness, settings.readiness_timeout_s, registry).routes(),
+            *_legacy_routes(services),
+            *HealthApi(readiness, settings.readiness_timeout_s, registry).routes(),
             *docs_routes(),
         ],
         middleware=[Middleware(Telemetry), *_cors(settings), Middleware(RateLimitHeaders)],
@@ -86,6 +90,17 @@ def create_app(
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _legacy_routes(services: LegacyServices) -> list[Route]:
+    return [
+        *LogApi(services).routes(),
+        *TaskApi(services).routes(),
+        *SessionApi(services).routes(),
+        *ProjectApi(services).routes(),
+        *FlatUpdateApi(services).routes(),
+        *MessagesApi(services).routes(),
+    ]
 
 
 def _cors(settings: GatewaySettings) -> list[Middleware]:

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import AfterValidator
 
-from phospho_gateway.access.rate_limit import parsed_rate
 from phospho_schemas.settings import kafka_setting, setting
 
 _MB = 1_000_000
+_RATE = re.compile(r"([1-9]\d{0,8})/(second|minute|hour|day)")
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+
+
+class Rate(NamedTuple):
+    """A number of requests in a number of seconds."""
+
+    requests: int
+    window_s: int
+
+
+def parsed_rate(text: str) -> Rate | None:
+    """Return the rate of a text such as `100/second`; None for an empty one. Raises ValueError."""
+    if not text:
+        return None
+    match = _RATE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no rate")
+    return Rate(int(match[1]), _SECONDS[match[2]])
 
 
 def _checked_rate(text: str) -> str:

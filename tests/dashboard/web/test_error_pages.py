@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -11,6 +13,9 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from phospho_dashboard.web.error_pages import on_unexpected, with_error_page
+from phospho_dashboard.web.rendering import with_error_pages
+from phospho_store.errors import Conflict
+from phospho_web.responses import Endpoint, with_json_errors
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
@@ -63,3 +68,13 @@ def test_an_error_of_ours_is_a_page_or_json_and_tells_nothing(client: TestClient
     assert "<h1>Something went wrong here</h1>" in page.text
     assert answer.json()["error"]["code"] == "internal_error"
     assert "secret" not in page.text + answer.text
+
+
+@pytest.mark.parametrize("wrapped", [with_error_pages, with_json_errors])
+def test_a_conflict_in_the_store_is_409_on_a_page_and_in_its_twin(wrapped: Callable[[Endpoint], Endpoint]) -> None:
+    async def refused(_: Request) -> Response:
+        raise Conflict("changed_meanwhile", "it has version 2 now", "open it again")
+
+    answer = TestClient(Starlette(routes=[Route("/", wrapped(refused))])).get("/")
+
+    assert (answer.status_code, "it has version 2 now" in answer.text.lower()) == (409, True)

@@ -12,8 +12,8 @@ from schemathesis.checks import CHECKS
 from gateway.conftest import served
 from phospho_cli.processes.pipeline import Pipeline
 from phospho_gateway.app import create_app
+from phospho_gateway.document import document
 from phospho_gateway.legacy.reads.read_store import ReadStore
-from phospho_gateway.openapi.document import document
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_store.registry.authentication import Authenticator

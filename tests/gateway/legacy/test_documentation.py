@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from phospho_gateway.document import document
 from phospho_gateway.legacy.page_requests import DEFAULT_LIMIT, MAX_LIMIT
 from phospho_gateway.legacy.reads.filters import FILTERS, condition_of
 from phospho_gateway.legacy.writes.conversation import MERGE_MODES
-from phospho_gateway.openapi.document import document
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.settings import settings_of
 from phospho_web.problems import Problem

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,30 +12,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from phospho_gateway.settings import Rate, parsed_rate
 from phospho_store.registry.registry import key_hash
 from phospho_web.problems import Problem
 
 _STATE = "phospho.rate_limit"
-_RATE = re.compile(r"([1-9]\d{0,8})/(second|minute|hour|day)")
-_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 _MAX_KEYS = 10_000
-
-
-class Rate(NamedTuple):
-    """A number of requests in a number of seconds."""
-
-    requests: int
-    window_s: int
-
-
-def parsed_rate(text: str) -> Rate | None:
-    """Return the rate of a text such as `100/second`; None for an empty one. Raises ValueError."""
-    if not text:
-        return None
-    match = _RATE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"{text!r} is no rate")
-    return Rate(int(match[1]), _SECONDS[match[2]])
 
 
 class _Window(NamedTuple):

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from phospho_gateway.intake.events import AcceptedEvent, single_event
-from phospho_gateway.services import Services
+from phospho_gateway.intake.intake import Services
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 

@@ -7,21 +7,24 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
 
 from phospho_gateway import metrics
+from phospho_gateway.access.access import Access
+from phospho_gateway.intake.bodies import Bodies
 from phospho_gateway.intake.events import AcceptedEvent, Envelope, EventReader, Rewrite, Source
 from phospho_gateway.intake.feedback import AcceptedFeedback, FeedbackReader
-from phospho_gateway.publishing.publisher import Publisher
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock, revision_ms
 from phospho_schemas.records import Keyed
 from phospho_store.registry.quotas import DailyQuotas
 from phospho_web.bodies import json_type
 from phospho_web.problems import Problem, invalid
+from phospho_web.publisher import Publisher
 
 _MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
 # What is counted against no quota: feedback on a task, and a task that is there already.
@@ -175,6 +178,16 @@ class Intake:
             "send the same request again; with task_id or Idempotency-Key nothing is doubled",
             retry_after_s=self._settings.retry_after_s,
         )
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts that the endpoints share: settings, keys, bodies, and the way to the publisher."""
+
+    settings: GatewaySettings
+    access: Access
+    bodies: Bodies
+    intake: Intake
 
 
 def _process_name(clock: HybridClock) -> str:

@@ -11,10 +11,10 @@ from starlette.routing import Route
 
 from phospho_gateway.intake.events import Envelope
 from phospho_gateway.intake.fields import check_identifier
+from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.task_reads import StoredTask, TaskReads
 from phospho_gateway.legacy.typed_fields import object_field, objects_field, text_field
 from phospho_gateway.legacy.writes.changes import Change, messages_of
-from phospho_gateway.services import Services
 from phospho_schemas.records import Keyed
 from phospho_web.bodies import json_type
 from phospho_web.problems import Problem, invalid
@@ -33,7 +33,7 @@ class FlatUpdateApi:
     the tasks that don't exist, and those whose change is refused.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: LegacyServices) -> None:
         self._services = services
         self._reads = TaskReads(services.reads.store, services.settings.max_page_bytes)
 

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from phospho_gateway.access.projects import checked_project_id
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.feedback import AcceptedFeedback
-from phospho_gateway.services import Services
+from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_schemas.records import Keyed
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
@@ -20,7 +20,7 @@ from phospho_web.responses import json_response
 class LogApi:
     """The endpoints of `/v2` that take data."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: LegacyServices) -> None:
         self._settings = services.settings
         self._access = services.access
         self._bodies = services.bodies

@@ -12,9 +12,9 @@ from starlette.routing import Route
 from phospho_gateway.access.projects import project_of
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.fields import check_identifier, check_times, created_at
+from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.typed_fields import objects_field, too_many
 from phospho_gateway.legacy.writes.conversation import turns
-from phospho_gateway.services import Services
 from phospho_schemas.ids import derived_id
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
@@ -23,7 +23,7 @@ from phospho_web.responses import json_response
 class MessagesApi:
     """The endpoint that takes conversations; a bad one harms only itself."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: LegacyServices) -> None:
         self._services = services
 
     def routes(self) -> list[Route]:

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from phospho_gateway.intake.models import Event, LoggedEvents
 from phospho_gateway.legacy import models
 from phospho_gateway.legacy.page_requests import MAX_LIMIT
-from phospho_gateway.openapi.models import Event, LoggedEvents
 from phospho_web.openapi import TEXT, Operation, list_of, query_parameter
 
 _UPSTREAM = "What the clients of upstream phospho send."

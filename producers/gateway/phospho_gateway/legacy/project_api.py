@@ -11,10 +11,10 @@ from starlette.routing import Route
 from phospho_gateway.legacy.documents import flattened, project_document, session_document, task_document
 from phospho_gateway.legacy.page_requests import PageRequest, page_of_body, page_of_query, refuse_unknown
 from phospho_gateway.legacy.reads.filters import ANY_TASK, Condition, condition_of
+from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.session_reads import SessionReads
 from phospho_gateway.legacy.reads.task_reads import TaskReads
 from phospho_gateway.legacy.typed_fields import switch_field
-from phospho_gateway.services import Services
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
@@ -25,7 +25,7 @@ _FLAT_FIELDS = ("limit", "cursor", "with_events", "with_sessions", "with_removed
 class ProjectApi:
     """The endpoints of a project that read."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: LegacyServices) -> None:
         self._services = services
         self._sessions = SessionReads(services.reads.store)
         self._tasks = TaskReads(services.reads.store, services.settings.max_page_bytes)

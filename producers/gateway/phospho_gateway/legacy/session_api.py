@@ -12,9 +12,9 @@ from starlette.routing import Route
 from phospho_gateway.access.projects import project_of
 from phospho_gateway.legacy.documents import new_session, session_document, task_document, transcript
 from phospho_gateway.legacy.page_requests import PageRequest, page_of_body, page_of_query, path_id, refuse_unknown
+from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.session_reads import SessionReads
 from phospho_gateway.legacy.reads.task_reads import TaskPage, TaskReads
-from phospho_gateway.services import Services
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
@@ -22,7 +22,7 @@ from phospho_web.responses import json_response
 class SessionApi:
     """The endpoints of one session."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: LegacyServices) -> None:
         self._services = services
         self._sessions = SessionReads(services.reads.store)
         self._tasks = TaskReads(services.reads.store, services.settings.max_page_bytes)

@@ -10,11 +10,11 @@ from starlette.routing import Route
 
 from phospho_gateway.legacy.documents import task_document
 from phospho_gateway.legacy.page_requests import path_id
+from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.task_reads import StoredTask, TaskReads
 from phospho_gateway.legacy.typed_fields import object_field, text_field
 from phospho_gateway.legacy.writes.changes import Change, messages_of
 from phospho_gateway.legacy.writes.new_tasks import as_log, created_document
-from phospho_gateway.services import Services
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
@@ -22,7 +22,7 @@ from phospho_web.responses import json_response
 class TaskApi:
     """The endpoints of one task."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: LegacyServices) -> None:
         self._services = services
         self._reads = TaskReads(services.reads.store, services.settings.max_page_bytes)
 

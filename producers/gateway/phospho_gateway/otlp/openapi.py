@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from phospho_gateway.otlp.responses import PROTOBUF
-from phospho_web.openapi import JSON, Operation, Problem, Problems
+from phospho_web.openapi import JSON, ErrorBody, Operation, Problems
 
 _BOTH = (PROTOBUF, JSON)
 
@@ -54,7 +54,7 @@ def otlp_operations() -> list[Operation]:
     return [
         _export("/v1/traces", "Export traces (OTLP/HTTP)"),
         # The router answers a project without a name.
-        _export("/v3/otl/{project_id}", "Export traces (API v3)", also={404: Problem}),
+        _export("/v3/otl/{project_id}", "Export traces (API v3)", also={404: ErrorBody}),
     ]
 
 

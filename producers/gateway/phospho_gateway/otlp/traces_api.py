@@ -9,12 +9,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
+from phospho_gateway.intake.intake import Services
 from phospho_gateway.metrics import SPANS
 from phospho_gateway.otlp import json_encoding, protobuf
 from phospho_gateway.otlp.responses import JSON, PROTOBUF, accepted_response, problem_response
 from phospho_gateway.otlp.spans import Export, MalformedExport, TooManySpans
 from phospho_gateway.otlp.translation import raw_logs
-from phospho_gateway.services import Services
 from phospho_schemas.records import Keyed
 from phospho_web.bodies import parse_json
 from phospho_web.problems import Problem

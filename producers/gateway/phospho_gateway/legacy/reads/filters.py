@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from phospho_gateway.intake.fields import MAX_ID_CHARACTERS
-from phospho_gateway.legacy.reads.chunks import MAX_PARAMETER_BYTES
+from phospho_gateway.legacy.reads.read_store import MAX_PARAMETER_BYTES
 from phospho_schemas.times import parsed_time
 from phospho_store.sql import compose
 from phospho_web.bodies import json_type

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
+from phospho_gateway.intake.intake import Services
 from phospho_gateway.settings import GatewaySettings
 from phospho_store.errors import StoreUnavailable
 from phospho_store.registry.registry import Registry
@@ -18,6 +20,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
+
+# ClickHouse's HTTP interface takes parameters in the address. That may have 1 MB (http_max_uri_size), and each byte may
+# take three characters of it.
+MAX_PARAMETER_BYTES = 50_000
 
 
 class ReadStore:
@@ -45,3 +51,24 @@ class ReadStore:
     def close(self) -> None:
         """Let the running calls end, and start no other."""
         self._threads.close()
+
+
+@dataclass(frozen=True)
+class LegacyServices(Services):
+    """The parts that the endpoints share, and the store that the legacy API reads."""
+
+    reads: ReadStore
+
+
+def chunks(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Yield `ids` in their order, in lists of at most MAX_PARAMETER_BYTES; an id has at most 512 characters."""
+    chunk: list[str] = []
+    size = 0
+    for name in ids:
+        size += len(name.encode())
+        if chunk and size > MAX_PARAMETER_BYTES:
+            yield chunk
+            chunk, size = [], len(name.encode())
+        chunk.append(name)
+    if chunk:
+        yield chunk

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from phospho_gateway.legacy.page_requests import PageRequest
-from phospho_gateway.legacy.reads.chunks import chunks
 from phospho_gateway.legacy.reads.filters import Condition
+from phospho_gateway.legacy.reads.read_store import chunks
 from phospho_gateway.legacy.reads.task_reads import LIMITS, Row, events_sql
 from phospho_store.sql import compose
 from phospho_store.store import Store

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from phospho_gateway.legacy.page_requests import PageRequest
-from phospho_gateway.legacy.reads.chunks import chunks
 from phospho_gateway.legacy.reads.filters import ANY_TASK, Condition
+from phospho_gateway.legacy.reads.read_store import chunks
 from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_web.cursors import encoded_cursor

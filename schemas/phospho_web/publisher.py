@@ -15,6 +15,6 @@ class Publisher(Protocol):
         """
         Return when every message is durable.
 
-        Raises Problem if that can't be confirmed. Some messages may be durable even then; the client sends all of them
-        again, and their ids make that safe.
+        Raises Problem (429 or 503) if that can't be confirmed. Some messages may be durable even then; the client sends
+        all of them again, and their ids make that safe.
         """

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
-from phospho_gateway.publishing.kafka import KafkaPublisher
+from phospho_gateway.kafka_publisher import KafkaPublisher
 from phospho_gateway.settings import KafkaPublisherSettings
 from phospho_schemas.records import Keyed
 from phospho_schemas.topics import RAW_LOGS, Topic

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from phospho_gateway.openapi.document import document
+from phospho_gateway.document import document
 from phospho_web.openapi import Json, encoded
 
 _STYLE = """

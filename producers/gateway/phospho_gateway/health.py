@@ -15,8 +15,12 @@ from phospho_web.responses import json_response
 Check = Callable[[], str | None]
 
 
-class Operations:
-    """`readiness` maps a dependency to a check, which may block, and returns what is wrong or None."""
+class HealthApi:
+    """
+    The endpoints that say how the process is.
+
+    `readiness` maps a dependency to a check, which may block, and returns what is wrong or None.
+    """
 
     def __init__(self, readiness: Mapping[str, Check], timeout_s: float, registry: CollectorRegistry) -> None:
         self._readiness = dict(readiness)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from phospho_gateway.legacy.openapi import legacy_operations
-from phospho_gateway.openapi.models import (
+from phospho_gateway.intake.models import (
     BatchResults,
     Event,
     Feedback,
@@ -13,6 +12,7 @@ from phospho_gateway.openapi.models import (
     Receipt,
     SingleEvent,
 )
+from phospho_gateway.legacy.openapi import legacy_operations
 from phospho_gateway.otlp.openapi import otlp_operations
 from phospho_schemas.ids import PROJECT_ID_PATTERN
 from phospho_web import openapi

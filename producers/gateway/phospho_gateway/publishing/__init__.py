@@ -1,1 +1,0 @@
-"""Publishers of accepted messages."""
