@@ -4,6 +4,7 @@ The errors of the store. HTTP status codes are the edge's: phospho_web.problems 
 StoreError
 ├── StoreUnavailable    ClickHouse is away, overloaded or out of memory: try again later
 ├── StatementRefused    ClickHouse answered, and refused the statement or a row of it
+├── IncompatibleStore   another version's migrations made the tables
 └── ChangeRefused       the stored rows don't allow the change; nothing was stored
     ├── Conflict        they have changed since they were read, or the name is taken
     └── LimitReached    the project has as many of them as it may
@@ -38,6 +39,10 @@ class StatementRefused(StoreError):
     def __init__(self, message: str, code: int = 0) -> None:
         super().__init__(message)
         self.code = code
+
+
+class IncompatibleStore(StoreError):
+    """The tables were made by migrations that this version doesn't have. Nothing was changed."""
 
 
 class ChangeRefused(StoreError):

@@ -11,9 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from fixtures.clickhouse_server import ClickHouseServer
 from fixtures.phospho_process import run_phospho
+from phospho_cli import main
+from phospho_store.errors import IncompatibleStore
 from phospho_store.migrations import migrate, migrations
 from phospho_store.registry.authentication import SECRET_TABLES
 from phospho_store.registry.registry import Registry, first_project, key_hash
@@ -70,6 +73,21 @@ def test_from_empty_gives_exactly_the_declared_columns_in_order(store: Store) ->
 
 def test_migrating_again_applies_nothing(store: Store) -> None:
     assert list(migrate(store)) == []
+
+
+def test_migrate_refuses_tables_of_other_migrations(clickhouse: ClickHouseServer) -> None:
+    """An earlier version rewrote migration 4 under its number: its tables are not ours."""
+    store = remote(clickhouse.url, size=1)
+    list(migrate(store))
+    store.insert("schema_migrations", b'{"version":4,"name":"followers"}')
+    store.command("DROP VIEW sessions")
+    with pytest.raises(IncompatibleStore, match="migration 4 was 'followers' and not 'jobs'"):
+        list(migrate(store))
+    assert "sessions" not in columns(store)
+    refused = CliRunner().invoke(main, ["migrate", "--clickhouse", clickhouse.url])
+    assert refused.exit_code == 1
+    assert "drop the database 'phospho', and migrate again." in refused.output
+    store.close()
 
 
 def test_no_two_migrations_have_one_number() -> None:

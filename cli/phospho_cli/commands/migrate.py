@@ -6,10 +6,10 @@ import click
 
 from phospho_cli.options import settings_options, variables_help
 from phospho_cli.processes.settings import FirstProjectSettings, MigrateSettings
-from phospho_store.errors import StoreError
+from phospho_store.errors import IncompatibleStore, StoreError
 from phospho_store.migrations import migrate as run_migrations
 from phospho_store.registry.registry import Registry, first_project
-from phospho_store.store import Store, remote
+from phospho_store.store import DATABASE, Store, remote
 
 
 @click.command(epilog=variables_help(MigrateSettings))
@@ -32,6 +32,10 @@ def migrate(settings: MigrateSettings, wants_project: bool) -> None:
         _migrate(store)
         if wants_project:
             _make_first_project(Registry(store), settings.first_project)
+    except IncompatibleStore as error:
+        raise click.ClickException(
+            f"ClickHouse could not be migrated: {error}; drop the database {DATABASE!r}, and migrate again."
+        ) from error
     except StoreError as error:
         raise click.ClickException(f"ClickHouse could not be migrated: {error}") from error
 

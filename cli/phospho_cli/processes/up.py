@@ -38,7 +38,7 @@ from phospho_schemas.messages import Project, ProjectSettings
 from phospho_schemas.settings import BadSetting
 from phospho_store.embedded.engine import ReaderLimits
 from phospho_store.embedded.http import ClickHouseHttpSettings, build_app
-from phospho_store.errors import StoreError
+from phospho_store.errors import IncompatibleStore, StoreError, StoreUnavailable
 from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import SECRET_TABLES
 from phospho_store.registry.definition_sets import DefinitionRepository
@@ -95,9 +95,16 @@ def up(settings: UpSettings) -> None:
             f"The folder {settings.data_dir} can't be used: {error.strerror}. Give another with --data."
         ) from error
     except StoreError as error:
-        raise click.ClickException(
-            f"The store can't be opened: {error}. Is another `phospho up` running on {settings.data_dir}?"
-        ) from error
+        raise click.ClickException(f"The store can't be opened: {error}{_advice(settings, error)}") from error
+
+
+def _advice(settings: UpSettings, error: StoreError) -> str:
+    """Return the end of the sentence that says why the store can't be opened."""
+    if isinstance(error, IncompatibleStore):
+        return f"; drop the database {DATABASE!r}." if settings.clickhouse else "; use another --data folder."
+    if isinstance(error, StoreUnavailable) and not settings.clickhouse:
+        return f". Is another `phospho up` running on {settings.data_dir}?"
+    return "."
 
 
 def _print_start(settings: UpSettings, process: UpProcess) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 
+from phospho_store.errors import IncompatibleStore
 from phospho_store.store import Store
 from phospho_store.views import apply_views
 
@@ -31,10 +32,10 @@ def migrations() -> list[Migration]:
     return [_read(name) for name in files]
 
 
-def applied_versions(store: Store) -> set[int]:
-    """Return the numbers that this database has behind it."""
+def applied_names(store: Store) -> dict[int, str]:
+    """Return the names of the migrations that this database has behind it, by number."""
     store.command(_LEDGER)
-    return {row["version"] for row in store.rows("SELECT version FROM schema_migrations FINAL")}
+    return {row["version"]: row["name"] for row in store.rows("SELECT version, name FROM schema_migrations FINAL")}
 
 
 def migrate(store: Store) -> Iterator[Migration]:
@@ -42,11 +43,18 @@ def migrate(store: Store) -> Iterator[Migration]:
     Apply the missing migrations in order, yield each when it is done, and replace the views at the end.
 
     Safe when many processes run it at once: there is no lock, since every statement is idempotent (IF NOT EXISTS,
-    OR REPLACE) and a migration that two processes recorded counts once.
+    OR REPLACE) and a migration that two processes recorded counts once. Raises IncompatibleStore where the database
+    has another migration of the same number behind it.
     """
-    done = applied_versions(store)
+    applied = applied_names(store)
     for migration in migrations():
-        if migration.version in done:
+        if applied.get(migration.version, migration.name) != migration.name:
+            raise IncompatibleStore(
+                f"the tables were made by an earlier, unreleased version, whose migration {migration.version} was"
+                f" {applied[migration.version]!r} and not {migration.name!r}"
+            )
+    for migration in migrations():
+        if migration.version in applied:
             continue
         for statement in migration.statements:
             store.command(statement)

@@ -1,17 +1,21 @@
-"""`phospho up`: what it finds in its folder does not keep it from taking logs."""
+"""`phospho up` and its folder: rows that it can start with, and folders that it refuses."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from fixtures.phospho_process import clean_environment
 from phospho_cli.processes.settings import FirstProjectSettings, UpSettings
 from phospho_cli.processes.up import last_revision, open_up
 from phospho_schemas.ids import newest_revision
 from phospho_store.migrations import migrate
-from phospho_store.store import embedded
+from phospho_store.store import Store, embedded
 
 KEY = "ph_a_key_for_tests_0123456789"
 TASK = (
@@ -63,3 +67,39 @@ async def test_up_opens_its_pages_by_one_printed_url_in_every_run(tmp_path: Path
             seen.append(process.pages_url.partition("?")[2])
     assert seen[0] == seen[1]
     assert (tmp_path / "local-secret").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.fixture
+def folder_store(tmp_path: Path) -> Iterator[Store]:
+    """The open store of the folder `tmp_path`."""
+    store = embedded(str(tmp_path / "clickhouse"))
+    list(migrate(store))
+    yield store
+    store.close()
+
+
+def refused_start(folder: Path) -> str:
+    completed = subprocess.run(
+        [sys.executable, "-m", "phospho_cli", "up", "--data", str(folder), "--port", "0"],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (completed.returncode, completed.stdout) == (1, ""), completed.stderr
+    return completed.stderr
+
+
+def test_up_refuses_the_folder_of_an_earlier_version(tmp_path: Path, folder_store: Store) -> None:
+    folder_store.insert("schema_migrations", b'{"version":4,"name":"followers"}')
+    folder_store.close()
+    error = refused_start(tmp_path)
+    assert "made by an earlier, unreleased version" in error
+    assert error.endswith("use another --data folder.\n")
+
+
+def test_up_refuses_the_folder_of_a_running_up(tmp_path: Path, folder_store: Store) -> None:
+    assert folder_store.now_ms()
+    error = refused_start(tmp_path)
+    assert error.endswith(f"Is another `phospho up` running on {tmp_path}?\n")
