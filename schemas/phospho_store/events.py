@@ -1,8 +1,8 @@
-"""The rules of the views `found_events` and `events` for rows that are in hand: judgements and labels applied."""
+"""The rules of the views `found_events` and `events` in Python: judgements and labels applied to rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -61,13 +61,42 @@ def as_judged(event: Row, judgement: Row | None) -> dict[str, Any]:
         return dict(event)
     return {
         **event,
+        **_overridden(event, judgement),
         "judge": judgement["judge"] or event["judge"],
-        "value": event["value"] if judgement["value"] is None else judgement["value"],
-        "category": judgement["category"] or event["category"],
     }
+
+
+def labelled_events(events: Sequence[Row], labels: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    """
+    Yield the events of a task with the label of each, then the events that confirming labels add.
+
+    `labels` are rows of `label_rows` of the task. A rejected event is yielded too, with `rejected` as its `label`; an
+    event that nobody labelled has "".
+    """
+    by_name = {label["event_name"]: label for label in labels}
+    for event in events:
+        yield _as_labelled(event, by_name.get(event["name"]))
+    names = {event["name"] for event in events}
+    for label in labels:
+        if label["label"] == "confirmed" and label["event_name"] not in names:
+            yield {**added_event(label), "label": "confirmed"}
 
 
 def added_event(label: Row) -> dict[str, Any]:
     """Return the event that a confirming label adds to a task in which it was not found."""
     values = {name: label[name] for name in ("value", "category")}
     return {"id": label["event_id"], "name": label["event_name"], **_ADDED, **values}
+
+
+def _as_labelled(event: Row, label: Row | None) -> dict[str, Any]:
+    if label is None:
+        return {**event, "label": ""}
+    return {**event, **_overridden(event, label), "label": label["label"]}
+
+
+def _overridden(event: Row, annotation: Row) -> dict[str, Any]:
+    """Return the value and category of an event, with those that a judgement or label gives it before its own."""
+    return {
+        "value": event["value"] if annotation["value"] is None else annotation["value"],
+        "category": annotation["category"] or event["category"],
+    }

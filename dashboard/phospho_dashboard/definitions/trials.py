@@ -23,6 +23,7 @@ SELECT project_id, task_id, revision, session_id, user_id, version_id, created_a
 FROM task_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """
+# Of detection alone: labels are to teach the engine, also on events that a judge took away.
 _UNLABELLED = """
 SELECT task_id
 FROM analysis_rows FINAL
@@ -34,6 +35,7 @@ WHERE project_id = {project:String} AND event.name = {event:String} AND task_id 
 ORDER BY event.score, task_id
 LIMIT {limit:UInt32}
 """
+# Of detection alone, whose rows stay when a definition is deleted; judgements and labels are apart.
 _TASKS_WITH_EVENT = """
 SELECT count() AS tasks FROM analysis_rows FINAL
 WHERE project_id = {project:String} AND has(CAST(events.name, 'Array(String)'), {event:String})

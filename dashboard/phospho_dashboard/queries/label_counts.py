@@ -1,10 +1,12 @@
-"""Counts of labels by whether detection finds the event now."""
+"""Counts of labels by whether detection found the event."""
 
 from __future__ import annotations
 
 from phospho_store.sql import compose
 from phospho_store.store import Store
 
+# Of detection alone, as it is the definition that is measured: neither a judgement nor the state of a session changes
+# what it found, so the counts can differ from those of the view `events`.
 # Labels are few beside tasks, and those of tasks that are gone count for nothing. What is found in a whole session
 # stands at its last task.
 _LABELLED = "(SELECT task_id FROM label_rows WHERE project_id = {project:String} AND event_name = {event:String})"

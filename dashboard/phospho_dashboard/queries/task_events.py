@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from phospho_store.events import Content, added_event, content_of, judged_events
+from phospho_store.events import Content, content_of, judged_events, labelled_events
 from phospho_store.sql import compose
 from phospho_store.sql.sessions import session_events
 from phospho_store.store import Store
@@ -65,8 +65,9 @@ class TaskEvents:
         events: dict[str, list[Row]] = {}
         for task_id in ids:
             analysis = analyses.get(task_id)
-            found = list(judged_events(analysis, judgements)) if analysis else []
-            events[task_id] = _labelled(found + [row["event"] for row in session_rows[task_id]], labels[task_id])
+            own_events = judged_events(analysis, judgements) if analysis else ()
+            in_sessions = (row["event"] for row in session_rows[task_id])
+            events[task_id] = list(labelled_events([*own_events, *in_sessions], labels[task_id]))
         return events
 
     def _session_events(self, parameters: Row, tasks: Sequence[Row]) -> dict[str, list[Row]]:
@@ -83,23 +84,6 @@ class TaskEvents:
         contents = {"names": _distinct(candidates, "name"), "contents": _distinct(candidates, "content")}
         rows = self._store.rows(_JUDGEMENTS, {"project": project_id, **contents})
         return {content_of(row): row for row in rows}
-
-
-def _labelled(events: list[Row], labels: list[Row]) -> list[Row]:
-    """Return events with the label of each, followed by the events that people added."""
-    by_name = {label["event_name"]: label for label in labels}
-    names = {event["name"] for event in events}
-    added = [label for label in labels if label["label"] == "confirmed" and label["event_name"] not in names]
-    return [event | _corrections(event, by_name.get(event["name"])) for event in events] + [
-        added_event(label) | {"label": label["label"]} for label in added
-    ]
-
-
-def _corrections(event: Row, label: Row | None) -> Row:
-    if label is None:
-        return {"label": ""}
-    value = event["value"] if label["value"] is None else label["value"]
-    return {"label": label["label"], "value": value, "category": label["category"] or event["category"]}
 
 
 def _distinct(rows: Iterable[Row], column: str) -> list[str]:

@@ -19,9 +19,13 @@ def turn_window(context_turns: int) -> str:
     )
 
 
-TASK_STATE = "sipHash64(task_id, task_rows.revision)"
+def task_state(task_id: str = "task_id", revision: str = "task_rows.revision") -> str:
+    """Return the expression of a task's part in the state of its session."""
+    return f"sipHash64({task_id}, {revision})"
+
+
 # XOR, as it depends on no order.
-SESSION_STATE = f"groupBitXor({TASK_STATE})"
+SESSION_STATE = f"groupBitXor({task_state()})"
 TURN_STATE = f"{SESSION_STATE} OVER ({turn_window(MAX_CONTEXT_TURNS)})"
 
 _DISTINCT = "arraySlice(arraySort(groupUniqArrayIf(toString($column), $column != '')), 1, 100)"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from phospho_store.sql import compose
-from phospho_store.sql.sessions import SESSION_STATE, TASK_STATE
+from phospho_store.sql.sessions import SESSION_STATE, task_state
 from phospho_store.store import Store
 
 ARRIVED = "inserted_at >= fromUnixTimestamp64Milli({arrived:Int64})"
@@ -14,7 +14,7 @@ ARRIVED = "inserted_at >= fromUnixTimestamp64Milli({arrived:Int64})"
 # Sessions that a task left: it arrived in another one than those that held it before.
 LEFT = compose(
     """
-SELECT held.session_id AS session_id, sipHash64(task.task_id, task.greatest) AS seen
+SELECT held.session_id AS session_id, $left_state AS seen
 FROM
 (
     SELECT session_id, task_id FROM session_task_rows WHERE project_id = {project:String}
@@ -28,6 +28,7 @@ INNER JOIN
 WHERE held.session_id != task.session_id
 """,
     arrived=ARRIVED,
+    left_state=task_state("task.task_id", "task.greatest"),
 )
 
 # One SELECT for each index that prunes. What was seen of a session is a sum of hashes: it is another one once there is
@@ -63,7 +64,7 @@ WHERE (session_id, state) IN
 """
 _ALL_CHANGED = compose(
     _CHANGED,
-    task_state=TASK_STATE,
+    task_state=task_state(),
     arrived=ARRIVED,
     also_left=f"UNION ALL SELECT session_id, seen AS hash, fromUnixTimestamp64Milli(0) AS last FROM ({LEFT})",
     unless="",
@@ -71,7 +72,7 @@ _ALL_CHANGED = compose(
 # Of all that happened since a definition was made, what a job that starts has to look at.
 _NOT_FOUND = compose(
     _CHANGED,
-    task_state=TASK_STATE,
+    task_state=task_state(),
     arrived=ARRIVED,
     also_left="",
     unless=f"AND session_id NOT IN ({compose(_PRESENT_STATE_IS_KNOWN, session_state=SESSION_STATE)})",

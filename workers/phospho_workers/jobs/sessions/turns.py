@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from phospho_store.sql import compose
-from phospho_store.sql.sessions import TASK_STATE, TURN_STATE, turn_window
+from phospho_store.sql.sessions import TURN_STATE, task_state, turn_window
 from phospho_store.store import Store
 from phospho_workers.jobs.sessions.session_states import ARRIVED, LEFT
 
@@ -21,7 +21,7 @@ SELECT session_id, sum(seen) AS seen FROM
 )
 WHERE session_id > {after:String} GROUP BY session_id ORDER BY session_id LIMIT {limit:UInt32}
 """,
-    task_state=TASK_STATE,
+    task_state=task_state(),
     arrived=ARRIVED,
     left=LEFT,
 )

@@ -270,10 +270,12 @@ def _positioned(annotation: Row, row: Row | None, events: Sequence[Event]) -> di
 
 def deliverable_events(row: Row, annotations: Annotations, is_held: Callable[[str], bool]) -> Iterator[Event]:
     """
-    Yield the events of an analysis that are delivered now, as readers see them; labels come before judgements.
+    Yield the events of an analysis that are delivered now; labels come before judgements.
 
     An event in doubt without a label and a judgement is left out where `is_held` is true of its name.
     """
+    # A label says here only whether an event is sent. The value and category that people give it are for readers
+    # (`labelled_events`): a receiver gets what was detected.
     for event in row["events"]:
         content = content_of_event(row, event)
         label = annotations.labels.get((row["task_id"], event["name"]))
