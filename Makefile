@@ -56,9 +56,9 @@ kafka:
 system-packages:
 	apt-get update -qq && apt-get install -y -qq docker-compose prometheus kcat chromium
 
-# What takes longer than a test run may.
+# Tests that take longer than a test run may, and property tests with many examples.
 chaos: install kafka
-	$(BIN)/python -m pytest -m chaos $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "chaos or hypothesis" --hypothesis-profile=chaos $(PYTEST_ARGS)
 
 bench: install kafka
 	PYTHONPATH=tests $(BIN)/python -m benchmarks

@@ -1,7 +1,8 @@
 """
 For all tests: where PHOSPHO_NO_SKIPS is set, as in CI, what would be skipped fails, save for want of shared data.
 
-Hypothesis has no deadline: on a busy machine it would be a timed test. With several workers (`-n`) a file goes to one
+Hypothesis has no deadline: on a busy machine it would be a timed test. It draws few examples; `make chaos` asks for
+the profile that draws many. With several workers (`-n`) a file goes to one
 of them as a whole (`--dist=loadfile`; the groups of xdist 3.8 are not seen by pytest 9.2). What files share and must
 not make twice at once, a build or an environment, is made under a lock.
 """
@@ -19,8 +20,9 @@ from phospho_store.store import Store, embedded
 
 _MAY_BE_MISSING = "shared/data"
 
-hypothesis.settings.register_profile("phospho", deadline=None)
-hypothesis.settings.load_profile("phospho")
+hypothesis.settings.register_profile("test", deadline=None, max_examples=40)
+hypothesis.settings.register_profile("chaos", deadline=None, max_examples=1_000)
+hypothesis.settings.load_profile("test")
 
 
 @pytest.hookimpl(wrapper=True)

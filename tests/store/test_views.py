@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fixtures.examples import examples
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from store.facts import analysis, feedback, insert, task, view
@@ -216,7 +217,7 @@ def in_order(rows: list[Row]) -> list[Row]:
     return sorted(rows, key=orjson.dumps)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(0.15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps)
 def test_after_every_step_the_views_are_those_of_the_model(
     store: Store, fresh_project: Callable[[], str], steps: list[Any]
@@ -229,7 +230,7 @@ def test_after_every_step_the_views_are_those_of_the_model(
     assert view(store, "events", world.project_id, EVENT_COLUMNS) == in_order(world.facts.events())
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(0.1), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps, order=st.randoms(use_true_random=False))
 def test_every_view_is_that_of_one_clean_pass(
     store: Store, fresh_project: Callable[[], str], steps: list[Any], order: Any

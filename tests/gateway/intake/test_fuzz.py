@@ -84,9 +84,7 @@ def _dumped(document: Any) -> bytes:
 bodies = st.binary() | documents.map(_dumped)
 
 
-@settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(path=st.sampled_from(PATHS), body=bodies, encoding=st.sampled_from(["", "gzip", "deflate", "zstd", "br"]))
 def test_no_body_is_a_server_error(path: str, body: bytes, encoding: str, exchange: Exchange) -> None:
     answer, published = exchange(path, body, {"Content-Encoding": encoding})
@@ -98,9 +96,7 @@ def test_no_body_is_a_server_error(path: str, body: bytes, encoding: str, exchan
         MESSAGE.validate_python(message)
 
 
-@settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(event=likely)
 def test_what_is_accepted_is_a_valid_raw_log(event: dict[str, Any], exchange: Exchange) -> None:
     answer, published = exchange("/api/v1/events/batch", _dumped({"events": [event]}), {})
@@ -111,9 +107,7 @@ def test_what_is_accepted_is_a_valid_raw_log(event: dict[str, Any], exchange: Ex
         RawLog.model_validate(message)
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(
     name=st.sampled_from(["Authorization", "X-Phospho-Project", "Idempotency-Key", "X-Request-ID", "Content-Length"]),
     value=st.binary(max_size=300).filter(lambda value: not set(value) & {0, 10, 13}),

@@ -9,6 +9,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import CHECKS
 
+from fixtures.examples import examples
 from gateway.conftest import served
 from phospho_cli.processes.pipeline import Pipeline
 from phospho_gateway.app import create_app
@@ -61,11 +62,10 @@ def base_url(store: Store, registry: Registry, pipeline: Pipeline, seeded: None)
     reads.close()
 
 
-def bounded(examples: int, phases: Sequence[Phase]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator that draws the same `examples` of each operation at every run."""
+def bounded(share: float, phases: Sequence[Phase]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that draws the same examples of each operation at every run."""
     return settings(
-        max_examples=examples,
-        deadline=None,
+        max_examples=examples(share),
         derandomize=True,
         database=None,
         phases=phases,
@@ -74,7 +74,7 @@ def bounded(examples: int, phases: Sequence[Phase]) -> Callable[[Callable[..., N
 
 
 @schema.parametrize()
-@bounded(5, [Phase.generate])
+@bounded(0.125, [Phase.generate])
 def test_an_answer_to_anybody_is_one_that_the_document_names(
     case: schemathesis.Case, base_url: str, api_key: NewKey
 ) -> None:
@@ -83,7 +83,7 @@ def test_an_answer_to_anybody_is_one_that_the_document_names(
 
 # Explicit examples are those that schemathesis makes of each boundary of a schema, one by one.
 @schema.parametrize()
-@bounded(10, [Phase.explicit, Phase.generate])
+@bounded(0.25, [Phase.explicit, Phase.generate])
 def test_an_answer_about_what_there_is_is_one_that_the_document_names(
     case: schemathesis.Case, base_url: str, api_key: NewKey
 ) -> None:

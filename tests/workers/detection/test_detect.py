@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from phospho_schemas.ids import derived_id
@@ -160,7 +160,6 @@ _TASKS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(_TASKS, st.data())
 def test_the_batch_changes_nothing(tasks, data) -> None:
     """Alone, together, in any split and in any order: the same bytes."""
@@ -175,7 +174,6 @@ def test_the_batch_changes_nothing(tasks, data) -> None:
     assert [orjson.dumps(row) for row in shuffled] == [alone[place] for place in order]
 
 
-@settings(deadline=None)
 @given(_TASKS)
 def test_every_analysis_is_a_valid_row(tasks) -> None:
     for row in analyse(tasks, SHOP):

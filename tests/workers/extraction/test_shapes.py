@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from phospho_workers.extraction.shapes.answers import output_text
@@ -157,7 +157,6 @@ anything = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=400)
 @given(anything)
 def test_shapes_accept_any_json(value: Any) -> None:
     for text in (input_text(value), output_text(value), system_prompt(value), model_name(value)):

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from phospho_schemas.messages import DeadLetterRow, FeedbackRow, Message, TaskRow
@@ -106,7 +106,6 @@ def run(*batches: list[Record]) -> Messages:
     return written
 
 
-@settings(deadline=None)
 @given(st.lists(lines, max_size=12), st.lists(st.integers(0, 12), max_size=4))
 def test_extraction_output_does_not_depend_on_the_split(batch: list[bytes], cuts: list[int]) -> None:
     records = placed(batch)
@@ -115,7 +114,6 @@ def test_extraction_output_does_not_depend_on_the_split(batch: list[bytes], cuts
     assert run(*pieces) == run(records)
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.lists(lines, min_size=1, max_size=6))
 def test_extraction_makes_one_valid_message_per_record(batch: list[bytes]) -> None:
     written = run(placed(batch))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fixtures.examples import examples
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.semantic.descriptions import resemblances
 from phospho_workers.detection.semantic.library import build, library
@@ -60,7 +61,7 @@ def test_equal_definitions_are_no_rivals() -> None:
     assert found(two, text)["a"] == pytest.approx(found(one, text)["a"], abs=0.02)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(0.25))
 @given(st.permutations(range(4)), st.lists(st.text("abc de.", min_size=1), max_size=6))
 def test_analyse_is_exact_in_any_order_and_batch(order, others) -> None:
     together = scores(BANK, LOST, *(text for text in others if clauses_of(text)))
