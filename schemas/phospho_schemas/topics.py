@@ -47,33 +47,43 @@ class Topic:
 # The session of a key is that of the task by itself (ids.session_id_of_task) where the client gave none. Feedback names
 # a task and no session, so that its key is that of such a task: its order among the tasks decides nothing.
 RAW_LOGS = Topic(
-    "phospho.raw-logs",
-    "project_id:session_id",
-    8,
-    7 * _DAY_MS,
-    "logs and feedback as clients sent them",
+    name="phospho.raw-logs",
+    key="project_id:session_id",
+    partitions=8,
+    retention_ms=7 * _DAY_MS,
+    help="logs and feedback as clients sent them",
     max_message_bytes=_MAX_LOG_BYTES,
 )
-TASKS = Topic("phospho.tasks", "project_id:session_id", 8, 3 * _DAY_MS, "rows of task_rows")
+TASKS = Topic(
+    name="phospho.tasks", key="project_id:session_id", partitions=8, retention_ms=3 * _DAY_MS, help="rows of task_rows"
+)
 ANALYSES = Topic(
-    "phospho.analyses",
-    "project_id:session_id",
-    8,
-    3 * _DAY_MS,
-    "rows of analysis_rows: the whole analysis of a task, with its events",
+    name="phospho.analyses",
+    key="project_id:session_id",
+    partitions=8,
+    retention_ms=3 * _DAY_MS,
+    help="rows of analysis_rows: the whole analysis of a task, with its events",
 )
 EVENTS = Topic(
-    "phospho.events", "project_id:session_id", 8, 3 * _DAY_MS, "each detected event by itself, for subscribers"
+    name="phospho.events",
+    key="project_id:session_id",
+    partitions=8,
+    retention_ms=3 * _DAY_MS,
+    help="each detected event by itself, for subscribers",
 )
 FEEDBACK = Topic(
-    "phospho.feedback", "project_id:the session of the task by itself", 8, 3 * _DAY_MS, "rows of feedback_rows"
+    name="phospho.feedback",
+    key="project_id:the session of the task by itself",
+    partitions=8,
+    retention_ms=3 * _DAY_MS,
+    help="rows of feedback_rows",
 )
 DEAD_LETTER = Topic(
-    "phospho.dead-letter",
-    "that of the source",
-    2,
-    30 * _DAY_MS,
-    "rows of dead_letter_rows: messages that a stage could not read",
+    name="phospho.dead-letter",
+    key="that of the source",
+    partitions=2,
+    retention_ms=30 * _DAY_MS,
+    help="rows of dead_letter_rows: messages that a stage could not read",
     max_message_bytes=_MAX_DEAD_LETTER_BYTES,
 )
 

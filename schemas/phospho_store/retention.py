@@ -77,7 +77,7 @@ def enforce(
     for project in registry.projects():
         if project.retention_days:
             for expiry in _EXPIRIES:
-                yield from _delete(store, project, expiry, now, max_identities)
+                yield from _delete(store=store, project=project, expiry=expiry, now=now, limit=max_identities)
 
 
 def expired_tasks(store: Store, project_id: str, retention_days: int, now: datetime) -> int:

@@ -59,7 +59,9 @@ def evaluate(definitions_file: Path, logs: Path, labels: Path, shots: int, seeds
         raise Failure(str(fault)) from None
     _warn(definitions, labelled, shots)
     with _progress(PASSES * len(labelled.tasks) * (seeds if shots else 1)) as done:
-        spread = few_shot(definitions, labelled, shots, seeds, done) if shots else None
+        spread = (
+            few_shot(definitions=definitions, logs=labelled, shots=shots, seeds=seeds, progress=done) if shots else None
+        )
         report = spread.mean if spread else zero_shot(definitions, labelled, done)
     _print(report, spread, as_json)
 

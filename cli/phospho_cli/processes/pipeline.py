@@ -149,7 +149,14 @@ class Pipeline:
 
     def _record(self, message: Keyed) -> Record:
         now_ms = time.time_ns() // 1_000_000
-        return Record(RAW_LOGS.name, _NO_PARTITION, self._clock.next(), now_ms, message.key, message.value)
+        return Record(
+            topic=RAW_LOGS.name,
+            partition=_NO_PARTITION,
+            offset=self._clock.next(),
+            timestamp_ms=now_ms,
+            key=message.key,
+            value=message.value,
+        )
 
     def _run(self) -> None:
         while (first := self._requests.get()) is not None:
@@ -220,4 +227,14 @@ class Pipeline:
 
 def _as_records(topic: str, messages: Sequence[Keyed], last: Record) -> list[Record]:
     """Return a stage's messages as records of `topic`, with the offset and time of the batch's last record."""
-    return [Record(topic, _NO_PARTITION, last.offset, last.timestamp_ms, m.key, m.value) for m in messages]
+    return [
+        Record(
+            topic=topic,
+            partition=_NO_PARTITION,
+            offset=last.offset,
+            timestamp_ms=last.timestamp_ms,
+            key=m.key,
+            value=m.value,
+        )
+        for m in messages
+    ]

@@ -111,7 +111,11 @@ class Tasks:
             sql = compose(_PLACES, sort=SORTS[sort][1], condition=part.tasks())
             return self._store.rows(sql, part.parameters(before=before, before_id=before_id, limit=limit))
 
-        rows = newest(read, scope, extent, before, limit) if sort == "newest" else read(scope)
+        rows = (
+            newest(read=read, scope=scope, extent=extent, before_ms=before, limit=limit)
+            if sort == "newest"
+            else read(scope)
+        )
         page_rows, last = paging.split(rows)
         return {
             "tasks": self.previews(scope.project_id, [row["task_id"] for row in page_rows]),

@@ -185,7 +185,13 @@ class SignIns:
 def _count(attempts: Attempts, key: str) -> None:
     wait_s = attempts.count(key)
     if wait_s is not None:
-        raise Problem(429, "too_many_tries", "too many tries", f"wait for {wait_s} seconds", wait_s)
+        raise Problem(
+            status=429,
+            code="too_many_tries",
+            message="too many tries",
+            hint=f"wait for {wait_s} seconds",
+            retry_after_s=wait_s,
+        )
 
 
 def _pair_key(name: str, address: str) -> str:

@@ -59,7 +59,14 @@ def key_visitor(principal: Principal) -> Visitor:
 
 def person_visitor(name: str, role: Role, form_token: str, *, has_signed_in: bool = False) -> Visitor:
     """Return the visitor of a person, whose role holds for every project."""
-    return Visitor(None, role == "admin", name, role, form_token, has_signed_in)
+    return Visitor(
+        project_id=None,
+        is_admin=role == "admin",
+        name=name,
+        role=role,
+        form_token=form_token,
+        has_signed_in=has_signed_in,
+    )
 
 
 def check_installation(visitor: Visitor) -> None:

@@ -117,7 +117,7 @@ def buckets_of(span: Span, extent: Extent, now_ms: int) -> Buckets:
     step_ms = next(step for step in _STEPS_MS if (last_ms - start_ms) / step <= MAX_BUCKETS - 2)
     first = (start_ms - _ORIGIN_MS) // step_ms
     count = (last_ms - _ORIGIN_MS) // step_ms - first + 1
-    return Buckets(_ORIGIN_MS + first * step_ms, step_ms, count, span, now_ms)
+    return Buckets(start_ms=_ORIGIN_MS + first * step_ms, step_ms=step_ms, count=count, span=span, now_ms=now_ms)
 
 
 def time_ms(text: str, name: str) -> int:

@@ -165,7 +165,13 @@ def _nodes(tree: str) -> Iterator[Node]:
             raise _refused(f"this part of a query: {line.strip()[:100]}")
         depth = len(match["indent"])
         del open_kinds[depth:]
-        yield Node(match["kind"], match["name"] or "", open_kinds[-1] if open_kinds else "", depth, line)
+        yield Node(
+            kind=match["kind"],
+            name=match["name"] or "",
+            parent=open_kinds[-1] if open_kinds else "",
+            depth=depth,
+            line=line,
+        )
         open_kinds.append(match["kind"])
 
 

@@ -149,7 +149,9 @@ class _Server:
         limits = None if is_writer else settings.reader_limits
 
         def run() -> tuple[Answer, bytes, str]:
-            answer = self._engine.run(read_call(request, body, params, settings.max_body_bytes, limits))
+            answer = self._engine.run(
+                read_call(request=request, body=body, params=params, max_bytes=settings.max_body_bytes, limits=limits)
+            )
             encoding = _response_encoding(request, params) if answer.body else ""
             return answer, compress(answer.body, encoding) if encoding else answer.body, encoding
 

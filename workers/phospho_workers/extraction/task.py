@@ -86,11 +86,11 @@ def _content(fields: Mapping[str, Any], raw_input: Any, raw_output: Any) -> _Con
         if isinstance(given_output, str):
             return _Content(given_input, given_output)
     return _Content(
-        input_text(given_input),
-        output_text(given_output),
-        system_prompt(raw_input) or system_prompt(given_input),
-        model_name(raw_output, raw_input),
-        usage(raw_output),
+        input=input_text(given_input),
+        output=output_text(given_output),
+        system_prompt=system_prompt(raw_input) or system_prompt(given_input),
+        model=model_name(raw_output, raw_input),
+        usage=usage(raw_output),
     )
 
 

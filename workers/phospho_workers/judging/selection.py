@@ -90,7 +90,14 @@ def candidates_to_ask(
     """
     open_names = {candidate.name for candidate in text.candidates}
     others = [
-        OpenCandidate(text.task_id, definition.name, definition.version, text.scope, text.content, 0.0)
+        OpenCandidate(
+            task_id=text.task_id,
+            name=definition.name,
+            definition_version=definition.version,
+            scope=text.scope,
+            content=text.content,
+            doubt=0.0,
+        )
         for definition in definitions
         if engine_spec(definition.engine).learns and definition.scope == text.scope
         if definition.name not in open_names and definition.name not in judged

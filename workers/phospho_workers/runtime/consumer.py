@@ -111,13 +111,13 @@ class BatchConsumer(AsyncConfluentConsumer):
 def to_record(message: Message) -> Record:
     """Return a Kafka message as a record."""
     return Record(
-        message.topic() or "",
-        message.partition() or 0,
-        message.offset() or 0,
-        message.timestamp()[1],
-        message.key() or b"",
-        message.value() or b"",
-        _headers(message),
+        topic=message.topic() or "",
+        partition=message.partition() or 0,
+        offset=message.offset() or 0,
+        timestamp_ms=message.timestamp()[1],
+        key=message.key() or b"",
+        value=message.value() or b"",
+        headers=_headers(message),
     )
 
 

@@ -142,7 +142,14 @@ def judge_cost(
 def _question(
     definition: EventDefinition, definitions: Mapping[str, EventDefinition], task: Mapping[str, Any], content: str
 ) -> Question:
-    candidate = OpenCandidate(task["task_id"], definition.name, definition.version, definition.scope, content, 1.0)
+    candidate = OpenCandidate(
+        task_id=task["task_id"],
+        name=definition.name,
+        definition_version=definition.version,
+        scope=definition.scope,
+        content=content,
+        doubt=1.0,
+    )
     text = OpenText(task["task_id"], definition.scope, content, [candidate])
     candidates = candidates_to_ask(text, list(definitions.values()), frozenset())
     about = [definitions[candidate.name] for candidate in candidates]

@@ -102,7 +102,11 @@ class _SideScorer:
         clause_confidences, text_confidences = self._confidences(batch, other_sides)
         for row, column, score, is_found, doubt in self._results(text_confidences):
             evidence = _evidence(batch, row, clause_confidences[:, column]) if is_found else ""
-            matches[row].append(Match(self._definitions[column], score, evidence, is_found, doubt))
+            matches[row].append(
+                Match(
+                    definition=self._definitions[column], score=score, evidence=evidence, is_found=is_found, doubt=doubt
+                )
+            )
         return matches
 
     def _results(self, confidences: Scores) -> Iterator[tuple[int, int, float, bool, float]]:

@@ -47,7 +47,12 @@ def few_shot(
     The tasks are drawn at random for each of the seeds 0, 1, …. No task that trained any definition is in a test. An
     event with fewer tasks gives half of them.
     """
-    return Spread([_report(definitions, logs, shots, seed, progress) for seed in range(seeds)])
+    return Spread(
+        [
+            _report(definitions=definitions, logs=logs, shots=shots, seed=seed, progress=progress)
+            for seed in range(seeds)
+        ]
+    )
 
 
 def fewer_shots(definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int) -> dict[str, int]:

@@ -58,13 +58,13 @@ def fit(examples: Sequence[Example], trust: float, labels: Sequence[bool]) -> Cl
     counts = np.array([len(rows.phrases) for rows in kept])
     rows, mean_other_side = centred(joined(kept))
     learnt = logistic_regression(
-        inputs_of(rows, columns),
-        trust * STEEPNESS * rows.description_scores,
-        np.repeat(is_event, counts),
-        np.repeat(_balanced(weights, is_event) / counts, counts),
-        prior,
+        inputs=inputs_of(rows, columns),
+        offsets=trust * STEEPNESS * rows.description_scores,
+        is_event=np.repeat(is_event, counts),
+        weights=np.repeat(_balanced(weights, is_event) / counts, counts),
+        prior=prior,
     )
-    return _classifier(learnt, columns, mean_other_side, trust, labels)
+    return _classifier(learnt=learnt, columns=columns, mean_other_side=mean_other_side, trust=trust, labels=labels)
 
 
 def task_confidence(rows: ClauseRows, classifier: Classifier | None) -> float:

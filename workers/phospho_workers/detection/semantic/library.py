@@ -71,12 +71,12 @@ def build(without: Container[str] = ()) -> Library:
     names = unit(descriptions - mean_name)
     examples = unit(unit(np.stack([vectors.mean(axis=0) for vectors in examples_by_event])) - mean_example)
     return Library(
-        names,
-        examples,
-        mean_name,
-        directions(names + examples),
-        directions(np.concatenate(examples_by_event)),
-        np.repeat(np.arange(len(events)), list(map(len, examples_by_event))),
+        names=names,
+        examples=examples,
+        mean_name=mean_name,
+        directions=directions(names + examples),
+        example_directions=directions(np.concatenate(examples_by_event)),
+        example_events=np.repeat(np.arange(len(events)), list(map(len, examples_by_event))),
     )
 
 

@@ -78,7 +78,9 @@ def reading(clauses: Sequence[Sequence[Clause]]) -> Reading:
     pieces = [pieces for text_clauses in clauses for _, pieces in text_clauses]
     pieces += [_all_pieces(clauses[index]) for index in wholes]
     firsts = list(accumulate(map(len, clauses[:-1]), initial=0))
-    return Reading(clauses, firsts, wholes, directions(embedder().sums(pieces)), pieces)
+    return Reading(
+        clauses=clauses, firsts=firsts, wholes=wholes, directions=directions(embedder().sums(pieces)), pieces=pieces
+    )
 
 
 def whole(texts: Sequence[str]) -> Vectors:
