@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from phospho_dashboard.auth.access import Access
 from phospho_dashboard.auth.directory import Directory
@@ -13,6 +13,7 @@ from phospho_dashboard.auth.passwords import Passwords
 from phospho_dashboard.auth.sign_ins import SignIns
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.ids import HybridClock
+from phospho_schemas.times import utc_now
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.people import People
 from phospho_store.registry.registry import Registry
@@ -64,7 +65,7 @@ def create_services(
     publisher: Publisher | None = None,
     clock: HybridClock | None = None,
     passwords: Passwords | None = None,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    now: Callable[[], datetime] = utc_now,
 ) -> Services:
     """Build the services of one process; its API and its pages share them."""
     max_waiting = settings.max_waiting_requests

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from phospho_schemas.messages import Project
+from phospho_schemas.times import utc_now
 from phospho_store.errors import StoreError
 from phospho_store.registry.registry import Registry
 from phospho_store.sql import compose
@@ -89,9 +90,7 @@ def expired_tasks(store: Store, project_id: str, retention_days: int, now: datet
     return int(store.rows(sql, {"project": project_id, "cutoff": _cutoff(retention_days, now)})[0]["tasks"])
 
 
-async def enforce_hourly(
-    store: Store, registry: Registry, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> None:
+async def enforce_hourly(store: Store, registry: Registry, now: Callable[[], datetime] = utc_now) -> None:
     """
     Enforce retention now and every hour, until cancelled; the loop is never blocked.
 

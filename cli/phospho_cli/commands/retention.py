@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import click
 
 from phospho_cli.options import settings_options
 from phospho_cli.processes.settings import RetentionSettings
+from phospho_schemas.times import utc_now
 from phospho_store.errors import StoreError
 from phospho_store.registry.registry import Registry
 from phospho_store.retention import enforce
@@ -24,7 +23,7 @@ def retention(settings: RetentionSettings) -> None:
     """
     store = remote(settings.clickhouse, size=1)
     try:
-        for deleted in enforce(store, Registry(store), datetime.now(UTC)):
+        for deleted in enforce(store, Registry(store), utc_now()):
             click.echo(f"{deleted.project_id}: deleted {deleted.identities} of {deleted.table}")
     except StoreError as error:
         raise click.ClickException(f"ClickHouse could not delete expired rows: {error}") from error

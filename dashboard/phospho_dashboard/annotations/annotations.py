@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,6 +13,7 @@ from phospho_dashboard.services import Services
 from phospho_dashboard.web.refusals import no_publisher, unknown_event, validation_message
 from phospho_schemas.messages import Label, Note
 from phospho_schemas.records import Keyed
+from phospho_schemas.times import utc_now
 from phospho_store.annotations.labels import LabelRepository
 from phospho_web.problems import Problem
 
@@ -121,7 +121,7 @@ class Annotations:
             hint = f"a label has event, {', '.join(_LABEL_FIELDS)}"
             raise Problem(422, "invalid_label", f"unknown field {unknown[0]!r}", hint)
         fields = {name: item[name] for name in _LABEL_FIELDS if name in item}
-        fixed = {"project_id": project_id, "created_by": visitor.author, "created_at": datetime.now(UTC)}
+        fixed = {"project_id": project_id, "created_by": visitor.author, "created_at": utc_now()}
         try:
             return Label.model_validate({"event_name": item.get("event"), **fields, **fixed})
         except ValidationError as error:
@@ -129,9 +129,7 @@ class Annotations:
 
     def _save_note(self, visitor: Visitor, **fields: Any) -> Note:
         try:
-            note = Note.model_validate(
-                {"text": "", "created_by": visitor.author, "created_at": datetime.now(UTC), **fields}
-            )
+            note = Note.model_validate({"text": "", "created_by": visitor.author, "created_at": utc_now(), **fields})
         except ValidationError as error:
             raise Problem(422, "invalid_note", validation_message(error)) from None
         return self._repository.save_note(note)

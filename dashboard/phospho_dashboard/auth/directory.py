@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from phospho_dashboard.auth.passwords import Passwords
 from phospho_schemas.people import ROLES, Person, Role, known_name
+from phospho_schemas.times import utc_now
 from phospho_store.registry.people import People
 from phospho_web.problems import Problem
 
@@ -18,9 +19,7 @@ from phospho_web.problems import Problem
 class Directory:
     """Add, change and remove people. Blocking; raises what the store raises, and Problem."""
 
-    def __init__(
-        self, people: People, passwords: Passwords, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, people: People, passwords: Passwords, now: Callable[[], datetime] = utc_now) -> None:
         self.people = people
         self.passwords = passwords
         self._now = now

@@ -7,12 +7,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from phospho_dashboard.auth.attempts import Attempts, KnownNetworks
 from phospho_dashboard.auth.directory import Directory
 from phospho_dashboard.settings import SignInSettings
 from phospho_schemas.people import Person, SignIn, known_name
+from phospho_schemas.times import utc_now
 from phospho_store.registry.registry import key_hash
 from phospho_web.problems import Problem
 
@@ -46,7 +47,7 @@ class SignIns:
         self,
         directory: Directory,
         settings: SignInSettings,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.directory = directory
         self._people, self._passwords = directory.people, directory.passwords

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 from phospho_dashboard.web.refusals import validation_message
 from phospho_schemas.definitions import DEFINITION_FIELDS, refusal_of, too_alike
 from phospho_schemas.messages import EventDefinition
+from phospho_schemas.times import utc_now
 from phospho_web.problems import Problem
 
 
@@ -25,7 +25,7 @@ def checked_definition(project_id: str, item: Any, check: Callable[[EventDefinit
         raise Problem(422, "invalid_definition", f"unknown field {unknown[0]!r}", hint)
     fields = {key: value for key, value in item.items() if key in DEFINITION_FIELDS}
     try:
-        definition = EventDefinition(project_id=project_id, created_at=datetime.now(UTC), **fields)
+        definition = EventDefinition(project_id=project_id, created_at=utc_now(), **fields)
     except ValidationError as error:
         raise Problem(422, "invalid_definition", *_message_and_hint(error)) from None
     reason = refusal_of(definition) or check(definition)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, get_args
 
 from starlette.requests import Request
@@ -23,6 +22,7 @@ from phospho_dashboard.web.urls import item_path, with_query
 from phospho_schemas.definitions import DEFINITION_FIELDS, by_look
 from phospho_schemas.engines import ENGINE_SPECS, unread_fields
 from phospho_schemas.messages import EventDefinition, JudgeChoice, Scope, ScoreRange
+from phospho_schemas.times import utc_now
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
@@ -185,7 +185,7 @@ def _stored(project_id: str, versions: list[EventDefinition]) -> dict[str, Any]:
 
 def _blank(project_id: str) -> dict[str, Any]:
     """Return the fields of a new definition, all with their defaults."""
-    default = EventDefinition.model_validate({"project_id": project_id, "name": "-", "created_at": datetime.now(UTC)})
+    default = EventDefinition.model_validate({"project_id": project_id, "name": "-", "created_at": utc_now()})
     return default.model_dump(mode="json") | {"name": ""}
 
 

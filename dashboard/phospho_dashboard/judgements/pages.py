@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -14,6 +14,7 @@ from phospho_dashboard.judgements.usage import JudgementUsage
 from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.routes import page_route, twin_route
+from phospho_schemas.times import utc_now
 from phospho_web.responses import json_response
 
 _PATH = "/settings/judgements"
@@ -38,7 +39,7 @@ class JudgementPages:
     async def page(self, request: Request) -> Response:
         visitor, project_id = await self._access.page_visitor_and_project(request)
         content = await self._content(project_id)
-        over_time = usage_by_day(content["days"], datetime.now(UTC).date())
+        over_time = usage_by_day(content["days"], utc_now().date())
         return await self._page.render(request, visitor, content | {"over_time": over_time})
 
     async def twin(self, request: Request) -> Response:

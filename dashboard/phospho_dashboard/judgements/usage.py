@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import ProjectSettings
+from phospho_schemas.times import utc_now
 from phospho_store.annotations.judge_statistics import JudgeStatisticsRepository, distrust_reasons
 from phospho_store.annotations.judgements import JudgementRepository
 from phospho_store.registry.registry import Registry
@@ -31,7 +31,7 @@ class JudgementUsage:
         """
         project = self._registry.project(project_id)
         settings = project.settings if project else ProjectSettings()
-        used = self._repository.used(project_id, datetime.now(UTC).date())
+        used = self._repository.used(project_id, utc_now().date())
         return {
             "budget": {"llm_daily_tokens": settings.llm_daily_tokens, "llm_daily_usd": settings.llm_daily_usd},
             "used_today": {"tokens": used.tokens, "usd": round(used.usd, 6)},

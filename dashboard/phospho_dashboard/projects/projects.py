@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from phospho_dashboard.web.refusals import validation_message
 from phospho_schemas.messages import Project, ProjectSettings
+from phospho_schemas.times import utc_now
 from phospho_store.registry.registry import Registry
 from phospho_web.problems import Problem
 
@@ -56,6 +56,6 @@ def _changed_settings(settings: ProjectSettings, changes: Any) -> dict[str, Any]
 
 def _checked(content: Mapping[str, Any]) -> Project:
     try:
-        return Project(created_at=datetime.now(UTC), **content)
+        return Project(created_at=utc_now(), **content)
     except ValidationError as error:
         raise Problem(422, "invalid_project", validation_message(error)) from None

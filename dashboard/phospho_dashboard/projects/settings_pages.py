@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -19,6 +18,7 @@ from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route, page_route, twin_route
 from phospho_dashboard.web.urls import with_query
 from phospho_schemas.messages import ProjectSettings
+from phospho_schemas.times import utc_now
 from phospho_store.retention import expired_tasks
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
@@ -109,7 +109,7 @@ class SettingsPages:
         days = int(retention_days) if retention_days.isdecimal() and len(retention_days) <= _MAX_DIGITS else 0
         if project is None or not days or 0 < project.retention_days <= days:
             return None
-        tasks = expired_tasks(self._store, project_id, days, datetime.now(UTC))
+        tasks = expired_tasks(self._store, project_id, days, utc_now())
         older = "1 task is older and goes" if tasks == 1 else f"{tasks:,} tasks are older and go"
         before = f"{project.retention_days} days" if project.retention_days else "ever"
         effects = (

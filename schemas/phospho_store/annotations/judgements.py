@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import JudgementRow, LlmCallRow, Message
+from phospho_schemas.times import utc_now
 from phospho_store.rows import json_lines
 from phospho_store.store import Store
 
@@ -69,7 +70,7 @@ class JudgementRepository:
 
     def usage(self, project_id: str, days: int) -> list[dict[str, Any]]:
         """Return calls, tokens and money of the last days, today among them, by day (UTC) and model; newest first."""
-        today = datetime.now(UTC).date()
+        today = utc_now().date()
         return self._store.rows(_USAGE, {"project": project_id, "day": _midnight(today), "days": days - 1})
 
     def last_call(self) -> dict[str, Any] | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from phospho_schemas.ids import HybridClock, event_id
 from phospho_schemas.messages import Label, Message, Note
+from phospho_schemas.times import utc_now
 from phospho_store.rows import json_lines, parsed_rows
 from phospho_store.store import Store
 
@@ -81,6 +81,6 @@ def new_label(project_id: str, event_name: str, task_id: str, label: str, create
             "task_id": task_id,
             "label": label,
             "created_by": created_by,
-            "created_at": datetime.now(UTC),
+            "created_at": utc_now(),
         }
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime
+from datetime import datetime
 
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import Backfill, EventDefinition
+from phospho_schemas.times import utc_now
 from phospho_store.rows import json_lines, parsed_rows
 from phospho_store.store import Store
 
@@ -28,7 +29,7 @@ class BackfillRepository:
         created_by: str = "",
     ) -> Backfill:
         """Start a backfill and return it; if the same one is running already, return that."""
-        now = datetime.now(UTC)
+        now = utc_now()
         backfill = Backfill(
             project_id=definition.project_id,
             backfill_id="backfill_" + secrets.token_hex(8),
@@ -49,7 +50,7 @@ class BackfillRepository:
     def save(self, backfill: Backfill) -> Backfill:
         """Store the state of a backfill and return it as it is stored."""
         self._clock.observe(backfill.revision)
-        saved = backfill.model_copy(update={"revision": self._clock.next(), "updated_at": datetime.now(UTC)})
+        saved = backfill.model_copy(update={"revision": self._clock.next(), "updated_at": utc_now()})
         self._store.insert("backfill_rows", json_lines([saved]))
         return saved
 

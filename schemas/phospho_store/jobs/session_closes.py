@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import SessionClosing
+from phospho_schemas.times import utc_now
 from phospho_store.rows import json_lines
 from phospho_store.store import Store
 
@@ -32,7 +31,7 @@ class SessionCloseRepository:
             session_id=session_id,
             revision=max(self._clock.next(), revision),
             created_by=created_by,
-            created_at=datetime.now(UTC),
+            created_at=utc_now(),
         )
         self._store.insert("session_close_rows", json_lines([closing]))
         return closing

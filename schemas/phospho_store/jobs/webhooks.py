@@ -12,11 +12,11 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import Message
+from phospho_schemas.times import utc_now
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
 from phospho_store.rows import json_lines, parsed_rows
 from phospho_store.store import Store
@@ -62,7 +62,7 @@ class WebhookRepository:
             with_evidence=with_evidence,
             salt=secrets.token_hex(16),
             created_by=created_by,
-            created_at=datetime.now(UTC),
+            created_at=utc_now(),
         )
         return self._saved(webhook)
 
@@ -134,7 +134,7 @@ class WebhookRepository:
             " AND webhook_id = {webhook:String} AND status = 'dead' ORDER BY revision DESC LIMIT {limit:UInt32}",
             {"project": project_id, "webhook": webhook_id, "limit": MAX_SENT_AGAIN},
         )
-        anew = {"status": "pending", "attempts": 0, "next_attempt_at": datetime.now(UTC)}
+        anew = {"status": "pending", "attempts": 0, "next_attempt_at": utc_now()}
         dead = parsed_rows(WebhookDelivery, rows)
         self.save_deliveries([delivery.model_copy(update=anew) for delivery in dead])
         for webhook in self.webhooks(project_id) if dead else ():

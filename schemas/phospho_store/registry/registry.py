@@ -7,12 +7,12 @@ import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from phospho_schemas.definitions import crowded_out, no_room
 from phospho_schemas.engines import engines_with
 from phospho_schemas.ids import HybridClock, derived_id
 from phospho_schemas.messages import ApiKey, EventDefinition, Message, Project, ProjectSettings
+from phospho_schemas.times import utc_now
 from phospho_store.errors import Conflict, LimitReached
 from phospho_store.rows import json_lines, parsed_rows
 from phospho_store.sql.definitions import current_definitions, latest_definitions
@@ -73,7 +73,7 @@ class Registry:
             retention_days=retention_days,
             settings=settings or (stored.settings if stored else ProjectSettings()),
             revision=self._revision_after(stored.revision if stored else 0),
-            created_at=stored.created_at if stored else datetime.now(UTC),
+            created_at=stored.created_at if stored else utc_now(),
         )
         self._insert("project_rows", project)
         return project
@@ -89,7 +89,7 @@ class Registry:
             prefix=secret[: min(_SHOWN_CHARACTERS, len(secret) // 4)],
             name=name,
             revision=self._revision_after(stored.revision if stored else 0),
-            created_at=datetime.now(UTC),
+            created_at=utc_now(),
         )
         self._insert("api_key_rows", key)
         return NewKey(secret, key)
@@ -108,7 +108,7 @@ class Registry:
         if key is None or key.revoked_at is not None:
             return key
         revision = self._revision_after(key.revision)
-        revoked = key.model_copy(update={"revoked_at": datetime.now(UTC), "revision": revision})
+        revoked = key.model_copy(update={"revoked_at": utc_now(), "revision": revision})
         self._insert("api_key_rows", revoked)
         return revoked
 
@@ -178,7 +178,7 @@ class Registry:
             latest = self._latest_of(project_id, names)
             unknown = [name for name in names if name not in latest or latest[name].is_deleted]
             if not unknown:
-                now = datetime.now(UTC)
+                now = utc_now()
                 deletion = {"is_deleted": True, "created_at": now}
                 self.save_definitions(project_id, [stored.model_copy(update=deletion) for stored in latest.values()])
         return unknown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from phospho_gateway.access.projects import project_of
@@ -12,7 +11,7 @@ from phospho_gateway.intake.events import Envelope, encoded
 from phospho_schemas.ids import HybridClock, derived_id, message_key
 from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_schemas.records import Keyed
-from phospho_schemas.times import utc_text
+from phospho_schemas.times import utc_now, utc_text
 from phospho_web.bodies import json_type
 from phospho_web.problems import invalid
 
@@ -84,7 +83,7 @@ def feedback_reading(clock: HybridClock) -> Callable[[str, str, dict[str, Any]],
     reader = FeedbackReader(clock)
 
     def read(project_id: str, task_id: str, body: dict[str, Any]) -> Keyed:
-        return reader.read(task_id, body, Envelope(project_id, "feedback", datetime.now(UTC))).keyed
+        return reader.read(task_id, body, Envelope(project_id, "feedback", utc_now())).keyed
 
     return read
 

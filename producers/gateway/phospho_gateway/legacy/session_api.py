@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +14,7 @@ from phospho_gateway.legacy.page_requests import PageRequest, page_of_body, page
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.session_reads import SessionReads
 from phospho_gateway.legacy.reads.task_reads import TaskPage, TaskReads
+from phospho_schemas.times import utc_now
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
@@ -48,7 +48,7 @@ class SessionApi:
             sent = await body.object_or_empty()
             project_id = project_of(sent, granted)
             ignored = [name for name, value in sent.items() if name != "project_id" and value not in (None, {})]
-        session = new_session(project_id, f"session_{uuid.uuid4().hex}", int(datetime.now(UTC).timestamp()))
+        session = new_session(project_id, f"session_{uuid.uuid4().hex}", int(utc_now().timestamp()))
         return json_response(session | {"ignored": sorted(ignored)})
 
     async def session(self, request: Request) -> Response:
