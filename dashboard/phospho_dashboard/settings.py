@@ -85,7 +85,7 @@ def _prices_of_file(path: str) -> Prices:
 @dataclass(frozen=True)
 class SignInSettings:
     """
-    Settings of sign-in and of a proxy that may sign people in.
+    Settings of sign-in, with passwords or through a proxy.
 
     A sign-in ends `idle_s` after its last use, and `lifetime_s` after it began in any case. Each of `setup_codes`
     makes the first administrator while there is nobody. `proxy_header` of a request from one of `trusted_proxies`

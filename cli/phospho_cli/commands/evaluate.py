@@ -132,7 +132,7 @@ def _document(report: Report, spread: Spread | None) -> dict[str, Any]:
     of_seeds = {}
     if spread:
         of_seeds = {
-            "mean_average_precisions": [round(one, _DIGITS) for one in spread.mean_average_precisions],
+            "mean_average_precisions": [round(score, _DIGITS) for score in spread.mean_average_precisions],
             "spread": round(spread.mean_average_precision_spread, _DIGITS),
         }
     return {
@@ -142,11 +142,11 @@ def _document(report: Report, spread: Spread | None) -> dict[str, Any]:
         **of_seeds,
         "events": {
             name: {
-                "average_precision": _rounded(one.average_precision),
-                "f1": _rounded(one.f1),
-                "positives": one.positives,
+                "average_precision": _rounded(score.average_precision),
+                "f1": _rounded(score.f1),
+                "positives": score.positives,
             }
-            for name, one in report.events.items()
+            for name, score in report.events.items()
         },
     }
 

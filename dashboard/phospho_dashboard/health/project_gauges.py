@@ -23,7 +23,7 @@ _MAX_TTL_S = 60.0
 _TTL_OF_DURATION = 20
 _MAX_EXECUTION_S = 10
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class ProjectGauges(Collector):
         try:
             self._families = [family for query in _QUERIES for family in self._read(query)]
         except StoreError as error:
-            _log.warning("the counts of projects are old: %s", error)
+            logger.warning("the counts of projects are old: %s", error)
         # After a failure too, so that not every scrape waits for a store that is away.
         ended_s = self._clock()
         self._due_s = ended_s + min(max(_TTL_OF_DURATION * (ended_s - started_s), _MIN_TTL_S), _MAX_TTL_S)

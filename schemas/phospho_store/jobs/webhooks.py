@@ -142,7 +142,7 @@ class WebhookRepository:
                 self._saved(webhook.model_copy(update={"is_gone": False}))
         return len(dead)
 
-    def known(self, project_id: str, webhook_ids: Sequence[str], event_ids: Sequence[str]) -> set[tuple[str, str]]:
+    def queued(self, project_id: str, webhook_ids: Sequence[str], event_ids: Sequence[str]) -> set[tuple[str, str]]:
         """Return the pairs of these webhooks and events that have a delivery."""
         rows = self._store.rows(
             "SELECT DISTINCT webhook_id, event_id FROM webhook_delivery_rows WHERE project_id = {project:String}"

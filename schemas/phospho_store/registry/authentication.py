@@ -91,8 +91,8 @@ class Authenticator:
 
         Raises StoreUnavailable where the store is away and the cache can't say.
         """
-        if known := self.cached(secret):
-            return known
+        if principal := self.cached(secret):
+            return principal
         entry = self._entry(key_hash(secret))
         if entry is not None and entry.project_id is None and self._is_fresh(entry):
             return None

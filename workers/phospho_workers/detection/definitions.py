@@ -98,7 +98,11 @@ def compile_definitions(
     by_engine = {name: [definition for definition in of_tasks if definition.engine == name] for name in ENGINES}
     engines = {name: _compiled(ENGINES[name], group, classifiers) for name, group in by_engine.items() if group}
     by_side = {
-        side: [engine for name, engine in engines.items() if any(reads_side(one, side) for one in by_engine[name])]
+        side: [
+            engine
+            for name, engine in engines.items()
+            if any(reads_side(definition, side) for definition in by_engine[name])
+        ]
         for side in SIDES
     }
     return replace(listed, engines=by_side)

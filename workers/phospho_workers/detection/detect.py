@@ -57,8 +57,8 @@ def analyse(tasks: Sequence[Task], definitions: Mapping[str, CompiledDefinitions
             continue
         matches_by_task = _matches([tasks[index] for index in indexes], compiled)
         for index, matches in zip(indexes, matches_by_task, strict=True):
-            found = [match for match in matches if match.is_found]
-            rows[index]["events"] = _events(tasks[index], found, compiled.classifiers)
+            found_matches = [match for match in matches if match.is_found]
+            rows[index]["events"] = _events(tasks[index], found_matches, compiled.classifiers)
             rows[index]["candidates"] = candidates(tasks[index], matches, compiled.settings.llm_sample)
     return rows
 

@@ -21,4 +21,4 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 
 def recognised(record: Mapping[str, Any]) -> str | None:
     """Return the name of the format that a record is of, judged by its keys; None for phospho's own."""
-    return next((name for name, one in FORMATS.items() if one.recognises(record)), None)
+    return next((name for name, export_format in FORMATS.items() if export_format.recognises(record)), None)

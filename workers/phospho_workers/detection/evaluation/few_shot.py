@@ -64,11 +64,11 @@ def fewer_shots(definitions: Sequence[EventDefinition], logs: LabelledLogs, shot
 def _report(
     definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int, seed: int, progress: Progress
 ) -> Report:
-    drawn = {one.name: _drawn(logs.labels(one.name), shots, f"{seed} {one.name}") for one in definitions}
+    names = [definition.name for definition in definitions]
+    drawn = {name: _drawn(logs.labels(name), shots, f"{seed} {name}") for name in names}
     classifiers = _classifiers(definitions, logs, drawn)
     result = run(definitions, logs.tasks, classifiers, progress)
     trained_on = frozenset(index for of_event in drawn.values() for index in of_event)
-    names = [definition.name for definition in definitions]
     return Report({name: event_score(name, result, logs, trained_on) for name in names}, result.tasks_per_s)
 
 
@@ -87,15 +87,17 @@ def _classifiers(
 ) -> dict[str, Classifier]:
     """Train classifiers as a worker does: each on its own labels, with the confirmed tasks of others."""
     labels = {
-        one.name: [labelled_text(one, logs.tasks[index], shown) for index, shown in drawn[one.name].items()]
-        for one in definitions
+        definition.name: [
+            labelled_text(definition, logs.tasks[index], is_shown) for index, is_shown in drawn[definition.name].items()
+        ]
+        for definition in definitions
     }
     return TrainingSet(definitions, labels).train()
 
 
 def _mean_score(scores: Sequence[EventScore]) -> EventScore:
-    precisions = [one.average_precision for one in scores if one.average_precision is not None]
-    f1s = [one.f1 for one in scores if one.f1 is not None]
+    precisions = [score.average_precision for score in scores if score.average_precision is not None]
+    f1s = [score.f1 for score in scores if score.f1 is not None]
     if not precisions or not f1s:
         return EventScore(None, None, 0)
-    return EventScore(fmean(precisions), fmean(f1s), round(fmean(one.positives for one in scores)))
+    return EventScore(fmean(precisions), fmean(f1s), round(fmean(score.positives for score in scores)))

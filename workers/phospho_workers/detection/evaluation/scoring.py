@@ -64,7 +64,7 @@ class Run:
     """
 
     scores: Mapping[str, NDArray[np.float64]]
-    found: Mapping[str, NDArray[np.bool_]]
+    is_found: Mapping[str, NDArray[np.bool_]]
     tasks_per_s: float
 
 
@@ -78,13 +78,13 @@ def run(
     Analyse the tasks twice: with the definitions as they are, for the events and the speed of a worker, and with
     thresholds of 0, for the scores below them.
     """
-    found, tasks_per_s = _events(definitions, tasks, classifiers, progress)
+    found_events, tasks_per_s = _events(definitions, tasks, classifiers, progress)
     without_threshold = [definition.model_copy(update={"threshold": 0.0}) for definition in definitions]
-    scored, _ = _events(without_threshold, tasks, classifiers, progress)
+    scored_events, _ = _events(without_threshold, tasks, classifiers, progress)
     names = [definition.name for definition in definitions]
     return Run(
-        scores={name: np.array([events.get(name, 0.0) for events in scored]) for name in names},
-        found={name: np.array([name in events for events in found]) for name in names},
+        scores={name: np.array([events.get(name, 0.0) for events in scored_events]) for name in names},
+        is_found={name: np.array([name in events for events in found_events]) for name in names},
         tasks_per_s=tasks_per_s,
     )
 
@@ -133,6 +133,6 @@ def event_score(name: str, result: Run, logs: LabelledLogs, left_out: frozenset[
         return EventScore(None, None, 0)
     return EventScore(
         average_precision(result.scores[name][indexes], is_event),
-        f1_score(result.found[name][indexes], is_event),
+        f1_score(result.is_found[name][indexes], is_event),
         positives,
     )

@@ -1,5 +1,5 @@
 """
-How far classifiers trust descriptions: a factor on their scores, chosen by the labels of the whole project.
+The trust of classifiers in descriptions: a factor on their scores that the labels of the whole project choose.
 
 What helps in one project harms in another. Descriptions of short questions say more than five or ten labels;
 descriptions of turns in the middle of a conversation say less. The labels of one definition are too few to tell, but

@@ -104,9 +104,9 @@ class LlmJudgeJob:
         for text, sides in self._repositories.candidates.current_texts(project_id, texts):
             candidates = candidates_to_ask(text, list(definitions.values()), judged.get(text.content, frozenset()))
             for begin in range(0, len(candidates), MAX_DEFINITIONS):
-                some = candidates[begin : begin + MAX_DEFINITIONS]
-                asked = [definitions[candidate.name] for candidate in some]
-                yield TextQuestion(project_id, some, Question(asked, sides, secrets.token_hex(4)))
+                part = candidates[begin : begin + MAX_DEFINITIONS]
+                asked_definitions = [definitions[candidate.name] for candidate in part]
+                yield TextQuestion(project_id, part, Question(asked_definitions, sides, secrets.token_hex(4)))
 
     def _reserve(
         self, project_id: str, questions: Sequence[TextQuestion], settings: ProjectSettings

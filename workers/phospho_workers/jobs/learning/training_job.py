@@ -127,11 +127,11 @@ class TrainingJob:
             versions.setdefault(definition.project_id, {})[definition.name] = definition.version
         for project_id, of_project in versions.items():
             project_revisions = revisions.get(project_id, LabelRevisions())
-            known = earlier.get(project_id)
-            if known is None or (known.revisions, known.versions) != (project_revisions, of_project):
+            digests = earlier.get(project_id)
+            if digests is None or (digests.revisions, digests.versions) != (project_revisions, of_project):
                 by_name = self._labels.digests(project_id, of_project) if project_id in revisions else {}
-                known = _ProjectDigests(project_revisions, of_project, by_name)
-            self._digests[project_id] = known
+                digests = _ProjectDigests(project_revisions, of_project, by_name)
+            self._digests[project_id] = digests
 
     def _train(
         self, definitions: Sequence[EventDefinition], due: Mapping[str, str], classifiers: Mapping[_Key, ClassifierRow]

@@ -44,7 +44,7 @@ WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)} ORDER B
 
 class SessionFacts:
     """
-    What session jobs, backfills and training read of sessions, and where findings are stored.
+    Reads of sessions for session jobs, backfills and training, and the store of their findings.
 
     `arrivals` has the times of new tasks, `tasks` their texts, `states` the sessions that may be over, `turns` the
     turns to read, and `analyses` the findings.

@@ -20,7 +20,7 @@ from phospho_workers.jobs.sessions.session_facts import SessionFacts
 @dataclass
 class ProjectProgress:
     """
-    How far a job is in one project, in memory; a restart derives it again. Times are Unix milliseconds.
+    The progress of a job in one project, in memory; a restart derives it again. Times are Unix milliseconds.
 
     `defined_at_ms` is when the first of the project's session definitions was made: sessions that were over before are
     history, which is for backfills. A round reads what arrived since `arrived_since_ms`; it began at `begun_ms`. `seen`

@@ -60,7 +60,7 @@ class Enqueuer:
             position = self._positions.get(stream, self._start(stream, now_ms))
             page = self._events.page(stream, position, now_ms, event_filter)
             deliveries = [delivery for row in page.rows for delivery in _deliveries(row, webhooks, now)]
-            self._pending.hold(self._repository.save_deliveries(self._without_known(deliveries)))
+            self._pending.hold(self._repository.save_deliveries(self._without_queued(deliveries)))
             self._positions[stream] = page.after or Position(max(position.stored_ms, now_ms - _lookback_ms(stream)))
             has_more |= page.after is not None
         return has_more
@@ -86,18 +86,18 @@ class Enqueuer:
         starts_ms = self._starts_ms or {}
         return Position(starts_ms.get(stream.source, now_ms) - _lookback_ms(stream))
 
-    def _without_known(self, deliveries: Sequence[WebhookDelivery]) -> list[WebhookDelivery]:
+    def _without_queued(self, deliveries: Sequence[WebhookDelivery]) -> list[WebhookDelivery]:
         """Return the deliveries that were never in the queue, each once."""
-        known: set[DeliveryKey] = set()
+        queued_keys: set[DeliveryKey] = set()
         for project_id in {delivery.project_id for delivery in deliveries}:
             of_project = [delivery for delivery in deliveries if delivery.project_id == project_id]
             webhook_ids = sorted({delivery.webhook_id for delivery in of_project})
             event_ids = sorted({delivery.event_id for delivery in of_project})
-            known |= {
-                DeliveryKey(project_id, *pair) for pair in self._repository.known(project_id, webhook_ids, event_ids)
+            queued_keys |= {
+                DeliveryKey(project_id, *pair) for pair in self._repository.queued(project_id, webhook_ids, event_ids)
             }
         new = {delivery_key(delivery): delivery for delivery in deliveries}
-        return [delivery for key, delivery in new.items() if key not in known]
+        return [delivery for key, delivery in new.items() if key not in queued_keys]
 
 
 def _deliveries(row: Mapping[str, Any], webhooks: Collection[Webhook], now: datetime) -> Iterator[WebhookDelivery]:

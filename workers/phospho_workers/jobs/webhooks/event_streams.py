@@ -218,12 +218,12 @@ class EventStreams:
         """Return labels that confirm, each with its event where nobody but a person has found it."""
         labels = self._store.rows(_CONFIRMATIONS, parameters)
         tasks = self._by_task(_TASKS, labels)
-        found = self._found_in(list(tasks.values()))
+        found_keys = self._found_in(list(tasks.values()))
         return [
             _positioned(
                 label,
                 tasks.get(_task(label)),
-                [] if (*_task(label), label["event_name"]) in found else [added_event(label)],
+                [] if (*_task(label), label["event_name"]) in found_keys else [added_event(label)],
             )
             for label in labels
         ]
@@ -232,14 +232,14 @@ class EventStreams:
         """Return project, task and name of what was found in tasks, and not denied by a judge."""
         analyses = list(self._by_task(_ANALYSES_OF_TASKS, tasks).values())
         annotations = self._annotations.of(analyses)
-        found = {
+        in_tasks = {
             (*_task(analysis), event["name"])
             for analysis in analyses
             for event in judged_events(analysis, annotations[analysis["project_id"]].judgements)
         }
         sessions = {"sessions": sorted({task["session_id"] for task in tasks})}
-        in_sessions = self._store.rows(_FOUND_IN_SESSIONS, _keys(tasks) | sessions) if tasks else []
-        return found | {(*_task(row), row["name"]) for row in in_sessions}
+        session_rows = self._store.rows(_FOUND_IN_SESSIONS, _keys(tasks) | sessions) if tasks else []
+        return in_tasks | {(*_task(row), row["name"]) for row in session_rows}
 
     def _by_task(self, sql: str, rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, Any]]:
         """Return by project and task the rows that a query has for the tasks of `rows`."""

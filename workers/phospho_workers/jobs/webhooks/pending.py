@@ -71,7 +71,7 @@ class PendingDeliveries:
 
     @property
     def next_read_at(self) -> datetime | None:
-        """When the table is to be read next, or None."""
+        """The time at which the table is read next, or None."""
         return min(self._read_at.values(), default=None)
 
     def set_webhooks(self, active: Collection[WebhookKey], changed: Collection[WebhookKey]) -> None:
