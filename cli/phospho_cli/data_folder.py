@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -13,6 +14,10 @@ from typing import Any
 
 _ADMIN_TOKEN = "admin-token"  # noqa: S105 (a file's name)
 _SERVER = "server.json"
+
+
+class FolderInUse(Exception):
+    """Another process uses the data folder."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,16 @@ class DataFolder:
     def create(self) -> None:
         """Make the folder if it is missing."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process until the end. Raises FolderInUse where another process holds it."""
+        with (self.path / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FolderInUse(f"Another `phospho up` uses the folder {self.path}.") from None
+            yield
 
     def secret(self, name: str, size_bytes: int = 32) -> str:
         """Return the secret in the file `name`, made at the first call: it stays from run to run."""

@@ -15,7 +15,7 @@ from dataclasses import MISSING, dataclass, field
 from functools import cache
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 _Settings = TypeVar("_Settings")
 
@@ -68,6 +68,15 @@ def kafka_setting(default: str = "127.0.0.1:9092") -> Any:
     return setting(
         default, "Kafka's bootstrap servers, as host:port,host:port.", variable="PHOSPHO_KAFKA", option="--kafka"
     )
+
+
+def _checked_http_url(url: str) -> str:
+    if url and not url.startswith(("http://", "https://")):
+        raise ValueError("it must start with http:// or https://")
+    return url
+
+
+HttpUrl = Annotated[str, AfterValidator(_checked_http_url)]
 
 
 def clickhouse_setting(default: str = "http://127.0.0.1:8123") -> Any:
@@ -137,12 +146,15 @@ def _validated(setting: Setting, name: str, value: Any) -> Any:
     if setting.is_list and isinstance(value, str):
         value = [item for item in _LIST_SEPARATOR.split(value) if item]
     try:
-        return TypeAdapter(setting.value_type).validate_python(value)
+        validated = TypeAdapter(setting.value_type).validate_python(value)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]["msg"].partition(", unable to")[0]
         problem = fault.removeprefix("Value error, ").replace("Input should", "it must")
         shown = "" if setting.is_secret else f"={str(value)[:_MAX_SHOWN_CHARACTERS]!r}"
         raise BadSetting(f"{name}{shown} can't be used: {problem}.") from None
+    if isinstance(validated, int | float) and validated < 0:
+        raise BadSetting(f"{name}={value!s} can't be used: it must not be negative.")
+    return validated
 
 
 def _refuse_unknown(settings_class: type, environment: Mapping[str, str]) -> None:

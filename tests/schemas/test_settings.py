@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 import pytest
 from pydantic import AfterValidator, Field
 
-from phospho_schemas.settings import BadSetting, load, setting, settings_of
+from phospho_schemas.settings import BadSetting, HttpUrl, clickhouse_setting, load, setting, settings_of
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("schemas", "producers/gateway", "workers", "dashboard", "cli")
@@ -37,6 +37,11 @@ class Limits:
 
     size_bytes: Annotated[int, Field(ge=1)] = setting(10, "Largest body.")
     names: tuple[str, ...] = setting((), "Some names.")
+
+
+@dataclass(frozen=True)
+class Store:
+    clickhouse: HttpUrl = clickhouse_setting()
 
 
 @dataclass(frozen=True)
@@ -122,3 +127,13 @@ def test_the_environment_is_read_by_the_settings_loader_only() -> None:
 
     assert readers == ["settings.py"]
     assert reads_environment.search((REPOSITORY / "schemas/phospho_schemas/settings.py").read_text("utf-8"))
+
+
+def test_negative_number_is_refused() -> None:
+    with pytest.raises(BadSetting, match=r"PHOSPHO_T_PORT=-1 can't be used: it must not be negative\."):
+        load(Everything, {"PHOSPHO_T_PORT": "-1", "PHOSPHO_T_URL": "x", "PHOSPHO_T_MODEL": "y"})
+
+
+def test_clickhouse_needs_an_http_url() -> None:
+    with pytest.raises(BadSetting, match="PHOSPHO_CLICKHOUSE can't be used: it must start with http:// or https://"):
+        load(Store, {"PHOSPHO_CLICKHOUSE": "nonsense"})

@@ -39,6 +39,10 @@ def create(settings: TopicsSettings, partitions: int | None, replication_factor:
         raise click.ClickException(
             f"Kafka at {settings.kafka} did not create the topics: {error.args[0].str()}"
         ) from error
+    except TimeoutError as error:
+        raise click.ClickException(
+            f"Kafka at {settings.kafka} did not answer in {_TIMEOUT_S:.0f} s. Check PHOSPHO_KAFKA or --kafka."
+        ) from error
 
 
 def _new_topic(topic: Topic, partitions: int | None, replication_factor: int) -> NewTopic:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from phospho_dashboard.settings import DashboardSettings
 from phospho_gateway.settings import GatewaySettings, KafkaPublisherSettings
-from phospho_schemas.settings import clickhouse_setting, kafka_setting, setting
+from phospho_schemas.settings import HttpUrl, clickhouse_setting, kafka_setting, setting
 from phospho_store.embedded.http import WRITER_VARIABLE
 from phospho_workers.jobs.settings import JobSettings
 
@@ -56,7 +56,7 @@ class UpSettings:
         8123, "Port of ClickHouse's HTTP interface, read-only, on loopback.", option="--clickhouse-port"
     )
     kafka: str = kafka_setting("")
-    clickhouse: str = clickhouse_setting("")
+    clickhouse: HttpUrl = clickhouse_setting("")
     must_sign_in: bool = setting(
         False,
         "Let people sign in on loopback too, as behind a reverse proxy.",
@@ -94,7 +94,7 @@ class GatewayProcessSettings:
         option="--base-url",
     )
     kafka: KafkaPublisherSettings = KafkaPublisherSettings()
-    clickhouse: str = clickhouse_setting()
+    clickhouse: HttpUrl = clickhouse_setting()
     admin_key: str = _admin_key("The administrator's key; without it nobody can create projects here.")
     gateway: GatewaySettings = GatewaySettings()
     jobs: JobSettings = JobSettings()
@@ -113,7 +113,7 @@ class DashboardProcessSettings:
         option="--base-url",
     )
     kafka: KafkaPublisherSettings = KafkaPublisherSettings()
-    clickhouse: str = clickhouse_setting()
+    clickhouse: HttpUrl = clickhouse_setting()
     admin_key: str = _admin_key("The administrator's key, which adds people and may make the first administrator.")
     metrics_urls: tuple[str, ...] = setting(
         (),
@@ -145,14 +145,14 @@ class ClickHouseProcessSettings:
 class RetentionSettings:
     """Settings of `phospho retention`."""
 
-    clickhouse: str = clickhouse_setting()
+    clickhouse: HttpUrl = clickhouse_setting()
 
 
 @dataclass(frozen=True)
 class MigrateSettings:
     """Settings of `phospho migrate`."""
 
-    clickhouse: str = clickhouse_setting()
+    clickhouse: HttpUrl = clickhouse_setting()
     first_project: FirstProjectSettings = FirstProjectSettings()
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import click
 from pydantic import ValidationError
 
-from phospho_cli.data_folder import DataFolder
+from phospho_cli.data_folder import DataFolder, FolderInUse
 from phospho_cli.options import settings_options, variables_help
 from phospho_cli.processes.backend import build_backend, open_kafka
 from phospho_cli.processes.dashboard import new_setup_code, with_setup_codes
@@ -38,7 +38,7 @@ from phospho_schemas.messages import Project, ProjectSettings
 from phospho_schemas.settings import BadSetting
 from phospho_store.embedded.engine import ReaderLimits
 from phospho_store.embedded.http import ClickHouseHttpSettings, build_app
-from phospho_store.errors import IncompatibleStore, StoreError, StoreUnavailable
+from phospho_store.errors import IncompatibleStore, StoreError
 from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import SECRET_TABLES
 from phospho_store.registry.definition_sets import DefinitionRepository
@@ -90,6 +90,8 @@ def up(settings: UpSettings) -> None:
         raise BadSetting(
             f"PHOSPHO_PROJECT_ID={settings.first_project.project_id!r} can't be used: {reasons}."
         ) from error
+    except FolderInUse as error:
+        raise click.ClickException(f"{error} Stop it, or give another folder with --data.") from error
     except OSError as error:
         raise click.ClickException(
             f"The folder {settings.data_dir} can't be used: {error.strerror}. Give another with --data."
@@ -102,8 +104,6 @@ def _advice(settings: UpSettings, error: StoreError) -> str:
     """Return the end of the sentence that says why the store can't be opened."""
     if isinstance(error, IncompatibleStore):
         return f"; drop the database {DATABASE!r}." if settings.clickhouse else "; use another --data folder."
-    if isinstance(error, StoreUnavailable) and not settings.clickhouse:
-        return f". Is another `phospho up` running on {settings.data_dir}?"
     return "."
 
 
@@ -173,6 +173,7 @@ def open_up(settings: UpSettings) -> Iterator[UpProcess]:
     folder.create()
     jobs = _with_secret_key(settings, folder)
     with ExitStack() as stack:
+        stack.enter_context(folder.locked())
         listener = stack.enter_context(listen(settings.host, settings.port))
         base_url = f"http://{reachable_host(settings.host)}:{port_of(listener)}"
         store = stack.enter_context(_open_store(settings, folder))

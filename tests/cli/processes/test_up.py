@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from fixtures.phospho_process import clean_environment
+from phospho_cli.data_folder import DataFolder
 from phospho_cli.processes.settings import FirstProjectSettings, UpSettings
 from phospho_cli.processes.up import last_revision, open_up
 from phospho_schemas.ids import newest_revision
@@ -99,7 +100,9 @@ def test_up_refuses_the_folder_of_an_earlier_version(tmp_path: Path, folder_stor
     assert error.endswith("use another --data folder.\n")
 
 
-def test_up_refuses_the_folder_of_a_running_up(tmp_path: Path, folder_store: Store) -> None:
-    assert folder_store.now_ms()
-    error = refused_start(tmp_path)
-    assert error.endswith(f"Is another `phospho up` running on {tmp_path}?\n")
+def test_up_refuses_the_folder_of_a_running_up(tmp_path: Path) -> None:
+    with DataFolder(tmp_path).locked():
+        error = refused_start(tmp_path)
+    assert error == (
+        f"Error: Another `phospho up` uses the folder {tmp_path}. Stop it, or give another folder with --data.\n"
+    )
