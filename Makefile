@@ -22,7 +22,7 @@ install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml producers/python/pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV): about a minute the first time."
+	@echo "Installing into $(VENV): one to five minutes the first time."
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e producers/python -e '.[dev]'
 	touch $@
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import pytest
+
+from phospho_cli import main
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("producers/*/README.md")])
@@ -33,3 +36,11 @@ def test_architecture_names_modules_that_exist() -> None:
     names = [name for name in CODE.findall((ROOT / "ARCHITECTURE.md").read_text()) if name.endswith(".py")]
 
     assert [name for name in names if not any(module.endswith(f"/{name}") for module in modules)] == []
+
+
+def test_page_of_commands_names_every_command() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text()
+
+    assert [
+        name for name in main.list_commands(click.Context(main)) if not re.search(rf"`(phospho )?{name}\b", page)
+    ] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -88,11 +89,11 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (engines / "word.py").write_text(IMPORTS + ENGINE)
     registry = "from phospho_workers.detection.engines.word import WordEngine\n\n_ENGINES"
     replace(engines / "__init__.py", "\n_ENGINES", registry)
-    replace(engines / "__init__.py", "LlmEngine)", "LlmEngine, WordEngine)")
+    append(engines / "__init__.py", r"(_ENGINES: .*? = \([^)]*)\)", "WordEngine)")
     regex = '        EngineSpec("regex"'
     declaration = '        EngineSpec("word", required_field="keywords", own_fields=frozenset({"keywords"})),\n'
     replace(folder / "phospho_schemas" / "engines.py", regex, declaration + regex)
-    replace(folder / "phospho_schemas" / "messages.py", '"semantic", "llm"]', '"semantic", "llm", "word"]')
+    append(folder / "phospho_schemas" / "messages.py", r"(\nEngine = Literal\[[^\]]*)\]", '"word"]')
     return folder
 
 
@@ -100,6 +101,13 @@ def replace(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert text.count(old) == 1, (path, old)
     path.write_text(text.replace(old, new))
+
+
+def append(path: Path, end_of_list: str, item: str) -> None:
+    """Append an item to the list whose beginning is the group of a pattern."""
+    text, count = re.subn(end_of_list, lambda match: f"{match[1]}, {item}", path.read_text())
+    assert count == 1, (path, end_of_list)
+    path.write_text(text)
 
 
 def run(sources: Path, *arguments: str) -> dict[str, object]:
