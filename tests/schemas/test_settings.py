@@ -41,7 +41,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Store:
-    clickhouse: HttpUrl = clickhouse_setting()
+    clickhouse: HttpUrl = clickhouse_setting()  # noqa: RUF009 (a field)
 
 
 @dataclass(frozen=True)
