@@ -11,51 +11,44 @@ from starlette.routing import BaseRoute
 from phospho_dashboard.analytics.export_pages import export_routes
 from phospho_dashboard.analytics.operations import analytics_operations
 from phospho_dashboard.analytics.pages import analytics_views
-from phospho_dashboard.analytics.session_api import session_api_routes
+from phospho_dashboard.analytics.session_api import SessionsApi
 from phospho_dashboard.annotations.annotations import FeedbackReader
-from phospho_dashboard.annotations.api import annotation_api_routes
-from phospho_dashboard.annotations.operations import annotation_operations
+from phospho_dashboard.annotations.api import AnnotationsApi
 from phospho_dashboard.annotations.pages import annotation_form_routes
 from phospho_dashboard.auth.local_user import local_user_routes
-from phospho_dashboard.dead_letters.api import dead_letter_api_routes
-from phospho_dashboard.dead_letters.operations import dead_letter_operations
+from phospho_dashboard.dead_letters.api import DeadLettersApi
 from phospho_dashboard.dead_letters.pages import dead_letter_page_routes
-from phospho_dashboard.definitions.api import definition_api_routes
-from phospho_dashboard.definitions.backfill_api import backfill_api_routes
+from phospho_dashboard.definitions.api import DefinitionsApi
+from phospho_dashboard.definitions.backfill_api import BackfillsApi
 from phospho_dashboard.definitions.backfill_pages import backfill_page_routes
 from phospho_dashboard.definitions.backfills import Backfills
 from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.definitions.label_queue_pages import label_queue_page_routes
-from phospho_dashboard.definitions.operations import definition_operations
 from phospho_dashboard.definitions.pages import definition_page_routes
 from phospho_dashboard.definitions.quality import DefinitionQuality
-from phospho_dashboard.definitions.version_api import version_api_routes
+from phospho_dashboard.definitions.version_api import VersionsApi
 from phospho_dashboard.definitions.version_pages import version_page_routes
+from phospho_dashboard.document import openapi_routes
+from phospho_dashboard.endpoints import ApiEndpoints
 from phospho_dashboard.health.freshness import dead_letter_count, freshness
 from phospho_dashboard.health.pages import health_page_routes
 from phospho_dashboard.health.processes import MetricsReader
-from phospho_dashboard.judgements.api import judgement_api_routes
-from phospho_dashboard.judgements.operations import judgement_operations
+from phospho_dashboard.judgements.api import JudgementsApi
 from phospho_dashboard.judgements.pages import judgement_page_routes
 from phospho_dashboard.layout.views import View, ViewEndpoints
-from phospho_dashboard.openapi.document import openapi_routes
 from phospho_dashboard.people.account_pages import account_page_routes
-from phospho_dashboard.people.api import people_api_routes
-from phospho_dashboard.people.operations import people_operations
+from phospho_dashboard.people.api import PeopleApi
 from phospho_dashboard.people.pages import people_page_routes
 from phospho_dashboard.people.sign_in_pages import sign_in_page_routes
-from phospho_dashboard.projects.api import project_api_routes
-from phospho_dashboard.projects.key_api import key_api_routes
+from phospho_dashboard.projects.api import ProjectsApi
+from phospho_dashboard.projects.key_api import KeysApi
 from phospho_dashboard.projects.key_pages import key_page_routes
-from phospho_dashboard.projects.operations import project_operations
 from phospho_dashboard.projects.pages import project_page_routes
 from phospho_dashboard.projects.settings_pages import settings_page_routes
 from phospho_dashboard.services import Services
-from phospho_dashboard.sql.api import sql_api_routes
-from phospho_dashboard.sql.operations import sql_operations
+from phospho_dashboard.sql.api import SqlApi
 from phospho_dashboard.web.static_files import static_routes
-from phospho_dashboard.webhooks.api import webhook_api_routes
-from phospho_dashboard.webhooks.operations import webhook_operations
+from phospho_dashboard.webhooks.api import WebhooksApi
 from phospho_dashboard.webhooks.pages import webhook_page_routes
 from phospho_dashboard.webhooks.sending import WebhookSending
 from phospho_web.openapi import Operation
@@ -80,40 +73,50 @@ def create_app(services: Services, integrations: Integrations) -> Starlette:
     return Starlette(routes=[*api_routes(services, integrations), *page_routes(services, integrations)])
 
 
+_APIS: tuple[type[ApiEndpoints], ...] = (
+    SqlApi,
+    DefinitionsApi,
+    VersionsApi,
+    BackfillsApi,
+    ProjectsApi,
+    KeysApi,
+    PeopleApi,
+    AnnotationsApi,
+    SessionsApi,
+    JudgementsApi,
+    DeadLettersApi,
+    WebhooksApi,
+)
+
+
 def api_routes(services: Services, integrations: Integrations) -> list[BaseRoute]:
     """Return the routes under /api/v1 that are not the gateway's. Every answer and every error is JSON."""
-    endpoints = ViewEndpoints(services)
+    detection = integrations.detection
+    views = ViewEndpoints(services)
+    apis: list[ApiEndpoints] = [
+        SqlApi(services),
+        DefinitionsApi(services, detection),
+        VersionsApi(services, detection),
+        BackfillsApi(services, detection),
+        ProjectsApi(services),
+        KeysApi(services),
+        PeopleApi(services),
+        AnnotationsApi(services),
+        SessionsApi(services),
+        JudgementsApi(services),
+        DeadLettersApi(services),
+        WebhooksApi(services, integrations.webhooks),
+    ]
     return [
-        *sql_api_routes(services),
-        *definition_api_routes(services, integrations.detection),
-        *version_api_routes(services, integrations.detection),
-        *backfill_api_routes(services, integrations.detection),
-        *project_api_routes(services),
-        *key_api_routes(services),
-        *people_api_routes(services),
-        *annotation_api_routes(services),
-        *(endpoints.api_route(view) for view in _views(services, integrations)),
-        *session_api_routes(services),
-        *judgement_api_routes(services),
-        *dead_letter_api_routes(services),
-        *webhook_api_routes(services, integrations.webhooks),
+        *(route for api in apis for route in api.routes()),
+        *(views.api_route(view) for view in _views(services, integrations)),
         *openapi_routes(api_operations()),
     ]
 
 
 def api_operations() -> list[Operation]:
     """Return the descriptions of all API routes."""
-    return [
-        *sql_operations(),
-        *analytics_operations(),
-        *judgement_operations(),
-        *definition_operations(),
-        *annotation_operations(),
-        *project_operations(),
-        *people_operations(),
-        *dead_letter_operations(),
-        *webhook_operations(),
-    ]
+    return [*analytics_operations(), *(operation for api in _APIS for operation in api.operations())]
 
 
 def page_routes(services: Services, integrations: Integrations) -> list[BaseRoute]:

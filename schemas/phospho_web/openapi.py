@@ -6,6 +6,7 @@ A schema is JSON, or a pydantic model; models may stand anywhere inside JSON, an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
@@ -23,6 +24,8 @@ TEXT: Json = {"type": "string"}
 NUMBER: Json = {"type": "integer"}
 TIME: Json = {"type": "string", "format": "date-time"}
 ANY_OBJECT: Json = {"type": "object"}
+# Of a route's parameter: `{name:path}`.
+_CONVERTOR = re.compile(r":\w+\}")
 _BINARY: Json = {"type": "string", "format": "binary"}
 
 
@@ -48,7 +51,8 @@ class Problems:
 @dataclass(frozen=True)
 class Operation:
     """
-    One operation. `answer` is the schema of its success, None for one without a body.
+    One operation. `answer` is the schema of its success, None for one without a body. The path may be a route's, whose
+    parameters have convertors.
 
     `also` are the schemas of further answers, by their status; beside a problem of the same status it may be either.
     `problems` replace those of the document. An operation that is `open` needs no key.
@@ -91,7 +95,7 @@ def document(api: Api, operations: Iterable[Operation]) -> Json:
     paths: Json = {}
     for operation in operations:
         rendered = _with_references(_operation(api, operation), models)
-        paths.setdefault(api.prefix + operation.path, {})[operation.method] = rendered
+        paths.setdefault(api.prefix + _documented_path(operation), {})[operation.method] = rendered
     return {
         "openapi": "3.1.0",
         "info": {"title": api.title, "version": "1", "description": api.description},
@@ -146,14 +150,19 @@ def encoded(content: Json) -> bytes:
     return orjson.dumps(content)
 
 
+def _documented_path(operation: Operation) -> str:
+    return _CONVERTOR.sub("}", operation.path)
+
+
 def _operation(api: Api, operation: Operation) -> Json:
-    names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
+    path = _documented_path(operation)
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     in_path = [
         {"name": name, "in": "path", "required": True, "schema": api.path_parameters.get(name, TEXT)} for name in names
     ]
     common = () if operation.is_open else api.parameters
     rendered: Json = {
-        "operationId": f"{operation.method}{operation.path}".translate(_IN_AN_ID),
+        "operationId": f"{operation.method}{path}".translate(_IN_AN_ID),
         "summary": operation.summary,
         "description": operation.description,
         "parameters": [*in_path, *operation.parameters, *common],

@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from phospho_dashboard.analytics.exports import FORMATS, Exports
+from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.layout.view_request import ViewRequestReader
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.streams import stream_chunks
@@ -28,7 +29,7 @@ def export_routes(services: Services) -> list[BaseRoute]:
     ]
 
 
-class ExportPages:
+class ExportPages(Endpoints):
     """
     The endpoints of files, on connections and threads of their own: a large file holds up no page.
 
@@ -36,7 +37,7 @@ class ExportPages:
     """
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        super().__init__(services)
         self._reader = ViewRequestReader(services.store)
         self._exports = Exports(services.export_store)
 

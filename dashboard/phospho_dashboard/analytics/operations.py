@@ -1,10 +1,10 @@
-"""The OpenAPI operations of the analytics pages."""
+"""The OpenAPI operations of the analytics views."""
 
 from __future__ import annotations
 
 from dataclasses import fields
 
-from phospho_dashboard.openapi.parts import LIMIT, ROWS
+from phospho_dashboard.endpoints import LIMIT, ROWS
 from phospho_dashboard.queries.filters import URL_NAMES, Filters
 from phospho_dashboard.queries.periods import PERIODS
 from phospho_web.openapi import (
@@ -30,7 +30,7 @@ _SCOPE: dict[str, Schema] = {
 
 
 def analytics_operations() -> list[Operation]:
-    """Return the operations of the analytics pages."""
+    """Return the operations of the analytics views."""
     return [*_overview(), *_sessions(), *_tasks(), *_events(), *_users(), *_versions()]
 
 
@@ -55,13 +55,6 @@ def _sessions() -> list[Operation]:
             "The transcript of a session",
             object_schema(["session"], session=ANY_OBJECT, next_cursor=nullable(TEXT)),
             parameters=(_CURSOR,),
-        ),
-        Operation(
-            "post",
-            "/sessions/{session_id}/close",
-            "Close a session",
-            object_schema(["closing"], closing=ANY_OBJECT),
-            description="Definitions of whole sessions are looked for at once; a later task opens it again.",
         ),
     ]
 

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
+from phospho_dashboard.endpoints import ApiEndpoints, api_endpoint
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.routes import api_route
 from phospho_store.jobs.session_closes import SessionCloseRepository
+from phospho_web.openapi import (
+    ANY_OBJECT,
+    object_schema,
+)
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
 
-def session_api_routes(services: Services) -> list[BaseRoute]:
-    """Return the route that closes a session."""
-    return [api_route("POST", "/sessions/{session_id:any_text}/close", SessionsApi(services).close)]
-
-
-class SessionsApi:
+class SessionsApi(ApiEndpoints):
     """The endpoint that closes a session: its definitions of whole sessions are looked for at once."""
 
     def __init__(self, services: Services) -> None:
-        self._threads = services.threads
-        self._access = services.access
+        super().__init__(services)
         self._closings = SessionCloseRepository(services.store, services.clock)
 
+    @api_endpoint(
+        "post",
+        "/sessions/{session_id:any_text}/close",
+        "Close a session",
+        object_schema(["closing"], closing=ANY_OBJECT),
+        description="Definitions of whole sessions are looked for at once; a later task opens it again.",
+    )
     async def close(self, request: Request) -> Response:
         project_id = await self._access.api_project(request, "editor")
         session_id = request.path_params["session_id"]

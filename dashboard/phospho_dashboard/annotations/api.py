@@ -6,41 +6,50 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from phospho_dashboard.annotations.annotations import MAX_LABELS, MAX_NOTE_CHARACTERS, Annotations
 from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.endpoints import LIMIT, ROWS, ApiEndpoints, api_endpoint
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.routes import api_route
 from phospho_dashboard.web.times import with_times
-from phospho_web.bodies import read_object, text_field
+from phospho_schemas.messages import Label, Note
+from phospho_web.bodies import text_field
 from phospho_web.cursors import decoded_cursor, encoded_cursor, page_limit
+from phospho_web.openapi import TEXT, list_of, nullable, object_schema, query_parameter
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
 _END_OF_TIME = (2**62, "")
 
+_LABEL = object_schema(
+    ["event", "task_id", "label"],
+    event=TEXT,
+    task_id=TEXT,
+    label={"enum": ["confirmed", "rejected", ""]},
+    value=nullable({"type": "number"}),
+    category=TEXT,
+    comment=TEXT,
+)
 
-def annotation_api_routes(services: Services) -> list[BaseRoute]:
-    """Return the routes of labels and notes."""
-    annotations = AnnotationsApi(services)
-    return [
-        api_route("GET", "/labels", annotations.labels),
-        api_route("POST", "/labels", annotations.save_labels),
-        api_route("POST", "/tasks/{task_id:any_text}/notes", annotations.write_note),
-        api_route("DELETE", "/tasks/{task_id:any_text}/notes/{note_id}", annotations.delete_note),
-    ]
 
-
-class AnnotationsApi:
+class AnnotationsApi(ApiEndpoints):
     """The endpoints of labels and notes."""
 
     def __init__(self, services: Services) -> None:
-        self._threads = services.threads
-        self._access = services.access
+        super().__init__(services)
         self._annotations = Annotations(services)
-        self._max_body_bytes = services.settings.max_body_bytes
 
+    @api_endpoint(
+        "get",
+        "/labels",
+        "List labels",
+        object_schema(["labels", "next_cursor"], labels=ROWS, next_cursor=nullable(TEXT)),
+        parameters=(
+            query_parameter("event", TEXT, "the labels of this event alone"),
+            query_parameter("cursor", TEXT),
+            LIMIT,
+        ),
+    )
     async def labels(self, request: Request) -> Response:
         project_id = await self._access.api_project(request)
         event, limit = request.query_params.get("event", ""), page_limit(request.query_params.get("limit"))
@@ -50,23 +59,43 @@ class AnnotationsApi:
         cursor = encoded_cursor(last["created_at_ms"], f"{last['task_id']}\0{last['event_name']}") if last else None
         return json_response({"labels": [with_times(row) for row in rows[:limit]], "next_cursor": cursor})
 
+    @api_endpoint(
+        "post",
+        "/labels",
+        "Confirm, reject or add events",
+        list_of("labels", Label),
+        description="All are stored, or none. An empty label takes a label back. A confirmed event that "
+        "detection did not find is added to its task. Labels correct the events that readers see, "
+        "and teach detection.",
+        status=201,
+        body=list_of("labels", _LABEL, least=1, most=MAX_LABELS),
+    )
     async def save_labels(self, request: Request) -> Response:
         visitor, project_id = await self._editor(request)
-        content = await read_object(request, self._max_body_bytes)
+        content = await self._body(request)
         items = content.get("labels")
         if not isinstance(items, list) or not 0 < len(items) <= MAX_LABELS:
             raise Problem(422, "invalid_field", f"'labels' must be a list of 1 to {MAX_LABELS} labels")
         saved = await self._threads.run(self._annotations.save_labels, project_id, visitor, items)
         return json_response({"labels": [label.model_dump(mode="json", exclude={"revision"}) for label in saved]}, 201)
 
+    @api_endpoint(
+        "post",
+        "/tasks/{task_id:any_text}/notes",
+        "Write a note on a task",
+        object_schema(["note"], note=Note),
+        status=201,
+        body=object_schema(["text"], text=TEXT | {"maxLength": 10_000}),
+    )
     async def write_note(self, request: Request) -> Response:
         visitor, project_id = await self._editor(request)
-        text = text_field(await read_object(request, self._max_body_bytes), "text", max_length=MAX_NOTE_CHARACTERS)
+        text = text_field(await self._body(request), "text", max_length=MAX_NOTE_CHARACTERS)
         task_id = request.path_params["task_id"]
         note = await self._threads.run(self._annotations.save_note, project_id, visitor, task_id, text)
         content: dict[str, Any] = note.model_dump(mode="json", exclude={"revision", "is_deleted"})
         return json_response({"note": content}, 201)
 
+    @api_endpoint("delete", "/tasks/{task_id:any_text}/notes/{note_id}", "Delete a note", None, status=204)
     async def delete_note(self, request: Request) -> Response:
         visitor, project_id = await self._editor(request)
         task_id, note_id = request.path_params["task_id"], request.path_params["note_id"]

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from phospho_dashboard.annotations.annotations import MAX_NOTE_CHARACTERS, Annotations, FeedbackReader
 from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.origins import local_path
@@ -31,12 +32,11 @@ def annotation_form_routes(services: Services, read_feedback: FeedbackReader | N
     ]
 
 
-class AnnotationForms:
+class AnnotationForms(Endpoints):
     """The actions of the forms; each leads back to the page that it was sent from."""
 
     def __init__(self, services: Services, read_feedback: FeedbackReader | None) -> None:
-        self._threads = services.threads
-        self._access = services.access
+        super().__init__(services)
         self._annotations = Annotations(services, read_feedback)
 
     async def label(self, request: Request) -> Response:

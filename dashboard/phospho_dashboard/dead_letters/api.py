@@ -6,46 +6,48 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.dead_letters.dead_letters import DeadLetters
 from phospho_dashboard.dead_letters.replay import ReplayMessage, publish_replay
+from phospho_dashboard.endpoints import LIMIT, ROWS, ApiEndpoints, api_endpoint
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.routes import api_route
 from phospho_schemas.people import Role
 from phospho_schemas.topics import RAW_LOGS
 from phospho_web.bodies import read_object, text_field
 from phospho_web.cursors import decoded_cursor, page_limit
+from phospho_web.openapi import ANY_OBJECT, TEXT, nullable, object_schema, query_parameter
 from phospho_web.responses import json_response
 
 _NOTE = "a dead letter says what came, not what became of it: it stays listed"
 
 
-def dead_letter_api_routes(services: Services) -> list[BaseRoute]:
-    """Return the routes of dead letters."""
-    dead_letters = DeadLettersApi(services)
-    return [
-        api_route("GET", "/dead-letters", dead_letters.dead_letters),
-        api_route("GET", "/dead-letters/{dead_letter_id}", dead_letters.dead_letter),
-        api_route("POST", "/dead-letters/{dead_letter_id}/replay", dead_letters.replay),
-    ]
-
-
-class DeadLettersApi:
+class DeadLettersApi(ApiEndpoints):
     """The endpoints of dead letters."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
-        self._access = services.access
+        super().__init__(services)
         self._dead_letters = DeadLetters(services.store)
 
+    @api_endpoint(
+        "get",
+        "/dead-letters",
+        "List dead letters",
+        object_schema(["dead_letters", "next_cursor"], dead_letters=ROWS, next_cursor=nullable(TEXT)),
+        parameters=(query_parameter("cursor", TEXT), LIMIT),
+    )
     async def dead_letters(self, request: Request) -> Response:
         _, projects = await self._reader(request)
         before = decoded_cursor(request.query_params.get("cursor"))
         limit = page_limit(request.query_params.get("limit"))
         return json_response(await self._services.threads.run(self._dead_letters.page, projects, before, limit))
 
+    @api_endpoint(
+        "get",
+        "/dead-letters/{dead_letter_id}",
+        "One dead letter, with its bytes",
+        object_schema(["dead_letter"], dead_letter=ANY_OBJECT),
+    )
     async def dead_letter(self, request: Request) -> Response:
         _, projects = await self._reader(request)
         letter = await self._services.threads.run(
@@ -53,6 +55,22 @@ class DeadLettersApi:
         )
         return json_response({"dead_letter": letter})
 
+    @api_endpoint(
+        "post",
+        "/dead-letters/{dead_letter_id}/replay",
+        "Replay a dead letter",
+        object_schema(
+            ["dead_letter_id", "status", "topic", "project_id", "task_id"],
+            dead_letter_id=TEXT,
+            status=TEXT,
+            topic=TEXT,
+            project_id=TEXT,
+            task_id=TEXT,
+        ),
+        description="As it came, or mended. Twice is one task.",
+        status=202,
+        body=object_schema([], payload=TEXT),
+    )
     async def replay(self, request: Request) -> Response:
         """Log the message again, as it came or as the body mends it. Twice is one task."""
         visitor, projects = await self._reader(request, "editor")

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.dead_letters.dead_letters import DeadLetters
 from phospho_dashboard.dead_letters.replay import ReplayMessage, publish_replay
+from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.routes import form_route, page_route, twin_route
@@ -35,12 +36,11 @@ def dead_letter_page_routes(services: Services) -> list[BaseRoute]:
     ]
 
 
-class DeadLetterPages:
+class DeadLetterPages(Endpoints):
     """The pages, their twins and the form that replays."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
-        self._access = services.access
+        super().__init__(services)
         self._dead_letters = DeadLetters(services.store)
         self._list_page = SettingsPage(services, "dead-letters", "dead_letters/dead_letters.html")
         self._page = SettingsPage(services, "dead-letters", "dead_letters/dead_letter.html")

@@ -8,17 +8,25 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from phospho_dashboard.definitions.checks import check_name, checked_definition
 from phospho_dashboard.definitions.detection import Detection
-from phospho_dashboard.definitions.trials import DefinitionTrials
+from phospho_dashboard.definitions.trials import PREVIEW_TASKS, DefinitionTrials
+from phospho_dashboard.endpoints import ROWS, ApiEndpoints, api_endpoint
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.routes import api_route
-from phospho_schemas.definitions import by_look, crowded_out
+from phospho_schemas import messages
+from phospho_schemas.definitions import DEFINITION_FIELDS, by_look, crowded_out
 from phospho_schemas.messages import EventDefinition
 from phospho_store.registry.registry import too_many_definitions
-from phospho_web.bodies import read_object
+from phospho_web.openapi import (
+    NUMBER,
+    TEXT,
+    Error,
+    list_of,
+    nullable,
+    object_schema,
+    part_of,
+)
 from phospho_web.problems import Problem, problem_of
 from phospho_web.responses import json_response
 
@@ -27,38 +35,44 @@ _MAX_DEFINITIONS = 1000
 # A definition that may be stored, or the result of its rejection.
 Outcome = EventDefinition | dict[str, Any]
 
-
-def definition_api_routes(services: Services, detection: Detection) -> list[BaseRoute]:
-    """Return the routes of definitions."""
-    definitions = DefinitionsApi(services, detection)
-    return [
-        api_route("GET", "/definitions", definitions.definitions),
-        api_route("POST", "/definitions", definitions.apply),
-        api_route("POST", "/definitions/preview", definitions.preview),
-        api_route("POST", "/definitions/delete", definitions.delete_many),
-        api_route("DELETE", "/definitions/{name:any_text}", definitions.delete),
-    ]
+# A definition in a request: the server adds project, version and time.
+_Definition = part_of(messages.EventDefinition, "Definition", DEFINITION_FIELDS)
+_RESULT = object_schema(
+    ["name", "status"],
+    name=nullable(TEXT),
+    version=NUMBER,
+    status={"enum": ["created", "changed", "unchanged", "rejected"]},
+    error=Error,
+)
 
 
-class DefinitionsApi:
+class DefinitionsApi(ApiEndpoints):
     """The endpoints of definitions."""
 
     def __init__(self, services: Services, detection: Detection) -> None:
-        self._registry = services.registry
+        super().__init__(services)
         self._detection = detection
         self._trials = DefinitionTrials(services.store)
-        self._threads = services.threads
-        self._access = services.access
-        self._max_body_bytes = services.settings.max_body_bytes
 
+    @api_endpoint("get", "/definitions", "List definitions", list_of("definitions", EventDefinition))
     async def definitions(self, request: Request) -> Response:
         project_id = await self._access.api_project(request)
         definitions = await self._threads.run(self._registry.definitions, project_id)
         return json_response({"definitions": [definition.model_dump(mode="json") for definition in definitions]})
 
+    @api_endpoint(
+        "post",
+        "/definitions",
+        "Create or change definitions",
+        list_of("results", _RESULT),
+        description="All that are not rejected are applied, and detection picks them up within seconds. 422 "
+        "if all are rejected.",
+        body=list_of("definitions", _Definition, least=1, most=1000),
+        also={422: list_of("results", _RESULT)},
+    )
     async def apply(self, request: Request) -> Response:
         project_id = await self._access.api_project(request, "editor")
-        content = await read_object(request, self._max_body_bytes)
+        content = await self._body(request)
         items = content.get("definitions")
         if not isinstance(items, list) or not 0 < len(items) <= _MAX_DEFINITIONS:
             raise Problem(422, "invalid_field", f"'definitions' must be a list of 1 to {_MAX_DEFINITIONS} definitions")
@@ -66,6 +80,14 @@ class DefinitionsApi:
         is_all_rejected = all(result["status"] == "rejected" for result in results)
         return json_response({"results": results}, 422 if is_all_rejected else 200)
 
+    @api_endpoint(
+        "delete",
+        "/definitions/{name:any_text}",
+        "Delete a definition",
+        None,
+        description="Its events stay.",
+        status=204,
+    )
     async def delete(self, request: Request) -> Response:
         project_id = await self._access.api_project(request, "editor")
         name = request.path_params["name"]
@@ -73,10 +95,19 @@ class DefinitionsApi:
             raise Problem(404, "unknown_definition", f"there is no definition {name!r}")
         return Response(status_code=204)
 
+    @api_endpoint(
+        "post",
+        "/definitions/delete",
+        "Delete definitions",
+        None,
+        description="All are deleted, or none. Their events stay.",
+        status=204,
+        body=list_of("names", TEXT, least=1, most=1000),
+    )
     async def delete_many(self, request: Request) -> Response:
         """Delete the definitions named in the body, all or none. A path can't hold every name."""
         project_id = await self._access.api_project(request, "editor")
-        names = (await read_object(request, self._max_body_bytes)).get("names")
+        names = (await self._body(request)).get("names")
         if not isinstance(names, list) or not _are_names(names):
             raise Problem(422, "invalid_field", f"'names' must be a list of 1 to {_MAX_DEFINITIONS} names")
         unknown = await self._threads.run(self._registry.delete_definitions, project_id, names)
@@ -85,10 +116,25 @@ class DefinitionsApi:
             raise Problem(404, "unknown_definition", f"there is no definition {unknown[0]!r}", hint)
         return Response(status_code=204)
 
+    @api_endpoint(
+        "post",
+        "/definitions/preview",
+        "Preview a definition",
+        object_schema(
+            ["tasks", "found_now", "found_before", "found", "lost"],
+            tasks=NUMBER,
+            found_now=NUMBER,
+            found_before=NUMBER,
+            found=ROWS,
+            lost=ROWS,
+        ),
+        description=f"On the last {PREVIEW_TASKS} tasks. Nothing is stored.",
+        body=object_schema(["definition"], definition=_Definition),
+    )
     async def preview(self, request: Request) -> Response:
         """Answer with the events of a definition in recent tasks; nothing is stored."""
         project_id = await self._access.api_project(request, "editor")
-        content = await read_object(request, self._max_body_bytes)
+        content = await self._body(request)
         definition = checked_definition(project_id, content.get("definition"), self._detection.check)
         return json_response(await self._threads.run(self._trials.preview, definition, self._detection))
 

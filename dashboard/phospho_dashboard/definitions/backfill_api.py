@@ -8,50 +8,63 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from phospho_dashboard.definitions.backfills import Backfills, TimeRange
 from phospho_dashboard.definitions.detection import Detection
+from phospho_dashboard.endpoints import ApiEndpoints, api_endpoint
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.routes import api_route
 from phospho_schemas.messages import Backfill
 from phospho_schemas.people import Role
 from phospho_schemas.times import parsed_time
-from phospho_web.bodies import read_object, text_field
+from phospho_web.bodies import text_field
+from phospho_web.openapi import NUMBER, TEXT, TIME, list_of, nullable, object_schema
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
+_BACKFILL = object_schema(["backfill"], backfill=Backfill)
+_ESTIMATE = object_schema(
+    ["tasks", "seconds", "events", "llm_tokens", "sampled_tasks"],
+    tasks=NUMBER,
+    seconds={"type": "number"},
+    events=NUMBER,
+    llm_tokens=NUMBER,
+    sampled_tasks=NUMBER,
+)
 
-def backfill_api_routes(services: Services, detection: Detection) -> list[BaseRoute]:
-    """Return the routes of backfills."""
-    backfills = BackfillsApi(services, detection)
-    return [
-        api_route("GET", "/backfills", backfills.backfills),
-        api_route("POST", "/backfills", backfills.start),
-        api_route("GET", "/backfills/{backfill_id}", backfills.backfill),
-        api_route("DELETE", "/backfills/{backfill_id}", backfills.cancel),
-    ]
 
-
-class BackfillsApi:
+class BackfillsApi(ApiEndpoints):
     """The endpoints of backfills."""
 
     def __init__(self, services: Services, detection: Detection) -> None:
+        super().__init__(services)
         self._backfills = Backfills(services, detection)
-        self._threads = services.threads
-        # Detection on thousands of tasks takes seconds, which must not hold up the pages.
-        self._slow_threads = services.slow_threads
-        self._access = services.access
-        self._max_body_bytes = services.settings.max_body_bytes
 
+    @api_endpoint("get", "/backfills", "Backfills, the latest first", list_of("backfills", Backfill))
     async def backfills(self, request: Request) -> Response:
         project_id = await self._access.api_project(request)
         backfills = await self._threads.run(self._backfills.of_project, project_id)
         return json_response({"backfills": [backfill.model_dump(mode="json") for backfill in backfills]})
 
+    @api_endpoint(
+        "post",
+        "/backfills",
+        "Start a backfill",
+        _BACKFILL,
+        description="Run the current version of a definition over older tasks. A running backfill is not "
+        "started twice. With `dry_run` nothing is started, and the answer is an estimate, with "
+        "status 200.",
+        status=201,
+        body=object_schema(
+            ["definition"],
+            definition=TEXT,
+            **{"from": nullable(TIME), "to": nullable(TIME)},
+            dry_run={"type": "boolean"},
+        ),
+        also={200: object_schema(["estimate"], estimate=_ESTIMATE)},
+    )
     async def start(self, request: Request) -> Response:
         visitor, project_id = await self._access.api_visitor_and_project(request, "editor")
-        content = await read_object(request, self._max_body_bytes)
+        content = await self._body(request)
         name, time_range = text_field(content, "definition"), _time_range(content)
         if content.get("dry_run"):
             estimate = await self._slow_threads.run(self._backfills.estimate, project_id, name, time_range)
@@ -59,9 +72,17 @@ class BackfillsApi:
         backfill = await self._threads.run(self._backfills.start, project_id, name, time_range, visitor.author)
         return json_response({"backfill": backfill.model_dump(mode="json")}, 201)
 
+    @api_endpoint("get", "/backfills/{backfill_id}", "Progress of a backfill", _BACKFILL)
     async def backfill(self, request: Request) -> Response:
         return await self._one(request, "viewer", self._backfills.backfill)
 
+    @api_endpoint(
+        "delete",
+        "/backfills/{backfill_id}",
+        "Cancel a backfill",
+        _BACKFILL,
+        description="The events that it found stay.",
+    )
     async def cancel(self, request: Request) -> Response:
         return await self._one(request, "editor", self._backfills.cancel)
 

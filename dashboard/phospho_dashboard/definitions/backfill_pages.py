@@ -13,6 +13,7 @@ from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.definitions.backfills import Backfills, TimeRange
 from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.definitions.versions import versions_of
+from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.layout.project_page import ProjectPage
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
@@ -37,15 +38,11 @@ def backfill_page_routes(services: Services, detection: Detection) -> list[BaseR
     ]
 
 
-class BackfillPages:
+class BackfillPages(Endpoints):
     """The page, its twin and its forms. Project and name stand in the query, of the forms too."""
 
     def __init__(self, services: Services, detection: Detection) -> None:
-        self._registry = services.registry
-        self._threads = services.threads
-        # Detection on hundreds of tasks takes seconds, which must not hold up the pages.
-        self._slow_threads = services.slow_threads
-        self._access = services.access
+        super().__init__(services)
         self._backfills = Backfills(services, detection)
         self._page = ProjectPage(services, "events", "definitions/backfill.html")
 

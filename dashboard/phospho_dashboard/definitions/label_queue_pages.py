@@ -12,6 +12,7 @@ from phospho_dashboard.analytics.tasks import Tasks
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.definitions.trials import DefinitionTrials
+from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.layout.project_page import ProjectPage
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.rendering import path_of
@@ -30,13 +31,11 @@ def label_queue_page_routes(services: Services, detection: Detection) -> list[Ba
     return [page_route(_PATH, pages.page), twin_route(_PATH, pages.twin)]
 
 
-class LabelQueuePages:
+class LabelQueuePages(Endpoints):
     """The page and its twin. Labels are sent to the forms of `annotations/pages.py`."""
 
     def __init__(self, services: Services, detection: Detection) -> None:
-        self._registry = services.registry
-        self._threads = services.threads
-        self._access = services.access
+        super().__init__(services)
         self._detection = detection
         self._trials = DefinitionTrials(services.store)
         self._tasks = Tasks(services.store)

@@ -13,6 +13,7 @@ from phospho_dashboard.definitions.checks import check_name, checked_definition
 from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.definitions.trials import DefinitionTrials
 from phospho_dashboard.definitions.versions import current_definition, history
+from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.layout.confirmation import Confirmation, ConfirmationPage, is_confirmed
 from phospho_dashboard.layout.project_page import ProjectPage
 from phospho_dashboard.services import Services
@@ -52,13 +53,11 @@ def definition_page_routes(services: Services, detection: Detection) -> list[Bas
     ]
 
 
-class DefinitionPages:
+class DefinitionPages(Endpoints):
     """The page, its twin and its forms."""
 
     def __init__(self, services: Services, detection: Detection) -> None:
-        self._registry = services.registry
-        self._threads = services.threads
-        self._access = services.access
+        super().__init__(services)
         self._detection = detection
         self._trials = DefinitionTrials(services.store)
         self._page = ProjectPage(services, "events", "definitions/definition.html")

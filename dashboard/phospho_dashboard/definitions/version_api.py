@@ -7,16 +7,15 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from phospho_dashboard.definitions.checks import checked_definition
 from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.definitions.versions import current_definition, versions_of
+from phospho_dashboard.endpoints import ApiEndpoints, api_endpoint
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.routes import api_route
 from phospho_schemas.messages import EventDefinition
 from phospho_store.registry.definition_sets import DefinitionRepository
-from phospho_web.bodies import read_object
+from phospho_web.openapi import ANY_OBJECT, NUMBER, TEXT, list_of, nullable, object_schema
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
@@ -25,39 +24,39 @@ _MAX_DIFF_TASKS = 20_000
 _TASKS_TO_LABEL = 20
 
 
-def version_api_routes(services: Services, detection: Detection) -> list[BaseRoute]:
-    """Return the routes of versions."""
-    versions = VersionsApi(services, detection)
-    return [
-        api_route("GET", "/definitions/{name:any_text}/history", versions.history),
-        api_route("POST", "/definitions/{name:any_text}/diff", versions.diff),
-        api_route("GET", "/definitions/{name:any_text}/learning", versions.learning),
-    ]
-
-
-class VersionsApi:
+class VersionsApi(ApiEndpoints):
     """The endpoints of versions."""
 
     def __init__(self, services: Services, detection: Detection) -> None:
-        self._registry = services.registry
+        super().__init__(services)
         self._classifiers = DefinitionRepository(services.store, services.clock)
         self._detection = detection
-        self._threads = services.threads
-        # Detection on thousands of tasks takes seconds, which must not hold up the pages.
-        self._slow_threads = services.slow_threads
-        self._access = services.access
-        self._max_body_bytes = services.settings.max_body_bytes
 
+    @api_endpoint(
+        "get",
+        "/definitions/{name:any_text}/history",
+        "The versions of a definition, the latest first",
+        list_of("versions", EventDefinition),
+    )
     async def history(self, request: Request) -> Response:
         project_id = await self._access.api_project(request)
         versions = await self._threads.run(versions_of, self._registry, project_id, request.path_params["name"])
         return json_response({"versions": [version.model_dump(mode="json") for version in versions]})
 
+    @api_endpoint(
+        "post",
+        "/definitions/{name:any_text}/diff",
+        "Compare two versions",
+        object_schema(["name", "from_version", "to_version"], name=TEXT, to_version=NUMBER),
+        description="On the latest tasks: the definition in the body against the stored one, or the stored "
+        "one against the version before it.",
+        body=object_schema([], definition=ANY_OBJECT, tasks=NUMBER | {"minimum": 1, "maximum": 20_000}),
+    )
     async def diff(self, request: Request) -> Response:
         """Compare the definition in the body with the stored one, or the stored one with the version before it."""
         project_id = await self._access.api_project(request, "editor")
         name = request.path_params["name"]
-        content = await read_object(request, self._max_body_bytes)
+        content = await self._body(request)
         tasks = content.get("tasks", _DEFAULT_DIFF_TASKS)
         if not isinstance(tasks, int) or isinstance(tasks, bool) or not 0 < tasks <= _MAX_DIFF_TASKS:
             raise Problem(422, "invalid_field", f"'tasks' must be a number from 1 to {_MAX_DIFF_TASKS}")
@@ -66,6 +65,20 @@ class VersionsApi:
         versions = {"from_version": old.version if old else None, "to_version": new.version}
         return json_response({"name": name, **versions, **diff})
 
+    @api_endpoint(
+        "get",
+        "/definitions/{name:any_text}/learning",
+        "Classifier of a definition",
+        object_schema(
+            ["name", "version", "classifier_version", "quality", "tasks_to_label"],
+            name=TEXT,
+            version=NUMBER,
+            classifier_version=nullable(NUMBER),
+            quality=nullable(ANY_OBJECT),
+            tasks_to_label={"type": "array", "items": TEXT},
+        ),
+        description="Its quality by people's labels, the threshold that they suggest, and the tasks to label next.",
+    )
     async def learning(self, request: Request) -> Response:
         """Answer with the classifier that labels taught, its quality, and the tasks to label next."""
         project_id, name = await self._access.api_project(request), request.path_params["name"]

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.definitions.versions import history, versions_of
+from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.layout.project_page import ProjectPage
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.routes import page_route, twin_route
@@ -28,15 +29,12 @@ def version_page_routes(services: Services, detection: Detection) -> list[BaseRo
     return [page_route(_PATH, pages.page), twin_route(_PATH, pages.twin)]
 
 
-class VersionPages:
+class VersionPages(Endpoints):
     """The page and its twin. It runs detection for a second or two, so only editors may read it."""
 
     def __init__(self, services: Services, detection: Detection) -> None:
-        self._registry = services.registry
-        self._threads = services.threads
-        self._slow_threads = services.slow_threads
+        super().__init__(services)
         self._detection = detection
-        self._access = services.access
         self._page = ProjectPage(services, "events", "definitions/definition_diff.html")
 
     async def page(self, request: Request) -> Response:

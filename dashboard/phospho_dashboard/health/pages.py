@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.health.health import ProjectHealth
 from phospho_dashboard.health.processes import PROCESS_METRICS, MetricsReader, Processes
 from phospho_dashboard.layout.settings_page import SettingsPage
@@ -32,12 +33,11 @@ def health_page_routes(services: Services, own_metrics: MetricsReader | None) ->
     return [page_route(_PATH, pages.page), twin_route(_PATH, pages.twin)]
 
 
-class HealthPages:
+class HealthPages(Endpoints):
     """The page and its twin. A project's key sees no process, since those serve every project."""
 
     def __init__(self, services: Services, own_metrics: MetricsReader | None) -> None:
-        self._threads = services.threads
-        self._access = services.access
+        super().__init__(services)
         self._health = ProjectHealth(services.store)
         self._processes = Processes(own_metrics, services.settings.metrics_urls)
         self._page = SettingsPage(services, "health", "health/health.html")

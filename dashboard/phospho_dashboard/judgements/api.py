@@ -4,30 +4,27 @@ from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
+from phospho_dashboard.endpoints import ApiEndpoints, api_endpoint
 from phospho_dashboard.judgements.usage import JudgementUsage
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.routes import api_route
+from phospho_web.openapi import ANY_OBJECT, NUMBER, query_parameter
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
 _MAX_DAYS = 366
 
-
-def judgement_api_routes(services: Services) -> list[BaseRoute]:
-    """Return the route of the usage of judgements."""
-    return [api_route("GET", "/llm-usage", JudgementsApi(services).usage)]
+_DAYS = query_parameter("days", NUMBER, "how many days, today included; 7 unless given")
 
 
-class JudgementsApi:
+class JudgementsApi(ApiEndpoints):
     """The endpoint of an LLM's calls, tokens and money."""
 
     def __init__(self, services: Services) -> None:
+        super().__init__(services)
         self._usage = JudgementUsage(services.store, services.registry)
-        self._threads = services.threads
-        self._access = services.access
 
+    @api_endpoint("get", "/llm-usage", "Cost of judgements by day", ANY_OBJECT, parameters=(_DAYS,))
     async def usage(self, request: Request) -> Response:
         project_id = await self._access.api_project(request)
         days = _days(request.query_params.get("days", "7"))

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.judgements.usage import JudgementUsage
 from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.services import Services
@@ -27,12 +28,11 @@ def judgement_page_routes(services: Services) -> list[BaseRoute]:
     return [page_route(_PATH, pages.page), twin_route(_PATH, pages.twin)]
 
 
-class JudgementPages:
+class JudgementPages(Endpoints):
     """The page and its twin."""
 
     def __init__(self, services: Services) -> None:
-        self._threads = services.threads
-        self._access = services.access
+        super().__init__(services)
         self._usage = JudgementUsage(services.store, services.registry)
         self._page = SettingsPage(services, "judgements", "judgements/usage.html")
 

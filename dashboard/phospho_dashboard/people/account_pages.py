@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.access import cookie_name
 from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.people.sign_in_pages import set_sign_in_cookie
 from phospho_dashboard.services import Services
@@ -32,12 +33,11 @@ def account_page_routes(services: Services) -> list[BaseRoute]:
     ]
 
 
-class AccountPages:
+class AccountPages(Endpoints):
     """The page of a person's own account; any role has one."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
-        self._access = services.access
+        super().__init__(services)
         self._sign_ins = services.sign_ins
         self._page = SettingsPage(services, "account", "people/account.html")
         self._proxies = networks(services.settings.sign_in.trusted_proxies)

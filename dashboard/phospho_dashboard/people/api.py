@@ -4,55 +4,79 @@ from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.directory import public_person
 from phospho_dashboard.auth.visitors import check_installation
+from phospho_dashboard.endpoints import ApiEndpoints, api_endpoint
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.routes import api_route
-from phospho_web.bodies import read_object, text_field
+from phospho_schemas.people import ROLES
+from phospho_web.bodies import text_field
+from phospho_web.openapi import TEXT, TIME, Json, list_of, object_schema
 from phospho_web.responses import json_response
 
+_ROLE: Json = {"enum": list(ROLES)}
+_PERSON = object_schema(
+    ["name", "role", "created_at", "has_password"],
+    name=TEXT,
+    role=_ROLE,
+    created_at=TIME,
+    has_password={"type": "boolean"},
+)
+_ONE_PERSON = object_schema(["person"], person=_PERSON)
 
-def people_api_routes(services: Services) -> list[BaseRoute]:
-    """Return the routes of people."""
-    people = PeopleApi(services)
-    return [
-        api_route("GET", "/people", people.people),
-        api_route("POST", "/people", people.add),
-        api_route("PATCH", "/people/{name:any_text}", people.change),
-        api_route("DELETE", "/people/{name:any_text}", people.remove),
-    ]
 
-
-class PeopleApi:
+class PeopleApi(ApiEndpoints):
     """The endpoints of people. Passwords come in, and nothing of them goes out."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
-        self._access = services.access
+        super().__init__(services)
         self._directory = services.sign_ins.directory
 
+    @api_endpoint(
+        "get",
+        "/people",
+        "List people",
+        list_of("people", _PERSON),
+        description="Needs the administrator's key.",
+    )
     async def people(self, request: Request) -> Response:
         await self._check(request)
         return json_response({"people": await self._services.threads.run(self._directory.everybody)})
 
+    @api_endpoint(
+        "post",
+        "/people",
+        "Add a person",
+        _ONE_PERSON,
+        description="Needs the administrator's key. Leave the password out for people who come through a proxy.",
+        status=201,
+        body=object_schema(["name"], name=TEXT, role=_ROLE, password=TEXT),
+    )
     async def add(self, request: Request) -> Response:
         await self._check(request)
-        content = await read_object(request, self._services.settings.max_body_bytes)
+        content = await self._body(request)
         name, role = text_field(content, "name"), text_field(content, "role", "viewer")
         password = text_field(content, "password", "")
         person = await self._services.password_threads.run(self._directory.add, name, role, password)
         return json_response({"person": public_person(person)}, 201)
 
+    @api_endpoint(
+        "patch",
+        "/people/{name:any_text}",
+        "Change a role or a password",
+        _ONE_PERSON,
+        description="A new password signs the person out everywhere.",
+        body=object_schema([], role=_ROLE, password=TEXT),
+    )
     async def change(self, request: Request) -> Response:
         await self._check(request)
-        content = await read_object(request, self._services.settings.max_body_bytes)
+        content = await self._body(request)
         role, password = text_field(content, "role", ""), text_field(content, "password", "")
         name = request.path_params["name"]
         person = await self._services.password_threads.run(self._directory.change, name, role, password)
         return json_response({"person": public_person(person)})
 
+    @api_endpoint("delete", "/people/{name:any_text}", "Remove a person", None, status=204)
     async def remove(self, request: Request) -> Response:
         await self._check(request)
         await self._services.threads.run(self._directory.remove, request.path_params["name"])

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor, check_installation
+from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.layout.confirmation import Confirmation, ConfirmationPage, is_confirmed
 from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.services import Services
@@ -35,12 +36,11 @@ def people_page_routes(services: Services) -> list[BaseRoute]:
     ]
 
 
-class PeoplePages:
+class PeoplePages(Endpoints):
     """The page, its twin and its forms."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
-        self._access = services.access
+        super().__init__(services)
         self._directory = services.sign_ins.directory
         self._page = SettingsPage(services, "people", "people/people.html")
         self._confirmation_page = ConfirmationPage(services, "settings")

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.access import cookie_name
 from phospho_dashboard.auth.form_tokens import check_site
+from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form, read_form
 from phospho_dashboard.web.origins import client_address, is_encrypted, local_path, networks
@@ -33,13 +34,12 @@ def sign_in_page_routes(services: Services) -> list[BaseRoute]:
     ]
 
 
-class SignInPages:
+class SignInPages(Endpoints):
     """The pages for visitors who have not signed in, and the way out."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        super().__init__(services)
         self._settings = services.settings
-        self._access = services.access
         self._sign_ins = services.sign_ins
         self._proxies = networks(services.settings.sign_in.trusted_proxies)
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
+from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.layout.confirmation import Confirmation, ConfirmationPage, is_confirmed
 from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.projects.key_api import public_key
@@ -31,13 +32,11 @@ def key_page_routes(services: Services) -> list[BaseRoute]:
     ]
 
 
-class KeyPages:
+class KeyPages(Endpoints):
     """The page, its twin and its forms."""
 
     def __init__(self, services: Services) -> None:
-        self._registry = services.registry
-        self._threads = services.threads
-        self._access = services.access
+        super().__init__(services)
         self._page = SettingsPage(services, "keys", "projects/keys.html")
         self._confirmation_page = ConfirmationPage(services, "settings")
 

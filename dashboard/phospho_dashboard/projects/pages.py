@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.projects.projects import created_project
 from phospho_dashboard.services import Services
@@ -30,13 +31,11 @@ def project_page_routes(services: Services) -> list[BaseRoute]:
     ]
 
 
-class ProjectPages:
+class ProjectPages(Endpoints):
     """The page, its twin and its form."""
 
     def __init__(self, services: Services) -> None:
-        self._registry = services.registry
-        self._threads = services.threads
-        self._access = services.access
+        super().__init__(services)
         self._page = SettingsPage(services, "projects", "projects/projects.html")
 
     async def page(self, request: Request) -> Response:

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.layout.confirmation import Confirmation, ConfirmationPage, is_confirmed
 from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.projects.projects import changed_project
@@ -66,14 +67,12 @@ def settings_page_routes(services: Services) -> list[BaseRoute]:
     ]
 
 
-class SettingsPages:
+class SettingsPages(Endpoints):
     """The page, its twin and its form."""
 
     def __init__(self, services: Services) -> None:
+        super().__init__(services)
         self._store = services.store
-        self._registry = services.registry
-        self._threads = services.threads
-        self._access = services.access
         self._page = SettingsPage(services, "project", "projects/project_settings.html")
         self._confirmation_page = ConfirmationPage(services, "settings")
 

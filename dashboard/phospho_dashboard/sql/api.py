@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
+from phospho_dashboard.endpoints import ApiEndpoints, api_endpoint
 from phospho_dashboard.services import Services
-from phospho_dashboard.sql.guard import SqlGuard
+from phospho_dashboard.sql.guard import VIEWS, SqlGuard
 from phospho_dashboard.sql.isolation import isolation_settings
-from phospho_dashboard.web.routes import api_route
 from phospho_store.errors import StatementRefused, StoreUnavailable
-from phospho_web.bodies import read_object, text_field
+from phospho_web.bodies import text_field
+from phospho_web.openapi import TEXT, object_schema
 from phospho_web.problems import Problem
 
 _TEXT = "text/plain; charset=utf-8"
@@ -36,22 +36,27 @@ _TOO_SLOW, _TOO_MUCH_MEMORY = 159, 241
 _TOO_LARGE = frozenset({158, 396})
 
 
-def sql_api_routes(services: Services) -> list[BaseRoute]:
-    """Return the route of users' SQL."""
-    return [api_route("POST", "/sql", SqlApi(services).query)]
-
-
-class SqlApi:
+class SqlApi(ApiEndpoints):
     """The endpoint of users' SQL."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
-        self._access = services.access
+        super().__init__(services)
         self._guard = SqlGuard(services.sql_store)
 
+    @api_endpoint(
+        "post",
+        "/sql",
+        "Run a SQL query",
+        {},
+        description=f"One SELECT over {', '.join(VIEWS)}, of one's own project: read-only, and limited in "
+        "time, memory and rows by ClickHouse itself. The answer is in the requested format.",
+        success="The rows.",
+        answer_types=tuple(sorted({media_type.partition(";")[0] for media_type in MEDIA_TYPES.values()})),
+        body=object_schema(["query"], query=TEXT, format={"enum": list(MEDIA_TYPES), "default": "JSON"}),
+    )
     async def query(self, request: Request) -> Response:
         project_id = await self._access.api_project(request, "viewer")
-        content = await read_object(request, self._services.settings.max_body_bytes)
+        content = await self._body(request)
         sql = text_field(content, "query", max_length=self._services.settings.sql_max_query_bytes)
         format_name = text_field(content, "format", "JSON")
         if format_name not in MEDIA_TYPES:

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.layout.settings_page import SettingsPage
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
@@ -36,15 +37,11 @@ def webhook_page_routes(services: Services, sending: WebhookSending) -> list[Bas
     ]
 
 
-class WebhookPages:
+class WebhookPages(Endpoints):
     """The page, its twin and its forms."""
 
     def __init__(self, services: Services, sending: WebhookSending) -> None:
-        self._registry = services.registry
-        self._threads = services.threads
-        # A receiver may take ten seconds, which must not hold up the pages.
-        self._slow_threads = services.slow_threads
-        self._access = services.access
+        super().__init__(services)
         self._webhooks = Webhooks(sending, services.registry)
         self._page = SettingsPage(services, "webhooks", "webhooks/webhooks.html")
 

@@ -14,7 +14,7 @@ import pytest
 
 from fixtures.served import served
 from phospho_dashboard.app import api_operations
-from phospho_dashboard.openapi.document import document
+from phospho_dashboard.document import document
 from phospho_dashboard.settings import DashboardSettings
 
 TEXT = (Path(__file__).parents[3] / "docs/api.md").read_text()
