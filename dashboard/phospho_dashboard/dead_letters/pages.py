@@ -12,12 +12,11 @@ from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.dead_letters.dead_letters import DeadLetters
 from phospho_dashboard.dead_letters.replay import ReplayMessage, publish_replay
 from phospho_dashboard.endpoints import Endpoints
-from phospho_dashboard.layout.settings_page import SettingsPage
+from phospho_dashboard.layout.pages import SettingsPage
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.routes import form_route, page_route, twin_route
+from phospho_dashboard.web.routes import form_route, page_and_twin
 from phospho_web.cursors import decoded_cursor, page_limit
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response
 
 _PATH = "/settings/dead-letters"
 # A longer text slows a browser's textarea down. It is mended in a file, with the command.
@@ -28,10 +27,8 @@ def dead_letter_page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes of dead letters."""
     pages = DeadLetterPages(services)
     return [
-        page_route(_PATH, pages.list_page),
-        twin_route(_PATH, pages.list_twin),
-        twin_route(f"{_PATH}/{{dead_letter_id}}", pages.twin),
-        page_route(f"{_PATH}/{{dead_letter_id}}", pages.page),
+        *page_and_twin(_PATH, pages.read_list, pages.render_list),
+        *page_and_twin(f"{_PATH}/{{dead_letter_id}}", pages.read, pages.render),
         form_route(f"{_PATH}/{{dead_letter_id}}", pages.replay),
     ]
 
@@ -45,22 +42,37 @@ class DeadLetterPages(Endpoints):
         self._list_page = SettingsPage(services, "dead-letters", "dead_letters/dead_letters.html")
         self._page = SettingsPage(services, "dead-letters", "dead_letters/dead_letter.html")
 
-    async def list_page(self, request: Request) -> Response:
+    async def read_list(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, projects = await self._reader(request)
-        content = await self._list(request, projects) | {"is_first_page": not request.query_params.get("cursor")}
-        return await self._list_page.render(request, visitor, content)
+        before = decoded_cursor(request.query_params.get("cursor"))
+        limit = page_limit(request.query_params.get("limit"))
+        return visitor, await self._threads.run(self._dead_letters.page, projects, before, limit)
 
-    async def list_twin(self, request: Request) -> Response:
-        _, projects = await self._reader(request)
-        return json_response(await self._list(request, projects))
+    async def render_list(self, request: Request, visitor: Visitor, content: dict[str, Any]) -> Response:
+        position = {"is_first_page": not request.query_params.get("cursor")}
+        return await self._list_page.render(request, visitor, content | position)
 
-    async def page(self, request: Request) -> Response:
+    async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, projects = await self._reader(request)
-        return await self._render(request, visitor, projects)
+        return visitor, await self._content(request, projects)
 
-    async def twin(self, request: Request) -> Response:
-        _, projects = await self._reader(request)
-        return json_response(await self._content(request, projects))
+    async def render(
+        self,
+        request: Request,
+        visitor: Visitor,
+        content: dict[str, Any],
+        *,
+        mended: str | None = None,
+        replayed: ReplayMessage | None = None,
+        problem: Problem | None = None,
+    ) -> Response:
+        payload = content["dead_letter"]["payload"]
+        form = {
+            "payload": payload if mended is None else mended,
+            "is_editable": len(payload) <= _MAX_EDITED_CHARACTERS,
+            "replayed": replayed,
+        }
+        return await self._page.render(request, visitor, content | form, problem=problem)
 
     async def replay(self, request: Request) -> Response:
         """Replay a message as it came, or as the form mends it, and name its task."""
@@ -75,38 +87,15 @@ class DeadLetterPages(Endpoints):
         except Problem as problem:
             if problem.status == 404:
                 raise
-            return await self._render(request, visitor, projects, mended=mended, problem=problem)
-        return await self._render(request, visitor, projects, replayed=message)
+            content = await self._content(request, projects)
+            return await self.render(request, visitor, content, mended=mended, problem=problem)
+        return await self.render(request, visitor, await self._content(request, projects), replayed=message)
 
     async def _reader(self, request: Request) -> tuple[Visitor, list[str]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)
         return visitor, visitor.readable_projects(project_id)
 
-    async def _list(self, request: Request, projects: list[str]) -> dict[str, Any]:
-        before = decoded_cursor(request.query_params.get("cursor"))
-        limit = page_limit(request.query_params.get("limit"))
-        return await self._services.threads.run(self._dead_letters.page, projects, before, limit)
-
     async def _content(self, request: Request, projects: list[str]) -> dict[str, Any]:
         dead_letter_id = request.path_params["dead_letter_id"]
-        letter = await self._services.threads.run(self._dead_letters.dead_letter, projects, dead_letter_id)
+        letter = await self._threads.run(self._dead_letters.dead_letter, projects, dead_letter_id)
         return {"dead_letter": letter}
-
-    async def _render(
-        self,
-        request: Request,
-        visitor: Visitor,
-        projects: list[str],
-        *,
-        mended: str | None = None,
-        replayed: ReplayMessage | None = None,
-        problem: Problem | None = None,
-    ) -> Response:
-        content = await self._content(request, projects)
-        payload = content["dead_letter"]["payload"]
-        form = {
-            "payload": payload if mended is None else mended,
-            "is_editable": len(payload) <= _MAX_EDITED_CHARACTERS,
-            "replayed": replayed,
-        }
-        return await self._page.render(request, visitor, content | form, problem=problem)

@@ -14,14 +14,13 @@ from phospho_dashboard.definitions.backfills import Backfills, TimeRange
 from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.definitions.versions import versions_of
 from phospho_dashboard.endpoints import Endpoints
-from phospho_dashboard.layout.project_page import ProjectPage
+from phospho_dashboard.layout.pages import ProjectPage
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
-from phospho_dashboard.web.routes import form_route, page_route, twin_route
+from phospho_dashboard.web.routes import form_route, page_and_twin
 from phospho_dashboard.web.urls import with_query
 from phospho_schemas.times import parsed_time
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response
 
 _PATH = "/definitions/backfill"
 _DAY = timedelta(days=1)
@@ -31,8 +30,7 @@ def backfill_page_routes(services: Services, detection: Detection) -> list[BaseR
     """Return the routes of backfills. A definition's name, which may be any text, is a parameter and not a path."""
     pages = BackfillPages(services, detection)
     return [
-        page_route(_PATH, pages.page),
-        twin_route(_PATH, pages.twin),
+        *page_and_twin(_PATH, pages.read, pages.render),
         form_route(_PATH, pages.start),
         form_route(f"{_PATH}/cancel", pages.cancel),
     ]
@@ -46,13 +44,22 @@ class BackfillPages(Endpoints):
         self._backfills = Backfills(services, detection)
         self._page = ProjectPage(services, "events", "definitions/backfill.html")
 
-    async def page(self, request: Request) -> Response:
+    async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)
-        return await self._render(request, visitor, project_id)
+        return visitor, await self._content(project_id, _name(request))
 
-    async def twin(self, request: Request) -> Response:
-        _, project_id = await self._access.page_visitor_and_project(request)
-        return json_response(await self._content(project_id, _name(request)))
+    async def render(
+        self,
+        request: Request,
+        visitor: Visitor,
+        content: dict[str, Any],
+        *,
+        typed: dict[str, str] | None = None,
+        estimate: dict[str, Any] | None = None,
+        problem: Problem | None = None,
+    ) -> Response:
+        form = {"typed": typed or {"from": "", "to": ""}, "estimate": estimate}
+        return await self._page.render(request, visitor, form | content, problem=problem)
 
     async def start(self, request: Request) -> Response:
         """Start a backfill, or show an estimate where the form asks for one."""
@@ -63,12 +70,14 @@ class BackfillPages(Endpoints):
             time_range = _time_range(form)
             if form.text("do") == "estimate":
                 estimate = await self._slow_threads.run(self._backfills.estimate, project_id, name, time_range)
-                return await self._render(request, visitor, project_id, typed=typed, estimate=estimate)
+                content = await self._content(project_id, name)
+                return await self.render(request, visitor, content, typed=typed, estimate=estimate)
             await self._threads.run(self._backfills.start, project_id, name, time_range, visitor.author)
         except Problem as problem:
             if problem.status == 404:
                 raise
-            return await self._render(request, visitor, project_id, typed=typed, problem=problem)
+            content = await self._content(project_id, name)
+            return await self.render(request, visitor, content, typed=typed, problem=problem)
         return _to_page(project_id, name)
 
     async def cancel(self, request: Request) -> Response:
@@ -82,20 +91,6 @@ class BackfillPages(Endpoints):
         backfills = await self._threads.run(self._backfills.of_event, project_id, name)
         version = None if latest.is_deleted else latest.version
         return {"project_id": project_id, "name": name, "version": version, "backfills": backfills}
-
-    async def _render(
-        self,
-        request: Request,
-        visitor: Visitor,
-        project_id: str,
-        *,
-        typed: dict[str, str] | None = None,
-        estimate: dict[str, Any] | None = None,
-        problem: Problem | None = None,
-    ) -> Response:
-        form = {"typed": typed or {"from": "", "to": ""}, "estimate": estimate}
-        content = await self._content(project_id, _name(request))
-        return await self._page.render(visitor, project_id, form | content, problem)
 
 
 def _name(request: Request) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.analytics.tasks import Tasks
@@ -13,13 +12,11 @@ from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.definitions.trials import DefinitionTrials
 from phospho_dashboard.endpoints import Endpoints
-from phospho_dashboard.layout.project_page import ProjectPage
+from phospho_dashboard.layout.pages import ProjectPage
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.rendering import path_of
-from phospho_dashboard.web.routes import page_route, twin_route
+from phospho_dashboard.web.routes import page_and_twin
 from phospho_schemas.definitions import needs_session
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response
 
 _PATH = "/definitions/queue"
 QUEUED_TASKS = 20
@@ -28,7 +25,7 @@ QUEUED_TASKS = 20
 def label_queue_page_routes(services: Services, detection: Detection) -> list[BaseRoute]:
     """Return the routes of the page and its twin."""
     pages = LabelQueuePages(services, detection)
-    return [page_route(_PATH, pages.page), twin_route(_PATH, pages.twin)]
+    return page_and_twin(_PATH, pages.read, pages.page.render)
 
 
 class LabelQueuePages(Endpoints):
@@ -39,16 +36,9 @@ class LabelQueuePages(Endpoints):
         self._detection = detection
         self._trials = DefinitionTrials(services.store)
         self._tasks = Tasks(services.store)
-        self._page = ProjectPage(services, "events", "definitions/label_queue.html")
+        self.page = ProjectPage(services, "events", "definitions/label_queue.html")
 
-    async def page(self, request: Request) -> Response:
-        visitor, content = await self._read(request)
-        return await self._page.render(visitor, content["project_id"], content | {"here": path_of(request)})
-
-    async def twin(self, request: Request) -> Response:
-        return json_response((await self._read(request))[1])
-
-    async def _read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
+    async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)
         name = request.query_params.get("name", "")
         return visitor, await self._threads.run(self._queue, project_id, name)

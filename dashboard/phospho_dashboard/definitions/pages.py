@@ -14,18 +14,16 @@ from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.definitions.trials import DefinitionTrials
 from phospho_dashboard.definitions.versions import current_definition, history
 from phospho_dashboard.endpoints import Endpoints
-from phospho_dashboard.layout.confirmation import Confirmation, ConfirmationPage, is_confirmed
-from phospho_dashboard.layout.project_page import ProjectPage
+from phospho_dashboard.layout.pages import Confirmation, ConfirmationPage, ProjectPage, is_confirmed
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
-from phospho_dashboard.web.routes import form_route, page_route, twin_route
+from phospho_dashboard.web.routes import form_route, page_and_twin
 from phospho_dashboard.web.urls import item_path, with_query
 from phospho_schemas.definitions import DEFINITION_FIELDS, by_look
 from phospho_schemas.engines import ENGINE_SPECS, unread_fields
 from phospho_schemas.messages import EventDefinition, JudgeChoice, Scope, ScoreRange
 from phospho_schemas.times import utc_now
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response
 
 _PATH = "/definitions"
 _MAX_TEXT_CHARACTERS = 200_000
@@ -45,8 +43,7 @@ def definition_page_routes(services: Services, detection: Detection) -> list[Bas
     """Return the routes of definitions. A name, which may be any text, is a parameter and not a path."""
     pages = DefinitionPages(services, detection)
     return [
-        page_route(_PATH, pages.page),
-        twin_route(_PATH, pages.twin),
+        *page_and_twin(_PATH, pages.read, pages.render),
         form_route(_PATH, pages.save),
         form_route(f"{_PATH}/threshold", pages.use_threshold),
         form_route(f"{_PATH}/delete", pages.delete),
@@ -63,14 +60,12 @@ class DefinitionPages(Endpoints):
         self._page = ProjectPage(services, "events", "definitions/definition.html")
         self._confirmation_page = ConfirmationPage(services, "events")
 
-    async def page(self, request: Request) -> Response:
+    async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)
-        stored = await self._threads.run(self._read, project_id, request.query_params.get("name", ""))
-        return await self._render(visitor, stored, stored["definition"] or _blank(project_id))
+        return visitor, await self._threads.run(self._read, project_id, request.query_params.get("name", ""))
 
-    async def twin(self, request: Request) -> Response:
-        _, project_id = await self._access.page_visitor_and_project(request)
-        return json_response(await self._threads.run(self._read, project_id, request.query_params.get("name", "")))
+    async def render(self, request: Request, visitor: Visitor, stored: dict[str, Any]) -> Response:
+        return await self._render(request, visitor, stored, stored["definition"] or _blank(stored["project_id"]))
 
     async def save(self, request: Request) -> Response:
         """Store the definition, or, where the form asks for it, show a preview."""
@@ -83,12 +78,12 @@ class DefinitionPages(Endpoints):
             definition = await self._threads.run(self._checked, project_id, fields)
             if form.text("do") == "preview":
                 preview = await self._threads.run(self._trials.preview, definition, self._detection)
-                return await self._render(visitor, stored, fields, preview=preview, base_version=base_version)
+                return await self._render(request, visitor, stored, fields, preview=preview, base_version=base_version)
             saved = await self._threads.run(self._registry.save_definition, definition, base_version)
         except Problem as problem:
             # A person who saw that there is a newer version may save theirs after it.
             base = None if problem.code == "changed_meanwhile" else base_version
-            return await self._render(visitor, stored, fields, problem=problem, base_version=base)
+            return await self._render(request, visitor, stored, fields, problem=problem, base_version=base)
         return RedirectResponse(with_query(item_path("/events", saved.name), {"project": project_id}), 303)
 
     async def delete(self, request: Request) -> Response:
@@ -156,6 +151,7 @@ class DefinitionPages(Endpoints):
 
     async def _render(
         self,
+        request: Request,
         visitor: Visitor,
         stored: dict[str, Any],
         fields: dict[str, Any],
@@ -173,7 +169,7 @@ class DefinitionPages(Endpoints):
             "can_preview": self._detection.preview is not None,
             "label_event": fields["name"],
         }
-        return await self._page.render(visitor, stored["project_id"], stored | form | _CHOICES, problem)
+        return await self._page.render(request, visitor, stored | form | _CHOICES, problem=problem)
 
 
 def _stored(project_id: str, versions: list[EventDefinition]) -> dict[str, Any]:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.definitions.versions import history, versions_of
 from phospho_dashboard.endpoints import Endpoints
-from phospho_dashboard.layout.project_page import ProjectPage
+from phospho_dashboard.layout.pages import ProjectPage
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.routes import page_route, twin_route
+from phospho_dashboard.web.routes import page_and_twin
 from phospho_schemas.messages import EventDefinition
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response
 
 _PATH = "/definitions/diff"
 COMPARED_TASKS = 2_000
@@ -26,7 +24,7 @@ COMPARED_TASKS = 2_000
 def version_page_routes(services: Services, detection: Detection) -> list[BaseRoute]:
     """Return the routes of the comparison. Name and version are parameters: a name may be any text."""
     pages = VersionPages(services, detection)
-    return [page_route(_PATH, pages.page), twin_route(_PATH, pages.twin)]
+    return page_and_twin(_PATH, pages.read, pages.page.render)
 
 
 class VersionPages(Endpoints):
@@ -35,17 +33,9 @@ class VersionPages(Endpoints):
     def __init__(self, services: Services, detection: Detection) -> None:
         super().__init__(services)
         self._detection = detection
-        self._page = ProjectPage(services, "events", "definitions/definition_diff.html")
+        self.page = ProjectPage(services, "events", "definitions/definition_diff.html")
 
-    async def page(self, request: Request) -> Response:
-        visitor, content = await self._read(request)
-        return await self._page.render(visitor, content["project_id"], content)
-
-    async def twin(self, request: Request) -> Response:
-        _, content = await self._read(request)
-        return json_response(content)
-
-    async def _read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
+    async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request, "editor")
         name, version = request.query_params.get("name", ""), request.query_params.get("version", "")
         versions = _compared(await self._threads.run(versions_of, self._registry, project_id, name), version)

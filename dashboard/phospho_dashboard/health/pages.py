@@ -12,10 +12,9 @@ from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.health.health import ProjectHealth
 from phospho_dashboard.health.processes import PROCESS_METRICS, MetricsReader, Processes
-from phospho_dashboard.layout.settings_page import SettingsPage
+from phospho_dashboard.layout.pages import SettingsPage
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.routes import page_route, twin_route
-from phospho_web.responses import json_response
+from phospho_dashboard.web.routes import page_and_twin
 
 _PATH = "/settings/health"
 
@@ -30,7 +29,7 @@ _UNITS = {
 def health_page_routes(services: Services, own_metrics: MetricsReader | None) -> list[BaseRoute]:
     """Return the routes of the health."""
     pages = HealthPages(services, own_metrics)
-    return [page_route(_PATH, pages.page), twin_route(_PATH, pages.twin)]
+    return page_and_twin(_PATH, pages.read, pages.render)
 
 
 class HealthPages(Endpoints):
@@ -42,16 +41,13 @@ class HealthPages(Endpoints):
         self._processes = Processes(own_metrics, services.settings.metrics_urls)
         self._page = SettingsPage(services, "health", "health/health.html")
 
-    async def page(self, request: Request) -> Response:
+    async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)
-        legend = {"fact_kinds": {metric.name: metric.kind for metric in PROCESS_METRICS}, "stage_units": _UNITS}
-        return await self._page.render(request, visitor, await self._content(visitor, project_id) | legend)
-
-    async def twin(self, request: Request) -> Response:
-        return json_response(await self._content(*await self._access.page_visitor_and_project(request)))
-
-    async def _content(self, visitor: Visitor, project_id: str) -> dict[str, Any]:
         projects = visitor.readable_projects(project_id)
         health = await self._threads.run(self._health.read, project_id, projects)
         processes = await self._threads.run(self._processes.read) if visitor.project_id is None else []
-        return health | {"processes": processes}
+        return visitor, health | {"processes": processes}
+
+    async def render(self, request: Request, visitor: Visitor, content: dict[str, Any]) -> Response:
+        legend = {"fact_kinds": {metric.name: metric.kind for metric in PROCESS_METRICS}, "stage_units": _UNITS}
+        return await self._page.render(request, visitor, content | legend)

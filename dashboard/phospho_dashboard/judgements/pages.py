@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.judgements.usage import JudgementUsage
-from phospho_dashboard.layout.settings_page import SettingsPage
+from phospho_dashboard.layout.pages import SettingsPage
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.routes import page_route, twin_route
+from phospho_dashboard.web.routes import page_and_twin
 from phospho_schemas.times import utc_now
-from phospho_web.responses import json_response
 
 _PATH = "/settings/judgements"
 SHOWN_DAYS = 30
@@ -25,7 +25,7 @@ SHOWN_DAYS = 30
 def judgement_page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes of judgements."""
     pages = JudgementPages(services)
-    return [page_route(_PATH, pages.page), twin_route(_PATH, pages.twin)]
+    return page_and_twin(_PATH, pages.read, pages.render)
 
 
 class JudgementPages(Endpoints):
@@ -36,18 +36,14 @@ class JudgementPages(Endpoints):
         self._usage = JudgementUsage(services.store, services.registry)
         self._page = SettingsPage(services, "judgements", "judgements/usage.html")
 
-    async def page(self, request: Request) -> Response:
+    async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)
-        content = await self._content(project_id)
+        usage = await self._threads.run(self._usage.read, project_id, SHOWN_DAYS)
+        return visitor, {"project_id": project_id} | usage
+
+    async def render(self, request: Request, visitor: Visitor, content: dict[str, Any]) -> Response:
         over_time = usage_by_day(content["days"], utc_now().date())
         return await self._page.render(request, visitor, content | {"over_time": over_time})
-
-    async def twin(self, request: Request) -> Response:
-        _, project_id = await self._access.page_visitor_and_project(request)
-        return json_response(await self._content(project_id))
-
-    async def _content(self, project_id: str) -> dict[str, Any]:
-        return {"project_id": project_id} | await self._threads.run(self._usage.read, project_id, SHOWN_DAYS)
 
 
 def usage_by_day(rows: Sequence[dict[str, Any]], today: date) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.services import Services
 from phospho_dashboard.web.urls import with_query
 from phospho_schemas.messages import Project
 
@@ -58,9 +57,3 @@ class Frame:
         return [
             NavigationLink(name, label, with_query(path, query), name == self.section) for name, path, label in SECTIONS
         ]
-
-
-async def read_frame(services: Services, section: str, visitor: Visitor, project_id: str) -> Frame:
-    """Return the frame of a page in one of SECTIONS."""
-    projects = await services.access.projects(visitor)
-    return Frame(section, visitor, project_id, projects, base_url=services.settings.base_url)

@@ -8,7 +8,7 @@ it, inside the frame and under the filters. A twin may also be read with an API 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.layout.frames import read_frame
+from phospho_dashboard.layout.frames import Frame
 from phospho_dashboard.layout.view_request import ViewRequest, ViewRequestReader
 from phospho_dashboard.queries.facets import Facets
 from phospho_dashboard.queries.periods import PERIODS
@@ -105,13 +105,16 @@ class ViewEndpoints:
 
     async def _page(self, view: View, request: Request) -> Response:
         visitor, project_id = await self._access.page_visitor_and_project(request)
-        frame = await read_frame(self._services, view.section, visitor, project_id)
+        projects, base_url = await self._access.projects(visitor), self._services.settings.base_url
 
         def read() -> Content:
             view_request = self._reader.read(request, visitor, project_id, request.path_params.get("item_id", ""))
             content = view.read(view_request)
             surroundings = self._surroundings(view, request, view_request)
-            surroundings["frame"] = replace(frame, filters=view_request.scope.filters.query())
+            filters = view_request.scope.filters.query()
+            surroundings["frame"] = Frame(
+                view.section, visitor, project_id, projects, base_url=base_url, filters=filters
+            )
             return surroundings | content | view.page_extras(view_request, content)
 
         return page_response(view.template, await self._services.threads.run(read))

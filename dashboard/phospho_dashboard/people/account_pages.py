@@ -11,13 +11,12 @@ from starlette.routing import BaseRoute
 from phospho_dashboard.auth.access import cookie_name
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.endpoints import Endpoints
-from phospho_dashboard.layout.settings_page import SettingsPage
+from phospho_dashboard.layout.pages import SettingsPage
 from phospho_dashboard.people.sign_in_pages import set_sign_in_cookie
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.origins import client_address, networks
-from phospho_dashboard.web.routes import form_route, page_route, twin_route
+from phospho_dashboard.web.routes import form_route, page_and_twin
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response
 
 _PATH = "/settings/account"
 
@@ -26,8 +25,7 @@ def account_page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes of one's own account."""
     pages = AccountPages(services)
     return [
-        page_route(_PATH, pages.page),
-        twin_route(_PATH, pages.twin),
+        *page_and_twin(_PATH, pages.read, pages.page.render),
         form_route(f"{_PATH}/password", pages.change_password),
         form_route(f"{_PATH}/end", pages.end),
     ]
@@ -39,15 +37,12 @@ class AccountPages(Endpoints):
     def __init__(self, services: Services) -> None:
         super().__init__(services)
         self._sign_ins = services.sign_ins
-        self._page = SettingsPage(services, "account", "people/account.html")
+        self.page = SettingsPage(services, "account", "people/account.html")
         self._proxies = networks(services.settings.sign_in.trusted_proxies)
 
-    async def page(self, request: Request) -> Response:
+    async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor = await self._access.page_visitor(request)
-        return await self._render(request, visitor)
-
-    async def twin(self, request: Request) -> Response:
-        return json_response(await self._content(request, await self._access.page_visitor(request)))
+        return visitor, await self._content(request, visitor)
 
     async def change_password(self, request: Request) -> Response:
         """Change the password, sign out everywhere, and sign this browser in again."""
@@ -59,7 +54,8 @@ class AccountPages(Endpoints):
                 self._sign_ins.change_password, visitor.name, old, new, address
             )
         except Problem as problem:
-            return await self._render(request, visitor, problem)
+            content = await self._content(request, visitor)
+            return await self.page.render(request, visitor, content, problem=problem)
         response = RedirectResponse(_PATH, 303)
         set_sign_in_cookie(response, request, token, self._services.settings.sign_in.lifetime_s)
         return response
@@ -74,9 +70,6 @@ class AccountPages(Endpoints):
         person = self._sign_ins.directory.person(name)
         if not self._sign_ins.end(person, sign_in_id):
             raise Problem(404, "unknown_sign_in", "this sign-in has ended already")
-
-    async def _render(self, request: Request, visitor: Visitor, problem: Problem | None = None) -> Response:
-        return await self._page.render(request, visitor, await self._content(request, visitor), problem=problem)
 
     async def _content(self, request: Request, visitor: Visitor) -> dict[str, Any]:
         return await self._services.threads.run(self._read, visitor, request.cookies.get(cookie_name(request), ""))

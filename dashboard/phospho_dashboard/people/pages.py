@@ -11,14 +11,12 @@ from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor, check_installation
 from phospho_dashboard.endpoints import Endpoints
-from phospho_dashboard.layout.confirmation import Confirmation, ConfirmationPage, is_confirmed
-from phospho_dashboard.layout.settings_page import SettingsPage
+from phospho_dashboard.layout.pages import Confirmation, ConfirmationPage, SettingsPage, is_confirmed
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
-from phospho_dashboard.web.routes import form_route, page_route, twin_route
+from phospho_dashboard.web.routes import form_route, page_and_twin
 from phospho_schemas.people import ROLES
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response
 
 _PATH = "/settings/people"
 
@@ -27,8 +25,7 @@ def people_page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes of people, which only an admin may use."""
     pages = PeoplePages(services)
     return [
-        page_route(_PATH, pages.page),
-        twin_route(_PATH, pages.twin),
+        *page_and_twin(_PATH, pages.read, pages.render),
         form_route(_PATH, pages.add),
         form_route(f"{_PATH}/change", pages.change),
         form_route(f"{_PATH}/sign-out", pages.sign_out),
@@ -45,12 +42,15 @@ class PeoplePages(Endpoints):
         self._page = SettingsPage(services, "people", "people/people.html")
         self._confirmation_page = ConfirmationPage(services, "settings")
 
-    async def page(self, request: Request) -> Response:
-        return await self._render(request, await self._admin(request))
+    async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
+        visitor = await self._access.page_visitor(request, "admin")
+        check_installation(visitor)
+        return visitor, await self._content()
 
-    async def twin(self, request: Request) -> Response:
-        await self._admin(request)
-        return json_response(await self._content())
+    async def render(
+        self, request: Request, visitor: Visitor, content: dict[str, Any], problem: Problem | None = None
+    ) -> Response:
+        return await self._page.render(request, visitor, content | {"roles": ROLES}, problem=problem)
 
     async def add(self, request: Request) -> Response:
         def add(form: Form) -> None:
@@ -91,17 +91,8 @@ class PeoplePages(Endpoints):
         try:
             await self._services.password_threads.run(action, form)
         except Problem as problem:
-            return await self._render(request, visitor, problem)
+            return await self.render(request, visitor, await self._content(), problem)
         return RedirectResponse(_PATH, 303)
-
-    async def _admin(self, request: Request) -> Visitor:
-        visitor = await self._access.page_visitor(request, "admin")
-        check_installation(visitor)
-        return visitor
-
-    async def _render(self, request: Request, visitor: Visitor, problem: Problem | None = None) -> Response:
-        content = await self._content() | {"roles": ROLES}
-        return await self._page.render(request, visitor, content, problem=problem)
 
     async def _content(self) -> dict[str, Any]:
         return {"people": await self._services.threads.run(self._directory.everybody)}

@@ -8,15 +8,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
+from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.endpoints import Endpoints
-from phospho_dashboard.layout.confirmation import Confirmation, ConfirmationPage, is_confirmed
-from phospho_dashboard.layout.settings_page import SettingsPage
+from phospho_dashboard.layout.pages import Confirmation, ConfirmationPage, SettingsPage, is_confirmed
 from phospho_dashboard.projects.key_api import public_key
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.routes import form_route, page_route, twin_route
+from phospho_dashboard.web.routes import form_route, page_and_twin
 from phospho_dashboard.web.urls import with_query
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response
 
 _PATH = "/settings/keys"
 
@@ -25,8 +24,7 @@ def key_page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes of API keys."""
     pages = KeyPages(services)
     return [
-        page_route(_PATH, pages.page),
-        twin_route(_PATH, pages.twin),
+        *page_and_twin(_PATH, pages.read, pages.render),
         form_route(_PATH, pages.create),
         form_route(f"{_PATH}/revoke", pages.revoke),
     ]
@@ -40,13 +38,12 @@ class KeyPages(Endpoints):
         self._page = SettingsPage(services, "keys", "projects/keys.html")
         self._confirmation_page = ConfirmationPage(services, "settings")
 
-    async def page(self, request: Request) -> Response:
+    async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)
-        return await self._page.render(request, visitor, await self._content(project_id) | {"new_key": None})
+        return visitor, await self._content(project_id)
 
-    async def twin(self, request: Request) -> Response:
-        _, project_id = await self._access.page_visitor_and_project(request)
-        return json_response(await self._content(project_id))
+    async def render(self, request: Request, visitor: Visitor, content: dict[str, Any]) -> Response:
+        return await self._page.render(request, visitor, content | {"new_key": None})
 
     async def create(self, request: Request) -> Response:
         """Create a key and show its secret: this page, which no cache keeps, is the only place that has it."""

@@ -10,13 +10,12 @@ from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.endpoints import Endpoints
-from phospho_dashboard.layout.settings_page import SettingsPage
+from phospho_dashboard.layout.pages import SettingsPage
 from phospho_dashboard.projects.projects import created_project
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.routes import form_route, page_route, twin_route
+from phospho_dashboard.web.routes import form_route, page_and_twin
 from phospho_dashboard.web.urls import with_query
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response
 
 _PATH = "/settings/projects"
 
@@ -25,8 +24,7 @@ def project_page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes of the list of projects."""
     pages = ProjectPages(services)
     return [
-        page_route(_PATH, pages.page),
-        twin_route(_PATH, pages.twin),
+        *page_and_twin(_PATH, pages.read, pages.render),
         form_route(_PATH, pages.create),
     ]
 
@@ -38,11 +36,14 @@ class ProjectPages(Endpoints):
         super().__init__(services)
         self._page = SettingsPage(services, "projects", "projects/projects.html")
 
-    async def page(self, request: Request) -> Response:
-        return await self._render(request, await self._access.page_visitor(request))
+    async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
+        visitor = await self._access.page_visitor(request)
+        return visitor, await self._content(visitor)
 
-    async def twin(self, request: Request) -> Response:
-        return json_response(await self._content(await self._access.page_visitor(request)))
+    async def render(
+        self, request: Request, visitor: Visitor, content: dict[str, Any], problem: Problem | None = None
+    ) -> Response:
+        return await self._page.render(request, visitor, content | {"may_add": visitor.is_admin}, problem=problem)
 
     async def create(self, request: Request) -> Response:
         visitor, form = await self._access.form_visitor(request, "admin")
@@ -52,13 +53,9 @@ class ProjectPages(Endpoints):
         try:
             project = await self._threads.run(created_project, self._registry, fields)
         except Problem as problem:
-            return await self._render(request, visitor, problem)
+            return await self.render(request, visitor, await self._content(visitor), problem)
         # The next step is a key for the new project.
         return RedirectResponse(with_query("/settings/keys", {"project": project.project_id}), 303)
-
-    async def _render(self, request: Request, visitor: Visitor, problem: Problem | None = None) -> Response:
-        content = await self._content(visitor) | {"may_add": visitor.is_admin}
-        return await self._page.render(request, visitor, content, problem=problem)
 
     async def _content(self, visitor: Visitor) -> dict[str, Any]:
         return {"projects": [project.model_dump(mode="json") for project in await self._access.projects(visitor)]}

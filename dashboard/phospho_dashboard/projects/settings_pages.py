@@ -11,18 +11,16 @@ from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.endpoints import Endpoints
-from phospho_dashboard.layout.confirmation import Confirmation, ConfirmationPage, is_confirmed
-from phospho_dashboard.layout.settings_page import SettingsPage
+from phospho_dashboard.layout.pages import Confirmation, ConfirmationPage, SettingsPage, is_confirmed
 from phospho_dashboard.projects.projects import changed_project
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
-from phospho_dashboard.web.routes import form_route, page_route, twin_route
+from phospho_dashboard.web.routes import form_route, page_and_twin
 from phospho_dashboard.web.urls import with_query
 from phospho_schemas.messages import ProjectSettings
 from phospho_schemas.times import utc_now
 from phospho_store.retention import expired_tasks
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response
 
 _PATH = "/settings"
 
@@ -61,8 +59,7 @@ def settings_page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes of a project's settings."""
     pages = SettingsPages(services)
     return [
-        page_route(_PATH, pages.page),
-        twin_route(_PATH, pages.twin),
+        *page_and_twin(_PATH, pages.read, pages.render),
         form_route(_PATH, pages.change),
     ]
 
@@ -76,15 +73,13 @@ class SettingsPages(Endpoints):
         self._page = SettingsPage(services, "project", "projects/project_settings.html")
         self._confirmation_page = ConfirmationPage(services, "settings")
 
-    async def page(self, request: Request) -> Response:
+    async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)
-        content = await self._content(project_id)
+        return visitor, await self._content(project_id)
+
+    async def render(self, request: Request, visitor: Visitor, content: dict[str, Any]) -> Response:
         stored = _form_values(content["project"])
         return await self._render(request, visitor, content, values=stored, shown_values=stored)
-
-    async def twin(self, request: Request) -> Response:
-        _, project_id = await self._access.page_visitor_and_project(request)
-        return json_response(await self._content(project_id))
 
     async def change(self, request: Request) -> Response:
         """Change the fields that differ from those the form was shown with; changes of other people stay."""

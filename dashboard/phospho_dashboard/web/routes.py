@@ -1,16 +1,36 @@
-"""Routes of the query API, of pages, of their JSON twins and of forms."""
+"""Routes of pages, of their JSON twins and of forms."""
 
 from __future__ import annotations
 
-from starlette.routing import Route
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
 from phospho_dashboard.web.rendering import with_error_pages
-from phospho_web.responses import Endpoint, with_json_errors
+from phospho_web.responses import Endpoint, json_response, with_json_errors
+
+Visitor = TypeVar("Visitor")
+Content = dict[str, Any]
 
 
-def api_route(method: str, path: str, endpoint: Endpoint) -> Route:
-    """Return the route of an endpoint below `/api/v1`, whose errors are JSON."""
-    return Route(f"/api/v1{path}", with_json_errors(endpoint), methods=[method])
+def page_and_twin(
+    path: str,
+    read: Callable[[Request], Awaitable[tuple[Visitor, Content]]],
+    render: Callable[[Request, Visitor, Content], Awaitable[Response]],
+) -> list[BaseRoute]:
+    """Return the routes of a page and of its twin: `render` shows the content that `read` returns, the twin is that."""
+
+    async def page(request: Request) -> Response:
+        return await render(request, *await read(request))
+
+    async def twin(request: Request) -> Response:
+        _, content = await read(request)
+        return json_response(content)
+
+    return [twin_route(path, twin), page_route(path, page)]
 
 
 def page_route(path: str, endpoint: Endpoint) -> Route:

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.endpoints import Endpoints
-from phospho_dashboard.layout.settings_page import SettingsPage
+from phospho_dashboard.layout.pages import SettingsPage
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route, page_route, twin_route

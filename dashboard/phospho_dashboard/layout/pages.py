@@ -1,0 +1,128 @@
+"""Pages of a project that are no views, such as forms; the pages of the settings; and the page of confirmation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from phospho_dashboard.auth.form_tokens import FORM_FIELD
+from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.layout.frames import Frame, NavigationLink
+from phospho_dashboard.services import Services
+from phospho_dashboard.web.forms import Form
+from phospho_dashboard.web.rendering import page_response, path_of
+from phospho_dashboard.web.urls import with_query
+from phospho_schemas.people import Role, may_act_as
+from phospho_web.problems import Problem
+
+# The name of a tab of the settings, its path, its label, and the role that sees it.
+SETTINGS_TABS: tuple[tuple[str, str, str, Role], ...] = (
+    ("project", "/settings", "Project", "viewer"),
+    ("keys", "/settings/keys", "API keys", "viewer"),
+    ("webhooks", "/settings/webhooks", "Webhooks", "viewer"),
+    ("judgements", "/settings/judgements", "Judgements", "viewer"),
+    ("dead-letters", "/settings/dead-letters", "Dead letters", "viewer"),
+    ("health", "/settings/health", "System health", "viewer"),
+    ("projects", "/settings/projects", "All projects", "viewer"),
+    ("people", "/settings/people", "People", "admin"),
+    ("account", "/settings/account", "Your account", "viewer"),
+)
+_CONFIRMED = "confirmed"
+
+
+async def read_frame(services: Services, section: str, visitor: Visitor, project_id: str) -> Frame:
+    """Return the frame of a page in one of `frames.SECTIONS`."""
+    projects = await services.access.projects(visitor)
+    return Frame(section, visitor, project_id, projects, base_url=services.settings.base_url)
+
+
+class ProjectPage:
+    """A template inside the frame of one of `frames.SECTIONS`, about the `project_id` of its content."""
+
+    def __init__(self, services: Services, section: str, template: str) -> None:
+        self._services = services
+        self._section = section
+        self._template = template
+
+    async def render(
+        self, request: Request, visitor: Visitor, content: dict[str, Any], *, problem: Problem | None = None
+    ) -> Response:
+        """Return the page; with `problem` it shows what is wrong, and has the problem's status."""
+        frame = await read_frame(self._services, self._section, visitor, content["project_id"])
+        surroundings = {"frame": frame, "problem": problem, "here": path_of(request)}
+        return page_response(self._template, surroundings | content, 200 if problem is None else problem.status)
+
+
+class SettingsPage:
+    """A template inside the frame of the settings, under one of SETTINGS_TABS."""
+
+    def __init__(self, services: Services, tab: str, template: str) -> None:
+        self._services = services
+        self._tab = tab
+        self._template = template
+
+    async def render(
+        self,
+        request: Request,
+        visitor: Visitor,
+        content: dict[str, Any],
+        *,
+        problem: Problem | None = None,
+        status: int = 200,
+    ) -> Response:
+        """Return the page; with `problem` it shows what is wrong, and has the problem's status."""
+        project_id = await self._services.access.query_project(request, visitor)
+        surroundings = {
+            "frame": await read_frame(self._services, "settings", visitor, project_id),
+            "settings_navigation": self._tabs(visitor, project_id),
+            "form_token": visitor.form_token,
+            "may_edit": visitor.may("editor"),
+            "may_set": visitor.may("admin"),
+            "problem": problem,
+        }
+        return page_response(self._template, surroundings | content, status if problem is None else problem.status)
+
+    def _tabs(self, visitor: Visitor, project_id: str) -> list[NavigationLink]:
+        return [
+            NavigationLink(name, label, with_query(path, {"project": project_id}), name == self._tab)
+            for name, path, label, role in SETTINGS_TABS
+            if may_act_as(visitor.role, role)
+        ]
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The question, the effects of a yes, the label of its button, and the path that a no leads back to."""
+
+    title: str
+    effects: tuple[str, ...]
+    label: str
+    back: str
+
+
+def is_confirmed(form: Form) -> bool:
+    """Tell whether a form was sent from the page of confirmation."""
+    return form.text(_CONFIRMED) == "1"
+
+
+class ConfirmationPage:
+    """The page that asks before something that can't be undone. It is a form, and needs no script."""
+
+    def __init__(self, services: Services, section: str) -> None:
+        self._services = services
+        self._section = section
+
+    async def render(
+        self, request: Request, visitor: Visitor, form: Form, *, project_id: str, confirmation: Confirmation
+    ) -> Response:
+        """Return a page that sends `form` to the same path again, confirmed."""
+        content = {
+            "frame": await read_frame(self._services, self._section, visitor, project_id),
+            "confirmation": confirmation,
+            "action": path_of(request),
+            "fields": [*form.without(FORM_FIELD, _CONFIRMED), (_CONFIRMED, "1")],
+        }
+        return page_response("layout/confirm.html", content)
