@@ -8,10 +8,10 @@ from functools import partial
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from phospho_dashboard.analytics.export_pages import export_routes
+from phospho_dashboard.analytics.exports import export_routes
 from phospho_dashboard.analytics.operations import analytics_operations
 from phospho_dashboard.analytics.pages import analytics_views
-from phospho_dashboard.analytics.session_api import SessionsApi
+from phospho_dashboard.analytics.sessions import SessionsApi
 from phospho_dashboard.annotations.annotations import FeedbackReader
 from phospho_dashboard.annotations.api import AnnotationsApi
 from phospho_dashboard.annotations.pages import annotation_form_routes
@@ -40,8 +40,7 @@ from phospho_dashboard.people.account_pages import account_page_routes
 from phospho_dashboard.people.api import PeopleApi
 from phospho_dashboard.people.pages import people_page_routes
 from phospho_dashboard.people.sign_in_pages import sign_in_page_routes
-from phospho_dashboard.projects.api import ProjectsApi
-from phospho_dashboard.projects.key_api import KeysApi
+from phospho_dashboard.projects.api import KeysApi, ProjectsApi
 from phospho_dashboard.projects.key_pages import key_page_routes
 from phospho_dashboard.projects.pages import project_page_routes
 from phospho_dashboard.projects.settings_pages import settings_page_routes
@@ -50,7 +49,7 @@ from phospho_dashboard.sql.api import SqlApi
 from phospho_dashboard.web.static_files import static_routes
 from phospho_dashboard.webhooks.api import WebhooksApi
 from phospho_dashboard.webhooks.pages import webhook_page_routes
-from phospho_dashboard.webhooks.sending import WebhookSending
+from phospho_dashboard.webhooks.webhooks import WebhookSending
 from phospho_web.openapi import Operation
 
 

@@ -22,7 +22,7 @@ from phospho_dashboard.auth.passwords import Passwords
 from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.services import Services, create_services
 from phospho_dashboard.settings import DashboardSettings
-from phospho_dashboard.webhooks.sending import WebhookSending
+from phospho_dashboard.webhooks.webhooks import WebhookSending
 from phospho_gateway.intake.feedback import feedback_reading
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from phospho_dashboard.settings import Prices, read_prices
-from phospho_dashboard.web.numbers import format_number, money
+from phospho_dashboard.web.formats import format_number, money
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from functools import partial
 
 from phospho_dashboard.app import Integrations
 from phospho_dashboard.definitions.detection import Detection
-from phospho_dashboard.webhooks.sending import WebhookSending
+from phospho_dashboard.webhooks.webhooks import WebhookSending
 from phospho_schemas.ids import HybridClock
 from phospho_store.jobs.webhooks import WebhookRepository, shown_secret
 from phospho_store.registry.definition_sets import DefinitionRepository

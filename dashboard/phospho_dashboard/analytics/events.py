@@ -12,9 +12,9 @@ from phospho_dashboard.layout.view_request import Paging, ViewRequest
 from phospho_dashboard.layout.views import Content, View
 from phospho_dashboard.queries.analysed import analysed, found_events
 from phospho_dashboard.queries.filters import Scope
+from phospho_dashboard.queries.narrowing import searched
 from phospho_dashboard.queries.periods import Buckets
-from phospho_dashboard.queries.search import searched
-from phospho_dashboard.web.times import with_times
+from phospho_dashboard.web.formats import with_times
 from phospho_dashboard.web.urls import with_query
 from phospho_schemas.definitions import needs_session
 from phospho_schemas.messages import EventDefinition

@@ -12,9 +12,9 @@ from phospho_dashboard.layout.view_request import ViewRequest
 from phospho_dashboard.layout.views import Content, View
 from phospho_dashboard.queries.analysed import analysed
 from phospho_dashboard.queries.filters import Scope
-from phospho_dashboard.queries.flagged_tasks import flagged_tasks
+from phospho_dashboard.queries.narrowing import searched
 from phospho_dashboard.queries.periods import Buckets, Span
-from phospho_dashboard.queries.search import searched
+from phospho_dashboard.queries.subqueries import flagged_tasks
 from phospho_dashboard.settings import Prices
 from phospho_store.sql import compose
 from phospho_store.store import Store

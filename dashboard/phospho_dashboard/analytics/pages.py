@@ -1,4 +1,4 @@
-"""The views of all analytics pages, in the order of the navigation."""
+"""The views of all analytics pages, in the order of the navigation, and those of tasks."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from functools import partial
 from phospho_dashboard.analytics.events import BackfillReader, EventPages, QualityReader
 from phospho_dashboard.analytics.overview import DeadLetterCounter, FreshnessReader, OverviewPage
 from phospho_dashboard.analytics.sessions import SessionPages
-from phospho_dashboard.analytics.tasks import TaskPages
+from phospho_dashboard.analytics.tasks import SORTS, Tasks, task_list_extras
 from phospho_dashboard.analytics.users import UsersPage
 from phospho_dashboard.analytics.versions import VersionsPage
 from phospho_dashboard.layout.view_request import ViewRequest
-from phospho_dashboard.layout.views import Content, View
+from phospho_dashboard.layout.views import Content, PageExtras, View
 from phospho_dashboard.services import Services
 from phospho_store.registry.registry import Registry
+from phospho_store.store import Store
 
 
 def analytics_views(
@@ -38,6 +39,30 @@ def analytics_views(
         *UsersPage(store).views(),
         *VersionsPage(store, prices).views(),
     ]
+
+
+class TaskPages:
+    """The views of the list of tasks and of one task."""
+
+    def __init__(self, store: Store, addable_events: PageExtras) -> None:
+        self._tasks = Tasks(store)
+        self._addable_events = addable_events
+
+    def views(self) -> list[View]:
+        return [
+            View("tasks", "/tasks", "analytics/tasks.html", self.read_list, page_extras=task_list_extras),
+            View(
+                "tasks", "/tasks", "analytics/task.html", self.read_item, is_item=True, page_extras=self._addable_events
+            ),
+        ]
+
+    def read_list(self, request: ViewRequest) -> Content:
+        paging = request.paging(SORTS)
+        page = self._tasks.page(request.scope, request.extent, paging)
+        return {"sort": paging.sort, "has_tasks": request.has_tasks} | page
+
+    def read_item(self, request: ViewRequest) -> Content:
+        return self._tasks.task(request.project_id, request.item_id)
 
 
 def _addable_events(registry: Registry, request: ViewRequest, _content: Content) -> Content:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-from phospho_dashboard.analytics.columns import chosen_columns, sort_labels
-from phospho_dashboard.layout.view_request import Paging, ViewRequest
-from phospho_dashboard.layout.views import Content, View
+from phospho_dashboard.layout.view_request import Paging, ViewRequest, chosen_columns, sort_labels
 from phospho_dashboard.queries.filters import Scope
-from phospho_dashboard.queries.newest import newest
+from phospho_dashboard.queries.narrowing import newest
 from phospho_dashboard.queries.periods import Extent, Span
 from phospho_dashboard.queries.task_events import TaskEvents
-from phospho_dashboard.web.times import with_times
+from phospho_dashboard.web.formats import with_times
 from phospho_store.sql import compose
 from phospho_store.sql.feedback import flag_of
 from phospho_store.store import Store
@@ -181,34 +179,7 @@ COLUMNS = {
 }  # fmt: skip
 DEFAULT_COLUMNS = ("output", "events", "sentiment", "feedback", "latency", "time")
 
-# Return the names of the events that a person may add to a task, for a template.
-AddableEvents = Callable[[ViewRequest, Content], Content]
 
-
-class TaskPages:
-    """The views of the list of tasks and of one task."""
-
-    def __init__(self, store: Store, addable_events: AddableEvents) -> None:
-        self._tasks = Tasks(store)
-        self._addable_events = addable_events
-
-    def views(self) -> list[View]:
-        return [
-            View("tasks", "/tasks", "analytics/tasks.html", self.read_list, page_extras=task_list_extras),
-            View(
-                "tasks", "/tasks", "analytics/task.html", self.read_item, is_item=True, page_extras=self._addable_events
-            ),
-        ]
-
-    def read_list(self, request: ViewRequest) -> Content:
-        paging = request.paging(SORTS)
-        page = self._tasks.page(request.scope, request.extent, paging)
-        return {"sort": paging.sort, "has_tasks": request.has_tasks} | page
-
-    def read_item(self, request: ViewRequest) -> Content:
-        return self._tasks.task(request.project_id, request.item_id)
-
-
-def task_list_extras(request: ViewRequest, _content: Content) -> Content:
+def task_list_extras(request: ViewRequest, _content: Row) -> Row:
     """Return the columns and the sorts of a list of tasks, for a template."""
     return chosen_columns(request, COLUMNS, DEFAULT_COLUMNS) | sort_labels(SORTS)

@@ -7,7 +7,7 @@ from typing import Any
 
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.periods import Bucket, Buckets
-from phospho_dashboard.web.times import iso_time
+from phospho_dashboard.web.formats import iso_time
 from phospho_store.sql import compose
 from phospho_store.store import Store
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from phospho_dashboard.analytics.columns import sort_labels
 from phospho_dashboard.analytics.trends import Trends
-from phospho_dashboard.layout.view_request import Paging, ViewRequest
+from phospho_dashboard.layout.view_request import Paging, ViewRequest, sort_labels
 from phospho_dashboard.layout.views import Content, View
 from phospho_dashboard.queries.analysed import analysed
 from phospho_dashboard.queries.filters import Scope
-from phospho_dashboard.queries.search import searched
-from phospho_dashboard.web.times import with_times
+from phospho_dashboard.queries.narrowing import searched
+from phospho_dashboard.web.formats import with_times
 from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_web.cursors import encoded_cursor

@@ -17,10 +17,10 @@ from phospho_dashboard.layout.view_request import ViewRequest
 from phospho_dashboard.layout.views import Content, View
 from phospho_dashboard.queries.analysed import analysed, found_events
 from phospho_dashboard.queries.filters import Scope
-from phospho_dashboard.queries.flagged_tasks import flagged_tasks
-from phospho_dashboard.queries.search import searched
+from phospho_dashboard.queries.narrowing import searched
+from phospho_dashboard.queries.subqueries import flagged_tasks
 from phospho_dashboard.settings import Prices
-from phospho_dashboard.web.times import with_times
+from phospho_dashboard.web.formats import with_times
 from phospho_store.sql import compose
 from phospho_store.store import Store
 

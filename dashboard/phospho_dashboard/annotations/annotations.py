@@ -10,12 +10,11 @@ from pydantic import ValidationError
 
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.refusals import no_publisher, unknown_event, validation_message
 from phospho_schemas.messages import Label, Note
 from phospho_schemas.records import Keyed
 from phospho_schemas.times import utc_now
 from phospho_store.annotations.labels import LabelRepository
-from phospho_web.problems import Problem
+from phospho_web.problems import Problem, no_publisher, unknown_event, validation_message
 
 # Turn a feedback in the words of the API into its message, for a project and a task. Raises Problem 422.
 FeedbackReader = Callable[[str, str, dict[str, Any]], Keyed]

@@ -11,7 +11,7 @@ from phospho_dashboard.annotations.annotations import MAX_LABELS, MAX_NOTE_CHARA
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.endpoints import LIMIT, ROWS, ApiEndpoints, api_endpoint
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.times import with_times
+from phospho_dashboard.web.formats import with_times
 from phospho_schemas.messages import Label, Note
 from phospho_web.bodies import text_field
 from phospho_web.cursors import decoded_cursor, encoded_cursor, page_limit

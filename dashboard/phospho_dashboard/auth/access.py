@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+
 from starlette.requests import Request
 
 from phospho_dashboard.auth.form_tokens import FORM_FIELD, FORM_HEADER, check_form, form_token
-from phospho_dashboard.auth.local_user import is_opened
 from phospho_dashboard.auth.sign_ins import SignedIn, SignIns
 from phospho_dashboard.auth.visitors import LOCAL_USER, Visitor, key_visitor, person_visitor
 from phospho_dashboard.settings import DashboardSettings
@@ -26,6 +28,11 @@ _SIGN_IN_HINT = "sign in at /sign-in, or send an API key in the header Authoriza
 def cookie_name(request: Request) -> str:
     """Return the name of the cookie; `__Host-` keeps other hosts of the domain from planting one of their own."""
     return "__Host-phospho" if is_encrypted(request) else "phospho"
+
+
+def local_cookie_name(secret: str) -> str:
+    """Return a name of this server's own: a browser sends the cookies of all ports of a host to each of them."""
+    return "phospho-local-" + hashlib.sha256(secret.encode()).hexdigest()[:8]
 
 
 class Access:
@@ -123,7 +130,7 @@ class Access:
         if visitor is not None:
             return visitor
         settings = self._settings
-        if not settings.pages_open or is_proxied(request) or not is_opened(request, settings.local_secret):
+        if not settings.pages_open or is_proxied(request) or not _is_opened(request, settings.local_secret):
             raise Problem(401, "unauthorized", "you are not signed in, or not any more", _SIGN_IN_HINT)
         check_host(request, settings.allowed_hosts)
         return self._visitor_without_cookie(LOCAL_USER, "admin")
@@ -168,3 +175,9 @@ def _own_project(own_project_id: str, requested: str | None) -> str:
     if requested not in (None, own_project_id):
         raise wrong_project()
     return own_project_id
+
+
+def _is_opened(request: Request, secret: str) -> bool:
+    """Tell whether this browser was once opened with the secret; an empty one is everybody's."""
+    cookie = request.cookies.get(local_cookie_name(secret), "")
+    return not secret or hmac.compare_digest(cookie.encode("utf-8", "replace"), secret.encode())

@@ -7,13 +7,13 @@ pass a stranger's request on as it was, and other people of the machine are on i
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
+from phospho_dashboard.auth.access import local_cookie_name
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.web.origins import check_host, is_encrypted, is_proxied
 from phospho_dashboard.web.routes import page_route
@@ -26,12 +26,6 @@ _LIFETIME_S = 365 * 24 * 3600
 def local_user_routes(settings: DashboardSettings) -> list[BaseRoute]:
     """Return the route of the address that `phospho up` prints."""
     return [page_route(OPEN_PATH, LocalUserPages(settings).open)]
-
-
-def is_opened(request: Request, secret: str) -> bool:
-    """Tell whether this browser was once opened with the secret; an empty one is everybody's."""
-    cookie = request.cookies.get(_cookie_name(secret), "")
-    return not secret or hmac.compare_digest(cookie.encode("utf-8", "replace"), secret.encode())
 
 
 class LocalUserPages:
@@ -50,11 +44,6 @@ class LocalUserPages:
         check_host(request, settings.allowed_hosts)
         response = RedirectResponse("/", 303)
         response.set_cookie(
-            _cookie_name(secret), secret, _LIFETIME_S, secure=is_encrypted(request), httponly=True, samesite="lax"
+            local_cookie_name(secret), secret, _LIFETIME_S, secure=is_encrypted(request), httponly=True, samesite="lax"
         )
         return response
-
-
-def _cookie_name(secret: str) -> str:
-    """Return a name of this server's own: a browser sends the cookies of all ports of a host to each of them."""
-    return "phospho-local-" + hashlib.sha256(secret.encode()).hexdigest()[:8]

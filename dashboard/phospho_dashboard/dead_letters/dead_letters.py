@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from phospho_dashboard.web.times import with_times
+from phospho_dashboard.web.formats import with_times
 from phospho_store.store import Store
 from phospho_web.cursors import encoded_cursor
 from phospho_web.problems import Problem

@@ -7,11 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from phospho_dashboard.web.refusals import validation_message
 from phospho_schemas.definitions import DEFINITION_FIELDS, refusal_of, too_alike
 from phospho_schemas.messages import EventDefinition
 from phospho_schemas.times import utc_now
-from phospho_web.problems import Problem
+from phospho_web.problems import Problem, validation_message
 
 
 def checked_definition(project_id: str, item: Any, check: Callable[[EventDefinition], str | None]) -> EventDefinition:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from phospho_dashboard.queries.periods import BEYOND_MS, FIRST_MS, Span
-from phospho_dashboard.web.times import iso_time
+from phospho_dashboard.web.formats import iso_time
 from phospho_store.store import Store
 
 # Freshness is measured on the tasks of this time.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from phospho_dashboard.web.times import with_times
+from phospho_dashboard.web.formats import with_times
 from phospho_store.store import Store
 
 # The arrival of rows, which no view shows: the tables, without FINAL, since a row that came twice counts twice.

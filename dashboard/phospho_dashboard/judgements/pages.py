@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.endpoints import Endpoints
-from phospho_dashboard.judgements.usage import JudgementUsage
+from phospho_dashboard.judgements.api import JudgementUsage
 from phospho_dashboard.layout.pages import SettingsPage
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.routes import page_and_twin

@@ -1,9 +1,9 @@
-"""Requests of views: the tasks that a request is about, and the rest of its query."""
+"""Requests of views: the tasks that a request is about, its sort and its columns, and the rest of its query."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -13,7 +13,7 @@ from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.queries.extent import Extents
 from phospho_dashboard.queries.filters import Filters, Scope
 from phospho_dashboard.queries.periods import Buckets, Extent, buckets_of, chosen_period, span_of
-from phospho_dashboard.web.times import iso_time
+from phospho_dashboard.web.formats import iso_time
 from phospho_dashboard.web.urls import item_path, with_query
 from phospho_store.store import Store
 from phospho_web.cursors import decoded_cursor, page_limit
@@ -131,3 +131,21 @@ class ViewRequestReader:
             columns=tuple(columns),
             readable_projects=tuple(visitor.readable_projects(project_id)),
         )
+
+
+def sort_labels(sorts: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Return the labels of the sorts, for a template."""
+    return {"sorts": {name: label for name, (label, _) in sorts.items()}}
+
+
+def chosen_columns(request: ViewRequest, columns: Mapping[str, str], default: Sequence[str]) -> dict[str, Any]:
+    """
+    Return the columns of a list, those that are shown, and the query that keeps the choice in links, for a template.
+
+    Raises Problem 400 for an unknown column.
+    """
+    if not columns.keys() >= set(request.columns):
+        raise Problem(400, "invalid_columns", "there is no such column", f"some of: {', '.join(columns)}")
+    shown_columns = [name for name in columns if name in (request.columns or default)]
+    kept_query = {"columns": None if shown_columns == list(default) else ",".join(shown_columns)}
+    return {"all_columns": columns, "shown_columns": shown_columns, "kept_query": kept_query}

@@ -18,11 +18,12 @@ from starlette.routing import BaseRoute, Route
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.layout.frames import Frame
 from phospho_dashboard.layout.view_request import ViewRequest, ViewRequestReader
-from phospho_dashboard.queries.facets import Facets
+from phospho_dashboard.queries.filters import Facets
 from phospho_dashboard.queries.periods import PERIODS
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.cache import TimedCache
-from phospho_dashboard.web.rendering import page_response, path_of, with_error_pages
+from phospho_dashboard.web.rendering import page_response, path_of
+from phospho_dashboard.web.routes import with_error_pages
 from phospho_dashboard.web.urls import is_twin_request, item_path, twin_url, without_twin_ending
 from phospho_web.responses import json_response, with_json_errors
 
@@ -31,6 +32,8 @@ _FACETS_TTL_S = 15.0
 _FACETS_TTL_OF_DURATION = 30
 
 Content = dict[str, Any]
+# Return further values for the template of a page, by its request and its content.
+PageExtras = Callable[[ViewRequest, Content], Content]
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class View:
     read: Callable[[ViewRequest], Content]
     is_item: bool = False
     api_path: str = ""
-    page_extras: Callable[[ViewRequest, Content], Content] = lambda _request, _content: {}
+    page_extras: PageExtras = lambda _request, _content: {}
 
 
 class ViewEndpoints:

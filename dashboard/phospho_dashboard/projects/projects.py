@@ -7,13 +7,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from phospho_dashboard.web.refusals import validation_message
-from phospho_schemas.messages import Project, ProjectSettings
+from phospho_schemas.messages import ApiKey, Project, ProjectSettings
 from phospho_schemas.times import utc_now
 from phospho_store.registry.registry import Registry
-from phospho_web.problems import Problem
+from phospho_web.problems import Problem, validation_message
 
 _CHANGEABLE = frozenset({"name", "retention_days", "settings"})
+
+PUBLIC_KEY_FIELDS = ("key_id", "project_id", "prefix", "name", "created_at", "revoked_at")
 
 
 def created_project(registry: Registry, content: Mapping[str, Any]) -> Project:
@@ -59,3 +60,8 @@ def _checked(content: Mapping[str, Any]) -> Project:
         return Project(created_at=utc_now(), **content)
     except ValidationError as error:
         raise Problem(422, "invalid_project", validation_message(error)) from None
+
+
+def public_key(key: ApiKey) -> dict[str, Any]:
+    """Return the public fields of a key."""
+    return key.model_dump(mode="json", include=set(PUBLIC_KEY_FIELDS))

@@ -7,15 +7,12 @@ from typing import Any
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
-from phospho_dashboard.web.numbers import format_number, money
-from phospho_dashboard.web.urls import item_url, sign_in_path
+from phospho_dashboard.web.formats import format_number, money
+from phospho_dashboard.web.urls import item_url
 from phospho_schemas.engines import engine_spec
 from phospho_schemas.ids import PROJECT_ID_PATTERN
-from phospho_store.errors import StoreError
-from phospho_web.problems import Problem, problem_of
-from phospho_web.responses import Endpoint
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none';"
@@ -36,21 +33,6 @@ def page_response(
     text = _TEMPLATES.get_template(template).render(content)
     # What a client logged may hold half of a surrogate pair, which UTF-8 has no place for.
     return HTMLResponse(text.encode("utf-8", "replace"), status, _HEADERS | (headers or {}))
-
-
-def with_error_pages(endpoint: Endpoint) -> Endpoint:
-    """Return `endpoint` with its errors as pages. A visitor who must sign in is led there, and back."""
-
-    async def respond(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except (Problem, StoreError) as error:
-            problem = problem_of(error)
-        if problem.status == 401 and request.method == "GET":
-            return RedirectResponse(sign_in_path(path_of(request)), 303)
-        return page_response("web/problem.html", {"problem": problem}, problem.status, problem.headers())
-
-    return respond
 
 
 def path_of(request: Request) -> str:

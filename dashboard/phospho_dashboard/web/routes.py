@@ -6,14 +6,32 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from phospho_dashboard.web.rendering import with_error_pages
+from phospho_dashboard.web.rendering import page_response, path_of
+from phospho_dashboard.web.urls import sign_in_path
+from phospho_store.errors import StoreError
+from phospho_web.problems import Problem, problem_of
 from phospho_web.responses import Endpoint, json_response, with_json_errors
 
 Visitor = TypeVar("Visitor")
 Content = dict[str, Any]
+
+
+def with_error_pages(endpoint: Endpoint) -> Endpoint:
+    """Return `endpoint` with its errors as pages. A visitor who must sign in is led there, and back."""
+
+    async def respond(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except (Problem, StoreError) as error:
+            problem = problem_of(error)
+        if problem.status == 401 and request.method == "GET":
+            return RedirectResponse(sign_in_path(path_of(request)), 303)
+        return page_response("web/problem.html", {"problem": problem}, problem.status, problem.headers())
+
+    return respond
 
 
 def page_and_twin(

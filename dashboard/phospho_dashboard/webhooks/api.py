@@ -9,12 +9,12 @@ from starlette.responses import Response
 
 from phospho_dashboard.endpoints import ROWS, ApiEndpoints, api_endpoint
 from phospho_dashboard.services import Services
-from phospho_dashboard.webhooks.sending import WebhookSending
 from phospho_dashboard.webhooks.webhooks import (
     MAX_EVENT_NAMES,
     MAX_URL_CHARACTERS,
     NewWebhook,
     Webhooks,
+    WebhookSending,
     public_webhook,
 )
 from phospho_web.bodies import text_field

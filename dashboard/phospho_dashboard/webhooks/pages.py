@@ -16,8 +16,14 @@ from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route, page_route, twin_route
 from phospho_dashboard.web.urls import with_query
-from phospho_dashboard.webhooks.sending import Attempt, WebhookSending
-from phospho_dashboard.webhooks.webhooks import MAX_EVENT_NAMES, MAX_URL_CHARACTERS, NewWebhook, Webhooks
+from phospho_dashboard.webhooks.webhooks import (
+    MAX_EVENT_NAMES,
+    MAX_URL_CHARACTERS,
+    Attempt,
+    NewWebhook,
+    Webhooks,
+    WebhookSending,
+)
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import orjson
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.web.refusals import unknown_event
-from phospho_dashboard.webhooks.sending import Attempt, WebhookSending
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import MAX_WEBHOOKS, WebhookRepository
 from phospho_store.registry.registry import Registry
-from phospho_web.problems import Problem
+from phospho_web.problems import Problem, unknown_event
+
+
+class Attempt(Protocol):
+    """The outcome of a request to a webhook: its HTTP status, or 0 and the reason where there was none."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def detail(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class WebhookSending:
+    """
+    The stored webhooks, and functions handed in by the process.
+
+    `repository` is None where the installation has no secret key to sign with. `url_refusal` says why a URL can't be
+    used, or None. `send_test` sends a signed test message.
+    """
+
+    repository: WebhookRepository | None
+    secret_of: Callable[[Webhook], str]
+    url_refusal: Callable[[str], str | None]
+    send_test: Callable[[Webhook], Attempt]
+
 
 MAX_EVENT_NAMES = 1_000
 MAX_URL_CHARACTERS = 2_000

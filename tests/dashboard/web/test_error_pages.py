@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from phospho_dashboard.web.error_pages import on_unexpected, with_error_page
-from phospho_dashboard.web.rendering import with_error_pages
+from phospho_dashboard.web.routes import with_error_pages
 from phospho_store.errors import Conflict
 from phospho_web.responses import Endpoint, with_json_errors
 

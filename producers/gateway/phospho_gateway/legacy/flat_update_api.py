@@ -11,9 +11,9 @@ from starlette.routing import Route
 
 from phospho_gateway.intake.events import Envelope
 from phospho_gateway.intake.fields import check_identifier
+from phospho_gateway.legacy.page_requests import object_field, objects_field, text_field
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.task_reads import StoredTask, TaskReads
-from phospho_gateway.legacy.typed_fields import object_field, objects_field, text_field
 from phospho_gateway.legacy.writes.changes import Change, messages_of
 from phospho_schemas.records import Keyed
 from phospho_web.bodies import json_type

@@ -12,8 +12,8 @@ from starlette.routing import Route
 from phospho_gateway.access.projects import project_of
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.fields import check_identifier, check_times, created_at
+from phospho_gateway.legacy.page_requests import objects_field, too_many
 from phospho_gateway.legacy.reads.read_store import LegacyServices
-from phospho_gateway.legacy.typed_fields import objects_field, too_many
 from phospho_gateway.legacy.writes.conversation import turns
 from phospho_schemas.ids import derived_id
 from phospho_web.problems import Problem

@@ -9,12 +9,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from phospho_gateway.legacy.documents import flattened, project_document, session_document, task_document
-from phospho_gateway.legacy.page_requests import PageRequest, page_of_body, page_of_query, refuse_unknown
+from phospho_gateway.legacy.page_requests import PageRequest, page_of_body, page_of_query, refuse_unknown, switch_field
 from phospho_gateway.legacy.reads.filters import ANY_TASK, Condition, condition_of
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.session_reads import SessionReads
 from phospho_gateway.legacy.reads.task_reads import TaskReads
-from phospho_gateway.legacy.typed_fields import switch_field
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
