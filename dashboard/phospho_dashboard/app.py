@@ -35,7 +35,8 @@ from phospho_dashboard.health.pages import health_page_routes
 from phospho_dashboard.health.processes import MetricsReader
 from phospho_dashboard.judgements.api import JudgementsApi
 from phospho_dashboard.judgements.pages import judgement_page_routes
-from phospho_dashboard.layout.views import View, ViewEndpoints
+from phospho_dashboard.layout.view_endpoints import ViewEndpoints
+from phospho_dashboard.layout.views import View
 from phospho_dashboard.people.account_pages import account_page_routes
 from phospho_dashboard.people.api import PeopleApi
 from phospho_dashboard.people.pages import people_page_routes

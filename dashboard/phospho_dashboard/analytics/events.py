@@ -8,8 +8,7 @@ from typing import Any
 
 from phospho_dashboard.analytics.tasks import Tasks, task_list_extras
 from phospho_dashboard.analytics.trends import bucket_times
-from phospho_dashboard.layout.view_request import Paging, ViewRequest
-from phospho_dashboard.layout.views import Content, View
+from phospho_dashboard.layout.views import Content, Paging, View, ViewRequest
 from phospho_dashboard.queries.analysed import analysed, found_events
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.narrowing import searched

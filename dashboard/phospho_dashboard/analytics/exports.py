@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from phospho_dashboard.endpoints import Endpoints
-from phospho_dashboard.layout.view_request import ViewRequestReader
+from phospho_dashboard.layout.views import ViewRequestReader
 from phospho_dashboard.queries.analysed import analysed
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.subqueries import session_facts, session_findings

@@ -8,8 +8,7 @@ from itertools import chain
 from typing import Any
 
 from phospho_dashboard.analytics.trends import bucket_times
-from phospho_dashboard.layout.view_request import ViewRequest
-from phospho_dashboard.layout.views import Content, View
+from phospho_dashboard.layout.views import Content, View, ViewRequest
 from phospho_dashboard.queries.analysed import analysed
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.narrowing import searched

@@ -10,8 +10,7 @@ from phospho_dashboard.analytics.sessions import SessionPages
 from phospho_dashboard.analytics.tasks import SORTS, Tasks, task_list_extras
 from phospho_dashboard.analytics.users import UsersPage
 from phospho_dashboard.analytics.versions import VersionsPage
-from phospho_dashboard.layout.view_request import ViewRequest
-from phospho_dashboard.layout.views import Content, PageExtras, View
+from phospho_dashboard.layout.views import Content, PageExtras, View, ViewRequest
 from phospho_dashboard.services import Services
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store

@@ -15,8 +15,7 @@ from starlette.responses import Response
 
 from phospho_dashboard.analytics.tasks import Tasks
 from phospho_dashboard.endpoints import ApiEndpoints, api_endpoint
-from phospho_dashboard.layout.view_request import Paging, ViewRequest, chosen_columns, sort_labels
-from phospho_dashboard.layout.views import Content, PageExtras, View
+from phospho_dashboard.layout.views import Content, PageExtras, Paging, View, ViewRequest, chosen_columns, sort_labels
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.narrowing import newest
 from phospho_dashboard.queries.periods import Extent

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from phospho_dashboard.layout.view_request import Paging, ViewRequest, chosen_columns, sort_labels
+from phospho_dashboard.layout.views import Paging, ViewRequest, chosen_columns, sort_labels
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.narrowing import newest
 from phospho_dashboard.queries.periods import Extent, Span

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from phospho_dashboard.analytics.trends import Trends
-from phospho_dashboard.layout.view_request import Paging, ViewRequest, sort_labels
-from phospho_dashboard.layout.views import Content, View
+from phospho_dashboard.layout.views import Content, Paging, View, ViewRequest, sort_labels
 from phospho_dashboard.queries.analysed import analysed
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.narrowing import searched

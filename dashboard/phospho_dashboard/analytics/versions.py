@@ -13,8 +13,7 @@ from typing import Any
 
 from phospho_dashboard.analytics.confidence import ALPHA, Interval, difference, mean_interval, rate_interval
 from phospho_dashboard.analytics.trends import Trends
-from phospho_dashboard.layout.view_request import ViewRequest
-from phospho_dashboard.layout.views import Content, View
+from phospho_dashboard.layout.views import Content, View, ViewRequest
 from phospho_dashboard.queries.analysed import analysed, found_events
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.narrowing import searched

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from phospho_dashboard.auth.form_tokens import FORM_FIELD, FORM_HEADER, check_form, form_token
 from phospho_dashboard.auth.sign_ins import SignedIn, SignIns
@@ -28,6 +29,13 @@ _SIGN_IN_HINT = "sign in at /sign-in, or send an API key in the header Authoriza
 def cookie_name(request: Request) -> str:
     """Return the name of the cookie; `__Host-` keeps other hosts of the domain from planting one of their own."""
     return "__Host-phospho" if is_encrypted(request) else "phospho"
+
+
+def set_sign_in_cookie(response: Response, request: Request, token: str, lifetime_s: int) -> None:
+    """Give the browser its token, out of reach of scripts and of requests that another site makes it send."""
+    response.set_cookie(
+        cookie_name(request), token, lifetime_s, path="/", secure=is_encrypted(request), httponly=True, samesite="lax"
+    )
 
 
 def local_cookie_name(secret: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from phospho_dashboard.analytics.tasks import Tasks
 from phospho_dashboard.definitions.detection import Detection
-from phospho_dashboard.layout.view_request import Paging
+from phospho_dashboard.layout.views import Paging
 from phospho_dashboard.queries.extent import Extents
 from phospho_dashboard.queries.filters import Filters, Scope
 from phospho_dashboard.queries.periods import Span

@@ -1,5 +1,5 @@
 """
-Views: a page, its JSON twin and the API's endpoint, out of one function.
+Views: a page, its JSON twin and the API's endpoint, out of one function, which reads a request.
 
 A view reads its content once, as a dictionary of JSON values. The twin is that dictionary. The page is a template of
 it, inside the frame and under the filters. A twin may also be read with an API key, as a bearer.
@@ -7,29 +7,109 @@ it, inside the frame and under the filters. A twin may also be read with an API 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.layout.frames import Frame
-from phospho_dashboard.layout.view_request import ViewRequest, ViewRequestReader
-from phospho_dashboard.queries.filters import Facets
-from phospho_dashboard.queries.periods import PERIODS
-from phospho_dashboard.services import Services
-from phospho_dashboard.web.cache import TimedCache
-from phospho_dashboard.web.rendering import page_response, path_of
-from phospho_dashboard.web.routes import with_error_pages
-from phospho_dashboard.web.urls import is_twin_request, item_path, twin_url, without_twin_ending
-from phospho_web.responses import json_response, with_json_errors
+from phospho_dashboard.queries.extent import Extents
+from phospho_dashboard.queries.filters import Filters, Scope
+from phospho_dashboard.queries.periods import Buckets, Extent, buckets_of, chosen_period, span_of
+from phospho_dashboard.web.formats import iso_time
+from phospho_dashboard.web.urls import item_path, with_query
+from phospho_store.store import Store
+from phospho_web.cursors import decoded_cursor, page_limit
+from phospho_web.problems import Problem
 
-_FACETS_TTL_S = 15.0
-# Facets are read from the whole project.
-_FACETS_TTL_OF_DURATION = 30
+_FILTER_NAMES = frozenset(field.name for field in fields(Filters))
+
+
+@dataclass(frozen=True)
+class Paging:
+    """A page of a sorted list: up to `limit` rows after the cursor `after`."""
+
+    sort: str
+    after: tuple[int, str] | None
+    limit: int
+
+    def split(self, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+        """Return the rows of the page, and its last one if more follow: `rows` has up to one more than the page."""
+        page_rows = rows[: self.limit]
+        return page_rows, page_rows[-1] if len(rows) > self.limit else None
+
+
+@dataclass(frozen=True)
+class ViewRequest:
+    """
+    A request of a view, parsed.
+
+    `scope` are the tasks that it is about, `period` the name of its time where it has one, and `extent` the times of
+    the whole project. `item_id` is the id at the end of the path of one item. `query` is the rest of the URL.
+    `readable_projects` are the projects whose dead letters may be counted: this one, and "" for an administrator.
+    """
+
+    scope: Scope
+    period: str
+    extent: Extent
+    now_ms: int
+    item_id: str
+    query: Mapping[str, str]
+    columns: tuple[str, ...]
+    readable_projects: tuple[str, ...]
+
+    @property
+    def project_id(self) -> str:
+        return self.scope.project_id
+
+    @property
+    def has_tasks(self) -> bool:
+        """True if the project has a task at all; else an empty page says what to do next."""
+        return self.extent.last_ms is not None
+
+    def buckets(self) -> Buckets:
+        """Return the buckets of the charts over the time of this request."""
+        return buckets_of(self.scope.span, self.extent, self.now_ms)
+
+    def url(self, path: str, item_id: str = "", **changes: str | None) -> str:
+        """
+        Return a link that keeps the project and the filters of this request, after `changes`.
+
+        A change is of a filter, by its name in Filters, or another parameter; an empty one is left out.
+        """
+        filters = {name: value or "" for name, value in changes.items() if name in _FILTER_NAMES}
+        parameters = {name: value for name, value in changes.items() if name not in _FILTER_NAMES}
+        query = {"project": self.project_id, **self.scope.filters.query(**filters), **parameters}
+        return with_query(item_path(path, item_id) if item_id else path, query)
+
+    def sort(self, sorts: Mapping[str, Any]) -> str:
+        """Return the requested one of `sorts`, by default the first; Problem 400 for another."""
+        sort = self.query.get("sort") or next(iter(sorts))
+        if sort not in sorts:
+            raise Problem(400, "invalid_sort", "a list can't be sorted by this", f"one of: {', '.join(sorts)}")
+        return sort
+
+    def cursor(self) -> tuple[int, str] | None:
+        """Return the cursor of the request; Problem 400 for text that is none."""
+        return decoded_cursor(self.query.get("cursor"))
+
+    def paging(self, sorts: Mapping[str, Any]) -> Paging:
+        """Return the requested page of a list; Problem 400."""
+        return Paging(self.sort(sorts), self.cursor(), page_limit(self.query.get("limit")))
+
+    def described(self) -> dict[str, Any]:
+        """Return the scope as the twin describes it."""
+        span = self.scope.span
+        return {
+            "project_id": self.project_id,
+            "period": self.period,
+            "from": iso_time(span.start_ms) if span.start_ms is not None else None,
+            "to": iso_time(span.end_ms) if span.end_ms is not None else None,
+            "filters": self.scope.filters.narrowing(),
+        }
+
 
 Content = dict[str, Any]
 # Return further values for the template of a page, by its request and its content.
@@ -55,82 +135,46 @@ class View:
     page_extras: PageExtras = lambda _request, _content: {}
 
 
-class ViewEndpoints:
-    """The endpoints of views."""
+class ViewRequestReader:
+    """Parses the requests of views."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._access = services.access
-        self._reader = ViewRequestReader(services.store)
-        self._choices = TimedCache(
-            Facets(services.store).choices, ttl_s=_FACETS_TTL_S, ttl_of_duration=_FACETS_TTL_OF_DURATION
+    def __init__(self, store: Store) -> None:
+        self._extents = Extents(store)
+
+    def read(self, request: Request, visitor: Visitor, project_id: str, item_id: str = "") -> ViewRequest:
+        """Return a request about a project that the visitor may read. Blocking. Raises Problem 400."""
+        now_ms = time.time_ns() // 1_000_000
+        filters = Filters.from_query(request.query_params)
+        own_span = filters.span()
+        extent = self._extents.extent(project_id)
+        period = "" if own_span else chosen_period(filters.period, extent, now_ms)
+        corrections = self._extents.corrections(project_id)
+        columns = [name for text in request.query_params.getlist("columns") for name in text.split(",") if name]
+        return ViewRequest(
+            scope=Scope(project_id, filters, own_span or span_of(period, now_ms), corrections),
+            period=period,
+            extent=extent,
+            now_ms=now_ms,
+            item_id=item_id,
+            query=request.query_params,
+            columns=tuple(columns),
+            readable_projects=tuple(visitor.readable_projects(project_id)),
         )
 
-    def page_routes(self, view: View) -> list[BaseRoute]:
-        """Return the routes of a page and of its twin."""
 
-        async def page(request: Request) -> Response:
-            return await self._page(view, request)
+def sort_labels(sorts: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Return the labels of the sorts, for a template."""
+    return {"sorts": {name: label for name, (label, _) in sorts.items()}}
 
-        async def twin(request: Request) -> Response:
-            return await self._twin(view, request)
 
-        async def page_or_twin(request: Request) -> Response:
-            is_twin = is_twin_request(request.path_params["item_id"], request.query_params)
-            return await (with_json_errors(twin) if is_twin else with_error_pages(page))(request)
+def chosen_columns(request: ViewRequest, columns: Mapping[str, str], default: Sequence[str]) -> dict[str, Any]:
+    """
+    Return the columns of a list, those that are shown, and the query that keeps the choice in links, for a template.
 
-        if view.is_item:
-            return [Route(f"{view.path}/{{item_id:any_text}}", page_or_twin)]
-        return [Route(twin_url(view.path, {}), with_json_errors(twin)), Route(view.path, with_error_pages(page))]
-
-    def api_route(self, view: View) -> BaseRoute:
-        """Return the route of the API: the twin, of the project that the key or the header names."""
-
-        async def endpoint(request: Request) -> Response:
-            visitor, project_id = await self._access.api_visitor_and_project(request)
-            item_id = request.path_params.get("item_id", "")
-            return await self._json(view, request, visitor, project_id=project_id, item_id=item_id)
-
-        path = f"/api/v1{view.api_path or view.path}"
-        return Route(f"{path}/{{item_id:any_text}}" if view.is_item else path, with_json_errors(endpoint))
-
-    async def _twin(self, view: View, request: Request) -> Response:
-        visitor, project_id = await self._access.page_visitor_and_project(request)
-        item_id = without_twin_ending(request.path_params.get("item_id", ""))
-        return await self._json(view, request, visitor, project_id=project_id, item_id=item_id)
-
-    async def _json(self, view: View, request: Request, visitor: Visitor, *, project_id: str, item_id: str) -> Response:
-        def read() -> Content:
-            view_request = self._reader.read(request, visitor, project_id, item_id)
-            return view_request.described() | view.read(view_request)
-
-        return json_response(await self._services.threads.run(read))
-
-    async def _page(self, view: View, request: Request) -> Response:
-        visitor, project_id = await self._access.page_visitor_and_project(request)
-        projects, base_url = await self._access.projects(visitor), self._services.settings.base_url
-
-        def read() -> Content:
-            view_request = self._reader.read(request, visitor, project_id, request.path_params.get("item_id", ""))
-            content = view.read(view_request)
-            surroundings = self._surroundings(view, request, view_request)
-            filters = view_request.scope.filters.query()
-            surroundings["frame"] = Frame(
-                view.section, visitor, project_id, projects, base_url=base_url, filters=filters
-            )
-            return surroundings | content | view.page_extras(view_request, content)
-
-        return page_response(view.template, await self._services.threads.run(read))
-
-    def _surroundings(self, view: View, request: Request, view_request: ViewRequest) -> Content:
-        """Return what the templates of all views show around their content."""
-        path = item_path(view.path, view_request.item_id) if view.is_item else view.path
-        return {
-            "view": view_request,
-            "filters": view_request.scope.filters,
-            "choices": self._choices.get(view_request.project_id),
-            "periods": {name: label for name, (label, _) in PERIODS.items()},
-            "page_path": path,
-            "here": path_of(request),
-            "json_path": twin_url(path, {**request.query_params, "project": view_request.project_id}),
-        }
+    Raises Problem 400 for an unknown column.
+    """
+    if not columns.keys() >= set(request.columns):
+        raise Problem(400, "invalid_columns", "there is no such column", f"some of: {', '.join(columns)}")
+    shown_columns = [name for name in columns if name in (request.columns or default)]
+    kept_query = {"columns": None if shown_columns == list(default) else ",".join(shown_columns)}
+    return {"all_columns": columns, "shown_columns": shown_columns, "kept_query": kept_query}

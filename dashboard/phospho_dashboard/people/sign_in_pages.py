@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from phospho_dashboard.auth.access import cookie_name
+from phospho_dashboard.auth.access import cookie_name, set_sign_in_cookie
 from phospho_dashboard.auth.form_tokens import check_site
 from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.services import Services
@@ -99,10 +99,3 @@ class SignInPages(Endpoints):
         if problem is None:
             return page_response(template, content)
         return page_response(template, content, problem.status, problem.headers())
-
-
-def set_sign_in_cookie(response: Response, request: Request, token: str, lifetime_s: int) -> None:
-    """Give the browser its token, out of reach of scripts and of requests that another site makes it send."""
-    response.set_cookie(
-        cookie_name(request), token, lifetime_s, path="/", secure=is_encrypted(request), httponly=True, samesite="lax"
-    )

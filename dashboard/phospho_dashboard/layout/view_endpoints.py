@@ -1,0 +1,104 @@
+"""The endpoints of views: the page, its JSON twin and the endpoint of the API, out of one function."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.layout.frames import Frame
+from phospho_dashboard.layout.views import Content, View, ViewRequest, ViewRequestReader
+from phospho_dashboard.queries.filters import Facets
+from phospho_dashboard.queries.periods import PERIODS
+from phospho_dashboard.services import Services
+from phospho_dashboard.web.cache import TimedCache
+from phospho_dashboard.web.rendering import page_response, path_of
+from phospho_dashboard.web.routes import with_error_pages
+from phospho_dashboard.web.urls import is_twin_request, item_path, twin_url, without_twin_ending
+from phospho_web.responses import json_response, with_json_errors
+
+_FACETS_TTL_S = 15.0
+# Facets are read from the whole project.
+_FACETS_TTL_OF_DURATION = 30
+
+
+class ViewEndpoints:
+    """The endpoints of views."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._access = services.access
+        self._reader = ViewRequestReader(services.store)
+        self._choices = TimedCache(
+            Facets(services.store).choices, ttl_s=_FACETS_TTL_S, ttl_of_duration=_FACETS_TTL_OF_DURATION
+        )
+
+    def page_routes(self, view: View) -> list[BaseRoute]:
+        """Return the routes of a page and of its twin."""
+
+        async def page(request: Request) -> Response:
+            return await self._page(view, request)
+
+        async def twin(request: Request) -> Response:
+            return await self._twin(view, request)
+
+        async def page_or_twin(request: Request) -> Response:
+            is_twin = is_twin_request(request.path_params["item_id"], request.query_params)
+            return await (with_json_errors(twin) if is_twin else with_error_pages(page))(request)
+
+        if view.is_item:
+            return [Route(f"{view.path}/{{item_id:any_text}}", page_or_twin)]
+        return [Route(twin_url(view.path, {}), with_json_errors(twin)), Route(view.path, with_error_pages(page))]
+
+    def api_route(self, view: View) -> BaseRoute:
+        """Return the route of the API: the twin, of the project that the key or the header names."""
+
+        async def endpoint(request: Request) -> Response:
+            visitor, project_id = await self._access.api_visitor_and_project(request)
+            item_id = request.path_params.get("item_id", "")
+            return await self._json(view, request, visitor, project_id=project_id, item_id=item_id)
+
+        path = f"/api/v1{view.api_path or view.path}"
+        return Route(f"{path}/{{item_id:any_text}}" if view.is_item else path, with_json_errors(endpoint))
+
+    async def _twin(self, view: View, request: Request) -> Response:
+        visitor, project_id = await self._access.page_visitor_and_project(request)
+        item_id = without_twin_ending(request.path_params.get("item_id", ""))
+        return await self._json(view, request, visitor, project_id=project_id, item_id=item_id)
+
+    async def _json(self, view: View, request: Request, visitor: Visitor, *, project_id: str, item_id: str) -> Response:
+        def read() -> Content:
+            view_request = self._reader.read(request, visitor, project_id, item_id)
+            return view_request.described() | view.read(view_request)
+
+        return json_response(await self._services.threads.run(read))
+
+    async def _page(self, view: View, request: Request) -> Response:
+        visitor, project_id = await self._access.page_visitor_and_project(request)
+        projects, base_url = await self._access.projects(visitor), self._services.settings.base_url
+
+        def read() -> Content:
+            view_request = self._reader.read(request, visitor, project_id, request.path_params.get("item_id", ""))
+            content = view.read(view_request)
+            surroundings = self._surroundings(view, request, view_request)
+            filters = view_request.scope.filters.query()
+            surroundings["frame"] = Frame(
+                view.section, visitor, project_id, projects, base_url=base_url, filters=filters
+            )
+            return surroundings | content | view.page_extras(view_request, content)
+
+        return page_response(view.template, await self._services.threads.run(read))
+
+    def _surroundings(self, view: View, request: Request, view_request: ViewRequest) -> Content:
+        """Return what the templates of all views show around their content."""
+        path = item_path(view.path, view_request.item_id) if view.is_item else view.path
+        return {
+            "view": view_request,
+            "filters": view_request.scope.filters,
+            "choices": self._choices.get(view_request.project_id),
+            "periods": {name: label for name, (label, _) in PERIODS.items()},
+            "page_path": path,
+            "here": path_of(request),
+            "json_path": twin_url(path, {**request.query_params, "project": view_request.project_id}),
+        }
