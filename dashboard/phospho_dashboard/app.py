@@ -8,10 +8,9 @@ from functools import partial
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
+from phospho_dashboard.analytics.api import SessionsApi, analytics_operations
 from phospho_dashboard.analytics.exports import export_routes
-from phospho_dashboard.analytics.operations import analytics_operations
 from phospho_dashboard.analytics.pages import analytics_views
-from phospho_dashboard.analytics.sessions import SessionsApi
 from phospho_dashboard.annotations.annotations import FeedbackReader
 from phospho_dashboard.annotations.api import AnnotationsApi
 from phospho_dashboard.annotations.pages import annotation_form_routes
@@ -33,8 +32,7 @@ from phospho_dashboard.endpoints import ApiEndpoints
 from phospho_dashboard.health.freshness import dead_letter_count, freshness
 from phospho_dashboard.health.pages import health_page_routes
 from phospho_dashboard.health.processes import MetricsReader
-from phospho_dashboard.judgements.api import JudgementsApi
-from phospho_dashboard.judgements.pages import judgement_page_routes
+from phospho_dashboard.judgements import JudgementsApi, judgement_page_routes
 from phospho_dashboard.layout.view_endpoints import ViewEndpoints
 from phospho_dashboard.layout.views import View
 from phospho_dashboard.people.account_pages import account_page_routes

@@ -10,30 +10,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from phospho_dashboard.analytics.tasks import Tasks
-from phospho_dashboard.endpoints import ApiEndpoints, api_endpoint
 from phospho_dashboard.layout.views import Content, PageExtras, Paging, View, ViewRequest, chosen_columns, sort_labels
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.narrowing import newest
 from phospho_dashboard.queries.periods import Extent
 from phospho_dashboard.queries.subqueries import session_facts, session_findings
-from phospho_dashboard.services import Services
 from phospho_dashboard.web.formats import with_times
-from phospho_store.jobs.session_closes import SessionCloseRepository
 from phospho_store.sql import compose
 from phospho_store.sql.feedback import current_flag, last_feedback
 from phospho_store.sql.sessions import SESSION_FACTS
 from phospho_store.store import Store
 from phospho_web.cursors import encoded_cursor
-from phospho_web.openapi import (
-    ANY_OBJECT,
-    object_schema,
-)
 from phospho_web.problems import Problem
-from phospho_web.responses import json_response
 
 PREVIEW_CHARACTERS = 200
 TRANSCRIPT_TASKS = 200
@@ -229,26 +218,3 @@ class SessionPages:
 
 def _list_extras(request: ViewRequest, _content: Content) -> Content:
     return chosen_columns(request, COLUMNS, DEFAULT_COLUMNS) | sort_labels(SORTS)
-
-
-class SessionsApi(ApiEndpoints):
-    """The endpoint that closes a session: its definitions of whole sessions are looked for at once."""
-
-    def __init__(self, services: Services) -> None:
-        super().__init__(services)
-        self._closings = SessionCloseRepository(services.store, services.clock)
-
-    @api_endpoint(
-        "post",
-        "/sessions/{session_id:any_text}/close",
-        "Close a session",
-        object_schema(["closing"], closing=ANY_OBJECT),
-        description="Definitions of whole sessions are looked for at once; a later task opens it again.",
-    )
-    async def close(self, request: Request) -> Response:
-        project_id = await self._access.api_project(request, "editor")
-        session_id = request.path_params["session_id"]
-        closing = await self._threads.run(self._closings.close, project_id, session_id)
-        if closing is None:
-            raise Problem(404, "unknown_session", f"there is no session {session_id!r}")
-        return json_response({"closing": closing.model_dump(mode="json", exclude={"revision"})})

@@ -33,11 +33,7 @@ class PeopleApi(ApiEndpoints):
         self._directory = services.sign_ins.directory
 
     @api_endpoint(
-        "get",
-        "/people",
-        "List people",
-        list_of("people", _PERSON),
-        description="Needs the administrator's key.",
+        "get", "/people", "List people", list_of("people", _PERSON), description="Needs the administrator's key."
     )
     async def people(self, request: Request) -> Response:
         await self._check(request)

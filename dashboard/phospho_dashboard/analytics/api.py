@@ -1,12 +1,17 @@
-"""The OpenAPI operations of the analytics views."""
+"""The query API of analytics: the OpenAPI operations of the views, and the endpoint that closes a session."""
 
 from __future__ import annotations
 
 from dataclasses import fields
 
-from phospho_dashboard.endpoints import LIMIT, ROWS
+from starlette.requests import Request
+from starlette.responses import Response
+
+from phospho_dashboard.endpoints import LIMIT, ROWS, ApiEndpoints, api_endpoint
 from phospho_dashboard.queries.filters import URL_NAMES, Filters
 from phospho_dashboard.queries.periods import PERIODS
+from phospho_dashboard.services import Services
+from phospho_store.jobs.session_closes import SessionCloseRepository
 from phospho_web.openapi import (
     ANY_OBJECT,
     TEXT,
@@ -18,6 +23,8 @@ from phospho_web.openapi import (
     object_schema,
     query_parameter,
 )
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response
 
 _CURSOR = query_parameter("cursor", TEXT)
 _SCOPE: dict[str, Schema] = {
@@ -109,3 +116,26 @@ def _filters() -> tuple[Json, ...]:
     names = [URL_NAMES.get(field.name, field.name) for field in fields(Filters)]
     schemas = {"period": {"enum": list(PERIODS)}, "from": TIME, "to": TIME}
     return tuple(query_parameter(name, schemas.get(name, TEXT), "filter") for name in names)
+
+
+class SessionsApi(ApiEndpoints):
+    """The endpoint that closes a session: its definitions of whole sessions are looked for at once."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
+        self._closings = SessionCloseRepository(services.store, services.clock)
+
+    @api_endpoint(
+        "post",
+        "/sessions/{session_id:any_text}/close",
+        "Close a session",
+        object_schema(["closing"], closing=ANY_OBJECT),
+        description="Definitions of whole sessions are looked for at once; a later task opens it again.",
+    )
+    async def close(self, request: Request) -> Response:
+        project_id = await self._access.api_project(request, "editor")
+        session_id = request.path_params["session_id"]
+        closing = await self._threads.run(self._closings.close, project_id, session_id)
+        if closing is None:
+            raise Problem(404, "unknown_session", f"there is no session {session_id!r}")
+        return json_response({"closing": closing.model_dump(mode="json", exclude={"revision"})})

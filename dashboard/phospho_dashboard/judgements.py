@@ -1,15 +1,21 @@
-"""The cost of the judgements of an LLM, by day, and its API, /api/v1/llm-usage."""
+"""The cost of the judgements of an LLM, by day: its API, /api/v1/llm-usage, and its page."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import date, timedelta
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
-from phospho_dashboard.endpoints import ApiEndpoints, api_endpoint
+from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.endpoints import ApiEndpoints, Endpoints, api_endpoint
+from phospho_dashboard.layout.pages import SettingsPage
 from phospho_dashboard.services import Services
+from phospho_dashboard.web.routes import page_and_twin
 from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import ProjectSettings
 from phospho_schemas.times import utc_now
@@ -81,3 +87,46 @@ def _days(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= _MAX_DAYS):
         raise Problem(422, "invalid_field", f"'days' must be a whole number from 1 to {_MAX_DAYS}")
     return int(text)
+
+
+_PATH = "/settings/judgements"
+SHOWN_DAYS = 30
+
+
+def judgement_page_routes(services: Services) -> list[BaseRoute]:
+    """Return the routes of judgements."""
+    pages = JudgementPages(services)
+    return page_and_twin(_PATH, pages.read, pages.render)
+
+
+class JudgementPages(Endpoints):
+    """The page and its twin."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
+        self._usage = JudgementUsage(services.store, services.registry)
+        self._page = SettingsPage(services, "judgements", "judgements/usage.html")
+
+    async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
+        visitor, project_id = await self._access.page_visitor_and_project(request)
+        usage = await self._threads.run(self._usage.read, project_id, SHOWN_DAYS)
+        return visitor, {"project_id": project_id} | usage
+
+    async def render(self, request: Request, visitor: Visitor, content: dict[str, Any]) -> Response:
+        over_time = usage_by_day(content["days"], utc_now().date())
+        return await self._page.render(request, visitor, content | {"over_time": over_time})
+
+
+def usage_by_day(rows: Sequence[dict[str, Any]], today: date) -> list[dict[str, Any]]:
+    """Return a row for each of the last SHOWN_DAYS days, the models of a day together, the oldest first."""
+    days: dict[str, dict[str, Any]] = {}
+    for days_ago in reversed(range(SHOWN_DAYS)):
+        day = str(today - timedelta(days=days_ago))
+        days[day] = {"day": day, "calls": 0, "tokens": 0, "usd": 0.0}
+    for row in rows:
+        day_row = days.get(row["day"])
+        if day_row is not None:
+            day_row["calls"] += row["calls"]
+            day_row["tokens"] += row["tokens_in"] + row["tokens_out"]
+            day_row["usd"] += row["usd"]
+    return list(days.values())
