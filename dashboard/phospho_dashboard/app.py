@@ -9,45 +9,45 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.analytics.api import SessionsApi, analytics_operations
-from phospho_dashboard.analytics.exports import export_routes
+from phospho_dashboard.analytics.exports import ExportPages
 from phospho_dashboard.analytics.pages import analytics_views
 from phospho_dashboard.annotations.annotations import FeedbackReader
 from phospho_dashboard.annotations.api import AnnotationsApi
-from phospho_dashboard.annotations.pages import annotation_form_routes
+from phospho_dashboard.annotations.pages import AnnotationForms
 from phospho_dashboard.auth.local_user import local_user_routes
 from phospho_dashboard.dead_letters.api import DeadLettersApi
-from phospho_dashboard.dead_letters.pages import dead_letter_page_routes
+from phospho_dashboard.dead_letters.pages import DeadLetterPages
 from phospho_dashboard.definitions.api import DefinitionsApi
 from phospho_dashboard.definitions.backfill_api import BackfillsApi
-from phospho_dashboard.definitions.backfill_pages import backfill_page_routes
+from phospho_dashboard.definitions.backfill_pages import BackfillPages
 from phospho_dashboard.definitions.backfills import Backfills
 from phospho_dashboard.definitions.detection import Detection
-from phospho_dashboard.definitions.label_queue_pages import label_queue_page_routes
-from phospho_dashboard.definitions.pages import definition_page_routes
+from phospho_dashboard.definitions.label_queue_pages import LabelQueuePages
+from phospho_dashboard.definitions.pages import DefinitionPages
 from phospho_dashboard.definitions.quality import DefinitionQuality
 from phospho_dashboard.definitions.version_api import VersionsApi
-from phospho_dashboard.definitions.version_pages import version_page_routes
+from phospho_dashboard.definitions.version_pages import VersionPages
 from phospho_dashboard.document import openapi_routes
 from phospho_dashboard.endpoints import ApiEndpoints
 from phospho_dashboard.health.freshness import dead_letter_count, freshness
-from phospho_dashboard.health.pages import health_page_routes
+from phospho_dashboard.health.pages import HealthPages
 from phospho_dashboard.health.processes import MetricsReader
-from phospho_dashboard.judgements import JudgementsApi, judgement_page_routes
+from phospho_dashboard.judgements import JudgementPages, JudgementsApi
 from phospho_dashboard.layout.view_endpoints import ViewEndpoints
 from phospho_dashboard.layout.views import View
-from phospho_dashboard.people.account_pages import account_page_routes
+from phospho_dashboard.people.account_pages import AccountPages
 from phospho_dashboard.people.api import PeopleApi
-from phospho_dashboard.people.pages import people_page_routes
-from phospho_dashboard.people.sign_in_pages import sign_in_page_routes
+from phospho_dashboard.people.pages import PeoplePages
+from phospho_dashboard.people.sign_in_pages import SignInPages
 from phospho_dashboard.projects.api import KeysApi, ProjectsApi
-from phospho_dashboard.projects.key_pages import key_page_routes
-from phospho_dashboard.projects.pages import project_page_routes
-from phospho_dashboard.projects.settings_pages import settings_page_routes
+from phospho_dashboard.projects.key_pages import KeyPages
+from phospho_dashboard.projects.pages import ProjectPages
+from phospho_dashboard.projects.settings_pages import SettingsPages
 from phospho_dashboard.services import Services
 from phospho_dashboard.sql.api import SqlApi
 from phospho_dashboard.web.static_files import static_routes
 from phospho_dashboard.webhooks.api import WebhooksApi
-from phospho_dashboard.webhooks.pages import webhook_page_routes
+from phospho_dashboard.webhooks.pages import WebhookPages
 from phospho_dashboard.webhooks.webhooks import WebhookSending
 from phospho_web.openapi import Operation
 
@@ -121,24 +121,24 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
     """Return the routes of the pages, their JSON twins and their static files."""
     endpoints = ViewEndpoints(services)
     return [
-        *export_routes(services),
+        *ExportPages(services).routes(),
         *(route for view in _views(services, integrations) for route in endpoints.page_routes(view)),
-        *annotation_form_routes(services, integrations.read_feedback),
-        *definition_page_routes(services, integrations.detection),
-        *label_queue_page_routes(services, integrations.detection),
-        *backfill_page_routes(services, integrations.detection),
-        *version_page_routes(services, integrations.detection),
-        *sign_in_page_routes(services),
+        *AnnotationForms(services, integrations.read_feedback).routes(),
+        *DefinitionPages(services, integrations.detection).routes(),
+        *LabelQueuePages(services, integrations.detection).routes(),
+        *BackfillPages(services, integrations.detection).routes(),
+        *VersionPages(services, integrations.detection).routes(),
+        *SignInPages(services).routes(),
         *local_user_routes(services.settings),
-        *account_page_routes(services),
-        *people_page_routes(services),
-        *settings_page_routes(services),
-        *key_page_routes(services),
-        *project_page_routes(services),
-        *webhook_page_routes(services, integrations.webhooks),
-        *judgement_page_routes(services),
-        *dead_letter_page_routes(services),
-        *health_page_routes(services, integrations.own_metrics),
+        *AccountPages(services).routes(),
+        *PeoplePages(services).routes(),
+        *SettingsPages(services).routes(),
+        *KeyPages(services).routes(),
+        *ProjectPages(services).routes(),
+        *WebhookPages(services, integrations.webhooks).routes(),
+        *JudgementPages(services).routes(),
+        *DeadLetterPages(services).routes(),
+        *HealthPages(services, integrations.own_metrics).routes(),
         *static_routes(),
     ]
 

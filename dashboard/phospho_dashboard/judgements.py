@@ -93,12 +93,6 @@ _PATH = "/settings/judgements"
 SHOWN_DAYS = 30
 
 
-def judgement_page_routes(services: Services) -> list[BaseRoute]:
-    """Return the routes of judgements."""
-    pages = JudgementPages(services)
-    return page_and_twin(_PATH, pages.read, pages.render)
-
-
 class JudgementPages(Endpoints):
     """The page and its twin."""
 
@@ -106,6 +100,10 @@ class JudgementPages(Endpoints):
         super().__init__(services)
         self._usage = JudgementUsage(services.store, services.registry)
         self._page = SettingsPage(services, "judgements", "judgements/usage.html")
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of judgements."""
+        return page_and_twin(_PATH, self.read, self.render)
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)

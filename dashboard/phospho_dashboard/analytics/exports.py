@@ -193,16 +193,6 @@ def _cell(name: str, column: str, file_format: Format) -> str:
 EXPORTED_LISTS = ("sessions", "tasks", "users")
 
 
-def export_routes(services: Services) -> list[BaseRoute]:
-    """Return a route for each list and each format."""
-    pages = ExportPages(services)
-    return [
-        Route(f"/{rows}.{ending}", with_json_errors(partial(pages.file, rows, ending)))
-        for rows in EXPORTED_LISTS
-        for ending in FORMATS
-    ]
-
-
 class ExportPages(Endpoints):
     """
     The endpoints of files, on connections and threads of their own: a large file holds up no page.
@@ -214,6 +204,14 @@ class ExportPages(Endpoints):
         super().__init__(services)
         self._reader = ViewRequestReader(services.store)
         self._exports = Exports(services.export_store)
+
+    def routes(self) -> list[BaseRoute]:
+        """Return a route for each list and each format."""
+        return [
+            Route(f"/{rows}.{ending}", with_json_errors(partial(self.file, rows, ending)))
+            for rows in EXPORTED_LISTS
+            for ending in FORMATS
+        ]
 
     async def file(self, rows: str, ending: str, request: Request) -> Response:
         visitor, project_id = await self._services.access.page_visitor_and_project(request)

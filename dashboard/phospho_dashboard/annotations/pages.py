@@ -21,23 +21,21 @@ _MAX_COMMENT_CHARACTERS = 4000
 _Action = Callable[[Visitor, str, Form], Awaitable[object]]
 
 
-def annotation_form_routes(services: Services, read_feedback: FeedbackReader | None) -> list[BaseRoute]:
-    """Return the routes of the forms. A task's id, which may be any text, is a field and not a path."""
-    forms = AnnotationForms(services, read_feedback)
-    return [
-        form_route("/annotations/label", forms.label),
-        form_route("/annotations/flag", forms.flag),
-        form_route("/annotations/note", forms.note),
-        form_route("/annotations/delete-note", forms.delete_note),
-    ]
-
-
 class AnnotationForms(Endpoints):
     """The actions of the forms; each leads back to the page that it was sent from."""
 
     def __init__(self, services: Services, read_feedback: FeedbackReader | None) -> None:
         super().__init__(services)
         self._annotations = Annotations(services, read_feedback)
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of the forms. A task's id, which may be any text, is a field and not a path."""
+        return [
+            form_route("/annotations/label", self.label),
+            form_route("/annotations/flag", self.flag),
+            form_route("/annotations/note", self.note),
+            form_route("/annotations/delete-note", self.delete_note),
+        ]
 
     async def label(self, request: Request) -> Response:
         async def save(visitor: Visitor, project_id: str, form: Form) -> None:

@@ -23,16 +23,6 @@ _PATH = "/settings/dead-letters"
 _MAX_EDITED_CHARACTERS = 100_000
 
 
-def dead_letter_page_routes(services: Services) -> list[BaseRoute]:
-    """Return the routes of dead letters."""
-    pages = DeadLetterPages(services)
-    return [
-        *page_and_twin(_PATH, pages.read_list, pages.render_list),
-        *page_and_twin(f"{_PATH}/{{dead_letter_id}}", pages.read, pages.render),
-        form_route(f"{_PATH}/{{dead_letter_id}}", pages.replay),
-    ]
-
-
 class DeadLetterPages(Endpoints):
     """The pages, their twins and the form that replays."""
 
@@ -41,6 +31,14 @@ class DeadLetterPages(Endpoints):
         self._dead_letters = DeadLetters(services.store)
         self._list_page = SettingsPage(services, "dead-letters", "dead_letters/dead_letters.html")
         self._page = SettingsPage(services, "dead-letters", "dead_letters/dead_letter.html")
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of dead letters."""
+        return [
+            *page_and_twin(_PATH, self.read_list, self.render_list),
+            *page_and_twin(f"{_PATH}/{{dead_letter_id}}", self.read, self.render),
+            form_route(f"{_PATH}/{{dead_letter_id}}", self.replay),
+        ]
 
     async def read_list(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, projects = await self._reader(request)

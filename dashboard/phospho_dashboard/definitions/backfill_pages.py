@@ -26,16 +26,6 @@ _PATH = "/definitions/backfill"
 _DAY = timedelta(days=1)
 
 
-def backfill_page_routes(services: Services, detection: Detection) -> list[BaseRoute]:
-    """Return the routes of backfills. A definition's name, which may be any text, is a parameter and not a path."""
-    pages = BackfillPages(services, detection)
-    return [
-        *page_and_twin(_PATH, pages.read, pages.render),
-        form_route(_PATH, pages.start),
-        form_route(f"{_PATH}/cancel", pages.cancel),
-    ]
-
-
 class BackfillPages(Endpoints):
     """The page, its twin and its forms. Project and name stand in the query, of the forms too."""
 
@@ -43,6 +33,14 @@ class BackfillPages(Endpoints):
         super().__init__(services)
         self._backfills = Backfills(services, detection)
         self._page = ProjectPage(services, "events", "definitions/backfill.html")
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of backfills. A definition's name, which may be any text, is a parameter and not a path."""
+        return [
+            *page_and_twin(_PATH, self.read, self.render),
+            form_route(_PATH, self.start),
+            form_route(f"{_PATH}/cancel", self.cancel),
+        ]
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)

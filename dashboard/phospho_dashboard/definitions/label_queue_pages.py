@@ -22,12 +22,6 @@ _PATH = "/definitions/queue"
 QUEUED_TASKS = 20
 
 
-def label_queue_page_routes(services: Services, detection: Detection) -> list[BaseRoute]:
-    """Return the routes of the page and its twin."""
-    pages = LabelQueuePages(services, detection)
-    return page_and_twin(_PATH, pages.read, pages.page.render)
-
-
 class LabelQueuePages(Endpoints):
     """The page and its twin. Labels are sent to the forms of `annotations/pages.py`."""
 
@@ -36,7 +30,11 @@ class LabelQueuePages(Endpoints):
         self._detection = detection
         self._trials = DefinitionTrials(services.store)
         self._tasks = Tasks(services.store)
-        self.page = ProjectPage(services, "events", "definitions/label_queue.html")
+        self._page = ProjectPage(services, "events", "definitions/label_queue.html")
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of the page and its twin."""
+        return page_and_twin(_PATH, self.read, self._page.render)
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)

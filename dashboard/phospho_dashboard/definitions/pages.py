@@ -39,17 +39,6 @@ _CHOICES = {
 }
 
 
-def definition_page_routes(services: Services, detection: Detection) -> list[BaseRoute]:
-    """Return the routes of definitions. A name, which may be any text, is a parameter and not a path."""
-    pages = DefinitionPages(services, detection)
-    return [
-        *page_and_twin(_PATH, pages.read, pages.render),
-        form_route(_PATH, pages.save),
-        form_route(f"{_PATH}/threshold", pages.use_threshold),
-        form_route(f"{_PATH}/delete", pages.delete),
-    ]
-
-
 class DefinitionPages(Endpoints):
     """The page, its twin and its forms."""
 
@@ -59,6 +48,15 @@ class DefinitionPages(Endpoints):
         self._trials = DefinitionTrials(services.store)
         self._page = ProjectPage(services, "events", "definitions/definition.html")
         self._confirmation_page = ConfirmationPage(services, "events")
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of definitions. A name, which may be any text, is a parameter and not a path."""
+        return [
+            *page_and_twin(_PATH, self.read, self.render),
+            form_route(_PATH, self.save),
+            form_route(f"{_PATH}/threshold", self.use_threshold),
+            form_route(f"{_PATH}/delete", self.delete),
+        ]
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)

@@ -21,19 +21,17 @@ _PATH = "/definitions/diff"
 COMPARED_TASKS = 2_000
 
 
-def version_page_routes(services: Services, detection: Detection) -> list[BaseRoute]:
-    """Return the routes of the comparison. Name and version are parameters: a name may be any text."""
-    pages = VersionPages(services, detection)
-    return page_and_twin(_PATH, pages.read, pages.page.render)
-
-
 class VersionPages(Endpoints):
     """The page and its twin. It runs detection for a second or two, so only editors may read it."""
 
     def __init__(self, services: Services, detection: Detection) -> None:
         super().__init__(services)
         self._detection = detection
-        self.page = ProjectPage(services, "events", "definitions/definition_diff.html")
+        self._page = ProjectPage(services, "events", "definitions/definition_diff.html")
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of the comparison. Name and version are parameters: a name may be any text."""
+        return page_and_twin(_PATH, self.read, self._page.render)
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request, "editor")

@@ -72,12 +72,6 @@ _UNITS = {
 }  # fmt: skip
 
 
-def health_page_routes(services: Services, own_metrics: MetricsReader | None) -> list[BaseRoute]:
-    """Return the routes of the health."""
-    pages = HealthPages(services, own_metrics)
-    return page_and_twin(_PATH, pages.read, pages.render)
-
-
 class HealthPages(Endpoints):
     """The page and its twin. A project's key sees no process, since those serve every project."""
 
@@ -86,6 +80,10 @@ class HealthPages(Endpoints):
         self._health = ProjectHealth(services.store)
         self._processes = Processes(own_metrics, services.settings.metrics_urls)
         self._page = SettingsPage(services, "health", "health/health.html")
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of the health."""
+        return page_and_twin(_PATH, self.read, self.render)
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)

@@ -20,24 +20,22 @@ from phospho_web.problems import Problem
 _PATH = "/settings/account"
 
 
-def account_page_routes(services: Services) -> list[BaseRoute]:
-    """Return the routes of one's own account."""
-    pages = AccountPages(services)
-    return [
-        *page_and_twin(_PATH, pages.read, pages.page.render),
-        form_route(f"{_PATH}/password", pages.change_password),
-        form_route(f"{_PATH}/end", pages.end),
-    ]
-
-
 class AccountPages(Endpoints):
     """The page of a person's own account; any role has one."""
 
     def __init__(self, services: Services) -> None:
         super().__init__(services)
         self._sign_ins = services.sign_ins
-        self.page = SettingsPage(services, "account", "people/account.html")
+        self._page = SettingsPage(services, "account", "people/account.html")
         self._proxies = networks(services.settings.sign_in.trusted_proxies)
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of one's own account."""
+        return [
+            *page_and_twin(_PATH, self.read, self._page.render),
+            form_route(f"{_PATH}/password", self.change_password),
+            form_route(f"{_PATH}/end", self.end),
+        ]
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor = await self._access.page_visitor(request)
@@ -54,7 +52,7 @@ class AccountPages(Endpoints):
             )
         except Problem as problem:
             content = await self._content(request, visitor)
-            return await self.page.render(request, visitor, content, problem=problem)
+            return await self._page.render(request, visitor, content, problem=problem)
         response = RedirectResponse(_PATH, 303)
         set_sign_in_cookie(response, request, token, self._services.settings.sign_in.lifetime_s)
         return response

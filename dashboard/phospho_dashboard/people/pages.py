@@ -21,18 +21,6 @@ from phospho_web.problems import Problem
 _PATH = "/settings/people"
 
 
-def people_page_routes(services: Services) -> list[BaseRoute]:
-    """Return the routes of people, which only an admin may use."""
-    pages = PeoplePages(services)
-    return [
-        *page_and_twin(_PATH, pages.read, pages.render),
-        form_route(_PATH, pages.add),
-        form_route(f"{_PATH}/change", pages.change),
-        form_route(f"{_PATH}/sign-out", pages.sign_out),
-        form_route(f"{_PATH}/remove", pages.remove),
-    ]
-
-
 class PeoplePages(Endpoints):
     """The page, its twin and its forms."""
 
@@ -41,6 +29,16 @@ class PeoplePages(Endpoints):
         self._directory = services.sign_ins.directory
         self._page = SettingsPage(services, "people", "people/people.html")
         self._confirmation_page = ConfirmationPage(services, "settings")
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of people, which only an admin may use."""
+        return [
+            *page_and_twin(_PATH, self.read, self.render),
+            form_route(_PATH, self.add),
+            form_route(f"{_PATH}/change", self.change),
+            form_route(f"{_PATH}/sign-out", self.sign_out),
+            form_route(f"{_PATH}/remove", self.remove),
+        ]
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor = await self._access.page_visitor(request, "admin")

@@ -22,18 +22,6 @@ from phospho_web.problems import Problem
 _MENDED_IN_FORM = frozenset({401, 409, 422, 429})
 
 
-def sign_in_page_routes(services: Services) -> list[BaseRoute]:
-    """Return the routes that need no sign-in, and the way out."""
-    pages = SignInPages(services)
-    return [
-        page_route("/sign-in", pages.sign_in_page),
-        form_route("/sign-in", pages.sign_in),
-        form_route("/sign-out", pages.sign_out),
-        page_route("/setup", pages.set_up_page),
-        form_route("/setup", pages.set_up),
-    ]
-
-
 class SignInPages(Endpoints):
     """The pages for visitors who have not signed in, and the way out."""
 
@@ -42,6 +30,16 @@ class SignInPages(Endpoints):
         self._settings = services.settings
         self._sign_ins = services.sign_ins
         self._proxies = networks(services.settings.sign_in.trusted_proxies)
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes that need no sign-in, and the way out."""
+        return [
+            page_route("/sign-in", self.sign_in_page),
+            form_route("/sign-in", self.sign_in),
+            form_route("/sign-out", self.sign_out),
+            page_route("/setup", self.set_up_page),
+            form_route("/setup", self.set_up),
+        ]
 
     async def sign_in_page(self, request: Request) -> Response:
         return self._render("people/sign_in.html", request.query_params.get("next"))

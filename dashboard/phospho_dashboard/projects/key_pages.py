@@ -20,16 +20,6 @@ from phospho_web.problems import Problem
 _PATH = "/settings/keys"
 
 
-def key_page_routes(services: Services) -> list[BaseRoute]:
-    """Return the routes of API keys."""
-    pages = KeyPages(services)
-    return [
-        *page_and_twin(_PATH, pages.read, pages.render),
-        form_route(_PATH, pages.create),
-        form_route(f"{_PATH}/revoke", pages.revoke),
-    ]
-
-
 class KeyPages(Endpoints):
     """The page, its twin and its forms."""
 
@@ -37,6 +27,14 @@ class KeyPages(Endpoints):
         super().__init__(services)
         self._page = SettingsPage(services, "keys", "projects/keys.html")
         self._confirmation_page = ConfirmationPage(services, "settings")
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of API keys."""
+        return [
+            *page_and_twin(_PATH, self.read, self.render),
+            form_route(_PATH, self.create),
+            form_route(f"{_PATH}/revoke", self.revoke),
+        ]
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)

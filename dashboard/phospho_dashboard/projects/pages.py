@@ -20,21 +20,19 @@ from phospho_web.problems import Problem
 _PATH = "/settings/projects"
 
 
-def project_page_routes(services: Services) -> list[BaseRoute]:
-    """Return the routes of the list of projects."""
-    pages = ProjectPages(services)
-    return [
-        *page_and_twin(_PATH, pages.read, pages.render),
-        form_route(_PATH, pages.create),
-    ]
-
-
 class ProjectPages(Endpoints):
     """The page, its twin and its form."""
 
     def __init__(self, services: Services) -> None:
         super().__init__(services)
         self._page = SettingsPage(services, "projects", "projects/projects.html")
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of the list of projects."""
+        return [
+            *page_and_twin(_PATH, self.read, self.render),
+            form_route(_PATH, self.create),
+        ]
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor = await self._access.page_visitor(request)

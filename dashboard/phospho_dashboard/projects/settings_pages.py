@@ -55,15 +55,6 @@ _PROJECT_FIELDS = ("name", "retention_days")
 _SHOWN_PREFIX = "was_"
 
 
-def settings_page_routes(services: Services) -> list[BaseRoute]:
-    """Return the routes of a project's settings."""
-    pages = SettingsPages(services)
-    return [
-        *page_and_twin(_PATH, pages.read, pages.render),
-        form_route(_PATH, pages.change),
-    ]
-
-
 class SettingsPages(Endpoints):
     """The page, its twin and its form."""
 
@@ -72,6 +63,13 @@ class SettingsPages(Endpoints):
         self._store = services.store
         self._page = SettingsPage(services, "project", "projects/project_settings.html")
         self._confirmation_page = ConfirmationPage(services, "settings")
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of a project's settings."""
+        return [
+            *page_and_twin(_PATH, self.read, self.render),
+            form_route(_PATH, self.change),
+        ]
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)

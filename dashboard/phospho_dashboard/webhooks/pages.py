@@ -30,19 +30,6 @@ from phospho_web.responses import json_response
 _PATH = "/settings/webhooks"
 
 
-def webhook_page_routes(services: Services, sending: WebhookSending) -> list[BaseRoute]:
-    """Return the routes of webhooks."""
-    pages = WebhookPages(services, sending)
-    return [
-        page_route(_PATH, pages.page),
-        twin_route(_PATH, pages.twin),
-        form_route(_PATH, pages.add),
-        form_route(f"{_PATH}/remove", pages.remove),
-        form_route(f"{_PATH}/send-again", pages.send_again),
-        form_route(f"{_PATH}/test", pages.test),
-    ]
-
-
 class WebhookPages(Endpoints):
     """The page, its twin and its forms."""
 
@@ -50,6 +37,17 @@ class WebhookPages(Endpoints):
         super().__init__(services)
         self._webhooks = Webhooks(sending, services.registry)
         self._page = SettingsPage(services, "webhooks", "webhooks/webhooks.html")
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of webhooks."""
+        return [
+            page_route(_PATH, self.page),
+            twin_route(_PATH, self.twin),
+            form_route(_PATH, self.add),
+            form_route(f"{_PATH}/remove", self.remove),
+            form_route(f"{_PATH}/send-again", self.send_again),
+            form_route(f"{_PATH}/test", self.test),
+        ]
 
     async def page(self, request: Request) -> Response:
         return await self._render(request, await self._access.page_visitor(request))
