@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _DAY_MS = 24 * 60 * 60 * 1000
 # Room for the 10 MB that the gateway takes, with the envelope around it.
@@ -25,9 +26,6 @@ class Topic:
     partitions: int
     retention_ms: int
     help: str
-    cleanup_policy: str = "delete"
-    # The broker's clock: a client's clock can't reorder the writes of a task that no gateway has stamped.
-    timestamp_type: str = "LogAppendTime"
     max_message_bytes: int = _MAX_ROW_BYTES
 
     def fits(self, key: bytes, value: bytes) -> bool:
@@ -37,10 +35,11 @@ class Topic:
     def config(self) -> dict[str, str]:
         """Return the topic's configuration in Kafka's names."""
         return {
-            "cleanup.policy": self.cleanup_policy,
+            "cleanup.policy": "delete",
             "retention.ms": str(self.retention_ms),
             "max.message.bytes": str(self.max_message_bytes),
-            "message.timestamp.type": self.timestamp_type,
+            # The broker's clock: a client's clock can't reorder the writes of a task that no gateway has stamped.
+            "message.timestamp.type": "LogAppendTime",
         }
 
 
@@ -90,3 +89,10 @@ DEAD_LETTER = Topic(
 TOPICS = (RAW_LOGS, TASKS, ANALYSES, EVENTS, FEEDBACK, DEAD_LETTER)
 # What a producer has to be allowed to send.
 MAX_MESSAGE_BYTES = max(topic.max_message_bytes for topic in TOPICS)
+
+
+class Keyed(NamedTuple):
+    """A message that is ready for a topic: the Kafka key, and one JSON object without a line break."""
+
+    key: bytes
+    value: bytes

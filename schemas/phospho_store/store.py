@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from io import RawIOBase
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import clickhouse_connect
 import orjson
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from clickhouse_connect.driver.exceptions import StreamFailureError as StreamFailure
+from pydantic import BaseModel
 
 from phospho_store.errors import StatementRefused, StoreUnavailable
 
@@ -53,6 +54,8 @@ _JSON_OUTPUT: Mapping[str, str] = {
     # A string column takes any bytes; what is not UTF-8 is read as U+FFFD.
     "output_format_json_validate_utf8": "1",
 }
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class Store:
@@ -217,3 +220,20 @@ def _translated(error: ClickHouseError) -> StoreUnavailable | StatementRefused:
     if code is None or code in _RETRIABLE_CODES or isinstance(error, StreamFailure):
         return StoreUnavailable(str(error), code or 0)
     return StatementRefused(str(error), code)
+
+
+def json_lines(rows: Iterable[BaseModel]) -> bytes:
+    """Return the rows as JSON lines; what is no Unicode becomes a question mark."""
+    return b"\n".join(row.model_dump_json().encode("utf-8", "replace") for row in rows)
+
+
+def parsed_rows(model: type[M], rows: Iterable[dict[str, Any]]) -> list[M]:
+    """Return rows of ClickHouse as messages of `model`."""
+    return [model.model_validate(_with_zones(row)) for row in rows]
+
+
+def _with_zones(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with the zone of its times, which ClickHouse leaves out; it is UTC in all of our tables."""
+    return {
+        name: f"{value}Z" if name.endswith("_at") and isinstance(value, str) else value for name, value in row.items()
+    }

@@ -62,8 +62,9 @@ def body_too_large(max_bytes: int) -> Problem:
     return Problem(413, "body_too_large", f"the body is larger than {max_bytes} bytes", "send less in one request")
 
 
-def unauthorized(hint: str = "send it in the header Authorization: Bearer ph_...") -> Problem:
+def unauthorized() -> Problem:
     """Return the refusal of a missing, an unknown and a revoked key: the same for all three."""
+    hint = "send it in the header Authorization: Bearer ph_..."
     return Problem(401, "unauthorized", "a valid API key is needed", hint)
 
 

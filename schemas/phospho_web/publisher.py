@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from phospho_schemas.records import Keyed
+from phospho_schemas.topics import Keyed
 
 
 class Publisher(Protocol):

@@ -50,9 +50,8 @@ from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.evaluation.labelled import PROJECT, LabelledLogs, event_definition, read_labelled
 from phospho_workers.detection.learning.classifiers import Classifier
-from phospho_workers.detection.learning.labelled_texts import LabelledText, labelled_text
 from phospho_workers.detection.learning.metrics import f1_score
-from phospho_workers.detection.learning.training_set import TrainingSet
+from phospho_workers.detection.learning.training_set import LabelledText, TrainingSet, labelled_text
 from phospho_workers.detection.text.sides import Side, texts_of
 from phospho_workers.jobs.judges.open_candidates import MAX_OPEN_OF_ONE
 from phospho_workers.jobs.learning.examples import MAX_LABELS

@@ -14,7 +14,7 @@ import orjson
 
 from phospho_gateway.intake.events import Envelope, EventReader
 from phospho_schemas.ids import HybridClock
-from phospho_schemas.records import Keyed
+from phospho_schemas.topics import Keyed
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONVERSATIONS = REPOSITORY.parent / "shared" / "data" / "sgd-dev.jsonl.gz"

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaExcepti
 from confluent_kafka.admin import AdminClient
 
 from benchmarks.processes import BenchmarkFailed
-from phospho_schemas.records import Keyed
+from phospho_schemas.topics import Keyed
 from phospho_workers.runtime.producer import BatchProducer, producer_config
 
 T = TypeVar("T")

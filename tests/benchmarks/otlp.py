@@ -32,7 +32,7 @@ from phospho_gateway.otlp import json_encoding, protobuf
 from phospho_gateway.otlp.translation import raw_logs
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
-from phospho_schemas.records import Keyed
+from phospho_schemas.topics import Keyed
 from phospho_store.registry.authentication import Authenticator, Principal
 from phospho_store.store import remote
 

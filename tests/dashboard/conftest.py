@@ -26,7 +26,7 @@ from phospho_dashboard.webhooks.webhooks import WebhookSending
 from phospho_gateway.intake.feedback import feedback_reading
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
-from phospho_schemas.records import Keyed
+from phospho_schemas.topics import Keyed
 from phospho_store.jobs.backfills import BackfillRepository
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_store.migrations import migrate

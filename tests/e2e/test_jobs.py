@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from fixtures.clickhouse_server import ClickHouseServer
+from fixtures.labels import new_label
 from fixtures.phospho_process import PhosphoProcess, run_phospho
 from fixtures.server_process import free_port
 from fixtures.shapes import API_KEY, OneProcess
 from fixtures.waiting import wait_until
-from phospho_store.annotations.labels import LabelRepository, new_label
+from phospho_store.annotations.labels import LabelRepository
 from phospho_store.jobs.session_closes import SessionCloseRepository
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry

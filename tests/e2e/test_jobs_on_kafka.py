@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.labels import new_label
 from fixtures.shapes import PROJECT_ID, OnKafka
-from phospho_store.annotations.labels import LabelRepository, new_label
+from phospho_store.annotations.labels import LabelRepository
 
 pytestmark = [pytest.mark.kafka, pytest.mark.chaos, pytest.mark.timeout(400)]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from phospho_schemas.records import Keyed
+from phospho_schemas.topics import Keyed
 from phospho_web.problems import Problem
 
 

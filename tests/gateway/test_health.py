@@ -17,7 +17,7 @@ from gateway.conftest import AppMaker, ClientMaker, Counted
 from gateway.recording import RecordingPublisher
 from phospho_gateway.document import document
 from phospho_gateway.settings import GatewaySettings, KafkaPublisherSettings
-from phospho_schemas.records import Keyed
+from phospho_schemas.topics import Keyed
 
 EVENT = {"input": "a", "output": "b"}
 

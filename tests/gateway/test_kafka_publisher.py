@@ -11,8 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from phospho_gateway.kafka_publisher import KafkaPublisher
 from phospho_gateway.settings import KafkaPublisherSettings
-from phospho_schemas.records import Keyed
-from phospho_schemas.topics import RAW_LOGS, Topic
+from phospho_schemas.topics import RAW_LOGS, Keyed, Topic
 from phospho_web.problems import Problem
 
 _TIMEOUT_S = 15.0

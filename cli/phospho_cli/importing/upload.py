@@ -19,6 +19,7 @@ _GZIP_WBITS = 16 + zlib.MAX_WBITS
 # One event may make the server refuse a whole batch, which is then sent again in halves.
 _SPLIT_STATUSES = frozenset({400, 413, 422})
 _WAITING_BATCHES = 2
+_SHOWN_REASONS = 10
 _POLL_S = 0.2
 
 
@@ -50,14 +51,13 @@ class Batch:
 
 
 class LineCounts:
-    """Counts of accepted, rejected and skipped lines, with the first `shown` reasons. Thread-safe."""
+    """Counts of accepted, rejected and skipped lines, with the first ten reasons. Thread-safe."""
 
-    def __init__(self, shown: int = 10) -> None:
+    def __init__(self) -> None:
         self.accepted = 0
         self.rejected = 0
         self.skipped = 0
         self.reasons: list[BadLine] = []
-        self._shown = shown
         self._lock = threading.Lock()
 
     def accept(self, count: int) -> None:
@@ -69,7 +69,7 @@ class LineCounts:
         """Count a line that is not logged, and keep its reason if it is among the first."""
         with self._lock:
             self.rejected += 1
-            if len(self.reasons) < self._shown:
+            if len(self.reasons) < _SHOWN_REASONS:
                 self.reasons.append(bad)
 
 

@@ -17,8 +17,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from phospho_schemas.ids import HybridClock
-from phospho_schemas.records import Keyed
-from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, RAW_LOGS, TASKS
+from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, RAW_LOGS, TASKS, Keyed
 from phospho_store.errors import StoreError, StoreUnavailable
 from phospho_store.store import Store
 from phospho_web.problems import Problem

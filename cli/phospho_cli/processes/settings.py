@@ -11,7 +11,6 @@ from pydantic import Field
 from phospho_dashboard.settings import DashboardSettings
 from phospho_gateway.settings import GatewaySettings, KafkaPublisherSettings
 from phospho_schemas.settings import HttpUrl, clickhouse_setting, kafka_setting, setting
-from phospho_store.embedded.http import WRITER_VARIABLE
 from phospho_workers.jobs.settings import JobSettings
 
 LOOPBACK = "127.0.0.1"
@@ -136,7 +135,7 @@ class ClickHouseProcessSettings:
     password: str = setting(
         "",
         "Password of the user `phospho`, who writes; by default a random one, kept in the folder.",
-        variable=WRITER_VARIABLE,
+        variable="PHOSPHO_CLICKHOUSE_PASSWORD",
         is_secret=True,
     )
 

@@ -13,8 +13,7 @@ from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.dead_letters.dead_letters import DeadLetters
 from phospho_dashboard.services import Services
 from phospho_schemas.ids import derived_id, message_key
-from phospho_schemas.records import Keyed
-from phospho_schemas.topics import RAW_LOGS
+from phospho_schemas.topics import RAW_LOGS, Keyed
 from phospho_web.problems import Problem, no_publisher, wrong_project
 
 _MEND_HINT = 'mend it: send {"payload": "<the message as JSON>"}'

@@ -11,8 +11,7 @@ from contextlib import suppress
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from phospho_gateway.settings import KafkaPublisherSettings
-from phospho_schemas.records import Keyed
-from phospho_schemas.topics import RAW_LOGS, Topic
+from phospho_schemas.topics import RAW_LOGS, Keyed, Topic
 from phospho_web.problems import Problem
 
 logger = logging.getLogger(__name__)

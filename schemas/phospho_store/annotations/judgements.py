@@ -10,8 +10,7 @@ from typing import Any
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import JudgementRow, LlmCallRow, Message
 from phospho_schemas.times import utc_now
-from phospho_store.rows import json_lines
-from phospho_store.store import Store
+from phospho_store.store import Store, json_lines
 
 _USED = """
 SELECT sum(toUInt64(tokens_in) + tokens_out) AS tokens, sum(usd) AS usd FROM llm_call_rows FINAL

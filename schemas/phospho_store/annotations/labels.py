@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 from phospho_schemas.ids import HybridClock, event_id
 from phospho_schemas.messages import Label, Message, Note
-from phospho_schemas.times import utc_now
-from phospho_store.rows import json_lines, parsed_rows
-from phospho_store.store import Store
+from phospho_store.store import Store, json_lines, parsed_rows
 
 
 class LabelRepository:
@@ -70,17 +68,3 @@ class LabelRepository:
 
     def _insert(self, table: str, rows: Sequence[Message]) -> None:
         self._store.insert(table, json_lines(rows))
-
-
-def new_label(project_id: str, event_name: str, task_id: str, label: str, created_by: str = "") -> Label:
-    """Return a label of now; `label` is confirmed, rejected, or empty to take an earlier one back."""
-    return Label.model_validate(
-        {
-            "project_id": project_id,
-            "event_name": event_name,
-            "task_id": task_id,
-            "label": label,
-            "created_by": created_by,
-            "created_at": utc_now(),
-        }
-    )

@@ -3,23 +3,17 @@ ClickHouse's HTTP interface over the chDB engine of this process.
 
 clickhouse-connect, Grafana's ClickHouse data source and curl talk to it as to a server. Our processes write with
 a password as the user `phospho`; everybody else on this machine reads, within bounds.
-
-    python -m phospho_store.embedded.http --data DIR --port 8123
-
-Run as its own process it takes the password from `--write-password-file` or PHOSPHO_CLICKHOUSE_PASSWORD.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
 import uvicorn
@@ -28,7 +22,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from phospho_schemas.settings import load, setting
 from phospho_store.embedded.codec import choose_encoding, compress
 from phospho_store.embedded.engine import Answer, Engine, ReaderLimits
 from phospho_store.embedded.errors import (
@@ -46,7 +39,6 @@ from phospho_store.embedded.request import (
 
 Result = TypeVar("Result")
 
-WRITER_VARIABLE = "PHOSPHO_CLICKHOUSE_PASSWORD"
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -61,9 +53,7 @@ class ClickHouseHttpSettings:
 
     host: str = "127.0.0.1"
     port: int = 0
-    write_password: str | None = setting(
-        None, "Password of the user `phospho`, who writes.", variable=WRITER_VARIABLE, is_secret=True
-    )
+    write_password: str | None = field(default=None, repr=False)
     allowed_hosts: frozenset[str] = LOOPBACK_NAMES
     max_body_bytes: int = 64 << 20
     max_queries: int = 8
@@ -221,43 +211,3 @@ def serve(path: str, settings: ClickHouseHttpSettings) -> None:
         log_level="info",
         timeout_graceful_shutdown=settings.stop_timeout_s,
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line: see `--help`."""
-    options = _parser().parse_args(arguments)
-    password = load(ClickHouseHttpSettings).write_password
-    if options.write_password_file is not None:
-        password = options.write_password_file.read_text().strip()
-    options.data.mkdir(parents=True, exist_ok=True)
-    settings = ClickHouseHttpSettings(
-        host=options.host,
-        port=options.port,
-        write_password=password,
-        max_body_bytes=options.max_body_bytes,
-        max_queries=options.max_queries,
-        max_wait_s=options.max_wait_s,
-        reader_limits=ReaderLimits(hidden_tables=frozenset(options.hide_table)),
-    )
-    serve(str(options.data), settings)
-
-
-def _parser() -> argparse.ArgumentParser:
-    defaults = ClickHouseHttpSettings()
-    parser = argparse.ArgumentParser(
-        description="ClickHouse's HTTP interface over an embedded engine.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--data", type=Path, required=True, help="folder of the engine; made when missing")
-    parser.add_argument("--host", default=defaults.host, help="address to listen on")
-    parser.add_argument("--port", type=int, default=8123, help="port to listen on")
-    parser.add_argument("--write-password-file", type=Path, help=f"password of `phospho`; else {WRITER_VARIABLE}")
-    parser.add_argument("--max-body-bytes", type=int, default=defaults.max_body_bytes, help="of one request")
-    parser.add_argument("--max-queries", type=int, default=defaults.max_queries, help="statements that run at once")
-    parser.add_argument("--max-wait-s", type=float, default=defaults.max_wait_s, help="for a turn, before 503")
-    parser.add_argument("--hide-table", action="append", default=[], help="database.table that readers don't see")
-    return parser
-
-
-if __name__ == "__main__":
-    main()

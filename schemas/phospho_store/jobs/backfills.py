@@ -8,8 +8,7 @@ from datetime import datetime
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import Backfill, EventDefinition
 from phospho_schemas.times import utc_now
-from phospho_store.rows import json_lines, parsed_rows
-from phospho_store.store import Store
+from phospho_store.store import Store, json_lines, parsed_rows
 
 MAX_LISTED = 200
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import SessionClosing
 from phospho_schemas.times import utc_now
-from phospho_store.rows import json_lines
-from phospho_store.store import Store
+from phospho_store.store import Store, json_lines
 
 
 class SessionCloseRepository:

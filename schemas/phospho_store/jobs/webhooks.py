@@ -18,8 +18,7 @@ from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import Message
 from phospho_schemas.times import utc_now
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
-from phospho_store.rows import json_lines, parsed_rows
-from phospho_store.store import Store
+from phospho_store.store import Store, json_lines, parsed_rows
 
 _PREFIX = "whsec_"
 MAX_WEBHOOKS = 50

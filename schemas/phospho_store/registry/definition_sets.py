@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import ClassifierRow, EventDefinition, Project
 from phospho_store.registry.registry import Registry
-from phospho_store.rows import json_lines, parsed_rows
-from phospho_store.store import Store
+from phospho_store.store import Store, json_lines, parsed_rows
 
 # Detection reads the latest rows of these; a change of any of them changes the events that it finds.
 TABLES = ("definition_rows", "classifier_rows", "project_rows")

@@ -11,8 +11,7 @@ from phospho_schemas.messages import Message
 from phospho_schemas.people import Person, Role, SignIn, known_name
 from phospho_store.errors import Conflict
 from phospho_store.registry.registry import key_hash
-from phospho_store.rows import json_lines, parsed_rows
-from phospho_store.store import Store
+from phospho_store.store import Store, json_lines, parsed_rows
 
 _PEOPLE = """
 SELECT name, role, password_hash, revision, created_at, signed_out_at, removed_at

@@ -14,9 +14,8 @@ from phospho_schemas.ids import HybridClock, derived_id
 from phospho_schemas.messages import ApiKey, EventDefinition, Message, Project, ProjectSettings
 from phospho_schemas.times import utc_now
 from phospho_store.errors import Conflict, LimitReached
-from phospho_store.rows import json_lines, parsed_rows
 from phospho_store.sql.definitions import current_definitions, latest_definitions
-from phospho_store.store import Store
+from phospho_store.store import Store, json_lines, parsed_rows
 
 KEY_PREFIX = "ph_"
 _SHOWN_CHARACTERS = 8

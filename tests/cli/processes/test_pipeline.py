@@ -11,7 +11,7 @@ import pytest
 
 from phospho_cli.processes.pipeline import Pipeline, PipelineSettings
 from phospho_schemas.ids import HybridClock
-from phospho_schemas.records import Keyed
+from phospho_schemas.topics import Keyed
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.store import Store

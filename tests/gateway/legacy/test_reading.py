@@ -10,12 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
+from fixtures.labels import new_label
 from gateway.conftest import ClientMaker
 from gateway.legacy.conftest import FLIGHT, NOON_S, Json
 from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.messages import EventDefinition
-from phospho_store.annotations.labels import LabelRepository, new_label
+from phospho_store.annotations.labels import LabelRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 

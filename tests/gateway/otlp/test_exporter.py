@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from gateway.conftest import AppMaker, Serve
 from gateway.recording import RecordingPublisher, RefusingPublisher
-from phospho_schemas.records import Keyed
+from phospho_schemas.topics import Keyed
 from phospho_store.registry.registry import NewKey
 from phospho_web.problems import Problem
 

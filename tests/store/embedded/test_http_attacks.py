@@ -17,7 +17,7 @@ SECRET = "the-hashed-key"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
     folder = tmp_path_factory.mktemp("attacks")
     (folder / "secret.csv").write_text(f"secret\n{SECRET}\n")
-    with ClickHouseServer(folder / "data", options=("--hide-table", "shop.keys")) as running:
+    with ClickHouseServer(folder / "data", hidden_tables=["shop.keys"]) as running:
         with running.client() as client:
             client.command("CREATE DATABASE shop")
             client.command("CREATE TABLE shop.tasks (id UInt64, text String) ENGINE = MergeTree ORDER BY id")

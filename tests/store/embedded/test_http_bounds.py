@@ -20,7 +20,6 @@ from fixtures.clickhouse_server import ClickHouseServer
 from fixtures.server_process import ServerProcessError
 
 MAX_BODY_BYTES = 100_000
-OPTIONS = ("--max-body-bytes", str(MAX_BODY_BYTES), "--max-queries", "2", "--max-wait-s", "0.3")
 ENCODE: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "deflate": zlib.compress,
@@ -35,7 +34,7 @@ MAKE_TABLE = (
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ClickHouseServer]:
-    with ClickHouseServer(tmp_path / "data", options=OPTIONS) as running:
+    with ClickHouseServer(tmp_path / "data", max_body_bytes=MAX_BODY_BYTES, max_queries=2, max_wait_s=0.3) as running:
         httpx.post(running.url, content=MAKE_TABLE).raise_for_status()
         yield running
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.learning.classifiers import Classifier
-from phospho_workers.detection.learning.labelled_texts import LabelledText
-from phospho_workers.detection.learning.training_set import TrainingSet
+from phospho_workers.detection.learning.training_set import LabelledText, TrainingSet
 
 
 def task(text: str = "", output: str = "", **fields: Any) -> dict[str, Any]:

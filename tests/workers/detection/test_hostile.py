@@ -12,6 +12,7 @@ from itertools import product
 
 import pytest
 
+from fixtures.matches import found_matches
 from phospho_schemas.engines import ENGINE_SPECS, engine_spec
 from phospho_workers.detection.definitions import check_definition, compile_definitions
 from phospho_workers.detection.detect import analyse
@@ -97,7 +98,7 @@ def test_any_description_or_keyword_is_refused_or_detected(text: str) -> None:
     chosen = [semantic("described", text[:4000]), keywords("listed", text[:100])]
     compiled = compile_definitions([*chosen, *DEFINITIONS])
     assert all(check_definition(one) == compiled.skipped.get(one.name) for one in chosen)
-    found = {match.definition.name for match in compiled.find(["will it rain? a refund"], "input")[0]}
+    found = {match.definition.name for match in found_matches(compiled, ["will it rain? a refund"], "input")[0]}
     assert {"weather", "refund"} <= found
 
 
@@ -106,14 +107,14 @@ def test_a_catastrophic_pattern_is_linear(pattern: str) -> None:
     """By backtracking, each of these would not end before the sun does."""
     compiled = compile_definitions([regex("slow", pattern)])
     with cpu_within(MAX_CPU_S):
-        compiled.find(["a" * 100_000 + "!", "x" * 100_000], "input")
+        found_matches(compiled, ["a" * 100_000 + "!", "x" * 100_000], "input")
 
 
 def test_marks_that_nothing_ends_cost_no_more_than_words() -> None:
     """By the plain pattern, which begins each run of marks at each of its marks, these took ten seconds."""
     compiled = compile_definitions(DEFINITIONS[:1])
     with cpu_within(MAX_CPU_S):
-        compiled.find(["." * 7_900 + f"a{number}" for number in range(8)], "input")
+        found_matches(compiled, ["." * 7_900 + f"a{number}" for number in range(8)], "input")
 
 
 def test_a_project_has_room_for_so_many_semantic_definitions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +131,7 @@ def test_keyword_shared_by_many_definitions_is_walked_once() -> None:
     """By matches times owners, this took 26 s."""
     compiled = compile_definitions([keywords(f"k{n}", "a", f"b{n}") for n in range(1_000)])
     with cpu_within(MAX_CPU_S):
-        [matches] = compiled.find(["b7 " + "a " * 100_000], "input")
+        [matches] = found_matches(compiled, ["b7 " + "a " * 100_000], "input")
     assert len(matches) == 1_000
     assert {match.evidence for match in matches} == {"a", "b7, a"}
 
@@ -140,7 +141,7 @@ def test_many_definitions_and_clauses_are_scored_in_bounded_memory() -> None:
     compiled = compile_definitions([semantic(f"s{n}", f"The user speaks of topic {n}") for n in range(500)])
     texts = [f"{number}. " + "a b. " * 1_500 for number in range(20)]
     tracemalloc.start()
-    compiled.find(texts, "input")
+    found_matches(compiled, texts, "input")
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 60e6
@@ -164,12 +165,12 @@ def test_what_re2_does_not_take_is_refused_when_it_is_defined(pattern: str) -> N
 def test_folding_finds_a_keyword_in_disguise() -> None:
     compiled = compile_definitions([keywords("refund", "refund")])
     for disguised in ("ＲＥＦＵＮＤ", "re\u200bfund", "re\u00adfund", "ʀefund refund", "𝐫𝐞𝐟𝐮𝐧𝐝", "ⓡⓔⓕⓤⓝⓓ"):
-        assert compiled.find([disguised], "input")[0], disguised
+        assert found_matches(compiled, [disguised], "input")[0], disguised
 
 
 def test_many_definitions_of_every_kind_are_compiled_together() -> None:
     many = [semantic(f"s{n}", f"The user asks about topic number {n}") for n in range(300)]
     many += [keywords(f"k{n}", *(f"w{n}x{m}" for m in range(300))) for n in range(300)]
     many += [regex(f"r{n}", rf"\bw{n}y\d+\b") for n in range(300)]
-    matches = compile_definitions(many).find(["w17x299 and w18y5"], "input")[0]
+    matches = found_matches(compile_definitions(many), ["w17x299 and w18y5"], "input")[0]
     assert {"k17", "r18"} <= {match.definition.name for match in matches}

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from fixtures.matches import found_matches
 from fixtures.waiting import wait_until
 from phospho_schemas.messages import ClassifierRow, Project, ProjectSettings
 from phospho_store.errors import StatementRefused, StoreUnavailable
@@ -72,7 +73,7 @@ def test_list_definitions_has_no_engines(store) -> None:
     store.rows = [keywords("a", "a"), keywords("whole", "a", scope="session"), keywords("nothing")]
     [whole] = DefinitionCache(store).current().by_project.values()
     [listed] = DefinitionCache(store, compiling=list_definitions).current().by_project.values()
-    assert (listed.engines, listed.find(["a"], "input")) == ({}, [[]])
+    assert (listed.engines, found_matches(listed, ["a"], "input")) == ({}, [[]])
     assert replace(listed, engines=whole.engines) == whole
     assert [one.name for one in listed.of_sessions] == ["whole"]
     assert listed.skipped.keys() == {"nothing"}
@@ -86,7 +87,7 @@ def test_cache_compiles_only_the_changed_project(store) -> None:
     after = store.cache.current().by_project
     assert after["shop"] is before["shop"]
     assert after["bank"] is not before["bank"]
-    assert after["bank"].find(["c"], "input")[0][0].definition.version == 2
+    assert found_matches(after["bank"], ["c"], "input")[0][0].definition.version == 2
 
 
 def test_cache_drops_a_project_with_its_last_definition(store) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
+from fixtures.labels import new_label
 from phospho_cli.processes.pipeline import Pipeline
 from phospho_schemas.ids import HybridClock
-from phospho_schemas.records import Keyed
-from phospho_store.annotations.labels import LabelRepository, new_label
+from phospho_schemas.topics import Keyed
+from phospho_store.annotations.labels import LabelRepository
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store

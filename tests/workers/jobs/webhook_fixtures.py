@@ -15,8 +15,8 @@ from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.jobs.webhooks.enqueuer import JudgementHold
 from phospho_workers.jobs.webhooks.event_streams import EventStreams
-from phospho_workers.jobs.webhooks.judgement_hold import JudgementHold
 from phospho_workers.jobs.webhooks.outbound import Outbound
 from phospho_workers.jobs.webhooks.webhook_job import WebhookJob
 from phospho_workers.judging.settings import NO_JUDGES, JudgeSettings

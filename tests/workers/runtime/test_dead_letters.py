@@ -9,8 +9,7 @@ import orjson
 import pytest
 
 from phospho_schemas.messages import DeadLetterRow
-from phospho_schemas.records import Keyed
-from phospho_schemas.topics import DEAD_LETTER, MAX_MESSAGE_BYTES, RAW_LOGS, TASKS, TOPICS
+from phospho_schemas.topics import DEAD_LETTER, MAX_MESSAGE_BYTES, RAW_LOGS, TASKS, TOPICS, Keyed
 from phospho_workers.runtime.dead_letters import dead_letter
 from phospho_workers.runtime.records import Record, Rejected, StageOutput
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
-from phospho_schemas.records import Keyed
+from phospho_schemas.topics import Keyed
 from phospho_store.errors import StoreUnavailable
 from phospho_workers.extraction.stage import Extraction
 from phospho_workers.runtime.dead_letters import DeadLetterLimit, TooManyDeadLetters

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
-from phospho_schemas.records import Keyed
+from phospho_schemas.topics import Keyed
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_workers.sink.tables import MAX_INSERT_BYTES
 from phospho_workers.sink.worker import SinkWorker

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from fixtures.labels import new_label
 from phospho_schemas.messages import EventDefinition
-from phospho_store.annotations.labels import LabelRepository, new_label
+from phospho_store.annotations.labels import LabelRepository
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store

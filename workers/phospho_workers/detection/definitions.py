@@ -38,10 +38,6 @@ class CompiledDefinitions:
         """True if a match on one side of a task may depend on the other side."""
         return any(classifier.other_side_weight for classifier in self.classifiers.values())
 
-    def find(self, texts: Sequence[str], side: Side, other_sides: Sequence[str] = ()) -> Sequence[Matches]:
-        """Return the found matches of all engines in each of `texts`, as `match` does, without near misses."""
-        return [[match for match in matches if match.is_found] for matches in self.match(texts, side, other_sides)]
-
     def match(self, texts: Sequence[str], side: Side, other_sides: Sequence[str] = ()) -> Sequence[Matches]:
         """Return the matches of all engines in each of `texts`; `Engine.match` has the parameters."""
         matches: list[list[Match]] = [[] for _ in texts]

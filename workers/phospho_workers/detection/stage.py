@@ -7,8 +7,7 @@ from typing import Any
 
 from phospho_schemas.ids import message_key
 from phospho_schemas.messages import SCHEMA_VERSION
-from phospho_schemas.records import Keyed
-from phospho_schemas.topics import ANALYSES, EVENTS
+from phospho_schemas.topics import ANALYSES, EVENTS, Keyed
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.detection.detect import TasksRefused, analyse
 from phospho_workers.runtime import metrics

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from phospho_schemas.ids import message_key
-from phospho_schemas.records import Keyed
-from phospho_schemas.topics import FEEDBACK, TASKS, Topic
+from phospho_schemas.topics import FEEDBACK, TASKS, Keyed, Topic
 from phospho_workers.extraction.feedback import feedback_row
 from phospho_workers.extraction.raw_log import RawLog
 from phospho_workers.extraction.task import task_row

@@ -24,8 +24,8 @@ from phospho_workers.jobs.sessions.ended_sessions_job import EndedSessionsJob
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.sessions.turns_job import TurnsJob
 from phospho_workers.jobs.settings import JobSettings
+from phospho_workers.jobs.webhooks.enqueuer import JudgementHold
 from phospho_workers.jobs.webhooks.event_streams import EventStreams
-from phospho_workers.jobs.webhooks.judgement_hold import JudgementHold
 from phospho_workers.jobs.webhooks.outbound import Outbound
 from phospho_workers.jobs.webhooks.webhook_job import WebhookJob
 from phospho_workers.judging.settings import JudgeSettings

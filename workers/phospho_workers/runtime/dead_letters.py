@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 
 from phospho_schemas.ids import broker_revision, derived_id
 from phospho_schemas.messages import DeadLetterRow
-from phospho_schemas.records import Keyed
-from phospho_schemas.topics import DEAD_LETTER, RAW_LOGS
+from phospho_schemas.topics import DEAD_LETTER, RAW_LOGS, Keyed
 from phospho_workers.runtime import metrics
 from phospho_workers.runtime.records import Record, Rejected, StageOutput
 

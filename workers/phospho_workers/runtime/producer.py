@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from phospho_schemas.records import Keyed
-from phospho_schemas.topics import MAX_MESSAGE_BYTES
+from phospho_schemas.topics import MAX_MESSAGE_BYTES, Keyed
 from phospho_workers.runtime import metrics
 
 _DELIVERY_TIMEOUT_S = 60.0

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from phospho_schemas.records import Keyed
-from phospho_schemas.topics import Topic
+from phospho_schemas.topics import Keyed, Topic
 
 Partition = tuple[str, int]
 """A topic's name and the number of one of its partitions."""

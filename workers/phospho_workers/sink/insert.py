@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from phospho_schemas.records import Keyed
+from phospho_schemas.topics import Keyed
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.store import Store
 from phospho_workers.runtime import metrics

@@ -61,15 +61,11 @@ class VersionDiff:
         """Return the project's definitions with one version in place of the stored one; None leaves it out."""
         current = self._definitions().by_project.get(new.project_id, NO_DEFINITIONS)
         others = [definition for definition in current.definitions if definition.name != new.name]
-        classifiers = {
-            definition.name: current.classifiers[definition.name]
-            for definition in others
-            if definition.name in current.classifiers
-        }
         if version is None:
-            return events_only(compile_definitions(others, classifiers, current.settings))
+            return events_only(compile_definitions(others, current.classifiers, current.settings))
         stored = current.classifiers.get(new.name) if version in current.definitions else None
         classifier = stored or self._classifiers.classifier(version, others)
+        classifiers = {name: trained for name, trained in current.classifiers.items() if name != new.name}
         if classifier is not None:
             classifiers[new.name] = classifier
         return events_only(compile_definitions([*others, version], classifiers, current.settings))

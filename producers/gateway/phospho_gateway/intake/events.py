@@ -20,9 +20,8 @@ from phospho_schemas.ids import (
     session_id_of_task,
 )
 from phospho_schemas.messages import MAX_NESTING_LEVELS, SCHEMA_VERSION
-from phospho_schemas.records import Keyed
 from phospho_schemas.times import utc_text
-from phospho_schemas.topics import RAW_LOGS
+from phospho_schemas.topics import RAW_LOGS, Keyed
 from phospho_web.bodies import json_type
 from phospho_web.problems import Problem, invalid
 

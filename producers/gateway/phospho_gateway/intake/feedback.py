@@ -10,8 +10,8 @@ from phospho_gateway.intake import fields
 from phospho_gateway.intake.events import Envelope, encoded
 from phospho_schemas.ids import HybridClock, derived_id, message_key
 from phospho_schemas.messages import SCHEMA_VERSION
-from phospho_schemas.records import Keyed
 from phospho_schemas.times import utc_now, utc_text
+from phospho_schemas.topics import Keyed
 from phospho_web.bodies import json_type
 from phospho_web.problems import invalid
 

@@ -20,7 +20,7 @@ from phospho_gateway.intake.events import AcceptedEvent, Envelope, EventReader, 
 from phospho_gateway.intake.feedback import AcceptedFeedback, FeedbackReader
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock, revision_ms
-from phospho_schemas.records import Keyed
+from phospho_schemas.topics import Keyed
 from phospho_store.registry.quotas import DailyQuotas
 from phospho_web.bodies import json_type
 from phospho_web.problems import Problem, invalid

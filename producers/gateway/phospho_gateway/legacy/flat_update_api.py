@@ -15,7 +15,7 @@ from phospho_gateway.legacy.page_requests import object_field, objects_field, te
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.task_reads import StoredTask, TaskReads
 from phospho_gateway.legacy.writes.changes import Change, messages_of
-from phospho_schemas.records import Keyed
+from phospho_schemas.topics import Keyed
 from phospho_web.bodies import json_type
 from phospho_web.problems import Problem, invalid
 from phospho_web.responses import json_response

@@ -12,7 +12,7 @@ from phospho_gateway.access.projects import checked_project_id
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.feedback import AcceptedFeedback
 from phospho_gateway.legacy.reads.read_store import LegacyServices
-from phospho_schemas.records import Keyed
+from phospho_schemas.topics import Keyed
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 

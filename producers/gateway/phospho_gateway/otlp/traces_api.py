@@ -15,7 +15,7 @@ from phospho_gateway.otlp import json_encoding, protobuf
 from phospho_gateway.otlp.responses import JSON, PROTOBUF, accepted_response, problem_response
 from phospho_gateway.otlp.spans import Export, MalformedExport, TooManySpans
 from phospho_gateway.otlp.translation import raw_logs
-from phospho_schemas.records import Keyed
+from phospho_schemas.topics import Keyed
 from phospho_web.bodies import parse_json
 from phospho_web.problems import Problem
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.matches import found_matches
 from phospho_workers.detection.definitions import check_definition, compile_definitions
 from workers.detection.tasks import keywords
 
 
 def found(text: str, *definitions, side="input") -> dict[str, str]:
     """Return name to evidence of what is found."""
-    matches = compile_definitions(definitions).find([text], side)[0]
+    matches = found_matches(compile_definitions(definitions), [text], side)[0]
     assert all(match.score == 1.0 for match in matches)
     return {match.definition.name: match.evidence for match in matches}
 

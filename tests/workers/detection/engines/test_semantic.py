@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fixtures.matches import found_matches
 from phospho_workers.detection.definitions import check_definition, compile_definitions
 from phospho_workers.detection.engines import semantic as engine
 from phospho_workers.detection.text.embedding import MAX_PIECES, cosines, directions, embedder
@@ -24,7 +25,7 @@ WEATHER = semantic("weather", "The user is asking about the weather")
 def score(text: str, definition=WEATHER, side="input") -> float:
     """Return the score, or 0 where the definition is not found."""
     anything = definition.model_copy(update={"threshold": 0.0})
-    return next((match.score for match in compile_definitions([anything]).find([text], side)[0]), 0.0)
+    return next((match.score for match in found_matches(compile_definitions([anything]), [text], side)[0]), 0.0)
 
 
 def test_what_means_the_same_scores_higher_than_what_does_not() -> None:
@@ -40,7 +41,7 @@ def test_who_does_it_is_not_a_part_of_the_meaning() -> None:
 
 def test_the_best_clause_counts_and_is_the_evidence() -> None:
     text = "Thanks, that hotel is booked then. What is the weather like? I also need a cab to the airport at nine."
-    match = compile_definitions([WEATHER]).find([text], "input")[0][0]
+    match = found_matches(compile_definitions([WEATHER]), [text], "input")[0][0]
     assert match.evidence == "What is the weather like"
     assert match.score == score("What is the weather like?")
 
@@ -61,9 +62,9 @@ def test_the_threshold_of_a_definition_decides() -> None:
     text = "How is the weather there?"
     reached = score(text)
     at, above = (WEATHER.model_copy(update={"threshold": limit}) for limit in (reached, reached + 0.001))
-    [[found]] = compile_definitions([at]).find([text], "input")
+    [[found]] = found_matches(compile_definitions([at]), [text], "input")
     [[nearly]] = compile_definitions([above]).match([text], "input")
-    assert compile_definitions([above]).find([text], "input") == [[]]
+    assert found_matches(compile_definitions([above]), [text], "input") == [[]]
     assert (found.is_found, nearly.is_found) == (True, False)
     assert min(found.doubt, nearly.doubt) > 0.99
 
@@ -77,7 +78,7 @@ def test_semantic_has_no_doubt_far_from_the_threshold() -> None:
 
 def test_a_threshold_of_zero_still_asks_for_something_in_common() -> None:
     everything = WEATHER.model_copy(update={"threshold": 0.0})
-    assert compile_definitions([everything]).find(["", "   "], "input") == [[], []]
+    assert found_matches(compile_definitions([everything]), ["", "   "], "input") == [[], []]
 
 
 def test_of_a_huge_text_the_beginning_and_the_end_are_read() -> None:

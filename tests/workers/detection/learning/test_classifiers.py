@@ -8,11 +8,11 @@ import json
 import numpy as np
 import pytest
 
+from fixtures.matches import found_matches
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.learning.classifiers import BadClassifier, Classifier
-from phospho_workers.detection.learning.labelled_texts import LabelledText, labelled_text
-from phospho_workers.detection.learning.training_set import TrainingSet
+from phospho_workers.detection.learning.training_set import LabelledText, TrainingSet, labelled_text
 from phospho_workers.detection.text.sides import texts_of
 from workers.detection.tasks import keywords, semantic, task, train
 
@@ -32,7 +32,7 @@ def labels(texts=ZORPS, others=NO_ZORPS) -> dict[str, list[LabelledText]]:
 
 def confidence(text: str, classifiers, name: str = "zorp") -> float:
     definitions = [one.model_copy(update={"threshold": 0.0}) for one in (ODD, WEATHER)]
-    matches = compile_definitions(definitions, classifiers).find([text], "input")[0]
+    matches = found_matches(compile_definitions(definitions, classifiers), [text], "input")[0]
     return next((match.score for match in matches if match.definition.name == name), 0.0)
 
 
@@ -110,14 +110,14 @@ def test_classifier_refuses_other_json(text: str) -> None:
 def test_a_text_scores_the_same_in_any_batch() -> None:
     compiled = compile_definitions([ODD, WEATHER], train([ODD, WEATHER], labels()))
     texts = ["start it. The blue one!", "will it rain?", "", "tell me. " * 400]
-    together = compiled.find(texts, "input")
-    assert list(together) == [compiled.find([text], "input")[0] for text in texts]
+    together = found_matches(compiled, texts, "input")
+    assert list(together) == [found_matches(compiled, [text], "input")[0] for text in texts]
 
 
 def test_classifier_of_another_engine_changes_nothing() -> None:
     classifier = train([ODD, WEATHER], labels())["zorp"]
     compiled = compile_definitions([keywords("zorp", "blue")], {"zorp": dataclasses.replace(classifier, bias=9.0)})
-    assert compiled.find(["red"], "input") == [[]]
+    assert found_matches(compiled, ["red"], "input") == [[]]
 
 
 def test_a_task_is_labelled_by_the_sides_that_its_definition_reads() -> None:
@@ -150,7 +150,7 @@ ANSWERS = ["The blue one is running now", "It runs, blue and all"]
 
 def answered(beside: str, classifiers, text: str = "do the usual thing") -> float:
     definitions = [one.model_copy(update={"threshold": 0.0}) for one in (ODD, WEATHER)]
-    [matches] = compile_definitions(definitions, classifiers).find([text], "input", [beside])
+    [matches] = found_matches(compile_definitions(definitions, classifiers), [text], "input", [beside])
     return next((match.score for match in matches if match.definition.name == "zorp"), 0.0)
 
 
@@ -185,9 +185,9 @@ def test_a_task_without_an_answer_is_judged_by_what_it_says() -> None:
 def test_other_side_counts_the_same_in_any_batch() -> None:
     compiled = compile_definitions([ODD, WEATHER], taught_by_answers())
     texts, beside = ["do it. Now!", "", "do it. Now!", "again"], ["The blue one", "x", "", "No parcel"]
-    together = compiled.find(texts, "input", beside)
+    together = found_matches(compiled, texts, "input", beside)
     pairs = zip(texts, beside, strict=True)
-    assert list(together) == [compiled.find([text], "input", [answer])[0] for text, answer in pairs]
+    assert list(together) == [found_matches(compiled, [text], "input", [answer])[0] for text, answer in pairs]
 
 
 def test_analyse_gives_the_answer_to_the_classifier() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from phospho_workers.detection.learning.description_trust import FACTORS, MIN_CONFIRMED, LabelledRows, description_trust
-from phospho_workers.detection.learning.labelled_texts import LabelledText
+from phospho_workers.detection.learning.training_set import LabelledText
 from workers.detection.tasks import semantic, train
 
 PULL = 0.2

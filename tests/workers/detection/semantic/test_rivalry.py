@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.examples import examples
+from fixtures.matches import found_matches
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.semantic.descriptions import resemblances
 from phospho_workers.detection.semantic.library import build, library
@@ -33,7 +34,8 @@ def scores(descriptions, *texts) -> np.ndarray:
 
 def found(definitions, text: str) -> dict[str, float]:
     anything = [one.model_copy(update={"threshold": 0.0}) for one in definitions]
-    return {match.definition.name: match.score for match in compile_definitions(anything).find([text], "input")[0]}
+    [matches] = found_matches(compile_definitions(anything), [text], "input")
+    return {match.definition.name: match.score for match in matches}
 
 
 def test_rivalry_ranks_the_event_first_without_a_shared_word() -> None:

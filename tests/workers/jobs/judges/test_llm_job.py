@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from fixtures.labels import new_label
 from fixtures.llm_server import LlmServer, llm_server, question_in, raw, status
 from phospho_schemas.messages import EventDefinition, JudgementRow, ProjectSettings
 from phospho_store.annotations.judgements import JudgementRepository
-from phospho_store.annotations.labels import LabelRepository, new_label
+from phospho_store.annotations.labels import LabelRepository
 from phospho_store.jobs.backfills import BackfillRepository
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry

@@ -8,14 +8,15 @@ from datetime import UTC, datetime
 
 import pytest
 
+from fixtures.labels import new_label
 from phospho_schemas.messages import JudgementRow
 from phospho_store.annotations.judgements import JudgementRepository
-from phospho_store.annotations.labels import LabelRepository, new_label
+from phospho_store.annotations.labels import LabelRepository
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.candidates import content_of
-from phospho_workers.detection.learning.labelled_texts import LabelledText
+from phospho_workers.detection.learning.training_set import LabelledText
 from phospho_workers.jobs.learning import trainer as trainer_module
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer, is_enough

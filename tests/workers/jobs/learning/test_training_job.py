@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pytest
 
+from fixtures.labels import new_label
+from fixtures.matches import found_matches
 from phospho_schemas.messages import EventDefinition
-from phospho_store.annotations.labels import LabelRepository, new_label
+from phospho_store.annotations.labels import LabelRepository
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
@@ -211,12 +213,12 @@ def test_classifier_finds_what_its_description_does_not(
     values = ["confirmed"] * len(shown) + ["rejected"] * len(other)
     labels = [new_label(project_id, "zorb", f"u{n}", label) for n, label in enumerate(values)]
     cache = DefinitionCache(DefinitionRepository(store), refresh_interval_s=0.0)
-    before = cache.current().by_project[project_id].find([hidden], "input")[0]
+    before = found_matches(cache.current().by_project[project_id], [hidden], "input")[0]
 
     LabelRepository(store).save_labels(labels)
     until_done(TrainingJob(LabelledTasks(store), DefinitionRepository(store), ClassifierTrainer()))
 
-    after = cache.current().by_project[project_id].find([hidden], "input")[0]
+    after = found_matches(cache.current().by_project[project_id], [hidden], "input")[0]
     assert ([hit.definition.name for hit in before], [hit.definition.name for hit in after]) == ([], ["zorb"])
     classifier = DefinitionRepository(store).classifier(project_id, "zorb")
     assert classifier is not None

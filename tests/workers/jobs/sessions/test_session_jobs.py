@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from fixtures.labels import new_label
 from phospho_schemas.messages import MAX_CONTEXT_TURNS, ProjectSettings
-from phospho_store.annotations.labels import LabelRepository, new_label
+from phospho_store.annotations.labels import LabelRepository
 from phospho_store.jobs.session_closes import SessionCloseRepository
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry

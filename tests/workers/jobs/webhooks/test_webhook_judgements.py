@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from fixtures.labels import new_label
 from phospho_schemas.ids import event_id
 from phospho_schemas.messages import JudgementRow, ProjectSettings
 from phospho_schemas.webhooks import Webhook
 from phospho_store.annotations.judgements import JudgementRepository
-from phospho_store.annotations.labels import LabelRepository, new_label
+from phospho_store.annotations.labels import LabelRepository
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry

@@ -11,8 +11,7 @@ from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.evaluation.labelled import LabelledLogs
 from phospho_workers.detection.evaluation.scoring import EventScore, Progress, Report, event_score, run
 from phospho_workers.detection.learning.classifiers import Classifier
-from phospho_workers.detection.learning.labelled_texts import labelled_text
-from phospho_workers.detection.learning.training_set import TrainingSet
+from phospho_workers.detection.learning.training_set import TrainingSet, labelled_text
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +22,38 @@ from phospho_workers.detection.learning.fitting import (
     labelled_rows,
     task_confidence,
 )
-from phospho_workers.detection.learning.labelled_texts import LabelledText
 from phospho_workers.detection.semantic.rivalry import rivalry
 from phospho_workers.detection.text.embedding import unit
 from phospho_workers.detection.text.reading import clauses_of, reading, whole
-from phospho_workers.detection.text.sides import OTHER_SIDE, SIDES, Side, reads_side
+from phospho_workers.detection.text.sides import OTHER_SIDE, SIDES, Side, reads_side, texts_of
 
 # Confirmed tasks of other definitions are weak counterexamples. The weight was chosen by the mean over three domains.
 _COUNTEREXAMPLE_WEIGHT = 0.2
 _MAX_COUNTEREXAMPLES = 400
 # The definitions with the most labels say how far the descriptions of a project are trusted.
 _MAX_DEFINITIONS_FOR_TRUST = 50
+
+
+class LabelledText(NamedTuple):
+    """
+    A labelled task: its texts on the sides that the definition reads, and whether it shows the event.
+
+    `other_side` is its text on the side of OTHER_SIDE. The `weight` of a person's label is 1.
+    """
+
+    texts: Mapping[Side, str]
+    is_event: bool
+    weight: float = 1.0
+    other_side: str = ""
+
+
+def labelled_text(
+    definition: EventDefinition, task: Mapping[str, Any], is_event: bool, weight: float = 1.0
+) -> LabelledText:
+    """Return a task as a label of a definition."""
+    other_side = OTHER_SIDE.get(definition.scope, "")
+    return LabelledText(texts_of(task, definition.scope), is_event, weight, task.get(other_side) or "")
+
 
 # A label with the rows of its task; None where the task says nothing.
 _Labelled = tuple[ClauseRows | None, LabelledText]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -42,12 +42,9 @@ class CandidateQueue:
     New tasks come first, and then the candidates of backfills. A backfill without open candidates is done.
     """
 
-    def __init__(
-        self, candidates: OpenCandidates, backfills: BackfillRepository, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, candidates: OpenCandidates, backfills: BackfillRepository) -> None:
         self._candidates = candidates
         self._backfills = backfills
-        self._clock = clock
         self._projects: dict[str, _ProjectQueue] = {}
 
     def take(self, project_id: str, versions: Mapping[str, int], count: int) -> list[OpenText]:
@@ -59,13 +56,13 @@ class CandidateQueue:
         queue = self._projects.get(project_id)
         if queue is None or queue.versions != versions:
             queue = self._projects[project_id] = _ProjectQueue(dict(versions))
-        if not queue.texts or self._clock() - queue.ordered_at_s > _MAX_ORDER_AGE_S:
+        if not queue.texts or time.monotonic() - queue.ordered_at_s > _MAX_ORDER_AGE_S:
             queue.texts = deque(ordered_texts(self._read(project_id, queue)))
         return [queue.texts.popleft() for _ in range(min(count, len(queue.texts)))]
 
     def _read(self, project_id: str, queue: _ProjectQueue) -> list[OpenCandidate]:
         now_ms = self._candidates.now_ms()
-        queue.ordered_at_s = self._clock()
+        queue.ordered_at_s = time.monotonic()
         if queue.ordered_at_s - queue.fully_read_at_s > _FULL_READ_INTERVAL_S:
             queue.arrived_since_ms, queue.fully_read_at_s = 0, queue.ordered_at_s
         day_ago_ms = now_ms - LOOK_BACK_MS

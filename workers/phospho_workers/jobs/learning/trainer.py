@@ -9,9 +9,8 @@ from threadpoolctl import threadpool_limits
 from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.learning.classifiers import FORMAT
-from phospho_workers.detection.learning.labelled_texts import LabelledText, labelled_text
 from phospho_workers.detection.learning.quality import quality
-from phospho_workers.detection.learning.training_set import TrainingSet
+from phospho_workers.detection.learning.training_set import LabelledText, TrainingSet, labelled_text
 from phospho_workers.jobs.learning.examples import Example
 from phospho_workers.jobs.learning.training_job import TrainedClassifier
 

@@ -96,12 +96,8 @@ def group_by_reading(definitions: Iterable[EventDefinition]) -> dict[int, list[E
 
 
 def _compiled(definitions: Sequence[EventDefinition], classifiers: Mapping[str, Classifier]) -> CompiledDefinitions:
-    own_classifiers = {
-        definition.name: classifiers[definition.name] for definition in definitions if definition.name in classifiers
-    }
-    return compile_definitions(
-        [as_task_definition(definition) for definition in definitions], own_classifiers, _EVENTS_ALONE
-    )
+    task_definitions = [as_task_definition(definition) for definition in definitions]
+    return compile_definitions(task_definitions, classifiers, _EVENTS_ALONE)
 
 
 def transcript(tasks: Sequence[Task]) -> str:

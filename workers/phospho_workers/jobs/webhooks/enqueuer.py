@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -10,10 +10,11 @@ import orjson
 
 from phospho_schemas.webhooks import DeliverySource, Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import WebhookRepository
+from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot
 from phospho_workers.jobs.loop.seen_cache import OVERLAP_MS
 from phospho_workers.jobs.webhooks.event_streams import EventFilter, EventStreams, Position, Stream
-from phospho_workers.jobs.webhooks.judgement_hold import JudgementHold
 from phospho_workers.jobs.webhooks.pending import DeliveryKey, PendingDeliveries, delivery_key
+from phospho_workers.judging.settings import JudgeSettings
 
 _ROWS_AT_ONCE = 500
 
@@ -153,3 +154,36 @@ def payload(row: Mapping[str, Any], event: Mapping[str, Any], *, with_evidence: 
             "judge": event["judge"],
         },
     }
+
+
+class JudgementHold:
+    """
+    Holds uncertain events for the project's `webhook_wait_s`, where a judge is asked about them.
+
+    `definitions` is called only where there is a judge. It blocks, and raises what the store raises.
+    """
+
+    def __init__(self, settings: JudgeSettings, definitions: Callable[[], Snapshot] = Snapshot) -> None:
+        self._settings = settings
+        self._definitions = definitions
+
+    def wait_s(self, project_id: str) -> int:
+        """Return for how many seconds events of a project are held; 0 where none is."""
+        return self._compiled(project_id).settings.webhook_wait_s if self._settings.is_configured else 0
+
+    def holds(self, project_id: str, name: str) -> bool:
+        """Tell whether an uncertain event without a judgement is held."""
+        if not self.wait_s(project_id):
+            return False
+        # Imported here: a process without a judge imports nothing of judges.
+        from phospho_workers.judging.selection import judge_of
+
+        has_llm, has_encoder = self._settings.llm is not None, self._settings.encoder is not None
+        definitions = self._compiled(project_id).definitions
+        definition = next((definition for definition in definitions if definition.name == name), None)
+        if definition is None:
+            return False
+        return judge_of(definition, has_llm=has_llm, has_encoder=has_encoder) is not None
+
+    def _compiled(self, project_id: str) -> CompiledDefinitions:
+        return self._definitions().by_project.get(project_id, NO_DEFINITIONS)

@@ -11,9 +11,8 @@ from phospho_schemas.webhooks import Webhook
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
 from phospho_workers.jobs.webhooks.delivery import DeliverySender, Transport
-from phospho_workers.jobs.webhooks.enqueuer import Enqueuer
+from phospho_workers.jobs.webhooks.enqueuer import Enqueuer, JudgementHold
 from phospho_workers.jobs.webhooks.event_streams import EventStreams
-from phospho_workers.jobs.webhooks.judgement_hold import JudgementHold
 from phospho_workers.jobs.webhooks.pending import PendingDeliveries, WebhookKey, webhook_key
 from phospho_workers.judging.settings import NO_JUDGES
 

@@ -20,8 +20,8 @@ from phospho_gateway.intake.feedback import AcceptedFeedback
 from phospho_gateway.intake.intake import Intake
 from phospho_gateway.legacy.documents import COLUMNS_IN_METADATA, metadata_of, notes_of
 from phospho_gateway.legacy.reads.task_reads import Row, StoredTask
-from phospho_schemas.records import Keyed
 from phospho_schemas.times import utc_text
+from phospho_schemas.topics import Keyed
 from phospho_web.problems import invalid
 
 

@@ -1,4 +1,4 @@
-"""A job's thread goes on, whatever a step does, and says how it is."""
+"""A job's thread, and the changes of tables that wake it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ import pytest
 
 from fixtures.waiting import wait_until
 from phospho_store.errors import StoreUnavailable
+from phospho_store.store import Store
 from phospho_workers.jobs.loop import job as job_module
-from phospho_workers.jobs.loop.job import JobThread
+from phospho_workers.jobs.loop.job import JobThread, TableChanges
+from store.facts import insert, task
+
+TABLES = ("task_rows", "label_rows")
 
 
 class Scripted:
@@ -116,3 +120,32 @@ def test_job_thread_does_a_step_after_its_longest_pause(
     thread.start()
     wait_until(lambda: job.done == 3)
     thread.close()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_table_changes_differ_after_an_insert_into_that_table_only(store: Store, project_id: str) -> None:
+    before = TableChanges(store).states(TABLES)
+    insert(store, "task_rows", task(project_id, "one"))
+    after = TableChanges(store).states(TABLES)
+    assert (after[0] != before[0], after[1] == before[1]) == (True, True)
+
+    # The very same row again, and another revision of it: whoever reads may want to look.
+    insert(store, "task_rows", task(project_id, "one", 2))
+    assert TableChanges(store).states(TABLES) != after
+
+
+def test_table_changes_query_the_store_once_a_second(store: Store, project_id: str) -> None:
+    clock = Clock()
+    changes = TableChanges(store, clock)
+    before = changes.states(TABLES)
+    insert(store, "task_rows", task(project_id, "two"))
+    assert changes.states(TABLES) == before
+    clock.now_s = 1.0
+    assert changes.states(TABLES) != before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fixtures.matches import found_matches
 from phospho_schemas.ids import event_id
 from phospho_schemas.messages import ProjectSettings
 from phospho_workers.detection.definitions import compile_definitions
@@ -55,7 +56,7 @@ def test_detect_in_turn_reads_the_context_of_each_definition() -> None:
 def test_session_detection_skips_definitions_of_single_tasks() -> None:
     compiled = compile_definitions([keywords("plain", "refund"), keywords("whole", "refund", scope="session")])
     assert [event["name"] for event in SessionDetection(compiled).detect_in_session(TALK)] == ["whole"]
-    assert [hit.definition.name for hit in compiled.find(["a refund"], "input")[0]] == ["plain"]
+    assert [hit.definition.name for hit in found_matches(compiled, ["a refund"], "input")[0]] == ["plain"]
 
 
 def test_session_detection_is_empty_where_events_are_off() -> None:
