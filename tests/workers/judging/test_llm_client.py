@@ -51,7 +51,8 @@ def test_where_the_server_does_not_count_an_estimate_does(llm: LlmServer) -> Non
 
 
 def hang(llm: LlmServer) -> Fault:
-    return lambda _: llm.released.wait(30) and None
+    # Longer than the time-out of a test: only a client that gives up passes.
+    return lambda _: llm.released.wait(300) and None
 
 
 def drip(llm: LlmServer) -> Fault:
@@ -83,11 +84,9 @@ def test_what_passes_is_tried_again(llm: LlmServer, fault: Fault) -> None:
 
 def test_a_server_that_hangs_is_given_up_in_time(llm: LlmServer) -> None:
     llm.faults = [hang(llm)] * 3
-    begun_s = time.monotonic()
     [call] = chat(llm, timeout_s=0.2).ask([question()])
     assert (call.outcome, len(llm.asked)) == ("failed", 3)
     assert (call.tokens_in, call.tokens_out) == most(3), "each may have been charged"
-    assert time.monotonic() - begun_s < 10
 
 
 def most(attempts: int) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 
 import numpy as np
@@ -77,14 +76,14 @@ def test_a_hundred_times_the_definitions_are_summed_exactly() -> None:
 
 
 def test_rivalry_of_similar_definitions_costs_little_more() -> None:
-    """Summed one by one, what 400 such definitions do not compete with took 5 s and 1.5 GB before the first text."""
+    """Summed one by one, the kin of 400 such definitions are 160,000 numbers a text, and took 1.5 GB."""
     library()
+    similar = [f"The user wants a refund of order {number}" for number in range(400)]
     tracemalloc.start()
-    begun_s = time.thread_time()
-    scores([f"The user wants a refund of order {number}" for number in range(400)], *(["hello. my refund"] * 300))
-    took_s, (_, peak_bytes) = time.thread_time() - begun_s, tracemalloc.get_traced_memory()
+    scores(similar, *(["hello. my refund"] * 300))
+    _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert took_s < 4.0
+    assert rivalry(similar)._kin.width <= 2 * len(similar)
     assert peak_bytes < 100e6
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from ipaddress import ip_network
 
@@ -83,12 +82,11 @@ def test_outbound_times_out_a_slow_lookup(receiver: Receiver, monkeypatch: pytes
     monkeypatch.setattr(outbound, "TIMEOUT_S", 0.2)
     done = threading.Event()
     with monkeypatch.context() as patched:
-        patched.setattr(outbound.socket, "getaddrinfo", lambda *_, **__: done.wait(20) and [])
-        begun_s = time.monotonic()
+        # Longer than the time-out of a test: only a lookup that is given up passes.
+        patched.setattr(outbound.socket, "getaddrinfo", lambda *_, **__: done.wait(300) and [])
         answer = Outbound(LOOPBACK).post(receiver.url.replace("127.0.0.1", "slow.example"), {}, b"{}")
-        took_s = time.monotonic() - begun_s
         done.set()
-    assert (answer.status, "not looked up" in answer.detail, took_s < 10) == (0, True, True)
+    assert (answer.status, "not looked up" in answer.detail) == (0, True)
 
 
 def test_outbound_does_not_follow_a_redirect(receiver: Receiver) -> None:
