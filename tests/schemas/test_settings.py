@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 import pytest
 from pydantic import AfterValidator, Field
 
 from phospho_schemas.settings import BadSetting, HttpUrl, clickhouse_setting, load, setting, settings_of
-
-REPOSITORY = Path(__file__).parents[2]
-PACKAGES = ("schemas", "producers/gateway", "workers", "dashboard", "cli")
 
 
 def shouting(text: str) -> str:
@@ -118,15 +113,6 @@ def test_settings_describe_what_people_may_give() -> None:
     ]
     assert described["PHOSPHO_T_PORT"] == ("--port", "80", "")
     assert described["PHOSPHO_T_LIMIT_SIZE_BYTES"] == ("", "10", "bytes")
-
-
-def test_the_environment_is_read_by_the_settings_loader_only() -> None:
-    reads_environment = re.compile(r"os\.(environ|getenv)|import environ|envvar=")
-    modules = [path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py")]
-    readers = [path.name for path in modules if reads_environment.search(path.read_text("utf-8"))]
-
-    assert readers == ["settings.py"]
-    assert reads_environment.search((REPOSITORY / "schemas/phospho_schemas/settings.py").read_text("utf-8"))
 
 
 def test_negative_number_is_refused() -> None:
