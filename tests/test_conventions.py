@@ -48,31 +48,33 @@ def nodes(*folders: str) -> Iterator[tuple[str, ast.AST]]:
 
 def calls(*folders: str) -> Iterator[tuple[str, str, ast.Call]]:
     """Yield every call, with its path and line and the text of what is called."""
-    for place, node in nodes(*folders):
+    for where, node in nodes(*folders):
         if isinstance(node, ast.Call):
-            yield place, ast.unparse(node.func), node
+            yield where, ast.unparse(node.func), node
 
 
 def test_calls_pass_at_most_four_arguments_by_position() -> None:
     crowded = {
-        f"{place} {called}": called.rpartition(".")[2]
-        for place, called, call in calls(*PRODUCT)
+        f"{where} {called}": called.rpartition(".")[2]
+        for where, called, call in calls(*PRODUCT)
         if len(call.args) > MAX_POSITIONAL
     }
-    assert [place for place, name in crowded.items() if name not in VARIADIC] == []
+    assert [where for where, name in crowded.items() if name not in VARIADIC] == []
     assert set(crowded.values()) == set(VARIADIC), "a name on the list needs no exemption any more"
 
 
 @pytest.mark.parametrize("folder", [*PRODUCT, "tests"])
 def test_no_docstring_begins_as_a_question(folder: str) -> None:
-    documented = [(place, node) for place, node in nodes(folder) if isinstance(node, _Definition)]
-    assert [place for place, node in documented if QUESTION.match(ast.get_docstring(node) or "")] == []
+    documented = [(where, node) for where, node in nodes(folder) if isinstance(node, _Definition)]
+    assert [where for where, node in documented if QUESTION.match(ast.get_docstring(node) or "")] == []
 
 
 def test_variables_carry_a_noun() -> None:
     """`definition` or `cached_key`, and not `one` or `known`."""
-    named = [(place, getattr(node, "id", None) or getattr(node, "arg", None)) for place, node in nodes(*PACKAGES)]
-    assert [place for place, name in named if name in RIDDLES] == []
+    variables = [(where, node) for where, node in nodes(*PACKAGES) if isinstance(node, ast.Name)]
+    parameters = [(where, node) for where, node in nodes(*PACKAGES) if isinstance(node, ast.arg)]
+    assert [where for where, variable in variables if variable.id in RIDDLES] == []
+    assert [where for where, parameter in parameters if parameter.arg in RIDDLES] == []
 
 
 def test_names_of_tests_are_short() -> None:
@@ -83,10 +85,10 @@ def test_names_of_tests_are_short() -> None:
 
 def test_loggers_have_the_name_of_their_module() -> None:
     """Libraries' loggers may be set up, by an attribute of a call; what is assigned logs messages of its own."""
-    assigned = [(place, node) for place, node in nodes(*PACKAGES) if isinstance(node, ast.Assign)]
-    loggers = {place: ast.unparse(node) for place, node in assigned if "getLogger(" in ast.unparse(node)}
+    assigned = [(where, node) for where, node in nodes(*PACKAGES) if isinstance(node, ast.Assign)]
+    loggers = {where: ast.unparse(node) for where, node in assigned if "getLogger(" in ast.unparse(node)}
     assert len(loggers) > 10
-    assert [place for place, text in loggers.items() if text != "logger = logging.getLogger(__name__)"] == []
+    assert [where for where, text in loggers.items() if text != "logger = logging.getLogger(__name__)"] == []
 
 
 def test_environment_is_read_by_the_settings_loader_only() -> None:
@@ -97,7 +99,7 @@ def test_environment_is_read_by_the_settings_loader_only() -> None:
 
 
 def test_clock_is_read_through_utc_now_only() -> None:
-    attributes = [(place, node) for place, node in nodes(*PACKAGES) if isinstance(node, ast.Attribute)]
+    attributes = [(where, node) for where, node in nodes(*PACKAGES) if isinstance(node, ast.Attribute)]
     clocks = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
-    readers = {place.partition(":")[0] for place, node in attributes if ast.unparse(node) in clocks}
+    readers = {where.partition(":")[0] for where, node in attributes if ast.unparse(node) in clocks}
     assert readers == {"schemas/phospho_schemas/times.py"}

@@ -1,1 +1,1 @@
-"""How fast phospho is, in ratios that a slow machine leaves as they are. `make bench` writes build/bench.json."""
+"""The speed of phospho, in ratios that a slow machine leaves as they are. `make bench` writes build/bench.json."""

@@ -1,5 +1,5 @@
 """
-How much of the F1 of asking an LLM always does the cascade reach, by the share of its calls?
+The part of the F1 of asking an LLM always that the cascade reaches, by the share of its calls.
 
     PYTHONPATH=tests python -m benchmarks.cascade [--every N] [--domain NAME] [--parts N] [--json]
 

@@ -1,5 +1,5 @@
 """
-How often intervals that are watched at every session promise too much: `python -m benchmarks.confidence`.
+The share of intervals, watched at every session, that promise too much: `python -m benchmarks.confidence`.
 
 For each kind of values: the share of runs in which the mean was ever outside its 95 % interval, and in which two equal
 versions were ever told apart, with as many sessions each and with ten times as many of the one. Five minutes.

@@ -1,5 +1,5 @@
 """
-What do the questions of the jobs cost on many tasks? Prints JSON, in milliseconds.
+The cost of the queries of the jobs on many tasks. Prints JSON, in milliseconds.
 
     PYTHONPATH=schemas:workers:tests python tests/benchmarks/jobs.py --tasks 10000000
 

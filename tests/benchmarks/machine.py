@@ -1,4 +1,4 @@
-"""What was measured, and on what."""
+"""The commit that was measured, and the machine."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class MeasuredStore(Store):
 
 
 class _Process:
-    """What a process used since the last reset, by Linux's accounts."""
+    """The resources that a process used since the last reset, by Linux's accounts."""
 
     def __init__(self, server: ClickHouseServer) -> None:
         self._folder = Path(f"/proc/{server.pid}")

@@ -36,7 +36,7 @@ class Backlog:
 
 @dataclass(frozen=True)
 class Drained:
-    """What a consumer did of a backlog while it was watched: messages, seconds, CPU seconds by process."""
+    """The part of a backlog that a consumer read while it was watched: messages, seconds, CPU seconds by process."""
 
     messages: int
     wall_s: float

@@ -1,5 +1,5 @@
 """
-What OTLP costs the gateway: spans a second of one core, for each part of the way and for all of it. Prints JSON.
+The cost of OTLP for the gateway: spans a second of one core, for each part of the way and for all of it. Prints JSON.
 
     PYTHONPATH=tests python -m benchmarks.otlp [--traces 1000] [--rounds 5]
 

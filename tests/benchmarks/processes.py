@@ -23,7 +23,7 @@ _POLL_S = 0.05
 
 
 class BenchmarkFailed(RuntimeError):
-    """What was to be measured did not happen; nothing is written."""
+    """The benchmark did not run as planned; nothing is written."""
 
 
 def cpu_s(pid: int) -> float:

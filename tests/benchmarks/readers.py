@@ -1,4 +1,4 @@
-"""What a reader of ClickHouse sees, asked over HTTP."""
+"""Queries of a reader of ClickHouse, over HTTP."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-What the Python SDK costs an app: the time of `phospho.log`, and of `import phospho`. Prints JSON.
+The cost of the Python SDK for an app: the time of `phospho.log`, and of `import phospho`. Prints JSON.
 
     python tests/benchmarks/sdk_log.py [--calls 20000] [--imports 15]
 

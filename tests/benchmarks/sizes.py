@@ -1,4 +1,4 @@
-"""How much is measured, and what every part of the benchmark calls by the same name."""
+"""The sizes of a run, and the names that every part of the benchmark uses."""
 
 from __future__ import annotations
 

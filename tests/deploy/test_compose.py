@@ -146,7 +146,7 @@ def test_setup_makes_the_first_project_also_where_none_is_named(compose: Compose
     assert (setup["environment"]["PHOSPHO_PROJECT_ID"], setup["environment"]["PHOSPHO_API_KEY"]) == ("", "")
 
 
-def test_the_key_of_the_administrator_reaches_those_who_ask_for_it_and_nobody_else(
+def test_admin_key_reaches_only_the_services_that_read_it(
     read_compose: Callable[..., Compose],
 ) -> None:
     services = read_compose(PHOSPHO_ADMIN_KEY="adm1n")["services"]
@@ -154,7 +154,7 @@ def test_the_key_of_the_administrator_reaches_those_who_ask_for_it_and_nobody_el
     assert known == {"gateway", "dashboard"}
 
 
-def test_the_key_that_webhooks_are_signed_with_reaches_those_who_sign_and_who_show_it(
+def test_secret_key_reaches_the_services_that_sign_or_show_webhooks(
     read_compose: Callable[..., Compose],
 ) -> None:
     services = read_compose(PHOSPHO_SECRET_KEY="s1gn")["services"]

@@ -76,9 +76,7 @@ def test_every_sql_finds_something_in_a_month_of_a_project(query: Query, reader:
 @pytest.mark.parametrize(
     "query", [q for q in sql_queries(FOLDER) if "$version" in q.text or "$model" in q.text], ids=str
 )
-def test_every_sql_that_takes_versions_and_models_shows_those_that_are_chosen_alone(
-    query: Query, reader: Client
-) -> None:
+def test_panel_sql_shows_only_the_selected_versions_and_models(query: Query, reader: Client) -> None:
     assert _is_nothing(reader.query(NARROWED.expanded(query.text)))
 
 

@@ -117,7 +117,7 @@ def test_no_broker_outlives_the_process_that_started_it(tmp_path: Path) -> None:
 
 
 def is_closed_by_its_peer(connection: socket.socket) -> bool:
-    """Whether the other end goes away before the socket's timeout; nothing was asked, so no byte comes."""
+    """Return whether the other end closes before the socket's timeout; no request was sent, so no byte comes."""
     try:
         return connection.recv(1) == b""
     except ConnectionResetError:
@@ -127,7 +127,7 @@ def is_closed_by_its_peer(connection: socket.socket) -> bool:
 
 
 @pytest.mark.kafka
-def test_a_broker_that_cannot_start_quotes_its_log_and_leaves_nothing_running(tmp_path: Path) -> None:
+def test_broker_that_can_not_start_quotes_its_log_and_is_gone(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("a file where the broker needs a folder")
     kafka = KafkaServer(tmp_path)
     with pytest.raises(ServerProcessError, match=r"(?s)ended with status.*make kafka.*log dir"):

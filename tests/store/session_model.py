@@ -1,4 +1,4 @@
-"""What the views must show, in Python: facts in, the greatest revision of each identity wins, views out."""
+"""A model of the views in Python: facts in, the greatest revision of each identity wins, views out."""
 
 from __future__ import annotations
 

@@ -171,9 +171,7 @@ def test_the_command_leaves_the_first_project_out_where_it_is_told_to(clickhouse
 
 
 @pytest.mark.parametrize("secret", ["", "ph_given"])
-def test_replicas_that_start_together_make_one_project_and_each_key_shown_is_good(
-    clickhouse: ClickHouseServer, secret: str
-) -> None:
+def test_replicas_that_start_together_make_one_project(clickhouse: ClickHouseServer, secret: str) -> None:
     def first(_: int) -> str | None:
         replica = remote(clickhouse.url, size=1)
         list(migrate(replica))

@@ -118,7 +118,7 @@ def test_more_threads_than_connections_wait_their_turn(store: Store, project_id:
     assert ids(store, project_id) == [row["task_id"] for row in rows]
 
 
-def test_a_server_that_goes_away_is_unavailable_and_serves_again_when_it_is_back(tmp_path: Path) -> None:
+def test_server_that_goes_away_is_unavailable_until_it_is_back(tmp_path: Path) -> None:
     with ClickHouseServer(tmp_path / "clickhouse") as server:
         store = remote(server.url, size=2)
         list(migrate(store))

@@ -1,4 +1,4 @@
-"""Which server is meant, and with whose key: flags, environment, the local `phospho up`, defaults, in that order."""
+"""The server and the key of a command: flags, environment, the local `phospho up`, defaults, in that order."""
 
 from __future__ import annotations
 

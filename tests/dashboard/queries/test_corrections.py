@@ -1,4 +1,4 @@
-"""What is corrected or found beside the analyses of tasks: every page shows the very events of the view `events`."""
+"""Corrections, and events found beside the analyses of tasks: every page shows the very events of the view `events`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a project's first and last task were, whatever was written before they were logged again."""
+"""The times of a project's first and last task, whatever was written before they were logged again."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_days_begin_at_midnight_and_weeks_on_monday() -> None:
     assert (years.step_ms, (years.start_ms // DAY_MS + 3) % 7) == (7 * DAY_MS, 0)
 
 
-def test_without_a_period_a_page_shows_30_days_or_everything_where_they_hold_nothing() -> None:
+def test_default_period_is_30_days_or_everything_if_they_are_empty() -> None:
     assert chosen_period("", Extent(0, NOW_MS - DAY_MS), NOW_MS) == "30d"
     assert chosen_period("", Extent(0, NOW_MS - 31 * DAY_MS), NOW_MS) == "all"
     assert chosen_period("", Extent(None, None), NOW_MS) == "30d"

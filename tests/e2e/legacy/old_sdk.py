@@ -1,5 +1,5 @@
 """
-What an app does that was written for upstream phospho, with the PyPI package 0.3.45 as it is.
+An app that was written for upstream phospho, with the PyPI package 0.3.45 as it is.
 
 Run in an environment of that package alone: `python -I old_sdk.py SCENARIO BASE_URL API_KEY PROJECT_ID`. It prints,
 on its last line, one JSON document of what the SDK returned.

@@ -1,5 +1,5 @@
 """
-What phosphojs 1.3 sends, byte for byte as its wire format has it: each body, and what is read back of it.
+The requests of phosphojs 1.3, byte for byte as its wire format has it: each body, and what is read back of it.
 
 npm holds only an older release of it, so that the requests stand here themselves: camelCase options have become
 snake_case, `client_created_at` is in whole seconds, `session_id` may be null, and other keys lie at the top level.

@@ -133,9 +133,7 @@ class TestQuota:
         assert quotas.take("bounded", 3) is None
 
     @pytest.mark.usefixtures("quotas")
-    def test_what_is_on_its_way_counts_through_refreshes_until_something_later_is_stored(
-        self, store: Store, registry: Registry
-    ) -> None:
+    def test_logs_on_their_way_count_until_a_later_one_is_stored(self, store: Store, registry: Registry) -> None:
         """A sink that is behind opens no gap in the quota."""
         now_s = [NOON_S + 4 * 86_400]
         quotas = DailyQuotas(store, registry, now_s=lambda: now_s[0])

@@ -36,7 +36,7 @@ def test_what_is_rejected_is_no_event_and_what_is_confirmed_stays_one(
     assert events(store, project_id) == {("one", "thanks", "confirmed")}
 
 
-def test_what_a_person_adds_is_an_event_of_its_task_under_the_id_that_detection_would_give(
+def test_added_event_has_the_id_that_detection_would_give(
     store: Store, repository: LabelRepository, project_id: str
 ) -> None:
     repository.save_labels([new_label(project_id, "refund", "two", "confirmed", "ann@example.com")])
@@ -80,7 +80,7 @@ def test_a_label_of_another_process_whose_clock_is_ahead_is_replaced(
     assert [label.label for label in repository.labels(project_id, "refund")] == ["confirmed"]
 
 
-def test_notes_of_a_task_are_the_last_that_were_written_without_those_deleted(
+def test_notes_of_a_task_are_the_last_written_without_the_deleted(
     store: Store, repository: LabelRepository, project_id: str
 ) -> None:
     note = Note(project_id=project_id, task_id="one", note_id="n1", text="look", created_at=datetime.now(UTC))

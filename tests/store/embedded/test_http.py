@@ -249,7 +249,7 @@ class TestSessions:
 
 
 class TestRawHttp:
-    """What curl sends."""
+    """Send a request as curl does."""
 
     @pytest.mark.parametrize("path", ["/", "/ping"])
     def test_it_says_that_it_is_there(self, server: ClickHouseServer, path: str) -> None:

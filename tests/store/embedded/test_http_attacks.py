@@ -1,4 +1,4 @@
-"""What an outsider must not do to the embedded ClickHouse, tried over HTTP without the password."""
+"""Attacks of an outsider on the embedded ClickHouse, tried over HTTP without the password."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ WRITES = [
 
 
 @pytest.mark.parametrize("sql", [sql for sql in READS_FILES if "{folder}" not in sql])
-def test_no_database_that_an_outsider_names_holds_the_files_of_this_machine(server: ClickHouseServer, sql: str) -> None:
+def test_no_database_named_by_an_outsider_holds_local_files(server: ClickHouseServer, sql: str) -> None:
     secret = server.data_dir.parent / "secret.csv"
     for database in ("default", "shop", "system"):
         answer = ask(server, sql.replace("{secret}", str(secret)), database=database)

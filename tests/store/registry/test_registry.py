@@ -115,7 +115,7 @@ def test_a_deleted_definition_is_gone_and_comes_back_as_a_later_version(registry
     assert registry.save_definition(definition(project_id)).version == 3
 
 
-def test_definitions_that_are_saved_together_are_what_they_would_be_one_by_one(
+def test_definitions_saved_together_equal_those_saved_one_by_one(
     store: Store, registry: Registry, project_id: str
 ) -> None:
     registry.save_definitions(project_id, [definition(project_id, name=name) for name in ("a", "b", "c")])
@@ -221,7 +221,7 @@ def test_a_project_is_changed_by_a_process_whose_clock_is_behind(
     assert (found.name, found.retention_days) == ("Corner shop", 7)
 
 
-def test_a_definition_of_a_process_whose_clock_is_behind_moves_the_revision(
+def test_definition_of_a_process_with_a_late_clock_moves_the_revision(
     ahead: Registry, registry: Registry, project_id: str
 ) -> None:
     """Detection asks for that number alone, and for the definitions only where it has changed."""
