@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.endpoints import ApiEndpoints, Endpoints, api_endpoint
+from phospho_dashboard.endpoints import ApiEndpoints, Endpoints
 from phospho_dashboard.layout.pages import SettingsPage
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.routes import page_and_twin
@@ -23,6 +23,7 @@ from phospho_store.annotations.judge_statistics import JudgeStatisticsRepository
 from phospho_store.annotations.judgements import JudgementRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
+from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import ANY_OBJECT, NUMBER, query_parameter
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response

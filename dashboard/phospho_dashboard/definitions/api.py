@@ -12,12 +12,13 @@ from starlette.responses import Response
 from phospho_dashboard.definitions.checks import check_name, checked_definition
 from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.definitions.trials import PREVIEW_TASKS, DefinitionTrials
-from phospho_dashboard.endpoints import ROWS, ApiEndpoints, api_endpoint
+from phospho_dashboard.endpoints import ROWS, ApiEndpoints
 from phospho_dashboard.services import Services
 from phospho_schemas import messages
 from phospho_schemas.definitions import DEFINITION_FIELDS, by_look, crowded_out
 from phospho_schemas.messages import EventDefinition
 from phospho_store.registry.registry import too_many_definitions
+from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import (
     NUMBER,
     TEXT,

@@ -11,12 +11,13 @@ from starlette.responses import Response
 
 from phospho_dashboard.definitions.backfills import Backfills, TimeRange
 from phospho_dashboard.definitions.detection import Detection
-from phospho_dashboard.endpoints import ApiEndpoints, api_endpoint
+from phospho_dashboard.endpoints import ApiEndpoints
 from phospho_dashboard.services import Services
 from phospho_schemas.messages import Backfill
 from phospho_schemas.people import Role
 from phospho_schemas.times import parsed_time
 from phospho_web.bodies import text_field
+from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import NUMBER, TEXT, TIME, list_of, nullable, object_schema
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response

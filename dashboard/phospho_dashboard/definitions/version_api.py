@@ -11,10 +11,11 @@ from starlette.responses import Response
 from phospho_dashboard.definitions.checks import checked_definition
 from phospho_dashboard.definitions.detection import Detection
 from phospho_dashboard.definitions.versions import current_definition, versions_of
-from phospho_dashboard.endpoints import ApiEndpoints, api_endpoint
+from phospho_dashboard.endpoints import ApiEndpoints
 from phospho_dashboard.services import Services
 from phospho_schemas.messages import EventDefinition
 from phospho_store.registry.definition_sets import DefinitionRepository
+from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import ANY_OBJECT, NUMBER, TEXT, list_of, nullable, object_schema
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_dashboard.endpoints import ROWS, ApiEndpoints, api_endpoint
+from phospho_dashboard.endpoints import ROWS, ApiEndpoints
 from phospho_dashboard.services import Services
 from phospho_dashboard.webhooks.webhooks import (
     MAX_EVENT_NAMES,
@@ -18,6 +18,7 @@ from phospho_dashboard.webhooks.webhooks import (
     public_webhook,
 )
 from phospho_web.bodies import text_field
+from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import ANY_OBJECT, NUMBER, TEXT, list_of, object_schema
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
 from phospho_gateway.access.access import Access
 from phospho_gateway.access.rate_limit import RateLimitHeaders
@@ -92,7 +92,7 @@ def create_app(
     return app
 
 
-def _legacy_routes(services: LegacyServices) -> list[Route]:
+def _legacy_routes(services: LegacyServices) -> list[BaseRoute]:
     return [
         *LogApi(services).routes(),
         *TaskApi(services).routes(),

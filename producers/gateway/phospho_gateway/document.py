@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from phospho_gateway.intake.models import (
-    BatchResults,
-    Event,
-    Feedback,
-    FeedbackReceipt,
-    Health,
-    Readiness,
-    Receipt,
-    SingleEvent,
-)
-from phospho_gateway.legacy.openapi import legacy_operations
+from phospho_gateway.health import HealthApi
+from phospho_gateway.intake.events_api import EventsApi
+from phospho_gateway.legacy.flat_update_api import FlatUpdateApi
+from phospho_gateway.legacy.log_api import LogApi
+from phospho_gateway.legacy.messages_api import MessagesApi
+from phospho_gateway.legacy.project_api import ProjectApi
+from phospho_gateway.legacy.session_api import SessionApi
+from phospho_gateway.legacy.task_api import TaskApi
 from phospho_gateway.otlp.openapi import otlp_operations
 from phospho_schemas.ids import PROJECT_ID_PATTERN
 from phospho_web import openapi
-from phospho_web.openapi import TEXT, Api, Json, Operation, Problems, header_parameter, list_of
+from phospho_web.openapi import TEXT, Api, Json, Problems, header_parameter
 
 _API = Api(
     title="phospho",
@@ -49,64 +46,6 @@ _API = Api(
 
 def document() -> Json:
     """Return the document."""
-    return openapi.document(
-        _API, [*_event_operations(), *legacy_operations(), *otlp_operations(), *_process_operations()]
-    )
-
-
-def _event_operations() -> list[Operation]:
-    return [
-        Operation(
-            "post",
-            "/api/v1/events",
-            "Log an event",
-            Receipt,
-            description="One question and answer of your app. Any further key is kept as metadata.",
-            status=201,
-            success="It is stored.",
-            body=SingleEvent,
-            parameters=(header_parameter("Idempotency-Key", "Ids that you don't give are derived from it."),),
-        ),
-        Operation(
-            "post",
-            "/api/v1/events/batch",
-            "Log a batch of events",
-            BatchResults,
-            description="Each event has its own result, in the order of the events; a bad one does not harm the "
-            "others.",
-            success="The accepted events are stored.",
-            body=list_of("events", Event, least=1),
-            parameters=(
-                header_parameter(
-                    "Idempotency-Key", "Ids that you don't give are derived from it and the place in the batch."
-                ),
-            ),
-        ),
-        Operation(
-            "post",
-            "/api/v1/events/{event_id}/feedback",
-            "Give feedback on an event",
-            FeedbackReceipt,
-            description="A thumb up or down of a user. The same feedback sent again is one fact.",
-            status=201,
-            success="It is stored.",
-            body=Feedback,
-            parameters=(header_parameter("Idempotency-Key", "The feedback's id is derived from it."),),
-        ),
-    ]
-
-
-def _process_operations() -> list[Operation]:
-    return [
-        Operation("get", "/healthz", "Is the process alive?", Health, success="It is.", is_open=True),
-        Operation(
-            "get",
-            "/readyz",
-            "Is everything there that it needs?",
-            Readiness,
-            success="Everything is.",
-            problems=Problems({503: "What is not, and why."}, Readiness),
-            is_open=True,
-        ),
-        Operation("get", "/metrics", "Metrics for Prometheus", success="Prometheus' text format.", is_open=True),
-    ]
+    apis = (EventsApi, LogApi, TaskApi, SessionApi, ProjectApi, FlatUpdateApi, MessagesApi, HealthApi)
+    operations = [operation for api in apis for operation in api.operations()]
+    return openapi.document(_API, [*operations, *otlp_operations()])

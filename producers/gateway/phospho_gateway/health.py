@@ -8,14 +8,19 @@ from collections.abc import Callable, Mapping
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from phospho_gateway.intake.models import (
+    Health,
+    Readiness,
+)
+from phospho_web.endpoints import ApiEndpoints, api_endpoint
+from phospho_web.openapi import Problems
 from phospho_web.responses import json_response
 
 Check = Callable[[], str | None]
 
 
-class HealthApi:
+class HealthApi(ApiEndpoints):
     """
     The endpoints that say how the process is.
 
@@ -28,18 +33,20 @@ class HealthApi:
         self._registry = registry
         self._running: dict[str, asyncio.Task[str | None]] = {}
 
-    def routes(self) -> list[Route]:
-        """Return the routes."""
-        return [
-            Route("/healthz", self.health),
-            Route("/readyz", self.ready),
-            Route("/metrics", self.metrics),
-        ]
-
+    @api_endpoint("get", "/healthz", "Is the process alive?", Health, success="It is.", is_open=True)
     async def health(self, request: Request) -> Response:
         """Return 200 while the process serves requests, whatever its dependencies do."""
         return json_response({"status": "ok"})
 
+    @api_endpoint(
+        "get",
+        "/readyz",
+        "Is everything there that it needs?",
+        Readiness,
+        success="Everything is.",
+        problems=Problems({503: "What is not, and why."}, Readiness),
+        is_open=True,
+    )
     async def ready(self, request: Request) -> Response:
         """Return 200 if every dependency is ready, else 503 with the reasons."""
         reasons = await asyncio.gather(*[self._reason(name) for name in self._readiness])
@@ -51,6 +58,7 @@ class HealthApi:
         document = {"status": "ready" if is_ready else "not_ready", "checks": checks}
         return json_response(document, 200 if is_ready else 503)
 
+    @api_endpoint("get", "/metrics", "Metrics for Prometheus", success="Prometheus' text format.", is_open=True)
     async def metrics(self, request: Request) -> Response:
         """Return the metrics in Prometheus' text format, from a thread: some query the store."""
         text = await asyncio.to_thread(generate_latest, self._registry)

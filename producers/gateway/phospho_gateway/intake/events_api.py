@@ -6,15 +6,24 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from phospho_gateway.intake.events import AcceptedEvent, single_event
 from phospho_gateway.intake.intake import Services
+from phospho_gateway.intake.models import (
+    BatchResults,
+    Event,
+    Feedback,
+    FeedbackReceipt,
+    Receipt,
+    SingleEvent,
+)
+from phospho_web.endpoints import ApiEndpoints, api_endpoint
+from phospho_web.openapi import header_parameter, list_of
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
 
-class EventsApi:
+class EventsApi(ApiEndpoints):
     """The endpoints of `/api/v1/events`."""
 
     def __init__(self, services: Services) -> None:
@@ -22,23 +31,20 @@ class EventsApi:
         self._bodies = services.bodies
         self._intake = services.intake
 
-    def routes(self) -> list[Route]:
-        """Return the routes; the batch first, as an event may have any id."""
-        return [
-            Route("/api/v1/events/batch", self.log_batch, methods=["POST"]),
-            Route("/api/v1/events/{event_id:path}/feedback", self.log_feedback, methods=["POST"]),
-            Route("/api/v1/events", self.log_event, methods=["POST"]),
-        ]
-
-    async def log_event(self, request: Request) -> Response:
-        """Take one event; 201 when it is durable."""
-        project_id = await self._access.project(request)
-        with self._bodies.open(request) as body:
-            sent = single_event(await body.object())
-            event = self._intake.read_event(sent, self._intake.envelope(request, project_id, "api_v1"))
-            await self._intake.publish([event.keyed], "api_v1")
-        return json_response(_receipt(event), 201)
-
+    @api_endpoint(
+        "post",
+        "/api/v1/events/batch",
+        "Log a batch of events",
+        BatchResults,
+        description="Each event has its own result, in the order of the events; a bad one does not harm the others.",
+        success="The accepted events are stored.",
+        body=list_of("events", Event, least=1),
+        parameters=(
+            header_parameter(
+                "Idempotency-Key", "Ids that you don't give are derived from it and the place in the batch."
+            ),
+        ),
+    )
     async def log_batch(self, request: Request) -> Response:
         """Take the good events of a batch; 200 with one result per event when they are durable."""
         project_id = await self._access.project(request)
@@ -56,6 +62,17 @@ class EventsApi:
         }
         return json_response(document)
 
+    @api_endpoint(
+        "post",
+        "/api/v1/events/{event_id:path}/feedback",
+        "Give feedback on an event",
+        FeedbackReceipt,
+        description="A thumb up or down of a user. The same feedback sent again is one fact.",
+        status=201,
+        success="It is stored.",
+        body=Feedback,
+        parameters=(header_parameter("Idempotency-Key", "The feedback's id is derived from it."),),
+    )
     async def log_feedback(self, request: Request) -> Response:
         """Take one feedback; 201 when it is durable."""
         project_id = await self._access.project(request)
@@ -70,6 +87,26 @@ class EventsApi:
             "created_at": feedback.created_at,
         }
         return json_response(receipt, 201)
+
+    @api_endpoint(
+        "post",
+        "/api/v1/events",
+        "Log an event",
+        Receipt,
+        description="One question and answer of your app. Any further key is kept as metadata.",
+        status=201,
+        success="It is stored.",
+        body=SingleEvent,
+        parameters=(header_parameter("Idempotency-Key", "Ids that you don't give are derived from it."),),
+    )
+    async def log_event(self, request: Request) -> Response:
+        """Take one event; 201 when it is durable."""
+        project_id = await self._access.project(request)
+        with self._bodies.open(request) as body:
+            sent = single_event(await body.object())
+            event = self._intake.read_event(sent, self._intake.envelope(request, project_id, "api_v1"))
+            await self._intake.publish([event.keyed], "api_v1")
+        return json_response(_receipt(event), 201)
 
 
 def _receipt(event: AcceptedEvent) -> dict[str, Any]:

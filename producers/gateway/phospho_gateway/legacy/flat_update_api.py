@@ -7,16 +7,20 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from phospho_gateway.intake.events import Envelope
 from phospho_gateway.intake.fields import check_identifier
+from phospho_gateway.legacy import models
+from phospho_gateway.legacy.openapi import (
+    legacy_post,
+)
 from phospho_gateway.legacy.page_requests import object_field, objects_field, text_field
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.task_reads import StoredTask, TaskReads
 from phospho_gateway.legacy.writes.changes import Change, messages_of
 from phospho_schemas.topics import Keyed
 from phospho_web.bodies import json_type
+from phospho_web.endpoints import ApiEndpoints
 from phospho_web.problems import Problem, invalid
 from phospho_web.responses import json_response
 
@@ -25,7 +29,7 @@ _WRITTEN = ("task_id", "task_metadata", "task_eval", "task_eval_source", "task_e
 _MAX_NAMES = 100
 
 
-class FlatUpdateApi:
+class FlatUpdateApi(ApiEndpoints):
     """
     The endpoint that `push_tasks_df` calls.
 
@@ -37,10 +41,14 @@ class FlatUpdateApi:
         self._services = services
         self._reads = TaskReads(services.reads.store, services.settings.max_page_bytes)
 
-    def routes(self) -> list[Route]:
-        """Return the route."""
-        return [Route("/v2/projects/{project_id}/tasks/flat-update", self.update, methods=["POST"])]
-
+    @legacy_post(
+        "/v2/projects/{project_id}/tasks/flat-update",
+        "Change tasks by rows",
+        models.FlatOutcome,
+        models.FlatChanges,
+        description="Writes task_metadata and task_eval. The answer names the fields that are not written.",
+        success="The changes are stored.",
+    )
     async def update(self, request: Request) -> Response:
         """Change tasks; 200 when the changes are durable. Sent again, it changes nothing."""
         services = self._services

@@ -6,18 +6,25 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from phospho_gateway.access.projects import checked_project_id
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.feedback import AcceptedFeedback
+from phospho_gateway.intake.models import Event, LoggedEvents
+from phospho_gateway.legacy import models
+from phospho_gateway.legacy.openapi import (
+    UPSTREAM,
+    legacy_post,
+)
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_schemas.topics import Keyed
+from phospho_web.endpoints import ApiEndpoints
+from phospho_web.openapi import list_of
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
 
-class LogApi:
+class LogApi(ApiEndpoints):
     """The endpoints of `/v2` that take data."""
 
     def __init__(self, services: LegacyServices) -> None:
@@ -26,14 +33,14 @@ class LogApi:
         self._bodies = services.bodies
         self._intake = services.intake
 
-    def routes(self) -> list[Route]:
-        """Return the routes."""
-        return [
-            Route("/v2/log/{project_id}", self.log, methods=["POST"]),
-            Route("/v2/tasks/{task_id:path}/flag", self.flag_task, methods=["POST"]),
-            Route("/v2/tasks/{task_id:path}/human-eval", self.evaluate_task, methods=["POST"]),
-        ]
-
+    @legacy_post(
+        "/v2/log/{project_id}",
+        "Log a batch of events (API v2)",
+        LoggedEvents,
+        list_of("batched_log_events", Event, least=1),
+        description=UPSTREAM,
+        success="The events, or the error of each, in their order.",
+    )
     async def log(self, request: Request) -> Response:
         """Take the good events of a batch; 200 with each event, or its error, when they are durable."""
         project_id = await self._access.project(request, request.path_params["project_id"])
@@ -43,6 +50,13 @@ class LogApi:
             await self._intake.publish(messages, "v2")
             return answer
 
+    @legacy_post(
+        "/v2/tasks/{task_id:path}/flag",
+        "Flag a task (API v2)",
+        models.Evaluation,
+        models.FlagChange,
+        description=UPSTREAM,
+    )
     async def flag_task(self, request: Request) -> Response:
         """Take a flag; phosphojs sends it without a key, which a setting may allow."""
         if "authorization" in request.headers or not self._settings.allow_flag_without_key:
@@ -51,6 +65,13 @@ class LogApi:
             evaluation = await body.object()
             return await self._evaluated(request, evaluation, checked_project_id(evaluation.get("project_id")))
 
+    @legacy_post(
+        "/v2/tasks/{task_id:path}/human-eval",
+        "Evaluate a task (API v2)",
+        models.Evaluation,
+        models.HumanEvaluation,
+        description=UPSTREAM,
+    )
     async def evaluate_task(self, request: Request) -> Response:
         """Take a person's evaluation of a task; 200 when it is durable."""
         project_id = await self._access.project(request)

@@ -7,29 +7,40 @@ from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from phospho_gateway.access.projects import project_of
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.fields import check_identifier, check_times, created_at
+from phospho_gateway.intake.models import LoggedEvents
+from phospho_gateway.legacy import models
+from phospho_gateway.legacy.openapi import (
+    legacy_post,
+)
 from phospho_gateway.legacy.page_requests import objects_field, too_many
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.writes.conversation import turns
 from phospho_schemas.ids import derived_id
+from phospho_web.endpoints import ApiEndpoints
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
 
-class MessagesApi:
+class MessagesApi(ApiEndpoints):
     """The endpoint that takes conversations; a bad one harms only itself."""
 
     def __init__(self, services: LegacyServices) -> None:
         self._services = services
 
-    def routes(self) -> list[Route]:
-        """Return the route."""
-        return [Route("/v3/log", self.log, methods=["POST"])]
-
+    @legacy_post(
+        "/v3/log",
+        "Log conversations",
+        LoggedEvents,
+        models.Conversations,
+        description="Each turn of the user and what answered it becomes a task. A conversation may be sent again "
+        "as "
+        "it grows.",
+        success="The conversations, or the error of each, in their order.",
+    )
     async def log(self, request: Request) -> Response:
         """Take the good conversations; 200 with each, or its error, when they are durable."""
         services = self._services

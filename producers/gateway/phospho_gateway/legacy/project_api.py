@@ -6,14 +6,20 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from phospho_gateway.legacy import models
 from phospho_gateway.legacy.documents import flattened, project_document, session_document, task_document
+from phospho_gateway.legacy.openapi import (
+    legacy_get,
+    legacy_get_page,
+    legacy_post_page,
+)
 from phospho_gateway.legacy.page_requests import PageRequest, page_of_body, page_of_query, refuse_unknown, switch_field
 from phospho_gateway.legacy.reads.filters import ANY_TASK, Condition, condition_of
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.session_reads import SessionReads
 from phospho_gateway.legacy.reads.task_reads import TaskReads
+from phospho_web.endpoints import ApiEndpoints
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
@@ -21,7 +27,7 @@ _LIST_FIELDS = ("filters", "limit", "cursor")
 _FLAT_FIELDS = ("limit", "cursor", "with_events", "with_sessions", "with_removed_events")
 
 
-class ProjectApi:
+class ProjectApi(ApiEndpoints):
     """The endpoints of a project that read."""
 
     def __init__(self, services: LegacyServices) -> None:
@@ -29,19 +35,19 @@ class ProjectApi:
         self._sessions = SessionReads(services.reads.store)
         self._tasks = TaskReads(services.reads.store, services.settings.max_page_bytes)
 
-    def routes(self) -> list[Route]:
-        """Return the routes."""
-        return [
-            Route("/v2/projects/{project_id}", self.project, methods=["GET"]),
-            Route("/v2/projects/{project_id}/sessions", self.sessions, methods=["GET", "POST"]),
-            Route("/v2/projects/{project_id}/tasks", self.tasks, methods=["POST"]),
-            Route("/v2/projects/{project_id}/tasks/flat", self.flat_tasks, methods=["POST"]),
-        ]
-
+    @legacy_get("/v2/projects/{project_id}", "Read a project", models.Project)
     async def project(self, request: Request) -> Response:
         """Return a project with the events that it defines."""
         return await self._services.reads.run(self._project_response, await self._services.access.own_project(request))
 
+    @legacy_get_page("/v2/projects/{project_id}/sessions", "Read sessions", models.SessionPage, "The latest first.")
+    @legacy_post_page(
+        "/v2/projects/{project_id}/sessions",
+        "Read sessions",
+        models.SessionPage,
+        models.ListRequest,
+        description="Of tasks that pass.",
+    )
     async def sessions(self, request: Request) -> Response:
         """Return sessions of a project, the one with the latest task first; POST takes filters of their tasks."""
         project_id = await self._services.access.own_project(request)
@@ -51,6 +57,13 @@ class ProjectApi:
             page, condition = page_of_body(body), condition_of(body.get("filters"))
         return await self._services.reads.run(self._sessions_page, project_id, page, condition)
 
+    @legacy_post_page(
+        "/v2/projects/{project_id}/tasks",
+        "Read tasks",
+        models.TaskPage,
+        models.ListRequest,
+        description="The newest first.",
+    )
     async def tasks(self, request: Request) -> Response:
         """Return the tasks of a project that meet the filters, the newest first."""
         project_id = await self._services.access.own_project(request)
@@ -58,6 +71,13 @@ class ProjectApi:
         condition, page = condition_of(body.get("filters")), page_of_body(body)
         return await self._services.reads.run(self._tasks_page, project_id, page, condition)
 
+    @legacy_post_page(
+        "/v2/projects/{project_id}/tasks/flat",
+        "Read tasks as rows",
+        models.FlatPage,
+        models.FlatRequest,
+        description="A row for each event.",
+    )
     async def flat_tasks(self, request: Request) -> Response:
         """Return tasks of a project, the newest first, each with a row for every event of it."""
         project_id = await self._services.access.own_project(request)

@@ -6,20 +6,28 @@ import uuid
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from phospho_gateway.access.projects import project_of
+from phospho_gateway.legacy import models
 from phospho_gateway.legacy.documents import new_session, session_document, task_document, transcript
+from phospho_gateway.legacy.openapi import (
+    CONVERSATION_ORDER,
+    legacy_get,
+    legacy_get_page,
+    legacy_post,
+    legacy_post_page,
+)
 from phospho_gateway.legacy.page_requests import PageRequest, page_of_body, page_of_query, path_id, refuse_unknown
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.session_reads import SessionReads
 from phospho_gateway.legacy.reads.task_reads import TaskPage, TaskReads
 from phospho_schemas.times import utc_now
+from phospho_web.endpoints import ApiEndpoints
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
 
-class SessionApi:
+class SessionApi(ApiEndpoints):
     """The endpoints of one session."""
 
     def __init__(self, services: LegacyServices) -> None:
@@ -27,15 +35,15 @@ class SessionApi:
         self._sessions = SessionReads(services.reads.store)
         self._tasks = TaskReads(services.reads.store, services.settings.max_page_bytes)
 
-    def routes(self) -> list[Route]:
-        """Return the routes; a session's own comes last, as it may have any id."""
-        return [
-            Route("/v2/sessions", self.create, methods=["POST"]),
-            Route("/v2/sessions/{session_id:path}/tasks", self.tasks, methods=["GET", "POST"]),
-            Route("/v2/sessions/{session_id:path}/transcript", self.transcript, methods=["GET"]),
-            Route("/v2/sessions/{session_id:path}", self.session, methods=["GET"]),
-        ]
-
+    @legacy_post(
+        "/v2/sessions",
+        "Make the id of a session",
+        models.Session,
+        models.NewSession,
+        description="Nothing is stored: a session is there with its first task. The answer names what was ignored.",
+        success="An id that is new.",
+        is_body_required=False,
+    )
     async def create(self, request: Request) -> Response:
         """
         Return the id of a new session.
@@ -51,14 +59,16 @@ class SessionApi:
         session = new_session(project_id, f"session_{uuid.uuid4().hex}", int(utc_now().timestamp()))
         return json_response(session | {"ignored": sorted(ignored)})
 
-    async def session(self, request: Request) -> Response:
-        """Return a session."""
-        project_id, session_id = await self._services.access.own_project(request), path_id(request, "session_id")
-        session = await self._services.reads.run(self._sessions.session, project_id, session_id)
-        if session is None:
-            raise _unknown_session()
-        return json_response(session_document(session))
-
+    @legacy_get_page(
+        "/v2/sessions/{session_id:path}/tasks", "Read the tasks of a session", models.TaskPage, CONVERSATION_ORDER
+    )
+    @legacy_post_page(
+        "/v2/sessions/{session_id:path}/tasks",
+        "Read the tasks of a session",
+        models.TaskPage,
+        models.PageRequest,
+        description=CONVERSATION_ORDER,
+    )
     async def tasks(self, request: Request) -> Response:
         """Return the tasks of a session in the order of the conversation."""
         services = self._services
@@ -71,11 +81,23 @@ class SessionApi:
             page = page_of_body(sent)
         return await services.reads.run(self._tasks_response, project_id, session_id, page)
 
+    @legacy_get_page(
+        "/v2/sessions/{session_id:path}/transcript", "Read a session as text", models.Transcript, CONVERSATION_ORDER
+    )
     async def transcript(self, request: Request) -> Response:
         """Return a session as lines of its user and its assistant."""
         project_id, session_id = await self._services.access.own_project(request), path_id(request, "session_id")
         page = page_of_query(request)
         return await self._services.reads.run(self._transcript_response, project_id, session_id, page)
+
+    @legacy_get("/v2/sessions/{session_id:path}", "Read a session", models.Session)
+    async def session(self, request: Request) -> Response:
+        """Return a session."""
+        project_id, session_id = await self._services.access.own_project(request), path_id(request, "session_id")
+        session = await self._services.reads.run(self._sessions.session, project_id, session_id)
+        if session is None:
+            raise _unknown_session()
+        return json_response(session_document(session))
 
     def _tasks_response(self, project_id: str, session_id: str, request: PageRequest) -> Response:
         page = self._page(project_id, session_id, request)

@@ -7,39 +7,37 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from phospho_gateway.intake.events import AcceptedEvent
+from phospho_gateway.legacy import models
 from phospho_gateway.legacy.documents import task_document
+from phospho_gateway.legacy.openapi import (
+    legacy_get,
+    legacy_post,
+)
 from phospho_gateway.legacy.page_requests import object_field, path_id, text_field
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.task_reads import Row, StoredTask, TaskReads
 from phospho_gateway.legacy.writes.changes import Change, messages_of
+from phospho_web.endpoints import ApiEndpoints
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
 
-class TaskApi:
+class TaskApi(ApiEndpoints):
     """The endpoints of one task."""
 
     def __init__(self, services: LegacyServices) -> None:
         self._services = services
         self._reads = TaskReads(services.reads.store, services.settings.max_page_bytes)
 
-    def routes(self) -> list[Route]:
-        """Return the routes; those of a task's flag come before them, as a task may have any id."""
-        return [
-            Route("/v2/tasks", self.create, methods=["POST"]),
-            Route("/v2/tasks/{task_id:path}", self.task, methods=["GET", "POST"]),
-        ]
-
-    async def task(self, request: Request) -> Response:
-        """Return a task; by POST, change it before."""
-        if request.method == "POST":
-            return await self._change(request)
-        project_id, task_id = await self._services.access.own_project(request), path_id(request, "task_id")
-        return json_response(task_document(await self._stored(project_id, task_id)))
-
+    @legacy_post(
+        "/v2/tasks",
+        "Log a task",
+        models.Task,
+        models.NewTask,
+        description="As POST /api/v1/events, in the form of upstream's clients.",
+    )
     async def create(self, request: Request) -> Response:
         """Log a task; 200 with it when it is durable, made of the request, as the task can't be read yet."""
         services = self._services
@@ -49,6 +47,21 @@ class TaskApi:
             accepted = services.intake.read_event(log, services.intake.envelope(request, project_id, "v2"))
             await services.intake.publish([accepted.keyed], "v2")
         return json_response(created_document(log, accepted))
+
+    @legacy_get("/v2/tasks/{task_id:path}", "Read a task", models.Task)
+    @legacy_post(
+        "/v2/tasks/{task_id:path}",
+        "Change a task",
+        models.Task,
+        models.TaskChange,
+        description="Metadata is laid over what there is. A flag is feedback of its own, and notes are its comment.",
+    )
+    async def task(self, request: Request) -> Response:
+        """Return a task; by POST, change it before."""
+        if request.method == "POST":
+            return await self._change(request)
+        project_id, task_id = await self._services.access.own_project(request), path_id(request, "task_id")
+        return json_response(task_document(await self._stored(project_id, task_id)))
 
     async def _change(self, request: Request) -> Response:
         """Change metadata, notes or flag of a task; 200 with it when the change is durable."""
