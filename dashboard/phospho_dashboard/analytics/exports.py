@@ -216,7 +216,7 @@ class ExportPages(Endpoints):
     async def file(self, rows: str, ending: str, request: Request) -> Response:
         visitor, project_id = await self._services.access.page_visitor_and_project(request)
         threads, settings = self._services.export_threads, self._services.settings
-        view_request = await self._services.threads.run(self._reader.read, request, visitor, project_id)
+        view_request = await self._threads.run(self._reader.read, request, visitor, project_id)
         await threads.run(self._exports.check, rows, view_request.scope)
         chunks = self._exports.chunks(rows, ending, view_request.scope)
         body = stream_chunks(threads, chunks, settings.export_stall_s, settings.export_timeout_s)

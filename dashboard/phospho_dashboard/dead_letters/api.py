@@ -41,7 +41,7 @@ class DeadLettersApi(ApiEndpoints):
         _, projects = await self._reader(request)
         before = decoded_cursor(request.query_params.get("cursor"))
         limit = page_limit(request.query_params.get("limit"))
-        return json_response(await self._services.threads.run(self._dead_letters.page, projects, before, limit))
+        return json_response(await self._threads.run(self._dead_letters.page, projects, before, limit))
 
     @api_endpoint(
         "get",
@@ -51,7 +51,7 @@ class DeadLettersApi(ApiEndpoints):
     )
     async def dead_letter(self, request: Request) -> Response:
         _, projects = await self._reader(request)
-        letter = await self._services.threads.run(
+        letter = await self._threads.run(
             self._dead_letters.dead_letter, projects, request.path_params["dead_letter_id"]
         )
         return json_response({"dead_letter": letter})

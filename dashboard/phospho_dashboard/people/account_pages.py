@@ -60,7 +60,7 @@ class AccountPages(Endpoints):
     async def end(self, request: Request) -> Response:
         """End one of one's own sign-ins."""
         visitor, form = await self._access.form_visitor(request, "viewer")
-        await self._services.threads.run(self._end, visitor.name, form.text("sign_in_id"))
+        await self._threads.run(self._end, visitor.name, form.text("sign_in_id"))
         return RedirectResponse(_PATH, 303)
 
     def _end(self, name: str, sign_in_id: str) -> None:
@@ -69,7 +69,7 @@ class AccountPages(Endpoints):
             raise Problem(404, "unknown_sign_in", "this sign-in has ended already")
 
     async def _content(self, request: Request, visitor: Visitor) -> dict[str, Any]:
-        return await self._services.threads.run(self._read, visitor, request.cookies.get(cookie_name(request), ""))
+        return await self._threads.run(self._read, visitor, request.cookies.get(cookie_name(request), ""))
 
     def _read(self, visitor: Visitor, token: str) -> dict[str, Any]:
         person = self._sign_ins.directory.people.person(visitor.name) if visitor.name else None

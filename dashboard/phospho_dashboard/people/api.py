@@ -38,7 +38,7 @@ class PeopleApi(ApiEndpoints):
     )
     async def people(self, request: Request) -> Response:
         await self._check(request)
-        return json_response({"people": await self._services.threads.run(self._directory.everybody)})
+        return json_response({"people": await self._threads.run(self._directory.everybody)})
 
     @api_endpoint(
         "post",
@@ -76,7 +76,7 @@ class PeopleApi(ApiEndpoints):
     @api_endpoint("delete", "/people/{name:any_text}", "Remove a person", None, status=204)
     async def remove(self, request: Request) -> Response:
         await self._check(request)
-        await self._services.threads.run(self._directory.remove, request.path_params["name"])
+        await self._threads.run(self._directory.remove, request.path_params["name"])
         return Response(status_code=204)
 
     async def _check(self, request: Request) -> None:

@@ -93,7 +93,7 @@ class PeoplePages(Endpoints):
         return RedirectResponse(_PATH, 303)
 
     async def _content(self) -> dict[str, Any]:
-        return {"people": await self._services.threads.run(self._directory.everybody)}
+        return {"people": await self._threads.run(self._directory.everybody)}
 
 
 def _removal(form: Form) -> Confirmation:

@@ -67,9 +67,9 @@ class SignInPages(Endpoints):
         """End the sign-in of this browser; one that has ended already is fine too."""
         check_site(request)
         token = request.cookies.get(cookie_name(request), "")
-        if token and await self._services.threads.run(self._sign_ins.signed_in, token) is not None:
+        if token and await self._threads.run(self._sign_ins.signed_in, token) is not None:
             await self._access.form_visitor(request, "viewer")
-            await self._services.threads.run(self._sign_ins.sign_out, token)
+            await self._threads.run(self._sign_ins.sign_out, token)
         response = RedirectResponse("/sign-in", 303)
         response.delete_cookie(cookie_name(request), secure=is_encrypted(request), httponly=True, samesite="lax")
         return response
