@@ -17,7 +17,7 @@ from phospho_dashboard.app import api_operations
 from phospho_dashboard.document import document
 from phospho_dashboard.settings import DashboardSettings
 
-TEXT = (Path(__file__).parents[3] / "docs/api.md").read_text()
+TEXT = (Path(__file__).parents[2] / "docs/api.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 
 
