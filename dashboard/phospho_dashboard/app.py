@@ -108,7 +108,7 @@ def api_routes(services: Services, integrations: Integrations) -> list[BaseRoute
     return [
         *(route for api in apis for route in api.routes()),
         *(views.api_route(view) for view in _views(services, integrations)),
-        *openapi_routes(api_operations()),
+        *openapi_routes(api_operations),
     ]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -42,11 +43,15 @@ def document(operations: Iterable[Operation]) -> Json:
     return openapi.document(_API, operations)
 
 
-def openapi_routes(operations: Iterable[Operation]) -> list[BaseRoute]:
-    """Return the route of the document, which is made once. It needs no key: it says nothing of any project."""
-    encoded = openapi.encoded(document(operations))
+def openapi_routes(operations: Callable[[], Iterable[Operation]]) -> list[BaseRoute]:
+    """Return the route of the document, which the first request makes. It needs no key: it names no project."""
 
     async def openapi_json(request: Request) -> Response:
-        return Response(encoded, media_type=openapi.JSON)
+        return Response(_encoded_document(operations), media_type=openapi.JSON)
 
     return [Route("/api/openapi.json", openapi_json)]
+
+
+@cache
+def _encoded_document(operations: Callable[[], Iterable[Operation]]) -> bytes:
+    return openapi.encoded(document(operations()))

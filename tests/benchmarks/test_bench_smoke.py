@@ -15,6 +15,7 @@ FIGURES = ("all_in_tasks_per_s_per_core", "extraction_ratio", "sink_ratio", "fre
 
 
 @pytest.mark.kafka
+@pytest.mark.chaos
 @pytest.mark.timeout(300)
 def test_quick_run_writes_positive_figures_and_the_commit(tmp_path: Path) -> None:
     output = tmp_path / "build" / "bench.json"

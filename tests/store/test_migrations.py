@@ -50,10 +50,18 @@ REGISTRY = {
 }
 
 
-@pytest.fixture
-def clickhouse(tmp_path: Path) -> Iterator[ClickHouseServer]:
-    with ClickHouseServer(tmp_path / "clickhouse") as server:
+@pytest.fixture(scope="module")
+def running_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
+    with ClickHouseServer(tmp_path_factory.mktemp("migrations") / "clickhouse") as server:
         yield server
+
+
+@pytest.fixture
+def clickhouse(running_clickhouse: ClickHouseServer) -> ClickHouseServer:
+    """A server without our database."""
+    with running_clickhouse.client() as client:
+        client.command(f"DROP DATABASE IF EXISTS {DATABASE} SYNC")
+    return running_clickhouse
 
 
 def columns(store: Store) -> dict[str, dict[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+from functools import cache
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -33,18 +34,25 @@ _PAGE_HEADERS = {
 
 
 def docs_routes() -> list[Route]:
-    """Return the routes of the page and of the document; both are made once."""
-    content = document()
-    as_json = encoded(content)
-    rendered = page(content)
+    """Return the routes of the page and of the document; their first request makes each."""
 
     async def openapi_json(request: Request) -> Response:
-        return Response(as_json, media_type="application/json")
+        return Response(_encoded_document(), media_type="application/json")
 
     async def docs(request: Request) -> Response:
-        return Response(rendered, headers=_PAGE_HEADERS, media_type="text/html")
+        return Response(_rendered_document(), headers=_PAGE_HEADERS, media_type="text/html")
 
     return [Route("/openapi.json", openapi_json), Route("/docs", docs)]
+
+
+@cache
+def _encoded_document() -> bytes:
+    return encoded(document())
+
+
+@cache
+def _rendered_document() -> str:
+    return page(document())
 
 
 def page(content: Json) -> str:

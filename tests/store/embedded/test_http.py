@@ -20,6 +20,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from fixtures.clickhouse_server import ClickHouseServer
+from fixtures.http_client import HTTP
 
 _numbers = itertools.count()
 
@@ -198,11 +199,11 @@ class TestSettings:
     )
     def test_a_requests_setting_ends_with_the_request(self, server: ClickHouseServer, name: str, value: str) -> None:
         ask = f"SELECT value, changed FROM system.settings WHERE name = '{name}'"
-        before = httpx.post(server.url, content=ask).text
-        asked = httpx.post(server.url, content=ask, params={name: value})
+        before = HTTP.post(server.url, content=ask).text
+        asked = HTTP.post(server.url, content=ask, params={name: value})
         assert asked.text == "\t".join([value.replace("'", "\\'"), "1\n"])
         for session in ({}, {"session_id": "s1"}):
-            assert httpx.post(server.url, content=ask, params=session).text == before
+            assert HTTP.post(server.url, content=ask, params=session).text == before
 
     def test_a_filter_narrows_one_request_only(self, client: Client, table: str) -> None:
         client.raw_insert(table, ["id", "text"], lines(1, 2, 3), fmt="JSONEachRow")
@@ -211,13 +212,13 @@ class TestSettings:
         assert client.query(f"SELECT count() FROM {table}").result_rows == [(3,)]
 
     def test_a_failed_requests_settings_end_with_it(self, server: ClickHouseServer) -> None:
-        failed = httpx.post(server.url, content="SELECT nothing", params={"max_threads": "1"})
+        failed = HTTP.post(server.url, content="SELECT nothing", params={"max_threads": "1"})
         assert failed.status_code == 404
         ask = "SELECT changed FROM system.settings WHERE name = 'max_threads'"
-        assert httpx.post(server.url, content=ask).text == "0\n"
+        assert HTTP.post(server.url, content=ask).text == "0\n"
 
     def test_an_unknown_setting_is_an_error(self, server: ClickHouseServer) -> None:
-        answer = httpx.post(server.url, content="SELECT 1", params={"no_such_setting": "1"})
+        answer = HTTP.post(server.url, content="SELECT 1", params={"no_such_setting": "1"})
         assert answer.status_code == 404
         assert answer.headers["x-clickhouse-exception-code"] == "115"
 
@@ -235,7 +236,7 @@ class TestSessions:
 
     def test_a_requests_settings_end_with_it_inside_a_session(self, server: ClickHouseServer) -> None:
         def ask(sql: str, **params: str) -> str:
-            answer = httpx.post(server.url, content=sql, params={"session_id": "inner", **params})
+            answer = HTTP.post(server.url, content=sql, params={"session_id": "inner", **params})
             assert answer.status_code == 200, answer.text
             return answer.text
 
@@ -253,17 +254,17 @@ class TestRawHttp:
 
     @pytest.mark.parametrize("path", ["/", "/ping"])
     def test_it_says_that_it_is_there(self, server: ClickHouseServer, path: str) -> None:
-        assert httpx.get(server.reader_url + path).text == "Ok.\n"
+        assert HTTP.get(server.reader_url + path).text == "Ok.\n"
 
     def test_a_query_by_url_by_body_or_by_both(self, server: ClickHouseServer) -> None:
-        assert httpx.get(server.url, params={"query": "SELECT 1"}).text == "1\n"
-        assert httpx.post(server.url, content="SELECT 1").text == "1\n"
-        assert httpx.post(server.url, params={"query": "SELECT 1 +"}, content="1").text == "2\n"
-        assert httpx.post(server.url, content=iter([b"SEL", b"ECT 1"])).text == "1\n"
+        assert HTTP.get(server.url, params={"query": "SELECT 1"}).text == "1\n"
+        assert HTTP.post(server.url, content="SELECT 1").text == "1\n"
+        assert HTTP.post(server.url, params={"query": "SELECT 1 +"}, content="1").text == "2\n"
+        assert HTTP.post(server.url, content=iter([b"SEL", b"ECT 1"])).text == "1\n"
 
     def test_formats(self, server: ClickHouseServer) -> None:
         def ask(sql: str, **params: str) -> httpx.Response:
-            return httpx.post(server.url, content=sql, params=params, headers={"X-ClickHouse-Format": "CSV"})
+            return HTTP.post(server.url, content=sql, params=params, headers={"X-ClickHouse-Format": "CSV"})
 
         assert ask("SELECT 'a'").text == '"a"\n'
         assert ask("SELECT 'a' AS a", default_format="JSONEachRow").text == '{"a":"a"}\n'
@@ -275,7 +276,7 @@ class TestRawHttp:
         assert "x-clickhouse-format" not in ask("CREATE DATABASE IF NOT EXISTS d").headers
 
     def test_headers_of_an_answer(self, server: ClickHouseServer) -> None:
-        answer = httpx.post(server.url, content="SELECT number FROM numbers(10)", params={"query_id": "my-id"})
+        answer = HTTP.post(server.url, content="SELECT number FROM numbers(10)", params={"query_id": "my-id"})
         summary = json.loads(answer.headers["x-clickhouse-summary"])
         assert summary["read_rows"] == "10"
         assert summary["result_rows"] == "10"
@@ -288,20 +289,20 @@ class TestRawHttp:
         [("SELECT", 400), ("SELECT * FROM nowhere", 404), ("SELECT throwIf(1)", 500), ("SELECT nosuch(1)", 404)],
     )
     def test_status_of_an_error(self, server: ClickHouseServer, sql: str, status: int) -> None:
-        answer = httpx.post(server.url, content=sql)
+        answer = HTTP.post(server.url, content=sql)
         assert answer.status_code == status
         assert answer.text.startswith(f"Code: {answer.headers['x-clickhouse-exception-code']}. DB::Exception: ")
 
     @pytest.mark.parametrize(
         "send",
         [
-            lambda url, head, rows: httpx.post(url, params={"query": head}, content=rows),
-            lambda url, head, rows: httpx.post(url, content=head.encode() + b"\n" + rows),
-            lambda url, head, rows: httpx.post(url, content=head.encode() + b" " + rows),
-            lambda url, head, rows: httpx.post(
+            lambda url, head, rows: HTTP.post(url, params={"query": head}, content=rows),
+            lambda url, head, rows: HTTP.post(url, content=head.encode() + b"\n" + rows),
+            lambda url, head, rows: HTTP.post(url, content=head.encode() + b" " + rows),
+            lambda url, head, rows: HTTP.post(
                 url, content=iter([head.encode()[:-3], head.encode()[-3:] + b"\n", rows])
             ),
-            lambda url, head, rows: httpx.post(url, content=f"/* FORMAT CSV */ {head}\r\n".encode() + rows),
+            lambda url, head, rows: HTTP.post(url, content=f"/* FORMAT CSV */ {head}\r\n".encode() + rows),
         ],
     )
     def test_rows_after_or_beside_the_statement(
@@ -338,26 +339,26 @@ class TestRawHttp:
         decode |= {"zstd": lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data)}
         assert decode[encoding](raw).count(b"\n") == 1000
         parts = encode(b"SELECT ") + encode(b"'two streams in a row'")
-        joined = httpx.post(server.url, content=parts, headers={"Content-Encoding": encoding})
+        joined = HTTP.post(server.url, content=parts, headers={"Content-Encoding": encoding})
         assert joined.text == "two streams in a row\n"
-        plain = httpx.post(server.url, content="SELECT 1", headers={"Accept-Encoding": encoding})
+        plain = HTTP.post(server.url, content="SELECT 1", headers={"Accept-Encoding": encoding})
         assert "content-encoding" not in plain.headers
 
     def test_bytes_that_are_not_utf8(self, server: ClickHouseServer) -> None:
-        assert httpx.post(server.url, content=b"SELECT hex('\xff')").text == "FF\n"
+        assert HTTP.post(server.url, content=b"SELECT hex('\xff')").text == "FF\n"
         for answer in (
-            httpx.post(server.reader_url, content=b"SELECT hex('\xff')"),
-            httpx.post(server.url + "?param_s=%ff", content=b"SELECT {s:String}"),
+            HTTP.post(server.reader_url, content=b"SELECT hex('\xff')"),
+            HTTP.post(server.url + "?param_s=%ff", content=b"SELECT {s:String}"),
         ):
             assert answer.status_code == 400
             assert "not valid UTF-8" in answer.text
 
     def test_what_is_not_supported_says_so(self, server: ClickHouseServer) -> None:
         for params in ({"compress": "1"}, {"decompress": "1"}):
-            answer = httpx.post(server.url, content="SELECT 1", params=params)
+            answer = HTTP.post(server.url, content="SELECT 1", params=params)
             assert answer.status_code == 501
             assert "Content-Encoding" in answer.text
-        answer = httpx.post(server.url, params={"query": "SELECT * FROM x"}, files={"x": b"1\n"})
+        answer = HTTP.post(server.url, params={"query": "SELECT * FROM x"}, files={"x": b"1\n"})
         assert answer.status_code == 501
         assert "External tables" in answer.text
 

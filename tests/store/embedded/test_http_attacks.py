@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from fixtures.clickhouse_server import ClickHouseServer
+from fixtures.http_client import HTTP
 
 SECRET = "the-hashed-key"
 
@@ -30,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServe
 def ask(server: ClickHouseServer, sql: str, **options: object) -> httpx.Response:
     headers = options.pop("headers", {})
     assert isinstance(headers, dict)
-    return httpx.post(server.reader_url, content=sql, params=options, headers=headers, timeout=20.0)  # type: ignore[arg-type]
+    return HTTP.post(server.reader_url, content=sql, params=options, headers=headers)  # type: ignore[arg-type]
 
 
 READS_FILES = [
@@ -245,7 +246,7 @@ def test_a_refusal_says_what_is_refused_and_why(server: ClickHouseServer) -> Non
     ],
 )
 def test_an_outsiders_parameters_open_nothing(server: ClickHouseServer, params: dict[str, str]) -> None:
-    for answer in (httpx.get(server.reader_url, params=params), httpx.post(server.reader_url, params=params)):
+    for answer in (HTTP.get(server.reader_url, params=params), HTTP.post(server.reader_url, params=params)):
         assert answer.status_code >= 400, answer.text
         assert SECRET not in answer.text
 
@@ -286,7 +287,7 @@ def test_wrong_credentials_are_refused_and_do_not_fall_back_to_reading(
 ) -> None:
     by_header = ask(server, "SELECT 1", headers={"X-ClickHouse-User": user, "X-ClickHouse-Key": password.encode()})
     by_params = ask(server, "SELECT 1", user=user, password=password)
-    by_basic = httpx.post(server.reader_url, content="SELECT 1", auth=(user, password))
+    by_basic = HTTP.post(server.reader_url, content="SELECT 1", auth=(user, password))
     for answer in (by_header, by_params, by_basic):
         assert answer.status_code == 403
         assert answer.headers["x-clickhouse-exception-code"] == "516"
@@ -310,9 +311,9 @@ def test_wrong_credentials_are_refused_and_do_not_fall_back_to_reading(
 def test_a_page_in_a_browser_of_this_machine_is_refused(server: ClickHouseServer, headers: dict[str, str]) -> None:
     """DNS rebinding and cross-site requests, even with the right password."""
     for path in ("/", "/ping"):
-        answer = httpx.get(server.url + path, params={"query": "SELECT 1"}, headers=headers)
+        answer = HTTP.get(server.url + path, params={"query": "SELECT 1"}, headers=headers)
         assert answer.status_code in (400, 403), answer.text
-    assert httpx.post(server.url, content="SELECT 1", headers=headers).status_code in (400, 403)
+    assert HTTP.post(server.url, content="SELECT 1", headers=headers).status_code in (400, 403)
 
 
 def test_what_a_writer_does_by_get_is_refused(server: ClickHouseServer) -> None:
@@ -322,13 +323,13 @@ def test_what_a_writer_does_by_get_is_refused(server: ClickHouseServer) -> None:
         "DROP TABLE shop.tasks",
         "INSERT INTO shop.tasks FORMAT TSV 3\tx",
     ):
-        answer = httpx.get(server.url, params={"query": query})
+        answer = HTTP.get(server.url, params={"query": query})
         assert answer.headers["x-clickhouse-exception-code"] == "164", answer.text
     assert ask(server, "SELECT count() FROM shop.tasks").text == "1\n"
     session = {"session_id": "by-get"}
-    assert httpx.post(server.url, content="SET max_threads = 1", params=session).status_code == 200
+    assert HTTP.post(server.url, content="SET max_threads = 1", params=session).status_code == 200
     for query in ("INSERT INTO shop.tasks VALUES (3, 'x')", "DROP TABLE shop.tasks"):
-        answer = httpx.get(server.url, params=session | {"query": query})
+        answer = HTTP.get(server.url, params=session | {"query": query})
         assert answer.headers["x-clickhouse-exception-code"] == "164", answer.text
     assert ask(server, "SELECT count() FROM shop.tasks").text == "1\n"
 

@@ -17,6 +17,7 @@ import pytest
 import zstandard
 
 from fixtures.clickhouse_server import ClickHouseServer
+from fixtures.http_client import HTTP
 from fixtures.server_process import ServerProcessError
 
 MAX_BODY_BYTES = 100_000
@@ -32,21 +33,30 @@ MAKE_TABLE = (
 )
 
 
+@pytest.fixture(scope="module")
+def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
+    folder = tmp_path_factory.mktemp("bounds") / "data"
+    with ClickHouseServer(folder, max_body_bytes=MAX_BODY_BYTES, max_queries=2, max_wait_s=0.3) as server:
+        yield server
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ClickHouseServer]:
-    with ClickHouseServer(tmp_path / "data", max_body_bytes=MAX_BODY_BYTES, max_queries=2, max_wait_s=0.3) as running:
-        httpx.post(running.url, content=MAKE_TABLE).raise_for_status()
-        yield running
+def server(running_server: ClickHouseServer) -> ClickHouseServer:
+    """The server of all tests with an empty table. A test that stops it starts it again."""
+    running_server.start()
+    for statement in ("DROP TABLE IF EXISTS t SYNC", MAKE_TABLE):
+        HTTP.post(running_server.url, content=statement).raise_for_status()
+    return running_server
 
 
 def insert(server: ClickHouseServer, first: int, count: int = 100, token: str = "") -> httpx.Response:
     rows = "\n".join(json.dumps({"id": i, "text": "x"}) for i in range(first, first + count))
     params = {"query": "INSERT INTO t FORMAT JSONEachRow"} | ({"insert_deduplication_token": token} if token else {})
-    return httpx.post(server.url, params=params, content=rows)
+    return HTTP.post(server.url, params=params, content=rows)
 
 
 def count(server: ClickHouseServer) -> int:
-    return int(httpx.post(server.url, content="SELECT count() FROM t").text)
+    return int(HTTP.post(server.url, content="SELECT count() FROM t").text)
 
 
 class TestBounds:
@@ -54,7 +64,7 @@ class TestBounds:
     def test_a_body_over_the_bound_is_refused(self, server: ClickHouseServer, declared: bool) -> None:
         body = b"x" * (MAX_BODY_BYTES + 1)
         content = body if declared else iter([body[:50_000], body[50_000:]])
-        answer = httpx.post(server.url, params={"query": "INSERT INTO t FORMAT TSV"}, content=content)
+        answer = HTTP.post(server.url, params={"query": "INSERT INTO t FORMAT TSV"}, content=content)
         assert answer.status_code == 413
         assert answer.headers["x-clickhouse-exception-code"] == "307"
         assert "larger than 100000 bytes" in answer.text
@@ -65,21 +75,21 @@ class TestBounds:
     ) -> None:
         bomb = ENCODE[encoding](b"0" * (MAX_BODY_BYTES * 100))
         assert len(bomb) < MAX_BODY_BYTES
-        answer = httpx.post(server.reader_url, content=bomb, headers={"Content-Encoding": encoding})
+        answer = HTTP.post(server.reader_url, content=bomb, headers={"Content-Encoding": encoding})
         assert answer.status_code == 413
         assert "inflates to more than" in answer.text
         exact = ENCODE[encoding](b"SELECT 1".ljust(MAX_BODY_BYTES))
-        assert httpx.post(server.reader_url, content=exact, headers={"Content-Encoding": encoding}).text == "1\n"
+        assert HTTP.post(server.reader_url, content=exact, headers={"Content-Encoding": encoding}).text == "1\n"
 
     @pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd", "lz4", "br"])
     def test_a_broken_or_unknown_encoding_is_refused(self, server: ClickHouseServer, encoding: str) -> None:
-        answer = httpx.post(server.url, content=b"SELECT 1", headers={"Content-Encoding": encoding})
+        answer = HTTP.post(server.url, content=b"SELECT 1", headers={"Content-Encoding": encoding})
         assert answer.status_code == (415 if encoding == "br" else 400), answer.text
 
     @pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd", "lz4"])
     def test_rows_cut_off_in_their_encoding_are_refused_whole(self, server: ClickHouseServer, encoding: str) -> None:
         rows = "".join(f"{i}\t{i * 7919}\n" for i in range(2000)).encode()
-        answer = httpx.post(
+        answer = HTTP.post(
             server.url,
             params={"query": "INSERT INTO t FORMAT TSV"},
             content=ENCODE[encoding](rows)[:-20],
@@ -91,17 +101,17 @@ class TestBounds:
     def test_who_waits_too_long_for_a_turn_is_told_to_come_again(self, server: ClickHouseServer) -> None:
         """With two turns, of which readers may hold one: a reader is busy, the writer is not."""
         with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(httpx.post, server.reader_url, content="SELECT sleep(2)", timeout=20)
+            running = pool.submit(HTTP.post, server.reader_url, content="SELECT sleep(2)")
             busy = "SELECT count() FROM system.processes WHERE query LIKE 'SELECT sleep(2)%'"
-            while int(httpx.post(server.url, content=busy).text) == 0:
+            while int(HTTP.post(server.url, content=busy).text) == 0:
                 assert not running.done(), running.result().text
-            refused = httpx.post(server.reader_url, content="SELECT 1")
+            refused = HTTP.post(server.reader_url, content="SELECT 1")
             assert insert(server, 0).status_code == 200
             assert running.result().status_code == 200
         assert refused.status_code == 503
         assert refused.headers["retry-after"] == "1"
         assert refused.headers["x-clickhouse-exception-code"] == "202"
-        assert httpx.post(server.reader_url, content="SELECT 1").text == "1\n"
+        assert HTTP.post(server.reader_url, content="SELECT 1").text == "1\n"
 
 
 class TestDurability:
@@ -125,9 +135,9 @@ class TestDurability:
             "INSERT INTO t SELECT number, toString(sleepEachRow(0.02)) FROM numbers(100) SETTINGS max_block_size = 10"
         )
         with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(httpx.post, server.url, content=slow, timeout=20)
+            running = pool.submit(HTTP.post, server.url, content=slow)
             busy = "SELECT count() FROM system.processes WHERE query LIKE 'INSERT INTO t SELECT%'"
-            while int(httpx.post(server.url, content=busy).text) == 0:
+            while int(HTTP.post(server.url, content=busy).text) == 0:
                 assert not running.done(), running.result().text
             server.stop()
             assert running.result().status_code == 200, running.result().text

@@ -12,7 +12,8 @@ class QueuedConsumer:
     """Consumer that returns queued records."""
 
     def __init__(self, sizes: list[int]) -> None:
-        self.queued = [FakeMessage("phospho.tasks", 0, offset, b"x" * size) for offset, size in enumerate(sizes)]
+        values = {size: b"x" * size for size in set(sizes)}
+        self.queued = [FakeMessage("phospho.tasks", 0, offset, values[size]) for offset, size in enumerate(sizes)]
         self.chunk_sizes: list[int] = []
 
     def consume(self, number: int, timeout: float) -> list[FakeMessage]:
