@@ -49,11 +49,10 @@ INSERT_SETTINGS: Mapping[str, str] = {
     "input_format_parallel_parsing": "0",
 }
 
-_JSON_OUTPUT: Mapping[str, str] = {
-    "output_format_json_quote_64bit_integers": "0",
-    # A string column takes any bytes; what is not UTF-8 is read as U+FFFD.
-    "output_format_json_validate_utf8": "1",
-}
+# A string column takes any bytes: bytes that aren't UTF-8 are read as U+FFFD.
+_AS_JSON_LINES = (
+    "FORMAT JSONEachRow SETTINGS output_format_json_quote_64bit_integers = 0, output_format_json_validate_utf8 = 1"
+)
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -75,7 +74,8 @@ class Store:
 
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return the rows of a query as dictionaries of JSON values; 64-bit integers come as integers."""
-        lines = self.raw(sql, "JSONEachRow", parameters, _JSON_OUTPUT)
+        # Settings beside the statement would cost the embedded engine five more statements, to set and reset them.
+        lines = self.raw(f"{sql}\n{_AS_JSON_LINES}", None, parameters)
         return [orjson.loads(line) for line in lines.splitlines()]
 
     def now_ms(self) -> int:
