@@ -56,9 +56,9 @@ kafka:
 system-packages:
 	apt-get update -qq && apt-get install -y -qq docker-compose prometheus kcat chromium
 
-# Tests that take longer than a test run may, and property tests with many examples.
+# Tests that take longer than a test run may, and tests that draw or read more than there.
 chaos: install kafka
-	$(BIN)/python -m pytest -m "chaos or hypothesis" --hypothesis-profile=chaos $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "chaos or hypothesis or sweep" --hypothesis-profile=chaos $(PYTEST_ARGS)
 
 bench: install kafka
 	PYTHONPATH=tests $(BIN)/python -m benchmarks

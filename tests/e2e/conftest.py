@@ -1,8 +1,9 @@
-"""Both shapes of the system with real conversations, shared by the tests of this folder."""
+"""Both shapes of the system with real conversations, all of them in `make chaos`, shared by this folder."""
 
 from __future__ import annotations
 
 import gzip
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,21 +12,30 @@ import orjson
 import pytest
 
 from benchmarks.conversations import CONVERSATIONS, logs
+from fixtures.examples import examples
 from fixtures.expected import Expected
 from fixtures.shapes import OneProcess, OnKafka
 
+CONVERSATION_LOGS = 19_384
 DEFINITIONS = Path(__file__).parents[1] / "data/definitions.yaml"
 
 
 @pytest.fixture(scope="session")
 def conversations(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real conversations, where ../shared/data is beside the project (they are not ours to copy), else made-up ones."""
-    if CONVERSATIONS.exists():
-        return CONVERSATIONS
-    path = tmp_path_factory.mktemp("made-up") / "conversations.jsonl.gz"
+    """The first logs of the real conversations, where ../shared/data is beside the project, else made-up ones."""
+    path = tmp_path_factory.mktemp("conversations") / "conversations.jsonl.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
-        file.writelines(orjson.dumps(log) + b"\n" for log in logs(19_384, "made-up"))
+        file.writelines(itertools.islice(_all_conversations(), examples(100)))
     return path
+
+
+def _all_conversations() -> Iterator[bytes]:
+    """Yield lines. The real ones are not ours to copy into the project."""
+    if not CONVERSATIONS.exists():
+        yield from (orjson.dumps(log) + b"\n" for log in logs(CONVERSATION_LOGS, "made-up"))
+        return
+    with gzip.open(CONVERSATIONS) as file:
+        yield from file
 
 
 @pytest.fixture(scope="session")
