@@ -48,9 +48,10 @@ def find(key: DefinitionKey, sides: Sides) -> Match | None:
     definition that the server would refuse, ImportError if the engines are not installed.
     """
     compiled = _compiled(key)
-    (input_matches,) = compiled.find([sides.input], "input")
-    (output_matches,) = compiled.find([sides.output], "output")
-    matches = [match for match in (*input_matches, *output_matches) if match.definition.name == key.name]
+    (input_matches,) = compiled.match([sides.input], "input")
+    (output_matches,) = compiled.match([sides.output], "output")
+    both = (*input_matches, *output_matches)
+    matches = [match for match in both if match.is_found and match.definition.name == key.name]
     best = max(matches, key=lambda match: match.score, default=None)
     return None if best is None else Match(round(best.score, _SCORE_DIGITS), best.evidence)
 
