@@ -2,53 +2,14 @@
 
 from __future__ import annotations
 
-import html
-import itertools
-import re
 from typing import Any
 
 import orjson
-import pytest
 from starlette.testclient import TestClient
 
-from fixtures.html_pages import Tags
+from fixtures.html_pages import Tags, send_form
 
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
-
-
-_NUMBERS = itertools.count()
-
-
-@pytest.fixture
-def project(world: Any) -> str:
-    """Return a project that only this test has."""
-    project_id = f"settings-{next(_NUMBERS)}"
-    world.registry.save_project(project_id)
-    return project_id
-
-
-@pytest.fixture
-def pages(world: Any) -> TestClient:
-    """Return the local user's browser, at a page of ours."""
-    client: TestClient = world.open_pages()
-    client.headers.update(SAME_SITE)
-    return client
-
-
-def post(pages: TestClient, path: str, project: str, **fields: str) -> Any:
-    """Send a form as its page does."""
-    page = pages.get(path, params={"project": project})
-    token = re.search(r'name="form_token" value="([0-9a-f]{64})"', page.text)
-    assert token is not None
-    was = {name: text for name, text in _values(page.text).items() if name.startswith("was_")}
-    return pages.post(path, params={"project": project}, data={"form_token": token[1], **was, **fields})
-
-
-def _values(page: str) -> dict[str, str]:
-    """Return the value of each input of a page by its name."""
-    inputs = re.findall(r"<input [^>]*>", page)
-    named = [(re.search(r' name="([^"]*)"', one), re.search(r' value="([^"]*)"', one)) for one in inputs]
-    return {name[1]: html.unescape(value[1]) for name, value in named if name and value}
 
 
 def test_a_dead_letter_is_listed_opened_mended_and_replayed(world: Any, pages: TestClient, project: str) -> None:
@@ -59,11 +20,11 @@ def test_a_dead_letter_is_listed_opened_mended_and_replayed(world: Any, pages: T
 
     assert letter in pages.get("/settings/dead-letters", params={"project": project}).text
     assert "invalid_json" in pages.get(path, params={"project": project}).text
-    refused = post(pages, path, project, is_mended="1", payload='{"input": ')
+    refused = send_form(pages, path, project, is_mended="1", payload='{"input": ')
     assert refused.status_code == 422
     assert "not JSON" in refused.text
     assert "{&#34;input&#34;: " in refused.text
-    mended = post(pages, path, project, is_mended="1", payload='{"input": "hello"}')
+    mended = send_form(pages, path, project, is_mended="1", payload='{"input": "hello"}')
 
     assert mended.status_code == 200
     assert "It is logged again" in mended.text
@@ -79,7 +40,7 @@ def test_the_link_to_what_was_replayed_leads_to_its_page(world: Any, pages: Test
     letter = f"letter-{project}"
     world.add_dead_letter(letter, project, b'{"input": "hello", "task_id": "a/report.json"}')
 
-    response = post(pages, f"/settings/dead-letters/{letter}", project)
+    response = send_form(pages, f"/settings/dead-letters/{letter}", project)
 
     assert Tags(response.text).links("a", "/tasks/") == [f"/tasks/a%2Freport.json?project={project}&as=page"]
 
@@ -89,7 +50,7 @@ def test_a_dead_letter_is_replayed_as_it_came(world: Any, pages: TestClient, pro
     world.add_dead_letter(letter, project, b'{"input": "hello"}')
     world.publisher.messages.clear()
 
-    assert post(pages, f"/settings/dead-letters/{letter}", project).status_code == 200
+    assert send_form(pages, f"/settings/dead-letters/{letter}", project).status_code == 200
     assert orjson.loads(world.publisher.messages[0].value)["input"] == "hello"
 
 

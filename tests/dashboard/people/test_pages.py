@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from typing import Any
 
-import pytest
 from starlette.testclient import TestClient
 
 from fixtures.html_pages import check_page
 from phospho_dashboard.settings import DashboardSettings
 
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
-
-
-_NUMBERS = itertools.count()
-
-
-@pytest.fixture
-def project(world: Any) -> str:
-    """Return a project that only this test has."""
-    project_id = f"settings-{next(_NUMBERS)}"
-    world.registry.save_project(project_id)
-    return project_id
-
-
-@pytest.fixture
-def pages(world: Any) -> TestClient:
-    """Return the local user's browser, at a page of ours."""
-    client: TestClient = world.open_pages()
-    client.headers.update(SAME_SITE)
-    return client
 
 
 def test_a_person_is_removed_only_when_asked_again(world: Any, pages: TestClient, project: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import itertools
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,45 +10,10 @@ import orjson
 import pytest
 from starlette.testclient import TestClient
 
-from fixtures.html_pages import ATTACK, check_page
+from fixtures.html_pages import ATTACK, check_page, input_values, send_form
 from phospho_dashboard.settings import DashboardSettings
 
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
-
-
-_NUMBERS = itertools.count()
-
-
-@pytest.fixture
-def project(world: Any) -> str:
-    """Return a project that only this test has."""
-    project_id = f"settings-{next(_NUMBERS)}"
-    world.registry.save_project(project_id)
-    return project_id
-
-
-@pytest.fixture
-def pages(world: Any) -> TestClient:
-    """Return the local user's browser, at a page of ours."""
-    client: TestClient = world.open_pages()
-    client.headers.update(SAME_SITE)
-    return client
-
-
-def post(pages: TestClient, path: str, project: str, **fields: str) -> Any:
-    """Send a form as its page does."""
-    page = pages.get(path, params={"project": project})
-    token = re.search(r'name="form_token" value="([0-9a-f]{64})"', page.text)
-    assert token is not None
-    was = {name: text for name, text in _values(page.text).items() if name.startswith("was_")}
-    return pages.post(path, params={"project": project}, data={"form_token": token[1], **was, **fields})
-
-
-def _values(page: str) -> dict[str, str]:
-    """Return the value of each input of a page by its name."""
-    inputs = re.findall(r"<input [^>]*>", page)
-    named = [(re.search(r' name="([^"]*)"', one), re.search(r' value="([^"]*)"', one)) for one in inputs]
-    return {name[1]: html.unescape(value[1]) for name, value in named if name and value}
 
 
 def settings_form(**changes: str) -> dict[str, str]:
@@ -60,7 +23,7 @@ def settings_form(**changes: str) -> dict[str, str]:
 
 
 def test_switches_bounds_and_retention_are_stored_and_shown(world: Any, pages: TestClient, project: str) -> None:
-    answer = post(
+    answer = send_form(
         pages,
         "/settings",
         project,
@@ -82,14 +45,14 @@ def test_what_a_shorter_retention_deletes_is_said_and_asked_first(world: Any, pa
     for age_days in (0, 10, 20):
         world.add_task(project, f"t{age_days}", created_at=(now - timedelta(days=age_days)).isoformat()[:19])
 
-    response = post(pages, "/settings", project, **settings_form(name=ATTACK[:99], retention_days="15"))
+    response = send_form(pages, "/settings", project, **settings_form(name=ATTACK[:99], retention_days="15"))
     assert response.status_code == 200
     assert "1 task is older and goes within the hour" in response.text
     assert world.registry.project(project).retention_days == 0
     check_page(response)
 
     def kept_days(days: str, **confirmed: str) -> int:
-        post(pages, "/settings", project, **settings_form(retention_days=days), **confirmed)
+        send_form(pages, "/settings", project, **settings_form(retention_days=days), **confirmed)
         return int(world.registry.project(project).retention_days)
 
     assert kept_days("15", confirmed="1") == 15
@@ -114,14 +77,14 @@ def test_a_bound_that_can_not_be_is_refused_with_the_reason(
 ) -> None:
     before = world.registry.project(project)
 
-    answer = post(pages, "/settings", project, **settings_form(**changes))
+    answer = send_form(pages, "/settings", project, **settings_form(**changes))
 
     assert answer.status_code == 422
     assert next(iter(changes)) in re.search(r'role="alert".*?</p>', answer.text, re.S)[0]  # type: ignore[index]
     assert world.registry.project(project) == before
     # What was typed is still there to be mended, and what it would change.
     [(name, text)] = changes.items()
-    shown = _values(answer.text)
+    shown = input_values(answer.text)
     assert (shown[name], shown["name"], shown["was_name"]) == (text, "Shop", project)
 
 
@@ -129,14 +92,17 @@ def test_of_two_admins_who_save_at_once_each_changes_what_they_changed(
     world: Any, pages: TestClient, project: str
 ) -> None:
     world.registry.save_project(project, "Shop", 30)
-    post(pages, "/settings", project, **settings_form(retention_days="30", detect_language="1", detect_events="1"))
-    shown = _values(pages.get("/settings", params={"project": project}).text)
+    send_form(pages, "/settings", project, **settings_form(retention_days="30", detect_language="1", detect_events="1"))
+    shown = input_values(pages.get("/settings", params={"project": project}).text)
     was = {name: text for name, text in shown.items() if name.startswith("was_")}
     own = {name.removeprefix("was_"): text for name, text in was.items() if text}
 
     # Both have opened the page before either saves.
-    assert post(pages, "/settings", project, **own | was | {"retention_days": "7", "confirmed": "1"}).status_code == 303
-    assert post(pages, "/settings", project, **own | was | {"max_tasks_per_day": "9", "detect_language": ""})
+    assert (
+        send_form(pages, "/settings", project, **own | was | {"retention_days": "7", "confirmed": "1"}).status_code
+        == 303
+    )
+    assert send_form(pages, "/settings", project, **own | was | {"max_tasks_per_day": "9", "detect_language": ""})
 
     stored = world.registry.project(project)
     assert (stored.name, stored.retention_days, stored.settings.max_tasks_per_day) == ("Shop", 7, 9)
@@ -161,9 +127,9 @@ def test_the_api_changes_what_it_names_and_leaves_the_rest(world: Any, project: 
 def test_a_project_is_made_once(pages: TestClient, project: str) -> None:
     new = f"{project}-new"
 
-    assert post(pages, "/settings/projects", project, project_id=new, name="New").status_code == 303
-    assert post(pages, "/settings/projects", project, project_id=new).status_code == 409
-    assert post(pages, "/settings/projects", project, project_id="no spaces").status_code == 422
+    assert send_form(pages, "/settings/projects", project, project_id=new, name="New").status_code == 303
+    assert send_form(pages, "/settings/projects", project, project_id=new).status_code == 409
+    assert send_form(pages, "/settings/projects", project, project_id="no spaces").status_code == 422
     listed = pages.get("/settings/projects.json").json()["projects"]
     assert [one["name"] for one in listed if one["project_id"] == new] == ["New"]
 
@@ -183,7 +149,9 @@ def test_nothing_that_anybody_wrote_can_run_in_the_settings(world: Any, pages: T
 
     for path in (*PAGES, "/settings/people", f"/settings/dead-letters/{letter}", "/sign-in?next=" + ATTACK, "/setup"):
         check_page(pages.get(path, params=None if "?" in path else {"project": project}))
-    refused = post(pages, f"/settings/dead-letters/{letter}", project, is_mended="1", payload="</textarea>" + ATTACK)
+    refused = send_form(
+        pages, f"/settings/dead-letters/{letter}", project, is_mended="1", payload="</textarea>" + ATTACK
+    )
     check_page(refused)
     check_page(pages.post("/sign-in", data={"name": ATTACK, "password": "x"}))
 
