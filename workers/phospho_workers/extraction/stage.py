@@ -32,17 +32,16 @@ class Extraction:
         return output
 
     def _extract(self, record: Record, output: StageOutput) -> None:
-        log = RawLog({}, record)
+        fields: dict[str, Any] = {}
         try:
-            log = RawLog(decode_object(record.value), record)
-            topic, row = _row(log)
+            fields = decode_object(record.value)
+            topic, row = _row(RawLog(fields, record))
             key = message_key(row["project_id"], row.get("session_id", ""), row["task_id"])
             output.add(topic, Keyed(key, encode_row(row)))
-        except Rejected as rejection:
-            reject(output, record, stage=self.name, rejection=rejection, project_id=_project_or_empty(log))
-        except RecursionError:
-            too_deep = Rejected("too_deep", "the JSON is nested too deep")
-            reject(output, record, stage=self.name, rejection=too_deep, project_id=_project_or_empty(log))
+        except (Rejected, RecursionError) as error:
+            rejection = error if isinstance(error, Rejected) else Rejected("too_deep", "the JSON is nested too deep")
+            project_id = _project_or_empty(RawLog(fields, record))
+            reject(output, record, stage=self.name, rejection=rejection, project_id=project_id)
 
 
 def _row(log: RawLog) -> tuple[Topic, dict[str, Any]]:
