@@ -7,15 +7,11 @@ from typing import Protocol
 
 from phospho_schemas.messages import EventDefinition, JudgementRow
 from phospho_schemas.times import utc_now
-from phospho_store.registry.definition_sets import TABLES
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
-from phospho_workers.jobs.judges.candidate_queue import CandidateQueue
+from phospho_workers.jobs.judges.judge_job import TEXTS_AT_ONCE, JudgeJob
 from phospho_workers.jobs.judges.open_candidates import JudgeRepositories
-from phospho_workers.jobs.loop.round_robin import RoundRobin
 from phospho_workers.judging.selection import OpenCandidate, OpenText, judge_of
 from phospho_workers.runtime import metrics
-
-_TEXTS_AT_ONCE = 32
 
 
 class PairScorer(Protocol):
@@ -28,13 +24,10 @@ class PairScorer(Protocol):
         """Return the score of each pair of a description and a text, in [0, 1]."""
 
 
-class EncoderJudgeJob:
+class EncoderJudgeJob(JudgeJob):
     """Asks an encoder about the candidates without a judgement, 32 texts of a project at a time."""
 
     name = "encoder-judge"
-    pause_s = 1.0
-    tables = (*TABLES, "analysis_rows", "backfill_rows")
-    max_pause_s = 5.0
 
     def __init__(
         self,
@@ -44,16 +37,9 @@ class EncoderJudgeJob:
         *,
         has_llm: bool = False,
     ) -> None:
-        self._repositories = repositories
-        self._definitions = definitions
+        super().__init__(repositories, definitions)
         self._encoder = encoder
         self._has_llm = has_llm
-        self._queue = CandidateQueue(repositories.candidates, repositories.backfills)
-        self._round_robin = RoundRobin()
-
-    def step(self) -> bool:
-        compiled = self._definitions().by_project
-        return self._round_robin.step(compiled, lambda name: self._judge_project(name, compiled[name]))
 
     def _judge_project(self, project_id: str, compiled: CompiledDefinitions) -> bool:
         """Judge some texts of a project, and return whether there was any."""
@@ -65,7 +51,7 @@ class EncoderJudgeJob:
         if not definitions:
             return False
         versions = {name: definition.version for name, definition in definitions.items()}
-        texts = self._queue.take(project_id, versions, _TEXTS_AT_ONCE)
+        texts = self._queue.take(project_id, versions, TEXTS_AT_ONCE)
         judgements = list(self._judgements(project_id, texts, definitions)) if texts else []
         self._repositories.judgements.save_judgements(judgements)
         for judgement in judgements:

@@ -12,11 +12,9 @@ from phospho_schemas.ids import derived_uuid
 from phospho_schemas.messages import EventDefinition, JudgementRow, LlmCallRow, ProjectSettings
 from phospho_schemas.times import utc_now
 from phospho_store.annotations.judgements import Used
-from phospho_store.registry.definition_sets import TABLES
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
-from phospho_workers.jobs.judges.candidate_queue import CandidateQueue
+from phospho_workers.jobs.judges.judge_job import TEXTS_AT_ONCE, JudgeJob
 from phospho_workers.jobs.judges.open_candidates import JudgeRepositories
-from phospho_workers.jobs.loop.round_robin import RoundRobin
 from phospho_workers.judging.llm_client import LlmCall, LlmClient
 from phospho_workers.judging.prompts import MAX_DEFINITIONS, Question
 from phospho_workers.judging.selection import OpenCandidate, OpenText, candidates_to_ask, judge_of
@@ -25,24 +23,20 @@ from phospho_workers.runtime import metrics
 
 logger = logging.getLogger(__name__)
 
-_TEXTS_AT_ONCE = 32
 # The pause of a project that has spent its budget: somebody may raise it.
 _BUDGET_PAUSE = timedelta(seconds=15)
 _NO_PAUSE = date.min, datetime.min.replace(tzinfo=UTC)
 
 
-class LlmJudgeJob:
+class LlmJudgeJob(JudgeJob):
     """
     Asks an LLM about the candidates without a judgement, 32 texts of a project at a time, the most doubtful first.
 
     The maximum cost of a call is stored before it, and replaced by the actual cost: a process that dies has spent what
-    it reserved, and no restart spends it twice. `definitions` is called once a step.
+    it reserved, and no restart spends it twice.
     """
 
     name = "llm-judge"
-    pause_s = 1.0
-    tables = (*TABLES, "analysis_rows", "backfill_rows")
-    max_pause_s = 5.0
 
     def __init__(
         self,
@@ -54,22 +48,15 @@ class LlmJudgeJob:
         has_encoder: bool = False,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._repositories = repositories
-        self._definitions = definitions
+        super().__init__(repositories, definitions)
         self._settings = settings
         self._client = client or LlmClient(settings)
         self._has_encoder = has_encoder
         self._now = now
-        self._queue = CandidateQueue(repositories.candidates, repositories.backfills)
-        self._round_robin = RoundRobin()
         # By project: the day of the spent budget, and the end of the pause.
         self._budget_pauses: dict[str, tuple[date, datetime]] = {}
         self._is_circuit_logged = False
         metrics.LLM_CIRCUIT_OPEN.set_function(lambda: float(self._client.circuit.is_open))
-
-    def step(self) -> bool:
-        compiled = self._definitions().by_project
-        return self._round_robin.step(compiled, lambda name: self._judge_project(name, compiled[name]))
 
     def _judge_project(self, project_id: str, compiled: CompiledDefinitions) -> bool:
         """Ask about some texts of a project, and return whether that brought any judgement."""
@@ -83,7 +70,7 @@ class LlmJudgeJob:
         if self._is_out_of_budget(project_id):
             return False
         versions = {name: definition.version for name, definition in definitions.items()}
-        texts = self._queue.take(project_id, versions, _TEXTS_AT_ONCE)
+        texts = self._queue.take(project_id, versions, TEXTS_AT_ONCE)
         if not texts:
             return False
         questions = list(self._questions(project_id, texts, definitions))
