@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
 from phospho_dashboard.analytics.api import SessionsApi, analytics_operations
 from phospho_dashboard.analytics.exports import ExportPages
@@ -14,21 +17,15 @@ from phospho_dashboard.analytics.pages import analytics_views
 from phospho_dashboard.annotations.annotations import FeedbackReader
 from phospho_dashboard.annotations.api import AnnotationsApi
 from phospho_dashboard.annotations.pages import AnnotationForms
-from phospho_dashboard.auth.local_user import local_user_routes
 from phospho_dashboard.dead_letters.api import DeadLettersApi
 from phospho_dashboard.dead_letters.pages import DeadLetterPages
 from phospho_dashboard.definitions.api import DefinitionsApi
-from phospho_dashboard.definitions.backfill_api import BackfillsApi
-from phospho_dashboard.definitions.backfill_pages import BackfillPages
-from phospho_dashboard.definitions.backfills import Backfills
-from phospho_dashboard.definitions.detection import Detection
-from phospho_dashboard.definitions.label_queue_pages import LabelQueuePages
+from phospho_dashboard.definitions.backfills import BackfillPages, Backfills, BackfillsApi
+from phospho_dashboard.definitions.checks import Detection
 from phospho_dashboard.definitions.pages import DefinitionPages
 from phospho_dashboard.definitions.quality import DefinitionQuality
+from phospho_dashboard.definitions.trial_pages import LabelQueuePages, VersionPages
 from phospho_dashboard.definitions.version_api import VersionsApi
-from phospho_dashboard.definitions.version_pages import VersionPages
-from phospho_dashboard.document import openapi_routes
-from phospho_dashboard.endpoints import ApiEndpoints
 from phospho_dashboard.health.freshness import dead_letter_count, freshness
 from phospho_dashboard.health.pages import HealthPages
 from phospho_dashboard.health.processes import MetricsReader
@@ -40,16 +37,16 @@ from phospho_dashboard.people.api import PeopleApi
 from phospho_dashboard.people.pages import PeoplePages
 from phospho_dashboard.people.sign_in_pages import SignInPages
 from phospho_dashboard.projects.api import KeysApi, ProjectsApi
-from phospho_dashboard.projects.key_pages import KeyPages
-from phospho_dashboard.projects.pages import ProjectPages
+from phospho_dashboard.projects.pages import KeyPages, ProjectPages
 from phospho_dashboard.projects.settings_pages import SettingsPages
-from phospho_dashboard.services import Services
+from phospho_dashboard.services import ApiEndpoints, Services
 from phospho_dashboard.sql.api import SqlApi
 from phospho_dashboard.web.static_files import static_routes
 from phospho_dashboard.webhooks.api import WebhooksApi
 from phospho_dashboard.webhooks.pages import WebhookPages
 from phospho_dashboard.webhooks.webhooks import WebhookSending
-from phospho_web.openapi import Operation
+from phospho_web import openapi
+from phospho_web.openapi import Api, Json, Operation, Problems, header_parameter
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,6 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
         *BackfillPages(services, integrations.detection).routes(),
         *VersionPages(services, integrations.detection).routes(),
         *SignInPages(services).routes(),
-        *local_user_routes(services.settings),
         *AccountPages(services).routes(),
         *PeoplePages(services).routes(),
         *SettingsPages(services).routes(),
@@ -151,3 +147,48 @@ def _views(services: Services, integrations: Integrations) -> list[View]:
         quality=DefinitionQuality(services.store).read,
         backfills=Backfills(services, integrations.detection).of_event,
     )
+
+
+_API = Api(
+    title="phospho: query and management",
+    description="Read what was logged and found, and set what is looked for. Ingest is described in /openapi.json of "
+    "the same server. Errors have one shape: code, message, hint. Lists come in pages: send `next_cursor` of one as "
+    "`cursor` of the next, until it is null; rows that come meanwhile move nothing.",
+    problems=Problems(
+        {
+            400: "The query or the body can't be read.",
+            401: "The API key is missing, unknown or revoked.",
+            403: "The key is another project's, or may not do this.",
+            404: "There is nothing of that name.",
+            409: "It is there already, or stands in the way of something.",
+            413: "The body is too large.",
+            422: "The content is not valid; the message says what and why.",
+            503: "ClickHouse or Kafka does not answer: send the same request again after the time in Retry-After.",
+        }
+    ),
+    parameters=(
+        header_parameter(
+            "X-Phospho-Project", "The project, for an administrator's key; the oldest one where it is missing."
+        ),
+    ),
+    prefix="/api/v1",
+)
+
+
+def document(operations: Iterable[Operation]) -> Json:
+    """Return the document."""
+    return openapi.document(_API, operations)
+
+
+def openapi_routes(operations: Callable[[], Iterable[Operation]]) -> list[BaseRoute]:
+    """Return the route of the document, which the first request makes. It needs no key: it names no project."""
+
+    async def openapi_json(request: Request) -> Response:
+        return Response(_encoded_document(operations), media_type=openapi.JSON)
+
+    return [Route("/api/openapi.json", openapi_json)]
+
+
+@cache
+def _encoded_document(operations: Callable[[], Iterable[Operation]]) -> bytes:
+    return openapi.encoded(document(operations()))

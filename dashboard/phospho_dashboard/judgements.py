@@ -12,9 +12,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.endpoints import ApiEndpoints, Endpoints
 from phospho_dashboard.layout.pages import SettingsPage
-from phospho_dashboard.services import Services
+from phospho_dashboard.services import ApiEndpoints, Endpoints, Services
 from phospho_dashboard.web.routes import page_and_twin
 from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import ProjectSettings

@@ -18,8 +18,8 @@ from starlette.testclient import TestClient
 
 from phospho_cli.processes.integrations import build_integrations
 from phospho_dashboard.app import Integrations, api_routes, create_app
-from phospho_dashboard.auth.passwords import Passwords
-from phospho_dashboard.definitions.detection import Detection
+from phospho_dashboard.auth.directory import Passwords
+from phospho_dashboard.definitions.checks import Detection
 from phospho_dashboard.services import Services, create_services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.webhooks.webhooks import WebhookSending

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from fixtures.served import served
-from phospho_dashboard.app import api_operations
-from phospho_dashboard.document import document
+from phospho_dashboard.app import api_operations, document
 from phospho_dashboard.settings import DashboardSettings
 
 TEXT = (Path(__file__).parents[2] / "docs/api.md").read_text()

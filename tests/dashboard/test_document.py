@@ -15,8 +15,7 @@ from starlette.routing import Route
 
 from fixtures.examples import examples
 from fixtures.served import served
-from phospho_dashboard.app import api_operations, api_routes
-from phospho_dashboard.document import document
+from phospho_dashboard.app import api_operations, api_routes, document
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.messages import Backfill
 

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from gateway.conftest import AppMaker, ClientMaker, Counted
 from gateway.recording import RecordingPublisher
-from phospho_gateway.document import document
+from phospho_gateway.docs import document
 from phospho_gateway.settings import GatewaySettings, KafkaPublisherSettings
 from phospho_schemas.topics import Keyed
 

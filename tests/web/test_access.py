@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from starlette.requests import Request
 
-from phospho_web.access import bearer_secret
 from phospho_web.problems import Problem
+from phospho_web.requests import bearer_secret
 
 
 def request(authorization: str | None) -> Request:

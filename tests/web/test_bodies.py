@@ -8,8 +8,8 @@ import pytest
 from starlette.requests import Request
 
 from phospho_store.errors import StatementRefused, StoreUnavailable
-from phospho_web.bodies import parse_json, read_body, read_object
 from phospho_web.problems import Problem, problem_of
+from phospho_web.requests import parse_json, read_body, read_object
 
 
 def request(*chunks: bytes, content_length: str = "") -> Request:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from phospho_dashboard.app import Integrations
-from phospho_dashboard.definitions.detection import Detection
+from phospho_dashboard.definitions.checks import Detection
 from phospho_dashboard.webhooks.webhooks import WebhookSending
 from phospho_schemas.ids import HybridClock
 from phospho_store.jobs.webhooks import WebhookRepository, shown_secret

@@ -29,7 +29,7 @@ from phospho_cli.processes.serving import (
 )
 from phospho_cli.processes.settings import LOOPBACK, UpSettings
 from phospho_cli.processes.web import open_web
-from phospho_dashboard.auth.local_user import OPEN_PATH
+from phospho_dashboard.people.sign_in_pages import OPEN_PATH
 from phospho_dashboard.settings import DashboardSettings
 from phospho_gateway.kafka_publisher import KafkaPublisher
 from phospho_gateway.settings import KafkaPublisherSettings

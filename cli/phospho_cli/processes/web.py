@@ -17,7 +17,7 @@ from phospho_dashboard.app import Integrations, api_routes, page_routes
 from phospho_dashboard.health.project_gauges import ProjectGauges
 from phospho_dashboard.services import Services, create_services
 from phospho_dashboard.settings import DashboardSettings
-from phospho_dashboard.web.error_pages import on_unexpected, with_error_page
+from phospho_dashboard.web.routes import on_unexpected, with_error_page
 from phospho_gateway import metrics as gateway_metrics
 from phospho_gateway.app import create_app as create_gateway
 from phospho_gateway.intake.feedback import feedback_reading

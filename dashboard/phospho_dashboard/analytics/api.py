@@ -7,10 +7,9 @@ from dataclasses import fields
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_dashboard.endpoints import LIMIT, ROWS, ApiEndpoints
 from phospho_dashboard.queries.filters import URL_NAMES, Filters
 from phospho_dashboard.queries.periods import PERIODS
-from phospho_dashboard.services import Services
+from phospho_dashboard.services import LIMIT, ROWS, ApiEndpoints, Services
 from phospho_store.jobs.session_closes import SessionCloseRepository
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import (

@@ -10,8 +10,7 @@ from phospho_dashboard.analytics.tasks import Tasks, task_list_extras
 from phospho_dashboard.analytics.trends import bucket_times
 from phospho_dashboard.layout.views import Content, Paging, View, ViewRequest
 from phospho_dashboard.queries.analysed import analysed, found_events
-from phospho_dashboard.queries.filters import Scope
-from phospho_dashboard.queries.narrowing import searched
+from phospho_dashboard.queries.filters import Scope, searched
 from phospho_dashboard.queries.periods import Buckets
 from phospho_dashboard.web.formats import with_times
 from phospho_dashboard.web.urls import with_query

@@ -11,19 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.layout.views import ViewRequestReader
-from phospho_dashboard.queries.analysed import analysed
+from phospho_dashboard.queries.analysed import analysed, session_facts, session_findings
 from phospho_dashboard.queries.filters import Scope
-from phospho_dashboard.queries.subqueries import session_facts, session_findings
-from phospho_dashboard.services import Services
-from phospho_dashboard.web.streams import stream_chunks
+from phospho_dashboard.services import Endpoints, Services
 from phospho_store.sql import compose
 from phospho_store.sql.feedback import current_flag, last_feedback
 from phospho_store.sql.sessions import SESSION_FACTS
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 from phospho_web.responses import with_json_errors
+from phospho_web.threads import stream_chunks
 
 MAX_ROWS = 200_000
 _TIMEOUT_S = 120

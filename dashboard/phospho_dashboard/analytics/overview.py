@@ -9,11 +9,9 @@ from typing import Any
 
 from phospho_dashboard.analytics.trends import bucket_times
 from phospho_dashboard.layout.views import Content, View, ViewRequest
-from phospho_dashboard.queries.analysed import analysed
-from phospho_dashboard.queries.filters import Scope
-from phospho_dashboard.queries.narrowing import searched
+from phospho_dashboard.queries.analysed import analysed, flagged_tasks
+from phospho_dashboard.queries.filters import Scope, searched
 from phospho_dashboard.queries.periods import Buckets, Span
-from phospho_dashboard.queries.subqueries import flagged_tasks
 from phospho_dashboard.settings import Prices
 from phospho_store.sql import compose
 from phospho_store.store import Store

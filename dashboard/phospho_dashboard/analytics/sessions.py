@@ -12,10 +12,9 @@ from typing import Any
 
 from phospho_dashboard.analytics.tasks import Tasks
 from phospho_dashboard.layout.views import Content, PageExtras, Paging, View, ViewRequest, chosen_columns, sort_labels
-from phospho_dashboard.queries.filters import Scope
-from phospho_dashboard.queries.narrowing import newest
+from phospho_dashboard.queries.analysed import session_facts, session_findings
+from phospho_dashboard.queries.filters import Scope, newest
 from phospho_dashboard.queries.periods import Extent
-from phospho_dashboard.queries.subqueries import session_facts, session_findings
 from phospho_dashboard.web.formats import with_times
 from phospho_store.sql import compose
 from phospho_store.sql.feedback import current_flag, last_feedback

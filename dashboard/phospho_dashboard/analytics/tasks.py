@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from phospho_dashboard.layout.views import Paging, ViewRequest, chosen_columns, sort_labels
-from phospho_dashboard.queries.filters import Scope
-from phospho_dashboard.queries.narrowing import newest
+from phospho_dashboard.queries.filters import Scope, newest
 from phospho_dashboard.queries.periods import Extent, Span
 from phospho_dashboard.queries.task_events import TaskEvents
 from phospho_dashboard.web.formats import with_times

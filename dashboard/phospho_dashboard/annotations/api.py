@@ -9,15 +9,14 @@ from starlette.responses import Response
 
 from phospho_dashboard.annotations.annotations import MAX_LABELS, MAX_NOTE_CHARACTERS, Annotations
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.endpoints import LIMIT, ROWS, ApiEndpoints
-from phospho_dashboard.services import Services
+from phospho_dashboard.services import LIMIT, ROWS, ApiEndpoints, Services
 from phospho_dashboard.web.formats import with_times
 from phospho_schemas.messages import Label, Note
-from phospho_web.bodies import text_field
 from phospho_web.cursors import decoded_cursor, encoded_cursor, page_limit
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import TEXT, list_of, nullable, object_schema, query_parameter
 from phospho_web.problems import Problem
+from phospho_web.requests import text_field
 from phospho_web.responses import json_response
 
 _END_OF_TIME = (2**62, "")

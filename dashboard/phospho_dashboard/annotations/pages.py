@@ -10,8 +10,7 @@ from starlette.routing import BaseRoute
 
 from phospho_dashboard.annotations.annotations import MAX_NOTE_CHARACTERS, Annotations, FeedbackReader
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.endpoints import Endpoints
-from phospho_dashboard.services import Services
+from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.origins import local_path
 from phospho_dashboard.web.routes import form_route

@@ -8,9 +8,17 @@ import hmac
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_dashboard.auth.form_tokens import FORM_FIELD, FORM_HEADER, check_form, form_token
 from phospho_dashboard.auth.sign_ins import SignedIn, SignIns
-from phospho_dashboard.auth.visitors import LOCAL_USER, Visitor, key_visitor, person_visitor
+from phospho_dashboard.auth.visitors import (
+    FORM_FIELD,
+    FORM_HEADER,
+    LOCAL_USER,
+    Visitor,
+    check_form,
+    form_token,
+    key_visitor,
+    person_visitor,
+)
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.web.forms import Form, read_form
 from phospho_dashboard.web.origins import check_host, is_encrypted, is_from, is_proxied, networks
@@ -18,8 +26,8 @@ from phospho_schemas.messages import Project
 from phospho_schemas.people import MAX_NAME_CHARACTERS, Role, known_name
 from phospho_store.registry.authentication import Authenticator, Principal
 from phospho_store.registry.registry import Registry
-from phospho_web.access import PROJECT_HEADER, bearer_secret
 from phospho_web.problems import Problem, unauthorized, wrong_project
+from phospho_web.requests import PROJECT_HEADER, bearer_secret
 from phospho_web.threads import StoreThreads
 
 _READING_METHODS = frozenset({"GET", "HEAD"})

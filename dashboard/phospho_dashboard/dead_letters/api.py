@@ -8,16 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.dead_letters.dead_letters import DeadLetters
-from phospho_dashboard.dead_letters.replay import ReplayMessage, publish_replay
-from phospho_dashboard.endpoints import LIMIT, ROWS, ApiEndpoints
-from phospho_dashboard.services import Services
+from phospho_dashboard.dead_letters.dead_letters import DeadLetters, ReplayMessage, publish_replay
+from phospho_dashboard.services import LIMIT, ROWS, ApiEndpoints, Services
 from phospho_schemas.people import Role
 from phospho_schemas.topics import RAW_LOGS
-from phospho_web.bodies import read_object, text_field
 from phospho_web.cursors import decoded_cursor, page_limit
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import ANY_OBJECT, TEXT, nullable, object_schema, query_parameter
+from phospho_web.requests import read_object, text_field
 from phospho_web.responses import json_response
 
 _NOTE = "a dead letter says what came, not what became of it: it stays listed"

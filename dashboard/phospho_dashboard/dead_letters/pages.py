@@ -9,11 +9,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.dead_letters.dead_letters import DeadLetters
-from phospho_dashboard.dead_letters.replay import ReplayMessage, publish_replay
-from phospho_dashboard.endpoints import Endpoints
+from phospho_dashboard.dead_letters.dead_letters import DeadLetters, ReplayMessage, publish_replay
 from phospho_dashboard.layout.pages import SettingsPage
-from phospho_dashboard.services import Services
+from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.routes import form_route, page_and_twin
 from phospho_web.cursors import decoded_cursor, page_limit
 from phospho_web.problems import Problem

@@ -9,11 +9,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_dashboard.definitions.checks import check_name, checked_definition
-from phospho_dashboard.definitions.detection import Detection
+from phospho_dashboard.definitions.checks import Detection, check_name, checked_definition
 from phospho_dashboard.definitions.trials import PREVIEW_TASKS, DefinitionTrials
-from phospho_dashboard.endpoints import ROWS, ApiEndpoints
-from phospho_dashboard.services import Services
+from phospho_dashboard.services import ROWS, ApiEndpoints, Services
 from phospho_schemas import messages
 from phospho_schemas.definitions import DEFINITION_FIELDS, by_look, crowded_out
 from phospho_schemas.messages import EventDefinition

@@ -1,16 +1,31 @@
-"""The backfills of a project: estimate, start, follow and cancel them."""
+"""The backfills of a project, with their API, /api/v1/backfills, and their page: estimate, start, follow and cancel."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from phospho_dashboard.definitions.detection import Detection
-from phospho_dashboard.definitions.versions import current_definition
-from phospho_dashboard.services import Services
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute
+
+from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.definitions.checks import Detection, current_definition, versions_of
+from phospho_dashboard.layout.pages import ProjectPage
+from phospho_dashboard.services import ApiEndpoints, Endpoints, Services
+from phospho_dashboard.web.forms import Form
+from phospho_dashboard.web.routes import form_route, page_and_twin
+from phospho_dashboard.web.urls import with_query
 from phospho_schemas.messages import Backfill
+from phospho_schemas.people import Role
+from phospho_schemas.times import parsed_time
 from phospho_store.jobs.backfills import BackfillRepository
+from phospho_web.endpoints import api_endpoint
+from phospho_web.openapi import NUMBER, TEXT, TIME, list_of, nullable, object_schema
 from phospho_web.problems import Problem
+from phospho_web.requests import text_field
+from phospho_web.responses import json_response
 
 
 class TimeRange(NamedTuple):
@@ -77,3 +92,188 @@ def _existing(backfill: Backfill | None, backfill_id: str) -> Backfill:
     if backfill is None:
         raise Problem(404, "unknown_backfill", f"there is no backfill {backfill_id!r}")
     return backfill
+
+
+_BACKFILL = object_schema(["backfill"], backfill=Backfill)
+_ESTIMATE = object_schema(
+    ["tasks", "seconds", "events", "llm_tokens", "sampled_tasks"],
+    tasks=NUMBER,
+    seconds={"type": "number"},
+    events=NUMBER,
+    llm_tokens=NUMBER,
+    sampled_tasks=NUMBER,
+)
+
+
+class BackfillsApi(ApiEndpoints):
+    """The endpoints of backfills."""
+
+    def __init__(self, services: Services, detection: Detection) -> None:
+        super().__init__(services)
+        self._backfills = Backfills(services, detection)
+
+    @api_endpoint("get", "/backfills", "Backfills, the latest first", list_of("backfills", Backfill))
+    async def backfills(self, request: Request) -> Response:
+        project_id = await self._access.api_project(request)
+        backfills = await self._threads.run(self._backfills.of_project, project_id)
+        return json_response({"backfills": [backfill.model_dump(mode="json") for backfill in backfills]})
+
+    @api_endpoint(
+        "post",
+        "/backfills",
+        "Start a backfill",
+        _BACKFILL,
+        description="Run the current version of a definition over older tasks. A running backfill is not "
+        "started twice. With `dry_run` nothing is started, and the answer is an estimate, with "
+        "status 200.",
+        status=201,
+        body=object_schema(
+            ["definition"],
+            definition=TEXT,
+            **{"from": nullable(TIME), "to": nullable(TIME)},
+            dry_run={"type": "boolean"},
+        ),
+        also={200: object_schema(["estimate"], estimate=_ESTIMATE)},
+    )
+    async def start(self, request: Request) -> Response:
+        visitor, project_id = await self._access.api_visitor_and_project(request, "editor")
+        content = await self._body(request)
+        name, time_range = text_field(content, "definition"), _time_range(content)
+        if content.get("dry_run"):
+            estimate = await self._slow_threads.run(self._backfills.estimate, project_id, name, time_range)
+            return json_response({"estimate": estimate})
+        backfill = await self._threads.run(self._backfills.start, project_id, name, time_range, visitor.author)
+        return json_response({"backfill": backfill.model_dump(mode="json")}, 201)
+
+    @api_endpoint("get", "/backfills/{backfill_id}", "Progress of a backfill", _BACKFILL)
+    async def backfill(self, request: Request) -> Response:
+        return await self._one(request, "viewer", self._backfills.backfill)
+
+    @api_endpoint(
+        "delete",
+        "/backfills/{backfill_id}",
+        "Cancel a backfill",
+        _BACKFILL,
+        description="The events that it found stay.",
+    )
+    async def cancel(self, request: Request) -> Response:
+        return await self._one(request, "editor", self._backfills.cancel)
+
+    async def _one(self, request: Request, role: Role, action: Callable[[str, str], Backfill]) -> Response:
+        project_id = await self._access.api_project(request, role)
+        backfill = await self._threads.run(action, project_id, request.path_params["backfill_id"])
+        return json_response({"backfill": backfill.model_dump(mode="json")})
+
+
+def _time_range(content: dict[str, Any]) -> TimeRange:
+    """Return the times `from` and `to` of a body; Problem 422 for an empty range."""
+    time_range = TimeRange(_time(content, "from"), _time(content, "to"))
+    if time_range.from_at is not None and time_range.to_at is not None and time_range.from_at >= time_range.to_at:
+        raise Problem(422, "invalid_field", "'from' must be before 'to'")
+    return time_range
+
+
+def _time(content: dict[str, Any], name: str) -> datetime | None:
+    """Return a time of a body, in UTC where it names no zone; None where it is missing."""
+    text = content.get(name)
+    if text is None:
+        return None
+    moment = parsed_time(text) if isinstance(text, str) else None
+    if moment is None:
+        hint = "such as 2026-01-31 or 2026-01-31T10:00:00Z"
+        raise Problem(422, "invalid_field", f"{name!r} must be a time in ISO 8601", hint)
+    return moment
+
+
+_PATH = "/definitions/backfill"
+_DAY = timedelta(days=1)
+
+
+class BackfillPages(Endpoints):
+    """The page, its twin and its forms. Project and name stand in the query, of the forms too."""
+
+    def __init__(self, services: Services, detection: Detection) -> None:
+        super().__init__(services)
+        self._backfills = Backfills(services, detection)
+        self._page = ProjectPage(services, "events", "definitions/backfill.html")
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of backfills. A definition's name, which may be any text, is a parameter and not a path."""
+        return [
+            *page_and_twin(_PATH, self.read, self.render),
+            form_route(_PATH, self.start),
+            form_route(f"{_PATH}/cancel", self.cancel),
+        ]
+
+    async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
+        visitor, project_id = await self._access.page_visitor_and_project(request)
+        return visitor, await self._content(project_id, _name(request))
+
+    async def render(
+        self,
+        request: Request,
+        visitor: Visitor,
+        content: dict[str, Any],
+        *,
+        typed: dict[str, str] | None = None,
+        estimate: dict[str, Any] | None = None,
+        problem: Problem | None = None,
+    ) -> Response:
+        form = {"typed": typed or {"from": "", "to": ""}, "estimate": estimate}
+        return await self._page.render(request, visitor, form | content, problem=problem)
+
+    async def start(self, request: Request) -> Response:
+        """Start a backfill, or show an estimate where the form asks for one."""
+        visitor, form = await self._access.form_visitor(request)
+        project_id, name = await self._access.query_project(request, visitor), _name(request)
+        typed = {"from": form.text("from"), "to": form.text("to")}
+        try:
+            time_range = _days_of(form)
+            if form.text("do") == "estimate":
+                estimate = await self._slow_threads.run(self._backfills.estimate, project_id, name, time_range)
+                content = await self._content(project_id, name)
+                return await self.render(request, visitor, content, typed=typed, estimate=estimate)
+            await self._threads.run(self._backfills.start, project_id, name, time_range, visitor.author)
+        except Problem as problem:
+            if problem.status == 404:
+                raise
+            content = await self._content(project_id, name)
+            return await self.render(request, visitor, content, typed=typed, problem=problem)
+        return _to_page(project_id, name)
+
+    async def cancel(self, request: Request) -> Response:
+        visitor, form = await self._access.form_visitor(request)
+        project_id = await self._access.query_project(request, visitor)
+        await self._threads.run(self._backfills.cancel, project_id, form.text("backfill_id"))
+        return _to_page(project_id, _name(request))
+
+    async def _content(self, project_id: str, name: str) -> dict[str, Any]:
+        latest = (await self._threads.run(versions_of, self._registry, project_id, name))[0]
+        backfills = await self._threads.run(self._backfills.of_event, project_id, name)
+        version = None if latest.is_deleted else latest.version
+        return {"project_id": project_id, "name": name, "version": version, "backfills": backfills}
+
+
+def _name(request: Request) -> str:
+    return request.query_params.get("name", "")
+
+
+def _to_page(project_id: str, name: str) -> Response:
+    return RedirectResponse(with_query(_PATH, {"project": project_id, "name": name}), 303)
+
+
+def _days_of(form: Form) -> TimeRange:
+    """Return the time range of a form; its days are those of UTC, the last one included."""
+    first, last = _day(form.text("from")), _day(form.text("to"))
+    if first is not None and last is not None and last < first:
+        raise Problem(422, "invalid_field", "the last day is before the first one")
+    return TimeRange(first, None if last is None else last + _DAY)
+
+
+def _day(text: str) -> datetime | None:
+    if not text:
+        return None
+    day = parsed_time(text) if len(text) == len("2026-01-31") else None
+    if day is None or day.year >= 9999:
+        raise Problem(422, "invalid_field", "a day is written such as 2026-01-31")
+    return day

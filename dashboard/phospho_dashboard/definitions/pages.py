@@ -9,13 +9,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.definitions.checks import check_name, checked_definition
-from phospho_dashboard.definitions.detection import Detection
+from phospho_dashboard.definitions.checks import Detection, check_name, checked_definition, current_definition, history
 from phospho_dashboard.definitions.trials import DefinitionTrials
-from phospho_dashboard.definitions.versions import current_definition, history
-from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.layout.pages import Confirmation, ConfirmationPage, ProjectPage, is_confirmed
-from phospho_dashboard.services import Services
+from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route, page_and_twin
 from phospho_dashboard.web.urls import item_path, with_query

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from phospho_dashboard.analytics.tasks import Tasks
-from phospho_dashboard.definitions.detection import Detection
+from phospho_dashboard.definitions.checks import Detection
 from phospho_dashboard.layout.views import Paging
 from phospho_dashboard.queries.extent import Extents
 from phospho_dashboard.queries.filters import Filters, Scope

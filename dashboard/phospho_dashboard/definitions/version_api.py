@@ -8,11 +8,8 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_dashboard.definitions.checks import checked_definition
-from phospho_dashboard.definitions.detection import Detection
-from phospho_dashboard.definitions.versions import current_definition, versions_of
-from phospho_dashboard.endpoints import ApiEndpoints
-from phospho_dashboard.services import Services
+from phospho_dashboard.definitions.checks import Detection, checked_definition, current_definition, versions_of
+from phospho_dashboard.services import ApiEndpoints, Services
 from phospho_schemas.messages import EventDefinition
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_web.endpoints import api_endpoint

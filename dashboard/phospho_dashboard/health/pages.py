@@ -10,13 +10,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.health.freshness import dead_letter_count, freshness
 from phospho_dashboard.health.processes import PROCESS_METRICS, MetricsReader, Processes
 from phospho_dashboard.health.stages import Stages
 from phospho_dashboard.layout.pages import SettingsPage
 from phospho_dashboard.queries.periods import Span
-from phospho_dashboard.services import Services
+from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.formats import with_times
 from phospho_dashboard.web.routes import page_and_twin
 from phospho_store.store import Store

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.layout.frames import Frame
+from phospho_dashboard.layout.pages import Frame
 from phospho_dashboard.layout.views import Content, View, ViewRequest, ViewRequestReader
 from phospho_dashboard.queries.filters import Facets
 from phospho_dashboard.queries.periods import PERIODS

@@ -10,9 +10,8 @@ from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.access import cookie_name, set_sign_in_cookie
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.layout.pages import SettingsPage
-from phospho_dashboard.services import Services
+from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.origins import client_address, networks
 from phospho_dashboard.web.routes import form_route, page_and_twin
 from phospho_web.problems import Problem

@@ -7,12 +7,11 @@ from starlette.responses import Response
 
 from phospho_dashboard.auth.directory import public_person
 from phospho_dashboard.auth.visitors import check_installation
-from phospho_dashboard.endpoints import ApiEndpoints
-from phospho_dashboard.services import Services
+from phospho_dashboard.services import ApiEndpoints, Services
 from phospho_schemas.people import ROLES
-from phospho_web.bodies import text_field
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import TEXT, TIME, Json, list_of, object_schema
+from phospho_web.requests import text_field
 from phospho_web.responses import json_response
 
 _ROLE: Json = {"enum": list(ROLES)}

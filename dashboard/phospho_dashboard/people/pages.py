@@ -10,9 +10,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor, check_installation
-from phospho_dashboard.endpoints import Endpoints
 from phospho_dashboard.layout.pages import Confirmation, ConfirmationPage, SettingsPage, is_confirmed
-from phospho_dashboard.services import Services
+from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route, page_and_twin
 from phospho_schemas.people import ROLES

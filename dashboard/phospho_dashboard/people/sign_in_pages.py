@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from phospho_dashboard.auth.access import cookie_name, set_sign_in_cookie
-from phospho_dashboard.auth.form_tokens import check_site
-from phospho_dashboard.endpoints import Endpoints
-from phospho_dashboard.services import Services
+from phospho_dashboard.auth.access import cookie_name, local_cookie_name, set_sign_in_cookie
+from phospho_dashboard.auth.visitors import check_site
+from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.forms import Form, read_form
-from phospho_dashboard.web.origins import client_address, is_encrypted, local_path, networks
+from phospho_dashboard.web.origins import check_host, client_address, is_encrypted, is_proxied, local_path, networks
 from phospho_dashboard.web.rendering import page_response
 from phospho_dashboard.web.routes import form_route, page_route
 from phospho_web.problems import Problem
 
 # Problems that a person can mend in the form itself. Any other has a page of its own.
 _MENDED_IN_FORM = frozenset({401, 409, 422, 429})
+OPEN_PATH = "/open"
+_LOCAL_LIFETIME_S = 365 * 24 * 3600
 
 
 class SignInPages(Endpoints):
@@ -39,6 +41,7 @@ class SignInPages(Endpoints):
             form_route("/sign-out", self.sign_out),
             page_route("/setup", self.set_up_page),
             form_route("/setup", self.set_up),
+            page_route(OPEN_PATH, self.open),
         ]
 
     async def sign_in_page(self, request: Request) -> Response:
@@ -72,6 +75,30 @@ class SignInPages(Endpoints):
             await self._threads.run(self._sign_ins.sign_out, token)
         response = RedirectResponse("/sign-in", 303)
         response.delete_cookie(cookie_name(request), secure=is_encrypted(request), httponly=True, samesite="lax")
+        return response
+
+    async def open(self, request: Request) -> Response:
+        """
+        Give the local user's browser its cookie, at the address that `phospho up` prints; Problem 403 elsewhere.
+
+        That a request comes from loopback proves little: a web server with a `proxy_pass` and no other line, `ssh -R`
+        and socat pass a stranger's request on as it was, and other people of the machine are on its loopback as well.
+        """
+        settings, secret = self._settings, self._settings.local_secret
+        sent = request.query_params.get("secret", "")
+        is_right = hmac.compare_digest(sent.encode("utf-8", "replace"), secret.encode())
+        if not settings.pages_open or not secret or not is_right or is_proxied(request):
+            raise Problem(403, "wrong_secret", "this is not the address that `phospho up` printed on this machine")
+        check_host(request, settings.allowed_hosts)
+        response = RedirectResponse("/", 303)
+        response.set_cookie(
+            local_cookie_name(secret),
+            secret,
+            _LOCAL_LIFETIME_S,
+            secure=is_encrypted(request),
+            httponly=True,
+            samesite="lax",
+        )
         return response
 
     async def _outside_form(self, request: Request) -> Form:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_dashboard.endpoints import ApiEndpoints
 from phospho_dashboard.projects.projects import PUBLIC_KEY_FIELDS, changed_project, created_project, public_key
+from phospho_dashboard.services import ApiEndpoints
 from phospho_schemas.messages import ApiKey, Project, ProjectSettings
-from phospho_web.bodies import text_field
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import NUMBER, TEXT, Schema, list_of, object_schema, part_of
 from phospho_web.problems import Problem
+from phospho_web.requests import text_field
 from phospho_web.responses import json_response
 
 _PROJECT = object_schema(["project"], project=Project)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_dashboard.endpoints import ApiEndpoints
-from phospho_dashboard.services import Services
+from phospho_dashboard.services import ApiEndpoints, Services
 from phospho_dashboard.sql.guard import VIEWS, SqlGuard
 from phospho_dashboard.sql.isolation import isolation_settings
 from phospho_store.errors import StatementRefused, StoreUnavailable
-from phospho_web.bodies import text_field
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import TEXT, object_schema
 from phospho_web.problems import Problem
+from phospho_web.requests import text_field
 
 _TEXT = "text/plain; charset=utf-8"
 MEDIA_TYPES = {

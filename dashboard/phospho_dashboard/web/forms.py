@@ -6,8 +6,8 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from phospho_web.bodies import read_body
 from phospho_web.problems import Problem
+from phospho_web.requests import read_body
 
 _MEDIA_TYPE = "application/x-www-form-urlencoded"
 _MAX_FIELDS = 1000

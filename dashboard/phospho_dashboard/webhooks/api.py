@@ -7,8 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_dashboard.endpoints import ROWS, ApiEndpoints
-from phospho_dashboard.services import Services
+from phospho_dashboard.services import ROWS, ApiEndpoints, Services
 from phospho_dashboard.webhooks.webhooks import (
     MAX_EVENT_NAMES,
     MAX_URL_CHARACTERS,
@@ -17,10 +16,10 @@ from phospho_dashboard.webhooks.webhooks import (
     WebhookSending,
     public_webhook,
 )
-from phospho_web.bodies import text_field
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import ANY_OBJECT, NUMBER, TEXT, list_of, object_schema
 from phospho_web.problems import Problem
+from phospho_web.requests import text_field
 from phospho_web.responses import json_response
 
 _NEW_WEBHOOK = object_schema(

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from phospho_dashboard.auth.directory import Directory
-from phospho_dashboard.auth.passwords import Passwords
+from phospho_dashboard.auth.directory import Directory, Passwords
 from phospho_schemas.people import Person
 from phospho_store.errors import Conflict
 from phospho_store.registry.people import People

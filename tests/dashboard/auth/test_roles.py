@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from phospho_dashboard.app import api_routes, page_routes
-from phospho_dashboard.auth.form_tokens import FORM_HEADER
+from phospho_dashboard.auth.visitors import FORM_HEADER
 from phospho_dashboard.settings import DashboardSettings
 from phospho_web.responses import with_json_errors
 

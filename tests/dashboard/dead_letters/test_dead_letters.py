@@ -10,7 +10,7 @@ import orjson
 import pytest
 from starlette.testclient import TestClient
 
-from phospho_dashboard.dead_letters.replay import replay_message
+from phospho_dashboard.dead_letters.dead_letters import replay_message
 from phospho_web.problems import Problem
 
 LOG = {"project_id": "mine", "task_id": "t", "session_id": "s", "input": "hello", "flag": "maybe"}

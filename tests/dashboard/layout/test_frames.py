@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phospho_dashboard.layout.frames import SECTIONS
+from phospho_dashboard.layout.pages import SECTIONS
 from phospho_dashboard.web.static_files import STATIC_DIR
 
 

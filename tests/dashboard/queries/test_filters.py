@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from phospho_dashboard.queries import narrowing
+from phospho_dashboard.queries import filters
 from phospho_dashboard.queries.filters import Filters, Scope
 from phospho_dashboard.queries.periods import Span
 from phospho_web.problems import Problem
@@ -157,7 +157,7 @@ def test_a_period_comes_before_a_span_of_ones_own() -> None:
 def test_a_phrase_in_few_tasks_and_one_in_many_are_counted_alike(
     pages: TestClient, two_tasks: str, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(narrowing, "MAX_IDS", most)
+    monkeypatch.setattr(filters, "MAX_IDS", most)
     query = {"project": two_tasks, "q": "hello", "event": "thanks"}
 
     assert pages.get("/dashboard.json", params=query).json()["totals"]["events"] == 1

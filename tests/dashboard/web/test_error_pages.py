@@ -12,8 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from phospho_dashboard.web.error_pages import on_unexpected, with_error_page
-from phospho_dashboard.web.routes import with_error_pages
+from phospho_dashboard.web.routes import on_unexpected, with_error_page, with_error_pages
 from phospho_store.errors import Conflict
 from phospho_web.responses import Endpoint, with_json_errors
 

@@ -8,8 +8,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from phospho_dashboard.web.streams import stream_chunks
-from phospho_web.threads import StoreThreads
+from phospho_web.threads import StoreThreads, stream_chunks
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from fixtures.examples import examples
 from gateway.conftest import served
 from phospho_cli.processes.pipeline import Pipeline
 from phospho_gateway.app import create_app
-from phospho_gateway.document import document
+from phospho_gateway.docs import document
 from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock

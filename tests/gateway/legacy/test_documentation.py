@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from phospho_gateway.document import document
-from phospho_gateway.legacy.page_requests import DEFAULT_LIMIT, MAX_LIMIT
+from phospho_gateway.docs import document
+from phospho_gateway.legacy.endpoints import DEFAULT_LIMIT, MAX_LIMIT
 from phospho_gateway.legacy.reads.filters import FILTERS, condition_of
 from phospho_gateway.legacy.writes.conversation import MERGE_MODES
 from phospho_gateway.settings import GatewaySettings

@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from phospho_gateway.otlp import json_encoding, protobuf, resources, values
-from phospho_gateway.otlp.resources import MAX_METADATA_CHARACTERS
+from phospho_gateway.otlp.conventions import MAX_METADATA_CHARACTERS
 from phospho_gateway.otlp.spans import Export
 from phospho_gateway.otlp.translation import raw_logs
 

@@ -1,19 +1,20 @@
-"""API keys: the project that a request may write to."""
+"""API keys: the project that a request may write to, and that of each message in it."""
 
 from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from starlette.requests import Request
 
-from phospho_gateway.access.projects import checked_project_id, required_project
 from phospho_gateway.access.rate_limit import RateLimit
 from phospho_gateway.settings import GatewaySettings
+from phospho_schemas.ids import is_project_id
 from phospho_store.errors import StoreError
 from phospho_store.registry.authentication import Authenticator, Principal
-from phospho_web.access import PROJECT_HEADER, bearer_secret
-from phospho_web.problems import Problem, store_unavailable, unauthorized, wrong_project
+from phospho_web.problems import Problem, invalid, store_unavailable, unauthorized, wrong_project
+from phospho_web.requests import PROJECT_HEADER, bearer_secret
 
 _LOOKUP_THREADS = 4
 
@@ -108,3 +109,39 @@ async def _is_done(lookup: _Lookup, timeout_s: float) -> bool:
     """Wait for a look-up without cancelling it: other requests may still wait for it."""
     done, _ = await asyncio.wait([lookup], timeout=max(timeout_s, 0.0))
     return bool(done)
+
+
+def project_of(message: dict[str, Any], granted: str | None) -> str:
+    """
+    Return the project of a message: the granted one, or, for an administrator (None), the one that it names.
+
+    Raises Problem: 403 where it names another than the granted one, 422 where it names none or no project id.
+    """
+    named = message.get("project_id")
+    if named is None or named == "":
+        return required_project(granted)
+    if granted is not None and named != granted:
+        raise wrong_project()
+    return checked_project_id(named)
+
+
+def required_project(granted: str | None) -> str:
+    """Return the granted project. Raises Problem (422) for an administrator, who has to name one."""
+    if granted is None:
+        raise invalid(
+            "project_required",
+            "an administrator's request names no project",
+            "set project_id, or the header X-Phospho-Project",
+        )
+    return granted
+
+
+def checked_project_id(value: Any) -> str:
+    """Return a project id. Raises Problem (422) where it can't be one."""
+    if type(value) is str and is_project_id(value):
+        return value
+    raise invalid(
+        "invalid_project_id",
+        "project_id is not an id of a project",
+        "use 1 to 128 letters, digits, dots, dashes or underscores",
+    )

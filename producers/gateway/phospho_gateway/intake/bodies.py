@@ -13,8 +13,8 @@ from phospho_gateway import metrics
 from phospho_gateway.intake.budget import ByteBudget, Lease
 from phospho_gateway.intake.inflate import inflated
 from phospho_gateway.settings import GatewaySettings
-from phospho_web.bodies import object_of, object_or_empty, parse_json, read_body
 from phospho_web.problems import Problem
+from phospho_web.requests import object_of, object_or_empty, parse_json, read_body
 
 
 class Bodies:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from phospho_gateway.access.projects import project_of
+from phospho_gateway.access.access import project_of
 from phospho_gateway.intake import fields
 from phospho_schemas.ids import (
     HybridClock,
@@ -22,8 +22,8 @@ from phospho_schemas.ids import (
 from phospho_schemas.messages import MAX_NESTING_LEVELS, SCHEMA_VERSION
 from phospho_schemas.times import utc_text
 from phospho_schemas.topics import RAW_LOGS, Keyed
-from phospho_web.bodies import json_type
 from phospho_web.problems import Problem, invalid
+from phospho_web.requests import json_type
 
 Source = Literal["api_v1", "batch", "v2", "v3", "change", "feedback", "otlp"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from phospho_gateway.access.projects import project_of
+from phospho_gateway.access.access import project_of
 from phospho_gateway.intake import fields
 from phospho_gateway.intake.events import Envelope, encoded
 from phospho_schemas.ids import HybridClock, derived_id, message_key
 from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_schemas.times import utc_now, utc_text
 from phospho_schemas.topics import Keyed
-from phospho_web.bodies import json_type
 from phospho_web.problems import invalid
+from phospho_web.requests import json_type
 
 _FLAG_OF_SCORE = {1: "success", 0: "failure"}
 _SCORE_OF_FLAG = {"success": 1, "failure": 0}

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from phospho_schemas.times import is_plausible, parsed_time, utc_text
-from phospho_web.bodies import json_type
 from phospho_web.problems import Problem
+from phospho_web.requests import json_type
 
 MAX_ID_CHARACTERS = 512
 _FLAGS = ("success", "failure")

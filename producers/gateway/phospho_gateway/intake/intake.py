@@ -22,9 +22,9 @@ from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock, revision_ms
 from phospho_schemas.topics import Keyed
 from phospho_store.registry.quotas import DailyQuotas
-from phospho_web.bodies import json_type
 from phospho_web.problems import Problem, invalid
 from phospho_web.publisher import Publisher
+from phospho_web.requests import json_type
 
 _MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
 # What is counted against no quota: feedback on a task, and a task that is there already.

@@ -11,17 +11,19 @@ from starlette.responses import Response
 from phospho_gateway.intake.events import Envelope
 from phospho_gateway.intake.fields import check_identifier
 from phospho_gateway.legacy import models
-from phospho_gateway.legacy.openapi import (
+from phospho_gateway.legacy.endpoints import (
     legacy_post,
+    object_field,
+    objects_field,
+    text_field,
 )
-from phospho_gateway.legacy.page_requests import object_field, objects_field, text_field
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.task_reads import StoredTask, TaskReads
 from phospho_gateway.legacy.writes.changes import Change, messages_of
 from phospho_schemas.topics import Keyed
-from phospho_web.bodies import json_type
 from phospho_web.endpoints import ApiEndpoints
 from phospho_web.problems import Problem, invalid
+from phospho_web.requests import json_type
 from phospho_web.responses import json_response
 
 _METADATA_PREFIX = "task_metadata."

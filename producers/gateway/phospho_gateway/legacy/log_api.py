@@ -7,12 +7,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_gateway.access.projects import checked_project_id
+from phospho_gateway.access.access import checked_project_id
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.feedback import AcceptedFeedback
 from phospho_gateway.intake.models import Event, LoggedEvents
 from phospho_gateway.legacy import models
-from phospho_gateway.legacy.openapi import (
+from phospho_gateway.legacy.endpoints import (
     UPSTREAM,
     legacy_post,
 )

@@ -8,15 +8,16 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_gateway.access.projects import project_of
+from phospho_gateway.access.access import project_of
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.fields import check_identifier, check_times, created_at
 from phospho_gateway.intake.models import LoggedEvents
 from phospho_gateway.legacy import models
-from phospho_gateway.legacy.openapi import (
+from phospho_gateway.legacy.endpoints import (
     legacy_post,
+    objects_field,
+    too_many,
 )
-from phospho_gateway.legacy.page_requests import objects_field, too_many
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.writes.conversation import turns
 from phospho_schemas.ids import derived_id

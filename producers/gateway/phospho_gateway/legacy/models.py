@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from phospho_gateway.intake.models import GivenIdentifier, Identifier
-from phospho_gateway.legacy.page_requests import MAX_LIMIT
+from phospho_gateway.legacy.endpoints import MAX_LIMIT
 from phospho_gateway.legacy.reads.filters import FILTERS
 from phospho_gateway.legacy.writes.conversation import MergeMode
 from phospho_schemas.messages import Flag, ProjectId

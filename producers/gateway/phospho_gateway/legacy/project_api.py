@@ -9,12 +9,16 @@ from starlette.responses import Response
 
 from phospho_gateway.legacy import models
 from phospho_gateway.legacy.documents import flattened, project_document, session_document, task_document
-from phospho_gateway.legacy.openapi import (
+from phospho_gateway.legacy.endpoints import (
+    PageRequest,
     legacy_get,
     legacy_get_page,
     legacy_post_page,
+    page_of_body,
+    page_of_query,
+    refuse_unknown,
+    switch_field,
 )
-from phospho_gateway.legacy.page_requests import PageRequest, page_of_body, page_of_query, refuse_unknown, switch_field
 from phospho_gateway.legacy.reads.filters import ANY_TASK, Condition, condition_of
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.session_reads import SessionReads

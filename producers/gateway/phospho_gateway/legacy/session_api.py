@@ -7,17 +7,21 @@ import uuid
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_gateway.access.projects import project_of
+from phospho_gateway.access.access import project_of
 from phospho_gateway.legacy import models
 from phospho_gateway.legacy.documents import new_session, session_document, task_document, transcript
-from phospho_gateway.legacy.openapi import (
+from phospho_gateway.legacy.endpoints import (
     CONVERSATION_ORDER,
+    PageRequest,
     legacy_get,
     legacy_get_page,
     legacy_post,
     legacy_post_page,
+    page_of_body,
+    page_of_query,
+    path_id,
+    refuse_unknown,
 )
-from phospho_gateway.legacy.page_requests import PageRequest, page_of_body, page_of_query, path_id, refuse_unknown
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.session_reads import SessionReads
 from phospho_gateway.legacy.reads.task_reads import TaskPage, TaskReads

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from phospho_gateway.otlp.resources import resource_of
+from phospho_gateway.otlp.conventions import resource_of
 from phospho_gateway.otlp.spans import (
     Attributes,
     BadSpan,

@@ -14,7 +14,7 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyVa
 from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from phospho_gateway.otlp.resources import resource_of
+from phospho_gateway.otlp.conventions import resource_of
 from phospho_gateway.otlp.spans import (
     Attributes,
     BadSpan,

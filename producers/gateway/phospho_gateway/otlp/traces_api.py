@@ -16,8 +16,8 @@ from phospho_gateway.otlp.responses import JSON, PROTOBUF, accepted_response, pr
 from phospho_gateway.otlp.spans import Export, MalformedExport, TooManySpans
 from phospho_gateway.otlp.translation import raw_logs
 from phospho_schemas.topics import Keyed
-from phospho_web.bodies import parse_json
 from phospho_web.problems import Problem
+from phospho_web.requests import parse_json
 
 _MEDIA_TYPES = {PROTOBUF: PROTOBUF, "application/protobuf": PROTOBUF, JSON: JSON}
 

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from phospho_gateway.otlp.spans import Attributes
-from phospho_web.bodies import parse_json
 from phospho_web.problems import Problem
+from phospho_web.requests import parse_json
 
 # An index of more digits is somebody's own name.
 _MAX_INDEX_DIGITS = 6

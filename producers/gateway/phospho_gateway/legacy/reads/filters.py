@@ -12,8 +12,8 @@ from phospho_gateway.intake.fields import MAX_ID_CHARACTERS
 from phospho_gateway.legacy.reads.read_store import MAX_PARAMETER_BYTES
 from phospho_schemas.times import parsed_time
 from phospho_store.sql import compose
-from phospho_web.bodies import json_type
 from phospho_web.problems import Problem, invalid
+from phospho_web.requests import json_type
 
 _MAX_SECONDS = 2**40
 

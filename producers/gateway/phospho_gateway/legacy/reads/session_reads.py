@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from phospho_gateway.legacy.page_requests import PageRequest
+from phospho_gateway.legacy.endpoints import PageRequest
 from phospho_gateway.legacy.reads.filters import Condition
 from phospho_gateway.legacy.reads.read_store import chunks
 from phospho_gateway.legacy.reads.task_reads import LIMITS, Row, events_sql

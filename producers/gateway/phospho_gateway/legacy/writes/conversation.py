@@ -18,8 +18,8 @@ from typing import Any, Literal, get_args
 import orjson
 
 from phospho_schemas.ids import derived_uuid
-from phospho_web.bodies import json_type
 from phospho_web.problems import invalid
+from phospho_web.requests import json_type
 
 MergeMode = Literal["resolve", "append", "replace"]
 MERGE_MODES = get_args(MergeMode)

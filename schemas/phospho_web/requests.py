@@ -1,4 +1,4 @@
-"""Bodies of requests: read within a limit, and parsed as JSON."""
+"""Requests: the key and the project in their headers, and their bodies, read within a limit and parsed as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,26 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 
-from phospho_web.problems import Problem, body_too_large, invalid, malformed_json
+from phospho_web.problems import Problem, body_too_large, invalid, malformed_json, unauthorized
+
+PROJECT_HEADER = "x-phospho-project"
+_MAX_SECRET_CHARACTERS = 512
+
+
+def bearer_secret(request: Request) -> str | None:
+    """
+    Return the secret in `Authorization: Bearer`, or None without one: another scheme may be a proxy's.
+
+    Raises Problem (401) for a secret that is empty or longer than any key.
+    """
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    secret = secret.strip()
+    if not 0 < len(secret) <= _MAX_SECRET_CHARACTERS:
+        raise unauthorized()
+    return secret
+
 
 _REPLACEMENT = "\ufffd".encode()
 # A surrogate (U+D800 to U+DFFF) as three bytes, which is not UTF-8, and as an escape.

@@ -1,17 +1,20 @@
-"""Bodies and queries of requests: fields of one type, and pages of lists."""
+"""Endpoints of the legacy API: their declarations, the fields of their bodies, and pages of lists."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from phospho_gateway.intake.fields import MAX_ID_CHARACTERS, check_identifier
-from phospho_web.bodies import json_type
 from phospho_web.cursors import decoded_cursor
+from phospho_web.endpoints import Method, api_endpoint
+from phospho_web.openapi import TEXT, query_parameter
 from phospho_web.problems import Problem, invalid
+from phospho_web.requests import json_type
 
 DEFAULT_LIMIT = 1_000
 MAX_LIMIT = 10_000
@@ -117,3 +120,35 @@ def objects_field(body: dict[str, Any], name: str, max_length: int) -> list[dict
 def too_many(name: str, count: int, max_length: int) -> Problem:
     """Return the refusal of a list that is too long."""
     return Problem(413, "too_many_events", f"{name} holds {count} entries", f"send at most {max_length} in one request")
+
+
+UPSTREAM = "What the clients of upstream phospho send."
+CONVERSATION_ORDER = "In the order of the conversation."
+_PAGE = (
+    query_parameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}, "How many, 1,000 by default."),
+    query_parameter("cursor", TEXT, "next_cursor of the page before."),
+)
+
+
+def legacy_get(path: str, summary: str, answer: type[BaseModel], **more: Any) -> Callable[[Method], Method]:
+    """Declare an endpoint that reads."""
+    return api_endpoint("get", path, summary, answer, tags=("legacy",), **({"success": "It."} | more))
+
+
+def legacy_get_page(path: str, summary: str, answer: type[BaseModel], description: str) -> Callable[[Method], Method]:
+    """Declare an endpoint that reads a page, by its query."""
+    return legacy_get(path, summary, answer, description=description, success="A page.", parameters=_PAGE)
+
+
+def legacy_post(path: str, summary: str, answer: type[BaseModel], body: Any, **more: Any) -> Callable[[Method], Method]:
+    """Declare an endpoint that writes."""
+    return api_endpoint(
+        "post", path, summary, answer, body=body, tags=("legacy",), **({"success": "It is stored."} | more)
+    )
+
+
+def legacy_post_page(
+    path: str, summary: str, answer: type[BaseModel], body: Any, *, description: str
+) -> Callable[[Method], Method]:
+    """Declare an endpoint that reads a page, by its body."""
+    return legacy_post(path, summary, answer, body, description=description, success="A page.", is_body_required=False)
