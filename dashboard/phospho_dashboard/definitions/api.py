@@ -17,15 +17,7 @@ from phospho_schemas.definitions import DEFINITION_FIELDS, by_look, crowded_out
 from phospho_schemas.messages import EventDefinition
 from phospho_store.registry.registry import too_many_definitions
 from phospho_web.endpoints import api_endpoint
-from phospho_web.openapi import (
-    NUMBER,
-    TEXT,
-    Error,
-    list_of,
-    nullable,
-    object_schema,
-    part_of,
-)
+from phospho_web.openapi import NUMBER, TEXT, Error, list_of, nullable, object_schema, part_of
 from phospho_web.problems import Problem, problem_of
 from phospho_web.responses import json_response
 

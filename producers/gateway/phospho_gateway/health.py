@@ -9,10 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_gateway.intake.models import (
-    Health,
-    Readiness,
-)
+from phospho_gateway.intake.models import Health, Readiness
 from phospho_web.endpoints import ApiEndpoints, api_endpoint
 from phospho_web.openapi import Problems
 from phospho_web.responses import json_response

@@ -9,12 +9,7 @@ from typing import Protocol
 
 import lz4.frame
 
-from phospho_store.embedded.errors import (
-    CANNOT_DECOMPRESS,
-    TOO_MANY_BYTES,
-    UNKNOWN_COMPRESSION_METHOD,
-    refusal,
-)
+from phospho_store.embedded.errors import CANNOT_DECOMPRESS, TOO_MANY_BYTES, UNKNOWN_COMPRESSION_METHOD, refusal
 
 if sys.version_info >= (3, 14):
     from compression import zstd

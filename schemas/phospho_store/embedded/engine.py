@@ -21,13 +21,7 @@ from phospho_store.embedded.errors import (
     refusal,
 )
 from phospho_store.embedded.guard import ReaderScope, refuse_harmful
-from phospho_store.embedded.session import (
-    Sessions,
-    open_handle,
-    request_scope,
-    set_statement,
-    use_statement,
-)
+from phospho_store.embedded.session import Sessions, open_handle, request_scope, set_statement, use_statement
 from phospho_store.embedded.statement import Statement, read_statement
 
 _SETTINGS_CLAUSE = re.compile(r"\bSETTINGS\b", re.IGNORECASE)

@@ -24,18 +24,8 @@ from starlette.routing import Route
 
 from phospho_store.embedded.codec import choose_encoding, compress
 from phospho_store.embedded.engine import Answer, Engine, ReaderLimits
-from phospho_store.embedded.errors import (
-    TOO_MANY_SIMULTANEOUS_QUERIES,
-    ClickHouseHttpError,
-    refusal,
-)
-from phospho_store.embedded.request import (
-    may_write,
-    read_body,
-    read_call,
-    read_params,
-    refuse_foreign,
-)
+from phospho_store.embedded.errors import TOO_MANY_SIMULTANEOUS_QUERIES, ClickHouseHttpError, refusal
+from phospho_store.embedded.request import may_write, read_body, read_call, read_params, refuse_foreign
 
 Result = TypeVar("Result")
 

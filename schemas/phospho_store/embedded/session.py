@@ -18,12 +18,7 @@ from typing import Any
 
 import chdb
 
-from phospho_store.embedded.errors import (
-    BAD_ARGUMENTS,
-    SESSION_IS_LOCKED,
-    TOO_MANY_SIMULTANEOUS_QUERIES,
-    refusal,
-)
+from phospho_store.embedded.errors import BAD_ARGUMENTS, SESSION_IS_LOCKED, TOO_MANY_SIMULTANEOUS_QUERIES, refusal
 
 MAX_SESSIONS = 64
 IDLE_TIMEOUT_S = 60.0  # ClickHouse's default_session_timeout

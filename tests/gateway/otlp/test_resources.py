@@ -9,7 +9,7 @@ import orjson
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from phospho_gateway.otlp import json_encoding, protobuf, resources, values
+from phospho_gateway.otlp import conventions, json_encoding, protobuf, values
 from phospho_gateway.otlp.conventions import MAX_METADATA_CHARACTERS
 from phospho_gateway.otlp.spans import Export
 from phospho_gateway.otlp.translation import raw_logs
@@ -51,7 +51,7 @@ def test_a_resource_is_read_once_for_all_spans_of_all_its_scopes(
 ) -> None:
     export = request(*map(chat, range(1, 21)), resource={"metadata": SESSION, "service.version": "7"})
     export.resource_spans[0].scope_spans.add().spans.extend(map(chat, range(21, 41)))
-    parsed, encoded = counted(values, "parse_json"), counted(resources, "json_text")
+    parsed, encoded = counted(values, "parse_json"), counted(conventions, "json_text")
 
     logs = raw_logs(decoded(export).spans).logs
 

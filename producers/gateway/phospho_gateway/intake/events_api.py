@@ -9,14 +9,7 @@ from starlette.responses import Response
 
 from phospho_gateway.intake.events import AcceptedEvent, single_event
 from phospho_gateway.intake.intake import Services
-from phospho_gateway.intake.models import (
-    BatchResults,
-    Event,
-    Feedback,
-    FeedbackReceipt,
-    Receipt,
-    SingleEvent,
-)
+from phospho_gateway.intake.models import BatchResults, Event, Feedback, FeedbackReceipt, Receipt, SingleEvent
 from phospho_web.endpoints import ApiEndpoints, api_endpoint
 from phospho_web.openapi import header_parameter, list_of
 from phospho_web.problems import Problem

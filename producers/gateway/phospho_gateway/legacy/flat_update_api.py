@@ -11,12 +11,7 @@ from starlette.responses import Response
 from phospho_gateway.intake.events import Envelope
 from phospho_gateway.intake.fields import check_identifier
 from phospho_gateway.legacy import models
-from phospho_gateway.legacy.endpoints import (
-    legacy_post,
-    object_field,
-    objects_field,
-    text_field,
-)
+from phospho_gateway.legacy.endpoints import legacy_post, object_field, objects_field, text_field
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.task_reads import StoredTask, TaskReads
 from phospho_gateway.legacy.writes.changes import Change, messages_of

@@ -12,10 +12,7 @@ from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.feedback import AcceptedFeedback
 from phospho_gateway.intake.models import Event, LoggedEvents
 from phospho_gateway.legacy import models
-from phospho_gateway.legacy.endpoints import (
-    UPSTREAM,
-    legacy_post,
-)
+from phospho_gateway.legacy.endpoints import UPSTREAM, legacy_post
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_schemas.topics import Keyed
 from phospho_web.endpoints import ApiEndpoints

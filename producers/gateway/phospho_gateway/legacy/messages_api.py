@@ -13,11 +13,7 @@ from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.fields import check_identifier, check_times, created_at
 from phospho_gateway.intake.models import LoggedEvents
 from phospho_gateway.legacy import models
-from phospho_gateway.legacy.endpoints import (
-    legacy_post,
-    objects_field,
-    too_many,
-)
+from phospho_gateway.legacy.endpoints import legacy_post, objects_field, too_many
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.writes.conversation import turns
 from phospho_schemas.ids import derived_id

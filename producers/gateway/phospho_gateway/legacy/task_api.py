@@ -11,13 +11,7 @@ from starlette.responses import Response
 from phospho_gateway.intake.events import AcceptedEvent
 from phospho_gateway.legacy import models
 from phospho_gateway.legacy.documents import task_document
-from phospho_gateway.legacy.endpoints import (
-    legacy_get,
-    legacy_post,
-    object_field,
-    path_id,
-    text_field,
-)
+from phospho_gateway.legacy.endpoints import legacy_get, legacy_post, object_field, path_id, text_field
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.task_reads import Row, StoredTask, TaskReads
 from phospho_gateway.legacy.writes.changes import Change, messages_of
