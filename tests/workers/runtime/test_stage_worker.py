@@ -105,11 +105,20 @@ def test_stage_worker_drops_the_batch_when_a_commit_is_fenced() -> None:
 def test_stage_worker_raises_fatal_producer_and_commit_errors() -> None:
     with pytest.raises(ProducerBroken):
         worker(RecordingProducer(ProducerBroken("fatal"))).handle(FakeConsumer(), messages(GOOD))  # type: ignore[arg-type]
-    with pytest.raises(Exception, match="COORDINATOR"):
+    with pytest.raises(Exception, match="GROUP_AUTHORIZATION_FAILED"):
         worker(RecordingProducer()).handle(
-            FakeConsumer(refuses=[KafkaError.COORDINATOR_NOT_AVAILABLE]),  # type: ignore[arg-type]
+            FakeConsumer(refuses=[KafkaError.GROUP_AUTHORIZATION_FAILED]),  # type: ignore[arg-type]
             messages(GOOD),  # type: ignore[arg-type]
         )
+
+
+def test_stage_worker_repeats_a_commit_while_the_coordinator_is_away() -> None:
+    consumer, producer = FakeConsumer(refuses=[KafkaError._WAIT_COORD, KafkaError.NOT_COORDINATOR]), RecordingProducer()
+
+    worker(producer).handle(consumer, messages(GOOD))  # type: ignore[arg-type]
+
+    assert len(producer.sent) == 1
+    assert [name for name, _ in consumer.log] == ["pause", "commit", "resume"]
 
 
 def test_stage_worker_stops_before_it_dead_letters_too_many() -> None:

@@ -121,6 +121,29 @@ def test_sink_inserts_nothing_when_it_is_fenced(sink_on: Sink, consumer: FakeCon
     assert ("seek", (TASKS, 0, 4)) in consumer.log
 
 
+def test_sink_repeats_a_commit_while_the_coordinator_is_away(sink_on: Sink, consumer: FakeConsumer) -> None:
+    store = RecordingStore()
+    sink = sink_on(store, 0)
+    consumer.refuses = [KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError._TRANSPORT]
+
+    sink.handle(consumer, [message(4)])
+
+    assert len(store.inserts) == 1
+    assert consumer.committed_at == {(TASKS, 0): (5, "")}
+
+
+def test_sink_drops_a_batch_whose_partition_goes_during_a_commit(sink_on: Sink, consumer: FakeConsumer) -> None:
+    store = RecordingStore()
+    sink = sink_on(store, 0)
+    consumer.refuses = [KafkaError.NOT_COORDINATOR]
+    consumer.on_poll = [lambda: sink.on_revoke(consumer, partitions_of(0))]
+
+    sink.handle(consumer, [message(4)])
+
+    assert store.inserts == []
+    assert consumer.commits() == []
+
+
 def test_sink_drops_a_batch_from_before_a_revocation(sink_on: Sink, consumer: FakeConsumer) -> None:
     store = RecordingStore()
     sink = sink_on(store, 0)

@@ -1,42 +1,24 @@
-"""Consumer of the workers: FastStream's with batches bounded in bytes, counted errors and fenced commits."""
+"""Consumer of the workers: FastStream's, with batches bounded in bytes and counted errors."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException, Message
 from faststream.confluent.helpers import AsyncConfluentConsumer
 
 from phospho_workers.runtime import metrics
 from phospho_workers.runtime.progress import Progress
-from phospho_workers.runtime.records import Partition, Record
+from phospho_workers.runtime.records import Record
 
 T = TypeVar("T")
-
-KAFKA_TIMEOUT_S = 30.0
 
 _CHUNK_RECORDS = 1000
 # After a record much larger than all others, chunks are small for a while. A hundred chunks later it counts for half.
 _LARGEST_SIZE_DECAY = 0.993
-# Errors of a commit by a consumer that no longer owns the partition.
-_OWNERSHIP_LOST = frozenset(
-    {
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError.FENCED_INSTANCE_ID,
-        KafkaError._ASSIGNMENT_LOST,
-        KafkaError._STATE,
-    }
-)
-
-
-class PartitionsLost(Exception):
-    """The batch in hand belongs to another consumer now: drop it, and write nothing more for it."""
 
 
 class BatchConsumer(AsyncConfluentConsumer):
@@ -125,69 +107,6 @@ def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
     """Return the headers with their raw bytes, which are never decoded."""
     pairs: Any = message.headers() or ()
     return tuple((name, value or b"") for name, value in pairs)
-
-
-def next_offsets(records: Sequence[Record], metadata: str = "") -> list[TopicPartition]:
-    """Return the offsets to commit once `records` are done: per partition, the offset after the last."""
-    last: dict[Partition, int] = {}
-    for record in records:
-        last[record.topic, record.partition] = record.offset
-    return [TopicPartition(topic, partition, offset + 1, metadata) for (topic, partition), offset in last.items()]
-
-
-def first_offsets(records: Sequence[Record]) -> list[TopicPartition]:
-    """Return, per partition, the offset of the first of `records`."""
-    first: dict[Partition, int] = {}
-    for record in records:
-        first.setdefault((record.topic, record.partition), record.offset)
-    return [TopicPartition(topic, partition, offset) for (topic, partition), offset in first.items()]
-
-
-def commit(consumer: Consumer, stage: str, offsets: list[TopicPartition]) -> None:
-    """
-    Commit offsets and wait for the answer.
-
-    Raises PartitionsLost where another consumer owns a partition now, and KafkaException for any other failure.
-    """
-    if not offsets:
-        return
-    try:
-        for committed in consumer.commit(offsets=offsets, asynchronous=False) or []:
-            if committed.error is not None:
-                raise KafkaException(committed.error)
-    except KafkaException as failure:
-        error = failure.args[0]
-        if error.code() in _OWNERSHIP_LOST:
-            metrics.COMMITS.labels(stage, "lost").inc()
-            raise PartitionsLost(error.str()) from failure
-        metrics.COMMITS.labels(stage, "failed").inc()
-        raise
-    metrics.COMMITS.labels(stage, "ok").inc()
-
-
-def committed_offsets(consumer: Consumer, partitions: Sequence[TopicPartition]) -> list[TopicPartition]:
-    """Return what the group has committed for `partitions`, with the metadata of the commits."""
-    return consumer.committed(list(partitions), timeout=KAFKA_TIMEOUT_S)
-
-
-def rewind(consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
-    """
-    Seek to `positions` in the partitions that the consumer still owns, after a batch was dropped.
-
-    The rebalance that follows sets the position as well. This makes sure that nothing is skipped without one.
-    """
-    for position in positions:
-        with suppress(KafkaException):
-            consumer.seek(position)
-
-
-def observe_lag(consumer: Consumer, offsets: Sequence[TopicPartition]) -> None:
-    """Set the gauge of lag from the last watermarks of the broker, without a request."""
-    for committed in offsets:
-        _, high = consumer.get_watermark_offsets(committed, cached=True)
-        if high >= 0:
-            lag = max(0, high - committed.offset)
-            metrics.CONSUMER_LAG.labels(committed.topic, str(committed.partition)).set(lag)
 
 
 def _value_bytes(message: Message) -> int:

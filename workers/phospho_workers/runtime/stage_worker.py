@@ -8,14 +8,15 @@ difference.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from phospho_store.errors import StoreUnavailable
 from phospho_workers.runtime import metrics
 from phospho_workers.runtime.backoff import PollingBackoff
-from phospho_workers.runtime.consumer import (
+from phospho_workers.runtime.commits import (
     PartitionsLost,
     commit,
     committed_offsets,
@@ -23,8 +24,8 @@ from phospho_workers.runtime.consumer import (
     next_offsets,
     observe_lag,
     rewind,
-    to_record,
 )
+from phospho_workers.runtime.consumer import to_record
 from phospho_workers.runtime.dead_letters import DeadLetterLimit, count_dead_letters
 from phospho_workers.runtime.producer import BatchProducer, DeliveryFailed
 from phospho_workers.runtime.records import Record, Stage, StageOutput
@@ -59,11 +60,12 @@ class StageWorker:
 
     def handle(self, consumer: Consumer, messages: Sequence[Message]) -> None:
         records = [to_record(message) for message in messages]
+        check_ownership = partial(self._check_ownership, self._assignment)
         with metrics.BATCH_SECONDS.labels(self._stage.name).time():
             try:
-                output = self._deliver(consumer, records)
+                output = self._deliver(consumer, records, check_ownership)
                 offsets = next_offsets(records, self._limit.metadata())
-                commit(consumer, self._stage.name, offsets)
+                commit(consumer, self._stage.name, offsets, backoff=self._backoff, check_ownership=check_ownership)
             except PartitionsLost as lost:
                 logger.warning("%s lost partitions; their next owner repeats the batch: %s", self._stage.name, lost)
                 rewind(consumer, first_offsets(records))
@@ -72,9 +74,15 @@ class StageWorker:
         metrics.RECORDS_CONSUMED.labels(self._stage.name, records[0].topic).inc(len(records))
         count_dead_letters(self._stage.name, output)
 
-    def _deliver(self, consumer: Consumer, records: Sequence[Record]) -> StageOutput:
+    def _check_ownership(self, assignment: object) -> None:
+        """Raise PartitionsLost where a rebalance came since `assignment`."""
+        if self._assignment is not assignment:
+            raise PartitionsLost("a rebalance came while the batch waited")
+
+    def _deliver(
+        self, consumer: Consumer, records: Sequence[Record], check_ownership: Callable[[], None]
+    ) -> StageOutput:
         """Run the stage and deliver, until Kafka and ClickHouse are available. Raises PartitionsLost."""
-        assignment = self._assignment
         try:
             while True:
                 try:
@@ -82,8 +90,7 @@ class StageWorker:
                 except (StoreUnavailable, DeliveryFailed) as failure:
                     logger.warning("%s failed on a batch and tries it again: %s", self._stage.name, failure)
                     self._backoff.wait(consumer)
-                if self._assignment is not assignment:
-                    raise PartitionsLost("a rebalance came while the batch waited")
+                check_ownership()
         finally:
             self._backoff.resume(consumer)
 

@@ -25,15 +25,15 @@ from phospho_store.errors import StoreUnavailable
 from phospho_store.store import Store
 from phospho_workers.runtime import metrics
 from phospho_workers.runtime.backoff import PollingBackoff
-from phospho_workers.runtime.consumer import (
-    KAFKA_TIMEOUT_S,
+from phospho_workers.runtime.commits import (
     PartitionsLost,
     commit,
     committed_offsets,
     observe_lag,
     rewind,
-    to_record,
+    watermarks,
 )
+from phospho_workers.runtime.consumer import to_record
 from phospho_workers.runtime.producer import BatchProducer, DeliveryFailed
 from phospho_workers.runtime.records import Partition
 from phospho_workers.sink.insert import RefusedRow, ResumableInsert, row_dead_letter
@@ -95,10 +95,10 @@ class SinkWorker:
 
     def _store_groups(self, consumer: Consumer, groups: Sequence[InsertGroup]) -> None:
         assignments = self._assignments_of(groups)
-        commit(consumer, STAGE, _intent_offsets(groups))
+        self._commit(consumer, _intent_offsets(groups), assignments)
         self._insert(consumer, groups, assignments)
         ends = _end_offsets(groups)
-        commit(consumer, STAGE, ends)
+        self._commit(consumer, ends, assignments)
         for group in groups:
             metrics.RECORDS_CONSUMED.labels(STAGE, group.topic).inc(len(group.records))
         observe_lag(consumer, ends)
@@ -109,6 +109,19 @@ class SinkWorker:
         if lost := [partition for partition in partitions if partition not in self._assignments]:
             raise PartitionsLost(f"another consumer owns {lost[0][0]}[{lost[0][1]}]")
         return {partition: self._assignments[partition] for partition in partitions}
+
+    def _commit(
+        self, consumer: Consumer, offsets: list[TopicPartition], assignments: Mapping[Partition, object]
+    ) -> None:
+        def check_ownership() -> None:
+            self._check_ownership(assignments)
+
+        commit(consumer, STAGE, offsets, backoff=self._backoff, check_ownership=check_ownership)
+
+    def _check_ownership(self, assignments: Mapping[Partition, object]) -> None:
+        """Raise PartitionsLost where a rebalance came since `assignments` were taken."""
+        if any(self._assignments.get(partition) is not assignment for partition, assignment in assignments.items()):
+            raise PartitionsLost("a rebalance came while the batch was in hand")
 
     def _insert(
         self, consumer: Consumer, groups: Sequence[InsertGroup], assignments: Mapping[Partition, object]
@@ -126,10 +139,7 @@ class SinkWorker:
                     self._backoff.wait(consumer)
                 elif pending:
                     self._backoff.poll(consumer)
-                if any(
-                    self._assignments.get(partition) is not assignment for partition, assignment in assignments.items()
-                ):
-                    raise PartitionsLost("a rebalance came while a batch was being inserted")
+                self._check_ownership(assignments)
         finally:
             self._backoff.resume(consumer)
 
@@ -180,7 +190,7 @@ def _read_intent(consumer: Consumer, committed: TopicPartition) -> Intent | None
     intent = parse_intent(committed.metadata or "")
     if intent is None:
         return None
-    low, high = consumer.get_watermark_offsets(committed, timeout=KAFKA_TIMEOUT_S)
+    low, high = watermarks(consumer, committed)
     if not low <= intent.last_offset < high:
         return None
     metrics.INTENT_REPLAYS.inc()
