@@ -57,6 +57,7 @@ class FakeConsumer:
     on_poll: list[Callable[[], object]] = field(default_factory=list)
     refuses: list[int] = field(default_factory=list)
     ends: dict[Partition, tuple[int, int]] = field(default_factory=dict)
+    assigned: list[Partition] = field(default_factory=list)
 
     def commit(self, offsets: Sequence[TopicPartition], asynchronous: bool) -> list[TopicPartition]:
         assert not asynchronous
@@ -77,7 +78,7 @@ class FakeConsumer:
         return self.ends.get((partition.topic, partition.partition), (0, 1_000_000))
 
     def assignment(self) -> list[TopicPartition]:
-        return []
+        return [TopicPartition(*partition) for partition in self.assigned]
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         self.log.append(("pause", len(partitions)))

@@ -10,14 +10,35 @@ from phospho_workers.runtime.commits import PartitionsLost, commit, committed_of
 from workers.runtime.kafka_fakes import FakeConsumer
 
 OFFSETS = [TopicPartition("phospho.tasks", 0, 7)]
-# What Kafka's protocol calls retriable for the requests of a consumer, and librdkafka's names for a broker that is away.
-TRANSIENT = (
-    "COORDINATOR_LOAD_IN_PROGRESS COORDINATOR_NOT_AVAILABLE NOT_COORDINATOR REQUEST_TIMED_OUT NETWORK_EXCEPTION"
-    " LEADER_NOT_AVAILABLE NOT_LEADER_FOR_PARTITION REPLICA_NOT_AVAILABLE NOT_ENOUGH_REPLICAS BROKER_NOT_AVAILABLE"
-    " NOT_ENOUGH_REPLICAS_AFTER_APPEND KAFKA_STORAGE_ERROR UNSTABLE_OFFSET_COMMIT THROTTLING_QUOTA_EXCEEDED"
-    " OFFSET_NOT_AVAILABLE FENCED_LEADER_EPOCH UNKNOWN_LEADER_EPOCH _WAIT_COORD _TRANSPORT _ALL_BROKERS_DOWN _TIMED_OUT"
-    " _TIMED_OUT_QUEUE _RESOLVE _RETRY _IN_PROGRESS _PREV_IN_PROGRESS"
-).split()
+# What Kafka's protocol calls retriable for a consumer, and librdkafka's names for a broker that is away.
+TRANSIENT = [
+    "COORDINATOR_LOAD_IN_PROGRESS",
+    "COORDINATOR_NOT_AVAILABLE",
+    "NOT_COORDINATOR",
+    "REQUEST_TIMED_OUT",
+    "NETWORK_EXCEPTION",
+    "LEADER_NOT_AVAILABLE",
+    "NOT_LEADER_FOR_PARTITION",
+    "REPLICA_NOT_AVAILABLE",
+    "NOT_ENOUGH_REPLICAS",
+    "BROKER_NOT_AVAILABLE",
+    "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
+    "KAFKA_STORAGE_ERROR",
+    "UNSTABLE_OFFSET_COMMIT",
+    "THROTTLING_QUOTA_EXCEEDED",
+    "OFFSET_NOT_AVAILABLE",
+    "FENCED_LEADER_EPOCH",
+    "UNKNOWN_LEADER_EPOCH",
+    "_WAIT_COORD",
+    "_TRANSPORT",
+    "_ALL_BROKERS_DOWN",
+    "_TIMED_OUT",
+    "_TIMED_OUT_QUEUE",
+    "_RESOLVE",
+    "_RETRY",
+    "_IN_PROGRESS",
+    "_PREV_IN_PROGRESS",
+]
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, TopicPartition
 from phospho_schemas.topics import Keyed
 from phospho_store.errors import StoreUnavailable
 from phospho_workers.extraction.stage import Extraction
-from phospho_workers.runtime.dead_letters import DeadLetterLimit, TooManyDeadLetters
+from phospho_workers.runtime.dead_letters import DeadLetterLimit
 from phospho_workers.runtime.producer import DeliveryFailed, ProducerBroken
 from phospho_workers.runtime.records import Record, StageOutput
 from phospho_workers.runtime.stage_worker import StageWorker
@@ -121,16 +121,31 @@ def test_stage_worker_repeats_a_commit_while_the_coordinator_is_away() -> None:
     assert [name for name, _ in consumer.log] == ["pause", "commit", "resume"]
 
 
-def test_stage_worker_stops_before_it_dead_letters_too_many() -> None:
+def test_stage_worker_stops_a_partition_of_too_many_dead_letters() -> None:
     consumer, producer = FakeConsumer(), RecordingProducer()
     stage = worker(producer, limit=5)
 
     stage.handle(consumer, messages(*[b"garbage"] * 3))  # type: ignore[arg-type]
-    with pytest.raises(TooManyDeadLetters, match="6 records in a row"):
-        stage.handle(consumer, messages(*[b"garbage"] * 3, first=3))  # type: ignore[arg-type]
+    other = FakeMessage(TOPIC, 1, 0, GOOD)
+    stage.handle(consumer, [*messages(*[b"garbage"] * 3, first=3), other])  # type: ignore[arg-type]
+    stage.handle(consumer, messages(b"garbage", first=6))  # type: ignore[arg-type]
 
-    assert consumer.committed_at[TOPIC, 0][0] == 3
-    assert len(producer.sent) == 1
+    assert consumer.committed_at == {(TOPIC, 0): (3, "phospho-dead-letters 3"), (TOPIC, 1): (1, "")}
+    assert [sorted(batch) for batch in producer.sent] == [["phospho.dead-letter"], ["phospho.tasks"], []]
+    assert consumer.log[1:3] == [("seek", (TOPIC, 0, 3)), ("pause", 1)]
+    assert "phospho.raw-logs[0]" in stage.problem
+
+
+def test_stopped_partition_stays_paused_after_an_outage() -> None:
+    consumer, producer = FakeConsumer(), RecordingProducer()
+    consumer.assigned = [(TOPIC, 0), (TOPIC, 1)]
+    stage = worker(producer, limit=1)
+    stage.handle(consumer, messages(b"garbage", b"garbage"))  # type: ignore[arg-type]
+    producer.failures = [DeliveryFailed("away")]
+
+    stage.handle(consumer, [FakeMessage(TOPIC, 1, 0, GOOD)])  # type: ignore[arg-type]
+
+    assert [arguments for name, arguments in consumer.log if name == "resume"] == [1]
 
 
 def test_dead_letter_limit_survives_a_restart() -> None:
@@ -140,10 +155,18 @@ def test_dead_letter_limit_survives_a_restart() -> None:
 
     restarted = worker(RecordingProducer(), limit=5)
     restarted.on_assign(consumer, [TopicPartition(TOPIC, 0)])  # type: ignore[arg-type]
-    with pytest.raises(TooManyDeadLetters):
-        restarted.handle(consumer, messages(*[b"garbage"] * 2, first=4))  # type: ignore[arg-type]
+    restarted.handle(consumer, messages(*[b"garbage"] * 2, first=4))  # type: ignore[arg-type]
 
     assert consumer.committed_at[TOPIC, 0][0] == 4
+    assert restarted.problem
+
+
+def test_dead_letter_limit_counts_a_repeated_batch_once() -> None:
+    consumer, stage = FakeConsumer(), worker(RecordingProducer(*[DeliveryFailed("away")] * 2), limit=5)
+
+    stage.handle(consumer, messages(*[b"garbage"] * 3))  # type: ignore[arg-type]
+
+    assert consumer.committed_at == {(TOPIC, 0): (3, "phospho-dead-letters 3")}
 
 
 def test_dead_letter_limit_is_reset_by_a_good_record() -> None:

@@ -68,6 +68,7 @@ def test_insert_of_other_lines_for_the_same_range_is_stored(store: Store) -> Non
         task("bad", schema_version=2),
         task("", session_id="s"),
         task("bad", metadata="text"),
+        task("bad", metadata={"x": [[[[1], None], None], None]}),
     ],
 )
 def test_insert_refuses_only_the_bad_row(store: Store, bad: bytes) -> None:

@@ -15,6 +15,7 @@ from phospho_workers.extraction.shapes.content import json_text
 from phospho_workers.extraction.shapes.requests import input_text, system_prompt
 from phospho_workers.extraction.shapes.usage import NO_USAGE, Usage, duration, first_count, model_name, usage
 from phospho_workers.runtime.records import Record, Rejected
+from phospho_workers.runtime.sparse_lists import CONTAINERS, storable
 
 # Keys of columns and of the envelope. Any other key becomes metadata.
 _COLUMN_KEYS = frozenset(
@@ -25,8 +26,6 @@ _COLUMN_KEYS = frozenset(
         "revision", "source", "model",
     }
 )  # fmt: skip
-_CONTAINERS = (list, dict)
-_MAX_SPARSE_LIST_LEVELS = 2
 
 
 def task_row(log: RawLog) -> dict[str, Any]:
@@ -125,29 +124,4 @@ def task_metadata(fields: Mapping[str, Any], implausible_time: Any) -> dict[str,
             metadata.setdefault(key, value)
     if implausible_time is not None:
         metadata["client_created_at"] = implausible_time
-    return {key: _storable(value) if type(value) in _CONTAINERS else value for key, value in metadata.items()}
-
-
-def _storable(value: Any) -> Any:
-    """
-    Return a list or object with each list that ClickHouse can't read in a bounded time as JSON text.
-
-    These are lists of at least three levels that hold nulls or empty lists. ClickHouse 26.9 compares their types in a
-    time that grows exponentially with the levels: 24 levels of `[[..., null], null]` took 5 s, three levels with 1,000
-    nulls each took 54 s and all memory. Meanwhile it stores no rows of any project.
-    """
-    if type(value) is dict:
-        return {key: _storable(part) if type(part) in _CONTAINERS else part for key, part in value.items()}
-    levels = _list_levels(value)
-    if levels > 1 and None in value and {type(part) for part in value} == {list, type(None)}:
-        # ClickHouse itself stores a null among lists as an empty list.
-        value = [[] if part is None else part for part in value]
-    if levels > _MAX_SPARSE_LIST_LEVELS:
-        text = json_text(value)
-        if "null" in text or "[]" in text:
-            return text
-    return [_storable(part) if type(part) in _CONTAINERS else part for part in value]
-
-
-def _list_levels(value: list[Any]) -> int:
-    return 1 + max((_list_levels(part) for part in value if type(part) is list), default=0)
+    return {key: storable(value) if type(value) in CONTAINERS else value for key, value in metadata.items()}

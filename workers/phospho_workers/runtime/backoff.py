@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from confluent_kafka import Consumer, TopicPartition
 
+from phospho_workers.runtime.records import Partition
+
 _FIRST_BACKOFF_S = 0.2
 _MAX_BACKOFF_S = 5.0
 
@@ -16,10 +18,13 @@ class PollingBackoff:
     """
     Exponential backoff up to 5 s that keeps the consumer in its group.
 
-    Used on the consumer's thread. Call `resume` when the batch is done or dropped.
+    Used on the consumer's thread. Call `resume` when the batch is done or dropped. A partition that was stopped stays
+    paused until the next assignment.
     """
 
     def __init__(self) -> None:
+        # Replaced as a whole: health checks read it from another thread.
+        self.stopped: frozenset[Partition] = frozenset()
         self._is_paused = False
         self._backoff_s = _FIRST_BACKOFF_S
 
@@ -43,7 +48,8 @@ class PollingBackoff:
             consumer.pause([position])
 
     def on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
-        """Pause partitions that are assigned during a pause."""
+        """Pause partitions that are assigned during a pause, and take all as running otherwise."""
+        self.stopped = frozenset()
         if self._is_paused:
             consumer.assign(list(partitions))
             consumer.pause(list(partitions))
@@ -53,4 +59,12 @@ class PollingBackoff:
         self._backoff_s = _FIRST_BACKOFF_S
         if self._is_paused:
             self._is_paused = False
-            consumer.resume(consumer.assignment())
+            running = [each for each in consumer.assignment() if (each.topic, each.partition) not in self.stopped]
+            consumer.resume(running)
+
+    def stop_partitions(self, consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
+        """Read partitions no further than `positions` until they are assigned again."""
+        for position in positions:
+            consumer.seek(position)
+        consumer.pause(list(positions))
+        self.stopped |= {(position.topic, position.partition) for position in positions}

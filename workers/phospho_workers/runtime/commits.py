@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -174,12 +174,12 @@ def _with_retries(request: Callable[[], T]) -> T:
         time.sleep(_OFFSETS_BACKOFF_S)
 
 
-def next_offsets(records: Sequence[Record], metadata: str = "") -> list[TopicPartition]:
-    """Return the offsets to commit once `records` are done: per partition, the offset after the last."""
+def next_offsets(records: Sequence[Record], metadata: Mapping[Partition, str]) -> list[TopicPartition]:
+    """Return the offsets to commit once `records` are done: per partition the offset after the last, and metadata."""
     last: dict[Partition, int] = {}
     for record in records:
         last[record.topic, record.partition] = record.offset
-    return [TopicPartition(*partition, offset + 1, metadata) for partition, offset in last.items()]
+    return [TopicPartition(*partition, offset + 1, metadata[partition]) for partition, offset in last.items()]
 
 
 def first_offsets(records: Sequence[Record]) -> list[TopicPartition]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from phospho_schemas.ids import broker_revision, derived_id
 from phospho_schemas.messages import DeadLetterRow
 from phospho_schemas.topics import DEAD_LETTER, RAW_LOGS, Keyed
 from phospho_workers.runtime import metrics
-from phospho_workers.runtime.records import Record, Rejected, StageOutput
+from phospho_workers.runtime.records import Partition, Record, Rejected, StageOutput
 
 # A raw log of the largest size fits with all its bytes, beside 2 MB for all that is not its payload.
 _MAX_PAYLOAD_BYTES = (DEAD_LETTER.max_message_bytes - 2_000_000) // 4 * 3
@@ -56,6 +57,7 @@ def reject(output: StageOutput, record: Record, *, stage: str, rejection: Reject
     """Add the dead letter of `record` to the output of a stage."""
     output.add(DEAD_LETTER, dead_letter(record, stage, rejection, project_id))
     output.dead_letters[rejection.reason] += 1
+    output.rejected[record.topic, record.partition] += 1
 
 
 def count_dead_letters(stage: str, output: StageOutput) -> None:
@@ -74,37 +76,40 @@ def _first_headers(record: Record) -> tuple[tuple[str, bytes], ...]:
     return record.headers
 
 
-class TooManyDeadLetters(Exception):
-    """So many records in a row were rejected that the fault is more likely the worker's: stop, and keep them."""
-
-
 class DeadLetterLimit:
     """
-    Counts rejected records in a row, by batches: a batch with one good record ends the row.
+    Counts rejected records in a row, by partition and batch: a batch with one good record ends the row.
 
-    Commits carry the count as metadata. So a worker that is restarted again and again does not send a topic to the
-    dead letters piece by piece.
+    Beyond the limit the fault is more likely the worker's than the records'. Commits carry the count as metadata, so a
+    worker that is restarted again and again does not send a topic to the dead letters piece by piece.
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._in_a_row = 0
+        self.limit = limit
+        self._in_a_row: dict[Partition, int] = {}
 
-    def check(self, records: int, rejected: int) -> None:
-        """Count a batch. Raises TooManyDeadLetters once the row is longer than the limit."""
-        self._in_a_row = self._in_a_row + rejected if rejected >= records else 0
-        if self._in_a_row > self._limit:
-            raise TooManyDeadLetters(
-                f"{self._in_a_row} records in a row were rejected; the limit is {self._limit}. Nothing of this batch"
-                " was committed. Look at the last dead letters. To continue regardless, start the worker once with"
-                " PHOSPHO_MAX_DEAD_LETTERS_IN_A_ROW above that number."
-            )
+    def counts_after(self, records: Sequence[Record], rejected: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Return the rejected records in a row of each partition once a batch is done. Changes nothing."""
+        of_batch = Counter((record.topic, record.partition) for record in records)
+        return {
+            partition: self._in_a_row.get(partition, 0) + number if rejected.get(partition, 0) >= number else 0
+            for partition, number in of_batch.items()
+        }
 
-    def metadata(self) -> str:
-        """Return the metadata of the next commit."""
-        return f"{_METADATA_PREFIX}{self._in_a_row}" if self._in_a_row else ""
+    def set(self, counts: Mapping[Partition, int]) -> None:
+        """Set the counts of partitions whose batch was committed."""
+        self._in_a_row.update(counts)
 
-    def resume(self, metadata: Iterable[str]) -> None:
-        """Continue the longest row in the metadata of an assignment's commits."""
-        counts = [text.removeprefix(_METADATA_PREFIX) for text in metadata if text.startswith(_METADATA_PREFIX)]
-        self._in_a_row = max((int(count) for count in counts if count.isdecimal()), default=0)
+    def resume(self, metadata: Mapping[Partition, str]) -> None:
+        """Continue the counts of an assignment from the metadata of its commits."""
+        self._in_a_row = {partition: _count(text) for partition, text in metadata.items()}
+
+
+def count_metadata(count: int) -> str:
+    """Return a count of rejected records in a row as the metadata of a commit."""
+    return f"{_METADATA_PREFIX}{count}" if count else ""
+
+
+def _count(metadata: str) -> int:
+    count = metadata.removeprefix(_METADATA_PREFIX)
+    return int(count) if metadata.startswith(_METADATA_PREFIX) and count.isdecimal() else 0

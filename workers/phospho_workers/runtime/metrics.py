@@ -30,6 +30,12 @@ CONSUMER_ERRORS = Counter(
     ["stage", "code"],
     registry=REGISTRY,
 )
+STOPPED_PARTITIONS = Gauge(
+    "phospho_stopped_partitions",
+    "Partitions that a worker stopped after too many dead letters in a row",
+    ["stage"],
+    registry=REGISTRY,
+)
 INTENT_REPLAYS = Counter(
     "phospho_intent_replays_total", "Ranges that a predecessor started and this sink inserts again", registry=REGISTRY
 )

@@ -16,6 +16,10 @@ from phospho_workers.runtime.progress import Progress
 class Worker(Protocol):
     """The work of a process. All methods run on the consumer's thread."""
 
+    @property
+    def problem(self) -> str:
+        """Why a part of the work stands still until somebody acts; empty for nothing. Read from any thread."""
+
     def handle(self, consumer: Consumer, messages: Sequence[Message]) -> None:
         """Process a batch and commit it. Anything raised ends the process before a later commit."""
 

@@ -36,10 +36,12 @@ class Rejected(Exception):
 
 @dataclass
 class StageOutput:
-    """The messages that a stage made of a batch, by topic, and the number of its dead letters, by reason."""
+    """The messages that a stage made of a batch, by topic, and the number of rejected records."""
 
     messages: dict[str, list[Keyed]] = field(default_factory=dict)
+    # By reason, and by the partition of the record.
     dead_letters: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[Partition] = field(default_factory=Counter)
 
     def add(self, topic: Topic, message: Keyed) -> None:
         """Add a message. Raises Rejected where it is larger than its topic takes."""

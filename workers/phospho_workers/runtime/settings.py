@@ -28,7 +28,7 @@ class WorkerSettings:
     )
     max_dead_letters_in_a_row: Annotated[int, Field(ge=1)] = setting(
         10_000,
-        "Stop after this many dead letters in a row: the fault is then more likely the worker's own.",
+        "Stop a partition after this many dead letters in a row: the fault is then more likely the worker's own.",
         variable="PHOSPHO_MAX_DEAD_LETTERS_IN_A_ROW",
     )
     metrics_host: str = setting(

@@ -8,7 +8,7 @@ difference.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from confluent_kafka import Consumer, Message, TopicPartition
@@ -26,9 +26,9 @@ from phospho_workers.runtime.commits import (
     rewind,
 )
 from phospho_workers.runtime.consumer import to_record
-from phospho_workers.runtime.dead_letters import DeadLetterLimit, count_dead_letters
+from phospho_workers.runtime.dead_letters import DeadLetterLimit, count_dead_letters, count_metadata
 from phospho_workers.runtime.producer import BatchProducer, DeliveryFailed
-from phospho_workers.runtime.records import Record, Stage, StageOutput
+from phospho_workers.runtime.records import Partition, Record, Stage, StageOutput
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,8 @@ class StageWorker:
 
     After `handle` returns, the output of the batch is in Kafka and its offsets are committed, or another consumer
     owns the batch and nothing was committed. While Kafka or ClickHouse is unavailable, it pauses the partitions and
-    keeps polling. Any other failure raises, before any commit.
+    keeps polling. It stops a partition with too many rejected records in a row and goes on with the others. Any other
+    failure raises, before any commit.
     """
 
     def __init__(self, stage: Stage, producer: BatchProducer, limit: DeadLetterLimit) -> None:
@@ -50,10 +51,18 @@ class StageWorker:
         # Another object after every rebalance.
         self._assignment = object()
 
+    @property
+    def problem(self) -> str:
+        """The partitions that were stopped, for the readiness check; empty without one."""
+        names = ", ".join(f"{topic}[{number}]" for topic, number in sorted(self._backoff.stopped))
+        return f"{names}: stopped after too many dead letters in a row; the log says more" if names else ""
+
     def on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         self._assignment = object()
-        self._limit.resume(offset.metadata or "" for offset in committed_offsets(consumer, partitions))
+        committed = committed_offsets(consumer, partitions)
+        self._limit.resume({(offset.topic, offset.partition): offset.metadata or "" for offset in committed})
         self._backoff.on_assign(consumer, partitions)
+        metrics.STOPPED_PARTITIONS.labels(self._stage.name).set(0)
 
     def on_revoke(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         self._assignment = object()
@@ -63,15 +72,17 @@ class StageWorker:
         check_ownership = partial(self._check_ownership, self._assignment)
         with metrics.BATCH_SECONDS.labels(self._stage.name).time():
             try:
-                output = self._deliver(consumer, records, check_ownership)
-                offsets = next_offsets(records, self._limit.metadata())
+                records, output = self._deliver(consumer, records, check_ownership)
+                counts = self._limit.counts_after(records, output.rejected)
+                offsets = next_offsets(records, {partition: count_metadata(n) for partition, n in counts.items()})
                 commit(consumer, self._stage.name, offsets, backoff=self._backoff, check_ownership=check_ownership)
             except PartitionsLost as lost:
                 logger.warning("%s lost partitions; their next owner repeats the batch: %s", self._stage.name, lost)
                 rewind(consumer, first_offsets(records))
                 return
+        self._limit.set(counts)
         observe_lag(consumer, offsets)
-        metrics.RECORDS_CONSUMED.labels(self._stage.name, records[0].topic).inc(len(records))
+        metrics.RECORDS_CONSUMED.labels(self._stage.name, messages[0].topic()).inc(len(records))
         count_dead_letters(self._stage.name, output)
 
     def _check_ownership(self, assignment: object) -> None:
@@ -80,13 +91,17 @@ class StageWorker:
             raise PartitionsLost("a rebalance came while the batch waited")
 
     def _deliver(
-        self, consumer: Consumer, records: Sequence[Record], check_ownership: Callable[[], None]
-    ) -> StageOutput:
-        """Run the stage and deliver, until Kafka and ClickHouse are available. Raises PartitionsLost."""
+        self, consumer: Consumer, records: list[Record], check_ownership: Callable[[], None]
+    ) -> tuple[list[Record], StageOutput]:
+        """
+        Run the stage and deliver its output, until Kafka and ClickHouse are available.
+
+        Returns the records that are done, without those of stopped partitions. Raises PartitionsLost.
+        """
         try:
             while True:
                 try:
-                    return self._deliver_once(records)
+                    return self._deliver_once(consumer, records)
                 except (StoreUnavailable, DeliveryFailed) as failure:
                     logger.warning("%s failed on a batch and tries it again: %s", self._stage.name, failure)
                     self._backoff.wait(consumer)
@@ -94,8 +109,36 @@ class StageWorker:
         finally:
             self._backoff.resume(consumer)
 
-    def _deliver_once(self, records: Sequence[Record]) -> StageOutput:
+    def _deliver_once(self, consumer: Consumer, records: list[Record]) -> tuple[list[Record], StageOutput]:
+        records = self._without_stopped(records)
         output = self._stage(records)
-        self._limit.check(len(records), output.dead_letters.total())
+        counts = self._limit.counts_after(records, output.rejected)
+        beyond_limit = {partition: n for partition, n in counts.items() if n > self._limit.limit}
+        if beyond_limit:
+            self._stop(consumer, records, beyond_limit)
+            records = self._without_stopped(records)
+            output = self._stage(records)
         self._producer.send(output.messages)
-        return output
+        return records, output
+
+    def _without_stopped(self, records: list[Record]) -> list[Record]:
+        stopped = self._backoff.stopped
+        return [record for record in records if (record.topic, record.partition) not in stopped] if stopped else records
+
+    def _stop(self, consumer: Consumer, records: Sequence[Record], counts: Mapping[Partition, int]) -> None:
+        """Stop partitions at their first record of the batch, until they are assigned again."""
+        positions = [first for first in first_offsets(records) if (first.topic, first.partition) in counts]
+        self._backoff.stop_partitions(consumer, positions)
+        metrics.STOPPED_PARTITIONS.labels(self._stage.name).set(len(self._backoff.stopped))
+        for first in positions:
+            logger.error(
+                "%s stopped %s[%d] at offset %d: %d records in a row were rejected; the limit is %d. Other partitions"
+                " go on. Look at the last dead letters. To go on there as well, restart the workers with"
+                " PHOSPHO_MAX_DEAD_LETTERS_IN_A_ROW above that number",
+                self._stage.name,
+                first.topic,
+                first.partition,
+                first.offset,
+                counts[first.topic, first.partition],
+                self._limit.limit,
+            )

@@ -72,7 +72,8 @@ def stream_app(
 
     subscriber(handle)
     specification = AsyncAPI(title=f"phospho {name}", version="1", description=help_text)
-    asgi = AsgiFastStream(broker, specification=specification, asgi_routes=health_routes(progress), logger=logger)
+    routes = health_routes(progress, worker)
+    asgi = AsgiFastStream(broker, specification=specification, asgi_routes=routes, logger=logger)
     return StreamApp(asgi, progress)
 
 
@@ -170,8 +171,8 @@ class _NoConsumer:
         raise NotImplementedError("offsets are set by the worker")
 
 
-def health_routes(progress: Progress) -> list[tuple[str, Callable[..., Any]]]:
-    """Return the routes for liveness, for readiness (partitions are assigned) and for the metrics."""
+def health_routes(progress: Progress, worker: Worker) -> list[tuple[str, Callable[..., Any]]]:
+    """Return the routes for liveness, for readiness (partitions are assigned and read) and for the metrics."""
     metrics.PROGRESS_AGE_SECONDS.set_function(progress.age_s)
 
     @get
@@ -182,9 +183,10 @@ def health_routes(progress: Progress) -> list[tuple[str, Callable[..., Any]]]:
 
     @get
     async def readyz(scope: Any) -> AsgiResponse:
-        if progress.assigned and not progress.failure:
+        reason = progress.failure or worker.problem
+        if progress.assigned and not reason:
             return AsgiResponse(f"{len(progress.assigned)} partitions".encode(), 200)
-        reason = progress.failure or _NOT_READY
+        reason = reason or _NOT_READY
         return AsgiResponse(reason.encode(), 503)
 
     return [("/healthz", healthz), ("/readyz", readyz), ("/metrics", make_asgi_app(metrics.REGISTRY))]

@@ -16,6 +16,7 @@ from phospho_workers.runtime import metrics
 from phospho_workers.runtime.dead_letters import dead_letter
 from phospho_workers.runtime.json_bytes import is_too_deep
 from phospho_workers.runtime.records import Record, Rejected
+from phospho_workers.runtime.sparse_lists import has_unreadable_lists
 from phospho_workers.sink.refusals import accepts_good_row, is_over_query_memory, is_server_fault
 from phospho_workers.sink.tables import MAX_INSERT_BYTES, STAGE
 
@@ -74,11 +75,11 @@ class ResumableInsert:
         return not self._parts
 
     def _split(self) -> None:
-        """Refuse the lines that ClickHouse could store but never merge, and split the others into parts."""
+        """Refuse the lines that ClickHouse can't read or merge in a bounded time, and split the others into parts."""
         start, size_bytes, parts = 0, 0, []
         for index, line in enumerate(self._lines):
-            if is_too_deep(line):
-                self._refused_rows[index] = RefusedRow(index, "the row nests too many lists and objects")
+            if detail := _unbounded_cost(line):
+                self._refused_rows[index] = RefusedRow(index, detail)
             if (index in self._refused_rows or size_bytes + len(line) >= MAX_INSERT_BYTES) and index > start:
                 parts.append((start, index))
                 start, size_bytes = index, 0
@@ -134,6 +135,15 @@ class ResumableInsert:
         with metrics.INSERT_SECONDS.labels(self.table).time():
             self._store.insert(self.table, body, token)
         metrics.ROWS_INSERTED.labels(self.table).inc(len(lines))
+
+
+def _unbounded_cost(line: bytes) -> str:
+    """Return why ClickHouse would take unbounded time for a row; empty for nearly every row."""
+    if is_too_deep(line):
+        return "the row nests too many lists and objects"
+    if has_unreadable_lists(line):
+        return "the metadata holds lists of three or more levels with nulls or empty lists: send them as text"
+    return ""
 
 
 def insert_lines(store: Store, table: str, lines: Sequence[bytes], token_prefix: str = "") -> list[RefusedRow]:

@@ -60,6 +60,8 @@ class SinkWorker:
     While ClickHouse is unavailable, `handle` pauses the partitions, keeps polling and tries again.
     """
 
+    problem = ""
+
     def __init__(self, store: Store, producer: BatchProducer) -> None:
         self._store = store
         self._producer = producer
