@@ -11,7 +11,7 @@ from benchmarks.processes import part
 from benchmarks.sizes import Sizes, say
 from phospho_schemas.topics import TASKS
 from phospho_store.store import remote
-from phospho_workers.sink.tables import SUNK_TOPICS
+from phospho_workers.sink.planner import SUNK_TOPICS
 
 _TABLE = "task_rows"
 _COPY = "bench_task_rows"

@@ -20,7 +20,7 @@ from phospho_workers.detection.stage import Detection
 from phospho_workers.extraction.stage import Extraction
 from phospho_workers.runtime.records import Record, Stage, StageOutput
 from phospho_workers.sink.insert import RefusedRow, insert_lines
-from phospho_workers.sink.tables import TABLE_OF_TOPIC
+from phospho_workers.sink.planner import TABLE_OF_TOPIC
 from schemas.example_files import ROOT, Example, all_bad, all_good, bad, each, good
 
 REPOSITORY = Path(__file__).parents[2]

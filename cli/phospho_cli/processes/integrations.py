@@ -22,8 +22,7 @@ from phospho_workers.jobs.webhooks.addresses import host_refusal, url_refusal
 from phospho_workers.jobs.webhooks.delivery import send_test_message
 from phospho_workers.jobs.webhooks.outbound import Outbound
 from phospho_workers.trials.backfill_estimate import BackfillEstimate
-from phospho_workers.trials.definition_run import preview_events
-from phospho_workers.trials.label_queue import LabelQueue
+from phospho_workers.trials.definition_run import LabelQueue, preview_events
 from phospho_workers.trials.version_diff import TrialClassifiers, VersionDiff
 
 

@@ -24,7 +24,7 @@ from phospho_web.problems import Problem
 from phospho_workers.runtime.dead_letters import count_dead_letters
 from phospho_workers.runtime.records import Record, Stage
 from phospho_workers.sink.insert import insert_lines, row_dead_letter
-from phospho_workers.sink.tables import TABLE_OF_TOPIC
+from phospho_workers.sink.planner import TABLE_OF_TOPIC
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phospho_workers.extraction.shapes.answers import output_text
-from phospho_workers.extraction.shapes.requests import input_text, system_prompt
+from phospho_workers.extraction.shapes.texts import input_text, output_text, system_prompt
 from phospho_workers.extraction.shapes.usage import Usage, model_name, usage
 
 USER = {"role": "user", "content": "hello"}

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, TopicPartition
 
 from phospho_schemas.topics import Keyed
 from phospho_store.errors import StatementRefused, StoreUnavailable
-from phospho_workers.sink.tables import MAX_INSERT_BYTES
+from phospho_workers.sink.planner import MAX_INSERT_BYTES
 from phospho_workers.sink.worker import SinkWorker
 from workers.runtime.kafka_fakes import FakeConsumer, FakeMessage
 

@@ -10,9 +10,8 @@ from phospho_schemas.ids import derived_uuid, session_id_of_task
 from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_schemas.times import time_text
 from phospho_workers.extraction.raw_log import MAX_ID_CHARACTERS, RawLog, text_or_empty
-from phospho_workers.extraction.shapes.answers import output_text
 from phospho_workers.extraction.shapes.content import json_text
-from phospho_workers.extraction.shapes.requests import input_text, system_prompt
+from phospho_workers.extraction.shapes.texts import input_text, output_text, system_prompt
 from phospho_workers.extraction.shapes.usage import NO_USAGE, Usage, duration, first_count, model_name, usage
 from phospho_workers.runtime.records import Record, Rejected
 from phospho_workers.runtime.sparse_lists import CONTAINERS, storable

@@ -21,8 +21,7 @@ from prometheus_client import make_asgi_app
 from phospho_schemas.topics import Topic
 from phospho_workers.runtime import metrics
 from phospho_workers.runtime.consumer import BatchConsumer
-from phospho_workers.runtime.progress import Progress, logger
-from phospho_workers.runtime.rebalances import Rebalances, Worker
+from phospho_workers.runtime.progress import Progress, Rebalances, Worker, logger
 from phospho_workers.runtime.settings import WorkerSettings
 
 _POLL_TIMEOUT_S = 0.5

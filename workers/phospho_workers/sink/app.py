@@ -11,7 +11,7 @@ from phospho_store.store import remote
 from phospho_workers.runtime.producer import BatchProducer, producer_config
 from phospho_workers.runtime.settings import WorkerSettings
 from phospho_workers.runtime.stream import StreamApp, stream_app
-from phospho_workers.sink.tables import STAGE, SUNK_TOPICS
+from phospho_workers.sink.planner import STAGE, SUNK_TOPICS
 from phospho_workers.sink.worker import SinkWorker
 
 HELP = "Inserts tasks, analyses, feedback and dead letters into ClickHouse: the bytes as they are, each row once."

@@ -17,8 +17,8 @@ from phospho_workers.runtime.dead_letters import dead_letter
 from phospho_workers.runtime.json_bytes import is_too_deep
 from phospho_workers.runtime.records import Record, Rejected
 from phospho_workers.runtime.sparse_lists import has_unreadable_lists
+from phospho_workers.sink.planner import MAX_INSERT_BYTES, STAGE
 from phospho_workers.sink.refusals import accepts_good_row, is_over_query_memory, is_server_fault
-from phospho_workers.sink.tables import MAX_INSERT_BYTES, STAGE
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,8 @@
-"""Planner of the sink's inserts: sorts records into groups, and those that a predecessor started come first."""
+"""
+Planner of the sink's inserts: sorts records into groups, and those that a predecessor started come first.
+
+A message is the very line of JSON that ClickHouse inserts into the table of its topic.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, TASKS
 from phospho_workers.runtime.records import Partition, Record
-from phospho_workers.sink.tables import MAX_INSERT_BYTES
+
+STAGE = "sink"
+TABLE_OF_TOPIC: Mapping[str, str] = {
+    ANALYSES.name: "analysis_rows",
+    FEEDBACK.name: "feedback_rows",
+    DEAD_LETTER.name: "dead_letter_rows",
+    TASKS.name: "task_rows",
+}
+# Most bytes of lines in one insert, or one line that is larger. The embedded HTTP server takes bodies of 64 MiB, and
+# the largest line of any topic has 48 MB.
+MAX_INSERT_BYTES = 32_000_000
+SUNK_TOPICS = (TASKS, ANALYSES, FEEDBACK, DEAD_LETTER)
+
 
 # Bounds of what waits for the other ranges of a started group: a few batches.
 _MAX_WAITING_RECORDS = 200_000

@@ -37,8 +37,7 @@ from phospho_workers.runtime.consumer import to_record
 from phospho_workers.runtime.producer import BatchProducer, DeliveryFailed
 from phospho_workers.runtime.records import Partition
 from phospho_workers.sink.insert import RefusedRow, ResumableInsert, row_dead_letter
-from phospho_workers.sink.planner import GroupPlanner, InsertGroup, Intent, parse_intent
-from phospho_workers.sink.tables import STAGE, TABLE_OF_TOPIC
+from phospho_workers.sink.planner import STAGE, TABLE_OF_TOPIC, GroupPlanner, InsertGroup, Intent, parse_intent
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot
 from phospho_workers.detection.text.sides import texts_of
+from phospho_workers.jobs.backfills.definition_backfill import analyse_project, events_only
 from phospho_workers.jobs.backfills.history import History, Span
-from phospho_workers.jobs.backfills.task_backfill import analyse_project, events_only
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.judging.prompts import Question
 from phospho_workers.judging.selection import OpenCandidate, OpenText, candidates_to_ask, judge_of

@@ -1,4 +1,4 @@
-"""A run of one definition over tasks: over stored ones, or over those of a preview. It stores nothing."""
+"""A run of one definition over tasks, which stores nothing, and the queue of the tasks to label next."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from phospho_schemas.definitions import needs_session
+from phospho_schemas.engines import engine_spec
 from phospho_schemas.messages import EventDefinition
-from phospho_workers.detection.definitions import CompiledDefinitions, compile_definitions
+from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot, compile_definitions
 from phospho_workers.detection.detect import analyse, check_task
-from phospho_workers.jobs.backfills.history import History
-from phospho_workers.jobs.backfills.session_backfill import SessionBackfill
-from phospho_workers.jobs.backfills.task_backfill import analyse_project
+from phospho_workers.detection.learning.quality import UnlabelledTask, most_informative
+from phospho_workers.detection.text.sides import texts_of
+from phospho_workers.jobs.backfills.definition_backfill import SessionBackfill, analyse_project, events_only
+from phospho_workers.jobs.backfills.history import History, Span
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 
 Task = Mapping[str, Any]
@@ -41,3 +43,41 @@ def preview_events(definition: EventDefinition, tasks: Sequence[Mapping[str, Any
     """Return the event that a definition finds in each task, or None."""
     rows = analyse(tasks, {definition.project_id: compile_definitions([definition])})
     return [next(iter(row["events"]), None) for row in rows]
+
+
+_TASKS = 1_000
+# With this threshold a definition is found in every task that says anything, with its score.
+_NO_THRESHOLD = 0.0
+
+
+class LabelQueue:
+    """Chooses among the latest 1,000 tasks without a label. Blocking, for half a second."""
+
+    def __init__(self, history: History, definitions: Callable[[], Snapshot]) -> None:
+        self._history = history
+        self._definitions = definitions
+
+    def tasks(self, project_id: str, event_name: str, count: int = 20) -> list[str]:
+        """Return the ids of the most informative tasks, the best first; none where the engine does not learn."""
+        current = self._definitions().by_project.get(project_id, NO_DEFINITIONS)
+        definition = next((definition for definition in current.definitions if definition.name == event_name), None)
+        if definition is None or not engine_spec(definition.engine).learns or definition in current.of_sessions:
+            return []
+        ids = self._history.newest(Span(project_id), _TASKS, without_label=event_name)
+        tasks = valid_tasks(self._history, project_id, ids)
+        texts = {task["task_id"]: " ".join(texts_of(task, definition.scope).values()) for task in tasks}
+        unlabelled = [
+            UnlabelledTask(row["task_id"], texts[row["task_id"]], event["score"])
+            for row in analyse_project(tasks, _without_threshold(current, event_name))
+            for event in row["events"]
+            if event["name"] == event_name
+        ]
+        return most_informative(unlabelled, definition.threshold, count)
+
+
+def _without_threshold(current: CompiledDefinitions, name: str) -> CompiledDefinitions:
+    definitions = [
+        definition.model_copy(update={"threshold": _NO_THRESHOLD}) if definition.name == name else definition
+        for definition in current.definitions
+    ]
+    return events_only(compile_definitions(definitions, current.classifiers, current.settings))

@@ -8,8 +8,8 @@ from typing import Any
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot, compile_definitions
 from phospho_workers.detection.learning.classifiers import Classifier
+from phospho_workers.jobs.backfills.definition_backfill import events_only
 from phospho_workers.jobs.backfills.history import History, Span
-from phospho_workers.jobs.backfills.task_backfill import events_only
 from phospho_workers.jobs.learning.examples import LabelledTasks
 from phospho_workers.jobs.learning.training_job import Trainer
 from phospho_workers.jobs.sessions.session_detection import as_task_definition, group_by_reading

@@ -22,7 +22,7 @@ from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.learning.training_job import TrainedClassifier, TrainingJob
-from phospho_workers.trials.label_queue import LabelQueue
+from phospho_workers.trials.definition_run import LabelQueue
 from store.facts import insert, task
 from workers.detection.tasks import keywords, semantic
 

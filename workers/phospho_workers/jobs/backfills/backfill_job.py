@@ -21,9 +21,8 @@ from phospho_schemas.messages import Backfill, EventDefinition, ProjectSettings
 from phospho_store.errors import StatementRefused
 from phospho_store.jobs.backfills import BackfillRepository
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot
+from phospho_workers.jobs.backfills.definition_backfill import SessionBackfill, TaskBackfill
 from phospho_workers.jobs.backfills.history import History, Span
-from phospho_workers.jobs.backfills.session_backfill import SessionBackfill
-from phospho_workers.jobs.backfills.task_backfill import TaskBackfill
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.runtime import metrics

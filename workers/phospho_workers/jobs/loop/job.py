@@ -20,6 +20,8 @@ from phospho_workers.runtime import metrics
 
 # The longest pause of a job to which only a change of its tables gives work.
 MAX_PAUSE_S = 30.0
+# An insert is stamped when it begins and visible when it has ended: rows of the last minute are read again.
+OVERLAP_MS = 60_000
 
 logger = logging.getLogger(__name__)
 

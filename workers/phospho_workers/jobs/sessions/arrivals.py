@@ -8,7 +8,7 @@ from typing import NamedTuple
 from phospho_schemas.ids import revision_ms
 from phospho_store.sql import compose
 from phospho_store.store import Store
-from phospho_workers.jobs.loop.seen_cache import OVERLAP_MS
+from phospho_workers.jobs.loop.job import OVERLAP_MS
 
 # Parameters: project, arrived. The minmax index on inserted_at finds the new rows.
 _ARRIVALS = """

@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Generic, TypeVar
 
 from phospho_store.registry.definition_sets import TABLES
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
-from phospho_workers.jobs.loop.job import MAX_PAUSE_S
+from phospho_workers.jobs.loop.job import MAX_PAUSE_S, OVERLAP_MS
 from phospho_workers.jobs.loop.round_robin import RoundRobin
-from phospho_workers.jobs.loop.seen_cache import OVERLAP_MS, SeenCache
 from phospho_workers.jobs.sessions.arrivals import ArrivalTimes
 from phospho_workers.jobs.sessions.session_detection import SessionDetection
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
+
+_MAX_SEEN = 100_000
+
+
+class SeenCache:
+    """
+    The latest 100,000 items, each with the version that was read, so that reading them twice costs nothing.
+
+    A restart loses it without harm.
+    """
+
+    def __init__(self) -> None:
+        self._versions: OrderedDict[str, int] = OrderedDict()
+
+    def unseen(self, versions: Mapping[str, int]) -> list[str]:
+        """Return the items that were not read in these versions."""
+        return [item for item, version in versions.items() if self._versions.get(item) != version]
+
+    def add(self, versions: Mapping[str, int]) -> None:
+        """Remember items as read in these versions."""
+        for item, version in versions.items():
+            self._versions[item] = version
+            self._versions.move_to_end(item)
+        while len(self._versions) > _MAX_SEEN:
+            self._versions.popitem(last=False)
 
 
 @dataclass

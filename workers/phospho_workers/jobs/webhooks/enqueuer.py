@@ -11,7 +11,7 @@ import orjson
 from phospho_schemas.webhooks import DeliverySource, Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot
-from phospho_workers.jobs.loop.seen_cache import OVERLAP_MS
+from phospho_workers.jobs.loop.job import OVERLAP_MS
 from phospho_workers.jobs.webhooks.event_streams import EventFilter, EventStreams, Position, Stream
 from phospho_workers.jobs.webhooks.pending import DeliveryKey, PendingDeliveries, delivery_key
 from phospho_workers.judging.settings import JudgeSettings
