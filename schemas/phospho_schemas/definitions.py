@@ -42,7 +42,11 @@ def crowded_out(stored: Mapping[str, str], definitions: Sequence[EventDefinition
     `stored` has the engine of each stored definition by name. A definition replaces the stored one of its name.
     """
     written = {definition.name: definition for definition in definitions}
-    counts = Counter(engine for name, engine in stored.items() if _keeps_room(engine, written.get(name)))
+    counts = Counter(
+        engine
+        for name, engine in stored.items()
+        if name not in written or (written[name].engine == engine and not written[name].is_deleted)
+    )
     crowded = []
     for definition in definitions:
         if definition.is_deleted or stored.get(definition.name) == definition.engine:
@@ -52,11 +56,6 @@ def crowded_out(stored: Mapping[str, str], definitions: Sequence[EventDefinition
         if limit is not None and counts[definition.engine] > limit:
             crowded.append(definition.name)
     return crowded
-
-
-def _keeps_room(engine: str, written: EventDefinition | None) -> bool:
-    """Return True if a stored definition stays with its engine once `written` replaces it; None replaces nothing."""
-    return written is None or (written.engine == engine and not written.is_deleted)
 
 
 def no_room(engine: str) -> str:

@@ -245,6 +245,7 @@ def views() -> Mapping[str, str]:
     """Return the query of every view by its name; one that reads another comes after it."""
     last = last_feedback("1", "uniqExact(feedback_id) AS number", keys="project_id, task_id")
     flag = current_flag("last_feedback.flag", "logged_flag")
+    facts = ",\n        ".join(f"{expression} AS {name}" for name, expression in SESSION_FACTS.items())
     return {
         "feedback": _FEEDBACK,
         "tasks": compose(_TASKS, flag=current_flag("last_feedback.flag", "task.flag"), last_feedback=last),
@@ -253,7 +254,7 @@ def views() -> Mapping[str, str]:
         "notes": _NOTES,
         "found_events": _found_events(),
         "events": _EVENTS,
-        "sessions": compose(_SESSIONS, facts=_facts(), flag=flag, last_feedback=last),
+        "sessions": compose(_SESSIONS, facts=facts, flag=flag, last_feedback=last),
         "definitions": compose(_DEFINITIONS, current_definitions=current_definitions()),
         "dead_letters": _DEAD_LETTERS,
     }
@@ -275,7 +276,3 @@ def _found_events() -> str:
         judged_events=judged_events(_TASK_COLUMNS, EVENT_FIELDS),
         session_events=session_events("1", *found_in_sessions, "arrayJoin(found.events) AS event", tasks="1"),
     )
-
-
-def _facts() -> str:
-    return ",\n        ".join(f"{expression} AS {name}" for name, expression in SESSION_FACTS.items())

@@ -75,8 +75,5 @@ def _llm_cost(estimate: dict[str, Any]) -> str:
     cost = f"Then about {estimate['llm_calls']:,} calls of the LLM, {estimate['llm_tokens']:,} tokens{price}"
     if estimate["llm_days"] is None:
         return f"{cost}: none is made, because the project's llm_daily_tokens is 0."
-    return f"{cost}, the project's budget of {_days(estimate['llm_days'])}."
-
-
-def _days(count: int) -> str:
-    return "1 day" if count == 1 else f"{count:,} days"
+    days = "1 day" if estimate["llm_days"] == 1 else f"{estimate['llm_days']:,} days"
+    return f"{cost}, the project's budget of {days}."

@@ -29,17 +29,14 @@ def schemas(check: bool, root: Path) -> None:
     files = generated_files() | {SETTINGS_PAGE: settings_page()}
     if not (root / SCHEMA_FOLDER).parent.is_dir():
         raise click.UsageError(f"{root} is not the root of the repository: it has no {SCHEMA_FOLDER}.")
-    differing = [*_outdated(root, files), *_left_over(root, files)]
+    outdated = [name for name, text in files.items() if _content(root / name) != text]
+    differing = [*outdated, *_left_over(root, files)]
     if check and differing:
         raise Failure(f"Out of date: {', '.join(differing)}.", "Run `phospho schemas` and commit the files.")
     for name in differing:
         _write(root / name, files.get(name))
         click.echo(f"{'wrote' if name in files else 'removed'} {name}")
     click.echo(f"{len(files)} files are up to date")
-
-
-def _outdated(root: Path, files: Mapping[str, str]) -> list[str]:
-    return [name for name, text in files.items() if _content(root / name) != text]
 
 
 def _left_over(root: Path, files: Mapping[str, str]) -> list[str]:

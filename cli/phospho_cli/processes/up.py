@@ -187,7 +187,11 @@ def open_up(settings: UpSettings) -> Iterator[UpProcess]:
         )
         setup_code = "" if settings.has_open_pages else new_setup_code(store)
         dashboard = replace(
-            _dashboard_settings(settings, folder, setup_code, admin_key), base_url=base_url, form_key=admin_key
+            with_setup_codes(settings.dashboard, setup_code, admin_key),
+            base_url=base_url,
+            form_key=admin_key,
+            pages_open=settings.has_open_pages,
+            local_secret=folder.secret("local-secret") if settings.has_open_pages else "",
         )
         web_app = stack.enter_context(
             open_web(backend, dashboard=dashboard, gateway=settings.gateway, jobs=jobs, has_pages=True)
@@ -251,15 +255,6 @@ def _with_secret_key(settings: UpSettings, folder: DataFolder) -> JobSettings:
     if settings.jobs.secret_key or settings.kafka:
         return settings.jobs
     return replace(settings.jobs, secret_key=folder.secret("secret-key"))
-
-
-def _dashboard_settings(settings: UpSettings, folder: DataFolder, setup_code: str, admin_key: str) -> DashboardSettings:
-    """Return the settings of the pages: open to the local user, or with codes for the first administrator."""
-    return replace(
-        with_setup_codes(settings.dashboard, setup_code, admin_key),
-        pages_open=settings.has_open_pages,
-        local_secret=folder.secret("local-secret") if settings.has_open_pages else "",
-    )
 
 
 def _pages_url(dashboard: DashboardSettings) -> str:

@@ -44,31 +44,24 @@ def open_web(
         registry.register(_RegistryMetrics(worker_metrics.REGISTRY))
         reads = ReadStore(backend.store, gateway)
         stack.callback(reads.close)
-        services = _services(backend, dashboard)
+        services = create_services(
+            dashboard,
+            backend.store,
+            backend.registry,
+            backend.authenticator,
+            publisher=backend.publisher,
+            clock=backend.clock,
+        )
         stack.callback(services.close)
+        integrations = replace(
+            build_integrations(backend.store, backend.clock, jobs),
+            read_feedback=feedback_reading(backend.clock),
+            own_metrics=own_metrics,
+        )
         yield PathRouter(
             _gateway_app(backend, gateway, reads, registry, needs_store=has_pages),
-            _pages_app(services, _integrations(backend, jobs), has_pages=has_pages),
+            _pages_app(services, integrations, has_pages=has_pages),
         )
-
-
-def _services(backend: Backend, settings: DashboardSettings) -> Services:
-    return create_services(
-        settings,
-        backend.store,
-        backend.registry,
-        backend.authenticator,
-        publisher=backend.publisher,
-        clock=backend.clock,
-    )
-
-
-def _integrations(backend: Backend, jobs: JobSettings) -> Integrations:
-    return replace(
-        build_integrations(backend.store, backend.clock, jobs),
-        read_feedback=feedback_reading(backend.clock),
-        own_metrics=own_metrics,
-    )
 
 
 def _gateway_app(

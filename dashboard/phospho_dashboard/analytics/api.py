@@ -38,65 +38,29 @@ _SCOPE: dict[str, Schema] = {
 
 def analytics_operations() -> list[Operation]:
     """Return the operations of the analytics views."""
-    return [*_overview(), *_sessions(), *_tasks(), *_events(), *_users(), *_versions()]
-
-
-def _overview() -> list[Operation]:
-    return [
-        Operation(
-            "get",
-            "/dashboard",
-            "Numbers of the dashboard, over time",
-            object_schema(list(_SCOPE), **_SCOPE),
-            parameters=_filters(),
-        )
-    ]
-
-
-def _sessions() -> list[Operation]:
-    return [
-        _list("/sessions", "Sessions", "sessions"),
-        Operation(
-            "get",
-            "/sessions/{item_id}",
-            "The transcript of a session",
-            object_schema(["session"], session=ANY_OBJECT, next_cursor=nullable(TEXT)),
-            parameters=(_CURSOR,),
-        ),
-    ]
-
-
-def _tasks() -> list[Operation]:
-    return [
-        _list("/tasks", "Tasks, with their texts cut", "tasks"),
-        Operation("get", "/tasks/{item_id}", "All of one task", object_schema(["task"], task=ANY_OBJECT)),
-    ]
-
-
-def _events() -> list[Operation]:
-    events, event = object_schema(["events"], **_SCOPE, events=ROWS), object_schema(["name"], name=TEXT)
-    summary = "One event: trend, scores, examples"
-    return [
-        Operation("get", "/event-stats", "Events by name", events, parameters=_filters()),
-        Operation("get", "/event-stats/{item_id}", summary, event, parameters=_filters()),
-    ]
-
-
-def _users() -> list[Operation]:
-    return [_list("/users", "Users", "users")]
-
-
-def _versions() -> list[Operation]:
+    overview = object_schema(list(_SCOPE), **_SCOPE)
+    transcript = object_schema(["session"], session=ANY_OBJECT, next_cursor=nullable(TEXT))
+    task, event = object_schema(["task"], task=ANY_OBJECT), object_schema(["name"], name=TEXT)
+    events, versions = (object_schema([name], **_SCOPE, **{name: ROWS}) for name in ("events", "versions"))
+    filters = _filters()
     base = query_parameter("base", TEXT, "the version that the others are compared with")
     return [
+        Operation("get", "/dashboard", "Numbers of the dashboard, over time", overview, parameters=filters),
+        _list("/sessions", "Sessions", "sessions"),
+        Operation("get", "/sessions/{item_id}", "The transcript of a session", transcript, parameters=(_CURSOR,)),
+        _list("/tasks", "Tasks, with their texts cut", "tasks"),
+        Operation("get", "/tasks/{item_id}", "All of one task", task),
+        Operation("get", "/event-stats", "Events by name", events, parameters=filters),
+        Operation("get", "/event-stats/{item_id}", "One event: trend, scores, examples", event, parameters=filters),
+        _list("/users", "Users", "users"),
         Operation(
             "get",
             "/versions",
             "Versions of the app, side by side",
-            object_schema(["versions"], **_SCOPE, versions=ROWS),
+            versions,
             description="With intervals that stay valid however often they are read.",
-            parameters=(*_filters(), base),
-        )
+            parameters=(*filters, base),
+        ),
     ]
 
 

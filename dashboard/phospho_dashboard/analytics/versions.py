@@ -193,15 +193,12 @@ def _means(name: str, label: str, sums: dict[str, tuple[int, float, float]]) -> 
 
 def _measure(name: str, label: str, intervals: dict[str, tuple[Interval | None, int]]) -> Row:
     kinds = {"is_rate": False, "is_event": False, "is_score": False}
-    return {"name": name, "label": label, **kinds, "versions": _without_empty(intervals)}
+    versions = {version: (interval, n) for version, (interval, n) in intervals.items() if interval is not None}
+    return {"name": name, "label": label, **kinds, "versions": versions}
 
 
 def _scaled(rows: Iterable[Row], unit: int) -> dict[str, tuple[int, float, float]]:
     return {row["version"]: (row["n"], row["total"] / unit, row["squares"] / unit**2) for row in rows}
-
-
-def _without_empty(intervals: dict[str, tuple[Interval | None, int]]) -> dict[str, tuple[Interval, int]]:
-    return {version: (interval, n) for version, (interval, n) in intervals.items() if interval is not None}
 
 
 def _compared(intervals: dict[str, tuple[Interval, int]], versions: list[str], base: str) -> list[Row | None]:

@@ -212,9 +212,6 @@ def _refused(part: str, hint: str = "") -> Problem:
 
 
 def _syntax_message(error: StatementRefused) -> str:
-    """Return ClickHouse's message without the query around it, which is ours."""
-    return _first_line(error).split(": In scope SELECT formatQuerySingleLine")[0]
-
-
-def _first_line(error: StatementRefused) -> str:
-    return str(error).split("\n", 1)[0].removeprefix(f"Code: {error.code}. DB::Exception: ")[:1000]
+    """Return the first line of ClickHouse's message without the query around it, which is ours."""
+    first_line = str(error).split("\n", 1)[0].removeprefix(f"Code: {error.code}. DB::Exception: ")[:1000]
+    return first_line.split(": In scope SELECT formatQuerySingleLine")[0]

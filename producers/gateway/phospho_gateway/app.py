@@ -19,7 +19,6 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
-from starlette.routing import BaseRoute
 
 from phospho_gateway.access.access import Access
 from phospho_gateway.access.rate_limit import RateLimitHeaders
@@ -76,7 +75,12 @@ def create_app(
         routes=[
             *EventsApi(services).routes(),
             *TracesApi(services).routes(),
-            *_legacy_routes(services),
+            *LogApi(services).routes(),
+            *TaskApi(services).routes(),
+            *SessionApi(services).routes(),
+            *ProjectApi(services).routes(),
+            *FlatUpdateApi(services).routes(),
+            *MessagesApi(services).routes(),
             *HealthApi(readiness, settings.readiness_timeout_s, registry).routes(),
             *docs_routes(),
         ],
@@ -90,17 +94,6 @@ def create_app(
     )
     app.router.redirect_slashes = False
     return app
-
-
-def _legacy_routes(services: LegacyServices) -> list[BaseRoute]:
-    return [
-        *LogApi(services).routes(),
-        *TaskApi(services).routes(),
-        *SessionApi(services).routes(),
-        *ProjectApi(services).routes(),
-        *FlatUpdateApi(services).routes(),
-        *MessagesApi(services).routes(),
-    ]
 
 
 def _cors(settings: GatewaySettings) -> list[Middleware]:

@@ -117,7 +117,7 @@ class Engine:
         try:
             "".join((*call.params.values(), *call.settings.values(), call.database)).encode()  # raises unless UTF-8
             with self._sessions.handle(call.session_id, pin=statement.changes_session) as (connection, is_pinned):
-                settings = _request_settings(call)
+                settings = call.settings if call.limits is None else _reader_settings(call.settings, call.limits)
                 if is_pinned:
                     _refuse_write_by_get(call, statement)
                     keeps = statement.changes_session
@@ -216,10 +216,6 @@ def _refuse_write_by_get(call: EngineCall, statement: Statement) -> None:
     """Refuse to write by GET on a session's handle, where `readonly` could not be taken back."""
     if call.is_get and not statement.has_result and not statement.changes_session:
         raise refusal(READONLY, f"{statement.keyword} by GET: send statements that write by POST.")
-
-
-def _request_settings(call: EngineCall) -> Mapping[str, str]:
-    return call.settings if call.limits is None else _reader_settings(call.settings, call.limits)
 
 
 # A reader's settings that shape an answer and reach nothing. Never one whose value is SQL, as additional_table_filters.

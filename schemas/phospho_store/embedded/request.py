@@ -89,14 +89,15 @@ def read_call(
     _refuse_unsupported(params)
     query = params.get("query", "").encode("utf-8", "surrogateescape")
     sql, data = (query, tuple(body)) if query.strip() else _first_part(body)
+    own = {name: value for name, value in params.items() if name not in _TRANSPORT_PARAMS}
     return EngineCall(
         sql=sql,
         data=data,
         data_is_apart=bool(query.strip()),
-        params={name.removeprefix("param_"): value for name, value in params.items() if name.startswith("param_")},
-        settings={name: value for name, value in params.items() if not _is_transport(name)},
+        params={name.removeprefix("param_"): value for name, value in own.items() if name.startswith("param_")},
+        settings={name: value for name, value in own.items() if not name.startswith("param_")},
         database=params.get("database") or request.headers.get("x-clickhouse-database", ""),
-        default_format=_default_format(request.headers, params),
+        default_format=params.get("default_format") or request.headers.get("x-clickhouse-format") or "TabSeparated",
         is_get=request.method == "GET",
         session_id="" if limits else params.get("session_id", ""),
         limits=limits,
@@ -129,10 +130,6 @@ def _first_part(body: list[bytes]) -> tuple[bytes, tuple[bytes, ...]]:
         size += len(body[count])
         count += 1
     return b"".join(body[:count]), tuple(body[count:])
-
-
-def _is_transport(name: str) -> bool:
-    return name in _TRANSPORT_PARAMS or name.startswith("param_")
 
 
 def _host_name(host: str) -> str:
@@ -176,7 +173,3 @@ def _refuse_unsupported(params: Mapping[str, str]) -> None:
             raise refusal(NOT_IMPLEMENTED, reason)
     if not all(params):
         raise refusal(BAD_ARGUMENTS, "A parameter of the URL has no name.")
-
-
-def _default_format(headers: Headers, params: Mapping[str, str]) -> str:
-    return params.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated"

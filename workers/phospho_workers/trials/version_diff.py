@@ -11,7 +11,7 @@ from phospho_workers.detection.learning.classifiers import Classifier
 from phospho_workers.jobs.backfills.definition_backfill import events_only
 from phospho_workers.jobs.backfills.history import History, Span
 from phospho_workers.jobs.learning.examples import LabelledTasks
-from phospho_workers.jobs.learning.training_job import Trainer
+from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.sessions.session_detection import as_task_definition, group_by_reading
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.trials.definition_run import Event, Task, definition_run, valid_tasks
@@ -109,7 +109,7 @@ def _example(task: Task, event: Event) -> dict[str, Any]:
 class TrialClassifiers:
     """Trains classifiers of versions that are not stored. Blocking; raises what the store raises."""
 
-    def __init__(self, tasks: LabelledTasks, trainer: Trainer) -> None:
+    def __init__(self, tasks: LabelledTasks, trainer: ClassifierTrainer) -> None:
         self._tasks = tasks
         self._trainer = trainer
 

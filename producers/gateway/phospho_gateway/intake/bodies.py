@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any
 
 from starlette.requests import Request
@@ -29,9 +28,15 @@ class ByteBudget:
         self._retry_after_s = retry_after_s
         self._used_bytes = 0
 
-    def lease(self) -> Lease:
-        """Return the lease of one request, to be held in a `with` until its messages are durable."""
-        return Lease(self)
+    @contextmanager
+    def lease(self) -> Iterator[Lease]:
+        """Yield the lease of one request, to be held until its messages are durable. Raises Problem (503)."""
+        lease = Lease(self)
+        lease.grow(_REQUEST_BYTES)
+        try:
+            yield lease
+        finally:
+            self.give_back(lease.held_bytes)
 
     def take(self, amount: int) -> None:
         """Take bytes. Raises Problem (503), and takes nothing, when the budget has not enough left."""
@@ -53,26 +58,16 @@ class ByteBudget:
 
 
 class Lease:
-    """The bytes that one request holds of a budget, given back at the end of its `with`."""
+    """The bytes that one request holds of a budget."""
 
     def __init__(self, budget: ByteBudget) -> None:
         self._budget = budget
-        self._held_bytes = 0
+        self.held_bytes = 0
 
     def grow(self, amount: int) -> None:
         """Hold more. Raises Problem (503) when the budget is full."""
         self._budget.take(amount)
-        self._held_bytes += amount
-
-    def __enter__(self) -> Lease:
-        self.grow(_REQUEST_BYTES)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._budget.give_back(self._held_bytes)
-        self._held_bytes = 0
+        self.held_bytes += amount
 
 
 class Bodies:

@@ -11,16 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from phospho_schemas.times import is_plausible, parsed_time, utc_text
-from phospho_web.problems import Problem
+from phospho_web.problems import Problem, invalid
 from phospho_web.requests import json_type
 
 MAX_ID_CHARACTERS = 512
 _FLAGS = ("success", "failure")
-
-
-def invalid(code: str, message: str, hint: str) -> Problem:
-    """Return the refusal of one event."""
-    return Problem(422, code, message, hint)
 
 
 def check_identifier(message: dict[str, Any], name: str) -> str:

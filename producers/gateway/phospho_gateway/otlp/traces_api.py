@@ -47,7 +47,9 @@ class TracesApi:
         media_type = _MEDIA_TYPES.get(name)
         try:
             if media_type is None:
-                raise _unknown_type()
+                message = "Content-Type is neither application/x-protobuf nor application/json"
+                hint = "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf or http/json"
+                raise Problem(415, "unsupported_media_type", message, hint)
             return await self._exported(request, media_type)
         except Problem as problem:
             return problem_response(media_type or JSON, problem)
@@ -93,15 +95,6 @@ def _decoded(content: bytes, media_type: str, max_spans: int) -> Export:
             f"the export holds more than {max_spans} spans",
             "lower the batch size of the exporter",
         ) from None
-
-
-def _unknown_type() -> Problem:
-    return Problem(
-        415,
-        "unsupported_media_type",
-        "Content-Type is neither application/x-protobuf nor application/json",
-        "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf or http/json",
-    )
 
 
 _BOTH = (PROTOBUF, JSON)

@@ -14,8 +14,8 @@ from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks
-from phospho_workers.jobs.learning.trainer import ClassifierTrainer
-from phospho_workers.jobs.learning.training_job import TrainedClassifier, TrainingJob
+from phospho_workers.jobs.learning.trainer import ClassifierTrainer, TrainedClassifier
+from phospho_workers.jobs.learning.training_job import TrainingJob
 from phospho_workers.jobs.sessions.ended_sessions_job import EndedSessionsJob
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from store.facts import view

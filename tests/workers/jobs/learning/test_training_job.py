@@ -20,8 +20,8 @@ from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.text.embedding import DIMENSIONS
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks
-from phospho_workers.jobs.learning.trainer import ClassifierTrainer
-from phospho_workers.jobs.learning.training_job import TrainedClassifier, TrainingJob
+from phospho_workers.jobs.learning.trainer import ClassifierTrainer, TrainedClassifier
+from phospho_workers.jobs.learning.training_job import TrainingJob
 from phospho_workers.trials.definition_run import LabelQueue
 from store.facts import insert, task
 from workers.detection.tasks import keywords, semantic

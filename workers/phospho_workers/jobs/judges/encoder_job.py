@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from phospho_schemas.messages import EventDefinition, JudgementRow
 from phospho_schemas.times import utc_now
@@ -13,15 +13,9 @@ from phospho_workers.jobs.judges.open_candidates import JudgeRepositories
 from phospho_workers.judging.selection import OpenCandidate, OpenText, judge_of
 from phospho_workers.runtime import metrics
 
-
-class PairScorer(Protocol):
-    """An encoder: see judging.encoder."""
-
-    model: str
-    threshold: float
-
-    def scores(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """Return the score of each pair of a description and a text, in [0, 1]."""
+if TYPE_CHECKING:
+    # onnxruntime is an extra.
+    from phospho_workers.judging.encoder import Encoder
 
 
 class EncoderJudgeJob(JudgeJob):
@@ -33,7 +27,7 @@ class EncoderJudgeJob(JudgeJob):
         self,
         repositories: JudgeRepositories,
         definitions: Callable[[], Snapshot],
-        encoder: PairScorer,
+        encoder: Encoder,
         *,
         has_llm: bool = False,
     ) -> None:

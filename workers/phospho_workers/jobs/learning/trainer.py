@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from threadpoolctl import threadpool_limits
 
@@ -12,7 +13,6 @@ from phospho_workers.detection.learning.classifiers import FORMAT
 from phospho_workers.detection.learning.quality import quality
 from phospho_workers.detection.learning.training_set import LabelledText, TrainingSet, labelled_text
 from phospho_workers.jobs.learning.examples import Example
-from phospho_workers.jobs.learning.training_job import TrainedClassifier
 
 # Fewer judgements are by chance all of one kind, and of few texts.
 MIN_JUDGEMENTS = 8
@@ -23,17 +23,36 @@ def is_enough(labels: Sequence[LabelledText]) -> bool:
     return len(labels) >= MIN_JUDGEMENTS or any(label.weight == 1.0 for label in labels)
 
 
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """A classifier as JSON text, empty where labels are too few, and its quality as JSON text."""
+
+    classifier: str
+    quality: str
+
+
 class ClassifierTrainer:
-    """Trains classifiers for definitions of the semantic engine."""
+    """
+    Trains classifiers. Pure: the same examples in the same order give the same classifier.
+
+    `name` holds model and version: a classifier of another trainer is trained anew.
+    """
 
     name = f"classifier-{FORMAT}"
 
     def can_train(self, definition: EventDefinition) -> bool:
+        """Tell whether the engine of a definition uses a classifier."""
         return engine_spec(definition.engine).learns
 
     def train(
         self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
     ) -> Mapping[str, TrainedClassifier]:
+        """
+        Return a classifier for each of `names`.
+
+        The definitions, and the examples by name in the order of their tasks' ids, are those of a whole project: an
+        example of another event is a counterexample of this one.
+        """
         labels = {
             definition.name: [
                 labelled_text(definition, example.task, example.is_there, example.weight)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from phospho_schemas.ids import derived_id
 from phospho_schemas.messages import ClassifierRow, EventDefinition
 from phospho_schemas.times import utc_now
 from phospho_store.registry.definition_sets import TABLES, DefinitionRepository
-from phospho_workers.jobs.learning.examples import Example, LabelledTasks, LabelRevisions
+from phospho_workers.jobs.learning.examples import LabelledTasks, LabelRevisions
+from phospho_workers.jobs.learning.trainer import ClassifierTrainer, TrainedClassifier
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
 from phospho_workers.jobs.sessions.session_detection import as_task_definition, group_by_reading
 from phospho_workers.runtime import metrics
@@ -20,37 +20,6 @@ logger = logging.getLogger(__name__)
 
 # Project and definition name.
 _Key = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class TrainedClassifier:
-    """A classifier as JSON text, empty where labels are too few, and its quality as JSON text."""
-
-    classifier: str
-    quality: str
-
-
-class Trainer(Protocol):
-    """
-    The mathematics of training. Pure: the same examples in the same order give the same classifier.
-
-    `name` holds model and version: a classifier of another trainer is trained anew.
-    """
-
-    name: str
-
-    def can_train(self, definition: EventDefinition) -> bool:
-        """Tell whether the engine of a definition uses a classifier."""
-
-    def train(
-        self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
-    ) -> Mapping[str, TrainedClassifier]:
-        """
-        Return a classifier for each of `names`.
-
-        The definitions, and the examples by name in the order of their tasks' ids, are those of a whole project: an
-        example of another event is a counterexample of this one.
-        """
 
 
 class _ProjectDigests(NamedTuple):
@@ -75,7 +44,7 @@ class TrainingJob:
     tables = (*TABLES, "label_rows", "judgement_rows")
     max_pause_s = MAX_PAUSE_S
 
-    def __init__(self, labels: LabelledTasks, instructions: DefinitionRepository, trainer: Trainer) -> None:
+    def __init__(self, labels: LabelledTasks, instructions: DefinitionRepository, trainer: ClassifierTrainer) -> None:
         self._labels = labels
         self._instructions = instructions
         self._trainer = trainer

@@ -63,13 +63,6 @@ class Job(Protocol):
         """Do one bounded piece of work; True where more may wait. Blocking; raises what the store raises."""
 
 
-class TableStates(Protocol):
-    """Source of table states: TableChanges, or a test's substitute."""
-
-    def states(self, tables: Sequence[str]) -> tuple[int, ...]:
-        """Return a number for each table that differs after every insert."""
-
-
 class JobThread:
     """
     Run a job until it is closed: a step when one of its tables has changed, or after its longest pause.
@@ -78,7 +71,7 @@ class JobThread:
     the facts that it starts from are still there, and no other job waits for it.
     """
 
-    def __init__(self, job: Job, changes: TableStates) -> None:
+    def __init__(self, job: Job, changes: TableChanges) -> None:
         self._job = job
         self._changes = changes
         self._seen_states: tuple[int, ...] = ()

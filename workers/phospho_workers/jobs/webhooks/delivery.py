@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import orjson
 
@@ -18,7 +17,7 @@ from phospho_schemas.times import utc_now, utc_text
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import WebhookRepository, signing_key
 from phospho_workers.jobs.webhooks.fair_share import THREADS, next_deliveries
-from phospho_workers.jobs.webhooks.outbound import Answer
+from phospho_workers.jobs.webhooks.outbound import Answer, Outbound
 from phospho_workers.jobs.webhooks.pending import DeliveryKey, PendingDeliveries, WebhookKey, delivery_key
 from phospho_workers.runtime import metrics
 
@@ -31,13 +30,6 @@ _GONE = 410
 _REMOVED = {"status": "dead", "detail": "the webhook was removed, or its receiver is gone"}
 
 
-class Transport(Protocol):
-    """Outbound, or a test's substitute."""
-
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Post a body and return the answer."""
-
-
 class DeliverySender:
     """
     Sends the deliveries that are due, 16 at a time, and stores the outcome of each attempt.
@@ -47,7 +39,7 @@ class DeliverySender:
     """
 
     def __init__(
-        self, repository: WebhookRepository, pending: PendingDeliveries, transport: Transport, secret_key: str
+        self, repository: WebhookRepository, pending: PendingDeliveries, transport: Outbound, secret_key: str
     ) -> None:
         self._repository = repository
         self._pending = pending
@@ -114,7 +106,7 @@ def _backoff_s(attempts: int) -> float:
     return min(_FIRST_BACKOFF_S * _BACKOFF_FACTOR ** (attempts - 1), _MAX_BACKOFF_S) * random.uniform(0.5, 1.0)
 
 
-def send_test_message(transport: Transport, secret_key: str, webhook: Webhook) -> Answer:
+def send_test_message(transport: Outbound, secret_key: str, webhook: Webhook) -> Answer:
     """Send a webhook a signed message without an event, and return the answer."""
     now = utc_now()
     message = {"type": "webhook.test", "timestamp": utc_text(now), "data": {"project_id": webhook.project_id}}

@@ -197,8 +197,10 @@ class EventStreams:
             return self._added(parameters)
         rows = self._store.rows(_ANALYSES[source], parameters)
         annotations = self._annotations.of(rows)
+        # No name waits in a row that has waited, and none in sessions.
+        holds = event_filter.holds if source == "task" else lambda *_: False
         deliverable = [
-            deliverable_events(row, annotations[row["project_id"]], _holds(source, row, event_filter)) for row in rows
+            deliverable_events(row, annotations[row["project_id"]], partial(holds, row["project_id"])) for row in rows
         ]
         return [{**row, "events": list(events)} for row, events in zip(rows, deliverable, strict=True)]
 
@@ -244,11 +246,6 @@ class EventStreams:
     def _by_task(self, sql: str, rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, Any]]:
         """Return by project and task the rows that a query has for the tasks of `rows`."""
         return {_task(row): row for row in self._store.rows(sql, _keys(rows))} if rows else {}
-
-
-def _holds(source: DeliverySource, row: Row, event_filter: EventFilter) -> Callable[[str], bool]:
-    """Return whether a name waits: none of a row that has waited, and none of sessions."""
-    return partial(event_filter.holds, row["project_id"]) if source == "task" else lambda _: False
 
 
 def _task(row: Row) -> tuple[str, str]:

@@ -10,9 +10,10 @@ from phospho_schemas.times import utc_now
 from phospho_schemas.webhooks import Webhook
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
-from phospho_workers.jobs.webhooks.delivery import DeliverySender, Transport
+from phospho_workers.jobs.webhooks.delivery import DeliverySender
 from phospho_workers.jobs.webhooks.enqueuer import Enqueuer, JudgementHold
 from phospho_workers.jobs.webhooks.event_streams import EventStreams
+from phospho_workers.jobs.webhooks.outbound import Outbound
 from phospho_workers.jobs.webhooks.pending import PendingDeliveries, WebhookKey, webhook_key
 from phospho_workers.judging.settings import NO_JUDGES
 
@@ -37,7 +38,7 @@ class WebhookJob:
         self,
         repository: WebhookRepository,
         events: EventStreams,
-        transport: Transport,
+        transport: Outbound,
         secret_key: str,
         *,
         judgement_hold: JudgementHold | None = None,
