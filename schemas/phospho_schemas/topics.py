@@ -22,10 +22,10 @@ class Topic:
     """One topic. `partitions` bounds the replicas of a consumer group; changing it moves keys: make a new topic."""
 
     name: str
-    key: str
-    partitions: int
-    retention_ms: int
     help: str
+    key: str = "project_id:session_id"
+    partitions: int = 8
+    retention_ms: int = 3 * _DAY_MS
     max_message_bytes: int = _MAX_ROW_BYTES
 
     def fits(self, key: bytes, value: bytes) -> bool:
@@ -46,43 +46,21 @@ class Topic:
 # The session of a key is that of the task by itself (ids.session_id_of_task) where the client gave none. Feedback names
 # a task and no session, so that its key is that of such a task: its order among the tasks decides nothing.
 RAW_LOGS = Topic(
-    name="phospho.raw-logs",
-    key="project_id:session_id",
-    partitions=8,
+    "phospho.raw-logs",
+    "logs and feedback as clients sent them",
     retention_ms=7 * _DAY_MS,
-    help="logs and feedback as clients sent them",
     max_message_bytes=_MAX_LOG_BYTES,
 )
-TASKS = Topic(
-    name="phospho.tasks", key="project_id:session_id", partitions=8, retention_ms=3 * _DAY_MS, help="rows of task_rows"
-)
-ANALYSES = Topic(
-    name="phospho.analyses",
-    key="project_id:session_id",
-    partitions=8,
-    retention_ms=3 * _DAY_MS,
-    help="rows of analysis_rows: the whole analysis of a task, with its events",
-)
-EVENTS = Topic(
-    name="phospho.events",
-    key="project_id:session_id",
-    partitions=8,
-    retention_ms=3 * _DAY_MS,
-    help="each detected event by itself, for subscribers",
-)
-FEEDBACK = Topic(
-    name="phospho.feedback",
-    key="project_id:the session of the task by itself",
-    partitions=8,
-    retention_ms=3 * _DAY_MS,
-    help="rows of feedback_rows",
-)
+TASKS = Topic("phospho.tasks", "rows of task_rows")
+ANALYSES = Topic("phospho.analyses", "rows of analysis_rows: the whole analysis of a task, with its events")
+EVENTS = Topic("phospho.events", "each detected event by itself, for subscribers")
+FEEDBACK = Topic("phospho.feedback", "rows of feedback_rows", key="project_id:the session of the task by itself")
 DEAD_LETTER = Topic(
-    name="phospho.dead-letter",
+    "phospho.dead-letter",
+    "rows of dead_letter_rows: messages that a stage could not read",
     key="that of the source",
     partitions=2,
     retention_ms=30 * _DAY_MS,
-    help="rows of dead_letter_rows: messages that a stage could not read",
     max_message_bytes=_MAX_DEAD_LETTER_BYTES,
 )
 

@@ -120,23 +120,17 @@ class Sessions:
 
         They are sorted by their tasks in `scope`. The columns of each count all of its tasks.
         """
-        sort, limit = paging.sort, paging.limit + 1
-        before, before_id = paging.after or _FIRST_PLACE
+        position = paging.position(_FIRST_PLACE)
 
         def read(part: Scope) -> list[Row]:
-            sql = compose(_PLACES, sort=SORTS[sort][1], condition=part.tasks())
-            return self._store.rows(sql, part.parameters(before=before, before_id=before_id, limit=limit))
+            sql = compose(_PLACES, sort=SORTS[paging.sort][1], condition=part.tasks())
+            return self._store.rows(sql, part.parameters(**position))
 
-        rows = (
-            newest(read=read, scope=scope, extent=extent, before_ms=before, limit=limit)
-            if sort == "newest"
-            else read(scope)
-        )
-        page_rows, last = paging.split(rows)
-        return {
-            "sessions": self._summaries(scope, [row["session_id"] for row in page_rows]),
-            "next_cursor": encoded_cursor(last["place"], last["session_id"]) if last else None,
-        }
+        is_newest = paging.sort == "newest"
+        rows = newest(read, scope, extent, position["before"], limit=position["limit"]) if is_newest else read(scope)
+        page_rows, next_cursor = paging.split(rows, "session_id")
+        sessions = self._summaries(scope, [row["session_id"] for row in page_rows])
+        return {"sessions": sessions, "next_cursor": next_cursor}
 
     def transcript(self, project_id: str, session_id: str, after: tuple[int, str] | None) -> Row:
         """Return a session with up to TRANSCRIPT_TASKS tasks in their order; Problem 404 where there is none."""

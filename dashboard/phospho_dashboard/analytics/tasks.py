@@ -14,7 +14,6 @@ from phospho_dashboard.web.formats import with_times
 from phospho_store.sql import compose
 from phospho_store.sql.feedback import flag_of
 from phospho_store.store import Store
-from phospho_web.cursors import encoded_cursor
 from phospho_web.problems import Problem
 
 PREVIEW_CHARACTERS = 240
@@ -100,24 +99,17 @@ class Tasks:
 
     def page(self, scope: Scope, extent: Extent, paging: Paging) -> Row:
         """Return `{"tasks", "next_cursor"}`: a page of the tasks of `scope` by one of SORTS, with previews of texts."""
-        sort, limit = paging.sort, paging.limit + 1
-        before, before_id = paging.after or _FIRST_PLACE
+        position, is_newest = paging.position(_FIRST_PLACE), paging.sort == "newest"
 
         def read(part: Scope) -> list[Row]:
-            part = _up_to(part, before) if sort == "newest" else part
-            sql = compose(_PLACES, sort=SORTS[sort][1], condition=part.tasks())
-            return self._store.rows(sql, part.parameters(before=before, before_id=before_id, limit=limit))
+            part = _up_to(part, position["before"]) if is_newest else part
+            sql = compose(_PLACES, sort=SORTS[paging.sort][1], condition=part.tasks())
+            return self._store.rows(sql, part.parameters(**position))
 
-        rows = (
-            newest(read=read, scope=scope, extent=extent, before_ms=before, limit=limit)
-            if sort == "newest"
-            else read(scope)
-        )
-        page_rows, last = paging.split(rows)
-        return {
-            "tasks": self.previews(scope.project_id, [row["task_id"] for row in page_rows]),
-            "next_cursor": encoded_cursor(last["place"], last["task_id"]) if last else None,
-        }
+        rows = newest(read, scope, extent, position["before"], limit=position["limit"]) if is_newest else read(scope)
+        page_rows, next_cursor = paging.split(rows, "task_id")
+        tasks = self.previews(scope.project_id, [row["task_id"] for row in page_rows])
+        return {"tasks": tasks, "next_cursor": next_cursor}
 
     def previews(self, project_id: str, task_ids: list[str]) -> list[Row]:
         """Return the tasks of these ids in their order, with their texts cut; those that are gone are left out."""

@@ -11,7 +11,6 @@ from phospho_dashboard.queries.filters import Scope, searched
 from phospho_dashboard.web.formats import with_times
 from phospho_store.sql import compose
 from phospho_store.store import Store
-from phospho_web.cursors import encoded_cursor
 
 _FIRST_PLACE = (2**62, "\U0010ffff")
 
@@ -56,14 +55,10 @@ class Users:
 
     def page(self, scope: Scope, paging: Paging) -> Row:
         """Return `{"users", "next_cursor"}`: a page of the users with a task in `scope`, by one of SORTS."""
-        before, before_id = paging.after or _FIRST_PLACE
         sql = compose(_USERS, sort=SORTS[paging.sort][1], tasks=scope.tasks())
-        rows = self._store.rows(sql, scope.parameters(before=before, before_id=before_id, limit=paging.limit + 1))
-        page_rows, last = paging.split(rows)
-        return {
-            "users": self._with_findings(scope, page_rows),
-            "next_cursor": encoded_cursor(last["place"], last["user"]) if last else None,
-        }
+        rows = self._store.rows(sql, scope.parameters(**paging.position(_FIRST_PLACE)))
+        page_rows, next_cursor = paging.split(rows, "user")
+        return {"users": self._with_findings(scope, page_rows), "next_cursor": next_cursor}
 
     def _with_findings(self, scope: Scope, users: list[Row]) -> list[Row]:
         if not users:

@@ -21,7 +21,7 @@ from phospho_dashboard.queries.periods import Buckets, Extent, buckets_of, chose
 from phospho_dashboard.web.formats import iso_time
 from phospho_dashboard.web.urls import item_path, with_query
 from phospho_store.store import Store
-from phospho_web.cursors import decoded_cursor, page_limit
+from phospho_web.cursors import decoded_cursor, encoded_cursor, page_limit
 from phospho_web.problems import Problem
 
 _FILTER_NAMES = frozenset(field.name for field in fields(Filters))
@@ -35,10 +35,16 @@ class Paging:
     after: tuple[int, str] | None
     limit: int
 
-    def split(self, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-        """Return the rows of the page, and its last one if more follow: `rows` has up to one more than the page."""
+    def position(self, first: tuple[int, str]) -> dict[str, Any]:
+        """Return the parameters of a query of the page, and of one row more; `first` is before every row."""
+        before, before_id = self.after or first
+        return {"before": before, "before_id": before_id, "limit": self.limit + 1}
+
+    def split(self, rows: list[dict[str, Any]], id_column: str) -> tuple[list[dict[str, Any]], str | None]:
+        """Return the rows of the page, sorted by `place` and an id, and the cursor of the next page."""
         page_rows = rows[: self.limit]
-        return page_rows, page_rows[-1] if len(rows) > self.limit else None
+        last = page_rows[-1] if len(rows) > self.limit else None
+        return page_rows, encoded_cursor(last["place"], last[id_column]) if last else None
 
 
 @dataclass(frozen=True)

@@ -2,64 +2,52 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from functools import partial
 
-REGISTRY = CollectorRegistry()
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 # From a cache hit to the publisher's timeout.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+REGISTRY = CollectorRegistry()
+_counter, _gauge = partial(Counter, registry=REGISTRY), partial(Gauge, registry=REGISTRY)
+_histogram = partial(Histogram, buckets=_SECONDS, registry=REGISTRY)
 
-REQUESTS = Counter(
+REQUESTS = _counter(
     "phospho_gateway_requests_total",
     "HTTP requests answered, by route, method and status",
     ("route", "method", "status"),
-    registry=REGISTRY,
 )
-REQUEST_SECONDS = Histogram(
-    "phospho_gateway_request_seconds",
-    "Time from the request's headers to the end of the response",
-    ("route",),
-    buckets=_SECONDS,
-    registry=REGISTRY,
+REQUEST_SECONDS = _histogram(
+    "phospho_gateway_request_seconds", "Time from the request's headers to the end of the response", ("route",)
 )
-BODY_BYTES = Counter(
-    "phospho_gateway_body_bytes_total",
-    "Bytes of bodies, as sent (wire) and after inflation (inflated)",
-    ("form",),
-    registry=REGISTRY,
+BODY_BYTES = _counter(
+    "phospho_gateway_body_bytes_total", "Bytes of bodies, as sent (wire) and after inflation (inflated)", ("form",)
 )
-IN_FLIGHT_BYTES = Gauge("phospho_gateway_in_flight_bytes", "Bytes of bodies held by open requests", registry=REGISTRY)
-ACCEPTED = Counter(
+IN_FLIGHT_BYTES = _gauge("phospho_gateway_in_flight_bytes", "Bytes of bodies held by open requests")
+ACCEPTED = _counter(
     "phospho_gateway_messages_accepted_total",
     "Logs and feedback that are durable, by the interface they came through",
     ("source",),
-    registry=REGISTRY,
 )
-REJECTED = Counter(
+REJECTED = _counter(
     "phospho_gateway_messages_rejected_total",
     "Logs and feedback that were refused, by interface and error code",
     ("source", "code"),
-    registry=REGISTRY,
 )
-SPANS = Counter(
+SPANS = _counter(
     "phospho_gateway_spans_total",
     "Spans received by OTLP, by outcome: task, step (of a task in the same export), unattached (of no task there; not "
     "stored) or rejected",
     ("outcome",),
-    registry=REGISTRY,
 )
-PUBLISH_SECONDS = Histogram(
-    "phospho_gateway_publish_seconds",
-    "Time in which the publisher confirmed the messages of one request",
-    buckets=_SECONDS,
-    registry=REGISTRY,
+PUBLISH_SECONDS = _histogram(
+    "phospho_gateway_publish_seconds", "Time in which the publisher confirmed the messages of one request"
 )
-PUBLISH_FAILURES = Counter(
+PUBLISH_FAILURES = _counter(
     "phospho_gateway_publish_failures_total",
     "Requests whose messages the publisher did not take, by error code",
     ("code",),
-    registry=REGISTRY,
 )
-UNEXPECTED_ERRORS = Counter(
-    "phospho_gateway_unexpected_errors_total", "Requests that ended in an unexpected error (500)", registry=REGISTRY
+UNEXPECTED_ERRORS = _counter(
+    "phospho_gateway_unexpected_errors_total", "Requests that ended in an unexpected error (500)"
 )
