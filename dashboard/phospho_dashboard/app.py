@@ -19,13 +19,12 @@ from phospho_dashboard.annotations.api import AnnotationsApi
 from phospho_dashboard.annotations.pages import AnnotationForms
 from phospho_dashboard.dead_letters.api import DeadLettersApi
 from phospho_dashboard.dead_letters.pages import DeadLetterPages
-from phospho_dashboard.definitions.api import DefinitionsApi
+from phospho_dashboard.definitions.api import DefinitionsApi, VersionsApi
 from phospho_dashboard.definitions.backfills import BackfillPages, Backfills, BackfillsApi
 from phospho_dashboard.definitions.checks import Detection
 from phospho_dashboard.definitions.pages import DefinitionPages
 from phospho_dashboard.definitions.quality import DefinitionQuality
 from phospho_dashboard.definitions.trial_pages import LabelQueuePages, VersionPages
-from phospho_dashboard.definitions.version_api import VersionsApi
 from phospho_dashboard.health.freshness import dead_letter_count, freshness
 from phospho_dashboard.health.pages import HealthPages
 from phospho_dashboard.health.processes import MetricsReader

@@ -26,7 +26,7 @@ from benchmarks.machine import commit, machine
 from benchmarks.measured_store import Measured, MeasuredStore
 from benchmarks.sizes import PROJECT, say
 from fixtures.clickhouse_server import ClickHouseServer
-from phospho_cli.processes.integrations import build_integrations
+from phospho_cli.processes.web import build_integrations
 from phospho_dashboard.app import create_app
 from phospho_dashboard.services import create_services
 from phospho_dashboard.settings import DashboardSettings, Price, Prices

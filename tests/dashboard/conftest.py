@@ -16,7 +16,7 @@ from httpx import ASGITransport, AsyncClient
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from phospho_cli.processes.integrations import build_integrations
+from phospho_cli.processes.web import build_integrations
 from phospho_dashboard.app import Integrations, api_routes, create_app
 from phospho_dashboard.auth.directory import Passwords
 from phospho_dashboard.definitions.checks import Detection

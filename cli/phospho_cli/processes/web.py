@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Metric
 from starlette.applications import Starlette
@@ -12,20 +13,37 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from phospho_cli.processes.backend import Backend, store_check
-from phospho_cli.processes.integrations import build_integrations
 from phospho_dashboard.app import Integrations, api_routes, page_routes
+from phospho_dashboard.definitions.checks import Detection
 from phospho_dashboard.health.project_gauges import ProjectGauges
 from phospho_dashboard.services import Services, create_services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.web.routes import on_unexpected, with_error_page
+from phospho_dashboard.webhooks.webhooks import WebhookSending
 from phospho_gateway import metrics as gateway_metrics
 from phospho_gateway.app import create_app as create_gateway
 from phospho_gateway.intake.feedback import feedback_reading
 from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings
+from phospho_schemas.ids import HybridClock
+from phospho_store.jobs.webhooks import WebhookRepository, shown_secret
+from phospho_store.registry.definition_sets import DefinitionRepository
+from phospho_store.store import Store
 from phospho_web.responses import on_http_exception
+from phospho_workers.detection.definitions import check_definition
+from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.jobs.backfills.history import History
+from phospho_workers.jobs.learning.examples import LabelledTasks
+from phospho_workers.jobs.learning.trainer import ClassifierTrainer
+from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.settings import JobSettings
+from phospho_workers.jobs.webhooks.addresses import host_refusal, url_refusal
+from phospho_workers.jobs.webhooks.delivery import send_test_message
+from phospho_workers.jobs.webhooks.outbound import Outbound
 from phospho_workers.runtime import metrics as worker_metrics
+from phospho_workers.trials.backfill_estimate import BackfillEstimate
+from phospho_workers.trials.definition_run import LabelQueue, preview_events
+from phospho_workers.trials.version_diff import TrialClassifiers, VersionDiff
 
 _GATEWAY_PATHS = ("/api/v1/events", "/v1/", "/v2/", "/v3/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
 
@@ -122,3 +140,26 @@ class PathRouter:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_for_gateway = scope["type"] == "http" and scope["path"].startswith(_GATEWAY_PATHS)
         await (self._gateway if is_for_gateway else self._pages)(scope, receive, send)
+
+
+def build_integrations(store: Store, clock: HybridClock, settings: JobSettings) -> Integrations:
+    """Return the functions over one store."""
+    instructions = DefinitionRepository(store, clock)
+    cache, history = DefinitionCache(instructions, refresh_interval_s=0.0), History(store)
+    facts = SessionFacts(store)
+    classifiers = TrialClassifiers(LabelledTasks(store), ClassifierTrainer())
+    outbound = Outbound(settings.allowed_networks)
+    detection = Detection(
+        check=check_definition,
+        estimate=BackfillEstimate(history, facts, cache.current, settings.judging).estimate,
+        diff=VersionDiff(history, facts, cache.current, classifiers).diff,
+        label_queue=LabelQueue(history, cache.current).tasks,
+        preview=preview_events,
+    )
+    webhooks = WebhookSending(
+        repository=WebhookRepository(store, clock) if settings.secret_key else None,
+        secret_of=partial(shown_secret, settings.secret_key),
+        url_refusal=lambda url: url_refusal(url) or host_refusal(url, settings.allowed_networks),
+        send_test=partial(send_test_message, outbound, settings.secret_key),
+    )
+    return Integrations(detection, webhooks)

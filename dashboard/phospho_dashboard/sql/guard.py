@@ -11,8 +11,8 @@ The guard of users' SQL: the one place that makes it safe.
    structure of `values('a UInt8, b String ALIAS file(…)', 1)` is such a text, as are those of `format` and `null`),
    and a type in quotes must stand there as it is, and be no state of an aggregate.
 
-`sql/isolation.py` keeps the rows of other projects out, which holds only while step 2 lets no SETTINGS through.
-`readonly` can't replace any of this: under it, `file('/etc/passwd')` still reads the file.
+`isolation_settings` of `sql/api.py` keeps the rows of other projects out, which holds only while step 2 lets no
+SETTINGS through. `readonly` can't replace any of this: under it, `file('/etc/passwd')` still reads the file.
 """
 
 from __future__ import annotations

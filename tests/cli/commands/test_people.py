@@ -12,8 +12,8 @@ import pytest
 from fixtures.served import served
 from phospho_cli import main
 from phospho_cli.options import settings_options
-from phospho_cli.processes.integrations import build_integrations
 from phospho_cli.processes.settings import UpSettings
+from phospho_cli.processes.web import build_integrations
 from phospho_dashboard.app import create_app
 from phospho_dashboard.services import create_services
 from phospho_dashboard.settings import DashboardSettings

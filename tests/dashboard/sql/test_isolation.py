@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from phospho_dashboard.settings import DashboardSettings
-from phospho_dashboard.sql.isolation import isolation_settings, project_filters
+from phospho_dashboard.sql.api import isolation_settings, project_filters
 from phospho_schemas.messages import EventDefinition
 from phospho_web.problems import Problem
 

@@ -17,8 +17,7 @@ import pytest
 
 from gateway.conftest import AppMaker, ClientMaker, Counted, Serve
 from gateway.recording import RecordingPublisher, RefusingPublisher, WaitingPublisher
-from phospho_gateway.intake.bodies import ByteBudget
-from phospho_gateway.intake.inflate import inflated, zstd
+from phospho_gateway.intake.bodies import ByteBudget, inflated, zstd
 from phospho_gateway.settings import GatewaySettings
 from phospho_store.registry.registry import NewKey
 from phospho_web.problems import Problem

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phospho_workers.judging.circuit_breaker import CircuitBreaker
+from phospho_workers.judging.llm_client import CircuitBreaker
 
 
 class Clock:

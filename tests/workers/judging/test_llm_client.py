@@ -11,8 +11,7 @@ import pytest
 
 from fixtures.llm_server import Fault, LlmServer, raw, send, status
 from phospho_workers.judging.answers import Answer
-from phospho_workers.judging.circuit_breaker import CircuitBreaker
-from phospho_workers.judging.llm_client import LlmClient
+from phospho_workers.judging.llm_client import CircuitBreaker, LlmClient
 from phospho_workers.judging.prompts import Question
 from phospho_workers.judging.settings import LlmSettings
 from workers.detection.tasks import definition

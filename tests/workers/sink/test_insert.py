@@ -10,9 +10,8 @@ import pytest
 from phospho_schemas.topics import TASKS
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.store import Store
-from phospho_workers.sink.insert import ResumableInsert, insert_lines
+from phospho_workers.sink.insert import ResumableInsert, accepts_good_row, insert_lines
 from phospho_workers.sink.planner import MAX_INSERT_BYTES, TABLE_OF_TOPIC
-from phospho_workers.sink.refusals import accepts_good_row
 
 
 def task(task_id: str, **fields: object) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phospho_schemas.messages import EventDefinition
 
@@ -79,12 +79,6 @@ class _YesOfCategory(_Yes):
     category: str
 
 
-_NO = TypeAdapter(_No)
-_YES = TypeAdapter(_Yes)
-_YES_IN_RANGE = TypeAdapter(_YesInRange)
-_YES_OF_CATEGORY = TypeAdapter(_YesOfCategory)
-
-
 def _answers_by_key(text: str) -> Mapping[str, Any]:
     """Return the answers in a text by their keys. A key that is given twice makes the whole text invalid."""
     try:
@@ -109,7 +103,7 @@ def _refuse_constant(constant: str) -> float:
 def _answer(definition: EventDefinition, value: Any) -> Answer | None:
     try:
         if isinstance(value, dict) and value.get("answer") == "no":
-            _NO.validate_python(value)
+            _No.model_validate(value)
             return Answer(False)
         return _affirmative(definition, value)
     except ValidationError:
@@ -119,10 +113,10 @@ def _answer(definition: EventDefinition, value: Any) -> Answer | None:
 def _affirmative(definition: EventDefinition, value: Any) -> Answer | None:
     score_range = definition.score_range
     if score_range.type == "range":
-        number = _YES_IN_RANGE.validate_python(value).value
+        number = _YesInRange.model_validate(value).value
         return Answer(True, value=number) if score_range.min <= number <= score_range.max else None
     if score_range.type == "category":
-        category = _YES_OF_CATEGORY.validate_python(value).category
+        category = _YesOfCategory.model_validate(value).category
         return Answer(True, category=category) if category in score_range.categories else None
-    _YES.validate_python(value)
+    _Yes.model_validate(value)
     return Answer(True)

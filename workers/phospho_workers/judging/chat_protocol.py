@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from phospho_workers.judging.prompts import Question
 
@@ -54,10 +54,6 @@ class Usage(BaseModel):
     completion_tokens: Annotated[int, Field(ge=0, le=10_000_000)]
 
 
-_COMPLETION = TypeAdapter(_Completion)
-_USAGE = TypeAdapter(Usage)
-
-
 def request_body(model: str, question: Question, dialect: Dialect) -> bytes:
     """Return the JSON body of a request."""
     body: dict[str, Any] = {
@@ -78,7 +74,7 @@ def request_body(model: str, question: Question, dialect: Dialect) -> bytes:
 def completion_text(body: bytes) -> str:
     """Return the text that the model wrote, empty where the body is no completion."""
     try:
-        return _COMPLETION.validate_json(body).choices[0].message.content
+        return _Completion.model_validate_json(body).choices[0].message.content
     except ValidationError:
         return ""
 
@@ -86,7 +82,7 @@ def completion_text(body: bytes) -> str:
 def usage_of(question: Question, body: bytes, text: str) -> Usage:
     """Return the tokens that the server counted, or else an estimate: the most there can be where there is no text."""
     with suppress(ValueError, LookupError, TypeError, RecursionError):
-        return _USAGE.validate_python(json.loads(body)["usage"])
+        return Usage.model_validate(json.loads(body)["usage"])
     if not text:
         return Usage(prompt_tokens=question.max_prompt_tokens, completion_tokens=question.max_answer_tokens)
     prompt_tokens = question.max_prompt_tokens // _BYTES_PER_TOKEN

@@ -26,8 +26,7 @@ from phospho_workers.jobs.judges.open_candidates import JudgeRepositories
 from phospho_workers.jobs.registry import judged_definitions
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.judging import llm_client as chat
-from phospho_workers.judging.circuit_breaker import CircuitBreaker
-from phospho_workers.judging.llm_client import LlmClient
+from phospho_workers.judging.llm_client import CircuitBreaker, LlmClient
 from phospho_workers.judging.settings import JudgeSettings, LlmSettings
 from store.facts import analysis, event, insert, task, view
 from workers.detection.tasks import definition

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phospho_workers.jobs.webhooks.fair_share import THREADS, next_deliveries
+from phospho_workers.jobs.webhooks.delivery import THREADS, next_deliveries
 from phospho_workers.jobs.webhooks.pending import DeliveryKey, WebhookKey
 
 

@@ -7,7 +7,8 @@ import hashlib
 import hmac
 import random
 import secrets
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 
@@ -16,10 +17,76 @@ import orjson
 from phospho_schemas.times import utc_now, utc_text
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import WebhookRepository, signing_key
-from phospho_workers.jobs.webhooks.fair_share import THREADS, next_deliveries
 from phospho_workers.jobs.webhooks.outbound import Answer, Outbound
 from phospho_workers.jobs.webhooks.pending import DeliveryKey, PendingDeliveries, WebhookKey, delivery_key
 from phospho_workers.runtime import metrics
+
+THREADS = 16
+_MAX_OF_WEBHOOK = 4
+_MAX_OF_PROJECT = 6
+# Webhooks whose receivers gave no answer the last time: one delivery each, and together half of the threads.
+_MAX_OF_HANGING_WEBHOOK = 1
+_MAX_OF_ALL_HANGING = 8
+
+
+class _Load:
+    """The number of deliveries in flight, by project and by webhook."""
+
+    def __init__(self, in_flight: Collection[DeliveryKey], hanging: Collection[WebhookKey]) -> None:
+        self._hanging = hanging
+        self.total = 0
+        self.of_project: Counter[str] = Counter()
+        self._of_webhook: Counter[WebhookKey] = Counter()
+        self._of_hanging = 0
+        for key in in_flight:
+            self.add(key)
+
+    def add(self, key: DeliveryKey) -> None:
+        self.total += 1
+        self.of_project[key.project_id] += 1
+        self._of_webhook[key.webhook] += 1
+        self._of_hanging += key.webhook in self._hanging
+
+    def has_room(self, key: DeliveryKey) -> bool:
+        """Tell whether another delivery to a webhook may begin."""
+        if self.of_project[key.project_id] >= _MAX_OF_PROJECT:
+            return False
+        if key.webhook not in self._hanging:
+            return self._of_webhook[key.webhook] < _MAX_OF_WEBHOOK
+        return self._of_webhook[key.webhook] < _MAX_OF_HANGING_WEBHOOK and self._of_hanging < _MAX_OF_ALL_HANGING
+
+
+def next_deliveries(
+    due: Sequence[DeliveryKey], in_flight: Collection[DeliveryKey], hanging: Collection[WebhookKey]
+) -> Iterator[DeliveryKey]:
+    """
+    Yield the deliveries to begin now, of those that are due in their order.
+
+    The project with the fewest deliveries in flight comes first. `hanging` are the webhooks whose receivers gave no
+    answer the last time.
+    """
+    load = _Load(in_flight, hanging)
+    queues: dict[str, deque[DeliveryKey]] = {}
+    for key in due:
+        queues.setdefault(key.project_id, deque()).append(key)
+    while queues and load.total < THREADS:
+        project_id = min(queues, key=lambda name: load.of_project[name])
+        following = _pop_next(queues[project_id], load)
+        if following is None:
+            del queues[project_id]
+        else:
+            load.add(following)
+            yield following
+
+
+def _pop_next(queue: deque[DeliveryKey], load: _Load) -> DeliveryKey | None:
+    """Take the first delivery for which there is room; those before it have none in this round."""
+    while queue:
+        key = queue.popleft()
+        if load.has_room(key):
+            return key
+    return None
+
 
 MAX_ATTEMPTS = 8
 # 10 s, 40 s, 3 min, 11 min, 43 min, 3 h, 6 h: half a day in all.
