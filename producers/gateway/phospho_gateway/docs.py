@@ -19,7 +19,7 @@ from phospho_gateway.legacy.messages_api import MessagesApi
 from phospho_gateway.legacy.project_api import ProjectApi
 from phospho_gateway.legacy.session_api import SessionApi
 from phospho_gateway.legacy.task_api import TaskApi
-from phospho_gateway.otlp.traces_api import otlp_operations
+from phospho_gateway.otlp.traces_api import TracesApi
 from phospho_schemas.ids import PROJECT_ID_PATTERN
 from phospho_web import openapi
 from phospho_web.openapi import TEXT, Api, Json, Problems, encoded, header_parameter
@@ -55,9 +55,8 @@ _API = Api(
 
 def document() -> Json:
     """Return the document."""
-    apis = (EventsApi, LogApi, TaskApi, SessionApi, ProjectApi, FlatUpdateApi, MessagesApi, HealthApi)
-    operations = [operation for api in apis for operation in api.operations()]
-    return openapi.document(_API, [*operations, *otlp_operations()])
+    apis = (EventsApi, LogApi, TaskApi, SessionApi, ProjectApi, FlatUpdateApi, MessagesApi, HealthApi, TracesApi)
+    return openapi.document(_API, (operation for api in apis for operation in api.operations()))
 
 
 _STYLE = """

@@ -8,21 +8,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from phospho_gateway.intake.events import AcceptedEvent, single_event
-from phospho_gateway.intake.intake import Services
+from phospho_gateway.intake.intake import ServiceEndpoints
 from phospho_gateway.intake.models import BatchResults, Event, Feedback, FeedbackReceipt, Receipt, SingleEvent
-from phospho_web.endpoints import ApiEndpoints, api_endpoint
+from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import header_parameter, list_of
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
 
-class EventsApi(ApiEndpoints):
+class EventsApi(ServiceEndpoints):
     """The endpoints of `/api/v1/events`."""
-
-    def __init__(self, services: Services) -> None:
-        self._access = services.access
-        self._bodies = services.bodies
-        self._intake = services.intake
 
     @api_endpoint(
         "post",

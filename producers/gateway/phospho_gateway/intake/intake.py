@@ -22,6 +22,7 @@ from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock, revision_ms
 from phospho_schemas.topics import Keyed
 from phospho_store.registry.quotas import DailyQuotas
+from phospho_web.endpoints import ApiEndpoints
 from phospho_web.problems import Problem, invalid
 from phospho_web.publisher import Publisher
 from phospho_web.requests import json_type
@@ -188,6 +189,16 @@ class Services:
     access: Access
     bodies: Bodies
     intake: Intake
+
+
+class ServiceEndpoints(ApiEndpoints):
+    """The base of endpoints that take data."""
+
+    def __init__(self, services: Services) -> None:
+        self._settings = services.settings
+        self._access = services.access
+        self._bodies = services.bodies
+        self._intake = services.intake
 
 
 def _process_name(clock: HybridClock) -> str:

@@ -10,25 +10,18 @@ from starlette.responses import Response
 from phospho_gateway.access.access import checked_project_id
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.feedback import AcceptedFeedback
+from phospho_gateway.intake.intake import ServiceEndpoints
 from phospho_gateway.intake.models import Event, LoggedEvents
 from phospho_gateway.legacy import models
 from phospho_gateway.legacy.endpoints import UPSTREAM, legacy_post
-from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_schemas.topics import Keyed
-from phospho_web.endpoints import ApiEndpoints
 from phospho_web.openapi import list_of
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
 
-class LogApi(ApiEndpoints):
+class LogApi(ServiceEndpoints):
     """The endpoints of `/v2` that take data."""
-
-    def __init__(self, services: LegacyServices) -> None:
-        self._settings = services.settings
-        self._access = services.access
-        self._bodies = services.bodies
-        self._intake = services.intake
 
     @legacy_post(
         "/v2/log/{project_id}",

@@ -11,22 +11,18 @@ from starlette.responses import Response
 from phospho_gateway.access.access import project_of
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.fields import check_identifier, check_times, created_at
+from phospho_gateway.intake.intake import ServiceEndpoints
 from phospho_gateway.intake.models import LoggedEvents
 from phospho_gateway.legacy import models
 from phospho_gateway.legacy.endpoints import legacy_post, objects_field, too_many
-from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.writes.conversation import turns
 from phospho_schemas.ids import derived_id
-from phospho_web.endpoints import ApiEndpoints
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
 
-class MessagesApi(ApiEndpoints):
+class MessagesApi(ServiceEndpoints):
     """The endpoint that takes conversations; a bad one harms only itself."""
-
-    def __init__(self, services: LegacyServices) -> None:
-        self._services = services
 
     @legacy_post(
         "/v3/log",
@@ -40,19 +36,18 @@ class MessagesApi(ApiEndpoints):
     )
     async def log(self, request: Request) -> Response:
         """Take the good conversations; 200 with each, or its error, when they are durable."""
-        services = self._services
-        granted = await services.access.project(request)
-        with services.bodies.open(request) as body:
+        granted = await self._access.project(request)
+        with self._bodies.open(request) as body:
             sent = await body.object()
-            envelope = services.intake.envelope(request, project_of(sent, granted), "v3")
+            envelope = self._intake.envelope(request, project_of(sent, granted), "v3")
             results = self._results(sent, envelope)
             messages = [event.keyed for result in results if isinstance(result, Logged) for event in result.events]
-            await services.intake.publish(messages, "v3")
+            await self._intake.publish(messages, "v3")
         return json_response({"logged_events": [_answer(result) for result in results]})
 
     def _results(self, body: dict[str, Any], envelope: Envelope) -> list[Logged | Problem]:
         """Return the result of each conversation. Raises Problem (413, 422) if the whole body is invalid."""
-        max_events = self._services.settings.max_events
+        max_events = self._settings.max_events
         conversations = objects_field(body, "batched_log_events", max_events)
         lengths = [len(each["messages"]) for each in conversations if type(each.get("messages")) is list]
         if sum(lengths) > max_events:
@@ -73,7 +68,7 @@ class MessagesApi(ApiEndpoints):
             project_id = project_of(conversation, envelope.project_id)
             session_id = check_identifier(dict(conversation), "session_id") or _new_session_id(envelope, position)
             logs = turns(conversation, project_id, session_id, _started_at_s(conversation, envelope))
-            read = self._services.intake.read_event
+            read = self._intake.read_event
             return Logged(session_id, [read(log, envelope, first_index + index) for index, log in enumerate(logs)])
         except Problem as problem:
             # The frames of its traceback would hold the whole document until the answer is sent.

@@ -3,44 +3,91 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
-from phospho_gateway.intake.intake import Services
+from phospho_gateway.intake.intake import ServiceEndpoints
 from phospho_gateway.metrics import SPANS
 from phospho_gateway.otlp import json_encoding, protobuf
 from phospho_gateway.otlp.responses import PROTOBUF, accepted_response, problem_response
 from phospho_gateway.otlp.spans import Export, MalformedExport, TooManySpans
 from phospho_gateway.otlp.translation import raw_logs
 from phospho_schemas.topics import Keyed
-from phospho_web.openapi import JSON, ErrorBody, Operation, Problems
+from phospho_web.endpoints import Method, api_endpoint
+from phospho_web.openapi import JSON, ErrorBody, Problems
 from phospho_web.problems import Problem
 from phospho_web.requests import parse_json
 
 _MEDIA_TYPES = {PROTOBUF: PROTOBUF, "application/protobuf": PROTOBUF, JSON: JSON}
+_BOTH = (PROTOBUF, JSON)
 
 
-class TracesApi:
+class Traces(BaseModel):
+    resourceSpans: list[dict[str, Any]] = Field(  # noqa: N815 (OTLP's name)
+        [], description="resources, each with its scopes, each with its spans"
+    )
+
+
+class PartialSuccess(BaseModel):
+    rejectedSpans: str = Field("", description="how many spans were not taken")  # noqa: N815
+    errorMessage: str = Field("", description="why")  # noqa: N815
+
+
+class TracesAnswer(BaseModel):
+    partialSuccess: PartialSuccess | None = None  # noqa: N815
+
+
+class Status(BaseModel):
+    code: int = Field(description="google.rpc.Code")
+    message: str = Field(description="what happened, and what to do")
+    details: list[dict[str, Any]] = []
+
+
+_PROBLEMS = Problems(
+    {
+        400: "The body is no ExportTraceServiceRequest, or is damaged; or the project has no id.",
+        401: "The API key is missing, unknown or revoked.",
+        403: "The API key belongs to another project.",
+        408: "The body did not arrive in time.",
+        413: "The body is too large, or holds too many spans.",
+        415: "Content-Type or Content-Encoding is not known here.",
+        429: "The key made too many requests, or its project has logged what it may in a day; Retry-After says when.",
+        503: "Nothing was confirmed: send the same request again after the time in Retry-After.",
+    },
+    Status,
+    _BOTH,
+)
+
+
+def _export(path: str, summary: str, **more: Any) -> Callable[[Method], Method]:
+    return api_endpoint(
+        "post",
+        path,
+        summary,
+        TracesAnswer,
+        description="What an OpenTelemetry exporter sends: an ExportTraceServiceRequest. Spans that call a model "
+        "become events, the others steps of them. A span that can't be read is told in partialSuccess, and harms no "
+        "other. The answer has the encoding of the request; errors are a google.rpc.Status.",
+        success="What the good spans say is stored.",
+        answer_types=_BOTH,
+        body=Traces,
+        body_types=_BOTH,
+        problems=_PROBLEMS,
+        **more,
+    )
+
+
+class TracesApi(ServiceEndpoints):
     """The endpoints that take spans."""
 
-    def __init__(self, services: Services) -> None:
-        self._settings = services.settings
-        self._access = services.access
-        self._bodies = services.bodies
-        self._intake = services.intake
-
-    def routes(self) -> list[Route]:
-        """Return the routes."""
-        return [
-            Route("/v1/traces", self.export, methods=["POST"]),
-            Route("/v3/otl/{project_id}", self.export, methods=["POST"]),
-        ]
-
+    @_export("/v1/traces", "Export traces (OTLP/HTTP)")
+    # The router answers a project without a name.
+    @_export("/v3/otl/{project_id}", "Export traces (API v3)", also={404: ErrorBody})
     async def export(self, request: Request) -> Response:
         """Take the readable spans of an export; 200 when their logs are durable."""
         name = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -95,70 +142,3 @@ def _decoded(content: bytes, media_type: str, max_spans: int) -> Export:
             f"the export holds more than {max_spans} spans",
             "lower the batch size of the exporter",
         ) from None
-
-
-_BOTH = (PROTOBUF, JSON)
-
-
-class Traces(BaseModel):
-    resourceSpans: list[dict[str, Any]] = Field(  # noqa: N815 (OTLP's name)
-        [], description="resources, each with its scopes, each with its spans"
-    )
-
-
-class PartialSuccess(BaseModel):
-    rejectedSpans: str = Field("", description="how many spans were not taken")  # noqa: N815
-    errorMessage: str = Field("", description="why")  # noqa: N815
-
-
-class TracesAnswer(BaseModel):
-    partialSuccess: PartialSuccess | None = None  # noqa: N815
-
-
-class Status(BaseModel):
-    code: int = Field(description="google.rpc.Code")
-    message: str = Field(description="what happened, and what to do")
-    details: list[dict[str, Any]] = []
-
-
-_PROBLEMS = Problems(
-    {
-        400: "The body is no ExportTraceServiceRequest, or is damaged; or the project has no id.",
-        401: "The API key is missing, unknown or revoked.",
-        403: "The API key belongs to another project.",
-        408: "The body did not arrive in time.",
-        413: "The body is too large, or holds too many spans.",
-        415: "Content-Type or Content-Encoding is not known here.",
-        429: "The key made too many requests, or its project has logged what it may in a day; Retry-After says when.",
-        503: "Nothing was confirmed: send the same request again after the time in Retry-After.",
-    },
-    Status,
-    _BOTH,
-)
-
-
-def otlp_operations() -> list[Operation]:
-    """Return the operations."""
-    return [
-        _export("/v1/traces", "Export traces (OTLP/HTTP)"),
-        # The router answers a project without a name.
-        _export("/v3/otl/{project_id}", "Export traces (API v3)", also={404: ErrorBody}),
-    ]
-
-
-def _export(path: str, summary: str, **more: Any) -> Operation:
-    return Operation(
-        "post",
-        path,
-        summary,
-        TracesAnswer,
-        description="What an OpenTelemetry exporter sends: an ExportTraceServiceRequest. Spans that call a model "
-        "become events, the others steps of them. A span that can't be read is told in partialSuccess, and harms no "
-        "other. The answer has the encoding of the request; errors are a google.rpc.Status.",
-        success="What the good spans say is stored.",
-        answer_types=_BOTH,
-        body=Traces,
-        body_types=_BOTH,
-        problems=_PROBLEMS,
-        **more,
-    )
