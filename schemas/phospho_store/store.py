@@ -175,9 +175,9 @@ class Store:
             self._idle.put(client)
 
 
-def embedded(path: str, size: int = DEFAULT_POOL_SIZE) -> Store:
+def embedded(path: str) -> Store:
     """Return the store inside this process, with its data in the directory `path`; one process at a time."""
-    return _store({"interface": "chdb", "path": path}, size)
+    return _store({"interface": "chdb", "path": path}, DEFAULT_POOL_SIZE)
 
 
 def remote(url: str, size: int = DEFAULT_POOL_SIZE, answer_timeout_s: int = 60) -> Store:

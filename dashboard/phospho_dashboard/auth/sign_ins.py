@@ -18,29 +18,28 @@ from phospho_schemas.times import utc_now
 from phospho_store.registry.registry import key_hash
 from phospho_web.problems import Problem
 
+# Keys of attempts, pairs of person and address, and cached sign-ins.
+_MAX_REMEMBERED = 10_000
+
 
 class Attempts:
     """
     Count the attempts under a key, such as an address: at most `limit` within `window_s`. Thread-safe.
 
-    Only the `max_keys` keys used last are remembered. Anybody can make one up, so the memory of the library `limits`,
+    Only the 10,000 keys used last are remembered. Anybody can make one up, so the memory of the library `limits`,
     which has no bound, won't do. An attempt is counted before its outcome is known, so many at once are limited like
     many in a row.
     """
 
-    def __init__(
-        self, limit: int, window_s: float, max_keys: int = 10_000, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, limit: int, window_s: float) -> None:
         self._limit = limit
         self._window_s = window_s
-        self._max_keys = max_keys
-        self._clock = clock
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
         self._lock = threading.Lock()
 
     def count(self, key: str) -> int | None:
         """Count an attempt and return None; or, above the limit, return the seconds until the next one is free."""
-        now_s = self._clock()
+        now_s = time.monotonic()
         with self._lock:
             times = self._times.setdefault(key, deque())
             self._times.move_to_end(key)
@@ -49,7 +48,7 @@ class Attempts:
             if len(times) >= self._limit:
                 return max(1, math.ceil(times[0] + self._window_s - now_s))
             times.append(now_s)
-            while len(self._times) > self._max_keys:
+            while len(self._times) > _MAX_REMEMBERED:
                 self._times.popitem(last=False)
         return None
 
@@ -66,10 +65,9 @@ class Attempts:
 
 
 class KnownNetworks:
-    """The networks from which people have signed in: the last `max_pairs` of person and address. Thread-safe."""
+    """The networks from which people have signed in: the last 10,000 pairs of person and address. Thread-safe."""
 
-    def __init__(self, max_pairs: int = 10_000) -> None:
-        self._max_pairs = max_pairs
+    def __init__(self) -> None:
         self._pairs: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -77,15 +75,12 @@ class KnownNetworks:
         with self._lock:
             self._pairs[name, address] = None
             self._pairs.move_to_end((name, address))
-            while len(self._pairs) > self._max_pairs:
+            while len(self._pairs) > _MAX_REMEMBERED:
                 self._pairs.popitem(last=False)
 
     def __contains__(self, pair: tuple[str, str]) -> bool:
         with self._lock:
             return pair in self._pairs
-
-
-_MAX_CACHED = 10_000
 
 
 @dataclass(frozen=True)
@@ -242,7 +237,7 @@ class SignIns:
         """Put a sign-in into the cache and return it."""
         with self._lock:
             self._cache[key_hash(token)] = _CachedSignIn(signed_in, now + timedelta(seconds=self._settings.fresh_s))
-            while len(self._cache) > _MAX_CACHED:
+            while len(self._cache) > _MAX_REMEMBERED:
                 self._cache.popitem(last=False)
         return signed_in
 

@@ -73,15 +73,9 @@ class Processes:
     `own_metrics` are those of this process. `metrics_urls` are the addresses of the others', read eight at once.
     """
 
-    def __init__(
-        self,
-        own_metrics: MetricsReader | None,
-        metrics_urls: Sequence[str],
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
+    def __init__(self, own_metrics: MetricsReader | None, metrics_urls: Sequence[str]) -> None:
         self._own_metrics = own_metrics
         self._urls = tuple(metrics_urls)
-        self._transport = transport
 
     def read(self) -> list[dict[str, Any]]:
         """Return `{"name", "is_up", "error", "facts"}` of each process, without the metrics that it does not have."""
@@ -106,7 +100,7 @@ class Processes:
     async def _text(self, url: str) -> str:
         """Return the body of a URL. Raises HTTPError, or ValueError for a body that is too large."""
         body = bytearray()
-        client = httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, transport=self._transport)
+        client = httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False)
         async with client, client.stream("GET", url) as response:
             response.raise_for_status()
             async for chunk in response.aiter_bytes():

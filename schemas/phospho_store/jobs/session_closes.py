@@ -15,7 +15,7 @@ class SessionCloseRepository:
         self._store = store
         self._clock = clock or HybridClock()
 
-    def close(self, project_id: str, session_id: str, created_by: str = "") -> SessionClosing | None:
+    def close(self, project_id: str, session_id: str) -> SessionClosing | None:
         """
         Close a session as it is now, and return the closing; None where there is no such session.
 
@@ -29,7 +29,6 @@ class SessionCloseRepository:
             project_id=project_id,
             session_id=session_id,
             revision=max(self._clock.next(), revision),
-            created_by=created_by,
             created_at=utc_now(),
         )
         self._store.insert("session_close_rows", json_lines([closing]))

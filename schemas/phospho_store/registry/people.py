@@ -31,9 +31,9 @@ class People:
     read: where another has been made since, as while a password was hashed, it raises Conflict and changes nothing.
     """
 
-    def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._clock = clock or HybridClock()
+        self._clock = HybridClock()
         self._lock = threading.Lock()
 
     def everybody(self) -> list[Person]:
