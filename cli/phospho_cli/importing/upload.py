@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import zlib
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -20,7 +21,6 @@ _GZIP_WBITS = 16 + zlib.MAX_WBITS
 _SPLIT_STATUSES = frozenset({400, 413, 422})
 _WAITING_BATCHES = 2
 _SHOWN_REASONS = 10
-_POLL_S = 0.2
 
 
 @dataclass
@@ -94,11 +94,9 @@ class Upload:
         self._stop = threading.Event()
         self._client = client.with_retries(retries, sleep=self._stop.wait)
         self._counts = counts
-        self._senders = [_Sender(self._send, self._stop, max_batch_events) for _ in range(threads)]
+        self._senders = [_Sender(self._send, max_batch_events) for _ in range(threads)]
 
     def __enter__(self) -> Self:
-        for sender in self._senders:
-            sender.start()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, at: object) -> None:
@@ -109,11 +107,11 @@ class Upload:
         finally:
             self._stop.set()
             for sender in self._senders:
-                sender.join()
+                sender.close()
             self._client.close()
 
     def add(self, log: LogLine) -> None:
-        """Queue one event. Blocks while its queue is full; raises the `Failure` that ended its thread."""
+        """Queue one event. Blocks while its queue is full; raises the `Failure` of a batch before."""
         self._senders[zlib.crc32(log.task_id.encode()) % len(self._senders)].add(log)
 
     def _send(self, batch: Batch) -> None:
@@ -150,24 +148,18 @@ class Upload:
 
 
 class _Sender:
-    """One thread behind a bounded queue of batches."""
+    """One thread that sends one batch after the other, until one fails; two more may wait for it."""
 
-    def __init__(self, send: Callable[[Batch], None], stop: threading.Event, max_batch_events: int) -> None:
+    def __init__(self, send: Callable[[Batch], None], max_batch_events: int) -> None:
         self._send = send
-        self._stop = stop
         self._max_batch_events = max_batch_events
         self._filling = Batch()
-        self._waiting: queue.Queue[Batch | None] = queue.Queue(_WAITING_BATCHES)
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="upload", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def join(self) -> None:
-        self._thread.join()
+        self._sent: deque[Future[None]] = deque()
+        self._has_failed = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="upload")
 
     def add(self, log: LogLine) -> None:
+        """Add one event. Blocks while too many batches wait; raises the error of a batch before."""
         if self._filling.events and self._filling.size_bytes + len(log.event) > _MAX_BATCH_BYTES:
             self._flush()
         self._filling.add(log)
@@ -175,45 +167,30 @@ class _Sender:
             self._flush()
 
     def finish(self) -> None:
-        """Send the rest and wait for it. Raises the error that ended the thread."""
+        """Send the rest and wait for it. Raises the error of a batch."""
         if self._filling.events:
             self._flush()
-        self._put(None)
-        self._thread.join()
-        self._raise_error()
+        while self._sent:
+            self._sent.popleft().result()
+
+    def close(self) -> None:
+        """Wait for the batch that is being sent; those that wait are dropped."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _flush(self) -> None:
-        self._put(self._filling)
+        while self._sent and (len(self._sent) > _WAITING_BATCHES or self._sent[0].done()):
+            self._sent.popleft().result()
+        self._sent.append(self._thread.submit(self._send_next, self._filling))
         self._filling = Batch()
 
-    def _put(self, batch: Batch | None) -> None:
-        while True:
-            self._raise_error()
-            try:
-                return self._waiting.put(batch, timeout=_POLL_S)
-            except queue.Full:
-                continue
-
-    def _raise_error(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-    def _run(self) -> None:
+    def _send_next(self, batch: Batch) -> None:
+        if self._has_failed:
+            return
         try:
-            while (batch := self._next()) is not None:
-                self._send(batch)
-        # The edge of the thread: `add` and `finish` raise the error again.
-        except Exception as error:
-            self._error = error
-
-    def _next(self) -> Batch | None:
-        """Return the next batch; None at the end, or when all threads stop."""
-        while not self._stop.is_set():
-            try:
-                return self._waiting.get(timeout=_POLL_S)
-            except queue.Empty:
-                continue
-        return None
+            self._send(batch)
+        except BaseException:
+            self._has_failed = True
+            raise
 
 
 def _reason(result: Any) -> str:
