@@ -40,7 +40,7 @@ from phospho_dashboard.projects.pages import KeyPages, ProjectPages
 from phospho_dashboard.projects.settings_pages import SettingsPages
 from phospho_dashboard.services import ApiEndpoints, Services
 from phospho_dashboard.sql.api import SqlApi
-from phospho_dashboard.web.static_files import static_routes
+from phospho_dashboard.web.rendering import static_routes
 from phospho_dashboard.webhooks.api import WebhooksApi
 from phospho_dashboard.webhooks.pages import WebhookPages
 from phospho_dashboard.webhooks.webhooks import WebhookSending

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from phospho_dashboard.layout.pages import SECTIONS
-from phospho_dashboard.web.static_files import STATIC_DIR
+from phospho_dashboard.web.rendering import STATIC_DIR
 
 
 def test_every_section_has_an_icon() -> None:
