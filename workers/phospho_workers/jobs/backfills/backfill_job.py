@@ -43,7 +43,7 @@ class BackfillJob:
     Works on the projects with backfills in turn, a few pages a step.
 
     A backfill whose candidates a judge is asked about is `asking` once its tasks are read, and done when no candidate
-    is open: see `judges.candidate_queue`. `definitions` is called once a step.
+    is open: see `judges.judge_job`. `definitions` is called once a step.
     """
 
     name = "backfills"
