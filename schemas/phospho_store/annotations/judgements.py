@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from phospho_schemas.ids import HybridClock
-from phospho_schemas.messages import JudgementRow, LlmCallRow, Message
+from phospho_schemas.messages import JudgementRow, LlmCallRow
 from phospho_schemas.times import utc_now
-from phospho_store.store import Store, json_lines
+from phospho_store.repository import Repository
 
 _USED = """
 SELECT sum(toUInt64(tokens_in) + tokens_out) AS tokens, sum(usd) AS usd FROM llm_call_rows FINAL
@@ -47,20 +46,16 @@ class Used:
     usd: float
 
 
-class JudgementRepository:
-    """Reads and writes of judgements. Blocking; raises what the store raises."""
-
-    def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
-        self._store = store
-        self._clock = clock or HybridClock()
+class JudgementRepository(Repository):
+    """Judgements, and the calls behind them."""
 
     def save_judgements(self, judgements: Sequence[JudgementRow]) -> None:
         """Store judgements, all or none; one on the same content replaces the one before."""
-        self._insert("judgement_rows", judgements)
+        self._save("judgement_rows", judgements)
 
     def save_calls(self, calls: Sequence[LlmCallRow]) -> None:
         """Store calls, all or none; the actual cost of a call replaces its reservation."""
-        self._insert("llm_call_rows", calls)
+        self._save("llm_call_rows", calls)
 
     def used(self, project_id: str, day: date) -> Used:
         """Return what a project has used of the budget of one day (UTC)."""
@@ -79,11 +74,6 @@ class JudgementRepository:
         `left_alone_until` is when a server that fails is asked again, and None where that is now.
         """
         return next(iter(self._store.rows(_LAST_CALL)), None)
-
-    def _insert(self, table: str, rows: Sequence[Message]) -> None:
-        if rows:
-            stamped = [row.model_copy(update={"revision": self._clock.next()}) for row in rows]
-            self._store.insert(table, json_lines(stamped))
 
 
 def _midnight(day: date) -> str:

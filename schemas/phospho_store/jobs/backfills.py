@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
+from typing import Any
 
-from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import Backfill, EventDefinition
 from phospho_schemas.times import utc_now
-from phospho_store.store import Store, json_lines, parsed_rows
+from phospho_store.repository import Repository
 
 MAX_LISTED = 200
 
 
-class BackfillRepository:
-    """Reads and writes of backfills. Blocking; raises what the store raises. The last write wins."""
-
-    def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
-        self._store = store
-        self._clock = clock or HybridClock()
+class BackfillRepository(Repository):
+    """Backfills. The last write wins."""
 
     def start(
         self,
@@ -48,10 +44,7 @@ class BackfillRepository:
 
     def save(self, backfill: Backfill) -> Backfill:
         """Store the state of a backfill and return it as it is stored."""
-        self._clock.observe(backfill.revision)
-        saved = backfill.model_copy(update={"revision": self._clock.next(), "updated_at": utc_now()})
-        self._store.insert("backfill_rows", json_lines([saved]))
-        return saved
+        return self._save_one("backfill_rows", backfill.model_copy(update={"updated_at": utc_now()}), backfill.revision)
 
     def cancel(self, project_id: str, backfill_id: str) -> Backfill | None:
         """Cancel a backfill and return it; None if there is none. Its results stay."""
@@ -62,33 +55,22 @@ class BackfillRepository:
 
     def one(self, project_id: str, backfill_id: str) -> Backfill | None:
         """Return a backfill, or None."""
-        return next(iter(self._read("AND backfill_id = {backfill:String}", project_id, backfill_id)), None)
+        rest = "WHERE project_id = {project:String} AND backfill_id = {backfill:String}"
+        return self._first(Backfill, "backfill_rows", rest, project=project_id, backfill=backfill_id)
 
     def of_project(self, project_id: str) -> list[Backfill]:
         """Return the backfills of a project, the latest first, 200 at most."""
-        return self._read(f"ORDER BY created_at DESC, backfill_id LIMIT {MAX_LISTED}", project_id)
+        return self._listed("project_id = {project:String}", "created_at DESC, backfill_id", project=project_id)
 
     def running(self) -> list[Backfill]:
         """Return the backfills of all projects that are to be worked on, the one that has waited longest first."""
-        rows = self._store.rows(
-            "SELECT * EXCEPT schema_version FROM backfill_rows FINAL WHERE status = 'running'"
-            f" ORDER BY updated_at, backfill_id LIMIT {MAX_LISTED}"
-        )
-        return parsed_rows(Backfill, rows)
+        return self._listed("status = 'running'", "updated_at, backfill_id")
 
     def asking(self, project_id: str | None = None) -> list[Backfill]:
         """Return the backfills that wait for judgements on their candidates, the earliest first."""
         where = "status = 'asking'" + (" AND project_id = {project:String}" if project_id is not None else "")
-        rows = self._store.rows(
-            f"SELECT * EXCEPT schema_version FROM backfill_rows FINAL WHERE {where}"
-            f" ORDER BY created_at, backfill_id LIMIT {MAX_LISTED}",
-            {"project": project_id or ""},
-        )
-        return parsed_rows(Backfill, rows)
+        return self._listed(where, "created_at, backfill_id", project=project_id or "")
 
-    def _read(self, rest: str, project_id: str, backfill_id: str = "") -> list[Backfill]:
-        rows = self._store.rows(
-            "SELECT * EXCEPT schema_version FROM backfill_rows FINAL WHERE project_id = {project:String} " + rest,
-            {"project": project_id, "backfill": backfill_id},
-        )
-        return parsed_rows(Backfill, rows)
+    def _listed(self, where: str, order: str, **parameters: Any) -> list[Backfill]:
+        rest = f"WHERE {where} ORDER BY {order} LIMIT {MAX_LISTED}"
+        return self._read(Backfill, "backfill_rows", rest, **parameters)

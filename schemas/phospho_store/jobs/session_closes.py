@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import SessionClosing
 from phospho_schemas.times import utc_now
-from phospho_store.store import Store, json_lines
+from phospho_store.repository import Repository
+from phospho_store.store import json_lines
 
 
-class SessionCloseRepository:
-    """Writes of closings. Blocking; raises what the store raises."""
-
-    def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
-        self._store = store
-        self._clock = clock or HybridClock()
+class SessionCloseRepository(Repository):
+    """Writes of closings."""
 
     def close(self, project_id: str, session_id: str) -> SessionClosing | None:
         """
@@ -21,7 +17,7 @@ class SessionCloseRepository:
 
         Twice is once. A task that is logged later reopens the session.
         """
-        revision = self._greatest_revision(project_id, session_id)
+        revision = self._last_revision(project_id, session_id)
         if revision is None:
             return None
         self._clock.observe(revision)
@@ -34,7 +30,7 @@ class SessionCloseRepository:
         self._store.insert("session_close_rows", json_lines([closing]))
         return closing
 
-    def _greatest_revision(self, project_id: str, session_id: str) -> int | None:
+    def _last_revision(self, project_id: str, session_id: str) -> int | None:
         [row] = self._store.rows(
             "SELECT max(revision) AS revision, count() AS tasks FROM task_rows FINAL"
             " WHERE project_id = {project:String} AND session_id = {session:String}",

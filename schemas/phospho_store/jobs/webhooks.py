@@ -14,11 +14,9 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from phospho_schemas.ids import HybridClock
-from phospho_schemas.messages import Message
 from phospho_schemas.times import utc_now
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
-from phospho_store.store import Store, json_lines, parsed_rows
+from phospho_store.repository import Repository
 
 _PREFIX = "whsec_"
 MAX_WEBHOOKS = 50
@@ -36,12 +34,8 @@ def shown_secret(installation_key: str, webhook: Webhook) -> str:
     return _PREFIX + base64.b64encode(signing_key(installation_key, webhook)).decode()
 
 
-class WebhookRepository:
-    """Reads and writes of webhooks and deliveries. Blocking; raises what the store raises. The last write wins."""
-
-    def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
-        self._store = store
-        self._clock = clock or HybridClock()
+class WebhookRepository(Repository):
+    """Webhooks and deliveries. The last write wins."""
 
     def add(
         self,
@@ -80,16 +74,12 @@ class WebhookRepository:
     def webhooks(self, project_id: str | None = None) -> list[Webhook]:
         """Return the webhooks of one project or of all, the oldest first."""
         where = "AND project_id = {project:String}" if project_id is not None else ""
-        rows = self._store.rows(
-            f"SELECT * EXCEPT schema_version FROM webhook_rows FINAL WHERE NOT is_deleted {where}"
-            " ORDER BY created_at, webhook_id",
-            {"project": project_id or ""},
-        )
-        return parsed_rows(Webhook, rows)
+        rest = f"WHERE NOT is_deleted {where} ORDER BY created_at, webhook_id"
+        return self._read(Webhook, "webhook_rows", rest, project=project_id or "")
 
     def revision(self) -> int:
         """Return a number that rises whenever a webhook changes: a cheap query."""
-        return int(self._store.rows("SELECT max(revision) AS revision FROM webhook_rows")[0]["revision"])
+        return self._greatest_revision("webhook_rows")
 
     def counts(self, project_id: str) -> dict[str, dict[str, Any]]:
         """Return by webhook the number of deliveries by status, and the detail of the last one that failed."""
@@ -103,23 +93,19 @@ class WebhookRepository:
 
     def pending(self, project_id: str, webhook_id: str, limit: int) -> list[WebhookDelivery]:
         """Return the pending deliveries of a webhook, the first due first, `limit` at most."""
-        rows = self._store.rows(
-            "SELECT * EXCEPT schema_version FROM webhook_delivery_rows FINAL WHERE project_id = {project:String}"
-            " AND webhook_id = {webhook:String} AND status = 'pending'"
-            " ORDER BY next_attempt_at, event_id LIMIT {limit:UInt32}",
-            {"project": project_id, "webhook": webhook_id, "limit": limit},
+        rest = (
+            "WHERE project_id = {project:String} AND webhook_id = {webhook:String} AND status = 'pending'"
+            " ORDER BY next_attempt_at, event_id LIMIT {limit:UInt32}"
         )
-        return parsed_rows(WebhookDelivery, rows)
+        return self._deliveries(rest, project=project_id, webhook=webhook_id, limit=limit)
 
     def dead(self, project_id: str, limit_of_one: int) -> list[WebhookDelivery]:
         """Return the dead deliveries, the latest first: `limit_of_one` at most of each webhook."""
-        rows = self._store.rows(
-            "SELECT * EXCEPT schema_version FROM webhook_delivery_rows FINAL"
-            " WHERE project_id = {project:String} AND status = 'dead'"
-            " ORDER BY webhook_id, revision DESC LIMIT {limit:UInt32} BY webhook_id",
-            {"project": project_id, "limit": limit_of_one},
+        rest = (
+            "WHERE project_id = {project:String} AND status = 'dead'"
+            " ORDER BY webhook_id, revision DESC LIMIT {limit:UInt32} BY webhook_id"
         )
-        return parsed_rows(WebhookDelivery, rows)
+        return self._deliveries(rest, project=project_id, limit=limit_of_one)
 
     def send_again(self, project_id: str, webhook_id: str) -> int:
         """
@@ -128,13 +114,12 @@ class WebhookRepository:
         Their attempts start anew. The webhook gets a new revision, by which the sender notices them, and is switched
         on if its receiver was gone.
         """
-        rows = self._store.rows(
-            "SELECT * EXCEPT schema_version FROM webhook_delivery_rows FINAL WHERE project_id = {project:String}"
-            " AND webhook_id = {webhook:String} AND status = 'dead' ORDER BY revision DESC LIMIT {limit:UInt32}",
-            {"project": project_id, "webhook": webhook_id, "limit": MAX_SENT_AGAIN},
+        rest = (
+            "WHERE project_id = {project:String} AND webhook_id = {webhook:String} AND status = 'dead'"
+            " ORDER BY revision DESC LIMIT {limit:UInt32}"
         )
+        dead = self._deliveries(rest, project=project_id, webhook=webhook_id, limit=MAX_SENT_AGAIN)
         anew = {"status": "pending", "attempts": 0, "next_attempt_at": utc_now()}
-        dead = parsed_rows(WebhookDelivery, rows)
         self.save_deliveries([delivery.model_copy(update=anew) for delivery in dead])
         for webhook in self.webhooks(project_id) if dead else ():
             if webhook.webhook_id == webhook_id:
@@ -160,18 +145,11 @@ class WebhookRepository:
 
     def save_deliveries(self, deliveries: Sequence[WebhookDelivery]) -> list[WebhookDelivery]:
         """Store the states of deliveries and return them as they are stored."""
-        if not deliveries:
-            return []
-        self._clock.observe(max(delivery.revision for delivery in deliveries))
-        saved = [delivery.model_copy(update={"revision": self._clock.next()}) for delivery in deliveries]
-        self._insert("webhook_delivery_rows", saved)
-        return saved
+        newest = max((delivery.revision for delivery in deliveries), default=0)
+        return self._save("webhook_delivery_rows", deliveries, newest)
+
+    def _deliveries(self, rest: str, **parameters: Any) -> list[WebhookDelivery]:
+        return self._read(WebhookDelivery, "webhook_delivery_rows", rest, **parameters)
 
     def _saved(self, webhook: Webhook) -> Webhook:
-        self._clock.observe(self.revision())
-        saved = webhook.model_copy(update={"revision": self._clock.next()})
-        self._insert("webhook_rows", [saved])
-        return saved
-
-    def _insert(self, table: str, rows: Sequence[Message]) -> None:
-        self._store.insert(table, json_lines(rows))
+        return self._save_one("webhook_rows", webhook, self.revision())

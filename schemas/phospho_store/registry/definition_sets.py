@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import ClassifierRow, EventDefinition, Project
 from phospho_store.registry.registry import Registry
-from phospho_store.store import Store, json_lines, parsed_rows
+from phospho_store.repository import Repository
+from phospho_store.store import Store
 
 # Detection reads the latest rows of these; a change of any of them changes the events that it finds.
 TABLES = ("definition_rows", "classifier_rows", "project_rows")
 _LABELS = ("label_rows",)
+_NEWEST = "ORDER BY project_id, name, version DESC LIMIT 1 BY project_id, name"
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,11 @@ class DefinitionSet:
     projects: Sequence[Project] = ()
 
 
-class DefinitionRepository:
-    """Read definitions, classifiers and settings; write classifiers. Blocking; raises what the store raises."""
+class DefinitionRepository(Repository):
+    """Reads of definitions, classifiers and settings; writes of classifiers."""
 
     def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
-        self._store = store
-        self._clock = clock or HybridClock()
+        super().__init__(store, clock)
         self._registry = Registry(store, self._clock)
 
     def revisions(self, *, with_labels: bool = False) -> tuple[int, ...]:
@@ -52,26 +53,13 @@ class DefinitionRepository:
 
     def classifiers(self) -> list[ClassifierRow]:
         """Return the current classifier of every definition that has one, by project and name."""
-        return self._classifiers("")
+        return self._read(ClassifierRow, "classifier_rows", _NEWEST)
 
     def classifier(self, project_id: str, name: str) -> ClassifierRow | None:
         """Return the current classifier of one definition, or None."""
-        return next(
-            iter(self._classifiers("WHERE project_id = {project:String} AND name = {name:String}", project_id, name)),
-            None,
-        )
+        rest = "WHERE project_id = {project:String} AND name = {name:String} " + _NEWEST
+        return self._first(ClassifierRow, "classifier_rows", rest, project=project_id, name=name)
 
     def save_classifier(self, classifier: ClassifierRow) -> ClassifierRow:
         """Store a classifier and return it as it is stored: with a revision after the whole definition set."""
-        self._clock.observe(max(self.revisions()))
-        saved = classifier.model_copy(update={"revision": self._clock.next()})
-        self._store.insert("classifier_rows", json_lines([saved]))
-        return saved
-
-    def _classifiers(self, condition: str, project_id: str = "", name: str = "") -> list[ClassifierRow]:
-        rows = self._store.rows(
-            f"SELECT * EXCEPT schema_version FROM classifier_rows FINAL {condition}"
-            " ORDER BY project_id, name, version DESC LIMIT 1 BY project_id, name",
-            {"project": project_id, "name": name},
-        )
-        return parsed_rows(ClassifierRow, rows)
+        return self._save_one("classifier_rows", classifier, max(self.revisions()))

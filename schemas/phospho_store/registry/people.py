@@ -6,40 +6,29 @@ import secrets
 import threading
 from datetime import datetime, timedelta
 
-from phospho_schemas.ids import HybridClock, derived_id
-from phospho_schemas.messages import Message
+from phospho_schemas.ids import derived_id
 from phospho_schemas.people import Person, Role, SignIn, known_name
 from phospho_store.errors import Conflict
 from phospho_store.registry.registry import key_hash
-from phospho_store.store import Store, json_lines, parsed_rows
-
-_PEOPLE = """
-SELECT name, role, password_hash, revision, created_at, signed_out_at, removed_at
-FROM person_rows FINAL
-"""
-_SIGN_INS = """
-SELECT token_hash, sign_in_id, name, revision, created_at, seen_at, expires_at, ended_at
-FROM sign_in_rows FINAL
-"""
+from phospho_store.repository import Repository
+from phospho_store.store import Store
 
 
-class People:
+class People(Repository):
     """
-    Reads and writes of people and sign-ins. Blocking; raises what the store raises, and ValidationError for a bad name.
+    People and sign-ins. A bad name is a ValidationError.
 
     Names are compared in lower case. Times are given: nothing here reads a clock. A change is one of the row that was
     read: where another has been made since, as while a password was hashed, it raises Conflict and changes nothing.
     """
 
     def __init__(self, store: Store) -> None:
-        self._store = store
-        self._clock = HybridClock()
+        super().__init__(store)
         self._lock = threading.Lock()
 
     def everybody(self) -> list[Person]:
         """Return all people who were not removed, by name."""
-        rows = self._store.rows(f"{_PEOPLE} WHERE removed_at IS NULL ORDER BY name LIMIT 10000")
-        return parsed_rows(Person, rows)
+        return self._read(Person, "person_rows", "WHERE removed_at IS NULL ORDER BY name LIMIT 10000")
 
     def person(self, name: str) -> Person | None:
         """Return the person of that name, or None; one who was removed is none."""
@@ -56,12 +45,10 @@ class People:
                 name=known_name(name),
                 role=role,
                 password_hash=password_hash,
-                revision=self._revision_after(latest),
                 created_at=now,
                 signed_out_at=now,
             )
-            self._insert("person_rows", person)
-        return person
+            return self._save_one("person_rows", person, latest.revision if latest else 0)
 
     def set_role(self, person: Person, role: Role) -> Person:
         """Change what a person may do."""
@@ -91,26 +78,20 @@ class People:
             token_hash=hashed,
             sign_in_id="sign_in_" + derived_id(hashed)[:16],
             name=known_name(name),
-            revision=self._clock.next(),
             created_at=now,
             seen_at=now,
             expires_at=now + lifetime,
         )
-        self._insert("sign_in_rows", sign_in)
-        return token, sign_in
+        return token, self._save_one("sign_in_rows", sign_in)
 
     def sign_in(self, token: str) -> SignIn | None:
         """Return the sign-in with that token, ended or expired or neither, or None."""
-        rows = self._store.rows(_SIGN_INS + "WHERE token_hash = {hash:String}", {"hash": key_hash(token)})
-        return next(iter(parsed_rows(SignIn, rows)), None)
+        return self._first(SignIn, "sign_in_rows", "WHERE token_hash = {hash:String}", hash=key_hash(token))
 
     def sign_ins(self, person: Person, now: datetime) -> list[SignIn]:
         """Return a person's sign-ins that have neither ended nor expired, the one seen last first: at most 1,000."""
-        rows = self._store.rows(
-            _SIGN_INS + "WHERE name = {name:String} AND ended_at IS NULL ORDER BY seen_at DESC LIMIT 1000",
-            {"name": person.name},
-        )
-        sign_ins = parsed_rows(SignIn, rows)
+        rest = "WHERE name = {name:String} AND ended_at IS NULL ORDER BY seen_at DESC LIMIT 1000"
+        sign_ins = self._read(SignIn, "sign_in_rows", rest, name=person.name)
         return [entry for entry in sign_ins if entry.expires_at > now and entry.created_at >= person.signed_out_at]
 
     def saw(self, sign_in: SignIn, now: datetime) -> SignIn:
@@ -126,23 +107,10 @@ class People:
             latest = self._latest(person.name)
             if latest is None or latest.revision != person.revision:
                 raise Conflict("changed_meanwhile", f"{person.name!r} was changed in the meantime", "try again")
-            changed = person.model_copy(update=changes | {"revision": self._revision_after(person)})
-            self._insert("person_rows", changed)
-        return changed
+            return self._save_one("person_rows", person.model_copy(update=changes), person.revision)
 
     def _sign_in_changed(self, sign_in: SignIn, changes: dict[str, object]) -> SignIn:
-        changed = sign_in.model_copy(update=changes | {"revision": self._revision_after(sign_in)})
-        self._insert("sign_in_rows", changed)
-        return changed
+        return self._save_one("sign_in_rows", sign_in.model_copy(update=changes), sign_in.revision)
 
     def _latest(self, name: str) -> Person | None:
-        rows = self._store.rows(_PEOPLE + "WHERE name = {name:String}", {"name": known_name(name)})
-        return next(iter(parsed_rows(Person, rows)), None)
-
-    def _revision_after(self, row: Person | SignIn | None) -> int:
-        if row is not None:
-            self._clock.observe(row.revision)
-        return self._clock.next()
-
-    def _insert(self, table: str, row: Message) -> None:
-        self._store.insert(table, json_lines([row]))
+        return self._first(Person, "person_rows", "WHERE name = {name:String}", name=known_name(name))

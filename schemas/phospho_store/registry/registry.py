@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from phospho_schemas.definitions import crowded_out, no_room
 from phospho_schemas.engines import engines_with
 from phospho_schemas.ids import HybridClock, derived_id
-from phospho_schemas.messages import ApiKey, EventDefinition, Message, Project, ProjectSettings
+from phospho_schemas.messages import ApiKey, EventDefinition, Project, ProjectSettings
 from phospho_schemas.times import utc_now
 from phospho_store.errors import Conflict, LimitReached
+from phospho_store.repository import Repository
 from phospho_store.sql.definitions import current_definitions, latest_definitions
 from phospho_store.store import Store, json_lines, parsed_rows
 
@@ -36,26 +37,16 @@ def key_hash(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class Registry:
-    """
-    Reads and writes of the registry's tables. Blocking; raises what the store raises.
-
-    A row replaces the one of a smaller revision, and other processes write with clocks of their own: so the clock
-    goes on from what is replaced. Who reads a row, and writes it changed, holds `lock` from the one to the other.
-    """
+class Registry(Repository):
+    """The registry's tables. Who reads a row, and writes it changed, holds `lock` from the one to the other."""
 
     def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
-        self._store = store
-        self._clock = clock or HybridClock()
+        super().__init__(store, clock)
         self.lock = threading.RLock()
 
     def projects(self) -> list[Project]:
         """Return every project, the oldest first."""
-        rows = self._store.rows(
-            "SELECT project_id, name, retention_days, settings, revision, created_at FROM project_rows FINAL"
-            " ORDER BY created_at, project_id"
-        )
-        return parsed_rows(Project, rows)
+        return self._read(Project, "project_rows", "ORDER BY created_at, project_id")
 
     def project(self, project_id: str) -> Project | None:
         """Return one project, or None."""
@@ -71,11 +62,9 @@ class Registry:
             name=name or (stored.name if stored else project_id),
             retention_days=retention_days,
             settings=settings or (stored.settings if stored else ProjectSettings()),
-            revision=self._revision_after(stored.revision if stored else 0),
             created_at=stored.created_at if stored else utc_now(),
         )
-        self._insert("project_rows", project)
-        return project
+        return self._save_one("project_rows", project, stored.revision if stored else 0)
 
     def create_key(self, project_id: str, name: str = "", secret: str | None = None) -> NewKey:
         """Create a key for a project; `secret` is made up of 256 random bits unless it is given."""
@@ -87,29 +76,25 @@ class Registry:
             key_hash=hashed,
             prefix=secret[: min(_SHOWN_CHARACTERS, len(secret) // 4)],
             name=name,
-            revision=self._revision_after(stored.revision if stored else 0),
             created_at=utc_now(),
         )
-        self._insert("api_key_rows", key)
-        return NewKey(secret, key)
+        return NewKey(secret, self._save_one("api_key_rows", key, stored.revision if stored else 0))
 
     def keys(self, project_id: str) -> list[ApiKey]:
         """Return the keys of a project, revoked ones included, the oldest first."""
-        return self._keys("project_id = {value:String} ORDER BY created_at, key_id", project_id)
+        rest = "WHERE project_id = {project:String} ORDER BY created_at, key_id"
+        return self._read(ApiKey, "api_key_rows", rest, project=project_id)
 
     def key_of_secret(self, secret: str) -> ApiKey | None:
         """Return the key with that secret, revoked or not, or None."""
-        return next(iter(self._keys("key_hash = {value:String}", key_hash(secret))), None)
+        return self._first(ApiKey, "api_key_rows", "WHERE key_hash = {hash:String}", hash=key_hash(secret))
 
     def revoke_key(self, project_id: str, key_id: str) -> ApiKey | None:
         """Revoke a key of a project and return it; None where there is none. Twice is once."""
         key = next((key for key in self.keys(project_id) if key.key_id == key_id), None)
         if key is None or key.revoked_at is not None:
             return key
-        revision = self._revision_after(key.revision)
-        revoked = key.model_copy(update={"revoked_at": utc_now(), "revision": revision})
-        self._insert("api_key_rows", revoked)
-        return revoked
+        return self._save_one("api_key_rows", key.model_copy(update={"revoked_at": utc_now()}), key.revision)
 
     def definitions(self, project_id: str | None = None) -> list[EventDefinition]:
         """Return the current version of every definition, of one project or of all, by project and name."""
@@ -119,16 +104,12 @@ class Registry:
 
     def definition_versions(self, project_id: str, name: str) -> list[EventDefinition]:
         """Return every version of a definition, the newest first, at most 100; the newest may be its deletion."""
-        rows = self._store.rows(
-            "SELECT * EXCEPT schema_version FROM definition_rows FINAL"
-            " WHERE project_id = {project:String} AND name = {name:String} ORDER BY version DESC LIMIT 100",
-            {"project": project_id, "name": name},
-        )
-        return parsed_rows(EventDefinition, rows)
+        rest = "WHERE project_id = {project:String} AND name = {name:String} ORDER BY version DESC LIMIT 100"
+        return self._read(EventDefinition, "definition_rows", rest, project=project_id, name=name)
 
     def definitions_revision(self) -> int:
         """Return a number that rises whenever a definition changes: a cheap question to ask often."""
-        return int(self._store.rows("SELECT max(revision) AS revision FROM definition_rows")[0]["revision"])
+        return self._greatest_revision("definition_rows")
 
     def save_definition(self, definition: EventDefinition, base_version: int | None = None) -> EventDefinition:
         """
@@ -211,19 +192,6 @@ class Registry:
             {"project": project_id, "names": list(names)},
         )
         return {definition.name: definition for definition in parsed_rows(EventDefinition, rows)}
-
-    def _revision_after(self, revision: int) -> int:
-        self._clock.observe(revision)
-        return self._clock.next()
-
-    def _keys(self, condition: str, value: str) -> list[ApiKey]:
-        rows = self._store.rows(
-            f"SELECT * EXCEPT schema_version FROM api_key_rows FINAL WHERE {condition}", {"value": value}
-        )
-        return parsed_rows(ApiKey, rows)
-
-    def _insert(self, table: str, row: Message) -> None:
-        self._store.insert(table, json_lines([row]))
 
 
 def too_many_definitions(engine: str) -> LimitReached:
