@@ -131,14 +131,11 @@ class StageWorker:
         self._backoff.stop_partitions(consumer, positions)
         metrics.STOPPED_PARTITIONS.labels(self._stage.name).set(len(self._backoff.stopped))
         for first in positions:
+            rejected = counts[first.topic, first.partition]
             logger.error(
-                "%s stopped %s[%d] at offset %d: %d records in a row were rejected; the limit is %d. Other partitions"
-                " go on. Look at the last dead letters. To go on there as well, restart the workers with"
-                " PHOSPHO_MAX_DEAD_LETTERS_IN_A_ROW above that number",
+                "%s stopped %s: %s. Other partitions go on. Look at the last dead letters. To go on there as well,"
+                " restart the workers with PHOSPHO_MAX_DEAD_LETTERS_IN_A_ROW above that number",
                 self._stage.name,
-                first.topic,
-                first.partition,
-                first.offset,
-                counts[first.topic, first.partition],
-                self._limit.limit,
+                f"{first.topic}[{first.partition}] at offset {first.offset}",
+                f"{rejected} records in a row were rejected; the limit is {self._limit.limit}",
             )
