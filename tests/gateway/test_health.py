@@ -153,7 +153,7 @@ async def test_response_has_the_clients_request_id_or_a_new_one(client: httpx.As
 async def test_browsers_of_other_origins_are_let_in_by_setting_only(make_client: ClientMaker) -> None:
     origin = "https://app.example"
     preflight = {"Origin": origin, "Access-Control-Request-Method": "POST"}
-    preflight["Access-Control-Request-Headers"] = "authorization"
+    preflight["Access-Control-Request-Headers"] = "authorization,traceparent,baggage,x-app"
     closed = make_client()
     opened = make_client(settings=GatewaySettings(cors_origins=(origin,)))
 

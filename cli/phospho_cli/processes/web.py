@@ -21,6 +21,7 @@ from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.web.routes import on_unexpected, with_error_page
 from phospho_dashboard.webhooks.webhooks import WebhookSending
 from phospho_gateway import metrics as gateway_metrics
+from phospho_gateway.app import cors
 from phospho_gateway.app import create_app as create_gateway
 from phospho_gateway.intake.feedback import feedback_reading
 from phospho_gateway.legacy.reads.read_store import ReadStore
@@ -76,9 +77,11 @@ def open_web(
             read_feedback=feedback_reading(backend.clock),
             own_metrics=own_metrics,
         )
+        pages = _pages_app(services, integrations, has_pages=has_pages)
         yield PathRouter(
-            _gateway_app(backend, gateway, reads, registry, needs_store=has_pages),
-            _pages_app(services, integrations, has_pages=has_pages),
+            gateway=_gateway_app(backend, gateway, reads, registry, needs_store=has_pages),
+            api=with_cors(pages, gateway),
+            pages=pages,
         )
 
 
@@ -109,6 +112,13 @@ def _pages_app(services: Services, integrations: Integrations, *, has_pages: boo
     return Starlette(routes=routes, exception_handlers=handlers)
 
 
+def with_cors(app: ASGIApp, settings: GatewaySettings) -> ASGIApp:
+    """Return the app behind the gateway's CORS: a browser's SDK sends labels to the API of the pages."""
+    for middleware in cors(settings):
+        app = middleware.cls(app, *middleware.args, **middleware.kwargs)
+    return app
+
+
 def own_metrics() -> list[Metric]:
     """Return the metrics that this process counts itself, without those that query the store."""
     counters = (
@@ -131,15 +141,19 @@ class _RegistryMetrics:
 
 
 class PathRouter:
-    """Route requests by the beginning of their path. Neither app has a lifespan of its own."""
+    """Route requests by the beginning of their path. No app has a lifespan of its own."""
 
-    def __init__(self, gateway: ASGIApp, pages: ASGIApp) -> None:
+    def __init__(self, gateway: ASGIApp, api: ASGIApp, pages: ASGIApp) -> None:
         self._gateway = gateway
+        self._api = api
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_for_gateway = scope["type"] == "http" and scope["path"].startswith(_GATEWAY_PATHS)
-        await (self._gateway if is_for_gateway else self._pages)(scope, receive, send)
+        path = scope["path"] if scope["type"] == "http" else ""
+        app = (
+            self._gateway if path.startswith(_GATEWAY_PATHS) else self._api if path.startswith("/api/") else self._pages
+        )
+        await app(scope, receive, send)
 
 
 def build_integrations(store: Store, clock: HybridClock, settings: JobSettings) -> Integrations:

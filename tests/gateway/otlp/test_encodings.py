@@ -186,7 +186,7 @@ def test_json_that_is_nested_too_deep_is_rejected_by_itself(levels: int, kept: i
         {"attributes": [{"key": "a", "value": {"intValue": "9" * 20}}]},
         {"attributes": [{"key": "a", "value": {"intValue": "9" * 10_000}}]},
         {"attributes": [{"key": "a", "value": {"boolValue": "true"}}]},
-        {"attributes": [{"key": "a", "value": {"doubleValue": "1"}}]},
+        {"attributes": [{"key": "a", "value": {"doubleValue": "one"}}]},
         {"attributes": [{"key": "a", "value": {"arrayValue": {"values": {}}}}]},
         {"events": [[]]},
         {"status": "bad"},

@@ -1,49 +1,80 @@
 """
-Attributes of spans in the three conventions of LLM apps: OpenTelemetry's own (`gen_ai.*`), OpenInference
-(`openinference.*`, `llm.*`) and OpenLLMetry (`traceloop.*`). The table is in docs/opentelemetry.md.
+Attributes of spans in the conventions of LLM apps: OpenTelemetry's own (`gen_ai.*`), OpenInference
+(`openinference.*`, `llm.*`), OpenLLMetry (`traceloop.*`), and those of single frameworks (Vercel's AI SDK, Google's
+ADK, Logfire, Langfuse, MLflow). The table is in docs/opentelemetry.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
 from phospho_gateway.otlp.spans import Attributes, Identity, Resource, Span
-from phospho_gateway.otlp.values import json_object, json_text
+from phospho_gateway.otlp.values import count_of, json_object, json_text
 
 _PROPERTIES = "traceloop.association.properties."
 # Properties that an app adds through OpenLLMetry, the AI SDK of Vercel, or upstream phospho's tracer.
 _PROPERTY_PREFIXES = (_PROPERTIES, "ai.telemetry.metadata.", "phospho.metadata.")
 
-# gen_ai.operation.name, and the kind of step that it is here.
+# Operations (gen_ai.operation.name, llm.request.type, mlflow.spanType, langfuse.observation.type) in lower case, and
+# the kind of step that they are here. Any other operation is a kind of its own, and no call of a model for a text.
 _OPERATIONS: Mapping[str, str] = {
     "chat": "llm",
-    "text_completion": "llm",
-    "generate_content": "llm",
+    "chat_completion": "llm",
+    "chat_model": "llm",
     "completion": "llm",
+    "generate": "llm",
+    "generate_content": "llm",
+    "generate_text": "llm",
+    "generation": "llm",
+    "llm": "llm",
+    "messages": "llm",
+    "response": "llm",
+    "responses": "llm",
+    "text_completion": "llm",
+    "text_generation": "llm",
     "embeddings": "embedding",
+    "embedding": "embedding",
+    "rerank": "reranker",
     "execute_tool": "tool",
     "invoke_agent": "agent",
     "create_agent": "agent",
     "invoke_workflow": "chain",
     "retrieval": "retriever",
 }
-# llm.request.type, of older releases of OpenLLMetry.
-_REQUEST_TYPES: Mapping[str, str] = {
-    "chat": "llm",
-    "completion": "llm",
-    "embedding": "embedding",
-    "rerank": "reranker",
-}
-# ai.operationId, of the AI SDK of Vercel, whose calls of a model are known by their gen_ai attributes.
+# ai.operationId, of the AI SDK of Vercel. Its other spans enclose these.
 _VERCEL_OPERATIONS: Mapping[str, str] = {
-    "ai.toolCall": "tool",
-    "ai.embed.doEmbed": "embedding",
-    "ai.embedMany.doEmbed": "embedding",
+    "ai.generatetext.dogenerate": "llm",
+    "ai.streamtext.dostream": "llm",
+    "ai.generateobject.dogenerate": "llm",
+    "ai.streamobject.dostream": "llm",
+    "ai.generatetext": "chain",
+    "ai.streamtext": "chain",
+    "ai.generateobject": "chain",
+    "ai.streamobject": "chain",
+    "ai.toolcall": "tool",
+    "ai.embed": "chain",
+    "ai.embedmany": "chain",
+    "ai.embed.doembed": "embedding",
+    "ai.embedmany.doembed": "embedding",
+    "ai.rerank": "chain",
+    "ai.rerank.dorerank": "reranker",
 }
+# Attributes that name the kind of a span, the most specific first. Without a table the value itself is the kind.
+_KINDS: tuple[tuple[str, Mapping[str, str] | None], ...] = (
+    ("openinference.span.kind", None),
+    ("gen_ai.operation.name", _OPERATIONS),
+    ("traceloop.span.kind", None),
+    ("llm.request.type", _OPERATIONS),
+    ("ai.operationId", _VERCEL_OPERATIONS),
+    ("langfuse.observation.type", _OPERATIONS),
+    ("mlflow.spanType", _OPERATIONS),
+)
 # A span with none of the kinds above is a call of a model where it names one.
-_SIGNS_OF_LLM = ("gen_ai.request.model", "gen_ai.response.model", "llm.model_name", "gen_ai.input.messages")
+_SIGNS_OF_LLM = (
+    "gen_ai.request.model", "gen_ai.response.model", "llm.model_name", "gen_ai.input.messages", "request_data",
+)  # fmt: skip
 
 SESSION = (
     "phospho.session_id",
@@ -51,6 +82,7 @@ SESSION = (
     "session.id",
     "gen_ai.thread.id",
     "langfuse.session.id",
+    "gcp.vertex.agent.session_id",
 )
 USER = (
     "user.id",
@@ -65,18 +97,33 @@ MODEL = (
     "llm.model_name",
     "gen_ai.request.model",
     "llm.request.model_name",
+    "ai.response.model",
+    "ai.model.id",
+    "langfuse.observation.model.name",
 )
 TOKENS_IN = (
     "gen_ai.usage.input_tokens",
     "llm.token_count.prompt",
     "gen_ai.usage.prompt_tokens",
     "llm.usage.prompt_tokens",
+    "ai.usage.inputTokens",
+    "ai.usage.promptTokens",
 )
 TOKENS_OUT = (
     "gen_ai.usage.output_tokens",
     "llm.token_count.completion",
     "gen_ai.usage.completion_tokens",
     "llm.usage.completion_tokens",
+    "ai.usage.outputTokens",
+    "ai.usage.completionTokens",
+)
+# Input tokens that were read from or written to the provider's cache, by convention.
+_CACHED_TOKENS = (
+    ("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens"),
+    ("gen_ai.usage.cache_read_input_tokens", "gen_ai.usage.cache_creation_input_tokens"),
+    ("llm.token_count.prompt_details.cache_read", "llm.token_count.prompt_details.cache_write"),
+    ("ai.usage.cachedInputTokens", "ai.usage.inputTokenDetails.cacheWriteTokens"),
+    ("gen_ai.usage.details.cache_read_input_tokens", "gen_ai.usage.details.cache_creation_input_tokens"),
 )
 # Among the properties that an app adds, LangGraph's thread for example.
 _SESSION_PROPERTIES = (
@@ -90,7 +137,7 @@ _MAPPED_NAMES = frozenset(
         *SESSION, *USER, *MODEL, *TOKENS_IN, *TOKENS_OUT,
         "metadata", "tag.tags", "input.value", "output.value", "input.mime_type", "output.mime_type",
         "openinference.span.kind", "traceloop.span.kind", "gen_ai.operation.name", "llm.request.type",
-        "gen_ai.system_instructions", "error.type",
+        "gen_ai.system_instructions", "error.type", "events", "request_data", "response_data", "logfire.json_schema",
     }
 )  # fmt: skip
 _MAPPED_PREFIXES = (
@@ -107,7 +154,15 @@ _MAPPED_PREFIXES = (
     "traceloop.entity.output",
     "ai.prompt",
     "ai.response.text",
+    "ai.response.object",
     "ai.response.toolCalls",
+    "ai.response.reasoning",
+    "gcp.vertex.agent.llm_request",
+    "gcp.vertex.agent.llm_response",
+    "langfuse.observation.input",
+    "langfuse.observation.output",
+    "mlflow.spanInputs",
+    "mlflow.spanOutputs",
 )
 # Attributes of a resource that describe the machine.
 _MACHINE_PREFIXES = ("telemetry.", "process.", "host.", "os.")
@@ -115,17 +170,25 @@ _MACHINE_PREFIXES = ("telemetry.", "process.", "host.", "os.")
 
 def kind_of(attributes: Attributes) -> str:
     """Return llm, tool, retriever, agent, chain, embedding or another kind that a convention names; else empty."""
-    for name, kinds in (
-        ("openinference.span.kind", None),
-        ("gen_ai.operation.name", _OPERATIONS),
-        ("traceloop.span.kind", None),
-        ("llm.request.type", _REQUEST_TYPES),
-        ("ai.operationId", _VERCEL_OPERATIONS),
-    ):
+    operation = ""
+    for name, kinds in _KINDS:
         value = attributes.get(name)
-        if isinstance(value, str) and (kind := value.lower() if kinds is None else kinds.get(value, "")):
-            return kind
-    return "llm" if any(name in attributes for name in _SIGNS_OF_LLM) else ""
+        if isinstance(value, str) and value:
+            # MLflow writes the name as JSON.
+            name_of_kind = value.strip('"').lower()
+            if kind := name_of_kind if kinds is None else kinds.get(name_of_kind):
+                return kind
+            operation = operation or name_of_kind
+    if operation:
+        return operation
+    if _holds_adk_request(attributes) or any(name in attributes for name in _SIGNS_OF_LLM):
+        return "llm"
+    return ""
+
+
+def _holds_adk_request(attributes: Attributes) -> bool:
+    # Google's ADK writes an empty object on the spans of its tools.
+    return attributes.get("gcp.vertex.agent.llm_request") not in (None, "", "{}")
 
 
 def is_llm(span: Span) -> bool:
@@ -145,12 +208,30 @@ def first_text(attributes: Attributes, names: Iterable[str]) -> str:
 
 
 def first_count(attributes: Attributes, names: Iterable[str]) -> int | None:
-    """Return the first of the named values that is a count."""
-    for name in names:
-        value = attributes.get(name)
-        if type(value) is int and value >= 0:
-            return value
-    return None
+    """Return the first of the named values that is a count: a whole number of any type, or its digits."""
+    counts = (count_of(attributes.get(name)) for name in names)
+    return next((count for count in counts if count is not None), None)
+
+
+def tokens_in(attributes: Attributes) -> int | None:
+    """
+    Return the input tokens of a span, those from the provider's cache included.
+
+    The conventions want them included, and not every library does it: where more were cached than there are, the count
+    is of the others.
+    """
+    count = first_count(attributes, TOKENS_IN)
+    cached = next((total for names in _CACHED_TOKENS if (total := _sum(attributes, names))), 0)
+    return count if count is None or count >= cached else count + cached
+
+
+def tokens_out(attributes: Attributes) -> int | None:
+    """Return the output tokens of a span."""
+    return first_count(attributes, TOKENS_OUT)
+
+
+def _sum(attributes: Attributes, names: Iterable[str]) -> int:
+    return sum(first_count(attributes, (name,)) or 0 for name in names)
 
 
 def app_properties(attributes: Attributes) -> dict[str, Any]:
@@ -174,12 +255,12 @@ def identity_of(attributes: Attributes) -> Identity:
     return Identity(session or first_text(added, _SESSION_PROPERTIES), user or first_text(added, _USER_PROPERTIES))
 
 
-def other_attributes(attributes: Attributes) -> Attributes:
-    """Return the attributes of a call that have no field of their own in its task."""
+def other_attributes(attributes: Attributes, unread: Container[str] = ()) -> Attributes:
+    """Return the attributes of a call that have no field of their own in its task, and those that were not read."""
     return {
         name: value
         for name, value in attributes.items()
-        if name not in _MAPPED_NAMES and not name.startswith(_MAPPED_PREFIXES)
+        if name in unread or (name not in _MAPPED_NAMES and not name.startswith(_MAPPED_PREFIXES))
     }
 
 

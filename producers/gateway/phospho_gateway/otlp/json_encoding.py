@@ -32,6 +32,8 @@ _LEAST_INTEGER, _GREATEST_INTEGER = -(2**63), 2**64 - 1
 _MAX_LEVELS = 50
 _HEX = re.compile(r"[0-9a-fA-F]*")
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
+# Protobuf's JSON mapping takes numbers as strings too.
+_DECIMAL = re.compile(r"[-+]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][-+]?[0-9]{1,3})?")
 
 
 def export_of(document: Any, max_spans: int) -> Export:
@@ -152,7 +154,7 @@ def _integer(value: Any) -> int:
 
 
 def _double(value: Any) -> float:
-    if type(value) in (int, float):
+    if type(value) in (int, float) or (type(value) is str and _DECIMAL.fullmatch(value)):
         return float(value)
     if value in ("NaN", "Infinity", "-Infinity"):
         return math.nan

@@ -10,10 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from phospho_gateway.otlp.spans import Attributes, Span
-from phospho_gateway.otlp.values import indexed, json_object, json_objects, json_text, json_value
-
-Message = dict[str, Any]
+from phospho_gateway.otlp import conventions, frameworks
+from phospho_gateway.otlp.message_shapes import (
+    of_choice,
+    of_event,
+    of_genai,
+    of_openinference,
+    of_openllmetry,
+)
+from phospho_gateway.otlp.spans import Attributes, Span, SpanEvent
+from phospho_gateway.otlp.values import indexed, is_cut_json, json_objects, json_text, json_value
 
 # Events whose fields are what other libraries write as attributes.
 _DETAIL_EVENTS = (
@@ -29,16 +35,37 @@ _INPUT_EVENTS = {
     "gen_ai.tool.message": "tool",
 }
 _CHOICE_EVENT = "gen_ai.choice"
+# Attributes that hold messages as JSON.
+_JSON_ATTRIBUTES = (
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.system_instructions",
+    "gen_ai.prompt",
+    "gen_ai.completion",
+    "ai.prompt.messages",
+    "ai.response.toolCalls",
+    "gcp.vertex.agent.llm_request",
+    "gcp.vertex.agent.llm_response",
+    "events",
+    "request_data",
+    "response_data",
+)
 
 
 def input_of(span: Span) -> Any:
     """Return the input messages, or the text or object in their place; None if the span has no input."""
     attributes = _with_details(span)
     messages = (
-        _genai_messages(attributes.get("gen_ai.input.messages"), "user")
-        or [_of_event(_INPUT_EVENTS[name], fields) for name, fields in span.events if name in _INPUT_EVENTS]
-        or [_openinference(flat, "user") for flat in indexed(attributes, "llm.input_messages.")]
-        or [_openllmetry(flat, "user") for flat in indexed(attributes, "gen_ai.prompt.")]
+        of_genai(attributes.get("gen_ai.input.messages"), "user")
+        or [
+            message
+            for name, fields in _events(span)
+            if name in _INPUT_EVENTS
+            for message in of_event(_INPUT_EVENTS[name], fields)
+        ]
+        or [of_openinference(flat, "user") for flat in indexed(attributes, "llm.input_messages.")]
+        or [of_openllmetry(flat, "user") for flat in indexed(attributes, "gen_ai.prompt.")]
+        or frameworks.adk_input(attributes)
     )
     return messages or _first(attributes, _INPUT_TEXTS)
 
@@ -47,10 +74,12 @@ def outputs_of(span: Span) -> list[Any]:
     """Return the output messages, those with content first, or the text or object in their place."""
     attributes = _with_details(span)
     messages = (
-        _genai_messages(attributes.get("gen_ai.output.messages"), "assistant")
-        or [_of_choice(fields) for name, fields in span.events if name == _CHOICE_EVENT]
-        or [_openinference(flat, "assistant") for flat in indexed(attributes, "llm.output_messages.")]
-        or [_openllmetry(flat, "assistant") for flat in indexed(attributes, "gen_ai.completion.")]
+        of_genai(attributes.get("gen_ai.output.messages"), "assistant")
+        or [message for name, fields in _events(span) if name == _CHOICE_EVENT for message in of_choice(fields)]
+        or [of_openinference(flat, "assistant") for flat in indexed(attributes, "llm.output_messages.")]
+        or [of_openllmetry(flat, "assistant") for flat in indexed(attributes, "gen_ai.completion.")]
+        or frameworks.adk_output(attributes)
+        or frameworks.vercel_output(attributes)
     )
     if messages:
         return sorted(messages, key=lambda message: not message.get("content"))
@@ -58,11 +87,34 @@ def outputs_of(span: Span) -> list[Any]:
     return [] if answer is None else [answer]
 
 
+def tokens_in(attributes: Attributes) -> int | None:
+    """Return the input tokens of a call, those from the provider's cache included."""
+    count = conventions.tokens_in(attributes)
+    return frameworks.adk_tokens(attributes)[0] if count is None else count
+
+
+def tokens_out(attributes: Attributes) -> int | None:
+    """Return the output tokens of a call."""
+    count = conventions.tokens_out(attributes)
+    return frameworks.adk_tokens(attributes)[1] if count is None else count
+
+
+def unread_attributes(span: Span) -> list[str]:
+    """Return the attributes whose messages are JSON that was cut, so that their text is stored as it came."""
+    attributes = _with_details(span)
+    return [name for name in _JSON_ATTRIBUTES if is_cut_json(attributes.get(name))]
+
+
 def system_prompt_of(span: Span) -> str:
     """Return the instructions that a call has apart from its messages, empty without any."""
-    value = json_value(_with_details(span).get("gen_ai.system_instructions"))
+    attributes = _with_details(span)
+    value = json_value(attributes.get("gen_ai.system_instructions"))
+    if value in (None, "", []):
+        return frameworks.system_prompt(attributes)
     if isinstance(value, list):
-        return "\n".join(text for part in value if isinstance(part, dict) and (text := json_text(part.get("content"))))
+        return "\n".join(
+            text for part in value if (text := json_text(part.get("content") if isinstance(part, dict) else part))
+        )
     return json_text(value)
 
 
@@ -74,109 +126,10 @@ def _with_details(span: Span) -> Attributes:
     return {name: value for attributes in (span.attributes, *details) for name, value in attributes.items()}
 
 
-def _genai_messages(value: Any, role: str) -> list[Message]:
-    """Read `gen_ai.input.messages` and `gen_ai.output.messages`: lists of messages that consist of parts."""
-    return [message for sent in json_objects(value) for message in _split(sent, role)]
-
-
-def _split(sent: Message, role: str) -> Iterable[Message]:
-    """Return a message in OpenAI's shape, where each result of a tool is a message by itself."""
-    parts = sent.get("parts")
-    if not isinstance(parts, list):
-        yield {"role": role} | sent
-        return
-    objects = [part for part in parts if isinstance(part, dict)]
-    for part in objects:
-        if part.get("type") == "tool_call_response":
-            result = part["response"] if "response" in part else part.get("result")
-            yield {"role": "tool", "tool_call_id": json_text(part.get("id")), "content": json_text(result)}
-    message = _of_parts([part for part in objects if part.get("type") != "tool_call_response"])
-    if message:
-        yield {"role": sent.get("role") or role} | message
-
-
-def _of_parts(parts: list[Message]) -> Message:
-    message: Message = {}
-    if contents := [_content(part) for part in parts if part.get("type") not in ("tool_call", "reasoning")]:
-        only_text = len(contents) == 1 and contents[0]["type"] == "text"
-        message["content"] = contents[0]["text"] if only_text else contents
-    if calls := [_call(part) for part in parts if part.get("type") == "tool_call"]:
-        message = {"content": None} | message | {"tool_calls": calls}
-    if thoughts := [json_text(part.get("content")) for part in parts if part.get("type") == "reasoning"]:
-        message = {"content": None} | message | {"reasoning": "\n".join(thoughts)}
-    return message
-
-
-def _content(part: Message) -> Message:
-    """Return a part in OpenAI's shape. Other parts than text keep their description and lose their bytes."""
-    if part.get("type", "text") == "text":
-        return {"type": "text", "text": json_text(part.get("content", part.get("text")))}
-    described = {name: value for name, value in part.items() if name != "content"}
-    return described | {"type": json_text(part["type"]), "size_characters": len(json_text(part.get("content")))}
-
-
-def _call(part: Message) -> Message:
-    function = {"name": part.get("name"), "arguments": json_text(part.get("arguments"))}
-    return {"id": part.get("id"), "type": "function", "function": function}
-
-
-def _of_event(role: str, attributes: Attributes) -> Message:
-    """Read a `gen_ai.*.message` event, whose fields are attributes, or JSON in one attribute."""
-    body = json_object(attributes.get("gen_ai.event.content")) or attributes
-    message: Message = {"role": body.get("role") or role, "content": json_value(body.get("content"))}
-    if body.get("tool_calls"):
-        message["tool_calls"] = json_value(body["tool_calls"])
-    if role == "tool" and body.get("id"):
-        message["tool_call_id"] = body["id"]
-    return message
-
-
-def _of_choice(attributes: Attributes) -> Message:
-    """Read a `gen_ai.choice` event: its message is an object, JSON or text, or its fields are the event's."""
-    body = json_object(attributes.get("gen_ai.event.content")) or attributes
-    message = json_value(body.get("message"))
-    if message is not None and not isinstance(message, dict):
-        message = {"content": message, "tool_calls": body.get("tool_calls")}
-    return _of_event("assistant", body if message is None else message)
-
-
-def _openinference(flat: Attributes, role: str) -> Message:
-    """Read one of `llm.input_messages` or `llm.output_messages`, whose names are spelled out with dots."""
-    message: Message = {"role": flat.get("message.role") or role, "content": flat.get("message.content")}
-    if len(flat) <= len(message):
-        return message
-    if contents := indexed(flat, "message.contents."):
-        message["content"] = [_openinference_content(content) for content in contents]
-    if calls := indexed(flat, "message.tool_calls."):
-        message["tool_calls"] = [_call_of(call, "tool_call.id", "tool_call.function.") for call in calls]
-    if identifier := flat.get("message.tool_call_id"):
-        message["tool_call_id"] = identifier
-    return message
-
-
-def _openinference_content(flat: Attributes) -> Message:
-    kind = flat.get("message_content.type")
-    if kind in (None, "text"):
-        return {"type": "text", "text": json_text(flat.get("message_content.text"))}
-    return {"type": kind, "url": flat.get("message_content.image.image.url")}
-
-
-def _openllmetry(flat: Attributes, role: str) -> Message:
-    """Read one of the older `gen_ai.prompt.N` or `gen_ai.completion.N`."""
-    content = flat.get("content")
-    parts = json_objects(content)
-    is_parts = bool(parts) and all("type" in part for part in parts)
-    message: Message = {"role": flat.get("role") or role, "content": parts if is_parts else content}
-    if calls := indexed(flat, "tool_calls."):
-        message["tool_calls"] = [_call_of(call, "id", "") for call in calls]
-    if identifier := flat.get("tool_call_id"):
-        message["tool_call_id"] = identifier
-    return message
-
-
-def _call_of(flat: Attributes, id_name: str, prefix: str) -> Message:
-    function = {"name": flat.get(f"{prefix}name"), "arguments": json_text(flat.get(f"{prefix}arguments"))}
-    return {"id": flat.get(id_name), "type": "function", "function": function}
+def _events(span: Span) -> list[SpanEvent]:
+    """Return the events of a span; Logfire writes them as one attribute."""
+    told = json_objects(span.attributes.get("events"))
+    return span.events + [SpanEvent(json_text(event.get("event.name")), event) for event in told]
 
 
 def _completions(prefix: str, name: str) -> Callable[[Attributes], Any]:
@@ -188,17 +141,33 @@ def _named(name: str) -> Callable[[Attributes], Any]:
     return lambda attributes: json_value(attributes.get(name))
 
 
+def _field(name: str, *fields: str) -> Callable[[Attributes], Any]:
+    """Return a reader of a field of an object in JSON; of a cut one, the text as it came."""
+
+    def read(attributes: Attributes) -> Any:
+        value = json_value(attributes.get(name))
+        return next((value[field] for field in fields if value.get(field)), None) if isinstance(value, dict) else value
+
+    return read
+
+
 _INPUT_TEXTS = (
     _named("gen_ai.prompt"),
     _completions("llm.prompts.", "prompt.text"),
     _named("ai.prompt.messages"),
+    _named("ai.prompt"),
+    _field("request_data", "messages", "input", "prompt"),
+    _named("langfuse.observation.input"),
+    _named("mlflow.spanInputs"),
     _named("input.value"),
     _named("traceloop.entity.input"),
 )
 _OUTPUT_TEXTS = (
     _named("gen_ai.completion"),
     _completions("llm.choices.", "completion.text"),
-    _named("ai.response.text"),
+    _field("response_data", "message", "combined_chunk_content", "text"),
+    _named("langfuse.observation.output"),
+    _named("mlflow.spanOutputs"),
     _named("output.value"),
     _named("traceloop.entity.output"),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import orjson
 from google.protobuf.json_format import MessageToDict
@@ -29,19 +30,38 @@ _CODES: Mapping[int, int] = {401: 16, 403: 7, 408: 4, 413: 8, 429: 8, 500: 13, 5
 _INVALID_ARGUMENT = 3
 
 
-def accepted_response(media_type: str, span_count: int, rejected: Counter[str], unattached: int) -> Response:
+class Accepted(NamedTuple):
+    """
+    Counts of an accepted export: its spans, the rejected ones by reason, those of no task, and the tasks with an
+    attribute that could not be read.
+    """
+
+    spans: int
+    rejected: Counter[str]
+    unattached: int
+    unread: Counter[str]
+
+
+def export_response(accepted: Accepted) -> ExportTraceServiceResponse:
     """
     Return the response to an accepted export, with the number of its rejected spans and the reasons.
 
-    Spans of no task are not rejected; a message beside a count of 0 is OTLP's form of a warning.
+    Spans of no task, and messages that were cut, are not rejected; a message beside a count of 0 is OTLP's form of a
+    warning.
     """
-    export_response = ExportTraceServiceResponse()
-    if rejected or unattached:
-        export_response.partial_success.rejected_spans = rejected.total()
-        messages = [_reasons(span_count, rejected)] if rejected else []
-        messages += [_without_task(span_count, unattached)] if unattached else []
-        export_response.partial_success.error_message = "; ".join(messages)
-    return _response(export_response, media_type, 200)
+    response = ExportTraceServiceResponse()
+    messages = [_reasons(accepted.spans, accepted.rejected)] if accepted.rejected else []
+    messages += [_without_task(accepted.spans, accepted.unattached)] if accepted.unattached else []
+    messages += [_unread(accepted.spans, accepted.unread)] if accepted.unread else []
+    if messages:
+        response.partial_success.rejected_spans = accepted.rejected.total()
+        response.partial_success.error_message = "; ".join(messages)
+    return response
+
+
+def accepted_response(media_type: str, accepted: Accepted) -> Response:
+    """Return the response to an accepted export in the encoding of its request."""
+    return _response(export_response(accepted), media_type, 200)
 
 
 def problem_response(media_type: str, problem: Problem) -> Response:
@@ -67,6 +87,14 @@ def _without_task(span_count: int, unattached: int) -> str:
     return (
         f"{unattached} of {span_count} spans were not stored, as no span of their trace in this export calls a model: "
         "send the spans of a trace together"
+    )
+
+
+def _unread(span_count: int, unread: Counter[str]) -> str:
+    names = ", ".join(f"{name} ({count})" for name, count in unread.most_common(_MAX_REASONS))
+    return (
+        f"{max(unread.values())} of {span_count} spans have messages that are not whole JSON, whose text is stored as "
+        f"it came: {names}; raise OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"
     )
 
 

@@ -14,7 +14,7 @@ from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.intake import ServiceEndpoints
 from phospho_gateway.metrics import SPANS
 from phospho_gateway.otlp import json_encoding, protobuf
-from phospho_gateway.otlp.responses import PROTOBUF, accepted_response, problem_response
+from phospho_gateway.otlp.responses import PROTOBUF, Accepted, accepted_response, problem_response
 from phospho_gateway.otlp.spans import Export, MalformedExport, TooManySpans
 from phospho_gateway.otlp.translation import raw_logs
 from phospho_schemas.topics import Keyed
@@ -121,10 +121,11 @@ class TracesApi(ServiceEndpoints):
         SPANS.labels("step").inc(translation.steps)
         SPANS.labels("unattached").inc(translation.unattached)
         SPANS.labels("rejected").inc(export.rejected.total() + len(refusals))
-        response = accepted_response(
-            media_type, export.count, export.rejected + Counter(refusals), translation.unattached
+        accepted = Accepted(
+            export.count, export.rejected + Counter(refusals), translation.unattached, translation.unread
         )
-        return [result.keyed for result in results if isinstance(result, AcceptedEvent)], response
+        published = [result.keyed for result in results if isinstance(result, AcceptedEvent)]
+        return published, accepted_response(media_type, accepted)
 
 
 def _decoded(content: bytes, media_type: str, max_spans: int) -> Export:

@@ -6,16 +6,16 @@ Pure, and a function of one export alone: the same export, sent again, makes the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from phospho_gateway.otlp import conventions, messages
 from phospho_gateway.otlp.spans import Attributes, Span
+from phospho_gateway.otlp.steps import steps_of
 from phospho_gateway.otlp.traces import Trace
-from phospho_gateway.otlp.values import bounded, cut, json_text
+from phospho_gateway.otlp.values import bounded, cut
 from phospho_schemas.ids import derived_uuid
-from phospho_schemas.times import utc_text
 
 MAX_ATTRIBUTES = 64
 MAX_ATTRIBUTE_CHARACTERS = 4_000
@@ -23,11 +23,15 @@ _MAX_SCOPE_CHARACTERS = 200
 
 
 class Translation(NamedTuple):
-    """The raw logs of an export, the number of spans that are steps of them, and the number of all others."""
+    """
+    The raw logs of an export, the number of spans that are steps of them, and the number of all others; for each
+    attribute whose messages could not be read, the number of tasks that have it.
+    """
 
     logs: list[dict[str, Any]]
     steps: int
     unattached: int
+    unread: Counter[str]
 
 
 def raw_logs(spans: Sequence[Span]) -> Translation:
@@ -36,12 +40,14 @@ def raw_logs(spans: Sequence[Span]) -> Translation:
     for span in spans:
         spans_by_trace.setdefault(span.trace_id, []).append(span)
     logs: list[dict[str, Any]] = []
+    unread: Counter[str] = Counter()
     step_count = 0
     for trace in map(Trace, spans_by_trace.values()):
         steps = trace.steps_by_task()
         step_count += sum(map(len, steps.values()))
         logs += [_log(task, steps[task.span_id], trace) for task in trace.tasks]
-    return Translation(logs, step_count, len(spans) - len(logs) - step_count)
+        unread.update(name for task in trace.tasks for name in messages.unread_attributes(task))
+    return Translation(logs, step_count, len(spans) - len(logs) - step_count, unread)
 
 
 def task_id_of(span: Span) -> str:
@@ -74,12 +80,12 @@ def _log(task: Span, steps: Sequence[Span], trace: Trace) -> dict[str, Any]:
 
 
 def _metadata(task: Span, calls: Sequence[Span], steps: Sequence[Span]) -> dict[str, Any]:
-    attributes = conventions.other_attributes(task.attributes)
+    attributes = conventions.other_attributes(task.attributes, messages.unread_attributes(task))
     shown_steps = steps_of(steps)
     metadata = {
         "model": _first(conventions.first_text(call.attributes, conventions.MODEL) for call in calls),
-        "tokens_in": _tokens(calls, conventions.TOKENS_IN),
-        "tokens_out": _tokens(calls, conventions.TOKENS_OUT),
+        "tokens_in": _tokens(calls, messages.tokens_in),
+        "tokens_out": _tokens(calls, messages.tokens_out),
         "latency_ms": task.latency_ms,
         "trace_id": task.trace_id,
         "span_id": task.span_id,
@@ -97,12 +103,13 @@ def _metadata(task: Span, calls: Sequence[Span], steps: Sequence[Span]) -> dict[
     return conventions.app_properties(task.attributes) | metadata
 
 
-def _tokens(calls: Sequence[Span], names: Sequence[str]) -> int | None:
+def _tokens(calls: Sequence[Span], count_of: Callable[[Attributes], int | None]) -> int | None:
     """Return the tokens of a task: those on its own span, else the sum over the calls inside it, never both."""
-    if (own_count := conventions.first_count(calls[0].attributes, names)) is not None:
+    own_count, *counts = (count_of(call.attributes) for call in calls)
+    if own_count is not None:
         return own_count
-    counts = [count for call in calls[1:] if (count := conventions.first_count(call.attributes, names)) is not None]
-    return sum(counts) if counts else None
+    reported = [count for count in counts if count is not None]
+    return sum(reported) if reported else None
 
 
 def _bounded(attributes: Attributes) -> Attributes:
@@ -113,59 +120,3 @@ def _bounded(attributes: Attributes) -> Attributes:
 def _first(values: Iterable[Any]) -> Any:
     """Return the first value that is not empty, or None."""
     return next((value for value in values if value), None)
-
-
-MAX_STEPS = 50
-MAX_STEP_TEXT_CHARACTERS = 2_000
-_MAX_NAME_CHARACTERS = 200
-
-_NAMES = (
-    "gen_ai.tool.name",
-    "tool.name",
-    "ai.toolCall.name",
-    "gen_ai.agent.name",
-    "agent.name",
-    "traceloop.entity.name",
-)
-_INPUTS = (
-    "gen_ai.tool.call.arguments",
-    "ai.toolCall.args",
-    "input.value",
-    "traceloop.entity.input",
-    "gen_ai.input.messages",
-)
-_OUTPUTS = (
-    "gen_ai.tool.call.result",
-    "ai.toolCall.result",
-    "output.value",
-    "traceloop.entity.output",
-    "gen_ai.output.messages",
-)
-
-
-def steps_of(spans: Sequence[Span]) -> list[dict[str, Any]]:
-    """Return the steps in the order of `spans`; of too many, rather those whose kind a convention names."""
-    if len(spans) > MAX_STEPS:
-        by_kind = sorted(range(len(spans)), key=lambda index: not conventions.kind_of(spans[index].attributes))
-        spans = [spans[index] for index in sorted(by_kind[:MAX_STEPS])]
-    return [_step(span) for span in spans]
-
-
-def _step(span: Span) -> dict[str, Any]:
-    attributes = span.attributes
-    step = {
-        "span_id": span.span_id,
-        "name": cut(conventions.first_text(attributes, _NAMES) or span.name, _MAX_NAME_CHARACTERS),
-        "kind": cut(conventions.kind_of(attributes), _MAX_NAME_CHARACTERS),
-        "started_at": utc_text(datetime.fromtimestamp(span.start_ns // 1_000_000 / 1000, UTC)) if span.start_ns else "",
-        "latency_ms": span.latency_ms,
-        "input": _text(attributes, _INPUTS),
-        "output": _text(attributes, _OUTPUTS),
-        "error": {name: cut(text, MAX_STEP_TEXT_CHARACTERS) for name, text in conventions.error_of(span).items()},
-    }
-    return {name: value for name, value in step.items() if value not in ("", None, {})}
-
-
-def _text(attributes: Attributes, names: Iterable[str]) -> str:
-    texts = (json_text(attributes.get(name)) for name in names)
-    return cut(next(filter(None, texts), ""), MAX_STEP_TEXT_CHARACTERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,11 +15,14 @@ from phospho_web.requests import parse_json
 # An index of more digits is somebody's own name.
 _MAX_INDEX_DIGITS = 6
 _CUT = "…"
+_JSON_START = re.compile(r'\s*(\{\s*"|\[\s*[{"\[])')
+_NUMBER = re.compile(r"\s*[0-9]{1,15}(\.[0-9]{0,15})?\s*")
+_MAX_COUNT = 2**53
 
 
 def json_value(value: Any) -> Any:
     """Return the object or list that a text holds as JSON; any other value as it is."""
-    if type(value) is not str or value[:1] not in ("{", "["):
+    if type(value) is not str or not value.lstrip().startswith(("{", "[")):
         return value
     try:
         return parse_json(value.encode("utf-8", "surrogatepass"))
@@ -45,6 +49,20 @@ def json_text(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else _encoded(value)
+
+
+def is_cut_json(value: Any) -> bool:
+    """Return True for a text that begins as a list or an object in JSON, and is not whole."""
+    return isinstance(value, str) and _JSON_START.match(value) is not None and json_value(value) is value
+
+
+def count_of(value: Any) -> int | None:
+    """Return a whole number that is not negative: an integer, a double or digits; None for any other value."""
+    if isinstance(value, str):
+        value = float(value) if _NUMBER.fullmatch(value) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < _MAX_COUNT:
+        return None
+    return int(value) if value == int(value) else None
 
 
 def indexed(attributes: Mapping[str, Any], prefix: str) -> list[Attributes]:

@@ -1,0 +1,306 @@
+"""Spans of single frameworks, and spans whose content is not as the conventions want it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from phospho_gateway.otlp import conventions
+from phospho_gateway.otlp.translation import raw_logs
+
+from .making import chat, read, row_of, span
+
+CALL = {"id": "t1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Oslo"}'}}
+ASKED = [{"role": "user", "parts": [{"type": "text", "content": "Weather in Oslo?"}]}]
+
+
+def row(attributes: Mapping[str, Any], events: list[tuple[str, dict[str, Any]]] | None = None) -> dict[str, Any]:
+    (log,) = raw_logs(read(span(attributes=attributes, events=events or []))).logs
+    return row_of(log)
+
+
+def chat_row(attributes: Mapping[str, Any], events: list[tuple[str, dict[str, Any]]] | None = None) -> dict[str, Any]:
+    return row({"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"} | dict(attributes), events)
+
+
+def output_calls(task: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return the calls of tools that the answer of a task made, from its raw output."""
+    answer = json.loads(task["raw_output"])
+    calls = [call["function"] for call in answer["tool_calls"]]
+    return [(call["name"], json.loads(call["arguments"])) for call in calls]
+
+
+ADK_REQUEST = {
+    "model": "gemini-2.5-flash",
+    "config": {"system_instruction": "Be brief.", "tools": []},
+    "contents": [
+        {"role": "user", "parts": [{"text": "Weather in Oslo?"}]},
+        {"role": "model", "parts": [{"function_call": {"name": "weather", "args": {"city": "Oslo"}}}]},
+        {"role": "user", "parts": [{"function_response": {"name": "weather", "response": {"celsius": 3}}}]},
+    ],
+}
+ADK_RESPONSE = {
+    "content": {"role": "model", "parts": [{"text": "Hm.", "thought": True}, {"text": "3 degrees."}]},
+    "usage_metadata": {"prompt_token_count": 12, "candidates_token_count": 6, "thoughts_token_count": 2},
+}
+ADK = {
+    "gen_ai.system": "gcp.vertex.agent",
+    "gen_ai.request.model": "gemini-2.5-flash",
+    "gcp.vertex.agent.session_id": "adk-1",
+    "gcp.vertex.agent.llm_request": json.dumps(ADK_REQUEST),
+    "gcp.vertex.agent.llm_response": json.dumps(ADK_RESPONSE),
+}
+
+
+def test_googles_adk_is_read() -> None:
+    task = row(ADK)
+
+    assert (task["input"], task["output"], task["system_prompt"]) == ("Weather in Oslo?", "3 degrees.", "Be brief.")
+    assert (task["session_id"], task["model"]) == ("adk-1", "gemini-2.5-flash")
+    assert (task["tokens_in"], task["tokens_out"]) == (12, 8)
+    assert "gcp.vertex.agent.llm_request" not in task["metadata"]["attributes"]
+
+
+def test_an_adk_call_of_a_tool_is_the_answer() -> None:
+    call = {"content": {"role": "model", "parts": [{"function_call": {"name": "weather", "args": {"city": "Oslo"}}}]}}
+
+    task = row(ADK | {"gcp.vertex.agent.llm_response": json.dumps(call)})
+
+    assert output_calls(task) == [("weather", {"city": "Oslo"})]
+    assert task["output"]
+
+
+def test_an_adk_tool_is_a_step_with_arguments_and_result() -> None:
+    tool = {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": "weather",
+        "gcp.vertex.agent.llm_request": "{}",
+        "gcp.vertex.agent.tool_call_args": '{"city": "Oslo"}',
+        "gcp.vertex.agent.tool_response": '{"celsius": 3}',
+    }
+
+    (log,) = raw_logs(read(span(1, attributes=ADK), span(2, attributes=tool))).logs
+
+    (step,) = log["metadata"]["steps"]
+    assert (step["kind"], step["input"], step["output"]) == ("tool", '{"city": "Oslo"}', '{"celsius": 3}')
+
+
+LOGFIRE_EVENTS = [
+    {"event.name": "gen_ai.system.message", "content": "Be brief.", "role": "system"},
+    {"event.name": "gen_ai.user.message", "content": "Weather in Oslo?", "role": "user"},
+    {"event.name": "gen_ai.choice", "index": 0, "message": {"role": "assistant", "content": "3 degrees."}},
+]
+REQUEST_DATA = {
+    "model": "m",
+    "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Weather in Oslo?"}],
+}
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"events": json.dumps(LOGFIRE_EVENTS)},
+        {
+            "request_data": json.dumps(REQUEST_DATA),
+            "response_data": json.dumps({"message": {"role": "assistant", "content": "3 degrees."}}),
+        },
+        {
+            "request_data": json.dumps(REQUEST_DATA),
+            "response_data": json.dumps({"combined_chunk_content": "3 degrees.", "chunk_count": 2}),
+        },
+    ],
+    ids=["events", "request and response", "streamed"],
+)
+def test_logfire_is_read(attributes: dict[str, Any]) -> None:
+    task = row({"gen_ai.request.model": "m"} | attributes)
+
+    assert (task["input"], task["output"], task["system_prompt"]) == ("Weather in Oslo?", "3 degrees.", "Be brief.")
+
+
+def test_a_logfire_choice_that_calls_a_tool_is_the_call() -> None:
+    choice = {"event.name": "gen_ai.choice", "message": {"role": "assistant", "tool_calls": [CALL]}}
+
+    assert output_calls(chat_row({"events": json.dumps([choice])})) == [("weather", {"city": "Oslo"})]
+
+
+VERCEL = {
+    "ai.operationId": "ai.generateObject.doGenerate",
+    "ai.model.id": "gpt-4o-mini",
+    "ai.prompt.messages": '[{"role":"user","content":[{"type":"text","text":"Who is it?"}]}]',
+    "ai.usage.promptTokens": 11,
+    "ai.usage.completionTokens": 7,
+}
+
+
+def test_the_object_of_the_ai_sdk_is_the_answer_as_it_stands() -> None:
+    """Even if it has fields by which other answers are recognised."""
+    task = row(VERCEL | {"ai.response.object": '{"name":"Ann","text":"not the answer"}'})
+
+    assert task["output"] == '{"name":"Ann","text":"not the answer"}'
+    assert (task["model"], task["tokens_in"], task["tokens_out"]) == ("gpt-4o-mini", 11, 7)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"toolCallType": "function", "toolCallId": "t1", "toolName": "weather", "args": '{"city":"Oslo"}'},
+        {"type": "tool-call", "toolCallId": "t1", "toolName": "weather", "input": '{"city":"Oslo"}'},
+        {"toolCallId": "t1", "toolName": "weather", "input": {"city": "Oslo"}},
+    ],
+    ids=["AI SDK 4", "AI SDK 5", "parsed"],
+)
+def test_calls_of_tools_of_the_ai_sdk_are_the_answer(call: dict[str, Any]) -> None:
+    task = row(VERCEL | {"ai.response.toolCalls": json.dumps([call])})
+
+    assert output_calls(task) == [("weather", {"city": "Oslo"})]
+    assert json.loads(task["raw_output"])["tool_calls"] == [CALL]
+
+
+def test_calls_of_the_ai_sdk_do_not_hide_its_text() -> None:
+    call = {"toolCallId": "t1", "toolName": "weather", "input": {"city": "Oslo"}}
+
+    task = row(VERCEL | {"ai.response.text": "I look.", "ai.response.toolCalls": json.dumps([call])})
+
+    assert (task["output"], output_calls(task)) == ("I look.", [("weather", {"city": "Oslo"})])
+
+
+def test_parts_of_bedrock_are_read() -> None:
+    events = [
+        ("gen_ai.user.message", {"content": json.dumps([{"text": "Weather in Oslo?"}])}),
+        (
+            "gen_ai.assistant.message",
+            {"content": json.dumps([{"toolUse": {"toolUseId": "t1", "name": "weather", "input": {}}}])},
+        ),
+        (
+            "gen_ai.tool.message",
+            {"content": json.dumps([{"toolResult": {"toolUseId": "t1", "content": [{"text": "3 degrees"}]}}])},
+        ),
+        (
+            "gen_ai.choice",
+            {"message": json.dumps([{"toolUse": {"toolUseId": "t1", "name": "weather", "input": {"city": "Oslo"}}}])},
+        ),
+    ]
+
+    task = chat_row({}, events)
+
+    assert (task["input"], output_calls(task)) == ("Weather in Oslo?", [("weather", {"city": "Oslo"})])
+    assert json.loads(task["raw_input"])[-1] == {"role": "tool", "tool_call_id": "t1", "content": "3 degrees"}
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {
+            "langfuse.observation.type": "generation",
+            "langfuse.observation.model.name": "m",
+            "langfuse.observation.input": json.dumps([{"role": "user", "content": "Hello"}]),
+            "langfuse.observation.output": "Hi",
+        },
+        {
+            "mlflow.spanType": '"CHAT_MODEL"',
+            "mlflow.spanInputs": json.dumps({"messages": [{"role": "user", "content": "Hello"}]}),
+            "mlflow.spanOutputs": json.dumps({"choices": [{"message": {"role": "assistant", "content": "Hi"}}]}),
+        },
+    ],
+    ids=["Langfuse", "MLflow"],
+)
+def test_langfuse_and_mlflow_are_read(attributes: dict[str, Any]) -> None:
+    task = row(attributes)
+
+    assert (task["input"], task["output"]) == ("Hello", "Hi")
+
+
+def test_calls_beside_the_parts_of_a_message_are_kept() -> None:
+    parts = [{"type": "tool_call", "id": "t1", "name": "weather", "arguments": {"city": "Oslo"}}]
+    beside = {"id": "t2", "name": "time", "arguments": {"zone": "CET"}}
+    answer = [{"role": "assistant", "parts": parts, "tool_calls": [CALL, beside]}]
+
+    task = chat_row({"gen_ai.output.messages": json.dumps(answer)})
+
+    assert output_calls(task) == [("weather", {"city": "Oslo"}), ("time", {"zone": "CET"})]
+
+
+@pytest.mark.parametrize("kind", ["reasoning", "thinking"])
+def test_thoughts_are_no_answer(kind: str) -> None:
+    parts = [{"type": kind, "content": "Secret."}, {"type": "text", "content": "3 degrees."}]
+
+    task = chat_row({"gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": parts}])})
+
+    assert task["output"] == "3 degrees."
+
+
+CUT = json.dumps(ASKED)[:50]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (CUT, CUT),
+        ("Weather in Oslo?", "Weather in Oslo?"),
+        (json.dumps(ASKED[0]), "Weather in Oslo?"),
+        (json.dumps({"messages": ASKED}), "Weather in Oslo?"),
+        (json.dumps(["Weather in Oslo?"]), "Weather in Oslo?"),
+        (json.dumps([{"role": "user", "parts": "Weather in Oslo?"}]), "Weather in Oslo?"),
+        (json.dumps([{"role": "user", "parts": ["Weather in Oslo?"]}]), "Weather in Oslo?"),
+        ({"role": "user", "content": "Weather in Oslo?"}, "Weather in Oslo?"),
+    ],
+    ids=["cut", "text", "one message", "object", "strings", "text as parts", "text as part", "structured"],
+)
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_messages_of_any_form_keep_their_text(side: str, value: Any, text: str) -> None:
+    written = json.loads(json.dumps(value).replace("user", "user" if side == "input" else "assistant"))
+    expected = text.replace("user", "user" if side == "input" else "assistant")
+
+    assert chat_row({f"gen_ai.{side}.messages": written})[side] == expected
+
+
+def test_cut_messages_stay_among_the_attributes_and_are_counted() -> None:
+    translation = raw_logs(read(chat(attributes={"gen_ai.input.messages": CUT, "gen_ai.output.messages": "Hello"})))
+
+    assert translation.unread == {"gen_ai.input.messages": 1}
+    (log,) = translation.logs
+    assert log["metadata"]["attributes"]["gen_ai.input.messages"] == CUT
+    assert "gen_ai.output.messages" not in log["metadata"]["attributes"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "kind"),
+    [
+        ({"gen_ai.operation.name": "rerank"}, "reranker"),
+        ({"gen_ai.operation.name": "embeddings"}, "embedding"),
+        ({"gen_ai.operation.name": "transcribe"}, "transcribe"),
+        ({"llm.request.type": "rerank"}, "reranker"),
+        ({"ai.operationId": "ai.embed.doEmbed"}, "embedding"),
+        ({"ai.operationId": "ai.generateImage"}, "ai.generateimage"),
+        ({"gen_ai.operation.name": "invoke", "llm.request.type": "chat"}, "llm"),
+        ({"gen_ai.operation.name": "chat"}, "llm"),
+        ({}, "llm"),
+    ],
+)
+def test_an_unknown_operation_with_a_model_is_no_call_for_a_text(attributes: dict[str, Any], kind: str) -> None:
+    assert conventions.kind_of({"gen_ai.request.model": "m"} | attributes) == kind
+
+
+@pytest.mark.parametrize(
+    ("value", "tokens"),
+    [(25, 25), (25.0, 25), ("25", 25), ("25.0", 25), (2.5, None), (-1, None), ("many", None), (True, None)],
+)
+def test_token_counts_of_any_type_are_read(value: Any, tokens: int | None) -> None:
+    assert chat_row({"gen_ai.usage.input_tokens": value})["tokens_in"] == tokens
+
+
+@pytest.mark.parametrize(
+    ("attributes", "tokens"),
+    [
+        ({"gen_ai.usage.cache_read.input_tokens": 9_000, "gen_ai.usage.cache_creation.input_tokens": 990}, 10_000),
+        ({"gen_ai.usage.cache_read_input_tokens": 9_990}, 10_000),
+        ({"llm.token_count.prompt_details.cache_read": "9990"}, 10_000),
+        ({"gen_ai.usage.input_tokens": 10_000, "gen_ai.usage.cache_read.input_tokens": 9_990}, 10_000),
+    ],
+)
+def test_tokens_in_include_those_from_the_cache(attributes: dict[str, Any], tokens: int) -> None:
+    """Libraries that count them and libraries that don't give the same figure."""
+    assert chat_row({"gen_ai.usage.input_tokens": 10} | attributes)["tokens_in"] == tokens
