@@ -94,7 +94,9 @@ def test_only_setup_knows_the_first_key(compose: Compose) -> None:
 
 def test_ports_are_published_on_loopback_only(compose: Compose) -> None:
     published = {n: service["ports"] for n, service in compose["services"].items() if "ports" in service}
-    assert published == {name: [f"127.0.0.1:{port}:{port}/tcp"] for name, port in PUBLISHED_PORTS.items()}
+    expected = {name: [f"127.0.0.1:{port}:{port}/tcp"] for name, port in PUBLISHED_PORTS.items()}
+    expected["gateway"].append("127.0.0.1:4317:4317/tcp")
+    assert published == expected
 
 
 @pytest.mark.parametrize("name", WORKERS)

@@ -10,6 +10,7 @@ import click
 
 from phospho_cli.options import settings_options, variables_help
 from phospho_cli.processes.backend import open_backend
+from phospho_cli.processes.otlp_grpc import grpc_address, grpc_background
 from phospho_cli.processes.serving import ListeningApp, Process, listen, port_errors, prepare_process, run
 from phospho_cli.processes.settings import GatewayProcessSettings
 from phospho_cli.processes.web import open_web
@@ -41,4 +42,6 @@ def open_gateway(settings: GatewayProcessSettings) -> Iterator[Process]:
                 has_pages=False,
             )
         )
-        yield Process([ListeningApp(app, listener)], backend.refresh_quotas())
+        address = grpc_address(settings.host, settings.grpc_port)
+        grpc = grpc_background(app, address, settings.gateway.max_body_bytes)
+        yield Process([ListeningApp(app, listener)], {**backend.refresh_quotas(), **grpc})

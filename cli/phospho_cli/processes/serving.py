@@ -22,6 +22,9 @@ from phospho_workers.runtime import metrics
 
 # What a request may still take when the process is asked to stop; Kubernetes and Docker wait longer.
 _STOP_TIMEOUT_S = 25
+# Longer than clients and proxies keep an idle connection (Node 5 s, nginx 60 s), so that they close it and no request
+# meets a closing one. Exporters send every 5 s, which is the time that uvicorn keeps one by default.
+_KEEP_ALIVE_TIMEOUT_S = 75
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared with, not listened on)
 
 logger = logging.getLogger(__name__)
@@ -147,6 +150,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         access_log=False,
         ws="none",
         proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_TIMEOUT_S,
         timeout_graceful_shutdown=_STOP_TIMEOUT_S,
     )
 

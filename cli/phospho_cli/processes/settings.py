@@ -29,6 +29,16 @@ def _port(default: int, help_text: str = "Port to listen on; 0 takes a free one.
     return port
 
 
+def _grpc_port() -> int:
+    port: int = setting(
+        4317,
+        "Port of OTLP/gRPC; 0 turns it off. If another process has it, a free one is taken and logged.",
+        variable="PHOSPHO_GRPC_PORT",
+        option="--grpc-port",
+    )
+    return port
+
+
 def _admin_key(help_text: str) -> str:
     key: str = setting("", help_text, variable="PHOSPHO_ADMIN_KEY", is_secret=True)
     return key
@@ -54,6 +64,7 @@ class UpSettings:
     clickhouse_port: _Port = setting(
         8123, "Port of ClickHouse's HTTP interface, read-only, on loopback.", option="--clickhouse-port"
     )
+    grpc_port: _Port = _grpc_port()
     kafka: str = kafka_setting("")
     clickhouse: HttpUrl = clickhouse_setting("")
     must_sign_in: bool = setting(
@@ -86,6 +97,7 @@ class GatewayProcessSettings:
 
     host: str = _host()
     port: _Port = _port(_DEFAULT_PORT)
+    grpc_port: _Port = _grpc_port()
     base_url: str = setting(
         "",
         "URL at which clients reach the gateway; by default its host and port.",

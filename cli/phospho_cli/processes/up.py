@@ -15,6 +15,7 @@ from phospho_cli.data_folder import DataFolder, FolderInUse
 from phospho_cli.options import settings_options, variables_help
 from phospho_cli.processes.backend import build_backend, open_kafka
 from phospho_cli.processes.dashboard import new_setup_code, with_setup_codes
+from phospho_cli.processes.otlp_grpc import grpc_address, grpc_background, grpc_endpoint
 from phospho_cli.processes.pipeline import Pipeline
 from phospho_cli.processes.serving import (
     ListeningApp,
@@ -112,6 +113,7 @@ def _print_start(settings: UpSettings, process: UpProcess) -> None:
         ("Pages", process.pages_url),
         ("Ingest", f"{process.base_url}/api/v1/events"),
         ("API docs", f"{process.base_url}/docs"),
+        ("OTLP", f"{process.base_url}/v1/traces" + (f", gRPC {process.grpc_url}" if process.grpc_url else "")),
         ("ClickHouse", process.clickhouse_url.split("@")[-1]),
         ("Project", process.project.project_id),
         ("API key", _key_line(settings, process)),
@@ -160,6 +162,7 @@ class UpProcess(Process):
     base_url: str = field(kw_only=True)
     pages_url: str = field(kw_only=True, repr=False)
     clickhouse_url: str = field(kw_only=True)
+    grpc_url: str = field(kw_only=True)
     project: Project = field(kw_only=True)
     key: NewKey | None = field(kw_only=True)
     is_api_key_valid: bool = field(kw_only=True)
@@ -200,12 +203,18 @@ def open_up(settings: UpSettings) -> Iterator[UpProcess]:
         if not settings.clickhouse:
             apps.append(stack.enter_context(_open_clickhouse(settings, folder)))
         stack.enter_context(folder.announced_server(base_url, project.project_id))
+        address = grpc_address(settings.host, settings.grpc_port)
         yield UpProcess(
             apps,
-            backend.refresh_quotas() | backend.enforce_retention(),
+            {
+                **backend.refresh_quotas(),
+                **backend.enforce_retention(),
+                **grpc_background(web_app, address, settings.gateway.max_body_bytes),
+            },
             base_url=base_url,
             pages_url=_pages_url(dashboard),
             clickhouse_url=settings.clickhouse or f"http://{LOOPBACK}:{port_of(apps[-1].listener)}",
+            grpc_url=grpc_endpoint(address) if address else "",
             project=project,
             key=key,
             is_api_key_valid=backend.registry.key_of_secret(settings.first_project.api_key) is not None,

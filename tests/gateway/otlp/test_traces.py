@@ -8,14 +8,8 @@ from typing import Any
 import pytest
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from phospho_gateway.otlp.translation import (
-    MAX_ATTRIBUTE_CHARACTERS,
-    MAX_ATTRIBUTES,
-    MAX_STEP_TEXT_CHARACTERS,
-    MAX_STEPS,
-    Translation,
-    raw_logs,
-)
+from phospho_gateway.otlp.steps import MAX_STEP_TEXT_CHARACTERS, MAX_STEPS
+from phospho_gateway.otlp.translation import MAX_ATTRIBUTE_CHARACTERS, MAX_ATTRIBUTES, Translation, raw_logs
 
 from .making import TRACE, chat, read, row_of, span
 

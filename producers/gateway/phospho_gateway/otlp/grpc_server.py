@@ -1,0 +1,139 @@
+"""
+OTLP/gRPC: each call becomes a request to `POST /v1/traces` in this process.
+
+Both protocols so have the same keys, limits, counts and answers. The bytes of a call are not decoded here: a span that
+can't be decoded harms only itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import grpc.aio
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import DESCRIPTOR
+from starlette.types import ASGIApp, Message
+
+from phospho_gateway.otlp.responses import PROTOBUF
+
+_SERVICE = DESCRIPTOR.services_by_name["TraceService"].full_name
+# Open calls; each holds its body in memory.
+_MAX_CALLS = 64
+_STOP_TIMEOUT_S = 5.0
+_FORWARDED = ("authorization", "x-phospho-project", "x-request-id")
+_CODES: Mapping[int, grpc.StatusCode] = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    408: grpc.StatusCode.DEADLINE_EXCEEDED,
+    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    503: grpc.StatusCode.UNAVAILABLE,
+}
+
+
+async def serve_grpc(app: ASGIApp, address: str, max_body_bytes: int) -> None:
+    """
+    Serve OTLP/gRPC, without TLS, in front of the gateway's app until cancelled; open calls end first.
+
+    Raises RuntimeError if the address is in use.
+    """
+    server = grpc.aio.server(
+        maximum_concurrent_rpcs=_MAX_CALLS,
+        options=[
+            ("grpc.max_receive_message_length", max_body_bytes),
+            # Else two servers may share one port, and each gets a part of the calls.
+            ("grpc.so_reuseport", 0),
+        ],
+    )
+    handler = grpc.unary_unary_rpc_method_handler(_Export(app).call)
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(_SERVICE, {"Export": handler})])
+    server.add_insecure_port(address)
+    await server.start()
+    try:
+        await server.wait_for_termination()
+    finally:
+        await server.stop(_STOP_TIMEOUT_S)
+
+
+class _Export:
+    """The method `Export` of OTLP's service of traces."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def call(self, body: bytes, context: Any) -> bytes:
+        """Return the bytes of an ExportTraceServiceResponse, or abort with the status of the HTTP response."""
+        metadata = {name: value for name, value in context.invocation_metadata() or () if name in _FORWARDED}
+        response = _Response()
+        await self._app(_scope(metadata, len(body)), _receiver(body), response.send)
+        if response.status == 200:
+            return bytes(response.content)
+        return await _abort(context, response)
+
+
+class _Response:
+    """Collects what an app sends."""
+
+    def __init__(self) -> None:
+        self.status = 500
+        self.headers: dict[str, str] = {}
+        self.content = bytearray()
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = {name.decode().lower(): value.decode() for name, value in message["headers"]}
+        else:
+            self.content += message.get("body", b"")
+
+
+async def _abort(context: Any, response: _Response) -> NoReturn:
+    """End a call with the error of a response: google.rpc.Status, with the time to wait if there is one."""
+    code = _CODES.get(response.status, grpc.StatusCode.INTERNAL)
+    status = _status(response)
+    if (wait_s := response.headers.get("retry-after", "")).isdecimal():
+        status.details.add().Pack(RetryInfo(retry_delay=Duration(seconds=int(wait_s))))
+    status.code = code.value[0]
+    await context.abort(code, status.message, (("grpc-status-details-bin", status.SerializeToString()),))
+    raise AssertionError("abort raises")
+
+
+def _status(response: _Response) -> Status:
+    try:
+        return Status.FromString(bytes(response.content))
+    except DecodeError:
+        return Status(message=f"the gateway answered {response.status}")
+
+
+def _scope(metadata: Mapping[str, str | bytes], length: int) -> dict[str, Any]:
+    headers = {"content-type": PROTOBUF, "content-length": str(length), **metadata}
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "2",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/v1/traces",
+        "raw_path": b"/v1/traces",
+        "root_path": "",
+        "query_string": b"",
+        "headers": [
+            (name.encode(), value.encode() if isinstance(value, str) else value) for name, value in headers.items()
+        ],
+        "client": None,
+        "server": None,
+    }
+
+
+def _receiver(body: bytes) -> Any:
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def receive() -> Message:
+        return next(messages, {"type": "http.disconnect"})
+
+    return receive
