@@ -34,7 +34,7 @@ _COMMANDS = {
     "people": LazyCommand("commands.people:people", _CLIENT, "Manage who may sign in to the pages."),
     "llm": LazyCommand("commands.llm:llm", _CLIENT, "Show what LLM judgements cost."),
     "dead-letters": LazyCommand("commands.dead_letters:dead_letters", _CLIENT, "List, edit and replay dead letters."),
-    "demo": LazyCommand("demo.command:demo", _CLIENT, "Log generated traffic."),
+    "demo": LazyCommand("demo.command:demo", _CLIENT, "Log generated conversations, past and live."),
     "evaluate": LazyCommand("commands.evaluate:evaluate", _STANDALONE, "Score definitions on labelled logs."),
 }
 

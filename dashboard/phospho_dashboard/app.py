@@ -37,6 +37,7 @@ from phospho_dashboard.people.pages import PeoplePages
 from phospho_dashboard.people.sign_in_pages import SignInPages
 from phospho_dashboard.projects.api import KeysApi, ProjectsApi
 from phospho_dashboard.projects.pages import KeyPages, ProjectPages
+from phospho_dashboard.projects.sample_data import SampleDataApi, SampleSource
 from phospho_dashboard.projects.settings_pages import SettingsPages
 from phospho_dashboard.services import ApiEndpoints, Services
 from phospho_dashboard.sql.api import SqlApi
@@ -53,13 +54,15 @@ class Integrations:
     """
     Functions of other packages, handed in by the process: this package imports neither gateway nor workers.
 
-    `read_feedback` is None where flags can't be set, `own_metrics` where the process shows no metrics of its own.
+    `read_feedback` is None where flags can't be set, `own_metrics` where the process shows no metrics of its own,
+    `sample` where it has no sample data.
     """
 
     detection: Detection
     webhooks: WebhookSending
     read_feedback: FeedbackReader | None = None
     own_metrics: MetricsReader | None = None
+    sample: SampleSource | None = None
 
 
 def create_app(services: Services, integrations: Integrations) -> Starlette:
@@ -74,6 +77,7 @@ _APIS: tuple[type[ApiEndpoints], ...] = (
     BackfillsApi,
     ProjectsApi,
     KeysApi,
+    SampleDataApi,
     PeopleApi,
     AnnotationsApi,
     SessionsApi,
@@ -94,6 +98,7 @@ def api_routes(services: Services, integrations: Integrations) -> list[BaseRoute
         BackfillsApi(services, detection),
         ProjectsApi(services),
         KeysApi(services),
+        SampleDataApi(services, integrations.sample, detection),
         PeopleApi(services),
         AnnotationsApi(services),
         SessionsApi(services),

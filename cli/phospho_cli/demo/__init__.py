@@ -1,1 +1,1 @@
-"""`phospho demo`: generated traffic."""
+"""`phospho demo`: generated conversations, past and live; also the source of sample data."""

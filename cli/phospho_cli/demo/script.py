@@ -11,7 +11,7 @@ import yaml
 
 @dataclass(frozen=True)
 class Turn:
-    """One exchange: ways to ask, ways to answer, ways to fail. `{city}` stands for a word of the session."""
+    """One exchange: ways to ask, ways to answer, ways to fail."""
 
     asks: tuple[str, ...]
     answers: tuple[str, ...]

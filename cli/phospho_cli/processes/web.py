@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from phospho_cli.demo.sample import sample_source
 from phospho_cli.processes.backend import Backend, store_check
 from phospho_dashboard.app import Integrations, api_routes, page_routes
 from phospho_dashboard.definitions.checks import Detection
@@ -176,4 +177,4 @@ def build_integrations(store: Store, clock: HybridClock, settings: JobSettings) 
         url_refusal=lambda url: url_refusal(url) or host_refusal(url, settings.allowed_networks),
         send_test=partial(send_test_message, outbound, settings.secret_key),
     )
-    return Integrations(detection, webhooks)
+    return Integrations(detection, webhooks, sample=sample_source(clock))
