@@ -2,6 +2,8 @@
 PYTHON ?= python3
 # Processes that run the tests: one a core.
 WORKERS ?= auto
+# The tests start some hundred Python processes: without compiled files, each would compile the sources again.
+PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -16,7 +18,7 @@ up: install
 	$(BIN)/phospho up
 
 test: install javascript kafka lint types imports
-	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	$(PYTEST) -n $(WORKERS) $(PYTEST_ARGS)
 
 install: $(INSTALLED)
 
@@ -58,7 +60,7 @@ system-packages:
 
 # Tests that take longer than a test run may, and tests that draw or read more than there.
 chaos: install kafka
-	$(BIN)/python -m pytest -m "chaos or hypothesis or sweep" --hypothesis-profile=chaos $(PYTEST_ARGS)
+	$(PYTEST) -m "chaos or hypothesis or sweep" --hypothesis-profile=chaos $(PYTEST_ARGS)
 
 bench: install kafka
 	PYTHONPATH=tests $(BIN)/python -m benchmarks
