@@ -2,23 +2,28 @@
 For all tests: where PHOSPHO_NO_SKIPS is set, as in CI, what would be skipped fails, save for want of shared data.
 
 Hypothesis has no deadline: on a busy machine it would be a timed test. It draws few examples; `make chaos` asks for
-the profile that draws many. With several workers (`-n`) a file goes to one
-of them as a whole (`--dist=loadfile`; the groups of xdist 3.8 are not seen by pytest 9.2). What files share and must
-not make twice at once, a build or an environment, is made under a lock.
+the profile that draws many. With several workers (`-n`) a file goes to one of them as a whole, and so does a folder
+whose files share servers. What processes share and must not make twice at once, a build or an environment, is made
+under a lock.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from phospho_store.migrations import migrate
 from phospho_store.store import Store, embedded
 
 _MAY_BE_MISSING = "shared/data"
+_FOLDERS_WITH_SERVERS = ("tests/browser", "tests/e2e", "tests/javascript")
 
 hypothesis.settings.register_profile("test", deadline=None, max_examples=40)
 hypothesis.settings.register_profile("chaos", deadline=None, max_examples=1_000)
@@ -36,10 +41,33 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A migrated embedded store for each module of tests; chDB opens one folder a process."""
-    store = embedded(str(tmp_path_factory.mktemp("store")))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """Schedule files, and as one the files of a folder whose servers start once a process."""
+    return _FolderScheduling(config, log)
+
+
+class _FolderScheduling(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        folder = next((folder for folder in _FOLDERS_WITH_SERVERS if nodeid.startswith(f"{folder}/")), None)
+        return folder or super()._split_scope(nodeid)
+
+
+@pytest.fixture(scope="session")
+def migrated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an empty embedded store with every table. To copy and open it takes a third of migrating."""
+    folder = tmp_path_factory.mktemp("migrated") / "store"
+    store = embedded(str(folder))
     list(migrate(store))
+    store.close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(migrated_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A migrated embedded store for each module of tests; chDB opens one folder a process."""
+    folder = tmp_path_factory.mktemp("module") / "store"
+    shutil.copytree(migrated_folder, folder, symlinks=True)
+    store = embedded(str(folder))
     yield store
     store.close()

@@ -29,10 +29,9 @@ from phospho_schemas.messages import EventDefinition
 from phospho_schemas.topics import Keyed
 from phospho_store.jobs.backfills import BackfillRepository
 from phospho_store.jobs.webhooks import WebhookRepository
-from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.registry import Registry
-from phospho_store.store import Store, embedded
+from phospho_store.store import Store
 from phospho_workers.jobs.settings import JobSettings
 from workers.detection.tasks import keywords
 
@@ -185,17 +184,13 @@ def integrations(store: Store) -> Integrations:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    store = embedded(str(tmp_path_factory.mktemp("store")))
-    list(migrate(store))
+def world(store: Store) -> World:
     registry = Registry(store)
     keys = {}
     for project_id in (MINE, THEIRS):
         registry.save_project(project_id)
         keys[project_id] = registry.create_key(project_id, "first").secret
-    world = World(store, registry, keys, RecordingPublisher(), integrations(store))
-    yield world
-    store.close()
+    return World(store, registry, keys, RecordingPublisher(), integrations(store))
 
 
 @pytest.fixture
@@ -206,12 +201,12 @@ def project(world: World, request: pytest.FixtureRequest) -> str:
     return project_id
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def mine(world: World) -> TestClient:
     return world.client(world.keys[MINE])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def admin(world: World) -> TestClient:
     return world.client(ADMIN_SECRET)
 

@@ -18,23 +18,13 @@ from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.metrics import REGISTRY
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
-from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.quotas import DailyQuotas
 from phospho_store.registry.registry import NewKey, Registry
-from phospho_store.store import Store, embedded
+from phospho_store.store import Store
 from phospho_web.publisher import Publisher
 
 ADMIN_SECRET = "ph_admin_secret_of_the_tests"
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A store on chDB; closed after the module, as chDB takes one path a process and the next folder has another."""
-    store = embedded(str(tmp_path_factory.mktemp("store")))
-    list(migrate(store))
-    yield store
-    store.close()
 
 
 @pytest.fixture(scope="module")
