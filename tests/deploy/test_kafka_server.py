@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from fixtures.kafka_server import KafkaServer
+from fixtures.kafka_server import QUICK_START, KafkaServer
 from fixtures.server_process import ServerProcessError
 
 TOPIC = "durable"
@@ -25,7 +25,7 @@ TESTS_DIR = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    with KafkaServer(tmp_path_factory.mktemp("kafka")) as server:
+    with KafkaServer(tmp_path_factory.mktemp("kafka"), QUICK_START) as server:
         yield server
 
 
@@ -98,8 +98,9 @@ def test_a_misspelt_topic_is_not_created(kafka: KafkaServer) -> None:
 def test_no_broker_outlives_the_process_that_started_it(tmp_path: Path) -> None:
     """Even a SIGKILL of the test runner, which no exit handler sees."""
     program = (
-        "import sys; from pathlib import Path; from fixtures.kafka_server import KafkaServer\n"
-        "kafka = KafkaServer(Path(sys.argv[1])); kafka.start()\n"
+        "import sys; from pathlib import Path\n"
+        "from fixtures.kafka_server import QUICK_START, KafkaServer\n"
+        "kafka = KafkaServer(Path(sys.argv[1]), QUICK_START); kafka.start()\n"
         "print(kafka.bootstrap_servers, flush=True); sys.stdin.read()"
     )
     runner = subprocess.Popen(
@@ -129,7 +130,7 @@ def is_closed_by_its_peer(connection: socket.socket) -> bool:
 @pytest.mark.kafka
 def test_broker_that_can_not_start_quotes_its_log_and_is_gone(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("a file where the broker needs a folder")
-    kafka = KafkaServer(tmp_path)
+    kafka = KafkaServer(tmp_path, QUICK_START)
     with pytest.raises(ServerProcessError, match=r"(?s)ended with status.*make kafka.*log dir"):
         kafka.start()
     assert kafka.pid is None

@@ -1,4 +1,4 @@
-"""Both shapes of the system with real conversations, all of them in `make chaos`, shared by this folder."""
+"""Both shapes of the system, with real conversations (all of them in `make chaos`), shared by this folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def conversations(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first logs of the real conversations, where ../shared/data is beside the project, else made-up ones."""
     path = tmp_path_factory.mktemp("conversations") / "conversations.jsonl.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
-        file.writelines(itertools.islice(_all_conversations(), examples(100)))
+        file.writelines(itertools.islice(_all_conversations(), examples(50)))
     return path
 
 
@@ -47,20 +47,40 @@ def expected(conversations: Path) -> Expected:
     return Expected(len({log["session_id"] for log in logged}), len({log["task_id"] for log in logged}), flags)
 
 
-@pytest.fixture(scope="session")
-def one_process(tmp_path_factory: pytest.TempPathFactory, conversations: Path) -> Iterator[OneProcess]:
-    """`phospho up` with the definitions applied and the conversations imported."""
-    with OneProcess(tmp_path_factory.mktemp("one-process")) as shape:
-        shape.phospho("definitions", "apply", str(DEFINITIONS))
-        shape.phospho("import", str(conversations))
-        yield shape
+@pytest.fixture(scope="package")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
+    """`phospho up`, for all tests of this folder that need no settings of their own. Most have a project in it."""
+    with OneProcess(tmp_path_factory.mktemp("one-process"), {"PHOSPHO_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}) as up:
+        yield up
 
 
-@pytest.fixture(scope="session")
-def on_kafka(tmp_path_factory: pytest.TempPathFactory, conversations: Path) -> Iterator[OnKafka]:
-    """The workers on Kafka with the definitions applied and the conversations imported."""
+@pytest.fixture(scope="package")
+def one_process(up: OneProcess, conversations: Path) -> OneProcess:
+    """The first project of `phospho up` with the definitions applied and the conversations imported."""
+    up.phospho("definitions", "apply", str(DEFINITIONS))
+    up.phospho("import", str(conversations))
+    return up
+
+
+@pytest.fixture(scope="package")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnKafka]:
+    """The workers on Kafka, for all tests of this folder. Most have a project of their own in it."""
     with OnKafka(tmp_path_factory.mktemp("on-kafka")) as shape:
-        shape.phospho("definitions", "apply", str(DEFINITIONS))
-        shape.phospho("import", str(conversations))
-        shape.settle()
         yield shape
+
+
+@pytest.fixture(scope="package")
+def on_kafka(cluster: OnKafka, conversations: Path) -> OnKafka:
+    """The cluster's first project with the definitions applied and the conversations imported."""
+    cluster.apply_definitions(DEFINITIONS)
+    cluster.phospho("import", str(conversations))
+    cluster.settle()
+    return cluster
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run failures last in this folder: a replay would read their large and bad records again."""
+    here = [number for number, item in enumerate(items) if Path(__file__).parent in item.path.parents]
+    ordered = sorted((items[number] for number in here), key=lambda item: item.path.name == "test_failures.py")
+    for number, item in zip(here, ordered, strict=True):
+        items[number] = item

@@ -6,25 +6,24 @@ import json
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer
 
 from fixtures.phospho_process import clean_environment
-from fixtures.shapes import API_KEY, PROJECT_ID, OnKafka
+from fixtures.shapes import OnKafka
 from fixtures.waiting import wait_until
 from phospho_schemas.topics import ANALYSES, RAW_LOGS, TASKS
 
+PROJECT_ID = "failures"
 UNAVAILABLE = "ClickHouse is unavailable"
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
-def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnKafka]:
-    with OnKafka(tmp_path_factory.mktemp("failures")) as shape:
-        yield shape
+def shape(cluster: OnKafka) -> OnKafka:
+    return cluster.of_project(PROJECT_ID)
 
 
 def log(task_id: str, **fields: object) -> dict[str, object]:
@@ -42,7 +41,7 @@ def post(shape: OnKafka, event: dict[str, object]) -> dict[str, object]:
     request = urllib.request.Request(
         f"{shape.base_url}/api/v1/events",
         json.dumps(event).encode(),
-        {"Authorization": f"Bearer {API_KEY}", "Content-Type": "application/json"},
+        {"Authorization": f"Bearer {shape.api_key}", "Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
         document: dict[str, object] = json.load(answer)
@@ -155,8 +154,7 @@ def test_task_logged_again_replaces_the_task_and_its_events(shape: OnKafka) -> N
     post(shape, first | {"input": "no bird", "output": "fine"})
     shape.settle()
 
-    task = shape.phospho("query", "SELECT input, output FROM tasks WHERE task_id = 'again'", "--format", "TSV")
-    assert task == "no bird\tfine\n"
+    assert shape.sql("SELECT input, output FROM tasks WHERE task_id = 'again'") == "no bird\tfine\n"
     assert shape.number("SELECT count() FROM events WHERE task_id = 'again'") == 0
     assert shape.number("SELECT tasks FROM sessions WHERE session_id = 'again'") == 1
 
@@ -211,9 +209,7 @@ assert phospho.flush().is_complete
     subprocess.run([sys.executable, "-c", code], env=clean_environment(), check=True, timeout=60)
     shape.settle()
 
-    row = shape.phospho(
-        "query", "SELECT input, output, model, flag FROM tasks WHERE session_id = 'by-kafka'", "--format", "TSV"
-    )
+    row = shape.sql("SELECT input, output, model, flag FROM tasks WHERE session_id = 'by-kafka'")
     assert row == "by kafka\tyes\tm\tfailure\n"
 
 

@@ -10,17 +10,13 @@ from typing import Any
 
 import pytest
 
-from fixtures.clickhouse_server import ClickHouseServer
 from fixtures.labels import new_label
-from fixtures.phospho_process import PhosphoProcess, run_phospho
-from fixtures.server_process import free_port
-from fixtures.shapes import API_KEY, OneProcess
+from fixtures.shapes import OneProcess, OnKafka
 from fixtures.waiting import wait_until
 from phospho_store.annotations.labels import LabelRepository
 from phospho_store.jobs.session_closes import SessionCloseRepository
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry
-from phospho_store.store import remote
 from store.facts import insert, task, view
 from workers.detection.tasks import keywords, semantic
 from workers.jobs.receiver import Receiver, receiving
@@ -45,13 +41,12 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def shape(tmp_path: Path) -> Iterator[OneProcess]:
-    with OneProcess(tmp_path, {"PHOSPHO_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}) as running:
-        yield running
+def shape(up: OneProcess) -> OneProcess:
+    return up.of_project("jobs")
 
 
 def post(shape: OneProcess, path: str, document: dict[str, Any]) -> dict[str, Any]:
-    headers = {"Authorization": f"Bearer {API_KEY}", "Content-Type": "application/json"}
+    headers = {"Authorization": f"Bearer {shape.api_key}", "Content-Type": "application/json"}
     request = urllib.request.Request(shape.base_url + path, json.dumps(document).encode(), headers, method="POST")
     with urllib.request.urlopen(request, timeout=30) as answer:
         told: dict[str, Any] = json.load(answer)
@@ -105,37 +100,26 @@ def test_jobs_find_and_send_everything_once_whatever_is_killed(
     wait_until(lambda: told(receiver).count("greeting") == 2, "what the backfill found was not told")
 
     assert sorted(told(receiver)) == ["bad_end", "greeting", "greeting", "refund"]
-    assert shape.process.stop() == 0
 
 
-def test_jobs_worker_serves_a_clickhouse_server_and_stops(tmp_path: Path) -> None:
-    with ClickHouseServer(tmp_path / "clickhouse") as server:
-        environment = {"PHOSPHO_CLICKHOUSE": server.url, "PHOSPHO_PROJECT_ID": "shop", "PHOSPHO_API_KEY": API_KEY}
-        run_phospho("migrate", environment=environment)
-        store = remote(server.url, size=2)
-        registry = Registry(store)
-        registry.save_definition(semantic("flight", "The user books a flight", scope="input"))
-        registry.save_definition(keywords("bad_end", "never again", scope="session"))
-        port = free_port()
-        health = f"http://127.0.0.1:{port}"
-        process = PhosphoProcess(
-            ["worker", "jobs", "--metrics-port", str(port)], tmp_path / "log", f"{health}/readyz", environment
+@pytest.mark.kafka
+def test_jobs_worker_serves_a_clickhouse_server_and_stops(cluster: OnKafka) -> None:
+    store = cluster.store
+    registry = Registry(store)
+    registry.save_definition(semantic("flight", "The user books a flight", scope="input"))
+    registry.save_definition(keywords("bad_end", "never again", scope="session"))
+    with cluster.worker("jobs") as process:
+        process.wait_until_ready()
+        insert(
+            store,
+            "task_rows",
+            task("shop", "t1", input="a flight, please"),
+            task("shop", "t2", input="never again"),
         )
-        with process:
-            process.wait_until_ready()
-            insert(
-                store,
-                "task_rows",
-                task("shop", "t1", input="a flight, please"),
-                task("shop", "t2", input="never again"),
-            )
-            LabelRepository(store).save_labels([new_label("shop", "flight", "t1", "confirmed")])
-            SessionCloseRepository(store).close("shop", "session")
-            wait_until(
-                lambda: DefinitionRepository(store).classifier("shop", "flight") is not None, "nothing was learnt"
-            )
-            wait_until(lambda: len(view(store, "events", "shop")) == 2, "nothing was found in the session")
-            metrics = urllib.request.urlopen(f"{health}/metrics", timeout=10).read().decode()
-            assert 'phospho_job_steps_total{name="learning",outcome="more"}' in metrics
-            assert process.stop() == 0
-        store.close()
+        LabelRepository(store).save_labels([new_label("shop", "flight", "t1", "confirmed")])
+        SessionCloseRepository(store).close("shop", "session")
+        wait_until(lambda: DefinitionRepository(store).classifier("shop", "flight") is not None, "nothing was learnt")
+        wait_until(lambda: len(view(store, "events", "shop")) == 2, "nothing was found in the session")
+        metrics = urllib.request.urlopen(process.url("/metrics"), timeout=10).read().decode()
+        assert 'phospho_job_steps_total{name="learning",outcome="more"}' in metrics
+        assert process.stop() == 0

@@ -54,22 +54,22 @@ def stored_task(shape: OnKafka, task_id: str) -> str:
     return "\t".join(shape.store.rows(sql, parameters)[0].values())
 
 
-def test_python_example_logs_a_task(on_kafka: OnKafka, tmp_path: Path) -> None:
+def test_python_example_logs_a_task(cluster: OnKafka, tmp_path: Path) -> None:
     (example,) = blocks("python")
-    run([sys.executable, "-c", example], on_kafka, tmp_path)
-    assert stored_task(on_kafka, "kafka-python-1") == "Where is my parcel?\tIt arrives tomorrow."
+    run([sys.executable, "-c", example], cluster, tmp_path)
+    assert stored_task(cluster, "kafka-python-1") == "Where is my parcel?\tIt arrives tomorrow."
 
 
-def test_javascript_example_logs_a_task(on_kafka: OnKafka, tmp_path: Path) -> None:
+def test_javascript_example_logs_a_task(cluster: OnKafka, tmp_path: Path) -> None:
     (example,) = blocks("js")
     (tmp_path / "log.mjs").write_text(example)
-    run(["npm", "install", "--silent", "--no-audit", "--no-fund", "kafkajs@2.2.4"], on_kafka, tmp_path)
-    run(["node", "log.mjs"], on_kafka, tmp_path)
-    assert stored_task(on_kafka, "kafka-js-1") == "Can I pay by card?\tYes, by any card."
+    run(["npm", "install", "--silent", "--no-audit", "--no-fund", "kafkajs@2.2.4"], cluster, tmp_path)
+    run(["node", "log.mjs"], cluster, tmp_path)
+    assert stored_task(cluster, "kafka-js-1") == "Can I pay by card?\tYes, by any card."
 
 
-def test_shell_example_logs_a_task(on_kafka: OnKafka, tmp_path: Path) -> None:
+def test_shell_example_logs_a_task(cluster: OnKafka, tmp_path: Path) -> None:
     command, query = blocks("bash")
-    run(["bash", "-e", "-c", command], on_kafka, tmp_path)
-    assert stored_task(on_kafka, "kafka-shell-1") == "Is it open on Sunday?\tFrom ten."
-    assert "kafka-shell-1" in run(["bash", "-e", "-c", query], on_kafka, tmp_path)
+    run(["bash", "-e", "-c", command], cluster, tmp_path)
+    assert stored_task(cluster, "kafka-shell-1") == "Is it open on Sunday?\tFrom ten."
+    assert "kafka-shell-1" in run(["bash", "-e", "-c", query], cluster, tmp_path)

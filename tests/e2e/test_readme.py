@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,9 +20,8 @@ LOG = {"session_id": "s1", "input": "I want my money back", "output": "As an AI 
 
 
 @pytest.fixture(scope="module")
-def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
-    with OneProcess(tmp_path_factory.mktemp("readme")) as shape:
-        yield shape
+def shape(up: OneProcess) -> OneProcess:
+    return up.of_project("readme")
 
 
 def blocks(language: str) -> list[str]:
@@ -43,7 +41,7 @@ def test_the_python_example_is_seen_with_its_feedback(shape: OneProcess, tmp_pat
 
     run(shape, [sys.executable, "-c", example], tmp_path)
 
-    row = shape.phospho("query", "SELECT input, flag, model, user_id FROM tasks", "--format", "TSV")
+    row = shape.sql("SELECT input, flag, model, user_id FROM tasks")
     assert row == "I need a flight to Lisbon on Friday\tsuccess\tgpt-4o-mini\tuser-1\n"
 
 

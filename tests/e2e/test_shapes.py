@@ -11,12 +11,17 @@ from pathlib import Path
 import pytest
 
 from benchmarks.conversations import CONVERSATIONS
+from fixtures.examples import examples
 from fixtures.expected import Expected
-from fixtures.shapes import API_KEY, VIEWS, OneProcess, OnKafka, Shape
+from fixtures.shapes import API_KEY, PROJECT_ID, VIEWS, OneProcess, OnKafka, Shape
 
 pytestmark = [pytest.mark.kafka, pytest.mark.sweep, pytest.mark.timeout(400)]
 
 DEFINITIONS = Path(__file__).parents[1] / "data/definitions.yaml"
+# Columns that depend on the project.
+OF_PROJECT = ("project_id", "id")
+# Of each example of the Hypothesis profile: one in `make test`, three in `make chaos`.
+REPLAYS = 0.003
 
 
 @pytest.mark.parametrize("shape_name", ["one_process", "on_kafka"])
@@ -64,7 +69,7 @@ def test_second_import_changes_nothing(shape_name: str, request: pytest.FixtureR
 def test_replays_of_every_topic_change_nothing(on_kafka: OnKafka) -> None:
     before = on_kafka.digest()
 
-    for _ in range(3):
+    for _ in range(examples(REPLAYS)):
         on_kafka.stop_workers()
         on_kafka.rewind()
         on_kafka.start_workers()
@@ -74,34 +79,34 @@ def test_replays_of_every_topic_change_nothing(on_kafka: OnKafka) -> None:
 
 
 def test_sink_killed_during_an_import_loses_and_doubles_nothing(
-    tmp_path: Path, one_process: OneProcess, conversations: Path, expected: Expected
+    one_process: OneProcess, on_kafka: OnKafka, conversations: Path, expected: Expected
 ) -> None:
-    with OnKafka(tmp_path) as shape:
-        shape.phospho("definitions", "apply", str(DEFINITIONS))
-        importing = threading.Thread(target=shape.phospho, args=("import", str(conversations)))
-        importing.start()
-        kills_with_lag = 0
-        for _ in range(3):
-            stored = _stored(shape)
-            shape.wait_until(
-                lambda before=stored: _stored(shape) > before or (before and shape.lag() == 0), "nothing is stored"
-            )
-            shape.workers["sink"].kill()
-            kills_with_lag += shape.lag() > 0
-            shape.workers["sink"].start()
-        importing.join()
-        shape.settle()
+    shape = on_kafka.of_project("killed-sink")
+    shape.apply_definitions(DEFINITIONS)
+    importing = threading.Thread(target=shape.phospho, args=("import", str(conversations)))
+    importing.start()
+    kills_with_lag = 0
+    for _ in range(3):
+        stored = _stored(shape)
+        shape.wait_until(
+            lambda before=stored: _stored(shape) > before or (before and shape.lag() == 0), "nothing is stored"
+        )
+        shape.workers["sink"].kill()
+        kills_with_lag += shape.lag() > 0
+        shape.workers["sink"].start()
+    importing.join()
+    shape.settle()
 
-        assert kills_with_lag, "every kill came when no messages were left: the test proves nothing"
-        assert shape.digest() == one_process.digest()
-        # No duplicates that FINAL would hide either: the sink's protocol held without the help of the tables.
-        assert _stored(shape) == expected.tasks
+    assert kills_with_lag, "every kill came when no messages were left: the test proves nothing"
+    assert shape.digest(*OF_PROJECT) == one_process.digest(*OF_PROJECT)
+    # No duplicates that FINAL would hide either: the sink's protocol held without the help of the tables.
+    assert _stored(shape) == expected.tasks
 
 
 @pytest.mark.parametrize("shape_name", ["one_process", "on_kafka"])
 def test_event_counts_agree_in_sql_api_and_metrics(shape_name: str, request: pytest.FixtureRequest) -> None:
     shape: Shape = request.getfixturevalue(shape_name)
-    lines = shape.phospho("query", "SELECT name, count() FROM events GROUP BY name", "--format", "TSV").splitlines()
+    lines = shape.sql("SELECT name, count() FROM events GROUP BY name").splitlines()
     in_sql = {name: int(number) for name, number in (line.split("\t") for line in lines)}
 
     on_page = {entry["name"]: entry["events"] for entry in _json(f"{shape.base_url}/api/v1/event-stats")["events"]}
@@ -113,20 +118,25 @@ def test_event_counts_agree_in_sql_api_and_metrics(shape_name: str, request: pyt
     assert in_metrics == in_sql
 
 
-def test_accepted_logs_are_stored_after_a_kill(tmp_path: Path, conversations: Path, expected: Expected) -> None:
-    with OneProcess(tmp_path) as shape:
-        shape.phospho("import", str(conversations))
-        shape.process.kill()
-        shape.process.start()
-        shape.process.wait_until_ready()
+def test_accepted_logs_are_stored_after_a_kill(
+    one_process: OneProcess, conversations: Path, expected: Expected
+) -> None:
+    shape = one_process.of_project("killed")
+    shape.phospho("import", str(conversations))
+    shape.process.kill()
+    shape.process.start()
+    shape.process.wait_until_ready()
 
-        assert shape.number("SELECT count() FROM tasks") == expected.tasks
-        assert shape.process.stop() == 0
+    assert shape.number("SELECT count() FROM tasks") == expected.tasks
+    assert shape.process.stop() == 0
+    shape.process.start()
+    shape.process.wait_until_ready()
 
 
 def _stored(shape: OnKafka) -> int:
-    """Return the number of rows in the table of tasks, duplicates included."""
-    return int(shape.store.rows("SELECT count() AS number FROM task_rows")[0]["number"])
+    """Return the number of a project's rows in the table of tasks, duplicates included."""
+    sql = "SELECT count() AS number FROM task_rows WHERE project_id = {project:String}"
+    return int(shape.store.rows(sql, {"project": shape.project_id})[0]["number"])
 
 
 def _json(url: str) -> dict[str, list[dict[str, object]]]:
@@ -137,8 +147,8 @@ def _json(url: str) -> dict[str, list[dict[str, object]]]:
 
 
 def _gauges(url: str, name: str) -> dict[str, int]:
-    """Return a gauge's values by the label `event`."""
+    """Return a gauge's values of the first project by the label `event`."""
     with urllib.request.urlopen(url, timeout=30) as answer:
         lines = answer.read().decode().splitlines()
-    samples = [line for line in lines if line.startswith(name + "{")]
+    samples = [line for line in lines if line.startswith(name + "{") and f'project_id="{PROJECT_ID}"' in line]
     return {line.split('event="')[1].split('"')[0]: int(float(line.split()[-1])) for line in samples}

@@ -61,7 +61,7 @@ def app_folder(tmp_path_factory: pytest.TempPathFactory, archives: dict[str, Arc
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server of all tests. Its project and key are those of the first document."""
     yield from Server(tmp_path_factory.mktemp("server"), "project_id", "api_key").running()

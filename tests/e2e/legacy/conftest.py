@@ -1,4 +1,4 @@
-"""Upstream's SDK in an environment of its own, and a `phospho up` that it talks to."""
+"""Upstream's SDK in an environment of its own, and the project that it talks to."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fixtures.shapes import API_KEY, PROJECT_ID, OneProcess
+from fixtures.shapes import OneProcess
 
 ROOT = Path(__file__).parents[3]
+PROJECT_ID = "legacy"
 REQUIREMENTS = (
     "phospho==0.3.45",
     "pandas>=2.2,<4",
@@ -60,28 +61,27 @@ def _install(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     run = {"check": True, "timeout": INSTALL_TIMEOUT_S, "env": _environment(), "cwd": ROOT / "build"}
     subprocess.run([sys.executable, "-m", "venv", str(folder)], **run)
-    subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", *REQUIREMENTS], **run)
+    subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-compile", *REQUIREMENTS], **run)
 
 
-@pytest.fixture(scope="session")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
-    """`phospho up` with two definitions."""
-    folder = tmp_path_factory.mktemp("legacy")
-    definitions = folder / "definitions.yaml"
+@pytest.fixture(scope="package")
+def legacy(up: OneProcess, tmp_path_factory: pytest.TempPathFactory) -> OneProcess:
+    """A project with two definitions."""
+    definitions = tmp_path_factory.mktemp("legacy") / "definitions.yaml"
     definitions.write_text(DEFINITIONS)
-    with OneProcess(folder) as shape:
-        shape.phospho("definitions", "apply", str(definitions))
-        yield shape
+    shape = up.of_project(PROJECT_ID)
+    shape.phospho("definitions", "apply", str(definitions))
+    return shape
 
 
-@pytest.fixture(scope="session")
-def run_old_sdk(old_python: Path, up: OneProcess, tmp_path_factory: pytest.TempPathFactory) -> RunOldSdk:
+@pytest.fixture(scope="package")
+def run_old_sdk(old_python: Path, legacy: OneProcess, tmp_path_factory: pytest.TempPathFactory) -> RunOldSdk:
     """Return a function that runs a scenario of old_sdk.py, once, to its end and gives what it printed."""
     script = Path(__file__).with_name("old_sdk.py")
 
     @functools.cache
     def run(scenario: str) -> Any:
-        command = [str(old_python), "-I", str(script), scenario, up.base_url, API_KEY, PROJECT_ID]
+        command = [str(old_python), "-I", str(script), scenario, legacy.base_url, legacy.api_key, PROJECT_ID]
         folder = tmp_path_factory.mktemp(scenario)
         done = subprocess.run(
             command, env=_environment(), cwd=folder, capture_output=True, text=True, timeout=SCENARIO_TIMEOUT_S

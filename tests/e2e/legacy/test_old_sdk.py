@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.shapes import OneProcess
 
-from .conftest import RunOldSdk
+from .conftest import PROJECT_ID, RunOldSdk
 
 # The first test of a fresh checkout installs the package.
 pytestmark = pytest.mark.timeout(300)
@@ -20,7 +20,7 @@ def _sent_fields(sent: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: sent[name] for name in names}
 
 
-def test_a_log_reads_back_as_it_was_sent(run_old_sdk: RunOldSdk, up: OneProcess) -> None:
+def test_a_log_reads_back_as_it_was_sent(run_old_sdk: RunOldSdk, legacy: OneProcess) -> None:
     result = run_old_sdk("plain")
     sent, read = result["sent"], result["read"]
 
@@ -34,10 +34,10 @@ def test_a_log_reads_back_as_it_was_sent(run_old_sdk: RunOldSdk, up: OneProcess)
     assert [event["event_name"] for event in read["events"]] == ["flight"]
     assert read["language"] == "en"
     assert result["silent"]["output"] is None
-    assert up.number(f"SELECT count() FROM tasks WHERE task_id = '{sent['task_id']}'") == 1
+    assert legacy.number(f"SELECT count() FROM tasks WHERE task_id = '{sent['task_id']}'") == 1
 
 
-def test_openai_objects_read_back_with_text_usage_and_the_objects(run_old_sdk: RunOldSdk, up: OneProcess) -> None:
+def test_openai_objects_read_back_with_text_usage_and_the_objects(run_old_sdk: RunOldSdk, legacy: OneProcess) -> None:
     result = run_old_sdk("openai_objects")
     sent, read, strange = result["sent"], result["read"], result["strange"]
 
@@ -54,20 +54,20 @@ def test_openai_objects_read_back_with_text_usage_and_the_objects(run_old_sdk: R
     assert (strange["input"], strange["output"]) == ("a complex object", "not a standard one")
     assert strange["additional_output"] == {"custom_output": "not a standard one"}
     columns = f"SELECT tokens_in * 100 + tokens_out FROM tasks WHERE task_id = '{sent['task_id']}'"
-    assert up.number(columns) == 2105
+    assert legacy.number(columns) == 2105
 
 
-def test_streams_arrive_as_one_task_when_they_end(run_old_sdk: RunOldSdk, up: OneProcess) -> None:
+def test_streams_arrive_as_one_task_when_they_end(run_old_sdk: RunOldSdk, legacy: OneProcess) -> None:
     result = run_old_sdk("streams")
 
     for heard, read in ((result["heard"], result["read"]), (result["heard_later"], result["read_later"])):
         assert heard == 4
         assert read["output"] == "Paris, ribbit."
         assert _texts(read) == CHUNK_TEXTS
-        assert up.number(f"SELECT count() FROM tasks WHERE session_id = '{read['session_id']}'") == 1
+        assert legacy.number(f"SELECT count() FROM tasks WHERE session_id = '{read['session_id']}'") == 1
 
 
-def test_wrapped_functions_are_logged_whole_and_streamed(run_old_sdk: RunOldSdk, up: OneProcess) -> None:
+def test_wrapped_functions_are_logged_whole_and_streamed(run_old_sdk: RunOldSdk, legacy: OneProcess) -> None:
     result = run_old_sdk("wraps")
 
     assert result["said"] == result["whole"]["output"] == result["piece"]["output"] == "Paris, ribbit."
@@ -75,10 +75,10 @@ def test_wrapped_functions_are_logged_whole_and_streamed(run_old_sdk: RunOldSdk,
     assert result["streamed"] == 4
     assert _texts(result["piece"]) == CHUNK_TEXTS
     for read in (result["whole"], result["piece"]):
-        assert up.number(f"SELECT count() FROM tasks WHERE session_id = '{read['session_id']}'") == 1
+        assert legacy.number(f"SELECT count() FROM tasks WHERE session_id = '{read['session_id']}'") == 1
 
 
-def test_feedback_is_the_flag_of_the_task_from_then_on(run_old_sdk: RunOldSdk, up: OneProcess) -> None:
+def test_feedback_is_the_flag_of_the_task_from_then_on(run_old_sdk: RunOldSdk, legacy: OneProcess) -> None:
     result = run_old_sdk("feedback")
     before, after = result["before"], result["after"]
 
@@ -86,7 +86,7 @@ def test_feedback_is_the_flag_of_the_task_from_then_on(run_old_sdk: RunOldSdk, u
     assert (result["answer"]["flag"], result["answer"]["notes"]) == ("success", "It was good.")
     assert (after["flag"], after["human_eval"]["flag"], after["notes"]) == ("success", "success", "It was good.")
     assert after["last_eval"]["id"] == result["again"]["feedback_id"]
-    assert up.number(f"SELECT count() FROM feedback WHERE task_id = '{after['id']}'") == 2
+    assert legacy.number(f"SELECT count() FROM feedback WHERE task_id = '{after['id']}'") == 2
 
 
 def test_a_session_has_its_tasks_in_order_within_one_second(run_old_sdk: RunOldSdk) -> None:
@@ -130,7 +130,7 @@ def test_the_project_shows_the_events_that_it_defines(run_old_sdk: RunOldSdk) ->
     project = run_old_sdk("tasks")["project"]
 
     events = project["settings"]["events"]
-    assert project["id"] == "travel"
+    assert project["id"] == PROJECT_ID
     assert {name: each["detection_engine"] for name, each in events.items()} == {
         "flight": "keyword_detection",
         "refund": "keyword_detection",
@@ -152,7 +152,7 @@ def test_a_data_frame_is_read_evaluated_and_pushed(run_old_sdk: RunOldSdk) -> No
     assert not [name for name in result["without"] if name.startswith(("event_", "session_"))]
 
 
-def test_a_traced_call_stands_beside_the_log_that_was_made_of_it(run_old_sdk: RunOldSdk, up: OneProcess) -> None:
+def test_a_traced_call_stands_beside_the_log_that_was_made_of_it(run_old_sdk: RunOldSdk, legacy: OneProcess) -> None:
     result = run_old_sdk("tracer")
     sent = result["sent"]
 
@@ -162,7 +162,7 @@ def test_a_traced_call_stands_beside_the_log_that_was_made_of_it(run_old_sdk: Ru
     assert (logged["output"], logged["metadata"]["plan"]) == ("Paris, ribbit.", "pro")
     assert (traced["output"], traced["metadata"]["plan"]) == ("Paris, ribbit.", "pro")
     assert traced["metadata"]["attributes"]["phospho"]["task_id"] == sent["task_id"]
-    assert up.number("SELECT count() FROM tasks WHERE session_id = 'traced'") == 2
+    assert legacy.number("SELECT count() FROM tasks WHERE session_id = 'traced'") == 2
 
 
 def _texts(read: dict[str, Any]) -> list[str]:

@@ -17,7 +17,9 @@ import pytest
 
 from fixtures.phospho_process import PhosphoProcess
 from fixtures.server_process import free_port
-from fixtures.shapes import API_KEY, PROJECT_ID, OneProcess
+from fixtures.shapes import API_KEY, OneProcess
+
+from .conftest import PROJECT_ID
 
 Json = dict[str, Any]
 
@@ -73,11 +75,11 @@ STREAM: Json = OBJECTS | {"task_id": "js-stream", "raw_output": CHUNKS, "last_up
 WRAPPED: Json = TEXT | {"task_id": "js-wrap", "session_id": "js-session", "raw_input": {"0": "log this"}}
 
 
-@pytest.fixture(scope="session")
-def js(up: OneProcess) -> Iterator[httpx.Client]:
+@pytest.fixture(scope="module")
+def js(legacy: OneProcess) -> Iterator[httpx.Client]:
     """A client whose base URL ends in /v2, as that of phosphojs does."""
-    headers = {"Authorization": f"Bearer {API_KEY}"}
-    with httpx.Client(base_url=f"{up.base_url}/v2", headers=headers, timeout=30) as client:
+    headers = {"Authorization": f"Bearer {legacy.api_key}"}
+    with httpx.Client(base_url=f"{legacy.base_url}/v2", headers=headers, timeout=30) as client:
         yield client
 
 
@@ -135,12 +137,12 @@ def test_queries_and_results_are_read_back_as_objects(js: httpx.Client) -> None:
     assert read["session_id"] == "js-session"
 
 
-def test_a_stream_is_one_task_and_sent_again_it_is_the_same(js: httpx.Client, up: OneProcess) -> None:
+def test_a_stream_is_one_task_and_sent_again_it_is_the_same(js: httpx.Client, legacy: OneProcess) -> None:
     for _ in range(2):
         _log(js, STREAM)
 
     assert _read(js, "js-stream")["additional_output"] == {"raw_output": CHUNKS}
-    assert up.number("SELECT count() FROM tasks WHERE task_id = 'js-stream'") == 1
+    assert legacy.number("SELECT count() FROM tasks WHERE task_id = 'js-stream'") == 1
 
 
 def test_a_wrapped_function_is_read_back_with_its_arguments(js: httpx.Client) -> None:
@@ -150,11 +152,11 @@ def test_a_wrapped_function_is_read_back_with_its_arguments(js: httpx.Client) ->
 
 
 def test_feedback_without_a_key_is_refused_unless_a_setting_allows_it(
-    js: httpx.Client, up: OneProcess, tmp_path: Path
+    js: httpx.Client, legacy: OneProcess, tmp_path: Path
 ) -> None:
     body = {"flag": "success", "notes": "👍", "source": "user", "project_id": PROJECT_ID}
     _log(js, TEXT)
-    refused = httpx.post(f"{up.base_url}/v2/tasks/js-text/flag", json=body)
+    refused = httpx.post(f"{legacy.base_url}/v2/tasks/js-text/flag", json=body)
     with _up_that_allows_flags(tmp_path) as url:
         headers = {"Authorization": f"Bearer {API_KEY}"}
         httpx.post(f"{url}/v2/log/{PROJECT_ID}", json={"batched_log_events": [TEXT]}, headers=headers, timeout=30)
