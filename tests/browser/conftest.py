@@ -12,6 +12,7 @@ from urllib.parse import quote
 import httpx
 import orjson
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from browser.conversations import ATTACK, DEFINITIONS, attacks, conversations
@@ -43,7 +44,7 @@ store.close()
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
     """`phospho up` with five definitions, four weeks of conversations, and a project in which everything attacks."""
     folder = tmp_path_factory.mktemp("browser")
@@ -58,12 +59,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
         yield shape
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """
     Debian's Chromium. It is not skipped where it is missing: `make system-packages` installs it.
 
-    It ends with its module: as long as Playwright runs, its event loop does, and no test of asyncio can.
+    It ends with its package: as long as Playwright runs, its event loop does, and no test of asyncio can.
     """
     path = shutil.which("chromium")
     assert path is not None, "chromium is not installed: make system-packages"
@@ -105,6 +106,16 @@ def _errors(message: ConsoleMessage) -> list[str]:
     asked_for = ("status of 4", "attacked = 3", "inline script", "DISCONNECTED")
     is_asked_for = any(text in message.text for text in asked_for)
     return [f"{message.location}: {message.text}"] if message.type == "error" and not is_asked_for else []
+
+
+def serious_violations(page: Page, name: str, **options: object) -> list[tuple[object, ...]]:
+    """Return what axe finds on an open page: its name, the rule, and where."""
+    violations = Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
+    return [
+        (name, violation["id"], violation["help"], [node["target"] for node in violation["nodes"]][:3])
+        for violation in violations
+        if violation["impact"] in ("serious", "critical")
+    ]
 
 
 def log(server: OneProcess, **task: object) -> None:

@@ -8,23 +8,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from browser.conftest import ATTACKED, DEAD_LETTER_ID, SCREENSHOTS, Open, log
+from browser.conftest import SCREENSHOTS, Open, log, serious_violations
 from fixtures.phospho_process import PhosphoProcess
 from fixtures.server_process import free_port
 from fixtures.shapes import API_KEY, OneProcess
 
 PASSWORD = "correct horse battery"
-PAGES = {
-    "settings": "/settings", "keys": "/settings/keys", "dead-letters": "/settings/dead-letters",
-    "health": "/settings/health", "projects": "/settings/projects", "people": "/settings/people",
-    "account": "/settings/account", "definition": "/definitions?name=thanks", "new-definition": "/definitions",
-    "label-queue": "/definitions/queue?name=thanks", "webhooks": "/settings/webhooks",
-    "judgements": "/settings/judgements", "backfill": "/definitions/backfill?name=booked",
-    "quality": "/events/booked", "dead-letter": f"/settings/dead-letters/{DEAD_LETTER_ID}?project={ATTACKED}",
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +167,7 @@ def test_everything_about_a_task_can_be_done_from_the_keyboard(open_page: Open, 
     expect(second.get_by_role("list", name="Notes").get_by_role("listitem")).to_have_count(2)
     expect(page.locator('[data-task="keys-0"]')).not_to_contain_text("confirmed")
     keep(page, "acted-desktop-light")
+    assert serious_violations(page, "acted") == []
 
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("reject it")
@@ -247,7 +239,7 @@ def test_a_key_in_a_list_of_roles_or_filters_sends_nothing(open_page: Open) -> N
     assert "version=" not in page.url
     expect(page.get_by_role("button", name="Apply")).to_be_visible()
     page.keyboard.press("Enter")
-    page.wait_for_url("**version=v**")
+    page.wait_for_url(re.compile("version=[^&]"))
     expect(version).to_be_focused()
 
     page.goto(page.url.split("/tasks")[0] + "/settings/people")
@@ -328,28 +320,3 @@ def test_a_backfill_is_estimated_started_and_followed_without_a_reload(open_page
 
     assert page.evaluate("window.isTheSamePage") is True
     expect(page.locator(".backfills li").first).to_contain_text("events found")
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("is_phone", [False, True], ids=["desktop", "phone"])
-def test_each_page_fits_its_screen_and_is_kept_as_a_picture(open_page: Open, scheme: str, is_phone: bool) -> None:
-    page = open_page("/settings", scheme=scheme, is_phone=is_phone)
-    base_url = page.url.split("/settings")[0]
-
-    for name, path in PAGES.items():
-        page.goto(base_url + path)
-        keep(page, f"{name}-{'phone' if is_phone else 'desktop'}-{scheme}")
-        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert overflow <= 0, f"{name} is {overflow} px wider than the screen"
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_violation_on_any_page(open_page: Open, scheme: str) -> None:
-    page = open_page("/settings", scheme=scheme)
-    base_url, axe, found = page.url.split("/settings")[0], Axe(), []
-
-    for name, path in (PAGES | {"sign-in": "/sign-in", "setup": "/setup", "acted": "/sessions/trip-007"}).items():
-        page.goto(base_url + path)
-        serious = [one for one in axe.run(page).response["violations"] if one["impact"] in ("serious", "critical")]
-        found += [(name, one["id"], [node["target"] for node in one["nodes"]][:3]) for one in serious]
-    assert found == []
