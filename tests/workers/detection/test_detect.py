@@ -6,9 +6,10 @@ from importlib.metadata import version
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fixtures.examples import examples
 from phospho_schemas.ids import derived_id
 from phospho_schemas.messages import AnalysisRow, ProjectSettings
 from phospho_workers.detection.definitions import compile_definitions
@@ -160,6 +161,7 @@ _TASKS = st.lists(
 )
 
 
+@settings(max_examples=examples(0.5))
 @given(_TASKS, st.data())
 def test_the_batch_changes_nothing(tasks, data) -> None:
     """Alone, together, in any split and in any order: the same bytes."""

@@ -84,6 +84,13 @@ def test_classifier_survives_json() -> None:
     assert confidence(text, {"zorp": again}) == confidence(text, {"zorp": classifier})
 
 
+@pytest.fixture(scope="module")
+def zorp_classifier() -> dict[str, object]:
+    """The JSON of a trained classifier."""
+    document: dict[str, object] = json.loads(train([ODD, WEATHER], labels())["zorp"].to_json())
+    return document
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -95,10 +102,9 @@ def test_classifier_survives_json() -> None:
         {"phrases": "AAAAAAAAAAA="},
     ],
 )
-def test_classifier_refuses_damaged_json(change) -> None:
-    known = json.loads(train([ODD, WEATHER], labels())["zorp"].to_json())
+def test_classifier_refuses_damaged_json(zorp_classifier: dict[str, object], change: dict[str, object]) -> None:
     with pytest.raises(BadClassifier):
-        Classifier.from_json(json.dumps(known | change))
+        Classifier.from_json(json.dumps(zorp_classifier | change))
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{}", '"head"', "{"])
