@@ -6,10 +6,9 @@ import threading
 from typing import TYPE_CHECKING, Any, Callable
 
 from ._capture.stream_log import StreamLog
-from ._capture.streams import attach
+from ._capture.streams import attach, is_iterator
 from ._capture.task_log import TaskLog
 from ._content.feedback import FLAGS, Flag, feedback_content, label_content, score_of
-from ._content.fields import has_every_attribute
 from ._content.json_values import text_of
 from ._content.task_content import LogCall, bare_content
 from ._delivery.counters import Stats
@@ -128,8 +127,8 @@ class Client:
             raw_output: Kept instead of *output*.
             input_to_str_function: Returns the text of *input*.
             output_to_str_function: Returns the text of *output*, or of one chunk of it.
-            concatenate_raw_outputs_if_task_id_exists: Join the outputs of a task that is logged again while
-                it still waits to be sent. If false, the last output replaces the first.
+            concatenate_raw_outputs_if_task_id_exists: Join the outputs of a task that is logged in parts
+                (`to_log=False`). A task that is logged again whole has its last output.
             input_output_to_usage_function: Returns the token counts, from *input* and *output*.
             stream: *output* is an iterable. Its chunks are joined as the app iterates, then sent.
             **kwargs: Metadata.
@@ -156,7 +155,7 @@ class Client:
         call = self.task_log.call_of(input, output, arguments, claims_trace=True)
         if stream and self._watch(call):
             return {**bare_content(call), "event_id": call.task_id}
-        if _is_iterator(output):
+        if is_iterator(output):
             logger.warning(_CANNOT_WATCH, type(output).__name__)
             call = call._replace(output=None)
         return self.task_log.submit(call, concatenate=concatenate_raw_outputs_if_task_id_exists)
@@ -297,12 +296,6 @@ class Client:
     def _refuse(self, task_id: Any, message: str) -> None:
         self._pipeline.refuse(text_of(task_id), message)
         self._pipeline.raise_failures()
-
-
-def _is_iterator(output: Any) -> bool:
-    output_type = type(output)
-    has_next = hasattr(output_type, "__next__") or hasattr(output_type, "__anext__")
-    return has_next and not has_every_attribute(output)
 
 
 def _transport_of(settings: Settings) -> Transport:

@@ -22,7 +22,7 @@ from .openai_server import MODEL, TOKENS_IN, TOKENS_OUT, openai_server
 
 APPS = Path(__file__).parent / "apps"
 DOCS = (Path(__file__).parents[3] / "docs" / "opentelemetry.md").read_text("utf-8")
-CALL = [{"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Lisbon"}'}}]
+CALL = 'get_weather({"city":"Lisbon"})'
 
 Run = Callable[..., str]
 
@@ -107,7 +107,7 @@ def test_the_openai_client_becomes_sessions_with_transcripts(shape: OneProcess, 
     assert told(sessions["streamed"]) == [("In pieces", "You said: In pieces")]
     assert told(sessions["responses"]) == [("A response", "You said: A response")]
     (_, called), (_, answered) = told(sessions["tools"])
-    assert (json.loads(called), answered) == (CALL, "You said: 31 degrees")
+    assert (called, answered) == (CALL, "You said: 31 degrees")
     for row in [row for rows in sessions.values() for row in rows]:
         assert (row["model"], row["tokens_in"], row["tokens_out"]) == (MODEL, TOKENS_IN, TOKENS_OUT)
         assert (row["user_id"], row["version_id"], row["source"]) == ("ann", "2.1", "otlp")
@@ -139,7 +139,7 @@ def test_a_langchain_agent_becomes_a_session_whose_tasks_have_their_steps(shape:
     run(str(APPS / "langchain_agent.py"))
 
     asked, answered = tasks(shape, "langchain agent")
-    assert (asked["input"], json.loads(asked["output"])[0]["function"]["name"]) == (
+    assert (asked["input"], asked["output"].partition("(")[0]) == (
         "Is it warm in Lisbon?",
         "get_weather",
     )

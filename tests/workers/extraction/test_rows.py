@@ -194,7 +194,7 @@ def test_log_without_input_is_rejected() -> None:
     assert task_of(input="")["input"] == ""
 
 
-@pytest.mark.parametrize("count", [-1, 2**32, 1e300, "7", True, None, [1]])
+@pytest.mark.parametrize("count", [-1, 2**32, 1e300, "seven", True, None, [1]])
 def test_invalid_token_count_is_none(count: Any) -> None:
     used = {"usage": {"prompt_tokens": count, "completion_tokens": 3}}
     task = task_of(output=used)

@@ -8,11 +8,13 @@ from typing import Any
 
 from phospho_schemas.ids import derived_uuid, session_id_of_task
 from phospho_schemas.messages import SCHEMA_VERSION
+from phospho_schemas.shapes.answers import output_text
+from phospho_schemas.shapes.figures import Usage, count, duration, model_name, usage
+from phospho_schemas.shapes.media import described
+from phospho_schemas.shapes.requests import input_text, system_prompt
 from phospho_schemas.times import time_text
 from phospho_workers.extraction.raw_log import MAX_ID_CHARACTERS, RawLog, text_or_empty
-from phospho_workers.extraction.shapes.content import json_text
-from phospho_workers.extraction.shapes.texts import input_text, output_text, system_prompt
-from phospho_workers.extraction.shapes.usage import NO_USAGE, Usage, duration, first_count, model_name, usage
+from phospho_workers.runtime.json_bytes import encode
 from phospho_workers.runtime.records import Record, Rejected
 from phospho_workers.runtime.sparse_lists import CONTAINERS, storable
 
@@ -25,6 +27,7 @@ _COLUMN_KEYS = frozenset(
         "revision", "source", "model",
     }
 )  # fmt: skip
+_NO_USAGE = Usage()
 
 
 def task_row(log: RawLog) -> dict[str, Any]:
@@ -58,8 +61,8 @@ def task_row(log: RawLog) -> dict[str, Any]:
         "tokens_out": _count_or(content.usage.tokens_out, metadata, "tokens_out", "completion_tokens"),
         "latency_ms": latency_ms if latency_ms is not None else content.usage.latency_ms,
         "metadata": metadata,
-        "raw_input": "" if isinstance(raw_input, str) else json_text(raw_input),
-        "raw_output": "" if raw_output is None or isinstance(raw_output, str) else json_text(raw_output),
+        "raw_input": "" if isinstance(raw_input, str) else _json_text(raw_input),
+        "raw_output": "" if raw_output is None or isinstance(raw_output, str) else _json_text(raw_output),
         "source": log.text("source") or "kafka",
     }
 
@@ -72,20 +75,20 @@ class _Content:
     output: str
     system_prompt: str = ""
     model: str = ""
-    usage: Usage = NO_USAGE
+    usage: Usage = _NO_USAGE
 
 
 def _content(fields: Mapping[str, Any], raw_input: Any, raw_output: Any) -> _Content:
     """Read input and output. Most are plain text, which needs no further reading."""
-    given_input, given_output = fields["input"], fields.get("output")
+    given_input, given_output = described(fields["input"]), described(fields.get("output"))
     if raw_input is given_input and raw_output is given_output and isinstance(given_input, str):
         if given_output is None:
             return _Content(given_input, "")
         if isinstance(given_output, str):
             return _Content(given_input, given_output)
     return _Content(
-        input=input_text(given_input),
-        output=output_text(given_output),
+        input=_text(input_text(given_input), given_input),
+        output=_text(output_text(_joined_chunks(given_output)), given_output),
         system_prompt=system_prompt(raw_input) or system_prompt(given_input),
         model=model_name(raw_output, raw_input),
         usage=usage(raw_output),
@@ -100,12 +103,29 @@ def _derived_task_id(record: Record, project_id: str) -> str:
 
 def _raw(fields: Mapping[str, Any], side: str) -> Any:
     raw = fields.get(f"raw_{side}")
-    return raw if raw is not None else fields.get(side)
+    return described(raw if raw is not None else fields.get(side))
+
+
+def _joined_chunks(output: Any) -> Any:
+    """Return chunks of text as the text. The SDKs join chunks themselves, and to them a list of texts is a list."""
+    is_text = isinstance(output, list) and output and all(isinstance(chunk, str) for chunk in output)
+    return "".join(output) if is_text else output
+
+
+def _text(text: str | None, value: Any) -> str:
+    """Return the text that was read from a value, or the value as JSON where none was; nothing of nothing."""
+    if text is not None:
+        return text
+    return "" if value is None else _json_text(value)
+
+
+def _json_text(value: Any) -> str:
+    """Return a value that was read from JSON as JSON text. Raises Rejected where it is nested too deep to write."""
+    return encode(value).decode()
 
 
 def _count_or(default: int | None, metadata: Mapping[str, Any], *names: str) -> int | None:
-    tokens = first_count(metadata, *names)
-    return tokens if tokens is not None else default
+    return next((tokens for name in names if (tokens := count(metadata.get(name))) is not None), default)
 
 
 def _short_text(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Protocol
 
+from .._content.streamed_answer import StreamedAnswer
 from .._content.task_content import LogCall
 
 __all__ = ["ChunkReceiver", "Stop", "StreamLog"]
@@ -14,9 +15,9 @@ Stop = Callable[[Any], bool]
 class ChunkReceiver(Protocol):
     """Adds the chunks of a stream to its task. No method raises."""
 
-    def add_chunk(self, call: LogCall, chunk: Any, chunks_before: int) -> None: ...
+    def add_chunk(self, answer: StreamedAnswer, chunk: Any) -> None: ...
 
-    def finish_chunks(self, call: LogCall, chunks: int, error: BaseException | None, last: Any) -> None: ...
+    def finish_chunks(self, answer: StreamedAnswer, error: BaseException | None, last: Any) -> None: ...
 
     def count_error(self, source: str, error: BaseException) -> None: ...
 
@@ -30,9 +31,8 @@ class StreamLog:
 
     def __init__(self, receiver: ChunkReceiver, call: LogCall, stop: Stop | None = None) -> None:
         self._receiver = receiver
-        self._call = call
+        self._answer = StreamedAnswer(call)
         self._stop = stop
-        self._chunks = 0
         self._is_finished = False
 
     def add(self, chunk: Any) -> None:
@@ -42,14 +42,13 @@ class StreamLog:
         if self._is_last(chunk):
             self.finish(last=chunk)
             return
-        self._receiver.add_chunk(self._call, chunk, self._chunks)
-        self._chunks += 1
+        self._receiver.add_chunk(self._answer, chunk)
 
     def finish(self, error: BaseException | None = None, last: Any = None) -> None:
         """Send the task as it is now. *last* is not part of it, but may carry its token counts. Works once."""
         if not self._is_finished:
             self._is_finished = True
-            self._receiver.finish_chunks(self._call, self._chunks, error, last)
+            self._receiver.finish_chunks(self._answer, error, last)
 
     def _is_last(self, chunk: Any) -> bool:
         try:

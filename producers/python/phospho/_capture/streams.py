@@ -10,7 +10,7 @@ from typing import Any, Callable
 from .generators import MutableAsyncGenerator, MutableGenerator, aclose, close
 from .stream_log import StreamLog
 
-__all__ = ["attach", "watched", "watched_async", "wrap_iterable"]
+__all__ = ["attach", "is_iterator", "watched", "watched_async", "wrap_iterable"]
 
 _LOG_ATTRIBUTE = "_phospho_stream"
 # Each of these methods says that the app takes no more values.
@@ -35,6 +35,14 @@ def attach(output: Any, stream_log: StreamLog) -> None:
     setattr(output, _LOG_ATTRIBUTE, stream_log)
     # An app that drops the stream before its end has still received an answer.
     weakref.finalize(output, stream_log.finish).atexit = False
+
+
+def is_iterator(output: Any) -> bool:
+    """Return whether *output* yields values by itself. Mocks, which have every attribute, don't count."""
+    output_type = type(output)
+    if not (hasattr(output_type, "__next__") or hasattr(output_type, "__anext__")):
+        return False
+    return not (hasattr(output_type, "__getattr__") and hasattr(output, "_phospho_undefined_attribute"))
 
 
 def _watched_class(cls: type) -> type:

@@ -7,15 +7,8 @@ from typing import Any
 from .._content.json_values import approximate_bytes, copy_of, text_of
 from .._content.keywords import correct_misspelt
 from .._content.logged_value import LoggedValue
-from .._content.task_content import (
-    LogCall,
-    append_chunk,
-    bare_content,
-    build_content,
-    chunk_fields,
-    merge_content,
-    usage_fields,
-)
+from .._content.streamed_answer import StreamedAnswer, added_bytes, append_chunk
+from .._content.task_content import LogCall, bare_content, build_content, merge_content, usage_fields
 from .._delivery.pipeline import Pipeline
 from .._delivery.queue import Event
 from .._ids import new_id
@@ -90,22 +83,23 @@ class TaskLog:
             self._pipeline.refuse(call.task_id, "its content could not be read")
             return bare_content(call)
 
-    def add_chunk(self, call: LogCall, chunk: Any, chunks_before: int) -> None:
+    def add_chunk(self, answer: StreamedAnswer, chunk: Any) -> None:
         """Add one chunk to the task of a stream. The first chunk queues the task. Never raises."""
         try:
-            if chunks_before == 0:
-                self.submit_quietly(call._replace(output=chunk), to_log=False)
-            else:
-                self._extend(call, chunk, chunks_before)
+            value = LoggedValue(chunk)
+            text = answer.text_with(chunk, value, self.count_error)
+            if answer.chunks == 1:
+                self.submit_quietly(answer.call._replace(output=chunk), to_log=False)
+            self._extend(answer, text, value)
         except Exception as error:  # the edge between the app's stream and the SDK
             self.count_error("stream", error)
 
-    def finish_chunks(self, call: LogCall, chunks: int, error: BaseException | None, last: Any = None) -> None:
+    def finish_chunks(self, answer: StreamedAnswer, error: BaseException | None, last: Any = None) -> None:
         """Complete the task of a stream, so that it is sent. A stream without chunks is its input. Never raises."""
         try:
-            if chunks == 0:
-                self.submit_quietly(call, to_log=False)
-            self._complete(call, error, last)
+            if answer.chunks == 0:
+                self.submit_quietly(answer.call, to_log=False)
+            self._complete(answer, error, last)
         except Exception as fault:  # the edge between the app's stream and the SDK
             self.count_error("stream", fault)
 
@@ -119,31 +113,39 @@ class TaskLog:
         with queue.changed:
             waiting = queue.events.get(event.id)
             if waiting is not None:
-                merge_content(waiting.content, event.content, concatenate)
+                merge_content(waiting.content, event.content, concatenate and not waiting.to_log)
                 self._pipeline.update(waiting, event.to_log, approximate_bytes(waiting.content))
                 return waiting.content
         self._pipeline.submit(event)
         return event.content
 
-    def _extend(self, call: LogCall, chunk: Any, chunks_before: int) -> None:
+    def _extend(self, answer: StreamedAnswer, text: str, value: LoggedValue) -> None:
         """Add a chunk to the stream's waiting task. There is none if the queue was full at the first chunk."""
-        fields = chunk_fields(call, chunk, self.count_error)
-        added_bytes = approximate_bytes(fields)
         queue = self._pipeline.queue
         with queue.changed:
-            waiting = queue.events.get(call.task_id)
-            if waiting is not None and self._pipeline.has_room(waiting, added_bytes):
-                append_chunk(waiting.content, fields, chunks_before)
-                self._pipeline.update(waiting, False, waiting.size_bytes + added_bytes)
+            waiting = queue.events.get(answer.call.task_id)
+            if waiting is None or answer.is_full:
+                return
+            content = waiting.content
+            if answer.chunks == 1:
+                content["output"] = text
+                return
+            grown_bytes = added_bytes(content, text, value.json)
+            answer.is_full = not self._pipeline.has_room(waiting, grown_bytes)
+            if not answer.is_full:
+                append_chunk(content, text, value.json, answer.chunks - 1)
+                content.update(answer.figures())
+                self._pipeline.update(waiting, False, waiting.size_bytes + grown_bytes)
 
-    def _complete(self, call: LogCall, error: BaseException | None, last: Any) -> None:
-        queue = self._pipeline.queue
+    def _complete(self, answer: StreamedAnswer, error: BaseException | None, last: Any) -> None:
+        call, queue = answer.call, self._pipeline.queue
+        answer.count(LoggedValue(last))
         with queue.changed:
             waiting = queue.events.get(call.task_id)
             if waiting is None:
                 return
             content = waiting.content
-            content.update(LoggedValue(last).usage())
+            content.update(answer.figures())
             if call.input_output_to_usage_function is not None:
                 content.update(usage_fields(call, LoggedValue(content.get("output")), self.count_error))
             if error is not None:

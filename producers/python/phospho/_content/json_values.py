@@ -17,6 +17,8 @@ MAX_VALUES = 100_000
 # No more items of lists and dicts are read: the app's own `__iter__` may never end. This many take more than
 # `Limits.event_bytes`, so no event that is sent is cut by it.
 MAX_ITEMS = 1_000_000
+# Of a larger NumPy array its `str` is kept, which leaves out the middle.
+MAX_ARRAY_ITEMS = 10_000
 CYCLE = "<cycle>"
 CUT = "<cut>"
 
@@ -24,6 +26,8 @@ _PLAIN = (str, bool, type(None))
 
 # The whole numbers that every JSON parser reads. Beyond them parsers refuse, or round silently.
 _SMALLEST_INT, _LARGEST_INT = -(2**63), 2**63 - 1
+# A plain object with one of these attributes is a response or message of a client library.
+_MESSAGE_FIELDS = frozenset({"candidates", "choices", "content", "delta", "generations", "message", "messages", "role"})
 _DUMP_METHODS = ("model_dump", "to_dict", "dict", "_asdict")
 
 
@@ -31,10 +35,11 @@ def to_jsonable(value: Any, depth: int = MAX_DEPTH) -> Any:
     """
     Return a deep copy of *value* made of dicts, lists, strings, numbers, booleans and None.
 
-    Pydantic models, dataclasses and the like become dicts, bytes become text, and unknown objects their `str`.
-    NaN and the infinities, which JSON lacks, become their names. Whole numbers beyond 64 bits become their
-    digits. An object inside itself becomes "<cycle>". Values after MAX_VALUES or below MAX_DEPTH levels become
-    "<cut>". Items after MAX_ITEMS are left out. Never raises.
+    Pydantic models, dataclasses and the like become dicts, and unknown objects their `str`. Decimals, fractions and
+    NumPy's scalars become numbers, NumPy's arrays lists. Bytes become their JSON, their text or their size. NaN and
+    the infinities, which JSON lacks, become their names. Whole numbers beyond 64 bits become their digits. An object
+    inside itself becomes "<cycle>". Values after MAX_VALUES or below MAX_DEPTH levels become "<cut>". Items after
+    MAX_ITEMS are left out. Never raises.
     """
     kind = type(value)
     if kind in _PLAIN:
@@ -94,6 +99,9 @@ class _Copy:
             return self.of(int.__int__(value), depth)
         if isinstance(value, float):
             return self.of(float.__float__(value), depth)
+        number = _number_or_list(value)
+        if number is not None:
+            return self.of(number, depth)
         dumped = _dump(value)
         return text_of(value) if dumped is None else self.of(dumped, depth - 1)
 
@@ -107,7 +115,11 @@ class _Copy:
         try:
             return self.of(json.loads(value), MAX_DEPTH)
         except (ValueError, RecursionError):
-            return value.decode("utf-8", "replace")
+            pass
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:  # a picture, a sound, a file
+            return f"<{len(value)} bytes>"
 
 
 def _dump(value: Any) -> dict[str, Any] | None:
@@ -117,15 +129,37 @@ def _dump(value: Any) -> dict[str, Any] | None:
     names = [name for name in _DUMP_METHODS if hasattr(type(value), name)]
     try:
         for name in names:
-            fields = getattr(value, name)()
+            fields = _dumped_by(getattr(value, name), name)
             if isinstance(fields, dict):
                 return fields
-        if isinstance(value, SimpleNamespace):
+        if isinstance(value, SimpleNamespace) or _MESSAGE_FIELDS.intersection(getattr(value, "__dict__", ())):
             return dict(vars(value))
         if hasattr(type(value), "__dataclass_fields__"):
             return {name: getattr(value, name) for name in value.__dataclass_fields__}
     except Exception:  # the app's own code: the object still has a `str`
         pass
+    return None
+
+
+def _dumped_by(method: Any, name: str) -> Any:
+    if name != "model_dump":
+        return method()
+    # Client libraries hold other types than their models declare: pydantic would warn the app, and leave fields out.
+    for options in ({"warnings": False, "serialize_as_any": True}, {"warnings": False}):
+        try:
+            return method(**options)
+        except Exception:
+            continue
+    return method()
+
+
+def _number_or_list(value: Any) -> Any:
+    """Return a number of the standard library or NumPy as int, float or bool, an array as a list; else None."""
+    module = type(value).__module__
+    if module in ("decimal", "fractions"):
+        return int(value) if value == value and value % 1 == 0 else float(value)
+    if module.partition(".")[0] == "numpy" and hasattr(type(value), "tolist"):
+        return value.tolist() if value.size <= MAX_ARRAY_ITEMS else None
     return None
 
 

@@ -1,111 +1,103 @@
-"""
-One input or output of the app: its text, JSON, system prompt, model and token counts.
-
-Values are recognised by shape, so objects of a client library and the dicts of its JSON are the same, and no client
-library is imported. The text of an unknown value is its JSON if it is plain, as the server and the other SDKs write
-it, else its `str`.
-"""
+"""One input or output of the app: its text, JSON, system prompt, model and token counts."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from .chunks import chunk_text
-from .conversations import Message, conversation_of, last_text, system_text
-from .fields import parsed, read
+from .._shapes.answers import output_text
+from .._shapes.figures import Usage, model_name, usage
+from .._shapes.media import described
+from .._shapes.requests import input_text, system_prompt
 from .json_values import encode, text_of, to_jsonable
-from .responses import response_text
-from .usage import usage_of
 
-__all__ = ["LoggedValue"]
-
-# Fields of known calls that hold a prompt as plain text.
-_PROMPT_FIELDS = ("prompt", "input", "question", "query")
-_MODEL_FIELDS = ("model", "model_version", "modelVersion")
+__all__ = ["LoggedValue", "named_counts"]
 
 _NOT_READ: Any = object()
 
 
 class LoggedValue:
-    """A value of the app. It is parsed, copied and read as a conversation at most once, when first asked for."""
+    """
+    A value of the app, copied to JSON at most once, when it is first asked for.
 
-    __slots__ = ("_conversation", "_json", "_parsed", "original")
+    Its shape is read in the copy, so objects of a client library and the dicts of its JSON are the same, and no
+    client library is imported. The text of an unknown value is its JSON if it is plain, as the server and the other
+    SDKs write it, else its `str`.
+    """
+
+    __slots__ = ("_json", "_parsed", "original")
 
     def __init__(self, value: Any) -> None:
         self.original = value
         self._parsed: Any = _NOT_READ
         self._json: Any = _NOT_READ
-        self._conversation: Any = _NOT_READ
 
     @property
     def json(self) -> Any:
-        """The whole value as JSON values."""
-        if type(self.original) is str:
-            return self.original
+        """The whole value as JSON values. Base64 in it is described."""
         if self._json is _NOT_READ:
-            self._json = to_jsonable(self.original)
+            value = self.original
+            self._json = described(value if type(value) is str else to_jsonable(value))
         return self._json
+
+    @property
+    def shape(self) -> Any:
+        """The value as JSON values, parsed if it is bytes: what texts and figures are read from."""
+        if self._parsed is _NOT_READ:
+            is_bytes = isinstance(self.original, (bytes, bytearray))
+            self._parsed = _parsed(bytes(self.original)) if is_bytes else self.json
+        return self._parsed
 
     def input_text(self) -> str:
         """Return the user's text. Of a conversation, that is the last user messages joined by newlines."""
-        value = self._value()
-        if value is None or isinstance(value, str):
-            return value or ""
-        messages = self._messages()
-        if messages is not None:
-            return last_text(messages, "user") or ""
-        prompts = (read(value, field) for field in _PROMPT_FIELDS)
-        prompt = next((prompt for prompt in prompts if isinstance(prompt, str)), None)
-        return self._unknown_text() if prompt is None else prompt
+        if self.original is None:
+            return ""
+        text = input_text(self.shape)
+        return self._unknown_text() if text is None else text
 
     def output_text(self) -> str | None:
-        """
-        Return the assistant's text, None if there is none, and "" for a chunk without text.
-
-        The value may be a whole response, one chunk of a stream, or a conversation, of which the last
-        assistant messages are taken.
-        """
-        value = self._value()
-        if value is None or isinstance(value, str):
-            return value
-        for read_text in (chunk_text, response_text):
-            text = read_text(value)
-            if text is not None:
-                return text
-        messages = self._messages()
-        if messages is not None:
-            return last_text(messages, "assistant")
-        return self._unknown_text()
+        """Return the assistant's text, None if there is none, and "" for a chunk without text."""
+        if self.original is None:
+            return None
+        text = output_text(self.shape)
+        return self._unknown_text() if text is None else text
 
     def system_prompt(self) -> str | None:
         """Return the system prompt that the value carries, or None."""
-        value = self._value()
-        return None if value is None or isinstance(value, str) else system_text(value, self._messages() or ())
+        return system_prompt(self.shape) or None
 
     def model(self) -> str | None:
         """Return the name of the model that the value carries, or None."""
-        names = (read(self._value(), field) for field in _MODEL_FIELDS)
-        return next((name for name in names if isinstance(name, str) and name), None)
+        return model_name(self.shape) or None
 
     def usage(self) -> dict[str, int]:
-        """Return the token counts that the value carries; see `usage_of`."""
-        return usage_of(self._value())
-
-    def _value(self) -> Any:
-        """Return the value, parsed if it is bytes."""
-        if self._parsed is _NOT_READ:
-            self._parsed = parsed(self.original)
-        return self._parsed
-
-    def _messages(self) -> list[Message] | None:
-        """Return the messages of a conversation, or None if the value is none."""
-        if self._conversation is _NOT_READ:
-            self._conversation = conversation_of(self._value())
-        conversation: list[Message] | None = self._conversation
-        return conversation
+        """Return the token counts that the value carries, by the names of OpenAI and of the server."""
+        return named_counts(usage(self.shape))
 
     def _unknown_text(self) -> str:
-        value = self._value()
-        if not isinstance(value, (dict, list, tuple, bool)):
-            return text_of(value)
-        return encode(self.json if value is self.original else to_jsonable(value)).decode()
+        if isinstance(self.original, (dict, list, tuple, bool, bytes, bytearray)):
+            return self.shape if isinstance(self.shape, str) else encode(self.shape).decode()
+        return text_of(self.original)
+
+
+def named_counts(used: Usage) -> dict[str, int]:
+    """Return token counts as `prompt_tokens`, `completion_tokens` and `total_tokens`, and under the server's names."""
+    counts = {
+        "prompt_tokens": used.tokens_in,
+        "completion_tokens": used.tokens_out,
+        "total_tokens": used.total,
+        "tokens_in": used.tokens_in,
+        "tokens_out": used.tokens_out,
+    }
+    return {name: count for name, count in counts.items() if count is not None}
+
+
+def _parsed(value: bytes) -> Any:
+    """Return the JSON in bytes, or in one line of server-sent events; other bytes as text."""
+    text = value.decode("utf-8", "replace").strip()
+    text = text[5:].strip() if text.startswith("data:") else text
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return document if isinstance(document, (dict, list)) else text

@@ -13,10 +13,9 @@ from .logged_value import LoggedValue
 
 __all__ = [
     "LogCall",
-    "append_chunk",
     "bare_content",
     "build_content",
-    "chunk_fields",
+    "chunk_text",
     "merge_content",
     "usage_fields",
 ]
@@ -96,7 +95,7 @@ def _is_text_alone(call: LogCall) -> bool:
 def _input_fields(call: LogCall, input: LoggedValue, on_error: OnError) -> dict[str, Any]:
     return {
         "input": _text(call, "input", input, on_error) or "",
-        "raw_input": input.json if call.raw_input is None else to_jsonable(call.raw_input),
+        "raw_input": input.json if call.raw_input is None else LoggedValue(call.raw_input).json,
         "raw_input_type_name": type(input.original).__name__,
     }
 
@@ -104,15 +103,9 @@ def _input_fields(call: LogCall, input: LoggedValue, on_error: OnError) -> dict[
 def _output_fields(call: LogCall, output: LoggedValue, on_error: OnError) -> dict[str, Any]:
     return {
         "output": None if output.original is None else _text(call, "output", output, on_error),
-        "raw_output": output.json if call.raw_output is None else to_jsonable(call.raw_output),
+        "raw_output": output.json if call.raw_output is None else LoggedValue(call.raw_output).json,
         "raw_output_type_name": type(output.original).__name__,
     }
-
-
-def chunk_fields(call: LogCall, chunk: Any, on_error: OnError) -> dict[str, Any]:
-    """Return the fields that one chunk of a stream adds to the content of *call*."""
-    output = LoggedValue(chunk)
-    return {**_output_fields(call, output, on_error), **output.usage()}
 
 
 def usage_fields(call: LogCall, output: LoggedValue, on_error: OnError) -> dict[str, Any]:
@@ -127,31 +120,31 @@ def usage_fields(call: LogCall, output: LoggedValue, on_error: OnError) -> dict[
     return dict(output.usage())
 
 
-def merge_content(held: dict[str, Any], new: dict[str, Any], concatenate: bool) -> None:
+def merge_content(held: dict[str, Any], new: dict[str, Any], is_unfinished: bool) -> None:
     """
     Merge the content of a task that is logged again into the queued one, in place.
 
-    The first `client_created_at` stays. With *concatenate* outputs are joined and raw outputs become a list.
-    Without it the new ones replace the old ones.
+    The first `client_created_at` and fields that the new content lacks stay. Outputs of a task that is unfinished are
+    joined, and its raw outputs become a list. Otherwise the last output replaces the first.
     """
-    if concatenate:
+    if is_unfinished:
+        held_text, text = held.get("output"), new.get("output")
         new = {
             **new,
-            "output": _joined_text(held.get("output"), new.get("output")),
+            "output": held_text + text if held_text is not None and text is not None else text or held_text,
             "raw_output": _joined_raw(held.get("raw_output"), new.get("raw_output")),
         }
-    held.update({name: value for name, value in new.items() if name != "client_created_at"})
+    held.update({name: value for name, value in new.items() if value is not None and name != "client_created_at"})
 
 
-def append_chunk(held: dict[str, Any], fields: dict[str, Any], chunks_before: int) -> None:
-    """Add the fields of one more chunk to the content of a stream, in place and in constant time."""
-    text, raw = fields.pop("output"), fields.pop("raw_output")
-    held["output"] = _joined_text(held.get("output"), text)
-    if chunks_before == 1:
-        held["raw_output"] = [held.get("raw_output"), raw]
-    elif isinstance(held.get("raw_output"), list):
-        held["raw_output"].append(raw)
-    held.update(fields)
+def chunk_text(call: LogCall, chunk: Any, on_error: OnError) -> str | None:
+    """Return the text of one chunk by the app's `output_to_str_function`. None without one, or if it fails."""
+    try:
+        function = call.output_to_str_function
+        return None if function is None else _plain_text(function(chunk))
+    except Exception as error:  # the app's function
+        on_error("output_to_str_function", error)
+        return None
 
 
 def _text(call: LogCall, side: str, value: LoggedValue, on_error: OnError) -> str | None:
@@ -163,8 +156,6 @@ def _text(call: LogCall, side: str, value: LoggedValue, on_error: OnError) -> st
             return _plain_text(function(value.original))
         except Exception as error:  # the app's function
             on_error(name, error)
-    if type(value.original) is str:
-        return value.original
     return _plain_text(value.input_text() if side == "input" else value.output_text())
 
 
@@ -179,10 +170,6 @@ def _extracted_fields(input: LoggedValue, output: LoggedValue) -> dict[str, Any]
     system_prompt = input.system_prompt() or output.system_prompt()
     texts = {"model": model, "system_prompt": system_prompt}
     return {**output.usage(), **{name: _plain_text(text) for name, text in texts.items() if text is not None}}
-
-
-def _joined_text(held: str | None, new: str | None) -> str | None:
-    return new if held is None else held if new is None else held + new
 
 
 def _joined_raw(held: Any, new: Any) -> Any:

@@ -1,0 +1,142 @@
+# A copy of schemas/phospho_schemas/shapes. `make schemas` writes it.
+"""Model, token counts and latency of a response."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+__all__ = ["Usage", "count", "duration", "merge_counts", "model_name", "usage", "usage_of_counts"]
+
+_MAX_COUNT = 2**32 - 1
+_MAX_DURATION = 1e15
+
+_MODEL_FIELDS = ("model", "model_version", "modelVersion", "model_name", "modelId")
+# Fields that hold the counts, and fields that hold the response which has them.
+_USAGE_FIELDS = ("usage", "usage_metadata", "usageMetadata", "totalUsage")
+_HOLDERS = ("message", "response", "metadata", "meta", "response_metadata", "llm_output", "chunk", "delta")
+
+_TOKENS_IN = ("prompt_tokens", "prompt_token_count", "promptTokenCount", "promptTokens", "prompt_eval_count")
+# Beside these, Anthropic and Bedrock count the tokens of the cache apart. The other APIs include them.
+_TOKENS_IN_WITHOUT_CACHE = ("input_tokens", "inputTokens")
+_CACHE = (
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+    "cacheReadInputTokens",
+    "cacheWriteInputTokens",
+)
+_TOKENS_OUT = (
+    "completion_tokens",
+    "output_tokens",
+    "candidates_token_count",
+    "candidatesTokenCount",
+    "completionTokens",
+    "outputTokens",
+    "eval_count",
+)
+# Gemini counts thoughts beside the answer and results of its own tools beside the prompt. The other APIs include them.
+_THOUGHTS = ("thoughts_token_count", "thoughtsTokenCount")
+_TOOL_PROMPTS = ("tool_use_prompt_token_count", "toolUsePromptTokenCount")
+_TOTALS = ("total_tokens", "total_token_count", "totalTokenCount", "totalTokens")
+_DURATION = "total_duration"
+_COUNTS = frozenset(
+    [*_TOKENS_IN, *_TOKENS_IN_WITHOUT_CACHE, *_CACHE, *_TOKENS_OUT, *_THOUGHTS, *_TOOL_PROMPTS, *_TOTALS, _DURATION]
+)
+
+
+class Usage(NamedTuple):
+    """Tokens, those from a cache included, and milliseconds where the server reports them."""
+
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    latency_ms: float | None = None
+    total: int | None = None
+
+
+def count(value: Any) -> int | None:
+    """Return a number of tokens, which may be digits; None for any other value."""
+    if isinstance(value, str) and value.isdecimal() and len(value) <= 10:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MAX_COUNT:
+        return None
+    return int(value)
+
+
+def duration(value: Any) -> float | None:
+    """Return a duration in its own unit; None for any other value."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < _MAX_DURATION:
+        return None
+    return float(value)
+
+
+def model_name(*values: Any) -> str:
+    """Return the model that the first of `values` names; empty where none does."""
+    for value in values:
+        # In a stream, the first chunk names the model.
+        for part in value if isinstance(value, list) else [value]:
+            for holder in _holders(part):
+                for field in _MODEL_FIELDS:
+                    model = holder.get(field)
+                    if isinstance(model, str) and model:
+                        return model
+    return ""
+
+
+def usage(value: Any) -> Usage:
+    """Return the usage that a response reports; of a list of chunks, the latest figure of each kind."""
+    counts: dict[str, Any] = {}
+    for chunk in value if isinstance(value, list) else [value]:
+        merge_counts(counts, chunk)
+    return usage_of_counts(counts)
+
+
+def merge_counts(counts: dict[str, Any], value: Any) -> None:
+    """Take the counts of a response or chunk over into *counts*. Those that it lacks stay."""
+    for holder in _holders(value):
+        sources = [source for field in _USAGE_FIELDS if isinstance(source := holder.get(field), Mapping)]
+        for source in [
+            holder,
+            *sources,
+            *(tokens for each in sources if isinstance(tokens := each.get("tokens"), Mapping)),
+        ]:
+            for name, figure in source.items():
+                if name in _COUNTS:
+                    # The AI SDK's providers say {"total": …}.
+                    figure = figure.get("total") if isinstance(figure, Mapping) else figure
+                    if figure is not None:
+                        counts[name] = figure
+
+
+def usage_of_counts(counts: Mapping[str, Any]) -> Usage:
+    """Return the figures of counts under the names of any API."""
+    tokens_in = _first(counts, _TOKENS_IN)
+    if tokens_in is None and (uncached := _first(counts, _TOKENS_IN_WITHOUT_CACHE)) is not None:
+        tokens_in = uncached + sum(count(counts.get(name)) or 0 for name in _CACHE)
+    tokens_in = _plus(tokens_in, _first(counts, _TOOL_PROMPTS))
+    tokens_out = _plus(_first(counts, _TOKENS_OUT), _first(counts, _THOUGHTS))
+    total = _first(counts, _TOTALS)
+    if tokens_in is not None and tokens_out is not None:
+        total = max(total or 0, tokens_in + tokens_out)
+    duration_ns = duration(counts.get(_DURATION))
+    return Usage(tokens_in, tokens_out, duration_ns / 1e6 if duration_ns is not None else None, total)
+
+
+def _holders(value: Any) -> Iterable[Mapping[str, Any]]:
+    """Return *value* and the responses in it: Anthropic's first event, Responses' events, LangChain's generations."""
+    if not isinstance(value, Mapping):
+        return []
+    generation: Any = value.get("generations")
+    for _ in range(2):
+        generation = generation[0] if isinstance(generation, list) and generation else generation
+    message = generation.get("message") if isinstance(generation, Mapping) else None
+    inner = [value, *(value.get(field) for field in _HOLDERS), message]
+    nested = message.get("response_metadata") if isinstance(message, Mapping) else None
+    return [holder for holder in [*inner, nested] if isinstance(holder, Mapping)]
+
+
+def _first(counts: Mapping[str, Any], names: Iterable[str]) -> int | None:
+    return next((tokens for name in names if (tokens := count(counts.get(name))) is not None), None)
+
+
+def _plus(tokens: int | None, more: int | None) -> int | None:
+    return tokens if more is None else (tokens or 0) + more
