@@ -81,7 +81,7 @@ class PhosphoServer:
         """Return an answer in the server's one error shape."""
         return Reply(status, {"error": {"code": code, "message": "what happened", "hint": "what to do"}}, headers)
 
-    def wait_for(self, is_so: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    def wait_for(self, is_so: Callable[[], bool], timeout_s: float = 60.0) -> None:
         """Wait until a request has made *is_so* true."""
         with self.changed:
             assert self.changed.wait_for(is_so, timeout_s), "the server did not see it in time"

@@ -93,7 +93,7 @@ def test_connection_restarts_timeout_for_each_request(server: Any, make_client: 
 
     while time.monotonic() < ended:
         client.log(input="Hello")
-        assert client.flush(5).is_complete
+        assert client.flush(60).is_complete
 
     assert client.stats().retried == {}
 
@@ -105,7 +105,7 @@ def test_connection_keeps_debugging_of_http_client(
     client = make_client()
     client.log(input="Hello")
 
-    assert client.flush(5).is_complete
+    assert client.flush(60).is_complete
     assert "reply: 'HTTP/1.1 200 OK" in capsys.readouterr().out
 
 

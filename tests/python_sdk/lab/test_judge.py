@@ -172,7 +172,8 @@ def test_judge_times_out_on_hanging_server(server: Any) -> None:
         base_url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
         result = judge(server, lab.Message("My money back!"), base_url=base_url, timeout_s=0.1, attempts=2)
 
-    assert time.monotonic() - began < 5
+    # Without its own timeout each attempt would wait 30 s.
+    assert time.monotonic() - began < 25
     assert result.result_type is lab.ResultType.error
     assert "no answer" in result.logs[0]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from fixtures.waiting import wait_until
+from fixtures.waiting import STALLED_AFTER_S, wait_until
 from phospho_store.errors import StoreUnavailable
 from phospho_store.store import Store
 from phospho_workers.jobs.loop import job as job_module
@@ -77,7 +77,7 @@ def test_job_thread_continues_after_a_failed_step(
     thread = following(job)
     thread.start()
 
-    assert job.is_idle.wait(10)
+    assert job.is_idle.wait(STALLED_AFTER_S)
     assert (job.done, thread.check()) == (2, None)
     thread.close()
     assert thread.check() == "scripted does not run"
