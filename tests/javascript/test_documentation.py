@@ -23,6 +23,7 @@ PRINTED = {
     "06_client.mjs": "true\n",
     "07_trouble.mjs": (
         "event … is dropped (queue_full)\n2 event(s) will be sent again (no_answer)\npending 2, dropped 1\n"
+        "2 event(s) are lost at the end of the process\n"
     ),
     "08_testing.mjs": "passed\n",
     "09_edge.mjs": "Hello! true\n",

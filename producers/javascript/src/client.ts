@@ -13,11 +13,12 @@ import {
   type UserFeedback,
 } from "./content/feedback.js";
 import { textOf } from "./content/json.js";
-import type { Stats } from "./delivery/counters.js";
+import { Counters, type Stats } from "./delivery/counters.js";
 import { QueuedEvent } from "./delivery/event.js";
 import type { FlushResult } from "./delivery/flush.js";
 import { HttpTransport } from "./delivery/http.js";
 import { Pipeline } from "./delivery/pipeline.js";
+import { Warnings } from "./delivery/warnings.js";
 import { newId } from "./ids.js";
 import { type PhosphoOptions, settingsOf } from "./options.js";
 
@@ -37,11 +38,9 @@ export class Phospho {
 
   constructor(options: PhosphoOptions = {}) {
     const settings = settingsOf(options);
-    this.#pipeline = new Pipeline(
-      settings,
-      options.transport ?? new HttpTransport(settings),
-      options.onWarning,
-    );
+    const warnings = new Warnings(settings.baseUrl, options.onWarning, options.silent === true);
+    const transport = options.transport ?? new HttpTransport(settings, warnings);
+    this.#pipeline = new Pipeline(settings, transport, new Counters(warnings));
     this.taskLog = new TaskLog(this.#pipeline);
   }
 

@@ -2,7 +2,7 @@
 
 import type { Transport } from "./delivery/transport.js";
 import { ConfigError } from "./errors.js";
-import { environmentVariable, LONGEST_DELAY_MS } from "./runtime.js";
+import { environmentVariable, LONGEST_DELAY_MS, type WaitUntil } from "./runtime.js";
 import {
   apiKeyOfEnvironment,
   DEFAULT_LIMITS,
@@ -37,8 +37,15 @@ export interface PhosphoOptions {
   exitTimeoutMs?: number;
   limits?: Partial<Limits>;
   retry?: Partial<RetryPolicy>;
-  /** Called with each warning, one line, at most every 30 s for the same subject. */
-  onWarning?: (message: string) => void;
+  /** Called with each warning, one line, at most every 30 s for the same cause. Default: `console.warn`, once a cause. */
+  onWarning?: ((message: string) => void) | undefined;
+  /** Print no warnings. */
+  silent?: boolean | undefined;
+  /**
+   * `waitUntil` of the current request, or Next.js' `after`: called with a promise that ends when the logs are sent.
+   * Default: that of Vercel and Next.js, where there is one.
+   */
+  waitUntil?: WaitUntil | undefined;
   /** Replaces HTTP, as `RecordingTransport` does in tests. */
   transport?: Transport;
   /** Replaces the global `fetch`. */
@@ -58,6 +65,7 @@ export function settingsOf(options: PhosphoOptions): Settings {
     limits: numbers("limits", DEFAULT_LIMITS, options.limits),
     retry: numbers("retry", DEFAULT_RETRY, options.retry),
     fetch: options.fetch,
+    waitUntil: options.waitUntil,
   });
 }
 

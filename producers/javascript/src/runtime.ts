@@ -6,8 +6,15 @@
 
 interface ProcessLike {
   env?: Record<string, string | undefined>;
+  pid?: number;
   on?: (event: string, listener: () => void) => unknown;
+  off?: (event: string, listener: () => void) => unknown;
+  kill?: (pid: number, signal: string) => unknown;
+  listenerCount?: (event: string) => number;
 }
+
+/** Keeps a runtime alive until a promise is settled. */
+export type WaitUntil = (promise: Promise<unknown>) => void;
 
 type Timer = ReturnType<typeof setTimeout>;
 
@@ -32,6 +39,44 @@ export function isBrowser(): boolean {
 /** Call *listener* each time that Node has nothing left to do. Other runtimes never call it. */
 export function onProcessIdle(listener: () => void): void {
   processLike()?.on?.("beforeExit", listener);
+}
+
+/**
+ * Call *work* when Node is asked to stop by SIGTERM.
+ *
+ * Without a listener of the app's the process ends as it would have, once *work* is done. An app that listens ends by
+ * itself. A second SIGTERM ends at once.
+ */
+export function onTermination(work: () => Promise<void>): void {
+  const process = processLike();
+  const { pid, on, off, kill, listenerCount } = process ?? {};
+  if (!pid || !on || !off || !kill || !listenerCount) return;
+  const listener = () => {
+    const isAlone = listenerCount.call(process, "SIGTERM") === 1;
+    off.call(process, "SIGTERM", listener);
+    const end = () => {
+      if (isAlone) kill.call(process, pid, "SIGTERM");
+    };
+    work().then(end, end);
+  };
+  on.call(process, "SIGTERM", listener);
+}
+
+// Where Vercel's functions and Next.js keep the current request.
+const REQUEST_CONTEXTS = ["@vercel/request-context", "@next/request-context"].map((name) => Symbol.for(name));
+
+/** Return `waitUntil` of the current request, if the runtime says which one that is. */
+export function requestWaitUntil(): WaitUntil | undefined {
+  const globals = globalThis as unknown as Record<symbol, { get?: () => unknown } | undefined>;
+  for (const name of REQUEST_CONTEXTS) {
+    try {
+      const context = globals[name]?.get?.() as { waitUntil?: unknown } | undefined;
+      if (typeof context?.waitUntil === "function") return context.waitUntil.bind(context) as WaitUntil;
+    } catch {
+      // no request is open
+    }
+  }
+  return undefined;
 }
 
 /** The longest delay of a timer, 24 days. A longer one would fire at once. */

@@ -1,6 +1,6 @@
 /** Settings of a client: frozen, made by `settingsOf`. */
 
-import { environmentVariable } from "./runtime.js";
+import { environmentVariable, type WaitUntil } from "./runtime.js";
 
 /** Limits of a client. An event that does not fit is refused when it is logged, and counted by reason. */
 export interface Limits {
@@ -64,6 +64,7 @@ export interface Settings {
   readonly limits: Readonly<Limits>;
   readonly retry: Readonly<RetryPolicy>;
   readonly fetch: Fetch | undefined;
+  readonly waitUntil: WaitUntil | undefined;
 }
 
 export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import vm from "node:vm";
+import { Phospho } from "phospho";
 import { PACKAGE } from "./support/run.mjs";
 import { PhosphoServer } from "./support/server.mjs";
 import { until } from "./support/until.mjs";
@@ -111,6 +112,46 @@ test("a timer lost with its request is set again by a later log", async () => {
   client.log({ input: "of the next" });
 
   await until(() => server.logs.length === 2, "both logs");
+  await client.shutdown();
+});
+
+test("waitUntil holds a request until its logs are sent, streams too", async () => {
+  const waiting = [];
+  const client = new Phospho({
+    apiKey: "ph_test",
+    baseUrl: server.url,
+    tick: 5,
+    waitUntil: (promise) => waiting.push(promise),
+  });
+  async function* words() {
+    yield* ["Hel", "lo"];
+  }
+  const stream = words();
+
+  client.log({ input: "whole" });
+  client.log({ input: "stream", output: stream, stream: true });
+  await Promise.all(waiting.splice(0));
+  for await (const _ of stream);
+  await Promise.all(waiting);
+
+  assert.deepEqual(
+    server.logs.map(({ output }) => output),
+    [null, "Hello"],
+  );
+  await client.shutdown();
+});
+
+test("the request of Vercel or Next.js is held without an option", async () => {
+  const waiting = [];
+  const name = Symbol.for("@next/request-context");
+  globalThis[name] = { get: () => ({ waitUntil: (promise) => waiting.push(promise) }) };
+  const client = new Phospho({ apiKey: "ph_test", baseUrl: server.url, tick: 5 });
+
+  client.log({ input: "Hello" });
+  delete globalThis[name];
+  await Promise.all(waiting);
+
+  assert.equal(server.logs.length, 1);
   await client.shutdown();
 });
 

@@ -82,7 +82,8 @@ test("a program ends within its timeout whatever its server does", async () => {
       phospho.log({ input: "Hello" });
     `);
 
-    assert.deepEqual([code, stderr], [0, ""]);
+    assert.equal(code, 0);
+    assert.match(stderr, /^phospho: 1 event\(s\) are lost at the end of the process: [^\n]+\n$/);
     assert.ok(tookMs < 8_000, `${tookMs} ms`);
   }
 });
@@ -135,4 +136,68 @@ test("memory stays bounded while the server is away", async () => {
   `);
 
   assert.equal(stdout, "20000 19000 1000\n");
+});
+
+test("SIGTERM sends what was logged, and ends the process as it would have", async () => {
+  const program = `
+    phospho.init({ tick: 60_000 });
+    setInterval(() => {}, 60_000);
+    phospho.log({ input: "Hello" });
+    process.kill(process.pid, "SIGTERM");
+  `;
+
+  const { code, stderr } = await run(program);
+
+  assert.deepEqual([code, stderr], [null, ""]);
+  assert.deepEqual(
+    server.logs.map(({ input }) => input),
+    ["Hello"],
+  );
+});
+
+test("SIGTERM leaves the end to an app that listens", async () => {
+  const program = `
+    process.on("SIGTERM", () => setTimeout(() => process.exit(7), 500));
+    phospho.init({ tick: 60_000 });
+    setInterval(() => {}, 60_000);
+    phospho.log({ input: "Hello" });
+    process.kill(process.pid, "SIGTERM");
+  `;
+
+  const { code } = await run(program);
+
+  assert.equal(code, 7);
+  assert.equal(server.logs.length, 1);
+});
+
+test("each cause is printed once, with what to do, unless the app is silent", async () => {
+  server.script = () => refusal(401);
+  const program = `
+    for (const options of [{}, {}, { silent: true }]) {
+      phospho.init(options);
+      for (const input of ["one", "two"]) {
+        phospho.log({ input });
+        await phospho.flush();
+      }
+    }
+  `;
+  const wrongKey = await run(program);
+  const noKey = await run(`delete process.env.PHOSPHO_API_KEY; ${program}`);
+  const closed = await PhosphoServer.start();
+  const { url } = closed;
+  await closed.close();
+  const noServer = await run(`
+    process.env.PHOSPHO_BASE_URL = "${url}";
+    phospho.init({ retry: { initialMs: 1, maxMs: 1 }, exitTimeoutMs: 1 });
+    phospho.log({ input: "Hello" });
+    await phospho.flush(200);
+    await phospho.shutdown(1);
+  `);
+
+  assert.match(
+    wrongKey.stderr,
+    /^phospho: \S+ refuses the API key \(401\)[^\n]+Check PHOSPHO_API_KEY[^\n]+\n$/,
+  );
+  assert.match(noKey.stderr, /^phospho: there is no API key[^\n]+Set PHOSPHO_API_KEY[^\n]+\n$/);
+  assert.match(noServer.stderr, /^phospho: 1 event[^\n]+ECONNREFUSED[^\n]+ Start phospho there[^\n]+\n$/);
 });

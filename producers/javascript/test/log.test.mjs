@@ -61,7 +61,7 @@ test("an object inside itself, or with every field, is followed a few steps", as
 
   const events = await sent();
   assert.equal(events.length, 2);
-  assert.equal(events[0].input, Array(4).fill("[tool_result]").join("\n"));
+  assert.equal(events[0].input, "");
 });
 
 test("ids sort by the time of their making", async () => {
@@ -268,21 +268,16 @@ test("functions of the app return the texts; one that throws is counted", async 
   assert.deepEqual(phospho.stats().errors, { inputToStrFunction: 1, inputOutputToUsageFunction: 1 });
 });
 
-test("a waiting task that is logged again is merged", async () => {
-  await phospho.log({ taskId: "joined", input: "a", output: "Hel" });
-  await phospho.log({ taskId: "joined", input: "a", output: "lo" });
-  await phospho.log({ taskId: "replaced", input: "a", output: "Hel" });
-  await phospho.log({
-    taskId: "replaced",
-    input: "a",
-    output: "lo",
-    concatenateRawOutputsIfTaskIdExists: false,
-  });
+test("a waiting task that is logged again is one task with the last text", async () => {
+  await phospho.log({ taskId: "again", input: "a", output: "Hello!", metadata: { plan: "pro" } });
+  await phospho.log({ taskId: "again", input: "a", output: "Hello!" });
+  await phospho.log({ taskId: "corrected", input: "a", output: "Hel" });
+  await phospho.log({ taskId: "corrected", input: "a", output: "Hello" });
 
-  const outputs = (await sent()).map((event) => [event.task_id, event.output]);
+  const outputs = (await sent()).map((event) => [event.task_id, event.output, event.metadata]);
   assert.deepEqual(outputs, [
-    ["joined", "Hello"],
-    ["replaced", "lo"],
+    ["again", "Hello!", { plan: "pro" }],
+    ["corrected", "Hello", undefined],
   ]);
 });
 
@@ -528,5 +523,42 @@ test("init again sends what the client before still holds", async () => {
   assert.deepEqual(
     transport.logs.map(({ input }) => input),
     ["to the first"],
+  );
+});
+
+test("times in any unit are the time of the task", async () => {
+  const time = new Date("2026-03-01T12:00:00.500Z");
+  for (const client_created_at of [time, time.getTime(), time.getTime() / 1000, time.toISOString()]) {
+    phospho.log({ input: "x", client_created_at });
+  }
+  phospho.log({ input: "x", client_created_at: "2026-03-01 12:00:00.5" });
+  phospho.log({ input: "x", createdAt: time.getTime() });
+  phospho.log({ input: "x", client_created_at: "soon" });
+
+  const events = await sent();
+
+  const seconds = time.getTime() / 1000;
+  assert.deepEqual(
+    events.slice(0, 6).map((event) => event.created_at ?? event.client_created_at),
+    Array(6).fill(seconds),
+  );
+  assert.equal(events[6].metadata.client_created_at, "soon");
+});
+
+test("media are described, and their bytes left out", async () => {
+  const data = "iVBORw0KGgo".repeat(1000);
+  const image_url = { url: `data:image/png;base64,${data}` };
+  const content = [
+    { type: "text", text: "What is this?" },
+    { type: "image_url", image_url },
+  ];
+
+  phospho.log({ input: [{ role: "user", content }], output: "A map." });
+
+  const [event] = await sent();
+  assert.equal(event.input, "What is this?\n[image_url]");
+  assert.equal(
+    event.raw_input[0].content[1].image_url.url,
+    `data:image/png;base64,<base64, ${(data.length * 3) / 4} bytes>`,
   );
 });

@@ -11,6 +11,12 @@ const DROPPED =
     ? undefined
     : new FinalizationRegistry<StreamLog>((log) => log.finish());
 
+// An iterator or a branch keeps its stream, which else counts as dropped while the app iterates.
+const STREAM_OF = new WeakMap<object, object>();
+
+// A stream may get its iterator from another of its methods, which is watched too.
+const WATCHED = new WeakSet<object>();
+
 /** Return whether *value* is a stream or iterator, which can be iterated only once. */
 export function isStream(value: unknown): value is object {
   return (
@@ -19,9 +25,10 @@ export function isStream(value: unknown): value is object {
   );
 }
 
-/** Return whether *value* is a stream, an array, a Set, or any iterable object. */
+/** Return whether *value* is a stream, an array, a Set, or any iterable object but bytes. */
 export function isIterable(value: unknown): value is object {
-  return isStream(value) || (isObject(value) && hasMethod(value, Symbol.iterator));
+  if (isStream(value)) return true;
+  return isObject(value) && hasMethod(value, Symbol.iterator) && !ArrayBuffer.isView(value);
 }
 
 /**
@@ -45,11 +52,14 @@ export function addAll(output: Iterable<unknown>, log: StreamLog): void {
 
 function watchMethods(target: Watched, log: StreamLog): boolean {
   if (hasMethod(target, "next")) return watchIterator(target, log);
+  if (isHelper(target)) return watchHelper(target, log);
   let isWatched = false;
-  for (const name of [Symbol.asyncIterator, Symbol.iterator]) {
+  // `tee` of OpenAI's and Anthropic's streams calls `iterator`.
+  for (const name of [Symbol.asyncIterator, Symbol.iterator, "iterator"]) {
     isWatched = (hasMethod(target, name) && watchIteratorsOf(target, name, log)) || isWatched;
   }
-  return (isReadableStream(target) && watchIteratorsOf(target, "getReader", log)) || isWatched;
+  if (!isReadableStream(target)) return isWatched;
+  return (watchIteratorsOf(target, "getReader", log) && watchBranches(target, log)) || isWatched;
 }
 
 /** Watch the iterators or readers that a method of *target* returns. */
@@ -57,9 +67,49 @@ function watchIteratorsOf(target: Watched, name: PropertyKey, log: StreamLog): b
   const original = target[name] as Method;
   return replace(target, name, (...args) => {
     const iterator = original.apply(target, args);
-    if (isObject(iterator)) watchIterator(iterator as Watched, log);
+    if (isObject(iterator) && !WATCHED.has(iterator)) {
+      STREAM_OF.set(iterator, target);
+      WATCHED.add(iterator);
+      watchIterator(iterator as Watched, log);
+    }
     return iterator;
   });
+}
+
+/** Watch both branches of a web stream: the one that the app reads first counts. */
+function watchBranches(target: Watched, log: StreamLog): boolean {
+  const original = target.tee as Method;
+  return replace(target, "tee", (...args) => {
+    const branches = original.apply(target, args) as Watched[];
+    for (const branch of branches) {
+      STREAM_OF.set(branch, target);
+      watchMethods(branch, log);
+    }
+    return branches;
+  });
+}
+
+// Events of the stream helpers of OpenAI (chat, Responses and assistants) and Anthropic, each with a chunk.
+const CHUNK_EVENTS = ["chunk", "event", "streamEvent"];
+
+/** Return whether *value* is a stream helper, which reads its stream by itself and emits events. */
+function isHelper(value: object): boolean {
+  return ["on", "emitted", "done", Symbol.asyncIterator].every((name) => hasMethod(value, name));
+}
+
+/** Add the chunks that a helper emits, whether the app iterates, listens, or only awaits the final answer. */
+function watchHelper(target: Watched, log: StreamLog): boolean {
+  const on = target.on as Method;
+  try {
+    for (const name of CHUNK_EVENTS) on.call(target, name, (chunk: unknown) => log.add(chunk, target));
+    // A listener of "error" would keep an error from an app that has none.
+    on.call(target, "end", () =>
+      log.finish(target.errored === true && !target.aborted ? "the stream broke" : undefined),
+    );
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Watch an iterator, or a reader of a web stream: `next` and `read` return the same results. */

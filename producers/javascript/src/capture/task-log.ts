@@ -1,12 +1,11 @@
 /** Calls of `log` as queued events: whole, awaited, merged into a task that waits, or chunk by chunk. */
 
 import { bareContent, callOf, type LogEntry, type LoggedContent, loggedContent } from "../content/entry.js";
-import { approximateBytes, type Json, type JsonObject } from "../content/json.js";
+import type { Json, JsonObject } from "../content/json.js";
 import { LoggedValue } from "../content/logged-value.js";
+import { chunkBytes, StreamedOutput } from "../content/streamed-output.js";
 import {
-  appendChunk,
   buildContent,
-  chunkFields,
   inputFields,
   type LogCall,
   mergeContent,
@@ -188,7 +187,7 @@ export class TaskLog {
     const content = this.#contentOf(call);
     const waiting = this.#pipeline.queue.get(call.taskId);
     if (waiting) {
-      mergeContent(waiting.content, content, concatenate);
+      mergeContent(waiting.content, content, concatenate && waiting.state !== "ready");
       this.#pipeline.update(waiting, state);
       return waiting;
     }
@@ -203,42 +202,56 @@ export class TaskLog {
 
   #streamLog(call: LogCall, stop?: Stop): StreamLog {
     call.output = null; // the log of a stream must not keep the stream itself
+    const output = new StreamedOutput(call, this.countError);
+    let isFull = false;
     const receiver = {
       addChunk: (chunk: unknown, chunksBefore: number) =>
-        this.guard("stream", () => this.#addChunk(call, chunk, chunksBefore)),
+        this.guard("stream", () => {
+          if (chunksBefore === 0) this.#beginStream(call, output, chunk);
+          // What comes after a gap would not be the answer.
+          else if (!isFull) isFull = !this.#addChunk(call, output, chunk);
+        }),
       finish: (chunks: number, error: unknown, last: unknown) =>
-        this.guard("stream", () => this.#finishStream(call, { chunks, error, last })),
+        this.guard("stream", () => {
+          output.addFigures(new LoggedValue(last));
+          this.#finishStream(call, output, { chunks, error });
+        }),
       countError: this.countError,
     };
     return new StreamLog(receiver, stop);
   }
 
-  /** Add one chunk to the task of a stream. The first chunk queues the task, unless the queue is full. */
-  #addChunk(call: LogCall, chunk: unknown, chunksBefore: number): void {
-    if (chunksBefore === 0) {
-      this.#queue({ ...call, output: chunk }, "streaming", true);
-      return;
-    }
+  /** Queue the task of a stream with its first chunk, unless the queue is full. */
+  #beginStream(call: LogCall, output: StreamedOutput, chunk: unknown): void {
+    output.add(new LoggedValue(chunk));
+    const event = this.#queue({ ...call, output: chunk }, "streaming", false);
+    event.complete = (content) => output.writeTo(content);
+  }
+
+  /** Add one chunk to the task of a stream, and return whether there was room for it. */
+  #addChunk(call: LogCall, output: StreamedOutput, chunk: unknown): boolean {
     const waiting = this.#pipeline.queue.get(call.taskId);
-    if (!waiting) return;
-    const fields = chunkFields(call, chunk, this.countError);
-    const addedBytes = approximateBytes(fields);
-    if (!this.#pipeline.hasRoom(waiting, addedBytes)) return;
-    appendChunk(waiting.content, fields, chunksBefore);
+    if (!waiting) return false;
+    const value = new LoggedValue(chunk);
+    const addedBytes = chunkBytes(value);
+    if (!this.#pipeline.hasRoom(waiting, addedBytes)) return false;
+    output.add(value);
     this.#pipeline.grow(waiting, addedBytes);
+    return true;
   }
 
   /** Complete the task of a stream, so that it is sent. A stream without chunks is its input. */
-  #finishStream(call: LogCall, end: { chunks: number; error: unknown; last: unknown }): void {
+  #finishStream(call: LogCall, output: StreamedOutput, end: { chunks: number; error: unknown }): void {
     if (end.chunks === 0) this.#queue(call, "ready", true);
     const waiting = this.#pipeline.queue.get(call.taskId);
     if (!waiting) return;
-    Object.assign(waiting.content, new LoggedValue(end.last).usage());
+    const { content } = waiting;
+    output.writeTo(content);
+    waiting.complete = () => {};
     if (call.inputOutputToUsageFunction) {
-      const output = new LoggedValue(waiting.content.output);
-      Object.assign(waiting.content, usageFields(call, output, this.countError));
+      Object.assign(content, usageFields(call, new LoggedValue(content.output), this.countError));
     }
-    if (end.error !== undefined) waiting.content.error = errorText(end.error);
+    if (end.error !== undefined) content.error = errorText(end.error);
     this.#pipeline.update(waiting, "ready");
   }
 }

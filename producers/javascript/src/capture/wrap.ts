@@ -71,9 +71,32 @@ class Observation {
   /** Log *output* and return the same object, so that a client library's promise keeps its methods. */
   logOutput(output: unknown): unknown {
     if (!isPromiseLike(output)) this.#log(output);
-    else if (tagOf(output) === "Promise") this.#watchPromise(output);
+    else if (isApiPromise(output)) this.#watchApiPromise(output);
+    else if (isPlainPromise(output)) this.#watchPromise(output);
     else this.#watchThenable(output);
     return output;
+  }
+
+  /**
+   * Log the value of a promise of OpenAI's or Anthropic's client when the app asks for it, by `await` or `withResponse`.
+   *
+   * Its `then` reads the body of the response, which an app that calls `asResponse` wants to read itself: then the body
+   * is logged that the app reads.
+   */
+  #watchApiPromise(output: ApiPromise): void {
+    const log = once((value: unknown) => this.#guarded(value));
+    let isParsed = false;
+    after(output, "parse", (parsed) => {
+      isParsed = true;
+      (parsed as PromiseLike<unknown>).then(log, () => {});
+    });
+    after(output, "asResponse", (response) => {
+      if (isParsed) return;
+      (response as PromiseLike<object>).then(
+        (value) => watchBody(value, log),
+        () => {},
+      );
+    });
   }
 
   /** Log a promise's value before the app gets it: this callback is registered first. */
@@ -119,6 +142,53 @@ class Observation {
   #call(output: unknown, measured: Record<string, unknown> = {}): LogCall {
     return this.#taskLog.callOf({ ...measured, ...this.#entry, output });
   }
+}
+
+interface ApiPromise extends PromiseLike<unknown> {
+  parse(): PromiseLike<unknown>;
+  asResponse(): PromiseLike<object>;
+}
+
+function isApiPromise(value: PromiseLike<unknown>): value is ApiPromise {
+  const { parse, asResponse } = value as Partial<ApiPromise>;
+  return typeof parse === "function" && typeof asResponse === "function";
+}
+
+/** Return whether *value* is a promise with the `then` of its runtime, which starts no work. */
+function isPlainPromise(value: PromiseLike<unknown>): boolean {
+  return tagOf(value) === "Promise" && Function.prototype.toString.call(value.then).includes("[native code]");
+}
+
+/** Log the body of a response when the app reads it, as JSON or as text. */
+function watchBody(response: object, log: (body: unknown) => void): void {
+  for (const name of ["json", "text"]) {
+    after(response, name, (body) => {
+      const logged = (value: unknown) =>
+        log(typeof value === "string" ? new TextEncoder().encode(value) : value);
+      (body as PromiseLike<unknown>).then(logged, () => {});
+    });
+  }
+}
+
+/** Call *note* with each result of a method of *target*. Leave an object alone that cannot be changed. */
+function after(target: object, name: string, note: (result: unknown) => void): void {
+  const original = (target as Record<string, (...args: unknown[]) => unknown>)[name];
+  if (!original) return;
+  const value = (...args: unknown[]) => {
+    const result = original.apply(target, args);
+    note(result);
+    return result;
+  };
+  Reflect.defineProperty(target, name, { value, configurable: true, enumerable: false, writable: true });
+}
+
+function once(log: (value: unknown) => void): (value: unknown) => void {
+  let isDone = false;
+  return (value) => {
+    if (isDone) return;
+    isDone = true;
+    log(value);
+  };
 }
 
 function shared(argument: Record<string, unknown> | undefined): Record<string, unknown> {

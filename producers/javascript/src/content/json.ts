@@ -10,6 +10,11 @@ export interface JsonObject {
   [key: string]: Json;
 }
 
+/** Return whether *value* is a JSON object. */
+export function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 // Deeper nesting is cut, and so is a graph of more values: nobody reads them, and a graph whose nodes refer to each
 // other has more paths than any memory holds.
 const MAX_DEPTH = 32;

@@ -1,95 +1,101 @@
 /*
  * One input or output of the app: its text, JSON, system prompt, model and token counts.
  *
- * Values are recognised by shape, so no client library is imported. The readers are those of the Python SDK, in the
- * same order.
+ * Values are read as the JSON that is sent, by the rules of shapes/, which are those of the Python SDK and of the server.
  */
 
-import { chunkText } from "./chunks.js";
-import { conversationOf, lastText, type Message, systemText } from "./conversations.js";
-import { parsed, read } from "./fields.js";
-import { type Json, textOf, toJson } from "./json.js";
-import { responseText } from "./responses.js";
-import { type Usage, usageOf } from "./usage.js";
+import { bytesOf, type Json, type JsonObject, textOf, toJson } from "./json.js";
+import { outputText } from "./shapes/answers.js";
+import { conversationOf } from "./shapes/conversations.js";
+import { modelName, type Usage, usageOf } from "./shapes/figures.js";
+import { described } from "./shapes/media.js";
+import { inputText, systemPrompt } from "./shapes/requests.js";
+import { eventsOf } from "./sse.js";
 
-// Fields of known calls that hold a prompt as plain text.
-const PROMPT_FIELDS = ["prompt", "input", "question", "query"];
-const MODEL_FIELDS = ["model", "model_version", "modelVersion"];
-
-/** A value of the app. It is parsed, copied and read as a conversation at most once, when first asked for. */
+/** A value of the app. It is copied at most once, when first asked for. */
 export class LoggedValue {
-  #parsed: { value: unknown } | undefined;
   #json: { value: Json } | undefined;
-  #conversation: { messages: Message[] | undefined } | undefined;
+  #read: { value: Json } | undefined;
 
   constructor(readonly original: unknown) {}
 
-  /** Return the whole value as JSON values. */
+  /** Return the whole value as JSON, with media described. */
   json(): Json {
-    this.#json ??= { value: toJson(this.original) };
+    this.#json ??= { value: described(toJson(this.original)) };
     return this.#json.value;
   }
 
-  /** Return the user's text. Of a conversation, that is the last user messages joined by newlines. */
+  /** Return the user's text. Of a conversation, that is the last user messages joined by line breaks. */
   inputText(): string {
-    const value = this.#value();
-    if (value == null) return "";
-    return typeof value === "string" ? value : (this.callText() ?? this.#unknownText());
+    if (this.original == null) return "";
+    return inputText(this.#value()) ?? this.#unknownText();
   }
 
   /** Return the user's text in a call or conversation. Undefined if the value is neither. */
   callText(): string | undefined {
-    const messages = this.#messages();
-    if (messages) return lastText(messages, "user") ?? "";
-    const prompts = PROMPT_FIELDS.map((field) => read(this.#value(), field));
-    return prompts.find((prompt) => typeof prompt === "string") as string | undefined;
+    return typeof this.original === "string" ? undefined : inputText(this.#value());
   }
 
-  /**
-   * Return the assistant's text, null if there is none, and "" for a chunk without text.
-   *
-   * The value may be a whole response, one chunk of a stream, or a conversation, of which the last assistant messages
-   * are taken.
-   */
+  /** Return the assistant's text: of a response, a list of chunks, or a conversation. Null if there is none. */
   outputText(): string | null {
+    if (this.original == null) return null;
     const value = this.#value();
-    if (value == null) return null;
-    if (typeof value === "string") return value;
-    const text = chunkText(value) ?? responseText(value);
+    const text = outputText(value);
     if (text !== undefined) return text;
-    const messages = this.#messages();
-    return messages ? (lastText(messages, "assistant") ?? null) : this.#unknownText();
+    return conversationOf(value) ? null : this.#unknownText();
   }
 
   /** Return the system prompt that the value carries. */
   systemPrompt(): string | undefined {
-    return systemText(this.#value(), this.#messages() ?? []);
+    return systemPrompt(this.#value()) || undefined;
   }
 
   /** Return the name of the model that the value carries. */
   model(): string | undefined {
-    const names = MODEL_FIELDS.map((field) => read(this.#value(), field));
-    return names.find((name) => typeof name === "string" && name) as string | undefined;
+    return modelName(this.#value()) || undefined;
   }
 
-  /** Return the token counts that the value carries. */
-  usage(): Usage {
-    return usageOf(this.#value());
+  /** Return the token counts that the value carries, by their names. */
+  usage(): JsonObject {
+    return usageFields(usageOf(this.#value()));
+  }
+
+  /** Return the chunks of an answer that the value holds: itself, or each of the server-sent events in bytes. */
+  chunks(): Json[] {
+    return this.#sentEvents() ?? [this.#value()];
   }
 
   #unknownText(): string {
     const value = this.#value();
-    return textOf(value, () => (value === this.original ? this.json() : toJson(value)));
+    return typeof value === "string" ? value : textOf(this.original, () => value);
   }
 
-  /** Return the value, parsed if it is bytes. */
-  #value(): unknown {
-    this.#parsed ??= { value: parsed(this.original) };
-    return this.#parsed.value;
+  /** Return the value that is read: of server-sent events in bytes, the events. */
+  #value(): Json {
+    this.#read ??= { value: this.#sentEvents() ?? this.json() };
+    return this.#read.value;
   }
 
-  #messages(): Message[] | undefined {
-    this.#conversation ??= { messages: conversationOf(this.#value()) };
-    return this.#conversation.messages;
+  #sentEvents(): Json[] | undefined {
+    const bytes = bytesOf(this.original);
+    return bytes && eventsOf(new TextDecoder().decode(bytes));
   }
+}
+
+/**
+ * Return token counts by the names that are sent: `prompt_tokens`, `completion_tokens` and `total_tokens`.
+ *
+ * `tokens_in` and `tokens_out` repeat the first two under the server's names.
+ */
+export function usageFields({ tokensIn, tokensOut, total }: Usage): JsonObject {
+  const counts = {
+    prompt_tokens: tokensIn,
+    completion_tokens: tokensOut,
+    total_tokens: total,
+    tokens_in: tokensIn,
+    tokens_out: tokensOut,
+  };
+  return Object.fromEntries(
+    Object.entries(counts).filter((field): field is [string, number] => field[1] !== undefined),
+  );
 }

@@ -1,11 +1,10 @@
 /** Content of a task: the JSON object that one call of `log` sends, whole or chunk by chunk. */
 
-import { read } from "./fields.js";
 import { type Json, type JsonObject, setField, toJson } from "./json.js";
 import { keywordFields } from "./keywords.js";
 import { LoggedValue } from "./logged-value.js";
 
-type OnError = (source: string, error: unknown) => void;
+export type OnError = (source: string, error: unknown) => void;
 
 /** Options of one `log`, with ids. `extra` holds every key that is no option, by the name that is sent. */
 export interface LogCall {
@@ -66,7 +65,7 @@ function isTextAlone(call: LogCall): boolean {
 export function inputFields(call: LogCall, input: LoggedValue, onError: OnError): JsonObject {
   return {
     input: textOfSide(call, "inputToStrFunction", input, onError) ?? "",
-    raw_input: call.rawInput == null ? input.json() : toJson(call.rawInput),
+    raw_input: call.rawInput == null ? input.json() : new LoggedValue(call.rawInput).json(),
     raw_input_type_name: typeName(input.original),
   };
 }
@@ -74,15 +73,20 @@ export function inputFields(call: LogCall, input: LoggedValue, onError: OnError)
 function outputFields(call: LogCall, output: LoggedValue, onError: OnError): OutputFields {
   return {
     output: output.original == null ? null : textOfSide(call, "outputToStrFunction", output, onError),
-    raw_output: call.rawOutput == null ? output.json() : toJson(call.rawOutput),
+    raw_output: call.rawOutput == null ? output.json() : new LoggedValue(call.rawOutput).json(),
     raw_output_type_name: typeName(output.original),
   };
 }
 
-/** Return the fields that one chunk of a stream adds to the content of *call*. */
-export function chunkFields(call: LogCall, chunk: unknown, onError: OnError): OutputFields {
-  const output = new LoggedValue(chunk);
-  return { ...outputFields(call, output, onError), ...output.usage() };
+/** Return the text of one chunk by the app's `outputToStrFunction`. Undefined without one, or if it fails. */
+export function chunkText(call: LogCall, chunk: unknown, onError: OnError): string | undefined {
+  try {
+    const text = call.outputToStrFunction?.(chunk);
+    return text == null ? undefined : String(text);
+  } catch (error) {
+    onError("outputToStrFunction", error);
+    return undefined;
+  }
 }
 
 /** Return the token counts by the app's function if it has one, else those that *output* carries. */
@@ -99,25 +103,18 @@ export function usageFields(call: LogCall, output: LoggedValue, onError: OnError
 /**
  * Merge the content of a task that is logged again into the queued one, in place.
  *
- * The first `client_created_at` stays. With *concatenate* outputs are joined and raw outputs become a list. Without it
- * the new ones replace the old ones.
+ * The first `client_created_at` and fields that the new content lacks stay. Outputs of a task that *isUnfinished* are
+ * joined, and its raw outputs become a list. Otherwise the last output replaces the first.
  */
-export function mergeContent(held: JsonObject, added: JsonObject, concatenate: boolean): void {
+export function mergeContent(held: JsonObject, added: JsonObject, isUnfinished: boolean): void {
   const { client_created_at: _, ...fields } = added;
-  if (concatenate) {
+  if (isUnfinished) {
     fields.output = joinedText(held.output, added.output);
     fields.raw_output = joinedRaw(held.raw_output, added.raw_output);
   }
-  Object.assign(held, fields);
-}
-
-/** Add the fields of one more chunk to the content of a stream, in place and in constant time. */
-export function appendChunk(held: JsonObject, added: OutputFields, chunksBefore: number): void {
-  const { output, raw_output: raw, ...fields } = added;
-  held.output = joinedText(held.output, output);
-  if (chunksBefore === 1) held.raw_output = [held.raw_output ?? null, raw];
-  else if (Array.isArray(held.raw_output)) held.raw_output.push(raw);
-  Object.assign(held, fields);
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== null) setField(held, name, value);
+  }
 }
 
 /** Return the text of a side: by the app's function of that name if it has one. */
@@ -166,9 +163,16 @@ function typeName(value: unknown): string {
   const name = PYTHON_NAMES[typeof value];
   if (name) return name;
   if (typeof value === "number") return Number.isInteger(value) ? "int" : "float";
-  const classOfValue = read(value, "constructor");
-  const className = typeof classOfValue === "function" ? classOfValue.name : "";
+  const className = classNameOf(value);
   return className && className !== "Object" ? className : "dict";
+}
+
+function classNameOf(value: unknown): string {
+  try {
+    return (value as object).constructor.name;
+  } catch {
+    return ""; // no constructor, or a getter of the app's
+  }
 }
 
 const PYTHON_NAMES: Record<string, string> = {

@@ -1,10 +1,7 @@
-/** Counters of a client's events, and warnings that don't flood `onWarning`. */
+/** Counters of a client's events. */
 
 import { errorText } from "../errors.js";
-import { monotonicMs } from "../runtime.js";
-
-// The same warning is passed on once in this time. The counters have the rest.
-const WARN_AGAIN_AFTER_MS = 30_000;
+import type { Warnings } from "./warnings.js";
 
 export type Counts = Record<string, number>;
 
@@ -34,11 +31,10 @@ export class Counters {
   readonly #dropped: Counts = {};
   readonly #retried: Counts = {};
   readonly #errors: Counts = {};
-  readonly #warnedAt = new Map<string, number>();
-  readonly #onWarning: ((message: string) => void) | undefined;
+  readonly #warnings: Warnings;
 
-  constructor(onWarning?: (message: string) => void) {
-    this.#onWarning = onWarning;
+  constructor(warnings: Warnings) {
+    this.#warnings = warnings;
   }
 
   /** Count one event that the app has logged. */
@@ -59,23 +55,33 @@ export class Counters {
   /** Count one event that is lost, and warn. */
   countDropped(reason: string, eventId: string, message: string): void {
     increment(this.#dropped, reason);
-    this.#warn(reason, `phospho: event ${eventId} is dropped (${reason}): ${message}`);
+    this.#warnings.warn(reason, `phospho: event ${eventId} is dropped (${reason}): ${message}`);
   }
 
   /** Count one failed attempt for *number* events that is repeated, and warn. */
   countRetried(code: string, number: number, message: string): void {
     increment(this.#retried, code);
-    this.#warn(code, `phospho: ${number} event(s) will be sent again (${code}): ${message}`);
+    // No answer is a matter of the set-up. A busy server is not.
+    const isTransient = code !== "no_answer";
+    const text = `phospho: ${number} event(s) will be sent again (${code}): ${message}`;
+    this.#warnings.warn(code, text, isTransient);
   }
 
   /** Count a fault that is kept from the app, and warn. */
   countError(source: string, error: unknown): void {
     increment(this.#errors, source);
-    this.#warn(source, `phospho: ${source} failed, and the app goes on: ${errorText(error)}`);
+    this.#warnings.warn(source, `phospho: ${source} failed, and the app goes on: ${errorText(error)}`);
+  }
+
+  /** Warn of *number* events that the end of the process loses. */
+  warnOfUnsent(number: number, baseUrl: string): void {
+    const text = `phospho: ${number} event(s) are lost at the end of the process: not sent to ${baseUrl}. `;
+    this.#warnings.warn("unsent", `${text}Call \`await phospho.shutdown(timeoutMs)\` for more time`);
   }
 
   /** Return a copy of the counts. */
   stats(queued: number): Stats {
+    const { failures } = this.#warnings;
     return {
       logged: this.#logged,
       sent: this.#sent,
@@ -83,20 +89,8 @@ export class Counters {
       queued,
       truncated: this.#truncated,
       retried: { ...this.#retried },
-      errors: { ...this.#errors },
+      errors: failures > 0 ? { ...this.#errors, onWarning: failures } : { ...this.#errors },
     };
-  }
-
-  /** Pass *text* to `onWarning`, at most once in WARN_AGAIN_AFTER_MS for a *subject*. */
-  #warn(subject: string, text: string): void {
-    const now = monotonicMs();
-    if (!this.#onWarning || now - (this.#warnedAt.get(subject) ?? -Infinity) < WARN_AGAIN_AFTER_MS) return;
-    this.#warnedAt.set(subject, now);
-    try {
-      this.#onWarning(text);
-    } catch {
-      increment(this.#errors, "onWarning");
-    }
   }
 }
 

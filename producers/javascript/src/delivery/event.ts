@@ -11,6 +11,8 @@ export type EventState = "ready" | "awaited" | "streaming";
 /** One log, feedback or label to send. `content` is the object that will be sent. */
 export class QueuedEvent {
   sizeBytes: number;
+  /** Writes what is known of an unfinished output into the content. */
+  complete: (content: JsonObject) => void = () => {};
 
   constructor(
     readonly id: string,
@@ -24,6 +26,7 @@ export class QueuedEvent {
   /** Return the content as it is sent, without raw fields that only repeat their text. */
   toSend(): JsonObject {
     const sent = { ...this.content };
+    this.complete(sent);
     for (const side of ["input", "output"]) {
       const raw = sent[`raw_${side}`];
       if (typeof raw === "string" && raw === sent[side]) delete sent[`raw_${side}`];

@@ -7,6 +7,7 @@ import { apiKeyOfEnvironment, type Fetch, type FetchResponse, type Settings } fr
 import { VERSION } from "../version.js";
 import type { QueuedEvent } from "./event.js";
 import { accepted, type Outcome, rejected, retry, type Transport } from "./transport.js";
+import type { Warnings } from "./warnings.js";
 
 // Below this a gzip header costs more than it saves.
 const GZIP_FROM_BYTES = 1024;
@@ -38,11 +39,13 @@ interface Answer {
  */
 export class HttpTransport implements Transport {
   readonly #settings: Settings;
+  readonly #warnings: Warnings;
   readonly #inFlight = new Set<AbortController>();
   readonly #unknownSinceMs = new Map<string, number>();
 
-  constructor(settings: Settings) {
+  constructor(settings: Settings, warnings: Warnings) {
     this.#settings = settings;
+    this.#warnings = warnings;
   }
 
   /** Send the logs as one batch, then the rest one by one: a task precedes its feedback and labels. */
@@ -132,18 +135,30 @@ export class HttpTransport implements Transport {
         redirect: "manual",
       } as const;
       const answer = await read(await this.#fetch()(baseUrl + path, request));
+      this.#warnOfKey(answer);
       return isRetried(answer.status)
         ? retry(`http_${answer.status}`, reason(answer), answer.retryAfterMs)
         : answer;
     } catch (error) {
       return retry(
         "no_answer",
-        controller.signal.aborted ? `no answer in ${requestTimeoutMs} ms` : errorText(error),
+        `${controller.signal.aborted ? `no answer in ${requestTimeoutMs} ms` : causeText(error)} at ${baseUrl}. ` +
+          "Start phospho there, or set PHOSPHO_BASE_URL",
       );
     } finally {
       clearTimeout(timer);
       this.#inFlight.delete(controller);
     }
+  }
+
+  /** Say what to do about a key that is missing or that the server refuses. */
+  #warnOfKey({ status }: Answer): void {
+    if (status !== 401 && status !== 403) return;
+    const { apiKey = apiKeyOfEnvironment(), baseUrl } = this.#settings;
+    const text = apiKey
+      ? `phospho: ${baseUrl} refuses the API key (${status}), and the logs are lost. Check PHOSPHO_API_KEY, or apiKey of phospho.init`
+      : `phospho: there is no API key, and the logs are lost. Set PHOSPHO_API_KEY, or pass apiKey to phospho.init`;
+    this.#warnings.warn(`rejected:http_${status}`, text);
   }
 
   /** Return the app's `fetch`, or the current global one: instrumentation may replace it late. */
@@ -159,6 +174,12 @@ export class HttpTransport implements Transport {
       "Content-Type": "application/json",
     };
   }
+}
+
+/** Return an error of `fetch` with its cause, which alone says what went wrong. */
+function causeText(error: unknown): string {
+  const { cause } = (error ?? {}) as { cause?: unknown };
+  return cause ? `${errorText(error)} (${errorText(cause)})` : errorText(error);
 }
 
 function isRetried(status: number): boolean {

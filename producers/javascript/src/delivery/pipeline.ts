@@ -1,9 +1,9 @@
 /** Delivery of one client's events: queue, sender and transport, to the end of the process. */
 
 import { approximateBytes, type JsonObject } from "../content/json.js";
-import { onProcessIdle } from "../runtime.js";
+import { monotonicMs, onProcessIdle, onTermination, requestWaitUntil } from "../runtime.js";
 import type { Settings } from "../settings.js";
-import { Counters, type Stats } from "./counters.js";
+import type { Counters, Stats } from "./counters.js";
 import type { EventState, QueuedEvent } from "./event.js";
 import type { FlushResult } from "./flush.js";
 import { LogQueue } from "./queue.js";
@@ -18,10 +18,11 @@ export class Pipeline {
   readonly #sender: Sender;
   #isClosed = false;
   #hasGivenUp = false;
+  #draining: Promise<void> | undefined;
 
-  constructor(settings: Settings, transport: Transport, onWarning?: (message: string) => void) {
+  constructor(settings: Settings, transport: Transport, counters: Counters) {
     this.settings = settings;
-    this.counters = new Counters(onWarning);
+    this.counters = counters;
     this.queue = new LogQueue(settings.limits);
     this.#sender = new Sender({
       queue: this.queue,
@@ -41,6 +42,7 @@ export class Pipeline {
       return false;
     }
     this.#hasGivenUp = false;
+    if (event.state !== "streaming") this.#holdRequest();
     ACTIVE_PIPELINES.add(this);
     watchProcess();
     this.#sender.wake();
@@ -67,6 +69,7 @@ export class Pipeline {
       return;
     }
     this.queue.update(event, sizeBytes, state);
+    if (state === "ready") this.#holdRequest();
     this.#sender.wake();
   }
 
@@ -108,12 +111,39 @@ export class Pipeline {
     this.queue.completeAll();
     const result = await this.#sender.flush(this.settings.exitTimeoutMs);
     this.#hasGivenUp = result.pending.length > 0;
-    if (this.#hasGivenUp) this.#sender.abort();
+    if (!this.#hasGivenUp) return;
+    this.counters.warnOfUnsent(result.pending.length, this.settings.baseUrl);
+    this.#sender.abort();
   }
 
   /** Return the counts of events so far. */
   stats(): Stats {
     return this.counters.stats(this.queue.size);
+  }
+
+  /** Keep the runtime of the current request until what is queued now is sent, where the runtime offers that. */
+  #holdRequest(): void {
+    const waitUntil = this.settings.waitUntil ?? requestWaitUntil();
+    if (!waitUntil) return;
+    this.#draining ??= this.#drain().finally(() => {
+      this.#draining = undefined;
+    });
+    try {
+      waitUntil(this.#draining);
+    } catch (error) {
+      this.counters.countError("waitUntil", error); // the request has ended
+    }
+  }
+
+  /** Send all events, those too that are queued meanwhile, within `exitTimeoutMs`. */
+  async #drain(): Promise<void> {
+    const endMs = monotonicMs() + this.settings.exitTimeoutMs;
+    await new Promise((resolve) => setTimeout(resolve, this.settings.tickMs));
+    let leftMs = endMs - monotonicMs();
+    while (leftMs > 0 && this.queue.idsToSend().length > 0) {
+      await this.#sender.flush(leftMs);
+      leftMs = endMs - monotonicMs();
+    }
   }
 
   #onSettled(): void {
@@ -159,7 +189,10 @@ let isWatching = false;
 function watchProcess(): void {
   if (isWatching) return;
   isWatching = true;
-  onProcessIdle(() => {
-    for (const pipeline of ACTIVE_PIPELINES) void pipeline.flushAtExit();
-  });
+  onProcessIdle(() => void flushAll());
+  onTermination(flushAll);
+}
+
+async function flushAll(): Promise<void> {
+  await Promise.all([...ACTIVE_PIPELINES].map((pipeline) => pipeline.flushAtExit()));
 }

@@ -46,6 +46,7 @@ export class Sender {
   #turn = 0;
   #busyUntilMs = 0;
   #isAbandoned = false;
+  #isAborted = false;
 
   constructor({ queue, transport, settings, counters, onSettled }: SenderParts) {
     this.#queue = queue;
@@ -75,6 +76,7 @@ export class Sender {
 
   /** Abort the attempt in flight. Its events stay queued. */
   abort(): void {
+    this.#isAborted = true;
     this.#transport.close?.();
   }
 
@@ -163,6 +165,7 @@ export class Sender {
       return;
     }
     this.#turn += 1;
+    this.#isAborted = false;
     const turn = this.#turn;
     const mayGoOn = () => this.#renew(turn);
     for (let isDue = true; isDue && this.#fill(); isDue = this.#isDue()) {
@@ -230,7 +233,7 @@ export class Sender {
     const retries = tried.filter(({ outcome }) => outcome.status === "retry");
     this.#settle(tried.filter(({ outcome }) => outcome.status !== "retry"));
     const [first] = retries;
-    if (first && !this.#isAbandoned) {
+    if (first && !this.#isAbandoned && !this.#isAborted) {
       this.#counters.countRetried(first.outcome.code, retries.length, first.outcome.message);
     }
     return retries;

@@ -1,0 +1,114 @@
+/** Text of a model's answer: a whole response, a conversation, or a list of chunks. */
+
+import { isObject, type Json, type JsonObject } from "../json.js";
+import { conversationOf, lastText } from "./conversations.js";
+import { contentParts, itemParts, joined, messageParts, type Part } from "./parts.js";
+import { Assembly, isLangchainChunk } from "./streams.js";
+
+type Reader = (value: JsonObject) => Part[] | undefined;
+
+// Plain text: Ollama, Responses' helper, the AI SDK, apps of their own, TGI, Anthropic's legacy completions.
+const TEXT_FIELDS = ["response", "output_text", "text", "output", "generated_text", "completion"];
+// Parts of a content list, as the AI SDK and LangChain have them.
+const CONTENT_TYPES = new Set<Json>(["text", "output_text", "tool-call", "tool_use"]);
+
+/**
+ * Return the text of an answer: plain text as it is, the answer of a response, or the last assistant messages.
+ *
+ * Undefined for a value of no known shape, and for a conversation without an answer.
+ */
+export function outputText(value: Json): string | undefined {
+  if (typeof value === "string") return value;
+  if (Array.isArray(value)) return ofList(value);
+  if (!isObject(value)) return undefined;
+  for (const reader of READERS) {
+    const parts = reader(value);
+    if (parts) return joined(parts);
+  }
+  const conversation = conversationOf(value);
+  if (conversation) return lastText(conversation, "assistant");
+  const chunk = new Assembly();
+  return chunk.add(value) ? chunk.text() : undefined;
+}
+
+function ofList(values: Json[]): string | undefined {
+  const isChunked = values.length > 0 && values.every(isLangchainChunk);
+  const conversation = isChunked ? undefined : conversationOf(values);
+  if (conversation) return lastText(conversation, "assistant");
+  if (
+    values.length > 0 &&
+    values.every((value) => isObject(value) && CONTENT_TYPES.has(value.type ?? null))
+  ) {
+    return joined(contentParts(values));
+  }
+  const assembly = new Assembly();
+  const known = values.map((value) => assembly.add(value));
+  return known.includes(true) ? assembly.text() : undefined;
+}
+
+/** Read Chat Completions, LiteLLM and legacy completions: the first choice that has text. */
+function choices(value: JsonObject): Part[] | undefined {
+  if (!Array.isArray(value.choices)) return undefined;
+  return firstWithText(value.choices.filter(isObject).map(choice));
+}
+
+function choice(value: JsonObject): Part[] {
+  if (typeof value.text === "string") return [{ text: value.text, kind: "text" }];
+  const message = value.message || value.delta;
+  return isObject(message) ? messageParts(message) : [];
+}
+
+/** Read `output` of Responses: messages and calls, in order. */
+function responseItems(value: JsonObject): Part[] | undefined {
+  const { output } = value;
+  if (!Array.isArray(output) || !output.every((item) => isObject(item) && "type" in item)) return undefined;
+  if (output.length === 0 && value.object !== "response") return undefined;
+  return (output as JsonObject[]).flatMap(itemParts);
+}
+
+function candidates(value: JsonObject): Part[] | undefined {
+  if (!Array.isArray(value.candidates)) return undefined;
+  const contents = value.candidates.filter(isObject).map((candidate) => candidate.content);
+  return firstWithText(contents.filter(isObject).map(messageParts));
+}
+
+/** Read `generations[0][0]` of LangChain's LLMResult, or `generations[0]` of its ChatResult. */
+function generations(value: JsonObject): Part[] | undefined {
+  const first = Array.isArray(value.generations) ? value.generations[0] : value.generations;
+  const generation = Array.isArray(first) ? first[0] : first;
+  if (!isObject(generation)) return undefined;
+  const parts = isObject(generation.message) ? messageParts(generation.message) : [];
+  if (parts.length > 0) return parts;
+  return typeof generation.text === "string" ? [{ text: generation.text, kind: "text" }] : undefined;
+}
+
+/** Read `message` of Ollama and Cohere, or `output.message` of Bedrock. */
+function message(value: JsonObject): Part[] | undefined {
+  const nested = isObject(value.output) ? value.output.message : value.message;
+  return isObject(nested) && ("role" in nested || "content" in nested) ? messageParts(nested) : undefined;
+}
+
+function textField(value: JsonObject): Part[] | undefined {
+  const text = TEXT_FIELDS.map((field) => value[field]).find((field) => typeof field === "string");
+  if (text === undefined) return undefined;
+  return [{ text, kind: "text" }, ...messageParts({ toolCalls: value.toolCalls ?? null })];
+}
+
+/** Read a message that has no role. */
+function content(value: JsonObject): Part[] | undefined {
+  return "content" in value && value.role == null && !("type" in value) ? messageParts(value) : undefined;
+}
+
+function firstWithText(answers: Part[][]): Part[] {
+  return answers.find((parts) => joined(parts)) ?? [];
+}
+
+const READERS: readonly Reader[] = [
+  choices,
+  responseItems,
+  candidates,
+  generations,
+  message,
+  textField,
+  content,
+];

@@ -1,0 +1,89 @@
+/** Conversations of any client library: lists of messages with a role. */
+
+import { isObject, type Json, type JsonObject } from "../json.js";
+import { contentParts, isResult, joined, messageParts } from "./parts.js";
+
+type Role = "user" | "assistant" | "system" | "tool";
+
+export interface Message {
+  role: Role;
+  text: string;
+}
+
+// Roles of OpenAI, Anthropic, Gemini, Cohere and LangChain.
+const ROLES: ReadonlyMap<string, Role> = new Map<string, Role>([
+  ["user", "user"],
+  ["human", "user"],
+  ["humanmessagechunk", "user"],
+  ["assistant", "assistant"],
+  ["ai", "assistant"],
+  ["aimessagechunk", "assistant"],
+  ["model", "assistant"],
+  ["chatbot", "assistant"],
+  ["system", "system"],
+  ["developer", "system"],
+  ["tool", "tool"],
+  ["function", "tool"],
+]);
+
+// Fields that hold the list of messages in a call: OpenAI and Anthropic, Responses, Gemini.
+const LIST_FIELDS = ["messages", "input", "contents"];
+
+/** Return the messages of a list, a call's arguments or one message. Undefined if *value* is no conversation. */
+export function conversationOf(value: Json | undefined): Message[] | undefined {
+  if (Array.isArray(value)) return messagesOf(value);
+  if (!isObject(value)) return undefined;
+  for (const field of LIST_FIELDS) {
+    const messages = messagesOf(value[field]);
+    if (messages) return messages;
+  }
+  const message = messageOf(value);
+  return message && [message];
+}
+
+/** Return the last consecutive messages of *role*, joined by line breaks. Undefined if there are none. */
+export function lastText(conversation: readonly Message[], role: Role): string | undefined {
+  const run: string[] = [];
+  for (const message of [...conversation].reverse()) {
+    if (message.role === role) run.unshift(message.text);
+    else if (run.length > 0) break;
+  }
+  return run.length > 0 ? run.join("\n") : undefined;
+}
+
+/** Return *values* as messages if one of them has a role or is the result of a tool. */
+function messagesOf(values: Json | undefined): Message[] | undefined {
+  if (isObject(values)) {
+    const message = messageOf(values);
+    return message && [message];
+  }
+  if (!Array.isArray(values)) return undefined;
+  const messages = values.map(messageOf);
+  return messages.some((message) => message)
+    ? messages.map((message) => message ?? { role: "tool", text: "" })
+    : undefined;
+}
+
+function messageOf(value: Json): Message | undefined {
+  if (Array.isArray(value)) {
+    const role = value.length === 2 ? roleNamed(value[0]) : undefined;
+    return role && { role, text: joined(contentParts(value[1])) };
+  }
+  if (!isObject(value)) return undefined;
+  const role = roleNamed(value.role) ?? roleNamed(value.type);
+  // An item of Responses. Results of other APIs are parts of messages.
+  if (!role) return String(value.type).endsWith("_call_output") ? { role: "tool", text: "" } : undefined;
+  if (role === "user" && holdsResultsOnly(value)) return { role: "tool", text: "" };
+  return { role, text: joined(messageParts(value)) };
+}
+
+function roleNamed(name: Json | undefined): Role | undefined {
+  return typeof name === "string" ? ROLES.get(name.toLowerCase()) : undefined;
+}
+
+/** Return whether a message holds results of tools alone, which Anthropic and Gemini send in the user's role. */
+function holdsResultsOnly(message: JsonObject): boolean {
+  const isEmpty = Array.isArray(message.content) && message.content.length === 0;
+  const parts = message.content && !isEmpty ? message.content : message.parts;
+  return Array.isArray(parts) && parts.length > 0 && parts.every(isResult);
+}

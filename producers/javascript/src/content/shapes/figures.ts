@@ -1,0 +1,137 @@
+/** Model and token counts of a response. */
+
+import { isObject, type Json, type JsonObject } from "../json.js";
+
+/** Tokens, those from a cache included. */
+export interface Usage {
+  tokensIn?: number | undefined;
+  tokensOut?: number | undefined;
+  total?: number | undefined;
+}
+
+const MAX_COUNT = 2 ** 32 - 1;
+
+const MODEL_FIELDS = ["model", "model_version", "modelVersion", "model_name", "modelId"];
+// Fields that hold the counts, and fields that hold the response which has them.
+const USAGE_FIELDS = ["usage", "usage_metadata", "usageMetadata", "totalUsage"];
+const HOLDERS = [
+  "message",
+  "response",
+  "metadata",
+  "meta",
+  "response_metadata",
+  "llm_output",
+  "chunk",
+  "delta",
+];
+
+const TOKENS_IN = [
+  "prompt_tokens",
+  "prompt_token_count",
+  "promptTokenCount",
+  "promptTokens",
+  "prompt_eval_count",
+];
+// Beside these, Anthropic and Bedrock count the tokens of the cache apart. The other APIs include them.
+const TOKENS_IN_WITHOUT_CACHE = ["input_tokens", "inputTokens"];
+const CACHE = [
+  "cache_creation_input_tokens",
+  "cache_read_input_tokens",
+  "cacheReadInputTokens",
+  "cacheWriteInputTokens",
+];
+const TOKENS_OUT = [
+  "completion_tokens",
+  "output_tokens",
+  "candidates_token_count",
+  "candidatesTokenCount",
+  "completionTokens",
+  "outputTokens",
+  "eval_count",
+];
+// Gemini counts thoughts beside the answer and results of its own tools beside the prompt. The other APIs include them.
+const THOUGHTS = ["thoughts_token_count", "thoughtsTokenCount"];
+const TOOL_PROMPTS = ["tool_use_prompt_token_count", "toolUsePromptTokenCount"];
+const TOTALS = ["total_tokens", "total_token_count", "totalTokenCount", "totalTokens"];
+const COUNTS: ReadonlySet<string> = new Set([
+  ...TOKENS_IN,
+  ...TOKENS_IN_WITHOUT_CACHE,
+  ...CACHE,
+  ...TOKENS_OUT,
+  ...THOUGHTS,
+  ...TOOL_PROMPTS,
+  ...TOTALS,
+]);
+
+/** Return the model that *value* names; of a list of chunks, the first one named. Empty where none is. */
+export function modelName(value: Json): string {
+  for (const part of Array.isArray(value) ? value : [value]) {
+    for (const holder of holders(part)) {
+      const name = MODEL_FIELDS.map((field) => holder[field]).find(
+        (field) => field && typeof field === "string",
+      );
+      if (name) return String(name);
+    }
+  }
+  return "";
+}
+
+/** Return the usage that a response reports; of a list of chunks, the latest figure of each kind. */
+export function usageOf(value: Json): Usage {
+  const counts: JsonObject = {};
+  for (const chunk of Array.isArray(value) ? value : [value]) mergeCounts(counts, chunk);
+  return usageOfCounts(counts);
+}
+
+/** Take the counts of a response or chunk over into *counts*. Those that it lacks stay. */
+export function mergeCounts(counts: JsonObject, value: Json): void {
+  for (const holder of holders(value)) {
+    const found = USAGE_FIELDS.map((field) => holder[field]).filter(isObject);
+    const tokens = found.map((source) => source.tokens).filter(isObject);
+    for (const source of [holder, ...found, ...tokens]) {
+      for (const [name, figure] of Object.entries(source)) {
+        // The AI SDK's providers say {"total": …}.
+        const number = isObject(figure) ? figure.total : figure;
+        if (COUNTS.has(name) && number != null) counts[name] = number;
+      }
+    }
+  }
+}
+
+/** Return the figures of counts under the names of any API. */
+export function usageOfCounts(counts: JsonObject): Usage {
+  const uncached = first(counts, TOKENS_IN_WITHOUT_CACHE);
+  const cached = CACHE.reduce((sum, name) => sum + (count(counts[name]) ?? 0), 0);
+  const prompt = first(counts, TOKENS_IN) ?? (uncached === undefined ? undefined : uncached + cached);
+  const tokensIn = plus(prompt, first(counts, TOOL_PROMPTS));
+  const tokensOut = plus(first(counts, TOKENS_OUT), first(counts, THOUGHTS));
+  const total = first(counts, TOTALS);
+  const isWhole = tokensIn !== undefined && tokensOut !== undefined;
+  return { tokensIn, tokensOut, total: isWhole ? Math.max(total ?? 0, tokensIn + tokensOut) : total };
+}
+
+/** Return *value* and the responses in it: Anthropic's first event, Responses' events, LangChain's generations. */
+function holders(value: Json): JsonObject[] {
+  if (!isObject(value)) return [];
+  const first = Array.isArray(value.generations) ? value.generations[0] : value.generations;
+  const generation = Array.isArray(first) ? first[0] : first;
+  const message = isObject(generation) ? generation.message : undefined;
+  const nested = isObject(message) ? message.response_metadata : undefined;
+  return [value, ...HOLDERS.map((field) => value[field]), message, nested].filter(isObject);
+}
+
+function first(counts: JsonObject, names: readonly string[]): number | undefined {
+  return names.map((name) => count(counts[name])).find((tokens) => tokens !== undefined);
+}
+
+function plus(tokens: number | undefined, more: number | undefined): number | undefined {
+  return more === undefined ? tokens : (tokens ?? 0) + more;
+}
+
+/** Return a number of tokens, which may be digits. Undefined for any other value. */
+function count(value: Json | undefined): number | undefined {
+  const isDigits = typeof value === "string" && /^[0-9]{1,10}$/.test(value);
+  const number = isDigits || typeof value === "bigint" ? Number(value) : value;
+  if (typeof number !== "number" || !(number >= 0 && number <= MAX_COUNT)) return undefined;
+  return Math.trunc(number);
+}

@@ -1,0 +1,85 @@
+// The shapes of LLM clients: the text of a task is the same whole and in chunks, and the same as in Python and REST.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { afterEach, beforeEach, test } from "node:test";
+import { Phospho, RecordingTransport } from "phospho";
+import { webStream } from "./support/streams.mjs";
+
+const file = new URL("../../../tests/contract/shapes.json", import.meta.url);
+const { answers, inputs } = JSON.parse(readFileSync(file, "utf8"));
+
+let client;
+let transport;
+beforeEach(() => {
+  transport = new RecordingTransport();
+  client = new Phospho({ transport });
+});
+afterEach(() => client.shutdown());
+
+async function logged() {
+  assert.ok((await client.flush()).isComplete);
+  assert.deepEqual(client.stats().errors, {});
+  const [log] = transport.logs;
+  return log;
+}
+
+/** Check the text, and the figures that the example names. */
+function check(log, example) {
+  assert.equal(log.output ?? "", example.text);
+  for (const field of ["model", "tokens_in", "tokens_out"]) {
+    if (example[field] !== undefined) assert.equal(log[field], example[field], field);
+  }
+}
+
+for (const example of answers) {
+  if (example.whole !== undefined) {
+    test(`${example.name}, whole`, async () => {
+      client.log({ input: "Say hello", output: example.whole });
+      check(await logged(), example);
+    });
+  }
+  if (example.chunks !== undefined) {
+    test(`${example.name}, streamed`, async () => {
+      const stream = webStream(example.chunks);
+      client.log({ input: "Say hello", output: stream, stream: true });
+      for await (const _ of stream);
+      check(await logged(), example);
+    });
+  }
+}
+
+for (const example of inputs) {
+  test(`input of ${example.name}`, async () => {
+    client.log({ input: example.value });
+    const log = await logged();
+    assert.equal(log.input, example.text);
+    assert.equal(log.system_prompt ?? "", example.system_prompt ?? "");
+  });
+}
+
+test("server-sent events in bytes are an answer, and comments and [DONE] add nothing", async () => {
+  const lines = [
+    'data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":"Hel"}}]}\n\n',
+    ": keep-alive\n\n",
+    'data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":"lo!"}}]}\n\ndata: [DONE]\n\n',
+    "event: message_stop\n",
+  ];
+  const stream = webStream(lines.map((line) => new TextEncoder().encode(line)));
+
+  client.log({ input: "Say hello", output: stream, stream: true });
+  for await (const _ of stream);
+
+  assert.equal((await logged()).output, "Hello!");
+});
+
+test("a chunk that nobody knows adds nothing to the text, and stays in the raw output", async () => {
+  const chunks = ["Hel", { nobody: "knows" }, null, "lo!", 1];
+  const stream = webStream(chunks);
+
+  client.log({ input: "Say hello", output: stream, stream: true });
+  for await (const _ of stream);
+
+  const log = await logged();
+  assert.equal(log.output, "Hello!1");
+  assert.deepEqual(log.raw_output, chunks);
+});
