@@ -22,7 +22,6 @@ VARIADIC = {
     "analysed": "columns of a query",
     "derived_id": "parts of an identity",
     "derived_uuid": "parts of an identity",
-    "first_count": "names of a count, the first one that is there wins",
     "run": "a function for another thread, and its arguments",
     "session_findings": "columns of a query",
     "warning": "arguments of a message of `logging`",
