@@ -7,6 +7,7 @@ import json
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -123,7 +124,10 @@ class FakeServer:
             return {"status": "rejected", "error": error}
         task_id = event.get("task_id") or event["event_id"]
         self.tasks[task_id] = event
-        return {"status": "accepted", "event_id": task_id, "task_id": task_id}
+        moment = event.get("created_at", event.get("client_created_at", 0))
+        at = datetime.fromisoformat(moment) if isinstance(moment, str) else datetime.fromtimestamp(moment, UTC)
+        created_at = at.replace(tzinfo=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return {"status": "accepted", "event_id": task_id, "task_id": task_id, "created_at": created_at}
 
     def _post_sql(self, request: Request, _: list[str]) -> Scripted:
         return Scripted(200, self.sql_answer)

@@ -14,6 +14,13 @@ from typing import IO, Any
 import click
 
 
+def joined(message: str, hint: str) -> str:
+    """Return what happened and what to do as one line."""
+    if not hint:
+        return message
+    return f"{message} {hint}" if message.endswith((".", "!", "?")) else f"{message}; {hint}"
+
+
 class Failure(click.ClickException):
     """A refusal by the server or a fault of a file, shown as two lines: what happened, and what to do."""
 

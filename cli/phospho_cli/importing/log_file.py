@@ -19,12 +19,18 @@ from typing import Any, NamedTuple
 import orjson
 
 from phospho_cli.importing.formats import FORMATS, recognised
-from phospho_cli.importing.record_file import BadLine, Record, RecordFile
+from phospho_cli.importing.formats.values import unpacked
+from phospho_cli.importing.mappings import without_input
+from phospho_cli.importing.record_file import RecordFile
+from phospho_cli.importing.records import BadLine, Record
 from phospho_schemas.ids import derived_uuid
 from phospho_schemas.times import parsed_time
 
 OWN_FORMAT = "phospho"
 _MAX_TIME_S = 2**48 / 1000
+# Numbers in this range are milliseconds: 1973 to 2286. As seconds they are beyond the calendar of ClickHouse.
+_IN_MS = 1e11
+_MAX_MS = 1e13
 # A double counts in ones up to here.
 _EXACT_BELOW = 2**53
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -32,7 +38,8 @@ _NUMBERS = frozenset({"tokens_in", "tokens_out", "latency_ms"})
 _COLUMNS = frozenset(
     {
         "input", "output", "session_id", "task_id", "event_id", "user_id", "version_id", "client_created_at",
-        "raw_input", "raw_output", "raw_input_type_name", "raw_output_type_name", "flag", "system_prompt", "metadata",
+        "created_at", "raw_input", "raw_output", "raw_input_type_name", "raw_output_type_name", "flag",
+        "system_prompt", "metadata",
     }
 )  # fmt: skip
 
@@ -90,6 +97,8 @@ class LogFile:
         self._mapping = dict(mapping or {})
         self.format_name = OWN_FORMAT if self._mapping else format_name
         self._occurrences = Occurrences()
+        self.without_time = 0
+        """Events so far that got the file's modification time."""
 
     def __iter__(self) -> Iterator[LogLine | SkippedLine | BadLine]:
         for record in self.records:
@@ -124,15 +133,36 @@ class LogFile:
     def _log_line(self, record: Record, event: dict[str, Any], *, is_encoded: bool) -> LogLine:
         """Return the event with what it lacked filled in; its source is sent as it is where nothing had to change."""
         if event.get("input") is None:
-            raise _NoEvent("it has no input")
+            raise _NoEvent(without_input(record.fields, self._mapping))
+        if _brought_into_form(event):
+            is_encoded = False
         task_id = event.get("task_id") or event.get("event_id")
         if not task_id:
             task_id = event["task_id"] = _derived_task_id(record.source, event, self._occurrences)
             is_encoded = False
         if event.get("client_created_at") is None and event.get("created_at") is None:
             event["client_created_at"] = self.records.written_at_s
+            self.without_time += 1
             is_encoded = False
         return LogLine(record.line, str(task_id), record.source if is_encoded else _encoded(event))
+
+
+def _brought_into_form(event: dict[str, Any]) -> bool:
+    """Write times and metadata as the API takes them: milliseconds, a time as text, JSON in a text. True if it had."""
+    changed = False
+    for name in ("client_created_at", "created_at"):
+        value = event.get(name)
+        if isinstance(value, int | float) and _IN_MS <= value < _MAX_MS:
+            event[name] = value / 1000
+            changed = True
+    moment = event.get("client_created_at")
+    if isinstance(moment, str) and _ISO_DATE.match(moment) and event.get("created_at") is None:
+        event["created_at"] = event.pop("client_created_at")
+        changed = True
+    if isinstance(event.get("metadata"), str) and isinstance(metadata := unpacked(event["metadata"]), dict):
+        event["metadata"] = metadata
+        changed = True
+    return changed
 
 
 def _csv_event(cells: dict[str, str]) -> dict[str, Any]:
@@ -142,8 +172,9 @@ def _csv_event(cells: dict[str, str]) -> dict[str, Any]:
     metadata |= {
         name: _number(text) if name in _NUMBERS else text for name, text in cells.items() if name not in _COLUMNS
     }
-    if "client_created_at" in event:
-        event["client_created_at"] = _unix_seconds(event["client_created_at"])
+    for name in ("client_created_at", "created_at"):
+        if name in event:
+            event[name] = _unix_seconds(name, event[name])
     return event | ({"metadata": metadata} if metadata else {})
 
 
@@ -167,17 +198,18 @@ def _number(text: str) -> float | str:
     return int(number) if number.is_integer() and abs(number) < _EXACT_BELOW else number
 
 
-def _unix_seconds(text: str) -> float:
-    """Return the time of a cell: Unix seconds, or ISO 8601, in UTC where it names no zone."""
+def _unix_seconds(name: str, text: str) -> float:
+    """Return the time of a cell: Unix seconds or milliseconds, or ISO 8601, in UTC where it names no zone."""
     moment = parsed_time(text) if _ISO_DATE.match(text) else _of_seconds(text)
     if moment is None:
-        raise _NoEvent(f"its client_created_at {text[:40]!r} is neither Unix seconds nor ISO 8601")
+        raise _NoEvent(f"its {name} {text[:40]!r} is neither Unix seconds nor ISO 8601")
     return moment.timestamp()
 
 
 def _of_seconds(text: str) -> datetime | None:
     try:
-        return datetime.fromtimestamp(float(text), UTC)
+        seconds = float(text)
+        return datetime.fromtimestamp(seconds / 1000 if _IN_MS <= seconds < _MAX_MS else seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return None
 

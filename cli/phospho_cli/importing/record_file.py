@@ -1,4 +1,4 @@
-"""A file of records, read as a stream in bounded memory: JSON lines, a JSON array or CSV, plain or gzip."""
+"""A file of records, read as a stream in bounded memory: JSON lines, JSON, CSV (plain or gzip), Parquet or Excel."""
 
 from __future__ import annotations
 
@@ -7,41 +7,24 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import ijson
 import orjson
 
+from phospho_cli.importing.records import BadLine, BrokenFile, Record, cell_record, json_record
+from phospho_cli.importing.table_file import excel_rows, is_excel, is_parquet, parquet_rows
+
 # The gateway's bound on a body is 10 MB; the rest is room for the envelope.
 MAX_RECORD_BYTES = 9_900_000
 _BUFFER_BYTES = 1 << 18
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-@dataclass(frozen=True)
-class Record:
-    """
-    One record. `line` counts from 1: of an array its place. `source` stands for the record where its id is derived;
-    `is_json` says that it is the record's own JSON, while the fields of a CSV row are texts.
-    """
-
-    line: int
-    source: bytes
-    fields: dict[str, Any]
-    is_json: bool
-
-
-class BadLine(NamedTuple):
-    """A line that holds no event, and why."""
-
-    line: int
-    reason: str
-
-
-class BrokenFile(Exception):
-    """The file can't be read on from here; every record before it was."""
+_DELIMITERS = (",", ";", "\t")
+# Keys under which one JSON object holds the records of an export.
+_WRAPPERS = frozenset(
+    {"data", "items", "logs", "records", "results", "rows", "tasks", "events", "traces", "observations", "runs"}
+)
 
 
 class RecordFile:
@@ -66,11 +49,32 @@ class RecordFile:
                 raise BrokenFile(f"The gzip file is cut off or damaged: {error}") from error
 
     def _records(self, stream: io.BufferedReader) -> Iterator[Record | BadLine]:
-        if self._path.name.lower().removesuffix(".gz").endswith(".csv"):
-            return _csv_rows(stream)
-        if stream.peek(1024).removeprefix(_BYTE_ORDER_MARK).lstrip()[:1] == b"[":
-            return _array_items(stream)
+        head = stream.peek(_BUFFER_BYTES).removeprefix(_BYTE_ORDER_MARK)
+        if is_parquet(head):
+            return parquet_rows(self._path)
+        if is_excel(self._path, head):
+            return excel_rows(self._path)
+        if self._path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv")):
+            return _csv_rows(stream, _delimiter(head))
+        if head.lstrip()[:1] == b"[":
+            return _json_items(stream, "item")
+        if _is_document(head.lstrip()):
+            return _json_items(stream, self._prefix())
         return _json_lines(stream)
+
+    def _prefix(self) -> str:
+        """Return where the records of a JSON document are, as ijson names it: under one of _WRAPPERS, or itself."""
+        with io.FileIO(self._path) as raw, _inflated(io.BufferedReader(raw)) as stream:
+            _skip_byte_order_mark(stream)
+            try:
+                for prefix, event, _ in ijson.parse(stream, multiple_values=True):
+                    if event == "start_array" and prefix in _WRAPPERS:
+                        return f"{prefix}.item"
+                    if event == "end_map" and not prefix:
+                        break
+            except ijson.JSONError:
+                pass
+        return ""
 
 
 def _inflated(raw: io.BufferedReader) -> io.BufferedReader:
@@ -91,7 +95,7 @@ def _json_lines(stream: io.BufferedReader) -> Iterator[Record | BadLine]:
             continue
         line = line.removeprefix(_BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
         if line:
-            yield _json_record(number, line)
+            yield json_record(number, line)
 
 
 def _bounded_lines(stream: io.BufferedReader) -> Iterator[bytes | None]:
@@ -105,28 +109,35 @@ def _bounded_lines(stream: io.BufferedReader) -> Iterator[bytes | None]:
         yield None
 
 
-def _json_record(number: int, line: bytes) -> Record | BadLine:
-    try:
-        fields = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        return BadLine(number, f"it is not JSON: {error}")
-    if not isinstance(fields, dict):
-        return BadLine(number, "it is not a JSON object")
-    return Record(number, line, fields, is_json=True)
+def _is_document(head: bytes) -> bool:
+    """Return whether a file is one JSON object over several lines, or one that wraps a list of records."""
+    first, _, rest = head.partition(b"\n")
+    if not first.startswith(b"{"):
+        return False
+    if first.rstrip().endswith((b"{", b"[", b",")):
+        return True
+    if rest.strip() or len(head) >= _BUFFER_BYTES // 2:
+        return False
+    record = json_record(1, first)
+    return not isinstance(record, BadLine) and any(isinstance(record.fields.get(name), list) for name in _WRAPPERS)
 
 
-def _array_items(stream: io.BufferedReader) -> Iterator[Record | BadLine]:
-    """Yield the items of an array, of which one at a time is in memory."""
-    if stream.peek(3).startswith(_BYTE_ORDER_MARK):
-        stream.read(len(_BYTE_ORDER_MARK))
+def _json_items(stream: io.BufferedReader, prefix: str) -> Iterator[Record | BadLine]:
+    """Yield the values under `prefix`, of which one at a time is in memory."""
+    _skip_byte_order_mark(stream)
     try:
-        for number, item in enumerate(ijson.items(stream, "item", use_float=True), 1):
+        for number, item in enumerate(ijson.items(stream, prefix, use_float=True, multiple_values=True), 1):
             if not isinstance(item, dict):
                 yield BadLine(number, "it is not a JSON object")
             else:
                 yield _array_record(number, item)
     except ijson.JSONError as error:
-        raise BrokenFile(f"The JSON array is cut off or damaged: {error}") from error
+        raise BrokenFile(f"The JSON is cut off or damaged: {error}") from error
+
+
+def _skip_byte_order_mark(stream: io.BufferedReader) -> None:
+    if stream.peek(3).startswith(_BYTE_ORDER_MARK):
+        stream.read(len(_BYTE_ORDER_MARK))
 
 
 def _array_record(number: int, item: dict[str, Any]) -> Record | BadLine:
@@ -136,17 +147,23 @@ def _array_record(number: int, item: dict[str, Any]) -> Record | BadLine:
         return BadLine(number, f"it can't be sent as JSON: {error}")
 
 
-def _csv_rows(stream: io.BufferedReader) -> Iterator[Record | BadLine]:
+def _delimiter(head: bytes) -> str:
+    """Return the delimiter of a header: Excel writes semicolons where the comma is the decimal point."""
+    first = head.partition(b"\n")[0].decode("utf-8", "replace")
+    return max(_DELIMITERS, key=first.count)
+
+
+def _csv_rows(stream: io.BufferedReader, delimiter: str) -> Iterator[Record | BadLine]:
     csv.field_size_limit(MAX_RECORD_BYTES)
     # Bytes that are not UTF-8 become surrogates, which encoding refuses: the row fails, and not the file.
     with io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="") as text:
-        rows = csv.reader(text, strict=True)
+        rows = csv.reader(text, strict=True, delimiter=delimiter)
         header = next(rows, [])
         while (row := _next_row(rows)) is not None:
             if isinstance(row, BadLine):
                 yield row
             elif row.cells:
-                yield _csv_record(row, header)
+                yield cell_record(row.line, row.cells, header)
 
 
 class _Row(NamedTuple):
@@ -163,14 +180,3 @@ def _next_row(rows: Any) -> _Row | BadLine | None:
         return None
     except csv.Error as error:
         return BadLine(line, f"it is not CSV: {error}")
-
-
-def _csv_record(row: _Row, header: list[str]) -> Record | BadLine:
-    if len(row.cells) != len(header):
-        return BadLine(row.line, f"it has {len(row.cells)} columns and the header has {len(header)}")
-    try:
-        source = orjson.dumps(row.cells)
-    except TypeError:
-        return BadLine(row.line, "it is not UTF-8")
-    named = {name: text for name, text in zip(header, row.cells, strict=True) if text}
-    return Record(row.line, source, named, is_json=False)

@@ -5,22 +5,22 @@ from __future__ import annotations
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from phospho_cli.client.failures import Failure
+from phospho_cli.client.failures import Failure, joined
 from phospho_cli.client.http import LONG_RUNNING, Client, RetryPolicy
 from phospho_cli.importing.log_file import LogLine
-from phospho_cli.importing.record_file import BadLine
+from phospho_cli.importing.records import BadLine
 
 _MAX_BATCH_BYTES = 4_000_000
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
 # One event may make the server refuse a whole batch, which is then sent again in halves.
 _SPLIT_STATUSES = frozenset({400, 413, 422})
 _WAITING_BATCHES = 2
-_SHOWN_REASONS = 10
+_MAX_REASONS = 1000
 
 
 @dataclass
@@ -51,26 +51,43 @@ class Batch:
 
 
 class LineCounts:
-    """Counts of accepted, rejected and skipped lines, with the first ten reasons. Thread-safe."""
+    """
+    Counts of accepted, rejected and skipped lines, with the reasons and the time of the accepted tasks. Thread-safe.
+
+    `first_at` and `last_at` are ISO 8601 in UTC, empty until a time is known. `reasons` maps a reason to the first line
+    with it and the number of such lines; it holds the first thousand.
+    """
 
     def __init__(self) -> None:
         self.accepted = 0
         self.rejected = 0
         self.skipped = 0
-        self.reasons: list[BadLine] = []
+        self.first_at = ""
+        self.last_at = ""
+        self.reasons: dict[str, tuple[int, int]] = {}
         self._lock = threading.Lock()
 
-    def accept(self, count: int) -> None:
-        """Count events that the server accepted."""
+    @property
+    def lines(self) -> int:
+        """Lines that held anything."""
+        return self.accepted + self.rejected + self.skipped
+
+    def accept(self, times: Sequence[str]) -> None:
+        """Count events that the server accepted, by their times, of which one may be empty."""
+        dated = [time for time in times if time]
         with self._lock:
-            self.accepted += count
+            self.accepted += len(times)
+            if dated:
+                self.first_at = min(self.first_at or dated[0], *dated)
+                self.last_at = max(self.last_at, *dated)
 
     def reject(self, bad: BadLine) -> None:
-        """Count a line that is not logged, and keep its reason if it is among the first."""
+        """Count a line that is not logged, by its reason."""
         with self._lock:
             self.rejected += 1
-            if len(self.reasons) < _SHOWN_REASONS:
-                self.reasons.append(bad)
+            first, count = self.reasons.get(bad.reason, (bad.line, 0))
+            if count or len(self.reasons) < _MAX_REASONS:
+                self.reasons[bad.reason] = (min(first, bad.line), count + 1)
 
 
 class Upload:
@@ -128,7 +145,7 @@ class Upload:
     def _send_parts(self, batch: Batch, refusal: Failure) -> None:
         """Send the batch in halves; a single refused event is rejected."""
         if len(batch.lines) == 1:
-            self._counts.reject(BadLine(batch.lines[0], " ".join(filter(None, (refusal.message, refusal.hint)))))
+            self._counts.reject(BadLine(batch.lines[0], joined(refusal.message, refusal.hint)))
             return
         for half in batch.halves():
             self._send(half)
@@ -137,14 +154,10 @@ class Upload:
         results = answer.get("results") if isinstance(answer, dict) else None
         if not isinstance(results, list) or len(results) != len(batch.lines):
             raise Failure("The server did not answer for each event.", "Check the base URL, and any proxy before it.")
-        rejected = [
-            (line, result)
-            for line, result in zip(batch.lines, results, strict=True)
-            if result.get("status") != "accepted"
-        ]
-        self._counts.accept(len(results) - len(rejected))
-        for line, result in rejected:
-            self._counts.reject(BadLine(line, _reason(result)))
+        self._counts.accept([str(result.get("created_at") or "") for result in results if _is_accepted(result)])
+        for line, result in zip(batch.lines, results, strict=True):
+            if not _is_accepted(result):
+                self._counts.reject(BadLine(line, _reason(result)))
 
 
 class _Sender:
@@ -193,7 +206,11 @@ class _Sender:
             raise
 
 
+def _is_accepted(result: Any) -> bool:
+    return bool(result.get("status") == "accepted")
+
+
 def _reason(result: Any) -> str:
     """Return why the server rejected an event, in its own words."""
     error = result.get("error") or {}
-    return " ".join(filter(None, (error.get("message"), error.get("hint")))) or "the server gave no reason"
+    return joined(str(error.get("message") or "the server gave no reason"), str(error.get("hint") or ""))

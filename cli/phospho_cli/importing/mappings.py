@@ -1,0 +1,65 @@
+"""Suggestions of `--mapping` for a file whose keys are not ours."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+
+_MAX_KEYS = 12
+_NOT_LETTERS = re.compile(r"[^a-z0-9]")
+# Names that other tools use, the likelier ones first.
+_SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "input": (
+        "question", "prompt", "query", "userinput", "usermessage", "userprompt", "humanmessage", "request",
+        "instruction", "user", "human", "message", "messages", "text", "content", "inputs",
+    ),
+    "output": (
+        "answer", "response", "completion", "reply", "assistantmessage", "assistantresponse", "modeloutput",
+        "botmessage", "assistant", "bot", "aimessage", "generation", "generatedtext", "result", "outputs",
+    ),
+    "session_id": ("conversationid", "threadid", "chatid", "session", "conversation", "sessionid"),
+    "user_id": ("customerid", "userid", "username", "useremail"),
+    "task_id": ("messageid", "requestid", "traceid", "uuid", "taskid", "id"),
+    "created_at": ("timestamp", "createdat", "time", "datetime", "date", "ts", "created"),
+}  # fmt: skip
+
+
+def without_input(keys: Iterable[str], mapping: Mapping[str, str]) -> str:
+    """Return why a record with these keys can't be logged, and the mapping that would do."""
+    names = list(keys)
+    wanted = mapping.get("input")
+    if wanted is not None and wanted not in names:
+        return f"it has no {wanted!r}, which --mapping takes for input. {_listed(names)}{_meant(wanted, names)}"
+    options = suggested(names, mapping)
+    return f"it has no input. {_listed(names)}" + (f" Try {options}" if options else "")
+
+
+def suggested(keys: Iterable[str], mapping: Mapping[str, str]) -> str:
+    """Return options that map keys to our names, as they are typed; empty where none is like an input."""
+    keys_by_look = {_NOT_LETTERS.sub("", key.lower()): key for key in keys}
+    columns: dict[str, str] = {}
+    for name, synonyms in _SYNONYMS.items():
+        key = next((keys_by_look[look] for look in synonyms if look in keys_by_look), None)
+        if key is not None and key != name and name not in mapping and key not in columns.values():
+            columns[name] = key
+    if "input" not in columns:
+        return ""
+    return " ".join(f"--mapping {name}={_quoted(key)}" for name, key in columns.items())
+
+
+def _meant(wanted: str, names: Iterable[str]) -> str:
+    """Return `Did you mean …?` with the nearest name, or nothing."""
+    nearest = difflib.get_close_matches(wanted, list(names), n=1)
+    return f" Did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def _listed(names: list[str]) -> str:
+    if not names:
+        return "It has no keys."
+    more = f" and {len(names) - _MAX_KEYS} more" if len(names) > _MAX_KEYS else ""
+    return f"Its keys: {', '.join(name[:60] for name in names[:_MAX_KEYS])}{more}."
+
+
+def _quoted(key: str) -> str:
+    return key if re.fullmatch(r"[\w.-]+", key) else f"'{key}'"

@@ -1,0 +1,55 @@
+"""Records of a file of logs, and the lines that are none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+
+@dataclass(frozen=True)
+class Record:
+    """
+    One record. `line` counts from 1: of an array its place. `source` stands for the record where its id is derived;
+    `is_json` says that it is the record's own JSON, while the fields of a CSV row are texts.
+    """
+
+    line: int
+    source: bytes
+    fields: dict[str, Any]
+    is_json: bool
+
+
+class BadLine(NamedTuple):
+    """A line that holds no event, and why."""
+
+    line: int
+    reason: str
+
+
+class BrokenFile(Exception):
+    """The file can't be read on from here; every record before it was."""
+
+
+def json_record(number: int, line: bytes) -> Record | BadLine:
+    """Return the record of a line of JSON."""
+    try:
+        fields = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return BadLine(number, f"it is not JSON: {error}")
+    if not isinstance(fields, dict):
+        return BadLine(number, "it is not a JSON object")
+    return Record(number, line, fields, is_json=True)
+
+
+def cell_record(number: int, cells: list[str], header: list[str]) -> Record | BadLine:
+    """Return the record of a row of texts, without those that are empty."""
+    if len(cells) != len(header):
+        return BadLine(number, f"it has {len(cells)} columns and the header has {len(header)}")
+    try:
+        source = orjson.dumps(cells)
+    except TypeError:
+        return BadLine(number, "it is not UTF-8")
+    named = {name: text for name, text in zip(header, cells, strict=True) if text}
+    return Record(number, source, named, is_json=False)

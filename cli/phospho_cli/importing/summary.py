@@ -1,0 +1,110 @@
+"""The end of an import: what came in, from when to when, what was rejected and why, and where to see it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import click
+import orjson
+
+from phospho_cli.client.address import Address
+from phospho_cli.client.output import print_table
+from phospho_cli.importing.log_file import LogFile, LogLine
+from phospho_cli.importing.upload import LineCounts
+from phospho_schemas.times import utc_text
+
+_SHOWN_REASONS = 10
+_SHOWN_TASKS = 3
+_SHOWN_CHARACTERS = 60
+# Beyond this, distinct values are no longer counted: memory stays bounded for a file of any size.
+_MAX_COUNTED = 1_000_000
+_MAX_KEYS = 1000
+_SHOWN_TIME = "%Y-%m-%d %H:%M"
+
+
+def print_summary(
+    counts: LineCounts, log_file: LogFile, duration_s: float, address: Address, *, is_dry_run: bool
+) -> None:
+    """Print the rejected lines to stderr, the rest to stdout."""
+    _print_reasons(counts)
+    verb = "would be logged" if is_dry_run else "logged"
+    skipped = f", {counts.skipped:,} records skipped that are not tasks" if counts.skipped else ""
+    speed = counts.accepted / max(duration_s, 1e-3)
+    click.echo(
+        f"{counts.accepted:,} tasks {verb}, {counts.rejected:,} lines rejected{skipped},"
+        f" in {duration_s:.1f} s ({speed:,.0f}/s)"
+    )
+    if not counts.first_at:
+        return
+    first, last = datetime.fromisoformat(counts.first_at), datetime.fromisoformat(counts.last_at)
+    click.echo(f"Their time: {first:{_SHOWN_TIME}} to {last:{_SHOWN_TIME}} UTC")
+    if log_file.without_time:
+        click.echo(
+            f"{log_file.without_time:,} records have no created_at: they get the time at which the file was written.",
+            err=True,
+        )
+    if not is_dry_run:
+        click.echo(f"See them: {tasks_url(address, first, last)}")
+
+
+def tasks_url(address: Address, first: datetime, last: datetime) -> str:
+    """Return the URL of the list of tasks between two times, both included."""
+    # The end of a range is not in it.
+    period = {"from": utc_text(first), "to": utc_text(last + timedelta(milliseconds=1))}
+    project = {"project": address.project_id} if address.project_id else {}
+    return f"{address.base_url}/tasks?{urlencode(project | period, safe=':')}"
+
+
+def _print_reasons(counts: LineCounts) -> None:
+    shown = sorted(counts.reasons.items(), key=lambda item: item[1])[:_SHOWN_REASONS]
+    for reason, (line, count) in shown:
+        more = f" and {count - 1:,} more" if count > 1 else ""
+        click.echo(f"line {line}{more}: {reason}", err=True)
+    rest = counts.rejected - sum(count for _, (_, count) in shown)
+    if rest:
+        click.echo(f"… and {rest:,} more rejected lines", err=True)
+
+
+class Preview:
+    """A summary of the events of a file."""
+
+    def __init__(self) -> None:
+        self._tasks: set[str] = set()
+        self._sessions: set[str] = set()
+        self._users: set[str] = set()
+        self._keys: Counter[str] = Counter()
+        self._first: list[dict[str, Any]] = []
+
+    def add(self, log: LogLine) -> None:
+        """Add one event."""
+        event = orjson.loads(log.event)
+        for values, value in (
+            (self._tasks, log.task_id),
+            (self._sessions, event.get("session_id")),
+            (self._users, event.get("user_id")),
+        ):
+            if value and len(values) < _MAX_COUNTED:
+                values.add(str(value))
+        self._keys.update(name for name in event if name in self._keys or len(self._keys) < _MAX_KEYS)
+        if len(self._first) < _SHOWN_TASKS:
+            self._first.append({name: _shown(event.get(name)) for name in ("task_id", "session_id", "input", "output")})
+
+    def show(self, format_label: str, skipped: int) -> None:
+        """Print the summary, or nothing without a task."""
+        if not self._tasks:
+            return
+        click.echo(f"Format: {format_label}")
+        click.echo(f"{len(self._tasks):,} tasks, {len(self._sessions):,} sessions, {len(self._users):,} users")
+        if skipped:
+            click.echo(f"{skipped:,} records that are not tasks (spans, tools, nested runs) are skipped")
+        click.echo("Keys: " + ", ".join(f"{name} ({count:,})" for name, count in self._keys.most_common(20)))
+        print_table(("task_id", "session_id", "input", "output"), self._first)
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else orjson.dumps(value).decode() if value is not None else ""
+    line = " ".join(text[: 4 * _SHOWN_CHARACTERS].split())
+    return line if len(line) <= _SHOWN_CHARACTERS else line[: _SHOWN_CHARACTERS - 1] + "…"
