@@ -7,6 +7,7 @@ PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+RUNTIME := $(VENV)/.runtime
 JAVASCRIPT := producers/javascript
 JAVASCRIPT_INSTALLED := $(JAVASCRIPT)/node_modules/.installed
 JAVASCRIPT_BUILT := $(JAVASCRIPT)/node_modules/.built
@@ -14,8 +15,15 @@ JAVASCRIPT_BUILT := $(JAVASCRIPT)/node_modules/.built
 .PHONY: up test install javascript lint types imports kafka system-packages chaos bench bench-detection bench-cascade \
 	bench-dashboard schemas constraints clean
 
-up: install
+# An environment that has everything for tests runs phospho too.
+up: $(if $(wildcard $(INSTALLED)),$(INSTALLED),$(RUNTIME))
 	$(BIN)/phospho up
+
+$(RUNTIME): pyproject.toml producers/python/pyproject.toml requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV): 330 MB to download, 790 MB on disk."
+	$(BIN)/python -m pip install --no-deps --no-compile -r requirements.txt -e producers/python -e .
+	touch $@
 
 test: install javascript kafka lint types imports
 	$(PYTEST) -n $(WORKERS) $(PYTEST_ARGS)
@@ -24,8 +32,8 @@ install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml producers/python/pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV): one to five minutes the first time."
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e producers/python -e '.[dev]'
+	@echo "Installing into $(VENV) what phospho and its tests need: one to five minutes the first time."
+	$(BIN)/python -m pip install -c constraints.txt -e producers/python -e '.[dev]'
 	touch $@
 
 # The JavaScript SDK; needs Node 20 or newer with its npm.

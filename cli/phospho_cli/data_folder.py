@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import secrets
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 
 _ADMIN_TOKEN = "admin-token"  # noqa: S105 (a file's name)
 _SERVER = "server.json"
+_CLIENT_ENV = "phospho.env"
 
 
 class FolderInUse(Exception):
@@ -51,6 +53,30 @@ class DataFolder:
         if not path.exists():
             _write_secret(path, secrets.token_urlsafe(size_bytes))
         return path.read_text().strip()
+
+    def write_client_env(self, base_url: str, project_id: str, api_key: str | None) -> Path | None:
+        """
+        Write the file of `export` lines for apps, which hold a key; return its path, or None without one.
+
+        `api_key` is the key if it was just made. Otherwise the key of an earlier start stays, with the present address.
+        """
+        path = self.path / _CLIENT_ENV
+        api_key = api_key or self.client_key()
+        if not api_key:
+            return None
+        path.unlink(missing_ok=True)
+        values = {"PHOSPHO_BASE_URL": base_url, "PHOSPHO_PROJECT_ID": project_id, "PHOSPHO_API_KEY": api_key}
+        _write_secret(path, "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items()))
+        return path
+
+    def client_key(self) -> str | None:
+        """Return the key in the file of `export` lines, None without one."""
+        try:
+            lines = (self.path / _CLIENT_ENV).read_text("utf-8").splitlines()
+        except (OSError, ValueError):
+            return None
+        prefix = "export PHOSPHO_API_KEY="
+        return next((shlex.split(line.removeprefix(prefix))[0] for line in lines if line.startswith(prefix)), None)
 
     @contextmanager
     def new_admin_token(self) -> Iterator[str]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import shlex
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from textwrap import indent
 
 import click
 from pydantic import ValidationError
@@ -109,6 +113,9 @@ def _advice(settings: UpSettings, error: StoreError) -> str:
 
 
 def _print_start(settings: UpSettings, process: UpProcess) -> None:
+    env_file = DataFolder(settings.data_dir.resolve()).write_client_env(
+        process.base_url, process.project.project_id, process.key.secret if process.key else None
+    )
     lines = [
         ("Pages", process.pages_url),
         ("Ingest", f"{process.base_url}/api/v1/events"),
@@ -116,9 +123,10 @@ def _print_start(settings: UpSettings, process: UpProcess) -> None:
         ("OTLP", f"{process.base_url}/v1/traces" + (f", gRPC {process.grpc_url}" if process.grpc_url else "")),
         ("ClickHouse", process.clickhouse_url.split("@")[-1]),
         ("Project", process.project.project_id),
-        ("API key", _key_line(settings, process)),
         ("Data", str(settings.data_dir.resolve())),
     ]
+    if env_file is None:
+        lines.append(("API key", _key_line(settings, process)))
     if settings.jobs.judging.llm is not None:
         lines.append(("LLM", _llm_line(settings.jobs.judging.llm, process.project.settings)))
     if process.setup_code:
@@ -126,7 +134,19 @@ def _print_start(settings: UpSettings, process: UpProcess) -> None:
     click.echo("phospho is up. Ctrl-C stops it.\n")
     for name, value in lines:
         click.echo(f"  {name:<13}{value}")
-    click.echo("")
+    click.echo("\nNext:")
+    click.echo(f"  1. Open {process.pages_url}")
+    if env_file is not None:
+        click.echo(f"  2. In your app's terminal, paste these lines, or run `. {shlex.quote(str(env_file))}`:\n")
+        click.echo(indent(env_file.read_text("utf-8"), "     "))
+    click.echo(
+        f"  In a second terminal: `{_command()} demo` writes sample data, `{_command()} import FILE` your old logs.\n"
+    )
+
+
+def _command() -> str:
+    """Return how a person starts this command again: by the path of its script, where it has one."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "phospho" else "phospho"
 
 
 def _llm_line(llm: LlmSettings, budget: ProjectSettings) -> str:
@@ -140,8 +160,6 @@ def _llm_line(llm: LlmSettings, budget: ProjectSettings) -> str:
 
 
 def _key_line(settings: UpSettings, process: UpProcess) -> str:
-    if process.key is not None:
-        return f"{process.key.secret}   (shown once: keep it)"
     if settings.first_project.api_key and not process.is_api_key_valid:
         return (
             "not PHOSPHO_API_KEY, which only names the first key at the first start; for another: phospho keys create"

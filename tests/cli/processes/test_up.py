@@ -70,6 +70,18 @@ async def test_up_opens_its_pages_by_one_printed_url_in_every_run(tmp_path: Path
     assert (tmp_path / "local-secret").stat().st_mode & 0o777 == 0o600
 
 
+def test_client_env_keeps_its_key_when_the_address_changes(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    assert folder.write_client_env("http://127.0.0.1:8420", "shop", None) is None
+    path = folder.write_client_env("http://127.0.0.1:8420", "shop", KEY)
+    assert folder.write_client_env("http://127.0.0.1:8500", "shop", None) == path
+    shell = f". {path}; echo $PHOSPHO_BASE_URL $PHOSPHO_PROJECT_ID $PHOSPHO_API_KEY"
+    printed = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True).stdout
+    assert printed.split() == ["http://127.0.0.1:8500", "shop", KEY]
+    assert path is not None
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 @pytest.fixture
 def folder_store(tmp_path: Path) -> Iterator[Store]:
     """The open store of the folder `tmp_path`."""
