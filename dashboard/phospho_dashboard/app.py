@@ -22,6 +22,7 @@ from phospho_dashboard.dead_letters.pages import DeadLetterPages
 from phospho_dashboard.definitions.api import DefinitionsApi, VersionsApi
 from phospho_dashboard.definitions.backfills import BackfillPages, Backfills, BackfillsApi
 from phospho_dashboard.definitions.checks import Detection
+from phospho_dashboard.definitions.library import LibraryPage
 from phospho_dashboard.definitions.pages import DefinitionPages
 from phospho_dashboard.definitions.quality import DefinitionQuality
 from phospho_dashboard.definitions.trial_pages import LabelQueuePages, VersionPages
@@ -37,11 +38,12 @@ from phospho_dashboard.people.pages import PeoplePages
 from phospho_dashboard.people.sign_in_pages import SignInPages
 from phospho_dashboard.projects.api import KeysApi, ProjectsApi
 from phospho_dashboard.projects.pages import KeyPages, ProjectPages
-from phospho_dashboard.projects.sample_data import SampleDataApi, SampleSource
+from phospho_dashboard.projects.sample_data import SampleDataApi, SampleDataForm, SampleSource
 from phospho_dashboard.projects.settings_pages import SettingsPages
 from phospho_dashboard.services import ApiEndpoints, Services
 from phospho_dashboard.sql.api import SqlApi
 from phospho_dashboard.web.rendering import static_routes
+from phospho_dashboard.web.transfer import light_responses
 from phospho_dashboard.webhooks.api import WebhooksApi
 from phospho_dashboard.webhooks.pages import WebhookPages
 from phospho_dashboard.webhooks.webhooks import WebhookSending
@@ -67,7 +69,8 @@ class Integrations:
 
 def create_app(services: Services, integrations: Integrations) -> Starlette:
     """Return one app with the API and the pages."""
-    return Starlette(routes=[*api_routes(services, integrations), *page_routes(services, integrations)])
+    routes = [*api_routes(services, integrations), *page_routes(services, integrations)]
+    return Starlette(routes=routes, middleware=light_responses())
 
 
 _APIS: tuple[type[ApiEndpoints], ...] = (
@@ -124,8 +127,10 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
     return [
         *ExportPages(services).routes(),
         *(route for view in _views(services, integrations) for route in endpoints.page_routes(view)),
+        endpoints.filter_values_route(),
         *AnnotationForms(services, integrations.read_feedback).routes(),
         *DefinitionPages(services, integrations.detection).routes(),
+        *LibraryPage(services, integrations.detection).routes(),
         *LabelQueuePages(services, integrations.detection).routes(),
         *BackfillPages(services, integrations.detection).routes(),
         *VersionPages(services, integrations.detection).routes(),
@@ -135,6 +140,7 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
         *SettingsPages(services).routes(),
         *KeyPages(services).routes(),
         *ProjectPages(services).routes(),
+        *SampleDataForm(services, integrations.sample, integrations.detection).routes(),
         *WebhookPages(services, integrations.webhooks).routes(),
         *JudgementPages(services).routes(),
         *DeadLetterPages(services).routes(),
@@ -144,12 +150,14 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
 
 
 def _views(services: Services, integrations: Integrations) -> list[View]:
+    backfills = Backfills(services, integrations.detection)
     return analytics_views(
         services,
         freshness=partial(freshness, services.store),
         count_dead_letters=partial(dead_letter_count, services.store),
         quality=DefinitionQuality(services.store).read,
-        backfills=Backfills(services, integrations.detection).of_event,
+        backfills=backfills.of_event,
+        unchecked_tasks=backfills.unchecked_tasks,
     )
 
 

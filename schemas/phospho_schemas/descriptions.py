@@ -132,6 +132,7 @@ FIELDS: Mapping[str, str] = {
     "llm_sample": "share of the tasks that the LLM engine reads",
     "webhook_wait_s": "seconds that webhooks wait for the judgement on an event in doubt",
     "max_tasks_per_day": "tasks a day (UTC); more are refused; 0 for no limit",
+    "time_zone": "IANA name of the zone of charts, filters, lists and exports; empty for the browser's",
     "settings": "settings of the project",
     "retention_days": "age in days at which rows are deleted; 0 keeps them",
     "key_id": "id of the key; not secret",

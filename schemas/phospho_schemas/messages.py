@@ -11,10 +11,10 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from phospho_schemas.ids import PROJECT_ID_PATTERN
-from phospho_schemas.times import utc_text
+from phospho_schemas.times import known_zone, utc_text
 
 SCHEMA_VERSION = 1
 # Lists and objects within each other, in an event. ClickHouse 26.9 stores more in a column of JSON, but can't merge a
@@ -428,6 +428,12 @@ class Note(Message):
     created_at: UtcTime
 
 
+def _known_zone_name(name: str) -> str:
+    if name and known_zone(name) is None:
+        raise ValueError("it must be the IANA name of a time zone, such as Europe/Berlin")
+    return name
+
+
 class ProjectSettings(BaseModel):
     """The settings of a project, stored as JSON with it and read by every process."""
 
@@ -452,6 +458,12 @@ class ProjectSettings(BaseModel):
     )
     max_tasks_per_day: Count = Field(
         default=0, description="more are refused with 429 until midnight UTC; 0 sets no bound"
+    )
+
+    time_zone: Annotated[str, AfterValidator(_known_zone_name)] = Field(
+        default="",
+        max_length=64,
+        description="IANA name such as Europe/Berlin, used by charts, filters, lists and exports; empty: the browser's",
     )
 
     @property

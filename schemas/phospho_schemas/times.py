@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 # The clock of a client or a process may be a day ahead; more is not believed.
 MAX_AHEAD_MS = 86_400_000
@@ -33,10 +34,31 @@ def time_text(time_ms: int) -> str:
     return f"{datetime.fromtimestamp(time_ms // 1000, UTC).isoformat()[:19]}.{time_ms % 1000:03d}Z"
 
 
-def parsed_time(text: str) -> datetime | None:
-    """Return the time in UTC that `text` has in ISO 8601; None where it has none, or one beyond the calendar."""
+def known_zone(name: str) -> ZoneInfo | None:
+    """Return the time zone of an IANA name, such as Europe/Berlin; None for a name that is none."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return None
+
+
+def parsed_time(text: str, zone: tzinfo = UTC) -> datetime | None:
+    """
+    Return the time in UTC that `text` has in ISO 8601; None where it has none, or one beyond the calendar.
+
+    A text without an offset is a time of `zone`.
+    """
     try:
         moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def parsed_end(text: str, zone: tzinfo = UTC) -> datetime | None:
+    """Return the end of a range, as `parsed_time` does; a day without a time ends after that day."""
+    try:
+        next_day = date.fromisoformat(text) + timedelta(days=1)
+        return datetime.combine(next_day, time(), zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return parsed_time(text, zone)

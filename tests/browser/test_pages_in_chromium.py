@@ -86,13 +86,14 @@ def test_filters_live_in_the_url_and_survive_a_reload(open_page: Open) -> None:
 def test_a_search_finds_words_and_a_transcript_shows_the_whole_session(open_page: Open) -> None:
     page = open_page("/sessions")
 
-    page.get_by_label("Words").fill("money back")
-    page.get_by_label("Words").press("Enter")
+    page.get_by_label("Search").fill("money back")
+    page.get_by_label("Search").press("Enter")
     page.wait_for_url("**q=money+back**")
     page.locator(".sessions h2 a").first.click()
 
     expect(page.locator(".turn.user", has_text="money back")).to_be_visible()
     expect(page.get_by_role("link", name="refund").first).to_be_visible()
+    page.locator(".tasks article").first.hover()
     page.get_by_text("Details").first.click()
     expect(page.locator("dl.details").first).to_contain_text("trip-")
 
@@ -120,7 +121,7 @@ def test_a_page_shows_a_new_task_without_a_reload(open_page: Open, server: OnePr
 
     expect(tasks).to_have_text(f"{before + 1:,}")
     assert page.evaluate("window.isTheSamePage") is True
-    expect(page.locator(".freshness")).to_contain_text("data is")
+    expect(page.locator(".freshness")).to_contain_text("Up to date")
 
 
 def test_a_live_page_keeps_what_is_open_drawn_and_has_the_focus(open_page: Open, server: OneProcess) -> None:
@@ -253,7 +254,7 @@ def test_names_as_long_as_may_be_hide_no_figure(open_page: Open, server: OneProc
 
 def test_a_wrong_address_is_a_page_in_a_browser(open_page: Open) -> None:
     for path in ("/nope", "/settings/nope"):
-        expect(open_page(path).get_by_role("heading", level=1)).to_have_text("There is no page at this address")
+        expect(open_page(path).get_by_role("heading", level=1)).to_have_text("Page not found")
 
 
 def test_an_inline_script_that_got_into_a_page_would_not_run(open_page: Open) -> None:

@@ -66,20 +66,20 @@ def test_from_the_first_start_to_the_first_seen_log(visit: Callable[[str], Page]
 
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     keep(page, "sign-in-desktop-light")
-    page.get_by_role("link", name="Make the first administrator").click()
-    page.get_by_label("Code").fill(code[1])
+    page.get_by_role("link", name="Create the administrator").click()
+    page.get_by_label("Setup code").fill(code[1])
     page.get_by_label("Name").fill("Ada@shop.example")
     page.get_by_label("Password").fill("short")
-    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Create administrator").click()
     # The browser itself keeps a password back that is too short.
     expect(page).to_have_url(re.compile("/setup$"))
     page.get_by_label("Password").fill(PASSWORD)
     keep(page, "setup-desktop-light")
-    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Create administrator").click()
 
     expect(page.get_by_text("ada@shop.example")).to_be_visible()
     page.goto("/sessions?project=shop")
-    expect(page.get_by_text("Log the first task")).to_be_visible()
+    expect(page.get_by_text("Waiting for the first task")).to_be_visible()
     headers = {"Authorization": f"Bearer {API_KEY}"}
     task = {"input": "What is machine learning?", "output": "A way to learn from data.", "session_id": "first"}
     httpx.post(f"{door_url(door.log_path)}/api/v1/events", json=task, headers=headers).raise_for_status()
@@ -92,7 +92,7 @@ def test_from_the_first_start_to_the_first_seen_log(visit: Callable[[str], Page]
     page.get_by_label("Name").fill("ada@shop.example")
     page.get_by_label("Password").fill("not the password")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_contain_text("do not belong together")
+    expect(page.get_by_role("alert")).to_contain_text("Wrong name or password")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
 
@@ -104,17 +104,20 @@ def test_from_the_first_start_to_the_first_seen_log(visit: Callable[[str], Page]
 
 def test_an_event_is_defined_tried_and_then_found(open_page: Open, server: OneProcess) -> None:
     page = open_page("/events")
-    page.get_by_role("link", name="Define an event").click()
+    page.get_by_role("link", name="New definition").click()
 
     page.get_by_label("Name").fill("umbrella")
-    page.get_by_label("What happens").fill("The user wants an umbrella")
+    page.get_by_label("Description").fill("The user wants an umbrella")
     page.get_by_label("Engine", exact=True).select_option("keyword")
     expect(page.get_by_label("Pattern")).to_be_hidden()
     page.get_by_label("Keywords").fill("umbrella\nparasol")
     page.get_by_role("button", name="Preview on recent tasks").click()
-    expect(page.get_by_role("heading", name=re.compile(r"^0 of the last"))).to_be_visible()
-    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name=re.compile("^No matches in the last"))).to_be_visible()
+    page.get_by_role("button", name="Save definition").click()
+    expect(page.get_by_text("New tasks are checked from now on.")).to_contain_text("existing tasks")
+    page.get_by_role("link", name="Not now").click()
     page.wait_for_url("**/events/umbrella**")
+    expect(page.get_by_role("main")).to_contain_text("No matches in this period")
     log(server, input="Do you have a parasol?", output="Yes.", session_id="rain", task_id="rain-1")
 
     page.goto(page.url.split("/events/")[0] + "/sessions/rain")
@@ -130,7 +133,7 @@ def test_events_are_confirmed_and_rejected_without_a_reload(open_page: Open, ser
 
     event.get_by_role("button", name="Confirm thanks").click()
     expect(event).to_contain_text("confirmed")
-    event.get_by_role("button", name="Take back").click()
+    event.get_by_role("button", name="Undo label").click()
     expect(event).not_to_contain_text("confirmed")
     event.get_by_role("button", name="Reject thanks").click()
     expect(event).to_contain_text("rejected")
@@ -155,11 +158,11 @@ def test_everything_about_a_task_can_be_done_from_the_keyboard(open_page: Open, 
     expect(second.locator(".feedback")).to_contain_text("failure")
     page.keyboard.press("n")
     page.keyboard.type("call them? no: j and k are letters here")
-    second.get_by_role("button", name="Save the note").press("Enter")
+    second.get_by_role("button", name="Save note").press("Enter")
     expect(second.get_by_role("list", name="Notes")).to_contain_text("call them? no")
     expect(second).to_be_focused()
     page.keyboard.press("n")
-    expect(second).to_contain_text("Ctrl+Enter saves it too")
+    expect(second).to_contain_text("Ctrl+Enter")
     page.keyboard.type("a line")
     page.keyboard.press("Enter")
     page.keyboard.type("and another")
@@ -170,7 +173,7 @@ def test_everything_about_a_task_can_be_done_from_the_keyboard(open_page: Open, 
     assert serious_violations(page, "acted") == []
 
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog")).to_contain_text("reject it")
+    expect(page.get_by_role("dialog")).to_contain_text("reject event")
     keep(page, "shortcuts-desktop-light")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
@@ -203,8 +206,8 @@ def test_a_key_acts_on_nothing_that_is_out_of_sight(open_page: Open, server: One
 def test_the_keys_can_be_switched_off(open_page: Open, server: OneProcess) -> None:
     log(server, input="Thank you!", output="Bye.", session_id="off", task_id="off-1")
     page = open_page("/sessions/off")
-    page.get_by_role("button", name="Keys").click()
-    page.get_by_label("Keys act on tasks").uncheck()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    page.get_by_label("Enable shortcuts").uncheck()
     page.get_by_role("button", name="Close").click()
     page.reload()
 
@@ -213,8 +216,8 @@ def test_the_keys_can_be_switched_off(open_page: Open, server: OneProcess) -> No
 
     expect(page.locator("[data-task]:focus")).to_have_count(0)
     expect(page.get_by_role("dialog")).to_be_hidden()
-    page.get_by_role("button", name="Keys").click()
-    expect(page.get_by_label("Keys act on tasks")).not_to_be_checked()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(page.get_by_label("Enable shortcuts")).not_to_be_checked()
 
 
 def test_the_queue_goes_on_with_the_next_task(open_page: Open) -> None:
@@ -245,7 +248,7 @@ def test_a_key_in_a_list_of_roles_or_filters_sends_nothing(open_page: Open) -> N
     page.goto(page.url.split("/tasks")[0] + "/settings/people")
     page.get_by_label("Name").fill("role@shop.example")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Add").click()
+    page.get_by_role("button", name="Add person").click()
     role = page.get_by_label("Role of role@shop.example")
     role.focus()
     page.keyboard.press("ArrowDown")
@@ -277,16 +280,16 @@ def test_a_form_that_is_refused_says_why_where_it_stands(open_page: Open, server
 def test_a_key_is_made_shown_once_and_revoked(open_page: Open) -> None:
     page = open_page("/settings/keys")
 
-    page.get_by_label("What it is for").fill("laptop")
-    page.get_by_role("button", name="Make a key").click()
+    page.get_by_label("Name (e.g.").fill("laptop")
+    page.get_by_role("button", name="Create API key").click()
     expect(page.locator(".secret")).to_have_text(re.compile(r"^ph_[\w-]{43}$"))
     page.goto(page.url)
     expect(page.locator(".secret")).to_have_count(0)
     page.get_by_role("button", name="Revoke laptop").click()
     keep(page, "confirm-desktop-light")
-    page.get_by_role("link", name="Keep it as it is").click()
+    page.get_by_role("link", name="Cancel").click()
     page.get_by_role("button", name="Revoke laptop").click()
-    page.get_by_role("button", name="Revoke it").click()
+    page.get_by_role("button", name="Revoke API key").click()
 
     expect(page.get_by_role("button", name="Revoke laptop")).to_have_count(0)
 
@@ -302,7 +305,7 @@ def test_a_webhook_is_added_with_a_secret_that_is_shown_once(open_page: Open) ->
     page.goto(page.url)
     expect(page.locator(".secret")).to_have_count(0)
     added = page.locator(".webhook", has=page.get_by_role("heading", name="https://shop.example/told"))
-    expect(added).to_contain_text("Is told of thanks")
+    expect(added).to_contain_text("Events: thanks")
     added.get_by_role("button", name="Remove").click()
 
     expect(added).to_have_count(0)
@@ -310,13 +313,12 @@ def test_a_webhook_is_added_with_a_secret_that_is_shown_once(open_page: Open) ->
 
 def test_a_backfill_is_estimated_started_and_followed_without_a_reload(open_page: Open) -> None:
     page = open_page("/events/refund")
-    page.get_by_role("link", name="Backfill").click()
+    page.get_by_role("link", name="Run on existing tasks").click()
 
     page.get_by_role("button", name="Estimate").click()
-    expect(page.get_by_role("status")).to_contain_text("It would read")
-    page.get_by_role("button", name="Start").click()
-    page.evaluate("window.isTheSamePage = true")
+    expect(page.get_by_role("status")).to_contain_text("Estimate: ")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_url("**/events/refund**")
     expect(page.locator(".backfills li").first).to_contain_text("done", timeout=30_000)
 
-    assert page.evaluate("window.isTheSamePage") is True
     expect(page.locator(".backfills li").first).to_contain_text("events found")

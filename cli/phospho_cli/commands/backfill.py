@@ -20,7 +20,9 @@ _PROGRESS_STEPS = 1_000
 @click.command()
 @click.option("--definition", "name", required=True, metavar="NAME", help="Definition to run, in its current version.")
 @click.option("--from", "from_at", metavar="TIME", help="Tasks from this time on, such as 2026-01-31 [default: all].")
-@click.option("--to", "to_at", metavar="TIME", help="Tasks before this time [default: all].")
+@click.option(
+    "--to", "to_at", metavar="TIME", help="Tasks up to this time; a day without a time is included [default: all]."
+)
 @click.option("--dry-run", is_flag=True, help="Show the cost, and run nothing.")
 @connected
 def backfill(client: Client, name: str, from_at: str | None, to_at: str | None, dry_run: bool) -> None:

@@ -20,6 +20,7 @@ from phospho_dashboard.health.project_gauges import ProjectGauges
 from phospho_dashboard.services import Services, create_services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.web.routes import on_unexpected, with_error_page
+from phospho_dashboard.web.transfer import light_responses
 from phospho_dashboard.webhooks.webhooks import WebhookSending
 from phospho_gateway import metrics as gateway_metrics
 from phospho_gateway.app import cors
@@ -110,7 +111,7 @@ def _pages_app(services: Services, integrations: Integrations, *, has_pages: boo
     if has_pages:
         routes += page_routes(services, integrations)
     handlers = {HTTPException: with_error_page(on_http_exception), Exception: on_unexpected}
-    return Starlette(routes=routes, exception_handlers=handlers)
+    return Starlette(routes=routes, exception_handlers=handlers, middleware=light_responses())
 
 
 def with_cors(app: ASGIApp, settings: GatewaySettings) -> ASGIApp:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_dashboard.queries.filters import URL_NAMES, Filters
+from phospho_dashboard.queries.filters import url_names
 from phospho_dashboard.queries.periods import PERIODS
 from phospho_dashboard.services import LIMIT, ROWS, ApiEndpoints, Services
 from phospho_store.jobs.session_closes import SessionCloseRepository
@@ -32,6 +30,7 @@ _SCOPE: dict[str, Schema] = {
     "period": TEXT,
     "from": nullable(TIME),
     "to": nullable(TIME),
+    "time_zone": TEXT,
     "filters": ANY_OBJECT,
 }
 
@@ -77,9 +76,8 @@ def _list(path: str, summary: str, rows: str) -> Operation:
 
 
 def _filters() -> tuple[Json, ...]:
-    names = [URL_NAMES.get(field.name, field.name) for field in fields(Filters)]
     schemas = {"period": {"enum": list(PERIODS)}, "from": TIME, "to": TIME}
-    return tuple(query_parameter(name, schemas.get(name, TEXT), "filter") for name in names)
+    return tuple(query_parameter(name, schemas.get(name, TEXT), "filter") for name in url_names())
 
 
 class SessionsApi(ApiEndpoints):

@@ -41,7 +41,7 @@ _NO_EVENTS: dict[str, Any] = {"events": 0, "sessions": 0, "last_at_ms": None}
 _TREND = """
 SELECT
     toUInt8(grouping(bucket)) AS is_total,
-    intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
+    $bucket AS bucket,
     sum(is_task) AS tasks, sum(countEqual(names, {name:String})) AS events,
     uniqExactIf(cityHash64(session_id), has(names, {name:String})) AS sessions,
     uniqExact(cityHash64(session_id)) AS all_sessions
@@ -87,8 +87,7 @@ class Events:
 
         Of the totals, `tasks` and `all_sessions` count all analysed ones, `events` and `sessions` those with the event.
         """
-        cut = {"name": name, "origin_ms": buckets.start_ms, "step_ms": buckets.step_ms}
-        counted = self._rows(_TREND, scope, **cut)
+        counted = self._rows(_TREND, scope, bucket=buckets.sql, name=name, **buckets.parameters)
         totals = next((row for row in counted if row["is_total"]), dict.fromkeys(_TOTALS, 0))
         trend = {row["bucket"]: row["events"] for row in counted if not row["is_total"]}
         of_name = found_events(scope, "task_id", of_name="name = {name:String}")
@@ -106,8 +105,8 @@ class Events:
             "by_version": _by_version(row for row in scored if row["is_version"]),
         }
 
-    def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
-        parts = {"analysed": analysed(scope, "created_at", "session_id")}
+    def _rows(self, sql: str, scope: Scope, *, bucket: str = "", **parameters: Any) -> list[Row]:
+        parts = {"bucket": bucket, "analysed": analysed(scope, "created_at", "session_id")}
         return self._store.rows(compose(sql, **parts), scope.parameters(**parameters))
 
 
@@ -117,19 +116,29 @@ def _by_version(rows: Iterable[Row]) -> list[Row]:
     return [{name: row[name] for name in ("definition_version", "engine", "events", "mean_score")} for row in ordered]
 
 
-# Return the quality of a definition, and its backfills by project and name.
+# Return the quality of a definition, its backfills by project and name, and its number of tasks to run it on.
 QualityReader = Callable[[EventDefinition], Content]
 BackfillReader = Callable[[str, str], list[Content]]
+UncheckedTasksReader = Callable[[EventDefinition], int]
 
 
 class EventPages:
     """The views of the list of events and of one event."""
 
-    def __init__(self, store: Store, registry: Registry, *, quality: QualityReader, backfills: BackfillReader) -> None:
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        *,
+        quality: QualityReader,
+        backfills: BackfillReader,
+        unchecked_tasks: UncheckedTasksReader,
+    ) -> None:
         self._store = store
         self._registry = registry
         self._quality = quality
         self._backfills = backfills
+        self._unchecked_tasks = unchecked_tasks
         self._events = Events(store)
         self._tasks = Tasks(store)
 
@@ -162,7 +171,9 @@ class EventPages:
             "definition": _as_json(definition),
             "quality": self._quality(definition) if definition is not None else None,
             "backfills": self._backfills(project_id, name)[:SHOWN_BACKFILLS],
+            "unchecked_tasks": self._unchecked_tasks(definition) if definition is not None else 0,
             **event,
+            "has_tasks": request.has_tasks,
             "examples": examples["tasks"],
         }
 

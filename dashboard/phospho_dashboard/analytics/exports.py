@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -14,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from phospho_dashboard.layout.views import ViewRequestReader
 from phospho_dashboard.queries.analysed import analysed, session_facts, session_findings
 from phospho_dashboard.queries.filters import Scope
+from phospho_dashboard.queries.zones import UTC_ZONE
 from phospho_dashboard.services import Endpoints, Services
 from phospho_store.sql import compose
 from phospho_store.sql.feedback import current_flag, last_feedback
@@ -30,17 +32,18 @@ _MAX_MEMORY_BYTES = 1_000_000_000
 
 @dataclass(frozen=True)
 class Format:
-    """A format of files: ClickHouse's name, the media type, and whether its cells hold only text."""
+    """A format of files: ClickHouse's name, the media type, and whether it is a text, whose cells hold only text."""
 
     name: str
     media_type: str
     is_flat: bool
+    is_text: bool = True
 
 
 FORMATS = {
     "csv": Format("CSV", "text/csv; charset=utf-8; header=present", is_flat=True),
     "jsonl": Format("JSONEachRow", "application/x-ndjson", is_flat=False),
-    "parquet": Format("Parquet", "application/vnd.apache.parquet", is_flat=False),
+    "parquet": Format("Parquet", "application/vnd.apache.parquet", is_flat=False, is_text=False),
 }
 
 # The SQL of each column by its name.
@@ -108,6 +111,7 @@ _COUNTS = {
     "users": "uniqExactIf(user_id, user_id != '')",
 }
 _TEXTS = frozenset({"task_id", "session_id", "user_id", "version_id", "input", "output", "flag", "model", "metadata"})
+_TIMES = frozenset({"created_at", "first_task_at", "last_task_at"})
 _LISTS = frozenset({"events", "user_ids", "version_ids", "models"})
 
 
@@ -125,20 +129,26 @@ class Exports:
             hint = "choose a shorter period or more filters, or page through the .json twin"
             raise Problem(422, "too_many_rows", f"an export has at most {MAX_ROWS:,} {rows}; these are {count:,}", hint)
 
-    def chunks(self, rows: str, ending: str, scope: Scope) -> Generator[bytes, None, None]:
-        """Yield a file of `tasks`, `sessions` or `users` in the order of their ids; the first bytes with its errors."""
+    def chunks(self, rows: str, ending: str, scope: Scope, zone: ZoneInfo) -> Generator[bytes, None, None]:
+        """
+        Yield a file of `tasks`, `sessions` or `users` in the order of their ids; the first bytes with its errors.
+
+        Times are written in `zone`, with their offset; Parquet has instants.
+        """
         columns = _COLUMNS[rows]
         file_format = FORMATS[ending]
-        sql = self._sql(rows, columns, file_format, scope)
-        stream = self._store.stream(sql, file_format.name, scope.parameters())
+        sql = self._sql(rows, columns, file_format, scope, is_utc=zone == UTC_ZONE)
+        stream = self._store.stream(sql, file_format.name, scope.parameters(zone=zone.key))
         with closing(stream):
             head = (",".join(columns) + "\r\n").encode() if file_format.name == "CSV" else b""
             yield head + next(stream, b"")
             yield from stream
 
-    def _sql(self, rows: str, columns: Mapping[str, str], file_format: Format, scope: Scope) -> str:
+    def _sql(self, rows: str, columns: Mapping[str, str], file_format: Format, scope: Scope, *, is_utc: bool) -> str:
         source = _SOURCES[rows](scope)
-        selected = ", ".join(f"{_cell(name, column, file_format)} AS {name}" for name, column in columns.items())
+        selected = ", ".join(
+            f"{_cell(name, column, file_format, is_utc=is_utc)} AS {name}" for name, column in columns.items()
+        )
         return (
             f"SELECT {selected} {source} ORDER BY {next(iter(columns))}"
             f" SETTINGS max_execution_time = {_TIMEOUT_S}, max_memory_usage = {_MAX_MEMORY_BYTES},"
@@ -173,12 +183,17 @@ def _users_source(scope: Scope) -> str:
 _SOURCES = {"tasks": _tasks_source, "sessions": _sessions_source, "users": _users_source}
 
 
-def _cell(name: str, column: str, file_format: Format) -> str:
+_ZONED = "formatDateTime(toTimeZone({column}, {{zone:String}}), '%Y-%m-%dT%H:%i:%S.%f%z')"
+
+
+def _cell(name: str, column: str, file_format: Format, *, is_utc: bool) -> str:
     """
     Return the SQL of a cell. A text that a spreadsheet would run as a formula gets a quote before it in CSV.
 
     Such are those that begin with one of the characters that OWASP lists under "CSV Injection".
     """
+    if name in _TIMES and file_format.is_text and not is_utc:
+        return _ZONED.format(column=column)
     if not file_format.is_flat:
         return column
     if name in _LISTS:
@@ -200,7 +215,7 @@ class ExportPages(Endpoints):
 
     def __init__(self, services: Services) -> None:
         super().__init__(services)
-        self._reader = ViewRequestReader(services.store)
+        self._reader = ViewRequestReader(services.store, services.registry)
         self._exports = Exports(services.export_store)
 
     def routes(self) -> list[BaseRoute]:
@@ -216,7 +231,7 @@ class ExportPages(Endpoints):
         threads, settings = self._services.export_threads, self._services.settings
         view_request = await self._threads.run(self._reader.read, request, visitor, project_id)
         await threads.run(self._exports.check, rows, view_request.scope)
-        chunks = self._exports.chunks(rows, ending, view_request.scope)
+        chunks = self._exports.chunks(rows, ending, view_request.scope, view_request.zone)
         body = stream_chunks(threads, chunks, settings.export_stall_s, settings.export_timeout_s)
         # An error before the first rows is a response of its own. After them, the body breaks off.
         first = await anext(body, b"")

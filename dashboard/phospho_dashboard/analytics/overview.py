@@ -13,6 +13,7 @@ from phospho_dashboard.queries.analysed import analysed, flagged_tasks
 from phospho_dashboard.queries.filters import Scope, searched
 from phospho_dashboard.queries.periods import Buckets, Span
 from phospho_dashboard.settings import Prices
+from phospho_store.registry.registry import Registry
 from phospho_store.sql import compose
 from phospho_store.store import Store
 
@@ -36,7 +37,7 @@ SELECT
 FROM
 (
     SELECT
-        intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
+        $bucket AS bucket,
         cityHash64(session_id) AS session,
         if(user_id = '', 0, cityHash64(user_id)) AS user,
         model, version_id AS version, tokens_in, tokens_out, latency_ms
@@ -49,7 +50,7 @@ _BUCKET, _MODEL, _VERSION, _ALL = 0b011, 0b101, 0b110, 0b111
 _FINDINGS = """
 SELECT
     grouping(bucket, language) AS level,
-    intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
+    $bucket AS bucket,
     toString(language) AS language,
     sum(is_task) AS analysed_tasks,
     sum(length(names)) AS events,
@@ -64,7 +65,7 @@ _BUCKET_OF_FINDINGS, _LANGUAGE, _ALL_FINDINGS = 0b01, 0b10, 0b11
 _FEEDBACK = """
 SELECT
     grouping(bucket) AS level,
-    intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
+    $bucket AS bucket,
     countIf(flag = 'success') AS successes,
     countIf(flag = 'failure') AS failures
 FROM $flagged_tasks
@@ -107,10 +108,10 @@ class Overview:
 
     def read(self, scope: Scope, buckets: Buckets) -> Row:
         """Return `totals`, `over_time` (a row a bucket, empty ones too), and the largest parts, each in a list."""
-        cut = {"origin_ms": buckets.start_ms, "step_ms": buckets.step_ms, "most": MAX_ROWS}
-        activity = _by_level(self._rows(_ACTIVITY, scope, **cut))
-        findings = _by_level(self._rows(_FINDINGS, scope, **cut))
-        feedback = _by_level(self._rows(_FEEDBACK, scope, **cut))
+        activity, findings, feedback = (
+            _by_level(self._rows(sql, scope, bucket=buckets.sql, **buckets.parameters, most=MAX_ROWS))
+            for sql in (_ACTIVITY, _FINDINGS, _FEEDBACK)
+        )
         totals = _only(activity[_ALL]) | _only(findings[_ALL_FINDINGS]) | _only(feedback[_ALL_FEEDBACK])
         over_time = (activity[_BUCKET], findings[_BUCKET_OF_FINDINGS], feedback[_BUCKET_OF_FEEDBACK])
         models = [self._with_cost(_model(row)) for row in activity[_MODEL]]
@@ -136,8 +137,8 @@ class Overview:
     def _with_cost(self, row: Row) -> Row:
         return row | {"cost": self._prices.cost(row["model"], row["tokens_in"], row["tokens_out"])}
 
-    def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
-        parts = {"tasks": scope.tasks(), "flagged_tasks": flagged_tasks(scope, "created_at")}
+    def _rows(self, sql: str, scope: Scope, *, bucket: str = "", **parameters: Any) -> list[Row]:
+        parts = {"tasks": scope.tasks(), "bucket": bucket, "flagged_tasks": flagged_tasks(scope, "created_at")}
         parts["analysed"] = analysed(scope, "created_at", "session_id", "sentiment", "language")
         return self._store.rows(compose(sql, **parts), scope.parameters(**parameters))
 
@@ -185,7 +186,8 @@ def _point(numbers: Row) -> Row:
     p50, p95, p99 = point.pop("latencies")
     judged_tasks = point["successes"] + point["failures"]
     rate = point["successes"] / judged_tasks if judged_tasks else None
-    return point | {"success_rate": rate, "latency_p50_ms": p50, "latency_p95_ms": p95, "latency_p99_ms": p99}
+    latencies = {"latency_p50_ms": p50, "latency_p95_ms": p95, "latency_p99_ms": p99}
+    return point | {"judged_tasks": judged_tasks, "success_rate": rate} | latencies
 
 
 # Return the freshness of a project at a time, and the number of dead letters of projects in a span.
@@ -197,9 +199,16 @@ class OverviewPage:
     """The view of the dashboard, with the freshness of the data."""
 
     def __init__(
-        self, store: Store, prices: Prices, *, freshness: FreshnessReader, count_dead_letters: DeadLetterCounter
+        self,
+        store: Store,
+        registry: Registry,
+        prices: Prices,
+        *,
+        freshness: FreshnessReader,
+        count_dead_letters: DeadLetterCounter,
     ) -> None:
         self._store = store
+        self._registry = registry
         self._overview = Overview(store, prices)
         self._freshness = freshness
         self._count_dead_letters = count_dead_letters
@@ -211,4 +220,8 @@ class OverviewPage:
         numbers = self._overview.read(searched(self._store, request.scope), request.buckets())
         fresh = self._freshness(request.project_id, request.now_ms)
         dead_letters = self._count_dead_letters(list(request.readable_projects), request.scope.span)
-        return numbers | {"freshness": fresh | {"dead_letters": dead_letters}, "has_tasks": request.has_tasks}
+        return numbers | {
+            "freshness": fresh | {"dead_letters": dead_letters},
+            "has_tasks": request.has_tasks,
+            "has_definitions": bool(self._registry.definitions(request.project_id)),
+        }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from phospho_dashboard.analytics.events import BackfillReader, EventPages, QualityReader
+from phospho_dashboard.analytics.events import BackfillReader, EventPages, QualityReader, UncheckedTasksReader
 from phospho_dashboard.analytics.overview import DeadLetterCounter, FreshnessReader, OverviewPage
 from phospho_dashboard.analytics.sessions import SessionPages
+from phospho_dashboard.analytics.steps import step_tree
 from phospho_dashboard.analytics.tasks import SORTS, Tasks, task_list_extras
+from phospho_dashboard.analytics.texts import LONG_TEXTS, WHOLE_TEXTS
 from phospho_dashboard.analytics.users import UsersPage
 from phospho_dashboard.analytics.versions import VersionsPage
 from phospho_dashboard.layout.views import Content, PageExtras, View, ViewRequest
@@ -23,13 +25,14 @@ def analytics_views(
     count_dead_letters: DeadLetterCounter,
     quality: QualityReader,
     backfills: BackfillReader,
+    unchecked_tasks: UncheckedTasksReader,
 ) -> list[View]:
     """Return the views. The functions are those of other features: health and definitions."""
     store, registry, prices = services.store, services.registry, services.settings.prices
 
     addable_events = partial(_addable_events, registry)
-    overview = OverviewPage(store, prices, freshness=freshness, count_dead_letters=count_dead_letters)
-    events = EventPages(store, registry, quality=quality, backfills=backfills)
+    overview = OverviewPage(store, registry, prices, freshness=freshness, count_dead_letters=count_dead_letters)
+    events = EventPages(store, registry, quality=quality, backfills=backfills, unchecked_tasks=unchecked_tasks)
     return [
         *overview.views(),
         *SessionPages(store, addable_events).views(),
@@ -50,10 +53,11 @@ class TaskPages:
     def views(self) -> list[View]:
         return [
             View("tasks", "/tasks", "analytics/tasks.html", self.read_list, page_extras=task_list_extras),
-            View(
-                "tasks", "/tasks", "analytics/task.html", self.read_item, is_item=True, page_extras=self._addable_events
-            ),
+            View("tasks", "/tasks", "analytics/task.html", self.read_item, is_item=True, page_extras=self._item_extras),
         ]
+
+    def _item_extras(self, request: ViewRequest, content: Content) -> Content:
+        return self._addable_events(request, content) | {"steps": step_tree(content["task"]["metadata"])}
 
     def read_list(self, request: ViewRequest) -> Content:
         paging = request.paging(SORTS)
@@ -61,7 +65,7 @@ class TaskPages:
         return {"sort": paging.sort, "has_tasks": request.has_tasks} | page
 
     def read_item(self, request: ViewRequest) -> Content:
-        return self._tasks.task(request.project_id, request.item_id)
+        return self._tasks.task(request.project_id, request.item_id, LONG_TEXTS if request.is_page else WHOLE_TEXTS)
 
 
 def _addable_events(registry: Registry, request: ViewRequest, _content: Content) -> Content:

@@ -8,9 +8,11 @@ aggregate or join every row of it. The rules are the views': FINAL, and the last
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 from phospho_dashboard.analytics.tasks import Tasks
+from phospho_dashboard.analytics.texts import SHORT_TEXTS, WHOLE_TEXTS, Texts
 from phospho_dashboard.layout.views import Content, PageExtras, Paging, View, ViewRequest, chosen_columns, sort_labels
 from phospho_dashboard.queries.analysed import session_facts, session_findings
 from phospho_dashboard.queries.filters import Scope, newest
@@ -84,16 +86,18 @@ SELECT
 FROM $analysed
 GROUP BY session_id
 """
-_TRANSCRIPT = """
-SELECT
-    task_id, session_id, toUnixTimestamp64Milli(created_at) AS created_at_ms, user_id, version_id,
-    input, output, system_prompt, flag, model, tokens_in, tokens_out, latency_ms,
-    metadata, raw_input, raw_output, source
+# `bytes` is what a task adds to its page.
+_TURNS = """
+SELECT task_id, toUnixTimestamp64Milli(created_at) AS created_at_ms, $bytes AS bytes
 FROM task_rows FINAL
 WHERE project_id = {project:String} AND session_id = {session:String}
     AND (created_at_ms, task_id) > ({after_ms:Int64}, {after_id:String})
 ORDER BY created_at_ms, task_id
 LIMIT {limit:UInt32}
+"""
+_LAST_TASK = """
+SELECT argMax(task_id, (created_at, task_id)) AS task_id FROM task_rows FINAL
+WHERE project_id = {project:String} AND session_id = {session:String}
 """
 _SESSION_TOTALS = compose(
     """
@@ -132,20 +136,37 @@ class Sessions:
         sessions = self._summaries(scope, [row["session_id"] for row in page_rows])
         return {"sessions": sessions, "next_cursor": next_cursor}
 
-    def transcript(self, project_id: str, session_id: str, after: tuple[int, str] | None) -> Row:
-        """Return a session with up to TRANSCRIPT_TASKS tasks in their order; Problem 404 where there is none."""
+    def transcript(self, project_id: str, session_id: str, after: tuple[int, str] | None, texts: Texts) -> Row:
+        """
+        Return a session with its tasks in their order; Problem 404 where there is none.
+
+        There are up to TRANSCRIPT_TASKS tasks, and fewer where their `texts` are long. `events` are those of the whole
+        session, each with its `task_id`.
+        """
         parameters: Row = {"project": project_id, "session": session_id}
         totals = self._store.rows(_SESSION_TOTALS, parameters)
         if not totals:
             raise Problem(404, "unknown_session", f"there is no session {session_id!r} in this project")
         after_ms, after_id = after or _START_OF_TIME
         position = {"after_ms": after_ms, "after_id": after_id, "limit": TRANSCRIPT_TASKS + 1}
-        rows = self._store.rows(_TRANSCRIPT, parameters | position)
-        tasks = rows[:TRANSCRIPT_TASKS]
-        last = tasks[-1] if len(rows) > TRANSCRIPT_TASKS else None
+        rows = self._store.rows(compose(_TURNS, bytes=texts.bytes_sql), parameters | position)
+        page_rows = _within(rows[:TRANSCRIPT_TASKS], texts.max_page_bytes)
+        last = page_rows[-1] if len(rows) > len(page_rows) else None
         cursor = encoded_cursor(last["created_at_ms"], last["task_id"]) if last else None
-        task_list = self._tasks.with_findings(project_id, tasks)
-        return {"session": {**with_times(totals[0]), "task_list": task_list}, "next_cursor": cursor}
+        task_list = self._tasks.tasks(project_id, [row["task_id"] for row in page_rows], texts)
+        events = self._events_of_session(project_id, parameters)
+        session = with_times(totals[0]) | {"events": events, "task_list": task_list}
+        return {"session": session, "next_cursor": cursor}
+
+    def _events_of_session(self, project_id: str, parameters: Row) -> list[Row]:
+        """Return the events of a session as a whole, which stand at its last task; without rejected ones."""
+        tasks = self._store.rows(_LAST_TASK, parameters)
+        return [
+            event | {"task_id": task["task_id"]}
+            for task in self._tasks.previews(project_id, [row["task_id"] for row in tasks])
+            for event in task["events"]
+            if event.get("scope") == "session" and event["label"] != "rejected"
+        ]
 
     def _summaries(self, scope: Scope, session_ids: list[str]) -> list[Row]:
         if not session_ids:
@@ -162,6 +183,12 @@ class Sessions:
             for session_id in session_ids
             if session_id in summaries
         ]
+
+
+def _within(rows: list[Row], max_bytes: int) -> list[Row]:
+    """Return the first rows, up to `max_bytes` of texts; at least one."""
+    sizes = accumulate(row["bytes"] for row in rows)
+    return [row for index, (row, size) in enumerate(zip(rows, sizes, strict=True)) if not index or size <= max_bytes]
 
 
 def _findings(row: Row | None) -> Row:
@@ -206,7 +233,8 @@ class SessionPages:
         return {"sort": paging.sort, "has_tasks": request.has_tasks} | page
 
     def read_item(self, request: ViewRequest) -> Content:
-        return self._sessions.transcript(request.project_id, request.item_id, request.cursor())
+        texts = SHORT_TEXTS if request.is_page else WHOLE_TEXTS
+        return self._sessions.transcript(request.project_id, request.item_id, request.cursor(), texts)
 
 
 def _list_extras(request: ViewRequest, _content: Content) -> Content:

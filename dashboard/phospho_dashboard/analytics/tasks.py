@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from phospho_dashboard.analytics.texts import WHOLE_TEXTS, Texts
 from phospho_dashboard.layout.views import Paging, ViewRequest, chosen_columns, sort_labels
 from phospho_dashboard.queries.filters import Scope, newest
 from phospho_dashboard.queries.periods import Extent, Span
@@ -130,13 +131,13 @@ SELECT
 FROM task_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """
-_TASK = """
+_WHOLE = """
 SELECT
     task_id, session_id, user_id, version_id, toUnixTimestamp64Milli(created_at) AS created_at_ms,
-    toUnixTimestamp64Milli(received_at) AS received_at_ms, input, output, system_prompt, flag, model,
-    tokens_in, tokens_out, latency_ms, metadata, raw_input, raw_output, source
+    toUnixTimestamp64Milli(received_at) AS received_at_ms, $texts, flag, model, tokens_in, tokens_out, latency_ms,
+    source
 FROM task_rows FINAL
-WHERE project_id = {project:String} AND task_id = {task:String}
+WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """
 _ANALYSES = """
 SELECT task_id, language, sentiment, sentiment_score, sentiment_magnitude, output_language, output_sentiment,
@@ -159,11 +160,11 @@ ORDER BY created_at, note_id
 # The tasks before and after one in its session.
 _NEIGHBOURS = """
 SELECT
-    argMaxIf(task_id, place, place < ({at_ms:Int64}, {task:String})) AS previous,
-    argMinIf(task_id, place, place > ({at_ms:Int64}, {task:String})) AS next
+    argMaxIf(task_id, place, place < (parseDateTime64BestEffort({at:String}, 3, 'UTC'), {task:String})) AS previous,
+    argMinIf(task_id, place, place > (parseDateTime64BestEffort({at:String}, 3, 'UTC'), {task:String})) AS next
 FROM
 (
-    SELECT task_id, (toUnixTimestamp64Milli(created_at), task_id) AS place
+    SELECT task_id, (created_at, task_id) AS place
     FROM task_rows FINAL
     WHERE project_id = {project:String} AND session_id = {session:String}
 )
@@ -204,15 +205,20 @@ class Tasks:
         rows = {row["task_id"]: row for row in self._store.rows(_PREVIEWS, parameters)}
         return self.with_findings(project_id, [rows[task_id] for task_id in task_ids if task_id in rows])
 
-    def task(self, project_id: str, task_id: str) -> Row:
+    def task(self, project_id: str, task_id: str, texts: Texts = WHOLE_TEXTS) -> Row:
         """Return one task with its texts, findings, feedback and neighbours in the session; Problem 404."""
-        rows = self._store.rows(_TASK, {"project": project_id, "task": task_id})
-        if not rows:
+        tasks = self.tasks(project_id, [task_id], texts)
+        if not tasks:
             raise Problem(404, "unknown_task", f"there is no task {task_id!r} in this project")
-        position = {"at_ms": rows[0]["created_at_ms"], "task": task_id, "session": rows[0]["session_id"]}
+        position = {"at": tasks[0]["created_at"], "task": task_id, "session": tasks[0]["session_id"]}
         [neighbours] = self._store.rows(_NEIGHBOURS, {"project": project_id, **position})
-        [task] = self.with_findings(project_id, rows)
-        return {"task": task, **neighbours}
+        return {"task": tasks[0], **neighbours}
+
+    def tasks(self, project_id: str, task_ids: list[str], texts: Texts) -> list[Row]:
+        """Return the tasks of these ids in their order, with `texts`, findings and feedback."""
+        sql = compose(_WHOLE, texts=texts.columns_sql)
+        rows = {row["task_id"]: row for row in self._store.rows(sql, {"project": project_id, "tasks": task_ids})}
+        return self.with_findings(project_id, [rows[task_id] for task_id in task_ids if task_id in rows])
 
     def with_findings(self, project_id: str, tasks: list[Row]) -> list[Row]:
         """Return `tasks` with their analyses, events, feedback and notes; the last feedback sets the task's flag."""

@@ -12,14 +12,14 @@ from phospho_store.sql import compose
 from phospho_store.store import Store
 
 _VERSIONS = """
-SELECT intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
+SELECT $bucket AS bucket,
     toString(version_id) AS version, count() AS tasks
 FROM task_rows FINAL
 WHERE $tasks AND version_id IN {versions:Array(String)}
 GROUP BY bucket, version
 """
 _USERS = """
-SELECT intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64}) AS bucket,
+SELECT $bucket AS bucket,
     uniqExact(cityHash64(user_id)) AS users, count() AS tasks
 FROM task_rows FINAL
 WHERE $tasks AND user_id != ''
@@ -63,8 +63,8 @@ class Trends:
         return [{"from": 2**number, "to": 2 ** (number + 1) - 1, "users": counts.get(number, 0)} for number in bins]
 
     def _rows(self, sql: str, scope: Scope, buckets: Buckets, **parameters: Any) -> list[Row]:
-        cut = {"origin_ms": buckets.start_ms, "step_ms": buckets.step_ms}
-        return self._store.rows(compose(sql, tasks=scope.tasks()), scope.parameters(**cut, **parameters))
+        sql = compose(sql, tasks=scope.tasks(), bucket=buckets.sql)
+        return self._store.rows(sql, scope.parameters(**buckets.parameters, **parameters))
 
 
 def bucket_times(bucket: Bucket) -> dict[str, Any]:

@@ -121,7 +121,7 @@ class Versions:
         success = {name: (row["successes"], row["successes"] + row["failures"]) for name, row in feedback.items()}
         sentiment = _scaled((row for row in analysed_sessions if row["n"]), _SCORE_UNIT)
         measures = [
-            _rates("success", "Success, of judged tasks", success),
+            _rates("success", "Success rate", success),
             _means("sentiment", "Sentiment", sentiment),
             *self._costs(scope),
         ]
@@ -137,7 +137,7 @@ class Versions:
             "prices_out": [p.tokens_out for p in models.values()],
         }
         rows = self._rows(_COST, scope, models=list(models), **prices)
-        return [_means("cost", "Cost of a session", _scaled(rows, _COST_UNIT))]
+        return [_means("cost", "Cost per session", _scaled(rows, _COST_UNIT))]
 
     def _events(self, scope: Scope, sessions: dict[str, int]) -> list[Row]:
         """
@@ -161,7 +161,7 @@ class Versions:
         for row in self._rows(_SCORES, scope, versions=versions):
             of_name.get(row["name"], []).append(row)
         measures = [
-            _means(f"score of {name}", f"Score of {name}", _scaled(rows, _SCORE_UNIT)) | {"is_score": True}
+            _means(f"score of {name}", f"Score: {name}", _scaled(rows, _SCORE_UNIT)) | {"is_score": True}
             for name, rows in of_name.items()
         ]
         return [measure for measure in measures if measure["versions"]]
@@ -225,7 +225,7 @@ class VersionsPage:
         self._trends = Trends(store)
 
     def views(self) -> list[View]:
-        return [View("versions", "/versions", "analytics/versions.html", self.read)]
+        return [View("versions", "/versions", "analytics/versions.html", self.read, parameters=("base",))]
 
     def read(self, request: ViewRequest) -> Content:
         scope = searched(self._store, request.scope)

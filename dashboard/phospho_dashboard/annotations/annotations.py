@@ -89,7 +89,7 @@ class Annotations:
     def save_note(self, project_id: str, visitor: Visitor, task_id: str, text: str) -> Note:
         """Write a note on a task."""
         if not text.strip():
-            raise Problem(422, "empty_note", "a note says something")
+            raise Problem(422, "empty_note", "the note is empty")
         self._check_tasks(project_id, [task_id])
         note_id = "note_" + secrets.token_hex(8)
         return self._save_note(visitor, project_id=project_id, task_id=task_id, note_id=note_id, text=text)

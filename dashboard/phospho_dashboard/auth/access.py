@@ -147,7 +147,7 @@ class Access:
             return visitor
         settings = self._settings
         if not settings.pages_open or is_proxied(request) or not _is_opened(request, settings.local_secret):
-            raise Problem(401, "unauthorized", "you are not signed in, or not any more", _SIGN_IN_HINT)
+            raise Problem(401, "unauthorized", "you are not signed in", _SIGN_IN_HINT)
         check_host(request, settings.allowed_hosts)
         return self._visitor_without_cookie(LOCAL_USER, "admin")
 

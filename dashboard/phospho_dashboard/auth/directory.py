@@ -35,7 +35,7 @@ class Passwords:
         """Return the hash to store. Raises Problem 422 for one that is too short or too long."""
         if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
             message = f"a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters"
-            raise Problem(422, "invalid_password", message, "some words in a row are good: easy to keep, hard to guess")
+            raise Problem(422, "invalid_password", message, "a few random words work well")
         return self._hasher.hash(password)
 
     def matches(self, password: str, password_hash: str) -> bool:
@@ -77,7 +77,7 @@ class Directory:
         """Return the person of that name; Problem 404 where there is none."""
         person = self.people.person(name)
         if person is None:
-            raise Problem(404, "unknown_person", f"there is nobody of the name {known_name(name)!r}")
+            raise Problem(404, "unknown_person", f"there is no person {known_name(name)!r}")
         return person
 
     def add(self, name: str, role: str, password: str) -> Person:
@@ -87,7 +87,7 @@ class Directory:
             return self.people.add(name, checked_role(role), hashed, self._now())
         except ValidationError:
             hint = "an e-mail address or a short name: at most 254 characters, without spaces"
-            raise Problem(422, "invalid_name", "this can't be a name to sign in with", hint) from None
+            raise Problem(422, "invalid_name", "invalid name", hint) from None
 
     def change(self, name: str, role: str = "", password: str = "") -> Person:
         """Change what is not empty; a new password signs the person out everywhere. Raises Problem 404, 409 or 422."""
@@ -116,7 +116,7 @@ class Directory:
     def _check_not_last_admin(self, person: Person) -> None:
         admins = [admin.name for admin in self.people.everybody() if admin.role == "admin"]
         if admins == [person.name]:
-            raise Problem(409, "last_admin", f"{person.name!r} is the only admin", "make somebody else an admin first")
+            raise Problem(409, "last_admin", f"{person.name!r} is the only admin", "make another person admin first")
 
 
 def checked_role(text: str) -> Role:

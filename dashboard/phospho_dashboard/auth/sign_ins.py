@@ -141,9 +141,9 @@ class SignIns:
         _count(self._address_attempts, address)
         code_hash = key_hash(code)
         if not any(hmac.compare_digest(code_hash, key_hash(setup_code)) for setup_code in self._settings.setup_codes):
-            raise Problem(401, "wrong_code", "this is not the code that the server printed when it started")
+            raise Problem(401, "wrong_code", "wrong setup code; the server log has it")
         if self._people.everybody():
-            raise Problem(409, "already_set_up", "somebody can sign in already", "ask them to add you")
+            raise Problem(409, "already_set_up", "an administrator exists already", "ask them to add you")
         return self._open(self.directory.add(name, "admin", password))
 
     def change_password(self, name: str, old: str, new: str, address: str) -> str:
@@ -201,7 +201,7 @@ class SignIns:
         person = self._people.person(name)
         password_hash = person.password_hash if person is not None else ""
         if not self._passwords.matches(password, password_hash) or person is None:
-            raise Problem(401, "wrong_password", "name and password do not belong together")
+            raise Problem(401, "wrong_password", "wrong name or password")
         self._credit_attempt(known_name(name), address)
         if self._passwords.is_dated(password_hash):
             return self._people.renew_hash(person, self._passwords.hashed(password))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
@@ -13,13 +13,14 @@ from starlette.routing import BaseRoute
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.definitions.checks import Detection, current_definition, versions_of
 from phospho_dashboard.layout.pages import ProjectPage
+from phospho_dashboard.queries.zones import zone_of
 from phospho_dashboard.services import ApiEndpoints, Endpoints, Services
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route, page_and_twin
-from phospho_dashboard.web.urls import with_query
-from phospho_schemas.messages import Backfill
+from phospho_dashboard.web.urls import item_path, with_query
+from phospho_schemas.messages import Backfill, EventDefinition
 from phospho_schemas.people import Role
-from phospho_schemas.times import parsed_time
+from phospho_schemas.times import parsed_end, parsed_time
 from phospho_store.jobs.backfills import BackfillRepository
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import NUMBER, TEXT, TIME, list_of, nullable, object_schema
@@ -35,6 +36,12 @@ class TimeRange(NamedTuple):
     to_at: datetime | None
 
 
+_TASKS_BEFORE = """
+SELECT count() AS tasks FROM task_rows FINAL
+WHERE project_id = {project:String} AND received_at < fromUnixTimestamp64Milli({before_ms:Int64})
+"""
+
+
 class Backfills:
     """
     Read, start and cancel the backfills of a project. Blocking; `estimate` for seconds.
@@ -43,6 +50,7 @@ class Backfills:
     """
 
     def __init__(self, services: Services, detection: Detection) -> None:
+        self._store = services.store
         self._registry = services.registry
         self._detection = detection
         self._repository = BackfillRepository(services.store, services.clock)
@@ -55,6 +63,22 @@ class Backfills:
         """Return the backfills of one definition with their progress, the latest first."""
         backfills = self._repository.of_project(project_id)
         return [with_progress(backfill) for backfill in backfills if backfill.name == name]
+
+    def unchecked_tasks(self, definition: EventDefinition) -> int:
+        """Return the number of tasks that arrived before a version, 0 where a backfill has it run on them all."""
+        is_run = any(
+            backfill.name == definition.name
+            and backfill.definition_version == definition.version
+            and backfill.status in ("running", "asking", "done")
+            and backfill.from_at is None
+            and backfill.to_at is None
+            for backfill in self._repository.of_project(definition.project_id)
+        )
+        if is_run:
+            return 0
+        before_ms = round(definition.created_at.timestamp() * 1000)
+        [row] = self._store.rows(_TASKS_BEFORE, {"project": definition.project_id, "before_ms": before_ms})
+        return int(row["tasks"])
 
     def backfill(self, project_id: str, backfill_id: str) -> Backfill:
         """Return a backfill."""
@@ -138,7 +162,8 @@ class BackfillsApi(ApiEndpoints):
     async def start(self, request: Request) -> Response:
         visitor, project_id = await self._access.api_visitor_and_project(request, "editor")
         content = await self._body(request)
-        name, time_range = text_field(content, "definition"), _time_range(content)
+        zone = zone_of(await self._threads.run(self._registry.project, project_id), request)
+        name, time_range = text_field(content, "definition"), _time_range(content, zone)
         if content.get("dry_run"):
             estimate = await self._slow_threads.run(self._backfills.estimate, project_id, name, time_range)
             return json_response({"estimate": estimate})
@@ -165,20 +190,21 @@ class BackfillsApi(ApiEndpoints):
         return json_response({"backfill": backfill.model_dump(mode="json")})
 
 
-def _time_range(content: dict[str, Any]) -> TimeRange:
+def _time_range(content: dict[str, Any], zone: tzinfo) -> TimeRange:
     """Return the times `from` and `to` of a body; Problem 422 for an empty range."""
-    time_range = TimeRange(_time(content, "from"), _time(content, "to"))
+    from_at = _time(content, "from", lambda text: parsed_time(text, zone))
+    time_range = TimeRange(from_at, _time(content, "to", lambda text: parsed_end(text, zone)))
     if time_range.from_at is not None and time_range.to_at is not None and time_range.from_at >= time_range.to_at:
         raise Problem(422, "invalid_field", "'from' must be before 'to'")
     return time_range
 
 
-def _time(content: dict[str, Any], name: str) -> datetime | None:
-    """Return a time of a body, in UTC where it names no zone; None where it is missing."""
+def _time(content: dict[str, Any], name: str, parse: Callable[[str], datetime | None]) -> datetime | None:
+    """Return a time of a body, None where it is missing; Problem 422 for a text that is none."""
     text = content.get(name)
     if text is None:
         return None
-    moment = parsed_time(text) if isinstance(text, str) else None
+    moment = parse(text) if isinstance(text, str) else None
     if moment is None:
         hint = "such as 2026-01-31 or 2026-01-31T10:00:00Z"
         raise Problem(422, "invalid_field", f"{name!r} must be a time in ISO 8601", hint)
@@ -186,7 +212,6 @@ def _time(content: dict[str, Any], name: str) -> datetime | None:
 
 
 _PATH = "/definitions/backfill"
-_DAY = timedelta(days=1)
 
 
 class BackfillPages(Endpoints):
@@ -207,7 +232,11 @@ class BackfillPages(Endpoints):
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)
-        return visitor, await self._content(project_id, _name(request))
+        content = await self._content(project_id, _name(request))
+        if "saved" in request.query_params and content["unchecked_tasks"]:
+            name, everything = content["name"], TimeRange(None, None)
+            content["estimate"] = await self._slow_threads.run(self._backfills.estimate, project_id, name, everything)
+        return visitor, content
 
     async def render(
         self,
@@ -219,7 +248,11 @@ class BackfillPages(Endpoints):
         estimate: dict[str, Any] | None = None,
         problem: Problem | None = None,
     ) -> Response:
-        form = {"typed": typed or {"from": "", "to": ""}, "estimate": estimate}
+        form = {
+            "typed": typed or {"from": "", "to": ""},
+            "estimate": estimate,
+            "is_saved": "saved" in request.query_params,
+        }
         return await self._page.render(request, visitor, form | content, problem=problem)
 
     async def start(self, request: Request) -> Response:
@@ -228,7 +261,8 @@ class BackfillPages(Endpoints):
         project_id, name = await self._access.query_project(request, visitor), _name(request)
         typed = {"from": form.text("from"), "to": form.text("to")}
         try:
-            time_range = _days_of(form)
+            zone = zone_of(await self._threads.run(self._registry.project, project_id), request)
+            time_range = _days_of(form, zone)
             if form.text("do") == "estimate":
                 estimate = await self._slow_threads.run(self._backfills.estimate, project_id, name, time_range)
                 content = await self._content(project_id, name)
@@ -239,7 +273,7 @@ class BackfillPages(Endpoints):
                 raise
             content = await self._content(project_id, name)
             return await self.render(request, visitor, content, typed=typed, problem=problem)
-        return _to_page(project_id, name)
+        return RedirectResponse(with_query(item_path("/events", name), {"project": project_id}), 303)
 
     async def cancel(self, request: Request) -> Response:
         visitor, form = await self._access.form_visitor(request)
@@ -251,7 +285,9 @@ class BackfillPages(Endpoints):
         latest = (await self._threads.run(versions_of, self._registry, project_id, name))[0]
         backfills = await self._threads.run(self._backfills.of_event, project_id, name)
         version = None if latest.is_deleted else latest.version
-        return {"project_id": project_id, "name": name, "version": version, "backfills": backfills}
+        unchecked = 0 if latest.is_deleted else await self._threads.run(self._backfills.unchecked_tasks, latest)
+        content = {"project_id": project_id, "name": name, "version": version, "unchecked_tasks": unchecked}
+        return content | {"backfills": backfills}
 
 
 def _name(request: Request) -> str:
@@ -262,18 +298,16 @@ def _to_page(project_id: str, name: str) -> Response:
     return RedirectResponse(with_query(_PATH, {"project": project_id, "name": name}), 303)
 
 
-def _days_of(form: Form) -> TimeRange:
-    """Return the time range of a form; its days are those of UTC, the last one included."""
+def _days_of(form: Form, zone: tzinfo) -> TimeRange:
+    """Return the time range of a form; its days are those of `zone`, the last one included."""
     first, last = _day(form.text("from")), _day(form.text("to"))
-    if first is not None and last is not None and last < first:
+    if first and last and last < first:
         raise Problem(422, "invalid_field", "the last day is before the first one")
-    return TimeRange(first, None if last is None else last + _DAY)
+    return TimeRange(parsed_time(first, zone) if first else None, parsed_end(last, zone) if last else None)
 
 
-def _day(text: str) -> datetime | None:
-    if not text:
-        return None
+def _day(text: str) -> str:
     day = parsed_time(text) if len(text) == len("2026-01-31") else None
-    if day is None or day.year >= 9999:
+    if text and (day is None or not 1900 <= day.year < 2300):
         raise Problem(422, "invalid_field", "a day is written such as 2026-01-31")
-    return day
+    return text

@@ -61,8 +61,8 @@ def check_name(name: str, names_by_look: Mapping[str, set[str]]) -> None:
     """Raise Problem 422 where a name can be mistaken for another one in use."""
     other = too_alike(name, names_by_look)
     if other is not None:
-        hint = "choose another name, or delete that one"
-        raise Problem(422, "invalid_definition", f"the name can be taken for {other!r}", hint)
+        hint = "choose another name, or delete the other definition"
+        raise Problem(422, "invalid_definition", f"the name looks like {other!r}", hint)
 
 
 def _message_and_hint(error: ValidationError) -> tuple[str, str]:
@@ -70,8 +70,8 @@ def _message_and_hint(error: ValidationError) -> tuple[str, str]:
     if first["type"] != "too_long":
         return validation_message(error), ""
     field, limits = ".".join(map(str, first["loc"])), first["ctx"]
-    message = f"{field}: at most {limits['max_length']} are taken, not {limits['actual_length']}"
-    return message, "make several definitions of it, or say it in one pattern with engine: regex"
+    message = f"{field}: at most {limits['max_length']} are allowed, got {limits['actual_length']}"
+    return message, "split it into several definitions, or use one pattern with engine: regex"
 
 
 def versions_of(registry: Registry, project_id: str, name: str) -> list[EventDefinition]:

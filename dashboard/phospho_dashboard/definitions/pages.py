@@ -28,7 +28,13 @@ _MAX_TEXT_CHARACTERS = 200_000
 _CHOICES = {
     "engines": list(ENGINE_SPECS),
     "engine_classes": {
-        name: " ".join(f"reads-{field}" for field in sorted(spec.own_fields)) for name, spec in ENGINE_SPECS.items()
+        name: " ".join(
+            [
+                *(f"reads-{field}" for field in sorted(spec.own_fields)),
+                *(["gives-scores"] * (len(spec.score_types) > 1)),
+            ]
+        )
+        for name, spec in ENGINE_SPECS.items()
     },
     "scopes": get_args(Scope),
     "judges": get_args(JudgeChoice),
@@ -79,7 +85,11 @@ class DefinitionPages(Endpoints):
             # A person who saw that there is a newer version may save theirs after it.
             base = None if problem.code == "changed_meanwhile" else base_version
             return await self._render(request, visitor, stored, fields, problem=problem, base_version=base)
-        return RedirectResponse(with_query(item_path("/events", saved.name), {"project": project_id}), 303)
+        # Offer to run it on the tasks that are there already.
+        offer = with_query(f"{_PATH}/backfill", {"project": project_id, "name": saved.name, "saved": "1"})
+        page = with_query(item_path("/events", saved.name), {"project": project_id})
+        has_tasks = await self._threads.run(self._trials.has_tasks, project_id)
+        return RedirectResponse(offer if has_tasks else page, 303)
 
     async def delete(self, request: Request) -> Response:
         visitor, form = await self._access.form_visitor(request)
@@ -120,7 +130,12 @@ class DefinitionPages(Endpoints):
     def _save_threshold(self, project_id: str, name: str, version: str, threshold: str) -> None:
         current = current_definition(self._registry, project_id, name)
         if version != str(current.version):
-            raise Problem(409, "changed_meanwhile", f"it has version {current.version} now", "look at its page again")
+            raise Problem(
+                409,
+                "changed_meanwhile",
+                f"the definition has version {current.version} now",
+                "reload its page and try again",
+            )
         fields = current.model_dump(mode="json", include=set(DEFINITION_FIELDS)) | {"threshold": threshold}
         changed = checked_definition(project_id, fields, self._detection.check)
         self._registry.save_definition(changed, current.version)
@@ -137,12 +152,12 @@ class DefinitionPages(Endpoints):
         version = current_definition(self._registry, project_id, name).version
         tasks = self._trials.count_tasks(project_id, name)
         effects = (
-            "It is looked for no longer, from the next task on.",
-            f"What it found, in {tasks:,} {'task' if tasks == 1 else 'tasks'}, stays until they are analysed again.",
-            f"Its page keeps what each of its versions was, up to version {version}.",
+            "New tasks are no longer checked for it.",
+            f"Its events in {tasks:,} {'task' if tasks == 1 else 'tasks'} stay until re-analysis.",
+            f"All versions up to {version} stay on its page.",
         )
         back = with_query(_PATH, {"project": project_id, "name": name})
-        return Confirmation(f"Delete the definition {name}?", effects, f"Delete {name}", back)
+        return Confirmation(f"Delete definition {name}?", effects, f"Delete {name}", back)
 
     async def _render(
         self,

@@ -56,7 +56,7 @@ def _compared(versions: list[EventDefinition], version: str) -> list[EventDefini
     for index, definition in enumerate(versions):
         if not definition.is_deleted and version in ("", str(definition.version)):
             return versions[index : index + 2]
-    raise Problem(404, "unknown_version", f"it has no version {version!r}")
+    raise Problem(404, "unknown_version", f"there is no version {version!r}")
 
 
 _QUEUE_PATH = "/definitions/queue"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from phospho_dashboard.analytics.tasks import Tasks
@@ -58,7 +59,12 @@ class DefinitionTrials:
         `found_before` count them all. Nothing is stored. Raises Problem 503 in a process that can't detect.
         """
         if detection.preview is None:
-            raise Problem(503, "no_preview", "this process can't try definitions", "save it, and see what it finds")
+            raise Problem(
+                503,
+                "no_preview",
+                "previews are not available in this process",
+                "save the definition to see its matches",
+            )
         recent = self._recent(definition.project_id)
         texts = self._texts(definition.project_id, [task["task_id"] for task in recent])
         tasks = [task for task in recent if task["task_id"] in texts]
@@ -73,6 +79,22 @@ class DefinitionTrials:
             "found": matches[:PREVIEW_EXAMPLES],
             "lost": [task for task in before if task["task_id"] not in matching_ids][:PREVIEW_EXAMPLES],
         }
+
+    def match_counts(
+        self, project_id: str, definitions: Sequence[EventDefinition], detection: Detection
+    ) -> tuple[int, dict[str, int]]:
+        """Return the number of recent tasks, and how many of them each definition matches; none that can't be tried."""
+        rows = list(self._texts(project_id, [task["task_id"] for task in self._recent(project_id)]).values())
+        if detection.preview is None or not rows:
+            return len(rows), {}
+        return len(rows), {
+            definition.name: sum(event is not None for event in detection.preview(definition, rows))
+            for definition in definitions
+        }
+
+    def has_tasks(self, project_id: str) -> bool:
+        """Return True if the project has a task."""
+        return self._extents.extent(project_id).last_ms is not None
 
     def least_certain(self, project_id: str, event: str, limit: int) -> list[str]:
         """Return the tasks that have an event with the lowest scores, and no label of it yet."""

@@ -153,7 +153,7 @@ _PATH = "/settings/health"
 
 # The unit of each stage's counts.
 _UNITS = {
-    "extraction": "tasks", "detection": "tasks", "sink": "rows of both", "learning": "classifiers",
+    "extraction": "tasks", "detection": "tasks", "sink": "rows", "learning": "classifiers",
     "sessions": "sessions and turns", "backfills": "tasks", "judgements": "calls of an LLM",
     "webhooks": "deliveries",
 }  # fmt: skip

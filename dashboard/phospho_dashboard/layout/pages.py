@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from phospho_dashboard.auth.visitors import FORM_FIELD, Visitor
+from phospho_dashboard.queries.zones import UTC_ZONE, zone_of
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.rendering import page_response, path_of
@@ -45,7 +47,8 @@ class Frame:
     """
     The content of `layout/project.html` around a page.
 
-    `section` is the current one of SECTIONS. The links of the navigation keep `filters`, a query.
+    `section` is the current one of SECTIONS. The links of the navigation keep `filters`, a query. `zone` is the time
+    zone of the page.
     """
 
     section: str
@@ -53,7 +56,13 @@ class Frame:
     project_id: str
     projects: Sequence[Project]
     base_url: str
+    zone: ZoneInfo = UTC_ZONE
     filters: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def has_own_zone(self) -> bool:
+        """True if the project's settings name its zone; else it is the browser's."""
+        return any(project.settings.time_zone for project in self.projects if project.project_id == self.project_id)
 
     @property
     def path(self) -> str:
@@ -73,7 +82,7 @@ SETTINGS_TABS: tuple[tuple[str, str, str, Role], ...] = (
     ("project", "/settings", "Project", "viewer"),
     ("keys", "/settings/keys", "API keys", "viewer"),
     ("webhooks", "/settings/webhooks", "Webhooks", "viewer"),
-    ("judgements", "/settings/judgements", "Judgements", "viewer"),
+    ("judgements", "/settings/judgements", "LLM judge", "viewer"),
     ("dead-letters", "/settings/dead-letters", "Dead letters", "viewer"),
     ("health", "/settings/health", "System health", "viewer"),
     ("projects", "/settings/projects", "All projects", "viewer"),
@@ -83,10 +92,12 @@ SETTINGS_TABS: tuple[tuple[str, str, str, Role], ...] = (
 _CONFIRMED = "confirmed"
 
 
-async def read_frame(services: Services, section: str, visitor: Visitor, project_id: str) -> Frame:
+async def read_frame(services: Services, request: Request, visitor: Visitor, *, section: str, project_id: str) -> Frame:
     """Return the frame of a page in one of `frames.SECTIONS`."""
     projects = await services.access.projects(visitor)
-    return Frame(section, visitor, project_id, projects, base_url=services.settings.base_url)
+    project = next((project for project in projects if project.project_id == project_id), None)
+    zone = zone_of(project, request)
+    return Frame(section, visitor, project_id, projects, base_url=services.settings.base_url, zone=zone)
 
 
 class ProjectPage:
@@ -101,7 +112,9 @@ class ProjectPage:
         self, request: Request, visitor: Visitor, content: dict[str, Any], *, problem: Problem | None = None
     ) -> Response:
         """Return the page; with `problem` it shows what is wrong, and has the problem's status."""
-        frame = await read_frame(self._services, self._section, visitor, content["project_id"])
+        frame = await read_frame(
+            self._services, request, visitor, section=self._section, project_id=content["project_id"]
+        )
         surroundings = {"frame": frame, "problem": problem, "here": path_of(request)}
         return page_response(self._template, surroundings | content, 200 if problem is None else problem.status)
 
@@ -126,7 +139,7 @@ class SettingsPage:
         """Return the page; with `problem` it shows what is wrong, and has the problem's status."""
         project_id = await self._services.access.query_project(request, visitor)
         surroundings = {
-            "frame": await read_frame(self._services, "settings", visitor, project_id),
+            "frame": await read_frame(self._services, request, visitor, section="settings", project_id=project_id),
             "settings_navigation": self._tabs(visitor, project_id),
             "form_token": visitor.form_token,
             "may_edit": visitor.may("editor"),
@@ -170,7 +183,7 @@ class ConfirmationPage:
     ) -> Response:
         """Return a page that sends `form` to the same path again, confirmed."""
         content = {
-            "frame": await read_frame(self._services, self._section, visitor, project_id),
+            "frame": await read_frame(self._services, request, visitor, section=self._section, project_id=project_id),
             "confirmation": confirmation,
             "action": path_of(request),
             "fields": [*form.without(FORM_FIELD, _CONFIRMED), (_CONFIRMED, "1")],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -9,12 +11,13 @@ from starlette.routing import BaseRoute, Route
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.layout.pages import Frame
 from phospho_dashboard.layout.views import Content, View, ViewRequest, ViewRequestReader
-from phospho_dashboard.queries.filters import Facets
+from phospho_dashboard.queries.extent import Extents
+from phospho_dashboard.queries.facets import MAX_VALUES, Facets
 from phospho_dashboard.queries.periods import PERIODS
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.cache import TimedCache
 from phospho_dashboard.web.rendering import page_response, path_of
-from phospho_dashboard.web.routes import with_error_pages
+from phospho_dashboard.web.routes import twin_route, with_error_pages
 from phospho_dashboard.web.urls import is_twin_request, item_path, twin_url, without_twin_ending
 from phospho_web.responses import json_response, with_json_errors
 
@@ -29,10 +32,12 @@ class ViewEndpoints:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._access = services.access
-        self._reader = ViewRequestReader(services.store)
-        self._choices = TimedCache(
-            Facets(services.store).choices, ttl_s=_FACETS_TTL_S, ttl_of_duration=_FACETS_TTL_OF_DURATION
+        self._reader = ViewRequestReader(services.store, services.registry)
+        self._facets = Facets(services.store)
+        self._outside = TimedCache(
+            Extents(services.store).tasks_outside, ttl_s=_FACETS_TTL_S, ttl_of_duration=_FACETS_TTL_OF_DURATION
         )
+        self._choices = TimedCache(self._facets.choices, ttl_s=_FACETS_TTL_S, ttl_of_duration=_FACETS_TTL_OF_DURATION)
 
     def page_routes(self, view: View) -> list[BaseRoute]:
         """Return the routes of a page and of its twin."""
@@ -50,6 +55,16 @@ class ViewEndpoints:
         if view.is_item:
             return [Route(f"{view.path}/{{item_id:any_text}}", page_or_twin)]
         return [Route(twin_url(view.path, {}), with_json_errors(twin)), Route(view.path, with_error_pages(page))]
+
+    def filter_values_route(self) -> BaseRoute:
+        """Return the route of the values of a filter that contain a text, for the filters of pages."""
+        return twin_route("/filter-values", self._filter_values)
+
+    async def _filter_values(self, request: Request) -> Response:
+        _, project_id = await self._access.page_visitor_and_project(request)
+        name, text = request.query_params.get("filter", ""), request.query_params.get("text", "")[:512]
+        values = await self._services.threads.run(self._facets.search, project_id, name, text)
+        return json_response({"values": values})
 
     def api_route(self, view: View) -> BaseRoute:
         """Return the route of the API: the twin, of the project that the key or the header names."""
@@ -69,7 +84,7 @@ class ViewEndpoints:
 
     async def _json(self, view: View, request: Request, visitor: Visitor, *, project_id: str, item_id: str) -> Response:
         def read() -> Content:
-            view_request = self._reader.read(request, visitor, project_id, item_id)
+            view_request = self._reader.read(request, visitor, project_id, item_id, parameters=view.parameters)
             return view_request.described() | view.read(view_request)
 
         return json_response(await self._services.threads.run(read))
@@ -79,16 +94,27 @@ class ViewEndpoints:
         projects, base_url = await self._access.projects(visitor), self._services.settings.base_url
 
         def read() -> Content:
-            view_request = self._reader.read(request, visitor, project_id, request.path_params.get("item_id", ""))
+            item_id = request.path_params.get("item_id", "")
+            view_request = self._reader.read(request, visitor, project_id, item_id, parameters=view.parameters)
+            view_request = replace(view_request, is_page=True)
             content = view.read(view_request)
             surroundings = self._surroundings(view, request, view_request)
             filters = view_request.scope.filters.query()
             surroundings["frame"] = Frame(
-                view.section, visitor, project_id, projects, base_url=base_url, filters=filters
+                view.section, visitor, project_id, projects, base_url=base_url, zone=view_request.zone, filters=filters
             )
             return surroundings | content | view.page_extras(view_request, content)
 
         return page_response(view.template, await self._services.threads.run(read))
+
+    def _tasks_outside(self, request: ViewRequest) -> dict[str, int] | None:
+        """Return how many tasks are older and newer than the span; None where filters hide others too."""
+        span, extent = request.scope.span, request.extent
+        if request.scope.filters.narrowing() or extent.first_ms is None or extent.last_ms is None:
+            return None
+        is_older = span.start_ms is not None and extent.first_ms < span.start_ms
+        is_newer = span.end_ms is not None and extent.last_ms >= span.end_ms
+        return self._outside.get((request.project_id, span)) if is_older or is_newer else None
 
     def _surroundings(self, view: View, request: Request, view_request: ViewRequest) -> Content:
         """Return what the templates of all views show around their content."""
@@ -97,6 +123,8 @@ class ViewEndpoints:
             "view": view_request,
             "filters": view_request.scope.filters,
             "choices": self._choices.get(view_request.project_id),
+            "most_choices": MAX_VALUES,
+            "tasks_outside": self._tasks_outside(view_request),
             "periods": {name: label for name, (label, _) in PERIODS.items()},
             "page_path": path,
             "here": path_of(request),

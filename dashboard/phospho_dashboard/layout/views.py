@@ -10,21 +10,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.queries.extent import Extents
-from phospho_dashboard.queries.filters import Filters, Scope
+from phospho_dashboard.queries.filters import Filters, Scope, url_names
 from phospho_dashboard.queries.periods import Buckets, Extent, buckets_of, chosen_period, span_of
+from phospho_dashboard.queries.zones import zone_of
 from phospho_dashboard.web.formats import iso_time
 from phospho_dashboard.web.urls import item_path, with_query
+from phospho_schemas.times import parsed_time
+from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_web.cursors import decoded_cursor, encoded_cursor, page_limit
 from phospho_web.problems import Problem
 
 _FILTER_NAMES = frozenset(field.name for field in fields(Filters))
+# The parameters of every view, beside the filters and its own; `as` tells a page from a twin.
+_PARAMETERS = ("project", "as")
+_LIST_PARAMETERS = ("sort", "cursor", "limit", "columns")
 
 
 @dataclass(frozen=True)
@@ -52,19 +60,22 @@ class ViewRequest:
     """
     A request of a view, parsed.
 
-    `scope` are the tasks that it is about, `period` the name of its time where it has one, and `extent` the times of
-    the whole project. `item_id` is the id at the end of the path of one item. `query` is the rest of the URL.
-    `readable_projects` are the projects whose dead letters may be counted: this one, and "" for an administrator.
+    `scope` are the tasks that it is about, `period` the name of its time where it has one, `extent` the times of the
+    whole project, and `zone` its time zone. `item_id` is the id at the end of the path of one item. `query` is the rest
+    of the URL. `readable_projects` are the projects whose dead letters may be counted: this one, and "" for an
+    administrator. `is_page` tells a page, which cuts long texts, from its twin.
     """
 
     scope: Scope
     period: str
     extent: Extent
+    zone: ZoneInfo
     now_ms: int
     item_id: str
     query: Mapping[str, str]
     columns: tuple[str, ...]
     readable_projects: tuple[str, ...]
+    is_page: bool = False
 
     @property
     def project_id(self) -> str:
@@ -77,7 +88,13 @@ class ViewRequest:
 
     def buckets(self) -> Buckets:
         """Return the buckets of the charts over the time of this request."""
-        return buckets_of(self.scope.span, self.extent, self.now_ms)
+        return buckets_of(self.scope.span, self.extent, self.now_ms, self.zone)
+
+    def range_inputs(self) -> list[dict[str, str]]:
+        """Return the fields of a time of one's own: days, or times of the zone where the URL has them."""
+        filters = self.scope.filters
+        given = {"from": ("From", filters.since), "to": ("To", filters.until)}
+        return [{"name": name, "label": label, **_time_input(text, self.zone)} for name, (label, text) in given.items()]
 
     def url(self, path: str, item_id: str = "", **changes: str | None) -> str:
         """
@@ -94,7 +111,7 @@ class ViewRequest:
         """Return the requested one of `sorts`, by default the first; Problem 400 for another."""
         sort = self.query.get("sort") or next(iter(sorts))
         if sort not in sorts:
-            raise Problem(400, "invalid_sort", "a list can't be sorted by this", f"one of: {', '.join(sorts)}")
+            raise Problem(400, "invalid_sort", "unknown sort order", f"one of: {', '.join(sorts)}")
         return sort
 
     def cursor(self) -> tuple[int, str] | None:
@@ -113,6 +130,7 @@ class ViewRequest:
             "period": self.period,
             "from": iso_time(span.start_ms) if span.start_ms is not None else None,
             "to": iso_time(span.end_ms) if span.end_ms is not None else None,
+            "time_zone": self.zone.key,
             "filters": self.scope.filters.narrowing(),
         }
 
@@ -129,7 +147,8 @@ class View:
 
     `read` returns the content, which is the twin. It blocks, and raises Problem. With `is_item` the page shows one
     item, whose id follows the path. `page_extras` returns values for the template that the twin does not have.
-    `api_path` is the path below /api/v1, where it is not the page's own.
+    `api_path` is the path below /api/v1, where it is not the page's own. `parameters` are those of its query beside the
+    filters and those of lists.
     """
 
     section: str
@@ -139,19 +158,34 @@ class View:
     is_item: bool = False
     api_path: str = ""
     page_extras: PageExtras = lambda _request, _content: {}
+    parameters: tuple[str, ...] = ()
 
 
 class ViewRequestReader:
     """Parses the requests of views."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, registry: Registry) -> None:
         self._extents = Extents(store)
+        self._registry = registry
 
-    def read(self, request: Request, visitor: Visitor, project_id: str, item_id: str = "") -> ViewRequest:
-        """Return a request about a project that the visitor may read. Blocking. Raises Problem 400."""
+    def read(
+        self,
+        request: Request,
+        visitor: Visitor,
+        project_id: str,
+        item_id: str = "",
+        parameters: Sequence[str] = (),
+    ) -> ViewRequest:
+        """
+        Return a request about a project that the visitor may read. Blocking. Raises Problem 400.
+
+        `parameters` may be in its query beside those of every list.
+        """
+        _check_parameters(request.query_params, parameters)
         now_ms = time.time_ns() // 1_000_000
+        zone = zone_of(self._registry.project(project_id), request)
         filters = Filters.from_query(request.query_params)
-        own_span = filters.span()
+        own_span = filters.span(zone)
         extent = self._extents.extent(project_id)
         period = "" if own_span else chosen_period(filters.period, extent, now_ms)
         corrections = self._extents.corrections(project_id)
@@ -160,12 +194,32 @@ class ViewRequestReader:
             scope=Scope(project_id, filters, own_span or span_of(period, now_ms), corrections),
             period=period,
             extent=extent,
+            zone=zone,
             now_ms=now_ms,
             item_id=item_id,
             query=request.query_params,
             columns=tuple(columns),
             readable_projects=tuple(visitor.readable_projects(project_id)),
         )
+
+
+def _check_parameters(query: Mapping[str, str], parameters: Sequence[str]) -> None:
+    """Raise Problem 400 for an unknown parameter: without it, the answer would be about other tasks than asked for."""
+    names = [*url_names(), *_LIST_PARAMETERS, *parameters]
+    unknown = next((name for name in query if name not in names and name not in _PARAMETERS), None)
+    if unknown is None:
+        return
+    similar = get_close_matches(unknown, names, 1, 0.5)
+    suggestion = f"did you mean {similar[0]!r}? " if similar else ""
+    hint = f"{suggestion}known: {', '.join(names)}"
+    raise Problem(400, "unknown_filter", f"there is no filter {unknown[:100]!r}", hint)
+
+
+def _time_input(text: str, zone: ZoneInfo) -> dict[str, str]:
+    moment = parsed_time(text, zone)
+    if moment is None or len(text) == len("2026-01-31"):
+        return {"type": "date", "value": text}
+    return {"type": "datetime-local", "value": f"{moment.astimezone(zone):%Y-%m-%dT%H:%M:%S}"}
 
 
 def sort_labels(sorts: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
@@ -180,7 +234,7 @@ def chosen_columns(request: ViewRequest, columns: Mapping[str, str], default: Se
     Raises Problem 400 for an unknown column.
     """
     if not columns.keys() >= set(request.columns):
-        raise Problem(400, "invalid_columns", "there is no such column", f"some of: {', '.join(columns)}")
+        raise Problem(400, "invalid_columns", "there is no such column", f"known: {', '.join(columns)}")
     shown_columns = [name for name in columns if name in (request.columns or default)]
     kept_query = {"columns": None if shown_columns == list(default) else ",".join(shown_columns)}
     return {"all_columns": columns, "shown_columns": shown_columns, "kept_query": kept_query}

@@ -97,5 +97,5 @@ class PeoplePages(Endpoints):
 
 def _removal(form: Form) -> Confirmation:
     name = form.text("name")
-    effects = ("They are signed out everywhere, and can't sign in any more.", "What they labelled and noted stays.")
+    effects = ("They are signed out everywhere and can't sign in again.", "Their labels and notes stay.")
     return Confirmation(f"Remove {name}?", effects, f"Remove {name}", _PATH)

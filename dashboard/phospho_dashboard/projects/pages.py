@@ -107,9 +107,9 @@ class KeyPages(Endpoints):
         if key is None:
             raise _unknown_key()
         name = f"{key.name} ({key.prefix}…)" if key.name else f"{key.prefix}…"
-        effects = ("What logs with it is refused within seconds.", "A revoked key can't be brought back.")
+        effects = ("Requests with this key are refused within seconds.", "A revoked key can't be restored.")
         back = with_query(_KEYS_PATH, {"project": project_id})
-        return Confirmation(f"Revoke the key {name}?", effects, "Revoke it", back)
+        return Confirmation(f"Revoke API key {name}?", effects, "Revoke API key", back)
 
     async def _content(self, project_id: str) -> dict[str, Any]:
         keys = await self._threads.run(self._registry.keys, project_id)

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute
 
 from phospho_dashboard.definitions.checks import Detection, checked_definition
-from phospho_dashboard.services import ApiEndpoints, Services
+from phospho_dashboard.services import ApiEndpoints, Endpoints, Services
+from phospho_dashboard.web.routes import form_route
+from phospho_dashboard.web.urls import with_query
 from phospho_schemas.topics import Keyed
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import NUMBER, TEXT, object_schema
@@ -109,3 +112,21 @@ class SampleDataApi(ApiEndpoints):
         if type(days) is not int or not 1 <= days <= MAX_DAYS:
             raise Problem(422, "invalid_field", f"days is not a whole number from 1 to {MAX_DAYS}", "send days: 30")
         return json_response(await self._sample.load(project_id, days), 201)
+
+
+class SampleDataForm(Endpoints):
+    """The button of an empty project."""
+
+    def __init__(self, services: Services, source: SampleSource | None, detection: Detection) -> None:
+        super().__init__(services)
+        self._sample = SampleData(services, source, detection)
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the route that the button is sent to."""
+        return [form_route("/sample-data", self.load)]
+
+    async def load(self, request: Request) -> Response:
+        visitor, _ = await self._access.form_visitor(request, "editor")
+        project_id = await self._access.query_project(request, visitor)
+        await self._sample.load(project_id)
+        return RedirectResponse(with_query("/", {"project": project_id}), 303)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from zoneinfo import available_timezones
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -26,28 +27,38 @@ _PATH = "/settings"
 # Of a number of days that is worth a count of tasks; Project has the exact limit.
 _MAX_DIGITS = 5
 
-# The label of each setting. A setting that is missing here is shown under its own name.
-_LABELS = {
-    "detect_events": "Find events",
-    "detect_sentiment": "Tell the sentiment",
-    "detect_language": "Tell the language",
-    "session_idle_minutes": "Minutes of silence",
-    "llm_daily_tokens": "Tokens for LLMs",
-    "llm_daily_usd": "US dollars for LLMs",
-    "llm_sample": "Sample for LLMs",
-    "webhook_wait_s": "Seconds that webhooks wait",
-    "max_tasks_per_day": "Tasks a day",
+# The label and the hint of each setting. One that is missing here has its name and its description.
+_WORDS = {
+    "detect_events": ("Detect events", ""),
+    "detect_sentiment": ("Detect sentiment", ""),
+    "detect_language": ("Detect language", ""),
+    "session_idle_minutes": ("Session idle timeout (minutes)", "A session ends after this long without a task."),
+    "llm_daily_tokens": ("Judge budget (tokens/day)", "0 turns the LLM judge off."),
+    "llm_daily_usd": ("Judge budget (USD/day)", "0 = no cost limit; the token budget applies."),
+    "llm_sample": ("LLM engine sampling rate", "Share of tasks (0–1) that definitions with the LLM engine read."),
+    "webhook_wait_s": (
+        "Webhook hold time (seconds)",
+        "How long to hold an uncertain event for the judge. 0 sends immediately.",
+    ),
+    "max_tasks_per_day": ("Daily task quota", "Further tasks get HTTP 429 until 00:00 UTC. 0 = unlimited."),
+    "time_zone": ("Time zone", "Used by charts, filters, lists and exports. Empty: each browser's own."),
 }
+
+
+def _kind(annotation: Any) -> str:
+    return "switch" if annotation is bool else "text" if annotation is str else "number"
+
 
 _FIELDS: list[dict[str, Any]] = [
     {
         "name": name,
-        "label": _LABELS.get(name, name),
-        "hint": field.description or "",
-        "is_switch": field.annotation is bool,
+        "label": _WORDS.get(name, (name, ""))[0],
+        "hint": _WORDS.get(name, ("", field.description or ""))[1],
+        "kind": _kind(field.annotation),
     }
     for name, field in ProjectSettings.model_fields.items()
 ]
+_TIME_ZONES = [*sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")), "UTC"]
 # The fields of a project beside its settings.
 _PROJECT_FIELDS = ("name", "retention_days")
 # The prefix of hidden fields with the values that the form was shown with.
@@ -101,14 +112,14 @@ class SettingsPages(Endpoints):
         if project is None or not days or 0 < project.retention_days <= days:
             return None
         tasks = expired_tasks(self._store, project_id, days, utc_now())
-        older = "1 task is older and goes" if tasks == 1 else f"{tasks:,} tasks are older and go"
-        before = f"{project.retention_days} days" if project.retention_days else "ever"
+        older = "1 older task is" if tasks == 1 else f"{tasks:,} older tasks are"
+        before = f"{project.retention_days} days" if project.retention_days else "forever"
         effects = (
-            f"{older} within the hour, with analyses, feedback and all else that was said of them.",
-            f"Until now they are kept for {before}. What is deleted can't be brought back.",
+            f"{older} deleted within the hour, with their events, feedback, labels and notes.",
+            f"Retention is {before} today. Deleted tasks can't be restored.",
         )
         back = with_query(_PATH, {"project": project_id})
-        return Confirmation(f"Delete what is older than {days} days?", effects, "Save, and delete them", back)
+        return Confirmation(f"Delete tasks older than {days} days?", effects, "Save and delete tasks", back)
 
     async def _render_refused(self, request: Request, visitor: Visitor, form: Form, problem: Problem) -> Response:
         """Show the settings as they were typed, with what is wrong."""
@@ -133,7 +144,7 @@ class SettingsPages(Endpoints):
         shown_values: Mapping[str, str],
         problem: Problem | None = None,
     ) -> Response:
-        form = {"fields": _FIELDS, "values": values, "shown_values": shown_values}
+        form = {"fields": _FIELDS, "time_zones": _TIME_ZONES, "values": values, "shown_values": shown_values}
         return await self._page.render(request, visitor, content | form, problem=problem)
 
     async def _content(self, project_id: str) -> dict[str, Any]:
@@ -155,7 +166,7 @@ def _form_value(value: Any) -> str:
 
 def _changes(form: Form) -> dict[str, Any]:
     """Return the fields that differ from those the form was shown with. A switch that is off sends nothing."""
-    switches = {field["name"] for field in _FIELDS if field["is_switch"]}
+    switches = {field["name"] for field in _FIELDS if field["kind"] == "switch"}
     names = [*_PROJECT_FIELDS, *(field["name"] for field in _FIELDS)]
     changed = {name: form.text(name) for name in names if form.text(name) != form.text(_SHOWN_PREFIX + name)}
     settings = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phospho_dashboard.queries.periods import Extent
+from phospho_dashboard.queries.periods import BEYOND_MS, FIRST_MS, Extent, Span
 from phospho_dashboard.web.cache import TimedCache
 from phospho_store.sql.corrections import Corrections
 from phospho_store.store import Store
@@ -27,6 +27,12 @@ WHERE project_id = {project:String} AND (
     created_at <= fromUnixTimestamp64Milli({early_ms:Int64}) OR created_at >= fromUnixTimestamp64Milli({late_ms:Int64})
 )
 HAVING count() > 0
+"""
+_OUTSIDE = """
+SELECT countIf(created_at < fromUnixTimestamp64Milli({start_ms:Int64})) AS older,
+    countIf(created_at >= fromUnixTimestamp64Milli({end_ms:Int64})) AS newer
+FROM task_rows FINAL
+WHERE project_id = {project:String}
 """
 _END_MS = 60_000
 _WIDER = 64
@@ -73,6 +79,14 @@ class Extents:
             is_whole = ends["late_ms"] <= ends["early_ms"]
             width_ms *= _WIDER
         return Extent(None, None)
+
+    def tasks_outside(self, project_and_span: tuple[str, Span]) -> dict[str, int]:
+        """Return the number of a project's tasks before a span (`older`) and after it (`newer`)."""
+        project_id, span = project_and_span
+        start_ms = FIRST_MS if span.start_ms is None else span.start_ms
+        end_ms = BEYOND_MS - 1 if span.end_ms is None else span.end_ms
+        [row] = self._store.rows(_OUTSIDE, {"project": project_id, "start_ms": start_ms, "end_ms": end_ms})
+        return row
 
     def corrections(self, project_id: str) -> Corrections:
         """Return what reading the events of this project has to look for beside its analyses."""

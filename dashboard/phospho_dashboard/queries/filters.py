@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, tzinfo
 from typing import Any, get_args
 
 from phospho_dashboard.queries.periods import PERIODS, Extent, Span, time_ms
+from phospho_dashboard.queries.search import contains, longest_word
 from phospho_schemas.messages import Flag
-from phospho_store.sql import compose
 from phospho_store.sql.corrections import NO_CORRECTIONS, Corrections
 from phospho_store.sql.feedback import has_flag
 from phospho_store.store import Store
@@ -26,6 +27,8 @@ _MAX_WORDS_CHARACTERS = 200
 _CHOICES = {"flag": get_args(Flag), "sentiment": ("positive", "neutral", "negative")}
 # The names in the URL that Python keeps for itself.
 URL_NAMES = {"since": "from", "until": "to"}
+# What a client logged is compared as it was logged, white space at its ends included.
+_IDS = frozenset({"user", "version", "model", "event"})
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,8 @@ class Filters:
     The filters of a URL; an empty one narrows nothing.
 
     `since` and `until` (ISO 8601, `from` and `to` in the URL) are a time of one's own, where no `period` is set. `q`
-    is one phrase, found in the input or the output in any case. `event`, `language` and `sentiment` are what detection
-    said of a task.
+    is one phrase, found in the input or the output as `queries.search` compares texts. `event`, `language` and
+    `sentiment` are what detection said of a task.
     """
 
     period: str = ""
@@ -53,7 +56,8 @@ class Filters:
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Filters:
         """Return the filters of a query string; Problem 400 for what can't be one."""
-        values = {field.name: query.get(URL_NAMES.get(field.name, field.name), "").strip() for field in fields(cls)}
+        given = {field.name: query.get(URL_NAMES.get(field.name, field.name), "") for field in fields(cls)}
+        values = {name: value if name in _IDS else value.strip() for name, value in given.items()}
         for name, value in values.items():
             limit = _MAX_WORDS_CHARACTERS if name == "q" else _MAX_CHARACTERS
             if len(value) > limit:
@@ -73,15 +77,23 @@ class Filters:
         values = ((field.name, getattr(changed, field.name)) for field in fields(self))
         return {URL_NAMES.get(name, name): value for name, value in values if value}
 
-    def span(self) -> Span | None:
-        """Return the span that `since` and `until` name, None for neither. Problem 400 for what can't be one."""
+    def span(self, zone: tzinfo = UTC) -> Span | None:
+        """
+        Return the span that `since` and `until` name, None for neither. Problem 400 for what can't be one.
+
+        Times without an offset are those of `zone`, and a day at the end is within the span.
+        """
         if not self.since and not self.until:
             return None
-        start_ms = time_ms(self.since, "from") if self.since else None
-        end_ms = time_ms(self.until, "to") if self.until else None
-        if start_ms is not None and end_ms is not None and start_ms > end_ms:
-            raise Problem(400, "invalid_from", "'from' is after 'to'", "exchange them")
+        start_ms = time_ms(self.since, "from", zone) if self.since else None
+        end_ms = time_ms(self.until, "to", zone, is_end=True) if self.until else None
+        if start_ms is not None and end_ms is not None and start_ms > min(end_ms, self._latest_start_ms(end_ms, zone)):
+            raise Problem(400, "invalid_from", "'from' is after 'to'", "swap them")
         return Span(start_ms, end_ms)
+
+    def _latest_start_ms(self, end_ms: int, zone: tzinfo) -> int:
+        """Return the last time at which a span that ends at `end_ms` may start: within the day of `until`."""
+        return end_ms - (time_ms(self.until, "to", zone) < end_ms)
 
     def narrowing(self) -> dict[str, str]:
         """Return the filters that are set, beside the time, by their name."""
@@ -89,11 +101,16 @@ class Filters:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in times and getattr(self, f.name)}
 
 
+def url_names() -> list[str]:
+    """Return the names of the filters in a URL."""
+    return [URL_NAMES.get(field.name, field.name) for field in fields(Filters)]
+
+
 _OF_PROJECT = "project_id = {project:String}"
 _BOTH = {"user": "user_id = {user:String}", "version": "version_id = {version:String}"}
 _OF_TASKS = {
     "model": "model = {model:String}",
-    "q": "(positionCaseInsensitiveUTF8(input, {q:String}) > 0 OR positionCaseInsensitiveUTF8(output, {q:String}) > 0)",
+    "q": f"({contains('input')} OR {contains('output')})",
     "flag": "flag = {flag:String}",
 }
 _OF_ANALYSES = {
@@ -123,7 +140,8 @@ class Scope:
         bounds = {"start_ms": self.span.start_ms, "end_ms": self.span.end_ms}
         times = {name: value for name, value in bounds.items() if value is not None}
         ids = {"task_ids": list(self.task_ids)} if self.task_ids is not None else {}
-        return {"project": self.project_id, **times, **ids, **self.filters.narrowing(), **others}
+        word = {"q_word": longest_word(self.filters.q)} if self.filters.q else {}
+        return {"project": self.project_id, **times, **ids, **self.filters.narrowing(), **word, **others}
 
     def tasks(self) -> str:
         """Return the condition on `task_rows FINAL`."""
@@ -195,47 +213,6 @@ class Scope:
         narrowing = self.filters.narrowing()
         judged = {"flag": has_flag(self.feedback(), "{flag:String}")} if self.corrections.has_feedback else {}
         return [judged.get(name, condition) for name, condition in conditions.items() if name in narrowing]
-
-
-MAX_CHOICES = 200
-
-_TASK_CHOICES = """
-SELECT arraySort(groupUniqArrayIf($most)(toString(version_id), version_id != '')) AS versions,
-    arraySort(groupUniqArrayIf($most)(toString(model), model != '')) AS models
-FROM task_rows FINAL WHERE project_id = {project:String}
-"""
-_ANALYSIS_CHOICES = """
-SELECT arraySort(groupUniqArrayIf($most)(toString(language), language != '')) AS languages,
-    groupUniqArrayArray($most)(CAST(events.name, 'Array(String)')) AS events
-FROM analysis_rows FINAL WHERE project_id = {project:String}
-"""
-_NAMED = """
-SELECT DISTINCT name FROM
-(
-    SELECT name FROM definitions WHERE project_id = {project:String}
-    UNION ALL SELECT event_name FROM labels WHERE project_id = {project:String} AND label = 'confirmed'
-    UNION ALL SELECT arrayJoin(events.name) FROM session_analysis_rows FINAL WHERE project_id = {project:String}
-)
-ORDER BY name LIMIT $most
-"""
-
-
-class Facets:
-    """Reads the choices of filters."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def choices(self, project_id: str) -> dict[str, list[str]]:
-        """Return `versions`, `models`, `languages` and `events`, each in order and at most MAX_CHOICES long."""
-        [of_tasks] = self._rows(_TASK_CHOICES, project_id)
-        [of_analyses] = self._rows(_ANALYSIS_CHOICES, project_id)
-        named = {row["name"] for row in self._rows(_NAMED, project_id)}
-        events = sorted(named.union(of_analyses["events"]))[:MAX_CHOICES]
-        return {**of_tasks, "languages": of_analyses["languages"], "events": events}
-
-    def _rows(self, sql: str, project_id: str) -> list[dict[str, Any]]:
-        return self._store.rows(compose(sql, most=str(MAX_CHOICES)), {"project": project_id})
 
 
 # What fits well into the address of a request to ClickHouse, where parameters travel.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import pairwise
+from typing import Any
 
-from phospho_schemas.times import parsed_time
+from phospho_schemas.times import parsed_end, parsed_time
 from phospho_web.problems import Problem
 
 _SECOND_MS = 1000
@@ -34,7 +36,7 @@ _STEPS_MS = (
 # The times that a DateTime64 of ClickHouse holds; MAX_BUCKETS of the longest step are longer.
 FIRST_MS, BEYOND_MS = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1000 for year in (1900, 2300))
 # A Monday, so that buckets of a week begin where weeks do.
-_ORIGIN_MS = int(datetime(1970, 1, 5, tzinfo=UTC).timestamp()) * 1000
+_ORIGIN = date(1970, 1, 5)
 
 
 @dataclass(frozen=True)
@@ -62,27 +64,55 @@ class Bucket:
     is_whole: bool
 
 
+_BUCKET = "intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64})"
+# A day with a change of the clock is an hour longer or shorter, which moves a time by at most one bucket.
+_UNEVEN_BUCKET = (
+    f"({_BUCKET} + (toUnixTimestamp64Milli(created_at) >= {{starts:Array(Int64)}}[{_BUCKET} + 2])"
+    f" - (toUnixTimestamp64Milli(created_at) < {{starts:Array(Int64)}}[{_BUCKET} + 1]))"
+)
+
+
 @dataclass(frozen=True)
 class Buckets:
     """
-    Equal parts of a time: `count` of them, `step_ms` long, the first one starting at `start_ms`.
+    The parts of a time, `step_ms` long, or an hour more or less where they are days of a zone.
 
-    What they count is within `span`, so the first and the last may reach beyond it.
+    `starts` are the times at which they begin, and the end of the last one. What they count is within `span`, so the
+    first and the last may reach beyond it.
     """
 
-    start_ms: int
+    starts: tuple[int, ...]
     step_ms: int
-    count: int
     span: Span
     now_ms: int
 
+    @property
+    def start_ms(self) -> int:
+        return self.starts[0]
+
+    @property
+    def count(self) -> int:
+        return len(self.starts) - 1
+
     def __iter__(self) -> Iterator[Bucket]:
         """Yield each bucket as far as it is within the span: what is in it is what a list of its time holds."""
-        return map(self._bucket, range(self.count))
+        return (self._bucket(start_ms, end_ms) for start_ms, end_ms in pairwise(self.starts))
 
-    def _bucket(self, index: int) -> Bucket:
-        start_ms = self.start_ms + index * self.step_ms
-        end_ms = start_ms + self.step_ms
+    @property
+    def sql(self) -> str:
+        """The index of the bucket of `created_at`, with the values of `parameters`."""
+        return _BUCKET if self._is_even else _UNEVEN_BUCKET
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        starts = {} if self._is_even else {"starts": list(self.starts)}
+        return {"origin_ms": self.start_ms, "step_ms": self.step_ms, **starts}
+
+    @property
+    def _is_even(self) -> bool:
+        return all(end_ms - start_ms == self.step_ms for start_ms, end_ms in pairwise(self.starts))
+
+    def _bucket(self, start_ms: int, end_ms: int) -> Bucket:
         first_ms = start_ms if self.span.start_ms is None else max(start_ms, self.span.start_ms)
         beyond_ms = end_ms if self.span.end_ms is None else max(min(end_ms, self.span.end_ms), first_ms)
         is_whole = (first_ms, beyond_ms) == (start_ms, end_ms) and end_ms <= self.now_ms
@@ -93,10 +123,12 @@ def span_of(period: str, now_ms: int) -> Span:
     """
     Return the span of one of PERIODS. It reaches into the future, since clocks of clients run ahead.
 
-    It does so as far as it is long, and a day at most: one clock that is wrong by a year makes no chart of years.
+    It does so as far as it is long, and a day at most: one clock that is wrong by a year makes no chart of years. Both
+    ends are whole minutes, so that a page stays the same for a minute where nothing happens.
     """
     length_ms = PERIODS[period][1]
-    return Span() if length_ms is None else Span(now_ms - length_ms, now_ms + min(length_ms, _DAY_MS))
+    minute_ms = now_ms // _MINUTE_MS * _MINUTE_MS
+    return Span() if length_ms is None else Span(minute_ms - length_ms, minute_ms + min(length_ms, _DAY_MS))
 
 
 def chosen_period(wanted: str, extent: Extent, now_ms: int) -> str:
@@ -107,22 +139,50 @@ def chosen_period(wanted: str, extent: Extent, now_ms: int) -> str:
     return DEFAULT_PERIOD if extent.last_ms is None or extent.last_ms >= start_ms else "all"
 
 
-def buckets_of(span: Span, extent: Extent, now_ms: int) -> Buckets:
+def buckets_of(span: Span, extent: Extent, now_ms: int, zone: tzinfo = UTC) -> Buckets:
     """
     Return at most MAX_BUCKETS buckets that cover `span`, or what is in it where it is open.
 
-    Of a span that begins before the longest period, or ends in the future, they cover what the project has.
+    Of a span that begins before the longest period, or ends in the future, they cover what the project has. Buckets of
+    a day or more are days of `zone`; shorter ones begin at its full hours.
     """
     start_ms, last_ms = _shown(span, extent, now_ms)
     step_ms = next(step for step in _STEPS_MS if (last_ms - start_ms) / step <= MAX_BUCKETS - 2)
-    first = (start_ms - _ORIGIN_MS) // step_ms
-    count = (last_ms - _ORIGIN_MS) // step_ms - first + 1
-    return Buckets(start_ms=_ORIGIN_MS + first * step_ms, step_ms=step_ms, count=count, span=span, now_ms=now_ms)
+    starts = _days(start_ms, last_ms, step_ms, zone) if step_ms >= _DAY_MS else _hours(start_ms, last_ms, step_ms, zone)
+    return Buckets(starts=tuple(starts), step_ms=step_ms, span=span, now_ms=now_ms)
 
 
-def time_ms(text: str, name: str) -> int:
-    """Return a time of a URL (ISO 8601; UTC where it names no zone) in Unix milliseconds; Problem 400."""
-    at = parsed_time(text)
+def _days(start_ms: int, last_ms: int, step_ms: int, zone: tzinfo) -> Iterator[int]:
+    """Yield the midnights from the one before `start_ms` up to the one after `last_ms`, by `step_ms`."""
+    days = step_ms // _DAY_MS
+    first_day = datetime.fromtimestamp(start_ms / 1000, zone).date()
+    first_day -= timedelta(days=(first_day - _ORIGIN).days % days)
+    midnight_ms = _midnight_ms(first_day, zone)
+    yield midnight_ms
+    while midnight_ms <= last_ms:
+        first_day += timedelta(days=days)
+        midnight_ms = _midnight_ms(first_day, zone)
+        yield midnight_ms
+
+
+def _midnight_ms(day: date, zone: tzinfo) -> int:
+    return int(datetime.combine(day, time(), zone).timestamp()) * 1000
+
+
+def _hours(start_ms: int, last_ms: int, step_ms: int, zone: tzinfo) -> range:
+    offset = datetime.fromtimestamp(start_ms / 1000, zone).utcoffset() or timedelta()
+    offset_ms = int(offset.total_seconds()) * 1000
+    first_ms = (start_ms + offset_ms) // step_ms * step_ms - offset_ms
+    return range(first_ms, last_ms + step_ms + 1, step_ms)
+
+
+def time_ms(text: str, name: str, zone: tzinfo = UTC, *, is_end: bool = False) -> int:
+    """
+    Return a time of a URL (ISO 8601; of `zone` where it has no offset) in Unix milliseconds; Problem 400.
+
+    With `is_end` a day without a time includes that day.
+    """
+    at = parsed_end(text, zone) if is_end else parsed_time(text, zone)
     hint = "such as 2026-01-31 or 2026-01-31T10:00:00Z"
     if at is None:
         raise Problem(400, f"invalid_{name}", f"{name!r} is not a time", hint)

@@ -110,7 +110,7 @@ class SqlGuard:
         try:
             rows = self._store.rows("SELECT formatQuerySingleLine({sql:String}) AS statement", {"sql": sql})
         except StatementRefused as error:
-            raise Problem(400, "invalid_sql", _syntax_message(error), "one SELECT statement, please") from None
+            raise Problem(400, "invalid_sql", _syntax_message(error), "send one SELECT statement") from None
         return str(rows[0]["statement"])
 
     def _tree(self, statement: str) -> list[Node]:

@@ -136,7 +136,6 @@ function replaceFindings(form, page, focus) {
   if (!fresh) return removeFromList(focus.task);
   const findings = document.importNode(fresh, true);
   form.closest(".findings").replaceWith(findings);
-  findings.dispatchEvent(new CustomEvent("findings", { bubbles: true }));
   const event = focus.event && findings.querySelector(`[data-event="${CSS.escape(focus.event)}"]`);
   const target = event || focus.task;
   target.tabIndex = -1;

@@ -32,7 +32,7 @@ function draw(figure) {
   const isOfSameSeries = known?.data.datasets.map(({ label }) => label).join() === table.series.map(({ label }) => label).join();
   if (isOfSameSeries) {
     known.data.labels = table.labels;
-    known.links = table.links;
+    known.table = table;
     known.data.datasets.forEach((dataset, index) => { dataset.data = table.series[index].values; });
     known.update("none");
     return;
@@ -43,18 +43,53 @@ function draw(figure) {
   canvas.setAttribute("aria-label", `${figure.closest("section").querySelector("h2").textContent}: a chart of the table below`);
   plot.replaceChildren(canvas);
   const chart = new Chart(canvas, configuration(figure, table));
-  chart.links = table.links;
+  chart.table = table;
   drawn.set(plot, chart);
 }
 
 function readTable(figure) {
   const [, ...heads] = figure.querySelectorAll("thead th");
   const rows = [...figure.querySelectorAll("tbody tr")];
-  const points = rows.map((row) => [...row.querySelectorAll("td")].map((cell) => (cell.dataset.value === "" ? null : Number(cell.dataset.value))));
+  const cells = rows.map((row) => [...row.querySelectorAll("td")]);
+  const number = (text) => (text === undefined || text === "" ? null : Number(text));
   return {
     labels: rows.map((row) => (row.querySelector("th time") ?? row.querySelector("th")).textContent.trim()),
     links: rows.map((row) => row.querySelector("th a")?.href),
-    series: heads.map((head, index) => ({ label: shortName(head.textContent), values: points.map((point) => point[index]) })),
+    isPartial: rows.map((row) => "partial" in row.dataset),
+    series: heads.map((head, index) => ({
+      label: shortName(head.textContent),
+      values: cells.map((row) => number(row[index].dataset.value)),
+      cases: cells.map((row) => number(row[index].dataset.cases)),
+    })),
+  };
+}
+
+/** Tell whether a point has no neighbour to draw a line to. */
+function isAlone(values, index) {
+  return values[index] !== null && (values[index - 1] ?? null) === null && (values[index + 1] ?? null) === null;
+}
+
+/** Return the labels of the legend, in the color of the series and not in that of a partial bucket. */
+function generateLabels(chart) {
+  const labels = Chart.defaults.plugins.legend.labels.generateLabels(chart);
+  return labels.map((label) => ({ ...label, fillStyle: chart.data.datasets[label.datasetIndex].borderColor, lineWidth: 0 }));
+}
+
+const FEW_POINTS = 2;
+const MANY_POINTS = 45;
+
+/** Return the look of one series: straight lines, with gaps where nothing was measured, and partial buckets paler. */
+function dataset({ label, values }, tone, type, getTable) {
+  const isFew = values.filter((value) => value !== null).length <= FEW_POINTS;
+  const isPartial = (index) => getTable().isPartial[index];
+  return {
+    label, data: values, borderColor: tone,
+    backgroundColor: type === "bar" ? ({ dataIndex }) => (isPartial(dataIndex) ? `${tone}80` : tone) : tone,
+    borderWidth: type === "bar" ? 0 : 2, showLine: !isFew, tension: 0, spanGaps: false,
+    segment: { borderDash: ({ p0DataIndex, p1DataIndex }) => (isPartial(p0DataIndex) || isPartial(p1DataIndex) ? [4, 4] : undefined) },
+    pointRadius: ({ dataIndex, dataset: own }) => (isFew || isAlone(own.data, dataIndex) ? 4 : own.data.length > MANY_POINTS ? 0 : 2),
+    pointHoverRadius: 5,
+    maxBarThickness: 28, categoryPercentage: 0.9, barPercentage: 0.9,
   };
 }
 
@@ -64,6 +99,7 @@ function shortName(name) {
 }
 
 function configuration(figure, table) {
+  const getTable = () => drawn.get(figure.querySelector(".plot"))?.table ?? table;
   const style = getComputedStyle(document.documentElement);
   const color = (name) => style.getPropertyValue(name).trim();
   const { type, stacked } = KINDS[figure.dataset.chart];
@@ -75,13 +111,7 @@ function configuration(figure, table) {
       labels: table.labels,
       datasets: table.series.map(({ label, values }, index) => {
         const tone = color(SENTIMENTS[label] ?? `--series-${index + 1}`);
-        return {
-          label, data: values, borderColor: tone, backgroundColor: tone,
-          borderWidth: type === "bar" ? 0 : 2, pointRadius: values.length > 45 ? 0 : 2, pointHoverRadius: 4,
-          cubicInterpolationMode: "monotone", spanGaps: true,
-          fill: type === "line" && table.series.length === 1 && { target: "origin", above: `${tone}22` },
-          maxBarThickness: 28, categoryPercentage: 0.9, barPercentage: 0.9,
-        };
+        return dataset({ label, values }, tone, type, getTable);
       }),
     },
     options: {
@@ -89,11 +119,11 @@ function configuration(figure, table) {
       maintainAspectRatio: false,
       interaction: { mode: "index", intersect: false },
       onClick: (_event, points, chart) => {
-        const link = points.length && chart.links[points[0].index];
+        const link = points.length && chart.table.links[points[0].index];
         if (link) location.assign(link);
       },
       onHover: (event, points, chart) => {
-        event.native.target.style.cursor = points.length && chart.links[points[0].index] ? "pointer" : "default";
+        event.native.target.style.cursor = points.length && chart.table.links[points[0].index] ? "pointer" : "default";
       },
       scales: {
         x: {
@@ -101,7 +131,7 @@ function configuration(figure, table) {
           ticks: {
             color: color("--quiet"), maxRotation: 0, autoSkipPadding: 16, font: { size: 11 },
             callback(value) {
-              return isPlain ? this.getLabelForValue(value) : shortTime(this.getLabelForValue(value), table.labels);
+              return isPlain ? this.getLabelForValue(value) : shortTime(this.getLabelForValue(value), getTable().labels);
             },
           },
         },
@@ -112,8 +142,16 @@ function configuration(figure, table) {
         },
       },
       plugins: {
-        legend: { display: table.series.length > 1, align: "start", labels: { color: color("--text"), boxWidth: 10, boxHeight: 10, useBorderRadius: true, borderRadius: 2, font: { size: 12 } } },
-        tooltip: { callbacks: { label: ({ dataset, raw }) => `${dataset.label}: ${format(raw)}` } },
+        legend: { display: table.series.length > 1, align: "start", labels: { generateLabels, color: color("--text"), boxWidth: 10, boxHeight: 10, useBorderRadius: true, borderRadius: 2, font: { size: 12 } } },
+        tooltip: {
+          callbacks: {
+            title: ([{ dataIndex, label }]) => (getTable().isPartial[dataIndex] ? `${label} (partial)` : label),
+            label: ({ dataset: { label }, datasetIndex, dataIndex, raw }) => {
+              const cases = getTable().series[datasetIndex].cases[dataIndex];
+              return `${label}: ${format(raw)}${cases === null ? "" : ` of ${count.format(cases)}`}`;
+            },
+          },
+        },
       },
     },
   };
@@ -127,9 +165,14 @@ const FORMATS = {
   ms: (time) => (time >= 1000 ? `${(time / 1000).toFixed(1)} s` : `${Math.round(time)} ms`),
 };
 
-/** Return the part of a time that tells the points apart: the hour within one day, else the day. */
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/** Return the part of a time that tells the points apart: the hour within one day, else the day, with its year where needed. */
 function shortTime(label, labels) {
-  const [day, hour] = [label.slice(5, 10), label.slice(11, 16)];
+  const [year, month, day] = label.slice(0, 10).split("-");
+  const hour = label.slice(11, 16);
   if (hour && labels[0].slice(0, 10) === labels.at(-1).slice(0, 10)) return hour;
-  return hour ? `${day} ${hour}` : day;
+  const isThisYear = labels.every((other) => other.slice(0, 4) === String(new Date().getFullYear()));
+  const date = `${MONTHS[month - 1]} ${Number(day)}${isThisYear ? "" : ` ${year}`}`;
+  return hour ? `${date} ${hour}` : date;
 }

@@ -3,6 +3,8 @@
 import { localTime } from "./times.js";
 
 const SHORTEST_PAUSE_MS = 3000;
+// Of a page that waits for the first task, whatever it costs: it reacts within a second.
+const WAITING_PAUSE_MS = 500;
 const PAUSE_OF_DURATION = 10;
 const AFTER_FAILURE_MS = 15000;
 const TIMEOUT_MS = 30000;
@@ -19,13 +21,18 @@ export function startLive(onChanged) {
     clearTimeout(timer);
     if (isOn && !document.hidden) timer = setTimeout(refresh, pauseMs);
   };
+  const pauseMs = (durationMs) => {
+    if (document.querySelector("[data-waiting]")) return WAITING_PAUSE_MS;
+    return Math.max(SHORTEST_PAUSE_MS, PAUSE_OF_DURATION * durationMs);
+  };
   const refresh = async () => {
     const startedMs = performance.now();
     try {
-      bringUpToDate(await freshPage(), onChanged);
+      const fresh = await freshPage();
+      if (fresh) bringUpToDate(fresh, onChanged);
       asOf = new Date();
       showStale(null);
-      schedule(Math.max(SHORTEST_PAUSE_MS, PAUSE_OF_DURATION * (performance.now() - startedMs)));
+      schedule(pauseMs(performance.now() - startedMs));
     } catch (error) {
       console.warn("this page could not be refreshed", error);
       if (isOn) showStale(error instanceof SignedOut ? "your sign-in has ended" : "the server does not answer", asOf);
@@ -43,16 +50,22 @@ export function startLive(onChanged) {
   });
   document.addEventListener("visibilitychange", () => schedule(0));
   show();
-  schedule(SHORTEST_PAUSE_MS);
+  schedule(pauseMs(0));
 }
 
 class SignedOut extends Error {}
 
+let lastTag = "";
+
+/** Return the page as it is now, null where it is what was read last. */
 async function freshPage() {
-  const response = await fetch(location.href, { signal: AbortSignal.timeout(TIMEOUT_MS), headers: { Accept: "text/html" } });
+  const headers = { Accept: "text/html", "If-None-Match": lastTag };
+  const response = await fetch(location.href, { signal: AbortSignal.timeout(TIMEOUT_MS), headers, cache: "no-store" });
+  if (response.status === 304) return null;
   // Without a sign-in the server redirects to its form, which is a page like any other.
   if (response.redirected) throw new SignedOut();
   if (!response.ok) throw new Error(`status ${response.status}`);
+  lastTag = response.headers.get("ETag") ?? "";
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 

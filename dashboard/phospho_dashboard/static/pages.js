@@ -1,22 +1,20 @@
 // Every page works without scripts. These modules make it quicker to use.
 import { annotateInPlace, enableShortcuts, submitByKey } from "./annotations.js";
 import { drawCharts } from "./charts.js";
-import { submitOnChange } from "./forms.js";
+import { offerValues, showBusy, submitOnChange } from "./forms.js";
 import { startLive } from "./live.js";
-import { showLocalTimes } from "./times.js";
+import { tellTimeZone } from "./times.js";
 
+tellTimeZone();
 submitOnChange(document);
+offerValues(document);
+showBusy(document);
 // On a small screen the navigation scrolls, and so do tabs: the page that is open must be in sight.
 for (const current of document.querySelectorAll("nav [aria-current]")) {
   current.scrollIntoView({ block: "nearest", inline: "center" });
 }
-showLocalTimes(document);
 drawCharts(document);
 annotateInPlace(document);
 enableShortcuts(document);
 submitByKey(document);
-document.addEventListener("findings", (event) => showLocalTimes(event.target));
-startLive((part) => {
-  showLocalTimes(part);
-  drawCharts(part);
-});
+startLive(drawCharts);

@@ -1,15 +1,17 @@
-// Times in the viewer's zone. The server writes UTC in the same form, 2026-01-31 23:59:59, so that nothing moves.
+// The server writes every time in the zone of the project, or in that of the browser, which it learns here.
 
-const format = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
+const root = document.documentElement;
 
-/** Return a moment as the pages write it, in the viewer's zone. */
-export function localTime(date) {
-  return format.format(date);
+/** Tell the server the zone of this browser, and open the page again if it was written in another one. */
+export function tellTimeZone() {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!zone || document.cookie.split("; ").includes(`time_zone=${zone}`)) return;
+  document.cookie = `time_zone=${zone}; path=/; max-age=31536000; SameSite=Lax`;
+  const isStored = document.cookie.split("; ").includes(`time_zone=${zone}`);
+  if (isStored && "timeZoneOfBrowser" in root.dataset && root.dataset.timeZone !== zone) location.reload();
 }
 
-/** Show each <time datetime> below `root` in the viewer's zone; a day without an hour stays as it is. Idempotent. */
-export function showLocalTimes(root) {
-  for (const element of root.querySelectorAll("time[datetime]")) {
-    if (element.dateTime.length > 10) element.textContent = localTime(new Date(element.dateTime));
-  }
+/** Return a moment as the pages write it. */
+export function localTime(date) {
+  return new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium", timeZone: root.dataset.timeZone }).format(date);
 }

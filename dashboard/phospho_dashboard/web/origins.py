@@ -50,9 +50,7 @@ def check_host(request: Request, allowed_hosts: Sequence[str]) -> None:
     """
     host = request.url.hostname or ""
     if host not in _LOOPBACK_HOSTS and host not in allowed_hosts:
-        raise Problem(
-            421, "foreign_host", f"this server does not answer for {host!r}", "open it by its address of loopback"
-        )
+        raise Problem(421, "foreign_host", f"this server does not answer for {host!r}", "open it at http://127.0.0.1")
 
 
 def is_proxied(request: Request) -> bool:

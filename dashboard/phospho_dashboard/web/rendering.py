@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+from datetime import UTC, datetime, tzinfo
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from phospho_dashboard.web.formats import format_number, money
+from phospho_dashboard.web.languages import language_name
 from phospho_dashboard.web.urls import item_url
 from phospho_schemas.engines import engine_spec
 from phospho_schemas.ids import PROJECT_ID_PATTERN
+from phospho_schemas.times import utc_now
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none';"
@@ -32,10 +34,20 @@ _HEADERS = {
 }
 
 
+# Macros have no context: the zone of the page that is rendered.
+_ZONE: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
+
+
 def page_response(
     template: str, content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    """Return a page. Every value is escaped; a name that `content` lacks is an error, not an empty string."""
+    """
+    Return a page. Every value is escaped; a name that `content` lacks is an error, not an empty string.
+
+    Its times are in the zone of its `frame`, in UTC without one.
+    """
+    frame = content.get("frame")
+    _ZONE.set(frame.zone if frame is not None else UTC)
     text = _TEMPLATES.get_template(template).render(content)
     # What a client logged may hold half of a surrogate pair, which UTF-8 has no place for.
     return HTMLResponse(text.encode("utf-8", "replace"), status, _HEADERS | (headers or {}))
@@ -48,8 +60,32 @@ def path_of(request: Request) -> str:
 
 
 def _readable_time(time: str) -> str:
-    """Return an ISO 8601 time for people, still in UTC: a script shows it in their zone."""
-    return time[:19].replace("T", " ")
+    """Return an ISO 8601 time for people, in the zone of the page."""
+    return _in_zone(time).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _with_zone(time: str) -> str:
+    """Return an ISO 8601 time for people, with the name of its zone."""
+    at = _in_zone(time)
+    return f"{at:%Y-%m-%d %H:%M:%S} {at.tzname()}"
+
+
+def _day(time: str) -> str:
+    """Return the day of an ISO 8601 time in the zone of the page."""
+    return f"{_in_zone(time):%Y-%m-%d}"
+
+
+def _ago(time: str) -> str:
+    """Return how long ago an ISO 8601 time was, such as "3 min ago"."""
+    seconds = (utc_now() - datetime.fromisoformat(time)).total_seconds()
+    for unit_s, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit_s:
+            return f"{seconds // unit_s:,.0f} {unit} ago"
+    return "just now"
+
+
+def _in_zone(time: str) -> datetime:
+    return datetime.fromisoformat(time).astimezone(_ZONE.get())
 
 
 def _pretty(value: Any) -> str:
@@ -78,6 +114,10 @@ def _environment() -> Environment:
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters |= {
         "readable_time": _readable_time,
+        "with_zone": _with_zone,
+        "day": _day,
+        "ago": _ago,
+        "language": language_name,
         "pretty": _pretty,
         "on_one_line": _on_one_line,
         "sentence": _sentence,
@@ -101,10 +141,9 @@ _CHART_FILE = Path("django/static/chartkick/Chart.bundle.js")
 
 def static_routes() -> list[BaseRoute]:
     """Return the routes of the static files. Browsers cache our own, and check each time if they changed."""
-    compressed = [Middleware(GZipMiddleware, minimum_size=2000)]
     return [
-        Route("/static/chart.js", chart_library, middleware=compressed),
-        Mount("/static", _RevalidatedFiles(directory=STATIC_DIR), name="static", middleware=compressed),
+        Route("/static/chart.js", chart_library),
+        Mount("/static", _RevalidatedFiles(directory=STATIC_DIR), name="static"),
     ]
 
 

@@ -71,12 +71,10 @@ def form_route(path: str, endpoint: Endpoint) -> Route:
 ExceptionHandler = Callable[[Request, Exception], Awaitable[Response]]
 
 _NO_PAGE = {
-    404: Problem(404, "not_found", "there is no page at this address", "look at the address again"),
-    405: Problem(
-        405, "method_not_allowed", "this address is what a form is sent to", "go back to the page of the form"
-    ),
+    404: Problem(404, "not_found", "page not found", "check the address"),
+    405: Problem(405, "method_not_allowed", "this address only accepts forms", "go back to the form's page"),
 }
-_UNEXPECTED = Problem(500, "internal_error", "something went wrong here", "the server's log says more")
+_UNEXPECTED = Problem(500, "internal_error", "something went wrong", "the server's log has the details")
 
 
 def with_error_page(answer: ExceptionHandler) -> ExceptionHandler:

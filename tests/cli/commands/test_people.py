@@ -78,7 +78,7 @@ def test_people_reports_what_the_server_refuses(run: Run) -> None:
         (("add", "bob", "--no-password"), "", "may sign in already"),
         (("add", "two words", "--no-password"), "", "can't be a name"),
         (("add", "carol", "--password-stdin"), "short\n", "12 to 256 characters"),
-        (("remove", "nobody"), "", "nobody of the name"),
+        (("remove", "nobody"), "", "no person"),
     ):
         result = run(*arguments, typed=typed)
         assert result.exit_code == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -76,6 +77,17 @@ def test_a_session_in_a_file_is_what_it_is_on_the_page(world: Any, pages: TestCl
         told = ("tasks", "user_ids", "first_task_at", "last_task_at")
         assert [line[name] for name in told] == [found[name] for name in told]
         assert line["events"] == sorted(event["name"] for event in found["events"]) == ["other", "refund"]
+
+
+def test_times_of_text_files_are_in_the_zone_of_the_project(world: Any, pages: TestClient, project: str) -> None:
+    world.add_task(project, "t", created_at="2026-07-01T23:30:00.000Z")
+    pages.cookies.set("time_zone", "Europe/Paris")
+
+    [row] = csv.DictReader(io.StringIO(export(pages, "/tasks.csv", project).decode()))
+
+    assert row["created_at"].startswith("2026-07-02T01:30:00.000")
+    assert row["created_at"].endswith("+0200")
+    assert datetime.fromisoformat(row["created_at"]) == datetime(2026, 7, 1, 23, 30, tzinfo=UTC)
 
 
 def test_users_are_exported_with_the_numbers_of_their_page(world: Any, pages: TestClient, project: str) -> None:

@@ -69,6 +69,25 @@ def test_versions_over_time_add_up_to_their_tasks(pages: TestClient, project: st
     assert only_v1["over_time"] == []
 
 
+def test_buckets_are_days_of_the_zone_across_a_change_of_clocks(world: Any, pages: TestClient) -> None:
+    world.registry.save_project("trends-of-march")
+    # Midnight of Paris is 23:00 UTC up to 28 March 2026, and 22:00 UTC from the 29th on.
+    times = ("27T22:59", "27T23:00", "28T22:59", "28T23:00", "29T21:59", "29T22:00", "30T21:59", "30T22:00")
+    for at in ("02T10:00", *times):
+        world.add_task("trends-of-march", at, user_id="ada", created_at=f"2026-03-{at}:00.000Z")
+    pages.cookies.set("time_zone", "Europe/Paris")
+
+    query = {"project": "trends-of-march", "from": "2026-03-01", "to": "2026-04-08"}
+    rows = pages.get("/users.json", params=query).json()["over_time"]
+
+    busy = [(row["start_at"], row["tasks"]) for row in rows if row["tasks"]]
+    assert busy == [
+        ("2026-03-01T23:00:00.000Z", 1),
+        ("2026-03-26T23:00:00.000Z", 1), ("2026-03-27T23:00:00.000Z", 2), ("2026-03-28T23:00:00.000Z", 2),
+        ("2026-03-29T22:00:00.000Z", 2), ("2026-03-30T22:00:00.000Z", 1),
+    ]  # fmt: skip
+
+
 def test_an_empty_project_has_no_chart(world: Any, pages: TestClient) -> None:
     world.registry.save_project("trends-of-nothing")
     for path in ("/users", "/versions"):

@@ -191,7 +191,7 @@ def test_the_forms_of_a_page_do_the_same(pages: TestClient, project: str) -> Non
     assert (confirmed.status_code, confirmed.headers["location"], added.status_code) == (303, "/tasks", 303)
     assert events(pages, project) == {"flight": ("keyword", "confirmed"), "hotel": ("person", "confirmed")}
     text = pages.get("/sessions/s-1", params={"project": project}).text
-    assert "Take back" in text
+    assert "Undo label" in text
     assert 'name="next" value="/sessions/s-1?project=' in text
 
 

@@ -58,6 +58,7 @@ PAGE_NEEDS = {
     "/definitions/threshold": "editor",
     "/definitions/backfill": "editor",
     "/definitions/backfill/cancel": "editor",
+    "/sample-data": "editor",
     "/settings": "admin",
     "/settings/keys": "admin",
     "/settings/keys/revoke": "admin",

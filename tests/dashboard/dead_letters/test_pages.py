@@ -27,7 +27,7 @@ def test_a_dead_letter_is_listed_opened_mended_and_replayed(world: Any, pages: T
     mended = send_form(pages, path, project, is_mended="1", payload='{"input": "hello"}')
 
     assert mended.status_code == 200
-    assert "It is logged again" in mended.text
+    assert "Replayed as " in mended.text
     [message] = world.publisher.messages
     assert orjson.loads(message.value)["input"] == "hello"
     assert orjson.loads(message.value)["project_id"] == project

@@ -69,7 +69,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"threshold": 0.5}, "reads no threshold"),
     ({"engine": "semantic", "keywords": [], "description": "..."}, "reads English"),
     ({"engine": "semantic", "keywords": [], "description": "Пользователь недоволен"}, "reads English"),
-    ({"keywords": ["a"] * 10_000}, "at most 1000 are taken, not 10000"),
+    ({"keywords": ["a"] * 10_000}, "at most 1000 are allowed, got 10000"),
     ({"name": " "}, "a space"),
     ({"name": "flight "}, "a space"),
     ({"name": "a\0b"}, "does not show"),

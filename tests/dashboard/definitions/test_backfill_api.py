@@ -9,7 +9,7 @@ from phospho_schemas.messages import EventDefinition
 
 
 def test_a_backfill_of_no_time_is_refused(fake_mine: TestClient, refund: EventDefinition) -> None:
-    for ends in (("2026-02-01", "2026-01-01"), ("2026-02-01", "2026-02-01")):
+    for ends in (("2026-02-01", "2026-01-01"), ("2026-02-01", "2026-02-01T00:00Z")):
         body = {"definition": "refund", "from": ends[0], "to": ends[1]}
         for dry_run in (True, False):
             answer = fake_mine.post("/api/v1/backfills", json=body | {"dry_run": dry_run})

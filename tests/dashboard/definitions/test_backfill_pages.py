@@ -47,10 +47,10 @@ def listed(pages: TestClient, project: str, name: str = "flight") -> list[dict[s
 @pytest.mark.parametrize(
     ("days", "words"),
     [
-        ({}, "It would read 3 tasks"),
-        ({"from": "2026-01-02", "to": "2026-01-03"}, "It would read 2 tasks"),
-        ({"from": "2026-01-03", "to": "2026-01-03"}, "It would read 1 task"),
-        ({"from": "2027-01-01"}, "There are none in this time"),
+        ({}, "Estimate: 3 tasks"),
+        ({"from": "2026-01-02", "to": "2026-01-03"}, "Estimate: 2 tasks"),
+        ({"from": "2026-01-03", "to": "2026-01-03"}, "Estimate: 1 task"),
+        ({"from": "2027-01-01"}, "No tasks in this period."),
     ],
 )
 def test_an_estimate_says_what_it_would_cost_and_starts_nothing(
@@ -64,19 +64,39 @@ def test_an_estimate_says_what_it_would_cost_and_starts_nothing(
     assert all(f'value="{day}"' in page.text for day in days.values())
 
 
+def test_existing_tasks_are_offered_until_a_backfill_covers_them(pages: TestClient, project: str) -> None:
+    query = {"project": project, "name": "flight"}
+    event = f"/events/flight?project={project}"
+
+    saved = pages.get(_PATH, params=query | {"saved": "1"}).text
+    before = pages.get(event).text
+    started = post(pages, project, do="start")
+    after = pages.get(event).text
+
+    assert "Saved as version 1" in saved
+    assert "finds about" in saved
+    for page in (saved, before):
+        assert "Run on 3 existing tasks</button>" in page
+    assert "No matches in this period" in before
+    assert (started.status_code, started.headers["location"]) == (303, event)
+    assert "Running on existing tasks" in after
+    assert "Run on 3 existing tasks" not in after
+
+
 def test_backfill_is_started_once_followed_and_stopped(world: Any, pages: TestClient, project: str) -> None:
     for _ in range(2):
         answer = post(pages, project, do="start", to="2026-01-02")
-        assert (answer.status_code, answer.headers["location"]) == (303, f"{_PATH}?project={project}&name=flight")
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/events/flight?project={project}")
     [running] = listed(pages, project)
     assert (running["status"], running["share"], running["created_by"]) == ("running", None, "local user")
     assert (running["from_at"], running["to_at"]) == (None, "2026-01-03T00:00:00.000Z")
-    assert "Its tasks are being counted" in pages.get(_PATH, params={"project": project, "name": "flight"}).text
+    assert "Counting tasks…" in pages.get(_PATH, params={"project": project, "name": "flight"}).text
 
     known = world.backfills.one(project, running["backfill_id"])
     world.backfills.save(known.model_copy(update={"tasks": 400, "tasks_done": 100, "events_found": 7}))
     for path in (_PATH, "/events/flight"):
-        text = pages.get(path, params={"project": project, "name": "flight"}).text
+        query = {"project": project} | ({"name": "flight"} if path == _PATH else {})
+        text = pages.get(path, params=query).text
         assert '<progress max="1" value="0.2500"' in text, path
         assert "100 of 400 tasks, 7 events found" in text, path
 
@@ -116,7 +136,7 @@ def test_what_is_not_there_can_not_be_run(world: Any, pages: TestClient, project
 
     page = pages.get(_PATH, params={"project": project, "name": "flight"})
 
-    assert (page.status_code, "no longer defined" in page.text) == (200, True)
+    assert (page.status_code, "This definition was deleted" in page.text) == (200, True)
     token = re.search(r'name="form_token" value="([0-9a-f]{64})"', pages.get("/definitions?project=" + project).text)
     assert token is not None
     refused = pages.post(_PATH, params={"project": project, "name": "flight"}, data={"form_token": token[1]})
@@ -137,7 +157,7 @@ def test_a_viewer_follows_a_backfill_and_starts_none(world: Any, project: str) -
 
     text = viewer.get(_PATH, params={"project": project, "name": "flight"}).text
 
-    assert "Editors may start one" in text
+    assert "Only editors can start a backfill" in text
     assert 'value="start"' not in text
 
 

@@ -48,7 +48,7 @@ def test_a_preview_shows_what_would_be_found_and_stores_nothing(world: Any, page
     page = post(pages, project, **FLIGHT, do="preview")
 
     assert page.status_code == 200
-    assert "2 of the last 3 tasks" in page.text
+    assert "2 matches in the last 3 tasks" in page.text
     assert "a flight to Lisbon" in page.text
     assert "what is the time?" not in page.text
     assert world.registry.definitions(project) == []
@@ -73,7 +73,8 @@ def test_a_definition_is_saved_as_it_was_previewed(world: Any, pages: TestClient
     # The form hides the threshold and the pattern of other engines, and sends them all the same.
     answer = post(pages, project, **FLIGHT, do="save", threshold="0.5", pattern="x", is_last_task="1")
 
-    assert (answer.status_code, answer.headers["location"]) == (303, f"/events/flight?project={project}")
+    offer = f"/definitions/backfill?project={project}&name=flight&saved=1"
+    assert (answer.status_code, answer.headers["location"]) == (303, offer)
     [saved] = world.registry.definitions(project)
     assert (saved.version, saved.keywords, saved.threshold) == (1, ["flight", "plane ticket"], None)
     assert saved.is_last_task
@@ -86,9 +87,9 @@ def test_a_preview_of_a_change_says_what_is_found_no_longer(world: Any, pages: T
 
     page = post(pages, project, **{**FLIGHT, "keywords": "ticket"}, do="preview")
 
-    assert "1 of the last 3 tasks" in page.text
-    assert "finds it in 2 of them" in page.text
-    assert "a flight to Lisbon" in page.text.partition("Found no longer")[2]
+    assert "1 match in the last 3 tasks" in page.text
+    assert "The saved version matches 2." in page.text
+    assert "a flight to Lisbon" in page.text.partition("Lost matches")[2]
 
 
 def test_the_preview_reads_the_newest_tasks_and_not_all(world: Any, pages: TestClient, project: str) -> None:
@@ -98,7 +99,7 @@ def test_the_preview_reads_the_newest_tasks_and_not_all(world: Any, pages: TestC
 
     page = post(pages, project, **FLIGHT, do="preview")
 
-    assert f"{PREVIEW_TASKS} of the last {PREVIEW_TASKS} tasks" in page.text
+    assert f"{PREVIEW_TASKS} matches in the last {PREVIEW_TASKS} tasks" in page.text
 
 
 def test_the_api_previews_too(world: Any, project: str) -> None:
@@ -181,7 +182,7 @@ def test_versions_say_what_each_has_changed(world: Any, pages: TestClient, proje
     post(pages, project, **{**FLIGHT, "scope": "task", "keywords": "ticket"}, do="save")
     world.add_analysis(project, "t0", "flight")
     response = post(pages, project, "/definitions/delete", name="flight")
-    assert (response.status_code, "What it found, in 1 task, stays" in response.text) == (200, True)
+    assert (response.status_code, "Its events in 1 task stay until re-analysis." in response.text) == (200, True)
     check_page(response)
     assert len(world.registry.definitions(project)) == 1
     post(pages, project, "/definitions/delete", name="flight", confirmed="1")
@@ -257,7 +258,7 @@ def test_what_is_read_with_its_session_is_labelled_where_it_stands(
     queue = pages.get("/definitions/queue", params={"project": project, "name": "travel"})
     event = pages.get("/events/travel", params={"project": project}).text
 
-    assert "Sessions have no queue yet" in queue.text
+    assert "Label this event in its sessions" in queue.text
     assert f'href="/sessions?project={project}&amp;event=travel&amp;period=all"' in queue.text
     assert "Nothing to label" not in queue.text
     assert "/definitions/queue" not in event

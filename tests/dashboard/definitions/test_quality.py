@@ -61,7 +61,7 @@ def use(pages: TestClient, project: str, **fields: str) -> Any:
 def test_without_a_label_the_page_says_what_to_do(pages: TestClient, project: str) -> None:
     assert quality(pages, project)["precision"] is None
     page = pages.get("/events/flight", params={"project": project})
-    assert "Label some tasks" in page.text
+    assert "Label about 20 tasks" in page.text
     check_page(page)
 
 
@@ -104,7 +104,7 @@ def test_a_head_tells_what_it_is_like_on_labels_that_it_did_not_know(
     assert (told["measured"], told["classifier_version"], told["suggested_threshold"]) == ("cross_validation", 4, 0.37)
     assert told["precision"] == {"estimate": 0.9, "lower": 0.7, "upper": 0.97}
     text = pages.get("/events/flight", params={"project": project}).text
-    assert "Use 0.37, as version 2" in text
+    assert "Save threshold 0.37 as version 2" in text
     assert "70.0 % to 97.0 %" in text
 
 

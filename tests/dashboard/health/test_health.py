@@ -207,7 +207,7 @@ def test_an_empty_project_is_not_behind(world: Any, project: str) -> None:
     page = world.open_pages().get("/settings/health", params={"project": project})
 
     assert page.status_code == 200
-    assert "nothing came in the last 15 minutes" in page.text
+    assert "no tasks in the last 15 minutes" in page.text
 
 
 def test_a_projects_key_sees_no_process(world: Any, project: str) -> None:

@@ -27,7 +27,7 @@ def test_a_key_is_shown_once_and_revoked(world: Any, pages: TestClient, project:
     form = {"form_token": token, "key_id": key_id}
     assert pages.post("/settings/keys/revoke", params={"project": "mine"}, data=form).status_code == 404
     response = pages.post("/settings/keys/revoke", params={"project": project}, data=form)
-    assert (response.status_code, "Revoke the key laptop" in response.text) == (200, True)
+    assert (response.status_code, "Revoke API key laptop" in response.text) == (200, True)
     check_page(response)
     assert world.client(secret[1]).get("/api/v1/keys").status_code == 200
     form["confirmed"] = "1"

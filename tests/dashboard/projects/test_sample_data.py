@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -41,3 +42,17 @@ def test_sample_data_needs_a_publisher(world: Any) -> None:
     client = world.client(world.keys["mine"], can_publish=False)
 
     assert client.post(PATH).status_code == 503
+
+
+def test_button_of_an_empty_project_loads_sample_data(world: Any, pages: TestClient, project: str) -> None:
+    world.publisher.messages.clear()
+    page = pages.get("/", params={"project": project})
+    token = re.search(r'name="form_token" value="([0-9a-f]{64})"', page.text)
+    assert token is not None
+
+    answer = pages.post("/sample-data", params={"project": project}, data={"form_token": token[1]})
+
+    assert "Load sample data</button>" in page.text
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/?project={project}")
+    assert len(world.publisher.messages) > 1000
+    assert world.registry.definitions(project) != []

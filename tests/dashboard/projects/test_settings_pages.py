@@ -47,7 +47,7 @@ def test_what_a_shorter_retention_deletes_is_said_and_asked_first(world: Any, pa
 
     response = send_form(pages, "/settings", project, **settings_form(name=ATTACK[:99], retention_days="15"))
     assert response.status_code == 200
-    assert "1 task is older and goes within the hour" in response.text
+    assert "1 older task is deleted within the hour" in response.text
     assert world.registry.project(project).retention_days == 0
     check_page(response)
 

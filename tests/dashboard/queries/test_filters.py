@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from phospho_dashboard.queries import filters
 from phospho_dashboard.queries.filters import Filters, Scope
 from phospho_dashboard.queries.periods import Span
+from phospho_schemas.messages import ProjectSettings
 from phospho_web.problems import Problem
 
 EVERY_FILTER = {
@@ -103,6 +104,80 @@ def test_a_span_is_from_its_start_to_before_its_end(world: Any, pages: TestClien
 
     assert [task["task_id"] for task in page["tasks"]] == ["t10", "t9"]
     assert (page["from"], page["to"], page["period"]) == ("2026-01-01T09:00:00.000Z", "2026-01-01T11:00:00.000Z", "")
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "zone", "found"),
+    [
+        ("2026-11-28", "2026-11-28", "", ["t28"]),
+        ("2026-11-27", "2026-11-29", "", ["t29", "t28", "t27"]),
+        ("2026-11-28", "2026-11-28T12:00", "", []),
+        ("2026-11-28", "2026-11-28", "Pacific/Auckland", ["t27"]),
+        ("2026-11-28T01:00", "2026-11-28T01:01", "Pacific/Auckland", ["t27"]),
+    ],
+)
+def test_span_includes_the_last_day_of_the_zone(
+    world: Any, pages: TestClient, project: str, since: str, until: str, zone: str, found: list[str]
+) -> None:
+    for day in (27, 28, 29):
+        world.add_task(project, f"t{day}", created_at=f"2026-11-{day}T12:00:00.000Z")
+    pages.cookies.set("time_zone", zone)
+
+    page = pages.get("/tasks.json", params={"project": project, "from": since, "to": until}).json()
+
+    assert [task["task_id"] for task in page["tasks"]] == found
+    assert page["time_zone"] == (zone or "UTC")
+
+
+def test_zone_of_the_project_comes_before_the_browsers(world: Any, pages: TestClient, project: str) -> None:
+    world.registry.save_project(project, settings=ProjectSettings(time_zone="Asia/Kolkata"))
+    pages.cookies.set("time_zone", "Europe/Paris")
+
+    assert pages.get("/tasks.json", params={"project": project}).json()["time_zone"] == "Asia/Kolkata"
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/tasks.json", "/tasks.csv", "/sessions.json", "/dashboard.json", "/"])
+def test_unknown_filter_is_refused_with_the_names(pages: TestClient, two_tasks: str, path: str) -> None:
+    refused = pages.get(path, params={"project": two_tasks, "user_id": "ada"})
+
+    assert refused.status_code == 400
+    assert "id you mean" in refused.text
+    assert "sentiment" in refused.text
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text"),
+    [
+        ("don't know", "I don\u2019t  know"),
+        ("caf\u00e9", "un cafe\u0301"),
+        ("prix 100", "prix\u00a0100"),
+        ("STRASSE", "Stra\u00dfe 5"),
+        ("stra\u00dfe", "STRASSE"),
+        ("\u03bf\u03b4\u03bf\u03c2", "\u039f\u0394\u039f\u03a3 5"),
+        ("istanbul", "\u0130stanbul"),
+        ("refund", "\uff32\uff25\uff26\uff35\uff2e\uff24"),
+        ("\uff32efund", "no refund"),
+        ("my money", "My\nMONEY"),
+        ("a\\b 'c' %", "x a\\b 'c' % y"),
+    ],
+)
+def test_search_folds_texts_as_keywords_do(world: Any, pages: TestClient, phrase: str, text: str) -> None:
+    world.registry.save_project("folded")
+    world.add_task("folded", "searched", input=text, output="")
+
+    def found(q: str) -> int:
+        return len(pages.get("/tasks.json", params={"project": "folded", "q": q}).json()["tasks"])
+
+    assert (found(phrase), found(phrase + "x")) == (1, 0)
+
+
+def test_ids_are_compared_as_they_were_logged(world: Any, pages: TestClient, project: str) -> None:
+    world.add_task(project, "spaced", user_id=" ada ", session_id="s-1")
+    world.add_task(project, "plain", user_id="ada", session_id="s-2")
+
+    tasks = pages.get("/tasks.json", params={"project": project, "user": " ada "}).json()["tasks"]
+
+    assert [task["task_id"] for task in tasks] == ["spaced"]
 
 
 def test_a_filter_that_is_an_attack_finds_nothing_and_breaks_nothing(pages: TestClient, two_tasks: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +21,8 @@ from phospho_dashboard.queries.periods import (
 )
 from phospho_web.problems import Problem
 
-DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 # Times that no table holds, the first of them one that no page can show.
 BEYOND = ("0001-01-01T00:00:00+14:00", "1899-12-31T23:59:59Z", "2300-01-01")
 NOW_MS = 1_780_000_000_000
@@ -76,6 +80,18 @@ def test_a_span_of_centuries_is_cut_to_what_the_project_has() -> None:
 
     assert buckets.step_ms == DAY_MS
     assert next(iter(buckets)).start_ms >= NOW_MS - 91 * DAY_MS
+
+
+def test_buckets_of_days_begin_at_midnight_of_the_zone() -> None:
+    paris = ZoneInfo("Europe/Paris")
+    span = Span(*(time_ms(day, "from", paris) for day in ("2026-03-20", "2026-04-19")))
+
+    buckets = buckets_of(span, Extent(None, None), span.end_ms or 0, paris)
+    hours = {round((bucket.end_ms - bucket.start_ms) / HOUR_MS) for bucket in buckets}
+
+    assert all(datetime.fromtimestamp(start / 1000, paris).hour == 0 for start in buckets.starts)
+    assert hours == {23, 24}
+    assert "starts" in buckets.parameters
 
 
 def test_a_clock_that_is_a_year_ahead_makes_no_chart_of_a_year() -> None:

@@ -40,7 +40,7 @@ def test_a_browser_sees_a_page_at_a_wrong_address(client: TestClient, path: str)
     page = client.get(path, headers=BROWSER)
 
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
-    assert "<h1>There is no page at this address</h1>" in page.text
+    assert "<h1>Page not found</h1>" in page.text
     assert "default-src 'self'" in page.headers["content-security-policy"]
 
 
@@ -48,7 +48,7 @@ def test_a_browser_that_opens_what_a_form_is_sent_to_is_told_so(client: TestClie
     page = client.get("/form", headers=BROWSER)
 
     assert (page.status_code, page.headers["allow"]) == (405, "POST")
-    assert "what a form is sent to" in page.text
+    assert "This address only accepts forms" in page.text
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_an_error_of_ours_is_a_page_or_json_and_tells_nothing(client: TestClient
     page, answer = client.get("/broken", headers=BROWSER), client.get("/broken")
 
     assert (page.status_code, answer.status_code) == (500, 500)
-    assert "<h1>Something went wrong here</h1>" in page.text
+    assert "<h1>Something went wrong</h1>" in page.text
     assert answer.json()["error"]["code"] == "internal_error"
     assert "secret" not in page.text + answer.text
 

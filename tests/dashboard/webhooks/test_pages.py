@@ -55,7 +55,7 @@ def give_up(world: Any, project: str, webhook_id: str, event_id: str, detail: st
 
 
 def test_a_webhook_is_added_and_its_secret_is_shown_once(world: Any, pages: TestClient, project: str) -> None:
-    assert "No webhook yet" in pages.get(_PATH, params={"project": project}).text
+    assert "No webhooks yet" in pages.get(_PATH, params={"project": project}).text
 
     added = post(pages, project, url=URL, event="refund")
 
@@ -75,7 +75,7 @@ def test_the_words_of_a_task_are_told_to_whom_it_was_said_for(pages: TestClient,
     post(pages, project, url=URL)
     post(pages, project, url=URL, evidence="yes")
     assert [one["with_evidence"] for one in listed(pages, project)] == [False, True]
-    assert pages.get(_PATH, params={"project": project}).text.count("With the words that show it.") == 1
+    assert pages.get(_PATH, params={"project": project}).text.count("Includes the matching text.") == 1
 
 
 @pytest.mark.parametrize(("url", "words"), [("", "must begin with"), ("ftp://shop.example", "must begin with")])
@@ -137,7 +137,7 @@ def test_a_webhook_is_tried_and_removed(world: Any, pages: TestClient, project: 
 
     tried = post(pages, project, f"{_PATH}/test", webhook_id=webhook.webhook_id)
     assert tried.status_code == 200
-    assert "did not arrive" in tried.text
+    assert "The test message failed" in tried.text
 
     assert post(pages, project, f"{_PATH}/remove", webhook_id=webhook.webhook_id).status_code == 303
     assert listed(pages, project) == []

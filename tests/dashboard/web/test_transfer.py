@@ -1,0 +1,48 @@
+"""Light responses: compressed, and nothing where the browser has the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+
+@pytest.fixture
+def pages(world: Any) -> TestClient:
+    for number in range(9):
+        world.add_task("mine", f"transferred-{number}", input="hello " * 500)
+    client: TestClient = world.open_pages()
+    return client
+
+
+@pytest.mark.parametrize("path", ["/tasks?project=mine", "/tasks.json?project=mine", "/static/phospho.css"])
+def test_answers_are_compressed_for_who_accepts_it(pages: TestClient, path: str) -> None:
+    plain = pages.get(path, headers={"Accept-Encoding": "identity"})
+    compressed = pages.get(path, headers={"Accept-Encoding": "gzip"})
+
+    assert "Content-Encoding" not in plain.headers
+    assert compressed.headers["Content-Encoding"] == "gzip"
+    assert int(compressed.headers.get("Content-Length", 0)) < len(plain.content) / 2
+    assert compressed.content == plain.content
+
+
+def test_unchanged_page_is_a_304_until_something_comes(world: Any, pages: TestClient) -> None:
+    path = "/tasks?project=mine&period=all"
+    tag = pages.get(path).headers["ETag"]
+
+    unchanged = pages.get(path, headers={"If-None-Match": tag})
+    world.add_task("mine", "another")
+    changed = pages.get(path, headers={"If-None-Match": tag})
+
+    assert (unchanged.status_code, unchanged.content, unchanged.headers["ETag"]) == (304, b"", tag)
+    assert changed.status_code == 200
+    assert changed.headers["ETag"] != tag
+
+
+def test_export_is_streamed_as_it_is(pages: TestClient) -> None:
+    export = pages.get("/tasks.csv?project=mine", headers={"Accept-Encoding": "gzip"})
+
+    assert export.text.startswith("task_id,")
+    assert "Content-Encoding" not in export.headers
+    assert "ETag" not in export.headers
