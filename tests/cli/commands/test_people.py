@@ -76,7 +76,7 @@ def test_people_reports_what_the_server_refuses(run: Run) -> None:
     assert run("add", "bob", "--no-password").exit_code == 0
     for arguments, typed, words in (
         (("add", "bob", "--no-password"), "", "may sign in already"),
-        (("add", "two words", "--no-password"), "", "can't be a name"),
+        (("add", "two words", "--no-password"), "", "invalid name"),
         (("add", "carol", "--password-stdin"), "short\n", "12 to 256 characters"),
         (("remove", "nobody"), "", "no person"),
     ):

@@ -31,6 +31,7 @@ API_NEEDS = {
     ("POST", "/api/v1/tasks/{task_id:any_text}/notes"): "editor",
     ("DELETE", "/api/v1/tasks/{task_id:any_text}/notes/{note_id}"): "editor",
     ("POST", "/api/v1/backfills"): "editor",
+    ("POST", "/api/v1/sample-data"): "editor",
     ("DELETE", "/api/v1/backfills/{backfill_id}"): "editor",
     ("POST", "/api/v1/definitions/{name:any_text}/diff"): "editor",
     ("POST", "/api/v1/sessions/{session_id:any_text}/close"): "editor",

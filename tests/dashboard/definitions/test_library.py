@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from fixtures.html_pages import check_page
 from phospho_cli.processes.web import build_integrations
 from phospho_dashboard.definitions.library import LIBRARY
+from phospho_dashboard.definitions.trials import DefinitionTrials
 from phospho_schemas.definitions import refusal_of
 from phospho_schemas.ids import HybridClock
 from phospho_workers.jobs.settings import JobSettings
@@ -27,15 +28,15 @@ SAID = {
 def test_ready_definitions_can_be_stored_and_find_what_they_say(world: Any, project: str) -> None:
     detection = build_integrations(world.store, HybridClock(), JobSettings(secret_key="secret")).detection
     definitions = [one.of_project(project) for items in LIBRARY.values() for one in items]
-    assert detection.preview is not None
 
     for definition in definitions:
         assert (refusal_of(definition), detection.check(definition)) == (None, None), definition.name
         if definition.name in SAID:
-            texts = [{"input": text, "output": text, "system_prompt": ""} for text in SAID[definition.name]]
-            rows = [row | {"project_id": project, "task_id": str(n), "session_id": "s"} for n, row in enumerate(texts)]
-            found = [event is not None for event in detection.preview(definition, rows)]
-            assert found == [True, False], definition.name
+            for number, text in enumerate(SAID[definition.name]):
+                world.add_task(project, f"{definition.name}-{number}", input=text, output=text)
+            matches = DefinitionTrials(world.store).preview(definition, detection)["found"]
+            names = [task["task_id"] for task in matches if task["task_id"].startswith(definition.name)]
+            assert names == [f"{definition.name}-0"], definition.name
     assert len({definition.name for definition in definitions}) == len(definitions) >= 12
 
 

@@ -33,6 +33,9 @@ def found(text: str, *definitions, side="input") -> dict[str, str]:
         ("退款", "我要退款谢谢"),
         ("คืนเงิน", "ขอคืนเงินค่ะ"),
         ("i̇stanbul", "İstanbul"),
+        ("istanbul", "İstanbul"),
+        ("don't know", "I don’t know"),
+        ('"no"', "“no”, he said"),
         ("👍", "ok👍"),
     ],
 )
