@@ -132,7 +132,7 @@ def _json_items(stream: io.BufferedReader, prefix: str) -> Iterator[Record | Bad
             else:
                 yield _array_record(number, item)
     except ijson.JSONError as error:
-        raise BrokenFile(f"The JSON is cut off or damaged: {error}") from error
+        raise BrokenFile(f"The JSON array is cut off or damaged: {error}") from error
 
 
 def _skip_byte_order_mark(stream: io.BufferedReader) -> None:
