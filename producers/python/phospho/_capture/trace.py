@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar, Token
+import sys
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any, Callable, Optional, TypeVar, cast, overload
 
+from .._content.json_values import text_of
 from .._ids import new_id
+from .generators import aclose
 
 __all__ = ["current_trace", "trace", "tracer"]
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound="Callable[..., Any] | classmethod[Any, ..., Any] | staticmethod[..., Any]")
 Ids = tuple[Optional[str], Optional[str]]
 
-_CURRENT: ContextVar[tracer | None] = ContextVar("phospho_tracer", default=None)
+# The tracers that are open in this context, the innermost last.
+_OPEN: ContextVar[tuple[tracer, ...]] = ContextVar("phospho_tracers", default=())
+
+# The same by the id of the frame whose block they are. A web framework may run each step of a generator in another
+# context; its frame stays the same, and lives until its tracers are closed.
+_OPEN_IN_FRAME: dict[int, list[tracer]] = {}
 
 
 class tracer:
     """
     Group the tasks logged inside. A context manager and a decorator, for threads and asyncio alike.
 
-    All tasks get `session_id`. The first `phospho.log` is the task `task_id` itself. Every other task, those of
+    One tracer may be entered by several tasks and threads at once, and left in another context. All tasks get `session_id`. The first `phospho.log` is the task `task_id` itself. Every other task, those of
     `wrap` and `auto_log` too, has an id of its own, and `task_id` as `trace_id` in its metadata. Arguments of a
     `log` win over the trace.
     """
@@ -31,19 +40,31 @@ class tracer:
         session_id: str | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
+        task_id, session_id = (text_of(id) if id else None for id in (task_id, session_id))
         self._fixed_ids = (task_id, session_id)
-        self.metadata = dict(metadata or {})
+        self.metadata = dict(metadata) if isinstance(metadata, Mapping) else {"metadata": metadata} if metadata else {}
         self.task_id = task_id or new_id()
         self.session_id = session_id or new_id()
         self._is_claimed = False
-        self._tokens: list[Token[tracer | None]] = []
+        self._frames: list[int] = []
 
     def __enter__(self) -> tracer:
-        self._tokens.append(_CURRENT.set(self))
+        _OPEN.set((*_OPEN.get(), self))
+        frame_id = id(sys._getframe(1))
+        self._frames.append(frame_id)
+        _OPEN_IN_FRAME.setdefault(frame_id, []).append(self)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        _CURRENT.reset(self._tokens.pop())
+        _OPEN.set(_without_last(_OPEN.get(), self))
+        frame_id = id(sys._getframe(1))
+        if frame_id not in self._frames:  # entered and left by different functions, as fixtures do
+            frame_id = self._frames[-1] if self._frames else 0
+        if frame_id in self._frames:
+            self._frames.remove(frame_id)
+        open_tracers = _without_last(tuple(_OPEN_IN_FRAME.pop(frame_id, ())), self)
+        if open_tracers:
+            _OPEN_IN_FRAME[frame_id] = list(open_tracers)
 
     def __call__(self, function: F) -> F:
         """Trace each call of *function*. Ids that were not given are new for each call."""
@@ -58,8 +79,22 @@ class tracer:
 
 
 def current_trace() -> tracer | None:
-    """Return the innermost active tracer, or None."""
-    return _CURRENT.get()
+    """Return the innermost open tracer, or None."""
+    frame = sys._getframe(1) if _OPEN_IN_FRAME else None
+    while frame is not None:
+        tracers = _OPEN_IN_FRAME.get(id(frame))
+        if tracers:
+            return tracers[-1]
+        frame = frame.f_back
+    tracers_of_context = _OPEN.get()
+    return tracers_of_context[-1] if tracers_of_context else None
+
+
+def _without_last(tracers: tuple[tracer, ...], closed: tracer) -> tuple[tracer, ...]:
+    for index in range(len(tracers) - 1, -1, -1):
+        if tracers[index] is closed:
+            return tracers[:index] + tracers[index + 1 :]
+    return tracers
 
 
 @overload
@@ -76,26 +111,71 @@ def trace(
     metadata: dict[str, Any] | None = None,
 ) -> Any:
     """Trace each call of a function: `@phospho.trace`, or `@phospho.trace(session_id=…, metadata=…)`."""
-    if callable(task_id):
+    if callable(task_id) or isinstance(task_id, (classmethod, staticmethod)):
         return tracer()(task_id)
     return tracer(task_id, session_id, metadata)
 
 
 def _traced(function: F, ids: Ids, metadata: dict[str, Any]) -> F:
+    if isinstance(function, (classmethod, staticmethod)):
+        return cast(F, type(function)(_traced(function.__func__, ids, metadata)))
     from inspect import iscoroutinefunction  # costs 10 ms, which an app without traces need not pay
 
-    if iscoroutinefunction(function):
+    called = cast("Callable[..., Any]", function)
+    if iscoroutinefunction(called):
 
-        @wraps(function)
+        @wraps(called)
         async def traced_coroutine(*args: Any, **kwargs: Any) -> Any:
             with tracer(ids[0], ids[1], metadata):
-                return await function(*args, **kwargs)
+                return await called(*args, **kwargs)
 
         return cast(F, traced_coroutine)
 
-    @wraps(function)
+    @wraps(called)
     def traced(*args: Any, **kwargs: Any) -> Any:
-        with tracer(ids[0], ids[1], metadata):
-            return function(*args, **kwargs)
+        own = tracer(ids[0], ids[1], metadata)
+        with own:
+            result = called(*args, **kwargs)
+        return _traced_later(result, own)
 
     return cast(F, traced)
+
+
+def _traced_later(result: Any, own: tracer) -> Any:
+    """Return *result*, or its equivalent if its body is yet to run: then it runs inside the trace."""
+    from inspect import isasyncgen, iscoroutine, isgenerator
+
+    if isgenerator(result):
+        return _traced_generator(result, own)
+    if isasyncgen(result):
+        return _traced_async_generator(result, own)
+    return _traced_awaitable(result, own) if iscoroutine(result) else result
+
+
+async def _traced_awaitable(coroutine: Any, own: tracer) -> Any:
+    with own:
+        return await coroutine
+
+
+def _traced_generator(generator: Generator[Any, Any, Any], own: tracer) -> Generator[Any, Any, Any]:
+    with own:
+        return (yield from generator)
+
+
+async def _traced_async_generator(generator: AsyncGenerator[Any, Any], own: tracer) -> AsyncGenerator[Any, Any]:
+    with own:
+        try:
+            value = await generator.__anext__()
+            while True:
+                try:
+                    sent = yield value
+                except GeneratorExit:
+                    raise
+                except BaseException as error:
+                    value = await generator.athrow(error)
+                else:
+                    value = await generator.asend(sent)
+        except StopAsyncIteration:
+            return
+        finally:
+            await aclose(generator)
