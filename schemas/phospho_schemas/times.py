@@ -18,6 +18,15 @@ def is_plausible(time_s: float, arrived_ms: int) -> bool:
     return _OLDEST_S <= time_s <= newest_s
 
 
+def unix_s(number: float) -> float:
+    """Return a Unix time in seconds. Its size tells whether it is in seconds, milli-, micro- or nanoseconds."""
+    for power in (9, 6, 3):
+        # 1e11 seconds are in the year 5138, 1e11 milliseconds in 1973.
+        if abs(number) >= 10 ** (power + 8):
+            return number / 10**power
+    return number
+
+
 def utc_now() -> datetime:
     """Return the time of this machine's clock, in UTC."""
     return datetime.now(UTC)

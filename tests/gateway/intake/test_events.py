@@ -144,7 +144,7 @@ async def test_the_clients_time_is_the_time_of_the_event(
     assert answer.json()["created_at"] == answered
 
 
-@pytest.mark.parametrize("seconds", [0, -1e300, 1e300, 1.7e308, 1e18, 4_000_000_000])
+@pytest.mark.parametrize("seconds", [0, -1e300, 1e300, 1.7e308, 1e30, 4_000_000_000])
 async def test_an_absurd_time_is_kept_in_the_message_and_answered_as_the_arrival(
     seconds: float, client: httpx.AsyncClient, publisher: RecordingPublisher
 ) -> None:

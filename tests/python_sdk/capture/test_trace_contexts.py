@@ -157,7 +157,7 @@ def test_traced_generator_gets_what_is_sent_and_thrown(recorded: Recorded) -> No
             yield received
         except ValueError as error:
             yield str(error)
-        return "done"  # noqa: B901
+        return "done"
 
     generator: Any = echo()
     assert (next(generator), generator.send("hi"), generator.throw(ValueError("no"))) == ("ready", "hi", "no")

@@ -33,9 +33,15 @@ class TestRuns:
 
         [log] = recorded.logs
         assert (log["input"], log["output"], log["user_id"]) == ("why?", "42", "u1")
+        for step in log["steps"]:
+            assert step.pop("started_at").endswith("Z")
+            assert step.pop("latency_ms") >= 0
+            assert step.pop("span_id")
+            assert step.pop("parent_span_id")
+        error = {"type": "ValueError", "message": "no result"}
         assert log["steps"] == [
             {"kind": "llm", "input": "a prompt", "output": "a completion"},
-            {"kind": "tool", "input": "a query", "error": "ValueError('no result')"},
+            {"kind": "tool", "input": "a query", "error": error},
         ]
 
     def test_run_that_ends_twice_or_never_began_is_ignored(self, recorded: Any) -> None:
@@ -136,3 +142,34 @@ def test_langchain_handler_without_langchain_names_package(monkeypatch: pytest.M
 
     with pytest.raises(ImportError, match="pip install langchain-core"):
         phospho.integrations.PhosphoLangchainCallbackHandler  # noqa: B018
+
+    @pytest.mark.parametrize("way", ["invoke", "stream", "astream"])
+    async def test_chain_has_input_and_figures_of_its_calls(
+        self, recorded: phospho.RecordingTransport, way: str
+    ) -> None:
+        from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+        from langchain_core.messages import AIMessage
+        from langchain_core.output_parsers import StrOutputParser
+        from langchain_core.prompts import ChatPromptTemplate
+
+        from phospho.integrations import PhosphoLangchainCallbackHandler
+
+        usage: Any = {"input_tokens": 4, "output_tokens": 2, "total_tokens": 6}
+        answer = AIMessage(content="Hello!", usage_metadata=usage, response_metadata={"model_name": "gpt-x"})
+        prompt = ChatPromptTemplate.from_messages([("system", "Be brief."), ("user", "{question}")])
+        chain = prompt | GenericFakeChatModel(messages=iter([answer])) | StrOutputParser()
+        config: Any = {"callbacks": [PhosphoLangchainCallbackHandler()]}
+        question = {"question": "I want a refund"}
+
+        if way == "invoke":
+            chain.invoke(question, config)
+        elif way == "stream":
+            list(chain.stream(question, config))
+        else:
+            assert [chunk async for chunk in chain.astream(question, config)]
+        phospho.flush()
+
+        [log] = recorded.logs
+        assert (log["input"], log["output"], log["system_prompt"]) == ("I want a refund", "Hello!", "Be brief.")
+        if way == "invoke":  # the fake model's chunks carry no figures
+            assert (log["model"], log["tokens_in"], log["tokens_out"]) == ("gpt-x", 4, 2)

@@ -89,6 +89,8 @@ def test_invalid_id_in_metadata_stays_only_there(value: Any) -> None:
         ({"created_at": "2026-01-01"}, "2026-01-01T00:00:00.000Z"),
         ({"created_at": "2026-01-02T10:00:05Z"}, "2026-01-02T10:00:05.000Z"),
         ({"created_at": 1767261600, "client_created_at": 5}, "2026-01-01T10:00:00.000Z"),
+        ({"client_created_at": 1767261600000}, "2026-01-01T10:00:00.000Z"),
+        ({"created_at": "1767261600000000"}, "2026-01-01T10:00:00.000Z"),
     ],
 )
 def test_created_at_is_the_time_of_the_client(fields: dict[str, Any], created_at: str) -> None:
@@ -100,7 +102,7 @@ def test_created_at_is_the_time_of_the_client(fields: dict[str, Any], created_at
 @pytest.mark.parametrize(
     "absurd",
     [
-        0.5, -1, 1e308, 1767261600000, "1999-12-31T23:59:59Z", "2026-01-02T10:00:06Z", "9999-12-31T23:59:59Z",
+        0.5, -1, 1e308, "1999-12-31T23:59:59Z", "2026-01-02T10:00:06Z", "9999-12-31T23:59:59Z",
         "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "yesterday", {"seconds": 1}, [1], True,
     ],
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 from phospho_schemas.ids import broker_revision, is_project_id, newest_revision
 from phospho_schemas.messages import SCHEMA_VERSION
-from phospho_schemas.times import is_plausible, parsed_time
+from phospho_schemas.times import is_plausible, parsed_time, unix_s
 from phospho_workers.runtime.records import Record, Rejected
 
 MAX_ID_CHARACTERS = 512
@@ -99,11 +99,11 @@ class RawLog:
         """
         Return the client's time in Unix milliseconds, and the original where it is implausible.
 
-        A time before 2000 or more than a day ahead of the arrival is replaced by the arrival, so that one bad clock
-        does not stretch every chart.
+        It may be ISO 8601, or Unix seconds, milli-, micro- or nanoseconds. A time before 2000 or more than a day ahead
+        of the arrival is replaced by the arrival, so that one bad clock does not stretch every chart.
         """
         original = self.fields.get("created_at") or self.fields.get("client_created_at")
-        seconds = _iso_s(original) if isinstance(original, str) else _number_s(original)
+        seconds = _text_s(original) if isinstance(original, str) else _number_s(original)
         if seconds is None or not is_plausible(seconds, arrived_ms):
             return arrived_ms, original
         return round(seconds * 1000), None
@@ -115,7 +115,11 @@ def text_or_empty(value: Any) -> str:
 
 
 def _number_s(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return unix_s(float(value)) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _text_s(value: str) -> float | None:
+    return unix_s(float(value)) if value.isdecimal() else _iso_s(value)
 
 
 def _iso_s(value: str) -> float | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from phospho_schemas.times import is_plausible, parsed_time, utc_text
+from phospho_schemas.times import is_plausible, parsed_time, unix_s, utc_text
 from phospho_web.problems import Problem, invalid
 from phospho_web.requests import json_type
 
@@ -107,9 +107,9 @@ def _bring_into_form(message: dict[str, Any], moment: Any) -> None:
 
 
 def _moment(seconds: float) -> datetime | None:
-    """Return Unix seconds as a time, to the nearest millisecond as extraction has it; None beyond the calendar."""
+    """Return a Unix time to the nearest millisecond, as extraction has it; None beyond the calendar."""
     try:
-        return datetime.fromtimestamp(round(seconds * 1000) / 1000, UTC)
+        return datetime.fromtimestamp(round(unix_s(seconds) * 1000) / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         return None
 

@@ -29,9 +29,10 @@ class tracer:
     """
     Group the tasks logged inside. A context manager and a decorator, for threads and asyncio alike.
 
-    One tracer may be entered by several tasks and threads at once, and left in another context. All tasks get `session_id`. The first `phospho.log` is the task `task_id` itself. Every other task, those of
-    `wrap` and `auto_log` too, has an id of its own, and `task_id` as `trace_id` in its metadata. Arguments of a
-    `log` win over the trace.
+    One tracer may be entered by several tasks and threads at once, and left in another context. All tasks get
+    `session_id`. The first `phospho.log` is the task `task_id` itself. Every other task, those of `wrap` and
+    `auto_log` too, has an id of its own, and `task_id` as `trace_id` in its metadata. Arguments of a `log` win over
+    the trace.
     """
 
     def __init__(

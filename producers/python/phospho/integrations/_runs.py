@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable
 
-from .._content.json_values import to_jsonable
+from .._capture.steps import MAX_STEPS, Step
+from .._content.logged_value import LoggedValue
 from ..client import Client
 
 __all__ = ["Runs"]
 
-# An agent in a loop must not grow without bound.
-MAX_STEPS = 100
 MAX_RUNS = 10_000
+
+# What LangChain gives as the input of a streamed chain when it starts. The input itself comes at the end.
+_NO_INPUTS = ("", {"input": ""}, None)
 
 
 class Runs:
@@ -34,7 +36,7 @@ class Runs:
         """Return the number of outermost runs in progress."""
         return len(self._roots)
 
-    def begin(self, kind: str, run_id: Any, parent_run_id: Any, input: Any) -> None:
+    def begin(self, kind: str, run_id: Any, parent_run_id: Any, input: Any, name: str = "") -> None:
         """Begin a run of *kind* ("chain", "llm", "tool", "retriever")."""
         with self._lock:
             root_id = self._root_of.get(parent_run_id, parent_run_id)
@@ -45,20 +47,31 @@ class Runs:
             root = self._roots[root_id]
             root.run_ids.append(run_id)
             if len(root.steps) < MAX_STEPS:
-                root.steps[run_id] = {"kind": kind, "input": to_jsonable(input)}
+                root.steps[run_id] = Step(kind, input, name, run_id, parent_run_id)
+            if kind == "llm":
+                root.requests.append(input)
 
-    def end(self, run_id: Any, output: Any, error: BaseException | None = None) -> None:
-        """End a run. The end of the outermost run logs the task."""
-        result = {"output": to_jsonable(output)} if error is None else {"error": repr(error)}
+    def end(self, run_id: Any, output: Any, error: BaseException | None = None, input: Any = None) -> None:
+        """End a run. *input* replaces one that was missing at its start. The end of the outermost logs the task."""
+        error = None if isinstance(error, GeneratorExit) else error  # the app has left a stream
         with self._lock:
             root = self._roots.get(self._root_of.get(run_id))
             if root is None:
                 return
             if self._root_of[run_id] != run_id:
-                root.steps.get(run_id, {}).update(result)
+                self._end_step(root, run_id, output, error, input)
                 return
             self._forget(run_id)
+        if root.input in _NO_INPUTS and input is not None:
+            root.input = input
         self._log(root, output, error)
+
+    def _end_step(self, root: _Run, run_id: Any, output: Any, error: BaseException | None, input: Any) -> None:
+        step = root.steps.get(run_id)
+        if step is not None:
+            if input is not None and step.fields["input"] in _NO_INPUTS:
+                step.fields["input"] = LoggedValue(input).json
+            step.end(output, error)
 
     def _begin_root(self, run_id: Any, input: Any) -> None:
         if len(self._roots) >= MAX_RUNS:
@@ -74,18 +87,36 @@ class Runs:
         client = self._get_client()
         if client is None:
             return
-        extra = dict(self._metadata)
+        extra = {**root.figures(output), **self._metadata}
         if root.steps:
-            extra["steps"] = list(root.steps.values())
+            extra["steps"] = [step.fields for step in root.steps.values()]
         if error is not None:
             extra["error"] = repr(error)
         client.task_log.submit_quietly(client.task_log.call_of(root.input, output, extra))
 
 
 class _Run:
-    """An outermost run: its input, and the runs inside it, by id and in their order."""
+    """An outermost run: its input, the requests to models in it, and its steps by id and in their order."""
 
     def __init__(self, run_id: Any, input: Any) -> None:
         self.input = input
         self.run_ids = [run_id]
-        self.steps: dict[Any, dict[str, Any]] = {}
+        self.requests: list[Any] = []
+        self.steps: dict[Any, Step] = {}
+
+    def figures(self, output: Any) -> dict[str, Any]:
+        """Return the model, system prompt and token counts of the calls inside, where the output has none itself."""
+        calls = [step.fields for step in self.steps.values() if step.fields["kind"] == "llm"]
+        result = LoggedValue(output)
+        figures: dict[str, Any] = {}
+        if not result.usage():
+            for name in ("tokens_in", "tokens_out"):
+                counts = [call[name] for call in calls if name in call]
+                if counts:
+                    figures[name] = sum(counts)
+        if result.model() is None:
+            figures["model"] = next((call["model"] for call in calls if "model" in call), None)
+        if LoggedValue(self.input).system_prompt() is None:
+            prompts = (LoggedValue(request).system_prompt() for request in self.requests)
+            figures["system_prompt"] = next((prompt for prompt in prompts if prompt), None)
+        return {name: value for name, value in figures.items() if value is not None}

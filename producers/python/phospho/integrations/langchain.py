@@ -30,6 +30,7 @@ class PhosphoLangchainCallbackHandler(BaseCallbackHandler):
     Logs to the default client. Calls `phospho.init` if there is none, or if a key or project is passed.
 
     Further keywords (`user_id`, `version_id`, …) are logged with every task. One handler may serve many runs at once.
+    No method blocks.
     """
 
     def __init__(
@@ -45,85 +46,55 @@ class PhosphoLangchainCallbackHandler(BaseCallbackHandler):
         self._runs = Runs(lambda: STATE.client, {**metadata, "session_id": session_id})
 
     def on_chain_start(self, serialized: Any, inputs: Any, **run: Any) -> None:
-        self._runs.begin("chain", run["run_id"], run.get("parent_run_id"), inputs)
+        self._begin("chain", serialized, inputs, run)
 
     def on_chat_model_start(self, serialized: Any, messages: Any, **run: Any) -> None:
-        self._runs.begin("llm", run["run_id"], run.get("parent_run_id"), messages[0] if messages else [])
+        self._begin("llm", serialized, messages[0] if messages else [], run)
 
     def on_llm_start(self, serialized: Any, prompts: Any, **run: Any) -> None:
-        self._runs.begin("llm", run["run_id"], run.get("parent_run_id"), "\n".join(prompts))
+        self._begin("llm", serialized, "\n".join(prompts), run)
 
     def on_tool_start(self, serialized: Any, input_str: str, **run: Any) -> None:
-        self._runs.begin("tool", run["run_id"], run.get("parent_run_id"), input_str)
+        self._begin("tool", serialized, input_str, run)
 
     def on_retriever_start(self, serialized: Any, query: str, **run: Any) -> None:
-        self._runs.begin("retriever", run["run_id"], run.get("parent_run_id"), query)
+        self._begin("retriever", serialized, query, run)
 
     def on_chain_end(self, outputs: Any, **run: Any) -> None:
-        self._runs.end(run["run_id"], outputs)
+        # A streamed chain has its input here only.
+        self._runs.end(run["run_id"], outputs, input=run.get("inputs"))
 
-    def on_llm_end(self, response: Any, **run: Any) -> None:
-        self._runs.end(run["run_id"], response)
-
-    def on_tool_end(self, output: Any, **run: Any) -> None:
-        self._runs.end(run["run_id"], output)
-
-    def on_retriever_end(self, documents: Any, **run: Any) -> None:
-        self._runs.end(run["run_id"], documents)
+    on_llm_end = on_tool_end = on_retriever_end = on_chain_end
 
     def on_chain_error(self, error: BaseException, **run: Any) -> None:
-        self._runs.end(run["run_id"], None, error)
+        self._runs.end(run["run_id"], None, error, input=run.get("inputs"))
 
     on_llm_error = on_tool_error = on_retriever_error = on_chain_error
+
+    def _begin(self, kind: str, serialized: Any, input: Any, run: dict[str, Any]) -> None:
+        name = run.get("name") or (serialized or {}).get("name") or ""
+        self._runs.begin(kind, run["run_id"], run.get("parent_run_id"), input, name=name)
 
 
 class PhosphoLangchainAsyncCallbackHandler(AsyncCallbackHandler):
-    """`PhosphoLangchainCallbackHandler` for `ainvoke` and `astream`. No method blocks."""
+    """`PhosphoLangchainCallbackHandler` for `ainvoke` and `astream`."""
 
-    def __init__(
-        self,
-        api_key: str | None = None,
-        project_id: str | None = None,
-        tick: float = 0.5,
-        session_id: str | None = None,
-        **metadata: Any,
-    ) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
-        _init_if_needed(api_key, project_id, tick)
-        self._runs = Runs(lambda: STATE.client, {**metadata, "session_id": session_id})
+        self._handler = PhosphoLangchainCallbackHandler(*args, **kwargs)
+        self._runs = self._handler._runs
 
-    async def on_chain_start(self, serialized: Any, inputs: Any, **run: Any) -> None:
-        self._runs.begin("chain", run["run_id"], run.get("parent_run_id"), inputs)
 
-    async def on_chat_model_start(self, serialized: Any, messages: Any, **run: Any) -> None:
-        self._runs.begin("llm", run["run_id"], run.get("parent_run_id"), messages[0] if messages else [])
+def _asynchronous(name: str) -> Any:
+    async def callback(self: PhosphoLangchainAsyncCallbackHandler, *args: Any, **run: Any) -> None:
+        getattr(self._handler, name)(*args, **run)
 
-    async def on_llm_start(self, serialized: Any, prompts: Any, **run: Any) -> None:
-        self._runs.begin("llm", run["run_id"], run.get("parent_run_id"), "\n".join(prompts))
+    callback.__name__ = name
+    return callback
 
-    async def on_tool_start(self, serialized: Any, input_str: str, **run: Any) -> None:
-        self._runs.begin("tool", run["run_id"], run.get("parent_run_id"), input_str)
 
-    async def on_retriever_start(self, serialized: Any, query: str, **run: Any) -> None:
-        self._runs.begin("retriever", run["run_id"], run.get("parent_run_id"), query)
-
-    async def on_chain_end(self, outputs: Any, **run: Any) -> None:
-        self._runs.end(run["run_id"], outputs)
-
-    async def on_llm_end(self, response: Any, **run: Any) -> None:
-        self._runs.end(run["run_id"], response)
-
-    async def on_tool_end(self, output: Any, **run: Any) -> None:
-        self._runs.end(run["run_id"], output)
-
-    async def on_retriever_end(self, documents: Any, **run: Any) -> None:
-        self._runs.end(run["run_id"], documents)
-
-    async def on_chain_error(self, error: BaseException, **run: Any) -> None:
-        self._runs.end(run["run_id"], None, error)
-
-    on_llm_error = on_tool_error = on_retriever_error = on_chain_error
-
+for _name in [name for name in vars(PhosphoLangchainCallbackHandler) if name.startswith("on_")]:
+    setattr(PhosphoLangchainAsyncCallbackHandler, _name, _asynchronous(_name))
 
 # Upstream's spelling.
 PhosphoLangchaiAsyncCallbackHandler = PhosphoLangchainAsyncCallbackHandler
