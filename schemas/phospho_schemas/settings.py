@@ -11,8 +11,9 @@ import os
 import re
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass, field, replace
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import AfterValidator, TypeAdapter, ValidationError
@@ -24,6 +25,13 @@ _PREFIX_ATTRIBUTE = "variable_prefix"
 _UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes", "_kbytes": "KiB"}
 _LIST_SEPARATOR = re.compile(r"[\s,]+")
 _MAX_SHOWN_CHARACTERS = 60
+# A variable that ends so stands for all that begin as it does, and no other setting of its class is.
+_ANY_ENDING = "_*"
+_FILE_ENDING = "_FILE"
+# Properties of librdkafka that end with `.file` take a path themselves.
+_OWN_FILE_VARIABLES = re.compile(r"PHOSPHO_KAFKA_SASL_OAUTHBEARER_ASSERTION_\w*FILE")
+# Kubernetes sets these in every container for a service named as our own variables begin, such as phospho-kafka.
+_SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
 
 
 class BadSetting(ValueError):
@@ -61,13 +69,6 @@ def setting(
     """Return a dataclass field that people may set by `variable` or `option`, or code alone without either."""
     metadata = {"help": help, "variable": variable, "option": option}
     return field(default=default, repr=not is_secret, metadata=metadata)
-
-
-def kafka_setting(default: str = "127.0.0.1:9092") -> Any:
-    """Return the field that names the Kafka of a process."""
-    return setting(
-        default, "Kafka's bootstrap servers, as host:port,host:port.", variable="PHOSPHO_KAFKA", option="--kafka"
-    )
 
 
 def _checked_http_url(url: str) -> str:
@@ -117,8 +118,51 @@ class _Source:
         value = self.options.get(setting.option)
         if value is not None and value != ():
             return setting.option, value
-        text = self.environment.get(setting.variable, "").strip()
+        if setting.variable.endswith(_ANY_ENDING):
+            return setting.variable, self._given_by_beginning(setting) or None
+        file_variable = setting.variable + _FILE_ENDING
+        text = self._text(setting.variable)
+        if setting.is_secret and self._text(file_variable):
+            if text:
+                raise BadSetting(f"{setting.variable} and {file_variable} are both set: unset one of them.")
+            return file_variable, _content_of(file_variable, self._text(file_variable))
         return setting.variable or setting.option, text or None
+
+    def _text(self, variable: str) -> str:
+        return self.environment.get(variable, "").strip()
+
+    def _given_by_beginning(self, setting: Setting) -> dict[str, str]:
+        """Return the values of all variables that begin as the setting's does, those in files read."""
+        beginning = setting.variable.removesuffix("*")
+        others = {each.variable for each in settings_of(setting.owner)}
+        values: dict[str, str] = {}
+        for variable in sorted(self.environment):
+            is_ours = variable.startswith(beginning) and variable not in others and not is_service_link(variable)
+            if not is_ours or not (text := self._text(variable)):
+                continue
+            name = variable
+            if variable.endswith(_FILE_ENDING) and not _OWN_FILE_VARIABLES.fullmatch(variable):
+                name, text = variable.removesuffix(_FILE_ENDING), _content_of(variable, text)
+            if name in values:
+                raise BadSetting(f"{name} and {name}{_FILE_ENDING} are both set: unset one of them.")
+            values[name] = text
+        return values
+
+
+def is_service_link(variable: str) -> bool:
+    """Return whether Kubernetes made the variable, from the name of a service."""
+    return _SERVICE_LINK.fullmatch(variable) is not None
+
+
+def _content_of(variable: str, path: str) -> str:
+    try:
+        content = Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise BadSetting(f"{variable}={path!r} can't be used: {reason}.") from None
+    if not content:
+        raise BadSetting(f"{variable}={path!r} can't be used: the file is empty.")
+    return content
 
 
 def _load(settings_class: type, source: _Source) -> Any:
@@ -163,16 +207,19 @@ def _refuse_unknown(settings_class: type, environment: Mapping[str, str]) -> Non
         return
     variables = [setting.variable for setting in settings_of(settings_class)]
     for name in environment:
-        if name.startswith(prefix) and name not in variables:
+        if name.startswith(prefix) and name not in variables and not is_service_link(name):
             raise BadSetting(f"{name} is no setting: unset it, or use one of {', '.join(variables)}.")
 
 
 def _described(settings_class: type) -> Iterator[Setting]:
     hints = get_type_hints(settings_class, include_extras=True)
     for each in dataclasses.fields(settings_class):
-        group, _ = _group(hints[each.name])
+        group, is_optional = _group(hints[each.name])
         if group is not None:
-            yield from settings_of(group)
+            first, *others = settings_of(group)
+            # Such a group has no default before its first setting is given.
+            yield replace(first, default=None) if is_optional and first.default is not MISSING else first
+            yield from others
         elif (described := _setting(settings_class, each, hints[each.name])) is not None:
             yield described
 

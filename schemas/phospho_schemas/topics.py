@@ -28,6 +28,10 @@ class Topic:
     retention_ms: int = 3 * _DAY_MS
     max_message_bytes: int = _MAX_ROW_BYTES
 
+    def is_named(self, name: str) -> bool:
+        """Return whether `name` is that of the topic on some brokers, where a prefix may stand before it."""
+        return name.endswith(self.name)
+
     def fits(self, key: bytes, value: bytes) -> bool:
         """Return whether a message of that key and value fits into the topic."""
         return len(key) + len(value) <= self.max_message_bytes - _OVERHEAD_BYTES

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaExcepti
 from confluent_kafka.admin import AdminClient
 
 from benchmarks.processes import BenchmarkFailed
+from phospho_schemas.kafka import KafkaSettings
 from phospho_schemas.topics import Keyed
 from phospho_workers.runtime.producer import BatchProducer, producer_config
 
@@ -61,7 +62,7 @@ class Offsets:
     def fill(self, topic: str, messages: Sequence[Keyed]) -> Backlog:
         """Empty a topic and put `messages` into it."""
         self.empty(topic)
-        producer = BatchProducer(Producer(producer_config(self._servers)), "bench")
+        producer = BatchProducer(Producer(producer_config(KafkaSettings(self._servers))), "bench")
         for begin in range(0, len(messages), _FILL_BATCH):
             producer.send({topic: messages[begin : begin + _FILL_BATCH]})
         return self.backlog(topic)

@@ -9,6 +9,7 @@ import time
 import orjson
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from phospho_schemas.kafka import KafkaSettings
 from phospho_workers.runtime.producer import producer_config
 
 _BATCH = 5000
@@ -25,7 +26,7 @@ def main() -> None:
             "enable.auto.offset.store": False,
         }
     )
-    producer = Producer(producer_config(options.kafka))
+    producer = Producer(producer_config(KafkaSettings(options.kafka)))
     partitions = consumer.list_topics(options.source, 30).topics[options.source].partitions
     bounds = {p: consumer.get_watermark_offsets(TopicPartition(options.source, p), 30) for p in partitions}
     wanted = sum(end - begin for begin, end in bounds.values())

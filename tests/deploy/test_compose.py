@@ -166,7 +166,7 @@ def test_secret_key_reaches_the_services_that_sign_or_show_webhooks(
 
 def test_another_kafka_port_is_published_and_advertised(read_compose: Callable[..., Compose]) -> None:
     """A client connects to the address that the broker advertises, not to the one it was given."""
-    kafka = read_compose(PHOSPHO_KAFKA_PORT="19094")["services"]["kafka"]
+    kafka = read_compose(PHOSPHO_BROKER_PORT="19094")["services"]["kafka"]
     assert kafka["ports"] == ["127.0.0.1:19094:9094/tcp"]
     assert kafka["environment"]["KAFKA_ADVERTISED_LISTENERS"].endswith("HOST://localhost:19094")
 

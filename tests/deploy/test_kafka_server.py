@@ -147,6 +147,6 @@ def test_a_missing_tool_is_an_error_that_names_it(
         assert found, f"{tool} is missing on this machine"
         (tools / tool).symlink_to(found)
     monkeypatch.setenv("PATH", str(tools))
-    monkeypatch.setenv("PHOSPHO_KAFKA_LIBS", str(tmp_path / "libs"))
+    monkeypatch.setenv("PHOSPHO_BROKER_LIBS", str(tmp_path / "libs"))
     with pytest.raises(ServerProcessError, match=rf"(?i){missing}.*is missing|is missing.*{missing}"):
         KafkaServer(tmp_path / "data").start()

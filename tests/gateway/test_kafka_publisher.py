@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,6 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from phospho_gateway.kafka_publisher import KafkaPublisher
 from phospho_gateway.settings import KafkaPublisherSettings
+from phospho_schemas.kafka import KafkaSettings
 from phospho_schemas.topics import RAW_LOGS, Keyed, Topic
 from phospho_web.problems import Problem
 
@@ -36,8 +37,15 @@ def brokers() -> Iterator[str]:
 def make_publisher() -> Iterator[PublisherMaker]:
     made: list[KafkaPublisher] = []
 
-    def make(servers: str, topic: Topic = RAW_LOGS, **settings: object) -> KafkaPublisher:
-        made.append(KafkaPublisher(KafkaPublisherSettings(bootstrap_servers=servers, **settings), topic))
+    def make(
+        servers: str,
+        topic: Topic = RAW_LOGS,
+        prefix: str = "",
+        properties: Mapping[str, str] | None = None,
+        **settings: int,
+    ) -> KafkaPublisher:
+        kafka = KafkaSettings(servers, prefix, properties=tuple((properties or {}).items()))
+        made.append(KafkaPublisher(KafkaPublisherSettings(kafka, **settings), topic))
         return made[-1]
 
     yield make
@@ -92,7 +100,7 @@ async def test_an_empty_publish_returns_at_once(make_publisher: PublisherMaker) 
 async def test_brokers_that_are_away_are_a_503_after_the_delivery_timeout(
     make_publisher: PublisherMaker,
 ) -> None:
-    publisher = make_publisher(_NOWHERE, delivery_timeout_ms=300)
+    publisher = make_publisher(_NOWHERE, properties={"delivery.timeout.ms": "300"})
 
     with pytest.raises(Problem) as raised:
         await asyncio.wait_for(publisher.publish(_messages(3)), _TIMEOUT_S)
@@ -104,7 +112,7 @@ async def test_brokers_that_are_away_are_a_503_after_the_delivery_timeout(
 async def test_full_queue_refuses_a_publish_until_it_has_room(
     make_publisher: PublisherMaker,
 ) -> None:
-    publisher = make_publisher(_NOWHERE, delivery_timeout_ms=500, max_queue_bytes=10_000)
+    publisher = make_publisher(_NOWHERE, properties={"delivery.timeout.ms": "500"}, max_queue_bytes=10_000)
     first = asyncio.create_task(publisher.publish(_messages(1, size=8_000)))
     await asyncio.sleep(0)
 
@@ -120,7 +128,7 @@ async def test_full_queue_refuses_a_publish_until_it_has_room(
 
 
 async def test_librdkafkas_own_bound_is_a_503_too(make_publisher: PublisherMaker) -> None:
-    publisher = make_publisher(_NOWHERE, delivery_timeout_ms=300, extra=(("queue.buffering.max.messages", "5"),))
+    publisher = make_publisher(_NOWHERE, properties={"delivery.timeout.ms": "300", "queue.buffering.max.messages": "5"})
 
     with pytest.raises(Problem) as raised:
         await asyncio.wait_for(publisher.publish(_messages(20)), _TIMEOUT_S)
@@ -146,7 +154,7 @@ def test_the_check_says_nothing_when_the_topic_is_there(brokers: str, make_publi
 
 
 def test_the_check_names_brokers_that_are_away(make_publisher: PublisherMaker) -> None:
-    reason = make_publisher(_NOWHERE, check_timeout_s=0.2).check()
+    reason = make_publisher(_NOWHERE).check()
 
     assert "Kafka can't be reached" in str(reason)
 
@@ -164,7 +172,7 @@ async def test_close_says_what_it_could_not_deliver_and_so_does_the_publish(make
 
 
 async def test_close_delivers_what_is_queued(brokers: str, make_publisher: PublisherMaker) -> None:
-    publisher = make_publisher(brokers, linger_ms=5_000)
+    publisher = make_publisher(brokers, properties={"linger.ms": "5000"})
     waiting = asyncio.create_task(publisher.publish(_messages(3)))
     await asyncio.sleep(0)
 

@@ -20,7 +20,7 @@ from phospho_workers.detection.stage import Detection
 from phospho_workers.extraction.stage import Extraction
 from phospho_workers.runtime.records import Record, Stage, StageOutput
 from phospho_workers.sink.insert import RefusedRow, insert_lines
-from phospho_workers.sink.planner import TABLE_OF_TOPIC
+from phospho_workers.sink.planner import table_of_topic
 from schemas.example_files import ROOT, Example, all_bad, all_good, bad, each, good
 
 REPOSITORY = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ def read(stage: Stage, example: Example, offset: int = 7) -> StageOutput:
 
 
 def sink(store: Store, example: Example) -> list[RefusedRow]:
-    return insert_lines(store, TABLE_OF_TOPIC[example.topic], [example.line], "")
+    return insert_lines(store, table_of_topic(example.topic), [example.line], "")
 
 
 def written(output: StageOutput, topic: Topic) -> list[dict[str, Any]]:
@@ -104,7 +104,7 @@ def test_extraction_makes_of_a_raw_log_what_stands_beside_it(example: Example) -
 def test_what_extraction_writes_is_read_by_detection_and_the_sink(store: Store, example: Example) -> None:
     extracted = read(Extraction(), example)
     for topic, messages in extracted.messages.items():
-        assert insert_lines(store, TABLE_OF_TOPIC[topic], [message.value for message in messages], "") == []
+        assert insert_lines(store, table_of_topic(topic), [message.value for message in messages], "") == []
     tasks = [Record(TASKS.name, 3, 7, RECEIVED_MS, m.key, m.value) for m in extracted.messages.get(TASKS.name, [])]
     detected = DETECTION(tasks)
     assert len(detected.messages.get(ANALYSES.name, [])) == len(tasks)
@@ -123,7 +123,7 @@ def test_detection_reads_a_task(example: Example) -> None:
 @each(*map(good, SUNK))
 def test_the_sink_stores_what_a_good_example_says(store: Store, example: Example) -> None:
     assert sink(store, example) == []
-    table = TABLE_OF_TOPIC[example.topic]
+    table = table_of_topic(example.topic)
     revision = example.document["revision"]
     rows = store.rows(f"SELECT * FROM {table} WHERE revision = {{revision:UInt64}}", {"revision": revision})
     assert stored_form(example.document, rows[0]) in [stored_form(row, rows[0]) for row in rows]

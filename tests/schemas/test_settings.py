@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 import pytest
@@ -123,3 +124,12 @@ def test_negative_number_is_refused() -> None:
 def test_clickhouse_needs_an_http_url() -> None:
     with pytest.raises(BadSetting, match="PHOSPHO_CLICKHOUSE can't be used: it must start with http:// or https://"):
         load(Store, {"PHOSPHO_CLICKHOUSE": "nonsense"})
+
+
+def test_secret_is_read_from_the_file_that_its_variable_names(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("HUSH\n")
+    environment = {"PHOSPHO_T_URL": "http://a", "PHOSPHO_T_MODEL": "m", "PHOSPHO_T_TOKEN_FILE": str(tmp_path / "token")}
+
+    assert load(Server, environment).token == "HUSH"
+    with pytest.raises(BadSetting, match="PHOSPHO_T_TOKEN_FILE are both set"):
+        load(Server, {**environment, "PHOSPHO_T_TOKEN": "HUSH"})

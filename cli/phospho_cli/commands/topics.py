@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from phospho_cli.kafka import open_admin
 from phospho_cli.options import settings_options
 from phospho_cli.processes.settings import TopicsSettings
 from phospho_schemas.topics import TOPICS, Topic
@@ -29,25 +29,26 @@ def create(settings: TopicsSettings, partitions: int | None, replication_factor:
 
     A topic's partitions limit the replicas of its worker, and changing them moves keys: choose once.
     """
-    admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
-    new_topics = [_new_topic(topic, partitions, replication_factor) for topic in TOPICS]
+    kafka = settings.kafka
+    admin = open_admin(kafka)
+    new_topics = [_new_topic(topic, kafka.topic(topic), partitions, replication_factor) for topic in TOPICS]
     try:
         futures = admin.create_topics(new_topics, operation_timeout=_TIMEOUT_S, request_timeout=_TIMEOUT_S)
         for name, future in futures.items():
             click.echo(f"{name}: {_outcome(future)}")
     except KafkaException as error:
         raise click.ClickException(
-            f"Kafka at {settings.kafka} did not create the topics: {error.args[0].str()}"
+            f"Kafka at {kafka.servers} did not create the topics: {error.args[0].str()}"
         ) from error
     except TimeoutError as error:
         raise click.ClickException(
-            f"Kafka at {settings.kafka} did not answer in {_TIMEOUT_S:.0f} s. Check PHOSPHO_KAFKA or --kafka."
+            f"Kafka at {kafka.servers} did not answer in {_TIMEOUT_S:.0f} s. Check PHOSPHO_KAFKA or --kafka."
         ) from error
 
 
-def _new_topic(topic: Topic, partitions: int | None, replication_factor: int) -> NewTopic:
+def _new_topic(topic: Topic, name: str, partitions: int | None, replication_factor: int) -> NewTopic:
     config = topic.config() | ({"min.insync.replicas": "2"} if replication_factor >= 3 else {})
-    return NewTopic(topic.name, partitions or topic.partitions, replication_factor, config=config)
+    return NewTopic(name, partitions or topic.partitions, replication_factor, config=config)
 
 
 def _outcome(future: object) -> str:

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from phospho_cli.kafka import check_properties
 from phospho_cli.processes.pipeline import Pipeline
 from phospho_cli.processes.serving import BackgroundTask
 from phospho_gateway.kafka_publisher import KafkaPublisher
@@ -59,18 +60,19 @@ def build_backend(store: Store, publisher: Pipeline | KafkaPublisher, clock: Hyb
 
 
 @contextmanager
-def open_backend(clickhouse: str, kafka: KafkaPublisherSettings, *, admin_key: str) -> Iterator[Backend]:
+def open_backend(clickhouse: str, publisher_settings: KafkaPublisherSettings, *, admin_key: str) -> Iterator[Backend]:
     """Yield a backend over ClickHouse and Kafka servers, and close its connections at the end."""
     with ExitStack() as stack:
         store = remote(clickhouse)
         stack.callback(store.close)
-        publisher = stack.enter_context(open_kafka(kafka))
+        publisher = stack.enter_context(open_kafka(publisher_settings))
         yield build_backend(store, publisher, HybridClock(), admin_key=admin_key)
 
 
 @contextmanager
 def open_kafka(settings: KafkaPublisherSettings) -> Iterator[KafkaPublisher]:
-    """Yield a publisher to Kafka, and flush it at the end."""
+    """Yield a publisher to Kafka, and flush it at the end. Raises BadSetting for properties that can't be used."""
+    check_properties(settings.kafka)
     publisher = KafkaPublisher(settings)
     try:
         yield publisher

@@ -54,7 +54,9 @@ def open_dashboard(settings: DashboardProcessSettings) -> Iterator[DashboardProc
     """Yield the dashboard's process, and close its connections at the end. Raises PortUnavailable."""
     with ExitStack() as stack:
         listener = stack.enter_context(listen(settings.host, settings.port))
-        backend = stack.enter_context(open_backend(settings.clickhouse, settings.kafka, admin_key=settings.admin_key))
+        backend = stack.enter_context(
+            open_backend(settings.clickhouse, settings.publisher, admin_key=settings.admin_key)
+        )
         setup_code = new_setup_code(backend.store)
         dashboard = replace(
             with_setup_codes(settings.dashboard, setup_code, settings.admin_key),

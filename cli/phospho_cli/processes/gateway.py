@@ -31,7 +31,9 @@ def open_gateway(settings: GatewayProcessSettings) -> Iterator[Process]:
     """Yield the gateway's process, and close its connections at the end. Raises PortUnavailable."""
     with ExitStack() as stack:
         listener = stack.enter_context(listen(settings.host, settings.port))
-        backend = stack.enter_context(open_backend(settings.clickhouse, settings.kafka, admin_key=settings.admin_key))
+        backend = stack.enter_context(
+            open_backend(settings.clickhouse, settings.publisher, admin_key=settings.admin_key)
+        )
         base_url = settings.base_url or f"http://{settings.host}:{settings.port}"
         app = stack.enter_context(
             open_web(

@@ -24,7 +24,7 @@ from phospho_web.problems import Problem
 from phospho_workers.runtime.dead_letters import count_dead_letters
 from phospho_workers.runtime.records import Record, Stage
 from phospho_workers.sink.insert import insert_lines, row_dead_letter
-from phospho_workers.sink.planner import TABLE_OF_TOPIC
+from phospho_workers.sink.planner import table_of_topic
 
 logger = logging.getLogger(__name__)
 
@@ -69,9 +69,9 @@ class BatchProcessor:
 
     def _insert(self, records: Sequence[Record]) -> None:
         """Insert records of one topic. Each row that ClickHouse refuses becomes a dead letter."""
-        refused_rows = insert_lines(self.store, TABLE_OF_TOPIC[records[0].topic], [record.value for record in records])
+        refused_rows = insert_lines(self.store, table_of_topic(records[0].topic), [record.value for record in records])
         letters = [row_dead_letter(records[row.index], row).value for row in refused_rows]
-        if letters and insert_lines(self.store, TABLE_OF_TOPIC[DEAD_LETTER.name], letters):
+        if letters and insert_lines(self.store, table_of_topic(DEAD_LETTER.name), letters):
             raise StoreUnavailable("ClickHouse refuses the dead letter of a row that it refused")
 
 

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from phospho_dashboard.settings import DashboardSettings
 from phospho_gateway.settings import GatewaySettings, KafkaPublisherSettings
-from phospho_schemas.settings import HttpUrl, clickhouse_setting, kafka_setting, setting
+from phospho_schemas.kafka import KafkaSettings
+from phospho_schemas.settings import HttpUrl, clickhouse_setting, setting
 from phospho_workers.jobs.settings import JobSettings
 
 LOOPBACK = "127.0.0.1"
@@ -65,7 +66,7 @@ class UpSettings:
         8123, "Port of ClickHouse's HTTP interface, read-only, on loopback.", option="--clickhouse-port"
     )
     grpc_port: _Port = _grpc_port()
-    kafka: str = kafka_setting("")
+    kafka: KafkaSettings | None = None
     clickhouse: HttpUrl = clickhouse_setting("")
     must_sign_in: bool = setting(
         False,
@@ -104,7 +105,7 @@ class GatewayProcessSettings:
         variable="PHOSPHO_BASE_URL",
         option="--base-url",
     )
-    kafka: KafkaPublisherSettings = KafkaPublisherSettings()
+    publisher: KafkaPublisherSettings = KafkaPublisherSettings()
     clickhouse: HttpUrl = clickhouse_setting()
     admin_key: str = _admin_key("The administrator's key; without it nobody can create projects here.")
     gateway: GatewaySettings = GatewaySettings()
@@ -123,7 +124,7 @@ class DashboardProcessSettings:
         variable="PHOSPHO_BASE_URL",
         option="--base-url",
     )
-    kafka: KafkaPublisherSettings = KafkaPublisherSettings()
+    publisher: KafkaPublisherSettings = KafkaPublisherSettings()
     clickhouse: HttpUrl = clickhouse_setting()
     admin_key: str = _admin_key("The administrator's key, which adds people and may make the first administrator.")
     metrics_urls: tuple[str, ...] = setting(
@@ -171,4 +172,4 @@ class MigrateSettings:
 class TopicsSettings:
     """Settings of `phospho topics`."""
 
-    kafka: str = kafka_setting()
+    kafka: KafkaSettings = KafkaSettings()

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 
 import click
 
+from phospho_cli.kafka import check_properties
 from phospho_cli.options import settings_options, variables_help
 from phospho_cli.processes.serving import (
     ListeningApp,
@@ -84,7 +85,8 @@ def metrics_listener(settings: WorkerSettings) -> AbstractContextManager[socket.
 
 
 def run_stage(name: str, settings: WorkerSettings, listener: socket.socket) -> None:
-    """Run a stage until it is asked to stop. Blocks. Raises StageFailure if it stops by itself."""
+    """Run a stage until it is asked to stop. Blocks. Raises BadSetting, and StageFailure if it stops by itself."""
+    check_properties(settings.kafka)
     # FastStream sets the level of its own logger when it is made.
     logging.getLogger("faststream").setLevel(logging.WARNING)
     stage = importlib.import_module(f"phospho_workers.{name}.app").build(settings)

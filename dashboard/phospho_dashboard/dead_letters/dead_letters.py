@@ -118,7 +118,7 @@ async def publish_replay(
 
 
 def _check_topic(letter: Mapping[str, Any]) -> None:
-    if letter["source_topic"] != RAW_LOGS.name:
+    if not RAW_LOGS.is_named(letter["source_topic"]):
         raise Problem(
             409,
             "not_replayable",

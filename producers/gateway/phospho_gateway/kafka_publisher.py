@@ -18,6 +18,11 @@ logger = logging.getLogger(__name__)
 _POLL_S = 0.1
 # librdkafka's own bound is a second line, in the same bytes and with room for what it keeps beside a message.
 _QUEUE_HEADROOM = 2
+_LINGER_MS = 10
+# Below PHOSPHO_GATEWAY_PUBLISH_TIMEOUT_S, so that the answer knows of it.
+_DELIVERY_TIMEOUT_MS = 30_000
+_CHECK_TIMEOUT_S = 2.0
+_RETRY_AFTER_S = 2
 
 
 class KafkaPublisher:
@@ -29,7 +34,7 @@ class KafkaPublisher:
 
     def __init__(self, settings: KafkaPublisherSettings, topic: Topic = RAW_LOGS) -> None:
         self._settings = settings
-        self._topic = topic
+        self._topic_name = settings.kafka.topic(topic)
         self._fatal_error: KafkaError | None = None
         self._producer = Producer(_configuration(settings, topic) | {"error_cb": self._on_error, "logger": logger})
         self._queued_bytes = 0
@@ -57,15 +62,15 @@ class KafkaPublisher:
             raise self._undelivered(error)
 
     def check(self) -> str | None:
-        """Return the reason why nothing can be published, or None. Blocks for at most `check_timeout_s`."""
+        """Return the reason why nothing can be published, or None. Blocks for at most 2 s."""
         if self._fatal_error is not None:
             return f"the producer has to be started again: {self._fatal_error.str()}"
         try:
-            metadata = self._producer.list_topics(self._topic.name, self._settings.check_timeout_s)
+            metadata = self._producer.list_topics(self._topic_name, _CHECK_TIMEOUT_S)
         except KafkaException as error:
             return f"Kafka can't be reached: {_text(error.args[0])}"
-        problem = metadata.topics[self._topic.name].error
-        return None if problem is None else f"topic {self._topic.name}: {_text(problem)}"
+        problem = metadata.topics[self._topic_name].error
+        return None if problem is None else f"topic {self._topic_name}: {_text(problem)}"
 
     def close(self, timeout_s: float) -> int:
         """
@@ -85,7 +90,7 @@ class KafkaPublisher:
     def _produce(self, messages: Sequence[Keyed], delivery: _Delivery) -> None:
         for index, (key, value) in enumerate(messages):
             try:
-                self._producer.produce(self._topic.name, value, key, on_delivery=delivery.report)
+                self._producer.produce(self._topic_name, value, key, on_delivery=delivery.report)
             except BufferError:
                 delivery.abandon(len(messages) - index, KafkaError(KafkaError._QUEUE_FULL))
                 return
@@ -115,7 +120,7 @@ class KafkaPublisher:
 
     def _refusal(self, code: str, message: str) -> Problem:
         hint = "send the same request again after the time in Retry-After"
-        return Problem(503, code, message, hint, retry_after_s=self._settings.retry_after_s)
+        return Problem(503, code, message, hint, retry_after_s=_RETRY_AFTER_S)
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
@@ -163,19 +168,18 @@ class _Delivery:
 
 def _configuration(settings: KafkaPublisherSettings, topic: Topic) -> dict[str, object]:
     return {
-        "bootstrap.servers": settings.bootstrap_servers,
         "acks": "all",
         "enable.idempotence": True,
-        "linger.ms": settings.linger_ms,
-        "compression.type": settings.compression,
+        "linger.ms": _LINGER_MS,
+        "compression.type": "lz4",
         "partitioner": "murmur2_random",
         "message.max.bytes": topic.max_message_bytes,
-        "delivery.timeout.ms": settings.delivery_timeout_ms,
+        "delivery.timeout.ms": _DELIVERY_TIMEOUT_MS,
         "queue.buffering.max.kbytes": settings.max_queue_bytes * _QUEUE_HEADROOM // 1024,
         # The bound is in bytes; this one is out of the way.
         "queue.buffering.max.messages": 10_000_000,
         "allow.auto.create.topics": False,
-        **dict(settings.extra),
+        **settings.kafka.client(),
     }
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import AfterValidator
 
-from phospho_schemas.settings import kafka_setting, setting
+from phospho_schemas.kafka import KafkaSettings
+from phospho_schemas.settings import setting
 
 _MB = 1_000_000
 _RATE = re.compile(r"([1-9]\d{0,8})/(second|minute|hour|day)")
@@ -74,11 +75,7 @@ class GatewaySettings:
 class KafkaPublisherSettings:
     """Settings of the publisher to Kafka."""
 
-    bootstrap_servers: str = kafka_setting()
-    linger_ms: int = setting(10, "Time that a message waits for others, to travel in one request.")
-    max_queue_bytes: int = setting(64 * _MB, "Messages that wait for the brokers; above it: 503.")
-    delivery_timeout_ms: int = setting(30_000, "Time for the brokers to confirm a message; above it: 503.")
-    compression: str = setting("lz4", "none, gzip, snappy, lz4 or zstd.")
-    check_timeout_s: float = setting(2.0, "Time for the brokers to answer the readiness check.")
-    retry_after_s: int = setting(2, "Retry-After of a 503.")
-    extra: tuple[tuple[str, str], ...] = setting((), "Further librdkafka settings, such as those of TLS and SASL.")
+    kafka: KafkaSettings = KafkaSettings()
+    max_queue_bytes: int = setting(
+        64 * _MB, "Messages that wait for the brokers; above it: 503.", variable="PHOSPHO_MAX_QUEUE_BYTES"
+    )

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from .errors import ConfigError
@@ -23,6 +25,12 @@ MAX_WAIT_S = 86_400
 
 # Suffixes of base URLs that other clients of the same server use.
 _KNOWN_SUFFIXES = ("/api/v1", "/v2", "/v3")
+
+_KAFKA = "PHOSPHO_KAFKA_"
+_TOPIC_PREFIX = "PHOSPHO_KAFKA_TOPIC_PREFIX"
+_NO_PROPERTIES = (_TOPIC_PREFIX, "PHOSPHO_KAFKA_GROUP_PREFIX")
+# Kubernetes sets these for a service named phospho-kafka.
+_SERVICE_LINK = re.compile(r"PHOSPHO_KAFKA_(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_\w+)?)")
 
 
 class Limits(NamedTuple):
@@ -84,6 +92,8 @@ class Settings(NamedTuple):
     project_id: str | None = None
     base_url: str = ""
     kafka: str | None = None
+    kafka_properties: tuple[tuple[str, str], ...] = ()
+    kafka_topic_prefix: str = ""
     version_id: str | None = None
     tick: float = 0.5
     request_timeout_s: float = 10.0
@@ -94,17 +104,20 @@ class Settings(NamedTuple):
     retry: RetryPolicy = DEFAULT_RETRY
 
     def __repr__(self) -> str:
-        fields = {**self._asdict(), "api_key": "***" if self.api_key else None}
+        hidden = {name: "***" for name in ("api_key", "kafka_properties") if getattr(self, name)}
+        fields = {**self._asdict(), **hidden}
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
 
     def with_environment(self, environment: Mapping[str, str] | None = None) -> Settings:
-        """Return these settings, completed from PHOSPHO_API_KEY, PHOSPHO_PROJECT_ID and PHOSPHO_BASE_URL."""
+        """Return these settings, completed from the variables PHOSPHO_API_KEY, _PROJECT_ID, _BASE_URL and _KAFKA_*."""
         env = os.environ if environment is None else environment
         self._check()
         return self._replace(
             api_key=_checked_key(self.api_key or env.get("PHOSPHO_API_KEY") or ""),
             project_id=self.project_id or env.get("PHOSPHO_PROJECT_ID") or None,
             base_url=normalize_base_url(self.base_url or env.get("PHOSPHO_BASE_URL") or BASE_URL),
+            kafka_properties=self.kafka_properties or _kafka_properties(env),
+            kafka_topic_prefix=self.kafka_topic_prefix or env.get(_TOPIC_PREFIX, ""),
         )
 
     def _check(self) -> None:
@@ -117,6 +130,28 @@ class Settings(NamedTuple):
             value = getattr(self, name)
             if type(value) not in (int, float) or not 0 <= value <= MAX_WAIT_S:
                 raise ConfigError(f"{name} must be a number of seconds from 0 to {MAX_WAIT_S}, not {value!r}")
+
+
+def _kafka_properties(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return librdkafka's properties as PHOSPHO_KAFKA_SASL_USERNAME and the like set them; _FILE names a file."""
+    properties = {}
+    for variable in env:
+        if not variable.startswith(_KAFKA) or variable in _NO_PROPERTIES or not env[variable].strip():
+            continue
+        if _SERVICE_LINK.fullmatch(variable):
+            continue
+        name, value = variable[len(_KAFKA) :], env[variable].strip()
+        if name.endswith("_FILE") and not name.startswith("SASL_OAUTHBEARER_ASSERTION_"):
+            name, value = name[: -len("_FILE")], _content_of(variable, value)
+        properties[name.lower().replace("_", ".")] = value
+    return tuple(sorted(properties.items()))
+
+
+def _content_of(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{variable} names a file that can't be read: {error}") from error
 
 
 def _checked_key(api_key: str) -> str | None:

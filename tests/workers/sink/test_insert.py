@@ -11,7 +11,7 @@ from phospho_schemas.topics import TASKS
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.store import Store
 from phospho_workers.sink.insert import ResumableInsert, accepts_good_row, insert_lines
-from phospho_workers.sink.planner import MAX_INSERT_BYTES, TABLE_OF_TOPIC
+from phospho_workers.sink.planner import MAX_INSERT_BYTES, TABLES
 
 
 def task(task_id: str, **fields: object) -> bytes:
@@ -202,7 +202,7 @@ def test_insert_gets_through_row_after_bad_row(store: Store) -> None:
     assert counting.statements <= 2 * 251 + 250 // 100 + 1
 
 
-@pytest.mark.parametrize("table", TABLE_OF_TOPIC.values())
+@pytest.mark.parametrize("table", TABLES.values())
 def test_probe_accepts_and_stores_nothing(store: Store, table: str) -> None:
     assert accepts_good_row(store, table)
     assert store.rows(f"SELECT count() AS n FROM {table} WHERE schema_version = 0")[0]["n"] == 0

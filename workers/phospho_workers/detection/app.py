@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from confluent_kafka import Producer
-
 from phospho_schemas.settings import load
 from phospho_schemas.topics import TASKS
 from phospho_store.registry.definition_sets import DefinitionRepository
@@ -11,7 +9,7 @@ from phospho_store.store import remote
 from phospho_workers.detection.loader import BackgroundCache, DefinitionCache
 from phospho_workers.detection.stage import Detection
 from phospho_workers.runtime.dead_letters import DeadLetterLimit
-from phospho_workers.runtime.producer import BatchProducer, producer_config
+from phospho_workers.runtime.producer import batch_producer
 from phospho_workers.runtime.settings import WorkerSettings
 from phospho_workers.runtime.stage_worker import StageWorker
 from phospho_workers.runtime.stream import StreamApp, stream_app
@@ -27,7 +25,7 @@ def build(settings: WorkerSettings) -> StreamApp:
     store = remote(settings.clickhouse, size=1, answer_timeout_s=_ANSWER_TIMEOUT_S)
     cache = BackgroundCache(DefinitionCache(DefinitionRepository(store)))
     stage = Detection(cache.current)
-    producer = BatchProducer(Producer(producer_config(settings.kafka)), stage.name)
+    producer = batch_producer(settings.kafka, stage.name)
     worker = StageWorker(stage, producer, DeadLetterLimit(settings.max_dead_letters_in_a_row))
     return stream_app(stage.name, [TASKS], worker=worker, settings=settings, help_text=HELP)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from confluent_kafka import Producer
-
 from phospho_schemas.settings import load
 from phospho_schemas.topics import RAW_LOGS
 from phospho_workers.extraction.stage import Extraction
 from phospho_workers.runtime.dead_letters import DeadLetterLimit
-from phospho_workers.runtime.producer import BatchProducer, producer_config
+from phospho_workers.runtime.producer import batch_producer
 from phospho_workers.runtime.settings import WorkerSettings
 from phospho_workers.runtime.stage_worker import StageWorker
 from phospho_workers.runtime.stream import StreamApp, stream_app
@@ -19,7 +17,7 @@ HELP = "Turns logs and feedback of clients into tasks and feedback; a log that i
 def build(settings: WorkerSettings) -> StreamApp:
     """Return the worker, not started."""
     stage = Extraction()
-    producer = BatchProducer(Producer(producer_config(settings.kafka)), stage.name)
+    producer = batch_producer(settings.kafka, stage.name)
     worker = StageWorker(stage, producer, DeadLetterLimit(settings.max_dead_letters_in_a_row))
     return stream_app(stage.name, [RAW_LOGS], worker=worker, settings=settings, help_text=HELP)
 

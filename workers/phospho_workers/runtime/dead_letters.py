@@ -31,7 +31,7 @@ def dead_letter(record: Record, stage: str, rejection: Rejected, project_id: str
     The id of a raw log's dead letter derives from the position of the log. A record that one of our own stages wrote
     is identified by its content, since a replay of the stage writes it to another position.
     """
-    position = (str(record.partition), str(record.offset)) if record.topic == RAW_LOGS.name else (record.value,)
+    position = (str(record.partition), str(record.offset)) if RAW_LOGS.is_named(record.topic) else (record.value,)
     payload, key, headers = record.value[:_MAX_PAYLOAD_BYTES], record.key[:_MAX_KEY_BYTES], _first_headers(record)
     row = DeadLetterRow(
         dead_letter_id=derived_id(stage, record.topic, *position),

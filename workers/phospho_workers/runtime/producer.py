@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from phospho_schemas.kafka import KafkaSettings
 from phospho_schemas.topics import MAX_MESSAGE_BYTES, Keyed
 from phospho_workers.runtime import metrics
 
 _DELIVERY_TIMEOUT_S = 60.0
 
 
-def producer_config(bootstrap_servers: str) -> dict[str, object]:
+def producer_config(kafka: KafkaSettings) -> dict[str, object]:
     """Return the configuration of every producer after the gateway."""
     return {
-        "bootstrap.servers": bootstrap_servers,
         "enable.idempotence": True,
         "acks": "all",
         "linger.ms": 5,
@@ -29,6 +29,7 @@ def producer_config(bootstrap_servers: str) -> dict[str, object]:
         "delivery.timeout.ms": int(_DELIVERY_TIMEOUT_S * 1000),
         # One callback a failure instead of one a message: flush returns the number of unconfirmed ones.
         "delivery.report.only.error": True,
+        **kafka.client(),
     }
 
 
@@ -43,21 +44,22 @@ class ProducerBroken(Exception):
 class BatchProducer:
     """A producer that sends batches and waits until Kafka has confirmed every message. Not thread-safe."""
 
-    def __init__(self, producer: Producer, stage: str) -> None:
+    def __init__(self, producer: Producer, stage: str, topic_prefix: str = "") -> None:
         self._producer = producer
+        self._topic_prefix = topic_prefix
         self._stage = stage
         self._failures: list[KafkaError] = []
 
     def send(self, messages: Mapping[str, Sequence[Keyed]]) -> None:
         """
-        Send messages by topic. When it returns, all in-sync replicas have every one of them.
+        Send messages by topic, without its prefix. When it returns, all in-sync replicas have every one of them.
 
         Blocks up to 60 s. Raises DeliveryFailed, after which some of the messages may be stored, or ProducerBroken.
         """
         self._failures.clear()
         for topic, batch in messages.items():
             for message in batch:
-                self._produce(topic, message)
+                self._produce(self._topic_prefix + topic, message)
         unconfirmed = self._producer.flush(_DELIVERY_TIMEOUT_S)
         if any(failure.fatal() for failure in self._failures):
             raise ProducerBroken(self._failures[0].str())
@@ -65,7 +67,7 @@ class BatchProducer:
             reason = self._failures[0].str() if self._failures else "no confirmation in time"
             raise DeliveryFailed(f"{len(self._failures)} failed, {unconfirmed} unconfirmed: {reason}")
         for topic, batch in messages.items():
-            metrics.MESSAGES_PRODUCED.labels(self._stage, topic).inc(len(batch))
+            metrics.MESSAGES_PRODUCED.labels(self._stage, self._topic_prefix + topic).inc(len(batch))
 
     def _produce(self, topic: str, message: Keyed) -> None:
         deadline_s = time.monotonic() + _DELIVERY_TIMEOUT_S
@@ -86,3 +88,8 @@ class BatchProducer:
     def _on_delivery(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
             self._failures.append(error)
+
+
+def batch_producer(kafka: KafkaSettings, stage: str) -> BatchProducer:
+    """Return the producer of a stage, connected when it first sends."""
+    return BatchProducer(Producer(producer_config(kafka)), stage, kafka.topic_prefix)

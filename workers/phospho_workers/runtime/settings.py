@@ -7,14 +7,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from phospho_schemas.settings import HttpUrl, clickhouse_setting, kafka_setting, setting
+from phospho_schemas.kafka import KafkaSettings
+from phospho_schemas.settings import HttpUrl, clickhouse_setting, setting
 
 
 @dataclass(frozen=True)
 class WorkerSettings:
     """Settings of `phospho worker`. Fields without a variable are for tests and benchmarks."""
 
-    kafka: str = kafka_setting()
+    kafka: KafkaSettings = KafkaSettings()
     clickhouse: HttpUrl = clickhouse_setting()
     max_batch_records: int = setting(5000, "Most records in one batch.")
     max_batch_bytes: int = setting(32_000_000, "Most bytes in one batch.")

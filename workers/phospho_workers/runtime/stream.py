@@ -49,7 +49,7 @@ def stream_app(
     """Return the app of a worker that reads `topics` in a consumer group of its own, `phospho-<name>`."""
     progress = Progress()
     broker = KafkaBroker(
-        settings.kafka,
+        settings.kafka.servers,
         allow_auto_create_topics=False,
         apply_types=False,
         graceful_timeout=30.0,
@@ -77,9 +77,9 @@ def stream_app(
 
 
 def _subscriber(broker: KafkaBroker, topics: Sequence[Topic], settings: WorkerSettings, rebalances: Rebalances) -> Any:
-    group = f"phospho-{rebalances.name}"
+    group = settings.kafka.group(rebalances.name)
     return broker.subscriber(
-        *(topic.name for topic in topics),
+        *(settings.kafka.topic(topic) for topic in topics),
         group_id=group,
         batch=True,
         max_records=settings.max_batch_records,
@@ -101,7 +101,7 @@ def _subscriber(broker: KafkaBroker, topics: Sequence[Topic], settings: WorkerSe
         on_revoke=rebalances.on_revoke,
         on_lost=rebalances.on_lost,
         title=group,
-        description="; ".join(f"{topic.name}: {topic.help}" for topic in topics),
+        description="; ".join(f"{settings.kafka.topic(topic)}: {topic.help}" for topic in topics),
         parser=_parse,
         decoder=_decode,
     )
@@ -136,19 +136,38 @@ def _use_batch_consumer(broker: KafkaBroker, name: str, settings: WorkerSettings
     broker_config = broker.config.broker_config
     builder = broker_config.builder
     assert isinstance(builder, ConsumerBuilder)
-    # Options that FastStream has no name for. Given to the broker, they would go to the producer too. A slow reader
-    # grows by 16 MB with these bounds, and by 64 with librdkafka's own.
-    config = ConfluentFastConfig(
-        bootstrap_servers=settings.kafka,
-        allow_auto_create_topics=False,
-        config={
+    broker_config.connection_config = _ClientConfig(settings)
+    broker_config.builder = Builder(broker_config.connection_config, admin=builder.admin, logger=builder.logger)
+
+
+class _ClientConfig(ConfluentFastConfig):
+    """The configuration of FastStream's clients: its own, what it has no name for, the settings' properties."""
+
+    __slots__ = ("_kafka", "_prefetch_kbytes")
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        super().__init__(bootstrap_servers=settings.kafka.servers, allow_auto_create_topics=False)
+        self._kafka = settings.kafka.client()
+        self._prefetch_kbytes = settings.prefetch_kbytes
+
+    @property
+    def consumer_config(self) -> dict[str, Any]:
+        # A slow reader grows by 16 MB with these bounds, and by 64 with librdkafka's own.
+        bounds = {
             "enable.auto.offset.store": False,
-            "queued.max.messages.kbytes": settings.prefetch_kbytes,
+            "queued.max.messages.kbytes": self._prefetch_kbytes,
             "queued.min.messages": 10_000,
             "fetch.max.bytes": 16_777_216,
-        },
-    )
-    broker_config.builder = Builder(config=config, admin=builder.admin, logger=builder.logger)
+        }
+        return super().consumer_config | bounds | self._kafka
+
+    @property
+    def producer_config(self) -> dict[str, Any]:
+        return super().producer_config | self._kafka
+
+    @property
+    def admin_config(self) -> dict[str, Any]:
+        return super().admin_config | self._kafka
 
 
 async def _parse(messages: tuple[Message, ...]) -> KafkaMessage:

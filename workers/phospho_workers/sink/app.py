@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from confluent_kafka import Producer
-
 from phospho_schemas.settings import load
 from phospho_store.store import remote
-from phospho_workers.runtime.producer import BatchProducer, producer_config
+from phospho_workers.runtime.producer import batch_producer
 from phospho_workers.runtime.settings import WorkerSettings
 from phospho_workers.runtime.stream import StreamApp, stream_app
-from phospho_workers.sink.planner import STAGE, SUNK_TOPICS
+from phospho_workers.sink.planner import STAGE, TABLES
 from phospho_workers.sink.worker import SinkWorker
 
 HELP = "Inserts tasks, analyses, feedback and dead letters into ClickHouse: the bytes as they are, each row once."
@@ -27,9 +25,9 @@ def build(settings: WorkerSettings) -> StreamApp:
     settings = replace(
         settings, linger_s=_LINGER_S, max_batch_records=_MAX_BATCH_RECORDS, prefetch_kbytes=_PREFETCH_KBYTES
     )
-    producer = BatchProducer(Producer(producer_config(settings.kafka)), STAGE)
+    producer = batch_producer(settings.kafka, STAGE)
     worker = SinkWorker(remote(settings.clickhouse), producer)
-    return stream_app(STAGE, SUNK_TOPICS, worker=worker, settings=settings, help_text=HELP)
+    return stream_app(STAGE, list(TABLES), worker=worker, settings=settings, help_text=HELP)
 
 
 def app() -> object:

@@ -12,27 +12,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, TASKS
+from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, TASKS, Topic
 from phospho_workers.runtime.records import Partition, Record
 
 STAGE = "sink"
-TABLE_OF_TOPIC: Mapping[str, str] = {
-    ANALYSES.name: "analysis_rows",
-    FEEDBACK.name: "feedback_rows",
-    DEAD_LETTER.name: "dead_letter_rows",
-    TASKS.name: "task_rows",
+TABLES: Mapping[Topic, str] = {
+    TASKS: "task_rows",
+    ANALYSES: "analysis_rows",
+    FEEDBACK: "feedback_rows",
+    DEAD_LETTER: "dead_letter_rows",
 }
 # Most bytes of lines in one insert, or one line that is larger. The embedded HTTP server takes bodies of 64 MiB, and
 # the largest line of any topic has 48 MB.
 MAX_INSERT_BYTES = 32_000_000
-SUNK_TOPICS = (TASKS, ANALYSES, FEEDBACK, DEAD_LETTER)
-
 
 # Bounds of what waits for the other ranges of a started group: a few batches.
 _MAX_WAITING_RECORDS = 200_000
 _MAX_WAITING_BYTES = 256_000_000
 
 _VERSION = "phospho-intent-1"
+
+
+def table_of_topic(name: str) -> str:
+    """Return the table of a topic, by the name that it has on its brokers."""
+    return next(table for topic, table in TABLES.items() if topic.is_named(name))
 
 
 class GroupPlanner:

@@ -37,7 +37,7 @@ from phospho_workers.runtime.consumer import to_record
 from phospho_workers.runtime.producer import BatchProducer, DeliveryFailed
 from phospho_workers.runtime.records import Partition
 from phospho_workers.sink.insert import RefusedRow, ResumableInsert, row_dead_letter
-from phospho_workers.sink.planner import STAGE, TABLE_OF_TOPIC, GroupPlanner, InsertGroup, Intent, parse_intent
+from phospho_workers.sink.planner import STAGE, TABLES, GroupPlanner, InsertGroup, Intent, parse_intent, table_of_topic
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class SinkWorker:
     def __init__(self, store: Store, producer: BatchProducer) -> None:
         self._store = store
         self._producer = producer
-        self._threads = ThreadPoolExecutor(len(TABLE_OF_TOPIC), thread_name_prefix="insert")
+        self._threads = ThreadPoolExecutor(len(TABLES), thread_name_prefix="insert")
         self._backoff = PollingBackoff()
         self._planner = GroupPlanner()
         # Another object for a partition after every assignment. It tells a batch from before a rebalance from one of
@@ -146,7 +146,7 @@ class SinkWorker:
 
     def _insert_of(self, group: InsertGroup) -> ResumableInsert:
         lines = [record.value.strip() or b"null" for record in group.records]
-        return ResumableInsert(self._store, TABLE_OF_TOPIC[group.topic], lines, group.token_prefix)
+        return ResumableInsert(self._store, table_of_topic(group.topic), lines, group.token_prefix)
 
     def _run(self, insert: ResumableInsert) -> _Outcome:
         """Run an insert, in a thread of its own, for as long as the consumer may go without a poll."""

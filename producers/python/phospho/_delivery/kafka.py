@@ -75,7 +75,9 @@ class KafkaTransport(Transport):
         kind = FEEDBACK if event.kind == FEEDBACK else LOG
         value = encode({**content, "schema_version": SCHEMA_VERSION, "kind": kind})
         try:
-            self._producer.produce(TOPIC, value=value, key=_key(content), on_delivery=on_delivery)
+            self._producer.produce(
+                self._settings.kafka_topic_prefix + TOPIC, value=value, key=_key(content), on_delivery=on_delivery
+            )
         except BufferError:
             outcomes[index] = Outcome.retry("queue_full", "librdkafka's queue is full")
         except Exception as error:  # KafkaException, whose import is the extra's
@@ -111,5 +113,6 @@ def _producer_factory(settings: Settings) -> Callable[[], Any]:
         "message.timeout.ms": int(settings.request_timeout_s * 1000),
         "message.max.bytes": settings.limits.event_bytes * 2,
         "allow.auto.create.topics": False,
+        **dict(settings.kafka_properties),
     }
     return lambda: Producer(configuration, logger=logger)
