@@ -528,21 +528,34 @@ test("init again sends what the client before still holds", async () => {
 
 test("times in any unit are the time of the task", async () => {
   const time = new Date("2026-03-01T12:00:00.500Z");
-  for (const client_created_at of [time, time.getTime(), time.getTime() / 1000, time.toISOString()]) {
-    phospho.log({ input: "x", client_created_at });
-  }
-  phospho.log({ input: "x", client_created_at: "2026-03-01 12:00:00.5" });
-  phospho.log({ input: "x", createdAt: time.getTime() });
-  phospho.log({ input: "x", client_created_at: "soon" });
+  const ms = time.getTime();
+  const times = [time, ms, ms / 1000, ms * 1000, BigInt(ms) * 1_000_000n, String(ms), time.toISOString()];
+  times.push("2026-03-01 12:00:00.5", "2026-03-01T13:00:00.5+01:00");
+  for (const client_created_at of times) phospho.log({ input: "x", client_created_at });
+  phospho.log({ input: "x", createdAt: ms });
 
   const events = await sent();
 
-  const seconds = time.getTime() / 1000;
   assert.deepEqual(
-    events.slice(0, 6).map((event) => event.created_at ?? event.client_created_at),
-    Array(6).fill(seconds),
+    events.map((event) => event.client_created_at),
+    Array(times.length + 1).fill(ms / 1000),
   );
-  assert.equal(events[6].metadata.client_created_at, "soon");
+  assert.deepEqual(phospho.stats().errors, {});
+});
+
+test("a time that is none is metadata, and warned of", async () => {
+  const warnings = [];
+  phospho.init({ transport, onWarning: (text) => warnings.push(text) });
+  phospho.log({ input: "x", createdAt: "soon", client_created_at: new Date(Number.NaN) });
+
+  const [event] = await sent();
+
+  assert.equal(event.metadata.created_at, "soon");
+  assert.ok(event.client_created_at > 1e9);
+  assert.deepEqual(
+    warnings.map((text) => text.split(",")[0]),
+    ["phospho: created_at is no time", "phospho: client_created_at is no time"],
+  );
 });
 
 test("media are described, and their bytes left out", async () => {

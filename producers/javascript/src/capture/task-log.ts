@@ -197,7 +197,8 @@ export class TaskLog {
   }
 
   #contentOf(call: LogCall): JsonObject {
-    return buildContent(call, this.#pipeline.settings.projectId, this.countError);
+    const { settings, counters } = this.#pipeline;
+    return buildContent(call, settings.projectId, this.countError, (name) => counters.warnOfTime(name));
   }
 
   #streamLog(call: LogCall, stop?: Stop): StreamLog {

@@ -16,27 +16,34 @@ const RESERVED: ReadonlySet<string> = new Set([
   "source",
 ]);
 
+const TIMES = ["created_at", "client_created_at"];
+
 /**
  * Return the content's fields for keys that `log` has no option for.
  *
- * Reserved names move into `metadata`. `client_created_at` (Unix seconds or milliseconds, a Date, or ISO text) sets the time
- * of the task; one that is no time moves into `metadata` too.
+ * Reserved names move into `metadata`. `client_created_at` or `created_at` (a Date, ISO text, or Unix seconds, milli-, micro-
+ * or nanoseconds) sets the time of the task; one that is no time moves into `metadata` too, and *onBadTime* is called.
  */
-export function keywordFields(extra: Readonly<Record<string, unknown>>): JsonObject {
+export function keywordFields(
+  extra: Readonly<Record<string, unknown>>,
+  onBadTime: (name: string) => void,
+): JsonObject {
   const fields: JsonObject = {};
   const moved: JsonObject = {};
   for (const [name, value] of Object.entries(extra)) {
-    if (value != null) setField(RESERVED.has(name) ? moved : fields, name, toJson(value));
+    const isTime = TIMES.includes(name);
+    if (value != null && !isTime) setField(RESERVED.has(name) ? moved : fields, name, toJson(value));
   }
-  // Unix milliseconds, as JavaScript has them, are no time for the server.
-  if (typeof extra.created_at === "number")
-    fields.created_at = unixSeconds(extra.created_at) ?? extra.created_at;
-  const { client_created_at: createdAt, ...others } = fields;
-  if (createdAt === undefined) return withMetadata(fields, moved);
-  const unixS = unixSeconds(extra.client_created_at);
-  return unixS === undefined
-    ? withMetadata(others, { ...moved, client_created_at: createdAt })
-    : withMetadata({ ...others, client_created_at: unixS }, moved);
+  for (const name of TIMES) {
+    if (extra[name] == null) continue;
+    const unixS = unixSeconds(extra[name]);
+    if (unixS !== undefined) fields.client_created_at = unixS;
+    else {
+      moved[name] = toJson(extra[name]);
+      onBadTime(name);
+    }
+  }
+  return withMetadata(fields, moved);
 }
 
 /** Return *fields* with *moved* in its metadata. The server accepts only an object as metadata. */
@@ -46,23 +53,26 @@ function withMetadata(fields: JsonObject, moved: JsonObject): JsonObject {
   return { ...fields, metadata: { ...moved, ...(isObject(metadata) ? metadata : { value: metadata }) } };
 }
 
-// Unix milliseconds of 1973. As seconds they would be in the year 5138.
-const MILLISECONDS_FROM = 1e11;
+// 1e11 seconds are in the year 5138, 1e11 milliseconds in 1973.
+const LARGEST_SECONDS = 1e11;
 
-const ISO_TIME = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?\s*(Z|[+-]\d\d:?\d\d)?$/i;
+const ISO_TIME = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*(Z|[+-]\d\d:?\d\d)?)?$/i;
 
-/** Return a Date, Unix seconds or milliseconds, or ISO text as Unix seconds. Undefined if *value* is no time. */
-export function unixSeconds(value: unknown): number | undefined {
-  const time = typeof value === "string" ? isoTime(value) : value;
-  if (time instanceof Date) return Number.isNaN(time.getTime()) ? undefined : time.getTime() / 1000;
-  if (typeof time !== "number" || !Number.isFinite(time)) return undefined;
-  return Math.abs(time) >= MILLISECONDS_FROM ? time / 1000 : time;
+/** Return a time as Unix seconds. Text without a zone is UTC, as the server reads it. Undefined if *value* is no time. */
+function unixSeconds(value: unknown): number | undefined {
+  if (value instanceof Date) return finite(value.getTime() / 1000);
+  if (typeof value === "string" && !/^\d+$/.test(value)) return isoSeconds(value);
+  const unixS = ["number", "bigint", "string"].includes(typeof value) ? Number(value) : Number.NaN;
+  // Its size tells the unit.
+  const power = [9, 6, 3].find((each) => Math.abs(unixS) >= LARGEST_SECONDS * 10 ** (each - 3)) ?? 0;
+  return finite(unixS / 10 ** power);
 }
 
-/** Return ISO text as a Date: UTC where it names no zone, as the server reads it. */
-function isoTime(text: string): Date | undefined {
-  const match = ISO_TIME.exec(text.trim());
-  if (!match) return undefined;
-  const zone = match[4] || !match[1] ? "" : "Z";
-  return new Date(text.trim().replace(" ", "T").replace(/\s/g, "") + zone);
+function isoSeconds(text: string): number | undefined {
+  const [, date, time = "00:00", zone = "Z"] = ISO_TIME.exec(text.trim()) ?? [];
+  return date === undefined ? undefined : finite(Date.parse(`${date}T${time}${zone}`) / 1000);
+}
+
+function finite(number: number): number | undefined {
+  return Number.isFinite(number) ? number : undefined;
 }

@@ -38,7 +38,12 @@ export interface OutputFields extends JsonObject {
  * A key of the app wins over an extracted field; `keywordFields` names the exceptions. If a function of the app throws,
  * *onError* is called and the default is used instead.
  */
-export function buildContent(call: LogCall, projectId: string | undefined, onError: OnError): JsonObject {
+export function buildContent(
+  call: LogCall,
+  projectId: string | undefined,
+  onError: OnError,
+  onBadTime: (name: string) => void,
+): JsonObject {
   const [input, output] = [new LoggedValue(call.input), new LoggedValue(call.output)];
   const content: JsonObject = {
     client_created_at: Date.now() / 1000,
@@ -53,7 +58,9 @@ export function buildContent(call: LogCall, projectId: string | undefined, onErr
   }
   if (!isTextAlone(call)) Object.assign(content, extractedFields(input, output));
   if (call.inputOutputToUsageFunction) Object.assign(content, usageFields(call, output, onError));
-  for (const [name, value] of Object.entries(keywordFields(call.extra))) setField(content, name, value);
+  for (const [name, value] of Object.entries(keywordFields(call.extra, onBadTime))) {
+    setField(content, name, value);
+  }
   return content;
 }
 

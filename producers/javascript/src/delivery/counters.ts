@@ -79,6 +79,14 @@ export class Counters {
     this.#warnings.warn("unsent", `${text}Call \`await phospho.shutdown(timeoutMs)\` for more time`);
   }
 
+  /** Warn of a time that can't be read. */
+  warnOfTime(name: string): void {
+    this.#warnings.warn(
+      name,
+      `phospho: ${name} is no time, and is logged as metadata. Pass a Date or Unix seconds`,
+    );
+  }
+
   /** Return a copy of the counts. */
   stats(queued: number): Stats {
     const { failures } = this.#warnings;
