@@ -41,6 +41,11 @@ export function onProcessIdle(listener: () => void): void {
   processLike()?.on?.("beforeExit", listener);
 }
 
+/** Call *listener* when Node ends, by `process.exit()` or a crash too. It can't wait for anything. */
+export function onProcessExit(listener: () => void): void {
+  processLike()?.on?.("exit", listener);
+}
+
 /**
  * Call *work* when Node is asked to stop by SIGTERM.
  *

@@ -138,6 +138,16 @@ test("memory stays bounded while the server is away", async () => {
   assert.equal(stdout, "20000 19000 1000\n");
 });
 
+test("what process.exit() loses is said", async () => {
+  const { code, stderr } = await run(`phospho.log({ input: "Hello" }); process.exit(3);`);
+
+  assert.equal(code, 3);
+  assert.match(
+    stderr,
+    /^phospho: 1 event\(s\) are lost at the end of the process: [^\n]+phospho.shutdown[^\n]+\n$/,
+  );
+});
+
 test("SIGTERM sends what was logged, and ends the process as it would have", async () => {
   const program = `
     phospho.init({ tick: 60_000 });

@@ -1,7 +1,7 @@
 /** Delivery of one client's events: queue, sender and transport, to the end of the process. */
 
 import { approximateBytes, type JsonObject } from "../content/json.js";
-import { monotonicMs, onProcessIdle, onTermination, requestWaitUntil } from "../runtime.js";
+import { monotonicMs, onProcessExit, onProcessIdle, onTermination, requestWaitUntil } from "../runtime.js";
 import type { Settings } from "../settings.js";
 import type { Counters, Stats } from "./counters.js";
 import type { EventState, QueuedEvent } from "./event.js";
@@ -111,9 +111,12 @@ export class Pipeline {
     this.queue.completeAll();
     const result = await this.#sender.flush(this.settings.exitTimeoutMs);
     this.#hasGivenUp = result.pending.length > 0;
-    if (!this.#hasGivenUp) return;
-    this.counters.warnOfUnsent(result.pending.length, this.settings.baseUrl);
-    this.#sender.abort();
+    if (this.#hasGivenUp) this.#sender.abort();
+  }
+
+  /** Warn of the events that the end of the process loses. */
+  warnOfUnsent(): void {
+    if (this.queue.size > 0) this.counters.warnOfUnsent(this.queue.size, this.settings.baseUrl);
   }
 
   /** Return the counts of events so far. */
@@ -191,6 +194,9 @@ function watchProcess(): void {
   isWatching = true;
   onProcessIdle(() => void flushAll());
   onTermination(flushAll);
+  onProcessExit(() => {
+    for (const pipeline of ACTIVE_PIPELINES) pipeline.warnOfUnsent();
+  });
 }
 
 async function flushAll(): Promise<void> {
