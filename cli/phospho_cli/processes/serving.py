@@ -6,10 +6,12 @@ import asyncio
 import errno
 import gc
 import logging
+import os
 import random
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -18,10 +20,18 @@ import click
 import uvicorn
 from starlette.types import ASGIApp
 
+from phospho_cli.processes.connections import (
+    ConnectionLimits,
+    bounded_protocol,
+    limits_of_process,
+    raise_descriptor_limit,
+)
 from phospho_workers.runtime import metrics
 
-# What a request may still take when the process is asked to stop; Kubernetes and Docker wait longer.
-_STOP_TIMEOUT_S = 25
+# What an open request may still take when the process is asked to stop, and the process as a whole. Docker Compose
+# and Kubernetes wait for 30 s, and kill it then.
+_STOP_TIMEOUT_S = 8
+_EXIT_TIMEOUT_S = 14.0
 # Longer than clients and proxies keep an idle connection (Node 5 s, nginx 60 s), so that they close it and no request
 # meets a closing one. Exporters send every 5 s, which is the time that uvicorn keeps one by default.
 _KEEP_ALIVE_TIMEOUT_S = 75
@@ -59,10 +69,11 @@ class ListeningApp:
 
 @dataclass(frozen=True)
 class Process:
-    """The apps that a process serves, and the tasks beside them by name."""
+    """The apps that a process serves, each within the limits, and the tasks beside them by name."""
 
     apps: Sequence[ListeningApp]
     background: Mapping[str, BackgroundTask] = field(default_factory=dict)
+    limits: ConnectionLimits = field(default_factory=ConnectionLimits)
 
 
 class PortUnavailable(Exception):
@@ -116,16 +127,31 @@ async def serve(process: Process, stop_when: Callable[[], asyncio.Event] = async
 
     Its background tasks are cancelled when the apps have stopped.
     """
-    servers = [_Server(_config(each.app)) for each in process.apps]
+    servers = [_Server(_config(each.app, process.limits)) for each in process.apps]
     stop_requested = stop_when()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop_requested.set)
+        asyncio.get_running_loop().add_signal_handler(number, _on_signal, stop_requested)
     tasks = [asyncio.create_task(keep_running(name, task)) for name, task in process.background.items()]
     tasks.append(asyncio.create_task(_stop(servers, stop_requested)))
     pairs = zip(servers, process.apps, strict=True)
     await asyncio.gather(*(server.serve([each.listener]) for server, each in pairs))
     for task in tasks:
         task.cancel()
+
+
+def _on_signal(stop_requested: asyncio.Event) -> None:
+    """Stop, and exit in any case after a while: a thread may wait for a query, a job for a provider."""
+    stop_requested.set()
+    timer = threading.Timer(_EXIT_TIMEOUT_S, _exit_at_once)
+    timer.daemon = True
+    timer.start()
+
+
+def _exit_at_once() -> None:
+    """End the process as a kill would, which loses nothing that was answered."""
+    logger.warning("stopped with work in hand, which is done again after the next start")
+    logging.shutdown()
+    os._exit(0)
 
 
 async def _stop(servers: Sequence[uvicorn.Server], stop_requested: asyncio.Event) -> None:
@@ -142,12 +168,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _config(app: ASGIApp) -> uvicorn.Config:
+def _config(app: ASGIApp, limits: ConnectionLimits) -> uvicorn.Config:
     # No header may say who the client is: the dashboard decides which proxy to believe.
     return uvicorn.Config(
         app,
-        log_level="warning",
+        # Its warnings are of single requests, so strangers could fill the log.
+        log_level="error",
         access_log=False,
+        http=bounded_protocol(limits_of_process(limits)),
         ws="none",
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_TIMEOUT_S,
@@ -191,7 +219,12 @@ def port_errors(option: str = "--port") -> Iterator[None]:
 
 
 def prepare_process(log_level: int) -> None:
-    """Log to standard error, ours from `log_level` and libraries from WARNING, and collect garbage less often."""
+    """
+    Log to standard error, ours from `log_level` and libraries from WARNING, and collect garbage less often.
+
+    The process may open as many files and connections as the system allows.
+    """
+    raise_descriptor_limit()
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )

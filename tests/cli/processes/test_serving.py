@@ -1,9 +1,12 @@
-"""A background task doesn't end silently."""
+"""Processes end when they are asked to, and their background tasks don't end silently."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -44,3 +47,27 @@ async def test_a_task_that_fails_or_returns_is_logged_and_restarts(
     with pytest.raises(asyncio.CancelledError):
         await running
     assert len(starts) == 3
+
+
+def test_process_with_a_blocked_thread_ends_after_sigterm() -> None:
+    code = """
+import threading
+from starlette.applications import Starlette
+from phospho_cli.processes import serving
+
+serving._EXIT_TIMEOUT_S = 0.2
+threading.Thread(target=threading.Event().wait).start()
+
+async def background():
+    print("runs", flush=True)
+    await serving.asyncio.Event().wait()
+
+with serving.listen("127.0.0.1", 0) as listener:
+    serving.run(serving.Process([serving.ListeningApp(Starlette(), listener)], {"background": background}))
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"runs\n"
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(60) == 0
