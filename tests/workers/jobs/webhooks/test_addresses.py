@@ -43,6 +43,16 @@ from phospho_workers.jobs.webhooks.outbound import Outbound
         "2002:a9fe:a9fe::1",
         "2001:0:4136:e378:8000:63bf:3fff:fdd2",
         "2001:db8::1",
+        "fec0::1",
+        "feff::1",
+        "3fff::1",
+        "5f00::1",
+        "4000::1",
+        "100::1",
+        "::ffff:0:7f00:1",
+        "2001:20::1",
+        "192.0.0.9",
+        "192.88.99.1",
     ],
 )
 def test_is_allowed_refuses_addresses_that_are_not_public(address: str) -> None:

@@ -13,6 +13,13 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 HOW_TO_ALLOW = "PHOSPHO_WEBHOOK_ALLOWED_NETWORKS of the server can allow it"
 # IPv4 addresses inside IPv6 ones, by way of a translator: RFC 6052 and its local-use prefix (RFC 8215).
 _TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
+# Public IPv6 addresses are all in here. Outside are site-local ones (fec0::/10), which `is_global` takes for public.
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+# Of IANA's registries of special purposes: what some version of `is_global` takes for public, and no receiver has.
+_SPECIAL_PURPOSE = tuple(
+    ipaddress.ip_network(network)
+    for network in ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2001:db8::/32", "3fff::/20")
+)
 
 
 def url_refusal(url: str) -> str | None:
@@ -50,7 +57,15 @@ def is_allowed(address: Address, allowed: Iterable[Network]) -> bool:
     forms = _forms(address)
     if any(form in network for form in forms for network in allowed if network.version == form.version):
         return True
-    return all(form.is_global and not form.is_multicast and not form.is_reserved for form in forms)
+    return all(map(_is_public, forms))
+
+
+def _is_public(address: Address) -> bool:
+    if address.version == 6 and address not in _GLOBAL_UNICAST:
+        return False
+    if any(address in network for network in _SPECIAL_PURPOSE):
+        return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 def _literal(host: str) -> Address | None:
