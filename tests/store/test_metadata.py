@@ -19,7 +19,7 @@ def nested(levels: int, innermost: str) -> str:
 
 KEPT: dict[str, Any] = {
     "nothing": {},
-    "arrays of many types": {"a": [1, "x", None, 2.5, True, {"k": 1}, [2, ["y"]]]},
+    "arrays of many types": {"a": [1, "x", 2.5, True, {"k": 1}, [2, ["y"]]], "b": [1, "x", None, [2]]},
     "objects of many types in an array": {"a": [{"k": 1}, {"k": "x"}, {"k": [1]}]},
     "empty arrays and arrays of null": {"a": [], "b": [None, None], "c": [[]]},
     "the greatest 64-bit integers": {"a": 2**63 - 1, "b": 2**64 - 1, "c": -(2**63)},
@@ -49,6 +49,7 @@ CHANGED: dict[str, tuple[str, Any]] = {
     "null metadata is no metadata": ("null", {}),
 }
 REFUSED: dict[str, bytes] = {
+    "arrays of three levels with a null": b'{"a": [null, [2, ["y"]]]}',
     "NaN": b'{"a": NaN}',
     "a number that is no float": b'{"a": 1e400}',
     "a lone surrogate": b'{"a": "\\ud800"}',
@@ -98,3 +99,21 @@ def test_a_path_is_queried_by_its_name_whatever_else_is_in_the_column(store: Sto
         " WHERE project_id = {p:String} AND metadata.plan = 'pro'"
     )
     assert store.rows(query, {"p": project_id}) == [{"plan": "pro", "seats": 3, "country": "fr"}]
+
+
+def test_part_of_hostile_metadata_has_a_bounded_number_of_files(store: Store) -> None:
+    """Lists of objects of many keys and types, in a part that has files of its own for each column."""
+    values = [1, 0.5, "x", True, [1], ["x"], [{"a": 1}], [{"b": [{"c": 1}]}], {"d": 1}, [[{"e": "x"}]]]
+    rows = [
+        {"x": {f"k{key}": [{f"n{key % 7}": value}, {f"m{number % 9}": values}] for key, value in enumerate(values * 5)}}
+        for number in range(50)
+    ]
+    lines = b"\n".join(orjson.dumps(task("files", f"t{number}", metadata=row)) for number, row in enumerate(rows))
+    store.command("CREATE OR REPLACE TABLE wide_rows AS task_rows SETTINGS min_bytes_for_wide_part = 1")
+    try:
+        store.insert("wide_rows", lines)
+        [part] = store.rows("SELECT part_type, files FROM system.parts WHERE table = 'wide_rows' AND active")
+    finally:
+        store.command("DROP TABLE wide_rows")
+    assert part["part_type"] == "Wide"
+    assert part["files"] < 1500
