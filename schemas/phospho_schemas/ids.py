@@ -19,6 +19,7 @@ from phospho_schemas.times import MAX_AHEAD_MS
 _COUNTER_BITS = 16
 _COUNTER_MASK = (1 << _COUNTER_BITS) - 1
 _MAX_REVISION = (1 << 64) - 1
+MAX_OBSERVED_REVISION = 1 << 63
 _MAX_ORDER = (1 << 12) - 1
 
 # All of a project's id; the same in HTML, JSON Schema and Python.
@@ -118,12 +119,12 @@ class HybridClock:
 
     def observe(self, revision: int) -> None:
         """
-        Make every later revision greater than `revision`.
+        Make every later revision greater than `revision`, however far ahead of the wall clock that is.
 
-        One of more than a day ahead of the wall clock is not believed: no process of ours wrote it, and after it no
-        revision would say the time any more.
+        A clock that was ahead and was set right has stamped such revisions, and an update must win over them. Half of
+        the range is left to count in: no clock reaches the other half.
         """
-        if revision <= newest_revision(self._now_ms()):
+        if revision < MAX_OBSERVED_REVISION:
             with self._lock:
                 self._last = max(self._last, revision)
 

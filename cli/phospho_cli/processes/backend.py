@@ -18,6 +18,7 @@ from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.quotas import DailyQuotas, keep_fresh
 from phospho_store.registry.registry import Registry
 from phospho_store.retention import enforce_hourly
+from phospho_store.revisions import observe_hourly, observe_stored
 from phospho_store.store import Store, remote
 
 _CLOSE_TIMEOUT_S = 30.0
@@ -35,9 +36,12 @@ class Backend:
     quotas: DailyQuotas
     readiness: Mapping[str, Callable[[], str | None]]
 
-    def refresh_quotas(self) -> dict[str, BackgroundTask]:
-        """Return the background task that keeps the quotas fresh, by its name."""
-        return {"quotas": partial(keep_fresh, self.quotas)}
+    def background_tasks(self) -> dict[str, BackgroundTask]:
+        """Return the background tasks that keep quotas and clock up with what others have stored, by name."""
+        return {
+            "quotas": partial(keep_fresh, self.quotas),
+            "revisions": partial(observe_hourly, self.clock, self.store),
+        }
 
     def enforce_retention(self) -> dict[str, BackgroundTask]:
         """Return the background task that deletes expired rows, by its name."""
@@ -66,7 +70,9 @@ def open_backend(clickhouse: str, publisher_settings: KafkaPublisherSettings, *,
         store = remote(clickhouse)
         stack.callback(store.close)
         publisher = stack.enter_context(open_kafka(publisher_settings))
-        yield build_backend(store, publisher, HybridClock(), admin_key=admin_key)
+        clock = HybridClock()
+        observe_stored(clock, store)
+        yield build_backend(store, publisher, clock, admin_key=admin_key)
 
 
 @contextmanager

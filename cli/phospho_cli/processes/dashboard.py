@@ -69,7 +69,7 @@ def open_dashboard(settings: DashboardProcessSettings) -> Iterator[DashboardProc
         )
         yield DashboardProcess(
             [ListeningApp(app, listener)],
-            backend.refresh_quotas() | backend.enforce_retention(),
+            backend.background_tasks() | backend.enforce_retention(),
             setup_url=f"http://{reachable_host(settings.host)}:{port_of(listener)}/setup",
             setup_code=setup_code,
         )

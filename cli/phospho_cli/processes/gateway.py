@@ -46,4 +46,4 @@ def open_gateway(settings: GatewayProcessSettings) -> Iterator[Process]:
         )
         address = grpc_address(settings.host, settings.grpc_port)
         grpc = grpc_background(app, address, settings.gateway.max_body_bytes)
-        yield Process([ListeningApp(app, listener)], {**backend.refresh_quotas(), **grpc})
+        yield Process([ListeningApp(app, listener)], {**backend.background_tasks(), **grpc})

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from phospho_schemas.ids import broker_revision, message_key, newest_revision, session_id_of_task
+from phospho_schemas.times import time_text
 from phospho_schemas.topics import FEEDBACK
 from phospho_workers.extraction.stage import Extraction
 from workers.extraction.raw_logs import (
@@ -147,6 +148,14 @@ def test_revision_far_after_the_arrival_is_replaced() -> None:
     for revision in (newest + 1, 2**64 - 1):
         assert task_of(revision=revision)["revision"] == broker_revision(ARRIVED_MS, 0)
         assert feedback_of(score=1, revision=revision)["revision"] == broker_revision(ARRIVED_MS, 0)
+
+
+def test_revision_is_the_gateways_after_its_clock_stepped_back() -> None:
+    """The broker's clock stepped back by 30 days with it; the gateway counts on from its last revision."""
+    ahead_ms = ARRIVED_MS + 30 * 86_400_000
+    task = task_of(revision=broker_revision(ahead_ms, 3), received_at=time_text(ahead_ms))
+    assert task["revision"] == broker_revision(ahead_ms, 3)
+    assert task["received_at"] == time_text(ARRIVED_MS)
 
 
 def test_revision_is_kept_without_a_time_of_arrival() -> None:

@@ -76,9 +76,14 @@ class RawLog:
 
     @property
     def revision(self) -> int:
-        """The gateway's revision, or one from the broker's clock where no gateway can have drawn it."""
+        """
+        The gateway's revision, or one from the broker's clock where no gateway can have drawn it.
+
+        A gateway's clock may be ahead of the broker's by any time, as after a step back of the machine's clock. Its
+        revision is then no later than the time of arrival that it stamped beside it.
+        """
         revision, timestamp_ms = self.fields.get("revision"), self.record.timestamp_ms
-        newest = newest_revision(timestamp_ms) if timestamp_ms > 0 else _MAX_REVISION
+        newest = newest_revision(max(timestamp_ms, self._stamped_ms)) if timestamp_ms > 0 else _MAX_REVISION
         if isinstance(revision, int) and not isinstance(revision, bool) and 0 < revision <= newest:
             return revision
         return broker_revision(timestamp_ms, self.record.offset)
@@ -90,10 +95,15 @@ class RawLog:
 
         A time that the broker's clock contradicts is ignored.
         """
-        broker_ms = max(self.record.timestamp_ms, 0)
+        broker_ms, stamped_ms = max(self.record.timestamp_ms, 0), self._stamped_ms
+        return stamped_ms if is_plausible(stamped_ms / 1000, broker_ms) else broker_ms
+
+    @property
+    def _stamped_ms(self) -> int:
+        """The gateway's time of arrival in Unix milliseconds; 0 without one."""
         received_at = self.fields.get("received_at")
         seconds = _iso_s(received_at) if isinstance(received_at, str) else None
-        return broker_ms if seconds is None or not is_plausible(seconds, broker_ms) else round(seconds * 1000)
+        return 0 if seconds is None else round(seconds * 1000)
 
     def created(self, arrived_ms: int) -> tuple[int, Any]:
         """

@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from phospho_schemas.ids import HybridClock
+from phospho_store.revisions import observe_stored
 from phospho_store.store import remote
 from phospho_workers.jobs.loop.job import JobThread
 from phospho_workers.jobs.registry import CONNECTIONS, running_jobs
@@ -26,7 +27,9 @@ def open_jobs(worker: str, clickhouse: str, settings: JobSettings) -> Iterator[A
     with ExitStack() as stack:
         store = remote(clickhouse, size=CONNECTIONS)
         stack.callback(store.close)
-        yield _health_app(stack.enter_context(running_jobs(worker, store, HybridClock(), settings)))
+        clock = HybridClock()
+        observe_stored(clock, store)
+        yield _health_app(stack.enter_context(running_jobs(worker, store, clock, settings)))
 
 
 def _health_app(threads: Sequence[JobThread]) -> ASGIApp:
