@@ -26,7 +26,7 @@ from phospho_web.openapi import ANY_OBJECT, Json, query_parameter
 from phospho_web.publisher import Publisher
 from phospho_web.requests import read_object
 from phospho_web.responses import Endpoint, with_json_errors
-from phospho_web.threads import StoreThreads
+from phospho_web.threads import FairThreads, StoreThreads
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Services:
     publisher: Publisher | None
     threads: StoreThreads
     sql_store: Store
-    sql_threads: StoreThreads
+    sql_threads: FairThreads
     export_store: Store
     export_threads: StoreThreads
     slow_threads: StoreThreads
@@ -96,7 +96,7 @@ def create_services(
         publisher=publisher,
         threads=threads,
         sql_store=store.sibling(settings.sql_queries),
-        sql_threads=StoreThreads(settings.sql_queries, max_waiting),
+        sql_threads=FairThreads(settings.sql_queries, max_waiting),
         export_store=store.sibling(settings.exports),
         export_threads=StoreThreads(settings.exports, max_waiting),
         slow_threads=StoreThreads(settings.slow_calls, max_waiting),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -47,6 +48,74 @@ class StoreThreads:
     def close(self) -> None:
         """Let the running calls end, and start no other."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+class FairThreads:
+    """
+    Runs blocking calls of projects in threads, which take turns among the projects.
+
+    One project has at most half of the threads, so another's call finds one free, and half of the waiting places. A
+    call runs to its end even if its request is gone, and keeps its thread until then. For one event loop.
+    """
+
+    def __init__(self, threads: int, max_waiting: int) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="fair")
+        self._threads = self._free_threads = threads
+        self._max_threads = max(1, threads // 2)
+        self._max_waiting = max_waiting
+        self._running: Counter[str] = Counter()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    async def run(self, project_id: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `call` returns, or raise what it raises. Raises Problem (503) if too many calls wait."""
+        await self._turn(project_id)
+        loop = asyncio.get_running_loop()
+        future: Future[T] = self._executor.submit(partial(call, *args, **kwargs))
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._end_turn, project_id))
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Let the running calls end, and start no other."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    async def _turn(self, project_id: str) -> None:
+        """Return when a thread is free for the project, and take it."""
+        waiting = self._waiting.setdefault(project_id, deque())
+        places_taken = self._running.total() + sum(map(len, self._waiting.values()))
+        if (
+            places_taken >= self._threads + self._max_waiting
+            or self._running[project_id] + len(waiting) >= self._max_threads + self._max_waiting // 2
+        ):
+            raise Problem(503, "busy", "too many queries wait", "try again", retry_after_s=1)
+        turn = asyncio.get_running_loop().create_future()
+        waiting.append(turn)
+        self._start_turns()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._end_turn(project_id)
+            raise
+
+    def _end_turn(self, project_id: str) -> None:
+        self._running[project_id] -= 1
+        if not self._running[project_id]:
+            del self._running[project_id]
+        self._free_threads += 1
+        self._start_turns()
+
+    def _start_turns(self) -> None:
+        """Give free threads to the projects with the fewest; among these, to the one that has waited for longest."""
+        for project_id in sorted(self._waiting, key=lambda project_id: self._running[project_id]):
+            waiting = self._waiting[project_id]
+            while waiting and self._free_threads and self._running[project_id] < self._max_threads:
+                turn = waiting.popleft()
+                if not turn.done():
+                    self._running[project_id] += 1
+                    self._free_threads -= 1
+                    turn.set_result(None)
+            if not waiting:
+                del self._waiting[project_id]
 
 
 _CHUNKS_AHEAD = 4

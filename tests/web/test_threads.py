@@ -9,7 +9,7 @@ import pytest
 
 from phospho_store.errors import ChangeRefused, Conflict, LimitReached
 from phospho_web.problems import Problem
-from phospho_web.threads import StoreThreads
+from phospho_web.threads import FairThreads, StoreThreads
 
 
 async def test_a_call_beyond_every_place_is_told_when_to_come_again() -> None:
@@ -62,4 +62,29 @@ async def test_a_change_that_the_store_refuses_is_a_problem(refusal: type[Change
         await threads.run(call)
     assert (refused.value.status, refused.value.code) == (status, "code")
     assert (refused.value.message, refused.value.hint) == ("what happened", "what to do")
+    threads.close()
+
+
+async def test_fair_threads_run_another_projects_call_beside_heavy_ones() -> None:
+    threads, may_end, started = FairThreads(2, max_waiting=40), threading.Event(), []
+
+    def heavy(name: str) -> str:
+        started.append(name)
+        may_end.wait()
+        return name
+
+    calls = [asyncio.create_task(threads.run("heavy", heavy, f"heavy-{number}")) for number in range(20)]
+    await asyncio.sleep(0)
+
+    assert await threads.run("light", lambda: "light") == "light"
+    assert started == ["heavy-0"]
+    calls.append(asyncio.create_task(threads.run("heavy", heavy, "heavy-20")))
+    await asyncio.sleep(0)
+    with pytest.raises(Problem, match="too many queries wait"):
+        await threads.run("heavy", heavy, "heavy-21")
+    for call in calls[:10]:
+        call.cancel()
+    assert await threads.run("light", lambda: "light") == "light"
+    may_end.set()
+    assert await asyncio.gather(*calls[10:]) == [f"heavy-{number}" for number in range(10, 21)]
     threads.close()

@@ -1,21 +1,21 @@
 """
 The pipeline in one process: extraction, detection and the insert, on batches in memory.
 
-Requests that arrive together share a batch. A request is answered when its rows are stored. The waiting requests are
-bounded in bytes; beyond the bound, a request gets a 503 with Retry-After.
+Requests that arrive together share a batch, and a large request is several: projects take turns, so that none waits
+long for another. A request is answered when its rows are stored. The waiting requests are bounded in bytes; beyond the
+bound, a request gets a 503 with Retry-After.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from phospho_cli.processes.fair_queue import Batch, FairQueue, StoreRequest
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, RAW_LOGS, TASKS, Keyed
 from phospho_store.errors import StoreError, StoreUnavailable
@@ -38,13 +38,11 @@ _INSERT_ORDER = (TASKS, ANALYSES, FEEDBACK, DEAD_LETTER)
 @dataclass(frozen=True)
 class PipelineSettings:
     """
-    max_waiting_bytes: requests beyond this are refused with a 503.
-    max_batch_records: most records in one batch.
+    max_waiting_bytes: requests beyond this are refused with a 503, those of one project beyond half of it.
     linger_s: time for which a batch waits for more requests after its first.
     """
 
     max_waiting_bytes: int = 64_000_000
-    max_batch_records: int = 5000
     linger_s: float = 0.002
 
 
@@ -75,18 +73,12 @@ class BatchProcessor:
             raise StoreUnavailable("ClickHouse refuses the dead letter of a row that it refused")
 
 
-@dataclass(frozen=True)
-class _Request:
-    records: list[Record]
-    size_bytes: int
-    stored: Future[None]
-
-
 class Pipeline:
     """
     Publisher for the gateway that processes messages in this process instead of producing them to Kafka.
 
-    One thread runs the stages, so batches keep the order of their requests.
+    `refuse` raises Problem (503) while nothing may be stored. One thread runs the stages, so the requests of a project
+    are processed in their order.
     """
 
     def __init__(
@@ -97,14 +89,12 @@ class Pipeline:
         clock: HybridClock,
         *,
         settings: PipelineSettings = PipelineSettings(),
+        refuse: Callable[[], None] = lambda: None,
     ) -> None:
         self._processor = BatchProcessor(extraction, detection, store)
         self._clock = clock
-        self._settings = settings
-        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
-        self._waiting_bytes = 0
-        self._lock = threading.Lock()
-        self._is_closed = False
+        self._refuse = refuse
+        self._queue = FairQueue(settings.max_waiting_bytes, settings.linger_s)
         self._thread = threading.Thread(target=self._run, name="phospho-pipeline", daemon=True)
 
     def start(self) -> None:
@@ -113,9 +103,7 @@ class Pipeline:
 
     def close(self, timeout_s: float = 30.0) -> None:
         """Refuse new requests, finish the accepted ones, and stop."""
-        with self._lock:
-            self._is_closed = True
-            self._requests.put(None)
+        self._queue.close()
         self._thread.join(timeout_s)
 
     async def publish(self, messages: Sequence[Keyed]) -> None:
@@ -133,17 +121,16 @@ class Pipeline:
         """Return why the pipeline is not ready, or None."""
         return None if self._thread.is_alive() else "the pipeline's thread has stopped: start phospho again"
 
-    def _enqueue(self, messages: Sequence[Keyed]) -> _Request:
+    def _enqueue(self, messages: Sequence[Keyed]) -> StoreRequest:
+        self._refuse()
         size_bytes = sum(len(message.value) for message in messages)
-        request = _Request([self._record(message) for message in messages], size_bytes, Future())
-        with self._lock:
-            if self._is_closed or not self._thread.is_alive():
-                raise Problem(503, "stopping", "phospho is stopping", _HINT, retry_after_s=5)
-            # A request that is larger than the bound is accepted when no other waits.
-            if self._waiting_bytes and self._waiting_bytes + size_bytes > self._settings.max_waiting_bytes:
-                raise Problem(503, "overloaded", "too much is waiting to be stored", _HINT, retry_after_s=1)
-            self._waiting_bytes += size_bytes
-            self._requests.put(request)
+        # The messages of a request are of one project; where a key names several, those that it may write to.
+        project_id = messages[0].key.partition(b":")[0].decode("utf-8", "replace")
+        request = StoreRequest(project_id, [self._record(message) for message in messages], size_bytes)
+        if self._queue.is_closed or not self._thread.is_alive():
+            raise Problem(503, "stopping", "phospho is stopping", _HINT, retry_after_s=5)
+        if not self._queue.put(request):
+            raise Problem(503, "overloaded", "too much is waiting to be stored", _HINT, retry_after_s=1)
         return request
 
     def _record(self, message: Keyed) -> Record:
@@ -158,70 +145,39 @@ class Pipeline:
         )
 
     def _run(self) -> None:
-        while (first := self._requests.get()) is not None:
-            batch, is_last = self._collect_batch(first)
-            self._process([request for request in batch if self._start(request)])
-            if is_last:
-                return
+        while (batch := self._queue.take()) is not None:
+            self._process(batch)
 
-    def _collect_batch(self, first: _Request) -> tuple[list[_Request], bool]:
-        """Return `first` and the requests that arrive within the linger, and True after the last request."""
-        batch, records = [first], len(first.records)
-        deadline_s = time.monotonic() + self._settings.linger_s
-        while records < self._settings.max_batch_records:
-            try:
-                request = self._requests.get(timeout=max(0.0, deadline_s - time.monotonic()))
-            except queue.Empty:
-                break
-            if request is None:
-                return batch, True
-            batch.append(request)
-            records += len(request.records)
-        return batch, False
-
-    def _start(self, request: _Request) -> bool:
-        """Mark a request as started, so that it can't be cancelled any more; False where it was cancelled."""
-        if request.stored.set_running_or_notify_cancel():
-            return True
-        self._release(request)
-        return False
-
-    def _process(self, batch: list[_Request]) -> None:
-        """Process a batch and answer its requests. Where it fails as a whole, process each request by itself."""
+    def _process(self, batch: Batch) -> None:
+        """Process a batch and answer its whole requests. Where it fails as a whole, process each request by itself."""
         if not batch:
             return
         try:
-            self._processor.process([record for request in batch for record in request.records])
+            self._processor.process([record for records in batch.values() for record in records])
         except BaseException as error:
             # The edge of this thread, without which nothing is stored any more. The native code of models panics with
             # a BaseException. Signals and exits don't arrive in this thread.
             self._fail_or_retry(batch, error)
             return
-        for request in batch:
-            self._answer(request, None)
+        for request, records in batch.items():
+            request.done += len(records)
+            if request.done == len(request.records):
+                self._queue.release(request)
+                request.stored.set_result(None)
 
-    def _fail_or_retry(self, batch: list[_Request], error: BaseException) -> None:
+    def _fail_or_retry(self, batch: Batch, error: BaseException) -> None:
         if len(batch) > 1 and not isinstance(error, StoreUnavailable):
-            for request in batch:
-                self._process([request])
+            for request, records in batch.items():
+                self._process({request: records})
             return
         if not isinstance(error, StoreError):
             logger.error("a batch failed; its requests are answered with a 503", exc_info=error)
         message = f"the logs could not be stored: {error}"[:300]
         problem = Problem(503, "not_stored", message, "Send them again.", retry_after_s=2)
         for request in batch:
-            self._answer(request, problem)
-
-    def _answer(self, request: _Request, problem: Problem | None) -> None:
-        self._release(request)
-        if problem is None:
-            request.stored.set_result(None)
-        else:
+            self._queue.drop(request)
+            self._queue.release(request)
             request.stored.set_exception(problem)
-
-    def _release(self, request: _Request) -> None:
-        with self._lock:
-            self._waiting_bytes -= request.size_bytes
 
 
 def _as_records(topic: str, messages: Sequence[Keyed], last: Record) -> list[Record]:

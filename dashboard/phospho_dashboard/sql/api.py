@@ -134,7 +134,7 @@ class SqlApi(ApiEndpoints):
             raise Problem(
                 422, "unknown_format", f"there is no format {format_name!r}", f"one of: {', '.join(MEDIA_TYPES)}"
             )
-        body = await self._services.sql_threads.run(self.result, project_id, sql, format_name)
+        body = await self._services.sql_threads.run(project_id, self.result, project_id, sql, format_name)
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
         return Response(body, headers=headers, media_type=MEDIA_TYPES[format_name])
 

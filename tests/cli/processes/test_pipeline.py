@@ -202,7 +202,7 @@ async def test_publish_refuses_beyond_the_waiting_bytes(store: Store) -> None:
 async def test_publish_cancelled_before_its_batch_stores_nothing(store: Store) -> None:
     extraction = SlowExtraction()
     pipeline = Pipeline(
-        extraction, Detection(Snapshot), store, HybridClock(), settings=PipelineSettings(max_waiting_bytes=200)
+        extraction, Detection(Snapshot), store, HybridClock(), settings=PipelineSettings(max_waiting_bytes=400)
     )
     pipeline.start()
     first = asyncio.create_task(pipeline.publish([log("stays")]))
@@ -216,9 +216,47 @@ async def test_publish_cancelled_before_its_batch_stores_nothing(store: Store) -
     await first
 
     await pipeline.publish([log("behind it")])
-    await pipeline.publish([log("fits-again" * 9)])
+    await pipeline.publish([log("fits-again" * 12)])
     rows = store.rows("SELECT task_id FROM task_rows WHERE task_id IN ('stays', 'leaves')")
     assert rows == [{"task_id": "stays"}]
+    pipeline.close()
+
+
+class CountingExtraction(Extraction):
+    """Notes the projects of each batch."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+
+    def __call__(self, batch: Sequence[Record]) -> StageOutput:
+        self.batches.append([orjson.loads(record.value)["project_id"] for record in batch])
+        return super().__call__(batch)
+
+
+@pytest.mark.parametrize(
+    ("logs", "fields"),
+    [
+        (2000, {}),
+        (200, {"metadata": {f"key-{number}": number for number in range(900)}}),
+        (40, {"output": "x" * 90_000}),
+    ],
+    ids=["many tasks", "many keys", "large tasks"],
+)
+async def test_large_request_does_not_hold_up_other_projects(
+    store: Store, logs: int, fields: dict[str, object]
+) -> None:
+    extraction = CountingExtraction()
+    pipeline = pipeline_on(store, extraction)
+    large = [log(f"large-{number}", project_id="large", **fields)._replace(key=b"large:s") for number in range(logs)]
+
+    sending = asyncio.create_task(pipeline.publish(large))
+    await asyncio.sleep(0)
+    await pipeline.publish([log("small", project_id="small")._replace(key=b"small:s")])
+
+    assert not sending.done()
+    assert max(map(len, extraction.batches)) <= 500
+    await sending
+    assert store.rows("SELECT uniqExact(task_id) AS n FROM task_rows WHERE project_id = 'large'")[0]["n"] >= logs
     pipeline.close()
 
 
@@ -238,7 +276,7 @@ class CancelledAtItsAnswer(Future[None]):
 async def test_publish_cancelled_at_its_answer_harms_nobody(
     store: Store, monkeypatch: pytest.MonkeyPatch, is_unavailable: bool
 ) -> None:
-    monkeypatch.setattr("phospho_cli.processes.pipeline.Future", CancelledAtItsAnswer)
+    monkeypatch.setattr("phospho_cli.processes.fair_queue.Future", CancelledAtItsAnswer)
     pipeline = pipeline_on(UnavailableStore() if is_unavailable else store)
 
     for number in range(2):

@@ -17,7 +17,7 @@ async def test_while_every_place_of_sql_is_taken_the_pages_still_have_theirs(wor
     authenticator = Authenticator(world.registry)
     services = create_services(settings, world.store, world.registry, authenticator)
     may_end = threading.Event()
-    slow = asyncio.create_task(services.sql_threads.run(may_end.wait, 30))
+    slow = asyncio.create_task(services.sql_threads.run("one", may_end.wait, 30))
     await asyncio.sleep(0)
 
     assert len(await services.threads.run(services.registry.projects)) >= 2

@@ -101,6 +101,9 @@ BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"input": deep(300)}, "too_deep"),
     ({"input": deep(MAX_NESTING_LEVELS - 1)}, "too_deep"),
     ({"metadata": {"x": deep(MAX_NESTING_LEVELS - 2)}}, "too_deep"),
+    ({"metadata": {f"k{number}": number for number in range(1001)}}, "too_many_keys"),
+    ({"metadata": {"x": [{f"k{number}": number} for number in range(1000)]}}, "too_many_keys"),
+    ({f"k{number}": number for number in range(1001)}, "too_many_keys"),
 ]
 
 

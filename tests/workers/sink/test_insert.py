@@ -67,6 +67,7 @@ def test_insert_of_other_lines_for_the_same_range_is_stored(store: Store) -> Non
         task("bad", schema_version=2),
         task("", session_id="s"),
         task("bad", metadata="text"),
+        task("bad", metadata={f"k{number}": number for number in range(1011)}),
         task("bad", metadata={"x": [[[[1], None], None], None]}),
     ],
 )

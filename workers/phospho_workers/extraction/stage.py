@@ -7,6 +7,7 @@ from typing import Any
 
 from phospho_schemas.ids import derived_id, message_key
 from phospho_schemas.messages import SCHEMA_VERSION
+from phospho_schemas.metadata import MAX_METADATA_KEYS, MAX_ROW_KEYS, has_too_many_keys
 from phospho_schemas.times import time_text
 from phospho_schemas.topics import FEEDBACK, TASKS, Keyed, Topic
 from phospho_workers.extraction.raw_log import RawLog
@@ -74,7 +75,10 @@ class Extraction:
             fields = decode_object(record.value)
             topic, row = _row(RawLog(fields, record))
             key = message_key(row["project_id"], row.get("session_id", ""), row["task_id"])
-            output.add(topic, Keyed(key, encode_row(row)))
+            line = encode_row(row)
+            if has_too_many_keys(line, lambda: row.get("metadata"), MAX_ROW_KEYS):
+                raise Rejected("too_many_keys", f"the metadata has more than {MAX_METADATA_KEYS} keys")
+            output.add(topic, Keyed(key, line))
         except (Rejected, RecursionError) as error:
             rejection = error if isinstance(error, Rejected) else Rejected("too_deep", "the JSON is nested too deep")
             project_id = _project_or_empty(RawLog(fields, record))

@@ -9,8 +9,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
+
+import orjson
 
 from phospho_schemas.messages import AnalysisRow, DeadLetterRow, FeedbackRow, Message, TaskRow
+from phospho_schemas.metadata import MAX_METADATA_KEYS, MAX_ROW_KEYS, has_too_many_keys
 from phospho_schemas.topics import Keyed
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.store import Store
@@ -240,7 +244,18 @@ def _unbounded_cost(line: bytes) -> str:
         return "the row nests too many lists and objects"
     if has_unreadable_lists(line):
         return "the metadata holds lists of three or more levels with nulls or empty lists: send them as text"
+    if has_too_many_keys(line, lambda: _metadata(line), MAX_ROW_KEYS):
+        return f"the metadata has more than {MAX_METADATA_KEYS} keys"
     return ""
+
+
+def _metadata(line: bytes) -> Any:
+    """Return the metadata of a row; None for a line that ClickHouse is going to refuse."""
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return row.get("metadata") if isinstance(row, dict) else None
 
 
 def insert_lines(store: Store, table: str, lines: Sequence[bytes], token_prefix: str = "") -> list[RefusedRow]:

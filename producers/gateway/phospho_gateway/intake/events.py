@@ -12,6 +12,7 @@ import orjson
 from phospho_gateway.access.access import project_of
 from phospho_gateway.intake import fields
 from phospho_schemas.ids import (
+    MAX_OBSERVED_REVISION,
     HybridClock,
     derived_uuid,
     message_key,
@@ -19,8 +20,9 @@ from phospho_schemas.ids import (
     revision_ms,
     session_id_of_task,
 )
-from phospho_schemas.messages import MAX_NESTING_LEVELS, SCHEMA_VERSION
-from phospho_schemas.times import utc_text
+from phospho_schemas.messages import MAX_NESTING_LEVELS, SCHEMA_VERSION, RawLog
+from phospho_schemas.metadata import MAX_METADATA_KEYS, has_too_many_keys
+from phospho_schemas.times import time_text, utc_text
 from phospho_schemas.topics import RAW_LOGS, Keyed
 from phospho_web.problems import Problem, invalid
 from phospho_web.requests import json_type
@@ -99,12 +101,14 @@ class EventReader:
             "kind": "log",
             "project_id": project_id,
             "task_id": task_id,
-            "received_at": envelope.received_text,
+            "received_at": envelope.received_text if rewrite is None else _not_before(envelope, revision),
             "revision": revision,
             "source": source,
         }
+        line = encoded(message)
+        _check_keys(line, message)
         return AcceptedEvent(
-            keyed=Keyed(message_key(project_id, session_id, task_id), encoded(message)),
+            keyed=Keyed(message_key(project_id, session_id, task_id), line),
             project_id=project_id,
             task_id=task_id,
             session_id=session_id or session_id_of_task(task_id),
@@ -117,6 +121,11 @@ class EventReader:
             return derived_uuid(0, project_id, envelope.idempotency_key, str(index), order=index)
         order = revision_counter(revision)
         return derived_uuid(revision_ms(revision), project_id, self._process_name, str(revision), order=order)
+
+
+def _not_before(envelope: Envelope, revision: int) -> str:
+    """Return the time of arrival, no earlier than a revision: extraction believes no revision far after it."""
+    return max(envelope.received_text, time_text(revision_ms(min(revision, MAX_OBSERVED_REVISION))))
 
 
 def encoded(message: dict[str, Any]) -> bytes:
@@ -140,6 +149,22 @@ def encoded(message: dict[str, Any]) -> bytes:
             "log less of it: one event is one message",
         )
     return line
+
+
+def _check_keys(line: bytes, message: dict[str, Any]) -> None:
+    """Raise Problem (422) for an event with more keys in its metadata, and beside its fields, than a task may have."""
+
+    def metadata() -> list[Any]:
+        """Return what becomes metadata: the field, and the fields that no task has."""
+        unknown = {name: value for name, value in message.items() if name not in RawLog.model_fields}
+        return [unknown, message.get("metadata")]
+
+    if has_too_many_keys(line, metadata):
+        raise invalid(
+            "too_many_keys",
+            f"the metadata has more than {MAX_METADATA_KEYS} keys",
+            f"log at most {MAX_METADATA_KEYS} keys at all levels, or the text of them",
+        )
 
 
 def single_event(event: dict[str, Any]) -> dict[str, Any]:

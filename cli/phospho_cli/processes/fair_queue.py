@@ -1,0 +1,162 @@
+"""Requests that wait to be stored. Batches are bounded in cost and take turns among the projects."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from phospho_workers.runtime.records import Record
+
+# What a batch may cost: a request of another project waits for no more than the batch in hand. Roughly microseconds of
+# one core for extraction, detection and insert; the measurement is that of `make bench`.
+_MAX_BATCH_COST = 300_000
+_RECORD_COST = 600
+_BYTES_PER_COST = 3
+# Each key beyond those of an ordinary log, by the colons of its JSON.
+_ORDINARY_COLONS = 30
+_COLON_COST = 30
+# Most records of a request in one turn of its project.
+_TURN_RECORDS = 50
+
+
+@dataclass(eq=False)
+class StoreRequest:
+    """Raw logs of one project that are answered together, and how many of them batches have taken and done."""
+
+    project_id: str
+    records: Sequence[Record]
+    size_bytes: int
+    stored: Future[None] = field(default_factory=lambda: Future())
+    taken: int = 0
+    done: int = 0
+
+
+Batch = Mapping[StoreRequest, Sequence[Record]]
+
+
+class FairQueue:
+    """
+    Waiting requests, in order within a project. Thread-safe.
+
+    `max_bytes` bounds all requests that are not answered, and half of it those of one project.
+    """
+
+    def __init__(self, max_bytes: int, linger_s: float) -> None:
+        self._max_bytes = max_bytes
+        self._linger_s = linger_s
+        self._waiting: dict[str, deque[StoreRequest]] = {}
+        # The projects that wait; the first is next.
+        self._turns: deque[str] = deque()
+        self._held_bytes: Counter[str] = Counter()
+        self._is_closed = False
+        self._changed = threading.Condition()
+
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
+
+    def put(self, request: StoreRequest) -> bool:
+        """
+        Add a request; False where too much waits, or after `close`.
+
+        A request that is larger than a bound is taken where no other counts against it.
+        """
+        with self._changed:
+            if self._is_closed:
+                return False
+            held = self._held_bytes[request.project_id]
+            if self._is_beyond(held, request, self._max_bytes // 2):
+                return False
+            if self._is_beyond(self._held_bytes.total(), request, self._max_bytes):
+                return False
+            self._held_bytes[request.project_id] += request.size_bytes
+            if request.project_id not in self._waiting:
+                self._waiting[request.project_id] = deque()
+                self._turns.append(request.project_id)
+            self._waiting[request.project_id].append(request)
+            self._changed.notify()
+            return True
+
+    def close(self) -> None:
+        """Let `take` return None once no request waits."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+
+    def take(self) -> Batch | None:
+        """Return the next batch, which may be empty; wait for one. None after the last."""
+        with self._changed:
+            while not self._turns and not self._is_closed:
+                self._changed.wait()
+            if not self._turns:
+                return None
+            self._linger()
+            return dict(self._batch())
+
+    def drop(self, request: StoreRequest) -> None:
+        """Take no more of a request."""
+        with self._changed:
+            requests = self._waiting.get(request.project_id)
+            if requests and requests[0] is request:
+                self._pop(request.project_id)
+                if request.project_id not in self._waiting:
+                    self._turns.remove(request.project_id)
+
+    def release(self, request: StoreRequest) -> None:
+        """Count a request no longer, since it was answered."""
+        with self._changed:
+            self._held_bytes[request.project_id] -= request.size_bytes
+            if not self._held_bytes[request.project_id]:
+                del self._held_bytes[request.project_id]
+
+    def _is_beyond(self, held_bytes: int, request: StoreRequest, limit_bytes: int) -> bool:
+        return held_bytes > 0 and held_bytes + request.size_bytes > limit_bytes
+
+    def _linger(self) -> None:
+        deadline_s = time.monotonic() + self._linger_s
+        while not self._is_closed and (left_s := deadline_s - time.monotonic()) > 0:
+            self._changed.wait(left_s)
+
+    def _batch(self) -> Iterator[tuple[StoreRequest, Sequence[Record]]]:
+        """Yield each request of the batch with its records, which may be a part of it."""
+        first_of: dict[StoreRequest, int] = {}
+        left = _MAX_BATCH_COST
+        while self._turns and left > 0:
+            project_id = self._turns.popleft()
+            request = self._waiting[project_id][0]
+            if request.taken or request.stored.set_running_or_notify_cancel():
+                first_of.setdefault(request, request.taken)
+                left -= self._take_turn(request, left)
+            else:
+                request.taken = len(request.records)
+                self.release(request)
+            if request.taken == len(request.records):
+                self._pop(project_id)
+            if project_id in self._waiting:
+                self._turns.append(project_id)
+        for request, first in first_of.items():
+            yield request, request.records[first : request.taken]
+
+    def _take_turn(self, request: StoreRequest, budget: int) -> int:
+        """Take records of a request within the budget, at least one, and return their cost."""
+        cost = 0
+        for record in request.records[request.taken : request.taken + _TURN_RECORDS]:
+            cost += _cost(record)
+            request.taken += 1
+            if cost >= budget:
+                break
+        return cost
+
+    def _pop(self, project_id: str) -> None:
+        self._waiting[project_id].popleft()
+        if not self._waiting[project_id]:
+            del self._waiting[project_id]
+
+
+def _cost(record: Record) -> int:
+    keys = max(0, record.value.count(b":") - _ORDINARY_COLONS)
+    return _RECORD_COST + len(record.value) // _BYTES_PER_COST + keys * _COLON_COST
