@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
+
+from fixtures.grafana_panels import sql_queries
+from phospho_store.registry.authentication import SECRET_TABLES
+from phospho_store.views import views
 
 Compose = dict[str, Any]
 
@@ -74,11 +79,21 @@ def test_clickhouse_has_no_user_without_a_password(root: Path, compose: Compose)
         assert environment[password.attrib["from_env"]]
 
 
-def test_grafana_reads_as_the_user_that_can_only_read(root: Path, compose: Compose) -> None:
+def test_grafana_reads_views_and_no_secrets(root: Path, compose: Compose) -> None:
     file = root / "deploy/grafana/provisioning/datasources/phospho.yml"
     sources = {source["name"]: source for source in yaml.safe_load(file.read_text())["datasources"]}
     assert sources["ClickHouse"]["jsonData"]["username"] == "grafana"
     variable = sources["ClickHouse"]["secureJsonData"]["password"].removeprefix("$")
     assert variable in compose["services"]["grafana"]["environment"]
     grants = ET.parse(root / "deploy/clickhouse/users.xml").findall("users/grafana/grants/query")
-    assert [grant.text for grant in grants] == ["GRANT SELECT ON phospho.*"]
+    granted = [re.fullmatch(r"GRANT SELECT(\(.+\))? ON phospho\.(\w+)", grant.text or "") for grant in grants]
+    whole = {grant[2] for grant in granted if grant is not None and not grant[1]}
+    in_part = {grant[2] for grant in granted if grant is not None and grant[1]}
+    assert len(whole) + len(in_part) == len(granted)
+
+    read_by_views = set(re.findall(r"\b\w+_rows\b", " ".join(views().values())))
+    assert whole == set(views()) | read_by_views
+    panels = sql_queries(root / "deploy/grafana/dashboards")
+    read_by_panels = set(re.findall(r"\b\w+_rows\b", " ".join(query.text for query in panels)))
+    assert in_part == read_by_panels - whole
+    assert not (whole | in_part) & {*SECRET_TABLES, "webhook_rows", "webhook_delivery_rows"}
