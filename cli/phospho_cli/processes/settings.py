@@ -74,6 +74,11 @@ class UpSettings:
         variable="PHOSPHO_SIGN_IN",
         option="--sign-in",
     )
+    min_free_bytes: Annotated[int, Field(ge=0)] = setting(
+        500_000_000,
+        "Free bytes that stay on the disk of the data folder, at most a tenth of it; below them: 503.",
+        variable="PHOSPHO_MIN_FREE_BYTES",
+    )
     first_project: FirstProjectSettings = FirstProjectSettings()
     admin_key: str = _admin_key("The administrator's key; by default a new token in the data folder for each run.")
     dashboard: DashboardSettings = DashboardSettings()

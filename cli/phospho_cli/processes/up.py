@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from phospho_cli.data_folder import DataFolder, FolderInUse
 from phospho_cli.options import settings_options, variables_help
 from phospho_cli.processes.backend import build_backend, open_kafka
 from phospho_cli.processes.dashboard import new_setup_code, with_setup_codes
+from phospho_cli.processes.disk import DiskReserve, sync_inserts
 from phospho_cli.processes.otlp_grpc import grpc_address, grpc_background, grpc_endpoint
 from phospho_cli.processes.pipeline import Pipeline
 from phospho_cli.processes.serving import (
@@ -38,7 +38,7 @@ from phospho_dashboard.people.sign_in_pages import OPEN_PATH
 from phospho_dashboard.settings import DashboardSettings
 from phospho_gateway.kafka_publisher import KafkaPublisher
 from phospho_gateway.settings import KafkaPublisherSettings
-from phospho_schemas.ids import HybridClock, newest_revision
+from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import Project, ProjectSettings
 from phospho_schemas.settings import BadSetting
 from phospho_store.embedded.engine import ReaderLimits
@@ -48,7 +48,7 @@ from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import SECRET_TABLES
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import NewKey, first_project
-from phospho_store.sql import compose
+from phospho_store.revisions import last_revision
 from phospho_store.store import DATABASE, Store, embedded, remote
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.stage import Detection
@@ -66,8 +66,6 @@ _READER_SETTINGS = ClickHouseHttpSettings(
         hidden_tables=frozenset(f"{DATABASE}.{table}" for table in (*SECRET_TABLES, "webhook_rows"))
     )
 )
-_LAST_REVISION = "SELECT max(revision) AS last FROM $table WHERE revision <= {newest:UInt64}"
-_REVISION_TABLES = ("task_rows", "feedback_rows", "definition_rows", "project_rows", *SECRET_TABLES)
 
 
 @click.command(epilog=variables_help(UpSettings))
@@ -199,10 +197,13 @@ def open_up(settings: UpSettings) -> Iterator[UpProcess]:
         base_url = f"http://{reachable_host(settings.host)}:{port_of(listener)}"
         store = stack.enter_context(_open_store(settings, folder))
         clock = HybridClock()
-        clock.observe(last_revision(store, newest_revision(time.time_ns() // 1_000_000)))
-        publisher = stack.enter_context(_open_publisher(settings, store, clock, jobs))
+        clock.observe(last_revision(store))
+        disk = None if settings.clickhouse else stack.enter_context(_open_disk(settings, store))
+        publisher = stack.enter_context(_open_publisher(settings, store, clock, jobs, disk))
         admin_key = settings.admin_key or stack.enter_context(folder.new_admin_token())
         backend = build_backend(store, publisher, clock, admin_key=admin_key)
+        if disk is not None:
+            backend = replace(backend, readiness={**backend.readiness, "disk": disk.check})
         project, key = first_project(
             backend.registry, settings.first_project.project_id, settings.first_project.api_key
         )
@@ -225,7 +226,7 @@ def open_up(settings: UpSettings) -> Iterator[UpProcess]:
         yield UpProcess(
             apps,
             {
-                **backend.refresh_quotas(),
+                **backend.background_tasks(),
                 **backend.enforce_retention(),
                 **grpc_background(web_app, address, settings.gateway.max_body_bytes),
             },
@@ -253,8 +254,20 @@ def _open_store(settings: UpSettings, folder: DataFolder) -> Iterator[Store]:
 
 
 @contextmanager
+def _open_disk(settings: UpSettings, store: Store) -> Iterator[DiskReserve]:
+    """Yield the reserve of the data folder's disk, watched, and let every insert be written through to it."""
+    sync_inserts(store)
+    disk = DiskReserve(store, settings.data_dir, settings.min_free_bytes)
+    disk.start()
+    try:
+        yield disk
+    finally:
+        disk.close()
+
+
+@contextmanager
 def _open_publisher(
-    settings: UpSettings, store: Store, clock: HybridClock, jobs: JobSettings
+    settings: UpSettings, store: Store, clock: HybridClock, jobs: JobSettings, disk: DiskReserve | None
 ) -> Iterator[Pipeline | KafkaPublisher]:
     """Yield Kafka's publisher, or the pipeline of this process with the jobs beside it."""
     with ExitStack() as stack:
@@ -263,7 +276,8 @@ def _open_publisher(
             return
         # Refreshed at every batch: in this process the query takes less than a millisecond.
         cache = DefinitionCache(DefinitionRepository(store, clock), refresh_interval_s=0.0)
-        pipeline = Pipeline(Extraction(), Detection(cache.current), store, clock)
+        refuse = disk.refuse_if_low if disk is not None else lambda: None
+        pipeline = Pipeline(Extraction(), Detection(cache.current), store, clock, refuse=refuse)
         pipeline.start()
         stack.callback(pipeline.close)
         stack.enter_context(running_jobs(ALL_JOBS, store.sibling(CONNECTIONS), clock, jobs))
@@ -288,10 +302,3 @@ def _pages_url(dashboard: DashboardSettings) -> str:
     """Return the URL to open in a browser; for open pages it signs the local user in."""
     secret = dashboard.local_secret
     return f"{dashboard.base_url}{OPEN_PATH}?secret={secret}" if secret else dashboard.base_url
-
-
-def last_revision(store: Store, newest: int) -> int:
-    """Return the greatest stored revision up to `newest`; a greater one can't come from a clock of ours."""
-    queries = [compose(_LAST_REVISION, table=table) for table in _REVISION_TABLES]
-    rows = store.rows(" UNION ALL ".join(queries), {"newest": newest})
-    return max(int(row["last"]) for row in rows)
