@@ -138,6 +138,7 @@ FIELDS: Mapping[str, str] = {
     "key_id": "id of the key; not secret",
     "key_hash": "SHA-256 of the key, in hexadecimal",
     "prefix": "first characters of the key, to recognise it by",
+    "scopes": "what the key may do: ingest, read, admin",
     "revoked_at": "time of revocation; null if the key is valid",
     "role": "viewer, editor or admin",
     "password_hash": "argon2id hash of the password; empty for a person who signs in through a proxy",

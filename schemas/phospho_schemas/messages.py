@@ -487,6 +487,11 @@ class Project(Message):
     created_at: UtcTime
 
 
+KeyScope = Literal["ingest", "read", "admin"]
+"""What a key may do in its project: log, read what was logged, or everything."""
+KEY_SCOPES: tuple[KeyScope, ...] = ("ingest", "read", "admin")
+
+
 class ApiKey(Message):
     """A key of a project. Only its SHA-256 is stored; `prefix` is enough of it for a person to know it again."""
 
@@ -495,6 +500,8 @@ class ApiKey(Message):
     key_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     prefix: str = ""
     name: str = ""
+    scopes: Annotated[list[KeyScope], Field(min_length=1)] = ["admin"]
     revision: Revision = 0
     created_at: UtcTime
+    expires_at: UtcTime | None = Field(None, description="time after which the key is refused; null: never")
     revoked_at: UtcTime | None = None

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from phospho_schemas.messages import KeyScope
 from phospho_store.errors import ChangeRefused, Conflict, StoreError, StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,12 @@ def unauthorized() -> Problem:
     """Return the refusal of a missing, an unknown and a revoked key: the same for all three."""
     hint = "send it in the header Authorization: Bearer ph_..."
     return Problem(401, "unauthorized", "a valid API key is needed", hint)
+
+
+def missing_scope(scope: KeyScope) -> Problem:
+    """Return the refusal (403) of a key that may not do this."""
+    hint = f"use a key with the scope {scope}, or admin: phospho keys create --scope {scope}"
+    return Problem(403, "missing_scope", f"this API key has not the scope {scope}", hint)
 
 
 def wrong_project() -> Problem:

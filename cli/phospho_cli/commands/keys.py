@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import click
@@ -20,6 +22,7 @@ def keys() -> None:
     \b
     Examples:
       phospho keys create --name staging
+      phospho keys create --scope ingest --expires-in-days 90
       export PHOSPHO_API_KEY=$(phospho keys create)
       phospho keys revoke key_0123456789abcdef
     """
@@ -27,11 +30,24 @@ def keys() -> None:
 
 @keys.command("create")
 @click.option("--name", default="", help="Purpose of the key, for the list.")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(["ingest", "read", "admin"]),
+    multiple=True,
+    default=["admin"],
+    show_default=True,
+    help="What the key may do: log, read, or everything in the project. Repeat it for several.",
+)
+@click.option("--expires-in-days", type=click.IntRange(1, 3650), help="Days until the key expires; by default never.")
 @connected
-def create(client: Client, name: str) -> None:
+def create(client: Client, name: str, scopes: Sequence[str], expires_in_days: int | None) -> None:
     """Create a key and print it. It is shown only once: the server stores its hash."""
+    content: dict[str, object] = {"name": name, "scopes": list(scopes)}
+    if expires_in_days is not None:
+        content["expires_at"] = (datetime.now(UTC) + timedelta(days=expires_in_days)).isoformat()
     # A second request would make a second key, and the first would be lost.
-    key = client.post(_PATH, {"name": name}, is_repeatable=False)
+    key = client.post(_PATH, content, is_repeatable=False)
     click.echo(f"{key['key_id']} of project {key['project_id']}. Keep the key: it is shown only once.", err=True)
     click.echo(key["api_key"])
 
@@ -40,7 +56,7 @@ def create(client: Client, name: str) -> None:
 @connected
 def list_keys(client: Client) -> None:
     """List the project's keys by their first characters, with revoked ones."""
-    columns = ("key_id", "prefix", "name", "created_at", "revoked_at")
+    columns = ("key_id", "prefix", "name", "scopes", "created_at", "expires_at", "revoked_at")
     print_table(columns, client.get(_PATH)["keys"])
 
 

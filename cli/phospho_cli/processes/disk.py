@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from phospho_workers.sink.planner import TABLE_OF_TOPIC
-
 from phospho_store.errors import StoreError
 from phospho_store.sql import compose
 from phospho_store.store import DATABASE, Store
 from phospho_web.problems import Problem
+from phospho_workers.sink.planner import TABLE_OF_TOPIC
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from phospho_dashboard.web.origins import is_same_site
 from phospho_schemas.people import Role, may_act_as
 from phospho_store.registry.authentication import Principal
-from phospho_web.problems import Problem
+from phospho_web.problems import Problem, missing_scope
 
 LOCAL_USER = "local user"
 
@@ -23,7 +23,8 @@ class Visitor(Principal):
     """
     A person with a role, or a key. A viewer reads, an editor acts on tasks and definitions, an admin sets all else.
 
-    `name` is a person's, and empty for a key. A key may do everything in its own project, except what needs `is_admin`.
+    `name` is a person's, and empty for a key. A key of the scope admin may do everything in its own project, except
+    what needs `is_admin`; one of the scope read is a viewer.
     `form_token` must come with every action of a person, since a browser sends their cookie, and a proxy their name,
     with requests that another site made. It is empty for a key, which no browser sends by itself.
     """
@@ -49,6 +50,8 @@ class Visitor(Principal):
     def check(self, role: Role) -> None:
         """Raise Problem 403 where `may` says no."""
         if not self.may(role):
+            if not self.name:
+                raise missing_scope("admin")
             message = f"only {_PLURAL[role]} may {_ALLOWED_ACTIONS[role]}"
             raise Problem(403, "role_needed", message, f"you are {_SINGULAR[self.role]}; an admin can change that")
 
@@ -58,8 +61,11 @@ _SINGULAR = {"viewer": "a viewer", "editor": "an editor", "admin": "an admin"}
 
 
 def key_visitor(principal: Principal) -> Visitor:
-    """Return the visitor of a key."""
-    return Visitor(principal.project_id, principal.is_admin, role="admin")
+    """Return the visitor of a key. Raises Problem 403 for a key that may only log."""
+    if not principal.has_scope("read"):
+        raise missing_scope("read")
+    role: Role = "admin" if principal.has_scope("admin") else "viewer"
+    return Visitor(principal.project_id, principal.is_admin, scopes=principal.scopes, role=role)
 
 
 def person_visitor(name: str, role: Role, form_token: str, *, has_signed_in: bool = False) -> Visitor:

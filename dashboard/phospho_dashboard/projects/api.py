@@ -5,13 +5,18 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_dashboard.projects.projects import PUBLIC_KEY_FIELDS, changed_project, created_project, public_key
+from phospho_dashboard.projects.projects import (
+    PUBLIC_KEY_FIELDS,
+    changed_project,
+    created_key,
+    created_project,
+    public_key,
+)
 from phospho_dashboard.services import ApiEndpoints
-from phospho_schemas.messages import ApiKey, Project, ProjectSettings
+from phospho_schemas.messages import KEY_SCOPES, ApiKey, Project, ProjectSettings
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import NUMBER, TEXT, Schema, list_of, object_schema, part_of
 from phospho_web.problems import Problem
-from phospho_web.requests import text_field
 from phospho_web.responses import json_response
 
 _PROJECT = object_schema(["project"], project=Project)
@@ -61,6 +66,8 @@ class ProjectsApi(ApiEndpoints):
 
 
 # A key without its hash.
+_SCOPES = {"type": "array", "items": {"enum": list(KEY_SCOPES)}, "minItems": 1}
+_EXPIRES_AT = {"type": ["string", "null"], "format": "date-time"}
 _Key = part_of(ApiKey, "ApiKey", PUBLIC_KEY_FIELDS, required=PUBLIC_KEY_FIELDS)
 
 
@@ -77,17 +84,25 @@ class KeysApi(ApiEndpoints):
         "post",
         "/keys",
         "Create a key",
-        object_schema(["key_id", "api_key"], key_id=TEXT, api_key=TEXT, project_id=TEXT, name=TEXT),
-        description="It is shown in this answer and never again.",
+        object_schema(
+            ["key_id", "api_key"],
+            key_id=TEXT,
+            api_key=TEXT,
+            project_id=TEXT,
+            name=TEXT,
+            scopes=_SCOPES,
+            expires_at=_EXPIRES_AT,
+        ),
+        description="It is shown in this answer and never again. `ingest` logs, `read` reads, `admin` does everything "
+        "in the project, and is the default.",
         status=201,
-        body=object_schema([], name=TEXT | {"maxLength": 128}),
+        body=object_schema([], name=TEXT | {"maxLength": 128}, scopes=_SCOPES, expires_at=_EXPIRES_AT),
     )
     async def create(self, request: Request) -> Response:
         project_id = await self._access.api_project(request, "admin")
-        name = text_field(await self._body(request), "name", "", max_length=128)
-        new = await self._threads.run(self._registry.create_key, project_id, name)
-        content = {"key_id": new.key.key_id, "api_key": new.secret, "project_id": project_id, "name": name}
-        return json_response(content, 201)
+        new = await self._threads.run(created_key, self._registry, project_id, await self._body(request))
+        shown = ("key_id", "project_id", "name", "scopes", "expires_at")
+        return json_response(new.key.model_dump(mode="json", include=set(shown)) | {"api_key": new.secret}, 201)
 
     @api_endpoint("delete", "/keys/{key_id}", "Revoke a key", _Key, description="It stops working within seconds.")
     async def revoke(self, request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -10,14 +11,17 @@ from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.layout.pages import Confirmation, ConfirmationPage, SettingsPage, is_confirmed
-from phospho_dashboard.projects.projects import created_project, public_key
+from phospho_dashboard.projects.projects import created_key, created_project, public_key
 from phospho_dashboard.services import Endpoints, Services
+from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route, page_and_twin
 from phospho_dashboard.web.urls import with_query
+from phospho_schemas.times import utc_now
 from phospho_web.problems import Problem
 
 _PROJECTS_PATH = "/settings/projects"
 _KEYS_PATH = "/settings/keys"
+_MAX_EXPIRY_DAYS = 3650
 
 
 class ProjectPages(Endpoints):
@@ -86,7 +90,7 @@ class KeyPages(Endpoints):
         """Create a key and show its secret: this page, which no cache keeps, is the only place that has it."""
         visitor, form = await self._access.form_visitor(request, "admin")
         project_id = await self._access.query_project(request, visitor)
-        new = await self._threads.run(self._registry.create_key, project_id, form.text("name", 128))
+        new = await self._threads.run(created_key, self._registry, project_id, _key_fields(form))
         content = await self._content(project_id) | {"new_key": {"name": new.key.name, "api_key": new.secret}}
         return await self._page.render(request, visitor, content, status=201)
 
@@ -114,6 +118,18 @@ class KeyPages(Endpoints):
     async def _content(self, project_id: str) -> dict[str, Any]:
         keys = await self._threads.run(self._registry.keys, project_id)
         return {"project_id": project_id, "keys": [public_key(key) for key in keys]}
+
+
+def _key_fields(form: Form) -> dict[str, Any]:
+    """Return the fields of a new key. Raises Problem 422 for days that are no number."""
+    fields: dict[str, Any] = {"name": form.text("name", 128)}
+    if scopes := form.text("scopes"):
+        fields["scopes"] = scopes.split(",")
+    if days := form.text("expires_in_days"):
+        if not days.isdecimal() or not 0 < int(days) <= _MAX_EXPIRY_DAYS:
+            raise Problem(422, "invalid_key", f"a key expires after 1 to {_MAX_EXPIRY_DAYS} days, or never")
+        fields["expires_at"] = utc_now() + timedelta(days=int(days))
+    return fields
 
 
 def _unknown_key() -> Problem:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from phospho_schemas.messages import ApiKey, Project, ProjectSettings
+from phospho_schemas.messages import KEY_SCOPES, ApiKey, KeyScope, Project, ProjectSettings
 from phospho_schemas.times import utc_now
-from phospho_store.registry.registry import Registry
+from phospho_store.registry.registry import NewKey, Registry
 from phospho_web.problems import Problem, validation_message
 
 _CHANGEABLE = frozenset({"name", "retention_days", "settings"})
 
-PUBLIC_KEY_FIELDS = ("key_id", "project_id", "prefix", "name", "created_at", "revoked_at")
+PUBLIC_KEY_FIELDS = (
+    "key_id",
+    "project_id",
+    "prefix",
+    "name",
+    "scopes",
+    "created_at",
+    "expires_at",
+    "revoked_at",
+)
 
 
 def created_project(registry: Registry, content: Mapping[str, Any]) -> Project:
@@ -60,6 +69,28 @@ def _checked(content: Mapping[str, Any]) -> Project:
         return Project(created_at=utc_now(), **content)
     except ValidationError as error:
         raise Problem(422, "invalid_project", validation_message(error)) from None
+
+
+class _NewKey(BaseModel):
+    """The fields of a key that somebody creates."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=128)] = ""
+    scopes: Annotated[list[KeyScope], Field(min_length=1)] = ["admin"]
+    expires_at: AwareDatetime | None = None
+
+
+def created_key(registry: Registry, project_id: str, content: Mapping[str, Any]) -> NewKey:
+    """Create a key of a project and return it. Raises Problem 422."""
+    try:
+        fields = _NewKey.model_validate(content)
+    except ValidationError as error:
+        raise Problem(422, "invalid_key", validation_message(error)) from None
+    if fields.expires_at is not None and fields.expires_at <= utc_now():
+        raise Problem(422, "invalid_key", "expires_at has passed already", "send a time in the future, or none")
+    scopes = [scope for scope in KEY_SCOPES if scope in fields.scopes]
+    return registry.create_key(project_id, fields.name, scopes=scopes, expires_at=fields.expires_at)
 
 
 def public_key(key: ApiKey) -> dict[str, Any]:

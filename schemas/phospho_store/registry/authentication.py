@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hmac
+import math
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from phospho_schemas.messages import KeyScope
+from phospho_schemas.times import utc_now
 from phospho_store.errors import StoreUnavailable
 from phospho_store.registry.registry import Registry, key_hash
 
@@ -24,15 +27,25 @@ class Principal:
 
     project_id: str | None
     is_admin: bool = False
+    scopes: frozenset[KeyScope] = field(default=frozenset({"admin"}), kw_only=True)
+
+    def has_scope(self, scope: KeyScope) -> bool:
+        """Tell whether this key may do what needs `scope`."""
+        return scope in self.scopes or "admin" in self.scopes
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """The result of a look-up at `looked_up_s`; the store is asked again after `fresh_until_s`."""
+    """
+    The result of a look-up at `looked_up_s`; the store is asked again after `fresh_until_s`.
 
-    project_id: str | None
+    `principal` is None for an unknown, revoked or expired key. The key expires at `expires_s`.
+    """
+
+    principal: Principal | None
     looked_up_s: float
     fresh_until_s: float
+    expires_s: float = math.inf
 
 
 class Authenticator:
@@ -66,9 +79,7 @@ class Authenticator:
         if self._admin_hash is not None and hmac.compare_digest(hashed, self._admin_hash):
             return Principal(None, is_admin=True)
         entry = self._entry(hashed)
-        if entry is None or entry.project_id is None or not self._is_fresh(entry):
-            return None
-        return Principal(entry.project_id)
+        return entry.principal if entry is not None and self._is_fresh(entry) else None
 
     def stale(self, secret: str) -> Principal | None:
         """
@@ -79,11 +90,13 @@ class Authenticator:
         hashed, now_s = key_hash(secret), self._clock()
         with self._lock:
             entry = self._entries.get(hashed)
-            if entry is None or entry.project_id is None or now_s > entry.looked_up_s + self._stale_s:
+            if entry is None or entry.principal is None:
                 return None
-            fresh_until_s = min(now_s + self._ttl_s, entry.looked_up_s + self._stale_s)
-            self._entries[hashed] = replace(entry, fresh_until_s=fresh_until_s)
-        return Principal(entry.project_id)
+            stale_until_s = min(entry.looked_up_s + self._stale_s, entry.expires_s)
+            if now_s > stale_until_s:
+                return None
+            self._entries[hashed] = replace(entry, fresh_until_s=min(now_s + self._ttl_s, stale_until_s))
+        return entry.principal
 
     def principal(self, secret: str) -> Principal | None:
         """
@@ -94,7 +107,7 @@ class Authenticator:
         if principal := self.cached(secret):
             return principal
         entry = self._entry(key_hash(secret))
-        if entry is not None and entry.project_id is None and self._is_fresh(entry):
+        if entry is not None and entry.principal is None and self._is_fresh(entry):
             return None
         try:
             return self._looked_up(secret)
@@ -106,9 +119,15 @@ class Authenticator:
     def _looked_up(self, secret: str) -> Principal | None:
         asked_s = self._clock()
         key = self._registry.key_of_secret(secret)
-        project_id = key.project_id if key is not None and key.revoked_at is None else None
-        self._remember(key_hash(secret), _Entry(project_id, asked_s, asked_s + self._ttl_s))
-        return Principal(project_id) if project_id is not None else None
+        principal, expires_s = None, math.inf
+        if key is not None and key.revoked_at is None:
+            left_s = (key.expires_at - utc_now()).total_seconds() if key.expires_at else math.inf
+            if left_s > 0:
+                principal = Principal(key.project_id, scopes=frozenset(key.scopes))
+                expires_s = asked_s + left_s
+        fresh_until_s = min(asked_s + self._ttl_s, expires_s)
+        self._remember(key_hash(secret), _Entry(principal, asked_s, fresh_until_s, expires_s))
+        return principal
 
     def _entry(self, hashed: str) -> _Entry | None:
         with self._lock:

@@ -7,11 +7,12 @@ import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from phospho_schemas.definitions import crowded_out, no_room
 from phospho_schemas.engines import engines_with
 from phospho_schemas.ids import HybridClock, derived_id
-from phospho_schemas.messages import ApiKey, EventDefinition, Project, ProjectSettings
+from phospho_schemas.messages import ApiKey, EventDefinition, KeyScope, Project, ProjectSettings
 from phospho_schemas.times import utc_now
 from phospho_store.errors import Conflict, LimitReached
 from phospho_store.repository import Repository
@@ -66,7 +67,15 @@ class Registry(Repository):
         )
         return self._save_one("project_rows", project, stored.revision if stored else 0)
 
-    def create_key(self, project_id: str, name: str = "", secret: str | None = None) -> NewKey:
+    def create_key(
+        self,
+        project_id: str,
+        name: str = "",
+        secret: str | None = None,
+        *,
+        scopes: Sequence[KeyScope] = ("admin",),
+        expires_at: datetime | None = None,
+    ) -> NewKey:
         """Create a key for a project; `secret` is made up of 256 random bits unless it is given."""
         secret = secret or KEY_PREFIX + secrets.token_urlsafe(32)
         hashed, stored = key_hash(secret), self.key_of_secret(secret)
@@ -76,7 +85,9 @@ class Registry(Repository):
             key_hash=hashed,
             prefix=secret[: min(_SHOWN_CHARACTERS, len(secret) // 4)],
             name=name,
+            scopes=list(scopes),
             created_at=utc_now(),
+            expires_at=expires_at,
         )
         return NewKey(secret, self._save_one("api_key_rows", key, stored.revision if stored else 0))
 

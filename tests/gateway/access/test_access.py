@@ -91,6 +91,21 @@ async def test_a_missing_an_unknown_and_a_revoked_key_get_the_same_401(
     assert publisher.messages == []
 
 
+async def test_a_key_logs_only_with_the_scope_ingest(
+    client: httpx.AsyncClient, registry: Registry, publisher: RecordingPublisher
+) -> None:
+    bodies: dict[str, object] = {"/v2/log/shop": {"batched_log_events": [EVENT]}}
+    keys = [registry.create_key("shop", scopes=scopes).secret for scopes in (["read"], ["ingest"])]
+    for path in PATHS:
+        body = bodies.get(path, EVENT | {"score": 1, "flag": "success", "human_eval": "success", "events": [EVENT]})
+        reader, writer = [
+            await client.post(path, json=body, headers={"Authorization": f"Bearer {secret}"}) for secret in keys
+        ]
+        assert (reader.status_code, reader.json()["error"]["code"]) == (403, "missing_scope"), path
+        assert writer.status_code < 300, (path, writer.text)
+    assert len(publisher.messages) == len(PATHS)
+
+
 async def test_the_scheme_is_read_in_any_case(client: httpx.AsyncClient, api_key: NewKey) -> None:
     answer = await client.post("/api/v1/events", json=EVENT, headers={"Authorization": f"bearer  {api_key.secret} "})
 

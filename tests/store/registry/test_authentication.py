@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from fixtures.clickhouse_server import ClickHouseServer
-from phospho_schemas.messages import ApiKey
+from phospho_schemas.messages import KEY_SCOPES, ApiKey
+from phospho_schemas.times import utc_now
 from phospho_store.errors import StoreUnavailable
 from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import Authenticator, Principal
@@ -39,6 +41,34 @@ def test_a_secret_tells_its_project(authenticator: Authenticator, registry: Regi
     assert authenticator.cached(secret) is None
     assert authenticator.principal(secret) == Principal(project_id)
     assert authenticator.cached(secret) == Principal(project_id)
+
+
+def test_a_key_has_the_scopes_it_was_created_with(
+    authenticator: Authenticator, registry: Registry, project_id: str
+) -> None:
+    principals = [
+        authenticator.principal(registry.create_key(project_id, scopes=scopes).secret)
+        for scopes in (["ingest"], ["read"], ["ingest", "read"], ["admin"])
+    ]
+    granted = [
+        [scope for scope in KEY_SCOPES if principal is not None and principal.has_scope(scope)]
+        for principal in principals
+    ]
+    assert granted == [["ingest"], ["read"], ["ingest", "read"], ["ingest", "read", "admin"]]
+
+
+def test_a_key_expires_also_while_it_is_cached(
+    authenticator: Authenticator, registry: Registry, project_id: str, clock: Clock
+) -> None:
+    past, soon = utc_now() - timedelta(seconds=1), utc_now() + timedelta(hours=1)
+    assert authenticator.principal(registry.create_key(project_id, expires_at=past).secret) is None
+    secret = registry.create_key(project_id, expires_at=soon).secret
+    assert authenticator.principal(secret) is not None
+    clock.now_s += 3599 - 600
+    assert authenticator.principal(secret) is not None
+    clock.now_s += 601
+    assert authenticator.cached(secret) is None
+    assert authenticator.stale(secret) is None
 
 
 def test_the_administrator_needs_no_query(authenticator: Authenticator) -> None:

@@ -11,9 +11,10 @@ from starlette.requests import Request
 from phospho_gateway.access.rate_limit import RateLimit
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import is_project_id
+from phospho_schemas.messages import KeyScope
 from phospho_store.errors import StoreError
 from phospho_store.registry.authentication import Authenticator, Principal
-from phospho_web.problems import Problem, invalid, store_unavailable, unauthorized, wrong_project
+from phospho_web.problems import Problem, invalid, missing_scope, store_unavailable, unauthorized, wrong_project
 from phospho_web.requests import PROJECT_HEADER, bearer_secret
 
 _LOOKUP_THREADS = 4
@@ -36,18 +37,22 @@ class Access:
         self._threads = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="key-lookup")
         self._lookups: dict[str, _Lookup] = {}
 
-    async def project(self, request: Request, path_project_id: str | None = None) -> str | None:
+    async def project(
+        self, request: Request, path_project_id: str | None = None, scope: KeyScope = "ingest"
+    ) -> str | None:
         """
-        Return the project that the request may write to; None for an administrator who names none.
+        Return the project that the request may write to, or read; None for an administrator who names none.
 
-        Raises Problem: 401 for a missing, unknown or revoked key, 403 for a path or header that names another
-        project, 429 above the rate limit, 503 if the key can't be looked up.
+        Raises Problem: 401 for a missing, unknown, revoked or expired key, 403 for a path or header that names another
+        project or a key without the scope, 429 above the rate limit, 503 if the key can't be looked up.
         """
         secret = bearer_secret(request)
         if secret is None:
             raise unauthorized()
         principal = await self._principal(secret)
         self._rate_limit.take(request, secret)
+        if not principal.has_scope(scope):
+            raise missing_scope(scope)
         named = [name for name in (path_project_id, request.headers.get(PROJECT_HEADER)) if name]
         if principal.project_id is not None:
             named.append(principal.project_id)
@@ -55,13 +60,13 @@ class Access:
             raise wrong_project()
         return checked_project_id(named[0]) if named else None
 
-    async def own_project(self, request: Request) -> str:
+    async def own_project(self, request: Request, scope: KeyScope = "read") -> str:
         """
         Return the project that a request is about, by its path or its key.
 
         Raises Problem as `project` does, and 422 for an administrator who names none.
         """
-        return required_project(await self.project(request, request.path_params.get("project_id")))
+        return required_project(await self.project(request, request.path_params.get("project_id"), scope))
 
     async def _principal(self, secret: str) -> Principal:
         principal = self._authenticator.cached(secret) or await self._look_up(secret)

@@ -49,7 +49,7 @@ class FlatUpdateApi(ApiEndpoints):
     async def update(self, request: Request) -> Response:
         """Change tasks; 200 when the changes are durable. Sent again, it changes nothing."""
         services = self._services
-        project_id = await services.access.own_project(request)
+        project_id = await services.access.own_project(request, "ingest")
         with services.bodies.open(request) as body:
             flat = objects_field(await body.object(), "flattened_tasks", services.settings.max_events)
             changes = changes_of(flat)

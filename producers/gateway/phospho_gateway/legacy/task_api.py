@@ -62,7 +62,7 @@ class TaskApi(ApiEndpoints):
     async def _change(self, request: Request) -> Response:
         """Change metadata, notes or flag of a task; 200 with it when the change is durable."""
         services = self._services
-        project_id, task_id = await services.access.own_project(request), path_id(request, "task_id")
+        project_id, task_id = await services.access.own_project(request, "ingest"), path_id(request, "task_id")
         with services.bodies.open(request) as body:
             change = _change(await body.object())
             stored = await self._stored(project_id, task_id)
