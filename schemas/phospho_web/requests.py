@@ -75,12 +75,13 @@ def parse_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        first_error = error
+        # Not the error itself: its traceback leads back to this frame, and both would hold the body until the garbage
+        # collector comes.
+        reason = f"{error.msg}, at character {error.pos}"
     try:
         return orjson.loads(_mended(body))
     except (ValueError, RecursionError):
-        message = f"the body is not JSON: {first_error.msg}, at character {first_error.pos}"
-        raise malformed_json(message) from None
+        raise malformed_json(f"the body is not JSON: {reason}") from None
 
 
 def object_of(document: Any) -> dict[str, Any]:

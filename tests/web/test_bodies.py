@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -66,3 +69,16 @@ def test_problem_of_the_store_tells_no_detail(error: StoreUnavailable | Statemen
 
     assert problem.status == status
     assert str(error) not in problem.message + problem.hint
+
+
+def test_malformed_body_is_freed_without_the_collector() -> None:
+    """The collector comes rarely, and a body is megabytes."""
+    body = b'{"a": "' + b"x" * 1000
+    references = sys.getrefcount(body)
+    gc.disable()
+    try:
+        with suppress(Problem):
+            parse_json(body)
+        assert sys.getrefcount(body) == references
+    finally:
+        gc.enable()

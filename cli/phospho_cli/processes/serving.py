@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import errno
 import gc
 import logging
@@ -32,6 +33,7 @@ from phospho_workers.runtime import metrics
 # and Kubernetes wait for 30 s, and kill it then.
 _STOP_TIMEOUT_S = 8
 _EXIT_TIMEOUT_S = 14.0
+_RELEASE_MEMORY_EVERY_S = 30.0
 # Longer than clients and proxies keep an idle connection (Node 5 s, nginx 60 s), so that they close it and no request
 # meets a closing one. Exporters send every 5 s, which is the time that uvicorn keeps one by default.
 _KEEP_ALIVE_TIMEOUT_S = 75
@@ -132,7 +134,7 @@ async def serve(process: Process, stop_when: Callable[[], asyncio.Event] = async
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, _on_signal, stop_requested)
     tasks = [asyncio.create_task(keep_running(name, task)) for name, task in process.background.items()]
-    tasks.append(asyncio.create_task(_stop(servers, stop_requested)))
+    tasks += [asyncio.create_task(_stop(servers, stop_requested)), asyncio.create_task(_release_memory_often())]
     pairs = zip(servers, process.apps, strict=True)
     await asyncio.gather(*(server.serve([each.listener]) for server, each in pairs))
     for task in tasks:
@@ -152,6 +154,21 @@ def _exit_at_once() -> None:
     logger.warning("stopped with work in hand, which is done again after the next start")
     logging.shutdown()
     os._exit(0)
+
+
+async def _release_memory_often() -> None:
+    """
+    Give memory back to the system every 30 s.
+
+    The collector comes rarely (see _COLLECT_AFTER_ALLOCATIONS), and glibc keeps what is freed: 1,200 malformed bodies
+    took a gateway from 60 to 300 MB.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    while True:
+        await asyncio.sleep(_RELEASE_MEMORY_EVERY_S)
+        await asyncio.to_thread(gc.collect)
+        if trim is not None:
+            await asyncio.to_thread(trim, 0)
 
 
 async def _stop(servers: Sequence[uvicorn.Server], stop_requested: asyncio.Event) -> None:
