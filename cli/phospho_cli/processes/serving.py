@@ -34,6 +34,8 @@ from phospho_workers.runtime import metrics
 _STOP_TIMEOUT_S = 8
 _EXIT_TIMEOUT_S = 14.0
 _RELEASE_MEMORY_EVERY_S = 30.0
+# asyncio accepts as many connections at once, before any of them is looked at; each is a descriptor.
+_BACKLOG = 128
 # Longer than clients and proxies keep an idle connection (Node 5 s, nginx 60 s), so that they close it and no request
 # meets a closing one. Exporters send every 5 s, which is the time that uvicorn keeps one by default.
 _KEEP_ALIVE_TIMEOUT_S = 75
@@ -193,6 +195,7 @@ def _config(app: ASGIApp, limits: ConnectionLimits) -> uvicorn.Config:
         log_level="error",
         access_log=False,
         http=bounded_protocol(limits_of_process(limits)),
+        backlog=_BACKLOG,
         ws="none",
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_TIMEOUT_S,
