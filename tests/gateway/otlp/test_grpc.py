@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import grpc
 import pytest
@@ -21,6 +23,7 @@ from starlette.applications import Starlette
 from fixtures.server_process import free_port
 from gateway.conftest import AppMaker
 from gateway.recording import RecordingPublisher, RefusingPublisher
+from phospho_gateway.otlp import grpc_server
 from phospho_gateway.otlp.grpc_server import serve_grpc
 from phospho_store.registry.registry import NewKey
 from phospho_web.problems import Problem
@@ -125,3 +128,22 @@ def test_grpc_errors_have_the_code_and_the_time_to_wait(
     retry = RetryInfo()
     assert any(detail.Unpack(retry) for detail in busy.details)
     assert retry.retry_delay.seconds == 7
+
+
+def test_grpc_connections_are_bounded_and_silent_ones_dropped(
+    make_app: AppMaker, serve_on_grpc: ServeGrpc, api_key: NewKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grpc_server, "_MAX_CONNECTIONS", 4)
+    monkeypatch.setattr(grpc_server, "_HANDSHAKE_TIMEOUT_MS", 1_000)
+    address = serve_on_grpc(make_app())
+    host, _, port = address.rpartition(":")
+
+    silent = [socket.create_connection((host, int(port))) for _ in range(20)]
+    for connection in silent:
+        with suppress(ConnectionError):
+            while connection.recv(1_000):
+                pass
+        connection.close()
+
+    with grpc.insecure_channel(address) as channel:
+        grpc.channel_ready_future(channel).result(timeout=20)

@@ -24,6 +24,10 @@ _SERVICE = DESCRIPTOR.services_by_name["TraceService"].full_name
 # Open calls; each holds its body in memory.
 _MAX_CALLS = 64
 _STOP_TIMEOUT_S = 5.0
+# Each is a descriptor. A connection that says nothing is dropped soon, since beyond the bound all are refused.
+_MAX_CONNECTIONS = 128
+_HANDSHAKE_TIMEOUT_MS = 5_000
+_IDLE_TIMEOUT_MS = 75_000
 _FORWARDED = ("authorization", "x-phospho-project", "x-request-id")
 _CODES: Mapping[int, grpc.StatusCode] = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -46,6 +50,9 @@ async def serve_grpc(app: ASGIApp, address: str, max_body_bytes: int) -> None:
         maximum_concurrent_rpcs=_MAX_CALLS,
         options=[
             ("grpc.max_receive_message_length", max_body_bytes),
+            ("grpc.max_allowed_incoming_connections", _MAX_CONNECTIONS),
+            ("grpc.server_handshake_timeout_ms", _HANDSHAKE_TIMEOUT_MS),
+            ("grpc.max_connection_idle_ms", _IDLE_TIMEOUT_MS),
             # Else two servers may share one port, and each gets a part of the calls.
             ("grpc.so_reuseport", 0),
         ],
