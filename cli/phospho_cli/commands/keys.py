@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from urllib.parse import quote
 
 import click
 
 from phospho_cli.client.http import Client, connected
 from phospho_cli.client.output import print_table
+from phospho_schemas.times import utc_now
 
 _PATH = "/api/v1/keys"
 
@@ -45,7 +46,7 @@ def create(client: Client, name: str, scopes: Sequence[str], expires_in_days: in
     """Create a key and print it. It is shown only once: the server stores its hash."""
     content: dict[str, object] = {"name": name, "scopes": list(scopes)}
     if expires_in_days is not None:
-        content["expires_at"] = (datetime.now(UTC) + timedelta(days=expires_in_days)).isoformat()
+        content["expires_at"] = (utc_now() + timedelta(days=expires_in_days)).isoformat()
     # A second request would make a second key, and the first would be lost.
     key = client.post(_PATH, content, is_repeatable=False)
     click.echo(f"{key['key_id']} of project {key['project_id']}. Keep the key: it is shown only once.", err=True)

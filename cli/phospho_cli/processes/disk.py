@@ -13,7 +13,7 @@ from phospho_store.errors import StoreError
 from phospho_store.sql import compose
 from phospho_store.store import DATABASE, Store
 from phospho_web.problems import Problem
-from phospho_workers.sink.planner import TABLE_OF_TOPIC
+from phospho_workers.sink.planner import TABLES
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ WHERE database = '{DATABASE}' AND active AND level > 0 AND modification_time > n
 
 def sync_inserts(store: Store) -> None:
     """Let the tables of facts write each insert through to the disk before it returns."""
-    for table in TABLE_OF_TOPIC.values():
+    for table in TABLES.values():
         store.command(
             compose("ALTER TABLE $table MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1", table=table)
         )

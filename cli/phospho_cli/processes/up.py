@@ -199,7 +199,7 @@ def open_up(settings: UpSettings) -> Iterator[UpProcess]:
         clock = HybridClock()
         clock.observe(last_revision(store))
         disk = None if settings.clickhouse else stack.enter_context(_open_disk(settings, store))
-        publisher = stack.enter_context(_open_publisher(settings, store, clock, jobs, disk))
+        publisher = stack.enter_context(_open_publisher(settings, store, clock, jobs=jobs, disk=disk))
         admin_key = settings.admin_key or stack.enter_context(folder.new_admin_token())
         backend = build_backend(store, publisher, clock, admin_key=admin_key)
         if disk is not None:
@@ -267,7 +267,7 @@ def _open_disk(settings: UpSettings, store: Store) -> Iterator[DiskReserve]:
 
 @contextmanager
 def _open_publisher(
-    settings: UpSettings, store: Store, clock: HybridClock, jobs: JobSettings, disk: DiskReserve | None
+    settings: UpSettings, store: Store, clock: HybridClock, *, jobs: JobSettings, disk: DiskReserve | None
 ) -> Iterator[Pipeline | KafkaPublisher]:
     """Yield Kafka's publisher, or the pipeline of this process with the jobs beside it."""
     with ExitStack() as stack:

@@ -24,7 +24,8 @@ def test_a_key_is_shown_once_works_and_stops_working_when_revoked(world: Any, fr
 
 def test_the_list_of_keys_has_no_secret_and_no_hash(fresh: TestClient) -> None:
     for key in fresh.get("/api/v1/keys").json()["keys"]:
-        assert set(key) == {"key_id", "project_id", "prefix", "name", "created_at", "revoked_at"}
+        times = {"created_at", "expires_at", "revoked_at"}
+        assert set(key) == {"key_id", "project_id", "prefix", "name", "scopes", *times}
 
 
 def test_a_key_of_another_project_can_not_be_revoked(mine: TestClient, world: Any) -> None:
