@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +47,16 @@ class LazyGroup(click.Group):
         """Return the command of that name, imported now, or None."""
         entry = self._table.get(cmd_name)
         return entry.load() if entry else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name; a name that is unknown fails with the nearest one."""
+        name = args[0]
+        if name not in self._table and not name.startswith("-"):
+            nearest = difflib.get_close_matches(name, self._table, n=1)
+            ctx.fail(f"There is no command {name!r}." + (f" Did you mean {nearest[0]!r}?" if nearest else ""))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one list of commands for each section."""

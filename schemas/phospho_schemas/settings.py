@@ -7,10 +7,11 @@ Settings of processes: frozen dataclasses whose fields carry variable, option, u
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,8 @@ _FILE_ENDING = "_FILE"
 _OWN_FILE_VARIABLES = re.compile(r"PHOSPHO_KAFKA_SASL_OAUTHBEARER_ASSERTION_\w*FILE")
 # Kubernetes sets these in every container for a service named as our own variables begin, such as phospho-kafka.
 _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
+# Variables of deploy/kafka/run and of the tests.
+_OTHER_PROGRAMS = ("PHOSPHO_BROKER_", "PHOSPHO_NO_SKIPS")
 
 
 class BadSetting(ValueError):
@@ -201,6 +204,28 @@ def _validated(setting: Setting, name: str, value: Any) -> Any:
     return validated
 
 
+def unknown_variables(settings_classes: Iterable[type], environment: Mapping[str, str] | None = None) -> list[str]:
+    """Return a sentence for each variable that begins as those of the classes do and is none of them."""
+    settings = [each for settings_class in settings_classes for each in settings_of(settings_class)]
+    variables = {each.variable for each in settings}
+    variables |= {each.variable + _FILE_ENDING for each in settings if each.is_secret}
+    any_ending = tuple(name.removesuffix("*") for name in variables if name.endswith(_ANY_ENDING))
+    return [
+        f"{name} is not a setting and is ignored.{_meant(name, variables)}"
+        for name in sorted(os.environ if environment is None else environment)
+        if name.startswith("PHOSPHO_")
+        and name not in variables
+        and not name.startswith((*any_ending, *_OTHER_PROGRAMS))
+        and not is_service_link(name)
+    ]
+
+
+def _meant(name: str, variables: Iterable[str]) -> str:
+    # All of them begin alike.
+    nearest = difflib.get_close_matches(name, list(variables), n=1, cutoff=0.8)
+    return f" Did you mean {nearest[0]}?" if nearest else ""
+
+
 def _refuse_unknown(settings_class: type, environment: Mapping[str, str]) -> None:
     prefix = getattr(settings_class, _PREFIX_ATTRIBUTE, None)
     if prefix is None:
@@ -208,7 +233,8 @@ def _refuse_unknown(settings_class: type, environment: Mapping[str, str]) -> Non
     variables = [setting.variable for setting in settings_of(settings_class)]
     for name in environment:
         if name.startswith(prefix) and name not in variables and not is_service_link(name):
-            raise BadSetting(f"{name} is no setting: unset it, or use one of {', '.join(variables)}.")
+            meant = _meant(name, variables)
+            raise BadSetting(f"{name} is not a setting.{meant} Unset it, or use one of {', '.join(variables)}.")
 
 
 def _described(settings_class: type) -> Iterator[Setting]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from io import RawIOBase
@@ -218,8 +219,17 @@ def _translated(error: ClickHouseError) -> StoreUnavailable | StatementRefused:
         # The embedded engine quotes the row that it refuses, and its binding can't decode the quotation.
         return StatementRefused(f"a value is not UTF-8: {error}", _INCORRECT_DATA)
     if code is None or code in _RETRIABLE_CODES or isinstance(error, StreamFailure):
-        return StoreUnavailable(str(error), code or 0)
+        return StoreUnavailable(_unanswered(str(error)) or str(error), code or 0)
     return StatementRefused(str(error), code)
+
+
+def _unanswered(text: str) -> str:
+    """Return one sentence for urllib3's account of a connection that failed, empty for another error."""
+    server = re.search(r"HTTPS?ConnectionPool\(host='([^']+)', port=(\d+)\)", text)
+    if server is None:
+        return ""
+    reasons = re.findall(r"(?:\[Errno -?\d+\] |: )([\w ]{5,60})[\"')]", text)
+    return f"ClickHouse does not answer at {server[1]}:{server[2]}" + (f" ({reasons[-1]})" if reasons else "")
 
 
 def json_lines(rows: Iterable[BaseModel]) -> bytes:

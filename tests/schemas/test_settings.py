@@ -9,7 +9,15 @@ from typing import Annotated, ClassVar
 import pytest
 from pydantic import AfterValidator, Field
 
-from phospho_schemas.settings import BadSetting, HttpUrl, clickhouse_setting, load, setting, settings_of
+from phospho_schemas.settings import (
+    BadSetting,
+    HttpUrl,
+    clickhouse_setting,
+    load,
+    setting,
+    settings_of,
+    unknown_variables,
+)
 
 
 def shouting(text: str) -> str:
@@ -89,7 +97,7 @@ def test_settings_of_an_optional_group_begin_with_its_first_variable() -> None:
         ),
         (
             {"PHOSPHO_T_LIMIT_SIZE": "1"},
-            "PHOSPHO_T_LIMIT_SIZE is no setting: unset it, or use one of"
+            "PHOSPHO_T_LIMIT_SIZE is not a setting. Did you mean PHOSPHO_T_LIMIT_SIZE_BYTES? Unset it, or use one of"
             " PHOSPHO_T_LIMIT_SIZE_BYTES, PHOSPHO_T_LIMIT_NAMES.",
         ),
     ],
@@ -133,3 +141,12 @@ def test_secret_is_read_from_the_file_that_its_variable_names(tmp_path: Path) ->
     assert load(Server, environment).token == "HUSH"
     with pytest.raises(BadSetting, match="PHOSPHO_T_TOKEN_FILE are both set"):
         load(Server, {**environment, "PHOSPHO_T_TOKEN": "HUSH"})
+
+
+def test_unknown_variables_are_named_with_the_nearest_setting() -> None:
+    given = ("PHOSPHO_T_PROT", "PHOSPHO_T_PORT", "PHOSPHO_XYZW", "PHOSPHO_BROKER_PORT", "PATH")
+
+    assert unknown_variables([Everything], dict.fromkeys(given, "1")) == [
+        "PHOSPHO_T_PROT is not a setting and is ignored. Did you mean PHOSPHO_T_PORT?",
+        "PHOSPHO_XYZW is not a setting and is ignored.",
+    ]

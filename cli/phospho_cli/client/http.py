@@ -247,6 +247,11 @@ def refusal(response: httpx.Response, address: Address) -> Failure:
             "Give --api-key or set PHOSPHO_API_KEY; beside a running `phospho up`, set PHOSPHO_DATA to its folder"
             " and no key is needed."
         )
+    elif response.status_code == 401:
+        hint = (
+            "The key in --api-key or PHOSPHO_API_KEY is not one of this server. Make another: phospho keys create."
+            " Beside a local `phospho up`, unset it: no key is needed."
+        )
     return Failure(message, hint, status=response.status_code)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -42,6 +45,29 @@ def backfill(client: Client, name: str, from_at: str | None, to_at: str | None, 
         _print_estimate(client.post(_PATH, body | {"dry_run": True})["estimate"])
         return
     _print_result(_follow(client.with_retries(LONG_RUNNING), client.post(_PATH, body)["backfill"]))
+
+
+def offer_backfills(client: Client, names: Sequence[str], wanted: bool | None) -> None:
+    """
+    Run definitions on existing tasks where `wanted`, or where a person agrees to the estimate.
+
+    Without a terminal to ask on, print the command instead.
+    """
+    if wanted is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        commands = "".join(f"\n  phospho backfill --definition {shlex.quote(name)}" for name in names)
+        click.echo(f"They apply to tasks from now on. To run them on existing tasks:{commands}", err=True)
+        return
+    for name in names if wanted is not False else ():
+        body = {"definition": name, "from": None, "to": None}
+        if wanted is None:
+            estimate = client.post(_PATH, body | {"dry_run": True})["estimate"]
+            if not estimate["tasks"]:
+                continue
+            cost = f"\n{_llm_cost(estimate)}" if estimate["llm_tokens"] else ""
+            click.echo(f"About {estimate['seconds']:.0f} s, about {estimate['events']:,} events.{cost}")
+            if not click.confirm(f"Run {name} on {estimate['tasks']:,} existing tasks?", default=True):
+                continue
+        _print_result(_follow(client.with_retries(LONG_RUNNING), client.post(_PATH, body)["backfill"]))
 
 
 def _follow(client: Client, state: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -68,7 +69,7 @@ def _items(text: str | bytes) -> list[Any]:
     try:
         document = yaml.load(text, _LOADER)  # noqa: S506 (both are safe)
     except yaml.YAMLError as error:
-        raise BadDefinitions(f"It is not YAML: {error}") from None
+        raise BadDefinitions(f"It is not YAML: {_yaml_fault(error)}") from None
     items = document.get("definitions") if isinstance(document, dict) else None
     if not isinstance(items, list) or not items:
         raise BadDefinitions(f"There is no list under `definitions:`. {_EXAMPLE}")
@@ -93,17 +94,51 @@ def _field(location: tuple[int | str, ...]) -> str:
     return f", {'.'.join(map(str, location))}" if location else ""
 
 
+def _yaml_fault(error: yaml.YAMLError) -> str:
+    """Return where a text is not YAML and why, in one line."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is None or not problem:
+        return " ".join(str(error).split())
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}. Check indentation and quotes there."
+
+
 def _sentence(fault: Any) -> str:
     """Return an error for the author of the file; pydantic's messages are for programmers."""
-    field_names = ", ".join(DefinitionItem.model_fields)
-    if fault["type"] == "too_long":
-        max_length, length = fault["ctx"]["max_length"], fault["ctx"]["actual_length"]
-        return f"at most {max_length} are taken, not {length}; make several definitions of it"
-    return {
-        "extra_forbidden": f"there is no such field; there are {field_names}",
-        "missing": "it is missing",
-        "string_type": f"it must be text; put {fault['input']!r} in quotes",
-    }.get(fault["type"], str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input "))
+    kind, limits = fault["type"], fault.get("ctx", {})
+    if kind == "extra_forbidden":
+        nearest = difflib.get_close_matches(str(fault["loc"][-1]), DefinitionItem.model_fields, n=1)
+        meant = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        return f"there is no such field.{meant} The fields: {', '.join(DefinitionItem.model_fields)}"
+    if kind == "too_long":
+        return (
+            f"at most {limits['max_length']} are allowed, not {limits['actual_length']};"
+            " split it into several definitions"
+        )
+    if kind == "literal_error":
+        return f"{_shown(fault['input'])} is none of {str(limits['expected']).replace(' or ', ', ')}"
+    if kind in _SENTENCES:
+        return _SENTENCES[kind].format(shown=_shown(fault["input"]), **limits)
+    return str(fault["msg"]).removeprefix("Value error, ").replace("Input should", "it must")
+
+
+# By pydantic's name of the error.
+_SENTENCES = {
+    "missing": "it is missing",
+    "string_type": "it must be text; put {shown} in quotes",
+    "string_too_short": "it is empty",
+    "string_too_long": "it has more than {max_length} characters",
+    "list_type": "it must be a list, such as [{shown}]",
+    "bool_type": "it must be true or false, not {shown}",
+    "bool_parsing": "it must be true or false, not {shown}",
+    "int_type": "it must be a whole number, not {shown}",
+    "float_type": "it must be a number, not {shown}",
+    "less_than_equal": "{shown} is more than {le}, the most that is allowed",
+    "greater_than_equal": "{shown} is less than {ge}, the least that is allowed",
+}
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:60] if isinstance(value, str) else str(value)[:60]
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ import click
 
 from phospho_cli.client.http import Client, connected
 from phospho_cli.client.output import print_table
+from phospho_cli.commands.backfill import offer_backfills
 
 _PATH = "/api/v1/definitions"
 # The limits of one request, within the 1,000 items and 1,000,000 bytes that the server accepts.
@@ -37,13 +38,19 @@ def definitions() -> None:
 
 @definitions.command("apply")
 @click.argument("file", type=click.File("rb"))
+@click.option(
+    "--backfill/--no-backfill",
+    "wants_backfill",
+    default=None,
+    help="Run what was created or changed on existing tasks [default: ask on a terminal].",
+)
 @connected
-def apply(client: Client, file: IO[bytes]) -> None:
+def apply(client: Client, file: IO[bytes], wants_backfill: bool | None) -> None:
     """
     Create or change the definitions in FILE, a YAML file, or - for stdin.
 
     Unchanged definitions and those that FILE does not name stay as they are. The definitions apply to tasks logged from
-    then on; `phospho backfill` runs them on older tasks.
+    then on. On a terminal, each new or changed one is offered to run on existing tasks, with an estimate.
 
     \b
     definitions:
@@ -75,9 +82,11 @@ def apply(client: Client, file: IO[bytes]) -> None:
     try:
         items = read_definitions(file.read())
     except BadDefinitions as faults:
-        raise click.UsageError(f"Nothing was applied.\n{faults}") from None
+        raise click.UsageError(f"{_name(file)}: nothing was applied.\n{faults}") from None
     results = apply_definitions(client, items)
     print_table(("name", "version", "status", "reason"), [_shown(result) for result in results])
+    if names := [result["name"] for result in results if result.get("status") in ("created", "changed")]:
+        offer_backfills(client, names, wants_backfill)
     if any(result.get("status") == "rejected" for result in results):
         raise click.exceptions.Exit(1)
 
@@ -147,6 +156,12 @@ def diff(client: Client, name: str, file: IO[bytes] | None, tasks: int) -> None:
         print_table(("change", "score", "evidence", "task_id"), examples)
 
 
+def _name(file: IO[bytes]) -> str:
+    """Return the name of a file as a person gave it."""
+    name = str(getattr(file, "name", "-"))
+    return "stdin" if name in ("-", "<stdin>") else name
+
+
 def _item_of(file: IO[bytes], name: str) -> dict[str, Any]:
     """Return the definition of that name in a file."""
     from phospho_cli.commands.definition_file import BadDefinitions, read_definitions
@@ -154,7 +169,7 @@ def _item_of(file: IO[bytes], name: str) -> dict[str, Any]:
     try:
         items = read_definitions(file.read())
     except BadDefinitions as faults:
-        raise click.UsageError(f"Nothing was compared.\n{faults}") from None
+        raise click.UsageError(f"{_name(file)}: nothing was compared.\n{faults}") from None
     named = next((item for item in items if item["name"] == name), None)
     if named is None:
         raise click.UsageError(f"The file has no definition {name!r}; it has {', '.join(i['name'] for i in items)}.")

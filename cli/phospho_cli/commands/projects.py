@@ -62,6 +62,7 @@ def settings(client: Client, project_id: str, changes: tuple[str, ...]) -> None:
     llm_sample             0 to 1: share of the tasks that the llm engine reads
     webhook_wait_s         0 to 3600: seconds that webhooks wait for a judgement
     max_tasks_per_day      more get 429 until midnight UTC; 0: no limit
+    time_zone              of buckets, filters and days, such as Europe/Paris
     """
     if changes:
         client.patch(f"{_PATH}/{project_id}", {"settings": dict(_change(text) for text in changes)})

@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import errno
 import gc
+import itertools
 import logging
 import os
 import random
@@ -27,6 +28,8 @@ from phospho_cli.processes.connections import (
     limits_of_process,
     raise_descriptor_limit,
 )
+from phospho_cli.processes.settings import SETTINGS_OF_COMMANDS
+from phospho_schemas.settings import unknown_variables
 from phospho_workers.runtime import metrics
 
 # What an open request may still take when the process is asked to stop, and the process as a whole. Docker Compose
@@ -236,13 +239,20 @@ def port_errors(option: str = "--port") -> Iterator[None]:
     except PortUnavailable as error:
         another = f"{option} {error.port + 1}" if error.port < 65535 else option
         raise click.ClickException(f"{error}. Start with `{another}`, or stop the other process.") from error
+    except OSError as error:
+        # Two processes may bind a port that neither listens on yet.
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise click.ClickException(
+            f"Another process has taken the port meanwhile. Start with another {option}, or stop that process."
+        ) from error
 
 
 def prepare_process(log_level: int) -> None:
     """
     Log to standard error, ours from `log_level` and libraries from WARNING, and collect garbage less often.
 
-    The process may open as many files and connections as the system allows.
+    Unknown variables are warned of. The process may open as many files and connections as the system allows.
     """
     raise_descriptor_limit()
     logging.basicConfig(
@@ -250,5 +260,7 @@ def prepare_process(log_level: int) -> None:
     )
     for package in _PACKAGES:
         logging.getLogger(package).setLevel(log_level)
+    for sentence in unknown_variables(itertools.chain(*SETTINGS_OF_COMMANDS.values())):
+        logger.warning(sentence)
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER_ALLOCATIONS, 50, 50)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
+from phospho_cli.client.address import ClientSettings
 from phospho_dashboard.settings import DashboardSettings
 from phospho_gateway.settings import GatewaySettings, KafkaPublisherSettings
 from phospho_schemas.kafka import KafkaSettings
 from phospho_schemas.settings import HttpUrl, clickhouse_setting, setting
 from phospho_workers.jobs.settings import JobSettings
+from phospho_workers.runtime.settings import WorkerSettings
 
 LOOPBACK = "127.0.0.1"
 _DEFAULT_PORT = 8420
@@ -178,3 +181,17 @@ class TopicsSettings:
     """Settings of `phospho topics`."""
 
     kafka: KafkaSettings = KafkaSettings()
+
+
+# By the command that reads them.
+SETTINGS_OF_COMMANDS: Mapping[str, tuple[type, ...]] = {
+    "up": (UpSettings,),
+    "gateway": (GatewayProcessSettings,),
+    "dashboard": (DashboardProcessSettings,),
+    "worker": (WorkerSettings, JobSettings),
+    "clickhouse": (ClickHouseProcessSettings,),
+    "migrate": (MigrateSettings,),
+    "retention": (RetentionSettings,),
+    "topics": (TopicsSettings,),
+    "client commands": (ClientSettings,),
+}

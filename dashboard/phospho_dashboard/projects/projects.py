@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -60,7 +61,12 @@ def _changed_settings(settings: ProjectSettings, changes: Any) -> dict[str, Any]
         raise Problem(422, "invalid_project", "'settings' must be an object")
     unknown = sorted(set(changes) - set(ProjectSettings.model_fields))
     if unknown:
-        raise Problem(422, "invalid_project", f"there is no setting {unknown[0]!r}")
+        names = sorted(ProjectSettings.model_fields)
+        nearest = difflib.get_close_matches(unknown[0], names, n=1)
+        meant = f"did you mean {nearest[0]!r}? " if nearest else ""
+        raise Problem(
+            422, "invalid_project", f"there is no setting {unknown[0]!r}", f"{meant}known: {', '.join(names)}"
+        )
     return settings.model_dump() | dict(changes)
 
 

@@ -37,6 +37,20 @@ def applied(run: Run, text: str) -> Any:
     return run("definitions", "apply", "-", stdin=text)
 
 
+def test_an_unknown_command_names_the_nearest(run: Run) -> None:
+    result = run("improt", "logs.jsonl")
+
+    assert result.exit_code == 2
+    assert "There is no command 'improt'. Did you mean 'import'?" in result.stderr
+
+
+def test_a_wrong_key_says_where_to_get_another(run: Run) -> None:
+    result = run("keys", "list", PHOSPHO_API_KEY="ph_wrong")
+
+    assert result.exit_code == 1
+    assert "not one of this server. Make another: phospho keys create." in result.stderr
+
+
 class TestQuery:
     def test_query_writes_the_response_bytes_to_stdout(self, server: FakeServer, run: Run) -> None:
         server.sql_answer = b"PAR1\x00\xff\xfe"
@@ -158,12 +172,21 @@ class TestDefinitions:
             ("- name: x", "There is no list under `definitions:`"),
             ("definitions: [refund]", "definition 1: it must be a mapping"),
             ("definitions: [{engine: keyword}]", "definition 1, name: it is missing"),
-            ("definitions: [{name: x, engine: magic}]", "definition 1 (x), engine: should be 'keyword', 'regex', 'sem"),
+            (
+                "definitions: [{name: x, engine: magic}]",
+                "engine: 'magic' is none of 'keyword', 'regex'",
+            ),
             ("definitions: [{name: x, engine: keyword}]", "definition 1 (x): the keyword engine needs `keywords`"),
             ("definitions: [{name: x, engine: regex}]", "definition 1 (x): the regex engine needs `pattern`"),
             ("definitions: [{name: x}]", "definition 1 (x): the semantic engine needs `description`"),
-            ("definitions: [{name: x, description: d, treshold: 1}]", "definition 1 (x), treshold: there is no such"),
-            ("definitions: [{name: x, description: d, threshold: 2}]", "threshold: should be less than or equal to 1"),
+            ("definitions: [{name: x, description: d, treshold: 1}]", "no such field. Did you mean 'threshold'?"),
+            ("definitions: [{name: x, engine: keyword, keywords: a}]", "keywords: it must be a list, such as ['a']"),
+            ("definitions: [{name: x, description: d, is_last_task: 3}]", "it must be true or false, not 3"),
+            ("definitions:\n - name: a\n  b: 1", "line 3, column 3: did not find expected"),
+            (
+                "definitions: [{name: x, description: d, threshold: 2}]",
+                "2 is more than 1.0, the most that is",
+            ),
             ("definitions: [{name: x, engine: keyword, keywords: [911]}]", "keywords.0: it must be text; put 911 in"),
             ("definitions: [{name: x, description: d}, {name: x, description: d}]", "the name 'x' is given twice"),
         ],
@@ -175,8 +198,28 @@ class TestDefinitions:
 
         assert result.exit_code == 2
         assert message in result.stderr
-        assert "Nothing was applied" in result.stderr
+        assert "nothing was applied" in result.stderr
         assert server.requests == []
+
+    def test_definitions_apply_names_the_file_of_a_fault(self, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "events.yaml").write_text("definitions: [")
+
+        assert "events.yaml: nothing was applied" in run("definitions", "apply", "events.yaml").stderr
+
+    def test_definitions_apply_says_how_to_run_them_on_existing_tasks(self, run: Run) -> None:
+        assert "phospho backfill --definition refund\n" in applied(run, YAML).stderr
+        assert "backfill" not in applied(run, YAML).stderr
+
+    def test_definitions_apply_backfills_what_changed(self, server: FakeServer, run: Run) -> None:
+        state = {"backfill_id": "b", "name": "refund", "definition_version": 1, "tasks_done": 7, "events_found": 2}
+        server.backfill.extend([state | {"status": "done", "detail": ""}] * 3)
+
+        result = run("definitions", "apply", "-", "--backfill", stdin=YAML)
+
+        assert [request.document["definition"] for request in server.of("/api/v1/backfills")] == [
+            "refund", "order", "angry",
+        ]  # fmt: skip
+        assert result.stdout.count("7 tasks read, 2 events found") == 3
 
     def test_definitions_apply_prints_all_faults_at_once(self, run: Run) -> None:
         result = applied(run, "definitions: [{name: a, engine: x}, {name: b, scope: y}, 3]")
@@ -196,7 +239,7 @@ class TestDefinitions:
 
         result = applied(run, f"definitions: [{{name: big, engine: keyword, keywords: [{keywords}]}}]")
 
-        assert "definition 1 (big), keywords: at most 1000 are taken, not 1001" in result.stderr
+        assert "definition 1 (big), keywords: at most 1000 are allowed, not 1001" in result.stderr
 
     def test_definitions_apply_sends_a_large_file_in_parts(self, server: FakeServer, run: Run) -> None:
         keywords = ", ".join("x" * 100 for _ in range(900))

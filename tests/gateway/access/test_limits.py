@@ -197,7 +197,7 @@ class TestSettings:
             (
                 "RATE_LIMT",
                 "1/second",
-                "PHOSPHO_GATEWAY_RATE_LIMT is no setting: unset it, or use one of PHOSPHO_GATEWAY_MAX",
+                "PHOSPHO_GATEWAY_RATE_LIMT is not a setting. Did you mean PHOSPHO_GATEWAY_RATE_LIMIT",
             ),
         ],
     )
