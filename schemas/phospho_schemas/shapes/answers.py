@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -118,6 +119,22 @@ def _text_field(value: Mapping[str, Any]) -> list[Part] | None:
     return [Part(text), *calls]
 
 
+def _last_step(value: Mapping[str, Any]) -> list[Part] | None:
+    """Read the result of the AI SDK: the last of its steps is the answer."""
+    steps = value.get("steps")
+    last = steps[-1] if isinstance(steps, list) and steps else None
+    if not isinstance(last, Mapping) or not isinstance(last.get("content"), list) or "finishReason" not in last:
+        return None
+    return content_parts(last["content"])
+
+
+def _object(value: Mapping[str, Any]) -> list[Part] | None:
+    """Read the object of the AI SDK's `generateObject`."""
+    answer = value.get("object")
+    is_result = isinstance(answer, (Mapping, list)) and "finishReason" in value
+    return [Part(json.dumps(answer, ensure_ascii=False, separators=(",", ":")))] if is_result else None
+
+
 def _content(value: Mapping[str, Any]) -> list[Part] | None:
     """Read a message that has no role."""
     return message_parts(value) if "content" in value and value.get("role") is None and "type" not in value else None
@@ -128,4 +145,6 @@ def _first_with_text(answers: Sequence[list[Part]]) -> list[Part]:
 
 
 _READERS: tuple[Callable[[Mapping[str, Any]], list[Part] | None], ...]
-_READERS = (_choices, _response_items, _candidates, _generations, _message, _text_field, _content)
+_READERS = (
+    _choices, _response_items, _candidates, _generations, _message, _text_field, _last_step, _object, _content,
+)  # fmt: skip

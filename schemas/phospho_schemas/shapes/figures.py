@@ -83,8 +83,16 @@ def model_name(*values: Any) -> str:
 
 def usage(value: Any) -> Usage:
     """Return the usage that a response reports; of a list of chunks, the latest figure of each kind."""
+    if isinstance(value, Mapping) and not any(isinstance(value.get(field), Mapping) for field in _USAGE_FIELDS):
+        steps = value.get("steps")
+        if isinstance(steps, list) and steps:
+            return _sum([_latest([step]) for step in steps])
+    return _latest(value if isinstance(value, list) else [value])
+
+
+def _latest(chunks: Iterable[Any]) -> Usage:
     counts: dict[str, Any] = {}
-    for chunk in value if isinstance(value, list) else [value]:
+    for chunk in chunks:
         merge_counts(counts, chunk)
     return usage_of_counts(counts)
 
@@ -120,15 +128,32 @@ def usage_of_counts(counts: Mapping[str, Any]) -> Usage:
     return Usage(tokens_in, tokens_out, duration_ns / 1e6 if duration_ns is not None else None, total)
 
 
+def _sum(steps: Iterable[Usage]) -> Usage:
+    """Return the figures of the AI SDK's steps together."""
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    for step in steps:
+        tokens_in = _plus(tokens_in, step.tokens_in)
+        tokens_out = _plus(tokens_out, step.tokens_out)
+    total = None if tokens_in is None or tokens_out is None else tokens_in + tokens_out
+    return Usage(tokens_in, tokens_out, None, total)
+
+
 def _holders(value: Any) -> Iterable[Mapping[str, Any]]:
-    """Return *value* and the responses in it: Anthropic's first event, Responses' events, LangChain's generations."""
+    """
+    Return *value* and the responses in it: Anthropic's first event, Responses' events, LangChain's generations,
+    the AI SDK's last step.
+    """
     if not isinstance(value, Mapping):
         return []
     generation: Any = value.get("generations")
     for _ in range(2):
         generation = generation[0] if isinstance(generation, list) and generation else generation
     message = generation.get("message") if isinstance(generation, Mapping) else None
-    inner = [value, *(value.get(field) for field in _HOLDERS), message]
+    steps = value.get("steps")
+    last_step = steps[-1] if isinstance(steps, list) and steps else None
+    response = last_step.get("response") if isinstance(last_step, Mapping) else None
+    inner = [value, *(value.get(field) for field in _HOLDERS), message, response]
     nested = message.get("response_metadata") if isinstance(message, Mapping) else None
     return [holder for holder in [*inner, nested] if isinstance(holder, Mapping)]
 

@@ -32,17 +32,18 @@ export class StreamLog {
   /**
    * Add one chunk. The chunk for which `stop` returns true ends the task and is not part of it.
    *
-   * A stream's iterator may read from its reader, and both add the same chunk: only the first *source* counts.
+   * A stream's iterator may read from its reader, and both add the same chunk: only the first *source* counts. Return
+   * whether this is the one.
    */
-  add(chunk: unknown, source: object): void {
+  add(chunk: unknown, source: object): boolean {
     this.#source ??= source;
-    if (this.#isFinished || source !== this.#source) return;
-    if (this.#isLast(chunk)) {
-      this.finish(undefined, chunk);
-      return;
+    if (this.#isFinished || source !== this.#source) return false;
+    if (this.#isLast(chunk)) this.finish(undefined, chunk);
+    else {
+      this.#receiver.addChunk(chunk, this.#chunks);
+      this.#chunks += 1;
     }
-    this.#receiver.addChunk(chunk, this.#chunks);
-    this.#chunks += 1;
+    return true;
   }
 
   /** Send the task as it is now. *last* is not part of it, but may carry its token counts. Works once. */

@@ -21,7 +21,10 @@ const WATCHED = new WeakSet<object>();
 export function isStream(value: unknown): value is object {
   return (
     isObject(value) &&
-    (hasMethod(value, "next") || hasMethod(value, Symbol.asyncIterator) || isReadableStream(value))
+    (hasMethod(value, "next") ||
+      hasMethod(value, Symbol.asyncIterator) ||
+      isReadableStream(value) ||
+      isAiSdkResult(value))
   );
 }
 
@@ -53,6 +56,7 @@ export function addAll(output: Iterable<unknown>, log: StreamLog): void {
 function watchMethods(target: Watched, log: StreamLog): boolean {
   if (hasMethod(target, "next")) return watchIterator(target, log);
   if (isHelper(target)) return watchHelper(target, log);
+  if (isAiSdkResult(target)) return watchAiSdkResult(target, log);
   let isWatched = false;
   // `tee` of OpenAI's and Anthropic's streams calls `iterator`.
   for (const name of [Symbol.asyncIterator, Symbol.iterator, "iterator"]) {
@@ -86,6 +90,33 @@ function watchBranches(target: Watched, log: StreamLog): boolean {
       watchMethods(branch, log);
     }
     return branches;
+  });
+}
+
+/** Return whether *value* is the result of the AI SDK's `streamText`, whose streams are branches of one. */
+function isAiSdkResult(value: object): boolean {
+  return hasMethod(value, "teeStream") && "textStream" in value;
+}
+
+/** Add the chunks of the branch of `streamText` that the app reads first, as text, as parts or as a response. */
+function watchAiSdkResult(target: Watched, log: StreamLog): boolean {
+  const original = target.teeStream as Method;
+  return replace(target, "teeStream", (...args) => {
+    const stream = original.apply(target, args) as ReadableStream<{ part?: unknown }>;
+    if (typeof TransformStream === "undefined") return stream;
+    let isSource = false;
+    const spy = new TransformStream<{ part?: unknown }, unknown>({
+      transform(chunk, controller) {
+        controller.enqueue(chunk);
+        isSource = log.add(chunk?.part ?? chunk, spy) || isSource;
+      },
+      flush() {
+        if (isSource) log.finish();
+      },
+    });
+    const branch = stream.pipeThrough(spy);
+    STREAM_OF.set(branch, target);
+    return branch;
   });
 }
 

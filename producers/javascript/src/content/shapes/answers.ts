@@ -1,6 +1,6 @@
 /** Text of a model's answer: a whole response, a conversation, or a list of chunks. */
 
-import { isObject, type Json, type JsonObject } from "../json.js";
+import { encode, isObject, type Json, type JsonObject } from "../json.js";
 import { conversationOf, lastText } from "./conversations.js";
 import { contentParts, itemParts, joined, messageParts, type Part } from "./parts.js";
 import { Assembly, isLangchainChunk } from "./streams.js";
@@ -94,6 +94,19 @@ function textField(value: JsonObject): Part[] | undefined {
   return [{ text, kind: "text" }, ...messageParts({ toolCalls: value.toolCalls ?? null })];
 }
 
+/** Read the result of the AI SDK: the last of its steps is the answer. */
+function lastStep({ steps }: JsonObject): Part[] | undefined {
+  const last = Array.isArray(steps) ? steps.at(-1) : undefined;
+  const isStep = isObject(last) && Array.isArray(last.content) && "finishReason" in last;
+  return isStep ? contentParts(last.content) : undefined;
+}
+
+/** Read the object of the AI SDK's `generateObject`. */
+function object({ object: answer, finishReason }: JsonObject): Part[] | undefined {
+  const isResult = (isObject(answer) || Array.isArray(answer)) && finishReason !== undefined;
+  return isResult ? [{ text: encode(answer), kind: "text" }] : undefined;
+}
+
 /** Read a message that has no role. */
 function content(value: JsonObject): Part[] | undefined {
   return "content" in value && value.role == null && !("type" in value) ? messageParts(value) : undefined;
@@ -110,5 +123,7 @@ const READERS: readonly Reader[] = [
   generations,
   message,
   textField,
+  lastStep,
+  object,
   content,
 ];

@@ -78,9 +78,25 @@ export function modelName(value: Json): string {
 
 /** Return the usage that a response reports; of a list of chunks, the latest figure of each kind. */
 export function usageOf(value: Json): Usage {
+  const hasUsage = isObject(value) && USAGE_FIELDS.some((field) => isObject(value[field]));
+  const steps = isObject(value) && !hasUsage ? value.steps : undefined;
+  if (Array.isArray(steps) && steps.length > 0) return sumOf(steps.map((step) => latest([step])));
+  return latest(Array.isArray(value) ? value : [value]);
+}
+
+function latest(chunks: readonly Json[]): Usage {
   const counts: JsonObject = {};
-  for (const chunk of Array.isArray(value) ? value : [value]) mergeCounts(counts, chunk);
+  for (const chunk of chunks) mergeCounts(counts, chunk);
   return usageOfCounts(counts);
+}
+
+/** Return the figures of the AI SDK's steps together. */
+function sumOf(steps: readonly Usage[]): Usage {
+  const [tokensIn, tokensOut] = (["tokensIn", "tokensOut"] as const).map((name) =>
+    steps.map((step) => step[name]).reduce(plus, undefined),
+  );
+  const isWhole = tokensIn !== undefined && tokensOut !== undefined;
+  return { tokensIn, tokensOut, total: isWhole ? tokensIn + tokensOut : undefined };
 }
 
 /** Take the counts of a response or chunk over into *counts*. Those that it lacks stay. */
@@ -110,14 +126,16 @@ export function usageOfCounts(counts: JsonObject): Usage {
   return { tokensIn, tokensOut, total: isWhole ? Math.max(total ?? 0, tokensIn + tokensOut) : total };
 }
 
-/** Return *value* and the responses in it: Anthropic's first event, Responses' events, LangChain's generations. */
+/** Return *value* and the responses in it: Anthropic's first event, Responses' events, LangChain's generations, the AI SDK's last step. */
 function holders(value: Json): JsonObject[] {
   if (!isObject(value)) return [];
   const first = Array.isArray(value.generations) ? value.generations[0] : value.generations;
   const generation = Array.isArray(first) ? first[0] : first;
   const message = isObject(generation) ? generation.message : undefined;
   const nested = isObject(message) ? message.response_metadata : undefined;
-  return [value, ...HOLDERS.map((field) => value[field]), message, nested].filter(isObject);
+  const lastStep = Array.isArray(value.steps) ? value.steps.at(-1) : undefined;
+  const response = isObject(lastStep) ? lastStep.response : undefined;
+  return [value, ...HOLDERS.map((field) => value[field]), message, response, nested].filter(isObject);
 }
 
 function first(counts: JsonObject, names: readonly string[]): number | undefined {
