@@ -55,6 +55,7 @@ REGISTRY_ROWS: Mapping[str, type[Message]] = {
     "label_rows": messages.Label,
     "note_rows": messages.Note,
     "classifier_rows": messages.ClassifierRow,
+    "student_rows": messages.StudentRow,
     "person_rows": people.Person,
     "sign_in_rows": people.SignIn,
     "session_analysis_rows": messages.SessionAnalysisRow,

@@ -369,6 +369,24 @@ class ClassifierRow(Message):
     created_at: UtcTime
 
 
+class StudentRow(Message):
+    """
+    The student of a project: its map from the static embedding into the space of a sentence encoder. Key: project.
+
+    `student` and `quality` are JSON text; `student` is empty where none was worth it. `tasks` counts the project's
+    tasks when it was learnt.
+    """
+
+    project_id: ProjectId
+    version: Count
+    revision: Revision = 0
+    encoder: str
+    tasks: Count
+    student: str
+    quality: str = "{}"
+    created_at: UtcTime
+
+
 class JudgementRow(Message):
     """
     A judgement on one version of a definition and one content. Key: project, name, version, content.

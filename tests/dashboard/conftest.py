@@ -241,6 +241,7 @@ def fake_diff(old: EventDefinition | None, new: EventDefinition, tasks: int) -> 
 def fake_integrations(world: World) -> Integrations:
     detection = Detection(
         check=refuse_bad_words,
+        warning=lambda definition: None,
         estimate=lambda definition, from_at, to_at: {"tasks": 7, "from": str(from_at), "to": str(to_at)},
         diff=fake_diff,
         label_queue=lambda project_id, name, count: [f"{project_id}-{name}"][:count],

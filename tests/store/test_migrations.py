@@ -37,6 +37,7 @@ REGISTRY = {
     "label_rows": "project_id, event_name, task_id",
     "note_rows": "project_id, task_id, note_id",
     "classifier_rows": "project_id, name, version",
+    "student_rows": "project_id",
     "person_rows": "name",
     "sign_in_rows": "token_hash",
     "session_close_rows": "project_id, session_id",

@@ -205,4 +205,5 @@ def _looks_for(item: Mapping[str, Any]) -> Any:
 
 def _shown(result: Mapping[str, Any]) -> dict[str, Any]:
     error = result.get("error") or {}
-    return {**result, "reason": " ".join(filter(None, (error.get("message"), error.get("hint"))))}
+    reasons = (error.get("message"), error.get("hint"), result.get("warning") and f"Warning: {result['warning']}")
+    return {**result, "reason": " ".join(filter(None, reasons))}

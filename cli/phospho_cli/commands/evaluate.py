@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from phospho_workers.detection.evaluation.few_shot import Spread
     from phospho_workers.detection.evaluation.labelled import LabelledLogs
     from phospho_workers.detection.evaluation.scoring import Report
+    from phospho_workers.detection.evaluation.students import Part
 
 _File = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DIGITS = 4
@@ -29,8 +30,11 @@ _MAX_NAMES = 20
 @click.option("--labels", type=_File, required=True, help="JSON lines with task_id, positive and negative.")
 @click.option("--shots", type=click.IntRange(0, 1000), default=0, help="Train each event with N tasks of either kind.")
 @click.option("--seeds", type=click.IntRange(1, 100), default=5, show_default=True, help="Number of draws.")
+@click.option("--no-student", is_flag=True, help="Leave out the student that the texts of the logs teach.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def evaluate(definitions_file: Path, logs: Path, labels: Path, shots: int, seeds: int, as_json: bool) -> None:
+def evaluate(
+    definitions_file: Path, logs: Path, labels: Path, shots: int, seeds: int, no_student: bool, as_json: bool
+) -> None:
     """
     Score definitions on labelled logs, with the code that the workers run. Nothing is sent anywhere.
 
@@ -40,6 +44,9 @@ def evaluate(definitions_file: Path, logs: Path, labels: Path, shots: int, seeds
 
     The scores of an event are its average precision, which needs no threshold, and its F1 at the threshold of its
     definition or the default. The means are over the events that some task shows.
+
+    A student is learnt from the texts of the logs, as the job of a project does, in two halves: each half is scored by
+    the student of the other one. The figures without it are reported as well.
 
     With --shots N each definition is first trained by N tasks that show its event and N that do not, drawn at random,
     and tested on the others. Tasks per second include sentiment and language, in this one process.
@@ -51,6 +58,7 @@ def evaluate(definitions_file: Path, logs: Path, labels: Path, shots: int, seeds
     from phospho_workers.detection.evaluation.few_shot import few_shot
     from phospho_workers.detection.evaluation.labelled import BadLabels, read_labelled
     from phospho_workers.detection.evaluation.scoring import PASSES, zero_shot
+    from phospho_workers.detection.evaluation.students import cross_fitted, whole
 
     definitions = _definitions(definitions_file)
     try:
@@ -58,12 +66,19 @@ def evaluate(definitions_file: Path, logs: Path, labels: Path, shots: int, seeds
     except BadLabels as fault:
         raise Failure(str(fault)) from None
     _warn(definitions, labelled, shots)
-    with _progress(PASSES * len(labelled.tasks) * (seeds if shots else 1)) as done:
-        spread = (
-            few_shot(definitions=definitions, logs=labelled, shots=shots, seeds=seeds, progress=done) if shots else None
-        )
-        report = spread.mean if spread else zero_shot(definitions, labelled, done)
-    _print(report, spread, as_json)
+    parts = whole(labelled.tasks) if no_student else cross_fitted(labelled.tasks)
+    has_student = any(part.student is not None for part in parts)
+    ways = [parts, whole(labelled.tasks)] if has_student else [parts]
+
+    def reported(parts: Sequence[Part], done: Callable[[int], None]) -> tuple[Report, Spread | None]:
+        if not shots:
+            return zero_shot(definitions, labelled, done, parts), None
+        spread = few_shot(definitions=definitions, logs=labelled, shots=shots, seeds=seeds, progress=done, parts=parts)
+        return spread.mean, spread
+
+    with _progress(PASSES * len(labelled.tasks) * (seeds if shots else 1) * len(ways)) as done:
+        reports = [reported(way, done) for way in ways]
+    _print(*reports[0], without=reports[1][0] if has_student else None, as_json=as_json)
 
 
 def _warn(definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int) -> None:
@@ -112,8 +127,9 @@ def _definitions(path: Path) -> list[EventDefinition]:
     return definitions
 
 
-def _print(report: Report, spread: Spread | None, as_json: bool) -> None:
-    document = _document(report, spread)
+def _print(report: Report, spread: Spread | None, *, without: Report | None, as_json: bool) -> None:
+    """Print a report, and the means of `without`, the one that had no student."""
+    document = _document(report, spread) | _without_student(without)
     if as_json:
         import orjson
 
@@ -126,6 +142,23 @@ def _print(report: Report, spread: Spread | None, as_json: bool) -> None:
         each = ", ".join(map(str, document["mean_average_precisions"]))
         click.echo(f"Mean average precision {means['average_precision']} ± {document['spread']}: {each}")
     click.echo(f"{document['tasks_per_s']:,} tasks/s")
+    if without:
+        shown = document["without_student"]
+        click.echo(
+            f"With a student of these texts. Without one: mean average precision {shown['mean_average_precision']}, "
+            f"F1 {shown['macro_f1']}, {shown['tasks_per_s']:,} tasks/s"
+        )
+
+
+def _without_student(report: Report | None) -> dict[str, Any]:
+    if report is None:
+        return {}
+    means = {
+        "mean_average_precision": round(report.mean_average_precision, _DIGITS),
+        "macro_f1": round(report.macro_f1, _DIGITS),
+        "tasks_per_s": round(report.tasks_per_s),
+    }
+    return {"without_student": means}
 
 
 def _document(report: Report, spread: Spread | None) -> dict[str, Any]:

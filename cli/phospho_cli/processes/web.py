@@ -33,7 +33,7 @@ from phospho_store.jobs.webhooks import WebhookRepository, shown_secret
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.store import Store
 from phospho_web.responses import on_http_exception
-from phospho_workers.detection.definitions import check_definition
+from phospho_workers.detection.definitions import check_definition, definition_warning
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import LabelledTasks
@@ -45,7 +45,7 @@ from phospho_workers.jobs.webhooks.delivery import send_test_message
 from phospho_workers.jobs.webhooks.outbound import Outbound
 from phospho_workers.runtime import metrics as worker_metrics
 from phospho_workers.trials.backfill_estimate import BackfillEstimate
-from phospho_workers.trials.definition_run import LabelQueue, preview_events
+from phospho_workers.trials.definition_run import LabelQueue, Preview
 from phospho_workers.trials.version_diff import TrialClassifiers, VersionDiff
 
 _GATEWAY_PATHS = ("/api/v1/events", "/v1/", "/v2/", "/v3/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
@@ -167,10 +167,11 @@ def build_integrations(store: Store, clock: HybridClock, settings: JobSettings) 
     outbound = Outbound(settings.allowed_networks)
     detection = Detection(
         check=check_definition,
+        warning=definition_warning,
         estimate=BackfillEstimate(history, facts, cache.current, settings.judging).estimate,
         diff=VersionDiff(history, facts, cache.current, classifiers).diff,
         label_queue=LabelQueue(history, cache.current).tasks,
-        preview=preview_events,
+        preview=Preview(cache.current).events,
     )
     webhooks = WebhookSending(
         repository=WebhookRepository(store, clock) if settings.secret_key else None,

@@ -41,6 +41,7 @@ _RESULT = object_schema(
     name=nullable(TEXT),
     version=NUMBER,
     status={"enum": ["created", "changed", "unchanged", "rejected"]},
+    warning=TEXT,
     error=Error,
 )
 
@@ -120,8 +121,9 @@ class DefinitionsApi(ApiEndpoints):
         "/definitions/preview",
         "Preview a definition",
         object_schema(
-            ["tasks", "found_now", "found_before", "found", "lost"],
+            ["tasks", "warning", "found_now", "found_before", "found", "lost"],
             tasks=NUMBER,
+            warning=nullable(TEXT),
             found_now=NUMBER,
             found_before=NUMBER,
             found=ROWS,
@@ -148,9 +150,15 @@ class DefinitionsApi(ApiEndpoints):
         accepted = [outcome for outcome in checked if isinstance(outcome, EventDefinition)]
         saved = iter(self._registry.save_definitions(project_id, accepted))
         return [
-            _result(next(saved), current_versions) if isinstance(outcome, EventDefinition) else outcome
+            self._result(next(saved), current_versions) if isinstance(outcome, EventDefinition) else outcome
             for outcome in checked
         ]
+
+    def _result(self, saved: EventDefinition, current_versions: Mapping[str, int]) -> dict[str, Any]:
+        status = _status(current_versions.get(saved.name), saved.version)
+        warning = self._detection.warning(saved)
+        result = {"name": saved.name, "version": saved.version, "status": status}
+        return result if warning is None else result | {"warning": warning}
 
     def _checked(
         self, project_id: str, item: Any, name_counts: Counter[str | None], names_by_look: Mapping[str, set[str]]
@@ -193,11 +201,6 @@ def _name(item: Any) -> str | None:
 
 def _are_names(names: list[Any]) -> bool:
     return 0 < len(names) <= _MAX_DEFINITIONS and all(isinstance(name, str) for name in names)
-
-
-def _result(saved: EventDefinition, current_versions: Mapping[str, int]) -> dict[str, Any]:
-    status = _status(current_versions.get(saved.name), saved.version)
-    return {"name": saved.name, "version": saved.version, "status": status}
 
 
 def _status(current_version: int | None, version: int) -> str:

@@ -23,6 +23,7 @@ class Detection:
     Functions of detection, handed in by the process.
 
     `check` says why a definition can't work (a pattern that does not compile, no keywords), or None.
+    `warning` says what a definition that works may do against the wish of its author, or None.
     `estimate` says what a backfill of a definition between two times would cost.
     `diff` compares what two versions find in the latest tasks, of which the last argument is the number.
     `label_queue` returns the ids of the tasks of a project to label next for a definition.
@@ -31,6 +32,7 @@ class Detection:
     """
 
     check: Callable[[EventDefinition], str | None]
+    warning: Callable[[EventDefinition], str | None]
     estimate: Callable[[EventDefinition, datetime | None, datetime | None], dict[str, Any]]
     diff: Callable[[EventDefinition | None, EventDefinition, int], dict[str, Any]]
     label_queue: Callable[[str, str, int], list[str]]

@@ -74,6 +74,7 @@ class DefinitionTrials:
         matching_ids = {task["task_id"] for task in matches}
         return {
             "tasks": len(tasks),
+            "warning": detection.warning(definition),
             "found_now": len(matches),
             "found_before": len(before),
             "found": matches[:PREVIEW_EXAMPLES],

@@ -26,6 +26,7 @@ _TABLES_OF_PROJECTS = (
     "label_rows",
     "note_rows",
     "classifier_rows",
+    "student_rows",
     "session_analysis_rows",
     "session_close_rows",
     "backfill_rows",

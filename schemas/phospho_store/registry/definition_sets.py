@@ -1,4 +1,4 @@
-"""The definitions, classifiers and settings that detection works with."""
+"""The definitions, classifiers, students and settings that detection works with."""
 
 from __future__ import annotations
 
@@ -6,32 +6,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from phospho_schemas.ids import HybridClock
-from phospho_schemas.messages import ClassifierRow, EventDefinition, Project
+from phospho_schemas.messages import ClassifierRow, EventDefinition, Project, StudentRow
 from phospho_store.registry.registry import Registry
 from phospho_store.repository import Repository
 from phospho_store.store import Store
 
 # Detection reads the latest rows of these; a change of any of them changes the events that it finds.
-TABLES = ("definition_rows", "classifier_rows", "project_rows")
+TABLES = ("definition_rows", "classifier_rows", "project_rows", "student_rows")
 _LABELS = ("label_rows",)
 _NEWEST = "ORDER BY project_id, name, version DESC LIMIT 1 BY project_id, name"
 
 
 @dataclass(frozen=True)
 class DefinitionSet:
-    """The newest version of each definition and classifier, and the last row of each project."""
+    """The newest version of each definition, classifier and student, and the last row of each project."""
 
     definitions: Sequence[EventDefinition] = ()
     classifiers: Sequence[ClassifierRow] = ()
     projects: Sequence[Project] = ()
+    students: Sequence[StudentRow] = ()
 
 
 class DefinitionRepository(Repository):
-    """Reads of definitions, classifiers and settings; writes of classifiers."""
+    """Reads of definitions, settings and what was learnt; writes of what is learnt."""
 
     def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
         super().__init__(store, clock)
         self._registry = Registry(store, self._clock)
+        # A student has half a megabyte, so it is read once.
+        self._students: dict[str, StudentRow] = {}
 
     def revisions(self, *, with_labels: bool = False) -> tuple[int, ...]:
         """
@@ -49,7 +52,9 @@ class DefinitionRepository(Repository):
 
     def read(self) -> DefinitionSet:
         """Return the current definition set."""
-        return DefinitionSet(self._registry.definitions(), self.classifiers(), self._registry.projects())
+        return DefinitionSet(
+            self._registry.definitions(), self.classifiers(), self._registry.projects(), self.students()
+        )
 
     def classifiers(self) -> list[ClassifierRow]:
         """Return the current classifier of every definition that has one, by project and name."""
@@ -59,6 +64,22 @@ class DefinitionRepository(Repository):
         """Return the current classifier of one definition, or None."""
         rest = "WHERE project_id = {project:String} AND name = {name:String} " + _NEWEST
         return self._first(ClassifierRow, "classifier_rows", rest, project=project_id, name=name)
+
+    def students(self) -> list[StudentRow]:
+        """Return the student of every project that has one, by project."""
+        rows = self._store.rows("SELECT project_id, max(revision) AS revision FROM student_rows GROUP BY project_id")
+        current = {row["project_id"]: int(row["revision"]) for row in rows}
+        known = {name: row for name, row in self._students.items() if row.revision == current.get(name)}
+        new = sorted(current.keys() - known.keys())
+        if new:
+            rest = "WHERE project_id IN {projects:Array(String)} ORDER BY project_id"
+            known |= {row.project_id: row for row in self._read(StudentRow, "student_rows", rest, projects=new)}
+        self._students = known
+        return [known[name] for name in sorted(known)]
+
+    def save_student(self, student: StudentRow) -> StudentRow:
+        """Store a student and return it as it is stored: with a revision after the whole definition set."""
+        return self._save_one("student_rows", student, max(self.revisions()))
 
     def save_classifier(self, classifier: ClassifierRow) -> ClassifierRow:
         """Store a classifier and return it as it is stored: with a revision after the whole definition set."""

@@ -42,6 +42,45 @@ def test_a_question_is_answered_and_its_tokens_are_counted(llm: LlmServer) -> No
     assert llm.headers[0]["Authorization"] == f"Bearer {SECRET}"
 
 
+WRAPPED = {
+    "fence": "```json\n{}\n```",
+    "thoughts": "<think>Is {x} a key?</think>\n{}",
+    "sentence": "Here is my answer: {}",
+    "twice": "{}\nAs I said: {}",
+}
+
+
+@pytest.mark.parametrize("kind", WRAPPED)
+def test_the_one_json_object_of_an_answer_is_read(llm: LlmServer, kind: str) -> None:
+    answers = '{"answers": {"n-1": {"answer": "yes"}}}'
+    llm.content = WRAPPED[kind].replace("{}", answers)
+    [call] = chat(llm).ask([question()])
+    assert call.answers == {"refund": Answer(True)}
+
+
+def test_after_unreadable_answers_plainer_dialects_are_tried_and_then_the_judge_rests(llm: LlmServer) -> None:
+    llm.content = "I think that they want money."
+    client = chat(llm, concurrency=1)
+    calls = client.ask([question(str(number)) for number in range(30)])
+    assert [call.outcome for call in calls] == ["no_answer"] * 11 + ["skipped"] * 19
+    assert calls[0].reason == "its answer has no JSON object"
+    formats = [body.get("response_format", {}).get("type") for body in llm.asked]
+    assert formats == ["json_schema"] * 3 + ["json_object"] * 3 + [None] * 5
+    assert client.circuit.pause_left_s > 200
+
+
+def test_an_answer_in_a_plainer_dialect_is_taken_and_remembered(llm: LlmServer) -> None:
+    llm.faults = [raw(completion("I think that they want money.")) for _ in range(3)]
+    client = chat(llm, concurrency=1)
+    assert [call.outcome for call in client.ask([question(str(number)) for number in range(5)])] == [
+        "no_answer",
+        "no_answer",
+        "no_answer",
+        "answered",
+        "answered",
+    ]
+
+
 def test_where_the_server_does_not_count_an_estimate_does(llm: LlmServer) -> None:
     llm.has_usage = False
     [call] = chat(llm).ask([question()])

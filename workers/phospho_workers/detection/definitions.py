@@ -12,6 +12,7 @@ from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.engines import ENGINES
 from phospho_workers.detection.engines.engine import Engine, Match, Matches
 from phospho_workers.detection.learning.classifiers import NO_CLASSIFIERS, Classifier
+from phospho_workers.detection.semantic.student import Student
 from phospho_workers.detection.text.sides import SIDES, Side, reads_side
 
 
@@ -24,6 +25,7 @@ class CompiledDefinitions:
     of_sessions: those that need more than one task. Jobs detect them once the session is there.
     skipped: the reason of each definition that can't be used, by name.
     classifiers: those of definitions whose engine learns, by name.
+    student: the map of the project's texts into the space of an encoder, None where there is none.
     """
 
     engines: Mapping[Side, Sequence[Engine]] = field(default_factory=dict)
@@ -32,6 +34,7 @@ class CompiledDefinitions:
     of_sessions: Sequence[EventDefinition] = ()
     classifiers: Mapping[str, Classifier] = field(default_factory=dict)
     settings: ProjectSettings = field(default_factory=ProjectSettings)
+    student: Student | None = None
 
     @property
     def reads_other_side(self) -> bool:
@@ -60,6 +63,11 @@ def check_definition(definition: EventDefinition) -> str | None:
     return _score_refusal(definition) or engine.refusal(definition)
 
 
+def definition_warning(definition: EventDefinition) -> str | None:
+    """Return what a usable definition may do against the wish of its author, in a sentence, or None."""
+    return ENGINES[definition.engine].warning(definition)
+
+
 def _score_refusal(definition: EventDefinition) -> str | None:
     """Return why the score can't mean what `score_range` asks for, or None."""
     score_range = definition.score_range
@@ -82,17 +90,20 @@ def compile_definitions(
     definitions: Sequence[EventDefinition],
     classifiers: Mapping[str, Classifier] = NO_CLASSIFIERS,
     settings: ProjectSettings = ProjectSettings(),  # noqa: B008 (never changed)
+    student: Student | None = None,
 ) -> CompiledDefinitions:
     """
     Compile the definitions of one project; those that can't be used are skipped and harm no other.
 
     Deleted definitions are left out. Of several versions of one name the greatest counts. The order does not matter.
-    `classifiers` has the trained classifiers by the name of their definition.
+    `classifiers` has the trained classifiers by the name of their definition, and `student` is that of the project.
     """
-    listed = list_definitions(definitions, classifiers, settings)
+    listed = list_definitions(definitions, classifiers, settings, student)
     of_tasks = [definition for definition in listed.definitions if not needs_session(definition)]
     by_engine = {name: [definition for definition in of_tasks if definition.engine == name] for name in ENGINES}
-    engines = {name: _compiled(ENGINES[name], group, classifiers) for name, group in by_engine.items() if group}
+    engines = {
+        name: _compiled(ENGINES[name], group, classifiers, student) for name, group in by_engine.items() if group
+    }
     by_side = {
         side: [
             engine
@@ -105,7 +116,10 @@ def compile_definitions(
 
 
 def list_definitions(
-    definitions: Sequence[EventDefinition], classifiers: Mapping[str, Classifier], settings: ProjectSettings
+    definitions: Sequence[EventDefinition],
+    classifiers: Mapping[str, Classifier],
+    settings: ProjectSettings,
+    student: Student | None = None,
 ) -> CompiledDefinitions:
     """
     Return the result of `compile_definitions` without engines: it matches nothing and costs next to nothing to hold.
@@ -129,13 +143,17 @@ def list_definitions(
             if engine_spec(definition.engine).learns and definition.name in classifiers
         },
         settings=settings,
+        student=student,
     )
 
 
 def _compiled(
-    engine: type[Engine], definitions: Sequence[EventDefinition], classifiers: Mapping[str, Classifier]
+    engine: type[Engine],
+    definitions: Sequence[EventDefinition],
+    classifiers: Mapping[str, Classifier],
+    student: Student | None,
 ) -> Engine:
-    return engine(definitions, classifiers) if engine.spec.learns else engine(definitions)
+    return engine(definitions, classifiers, student) if engine.spec.learns else engine(definitions)
 
 
 def _latest(definitions: Iterable[EventDefinition]) -> list[EventDefinition]:

@@ -119,8 +119,13 @@ def _tones(texts: Sequence[str]) -> dict[str, _Tone]:
     """Return the tone of each different text."""
     unique_texts = list(dict.fromkeys(texts))
     text_languages = languages(unique_texts)
-    text_sentiments = sentiments(unique_texts, [language.code for language in text_languages])
+    text_sentiments = sentiments(unique_texts, [_language_of_sentiment(language) for language in text_languages])
     return dict(zip(unique_texts, map(_Tone, text_languages, text_sentiments), strict=True))
+
+
+def _language_of_sentiment(language: Language) -> str:
+    """Return the code by which sentiment is covered: of an unknown language that looks foreign, the guess."""
+    return language.code or (language.guess if language.guess != "en" else "")
 
 
 def _by_project(tasks: Sequence[Task]) -> dict[str, list[int]]:

@@ -10,11 +10,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from phospho_schemas.messages import ClassifierRow, EventDefinition, ProjectSettings
+from phospho_schemas.messages import ClassifierRow, EventDefinition, ProjectSettings, StudentRow
 from phospho_store.errors import StoreUnavailable
 from phospho_store.registry.definition_sets import DefinitionSet
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, compile_definitions
 from phospho_workers.detection.learning.classifiers import BadClassifier, Classifier
+from phospho_workers.detection.semantic.student import BadStudent, Student
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,9 @@ DEFAULT_MAX_WAIT_S = 1.0
 
 
 # `compile_definitions`, or `list_definitions` where no task is analysed.
-Compile = Callable[[Sequence[EventDefinition], Mapping[str, Classifier], ProjectSettings], CompiledDefinitions]
+Compile = Callable[
+    [Sequence[EventDefinition], Mapping[str, Classifier], ProjectSettings, Student | None], CompiledDefinitions
+]
 
 
 class DefinitionSource(Protocol):
@@ -44,13 +47,15 @@ class _ProjectSource:
     definitions: Sequence[EventDefinition] = ()
     classifiers: Sequence[ClassifierRow] = ()
     settings: ProjectSettings = field(default_factory=ProjectSettings)
+    student: StudentRow | None = None
 
     def compiled(self, compiling: Compile) -> CompiledDefinitions:
         """Compile them, without the classifiers of other versions."""
         versions = {definition.name: definition.version for definition in self.definitions}
         current = [row for row in self.classifiers if row.definition_version == versions.get(row.name)]
         classifiers = {row.name: classifier for row in current if (classifier := _read(row)) is not None}
-        compiled = compiling(self.definitions, classifiers, self.settings)
+        student = None if self.student is None else read_student(self.student)
+        compiled = compiling(self.definitions, classifiers, self.settings, student)
         if compiled.skipped:
             name, reason = next(iter(compiled.skipped.items()))
             project_id = self.definitions[0].project_id
@@ -168,6 +173,15 @@ def _read(row: ClassifierRow) -> Classifier | None:
         return None
 
 
+def read_student(row: StudentRow) -> Student | None:
+    """Return a student, None where none was worth it or a newer release wrote it."""
+    try:
+        return Student.from_json(row.student, row.version) if row.student else None
+    except BadStudent as error:
+        logger.warning("%s: student %d is not used: %s", row.project_id, row.version, error)
+        return None
+
+
 def _by_project(definition_set: DefinitionSet) -> dict[str, _ProjectSource]:
     """Return the source of every project that has a definition or settings of its own."""
     definitions: dict[str, list[EventDefinition]] = {}
@@ -177,12 +191,16 @@ def _by_project(definition_set: DefinitionSet) -> dict[str, _ProjectSource]:
     for classifier in definition_set.classifiers:
         classifiers.setdefault(classifier.project_id, []).append(classifier)
     default = ProjectSettings()
+    students = {student.project_id: student for student in definition_set.students}
     settings = {
         project.project_id: project.settings for project in definition_set.projects if project.settings != default
     }
     return {
         project_id: _ProjectSource(
-            definitions.get(project_id, []), classifiers.get(project_id, []), settings.get(project_id, default)
+            definitions.get(project_id, []),
+            classifiers.get(project_id, []),
+            settings.get(project_id, default),
+            students.get(project_id),
         )
         for project_id in definitions.keys() | settings.keys()
     }

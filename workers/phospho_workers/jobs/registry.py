@@ -17,6 +17,7 @@ from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.backfills.backfill_job import BackfillJob, IsJudged
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import LabelledTasks
+from phospho_workers.jobs.learning.student_job import StudentJob
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.learning.training_job import TrainingJob
 from phospho_workers.jobs.loop.job import Job, JobThread, TableChanges
@@ -41,8 +42,10 @@ JobBuilder = Callable[[Store, HybridClock, JobSettings], list[Job]]
 
 
 def build_training_jobs(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
-    """Return the job that trains classifiers."""
-    return [TrainingJob(LabelledTasks(store), DefinitionRepository(store, clock), ClassifierTrainer())]
+    """Return the jobs that train classifiers and teach students."""
+    definitions = DefinitionRepository(store, clock)
+    training = TrainingJob(LabelledTasks(store), definitions, ClassifierTrainer())
+    return [training, StudentJob(store, DefinitionRepository(store, clock))]
 
 
 def build_session_jobs(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -32,11 +33,23 @@ def read_answers(text: str, definitions: Mapping[str, EventDefinition]) -> dict[
     """
     Return the answers in the text of an LLM, by the name of the definition.
 
-    An answer that has not exactly the form of the schema is left out; a text that is not JSON has none.
+    The text may have thoughts, a sentence or a fence around its one JSON object. An answer that has not exactly the
+    form of the schema is left out; a text with no such object, or with two that differ, has none.
     """
     by_key = _answers_by_key(text)
     answers = {definition.name: _answer(definition, by_key.get(key)) for key, definition in definitions.items()}
     return {name: answer for name, answer in answers.items() if answer is not None}
+
+
+def unreadable_reason(text: str) -> str:
+    """Return what a text without valid answers is, without quoting it."""
+    if not text.strip():
+        return "its answer is empty"
+    if not _visible(text).strip():
+        return "its answer ends in the middle of its thoughts"
+    if not any(True for _ in _objects_in(_visible(text))):
+        return "its answer has no JSON object"
+    return "its answer is JSON of another form than was asked for"
 
 
 def _answer_schema(definition: EventDefinition) -> dict[str, Any]:
@@ -79,15 +92,38 @@ class _YesOfCategory(_Yes):
     category: str
 
 
+_THOUGHTS = re.compile(r"<(think|thinking|thought|reasoning)>.*?(?:</\1>|$)", re.DOTALL | re.IGNORECASE)
+# A text of braces alone would be tried at every one of them.
+_MAX_OBJECTS = 200
+
+
 def _answers_by_key(text: str) -> Mapping[str, Any]:
-    """Return the answers in a text by their keys. A key that is given twice makes the whole text invalid."""
-    try:
-        document = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+    """Return the answers in a text by their keys; a key that is given twice makes its object invalid."""
+    documents = [document for document in _objects_in(_visible(text)) if "answers" in document]
+    if not documents or any(document != documents[0] for document in documents):
         return {}
-    if not isinstance(document, dict) or set(document) != {"answers"} or not isinstance(document["answers"], dict):
-        return {}
-    return document["answers"]
+    answers = documents[0]["answers"]
+    return answers if isinstance(answers, dict) and len(documents[0]) == 1 else {}
+
+
+def _visible(text: str) -> str:
+    """Return a text without the thoughts that a model writes before its answer; unclosed ones never end."""
+    return _THOUGHTS.sub("", text)
+
+
+def _objects_in(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects in a text that are in no other object."""
+    begin = text.find("{")
+    for _ in range(_MAX_OBJECTS):
+        if begin < 0:
+            return
+        try:
+            document, end = _DECODER.raw_decode(text, begin)
+        except (ValueError, RecursionError):
+            document, end = None, begin + 1
+        if isinstance(document, dict):
+            yield document
+        begin = text.find("{", end)
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -98,6 +134,9 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(constant: str) -> float:
     raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_refuse_constant)
 
 
 def _answer(definition: EventDefinition, value: Any) -> Answer | None:

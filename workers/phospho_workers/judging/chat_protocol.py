@@ -35,6 +35,15 @@ DIALECTS = (
 )
 
 
+def plainer_dialect(dialect: int) -> int | None:
+    """Return the next dialect that asks the server for less form, None after the plainest."""
+    form = DIALECTS[dialect].has_schema, DIALECTS[dialect].has_json_mode
+    plainer = range(dialect + 1, len(DIALECTS))
+    return next(
+        (other for other in plainer if (DIALECTS[other].has_schema, DIALECTS[other].has_json_mode) != form), None
+    )
+
+
 class _Reply(BaseModel):
     content: str
 

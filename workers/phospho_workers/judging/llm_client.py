@@ -12,8 +12,8 @@ from typing import Literal
 
 import httpx
 
-from phospho_workers.judging.answers import Answer
-from phospho_workers.judging.chat_protocol import DIALECTS, completion_text, request_body, usage_of
+from phospho_workers.judging.answers import Answer, unreadable_reason
+from phospho_workers.judging.chat_protocol import DIALECTS, completion_text, plainer_dialect, request_body, usage_of
 from phospho_workers.judging.prompts import Question
 from phospho_workers.judging.settings import LlmSettings
 
@@ -90,6 +90,9 @@ _ABOUT_EVERY_REQUEST = frozenset({401, 402, 404, 405, 407, 408, 410, 425, 429})
 # After an answer, so many requests in a row may be forbidden before that is taken to be about the key.
 _FORBIDDEN = 403
 _MAX_FORBIDDEN = 3
+# So many answers in a row that can't be read: a plainer dialect is tried, and after the plainest the judge rests.
+_MAX_UNREADABLE = 3
+_UNREADABLE_PAUSE_S = 300.0
 # Sent before the server does any work. Another 5xx, or no answer at all, may be charged.
 _UNCHARGED = frozenset({503, 529})
 
@@ -123,6 +126,7 @@ class _Attempt:
     retry_after_s: float | None = None
     was_sent: bool = True
     fault: str = ""
+    dialect: int = 0
 
     @property
     def reason(self) -> str:
@@ -159,8 +163,9 @@ class LlmClient:
     """
     Ask questions, several at once. Nothing that a server does raises, and no text that anybody wrote is logged.
 
-    The dialect that a server understands is found out once and remembered. While the server does not answer, its
-    circuit breaker is open and questions are skipped.
+    The dialect that a server understands is found out once and remembered; after answers that can't be read a plainer
+    one is tried. While the server does not answer, or answers nothing readable in any dialect, its circuit breaker is
+    open and questions are skipped.
     """
 
     def __init__(self, settings: LlmSettings, circuit: CircuitBreaker | None = None) -> None:
@@ -168,6 +173,7 @@ class LlmClient:
         self.circuit = circuit or CircuitBreaker()
         self._dialect = 0
         self._forbidden_left = 0
+        self._unreadable = 0
 
     def ask(self, questions: Sequence[Question], attempts: Sequence[int] | None = None) -> list[LlmCall]:
         """
@@ -211,13 +217,30 @@ class LlmClient:
     def _result(self, question: Question, attempt: _Attempt) -> LlmCall:
         if attempt.status == 200:
             self._forbidden_left = _MAX_FORBIDDEN
-            self.circuit.succeeded()
-            return _answered(question, attempt.body)
+            call = _answered(question, attempt.body)
+            self._count_answer(call, attempt.dialect)
+            return call
         if self._is_about_request(attempt.status):
             self.circuit.succeeded()
             return LlmCall("refused", attempt.reason)
         self.circuit.failed(attempt.retry_after_s)
         return LlmCall("failed", attempt.reason)
+
+    def _count_answer(self, call: LlmCall, dialect: int) -> None:
+        """Note whether an answer can be read; after some in a row that can't, take a plainer dialect, or rest."""
+        if call.outcome == "answered":
+            self._unreadable = 0
+            self.circuit.succeeded()
+            return
+        plainer = plainer_dialect(dialect)
+        if plainer is None:
+            self.circuit.failed(_UNREADABLE_PAUSE_S)
+            return
+        self.circuit.succeeded()
+        # Questions are asked at the same time: answers in an earlier dialect don't count.
+        self._unreadable += dialect == self._dialect
+        if self._unreadable >= _MAX_UNREADABLE:
+            self._dialect, self._unreadable = plainer, 0
 
     def _is_about_request(self, status: int) -> bool:
         """Return True if the server refuses this request, rather than any request."""
@@ -235,8 +258,9 @@ class LlmClient:
         while True:
             attempt = await self._attempt(client, question, dialect)
             if attempt.status == 200:
-                self._dialect = dialect
-                return attempt
+                # An answer in an earlier dialect, which another question was given meanwhile, changes nothing.
+                self._dialect = max(self._dialect, dialect)
+                return replace(attempt, dialect=dialect)
             if attempt.status in _MISUNDERSTOOD and dialect + 1 < len(DIALECTS):
                 dialect += 1
                 continue
@@ -290,5 +314,5 @@ def _answered(question: Question, body: bytes) -> LlmCall:
     text = completion_text(body)
     answers = question.answers(text)
     usage = usage_of(question, body, text)
-    call = LlmCall("answered", answers=answers) if answers else LlmCall("no_answer", "its answer can't be read")
+    call = LlmCall("answered", answers=answers) if answers else LlmCall("no_answer", unreadable_reason(text))
     return replace(call, tokens_in=usage.prompt_tokens, tokens_out=usage.completion_tokens)

@@ -39,10 +39,19 @@ def _events(tasks: Sequence[Task], compiled: CompiledDefinitions, name: str) -> 
     return {row["task_id"]: event for row in rows for event in row["events"] if event["name"] == name}
 
 
-def preview_events(definition: EventDefinition, tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | None]:
-    """Return the event that a definition finds in each task, or None."""
-    rows = analyse(tasks, {definition.project_id: compile_definitions([definition])})
-    return [next(iter(row["events"]), None) for row in rows]
+class Preview:
+    """Tries definitions as a project would use them: beside its other definitions, and with its student."""
+
+    def __init__(self, definitions: Callable[[], Snapshot]) -> None:
+        self._definitions = definitions
+
+    def events(self, definition: EventDefinition, tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | None]:
+        """Return the event that a definition, untrained, finds in each task of its project, or None."""
+        current = self._definitions().by_project.get(definition.project_id, NO_DEFINITIONS)
+        others = [other for other in current.definitions if other.name != definition.name]
+        compiled = compile_definitions([*others, definition], student=current.student)
+        rows = analyse(tasks, {definition.project_id: events_only(compiled)})
+        return [next((event for event in row["events"] if event["name"] == definition.name), None) for row in rows]
 
 
 _TASKS = 1_000
@@ -80,4 +89,4 @@ def _without_threshold(current: CompiledDefinitions, name: str) -> CompiledDefin
         definition.model_copy(update={"threshold": _NO_THRESHOLD}) if definition.name == name else definition
         for definition in current.definitions
     ]
-    return events_only(compile_definitions(definitions, current.classifiers, current.settings))
+    return events_only(compile_definitions(definitions, current.classifiers, current.settings, current.student))

@@ -8,6 +8,7 @@ from typing import Any
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot, compile_definitions
 from phospho_workers.detection.learning.classifiers import Classifier
+from phospho_workers.detection.semantic.student import Student
 from phospho_workers.jobs.backfills.definition_backfill import events_only
 from phospho_workers.jobs.backfills.history import History, Span
 from phospho_workers.jobs.learning.examples import LabelledTasks
@@ -62,13 +63,13 @@ class VersionDiff:
         current = self._definitions().by_project.get(new.project_id, NO_DEFINITIONS)
         others = [definition for definition in current.definitions if definition.name != new.name]
         if version is None:
-            return events_only(compile_definitions(others, current.classifiers, current.settings))
+            return events_only(compile_definitions(others, current.classifiers, current.settings, current.student))
         stored = current.classifiers.get(new.name) if version in current.definitions else None
-        classifier = stored or self._classifiers.classifier(version, others)
+        classifier = stored or self._classifiers.classifier(version, others, current.student)
         classifiers = {name: trained for name, trained in current.classifiers.items() if name != new.name}
         if classifier is not None:
             classifiers[new.name] = classifier
-        return events_only(compile_definitions([*others, version], classifiers, current.settings))
+        return events_only(compile_definitions([*others, version], classifiers, current.settings, current.student))
 
 
 class _Changes:
@@ -113,7 +114,9 @@ class TrialClassifiers:
         self._tasks = tasks
         self._trainer = trainer
 
-    def classifier(self, definition: EventDefinition, others: Sequence[EventDefinition]) -> Classifier | None:
+    def classifier(
+        self, definition: EventDefinition, others: Sequence[EventDefinition], student: Student | None
+    ) -> Classifier | None:
         """
         Return the classifier of a version beside the project's other definitions, None without labels.
 
@@ -127,6 +130,7 @@ class TrialClassifiers:
         examples[definition.name] = [example for example in examples[definition.name] if example.weight == 1.0]
         if not examples[definition.name]:
             return None
-        trained = self._trainer.train([as_task_definition(member) for member in group], examples, [definition.name])
+        of_tasks = [as_task_definition(member) for member in group]
+        trained = self._trainer.train(of_tasks, examples, [definition.name], student)
         classifier = trained[definition.name].classifier
         return Classifier.from_json(classifier) if classifier else None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fixtures.matches import found_matches
+from fixtures.same_texts import DIFFERENT_TEXTS, SAME_TEXTS
 from phospho_workers.detection.definitions import check_definition, compile_definitions
+from phospho_workers.detection.text.sides import MESSAGE_BREAK
 from workers.detection.tasks import keywords
 
 
@@ -37,6 +39,12 @@ def found(text: str, *definitions, side="input") -> dict[str, str]:
         ("don't know", "I don’t know"),
         ('"no"', "“no”, he said"),
         ("👍", "ok👍"),
+        *SAME_TEXTS,
+        ("can't log in", "I can’t log in to my account"),
+        ("iade", "İade istiyorum"),
+        ("환불", "어제 산 신발 환불을 받고 싶어요"),
+        ("환불", "환불해 주세요"),
+        ("물", "물을 주세요"),
     ],
 )
 def test_a_keyword_is_found_in_every_way_to_write_it(keyword: str, text: str) -> None:
@@ -54,6 +62,10 @@ def test_a_keyword_is_found_in_every_way_to_write_it(keyword: str, text: str) ->
         ("refund", ""),
         ("refund", "\x00\x00"),
         ("thank you", "thank. you"),
+        ("thank you", f"thank{MESSAGE_BREAK}you"),
+        ("환불", "교환환불"),
+        ("물", "물건을 샀어요"),
+        *DIFFERENT_TEXTS,
     ],
 )
 def test_a_part_of_a_word_is_not_the_keyword(keyword: str, text: str) -> None:

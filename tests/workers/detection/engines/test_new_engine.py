@@ -29,6 +29,10 @@ class WordEngine:
         self._definitions = definitions
 
     @staticmethod
+    def warning(definition: EventDefinition) -> str | None:
+        return None
+
+    @staticmethod
     def refusal(definition: EventDefinition) -> str | None:
         return None if len(definition.keywords) == 1 else "give exactly one word"
 

@@ -32,6 +32,44 @@ def test_the_language_of_a_sentence_is_told(text: str, code: str) -> None:
     assert 0.5 <= language.score <= 1.0
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Maria Gonzalez",
+        "John Smith",
+        "New York",
+        "import numpy as np",
+        "SELECT * FROM users WHERE id = 3;",
+        'print("hello world")',
+        "https://example.com/where/is/my/order",
+        "git commit -m fix",
+        "環境",
+        "restaurant",
+    ],
+)
+def test_names_code_and_words_of_many_languages_have_no_language(text: str) -> None:
+    assert languages([text])[0].code == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["I don't like this", "It isn't good", "The answer wasn't helpful", "It hasn't been great"]
+)
+@pytest.mark.parametrize("apostrophe", "’ʼ´`")
+def test_apostrophes_of_phones_change_neither_language_nor_sentiment(text: str, apostrophe: str) -> None:
+    typed = text.replace("'", apostrophe)
+    assert languages([typed]) == languages([text])
+    assert sentiments([typed], ["en"]) == sentiments([text], ["en"])
+
+
+def test_sentiment_reads_the_beginning_and_the_end_of_a_long_text() -> None:
+    thanks, anger = "Thank you for the great help. ", "I am furious, this is the worst, terrible. "
+    neutral = "It came on Monday. " * 50
+    labels = [
+        one.label for one in sentiments([neutral + anger * 6, anger * 6 + neutral, neutral + thanks * 9], ["en"] * 3)
+    ]
+    assert labels == ["negative", "negative", "positive"]
+
+
 @pytest.mark.parametrize("text", ["", "  ", "ok", "12:30", "😀😀😀", "\x00\x00\x00", "?!?!?!", "\u200b"])
 def test_the_language_of_next_to_nothing_is_not_told(text: str) -> None:
     assert languages([text]) == [UNKNOWN]
@@ -110,5 +148,7 @@ def test_the_short_cut_says_what_vader_says(words: list[str]) -> None:
 
 def test_a_huge_text_is_read_in_part() -> None:
     huge = "good but bad " * 100_000
-    assert sentiments([huge], ["en"]) == sentiments([huge[:MAX_READ_CHARACTERS]], ["en"])
+    half = MAX_READ_CHARACTERS // 2
+    ends = f"{huge[:half].rsplit(maxsplit=1)[0]}\n{huge[-half:].split(maxsplit=1)[1]}"
+    assert sentiments([huge], ["en"]) == sentiments([ends], ["en"])
     assert languages([huge]) == languages([huge[:256]])

@@ -13,6 +13,7 @@ from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.detection.text.sides import MESSAGE_BREAK
 from phospho_workers.jobs.learning.examples import Example, LabelledTasks
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer, TrainedClassifier
 from phospho_workers.jobs.learning.training_job import TrainingJob
@@ -36,7 +37,11 @@ class Listening:
         return definition.engine == "semantic"
 
     def train(
-        self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
+        self,
+        definitions: Sequence[EventDefinition],
+        examples: Mapping[str, Sequence[Example]],
+        names: Sequence[str],
+        student: object = None,
     ) -> Mapping[str, TrainedClassifier]:
         self.rivals.append({definition.name for definition in definitions})
         for name in names:
@@ -68,9 +73,9 @@ def test_session_definitions_train_on_what_they_read(
     assert trainer.shown == {
         "plain": [("two", True)],
         # As the session was when it ended there.
-        "whole": [("User: one\n\nAssistant: yes\n\nUser: two\n\nAssistant: yes", True)],
+        "whole": [(MESSAGE_BREAK.join(("one", "yes", "two", "yes")), True)],
         "last": [("two", True)],
-        "near": [("one\n\ntwo", True)],
+        "near": [(f"one{MESSAGE_BREAK}two", True)],
     }
     assert sorted(map(sorted, trainer.rivals)) == [["last"], ["near"], ["plain"], ["whole"]]
 

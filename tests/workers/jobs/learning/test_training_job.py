@@ -39,7 +39,11 @@ class CountingTrainer:
         return definition.engine == "semantic"
 
     def train(
-        self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
+        self,
+        definitions: Sequence[EventDefinition],
+        examples: Mapping[str, Sequence[Example]],
+        names: Sequence[str],
+        student: object = None,
     ) -> dict[str, TrainedClassifier]:
         return {name: self.trained(name, examples[name]) for name in names}
 
@@ -207,8 +211,9 @@ def test_classifier_finds_what_its_description_does_not(
 ) -> None:
     """With the mathematics that is used, and from the labels to what detection finds."""
     registry.save_definition(semantic("zorb", "The user wants a zorb", project_id=project_id, scope="input"))
-    shown, hidden = ["I would like the blue umbrella", "an umbrella please"], "is the umbrella there"
-    other = ["what is the weather", "good morning to you"]
+    shown = ["I would like the blue umbrella", "an umbrella please", "the umbrella is gone", "my umbrella, where is it"]
+    hidden = "is the umbrella there"
+    other = ["what is the weather", "good morning to you", "is it time"]
     insert(store, "task_rows", *(task(project_id, f"u{n}", input=text) for n, text in enumerate(shown + other)))
     values = ["confirmed"] * len(shown) + ["rejected"] * len(other)
     labels = [new_label(project_id, "zorb", f"u{n}", label) for n, label in enumerate(values)]
@@ -223,7 +228,7 @@ def test_classifier_finds_what_its_description_does_not(
     classifier = DefinitionRepository(store).classifier(project_id, "zorb")
     assert classifier is not None
     quality = json.loads(classifier.quality)
-    assert (quality["confirmed"], quality["rejected"], set(quality["recall"])) == (2, 2, {"value", "low", "high"})
+    assert (quality["confirmed"], quality["rejected"], set(quality["recall"])) == (4, 3, {"value", "low", "high"})
 
 
 def test_label_queue_returns_uncertain_tasks_without_a_label(store: Store, registry: Registry, project_id: str) -> None:

@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple, Protocol
 from phospho_schemas.engines import EngineSpec
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.learning.classifiers import Classifier
+from phospho_workers.detection.semantic.student import Student
 from phospho_workers.detection.text.sides import Side
 
 MAX_EVIDENCE_CHARACTERS = 200
@@ -42,12 +43,22 @@ class Engine(Protocol):
 
     spec: ClassVar[EngineSpec]
 
-    def __init__(self, definitions: Sequence[EventDefinition], *classifiers: Mapping[str, Classifier]) -> None:
-        """Compile definitions that `refusal` accepts. An engine that learns also gets its classifiers, by name."""
+    def __init__(
+        self, definitions: Sequence[EventDefinition], *learnt: Mapping[str, Classifier] | Student | None
+    ) -> None:
+        """
+        Compile definitions that `refusal` accepts.
+
+        An engine that learns also gets its classifiers, by name, and the student of the project.
+        """
 
     @staticmethod
     def refusal(definition: EventDefinition) -> str | None:
         """Return why this engine can't take a definition, for the person who wrote it, or None."""
+
+    @staticmethod
+    def warning(definition: EventDefinition) -> str | None:
+        """Return what a definition that `refusal` accepts may do against the wish of its author, or None."""
 
     def match(self, texts: Sequence[str], side: Side, other_sides: Sequence[str] = ()) -> Sequence[Matches]:
         """

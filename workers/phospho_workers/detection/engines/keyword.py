@@ -11,8 +11,8 @@ import ahocorasick
 from phospho_schemas.engines import EngineSpec, engine_spec
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.engines.engine import NO_MATCHES, Match, Matches, shortened
-from phospho_workers.detection.text.folding import folded
-from phospho_workers.detection.text.sides import Side, reads_side
+from phospho_workers.detection.text.folding import folded, folded_keyword
+from phospho_workers.detection.text.sides import Side, messages_of, reads_side
 
 MAX_KEYWORD_CHARACTERS = 100
 # Nested phrases can match at every word of a huge text; matches after so many are ignored.
@@ -35,7 +35,11 @@ class KeywordEngine:
     def __init__(self, definitions: Sequence[EventDefinition]) -> None:
         owners_by_words: dict[str, list[Owner]] = {}
         for definition in definitions:
-            spellings = {folded(keyword): " ".join(keyword.split()) for keyword in reversed(definition.keywords)}
+            spellings = {
+                words: " ".join(keyword.split())
+                for keyword in reversed(definition.keywords)
+                for words in folded_keyword(keyword)
+            }
             for words, keyword in spellings.items():
                 owners_by_words.setdefault(words, []).append((definition, keyword))
         self._automaton = ahocorasick.Automaton()
@@ -53,12 +57,17 @@ class KeywordEngine:
             return f"the keyword {longest[:40]!r}… is longer than {MAX_KEYWORD_CHARACTERS} characters"
         return None
 
-    def match(self, texts: Sequence[str], side: Side, other_sides: Sequence[str] = ()) -> Sequence[Matches]:
-        return [self._match_words(folded(text), side) for text in texts]
+    @staticmethod
+    def warning(definition: EventDefinition) -> str | None:
+        return None
 
-    def _match_words(self, words: str, side: Side) -> Matches:
+    def match(self, texts: Sequence[str], side: Side, other_sides: Sequence[str] = ()) -> Sequence[Matches]:
+        return [self._match_text(text, side) for text in texts]
+
+    def _match_text(self, text: str, side: Side) -> Matches:
         # By identity: many definitions may share a keyword that a text repeats, and its owners are walked once.
-        owner_lists = {id(owners): owners for _, owners in islice(self._automaton.iter(words), _MAX_MATCHES)}
+        matches = (match for message in messages_of(text) for match in self._automaton.iter(folded(message)))
+        owner_lists = {id(owners): owners for _, owners in islice(matches, _MAX_MATCHES)}
         if not owner_lists:
             return NO_MATCHES
         keywords_by_name: dict[str, dict[str, None]] = {}

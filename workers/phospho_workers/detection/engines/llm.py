@@ -27,6 +27,10 @@ class LlmEngine:
             return "the LLM reads one task at a time: choose the scope input, output, task or system_prompt"
         return None
 
+    @staticmethod
+    def warning(definition: EventDefinition) -> str | None:
+        return None
+
     def match(self, texts: Sequence[str], side: Side, other_sides: Sequence[str] = ()) -> Sequence[Matches]:
         doubtful = [
             Match(definition, 0.0, "", is_found=False, doubt=1.0)

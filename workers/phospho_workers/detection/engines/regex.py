@@ -11,7 +11,8 @@ import re2
 from phospho_schemas.engines import EngineSpec, engine_spec
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.engines.engine import NO_MATCHES, Match, Matches, shortened
-from phospho_workers.detection.text.sides import Side, reads_side
+from phospho_workers.detection.engines.regex_classes import class_warning
+from phospho_workers.detection.text.sides import Side, messages_of, reads_side
 
 # A larger set is split in halves. A usual project's has a few kilobytes.
 _MAX_SET_BYTES = 64 * 1024 * 1024
@@ -54,12 +55,22 @@ class RegexEngine:
             )
         return None
 
+    @staticmethod
+    def warning(definition: EventDefinition) -> str | None:
+        return class_warning(definition.pattern)
+
     def match(self, texts: Sequence[str], side: Side, other_sides: Sequence[str] = ()) -> Sequence[Matches]:
         return [self._match_text(text, side) for text in texts]
 
     def _match_text(self, text: str, side: Side) -> Matches:
-        matches = [match for pattern_set in self._pattern_sets for match in pattern_set.match(text, side)]
-        return matches or NO_MATCHES
+        messages = messages_of(text)
+        if len(messages) == 1:
+            matches = [match for pattern_set in self._pattern_sets for match in pattern_set.match(text, side)]
+            return matches or NO_MATCHES
+        first = {
+            match.definition.name: match for message in reversed(messages) for match in self._match_text(message, side)
+        }
+        return list(first.values()) or NO_MATCHES
 
 
 class _PatternSet:

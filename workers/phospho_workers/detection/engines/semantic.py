@@ -12,9 +12,13 @@ from phospho_schemas.engines import EngineSpec, engine_spec
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.engines.engine import NO_MATCHES, Match, Matches, shortened
 from phospho_workers.detection.learning.classifiers import NO_CLASSIFIERS, Classifier, ClassifierColumns
+from phospho_workers.detection.semantic.assertion import UNASSERTED_SHARE, Reader
 from phospho_workers.detection.semantic.confidence import DEFAULT_THRESHOLD, confidence
-from phospho_workers.detection.semantic.library import description_core
-from phospho_workers.detection.semantic.rivalry import Scores, rivalry
+from phospho_workers.detection.semantic.encoder import is_multilingual
+from phospho_workers.detection.semantic.library import description_core, description_language
+from phospho_workers.detection.semantic.rivalry import Scores
+from phospho_workers.detection.semantic.scoring import DescriptionScores, of_texts
+from phospho_workers.detection.semantic.student import Student
 from phospho_workers.detection.text.embedding import embedder
 from phospho_workers.detection.text.reading import Clause, Reading, clauses_of, reading
 from phospho_workers.detection.text.sides import SIDES, Side, reads_side
@@ -31,24 +35,37 @@ class SemanticEngine:
     """
     Find texts that mean a description, or that a classifier recognises. The evidence is the clause that shows it best.
 
-    The score is a confidence in [0, 1]: that of the whole text or of its best clause, whichever is greater. A
+    The score is a confidence in [0, 1]: the mean of that of the whole text and of its best clause. A
     definition is found from its threshold on, or from DEFAULT_THRESHOLD. Near misses are returned as well.
     """
 
     spec: ClassVar[EngineSpec] = engine_spec("semantic")
 
     def __init__(
-        self, definitions: Sequence[EventDefinition], classifiers: Mapping[str, Classifier] = NO_CLASSIFIERS
+        self,
+        definitions: Sequence[EventDefinition],
+        classifiers: Mapping[str, Classifier] = NO_CLASSIFIERS,
+        student: Student | None = None,
     ) -> None:
+        by_side = {side: [definition for definition in definitions if reads_side(definition, side)] for side in SIDES}
         self._scorers: Mapping[Side, _SideScorer] = {
-            side: _SideScorer([definition for definition in definitions if reads_side(definition, side)], classifiers)
-            for side in SIDES
+            side: _SideScorer(readers, classifiers, side, student) for side, readers in by_side.items()
         }
 
     @staticmethod
     def refusal(definition: EventDefinition) -> str | None:
         if not embedder().pieces(description_core(definition.description)):
             return "it has no description: say in plain words what happens"
+        language = description_language(definition.description)
+        if language not in ("", "en") and not is_multilingual():
+            return (
+                f"its description seems to be in another language than English ({language}), which this engine does "
+                "not read: describe the event in English, or set engine: llm or keyword"
+            )
+        return None
+
+    @staticmethod
+    def warning(definition: EventDefinition) -> str | None:
         return None
 
     def match(self, texts: Sequence[str], side: Side, other_sides: Sequence[str] = ()) -> Sequence[Matches]:
@@ -58,8 +75,15 @@ class SemanticEngine:
 class _SideScorer:
     """The definitions that read one side, each of which is a column of the scores."""
 
-    def __init__(self, definitions: Sequence[EventDefinition], classifiers: Mapping[str, Classifier]) -> None:
+    def __init__(
+        self,
+        definitions: Sequence[EventDefinition],
+        classifiers: Mapping[str, Classifier],
+        side: Side,
+        student: Student | None,
+    ) -> None:
         self._definitions = definitions
+        self._is_user = side == "input"
         self._rows_at_once = min(_ROWS_AT_ONCE, _SCORES_AT_ONCE // max(1, len(definitions)))
         self._classifiers = ClassifierColumns(
             {
@@ -71,13 +95,17 @@ class _SideScorer:
         self._thresholds = np.array([_threshold(definition) for definition in definitions])
         self._is_judged = np.array([definition.judge != "none" for definition in definitions], dtype=bool)
         if definitions:
-            self._rivalry = rivalry([definition.description for definition in definitions])
+            descriptions = [definition.description for definition in definitions]
+            self._readers = [Reader.of(description) for description in descriptions]
+            self._descriptions = DescriptionScores(descriptions, side, student)
 
     def match(self, texts: Sequence[str], other_sides: Sequence[str]) -> Sequence[Matches]:
         """Return the matches in each text; a text without words has none. `other_sides` is empty or as long."""
         matches: list[Matches] = [NO_MATCHES] * len(texts)
         for indexes, batch in self._batches(texts) if self._definitions else ():
-            batch_matches = self._match_batch(batch, [other_sides[index] for index in indexes] if other_sides else [])
+            batch_texts = [texts[index] for index in indexes]
+            batch_others = [other_sides[index] for index in indexes] if other_sides else []
+            batch_matches = self._match_batch(batch, batch_texts, batch_others)
             for index, text_matches in zip(indexes, batch_matches, strict=True):
                 matches[index] = text_matches
         return matches
@@ -97,17 +125,42 @@ class _SideScorer:
         if clauses:
             yield list(clauses), reading(list(clauses.values()))
 
-    def _match_batch(self, batch: Reading, other_sides: Sequence[str]) -> list[list[Match]]:
+    def _match_batch(self, batch: Reading, texts: Sequence[str], other_sides: Sequence[str]) -> list[list[Match]]:
         matches: list[list[Match]] = [[] for _ in batch.clauses]
         clause_confidences, text_confidences = self._confidences(batch, other_sides)
         for row, column, score, is_found, doubt in self._results(text_confidences):
             evidence = _evidence(batch, row, clause_confidences[:, column]) if is_found else ""
-            matches[row].append(
-                Match(
-                    definition=self._definitions[column], score=score, evidence=evidence, is_found=is_found, doubt=doubt
-                )
+            match = Match(
+                definition=self._definitions[column], score=score, evidence=evidence, is_found=is_found, doubt=doubt
             )
+            if is_found and not self._is_asserted(column, texts[row], evidence):
+                match = self._doubtful(match, column)
+            if match.is_found or (match.doubt > 0.0 and self._is_judged[column]):
+                matches[row].append(match)
         return matches
+
+    def _is_asserted(self, column: int, text: str, evidence: str) -> bool:
+        """Return False where a text may deny or only mention the event; a classifier has learnt that by itself."""
+        if column in self._classifiers.columns:
+            return True
+        return self._readers[column].is_asserted(
+            text, evidence, is_user=self._is_user, shows_event=lambda part: self._shows(part, column)
+        )
+
+    def _shows(self, part: str, column: int) -> bool:
+        clauses = clauses_of(part)
+        if not clauses:
+            return False
+        batch = reading([clauses])
+        score = of_texts(self._descriptions.scores(batch), batch)[0, column]
+        return bool(confidence(score) >= self._thresholds[column])
+
+    def _doubtful(self, match: Match, column: int) -> Match:
+        """Return a match with what is left of its confidence where the text may not mean the event."""
+        threshold = float(self._thresholds[column])
+        score = match.score * UNASSERTED_SHARE
+        doubt = max(0.0, 1.0 - abs(score - threshold) / DOUBT_WIDTH)
+        return match._replace(score=score, is_found=score >= threshold, doubt=doubt)
 
     def _results(self, confidences: Scores) -> Iterator[tuple[int, int, float, bool, float]]:
         """Yield row, column, score, is_found and doubt of everything that is found or nearly found."""
@@ -119,13 +172,15 @@ class _SideScorer:
 
     def _confidences(self, batch: Reading, other_sides: Sequence[str]) -> tuple[Scores, Scores]:
         """Return those of the clauses, shape (clauses, definitions), and of the texts, shape (texts, definitions)."""
-        scores = self._rivalry.scores(batch.directions)
-        confidences = confidence(scores)
-        self._classifiers.overwrite(confidences, scores, batch, other_sides)
-        of_clauses, of_wholes = confidences[: batch.clause_count], confidences[batch.clause_count :]
-        of_texts = np.maximum.reduceat(of_clauses, batch.firsts, axis=0)
-        of_texts[batch.wholes] = np.maximum(of_texts[batch.wholes], of_wholes)
-        return of_clauses, of_texts
+        scores = self._descriptions.scores(batch)
+        of_rows, text_confidences = confidence(scores), confidence(of_texts(scores, batch))
+        if self._classifiers.columns:
+            self._classifiers.overwrite(of_rows, scores, batch, other_sides)
+            by_classifier = of_rows[:, self._classifiers.columns]
+            best = np.maximum.reduceat(by_classifier[: batch.clause_count], batch.firsts, axis=0)
+            best[batch.wholes] = np.maximum(best[batch.wholes], by_classifier[batch.clause_count :])
+            text_confidences[:, self._classifiers.columns] = best
+        return of_rows[: batch.clause_count], text_confidences
 
 
 def _evidence(batch: Reading, row: int, confidences: NDArray[np.float64]) -> str:

@@ -9,9 +9,18 @@ from statistics import fmean, pstdev
 
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.evaluation.labelled import LabelledLogs
-from phospho_workers.detection.evaluation.scoring import EventScore, Progress, Report, event_score, run
+from phospho_workers.detection.evaluation.scoring import (
+    EventScore,
+    LearntPart,
+    Progress,
+    Report,
+    event_score,
+    run,
+)
+from phospho_workers.detection.evaluation.students import Part
 from phospho_workers.detection.learning.classifiers import Classifier
 from phospho_workers.detection.learning.training_set import TrainingSet, labelled_text
+from phospho_workers.detection.semantic.student import Student
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,12 @@ class Spread:
 
 
 def few_shot(
-    definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int, seeds: int, progress: Progress
+    definitions: Sequence[EventDefinition],
+    logs: LabelledLogs,
+    shots: int,
+    seeds: int,
+    progress: Progress,
+    parts: Sequence[Part],
 ) -> Spread:
     """
     Train each definition with `shots` tasks that show its event and `shots` that do not, and test it on the others.
@@ -48,7 +62,7 @@ def few_shot(
     """
     return Spread(
         [
-            _report(definitions=definitions, logs=logs, shots=shots, seed=seed, progress=progress)
+            _report(definitions=definitions, logs=logs, shots=shots, seed=seed, progress=progress, parts=parts)
             for seed in range(seeds)
         ]
     )
@@ -61,12 +75,17 @@ def fewer_shots(definitions: Sequence[EventDefinition], logs: LabelledLogs, shot
 
 
 def _report(
-    definitions: Sequence[EventDefinition], logs: LabelledLogs, shots: int, seed: int, progress: Progress
+    definitions: Sequence[EventDefinition],
+    logs: LabelledLogs,
+    shots: int,
+    seed: int,
+    progress: Progress,
+    parts: Sequence[Part],
 ) -> Report:
     names = [definition.name for definition in definitions]
     drawn = {name: _drawn(logs.labels(name), shots, f"{seed} {name}") for name in names}
-    classifiers = _classifiers(definitions, logs, drawn)
-    result = run(definitions, logs.tasks, classifiers, progress)
+    learnt = [LearntPart(*part, _classifiers(definitions, logs, drawn, part.student)) for part in parts]
+    result = run(definitions, logs.tasks, learnt, progress)
     trained_on = frozenset(index for of_event in drawn.values() for index in of_event)
     return Report({name: event_score(name, result, logs, trained_on) for name in names}, result.tasks_per_s)
 
@@ -82,7 +101,10 @@ def _drawn(labels: Sequence[bool | None], shots: int, seed: str) -> dict[int, bo
 
 
 def _classifiers(
-    definitions: Sequence[EventDefinition], logs: LabelledLogs, drawn: Mapping[str, Mapping[int, bool]]
+    definitions: Sequence[EventDefinition],
+    logs: LabelledLogs,
+    drawn: Mapping[str, Mapping[int, bool]],
+    student: Student | None,
 ) -> dict[str, Classifier]:
     """Train classifiers as a worker does: each on its own labels, with the confirmed tasks of others."""
     labels = {
@@ -91,7 +113,7 @@ def _classifiers(
         ]
         for definition in definitions
     }
-    return TrainingSet(definitions, labels).train()
+    return TrainingSet(definitions, labels, student).train()
 
 
 def _mean_score(scores: Sequence[EventScore]) -> EventScore:

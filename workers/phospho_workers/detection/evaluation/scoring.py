@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +17,24 @@ from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.evaluation.labelled import PROJECT, LabelledLogs
+from phospho_workers.detection.evaluation.students import Part
 from phospho_workers.detection.learning.classifiers import Classifier
 from phospho_workers.detection.learning.metrics import average_precision, f1_score
+from phospho_workers.detection.semantic.student import Student
 
 _BATCH = 1000
 # Called with the number of tasks analysed since the last call.
 Progress = Callable[[int], None]
 # The times that `run` analyses each task.
 PASSES = 2
+
+
+class LearntPart(NamedTuple):
+    """The indexes of some tasks, with the student and the classifiers that score them."""
+
+    indexes: Sequence[int]
+    student: Student | None
+    classifiers: Mapping[str, Classifier]
 
 
 @dataclass(frozen=True)
@@ -71,16 +81,16 @@ class Run:
 def run(
     definitions: Sequence[EventDefinition],
     tasks: Sequence[Mapping[str, Any]],
-    classifiers: Mapping[str, Classifier],
+    parts: Sequence[LearntPart],
     progress: Progress,
 ) -> Run:
     """
     Analyse the tasks twice: with the definitions as they are, for the events and the speed of a worker, and with
     thresholds of 0, for the scores below them.
     """
-    found_events, tasks_per_s = _events(definitions, tasks, classifiers, progress)
+    found_events, tasks_per_s = _events(definitions, tasks, parts, progress)
     without_threshold = [definition.model_copy(update={"threshold": 0.0}) for definition in definitions]
-    scored_events, _ = _events(without_threshold, tasks, classifiers, progress)
+    scored_events, _ = _events(without_threshold, tasks, parts, progress)
     names = [definition.name for definition in definitions]
     return Run(
         scores={name: np.array([events.get(name, 0.0) for events in scored_events]) for name in names},
@@ -92,19 +102,23 @@ def run(
 def _events(
     definitions: Sequence[EventDefinition],
     tasks: Sequence[Mapping[str, Any]],
-    classifiers: Mapping[str, Classifier],
+    parts: Sequence[LearntPart],
     progress: Progress,
 ) -> tuple[list[dict[str, float]], float]:
     """Return the score of each event of each task, by name, and the tasks a second."""
-    compiled = {PROJECT: compile_definitions(definitions, classifiers)}
-    analyse(tasks[:1], compiled)  # loads the models
-    started = time.perf_counter()
-    rows: list[dict[str, Any]] = []
-    for begin in range(0, len(tasks), _BATCH):
-        rows += analyse(tasks[begin : begin + _BATCH], compiled)
-        progress(len(rows) - begin)
-    tasks_per_s = len(tasks) / (time.perf_counter() - started)
-    return [{event["name"]: event["score"] for event in row["events"]} for row in rows], tasks_per_s
+    events: list[dict[str, float]] = [{} for _ in tasks]
+    seconds = 0.0
+    for indexes, student, classifiers in parts:
+        compiled = {PROJECT: compile_definitions(definitions, classifiers, student=student)}
+        analyse(tasks[:1], compiled)  # loads the models
+        started = time.perf_counter()
+        for begin in range(0, len(indexes), _BATCH):
+            batch = indexes[begin : begin + _BATCH]
+            for index, row in zip(batch, analyse([tasks[index] for index in batch], compiled), strict=True):
+                events[index] = {event["name"]: event["score"] for event in row["events"]}
+            progress(len(batch))
+        seconds += time.perf_counter() - started
+    return events, len(tasks) / seconds
 
 
 def refusal(definition: EventDefinition) -> str | None:
@@ -116,9 +130,11 @@ def refusal(definition: EventDefinition) -> str | None:
     return None
 
 
-def zero_shot(definitions: Sequence[EventDefinition], logs: LabelledLogs, progress: Progress) -> Report:
+def zero_shot(
+    definitions: Sequence[EventDefinition], logs: LabelledLogs, progress: Progress, parts: Sequence[Part]
+) -> Report:
     """Score definitions without labels to learn from."""
-    result = run(definitions, logs.tasks, {}, progress)
+    result = run(definitions, logs.tasks, [LearntPart(*part, {}) for part in parts], progress)
     names = [definition.name for definition in definitions]
     return Report({name: event_score(name, result, logs, frozenset()) for name in names}, result.tasks_per_s)
 

@@ -23,7 +23,7 @@ from phospho_workers.detection.semantic.confidence import logistic
 from phospho_workers.detection.text.embedding import DIMENSIONS, Vectors, cosines
 from phospho_workers.detection.text.reading import Reading, whole
 
-FORMAT = 3
+FORMAT = 4
 PHRASE_UNIT = 2.0**-12
 Scores = NDArray[np.float64]
 
@@ -138,7 +138,7 @@ class ClassifierColumns:
 
     def __init__(self, by_column: Mapping[int, Classifier]) -> None:
         classifiers = list(by_column.values())
-        self._columns = list(by_column)
+        self.columns = list(by_column)
         self._directions = _stacked([classifier.direction for classifier in classifiers])
         self._direction_weights = np.array([classifier.direction_weight for classifier in classifiers])
         self._other_sides = _stacked([classifier.other_side for classifier in classifiers])
@@ -160,14 +160,14 @@ class ClassifierColumns:
 
         `other_sides` has the other side of each text's task, and is empty where that is unknown.
         """
-        if not self._columns:
+        if not self.columns:
             return
         along = cosines(batch.directions, self._directions).astype(np.float64)
-        described = description_scores[:, self._columns]
+        described = description_scores[:, self.columns]
         logits = along * self._direction_weights + described * self._description_weights + self._biases
         if other_sides and self._other_side_weights.any():
             logits += self._other_side_logits(other_sides)[batch.texts()]
-        confidences[:, self._columns] = logistic(logits + self._phrase_logits(batch))
+        confidences[:, self.columns] = logistic(logits + self._phrase_logits(batch))
 
     def _other_side_logits(self, other_sides: Sequence[str]) -> Scores:
         """Return the part of the other side in the logits, shape (texts, classifiers); 0 where it says nothing."""
@@ -179,7 +179,7 @@ class ClassifierColumns:
 
     def _phrase_logits(self, batch: Reading) -> Scores:
         """Return the part of the phrases in the logits, shape (rows, classifiers)."""
-        logits = np.zeros((len(batch.pieces), len(self._columns)))
+        logits = np.zeros((len(batch.pieces), len(self.columns)))
         for row, pieces in enumerate(batch.pieces):
             features = phrases(pieces)
             if known_rows := [self._phrase_rows[feature] for feature in features if feature in self._phrase_rows]:

@@ -22,7 +22,8 @@ from phospho_workers.detection.learning.fitting import (
     labelled_rows,
     task_confidence,
 )
-from phospho_workers.detection.semantic.rivalry import rivalry
+from phospho_workers.detection.semantic.scoring import DescriptionScores
+from phospho_workers.detection.semantic.student import Student
 from phospho_workers.detection.text.embedding import unit
 from phospho_workers.detection.text.reading import clauses_of, reading, whole
 from phospho_workers.detection.text.sides import OTHER_SIDE, SIDES, Side, reads_side, texts_of
@@ -64,15 +65,20 @@ class TrainingSet:
     All labelled texts of a project, read once and never changed.
 
     `definitions` are all current ones of the project, because they are rivals; those whose engine learns get
-    classifiers. `labels` are all of the project, by the name of the definition. Pure: the same labels give the same
-    classifiers.
+    classifiers. `labels` are all of the project, by the name of the definition, and `student` is the project's. Pure:
+    the same labels give the same classifiers.
     """
 
-    def __init__(self, definitions: Sequence[EventDefinition], labels: Mapping[str, Sequence[LabelledText]]) -> None:
+    def __init__(
+        self,
+        definitions: Sequence[EventDefinition],
+        labels: Mapping[str, Sequence[LabelledText]],
+        student: Student | None = None,
+    ) -> None:
         self._definitions = {definition.name: definition for definition in definitions}
         self._labels = {definition.name: labels.get(definition.name, ()) for definition in definitions}
         texts = [label for definition_labels in self._labels.values() for label in definition_labels]
-        self._sides = {side: _SideTexts(side, definitions, texts) for side in SIDES}
+        self._sides = {side: _SideTexts(side, definitions, texts, student) for side in SIDES}
         other_sides = list(dict.fromkeys(text for label in texts for text in (label.other_side, *label.texts.values())))
         self._other_sides = dict(zip(other_sides, unit(whole(other_sides)), strict=True))
 
@@ -164,7 +170,13 @@ class TrainingSet:
 class _SideTexts:
     """The labelled texts of one side, embedded and scored by the descriptions that read that side."""
 
-    def __init__(self, side: Side, definitions: Sequence[EventDefinition], labels: Sequence[LabelledText]) -> None:
+    def __init__(
+        self,
+        side: Side,
+        definitions: Sequence[EventDefinition],
+        labels: Sequence[LabelledText],
+        student: Student | None,
+    ) -> None:
         learning = [definition for definition in definitions if engine_spec(definition.engine).learns]
         readers = [definition for definition in learning if reads_side(definition, side)]
         self._columns = {definition.name: column for column, definition in enumerate(readers)}
@@ -176,7 +188,8 @@ class _SideTexts:
         batch = reading(list(clauses.values()))
         self._vectors = unit(batch.directions)
         self._phrases = [phrases(pieces) for pieces in batch.pieces]
-        self._scores = rivalry([definition.description for definition in readers]).scores(batch.directions)
+        descriptions = [definition.description for definition in readers]
+        self._scores = DescriptionScores(descriptions, side, student).scores(batch)
         self._rows = dict(zip(clauses, batch.rows(), strict=True))
 
     def rows(self, name: str, text: str, other_side: NDArray[np.float64]) -> ClauseRows | None:

@@ -22,7 +22,7 @@ Vector = NDArray[np.float64]
 _RESEMBLANCE = 0.55
 _RESEMBLANCE_WIDTH = 0.05
 # The weight of the examples, where that of the description is 1.
-_EXAMPLES_WEIGHT = 1.5
+_EXAMPLES_WEIGHT = 0.7
 # The share of the mean of all descriptions that is subtracted.
 _COMMON_SHARE = 0.5
 _MAX_CACHED = 10_000

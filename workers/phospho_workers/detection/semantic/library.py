@@ -3,8 +3,8 @@ The library: some 250 common events of conversations with assistants, in every t
 
 A description names an event, and what people say sounds different: "it's too dark in here" shares no word with "the
 user wants to change the lights". So a definition whose description is close to one of these events borrows its
-examples, and the events that it is not close to are its rivals. This project's authors wrote the files in `library/`:
-`# ` begins an event, and the lines below it are its examples.
+examples. All examples together are the texts by which the scores of a project without a sample are counted. This
+project's authors wrote the files in `library/`: `# ` begins an event, and the lines below it are its examples.
 """
 
 from __future__ import annotations
@@ -20,11 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phospho_workers.detection.text.embedding import Vectors, directions, embedder, unit
+from phospho_workers.detection.text.language import languages
 
 Matrix = NDArray[np.float64]
 
 # Most definitions of a project have the same actor, so it tells nothing apart.
 _ACTOR = re.compile(r"\s*the (user|assistant)\b(\s+(is|has|wants to|says that))?\s*", re.IGNORECASE)
+
+# Words of descriptions that make them English, whatever names they hold.
+_ENGLISH = re.compile(
+    r"\b(the|user|users|assistant|customer|asks?|wants?|says?|is|are|about|with|for|of)\b", re.IGNORECASE
+)
+_MIN_LANGUAGE_SCORE = 0.6
 
 
 @dataclass(frozen=True)
@@ -34,17 +41,13 @@ class Library:
 
     names: their descriptions, less the mean `mean_name`.
     examples: the mean of their examples, less that of all examples.
-    directions: half-way between the two, as `embedding.directions` makes them.
     example_directions: the direction of every single example.
-    example_events: the row of every example's event.
     """
 
     names: Matrix
     examples: Matrix
     mean_name: NDArray[np.float64]
-    directions: Vectors
     example_directions: Vectors
-    example_events: NDArray[np.int64]
 
 
 _loading = threading.Lock()
@@ -74,9 +77,7 @@ def build(without: Container[str] = ()) -> Library:
         names=names,
         examples=examples,
         mean_name=mean_name,
-        directions=directions(names + examples),
         example_directions=directions(np.concatenate(examples_by_event)),
-        example_events=np.repeat(np.arange(len(events)), list(map(len, examples_by_event))),
     )
 
 
@@ -93,6 +94,14 @@ def _events(without: Container[str] = ()) -> Iterator[tuple[str, list[str]]]:
         for block in file.read_text(encoding="utf-8").removeprefix("# ").split("\n# "):
             description, *examples = block.splitlines()
             yield description, examples
+
+
+def description_language(description: str) -> str:
+    """Return the code of a description's language, English where it has English words; empty where it is unknown."""
+    if _ENGLISH.search(description):
+        return "en"
+    language = languages([description])[0]
+    return language.code if language.score >= _MIN_LANGUAGE_SCORE else ""
 
 
 def description_core(description: str) -> str:

@@ -1,4 +1,4 @@
-"""Folding of text for keywords: case, Unicode forms, invisible characters and word boundaries."""
+"""Folding of text for keywords: its searchable form, cut into words."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import sys
 import unicodedata
 from itertools import groupby
 
-# Invisible format characters: soft hyphen, zero-width space, non-joiner, joiner, word joiner, BOM.
-_INVISIBLE = dict.fromkeys((0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
-# Phones and word processors type these for ' and ".
-_QUOTES = {0x2018: "'", 0x2019: "'", 0x02BC: "'", 0x201C: '"', 0x201D: '"'}
-_PLAIN = {**_INVISIBLE, **_QUOTES}
-# Left over from the case folding of a Turkish capital I.
-_DOT_ABOVE = "\u0307"
+from phospho_schemas.normalisation import searchable
+
 # Scripts that put no space between words (blocks of Unicode 16): Thai and Lao, Myanmar, Khmer, kana, and CJK
 # ideographs with their extensions. Each character counts as a word, so that one may begin or end anywhere.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _ASCII_WORD = re.compile(r"\w+|[^\w\s]", re.ASCII)
+_HANGUL_END = re.compile("([\uac00-\ud7a3]+) $")
+# Particles that Korean writes onto a word; after a longer word any ending is taken, verbs among them.
+_PARTICLES = re.findall(
+    r"\w+",
+    "을 를 이 가 은 는 에 에서 에게 로 으로 와 과 도 만 의 까지 부터 보다 처럼 하고 이나 나 요 이요 이에요 예요 입니다 "
+    "인데 이라 라",
+)
 
 
 def folded(text: str) -> str:
@@ -26,15 +28,22 @@ def folded(text: str) -> str:
     Return the folded words of `text`, with one space between, before and after them.
 
     Punctuation such as "+" is a word by itself; white space is none. A text has a keyword where the folded text
-    contains the folded keyword. Case and form are folded by NFKC around a full case folding
-    (Unicode 16, section 3.13, D146): "STRASSE" and "straße" are equal, and so are full-width and plain letters, and
-    typographic and plain quotes. The search of the pages folds alike (`phospho_dashboard.queries.search`).
+    contains one of the keyword's `folded_keyword`.
     """
     if text.isascii():
-        return f" {' '.join(_ASCII_WORD.findall(text.lower()))} "
-    composed = unicodedata.normalize("NFKC", text.translate(_PLAIN))
-    plain = unicodedata.normalize("NFKC", composed.casefold()).replace(_DOT_ABOVE, "")
-    return f" {' '.join(_word().findall(plain))} "
+        return f" {' '.join(_ASCII_WORD.findall(text.lower().replace('`', chr(39))))} "
+    return f" {' '.join(_word().findall(searchable(text)))} "
+
+
+def folded_keyword(keyword: str) -> list[str]:
+    """Return the forms of a keyword in folded texts: one, or in Korean those with what may be written onto it."""
+    words = folded(keyword)
+    last_word = _HANGUL_END.search(words)
+    if last_word is None:
+        return [words]
+    if len(last_word[1]) > 1:
+        return [words[:-1]]
+    return [words, *(f"{words[:-1]}{particle} " for particle in _PARTICLES)]
 
 
 @functools.cache

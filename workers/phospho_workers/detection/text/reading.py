@@ -10,6 +10,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
+from phospho_schemas.normalisation import plain
 from phospho_workers.detection.text.embedding import MAX_PIECES, Vectors, directions, embedder
 
 # Of a longer text the beginning and the end are read, half of this each: people say what they want there.
@@ -17,6 +18,11 @@ MAX_READ_CHARACTERS = 8_000
 # A mark, with what follows it up to white space or the end. Simpler would be `[.!?;:\n]+(?:\s+|$)`; this also takes
 # marks between such ends, and begins no run of marks twice, which makes its cost linear.
 _CLAUSE_END = re.compile(r"(?<![.!?;:\n])[.!?;:\n][.!?;:\s]*(?:\s|$)")
+
+_CAPITAL = re.compile(r"[A-Z\u00c0-\u00de\u0130\u0391-\u03a9\u0401-\u042f]")
+# A clause with more capitals than this, of all its letters, is shouted; with fewer it may be an acronym.
+_SHOUTED_SHARE = 0.6
+_MIN_SHOUTED = 5
 
 # A clause and its word pieces.
 Clause = tuple[str, list[int]]
@@ -65,7 +71,7 @@ def clauses_of(text: str) -> list[Clause]:
     room = MAX_PIECES
     model = embedder()
     for clause in _CLAUSE_END.split(_read(text)):
-        pieces = model.pieces(clause)[:room]
+        pieces = model.pieces(_as_read(clause))[:room]
         room -= len(pieces)
         if pieces:
             clauses.append((clause, pieces))
@@ -90,6 +96,15 @@ def whole(texts: Sequence[str]) -> Vectors:
 
 def _all_pieces(clauses: Sequence[Clause]) -> list[int]:
     return [piece for _, pieces in clauses for piece in pieces]
+
+
+def _as_read(clause: str) -> str:
+    """Return a clause as the embedding knows words: with plain apostrophes, and in lower case where it is shouted."""
+    read = plain(clause)
+    capitals = len(_CAPITAL.findall(read))
+    if capitals >= _MIN_SHOUTED and capitals > _SHOUTED_SHARE * sum(map(str.isalpha, read)):
+        return read.lower().replace("i\u0307", "i")
+    return read
 
 
 def _read(text: str) -> str:

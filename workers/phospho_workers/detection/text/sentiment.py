@@ -1,4 +1,8 @@
-"""The sentiment of an English text, by VADER (Hutto and Gilbert 2014): a lexicon and rules, no model."""
+"""
+The sentiment of an English text, by VADER (Hutto and Gilbert 2014): a lexicon and rules, no model.
+
+Of a long text the beginning and the end are read. Text in another language has no sentiment: unknown, not neutral.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,10 @@ from typing import Literal, NamedTuple
 
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-# VADER is made for sentences. Its time grows with the square of the words, and it makes several of each emoji.
+from phospho_schemas.normalisation import plain
+
+# VADER is made for sentences. Its time grows with the square of the words, and it makes several of each emoji. Half of
+# this is read at the beginning of a longer text, and half at its end: people thank first, or say last what is wrong.
 MAX_READ_CHARACTERS = 500
 # The bounds that VADER's README documents for its compound score.
 _POSITIVE = 0.05
@@ -47,7 +54,7 @@ def sentiments(texts: Sequence[str], languages: Sequence[str]) -> list[Sentiment
 def _sentiment(text: str, language: str) -> Sentiment:
     if language not in ("", "en") or not text.strip():
         return NOT_COVERED
-    read = text[:MAX_READ_CHARACTERS]
+    read = plain(_beginning_and_end(text))
     analyzer = _analyzer()
     without_feeling = NEUTRAL if language else NOT_COVERED
     if _has_no_feeling(read, analyzer):
@@ -57,6 +64,19 @@ def _sentiment(text: str, language: str) -> Sentiment:
         return without_feeling
     score = scores["compound"]
     return Sentiment(_label(score), score, round(scores["pos"] + scores["neg"], 3))
+
+
+def _beginning_and_end(text: str) -> str:
+    """Return a text that VADER can read in time, without words that are cut in two."""
+    if len(text) <= MAX_READ_CHARACTERS:
+        return text
+    half = MAX_READ_CHARACTERS // 2
+    beginning, end = text[:half], text[-half:]
+    if not text[half].isspace():
+        beginning = beginning.rsplit(maxsplit=1)[0] if len(beginning.split()) > 1 else beginning
+    if not text[-half - 1].isspace():
+        end = end.split(maxsplit=1)[-1]
+    return f"{beginning}\n{end}"
 
 
 def _has_no_feeling(text: str, analyzer: SentimentIntensityAnalyzer) -> bool:

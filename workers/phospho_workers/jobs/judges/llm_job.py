@@ -131,18 +131,18 @@ class LlmJudgeJob(JudgeJob):
 
     def _left_alone_until(self, call: LlmCall) -> datetime | None:
         pause_s = self._client.circuit.pause_left_s
-        return self._now() + timedelta(seconds=pause_s) if pause_s and call.outcome == "failed" else None
+        return self._now() + timedelta(seconds=pause_s) if pause_s and call.outcome in ("failed", "no_answer") else None
 
     def _log_circuit(self, calls: Sequence[LlmCall]) -> None:
         """Log once that the circuit has opened, and once that the LLM answers again."""
         if any(call.outcome == "answered" for call in calls) and self._is_circuit_logged:
             self._is_circuit_logged = False
             logger.warning("the LLM at %s answers again", self._settings.host)
-        failed = [call for call in calls if call.outcome == "failed"]
+        failed = [call for call in calls if call.outcome in ("failed", "no_answer")]
         if failed and self._client.circuit.is_open and not self._is_circuit_logged:
             self._is_circuit_logged = True
             logger.warning(
-                "the LLM at %s does not answer (%s): it is left alone for %.0f s, and asked again then; see"
+                "the LLM at %s gives no usable answer (%s): it is left alone for %.0f s, and asked again then; see"
                 " `phospho llm usage`",
                 self._settings.host,
                 failed[-1].reason,

@@ -12,6 +12,7 @@ from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.learning.classifiers import FORMAT
 from phospho_workers.detection.learning.quality import quality
 from phospho_workers.detection.learning.training_set import LabelledText, TrainingSet, labelled_text
+from phospho_workers.detection.semantic.student import Student
 from phospho_workers.jobs.learning.examples import Example
 
 # Fewer judgements are by chance all of one kind, and of few texts.
@@ -45,13 +46,17 @@ class ClassifierTrainer:
         return engine_spec(definition.engine).learns
 
     def train(
-        self, definitions: Sequence[EventDefinition], examples: Mapping[str, Sequence[Example]], names: Sequence[str]
+        self,
+        definitions: Sequence[EventDefinition],
+        examples: Mapping[str, Sequence[Example]],
+        names: Sequence[str],
+        student: Student | None = None,
     ) -> Mapping[str, TrainedClassifier]:
         """
         Return a classifier for each of `names`.
 
-        The definitions, and the examples by name in the order of their tasks' ids, are those of a whole project: an
-        example of another event is a counterexample of this one.
+        `student` is the project's. The definitions, and the examples by name in the order of their tasks' ids, are
+        those of a whole project: an example of another event is a counterexample of this one.
         """
         labels = {
             definition.name: [
@@ -63,7 +68,7 @@ class ClassifierTrainer:
         # The matrices are small: on a busy machine the threads of BLAS wait for each other, and a classifier that takes
         # 0.2 s with one of them took 4 s with two.
         with threadpool_limits(1, "blas"):
-            training_set = TrainingSet(definitions, labels)
+            training_set = TrainingSet(definitions, labels, student)
             classifiers = training_set.train([name for name in names if is_enough(labels[name])])
             return {
                 definition.name: TrainedClassifier(

@@ -10,6 +10,8 @@ from phospho_schemas.ids import derived_id
 from phospho_schemas.messages import ClassifierRow, EventDefinition
 from phospho_schemas.times import utc_now
 from phospho_store.registry.definition_sets import TABLES, DefinitionRepository
+from phospho_workers.detection.loader import read_student
+from phospho_workers.detection.semantic.student import Student
 from phospho_workers.jobs.learning.examples import LabelledTasks, LabelRevisions
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer, TrainedClassifier
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
@@ -50,6 +52,7 @@ class TrainingJob:
         self._trainer = trainer
         self._seen: tuple[object, ...] = ()
         self._digests: dict[str, _ProjectDigests] = {}
+        self._students: dict[str, Student] = {}
 
     def step(self) -> bool:
         """Train what is due in one project, and return whether there was any."""
@@ -60,6 +63,7 @@ class TrainingJob:
         instructions = self._instructions.read()
         classifiers = {(row.project_id, row.name): row for row in instructions.classifiers}
         definitions = [definition for definition in instructions.definitions if self._trainer.can_train(definition)]
+        self._students = {row.project_id: student for row in instructions.students if (student := read_student(row))}
         due = self._due(definitions, classifiers, revisions)
         if not due:
             self._seen = seen
@@ -81,7 +85,9 @@ class TrainingJob:
         due = {}
         for definition in definitions:
             labels_digest = self._digests[definition.project_id].by_name.get(definition.name)
-            digest = derived_id("labels", self._trainer.name, str(definition.version), labels_digest or "")
+            student = self._students.get(definition.project_id)
+            taught_by = f"{self._trainer.name} {student.version if student else 0}"
+            digest = derived_id("labels", taught_by, str(definition.version), labels_digest or "")
             classifier = classifiers.get((definition.project_id, definition.name))
             is_wanted = classifier is not None or labels_digest is not None
             if is_wanted and (classifier is None or classifier.labels_digest != digest):
@@ -125,7 +131,8 @@ class TrainingJob:
         project_id = definitions[0].project_id
         examples = self._labels.examples(project_id, definitions)
         try:
-            return self._trainer.train([as_task_definition(definition) for definition in definitions], examples, names)
+            of_tasks = [as_task_definition(definition) for definition in definitions]
+            return self._trainer.train(of_tasks, examples, names, self._students.get(project_id))
         except (ValueError, ArithmeticError) as error:
             logger.error("%s: its labels can't be trained on", project_id, exc_info=error)
             return dict.fromkeys(names, TrainedClassifier("", "{}"))

@@ -9,7 +9,7 @@ from phospho_schemas.ids import derived_id, event_id
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.definitions import CompiledDefinitions, compile_definitions
 from phospho_workers.detection.detect import analyse
-from phospho_workers.detection.learning.classifiers import Classifier
+from phospho_workers.detection.text.sides import MESSAGE_BREAK
 
 Task = Mapping[str, Any]
 Event = dict[str, Any]
@@ -34,9 +34,9 @@ class SessionDetection:
         definitions = compiled.of_sessions if compiled.settings.detect_events else ()
         self._by_name = {definition.name: definition for definition in definitions}
         groups = group_by_reading(definitions)
-        self._whole = _compiled(groups.pop(_WHOLE, ()), compiled.classifiers)
-        self._last = _compiled(groups.pop(_LAST, ()), compiled.classifiers)
-        self._turns = {turns: _compiled(group, compiled.classifiers) for turns, group in groups.items()}
+        self._whole = _compiled(groups.pop(_WHOLE, ()), compiled)
+        self._last = _compiled(groups.pop(_LAST, ()), compiled)
+        self._turns = {turns: _compiled(group, compiled) for turns, group in groups.items()}
 
     @property
     def reads_session_ends(self) -> bool:
@@ -95,20 +95,15 @@ def group_by_reading(definitions: Iterable[EventDefinition]) -> dict[int, list[E
     return groups
 
 
-def _compiled(definitions: Sequence[EventDefinition], classifiers: Mapping[str, Classifier]) -> CompiledDefinitions:
+def _compiled(definitions: Sequence[EventDefinition], of_project: CompiledDefinitions) -> CompiledDefinitions:
     task_definitions = [as_task_definition(definition) for definition in definitions]
-    return compile_definitions(task_definitions, classifiers, _EVENTS_ALONE)
+    return compile_definitions(task_definitions, of_project.classifiers, _EVENTS_ALONE, of_project.student)
 
 
 def transcript(tasks: Sequence[Task]) -> str:
-    """Return the texts of both sides, a paragraph each; of a long session the end."""
-    paragraphs = [
-        f"{speaker}: {task[side]}"
-        for task in tasks
-        for speaker, side in (("User", "input"), ("Assistant", "output"))
-        if task.get(side)
-    ]
-    return "\n\n".join(paragraphs)[-MAX_TRANSCRIPT_CHARACTERS:]
+    """Return the messages of both sides in their order, nothing else; of a long session the end."""
+    messages = [task[side] for task in tasks for side in ("input", "output") if task.get(side)]
+    return MESSAGE_BREAK.join(messages)[-MAX_TRANSCRIPT_CHARACTERS:]
 
 
 def joined_task(definition: EventDefinition, tasks: Sequence[Task]) -> Task:
@@ -132,5 +127,5 @@ def whole_session(tasks: Sequence[Task]) -> Task:
 def last_turns(tasks: Sequence[Task], context_turns: int) -> Task:
     """Return the last task, each side with the texts of that side in the `context_turns` tasks before it."""
     window = tasks[-context_turns - 1 :]
-    sides = {side: "\n\n".join(task[side] for task in window if task.get(side)) for side in ("input", "output")}
+    sides = {side: MESSAGE_BREAK.join(task[side] for task in window if task.get(side)) for side in ("input", "output")}
     return {**tasks[-1], **sides}

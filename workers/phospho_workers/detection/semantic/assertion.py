@@ -1,0 +1,135 @@
+"""
+Whether a text asserts what it is about, or denies, quotes or only mentions it.
+
+An embedding hardly knows "I want a refund" from "I don't want a refund". So the words around the clause that shows an
+event are read by rules for English: a negation whose scope holds the event, reported speech, a quotation, and requests
+about words or texts ("translate …", "write a story in which …"). A text that may not mean the event is not refused: its
+confidence falls into doubt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from phospho_schemas.normalisation import plain
+from phospho_workers.detection.semantic.library import description_core
+
+# The confidence that is left where a text may not mean an event: below the default threshold, and near enough to it for
+# a judge to be asked.
+UNASSERTED_SHARE = 0.45
+
+_MAX_CHARACTERS = 4_000
+_NEGATION = re.compile(
+    r"\b(?:(?:do|does|did|is|are|was|were|has|have|had|wo|would|should|need|must|ai)n't|not|never|no longer|without|"
+    r"nobody|no one|none|neither|nothing|rather not|no(?! (?:problem|matter|idea|doubt|wonder))(?= \w))\b",
+    re.IGNORECASE,
+)
+# Negations that deny nothing: questions, what somebody does not know, and "not only".
+_NO_DENIAL = re.compile(
+    r"\b(?:why (?:\w+ )?(?:not|\w+n't)|(?:do|does|is|are|was|would|wo|could|should)n't (?:you|i|it|we|they|there)|"
+    r"not (?:only|just|sure|certain)|(?:do|did)n't (?:know|understand|see|forget to|hesitate|get why)|"
+    r"(?:do|did) not (?:know|understand|see|hesitate)|if not|or not|whether or not)\b",
+    re.IGNORECASE,
+)
+_SCOPE_END = re.compile(r"\b(?:but|instead|because|although|except)\b|[,;:]", re.IGNORECASE)
+# Descriptions of something that went wrong: "it has not come" is no denial that it is late, "it is not late" is one.
+_FAULT = re.compile(
+    r"\b(late|delay\w*|fail\w*|declin\w+|reject\w+|lost|lose|missing|wrong\w*|broken|bugs?|errors?|problems?|stuck|"
+    r"block\w+|forg[oe]t\w*|refus\w+|complain\w*|unable|crash\w*|angry|upset|unhappy|frustrat\w+)\b",
+    re.IGNORECASE,
+)
+_NEGATED_DESCRIPTION = re.compile(r"\b(?:not|never|no|without|can't|cannot|unable)\b|n't\b", re.IGNORECASE)
+_ABOUT = re.compile(
+    r"\b(?:mentions?|quotes?|asks? (?:about|what|how|why|for (?:an? )?(?:explanation|definition|translation|"
+    r"summary))|wants? to know)\b",
+    re.IGNORECASE,
+)
+
+_REQUEST = (
+    r"(?:please |can you |could you |would you |help me (?:to )?|i want you to |i need you to )*"
+    r"(?P<verb>writ|draft|compos|translat|summari|paraphras|rephras|rewrit|proofread|correct|generat|imagin|explain|list|"
+    r"design|defin)"
+)
+_MENTIONS = (
+    re.compile(rf"^\W*{_REQUEST}", re.IGNORECASE),
+    re.compile(
+        r"\b(?:he|she|they|someone|somebody|(?:my|his|her|our|the|a|an) \w+) "
+        r"(?:said|says|told|wrote|shouted|asked|claims?|claimed|reads?)\b",
+        re.IGNORECASE,
+    ),
+    re.compile(r"\bwhat(?:'s| is| does| do| are)\b.*\b(?:mean|means|meaning|definition|word)\b", re.IGNORECASE),
+    re.compile(r"^\W*(?:what is|what's) (?:an? )?\S+ (?:in|on) \w+\W*$", re.IGNORECASE),
+    re.compile(r"\bhow many (?:\w+ ){1,2}(?:\w+ed|\w+ing|were|are|have|think|said|ask|forget|cancel)\b", re.IGNORECASE),
+    re.compile(r"\bhow (?:do|does) (?:you|one|i) (?:say|write|spell)\b|\bhow are \w+ \w+ usually\b", re.IGNORECASE),
+    re.compile(r"\bin (?:my|the|a|his|her) (?:novel|book|film|movie|story|game|play|song)\b", re.IGNORECASE),
+    re.compile(r"\b(?:synonyms?|definition|examples?|statistics|meaning) (?:of|on|for)\b", re.IGNORECASE),
+)
+_QUOTED = re.compile("[\"“„«]([^\"“”„«»]{3,})[\"”“»]|(?<!\\w)['‘]([^'‘’]{3,})['’](?!\\w)")
+# Descriptions of requests for such things: "write an email" is one.
+_TEXTS = re.compile(r"\b(?:code|text|poem|story|essay|e-?mail|letter|list|to be \w+ed|write|writing)\b")
+_WORD = re.compile(r"[^\W\d_]{3,}")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The rules for one description, compiled once."""
+
+    faults: frozenset[str]
+    is_negated: bool
+    reads_mentions: bool
+    core: str
+
+    @classmethod
+    def of(cls, description: str) -> Reader:
+        core = description_core(plain(description)).lower()
+        return cls(
+            faults=frozenset(match[0][:4] for match in _FAULT.finditer(core)),
+            is_negated=_NEGATED_DESCRIPTION.search(core) is not None,
+            reads_mentions=_ABOUT.search(core) is None,
+            core=core,
+        )
+
+    def is_asserted(self, text: str, clause: str, *, is_user: bool, shows_event: Callable[[str], bool]) -> bool:
+        """
+        Return False where a text, whose `clause` shows the event best, may deny or only mention it.
+
+        `shows_event` tells whether a part of the clause shows the event by itself.
+        """
+        if not self.is_negated and self._is_denied(plain(clause), shows_event):
+            return False
+        return not (
+            is_user and self.reads_mentions and self._is_mentioned(plain(text[:_MAX_CHARACTERS]), plain(clause))
+        )
+
+    def _is_denied(self, clause: str, shows_event: Callable[[str], bool]) -> bool:
+        for negation in _NEGATION.finditer(clause):
+            if any(other.start() <= negation.start() < other.end() for other in _NO_DENIAL.finditer(clause)):
+                continue
+            scope = _SCOPE_END.split(clause[negation.end() :], maxsplit=1)[0].strip()
+            if self.faults:
+                if any(word[0].lower()[:4] in self.faults for word in _WORD.finditer(scope)):
+                    return True
+            elif scope and shows_event(scope):
+                return True
+        return False
+
+    def _is_mentioned(self, text: str, clause: str) -> bool:
+        for pattern in _MENTIONS:
+            match = pattern.search(text)
+            if match is not None and not self._asks_for(match):
+                return True
+        return any(_is_within(clause, quote[1] or quote[2] or "") for quote in _QUOTED.finditer(text))
+
+    def _asks_for(self, match: re.Match[str]) -> bool:
+        """Return True if the description itself is about such requests."""
+        verb = match.groupdict().get("verb")
+        return verb is not None and (verb.lower() in self.core or _TEXTS.search(self.core) is not None)
+
+
+def _is_within(clause: str, quote: str) -> bool:
+    """Return True if most words of a clause are in a quotation."""
+    words = {word.lower() for word in _WORD.findall(clause)}
+    quoted = {word.lower() for word in _WORD.findall(quote)}
+    return bool(words) and len(words & quoted) * 3 >= len(quoted) * 2 > 0 and bool(quoted)
