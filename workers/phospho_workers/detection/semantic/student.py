@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phospho_workers.detection.semantic.encoder import description_vector, encoder
+from phospho_workers.detection.semantic.library import description_core
 from phospho_workers.detection.text.embedding import DIMENSIONS, Vectors, directions
 from phospho_workers.detection.text.reading import Reading
 from phospho_workers.detection.text.sides import Side
@@ -91,8 +92,8 @@ class Student:
         return directions(along + self._of_pieces(batch))
 
     def description(self, description: str) -> Vectors:
-        """Return the direction of a description, shape (kept)."""
-        projected = description_vector(self.encoder, description).astype(np.float64) @ self.basis
+        """Return the direction of a description without its actor, shape (kept)."""
+        projected = description_vector(self.encoder, description_core(description)).astype(np.float64) @ self.basis
         direction: Vectors = directions(projected[None, :])[0]
         return direction
 
