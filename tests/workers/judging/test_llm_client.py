@@ -58,7 +58,7 @@ def test_the_one_json_object_of_an_answer_is_read(llm: LlmServer, kind: str) -> 
     assert call.answers == {"refund": Answer(True)}
 
 
-def test_after_unreadable_answers_plainer_dialects_are_tried_and_then_the_judge_rests(llm: LlmServer) -> None:
+def test_judge_tries_plainer_dialects_and_rests_if_it_can_read_none(llm: LlmServer) -> None:
     llm.content = "I think that they want money."
     client = chat(llm, concurrency=1)
     calls = client.ask([question(str(number)) for number in range(30)])

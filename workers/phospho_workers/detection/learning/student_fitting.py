@@ -122,10 +122,9 @@ def _whole_texts(texts: Sequence[str]) -> Reading:
 
 def _validated(batch: Reading, vectors: Matrix, is_held_out: NDArray[np.bool_]) -> Validation:
     """Return how near a student of the other texts comes to the vectors of the held-out ones."""
-    learnt = Reading(batch.clauses, batch.firsts, batch.wholes, batch.directions, batch.pieces)
     rows = np.flatnonzero(~is_held_out)
     pieces = _frequent_pieces(batch, rows)
-    inputs = _inputs(learnt, pieces)
+    inputs = _inputs(batch, pieces)
     predicted = unit(inputs[is_held_out] @ _ridge(inputs[rows], vectors[rows]))
     mean = unit(vectors[rows].mean(axis=0)[None, :])
     held_out = vectors[is_held_out]
@@ -151,8 +150,8 @@ def _inputs(batch: Reading, pieces: Sequence[int]) -> Matrix:
     columns = {piece: column for column, piece in enumerate(pieces)}
     of_pieces = np.zeros((len(batch.pieces), len(pieces)))
     for row, text_pieces in enumerate(batch.pieces):
-        known = [columns[piece] for piece in text_pieces if piece in columns]
-        np.add.at(of_pieces[row], known, PIECES_LENGTH / np.sqrt(len(text_pieces)))
+        own_columns = [columns[piece] for piece in text_pieces if piece in columns]
+        np.add.at(of_pieces[row], own_columns, PIECES_LENGTH / np.sqrt(len(text_pieces)))
     inputs: Matrix = np.c_[unit(batch.directions), of_pieces, np.ones(len(of_pieces))]
     return inputs
 

@@ -1,5 +1,5 @@
 """
-Whether a text asserts what it is about, or denies, quotes or only mentions it.
+Rules that tell whether a text asserts what it is about, or denies, quotes or only mentions it.
 
 An embedding hardly knows "I want a refund" from "I don't want a refund". So the words around the clause that shows an
 event are read by rules for English: a negation whose scope holds the event, reported speech, a quotation, and requests

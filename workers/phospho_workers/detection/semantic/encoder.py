@@ -35,6 +35,8 @@ _MINILM_FILES = (
 _MAX_PIECES = 128
 _MAX_CHARACTERS = 2_000
 _AT_ONCE = 32
+# Of the texts whose language is known, in a project that the English encoder suits.
+_ENGLISH_SHARE = 0.8
 
 
 class SentenceEncoder(Protocol):
@@ -130,10 +132,10 @@ def encoder(name: str) -> SentenceEncoder | None:
 
 def encoder_of_languages(languages: Sequence[str]) -> SentenceEncoder | None:
     """Return the installed encoder that suits texts in `languages`, one code a text, empty where unknown."""
-    known = [language for language in languages if language]
-    is_english = sum(language == "en" for language in known) >= 0.8 * len(known)
+    codes = [language for language in languages if language]
+    is_english = sum(language == "en" for language in codes) >= _ENGLISH_SHARE * len(codes)
     names = (MINILM, MultilingualE5.name) if is_english else (MultilingualE5.name,)
-    return next((found for name in names if (found := encoder(name)) is not None), None)
+    return next((model for name in names if (model := encoder(name)) is not None), None)
 
 
 @functools.cache

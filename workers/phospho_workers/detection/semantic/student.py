@@ -100,13 +100,13 @@ class Student:
     def _of_pieces(self, batch: Reading) -> NDArray[np.float64]:
         lengths = np.fromiter(map(len, batch.pieces), dtype=np.int64, count=len(batch.pieces))
         pieces = np.fromiter((piece for row in batch.pieces for piece in row), dtype=np.int64, count=int(lengths.sum()))
-        known = self._rows[pieces]
-        rows = np.repeat(np.arange(len(lengths)), lengths)[known >= 0]
-        known = known[known >= 0]
+        weight_rows = self._rows[pieces]
+        rows = np.repeat(np.arange(len(lengths)), lengths)[weight_rows >= 0]
+        weight_rows = weight_rows[weight_rows >= 0]
         sums = np.zeros((len(lengths), self.piece_weights.shape[1]))
-        if len(known):
+        if len(weight_rows):
             starts = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
-            sums[rows[starts]] = np.add.reduceat(self.piece_weights[known], starts, axis=0)
+            sums[rows[starts]] = np.add.reduceat(self.piece_weights[weight_rows], starts, axis=0)
         scale = _DIRECTION_LENGTH * PIECES_LENGTH / np.sqrt(lengths)
         return sums * scale[:, None]
 

@@ -142,9 +142,9 @@ class LlmJudgeJob(JudgeJob):
         if failed and self._client.circuit.is_open and not self._is_circuit_logged:
             self._is_circuit_logged = True
             logger.warning(
-                "the LLM at %s gives no usable answer (%s): it is left alone for %.0f s, and asked again then; see"
-                " `phospho llm usage`",
+                "the LLM at %s %s (%s): it is left alone for %.0f s, and asked again then; see `phospho llm usage`",
                 self._settings.host,
+                "does not answer" if failed[-1].outcome == "failed" else "gives no answer that can be read",
                 failed[-1].reason,
                 self._client.circuit.pause_left_s,
             )

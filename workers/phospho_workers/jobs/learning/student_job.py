@@ -115,7 +115,7 @@ class StudentJob:
             logger.info("%s: no student: no encoder is installed, or its texts are too few", project.project_id)
         else:
             outcome = "is used" if is_used else "comes no nearer to it than the mean does, and is not used"
-            logger.info("%s: student %d of %s %s", project.project_id, version, student.encoder, outcome)
+            logger.info("%s: student %d %s", project.project_id, version, outcome)
         return StudentRow(
             project_id=project.project_id,
             version=version,
