@@ -172,6 +172,9 @@ def test_live_pages_can_be_stopped(open_page: Open) -> None:
 
 def test_times_are_those_of_the_viewer(open_page: Open) -> None:
     page = open_page("/tasks/trip-007-1")
+    page.context.clear_cookies(name="time_zone")
+    page.goto(page.url)
+    expect(page.locator("html")).to_have_attribute("data-time-zone", "Europe/Paris")
     shown, utc = page.locator("time").first.evaluate("element => [element.textContent, element.dateTime]")
 
     in_paris = page.evaluate("time => new Date(time).toLocaleString('sv-SE', {timeZone: 'Europe/Paris'})", utc)

@@ -109,6 +109,18 @@ def test_of_two_admins_who_save_at_once_each_changes_what_they_changed(
     assert (stored.settings.detect_language, stored.settings.detect_events) == (False, True)
 
 
+def test_checkbox_stands_for_no_limit(world: Any, pages: TestClient, project: str) -> None:
+    send_form(pages, "/settings", project, **settings_form(max_tasks_per_day="7", llm_daily_usd="0.0"))
+    limited = pages.get("/settings", params={"project": project}).text
+
+    unlimited = settings_form(max_tasks_per_day="7", was_max_tasks_per_day="7", unlimited_max_tasks_per_day="1")
+    send_form(pages, "/settings", project, **unlimited)
+
+    assert 'name="unlimited_max_tasks_per_day" value="1">' in limited
+    assert 'name="unlimited_retention_days" value="1" checked>' in limited
+    assert world.registry.project(project).settings.max_tasks_per_day == 0
+
+
 def test_the_api_changes_what_it_names_and_leaves_the_rest(world: Any, project: str) -> None:
     client = world.client(world.registry.create_key(project).secret)
     path = f"/api/v1/projects/{project}"
