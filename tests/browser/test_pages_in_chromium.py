@@ -147,7 +147,7 @@ def test_a_live_page_whose_server_has_gone_says_that_it_is_old(open_page: Open) 
 
     page.context.set_offline(True)
 
-    expect(page.get_by_role("status")).to_contain_text("no longer live: the server does not answer", timeout=15_000)
+    expect(page.get_by_role("status")).to_contain_text("Updates stopped: the server does not answer", timeout=15_000)
     expect(page.locator(".freshness")).to_be_hidden()
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / "stale-desktop-light.png")
@@ -199,7 +199,7 @@ def test_the_first_tab_skips_to_the_content(open_page: Open) -> None:
     page = open_page("/tasks")
 
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
 
     assert page.evaluate("document.activeElement.id") == "content"
