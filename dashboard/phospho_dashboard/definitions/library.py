@@ -75,8 +75,8 @@ LIBRARY: dict[str, tuple[ReadyDefinition, ...]] = {
         _said("refund", "The user asks for a refund"),
         _said("asks_for_human", "The user asks to talk to a human agent"),
         _said("cancellation", "The user wants to cancel a subscription or an order"),
-        _said("bug_report", "The user reports that something does not work"),
-        _said("urgency", "The user says that it is urgent"),
+        _said("bug_report", "The user reports a bug"),
+        _said("urgency", "The user is in a hurry"),
     ),
     "Outcome": (
         ReadyDefinition("thanks", "The user says thank you", "keyword", "input", details={"keywords": list(_THANKS)}),
@@ -105,9 +105,7 @@ LIBRARY: dict[str, tuple[ReadyDefinition, ...]] = {
             "task",
             details={"pattern": _PERSONAL_DATA},
         ),
-        ReadyDefinition(
-            "self_harm", "The user talks about hurting themselves", "semantic", "input", details={"threshold": 0.6}
-        ),
+        _said("self_harm", "The user mentions suicide or self-harm"),
         _said("insult", "The user insults the assistant"),
     ),
 }
