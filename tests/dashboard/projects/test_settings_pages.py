@@ -172,3 +172,13 @@ def test_nothing_that_anybody_wrote_can_run_in_the_settings(world: Any, pages: T
 def test_each_page_has_a_twin(pages: TestClient, project: str, path: str) -> None:
     assert pages.get(path, params={"project": project}).headers["content-type"].startswith("text/html")
     assert pages.get(f"{path}.json", params={"project": project}).headers["content-type"] == "application/json"
+
+
+def test_time_zone_is_an_iana_name(pages: TestClient, project: str) -> None:
+    refused = send_form(pages, "/settings", project, **settings_form(time_zone="Mars/X"))
+    saved = send_form(pages, "/settings", project, **settings_form(time_zone="Asia/Kolkata"))
+
+    assert refused.status_code == 422
+    assert "must be the IANA name of a time zone" in refused.text
+    assert saved.status_code == 303
+    assert "Asia/Kolkata</a>" in pages.get("/settings", params={"project": project}).text
