@@ -43,7 +43,7 @@ $(JAVASCRIPT_INSTALLED): $(JAVASCRIPT)/package.json
 	npm --prefix $(JAVASCRIPT) install --no-audit --no-fund
 	touch $@
 
-$(JAVASCRIPT_BUILT): $(JAVASCRIPT_INSTALLED) $(JAVASCRIPT)/tsconfig.json $(wildcard $(JAVASCRIPT)/src/*.ts $(JAVASCRIPT)/src/*/*.ts)
+$(JAVASCRIPT_BUILT): $(JAVASCRIPT_INSTALLED) $(JAVASCRIPT)/tsconfig.json $(wildcard $(JAVASCRIPT)/src/*.ts $(JAVASCRIPT)/src/*/*.ts $(JAVASCRIPT)/src/*/*/*.ts)
 	npm --prefix $(JAVASCRIPT) run build
 	touch $@
 

@@ -2,7 +2,8 @@
 
 import type { Transport } from "./delivery/transport.js";
 import { ConfigError } from "./errors.js";
-import { environmentVariable, LONGEST_DELAY_MS, type WaitUntil } from "./runtime.js";
+import type { WaitUntil } from "./request-context.js";
+import { environmentVariable, LONGEST_DELAY_MS } from "./runtime.js";
 import {
   apiKeyOfEnvironment,
   DEFAULT_LIMITS,

@@ -1,6 +1,7 @@
 /** Settings of a client: frozen, made by `settingsOf`. */
 
-import { environmentVariable, type WaitUntil } from "./runtime.js";
+import type { WaitUntil } from "./request-context.js";
+import { environmentVariable } from "./runtime.js";
 
 /** Limits of a client. An event that does not fit is refused when it is logged, and counted by reason. */
 export interface Limits {

@@ -164,7 +164,8 @@ def test_calls_of_the_ai_sdk_do_not_hide_its_text() -> None:
 
     task = row(VERCEL | {"ai.response.text": "I look.", "ai.response.toolCalls": json.dumps([call])})
 
-    assert (task["output"], output_calls(task)) == ("I look.", [("weather", {"city": "Oslo"})])
+    assert task["output"].splitlines()[0] == "I look."
+    assert output_calls(task) == [("weather", {"city": "Oslo"})]
 
 
 def test_parts_of_bedrock_are_read() -> None:

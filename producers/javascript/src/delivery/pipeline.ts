@@ -1,7 +1,8 @@
 /** Delivery of one client's events: queue, sender and transport, to the end of the process. */
 
 import { approximateBytes, type JsonObject } from "../content/json.js";
-import { monotonicMs, onProcessExit, onProcessIdle, onTermination, requestWaitUntil } from "../runtime.js";
+import { requestWaitUntil } from "../request-context.js";
+import { monotonicMs, onProcessExit, onProcessIdle, onTermination } from "../runtime.js";
 import type { Settings } from "../settings.js";
 import type { Counters, Stats } from "./counters.js";
 import type { EventState, QueuedEvent } from "./event.js";
