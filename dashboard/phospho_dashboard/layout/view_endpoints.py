@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
+import time
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -14,13 +17,19 @@ from phospho_dashboard.layout.views import Content, View, ViewRequest, ViewReque
 from phospho_dashboard.queries.extent import Extents
 from phospho_dashboard.queries.facets import MAX_VALUES, Facets
 from phospho_dashboard.queries.periods import PERIODS
+from phospho_dashboard.queries.zones import ZONE_COOKIE
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.cache import TimedCache
 from phospho_dashboard.web.rendering import page_response, path_of
 from phospho_dashboard.web.routes import twin_route, with_error_pages
+from phospho_dashboard.web.transfer import STATE_HEADER, has_state
 from phospho_dashboard.web.urls import is_twin_request, item_path, twin_url, without_twin_ending
 from phospho_web.responses import json_response, with_json_errors
 
+# Each insert, mutation and merge changes it; of all projects, but it costs one small query.
+_STORED = """
+SELECT groupBitXor(sipHash64(table, name)) AS state FROM system.parts WHERE database = currentDatabase() AND active
+"""
 _FACETS_TTL_S = 15.0
 # Facets are read from the whole project.
 _FACETS_TTL_OF_DURATION = 30
@@ -32,6 +41,8 @@ class ViewEndpoints:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._access = services.access
+        # Another server may write its pages otherwise.
+        self._started = secrets.token_hex(8)
         self._reader = ViewRequestReader(services.store, services.registry)
         self._facets = Facets(services.store)
         self._outside = TimedCache(
@@ -91,6 +102,9 @@ class ViewEndpoints:
 
     async def _page(self, view: View, request: Request) -> Response:
         visitor, project_id = await self._access.page_visitor_and_project(request)
+        state = await self._services.threads.run(self._state, request, visitor)
+        if tag := has_state(request.headers.get("if-none-match", ""), state):
+            return Response(status_code=304, headers={"ETag": tag})
         projects, base_url = await self._access.projects(visitor), self._services.settings.base_url
 
         def read() -> Content:
@@ -105,7 +119,16 @@ class ViewEndpoints:
             )
             return surroundings | content | view.page_extras(view_request, content)
 
-        return page_response(view.template, await self._services.threads.run(read))
+        content = await self._services.threads.run(read)
+        return page_response(view.template, content, headers={STATE_HEADER: state})
+
+    def _state(self, request: Request, visitor: Visitor) -> str:
+        """Return a digest of all that a page is made of: the store, the request, the visitor and the minute."""
+        [stored] = self._services.store.rows(_STORED, {})
+        minute = time.time_ns() // 60_000_000_000
+        parts = (self._started, stored["state"], path_of(request), request.cookies.get(ZONE_COOKIE, ""), minute)
+        person = (visitor.name, visitor.role, visitor.form_token)
+        return hashlib.blake2b(repr((*parts, *person)).encode(), digest_size=8).hexdigest()
 
     def _tasks_outside(self, request: ViewRequest) -> dict[str, int] | None:
         """Return how many tasks are older and newer than the span; None where filters hide others too."""

@@ -61,7 +61,10 @@ let lastTag = "";
 async function freshPage() {
   const headers = { Accept: "text/html", "If-None-Match": lastTag };
   const response = await fetch(location.href, { signal: AbortSignal.timeout(TIMEOUT_MS), headers, cache: "no-store" });
-  if (response.status === 304) return null;
+  if (response.status === 304) {
+    lastTag = response.headers.get("ETag") ?? lastTag;
+    return null;
+  }
   // Without a sign-in the server redirects to its form, which is a page like any other.
   if (response.redirected) throw new SignedOut();
   if (!response.ok) throw new Error(`status ${response.status}`);

@@ -14,6 +14,7 @@ _MIN_COMPRESSED_BYTES = 1000
 _GZIP_LEVEL = 5
 # Files of any size, which would keep the event loop busy.
 _UNCOMPRESSED_ENDINGS = (".csv", ".jsonl", ".parquet")
+STATE_HEADER = "X-Store-State"
 _COMPARED_TYPES = ("text/html", "application/json")
 
 
@@ -37,7 +38,8 @@ class _ETags:
     Give pages and JSON an ETag, and answer 304 to a request that has it.
 
     A live page asks every few seconds, and mostly nothing has changed. The tag is weak: it is of the content before
-    its compression.
+    its compression. A page may give the state of the store in STATE_HEADER: the tag begins with it, so that
+    `has_state` can answer the next request without reading anything.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -55,7 +57,7 @@ class _TaggingSend:
 
     def __init__(self, send: Send, known_tags: str) -> None:
         self._send = send
-        self._known_tags = {tag.strip() for tag in known_tags.split(",")}
+        self._known_contents = {_parts_of(tag)[1] for tag in known_tags.split(",")}
         self._start: Message | None = None
 
     async def __call__(self, message: Message) -> None:
@@ -71,14 +73,25 @@ class _TaggingSend:
     def _tagged(self, start: Message, body: Message) -> Message:
         if body.get("more_body"):
             return body
-        tag = f'W/"{hashlib.blake2b(body["body"], digest_size=12).hexdigest()}"'
+        content = hashlib.blake2b(body["body"], digest_size=12).hexdigest()
         headers = MutableHeaders(raw=start["headers"])
-        headers["ETag"] = tag
-        if tag not in self._known_tags:
+        headers["ETag"] = f'W/"{headers.get(STATE_HEADER, "")}.{content}"'
+        del headers[STATE_HEADER]
+        if content not in self._known_contents:
             return body
         start["status"] = 304
         del headers["Content-Length"]
         return {"type": "http.response.body", "body": b""}
+
+
+def has_state(known_tags: str, state: str) -> str:
+    """Return the one of `known_tags` whose page was of this state of the store, empty for none."""
+    return next((tag.strip() for tag in known_tags.split(",") if _parts_of(tag)[0] == state), "")
+
+
+def _parts_of(tag: str) -> tuple[str, str]:
+    state, _, content = tag.strip().removeprefix("W/").strip('"').partition(".")
+    return state, content
 
 
 def _is_compared(start: Message) -> bool:
