@@ -13,7 +13,7 @@ from phospho_workers.runtime.records import Record
 
 # What a batch may cost: a request of another project waits for no more than the batch in hand. Roughly microseconds of
 # one core for extraction, detection and insert; the measurement is that of `make bench`.
-_MAX_BATCH_COST = 300_000
+_MAX_BATCH_COST = 200_000
 _RECORD_COST = 600
 _BYTES_PER_COST = 3
 # Each key beyond those of an ordinary log, by the colons of its JSON.
