@@ -37,5 +37,5 @@ def observe_stored(clock: HybridClock, store: Store) -> None:
 async def observe_hourly(clock: HybridClock, store: Store) -> None:
     """Observe the revisions that other processes have stored, for ever: the clock of one may be ahead of this one's."""
     while True:
-        await asyncio.sleep(_OBSERVE_EVERY_S)
         await asyncio.to_thread(observe_stored, clock, store)
+        await asyncio.sleep(_OBSERVE_EVERY_S)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,6 +21,8 @@ from phospho_store.retention import enforce_hourly
 from phospho_store.revisions import observe_hourly, observe_stored
 from phospho_store.store import Store, remote
 
+# A gateway starts without ClickHouse, also where that hangs. The background task looks again.
+_FIRST_LOOK_TIMEOUT_S = 5
 _CLOSE_TIMEOUT_S = 30.0
 
 
@@ -71,7 +73,8 @@ def open_backend(clickhouse: str, publisher_settings: KafkaPublisherSettings, *,
         stack.callback(store.close)
         publisher = stack.enter_context(open_kafka(publisher_settings))
         clock = HybridClock()
-        observe_stored(clock, store)
+        with closing(remote(clickhouse, size=1, answer_timeout_s=_FIRST_LOOK_TIMEOUT_S)) as quick_store:
+            observe_stored(clock, quick_store)
         yield build_backend(store, publisher, clock, admin_key=admin_key)
 
 

@@ -29,6 +29,8 @@ _DISCARD_TIMEOUT_S = 5.0
 _MAX_DISCARDED_BYTES = 100_000_000
 # The rest is for ClickHouse's files, Kafka and temporary files.
 _SHARE_OF_DESCRIPTORS = 4
+# ClickHouse opens the files of every part that it merges.
+_DESCRIPTORS = 65_536
 
 _TOO_MANY_CONNECTIONS = (
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -54,9 +56,11 @@ def limits_of_process(limits: ConnectionLimits) -> ConnectionLimits:
 
 
 def raise_descriptor_limit() -> None:
-    """Allow the process as many descriptors as the system lets it have."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    """Allow the process as many descriptors as it needs, or as the system lets it have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class ConnectionTable:

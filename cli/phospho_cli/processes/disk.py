@@ -102,7 +102,11 @@ class DiskReserve:
         while not self._is_closed:
             self._wake.wait(_POLL_S)
             self._wake.clear()
-            self.look()
+            try:
+                self.look()
+            except Exception:
+                # The edge of this thread, without which logs would be refused for ever.
+                logger.exception("the free space can't be looked at; trying again")
 
     def _reason(self) -> str:
         return f"the disk of {self._path} has less than {self._reserve_bytes:,} bytes free"

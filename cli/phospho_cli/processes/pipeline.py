@@ -114,6 +114,8 @@ class Pipeline:
         its analysis. Sent again under the same ids, it is completed and nothing is doubled. A call that is cancelled
         before its batch starts stores nothing; one that is cancelled later stores everything.
         """
+        if not messages:
+            return
         request = self._enqueue(messages)
         await asyncio.wrap_future(request.stored)
 
