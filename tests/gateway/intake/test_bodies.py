@@ -163,6 +163,17 @@ def test_small_requests_are_bounded_in_number_by_what_each_is_charged() -> None:
         pass
 
 
+def test_one_key_leaves_half_of_the_budget_to_others() -> None:
+    budget = ByteBudget(1_000_000, 2)
+
+    with budget.lease("heavy") as first:
+        first.grow(700_000)
+        with pytest.raises(Problem), budget.lease("heavy"):
+            pass
+        with budget.lease("light") as light, budget.lease("light"):
+            light.grow(200_000)
+
+
 async def test_refused_requests_give_their_bytes_back(make_client: ClientMaker, counted: Counted) -> None:
     client = make_client(settings=GatewaySettings(max_in_flight_bytes=40_000))
     bodies = [b"x" * 20_000, gzip.compress(bytes(30_000)), b"{}"]

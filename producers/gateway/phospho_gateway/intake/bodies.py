@@ -107,26 +107,36 @@ _REQUEST_BYTES = 16_384
 
 
 class ByteBudget:
-    """Bytes in use, of `limit_bytes`. Lives on one event loop; a full budget refuses, it never waits."""
+    """
+    Bytes in use, of `limit_bytes`. Lives on one event loop; a full budget refuses, it never waits.
+
+    An owner with several open requests holds at most half, so that one API key leaves room for others.
+    """
 
     def __init__(self, limit_bytes: int, retry_after_s: int) -> None:
         self._limit_bytes = limit_bytes
         self._retry_after_s = retry_after_s
         self._used_bytes = 0
+        self._leases: dict[str, set[Lease]] = {}
 
     @contextmanager
-    def lease(self) -> Iterator[Lease]:
+    def lease(self, owner: str = "") -> Iterator[Lease]:
         """Yield the lease of one request, to be held until its messages are durable. Raises Problem (503)."""
-        lease = Lease(self)
-        lease.grow(_REQUEST_BYTES)
+        lease = Lease(self, owner)
+        leases = self._leases.setdefault(owner, set())
+        leases.add(lease)
         try:
+            lease.grow(_REQUEST_BYTES)
             yield lease
         finally:
             self.give_back(lease.held_bytes)
+            leases.discard(lease)
+            if not leases:
+                self._leases.pop(owner, None)
 
-    def take(self, amount: int) -> None:
+    def take(self, amount: int, owner: str = "") -> None:
         """Take bytes. Raises Problem (503), and takes nothing, when the budget has not enough left."""
-        if self._used_bytes + amount > self._limit_bytes:
+        if self._used_bytes + amount > self._limit_bytes or self._is_beyond_share(amount, owner):
             raise Problem(
                 503,
                 "overloaded",
@@ -137,6 +147,12 @@ class ByteBudget:
         self._used_bytes += amount
         IN_FLIGHT_BYTES.inc(amount)
 
+    def _is_beyond_share(self, amount: int, owner: str) -> bool:
+        leases = self._leases.get(owner, ())
+        if not owner or len(leases) < 2:
+            return False
+        return sum(lease.held_bytes for lease in leases) + amount > self._limit_bytes // 2
+
     def give_back(self, amount: int) -> None:
         """Return bytes that were taken."""
         self._used_bytes -= amount
@@ -146,13 +162,14 @@ class ByteBudget:
 class Lease:
     """The bytes that one request holds of a budget."""
 
-    def __init__(self, budget: ByteBudget) -> None:
+    def __init__(self, budget: ByteBudget, owner: str) -> None:
         self._budget = budget
+        self._owner = owner
         self.held_bytes = 0
 
     def grow(self, amount: int) -> None:
         """Hold more. Raises Problem (503) when the budget is full."""
-        self._budget.take(amount)
+        self._budget.take(amount, self._owner)
         self.held_bytes += amount
 
 
@@ -166,7 +183,7 @@ class Bodies:
     @contextmanager
     def open(self, request: Request) -> Iterator[Body]:
         """Yield the body of a request. Its bytes stay counted to the end of the `with`."""
-        with self.budget.lease() as lease:
+        with self.budget.lease(request.headers.get("authorization", "")) as lease:
             yield Body(request, lease, self._settings)
 
 
