@@ -12,8 +12,8 @@ JAVASCRIPT := producers/javascript
 JAVASCRIPT_INSTALLED := $(JAVASCRIPT)/node_modules/.installed
 JAVASCRIPT_BUILT := $(JAVASCRIPT)/node_modules/.built
 
-.PHONY: up test install javascript lint types imports kafka system-packages chaos bench bench-detection bench-cascade \
-	bench-dashboard schemas constraints clean
+.PHONY: up test install javascript javascript-package screenshot lint types imports kafka system-packages chaos bench \
+	bench-detection bench-cascade bench-dashboard schemas constraints clean
 
 # An environment that has everything for tests runs phospho too.
 up: $(if $(wildcard $(INSTALLED)),$(INSTALLED),$(RUNTIME))
@@ -21,8 +21,10 @@ up: $(if $(wildcard $(INSTALLED)),$(INSTALLED),$(RUNTIME))
 
 $(RUNTIME): pyproject.toml producers/python/pyproject.toml requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV): 330 MB to download, 790 MB on disk."
-	$(BIN)/python -m pip install --no-deps --no-compile -r requirements.txt -e producers/python -e .
+	@echo "Installing into $(VENV): 280 MB to download, 780 MB on disk."
+	$(BIN)/python -m pip install --no-deps --no-compile -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt hatchling editables
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e producers/python -e .
 	touch $@
 
 test: install javascript kafka lint types imports
@@ -46,6 +48,15 @@ $(JAVASCRIPT_INSTALLED): $(JAVASCRIPT)/package.json
 $(JAVASCRIPT_BUILT): $(JAVASCRIPT_INSTALLED) $(JAVASCRIPT)/tsconfig.json $(wildcard $(JAVASCRIPT)/src/*.ts $(JAVASCRIPT)/src/*/*.ts $(JAVASCRIPT)/src/*/*/*.ts)
 	npm --prefix $(JAVASCRIPT) run build
 	touch $@
+
+# dist/phospho-1.0.0.tgz, to install in an app: npm install PATH.
+javascript-package: javascript
+	mkdir -p dist
+	npm pack --silent --pack-destination dist ./$(JAVASCRIPT)
+
+# docs/dashboard.png, with the data of `phospho demo`, in Debian's Chromium.
+screenshot: install
+	docs/screenshot
 
 lint: install javascript
 	$(BIN)/ruff check .

@@ -97,7 +97,7 @@ class Conversations:
             session_id=f"{self._prefix}-{self._sessions:05d}",
             kind=kind.name,
             # Some users come back often, most of them once or twice.
-            user_id=f"user-{int(_USERS * self._random.random() ** 1.7):04d}",
+            user_id=f"user-{1 + int(_USERS * self._random.random() ** 1.3):04d}",
             release=self._release(point),
             turns=[self._random.choice(kind.opening), *middle, *closing],
         )

@@ -24,18 +24,18 @@ _HOUR_S = 3600.0
 
 def past_tasks(days: int, now: datetime) -> Iterator[DemoTask]:
     """
-    Yield the tasks of `days` days and of today until `now`, session by session, at Unix seconds.
+    Yield the tasks of the last `days` days, today until `now` included, session by session, at Unix seconds.
 
     Asked again on the same day, the same sessions have the same ids.
     """
-    start = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
+    start = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days - 1)
     source = random.Random(_SEED)
     conversations = Conversations(source, f"demo-{start:%Y%m%d}")
     now_s = now.timestamp()
     hour = start
     while hour < now:
         # Of the whole last day, so that its sessions stay the same while it passes.
-        point = (hour - start) / timedelta(days=days + 1)
+        point = (hour - start) / timedelta(days=days)
         for opening_s in _arrivals(source, hour, point):
             for task in _session_tasks(source, conversations, opening_s, point):
                 if task.at_s < now_s:

@@ -80,7 +80,7 @@ def test_demo_past_covers_its_days_and_ends_now() -> None:
     tasks = past()
     days = {datetime.fromtimestamp(task.at_s, UTC).date() for task in tasks}
 
-    assert days == {(NOON - timedelta(days=age)).date() for age in range(31)}
+    assert days == {(NOON - timedelta(days=age)).date() for age in range(30)}
     assert NOON.timestamp() - 3600 < max(task.at_s for task in tasks) < NOON.timestamp()
 
 
