@@ -34,6 +34,10 @@ for package in map(importlib.import_module, {PACKAGES}):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
 import openpyxl, rich.console, rich.progress, rich.table
+from phospho_workers.detection.text.embedding import embedder
+from phospho_workers.detection.text.language import languages
+from phospho_workers.detection.text.sentiment import sentiments
+embedder(), sentiments(["This is great!"], [languages(["This is great!"])[0].code])
 """  # noqa: E501
 
 

