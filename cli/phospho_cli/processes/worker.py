@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import logging
 import socket
@@ -20,7 +19,7 @@ from phospho_cli.processes.serving import (
     port_errors,
     port_of,
     prepare_process,
-    serve,
+    run,
 )
 from phospho_schemas.settings import load
 from phospho_workers.jobs.settings import JobSettings
@@ -90,7 +89,7 @@ def run_stage(name: str, settings: WorkerSettings, listener: socket.socket) -> N
     # FastStream sets the level of its own logger when it is made.
     logging.getLogger("faststream").setLevel(logging.WARNING)
     stage = importlib.import_module(f"phospho_workers.{name}.app").build(settings)
-    asyncio.run(serve(Process([ListeningApp(stage.asgi, listener)]), stop_when=stage.progress.failure_event))
+    run(Process([ListeningApp(stage.asgi, listener)]), stop_when=stage.progress.failure_event)
     if stage.progress.failure:
         raise StageFailure(stage.progress.failure)
 
@@ -100,4 +99,4 @@ def run_jobs(name: str, clickhouse: str, settings: JobSettings, listener: socket
     from phospho_workers.jobs.app import open_jobs
 
     with open_jobs(name, clickhouse, settings) as app:
-        asyncio.run(serve(Process([ListeningApp(app, listener)])))
+        run(Process([ListeningApp(app, listener)]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 import subprocess
 import sys
 
@@ -71,3 +72,21 @@ with serving.listen("127.0.0.1", 0) as listener:
         process.send_signal(signal.SIGTERM)
 
         assert process.wait(60) == 0
+
+
+def test_accepted_connections_send_small_responses_at_once() -> None:
+    """On asyncio's own loop; uvloop sets TCP_NODELAY by itself."""
+
+    async def nodelay_of_accepted() -> int:
+        accepted: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
+        with serving.listen("127.0.0.1", 0) as listener:
+            server = await asyncio.start_server(lambda _, writer: accepted.set_result(writer), sock=listener)
+            _, client = await asyncio.open_connection("127.0.0.1", serving.port_of(listener))
+            socket_of_server = (await accepted).get_extra_info("socket")
+            option: int = socket_of_server.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            client.close()
+            (await accepted).close()
+            server.close()
+            return option
+
+    assert asyncio.run(nodelay_of_accepted())
