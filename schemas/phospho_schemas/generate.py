@@ -41,11 +41,17 @@ class Flow:
 
 
 FLOWS = (
-    Flow(topics.RAW_LOGS, (messages.RawLog, messages.RawFeedback), ("gateway", "dashboard"), ("extraction",)),
+    Flow(
+        topics.RAW_LOGS,
+        (messages.RawLog, messages.RawFeedback, messages.RawStep),
+        ("gateway", "dashboard"),
+        ("extraction",),
+    ),
     Flow(topics.TASKS, (messages.TaskRow,), ("extraction",), ("detection", "sink")),
     Flow(topics.ANALYSES, (messages.AnalysisRow,), ("detection",), ("sink",)),
     Flow(topics.EVENTS, (messages.EventMessage,), ("detection",), ()),
     Flow(topics.FEEDBACK, (messages.FeedbackRow,), ("extraction",), ("sink",)),
+    Flow(topics.STEPS, (messages.StepRow,), ("extraction",), ("sink",)),
     Flow(topics.DEAD_LETTER, (messages.DeadLetterRow,), ("extraction", "detection", "sink"), ("sink",)),
 )
 REGISTRY_ROWS: Mapping[str, type[Message]] = {

@@ -96,6 +96,29 @@ class RawFeedback(Message):
     revision: Revision | None = None
 
 
+class RawStep(Message):
+    """A step that came in another export than the calls of a model in its trace."""
+
+    kind: Literal["step"] = "step"
+    project_id: ProjectId
+    trace_id: Identifier
+    step: dict[str, Any] = Field(description="as in metadata.steps of a task; span_id is needed")
+    received_at: UtcTime | None = None
+    revision: Revision | None = None
+
+
+class StepRow(Message):
+    """A step whose task came in another export. Key: project, trace, span. Readers join it by its trace."""
+
+    project_id: ProjectId
+    trace_id: Identifier
+    span_id: Identifier
+    revision: Revision
+    step: str = Field(description="the step as JSON text")
+    created_at: UtcTime
+    received_at: UtcTime
+
+
 class TaskRow(Message):
     """One task: what went into the LLM app and what came out. Key: project, task. The greatest revision wins."""
 

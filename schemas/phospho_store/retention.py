@@ -34,6 +34,7 @@ class _Expiry:
 _EXPIRIES = (
     _Expiry("analysis_rows", "task_id", "created_at"),
     _Expiry("feedback_rows", "(task_id, feedback_id)", "created_at"),
+    _Expiry("step_rows", "(trace_id, span_id)", "created_at"),
     _Expiry("session_analysis_rows", "(session_id, turn, state)", "created_at"),
     _Expiry("session_task_rows", "(task_id, session_id)", "created_at"),
     _Expiry("session_close_rows", "session_id", "created_at"),

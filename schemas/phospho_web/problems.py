@@ -97,8 +97,7 @@ def malformed_json(message: str) -> Problem:
 def validation_message(error: ValidationError) -> str:
     """Return the first thing that is wrong, and its field, without the value that was sent."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{'.'.join(map(str, first['loc']))}: {message}"
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def unknown_event(name: str) -> Problem:

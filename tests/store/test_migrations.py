@@ -28,6 +28,7 @@ FACTS = {
     "task_rows": "project_id, task_id",
     "analysis_rows": "project_id, task_id",
     "feedback_rows": "project_id, task_id, feedback_id",
+    "step_rows": "project_id, trace_id, span_id",
     "dead_letter_rows": "project_id, dead_letter_id",
 }
 REGISTRY = {

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from phospho_cli.processes.fair_queue import Batch, FairQueue, StoreRequest
 from phospho_schemas.ids import HybridClock
-from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, RAW_LOGS, TASKS, Keyed
+from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, RAW_LOGS, STEPS, TASKS, Keyed
 from phospho_store.errors import StoreError, StoreUnavailable
 from phospho_store.store import Store
 from phospho_web.problems import Problem
@@ -32,7 +32,7 @@ _HINT = "Send it again in a moment."
 _NO_PARTITION = -1
 # Where an insert fails, those before it are done. A reader may see a task without its analysis, as on Kafka, but never
 # an event without its task. Dead letters come last: a repeated request has other positions, and so other dead letters.
-_INSERT_ORDER = (TASKS, ANALYSES, FEEDBACK, DEAD_LETTER)
+_INSERT_ORDER = (TASKS, ANALYSES, FEEDBACK, STEPS, DEAD_LETTER)
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,9 @@ def worker(name: str, settings: WorkerSettings) -> None:
     A stage runs in any number of replicas, up to the partitions of its topic:
 
     \b
-      phospho worker extraction    phospho.raw-logs → phospho.tasks, phospho.feedback
+      phospho worker extraction    phospho.raw-logs → phospho.tasks, phospho.feedback, phospho.steps
       phospho worker detection     phospho.tasks → phospho.analyses, phospho.events
-      phospho worker sink          tasks, analyses, feedback, dead letters → ClickHouse
+      phospho worker sink          tasks, analyses, feedback, steps, dead letters → ClickHouse
 
     Jobs need ClickHouse only, and one process each; a second one repeats the work and does no harm:
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from phospho_dashboard.analytics.loose_steps import LooseSteps
 from phospho_dashboard.analytics.texts import WHOLE_TEXTS, Texts
 from phospho_dashboard.layout.views import Paging, ViewRequest, chosen_columns, sort_labels
 from phospho_dashboard.queries.filters import Scope, newest
@@ -182,6 +183,7 @@ class Tasks:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._events = TaskEvents(store)
+        self._loose_steps = LooseSteps(store)
 
     def page(self, scope: Scope, extent: Extent, paging: Paging) -> Row:
         """Return `{"tasks", "next_cursor"}`: a page of the tasks of `scope` by one of SORTS, with previews of texts."""
@@ -212,6 +214,7 @@ class Tasks:
             raise Problem(404, "unknown_task", f"there is no task {task_id!r} in this project")
         position = {"at": tasks[0]["created_at"], "task": task_id, "session": tasks[0]["session_id"]}
         [neighbours] = self._store.rows(_NEIGHBOURS, {"project": project_id, **position})
+        tasks[0]["metadata"] = self._loose_steps.joined(project_id, tasks[0])
         return {"task": tasks[0], **neighbours}
 
     def tasks(self, project_id: str, task_ids: list[str], texts: Texts) -> list[Row]:

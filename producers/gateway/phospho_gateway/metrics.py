@@ -36,8 +36,7 @@ REJECTED = _counter(
 )
 SPANS = _counter(
     "phospho_gateway_spans_total",
-    "Spans received by OTLP, by outcome: task, step (of a task in the same export), unattached (of no task there; not "
-    "stored) or rejected",
+    "Spans received by OTLP, by outcome: task, step, unattached (of no task and no known kind; not stored) or rejected",
     ("outcome",),
 )
 PUBLISH_SECONDS = _histogram(

@@ -152,6 +152,35 @@ def test_a_langchain_agent_becomes_a_session_whose_tasks_have_their_steps(shape:
     assert "31 degrees in Lisbon" in page(shape, "langchain agent")
 
 
+def test_steps_of_other_exports_join_their_task_when_it_is_read(shape: OneProcess, run: Run) -> None:
+    """A processor that exports each span by itself sends a tool before, and an agent after, the call of the model."""
+    script = """
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter()))
+tracer = provider.get_tracer("agent")
+with tracer.start_as_current_span("agent") as agent:
+    agent.set_attributes({"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "helper"})
+    with tracer.start_as_current_span("tool") as tool:
+        tool.set_attributes({"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "get_weather"})
+        tool.set_attributes({"gen_ai.tool.call.arguments": "Lisbon", "gen_ai.tool.call.result": "31 degrees"})
+    with tracer.start_as_current_span("chat") as chat:
+        chat.set_attributes({"gen_ai.operation.name": "chat", "session.id": "in pieces", "gen_ai.prompt": "Warm?"})
+provider.shutdown()
+"""
+    run("-c", script)
+
+    (task,) = tasks(shape, "in pieces")
+    url, headers = f"{shape.base_url}/api/v1/tasks/{task['task_id']}", {"Authorization": f"Bearer {API_KEY}"}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+        steps = json.load(answer)["task"]["metadata"]["steps"]
+    assert [(step["name"], step["kind"]) for step in steps] == [("helper", "agent"), ("get_weather", "tool")]
+    assert (steps[1]["input"], steps[1]["output"]) == ("Lisbon", "31 degrees")
+    assert steps[1]["parent_span_id"] == steps[0]["span_id"]
+
+
 def test_the_documented_example_runs_as_it_stands(shape: OneProcess, run: Run) -> None:
     (example,) = re.findall(r"^```python\n(.*?)^```", DOCS, re.MULTILINE | re.DOTALL)
 

@@ -85,6 +85,18 @@ def test_spans_of_another_trace_are_no_steps() -> None:
     assert translation.unattached == 1
 
 
+def test_steps_of_a_trace_without_a_task_are_kept_for_a_later_one() -> None:
+    """Those whose kind a convention names. A trace of web requests is not stored."""
+    tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "weather", "gen_ai.tool.call.result": "31"}
+
+    translation = translated(span(1, attributes=tool, parent=9), span(2, attributes={"http.request.method": "GET"}))
+
+    [loose] = translation.loose_steps
+    assert (loose["trace_id"], loose["step"]["name"], loose["step"]["output"]) == (TRACE, "weather", "31")
+    assert loose["step"]["parent_span_id"] == (9).to_bytes(8, "big").hex()
+    assert translation.unattached == 1
+
+
 def test_of_a_call_that_two_libraries_tell_of_the_outer_one_is_the_task() -> None:
     inner = {"gen_ai.usage.input_tokens": 7, "gen_ai.completion": "From inside", "gen_ai.prompt": "inner"}
     outer = {"gen_ai.usage.output_tokens": 3, "gen_ai.prompt": "outer"}

@@ -110,6 +110,18 @@ async def test_spans_of_no_task_are_taken_counted_and_warned_of(client: httpx.As
     assert 'phospho_gateway_spans_total{outcome="unattached"} 2.0' in metrics
 
 
+async def test_steps_without_their_task_are_published_and_cost_no_quota(
+    client: httpx.AsyncClient, publisher: RecordingPublisher, counted: Counted
+) -> None:
+    answer = await post(client, request(span(1, attributes={"traceloop.span.kind": "tool"})).SerializeToString())
+
+    assert ExportTraceServiceResponse.FromString(answer.content) == ExportTraceServiceResponse()
+    [message] = publisher.documents
+    assert (message["kind"], message["project_id"], message["trace_id"]) == ("step", "shop", TRACE)
+    assert publisher.messages[0].key == f"shop:{TRACE}".encode()
+    assert 'phospho_gateway_spans_total{outcome="step"} 1.0' in counted()
+
+
 @pytest.mark.parametrize("encoding", [0, 1], ids=["protobuf", "json"])
 async def test_a_bad_span_harms_itself_only_and_the_answer_says_why(
     encoding: int, client: httpx.AsyncClient, publisher: RecordingPublisher, counted: Counted

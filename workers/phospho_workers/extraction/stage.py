@@ -1,4 +1,4 @@
-"""The extraction stage: raw logs in, tasks and feedback out."""
+"""The extraction stage: raw logs in; tasks, feedback and steps out."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from phospho_schemas.ids import derived_id, message_key
 from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_schemas.metadata import MAX_METADATA_KEYS, MAX_ROW_KEYS, has_too_many_keys
 from phospho_schemas.times import time_text
-from phospho_schemas.topics import FEEDBACK, TASKS, Keyed, Topic
+from phospho_schemas.topics import FEEDBACK, STEPS, TASKS, Keyed, Topic
 from phospho_workers.extraction.raw_log import RawLog
 from phospho_workers.extraction.task import task_row
 from phospho_workers.runtime.dead_letters import reject
-from phospho_workers.runtime.json_bytes import decode_object, encode_row
+from phospho_workers.runtime.json_bytes import decode_object, encode, encode_row
 from phospho_workers.runtime.records import Record, Rejected, StageOutput
 
 
@@ -52,9 +52,32 @@ def _flag_of_score(score: Any) -> str:
     return "success" if score else "failure"
 
 
+def step_row(log: RawLog) -> dict[str, Any]:
+    """Return the row of `step_rows`: the step as it came, and its identity. Raises Rejected."""
+    step = log.fields.get("step")
+    if not isinstance(step, Mapping):
+        raise Rejected("invalid_field", "step: an object is needed")
+    trace_id, span_id = log.identifier("trace_id"), RawLog(step, log.record).identifier("span_id")
+    if not trace_id or not span_id:
+        raise Rejected("invalid_field", "trace_id, step.span_id: both are needed")
+    arrived_ms = log.arrived_ms
+    created_ms, _ = RawLog({"created_at": step.get("started_at")}, log.record).created(arrived_ms)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "project_id": log.project_id,
+        "trace_id": trace_id,
+        "span_id": span_id,
+        "revision": log.revision,
+        "step": encode(step).decode(),
+        "created_at": time_text(created_ms),
+        "received_at": time_text(arrived_ms),
+    }
+
+
 _KINDS: Mapping[str, tuple[Topic, Callable[[RawLog], dict[str, Any]]]] = {
     "log": (TASKS, task_row),
     "feedback": (FEEDBACK, feedback_row),
+    "step": (STEPS, step_row),
 }
 
 
@@ -74,11 +97,10 @@ class Extraction:
         try:
             fields = decode_object(record.value)
             topic, row = _row(RawLog(fields, record))
-            key = message_key(row["project_id"], row.get("session_id", ""), row["task_id"])
             line = encode_row(row)
             if has_too_many_keys(line, lambda: row.get("metadata"), MAX_ROW_KEYS):
                 raise Rejected("too_many_keys", f"the metadata has more than {MAX_METADATA_KEYS} keys")
-            output.add(topic, Keyed(key, line))
+            output.add(topic, Keyed(_key(row), line))
         except (Rejected, RecursionError) as error:
             rejection = error if isinstance(error, Rejected) else Rejected("too_deep", "the JSON is nested too deep")
             project_id = _project_or_empty(RawLog(fields, record))
@@ -92,6 +114,12 @@ def _row(log: RawLog) -> tuple[Topic, dict[str, Any]]:
         raise Rejected("unknown_kind", f"kind {str(kind)[:50]!r}: one of {', '.join(_KINDS)} is needed")
     topic, to_row = _KINDS[kind]
     return topic, to_row(log)
+
+
+def _key(row: Mapping[str, Any]) -> bytes:
+    if "trace_id" in row:
+        return message_key(row["project_id"], row["trace_id"], "")
+    return message_key(row["project_id"], row.get("session_id", ""), row["task_id"])
 
 
 def _project_or_empty(log: RawLog) -> str:

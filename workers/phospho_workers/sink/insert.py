@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from phospho_schemas.messages import AnalysisRow, DeadLetterRow, FeedbackRow, Message, TaskRow
+from phospho_schemas.messages import AnalysisRow, DeadLetterRow, FeedbackRow, Message, StepRow, TaskRow
 from phospho_schemas.metadata import MAX_METADATA_KEYS, MAX_ROW_KEYS, has_too_many_keys
 from phospho_schemas.topics import Keyed
 from phospho_store.errors import StatementRefused, StoreUnavailable
@@ -76,6 +76,10 @@ _GOOD_ROWS: Mapping[str, Message] = {
     ),
     "feedback_rows": FeedbackRow.model_validate(
         _TASK_KEY | {"feedback_id": "probe", "flag": "success", "score": 1, "comment": "c", "received_at": _CREATED_AT}
+    ),
+    "step_rows": StepRow.model_validate(
+        {"project_id": "probe", "trace_id": "probe", "span_id": "probe", "revision": 1, "step": "{}"}
+        | {"created_at": _CREATED_AT, "received_at": _CREATED_AT}
     ),
     "dead_letter_rows": DeadLetterRow.model_validate(
         {"dead_letter_id": "probe", "stage": "sink", "reason": "row_refused", "source_topic": "probe"}

@@ -27,7 +27,7 @@ from phospho_schemas.topics import RAW_LOGS, Keyed
 from phospho_web.problems import Problem, invalid
 from phospho_web.requests import json_type
 
-Source = Literal["api_v1", "batch", "v2", "v3", "change", "feedback", "otlp"]
+Source = Literal["api_v1", "batch", "v2", "v3", "change", "feedback", "otlp", "step"]
 
 # Fields that the gateway sets; a client's own key of such a name becomes metadata.
 _GATEWAY_FIELDS = ("schema_version", "kind", "received_at", "revision", "source")

@@ -14,12 +14,13 @@ from typing import Any
 from starlette.requests import Request
 
 from phospho_gateway import metrics
-from phospho_gateway.access.access import Access
+from phospho_gateway.access.access import Access, required_project
 from phospho_gateway.intake.bodies import Bodies
-from phospho_gateway.intake.events import AcceptedEvent, Envelope, EventReader, Rewrite, Source
+from phospho_gateway.intake.events import AcceptedEvent, Envelope, EventReader, Rewrite, Source, encoded
 from phospho_gateway.intake.feedback import AcceptedFeedback, FeedbackReader
 from phospho_gateway.settings import GatewaySettings
-from phospho_schemas.ids import HybridClock, revision_ms
+from phospho_schemas.ids import HybridClock, message_key, revision_ms
+from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_schemas.topics import Keyed
 from phospho_store.registry.quotas import DailyQuotas
 from phospho_web.endpoints import ApiEndpoints
@@ -29,7 +30,7 @@ from phospho_web.requests import json_type
 
 _MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
 # What is counted against no quota: feedback on a task, and a task that is there already.
-_NO_NEW_TASKS = ("feedback", "change")
+_NO_NEW_TASKS = ("feedback", "change", "step")
 
 
 class Intake:
@@ -95,6 +96,20 @@ class Intake:
         except Problem as problem:
             metrics.REJECTED.labels(envelope.source, problem.code).inc()
             raise
+
+    def read_steps(self, steps: Sequence[dict[str, Any]], envelope: Envelope) -> list[Keyed]:
+        """Return the messages of steps whose tasks are elsewhere. Raises Problem where no project is named."""
+        if not steps:
+            return []
+        project_id = required_project(envelope.project_id)
+        stamp = {"schema_version": SCHEMA_VERSION, "kind": "step", "project_id": project_id}
+        stamp["received_at"] = envelope.received_text
+        return [
+            Keyed(
+                message_key(project_id, step["trace_id"], ""), encoded(stamp | step | {"revision": self._clock.next()})
+            )
+            for step in steps
+        ]
 
     async def publish(self, messages: Sequence[Keyed], source: Source) -> None:
         """

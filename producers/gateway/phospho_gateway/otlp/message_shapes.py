@@ -103,9 +103,9 @@ def _of_normal_parts(parts: list[Message]) -> Message:
 def _with_calls_beside(message: Message, sent: Message) -> Message:
     """Add the calls and the refusal that a message has beside its parts, each call once."""
     calls = [call if "function" in call else _call(call) for call in json_objects(sent.get("tool_calls"))]
-    known = message.get("tool_calls", [])
-    if further := [call for call in calls if call not in known]:
-        message = {"content": None} | message | {"tool_calls": known + further}
+    calls_of_parts = message.get("tool_calls", [])
+    if further := [call for call in calls if call not in calls_of_parts]:
+        message = {"content": None} | message | {"tool_calls": calls_of_parts + further}
     if sent.get("refusal"):
         message = {"content": None} | message | {"refusal": sent["refusal"]}
     return message
@@ -122,8 +122,8 @@ def _normal_part(part: Any) -> Message:
         if value is not None:
             return read(value)
     kind = "reasoning" if part.get("thought") is True else "text"
-    known = "text" in part or "content" in part
-    return {"type": kind, "content": part.get("text", part.get("content"))} if known else {"type": "data"} | part
+    is_text = "text" in part or "content" in part
+    return {"type": kind, "content": part.get("text", part.get("content"))} if is_text else {"type": "data"} | part
 
 
 def _bedrock_result(value: Message) -> Message:

@@ -128,8 +128,8 @@ def _with_details(span: Span) -> Attributes:
 
 def _events(span: Span) -> list[SpanEvent]:
     """Return the events of a span; Logfire writes them as one attribute."""
-    told = json_objects(span.attributes.get("events"))
-    return span.events + [SpanEvent(json_text(event.get("event.name")), event) for event in told]
+    events = json_objects(span.attributes.get("events"))
+    return span.events + [SpanEvent(json_text(event.get("event.name")), event) for event in events]
 
 
 def _completions(prefix: str, name: str) -> Callable[[Attributes], Any]:

@@ -60,10 +60,11 @@ def steps_of(spans: Sequence[Span]) -> list[dict[str, Any]]:
     if len(spans) > MAX_STEPS:
         by_kind = sorted(range(len(spans)), key=lambda index: not conventions.kind_of(spans[index].attributes))
         spans = [spans[index] for index in sorted(by_kind[:MAX_STEPS])]
-    return [_step(span) for span in spans]
+    return [step_of(span) for span in spans]
 
 
-def _step(span: Span) -> dict[str, Any]:
+def step_of(span: Span) -> dict[str, Any]:
+    """Return a span as a step, without what is empty."""
     attributes = span.attributes
     step = {
         "span_id": span.span_id,

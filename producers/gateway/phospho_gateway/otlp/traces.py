@@ -35,6 +35,11 @@ class Trace:
             for span in self._path_up(task):
                 self._tasks_below.setdefault(span.span_id, []).append(task)
 
+    @property
+    def spans(self) -> list[Span]:
+        """Its spans, each once."""
+        return list(self._spans.values())
+
     def steps_by_task(self) -> dict[str, list[Span]]:
         """Return the steps of each task by the task's span id, in the order of their start."""
         task_ids = {task.span_id for task in self.tasks}

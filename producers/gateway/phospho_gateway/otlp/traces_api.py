@@ -107,25 +107,28 @@ class TracesApi(ServiceEndpoints):
             envelope = self._intake.envelope(request, project_id, "otlp")
             # The spans are dropped: while the messages travel, only their bytes are held.
             content = await body.content()
-            published, response = self._read(content, media_type, envelope)
+            published, loose_steps, response = self._read(content, media_type, envelope)
             del content
+            await self._intake.publish(loose_steps, "step")
             await self._intake.publish(published, "otlp")
             return response
 
-    def _read(self, content: bytes, media_type: str, envelope: Envelope) -> tuple[list[Keyed], Response]:
+    def _read(self, content: bytes, media_type: str, envelope: Envelope) -> tuple[list[Keyed], list[Keyed], Response]:
+        """Return the messages of tasks, those of steps whose tasks are in other exports, and the response."""
         export = _decoded(content, media_type, self._settings.max_spans)
         translation = raw_logs(export.spans)
         results = self._intake.read_all(translation.logs, envelope)
         refusals = [result.message for result in results if isinstance(result, Problem)]
         SPANS.labels("task").inc(len(results) - len(refusals))
-        SPANS.labels("step").inc(translation.steps)
+        loose_steps = self._intake.read_steps(translation.loose_steps, envelope)
+        SPANS.labels("step").inc(translation.steps + len(loose_steps))
         SPANS.labels("unattached").inc(translation.unattached)
         SPANS.labels("rejected").inc(export.rejected.total() + len(refusals))
         accepted = Accepted(
             export.count, export.rejected + Counter(refusals), translation.unattached, translation.unread
         )
         published = [result.keyed for result in results if isinstance(result, AcceptedEvent)]
-        return published, accepted_response(media_type, accepted)
+        return published, loose_steps, accepted_response(media_type, accepted)
 
 
 def _decoded(content: bytes, media_type: str, max_spans: int) -> Export:

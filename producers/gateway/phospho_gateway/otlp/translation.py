@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from phospho_gateway.otlp import conventions, messages
 from phospho_gateway.otlp.spans import Attributes, Span
-from phospho_gateway.otlp.steps import steps_of
+from phospho_gateway.otlp.steps import step_of, steps_of
 from phospho_gateway.otlp.traces import Trace
 from phospho_gateway.otlp.values import bounded, cut
 from phospho_schemas.ids import derived_uuid
@@ -24,12 +24,14 @@ _MAX_SCOPE_CHARACTERS = 200
 
 class Translation(NamedTuple):
     """
-    The raw logs of an export, the number of spans that are steps of them, and the number of all others; for each
-    attribute whose messages could not be read, the number of tasks that have it.
+    The raw logs of an export, the number of spans that are steps of them, the steps whose task is in another export,
+    and the number of all other spans; for each attribute whose messages could not be read, the number of tasks that
+    have it.
     """
 
     logs: list[dict[str, Any]]
     steps: int
+    loose_steps: list[dict[str, Any]]
     unattached: int
     unread: Counter[str]
 
@@ -40,14 +42,23 @@ def raw_logs(spans: Sequence[Span]) -> Translation:
     for span in spans:
         spans_by_trace.setdefault(span.trace_id, []).append(span)
     logs: list[dict[str, Any]] = []
+    loose_steps: list[dict[str, Any]] = []
     unread: Counter[str] = Counter()
     step_count = 0
     for trace in map(Trace, spans_by_trace.values()):
         steps = trace.steps_by_task()
         step_count += sum(map(len, steps.values()))
         logs += [_log(task, steps[task.span_id], trace) for task in trace.tasks]
+        if not trace.tasks:
+            loose_steps += [_loose_step(span) for span in trace.spans if conventions.kind_of(span.attributes)]
         unread.update(name for task in trace.tasks for name in messages.unread_attributes(task))
-    return Translation(logs, step_count, len(spans) - len(logs) - step_count, unread)
+    unattached = len(spans) - len(logs) - step_count - len(loose_steps)
+    return Translation(logs, step_count, loose_steps, unattached=unattached, unread=unread)
+
+
+def _loose_step(span: Span) -> dict[str, Any]:
+    """Return the raw log of a step whose task is in another export; readers join them by the trace."""
+    return {"trace_id": span.trace_id, "step": step_of(span)}
 
 
 def task_id_of(span: Span) -> str:
