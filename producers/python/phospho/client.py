@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, Callable
 
 from ._capture.stream_log import StreamLog
@@ -88,6 +89,8 @@ class Client:
         ).with_environment()
         self._pipeline = Pipeline(self.settings, transport or _transport_of(self.settings))
         self.task_log = TaskLog(self._pipeline)
+        # A client that the app drops sends what it holds, then ends. Its unfinished streams hold the task log.
+        weakref.finalize(self.task_log, self._pipeline.retire).atexit = False
 
     def __repr__(self) -> str:
         return f"Client({self.settings!r})"

@@ -10,7 +10,7 @@ from typing import Any, Callable
 from .generators import MutableAsyncGenerator, MutableGenerator, aclose, close
 from .stream_log import StreamLog
 
-__all__ = ["attach", "is_iterator", "watched", "watched_async", "wrap_iterable"]
+__all__ = ["attach", "attach_entered", "is_iterator", "watched", "watched_async", "wrap_iterable"]
 
 _LOG_ATTRIBUTE = "_phospho_stream"
 # Each of these methods says that the app takes no more values.
@@ -35,6 +35,55 @@ def attach(output: Any, stream_log: StreamLog) -> None:
     setattr(output, _LOG_ATTRIBUTE, stream_log)
     # An app that drops the stream before its end has still received an answer.
     weakref.finalize(output, stream_log.finish).atexit = False
+
+
+def attach_entered(manager: Any, stream_log: StreamLog) -> None:
+    """Log the values of the stream that the context *manager* enters. Raises TypeError if it can't be watched."""
+    cls = type(manager)
+    if not getattr(cls, "_phospho_is_watched", False):
+        if cls not in _WATCHED_CLASSES:
+            namespace: dict[str, Any] = {"__module__": cls.__module__, "_phospho_is_watched": True}
+            if hasattr(cls, "__enter__"):
+                namespace["__enter__"] = _make_enter(cls)
+            if hasattr(cls, "__aenter__"):
+                namespace["__aenter__"] = _make_aenter(cls)
+            _WATCHED_CLASSES[cls] = type(cls.__name__, (cls,), namespace)
+        manager.__class__ = _WATCHED_CLASSES[cls]
+    setattr(manager, _LOG_ATTRIBUTE, stream_log)
+
+
+def _make_enter(cls: type[Any]) -> Callable[[Any], Any]:
+    def watched_enter(self: Any) -> Any:
+        log: StreamLog = self.__dict__[_LOG_ATTRIBUTE]
+        try:
+            entered = cls.__enter__(self)
+        except BaseException as error:
+            log.finish(error)
+            raise
+        return _attached(entered, log)
+
+    return watched_enter
+
+
+def _make_aenter(cls: type[Any]) -> Callable[[Any], Awaitable[Any]]:
+    async def watched_aenter(self: Any) -> Any:
+        log: StreamLog = self.__dict__[_LOG_ATTRIBUTE]
+        try:
+            entered = await cls.__aenter__(self)
+        except BaseException as error:
+            log.finish(error)
+            raise
+        return _attached(entered, log)
+
+    return watched_aenter
+
+
+def _attached(stream: Any, log: StreamLog) -> Any:
+    try:
+        attach(stream, log)
+    except (TypeError, AttributeError):
+        log.finish()
+    return stream
 
 
 def is_iterator(output: Any) -> bool:

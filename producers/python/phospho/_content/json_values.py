@@ -26,6 +26,9 @@ _PLAIN = (str, bool, type(None))
 
 # The whole numbers that every JSON parser reads. Beyond them parsers refuse, or round silently.
 _SMALLEST_INT, _LARGEST_INT = -(2**63), 2**63 - 1
+# Arguments that a client library of OpenAI's or Anthropic's making leaves out.
+_ABSENT = ("NotGiven", "Omit")
+
 # A plain object with one of these attributes is a response or message of a client library.
 _MESSAGE_FIELDS = frozenset({"candidates", "choices", "content", "delta", "generations", "message", "messages", "role"})
 _DUMP_METHODS = ("model_dump", "to_dict", "dict", "_asdict")
@@ -87,7 +90,9 @@ class _Copy:
     def _container(self, value: Any, depth: int) -> Any:
         if isinstance(value, dict):
             return {
-                k if type(k) is str else text_of(k): self.of(v, depth - 1) for k, v in self._first_items(value.items())
+                k if type(k) is str else text_of(k): self.of(v, depth - 1)
+                for k, v in self._first_items(value.items())
+                if type(v).__name__ not in _ABSENT
             }
         if isinstance(value, (list, tuple, set, frozenset)) and not hasattr(type(value), "_asdict"):
             return [self.of(item, depth - 1) for item in self._first_items(value)]

@@ -70,7 +70,8 @@ def init(
         tick: Seconds that a log waits for its batch to fill.
         raise_error_on_fail_to_send: Raise `SendError` from `log`, feedback and `flush` for events lost before,
             and from `flush` also for events that it leaves unsent.
-        auto_log: Log each call of OpenAI's client, Chat Completions and Responses, until the next `init`.
+        auto_log: Log each call of OpenAI's client, and of Anthropic's and Gemini's if they were imported before, until
+            the next `init`.
         version_id: Default version of all logs.
         kafka: "host:9092" produces straight to the Kafka topic. Needs confluent-kafka.
         transport: Replaces HTTP, as `RecordingTransport` does in tests.
@@ -101,13 +102,13 @@ def init(
         )
     )
     if auto_log:
-        from .openai_calls import wrap_openai
+        from .client_calls import wrap_clients
 
-        wrap_openai()
-    elif f"{__package__}.openai_calls" in sys.modules:
-        from .openai_calls import unwrap_openai
+        wrap_clients()
+    elif f"{__package__}.client_calls" in sys.modules:
+        from .client_calls import unwrap_clients
 
-        unwrap_openai()
+        unwrap_clients()
 
 
 def _on_default_client(

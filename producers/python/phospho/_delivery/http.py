@@ -56,6 +56,7 @@ class HttpTransport(Transport):
     """
 
     def __init__(self, settings: Settings) -> None:
+        self.destination = (settings.base_url, settings.api_key or "")
         self._settings = settings
         self._unknown_since: dict[str, float] = {}
         self._connection = Connection(settings.base_url, settings.request_timeout_s)

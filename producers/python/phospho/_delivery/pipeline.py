@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
+import signal
+import threading
 import time
 import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Callable, NoReturn
 
 from ..config import Settings
 from ..errors import ConfigError, SendError
@@ -25,6 +26,10 @@ __all__ = ["Pipeline"]
 
 _PIPELINES: weakref.WeakSet[Pipeline] = weakref.WeakSet()
 
+# By receiver, the retired client that retries for all others.
+_HEIRS: dict[tuple[str, ...], Pipeline] = {}
+_HEIRS_LOCK = threading.RLock()
+
 
 class Pipeline:
     """
@@ -38,6 +43,7 @@ class Pipeline:
     def __init__(self, settings: Settings, transport: Transport) -> None:
         self.settings = settings
         self.transport = transport
+        self._destination = getattr(transport, "destination", None)
         self._spool = _spool_of(settings)
         self._begin()
         if self._spool is not None:
@@ -55,6 +61,7 @@ class Pipeline:
             counters=self.counters,
             on_settled=self._on_settled,
             on_end=self._release,
+            hand_over=self._hand_over,
         )
 
     def submit(self, event: Event) -> bool:
@@ -107,6 +114,32 @@ class Pipeline:
         """Send all events in the background, then end. Does not block."""
         self.queue.complete_all()
         self.queue.close()
+
+    def _hand_over(self, events: Sequence[Event]) -> bool:
+        """
+        Pass failed events of a retired client to the first one that has retired with the same receiver.
+
+        So an app that makes a client for each request has one thread that retries. Return False if that is this one.
+        """
+        if self._spool is not None or self._destination is None:
+            return False
+        with _HEIRS_LOCK:
+            heir = _HEIRS.setdefault(self._destination, self)
+            if heir is self or not heir.sender.is_running:
+                _HEIRS[self._destination] = self
+                return False
+            for event in events:
+                self.counters.count_logged(-1)
+                heir.submit_late(event)
+            heir.sender.start()
+        self.queue.settle(events)
+        return True
+
+    def submit_late(self, event: Event) -> None:
+        """Queue an event of another client, though this one is closed; dropped and counted if there is no room."""
+        self.counters.count_logged()
+        if not self.queue.append(Event(event.id, event.content, kind=event.kind)):
+            self.counters.count_dropped("queue_full", event.id, "its client was closed, and the server is away")
 
     def close(self, timeout_s: float) -> FlushResult:
         """Send all events, unfinished streams too, within *timeout_s*, then end. Safe to call again."""
@@ -202,6 +235,9 @@ class Pipeline:
 
     def _release(self) -> None:
         """Close transport and spool, when the sender's thread has ended."""
+        with _HEIRS_LOCK:
+            if self._destination is not None and _HEIRS.get(self._destination) is self:
+                del _HEIRS[self._destination]
         self._guarded("transport", self.transport.close)
         if self._spool is not None:
             self._guarded("spool", self._spool.close)
@@ -214,7 +250,6 @@ class Pipeline:
 
     def _start(self) -> None:
         if not self.sender.is_running:
-            _close_with_multiprocessing()
             self.sender.start()
 
 
@@ -243,32 +278,56 @@ def _register(pipeline: Pipeline) -> None:
     _PIPELINES.add(pipeline)
 
 
-_INSTALLED: set[str] = set()
+_are_hooks_installed = False
 
 
 def _install_hooks() -> None:
-    if "exit" not in _INSTALLED:
-        _INSTALLED.add("exit")
+    global _are_hooks_installed
+    if not _are_hooks_installed:
+        _are_hooks_installed = True
         atexit.register(_close_all)
+        os._exit = _closing(os._exit)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_after_fork_in_child)
+    _close_at_sigterm()
 
 
-def _close_with_multiprocessing() -> None:
-    """Register `_close_all` with multiprocessing, whose children end without `atexit`."""
-    process = sys.modules.get("multiprocessing.process")
-    if process is None or process.parent_process() is None or "multiprocessing" in _INSTALLED:
-        return
-    from multiprocessing.util import Finalize
+def _close_at_sigterm() -> None:
+    """Close every pipeline before a SIGTERM ends the process, if the app does not handle it."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and os.name == "posix" and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _on_sigterm)
 
-    _INSTALLED.add("multiprocessing")
-    Finalize(None, _close_all, exitpriority=10)
+
+def _on_sigterm(number: int, frame: object) -> None:
+    _close_all()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _after_fork_in_child() -> None:
-    _INSTALLED.discard("multiprocessing")
+    """Begin empty."""
+    global _HEIRS_LOCK
+    _HEIRS_LOCK = threading.RLock()
+    _HEIRS.clear()
     for pipeline in list(_PIPELINES):
         pipeline.after_fork()
+
+
+def _closing(end: Callable[[int], NoReturn]) -> Callable[[int], NoReturn]:
+    """
+    Return `os._exit`, after every pipeline is closed.
+
+    Children of multiprocessing and Celery, and RQ's work horses, end so, without `atexit`.
+    """
+
+    def close_and_exit(status: int) -> NoReturn:
+        try:
+            _close_all()
+        finally:
+            end(status)
+
+    return close_and_exit
 
 
 def _close_all() -> None:

@@ -16,6 +16,9 @@ LOG = "log"
 FEEDBACK = "feedback"
 LABEL = "label"
 
+# A sender's thread ends when nothing was logged for this long. The next log starts another.
+IDLE_S = 2.0
+
 
 class Event:
     """
@@ -180,7 +183,8 @@ class LogQueue:
 
     def wait_for_batch(self, linger_s: float) -> bool:
         """
-        Block until a batch is due and return True. Return False once the queue is closed and empty.
+        Block until a batch is due and return True. Return False once the queue is closed and empty, or was empty for
+        IDLE_S.
 
         A batch is due when it is full, *linger_s* after its first event, while a flush waits, and on `close`.
         """
@@ -188,7 +192,8 @@ class LogQueue:
             while True:
                 while not self._ready and not self._is_closed:
                     self._is_sender_idle = True
-                    self.changed.wait()
+                    if not self.changed.wait(IDLE_S) and not self._ready:
+                        return False
                 self._is_sender_idle = False
                 self._linger(linger_s)
                 # A stream may have begun under the id of the waiting event. Then nothing is ready yet.
@@ -207,11 +212,13 @@ class LogQueue:
         return self._flushes_active > 0 or self._is_closed or self._ready >= self.limits.batch_events
 
     def pause(self, delay_s: float, may_hurry: bool) -> None:
-        """Block for *delay_s*, or until `abandon`. With *may_hurry* the next flush ends the pause too."""
+        """Block for *delay_s*, or until `close` or `abandon`. With *may_hurry* the next flush ends the pause too."""
         with self.changed:
             ends_at = self._clock() + delay_s
-            flushes_before = self._flushes_begun
+            flushes_before, was_closed = self._flushes_begun, self._is_closed
             while not (self._is_abandoned or (may_hurry and self._flushes_begun > flushes_before)):
+                if self._is_closed and not was_closed:
+                    break
                 left_s = ends_at - self._clock()
                 if left_s <= 0:
                     break
@@ -240,6 +247,11 @@ class LogQueue:
         with self.changed:
             self._is_abandoned = True
             self.close()
+
+    @property
+    def has_ready_events(self) -> bool:
+        """True while a complete event waits, unless the queue is abandoned."""
+        return self._ready > 0 and not self._is_abandoned
 
     @property
     def is_closed(self) -> bool:

@@ -19,10 +19,12 @@ __all__ = ["Sender"]
 
 class Sender:
     """
-    Sends the queue's events in batches, on a daemon thread that starts with the first event.
+    Sends the queue's events in batches, on a daemon thread that starts with an event and ends when none came for a
+    while.
 
     The thread survives every failure. Events with the outcome "retry" are sent again after a pause. All others are
-    settled: counted, and removed from the queue. `on_settled` is called with them before a flush returns.
+    settled: counted, and removed from the queue. `on_settled` is called with them before a flush returns. Once the
+    queue is closed, `hand_over` may take the events that failed.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Sender:
         counters: Counters,
         on_settled: Callable[[Sequence[Event]], None],
         on_end: Callable[[], None],
+        hand_over: Callable[[Sequence[Event]], bool],
     ) -> None:
         self.tick = settings.tick
         self._queue = queue
@@ -42,25 +45,27 @@ class Sender:
         self._counters = counters
         self._on_settled = on_settled
         self._on_end = on_end
+        self._hand_over = hand_over
+        self._is_serving = False
         self._flushes: list[Flush] = []
         self._thread: threading.Thread | None = None
         self._lock = threading.RLock()
 
     @property
     def is_running(self) -> bool:
-        """True while the thread is alive."""
-        return self._thread is not None and self._thread.is_alive()
+        """True while the thread takes events."""
+        return self._is_serving and self._thread is not None and self._thread.is_alive()
 
     def start(self) -> bool:
-        """Start the thread once. Return False if the process is too near its end to start one."""
-        with self._lock:
-            if self._thread is None or not (self._thread.is_alive() or self._queue.is_closed):
+        """Start the thread if there is none. Return False if the process is too near its end to start one."""
+        with self._queue.changed, self._lock:
+            if not self.is_running:
                 thread = threading.Thread(target=self._run, name="phospho-sender", daemon=True)
                 try:
                     thread.start()
                 except RuntimeError:  # "can't start new thread at interpreter shutdown"
                     return False
-                self._thread = thread
+                self._thread, self._is_serving = thread, True
             return True
 
     def flush(self, timeout_s: float) -> FlushResult:
@@ -96,13 +101,23 @@ class Sender:
             thread.join(timeout_s)
 
     def _run(self) -> None:
-        while self._queue.wait_for_batch(self.tick):
+        while self._queue.wait_for_batch(self.tick) or not self._has_ended():
             try:
                 self._deliver(self._queue.take())
             except BaseException as error:  # the edge of the thread: a fault costs the events in flight, no more
                 self._counters.count_error("sender", error)
                 self._give_up(f"{type(error).__name__} in the sender")
-        self._on_end()
+
+    def _has_ended(self) -> bool:
+        """End the service if nothing is left to send. From then on `start` starts another thread."""
+        with self._queue.changed:
+            if self._queue.has_ready_events:
+                return False
+            self._is_serving = False
+            is_closed = self._queue.is_closed
+        if is_closed:
+            self._on_end()
+        return True
 
     def _give_up(self, message: str) -> None:
         """
@@ -124,6 +139,8 @@ class Sender:
         while groups and not self._queue.is_abandoned:
             failed, retry_after_s = self._send_round(groups)
             if not failed or self._queue.is_abandoned:
+                return
+            if self._queue.is_closed and self._hand_over([event for group in failed for event in group.events]):
                 return
             failed_rounds = failed_rounds + 1 if event_count(failed) == event_count(groups) else 1
             delay_s = self._retry.delay_s(failed_rounds - 1, retry_after_s)

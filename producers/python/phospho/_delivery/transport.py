@@ -45,8 +45,11 @@ class Transport:
     """
     Base class of transports. Subclass it and override `send`.
 
-    One thread at a time uses it. In a forked child `after_fork` is called before anything else.
+    One thread at a time uses it. In a forked child `after_fork` is called before anything else. Transports with the
+    same `destination` send to the same receiver, so one may send what another has left. None: to one of its own.
     """
+
+    destination: tuple[str, ...] | None = None
 
     def send(self, events: Sequence[Event]) -> list[Outcome]:
         """

@@ -1,5 +1,6 @@
-"""Logging of every call of OpenAI's client, as `phospho.init(auto_log=True)` switches it on."""
+"""Logging of every call of the model clients, as `phospho.init(auto_log=True)` switches it on."""
 
-from .._default.openai_calls import unwrap_openai, wrap_openai
+from .._default.client_calls import unwrap_clients as unwrap_openai
+from .._default.client_calls import wrap_clients as wrap_openai
 
 __all__ = ["unwrap_openai", "wrap_openai"]

@@ -1,30 +1,35 @@
-"""Logging of every call of OpenAI's client: `phospho.init(auto_log=True)` switches it on."""
+"""Logging of every call of OpenAI's, Anthropic's and Gemini's clients, as `init(auto_log=True)` switches it on."""
 
 from __future__ import annotations
 
+import sys
 import weakref
 from functools import wraps
 from importlib import import_module
 from typing import Any, Callable
 
 from .._capture.stream_log import StreamLog
-from .._capture.streams import attach
+from .._capture.streams import attach, attach_entered
 from .._logger import logger
 from .state import STATE
 from .wrap import wrap_function
 
-__all__ = ["unwrap_openai", "wrap_openai"]
+__all__ = ["unwrap_clients", "wrap_clients"]
 
 Function = Callable[..., Any]
 
-# Classes of the client that have the methods below.
-_RESOURCES = (
-    ("openai.resources.chat.completions", "Completions"),
-    ("openai.resources.chat.completions", "AsyncCompletions"),
-    ("openai.resources.responses", "Responses"),
-    ("openai.resources.responses", "AsyncResponses"),
+_OPENAI = ("create", "parse")
+_ANTHROPIC = ("create", "parse", "stream")
+_GEMINI = ("generate_content", "generate_content_stream")
+
+# Modules of the clients, their classes, and the methods of these that are calls of a model.
+_RESOURCES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("openai.resources.chat.completions", ("Completions", "AsyncCompletions"), _OPENAI),
+    ("openai.resources.responses", ("Responses", "AsyncResponses"), _OPENAI),
+    ("anthropic.resources.messages", ("Messages", "AsyncMessages"), _ANTHROPIC),
+    ("anthropic.resources.beta.messages", ("Messages", "AsyncMessages"), _ANTHROPIC),
+    ("google.genai.models", ("Models", "AsyncModels"), _GEMINI),
 )
-_METHODS = ("create", "parse")
 
 # Set by the client's `.with_raw_response` and `.with_streaming_response`, which return HTTP responses.
 _RAW_HEADER = "x-stainless-raw-response"
@@ -33,24 +38,39 @@ _RAW_HEADER = "x-stainless-raw-response"
 _REPLACED: dict[tuple[Any, str], tuple[Function, Function]] = {}
 
 
-def wrap_openai(wrap: Callable[[Function], Function] = wrap_function) -> None:
-    """Log each call of Chat Completions and Responses, by all clients of this process. Idempotent."""
-    for module_name, class_name in _RESOURCES:
-        resource = _resource(module_name, class_name)
-        for method in _METHODS:
-            original = getattr(resource, method, None)
-            if original is not None and (resource, method) not in _REPLACED:
-                logged = _logged(original, wrap)
-                _REPLACED[resource, method] = original, logged
-                setattr(resource, method, logged)
+def wrap_clients(wrap: Callable[[Function], Function] = wrap_function) -> None:
+    """
+    Log each call of a model by all clients of this process. Idempotent.
+
+    OpenAI's library is imported if it is installed. The others, which take longer, count if the app has imported them.
+    """
+    for module_name, class_names, methods in _RESOURCES:
+        if module_name.startswith("openai.") or module_name.partition(".")[0] in _imported_clients():
+            for resource in (_resource(module_name, class_name) for class_name in class_names):
+                _replace(resource, methods, wrap)
     if not _REPLACED:
         logger.warning(
-            "phospho: auto_log=True logs nothing, because openai is not installed. Run `pip install openai`."
+            "phospho: auto_log=True logs nothing, because neither openai nor an imported anthropic or google.genai was "
+            "found. Run `pip install openai`, or import the other library before phospho.init."
         )
 
 
-def unwrap_openai() -> None:
-    """Undo `wrap_openai`, except where another library has wrapped the same method since."""
+def _imported_clients() -> set[str]:
+    libraries = {"anthropic": "anthropic", "google.genai": "google"}
+    return {package for module, package in libraries.items() if module in sys.modules}
+
+
+def _replace(resource: Any, methods: tuple[str, ...], wrap: Callable[[Function], Function]) -> None:
+    for method in methods:
+        original = getattr(resource, method, None)
+        if original is not None and (resource, method) not in _REPLACED:
+            logged = _logged_helper(original) if method == "stream" else _logged(original, wrap)
+            _REPLACED[resource, method] = original, logged
+            setattr(resource, method, logged)
+
+
+def unwrap_clients() -> None:
+    """Undo `wrap_clients`, except where another library has wrapped the same method since."""
     while _REPLACED:
         (resource, method), (original, logged) = _REPLACED.popitem()
         if getattr(resource, method) is logged:
@@ -65,6 +85,23 @@ def _logged(original: Function, wrap: Callable[[Function], Function]) -> Functio
         headers = kwargs.get("extra_headers") or {}
         is_raw = any(str(name).lower() == _RAW_HEADER for name in headers)
         return (raw if is_raw else parsed)(*args, **kwargs)
+
+    return call_and_log
+
+
+def _logged_helper(original: Function) -> Function:
+    """Return Anthropic's `stream`, which returns a context manager, with logging of the stream that it enters."""
+
+    @wraps(original)
+    def call_and_log(*args: Any, **kwargs: Any) -> Any:
+        manager = original(*args, **kwargs)
+        client = STATE.client
+        if client is not None:
+            try:
+                attach_entered(manager, StreamLog(client.task_log, client.task_log.call_of(kwargs, None, {})))
+            except Exception as error:  # the edge to another library
+                client.task_log.count_error("auto_log", error)
+        return manager
 
     return call_and_log
 
@@ -127,7 +164,7 @@ class _Response:
             else:
                 self._watch(response, self._log)
         except Exception as error:  # the edge to another library
-            logger.warning("phospho: a raw response of OpenAI's client is not logged: %s", error)
+            logger.warning("phospho: a raw response is not logged: %s", error)
         return response
 
     def _add_body(self, response: Any) -> bool:

@@ -1,0 +1,120 @@
+"""Ends of processes, and clients that an app makes for each request: nothing is lost, and no thread stays."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import phospho
+from phospho._default.state import STATE
+
+ENDS = """
+import multiprocessing, os, signal, sys, time
+import phospho
+
+phospho.init(base_url=sys.argv[1], tick=60)
+
+def log(name):
+    phospho.log(input=name)
+
+def forked(name, end):
+    child = os.fork()
+    if child == 0:
+        log(name)
+        end()
+    os.waitpid(child, 0)
+
+def terminated():
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+
+forked("os._exit, as RQ's work horse", lambda: os._exit(0))
+forked("SIGTERM", terminated)
+fork = multiprocessing.get_context("fork")
+process = fork.Process(target=log, args=("multiprocessing.Process",))
+process.start(); process.join()
+with fork.Pool(1, maxtasksperchild=1) as pool:
+    pool.map(log, ["Pool with maxtasksperchild"]); pool.close(); pool.join()
+with fork.Pool(1) as pool:
+    pool.map(log, ["Pool that is terminated"])
+log("the parent")
+"""
+
+
+def test_no_end_of_a_process_loses_logs(server: Any) -> None:
+    subprocess.run([sys.executable, "-c", ENDS, server.url], check=True, timeout=60, capture_output=True)
+
+    assert sorted(log["input"] for log in server.logs) == [
+        "Pool that is terminated",
+        "Pool with maxtasksperchild",
+        "SIGTERM",
+        "multiprocessing.Process",
+        "os._exit, as RQ's work horse",
+        "the parent",
+    ]
+
+
+def test_sigterm_still_ends_the_process_as_a_signal_does(server: Any) -> None:
+    program = "import os, phospho, signal, time; phospho.init(); os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)"
+
+    ended = subprocess.run([sys.executable, "-c", program], timeout=60, check=False, capture_output=True)
+
+    assert ended.returncode == -15
+
+
+def sender_threads() -> int:
+    return sum(thread.name == "phospho-sender" for thread in threading.enumerate())
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert condition()
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_before() -> None:
+    STATE.exchange(None)
+    gc.collect()
+    wait_until(lambda: sender_threads() == 0)
+
+
+def test_dropped_clients_send_their_logs_and_end(server: Any) -> None:
+    for number in range(20):
+        phospho.Client(base_url=server.url, api_key="k", tick=60).log(input=str(number))
+
+    wait_until(lambda: len(server.logs) == 20)
+    wait_until(lambda: sender_threads() == 0)
+
+
+def test_dropped_clients_share_one_thread_while_the_server_is_away(server: Any) -> None:
+    server.script = lambda request: server.error(503)
+    for number in range(20):
+        phospho.Client(base_url=server.url, api_key="k", tick=0.01).log(input=str(number))
+
+    wait_until(lambda: sender_threads() == 1)
+    refused = len(server.requests)
+    server.script = lambda request: None
+
+    wait_until(lambda: sender_threads() == 0)
+    arrived = {event["input"] for request in server.requests[refused:] for event in request.document["events"]}
+    assert len(arrived) == 20
+
+
+def test_idle_thread_ends_and_the_next_log_starts_another(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phospho._delivery.queue.IDLE_S", 0.05)
+    client = phospho.Client(base_url=server.url, api_key="k", tick=0)
+    for number in range(3):
+        client.log(input=str(number))
+        wait_until(lambda: sender_threads() == 0)
+
+    assert [log["input"] for log in server.logs] == ["0", "1", "2"]
+    assert client.stats().sent == 3
