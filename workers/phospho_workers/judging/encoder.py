@@ -33,7 +33,7 @@ class Encoder:
     """
     Score pairs of a description and a text, in [0, 1]; from `threshold` on it confirms. Thread-safe, blocking.
 
-    Needs the extra `phospho-pipeline[encoder]`. Raises BadSetting if that is missing or the folder is invalid.
+    Needs onnxruntime. Raises BadSetting if that is missing or the folder is invalid.
     """
 
     def __init__(self, settings: EncoderSettings) -> None:
@@ -104,7 +104,7 @@ def _session(settings: EncoderSettings) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise BadSetting("PHOSPHO_ENCODER_DIR needs onnxruntime: pip install 'phospho-pipeline[encoder]'") from None
+        raise BadSetting("PHOSPHO_ENCODER_DIR needs onnxruntime: pip install onnxruntime") from None
     path = settings.folder / MODEL_FILE
     if not path.is_file():
         raise BadSetting(f"PHOSPHO_ENCODER_DIR={settings.folder} has no {MODEL_FILE}")
