@@ -11,7 +11,7 @@ from benchmarks.processes import part
 from benchmarks.sizes import Sizes, say
 from phospho_schemas.topics import TASKS
 from phospho_store.store import remote
-from phospho_workers.sink.planner import SUNK_TOPICS
+from phospho_workers.sink.planner import TABLES
 
 _TABLE = "task_rows"
 _COPY = "bench_task_rows"
@@ -72,10 +72,10 @@ def _report(
 
 
 def _drain(cluster: Cluster, offsets: Offsets, backlog: Backlog, timeout_s: float) -> tuple[Drained, int]:
-    for topic in SUNK_TOPICS:
+    for topic in TABLES:
         if topic != TASKS:
             offsets.empty(topic.name)
-    offsets.set_back("phospho-sink", [offsets.backlog(topic.name) for topic in SUNK_TOPICS])
+    offsets.set_back("phospho-sink", [offsets.backlog(topic.name) for topic in TABLES])
     with cluster.sink() as (sink, rows_an_insert):
 
         def cpu_s() -> dict[str, float]:
