@@ -91,6 +91,13 @@ def test_of_a_huge_text_the_beginning_and_the_end_are_read() -> None:
     assert score(in_the_middle) < engine.DEFAULT_THRESHOLD
 
 
+def test_event_in_the_middle_of_a_long_text_is_found_and_nothing_else() -> None:
+    filler = "I went to the shop and bought some bread. My sister came by in the evening. We played cards. " * 108
+    assert len(filler) > 10_000
+    assert score(filler) < engine.DEFAULT_THRESHOLD
+    assert score(f"{filler}How is the weather there in Rome? {filler}") >= engine.DEFAULT_THRESHOLD
+
+
 def test_a_huge_word_is_bounded_in_pieces() -> None:
     assert 0.0 <= score("x" * 1_000_000) <= 1.0
     assert 0.0 <= score("𒀀" * 1_000_000) <= 1.0

@@ -26,7 +26,7 @@ from phospho_workers.detection.text.sides import SIDES, Side, reads_side
 # Closer to the threshold than this, on either side, the confidence does not settle what a person would say.
 DOUBT_WIDTH = 0.25
 # Clauses, and clauses times definitions, that are scored together. They bound the memory to some 50 MB. A text by
-# itself has at most 2,049 rows.
+# itself has at most 8,193 rows.
 _ROWS_AT_ONCE = 4_096
 _SCORES_AT_ONCE = 400_000
 

@@ -34,6 +34,10 @@ _STEP = 0.15
 _SKEW_SHARE = 0.3
 _USUAL_SKEW = 1.0
 _MAX_SKEW = 5.0
+# Clauses of a text whose whole says as much as its best one; what the best of e times as many must have more.
+_FEW_CLAUSES = 4.0
+_MANY_CLAUSES = 64.0
+_DEVIATIONS_OF_CHANCE = 0.6
 _LEAST_DEVIATION = 1e-6
 
 
@@ -73,14 +77,23 @@ class DescriptionScores:
 
 
 def of_texts(scores: Scores, batch: Reading) -> Scores:
-    """Return the scores of texts, from those of their rows: the mean of the best clause's and the whole's."""
-    best = np.maximum.reduceat(scores[: batch.clause_count], batch.firsts, axis=0)
-    best[batch.wholes] = (best[batch.wholes] + scores[batch.clause_count :]) / 2.0
-    return best
+    """
+    Return the scores of texts, from those of their rows.
+
+    That of a text of a few clauses is the mean of the best clause's and the whole's. The whole of a long text is about
+    much else, so it counts less; and among many clauses one is near to any definition by chance, so the best one must
+    be better.
+    """
+    texts = np.maximum.reduceat(scores[: batch.clause_count], batch.firsts, axis=0)
+    counts = np.array([len(batch.clauses[index]) for index in batch.wholes], dtype=np.float64)[:, None]
+    share = np.minimum(1.0, _FEW_CLAUSES / counts) / 2.0
+    chance = _STEP * _DEVIATIONS_OF_CHANCE * np.log(np.clip(counts, _FEW_CLAUSES, _MANY_CLAUSES) / _FEW_CLAUSES)
+    texts[batch.wholes] = texts[batch.wholes] * (1.0 - share) + scores[batch.clause_count :] * share - chance
+    return texts
 
 
 def _of_references(rows: Scores, references: References) -> Scores:
-    """Return the margins of the texts, as `of_texts` does."""
+    """Return the margins of the texts, as `of_texts` does for a few clauses."""
     starts = np.flatnonzero(np.r_[True, references.texts[1:] != references.texts[:-1]])
     of_clauses = np.where(references.wholes[:, None], -np.inf, rows)
     best = np.maximum.reduceat(of_clauses, starts, axis=0)

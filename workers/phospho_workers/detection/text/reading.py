@@ -14,7 +14,8 @@ from phospho_schemas.normalisation import plain
 from phospho_workers.detection.text.embedding import MAX_PIECES, Vectors, directions, embedder
 
 # Of a longer text the beginning and the end are read, half of this each: people say what they want there.
-MAX_READ_CHARACTERS = 8_000
+MAX_READ_CHARACTERS = 32_000
+MAX_READ_PIECES = 8_192
 # A mark, with what follows it up to white space or the end. Simpler would be `[.!?;:\n]+(?:\s+|$)`; this also takes
 # marks between such ends, and begins no run of marks twice, which makes its cost linear.
 _CLAUSE_END = re.compile(r"(?<![.!?;:\n])[.!?;:\n][.!?;:\s]*(?:\s|$)")
@@ -66,12 +67,12 @@ class Reading:
 
 
 def clauses_of(text: str) -> list[Clause]:
-    """Return the clauses of the part of a text that is read, at most 2048 word pieces together; none without words."""
+    """Return the clauses of the part of a text that is read, at most 8192 word pieces together; none without words."""
     clauses: list[Clause] = []
-    room = MAX_PIECES
+    room = MAX_READ_PIECES
     model = embedder()
     for clause in _CLAUSE_END.split(_read(text)):
-        pieces = model.pieces(_as_read(clause))[:room]
+        pieces = model.pieces(_as_read(clause))[: min(room, MAX_PIECES)]
         room -= len(pieces)
         if pieces:
             clauses.append((clause, pieces))
@@ -95,7 +96,8 @@ def whole(texts: Sequence[str]) -> Vectors:
 
 
 def _all_pieces(clauses: Sequence[Clause]) -> list[int]:
-    return [piece for _, pieces in clauses for piece in pieces]
+    """Return the pieces of a whole text, of a long one those of the beginning."""
+    return [piece for _, pieces in clauses for piece in pieces][:MAX_PIECES]
 
 
 def _as_read(clause: str) -> str:

@@ -14,7 +14,6 @@ from phospho_store.annotations.judge_statistics import JudgeStatistics, JudgeSta
 from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_workers.detection.candidates import content_of
-from phospho_workers.detection.text.reading import MAX_READ_CHARACTERS
 from phospho_workers.detection.text.sides import SIDES
 from phospho_workers.jobs.sessions.session_detection import joined_task
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
@@ -27,7 +26,7 @@ MAX_LABELS_AT_ONCE = 20_000
 _TASKS_AT_ONCE = 500
 # Of these the whole texts are read, which may be a megabyte each.
 _LONG_TASKS_AT_ONCE = 20
-# Detection reads the beginning and the end of a long text, neither longer than this.
+# Of a long text the beginning and the end teach, neither longer than this; detection reads more.
 _KEPT_CHARACTERS = 4_000
 
 # Labels of people; for tasks without a label, with half of the weight, the judgements of {models} on the present
@@ -264,6 +263,6 @@ class SessionExamples:
 
 def _without_middles(task: Task) -> Task:
     """Return a task without the middle of its long texts, which no engine is trained on."""
-    half = MAX_READ_CHARACTERS // 2
-    long_texts = {side: task[side] for side in SIDES if len(task[side]) > MAX_READ_CHARACTERS}
-    return {**task, **{side: f"{text[:half]}\n{text[-half:]}" for side, text in long_texts.items()}}
+    kept = _KEPT_CHARACTERS
+    long_texts = {side: task[side] for side in SIDES if len(task[side]) > 2 * kept}
+    return {**task, **{side: f"{text[:kept]}\n{text[-kept:]}" for side, text in long_texts.items()}}
