@@ -28,7 +28,7 @@ def cross_fitted(tasks: Sequence[Mapping[str, Any]]) -> list[Part]:
     """
     Return two halves of the tasks, each with the student of the other's texts; one part without, where none is learnt.
 
-    Tasks with one input are in one half, and a text that both halves have teaches neither.
+    Tasks with the same texts are in one half, and a text that both halves have teaches neither.
     """
     halves = [[index for index, task in enumerate(tasks) if _half(task) == half] for half in (0, 1)]
     parts = []
@@ -51,4 +51,5 @@ def _only_in(
 
 
 def _half(task: Mapping[str, Any]) -> int:
-    return hashlib.blake2b(task["input"].encode("utf-8", "replace"), digest_size=1).digest()[0] % 2
+    texts = f"{task['input']}\n{task['output']}"
+    return hashlib.blake2b(texts.encode("utf-8", "replace"), digest_size=1).digest()[0] % 2

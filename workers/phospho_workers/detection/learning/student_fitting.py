@@ -36,8 +36,8 @@ _MAX_PIECES = 1_500
 _MIN_TEXTS_OF_PIECE = 2
 # Chosen by the mean over eight sets; see docs/detection.md.
 _PULL_PER_TEXT = 0.002
-# A held-out text must be nearer to its own vector than the mean of all is, by this much.
-_MIN_GAIN = 0.05
+# A held-out text must be nearer to its own vector than the mean of all is, by this share of what is missing.
+_MIN_GAIN = 0.15
 _SIDES: tuple[Side, ...] = ("input", "output")
 
 Matrix = NDArray[np.float64]
@@ -51,7 +51,7 @@ class Validation(NamedTuple):
 
     @property
     def is_worth_it(self) -> bool:
-        return self.student >= self.mean + _MIN_GAIN
+        return self.student - self.mean >= _MIN_GAIN * (1.0 - self.mean)
 
 
 def sample(texts: Iterable[str], limit: int) -> list[str]:

@@ -22,8 +22,10 @@ from phospho_workers.detection.text.embedding import directions
 from phospho_workers.detection.text.reading import Reading
 from phospho_workers.detection.text.sides import Side
 
-# The weight of the margin in the encoder's space, where that in the static embedding is 1.
+# The weight of the margin in the encoder's space, where that in the static embedding is 1, or for an encoder of many
+# languages, where the static embedding knows English only, next to nothing.
 _STUDENT_WEIGHT = 1.2
+_FOREIGN_STATIC_WEIGHT = 0.05
 # Standard deviations above the mean of the references at which a text is as likely as not to show the event; those of a
 # project's own texts are nearer to what it finds than those of the library.
 _EVEN_DEVIATIONS = 2.5
@@ -48,6 +50,8 @@ class DescriptionScores:
         """Compile descriptions. A `student` that this process can't use, or that never saw this side, is left out."""
         references = student.references.get(side) if student is not None and student.is_usable else None
         self._student = student if references is not None else None
+        is_foreign = self._student is not None and self._student.is_multilingual
+        self._static_weight = _FOREIGN_STATIC_WEIGHT if is_foreign else 1.0
         self._static = Margins(directions(np.stack([expected_direction(description) for description in descriptions])))
         self._taught: Margins | None = None
         if self._student is not None:
@@ -58,7 +62,8 @@ class DescriptionScores:
         """Return the score of each description in each row of a reading, shape (rows, descriptions)."""
         margins = self._static.of(batch.directions)
         if self._student is not None and self._taught is not None:
-            margins = margins + _STUDENT_WEIGHT * self._taught.of(self._student.vectors(batch))
+            taught = self._taught.of(self._student.vectors(batch))
+            margins = self._static_weight * margins + _STUDENT_WEIGHT * taught
         scores: Scores = margins * self._slopes + self._offsets
         return scores
 
@@ -67,7 +72,8 @@ class DescriptionScores:
         if references is None or self._taught is None:
             even, margins = _EVEN_DEVIATIONS_OF_LIBRARY, self._static.of(library().example_directions)
         else:
-            rows = self._static.of(references.static) + _STUDENT_WEIGHT * self._taught.of(references.student)
+            taught = self._taught.of(references.student)
+            rows = self._static_weight * self._static.of(references.static) + _STUDENT_WEIGHT * taught
             even, margins = _EVEN_DEVIATIONS, _of_references(rows, references)
         statistics = np.array([_statistics(column) for column in margins.T])
         means, deviations, skews = statistics.T

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phospho_workers.detection.semantic.encoder import description_vector, encoder
+from phospho_workers.detection.semantic.encoder import MultilingualE5, description_vector, encoder
 from phospho_workers.detection.semantic.library import description_core
 from phospho_workers.detection.text.embedding import DIMENSIONS, Vectors, directions
 from phospho_workers.detection.text.reading import Reading
@@ -84,6 +84,11 @@ class Student:
     def is_usable(self) -> bool:
         """True if this process has the encoder, which descriptions are embedded by."""
         return encoder(self.encoder) is not None
+
+    @property
+    def is_multilingual(self) -> bool:
+        """True if the encoder knows any language, where static vectors know English."""
+        return self.encoder == MultilingualE5.name
 
     def vectors(self, batch: Reading) -> Vectors:
         """Return the direction of each row of a reading in the encoder's space, shape (rows, kept)."""
