@@ -97,7 +97,8 @@ def malformed_json(message: str) -> Problem:
 def validation_message(error: ValidationError) -> str:
     """Return the first thing that is wrong, and its field, without the value that was sent."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(map(str, first['loc']))}: {message}"
 
 
 def unknown_event(name: str) -> Problem:

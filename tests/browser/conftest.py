@@ -86,6 +86,8 @@ def open_page(chromium: Browser, server: OneProcess) -> Iterator[Open]:
             timezone_id="Europe/Paris",
             java_script_enabled=scripts,
         )
+        # As after the first page, which is opened again where the zone of the browser is not that of the server.
+        context.add_cookies([{"name": "time_zone", "value": "Europe/Paris", "url": server.base_url}])
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)

@@ -147,7 +147,7 @@ def test_a_live_page_whose_server_has_gone_says_that_it_is_old(open_page: Open) 
 
     page.context.set_offline(True)
 
-    expect(page.get_by_role("status")).to_contain_text("no longer live: the server does not answer", timeout=15_000)
+    expect(page.get_by_role("status")).to_contain_text("Updates stopped: the server does not answer", timeout=15_000)
     expect(page.locator(".freshness")).to_be_hidden()
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / "stale-desktop-light.png")
@@ -172,6 +172,9 @@ def test_live_pages_can_be_stopped(open_page: Open) -> None:
 
 def test_times_are_those_of_the_viewer(open_page: Open) -> None:
     page = open_page("/tasks/trip-007-1")
+    page.context.clear_cookies(name="time_zone")
+    page.goto(page.url)
+    expect(page.locator("html")).to_have_attribute("data-time-zone", "Europe/Paris")
     shown, utc = page.locator("time").first.evaluate("element => [element.textContent, element.dateTime]")
 
     in_paris = page.evaluate("time => new Date(time).toLocaleString('sv-SE', {timeZone: 'Europe/Paris'})", utc)
@@ -196,7 +199,7 @@ def test_the_first_tab_skips_to_the_content(open_page: Open) -> None:
     page = open_page("/tasks")
 
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
 
     assert page.evaluate("document.activeElement.id") == "content"

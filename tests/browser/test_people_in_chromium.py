@@ -99,7 +99,7 @@ def test_from_the_first_start_to_the_first_seen_log(visit: Callable[[str], Page]
     expect(page).to_have_url(re.compile(r"/sessions\?project=shop$"))
     page.goto("/?project=shop")
     page.context.clear_cookies()
-    expect(page.get_by_role("status")).to_contain_text("no longer live: your sign-in has ended", timeout=15_000)
+    expect(page.get_by_role("status")).to_contain_text("Updates stopped: your sign-in has ended", timeout=15_000)
 
 
 def test_an_event_is_defined_tried_and_then_found(open_page: Open, server: OneProcess) -> None:

@@ -15,6 +15,7 @@ from phospho_dashboard.definitions.checks import Detection, current_definition, 
 from phospho_dashboard.layout.pages import ProjectPage
 from phospho_dashboard.queries.zones import zone_of
 from phospho_dashboard.services import ApiEndpoints, Endpoints, Services
+from phospho_dashboard.web.cache import TimedCache
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route, page_and_twin
 from phospho_dashboard.web.urls import item_path, with_query
@@ -40,6 +41,7 @@ _TASKS_BEFORE = """
 SELECT count() AS tasks FROM task_rows FINAL
 WHERE project_id = {project:String} AND received_at < fromUnixTimestamp64Milli({before_ms:Int64})
 """
+_TASKS_BEFORE_TTL_S = 60.0
 
 
 class Backfills:
@@ -51,6 +53,8 @@ class Backfills:
 
     def __init__(self, services: Services, detection: Detection) -> None:
         self._store = services.store
+        # No later task adds to it, and it reads a column of the whole project.
+        self._tasks_before = TimedCache(self._count_before, ttl_s=_TASKS_BEFORE_TTL_S)
         self._registry = services.registry
         self._detection = detection
         self._repository = BackfillRepository(services.store, services.clock)
@@ -76,8 +80,11 @@ class Backfills:
         )
         if is_run:
             return 0
-        before_ms = round(definition.created_at.timestamp() * 1000)
-        [row] = self._store.rows(_TASKS_BEFORE, {"project": definition.project_id, "before_ms": before_ms})
+        return self._tasks_before.get((definition.project_id, round(definition.created_at.timestamp() * 1000)))
+
+    def _count_before(self, project_and_time: tuple[str, int]) -> int:
+        project_id, before_ms = project_and_time
+        [row] = self._store.rows(_TASKS_BEFORE, {"project": project_id, "before_ms": before_ms})
         return int(row["tasks"])
 
     def backfill(self, project_id: str, backfill_id: str) -> Backfill:

@@ -14,6 +14,7 @@ from phospho_dashboard.definitions.checks import Detection
 from phospho_dashboard.definitions.trials import DefinitionTrials
 from phospho_dashboard.layout.pages import ProjectPage
 from phospho_dashboard.services import Endpoints, Services
+from phospho_dashboard.web.cache import TimedCache
 from phospho_dashboard.web.routes import page_and_twin
 from phospho_schemas.definitions import DEFINITION_FIELDS
 from phospho_schemas.engines import engine_spec
@@ -74,8 +75,8 @@ LIBRARY: dict[str, tuple[ReadyDefinition, ...]] = {
         _said("refund", "The user asks for a refund"),
         _said("asks_for_human", "The user asks to talk to a human agent"),
         _said("cancellation", "The user wants to cancel a subscription or an order"),
-        _said("bug_report", "The user reports that something does not work"),
-        _said("urgency", "The user says that it is urgent"),
+        _said("bug_report", "The user reports a bug"),
+        _said("urgency", "The user is in a hurry"),
     ),
     "Outcome": (
         ReadyDefinition("thanks", "The user says thank you", "keyword", "input", details={"keywords": list(_THANKS)}),
@@ -104,13 +105,13 @@ LIBRARY: dict[str, tuple[ReadyDefinition, ...]] = {
             "task",
             details={"pattern": _PERSONAL_DATA},
         ),
-        ReadyDefinition(
-            "self_harm", "The user talks about hurting themselves", "semantic", "input", details={"threshold": 0.6}
-        ),
+        _said("self_harm", "The user mentions suicide or self-harm"),
         _said("insult", "The user insults the assistant"),
     ),
 }
 _PATH = "/definitions/library"
+_COUNTS_TTL_S = 10.0
+_COUNTS_TTL_OF_DURATION = 20
 
 
 class LibraryPage(Endpoints):
@@ -120,6 +121,8 @@ class LibraryPage(Endpoints):
         super().__init__(services)
         self._detection = detection
         self._trials = DefinitionTrials(services.store)
+        # Compiling so many definitions takes seconds of a busy machine.
+        self._counts = TimedCache(self._count, ttl_s=_COUNTS_TTL_S, ttl_of_duration=_COUNTS_TTL_OF_DURATION)
         self._page = ProjectPage(services, "events", "definitions/library.html")
 
     def routes(self) -> list[BaseRoute]:
@@ -133,15 +136,18 @@ class LibraryPage(Endpoints):
     def _library(self, project_id: str) -> dict[str, Any]:
         """Return the use cases with their definitions: `matches` of the recent tasks, None where an LLM decides."""
         ready = {use_case: [item.of_project(project_id) for item in items] for use_case, items in LIBRARY.items()}
-        definitions = [definition for items in ready.values() for definition in items]
-        tried = [definition for definition in definitions if not engine_spec(definition.engine).is_decided_by_llm]
-        tasks, counts = self._trials.match_counts(project_id, tried, self._detection)
+        tasks, counts = self._counts.get(project_id)
         names = {definition.name for definition in self._registry.definitions(project_id)}
         use_cases = [
             {"name": use_case, "definitions": [_listed(item, counts, names) for item in items]}
             for use_case, items in ready.items()
         ]
         return {"project_id": project_id, "tasks": tasks, "use_cases": use_cases}
+
+    def _count(self, project_id: str) -> tuple[int, dict[str, int]]:
+        definitions = [item.of_project(project_id) for items in LIBRARY.values() for item in items]
+        tried = [definition for definition in definitions if not engine_spec(definition.engine).is_decided_by_llm]
+        return self._trials.match_counts(project_id, tried, self._detection)
 
 
 def _listed(definition: EventDefinition, counts: Mapping[str, int], names: Set[str]) -> dict[str, Any]:

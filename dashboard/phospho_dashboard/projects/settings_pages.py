@@ -34,13 +34,13 @@ _WORDS = {
     "detect_language": ("Detect language", ""),
     "session_idle_minutes": ("Session idle timeout (minutes)", "A session ends after this long without a task."),
     "llm_daily_tokens": ("Judge budget (tokens/day)", "0 turns the LLM judge off."),
-    "llm_daily_usd": ("Judge budget (USD/day)", "0 = no cost limit; the token budget applies."),
+    "llm_daily_usd": ("Judge budget (USD/day)", "The token budget applies as well."),
     "llm_sample": ("LLM engine sampling rate", "Share of tasks (0–1) that definitions with the LLM engine read."),
     "webhook_wait_s": (
         "Webhook hold time (seconds)",
         "How long to hold an uncertain event for the judge. 0 sends immediately.",
     ),
-    "max_tasks_per_day": ("Daily task quota", "Further tasks get HTTP 429 until 00:00 UTC. 0 = unlimited."),
+    "max_tasks_per_day": ("Daily task quota", "Further tasks get HTTP 429 until 00:00 UTC."),
     "time_zone": ("Time zone", "Used by charts, filters, lists and exports. Empty: each browser's own."),
 }
 
@@ -61,6 +61,9 @@ _FIELDS: list[dict[str, Any]] = [
 _TIME_ZONES = [*sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")), "UTC"]
 # The fields of a project beside its settings.
 _PROJECT_FIELDS = ("name", "retention_days")
+# The label of the checkbox that stands for 0.
+_UNLIMITED = {"retention_days": "Keep forever", "max_tasks_per_day": "Unlimited", "llm_daily_usd": "No cost limit"}
+_UNLIMITED_PREFIX = "unlimited_"
 # The prefix of hidden fields with the values that the form was shown with.
 _SHOWN_PREFIX = "was_"
 
@@ -144,7 +147,13 @@ class SettingsPages(Endpoints):
         shown_values: Mapping[str, str],
         problem: Problem | None = None,
     ) -> Response:
-        form = {"fields": _FIELDS, "time_zones": _TIME_ZONES, "values": values, "shown_values": shown_values}
+        form = {
+            "fields": _FIELDS,
+            "time_zones": _TIME_ZONES,
+            "unlimited": _UNLIMITED,
+            "values": values,
+            "shown_values": shown_values,
+        }
         return await self._page.render(request, visitor, content | form, problem=problem)
 
     async def _content(self, project_id: str) -> dict[str, Any]:
@@ -164,11 +173,17 @@ def _form_value(value: Any) -> str:
     return str(value)
 
 
+def _is_same(text: str, shown: str) -> bool:
+    """Tell whether a field was left as it was shown; "0" is what a checkbox says of "0.0"."""
+    return text == shown or (text == "0" and shown == "0.0")
+
+
 def _changes(form: Form) -> dict[str, Any]:
     """Return the fields that differ from those the form was shown with. A switch that is off sends nothing."""
     switches = {field["name"] for field in _FIELDS if field["kind"] == "switch"}
     names = [*_PROJECT_FIELDS, *(field["name"] for field in _FIELDS)]
-    changed = {name: form.text(name) for name in names if form.text(name) != form.text(_SHOWN_PREFIX + name)}
+    values = {name: "0" if form.text(_UNLIMITED_PREFIX + name) else form.text(name) for name in names}
+    changed = {name: text for name, text in values.items() if not _is_same(text, form.text(_SHOWN_PREFIX + name))}
     settings = {
         name: bool(text) if name in switches else text for name, text in changed.items() if name not in _PROJECT_FIELDS
     }

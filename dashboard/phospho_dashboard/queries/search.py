@@ -18,12 +18,14 @@ def contains(column: str) -> str:
     """
     Return the condition that a column of texts contains the phrase `q`.
 
-    Folding costs much more than a comparison: an ASCII text is folded only where it has the word `q_word`.
+    Folding costs much more than a comparison. A text in ASCII is searched for the word `q_word` of the phrase first,
+    and then needs only one case, one apostrophe and single spaces.
     """
-    may_contain = (
-        f"(length({column}) != lengthUTF8({column}) OR positionCaseInsensitive({column}, {{q_word:String}}) > 0)"
-    )
-    return f"({may_contain} AND position({searchable_sql(column)}, {searchable_sql('{q:String}')}) > 0)"
+    phrase = searchable_sql("{q:String}")
+    has_word = f"positionCaseInsensitive({column}, {{q_word:String}}) > 0"
+    ascii_text = f"replaceRegexpAll(replaceAll(lower({column}), '`', '\\''), '[\\\\t-\\\\r\\\\x1c-\\\\x1f ]+', ' ')"
+    in_ascii = f"{has_word} AND ({phrase} = {{q_word:String}} OR position({ascii_text}, {phrase}) > 0)"
+    return f"if(length({column}) = lengthUTF8({column}), {in_ascii}, position({searchable_sql(column)}, {phrase}) > 0)"
 
 
 def longest_word(phrase: str) -> str:

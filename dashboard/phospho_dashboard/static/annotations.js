@@ -16,7 +16,7 @@ export function annotateInPlace(root) {
         replaceFindings(form, page, focus);
         offerUndo(form.action, fields);
       }
-      else showError(form, page.querySelector("h1")?.textContent ?? `It did not work: HTTP ${response.status}.`);
+      else showError(form, page.querySelector("h1")?.textContent ?? `Saving failed: HTTP ${response.status}.`);
     } catch {
       showError(form, "The server does not answer. Try again.");
     } finally {

@@ -83,7 +83,7 @@ function showStale(reason, asOf) {
     line.setAttribute("role", "status");
     content.prepend(line);
   }
-  const text = `This page is as of ${localTime(asOf)}, and no longer live: ${reason}.`;
+  const text = `Updates stopped: ${reason}. Shown as of ${localTime(asOf)}.`;
   if (line.textContent !== text) line.textContent = text;
 }
 

@@ -109,6 +109,18 @@ def test_of_two_admins_who_save_at_once_each_changes_what_they_changed(
     assert (stored.settings.detect_language, stored.settings.detect_events) == (False, True)
 
 
+def test_checkbox_stands_for_no_limit(world: Any, pages: TestClient, project: str) -> None:
+    send_form(pages, "/settings", project, **settings_form(max_tasks_per_day="7", llm_daily_usd="0.0"))
+    limited = pages.get("/settings", params={"project": project}).text
+
+    unlimited = settings_form(max_tasks_per_day="7", was_max_tasks_per_day="7", unlimited_max_tasks_per_day="1")
+    send_form(pages, "/settings", project, **unlimited)
+
+    assert 'name="unlimited_max_tasks_per_day" value="1">' in limited
+    assert 'name="unlimited_retention_days" value="1" checked>' in limited
+    assert world.registry.project(project).settings.max_tasks_per_day == 0
+
+
 def test_the_api_changes_what_it_names_and_leaves_the_rest(world: Any, project: str) -> None:
     client = world.client(world.registry.create_key(project).secret)
     path = f"/api/v1/projects/{project}"
@@ -160,3 +172,13 @@ def test_nothing_that_anybody_wrote_can_run_in_the_settings(world: Any, pages: T
 def test_each_page_has_a_twin(pages: TestClient, project: str, path: str) -> None:
     assert pages.get(path, params={"project": project}).headers["content-type"].startswith("text/html")
     assert pages.get(f"{path}.json", params={"project": project}).headers["content-type"] == "application/json"
+
+
+def test_time_zone_is_an_iana_name(pages: TestClient, project: str) -> None:
+    refused = send_form(pages, "/settings", project, **settings_form(time_zone="Mars/X"))
+    saved = send_form(pages, "/settings", project, **settings_form(time_zone="Asia/Kolkata"))
+
+    assert refused.status_code == 422
+    assert "must be the IANA name of a time zone" in refused.text
+    assert saved.status_code == 303
+    assert "Asia/Kolkata</a>" in pages.get("/settings", params={"project": project}).text
