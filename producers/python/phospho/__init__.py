@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ._attributes import latest_session_id as latest_session_id
     from ._attributes import latest_task_id as latest_task_id
     from ._attributes import log_queue as log_queue
+    from ._attributes import spans_to_export as spans_to_export
     from .testing import PhosphoTest as PhosphoTest
 else:
     from ._attributes import module_attribute as __getattr__

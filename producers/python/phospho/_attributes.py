@@ -6,6 +6,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._capture.trace import waiting_steps
 from ._default.state import STATE
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ consumer: Sender | None
 latest_session_id: str | None
 latest_task_id: str | None
 log_queue: LogQueue | None
+spans_to_export: list[dict[str, Any]]
 
-_LATE_NAMES = ("PhosphoTest", "consumer", "latest_session_id", "latest_task_id", "log_queue")
+_LATE_NAMES = ("PhosphoTest", "consumer", "latest_session_id", "latest_task_id", "log_queue", "spans_to_export")
 
 # Upstream imports its submodules with the package. Here each is imported when it is first used.
 _SUBMODULES = frozenset(
@@ -56,6 +58,8 @@ def module_attribute(name: str) -> Any:
         return STATE.latest.session_id
     if name in ("log_queue", "consumer"):
         return None if STATE.client is None else getattr(STATE.client, name)
+    if name == "spans_to_export":
+        return waiting_steps()
     if name == "PhosphoTest":
         return import_module("phospho.testing").PhosphoTest
     if name in _SUBMODULES:

@@ -13,7 +13,7 @@ from .._delivery.pipeline import Pipeline
 from .._delivery.queue import Event
 from .._ids import new_id
 from .._logger import error_text
-from .trace import current_trace, tracer
+from .trace import current_trace, take_steps, tracer
 
 __all__ = ["LatestIds", "TaskLog"]
 
@@ -57,6 +57,9 @@ class TaskLog:
         trace = current_trace()
         if trace is not None:
             extra = {**_apply_trace(trace, fields, claims_trace), **extra}
+        steps = take_steps(trace) if claims_trace else []
+        if steps:
+            extra.setdefault("steps", steps)
         if self._settings.version_id is not None:
             fields.setdefault("version_id", self._settings.version_id)
         fields.setdefault("task_id", new_id())

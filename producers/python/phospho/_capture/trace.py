@@ -11,8 +11,9 @@ from typing import Any, Callable, Optional, TypeVar, cast, overload
 from .._content.json_values import text_of
 from .._ids import new_id
 from .generators import aclose
+from .steps import MAX_STEPS
 
-__all__ = ["current_trace", "trace", "tracer"]
+__all__ = ["add_step", "current_trace", "take_steps", "trace", "tracer", "waiting_steps"]
 
 F = TypeVar("F", bound="Callable[..., Any] | classmethod[Any, ..., Any] | staticmethod[..., Any]")
 Ids = tuple[Optional[str], Optional[str]]
@@ -46,6 +47,8 @@ class tracer:
         self.metadata = dict(metadata) if isinstance(metadata, Mapping) else {"metadata": metadata} if metadata else {}
         self.task_id = task_id or new_id()
         self.session_id = session_id or new_id()
+        # Steps that no task has yet: calls of models, with `init(tracing=True)`.
+        self.spans_to_export: list[dict[str, Any]] = []
         self._is_claimed = False
         self._frames: list[int] = []
 
@@ -91,6 +94,35 @@ def current_trace() -> tracer | None:
     return tracers_of_context[-1] if tracers_of_context else None
 
 
+# The steps of this context outside of tracers. Replaced, never changed: contexts are copied by reference.
+_STEPS: ContextVar[tuple[dict[str, Any], ...]] = ContextVar("phospho_steps", default=())
+
+
+def add_step(step: dict[str, Any]) -> None:
+    """Keep a step for the next task that is logged in this trace, or in this context outside of traces."""
+    trace = current_trace()
+    if trace is None:
+        _STEPS.set((*_STEPS.get(), step)[-MAX_STEPS:])
+    elif len(trace.spans_to_export) < MAX_STEPS:
+        trace.spans_to_export.append(step)
+
+
+def waiting_steps() -> list[dict[str, Any]]:
+    """Return the steps that wait for a task in this context, outside of traces."""
+    return list(_STEPS.get())
+
+
+def take_steps(trace: tracer | None) -> list[dict[str, Any]]:
+    """Return the steps that wait for a task, and forget them."""
+    if trace is None:
+        steps = list(_STEPS.get())
+        if steps:
+            _STEPS.set(())
+        return steps
+    steps, trace.spans_to_export = trace.spans_to_export, []
+    return steps
+
+
 def _without_last(tracers: tuple[tracer, ...], closed: tracer) -> tuple[tracer, ...]:
     for index in range(len(tracers) - 1, -1, -1):
         if tracers[index] is closed:
@@ -107,7 +139,7 @@ def trace(task_id: str | None = ..., session_id: str | None = ..., metadata: dic
 
 
 def trace(
-    task_id: str | Callable[..., Any] | None = None,
+    task_id: Any = None,
     session_id: str | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> Any:

@@ -48,6 +48,7 @@ def init(
     raise_error_on_fail_to_send: bool = False,
     *,
     auto_log: bool = False,
+    tracing: bool = False,
     version_id: str | None = None,
     kafka: str | None = None,
     transport: Transport | None = None,
@@ -72,6 +73,8 @@ def init(
             and from `flush` also for events that it leaves unsent.
         auto_log: Log each call of OpenAI's client, and of Anthropic's and Gemini's if they were imported before, until
             the next `init`.
+        tracing: Keep each call of these clients as a step of the next `log` in its trace or context, until the next
+            `init`. With *auto_log* the calls are tasks themselves.
         version_id: Default version of all logs.
         kafka: "host:9092" produces straight to the Kafka topic. Needs confluent-kafka.
         transport: Replaces HTTP, as `RecordingTransport` does in tests.
@@ -105,6 +108,11 @@ def init(
         from .client_calls import wrap_clients
 
         wrap_clients()
+    elif tracing:
+        from .client_calls import wrap_clients
+        from .traced_calls import trace_function
+
+        wrap_clients(trace_function)
     elif f"{__package__}.client_calls" in sys.modules:
         from .client_calls import unwrap_clients
 

@@ -286,7 +286,7 @@ def _install_hooks() -> None:
     if not _are_hooks_installed:
         _are_hooks_installed = True
         atexit.register(_close_all)
-        os._exit = _closing(os._exit)
+        setattr(os, "_exit", _closing(os._exit))  # noqa: B010 mypy knows the name of its parameter
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_after_fork_in_child)
     _close_at_sigterm()

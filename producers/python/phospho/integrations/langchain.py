@@ -64,7 +64,14 @@ class PhosphoLangchainCallbackHandler(BaseCallbackHandler):
         # A streamed chain has its input here only.
         self._runs.end(run["run_id"], outputs, input=run.get("inputs"))
 
-    on_llm_end = on_tool_end = on_retriever_end = on_chain_end
+    def on_llm_end(self, response: Any, **run: Any) -> None:
+        self._runs.end(run["run_id"], response)
+
+    def on_tool_end(self, output: Any, **run: Any) -> None:
+        self._runs.end(run["run_id"], output)
+
+    def on_retriever_end(self, documents: Any, **run: Any) -> None:
+        self._runs.end(run["run_id"], documents)
 
     def on_chain_error(self, error: BaseException, **run: Any) -> None:
         self._runs.end(run["run_id"], None, error, input=run.get("inputs"))
