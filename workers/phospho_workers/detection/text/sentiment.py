@@ -1,7 +1,8 @@
 """
 The sentiment of an English text, by VADER (Hutto and Gilbert 2014): a lexicon and rules, no model.
 
-Of a long text the beginning and the end are read. Text in another language has no sentiment: unknown, not neutral.
+Of a long text the beginning and the end are read, and their mean counts. Text in another language has no sentiment:
+unknown, not neutral.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from phospho_schemas.normalisation import plain
 MAX_READ_CHARACTERS = 500
 # The bounds that VADER's README documents for its compound score.
 _POSITIVE = 0.05
+_DIGITS = 4
 _NEGATIVE = -0.05
 
 
@@ -54,29 +56,33 @@ def sentiments(texts: Sequence[str], languages: Sequence[str]) -> list[Sentiment
 def _sentiment(text: str, language: str) -> Sentiment:
     if language not in ("", "en") or not text.strip():
         return NOT_COVERED
-    read = plain(_beginning_and_end(text))
+    parts = [_scores(plain(part)) for part in _parts(text)]
+    if not any(magnitude for _, magnitude in parts):
+        return NEUTRAL if language else NOT_COVERED
+    score = round(sum(score for score, _ in parts) / len(parts), _DIGITS)
+    return Sentiment(_label(score), score, round(sum(magnitude for _, magnitude in parts) / len(parts), 3))
+
+
+def _scores(text: str) -> tuple[float, float]:
+    """Return VADER's compound score of a text, and the share of words with feeling."""
     analyzer = _analyzer()
-    without_feeling = NEUTRAL if language else NOT_COVERED
-    if _has_no_feeling(read, analyzer):
-        return without_feeling
-    scores = analyzer.polarity_scores(read)
-    if not scores["pos"] and not scores["neg"]:
-        return without_feeling
-    score = scores["compound"]
-    return Sentiment(_label(score), score, round(scores["pos"] + scores["neg"], 3))
+    if _has_no_feeling(text, analyzer):
+        return 0.0, 0.0
+    scores = analyzer.polarity_scores(text)
+    return scores["compound"], scores["pos"] + scores["neg"]
 
 
-def _beginning_and_end(text: str) -> str:
-    """Return a text that VADER can read in time, without words that are cut in two."""
+def _parts(text: str) -> list[str]:
+    """Return a short text, or the beginning and the end of a long one without words that are cut in two."""
     if len(text) <= MAX_READ_CHARACTERS:
-        return text
+        return [text]
     half = MAX_READ_CHARACTERS // 2
     beginning, end = text[:half], text[-half:]
-    if not text[half].isspace():
-        beginning = beginning.rsplit(maxsplit=1)[0] if len(beginning.split()) > 1 else beginning
+    if not text[half].isspace() and len(beginning.split()) > 1:
+        beginning = beginning.rsplit(maxsplit=1)[0]
     if not text[-half - 1].isspace():
         end = end.split(maxsplit=1)[-1]
-    return f"{beginning}\n{end}"
+    return [beginning, end]
 
 
 def _has_no_feeling(text: str, analyzer: SentimentIntensityAnalyzer) -> bool:
