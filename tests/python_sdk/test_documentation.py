@@ -35,6 +35,7 @@ PRINTED = {
         "This service makes me so angry. -> angry\n"
         "Can you tell me the time? -> question\n"
     ),
+    "11_logging.py": "1\n",
 }
 LOGS_SENT = {
     "01_log.py": 1,
