@@ -91,6 +91,8 @@ def test_input_text_of_odd_requests(value: Any, text: str) -> None:
         ({"choices": [None]}, ""),
         ({"choices": [{"message": None}]}, ""),
         ({"choices": [{"message": {"function_call": {"name": "f"}}}]}, "f()"),
+        ({"content": [{"type": ["no name"], "text": "a"}]}, "a"),
+        ([{"type": ["no name"]}, "a"], "a"),
         ({"output_text": "short"}, "short"),
         ({"output": "o"}, "o"),
         ({"candidates": [{"finishReason": "SAFETY"}]}, ""),

@@ -164,7 +164,8 @@ def _transcript(message: Mapping[str, Any]) -> Any:
 
 
 def _is_thought(part: Mapping[str, Any]) -> bool:
-    return part.get("thought") is True or part.get("type") in _THOUGHTS
+    kind = part.get("type")
+    return part.get("thought") is True or (isinstance(kind, str) and kind in _THOUGHTS)
 
 
 def _text_of(part: Mapping[str, Any]) -> str | None:

@@ -201,7 +201,7 @@ class Assembly:
         elif kind == "content_block_stop":
             self._end_block(_number(event, "index", self._block))
         else:
-            return kind in _ANTHROPIC_EVENTS
+            return isinstance(kind, str) and kind in _ANTHROPIC_EVENTS
         return True
 
     def _start_block(self, block: Mapping[str, Any]) -> None:

@@ -47,7 +47,7 @@ class Runs:
             root = self._roots[root_id]
             root.run_ids.append(run_id)
             if len(root.steps) < MAX_STEPS:
-                root.steps[run_id] = Step(kind, input, name, run_id, parent_run_id)
+                root.steps[run_id] = Step(kind, input, name, step_id=run_id, parent_id=parent_run_id)
             if kind == "llm":
                 root.requests.append(input)
 
@@ -59,15 +59,14 @@ class Runs:
             if root is None:
                 return
             if self._root_of[run_id] != run_id:
-                self._end_step(root, run_id, output, error, input)
+                self._end_step(root.steps.get(run_id), output, error, input)
                 return
             self._forget(run_id)
         if root.input in _NO_INPUTS and input is not None:
             root.input = input
         self._log(root, output, error)
 
-    def _end_step(self, root: _Run, run_id: Any, output: Any, error: BaseException | None, input: Any) -> None:
-        step = root.steps.get(run_id)
+    def _end_step(self, step: Step | None, output: Any, error: BaseException | None, input: Any) -> None:
         if step is not None:
             if input is not None and step.fields["input"] in _NO_INPUTS:
                 step.fields["input"] = LoggedValue(input).json
