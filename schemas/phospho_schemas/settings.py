@@ -83,12 +83,6 @@ def _checked_http_url(url: str) -> str:
 HttpUrl = Annotated[str, AfterValidator(_checked_http_url)]
 
 
-def clickhouse_setting(default: str = "http://127.0.0.1:8123") -> Any:
-    """Return the field that names the ClickHouse of a process."""
-    help_text = "URL of ClickHouse, as http://user:password@host:port/database."
-    return setting(default, help_text, variable="PHOSPHO_CLICKHOUSE", option="--clickhouse", is_secret=True)
-
-
 @cache
 def settings_of(settings_class: type) -> tuple[Setting, ...]:
     """Return the settings of a class that people may give, those of the groups in it included."""

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import clickhouse_connect
 import orjson
+from clickhouse_connect.driver.binding import quote_identifier
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from clickhouse_connect.driver.exceptions import StreamFailureError as StreamFailure
@@ -28,8 +29,10 @@ _CHUNK_BYTES = 65_536
 _RETRIABLE_CODES = frozenset(
     {3, 107, 159, 164, 202, 203, 209, 210, 236, 241, 242, 243, 252, 285, 319, 394, 425, 473, 497, 516, 999}
 )
+_UNKNOWN_DATABASE = 81
 _INCORRECT_DATA = 117
 _TOO_MANY_ROWS_OR_BYTES = 396
+_ACCESS_DENIED = 497
 
 INSERT_SETTINGS: Mapping[str, str] = {
     # On by default since 26.2; it would make the batches, and so the tokens, the server's.
@@ -66,7 +69,11 @@ class Store:
     StatementRefused, and nothing else.
     """
 
-    def __init__(self, connect: Callable[[], Client], size: int = DEFAULT_POOL_SIZE) -> None:
+    def __init__(
+        self, connect: Callable[[str | None], Client], size: int = DEFAULT_POOL_SIZE, database: str | None = DATABASE
+    ) -> None:
+        """`connect` returns a connection that uses a database; None is the user's own."""
+        self.database = database or ""
         self._connect = connect
         self._siblings: list[Store] = []
         self._idle: queue.LifoQueue[Client | None] = queue.LifoQueue()
@@ -143,9 +150,30 @@ class Store:
         with self._connection() as client:
             client.raw_insert(table, insert_block=lines, fmt="JSONEachRow", settings=settings)
 
+    def create_database(self) -> None:
+        """Create the store's database where it is missing. Raises StatementRefused where the user may not."""
+        try:
+            self.rows("SELECT 1 AS answer")
+            return
+        except StatementRefused as error:
+            if error.code != _UNKNOWN_DATABASE:
+                raise
+        statement = f"CREATE DATABASE IF NOT EXISTS {quote_identifier(self.database)}"
+        with closing(Store(self._connect, 1, None)) as without_database:
+            try:
+                without_database.command(statement)
+            except StoreUnavailable as error:
+                if error.code != _ACCESS_DENIED:
+                    raise
+                raise StatementRefused(
+                    f"the database {self.database!r} is missing and this user may not create it. Let an administrator"
+                    f" run `{statement}`",
+                    _ACCESS_DENIED,
+                ) from error
+
     def sibling(self, size: int) -> Store:
         """Return a store of the same server with `size` connections of its own, which closes with this one."""
-        sibling = Store(self._connect, size)
+        sibling = Store(self._connect, size, self.database)
         self._siblings.append(sibling)
         return sibling
 
@@ -165,7 +193,7 @@ class Store:
         except queue.Empty:
             raise StoreUnavailable("every connection to ClickHouse is busy") from None
         try:
-            client = client or self._connect()
+            client = client or self._connect(self.database or None)
             yield client
         except ClickHouseError as error:
             client = _discarded(client, error)
@@ -178,30 +206,14 @@ class Store:
 
 def embedded(path: str) -> Store:
     """Return the store inside this process, with its data in the directory `path`; one process at a time."""
-    return _store({"interface": "chdb", "path": path}, DEFAULT_POOL_SIZE)
 
-
-def remote(url: str, size: int = DEFAULT_POOL_SIZE, answer_timeout_s: int = 60) -> Store:
-    """
-    Return the store of a ClickHouse server: `http[s]://user:password@host:port/database`.
-
-    A server that says nothing for `answer_timeout_s` is one that is away.
-    """
-    timeouts = {"connect_timeout": 5, "send_receive_timeout": answer_timeout_s}
-    dsn = {"dsn": url, "autogenerate_session_id": False, **timeouts}
-    return _store(dsn, size)
-
-
-def _store(target: Mapping[str, Any], size: int) -> Store:
-    """Make the database where it is missing, at the first connection, and use it in every other."""
-
-    def connect() -> Client:
-        client = clickhouse_connect.get_client(**target, database="default")
+    def connect(_: str | None) -> Client:
+        client = clickhouse_connect.get_client(interface="chdb", path=path, database="default")
         client.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
         client.database = DATABASE
         return client
 
-    return Store(connect, size)
+    return Store(connect)
 
 
 def _discarded(client: Client | None, error: ClickHouseError) -> Client | None:

@@ -31,10 +31,11 @@ from phospho_dashboard.app import create_app
 from phospho_dashboard.services import create_services
 from phospho_dashboard.settings import DashboardSettings, Price, Prices
 from phospho_schemas.ids import HybridClock
+from phospho_store.clickhouse import remote
 from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.registry import Registry
-from phospho_store.store import DATABASE, Store, remote
+from phospho_store.store import DATABASE, Store
 from phospho_workers.jobs.settings import JobSettings
 
 # The aims of the pages on two cores, in seconds at p95, by the period.
@@ -85,7 +86,7 @@ def measured(folder: Path, tasks: int, rounds: int, periods: Sequence[str] = tup
         list(migrate(setup))
         is_new = not setup.rows("SELECT 1 FROM task_rows LIMIT 1")
         setup.close()
-        writer = Store(lambda: server.client(DATABASE, send_receive_timeout=_FILL_TIMEOUT_S), 1)
+        writer = Store(lambda _: server.client(DATABASE, send_receive_timeout=_FILL_TIMEOUT_S), 1)
         if is_new:
             for count in fill(writer, Filling(PROJECT, tasks, time.time_ns() // 1_000_000)):
                 say(f"{count:,} tasks are stored")

@@ -14,7 +14,8 @@ import orjson
 from clickhouse_connect.driver.binding import bind_query
 
 from fixtures.clickhouse_server import ClickHouseServer
-from phospho_store.store import DATABASE, Store, remote
+from phospho_store.clickhouse import remote
+from phospho_store.store import DATABASE, Store
 
 _TIMEOUT_S = 120.0
 

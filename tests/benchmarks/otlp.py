@@ -33,8 +33,8 @@ from phospho_gateway.otlp.translation import raw_logs
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.topics import Keyed
+from phospho_store.clickhouse import remote
 from phospho_store.registry.authentication import Authenticator, Principal
-from phospho_store.store import remote
 
 TRACES_AN_EXPORT = 100
 SPANS_A_TRACE = 5

@@ -10,7 +10,7 @@ from benchmarks.offsets import Backlog, Drained, Offsets
 from benchmarks.processes import part
 from benchmarks.sizes import Sizes, say
 from phospho_schemas.topics import TASKS
-from phospho_store.store import remote
+from phospho_store.clickhouse import remote
 from phospho_workers.sink.planner import TABLES
 
 _TABLE = "task_rows"

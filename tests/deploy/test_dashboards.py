@@ -18,8 +18,9 @@ from fixtures.clickhouse_server import ClickHouseServer
 from fixtures.grafana_panels import ALL, Query, View, dashboards, metric_names, promql_queries, sql_queries
 from phospho_dashboard.health.project_gauges import ProjectGauges
 from phospho_gateway import metrics as gateway_metrics
+from phospho_store.clickhouse import remote
 from phospho_store.migrations import migrate
-from phospho_store.store import DATABASE, Store, remote
+from phospho_store.store import DATABASE, Store
 from phospho_workers.runtime.metrics import REGISTRY
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "grafana" / "dashboards"

@@ -28,7 +28,8 @@ from fixtures.phospho_process import PhosphoProcess, run_phospho
 from fixtures.server_process import free_port
 from fixtures.shapes import API_KEY, PROJECT_ID
 from fixtures.waiting import wait_until
-from phospho_store.store import Store, remote
+from phospho_store.clickhouse import remote
+from phospho_store.store import Store
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 

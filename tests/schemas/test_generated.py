@@ -18,6 +18,7 @@ from phospho_schemas.descriptions import FIELDS
 from phospho_schemas.generate import ASYNCAPI_FILE, FLOWS, REGISTRY_ROWS, SCHEMA_FOLDER, asyncapi, generated_files
 from phospho_schemas.kafka import KafkaSettings
 from phospho_schemas.topics import TOPICS
+from phospho_store.clickhouse import ClickHouseSettings
 from phospho_workers.detection.app import build as build_detection
 from phospho_workers.extraction.app import build as build_extraction
 from phospho_workers.runtime.settings import WorkerSettings
@@ -131,7 +132,7 @@ def test_asyncapi_has_every_topic_as_it_is_created() -> None:
     [("extraction", build_extraction), ("detection", build_detection), ("sink", build_sink)],
 )
 def test_asyncapi_says_of_a_worker_what_its_own_app_subscribes_to(worker: str, build: Any) -> None:
-    app = build(WorkerSettings(kafka=KafkaSettings("127.0.0.1:1"), clickhouse="http://127.0.0.1:1"))
+    app = build(WorkerSettings(kafka=KafkaSettings("127.0.0.1:1"), clickhouse=ClickHouseSettings("http://127.0.0.1:1")))
     own = json.loads(app.asgi.schema.to_specification().to_json())
     subscribed = {c["address"] for c in own["channels"].values() if not c["address"].startswith("/")}
     reads = {name: o for name, o in DOCUMENT["operations"].items() if name.startswith(f"{worker}-reads-")}

@@ -9,15 +9,8 @@ from typing import Annotated, ClassVar
 import pytest
 from pydantic import AfterValidator, Field
 
-from phospho_schemas.settings import (
-    BadSetting,
-    HttpUrl,
-    clickhouse_setting,
-    load,
-    setting,
-    settings_of,
-    unknown_variables,
-)
+from phospho_schemas.settings import BadSetting, load, setting, settings_of, unknown_variables
+from phospho_store.clickhouse import ClickHouseSettings
 
 
 def shouting(text: str) -> str:
@@ -41,11 +34,6 @@ class Limits:
 
     size_bytes: Annotated[int, Field(ge=1)] = setting(10, "Largest body.")
     names: tuple[str, ...] = setting((), "Some names.")
-
-
-@dataclass(frozen=True)
-class Store:
-    clickhouse: HttpUrl = clickhouse_setting()  # noqa: RUF009 (a field)
 
 
 @dataclass(frozen=True)
@@ -131,7 +119,7 @@ def test_negative_number_is_refused() -> None:
 
 def test_clickhouse_needs_an_http_url() -> None:
     with pytest.raises(BadSetting, match="PHOSPHO_CLICKHOUSE can't be used: it must start with http:// or https://"):
-        load(Store, {"PHOSPHO_CLICKHOUSE": "nonsense"})
+        load(ClickHouseSettings, {"PHOSPHO_CLICKHOUSE": "nonsense"})
 
 
 def test_secret_is_read_from_the_file_that_its_variable_names(tmp_path: Path) -> None:

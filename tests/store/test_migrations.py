@@ -16,11 +16,12 @@ from click.testing import CliRunner
 from fixtures.clickhouse_server import ClickHouseServer
 from fixtures.phospho_process import run_phospho
 from phospho_cli import main
+from phospho_store.clickhouse import remote
 from phospho_store.errors import IncompatibleStore
 from phospho_store.migrations import migrate, migrations
 from phospho_store.registry.authentication import SECRET_TABLES
 from phospho_store.registry.registry import Registry, first_project, key_hash
-from phospho_store.store import DATABASE, INSERT_SETTINGS, Store, remote
+from phospho_store.store import DATABASE, INSERT_SETTINGS, Store
 from phospho_store.views import views
 
 DECLARED = json.loads(Path(__file__).with_name("columns.json").read_text())

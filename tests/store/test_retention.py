@@ -12,11 +12,12 @@ from click.testing import CliRunner
 
 from fixtures.clickhouse_server import ClickHouseServer
 from phospho_cli.commands.retention import retention
+from phospho_store.clickhouse import remote
 from phospho_store.errors import StoreUnavailable
 from phospho_store.migrations import migrate
 from phospho_store.registry.registry import Registry
 from phospho_store.retention import Deleted, enforce, enforce_hourly
-from phospho_store.store import Store, remote
+from phospho_store.store import Store
 from store.facts import analysis, dead_letter, feedback, insert, task, view
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)

@@ -9,9 +9,10 @@ import orjson
 import pytest
 
 from fixtures.clickhouse_server import ClickHouseServer
+from phospho_store.clickhouse import remote
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.migrations import migrate
-from phospho_store.store import Store, remote
+from phospho_store.store import Store
 from phospho_workers.sink.insert import insert_lines
 from store.facts import MOMENT, insert, task, view
 
@@ -139,7 +140,7 @@ def test_server_that_goes_away_is_unavailable_until_it_is_back(tmp_path: Path) -
 def test_a_result_comes_in_chunks_and_its_connection_goes_back(tmp_path: Path) -> None:
     query = "SELECT number, repeat('x', 100) AS text FROM numbers(20000)"
     with ClickHouseServer(tmp_path / "clickhouse") as server:
-        store = remote(server.url, size=1)
+        store = remote(f"{server.url}/default", size=1)
 
         chunks = list(store.stream(query, "JSONEachRow"))
         left = store.stream(query, "JSONEachRow")

@@ -6,10 +6,11 @@ import click
 
 from phospho_cli.options import settings_options, variables_help
 from phospho_cli.processes.settings import FirstProjectSettings, MigrateSettings
+from phospho_store.clickhouse import remote
 from phospho_store.errors import IncompatibleStore, StoreError
 from phospho_store.migrations import migrate as run_migrations
 from phospho_store.registry.registry import Registry, first_project
-from phospho_store.store import DATABASE, Store, remote
+from phospho_store.store import Store
 
 
 @click.command(epilog=variables_help(MigrateSettings))
@@ -34,7 +35,8 @@ def migrate(settings: MigrateSettings, wants_project: bool) -> None:
             _make_first_project(Registry(store), settings.first_project)
     except IncompatibleStore as error:
         raise click.ClickException(
-            f"ClickHouse could not be migrated: {error}; drop the database {DATABASE!r}, and migrate again."
+            f"ClickHouse could not be migrated: {error}; drop the database {settings.clickhouse.database!r},"
+            " and migrate again."
         ) from error
     except StoreError as error:
         raise click.ClickException(f"ClickHouse could not be migrated: {error}") from error

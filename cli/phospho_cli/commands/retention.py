@@ -7,10 +7,10 @@ import click
 from phospho_cli.options import settings_options
 from phospho_cli.processes.settings import RetentionSettings
 from phospho_schemas.times import utc_now
+from phospho_store.clickhouse import remote
 from phospho_store.errors import StoreError
 from phospho_store.registry.registry import Registry
 from phospho_store.retention import enforce
-from phospho_store.store import remote
 
 
 @click.command()

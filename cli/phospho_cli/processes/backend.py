@@ -13,13 +13,14 @@ from phospho_cli.processes.serving import BackgroundTask
 from phospho_gateway.kafka_publisher import KafkaPublisher
 from phospho_gateway.settings import KafkaPublisherSettings
 from phospho_schemas.ids import HybridClock
+from phospho_store.clickhouse import ClickHouseSettings, remote
 from phospho_store.errors import StoreError
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.quotas import DailyQuotas, keep_fresh
 from phospho_store.registry.registry import Registry
 from phospho_store.retention import enforce_hourly
 from phospho_store.revisions import observe_hourly, observe_stored
-from phospho_store.store import Store, remote
+from phospho_store.store import Store
 
 # A gateway starts without ClickHouse, also where that hangs. The background task looks again.
 _FIRST_LOOK_TIMEOUT_S = 5
@@ -66,7 +67,9 @@ def build_backend(store: Store, publisher: Pipeline | KafkaPublisher, clock: Hyb
 
 
 @contextmanager
-def open_backend(clickhouse: str, publisher_settings: KafkaPublisherSettings, *, admin_key: str) -> Iterator[Backend]:
+def open_backend(
+    clickhouse: ClickHouseSettings, publisher_settings: KafkaPublisherSettings, *, admin_key: str
+) -> Iterator[Backend]:
     """Yield a backend over ClickHouse and Kafka servers, and close its connections at the end."""
     with ExitStack() as stack:
         store = remote(clickhouse)

@@ -13,7 +13,8 @@ from phospho_cli.client.address import ClientSettings
 from phospho_dashboard.settings import DashboardSettings
 from phospho_gateway.settings import GatewaySettings, KafkaPublisherSettings
 from phospho_schemas.kafka import KafkaSettings
-from phospho_schemas.settings import HttpUrl, clickhouse_setting, setting
+from phospho_schemas.settings import setting
+from phospho_store.clickhouse import ClickHouseSettings
 from phospho_workers.jobs.settings import JobSettings
 from phospho_workers.runtime.settings import WorkerSettings
 
@@ -70,7 +71,7 @@ class UpSettings:
     )
     grpc_port: _Port = _grpc_port()
     kafka: KafkaSettings | None = None
-    clickhouse: HttpUrl = clickhouse_setting("")
+    clickhouse: ClickHouseSettings | None = None
     must_sign_in: bool = setting(
         False,
         "Let people sign in on loopback too, as behind a reverse proxy.",
@@ -114,7 +115,7 @@ class GatewayProcessSettings:
         option="--base-url",
     )
     publisher: KafkaPublisherSettings = KafkaPublisherSettings()
-    clickhouse: HttpUrl = clickhouse_setting()
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
     admin_key: str = _admin_key("The administrator's key; without it nobody can create projects here.")
     gateway: GatewaySettings = GatewaySettings()
     jobs: JobSettings = JobSettings()
@@ -133,7 +134,7 @@ class DashboardProcessSettings:
         option="--base-url",
     )
     publisher: KafkaPublisherSettings = KafkaPublisherSettings()
-    clickhouse: HttpUrl = clickhouse_setting()
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
     admin_key: str = _admin_key("The administrator's key, which adds people and may make the first administrator.")
     metrics_urls: tuple[str, ...] = setting(
         (),
@@ -165,14 +166,14 @@ class ClickHouseProcessSettings:
 class RetentionSettings:
     """Settings of `phospho retention`."""
 
-    clickhouse: HttpUrl = clickhouse_setting()
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
 
 
 @dataclass(frozen=True)
 class MigrateSettings:
     """Settings of `phospho migrate`."""
 
-    clickhouse: HttpUrl = clickhouse_setting()
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
     first_project: FirstProjectSettings = FirstProjectSettings()
 
 

@@ -41,6 +41,7 @@ from phospho_gateway.settings import KafkaPublisherSettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import Project, ProjectSettings
 from phospho_schemas.settings import BadSetting
+from phospho_store.clickhouse import remote
 from phospho_store.embedded.engine import ReaderLimits
 from phospho_store.embedded.http import ClickHouseHttpSettings, build_app
 from phospho_store.errors import IncompatibleStore, StoreError
@@ -49,7 +50,7 @@ from phospho_store.registry.authentication import SECRET_TABLES
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import NewKey, first_project
 from phospho_store.revisions import last_revision
-from phospho_store.store import DATABASE, Store, embedded, remote
+from phospho_store.store import DATABASE, Store, embedded
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.stage import Detection
 from phospho_workers.extraction.stage import Extraction
@@ -106,7 +107,11 @@ def up(settings: UpSettings) -> None:
 def _advice(settings: UpSettings, error: StoreError) -> str:
     """Return the end of the sentence that says why the store can't be opened."""
     if isinstance(error, IncompatibleStore):
-        return f"; drop the database {DATABASE!r}." if settings.clickhouse else "; use another --data folder."
+        return (
+            f"; drop the database {settings.clickhouse.database!r}."
+            if settings.clickhouse
+            else "; use another --data folder."
+        )
     return "."
 
 
@@ -232,7 +237,9 @@ def open_up(settings: UpSettings) -> Iterator[UpProcess]:
             },
             base_url=base_url,
             pages_url=_pages_url(dashboard),
-            clickhouse_url=settings.clickhouse or f"http://{LOOPBACK}:{port_of(apps[-1].listener)}",
+            clickhouse_url=settings.clickhouse.url
+            if settings.clickhouse
+            else f"http://{LOOPBACK}:{port_of(apps[-1].listener)}",
             grpc_url=grpc_endpoint(address) if address else "",
             project=project,
             key=key,

@@ -22,6 +22,7 @@ from phospho_cli.processes.serving import (
     run,
 )
 from phospho_schemas.settings import load
+from phospho_store.clickhouse import ClickHouseSettings
 from phospho_workers.jobs.settings import JobSettings
 from phospho_workers.runtime.settings import WorkerSettings
 
@@ -94,7 +95,7 @@ def run_stage(name: str, settings: WorkerSettings, listener: socket.socket) -> N
         raise StageFailure(stage.progress.failure)
 
 
-def run_jobs(name: str, clickhouse: str, settings: JobSettings, listener: socket.socket) -> None:
+def run_jobs(name: str, clickhouse: ClickHouseSettings, settings: JobSettings, listener: socket.socket) -> None:
     """Run the jobs of one name, or all, until the process is asked to stop. Blocks. Raises BadSetting."""
     from phospho_workers.jobs.app import open_jobs
 

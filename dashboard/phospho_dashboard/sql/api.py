@@ -11,7 +11,6 @@ from phospho_dashboard.sql.guard import VIEWS, SqlGuard
 from phospho_schemas.ids import is_project_id
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.registry.authentication import SECRET_TABLES
-from phospho_store.store import DATABASE
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import TEXT, object_schema
 from phospho_web.problems import Problem
@@ -46,7 +45,7 @@ _CLOSED_TABLES = (
 _BLOCK_ROWS = 8_192
 
 
-def project_filters(project_id: str) -> str:
+def project_filters(project_id: str, database: str) -> str:
     """
     Return the value of `additional_table_filters` that leaves the rows of one project in every table.
 
@@ -55,12 +54,12 @@ def project_filters(project_id: str) -> str:
     """
     if not is_project_id(project_id):
         raise Problem(403, "invalid_project", "the id of this project can't be used in SQL")
-    filtered = [f"'{DATABASE}.{table}': 'project_id = ''{project_id}'''" for table in _TABLES_OF_PROJECTS]
-    closed = [f"'{DATABASE}.{table}': '0'" for table in _CLOSED_TABLES]
+    filtered = [f"'{database}.{table}': 'project_id = ''{project_id}'''" for table in _TABLES_OF_PROJECTS]
+    closed = [f"'{database}.{table}': '0'" for table in _CLOSED_TABLES]
     return "{" + ", ".join(filtered + closed) + "}"
 
 
-def isolation_settings(project_id: str, settings: DashboardSettings) -> dict[str, str]:
+def isolation_settings(project_id: str, database: str, settings: DashboardSettings) -> dict[str, str]:
     """
     Return the settings of one statement.
 
@@ -68,7 +67,7 @@ def isolation_settings(project_id: str, settings: DashboardSettings) -> dict[str
     `readonly` forbids the restoring. The guard lets nothing but a SELECT through.
     """
     return {
-        "additional_table_filters": project_filters(project_id),
+        "additional_table_filters": project_filters(project_id, database),
         # It remembers which granules a condition matched, without the filter: another project's answer.
         "use_query_condition_cache": "0",
         "max_execution_time": str(settings.sql_timeout_s),
@@ -143,7 +142,7 @@ class SqlApi(ApiEndpoints):
     def result(self, project_id: str, sql: str, format_name: str) -> bytes:
         """Return the rows of a user's statement. Blocking; Problem names the statement's fault."""
         statement = self._guard.checked(sql)
-        settings = isolation_settings(project_id, self._services.settings)
+        settings = isolation_settings(project_id, self._services.store.database, self._services.settings)
         # ClickHouse limits its blocks. In JSON each row repeats the names of the columns, which count here.
         max_bytes = self._services.settings.sql_max_result_bytes
         try:

@@ -40,12 +40,13 @@ def applied_names(store: Store) -> dict[int, str]:
 
 def migrate(store: Store) -> Iterator[Migration]:
     """
-    Apply the missing migrations in order, yield each when it is done, and replace the views at the end.
+    Create a missing database, apply the missing migrations in order, yielding each, and replace the views at the end.
 
     Safe when many processes run it at once: there is no lock, since every statement is idempotent (IF NOT EXISTS,
     OR REPLACE) and a migration that two processes recorded counts once. Raises IncompatibleStore where the database
     has another migration of the same number behind it.
     """
+    store.create_database()
     applied = applied_names(store)
     for migration in migrations():
         if applied.get(migration.version, migration.name) != migration.name:

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.sql.api import isolation_settings, project_filters
 from phospho_schemas.messages import EventDefinition
+from phospho_store.store import DATABASE
 from phospho_web.problems import Problem
 
 # Each returns no row, or rows of zeros, to one who sees only their own rows. OTHER is the other project.
@@ -193,7 +194,7 @@ def test_a_file_has_no_dictionary_with_values_of_another_project(
     clients: dict[str, TestClient], world: Any, fmt: str
 ) -> None:
     plain = {"output_format_parquet_compression_method": "none", "output_format_arrow_compression_method": "none"}
-    settings = isolation_settings("alpha", DashboardSettings()) | plain
+    settings = isolation_settings("alpha", DATABASE, DashboardSettings()) | plain
 
     body = world.store.raw("SELECT * FROM tasks", fmt, settings=settings)
 
@@ -225,7 +226,7 @@ def test_the_filter_of_one_query_is_gone_from_the_connection_after_it(
 @pytest.mark.parametrize("project_id", ["a'b", "a\\", "", "a b", "é", "x" * 129, "a\n"])
 def test_a_project_id_that_would_need_escaping_is_refused(project_id: str) -> None:
     with pytest.raises(Problem):
-        project_filters(project_id)
+        project_filters(project_id, DATABASE)
 
 
 def test_an_administrator_queries_one_project_at_a_time(clients: dict[str, TestClient], admin: TestClient) -> None:
@@ -304,7 +305,7 @@ def test_a_format_that_is_not_listed_is_refused(mine: TestClient) -> None:
 
 def test_every_table_of_the_database_has_a_filter(world: Any) -> None:
     rows = world.store.rows("SELECT name FROM system.tables WHERE database = 'phospho' AND engine != 'View'")
-    filters = project_filters("mine")
+    filters = project_filters("mine", DATABASE)
 
     assert rows
     for row in rows:

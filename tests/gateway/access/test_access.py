@@ -19,11 +19,11 @@ from gateway.conftest import ADMIN_SECRET, ClientMaker
 from gateway.recording import RecordingPublisher
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.messages import ApiKey
+from phospho_store.clickhouse import remote
 from phospho_store.errors import StoreUnavailable
 from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import Authenticator, Principal
 from phospho_store.registry.registry import NewKey, Registry
-from phospho_store.store import remote
 
 EVENT = {"input": "a", "output": "b"}
 PATHS = [

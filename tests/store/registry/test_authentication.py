@@ -10,11 +10,11 @@ import pytest
 from fixtures.clickhouse_server import ClickHouseServer
 from phospho_schemas.messages import KEY_SCOPES, ApiKey
 from phospho_schemas.times import utc_now
+from phospho_store.clickhouse import remote
 from phospho_store.errors import StoreUnavailable
 from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import Authenticator, Principal
 from phospho_store.registry.registry import Registry
-from phospho_store.store import remote
 
 
 class Clock:

@@ -14,9 +14,9 @@ import pytest
 from fixtures.matches import found_matches
 from fixtures.waiting import wait_until
 from phospho_schemas.messages import ClassifierRow, Project, ProjectSettings
+from phospho_store.clickhouse import remote
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.registry.definition_sets import DefinitionSet
-from phospho_store.store import remote
 from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.learning.classifiers import Classifier

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from phospho_schemas.settings import load
 from phospho_schemas.topics import TASKS
+from phospho_store.clickhouse import remote
 from phospho_store.registry.definition_sets import DefinitionRepository
-from phospho_store.store import remote
 from phospho_workers.detection.loader import BackgroundCache, DefinitionCache
 from phospho_workers.detection.stage import Detection
 from phospho_workers.runtime.dead_letters import DeadLetterLimit

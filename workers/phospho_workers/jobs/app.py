@@ -13,8 +13,8 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from phospho_schemas.ids import HybridClock
+from phospho_store.clickhouse import ClickHouseSettings, remote
 from phospho_store.revisions import observe_stored
-from phospho_store.store import remote
 from phospho_workers.jobs.loop.job import JobThread
 from phospho_workers.jobs.registry import CONNECTIONS, running_jobs
 from phospho_workers.jobs.settings import JobSettings
@@ -22,7 +22,7 @@ from phospho_workers.runtime import metrics
 
 
 @contextmanager
-def open_jobs(worker: str, clickhouse: str, settings: JobSettings) -> Iterator[ASGIApp]:
+def open_jobs(worker: str, clickhouse: ClickHouseSettings, settings: JobSettings) -> Iterator[ASGIApp]:
     """Run the jobs of a worker on a ClickHouse server, and yield its health and metrics as an application."""
     with ExitStack() as stack:
         store = remote(clickhouse, size=CONNECTIONS)

@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import Field
 
 from phospho_schemas.kafka import KafkaSettings
-from phospho_schemas.settings import HttpUrl, clickhouse_setting, setting
+from phospho_schemas.settings import setting
+from phospho_store.clickhouse import ClickHouseSettings
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class WorkerSettings:
     """Settings of `phospho worker`. Fields without a variable are for tests and benchmarks."""
 
     kafka: KafkaSettings = KafkaSettings()
-    clickhouse: HttpUrl = clickhouse_setting()
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
     max_batch_records: int = setting(5000, "Most records in one batch.")
     max_batch_bytes: int = setting(32_000_000, "Most bytes in one batch.")
     prefetch_kbytes: int = setting(16_384, "Size of librdkafka's fetch queue.")

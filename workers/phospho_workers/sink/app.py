@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from phospho_schemas.settings import load
-from phospho_store.store import remote
+from phospho_store.clickhouse import remote
 from phospho_workers.runtime.producer import batch_producer
 from phospho_workers.runtime.settings import WorkerSettings
 from phospho_workers.runtime.stream import StreamApp, stream_app
