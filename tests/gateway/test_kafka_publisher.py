@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 
 from phospho_gateway.kafka_publisher import KafkaPublisher
 from phospho_gateway.settings import KafkaPublisherSettings
@@ -187,3 +187,16 @@ async def test_a_message_that_is_too_large_is_a_413_that_no_retry_mends(make_pub
         await asyncio.wait_for(publisher.publish(_messages(1, size=2_000)), _TIMEOUT_S)
 
     assert (raised.value.status, raised.value.retry_after_s) == (413, None)
+
+
+async def test_publisher_is_not_ready_after_a_failure_until_a_publish_succeeds(
+    brokers: str, make_publisher: PublisherMaker
+) -> None:
+    publisher = make_publisher(brokers)
+    error = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+
+    assert publisher._undelivered(error).status == 503
+    assert "TOPIC_AUTHORIZATION_FAILED" in (publisher.check() or "")
+
+    await asyncio.wait_for(publisher.publish(_messages(1)), _TIMEOUT_S)
+    assert publisher.check() is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -23,6 +24,8 @@ _LINGER_MS = 10
 _DELIVERY_TIMEOUT_MS = 30_000
 _CHECK_TIMEOUT_S = 2.0
 _RETRY_AFTER_S = 2
+# A publisher that failed is not ready for this long. Then a request may try again: without one nothing would.
+_UNREADY_AFTER_FAILURE_S = 10.0
 
 
 class KafkaPublisher:
@@ -38,6 +41,7 @@ class KafkaPublisher:
         self._fatal_error: KafkaError | None = None
         self._producer = Producer(_configuration(settings, topic) | {"error_cb": self._on_error, "logger": logger})
         self._queued_bytes = 0
+        self._failure: tuple[float, str] | None = None
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="kafka-delivery-reports", daemon=True)
@@ -60,11 +64,15 @@ class KafkaPublisher:
         error = await asyncio.shield(delivery.completed)
         if error is not None:
             raise self._undelivered(error)
+        self._failure = None
 
     def check(self) -> str | None:
         """Return the reason why nothing can be published, or None. Blocks for at most 2 s."""
         if self._fatal_error is not None:
             return f"the producer has to be started again: {self._fatal_error.str()}"
+        failure = self._failure
+        if failure is not None and time.monotonic() - failure[0] < _UNREADY_AFTER_FAILURE_S:
+            return f"Kafka did not take the last message: {failure[1]}"
         try:
             metadata = self._producer.list_topics(self._topic_name, _CHECK_TIMEOUT_S)
         except KafkaException as error:
@@ -116,6 +124,7 @@ class KafkaPublisher:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             message = "an event is larger than a message may be here"
             return Problem(413, "event_too_large", message, "log less of it: one event is one message")
+        self._failure = (time.monotonic(), _text(error))
         return self._refusal("kafka_unavailable", f"Kafka did not confirm every message: {error.name()}")
 
     def _refusal(self, code: str, message: str) -> Problem:

@@ -82,6 +82,18 @@ def test_stage_worker_retries_a_batch_while_the_store_is_unavailable() -> None:
     assert consumer.commits() == [[(TOPIC, 0, 1, "")]]
 
 
+def test_stage_worker_says_why_its_batch_waits_while_it_waits() -> None:
+    consumer, producer = FakeConsumer(), RecordingProducer(DeliveryFailed("away"))
+    stage = worker(producer)
+    problems: list[str] = []
+    consumer.on_poll = [lambda: problems.append(stage.problem)]
+
+    stage.handle(consumer, messages(GOOD))  # type: ignore[arg-type]
+
+    assert problems == ["the batch is not written: away"]
+    assert stage.problem == ""
+
+
 def test_stage_worker_drops_the_batch_after_a_rebalance_in_a_retry() -> None:
     consumer, producer = FakeConsumer(), RecordingProducer(DeliveryFailed("away"), DeliveryFailed("away"))
     stage = worker(producer)

@@ -25,11 +25,14 @@ class PollingBackoff:
     def __init__(self) -> None:
         # Replaced as a whole: health checks read it from another thread.
         self.stopped: frozenset[Partition] = frozenset()
+        # Why the batch in hand waits, for the readiness check; empty while nothing waits.
+        self.reason = ""
         self._is_paused = False
         self._backoff_s = _FIRST_BACKOFF_S
 
-    def wait(self, consumer: Consumer) -> None:
+    def wait(self, consumer: Consumer, reason: str = "") -> None:
         """Pause every partition and poll until the next attempt is due."""
+        self.reason = reason
         deadline_s = time.monotonic() + self._backoff_s * random.uniform(0.5, 1.0)
         self._backoff_s = min(_MAX_BACKOFF_S, self._backoff_s * 2)
         while time.monotonic() < deadline_s:
@@ -56,6 +59,7 @@ class PollingBackoff:
 
     def resume(self, consumer: Consumer) -> None:
         """Resume every partition and reset the delay."""
+        self.reason = ""
         self._backoff_s = _FIRST_BACKOFF_S
         if self._is_paused:
             self._is_paused = False

@@ -53,9 +53,13 @@ class StageWorker:
 
     @property
     def problem(self) -> str:
-        """The partitions that were stopped, for the readiness check; empty without one."""
+        """The partitions that were stopped, or why the batch in hand waits, for the readiness check; else empty."""
         names = ", ".join(f"{topic}[{number}]" for topic, number in sorted(self._backoff.stopped))
-        return f"{names}: stopped after too many dead letters in a row; the log says more" if names else ""
+        return (
+            f"{names}: stopped after too many dead letters in a row; the log says more"
+            if names
+            else self._backoff.reason
+        )
 
     def on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         self._assignment = object()
@@ -104,7 +108,7 @@ class StageWorker:
                     return self._deliver_once(consumer, records)
                 except (StoreUnavailable, DeliveryFailed) as failure:
                     logger.warning("%s failed on a batch and tries it again: %s", self._stage.name, failure)
-                    self._backoff.wait(consumer)
+                    self._backoff.wait(consumer, f"the batch is not written: {failure}")
                 check_ownership()
         finally:
             self._backoff.resume(consumer)

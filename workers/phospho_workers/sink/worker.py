@@ -59,8 +59,6 @@ class SinkWorker:
     While ClickHouse is unavailable, `handle` pauses the partitions, keeps polling and tries again.
     """
 
-    problem = ""
-
     def __init__(self, store: Store, producer: BatchProducer) -> None:
         self._store = store
         self._producer = producer
@@ -70,6 +68,11 @@ class SinkWorker:
         # Another object for a partition after every assignment. It tells a batch from before a rebalance from one of
         # now, also where the partition came back.
         self._assignments: dict[Partition, object] = {}
+
+    @property
+    def problem(self) -> str:
+        """Why the batch in hand waits, for the readiness check; empty while nothing waits."""
+        return self._backoff.reason
 
     def on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         committed = committed_offsets(consumer, partitions)
@@ -137,7 +140,7 @@ class SinkWorker:
                         self._send_dead_letters(consumer, group, insert.refused_rows)
                 pending = [entry for entry, outcome in zip(pending, outcomes, strict=True) if outcome != _Outcome.DONE]
                 if _Outcome.UNAVAILABLE in outcomes:
-                    self._backoff.wait(consumer)
+                    self._backoff.wait(consumer, "ClickHouse does not take the rows; the log says why")
                 elif pending:
                     self._backoff.poll(consumer)
                 self._check_ownership(assignments)
