@@ -105,6 +105,15 @@ def load(
     return settings
 
 
+def given_value(setting: Setting, environment: Mapping[str, str] | None = None) -> tuple[str, Any]:
+    """
+    Return the variable that gives a setting, and its text; None where none does. Raises BadSetting.
+
+    The text of a setting for all variables that begin alike is a dictionary, by variable.
+    """
+    return _Source(os.environ if environment is None else environment, {}).given(setting)
+
+
 @dataclass(frozen=True)
 class _Source:
     environment: Mapping[str, str]

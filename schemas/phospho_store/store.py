@@ -240,7 +240,7 @@ def _unanswered(text: str) -> str:
     server = re.search(r"HTTPS?ConnectionPool\(host='([^']+)', port=(\d+)\)", text)
     if server is None:
         return ""
-    reasons = re.findall(r"(?:\[Errno -?\d+\] |: )([\w ]{5,60})[\"')]", text)
+    reasons = re.findall(r"(?:\[(?:Errno -?\d+|SSL: \w+)\] |: )([\w ]{5,60})(?:[\"')]|: )", text)
     return f"ClickHouse does not answer at {server[1]}:{server[2]}" + (f" ({reasons[-1]})" if reasons else "")
 
 

@@ -12,7 +12,6 @@ import os
 import random
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -28,8 +27,9 @@ from phospho_cli.processes.connections import (
     limits_of_process,
     raise_descriptor_limit,
 )
+from phospho_cli.processes.logs import LogSettings, configure_logs
 from phospho_cli.processes.settings import SETTINGS_OF_COMMANDS
-from phospho_schemas.settings import unknown_variables
+from phospho_schemas.settings import load, unknown_variables
 from phospho_workers.runtime import metrics
 
 # What an open request may still take when the process is asked to stop, and the process as a whole. Docker Compose
@@ -195,6 +195,7 @@ def _config(app: ASGIApp, limits: ConnectionLimits) -> uvicorn.Config:
     # No header may say who the client is: the dashboard decides which proxy to believe.
     return uvicorn.Config(
         app,
+        log_config=None,
         # Its warnings are of single requests, so strangers could fill the log.
         log_level="error",
         access_log=False,
@@ -253,16 +254,12 @@ def port_errors(option: str = "--port") -> Iterator[None]:
 
 def prepare_process(log_level: int) -> None:
     """
-    Log to standard error, ours from `log_level` and libraries from WARNING, and collect garbage less often.
+    Log as the settings say, ours from `log_level` by default, and collect garbage less often. Raises BadSetting.
 
     Unknown variables are warned of. The process may open as many files and connections as the system allows.
     """
     raise_descriptor_limit()
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
-    for package in _PACKAGES:
-        logging.getLogger(package).setLevel(log_level)
+    configure_logs(load(LogSettings), _PACKAGES, log_level)
     for sentence in unknown_variables(itertools.chain(*SETTINGS_OF_COMMANDS.values())):
         logger.warning(sentence)
     gc.freeze()

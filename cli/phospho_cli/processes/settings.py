@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from phospho_cli.client.address import ClientSettings
+from phospho_cli.processes.logs import LogSettings
 from phospho_dashboard.settings import DashboardSettings
 from phospho_gateway.settings import GatewaySettings, KafkaPublisherSettings
 from phospho_schemas.kafka import KafkaSettings
@@ -186,10 +187,10 @@ class TopicsSettings:
 
 # By the command that reads them.
 SETTINGS_OF_COMMANDS: Mapping[str, tuple[type, ...]] = {
-    "up": (UpSettings,),
-    "gateway": (GatewayProcessSettings,),
-    "dashboard": (DashboardProcessSettings,),
-    "worker": (WorkerSettings, JobSettings),
+    "up": (UpSettings, LogSettings),
+    "gateway": (GatewayProcessSettings, LogSettings),
+    "dashboard": (DashboardProcessSettings, LogSettings),
+    "worker": (WorkerSettings, JobSettings, LogSettings),
     "clickhouse": (ClickHouseProcessSettings,),
     "migrate": (MigrateSettings,),
     "retention": (RetentionSettings,),
