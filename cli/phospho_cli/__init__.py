@@ -21,6 +21,7 @@ _COMMANDS = {
     "topics": LazyCommand("commands.topics:topics", _SERVER, "Create the Kafka topics."),
     "migrate": LazyCommand("commands.migrate:migrate", _SERVER, "Bring ClickHouse's tables up to date."),
     "retention": LazyCommand("commands.retention:retention", _SERVER, "Delete rows past their project's retention."),
+    "doctor": LazyCommand("commands.doctor:doctor", _SERVER, "Check Kafka and ClickHouse."),
     "config": LazyCommand("commands.config:config", _SERVER, "Show the settings that are set, and their sources."),
     "schemas": LazyCommand(
         "commands.schemas:schemas", _SERVER, "Write the generated files: JSON Schema, AsyncAPI, docs."

@@ -28,6 +28,10 @@ from fixtures.phospho_process import PhosphoProcess, run_phospho
 from fixtures.server_process import free_port
 from fixtures.shapes import API_KEY, PROJECT_ID
 from fixtures.waiting import wait_until
+from phospho_cli.commands.doctor import check_kafka
+from phospho_schemas.kafka import KafkaSettings
+from phospho_schemas.settings import load
+from phospho_schemas.topics import TOPICS
 from phospho_store.clickhouse import remote
 from phospho_store.store import Store
 
@@ -187,6 +191,9 @@ def test_pipeline_runs_with_the_documented_acls(cluster: SecuredCluster, monkeyp
     run_phospho("migrate", environment=cluster.environment("topics"))
     created = run_phospho("topics", "create", "--partitions", "1", environment=cluster.environment("topics"))
     assert "acme.phospho.raw-logs: created" in created
+    findings = list(check_kafka(load(KafkaSettings, cluster.environment("root"))))
+    assert [finding for finding in findings if finding.advice] == []
+    assert len(findings) == 1 + len(TOPICS)
     cluster.start()
 
     by_http = phospho.Client(api_key=API_KEY, project_id=PROJECT_ID, base_url=cluster.base_url)

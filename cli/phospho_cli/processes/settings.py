@@ -185,6 +185,14 @@ class TopicsSettings:
     kafka: KafkaSettings = KafkaSettings()
 
 
+@dataclass(frozen=True)
+class DoctorSettings:
+    """Settings of `phospho doctor`."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
+
+
 # By the command that reads them.
 SETTINGS_OF_COMMANDS: Mapping[str, tuple[type, ...]] = {
     "up": (UpSettings, LogSettings),
@@ -195,5 +203,6 @@ SETTINGS_OF_COMMANDS: Mapping[str, tuple[type, ...]] = {
     "migrate": (MigrateSettings,),
     "retention": (RetentionSettings,),
     "topics": (TopicsSettings,),
+    "doctor": (DoctorSettings,),
     "client commands": (ClientSettings,),
 }
