@@ -37,7 +37,7 @@ def parquet_rows(path: Path) -> Iterator[Record | BadLine]:
     import chdb
 
     name = str(path.resolve()).replace("\\", "\\\\").replace("'", "\\'")
-    connection = chdb.connect(":memory:")  # type: ignore[no-untyped-call]
+    connection = chdb.connect(":memory:")
     try:
         rows = connection.send_query(f"SELECT * FROM file('{name}', Parquet) {_AS_JSON}", "JSONEachRow")
         for number, line in enumerate(_lines(rows), 1):

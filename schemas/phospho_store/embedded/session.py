@@ -88,7 +88,7 @@ class Sessions:
 
 def open_handle(path: str) -> Any:
     """Return a handle with its own settings on the engine at `path`; the first handle opens the engine."""
-    return chdb.connect(path)  # type: ignore[no-untyped-call]
+    return chdb.connect(path)
 
 
 @contextmanager

@@ -69,13 +69,13 @@ class DefinitionRepository(Repository):
         """Return the student of every project that has one, by project."""
         rows = self._store.rows("SELECT project_id, max(revision) AS revision FROM student_rows GROUP BY project_id")
         current = {row["project_id"]: int(row["revision"]) for row in rows}
-        known = {name: row for name, row in self._students.items() if row.revision == current.get(name)}
-        new = sorted(current.keys() - known.keys())
+        students = {name: row for name, row in self._students.items() if row.revision == current.get(name)}
+        new = sorted(current.keys() - students.keys())
         if new:
             rest = "WHERE project_id IN {projects:Array(String)} ORDER BY project_id"
-            known |= {row.project_id: row for row in self._read(StudentRow, "student_rows", rest, projects=new)}
-        self._students = known
-        return [known[name] for name in sorted(known)]
+            students |= {row.project_id: row for row in self._read(StudentRow, "student_rows", rest, projects=new)}
+        self._students = students
+        return [students[name] for name in sorted(students)]
 
     def save_student(self, student: StudentRow) -> StudentRow:
         """Store a student and return it as it is stored: with a revision after the whole definition set."""
