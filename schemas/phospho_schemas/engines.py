@@ -35,6 +35,7 @@ class EngineSpec:
     """
     The properties of one engine.
 
+    label: its name on the pages. `hint` tells people more of it, in a few words.
     required_field: the field of a definition that must say something.
     own_fields: the fields that engines without them would ignore, so that a definition may not set them there.
     learns: labels train a classifier for each definition.
@@ -47,7 +48,9 @@ class EngineSpec:
     """
 
     name: str
+    label: str
     required_field: str
+    hint: str = ""
     own_fields: frozenset[str] = frozenset()
     learns: bool = False
     has_doubt: bool = False
@@ -61,11 +64,13 @@ class EngineSpec:
 ENGINE_SPECS: dict[str, EngineSpec] = {
     spec.name: spec
     for spec in (
-        EngineSpec("keyword", required_field="keywords", own_fields=frozenset({"keywords"})),
-        EngineSpec("regex", required_field="pattern", own_fields=frozenset({"pattern"})),
+        EngineSpec("keyword", "Keywords", required_field="keywords", own_fields=frozenset({"keywords"})),
+        EngineSpec("regex", "Regular expression", required_field="pattern", own_fields=frozenset({"pattern"})),
         EngineSpec(
             "semantic",
+            "Semantic",
             required_field="description",
+            hint="by meaning, no LLM",
             own_fields=frozenset({"threshold"}),
             learns=True,
             has_doubt=True,
@@ -75,7 +80,9 @@ ENGINE_SPECS: dict[str, EngineSpec] = {
         ),
         EngineSpec(
             "llm",
+            "LLM judge",
             required_field="description",
+            hint="uses the LLM budget",
             has_doubt=True,
             is_decided_by_llm=True,
             score_types=frozenset({"confidence", "range", "category"}),

@@ -37,12 +37,12 @@ class ReadyDefinition:
         return EventDefinition(project_id=project_id, created_at=utc_now(), **fields)
 
 
-def _said(name: str, description: str) -> ReadyDefinition:
+def _by_meaning(name: str, description: str) -> ReadyDefinition:
     """Return a definition of what a user means, found by meaning."""
     return ReadyDefinition(name, description, "semantic", "input")
 
 
-def _judged(name: str, description: str, scope: str = "task") -> ReadyDefinition:
+def _by_llm(name: str, description: str, scope: str = "task") -> ReadyDefinition:
     """Return a definition that only an LLM can decide."""
     return ReadyDefinition(name, description, "llm", scope)
 
@@ -71,24 +71,24 @@ _PERSONAL_DATA = (
 
 LIBRARY: dict[str, tuple[ReadyDefinition, ...]] = {
     "Support": (
-        _said("frustration", "The user is frustrated or annoyed"),
-        _said("refund", "The user asks for a refund"),
-        _said("asks_for_human", "The user asks to talk to a human agent"),
-        _said("cancellation", "The user wants to cancel a subscription or an order"),
-        _said("bug_report", "The user reports a bug"),
-        _said("urgency", "The user is in a hurry"),
+        _by_meaning("frustration", "The user is frustrated or annoyed"),
+        _by_meaning("refund", "The user asks for a refund"),
+        _by_meaning("asks_for_human", "The user asks to talk to a human agent"),
+        _by_meaning("cancellation", "The user wants to cancel a subscription or an order"),
+        _by_meaning("bug_report", "The user reports a bug"),
+        _by_meaning("urgency", "The user is in a hurry"),
     ),
     "Outcome": (
         ReadyDefinition("thanks", "The user says thank you", "keyword", "input", details={"keywords": list(_THANKS)}),
-        _said("not_helpful", "The user says that the answer did not help"),
-        _said("repeats_question", "The user repeats the same question"),
+        _by_meaning("not_helpful", "The user says that the answer did not help"),
+        _by_meaning("repeats_question", "The user repeats the same question"),
     ),
     "Answer quality": (
         ReadyDefinition("refusal", "The assistant refuses to answer", "regex", "output", details={"pattern": _REFUSAL}),
         ReadyDefinition("apology", "The assistant apologizes", "regex", "output", details={"pattern": _APOLOGY}),
-        _judged("wrong_language", "The assistant answers in another language than the user wrote in"),
-        _judged("off_topic", "The user asks about something that the assistant is not made for"),
-        _judged("unsupported_claim", "The assistant states a fact that nothing in the task supports"),
+        _by_llm("wrong_language", "The assistant answers in another language than the user wrote in"),
+        _by_llm("off_topic", "The user asks about something that the assistant is not made for"),
+        _by_llm("unsupported_claim", "The assistant states a fact that nothing in the task supports"),
     ),
     "Safety": (
         ReadyDefinition(
@@ -105,8 +105,8 @@ LIBRARY: dict[str, tuple[ReadyDefinition, ...]] = {
             "task",
             details={"pattern": _PERSONAL_DATA},
         ),
-        _said("self_harm", "The user mentions suicide or self-harm"),
-        _said("insult", "The user insults the assistant"),
+        _by_meaning("self_harm", "The user mentions suicide or self-harm"),
+        _by_meaning("insult", "The user insults the assistant"),
     ),
 }
 _PATH = "/definitions/library"

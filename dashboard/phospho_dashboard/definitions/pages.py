@@ -36,6 +36,9 @@ _CHOICES = {
         )
         for name, spec in ENGINE_SPECS.items()
     },
+    "engine_labels": {
+        name: f"{spec.label} ({spec.hint})" if spec.hint else spec.label for name, spec in ENGINE_SPECS.items()
+    },
     "scopes": get_args(Scope),
     "judges": get_args(JudgeChoice),
     "score_types": get_args(ScoreRange.model_fields["type"].annotation),
