@@ -29,7 +29,7 @@ Scope = Literal["input", "output", "task", "system_prompt", "session"]
 Sentiment = Literal["positive", "neutral", "negative", ""]
 JudgeChoice = Literal["project", "none", "encoder", "llm"]
 LabelValue = Literal["confirmed", "rejected", ""]
-BackfillStatus = Literal["running", "asking", "done", "cancelled", "superseded", "failed"]
+BackfillStatus = Literal["running", "judging", "done", "cancelled", "superseded", "failed"]
 AnswerValue = Literal["yes", "no", ""]
 CallOutcome = Literal["reserved", "answered", "no_answer", "refused", "failed", "skipped"]
 ProjectId = Annotated[str, Field(min_length=1, max_length=128, pattern=f"^{PROJECT_ID_PATTERN}$")]
@@ -352,7 +352,7 @@ class Backfill(Message):
     """
     One run of one version of a definition over the tasks of a time. Key: project, backfill; the greatest revision wins.
 
-    `after` is the last task that is done, in the order of ids: there it goes on after a kill. While it is `asking`, all
+    `after` is the last task that is done, in the order of ids: there it goes on after a kill. While it is `judging`, all
     tasks are read, and a judge is asked about those in doubt.
     """
 

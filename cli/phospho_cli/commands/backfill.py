@@ -83,10 +83,10 @@ def _follow(client: Client, state: dict[str, Any]) -> dict[str, Any]:
 
 def _print_result(state: dict[str, Any]) -> None:
     result = f"{state['tasks_done']} tasks read, {state['events_found']} events found"
-    if state["status"] not in ("asking", "done"):
+    if state["status"] not in ("judging", "done"):
         raise Failure(f"The backfill of {state['name']} was {state['status']}: {result}.", state["detail"])
     click.echo(f"{state['name']}, version {state['definition_version']}: {result}.")
-    if state["status"] == "asking":
+    if state["status"] == "judging":
         click.echo("Uncertain events are now judged within each day's budget: see `phospho llm usage`.", err=True)
 
 

@@ -73,7 +73,7 @@ class Backfills:
         is_run = any(
             backfill.name == definition.name
             and backfill.definition_version == definition.version
-            and backfill.status in ("running", "asking", "done")
+            and backfill.status in ("running", "judging", "done")
             and backfill.from_at is None
             and backfill.to_at is None
             for backfill in self._repository.of_project(definition.project_id)

@@ -49,7 +49,7 @@ class BackfillRepository(Repository):
     def cancel(self, project_id: str, backfill_id: str) -> Backfill | None:
         """Cancel a backfill and return it; None if there is none. Its results stay."""
         backfill = self.one(project_id, backfill_id)
-        if backfill is None or backfill.status not in ("running", "asking"):
+        if backfill is None or backfill.status not in ("running", "judging"):
             return backfill
         return self.save(backfill.model_copy(update={"status": "cancelled"}))
 
@@ -66,9 +66,9 @@ class BackfillRepository(Repository):
         """Return the backfills of all projects that are to be worked on, the one that has waited longest first."""
         return self._listed("status = 'running'", "updated_at, backfill_id")
 
-    def asking(self, project_id: str | None = None) -> list[Backfill]:
+    def judging(self, project_id: str | None = None) -> list[Backfill]:
         """Return the backfills that wait for judgements on their candidates, the earliest first."""
-        where = "status = 'asking'" + (" AND project_id = {project:String}" if project_id is not None else "")
+        where = "status = 'judging'" + (" AND project_id = {project:String}" if project_id is not None else "")
         return self._listed(where, "created_at, backfill_id", project=project_id or "")
 
     def _listed(self, where: str, order: str, **parameters: Any) -> list[Backfill]:

@@ -28,7 +28,7 @@ def test_backfill_is_followed_to_its_end(run: Run, server: FakeServer) -> None:
 
 
 def test_backfill_does_not_wait_for_judgements(run: Run, server: FakeServer) -> None:
-    server.backfill.extend([state(), state("asking", 4)])
+    server.backfill.extend([state(), state("judging", 4)])
     done = run("backfill", "--definition", "refund")
     assert (done.exit_code, done.stdout) == (0, "refund, version 2: 4 tasks read, 2 events found.\n")
     assert "now judged within each day's budget" in done.stderr

@@ -276,7 +276,7 @@ def test_llm_judge_retries_an_unreadable_answer_later_or_by_backfill(
 
     BackfillRepository(store).start(refund)
     BackfillRepository(store).save(
-        BackfillRepository(store).of_project(project_id)[0].model_copy(update={"status": "asking"})
+        BackfillRepository(store).of_project(project_id)[0].model_copy(update={"status": "judging"})
     )
     llm.faults = [raw(b"garbage")]
     until_done(llm_judge(store, project_id, llm))
@@ -312,7 +312,7 @@ def test_llm_judge_asks_about_old_tasks_by_backfill_after_new_ones(
     backfills = BackfillJob(History(store), SessionFacts(store), repository, cache.current, is_judged=is_judged)
     repository.start(refund)
     until_done(backfills)
-    assert [backfill.status for backfill in repository.of_project(project_id)] == ["asking"]
+    assert [backfill.status for backfill in repository.of_project(project_id)] == ["judging"]
     log(store, project_id, {f"new{number}": f"hello {number}" for number in range(40)})
 
     until_done(llm_judge(store, project_id, llm))
@@ -336,7 +336,7 @@ def test_backfill_waits_for_the_llm_budget_and_ends_without_a_judge(
     repository.start(refund)
     until_done(backfills)
     until_done(llm_judge(store, project_id, llm))
-    assert [backfill.status for backfill in repository.of_project(project_id)] == ["asking"]
+    assert [backfill.status for backfill in repository.of_project(project_id)] == ["judging"]
 
     set_budget(registry, project_id, llm_daily_tokens=0)
     until_done(backfills)

@@ -42,7 +42,7 @@ class BackfillJob:
     """
     Works on the projects with backfills in turn, a few pages a step.
 
-    A backfill whose candidates a judge is asked about is `asking` once its tasks are read, and done when no candidate
+    A backfill whose candidates a judge is asked about is `judging` once its tasks are read, and done when no candidate
     is open: see `judges.judge_job`. `definitions` is called once a step.
     """
 
@@ -84,9 +84,9 @@ class BackfillJob:
 
     def _end_unjudged(self) -> None:
         """End the backfills that wait for a judge where none is asked any more."""
-        asking = self._repository.asking()
-        by_project = self._definitions().by_project if asking else {}
-        for backfill in asking:
+        judging = self._repository.judging()
+        by_project = self._definitions().by_project if judging else {}
+        for backfill in judging:
             compiled = by_project.get(backfill.project_id, NO_DEFINITIONS)
             end = _early_end(backfill, compiled)
             if end is None and not self._is_judged(_definition(compiled, backfill.name), compiled.settings):
@@ -109,7 +109,7 @@ class BackfillJob:
         events = sum(self._pool.map(lambda task_ids: run(task_ids, snapshot.revision), pages))
         metrics.TASKS_BACKFILLED.inc(sum(map(len, pages)))
         is_judged = self._is_judged(definition, compiled.settings)
-        self._save(backfill, pages, events, end_status="asking" if is_judged else "done")
+        self._save(backfill, pages, events, end_status="judging" if is_judged else "done")
 
     def _run(self, definition: EventDefinition, compiled: CompiledDefinitions) -> Callable[[Sequence[str], int], int]:
         """Return the function that detects in tasks, stores the events, and returns their number."""

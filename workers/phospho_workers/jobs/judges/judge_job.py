@@ -83,7 +83,7 @@ class CandidateQueue:
 
     def _read_backfills(self, project_id: str, versions: Mapping[str, int]) -> list[OpenCandidate]:
         """Return the open candidates of the first backfill that has any, and end the backfills that have none."""
-        for backfill in self._backfills.asking(project_id):
+        for backfill in self._backfills.judging(project_id):
             if versions.get(backfill.name) != backfill.definition_version:
                 continue
             version = {backfill.name: backfill.definition_version}
