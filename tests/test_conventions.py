@@ -76,6 +76,19 @@ def test_variables_carry_a_noun() -> None:
     assert [where for where, parameter in parameters if parameter.arg in RIDDLES] == []
 
 
+def test_variables_of_templates_carry_a_noun() -> None:
+    bound = re.compile(r"{%-? *(?:for|set|macro) +([^%]*?)(?: in |=|%})")
+    templates = (REPOSITORY / "dashboard").rglob("*.html")
+    names = {
+        f"{path.name}: {name}"
+        for path in templates
+        for binding in bound.findall(path.read_text("utf-8"))
+        for name in re.findall(r"\w+", binding)
+        if name in RIDDLES
+    }
+    assert names == set()
+
+
 def test_names_of_tests_are_short() -> None:
     functions = [node for _, node in nodes("tests") if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     names = [node.name for node in functions if node.name.startswith("test_")]
