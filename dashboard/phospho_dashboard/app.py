@@ -29,7 +29,7 @@ from phospho_dashboard.definitions.trial_pages import LabelQueuePages, VersionPa
 from phospho_dashboard.health.freshness import dead_letter_count, freshness
 from phospho_dashboard.health.pages import HealthPages
 from phospho_dashboard.health.processes import MetricsReader
-from phospho_dashboard.judgements import JudgementPages, JudgementsApi
+from phospho_dashboard.judgements.llm_usage import JudgementPages, JudgementsApi
 from phospho_dashboard.layout.view_endpoints import ViewEndpoints
 from phospho_dashboard.layout.views import View
 from phospho_dashboard.people.account_pages import AccountPages
@@ -163,7 +163,7 @@ def _views(services: Services, integrations: Integrations) -> list[View]:
 
 _API = Api(
     title="phospho: query and management",
-    description="Read what was logged and found, and set what is looked for. Ingest is described in /openapi.json of "
+    description="Read tasks, sessions and events, and manage definitions. Ingest is described in /openapi.json of "
     "the same server. Errors have one shape: code, message, hint. Lists come in pages: send `next_cursor` of one as "
     "`cursor` of the next, until it is null; rows that come meanwhile move nothing.",
     problems=Problems(

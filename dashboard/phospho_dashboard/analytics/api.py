@@ -81,7 +81,7 @@ def _filters() -> tuple[Json, ...]:
 
 
 class SessionsApi(ApiEndpoints):
-    """The endpoint that closes a session: its definitions of whole sessions are looked for at once."""
+    """The endpoint that closes a session, so that its events of whole sessions are detected at once."""
 
     def __init__(self, services: Services) -> None:
         super().__init__(services)
@@ -92,7 +92,7 @@ class SessionsApi(ApiEndpoints):
         "/sessions/{session_id:any_text}/close",
         "Close a session",
         object_schema(["closing"], closing=ANY_OBJECT),
-        description="Definitions of whole sessions are looked for at once; a later task opens it again.",
+        description="Events of whole sessions are detected at once; a later task opens it again.",
     )
     async def close(self, request: Request) -> Response:
         project_id = await self._access.api_project(request, "editor")

@@ -93,7 +93,7 @@ _CONFIRMED = "confirmed"
 
 
 async def read_frame(services: Services, request: Request, visitor: Visitor, *, section: str, project_id: str) -> Frame:
-    """Return the frame of a page in one of `frames.SECTIONS`."""
+    """Return the frame of a page in one of SECTIONS."""
     projects = await services.access.projects(visitor)
     project = next((project for project in projects if project.project_id == project_id), None)
     zone = zone_of(project, request)
@@ -101,7 +101,7 @@ async def read_frame(services: Services, request: Request, visitor: Visitor, *, 
 
 
 class ProjectPage:
-    """A template inside the frame of one of `frames.SECTIONS`, about the `project_id` of its content."""
+    """A template inside the frame of one of SECTIONS, about the `project_id` of its content."""
 
     def __init__(self, services: Services, section: str, template: str) -> None:
         self._services = services

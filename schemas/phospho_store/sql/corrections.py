@@ -73,7 +73,7 @@ class Corrections:
         """
         Return the condition on a `task_id` that its task has the event {event:String}.
 
-        `is_found` is the condition that its analysis shows it; `span` narrows where session events are looked for.
+        `is_found` is the condition that its analysis shows it; `span` narrows the session events that are read.
         """
         condition = is_found
         if self.has_session_events:
