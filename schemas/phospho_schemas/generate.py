@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from phospho_schemas import messages, people, topics, webhooks
+from phospho_schemas import job_rows, messages, people, topics, webhooks
 from phospho_schemas.descriptions import FIELDS
 from phospho_schemas.messages import SCHEMA_VERSION, Message
 from phospho_schemas.topics import Topic
@@ -60,17 +60,17 @@ REGISTRY_ROWS: Mapping[str, type[Message]] = {
     "definition_rows": messages.EventDefinition,
     "label_rows": messages.Label,
     "note_rows": messages.Note,
-    "classifier_rows": messages.ClassifierRow,
-    "student_rows": messages.StudentRow,
+    "classifier_rows": job_rows.ClassifierRow,
+    "student_rows": job_rows.StudentRow,
     "person_rows": people.Person,
     "sign_in_rows": people.SignIn,
-    "session_analysis_rows": messages.SessionAnalysisRow,
-    "session_close_rows": messages.SessionClosing,
-    "backfill_rows": messages.Backfill,
+    "session_analysis_rows": job_rows.SessionAnalysisRow,
+    "session_close_rows": job_rows.SessionClosing,
+    "backfill_rows": job_rows.Backfill,
     "webhook_rows": webhooks.Webhook,
     "webhook_delivery_rows": webhooks.WebhookDelivery,
-    "judgement_rows": messages.JudgementRow,
-    "llm_call_rows": messages.LlmCallRow,
+    "judgement_rows": job_rows.JudgementRow,
+    "llm_call_rows": job_rows.LlmCallRow,
 }
 
 

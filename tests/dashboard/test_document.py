@@ -17,7 +17,7 @@ from fixtures.examples import examples
 from fixtures.served import served
 from phospho_dashboard.app import api_operations, api_routes, document
 from phospho_dashboard.settings import DashboardSettings
-from phospho_schemas.messages import Backfill
+from phospho_schemas.job_rows import Backfill
 
 CHECKED = [
     "not_a_server_error",

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from phospho_schemas.ids import HybridClock
-from phospho_schemas.messages import ClassifierRow, EventDefinition, Project, StudentRow
+from phospho_schemas.job_rows import ClassifierRow, StudentRow
+from phospho_schemas.messages import EventDefinition, Project
 from phospho_store.registry.registry import Registry
 from phospho_store.repository import Repository
 from phospho_store.store import Store

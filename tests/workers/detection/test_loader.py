@@ -13,7 +13,8 @@ import pytest
 
 from fixtures.matches import found_matches
 from fixtures.waiting import wait_until
-from phospho_schemas.messages import ClassifierRow, Project, ProjectSettings
+from phospho_schemas.job_rows import ClassifierRow
+from phospho_schemas.messages import Project, ProjectSettings
 from phospho_store.clickhouse import remote
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.registry.definition_sets import DefinitionSet

@@ -10,7 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from phospho_schemas.messages import ClassifierRow, EventDefinition, ProjectSettings, StudentRow
+from phospho_schemas.job_rows import ClassifierRow, StudentRow
+from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_store.errors import StoreUnavailable
 from phospho_store.registry.definition_sets import DefinitionSet
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, compile_definitions

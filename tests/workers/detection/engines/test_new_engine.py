@@ -95,7 +95,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     replace(engines / "__init__.py", "\n_ENGINES", registry)
     append(engines / "__init__.py", r"(_ENGINES: .*? = \([^)]*)\)", "WordEngine)")
     regex = '        EngineSpec("regex"'
-    declaration = '        EngineSpec("word", "Words", required_field="keywords", own_fields=frozenset({"keywords"})),\n'
+    declaration = '        EngineSpec("word", "Word", required_field="keywords", own_fields=frozenset({"keywords"})),\n'
     replace(folder / "phospho_schemas" / "engines.py", regex, declaration + regex)
     append(folder / "phospho_schemas" / "messages.py", r"(\nEngine = Literal\[[^\]]*)\]", '"word"]')
     return folder

@@ -12,7 +12,8 @@ import pytest
 
 from fixtures.labels import new_label
 from phospho_schemas.ids import event_id
-from phospho_schemas.messages import JudgementRow, ProjectSettings
+from phospho_schemas.job_rows import JudgementRow
+from phospho_schemas.messages import ProjectSettings
 from phospho_schemas.webhooks import Webhook
 from phospho_store.annotations.judgements import JudgementRepository
 from phospho_store.annotations.labels import LabelRepository

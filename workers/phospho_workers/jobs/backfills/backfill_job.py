@@ -17,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from phospho_schemas.definitions import needs_session
-from phospho_schemas.messages import Backfill, EventDefinition, ProjectSettings
+from phospho_schemas.job_rows import Backfill
+from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_store.errors import StatementRefused
 from phospho_store.jobs.backfills import BackfillRepository
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot
