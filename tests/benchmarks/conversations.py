@@ -35,14 +35,14 @@ def source_name() -> str:
 
 def logs(count: int, run: str) -> Iterator[dict[str, Any]]:
     """
-    Yield `count` logs in the order of their time, told over and over until there are enough.
+    Yield `count` logs in the order of their time, repeated until there are enough.
 
-    Every telling has ids of its own, which begin with `run`: no task is logged twice.
+    Every copy has ids of its own, which begin with `run`: no task is logged twice.
     """
-    told = list(_real() if CONVERSATIONS.exists() else _made_up())
-    tellings = ((telling, log) for telling in itertools.count() for log in told)
-    for telling, log in itertools.islice(tellings, count):
-        prefix = f"{run}-{telling:04d}-"
+    originals = list(_real() if CONVERSATIONS.exists() else _made_up())
+    copies = ((copy, log) for copy in itertools.count() for log in originals)
+    for copy, log in itertools.islice(copies, count):
+        prefix = f"{run}-{copy:04d}-"
         yield log | {"session_id": prefix + log["session_id"], "task_id": prefix + log["task_id"]}
 
 

@@ -25,7 +25,7 @@ def measure(cluster: Cluster, sizes: Sizes) -> dict[str, Any]:
     backlog = offsets.fill(RAW_LOGS.name, raw_messages(sizes.backlog_messages, "backlog", PROJECT))
     worker, raw = [], []
     for _ in range(sizes.rounds):
-        worker.append(_drain(cluster, offsets, backlog, sizes.patience_s))
+        worker.append(_drain(cluster, offsets, backlog, sizes.max_wait_s))
         raw.append(_copy(cluster, offsets, backlog))
         say(f"extraction: {worker[-1].per_s:,.0f} messages/s, raw loop: {raw[-1].per_s:,.0f}")
     rate, raw_rate = median(one.per_s for one in worker), median(one.per_s for one in raw)

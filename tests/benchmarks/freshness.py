@@ -18,7 +18,7 @@ from benchmarks.sizes import KEY
 
 _EVERY_S = 0.1
 _POLL_S = 0.02
-_PATIENCE_S = 60.0
+_MAX_WAIT_S = 60.0
 _BEFORE_THE_FIRST_S = 2.0
 
 
@@ -52,7 +52,7 @@ class Probes:
         return self._delays_s
 
     def _post_all(self, probes: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_PATIENCE_S)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_MAX_WAIT_S)
         began_s = time.monotonic()
         for index in range(probes):
             time.sleep(max(0.0, began_s + index * _EVERY_S - time.monotonic()))
@@ -81,8 +81,8 @@ class Probes:
         with self._lock:
             self._delays_s += [now_s - self._posted_s.pop(task_id) for task_id in seen]
             oldest_s = min(self._posted_s.values(), default=now_s)
-        if now_s - oldest_s > _PATIENCE_S:
-            raise BenchmarkFailed(f"a probe was not seen within {_PATIENCE_S:g} s")
+        if now_s - oldest_s > _MAX_WAIT_S:
+            raise BenchmarkFailed(f"a probe was not seen within {_MAX_WAIT_S:g} s")
         time.sleep(max(0.0, began_s + _POLL_S - now_s))
 
 

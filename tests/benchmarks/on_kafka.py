@@ -20,12 +20,12 @@ def measure(cluster: Cluster, sizes: Sizes) -> dict[str, Any]:
         with _load(cluster, port, "warm", sizes.warm_up_tasks) as client:
             client.tell_to_go()
             client.result()
-        reader.wait_for_tasks(sizes.warm_up_tasks, sizes.patience_s)
+        reader.wait_for_tasks(sizes.warm_up_tasks, sizes.max_wait_s)
         before = _cpu_s(cluster, processes)
         with _load(cluster, port, "main", sizes.all_in_tasks) as client:
             client.tell_to_go()
             loaded = client.result()
-        ended_s = reader.wait_for_tasks(sizes.warm_up_tasks + sizes.all_in_tasks, sizes.patience_s)
+        ended_s = reader.wait_for_tasks(sizes.warm_up_tasks + sizes.all_in_tasks, sizes.max_wait_s)
         after = _cpu_s(cluster, processes)
         all_in = _all_in(sizes.all_in_tasks, loaded, ended_s, {name: after[name] - before[name] for name in after})
         return all_in | {"freshness": _freshness(cluster, port, sizes, all_in["tasks_per_s"] / 2)}

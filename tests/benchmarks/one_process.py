@@ -23,7 +23,7 @@ def measure(folder: Path, sizes: Sizes) -> dict[str, Any]:
         _load(port, folder, "warm", sizes.warm_up_tasks)
         before_s = server.cpu_s()
         loaded = _load(port, folder, "main", sizes.all_in_tasks)
-        ended_s = reader.wait_for_tasks(sizes.warm_up_tasks + sizes.all_in_tasks, sizes.patience_s)
+        ended_s = reader.wait_for_tasks(sizes.warm_up_tasks + sizes.all_in_tasks, sizes.max_wait_s)
         cpu_s = server.cpu_s() - before_s
     if loaded["accepted"] != sizes.all_in_tasks:
         raise BenchmarkFailed(f"{loaded['accepted']} of {sizes.all_in_tasks} logs were accepted")

@@ -30,11 +30,11 @@ def measure(cluster: Cluster, sizes: Sizes) -> dict[str, Any]:
 
     def clear(table: str) -> None:
         store.command(f"TRUNCATE TABLE {table}")
-        reader.wait_for_merges(sizes.patience_s)
+        reader.wait_for_merges(sizes.max_wait_s)
 
     for _ in range(sizes.rounds):
         clear(_TABLE)
-        drained, rows_an_insert = _drain(cluster, offsets, backlog, sizes.patience_s)
+        drained, rows_an_insert = _drain(cluster, offsets, backlog, sizes.max_wait_s)
         sink.append(drained)
         clear(_COPY)
         raw.append(_insert(cluster, rows_an_insert))

@@ -18,7 +18,7 @@ class Sizes:
     """
     warm_up_tasks: logged before the clock starts, so that models and caches are loaded.
     rounds: how often each side of a ratio is measured, in turns.
-    patience_s: how long one wait may take.
+    max_wait_s: how long one wait may take.
     """
 
     warm_up_tasks: int
@@ -26,7 +26,7 @@ class Sizes:
     backlog_messages: int
     rounds: int
     probes: int
-    patience_s: float = 180.0
+    max_wait_s: float = 180.0
 
 
 FULL = Sizes(warm_up_tasks=5_000, all_in_tasks=60_000, backlog_messages=200_000, rounds=3, probes=400)
