@@ -21,7 +21,7 @@ from phospho_dashboard.dead_letters.api import DeadLettersApi
 from phospho_dashboard.dead_letters.pages import DeadLetterPages
 from phospho_dashboard.definitions.api import DefinitionsApi, VersionsApi
 from phospho_dashboard.definitions.backfills import BackfillPages, Backfills, BackfillsApi
-from phospho_dashboard.definitions.checks import Detection
+from phospho_dashboard.definitions.checks import Detection, checked_definition
 from phospho_dashboard.definitions.library import LibraryPage
 from phospho_dashboard.definitions.pages import DefinitionPages
 from phospho_dashboard.definitions.quality import DefinitionQuality
@@ -38,7 +38,7 @@ from phospho_dashboard.people.pages import PeoplePages
 from phospho_dashboard.people.sign_in_pages import SignInPages
 from phospho_dashboard.projects.api import KeysApi, ProjectsApi
 from phospho_dashboard.projects.pages import KeyPages, ProjectPages
-from phospho_dashboard.projects.sample_data import SampleDataApi, SampleDataForm, SampleSource
+from phospho_dashboard.projects.sample_data import DefinitionReader, SampleDataApi, SampleDataForm, SampleSource
 from phospho_dashboard.projects.settings_pages import SettingsPages
 from phospho_dashboard.services import ApiEndpoints, Services
 from phospho_dashboard.sql.api import SqlApi
@@ -101,7 +101,7 @@ def api_routes(services: Services, integrations: Integrations) -> list[BaseRoute
         BackfillsApi(services, detection),
         ProjectsApi(services),
         KeysApi(services),
-        SampleDataApi(services, integrations.sample, detection),
+        SampleDataApi(services, integrations.sample, _definition_reader(detection)),
         PeopleApi(services),
         AnnotationsApi(services),
         SessionsApi(services),
@@ -140,13 +140,17 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
         *SettingsPages(services).routes(),
         *KeyPages(services).routes(),
         *ProjectPages(services).routes(),
-        *SampleDataForm(services, integrations.sample, integrations.detection).routes(),
+        *SampleDataForm(services, integrations.sample, _definition_reader(integrations.detection)).routes(),
         *WebhookPages(services, integrations.webhooks).routes(),
         *JudgementPages(services).routes(),
         *DeadLetterPages(services).routes(),
         *HealthPages(services, integrations.own_metrics).routes(),
         *static_routes(),
     ]
+
+
+def _definition_reader(detection: Detection) -> DefinitionReader:
+    return lambda project_id, item: checked_definition(project_id, dict(item), detection.check)
 
 
 def _views(services: Services, integrations: Integrations) -> list[View]:

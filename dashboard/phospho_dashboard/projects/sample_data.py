@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from phospho_dashboard.definitions.checks import Detection, checked_definition
 from phospho_dashboard.services import ApiEndpoints, Endpoints, Services
 from phospho_dashboard.web.routes import form_route
 from phospho_dashboard.web.urls import with_query
+from phospho_schemas.messages import EventDefinition
 from phospho_schemas.topics import Keyed
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import NUMBER, TEXT, object_schema
@@ -22,6 +22,9 @@ from phospho_web.responses import json_response
 
 DEFAULT_DAYS = 30
 MAX_DAYS = 400
+
+# Return the definition that an item describes, of a project. Raises Problem 422.
+DefinitionReader = Callable[[str, Mapping[str, Any]], EventDefinition]
 
 
 class SampleBatch(NamedTuple):
@@ -48,10 +51,10 @@ class SampleSource:
 class SampleData:
     """Writes sample data to a project."""
 
-    def __init__(self, services: Services, source: SampleSource | None, detection: Detection) -> None:
+    def __init__(self, services: Services, source: SampleSource | None, read_definition: DefinitionReader) -> None:
         self._services = services
         self._source = source
-        self._detection = detection
+        self._read_definition = read_definition
 
     async def load(self, project_id: str, days: int = DEFAULT_DAYS) -> dict[str, Any]:
         """
@@ -74,7 +77,7 @@ class SampleData:
         """Save the definitions of a project that has none, and return their names."""
         if self._services.registry.definitions(project_id):
             return []
-        definitions = [checked_definition(project_id, dict(item), self._detection.check) for item in items]
+        definitions = [self._read_definition(project_id, item) for item in items]
         return [saved.name for saved in self._services.registry.save_definitions(project_id, definitions)]
 
 
@@ -85,9 +88,9 @@ def _next_batch(batches: Iterator[SampleBatch]) -> SampleBatch | None:
 class SampleDataApi(ApiEndpoints):
     """The endpoint of sample data."""
 
-    def __init__(self, services: Services, source: SampleSource | None, detection: Detection) -> None:
+    def __init__(self, services: Services, source: SampleSource | None, read_definition: DefinitionReader) -> None:
         super().__init__(services)
-        self._sample = SampleData(services, source, detection)
+        self._sample = SampleData(services, source, read_definition)
 
     @api_endpoint(
         "post",
@@ -117,9 +120,9 @@ class SampleDataApi(ApiEndpoints):
 class SampleDataForm(Endpoints):
     """The button of an empty project."""
 
-    def __init__(self, services: Services, source: SampleSource | None, detection: Detection) -> None:
+    def __init__(self, services: Services, source: SampleSource | None, read_definition: DefinitionReader) -> None:
         super().__init__(services)
-        self._sample = SampleData(services, source, detection)
+        self._sample = SampleData(services, source, read_definition)
 
     def routes(self) -> list[BaseRoute]:
         """Return the route that the button is sent to."""
