@@ -50,8 +50,8 @@ def test_usage_shows_the_reason_of_a_failure_and_the_next_try(world: Any) -> Non
     assert answer["days"][0]["failed"] == 1
     page = world.open_pages().get("/settings/judgements", params={"project": "mine"})
     check_page(page)
-    assert "brought no judgement: HTTP 401." in page.text
-    assert f"{until:%H:%M:%S}, UTC" in page.text
+    assert "The latest call failed: HTTP 401." in page.text
+    assert f"{until:%H:%M:%S} UTC" in page.text
     assert (answer["last_call"]["outcome"], answer["last_call"]["reason"]) == ("failed", "HTTP 401")
     assert answer["last_call"]["left_alone_until"][:19] == f"{until:%Y-%m-%dT%H:%M:%S}"
 
@@ -82,7 +82,7 @@ def test_judgements_that_nothing_is_learnt_from_are_named(world: Any) -> None:
         ]
     )
     page = world.open_pages().get("/settings/judgements", params={"project": "mine"}).text
-    assert "<b>sure</b>: the model says yes to next to everything: 30 yes, 0 no" in page
+    assert "<b>sure</b> are not used for training: the model says yes to next to everything: 30 yes, 0 no" in page
     judged = world.client(world.keys["mine"]).get("/api/v1/llm-usage").json()["judged"]
     assert {one["name"]: (one["yes"], one["no"], bool(one["distrust_reason"])) for one in judged} == {
         "sure": (30, 0, True),
@@ -102,7 +102,7 @@ def test_the_page_shows_what_is_spent_of_the_budget_and_each_day(world: Any) -> 
     world.registry.save_project(project_id, settings=ProjectSettings(llm_daily_tokens=5_000, llm_daily_usd=0.25))
     pages = world.open_pages()
     query = {"project": project_id}
-    assert "Nobody was asked" in pages.get("/settings/judgements", params=query).text
+    assert "No judge calls in the last 30 days" in pages.get("/settings/judgements", params=query).text
 
     calls = [call(project_id, "c1", model=ATTACK), call(project_id, "c2", 3), call(project_id, "c3", 3, model="n")]
     JudgementRepository(world.store).save_calls(calls)
@@ -110,7 +110,7 @@ def test_the_page_shows_what_is_spent_of_the_budget_and_each_day(world: Any) -> 
     page = pages.get("/settings/judgements", params=query)
     check_page(page)
     assert '<progress max="5000" value="110"' in page.text
-    assert "nobody is asked until midnight" in page.text
+    assert "No further calls until 00:00 UTC" in page.text
     day = str(datetime.now(UTC).date() - timedelta(days=3))
     assert f'<th scope="row">{day}</th><td class="number" data-value="220">220</td>' in page.text
     twin = pages.get("/settings/judgements.json", params=query).json()
