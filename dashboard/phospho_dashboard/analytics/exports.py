@@ -183,7 +183,7 @@ def _users_source(scope: Scope) -> str:
 _SOURCES = {"tasks": _tasks_source, "sessions": _sessions_source, "users": _users_source}
 
 
-_ZONED = "formatDateTime(toTimeZone({column}, {{zone:String}}), '%Y-%m-%dT%H:%i:%S.%f%z')"
+_ZONED = "formatDateTime(toTimeZone($column, {zone:String}), '%Y-%m-%dT%H:%i:%S.%f%z')"
 
 
 def _cell(name: str, column: str, file_format: Format, *, is_utc: bool) -> str:
@@ -193,7 +193,7 @@ def _cell(name: str, column: str, file_format: Format, *, is_utc: bool) -> str:
     Such are those that begin with one of the characters that OWASP lists under "CSV Injection".
     """
     if name in _TIMES and file_format.is_text and not is_utc:
-        return _ZONED.format(column=column)
+        return compose(_ZONED, column=column)
     if not file_format.is_flat:
         return column
     if name in _LISTS:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from phospho_schemas.times import parsed_end, parsed_time
+from phospho_store.sql import compose
 from phospho_web.problems import Problem
 
 _SECOND_MS = 1000
@@ -66,9 +67,10 @@ class Bucket:
 
 _BUCKET = "intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64})"
 # A day with a change of the clock is an hour longer or shorter, which moves a time by at most one bucket.
-_UNEVEN_BUCKET = (
-    f"({_BUCKET} + (toUnixTimestamp64Milli(created_at) >= {{starts:Array(Int64)}}[{_BUCKET} + 2])"
-    f" - (toUnixTimestamp64Milli(created_at) < {{starts:Array(Int64)}}[{_BUCKET} + 1]))"
+_UNEVEN_BUCKET = compose(
+    "($bucket + (toUnixTimestamp64Milli(created_at) >= {starts:Array(Int64)}[$bucket + 2])"
+    " - (toUnixTimestamp64Milli(created_at) < {starts:Array(Int64)}[$bucket + 1]))",
+    bucket=_BUCKET,
 )
 
 

@@ -9,9 +9,18 @@ from __future__ import annotations
 import re
 
 from phospho_schemas.normalisation import searchable
+from phospho_store.sql import compose
 from phospho_store.sql.searchable import searchable_sql
 
 _ASCII_WORD = re.compile("[0-9a-z]+")
+
+_ASCII_TEXT = r"replaceRegexpAll(replaceAll(lower($column), '`', '\''), '[\\t-\\r\\x1c-\\x1f ]+', ' ')"
+_CONTAINS = """if(
+    length($column) = lengthUTF8($column),
+    positionCaseInsensitive($column, {q_word:String}) > 0
+        AND ($phrase = {q_word:String} OR position($ascii_text, $phrase) > 0),
+    position($searchable, $phrase) > 0
+)"""
 
 
 def contains(column: str) -> str:
@@ -21,11 +30,13 @@ def contains(column: str) -> str:
     Folding costs much more than a comparison. A text in ASCII is searched for the word `q_word` of the phrase first,
     and then needs only one case, one apostrophe and single spaces.
     """
-    phrase = searchable_sql("{q:String}")
-    has_word = f"positionCaseInsensitive({column}, {{q_word:String}}) > 0"
-    ascii_text = f"replaceRegexpAll(replaceAll(lower({column}), '`', '\\''), '[\\\\t-\\\\r\\\\x1c-\\\\x1f ]+', ' ')"
-    in_ascii = f"{has_word} AND ({phrase} = {{q_word:String}} OR position({ascii_text}, {phrase}) > 0)"
-    return f"if(length({column}) = lengthUTF8({column}), {in_ascii}, position({searchable_sql(column)}, {phrase}) > 0)"
+    return compose(
+        _CONTAINS,
+        column=column,
+        phrase=searchable_sql("{q:String}"),
+        ascii_text=compose(_ASCII_TEXT, column=column),
+        searchable=searchable_sql(column),
+    )
 
 
 def longest_word(phrase: str) -> str:
