@@ -31,20 +31,65 @@ class _Expiry:
     time: str
 
 
+@dataclass(frozen=True)
+class _Annotation:
+    """A table of rows about tasks: the identity of a row within its project, and a further condition on it."""
+
+    table: str
+    identity: str
+    condition: str = "true"
+
+
 _EXPIRIES = (
     _Expiry("analysis_rows", "task_id", "created_at"),
-    _Expiry("feedback_rows", "(task_id, feedback_id)", "created_at"),
     _Expiry("step_rows", "(trace_id, span_id)", "created_at"),
     _Expiry("session_analysis_rows", "(session_id, turn, state)", "created_at"),
     _Expiry("session_task_rows", "(task_id, session_id)", "created_at"),
     _Expiry("session_close_rows", "session_id", "created_at"),
     _Expiry("webhook_delivery_rows", "(webhook_id, event_id)", "created_at"),
     _Expiry("dead_letter_rows", "dead_letter_id", "received_at"),
-    # Last: while its analyses and feedback are there, the task is.
+    # Last: while anything about it is there, the task is.
     _Expiry("task_rows", "task_id", "created_at"),
 )
 
 
+_SHARED_CONTENTS = """
+SELECT arrayJoin(candidates.content) AS content FROM analysis_rows
+WHERE project_id = {project:String} AND created_at >= {cutoff:DateTime64(3, 'UTC')}
+AND content IN (SELECT content FROM judgement_rows WHERE project_id = {project:String})
+"""
+# What people and judges wrote on a task goes with it, however new it is. Where the task is not stored, its own time
+# counts.
+_ANNOTATIONS = (
+    _Annotation("feedback_rows", "(task_id, feedback_id)"),
+    _Annotation("note_rows", "(task_id, note_id)"),
+    _Annotation("label_rows", "(event_name, task_id)"),
+    # A judgement holds for every task with the same texts: it stays while one of them does.
+    _Annotation("judgement_rows", "(name, definition_version, content)", f"content NOT IN ({_SHARED_CONTENTS})"),
+)
+
+_EXPIRED_TASKS = """
+SELECT task_id FROM task_rows FINAL
+WHERE project_id = {project:String} AND created_at < {cutoff:DateTime64(3, 'UTC')}
+ORDER BY created_at LIMIT $limit
+"""
+_EXPIRED_WITH_TASK = """
+SELECT $identity FROM $table FINAL
+WHERE project_id = {project:String} AND (
+    task_id IN ($expired_tasks)
+    OR created_at < {cutoff:DateTime64(3, 'UTC')}
+    AND task_id NOT IN
+    (
+        SELECT task_id FROM task_rows
+        WHERE project_id = {project:String} AND task_id IN
+        (
+            SELECT task_id FROM $table
+            WHERE project_id = {project:String} AND created_at < {cutoff:DateTime64(3, 'UTC')}
+        )
+    )
+) AND $condition
+ORDER BY created_at LIMIT $limit
+"""
 _EXPIRED = """
 SELECT $identity FROM $table FINAL
 WHERE project_id = {project:String} AND $time < {cutoff:DateTime64(3, 'UTC')}
@@ -68,9 +113,10 @@ def enforce(
     """
     Delete what has expired by `now`, and yield what was deleted, statement by statement.
 
-    A row expires `retention_days` after its time, 0 keeps it for ever; dead letters of no project are kept. It is the
-    row that readers see that counts: an identity whose last revision has expired goes with all of its revisions, so
-    that no older one comes up again. At most `max_identities` a table and project go in one call, the oldest first;
+    A row expires `retention_days` after its time, 0 keeps it for ever; dead letters of no project are kept. Feedback,
+    notes, labels and judgements expire with their task; a judgement stays while a task with the same texts does. It is
+    the row that readers see that counts: an identity whose last revision has expired goes with all of its revisions,
+    so that no older one comes up again. At most `max_identities` a table and project go in one call, the oldest first;
     the next call deletes the rest. Safe to repeat and to run from many processes at once. Blocking.
 
     ClickHouse still knows the tokens of the inserts whose rows are gone: the same range inserted again stays deleted.
@@ -78,8 +124,11 @@ def enforce(
     """
     for project in registry.projects():
         if project.retention_days:
+            expiring = _Expiring(store, project, _cutoff(project.retention_days, now), str(max_identities))
+            for annotation in _ANNOTATIONS:
+                yield from expiring.annotations(annotation)
             for expiry in _EXPIRIES:
-                yield from _delete(store=store, project=project, expiry=expiry, now=now, limit=max_identities)
+                yield from expiring.rows(expiry)
 
 
 def expired_tasks(store: Store, project_id: str, retention_days: int, now: datetime) -> int:
@@ -110,15 +159,39 @@ def _enforce_and_log(store: Store, registry: Registry, now: datetime) -> None:
         logger.warning("retention waits for the next hour: %s", error)
 
 
-def _delete(store: Store, project: Project, expiry: _Expiry, now: datetime, limit: int) -> Iterator[Deleted]:
-    parts = {"table": expiry.table, "identity": expiry.identity, "time": expiry.time, "limit": str(limit)}
-    expired = compose(_EXPIRED, **parts)
-    parameters = {"project": project.project_id, "cutoff": _cutoff(project.retention_days, now)}
-    # A delete looks into every part, also where it finds nothing: count first.
-    identities = int(store.rows(f"SELECT count() AS identities FROM ({expired})", parameters)[0]["identities"])
-    if identities:
-        store.command(compose(_DELETE, **parts, expired=expired), parameters)
-        yield Deleted(project.project_id, expiry.table, identities)
+@dataclass(frozen=True)
+class _Expiring:
+    """The rows of a project that expire at a cutoff, at most `limit` of a table."""
+
+    store: Store
+    project: Project
+    cutoff: str
+    limit: str
+
+    def annotations(self, annotation: _Annotation) -> Iterator[Deleted]:
+        """Delete what is about tasks that expire, or about none."""
+        expired = compose(
+            _EXPIRED_WITH_TASK,
+            table=annotation.table,
+            identity=annotation.identity,
+            condition=annotation.condition,
+            expired_tasks=compose(_EXPIRED_TASKS, limit=self.limit),
+            limit=self.limit,
+        )
+        return self._delete(annotation.table, annotation.identity, expired)
+
+    def rows(self, expiry: _Expiry) -> Iterator[Deleted]:
+        """Delete what is older than the cutoff."""
+        parts = {"table": expiry.table, "identity": expiry.identity, "time": expiry.time, "limit": self.limit}
+        return self._delete(expiry.table, expiry.identity, compose(_EXPIRED, **parts))
+
+    def _delete(self, table: str, identity: str, expired: str) -> Iterator[Deleted]:
+        parameters = {"project": self.project.project_id, "cutoff": self.cutoff}
+        # A delete looks into every part, also where it finds nothing: count first.
+        identities = int(self.store.rows(f"SELECT count() AS identities FROM ({expired})", parameters)[0]["identities"])
+        if identities:
+            self.store.command(compose(_DELETE, table=table, identity=identity, expired=expired), parameters)
+            yield Deleted(self.project.project_id, table, identities)
 
 
 def _cutoff(retention_days: int, now: datetime) -> str:

@@ -37,6 +37,23 @@ def feedback(
     return row | {"flag": flag, "score": int(flag == "success"), "created_at": MOMENT, "received_at": MOMENT} | fields
 
 
+def note(project_id: str, task_id: str, revision: int = 1, **fields: Any) -> dict[str, Any]:
+    row = {"project_id": project_id, "task_id": task_id, "note_id": "n", "revision": revision, "text": "hello"}
+    return row | {"created_at": MOMENT, "is_deleted": False} | fields
+
+
+def label(
+    project_id: str, task_id: str, event_name: str = "refund", revision: int = 1, **fields: Any
+) -> dict[str, Any]:
+    row = {"project_id": project_id, "task_id": task_id, "event_name": event_name, "revision": revision}
+    return row | {"label": "confirmed", "comment": "hello", "created_at": MOMENT} | fields
+
+
+def judgement(project_id: str, task_id: str, content: str, revision: int = 1, **fields: Any) -> dict[str, Any]:
+    row = {"project_id": project_id, "task_id": task_id, "content": content, "revision": revision, "name": "refund"}
+    return row | {"definition_version": 1, "answer": "yes", "judge": "llm", "created_at": MOMENT} | fields
+
+
 def dead_letter(project_id: str, dead_letter_id: str, revision: int = 1, **fields: Any) -> dict[str, Any]:
     row = {"project_id": project_id, "dead_letter_id": dead_letter_id, "revision": revision, "stage": "extraction"}
     row |= {"reason": "invalid_json", "source_topic": "phospho.raw-logs", "source_partition": 0, "source_offset": 1}

@@ -18,7 +18,7 @@ from phospho_store.migrations import migrate
 from phospho_store.registry.registry import Registry
 from phospho_store.retention import Deleted, enforce, enforce_hourly
 from phospho_store.store import Store
-from store.facts import analysis, dead_letter, feedback, insert, task, view
+from store.facts import analysis, dead_letter, feedback, insert, judgement, label, note, task, view
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 # Of a project that keeps 30 days.
@@ -128,6 +128,61 @@ def test_what_is_deleted_at_once_is_bounded_and_the_oldest_go_first(
         deleted(store, registry, project_id, max_identities=2)
         remaining.append([row["task_id"] for row in view(store, "tasks", project_id, "task_id")])
     assert remaining == [["3", "4", "5"], ["5"], []]
+
+
+WRITTEN_ON_TASKS = ("feedback_rows", "note_rows", "label_rows", "judgement_rows")
+
+
+def write_on_task(store: Store, project_id: str, task_id: str, moment: str) -> None:
+    insert(store, "feedback_rows", feedback(project_id, task_id, "f", created_at=moment))
+    insert(store, "note_rows", note(project_id, task_id, created_at=moment))
+    insert(store, "label_rows", label(project_id, task_id, created_at=moment))
+    insert(store, "judgement_rows", judgement(project_id, task_id, f"text of {task_id}", created_at=moment))
+
+
+def written(store: Store, project_id: str) -> dict[str, list[str]]:
+    """Return the tasks that each table has something about."""
+    return {table: [row["task_id"] for row in view(store, table, project_id, "task_id")] for table in WRITTEN_ON_TASKS}
+
+
+def test_what_was_written_today_on_an_expired_task_goes_with_it(
+    store: Store, registry: Registry, project_id: str
+) -> None:
+    registry.save_project(project_id, retention_days=30)
+    today, long_ago = LAST_KEPT, "2001-01-01T00:00:00.000Z"
+    insert(store, "task_rows", task(project_id, "expired", created_at=FIRST_EXPIRED))
+    insert(store, "task_rows", task(project_id, "kept", created_at=LAST_KEPT))
+    for task_id, moment in (("expired", today), ("kept", long_ago), ("gone", long_ago), ("not stored yet", today)):
+        write_on_task(store, project_id, task_id, moment)
+    deleted(store, registry, project_id)
+    assert written(store, project_id) == {table: ["kept", "not stored yet"] for table in WRITTEN_ON_TASKS}
+    assert deleted(store, registry, project_id) == {}
+
+
+def test_no_older_revision_of_an_expired_note_comes_up_again(store: Store, registry: Registry, project_id: str) -> None:
+    registry.save_project(project_id, retention_days=30)
+    insert(store, "task_rows", task(project_id, "a", created_at=FIRST_EXPIRED))
+    for revision, is_deleted in ((1, False), (2, True)):
+        insert(store, "note_rows", note(project_id, "a", revision, is_deleted=is_deleted))
+    deleted(store, registry, project_id)
+    assert view(store, "note_rows", project_id) == []
+
+
+def test_a_judgement_stays_while_a_task_with_the_same_texts_does(
+    store: Store, registry: Registry, project_id: str
+) -> None:
+    registry.save_project(project_id, retention_days=30)
+    candidate = {"id": "e", "name": "refund", "definition_version": 1, "engine": "llm", "scope": "input", "score": 0.5}
+    for task_id, moment in (("expired", FIRST_EXPIRED), ("kept", LAST_KEPT)):
+        insert(store, "task_rows", task(project_id, task_id, created_at=moment))
+        candidates = [candidate | {"doubt": 1.0, "content": "same"}]
+        insert(store, "analysis_rows", analysis(project_id, task_id, created_at=moment, candidates=candidates))
+    insert(store, "judgement_rows", judgement(project_id, "expired", "same"), judgement(project_id, "expired", "own"))
+    deleted(store, registry, project_id)
+    assert [row["content"] for row in view(store, "judgement_rows", project_id)] == ["same"]
+    later = datetime(2026, 4, 2, tzinfo=UTC)
+    assert len(list(enforce(store, registry, later))) > 0
+    assert view(store, "judgement_rows", project_id) == []
 
 
 async def test_the_loop_runs_on_while_rows_are_deleted(store: Store, registry: Registry, project_id: str) -> None:

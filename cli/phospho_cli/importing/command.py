@@ -12,7 +12,7 @@ import click
 from phospho_cli.client.failures import Failure, Unreachable
 from phospho_cli.client.http import Client, connected
 from phospho_cli.client.output import progress
-from phospho_cli.importing.checks import EventCheck
+from phospho_cli.importing.checks import EventCheck, OwnProject
 from phospho_cli.importing.formats import FORMATS
 from phospho_cli.importing.log_file import OWN_FORMAT, LogFile, LogLine, SkippedLine
 from phospho_cli.importing.records import BadLine, BrokenFile
@@ -124,15 +124,17 @@ def _preview(client: Client, log_file: LogFile, counts: LineCounts, max_errors: 
         preview.show(source.label if source else "phospho", counts.skipped)
 
 
-def _own_project(client: Client) -> str | None:
+def _own_project(client: Client) -> OwnProject | None:
     """Return the project that a key logs to; None where no server says so."""
-    if client.address.project_id:
-        return client.address.project_id
+    named = client.address.project_id
     try:
         projects = client.get("/api/v1/projects")["projects"]
     except Failure:
-        return None
-    return str(projects[0]["project_id"]) if len(projects) == 1 else None
+        return OwnProject(named) if named else None
+    own = [project for project in projects if named in ("", None, project["project_id"])]
+    if len(own) != 1:
+        return OwnProject(named) if named else None
+    return OwnProject(str(own[0]["project_id"]), int(own[0].get("retention_days", 0)))
 
 
 def _upload(upload: Upload, log_file: LogFile, counts: LineCounts, max_errors: int) -> BrokenFile | None:

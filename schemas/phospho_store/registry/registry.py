@@ -44,10 +44,17 @@ class Registry(Repository):
     def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
         super().__init__(store, clock)
         self.lock = threading.RLock()
+        self._retention_days: dict[str, int] = {}
 
     def projects(self) -> list[Project]:
         """Return every project, the oldest first."""
-        return self._read(Project, "project_rows", "ORDER BY created_at, project_id")
+        projects = self._read(Project, "project_rows", "ORDER BY created_at, project_id")
+        self._retention_days = {project.project_id: project.retention_days for project in projects}
+        return projects
+
+    def retention_days(self, project_id: str) -> int:
+        """Return the retention of a project as it was last read or saved here, without a query; 0 if unknown."""
+        return self._retention_days.get(project_id, 0)
 
     def project(self, project_id: str) -> Project | None:
         """Return one project, or None."""
@@ -65,7 +72,9 @@ class Registry(Repository):
             settings=settings or (stored.settings if stored else ProjectSettings()),
             created_at=stored.created_at if stored else utc_now(),
         )
-        return self._save_one("project_rows", project, stored.revision if stored else 0)
+        saved = self._save_one("project_rows", project, stored.revision if stored else 0)
+        self._retention_days[project_id] = retention_days
+        return saved
 
     def create_key(
         self,

@@ -272,13 +272,17 @@ LINES: dict[str, tuple[dict[str, Any], str]] = {
     "its own project": ({"project_id": "mine"}, ""),
     "milliseconds": ({"client_created_at": 1_700_000_000_000}, ""),
     "text": ({"client_created_at": "2023-11-14T22:13:20Z"}, ""),
+    "expired": (
+        {"created_at": "2019-11-14T22:13:20Z"},
+        "the task is older than the 2000 days that the project mine keeps",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", LINES)
 def test_import_dry_run_checks_as_the_gateway(server: FakeServer, run: Run, tmp_path: Path, name: str) -> None:
     fields, reason = LINES[name]
-    server.projects = {"mine": {"project_id": "mine"}}
+    server.projects = {"mine": {"project_id": "mine", "retention_days": 2000}}
 
     result = run("import", written(tmp_path / "logs.jsonl", {"input": "a"} | fields), "--dry-run")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import timedelta
 
 import pytest
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from phospho_gateway.access.rate_limit import RateLimit
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.messages import ProjectSettings
 from phospho_schemas.settings import BadSetting, load, settings_of
+from phospho_schemas.times import utc_now, utc_text
 from phospho_store.registry.quotas import DailyQuotas
 from phospho_store.registry.registry import NewKey, Registry
 from phospho_store.store import Store
@@ -168,6 +170,34 @@ class TestQuota:
         assert fresh.take("bounded", 3) is None
         fresh.give_back("bounded", 3)
         assert fresh.take("bounded", 3) is None
+
+
+class TestRetention:
+    async def test_a_task_that_would_be_deleted_at_once_is_refused(
+        self, make_client: ClientMaker, registry: Registry, store: Store, publisher: RecordingPublisher
+    ) -> None:
+        quotas = DailyQuotas(store, registry)
+        registry.save_project("brief", retention_days=30)
+        client = make_client(registry.create_key("brief").secret, quotas=quotas)
+        now = utc_now()
+        times = [utc_text(now - timedelta(days=days)) for days in (29, 31)]
+        body = {
+            "events": [EVENT | {"created_at": time} for time in times] + [EVENT | {"client_created_at": 86_400 * 15_000}]
+        }
+        results = (await client.post("/api/v1/events/batch", json=body)).json()["results"]
+        assert [result["status"] for result in results] == ["accepted", "rejected", "rejected"]
+        assert results[1]["error"]["code"] == "expired"
+        assert "older than the 30 days that the project brief keeps" in results[1]["error"]["message"]
+        assert len(publisher.messages) == 1
+        registry.save_project("brief", retention_days=0)
+        assert (await client.post("/api/v1/events/batch", json=body)).json()["accepted"] == 3
+
+    def test_a_gateway_learns_of_a_retention_that_another_process_saved(self, registry: Registry, store: Store) -> None:
+        quotas = DailyQuotas(store, Registry(store))
+        registry.save_project("brief", retention_days=7)
+        assert quotas.retention_days("brief") == 0
+        quotas.refresh()
+        assert quotas.retention_days("brief") == 7
 
 
 class TestSettings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -164,6 +164,16 @@ def _check_keys(line: bytes, message: dict[str, Any]) -> None:
             "too_many_keys",
             f"the metadata has more than {MAX_METADATA_KEYS} keys",
             f"log at most {MAX_METADATA_KEYS} keys at all levels, or the text of them",
+        )
+
+
+def check_retention(event: AcceptedEvent, envelope: Envelope, retention_days: int) -> None:
+    """Raise Problem (422) for a task that retention would delete within the hour; 0 days keep all."""
+    if retention_days and event.created_at < utc_text(envelope.received_at - timedelta(days=retention_days)):
+        raise invalid(
+            "expired",
+            f"the task is older than the {retention_days} days that the project {event.project_id} keeps",
+            "log newer tasks, or raise the project's retention first",
         )
 
 

@@ -16,7 +16,15 @@ from starlette.requests import Request
 from phospho_gateway import metrics
 from phospho_gateway.access.access import Access, required_project
 from phospho_gateway.intake.bodies import Bodies
-from phospho_gateway.intake.events import AcceptedEvent, Envelope, EventReader, Rewrite, Source, encoded
+from phospho_gateway.intake.events import (
+    AcceptedEvent,
+    Envelope,
+    EventReader,
+    Rewrite,
+    Source,
+    check_retention,
+    encoded,
+)
 from phospho_gateway.intake.feedback import AcceptedFeedback, FeedbackReader
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock, message_key, revision_ms
@@ -159,7 +167,10 @@ class Intake:
         self, event: Any, envelope: Envelope, index: int, rewrite: Rewrite | None = None
     ) -> AcceptedEvent | Problem:
         try:
-            return self._events.read(event, envelope, index, rewrite)
+            accepted = self._events.read(event, envelope, index, rewrite)
+            if self._quotas is not None and rewrite is None:
+                check_retention(accepted, envelope, self._quotas.retention_days(accepted.project_id))
+            return accepted
         except Problem as problem:
             metrics.REJECTED.labels(envelope.source, problem.code).inc()
             # The frames of its traceback would hold the whole document until the answer is sent.
