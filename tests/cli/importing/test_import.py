@@ -256,7 +256,7 @@ def test_import_dry_run_sends_nothing(server: FakeServer, run: Run, tmp_path: Pa
     result = run("import", written(tmp_path / "logs.jsonl", log(1), "no"), "--dry-run")
 
     assert result.exit_code == 1
-    assert server.requests == []
+    assert not server.of(BATCH)
     assert "1 tasks would be logged, 1 lines rejected" in result.stdout
 
 

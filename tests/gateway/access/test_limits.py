@@ -181,9 +181,8 @@ class TestRetention:
         client = make_client(registry.create_key("brief").secret, quotas=quotas)
         now = utc_now()
         times = [utc_text(now - timedelta(days=days)) for days in (29, 31)]
-        body = {
-            "events": [EVENT | {"created_at": time} for time in times] + [EVENT | {"client_created_at": 86_400 * 15_000}]
-        }
+        events = [EVENT | {"created_at": time} for time in times] + [EVENT | {"client_created_at": 1_300_000_000}]
+        body = {"events": events}
         results = (await client.post("/api/v1/events/batch", json=body)).json()["results"]
         assert [result["status"] for result in results] == ["accepted", "rejected", "rejected"]
         assert results[1]["error"]["code"] == "expired"
