@@ -16,6 +16,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from phospho_schemas import job_rows, messages, people, topics, webhooks
+from phospho_schemas.annotations import Label, Note
 from phospho_schemas.descriptions import FIELDS
 from phospho_schemas.messages import SCHEMA_VERSION, Message
 from phospho_schemas.topics import Topic
@@ -58,8 +59,8 @@ REGISTRY_ROWS: Mapping[str, type[Message]] = {
     "project_rows": messages.Project,
     "api_key_rows": messages.ApiKey,
     "definition_rows": messages.EventDefinition,
-    "label_rows": messages.Label,
-    "note_rows": messages.Note,
+    "label_rows": Label,
+    "note_rows": Note,
     "classifier_rows": job_rows.ClassifierRow,
     "student_rows": job_rows.StudentRow,
     "person_rows": people.Person,

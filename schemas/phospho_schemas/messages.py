@@ -28,7 +28,6 @@ Engine = Literal["keyword", "regex", "semantic", "llm"]
 Scope = Literal["input", "output", "task", "system_prompt", "session"]
 Sentiment = Literal["positive", "neutral", "negative", ""]
 JudgeChoice = Literal["project", "none", "encoder", "llm"]
-LabelValue = Literal["confirmed", "rejected", ""]
 ProjectId = Annotated[str, Field(min_length=1, max_length=128, pattern=f"^{PROJECT_ID_PATTERN}$")]
 Identifier = Annotated[str, Field(min_length=1, max_length=512)]
 OptionalIdentifier = Annotated[str, Field(max_length=512)]
@@ -288,39 +287,6 @@ class EventDefinition(Message):
     context_turns: int = Field(0, ge=0, le=MAX_CONTEXT_TURNS)
     score_range: ScoreRange = Field(default_factory=ScoreRange)
     judge: JudgeChoice = "project"
-    is_deleted: bool = False
-    created_at: UtcTime
-
-
-class Label(Message):
-    """
-    A person's label of one event of one task: confirmed (it is there) or rejected; empty takes it back.
-
-    Key: project, event name, task. The greatest revision wins. It corrects what readers see, and trains the classifier.
-    """
-
-    project_id: ProjectId
-    event_name: Annotated[str, Field(min_length=1, max_length=128)]
-    task_id: Identifier
-    revision: Revision = 0
-    event_id: str = ""
-    label: LabelValue
-    value: float | None = None
-    category: str = ""
-    comment: str = Field("", max_length=4000)
-    created_by: str = ""
-    created_at: UtcTime
-
-
-class Note(Message):
-    """A person's note on a task. Key: project, task, note. The greatest revision wins."""
-
-    project_id: ProjectId
-    task_id: Identifier
-    note_id: Identifier
-    revision: Revision = 0
-    text: str = Field(max_length=10_000)
-    created_by: str = ""
     is_deleted: bool = False
     created_at: UtcTime
 

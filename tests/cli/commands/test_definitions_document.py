@@ -9,8 +9,9 @@ import pytest
 
 from phospho_cli.commands.definition_file import DefinitionItem, read_definitions
 from phospho_cli.commands.definitions import apply
+from phospho_schemas.annotations import Label
 from phospho_schemas.definitions import DEFINITION_FIELDS, refusal_of
-from phospho_schemas.messages import EventDefinition, Label
+from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.definitions import check_definition
 from phospho_workers.detection.engines import ENGINES
 from phospho_workers.detection.evaluation.labelled import event_definition
