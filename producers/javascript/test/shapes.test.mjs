@@ -57,19 +57,47 @@ for (const example of inputs) {
   });
 }
 
-test("server-sent events in bytes are an answer, and comments and [DONE] add nothing", async () => {
-  const lines = [
-    'data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":"Hel"}}]}\n\n',
-    ": keep-alive\n\n",
-    'data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":"lo!"}}]}\n\ndata: [DONE]\n\n',
-    "event: message_stop\n",
-  ];
+const EVENTS = [
+  'data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":"Hé"}}]}\n\n',
+  ": keep-alive\n\n",
+  'data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":"lo!"}}]}\n\ndata: [DONE]\n\n',
+  "event: message_stop\n",
+];
+
+for (const size of [1000, 100, 7]) {
+  test(`server-sent events in ${size} bytes a chunk are an answer, and comments and [DONE] add nothing`, async () => {
+    const chunks = EVENTS.flatMap((event) => {
+      const bytes = new TextEncoder().encode(event);
+      const starts = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) => index * size);
+      return starts.map((start) => bytes.slice(start, start + size));
+    });
+    const stream = webStream(chunks);
+
+    client.log({ input: "Say hello", output: stream, stream: true });
+    for await (const _ of stream);
+
+    assert.equal((await logged()).output, "Hélo!");
+  });
+}
+
+test("lines of events without their ends are an answer", async () => {
+  const lines = EVENTS.flatMap((event) => event.split("\n"));
   const stream = webStream(lines.map((line) => new TextEncoder().encode(line)));
 
   client.log({ input: "Say hello", output: stream, stream: true });
   for await (const _ of stream);
 
-  assert.equal((await logged()).output, "Hello!");
+  assert.equal((await logged()).output, "Hélo!");
+});
+
+test("plain text in bytes keeps its spaces and characters that are cut", async () => {
+  const bytes = new TextEncoder().encode("Hé llo");
+  const stream = webStream([bytes.slice(0, 2), bytes.slice(2, 3), bytes.slice(3, 4), bytes.slice(4)]);
+
+  client.log({ input: "Say hello", output: stream, stream: true });
+  for await (const _ of stream);
+
+  assert.equal((await logged()).output, "Hé llo");
 });
 
 test("a chunk that nobody knows adds nothing to the text, and stays in the raw output", async () => {

@@ -17,6 +17,7 @@ _BLOCKS = _ITEMS = _CALLS
 
 _RESPONSES_TEXTS = {
     "response.output_text.delta": TEXT,
+    "response.text.delta": TEXT,
     "response.refusal.delta": TEXT,
     "response.output_audio_transcript.delta": TEXT,
     "response.audio.transcript.delta": TEXT,
@@ -24,22 +25,31 @@ _RESPONSES_TEXTS = {
     "response.custom_tool_call_input.delta": CALL,
     "response.mcp_call_arguments.delta": CALL,
 }
-_RESPONSES_ENDS = ("response.completed", "response.incomplete", "response.failed")
+# Fields of the events that repeat what their deltas said.
+_RESPONSES_WHOLE = ("text", "refusal", "transcript", "arguments", "input")
+_RESPONSES_ENDS = ("response.completed", "response.incomplete", "response.failed", "response.done")
 _ANTHROPIC_EVENTS = frozenset({"message_start", "message_delta", "message_stop", "content_block_stop", "ping"})
 _BEDROCK_EVENTS = ("messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop")
 _TEXT_FIELDS = ("response", "output_text", "text", "output", "generated_text", "completion")
 
 
 class _Growing:
-    """One part of an answer, to which chunks add."""
+    """
+    One part of an answer, to which chunks add.
 
-    __slots__ = ("kind", "name", "text")
+    The arguments of a call that *is_object* are written as those of a whole answer, in which they are an object.
+    """
 
-    def __init__(self, kind: str, text: str = "", name: str = "") -> None:
-        self.kind, self.text, self.name = kind, text, name
+    __slots__ = ("identifier", "is_object", "kind", "name", "text")
+
+    def __init__(self, kind: str, text: str = "") -> None:
+        self.kind, self.text, self.name, self.identifier, self.is_object = kind, text, "", "", False
 
     def part(self) -> Part:
-        return Part(self.text if self.kind != CALL or not self.name else f"{self.name}({self.text})", self.kind)
+        if self.kind != CALL or not self.name:
+            return Part(self.text, self.kind)
+        arguments = arguments_text(_object(self.text or "{}")) if self.is_object else self.text
+        return Part(f"{self.name}({arguments})", CALL)
 
 
 class Assembly:
@@ -53,6 +63,9 @@ class Assembly:
         self._counts: dict[str, Any] = {}
         self._model = ""
         self._block = -1
+        # Where the next piece of a call goes, by its choice and index, and of a text, by the AI SDK's id.
+        self._call_positions: dict[tuple[int, int], int] = {}
+        self._text_positions: dict[str, int] = {}
 
     def add(self, chunk: Any) -> bool:
         """Add one chunk, as JSON. Return whether its shape is known."""
@@ -96,8 +109,8 @@ class Assembly:
     def _call(self, position: tuple[int, ...], name: Any, arguments: Any = None) -> None:
         """Begin a call, or add to its arguments."""
         part = self._parts.setdefault(position, _Growing(CALL))
-        if isinstance(name, str) and not part.name:
-            part.name = name
+        if isinstance(name, str) and name != part.name and not part.text:
+            part.name += name
         part.text += arguments_text(arguments)
 
     def _set_whole(self, position: tuple[int, ...], parts: list[Part]) -> None:
@@ -118,12 +131,23 @@ class Assembly:
             arguments = next(
                 (nested[field] for field in ("arguments", "input", "args") if nested.get(field) is not None), None
             )
-            index, name = call.get("index"), nested.get("name")
-            if not isinstance(index, int):
-                index = self._call_count(choice) - (0 if name else 1)
-            self._call((choice, _CALLS, max(index, 0)), name, arguments)
+            name = nested.get("name")
+            index = _number(call, "index", self._count(choice) - (0 if name else 1))
+            identifier = call.get("id") if name else None
+            self._call(self._call_position(choice, max(index, 0), identifier), name, arguments)
 
-    def _call_count(self, choice: int) -> int:
+    def _call_position(self, choice: int, index: int, identifier: Any) -> tuple[int, ...]:
+        """Return where a piece of a call goes. Gemini's OpenAI API gives all its calls the index 0, and an id each."""
+        position = (choice, _CALLS, self._call_positions.get((choice, index), index))
+        part = self._parts.get(position)
+        if isinstance(identifier, str) and identifier:
+            if part is not None and part.identifier not in ("", identifier):
+                position = (choice, _CALLS, self._count(choice))
+                self._call_positions[choice, index] = position[2]
+            self._parts.setdefault(position, _Growing(CALL)).identifier = identifier
+        return position
+
+    def _count(self, choice: int) -> int:
         return sum(position[:2] == (choice, _CALLS) for position in self._parts)
 
     # The shapes. Each returns whether the chunk has it.
@@ -135,8 +159,7 @@ class Assembly:
             return chunk.get("object") in ("chat.completion.chunk", "text_completion")
         for choice in choices:
             if isinstance(choice, Mapping):
-                index = choice.get("index")
-                self._chat_choice(index if isinstance(index, int) else 0, choice)
+                self._chat_choice(_number(choice, "index"), choice)
         return True
 
     def _chat_choice(self, index: int, choice: Mapping[str, Any]) -> None:
@@ -168,6 +191,8 @@ class Assembly:
             self._responses_end(event.get("response"))
         elif isinstance(event.get("item"), Mapping):
             self._responses_item(position, kind, event["item"])
+        elif kind.endswith(".done") and f"{kind[:-5]}.delta" in _RESPONSES_TEXTS:
+            self._responses_whole(position, _RESPONSES_TEXTS[f"{kind[:-5]}.delta"], event)
         return True
 
     def _responses_delta(self, position: tuple[int, ...], kind: str, event: Mapping[str, Any]) -> None:
@@ -175,6 +200,13 @@ class Assembly:
             self._grow((*position, _number(event, "content_index")), event.get("delta"))
         else:
             self._call((*position, 0), None, event.get("delta"))
+
+    def _responses_whole(self, position: tuple[int, ...], kind: str, event: Mapping[str, Any]) -> None:
+        """Take the whole text of a part or a call, whose deltas the app may not have passed on."""
+        text = next((event[field] for field in _RESPONSES_WHOLE if isinstance(event.get(field), str)), "")
+        position = (*position, _number(event, "content_index") if kind == TEXT else 0)
+        if text:
+            self._parts.setdefault(position, _Growing(kind)).text = text
 
     def _responses_item(self, position: tuple[int, ...], kind: str, item: Mapping[str, Any]) -> None:
         if kind == "response.output_item.done":
@@ -197,8 +229,6 @@ class Assembly:
         elif kind == "content_block_delta" and isinstance(event.get("delta"), Mapping):
             self._block = _number(event, "index", max(self._block, 0))
             self._block_delta(event["delta"])
-        elif kind == "content_block_stop":
-            self._end_block(_number(event, "index", self._block))
         else:
             return isinstance(kind, str) and kind in _ANTHROPIC_EVENTS
         return True
@@ -207,6 +237,7 @@ class Assembly:
         position = (0, _BLOCKS, self._block)
         if isinstance(block.get("name"), str) and not is_result(block):
             self._call(position, block["name"], block.get("input") or None)
+            self._parts[position].is_object = True
             return
         for part in content_parts(block):
             self._grow(position, part.text, part.kind)
@@ -222,12 +253,6 @@ class Assembly:
         else:
             self._grow(position, delta.get("text"))
 
-    def _end_block(self, index: int) -> None:
-        """Write a call's arguments as those of a whole answer, in which they are an object."""
-        held = self._parts.get((0, _BLOCKS, index))
-        if held is not None and held.kind == CALL:
-            held.text = arguments_text(_object(held.text or "{}"))
-
     def _gemini(self, chunk: Mapping[str, Any]) -> bool:
         candidates = chunk.get("candidates")
         if not isinstance(candidates, list):
@@ -241,7 +266,7 @@ class Assembly:
     def _append(self, choice: int, parts: list[Part]) -> None:
         """Add whole parts behind those of the choice. Pieces continue the last one."""
         for part in parts:
-            count = sum(position[:2] == (choice, _BLOCKS) for position in self._parts)
+            count = self._count(choice)
             last = self._parts.get((choice, _BLOCKS, count - 1))
             if last is not None and last.kind == part.kind == PIECE:
                 last.text += part.text
@@ -264,21 +289,41 @@ class Assembly:
             call = change.get("toolUse") if isinstance(change, Mapping) else None
             if isinstance(call, Mapping):
                 self._call(position, call.get("name"), call.get("input"))
+                self._parts[position].is_object = True
         if isinstance(delta, Mapping):
             self._grow(position, delta.get("text"))
-        if start is delta is None:
-            self._end_block(self._block)
 
     def _ai_sdk(self, part: Mapping[str, Any]) -> bool:
-        """Parts of the AI SDK's streams, and events of Cohere's."""
+        """Parts of the AI SDK's streams, of which the last step is the answer."""
         kind = part.get("type")
-        if kind in ("text-delta", "content-delta"):
-            delta = next((part[field] for field in ("delta", "textDelta", "text") if part.get(field) is not None), None)
-            self._grow((0, _CONTENT), _cohere_text(delta) if isinstance(delta, Mapping) else delta)
-        elif kind == "tool-call" and call_text(part):
+        if kind == "text-delta":
+            text = next((part[field] for field in ("delta", "textDelta", "text") if part.get(field) is not None), None)
+            if text:
+                self._grow(self._text_position(part.get("id")), text)
+        elif kind in ("tool-call", "tool-input-available") and call_text(part):
             self._append(0, [Part(call_text(part) or "", CALL)])
+        elif kind in ("start-step", "step-start"):
+            self._parts.clear()
+            self._text_positions.clear()
         else:
             return isinstance(kind, str) and ("-" in kind or kind in ("start", "finish", "error", "abort"))
+        return True
+
+    def _text_position(self, identifier: Any) -> tuple[int, ...]:
+        if not isinstance(identifier, str):
+            return (0, _CONTENT)
+        return (0, _BLOCKS, self._text_positions.setdefault(identifier, self._count(0)))
+
+    def _cohere(self, event: Mapping[str, Any]) -> bool:
+        kind, delta = event.get("type"), event.get("delta")
+        message = delta.get("message") if isinstance(delta, Mapping) else None
+        if kind not in ("content-delta", "tool-call-start", "tool-call-delta") or not isinstance(message, Mapping):
+            return False
+        content, call = message.get("content"), message.get("tool_calls")
+        if isinstance(content, Mapping):
+            self._grow((0, _CONTENT), content.get("text"))
+        if isinstance(call, Mapping):
+            self._add_calls(0, [{**call, "index": event.get("index")}])
         return True
 
     def _message(self, chunk: Mapping[str, Any]) -> bool:
@@ -300,18 +345,15 @@ def is_langchain_chunk(value: Any) -> bool:
     return isinstance(value, Mapping) and value.get("type") == "AIMessageChunk"
 
 
-def _cohere_text(delta: Mapping[str, Any]) -> Any:
-    message = delta.get("message")
-    content = message.get("content") if isinstance(message, Mapping) else None
-    return content.get("text") if isinstance(content, Mapping) else None
-
-
 def _number(event: Mapping[str, Any], field: str, default: int = 0) -> int:
     number = event.get(field)
-    return number if isinstance(number, int) else default
+    return int(number) if isinstance(number, (int, float)) and number == number // 1 else default
 
 
 def _object(text: str) -> Any:
+    """Return the object in a call's arguments, or the text as long as it isn't whole."""
+    if not text.endswith("}"):
+        return text
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -325,6 +367,7 @@ _READERS = (
     Assembly._anthropic,
     Assembly._gemini,
     Assembly._bedrock,
+    Assembly._cohere,
     Assembly._ai_sdk,
     Assembly._message,
 )

@@ -351,3 +351,32 @@ class TestStreams:
             return sent(recorded)
 
         assert asyncio.run(main())[0]["output"] == "4"
+
+
+def _chunk(text: str) -> str:
+    return 'data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":"' + text + '"}}]}'
+
+
+EVENTS = f"{_chunk('Hé')}\n\n: keep-alive\n\n{_chunk('lo!')}\n\ndata: [DONE]\n\nevent: message_stop\n".encode()
+
+
+class TestBytes:
+    @pytest.mark.parametrize("size", [1000, 100, 7])
+    def test_events_cut_anywhere_are_an_answer(self, size: int, recorded: Recorded) -> None:
+        chunks = [EVENTS[start : start + size] for start in range(0, len(EVENTS), size)]
+
+        assert self.logged(recorded, chunks)["output"] == "Hélo!"
+
+    def test_lines_without_their_ends_are_an_answer(self, recorded: Recorded) -> None:
+        assert self.logged(recorded, EVENTS.splitlines())["output"] == "Hélo!"
+
+    def test_plain_text_keeps_spaces_and_cut_characters(self, recorded: Recorded) -> None:
+        text = "Hé llo".encode()
+
+        assert self.logged(recorded, [text[:2], text[2:3], text[3:4], text[4:]])["output"] == "Hé llo"
+
+    def logged(self, recorded: Recorded, chunks: list[bytes]) -> dict[str, Any]:
+        stream = phospho.MutableGenerator(iter(chunks))
+        phospho.log(input="Say hello", output=stream, stream=True)
+        assert list(stream) == chunks
+        return sent(recorded)[0]

@@ -10,7 +10,7 @@ import { conversationOf } from "./shapes/conversations.js";
 import { modelName, type Usage, usageOf } from "./shapes/figures.js";
 import { described } from "./shapes/media.js";
 import { inputText, systemPrompt } from "./shapes/requests.js";
-import { eventsOf } from "./sse.js";
+import { sentEvents } from "./sse.js";
 
 /** A value of the app. It is copied at most once, when first asked for. */
 export class LoggedValue {
@@ -60,11 +60,6 @@ export class LoggedValue {
     return usageFields(usageOf(this.#value()));
   }
 
-  /** Return the chunks of an answer that the value holds: itself, or each of the server-sent events in bytes. */
-  chunks(): Json[] {
-    return this.#sentEvents() ?? [this.#value()];
-  }
-
   #unknownText(): string {
     const value = this.#value();
     return typeof value === "string" ? value : textOf(this.original, () => value);
@@ -72,13 +67,9 @@ export class LoggedValue {
 
   /** Return the value that is read: of server-sent events in bytes, the events. */
   #value(): Json {
-    this.#read ??= { value: this.#sentEvents() ?? this.json() };
-    return this.#read.value;
-  }
-
-  #sentEvents(): Json[] | undefined {
     const bytes = bytesOf(this.original);
-    return bytes && eventsOf(new TextDecoder().decode(bytes));
+    this.#read ??= { value: (bytes && sentEvents(bytes)) ?? this.json() };
+    return this.#read.value;
   }
 }
 

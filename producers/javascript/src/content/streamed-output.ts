@@ -1,8 +1,9 @@
 /** The answer of one stream, chunk by chunk. */
 
-import { approximateBytes, type Json, type JsonObject, textOf } from "./json.js";
+import { approximateBytes, bytesOf, type Json, type JsonObject, textOf } from "./json.js";
 import { type LoggedValue, usageFields } from "./logged-value.js";
 import { Assembly } from "./shapes/streams.js";
+import { ByteStream } from "./sse.js";
 import { chunkText, type LogCall, type OnError } from "./task-content.js";
 
 // The text that an object adds is part of its JSON.
@@ -15,6 +16,7 @@ const OBJECT_TEXT_BYTES = 8;
  */
 export class StreamedOutput {
   readonly #assembly = new Assembly();
+  readonly #bytes = new ByteStream();
   readonly #raw: Json[] = [];
   readonly #call: LogCall;
   readonly #onError: OnError;
@@ -28,7 +30,7 @@ export class StreamedOutput {
   add(value: LoggedValue): void {
     this.#raw.push(value.json());
     const text = chunkText(this.#call, value.original, this.#onError);
-    if (text === undefined) for (const chunk of chunksOf(value)) this.#assembly.add(chunk);
+    if (text === undefined) for (const chunk of this.#chunks(value)) this.#assembly.add(chunk);
     else {
       this.#assembly.addFigures(value.json());
       this.#assembly.add(text);
@@ -50,17 +52,19 @@ export class StreamedOutput {
       if (!Object.hasOwn(this.#call.extra, name)) content[name] = value;
     }
   }
+
+  /** Return a chunk as JSON. Text and numbers of the app are text; other objects are read by their shape alone. */
+  #chunks(value: LoggedValue): Json[] {
+    const { original } = value;
+    const bytes = bytesOf(original);
+    if (bytes) return this.#bytes.chunks(bytes);
+    if (typeof original === "object" || typeof original === "string") return [value.json()];
+    return ["number", "bigint", "boolean"].includes(typeof original) ? [textOf(original)] : [];
+  }
 }
 
 /** Return the estimated size that a chunk adds to a task. */
 export function chunkBytes(value: LoggedValue): number {
   const json = value.json();
   return approximateBytes(json) + (typeof json === "string" ? json.length : OBJECT_TEXT_BYTES);
-}
-
-/** Return a chunk as JSON. Text and numbers of the app are text; other objects are read by their shape alone. */
-function chunksOf(value: LoggedValue): Json[] {
-  const { original } = value;
-  if (typeof original === "object" || typeof original === "string") return value.chunks();
-  return ["number", "bigint", "boolean"].includes(typeof original) ? [textOf(original)] : [];
 }

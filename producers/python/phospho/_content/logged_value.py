@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from .._shapes.answers import output_text
@@ -10,6 +9,7 @@ from .._shapes.figures import Usage, model_name, usage
 from .._shapes.media import described
 from .._shapes.requests import input_text, system_prompt
 from .json_values import encode, text_of, to_jsonable
+from .sent_events import parsed
 
 __all__ = ["LoggedValue", "named_counts"]
 
@@ -45,7 +45,7 @@ class LoggedValue:
         """The value as JSON values, parsed if it is bytes: what texts and figures are read from."""
         if self._parsed is _NOT_READ:
             is_bytes = isinstance(self.original, (bytes, bytearray))
-            self._parsed = _parsed(bytes(self.original)) if is_bytes else self.json
+            self._parsed = parsed(bytes(self.original)) if is_bytes else self.json
         return self._parsed
 
     def input_text(self) -> str:
@@ -90,14 +90,3 @@ def named_counts(used: Usage) -> dict[str, int]:
         "tokens_out": used.tokens_out,
     }
     return {name: count for name, count in counts.items() if count is not None}
-
-
-def _parsed(value: bytes) -> Any:
-    """Return the JSON in bytes, or in one line of server-sent events; other bytes as text."""
-    text = value.decode("utf-8", "replace").strip()
-    text = text[5:].strip() if text.startswith("data:") else text
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return document if isinstance(document, (dict, list)) else text

@@ -7,6 +7,7 @@ from typing import Any
 from .._shapes.streams import Assembly
 from .json_values import approximate_bytes, text_of
 from .logged_value import LoggedValue, named_counts
+from .sent_events import ByteStream
 from .task_content import LogCall, OnError, chunk_text
 
 __all__ = ["StreamedAnswer"]
@@ -27,6 +28,7 @@ class StreamedAnswer:
         # Set when the task has no room for more: what comes after a gap would not be the answer.
         self.is_full = False
         self._assembly = Assembly()
+        self._bytes = ByteStream()
 
     def text_with(self, chunk: Any, value: LoggedValue, on_error: OnError) -> str:
         """Add one chunk, and return the text of the answer so far."""
@@ -37,12 +39,14 @@ class StreamedAnswer:
                 self.count(value)
                 self._assembly.add(text)
                 return self._assembly.text()
-        self._assembly.add(_chunk_value(chunk, value))
+        for each in self._chunks(chunk, value):
+            self._assembly.add(each)
         return self._assembly.text()
 
     def count(self, value: LoggedValue) -> None:
         """Take over the figures of a chunk whose text is not part of the answer."""
-        self._assembly.add_figures(value.shape)
+        for chunk in value.shape if isinstance(value.shape, list) else [value.shape]:
+            self._assembly.add_figures(chunk)
 
     def figures(self) -> dict[str, Any]:
         """Return the token counts and the model, except those that the app has logged itself."""
@@ -51,6 +55,15 @@ class StreamedAnswer:
         if model:
             figures["model"] = model
         return {name: value for name, value in figures.items() if name not in self.call.extra}
+
+    def _chunks(self, chunk: Any, value: LoggedValue) -> list[Any]:
+        """Return a chunk as JSON. Text and numbers of the app are text; other objects are read by their shape alone."""
+        if isinstance(chunk, (bytes, bytearray)):
+            return self._bytes.chunks(bytes(chunk))
+        shape = value.shape
+        if isinstance(shape, str):
+            return [shape] if isinstance(chunk, str) else []
+        return [text_of(chunk) if isinstance(chunk, _FIGURES) else shape]
 
 
 def append_chunk(held: dict[str, Any], text: str, raw: Any, chunks_before: int) -> None:
@@ -65,11 +78,3 @@ def append_chunk(held: dict[str, Any], text: str, raw: Any, chunks_before: int) 
 def added_bytes(held: dict[str, Any], text: str, raw: Any) -> int:
     """Return by how much a chunk makes the content of a stream larger."""
     return len(text) - len(held.get("output") or "") + approximate_bytes(raw)
-
-
-def _chunk_value(chunk: Any, value: LoggedValue) -> Any:
-    """Return a chunk as JSON. Text and numbers of the app are text; other objects are read by their shape alone."""
-    shape = value.shape
-    if isinstance(shape, str):
-        return shape if isinstance(chunk, (str, bytes, bytearray)) else None
-    return text_of(chunk) if isinstance(chunk, _FIGURES) else shape

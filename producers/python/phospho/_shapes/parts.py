@@ -37,6 +37,8 @@ _CALL_FIELDS = ("function", "custom", "functionCall", "function_call", "toolUse"
 _NAME_FIELDS = ("name", "toolName")
 _ARGUMENT_FIELDS = ("arguments", "input", "args")
 _CALL_ENDINGS = ("_call", "-call", "tool_use", "_approval_request")
+# Pieces of a call in LangChain's chunks, beside its `tool_call_chunks`.
+_PIECE_ENDINGS = ("_chunk", "_delta")
 # Items of Responses that are media. The others without a name (searches, thoughts) add nothing.
 _MEDIA_ITEMS = ("image_generation_call",)
 _MEDIA_FIELDS = ("inline_data", "inlineData", "file_data", "fileData", "image", "document", "video", "audio")
@@ -181,6 +183,8 @@ def _text_of(part: Mapping[str, Any]) -> str | None:
 def _unnamed_parts(part: Mapping[str, Any], kind: str, depth: int) -> list[Part]:
     part_type = part.get("type")
     if isinstance(part_type, str) and part_type != "message":
+        if part_type.endswith((*_CALL_ENDINGS, *_PIECE_ENDINGS)) and part_type not in _MEDIA_ITEMS:
+            return []
         return [Part(f"[{part_type}]", MEDIA)]
     for field in _MEDIA_FIELDS:
         if part.get(field) is not None:

@@ -41,6 +41,7 @@ function ofList(values: Json[]): string | undefined {
   ) {
     return joined(contentParts(values));
   }
+  if (!values.some(isObject)) return undefined;
   const assembly = new Assembly();
   const known = values.map((value) => assembly.add(value));
   return known.includes(true) ? assembly.text() : undefined;

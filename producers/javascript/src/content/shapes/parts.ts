@@ -35,6 +35,8 @@ const CALL_FIELDS = ["function", "custom", "functionCall", "function_call", "too
 const NAME_FIELDS = ["name", "toolName"];
 const ARGUMENT_FIELDS = ["arguments", "input", "args"];
 const CALL_ENDINGS = ["_call", "-call", "tool_use", "_approval_request"];
+// Pieces of a call in LangChain's chunks, beside its `tool_call_chunks`.
+const PIECE_ENDINGS = ["_chunk", "_delta"];
 // Items of Responses that are media. The others without a name (searches, thoughts) add nothing.
 const MEDIA_ITEMS = new Set<Json>(["image_generation_call"]);
 const MEDIA_FIELDS = [
@@ -172,6 +174,8 @@ function textOf(part: JsonObject): string | undefined {
 
 function unnamedParts(part: JsonObject, kind: Kind, depth: number): Part[] {
   if (typeof part.type === "string" && part.type !== "message") {
+    const isCall = endsWith(part.type, [...CALL_ENDINGS, ...PIECE_ENDINGS]);
+    if (isCall && !MEDIA_ITEMS.has(part.type)) return [];
     return [{ text: `[${part.type}]`, kind: "media" }];
   }
   const field = MEDIA_FIELDS.find((name) => part[name] != null);

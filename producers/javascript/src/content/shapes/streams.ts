@@ -22,6 +22,7 @@ const ITEMS = CALLS;
 
 const RESPONSES_TEXTS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["response.output_text.delta", "text"],
+  ["response.text.delta", "text"],
   ["response.refusal.delta", "text"],
   ["response.output_audio_transcript.delta", "text"],
   ["response.audio.transcript.delta", "text"],
@@ -29,7 +30,14 @@ const RESPONSES_TEXTS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["response.custom_tool_call_input.delta", "call"],
   ["response.mcp_call_arguments.delta", "call"],
 ]);
-const RESPONSES_ENDS = new Set(["response.completed", "response.incomplete", "response.failed"]);
+// Fields of the events that repeat what their deltas said.
+const RESPONSES_WHOLE = ["text", "refusal", "transcript", "arguments", "input"];
+const RESPONSES_ENDS = new Set([
+  "response.completed",
+  "response.incomplete",
+  "response.failed",
+  "response.done",
+]);
 const ANTHROPIC_EVENTS = new Set<Json>([
   "message_start",
   "message_delta",
@@ -48,15 +56,20 @@ const TEXT_FIELDS = ["response", "output_text", "text", "output", "generated_tex
 
 /** One part of an answer, to which chunks add. */
 class Growing {
+  name = "";
+  id = "";
+  /** Whether the arguments of a call are written as those of a whole answer, in which they are an object. */
+  isObject = false;
+
   constructor(
     public kind: Kind,
     public text = "",
-    public name = "",
   ) {}
 
   part(): Part {
-    const isCall = this.kind === "call" && this.name;
-    return { text: isCall ? `${this.name}(${this.text})` : this.text, kind: this.kind };
+    if (this.kind !== "call" || !this.name) return { text: this.text, kind: this.kind };
+    const args = this.isObject ? argumentsText(objectOf(this.text || "{}")) : this.text;
+    return { text: `${this.name}(${args})`, kind: "call" };
   }
 }
 
@@ -123,6 +136,9 @@ export class Assembly {
   readonly #counts: JsonObject = {};
   #model = "";
   #block = -1;
+  // Where the next piece of a call goes, by its choice and index, and of a text, by the AI SDK's id.
+  readonly #callNumbers = new Map<string, number>();
+  readonly #textNumbers = new Map<string, number>();
 
   /** Add one chunk, as JSON. Return whether its shape is known. */
   add(chunk: Json): boolean {
@@ -167,6 +183,7 @@ export class Assembly {
       this.#anthropic(chunk) ||
       this.#gemini(chunk) ||
       this.#bedrock(chunk) ||
+      this.#cohere(chunk) ||
       this.#aiSdk(chunk) ||
       this.#message(chunk)
     );
@@ -179,7 +196,7 @@ export class Assembly {
   /** Begin a call, or add to its arguments. */
   #call(place: Place, name: Json | undefined, args?: Json): void {
     const part = this.#parts.at(place, "call");
-    if (typeof name === "string") part.name ||= name;
+    if (typeof name === "string" && name !== part.name && !part.text) part.name += name;
     part.text += argumentsText(args);
   }
 
@@ -189,8 +206,24 @@ export class Assembly {
       const nested = [call.function, call.custom].find(isObject) ?? call;
       const args = [nested.arguments, nested.input, nested.args].find((value) => value != null);
       const last = this.#parts.count(choice, CALLS) - (nested.name ? 0 : 1);
-      this.#call([choice, CALLS, Math.max(number(call, "index", last), 0)], nested.name, args);
+      const index = Math.max(number(call, "index", last), 0);
+      this.#call(this.#callPlace(choice, index, nested.name ? call.id : undefined), nested.name, args);
     }
+  }
+
+  /** Return where a piece of a call goes. Gemini's OpenAI API gives all its calls the index 0, and an id each. */
+  #callPlace(choice: number, index: number, id: Json | undefined): Place {
+    const key = `${choice},${index}`;
+    let place = [choice, CALLS, this.#callNumbers.get(key) ?? index];
+    if (typeof id !== "string" || !id) return place;
+    const held = this.#parts.get(place)?.id;
+    if (held && held !== id) {
+      const count = this.#parts.count(choice, CALLS);
+      place = [choice, CALLS, count];
+      this.#callNumbers.set(key, count);
+    }
+    this.#parts.at(place, "call").id = id;
+    return place;
   }
 
   // The shapes. Each returns whether the chunk has it.
@@ -229,7 +262,17 @@ export class Assembly {
     else if (text) this.#call([...place, 0], undefined, event.delta);
     else if (RESPONSES_ENDS.has(kind)) this.#responsesEnd(event.response);
     else if (isObject(event.item)) this.#responsesItem(place, kind, event.item);
+    else if (kind.endsWith(".done")) this.#responsesWhole(place, kind, event);
     return true;
+  }
+
+  /** Take the whole text of a part or a call, whose deltas the app may not have passed on. */
+  #responsesWhole(place: Place, kind: string, event: JsonObject): void {
+    const partKind = RESPONSES_TEXTS.get(kind.replace(/\.done$/, ".delta"));
+    const text = RESPONSES_WHOLE.map((field) => event[field]).find((value) => typeof value === "string");
+    if (!partKind || !text) return;
+    const last = partKind === "text" ? number(event, "content_index") : 0;
+    this.#parts.at([...place, last], partKind).text = text;
   }
 
   #responsesItem(place: Place, kind: string, item: JsonObject): void {
@@ -253,8 +296,7 @@ export class Assembly {
     } else if (kind === "content_block_delta" && isObject(event.delta)) {
       this.#block = number(event, "index", Math.max(this.#block, 0));
       this.#blockDelta(event.delta);
-    } else if (kind === "content_block_stop") this.#endBlock(number(event, "index", this.#block));
-    else return ANTHROPIC_EVENTS.has(kind ?? null);
+    } else return ANTHROPIC_EVENTS.has(kind ?? null);
     return true;
   }
 
@@ -263,6 +305,7 @@ export class Assembly {
     if (typeof block.name === "string" && !isResult(block)) {
       const isEmpty = isObject(block.input) && Object.keys(block.input).length === 0;
       this.#call(place, block.name, isEmpty ? null : (block.input ?? null));
+      this.#parts.at(place, "call").isObject = true;
       return;
     }
     for (const part of contentParts(block)) this.#grow(place, part.text, part.kind);
@@ -275,12 +318,6 @@ export class Assembly {
       if (held?.kind === "call") held.text += argumentsText(delta.partial_json);
     } else if (delta.type === "citations_delta") this.#parts.at(place, "piece").kind = "piece";
     else this.#grow(place, delta.text);
-  }
-
-  /** Write a call's arguments as those of a whole answer, in which they are an object. */
-  #endBlock(index: number): void {
-    const held = this.#parts.get([0, BLOCKS, index]);
-    if (held?.kind === "call") held.text = argumentsText(objectOf(held.text || "{}"));
   }
 
   #gemini(chunk: JsonObject): boolean {
@@ -316,23 +353,43 @@ export class Assembly {
     const place = [0, BLOCKS, this.#block];
     for (const change of [start, delta]) {
       const call = isObject(change) ? change.toolUse : undefined;
-      if (isObject(call)) this.#call(place, call.name, call.input);
+      if (!isObject(call)) continue;
+      this.#call(place, call.name, call.input);
+      this.#parts.at(place, "call").isObject = true;
     }
     if (isObject(delta)) this.#grow(place, delta.text);
-    if (start == null && delta == null) this.#endBlock(this.#block);
   }
 
-  /** Parts of the AI SDK's streams, and events of Cohere's. */
+  /** Parts of the AI SDK's streams, of which the last step is the answer. */
   #aiSdk(part: JsonObject): boolean {
     const kind = part.type;
-    const call = kind === "tool-call" ? callText(part) : undefined;
-    if (kind === "text-delta" || kind === "content-delta") {
-      const delta = [part.delta, part.textDelta, part.text].find((value) => value != null);
-      this.#grow([0, CONTENT], isObject(delta) ? cohereText(delta) : delta);
+    const call = kind === "tool-call" || kind === "tool-input-available" ? callText(part) : undefined;
+    if (kind === "text-delta") {
+      const text = [part.delta, part.textDelta, part.text].find((value) => value != null);
+      if (text) this.#grow(this.#textPlace(part.id), text);
     } else if (call) this.#append(0, [{ text: call, kind: "call" }]);
-    else {
+    else if (kind === "start-step" || kind === "step-start") {
+      this.#parts.clear();
+      this.#textNumbers.clear();
+    } else {
       return typeof kind === "string" && (kind.includes("-") || AI_SDK_EVENTS.has(kind));
     }
+    return true;
+  }
+
+  #textPlace(id: Json | undefined): Place {
+    if (typeof id !== "string") return [0, CONTENT];
+    const number = this.#textNumbers.get(id) ?? this.#parts.count(0, BLOCKS);
+    this.#textNumbers.set(id, number);
+    return [0, BLOCKS, number];
+  }
+
+  #cohere(event: JsonObject): boolean {
+    const message = isObject(event.delta) ? event.delta.message : undefined;
+    if (!COHERE_EVENTS.has(event.type ?? null) || !isObject(message)) return false;
+    const { content, tool_calls: call } = message;
+    if (isObject(content)) this.#grow([0, CONTENT], content.text);
+    if (isObject(call)) this.#addCalls(0, [{ ...call, index: event.index ?? null }]);
     return true;
   }
 
@@ -353,6 +410,7 @@ export class Assembly {
   }
 }
 
+const COHERE_EVENTS = new Set<Json>(["content-delta", "tool-call-start", "tool-call-delta"]);
 const AI_SDK_EVENTS = new Set(["start", "finish", "error", "abort"]);
 
 /** Return whether *value* is a chunk of LangChain's streams. */
@@ -360,17 +418,14 @@ export function isLangchainChunk(value: Json): boolean {
   return isObject(value) && value.type === "AIMessageChunk";
 }
 
-function cohereText({ message }: JsonObject): Json | undefined {
-  const content = isObject(message) ? message.content : undefined;
-  return isObject(content) ? content.text : undefined;
-}
-
 function number(event: JsonObject, field: string, defaultNumber = 0): number {
   const value = event[field];
   return Number.isInteger(value) ? (value as number) : defaultNumber;
 }
 
+/** Return the object in a call's arguments, or the text as long as it isn't whole. */
 function objectOf(text: string): Json {
+  if (!text.endsWith("}")) return text;
   try {
     return JSON.parse(text);
   } catch {
