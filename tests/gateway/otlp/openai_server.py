@@ -63,7 +63,7 @@ def _last_text(call: dict[str, Any]) -> str:
 def _completion(call: dict[str, Any]) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": f"You said: {_last_text(call)}"}
     if call.get("tools") and call["messages"][-1]["role"] != "tool":
-        function = {"name": "get_weather", "arguments": '{"city":"Lisbon"}'}
+        function = {"name": "get_weather", "arguments": '{"city": "Lisbon"}'}
         message |= {"content": None, "tool_calls": [{"id": "call_1", "type": "function", "function": function}]}
     reason = "tool_calls" if message["content"] is None else "stop"
     choice = {"index": 0, "message": message, "finish_reason": reason}

@@ -12,7 +12,7 @@ from phospho_gateway.otlp.translation import raw_logs
 
 from .making import read, row_of, span
 
-CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Lisbon"}'}}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Lisbon"}'}}
 
 GENAI = {
     "gen_ai.operation.name": "chat",
@@ -185,7 +185,7 @@ TOOL_CALLS: list[tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]] = [
             "llm.output_messages.0.message.role": "assistant",
             "llm.output_messages.0.message.tool_calls.0.tool_call.id": "call_1",
             "llm.output_messages.0.message.tool_calls.0.tool_call.function.name": "weather",
-            "llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments": '{"city":"Lisbon"}',
+            "llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments": '{"city": "Lisbon"}',
         },
         [],
     ),
@@ -195,7 +195,7 @@ TOOL_CALLS: list[tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]] = [
             "gen_ai.completion.0.role": "assistant",
             "gen_ai.completion.0.tool_calls.0.id": "call_1",
             "gen_ai.completion.0.tool_calls.0.name": "weather",
-            "gen_ai.completion.0.tool_calls.0.arguments": '{"city":"Lisbon"}',
+            "gen_ai.completion.0.tool_calls.0.arguments": '{"city": "Lisbon"}',
         },
         [],
     ),
@@ -206,7 +206,7 @@ TOOL_CALLS: list[tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]] = [
 def test_an_answer_that_only_calls_a_tool_is_the_call(
     attributes: dict[str, Any], events: list[tuple[str, dict[str, Any]]]
 ) -> None:
-    assert row(attributes, events)["output"] == 'weather({"city":"Lisbon"})'
+    assert row(attributes, events)["output"] == 'weather({"city": "Lisbon"})'
 
 
 def test_the_result_of_a_tool_is_not_what_the_user_asked() -> None:

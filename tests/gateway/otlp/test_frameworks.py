@@ -13,7 +13,7 @@ from phospho_gateway.otlp.translation import raw_logs
 
 from .making import chat, read, row_of, span
 
-CALL = {"id": "t1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Oslo"}'}}
+CALL = {"id": "t1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}
 ASKED = [{"role": "user", "parts": [{"type": "text", "content": "Weather in Oslo?"}]}]
 
 
@@ -146,8 +146,8 @@ def test_the_object_of_the_ai_sdk_is_the_answer_as_it_stands() -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        {"toolCallType": "function", "toolCallId": "t1", "toolName": "weather", "args": '{"city":"Oslo"}'},
-        {"type": "tool-call", "toolCallId": "t1", "toolName": "weather", "input": '{"city":"Oslo"}'},
+        {"toolCallType": "function", "toolCallId": "t1", "toolName": "weather", "args": '{"city": "Oslo"}'},
+        {"type": "tool-call", "toolCallId": "t1", "toolName": "weather", "input": '{"city": "Oslo"}'},
         {"toolCallId": "t1", "toolName": "weather", "input": {"city": "Oslo"}},
     ],
     ids=["AI SDK 4", "AI SDK 5", "parsed"],
@@ -222,6 +222,20 @@ def test_calls_beside_the_parts_of_a_message_are_kept() -> None:
     task = chat_row({"gen_ai.output.messages": json.dumps(answer)})
 
     assert output_calls(task) == [("weather", {"city": "Oslo"}), ("time", {"zone": "CET"})]
+
+
+def test_call_beside_the_same_call_in_parts_counts_once() -> None:
+    parts = [{"type": "tool_call", "id": "t1", "name": "weather", "arguments": '{"city":"Oslo"}'}]
+    answer = [{"role": "assistant", "parts": parts, "tool_calls": [CALL]}]
+
+    assert output_calls(chat_row({"gen_ai.output.messages": json.dumps(answer)})) == [("weather", {"city": "Oslo"})]
+
+
+@pytest.mark.parametrize("field", ["content", "refusal"])
+def test_refusal_is_text(field: str) -> None:
+    answer = [{"role": "assistant", "parts": [{"type": "refusal", field: "No."}]}]
+
+    assert chat_row({"gen_ai.output.messages": json.dumps(answer)})["output"] == "No."
 
 
 @pytest.mark.parametrize("kind", ["reasoning", "thinking"])

@@ -22,7 +22,7 @@ from .openai_server import MODEL, TOKENS_IN, TOKENS_OUT, openai_server
 
 APPS = Path(__file__).parent / "apps"
 DOCS = (Path(__file__).parents[3] / "docs" / "opentelemetry.md").read_text("utf-8")
-CALL = 'get_weather({"city":"Lisbon"})'
+CALL = 'get_weather({"city": "Lisbon"})'
 
 Run = Callable[..., str]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from phospho_gateway.otlp.spans import Attributes
 from phospho_gateway.otlp.values import indexed, json_object, json_objects, json_text, json_value
+from phospho_schemas.shapes.parts import arguments_text
 
 Message = dict[str, Any]
 
@@ -70,7 +71,7 @@ def of_choice(attributes: Attributes) -> list[Message]:
 
 def call_of(name: Any, arguments: Any, identifier: Any = None) -> Message:
     """Return the call of a tool in OpenAI's shape."""
-    function = {"name": name, "arguments": json_text(arguments)}
+    function = {"name": name, "arguments": arguments_text(arguments)}
     return {"id": identifier, "type": "function", "function": function}
 
 
@@ -104,7 +105,8 @@ def _with_calls_beside(message: Message, sent: Message) -> Message:
     """Add the calls and the refusal that a message has beside its parts, each call once."""
     calls = [call if "function" in call else _call(call) for call in json_objects(sent.get("tool_calls"))]
     calls_of_parts = message.get("tool_calls", [])
-    if further := [call for call in calls if call not in calls_of_parts]:
+    ids_of_parts = {call["id"] for call in calls_of_parts if call["id"]}
+    if further := [call for call in calls if call not in calls_of_parts and call.get("id") not in ids_of_parts]:
         message = {"content": None} | message | {"tool_calls": calls_of_parts + further}
     if sent.get("refusal"):
         message = {"content": None} | message | {"refusal": sent["refusal"]}
@@ -153,6 +155,8 @@ def _content(part: Message) -> Message:
     if part["type"] == "text":
         text = part.get("content")
         return {"type": "text", "text": json_text(part.get("text") if text is None else text)}
+    if part["type"] == "refusal":
+        return {"type": "refusal", "refusal": json_text(part.get("refusal", part.get("content")))}
     described = {name: value for name, value in part.items() if name != "content"}
     return described | {"size_characters": len(json_text(part.get("content")))}
 
@@ -197,5 +201,4 @@ def of_openllmetry(flat: Attributes, role: str) -> Message:
 
 
 def _call_of(flat: Attributes, id_name: str, prefix: str) -> Message:
-    function = {"name": flat.get(f"{prefix}name"), "arguments": json_text(flat.get(f"{prefix}arguments"))}
-    return {"id": flat.get(id_name), "type": "function", "function": function}
+    return call_of(flat.get(f"{prefix}name"), flat.get(f"{prefix}arguments"), flat.get(id_name))
