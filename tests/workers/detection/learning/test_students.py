@@ -99,6 +99,12 @@ def test_sample_is_bounded_and_holds_each_text_once() -> None:
     assert len(set(sample(TEXTS, 50))) == 50
 
 
+def test_sample_has_one_of_texts_that_differ_in_numbers() -> None:
+    texts = [f"{ask} order {number}?" for ask in _ASKS for number in ("17", "A-18b", "2026")]
+    assert len(sample(texts, 50)) == len(_ASKS)
+    assert learn_student({"input": [f"{ask} order {number}?" for ask in _ASKS for number in range(MIN_TEXTS)]}) is None
+
+
 def test_halves_of_an_evaluation_share_no_text() -> None:
     tasks = [task(text, "ok", task_id=str(number)) for number, text in enumerate(TEXTS * 2)]
     first, second = cross_fitted(tasks)
