@@ -69,6 +69,17 @@ def test_sigterm_still_ends_the_process_as_a_signal_does(server: Any) -> None:
     assert ended.returncode == -15
 
 
+def test_end_of_a_process_warns_of_what_it_loses() -> None:
+    settings = "base_url='http://127.0.0.1:1', api_key='k', exit_timeout_s=0.3"
+    program = f"import phospho; phospho.init({settings}); phospho.log(input='a')"
+
+    ended = subprocess.run([sys.executable, "-c", program], timeout=60, check=True, capture_output=True, text=True)
+
+    refused, lost = ended.stderr.splitlines()
+    assert "at http://127.0.0.1:1. Start phospho there, or set PHOSPHO_BASE_URL" in refused
+    assert lost.startswith("phospho: 1 event(s) are lost at the end of the process: not sent within 0.3 s.")
+
+
 def sender_threads() -> int:
     return sum(thread.name == "phospho-sender" for thread in threading.enumerate())
 

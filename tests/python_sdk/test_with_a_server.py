@@ -145,7 +145,8 @@ def test_invalid_key_raises_on_read_and_counts_on_log(base_url: str) -> None:
     stranger.log(input="Hello")
 
     assert error.value.status == 401
-    assert [reason for _, reason in stranger.flush().rejected] != []
+    [(_, reason)] = stranger.flush().rejected
+    assert f"{base_url} refuses the API key. Check PHOSPHO_API_KEY" in reason
     assert stranger.stats().dropped == {"rejected:http_401": 1}
     stranger.close(timeout=0)
 

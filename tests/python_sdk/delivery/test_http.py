@@ -218,7 +218,16 @@ def test_retry_after_is_kept_during_flush(server: Any, make_client: Make) -> Non
     assert client.stats().retried == {"http_429": 1}
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
+def test_refused_key_says_where_to_correct_it(server: Any, make_client: Make) -> None:
+    server.script = lambda request: server.error(401)
+    client = make_client()
+    refused = client.log(input="refused")
+
+    reason = f"http_401: {server.url} refuses the API key. Check PHOSPHO_API_KEY, or api_key= of phospho.init"
+    assert client.flush().rejected == ((refused["task_id"], reason),)
+
+
+@pytest.mark.parametrize("status", [403, 404])
 def test_refused_event_is_reported_and_later_logs_arrive(server: Any, make_client: Make, status: int) -> None:
     is_refusing = True
     server.script = lambda request: server.error(status) if is_refusing else None
@@ -230,7 +239,7 @@ def test_refused_event_is_reported_and_later_logs_arrive(server: Any, make_clien
     later = client.log(input="later")
     second = client.flush()
 
-    assert first.rejected == ((refused["task_id"], f"http_{status}: some_code: what happened. what to do"),)
+    assert first.rejected == ((refused["task_id"], f"http_{status}: some_code: what happened. What to do"),)
     assert second.sent == (later["task_id"],)
     assert client.stats().dropped == {f"rejected:http_{status}": 1}
 

@@ -133,7 +133,11 @@ class HttpTransport(Transport):
         try:
             answer = self._connection.request("POST", path, body, headers)
         except NoAnswerError as error:
-            return Outcome.retry("no_answer", str(error))
+            advice = "Start phospho there, or set PHOSPHO_BASE_URL"
+            return Outcome.retry("no_answer", f"{error} at {self._settings.base_url}. {advice}")
+        if answer.status == 401 and "Authorization" in headers:
+            advice = "Check PHOSPHO_API_KEY, or api_key= of phospho.init"
+            return Outcome.rejected("http_401", f"{self._settings.base_url} refuses the API key. {advice}")
         if answer.status in _RETRIED_STATUSES or answer.status >= 500:
             return Outcome.retry(f"http_{answer.status}", error_message(answer), answer.retry_after_s)
         return answer
@@ -187,6 +191,8 @@ def _error(document: Any) -> _Error:
     if not isinstance(error, dict):
         return _Error("rejected", "the server gave no reason")
     parts = [printable(str(error[name])) for name in ("message", "hint") if error.get(name)]
+    # The server's hint is the rest of a sentence elsewhere; here it is one.
+    parts[1:] = [hint[:1].upper() + hint[1:] for hint in parts[1:]]
     return _Error(str(error.get("code") or "rejected"), ". ".join(parts))
 
 

@@ -152,6 +152,15 @@ class Pipeline:
             self._release()
         return result
 
+    def warn_of_unsent(self, flushed: FlushResult) -> None:
+        """Warn of events that the end of the process loses: those that *flushed* left in memory only."""
+        if flushed.pending and self._spool is None:
+            self.counters.warn(
+                "unsent",
+                f"phospho: {len(flushed.pending)} event(s) are lost at the end of the process: not sent within"
+                f" {self.settings.exit_timeout_s:g} s. phospho.init(spool_dir=...) keeps such events on disk",
+            )
+
     def stats(self) -> Stats:
         """Return the counts of events so far."""
         return self.counters.stats(queued=len(self.queue) + self._deferred)
@@ -336,4 +345,4 @@ def _close_all() -> None:
     deadline = time.monotonic() + max((pipeline.settings.exit_timeout_s for pipeline in pipelines), default=0.0)
     for pipeline in pipelines:
         left_s = max(0.0, deadline - time.monotonic())
-        pipeline.close(min(left_s, pipeline.settings.exit_timeout_s))
+        pipeline.warn_of_unsent(pipeline.close(min(left_s, pipeline.settings.exit_timeout_s)))
