@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import httpx
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -86,6 +85,9 @@ class Processes:
             return own_process + list(threads.map(self._read_url, self._urls))
 
     def _read_url(self, url: str) -> dict[str, Any]:
+        # Imported here: it takes a tenth of the imports of `phospho up`, which reads no other process.
+        import httpx
+
         name = urlsplit(url).netloc
         try:
             # httpx bounds each read, not all of them: a server that drips bytes would hold the page up for hours.
@@ -99,6 +101,8 @@ class Processes:
 
     async def _text(self, url: str) -> str:
         """Return the body of a URL. Raises HTTPError, or ValueError for a body that is too large."""
+        import httpx
+
         body = bytearray()
         client = httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False)
         async with client, client.stream("GET", url) as response:

@@ -393,6 +393,24 @@ def test_an_empty_page_says_what_to_do_next(world: Any, pages: TestClient, proje
     assert "Show all time" in filtered
 
 
+def test_the_dashboard_shows_no_zero_for_what_was_not_logged(world: Any, pages: TestClient, project: str) -> None:
+    world.add_task(project, "a", created_at="2026-01-01T00:00:00.000Z")
+    bare = pages.get("/", params={"project": project, "period": "all"}).text
+
+    assert 'id="latency"' not in bare
+    assert "No task has a latency" in bare
+    assert "No task has feedback" in bare
+    assert "none logged" in bare
+    assert "no definitions yet" in bare
+
+    add_conversation(world, project)
+    define(world, project, "thanks")
+    full = pages.get("/", params={"project": project, "period": "all"}).text
+    assert 'id="latency"' in full
+    assert 'id="success"' in full
+    assert "none logged" not in full
+
+
 def test_charts_come_from_an_installed_package_and_may_be_kept(pages: TestClient) -> None:
     answer = pages.get("/static/chart.js")
 

@@ -40,6 +40,8 @@ def test_an_empty_project_says_how_to_log_the_first_task(pages: TestClient, proj
 
     assert "curl -X POST http://127.0.0.1:8420/api/v1/events" in text
     assert f'project_id="{project}"' in text
+    assert f'projectId: "{project}"' in text
+    assert "pip install CLONE/producers/python" in text
 
 
 def test_a_session_says_when_who_what_and_how_it_went(world: Any, pages: TestClient, project: str) -> None:
