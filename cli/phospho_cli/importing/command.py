@@ -15,6 +15,7 @@ from phospho_cli.client.output import progress
 from phospho_cli.importing.checks import EventCheck, OwnProject
 from phospho_cli.importing.formats import FORMATS
 from phospho_cli.importing.log_file import OWN_FORMAT, LogFile, LogLine, SkippedLine
+from phospho_cli.importing.mappings import meant_field
 from phospho_cli.importing.records import BadLine, BrokenFile
 from phospho_cli.importing.summary import Preview, print_summary
 from phospho_cli.importing.upload import LineCounts, Upload
@@ -27,6 +28,8 @@ def _mapping(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
     split = [pair.partition("=") for pair in pairs]
     if bad := [name for name, _, theirs in split if not name or not theirs]:
         raise click.BadParameter(f"{bad[0]!r} is not of the form input=question.")
+    if typos := [(name, meant) for name, _, _ in split if (meant := meant_field(name))]:
+        raise click.BadParameter(f"There is no field {typos[0][0]!r}. Did you mean {typos[0][1]!r}?")
     return {name: theirs for name, _, theirs in split}
 
 

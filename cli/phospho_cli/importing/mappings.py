@@ -7,6 +7,10 @@ import re
 from collections.abc import Iterable, Mapping
 
 _MAX_KEYS = 12
+_FIELDS = (
+    "input", "output", "session_id", "user_id", "task_id", "version_id", "created_at", "flag", "system_prompt",
+    "metadata",
+)  # fmt: skip
 _NOT_LETTERS = re.compile(r"[^a-z0-9]")
 # Names that other tools use, the likelier ones first.
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {
@@ -25,6 +29,13 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+def meant_field(name: str) -> str | None:
+    """Return the field that a name of `--mapping` is a typo of; None for a field, and for a name of metadata."""
+    if name in _FIELDS:
+        return None
+    return next(iter(difflib.get_close_matches(name, _FIELDS, n=1, cutoff=0.8)), None)
+
+
 def without_input(keys: Iterable[str], mapping: Mapping[str, str]) -> str:
     """Return why a record with these keys can't be logged, and the mapping that would do."""
     names = list(keys)
@@ -32,7 +43,8 @@ def without_input(keys: Iterable[str], mapping: Mapping[str, str]) -> str:
     if wanted is not None and wanted not in names:
         return f"it has no {wanted!r}, which --mapping takes for input. {_listed(names)}{_meant(wanted, names)}"
     options = suggested(names, mapping)
-    return f"it has no input. {_listed(names)}" + (f" Try {options}" if options else "")
+    advice = f"Try {options}" if options else "Name its key: --mapping input=KEY"
+    return f"it has no input. {_listed(names)} {advice}"
 
 
 def suggested(keys: Iterable[str], mapping: Mapping[str, str]) -> str:

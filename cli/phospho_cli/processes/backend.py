@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
-from phospho_cli.kafka import check_properties
 from phospho_cli.processes.pipeline import Pipeline
 from phospho_cli.processes.serving import BackgroundTask
-from phospho_gateway.kafka_publisher import KafkaPublisher
 from phospho_gateway.settings import KafkaPublisherSettings
 from phospho_schemas.ids import HybridClock
 from phospho_store.clickhouse import ClickHouseSettings, remote
@@ -21,6 +20,9 @@ from phospho_store.registry.registry import Registry
 from phospho_store.retention import enforce_hourly
 from phospho_store.revisions import observe_hourly, observe_stored
 from phospho_store.store import Store
+
+if TYPE_CHECKING:
+    from phospho_gateway.kafka_publisher import KafkaPublisher
 
 # A gateway starts without ClickHouse, also where that hangs. The background task looks again.
 _FIRST_LOOK_TIMEOUT_S = 5
@@ -84,6 +86,10 @@ def open_backend(
 @contextmanager
 def open_kafka(settings: KafkaPublisherSettings) -> Iterator[KafkaPublisher]:
     """Yield a publisher to Kafka, and flush it at the end. Raises BadSetting for properties that can't be used."""
+    # Imported here: a process without Kafka imports no client.
+    from phospho_cli.kafka import check_properties
+    from phospho_gateway.kafka_publisher import KafkaPublisher
+
     check_properties(settings.kafka)
     publisher = KafkaPublisher(settings)
     try:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import indent
+from typing import TYPE_CHECKING
 
 import click
 from pydantic import ValidationError
@@ -36,7 +37,6 @@ from phospho_cli.processes.settings import LOOPBACK, UpSettings
 from phospho_cli.processes.web import open_web
 from phospho_dashboard.people.sign_in_pages import OPEN_PATH
 from phospho_dashboard.settings import DashboardSettings
-from phospho_gateway.kafka_publisher import KafkaPublisher
 from phospho_gateway.settings import KafkaPublisherSettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import Project, ProjectSettings
@@ -57,6 +57,9 @@ from phospho_workers.extraction.stage import Extraction
 from phospho_workers.jobs.registry import ALL_JOBS, CONNECTIONS, running_jobs
 from phospho_workers.jobs.settings import JobSettings
 from phospho_workers.judging.settings import LlmSettings
+
+if TYPE_CHECKING:
+    from phospho_gateway.kafka_publisher import KafkaPublisher
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +98,9 @@ def up(settings: UpSettings) -> None:
             f"PHOSPHO_PROJECT_ID={settings.first_project.project_id!r} can't be used: {reasons}."
         ) from error
     except FolderInUse as error:
-        raise click.ClickException(f"{error} Stop it, or give another folder with --data.") from error
+        address = DataFolder(settings.data_dir).running_server().get("base_url")
+        where = f" It is at {address}." if address else ""
+        raise click.ClickException(f"{error}{where} Stop it, or give another folder with --data.") from error
     except OSError as error:
         raise click.ClickException(
             f"The folder {settings.data_dir} can't be used: {error.strerror}. Give another with --data."

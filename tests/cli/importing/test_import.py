@@ -180,6 +180,19 @@ def test_import_refuses_a_malformed_mapping(run: Run, tmp_path: Path) -> None:
     assert "is not of the form input=question" in result.stderr
 
 
+def test_import_refuses_a_mistyped_field_of_a_mapping(run: Run, tmp_path: Path) -> None:
+    result = run("import", written(tmp_path / "logs.jsonl", log(1)), "-m", "topic=answer", "-m", "outptu=answer")
+
+    assert result.exit_code == 2
+    assert "There is no field 'outptu'. Did you mean 'output'?" in result.stderr
+
+
+def test_import_asks_for_the_input_where_no_key_is_like_it(run: Run, tmp_path: Path) -> None:
+    result = run("import", written(tmp_path / "logs.jsonl", {"a": 1, "b": 2}))
+
+    assert "it has no input. Its keys: a, b. Name its key: --mapping input=KEY" in result.stderr
+
+
 def test_import_reads_csv_by_its_header(server: FakeServer, run: Run, tmp_path: Path) -> None:
     path = tmp_path / "logs.csv"
     path.write_text(

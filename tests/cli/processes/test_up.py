@@ -112,8 +112,16 @@ def test_up_refuses_the_folder_of_an_earlier_version(tmp_path: Path, folder_stor
 
 
 def test_up_refuses_the_folder_of_a_running_up(tmp_path: Path) -> None:
-    with DataFolder(tmp_path).locked():
+    folder = DataFolder(tmp_path)
+    with folder.locked(), folder.announced_server("http://127.0.0.1:8420", "default"):
         error = refused_start(tmp_path)
     assert error == (
-        f"Error: Another `phospho up` uses the folder {tmp_path}. Stop it, or give another folder with --data.\n"
+        f"Error: Another `phospho up` uses the folder {tmp_path}. It is at http://127.0.0.1:8420."
+        " Stop it, or give another folder with --data.\n"
     )
+
+
+def test_up_imports_no_client_that_it_does_not_use() -> None:
+    program = "import sys, phospho_cli.processes.up; print(*{'httpx', 'rich', 'confluent_kafka'} & sys.modules.keys())"
+    imported = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
+    assert imported.stdout.strip() == ""
