@@ -273,7 +273,7 @@ def test_rejected_event_is_reported_with_its_reason(server: Any, make_client: Ma
     result = client.flush()
 
     assert result.sent == (good["task_id"],)
-    assert result.rejected == ((bad["task_id"], "invalid_input: empty. say something"),)
+    assert result.rejected == ((bad["task_id"], "invalid_input: empty. Say something"),)
     assert not result.is_complete
 
 
