@@ -20,6 +20,8 @@ up: $(if $(wildcard $(INSTALLED)),$(INSTALLED),$(RUNTIME))
 	$(BIN)/phospho up
 
 $(RUNTIME): pyproject.toml producers/python/pyproject.toml requirements.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+		{ echo "phospho needs Python 3.11 or newer. Name one: make up PYTHON=python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): 300 MB to download, 870 MB on disk."
 	$(BIN)/python -m pip install --no-deps --no-compile -r requirements.txt
@@ -42,6 +44,7 @@ $(INSTALLED): pyproject.toml producers/python/pyproject.toml constraints.txt
 javascript: $(JAVASCRIPT_BUILT)
 
 $(JAVASCRIPT_INSTALLED): $(JAVASCRIPT)/package.json
+	@command -v npm >/dev/null || { echo "npm is missing. Install Node 20 or newer."; exit 1; }
 	npm --prefix $(JAVASCRIPT) install --no-audit --no-fund
 	touch $@
 
