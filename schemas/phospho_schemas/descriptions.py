@@ -26,6 +26,7 @@ FIELDS: Mapping[str, str] = {
     "system_prompt": "the system prompt of the call",
     "flag": "feedback on a task: success or failure",
     "metadata": "all other logged fields; queried by path",
+    "metadata_text": "the metadata exactly as it was logged, as JSON text; in a message only where it differs",
     "source": "origin: of a task, the API it came by; of feedback, its author",
     "model": "the LLM's name as its server gives it",
     "tokens_in": "tokens in the prompt",

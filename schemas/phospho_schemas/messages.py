@@ -135,6 +135,7 @@ class TaskRow(Message):
     tokens_out: Count | None = None
     latency_ms: float | None = Field(None, ge=0)
     metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata_text: str = ""
     raw_input: str = Field("", description="JSON text of what was logged, where it was not a string")
     raw_output: str = ""
     source: str = ""

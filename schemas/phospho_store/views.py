@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from phospho_store.metadata import metadata_text
 from phospho_store.sql import compose
 from phospho_store.sql.definitions import current_definitions
 from phospho_store.sql.events import EVENT_FIELDS, judged_events
@@ -40,6 +41,7 @@ SELECT
     task.tokens_out AS tokens_out,
     task.latency_ms AS latency_ms,
     task.metadata AS metadata,
+    $metadata_text AS metadata_text,
     task.raw_input AS raw_input,
     task.raw_output AS raw_output,
     task.source AS source
@@ -248,7 +250,12 @@ def views() -> Mapping[str, str]:
     facts = ",\n        ".join(f"{expression} AS {name}" for name, expression in SESSION_FACTS.items())
     return {
         "feedback": _FEEDBACK,
-        "tasks": compose(_TASKS, flag=current_flag("last_feedback.flag", "task.flag"), last_feedback=last),
+        "tasks": compose(
+            _TASKS,
+            flag=current_flag("last_feedback.flag", "task.flag"),
+            metadata_text=metadata_text("task"),
+            last_feedback=last,
+        ),
         "analyses": _ANALYSES,
         "labels": _LABELS,
         "notes": _NOTES,

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 
+from phospho_store import exact_json
 from phospho_web.problems import Problem, body_too_large, invalid, malformed_json, unauthorized
 
 PROJECT_HEADER = "x-phospho-project"
@@ -64,22 +65,22 @@ async def read_object(request: Request, max_bytes: int) -> dict[str, Any]:
     return object_or_empty(await read_body(request, max_bytes))
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes, read: Callable[[bytes], Any] = orjson.loads) -> Any:
     """
     Return the JSON document of a body in UTF-8. The last of two equal keys counts, as in JavaScript.
 
     A lone surrogate becomes U+FFFD: Python and JavaScript clients send one whenever an app cut a text in the middle
     of an emoji, and no database can store it. Raises Problem (400) for what is not JSON, a number that no double
-    holds, and nesting deeper than 1,024.
+    holds, and nesting deeper than 1,024. `read` is orjson's, or one that raises its errors.
     """
     try:
-        return orjson.loads(body)
+        return read(body)
     except orjson.JSONDecodeError as error:
         # Not the error itself: its traceback leads back to this frame, and both would hold the body until the garbage
         # collector comes.
         reason = f"{error.msg}, at character {error.pos}"
     try:
-        return orjson.loads(_mended(body))
+        return read(mended(body))
     except (ValueError, RecursionError):
         raise malformed_json(f"the body is not JSON: {reason}") from None
 
@@ -109,7 +110,7 @@ def json_type(value: Any) -> str:
     return _JSON_TYPES.get(type(value), "an object")
 
 
-def _mended(body: bytes) -> bytes:
+def mended(body: bytes) -> bytes:
     """Return the body without byte order mark and lone surrogates. Raises ValueError or RecursionError."""
     mended = _SURROGATE_BYTES.sub(_REPLACEMENT, body.removeprefix(_BYTE_ORDER_MARK))
     if not _SURROGATE_ESCAPE.search(mended):
@@ -127,4 +128,6 @@ _JSON_TYPES = {
     str: "a string",
     list: "a list",
     dict: "an object",
+    orjson.Fragment: "a number",
+    exact_json.NotANumber: "no number of JSON",
 }

@@ -17,6 +17,7 @@ from phospho_dashboard.queries.analysed import analysed, session_facts, session_
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.zones import UTC_ZONE
 from phospho_dashboard.services import Endpoints, Services
+from phospho_store.metadata import metadata_text
 from phospho_store.sql import compose
 from phospho_store.sql.feedback import current_flag, last_feedback
 from phospho_store.sql.sessions import SESSION_FACTS
@@ -54,13 +55,13 @@ _TASKS = {
     "model": "toString(task.model)", "tokens_in": "task.tokens_in", "tokens_out": "task.tokens_out",
     "latency_ms": "task.latency_ms", "events": "analysis.names", "language": "toString(analysis.language)",
     "sentiment": "toString(analysis.sentiment)", "sentiment_score": "analysis.sentiment_score",
-    "metadata": "task.metadata_text",
+    "metadata": "task.logged_metadata",
 }  # fmt: skip
 _TASKS_FROM = """
 FROM
 (
     SELECT task_id, session_id, user_id, version_id, created_at, input, output, toString(flag) AS logged_flag, model,
-        tokens_in, tokens_out, latency_ms, toString(metadata) AS metadata_text
+        tokens_in, tokens_out, latency_ms, $metadata AS logged_metadata
     FROM task_rows FINAL WHERE $tasks ORDER BY task_id LIMIT $most
 ) AS task
 LEFT ANY JOIN
@@ -161,6 +162,7 @@ class Exports:
 def _tasks_source(scope: Scope) -> str:
     return compose(
         _TASKS_FROM,
+        metadata=metadata_text(),
         tasks=scope.tasks(),
         most=str(MAX_ROWS),
         analysed=analysed(scope, "task_id", "language", "sentiment", "sentiment_score"),

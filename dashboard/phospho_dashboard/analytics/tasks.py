@@ -13,6 +13,7 @@ from phospho_dashboard.queries.filters import Scope, newest
 from phospho_dashboard.queries.periods import Extent, Span
 from phospho_dashboard.web.formats import with_times
 from phospho_store.events import Content, content_of, judged_events, labelled_events
+from phospho_store.metadata import with_metadata_as_logged
 from phospho_store.sql import compose
 from phospho_store.sql.feedback import flag_of
 from phospho_store.sql.sessions import session_events
@@ -220,7 +221,8 @@ class Tasks:
     def tasks(self, project_id: str, task_ids: list[str], texts: Texts) -> list[Row]:
         """Return the tasks of these ids in their order, with `texts`, findings and feedback."""
         sql = compose(_WHOLE, texts=texts.columns_sql)
-        rows = {row["task_id"]: row for row in self._store.rows(sql, {"project": project_id, "tasks": task_ids})}
+        tasks = map(with_metadata_as_logged, self._store.rows(sql, {"project": project_id, "tasks": task_ids}))
+        rows = {row["task_id"]: row for row in tasks}
         return self.with_findings(project_id, [rows[task_id] for task_id in task_ids if task_id in rows])
 
     def with_findings(self, project_id: str, tasks: list[Row]) -> list[Row]:

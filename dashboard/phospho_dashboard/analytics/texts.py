@@ -26,7 +26,7 @@ class Texts:
     @property
     def columns_sql(self) -> str:
         """The columns of the texts, and `cut_texts`: the names of those that go on."""
-        metadata = "metadata" if self.has_raw else "NULL AS metadata"
+        metadata = "metadata, metadata_text" if self.has_raw else "NULL AS metadata, '' AS metadata_text"
         left_out = "" if self.has_raw else ", '' AS raw_input, '' AS raw_output"
         if self.max_characters is None:
             return f"{', '.join(self._names)}, {metadata}, [] AS cut_texts"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
+from pyarrow import parquet
 from starlette.testclient import TestClient
 
+from dashboard.conftest import MINE
 from phospho_dashboard.analytics import exports
 
 
@@ -34,7 +37,7 @@ def test_tasks_as_csv_json_lines_and_parquet_hold_the_same_rows(world: Any, page
 
     rows = list(csv.DictReader(io.StringIO(export(pages, "/tasks.csv", project).decode())))
     lines = [orjson.loads(line) for line in export(pages, "/tasks.jsonl", project).splitlines()]
-    parquet = export(pages, "/tasks.parquet", project)
+    parquet_file = export(pages, "/tasks.parquet", project)
 
     assert [row["task_id"] for row in rows] == [line["task_id"] for line in lines] == ["a", "b"]
     assert rows[0]["input"] == lines[0]["input"] == 'say "hi",\nthen go'
@@ -46,7 +49,31 @@ def test_tasks_as_csv_json_lines_and_parquet_hold_the_same_rows(world: Any, page
     assert (lines[0]["created_at"], lines[0]["tokens_in"]) == ("2026-01-01T10:00:00.000Z", 5)
     assert [row["flag"] for row in rows] == ["", "failure"]
     assert orjson.loads(lines[0]["metadata"]) == {"plan": "gold"}
-    assert (parquet[:4], parquet[-4:]) == (b"PAR1", b"PAR1")
+    assert (parquet_file[:4], parquet_file[-4:]) == (b"PAR1", b"PAR1")
+
+
+def test_metadata_is_read_as_it_was_logged(world: Any, pages: TestClient, mine: TestClient) -> None:
+    """Of what a column of JSON can't hold, every reader has the text."""
+    text = '{"a.b":1,"a":{"b":null},"n":123456789012345678901234567890}'
+    logged = json.loads(text)
+    world.add_task(MINE, "a", metadata={"a": {"b": 1}, "n": 1.0}, metadata_text=text)
+    world.add_task(MINE, "b", metadata={"plan": "gold"})
+
+    [row, plain] = csv.DictReader(io.StringIO(export(pages, "/tasks.csv", MINE).decode()))
+    [line, _] = map(json.loads, export(pages, "/tasks.jsonl", MINE).splitlines())
+    assert row["metadata"] == line["metadata"] == text
+    assert json.loads(plain["metadata"]) == {"plan": "gold"}
+    table = parquet.read_table(io.BytesIO(export(pages, "/tasks.parquet", MINE)))
+    assert table["metadata"].to_pylist()[0] == text
+    assert mine.get("/api/v1/tasks/a").json()["task"]["metadata"] == logged
+    [first, second] = mine.get("/api/v1/sessions/s-1").json()["session"]["task_list"]
+    assert (first["metadata"], second["metadata"]) == (logged, {"plan": "gold"})
+    assert "123456789012345678901234567890" in pages.get("/tasks/a", params={"project": MINE}).text
+    query = "SELECT metadata_text FROM tasks WHERE project_id = {p:String} ORDER BY task_id"
+    assert [json.loads(row["metadata_text"]) for row in world.store.rows(query, {"p": MINE})] == [
+        logged,
+        {"plan": "gold"},
+    ]
 
 
 def test_sessions_are_exported_with_what_their_tasks_add_up_to(world: Any, pages: TestClient, project: str) -> None:

@@ -120,6 +120,32 @@ async def test_a_bad_field_is_named_in_the_refusal_of_its_event(
     assert publisher.messages == []
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e400", "1" + "0" * 400])
+@pytest.mark.parametrize(("path", "name"), [("/api/v1/events/batch", "events"), ("/v2/log/shop", "batched_log_events")])
+async def test_number_that_json_cannot_hold_costs_its_own_event(
+    path: str, name: str, number: str, client: httpx.AsyncClient, publisher: RecordingPublisher
+) -> None:
+    good = json.dumps(GOOD | {"metadata": {"cut": "\ud83d"}})
+    bad = f'{{"input": "a", "metadata": {{"score": [{number}]}}}}'
+    body = f'{{"{name}": [{good}, {bad}, {{"input": {number}}}, {number}, {good}]}}'
+
+    answer = await client.post(path, content=body)
+
+    assert answer.status_code == 200, answer.text
+    assert len(publisher.documents) == 2
+    assert [document["metadata"] for document in publisher.documents] == [{"cut": "\ufffd"}] * 2
+    if name == "events":
+        [_, in_metadata, as_input, as_event, _] = answer.json()["results"]
+        codes = [result["error"]["code"] for result in (in_metadata, as_input, as_event)]
+        assert codes == ["invalid_number", "invalid_type", "invalid_type"]
+
+
+async def test_integers_keep_their_digits(client: httpx.AsyncClient, publisher: RecordingPublisher) -> None:
+    for number in (2**53 + 1, 2**64 - 1, 2**64, -(2**63) - 1, 10**30):
+        await client.post("/api/v1/events", json=GOOD | {"metadata": {"n": [number]}})
+        assert b'"n":[%d]' % number in publisher.messages[-1].value
+
+
 @pytest.mark.parametrize("event", [None, 1, "text", [], [GOOD], True])
 async def test_an_event_of_a_batch_that_is_no_object_is_refused_alone(
     event: Any, client: httpx.AsyncClient, publisher: RecordingPublisher

@@ -239,3 +239,15 @@ async def test_a_task_is_made_with_all_that_was_sent(shop: httpx.AsyncClient) ->
 @pytest.mark.parametrize("field", ["additional_input", "data", "metadata", "input", "output"])
 async def test_a_new_task_of_a_wrong_type_is_refused(shop: httpx.AsyncClient, field: str) -> None:
     assert (await shop.post("/v2/tasks", json={"input": "In", field: [1]})).status_code == 422
+
+
+async def test_a_change_keeps_metadata_that_no_column_holds(shop: httpx.AsyncClient) -> None:
+    metadata = {"a.b": 1, "a": {"b": [True, 1]}, "none": None, "n": 2**70, "text": "old"}
+    before = await _logged(shop, "dotted", metadata=metadata)
+    assert {name: before["metadata"][name] for name in metadata} == metadata
+
+    await shop.post("/v2/tasks/dotted", json={"metadata": {"text": "new"}})
+
+    assert (await _read(shop, "dotted"))["metadata"] == before["metadata"] | {"text": "new"}
+    body = {"filters": {"metadata": {"a.b": 1, "text": "new"}, "tasks_ids": ["dotted"]}}
+    assert len((await shop.post("/v2/projects/shop/tasks", json=body)).json()["tasks"]) == 1

@@ -13,20 +13,11 @@ from phospho_schemas.shapes.figures import Usage, count, duration, model_name, u
 from phospho_schemas.shapes.media import described
 from phospho_schemas.shapes.requests import input_text, system_prompt
 from phospho_schemas.times import time_text
+from phospho_workers.extraction.metadata import metadata_columns, task_metadata
 from phospho_workers.extraction.raw_log import MAX_ID_CHARACTERS, RawLog, text_or_empty
 from phospho_workers.runtime.json_bytes import encode
 from phospho_workers.runtime.records import Record, Rejected
-from phospho_workers.runtime.sparse_lists import CONTAINERS, storable
 
-# Keys of columns and of the envelope. Any other key becomes metadata.
-_COLUMN_KEYS = frozenset(
-    {
-        "schema_version", "kind", "project_id", "input", "output", "session_id", "task_id", "event_id", "user_id",
-        "version_id", "client_created_at", "created_at", "last_update", "raw_input", "raw_output",
-        "raw_input_type_name", "raw_output_type_name", "system_prompt", "flag", "metadata", "received_at",
-        "revision", "source", "model",
-    }
-)  # fmt: skip
 _NO_USAGE = Usage()
 
 
@@ -60,7 +51,7 @@ def task_row(log: RawLog) -> dict[str, Any]:
         "tokens_in": _count_or(content.usage.tokens_in, metadata, "tokens_in", "prompt_tokens"),
         "tokens_out": _count_or(content.usage.tokens_out, metadata, "tokens_out", "completion_tokens"),
         "latency_ms": latency_ms if latency_ms is not None else content.usage.latency_ms,
-        "metadata": metadata,
+        **metadata_columns(metadata, implausible_time, log.record.value),
         "raw_input": "" if isinstance(raw_input, str) else _json_text(raw_input),
         "raw_output": "" if raw_output is None or isinstance(raw_output, str) else _json_text(raw_output),
         "source": log.text("source") or "kafka",
@@ -132,15 +123,3 @@ def _short_text(value: Any) -> str:
     """Return an id from the metadata; empty where the text is too long for an id."""
     text = text_or_empty(value)
     return text if len(text) <= MAX_ID_CHARACTERS else ""
-
-
-def task_metadata(fields: Mapping[str, Any], implausible_time: Any) -> dict[str, Any]:
-    """Return the given metadata with every unknown key of the log, and the client's time where it is implausible."""
-    given = fields.get("metadata") or {}
-    metadata = dict(given) if isinstance(given, dict) else {"metadata": given}
-    for key, value in fields.items():
-        if key not in _COLUMN_KEYS and value is not None:
-            metadata.setdefault(key, value)
-    if implausible_time is not None:
-        metadata["client_created_at"] = implausible_time
-    return {key: storable(value) if type(value) in CONTAINERS else value for key, value in metadata.items()}

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from phospho_schemas.messages import MAX_NESTING_LEVELS
+from phospho_store import exact_json
 from phospho_workers.runtime.records import Rejected
 
 # A row nests an event's values one level deeper: an unknown key of the event becomes one of its metadata.
@@ -34,6 +35,14 @@ def decode_object(value: bytes) -> dict[str, Any]:
     if not isinstance(decoded, dict):
         raise Rejected("not_an_object", f"expected a JSON object, found {type(decoded).__name__}")
     return decoded
+
+
+def decode_exactly(value: bytes) -> Any:
+    """Return what `decode_object` does, with integers beyond 64 bits as fragments of their digits."""
+    try:
+        return exact_json.loads(value)
+    except orjson.JSONDecodeError:
+        return exact_json.loads(_mended(value))
 
 
 def encode(value: Any) -> bytes:
@@ -67,13 +76,18 @@ def is_too_deep(line: bytes) -> bool:
 
 def _decode_tolerantly(value: bytes) -> Any:
     try:
-        loaded = json.loads(value.decode("utf-8", "replace"), parse_constant=lambda _: None, parse_float=_finite)
-        text = json.dumps(loaded, ensure_ascii=False)
-        return orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+        return orjson.loads(_mended(value))
     except RecursionError:
         raise Rejected("too_deep", "the JSON is nested too deep") from None
     except ValueError as error:
         raise Rejected("invalid_json", f"not JSON: {error}"[:300]) from None
+
+
+def _mended(value: bytes) -> str:
+    """Return JSON as text that orjson reads. Raises RecursionError, ValueError."""
+    loaded = json.loads(value.decode("utf-8", "replace"), parse_constant=lambda _: None, parse_float=_finite)
+    text = json.dumps(loaded, ensure_ascii=False)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _finite(digits: str) -> float | None:

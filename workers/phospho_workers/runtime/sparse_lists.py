@@ -28,7 +28,7 @@ def storable(value: Any) -> Any:
     if levels > 1 and None in value and {type(part) for part in value} == {list, type(None)}:
         # ClickHouse itself stores a null among lists as an empty list.
         value = [[] if part is None else part for part in value]
-    if levels > _MAX_SPARSE_LIST_LEVELS and _has_gap(value):
+    if levels > _MAX_SPARSE_LIST_LEVELS and has_gap(value):
         return encode(value).decode()
     return [storable(part) if type(part) in CONTAINERS else part for part in value]
 
@@ -58,7 +58,7 @@ def _is_unreadable(value: Any) -> bool:
         return any(map(_is_unreadable, value.values()))
     if type(value) is not list:
         return False
-    if _list_levels(value) > _MAX_SPARSE_LIST_LEVELS and _has_gap(value):
+    if _list_levels(value) > _MAX_SPARSE_LIST_LEVELS and has_gap(value):
         return True
     return any(map(_is_unreadable, value))
 
@@ -67,10 +67,10 @@ def _list_levels(value: list[Any]) -> int:
     return 1 + max((_list_levels(part) for part in value if type(part) is list), default=0)
 
 
-def _has_gap(value: Any) -> bool:
+def has_gap(value: Any) -> bool:
     """Tell whether a value is null or an empty list, or holds one."""
     if type(value) is dict:
-        return any(map(_has_gap, value.values()))
+        return any(map(has_gap, value.values()))
     if type(value) is list:
-        return not value or any(map(_has_gap, value))
+        return not value or any(map(has_gap, value))
     return value is None

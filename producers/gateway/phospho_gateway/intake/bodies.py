@@ -14,8 +14,9 @@ from starlette.requests import Request
 from phospho_gateway import metrics
 from phospho_gateway.metrics import IN_FLIGHT_BYTES
 from phospho_gateway.settings import GatewaySettings
+from phospho_store import exact_json
 from phospho_web.problems import Problem, body_too_large
-from phospho_web.requests import object_of, object_or_empty, parse_json, read_body
+from phospho_web.requests import mended, object_of, object_or_empty, parse_json, read_body
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -173,6 +174,13 @@ class Lease:
         self.held_bytes += amount
 
 
+def _with_placeholders(content: bytes) -> Any:
+    try:
+        return exact_json.loads_with_placeholders(mended(content))
+    except (ValueError, RecursionError):
+        return None
+
+
 class Bodies:
     """Opens the bodies of requests, whose bytes are counted against one budget."""
 
@@ -209,7 +217,22 @@ class Body:
         """Return the JSON document."""
         content = await self.content()
         # No await from here to the end: one request at a time has its objects in memory.
-        return parse_json(content)
+        return parse_json(content, exact_json.loads)
+
+    async def batch(self, name: str) -> Any:
+        """
+        Return the JSON document of a batch whose events are in the list under `name`.
+
+        There, a number that JSON can't hold, such as NaN, is NotANumber: it costs its own event and no other.
+        """
+        content = await self.content()
+        try:
+            return parse_json(content, exact_json.loads)
+        except Problem as problem:
+            document = _with_placeholders(content)
+            if type(document) is dict and type(document.get(name)) is list:
+                return document
+            raise problem.with_traceback(None)  # noqa: B904
 
     async def object(self) -> dict[str, Any]:
         """Return the JSON object. Raises Problem (422) for another document."""

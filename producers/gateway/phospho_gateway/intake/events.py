@@ -131,11 +131,13 @@ def _not_before(envelope: Envelope, revision: int) -> str:
 def encoded(message: dict[str, Any]) -> bytes:
     """Return a message as one JSON line. Raises Problem: 422 where it is too deep, 413 where it is too large."""
     try:
-        line = orjson.dumps(message)
+        line = orjson.dumps(message, default=_refuse_number)
         # No message nests deeper than it has brackets; few have so many.
         if line.count(b"[") + line.count(b"{") > MAX_NESTING_LEVELS:
             orjson.dumps(_deeper(message))
-    except orjson.JSONEncodeError:
+    except orjson.JSONEncodeError as error:
+        if isinstance(error.__cause__, Problem):
+            raise error.__cause__ from None
         raise invalid(
             "too_deep",
             "the event nests too many lists and objects",
@@ -149,6 +151,14 @@ def encoded(message: dict[str, Any]) -> bytes:
             "log less of it: one event is one message",
         )
     return line
+
+
+def _refuse_number(_: Any) -> Any:
+    raise invalid(
+        "invalid_number",
+        "the event holds NaN, an infinity, or a number beyond the range of a double",
+        "send null, or the number as text",
+    )
 
 
 def _check_keys(line: bytes, message: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ class EventsApi(ServiceEndpoints):
         with self._bodies.open(request) as body:
             envelope = self._intake.envelope(request, project_id, "batch")
             # The document is not kept: while the messages travel, their bytes are all that is held.
-            results = self._intake.read_batch(await body.json(), "events", envelope)
+            results = self._intake.read_batch(await body.batch("events"), "events", envelope)
             accepted = [result for result in results if isinstance(result, AcceptedEvent)]
             await self._intake.publish([event.keyed for event in accepted], "batch")
         rejected = len(results) - len(accepted)

@@ -36,7 +36,7 @@ class LogApi(ServiceEndpoints):
         project_id = await self._access.project(request, request.path_params["project_id"])
         with self._bodies.open(request) as body:
             envelope = self._intake.envelope(request, project_id, "v2")
-            messages, answer = self._read(await body.json(), envelope)
+            messages, answer = self._read(await body.batch("batched_log_events"), envelope)
             await self._intake.publish(messages, "v2")
             return answer
 

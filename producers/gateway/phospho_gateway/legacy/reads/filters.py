@@ -11,6 +11,7 @@ import orjson
 from phospho_gateway.intake.fields import MAX_ID_CHARACTERS
 from phospho_gateway.legacy.reads.read_store import MAX_PARAMETER_BYTES
 from phospho_schemas.times import parsed_time
+from phospho_store.metadata import metadata_text
 from phospho_store.sql import compose
 from phospho_web.problems import Problem, invalid
 from phospho_web.requests import json_type
@@ -161,7 +162,7 @@ def _entry(index: int, key: str, wanted: Any) -> Condition:
         raise _wrong("metadata", wanted, "an object of strings, numbers and booleans")
     reader, kind, types = _KINDS[type(wanted)]
     key_name, value_name = f"metadata_key_{index}", f"metadata_value_{index}"
-    at_key = "toJSONString(metadata), " + _parameter(key_name, "String")
+    at_key = metadata_text() + ", " + _parameter(key_name, "String")
     sql = compose(
         "JSONType($at_key) IN $types AND $reader($at_key) = $value",
         at_key=at_key,

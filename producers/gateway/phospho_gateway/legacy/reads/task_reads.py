@@ -14,6 +14,7 @@ from typing import Any
 from phospho_gateway.legacy.endpoints import PageRequest
 from phospho_gateway.legacy.reads.filters import ANY_TASK, Condition
 from phospho_gateway.legacy.reads.read_store import chunks
+from phospho_store.metadata import metadata_text, with_metadata_as_logged
 from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_web.cursors import encoded_cursor
@@ -45,13 +46,16 @@ WHERE project_id = {project:String} AND session_id = {session:String}
 ORDER BY created_at_ms, sort_key
 LIMIT {limit:UInt32}
 """
-_SIZES = """
+_SIZES = compose(
+    """
 SELECT task_id,
     length(input) + length(output) + length(system_prompt) + length(raw_input) + length(raw_output)
-        + length(toJSONString(metadata)) AS size_bytes
+        + length($metadata) AS size_bytes
 FROM task_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
-"""
+""",
+    metadata=metadata_text(),
+)
 _EVENT_COUNTS = """
 SELECT task_id, count() AS event_count
 FROM events
@@ -61,7 +65,7 @@ GROUP BY task_id
 _ROWS = """
 SELECT
     task_id, revision, toUnixTimestamp64Milli(created_at) AS created_at_ms, session_id, user_id, version_id,
-    input, output, system_prompt, flag, model, metadata, raw_input, raw_output, source
+    input, output, system_prompt, flag, model, metadata, metadata_text, raw_input, raw_output, source
 FROM task_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """
@@ -228,7 +232,7 @@ class TaskReads:
             position = positions.get(task_id, {"position": 1, "session_length": 1})
             yield StoredTask(
                 project_id,
-                row,
+                with_metadata_as_logged(row),
                 analysis=analyses.get(task_id, {}),
                 events=events.get(task_id, []),
                 feedback=feedback.get(task_id, []),
