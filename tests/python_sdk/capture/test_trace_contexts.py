@@ -149,6 +149,31 @@ def test_traced_function_is_traced_to_its_end(recorded: Recorded, number: int) -
     assert sessions(recorded) == [("first", "s"), ("second", "s")]
 
 
+def test_trace_of_generator_leaves_out_its_caller(recorded: Recorded) -> None:
+    @phospho.trace(session_id="s")
+    def answer() -> Iterator[int]:
+        phospho.log(input="first")
+        yield 1
+        phospho.log(input="second")
+
+    @phospho.trace(session_id="s")
+    async def answer_async() -> AsyncIterator[int]:
+        phospho.log(input="first")
+        yield 1
+        phospho.log(input="second")
+
+    async def ask() -> None:
+        async for _ in answer_async():
+            phospho.log(input="between")
+
+    for _ in answer():
+        phospho.log(input="between")
+    asyncio.run(ask())
+
+    inside = [text for text, session_id in sessions(recorded) if session_id == "s"]
+    assert inside == ["first", "second"] * 2
+
+
 def test_traced_generator_gets_what_is_sent_and_thrown(recorded: Recorded) -> None:
     @phospho.trace
     def echo() -> Iterator[Any]:

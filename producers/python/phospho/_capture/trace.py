@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional, TypeVar, cast, overload
 
 from .._content.json_values import text_of
 from .._ids import new_id
-from .generators import aclose
+from .generators import aclose, close
 from .steps import MAX_STEPS
 
 __all__ = ["add_step", "current_trace", "take_steps", "trace", "tracer", "waiting_steps"]
@@ -191,24 +191,45 @@ async def _traced_awaitable(coroutine: Any, own: tracer) -> Any:
 
 
 def _traced_generator(generator: Generator[Any, Any, Any], own: tracer) -> Generator[Any, Any, Any]:
-    with own:
-        return (yield from generator)
+    """Run each step inside the trace, which is closed while the app has the value."""
+    try:
+        with own:
+            value = next(generator)
+        while True:
+            try:
+                sent = yield value
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                with own:
+                    value = generator.throw(error)
+            else:
+                with own:
+                    value = generator.send(sent)
+    except StopIteration as end:
+        return end.value
+    finally:
+        with own:
+            close(generator)
 
 
 async def _traced_async_generator(generator: AsyncGenerator[Any, Any], own: tracer) -> AsyncGenerator[Any, Any]:
-    with own:
-        try:
+    try:
+        with own:
             value = await generator.__anext__()
-            while True:
-                try:
-                    sent = yield value
-                except GeneratorExit:
-                    raise
-                except BaseException as error:
+        while True:
+            try:
+                sent = yield value
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                with own:
                     value = await generator.athrow(error)
-                else:
+            else:
+                with own:
                     value = await generator.asend(sent)
-        except StopAsyncIteration:
-            return
-        finally:
+    except StopAsyncIteration:
+        return
+    finally:
+        with own:
             await aclose(generator)
