@@ -227,3 +227,13 @@ test("tokens of the last chunk, and the app's own text of a chunk", async () => 
   const [event] = await logs();
   assert.deepEqual([event.output, event.tokens_in, event.tokens_out], ["Hello", 3, 2]);
 });
+
+test("an error that the app throws into a generator is the task's error", async () => {
+  const generator = phospho.wrap(async (_question) => words("Hel", "lo!"))("Say hello");
+  const stream = await generator;
+  await stream.next();
+  await assert.rejects(stream.throw(new Error("no")));
+
+  const [event] = await logs();
+  assert.deepEqual([event.output, event.error], ["Hel", "Error: no"]);
+});

@@ -151,6 +151,7 @@ function watchIterator(iterator: Watched, log: StreamLog): boolean {
     else log.add(value, iterator);
   };
   const isWatched = watchStep(iterator, hasMethod(iterator, "next") ? "next" : "read", note, log);
+  if (isWatched && hasMethod(iterator, "throw")) watchStep(iterator, "throw", note, log);
   for (const name of ["return", "cancel"]) {
     if (isWatched && hasMethod(iterator, name)) watchStep(iterator, name, () => log.finish(), log);
   }
