@@ -97,6 +97,13 @@ def test_a_judgement_of_another_form_is_none(score_range: dict[str, Any], judgem
     assert question(llm("delivery", score_range=score_range)).answers(answered(judgement)) == {}
 
 
+def test_answers_that_are_called_verdicts_are_read() -> None:
+    one = question(llm("a"), llm("delivery", score_range=RANGE), llm("b"))
+    answers = {"5eed-1": {"verdict": "no"}, "5eed-2": {"verdict": "yes", "value": 4}, "5eed-3": {"verdict": "maybe"}}
+    assert one.answers(json.dumps({"verdicts": answers})) == {"a": Answer(False), "delivery": Answer(True, value=4)}
+    assert one.answers(json.dumps({"verdicts": answers, "answers": answers})) == {}
+
+
 def test_one_bad_judgement_harms_itself_only() -> None:
     one = question(llm("a"), llm("b"))
     assert one.answers(answered({"answer": "perhaps"}, {"answer": "yes"})) == {"b": Answer(True)}
@@ -114,6 +121,7 @@ YES = '{"answer": "yes"}'
         "null",
         "[]",
         '{"answers": []}',
+        '{"verdicts": {"5eed-1": {"answer": "no", "verdict": "yes"}}}',
         '{"answers": {"5eed-1": ' + YES,
         '{"answers": {"5eed-1": ' + YES + '}} or {"answers": {"5eed-1": {"answer": "no"}}}',
         '<think>{"answers": {"5eed-1": ' + YES + "}}",

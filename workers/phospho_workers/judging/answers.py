@@ -34,7 +34,7 @@ def read_answers(text: str, definitions: Mapping[str, EventDefinition]) -> dict[
     Return the answers in the text of an LLM, by the name of the definition.
 
     The text may have thoughts, a sentence or a fence around its one JSON object. An answer that has not exactly the
-    form of the schema is left out; a text with no such object, or with two that differ, has none.
+    form of the schema (`verdict` passes for `answer`) is left out; a text with no such object, or with two that differ, has none.
     """
     by_key = _answers_by_key(text)
     answers = {definition.name: _answer(definition, by_key.get(key)) for key, definition in definitions.items()}
@@ -92,6 +92,8 @@ class _YesOfCategory(_Yes):
     category: str
 
 
+# Models that see no schema also call their answers verdicts. Their keys say whether they are meant.
+_ANSWERS_NAMES = frozenset({"answers", "verdicts"})
 _THOUGHTS = re.compile(r"<(think|thinking|thought|reasoning)>.*?(?:</\1>|$)", re.DOTALL | re.IGNORECASE)
 # A text of braces alone would be tried at every one of them.
 _MAX_OBJECTS = 200
@@ -99,11 +101,18 @@ _MAX_OBJECTS = 200
 
 def _answers_by_key(text: str) -> Mapping[str, Any]:
     """Return the answers in a text by their keys; a key that is given twice makes its object invalid."""
-    documents = [document for document in _objects_in(_visible(text)) if "answers" in document]
-    if not documents or any(document != documents[0] for document in documents):
+    documents = [document for document in _objects_in(_visible(text)) if document.keys() & _ANSWERS_NAMES]
+    if not documents or any(document != documents[0] for document in documents) or len(documents[0]) != 1:
         return {}
-    answers = documents[0]["answers"]
-    return answers if isinstance(answers, dict) and len(documents[0]) == 1 else {}
+    [answers] = documents[0].values()
+    return {key: _in_our_words(answer) for key, answer in answers.items()} if isinstance(answers, dict) else {}
+
+
+def _in_our_words(answer: Any) -> Any:
+    """Return an answer that a model called its verdict as the schema has it."""
+    if not isinstance(answer, dict) or "answer" in answer or "verdict" not in answer:
+        return answer
+    return {"answer" if name == "verdict" else name: value for name, value in answer.items()}
 
 
 def _visible(text: str) -> str:
