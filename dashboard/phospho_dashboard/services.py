@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from phospho_dashboard.auth.access import Access
 from phospho_dashboard.auth.directory import Directory, Passwords
@@ -24,7 +25,7 @@ from phospho_web import endpoints
 from phospho_web.cursors import DEFAULT_PAGE, MAX_PAGE
 from phospho_web.openapi import ANY_OBJECT, Json, query_parameter
 from phospho_web.publisher import Publisher
-from phospho_web.requests import read_object
+from phospho_web.requests import check_parameters, read_object
 from phospho_web.responses import Endpoint, with_json_errors
 from phospho_web.threads import FairThreads, StoreThreads
 
@@ -131,4 +132,17 @@ class ApiEndpoints(Endpoints, endpoints.ApiEndpoints):
         return await read_object(request, self._services.settings.max_body_bytes)
 
     def _respond(self, endpoint: Endpoint) -> Endpoint:
-        return with_json_errors(endpoint)
+        return with_json_errors(_with_known_parameters(endpoint))
+
+
+def _with_known_parameters(endpoint: Endpoint) -> Endpoint:
+    """Return an endpoint that answers GET with 400 where a parameter of the query is not declared."""
+    reads = [operation for operation in endpoints.declared_operations(endpoint) if operation.method == "get"]
+    names = [parameter["name"] for read in reads for parameter in read.parameters if parameter["in"] == "query"]
+
+    async def checked(request: Request) -> Response:
+        if request.method in ("GET", "HEAD"):
+            check_parameters(request.query_params, names, unnamed=("project",))
+        return await endpoint(request)
+
+    return checked

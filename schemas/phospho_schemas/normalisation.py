@@ -9,6 +9,7 @@ phospho_store is the same function in ClickHouse.
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 
 _APOSTROPHES = "\u2018\u2019\u201b\u02b9\u02bb\u02bc\u2032\uff07"
@@ -37,7 +38,11 @@ TYPED_CHARACTERS = (
 # In the syntax that Python and RE2 share; what it matches after NFKC and casefolding is left out.
 UNREAD_MARKS = f"[{_INVISIBLE}{_OPTIONAL_MARKS}]"
 
-_TO_PLAIN = str.maketrans(dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_QUOTES, '"') | dict.fromkeys(_HYPHENS, "-"))
+# Letters and digits as wide as Han characters; wide punctuation belongs to Chinese and Japanese.
+_WIDE = {chr(ord(letter) + 0xFEE0): letter for letter in string.ascii_letters + string.digits}
+_TO_PLAIN = str.maketrans(
+    _WIDE | dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_QUOTES, '"') | dict.fromkeys(_HYPHENS, "-")
+)
 _TO_TYPED = str.maketrans(*TYPED_CHARACTERS)
 _TO_SAME_LETTERS = str.maketrans(*SAME_LETTERS)
 _UNREAD = re.compile(UNREAD_MARKS)
@@ -47,7 +52,7 @@ _VARIATION_SELECTORS = re.compile("[\U000e0100-\U000e01ef]")
 
 
 def plain(text: str) -> str:
-    """Return `text` with plain apostrophes and hyphens and without invisible characters; case and layout stay."""
+    """Return `text` with plain apostrophes, hyphens and letters, without invisible characters; case and layout stay."""
     if text.isascii():
         return _IN_WORDS.sub("'", text) if "`" in text else text
     return _IN_WORDS.sub("'", _INVISIBLE_CHARACTERS.sub("", text.translate(_TO_PLAIN)))

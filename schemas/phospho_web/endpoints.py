@@ -59,6 +59,11 @@ def _declare_with(describe: Callable[P, Operation]) -> Callable[P, Callable[[Met
 api_endpoint = _declare_with(Operation)
 
 
+def declared_operations(endpoint: Callable[..., Any]) -> list[Operation]:
+    """Return the operations that a method was declared with."""
+    return list(getattr(endpoint, _OPERATIONS, []))
+
+
 def _operations(api: type[ApiEndpoints]) -> dict[str, list[Operation]]:
     """Return the operations of a class by the names of its methods, in their order."""
     return {name: getattr(method, _OPERATIONS) for name, method in vars(api).items() if hasattr(method, _OPERATIONS)}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import orjson
@@ -131,3 +132,18 @@ _JSON_TYPES = {
     orjson.Fragment: "a number",
     exact_json.NotANumber: "no number of JSON",
 }
+
+
+def check_parameters(query: Mapping[str, str], names: Sequence[str], unnamed: Sequence[str]) -> None:
+    """
+    Raise Problem 400 for a parameter that is neither in `names` nor `unnamed`, which the hint leaves out.
+
+    Without it, the answer would be about other rows than asked for.
+    """
+    unknown = next((name for name in query if name not in names and name not in unnamed), None)
+    if unknown is None:
+        return
+    similar = get_close_matches(unknown, names, 1, 0.5)
+    suggestion = f"did you mean {similar[0]!r}? " if similar else ""
+    hint = f"{suggestion}known: {', '.join(names)}" if names else "this list takes no filters"
+    raise Problem(400, "unknown_filter", f"there is no filter {unknown[:100]!r}", hint)

@@ -25,6 +25,7 @@ def test_searchable_form_keeps_other_words_apart(query: str, text: str) -> None:
         ("don`t run `ls -l`", "don't run `ls -l`"),
         ("e\u2011mail\u200b me", "e-mail me"),
         ("❤\ufe0f it", "❤ it"),
+        ("Ｉ ｌｏｖｅ ｉｔ，１００！", "I love it，100！"),
     ],
 )
 def test_plain_text_keeps_its_case_and_its_code(text: str, read: str) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,6 +27,7 @@ from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_web.cursors import decoded_cursor, encoded_cursor, page_limit
 from phospho_web.problems import Problem
+from phospho_web.requests import check_parameters
 
 _FILTER_NAMES = frozenset(field.name for field in fields(Filters))
 # The parameters of every view, beside the filters and its own; `as` tells a page from a twin.
@@ -181,7 +181,8 @@ class ViewRequestReader:
 
         `parameters` may be in its query beside those of every list.
         """
-        _check_parameters(request.query_params, parameters)
+        names = [*url_names(), *_LIST_PARAMETERS, *parameters]
+        check_parameters(request.query_params, names, unnamed=_PARAMETERS)
         now_ms = time.time_ns() // 1_000_000
         zone = zone_of(self._registry.project(project_id), request)
         filters = Filters.from_query(request.query_params)
@@ -201,18 +202,6 @@ class ViewRequestReader:
             columns=tuple(columns),
             readable_projects=tuple(visitor.readable_projects(project_id)),
         )
-
-
-def _check_parameters(query: Mapping[str, str], parameters: Sequence[str]) -> None:
-    """Raise Problem 400 for an unknown parameter: without it, the answer would be about other tasks than asked for."""
-    names = [*url_names(), *_LIST_PARAMETERS, *parameters]
-    unknown = next((name for name in query if name not in names and name not in _PARAMETERS), None)
-    if unknown is None:
-        return
-    similar = get_close_matches(unknown, names, 1, 0.5)
-    suggestion = f"did you mean {similar[0]!r}? " if similar else ""
-    hint = f"{suggestion}known: {', '.join(names)}"
-    raise Problem(400, "unknown_filter", f"there is no filter {unknown[:100]!r}", hint)
 
 
 def _time_input(text: str, zone: ZoneInfo) -> dict[str, str]:

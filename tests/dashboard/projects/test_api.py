@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
 from starlette.testclient import TestClient
+
+
+@pytest.mark.parametrize(
+    "path", ["labels", "dead-letters", "backfills", "definitions", "webhooks", "projects", "keys", "llm-usage"]
+)
+def test_lists_refuse_a_parameter_that_they_do_not_have(mine: TestClient, path: str) -> None:
+    refused = mine.get(f"/api/v1/{path}", params={"nonsense": "x"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unknown_filter")
+    assert mine.get(f"/api/v1/{path}", params={"project": "mine"}).status_code == 200
+
+
+def test_a_misspelt_parameter_is_answered_with_the_right_one(mine: TestClient) -> None:
+    error = mine.get("/api/v1/dead-letters", params={"limits": "1"}).json()["error"]
+    assert error["hint"] == "did you mean 'limit'? known: cursor, limit"
 
 
 def test_a_project_key_sees_its_own_project_and_makes_none(mine: TestClient) -> None:

@@ -36,6 +36,23 @@ def test_texts_that_mean_the_event_are_still_found() -> None:
     assert len(found("meant")) >= LEAST_MEANT
 
 
+@pytest.mark.parametrize(
+    ("description", "text"),
+    [
+        ("The user asks for a refund", "a refund is not needed"),
+        ("The user reports a bug", "there are no bugs in it"),
+        ("The user is angry", "I’m not mad at all"),
+        ("The user is angry", "I'm hardly angry"),
+        ("The user forgot their password", "My password isn't lost"),
+        ("The user wants to cancel their subscription", "I decided against cancelling my subscription"),
+        ("The user wants to cancel their subscription", "I never wanted to cancel my subscription"),
+    ],
+)
+def test_denials_in_other_words_are_not_found(description: str, text: str) -> None:
+    [matches] = compile_definitions([semantic("event", description)]).match([text], "input")
+    assert not any(match.is_found for match in matches)
+
+
 def test_a_denial_is_in_doubt_so_that_a_judge_may_be_asked() -> None:
     refund = semantic("refund", "The user wants a refund")
     [[match]] = compile_definitions([refund]).match(["I don't want a refund"], "input")
@@ -54,6 +71,11 @@ def test_a_denial_is_in_doubt_so_that_a_judge_may_be_asked() -> None:
         ("The user wants a poem or an email to be written", "write an email to my boss"),
         ("The user asks about the refund policy", "what does your refund policy mean"),
         ("The user wants to cancel their subscription", "I don't know how to cancel my subscription"),
+        ("The user wants to cancel their subscription", "I don't want my subscription any more"),
+        ("The user wants to cancel their subscription", "I won't renew my subscription"),
+        ("The user asks for a refund", "I haven't received my refund"),
+        ("The user asks for a refund", "why was I not refunded?"),
+        ("The user is angry", "I have never been so angry"),
     ],
 )
 def test_negations_and_requests_that_are_the_event_are_found(description: str, text: str) -> None:

@@ -23,22 +23,33 @@ UNASSERTED_SHARE = 0.45
 _MAX_CHARACTERS = 4_000
 _NEGATION = re.compile(
     r"\b(?:(?:do|does|did|is|are|was|were|has|have|had|wo|would|should|need|must|ai)n't|not|never|no longer|without|"
-    r"nobody|no one|none|neither|nothing|rather not|no(?! (?:problem|matter|idea|doubt|wonder))(?= \w))\b",
+    r"nobody|no one|none|neither|nothing|rather not|hardly|decided against|refuse to|no(?! (?:problem|matter|idea|doubt|wonder))(?= \w))\b",
     re.IGNORECASE,
 )
-# Negations that deny nothing: questions, what somebody does not know, and "not only".
+# Negations that deny nothing: questions, what somebody does not know or has not got, "not only", "never so".
 _NO_DENIAL = re.compile(
-    r"\b(?:why (?:\w+ )?(?:not|\w+n't)|(?:do|does|is|are|was|would|wo|could|should)n't (?:you|i|it|we|they|there)|"
+    r"\b(?:why (?:\w+ ){0,3}(?:not|\w+n't)|(?:ha[sd]|have)(?:n't| not)(?: \w+)? (?:received|got|gotten|seen)|"
+    r"did(?:n't| not) (?:get|receive) (?:my|the|any|an?)|never been (?:so|this|more)|(?:do|does|is|are|was|would|wo|could|should)n't (?:you|i|it|we|they|there)|"
     r"not (?:only|just|sure|certain)|(?:do|did)n't (?:know|understand|see|forget to|hesitate|get why)|"
     r"(?:do|did) not (?:know|understand|see|hesitate)|if not|or not|whether or not)\b",
     re.IGNORECASE,
 )
 _SCOPE_END = re.compile(r"\b(?:but|instead|because|although|except)\b|[,;:]", re.IGNORECASE)
-# Descriptions of something that went wrong: "it has not come" is no denial that it is late, "it is not late" is one.
+# "A refund is not needed" denies what stands before it.
+_NEEDLESS = re.compile(r"\s*(?:necessary|needed|required|wanted)\b(?! to)", re.IGNORECASE)
+# Descriptions of something that went wrong or ends: "it has not come" is no denial that it is late, nor "I don't want my
+# plan" that it is cancelled; "it is not late" and "don't cancel it" are.
 _FAULT = re.compile(
     r"\b(late|delay\w*|fail\w*|declin\w+|reject\w+|lost|lose|missing|wrong\w*|broken|bugs?|errors?|problems?|stuck|"
-    r"block\w+|forg[oe]t\w*|refus\w+|complain\w*|unable|crash\w*|angry|upset|unhappy|frustrat\w+)\b",
+    r"block\w+|forg[oe]t\w*|refus\w+|complain\w*|unable|crash\w*|angry|upset|unhappy|frustrat\w+|"
+    r"cancel\w*|unsubscrib\w+|terminat\w+)\b",
     re.IGNORECASE,
+)
+# Words of one meaning, by their stems: to deny one is to deny the others.
+_SAME_FAULT = (
+    frozenset({"angr", "ange", "mad", "furi", "anno", "upse", "frus", "unha"}),
+    frozenset({"forg", "lost", "lose", "miss"}),
+    frozenset({"canc", "end", "endi", "stop", "unsu", "term"}),
 )
 _NEGATED_DESCRIPTION = re.compile(r"\b(?:not|never|no|without|can't|cannot|unable)\b|n't\b", re.IGNORECASE)
 _ABOUT = re.compile(
@@ -85,7 +96,7 @@ class Reader:
     def of(cls, description: str) -> Reader:
         core = description_core(plain(description)).lower()
         return cls(
-            faults=frozenset(match[0][:4] for match in _FAULT.finditer(core)),
+            faults=frozenset().union(*(_same_faults(_stem(match[0])) for match in _FAULT.finditer(core))),
             is_negated=_NEGATED_DESCRIPTION.search(core) is not None,
             reads_mentions=_ABOUT.search(core) is None,
             core=core,
@@ -107,9 +118,11 @@ class Reader:
         for negation in _NEGATION.finditer(clause):
             if any(other.start() <= negation.start() < other.end() for other in _NO_DENIAL.finditer(clause)):
                 continue
-            scope = _SCOPE_END.split(clause[negation.end() :], maxsplit=1)[0].strip()
+            rest = clause[negation.end() :]
+            is_needless = _NEEDLESS.match(rest) is not None
+            scope = (clause[: negation.start()] if is_needless else _SCOPE_END.split(rest, maxsplit=1)[0]).strip()
             if self.faults:
-                if any(word[0].lower()[:4] in self.faults for word in _WORD.finditer(scope)):
+                if any(_stem(word[0]) in self.faults for word in _WORD.finditer(scope)):
                     return True
             elif scope and shows_event(scope):
                 return True
@@ -126,6 +139,15 @@ class Reader:
         """Return True if the description itself is about such requests."""
         verb = match.groupdict().get("verb")
         return verb is not None and (verb.lower() in self.core or _TEXTS.search(self.core) is not None)
+
+
+def _stem(word: str) -> str:
+    """Return what forms of one word have in common, roughly."""
+    return word.lower().removesuffix("s")[:4]
+
+
+def _same_faults(stem: str) -> frozenset[str]:
+    return next((stems for stems in _SAME_FAULT if stem in stems), frozenset({stem}))
 
 
 def _is_within(clause: str, quote: str) -> bool:
