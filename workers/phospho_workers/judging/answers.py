@@ -33,8 +33,9 @@ def read_answers(text: str, definitions: Mapping[str, EventDefinition]) -> dict[
     """
     Return the answers in the text of an LLM, by the name of the definition.
 
-    The text may have thoughts, a sentence or a fence around its one JSON object. An answer that has not exactly the
-    form of the schema (`verdict` passes for `answer`) is left out; a text with no such object, or with two that differ, has none.
+    The text may have thoughts, a sentence or a fence around its one JSON object. `verdict` passes for `answer`. An
+    answer that has not exactly the form of the schema is left out; a text with no such object, or with two that
+    differ, has none.
     """
     by_key = _answers_by_key(text)
     answers = {definition.name: _answer(definition, by_key.get(key)) for key, definition in definitions.items()}

@@ -23,13 +23,15 @@ UNASSERTED_SHARE = 0.45
 _MAX_CHARACTERS = 4_000
 _NEGATION = re.compile(
     r"\b(?:(?:do|does|did|is|are|was|were|has|have|had|wo|would|should|need|must|ai)n't|not|never|no longer|without|"
-    r"nobody|no one|none|neither|nothing|rather not|hardly|decided against|refuse to|no(?! (?:problem|matter|idea|doubt|wonder))(?= \w))\b",
+    r"nobody|no one|none|neither|nothing|rather not|hardly|decided against|refuse to|"
+    r"no(?! (?:problem|matter|idea|doubt|wonder))(?= \w))\b",
     re.IGNORECASE,
 )
 # Negations that deny nothing: questions, what somebody does not know or has not got, "not only", "never so".
 _NO_DENIAL = re.compile(
     r"\b(?:why (?:\w+ ){0,3}(?:not|\w+n't)|(?:ha[sd]|have)(?:n't| not)(?: \w+)? (?:received|got|gotten|seen)|"
-    r"did(?:n't| not) (?:get|receive) (?:my|the|any|an?)|never been (?:so|this|more)|(?:do|does|is|are|was|would|wo|could|should)n't (?:you|i|it|we|they|there)|"
+    r"did(?:n't| not) (?:get|receive) (?:my|the|any|an?)|never been (?:so|this|more)|"
+    r"(?:do|does|is|are|was|would|wo|could|should)n't (?:you|i|it|we|they|there)|"
     r"not (?:only|just|sure|certain)|(?:do|did)n't (?:know|understand|see|forget to|hesitate|get why)|"
     r"(?:do|did) not (?:know|understand|see|hesitate)|if not|or not|whether or not)\b",
     re.IGNORECASE,
@@ -37,8 +39,8 @@ _NO_DENIAL = re.compile(
 _SCOPE_END = re.compile(r"\b(?:but|instead|because|although|except)\b|[,;:]", re.IGNORECASE)
 # "A refund is not needed" denies what stands before it.
 _NEEDLESS = re.compile(r"\s*(?:necessary|needed|required|wanted)\b(?! to)", re.IGNORECASE)
-# Descriptions of something that went wrong or ends: "it has not come" is no denial that it is late, nor "I don't want my
-# plan" that it is cancelled; "it is not late" and "don't cancel it" are.
+# Descriptions of something that went wrong or ends: "it has not come" is no denial that it is late, nor "I don't want
+# my plan" that it is cancelled; "it is not late" and "don't cancel it" are.
 _FAULT = re.compile(
     r"\b(late|delay\w*|fail\w*|declin\w+|reject\w+|lost|lose|missing|wrong\w*|broken|bugs?|errors?|problems?|stuck|"
     r"block\w+|forg[oe]t\w*|refus\w+|complain\w*|unable|crash\w*|angry|upset|unhappy|frustrat\w+|"
