@@ -11,7 +11,15 @@ from typing import Any
 
 from benchmarks.conversations import REPOSITORY
 
-_PACKAGES = ("phospho-pipeline", "confluent-kafka", "faststream", "clickhouse-connect", "chdb", "orjson", "uvicorn")
+_PACKAGES = (
+    "phospho-pipeline",
+    "confluent-kafka",
+    "faststream",
+    "clickhouse-connect",
+    "chdb-core",
+    "orjson",
+    "uvicorn",
+)
 
 
 def machine() -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Connection:
 
 def test_a_sibling_has_connections_of_its_own_which_close_with_its_store() -> None:
     opened: list[Connection] = []
-    store = Store(lambda: Connection(opened), 1)  # type: ignore[arg-type, return-value]
+    store = Store(lambda database: Connection(opened), 1)  # type: ignore[arg-type, return-value]
     sibling = store.sibling(1)
 
     for _ in range(2):
