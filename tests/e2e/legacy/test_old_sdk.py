@@ -161,7 +161,7 @@ def test_a_traced_call_stands_beside_the_log_that_was_made_of_it(run_old_sdk: Ru
     (traced,) = tasks.values()
     assert (logged["output"], logged["metadata"]["plan"]) == ("Paris, ribbit.", "pro")
     assert (traced["output"], traced["metadata"]["plan"]) == ("Paris, ribbit.", "pro")
-    assert traced["metadata"]["attributes"]["phospho"]["task_id"] == sent["task_id"]
+    assert traced["metadata"]["attributes"]["phospho.task_id"] == sent["task_id"]
     assert legacy.number("SELECT count() FROM tasks WHERE session_id = 'traced'") == 2
 
 
