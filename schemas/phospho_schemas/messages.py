@@ -352,7 +352,7 @@ class Project(Message):
 
 
 KeyScope = Literal["ingest", "read", "admin"]
-"""What a key may do in its project: log, read what was logged, or everything."""
+"""The rights of a key in its project: log, read what was logged, or everything."""
 KEY_SCOPES: tuple[KeyScope, ...] = ("ingest", "read", "admin")
 
 
