@@ -12,7 +12,7 @@ JAVASCRIPT := producers/javascript
 JAVASCRIPT_INSTALLED := $(JAVASCRIPT)/node_modules/.installed
 JAVASCRIPT_BUILT := $(JAVASCRIPT)/node_modules/.built
 
-.PHONY: up test install javascript javascript-package screenshot lint types imports kafka system-packages chaos bench \
+.PHONY: up test install javascript javascript-package packages release-check screenshot lint types imports kafka system-packages chaos bench \
 	bench-detection bench-cascade bench-dashboard schemas constraints clean
 
 # An environment that has everything for tests runs phospho too.
@@ -52,10 +52,19 @@ $(JAVASCRIPT_BUILT): $(JAVASCRIPT_INSTALLED) $(JAVASCRIPT)/tsconfig.json $(wildc
 	npm --prefix $(JAVASCRIPT) run build
 	touch $@
 
-# dist/phospho-1.0.0.tgz, to install in an app: npm install PATH.
+# dist/phospho-sdk-1.0.0.tgz, to install in an app: npm install PATH.
 javascript-package: javascript
 	mkdir -p dist
 	npm pack --silent --pack-destination dist ./$(JAVASCRIPT)
+
+# What is released: the wheels of the server and of the SDK, and the JavaScript package, in dist.
+packages: install javascript-package
+	$(BIN)/python -m hatchling build --target wheel --directory dist
+	cd producers/python && ../../$(BIN)/python -m hatchling build --target wheel --directory ../../dist
+
+# Installs the built packages where no checkout is, logs with each SDK and reads the page.
+release-check: packages
+	deploy/release-check
 
 # docs/dashboard.png, with the data of `phospho demo`, in Debian's Chromium.
 screenshot: install
@@ -110,4 +119,4 @@ constraints:
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:
-	rm -rf build dist $(VENV) $(JAVASCRIPT)/node_modules $(JAVASCRIPT)/dist $(JAVASCRIPT)-sdk-alias/node_modules
+	rm -rf build dist $(VENV) $(JAVASCRIPT)/node_modules $(JAVASCRIPT)/dist

@@ -62,7 +62,7 @@ def test_setup_is_built_from_a_target_that_exists(compose: Compose, stages: Stag
 def test_what_is_installed_is_pinned(stages: Stages) -> None:
     installs = [run for run in stages["build"]["RUN"] if "pip install" in run]
     assert len(installs) == 1
-    assert installs[0].endswith("pip install --no-deps -r requirements.txt .")
+    assert installs[0].endswith("requirements.txt > image.txt && /opt/phospho/bin/pip install --no-deps -r image.txt .")
 
 
 def test_nothing_secret_can_be_left_in_a_layer(stages: Stages) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fixtures.node import App, Archive, archives_of_both_names, built_package, make_app, unpack
+from fixtures.node import App, Archive, built_package, make_app, packed, unpack
 from fixtures.openai_server import OpenAIServer
 from fixtures.phospho_process import PhosphoProcess
 from fixtures.server_process import free_port
@@ -47,15 +47,15 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Archive]:
-    return archives_of_both_names(tmp_path_factory.mktemp("packed"))
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    return packed(tmp_path_factory.mktemp("packed"))
 
 
 @pytest.fixture(scope="session")
-def app_folder(tmp_path_factory: pytest.TempPathFactory, archives: dict[str, Archive]) -> Path:
-    """An app that has both names of the SDK, and OpenAI's client."""
+def app_folder(tmp_path_factory: pytest.TempPathFactory, archive: Archive) -> Path:
+    """An app that has the SDK, also under the name that upstream's users import, and OpenAI's client."""
     folder = make_app(tmp_path_factory.mktemp("apps") / "app")
-    for name, archive in archives.items():
+    for name in ("phospho-sdk", "phospho"):
         unpack(folder, name, archive)
     (folder / "node_modules" / "openai").symlink_to(built_package() / "node_modules" / "openai")
     return folder

@@ -46,7 +46,7 @@ def test_readme_code_runs_and_prints_its_output(app: App, logged: Any) -> None:
     code = (
         "\n".join(block for block, _ in blocks).replace("ph_your_api_key", "api_key").replace("export default", "void")
     )
-    printed = app.run('import { phospho, Phospho, RecordingTransport } from "phospho";\n' + IMPORT.sub("", code))
+    printed = app.run('import { phospho, Phospho, RecordingTransport } from "phospho-sdk";\n' + IMPORT.sub("", code))
 
     assert len(blocks) == 7
     assert printed == "".join(output for _, output in blocks)

@@ -8,7 +8,7 @@ from typing import Any
 from fixtures.node import App, json_lines
 from fixtures.openai_server import ANSWER, MODEL
 
-HEAD = 'import { phospho } from "phospho";\nphospho.init();\n'
+HEAD = 'import { phospho } from "phospho-sdk";\nphospho.init();\n'
 TAIL = "\nconsole.log(JSON.stringify([(await phospho.flush()).isComplete, phospho.stats()]));"
 
 
@@ -172,7 +172,7 @@ def test_refused_log_is_reported_and_harms_no_other(app: App, logged: Any) -> No
 
 def test_wrong_key_is_reported(app: App, logged: Any) -> None:
     printed = app.run(
-        'import { Phospho } from "phospho";\n'
+        'import { Phospho } from "phospho-sdk";\n'
         + """
         const client = new Phospho({ apiKey: "ph_wrong" });
         client.log({ input: "Hello" });

@@ -1,4 +1,4 @@
-"""The published packages: their files, names and types, in fresh apps without a registry."""
+"""The published package: its files, name and types, in fresh apps without a registry."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from fixtures.node import ALIAS, PACKAGE, App, built_package, install, json_lines, make_app, run
+from fixtures.node import PACKAGE, App, built_package, install, json_lines, make_app, run
 
 TSC = PACKAGE / "node_modules" / "typescript" / "bin" / "tsc"
 
 # A user's file that uses every type once. `@ts-expect-error` fails if there is no error.
 SAMPLE = """
-import { ConfigError, Phospho, phospho, RecordingTransport } from "phospho";
-import type { FlushResult, LogEntry, LoggedContent, PhosphoOptions, Stats, Transport } from "phospho";
+import { ConfigError, Phospho, phospho, RecordingTransport } from "phospho-sdk";
+import type { FlushResult, LogEntry, LoggedContent, PhosphoOptions, Stats, Transport } from "phospho-sdk";
 
 const onWarning = (text: string) => {};
 const options: PhosphoOptions = { apiKey: process.env.KEY, limits: { queueEvents: 10 }, onWarning };
@@ -79,40 +79,31 @@ phospho.shutdown().then(({ isComplete }) => {
 """
 
 
-def test_package_holds_build_readme_and_changelog(archives: Any) -> None:
-    files = archives["phospho"].files
+def test_package_holds_build_readme_and_changelog(archive: Any) -> None:
+    files = archive.files
     built = {name for name in files if name.startswith("dist/")}
 
-    assert sorted(set(files) - built) == ["CHANGELOG.md", "README.md", "package.json"]
+    assert sorted(set(files) - built) == ["CHANGELOG.md", "LICENSE", "README.md", "package.json"]
     assert {"dist/esm/index.js", "dist/esm/index.d.ts", "dist/cjs/index.js", "dist/cjs/package.json"} <= built
     assert all(name.endswith((".js", ".d.ts")) for name in built - {"dist/cjs/package.json"})
 
 
-def test_alias_package_re_exports_and_bundles_package(archives: Any) -> None:
-    files = archives["phospho-sdk"].files
-
-    own = [name for name in files if not name.startswith("node_modules/phospho/")]
-    assert own == ["index.cjs", "index.d.cts", "index.d.ts", "index.js", "package.json"]
-    assert {name.removeprefix("node_modules/phospho/") for name in files} >= set(archives["phospho"].files)
-
-
 def test_versions_are_equal_and_package_has_no_dependency() -> None:
     package = json.loads((PACKAGE / "package.json").read_text())
-    alias = json.loads((ALIAS / "package.json").read_text())
 
     assert "dependencies" not in package
-    assert package["version"] == alias["version"] == alias["dependencies"]["phospho"]
     assert f'VERSION = "{package["version"]}"' in (PACKAGE / "src" / "version.ts").read_text()
     assert f"## {package['version']}\n" in (PACKAGE / "CHANGELOG.md").read_text()
     assert all(version[0].isdigit() for version in package["devDependencies"].values())
 
 
-@pytest.mark.parametrize("name", ["phospho", "phospho-sdk"])
+# The second name is that of upstream's package, which an app may keep importing.
+@pytest.mark.parametrize("name", ["phospho-sdk", "phospho"])
 def test_package_installed_alone_logs_by_import_and_require(
-    archives: Any, server: Any, logged: Any, tmp_path: Path, name: str
+    archive: Any, server: Any, logged: Any, tmp_path: Path, name: str
 ) -> None:
     app = App(make_app(tmp_path / "app"), server.environment)
-    install(app.folder, archives[name])
+    install(app.folder, name, archive)
     head = f'const NAME = "{name}";'
 
     by_import = app.run(f'import * as SDK from "{name}"; {head} {PROGRAM}', "program.mjs")
@@ -133,8 +124,6 @@ def test_strict_code_of_user_compiles(
     (tmp_path / "node_modules").symlink_to(app_folder / "node_modules")
     for file in ("sample.mts", "sample.cts"):
         (tmp_path / file).write_text(SAMPLE)
-    (tmp_path / "alias.mts").write_text(SAMPLE.replace('from "phospho"', 'from "phospho-sdk"'))
-    (tmp_path / "alias.cts").write_text(SAMPLE.replace('from "phospho"', 'from "phospho-sdk"'))
     options = {**STRICT, "module": module, "moduleResolution": module_resolution, "lib": library}
     (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": options}))
 

@@ -1,4 +1,4 @@
-"""The wheels of both names: the same files, no dependencies, and logging when installed alone."""
+"""The wheel of the SDK: its name, no dependencies, and logging when installed alone."""
 
 from __future__ import annotations
 
@@ -21,49 +21,31 @@ if ROOT is None:
     pytest.skip("needs the source folder of the SDK beside the tests", allow_module_level=True)
 
 
-def build(folder: str, target: Path) -> Path:
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(target)]
-    subprocess.run(command, cwd=ROOT / "producers" / folder, check=True, capture_output=True, timeout=60)
-    return next(target.glob("*.whl"))
-
-
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folders = {"phospho": "python", "phospho-sdk": "python-sdk-alias"}
-    return {name: build(folder, tmp_path_factory.mktemp(name)) for name, folder in folders.items()}
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(target)]
+    subprocess.run(command, cwd=ROOT / "producers" / "python", check=True, capture_output=True, timeout=60)
+    (wheel,) = target.glob("*.whl")
+    return wheel
 
 
-def files(wheel: Path) -> dict[str, bytes]:
+def test_wheel_is_typed_and_has_no_dependencies(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        return {name: archive.read(name) for name in archive.namelist() if name.startswith("phospho/")}
+        names = archive.namelist()
+        metadata = archive.read(next(name for name in names if name.endswith("/METADATA"))).decode()
+
+    lines = metadata.splitlines()
+    assert "phospho/py.typed" in names
+    assert {"Name: phospho-sdk", f"Version: {phospho.__version__}"} <= set(lines)
+    assert [line for line in lines if line.startswith("Requires-Dist") and "extra ==" not in line] == []
 
 
-def metadata(wheel: Path) -> str:
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
-        return archive.read(name).decode()
-
-
-def test_wheels_of_both_names_hold_same_files(wheels: dict[str, Path]) -> None:
-    assert files(wheels["phospho"]) == files(wheels["phospho-sdk"])
-    assert "phospho/py.typed" in files(wheels["phospho"])
-
-
-def test_wheels_have_same_version_and_no_dependencies(wheels: dict[str, Path]) -> None:
-    for name, wheel in wheels.items():
-        lines = metadata(wheel).splitlines()
-        assert f"Name: {name}" in lines
-        assert f"Version: {phospho.__version__}" in lines
-        required = [line for line in lines if line.startswith("Requires-Dist") and "extra ==" not in line]
-        assert required == []
-
-
-@pytest.mark.parametrize("name", ["phospho", "phospho-sdk"])
-def test_wheel_installed_alone_logs(wheels: dict[str, Path], name: str, tmp_path: Path, server: Any) -> None:
+def test_wheel_installed_alone_logs(wheel: Path, tmp_path: Path, server: Any) -> None:
     venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv" / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(python)]
-    install = [*pip, "install", "--no-index", "--quiet", str(wheels[name])]
+    install = [*pip, "install", "--no-index", "--quiet", str(wheel)]
     subprocess.run(install, check=True, capture_output=True, timeout=60)
 
     program = f"import phospho; phospho.init(base_url={server.url!r}); phospho.log(input=phospho.__version__)"
@@ -72,4 +54,4 @@ def test_wheel_installed_alone_logs(wheels: dict[str, Path], name: str, tmp_path
 
     assert [log["input"] for log in server.logs] == [phospho.__version__]
     installed = {package["name"] for package in json.loads(package_list.stdout)}
-    assert installed == {name}
+    assert installed == {"phospho-sdk"}

@@ -1,5 +1,5 @@
 // A log, its feedback, and the result of the flush.
-import { phospho } from "phospho";
+import { phospho } from "phospho-sdk";
 
 phospho.init();
 

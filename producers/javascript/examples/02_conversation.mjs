@@ -1,5 +1,5 @@
 // A session of several tasks, with messages as the client libraries have them.
-import { phospho } from "phospho";
+import { phospho } from "phospho-sdk";
 
 phospho.init();
 

@@ -1,5 +1,5 @@
 // A response that is still a promise: the app does not await the log.
-import { phospho } from "phospho";
+import { phospho } from "phospho-sdk";
 
 phospho.init();
 

@@ -1,5 +1,5 @@
 // Chunks, logged as they are iterated: one task, sent when the stream ends.
-import { phospho } from "phospho";
+import { phospho } from "phospho-sdk";
 
 phospho.init();
 

@@ -1,5 +1,5 @@
 // Functions, async functions and generators, whose calls are logged.
-import { phospho } from "phospho";
+import { phospho } from "phospho-sdk";
 
 phospho.init();
 

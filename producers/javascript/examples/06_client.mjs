@@ -1,5 +1,5 @@
 // Several clients, beside the module's: each has its own queue and settings.
-import { Phospho } from "phospho";
+import { Phospho } from "phospho-sdk";
 
 const support = new Phospho({ versionId: "support-3" });
 const sales = new Phospho({ versionId: "sales-1" });

@@ -1,5 +1,5 @@
 // A server that is away: the app goes on, memory is bounded, and every event is counted.
-import { Phospho } from "phospho";
+import { Phospho } from "phospho-sdk";
 
 const client = new Phospho({
   apiKey: "ph_any",

@@ -1,6 +1,6 @@
 // A test of an app, with a transport that records the events.
 import assert from "node:assert/strict";
-import { phospho, RecordingTransport } from "phospho";
+import { phospho, RecordingTransport } from "phospho-sdk";
 
 function myApp(question) {
   const answer = `You said: ${question}`;

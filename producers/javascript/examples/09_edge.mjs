@@ -1,5 +1,5 @@
 // A handler of an edge runtime: it waits for the flush after its response is sent.
-import { Phospho } from "phospho";
+import { Phospho } from "phospho-sdk";
 
 let logger;
 

@@ -1,5 +1,5 @@
 // The same by `require`.
-const { phospho } = require("phospho");
+const { phospho } = require("phospho-sdk");
 
 phospho.init();
 phospho.log({ input: "Hello", output: "Hi!" });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { generateText, simulateReadableStream, streamText, tool } from "ai";
 import { MockLanguageModelV4 } from "ai/test";
-import { phospho, RecordingTransport } from "phospho";
+import { phospho, RecordingTransport } from "phospho-sdk";
 import { z } from "zod";
 
 const usage = { inputTokens: { total: 11 }, outputTokens: { total: 7 } };

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { Phospho } from "phospho";
+import { Phospho } from "phospho-sdk";
 import { webStream } from "./support/streams.mjs";
 
 const file = new URL("../../../tests/contract/sdk_examples.json", import.meta.url);

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import vm from "node:vm";
-import { Phospho } from "phospho";
+import { Phospho } from "phospho-sdk";
 import { PACKAGE } from "./support/run.mjs";
 import { PhosphoServer } from "./support/server.mjs";
 import { until } from "./support/until.mjs";

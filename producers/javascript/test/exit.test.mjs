@@ -13,7 +13,7 @@ afterEach(() => server.close());
 function run(program, options = []) {
   const env = { PHOSPHO_API_KEY: "ph_test", PHOSPHO_BASE_URL: server.url };
   return runNode(
-    [...options, "--input-type=module", "--eval", `import { phospho } from "phospho"; ${program}`],
+    [...options, "--input-type=module", "--eval", `import { phospho } from "phospho-sdk"; ${program}`],
     { env },
   );
 }
@@ -112,7 +112,7 @@ test("a pending retry does not keep a program alive", async () => {
 test("the ESM and the CommonJS build share their default client", async () => {
   const { code, stdout } = await run(`
     import { createRequire } from "node:module";
-    const required = createRequire(import.meta.url)("phospho").phospho;
+    const required = createRequire(import.meta.url)("phospho-sdk").phospho;
     phospho.init();
     await required.log({ input: "by require" });
     console.log(required.stats().logged === phospho.stats().logged, required === phospho);

@@ -1,7 +1,7 @@
 // Arguments and results of `log`, by the class and the object.
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { ConfigError, Phospho, phospho, RecordingTransport } from "phospho";
+import { ConfigError, Phospho, phospho, RecordingTransport } from "phospho-sdk";
 import { until } from "./support/until.mjs";
 
 const UUID7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import OpenAI from "openai";
-import { phospho, RecordingTransport } from "phospho";
+import { phospho, RecordingTransport } from "phospho-sdk";
 import { until } from "./support/until.mjs";
 
 const CHUNK = { id: "c", object: "chat.completion.chunk", created: 1, model: "gpt-4o" };

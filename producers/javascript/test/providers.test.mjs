@@ -8,7 +8,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import { GoogleGenAI } from "@google/genai";
 import { Ollama } from "ollama";
 import OpenAI, { AzureOpenAI } from "openai";
-import { phospho, RecordingTransport } from "phospho";
+import { phospho, RecordingTransport } from "phospho-sdk";
 
 const file = new URL("../../../tests/contract/shapes.json", import.meta.url);
 const EXAMPLES = new Map(

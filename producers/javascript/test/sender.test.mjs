@@ -1,7 +1,7 @@
 // The sender against a server on loopback: its requests, and the effect of each answer.
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { Phospho, RecordingTransport, VERSION } from "phospho";
+import { Phospho, RecordingTransport, VERSION } from "phospho-sdk";
 import { PhosphoServer, refusal } from "./support/server.mjs";
 import { until } from "./support/until.mjs";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, test } from "node:test";
-import { Phospho, RecordingTransport } from "phospho";
+import { Phospho, RecordingTransport } from "phospho-sdk";
 import { webStream } from "./support/streams.mjs";
 
 const file = new URL("../../../tests/contract/shapes.json", import.meta.url);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { afterEach, beforeEach, test } from "node:test";
-import { phospho, RecordingTransport } from "phospho";
+import { phospho, RecordingTransport } from "phospho-sdk";
 import { webStream } from "./support/streams.mjs";
 import { until } from "./support/until.mjs";
 

@@ -1,7 +1,7 @@
 // Wrapped functions behave as before, and their calls are logged.
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { Phospho, phospho, RecordingTransport } from "phospho";
+import { Phospho, phospho, RecordingTransport } from "phospho-sdk";
 
 let transport;
 const unhandled = [];
