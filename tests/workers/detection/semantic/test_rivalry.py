@@ -14,7 +14,9 @@ from fixtures.matches import found_matches
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.semantic.descriptions import resemblances
 from phospho_workers.detection.semantic.library import build, library
+from phospho_workers.detection.semantic.rivalry import Margins
 from phospho_workers.detection.semantic.scoring import DescriptionScores
+from phospho_workers.detection.text.embedding import directions
 from phospho_workers.detection.text.reading import clauses_of, reading
 from workers.detection.tasks import semantic
 
@@ -52,6 +54,13 @@ def test_a_definition_alone_is_weighed_against_usual_texts() -> None:
     refund = semantic("refund", "The user asks for their money back")
     assert found([refund], "I want my money back")["refund"] > 0.9
     assert found([refund], "How is the weather in Rome?")["refund"] < 0.1
+
+
+def test_stand_ins_take_from_a_few_definitions_what_they_explain_better() -> None:
+    text, flight, hotel, near_flight = directions(np.array([[4, 3, 0], [1, 0, 0], [0, 1, 0], [4, 0, 1.0]]))
+    alone = Margins(flight[None]).of(text[None])[0, 0]
+    assert Margins(flight[None], hotel[None]).of(text[None])[0, 0] < alone - 0.1
+    assert Margins(flight[None], near_flight[None]).of(text[None])[0, 0] > alone - 0.01
 
 
 def test_equal_definitions_are_no_rivals() -> None:

@@ -41,12 +41,14 @@ class Library:
 
     names: their descriptions, less the mean `mean_name`.
     examples: the mean of their examples, less that of all examples.
+    directions: half-way between the two, as `embedding.directions` makes them.
     example_directions: the direction of every single example.
     """
 
     names: Matrix
     examples: Matrix
     mean_name: NDArray[np.float64]
+    directions: Vectors
     example_directions: Vectors
 
 
@@ -77,6 +79,7 @@ def build(without: Container[str] = ()) -> Library:
         names=names,
         examples=examples,
         mean_name=mean_name,
+        directions=directions(names + examples),
         example_directions=directions(np.concatenate(examples_by_event)),
     )
 

@@ -52,7 +52,8 @@ class DescriptionScores:
         self._student = student if references is not None else None
         is_foreign = self._student is not None and self._student.is_multilingual
         self._static_weight = _FOREIGN_STATIC_WEIGHT if is_foreign else 1.0
-        self._static = Margins(directions(np.stack([expected_direction(description) for description in descriptions])))
+        expected = directions(np.stack([expected_direction(description) for description in descriptions]))
+        self._static = Margins(expected, stand_ins=library().directions)
         self._taught: Margins | None = None
         if self._student is not None:
             self._taught = Margins(np.stack([self._student.description(description) for description in descriptions]))
