@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ ENDS = """
 import multiprocessing, os, signal, sys, time
 import phospho
 
-phospho.init(base_url=sys.argv[1], tick=60)
+phospho.init(base_url=sys.argv[1], tick=60, exit_timeout_s=60)
 
 def log(name):
     phospho.log(input=name)
@@ -49,7 +49,7 @@ log("the parent")
 
 
 def test_no_end_of_a_process_loses_logs(server: Any) -> None:
-    subprocess.run([sys.executable, "-c", ENDS, server.url], check=True, timeout=60, capture_output=True)
+    subprocess.run([sys.executable, "-c", ENDS, server.url], check=True, timeout=100, capture_output=True)
 
     assert sorted(log["input"] for log in server.logs) == [
         "Pool that is terminated",
@@ -129,3 +129,33 @@ def test_idle_thread_ends_and_the_next_log_starts_another(server: Any, monkeypat
 
     assert [log["input"] for log in server.logs] == ["0", "1", "2"]
     assert client.stats().sent == 3
+
+
+@pytest.mark.parametrize("is_streaming", [False, True])
+def test_client_dropped_while_idle_closes_its_transport(monkeypatch: pytest.MonkeyPatch, is_streaming: bool) -> None:
+    monkeypatch.setattr("phospho._delivery.queue.IDLE_S", 0.05)
+    transport = _Transport()
+    client = phospho.Client(transport=transport, tick=0)
+    client.log(input="whole")
+    if is_streaming:
+        client.log(input="a stream", output="its beginning", to_log=False)
+    wait_until(lambda: sender_threads() == 0)
+
+    del client
+    gc.collect()
+
+    wait_until(lambda: transport.closed == 1)
+    assert transport.inputs == ["whole", "a stream"][: 1 + is_streaming]
+
+
+class _Transport(phospho.Transport):
+    def __init__(self) -> None:
+        self.inputs: list[str] = []
+        self.closed = 0
+
+    def send(self, events: Sequence[Any]) -> list[phospho.Outcome]:
+        self.inputs += [event.content["input"] for event in events]
+        return [phospho.Outcome.accepted() for _ in events]
+
+    def close(self) -> None:
+        self.closed += 1

@@ -111,9 +111,16 @@ class Pipeline:
         return result._replace(spooled=self._deferred)
 
     def retire(self) -> None:
-        """Send all events in the background, then end. Does not block."""
+        """Send all events in the background, then end and close the transport. Does not block."""
         self.queue.complete_all()
-        self.queue.close()
+        with self.queue.changed:
+            if self.queue.is_closed:
+                return
+            # A thread that was idle has ended, and can't close what it leaves.
+            is_running = self.sender.is_running or (self.queue.has_ready_events and self.sender.start())
+            self.queue.close()
+        if not is_running:
+            self._release()
 
     def _hand_over(self, events: Sequence[Event]) -> bool:
         """
