@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import click
 
 from phospho_cli.options import settings_options, variables_help
@@ -29,10 +31,10 @@ def migrate(settings: MigrateSettings, wants_project: bool) -> None:
     Safe to run again, and from many replicas at once. A random key of the first project is shown only once.
     """
     try:
-        store = remote(settings.clickhouse, size=1)
-        _migrate(store)
-        if wants_project:
-            _make_first_project(Registry(store), settings.first_project)
+        with closing(remote(settings.clickhouse, size=1)) as store:
+            _migrate(store)
+            if wants_project:
+                _make_first_project(Registry(store), settings.first_project)
     except IncompatibleStore as error:
         raise click.ClickException(
             f"ClickHouse could not be migrated: {error}; drop the database {settings.clickhouse.database!r},"

@@ -27,7 +27,9 @@ def build(settings: WorkerSettings) -> StreamApp:
     stage = Detection(cache.current)
     producer = batch_producer(settings.kafka, stage.name)
     worker = StageWorker(stage, producer, DeadLetterLimit(settings.max_dead_letters_in_a_row))
-    return stream_app(stage.name, [TASKS], worker=worker, settings=settings, help_text=HELP)
+    app = stream_app(stage.name, [TASKS], worker=worker, settings=settings, help_text=HELP)
+    app.asgi.after_shutdown(store.close)
+    return app
 
 
 def app() -> object:

@@ -26,8 +26,11 @@ def build(settings: WorkerSettings) -> StreamApp:
         settings, linger_s=_LINGER_S, max_batch_records=_MAX_BATCH_RECORDS, prefetch_kbytes=_PREFETCH_KBYTES
     )
     producer = batch_producer(settings.kafka, STAGE)
-    worker = SinkWorker(remote(settings.clickhouse), producer)
-    return stream_app(STAGE, list(TABLES), worker=worker, settings=settings, help_text=HELP)
+    store = remote(settings.clickhouse)
+    worker = SinkWorker(store, producer)
+    app = stream_app(STAGE, list(TABLES), worker=worker, settings=settings, help_text=HELP)
+    app.asgi.after_shutdown(store.close)
+    return app
 
 
 def app() -> object:
