@@ -9,6 +9,7 @@ under a lock.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Generator, Iterator
@@ -51,6 +52,19 @@ class _FolderScheduling(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         folder = next((folder for folder in _FOLDERS_WITH_SERVERS if nodeid.startswith(f"{folder}/")), None)
         return folder or super()._split_scope(nodeid)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collected tests out of garbage collections, each of which would go through all of them."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _collect_garbage() -> Iterator[None]:
+    """Have an unclosed socket or file fail the module that left it open, and not a later one."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
