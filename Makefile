@@ -12,7 +12,7 @@ JAVASCRIPT := producers/javascript
 JAVASCRIPT_INSTALLED := $(JAVASCRIPT)/node_modules/.installed
 JAVASCRIPT_BUILT := $(JAVASCRIPT)/node_modules/.built
 
-.PHONY: up test install javascript javascript-package packages release-check screenshot lint types imports kafka system-packages chaos bench \
+.PHONY: up test install javascript javascript-package packages release-check docs screenshot lint types imports kafka system-packages chaos bench \
 	bench-detection bench-cascade bench-dashboard schemas constraints clean
 
 # An environment that has everything for tests runs phospho too.
@@ -88,6 +88,10 @@ kafka:
 # What the tests of the compose file, of the alert rules and of the shell example call; Debian's names.
 system-packages:
 	apt-get update -qq && apt-get install -y -qq docker-compose prometheus kcat chromium
+
+# The docs site, in build/docs/index.html.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict -f deploy/docs/mkdocs.yml
 
 # Tests that take longer than a test run may, and tests that draw or read more than there.
 chaos: install kafka
