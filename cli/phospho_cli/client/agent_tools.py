@@ -36,7 +36,7 @@ def server(client: Client) -> MCPServer:
 
 
 class Tools:
-    """What an agent may ask of one project. Each tool raises ToolError with the server's words."""
+    """The tools that read one project. Each raises ToolError with the server's words."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
