@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 FIELDS: Mapping[str, str] = {
     "schema_version": "version of the message format; readers send any other than 1 to the dead letters",
-    "kind": "log (the default), feedback or step",
+    "kind": "log (the default), feedback, step or part",
     "project_id": "id of the project; part of every identity",
     "task_id": "id of the task, one input with its output; logged again with the same id, it is the same task",
     "session_id": "id of the conversation that the task is part of",
@@ -44,6 +44,9 @@ FIELDS: Mapping[str, str] = {
     "id": "id of the event, derived from project, task and name",
     "trace_id": "id of the OpenTelemetry trace",
     "span_id": "id of the OpenTelemetry span",
+    "whole_log_id": "id of the log's content, where parts hold all of it; else empty",
+    "part": "index of the slice",
+    "parts": "number of slices",
     "step": "what an app did around its calls of a model: a span, shortened",
     "name": "name, chosen by a person",
     "definition_version": "version of the definition",

@@ -44,7 +44,7 @@ class Flow:
 FLOWS = (
     Flow(
         topics.RAW_LOGS,
-        (messages.RawLog, messages.RawFeedback, messages.RawStep),
+        (messages.RawLog, messages.RawFeedback, messages.RawStep, messages.RawPart),
         ("gateway", "dashboard"),
         ("extraction",),
     ),
@@ -53,6 +53,7 @@ FLOWS = (
     Flow(topics.EVENTS, (messages.EventMessage,), ("detection",), ()),
     Flow(topics.FEEDBACK, (messages.FeedbackRow,), ("extraction",), ("sink",)),
     Flow(topics.STEPS, (messages.StepRow,), ("extraction",), ("sink",)),
+    Flow(topics.PARTS, (messages.PartRow,), ("extraction",), ("sink",)),
     Flow(topics.DEAD_LETTER, (messages.DeadLetterRow,), ("extraction", "detection", "sink"), ("sink",)),
 )
 REGISTRY_ROWS: Mapping[str, type[Message]] = {

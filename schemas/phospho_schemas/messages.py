@@ -74,6 +74,7 @@ class RawLog(Message):
     received_at: UtcTime | None = Field(None, description="set by the gateway; else the broker's append time")
     revision: Revision | None = Field(None, description="set by the gateway; else append time and offset")
     source: str = "kafka"
+    whole_log_id: str = Field("", description="set by the gateway where parts hold the whole log")
 
 
 class RawFeedback(Message):
@@ -115,6 +116,35 @@ class StepRow(Message):
     received_at: UtcTime
 
 
+class RawPart(Message):
+    """A slice of a log that is larger than a message. The log follows it, with the beginnings of its texts."""
+
+    kind: Literal["part"] = "part"
+    project_id: ProjectId
+    task_id: Identifier
+    whole_log_id: Identifier
+    part: Count = Field(description="index of the slice")
+    parts: Count = Field(description="number of slices")
+    text: str = Field(description="slice of the log's JSON")
+    created_at: UtcTime
+    received_at: UtcTime | None = None
+    revision: Revision | None = None
+
+
+class PartRow(Message):
+    """A slice of a log that is larger than a message. Key: project, task, whole log, part."""
+
+    project_id: ProjectId
+    task_id: Identifier
+    whole_log_id: Identifier
+    part: Count
+    parts: Count
+    revision: Revision
+    text: str = Field(description="slice of the log's JSON")
+    created_at: UtcTime
+    received_at: UtcTime
+
+
 class TaskRow(Message):
     """One task: what went into the LLM app and what came out. Key: project, task. The greatest revision wins."""
 
@@ -139,6 +169,7 @@ class TaskRow(Message):
     raw_input: str = Field("", description="JSON text of what was logged, where it was not a string")
     raw_output: str = ""
     source: str = ""
+    whole_log_id: str = ""
 
 
 class DetectedEvent(BaseModel):

@@ -43,6 +43,7 @@ class _Annotation:
 _EXPIRIES = (
     _Expiry("analysis_rows", "task_id", "created_at"),
     _Expiry("step_rows", "(trace_id, span_id)", "created_at"),
+    _Expiry("log_part_rows", "(task_id, whole_log_id, part)", "created_at"),
     _Expiry("session_analysis_rows", "(session_id, turn, state)", "created_at"),
     _Expiry("session_task_rows", "(task_id, session_id)", "created_at"),
     _Expiry("session_close_rows", "session_id", "created_at"),

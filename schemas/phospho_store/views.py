@@ -44,7 +44,8 @@ SELECT
     $metadata_text AS metadata_text,
     task.raw_input AS raw_input,
     task.raw_output AS raw_output,
-    task.source AS source
+    task.source AS source,
+    task.whole_log_id AS whole_log_id
 FROM (SELECT * FROM task_rows FINAL) AS task
 LEFT ANY JOIN $last_feedback AS last_feedback
 ON task.project_id = last_feedback.project_id AND task.task_id = last_feedback.task_id

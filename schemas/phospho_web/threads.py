@@ -165,3 +165,10 @@ async def stream_chunks(
         is_gone.set()
         while not ready.empty():
             ready.get_nowait()
+
+
+async def joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield a chunk that was taken ahead, so that an error before it is a response of its own, and then the others."""
+    yield first
+    async for chunk in rest:
+        yield chunk

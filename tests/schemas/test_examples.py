@@ -12,8 +12,19 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from phospho_schemas.generate import FLOWS, SCHEMA_FOLDER, schema_file
-from phospho_schemas.messages import DeadLetterRow, FeedbackRow, Message, RawFeedback, RawLog, RawStep, StepRow, TaskRow
-from phospho_schemas.topics import ANALYSES, DEAD_LETTER, EVENTS, FEEDBACK, RAW_LOGS, STEPS, TASKS, TOPICS, Topic
+from phospho_schemas.messages import (
+    DeadLetterRow,
+    FeedbackRow,
+    Message,
+    PartRow,
+    RawFeedback,
+    RawLog,
+    RawPart,
+    RawStep,
+    StepRow,
+    TaskRow,
+)
+from phospho_schemas.topics import ANALYSES, DEAD_LETTER, EVENTS, FEEDBACK, PARTS, RAW_LOGS, STEPS, TASKS, TOPICS, Topic
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import Snapshot
 from phospho_workers.detection.stage import Detection
@@ -25,7 +36,7 @@ from schemas.example_files import ROOT, Example, all_bad, all_good, bad, each, g
 
 REPOSITORY = Path(__file__).parents[2]
 RECEIVED_MS = 1_767_261_605_000  # 2026-01-01T10:00:05Z
-SUNK = [TASKS.name, ANALYSES.name, FEEDBACK.name, STEPS.name, DEAD_LETTER.name]
+SUNK = [TASKS.name, ANALYSES.name, FEEDBACK.name, STEPS.name, PARTS.name, DEAD_LETTER.name]
 # Floats of 32 bits, parts of an event, and nulls within metadata come back in another form.
 NOT_COMPARED = {"language_score", "sentiment_score", "events", "metadata", "inserted_at", "schema_version"}
 DETECTION = Detection(Snapshot)
@@ -45,7 +56,7 @@ def model(example: Example) -> type[Message]:
     [flow] = [flow for flow in FLOWS if flow.topic.name == example.topic]
     if flow.topic != RAW_LOGS:
         return flow.models[0]
-    kinds = {b'"kind": "feedback"': RawFeedback, b'"kind": "step",': RawStep}
+    kinds = {b'"kind": "feedback"': RawFeedback, b'"kind": "step",': RawStep, b'"kind": "part"': RawPart}
     return next((kind for text, kind in kinds.items() if text in example.line), RawLog)
 
 
@@ -93,7 +104,12 @@ def test_a_model_keeps_all_that_a_good_example_says(example: Example) -> None:
 def test_extraction_makes_of_a_raw_log_what_stands_beside_it(example: Example) -> None:
     output = read(Extraction(), example)
     rows: dict[type[Message], tuple[Topic, type[Message]]]
-    rows = {RawFeedback: (FEEDBACK, FeedbackRow), RawStep: (STEPS, StepRow), RawLog: (TASKS, TaskRow)}
+    rows = {
+        RawFeedback: (FEEDBACK, FeedbackRow),
+        RawStep: (STEPS, StepRow),
+        RawPart: (PARTS, PartRow),
+        RawLog: (TASKS, TaskRow),
+    }
     topic, row_model = rows[model(example)]
     assert list(output.messages) == [topic.name]
     [row] = written(output, topic)
@@ -162,7 +178,7 @@ def test_a_bad_raw_log_among_good_ones_harms_itself_only() -> None:
     batch = [Record(RAW_LOGS.name, 0, n, RECEIVED_MS, b"", example.line) for n, example in enumerate(examples)]
     output = Extraction()(batch)
     assert sum(output.dead_letters.values()) == len(bad(RAW_LOGS.name))
-    readable = [message for topic in (TASKS, FEEDBACK, STEPS) for message in output.messages[topic.name]]
+    readable = [message for topic in (TASKS, FEEDBACK, STEPS, PARTS) for message in output.messages[topic.name]]
     assert len(readable) == len(good(RAW_LOGS.name))
 
 

@@ -14,8 +14,13 @@ from phospho_workers.runtime.records import Record
 # What a batch may cost: a request of another project waits for no more than the batch in hand. Roughly microseconds of
 # one core for extraction, detection and insert; the measurement is that of `make bench`.
 _MAX_BATCH_COST = 200_000
+# Where several projects wait: a small request is answered with the batch that it is in.
+_SHARED_BATCH_COST = 50_000
 _RECORD_COST = 600
 _BYTES_PER_COST = 3
+# Parts of a large log are stored as they are. The gateway alone writes messages that begin so.
+_PART_START = b'{"kind":"part",'
+_BYTES_PER_COST_OF_PART = 40
 # Each key beyond those of an ordinary log, by the colons of its JSON.
 _ORDINARY_COLONS = 30
 _COLON_COST = 30
@@ -124,7 +129,7 @@ class FairQueue:
     def _batch(self) -> Iterator[tuple[StoreRequest, Sequence[Record]]]:
         """Yield each request of the batch with its records, which may be a part of it."""
         first_of: dict[StoreRequest, int] = {}
-        left = _MAX_BATCH_COST
+        left = _MAX_BATCH_COST if len(self._turns) == 1 else _SHARED_BATCH_COST
         while self._turns and left > 0:
             project_id = self._turns.popleft()
             request = self._waiting[project_id][0]
@@ -158,5 +163,7 @@ class FairQueue:
 
 
 def _cost(record: Record) -> int:
+    if record.value.startswith(_PART_START):
+        return _RECORD_COST + len(record.value) // _BYTES_PER_COST_OF_PART
     keys = max(0, record.value.count(b":") - _ORDINARY_COLONS)
     return _RECORD_COST + len(record.value) // _BYTES_PER_COST + keys * _COLON_COST

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +24,7 @@ from phospho_store.sql.sessions import SESSION_FACTS
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 from phospho_web.responses import with_json_errors
-from phospho_web.threads import stream_chunks
+from phospho_web.threads import joined, stream_chunks
 
 MAX_ROWS = 200_000
 _TIMEOUT_S = 120
@@ -242,10 +242,4 @@ class ExportPages(Endpoints):
             "Content-Disposition": f'attachment; filename="{rows}.{ending}"',
             "X-Content-Type-Options": "nosniff",
         }
-        return StreamingResponse(_joined(first, body), headers=headers, media_type=FORMATS[ending].media_type)
-
-
-async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for chunk in rest:
-        yield chunk
+        return StreamingResponse(joined(first, body), headers=headers, media_type=FORMATS[ending].media_type)

@@ -137,7 +137,7 @@ _WHOLE = """
 SELECT
     task_id, session_id, user_id, version_id, toUnixTimestamp64Milli(created_at) AS created_at_ms,
     toUnixTimestamp64Milli(received_at) AS received_at_ms, $texts, flag, model, tokens_in, tokens_out, latency_ms,
-    source
+    source, whole_log_id
 FROM task_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """

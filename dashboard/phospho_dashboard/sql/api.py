@@ -21,6 +21,7 @@ _TABLES_OF_PROJECTS = (
     "analysis_rows",
     "feedback_rows",
     "step_rows",
+    "log_part_rows",
     "dead_letter_rows",
     "definition_rows",
     "label_rows",

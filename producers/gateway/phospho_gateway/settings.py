@@ -48,6 +48,11 @@ class GatewaySettings:
     variable_prefix: ClassVar[str] = "PHOSPHO_GATEWAY_"
 
     max_body_bytes: int = setting(10 * _MB, "Largest body, as sent and as inflated; above it: 413.")
+    max_large_body_bytes: int = setting(
+        64 * _MB,
+        "Largest body of POST /api/v1/events and /batch. What is beyond PHOSPHO_GATEWAY_MAX_BODY_BYTES must be in long"
+        " texts.",
+    )
     max_events: int = setting(10_000, "Most events in one batch; above it: 413.")
     max_spans: int = setting(10_000, "Most spans in one OTLP export; above it: 413.")
     max_in_flight_bytes: int = setting(256 * _MB, "Bodies held by all open requests together; above it: 503.")

@@ -70,8 +70,8 @@ export interface Settings {
 
 export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   queueEvents: 10_000,
-  queueBytes: 64 * 1024 * 1024,
-  eventBytes: 2 * 1024 * 1024,
+  queueBytes: 128 * 1024 * 1024,
+  eventBytes: 60 * 1024 * 1024,
   batchEvents: 500,
   batchBytes: 2 * 1024 * 1024,
 });

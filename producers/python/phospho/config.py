@@ -46,8 +46,8 @@ class Limits(NamedTuple):
     """
 
     queue_events: int = 10_000
-    queue_bytes: int = 64 * 1024 * 1024
-    event_bytes: int = 2 * 1024 * 1024
+    queue_bytes: int = 128 * 1024 * 1024
+    event_bytes: int = 60 * 1024 * 1024
     batch_events: int = 500
     batch_bytes: int = 2 * 1024 * 1024
     spool_bytes: int = 256 * 1024 * 1024

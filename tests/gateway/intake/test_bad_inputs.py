@@ -197,7 +197,7 @@ async def test_a_batch_needs_a_list_of_events_of_a_bounded_length(
     await assert_refused(await client.post(path, json={name: value}), status, code, publisher)
 
 
-async def test_an_event_that_grows_beyond_a_message_is_refused_alone(
+async def test_an_event_that_grows_beyond_a_message_is_kept_in_parts(
     client: httpx.AsyncClient, publisher: RecordingPublisher
 ) -> None:
     # 5 bytes as sent, 18 as JSON is written: the body is within its bound, the message is not.
@@ -206,8 +206,12 @@ async def test_an_event_that_grows_beyond_a_message_is_refused_alone(
 
     results = (await client.post("/api/v1/events/batch", content=body)).json()["results"]
 
-    assert [result["status"] for result in results] == ["rejected", "accepted"]
-    assert results[0]["error"]["code"] == "event_too_large"
+    assert [result["status"] for result in results] == ["accepted", "accepted"]
+    *parts, large, small = publisher.documents
+    assert json.loads("".join(part["text"] for part in parts))["x"] == [1e15] * 800_000
+    assert "x" not in large
+    assert large["whole_log_id"]
+    assert "whole_log_id" not in small
 
 
 async def test_an_event_as_deep_as_the_message_allows_is_accepted(

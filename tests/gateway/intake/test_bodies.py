@@ -109,7 +109,7 @@ def test_zstd_with_a_window_beyond_8_mb_is_refused() -> None:
 
 
 async def test_a_body_that_inflates_to_exactly_the_bound_is_taken(make_client: ClientMaker) -> None:
-    client = make_client(settings=GatewaySettings(max_body_bytes=len(BODY)))
+    client = make_client(settings=GatewaySettings(max_body_bytes=len(BODY), max_large_body_bytes=len(BODY)))
     headers = {"Content-Encoding": "deflate"}
 
     taken = await client.post(PATH, content=raw_deflate(BODY), headers=headers)
@@ -119,7 +119,7 @@ async def test_a_body_that_inflates_to_exactly_the_bound_is_taken(make_client: C
 
 
 async def test_a_body_above_the_bound_is_a_413_announced_or_not(make_client: ClientMaker) -> None:
-    client = make_client(settings=GatewaySettings(max_body_bytes=100))
+    client = make_client(settings=GatewaySettings(max_body_bytes=100, max_large_body_bytes=100))
 
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(20):

@@ -15,7 +15,7 @@ _COLUMN_KEYS = frozenset(
         "schema_version", "kind", "project_id", "input", "output", "session_id", "task_id", "event_id", "user_id",
         "version_id", "client_created_at", "created_at", "last_update", "raw_input", "raw_output",
         "raw_input_type_name", "raw_output_type_name", "system_prompt", "flag", "metadata", "received_at",
-        "revision", "source", "model",
+        "revision", "source", "model", "whole_log_id",
     }
 )  # fmt: skip
 # A double has all integers up to this one.

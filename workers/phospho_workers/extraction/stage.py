@@ -1,4 +1,4 @@
-"""The extraction stage: raw logs in; tasks, feedback and steps out."""
+"""The extraction stage: raw logs in; tasks, feedback, steps and parts of large logs out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from phospho_schemas.ids import derived_id, message_key
 from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_schemas.metadata import MAX_METADATA_KEYS, MAX_ROW_KEYS, has_too_many_keys
 from phospho_schemas.times import time_text
-from phospho_schemas.topics import FEEDBACK, STEPS, TASKS, Keyed, Topic
+from phospho_schemas.topics import FEEDBACK, PARTS, STEPS, TASKS, Keyed, Topic
 from phospho_workers.extraction.raw_log import RawLog
 from phospho_workers.extraction.task import task_row
 from phospho_workers.runtime.dead_letters import reject
 from phospho_workers.runtime.json_bytes import decode_object, encode, encode_row
 from phospho_workers.runtime.records import Record, Rejected, StageOutput
+
+# Far more than the gateway writes.
+_MAX_PARTS = 10_000
 
 
 def feedback_row(log: RawLog) -> dict[str, Any]:
@@ -74,10 +77,35 @@ def step_row(log: RawLog) -> dict[str, Any]:
     }
 
 
+def part_row(log: RawLog) -> dict[str, Any]:
+    """Return the row of `log_part_rows`. Raises Rejected."""
+    task_id, whole_log_id = log.identifier("task_id"), log.identifier("whole_log_id")
+    if not task_id or not whole_log_id:
+        raise Rejected("invalid_field", "task_id, whole_log_id: both are needed")
+    part, parts = log.fields.get("part"), log.fields.get("parts")
+    if type(part) is not int or type(parts) is not int or not 0 <= part < parts <= _MAX_PARTS:
+        raise Rejected("invalid_field", f"part, parts: an index and a number of at most {_MAX_PARTS} are needed")
+    arrived_ms = log.arrived_ms
+    created_ms, _ = log.created(arrived_ms)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "project_id": log.project_id,
+        "task_id": task_id,
+        "whole_log_id": whole_log_id,
+        "part": part,
+        "parts": parts,
+        "revision": log.revision,
+        "text": log.text("text"),
+        "created_at": time_text(created_ms),
+        "received_at": time_text(arrived_ms),
+    }
+
+
 _KINDS: Mapping[str, tuple[Topic, Callable[[RawLog], dict[str, Any]]]] = {
     "log": (TASKS, task_row),
     "feedback": (FEEDBACK, feedback_row),
     "step": (STEPS, step_row),
+    "part": (PARTS, part_row),
 }
 
 

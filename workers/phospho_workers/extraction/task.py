@@ -55,6 +55,7 @@ def task_row(log: RawLog) -> dict[str, Any]:
         "raw_input": "" if isinstance(raw_input, str) else _json_text(raw_input),
         "raw_output": "" if raw_output is None or isinstance(raw_output, str) else _json_text(raw_output),
         "source": log.text("source") or "kafka",
+        "whole_log_id": log.identifier("whole_log_id"),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from phospho_schemas.messages import AnalysisRow, DeadLetterRow, FeedbackRow, Message, StepRow, TaskRow
+from phospho_schemas.messages import AnalysisRow, DeadLetterRow, FeedbackRow, Message, PartRow, StepRow, TaskRow
 from phospho_schemas.metadata import MAX_METADATA_KEYS, MAX_ROW_KEYS, has_too_many_keys
 from phospho_schemas.topics import Keyed
 from phospho_store.errors import StatementRefused, StoreUnavailable
@@ -80,6 +80,10 @@ _GOOD_ROWS: Mapping[str, Message] = {
     "step_rows": StepRow.model_validate(
         {"project_id": "probe", "trace_id": "probe", "span_id": "probe", "revision": 1, "step": "{}"}
         | {"created_at": _CREATED_AT, "received_at": _CREATED_AT}
+    ),
+    "log_part_rows": PartRow.model_validate(
+        {"project_id": "probe", "task_id": "probe", "whole_log_id": "probe", "part": 0, "parts": 1, "revision": 1}
+        | {"text": "{}", "created_at": _CREATED_AT, "received_at": _CREATED_AT}
     ),
     "dead_letter_rows": DeadLetterRow.model_validate(
         {"dead_letter_id": "probe", "stage": "sink", "reason": "row_refused", "source_topic": "probe"}

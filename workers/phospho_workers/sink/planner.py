@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, STEPS, TASKS, Topic
+from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, PARTS, STEPS, TASKS, Topic
 from phospho_workers.runtime.records import Partition, Record
 
 STAGE = "sink"
@@ -21,6 +21,7 @@ TABLES: Mapping[Topic, str] = {
     ANALYSES: "analysis_rows",
     FEEDBACK: "feedback_rows",
     STEPS: "step_rows",
+    PARTS: "log_part_rows",
     DEAD_LETTER: "dead_letter_rows",
 }
 # Most bytes of lines in one insert, or one line that is larger. The embedded HTTP server takes bodies of 64 MiB, and

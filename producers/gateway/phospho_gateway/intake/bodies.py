@@ -7,7 +7,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from starlette.requests import Request
 
@@ -22,6 +22,8 @@ if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
+
+_T = TypeVar("_T")
 
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
 # RFC 8878, 3.1.1.1.2 recommends that decoders take windows of 8 MB; more would be memory for the asking.
@@ -181,43 +183,111 @@ def _with_placeholders(content: bytes) -> Any:
         return None
 
 
+# A shorter text costs as much as the rest of a document, and each text a little more.
+_LONG_TEXT_BYTES = 1_000
+_TEXT_COST_BYTES = 16
+
+
+def is_mostly_text(content: bytes, max_other_bytes: int) -> bool:
+    """
+    Tell whether a JSON document has at most `max_other_bytes` outside of long texts.
+
+    Such a document takes little more memory when it is parsed than its bytes, whatever its size.
+    """
+    content = content.replace(rb"\\", b"").replace(rb"\"", b"")
+    other_bytes = content.count(b'"') // 2 * _TEXT_COST_BYTES
+    if other_bytes > max_other_bytes:
+        return False
+    pieces = content.split(b'"')
+    other_bytes += sum(map(len, pieces[::2])) + sum(len(text) for text in pieces[1::2] if len(text) < _LONG_TEXT_BYTES)
+    return other_bytes <= max_other_bytes
+
+
+# A larger body of events is read in a thread, so that other requests are served meanwhile.
+_MAX_BYTES_AT_ONCE = 500_000
+
+
 class Bodies:
-    """Opens the bodies of requests, whose bytes are counted against one budget."""
+    """
+    Opens the bodies of requests, whose bytes are counted against one budget.
+
+    Of those that are read in a thread, one at a time has its objects in memory.
+    """
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
         self.budget = ByteBudget(settings.max_in_flight_bytes, settings.retry_after_s)
+        self._reading = asyncio.Lock()
 
     @contextmanager
-    def open(self, request: Request) -> Iterator[Body]:
-        """Yield the body of a request. Its bytes stay counted to the end of the `with`."""
+    def open(self, request: Request, max_bytes: int | None = None) -> Iterator[Body]:
+        """
+        Yield the body of a request. With `max_bytes`, it may be larger than `max_body_bytes`, and `run` reads it.
+
+        Its bytes stay counted to the end of the `with`.
+        """
         with self.budget.lease(request.headers.get("authorization", "")) as lease:
-            yield Body(request, lease, self._settings)
+            body = Body(request, lease, self._settings, max_bytes, self._reading)
+            try:
+                yield body
+            finally:
+                body.close()
 
 
 class Body:
     """One body. Each method reads it, so call one of them, once; each raises Problem and ClientDisconnect."""
 
-    def __init__(self, request: Request, lease: Lease, settings: GatewaySettings) -> None:
+    def __init__(
+        self, request: Request, lease: Lease, settings: GatewaySettings, max_bytes: int | None, reading: asyncio.Lock
+    ) -> None:
         self._request = request
         self._lease = lease
         self._settings = settings
+        self._max_bytes = max(max_bytes or 0, settings.max_body_bytes)
+        self._reading = reading if max_bytes is not None else None
+        self._is_in_thread = False
+        self._is_large = False
+
+    async def run(self, work: Callable[..., _T], *arguments: Any) -> _T:
+        """Call a function with what was in the body, in a thread where that is much."""
+        return await asyncio.to_thread(work, *arguments) if self._is_in_thread else work(*arguments)
+
+    def end_reading(self) -> None:
+        """Let the next body be read; after one above `max_body_bytes`, `close` does, when its messages are durable."""
+        if not self._is_large:
+            self.close()
+
+    def close(self) -> None:
+        """Let the next body be read."""
+        if self._is_in_thread and self._reading is not None:
+            self._reading.release()
+        self._is_in_thread = False
 
     async def content(self) -> bytes:
         """Return the bytes, inflated. Raises Problem (400, 408, 413, 415, 503)."""
         sent = await self._sent()
         metrics.BODY_BYTES.labels("wire").inc(len(sent))
-        content = inflated(sent, self._request.headers.get("content-encoding", ""), self._settings.max_body_bytes)
+        content = inflated(sent, self._request.headers.get("content-encoding", ""), self._max_bytes)
         metrics.BODY_BYTES.labels("inflated").inc(len(content))
         if content is not sent:
             self._lease.grow(len(content))
+        if self._reading is not None and len(content) > _MAX_BYTES_AT_ONCE:
+            await self._reading.acquire()
+            self._is_in_thread = True
+            await self._check_structure(content)
         return content
+
+    async def _check_structure(self, content: bytes) -> None:
+        """Raise Problem (413) for a large body that isn't mostly text."""
+        self._is_large = len(content) > self._settings.max_body_bytes
+        if self._is_large and not await self.run(is_mostly_text, content, self._settings.max_body_bytes):
+            raise body_too_large(self._settings.max_body_bytes)
 
     async def json(self) -> Any:
         """Return the JSON document."""
         content = await self.content()
-        # No await from here to the end: one request at a time has its objects in memory.
-        return parse_json(content, exact_json.loads)
+        # No await from here to the end, except in a thread: one request at a time has its objects in memory.
+        return await self.run(parse_json, content, exact_json.loads)
 
     async def batch(self, name: str) -> Any:
         """
@@ -227,9 +297,9 @@ class Body:
         """
         content = await self.content()
         try:
-            return parse_json(content, exact_json.loads)
+            return await self.run(parse_json, content, exact_json.loads)
         except Problem as problem:
-            document = _with_placeholders(content)
+            document = await self.run(_with_placeholders, content)
             if type(document) is dict and type(document.get(name)) is list:
                 return document
             raise problem.with_traceback(None)  # noqa: B904
@@ -245,7 +315,7 @@ class Body:
     async def _sent(self) -> bytes:
         try:
             async with asyncio.timeout(self._settings.body_timeout_s):
-                return await read_body(self._request, self._settings.max_body_bytes, self._lease.grow)
+                return await read_body(self._request, self._max_bytes, self._lease.grow)
         except TimeoutError:
             raise Problem(
                 408,

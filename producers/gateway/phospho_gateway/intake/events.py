@@ -11,6 +11,7 @@ import orjson
 
 from phospho_gateway.access.access import project_of
 from phospho_gateway.intake import fields
+from phospho_gateway.intake.whole_logs import head_of, part_messages, whole_log_id
 from phospho_schemas.ids import (
     MAX_OBSERVED_REVISION,
     HybridClock,
@@ -30,11 +31,12 @@ from phospho_web.requests import json_type
 Source = Literal["api_v1", "batch", "v2", "v3", "change", "feedback", "otlp", "step"]
 
 # Fields that the gateway sets; a client's own key of such a name becomes metadata.
-_GATEWAY_FIELDS = ("schema_version", "kind", "received_at", "revision", "source")
+_GATEWAY_FIELDS = ("schema_version", "kind", "received_at", "revision", "source", "whole_log_id")
 _IDENTIFIERS = ("session_id", "task_id", "user_id", "version_id")
 _TEXTS = ("raw_input_type_name", "raw_output_type_name", "system_prompt")
 # Key, headers and framing of a record beside its value.
 _RECORD_OVERHEAD_BYTES = 16_384
+_MAX_LINE_BYTES = RAW_LOGS.max_message_bytes - _RECORD_OVERHEAD_BYTES
 # orjson writes 254 levels and no more: lists around a message leave it the rest.
 _SPARE_LEVELS = 254 - MAX_NESTING_LEVELS
 
@@ -63,16 +65,18 @@ class Rewrite(NamedTuple):
 
     revision: int
     source: str
+    whole_log_id: str = ""
 
 
 class AcceptedEvent(NamedTuple):
-    """An event that may be published, and the fields of its receipt."""
+    """An event that may be published, and the fields of its receipt. `parts` go before it: a larger event is them."""
 
     keyed: Keyed
     project_id: str
     task_id: str
     session_id: str
     created_at: str
+    parts: tuple[Keyed, ...] = ()
 
 
 class EventReader:
@@ -94,7 +98,7 @@ class EventReader:
         message = _copy(event)
         project_id = project_of(message, envelope.project_id)
         task_id, session_id = _checked(message)
-        revision, source = rewrite or (self._clock.next(), envelope.source)
+        revision, source, _ = rewrite or (self._clock.next(), envelope.source, "")
         task_id = task_id or self._derived_id(project_id, envelope, revision, index)
         message |= {
             "schema_version": SCHEMA_VERSION,
@@ -105,14 +109,22 @@ class EventReader:
             "revision": revision,
             "source": source,
         }
-        line = encoded(message)
+        if rewrite is not None and rewrite.whole_log_id:
+            message["whole_log_id"] = rewrite.whole_log_id
+        line = _line(message)
         _check_keys(line, message)
+        key, created_at = message_key(project_id, session_id, task_id), fields.created_at(message, envelope.received_at)
+        parts: tuple[Keyed, ...] = ()
+        if len(line) > _MAX_LINE_BYTES:
+            message, parts = _divided(message, key, created_at)
+            line = encoded(message)
         return AcceptedEvent(
-            keyed=Keyed(message_key(project_id, session_id, task_id), line),
+            keyed=Keyed(key, line),
             project_id=project_id,
             task_id=task_id,
             session_id=session_id or session_id_of_task(task_id),
-            created_at=utc_text(fields.created_at(message, envelope.received_at)),
+            created_at=utc_text(created_at),
+            parts=parts,
         )
 
     def _derived_id(self, project_id: str, envelope: Envelope, revision: int, index: int) -> str:
@@ -130,6 +142,18 @@ def _not_before(envelope: Envelope, revision: int) -> str:
 
 def encoded(message: dict[str, Any]) -> bytes:
     """Return a message as one JSON line. Raises Problem: 422 where it is too deep, 413 where it is too large."""
+    line = _line(message)
+    if len(line) > _MAX_LINE_BYTES:
+        raise Problem(
+            413,
+            "event_too_large",
+            f"the event takes {len(line)} bytes",
+            "log less of it: one event is one message",
+        )
+    return line
+
+
+def _line(message: dict[str, Any]) -> bytes:
     try:
         line = orjson.dumps(message, default=_refuse_number)
         # No message nests deeper than it has brackets; few have so many.
@@ -143,14 +167,17 @@ def encoded(message: dict[str, Any]) -> bytes:
             "the event nests too many lists and objects",
             f"log at most {MAX_NESTING_LEVELS} levels, or the text of them",
         ) from None
-    if len(line) > RAW_LOGS.max_message_bytes - _RECORD_OVERHEAD_BYTES:
-        raise Problem(
-            413,
-            "event_too_large",
-            f"the event takes {len(line)} bytes",
-            "log less of it: one event is one message",
-        )
     return line
+
+
+def _divided(message: dict[str, Any], key: bytes, created_at: datetime) -> tuple[dict[str, Any], tuple[Keyed, ...]]:
+    """Return the head of a large event, and the parts of all that its client logged."""
+    log = {name: value for name, value in message.items() if name not in _GATEWAY_FIELDS}
+    line = orjson.dumps(log)
+    stamp = {name: message[name] for name in ("schema_version", "project_id", "task_id", "received_at", "revision")}
+    stamp |= {"whole_log_id": whole_log_id(line), "created_at": utc_text(created_at)}
+    head = head_of(log) | {name: message[name] for name in _GATEWAY_FIELDS if name in message}
+    return head | {"whole_log_id": stamp["whole_log_id"]}, part_messages(line, key, stamp)
 
 
 def _refuse_number(_: Any) -> Any:

@@ -36,12 +36,13 @@ class EventsApi(ServiceEndpoints):
     async def log_batch(self, request: Request) -> Response:
         """Take the good events of a batch; 200 with one result per event when they are durable."""
         project_id = await self._access.project(request)
-        with self._bodies.open(request) as body:
+        with self._bodies.open(request, self._settings.max_large_body_bytes) as body:
             envelope = self._intake.envelope(request, project_id, "batch")
             # The document is not kept: while the messages travel, their bytes are all that is held.
-            results = self._intake.read_batch(await body.batch("events"), "events", envelope)
+            results = await body.run(self._intake.read_batch, await body.batch("events"), "events", envelope)
+            body.end_reading()
             accepted = [result for result in results if isinstance(result, AcceptedEvent)]
-            await self._intake.publish([event.keyed for event in accepted], "batch")
+            await self._intake.publish_events(accepted, "batch")
         rejected = len(results) - len(accepted)
         document = {
             "results": [_result(result) for result in results],
@@ -68,6 +69,7 @@ class EventsApi(ServiceEndpoints):
             sent = await body.object()
             envelope = self._intake.envelope(request, project_id, "feedback")
             feedback = self._intake.read_feedback(request.path_params["event_id"], sent, envelope)
+            body.end_reading()
             await self._intake.publish([feedback.keyed], "feedback")
         receipt = {
             "event_id": feedback.task_id,
@@ -90,10 +92,11 @@ class EventsApi(ServiceEndpoints):
     async def log_event(self, request: Request) -> Response:
         """Take one event; 201 when it is durable."""
         project_id = await self._access.project(request)
-        with self._bodies.open(request) as body:
+        with self._bodies.open(request, self._settings.max_large_body_bytes) as body:
             sent = single_event(await body.object())
-            event = self._intake.read_event(sent, self._intake.envelope(request, project_id, "api_v1"))
-            await self._intake.publish([event.keyed], "api_v1")
+            envelope = self._intake.envelope(request, project_id, "api_v1")
+            event = await body.run(self._intake.read_event, sent, envelope)
+            await self._intake.publish_events([event], "api_v1")
         return json_response(_receipt(event), 201)
 
 

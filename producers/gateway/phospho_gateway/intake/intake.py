@@ -119,9 +119,14 @@ class Intake:
             for step in steps
         ]
 
-    async def publish(self, messages: Sequence[Keyed], source: Source) -> None:
+    async def publish_events(self, events: Sequence[AcceptedEvent], source: Source) -> None:
+        """Return when all events are durable, with their parts. Raises Problem as `publish` does."""
+        parts = [part for event in events for part in event.parts]
+        await self.publish([event.keyed for event in events], source, parts)
+
+    async def publish(self, messages: Sequence[Keyed], source: Source, parts: Sequence[Keyed] = ()) -> None:
         """
-        Return when all messages are durable.
+        Return when all messages are durable, and the parts that go before them.
 
         Raises Problem: 503 if that can't be confirmed, 429 if a project has used up its quota of the day.
         """
@@ -129,7 +134,7 @@ class Intake:
             return
         taken = self._take_quota(messages) if source not in _NO_NEW_TASKS else {}
         try:
-            await self._publish(messages)
+            await self._publish([*parts, *messages])
         except BaseException:
             self._give_back(taken)
             raise

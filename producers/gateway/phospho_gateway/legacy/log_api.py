@@ -14,7 +14,6 @@ from phospho_gateway.intake.intake import ServiceEndpoints
 from phospho_gateway.intake.models import Event, LoggedEvents
 from phospho_gateway.legacy import models
 from phospho_gateway.legacy.endpoints import UPSTREAM, legacy_post
-from phospho_schemas.topics import Keyed
 from phospho_web.openapi import list_of
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
@@ -36,8 +35,8 @@ class LogApi(ServiceEndpoints):
         project_id = await self._access.project(request, request.path_params["project_id"])
         with self._bodies.open(request) as body:
             envelope = self._intake.envelope(request, project_id, "v2")
-            messages, answer = self._read(await body.batch("batched_log_events"), envelope)
-            await self._intake.publish(messages, "v2")
+            events, answer = self._read(await body.batch("batched_log_events"), envelope)
+            await self._intake.publish_events(events, "v2")
             return answer
 
     @legacy_post(
@@ -68,12 +67,12 @@ class LogApi(ServiceEndpoints):
         with self._bodies.open(request) as body:
             return await self._evaluated(request, await body.object(), project_id)
 
-    def _read(self, body: Any, envelope: Envelope) -> tuple[list[Keyed], Response]:
-        """Return the messages and the answer: while the messages travel, only bytes are held."""
+    def _read(self, body: Any, envelope: Envelope) -> tuple[list[AcceptedEvent], Response]:
+        """Return the events and the answer: while the messages travel, only bytes are held."""
         results = self._intake.read_batch(body, "batched_log_events", envelope)
         logged = [_logged(*pair) for pair in zip(body["batched_log_events"], results, strict=True)]
-        messages = [result.keyed for result in results if isinstance(result, AcceptedEvent)]
-        return messages, json_response({"logged_events": logged})
+        accepted = [result for result in results if isinstance(result, AcceptedEvent)]
+        return accepted, json_response({"logged_events": logged})
 
     async def _evaluated(self, request: Request, body: dict[str, Any], project_id: str | None) -> Response:
         envelope = self._intake.envelope(request, project_id, "feedback")

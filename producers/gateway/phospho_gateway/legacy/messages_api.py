@@ -41,8 +41,8 @@ class MessagesApi(ServiceEndpoints):
             sent = await body.object()
             envelope = self._intake.envelope(request, project_of(sent, granted), "v3")
             results = self._results(sent, envelope)
-            messages = [event.keyed for result in results if isinstance(result, Logged) for event in result.events]
-            await self._intake.publish(messages, "v3")
+            events = [event for result in results if isinstance(result, Logged) for event in result.events]
+            await self._intake.publish_events(events, "v3")
         return json_response({"logged_events": [_answer(result) for result in results]})
 
     def _results(self, body: dict[str, Any], envelope: Envelope) -> list[Logged | Problem]:

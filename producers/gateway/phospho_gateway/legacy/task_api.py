@@ -41,7 +41,7 @@ class TaskApi(ApiEndpoints):
         with services.bodies.open(request) as body:
             log = as_log(await body.object())
             accepted = services.intake.read_event(log, services.intake.envelope(request, project_id, "v2"))
-            await services.intake.publish([accepted.keyed], "v2")
+            await services.intake.publish_events([accepted], "v2")
         return json_response(created_document(log, accepted))
 
     @legacy_get("/v2/tasks/{task_id:path}", "Read a task", models.Task)

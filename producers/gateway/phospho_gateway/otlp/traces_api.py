@@ -110,11 +110,13 @@ class TracesApi(ServiceEndpoints):
             published, loose_steps, response = self._read(content, media_type, envelope)
             del content
             await self._intake.publish(loose_steps, "step")
-            await self._intake.publish(published, "otlp")
+            await self._intake.publish_events(published, "otlp")
             return response
 
-    def _read(self, content: bytes, media_type: str, envelope: Envelope) -> tuple[list[Keyed], list[Keyed], Response]:
-        """Return the messages of tasks, those of steps whose tasks are in other exports, and the response."""
+    def _read(
+        self, content: bytes, media_type: str, envelope: Envelope
+    ) -> tuple[list[AcceptedEvent], list[Keyed], Response]:
+        """Return the tasks, the messages of steps whose tasks are in other exports, and the response."""
         export = _decoded(content, media_type, self._settings.max_spans)
         translation = raw_logs(export.spans)
         results = self._intake.read_all(translation.logs, envelope)
@@ -127,7 +129,7 @@ class TracesApi(ServiceEndpoints):
         accepted = Accepted(
             export.count, export.rejected + Counter(refusals), translation.unattached, translation.unread
         )
-        published = [result.keyed for result in results if isinstance(result, AcceptedEvent)]
+        published = [result for result in results if isinstance(result, AcceptedEvent)]
         return published, loose_steps, accepted_response(media_type, accepted)
 
 

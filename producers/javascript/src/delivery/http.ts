@@ -11,6 +11,8 @@ import type { Warnings } from "./warnings.js";
 
 // Below this a gzip header costs more than it saves.
 const GZIP_FROM_BYTES = 1024;
+// For a task of 50 MB, whose transport and storage take longer than those of a batch.
+const MS_PER_CHARACTER = 1e-3;
 
 // One result of a batch has about 300.
 const MAX_ANSWER_CHARACTERS = 4 * 1024 * 1024;
@@ -123,10 +125,11 @@ export class HttpTransport implements Transport {
     body: string,
     extraHeaders: Record<string, string> = {},
   ): Promise<Answer | Outcome> {
-    const { baseUrl, requestTimeoutMs } = this.#settings;
+    const { baseUrl } = this.#settings;
+    const timeoutMs = this.#settings.requestTimeoutMs + body.length * MS_PER_CHARACTER;
     const controller = new AbortController();
     this.#inFlight.add(controller);
-    const timer = setTimeout(() => controller.abort(), requestTimeoutMs);
+    const timer = setTimeout(() => controller.abort(), timeoutMs);
     try {
       const request = {
         ...(await compressed(body, { ...this.#headers(), ...extraHeaders })),
@@ -142,7 +145,7 @@ export class HttpTransport implements Transport {
     } catch (error) {
       return retry(
         "no_answer",
-        `${controller.signal.aborted ? `no answer in ${requestTimeoutMs} ms` : causeText(error)} at ${baseUrl}. ` +
+        `${controller.signal.aborted ? `no answer in ${Math.round(timeoutMs)} ms` : causeText(error)} at ${baseUrl}. ` +
           "Start phospho there, or set PHOSPHO_BASE_URL",
       );
     } finally {

@@ -34,6 +34,9 @@ _STALE = (
 
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
+# For a task of 50 MB, whose transport and storage take longer than those of a batch.
+_S_PER_BYTE = 2e-6
+
 
 class NoAnswerError(Exception):
     """The request had no complete answer: no route, no name, a timeout, a broken connection."""
@@ -94,18 +97,22 @@ class Connection:
 
     def __init__(self, base_url: str, timeout_s: float) -> None:
         self._url = urlsplit(base_url)
-        self._timeout_s = timeout_s
+        self._timeout_s = self._request_timeout_s = timeout_s
         self._http: http.client.HTTPConnection | None = None
 
-    def request(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+    def request(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str], *, content_bytes: int = 0
+    ) -> Answer:
         """
         Send one request and return its answer, whatever its status.
 
-        The timeout bounds the whole request, from connecting to the last byte of the answer. Only a name with
-        several dead addresses, or a slow resolver, can take longer. A stale kept-alive connection is reopened
-        once. Raises `NoAnswerError`.
+        The timeout bounds the whole request, from connecting to the last byte of the answer. It grows with
+        *content_bytes*, the size of the body before it was compressed.
+        Only a name with several dead addresses, or a slow resolver, can take longer. A stale kept-alive connection is
+        reopened once. Raises `NoAnswerError`.
         """
         is_reused = self._http is not None
+        self._request_timeout_s = self._timeout_s + content_bytes * _S_PER_BYTE
         try:
             return self._request_once(method, path, body, headers)
         except _STALE as error:
@@ -131,7 +138,7 @@ class Connection:
             raise _no_answer_because(error) from error
 
     def _request_once(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
-        deadline = time.monotonic() + self._timeout_s
+        deadline = time.monotonic() + self._request_timeout_s
         if self._http is None:
             self._http = _open(self._url, self._timeout_s, deadline)
         target, proxy_headers = _target(self._url, path)

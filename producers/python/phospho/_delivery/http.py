@@ -126,12 +126,13 @@ class HttpTransport(Transport):
             "Content-Type": "application/json",
             **(extra_headers or {}),
         }
-        if len(body) >= _GZIP_FROM_BYTES:
+        content_bytes = len(body)
+        if content_bytes >= _GZIP_FROM_BYTES:
             compressor = zlib.compressobj(level=4, wbits=_GZIP_WBITS)
             body = compressor.compress(body) + compressor.flush()
             headers["Content-Encoding"] = "gzip"
         try:
-            answer = self._connection.request("POST", path, body, headers)
+            answer = self._connection.request("POST", path, body, headers, content_bytes=content_bytes)
         except NoAnswerError as error:
             advice = "Start phospho there, or set PHOSPHO_BASE_URL"
             return Outcome.retry("no_answer", f"{error} at {self._settings.base_url}. {advice}")

@@ -16,6 +16,8 @@ __all__ = ["KafkaTransport"]
 
 TOPIC = "phospho.raw-logs"
 SCHEMA_VERSION = 1
+# That of the topic. Only the gateway divides a larger event.
+_MAX_MESSAGE_BYTES = 12_000_000
 
 _LABELS_GO_OVER_HTTP = "labels go over HTTP: confirm and reject events by a client without kafka="
 
@@ -111,7 +113,7 @@ def _producer_factory(settings: Settings) -> Callable[[], Any]:
         "compression.type": "lz4",
         "linger.ms": 5,
         "message.timeout.ms": int(settings.request_timeout_s * 1000),
-        "message.max.bytes": settings.limits.event_bytes * 2,
+        "message.max.bytes": _MAX_MESSAGE_BYTES,
         "allow.auto.create.topics": False,
         **dict(settings.kafka_properties),
     }

@@ -65,7 +65,7 @@ GROUP BY task_id
 _ROWS = """
 SELECT
     task_id, revision, toUnixTimestamp64Milli(created_at) AS created_at_ms, session_id, user_id, version_id,
-    input, output, system_prompt, flag, model, metadata, metadata_text, raw_input, raw_output, source
+    input, output, system_prompt, flag, model, metadata, metadata_text, raw_input, raw_output, source, whole_log_id
 FROM task_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """

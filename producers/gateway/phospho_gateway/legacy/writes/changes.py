@@ -53,8 +53,9 @@ def messages_of(task: StoredTask, change: Change, intake: Intake, envelope: Enve
     row, event, new_feedback = changed(task, change)
     messages, feedback = [], task.feedback
     if event is not None:
-        rewrite = Rewrite(task.row["revision"] + 1, task.row["source"])
-        messages.append(intake.read_rewrite(event, envelope, rewrite).keyed)
+        rewrite = Rewrite(task.row["revision"] + 1, task.row["source"], task.row["whole_log_id"])
+        rewritten = intake.read_rewrite(event, envelope, rewrite)
+        messages += [*rewritten.parts, rewritten.keyed]
     if new_feedback is not None:
         accepted = intake.read_feedback(row["task_id"], new_feedback, envelope)
         messages.append(accepted.keyed)
