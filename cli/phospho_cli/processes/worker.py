@@ -45,11 +45,11 @@ def worker(name: str, settings: WorkerSettings) -> None:
     A stage runs in any number of replicas, up to the partitions of its topic:
 
     \b
-      phospho worker extraction    phospho.raw-logs → phospho.tasks, phospho.feedback, phospho.steps
+      phospho worker extraction    phospho.raw-logs → phospho.tasks, phospho.feedback, phospho.steps, phospho.parts
       phospho worker detection     phospho.tasks → phospho.analyses, phospho.events
-      phospho worker sink          tasks, analyses, feedback, steps, dead letters → ClickHouse
+      phospho worker sink          tasks, analyses, feedback, steps, parts, dead letters → ClickHouse
 
-    Jobs need ClickHouse only, and one process each; a second one repeats the work and does no harm:
+    Jobs need ClickHouse only. Copies share the projects, and one that dies is replaced within 10 s:
 
     \b
       phospho worker jobs          all of these in one process, which is enough for most
@@ -57,7 +57,7 @@ def worker(name: str, settings: WorkerSettings) -> None:
       phospho worker webhooks      events → webhooks
       phospho worker backfills     definitions over the tasks of the past
       phospho worker sessions      definitions over ended sessions, and over tasks with their context
-      phospho worker judge         judgements of an LLM or a local encoder; run one, it counts the budget
+      phospho worker judge         judgements of an LLM or a local encoder
 
     A stage stops with exit code 1 if a batch fails for an unknown reason. Start it again: nothing was lost.
     """

@@ -14,9 +14,11 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from phospho_schemas.ids import broker_revision
 from phospho_schemas.times import utc_now
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
 from phospho_store.repository import Repository
+from phospho_store.store import json_lines
 
 _PREFIX = "whsec_"
 MAX_WEBHOOKS = 50
@@ -142,6 +144,21 @@ class WebhookRepository(Repository):
             " FROM webhook_delivery_rows GROUP BY webhook_id, source"
         )
         return {(row["webhook_id"], row["source"]): row["until_ms"] for row in rows}
+
+    def enqueue(self, deliveries: Sequence[WebhookDelivery]) -> list[WebhookDelivery]:
+        """
+        Store new deliveries and return them as they are stored.
+
+        Their revision is the time at which their event was found, so that every state after it wins: a process that
+        was stopped and stores one late puts nothing back into the queue.
+        """
+        rows = [
+            delivery.model_copy(update={"revision": broker_revision(int(delivery.found_at.timestamp() * 1000), 0)})
+            for delivery in deliveries
+        ]
+        if rows:
+            self._store.insert("webhook_delivery_rows", json_lines(rows))
+        return rows
 
     def save_deliveries(self, deliveries: Sequence[WebhookDelivery]) -> list[WebhookDelivery]:
         """Store the states of deliveries and return them as they are stored."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from prometheus_client import make_asgi_app
 from starlette.applications import Starlette
@@ -14,9 +14,12 @@ from starlette.types import ASGIApp
 
 from phospho_schemas.ids import HybridClock
 from phospho_store.clickhouse import ClickHouseSettings, remote
+from phospho_store.jobs.leases import LeaseRepository
 from phospho_store.revisions import observe_stored
 from phospho_workers.jobs.loop.job import JobThread
-from phospho_workers.jobs.registry import CONNECTIONS, running_jobs
+from phospho_workers.jobs.loop.leases import Holds, JobLeases
+from phospho_workers.jobs.loop.shared_jobs import SharedJobs
+from phospho_workers.jobs.registry import CONNECTIONS, running_jobs, worker_names
 from phospho_workers.jobs.settings import JobSettings
 from phospho_workers.runtime import metrics
 
@@ -29,12 +32,20 @@ def open_jobs(worker: str, clickhouse: ClickHouseSettings, settings: JobSettings
         stack.callback(store.close)
         clock = HybridClock()
         observe_stored(clock, store)
-        yield _health_app(stack.enter_context(running_jobs(worker, store, clock, settings)))
+        workers = worker_names(worker)
+        leases = JobLeases(LeaseRepository(store.sibling(1)), workers)
+
+        def run_jobs(name: str, holds: Holds) -> AbstractContextManager[Sequence[JobThread]]:
+            return running_jobs(name, store, clock, settings, holds)
+
+        jobs = SharedJobs(leases, workers, run_jobs)
+        stack.enter_context(jobs.running())
+        yield _health_app(jobs)
 
 
-def _health_app(threads: Sequence[JobThread]) -> ASGIApp:
+def _health_app(jobs: SharedJobs) -> ASGIApp:
     def health(_: Request) -> PlainTextResponse:
-        reasons = [reason for thread in threads if (reason := thread.check()) is not None]
+        reasons = jobs.check()
         return PlainTextResponse("; ".join(reasons) or "ok", 503 if reasons else 200)
 
     return Starlette(

@@ -21,6 +21,7 @@ from phospho_workers.jobs.learning.student_job import StudentJob
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.learning.training_job import TrainingJob
 from phospho_workers.jobs.loop.job import Job, JobThread, TableChanges
+from phospho_workers.jobs.loop.leases import Holds, all_projects, held_definitions
 from phospho_workers.jobs.sessions.ended_sessions_job import EndedSessionsJob
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.sessions.turns_job import TurnsJob
@@ -38,24 +39,25 @@ CONNECTIONS = 3
 # The worker that runs the jobs of all others.
 ALL_JOBS = "jobs"
 
-JobBuilder = Callable[[Store, HybridClock, JobSettings], list[Job]]
+JobBuilder = Callable[[Store, HybridClock, JobSettings, Holds], list[Job]]
 
 
-def build_training_jobs(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
+def build_training_jobs(store: Store, clock: HybridClock, settings: JobSettings, holds: Holds) -> list[Job]:
     """Return the jobs that train classifiers and teach students."""
     definitions = DefinitionRepository(store, clock)
-    training = TrainingJob(LabelledTasks(store), definitions, ClassifierTrainer())
-    return [training, StudentJob(store, DefinitionRepository(store, clock))]
+    training = TrainingJob(LabelledTasks(store), definitions, ClassifierTrainer(), holds=holds)
+    return [training, StudentJob(store, DefinitionRepository(store, clock), holds=holds)]
 
 
-def build_session_jobs(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
+def build_session_jobs(store: Store, clock: HybridClock, settings: JobSettings, holds: Holds) -> list[Job]:
     """Return the jobs that read more than one task at a time."""
     cache = DefinitionCache(DefinitionRepository(store, clock), refresh_interval_s=1.0, compiling=list_definitions)
     facts = SessionFacts(store)
-    return [EndedSessionsJob(facts, cache.current), TurnsJob(facts, cache.current)]
+    definitions = held_definitions(cache.current, holds)
+    return [EndedSessionsJob(facts, definitions), TurnsJob(facts, definitions)]
 
 
-def build_backfill_jobs(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
+def build_backfill_jobs(store: Store, clock: HybridClock, settings: JobSettings, holds: Holds) -> list[Job]:
     """Return the job that runs definitions over past tasks."""
     # Never stale: a backfill may be of a version that was saved a moment ago.
     cache = DefinitionCache(DefinitionRepository(store, clock), refresh_interval_s=0.0)
@@ -65,11 +67,12 @@ def build_backfill_jobs(store: Store, clock: HybridClock, settings: JobSettings)
         BackfillRepository(store, clock),
         cache.current,
         is_judged=judged_definitions(settings.judging),
+        holds=holds,
     )
     return [job]
 
 
-def build_webhook_jobs(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
+def build_webhook_jobs(store: Store, clock: HybridClock, settings: JobSettings, holds: Holds) -> list[Job]:
     """Return the job that sends events to webhooks; none without the secret key."""
     if not settings.secret_key:
         logger.warning("no webhook is sent: PHOSPHO_SECRET_KEY is not set")
@@ -81,18 +84,19 @@ def build_webhook_jobs(store: Store, clock: HybridClock, settings: JobSettings) 
         Outbound(settings.allowed_networks),
         settings.secret_key,
         judgement_hold=JudgementHold(settings.judging, cache.current),
+        holds=holds,
     )
     return [job]
 
 
-def build_judge_jobs(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
+def build_judge_jobs(store: Store, clock: HybridClock, settings: JobSettings, holds: Holds) -> list[Job]:
     """Return a job for each judge; none without a judge. Raises BadSetting."""
     if not settings.judging.is_configured:
         return []
     # Imported here: a process without a judge imports no client.
     from phospho_workers.jobs.judges import judge_jobs
 
-    return judge_jobs.build_judge_jobs(store, clock, settings.judging)
+    return judge_jobs.build_judge_jobs(store, clock, settings.judging, holds)
 
 
 def judged_definitions(settings: JudgeSettings) -> IsJudged:
@@ -121,11 +125,17 @@ JOB_BUILDERS: Mapping[str, JobBuilder] = {
 }
 
 
+def worker_names(worker: str) -> list[str]:
+    """Return the workers that a process of this name runs."""
+    return list(JOB_BUILDERS) if worker == ALL_JOBS else [worker]
+
+
 @contextmanager
-def running_jobs(worker: str, store: Store, clock: HybridClock, settings: JobSettings) -> Iterator[Sequence[JobThread]]:
-    """Run the jobs of a worker, a thread each, and at the end let their current steps end."""
-    names = list(JOB_BUILDERS) if worker == ALL_JOBS else [worker]
-    jobs = [job for name in names for job in JOB_BUILDERS[name](store, clock, settings)]
+def running_jobs(
+    worker: str, store: Store, clock: HybridClock, settings: JobSettings, holds: Holds = all_projects
+) -> Iterator[Sequence[JobThread]]:
+    """Run the jobs of a worker on the projects that it holds, a thread each; at the end let their steps end."""
+    jobs = [job for name in worker_names(worker) for job in JOB_BUILDERS[name](store, clock, settings, holds)]
     changes = TableChanges(store)
     with ExitStack() as stack:
         threads = [JobThread(job, changes) for job in jobs]

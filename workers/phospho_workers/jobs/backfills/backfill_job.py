@@ -25,6 +25,7 @@ from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefini
 from phospho_workers.jobs.backfills.definition_backfill import SessionBackfill, TaskBackfill
 from phospho_workers.jobs.backfills.history import History, Span
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
+from phospho_workers.jobs.loop.leases import Holds, all_projects
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.runtime import metrics
 
@@ -60,7 +61,9 @@ class BackfillJob:
         definitions: Callable[[], Snapshot],
         *,
         is_judged: IsJudged = lambda *_: False,
+        holds: Holds = all_projects,
     ) -> None:
+        self._holds = holds
         self._history = history
         self._facts = facts
         self._repository = repository
@@ -70,7 +73,7 @@ class BackfillJob:
 
     def step(self) -> bool:
         self._end_unjudged()
-        running = self._repository.running()
+        running = self._held(self._repository.running())
         if not running:
             return False
         backfill = _next_backfill(running)
@@ -83,9 +86,12 @@ class BackfillJob:
             self._repository.save(backfill.model_copy(update=failed))
         return True
 
+    def _held(self, backfills: Sequence[Backfill]) -> list[Backfill]:
+        return [backfill for backfill in backfills if self._holds(backfill.project_id)]
+
     def _end_unjudged(self) -> None:
         """End the backfills that wait for a judge where none is asked any more."""
-        judging = self._repository.judging()
+        judging = self._held(self._repository.judging())
         by_project = self._definitions().by_project if judging else {}
         for backfill in judging:
             compiled = by_project.get(backfill.project_id, NO_DEFINITIONS)

@@ -14,14 +14,16 @@ from phospho_workers.jobs.judges.encoder_job import EncoderJudgeJob
 from phospho_workers.jobs.judges.llm_job import LlmJudgeJob
 from phospho_workers.jobs.judges.open_candidates import JudgeRepositories
 from phospho_workers.jobs.loop.job import Job
+from phospho_workers.jobs.loop.leases import Holds, held_definitions
 from phospho_workers.judging.settings import EncoderSettings, JudgeSettings
 
 logger = logging.getLogger(__name__)
 
 
-def build_judge_jobs(store: Store, clock: HybridClock, settings: JudgeSettings) -> list[Job]:
+def build_judge_jobs(store: Store, clock: HybridClock, settings: JudgeSettings, holds: Holds) -> list[Job]:
     """Return a job for each judge of the settings. Raises BadSetting for an encoder that can't be used."""
-    definitions = DefinitionCache(DefinitionRepository(store, clock), compiling=list_definitions).current
+    cache = DefinitionCache(DefinitionRepository(store, clock), compiling=list_definitions)
+    definitions = held_definitions(cache.current, holds)
     repositories = JudgeRepositories.of(store, clock)
     has_llm, has_encoder = settings.llm is not None, settings.encoder is not None
     jobs: list[Job] = []

@@ -19,6 +19,7 @@ from phospho_store.store import Store
 from phospho_workers.detection.learning.student_fitting import MIN_TEXTS, Validation, learn_student
 from phospho_workers.detection.semantic.student import Student
 from phospho_workers.detection.text.sides import Side
+from phospho_workers.jobs.loop.leases import Holds, all_projects
 from phospho_workers.jobs.shortened_texts import shortened
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,14 @@ class StudentJob:
     tables = (*TABLES, "task_rows")
     max_pause_s = 3_600.0
 
-    def __init__(self, store: Store, definitions: DefinitionRepository, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        store: Store,
+        definitions: DefinitionRepository,
+        now: Callable[[], datetime] = utc_now,
+        holds: Holds = all_projects,
+    ) -> None:
+        self._holds = holds
         self._store = store
         self._definitions = definitions
         self._now = now
@@ -86,7 +94,9 @@ class StudentJob:
         learning = {
             definition.project_id
             for definition in definition_set.definitions
-            if engine_spec(definition.engine).learns and not definition.is_deleted
+            if engine_spec(definition.engine).learns
+            and not definition.is_deleted
+            and self._holds(definition.project_id)
         }
         students = {student.project_id: student for student in definition_set.students}
         for row in self._store.rows(_COUNTS):

@@ -16,6 +16,7 @@ from phospho_workers.detection.semantic.student import Student
 from phospho_workers.jobs.learning.examples import LabelledTasks, LabelRevisions
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer, TrainedClassifier
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
+from phospho_workers.jobs.loop.leases import Holds, all_projects
 from phospho_workers.jobs.sessions.session_detection import as_task_definition, group_by_reading
 from phospho_workers.runtime import metrics
 
@@ -47,7 +48,14 @@ class TrainingJob:
     tables = (*TABLES, "label_rows", "judgement_rows")
     max_pause_s = MAX_PAUSE_S
 
-    def __init__(self, labels: LabelledTasks, instructions: DefinitionRepository, trainer: ClassifierTrainer) -> None:
+    def __init__(
+        self,
+        labels: LabelledTasks,
+        instructions: DefinitionRepository,
+        trainer: ClassifierTrainer,
+        holds: Holds = all_projects,
+    ) -> None:
+        self._holds = holds
         self._labels = labels
         self._instructions = instructions
         self._trainer = trainer
@@ -63,7 +71,11 @@ class TrainingJob:
             return False
         instructions = self._instructions.read()
         classifiers = {(row.project_id, row.name): row for row in instructions.classifiers}
-        definitions = [definition for definition in instructions.definitions if self._trainer.can_train(definition)]
+        definitions = [
+            definition
+            for definition in instructions.definitions
+            if self._holds(definition.project_id) and self._trainer.can_train(definition)
+        ]
         self._students = {row.project_id: student for row in instructions.students if (student := read_student(row))}
         due = self._due(definitions, classifiers, revisions)
         if not due:

@@ -17,6 +17,7 @@ import orjson
 from phospho_schemas.times import utc_now, utc_text
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import WebhookRepository, signing_key
+from phospho_workers.jobs.loop.leases import Holds, all_projects
 from phospho_workers.jobs.webhooks.outbound import Answer, Outbound
 from phospho_workers.jobs.webhooks.pending import DeliveryKey, PendingDeliveries, WebhookKey, delivery_key
 from phospho_workers.runtime import metrics
@@ -106,15 +107,21 @@ class DeliverySender:
     """
 
     def __init__(
-        self, repository: WebhookRepository, pending: PendingDeliveries, transport: Outbound, secret_key: str
+        self,
+        repository: WebhookRepository,
+        pending: PendingDeliveries,
+        transport: Outbound,
+        secret_key: str,
+        holds: Holds = all_projects,
     ) -> None:
+        self._holds = holds
         self._repository = repository
         self._pending = pending
         self._transport = transport
         self._secret_key = secret_key
         # The webhooks whose receivers gave no answer the last time.
         self._hanging: set[WebhookKey] = set()
-        self._in_flight: dict[DeliveryKey, Future[Answer]] = {}
+        self._in_flight: dict[DeliveryKey, Future[Answer | None]] = {}
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="phospho-webhook")
 
     @property
@@ -133,14 +140,26 @@ class DeliverySender:
             delivery, webhook = self._pending[key], webhooks[key.webhook]
             body = delivery.payload.encode()
             headers = signed_headers(signing_key(self._secret_key, webhook), delivery.event_id, now, body)
-            self._in_flight[key] = self._pool.submit(self._transport.post, webhook.url, headers, body)
+            self._in_flight[key] = self._pool.submit(self._post, webhook, headers, body)
+
+    def _post(self, webhook: Webhook, headers: dict[str, str], body: bytes) -> Answer | None:
+        """Send a delivery, or nothing and return None where another process has the project now."""
+        return self._transport.post(webhook.url, headers, body) if self._holds(webhook.project_id) else None
 
     def store_outcomes(self, webhooks: Mapping[WebhookKey, Webhook], now: datetime) -> None:
         """Store the outcomes of the requests that have ended, and end the deliveries to webhooks that are gone."""
         self._hanging &= webhooks.keys()
-        answers = {key: request.result() for key, request in self._in_flight.items() if request.done()}
+        done = {key: request.result() for key, request in self._in_flight.items() if request.done()}
+        answers = {key: answer for key, answer in done.items() if answer is not None}
+        for key in done.keys() - answers.keys():
+            self._pending.release(key)
+            del self._in_flight[key]
         attempted = [retry_or_give_up(self._pending[key], answer, now) for key, answer in answers.items()]
-        orphans = [self._pending[key] for key in self._pending.orphans() if key not in self._in_flight]
+        orphans = [
+            self._pending[key]
+            for key in self._pending.orphans()
+            if key not in self._in_flight and self._holds(key.project_id)
+        ]
         ended = [delivery.model_copy(update=_REMOVED) for delivery in orphans]
         saved = self._repository.save_deliveries([*attempted, *ended])
         for delivery in saved:

@@ -61,7 +61,7 @@ class Enqueuer:
             position = self._positions.get(stream, self._start(stream, now_ms))
             page = self._events.page(stream, position, now_ms, event_filter)
             deliveries = [delivery for row in page.rows for delivery in _deliveries(row, webhooks, now)]
-            self._pending.hold(self._repository.save_deliveries(self._without_queued(deliveries)))
+            self._pending.hold(self._repository.enqueue(self._without_queued(deliveries)))
             self._positions[stream] = page.after or Position(max(position.stored_ms, now_ms - _lookback_ms(stream)))
             has_more |= page.after is not None
         return has_more

@@ -10,6 +10,7 @@ from phospho_schemas.times import utc_now
 from phospho_schemas.webhooks import Webhook
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
+from phospho_workers.jobs.loop.leases import Holds, all_projects
 from phospho_workers.jobs.webhooks.delivery import DeliverySender
 from phospho_workers.jobs.webhooks.enqueuer import Enqueuer, JudgementHold
 from phospho_workers.jobs.webhooks.event_streams import EventStreams
@@ -43,12 +44,14 @@ class WebhookJob:
         *,
         judgement_hold: JudgementHold | None = None,
         now: Callable[[], datetime] = utc_now,
+        holds: Holds = all_projects,
     ) -> None:
+        self._holds = holds
         self._repository = repository
         self._now = now
         self._pending = PendingDeliveries(repository, now)
         self._enqueuer = Enqueuer(repository, events, self._pending, judgement_hold or JudgementHold(NO_JUDGES))
-        self._sender = DeliverySender(repository, self._pending, transport, secret_key)
+        self._sender = DeliverySender(repository, self._pending, transport, secret_key, holds)
         self._revision = -1
         self._webhooks: dict[WebhookKey, Webhook] = {}
         self._had_webhooks = False
@@ -88,7 +91,8 @@ class WebhookJob:
         revision = self._repository.revision()
         if revision == self._revision:
             return
-        webhooks = {webhook_key(webhook): webhook for webhook in self._repository.webhooks() if not webhook.is_gone}
+        active = [each for each in self._repository.webhooks() if not each.is_gone and self._holds(each.project_id)]
+        webhooks = {webhook_key(webhook): webhook for webhook in active}
         changed = {key for key, webhook in webhooks.items() if self._webhooks.get(key, webhook) != webhook}
         self._pending.set_webhooks(webhooks.keys(), changed)
         self._webhooks = webhooks
