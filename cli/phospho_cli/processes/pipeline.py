@@ -17,12 +17,14 @@ from dataclasses import dataclass
 
 from phospho_cli.processes.fair_queue import Batch, FairQueue, StoreRequest
 from phospho_schemas.ids import HybridClock
-from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, RAW_LOGS, STEPS, TASKS, Keyed
+from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, PARTS, RAW_LOGS, STEPS, TASKS, Keyed
 from phospho_store.errors import StoreError, StoreUnavailable
+from phospho_store.forgetting.tombstones import Tombstones
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 from phospho_workers.runtime.dead_letters import count_dead_letters
 from phospho_workers.runtime.records import Record, Stage
+from phospho_workers.sink.forgotten import kept_records
 from phospho_workers.sink.insert import insert_lines, row_dead_letter
 from phospho_workers.sink.planner import table_of_topic
 
@@ -32,7 +34,7 @@ _HINT = "Send it again in a moment."
 _NO_PARTITION = -1
 # Where an insert fails, those before it are done. A reader may see a task without its analysis, as on Kafka, but never
 # an event without its task. Dead letters come last: a repeated request has other positions, and so other dead letters.
-_INSERT_ORDER = (TASKS, ANALYSES, FEEDBACK, STEPS, DEAD_LETTER)
+_INSERT_ORDER = (PARTS, TASKS, ANALYSES, FEEDBACK, STEPS, DEAD_LETTER)
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,11 @@ class BatchProcessor:
     extraction: Stage
     detection: Stage
     store: Store
+    tombstones: Tombstones
 
     def process(self, records: Sequence[Record]) -> None:
         """Run the stages on raw logs and insert their output. Raises StoreUnavailable."""
+        self.tombstones.refresh_if_old()
         extracted = self.extraction(records)
         detected = self.detection(_as_records(TASKS.name, extracted.messages.get(TASKS.name, []), records[-1]))
         count_dead_letters(self.extraction.name, extracted)
@@ -67,6 +71,10 @@ class BatchProcessor:
 
     def _insert(self, records: Sequence[Record]) -> None:
         """Insert records of one topic. Each row that ClickHouse refuses becomes a dead letter."""
+        self.tombstones.bury_tasks(record.value for record in records)
+        records = kept_records(self.tombstones, records)
+        if not records:
+            return
         refused_rows = insert_lines(self.store, table_of_topic(records[0].topic), [record.value for record in records])
         letters = [row_dead_letter(records[row.index], row).value for row in refused_rows]
         if letters and insert_lines(self.store, table_of_topic(DEAD_LETTER.name), letters):
@@ -91,7 +99,7 @@ class Pipeline:
         settings: PipelineSettings = PipelineSettings(),
         refuse: Callable[[], None] = lambda: None,
     ) -> None:
-        self._processor = BatchProcessor(extraction, detection, store)
+        self._processor = BatchProcessor(extraction, detection, store, Tombstones(store))
         self._clock = clock
         self._refuse = refuse
         self._queue = FairQueue(settings.max_waiting_bytes, settings.linger_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from phospho_schemas.settings import load
 from phospho_schemas.topics import TASKS
 from phospho_store.clickhouse import remote
+from phospho_store.forgetting.tombstones import Tombstones
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_workers.detection.loader import BackgroundCache, DefinitionCache
 from phospho_workers.detection.stage import Detection
@@ -24,7 +25,7 @@ def build(settings: WorkerSettings) -> StreamApp:
     """Return the worker, not started."""
     store = remote(settings.clickhouse, size=1, answer_timeout_s=_ANSWER_TIMEOUT_S)
     cache = BackgroundCache(DefinitionCache(DefinitionRepository(store)))
-    stage = Detection(cache.current)
+    stage = Detection(cache.current, Tombstones(store.sibling(1)))
     producer = batch_producer(settings.kafka, stage.name)
     worker = StageWorker(stage, producer, DeadLetterLimit(settings.max_dead_letters_in_a_row))
     app = stream_app(stage.name, [TASKS], worker=worker, settings=settings, help_text=HELP)

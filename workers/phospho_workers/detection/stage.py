@@ -8,6 +8,7 @@ from typing import Any
 from phospho_schemas.ids import message_key
 from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_schemas.topics import ANALYSES, EVENTS, Keyed
+from phospho_store.forgetting.tombstones import Tombstones
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.detection.detect import TasksRefused, analyse
 from phospho_workers.runtime import metrics
@@ -22,16 +23,20 @@ class Detection:
     """
     Turns records of the topic of tasks into analyses and events, by the current definitions.
 
-    `definitions` returns the compiled definitions of all projects; it is called once a batch.
+    `definitions` returns the compiled definitions of all projects; it is called once a batch. Tasks that `tombstones`
+    cover are read no further.
     """
 
     name = "detection"
 
-    def __init__(self, definitions: Callable[[], Snapshot]) -> None:
+    def __init__(self, definitions: Callable[[], Snapshot], tombstones: Tombstones | None = None) -> None:
         self._definitions = definitions
+        self._tombstones = tombstones
 
     def __call__(self, batch: Sequence[Record]) -> StageOutput:
         output = StageOutput()
+        if self._tombstones is not None:
+            self._tombstones.refresh_if_old()
         tasks = [(record, task) for record in batch if (task := self._decoded(record, output)) is not None]
         for (record, _), row in self._analysed(tasks, output):
             try:
@@ -42,7 +47,8 @@ class Detection:
 
     def _decoded(self, record: Record, output: StageOutput) -> dict[str, Any] | None:
         try:
-            return decode_object(record.value)
+            task = decode_object(record.value)
+            return None if self._tombstones is not None and self._tombstones.covers(task) else task
         except Rejected as rejection:
             reject(output, record, stage=self.name, rejection=rejection)
             return None

@@ -17,11 +17,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum, auto
+from typing import NamedTuple
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from phospho_schemas.topics import DEAD_LETTER
 from phospho_store.errors import StoreUnavailable
+from phospho_store.forgetting.tombstones import Tombstones
 from phospho_store.store import Store
 from phospho_workers.runtime import metrics
 from phospho_workers.runtime.backoff import PollingBackoff
@@ -35,8 +37,9 @@ from phospho_workers.runtime.commits import (
 )
 from phospho_workers.runtime.consumer import to_record
 from phospho_workers.runtime.producer import BatchProducer, DeliveryFailed
-from phospho_workers.runtime.records import Partition
-from phospho_workers.sink.insert import RefusedRow, ResumableInsert, row_dead_letter
+from phospho_workers.runtime.records import Partition, Record
+from phospho_workers.sink.forgotten import kept_records
+from phospho_workers.sink.insert import ResumableInsert, row_dead_letter
 from phospho_workers.sink.planner import STAGE, TABLES, GroupPlanner, InsertGroup, Intent, parse_intent, table_of_topic
 
 logger = logging.getLogger(__name__)
@@ -51,6 +54,13 @@ class _Outcome(Enum):
     UNAVAILABLE = auto()
 
 
+class _PendingInsert(NamedTuple):
+    """An insert, and the records of its lines."""
+
+    records: Sequence[Record]
+    insert: ResumableInsert
+
+
 class SinkWorker:
     """
     Worker that inserts the rows of every batch.
@@ -61,6 +71,7 @@ class SinkWorker:
 
     def __init__(self, store: Store, producer: BatchProducer) -> None:
         self._store = store
+        self._tombstones = Tombstones(store)
         self._producer = producer
         self._threads = ThreadPoolExecutor(len(TABLES), thread_name_prefix="insert")
         self._backoff = PollingBackoff()
@@ -131,14 +142,17 @@ class SinkWorker:
         self, consumer: Consumer, groups: Sequence[InsertGroup], assignments: Mapping[Partition, object]
     ) -> None:
         """Insert every group, retrying until ClickHouse is available. Raises PartitionsLost after a rebalance."""
-        pending = [(group, self._insert_of(group)) for group in groups]
+        self._tombstones.refresh_if_old()
+        for group in groups:
+            self._tombstones.bury_tasks(record.value for record in group.records)
+        pending = [self._insert_of(group) for group in groups]
         try:
             while pending:
-                outcomes = list(self._threads.map(self._run, [insert for _, insert in pending]))
-                for (group, insert), outcome in zip(pending, outcomes, strict=True):
+                outcomes = list(self._threads.map(self._run, [each.insert for each in pending]))
+                for each, outcome in zip(pending, outcomes, strict=True):
                     if outcome is _Outcome.DONE:
-                        self._send_dead_letters(consumer, group, insert.refused_rows)
-                pending = [entry for entry, outcome in zip(pending, outcomes, strict=True) if outcome != _Outcome.DONE]
+                        self._send_dead_letters(consumer, each)
+                pending = [each for each, outcome in zip(pending, outcomes, strict=True) if outcome != _Outcome.DONE]
                 if _Outcome.UNAVAILABLE in outcomes:
                     self._backoff.wait(consumer, "ClickHouse does not take the rows; the log says why")
                 elif pending:
@@ -147,9 +161,11 @@ class SinkWorker:
         finally:
             self._backoff.resume(consumer)
 
-    def _insert_of(self, group: InsertGroup) -> ResumableInsert:
-        lines = [record.value.strip() or b"null" for record in group.records]
-        return ResumableInsert(self._store, table_of_topic(group.topic), lines, group.token_prefix)
+    def _insert_of(self, group: InsertGroup) -> _PendingInsert:
+        records = kept_records(self._tombstones, group.records)
+        lines = [record.value.strip() or b"null" for record in records]
+        insert = ResumableInsert(self._store, table_of_topic(group.topic), lines, group.token_prefix)
+        return _PendingInsert(records, insert)
 
     def _run(self, insert: ResumableInsert) -> _Outcome:
         """Run an insert, in a thread of its own, for as long as the consumer may go without a poll."""
@@ -160,9 +176,9 @@ class SinkWorker:
             logger.warning("ClickHouse is unavailable; the insert into %s is tried again: %s", insert.table, error)
             return _Outcome.UNAVAILABLE
 
-    def _send_dead_letters(self, consumer: Consumer, group: InsertGroup, rows: Sequence[RefusedRow]) -> None:
+    def _send_dead_letters(self, consumer: Consumer, pending: _PendingInsert) -> None:
         """Send the dead letters of refused rows, retrying until Kafka has them."""
-        letters = [row_dead_letter(group.records[row.index], row) for row in rows]
+        letters = [row_dead_letter(pending.records[row.index], row) for row in pending.insert.refused_rows]
         while letters:
             try:
                 self._producer.send({DEAD_LETTER.name: letters})

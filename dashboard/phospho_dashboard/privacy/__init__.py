@@ -1,0 +1,1 @@
+"""Forget users, sessions and tasks."""
