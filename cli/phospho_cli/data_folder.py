@@ -33,6 +33,11 @@ class DataFolder:
         """The folder of the embedded ClickHouse."""
         return str(self.path / "clickhouse")
 
+    @property
+    def backups_path(self) -> Path:
+        """The folder into which a running server writes backups."""
+        return self.path.absolute() / "backups"
+
     def create(self) -> None:
         """Make the folder if it is missing."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 
 from starlette.applications import Starlette
@@ -14,9 +14,11 @@ from starlette.routing import BaseRoute, Route
 from phospho_dashboard.analytics.api import SessionsApi, analytics_operations
 from phospho_dashboard.analytics.exports import ExportPages
 from phospho_dashboard.analytics.pages import analytics_views
+from phospho_dashboard.analytics.whole_logs import WholeLogsApi
 from phospho_dashboard.annotations.annotations import FeedbackReader
 from phospho_dashboard.annotations.api import AnnotationsApi
 from phospho_dashboard.annotations.pages import AnnotationForms
+from phospho_dashboard.backups.api import BackUp, BackupsApi
 from phospho_dashboard.dead_letters.api import DeadLettersApi
 from phospho_dashboard.dead_letters.pages import DeadLetterPages
 from phospho_dashboard.definitions.api import DefinitionsApi, VersionsApi
@@ -36,6 +38,8 @@ from phospho_dashboard.people.account_pages import AccountPages
 from phospho_dashboard.people.api import PeopleApi
 from phospho_dashboard.people.pages import PeoplePages
 from phospho_dashboard.people.sign_in_pages import SignInPages
+from phospho_dashboard.privacy.api import ForgetApi
+from phospho_dashboard.privacy.reports import ReportSigner
 from phospho_dashboard.projects.api import KeysApi, ProjectsApi
 from phospho_dashboard.projects.pages import KeyPages, ProjectPages
 from phospho_dashboard.projects.sample_data import DefinitionReader, SampleDataApi, SampleDataForm, SampleSource
@@ -58,6 +62,8 @@ class Integrations:
 
     `read_feedback` is None where flags can't be set, `own_metrics` where the process shows no metrics of its own,
     `sample` where it has no sample data.
+    `secret_key` signs reports of what was forgotten; without it nothing is forgotten.
+    `back_up` is None where the store is not in this process.
     """
 
     detection: Detection
@@ -65,6 +71,8 @@ class Integrations:
     read_feedback: FeedbackReader | None = None
     own_metrics: MetricsReader | None = None
     sample: SampleSource | None = None
+    secret_key: str = field(default="", repr=False)
+    back_up: BackUp | None = None
 
 
 def create_app(services: Services, integrations: Integrations) -> Starlette:
@@ -84,9 +92,12 @@ _APIS: tuple[type[ApiEndpoints], ...] = (
     PeopleApi,
     AnnotationsApi,
     SessionsApi,
+    WholeLogsApi,
     JudgementsApi,
     DeadLettersApi,
     WebhooksApi,
+    ForgetApi,
+    BackupsApi,
 )
 
 
@@ -105,9 +116,12 @@ def api_routes(services: Services, integrations: Integrations) -> list[BaseRoute
         PeopleApi(services),
         AnnotationsApi(services),
         SessionsApi(services),
+        WholeLogsApi(services),
         JudgementsApi(services),
         DeadLettersApi(services),
         WebhooksApi(services, integrations.webhooks),
+        ForgetApi(services, ReportSigner(integrations.secret_key)),
+        BackupsApi(services, integrations.back_up),
     ]
     return [
         *(route for api in apis for route in api.routes()),
@@ -126,6 +140,7 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
     endpoints = ViewEndpoints(services)
     return [
         *ExportPages(services).routes(),
+        *WholeLogsApi(services).page_routes(),
         *(route for view in _views(services, integrations) for route in endpoints.page_routes(view)),
         endpoints.filter_values_route(),
         *AnnotationForms(services, integrations.read_feedback).routes(),

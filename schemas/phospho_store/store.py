@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from io import RawIOBase
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import clickhouse_connect
@@ -204,11 +205,16 @@ class Store:
             self._idle.put(client)
 
 
-def embedded(path: str) -> Store:
-    """Return the store inside this process, with its data in the directory `path`; one process at a time."""
+def embedded(path: str, backups: Path | None = None) -> Store:
+    """
+    Return the store inside this process, with its data in the directory `path`; one process at a time.
+
+    It may write backups into the directory `backups`, and restore those in it.
+    """
+    url = path if backups is None else f"{path}?backups.allowed_path={backups}"
 
     def connect(_: str | None) -> Client:
-        client = clickhouse_connect.get_client(interface="chdb", path=path, database="default")
+        client = clickhouse_connect.get_client(interface="chdb", path=url, database="default")
         client.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
         client.database = DATABASE
         return client

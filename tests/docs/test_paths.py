@@ -44,3 +44,13 @@ def test_page_of_commands_names_every_command() -> None:
     assert [
         name for name in main.list_commands(click.Context(main)) if not re.search(rf"`(phospho )?{name}\b", page)
     ] == []
+
+
+def test_failure_matrix_names_tests_that_exist() -> None:
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    defined = set(re.findall(r"def (test_\w+)", tests))
+    [matrix] = re.findall(r"### Failure matrix\n(.*?)\n## ", (ROOT / "ARCHITECTURE.md").read_text(), re.DOTALL)
+
+    named = set(re.findall(r"\btest_\w+", matrix))
+    assert len(named) > 20
+    assert named <= defined

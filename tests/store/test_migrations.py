@@ -18,11 +18,12 @@ from fixtures.phospho_process import run_phospho
 from phospho_cli import main
 from phospho_store.clickhouse import remote
 from phospho_store.errors import IncompatibleStore
-from phospho_store.migrations import migrate, migrations
+from phospho_store.migrations import applied_names, migrate, migrations
 from phospho_store.registry.authentication import SECRET_TABLES
 from phospho_store.registry.registry import Registry, first_project, key_hash
 from phospho_store.store import DATABASE, INSERT_SETTINGS, Store
 from phospho_store.views import views
+from store.facts import analysis, feedback, insert, task
 
 DECLARED = json.loads(Path(__file__).with_name("columns.json").read_text())
 FACTS = {
@@ -30,6 +31,7 @@ FACTS = {
     "analysis_rows": "project_id, task_id",
     "feedback_rows": "project_id, task_id, feedback_id",
     "step_rows": "project_id, trace_id, span_id",
+    "log_part_rows": "project_id, task_id, whole_log_id, part",
     "dead_letter_rows": "project_id, dead_letter_id",
 }
 REGISTRY = {
@@ -42,6 +44,9 @@ REGISTRY = {
     "student_rows": "project_id",
     "person_rows": "name",
     "sign_in_rows": "token_hash",
+    "job_member_rows": "worker, member",
+    "job_generation_rows": "worker",
+    "tombstone_rows": "project_id, kind, digest",
     "session_close_rows": "project_id, session_id",
     "backfill_rows": "project_id, backfill_id",
     "webhook_rows": "project_id, webhook_id",
@@ -242,3 +247,26 @@ def test_the_settings_of_inserts_are_known_to_the_engine(store: Store) -> None:
 def test_every_table_with_a_hash_of_a_secret_is_closed_to_readers(store: Store) -> None:
     tables = {table for table, names in columns(store).items() if any(name.endswith("_hash") for name in names)}
     assert tables == set(SECRET_TABLES)
+
+
+@pytest.mark.parametrize("version", [1, 8, 12])
+def test_store_of_an_earlier_schema_upgrades_with_its_rows(clickhouse: ClickHouseServer, version: int) -> None:
+    """A store as an earlier commit left it: its migrations are the first of today's, which no commit has changed."""
+    store = remote(clickhouse.url, size=1)
+    store.create_database()
+    applied_names(store)
+    for migration in migrations()[:version]:
+        for statement in migration.statements:
+            store.command(statement)
+        store.insert("schema_migrations", b'{"version":%d,"name":"%s"}' % (migration.version, migration.name.encode()))
+    insert(store, "task_rows", task("earlier", "t", metadata={"plan": "pro"}))
+    insert(store, "analysis_rows", analysis("earlier", "t", 1, ["refund"]))
+    insert(store, "feedback_rows", feedback("earlier", "t", "f"))
+
+    assert [migration.version for migration in migrate(store)] == [later.version for later in migrations()[version:]]
+
+    assert columns(store) == DECLARED
+    [row] = store.rows("SELECT task_id, flag, metadata.plan AS plan, whole_log_id FROM tasks")
+    assert row == {"task_id": "t", "flag": "success", "plan": "pro", "whole_log_id": ""}
+    assert [event["name"] for event in store.rows("SELECT name FROM events")] == ["refund"]
+    store.close()

@@ -61,6 +61,13 @@ class FirstProjectSettings:
 
 
 @dataclass(frozen=True)
+class BackupSettings:
+    """Settings of `phospho backup` and `phospho restore`."""
+
+    data_dir: Path = setting(Path("phospho-data"), "Folder of all data.", variable="PHOSPHO_DATA", option="--data")
+
+
+@dataclass(frozen=True)
 class UpSettings:
     """Settings of `phospho up`. With `kafka` and `clickhouse` the workers run elsewhere, without both it has them."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from textwrap import indent
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import ValidationError
@@ -42,6 +43,7 @@ from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import Project, ProjectSettings
 from phospho_schemas.settings import BadSetting
 from phospho_store.clickhouse import remote
+from phospho_store.embedded.backups import back_up
 from phospho_store.embedded.engine import ReaderLimits
 from phospho_store.embedded.http import ClickHouseHttpSettings, build_app
 from phospho_store.errors import IncompatibleStore, StoreError
@@ -226,7 +228,14 @@ def open_up(settings: UpSettings) -> Iterator[UpProcess]:
             local_secret=folder.secret("local-secret") if settings.has_open_pages else "",
         )
         web_app = stack.enter_context(
-            open_web(backend, dashboard=dashboard, gateway=settings.gateway, jobs=jobs, has_pages=True)
+            open_web(
+                backend,
+                dashboard=dashboard,
+                gateway=settings.gateway,
+                jobs=jobs,
+                has_pages=True,
+                back_up=None if settings.clickhouse else partial(_back_up, store, folder),
+            )
         )
         apps = [ListeningApp(web_app, listener)]
         if not settings.clickhouse:
@@ -256,7 +265,7 @@ def open_up(settings: UpSettings) -> Iterator[UpProcess]:
 @contextmanager
 def _open_store(settings: UpSettings, folder: DataFolder) -> Iterator[Store]:
     """Yield ClickHouse, the server's or this process' own, with all migrations applied."""
-    store = remote(settings.clickhouse) if settings.clickhouse else embedded(folder.engine_path)
+    store = remote(settings.clickhouse) if settings.clickhouse else embedded(folder.engine_path, folder.backups_path)
     try:
         for migration in migrate(store):
             logger.info("applied migration %04d %s", migration.version, migration.name)
@@ -301,6 +310,12 @@ def _open_clickhouse(settings: UpSettings, folder: DataFolder) -> Iterator[Liste
     """Yield the read-only HTTP interface of the embedded ClickHouse, on its port or on a free one."""
     with listen_near(LOOPBACK, settings.clickhouse_port) as listener:
         yield ListeningApp(build_app(folder.engine_path, _READER_SETTINGS), listener)
+
+
+def _back_up(store: Store, folder: DataFolder, name: str) -> tuple[str, Mapping[str, Any]]:
+    """Write a backup into the data folder, and return its folder and its manifest."""
+    target = folder.backups_path / name
+    return str(target), asdict(back_up(store, target))
 
 
 def _with_secret_key(settings: UpSettings, folder: DataFolder) -> JobSettings:

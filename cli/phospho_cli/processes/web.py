@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from phospho_cli.demo.sample import sample_source
 from phospho_cli.processes.backend import Backend, store_check
 from phospho_dashboard.app import Integrations, api_routes, page_routes
+from phospho_dashboard.backups.api import BackUp
 from phospho_dashboard.definitions.checks import Detection
 from phospho_dashboard.health.project_gauges import ProjectGauges
 from phospho_dashboard.services import Services, create_services
@@ -53,7 +54,13 @@ _GATEWAY_PATHS = ("/api/v1/events", "/v1/", "/v2/", "/v3/", "/healthz", "/readyz
 
 @contextmanager
 def open_web(
-    backend: Backend, *, dashboard: DashboardSettings, gateway: GatewaySettings, jobs: JobSettings, has_pages: bool
+    backend: Backend,
+    *,
+    dashboard: DashboardSettings,
+    gateway: GatewaySettings,
+    jobs: JobSettings,
+    has_pages: bool,
+    back_up: BackUp | None = None,
 ) -> Iterator[ASGIApp]:
     """Yield the app of one port: the gateway, the API, and the pages if `has_pages`."""
     registry = CollectorRegistry()
@@ -78,6 +85,7 @@ def open_web(
             build_integrations(backend.store, backend.clock, jobs),
             read_feedback=feedback_reading(backend.clock),
             own_metrics=own_metrics,
+            back_up=back_up,
         )
         pages = _pages_app(services, integrations, has_pages=has_pages)
         yield PathRouter(
@@ -179,4 +187,4 @@ def build_integrations(store: Store, clock: HybridClock, settings: JobSettings) 
         url_refusal=lambda url: url_refusal(url) or host_refusal(url, settings.allowed_networks),
         send_test=partial(send_test_message, outbound, settings.secret_key),
     )
-    return Integrations(detection, webhooks, sample=sample_source(clock))
+    return Integrations(detection, webhooks, sample=sample_source(clock), secret_key=settings.secret_key)
