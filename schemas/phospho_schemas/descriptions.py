@@ -44,6 +44,7 @@ FIELDS: Mapping[str, str] = {
     "id": "id of the event, derived from project, task and name",
     "trace_id": "id of the OpenTelemetry trace",
     "span_id": "id of the OpenTelemetry span",
+    "mask": "what the gateway replaces in texts before they are stored",
     "whole_log_id": "id of the log's content, where parts hold all of it; else empty",
     "part": "index of the slice",
     "parts": "number of slices",

@@ -355,6 +355,9 @@ class ProjectSettings(BaseModel):
         default=0, description="more are refused with 429 until midnight UTC; 0 sets no bound"
     )
 
+    mask: list[Literal["email", "phone", "card", "iban", "ip"]] = Field(
+        default_factory=list, description="what the gateway replaces in texts before they are stored"
+    )
     time_zone: Annotated[str, AfterValidator(_known_zone_name)] = Field(
         default="",
         max_length=64,

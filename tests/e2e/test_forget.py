@@ -49,10 +49,13 @@ def _number(shape: OnKafka, sql: str) -> int:
 
 def _rows(shape: OnKafka, user: str) -> dict[str, int]:
     rows = {
-        table: _number(shape, f"SELECT count() AS n FROM {table} WHERE startsWith(task_id, '{user}-')")
+        table: _number(shape, f"SELECT uniqExact(task_id) AS n FROM {table} WHERE startsWith(task_id, '{user}-')")
         for table in _TABLES_OF_TASKS
     }
-    letters = f"SELECT count() AS n FROM dead_letter_rows WHERE position(base64Decode(payload_base64), '{user}') > 0"
+    letters = (
+        "SELECT uniqExact(dead_letter_id) AS n FROM dead_letter_rows"
+        f" WHERE position(base64Decode(payload_base64), '{user}') > 0"
+    )
     return rows | {"dead_letter_rows": _number(shape, letters)}
 
 

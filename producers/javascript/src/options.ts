@@ -1,5 +1,6 @@
 /** Options of `phospho.init` and `new Phospho`, and the settings that they make. */
 
+import { type Mask, type MaskRule, maskOf } from "./content/masking.js";
 import type { Transport } from "./delivery/transport.js";
 import { ConfigError } from "./errors.js";
 import type { WaitUntil } from "./request-context.js";
@@ -38,6 +39,8 @@ export interface PhosphoOptions {
   exitTimeoutMs?: number;
   limits?: Partial<Limits>;
   retry?: Partial<RetryPolicy>;
+  /** What is replaced in every text before it leaves the app: rules by name, regular expressions, functions. */
+  mask?: MaskRule | readonly MaskRule[] | undefined;
   /** Called with each warning, one line, at most every 30 s for the same cause. Default: `console.warn`, once a cause. */
   onWarning?: ((message: string) => void) | undefined;
   /** Print no warnings. */
@@ -65,9 +68,17 @@ export function settingsOf(options: PhosphoOptions): Settings {
     exitTimeoutMs: duration("exitTimeoutMs", options.exitTimeoutMs, 5_000),
     limits: numbers("limits", DEFAULT_LIMITS, options.limits),
     retry: numbers("retry", DEFAULT_RETRY, options.retry),
+    mask: maskOfOption(options.mask),
     fetch: options.fetch,
     waitUntil: options.waitUntil,
   });
+}
+
+function maskOfOption(option: PhosphoOptions["mask"]): Mask | undefined {
+  if (option === undefined || option === null) return undefined;
+  const mask = maskOf(Array.isArray(option) ? option : [option]);
+  if (!mask) throw new ConfigError("mask has a rule that is no known name, regular expression or function");
+  return mask;
 }
 
 /** Return a key without white space around it. Errors never show the key. */

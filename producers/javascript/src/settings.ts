@@ -1,5 +1,6 @@
 /** Settings of a client: frozen, made by `settingsOf`. */
 
+import type { Mask } from "./content/masking.js";
 import type { WaitUntil } from "./request-context.js";
 import { environmentVariable } from "./runtime.js";
 
@@ -64,6 +65,7 @@ export interface Settings {
   readonly exitTimeoutMs: number;
   readonly limits: Readonly<Limits>;
   readonly retry: Readonly<RetryPolicy>;
+  readonly mask: Mask | undefined;
   readonly fetch: Fetch | undefined;
   readonly waitUntil: WaitUntil | undefined;
 }

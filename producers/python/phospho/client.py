@@ -20,10 +20,18 @@ from ._delivery.sender import Sender
 from ._delivery.transport import Transport
 from ._ids import new_id
 from ._logger import logger, printable
+from ._shapes.masking import Mask, mask_of
 from .config import DEFAULT_LIMITS, DEFAULT_RETRY, Limits, RetryPolicy, Settings
-from .errors import NotFoundError
+from .errors import ConfigError, NotFoundError
 
 if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterable
+    from typing import Union
+
+    MaskRule = Union[str, re.Pattern[str], Mask]
+    MaskRules = Union[MaskRule, Iterable[MaskRule], None]
+
     from ._reader import Reader
     from .models import ProjectContent
     from .sessions import SessionCollection
@@ -72,6 +80,7 @@ class Client:
         exit_timeout_s: float = 5.0,
         limits: Limits = DEFAULT_LIMITS,
         retry: RetryPolicy = DEFAULT_RETRY,
+        mask: MaskRules = None,
     ) -> None:
         self.settings = Settings(
             api_key=api_key,
@@ -86,6 +95,7 @@ class Client:
             spool_dir=spool_dir,
             limits=limits,
             retry=retry,
+            mask=_mask_of(mask),
         ).with_environment()
         self._pipeline = Pipeline(self.settings, transport or _transport_of(self.settings))
         self.task_log = TaskLog(self._pipeline)
@@ -299,6 +309,16 @@ class Client:
     def _refuse(self, task_id: Any, message: str) -> None:
         self._pipeline.refuse(text_of(task_id), message)
         self._pipeline.raise_failures()
+
+
+def _mask_of(rules: MaskRules) -> Mask | None:
+    """Return the function of the rules of masking, None without any. Raises `ConfigError`."""
+    if rules is None:
+        return None
+    try:
+        return mask_of([rules] if isinstance(rules, str) or callable(rules) else rules)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"mask can't be used: {error}") from error
 
 
 def _transport_of(settings: Settings) -> Transport:

@@ -11,7 +11,7 @@ import random
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from .errors import ConfigError
 
@@ -102,6 +102,7 @@ class Settings(NamedTuple):
     spool_dir: str | None = None
     limits: Limits = DEFAULT_LIMITS
     retry: RetryPolicy = DEFAULT_RETRY
+    mask: Callable[[str], str] | None = None
 
     def __repr__(self) -> str:
         hidden = {name: "***" for name in ("api_key", "kafka_properties") if getattr(self, name)}

@@ -107,6 +107,10 @@ class DailyQuotas:
         """Return after how many days a project's tasks are deleted; 0 where they are kept, or before the first read."""
         return self._registry.retention_days(project_id)
 
+    def mask(self, project_id: str) -> tuple[str, ...]:
+        """Return the rules of masking of a project, which are known from the first refresh on."""
+        return self._registry.mask(project_id)
+
     def _settled(self, project_id: str, limit: int, stored: tuple[int, int] | None) -> _Account:
         """Return the account after a refresh: what was taken before the last task that is stored has landed."""
         account = self._accounts.get(project_id)

@@ -45,16 +45,22 @@ class Registry(Repository):
         super().__init__(store, clock)
         self.lock = threading.RLock()
         self._retention_days: dict[str, int] = {}
+        self._masks: dict[str, tuple[str, ...]] = {}
 
     def projects(self) -> list[Project]:
         """Return every project, the oldest first."""
         projects = self._read(Project, "project_rows", "ORDER BY created_at, project_id")
         self._retention_days = {project.project_id: project.retention_days for project in projects}
+        self._masks = {project.project_id: tuple(project.settings.mask) for project in projects}
         return projects
 
     def retention_days(self, project_id: str) -> int:
         """Return the retention of a project as it was last read or saved here, without a query; 0 if unknown."""
         return self._retention_days.get(project_id, 0)
+
+    def mask(self, project_id: str) -> tuple[str, ...]:
+        """Return the rules of masking of a project as they were last read or saved here, without a query."""
+        return self._masks.get(project_id, ())
 
     def project(self, project_id: str) -> Project | None:
         """Return one project, or None."""
@@ -74,6 +80,7 @@ class Registry(Repository):
         )
         saved = self._save_one("project_rows", project, stored.revision if stored else 0)
         self._retention_days[project_id] = retention_days
+        self._masks[project_id] = tuple(saved.settings.mask)
         return saved
 
     def create_key(

@@ -11,6 +11,7 @@ import orjson
 
 from phospho_gateway.access.access import project_of
 from phospho_gateway.intake import fields
+from phospho_gateway.intake.masking import Masks, no_mask
 from phospho_gateway.intake.whole_logs import head_of, part_messages, whole_log_id
 from phospho_schemas.ids import (
     MAX_OBSERVED_REVISION,
@@ -23,6 +24,7 @@ from phospho_schemas.ids import (
 )
 from phospho_schemas.messages import MAX_NESTING_LEVELS, SCHEMA_VERSION, RawLog
 from phospho_schemas.metadata import MAX_METADATA_KEYS, has_too_many_keys
+from phospho_schemas.shapes.masking import masked_log
 from phospho_schemas.times import time_text, utc_text
 from phospho_schemas.topics import RAW_LOGS, Keyed
 from phospho_web.problems import Problem, invalid
@@ -89,14 +91,17 @@ class EventReader:
     millisecond sort by revision, or by index.
     """
 
-    def __init__(self, clock: HybridClock, process_name: str) -> None:
+    def __init__(self, clock: HybridClock, process_name: str, masks: Masks = no_mask) -> None:
         self._clock = clock
+        self._masks = masks
         self._process_name = process_name
 
     def read(self, event: Any, envelope: Envelope, index: int, rewrite: Rewrite | None = None) -> AcceptedEvent:
         """Return the message of one event, leaving `event` as it is. Raises Problem: 403, 413 or 422."""
         message = _copy(event)
         project_id = project_of(message, envelope.project_id)
+        if mask := self._masks(project_id):
+            message = masked_log(message, mask)
         task_id, session_id = _checked(message)
         revision, source, _ = rewrite or (self._clock.next(), envelope.source, "")
         task_id = task_id or self._derived_id(project_id, envelope, revision, index)

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 from phospho_gateway.access.access import project_of
 from phospho_gateway.intake import fields
 from phospho_gateway.intake.events import Envelope, encoded
+from phospho_gateway.intake.masking import Masks, no_mask
 from phospho_schemas.ids import HybridClock, derived_id, message_key
 from phospho_schemas.messages import SCHEMA_VERSION
+from phospho_schemas.shapes.masking import masked
 from phospho_schemas.times import utc_now, utc_text
 from phospho_schemas.topics import Keyed
 from phospho_web.problems import invalid
@@ -36,8 +38,9 @@ class AcceptedFeedback(NamedTuple):
 class FeedbackReader:
     """Reads feedback. Feedback that is posted again is one fact: its id comes from what it says."""
 
-    def __init__(self, clock: HybridClock) -> None:
+    def __init__(self, clock: HybridClock, masks: Masks = no_mask) -> None:
         self._clock = clock
+        self._masks = masks
 
     def read(self, task_id: str, body: dict[str, Any], envelope: Envelope) -> AcceptedFeedback:
         """Return the message of one feedback on a task, leaving `body` as it is. Raises Problem: 403 or 422."""
@@ -47,6 +50,8 @@ class FeedbackReader:
         fields.check_times(message)
         flag = _flag(message)
         comment = _comment(message)
+        if mask := self._masks(project_id):
+            comment = masked(comment, mask)
         source = fields.check_identifier(message, "source") or "user"
         feedback_id = fields.check_identifier(message, "feedback_id")
         if not feedback_id and envelope.idempotency_key:

@@ -26,6 +26,7 @@ from phospho_gateway.intake.events import (
     encoded,
 )
 from phospho_gateway.intake.feedback import AcceptedFeedback, FeedbackReader
+from phospho_gateway.intake.masking import masks_of, no_mask
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock, message_key, revision_ms
 from phospho_schemas.messages import SCHEMA_VERSION
@@ -54,8 +55,9 @@ class Intake:
         self._settings = settings
         self._publisher = publisher
         self._clock = clock
-        self._events = EventReader(clock, _process_name(clock))
-        self._feedback = FeedbackReader(clock)
+        masks = masks_of(quotas.mask) if quotas is not None else no_mask
+        self._events = EventReader(clock, _process_name(clock), masks)
+        self._feedback = FeedbackReader(clock, masks)
         self._quotas = quotas
 
     def envelope(self, request: Request, project_id: str | None, source: Source) -> Envelope:

@@ -1,6 +1,7 @@
 /** Queued events. */
 
 import { approximateBytes, encode, type JsonObject } from "../content/json.js";
+import { type Mask, maskedLog } from "../content/masking.js";
 
 /**
  * State of an event: "ready" to be sent, "awaited" while a promise in it is pending (a flush waits for it), or
@@ -11,6 +12,8 @@ export type EventState = "ready" | "awaited" | "streaming";
 /** One log, feedback or label to send. `content` is the object that will be sent. */
 export class QueuedEvent {
   sizeBytes: number;
+  /** Set when it is queued. */
+  mask: Mask | undefined;
   /** Writes what is known of an unfinished output into the content. */
   complete: (content: JsonObject) => void = () => {};
 
@@ -23,7 +26,7 @@ export class QueuedEvent {
     this.sizeBytes = approximateBytes(content);
   }
 
-  /** Return the content as it is sent, without raw fields that only repeat their text. */
+  /** Return the content as it is sent: masked, and without raw fields that only repeat their text. */
   toSend(): JsonObject {
     const sent = { ...this.content };
     this.complete(sent);
@@ -31,7 +34,7 @@ export class QueuedEvent {
       const raw = sent[`raw_${side}`];
       if (typeof raw === "string" && raw === sent[side]) delete sent[`raw_${side}`];
     }
-    return sent;
+    return this.mask ? maskedLog(sent, this.mask) : sent;
   }
 
   /** Return the content as it is sent, as one JSON object. */

@@ -37,6 +37,7 @@ export class Pipeline {
   /** Queue *event* and return true, or count it as dropped and return false. */
   submit(event: QueuedEvent): boolean {
     this.counters.countLogged();
+    event.mask = this.settings.mask;
     const reason = this.#refusalOf(event);
     if (reason) {
       this.counters.countDropped(reason, event.id, `${event.sizeBytes} bytes, ${this.queue.size} queued`);

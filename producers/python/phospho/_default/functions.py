@@ -18,6 +18,7 @@ from .state import STATE, _State
 if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec
 
+    from ..client import MaskRules
     from ..tasks import Task
 
     Parameters = ParamSpec("Parameters")
@@ -57,6 +58,7 @@ def init(
     exit_timeout_s: float = 5.0,
     limits: Limits = DEFAULT_LIMITS,
     retry: RetryPolicy = DEFAULT_RETRY,
+    mask: MaskRules = None,
 ) -> None:
     """
     Make the client that the module functions use.
@@ -83,6 +85,8 @@ def init(
         exit_timeout_s: Timeout of the flush at the end of the process.
         limits: Limits of memory and disk.
         retry: Pauses between attempts.
+        mask: What is replaced in every text before it leaves the process: "email", "phone", "card", "iban", "ip",
+            compiled patterns, functions of a text, or a list of these. Where a function raises, the text is dropped.
 
     Raises:
         ConfigError: an argument cannot work.
@@ -102,6 +106,7 @@ def init(
             exit_timeout_s=exit_timeout_s,
             limits=limits,
             retry=retry,
+            mask=mask,
         )
     )
     if auto_log:

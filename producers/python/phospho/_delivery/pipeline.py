@@ -67,6 +67,7 @@ class Pipeline:
     def submit(self, event: Event) -> bool:
         """Queue *event* and return True, or count it as dropped and return False. Does not block."""
         self.counters.count_logged()
+        event.mask = self.settings.mask
         reason = self._refusal_of(event)
         if reason:
             self.counters.count_dropped(reason, event.id, f"{event.size_bytes} bytes, {len(self.queue)} queued")
@@ -145,7 +146,9 @@ class Pipeline:
     def submit_late(self, event: Event) -> None:
         """Queue an event of another client, though this one is closed; dropped and counted if there is no room."""
         self.counters.count_logged()
-        if not self.queue.append(Event(event.id, event.content, kind=event.kind)):
+        late = Event(event.id, event.content, kind=event.kind)
+        late.mask = event.mask
+        if not self.queue.append(late):
             self.counters.count_dropped("queue_full", event.id, "its client was closed, and the server is away")
 
     def close(self, timeout_s: float) -> FlushResult:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Callable
 
 from .._content.json_values import approximate_bytes, encode
+from .._shapes.masking import Mask, masked_log
 from ..config import DEFAULT_LIMITS, Limits
 
 __all__ = ["Event", "LogQueue"]
@@ -27,13 +28,15 @@ class Event:
     `content` is the dict that will be sent. `to_log` is False while a stream still adds to it.
     """
 
-    __slots__ = ("content", "id", "kind", "receipts", "size_bytes", "to_log")
+    __slots__ = ("content", "id", "kind", "mask", "receipts", "size_bytes", "to_log")
 
     def __init__(self, id: str, content: dict[str, Any], to_log: bool = True, kind: str = LOG) -> None:
         self.id = id
         self.content = content
         self.to_log = to_log
         self.kind = kind
+        # Set when it is queued. What a spool has was masked already.
+        self.mask: Mask | None = None
         # Where the spool holds it: one receipt for each time that it was logged.
         self.receipts: list[Any] = []
         self.size_bytes = approximate_bytes(content)
@@ -49,9 +52,10 @@ class Event:
         self.size_bytes = approximate_bytes(self.content)
 
     def to_send(self) -> dict[str, Any]:
-        """Return the content as it is sent, without raw fields that only repeat their text."""
+        """Return the content as it is sent: masked, and without raw fields that only repeat their text."""
         repeated = [f"raw_{side}" for side in ("input", "output") if _repeats(self.content, side)]
-        return {key: value for key, value in self.content.items() if key not in repeated}
+        sent = {key: value for key, value in self.content.items() if key not in repeated}
+        return masked_log(sent, self.mask) if self.mask is not None else sent
 
     def encoded(self) -> bytes:
         """Return the content as it is sent, as one JSON object."""
