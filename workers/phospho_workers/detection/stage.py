@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from phospho_schemas.ids import message_key
 from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_schemas.topics import ANALYSES, EVENTS, Keyed
-from phospho_store.forgetting.tombstones import Tombstones
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.detection.detect import TasksRefused, analyse
 from phospho_workers.runtime import metrics
@@ -17,6 +16,14 @@ from phospho_workers.runtime.json_bytes import decode_object, encode
 from phospho_workers.runtime.records import Record, Rejected, StageOutput
 
 _Task = tuple[Record, dict[str, Any]]
+
+
+class Forgotten(Protocol):
+    """What was forgotten: phospho_store.forgetting.tombstones, where there is a store."""
+
+    def refresh_if_old(self) -> None: ...
+
+    def covers(self, row: Mapping[str, Any]) -> bool: ...
 
 
 class Detection:
@@ -29,7 +36,7 @@ class Detection:
 
     name = "detection"
 
-    def __init__(self, definitions: Callable[[], Snapshot], tombstones: Tombstones | None = None) -> None:
+    def __init__(self, definitions: Callable[[], Snapshot], tombstones: Forgotten | None = None) -> None:
         self._definitions = definitions
         self._tombstones = tombstones
 
