@@ -94,7 +94,11 @@ docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict -f deploy/docs/mkdocs.yml
 
 # Tests that take longer than a test run may, and tests that draw or read more than there.
+# SEEDS="1 2 3" SECONDS=1800 are some 500 faults.
+SEEDS ?= 1
+SECONDS ?= 600
 chaos: install kafka
+	PYTHONPATH=tests $(BIN)/python -m chaos $(foreach seed,$(SEEDS),--seed $(seed)) --seconds $(SECONDS)
 	$(PYTEST) -m "chaos or hypothesis or sweep" --hypothesis-profile=chaos $(PYTEST_ARGS)
 
 bench: install kafka

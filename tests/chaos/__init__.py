@@ -1,0 +1,1 @@
+"""Seeded faults on a whole deployment under load, and the proof that nothing was lost or doubled."""

@@ -1,0 +1,28 @@
+"""The short form of `make chaos`."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from chaos.__main__ import run
+from chaos.faults import schedule
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(600)
+def test_short_chaos_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    outcome = run(tmp_path, seed=7, seconds=180)
+    assert outcome.faults.total() > 5
+    assert outcome.accepted > 100
+    assert outcome.is_good, outcome
+
+
+def test_schedule_depends_on_its_seed_alone() -> None:
+    def names(seed: int) -> list[str]:
+        return [name for name, _, _ in itertools.islice(schedule(seed), 50)]
+
+    assert names(1) == names(1)
+    assert names(1) != names(2)
