@@ -23,7 +23,7 @@ definitions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to. `doubled` are rows that readers see twice; `differing` are events that are not as logged."""
+    """The result of a run. `doubled` are rows that readers see twice; `differing` are events that are not as logged."""
 
     faults: Counter[str]
     accepted: int

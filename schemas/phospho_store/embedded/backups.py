@@ -25,7 +25,7 @@ class BackupDamaged(Exception):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup holds: the rows of each table when it began, and the version of the schema."""
+    """The rows of each table when a backup began, and the version of the schema."""
 
     created_at: str
     schema_version: int

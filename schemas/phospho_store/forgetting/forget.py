@@ -63,7 +63,7 @@ _OF_TASKS = {
 
 @dataclass
 class Forgotten:
-    """What was deleted: rows by table, and the tasks, sessions and classifiers that they were of."""
+    """The deleted rows by table, and the tasks and sessions that they were of."""
 
     revision: int
     rows: Counter[str] = field(default_factory=Counter)
@@ -132,12 +132,12 @@ class Forgetting:
     def _delete(
         self, columns: Mapping[str, str], project_id: str, identifiers: Sequence[str], forgotten: Forgotten
     ) -> None:
-        found = self._found(columns, project_id, identifiers)
+        counts = self._found(columns, project_id, identifiers)
         # A delete looks into every part, also where it finds nothing.
-        for table in [table for table in columns if found[table]]:
+        for table in [table for table in columns if counts[table]]:
             parameters = {"project": project_id, "ids": list(identifiers)}
             self._store.command(compose(_DELETE, table=table, column=columns[table]), parameters)
-        forgotten.rows.update(found)
+        forgotten.rows.update(counts)
 
     def _found(self, columns: Mapping[str, str], project_id: str, identifiers: Sequence[str]) -> Counter[str]:
         if not identifiers:

@@ -19,7 +19,7 @@ _Task = tuple[Record, dict[str, Any]]
 
 
 class Forgotten(Protocol):
-    """What was forgotten: phospho_store.forgetting.tombstones, where there is a store."""
+    """The tombstones of what was forgotten, as phospho_store has them."""
 
     def refresh_if_old(self) -> None: ...
 

@@ -36,7 +36,7 @@ def open_jobs(worker: str, clickhouse: ClickHouseSettings, settings: JobSettings
         leases = JobLeases(LeaseRepository(store.sibling(1)), workers)
 
         def run_jobs(name: str, holds: Holds) -> AbstractContextManager[Sequence[JobThread]]:
-            return running_jobs(name, store, clock, settings, holds)
+            return running_jobs(name, store, clock, settings, holds=holds)
 
         jobs = SharedJobs(leases, workers, run_jobs)
         stack.enter_context(jobs.running())

@@ -227,7 +227,7 @@ class Bodies:
         Its bytes stay counted to the end of the `with`.
         """
         with self.budget.lease(request.headers.get("authorization", "")) as lease:
-            body = Body(request, lease, self._settings, max_bytes, self._reading)
+            body = Body(request, lease, self._settings, max_bytes=max_bytes, reading=self._reading)
             try:
                 yield body
             finally:

@@ -51,7 +51,7 @@ class WebhookJob:
         self._now = now
         self._pending = PendingDeliveries(repository, now)
         self._enqueuer = Enqueuer(repository, events, self._pending, judgement_hold or JudgementHold(NO_JUDGES))
-        self._sender = DeliverySender(repository, self._pending, transport, secret_key, holds)
+        self._sender = DeliverySender(repository, self._pending, transport, secret_key, holds=holds)
         self._revision = -1
         self._webhooks: dict[WebhookKey, Webhook] = {}
         self._had_webhooks = False
