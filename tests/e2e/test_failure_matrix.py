@@ -87,8 +87,9 @@ def test_topics_that_grow_lose_and_double_nothing(tmp_path: Path) -> None:
         _log(shape, "after")
         # Keys that go to the new partitions.
         shape.wait_until(lambda: shape.number("SELECT count() FROM tasks") == 2 * _TASKS, "not all tasks are stored")
+        analysed = "SELECT uniqExact(task_id) FROM analyses"
+        shape.wait_until(lambda: shape.number(analysed) == 2 * _TASKS, "not all tasks are analysed")
         assert _rows(shape, "task_rows") == (2 * _TASKS, 2 * _TASKS)
-        assert shape.number("SELECT uniqExact(task_id) FROM analyses") == 2 * _TASKS
 
 
 def test_messages_of_the_far_future_change_no_order_and_no_chart(cluster: OnKafka) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 
 import orjson
@@ -86,6 +86,9 @@ class PickyStore(Store):
     def __init__(self, store: Store, refused_table: str = "") -> None:
         self._store = store
         self._refused_table = refused_table
+
+    def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, object]]:
+        return self._store.rows(sql, parameters)
 
     def insert(self, table: str, lines: bytes, token: str = "") -> None:
         if table == self._refused_table or (table == "task_rows" and b"poison" in lines):
@@ -319,6 +322,9 @@ class FailingOnce(Store):
         super().__init__(_refuse)
         self._store = store
         self._failing = table
+
+    def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, object]]:
+        return self._store.rows(sql, parameters)
 
     def insert(self, table: str, lines: bytes, token: str = "") -> None:
         if table == self._failing:

@@ -18,7 +18,8 @@ from phospho_store.store import Store
 _ENVELOPE = Envelope(None, "batch", datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def test_event_is_masked_by_the_settings_of_its_project(store: Store, registry: Registry, project_id: str) -> None:
+def test_event_is_masked_by_the_settings_of_its_project(store: Store) -> None:
+    registry, project_id = Registry(store), "masked"
     registry.save_project(project_id, settings=ProjectSettings(mask=["email"]))
     registry.save_project(f"{project_id}-open")
     quotas = DailyQuotas(store, registry)
