@@ -25,6 +25,7 @@ def keys() -> None:
       phospho keys create --name staging
       phospho keys create --scope ingest --expires-in-days 90
       export PHOSPHO_API_KEY=$(phospho keys create)
+      phospho keys rotate key_0123456789abcdef
       phospho keys revoke key_0123456789abcdef
     """
 
@@ -59,6 +60,20 @@ def list_keys(client: Client) -> None:
     """List the project's keys by their first characters, with revoked ones."""
     columns = ("key_id", "prefix", "name", "scopes", "created_at", "expires_at", "revoked_at")
     print_table(columns, client.get(_PATH)["keys"])
+
+
+@keys.command("rotate")
+@click.argument("key_id")
+@click.option(
+    "--grace-hours", type=click.IntRange(0, 2160), default=24, show_default=True, help="Hours the old key still works."
+)
+@connected
+def rotate(client: Client, key_id: str, grace_hours: int) -> None:
+    """Replace the key KEY_ID by a new one with the same name and scopes, and print that."""
+    path = f"{_PATH}/{quote(key_id, safe='')}/rotate"
+    key = client.post(path, {"grace_hours": grace_hours}, is_repeatable=False)
+    click.echo(f"{key['key_id']} replaces {key_id}, which works for {grace_hours} h more.", err=True)
+    click.echo(key["api_key"])
 
 
 @keys.command("revoke")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -65,6 +68,7 @@ class ProjectsApi(ApiEndpoints):
         return json_response({"project": project.model_dump(mode="json")})
 
 
+_GRACE_HOURS, _MAX_GRACE_HOURS = 24, 24 * 90
 # A key without its hash.
 _SCOPES = {"type": "array", "items": {"enum": list(KEY_SCOPES)}, "minItems": 1}
 _EXPIRES_AT = {"type": ["string", "null"], "format": "date-time"}
@@ -104,6 +108,24 @@ class KeysApi(ApiEndpoints):
         shown = ("key_id", "project_id", "name", "scopes", "expires_at")
         return json_response(new.key.model_dump(mode="json", include=set(shown)) | {"api_key": new.secret}, 201)
 
+    @api_endpoint(
+        "post",
+        "/keys/{key_id}/rotate",
+        "Replace a key by a new one",
+        object_schema(["key_id", "api_key"], key_id=TEXT, api_key=TEXT, project_id=TEXT, name=TEXT, scopes=_SCOPES),
+        description="The new key is shown in this answer and never again. The old one works for `grace_hours` more.",
+        status=201,
+        body=object_schema([], grace_hours=NUMBER),
+    )
+    async def rotate(self, request: Request) -> Response:
+        project_id = await self._access.api_project(request, "admin")
+        grace, key_id = _grace(await self._body(request)), request.path_params["key_id"]
+        new = await self._threads.run(self._registry.rotate_key, project_id, key_id, grace)
+        if new is None:
+            raise Problem(404, "unknown_key_id", f"there is no key {key_id!r} that works in this project")
+        shown = ("key_id", "project_id", "name", "scopes")
+        return json_response(new.key.model_dump(mode="json", include=set(shown)) | {"api_key": new.secret}, 201)
+
     @api_endpoint("delete", "/keys/{key_id}", "Revoke a key", _Key, description="It stops working within seconds.")
     async def revoke(self, request: Request) -> Response:
         project_id = await self._access.api_project(request, "admin")
@@ -112,3 +134,11 @@ class KeysApi(ApiEndpoints):
         if key is None:
             raise Problem(404, "unknown_key_id", f"there is no key {key_id!r} in this project")
         return json_response(public_key(key))
+
+
+def _grace(content: dict[str, Any]) -> timedelta:
+    """Return for how long a rotated key still works. Raises Problem (422)."""
+    hours = content.get("grace_hours", _GRACE_HOURS)
+    if isinstance(hours, bool) or not isinstance(hours, int | float) or not 0 <= hours <= _MAX_GRACE_HOURS:
+        raise Problem(422, "invalid_field", f"grace_hours must be a number from 0 to {_MAX_GRACE_HOURS}")
+    return timedelta(hours=hours)

@@ -7,7 +7,7 @@ import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from phospho_schemas.definitions import crowded_out, no_room
 from phospho_schemas.engines import engines_with
@@ -122,6 +122,21 @@ class Registry(Repository):
         if key is None or key.revoked_at is not None:
             return key
         return self._save_one("api_key_rows", key.model_copy(update={"revoked_at": utc_now()}), key.revision)
+
+    def rotate_key(self, project_id: str, key_id: str, grace: timedelta) -> NewKey | None:
+        """
+        Create a key like another, which expires after `grace`; None where there is none that works.
+
+        A key that expires sooner by itself does so still.
+        """
+        key = next((key for key in self.keys(project_id) if key.key_id == key_id), None)
+        if key is None or key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= utc_now()):
+            return None
+        new = self.create_key(project_id, key.name, scopes=key.scopes)
+        ends_at = utc_now() + grace
+        if key.expires_at is None or key.expires_at > ends_at:
+            self._save_one("api_key_rows", key.model_copy(update={"expires_at": ends_at}), key.revision)
+        return new
 
     def definitions(self, project_id: str | None = None) -> list[EventDefinition]:
         """Return the current version of every definition, of one project or of all, by project and name."""

@@ -28,6 +28,23 @@ def test_the_list_of_keys_has_no_secret_and_no_hash(fresh: TestClient) -> None:
         assert set(key) == {"key_id", "project_id", "prefix", "name", "scopes", *times}
 
 
+def test_rotated_key_works_beside_its_heir_for_the_grace(world: Any, fresh: TestClient) -> None:
+    made = fresh.post("/api/v1/keys", json={"name": "app", "scopes": ["read"]}).json()
+    heir = fresh.post(f"/api/v1/keys/{made['key_id']}/rotate", json={"grace_hours": 2})
+    assert (heir.status_code, heir.json()["name"], heir.json()["scopes"]) == (201, "app", ["read"])
+    for secret in (made["api_key"], heir.json()["api_key"]):
+        assert world.client(secret).get("/api/v1/keys").status_code == 200
+    ends = {key["key_id"]: key["expires_at"] for key in fresh.get("/api/v1/keys").json()["keys"]}
+    assert ends[made["key_id"]] is not None
+    assert ends[heir.json()["key_id"]] is None
+
+    at_once = fresh.post(f"/api/v1/keys/{heir.json()['key_id']}/rotate", json={"grace_hours": 0})
+    assert at_once.status_code == 201
+    assert fresh.post(f"/api/v1/keys/{heir.json()['key_id']}/rotate", json={}).status_code == 404
+    assert world.client(at_once.json()["api_key"]).get("/api/v1/keys").status_code == 200
+    assert fresh.post(f"/api/v1/keys/{made['key_id']}/rotate", json={"grace_hours": -1}).status_code == 422
+
+
 def test_a_key_of_another_project_can_not_be_revoked(mine: TestClient, world: Any) -> None:
     theirs = world.registry.keys("theirs")[0]
 
