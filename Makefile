@@ -15,9 +15,9 @@ JAVASCRIPT_BUILT := $(JAVASCRIPT)/node_modules/.built
 .PHONY: up test install javascript javascript-package packages release-check docs screenshot lint types imports kafka system-packages chaos bench \
 	bench-detection bench-cascade bench-dashboard schemas constraints clean
 
-# An environment that has everything for tests runs phospho too.
+# An environment that has everything for tests runs phospho too. ARGS are options of `phospho up`.
 up: $(if $(wildcard $(INSTALLED)),$(INSTALLED),$(RUNTIME))
-	$(BIN)/phospho up
+	$(BIN)/phospho up $(ARGS)
 
 $(RUNTIME): pyproject.toml producers/python/pyproject.toml requirements.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \

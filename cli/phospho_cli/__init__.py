@@ -28,7 +28,9 @@ _COMMANDS = {
     "schemas": LazyCommand(
         "commands.schemas:schemas", _SERVER, "Write the generated files: JSON Schema, AsyncAPI, docs."
     ),
-    "import": LazyCommand("importing.command:import_file", _CLIENT, "Log the tasks of a JSONL or CSV file."),
+    "import": LazyCommand(
+        "importing.command:import_file", _CLIENT, "Log tasks of a file: JSON, CSV, Parquet or Excel."
+    ),
     "query": LazyCommand("commands.query:query", _CLIENT, "Run a SQL query."),
     "definitions": LazyCommand("commands.definitions:definitions", _CLIENT, "Define the events to detect."),
     "backfill": LazyCommand("commands.backfill:backfill", _CLIENT, "Run a definition over past tasks."),

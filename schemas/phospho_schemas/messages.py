@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -325,7 +327,9 @@ class EventDefinition(Message):
 
 def _known_zone_name(name: str) -> str:
     if name and known_zone(name) is None:
-        raise ValueError("it must be the IANA name of a time zone, such as Europe/Berlin")
+        nearest = next(iter(get_close_matches(name, available_timezones(), 1)), "")
+        advice = f"did you mean {nearest}?" if nearest else "such as Europe/Berlin"
+        raise ValueError(f"must be the IANA name of a time zone: {advice}")
     return name
 
 

@@ -36,7 +36,8 @@ class Failure(click.ClickException):
         """Write the two lines to stderr."""
         click.echo(f"Error: {self.message}", file=file, err=True)
         if self.hint:
-            click.echo(f"  {self.hint}", file=file, err=True)
+            # The server's hint is the rest of a sentence elsewhere; here it is one.
+            click.echo(f"  {self.hint[:1].upper()}{self.hint[1:]}", file=file, err=True)
 
 
 class Unreachable(Failure):

@@ -30,7 +30,7 @@ def projects() -> None:
 @projects.command("create")
 @click.argument("project_id", metavar="ID")
 @click.option("--name", help="Display name [default: the ID].")
-@click.option("--retention-days", type=click.IntRange(0), help="Days after which rows are deleted [default: 0, never].")
+@click.option("--retention-days", type=click.IntRange(0), help="Delete older tasks [default: 0, keep forever].")
 @connected
 def create(client: Client, project_id: str, name: str | None, retention_days: int | None) -> None:
     """Create the project ID, of letters, digits, dots, dashes and underscores."""
@@ -56,11 +56,11 @@ def settings(client: Client, project_id: str, changes: tuple[str, ...]) -> None:
 
     \b
     detect_events, detect_sentiment, detect_language   true or false: run this part of detection
-    session_idle_minutes   1 to 10080: a session ends after so long without a task
+    session_idle_minutes   1 to 10080: a session ends after this long without a task
     llm_daily_tokens       tokens a day for judgements (UTC); 0: no LLM is asked
-    llm_daily_usd          US dollars a day for judgements; 0: no limit in money
+    llm_daily_usd          US dollars a day for judgements; 0: no cost limit
     llm_sample             0 to 1: share of the tasks that the llm engine reads
-    webhook_wait_s         0 to 3600: seconds that webhooks wait for a judgement
+    webhook_wait_s         0 to 3600: seconds to hold an uncertain event for the judge
     max_tasks_per_day      more get 429 until midnight UTC; 0: no limit
     time_zone              of buckets, filters and days, such as Europe/Paris
     """

@@ -122,12 +122,12 @@ class LogFile:
     def _converted(self, record: Record) -> LogLine | SkippedLine:
         source = FORMATS[self.format_name or OWN_FORMAT]
         if not source.recognises(record.fields):
-            raise _NoEvent(f"it is no record of {source.label}, as the ones before it; give --format")
+            raise _NoEvent(f"not a record of {source.label}, as those before; give --format")
         try:
             event = source.event_of(record.fields)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             # An export can hold anything anywhere: a record of an odd shape harms itself only.
-            raise _NoEvent(f"it has not the shape of a record of {source.label}: {error}") from None
+            raise _NoEvent(f"not the shape of a record of {source.label}: {error}") from None
         return SkippedLine(record.line) if event is None else self._log_line(record, event, is_encoded=False)
 
     def _log_line(self, record: Record, event: dict[str, Any], *, is_encoded: bool) -> LogLine:
@@ -184,7 +184,7 @@ def _metadata(text: str) -> dict[str, Any]:
     except ValueError:
         metadata = None
     if not isinstance(metadata, dict):
-        raise _NoEvent("its column metadata is not a JSON object")
+        raise _NoEvent("the column metadata is not a JSON object")
     return metadata
 
 
@@ -202,7 +202,7 @@ def _unix_seconds(name: str, text: str) -> float:
     """Return the time of a cell: Unix seconds or milliseconds, or ISO 8601, in UTC where it names no zone."""
     moment = parsed_time(text) if _ISO_DATE.match(text) else _of_seconds(text)
     if moment is None:
-        raise _NoEvent(f"its {name} {text[:40]!r} is neither Unix seconds nor ISO 8601")
+        raise _NoEvent(f"{name} {text[:40]!r} is neither Unix seconds nor ISO 8601")
     return moment.timestamp()
 
 
@@ -218,7 +218,7 @@ def _encoded(event: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(event)
     except orjson.JSONEncodeError as error:
-        raise _NoEvent(f"it can't be sent as JSON: {error}") from None
+        raise _NoEvent(f"can't be sent as JSON: {error}") from None
 
 
 def _derived_task_id(line: bytes, event: dict[str, Any], occurrences: Occurrences) -> str:

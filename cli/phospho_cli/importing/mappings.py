@@ -23,9 +23,9 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
         "botmessage", "assistant", "bot", "aimessage", "generation", "generatedtext", "result", "outputs",
     ),
     "session_id": ("conversationid", "threadid", "chatid", "session", "conversation", "sessionid"),
-    "user_id": ("customerid", "userid", "username", "useremail"),
+    "user_id": ("customerid", "userid", "username", "useremail", "customer", "client", "email"),
     "task_id": ("messageid", "requestid", "traceid", "uuid", "taskid", "id"),
-    "created_at": ("timestamp", "createdat", "time", "datetime", "date", "ts", "created"),
+    "created_at": ("timestamp", "createdat", "time", "datetime", "date", "ts", "created", "when"),
 }  # fmt: skip
 
 
@@ -41,10 +41,10 @@ def without_input(keys: Iterable[str], mapping: Mapping[str, str]) -> str:
     names = list(keys)
     wanted = mapping.get("input")
     if wanted is not None and wanted not in names:
-        return f"it has no {wanted!r}, which --mapping takes for input. {_listed(names)}{_meant(wanted, names)}"
+        return f"no {wanted!r}, which --mapping takes for input. {_listed(names)}{_meant(wanted, names)}"
     options = suggested(names, mapping)
-    advice = f"Try {options}" if options else "Name its key: --mapping input=KEY"
-    return f"it has no input. {_listed(names)} {advice}"
+    advice = f"Try {options}" if options else "Name the key: --mapping input=KEY"
+    return f"no input. {_listed(names)} {advice}"
 
 
 def suggested(keys: Iterable[str], mapping: Mapping[str, str]) -> str:
@@ -68,9 +68,9 @@ def _meant(wanted: str, names: Iterable[str]) -> str:
 
 def _listed(names: list[str]) -> str:
     if not names:
-        return "It has no keys."
+        return "There are no keys."
     more = f" and {len(names) - _MAX_KEYS} more" if len(names) > _MAX_KEYS else ""
-    return f"Its keys: {', '.join(name[:60] for name in names[:_MAX_KEYS])}{more}."
+    return f"Keys: {', '.join(name[:60] for name in names[:_MAX_KEYS])}{more}."
 
 
 def _quoted(key: str) -> str:

@@ -128,7 +128,7 @@ def _json_items(stream: io.BufferedReader, prefix: str) -> Iterator[Record | Bad
     try:
         for number, item in enumerate(ijson.items(stream, prefix, use_float=True, multiple_values=True), 1):
             if not isinstance(item, dict):
-                yield BadLine(number, "it is not a JSON object")
+                yield BadLine(number, "not a JSON object")
             else:
                 yield _array_record(number, item)
     except ijson.JSONError as error:
@@ -179,4 +179,4 @@ def _next_row(rows: Any) -> _Row | BadLine | None:
     except StopIteration:
         return None
     except csv.Error as error:
-        return BadLine(line, f"it is not CSV: {error}")
+        return BadLine(line, f"not CSV: {error}")

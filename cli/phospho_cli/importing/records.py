@@ -37,19 +37,19 @@ def json_record(number: int, line: bytes) -> Record | BadLine:
     try:
         fields = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        return BadLine(number, f"it is not JSON: {error}")
+        return BadLine(number, f"not JSON: {error}")
     if not isinstance(fields, dict):
-        return BadLine(number, "it is not a JSON object")
+        return BadLine(number, "not a JSON object")
     return Record(number, line, fields, is_json=True)
 
 
 def cell_record(number: int, cells: list[str], header: list[str]) -> Record | BadLine:
     """Return the record of a row of texts, without those that are empty."""
     if len(cells) != len(header):
-        return BadLine(number, f"it has {len(cells)} columns and the header has {len(header)}")
+        return BadLine(number, f"{len(cells)} columns, but the header has {len(header)}")
     try:
         source = orjson.dumps(cells)
     except TypeError:
-        return BadLine(number, "it is not UTF-8")
+        return BadLine(number, "not UTF-8")
     named = {name: text for name, text in zip(header, cells, strict=True) if text}
     return Record(number, source, named, is_json=False)

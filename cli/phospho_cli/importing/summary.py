@@ -40,14 +40,14 @@ def print_summary(
     if not counts.first_at:
         return
     first, last = datetime.fromisoformat(counts.first_at), datetime.fromisoformat(counts.last_at)
-    click.echo(f"Their time: {first:{_SHOWN_TIME}} to {last:{_SHOWN_TIME}} UTC")
+    click.echo(f"Time range: {first:{_SHOWN_TIME}} to {last:{_SHOWN_TIME}} UTC")
     if log_file.without_time:
         click.echo(
-            f"{log_file.without_time:,} records have no created_at: they get the time at which the file was written.",
+            f"Records without created_at: {log_file.without_time:,}. They get the time at which the file was written.",
             err=True,
         )
     if not is_dry_run:
-        click.echo(f"See them: {tasks_url(address, first, last)}")
+        click.echo(f"View tasks: {tasks_url(address, first, last)}")
 
 
 def tasks_url(address: Address, first: datetime, last: datetime) -> str:

@@ -37,7 +37,7 @@ def dashboard(settings: DashboardProcessSettings) -> None:
     prepare_process(logging.WARNING)
     with port_errors(), open_dashboard(settings) as process:
         if process.setup_code:
-            click.echo(f"Nobody can sign in yet: open {process.setup_url} with the code {process.setup_code}")
+            click.echo(f"Create the first administrator: open {process.setup_url} with the code {process.setup_code}")
         run(process)
 
 

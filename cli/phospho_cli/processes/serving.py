@@ -236,13 +236,14 @@ def run(process: Process, stop_when: Callable[[], asyncio.Event] = asyncio.Event
 
 
 @contextmanager
-def port_errors(option: str = "--port") -> Iterator[None]:
-    """Turn an unavailable port into an error that names the option for another."""
+def port_errors(option: str = "--port", make_target: str = "") -> Iterator[None]:
+    """Turn an unavailable port into an error that names the option for another, also as `make_target` takes it."""
     try:
         yield
     except PortUnavailable as error:
         another = f"{option} {error.port + 1}" if error.port < 65535 else option
-        raise click.ClickException(f"{error}. Start with `{another}`, or stop the other process.") from error
+        made = f' (`make {make_target} ARGS="{another}"`)' if make_target else ""
+        raise click.ClickException(f"{error}. Start with `{another}`{made}, or stop the other process.") from error
     except OSError as error:
         # Two processes may bind a port that neither listens on yet.
         if error.errno != errno.EADDRINUSE:

@@ -90,7 +90,7 @@ def up(settings: UpSettings) -> None:
     """
     prepare_process(logging.WARNING)
     try:
-        with port_errors(), open_up(settings) as process:
+        with port_errors(make_target="up"), open_up(settings) as process:
             _print_start(settings, process)
             run(process)
             click.echo("Stopped. Every log that was answered is stored.")
@@ -161,7 +161,7 @@ def _command() -> str:
 
 def _llm_line(llm: LlmSettings, budget: ProjectSettings) -> str:
     if not budget.llm_daily_tokens:
-        return "not asked: llm_daily_tokens of the project is 0"
+        return "off: the judge budget of the project is 0 (llm_daily_tokens)"
     money = f" or ${budget.llm_daily_usd:.2f}" if budget.llm_daily_usd else ""
     return (
         f"{llm.model} at {llm.host} judges uncertain events of the last day's tasks, for at most"

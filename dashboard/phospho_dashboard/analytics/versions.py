@@ -156,7 +156,7 @@ class Versions:
         return rates + self._scores(scope, names, list(sessions))
 
     def _scores(self, scope: Scope, names: list[str], versions: list[str]) -> list[Row]:
-        """Return a measure for each of these events: its mean score in a session that has it."""
+        """Return a measure for each of these events whose scores differ: its mean score in a session that has it."""
         of_name: dict[str, list[Row]] = {name: [] for name in names}
         for row in self._rows(_SCORES, scope, versions=versions):
             of_name.get(row["name"], []).append(row)
@@ -164,7 +164,8 @@ class Versions:
             _means(f"score of {name}", f"Score: {name}", _scaled(rows, _SCORE_UNIT)) | {"is_score": True}
             for name, rows in of_name.items()
         ]
-        return [measure for measure in measures if measure["versions"]]
+        # Of keywords and patterns every score is 1.
+        return [m for m in measures if any(bounds.lower < bounds.upper for bounds, _ in m["versions"].values())]
 
     def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
         parts = {"tasks": scope.tasks(), "flagged_tasks": flagged_tasks(scope, "version_id")}

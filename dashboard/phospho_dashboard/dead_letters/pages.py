@@ -33,7 +33,7 @@ class DeadLetterPages(Endpoints):
     def routes(self) -> list[BaseRoute]:
         """Return the routes of dead letters."""
         return [
-            *page_and_twin(_PATH, self.read_list, self.render_list),
+            *page_and_twin(_PATH, self.read_list, self.render_list, ("cursor", "limit")),
             *page_and_twin(f"{_PATH}/{{dead_letter_id}}", self.read, self.render),
             form_route(f"{_PATH}/{{dead_letter_id}}", self.replay),
         ]

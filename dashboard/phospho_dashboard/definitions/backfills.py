@@ -233,7 +233,7 @@ class BackfillPages(Endpoints):
     def routes(self) -> list[BaseRoute]:
         """Return the routes of backfills. A definition's name, which may be any text, is a parameter and not a path."""
         return [
-            *page_and_twin(_PATH, self.read, self.render),
+            *page_and_twin(_PATH, self.read, self.render, ("name",)),
             form_route(_PATH, self.start),
             form_route(f"{_PATH}/cancel", self.cancel),
         ]

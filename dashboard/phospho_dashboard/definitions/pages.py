@@ -58,7 +58,7 @@ class DefinitionPages(Endpoints):
     def routes(self) -> list[BaseRoute]:
         """Return the routes of definitions. A name, which may be any text, is a parameter and not a path."""
         return [
-            *page_and_twin(_PATH, self.read, self.render),
+            *page_and_twin(_PATH, self.read, self.render, ("name",)),
             form_route(_PATH, self.save),
             form_route(f"{_PATH}/threshold", self.use_threshold),
             form_route(f"{_PATH}/delete", self.delete),

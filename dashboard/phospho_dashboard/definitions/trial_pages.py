@@ -32,7 +32,7 @@ class VersionPages(Endpoints):
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of the comparison. Name and version are parameters: a name may be any text."""
-        return page_and_twin(_DIFF_PATH, self.read, self._page.render)
+        return page_and_twin(_DIFF_PATH, self.read, self._page.render, ("name", "version"))
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request, "editor")
@@ -75,7 +75,7 @@ class LabelQueuePages(Endpoints):
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of the page and its twin."""
-        return page_and_twin(_QUEUE_PATH, self.read, self._page.render)
+        return page_and_twin(_QUEUE_PATH, self.read, self._page.render, ("name",))
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)

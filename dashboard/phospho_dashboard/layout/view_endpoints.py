@@ -69,7 +69,7 @@ class ViewEndpoints:
 
     def filter_values_route(self) -> BaseRoute:
         """Return the route of the values of a filter that contain a text, for the filters of pages."""
-        return twin_route("/filter-values", self._filter_values)
+        return twin_route("/filter-values", self._filter_values, ("filter", "text"))
 
     async def _filter_values(self, request: Request) -> Response:
         _, project_id = await self._access.page_visitor_and_project(request)

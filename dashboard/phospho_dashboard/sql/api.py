@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -149,9 +151,9 @@ class SqlApi(ApiEndpoints):
         try:
             return self._services.sql_store.raw_within(max_bytes, statement, format_name, settings)
         except (StatementRefused, StoreUnavailable) as error:
-            raise self._problem(error) from error
+            raise self._problem(error, statement) from error
 
-    def _problem(self, error: StatementRefused | StoreUnavailable) -> Exception:
+    def _problem(self, error: StatementRefused | StoreUnavailable, statement: str) -> Exception:
         code = getattr(error, "code", None) or getattr(error.__cause__, "code", None)
         settings = self._services.settings
         if code == _TOO_SLOW:
@@ -166,4 +168,12 @@ class SqlApi(ApiEndpoints):
             return Problem(422, "result_too_large", f"the result is larger than {limit}", "add LIMIT, or aggregate")
         if isinstance(error, StoreUnavailable):
             return error
-        return Problem(400, "query_failed", str(error)[:2000], "the views' columns: SELECT * FROM tasks LIMIT 1")
+        return Problem(400, "query_failed", str(error)[:2000], _columns_hint(statement))
+
+
+def _columns_hint(statement: str) -> str:
+    """Return how to see the columns of the views that a statement names, or which views there are."""
+    views = [view for view in VIEWS if re.search(rf"\b{view}\b", statement)]
+    if not views:
+        return f"the views are: {', '.join(VIEWS)}"
+    return "to see the columns: " + "; ".join(f"SELECT * FROM {view} LIMIT 1" for view in views)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
@@ -15,6 +15,7 @@ from phospho_dashboard.web.rendering import page_response, path_of
 from phospho_dashboard.web.urls import sign_in_path
 from phospho_store.errors import StoreError
 from phospho_web.problems import Problem, problem_of
+from phospho_web.requests import check_parameters
 from phospho_web.responses import Endpoint, json_response, problem_response, with_json_errors
 
 Visitor = TypeVar("Visitor")
@@ -40,8 +41,13 @@ def page_and_twin(
     path: str,
     read: Callable[[Request], Awaitable[tuple[Visitor, Content]]],
     render: Callable[[Request, Visitor, Content], Awaitable[Response]],
+    parameters: Sequence[str] = (),
 ) -> list[BaseRoute]:
-    """Return the routes of a page and of its twin: `render` shows the content that `read` returns, the twin is that."""
+    """
+    Return the routes of a page and of its twin: `render` shows the content that `read` returns, the twin is that.
+
+    `parameters` are those of the twin's query beside the project.
+    """
 
     async def page(request: Request) -> Response:
         return await render(request, *await read(request))
@@ -50,7 +56,7 @@ def page_and_twin(
         _, content = await read(request)
         return json_response(content)
 
-    return [twin_route(path, twin), page_route(path, page)]
+    return [twin_route(path, twin, parameters), page_route(path, page)]
 
 
 def page_route(path: str, endpoint: Endpoint) -> Route:
@@ -58,9 +64,14 @@ def page_route(path: str, endpoint: Endpoint) -> Route:
     return Route(path, with_error_pages(endpoint))
 
 
-def twin_route(path: str, endpoint: Endpoint) -> Route:
-    """Return the route of the JSON twin of the page at `path`."""
-    return Route(f"{path}.json", with_json_errors(endpoint))
+def twin_route(path: str, endpoint: Endpoint, parameters: Sequence[str] = ()) -> Route:
+    """Return the route of the JSON twin of the page at `path`; an unknown parameter of its query is a 400."""
+
+    async def checked(request: Request) -> Response:
+        check_parameters(request.query_params, parameters, unnamed=("project",))
+        return await endpoint(request)
+
+    return Route(f"{path}.json", with_json_errors(checked))
 
 
 def form_route(path: str, endpoint: Endpoint) -> Route:

@@ -199,7 +199,7 @@ for (const status of [302, 401, 403, 404, 410]) {
     const later = await client.log({ input: "later" });
     const second = await client.flush();
 
-    const reason = `http_${status}: some_code: what happened. what to do`;
+    const reason = `http_${status}: some_code: what happened. What to do`;
     assert.deepEqual(first, { sent: [], rejected: [{ id: taskId, reason }], pending: [], isComplete: false });
     assert.deepEqual(second.sent, [later.taskId]);
     assert.deepEqual(client.stats().dropped, { [`rejected:http_${status}`]: 1 });
@@ -234,7 +234,7 @@ test("rejected events are reported with their reason", async () => {
   const { sent, rejected } = await client.flush();
 
   assert.deepEqual(sent, [good.taskId]);
-  assert.deepEqual(rejected, [{ id: bad.taskId, reason: "invalid_input: empty. say something" }]);
+  assert.deepEqual(rejected, [{ id: bad.taskId, reason: "invalid_input: empty. Say something" }]);
 });
 
 test("a page of a proxy is no receipt", async () => {

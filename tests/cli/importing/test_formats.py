@@ -210,8 +210,8 @@ def test_import_rejects_only_the_record_of_another_format(server: FakeServer, ru
     result = run("import", exported(tmp_path / "mixed.json", GENERATION, {"hello": "world"}, 5))
 
     assert result.exit_code == 1
-    assert "line 2: it is no record of Langfuse" in result.stderr
-    assert "line 3: it is not a JSON object" in result.stderr
+    assert "line 2: not a record of Langfuse" in result.stderr
+    assert "line 3: not a JSON object" in result.stderr
     assert list(server.tasks) == ["obs-1"]
 
 
@@ -233,7 +233,7 @@ def test_import_dry_run_shows_the_tasks_and_sends_nothing(server: FakeServer, ru
     assert not server.of("/api/v1/events/batch")
     assert "Format: Langfuse" in result.stdout
     assert "2 tasks, 2 sessions, 1 users" in result.stdout
-    assert "Their time: 2026-03-01 10:00 to 2026-03-01 10:00 UTC" in result.stdout
+    assert "Time range: 2026-03-01 10:00 to 2026-03-01 10:00 UTC" in result.stdout
     assert "1 records that are not tasks" in result.stdout
     assert "And my refund?" in result.stdout
     assert "2 tasks would be logged" in result.stdout

@@ -99,9 +99,9 @@ def test_import_reports_bad_lines_and_logs_the_others(server: FakeServer, run: R
 
     assert result.exit_code == 1
     assert set(server.tasks) == {"t1", "t2"}
-    assert "line 2: it is not JSON" in result.stderr
-    assert "line 3: it is not a JSON object" in result.stderr
-    assert "line 5: it has no input" in result.stderr
+    assert "line 2: not JSON" in result.stderr
+    assert "line 3: not a JSON object" in result.stderr
+    assert "line 5: no input" in result.stderr
     assert "line 7: The flag is unknown. Use success or failure." in result.stderr
     assert "2 tasks logged, 4 lines rejected" in result.stdout
 
@@ -109,8 +109,8 @@ def test_import_reports_bad_lines_and_logs_the_others(server: FakeServer, run: R
 def test_import_prints_a_reason_once_and_only_the_first_ten(run: Run, tmp_path: Path) -> None:
     result = run("import", written(tmp_path / "logs.jsonl", *["no"] * 25, *(f"{'1' * n} x" for n in range(1, 16))))
 
-    assert "line 1 and 24 more: it is not JSON" in result.stderr
-    assert result.stderr.count("it is not JSON") == 10
+    assert "line 1 and 24 more: not JSON" in result.stderr
+    assert result.stderr.count("not JSON") == 10
     assert "and 6 more rejected lines" in result.stderr
 
 
@@ -190,7 +190,7 @@ def test_import_refuses_a_mistyped_field_of_a_mapping(run: Run, tmp_path: Path) 
 def test_import_asks_for_the_input_where_no_key_is_like_it(run: Run, tmp_path: Path) -> None:
     result = run("import", written(tmp_path / "logs.jsonl", {"a": 1, "b": 2}))
 
-    assert "it has no input. Its keys: a, b. Name its key: --mapping input=KEY" in result.stderr
+    assert "no input. Keys: a, b. Name the key: --mapping input=KEY" in result.stderr
 
 
 def test_import_reads_csv_by_its_header(server: FakeServer, run: Run, tmp_path: Path) -> None:
@@ -223,9 +223,9 @@ def test_import_rejects_csv_lines_one_by_one(server: FakeServer, run: Run, tmp_p
 
     assert result.exit_code == 1
     assert set(server.tasks) == {"t1", "t5"}
-    assert "line 3: it has 4 columns and the header has 3" in result.stderr
-    assert "line 4: it is not UTF-8" in result.stderr
-    assert "line 5: its client_created_at 'yesterday' is neither" in result.stderr
+    assert "line 3: 4 columns, but the header has 3" in result.stderr
+    assert "line 4: not UTF-8" in result.stderr
+    assert "line 5: client_created_at 'yesterday' is neither" in result.stderr
 
 
 def test_import_logs_the_same_csv_tasks_the_second_time(server: FakeServer, run: Run, tmp_path: Path) -> None:
@@ -316,10 +316,9 @@ def test_import_prints_the_time_and_a_link_to_its_tasks(server: FakeServer, run:
 
     result = run("import", written(tmp_path / "logs.jsonl", *lines))
 
-    assert "Their time: 2023-11-14 22:13 to 2023-11-15 22:13 UTC" in result.stdout
-    assert (
-        f"See them: {server.base_url}/tasks?from=2023-11-14T22:13:20.000Z&to=2023-11-15T22:13:20.501Z" in result.stdout
-    )
+    assert "Time range: 2023-11-14 22:13 to 2023-11-15 22:13 UTC" in result.stdout
+    url = f"{server.base_url}/tasks?from=2023-11-14T22:13:20.000Z&to=2023-11-15T22:13:20.501Z"
+    assert f"View tasks: {url}" in result.stdout
 
 
 def test_import_suggests_the_mapping(run: Run, tmp_path: Path) -> None:
@@ -327,14 +326,14 @@ def test_import_suggests_the_mapping(run: Run, tmp_path: Path) -> None:
 
     result = run("import", written(tmp_path / "logs.jsonl", line))
 
-    assert "line 1: it has no input. Its keys: Question, answer, thread-id, my key." in result.stderr
+    assert "line 1: no input. Keys: Question, answer, thread-id, my key." in result.stderr
     assert "Try --mapping input=Question --mapping output=answer --mapping session_id=thread-id" in result.stderr
 
 
 def test_import_names_the_nearest_key_to_a_wrong_mapping(run: Run, tmp_path: Path) -> None:
     result = run("import", written(tmp_path / "logs.jsonl", {"question": "Why?"}), "-m", "input=qestion")
 
-    assert "it has no 'qestion'" in result.stderr
+    assert "no 'qestion'" in result.stderr
     assert "Did you mean 'question'?" in result.stderr
 
 
@@ -385,7 +384,7 @@ def test_import_reads_the_same_tasks_from_every_format(server: FakeServer, run: 
     assert result.exit_code == 0, result.output
     tasks = sorted(server.tasks.values(), key=lambda task: str(task["input"]))
     assert [(task["input"], task.get("output")) for task in tasks] == [("Who?", None), ("Why?", "So.")]
-    assert "Their time: 2024-01-01 10:00 to 2024-01-02 10:00 UTC" in result.stdout
+    assert "Time range: 2024-01-01 10:00 to 2024-01-02 10:00 UTC" in result.stdout
     assert [task.get("metadata", task).get("tokens_in") for task in tasks] == [None, 3]
 
 

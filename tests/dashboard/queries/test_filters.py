@@ -146,6 +146,25 @@ def test_unknown_filter_is_refused_with_the_names(pages: TestClient, two_tasks: 
 
 
 @pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        ("/definitions.json", "known: name"),
+        ("/definitions/diff.json", "known: name, version"),
+        ("/settings/dead-letters.json", "known: cursor, limit"),
+        ("/settings/webhooks.json", "takes no filters"),
+        ("/filter-values.json", "known: filter, text"),
+    ],
+)
+def test_twin_without_filters_refuses_unknown_parameters(
+    pages: TestClient, project: str, path: str, known: str
+) -> None:
+    refused = pages.get(path, params={"project": project, "event": "refund"})
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unknown_filter")
+    assert known in refused.json()["error"]["hint"]
+
+
+@pytest.mark.parametrize(
     ("phrase", "text"),
     [
         ("don't know", "I don\u2019t  know"),

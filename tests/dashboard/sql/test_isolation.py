@@ -180,6 +180,22 @@ def test_an_error_shows_no_value_of_another_project(
     assert other not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("sql", "hint"),
+    [
+        ("SELECT nme FROM events", "to see the columns: SELECT * FROM events LIMIT 1"),
+        ("SELECT name FROM evnts", "the views are: tasks, sessions, events"),
+    ],
+)
+def test_hint_of_failed_sql_names_the_views_of_the_statement(
+    clients: dict[str, TestClient], sql: str, hint: str
+) -> None:
+    answer = next(iter(clients.values())).post("/api/v1/sql", json={"query": sql})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "query_failed")
+    assert answer.json()["error"]["hint"].startswith(hint)
+
+
 def test_what_one_project_asked_does_not_change_what_another_finds(clients: dict[str, TestClient]) -> None:
     sql = "SELECT count() AS n FROM tasks WHERE input LIKE '%secret of omega%'"
 

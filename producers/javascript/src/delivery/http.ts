@@ -297,8 +297,10 @@ function reason(answer: Answer): string {
 function errorOf(document: unknown): { code: string; message: string } | undefined {
   const error = (document as { error?: Record<string, unknown> } | null)?.error;
   if (typeof error !== "object" || error === null) return undefined;
-  const parts = [error.message, error.hint].filter((part) => part).map(String);
-  return { code: String(error.code || "rejected"), message: parts.join(". ") };
+  // The server's hint is the rest of a sentence elsewhere; here it is one.
+  const hint = String(error.hint || "");
+  const parts = [String(error.message || ""), hint.charAt(0).toUpperCase() + hint.slice(1)];
+  return { code: String(error.code || "rejected"), message: parts.filter((part) => part).join(". ") };
 }
 
 function documentOf(answer: Answer): unknown {
