@@ -18,6 +18,7 @@ from pydantic.json_schema import models_json_schema
 from phospho_schemas import job_rows, messages, people, topics, webhooks
 from phospho_schemas.annotations import Label, Note
 from phospho_schemas.descriptions import FIELDS
+from phospho_schemas.ledger import DeadLetterAction, LedgerHour, ReceiptRow
 from phospho_schemas.messages import SCHEMA_VERSION, Message
 from phospho_schemas.topics import Topic
 
@@ -54,6 +55,7 @@ FLOWS = (
     Flow(topics.FEEDBACK, (messages.FeedbackRow,), ("extraction",), ("sink",)),
     Flow(topics.STEPS, (messages.StepRow,), ("extraction",), ("sink",)),
     Flow(topics.PARTS, (messages.PartRow,), ("extraction",), ("sink",)),
+    Flow(topics.RECEIPTS, (ReceiptRow,), ("gateway",), ("sink",)),
     Flow(topics.DEAD_LETTER, (messages.DeadLetterRow,), ("extraction", "detection", "sink"), ("sink",)),
 )
 REGISTRY_ROWS: Mapping[str, type[Message]] = {
@@ -73,6 +75,8 @@ REGISTRY_ROWS: Mapping[str, type[Message]] = {
     "webhook_delivery_rows": webhooks.WebhookDelivery,
     "judgement_rows": job_rows.JudgementRow,
     "llm_call_rows": job_rows.LlmCallRow,
+    "dead_letter_action_rows": DeadLetterAction,
+    "ledger_rows": LedgerHour,
 }
 
 

@@ -269,6 +269,21 @@ class FeedbackRow(Message):
     received_at: UtcTime
 
 
+DeadLetterReason = Literal[
+    "invalid_json",
+    "not_an_object",
+    "unknown_version",
+    "unknown_kind",
+    "invalid_field",
+    "invalid_task",
+    "too_deep",
+    "too_large",
+    "too_many_keys",
+    "unencodable",
+    "row_refused",
+]
+
+
 class DeadLetterRow(Message):
     """
     One message that a stage could not read: the reason, where it stood, and its bytes as they came.
@@ -279,7 +294,7 @@ class DeadLetterRow(Message):
     dead_letter_id: Identifier
     project_id: str = Field("", description="id of the project, if the message has one")
     stage: str
-    reason: str
+    reason: DeadLetterReason
     detail: str = ""
     source_topic: str
     source_partition: int
@@ -289,6 +304,9 @@ class DeadLetterRow(Message):
     is_truncated: bool = False
     key_base64: str = ""
     headers: list[tuple[str, str]] = Field(default_factory=list, description="name, value in base64")
+    item_kind: Literal["task", "feedback", "step", ""] = Field("", description="kind of the log, if its bytes say it")
+    item_id: str = Field("", description="identity of the log as in receipts, if its bytes say it")
+    item_revision: Revision = 0
     received_at: UtcTime = Field(description="time of arrival of the message itself, so that replays agree")
     revision: Revision
 

@@ -61,6 +61,13 @@ EVENTS = Topic("phospho.events", "each detected event by itself, for subscribers
 FEEDBACK = Topic("phospho.feedback", "rows of feedback_rows", key="project_id:the session of the task by itself")
 STEPS = Topic("phospho.steps", "rows of step_rows: steps that came without their task", key="project_id:trace_id")
 PARTS = Topic("phospho.parts", "rows of log_part_rows: slices of logs that are larger than a message")
+RECEIPTS = Topic(
+    "phospho.receipts",
+    "rows of receipt_rows: the outcome of each request, with the identities of its durable logs",
+    key="project_id:receipt_id",
+    partitions=2,
+    max_message_bytes=_MAX_LOG_BYTES,
+)
 DEAD_LETTER = Topic(
     "phospho.dead-letter",
     "rows of dead_letter_rows: messages that a stage could not read",
@@ -70,7 +77,7 @@ DEAD_LETTER = Topic(
     max_message_bytes=_MAX_DEAD_LETTER_BYTES,
 )
 
-TOPICS = (RAW_LOGS, TASKS, ANALYSES, EVENTS, FEEDBACK, STEPS, PARTS, DEAD_LETTER)
+TOPICS = (RAW_LOGS, TASKS, ANALYSES, EVENTS, FEEDBACK, STEPS, PARTS, RECEIPTS, DEAD_LETTER)
 # What a producer has to be allowed to send.
 MAX_MESSAGE_BYTES = max(topic.max_message_bytes for topic in TOPICS)
 

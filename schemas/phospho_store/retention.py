@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from phospho_schemas.messages import Project
 from phospho_schemas.times import utc_now
 from phospho_store.errors import StoreError
+from phospho_store.ledger.deletions import record_deletions
 from phospho_store.registry.registry import Registry
 from phospho_store.sql import compose
 from phospho_store.store import Store
@@ -49,6 +50,7 @@ _EXPIRIES = (
     _Expiry("session_close_rows", "session_id", "created_at"),
     _Expiry("webhook_delivery_rows", "(webhook_id, event_id)", "created_at"),
     _Expiry("dead_letter_rows", "dead_letter_id", "received_at"),
+    _Expiry("dead_letter_action_rows", "dead_letter_id", "created_at"),
     # Last: while anything about it is there, the task is.
     _Expiry("task_rows", "task_id", "created_at"),
 )
@@ -191,6 +193,7 @@ class _Expiring:
         # A delete looks into every part, also where it finds nothing: count first.
         identities = int(self.store.rows(f"SELECT count() AS identities FROM ({expired})", parameters)[0]["identities"])
         if identities:
+            record_deletions(self.store, table, f"{identity} IN ({expired})", parameters)
             self.store.command(compose(_DELETE, table=table, identity=identity, expired=expired), parameters)
             yield Deleted(self.project.project_id, table, identities)
 

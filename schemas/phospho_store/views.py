@@ -228,19 +228,22 @@ FROM $current_definitions
 
 _DEAD_LETTERS = """
 SELECT
-    project_id,
-    dead_letter_id,
-    stage,
-    reason,
-    detail,
-    source_topic,
-    source_partition,
-    source_offset,
-    base64Decode(payload_base64) AS payload,
-    payload_bytes,
-    is_truncated,
-    received_at
-FROM dead_letter_rows FINAL
+    letter.project_id AS project_id,
+    letter.dead_letter_id AS dead_letter_id,
+    letter.stage AS stage,
+    letter.reason AS reason,
+    letter.detail AS detail,
+    letter.source_topic AS source_topic,
+    letter.source_partition AS source_partition,
+    letter.source_offset AS source_offset,
+    base64Decode(letter.payload_base64) AS payload,
+    letter.payload_bytes AS payload_bytes,
+    letter.is_truncated AS is_truncated,
+    letter.received_at AS received_at,
+    if(action.action = '', 'waiting', toString(action.action)) AS status
+FROM (SELECT * FROM dead_letter_rows FINAL) AS letter
+LEFT ANY JOIN (SELECT * FROM dead_letter_action_rows FINAL) AS action
+ON letter.project_id = action.project_id AND letter.dead_letter_id = action.dead_letter_id
 """
 
 

@@ -11,9 +11,9 @@ from phospho_schemas.topics import Keyed
 class Publisher(Protocol):
     """Takes messages of `phospho.raw-logs`."""
 
-    async def publish(self, messages: Sequence[Keyed]) -> None:
+    async def publish(self, messages: Sequence[Keyed], receipts: Sequence[Keyed] = ()) -> None:
         """
-        Return when every message is durable.
+        Return when every message is durable, and then the rows of `phospho.receipts` that say so.
 
         Raises Problem (429 or 503) if that can't be confirmed. Some messages may be durable even then; the client sends
         all of them again, and their ids make that safe.

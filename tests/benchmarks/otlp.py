@@ -113,7 +113,7 @@ async def _best_s(way: Callable[[], Awaitable[None]], rounds: int) -> float:
 class _Taking:
     """A publisher that takes everything."""
 
-    async def publish(self, messages: Sequence[Keyed]) -> None:
+    async def publish(self, messages: Sequence[Keyed], receipts: Sequence[Keyed] = ()) -> None:
         assert messages
 
 

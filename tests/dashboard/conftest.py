@@ -49,7 +49,7 @@ class RecordingPublisher:
 
     messages: list[Keyed] = field(default_factory=list)
 
-    async def publish(self, messages: Sequence[Keyed]) -> None:
+    async def publish(self, messages: Sequence[Keyed], receipts: Sequence[Keyed] = ()) -> None:
         self.messages.extend(messages)
 
 

@@ -18,10 +18,13 @@ class RecordingPublisher:
     def __init__(self) -> None:
         self.messages: list[Keyed] = []
         self.batches: list[int] = []
+        self.receipts: list[dict[str, Any]] = []
 
-    async def publish(self, messages: Sequence[Keyed]) -> None:
+    async def publish(self, messages: Sequence[Keyed], receipts: Sequence[Keyed] = ()) -> None:
+        self.receipts += [orjson.loads(receipt.value) for receipt in receipts]
         self.messages.extend(messages)
-        self.batches.append(len(messages))
+        if messages:
+            self.batches.append(len(messages))
 
     @property
     def documents(self) -> list[dict[str, Any]]:
@@ -34,7 +37,7 @@ class RefusingPublisher:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
 
-    async def publish(self, messages: Sequence[Keyed]) -> None:
+    async def publish(self, messages: Sequence[Keyed], receipts: Sequence[Keyed] = ()) -> None:
         raise self.problem
 
 
@@ -46,7 +49,7 @@ class WaitingPublisher(RecordingPublisher):
         self.entered = asyncio.Event()
         self.release = asyncio.Event()
 
-    async def publish(self, messages: Sequence[Keyed]) -> None:
+    async def publish(self, messages: Sequence[Keyed], receipts: Sequence[Keyed] = ()) -> None:
         self.entered.set()
         await self.release.wait()
-        await super().publish(messages)
+        await super().publish(messages, receipts)

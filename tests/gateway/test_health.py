@@ -26,7 +26,7 @@ EVENT = {"input": "a", "output": "b"}
 class BrokenPublisher:
     """Fails with an error that no code handles."""
 
-    async def publish(self, messages: Sequence[Keyed]) -> None:
+    async def publish(self, messages: Sequence[Keyed], receipts: Sequence[Keyed] = ()) -> None:
         raise RuntimeError("a secret of the inside")
 
 

@@ -68,7 +68,7 @@ def test_the_curl_requests_work_as_they_stand(
     feedback = _filled(FEEDBACK, url, api_key).replace("EVENT_ID", receipt["event_id"])
     feedback_receipt = json.loads(_output("sh", "-c", feedback))
 
-    assert set(receipt) == {"event_id", "session_id", "created_at"}
+    assert set(receipt) == {"event_id", "session_id", "created_at", "receipt_id"}
     assert receipt["session_id"] == "optional_session_id"
     assert feedback_receipt["event_id"] == receipt["event_id"]
     log, feedback = publisher.documents

@@ -24,7 +24,19 @@ from phospho_schemas.messages import (
     StepRow,
     TaskRow,
 )
-from phospho_schemas.topics import ANALYSES, DEAD_LETTER, EVENTS, FEEDBACK, PARTS, RAW_LOGS, STEPS, TASKS, TOPICS, Topic
+from phospho_schemas.topics import (
+    ANALYSES,
+    DEAD_LETTER,
+    EVENTS,
+    FEEDBACK,
+    PARTS,
+    RAW_LOGS,
+    RECEIPTS,
+    STEPS,
+    TASKS,
+    TOPICS,
+    Topic,
+)
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import Snapshot
 from phospho_workers.detection.stage import Detection
@@ -36,7 +48,7 @@ from schemas.example_files import ROOT, Example, all_bad, all_good, bad, each, g
 
 REPOSITORY = Path(__file__).parents[2]
 RECEIVED_MS = 1_767_261_605_000  # 2026-01-01T10:00:05Z
-SUNK = [TASKS.name, ANALYSES.name, FEEDBACK.name, STEPS.name, PARTS.name, DEAD_LETTER.name]
+SUNK = [TASKS.name, ANALYSES.name, FEEDBACK.name, STEPS.name, PARTS.name, RECEIPTS.name, DEAD_LETTER.name]
 # Floats of 32 bits, parts of an event, and nulls within metadata come back in another form.
 NOT_COMPARED = {"language_score", "sentiment_score", "events", "metadata", "inserted_at", "schema_version"}
 DETECTION = Detection(Snapshot)

@@ -32,6 +32,10 @@ FACTS = {
     "feedback_rows": "project_id, task_id, feedback_id",
     "step_rows": "project_id, trace_id, span_id",
     "log_part_rows": "project_id, task_id, whole_log_id, part",
+    "receipt_rows": "project_id, receipt_id",
+    "deletion_rows": "project_id, item_key",
+    "dead_letter_action_rows": "project_id, dead_letter_id",
+    "ledger_rows": "project_id, hour",
     "dead_letter_rows": "project_id, dead_letter_id",
 }
 REGISTRY = {

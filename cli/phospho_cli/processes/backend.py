@@ -12,6 +12,7 @@ from phospho_cli.processes.pipeline import Pipeline
 from phospho_cli.processes.serving import BackgroundTask
 from phospho_gateway.settings import KafkaPublisherSettings
 from phospho_schemas.ids import HybridClock
+from phospho_schemas.topics import RECEIPTS
 from phospho_store.clickhouse import ClickHouseSettings, remote
 from phospho_store.errors import StoreError
 from phospho_store.registry.authentication import Authenticator
@@ -91,11 +92,14 @@ def open_kafka(settings: KafkaPublisherSettings) -> Iterator[KafkaPublisher]:
     from phospho_gateway.kafka_publisher import KafkaPublisher
 
     check_properties(settings.kafka)
-    publisher = KafkaPublisher(settings)
+    # A receipt is written after its logs: it doesn't linger, since its request waits for both.
+    receipts = KafkaPublisher(settings, RECEIPTS, linger_ms=0)
+    publisher = KafkaPublisher(settings, receipts=receipts)
     try:
         yield publisher
     finally:
         publisher.close(_CLOSE_TIMEOUT_S)
+        receipts.close(_CLOSE_TIMEOUT_S)
 
 
 def store_check(store: Store) -> Callable[[], str | None]:

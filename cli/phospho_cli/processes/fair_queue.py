@@ -30,14 +30,23 @@ _TURN_RECORDS = 50
 
 @dataclass(eq=False)
 class StoreRequest:
-    """Raw logs of one project that are answered together, and how many of them batches have taken and done."""
+    """
+    Raw logs of one project that are answered together, and how many of them batches have taken and done.
+
+    `receipts` are the rows that are stored once all of the logs are.
+    """
 
     project_id: str
     records: Sequence[Record]
     size_bytes: int
+    receipts: Sequence[bytes] = ()
     stored: Future[None] = field(default_factory=lambda: Future())
     taken: int = 0
     done: int = 0
+
+    def is_whole_with(self, records: Sequence[Record]) -> bool:
+        """Return whether these are the last records of the request."""
+        return self.done + len(records) == len(self.records)
 
 
 Batch = Mapping[StoreRequest, Sequence[Record]]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from phospho_cli.processes.fair_queue import Batch, FairQueue, StoreRequest
 from phospho_schemas.ids import HybridClock
-from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, PARTS, RAW_LOGS, STEPS, TASKS, Keyed
+from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, PARTS, RAW_LOGS, RECEIPTS, STEPS, TASKS, Keyed
 from phospho_store.errors import StoreError, StoreUnavailable
 from phospho_store.forgetting.tombstones import Tombstones
 from phospho_store.store import Store
@@ -69,6 +69,11 @@ class BatchProcessor:
             if messages:
                 self._insert(_as_records(topic.name, messages, records[-1]))
 
+    def store_receipts(self, receipts: Sequence[bytes]) -> None:
+        """Insert rows of `receipt_rows`. Raises StoreUnavailable."""
+        if receipts and insert_lines(self.store, table_of_topic(RECEIPTS.name), receipts):
+            raise StoreUnavailable("ClickHouse refuses a receipt")
+
     def _insert(self, records: Sequence[Record]) -> None:
         """Insert records of one topic. Each row that ClickHouse refuses becomes a dead letter."""
         self.tombstones.bury_tasks(record.value for record in records)
@@ -114,34 +119,43 @@ class Pipeline:
         self._queue.close()
         self._thread.join(timeout_s)
 
-    async def publish(self, messages: Sequence[Keyed]) -> None:
+    async def publish(self, messages: Sequence[Keyed], receipts: Sequence[Keyed] = ()) -> None:
         """
-        Process raw logs. When it returns, all their rows are stored.
+        Process raw logs. When it returns, all their rows are stored, and then the receipts.
 
         Raises Problem (503) where they can't be stored now. A part of them may be stored then, such as a task without
         its analysis. Sent again under the same ids, it is completed and nothing is doubled. A call that is cancelled
         before its batch starts stores nothing; one that is cancelled later stores everything.
         """
         if not messages:
+            await asyncio.to_thread(self._store_receipts, [receipt.value for receipt in receipts])
             return
-        request = self._enqueue(messages)
+        request = self._enqueue(messages, receipts)
         await asyncio.wrap_future(request.stored)
 
     def check(self) -> str | None:
         """Return why the pipeline is not ready, or None."""
         return None if self._thread.is_alive() else "the pipeline's thread has stopped: start phospho again"
 
-    def _enqueue(self, messages: Sequence[Keyed]) -> StoreRequest:
+    def _enqueue(self, messages: Sequence[Keyed], receipts: Sequence[Keyed]) -> StoreRequest:
         self._refuse()
         size_bytes = sum(len(message.value) for message in messages)
         # The messages of a request are of one project; where a key names several, those that it may write to.
         project_id = messages[0].key.partition(b":")[0].decode("utf-8", "replace")
-        request = StoreRequest(project_id, [self._record(message) for message in messages], size_bytes)
+        records = [self._record(message) for message in messages]
+        request = StoreRequest(project_id, records, size_bytes, [receipt.value for receipt in receipts])
         if self._queue.is_closed or not self._thread.is_alive():
             raise Problem(503, "stopping", "phospho is stopping", _HINT, retry_after_s=5)
         if not self._queue.put(request):
             raise Problem(503, "overloaded", "too much is waiting to be stored", _HINT, retry_after_s=1)
         return request
+
+    def _store_receipts(self, receipts: Sequence[bytes]) -> None:
+        self._refuse()
+        try:
+            self._processor.store_receipts(receipts)
+        except StoreError as error:
+            raise _not_stored(error) from error
 
     def _record(self, message: Keyed) -> Record:
         now_ms = time.time_ns() // 1_000_000
@@ -164,6 +178,8 @@ class Pipeline:
             return
         try:
             self._processor.process([record for records in batch.values() for record in records])
+            whole = [request for request, records in batch.items() if request.is_whole_with(records)]
+            self._processor.store_receipts([receipt for request in whole for receipt in request.receipts])
         except BaseException as error:
             # The edge of this thread, without which nothing is stored any more. The native code of models panics with
             # a BaseException. Signals and exits don't arrive in this thread.
@@ -182,12 +198,16 @@ class Pipeline:
             return
         if not isinstance(error, StoreError):
             logger.error("a batch failed; its requests are answered with a 503", exc_info=error)
-        message = f"the logs could not be stored: {error}"[:300]
-        problem = Problem(503, "not_stored", message, "Send them again.", retry_after_s=2)
+        problem = _not_stored(error)
         for request in batch:
             self._queue.drop(request)
             self._queue.release(request)
             request.stored.set_exception(problem)
+
+
+def _not_stored(error: BaseException) -> Problem:
+    message = f"the logs could not be stored: {error}"[:300]
+    return Problem(503, "not_stored", message, "Send them again.", retry_after_s=2)
 
 
 def _as_records(topic: str, messages: Sequence[Keyed], last: Record) -> list[Record]:

@@ -49,7 +49,10 @@ from phospho_workers.trials.backfill_estimate import BackfillEstimate
 from phospho_workers.trials.definition_run import LabelQueue, Preview
 from phospho_workers.trials.version_diff import TrialClassifiers, VersionDiff
 
-_GATEWAY_PATHS = ("/api/v1/events", "/v1/", "/v2/", "/v3/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
+_GATEWAY_PATHS = (
+    *("/api/v1/events", "/api/v1/receipts", "/v1/", "/v2/", "/v3/"),
+    *("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"),
+)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 STAGES = ("extraction", "detection", "sink")
 # The names of phospho_workers.jobs.registry, which is imported when one runs.
-JOBS = ("jobs", "learning", "sessions", "backfills", "webhooks", "judge")
+JOBS = ("jobs", "learning", "sessions", "backfills", "webhooks", "judge", "ledger")
 
 _METRICS_PORT = 9100
 
@@ -47,7 +47,7 @@ def worker(name: str, settings: WorkerSettings) -> None:
     \b
       phospho worker extraction    phospho.raw-logs → phospho.tasks, phospho.feedback, phospho.steps, phospho.parts
       phospho worker detection     phospho.tasks → phospho.analyses, phospho.events
-      phospho worker sink          tasks, analyses, feedback, steps, parts, dead letters → ClickHouse
+      phospho worker sink          tasks, analyses, feedback, steps, parts, receipts, dead letters → ClickHouse
 
     Jobs need ClickHouse only. Copies share the projects, and one that dies is replaced within 10 s:
 
@@ -58,6 +58,7 @@ def worker(name: str, settings: WorkerSettings) -> None:
       phospho worker backfills     definitions over the tasks of the past
       phospho worker sessions      definitions over ended sessions, and over tasks with their context
       phospho worker judge         judgements of an LLM or a local encoder
+      phospho worker ledger        the balance of each project and hour, from receipts and what is stored
 
     A stage stops with exit code 1 if a batch fails for an unknown reason. Start it again: nothing was lost.
     """

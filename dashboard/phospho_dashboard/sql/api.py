@@ -25,6 +25,9 @@ _TABLES_OF_PROJECTS = (
     "step_rows",
     "log_part_rows",
     "dead_letter_rows",
+    "dead_letter_action_rows",
+    "receipt_rows",
+    "ledger_rows",
     "definition_rows",
     "label_rows",
     "note_rows",
@@ -42,6 +45,7 @@ _CLOSED_TABLES = (
     "webhook_rows",
     "webhook_delivery_rows",
     "session_task_rows",
+    "deletion_rows",
     "schema_migrations",
     *SECRET_TABLES,
 )

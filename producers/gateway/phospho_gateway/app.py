@@ -18,7 +18,8 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
 from phospho_gateway.access.access import Access
 from phospho_gateway.access.rate_limit import RateLimitHeaders
@@ -27,6 +28,7 @@ from phospho_gateway.health import Check, HealthApi
 from phospho_gateway.intake.bodies import Bodies
 from phospho_gateway.intake.events_api import EventsApi
 from phospho_gateway.intake.intake import Intake
+from phospho_gateway.intake.receipts import HEADER, ReceiptHeader
 from phospho_gateway.legacy.flat_update_api import FlatUpdateApi
 from phospho_gateway.legacy.log_api import LogApi
 from phospho_gateway.legacy.messages_api import MessagesApi
@@ -36,6 +38,7 @@ from phospho_gateway.legacy.session_api import SessionApi
 from phospho_gateway.legacy.task_api import TaskApi
 from phospho_gateway.metrics import REGISTRY
 from phospho_gateway.otlp.traces_api import TracesApi
+from phospho_gateway.receipts.receipts_api import ReceiptsApi
 from phospho_gateway.settings import GatewaySettings
 from phospho_gateway.telemetry import Telemetry
 from phospho_schemas.ids import HybridClock
@@ -71,9 +74,16 @@ def create_app(
         intake=Intake(settings, publisher, clock, quotas),
         reads=reads,
     )
+
+    async def on_problem(request: Request, error: Exception) -> Response:
+        if isinstance(error, Problem):
+            services.intake.refuse(request, error)
+        return await on_error(request, error)
+
     app = Starlette(
         routes=[
             *EventsApi(services).routes(),
+            *ReceiptsApi(services).routes(),
             *TracesApi(services).routes(),
             *LogApi(services).routes(),
             *TaskApi(services).routes(),
@@ -84,9 +94,9 @@ def create_app(
             *HealthApi(readiness, settings.readiness_timeout_s, registry).routes(),
             *docs_routes(),
         ],
-        middleware=[Middleware(Telemetry), *cors(settings), Middleware(RateLimitHeaders)],
+        middleware=[Middleware(Telemetry), *cors(settings), Middleware(RateLimitHeaders), Middleware(ReceiptHeader)],
         exception_handlers={
-            Problem: on_error,
+            Problem: on_problem,
             StoreError: on_error,
             HTTPException: on_http_exception,
             ClientDisconnect: on_disconnect,
@@ -105,7 +115,7 @@ def cors(settings: GatewaySettings) -> list[Middleware]:
     """
     if not settings.cors_origins:
         return []
-    exposed = ["X-Request-ID", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
+    exposed = ["X-Request-ID", HEADER, "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
     return [
         Middleware(
             CORSMiddleware,

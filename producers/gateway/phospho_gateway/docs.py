@@ -20,6 +20,7 @@ from phospho_gateway.legacy.project_api import ProjectApi
 from phospho_gateway.legacy.session_api import SessionApi
 from phospho_gateway.legacy.task_api import TaskApi
 from phospho_gateway.otlp.traces_api import TracesApi
+from phospho_gateway.receipts.receipts_api import ReceiptsApi
 from phospho_schemas.ids import PROJECT_ID_PATTERN
 from phospho_web import openapi
 from phospho_web.openapi import TEXT, Api, Json, Problems, encoded, header_parameter
@@ -46,6 +47,7 @@ _API = Api(
     parameters=(header_parameter("X-Phospho-Project", "The project, for an administrator's key."),),
     path_parameters={
         "project_id": TEXT | {"pattern": f"^{PROJECT_ID_PATTERN}$"},
+        "receipt_id": TEXT | {"maxLength": 512},
         "event_id": TEXT | {"maxLength": 512},
         "session_id": TEXT | {"minLength": 1, "maxLength": 512},
         "task_id": TEXT | {"minLength": 1, "maxLength": 512},
@@ -55,7 +57,8 @@ _API = Api(
 
 def document() -> Json:
     """Return the document."""
-    apis = (EventsApi, LogApi, TaskApi, SessionApi, ProjectApi, FlatUpdateApi, MessagesApi, HealthApi, TracesApi)
+    tasks = (LogApi, TaskApi, SessionApi, ProjectApi, FlatUpdateApi, MessagesApi)
+    apis = (EventsApi, ReceiptsApi, *tasks, HealthApi, TracesApi)
     return openapi.document(_API, (operation for api in apis for operation in api.operations()))
 
 

@@ -35,11 +35,21 @@ class KafkaPublisher:
     Delivery reports come in a thread of its own, which wakes the event loop once per request, not per message.
     """
 
-    def __init__(self, settings: KafkaPublisherSettings, topic: Topic = RAW_LOGS) -> None:
+    def __init__(
+        self,
+        settings: KafkaPublisherSettings,
+        topic: Topic = RAW_LOGS,
+        *,
+        receipts: KafkaPublisher | None = None,
+        linger_ms: int = _LINGER_MS,
+    ) -> None:
+        """`receipts` publishes receipts, to a topic of their own."""
         self._settings = settings
+        self._receipts = receipts
         self._topic_name = settings.kafka.topic(topic)
         self._fatal_error: KafkaError | None = None
-        self._producer = Producer(_configuration(settings, topic) | {"error_cb": self._on_error, "logger": logger})
+        configuration = _configuration(settings, topic, linger_ms)
+        self._producer = Producer(configuration | {"error_cb": self._on_error, "logger": logger})
         self._queued_bytes = 0
         self._failure: tuple[float, str] | None = None
         self._lock = threading.Lock()
@@ -47,15 +57,19 @@ class KafkaPublisher:
         self._poller = threading.Thread(target=self._poll, name="kafka-delivery-reports", daemon=True)
         self._poller.start()
 
-    async def publish(self, messages: Sequence[Keyed]) -> None:
+    async def publish(self, messages: Sequence[Keyed], receipts: Sequence[Keyed] = ()) -> None:
         """
-        Return when all replicas in sync have every message.
+        Return when all replicas in sync have every message, and then the receipts, which tell what is durable.
 
         Raises Problem: 503 before anything is sent if the queue is full, 503 after the delivery reports if the brokers
         refused a message, and 413 for one that is too large for them, which no retry will mend.
         """
-        if not messages:
-            return
+        if messages:
+            await self._deliver(messages)
+        if receipts and self._receipts is not None:
+            await self._receipts.publish(receipts)
+
+    async def _deliver(self, messages: Sequence[Keyed]) -> None:
         delivery = _Delivery(len(messages), sum(len(key) + len(value) for key, value in messages))
         self._reserve(delivery.size_bytes)
         delivery.completed.add_done_callback(lambda _: self._release(delivery.size_bytes))
@@ -78,7 +92,9 @@ class KafkaPublisher:
         except KafkaException as error:
             return f"Kafka can't be reached: {_text(error.args[0])}"
         problem = metadata.topics[self._topic_name].error
-        return None if problem is None else f"topic {self._topic_name}: {_text(problem)}"
+        if problem is not None:
+            return f"topic {self._topic_name}: {_text(problem)}. Run `phospho topics create`"
+        return self._receipts.check() if self._receipts is not None else None
 
     def close(self, timeout_s: float) -> int:
         """
@@ -175,11 +191,11 @@ class _Delivery:
             self.completed.set_result(self._error)
 
 
-def _configuration(settings: KafkaPublisherSettings, topic: Topic) -> dict[str, object]:
+def _configuration(settings: KafkaPublisherSettings, topic: Topic, linger_ms: int) -> dict[str, object]:
     return {
         "acks": "all",
         "enable.idempotence": True,
-        "linger.ms": _LINGER_MS,
+        "linger.ms": linger_ms,
         "compression.type": "lz4",
         "partitioner": "murmur2_random",
         "message.max.bytes": topic.max_message_bytes,

@@ -21,7 +21,7 @@ async def test_an_event_is_answered_with_its_id_its_session_and_its_time(client:
 
     assert answer.status_code == 201
     body = answer.json()
-    assert set(body) == {"event_id", "session_id", "created_at"}
+    assert set(body) == {"event_id", "session_id", "created_at", "receipt_id"}
     assert uuid.UUID(body["event_id"]).version == 7
     assert body["session_id"] == "sess_1"
     assert abs((datetime.now(UTC) - datetime.fromisoformat(body["created_at"])).total_seconds()) < 60

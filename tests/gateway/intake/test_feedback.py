@@ -22,7 +22,7 @@ async def test_feedback_is_answered_with_its_id_and_published_under_its_task(
     answer = await client.post(PATH, json={"score": 1, "comment": "Great response!"})
 
     assert answer.status_code == 201
-    assert set(answer.json()) == {"event_id", "feedback_id", "created_at"}
+    assert set(answer.json()) == {"event_id", "feedback_id", "created_at", "receipt_id"}
     assert answer.json()["event_id"] == "e1"
     message = RawFeedback.model_validate(publisher.documents[0])
     assert (message.kind, message.project_id, message.task_id) == ("feedback", "shop", "e1")

@@ -24,7 +24,7 @@ class _RefusingOnce(RecordingPublisher):
         super().__init__()
         self._problems = [Problem(status, "overloaded", "too much", "later", 1)]
 
-    async def publish(self, messages: Sequence[Keyed]) -> None:
+    async def publish(self, messages: Sequence[Keyed], receipts: Sequence[Keyed] = ()) -> None:
         if self._problems:
             raise self._problems.pop()
         await super().publish(messages)

@@ -6,8 +6,12 @@ import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+import orjson
 
 from phospho_schemas.ids import broker_revision, derived_id
+from phospho_schemas.ledger import ItemKind, item_id
 from phospho_schemas.messages import DeadLetterRow
 from phospho_schemas.topics import DEAD_LETTER, RAW_LOGS, Keyed
 from phospho_workers.runtime import metrics
@@ -33,6 +37,7 @@ def dead_letter(record: Record, stage: str, rejection: Rejected, project_id: str
     """
     position = (str(record.partition), str(record.offset)) if RAW_LOGS.is_named(record.topic) else (record.value,)
     payload, key, headers = record.value[:_MAX_PAYLOAD_BYTES], record.key[:_MAX_KEY_BYTES], _first_headers(record)
+    item = _item(record.value)
     row = DeadLetterRow(
         dead_letter_id=derived_id(stage, record.topic, *position),
         project_id=project_id if len(project_id) <= _MAX_PROJECT_ID_CHARACTERS else "",
@@ -47,10 +52,42 @@ def dead_letter(record: Record, stage: str, rejection: Rejected, project_id: str
         is_truncated=(payload, key, headers) != (record.value, record.key, record.headers),
         key_base64=base64.b64encode(key).decode(),
         headers=[(name, base64.b64encode(value).decode()) for name, value in headers],
+        item_kind=item.kind,
+        item_id=item.id,
+        item_revision=item.revision,
         received_at=datetime.fromtimestamp(max(record.timestamp_ms, 0) / 1000, UTC),
         revision=broker_revision(record.timestamp_ms, record.offset),
     )
     return Keyed(key, row.model_dump_json().encode("utf-8", "replace"))
+
+
+class _Item(NamedTuple):
+    """The identity of the log in a record, as receipts have it; empty where its bytes don't say it."""
+
+    kind: ItemKind | Literal[""] = ""
+    id: str = ""
+    revision: int = 0
+
+
+def _item(value: bytes) -> _Item:
+    """Return the identity in a raw log of the gateway, or in a row of a stage."""
+    try:
+        fields = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return _Item()
+    if not isinstance(fields, dict) or not isinstance(revision := fields.get("revision"), int) or revision < 0:
+        return _Item()
+    kind: ItemKind = "step" if "trace_id" in fields else "feedback" if "feedback_id" in fields else "task"
+    step = fields.get("step")
+    span_id = step.get("span_id") if isinstance(step, dict) else fields.get("span_id")
+    identity = {
+        "task": (fields.get("task_id"),),
+        "feedback": (fields.get("task_id"), fields.get("feedback_id")),
+        "step": (fields.get("trace_id"), span_id),
+    }[kind]
+    if not all(isinstance(part, str) and part for part in identity):
+        return _Item()
+    return _Item(kind, item_id(*map(str, identity)), revision)
 
 
 def reject(output: StageOutput, record: Record, *, stage: str, rejection: Rejected, project_id: str = "") -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from phospho_schemas.messages import DeadLetterReason
 from phospho_schemas.topics import Keyed, Topic
 
 Partition = tuple[str, int]
@@ -28,9 +29,9 @@ class Record(NamedTuple):
 class Rejected(Exception):
     """A record that can't be processed and becomes a dead letter: `reason` is a code, `detail` is for a person."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: DeadLetterReason, detail: str) -> None:
         super().__init__(detail)
-        self.reason = reason
+        self.reason: DeadLetterReason = reason
         self.detail = detail
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from phospho_schemas.ledger import ReceiptRow
 from phospho_schemas.messages import AnalysisRow, DeadLetterRow, FeedbackRow, Message, PartRow, StepRow, TaskRow
 from phospho_schemas.metadata import MAX_METADATA_KEYS, MAX_ROW_KEYS, has_too_many_keys
 from phospho_schemas.topics import Keyed
@@ -84,6 +85,10 @@ _GOOD_ROWS: Mapping[str, Message] = {
     "log_part_rows": PartRow.model_validate(
         {"project_id": "probe", "task_id": "probe", "whole_log_id": "probe", "part": 0, "parts": 1, "revision": 1}
         | {"text": "{}", "created_at": _CREATED_AT, "received_at": _CREATED_AT}
+    ),
+    "receipt_rows": ReceiptRow.model_validate(
+        {"project_id": "probe", "receipt_id": "probe", "revision": 1, "received_at": _CREATED_AT}
+        | {"rejected": {"too_deep": 1}, "item_kinds": ["task"], "item_ids": ["probe"], "item_revisions": [1]}
     ),
     "dead_letter_rows": DeadLetterRow.model_validate(
         {"dead_letter_id": "probe", "stage": "sink", "reason": "row_refused", "source_topic": "probe"}

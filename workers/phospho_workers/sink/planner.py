@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, PARTS, STEPS, TASKS, Topic
+from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, PARTS, RECEIPTS, STEPS, TASKS, Topic
 from phospho_workers.runtime.records import Partition, Record
 
 STAGE = "sink"
@@ -22,6 +22,7 @@ TABLES: Mapping[Topic, str] = {
     FEEDBACK: "feedback_rows",
     STEPS: "step_rows",
     PARTS: "log_part_rows",
+    RECEIPTS: "receipt_rows",
     DEAD_LETTER: "dead_letter_rows",
 }
 # Most bytes of lines in one insert, or one line that is larger. The embedded HTTP server takes bodies of 64 MiB, and

@@ -38,10 +38,12 @@ class Access:
         self._lookups: dict[str, _Lookup] = {}
 
     async def project(
-        self, request: Request, path_project_id: str | None = None, scope: KeyScope = "ingest"
+        self, request: Request, path_project_id: str | None = None, scope: KeyScope | None = "ingest"
     ) -> str | None:
         """
         Return the project that the request may write to, or read; None for an administrator who names none.
+
+        With `scope` None, a key of any scope will do.
 
         Raises Problem: 401 for a missing, unknown, revoked or expired key, 403 for a path or header that names another
         project or a key without the scope, 429 above the rate limit, 503 if the key can't be looked up.
@@ -51,7 +53,7 @@ class Access:
             raise unauthorized()
         principal = await self._principal(secret)
         self._rate_limit.take(request, secret)
-        if not principal.has_scope(scope):
+        if scope is not None and not principal.has_scope(scope):
             raise missing_scope(scope)
         named = [name for name in (path_project_id, request.headers.get(PROJECT_HEADER)) if name]
         if principal.project_id is not None:
@@ -60,7 +62,7 @@ class Access:
             raise wrong_project()
         return checked_project_id(named[0]) if named else None
 
-    async def own_project(self, request: Request, scope: KeyScope = "read") -> str:
+    async def own_project(self, request: Request, scope: KeyScope | None = "read") -> str:
         """
         Return the project that a request is about, by its path or its key.
 

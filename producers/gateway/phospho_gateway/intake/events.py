@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -12,6 +12,7 @@ import orjson
 from phospho_gateway.access.access import project_of
 from phospho_gateway.intake import fields
 from phospho_gateway.intake.masking import Masks, no_mask
+from phospho_gateway.intake.receipts import Item, Receipt
 from phospho_gateway.intake.whole_logs import head_of, part_messages, whole_log_id
 from phospho_schemas.ids import (
     MAX_OBSERVED_REVISION,
@@ -51,6 +52,7 @@ class Envelope:
     source: Source
     received_at: datetime
     idempotency_key: str = ""
+    receipt: Receipt = field(default_factory=Receipt)
 
     @cached_property
     def received_text(self) -> str:
@@ -78,7 +80,12 @@ class AcceptedEvent(NamedTuple):
     task_id: str
     session_id: str
     created_at: str
+    revision: int
     parts: tuple[Keyed, ...] = ()
+
+    @property
+    def item(self) -> Item:
+        return Item("task", self.task_id, self.revision)
 
 
 class EventReader:
@@ -129,6 +136,7 @@ class EventReader:
             task_id=task_id,
             session_id=session_id or session_id_of_task(task_id),
             created_at=utc_text(created_at),
+            revision=revision,
             parts=parts,
         )
 

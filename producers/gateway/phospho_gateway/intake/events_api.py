@@ -42,12 +42,13 @@ class EventsApi(ServiceEndpoints):
             results = await body.run(self._intake.read_batch, await body.batch("events"), "events", envelope)
             body.end_reading()
             accepted = [result for result in results if isinstance(result, AcceptedEvent)]
-            await self._intake.publish_events(accepted, "batch")
+            await self._intake.publish(accepted, envelope)
         rejected = len(results) - len(accepted)
         document = {
             "results": [_result(result) for result in results],
             "accepted": len(accepted),
             "rejected": rejected,
+            "receipt_id": envelope.receipt.id,
         }
         return json_response(document)
 
@@ -66,15 +67,16 @@ class EventsApi(ServiceEndpoints):
         """Take one feedback; 201 when it is durable."""
         project_id = await self._access.project(request)
         with self._bodies.open(request) as body:
-            sent = await body.object()
             envelope = self._intake.envelope(request, project_id, "feedback")
+            sent = await body.object()
             feedback = self._intake.read_feedback(request.path_params["event_id"], sent, envelope)
             body.end_reading()
-            await self._intake.publish([feedback.keyed], "feedback")
+            await self._intake.publish([feedback], envelope)
         receipt = {
             "event_id": feedback.task_id,
             "feedback_id": feedback.feedback_id,
             "created_at": feedback.created_at,
+            "receipt_id": envelope.receipt.id,
         }
         return json_response(receipt, 201)
 
@@ -93,11 +95,10 @@ class EventsApi(ServiceEndpoints):
         """Take one event; 201 when it is durable."""
         project_id = await self._access.project(request)
         with self._bodies.open(request, self._settings.max_large_body_bytes) as body:
-            sent = single_event(await body.object())
             envelope = self._intake.envelope(request, project_id, "api_v1")
-            event = await body.run(self._intake.read_event, sent, envelope)
-            await self._intake.publish_events([event], "api_v1")
-        return json_response(_receipt(event), 201)
+            event = await body.run(self._intake.read_event, single_event(await body.object()), envelope)
+            await self._intake.publish([event], envelope)
+        return json_response(_receipt(event) | {"receipt_id": envelope.receipt.id}, 201)
 
 
 def _receipt(event: AcceptedEvent) -> dict[str, Any]:

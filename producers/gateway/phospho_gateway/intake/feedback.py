@@ -9,7 +9,9 @@ from phospho_gateway.access.access import project_of
 from phospho_gateway.intake import fields
 from phospho_gateway.intake.events import Envelope, encoded
 from phospho_gateway.intake.masking import Masks, no_mask
+from phospho_gateway.intake.receipts import Item
 from phospho_schemas.ids import HybridClock, derived_id, message_key
+from phospho_schemas.ledger import item_id
 from phospho_schemas.messages import SCHEMA_VERSION
 from phospho_schemas.shapes.masking import masked
 from phospho_schemas.times import utc_now, utc_text
@@ -33,6 +35,15 @@ class AcceptedFeedback(NamedTuple):
     comment: str
     source: str
     created_at: str
+    revision: int
+
+    @property
+    def item(self) -> Item:
+        return Item("feedback", item_id(self.task_id, self.feedback_id), self.revision)
+
+    @property
+    def parts(self) -> tuple[Keyed, ...]:
+        return ()
 
 
 class FeedbackReader:
@@ -57,6 +68,7 @@ class FeedbackReader:
         if not feedback_id and envelope.idempotency_key:
             feedback_id = derived_id("feedback", project_id, envelope.idempotency_key)
         feedback_id = feedback_id or derived_id("feedback", project_id, task_id, source, flag, comment)
+        revision = self._clock.next()
         message |= {
             "schema_version": SCHEMA_VERSION,
             "kind": "feedback",
@@ -67,7 +79,7 @@ class FeedbackReader:
             "comment": comment,
             "source": source,
             "received_at": envelope.received_text,
-            "revision": self._clock.next(),
+            "revision": revision,
         }
         keyed = Keyed(message_key(project_id, "", task_id), encoded(message))
         created_at = utc_text(fields.created_at(message, envelope.received_at))
@@ -80,6 +92,7 @@ class FeedbackReader:
             comment=comment,
             source=source,
             created_at=created_at,
+            revision=revision,
         )
 
 

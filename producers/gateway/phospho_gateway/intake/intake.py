@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 
@@ -27,9 +27,12 @@ from phospho_gateway.intake.events import (
 )
 from phospho_gateway.intake.feedback import AcceptedFeedback, FeedbackReader
 from phospho_gateway.intake.masking import masks_of, no_mask
+from phospho_gateway.intake.receipts import Accepted, Item, Receipt, attach, receipt_of
 from phospho_gateway.settings import GatewaySettings
-from phospho_schemas.ids import HybridClock, message_key, revision_ms
+from phospho_schemas.ids import HybridClock, derived_uuid, message_key, revision_counter, revision_ms
+from phospho_schemas.ledger import item_id
 from phospho_schemas.messages import SCHEMA_VERSION
+from phospho_schemas.times import utc_text
 from phospho_schemas.topics import Keyed
 from phospho_store.registry.quotas import DailyQuotas
 from phospho_web.endpoints import ApiEndpoints
@@ -40,6 +43,26 @@ from phospho_web.requests import json_type
 _MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
 # What is counted against no quota: feedback on a task, and a task that is there already.
 _NO_NEW_TASKS = ("feedback", "change", "step")
+# Receipts of refused requests are written while nobody waits. Beyond this, the next ones are not written.
+_MAX_WAITING_RECEIPTS = 1_000
+
+
+class AcceptedStep(NamedTuple):
+    """A step that may be published, of a task in another export."""
+
+    keyed: Keyed
+    project_id: str
+    trace_id: str
+    span_id: str
+    revision: int
+
+    @property
+    def item(self) -> Item:
+        return Item("step", item_id(self.trace_id, self.span_id), self.revision)
+
+    @property
+    def parts(self) -> tuple[Keyed, ...]:
+        return ()
 
 
 class Intake:
@@ -56,12 +79,14 @@ class Intake:
         self._publisher = publisher
         self._clock = clock
         masks = masks_of(quotas.mask) if quotas is not None else no_mask
-        self._events = EventReader(clock, _process_name(clock), masks)
+        self._process_name = _process_name(clock)
+        self._events = EventReader(clock, self._process_name, masks)
         self._feedback = FeedbackReader(clock, masks)
         self._quotas = quotas
+        self._waiting: set[asyncio.Task[None]] = set()
 
     def envelope(self, request: Request, project_id: str | None, source: Source) -> Envelope:
-        """Return the envelope of a request's events. Raises Problem (400) for a bad Idempotency-Key."""
+        """Return the envelope of a request's events, with its receipt. Raises Problem (400): bad Idempotency-Key."""
         key = request.headers.get("idempotency-key", "")
         if len(key) > _MAX_IDEMPOTENCY_KEY_CHARACTERS:
             raise Problem(
@@ -70,8 +95,11 @@ class Intake:
                 f"Idempotency-Key has {len(key)} characters",
                 f"use at most {_MAX_IDEMPOTENCY_KEY_CHARACTERS} characters",
             )
-        received_at = datetime.fromtimestamp(revision_ms(self._clock.next()) / 1000, UTC)
-        return Envelope(project_id, source, received_at, key)
+        revision = self._clock.next()
+        received_at = datetime.fromtimestamp(revision_ms(revision) / 1000, UTC)
+        receipt = Receipt(self._receipt_id(revision), project_id, source=source, received_at=utc_text(received_at))
+        attach(request, receipt)
+        return Envelope(project_id, source, received_at, idempotency_key=key, receipt=receipt)
 
     def read_event(self, event: Any, envelope: Envelope, index: int = 0) -> AcceptedEvent:
         """Return the message of the event at `index` of a request. Raises Problem."""
@@ -97,7 +125,11 @@ class Intake:
 
     def read_all(self, events: Sequence[Any], envelope: Envelope) -> list[AcceptedEvent | Problem]:
         """Return one result per event, in their order."""
-        return [self._read(event, envelope, index) for index, event in enumerate(events)]
+        results = [self._read(event, envelope, index) for index, event in enumerate(events)]
+        for result in results:
+            if isinstance(result, Problem):
+                envelope.receipt.reject(result.code)
+        return results
 
     def read_feedback(self, task_id: str, body: dict[str, Any], envelope: Envelope) -> AcceptedFeedback:
         """Return the message of one feedback. Raises Problem."""
@@ -107,47 +139,94 @@ class Intake:
             metrics.REJECTED.labels(envelope.source, problem.code).inc()
             raise
 
-    def read_steps(self, steps: Sequence[dict[str, Any]], envelope: Envelope) -> list[Keyed]:
+    def read_steps(self, steps: Sequence[dict[str, Any]], envelope: Envelope) -> list[AcceptedStep]:
         """Return the messages of steps whose tasks are elsewhere. Raises Problem where no project is named."""
         if not steps:
             return []
         project_id = required_project(envelope.project_id)
         stamp = {"schema_version": SCHEMA_VERSION, "kind": "step", "project_id": project_id}
         stamp["received_at"] = envelope.received_text
+        revisions = [self._clock.next() for _ in steps]
         return [
-            Keyed(
-                message_key(project_id, step["trace_id"], ""), encoded(stamp | step | {"revision": self._clock.next()})
+            AcceptedStep(
+                Keyed(message_key(project_id, step["trace_id"], ""), encoded(stamp | step | {"revision": revision})),
+                project_id=project_id,
+                trace_id=step["trace_id"],
+                span_id=step["step"]["span_id"],
+                revision=revision,
             )
-            for step in steps
+            for step, revision in zip(steps, revisions, strict=True)
         ]
 
-    async def publish_events(self, events: Sequence[AcceptedEvent], source: Source) -> None:
-        """Return when all events are durable, with their parts. Raises Problem as `publish` does."""
-        parts = [part for event in events for part in event.parts]
-        await self.publish([event.keyed for event in events], source, parts)
-
-    async def publish(self, messages: Sequence[Keyed], source: Source, parts: Sequence[Keyed] = ()) -> None:
+    async def publish(self, logs: Sequence[Accepted], envelope: Envelope, source: Source | None = None) -> None:
         """
-        Return when all messages are durable, and the parts that go before them.
+        Return when all logs are durable, the parts of large ones first, and then the request's receipt.
+
+        `source` is the envelope's unless it is given.
 
         Raises Problem: 503 if that can't be confirmed, 429 if a project has used up its quota of the day.
         """
-        if not messages:
+        receipt, source = envelope.receipt, source or envelope.source
+        if not logs:
+            self._publish_later(receipt)
             return
-        taken = self._take_quota(messages) if source not in _NO_NEW_TASKS else {}
+        receipt.accept(logs)
         try:
-            await self._publish([*parts, *messages])
+            await self._publish_in_quota(logs, receipt, source not in _NO_NEW_TASKS)
+        except Problem as problem:
+            receipt.withdraw(logs, problem.code)
+            raise
+        for kind, number in Counter(log.item.kind for log in logs).items():
+            metrics.ACCEPTED.labels("step" if kind == "step" else source).inc(number)
+
+    def refuse(self, request: Request, problem: Problem) -> None:
+        """
+        Write the receipt of a refused request, in the background.
+
+        Without one: a request that named no project, one that may succeed when it is sent again (5xx), and one whose
+        receipt is written already.
+        """
+        receipt = receipt_of(request)
+        if receipt is not None and problem.status < 500:
+            if receipt.is_empty:
+                receipt.reject(problem.code)
+            self._publish_later(receipt)
+
+    async def _publish_in_quota(self, logs: Sequence[Accepted], receipt: Receipt, takes_quota: bool) -> None:
+        taken = self._take_quota([log for log in logs if log.item.kind == "task"]) if takes_quota else {}
+        parts = [part for log in logs for part in log.parts]
+        try:
+            await self._publish([*parts, *(log.keyed for log in logs)], receipt)
         except BaseException:
             self._give_back(taken)
             raise
-        metrics.ACCEPTED.labels(source).inc(len(messages))
 
-    def _take_quota(self, messages: Sequence[Keyed]) -> dict[str, int]:
+    def _publish_later(self, receipt: Receipt) -> None:
+        """Publish the receipt of refused logs in the background: their answer waits for nothing."""
+        messages = [] if receipt.is_published else receipt.messages(self._clock.next())
+        if not messages or len(self._waiting) >= _MAX_WAITING_RECEIPTS:
+            return
+        receipt.is_published = True
+        task = asyncio.create_task(self._publish_receipt(messages))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _publish_receipt(self, messages: Sequence[Keyed]) -> None:
+        try:
+            await self._publisher.publish([], messages)
+        except Problem as problem:
+            metrics.PUBLISH_FAILURES.labels(problem.code).inc()
+
+    def _receipt_id(self, revision: int) -> str:
+        order = revision_counter(revision)
+        return derived_uuid(revision_ms(revision), "receipt", self._process_name, str(revision), order=order)
+
+    def _take_quota(self, logs: Sequence[Accepted]) -> dict[str, int]:
         """Count tasks against the quotas of their projects, all or none. Raises Problem (429)."""
         if self._quotas is None:
             return {}
         taken: dict[str, int] = {}
-        for project_id, tasks in Counter(message.key.split(b":", 1)[0].decode() for message in messages).items():
+        for project_id, tasks in Counter(log.project_id for log in logs).items():
             wait_s = self._quotas.take(project_id, tasks)
             if wait_s is not None:
                 self._give_back(taken)
@@ -160,11 +239,12 @@ class Intake:
             if self._quotas is not None:
                 self._quotas.give_back(project_id, tasks)
 
-    async def _publish(self, messages: Sequence[Keyed]) -> None:
+    async def _publish(self, messages: Sequence[Keyed], receipt: Receipt) -> None:
         with metrics.PUBLISH_SECONDS.time():
             try:
                 async with asyncio.timeout(self._settings.publish_timeout_s):
-                    await self._publisher.publish(messages)
+                    await self._publisher.publish(messages, receipt.messages(self._clock.next()))
+                receipt.is_published = True
             except TimeoutError:
                 raise self._failed(self._timed_out()) from None
             except Problem as problem:

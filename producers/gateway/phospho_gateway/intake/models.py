@@ -58,19 +58,24 @@ class Feedback(BaseModel):
     feedback_id: GivenIdentifier = Field(None, description="your id of this feedback")
 
 
-class Receipt(BaseModel):
+class LoggedEvent(BaseModel):
     event_id: Identifier
     session_id: Identifier
     created_at: datetime
+
+
+class Receipt(LoggedEvent):
+    receipt_id: Identifier = Field(description="GET /api/v1/receipts/{receipt_id} says where the event is now")
 
 
 class FeedbackReceipt(BaseModel):
     event_id: Identifier
     feedback_id: Identifier
     created_at: datetime
+    receipt_id: Identifier
 
 
-class Accepted(Receipt):
+class Accepted(LoggedEvent):
     status: Literal["accepted"]
     task_id: Identifier
 
@@ -84,6 +89,7 @@ class BatchResults(BaseModel):
     results: list[Accepted | Rejected]
     accepted: int
     rejected: int
+    receipt_id: Identifier = Field(description="GET /api/v1/receipts/{receipt_id} says where the events are now")
 
 
 class LoggedEvents(BaseModel):

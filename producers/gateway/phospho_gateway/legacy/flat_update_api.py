@@ -10,12 +10,12 @@ from starlette.responses import Response
 
 from phospho_gateway.intake.events import Envelope
 from phospho_gateway.intake.fields import check_identifier
+from phospho_gateway.intake.receipts import Accepted
 from phospho_gateway.legacy import models
 from phospho_gateway.legacy.endpoints import legacy_post, object_field, objects_field, text_field
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.task_reads import StoredTask, TaskReads
-from phospho_gateway.legacy.writes.changes import Change, messages_of
-from phospho_schemas.topics import Keyed
+from phospho_gateway.legacy.writes.changes import Change, logs_of
 from phospho_web.endpoints import ApiEndpoints
 from phospho_web.problems import Problem, invalid
 from phospho_web.requests import json_type
@@ -76,21 +76,22 @@ class FlatUpdateApi(ApiEndpoints):
     ) -> tuple[int, list[dict[str, Any]]]:
         """Write the changes of some tasks; return how many have changed, and an error for each refused change."""
         intake, changed = self._services.intake, 0
-        published: list[Keyed] = []
+        published: list[Accepted] = []
         errors: list[dict[str, Any]] = []
         with self._services.bodies.budget.lease() as lease:
             # In the order of writing, which stays the order of tasks that were logged in one second.
             for task in sorted(tasks.values(), key=lambda task: (task.row["created_at_ms"], task.row["revision"])):
                 task_id = task.row["task_id"]
                 try:
-                    messages, _ = messages_of(task, changes[task_id], intake, envelope)
+                    logs, _ = logs_of(task, changes[task_id], intake, envelope)
                 except Problem as problem:
+                    envelope.receipt.reject(problem.code)
                     errors.append({"task_id": task_id} | problem.body())
                     continue
-                lease.grow(sum(len(message.value) for message in messages))
-                published += messages
-                changed += bool(messages)
-            await intake.publish(published, "change")
+                lease.grow(sum(len(log.keyed.value) for log in logs))
+                published += logs
+                changed += bool(logs)
+            await intake.publish(published, envelope, "change")
         return changed, errors
 
 

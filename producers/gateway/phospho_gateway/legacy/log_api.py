@@ -36,7 +36,7 @@ class LogApi(ServiceEndpoints):
         with self._bodies.open(request) as body:
             envelope = self._intake.envelope(request, project_id, "v2")
             events, answer = self._read(await body.batch("batched_log_events"), envelope)
-            await self._intake.publish_events(events, "v2")
+            await self._intake.publish(events, envelope)
             return answer
 
     @legacy_post(
@@ -71,13 +71,13 @@ class LogApi(ServiceEndpoints):
         """Return the events and the answer: while the messages travel, only bytes are held."""
         results = self._intake.read_batch(body, "batched_log_events", envelope)
         logged = [_logged(*pair) for pair in zip(body["batched_log_events"], results, strict=True)]
-        accepted = [result for result in results if isinstance(result, AcceptedEvent)]
-        return accepted, json_response({"logged_events": logged})
+        events = [result for result in results if isinstance(result, AcceptedEvent)]
+        return events, json_response({"logged_events": logged})
 
     async def _evaluated(self, request: Request, body: dict[str, Any], project_id: str | None) -> Response:
         envelope = self._intake.envelope(request, project_id, "feedback")
         feedback = self._intake.read_feedback(request.path_params["task_id"], body, envelope)
-        await self._intake.publish([feedback.keyed], "feedback")
+        await self._intake.publish([feedback], envelope)
         return json_response(_evaluation(feedback))
 
 

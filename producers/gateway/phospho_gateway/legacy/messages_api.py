@@ -42,7 +42,7 @@ class MessagesApi(ServiceEndpoints):
             envelope = self._intake.envelope(request, project_of(sent, granted), "v3")
             results = self._results(sent, envelope)
             events = [event for result in results if isinstance(result, Logged) for event in result.events]
-            await self._intake.publish_events(events, "v3")
+            await self._intake.publish(events, envelope)
         return json_response({"logged_events": [_answer(result) for result in results]})
 
     def _results(self, body: dict[str, Any], envelope: Envelope) -> list[Logged | Problem]:
@@ -71,6 +71,7 @@ class MessagesApi(ServiceEndpoints):
             read = self._intake.read_event
             return Logged(session_id, [read(log, envelope, first_index + index) for index, log in enumerate(logs)])
         except Problem as problem:
+            envelope.receipt.reject(problem.code)
             # The frames of its traceback would hold the whole document until the answer is sent.
             return problem.with_traceback(None)
 

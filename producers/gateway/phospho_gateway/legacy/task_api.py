@@ -14,7 +14,7 @@ from phospho_gateway.legacy.documents import task_document
 from phospho_gateway.legacy.endpoints import legacy_get, legacy_post, object_field, path_id, text_field
 from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.task_reads import Row, StoredTask, TaskReads
-from phospho_gateway.legacy.writes.changes import Change, messages_of
+from phospho_gateway.legacy.writes.changes import Change, logs_of
 from phospho_web.endpoints import ApiEndpoints
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
@@ -39,9 +39,10 @@ class TaskApi(ApiEndpoints):
         services = self._services
         project_id = await services.access.project(request)
         with services.bodies.open(request) as body:
+            envelope = services.intake.envelope(request, project_id, "v2")
             log = as_log(await body.object())
-            accepted = services.intake.read_event(log, services.intake.envelope(request, project_id, "v2"))
-            await services.intake.publish_events([accepted], "v2")
+            accepted = services.intake.read_event(log, envelope)
+            await services.intake.publish([accepted], envelope)
         return json_response(created_document(log, accepted))
 
     @legacy_get("/v2/tasks/{task_id:path}", "Read a task", models.Task)
@@ -67,8 +68,8 @@ class TaskApi(ApiEndpoints):
             change = _change(await body.object())
             stored = await self._stored(project_id, task_id)
             envelope = services.intake.envelope(request, project_id, "v2")
-            messages, task = messages_of(stored, change, services.intake, envelope)
-            await services.intake.publish(messages, "change")
+            logs, task = logs_of(stored, change, services.intake, envelope)
+            await services.intake.publish(logs, envelope, "change")
         return json_response(task_document(task))
 
     async def _stored(self, project_id: str, task_id: str) -> StoredTask:

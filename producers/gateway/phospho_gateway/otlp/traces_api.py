@@ -12,12 +12,13 @@ from starlette.responses import Response
 
 from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.intake import ServiceEndpoints
+from phospho_gateway.intake.receipts import Accepted
 from phospho_gateway.metrics import SPANS
 from phospho_gateway.otlp import json_encoding, protobuf
-from phospho_gateway.otlp.responses import PROTOBUF, Accepted, accepted_response, problem_response
+from phospho_gateway.otlp.responses import PROTOBUF, accepted_response, problem_response
+from phospho_gateway.otlp.responses import Accepted as Outcome
 from phospho_gateway.otlp.spans import Export, MalformedExport, TooManySpans
 from phospho_gateway.otlp.translation import raw_logs
-from phospho_schemas.topics import Keyed
 from phospho_web.endpoints import Method, api_endpoint
 from phospho_web.openapi import JSON, ErrorBody, Problems
 from phospho_web.problems import Problem
@@ -99,6 +100,7 @@ class TracesApi(ServiceEndpoints):
                 raise Problem(415, "unsupported_media_type", message, hint)
             return await self._exported(request, media_type)
         except Problem as problem:
+            self._intake.refuse(request, problem)
             return problem_response(media_type or JSON, problem)
 
     async def _exported(self, request: Request, media_type: str) -> Response:
@@ -107,16 +109,13 @@ class TracesApi(ServiceEndpoints):
             envelope = self._intake.envelope(request, project_id, "otlp")
             # The spans are dropped: while the messages travel, only their bytes are held.
             content = await body.content()
-            published, loose_steps, response = self._read(content, media_type, envelope)
+            logs, response = self._read(content, media_type, envelope)
             del content
-            await self._intake.publish(loose_steps, "step")
-            await self._intake.publish_events(published, "otlp")
+            await self._intake.publish(logs, envelope)
             return response
 
-    def _read(
-        self, content: bytes, media_type: str, envelope: Envelope
-    ) -> tuple[list[AcceptedEvent], list[Keyed], Response]:
-        """Return the tasks, the messages of steps whose tasks are in other exports, and the response."""
+    def _read(self, content: bytes, media_type: str, envelope: Envelope) -> tuple[list[Accepted], Response]:
+        """Return the tasks, with the steps whose tasks are in other exports, and the response."""
         export = _decoded(content, media_type, self._settings.max_spans)
         translation = raw_logs(export.spans)
         results = self._intake.read_all(translation.logs, envelope)
@@ -126,11 +125,11 @@ class TracesApi(ServiceEndpoints):
         SPANS.labels("step").inc(translation.steps + len(loose_steps))
         SPANS.labels("unattached").inc(translation.unattached)
         SPANS.labels("rejected").inc(export.rejected.total() + len(refusals))
-        accepted = Accepted(
-            export.count, export.rejected + Counter(refusals), translation.unattached, translation.unread
-        )
-        published = [result for result in results if isinstance(result, AcceptedEvent)]
-        return published, loose_steps, accepted_response(media_type, accepted)
+        outcome = Outcome(export.count, export.rejected + Counter(refusals), translation.unattached, translation.unread)
+        if malformed := export.rejected.total():
+            envelope.receipt.reject("malformed_span", malformed)
+        tasks = [result for result in results if isinstance(result, AcceptedEvent)]
+        return [*loose_steps, *tasks], accepted_response(media_type, outcome)
 
 
 def _decoded(content: bytes, media_type: str, max_spans: int) -> Export:

@@ -18,10 +18,10 @@ import orjson
 from phospho_gateway.intake.events import Envelope, Rewrite
 from phospho_gateway.intake.feedback import AcceptedFeedback
 from phospho_gateway.intake.intake import Intake
+from phospho_gateway.intake.receipts import Accepted
 from phospho_gateway.legacy.documents import COLUMNS_IN_METADATA, metadata_of, notes_of
 from phospho_gateway.legacy.reads.task_reads import Row, StoredTask
 from phospho_schemas.times import utc_text
-from phospho_schemas.topics import Keyed
 from phospho_web.problems import invalid
 
 
@@ -48,19 +48,19 @@ class ChangedTask(NamedTuple):
     feedback: Row | None
 
 
-def messages_of(task: StoredTask, change: Change, intake: Intake, envelope: Envelope) -> tuple[list[Keyed], StoredTask]:
-    """Return the messages of a change, and the task after it. Raises Problem (413, 422)."""
+def logs_of(task: StoredTask, change: Change, intake: Intake, envelope: Envelope) -> tuple[list[Accepted], StoredTask]:
+    """Return the logs of a change, and the task after it. Raises Problem (413, 422)."""
     row, event, new_feedback = changed(task, change)
-    messages, feedback = [], task.feedback
+    logs: list[Accepted] = []
+    feedback = task.feedback
     if event is not None:
         rewrite = Rewrite(task.row["revision"] + 1, task.row["source"], task.row["whole_log_id"])
-        rewritten = intake.read_rewrite(event, envelope, rewrite)
-        messages += [*rewritten.parts, rewritten.keyed]
+        logs.append(intake.read_rewrite(event, envelope, rewrite))
     if new_feedback is not None:
         accepted = intake.read_feedback(row["task_id"], new_feedback, envelope)
-        messages.append(accepted.keyed)
+        logs.append(accepted)
         feedback = [*feedback, _feedback_row(accepted)]
-    return messages, dataclasses.replace(task, row=row, feedback=feedback)
+    return logs, dataclasses.replace(task, row=row, feedback=feedback)
 
 
 def changed(task: StoredTask, change: Change) -> ChangedTask:

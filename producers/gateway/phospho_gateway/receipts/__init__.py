@@ -1,0 +1,1 @@
+"""The endpoint that says where the logs of a request are now."""
