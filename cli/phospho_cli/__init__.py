@@ -39,8 +39,11 @@ _COMMANDS = {
     "projects": LazyCommand("commands.projects:projects", _CLIENT, "Create, list and change projects."),
     "people": LazyCommand("commands.people:people", _CLIENT, "Manage who may sign in to the pages."),
     "llm": LazyCommand("commands.llm:llm", _CLIENT, "Show what LLM judgements cost."),
+    "dead-letters": LazyCommand(
+        "commands.dead_letters:dead_letters", _CLIENT, "List, edit, replay and drop dead letters."
+    ),
+    "ledger": LazyCommand("commands.ledger:ledger", _CLIENT, "Show what became of each accepted log."),
     "forget": LazyCommand("commands.forget:forget", _CLIENT, "Forget a user, a session or a task."),
-    "dead-letters": LazyCommand("commands.dead_letters:dead_letters", _CLIENT, "List, edit and replay dead letters."),
     "mcp": LazyCommand("commands.mcp:mcp", _CLIENT, "Serve read-only tools to agents and IDEs (MCP)."),
     "demo": LazyCommand("demo.command:demo", _CLIENT, "Log generated conversations, past and live."),
     "evaluate": LazyCommand("commands.evaluate:evaluate", _STANDALONE, "Score definitions on labelled logs."),

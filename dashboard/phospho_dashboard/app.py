@@ -34,6 +34,8 @@ from phospho_dashboard.health.processes import MetricsReader
 from phospho_dashboard.judgements.llm_usage import JudgementPages, JudgementsApi
 from phospho_dashboard.layout.view_endpoints import ViewEndpoints
 from phospho_dashboard.layout.views import View
+from phospho_dashboard.ledger.api import LedgerApi
+from phospho_dashboard.ledger.pages import LedgerPages
 from phospho_dashboard.people.account_pages import AccountPages
 from phospho_dashboard.people.api import PeopleApi
 from phospho_dashboard.people.pages import PeoplePages
@@ -95,6 +97,7 @@ _APIS: tuple[type[ApiEndpoints], ...] = (
     WholeLogsApi,
     JudgementsApi,
     DeadLettersApi,
+    LedgerApi,
     WebhooksApi,
     ForgetApi,
     BackupsApi,
@@ -119,6 +122,7 @@ def api_routes(services: Services, integrations: Integrations) -> list[BaseRoute
         WholeLogsApi(services),
         JudgementsApi(services),
         DeadLettersApi(services),
+        LedgerApi(services),
         WebhooksApi(services, integrations.webhooks),
         ForgetApi(services, ReportSigner(integrations.secret_key)),
         BackupsApi(services, integrations.back_up),
@@ -159,6 +163,7 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
         *WebhookPages(services, integrations.webhooks).routes(),
         *JudgementPages(services).routes(),
         *DeadLetterPages(services).routes(),
+        *LedgerPages(services).routes(),
         *HealthPages(services, integrations.own_metrics).routes(),
         *static_routes(),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +25,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> No
         return
     for line in (columns, *cells):
         click.echo("\t".join(_one_line(cell) for cell in line))
+
+
+def print_json(document: Any) -> None:
+    """Print a JSON document, indented."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def _draw(columns: Sequence[str], cells: Iterable[Sequence[str]]) -> None:

@@ -13,6 +13,7 @@ from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.health.freshness import dead_letter_count, freshness
 from phospho_dashboard.health.processes import PROCESS_METRICS, MetricsReader, Processes
 from phospho_dashboard.layout.pages import SettingsPage
+from phospho_dashboard.ledger.ledger import LedgerReader
 from phospho_dashboard.queries.periods import Span
 from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.formats import with_times
@@ -133,6 +134,7 @@ class ProjectHealth:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._stages = Stages(store)
+        self._ledger = LedgerReader(store)
 
     def read(self, project_id: str, projects: list[str]) -> dict[str, Any]:
         """Return freshness, throughput and the stages of a project, and the dead letters of `projects` by reason."""
@@ -146,6 +148,7 @@ class ProjectHealth:
             "rows": throughput,
             "stages": self._stages.read(project_id, fresh["backlog_tasks"]),
             "dead_letters": [with_times(row) for row in reasons],
+            "ledger": self._ledger.balance(project_id),
         }
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from phospho_schemas.ledger import RECEIPT_RETENTION_DAYS
 from phospho_store.errors import StoreError
 from phospho_store.store import Store
 
@@ -59,6 +60,12 @@ _QUERIES = (
         ("project_id",),
         {"dead_letters": "Messages of a project that a stage could not read; no project where none was said."},
         "SELECT project_id, count() AS dead_letters FROM dead_letter_rows FINAL GROUP BY project_id",
+    ),
+    _Query(
+        ("project_id",),
+        {"missing_logs": "Accepted logs of a project that are nowhere to be found, by the ledger of 30 days."},
+        "SELECT project_id, sum(missing) AS missing_logs FROM ledger_rows FINAL"
+        f" WHERE hour >= now64(3) - INTERVAL {RECEIPT_RETENTION_DAYS} DAY GROUP BY project_id",
     ),
 )
 

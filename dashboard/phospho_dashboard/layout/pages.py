@@ -84,6 +84,7 @@ SETTINGS_TABS: tuple[tuple[str, str, str, Role], ...] = (
     ("webhooks", "/settings/webhooks", "Webhooks", "viewer"),
     ("judgements", "/settings/judgements", "LLM judge", "viewer"),
     ("dead-letters", "/settings/dead-letters", "Dead letters", "viewer"),
+    ("ledger", "/settings/ledger", "Ledger", "viewer"),
     ("health", "/settings/health", "System health", "viewer"),
     ("projects", "/settings/projects", "All projects", "viewer"),
     ("people", "/settings/people", "People", "admin"),

@@ -10,6 +10,7 @@ from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_store.jobs.backfills import BackfillRepository
 from phospho_store.jobs.webhooks import WebhookRepository
+from phospho_store.ledger.hours import Ledger
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import list_definitions
@@ -20,6 +21,7 @@ from phospho_workers.jobs.learning.examples import LabelledTasks
 from phospho_workers.jobs.learning.student_job import StudentJob
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.learning.training_job import TrainingJob
+from phospho_workers.jobs.ledger.ledger_job import LedgerJob
 from phospho_workers.jobs.loop.job import Job, JobThread, TableChanges
 from phospho_workers.jobs.loop.leases import Holds, all_projects, held_definitions
 from phospho_workers.jobs.sessions.ended_sessions_job import EndedSessionsJob
@@ -99,6 +101,11 @@ def build_judge_jobs(store: Store, clock: HybridClock, settings: JobSettings, ho
     return judge_jobs.build_judge_jobs(store, clock, settings.judging, holds)
 
 
+def build_ledger_jobs(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
+    """Return the job that reconciles the ledger."""
+    return [LedgerJob(Ledger(store, clock), settings.ledger_grace_s)]
+
+
 def judged_definitions(settings: JudgeSettings) -> IsJudged:
     """Return whether a definition has a judge, as a function of it and of its project's settings."""
     if not settings.is_configured:
@@ -122,6 +129,7 @@ JOB_BUILDERS: Mapping[str, JobBuilder] = {
     "backfills": build_backfill_jobs,
     "webhooks": build_webhook_jobs,
     "judge": build_judge_jobs,
+    "ledger": build_ledger_jobs,
 }
 
 

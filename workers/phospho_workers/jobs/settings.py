@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from phospho_schemas.ledger import GRACE_S
 from phospho_schemas.settings import setting
 from phospho_workers.jobs.webhooks.addresses import Network
 from phospho_workers.judging.settings import NO_JUDGES, JudgeSettings
@@ -23,5 +24,10 @@ class JobSettings:
         (),
         "Private networks to which webhooks may go, such as 10.0.0.0/8,::1.",
         variable="PHOSPHO_WEBHOOK_ALLOWED_NETWORKS",
+    )
+    ledger_grace_s: float = setting(
+        float(GRACE_S),
+        "Time in which an accepted log must be stored; the ledger counts it as missing afterwards.",
+        variable="PHOSPHO_LEDGER_GRACE_S",
     )
     judging: JudgeSettings = NO_JUDGES

@@ -1,0 +1,1 @@
+"""The ledger: what became of each log that was accepted."""

@@ -1,0 +1,126 @@
+"""The job `ledger`: which hours it looks at, and what it says of them."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from phospho_store.ledger.deletions import record_deletions
+from phospho_store.ledger.hours import HOUR_MS
+from phospho_workers.jobs.ledger.ledger_job import LedgerJob
+from workers.jobs.ledger.ledger_world import LedgerWorld
+
+ALL = {"project": "", "hours": 0}
+
+
+def run(world: LedgerWorld, job: LedgerJob) -> dict[int, int]:
+    """Do steps until none is left, and return the missing logs of each stored hour of the project."""
+    while job.step():
+        pass
+    rows = world.store.rows(
+        "SELECT toUnixTimestamp64Milli(hour) AS hour_ms, missing FROM ledger_rows FINAL"
+        " WHERE project_id = {project:String}",
+        {"project": world.project_id},
+    )
+    return {row["hour_ms"]: row["missing"] for row in rows}
+
+
+def delete(world: LedgerWorld, task_id: str) -> None:
+    world.store.command(
+        "DELETE FROM task_rows WHERE project_id = {project:String} AND task_id = {task:String}",
+        {"project": world.project_id, "task": task_id},
+    )
+
+
+def test_job_names_project_and_hour_of_a_lost_log(world: LedgerWorld, caplog: pytest.LogCaptureFixture) -> None:
+    hour_ms = world.now_ms // HOUR_MS * HOUR_MS
+    records, receipts, _ = world.request(["kept", "lost"])
+    world.deliver(records[:1])
+    world.deliver_receipts(receipts)
+
+    with caplog.at_level(logging.ERROR):
+        assert run(world, LedgerJob(world.ledger, grace_s=0)) == {hour_ms: 1}
+
+    [said] = [record.getMessage() for record in caplog.records if world.project_id in record.getMessage()]
+    assert "1 of 2 accepted logs are missing, such as lost" in said
+
+
+def test_job_waits_for_the_grace_time(world: LedgerWorld) -> None:
+    _, receipts, _ = world.request(["late"])
+    world.deliver_receipts(receipts)
+
+    assert list(run(world, LedgerJob(world.ledger, grace_s=1e6)).values()) == [0]
+    assert [hour.pending for hour in world.hours(grace_ms=10**9).values()] == [1]
+
+
+def test_hour_balances_again_when_the_log_arrives(world: LedgerWorld) -> None:
+    records, receipts, _ = world.request(["late"])
+    world.deliver_receipts(receipts)
+    job = LedgerJob(world.ledger, grace_s=0)
+    assert list(run(world, job).values()) == [1]
+
+    world.deliver(records)
+
+    assert list(run(world, job).values()) == [0]
+    assert all(hour.unbalanced_since is None for hour in world.hours().values())
+
+
+def test_new_job_continues_where_the_last_one_stopped(world: LedgerWorld) -> None:
+    """A row that is dropped from a checked hour, with no job running, is found by the next one."""
+    records, receipts, _ = world.request(["dropped"])
+    world.deliver(records)
+    world.deliver_receipts(receipts)
+    assert list(run(world, LedgerJob(world.ledger, grace_s=0)).values()) == [0]
+
+    delete(world, "dropped")
+
+    assert list(run(world, LedgerJob(world.ledger, grace_s=0)).values()) == [1]
+
+
+def test_deleted_logs_are_no_lost_ones(world: LedgerWorld) -> None:
+    records, receipts, _ = world.request(["old"], feedback=["old"])
+    world.deliver(records)
+    world.deliver_receipts(receipts)
+    for table in ("task_rows", "feedback_rows"):
+        record_deletions(world.store, table, "task_id = 'old'", {"project": world.project_id})
+    delete(world, "old")
+
+    [hour] = world.hours().values()
+
+    assert (hour.deleted, hour.stored, hour.missing) == (1, 1, 0)
+
+
+def test_deletion_covers_no_later_log_of_the_task(world: LedgerWorld) -> None:
+    records, receipts, _ = world.request(["again"])
+    world.deliver(records)
+    record_deletions(world.store, "task_rows", "task_id = 'again'", {"project": world.project_id})
+    delete(world, "again")
+    _, later, _ = world.request(["again"])
+    world.deliver_receipts([*receipts, *later])
+
+    [hour] = world.hours().values()
+
+    assert (hour.deleted, hour.missing) == (1, 1)
+
+
+def test_hour_of_many_logs_is_computed_in_slices(world: LedgerWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phospho_store.ledger.hours.MAX_ITEMS", 2)
+    for number in range(5):
+        records, receipts, _ = world.request([f"t{number}"])
+        world.now_ms += 7 * 60_000
+        world.deliver(records)
+        world.deliver_receipts(receipts)
+
+    [hour] = world.hours().values()
+
+    assert (hour.accepted, hour.stored) == (5, 5)
+
+
+def test_tasks_past_the_gateway_are_counted_apart(world: LedgerWorld) -> None:
+    records, _, _ = world.request(["from-kafka"])
+    world.deliver(records)
+
+    [hour] = world.hours().values()
+
+    assert (hour.accepted, hour.without_receipt) == (0, 1)

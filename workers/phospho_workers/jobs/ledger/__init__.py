@@ -1,0 +1,1 @@
+"""The job that reconciles the ledger."""
