@@ -9,7 +9,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.dead_letters.dead_letters import DeadLetters, ReplayMessage, publish_replay
+from phospho_dashboard.dead_letters.bulk import BulkActions
+from phospho_dashboard.dead_letters.letters import REASONS, STATUSES, DeadLetters, Selection, selection_of
+from phospho_dashboard.dead_letters.replay import ReplayMessage, publish_replay
 from phospho_dashboard.layout.pages import SettingsPage
 from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.routes import form_route, page_and_twin
@@ -26,7 +28,8 @@ class DeadLetterPages(Endpoints):
 
     def __init__(self, services: Services) -> None:
         super().__init__(services)
-        self._dead_letters = DeadLetters(services.store)
+        self._dead_letters = DeadLetters(services.store, services.clock)
+        self._bulk = BulkActions(services)
         self._list_page = SettingsPage(services, "dead-letters", "dead_letters/dead_letters.html")
         self._page = SettingsPage(services, "dead-letters", "dead_letters/dead_letter.html")
 
@@ -35,6 +38,7 @@ class DeadLetterPages(Endpoints):
         return [
             *page_and_twin(_PATH, self.read_list, self.render_list, ("cursor", "limit")),
             *page_and_twin(f"{_PATH}/{{dead_letter_id}}", self.read, self.render),
+            form_route(_PATH, self.act_on_many),
             form_route(f"{_PATH}/{{dead_letter_id}}", self.replay),
         ]
 
@@ -42,11 +46,25 @@ class DeadLetterPages(Endpoints):
         visitor, projects = await self._reader(request)
         before = decoded_cursor(request.query_params.get("cursor"))
         limit = page_limit(request.query_params.get("limit"))
-        return visitor, await self._threads.run(self._dead_letters.page, projects, before, limit)
+        selection = selection_of(request.query_params)
+        page = await self._threads.run(self._dead_letters.page, projects, before, limit, selection)
+        return visitor, page | {"counts": await self._threads.run(self._dead_letters.counts, projects)}
 
     async def render_list(self, request: Request, visitor: Visitor, content: dict[str, Any]) -> Response:
-        position = {"is_first_page": not request.query_params.get("cursor")}
-        return await self._list_page.render(request, visitor, content | position)
+        query = {name: request.query_params.get(name, "") for name in ("reason", "stage", "status")}
+        choices = {"query": query, "reasons": ["", *REASONS], "statuses": ["", *STATUSES]}
+        position = {"is_first_page": not request.query_params.get("cursor"), "outcome": None}
+        return await self._list_page.render(request, visitor, position | choices | content)
+
+    async def act_on_many(self, request: Request) -> Response:
+        """Replay or drop the waiting letters of a stage and reason."""
+        visitor, form = await self._access.form_visitor(request)
+        projects = visitor.readable_projects(await self._access.query_project(request, visitor))
+        selection = Selection(form.text("reason"), form.text("stage"), "waiting")
+        act = self._bulk.drop if form.text("action") == "drop" else self._bulk.replay
+        outcome = await act(visitor, projects, selection)
+        _, content = await self.read_list(request)
+        return await self.render_list(request, visitor, content | {"outcome": outcome})
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, projects = await self._reader(request)
@@ -71,9 +89,11 @@ class DeadLetterPages(Endpoints):
         return await self._page.render(request, visitor, content | form, problem=problem)
 
     async def replay(self, request: Request) -> Response:
-        """Replay a message as it came, or as the form mends it, and name its task."""
+        """Replay a message as it came, or as the form mends it, and name its task; or drop it."""
         visitor, form = await self._access.form_visitor(request)
         projects = visitor.readable_projects(await self._access.query_project(request, visitor))
+        if form.text("action") == "drop":
+            return await self._drop(request, visitor, projects)
         mended = form.raw("payload", self._services.settings.max_body_bytes) if form.text("is_mended") else None
         dead_letter_id = request.path_params["dead_letter_id"]
         try:
@@ -86,6 +106,11 @@ class DeadLetterPages(Endpoints):
             content = await self._content(request, projects)
             return await self.render(request, visitor, content, mended=mended, problem=problem)
         return await self.render(request, visitor, await self._content(request, projects), replayed=message)
+
+    async def _drop(self, request: Request, visitor: Visitor, projects: list[str]) -> Response:
+        content = await self._content(request, projects)
+        await self._threads.run(self._dead_letters.act, [content["dead_letter"]], "dropped", visitor.author)
+        return await self.render(request, visitor, await self._content(request, projects))
 
     async def _reader(self, request: Request) -> tuple[Visitor, list[str]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)

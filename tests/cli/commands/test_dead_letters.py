@@ -95,8 +95,8 @@ def test_dead_letters_list_is_a_line_each_latest_first(run: Run, failed: Callabl
 
     assert result.exit_code == 0, result.output
     line = next(line for line in result.stdout.splitlines() if line.startswith(letter))
-    place = ["2026-01-01T00:19:44.123Z", "extraction", "invalid_json", "phospho.raw-logs", "3", "17", "tab\\there"]
-    assert line.split("\t")[1:] == place
+    place = ["2026-01-01T00:19:44.123Z", "extraction", "invalid_json", "waiting", "phospho.raw-logs", "3", "17"]
+    assert line.split("\t")[1:] == [*place, "tab\\there"]
 
 
 def test_dead_letters_show_prints_the_payload_byte_for_byte(run: Run, failed: Callable[..., str]) -> None:
@@ -165,3 +165,33 @@ def test_dead_letters_replay_needs_an_edited_payload_in_utf8(
     (tmp_path / "bytes").write_bytes(BYTES)
 
     assert run("replay", failed(BYTES, 23), "--payload-file", str(tmp_path / "bytes")).exit_code == 2
+
+
+def test_dead_letters_are_edited_replayed_and_dropped_by_reason(
+    run: Run, failed: Callable[..., str], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edited = failed(orjson.dumps(LOG | {"task_id": "edited", "revision": 5}), 101)
+    monkeypatch.setattr("click.edit", lambda text, extension: text.replace("maybe", "success"))
+
+    assert run("edit", edited).exit_code == 0
+    assert tasks(store, "shop").count("edited") == 1
+    monkeypatch.setattr("click.edit", lambda text, extension: None)
+    assert "Nothing was changed" in run("edit", edited).stderr
+
+    whole = failed(orjson.dumps(LOG | {"task_id": "bulk", "flag": "success", "revision": 5}), 102)
+    broken = failed(BYTES, 103)
+    replayed = run("replay", "--where", "reason=invalid_json", "--where", "stage=extraction")
+    assert replayed.exit_code == 1
+    assert f"{broken}: the message is not JSON" in replayed.stderr
+    assert "bulk" in tasks(store, "shop")
+    assert "were dropped." in run("drop", "--where", "reason=invalid_json").stdout
+    statuses = dict(line.split("\t")[::4][:2] for line in run("list", "--limit", "500").stdout.splitlines()[1:])
+    assert (statuses[edited], statuses[whole], statuses[broken]) == ("replayed", "replayed", "dropped")
+    assert "invalid_json" in run("counts").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["drop"], ["replay"], ["drop", "--where", "colour=red"], ["list", "--since", "x"]]
+)
+def test_dead_letters_refuse_an_unclear_selection(run: Run, arguments: list[str]) -> None:
+    assert run(*arguments).exit_code == 2

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from starlette.testclient import TestClient
 
-from phospho_dashboard.dead_letters.dead_letters import replay_message
+from phospho_dashboard.dead_letters.replay import replay_message
 from phospho_web.problems import Problem
 
 LOG = {"project_id": "mine", "task_id": "t", "session_id": "s", "input": "hello", "flag": "maybe"}
@@ -227,3 +227,79 @@ def test_only_an_administrator_sees_the_dead_letters_of_no_project(
     assert "of-nobody" not in listed(mine)
     assert admin.get("/api/v1/dead-letters/of-nobody").json()["dead_letter"]["payload"] == "x"
     assert mine.get("/api/v1/dead-letters/of-nobody").status_code == 404
+
+
+def identified(world: Any, dead_letter_id: str, **fields: object) -> str:
+    """A dead letter whose bytes name a task, as stages write it."""
+    payload = orjson.dumps(LOG | {"task_id": dead_letter_id, "revision": 77} | fields)
+    return stored(world, dead_letter_id, payload, item_kind="task", item_id=dead_letter_id, item_revision=77)
+
+
+def test_mended_replay_keeps_the_task_that_it_leaves_out(world: Any, mine: TestClient) -> None:
+    letter = identified(world, "kept")
+
+    assert replay(mine, letter, {"input": "mended"}).json()["task_id"] == "kept"
+
+
+@pytest.mark.parametrize("name", ["task_id", "event_id"])
+def test_mended_replay_refuses_another_task(world: Any, mine: TestClient, name: str) -> None:
+    letter = identified(world, f"own-{name}")
+
+    assert error(replay(mine, letter, {"input": "mended", name: "another"})) == (422, "identity_changed")
+    assert published(world) == []
+
+
+def test_replay_and_drop_of_many_touch_those_that_wait_and_match(world: Any) -> None:
+    world.registry.save_project("bulk")
+    client = world.client(world.registry.create_key("bulk").secret)
+    for number in range(3):
+        world.add_dead_letter(f"deep-{number}", "bulk", b'{"input": "x"}', reason="too_deep")
+    world.add_dead_letter("late", "bulk", b'{"input": "x"}', reason="too_deep", received_at="2026-02-01T10:00:00.000Z")
+    world.add_dead_letter("of-a-stage", "bulk", b"{}", "phospho.tasks", reason="row_refused")
+    world.publisher.messages.clear()
+
+    late = client.post("/api/v1/dead-letters/replay", json={"reason": "too_deep", "since": "2026-01-15"})
+    one = client.post("/api/v1/dead-letters/deep-0/drop")
+    rest = client.post("/api/v1/dead-letters/replay", json={})
+    dropped = client.post("/api/v1/dead-letters/drop", json={"reason": "row_refused"})
+
+    assert (late.json()["replayed"], rest.json()["replayed"], dropped.json()["dropped"]) == (1, 2, 1)
+    assert one.json()["status"] == "dropped"
+    assert [failure["error"]["code"] for failure in rest.json()["failures"]] == ["not_replayable"]
+    assert len(world.publisher.messages) == 3
+    listed = client.get("/api/v1/dead-letters", params={"reason": "too_deep"}).json()["dead_letters"]
+    assert {letter["dead_letter_id"]: letter["status"] for letter in listed} == {
+        "late": "replayed",
+        "deep-0": "dropped",
+        "deep-1": "replayed",
+        "deep-2": "replayed",
+    }
+    assert client.get("/api/v1/dead-letters", params={"status": "waiting"}).json()["dead_letters"] == []
+
+
+def test_bulk_replay_goes_on_behind_its_cursor(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phospho_dashboard.dead_letters.bulk.MAX_AT_ONCE", 2)
+    world.registry.save_project("cursors")
+    client = world.client(world.registry.create_key("cursors").secret)
+    for number in range(5):
+        world.add_dead_letter(f"cursor-{number}", "cursors", b"broken")
+    failed, cursor = [], ""
+
+    while cursor is not None:
+        answer = client.post("/api/v1/dead-letters/replay", json={"cursor": cursor}).json()
+        failed.append(answer["failed"])
+        cursor = answer["next_cursor"]
+
+    assert failed == [2, 2, 1]
+
+
+@pytest.mark.parametrize("fields", [{"reason": "nonsense"}, {"status": "gone"}, {"since": "yesterday"}, {"reason": 7}])
+def test_selection_refuses_what_it_does_not_know(mine: TestClient, fields: dict[str, Any]) -> None:
+    assert error(mine.post("/api/v1/dead-letters/drop", json=fields)) == (422, "invalid_field")
+
+
+def test_viewers_replay_and_drop_nothing(world: Any) -> None:
+    reader = world.client(world.registry.create_key("mine", scopes=["read"]).secret)
+
+    for action in ("replay", "drop"):
+        assert reader.post(f"/api/v1/dead-letters/{action}", json={}).status_code == 403

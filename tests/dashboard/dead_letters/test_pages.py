@@ -61,5 +61,39 @@ def test_dead_letters_follow_each_other_in_pages(world: Any, pages: TestClient, 
     first = pages.get("/settings/dead-letters", params={"project": project, "limit": 2})
     second = pages.get(Tags(first.text).links("a", "/settings/dead-letters?")[-1])
 
-    assert first.text.count("invalid_json") == 2
-    assert second.text.count("invalid_json") == 1
+    assert first.text.count('<span class="badge bad">invalid_json') == 2
+    assert second.text.count('<span class="badge bad">invalid_json') == 1
+
+
+def test_dead_letters_of_a_reason_are_replayed_or_dropped_together(world: Any, pages: TestClient, project: str) -> None:
+    for number in range(2):
+        world.add_dead_letter(f"{project}-a{number}", project, b'{"input": "hello"}', reason="too_deep")
+        world.add_dead_letter(f"{project}-b{number}", project, b"broken")
+    world.publisher.messages.clear()
+    path = "/settings/dead-letters"
+
+    replayed = send_form(pages, path, project, action="replay", stage="extraction", reason="too_deep")
+    failed = send_form(pages, path, project, action="replay", stage="extraction", reason="invalid_json")
+    dropped = send_form(pages, path, project, action="drop", stage="extraction", reason="invalid_json")
+
+    assert "Replayed 2 dead letters." in replayed.text
+    assert len(world.publisher.messages) == 2
+    assert "Replayed 0 dead letters. 2 can't be replayed as they are." in failed.text
+    assert "Dropped 2 dead letters." in dropped.text
+    counts = pages.get(f"{path}.json", params={"project": project}).json()["counts"]
+    assert {row["reason"]: (row["waiting"], row["replayed"], row["dropped"]) for row in counts} == {
+        "too_deep": (0, 2, 0),
+        "invalid_json": (0, 0, 2),
+    }
+
+
+def test_a_dead_letter_is_dropped_and_says_so(world: Any, pages: TestClient, project: str) -> None:
+    world.add_dead_letter(f"letter-{project}", project, b"x")
+
+    dropped = send_form(pages, f"/settings/dead-letters/letter-{project}", project, action="drop")
+
+    assert '<span class="badge">dropped</span>' in dropped.text
+    shown = pages.get("/settings/dead-letters", params={"project": project, "status": "dropped"})
+    assert '<span class="badge">dropped</span>' in shown.text
+    waiting = pages.get("/settings/dead-letters", params={"project": project, "status": "waiting"})
+    assert "No dead letters match these filters." in waiting.text

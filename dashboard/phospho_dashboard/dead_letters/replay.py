@@ -1,4 +1,4 @@
-"""Dead letters in ClickHouse, and their replay: the message that is logged again, as it came or mended."""
+"""The replay of a dead letter: the message that is logged again, as it came or mended."""
 
 from __future__ import annotations
 
@@ -10,61 +10,11 @@ from typing import Any, NamedTuple
 import orjson
 
 from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.dead_letters.letters import DeadLetters
 from phospho_dashboard.services import Services
-from phospho_dashboard.web.formats import with_times
 from phospho_schemas.ids import derived_id, message_key
 from phospho_schemas.topics import RAW_LOGS, Keyed
-from phospho_store.store import Store
-from phospho_web.cursors import encoded_cursor
 from phospho_web.problems import Problem, no_publisher, wrong_project
-
-_END_OF_TIME = (2**62, "")
-# The base table: the page needs neither the payloads of all rows nor the rows of other projects.
-_LIST = """
-SELECT
-    dead_letter_id, project_id, stage, reason, detail, source_topic, source_partition, source_offset,
-    toValidUTF8(left(base64Decode(payload_base64), 2000)) AS payload_start, payload_bytes, is_truncated,
-    toUnixTimestamp64Milli(received_at) AS received_at_ms
-FROM dead_letter_rows FINAL
-WHERE project_id IN {projects:Array(String)}
-    AND (received_at_ms, dead_letter_id) < ({before_ms:Int64}, {before_id:String})
-ORDER BY received_at_ms DESC, dead_letter_id DESC
-LIMIT {limit:UInt32}
-"""
-_ONE = """
-SELECT
-    dead_letter_id, project_id, stage, reason, detail, source_topic, source_partition, source_offset,
-    payload_base64, payload_bytes, is_truncated, key_base64, headers, revision,
-    toUnixTimestamp64Milli(received_at) AS received_at_ms
-FROM dead_letter_rows FINAL
-WHERE project_id IN {projects:Array(String)} AND dead_letter_id = {id:String}
-"""
-
-
-class DeadLetters:
-    """Read the dead letters of `projects`. The project "" is that of messages that named none. Blocking."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def page(self, projects: list[str], before: tuple[int, str] | None, limit: int) -> dict[str, Any]:
-        """Return up to `limit` dead letters, the latest first, and the cursor of the next page."""
-        before_ms, before_id = before or _END_OF_TIME
-        parameters = {"projects": projects, "before_ms": before_ms, "before_id": before_id, "limit": limit + 1}
-        rows = self._store.rows(_LIST, parameters)
-        last = rows[limit - 1] if len(rows) > limit else None
-        cursor = encoded_cursor(last["received_at_ms"], last["dead_letter_id"]) if last else None
-        return {"dead_letters": [with_times(row) for row in rows[:limit]], "next_cursor": cursor}
-
-    def dead_letter(self, projects: list[str], dead_letter_id: str) -> dict[str, Any]:
-        """Return one dead letter, its payload as text and in base64; Problem 404 where there is none."""
-        rows = self._store.rows(_ONE, {"projects": projects, "id": dead_letter_id})
-        if not rows:
-            message = f"there is no dead letter {dead_letter_id!r} in this project"
-            raise Problem(404, "unknown_dead_letter", message, "list them: phospho dead-letters list")
-        payload = base64.b64decode(rows[0]["payload_base64"]).decode("utf-8", "replace")
-        return with_times(rows[0]) | {"payload": payload}
-
 
 _MEND_HINT = 'mend it: send {"payload": "<the message as JSON>"}'
 _STAMPS = ("received_at", "revision")
@@ -84,8 +34,8 @@ def replay_message(letter: Mapping[str, Any], mended: str | None, own_project_id
 
     Its project is `own_project_id`, or, where that is None (for an administrator), the one that the message names.
     Replayed again it is the same task: without an id of its own, the task gets one from its dead letter. Unchanged, the
-    message keeps its place among the writes of its task. Mended, it is a new write, stamped like any that arrives now.
-    Raises Problem: 403, 409, 413 or 422.
+    message keeps its place among the writes of its task. Mended, it is a new write of the same task or feedback,
+    stamped like any that arrives now. Raises Problem: 403, 409, 413 or 422.
     """
     _check_topic(letter)
     if mended is None and letter.get("is_truncated"):
@@ -95,7 +45,7 @@ def replay_message(letter: Mapping[str, Any], mended: str | None, own_project_id
     if mended is None:
         message = {name: letter[name] for name in _STAMPS} | message
     else:
-        message = _unstamped(message) | {"received_at": letter["received_at"]}
+        message = _unstamped(message) | {"received_at": letter["received_at"]} | _kept_identity(message, letter)
     message["project_id"] = _project_id(message, letter, own_project_id)
     return _encoded(_identified(message, letter["dead_letter_id"]))
 
@@ -109,11 +59,13 @@ async def publish_replay(
     An administrator's replay goes to the project that the message names, anybody else's to the requested one.
     Raises Problem: 403, 404, 409, 413, 422, or 503 in a process that can't publish.
     """
-    letter = await services.threads.run(DeadLetters(services.store).dead_letter, projects, dead_letter_id)
+    letters = DeadLetters(services.store, services.clock)
+    letter = await services.threads.run(letters.dead_letter, projects, dead_letter_id)
     message = replay_message(letter, mended, None if visitor.is_admin else projects[0])
     if services.publisher is None:
         raise no_publisher()
     await services.publisher.publish([message.keyed])
+    await services.threads.run(letters.act, [letter], "replayed", visitor.author)
     return message
 
 
@@ -151,6 +103,35 @@ def _unstamped(message: Mapping[str, Any]) -> dict[str, Any]:
     """Return the message without the gateway's own fields. A log's source is one of them, feedback's is not."""
     content = {name: value for name, value in message.items() if name not in _STAMPS}
     return content if message.get("kind") == "feedback" else content | {"source": "replay"}
+
+
+_IDENTITY = {"task": ("task_id",), "feedback": ("task_id", "feedback_id"), "step": ("trace_id",)}
+
+
+def _kept_identity(mended: Mapping[str, Any], letter: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the ids of the original that a mended message leaves out: it is the same task, feedback or step.
+
+    Raises Problem (422) where it names another: that would be a new log, and the accepted one would be lost.
+    """
+    if not letter.get("item_id"):
+        return {}
+    is_task = letter["item_kind"] == "task"
+    original = {"task_id": letter["item_id"]} if is_task else _message(base64.b64decode(letter["payload_base64"]))
+    names = _IDENTITY[letter["item_kind"]]
+    for name in names:
+        if mended.get(name) not in (None, "", original[name]) or (name == "task_id" and _other_alias(mended, original)):
+            raise Problem(
+                422,
+                "identity_changed",
+                f"{name} of this dead letter is {original[name]!r}, and a replay keeps it",
+                f"leave {name} as it is, or log a new task through the API and drop the dead letter",
+            )
+    return {name: original[name] for name in names}
+
+
+def _other_alias(mended: Mapping[str, Any], original: Mapping[str, Any]) -> bool:
+    return not mended.get("task_id") and mended.get("event_id") not in (None, "", original["task_id"])
 
 
 def _project_id(message: Mapping[str, Any], letter: Mapping[str, Any], own_project_id: str | None) -> str:
