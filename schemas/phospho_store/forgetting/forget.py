@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from phospho_schemas.ids import HybridClock
 from phospho_store.forgetting.tombstones import bury
+from phospho_store.ledger.deletions import record_deletions
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.revisions import observe_stored
 from phospho_store.sql import compose
@@ -41,6 +42,7 @@ WHERE (project_id = {project:String} OR project_id = '')
     AND multiSearchAny(tryBase64Decode(payload_base64), {ids:Array(String)})
 """
 _COUNT = "SELECT count() AS found FROM $table WHERE project_id = {project:String} AND $column IN {ids:Array(String)}"
+_HAS_ID = "$column IN {ids:Array(String)}"
 _DELETE = "DELETE FROM $table WHERE project_id = {project:String} AND $column IN {ids:Array(String)}"
 
 _OLDER = "$condition AND version < (SELECT max(version) FROM $table WHERE $condition)"
@@ -136,6 +138,8 @@ class Forgetting:
         # A delete looks into every part, also where it finds nothing.
         for table in [table for table in columns if counts[table]]:
             parameters = {"project": project_id, "ids": list(identifiers)}
+            condition = compose(_HAS_ID, column=columns[table])
+            record_deletions(self._store, table, condition, parameters, reason="forgotten")
             self._store.command(compose(_DELETE, table=table, column=columns[table]), parameters)
         forgotten.rows.update(counts)
 

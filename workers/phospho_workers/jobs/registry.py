@@ -101,9 +101,9 @@ def build_judge_jobs(store: Store, clock: HybridClock, settings: JobSettings, ho
     return judge_jobs.build_judge_jobs(store, clock, settings.judging, holds)
 
 
-def build_ledger_jobs(store: Store, clock: HybridClock, settings: JobSettings) -> list[Job]:
+def build_ledger_jobs(store: Store, clock: HybridClock, settings: JobSettings, holds: Holds) -> list[Job]:
     """Return the job that reconciles the ledger."""
-    return [LedgerJob(Ledger(store, clock), settings.ledger_grace_s)]
+    return [LedgerJob(Ledger(store, clock), settings.ledger_grace_s, holds)]
 
 
 def judged_definitions(settings: JudgeSettings) -> IsJudged:

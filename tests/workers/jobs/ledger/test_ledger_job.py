@@ -6,12 +6,11 @@ import logging
 
 import pytest
 
+from phospho_store.forgetting.forget import Forgetting
 from phospho_store.ledger.deletions import record_deletions
 from phospho_store.ledger.hours import HOUR_MS
 from phospho_workers.jobs.ledger.ledger_job import LedgerJob
 from workers.jobs.ledger.ledger_world import LedgerWorld
-
-ALL = {"project": "", "hours": 0}
 
 
 def run(world: LedgerWorld, job: LedgerJob) -> dict[int, int]:
@@ -124,3 +123,22 @@ def test_tasks_past_the_gateway_are_counted_apart(world: LedgerWorld) -> None:
     [hour] = world.hours().values()
 
     assert (hour.accepted, hour.without_receipt) == (0, 1)
+
+
+def test_forgotten_logs_are_no_lost_ones(world: LedgerWorld) -> None:
+    records, receipts, _ = world.request(["kept", "forgotten"], feedback=["forgotten"])
+    world.deliver(records)
+    world.deliver_receipts(receipts)
+
+    Forgetting(world.store, world.clock).forget(world.project_id, "task", "forgotten")
+
+    [hour] = world.hours().values()
+    assert (hour.deleted, hour.stored, hour.missing) == (2, 1, 0)
+
+
+def test_job_reconciles_the_projects_that_it_holds(world: LedgerWorld) -> None:
+    _, receipts, _ = world.request(["a"])
+    world.deliver_receipts(receipts)
+
+    assert run(world, LedgerJob(world.ledger, grace_s=0, holds=lambda project_id: False)) == {}
+    assert len(run(world, LedgerJob(world.ledger, grace_s=0))) == 1

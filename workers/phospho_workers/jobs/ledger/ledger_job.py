@@ -9,6 +9,7 @@ from collections.abc import Callable
 from phospho_schemas.ledger import LedgerHour
 from phospho_store.ledger.hours import DAY_MS, HOUR_MS, HourKey, Ledger
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S, OVERLAP_MS
+from phospho_workers.jobs.loop.leases import Holds, all_projects
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,8 @@ class LedgerJob:
     Reconciles every project's hours with the facts.
 
     The hours to look at follow from the facts: those with new rows, and those whose last check is due. After a start,
-    the hours that changed since the last check of any, and those that were never checked.
+    the hours that changed since the last check of any, and those that were never checked. The facts of a minute are
+    read again each time, in which the projects of a process that died move here.
     """
 
     name = "ledger"
@@ -42,9 +44,17 @@ class LedgerJob:
     )
     max_pause_s = MAX_PAUSE_S
 
-    def __init__(self, ledger: Ledger, grace_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        grace_s: float,
+        holds: Holds = all_projects,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._ledger = ledger
         self._grace_ms = int(grace_s * 1000)
+        self._holds = holds
         self._clock = clock
         self._queue: dict[HourKey, None] = {}
         self._since_ms: int | None = None
@@ -58,7 +68,8 @@ class LedgerJob:
             self._enqueue(now_ms)
         while self._queue and self._clock() - begun_s < _STEP_S:
             key = next(iter(self._queue))
-            self._log(self._ledger.reconcile(key, now_ms, self._grace_ms))
+            if self._holds(key.project_id):
+                self._log(self._ledger.reconcile(key, now_ms, self._grace_ms))
             del self._queue[key]
         self.pause_s = max(_PAUSE_S, _PAUSE_OF_DURATION * (self._clock() - begun_s))
         return bool(self._queue)
