@@ -9,10 +9,11 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 RUNTIME := $(VENV)/.runtime
 JAVASCRIPT := producers/javascript
+FRAMEWORKS_INSTALLED := build/frameworks/.installed
 JAVASCRIPT_INSTALLED := $(JAVASCRIPT)/node_modules/.installed
 JAVASCRIPT_BUILT := $(JAVASCRIPT)/node_modules/.built
 
-.PHONY: up test install javascript javascript-package packages release-check docs screenshot lint types imports kafka system-packages chaos bench \
+.PHONY: up test install javascript javascript-package packages release-check docs screenshot lint types imports kafka frameworks system-packages chaos bench \
 	bench-detection bench-cascade bench-dashboard schemas constraints clean
 
 # An environment that has everything for tests runs phospho too. ARGS are options of `phospho up`.
@@ -33,7 +34,7 @@ $(RUNTIME): pyproject.toml producers/python/pyproject.toml requirements.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation -e producers/python -e .
 	touch $@
 
-test: install javascript kafka lint types imports
+test: install javascript kafka frameworks lint types imports
 	$(PYTEST) -n $(WORKERS) $(PYTEST_ARGS)
 
 install: $(INSTALLED)
@@ -88,6 +89,14 @@ imports: install
 # A real Apache Kafka from Maven's coordinates, for tests, benchmarks and machines without Docker.
 kafka:
 	deploy/kafka/run --fetch-only
+
+# LiteLLM and LlamaIndex, with which the SDK's callbacks are tested.
+frameworks: $(FRAMEWORKS_INSTALLED)
+
+$(FRAMEWORKS_INSTALLED): tests/python_sdk/integrations/frameworks.txt
+	test -x build/frameworks/bin/python || $(PYTHON) -m venv build/frameworks
+	build/frameworks/bin/python -m pip install --quiet --no-compile -r $<
+	touch $@
 
 # What the tests of the compose file, of the alert rules and of the shell example call; Debian's names.
 system-packages:

@@ -120,6 +120,19 @@ def test_dropped_clients_share_one_thread_while_the_server_is_away(server: Any) 
     assert len(arrived) == 20
 
 
+def test_log_that_a_new_init_overtakes_is_sent(server: Any) -> None:
+    client = phospho.Client(base_url=server.url, api_key="k", tick=0)
+    client.log(input="before")
+    client.retire()
+    wait_until(lambda: sender_threads() == 0)
+
+    client.log(input="after")
+
+    wait_until(lambda: [log["input"] for log in server.logs] == ["before", "after"])
+    wait_until(lambda: sender_threads() == 0)
+    assert client.stats().dropped == {}
+
+
 def test_idle_thread_ends_and_the_next_log_starts_another(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("phospho._delivery.queue.IDLE_S", 0.05)
     client = phospho.Client(base_url=server.url, api_key="k", tick=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import signal
@@ -52,6 +53,7 @@ class Pipeline:
         _register(self)
 
     def _begin(self) -> None:
+        self._is_retired = False
         self.counters = Counters()
         self.queue = LogQueue(self.settings.limits)
         self.sender = Sender(
@@ -112,7 +114,8 @@ class Pipeline:
         return result._replace(spooled=self._deferred)
 
     def retire(self) -> None:
-        """Send all events in the background, then end and close the transport. Does not block."""
+        """Send all events, those of late logs too, in the background, then close the transport. Does not block."""
+        self._is_retired = True
         self.queue.complete_all()
         with self.queue.changed:
             if self.queue.is_closed:
@@ -153,6 +156,7 @@ class Pipeline:
 
     def close(self, timeout_s: float) -> FlushResult:
         """Send all events, unfinished streams too, within *timeout_s*, then end. Safe to call again."""
+        self._is_retired = False
         self.queue.complete_all()
         result = self.flush(timeout_s)
         self.queue.abandon()
@@ -197,7 +201,7 @@ class Pipeline:
 
     def _refusal_of(self, event: Event) -> str:
         """Queue *event*, or leave it on disk. Return the reason if neither is possible, else an empty string."""
-        if self.queue.is_closed:
+        if self.queue.is_closed and not self._is_retired:
             return "closed"
         if not self._fits(event):
             return "too_large"
@@ -318,15 +322,37 @@ def _close_at_sigterm() -> None:
         signal.signal(signal.SIGTERM, _on_sigterm)
 
 
+_ending = ""  # or "closing" or "closed", since a SIGTERM
+
+
 def _on_sigterm(number: int, frame: object) -> None:
-    _close_all()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGTERM)
+    """
+    Close every pipeline, then end the process.
+
+    In a thread of its own, while the interrupted code goes on: it may hold a lock that the sender needs.
+    """
+    global _ending
+    if _ending == "closed":
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+    elif not _ending:
+        _ending = "closing"
+        _thread.start_new_thread(_close_and_repeat, ())  # a threading.Thread takes locks, too
+
+
+def _close_and_repeat() -> None:
+    global _ending
+    try:
+        _close_all()
+    finally:
+        _ending = "closed"
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 
 def _after_fork_in_child() -> None:
     """Begin empty."""
-    global _HEIRS_LOCK
+    global _HEIRS_LOCK, _ending
+    _ending = ""
     _HEIRS_LOCK = threading.RLock()
     _HEIRS.clear()
     for pipeline in list(_PIPELINES):

@@ -7,14 +7,32 @@ from typing import Any, Callable
 
 from .._capture.steps import MAX_STEPS, Step
 from .._content.logged_value import LoggedValue
+from .._default.functions import init
+from .._default.state import STATE
 from ..client import Client
 
-__all__ = ["Runs"]
+__all__ = ["Runs", "identity_of", "init_if_needed"]
 
 MAX_RUNS = 10_000
 
 # What LangChain gives as the input of a streamed chain when it starts. The input itself comes at the end.
 _NO_INPUTS = ("", {"input": ""}, None)
+
+# Names by which apps give a session and a user in a framework's metadata.
+_SESSION_NAMES = ("session_id", "conversation_id", "thread_id", "chat_id")
+
+
+def init_if_needed(api_key: str | None, project_id: str | None, tick: float) -> None:
+    """Call `phospho.init` if there is no default client, or if a key or project is passed."""
+    if api_key or project_id or STATE.client is None:
+        init(api_key=api_key, project_id=project_id, tick=tick)
+
+
+def identity_of(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return the session and the user that a framework's metadata names."""
+    session_id = next((metadata[name] for name in _SESSION_NAMES if metadata.get(name)), None)
+    identity = {"session_id": session_id, "user_id": metadata.get("user_id")}
+    return {name: value for name, value in identity.items() if value}
 
 
 class Runs:
@@ -36,12 +54,20 @@ class Runs:
         """Return the number of outermost runs in progress."""
         return len(self._roots)
 
-    def begin(self, kind: str, run_id: Any, parent_run_id: Any, input: Any, name: str = "") -> None:
-        """Begin a run of *kind* ("chain", "llm", "tool", "retriever")."""
+    def begin(
+        self,
+        kind: str,
+        run_id: Any,
+        parent_run_id: Any,
+        input: Any,
+        name: str = "",
+        fields: dict[str, Any] | None = None,
+    ) -> None:
+        """Begin a run of *kind* ("chain", "llm", "tool", "retriever"). *fields* are logged with an outermost one."""
         with self._lock:
             root_id = self._root_of.get(parent_run_id, parent_run_id)
             if root_id is None or root_id not in self._roots:
-                self._begin_root(run_id, input)
+                self._begin_root(run_id, _Run(run_id, input, fields or {}))
                 return
             self._root_of[run_id] = root_id
             root = self._roots[root_id]
@@ -72,10 +98,10 @@ class Runs:
                 step.fields["input"] = LoggedValue(input).json
             step.end(output, error)
 
-    def _begin_root(self, run_id: Any, input: Any) -> None:
+    def _begin_root(self, run_id: Any, run: _Run) -> None:
         if len(self._roots) >= MAX_RUNS:
             self._forget(next(iter(self._roots)))
-        self._roots[run_id] = _Run(run_id, input)
+        self._roots[run_id] = run
         self._root_of[run_id] = run_id
 
     def _forget(self, root_id: Any) -> None:
@@ -86,7 +112,7 @@ class Runs:
         client = self._get_client()
         if client is None:
             return
-        extra = {**root.figures(output), **self._metadata}
+        extra = {**root.figures(output), **self._metadata, **root.fields}
         if root.steps:
             extra["steps"] = [step.fields for step in root.steps.values()]
         if error is not None:
@@ -97,8 +123,9 @@ class Runs:
 class _Run:
     """An outermost run: its input, the requests to models in it, and its steps by id and in their order."""
 
-    def __init__(self, run_id: Any, input: Any) -> None:
+    def __init__(self, run_id: Any, input: Any, fields: dict[str, Any]) -> None:
         self.input = input
+        self.fields = fields
         self.run_ids = [run_id]
         self.requests: list[Any] = []
         self.steps: dict[Any, Step] = {}

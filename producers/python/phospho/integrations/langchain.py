@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._default.functions import init
 from .._default.state import STATE
-from ._runs import Runs
+from ._runs import Runs, identity_of, init_if_needed
 
 try:
     from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
@@ -20,16 +19,12 @@ __all__ = [
 ]
 
 
-def _init_if_needed(api_key: str | None, project_id: str | None, tick: float) -> None:
-    if api_key or project_id or STATE.client is None:
-        init(api_key=api_key, project_id=project_id, tick=tick)
-
-
 class PhosphoLangchainCallbackHandler(BaseCallbackHandler):
     """
     Logs to the default client. Calls `phospho.init` if there is none, or if a key or project is passed.
 
-    Further keywords (`user_id`, `version_id`, …) are logged with every task. One handler may serve many runs at once.
+    Further keywords (`user_id`, `version_id`, …) are logged with every task. `session_id` (or LangGraph's `thread_id`)
+    and `user_id` in the metadata of a run's config win over them. One handler may serve many runs at once.
     No method blocks.
     """
 
@@ -42,7 +37,7 @@ class PhosphoLangchainCallbackHandler(BaseCallbackHandler):
         **metadata: Any,
     ) -> None:
         super().__init__()
-        _init_if_needed(api_key, project_id, tick)
+        init_if_needed(api_key, project_id, tick)
         self._runs = Runs(lambda: STATE.client, {**metadata, "session_id": session_id})
 
     def on_chain_start(self, serialized: Any, inputs: Any, **run: Any) -> None:
@@ -80,7 +75,8 @@ class PhosphoLangchainCallbackHandler(BaseCallbackHandler):
 
     def _begin(self, kind: str, serialized: Any, input: Any, run: dict[str, Any]) -> None:
         name = run.get("name") or (serialized or {}).get("name") or ""
-        self._runs.begin(kind, run["run_id"], run.get("parent_run_id"), input, name=name)
+        fields = identity_of(run.get("metadata") or {})
+        self._runs.begin(kind, run["run_id"], run.get("parent_run_id"), input, name, fields)
 
 
 class PhosphoLangchainAsyncCallbackHandler(AsyncCallbackHandler):
