@@ -76,7 +76,7 @@ class PhosphoLangchainCallbackHandler(BaseCallbackHandler):
     def _begin(self, kind: str, serialized: Any, input: Any, run: dict[str, Any]) -> None:
         name = run.get("name") or (serialized or {}).get("name") or ""
         fields = identity_of(run.get("metadata") or {})
-        self._runs.begin(kind, run["run_id"], run.get("parent_run_id"), input, name, fields)
+        self._runs.begin(kind, run["run_id"], run.get("parent_run_id"), input, name=name, fields=fields)
 
 
 class PhosphoLangchainAsyncCallbackHandler(AsyncCallbackHandler):

@@ -68,17 +68,17 @@ class _Spans(BaseSpanHandler[Any]):
     def new_span(
         self, id_: str, bound_args: Any, instance: Any = None, parent_span_id: Any = None, **more: Any
     ) -> None:
-        _guarded(self.calls.begin, id_, bound_args.arguments, instance, parent_span_id)
+        _guarded(lambda: self.calls.begin(id_, bound_args.arguments, instance, parent_span_id))
 
     def prepare_to_exit_span(
         self, id_: str, bound_args: Any, instance: Any = None, result: Any = None, **more: Any
     ) -> None:
-        _guarded(self.calls.exit, id_, bound_args.arguments, instance, result)
+        _guarded(lambda: self.calls.exit(id_, bound_args.arguments, instance, result))
 
     def prepare_to_drop_span(
         self, id_: str, bound_args: Any, instance: Any = None, err: Any = None, **more: Any
     ) -> None:
-        _guarded(self.calls.end, id_, None, err)
+        _guarded(lambda: self.calls.end(id_, None, err))
 
 
 class _Events(BaseEventHandler):
@@ -91,12 +91,12 @@ class _Events(BaseEventHandler):
         return "PhosphoEvents"
 
     def handle(self, event: Any, **more: Any) -> None:
-        _guarded(self.spans.calls.receive, event)
+        _guarded(lambda: self.spans.calls.receive(event))
 
 
-def _guarded(work: Callable[..., None], *args: Any) -> None:
+def _guarded(work: Callable[[], None]) -> None:
     try:
-        work(*args)
+        work()
     except Exception as error:  # the edge between LlamaIndex and the SDK
         if STATE.client is not None:
             STATE.client.task_log.count_error("llama_index", error)
@@ -125,7 +125,7 @@ class _Calls:
             tags = active_instrument_tags.get()  # a workflow's span has no tags as its argument
             own_tags = {name: value for name, value in tags.items() if not name.startswith("llamaindex.")}
             fields = {**own_tags, **identity_of(own_tags)}
-            self._runs.begin(kind, span, run, _input(arguments), _name(instance, method), fields)
+            self._runs.begin(kind, span, run, _input(arguments), name=_name(instance, method), fields=fields)
         else:
             self._run_of[span] = run
 
@@ -163,7 +163,7 @@ class _Calls:
     def _drop(self, span: str, key: tuple[int, int]) -> None:
         """End a stream that the app has left with what came so far."""
         self._streams.pop(key, None)
-        _guarded(self.end, span, self._latest.get(span))
+        _guarded(lambda: self.end(span, self._latest.get(span)))
 
     def _read_later(self, span: str, response: Any) -> None:
         tokens = response.response_gen
