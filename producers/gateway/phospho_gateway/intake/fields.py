@@ -75,10 +75,12 @@ def check_metadata(message: dict[str, Any]) -> None:
 
 
 def check_times(message: dict[str, Any]) -> None:
-    """Check `client_created_at` (Unix seconds) and bring `created_at` (ISO 8601, or Unix seconds) into one form."""
+    """Check both times (ISO 8601, or Unix seconds and smaller units), and bring those that are text into one form."""
     seconds = message.get("client_created_at")
-    if seconds is not None and type(seconds) not in (int, float):
-        raise _wrong_type("client_created_at", seconds, "a number of Unix seconds")
+    if type(seconds) is str and (parsed := parsed_time(seconds)):
+        message["client_created_at"] = parsed.timestamp()
+    elif seconds is not None and type(seconds) not in (int, float):
+        raise _wrong_type("client_created_at", seconds, "ISO 8601, or a number of Unix seconds")
     moment = message.get("created_at")
     if moment is not None:
         _bring_into_form(message, moment)

@@ -31,8 +31,8 @@ class Event(BaseModel):
     event_id: GivenIdentifier = Field(None, description="another name of task_id")
     user_id: GivenIdentifier = Field(None, description="the user of the app")
     version_id: GivenIdentifier = Field(None, description="the version of your app")
-    client_created_at: float | None = Field(None, description="Unix seconds")
-    created_at: str | float | None = Field(None, description="ISO 8601 or Unix seconds")
+    client_created_at: str | float | None = Field(None, description="as created_at, which wins over it")
+    created_at: str | float | None = Field(None, description="ISO 8601, or Unix seconds or smaller units")
     raw_input: Any = Field(None, description="what input was made from")
     raw_output: Any = Field(None, description="what output was made from")
     raw_input_type_name: str | None = None
