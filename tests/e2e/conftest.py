@@ -25,7 +25,7 @@ def conversations(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first logs of the real conversations, where ../shared/data is beside the project, else made-up ones."""
     path = tmp_path_factory.mktemp("conversations") / "conversations.jsonl.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
-        file.writelines(itertools.islice(_all_conversations(), examples(50)))
+        file.writelines(itertools.islice(_all_conversations(), examples(80)))
     return path
 
 

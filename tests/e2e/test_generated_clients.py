@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
-from fixtures.shapes import API_KEY, PROJECT_ID, OneProcess
+from fixtures.shapes import OneProcess
 
 # The generator writes `1and`, which its formatter would part.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid decimal literal")
 
+PROJECT_ID = "generated"
 SPAN = {
     "traceId": "0af7651916cd43dd8448eb211c80319c",
     "spanId": "b7ad6b7169203331",
@@ -63,15 +64,14 @@ EXPECTED_WARNING = "Unsupported content type application/x-protobuf"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
-    with OneProcess(tmp_path_factory.mktemp("generated")) as server:
-        yield server
+def server(up: OneProcess) -> OneProcess:
+    return up.of_project(PROJECT_ID)
 
 
 class GeneratedClient:
     """A client's package and the document that it was generated from."""
 
-    def __init__(self, folder: Path, name: str, document: dict[str, Any], base_url: str) -> None:
+    def __init__(self, folder: Path, name: str, document: dict[str, Any], server: OneProcess) -> None:
         self.operations = {
             operation["operationId"]: (method, path, operation)
             for path, methods in document["paths"].items()
@@ -87,7 +87,7 @@ class GeneratedClient:
         assert done.returncode == 0, self.messages
         package = importlib.import_module(name)
         self._name = name
-        self._client = package.AuthenticatedClient(base_url=base_url, token=API_KEY)
+        self._client = package.AuthenticatedClient(base_url=server.base_url, token=server.api_key)
         self._modules = {path.stem: path for path in (folder / name / "api").glob("*/*.py")}
 
     def call(self, operation_id: str) -> Any:
@@ -131,7 +131,7 @@ def clients(server: OneProcess, tmp_path_factory: pytest.TempPathFactory) -> Ite
     made = []
     for name, path in (("gateway_client", "/openapi.json"), ("api_client", "/api/openapi.json")):
         with urllib.request.urlopen(server.base_url + path, timeout=20) as answer:
-            made.append(GeneratedClient(folder, name, json.load(answer), server.base_url))
+            made.append(GeneratedClient(folder, name, json.load(answer), server))
     yield made
     for client in made:
         client.close()

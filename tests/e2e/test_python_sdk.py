@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -13,11 +12,7 @@ from typing import Any
 import pytest
 
 import phospho
-
-if importlib.util.find_spec("phospho_workers") is None:
-    pytest.skip("runs the server", allow_module_level=True)
-
-from fixtures.shapes import API_KEY, PROJECT_ID, OneProcess
+from fixtures.shapes import OneProcess
 
 DEFINITIONS = """
 definitions:
@@ -30,17 +25,17 @@ definitions:
 
 
 @pytest.fixture(scope="module")
-def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("server")
-    (folder / "definitions.yaml").write_text(DEFINITIONS)
-    with OneProcess(folder) as shape:
-        shape.phospho("definitions", "apply", str(folder / "definitions.yaml"))
-        yield shape.base_url
+def shape(up: OneProcess, tmp_path_factory: pytest.TempPathFactory) -> OneProcess:
+    shape = up.of_project("python-sdk")
+    definitions = tmp_path_factory.mktemp("definitions") / "definitions.yaml"
+    definitions.write_text(DEFINITIONS)
+    shape.phospho("definitions", "apply", str(definitions))
+    return shape
 
 
 @pytest.fixture
-def client(base_url: str) -> Iterator[phospho.Client]:
-    with_key = phospho.Client(api_key=API_KEY, base_url=base_url, tick=2)
+def client(shape: OneProcess) -> Iterator[phospho.Client]:
+    with_key = phospho.Client(api_key=shape.api_key, base_url=shape.base_url, tick=2)
     yield with_key
     with_key.close(timeout=0)
 
@@ -133,12 +128,12 @@ def test_missing_task_and_session_raise_not_found(client: phospho.Client) -> Non
         client.sessions.get("nobody")
 
 
-def test_project_is_that_of_the_key(client: phospho.Client) -> None:
-    assert client.project()["project_id"] == PROJECT_ID
+def test_project_is_that_of_the_key(client: phospho.Client, shape: OneProcess) -> None:
+    assert client.project()["project_id"] == shape.project_id
 
 
-def test_invalid_key_raises_on_read_and_counts_on_log(base_url: str) -> None:
-    stranger = phospho.Client(api_key="ph_nobody", base_url=base_url, tick=2)
+def test_invalid_key_raises_on_read_and_counts_on_log(shape: OneProcess) -> None:
+    stranger = phospho.Client(api_key="ph_nobody", base_url=shape.base_url, tick=2)
 
     with pytest.raises(phospho.APIError) as error:
         stranger.tasks.list()
@@ -146,7 +141,7 @@ def test_invalid_key_raises_on_read_and_counts_on_log(base_url: str) -> None:
 
     assert error.value.status == 401
     [(_, reason)] = stranger.flush().rejected
-    assert f"{base_url} refuses the API key. Check PHOSPHO_API_KEY" in reason
+    assert f"{shape.base_url} refuses the API key. Check PHOSPHO_API_KEY" in reason
     assert stranger.stats().dropped == {"rejected:http_401": 1}
     stranger.close(timeout=0)
 
@@ -161,9 +156,9 @@ def test_refused_event_harms_no_other(client: phospho.Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["01_log.py", "02_conversation.py", "05_trace.py", "06_asyncio.py"])
-def test_example_runs_against_real_server(base_url: str, name: str) -> None:
+def test_example_runs_against_real_server(shape: OneProcess, name: str) -> None:
     example = Path(phospho.__file__).parents[1] / "examples" / name
-    environment = {**os.environ, "PHOSPHO_BASE_URL": base_url, "PHOSPHO_API_KEY": API_KEY}
+    environment = {**os.environ, **shape.client_environment()}
 
     done = subprocess.run(
         [sys.executable, str(example)], env=environment, capture_output=True, text=True, timeout=30, check=False
