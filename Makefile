@@ -42,7 +42,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml producers/python/pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) what phospho and its tests need: one to five minutes the first time."
-	$(BIN)/python -m pip install -c constraints.txt -e producers/python -e '.[dev]'
+	$(BIN)/python -m pip install --no-compile -c constraints.txt -e producers/python -e '.[dev]'
 	touch $@
 
 # The JavaScript SDK; needs Node 20 or newer with its npm.
