@@ -8,13 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from fixtures.clickhouse_server import ClickHouseServer
-from fixtures.phospho_process import run_phospho
 from phospho_cli import main
 from phospho_store.clickhouse import remote
 from phospho_store.errors import IncompatibleStore
@@ -24,6 +24,8 @@ from phospho_store.registry.registry import Registry, first_project, key_hash
 from phospho_store.store import DATABASE, INSERT_SETTINGS, Store
 from phospho_store.views import views
 from store.facts import analysis, feedback, insert, task
+
+_REPLICAS = 5
 
 DECLARED = json.loads(Path(__file__).with_name("columns.json").read_text())
 FACTS = {
@@ -62,18 +64,10 @@ REGISTRY = {
 }
 
 
-@pytest.fixture(scope="module")
-def running_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
-    with ClickHouseServer(tmp_path_factory.mktemp("migrations") / "clickhouse") as server:
-        yield server
-
-
 @pytest.fixture
-def clickhouse(running_clickhouse: ClickHouseServer) -> ClickHouseServer:
-    """A server without our database."""
-    with running_clickhouse.client() as client:
-        client.command(f"DROP DATABASE IF EXISTS {DATABASE} SYNC")
-    return running_clickhouse
+def registry_of_server(clickhouse: ClickHouseServer) -> Iterator[Registry]:
+    with closing(remote(clickhouse.url, size=1)) as store:
+        yield Registry(store)
 
 
 def columns(store: Store) -> dict[str, dict[str, str]]:
@@ -95,34 +89,28 @@ def test_migrating_again_applies_nothing(store: Store) -> None:
     assert list(migrate(store)) == []
 
 
-def test_migrate_refuses_tables_of_other_migrations(clickhouse: ClickHouseServer) -> None:
+def test_migrate_replaces_views_but_refuses_other_tables(clickhouse: ClickHouseServer) -> None:
     """An earlier version rewrote migration 4 under its number: its tables are not ours."""
-    store = remote(clickhouse.url, size=1)
-    list(migrate(store))
-    store.insert("schema_migrations", b'{"version":4,"name":"followers"}')
-    store.command("DROP VIEW sessions")
-    with pytest.raises(IncompatibleStore, match="migration 4 was 'followers' and not 'jobs'"):
+    with closing(remote(clickhouse.url, size=1)) as store:
         list(migrate(store))
-    assert "sessions" not in columns(store)
+        store.command("CREATE OR REPLACE VIEW events AS SELECT 1 AS of_another_version")
+        store.command("DROP VIEW sessions")
+        list(migrate(store))
+        assert columns(store) == DECLARED
+
+        store.insert("schema_migrations", b'{"version":4,"name":"followers"}')
+        store.command("DROP VIEW sessions")
+        with pytest.raises(IncompatibleStore, match="migration 4 was 'followers' and not 'jobs'"):
+            list(migrate(store))
+        assert "sessions" not in columns(store)
     refused = CliRunner().invoke(main, ["migrate", "--clickhouse", clickhouse.url])
     assert refused.exit_code == 1
     assert "drop the database 'phospho', and migrate again." in refused.output
-    store.close()
 
 
 def test_no_two_migrations_have_one_number() -> None:
     versions = [migration.version for migration in migrations()]
     assert versions == sorted(set(versions))
-
-
-def test_migrate_replaces_a_view_of_another_version(clickhouse: ClickHouseServer) -> None:
-    store = remote(clickhouse.url, size=1)
-    list(migrate(store))
-    store.command("CREATE OR REPLACE VIEW events AS SELECT 1 AS of_another_version")
-    store.command("DROP VIEW sessions")
-    list(migrate(store))
-    assert columns(store) == DECLARED
-    store.close()
 
 
 def test_migrate_of_a_current_store_runs_a_statement_a_view(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,71 +127,63 @@ def test_each_view_comes_after_those_that_it_reads() -> None:
         assert not any(re.search(rf"\b(FROM|JOIN) {name}\b", query) for name in names[place:])
 
 
-def test_ten_threads_at_once_over_http_give_the_declared_columns(clickhouse: ClickHouseServer) -> None:
-    with ThreadPoolExecutor(10) as pool:
-        stores = [remote(clickhouse.url, size=1) for _ in range(10)]
-        applied = list(pool.map(lambda store: [m.version for m in migrate(store)], stores))
-    assert max(map(len, applied)) == len(migrations())
-    assert columns(stores[0]) == DECLARED
-    assert list(migrate(stores[0])) == []
-    for store in stores:
-        store.close()
-
-
+@pytest.mark.chaos
 def test_four_commands_at_once_all_succeed(clickhouse: ClickHouseServer) -> None:
     """`phospho migrate` as replicas run it: processes that start together."""
     command = [sys.executable, "-m", "phospho_cli", "migrate", "--clickhouse", clickhouse.url]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(4)]
     answers = [process.communicate(timeout=60)[0].decode() for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, answers
-    store = remote(clickhouse.url, size=1)
-    assert columns(store) == DECLARED
-    store.close()
+    with closing(remote(clickhouse.url, size=1)) as store:
+        assert columns(store) == DECLARED
 
 
 def phospho_migrate(clickhouse: ClickHouseServer, *options: str, **environment: str) -> str:
-    return run_phospho("migrate", "--clickhouse", clickhouse.url, *options, environment=environment)
+    arguments = ["migrate", "--clickhouse", clickhouse.url, *options]
+    completed = CliRunner().invoke(main, arguments, env=environment)
+    assert completed.exit_code == 0, completed.output
+    return completed.output
 
 
-def test_the_command_makes_the_first_project_and_shows_its_key_once(clickhouse: ClickHouseServer) -> None:
+def test_migrate_makes_the_first_project_and_shows_its_key_once(
+    clickhouse: ClickHouseServer, registry_of_server: Registry
+) -> None:
     """The way in of a deployment to which nobody gave a project and a key."""
-    said = [phospho_migrate(clickhouse), phospho_migrate(clickhouse)]
-    keys = [re.findall(r"ph_\S+", text) for text in said]
-    registry = Registry(remote(clickhouse.url, size=1))
-    assert (len(keys[0]), keys[1]) == (1, [])
-    [project] = registry.projects()
-    found = registry.key_of_secret(keys[0][0])
-    assert found is not None
-    assert (found.project_id, found.revoked_at) == (project.project_id, None)
+    outputs = [phospho_migrate(clickhouse), phospho_migrate(clickhouse)]
+    secrets = [re.findall(r"ph_\S+", output) for output in outputs]
+    assert (len(secrets[0]), secrets[1]) == (1, [])
+    [project] = registry_of_server.projects()
+    key = registry_of_server.key_of_secret(secrets[0][0])
+    assert key is not None
+    assert (key.project_id, key.revoked_at) == (project.project_id, None)
 
 
-def test_the_command_does_not_show_a_key_that_it_was_given(clickhouse: ClickHouseServer) -> None:
-    said = phospho_migrate(clickhouse, PHOSPHO_PROJECT_ID="shop", PHOSPHO_API_KEY="ph_given")
-    registry = Registry(remote(clickhouse.url, size=1))
-    assert "ph_given" not in said
-    assert [project.project_id for project in registry.projects()] == ["shop"]
-    assert registry.key_of_secret("ph_given") is not None
-
-
-def test_the_command_leaves_the_first_project_out_where_it_is_told_to(clickhouse: ClickHouseServer) -> None:
-    phospho_migrate(clickhouse, "--no-first-project", PHOSPHO_PROJECT_ID="shop", PHOSPHO_API_KEY="ph_given")
-    assert Registry(remote(clickhouse.url, size=1)).projects() == []
+def test_migrate_makes_no_project_or_the_given_one(clickhouse: ClickHouseServer, registry_of_server: Registry) -> None:
+    given = {"PHOSPHO_PROJECT_ID": "shop", "PHOSPHO_API_KEY": "ph_given"}
+    phospho_migrate(clickhouse, "--no-first-project", **given)
+    assert registry_of_server.projects() == []
+    assert "ph_given" not in phospho_migrate(clickhouse, **given)
+    assert [project.project_id for project in registry_of_server.projects()] == ["shop"]
+    assert registry_of_server.key_of_secret("ph_given") is not None
 
 
 @pytest.mark.parametrize("secret", ["", "ph_given"])
-def test_replicas_that_start_together_make_one_project(clickhouse: ClickHouseServer, secret: str) -> None:
+def test_replicas_that_start_together_make_the_tables_and_one_project(
+    clickhouse: ClickHouseServer, registry_of_server: Registry, secret: str
+) -> None:
     def first(_: int) -> str | None:
-        replica = remote(clickhouse.url, size=1)
-        list(migrate(replica))
-        _, key = first_project(Registry(replica), secret=secret)
-        replica.close()
-        return key.secret if key else None
+        with closing(remote(clickhouse.url, size=1)) as replica:
+            list(migrate(replica))
+            _, key = first_project(Registry(replica), secret=secret)
+            return key.secret if key else None
 
-    with ThreadPoolExecutor(10) as pool:
-        secrets = {made for made in pool.map(first, range(10)) if made}
-    registry = Registry(remote(clickhouse.url, size=1))
-    [project] = registry.projects()
-    keys = registry.keys(project.project_id)
+    with ThreadPoolExecutor(_REPLICAS) as pool:
+        secrets = {made for made in pool.map(first, range(_REPLICAS)) if made}
+    with closing(remote(clickhouse.url, size=1)) as store:
+        assert columns(store) == DECLARED
+        assert list(migrate(store)) == []
+    [project] = registry_of_server.projects()
+    keys = registry_of_server.keys(project.project_id)
     assert {key.key_hash for key in keys} == {key_hash(made) for made in secrets}
     assert all(key.revoked_at is None for key in keys)
     assert secrets == {secret} if secret else secrets

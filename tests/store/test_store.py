@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -137,11 +138,9 @@ def test_server_that_goes_away_is_unavailable_until_it_is_back(tmp_path: Path) -
         store.close()
 
 
-def test_a_result_comes_in_chunks_and_its_connection_goes_back(tmp_path: Path) -> None:
+def test_a_result_comes_in_chunks_and_its_connection_goes_back(clickhouse: ClickHouseServer) -> None:
     query = "SELECT number, repeat('x', 100) AS text FROM numbers(20000)"
-    with ClickHouseServer(tmp_path / "clickhouse") as server:
-        store = remote(f"{server.url}/default", size=1)
-
+    with closing(remote(f"{clickhouse.url}/default", size=1)) as store:
         chunks = list(store.stream(query, "JSONEachRow"))
         left = store.stream(query, "JSONEachRow")
         first = next(left)
@@ -153,7 +152,6 @@ def test_a_result_comes_in_chunks_and_its_connection_goes_back(tmp_path: Path) -
         assert store.rows("SELECT 1 AS one") == [{"one": 1}]
         with pytest.raises(StatementRefused):
             next(store.stream("SELECT nothing", "CSV"))
-        store.close()
 
 
 def test_the_embedded_engine_streams_too_and_takes_parameters(store: Store) -> None:
