@@ -63,7 +63,7 @@ class SteppedWebhookJob(WebhookJob):
             self.step()
             return False
 
-        wait_until(has_stepped_to_it, poll_interval_s=0.0)
+        wait_until(has_stepped_to_it, poll_interval_s=0.05)
 
     def settle(self) -> None:
         """Step until no delivery is in flight."""

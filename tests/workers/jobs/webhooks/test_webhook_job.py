@@ -279,10 +279,10 @@ def test_new_event_is_sent_at_once_beside_many_retries(
 def test_pending_delivery_is_dead_once_its_webhook_is_removed(
     store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: SteppedWebhookJob, failures: int
 ) -> None:
-    receiver.statuses.extend([500] * failures)
+    receiver.statuses.extend([500] * 20)
     find(store, project_id, "one", "refund")
     for attempts in range(1, failures + 1):
-        job.step_until(lambda attempts=attempts: len(receiver.received) == attempts)
+        job.step_until(lambda attempts=attempts: len(receiver.received) >= attempts)
         job.settle()
         job.clock_offset += timedelta(minutes=attempts // 2)
     WebhookRepository(store).remove(project_id, hook.webhook_id)
