@@ -26,7 +26,7 @@ from phospho_store.store import Store, embedded
 _MAY_BE_MISSING = "shared/data"
 _FOLDERS_WITH_SERVERS = ("tests/browser", "tests/e2e", "tests/javascript")
 
-hypothesis.settings.register_profile("test", deadline=None, max_examples=40)
+hypothesis.settings.register_profile("test", deadline=None, max_examples=25)
 hypothesis.settings.register_profile("chaos", deadline=None, max_examples=1_000)
 hypothesis.settings.load_profile("test")
 
