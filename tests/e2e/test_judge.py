@@ -30,7 +30,7 @@ def log(shape: OneProcess, folder: Path, **inputs: str) -> None:
 
 def wait_for_events(shape: OneProcess, number: int) -> None:
     sql = "SELECT count() FROM events WHERE judge = 'llm'"
-    wait_until(lambda: shape.number(sql) >= number, "no judgement came")
+    wait_until(lambda: shape.number(sql) >= number, "no judgement came", poll_interval_s=0.2)
 
 
 def environment(llm: LlmServer) -> dict[str, str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from fixtures.clickhouse_server import ClickHouseServer
+from fixtures.server_process import free_port
 from phospho_cli.commands.retention import retention
 from phospho_store.clickhouse import remote
 from phospho_store.errors import StoreUnavailable
@@ -196,36 +197,30 @@ async def test_the_loop_runs_on_while_rows_are_deleted(store: Store, registry: R
 
     running = asyncio.create_task(enforce_hourly(store, registry, now))
     while names(store, project_id)["task_rows"]:  # noqa: ASYNC110 (the store has no event to wait for)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.05)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     assert threads == [threading.get_ident()]
 
 
-def test_the_command_deletes_once_and_says_what(tmp_path: Path) -> None:
-    with ClickHouseServer(tmp_path / "clickhouse") as server:
-        store = remote(server.url, size=1)
+def test_the_command_deletes_once_and_says_what(clickhouse: ClickHouseServer) -> None:
+    with closing(remote(clickhouse.url, size=1)) as store:
         list(migrate(store))
         Registry(store).save_project("shop", retention_days=30)
         insert_all(store, "shop", "expired", "2001-01-01T00:00:00.000Z")
-        first, second = (CliRunner().invoke(retention, ["--clickhouse", server.url]) for _ in range(2))
+        first, second = (CliRunner().invoke(retention, ["--clickhouse", clickhouse.url]) for _ in range(2))
         assert names(store, "shop") == everywhere()
-        store.close()
-    away = CliRunner().invoke(retention, ["--clickhouse", server.url])
+    away = CliRunner().invoke(retention, ["--clickhouse", f"http://127.0.0.1:{free_port()}"])
     assert "shop: deleted 1 of task_rows" in first.output
     assert (first.exit_code, second.exit_code, second.output) == (0, 0, "")
     assert away.exit_code == 1
     assert "could not delete" in away.output
 
 
-def test_a_store_that_is_away_is_said_so(tmp_path: Path) -> None:
-    with ClickHouseServer(tmp_path / "clickhouse") as server:
-        store = remote(server.url, size=1)
-        list(migrate(store))
-    with pytest.raises(StoreUnavailable):
+def test_a_store_that_is_away_is_said_so() -> None:
+    with closing(remote(f"http://127.0.0.1:{free_port()}", size=1)) as store, pytest.raises(StoreUnavailable):
         list(enforce(store, Registry(store), NOW))
-    store.close()
 
 
 def test_deleted_says_how_many_identities_not_rows(store: Store, registry: Registry, project_id: str) -> None:

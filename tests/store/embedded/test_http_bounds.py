@@ -116,7 +116,7 @@ class TestBounds:
 
 class TestDurability:
     def test_what_an_insert_returned_for_survives_a_kill(self, server: ClickHouseServer) -> None:
-        for round_ in range(3):
+        for round_ in range(2):
             for batch in range(5):
                 insert(server, round_ * 1000 + batch * 100).raise_for_status()
             server.kill()
