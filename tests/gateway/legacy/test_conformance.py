@@ -90,10 +90,11 @@ def test_an_answer_about_what_there_is_is_one_that_the_document_names(
     _exchange(_about_what_there_is(case), base_url, api_key)
 
 
-# Explicit examples are those that schemathesis makes of each boundary of a schema, one by one.
+# Explicit examples are those that schemathesis makes of each boundary of a schema, one by one. It makes them when tests
+# are collected, so only under the profile of `make chaos`.
 @pytest.mark.chaos
 @schema.parametrize()
-@bounded(0.01, [Phase.explicit])
+@bounded(0.01, [Phase.explicit] if examples(0.01) > 1 else [])
 def test_an_answer_at_each_boundary_is_one_that_the_document_names(
     case: schemathesis.Case, base_url: str, api_key: NewKey
 ) -> None:
