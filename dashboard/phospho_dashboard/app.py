@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -18,6 +19,8 @@ from phospho_dashboard.analytics.whole_logs import WholeLogsApi
 from phospho_dashboard.annotations.annotations import FeedbackReader
 from phospho_dashboard.annotations.api import AnnotationsApi
 from phospho_dashboard.annotations.pages import AnnotationForms
+from phospho_dashboard.audit.log import Audit, AuditLog
+from phospho_dashboard.audit.pages import AuditApi, AuditPages
 from phospho_dashboard.backups.api import BackUp, BackupsApi
 from phospho_dashboard.dead_letters.api import DeadLettersApi
 from phospho_dashboard.dead_letters.pages import DeadLetterPages
@@ -80,7 +83,12 @@ class Integrations:
 def create_app(services: Services, integrations: Integrations) -> Starlette:
     """Return one app with the API and the pages."""
     routes = [*api_routes(services, integrations), *page_routes(services, integrations)]
-    return Starlette(routes=routes, middleware=light_responses())
+    return Starlette(routes=routes, middleware=[*light_responses(), *audited(services)])
+
+
+def audited(services: Services) -> list[Middleware]:
+    """Return the middleware that records changes."""
+    return [Middleware(Audit, log=AuditLog(services.store, services.clock))]
 
 
 _APIS: tuple[type[ApiEndpoints], ...] = (
@@ -101,6 +109,7 @@ _APIS: tuple[type[ApiEndpoints], ...] = (
     WebhooksApi,
     ForgetApi,
     BackupsApi,
+    AuditApi,
 )
 
 
@@ -126,6 +135,7 @@ def api_routes(services: Services, integrations: Integrations) -> list[BaseRoute
         WebhooksApi(services, integrations.webhooks),
         ForgetApi(services, ReportSigner(integrations.secret_key)),
         BackupsApi(services, integrations.back_up),
+        AuditApi(services),
     ]
     return [
         *(route for api in apis for route in api.routes()),
@@ -164,6 +174,7 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
         *JudgementPages(services).routes(),
         *DeadLetterPages(services).routes(),
         *LedgerPages(services).routes(),
+        *AuditPages(services).routes(),
         *HealthPages(services, integrations.own_metrics).routes(),
         *static_routes(),
     ]

@@ -52,6 +52,7 @@ REGISTRY = {
     "sign_in_rows": "token_hash",
     "job_member_rows": "worker, member",
     "job_generation_rows": "worker",
+    "audit_rows": "project_id, audit_id",
     "tombstone_rows": "project_id, kind, digest",
     "session_close_rows": "project_id, session_id",
     "backfill_rows": "project_id, backfill_id",

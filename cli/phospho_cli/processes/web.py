@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from phospho_cli.demo.sample import sample_source
 from phospho_cli.processes.backend import Backend, store_check
-from phospho_dashboard.app import Integrations, api_routes, page_routes
+from phospho_dashboard.app import Integrations, api_routes, audited, page_routes
 from phospho_dashboard.backups.api import BackUp
 from phospho_dashboard.definitions.checks import Detection
 from phospho_dashboard.health.project_gauges import ProjectGauges
@@ -122,7 +122,7 @@ def _pages_app(services: Services, integrations: Integrations, *, has_pages: boo
     if has_pages:
         routes += page_routes(services, integrations)
     handlers = {HTTPException: with_error_page(on_http_exception), Exception: on_unexpected}
-    return Starlette(routes=routes, exception_handlers=handlers, middleware=light_responses())
+    return Starlette(routes=routes, exception_handlers=handlers, middleware=[*light_responses(), *audited(services)])
 
 
 def with_cors(app: ASGIApp, settings: GatewaySettings) -> ASGIApp:

@@ -95,6 +95,7 @@ class Access:
         visitor = await self.page_visitor(request, role)
         form = await read_form(request, self._settings.max_body_bytes)
         check_form(request, visitor, form.raw(FORM_FIELD))
+        _note_sender(request, visitor)
         return visitor, form
 
     async def api_visitor(self, request: Request, role: Role | None = None) -> Visitor:
@@ -104,6 +105,7 @@ class Access:
             raise unauthorized()
         visitor = await self.page_visitor(request, role)
         check_form(request, visitor, token)
+        _note_sender(request, visitor)
         return visitor
 
     async def api_visitor_and_project(self, request: Request, role: Role | None = None) -> tuple[Visitor, str]:
@@ -185,6 +187,12 @@ class Access:
     def _visitor_without_cookie(self, name: str, role: Role) -> Visitor:
         """Return a person whose browser holds no secret of ours: the server's own key signs their forms."""
         return person_visitor(name, role, form_token(self._form_key, name))
+
+
+def _note_sender(request: Request, visitor: Visitor) -> None:
+    """Leave for the audit log who sends a request, and of which project."""
+    named = request.headers.get(PROJECT_HEADER) or request.query_params.get("project") or ""
+    request.state.audit = {"author": visitor.author, "project_id": visitor.project_id or named}
 
 
 def _own_project(own_project_id: str, requested: str | None) -> str:

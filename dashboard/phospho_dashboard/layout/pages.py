@@ -85,6 +85,7 @@ SETTINGS_TABS: tuple[tuple[str, str, str, Role], ...] = (
     ("judgements", "/settings/judgements", "LLM judge", "viewer"),
     ("dead-letters", "/settings/dead-letters", "Dead letters", "viewer"),
     ("ledger", "/settings/ledger", "Ledger", "viewer"),
+    ("audit", "/settings/audit", "Audit log", "admin"),
     ("health", "/settings/health", "System health", "viewer"),
     ("projects", "/settings/projects", "All projects", "viewer"),
     ("people", "/settings/people", "People", "admin"),
