@@ -205,6 +205,7 @@ def is_mostly_text(content: bytes, max_other_bytes: int) -> bool:
 
 # A larger body of events is read in a thread, so that other requests are served meanwhile.
 _MAX_BYTES_AT_ONCE = 500_000
+_MAX_COMPRESSED_BYTES_AT_ONCE = 100_000
 
 
 class Bodies:
@@ -267,15 +268,23 @@ class Body:
         """Return the bytes, inflated. Raises Problem (400, 408, 413, 415, 503)."""
         sent = await self._sent()
         metrics.BODY_BYTES.labels("wire").inc(len(sent))
-        content = inflated(sent, self._request.headers.get("content-encoding", ""), self._max_bytes)
+        if len(sent) > _MAX_COMPRESSED_BYTES_AT_ONCE:
+            await self._begin_reading()
+        encoding = self._request.headers.get("content-encoding", "")
+        content = await self.run(inflated, sent, encoding, self._max_bytes)
         metrics.BODY_BYTES.labels("inflated").inc(len(content))
         if content is not sent:
             self._lease.grow(len(content))
-        if self._reading is not None and len(content) > _MAX_BYTES_AT_ONCE:
-            await self._reading.acquire()
-            self._is_in_thread = True
+        if len(content) > _MAX_BYTES_AT_ONCE:
+            await self._begin_reading()
             await self._check_structure(content)
         return content
+
+    async def _begin_reading(self) -> None:
+        """Wait for the turn of this body, if it may be read in a thread, and read it in one."""
+        if self._reading is not None and not self._is_in_thread:
+            await self._reading.acquire()
+            self._is_in_thread = True
 
     async def _check_structure(self, content: bytes) -> None:
         """Raise Problem (413) for a large body that isn't mostly text."""
