@@ -57,7 +57,7 @@ FAULTS: Mapping[str, tuple[Fault, int]] = {
     "kill -9 of a worker": (_kill_worker, 10),
     "restart of a worker": (_stop_worker, 4),
     "SIGSTOP beyond the session timeout": (_make_a_zombie, 2),
-    "restart of the broker": (_restart_broker, 1),
+    "restart of the broker": (_restart_broker, 3),
     "restart of ClickHouse": (_restart_clickhouse, 2),
 }
 
