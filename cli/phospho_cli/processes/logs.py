@@ -15,6 +15,8 @@ from typing import Literal
 from phospho_schemas.settings import setting
 
 _TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+# With C1 controls, which terminals obey, and the line separators of Unicode.
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _REPEAT_AFTER_S = 30.0
 _MAX_REMEMBERED = 1_000
 # What differs between librdkafka's reports of one fault.
@@ -38,7 +40,7 @@ class LogSettings:
 def configure_logs(settings: LogSettings, packages: tuple[str, ...], default_level: int) -> None:
     """Log to standard error: ours from the level of the settings, libraries from WARNING."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if settings.format == "json" else logging.Formatter(_TEXT))
+    handler.setFormatter(JsonFormatter() if settings.format == "json" else TextFormatter(_TEXT))
     handler.addFilter(RepeatFilter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     level = logging.getLevelNamesMapping()[settings.level.upper()] if settings.level else default_level
@@ -71,6 +73,15 @@ class RepeatFilter(logging.Filter):
         if repeats:
             record.msg, record.args = f"{message} ({repeats} equal lines left out)", ()
         return True
+
+
+class TextFormatter(logging.Formatter):
+    """Formats a message as one line, so that nothing a client sent can look like a line of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        """Return the line with control characters written as escapes; a traceback follows it as it is."""
+        record.message = _CONTROL.sub(lambda match: repr(match[0])[1:-1], record.message)
+        return super().formatMessage(record)
 
 
 class JsonFormatter(logging.Formatter):

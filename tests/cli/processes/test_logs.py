@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from fixtures.phospho_process import clean_environment
-from phospho_cli.processes.logs import JsonFormatter, LogSettings, RepeatFilter
+from phospho_cli.processes.logs import JsonFormatter, LogSettings, RepeatFilter, TextFormatter
 from phospho_schemas.settings import BadSetting, load
 
 
@@ -46,6 +46,14 @@ def test_json_line_has_time_level_logger_and_message() -> None:
     line = json.loads(JsonFormatter().format(record('half a "line"\nand more')))
     assert (line["level"], line["logger"], line["message"]) == ("error", "rdkafka", 'half a "line"\nand more')
     assert line["time"].endswith("+00:00")
+
+
+def test_text_line_stays_one_line_whatever_a_client_sent() -> None:
+    record = logging.LogRecord(
+        "phospho", logging.WARNING, "", 1, "refused %s", ("a\nERROR root forged\x1b[2J\u2028",), None
+    )
+    line = TextFormatter("%(levelname)s %(message)s").format(record)
+    assert line == "WARNING refused a\\nERROR root forged\\x1b[2J\\u2028"
 
 
 def test_level_that_does_not_exist_is_one_sentence() -> None:
