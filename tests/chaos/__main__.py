@@ -10,10 +10,13 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from confluent_kafka import KafkaException
+
 from chaos.faults import FAULTS, schedule
 from chaos.load import Load
 from fixtures.shapes import OnKafka
 
+_ATTEMPTS_TO_SETTLE = 10
 _DEFINITIONS = """
 definitions:
   - {name: refund, engine: keyword, scope: input, keywords: [refund]}
@@ -60,8 +63,19 @@ def run(folder: Path, seed: int, seconds: float) -> Outcome:
             for worker in cluster.workers.values():
                 worker.start()
             begun_s = time.monotonic()
-            cluster.settle()
+            _settle(cluster)
             return _outcome(cluster, load, faults, time.monotonic() - begun_s)
+
+
+def _settle(cluster: OnKafka) -> None:
+    """Wait until all is read; a broker that has just restarted may not answer for a while."""
+    for _ in range(_ATTEMPTS_TO_SETTLE):
+        try:
+            cluster.settle()
+            return
+        except (TimeoutError, KafkaException):
+            continue
+    raise AssertionError("the broker does not answer")
 
 
 def _outcome(cluster: OnKafka, load: Load, faults: Counter[str], catch_up_s: float) -> Outcome:
