@@ -34,7 +34,7 @@ _QUESTIONS = ("Where is my order?", "I want my money back", "How do I reset my p
 _DEFINITION = (
     "definitions: [{name: refund, engine: keyword, scope: input, keywords: [money back], description: A refund}]"
 )
-_MAPPING = [f"--mapping={ours}={theirs}" for ours, theirs in (("input", "question"), ("created_at", "when"))]
+_MAPPING = ["--mapping=input=question", "--mapping=output=answer", "--mapping=created_at=when"]
 
 
 @dataclass

@@ -17,7 +17,7 @@ from phospho_cli.importing.formats import FORMATS
 from phospho_cli.importing.log_file import OWN_FORMAT, LogFile, LogLine, SkippedLine
 from phospho_cli.importing.mappings import meant_field
 from phospho_cli.importing.records import BadLine, BrokenFile
-from phospho_cli.importing.summary import Preview, print_summary
+from phospho_cli.importing.summary import Preview, print_summary, project_url
 from phospho_cli.importing.upload import LineCounts, Upload
 
 # To read the clock for each line would cost more than the line.
@@ -105,8 +105,21 @@ def import_file(
         raise Failure(str(broken), f"{before}. Get the whole file and run this again.")
     if not counts.lines:
         raise Failure(f"{file} holds no records, so nothing was logged.", "Check the path and the export's filters.")
+    if counts.accepted and not dry_run:
+        _suggest_definitions(client)
     if counts.rejected or not counts.accepted:
         raise click.exceptions.Exit(1)
+
+
+def _suggest_definitions(client: Client) -> None:
+    """Say where to choose the events to detect, in a project that has no definitions."""
+    try:
+        definitions = client.get("/api/v1/definitions")["definitions"]
+    except Failure:
+        # A key may log and not read.
+        return
+    if not definitions:
+        click.echo(f"Next, choose events to detect: {project_url(client.address, '/definitions/library')}")
 
 
 def _preview(client: Client, log_file: LogFile, counts: LineCounts, max_errors: int) -> BrokenFile | None:

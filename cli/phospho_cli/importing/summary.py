@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -54,8 +56,14 @@ def tasks_url(address: Address, first: datetime, last: datetime) -> str:
     """Return the URL of the list of tasks between two times, both included."""
     # The end of a range is not in it.
     period = {"from": utc_text(first), "to": utc_text(last + timedelta(milliseconds=1))}
+    return project_url(address, "/tasks", period)
+
+
+def project_url(address: Address, path: str, query: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the URL of a page of the project."""
     project = {"project": address.project_id} if address.project_id else {}
-    return f"{address.base_url}/tasks?{urlencode(project | period, safe=':')}"
+    parameters = urlencode({**project, **query}, safe=":")
+    return f"{address.base_url}{path}?{parameters}" if parameters else f"{address.base_url}{path}"
 
 
 def _print_reasons(counts: LineCounts) -> None:

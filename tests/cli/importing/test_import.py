@@ -473,3 +473,14 @@ def test_import_logs_real_conversations_unchanged(server: FakeServer, run: Run, 
     assert "19,384 tasks logged, 0 lines rejected" in result.stdout
     with gzip.open(path) as lines:
         assert server.tasks == {event["task_id"]: event for event in map(json.loads, lines)}
+
+
+def test_import_leads_to_definitions_where_there_are_none(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    path = written(tmp_path / "logs.jsonl", {"input": "Hi"})
+
+    first = run("import", path)
+    server.definitions["refund"] = {"name": "refund"}
+    second = run("import", path)
+
+    assert f"Next, choose events to detect: {server.base_url}/definitions/library" in first.stdout
+    assert "Next" not in second.stdout

@@ -9,10 +9,11 @@ import socket
 import subprocess
 import sys
 
+import click
 import pytest
 
 from phospho_cli.processes import serving
-from phospho_cli.processes.serving import keep_running
+from phospho_cli.processes.serving import PortUnavailable, keep_running, port_errors
 from phospho_workers.runtime.metrics import REGISTRY
 
 
@@ -90,3 +91,10 @@ def test_accepted_connections_send_small_responses_at_once() -> None:
             return option
 
     assert asyncio.run(nodelay_of_accepted())
+
+
+def test_port_error_names_the_option_for_phospho_and_for_make() -> None:
+    with pytest.raises(click.ClickException) as raised, port_errors(make_target="up"):
+        raise PortUnavailable("Port 8420 is in use", 8420)
+
+    assert 'Start with `--port 8421` (`make up ARGS="--port 8421"`), or' in raised.value.message
