@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -45,6 +46,15 @@ class DeadLetterAction(Message):
     action: Literal["replayed", "dropped"]
     created_by: str = ""
     created_at: UtcTime
+
+
+def item_of_row(row: Mapping[str, Any]) -> tuple[ItemKind, str]:
+    """Return the kind and identity of a row of a task, feedback or step."""
+    if row.get("span_id"):
+        return "step", item_id(str(row.get("trace_id")), str(row["span_id"]))
+    if row.get("feedback_id"):
+        return "feedback", item_id(str(row.get("task_id")), str(row["feedback_id"]))
+    return "task", str(row.get("task_id"))
 
 
 def item_id(*identity: str) -> str:

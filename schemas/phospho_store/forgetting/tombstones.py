@@ -12,7 +12,9 @@ from typing import Any
 import orjson
 
 from phospho_schemas.ids import derived_id
+from phospho_schemas.ledger import ItemKind, item_of_row
 from phospho_store.errors import StoreError
+from phospho_store.ledger.deletions import record_deleted_items
 from phospho_store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -97,10 +99,14 @@ class Tombstones:
         Feedback may have come before its task, or come later. What `lines` has of others stays as it is.
         """
         by_project: dict[str, dict[str, int]] = {}
+        items: dict[tuple[str, int], list[tuple[ItemKind, str]]] = {}
         for row in map(_decoded, lines if self._revisions else ()):
             revision = self._covering(row)
             if revision is not None and (task_id := row.get("task_id")):
                 by_project.setdefault(row["project_id"], {})[task_id] = revision
+                items.setdefault((row["project_id"], revision), []).append(item_of_row(row))
+        for (project_id, revision), deleted in items.items():
+            record_deleted_items(self._store, project_id, deleted, revision, reason="forgotten")
         for project_id, revisions in by_project.items():
             newest = max(revisions.values())
             for task_id in revisions:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from phospho_schemas.ledger import RECEIPT_RETENTION_DAYS
+from phospho_schemas.ledger import RECEIPT_RETENTION_DAYS, ItemKind
 from phospho_store.sql import compose
 from phospho_store.store import Store
 
@@ -24,6 +24,23 @@ WHERE project_id = {project:String} AND $condition
     AND bitShiftRight($revision, 16) > toUnixTimestamp64Milli(now64(3)) - $days * 86400000
 GROUP BY item_key
 """
+
+_RECORD_ITEMS = """
+INSERT INTO deletion_rows (project_id, item_key, revision, reason)
+SELECT {project:String}, cityHash64({kind:String}, arrayJoin({ids:Array(String)})), {revision:UInt64}, {reason:String}
+"""
+
+
+def record_deleted_items(
+    store: Store, project_id: str, items: Iterable[tuple[ItemKind, str]], revision: int, *, reason: str
+) -> None:
+    """Write that logs up to a revision are deleted, by kind and id, stored or not. Safe to repeat."""
+    by_kind: dict[ItemKind, list[str]] = {}
+    for kind, identity in items:
+        by_kind.setdefault(kind, []).append(identity)
+    for kind, ids in by_kind.items():
+        parameters = {"project": project_id, "kind": kind, "ids": ids, "revision": revision, "reason": reason}
+        store.command(_RECORD_ITEMS, parameters)
 
 
 def record_deletions(

@@ -7,8 +7,10 @@ import logging
 import pytest
 
 from phospho_store.forgetting.forget import Forgetting
+from phospho_store.forgetting.tombstones import Tombstones
 from phospho_store.ledger.deletions import record_deletions
 from phospho_store.ledger.hours import HOUR_MS
+from phospho_workers.extraction.stage import Extraction
 from phospho_workers.jobs.ledger.ledger_job import LedgerJob
 from workers.jobs.ledger.ledger_world import LedgerWorld
 
@@ -142,3 +144,18 @@ def test_job_reconciles_the_projects_that_it_holds(world: LedgerWorld) -> None:
 
     assert run(world, LedgerJob(world.ledger, grace_s=0, holds=lambda project_id: False)) == {}
     assert len(run(world, LedgerJob(world.ledger, grace_s=0))) == 1
+
+
+def test_logs_forgotten_on_their_way_are_no_lost_ones(world: LedgerWorld) -> None:
+    """The sink doesn't store what it finds forgotten."""
+    records, receipts, _ = world.request(["on-its-way"], feedback=["on-its-way"])
+    world.deliver_receipts(receipts)
+    Forgetting(world.store, world.clock).forget(world.project_id, "task", "on-its-way")
+    messages = Extraction()(records).messages
+    tombstones = Tombstones(world.store)
+    tombstones.refresh()
+
+    tombstones.bury_tasks([message.value for lines in messages.values() for message in lines])
+
+    [hour] = world.hours().values()
+    assert (hour.deleted, hour.missing) == (2, 0)
