@@ -19,6 +19,7 @@ from phospho_web.cursors import decoded_cursor, page_limit
 from phospho_web.problems import Problem
 
 _PATH = "/settings/dead-letters"
+_LIST_PARAMETERS = ("cursor", "limit", "reason", "stage", "status", "since")
 # A longer text slows a browser's textarea down. It is mended in a file, with the command.
 _MAX_EDITED_CHARACTERS = 100_000
 
@@ -36,7 +37,7 @@ class DeadLetterPages(Endpoints):
     def routes(self) -> list[BaseRoute]:
         """Return the routes of dead letters."""
         return [
-            *page_and_twin(_PATH, self.read_list, self.render_list, ("cursor", "limit")),
+            *page_and_twin(_PATH, self.read_list, self.render_list, _LIST_PARAMETERS),
             *page_and_twin(f"{_PATH}/{{dead_letter_id}}", self.read, self.render),
             form_route(_PATH, self.act_on_many),
             form_route(f"{_PATH}/{{dead_letter_id}}", self.replay),

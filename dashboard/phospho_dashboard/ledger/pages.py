@@ -32,7 +32,7 @@ class LedgerPages(Endpoints):
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of the ledger."""
-        return page_and_twin(_PATH, self.read, self.render)
+        return page_and_twin(_PATH, self.read, self.render, ("period",))
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)

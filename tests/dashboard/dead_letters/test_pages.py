@@ -95,5 +95,7 @@ def test_a_dead_letter_is_dropped_and_says_so(world: Any, pages: TestClient, pro
     assert '<span class="badge">dropped</span>' in dropped.text
     shown = pages.get("/settings/dead-letters", params={"project": project, "status": "dropped"})
     assert '<span class="badge">dropped</span>' in shown.text
+    twin = pages.get("/settings/dead-letters.json", params={"project": project, "status": "dropped"}).json()
+    assert [row["status"] for row in twin["dead_letters"]] == ["dropped"]
     waiting = pages.get("/settings/dead-letters", params={"project": project, "status": "waiting"})
     assert "No dead letters match these filters." in waiting.text
