@@ -47,6 +47,27 @@ def test_the_tokens_of_an_agent_do_not_double_those_of_its_calls() -> None:
     assert [row["tokens_in"] for row in rows] == [10, 20]
 
 
+def test_a_call_that_a_client_reports_beside_its_instrumentation_is_one_task() -> None:
+    """Anthropic's client writes spans of its own, without texts."""
+    texts = {"gen_ai.prompt": "Say hello", "gen_ai.completion": "Hello!"}
+    agent = read(span(1, name="agent", ended_ms=100))
+    instrumented = read(
+        chat(2, parent=1, began_ms=10, ended_ms=50, attributes=texts),
+        chat(4, parent=1, began_ms=60, ended_ms=90, attributes=texts),
+        scope="opentelemetry.instrumentation.anthropic",
+    )
+    native = read(
+        chat(3, name="native", parent=1, began_ms=11, ended_ms=49),
+        chat(5, name="alone", parent=1, began_ms=61, ended_ms=91),
+        scope="com.anthropic.sdk.python",
+    )
+
+    translation = raw_logs([*agent, *instrumented, *native])
+
+    assert [log["input"] for log in translation.logs] == ["Say hello", "Say hello", ""]
+    assert steps_of(translation) == [["native"], [], ["agent"]]
+
+
 def test_the_order_of_spans_in_an_export_changes_nothing() -> None:
     shuffled = AGENT.copy()
     random.Random(7).shuffle(shuffled)

@@ -6,10 +6,13 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from phospho_gateway.otlp.conventions import identity_of, is_llm
+from phospho_gateway.otlp.messages import input_of, outputs_of
 from phospho_gateway.otlp.spans import Identity, Span
 
 # A span looks for its ancestors this far up; a deeper tree is taken as several.
 _MAX_DEPTH = 64
+# Among more calls below one span, none is looked for that two libraries report.
+_MAX_SIBLINGS = 100
 
 
 class Trace:
@@ -17,7 +20,8 @@ class Trace:
     The spans of one trace, as far as they came in one export.
 
     A task is a span that calls a model, unless a span above it does: where a framework and a client library both
-    report one call, the outer span is the task, and the inner one its step.
+    report one call, the outer span is the task, and the inner one its step. So it is where they report it side by side
+    and one without texts, as Anthropic's client does.
 
     A step belongs to the task above it; else to the tasks below it or below the nearest span above it; else to the
     tasks of the trace. Of several, it belongs to the first that ended no earlier than the step, which may have used
@@ -28,7 +32,8 @@ class Trace:
         self._spans = {span.span_id: span for span in spans}
         self._call_ids = {span.span_id for span in self._spans.values() if is_llm(span)}
         calls = [span for span in self._spans.values() if span.span_id in self._call_ids]
-        self.tasks = sorted((call for call in calls if not self._is_inner(call)), key=_by_end)
+        outer = [call for call in calls if not self._is_inner(call)]
+        self.tasks = sorted(_without_repeated(outer), key=_by_end)
         self._identities: dict[str, Identity] = {}
         self._tasks_below: dict[str, list[Span]] = {}
         for task in self.tasks:
@@ -85,6 +90,29 @@ class Trace:
         candidates = next((tasks for tasks in nearest if tasks), self.tasks)
         index = bisect_left(candidates, step.end_ns, key=lambda task: task.end_ns)
         return candidates[min(index, len(candidates) - 1)]
+
+
+def _without_repeated(calls: Sequence[Span]) -> list[Span]:
+    """Return the calls without those that another library reports beside them, with their texts."""
+    siblings: dict[str, list[Span]] = {}
+    for call in calls:
+        siblings.setdefault(call.parent_id, []).append(call)
+    return [
+        call for call in calls if not any(_repeats(call, other) for other in siblings[call.parent_id][:_MAX_SIBLINGS])
+    ]
+
+
+def _repeats(call: Span, other: Span) -> bool:
+    return (
+        call.origin.scope != other.origin.scope
+        and other.start_ns <= call.start_ns <= call.end_ns <= other.end_ns
+        and not _has_text(call)
+        and _has_text(other)
+    )
+
+
+def _has_text(call: Span) -> bool:
+    return bool(input_of(call) or outputs_of(call))
 
 
 def _by_end(span: Span) -> tuple[int, str]:
