@@ -10,8 +10,9 @@ from typing import Any, Callable, Optional, TypeVar, cast, overload
 
 from .._content.json_values import text_of
 from .._ids import new_id
+from .._logger import logger
 from .generators import aclose, close
-from .steps import MAX_STEPS
+from .steps import MAX_STEPS, Step
 
 __all__ = ["add_step", "current_trace", "take_steps", "trace", "tracer", "waiting_steps"]
 
@@ -49,6 +50,7 @@ class tracer:
         self.session_id = session_id or new_id()
         # Steps that no task has yet: calls of models, with `init(tracing=True)`.
         self.spans_to_export: list[dict[str, Any]] = []
+        self.logs = 0
         self._is_claimed = False
         self._frames: list[int] = []
 
@@ -94,13 +96,18 @@ def current_trace() -> tracer | None:
     return tracers_of_context[-1] if tracers_of_context else None
 
 
+# The traced function that runs in this context, as the step that encloses others.
+_STEP: ContextVar[str | None] = ContextVar("phospho_step", default=None)
+
 # The steps of this context outside of tracers. Replaced, never changed: contexts are copied by reference.
 _STEPS: ContextVar[tuple[dict[str, Any], ...]] = ContextVar("phospho_steps", default=())
 
 
 def add_step(step: dict[str, Any]) -> None:
     """Keep a step for the next task that is logged in this trace, or in this context outside of traces."""
-    trace = current_trace()
+    trace, parent_id = current_trace(), _STEP.get()
+    if parent_id:
+        step.setdefault("parent_span_id", parent_id)
     if trace is None:
         _STEPS.set((*_STEPS.get(), step)[-MAX_STEPS:])
     elif len(trace.spans_to_export) < MAX_STEPS:
@@ -119,6 +126,7 @@ def take_steps(trace: tracer | None) -> list[dict[str, Any]]:
         if steps:
             _STEPS.set(())
         return steps
+    trace.logs += 1
     steps, trace.spans_to_export = trace.spans_to_export, []
     return steps
 
@@ -159,19 +167,79 @@ def _traced(function: F, ids: Ids, metadata: dict[str, Any]) -> F:
 
         @wraps(called)
         async def traced_coroutine(*args: Any, **kwargs: Any) -> Any:
-            with tracer(ids[0], ids[1], metadata):
-                return await called(*args, **kwargs)
+            call = _inner_call(called, ids, metadata, arguments=(args, kwargs))
+            if call is None:
+                with tracer(ids[0], ids[1] or _outer_session(), metadata):
+                    return await called(*args, **kwargs)
+            with call:
+                call.result = await called(*args, **kwargs)
+            return call.result
 
         return cast(F, traced_coroutine)
 
     @wraps(called)
     def traced(*args: Any, **kwargs: Any) -> Any:
-        own = tracer(ids[0], ids[1], metadata)
-        with own:
-            result = called(*args, **kwargs)
-        return _traced_later(result, own)
+        call = _inner_call(called, ids, metadata, arguments=(args, kwargs))
+        if call is None:
+            own = tracer(ids[0], ids[1] or _outer_session(), metadata)
+            with own:
+                result = called(*args, **kwargs)
+            return _traced_later(result, own)
+        with call:
+            call.result = called(*args, **kwargs)
+        return call.result
 
     return cast(F, traced)
+
+
+class _InnerCall:
+    """A call of a traced function inside a trace: one of its steps. What it logs belongs to that trace."""
+
+    def __init__(self, trace: tracer, step: Step) -> None:
+        self.result: Any = None
+        self._trace, self._step = trace, step
+        self._logs, self._outer_step = trace.logs, _STEP.get()
+
+    def __enter__(self) -> None:
+        _STEP.set(self._step.fields["span_id"])
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        _STEP.set(self._outer_step)
+        # A task that was logged inside has the steps before it, and this one goes on.
+        if self._trace.logs == self._logs:
+            try:
+                self._step.end(self.result, error)
+                add_step(self._step.fields)
+            except Exception as fault:  # the app's own objects
+                logger.warning("phospho: a traced call is no step: %s", fault)
+
+
+def _inner_call(
+    function: Callable[..., Any], ids: Ids, metadata: dict[str, Any], arguments: tuple[Any, dict[str, Any]]
+) -> _InnerCall | None:
+    """Return the call as a step of the open trace; None without one, or for a function with ids of its own."""
+    trace = current_trace()
+    if trace is None or any(ids) or metadata or _is_generator(function):
+        return None
+    args, kwargs = arguments
+    if args and hasattr(type(args[0]), getattr(function, "__name__", "")):  # a method's own object
+        args = args[1:]
+    given = {**{str(index): value for index, value in enumerate(args)}, **kwargs}
+    value = next(iter(given.values())) if len(given) == 1 else given
+    return _InnerCall(
+        trace, Step("chain", value, getattr(function, "__qualname__", ""), step_id=new_id(), parent_id=_STEP.get())
+    )
+
+
+def _outer_session() -> str | None:
+    trace = current_trace()
+    return None if trace is None else trace.session_id
+
+
+def _is_generator(function: Callable[..., Any]) -> bool:
+    from inspect import isasyncgenfunction, isgeneratorfunction
+
+    return isgeneratorfunction(function) or isasyncgenfunction(function)
 
 
 def _traced_later(result: Any, own: tracer) -> Any:
