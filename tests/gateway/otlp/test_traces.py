@@ -47,7 +47,7 @@ def test_the_tokens_of_an_agent_do_not_double_those_of_its_calls() -> None:
     assert [row["tokens_in"] for row in rows] == [10, 20]
 
 
-def test_a_call_that_a_client_reports_beside_its_instrumentation_is_one_task() -> None:
+def test_a_call_that_two_libraries_report_side_by_side_is_one_task() -> None:
     """Anthropic's client writes spans of its own, without texts."""
     texts = {"gen_ai.prompt": "Say hello", "gen_ai.completion": "Hello!"}
     agent = read(span(1, name="agent", ended_ms=100))
