@@ -53,11 +53,12 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
 
 @pytest.fixture(scope="session")
 def app_folder(tmp_path_factory: pytest.TempPathFactory, archive: Archive) -> Path:
-    """An app that has the SDK, also under the name that upstream's users import, and OpenAI's client."""
+    """An app that has the SDK, also under the name that upstream's users import, OpenAI's client and the AI SDK."""
     folder = make_app(tmp_path_factory.mktemp("apps") / "app")
     for name in ("phospho-sdk", "phospho"):
         unpack(folder, name, archive)
-    (folder / "node_modules" / "openai").symlink_to(built_package() / "node_modules" / "openai")
+    for name in ("openai", "ai"):
+        (folder / "node_modules" / name).symlink_to(built_package() / "node_modules" / name)
     return folder
 
 

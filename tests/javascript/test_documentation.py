@@ -28,6 +28,7 @@ PRINTED = {
     "08_testing.mjs": "passed\n",
     "09_edge.mjs": "Hello! true\n",
     "10_commonjs.cjs": "sent 1\n",
+    "11_ai_sdk.mjs": "It is sunny today!\n",
 }
 TASKS_LOGGED = {
     "01_log.mjs": 1,
@@ -38,6 +39,7 @@ TASKS_LOGGED = {
     "06_client.mjs": 2,
     "09_edge.mjs": 1,
     "10_commonjs.cjs": 1,
+    "11_ai_sdk.mjs": 1,
 }
 
 

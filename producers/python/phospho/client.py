@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Callable
@@ -316,7 +317,7 @@ def _mask_of(rules: MaskRules) -> Mask | None:
     if rules is None:
         return None
     try:
-        return mask_of([rules] if isinstance(rules, str) or callable(rules) else rules)
+        return mask_of([rules] if isinstance(rules, (str, re.Pattern)) or callable(rules) else rules)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"mask can't be used: {error}") from error
 
