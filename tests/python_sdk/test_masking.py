@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,15 @@ def test_mask_drops_the_text_where_its_function_raises() -> None:
     client.log(input="my card is 4111")
     client.close()
     assert recorded.logs[0]["input"] == "<masking failed>"
+
+
+@pytest.mark.parametrize("rules", ["email", re.compile(r"\S+@\S+"), lambda text: text.replace("ann@x.org", "")])
+def test_mask_may_be_a_single_rule(rules: Any) -> None:
+    recorded = phospho.RecordingTransport()
+    client = phospho.Client(transport=recorded, mask=rules)
+    client.log(input="I am ann@x.org")
+    client.close()
+    assert "ann" not in recorded.logs[0]["input"]
 
 
 def test_unknown_mask_is_a_config_error() -> None:
