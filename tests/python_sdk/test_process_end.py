@@ -35,6 +35,11 @@ def terminated():
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(60)
 
+def raised():
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.raise_signal(signal.SIGTERM)
+
+forked("raise_signal, as uvicorn's workers", raised)
 forked("os._exit, as RQ's work horse", lambda: os._exit(0))
 forked("SIGTERM", terminated)
 fork = multiprocessing.get_context("fork")
@@ -57,6 +62,7 @@ def test_no_end_of_a_process_loses_logs(server: Any) -> None:
         "SIGTERM",
         "multiprocessing.Process",
         "os._exit, as RQ's work horse",
+        "raise_signal, as uvicorn's workers",
         "the parent",
     ]
 

@@ -310,6 +310,7 @@ def _install_hooks() -> None:
         _are_hooks_installed = True
         atexit.register(_close_all)
         setattr(os, "_exit", _closing(os._exit))  # noqa: B010 mypy knows the name of its parameter
+        setattr(signal, "raise_signal", _closing_at_sigterm(signal.raise_signal))  # noqa: B010
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_after_fork_in_child)
     _close_at_sigterm()
@@ -373,6 +374,17 @@ def _closing(end: Callable[[int], NoReturn]) -> Callable[[int], NoReturn]:
             end(status)
 
     return close_and_exit
+
+
+def _closing_at_sigterm(raise_signal: Callable[[int], None]) -> Callable[[int], None]:
+    """Return `signal.raise_signal`, after every pipeline is closed if it ends the process, as uvicorn's workers end."""
+
+    def close_and_raise(number: int) -> None:
+        if number == signal.SIGTERM and signal.getsignal(number) is signal.SIG_DFL:
+            _close_all()
+        raise_signal(number)
+
+    return close_and_raise
 
 
 def _close_all() -> None:
