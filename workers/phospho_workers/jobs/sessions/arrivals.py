@@ -18,21 +18,24 @@ FROM task_rows
 WHERE project_id = {project:String} AND inserted_at >= fromUnixTimestamp64Milli({arrived:Int64})
 """
 
-# Parameters: project, arrived. From where the last of these inserts ended, as far as `arrived` goes back.
-_STORE_SESSIONS_OF_TASKS = compose(
-    """
+# Parameters: project, arrived.
+_STORE_SESSIONS_OF_TASKS = """
 INSERT INTO session_task_rows (project_id, task_id, session_id, created_at)
-WITH
-    greatest(
-        fromUnixTimestamp64Milli({arrived:Int64}),
-        (SELECT max(inserted_at) FROM session_task_rows WHERE project_id = {project:String})
-            - toIntervalMillisecond($overlap_ms)
-    ) AS since
+WITH $since AS since
 SELECT project_id, task_id, session_id, max(task_rows.created_at) FROM task_rows
 WHERE project_id = {project:String} AND inserted_at >= since AND (task_id, session_id) NOT IN
     (SELECT task_id, session_id FROM session_task_rows WHERE project_id = {project:String} AND inserted_at >= since)
 GROUP BY project_id, task_id, session_id
-""",
+"""
+_SINCE = "fromUnixTimestamp64Milli({arrived:Int64})"
+# From where the last process ended, which reads all that was stored: once.
+_SINCE_LAST_STORED = compose(
+    """greatest(
+        $since,
+        (SELECT max(inserted_at) FROM session_task_rows WHERE project_id = {project:String})
+            - toIntervalMillisecond($overlap_ms)
+    )""",
+    since=_SINCE,
     overlap_ms=str(OVERLAP_MS),
 )
 
@@ -74,9 +77,14 @@ class Arrivals:
         has_any = bool(row["tasks"])
         return ArrivalTimes(row["now_ms"], row["created_ms"] * has_any, row["arrived_ms"] * has_any)
 
-    def store_sessions_of_tasks(self, project_id: str, since_ms: int) -> None:
-        """Store the sessions of the tasks that arrived since: so a session that a task leaves is known."""
-        self._store.command(_STORE_SESSIONS_OF_TASKS, {"project": project_id, "arrived": since_ms})
+    def store_sessions_of_tasks(self, project_id: str, since_ms: int, *, is_first: bool) -> None:
+        """
+        Store the sessions of the tasks that arrived since: so a session that a task leaves is known.
+
+        `is_first` leaves out the tasks of which an earlier process has stored that.
+        """
+        sql = compose(_STORE_SESSIONS_OF_TASKS, since=_SINCE_LAST_STORED if is_first else _SINCE)
+        self._store.command(sql, {"project": project_id, "arrived": since_ms})
 
     def defined_at_ms(self, project_id: str, names: Sequence[str]) -> int:
         """Return when the first version of the oldest of these definitions was made. Unix milliseconds."""

@@ -17,6 +17,8 @@ from phospho_workers.jobs.sessions.session_detection import SessionDetection
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 
 _MAX_SEEN = 100_000
+# Longer than nearly all inserts take.
+_SHORT_OVERLAP_MS = 2_000
 
 
 class SeenCache:
@@ -50,6 +52,10 @@ class ProjectProgress:
     `defined_at_ms` is when the first of the project's session definitions was made: sessions that were over before are
     history, which is for backfills. A round reads what arrived since `arrived_since_ms`; it began at `begun_ms`. `seen`
     has the sessions that were read, each with its tasks as a hash.
+
+    An insert may be seen long after the time that it is stamped with, which is rare: once a minute a round goes back to
+    the last one that did so, and as far before it as an insert may take (`swept_ms`). Others go back by two seconds, so
+    that a task is read a few times, however many arrive in a minute.
     """
 
     detection: SessionDetection
@@ -58,12 +64,17 @@ class ProjectProgress:
     arrived_since_ms: int
     is_first_round: bool = True
     begun_ms: int = 0
+    swept_ms: int = 0
     seen: SeenCache = field(default_factory=SeenCache)
 
     def end_round(self) -> None:
         """Have the next round begin where this one did."""
-        self.is_first_round = False
-        self.arrived_since_ms = max(self.arrived_since_ms, self.begun_ms - OVERLAP_MS)
+        if self.is_first_round:
+            self.is_first_round, self.swept_ms = False, self.begun_ms
+        since_ms = self.begun_ms - _SHORT_OVERLAP_MS
+        if self.begun_ms - self.swept_ms >= OVERLAP_MS:
+            since_ms, self.swept_ms = self.swept_ms - OVERLAP_MS, self.begun_ms
+        self.arrived_since_ms = max(self.defined_at_ms, since_ms)
 
 
 P = TypeVar("P", bound=ProjectProgress)
@@ -129,7 +140,9 @@ class SessionJob(ABC, Generic[P]):
         """Return the times of the tasks that arrived since the last round, and store which sessions they are in."""
         times = self._facts.arrivals.times(project_id, progress.arrived_since_ms)
         if times.arrived_ms:
-            self._facts.arrivals.store_sessions_of_tasks(project_id, progress.arrived_since_ms)
+            self._facts.arrivals.store_sessions_of_tasks(
+                project_id, progress.arrived_since_ms, is_first=progress.is_first_round
+            )
         progress.begun_ms = times.now_ms
         return times
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from phospho_workers.detection.definitions import CompiledDefinitions
@@ -13,6 +14,8 @@ from phospho_workers.jobs.sessions.session_job import ProjectProgress, SessionJo
 from phospho_workers.jobs.sessions.turns import Turn
 from phospho_workers.runtime import metrics
 
+# A round's sessions are listed by one query, and read by pages.
+_LISTED_AT_ONCE = 20_000
 _SESSIONS_AT_ONCE = 200
 _TURNS_AT_ONCE = 200
 
@@ -20,15 +23,16 @@ _TURNS_AT_ONCE = 200
 @dataclass
 class _Progress(ProjectProgress):
     """
-    `sessions` are those of the current page, each with its tasks as a hash; `last_turn` is the last turn that was read.
+    `listed` are sessions that wait, each with its tasks as a hash, and `sessions` those of the current page.
 
-    `after` is the last session of the page; empty where a round begins.
+    `last_turn` is the last turn that was read. `after` is the last session that was listed; empty where a round begins.
     """
 
+    listed: dict[str, int] = field(default_factory=dict)
     sessions: dict[str, int] = field(default_factory=dict)
     last_turn: Turn | None = None
     after: str = ""
-    is_last_page: bool = True
+    is_all_listed: bool = True
 
 
 class TurnsJob(SessionJob[_Progress]):
@@ -46,27 +50,32 @@ class TurnsJob(SessionJob[_Progress]):
         return _Progress(detection, compiled, defined_at_ms, arrived_since_ms=defined_at_ms)
 
     def _read_page(self, project_id: str, progress: _Progress, definitions_revision: int) -> bool:
+        if not progress.listed:
+            self._list_sessions(project_id, progress)
         if not progress.sessions:
-            self._next_sessions(project_id, progress)
+            progress.sessions = dict(islice(progress.listed.items(), _SESSIONS_AT_ONCE))
         if self._detect(project_id, progress, definitions_revision):
             return True
         progress.seen.add(progress.sessions)
+        for session_id in progress.sessions:
+            del progress.listed[session_id]
         progress.sessions, progress.last_turn = {}, None
-        if progress.is_last_page:
-            progress.after = ""
-            progress.end_round()
-        return not progress.is_last_page
+        if progress.listed or not progress.is_all_listed:
+            return True
+        progress.after = ""
+        progress.end_round()
+        return False
 
-    def _next_sessions(self, project_id: str, progress: _Progress) -> None:
-        """Read which sessions are on the next page of a round."""
+    def _list_sessions(self, project_id: str, progress: _Progress) -> None:
+        """Read which sessions got or lost a task, from the beginning of a round or after those of its last listing."""
         if not progress.after:
             self._begin_round(project_id, progress)
         arrived = self._facts.turns.arrived(
-            project_id, progress.arrived_since_ms, progress.after, _SESSIONS_AT_ONCE, is_first=progress.is_first_round
+            project_id, progress.arrived_since_ms, progress.after, _LISTED_AT_ONCE, is_first=progress.is_first_round
         )
-        progress.is_last_page = len(arrived) < _SESSIONS_AT_ONCE
+        progress.is_all_listed = len(arrived) < _LISTED_AT_ONCE
         progress.after = max(arrived, default="")
-        progress.sessions = {session_id: arrived[session_id] for session_id in progress.seen.unseen(arrived)}
+        progress.listed = {session_id: arrived[session_id] for session_id in progress.seen.unseen(arrived)}
 
     def _detect(self, project_id: str, progress: _Progress, definitions_revision: int) -> bool:
         """Detect in the next turns of the page's sessions, and return whether they may have more."""
