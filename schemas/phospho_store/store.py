@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import queue
 import re
+import threading
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from io import RawIOBase
@@ -77,6 +79,7 @@ class Store:
         self.database = database or ""
         self._connect = connect
         self._siblings: list[Store] = []
+        self._writes = _Writes()
         self._idle: queue.LifoQueue[Client | None] = queue.LifoQueue()
         for _ in range(size):
             self._idle.put(None)
@@ -135,7 +138,7 @@ class Store:
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run one statement that returns nothing, such as DDL."""
-        with self._connection() as client:
+        with self._writes.counted(), self._connection() as client:
             client.command(sql, parameters=dict(parameters or {}))
 
     def insert(self, table: str, lines: bytes, token: str = "") -> None:
@@ -148,8 +151,16 @@ class Store:
         settings = dict(INSERT_SETTINGS)
         if token:
             settings["insert_deduplication_token"] = token
-        with self._connection() as client:
+        with self._writes.counted(table), self._connection() as client:
             client.raw_insert(table, insert_block=lines, fmt="JSONEachRow", settings=settings)
+
+    def writes(self, tables: Iterable[str]) -> int:
+        """
+        Return a number that has risen once a statement of this store may have changed one of these tables.
+
+        Siblings share it. It knows nothing of other processes.
+        """
+        return self._writes.of(tables)
 
     def create_database(self) -> None:
         """Create the store's database where it is missing. Raises StatementRefused where the user may not."""
@@ -175,6 +186,7 @@ class Store:
     def sibling(self, size: int) -> Store:
         """Return a store of the same server with `size` connections of its own, which closes with this one."""
         sibling = Store(self._connect, size, self.database)
+        sibling._writes = self._writes
         self._siblings.append(sibling)
         return sibling
 
@@ -203,6 +215,28 @@ class Store:
             raise StoreUnavailable(f"ClickHouse can't be reached: {error}") from error
         finally:
             self._idle.put(client)
+
+
+class _Writes:
+    """Numbers of inserts by table, and of other statements, each counted once it has ended. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._inserts: Counter[str] = Counter()
+        self._statements = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def counted(self, table: str = "") -> Iterator[None]:
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inserts[table] += bool(table)
+                self._statements += not table
+
+    def of(self, tables: Iterable[str]) -> int:
+        with self._lock:
+            return self._statements + sum(self._inserts[table] for table in tables)
 
 
 def embedded(path: str, backups: Path | None = None) -> Store:

@@ -56,12 +56,18 @@ class FairQueue:
     """
     Waiting requests, in order within a project. Thread-safe.
 
-    `max_bytes` bounds all requests that are not answered, and half of it those of one project.
+    `max_bytes` bounds all requests that are not answered, and half of it those of one project. Batches are group
+    commits: one waits for as many requests as are on their way, those that the batch before answered, whose clients
+    send the next ones, and those that wait already. It does so for `linger_s` after the batch before. A request that is
+    alone never waits.
     """
 
     def __init__(self, max_bytes: int, linger_s: float) -> None:
         self._max_bytes = max_bytes
         self._linger_s = linger_s
+        self._waiting_requests = 0
+        self._answered_requests = 0
+        self._expected_requests = 0
         self._waiting: dict[str, deque[StoreRequest]] = {}
         # The projects that wait; the first is next.
         self._turns: deque[str] = deque()
@@ -92,6 +98,7 @@ class FairQueue:
                 self._waiting[request.project_id] = deque()
                 self._turns.append(request.project_id)
             self._waiting[request.project_id].append(request)
+            self._waiting_requests += 1
             self._changed.notify()
             return True
 
@@ -104,11 +111,13 @@ class FairQueue:
     def take(self) -> Batch | None:
         """Return the next batch, which may be empty; wait for one. None after the last."""
         with self._changed:
+            linger_until_s = time.monotonic() + self._linger_s
             while not self._turns and not self._is_closed:
                 self._changed.wait()
             if not self._turns:
                 return None
-            self._linger()
+            self._linger(linger_until_s)
+            self._answered_requests = self._expected_requests = 0
             return dict(self._batch())
 
     def drop(self, request: StoreRequest) -> None:
@@ -121,8 +130,10 @@ class FairQueue:
                     self._turns.remove(request.project_id)
 
     def release(self, request: StoreRequest) -> None:
-        """Count a request no longer, since it was answered."""
+        """Count a request no longer, since it is about to be answered."""
         with self._changed:
+            self._answered_requests += 1
+            self._expected_requests = self._answered_requests + self._waiting_requests
             self._held_bytes[request.project_id] -= request.size_bytes
             if not self._held_bytes[request.project_id]:
                 del self._held_bytes[request.project_id]
@@ -130,9 +141,11 @@ class FairQueue:
     def _is_beyond(self, held_bytes: int, request: StoreRequest, limit_bytes: int) -> bool:
         return held_bytes > 0 and held_bytes + request.size_bytes > limit_bytes
 
-    def _linger(self) -> None:
-        deadline_s = time.monotonic() + self._linger_s
-        while not self._is_closed and (left_s := deadline_s - time.monotonic()) > 0:
+    def _linger(self, until_s: float) -> None:
+        while not self._is_closed and self._waiting_requests < self._expected_requests:
+            left_s = until_s - time.monotonic()
+            if left_s <= 0:
+                return
             self._changed.wait(left_s)
 
     def _batch(self) -> Iterator[tuple[StoreRequest, Sequence[Record]]]:
@@ -167,6 +180,7 @@ class FairQueue:
 
     def _pop(self, project_id: str) -> None:
         self._waiting[project_id].popleft()
+        self._waiting_requests -= 1
         if not self._waiting[project_id]:
             del self._waiting[project_id]
 

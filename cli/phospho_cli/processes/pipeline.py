@@ -41,11 +41,11 @@ _INSERT_ORDER = (PARTS, TASKS, ANALYSES, FEEDBACK, STEPS, DEAD_LETTER)
 class PipelineSettings:
     """
     max_waiting_bytes: requests beyond this are refused with a 503, those of one project beyond half of it.
-    linger_s: time for which a batch waits for more requests after its first.
+    linger_s: time for which a batch waits for the requests that are on their way.
     """
 
     max_waiting_bytes: int = 64_000_000
-    linger_s: float = 0.002
+    linger_s: float = 0.02
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from phospho_cli.options import settings_options, variables_help
 from phospho_cli.processes.backend import build_backend, open_kafka
 from phospho_cli.processes.dashboard import new_setup_code, with_setup_codes
 from phospho_cli.processes.disk import DiskReserve, sync_inserts
+from phospho_cli.processes.local_definitions import LocalDefinitions
 from phospho_cli.processes.otlp_grpc import grpc_address, grpc_background, grpc_endpoint
 from phospho_cli.processes.pipeline import Pipeline
 from phospho_cli.processes.serving import (
@@ -295,8 +296,9 @@ def _open_publisher(
         if settings.kafka:
             yield stack.enter_context(open_kafka(KafkaPublisherSettings(settings.kafka)))
             return
-        # Refreshed at every batch: in this process the query takes less than a millisecond.
-        cache = DefinitionCache(DefinitionRepository(store, clock), refresh_interval_s=0.0)
+        # Looked at before every batch: a definition holds for the next task.
+        definitions = LocalDefinitions(store, DefinitionRepository(store, clock))
+        cache = DefinitionCache(definitions, refresh_interval_s=0.0)
         refuse = disk.refuse_if_low if disk is not None else lambda: None
         pipeline = Pipeline(Extraction(), Detection(cache.current), store, clock, refuse=refuse)
         pipeline.start()
