@@ -23,7 +23,6 @@ VARIADIC = {
     "derived_id": "parts of an identity",
     "derived_uuid": "parts of an identity",
     "run": "a function for another thread, and its arguments",
-    "session_findings": "columns of a query",
     "warning": "arguments of a message of `logging`",
 }
 RIDDLES = {"asked", "chosen", "found", "known", "one", "place", "said", "told"}

@@ -13,6 +13,7 @@ from phospho_schemas.times import utc_now
 from phospho_store.errors import StoreError
 from phospho_store.ledger.deletions import record_deletions
 from phospho_store.registry.registry import Registry
+from phospho_store.rollups.rollups import Hour, Rollups
 from phospho_store.sql import compose
 from phospho_store.store import Store
 
@@ -128,10 +129,12 @@ def enforce(
     for project in registry.projects():
         if project.retention_days:
             expiring = _Expiring(store, project, _cutoff(project.retention_days, now), str(max_identities))
+            hours = expiring.begin()
             for annotation in _ANNOTATIONS:
                 yield from expiring.annotations(annotation)
             for expiry in _EXPIRIES:
                 yield from expiring.rows(expiry)
+            Rollups(store).end_deletion(hours)
 
 
 def expired_tasks(store: Store, project_id: str, retention_days: int, now: datetime) -> int:
@@ -170,6 +173,11 @@ class _Expiring:
     project: Project
     cutoff: str
     limit: str
+
+    def begin(self) -> list[Hour]:
+        """Return the hours with tasks to delete; no rollup of them holds any more."""
+        expired = "created_at < {cutoff:DateTime64(3, 'UTC')}"
+        return Rollups(self.store).begin_deletion(self.project.project_id, expired, {"cutoff": self.cutoff})
 
     def annotations(self, annotation: _Annotation) -> Iterator[Deleted]:
         """Delete what is about tasks that expire, or about none."""

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,7 +22,7 @@ import orjson
 from starlette.testclient import TestClient
 
 from benchmarks.conversations import REPOSITORY
-from benchmarks.filled_store import Filling, fill
+from benchmarks.filled_store import DAYS, Filling, fill
 from benchmarks.machine import commit, machine
 from benchmarks.measured_store import Measured, MeasuredStore
 from benchmarks.sizes import PROJECT, say
@@ -35,7 +36,9 @@ from phospho_store.clickhouse import remote
 from phospho_store.migrations import migrate
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.registry import Registry
+from phospho_store.rollups.rollups import Rollups
 from phospho_store.store import DATABASE, Store
+from phospho_workers.jobs.rollups.rollup_job import RollupJob
 from phospho_workers.jobs.settings import JobSettings
 
 # The aims of the pages on two cores, in seconds at p95, by the period.
@@ -44,6 +47,8 @@ AIMS_S = {"30d": 0.3, "all": 1.0}
 _FILL_TIMEOUT_S = 3600
 _PRICES = Prices("USD", {"large-2": Price(2.5, 10.0), "small-2": Price(0.15, 0.6)})
 
+# The pages that are asked before rollups are computed, and again after it.
+_FROM_FACTS = ("dashboard",)
 # A name, the path, and what the URL narrows it to.
 _PAGES: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("dashboard", "/", {}),
@@ -72,14 +77,23 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory(prefix="phospho-bench-") as folder:
         store = (options.folder or Path(folder)) / "clickhouse"
-        report = measured(store, options.tasks, options.rounds, options.period or tuple(AIMS_S))
+        periods = options.period or tuple(AIMS_S)
+        report = measured(store, options.tasks, options.rounds, days=options.days, periods=periods, names=options.page)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     print("\n".join(table(report["pages"])))
     say(f"written: {options.output}")
 
 
-def measured(folder: Path, tasks: int, rounds: int, periods: Sequence[str] = tuple(AIMS_S)) -> dict[str, Any]:
+def measured(
+    folder: Path,
+    tasks: int,
+    rounds: int,
+    *,
+    days: int = DAYS,
+    periods: Sequence[str] = tuple(AIMS_S),
+    names: Sequence[str] | None = None,
+) -> dict[str, Any]:
     """Return what was measured, and on what. A store that is in `folder` is taken as it is."""
     with ClickHouseServer(folder) as server:
         setup = remote(server.url)
@@ -88,10 +102,15 @@ def measured(folder: Path, tasks: int, rounds: int, periods: Sequence[str] = tup
         setup.close()
         writer = Store(lambda _: server.client(DATABASE, send_receive_timeout=_FILL_TIMEOUT_S), 1)
         if is_new:
-            for count in fill(writer, Filling(PROJECT, tasks, time.time_ns() // 1_000_000)):
+            for count in fill(writer, Filling(PROJECT, tasks, time.time_ns() // 1_000_000, days)):
                 say(f"{count:,} tasks are stored")
         store = MeasuredStore(server)
-        pages = [page for period in periods for page in _pages(store, period, rounds)]
+        pages = list(_pages(store, periods, rounds, _FROM_FACTS)) if is_new else []
+        job = RollupJob(Rollups(writer))
+        while job.step():
+            pass
+        say("rollups are computed")
+        pages += _pages(store, periods, rounds, names or [])
         sizes = writer.rows(
             "SELECT table, count() AS parts, sum(rows) AS rows, sum(bytes_on_disk) AS bytes FROM system.parts"
             " WHERE active AND database = currentDatabase() GROUP BY table ORDER BY bytes DESC"
@@ -108,13 +127,17 @@ def table(pages: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield from _lines(page)
 
 
-def _pages(store: MeasuredStore, period: str, rounds: int) -> Iterator[dict[str, Any]]:
+def _pages(store: MeasuredStore, periods: Sequence[str], rounds: int, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Ask pages by their names, all where none is given; those of _FROM_FACTS before any hour is in rollups."""
     examples = _examples(store)
     with _browser(store) as browser:
-        for name, path, query in _PAGES:
+        for period, (name, path, query) in product(periods, _PAGES):
+            if names and name not in names:
+                continue
             narrowed = {key: value.format(**examples) for key, value in query.items()}
             url = f"{path.format(**examples)}?{urlencode({'project': PROJECT, 'period': period, **narrowed})}"
             page = _asked(store, browser, url, rounds)
+            name = f"{name}, from facts" if names is _FROM_FACTS else name
             say("\n".join(_lines({"page": name, "period": period, **page})))
             yield {"page": name, "period": period, "url": url, **page}
 
@@ -193,8 +216,10 @@ def _browser(store: MeasuredStore) -> Iterator[TestClient]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard", description=main.__doc__)
     parser.add_argument("--tasks", type=int, default=10_000_000, help="a tenth as many sessions")
+    parser.add_argument("--days", type=int, default=DAYS, help="over which the tasks are spread")
     parser.add_argument("--rounds", type=int, default=10, help="how often each page is asked")
     parser.add_argument("--period", action="append", choices=tuple(AIMS_S), help="all of them by default")
+    parser.add_argument("--page", action="append", help="a page by its name; all of them by default")
     parser.add_argument("--folder", type=Path, help="where the store is made and kept, or was by an earlier run")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "build" / "bench-dashboard.json")
     return parser.parse_args()

@@ -119,15 +119,16 @@ _EACH_PART = ((_TASKS, 0), (_TASKS, 1), (_ANALYSES, 0), (_ANALYSES, 1), (_FEEDBA
 
 @dataclass(frozen=True)
 class Filling:
-    """`tasks` of one project over DAYS that end at `end_ms`."""
+    """`tasks` of one project over `days` that end at `end_ms`."""
 
     project_id: str
     tasks: int
     end_ms: int
+    days: int = DAYS
 
     def parameters(self) -> dict[str, int | str]:
         """Return what the statements take, the same for every part."""
-        length_ms = DAYS * 86_400_000
+        length_ms = self.days * 86_400_000
         return {
             "project": self.project_id, "tasks": self.tasks, "first_ms": self.end_ms - length_ms,
             "length_ms": length_ms, "gap_ms": max(length_ms // self.tasks, 1),

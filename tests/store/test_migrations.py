@@ -62,6 +62,9 @@ REGISTRY = {
     "session_task_rows": "project_id, task_id, session_id",
     "judgement_rows": "project_id, name, definition_version, content",
     "llm_call_rows": "project_id, call_id",
+    "rollup_rows": "project_id, dimension, hour, value, version",
+    "rollup_hour_rows": "project_id, hour",
+    "rollup_watermark_rows": "name",
 }
 
 
@@ -207,6 +210,9 @@ def test_sort_key_is_the_identity_and_there_is_no_partition(store: Store, table:
         "session_task_rows": "",
         "job_member_rows": "(seen_at)",
         "job_generation_rows": "(generation)",
+        # Of two computations of an hour, the later one holds.
+        "rollup_rows": "(computation)",
+        "rollup_watermark_rows": "(settled_ms)",
     }
     assert found["engine_full"].startswith(f"ReplacingMergeTree{versions.get(table, '(revision)')} ORDER BY")
 

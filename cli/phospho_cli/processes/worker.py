@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 STAGES = ("extraction", "detection", "sink")
 # The names of phospho_workers.jobs.registry, which is imported when one runs.
-JOBS = ("jobs", "learning", "sessions", "backfills", "webhooks", "judge", "ledger")
+JOBS = ("jobs", "learning", "sessions", "rollups", "backfills", "webhooks", "judge", "ledger")
 
 _METRICS_PORT = 9100
 
@@ -56,6 +56,7 @@ def worker(name: str, settings: WorkerSettings) -> None:
       phospho worker learning      labels → classifiers, which detection uses within a second
       phospho worker webhooks      events → webhooks
       phospho worker backfills     definitions over the tasks of the past
+      phospho worker rollups       hours that changed → what the dashboard counts
       phospho worker sessions      definitions over ended sessions, and over tasks with their context
       phospho worker judge         judgements of an LLM or a local encoder
       phospho worker ledger        the balance of each project and hour, from receipts and what is stored

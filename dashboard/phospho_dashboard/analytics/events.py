@@ -9,7 +9,6 @@ from typing import Any
 from phospho_dashboard.analytics.tasks import Tasks, task_list_extras
 from phospho_dashboard.analytics.trends import bucket_times
 from phospho_dashboard.layout.views import Content, Paging, View, ViewRequest
-from phospho_dashboard.queries.analysed import analysed, found_events
 from phospho_dashboard.queries.filters import Scope, searched
 from phospho_dashboard.queries.periods import Buckets
 from phospho_dashboard.web.formats import with_times
@@ -18,6 +17,7 @@ from phospho_schemas.definitions import needs_session
 from phospho_schemas.messages import EventDefinition
 from phospho_store.registry.registry import Registry
 from phospho_store.sql import compose
+from phospho_store.sql.analysed import analysed, found_events
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 

@@ -13,12 +13,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from phospho_dashboard.layout.views import ViewRequestReader
-from phospho_dashboard.queries.analysed import analysed, session_facts, session_findings
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.zones import UTC_ZONE
 from phospho_dashboard.services import Endpoints, Services
 from phospho_store.metadata import metadata_text
 from phospho_store.sql import compose
+from phospho_store.sql.analysed import analysed, session_facts
 from phospho_store.sql.feedback import current_flag, last_feedback
 from phospho_store.sql.sessions import SESSION_FACTS
 from phospho_store.store import Store
@@ -173,7 +173,7 @@ def _tasks_source(scope: Scope) -> str:
 def _sessions_source(scope: Scope) -> str:
     """Return the source of sessions with a task in `scope`. As on their page, the columns count all of their tasks."""
     within = compose(_SESSIONS_WITHIN, tasks=scope.tasks(), most=str(MAX_ROWS))
-    findings = session_findings(scope, within, "session_id")
+    findings = analysed(scope.of_project(), "session_id", within=within)
     return compose(_SESSIONS_FROM, sessions=session_facts(within), findings=findings)
 
 

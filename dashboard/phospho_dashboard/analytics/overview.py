@@ -4,72 +4,69 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 from phospho_dashboard.analytics.trends import bucket_times
 from phospho_dashboard.layout.views import Content, View, ViewRequest
-from phospho_dashboard.queries.analysed import analysed, flagged_tasks
 from phospho_dashboard.queries.filters import Scope, searched
 from phospho_dashboard.queries.periods import Buckets, Span
 from phospho_dashboard.settings import Prices
 from phospho_store.registry.registry import Registry
+from phospho_store.rollups.coverage import SEALED, Coverage, CoverageReader
 from phospho_store.sql import compose
+from phospho_store.sql.rollups import (
+    ACTIVITY,
+    EVENTS,
+    FEEDBACK,
+    FINDINGS,
+    HOUR_MS,
+    HOUR_START_MS,
+    USERS,
+    Dimension,
+)
 from phospho_store.store import Store
 
 MAX_PARTS = 12
 # Of one grouping set: models whose cost is summed, versions, languages; buckets are fewer.
 MAX_ROWS = 500
 
-# One reading for each table: GROUPING SETS count a session or a user of two buckets, models or versions once in each
-# and once in the totals. `level` has a bit for each column that a row is not of. Quantiles are of latencies without the
-# last bits, up to 1 part in 128 too low: no order of the rows changes them, and they hold no value of each row.
+# One reading for each dimension: GROUPING SETS count a session or a user of two buckets, models or versions once in
+# each and once in the totals. `level` has a bit for each column that a row is not of. Quantiles are of latencies
+# without the last bits, up to 1 part in 128 too low: no order of the rows changes them.
 _ACTIVITY = """
 SELECT
-    grouping(bucket, model, version) AS level, bucket, toString(model) AS model, toString(version) AS version,
-    count() AS tasks,
-    uniqExact(session) AS sessions,
-    uniqExactIf(user, user != 0) AS users,
-    sum(ifNull(tokens_in, 0)) AS tokens_in,
-    sum(ifNull(tokens_out, 0)) AS tokens_out,
-    count(latency_ms) AS timed_tasks,
-    quantilesBFloat16(0.5, 0.95, 0.99)(latency_ms) AS latencies
-FROM
-(
-    SELECT
-        $bucket AS bucket,
-        cityHash64(session_id) AS session,
-        if(user_id = '', 0, cityHash64(user_id)) AS user,
-        model, version_id AS version, tokens_in, tokens_out, latency_ms
-    FROM task_rows FINAL WHERE $tasks
-)
-GROUP BY GROUPING SETS ((bucket), (model), (version), ())
+    grouping(period, model, version) AS level, period AS bucket, model, version,
+    sum(tasks) AS tasks,
+    uniqExactArray(sessions) AS sessions,
+    uniqExactArray(users) AS users,
+    sum(tokens_in) AS tokens_in,
+    sum(tokens_out) AS tokens_out,
+    sumArray(latency_counts) AS timed_tasks,
+    quantilesBFloat16WeightedArray(0.5, 0.95, 0.99)(latencies, latency_counts) AS latencies
+FROM $cells
+GROUP BY GROUPING SETS ((period), (model), (version), ())
 ORDER BY tasks DESC, model, version LIMIT {most:UInt32} BY level
 """
 _BUCKET, _MODEL, _VERSION, _ALL = 0b011, 0b101, 0b110, 0b111
 _FINDINGS = """
 SELECT
-    grouping(bucket, language) AS level,
-    $bucket AS bucket,
-    toString(language) AS language,
-    sum(is_task) AS analysed_tasks,
-    sum(length(names)) AS events,
-    countIf(sentiment = 'positive') AS positive,
-    countIf(sentiment = 'neutral') AS neutral,
-    countIf(sentiment = 'negative') AS negative
-FROM $analysed
-GROUP BY GROUPING SETS ((bucket), (language), ())
+    grouping(period, language) AS level, period AS bucket, language,
+    sum(analysed_tasks) AS analysed_tasks,
+    sum(events) AS events,
+    sum(positive) AS positive,
+    sum(neutral) AS neutral,
+    sum(negative) AS negative
+FROM $cells
+GROUP BY GROUPING SETS ((period), (language), ())
 ORDER BY analysed_tasks DESC, language LIMIT {most:UInt32} BY level
 """
 _BUCKET_OF_FINDINGS, _LANGUAGE, _ALL_FINDINGS = 0b01, 0b10, 0b11
 _FEEDBACK = """
-SELECT
-    grouping(bucket) AS level,
-    $bucket AS bucket,
-    countIf(flag = 'success') AS successes,
-    countIf(flag = 'failure') AS failures
-FROM $flagged_tasks
-GROUP BY GROUPING SETS ((bucket), ())
+SELECT grouping(period) AS level, period AS bucket, sum(successes) AS successes, sum(failures) AS failures
+FROM $cells
+GROUP BY GROUPING SETS ((period), ())
 ORDER BY bucket LIMIT {most:UInt32} BY level
 """
 _BUCKET_OF_FEEDBACK, _ALL_FEEDBACK = 0b0, 0b1
@@ -80,14 +77,14 @@ FROM task_rows FINAL WHERE $tasks AND model IN {models:Array(String)}
 GROUP BY model
 """
 _EVENTS = """
-SELECT toString(name) AS name, count() AS events, uniqExact(session) AS sessions
-FROM (SELECT cityHash64(session_id) AS session, arrayJoin(names) AS name FROM $analysed)
+SELECT name, sum(events) AS events, uniqExactArray(sessions) AS sessions
+FROM $cells
 GROUP BY name ORDER BY events DESC, name LIMIT {most:UInt32}
 """
 _USERS = """
-SELECT user_id AS user, count() AS tasks, uniqExact(cityHash64(session_id)) AS sessions
-FROM task_rows FINAL WHERE $tasks AND user_id != ''
-GROUP BY user_id ORDER BY tasks DESC, user_id LIMIT {most:UInt32}
+SELECT user, sum(tasks) AS tasks, uniqExactArray(sessions) AS sessions
+FROM $cells
+GROUP BY user ORDER BY tasks DESC, user LIMIT {most:UInt32}
 """
 
 Row = dict[str, Any]
@@ -105,12 +102,14 @@ class Overview:
     def __init__(self, store: Store, prices: Prices) -> None:
         self._store = store
         self._prices = prices
+        self._rollups = CoverageReader(store)
 
     def read(self, scope: Scope, buckets: Buckets) -> Row:
         """Return `totals`, `over_time` (a row a bucket, empty ones too), and the largest parts, each in a list."""
+        cells = _Cells(scope, buckets, self._coverage(scope, buckets))
         activity, findings, feedback = (
-            _by_level(self._rows(sql, scope, bucket=buckets.sql, **buckets.parameters, most=MAX_ROWS))
-            for sql in (_ACTIVITY, _FINDINGS, _FEEDBACK)
+            _by_level(self._rows(sql, cells, dimension, MAX_ROWS))
+            for sql, dimension in ((_ACTIVITY, ACTIVITY), (_FINDINGS, FINDINGS), (_FEEDBACK, FEEDBACK))
         )
         totals = _only(activity[_ALL]) | _only(findings[_ALL_FINDINGS]) | _only(feedback[_ALL_FEEDBACK])
         over_time = (activity[_BUCKET], findings[_BUCKET_OF_FINDINGS], feedback[_BUCKET_OF_FEEDBACK])
@@ -120,27 +119,59 @@ class Overview:
             "currency": self._prices.currency,
             "step_ms": buckets.step_ms,
             "over_time": _over_time(buckets, *over_time),
-            "events": self._rows(_EVENTS, scope, most=MAX_PARTS),
+            "events": self._rows(_EVENTS, cells, EVENTS, MAX_PARTS),
             "languages": _languages(findings[_LANGUAGE]),
             "models": models,
             "versions": [_version(row) for row in activity[_VERSION][:MAX_PARTS]],
-            "users": self._rows(_USERS, scope, most=MAX_PARTS),
+            "users": self._rows(_USERS, cells, USERS, MAX_PARTS),
         }
 
     def _total_cost(self, scope: Scope, models: Sequence[Row]) -> float | None:
         """Return what all models with a price cost, None without one; `models` are the first MAX_ROWS."""
         if len(models) == MAX_ROWS and self._prices.models:
-            models = [self._with_cost(row) for row in self._rows(_PRICED, scope, models=list(self._prices.models))]
+            sql = compose(_PRICED, tasks=scope.tasks())
+            rows = self._store.rows(sql, scope.parameters(models=list(self._prices.models)))
+            models = [self._with_cost(row) for row in rows]
         costs = [row["cost"] for row in models if row["cost"] is not None]
         return sum(costs) if costs else None
 
     def _with_cost(self, row: Row) -> Row:
         return row | {"cost": self._prices.cost(row["model"], row["tokens_in"], row["tokens_out"])}
 
-    def _rows(self, sql: str, scope: Scope, *, bucket: str = "", **parameters: Any) -> list[Row]:
-        parts = {"tasks": scope.tasks(), "bucket": bucket, "flagged_tasks": flagged_tasks(scope, "created_at")}
-        parts["analysed"] = analysed(scope, "created_at", "session_id", "sentiment", "language")
-        return self._store.rows(compose(sql, **parts), scope.parameters(**parameters))
+    def _rows(self, sql: str, cells: _Cells, dimension: Dimension, most: int) -> list[Row]:
+        return self._store.rows(compose(sql, cells=cells.sql(dimension)), cells.parameters(most=most))
+
+    def _coverage(self, scope: Scope, buckets: Buckets) -> Coverage | None:
+        """Return which hours are taken from rollups; None where filters or short buckets leave none."""
+        if scope.filters.narrowing() or scope.task_ids is not None or buckets.step_ms < HOUR_MS:
+            return None
+        span = (scope.span.start_ms, scope.span.end_ms)
+        return self._rollups.coverage(scope.project_id, span, buckets.starts, scope.corrections)
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The cells of a scope by bucket: from rollups as far as `coverage` reaches, and from facts."""
+
+    scope: Scope
+    buckets: Buckets
+    coverage: Coverage | None
+
+    def sql(self, dimension: Dimension) -> str:
+        """Return the subquery of the cells of a dimension."""
+        if self.coverage is None:
+            return f"({dimension.cells(self.scope, self.buckets.sql)})"
+        cells = [dimension.stored_cells(SEALED, self.buckets.index_of(HOUR_START_MS))]
+        if self.coverage.fact_ranges:
+            cells.append(dimension.cells(self.scope.of_ranges(self.coverage.fact_ranges), self.buckets.sql))
+        return f"({' UNION ALL '.join(cells)})"
+
+    def parameters(self, **others: Any) -> dict[str, Any]:
+        """Return the parameters of the subqueries, and `others`."""
+        scope, hours = self.scope, {}
+        if self.coverage is not None:
+            scope, hours = scope.of_ranges(self.coverage.fact_ranges), self.coverage.parameters
+        return scope.parameters(**self.buckets.parameters, **hours, **others)
 
 
 def _by_level(rows: Iterable[Row]) -> defaultdict[int, list[Row]]:

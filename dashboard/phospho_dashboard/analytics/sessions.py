@@ -14,11 +14,11 @@ from typing import Any
 from phospho_dashboard.analytics.tasks import Tasks
 from phospho_dashboard.analytics.texts import SHORT_TEXTS, WHOLE_TEXTS, Texts
 from phospho_dashboard.layout.views import Content, PageExtras, Paging, View, ViewRequest, chosen_columns, sort_labels
-from phospho_dashboard.queries.analysed import session_facts, session_findings
 from phospho_dashboard.queries.filters import Scope, newest
 from phospho_dashboard.queries.periods import Extent
 from phospho_dashboard.web.formats import with_times
 from phospho_store.sql import compose
+from phospho_store.sql.analysed import analysed, session_facts
 from phospho_store.sql.feedback import current_flag, last_feedback
 from phospho_store.sql.sessions import SESSION_FACTS
 from phospho_store.store import Store
@@ -173,7 +173,7 @@ class Sessions:
             return []
         parameters = {"project": scope.project_id, "sessions": session_ids, "characters": PREVIEW_CHARACTERS}
         condition = "session_id IN {sessions:Array(String)}"
-        analyses = session_findings(scope, condition, "session_id", "sentiment", "language")
+        analyses = analysed(scope.of_project(), "session_id", "sentiment", "language", within=condition)
         sql = compose(_FINDINGS, analysed=analyses)
         summaries = {row["session_id"]: row for row in self._store.rows(_SUMMARIES, parameters)}
         findings = {row["session_id"]: row for row in self._store.rows(sql, parameters)}

@@ -6,10 +6,10 @@ from typing import Any
 
 from phospho_dashboard.analytics.trends import Trends
 from phospho_dashboard.layout.views import Content, Paging, View, ViewRequest, sort_labels
-from phospho_dashboard.queries.analysed import analysed
 from phospho_dashboard.queries.filters import Scope, searched
 from phospho_dashboard.web.formats import with_times
 from phospho_store.sql import compose
+from phospho_store.sql.analysed import analysed
 from phospho_store.store import Store
 
 _FIRST_PLACE = (2**62, "\U0010ffff")

@@ -1,9 +1,12 @@
-"""The times of a project\'s first and last task, and the kinds of corrections that it has."""
+"""The times of a project's first and last task, and the kinds of corrections that it has."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from phospho_dashboard.queries.periods import BEYOND_MS, FIRST_MS, Extent, Span
 from phospho_dashboard.web.cache import TimedCache
+from phospho_store.annotations.corrections import read_corrections
 from phospho_store.sql.corrections import Corrections
 from phospho_store.store import Store
 
@@ -46,18 +49,6 @@ WHERE project_id = {project:String} AND label = 'confirmed' AND task_id NOT IN (
 )
 """
 _BARE_LABELS_TTL_S = 600.0
-_CORRECTIONS = """
-SELECT
-    (SELECT (count(), sum(cityHash64(event_name, task_id, label))) FROM label_rows FINAL
-        WHERE project_id = {project:String} AND label != '') AS labels,
-    EXISTS(
-        SELECT 1 FROM judgement_rows WHERE project_id = {project:String} AND answer != '' LIMIT 1
-    ) AS has_judgements,
-    EXISTS(
-        SELECT 1 FROM session_analysis_rows WHERE project_id = {project:String} AND notEmpty(events.name) LIMIT 1
-    ) AS has_session_events,
-    EXISTS(SELECT 1 FROM feedback_rows WHERE project_id = {project:String} LIMIT 1) AS has_feedback
-"""
 
 
 class Extents:
@@ -90,11 +81,9 @@ class Extents:
 
     def corrections(self, project_id: str) -> Corrections:
         """Return what reading the events of this project has to look for beside its analyses."""
-        [row] = self._store.rows(_CORRECTIONS, {"project": project_id})
-        count, digest = row.pop("labels")
-        kinds = {kind: bool(has_any) for kind, has_any in row.items()}
-        is_bare = count > 0 and self._has_bare_labels.get((project_id, digest))
-        return Corrections(has_labels=count > 0, has_bare_labels=is_bare, **kinds)
+        corrections, digest = read_corrections(self._store, project_id)
+        is_bare = corrections.has_labels and self._has_bare_labels.get((project_id, digest))
+        return replace(corrections, has_bare_labels=is_bare)
 
     def _read_bare_labels(self, key: tuple[str, int]) -> bool:
         return bool(self._store.rows(_BARE_LABELS, {"project": key[0]})[0]["has_any"])

@@ -8,7 +8,7 @@ reads the other only if a filter needs it, for the ids of its tasks within the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, tzinfo
 from typing import Any, get_args
@@ -16,8 +16,9 @@ from typing import Any, get_args
 from phospho_dashboard.queries.periods import PERIODS, Extent, Span, time_ms
 from phospho_dashboard.queries.search import contains, longest_word
 from phospho_schemas.messages import Flag
+from phospho_store.rollups.coverage import Range
 from phospho_store.sql.corrections import NO_CORRECTIONS, Corrections
-from phospho_store.sql.feedback import has_flag
+from phospho_store.sql.feedback import feedback_of_span, has_flag
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 
@@ -126,7 +127,7 @@ class Scope:
     The tasks that a page is about: those of one project, within a span, that pass the filters.
 
     `corrections` are what reading the project's events has to look for beside its analyses. `task_ids`, where they
-    are set, are all that is in it.
+    are set, are all that is in it. Of a span in `ranges`, the scope has the tasks of these; None is all of it.
     """
 
     project_id: str
@@ -134,6 +135,7 @@ class Scope:
     span: Span
     corrections: Corrections = NO_CORRECTIONS
     task_ids: tuple[str, ...] | None = None
+    ranges: tuple[Range, ...] | None = None
 
     def parameters(self, **others: Any) -> dict[str, Any]:
         """Return the values that the conditions take, and `others`."""
@@ -141,6 +143,7 @@ class Scope:
         times = {name: value for name, value in bounds.items() if value is not None}
         ids = {"task_ids": list(self.task_ids)} if self.task_ids is not None else {}
         word = {"q_word": longest_word(self.filters.q)} if self.filters.q else {}
+        times |= {f"{name}_{number}": ms for number, name, ms in self._range_ends()}
         return {"project": self.project_id, **times, **ids, **self.filters.narrowing(), **word, **others}
 
     def tasks(self) -> str:
@@ -160,21 +163,20 @@ class Scope:
         return " AND ".join([_OF_PROJECT, *self._times()])
 
     def feedback(self) -> str:
-        """
-        Return a condition on `feedback_rows` that holds for all feedback on a task of the span, and few others.
+        """Return a condition on `feedback_rows` that holds for all feedback on a task of the span, and few others."""
+        return feedback_of_span(self.of_span()) if self._times() else _OF_PROJECT
 
-        Feedback has a time of its own; its task is found by the id. Where ids sort by time, the primary key leaves
-        those of the span; where they don't, it leaves all.
-        """
-        if not self._times():
-            return _OF_PROJECT
-        # The same text twice is read once.
-        ends = f"(SELECT (min(task_id), max(task_id)) FROM task_rows WHERE {self.of_span()})"
-        return f"{_OF_PROJECT} AND task_id BETWEEN tupleElement({ends}, 1) AND tupleElement({ends}, 2)"
+    def of_ranges(self, ranges: tuple[Range, ...]) -> Scope:
+        """Return the same tasks, as far as they are in one of these ranges of the span."""
+        return replace(self, ranges=ranges)
 
     def within(self, span: Span) -> Scope:
         """Return the same tasks, as far as they are within `span`."""
         return replace(self, span=span)
+
+    def of_project(self) -> Scope:
+        """Return all tasks of the project."""
+        return replace(self, filters=Filters(), span=Span(), task_ids=None)
 
     def of_tasks(self, task_ids: Iterable[str]) -> Scope:
         """Return the tasks of these ids, which have passed the filters."""
@@ -207,7 +209,22 @@ class Scope:
     def _times(self) -> list[str]:
         start = ["created_at >= fromUnixTimestamp64Milli({start_ms:Int64})"] if self.span.start_ms is not None else []
         end = ["created_at < fromUnixTimestamp64Milli({end_ms:Int64})"] if self.span.end_ms is not None else []
-        return start + end
+        return start + end + ([self._in_ranges()] if self.ranges is not None else [])
+
+    def _in_ranges(self) -> str:
+        ranges: dict[int, list[str]] = {}
+        for number, name, _ in self._range_ends():
+            sign = ">=" if name == "from" else "<"
+            condition = f"created_at {sign} fromUnixTimestamp64Milli({{{name}_{number}:Int64}})"
+            ranges.setdefault(number, []).append(condition)
+        return f"({' OR '.join(' AND '.join(conditions) for conditions in ranges.values()) or '0'})"
+
+    def _range_ends(self) -> Iterator[tuple[int, str, int]]:
+        for number, (from_ms, to_ms) in enumerate(self.ranges or ()):
+            if from_ms is not None:
+                yield number, "from", from_ms
+            if to_ms is not None:
+                yield number, "to", to_ms
 
     def _active(self, conditions: Mapping[str, str]) -> list[str]:
         narrowing = self.filters.narrowing()

@@ -65,12 +65,10 @@ class Bucket:
     is_whole: bool
 
 
-_BUCKET = "intDiv(toUnixTimestamp64Milli(created_at) - {origin_ms:Int64}, {step_ms:Int64})"
+_BUCKET = "intDiv($time_ms - {origin_ms:Int64}, {step_ms:Int64})"
 # A day with a change of the clock is an hour longer or shorter, which moves a time by at most one bucket.
-_UNEVEN_BUCKET = compose(
-    "($bucket + (toUnixTimestamp64Milli(created_at) >= {starts:Array(Int64)}[$bucket + 2])"
-    " - (toUnixTimestamp64Milli(created_at) < {starts:Array(Int64)}[$bucket + 1]))",
-    bucket=_BUCKET,
+_UNEVEN_BUCKET = (
+    "($bucket + ($time_ms >= {starts:Array(Int64)}[$bucket + 2]) - ($time_ms < {starts:Array(Int64)}[$bucket + 1]))"
 )
 
 
@@ -103,7 +101,12 @@ class Buckets:
     @property
     def sql(self) -> str:
         """The index of the bucket of `created_at`, with the values of `parameters`."""
-        return _BUCKET if self._is_even else _UNEVEN_BUCKET
+        return self.index_of("toUnixTimestamp64Milli(created_at)")
+
+    def index_of(self, time_ms: str) -> str:
+        """Return the index of the bucket of `time_ms`, an expression of Unix milliseconds."""
+        bucket = compose(_BUCKET, time_ms=time_ms)
+        return bucket if self._is_even else compose(_UNEVEN_BUCKET, bucket=bucket, time_ms=time_ms)
 
     @property
     def parameters(self) -> dict[str, Any]:

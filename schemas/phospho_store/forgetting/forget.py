@@ -13,6 +13,7 @@ from phospho_store.forgetting.tombstones import bury
 from phospho_store.ledger.deletions import record_deletions
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.revisions import observe_stored
+from phospho_store.rollups.rollups import Hour, Rollups
 from phospho_store.sql import compose
 from phospho_store.store import Store
 
@@ -85,6 +86,7 @@ class Forgetting:
         self._store = store
         self._clock = clock
         self._definitions = DefinitionRepository(store, clock)
+        self._rollups = Rollups(store)
 
     def forget(self, project_id: str, kind: SubjectKind, identifier: str) -> Forgotten:
         """
@@ -107,6 +109,7 @@ class Forgetting:
         forgotten.tasks = max(forgotten.tasks, len(task_ids))
         forgotten.sessions = max(forgotten.sessions, len(session_ids))
         self._delete_dead_letters(project_id, [identifier, *task_ids], forgotten)
+        hours = self._rolled_up_hours(project_id, task_ids, session_ids)
         for ids in _pages(task_ids):
             trace_ids = [row["trace_id"] for row in self._rows(_TRACES, project_id, ids)]
             marks = [*(("task", each) for each in ids), *(("trace", each) for each in trace_ids)]
@@ -115,8 +118,18 @@ class Forgetting:
             self._delete(_OF_TASKS, project_id, ids, forgotten)
         for ids in _pages(session_ids):
             self._delete(_OF_SESSIONS, project_id, ids, forgotten)
+        self._rollups.end_deletion(hours)
         self._unlearn(project_id, forgotten)
         forgotten.remaining_rows = sum(self._found(_OF_TASKS, project_id, ids).total() for ids in _pages(task_ids))
+
+    def _rolled_up_hours(self, project_id: str, task_ids: Sequence[str], session_ids: Sequence[str]) -> list[Hour]:
+        """Return the hours of the tasks and of whole sessions, whose findings go too; no rollup of them holds."""
+        hours: set[Hour] = set()
+        for column, identifiers in (("task_id", task_ids), ("session_id", session_ids)):
+            for ids in _pages(identifiers):
+                condition = column + " IN {ids:Array(String)}"
+                hours.update(self._rollups.begin_deletion(project_id, condition, {"ids": list(ids)}))
+        return sorted(hours)
 
     def _tasks(self, project_id: str, kind: SubjectKind, identifier: str) -> list[tuple[str, str]]:
         sql = compose(_TASKS, field=f"{kind}_id")

@@ -12,6 +12,7 @@ from phospho_store.jobs.backfills import BackfillRepository
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_store.ledger.hours import Ledger
 from phospho_store.registry.definition_sets import DefinitionRepository
+from phospho_store.rollups.rollups import Rollups
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.loader import DefinitionCache
@@ -24,6 +25,7 @@ from phospho_workers.jobs.learning.training_job import TrainingJob
 from phospho_workers.jobs.ledger.ledger_job import LedgerJob
 from phospho_workers.jobs.loop.job import Job, JobThread, TableChanges
 from phospho_workers.jobs.loop.leases import Holds, all_projects, held_definitions
+from phospho_workers.jobs.rollups.rollup_job import RollupJob
 from phospho_workers.jobs.sessions.ended_sessions_job import EndedSessionsJob
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.sessions.turns_job import TurnsJob
@@ -57,6 +59,11 @@ def build_session_jobs(store: Store, clock: HybridClock, settings: JobSettings, 
     facts = SessionFacts(store)
     definitions = held_definitions(cache.current, holds)
     return [EndedSessionsJob(facts, definitions), TurnsJob(facts, definitions)]
+
+
+def build_rollup_jobs(store: Store, clock: HybridClock, settings: JobSettings, holds: Holds) -> list[Job]:
+    """Return the job that computes the rollups of hours."""
+    return [RollupJob(Rollups(store), holds=holds)]
 
 
 def build_backfill_jobs(store: Store, clock: HybridClock, settings: JobSettings, holds: Holds) -> list[Job]:
@@ -126,6 +133,7 @@ def judged_definitions(settings: JudgeSettings) -> IsJudged:
 JOB_BUILDERS: Mapping[str, JobBuilder] = {
     "learning": build_training_jobs,
     "sessions": build_session_jobs,
+    "rollups": build_rollup_jobs,
     "backfills": build_backfill_jobs,
     "webhooks": build_webhook_jobs,
     "judge": build_judge_jobs,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Protocol
 
-from phospho_dashboard.queries.filters import Filters, Scope
-from phospho_dashboard.queries.periods import Span
 from phospho_store.sql import compose
+from phospho_store.sql.corrections import Corrections
 from phospho_store.sql.events import judged_events, labelled
 from phospho_store.sql.feedback import current_flag, last_feedback
 from phospho_store.sql.sessions import SESSION_FACTS, session_events
@@ -42,7 +41,33 @@ SELECT $columns, name, event.score, event.definition_version, event.engine FROM
 """
 
 
-def analysed(scope: Scope, *columns: str, also: str = "1", within: str = "1") -> str:
+class TaskScope(Protocol):
+    """
+    Tasks of one project, as conditions on the tables that know of them.
+
+    `corrections` are what reading the project's events has to look for beside its analyses.
+    """
+
+    @property
+    def corrections(self) -> Corrections: ...
+
+    def tasks(self) -> str:
+        """Return the condition on `task_rows FINAL`."""
+
+    def analyses(self) -> str:
+        """Return the condition on `analysis_rows FINAL`."""
+
+    def session_analyses(self) -> str:
+        """Return the condition on `session_analysis_rows FINAL`, by the task at which its events stand."""
+
+    def of_span(self) -> str:
+        """Return the condition on project and time, which every table of tasks takes."""
+
+    def feedback(self) -> str:
+        """Return a condition on `feedback_rows` that holds for all feedback on these tasks."""
+
+
+def analysed(scope: TaskScope, *columns: str, also: str = "1", within: str = "1") -> str:
     """
     Return a subquery of these columns of `analysis_rows`, `names` of events, and `is_task`.
 
@@ -67,7 +92,7 @@ def analysed(scope: Scope, *columns: str, also: str = "1", within: str = "1") ->
     return f"({' UNION ALL '.join(parts)})"
 
 
-def found_events(scope: Scope, *columns: str, of_name: str = "1") -> str:
+def found_events(scope: TaskScope, *columns: str, of_name: str = "1") -> str:
     """
     Return a subquery of events as they were found in `scope`, after judgements and before labels.
 
@@ -91,7 +116,7 @@ def found_events(scope: Scope, *columns: str, of_name: str = "1") -> str:
     return f"({' UNION ALL '.join(parts)})"
 
 
-def _in_sessions(scope: Scope, columns: tuple[str, ...], also: str, within: str) -> str:
+def _in_sessions(scope: TaskScope, columns: tuple[str, ...], also: str, within: str) -> str:
     own = tuple(name for name in columns if name not in _OF_ANALYSES)
     kept = [f"found.{name} AS {name}" for name in dict.fromkeys(("task_id", *own))]
     names = "CAST(found.events.name, 'Array(String)') AS found_names"
@@ -104,7 +129,7 @@ def _in_sessions(scope: Scope, columns: tuple[str, ...], also: str, within: str)
     )
 
 
-def _of_bare_labels(scope: Scope, columns: tuple[str, ...], also: str) -> str:
+def _of_bare_labels(scope: TaskScope, columns: tuple[str, ...], also: str) -> str:
     ids = f"{_OF_PROJECT} AND task_id IN ({labelled('confirmed', 'task_id')})"
     return compose(
         _BARE_LABELS,
@@ -133,11 +158,6 @@ def session_facts(within: str) -> str:
     return compose(_SESSION_FACTS, facts=facts, within=within)
 
 
-def session_findings(scope: Scope, within: str, *columns: str) -> str:
-    """Return the subquery `analysed` of these columns, of all tasks of the scope's sessions; `within` names them."""
-    return analysed(replace(scope, filters=Filters(), span=Span(), task_ids=None), *columns, within=within)
-
-
 _LOGGED = "(SELECT $columns, toString(flag) AS flag FROM task_rows FINAL WHERE $condition AND flag != '')"
 # Few tasks have a flag or feedback: only theirs are joined.
 _CURRENT = """(
@@ -153,7 +173,7 @@ _CURRENT = """(
 )"""
 
 
-def flagged_tasks(scope: Scope, *columns: str) -> str:
+def flagged_tasks(scope: TaskScope, *columns: str) -> str:
     """Return a subquery of these columns of `task_rows` and the current `flag` of each task that has one."""
     selected, condition = ", ".join(columns), scope.tasks()
     if not scope.corrections.has_feedback:

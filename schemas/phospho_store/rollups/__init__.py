@@ -1,0 +1,1 @@
+"""Rollups of hours: which hold, which hours have changed, and their computation from facts."""

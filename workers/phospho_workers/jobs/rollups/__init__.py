@@ -1,0 +1,1 @@
+"""Compute the rollups of hours that have changed."""
