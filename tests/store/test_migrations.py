@@ -27,6 +27,8 @@ from store.facts import analysis, feedback, insert, task
 
 _REPLICAS = 5
 
+_REPLICAS = 5
+
 DECLARED = json.loads(Path(__file__).with_name("columns.json").read_text())
 FACTS = {
     "task_rows": "project_id, task_id",
