@@ -6,6 +6,7 @@ import base64
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -62,6 +63,7 @@ class World:
     keys: dict[str, str]
     publisher: RecordingPublisher
     integrations: Integrations
+    _together: dict[str, list[bytes]] | None = None
 
     def app(self, settings: DashboardSettings, publisher: RecordingPublisher | None) -> Starlette:
         return self.app_of(self.services(settings, publisher))
@@ -168,7 +170,19 @@ class World:
         self.add("dead_letter_rows", row | {"received_at": "2026-01-01T10:00:00.000Z"} | changes)
 
     def add(self, table: str, row: dict[str, object]) -> None:
-        self.store.insert(table, orjson.dumps(row))
+        if self._together is None:
+            self.store.insert(table, orjson.dumps(row))
+        else:
+            self._together.setdefault(table, []).append(orjson.dumps(row))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Store the rows that are added inside at its end, by one insert a table: each costs the engine 10 ms."""
+        self._together = tables = {}
+        yield
+        self._together = None
+        for table, lines in tables.items():
+            self.store.insert(table, b"\n".join(lines))
 
 
 def refuse_bad_words(definition: EventDefinition) -> str | None:

@@ -286,9 +286,10 @@ def test_a_task_has_a_page_with_its_neighbours(world: Any, pages: TestClient, pr
 def test_tasks_follow_each_other_without_a_gap_in_every_order(
     world: Any, pages: TestClient, project: str, sort: str
 ) -> None:
-    for number in range(9):
-        at = f"2026-01-0{1 + number // 3}T10:00:00.000Z"
-        world.add_task(project, f"t{number}", created_at=at, latency_ms=float(number % 4), tokens_in=number % 3)
+    with world.together():
+        for number in range(9):
+            at = f"2026-01-0{1 + number // 3}T10:00:00.000Z"
+            world.add_task(project, f"t{number}", created_at=at, latency_ms=float(number % 4), tokens_in=number % 3)
     seen: list[str] = []
     cursor: str | None = ""
 
@@ -333,13 +334,14 @@ def test_the_columns_of_tasks_are_chosen_in_the_url(world: Any, pages: TestClien
 
 
 def test_versions_are_told_apart_only_where_the_difference_is_sure(world: Any, pages: TestClient, project: str) -> None:
-    for number in range(60):
-        for version in ("v1", "v2"):
-            name, session = f"{version}-{number}", f"s-{version}-{number}"
-            events = ["refund"] if version == "v2" and number % 10 < 9 else []
-            even = ["hello"] if number % 2 else []
-            world.add_task(project, name, session_id=session, version_id=version, model="m-1", tokens_in=1000)
-            world.add_analysis(project, name, *events, *even, session_id=session, version_id=version)
+    with world.together():
+        for number in range(60):
+            for version in ("v1", "v2"):
+                name, session = f"{version}-{number}", f"s-{version}-{number}"
+                events = ["refund"] if version == "v2" and number % 10 < 9 else []
+                even = ["hello"] if number % 2 else []
+                world.add_task(project, name, session_id=session, version_id=version, model="m-1", tokens_in=1000)
+                world.add_analysis(project, name, *events, *even, session_id=session, version_id=version)
 
     page = pages.get("/versions.json", params={"project": project, "base": "v1"}).json()
 

@@ -28,9 +28,10 @@ def project(world: Any) -> str:
         project_id=project_id, name="flight", description="The user wants a flight", created_at=datetime.now(UTC)
     )
     world.registry.save_definition(definition)
-    for number in range(20):
-        world.add_task(project_id, f"t{number}")
-        world.add_analysis(project_id, f"t{number}", *(["flight"] if number < 10 else []))
+    with world.together():
+        for number in range(20):
+            world.add_task(project_id, f"t{number}")
+            world.add_analysis(project_id, f"t{number}", *(["flight"] if number < 10 else []))
     return project_id
 
 

@@ -186,8 +186,9 @@ def test_pages_follow_each_other_without_a_gap_while_new_sessions_come(
 
 
 def test_a_long_transcript_comes_in_pages(world: Any, pages: TestClient, project: str) -> None:
-    for number in range(205):
-        world.add_task(project, f"t{number:03}", input=f"turn {number}")
+    with world.together():
+        for number in range(205):
+            world.add_task(project, f"t{number:03}", input=f"turn {number}")
 
     first = pages.get("/sessions/s-1.json", params={"project": project}).json()
     rest = pages.get("/sessions/s-1.json", params={"project": project, "cursor": first["next_cursor"]}).json()

@@ -124,7 +124,8 @@ def projects(world: Any) -> dict[str, Project]:
     made = {kind: Project(world, pages, f"p-{kind.replace(' ', '-')}") for kind in KINDS}
     for kind, project in made.items():
         world.registry.save_project(project.project_id)
-        _fill(project)
+        with world.together():
+            _fill(project)
         for add in KINDS[kind]:
             add(project)
     return made

@@ -12,8 +12,9 @@ from phospho_dashboard.analytics.overview import Overview
 
 @pytest.fixture
 def pages(world: Any) -> TestClient:
-    for number in range(9):
-        world.add_task("mine", f"transferred-{number}", input="hello " * 500)
+    with world.together():
+        for number in range(9):
+            world.add_task("mine", f"transferred-{number}", input="hello " * 500)
     client: TestClient = world.open_pages()
     return client
 
