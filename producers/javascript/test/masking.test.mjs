@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { Phospho, RecordingTransport } from "phospho";
+import { Phospho, RecordingTransport } from "phospho-sdk";
 
 const CASES = JSON.parse(
   readFileSync(new URL("../../../tests/contract/masking.json", import.meta.url), "utf8"),
