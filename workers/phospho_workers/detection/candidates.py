@@ -21,6 +21,8 @@ Task = Mapping[str, Any]
 
 def candidates(task: Task, matches: Sequence[Match], llm_sample: float) -> list[dict[str, Any]]:
     """Return the Candidate objects of a task, by name, at most 64. The LLM engine reads `llm_sample` of all tasks."""
+    if not matches:
+        return []
     is_in_sample = is_sampled(task["task_id"], llm_sample)
     uncertain = [match for match in matches if _is_candidate(match, is_in_sample)]
     if len(uncertain) > MAX_CANDIDATES:

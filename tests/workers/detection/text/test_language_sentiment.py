@@ -5,12 +5,33 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+from vaderSentiment.vaderSentiment import BOOSTER_DICT, NEGATE, SPECIAL_CASES, SentimentIntensityAnalyzer
 
 from phospho_workers.detection.text.language import UNKNOWN, languages
 from phospho_workers.detection.text.sentiment import MAX_READ_CHARACTERS, NOT_COVERED, sentiments
+from phospho_workers.detection.text.vader import Vader
 
 VADER = SentimentIntensityAnalyzer()
+# What VADER has rules for, in both cases, and some words of its lexicon.
+_RULED = (
+    *NEGATE,
+    *BOOSTER_DICT,
+    *SPECIAL_CASES,
+    "but",
+    "at least",
+    "least",
+    "no",
+    "or",
+    "kind of",
+    "so",
+    "never this",
+    "doubt",
+)
+WORDS = (
+    *(word for phrase in (*_RULED, *list(VADER.lexicon)[::20]) for word in (phrase, phrase.upper())),
+    *("the", "cat", "good!", "bad?", "???", "!!!!!", ":)", "\U0001f600", "x\u2764"),
+)
+TABLE = Vader()
 
 
 @pytest.mark.parametrize(
@@ -68,6 +89,13 @@ def test_sentiment_reads_the_beginning_and_the_end_of_a_long_text() -> None:
         one.label for one in sentiments([neutral + anger * 6, anger * 6 + neutral, neutral + thanks * 9], ["en"] * 3)
     ]
     assert labels == ["negative", "negative", "positive"]
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=12), st.sampled_from((" ", "  ", "\n")))
+def test_the_table_of_words_says_what_vader_says(words: list[str], space: str) -> None:
+    text = space.join(words)
+    scores = VADER.polarity_scores(text)
+    assert TABLE.scores(text) == (scores["compound"], scores["pos"] + scores["neg"])
 
 
 @pytest.mark.parametrize("text", ["", "  ", "ok", "12:30", "😀😀😀", "\x00\x00\x00", "?!?!?!", "\u200b"])

@@ -9,9 +9,12 @@ confidence falls into doubt.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import re2
 
 from phospho_schemas.normalisation import plain
 from phospho_workers.detection.semantic.library import description_core
@@ -21,6 +24,8 @@ from phospho_workers.detection.semantic.library import description_core
 UNASSERTED_SHARE = 0.45
 
 _MAX_CHARACTERS = 4_000
+# Texts whose mentions are kept, since several definitions are often found in one: at most 4 MB.
+_MAX_CACHED = 256
 _NEGATION = re.compile(
     r"\b(?:(?:do|does|did|is|are|was|were|has|have|had|wo|would|should|need|must|ai)n't|not|never|no longer|without|"
     r"nobody|no one|none|neither|nothing|rather not|hardly|decided against|refuse to|"
@@ -79,6 +84,10 @@ _MENTIONS = (
     re.compile(r"\bin (?:my|the|a|his|her) (?:novel|book|film|movie|story|game|play|song)\b", re.IGNORECASE),
     re.compile(r"\b(?:synonyms?|definition|examples?|statistics|meaning) (?:of|on|for)\b", re.IGNORECASE),
 )
+# The same patterns at a tenth of the time: most texts have none of them.
+_MAY_MENTION = re2.compile(
+    "(?i)" + "|".join(f"(?:{pattern.pattern})" for pattern in _MENTIONS).replace(r"\w", r"[\w\pL]")
+)
 _QUOTED = re.compile("[\"“„«]([^\"“”„«»]{3,})[\"”“»]|(?<!\\w)['‘]([^'‘’]{3,})['’](?!\\w)")
 # Descriptions of requests for such things: "write an email" is one.
 _TEXTS = re.compile(r"\b(?:code|text|poem|story|essay|e-?mail|letter|list|to be \w+ed|write|writing)\b")
@@ -131,16 +140,22 @@ class Reader:
         return False
 
     def _is_mentioned(self, text: str, clause: str) -> bool:
-        for pattern in _MENTIONS:
-            match = pattern.search(text)
-            if match is not None and not self._asks_for(match):
-                return True
-        return any(_is_within(clause, quote[1] or quote[2] or "") for quote in _QUOTED.finditer(text))
+        mentions, quotes = _mentions(text)
+        return any(not self._asks_for(verb) for verb in mentions) or any(_is_within(clause, quote) for quote in quotes)
 
-    def _asks_for(self, match: re.Match[str]) -> bool:
-        """Return True if the description itself is about such requests."""
-        verb = match.groupdict().get("verb")
-        return verb is not None and (verb.lower() in self.core or _TEXTS.search(self.core) is not None)
+    def _asks_for(self, verb: str) -> bool:
+        """Return True if the description itself is about requests with a verb, which is empty for other mentions."""
+        return bool(verb) and (verb in self.core or _TEXTS.search(self.core) is not None)
+
+
+@functools.lru_cache(maxsize=_MAX_CACHED)
+def _mentions(text: str) -> tuple[list[str], list[str]]:
+    """Return the verb of each kind of mention in a text, empty where it has none, and what is quoted."""
+    verbs = []
+    if _MAY_MENTION.search(text):
+        matches = (pattern.search(text) for pattern in _MENTIONS)
+        verbs = [(match.groupdict().get("verb") or "").lower() for match in matches if match is not None]
+    return verbs, [quote[1] or quote[2] or "" for quote in _QUOTED.finditer(text)]
 
 
 def _stem(word: str) -> str:

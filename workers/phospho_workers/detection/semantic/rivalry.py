@@ -78,4 +78,6 @@ class Margins:
 
 
 def _exponentials(of_cosines: Vectors) -> Scores:
-    return _EXPONENTIALS[np.rint(of_cosines * _STEPS).astype(np.int64) + _STEPS]
+    steps = (np.rint(of_cosines * _STEPS) + _STEPS).astype(np.int64)
+    # The mode is the fast one; no step is outside the table.
+    return _EXPONENTIALS.take(steps, mode="clip")

@@ -12,6 +12,7 @@ import functools
 import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -48,16 +49,17 @@ class Embedder:
 
         Pieces of this vocabulary never span a space, so words are cut and cached one by one.
         """
-        pieces: list[int] = []
-        for word in text.split():
-            cached = self._pieces.get(word)
-            pieces += self._cut(word) if cached is None else cached
-        return pieces
+        words = text.split()
+        try:
+            return list(chain.from_iterable(map(self._pieces.__getitem__, words)))
+        except KeyError:
+            cached = self._pieces.get
+            return list(chain.from_iterable(cached(word) or self._cut(word) for word in words))
 
     def sums(self, bags: Sequence[Sequence[int]]) -> Vectors:
         """Return the sum of the vectors of each bag of at most 2048 pieces, shape (bags, 256)."""
         lengths = np.fromiter(map(len, bags), dtype=np.int64, count=len(bags))
-        pieces = np.fromiter((piece for bag in bags for piece in bag), dtype=np.int64, count=int(lengths.sum()))
+        pieces = np.fromiter(chain.from_iterable(bags), dtype=np.int64, count=int(lengths.sum()))
         starts = np.cumsum(lengths) - lengths
         # The longest first: then the bags that still have a piece at some position are the first rows.
         order = np.argsort(-lengths, kind="stable")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import string
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ MAX_READ_PIECES = 8_192
 # marks between such ends, and begins no run of marks twice, which makes its cost linear.
 _CLAUSE_END = re.compile(r"(?<![.!?;:\n])[.!?;:\n][.!?;:\s]*(?:\s|$)")
 
+_ASCII_CAPITALS = string.ascii_uppercase.encode()
 _CAPITAL = re.compile(r"[A-Z\u00c0-\u00de\u0130\u0391-\u03a9\u0401-\u042f]")
 # A clause with more capitals than this, of all its letters, is shouted; with fewer it may be an acronym.
 _SHOUTED_SHARE = 0.6
@@ -71,10 +74,14 @@ def clauses_of(text: str) -> list[Clause]:
     clauses: list[Clause] = []
     room = MAX_READ_PIECES
     model = embedder()
-    for clause in _CLAUSE_END.split(_read(text)):
-        pieces = model.pieces(_as_read(clause))[: min(room, MAX_PIECES)]
-        room -= len(pieces)
+    read = _read(text)
+    is_plain = plain(read) is read and _count_capitals(read) < _MIN_SHOUTED
+    for clause in _CLAUSE_END.split(read):
+        pieces = model.pieces(clause if is_plain else _as_read(clause))
+        if len(pieces) > MAX_PIECES or len(pieces) > room:
+            pieces = pieces[: min(room, MAX_PIECES)]
         if pieces:
+            room -= len(pieces)
             clauses.append((clause, pieces))
     return clauses
 
@@ -83,10 +90,17 @@ def reading(clauses: Sequence[Sequence[Clause]]) -> Reading:
     """Return the reading of texts, of which there is at least one; each has at least one clause."""
     wholes = [index for index, text_clauses in enumerate(clauses) if len(text_clauses) > 1]
     pieces = [pieces for text_clauses in clauses for _, pieces in text_clauses]
-    pieces += [_all_pieces(clauses[index]) for index in wholes]
     firsts = list(accumulate(map(len, clauses[:-1]), initial=0))
+    sums = embedder().sums(pieces)
+    ends = [firsts[index] + _count_first(clauses[index]) for index in wholes]
+    of_wholes = [sums[firsts[index] : end].sum(axis=0) for index, end in zip(wholes, ends, strict=True)]
+    pieces += [list(chain.from_iterable(pieces[firsts[index] : end])) for index, end in zip(wholes, ends, strict=True)]
     return Reading(
-        clauses=clauses, firsts=firsts, wholes=wholes, directions=directions(embedder().sums(pieces)), pieces=pieces
+        clauses=clauses,
+        firsts=firsts,
+        wholes=wholes,
+        directions=directions(np.vstack([sums, *of_wholes])),
+        pieces=pieces,
     )
 
 
@@ -96,17 +110,28 @@ def whole(texts: Sequence[str]) -> Vectors:
 
 
 def _all_pieces(clauses: Sequence[Clause]) -> list[int]:
-    """Return the pieces of a whole text, of a long one those of the beginning."""
-    return [piece for _, pieces in clauses for piece in pieces][:MAX_PIECES]
+    """Return the pieces of a whole text, of a long one those of its first clauses."""
+    return [piece for _, pieces in clauses[: _count_first(clauses)] for piece in pieces]
+
+
+def _count_first(clauses: Sequence[Clause]) -> int:
+    """Return the number of clauses at the beginning of a text that have at most 2048 word pieces together."""
+    return bisect_right(list(accumulate(len(pieces) for _, pieces in clauses)), MAX_PIECES)
 
 
 def _as_read(clause: str) -> str:
     """Return a clause as the embedding knows words: with plain apostrophes, and in lower case where it is shouted."""
     read = plain(clause)
-    capitals = len(_CAPITAL.findall(read))
+    capitals = _count_capitals(read)
     if capitals >= _MIN_SHOUTED and capitals > _SHOUTED_SHARE * sum(map(str.isalpha, read)):
         return read.lower().replace("i\u0307", "i")
     return read
+
+
+def _count_capitals(text: str) -> int:
+    if text.isascii():
+        return len(text) - len(text.encode().translate(None, _ASCII_CAPITALS))
+    return len(_CAPITAL.findall(text))
 
 
 def _read(text: str) -> str:

@@ -8,15 +8,13 @@ unknown, not neutral.
 from __future__ import annotations
 
 import functools
-import string
 import threading
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Literal, NamedTuple
 
-from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
-
 from phospho_schemas.normalisation import plain
+from phospho_workers.detection.text.vader import Vader
 
 # VADER is made for sentences. Its time grows with the square of the words, and it makes several of each emoji. Half of
 # this is read at the beginning of a longer text, and half at its end: people thank first, or say last what is wrong.
@@ -56,20 +54,11 @@ def sentiments(texts: Sequence[str], languages: Sequence[str]) -> list[Sentiment
 def _sentiment(text: str, language: str) -> Sentiment:
     if language not in ("", "en") or not text.strip():
         return NOT_COVERED
-    parts = [_scores(plain(part)) for part in _parts(text)]
+    parts = [_vader().scores(plain(part)) for part in _parts(text)]
     if not any(magnitude for _, magnitude in parts):
         return NEUTRAL if language else NOT_COVERED
     score = round(sum(score for score, _ in parts) / len(parts), _DIGITS)
     return Sentiment(_label(score), score, round(sum(magnitude for _, magnitude in parts) / len(parts), 3))
-
-
-def _scores(text: str) -> tuple[float, float]:
-    """Return VADER's compound score of a text, and the share of words with feeling."""
-    analyzer = _analyzer()
-    if _has_no_feeling(text, analyzer):
-        return 0.0, 0.0
-    scores = analyzer.polarity_scores(text)
-    return scores["compound"], scores["pos"] + scores["neg"]
 
 
 def _parts(text: str) -> list[str]:
@@ -85,15 +74,6 @@ def _parts(text: str) -> list[str]:
     return [beginning, end]
 
 
-def _has_no_feeling(text: str, analyzer: SentimentIntensityAnalyzer) -> bool:
-    """Return True if VADER would answer exactly 0: no word is in its lexicon. Ten times faster."""
-    if not text.isascii():
-        return False
-    words = text.lower().split()
-    lexicon: Set[str] = analyzer.lexicon.keys()
-    return lexicon.isdisjoint(words) and lexicon.isdisjoint([word.strip(string.punctuation) for word in words])
-
-
 def _label(score: float) -> Literal["positive", "neutral", "negative"]:
     if score >= _POSITIVE:
         return "positive"
@@ -103,11 +83,11 @@ def _label(score: float) -> Literal["positive", "neutral", "negative"]:
 _loading = threading.Lock()
 
 
-def _analyzer() -> SentimentIntensityAnalyzer:
+def _vader() -> Vader:
     with _loading:
         return _loaded()
 
 
 @functools.cache
-def _loaded() -> SentimentIntensityAnalyzer:
-    return SentimentIntensityAnalyzer()
+def _loaded() -> Vader:
+    return Vader()
