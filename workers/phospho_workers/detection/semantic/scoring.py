@@ -26,6 +26,9 @@ from phospho_workers.detection.text.sides import Side
 # languages, where the static embedding knows English only, next to nothing.
 _STUDENT_WEIGHT = 1.2
 _FOREIGN_STATIC_WEIGHT = 0.05
+# Nothing stands in for missing rivals in the encoder's space, and without any the margin says what a text is about
+# rather than what it says. So its weight grows with the definitions; with this many it is half.
+_DEFINITIONS_OF_HALF = 6
 # Standard deviations above the mean of the references at which a text is as likely as not to show the event; those of a
 # project's own texts are nearer to what it finds than those of the library.
 _EVEN_DEVIATIONS = 2.5
@@ -52,6 +55,8 @@ class DescriptionScores:
         self._student = student if references is not None else None
         is_foreign = self._student is not None and self._student.is_multilingual
         self._static_weight = _FOREIGN_STATIC_WEIGHT if is_foreign else 1.0
+        trust = 1.0 if is_foreign else len(descriptions) / (len(descriptions) + _DEFINITIONS_OF_HALF)
+        self._student_weight = _STUDENT_WEIGHT * trust
         expected = directions(np.stack([expected_direction(description) for description in descriptions]))
         self._static = Margins(expected, stand_ins=library().directions)
         self._taught: Margins | None = None
@@ -64,7 +69,7 @@ class DescriptionScores:
         margins = self._static.of(batch.directions)
         if self._student is not None and self._taught is not None:
             taught = self._taught.of(self._student.vectors(batch))
-            margins = self._static_weight * margins + _STUDENT_WEIGHT * taught
+            margins = self._static_weight * margins + self._student_weight * taught
         scores: Scores = margins * self._slopes + self._offsets
         return scores
 
@@ -74,7 +79,7 @@ class DescriptionScores:
             even, margins = _EVEN_DEVIATIONS_OF_LIBRARY, self._static.of(library().example_directions)
         else:
             taught = self._taught.of(references.student)
-            rows = self._static_weight * self._static.of(references.static) + _STUDENT_WEIGHT * taught
+            rows = self._static_weight * self._static.of(references.static) + self._student_weight * taught
             even, margins = _EVEN_DEVIATIONS, _of_references(rows, references)
         statistics = np.array([_statistics(column) for column in margins.T])
         means, deviations, skews = statistics.T
