@@ -239,6 +239,9 @@ class AnalysisRow(Message):
     output_sentiment_magnitude: float | None = Field(None, ge=0)
     language_model: str = ""
     sentiment_model: str = ""
+    theme: OptionalIdentifier = ""
+    theme_score: float = Field(0.0, ge=-1, le=1)
+    theme_version: Count = 0
     events: list[DetectedEvent] = Field(default_factory=list)
     candidates: list[Candidate] = Field(default_factory=list)
 
@@ -359,6 +362,7 @@ class ProjectSettings(BaseModel):
     detect_events: bool = True
     detect_sentiment: bool = True
     detect_language: bool = True
+    detect_themes: bool = True
     session_idle_minutes: int = Field(
         default=30, ge=1, le=10_080, description="a session is over after so long without a task"
     )

@@ -15,6 +15,7 @@ from phospho_store.sql.definitions import current_definitions
 from phospho_store.sql.events import EVENT_FIELDS, judged_events
 from phospho_store.sql.feedback import current_flag, last_feedback
 from phospho_store.sql.sessions import SESSION_FACTS, session_events
+from phospho_store.sql.themes import current_themes, merges
 from phospho_store.store import Store
 
 _TASK_COLUMNS = ("project_id", "task_id", "session_id", "user_id", "version_id", "created_at")
@@ -53,12 +54,25 @@ ON task.project_id = last_feedback.project_id AND task.task_id = last_feedback.t
 
 _ANALYSES = """
 SELECT
-    project_id, task_id, session_id, user_id, version_id, created_at,
-    language, language_score, sentiment, sentiment_score, sentiment_magnitude,
-    output_language, output_language_score, output_sentiment, output_sentiment_score, output_sentiment_magnitude,
-    language_model, sentiment_model,
-    events.name AS event_names
-FROM analysis_rows FINAL
+    $columns,
+    if(merge.merged_into != '', merge.merged_into, toString(analysis.theme)) AS theme,
+    analysis.theme_score AS theme_score,
+    analysis.events.name AS event_names
+FROM (SELECT * FROM analysis_rows FINAL) AS analysis
+LEFT ANY JOIN $merges AS merge
+ON analysis.project_id = merge.project_id AND analysis.theme = merge.theme_id
+"""
+_ANALYSIS_COLUMNS = (
+    "project_id", "task_id", "session_id", "user_id", "version_id", "created_at",
+    "language", "language_score", "sentiment", "sentiment_score", "sentiment_magnitude",
+    "output_language", "output_language_score", "output_sentiment", "output_sentiment_score",
+    "output_sentiment_magnitude", "language_model", "sentiment_model",
+)  # fmt: skip
+
+_THEMES = """
+SELECT project_id, theme_id, title, phrases, examples, group_id, group_title, is_hidden, is_pinned, merged_into,
+    created_at
+FROM $current_themes
 """
 
 _LABELS = """
@@ -260,7 +274,12 @@ def views() -> Mapping[str, str]:
             metadata_text=metadata_text("task"),
             last_feedback=last,
         ),
-        "analyses": _ANALYSES,
+        "analyses": compose(
+            _ANALYSES,
+            columns=", ".join(f"analysis.{name} AS {name}" for name in _ANALYSIS_COLUMNS),
+            merges=merges(),
+        ),
+        "themes": compose(_THEMES, current_themes=current_themes()),
         "labels": _LABELS,
         "notes": _NOTES,
         "found_events": _found_events(),

@@ -67,6 +67,12 @@ REGISTRY = {
     "rollup_rows": "project_id, dimension, hour, value, version",
     "rollup_hour_rows": "project_id, hour",
     "rollup_watermark_rows": "name",
+    "theme_model_rows": "project_id",
+    "theme_rows": "project_id, theme_id",
+    "theme_fact_rows": "project_id, version, theme_id, kind",
+    "theme_edit_rows": "project_id, theme_id",
+    "theme_refresh_rows": "project_id",
+    "theme_run_rows": "project_id",
 }
 
 

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 STAGES = ("extraction", "detection", "sink")
 # The names of phospho_workers.jobs.registry, which is imported when one runs.
-JOBS = ("jobs", "learning", "sessions", "rollups", "backfills", "webhooks", "judge", "ledger")
+JOBS = ("jobs", "learning", "sessions", "rollups", "backfills", "webhooks", "judge", "ledger", "themes")
 
 _METRICS_PORT = 9100
 
@@ -60,6 +60,7 @@ def worker(name: str, settings: WorkerSettings) -> None:
       phospho worker sessions      definitions over ended sessions, and over tasks with their context
       phospho worker judge         judgements of an LLM or a local encoder
       phospho worker ledger        the balance of each project and hour, from receipts and what is stored
+      phospho worker themes        groups of similar tasks, found without a definition
 
     A stage stops with exit code 1 if a batch fails for an unknown reason. Start it again: nothing was lost.
     """

@@ -38,6 +38,12 @@ _TABLES_OF_PROJECTS = (
     "backfill_rows",
     "judgement_rows",
     "llm_call_rows",
+    "theme_model_rows",
+    "theme_rows",
+    "theme_fact_rows",
+    "theme_edit_rows",
+    "theme_refresh_rows",
+    "theme_run_rows",
 )
 # No view reads these; the filter stands behind the guard.
 _CLOSED_TABLES = (

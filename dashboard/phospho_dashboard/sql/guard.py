@@ -28,7 +28,18 @@ from phospho_store.errors import StatementRefused
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 
-VIEWS = ("tasks", "sessions", "events", "analyses", "feedback", "labels", "notes", "definitions", "dead_letters")
+VIEWS = (
+    "tasks",
+    "sessions",
+    "events",
+    "analyses",
+    "feedback",
+    "labels",
+    "notes",
+    "definitions",
+    "themes",
+    "dead_letters",
+)
 # Of numbers alone: a table function that takes the structure of its table takes expressions, for ALIAS and DEFAULT.
 TABLE_FUNCTIONS = frozenset({"numbers", "zeros", "generateSeries", "generate_series"})
 

@@ -1,4 +1,4 @@
-"""The definitions, classifiers, students and settings that detection works with."""
+"""The definitions, classifiers, students, theme models and settings that detection works with."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ from dataclasses import dataclass
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.job_rows import ClassifierRow, StudentRow
 from phospho_schemas.messages import EventDefinition, Project
+from phospho_schemas.theme_rows import ThemeModelRow
 from phospho_store.registry.registry import Registry
+from phospho_store.registry.themes import ThemeModels
 from phospho_store.repository import Repository
 from phospho_store.store import Store
 
 # Detection reads the latest rows of these; a change of any of them changes the events that it finds.
-TABLES = ("definition_rows", "classifier_rows", "project_rows", "student_rows")
+TABLES = ("definition_rows", "classifier_rows", "project_rows", "student_rows", "theme_model_rows")
 _LABELS = ("label_rows",)
 _NEWEST = "ORDER BY project_id, name, version DESC LIMIT 1 BY project_id, name"
 
 
 @dataclass(frozen=True)
 class DefinitionSet:
-    """The newest version of each definition, classifier and student, and the last row of each project."""
+    """The newest version of each definition, classifier, student and theme model, and the last row of each project."""
 
     definitions: Sequence[EventDefinition] = ()
     classifiers: Sequence[ClassifierRow] = ()
     projects: Sequence[Project] = ()
     students: Sequence[StudentRow] = ()
+    theme_models: Sequence[ThemeModelRow] = ()
 
 
 class DefinitionRepository(Repository):
@@ -34,6 +37,7 @@ class DefinitionRepository(Repository):
     def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
         super().__init__(store, clock)
         self._registry = Registry(store, self._clock)
+        self._theme_models = ThemeModels(store)
         # A student has half a megabyte, so it is read once.
         self._students: dict[str, StudentRow] = {}
 
@@ -54,7 +58,11 @@ class DefinitionRepository(Repository):
     def read(self) -> DefinitionSet:
         """Return the current definition set."""
         return DefinitionSet(
-            self._registry.definitions(), self.classifiers(), self._registry.projects(), self.students()
+            self._registry.definitions(),
+            self.classifiers(),
+            self._registry.projects(),
+            self.students(),
+            theme_models=self._theme_models.current(),
         )
 
     def classifiers(self) -> list[ClassifierRow]:

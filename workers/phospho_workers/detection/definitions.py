@@ -14,6 +14,7 @@ from phospho_workers.detection.engines.engine import Engine, Match, Matches
 from phospho_workers.detection.learning.classifiers import NO_CLASSIFIERS, Classifier
 from phospho_workers.detection.semantic.student import Student
 from phospho_workers.detection.text.sides import SIDES, Side, reads_side
+from phospho_workers.detection.themes.model import ThemeModel
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class CompiledDefinitions:
     skipped: the reason of each definition that can't be used, by name.
     classifiers: those of definitions whose engine learns, by name.
     student: the map of the project's texts into the space of an encoder, None where there is none.
+    themes: the project's theme model, None where it has none.
     """
 
     engines: Mapping[Side, Sequence[Engine]] = field(default_factory=dict)
@@ -35,6 +37,7 @@ class CompiledDefinitions:
     classifiers: Mapping[str, Classifier] = field(default_factory=dict)
     settings: ProjectSettings = field(default_factory=ProjectSettings)
     student: Student | None = None
+    themes: ThemeModel | None = None
 
     @property
     def reads_other_side(self) -> bool:

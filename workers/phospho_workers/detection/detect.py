@@ -53,6 +53,7 @@ def analyse(tasks: Sequence[Task], definitions: Mapping[str, CompiledDefinitions
     rows = [_row(task, task_settings, tones) for task, task_settings in zip(tasks, settings, strict=True)]
     for project_id, indexes in _by_project(tasks).items():
         compiled = definitions.get(project_id, NO_DEFINITIONS)
+        _add_themes([rows[index] for index in indexes], [tasks[index] for index in indexes], compiled)
         if not compiled.settings.detect_events:
             continue
         matches_by_task = _matches([tasks[index] for index in indexes], compiled)
@@ -141,6 +142,17 @@ def _matches(tasks: Sequence[Task], compiled: CompiledDefinitions) -> list[list[
     return [_best([match for matches in sides for match in matches]) for sides in zip(*by_side, strict=True)]
 
 
+def _add_themes(rows: Sequence[dict[str, Any]], tasks: Sequence[Task], compiled: CompiledDefinitions) -> None:
+    """Set the theme of each row, from the input of its task. Equal texts are read once."""
+    if compiled.themes is None or not compiled.settings.detect_themes:
+        return
+    texts = list(dict.fromkeys(task["input"] for task in tasks))
+    assignments = dict(zip(texts, compiled.themes.assign(texts), strict=True))
+    for row, task in zip(rows, tasks, strict=True):
+        row["theme"], row["theme_score"] = assignments[task["input"]]
+        row["theme_version"] = compiled.themes.version
+
+
 def _side_matches(tasks: Sequence[Task], side: Side, compiled: CompiledDefinitions) -> Sequence[Matches]:
     """Return the matches in that side of each task. Equal texts are read once."""
     other_side = OTHER_SIDE.get(side, "") if compiled.reads_other_side else ""
@@ -185,6 +197,9 @@ def _row(task: Task, settings: ProjectSettings, tones: Mapping[str, _Tone]) -> d
         "output_sentiment_magnitude": output_tone.sentiment.magnitude,
         "language_model": LANGUAGE_MODEL if settings.detect_language else "",
         "sentiment_model": SENTIMENT_MODEL if settings.detect_sentiment else "",
+        "theme": "",
+        "theme_score": 0.0,
+        "theme_version": 0,
         "events": [],
         "candidates": [],
     }

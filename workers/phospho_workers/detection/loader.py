@@ -12,11 +12,13 @@ from typing import Protocol
 
 from phospho_schemas.job_rows import ClassifierRow, StudentRow
 from phospho_schemas.messages import EventDefinition, ProjectSettings
+from phospho_schemas.theme_rows import ThemeModelRow
 from phospho_store.errors import StoreUnavailable
 from phospho_store.registry.definition_sets import DefinitionSet
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, compile_definitions
 from phospho_workers.detection.learning.classifiers import BadClassifier, Classifier
 from phospho_workers.detection.semantic.student import BadStudent, Student
+from phospho_workers.detection.themes.model import BadThemeModel, ThemeModel
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class _ProjectSource:
     classifiers: Sequence[ClassifierRow] = ()
     settings: ProjectSettings = field(default_factory=ProjectSettings)
     student: StudentRow | None = None
+    theme_model: ThemeModelRow | None = None
 
     def compiled(self, compiling: Compile) -> CompiledDefinitions:
         """Compile them, without the classifiers of other versions."""
@@ -61,7 +64,7 @@ class _ProjectSource:
             name, reason = next(iter(compiled.skipped.items()))
             project_id = self.definitions[0].project_id
             logger.warning("%s: %d definitions are skipped; %s: %s", project_id, len(compiled.skipped), name, reason)
-        return compiled
+        return replace(compiled, themes=None if self.theme_model is None else read_theme_model(self.theme_model))
 
 
 class DefinitionCache:
@@ -183,8 +186,17 @@ def read_student(row: StudentRow) -> Student | None:
         return None
 
 
+def read_theme_model(row: ThemeModelRow) -> ThemeModel | None:
+    """Return a theme model, None where a newer release wrote it."""
+    try:
+        return ThemeModel.from_json(row.model, row.version)
+    except BadThemeModel as error:
+        logger.warning("%s: theme model %d is not used: %s", row.project_id, row.version, error)
+        return None
+
+
 def _by_project(definition_set: DefinitionSet) -> dict[str, _ProjectSource]:
-    """Return the source of every project that has a definition or settings of its own."""
+    """Return the source of every project that has a definition, themes or settings of its own."""
     definitions: dict[str, list[EventDefinition]] = {}
     classifiers: dict[str, list[ClassifierRow]] = {}
     for definition in definition_set.definitions:
@@ -193,6 +205,7 @@ def _by_project(definition_set: DefinitionSet) -> dict[str, _ProjectSource]:
         classifiers.setdefault(classifier.project_id, []).append(classifier)
     default = ProjectSettings()
     students = {student.project_id: student for student in definition_set.students}
+    theme_models = {model.project_id: model for model in definition_set.theme_models}
     settings = {
         project.project_id: project.settings for project in definition_set.projects if project.settings != default
     }
@@ -202,6 +215,7 @@ def _by_project(definition_set: DefinitionSet) -> dict[str, _ProjectSource]:
             classifiers.get(project_id, []),
             settings.get(project_id, default),
             students.get(project_id),
+            theme_model=theme_models.get(project_id),
         )
-        for project_id in definitions.keys() | settings.keys()
+        for project_id in definitions.keys() | settings.keys() | theme_models.keys()
     }

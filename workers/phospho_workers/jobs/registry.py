@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -30,6 +31,8 @@ from phospho_workers.jobs.sessions.ended_sessions_job import EndedSessionsJob
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.sessions.turns_job import TurnsJob
 from phospho_workers.jobs.settings import JobSettings
+from phospho_workers.jobs.themes.discovery_job import ThemeDiscoveryJob
+from phospho_workers.jobs.themes.history_job import ThemeHistoryJob
 from phospho_workers.jobs.webhooks.enqueuer import JudgementHold
 from phospho_workers.jobs.webhooks.event_streams import EventStreams
 from phospho_workers.jobs.webhooks.outbound import Outbound
@@ -67,7 +70,8 @@ def build_rollup_jobs(store: Store, clock: HybridClock, settings: JobSettings, h
 
 
 def build_backfill_jobs(store: Store, clock: HybridClock, settings: JobSettings, holds: Holds) -> list[Job]:
-    """Return the job that runs definitions over past tasks."""
+    """Return the jobs that rewrite the analyses of past tasks: one at a time, as both rewrite whole rows."""
+    lock = threading.Lock()
     # Never stale: a backfill may be of a version that was saved a moment ago.
     cache = DefinitionCache(DefinitionRepository(store, clock), refresh_interval_s=0.0)
     job = BackfillJob(
@@ -77,8 +81,15 @@ def build_backfill_jobs(store: Store, clock: HybridClock, settings: JobSettings,
         cache.current,
         is_judged=judged_definitions(settings.judging),
         holds=holds,
+        lock=lock,
     )
-    return [job]
+    themes = DefinitionCache(DefinitionRepository(store, clock), compiling=list_definitions)
+    return [job, ThemeHistoryJob(store, themes.current, lock, holds=holds)]
+
+
+def build_theme_jobs(store: Store, clock: HybridClock, settings: JobSettings, holds: Holds) -> list[Job]:
+    """Return the job that finds themes."""
+    return [ThemeDiscoveryJob(store, DefinitionRepository(store, clock), holds=holds)]
 
 
 def build_webhook_jobs(store: Store, clock: HybridClock, settings: JobSettings, holds: Holds) -> list[Job]:
@@ -138,6 +149,7 @@ JOB_BUILDERS: Mapping[str, JobBuilder] = {
     "webhooks": build_webhook_jobs,
     "judge": build_judge_jobs,
     "ledger": build_ledger_jobs,
+    "themes": build_theme_jobs,
 }
 
 

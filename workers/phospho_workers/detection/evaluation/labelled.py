@@ -48,8 +48,8 @@ def read_labelled(logs: Path, labels: Path) -> LabelledLogs:
 
     Both are JSON lines, plain or gzip. Raises BadLabels.
     """
-    by_task = {str(line["task_id"]): _label(line, where) for line, where in _lines(labels, _LABEL_KEYS)}
-    lines = {str(line["task_id"]): line for line, _ in _lines(logs, ("task_id", "input"))}
+    by_task = {str(line["task_id"]): _label(line, where) for line, where in read_lines(labels, _LABEL_KEYS)}
+    lines = {str(line["task_id"]): line for line, _ in read_lines(logs, ("task_id", "input"))}
     tasks = [_task(line) for task_id, line in lines.items() if task_id in by_task]
     if not tasks:
         raise BadLabels(f"{labels} labels no task of {logs}: their task_id must be equal")
@@ -88,8 +88,8 @@ def _label(line: Mapping[str, Any], where: str) -> tuple[frozenset[str], frozens
     return shown, absent
 
 
-def _lines(path: Path, needed: Iterable[str]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield each line with its path and line number."""
+def read_lines(path: Path, needed: Iterable[str]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield the objects of JSON lines, plain or gzip, each with its path and line number. Raises BadLabels."""
     try:
         yield from _objects(path, frozenset(needed))
     except (OSError, EOFError) as error:

@@ -89,6 +89,12 @@ def learn_student(texts: Mapping[Side, Sequence[str]]) -> tuple[Student, Validat
     return _learn(samples, both, model)
 
 
+def worthwhile_student(inputs: Sequence[str]) -> Student | None:
+    """Return the student of inputs alone; None where there can't be one, or it is no better than none."""
+    learnt = learn_student({"input": inputs})
+    return learnt[0] if learnt is not None and learnt[1].is_worth_it else None
+
+
 def _learn(
     samples: Mapping[Side, Sequence[str]], both: Sequence[str], model: SentenceEncoder
 ) -> tuple[Student, Validation]:

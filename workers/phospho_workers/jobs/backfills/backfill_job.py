@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from phospho_schemas.definitions import needs_session
@@ -62,6 +63,7 @@ class BackfillJob:
         *,
         is_judged: IsJudged = lambda *_: False,
         holds: Holds = all_projects,
+        lock: AbstractContextManager[Any] | None = None,
     ) -> None:
         self._holds = holds
         self._history = history
@@ -69,6 +71,7 @@ class BackfillJob:
         self._repository = repository
         self._definitions = definitions
         self._is_judged = is_judged
+        self._lock = lock or nullcontext()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="phospho-backfill")
 
     def step(self) -> bool:
@@ -113,7 +116,8 @@ class BackfillJob:
         definition = _definition(compiled, backfill.name)
         run = self._run(definition, compiled)
         pages = self._pages(span, backfill.after)
-        events = sum(self._pool.map(lambda task_ids: run(task_ids, snapshot.revision), pages))
+        with self._lock:
+            events = sum(self._pool.map(lambda task_ids: run(task_ids, snapshot.revision), pages))
         metrics.TASKS_BACKFILLED.inc(sum(map(len, pages)))
         is_judged = self._is_judged(definition, compiled.settings)
         self._save(backfill, pages, events, end_status="judging" if is_judged else "done")

@@ -1,0 +1,47 @@
+"""SQL for themes: people's titles and merges applied to what discovery found."""
+
+from __future__ import annotations
+
+from phospho_store.sql import compose
+
+_CURRENT_THEMES = """(
+    SELECT
+        theme.project_id AS project_id,
+        theme.theme_id AS theme_id,
+        if(edit.title != '', edit.title, theme.title) AS title,
+        theme.phrases AS phrases,
+        theme.examples AS examples,
+        theme.group_id AS group_id,
+        theme.group_title AS group_title,
+        edit.is_hidden AS is_hidden,
+        edit.is_pinned AS is_pinned,
+        edit.merged_into AS merged_into,
+        theme.x AS x,
+        theme.y AS y,
+        theme.created_at AS created_at
+    FROM (SELECT * FROM theme_rows FINAL WHERE $condition) AS theme
+    INNER JOIN (SELECT project_id, version FROM theme_model_rows FINAL WHERE $condition) AS model
+    ON theme.project_id = model.project_id AND theme.version = model.version
+    LEFT ANY JOIN (SELECT * FROM theme_edit_rows FINAL WHERE $condition) AS edit
+    ON theme.project_id = edit.project_id AND theme.theme_id = edit.theme_id
+)"""
+# Merges are stored flat: nothing is merged into a theme that is itself merged.
+_MERGES = "SELECT project_id, theme_id, merged_into FROM theme_edit_rows FINAL WHERE merged_into != ''"
+_OF_PROJECT = "WHERE project_id = {project:String} AND merged_into != '' ORDER BY theme_id"
+_MERGED = "(SELECT groupArray($column) FROM (SELECT * FROM theme_edit_rows FINAL $rest))"
+
+
+def current_themes(condition: str = "1") -> str:
+    """Return a subquery of the themes of the current models, with people's edits; `condition` is on `project_id`."""
+    return compose(_CURRENT_THEMES, condition=condition)
+
+
+def merges() -> str:
+    """Return a subquery of `project_id`, `theme_id` and the theme that it is `merged_into`."""
+    return f"({_MERGES})"
+
+
+def theme_of(theme: str = "theme") -> str:
+    """Return the expression of the theme that a task of a project counts for, from the one that it was given."""
+    merged, heirs = (compose(_MERGED, column=column, rest=_OF_PROJECT) for column in ("theme_id", "merged_into"))
+    return f"transform(toString({theme}), {merged}, {heirs}, toString({theme}))"

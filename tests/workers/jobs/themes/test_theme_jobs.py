@@ -1,0 +1,135 @@
+"""Themes are found, used by detection, given to past tasks, and kept through people's edits."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from phospho_schemas.theme_rows import ThemeEdit
+from phospho_schemas.times import utc_now
+from phospho_store.registry.definition_sets import DefinitionRepository
+from phospho_store.registry.registry import Registry
+from phospho_store.registry.themes import ThemeRepository
+from phospho_store.store import Store
+from phospho_workers.detection.detect import analyse
+from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.jobs.themes.discovery_job import ThemeDiscoveryJob
+from phospho_workers.jobs.themes.history_job import ThemeHistoryJob
+from store.facts import analysis, insert, task
+from workers.detection.themes.requests import NEW_REQUESTS, mixed
+
+TEXTS = [text for text, _ in mixed()]
+
+
+@pytest.fixture
+def themes(store: Store) -> ThemeRepository:
+    return ThemeRepository(store)
+
+
+def insert_tasks(store: Store, project_id: str, texts: list[str], begin: int = 0) -> None:
+    rows = [(f"task-{number:04}", text) for number, text in enumerate(texts, begin)]
+    insert(store, "task_rows", *(task(project_id, name, input=text) for name, text in rows))
+    insert(store, "analysis_rows", *(analysis(project_id, name, names=["refund"]) for name, _ in rows))
+
+
+def discovery_job(store: Store) -> ThemeDiscoveryJob:
+    return ThemeDiscoveryJob(store, DefinitionRepository(store))
+
+
+def run_history(store: Store) -> None:
+    cache = DefinitionCache(DefinitionRepository(store), refresh_interval_s=0.0)
+    job = ThemeHistoryJob(store, cache.current, threading.Lock())
+    while job.step():
+        pass
+
+
+def stored_themes(store: Store, project_id: str) -> dict[str, str]:
+    sql = "SELECT task_id, theme, events.name AS names FROM analysis_rows FINAL WHERE project_id = {project:String}"
+    rows = store.rows(sql, {"project": project_id})
+    assert all(row["names"] == ["refund"] for row in rows)
+    return {row["task_id"]: row["theme"] for row in rows}
+
+
+def test_themes_are_found_and_detection_gives_them_to_tasks(
+    store: Store, project_id: str, themes: ThemeRepository
+) -> None:
+    insert_tasks(store, project_id, TEXTS[:40])
+    assert not discovery_job(store).step()
+    insert_tasks(store, project_id, TEXTS)
+    assert (discovery_job(store).step(), discovery_job(store).step()) == (True, False)
+    rows = themes.themes(project_id)
+    assert all(row.title and row.examples and row.group_title for row in rows)
+    compiled = DefinitionCache(DefinitionRepository(store)).current().by_project
+    [row] = analyse([task(project_id, "new", input=TEXTS[0])], compiled)
+    assert row["theme"] in {theme.theme_id for theme in rows}
+    assert (row["theme_version"], row["theme_score"] > 0.3) == (1, True)
+
+
+def test_past_tasks_get_the_themes_of_each_model_once(store: Store, project_id: str, themes: ThemeRepository) -> None:
+    insert_tasks(store, project_id, TEXTS)
+    discovery_job(store).step()
+    run_history(store)
+    run = themes.run(project_id)
+    assert run is not None
+    assert (run.status, run.tasks, run.tasks_done) == ("done", len(TEXTS), len(TEXTS))
+    model = DefinitionCache(DefinitionRepository(store)).current().by_project[project_id].themes
+    assert model is not None
+    given = stored_themes(store, project_id)
+    expected = [assignment.theme for assignment in model.assign(TEXTS)]
+    assert [given[name] for name in sorted(given)] == expected
+
+    written = store.rows("SELECT count() AS n FROM analysis_rows WHERE project_id = {p:String}", {"p": project_id})
+    themes.save_run(run.model_copy(update={"status": "waiting", "before_at": None, "before_id": ""}))
+    run_history(store)
+    again = store.rows("SELECT count() AS n FROM analysis_rows WHERE project_id = {p:String}", {"p": project_id})
+    assert again[0]["n"] <= written[0]["n"]
+    assert stored_themes(store, project_id) == given
+
+
+def test_refresh_finds_a_new_theme_and_keeps_the_others(store: Store, project_id: str, themes: ThemeRepository) -> None:
+    insert_tasks(store, project_id, TEXTS)
+    discovery_job(store).step()
+    before = {theme.theme_id: theme.title for theme in themes.themes(project_id)}
+    insert_tasks(store, project_id, NEW_REQUESTS, begin=len(TEXTS))
+    assert not discovery_job(store).step()
+    themes.request_refresh(project_id, "ada")
+    assert (discovery_job(store).step(), discovery_job(store).step()) == (True, False)
+    after = {theme.theme_id: theme.title for theme in themes.themes(project_id) if theme.version == 2}
+    assert before.items() <= after.items()
+    born = [fact for fact in themes.facts(project_id) if (fact.kind, fact.version) == ("birth", 2)]
+    assert {fact.theme_id for fact in born} == after.keys() - before.keys() != set()
+
+
+def test_themes_are_found_again_each_day_with_new_tasks(store: Store, project_id: str) -> None:
+    insert_tasks(store, project_id, TEXTS)
+    discovery_job(store).step()
+    tomorrow = lambda: utc_now() + timedelta(days=1, hours=1)  # noqa: E731
+    later = ThemeDiscoveryJob(store, DefinitionRepository(store), now=tomorrow)
+    assert not later.step()
+    insert_tasks(store, project_id, NEW_REQUESTS, begin=len(TEXTS))
+    assert later.step()
+
+
+def test_edited_theme_survives_without_tasks(store: Store, project_id: str, themes: ThemeRepository) -> None:
+    insert_tasks(store, project_id, TEXTS)
+    discovery_job(store).step()
+    theme = themes.themes(project_id)[0]
+    edit = ThemeEdit(project_id=project_id, theme_id=theme.theme_id, title="Ours", edited_at=utc_now())
+    themes.save_edit(edit)
+    insert(store, "task_rows", *(task(project_id, f"task-{n:04}", 2, input="") for n in range(len(TEXTS))))
+    insert_tasks(store, project_id, NEW_REQUESTS * 3, begin=len(TEXTS))
+    themes.request_refresh(project_id, "ada")
+    discovery_job(store).step()
+    current = {row.theme_id for row in themes.themes(project_id) if row.version == 2}
+    assert theme.theme_id in current
+
+
+def test_project_that_wants_no_themes_gets_none(store: Store, registry: Registry, project_id: str) -> None:
+    project = registry.project(project_id)
+    assert project is not None
+    settings = project.settings.model_copy(update={"detect_themes": False})
+    registry.save_project(project_id, settings=settings)
+    insert_tasks(store, project_id, TEXTS)
+    assert not discovery_job(store).step()

@@ -1,0 +1,1 @@
+"""The jobs of themes: discovery in a sample of each project's tasks, and assignment of past tasks."""
