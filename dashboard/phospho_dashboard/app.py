@@ -51,6 +51,8 @@ from phospho_dashboard.projects.sample_data import DefinitionReader, SampleDataA
 from phospho_dashboard.projects.settings_pages import SettingsPages
 from phospho_dashboard.services import ApiEndpoints, Services
 from phospho_dashboard.sql.api import SqlApi
+from phospho_dashboard.themes.api import ThemesApi, theme_operations
+from phospho_dashboard.themes.pages import ThemeForms, theme_views
 from phospho_dashboard.web.rendering import static_routes
 from phospho_dashboard.web.transfer import light_responses
 from phospho_dashboard.webhooks.api import WebhooksApi
@@ -110,6 +112,7 @@ _APIS: tuple[type[ApiEndpoints], ...] = (
     ForgetApi,
     BackupsApi,
     AuditApi,
+    ThemesApi,
 )
 
 
@@ -136,6 +139,7 @@ def api_routes(services: Services, integrations: Integrations) -> list[BaseRoute
         ForgetApi(services, ReportSigner(integrations.secret_key)),
         BackupsApi(services, integrations.back_up),
         AuditApi(services),
+        ThemesApi(services, detection),
     ]
     return [
         *(route for api in apis for route in api.routes()),
@@ -146,7 +150,8 @@ def api_routes(services: Services, integrations: Integrations) -> list[BaseRoute
 
 def api_operations() -> list[Operation]:
     """Return the descriptions of all API routes."""
-    return [*analytics_operations(), *(operation for api in _APIS for operation in api.operations())]
+    of_views = [*analytics_operations(), *theme_operations()]
+    return [*of_views, *(operation for api in _APIS for operation in api.operations())]
 
 
 def page_routes(services: Services, integrations: Integrations) -> list[BaseRoute]:
@@ -171,6 +176,7 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
         *ProjectPages(services).routes(),
         *SampleDataForm(services, integrations.sample, _definition_reader(integrations.detection)).routes(),
         *WebhookPages(services, integrations.webhooks).routes(),
+        *ThemeForms(services, integrations.detection).routes(),
         *JudgementPages(services).routes(),
         *DeadLetterPages(services).routes(),
         *LedgerPages(services).routes(),
@@ -186,7 +192,7 @@ def _definition_reader(detection: Detection) -> DefinitionReader:
 
 def _views(services: Services, integrations: Integrations) -> list[View]:
     backfills = Backfills(services, integrations.detection)
-    return analytics_views(
+    analytics = analytics_views(
         services,
         freshness=partial(freshness, services.store),
         count_dead_letters=partial(dead_letter_count, services.store),
@@ -194,6 +200,7 @@ def _views(services: Services, integrations: Integrations) -> list[View]:
         backfills=backfills.of_event,
         unchecked_tasks=backfills.unchecked_tasks,
     )
+    return [*analytics, *theme_views(services.store)]
 
 
 _API = Api(

@@ -55,7 +55,7 @@ ON task.project_id = last_feedback.project_id AND task.task_id = last_feedback.t
 _ANALYSES = """
 SELECT
     $columns,
-    if(merge.merged_into != '', merge.merged_into, toString(analysis.theme)) AS theme,
+    if(merge.merged_into != '', merge.merged_into, toString(analysis.theme)) AS theme_id,
     analysis.theme_score AS theme_score,
     analysis.events.name AS event_names
 FROM (SELECT * FROM analysis_rows FINAL) AS analysis

@@ -244,7 +244,8 @@ def test_nothing_that_a_client_logs_runs_in_any_page(open_page: Open) -> None:
             silent.add(path)
     assert silent <= {"/settings/judgements", "/settings/health", "/settings/account"}
     filters = (
-        "q", "user", "version", "model", "language", "event", "sentiment", "flag", "from", "to", "sort", "columns",
+        "q", "user", "version", "model", "language", "event", "theme", "sentiment", "flag", "from", "to", "sort",
+        "columns",
     )  # fmt: skip
     for name in filters:
         page.goto(f"{base_url}/tasks?project={ATTACKED}&{name}={item}")

@@ -30,8 +30,8 @@ def query(client: Client, sql: str, format_name: str | None) -> None:
     """
     Run a SQL query. SQL is one SELECT, or - to read it from stdin.
 
-    The views are tasks, sessions, events, analyses, feedback, labels, notes, definitions and dead_letters. They
-    show your own project only.
+    The views are tasks, sessions, events, analyses, feedback, labels, notes, definitions, themes and dead_letters.
+    They show your own project only.
 
     \b
     Examples:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
 from phospho_cli.client.failures import Failure
+from phospho_cli.client.http import Client, connected
 from phospho_cli.client.output import print_table
 
+_PATH = "/api/v1/themes"
 _File = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -19,8 +22,86 @@ def themes() -> None:
 
     \b
     Examples:
+      phospho themes list
+      phospho themes rename theme-1a2b3c4d5e "Order status"
       phospho themes evaluate --logs logs.jsonl.gz --labels topics.jsonl.gz
     """
+
+
+@themes.command("list")
+@click.option("--period", default="30d", show_default=True, help="1h, 24h, 7d, 30d, 90d or all.")
+@connected
+def list_themes(client: Client, period: str) -> None:
+    """List the themes of a period, the largest first."""
+    content = client.get(f"{_PATH}?period={quote(period)}")
+    rows = [theme | {"share": f"{theme['share']:.1%}"} for theme in content["themes"]]
+    print_table(("theme_id", "title", "tasks", "share", "users", "change", "group_title"), rows)
+    if not rows:
+        click.echo("No themes yet: they are found within a minute of the 50th task.", err=True)
+
+
+@themes.command("show")
+@click.argument("theme")
+@click.option("--period", default="30d", show_default=True, help="1h, 24h, 7d, 30d, 90d or all.")
+@connected
+def show(client: Client, theme: str, period: str) -> None:
+    """Show THEME with its phrases and typical tasks."""
+    content = client.get(f"{_theme_path(theme)}?period={quote(period)}")
+    row = content["theme"]
+    click.echo(f"{row['title']}: {row['tasks']:,} tasks, {row['share']:.1%}, {row['users']:,} users")
+    click.echo(f"Phrases: {', '.join(content['phrases'])}")
+    print_table(("task_id", "input"), content["examples"])
+
+
+@themes.command("rename")
+@click.argument("theme")
+@click.argument("title")
+@connected
+def rename(client: Client, theme: str, title: str) -> None:
+    """Give THEME a title, which stays when themes are found again. An empty one is the automatic title again."""
+    client.patch(_theme_path(theme), {"title": title})
+    click.echo(f"{theme} is now {title!r}." if title else f"{theme} has its automatic title again.")
+
+
+@themes.command("merge")
+@click.argument("theme")
+@click.argument("into", default="")
+@connected
+def merge(client: Client, theme: str, into: str) -> None:
+    """Let the tasks of THEME count for INTO. Without INTO, take the merge back."""
+    client.post(f"{_theme_path(theme)}/merge", {"into": into})
+    click.echo(f"The tasks of {theme} count for {into or theme}.")
+
+
+@themes.command("split")
+@click.argument("theme")
+@connected
+def split(client: Client, theme: str) -> None:
+    """Cut THEME in two. The larger part keeps the id."""
+    client.post(f"{_theme_path(theme)}/split", {})
+    click.echo(f"{theme} is split within a minute.")
+
+
+@themes.command("hide")
+@click.argument("theme")
+@click.option("--undo", is_flag=True, help="Show it again.")
+@connected
+def hide(client: Client, theme: str, undo: bool) -> None:
+    """Leave THEME out of lists."""
+    client.patch(_theme_path(theme), {"is_hidden": not undo})
+    click.echo(f"{theme} is {'shown' if undo else 'hidden'}.")
+
+
+@themes.command("refresh")
+@connected
+def refresh(client: Client) -> None:
+    """Find the themes again. They keep their ids, their titles and your edits."""
+    client.post(f"{_PATH}/refresh", {})
+    click.echo("Themes are found again within a minute.")
+
+
+def _theme_path(theme: str) -> str:
+    return f"{_PATH}/{quote(theme, safe='')}"
 
 
 @themes.command("evaluate")
@@ -68,7 +149,7 @@ def evaluate(logs: Path, labels: Path, seed: int, as_json: bool) -> None:
         ("share of tasks with a theme", figures["share_assigned"]),
         ("share that keeps its theme, mean and least", f"{stability['mean']}, {stability['least']}"),
         ("left-out topics found as new themes", f"{injection['found']} of {injection['of']}"),
-        ("seconds to learn the space, find and assign", ", ".join(map(str, figures["seconds"].values()))),
+        ("seconds of a core to learn the space, find, assign", ", ".join(map(str, figures["seconds"].values()))),
         ("peak memory in MB", figures["peak_memory_mb"]),
     ]
     print_table(("figure", "value"), [{"figure": name, "value": value} for name, value in rows])

@@ -41,7 +41,7 @@ def analytics_operations() -> list[Operation]:
     transcript = object_schema(["session"], session=ANY_OBJECT, next_cursor=nullable(TEXT))
     task, event = object_schema(["task"], task=ANY_OBJECT), object_schema(["name"], name=TEXT)
     events, versions = (object_schema([name], **_SCOPE, **{name: ROWS}) for name in ("events", "versions"))
-    filters = _filters()
+    filters = filter_parameters()
     base = query_parameter("base", TEXT, "the version that the others are compared with")
     return [
         Operation("get", "/dashboard", "Numbers of the dashboard, over time", overview, parameters=filters),
@@ -71,11 +71,12 @@ def _list(path: str, summary: str, rows: str) -> Operation:
         path,
         summary,
         object_schema([*page, rows], **page, **{rows: ROWS}),
-        parameters=(*_filters(), sort, _CURSOR, LIMIT),
+        parameters=(*filter_parameters(), sort, _CURSOR, LIMIT),
     )
 
 
-def _filters() -> tuple[Json, ...]:
+def filter_parameters() -> tuple[Json, ...]:
+    """Return the parameters of the filters, which every view of tasks takes."""
     schemas = {"period": {"enum": list(PERIODS)}, "from": TIME, "to": TIME}
     return tuple(query_parameter(name, schemas.get(name, TEXT), "filter") for name in url_names())
 

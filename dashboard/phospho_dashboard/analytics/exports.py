@@ -21,6 +21,7 @@ from phospho_store.sql import compose
 from phospho_store.sql.analysed import analysed, session_facts
 from phospho_store.sql.feedback import current_flag, last_feedback
 from phospho_store.sql.sessions import SESSION_FACTS
+from phospho_store.sql.themes import current_themes, theme_of
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 from phospho_web.responses import with_json_errors
@@ -53,7 +54,8 @@ _TASKS = {
     "version_id": "toString(task.version_id)", "created_at": "task.created_at", "input": "task.input",
     "output": "task.output", "flag": current_flag("last_feedback.flag", "task.logged_flag"),
     "model": "toString(task.model)", "tokens_in": "task.tokens_in", "tokens_out": "task.tokens_out",
-    "latency_ms": "task.latency_ms", "events": "analysis.names", "language": "toString(analysis.language)",
+    "latency_ms": "task.latency_ms", "theme": "theme.title", "events": "analysis.names",
+    "language": "toString(analysis.language)",
     "sentiment": "toString(analysis.sentiment)", "sentiment_score": "analysis.sentiment_score",
     "metadata": "task.logged_metadata",
 }  # fmt: skip
@@ -66,10 +68,11 @@ FROM
 ) AS task
 LEFT ANY JOIN
 (
-    SELECT task_id, anyIf(language, is_task) AS language, anyIf(sentiment, is_task) AS sentiment,
+    SELECT task_id, $theme AS theme_id, anyIf(language, is_task) AS language, anyIf(sentiment, is_task) AS sentiment,
         anyIf(sentiment_score, is_task) AS sentiment_score, arraySort(groupArrayArray(names)) AS names
     FROM $analysed GROUP BY task_id
 ) AS analysis ON task.task_id = analysis.task_id
+LEFT ANY JOIN (SELECT theme_id, title FROM $themes) AS theme ON analysis.theme_id = theme.theme_id
 LEFT ANY JOIN $feedback AS last_feedback ON task.task_id = last_feedback.task_id
 """
 _SESSIONS = {
@@ -111,7 +114,9 @@ _COUNTS = {
     "sessions": "uniqExact(session_id)",
     "users": "uniqExactIf(user_id, user_id != '')",
 }
-_TEXTS = frozenset({"task_id", "session_id", "user_id", "version_id", "input", "output", "flag", "model", "metadata"})
+_TEXTS = frozenset(
+    {"task_id", "session_id", "user_id", "version_id", "input", "output", "flag", "model", "theme", "metadata"}
+)
 _TIMES = frozenset({"created_at", "first_task_at", "last_task_at"})
 _LISTS = frozenset({"events", "user_ids", "version_ids", "models"})
 
@@ -165,7 +170,9 @@ def _tasks_source(scope: Scope) -> str:
         metadata=metadata_text(),
         tasks=scope.tasks(),
         most=str(MAX_ROWS),
-        analysed=analysed(scope, "task_id", "language", "sentiment", "sentiment_score"),
+        analysed=analysed(scope, "task_id", "language", "sentiment", "sentiment_score", "theme"),
+        theme=theme_of("anyIf(theme, is_task)"),
+        themes=current_themes("project_id = {project:String}"),
         feedback=last_feedback(scope.feedback()),
     )
 

@@ -17,6 +17,7 @@ from phospho_store.metadata import with_metadata_as_logged
 from phospho_store.sql import compose
 from phospho_store.sql.feedback import flag_of
 from phospho_store.sql.sessions import session_events
+from phospho_store.sql.themes import current_themes, theme_of
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 
@@ -141,12 +142,16 @@ SELECT
 FROM task_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """
-_ANALYSES = """
+_ANALYSES = compose(
+    """
 SELECT task_id, language, sentiment, sentiment_score, sentiment_magnitude, output_language, output_sentiment,
-    output_sentiment_score, output_sentiment_magnitude, events, candidates
+    output_sentiment_score, output_sentiment_magnitude, $theme AS theme, events, candidates
 FROM analysis_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
-"""
+""",
+    theme=theme_of(),
+)
+_THEMES = compose("SELECT theme_id, title FROM $themes", themes=current_themes("project_id = {project:String}"))
 _FEEDBACK = """
 SELECT task_id, flag, score, comment, source, toUnixTimestamp64Milli(created_at) AS created_at_ms
 FROM feedback_rows FINAL
@@ -174,7 +179,7 @@ FROM
 
 _ANALYSIS_COLUMNS = (
     "language", "sentiment", "sentiment_score", "sentiment_magnitude", "output_language", "output_sentiment",
-    "output_sentiment_score", "output_sentiment_magnitude",
+    "output_sentiment_score", "output_sentiment_magnitude", "theme",
 )  # fmt: skip
 
 
@@ -232,11 +237,19 @@ class Tasks:
         feedback = _by_task(with_times(row) for row in self._store.rows(_FEEDBACK, parameters))
         events = self._events.events(project_id, tasks, analyses)
         notes = _by_task(with_times(row) for row in self._store.rows(_NOTES, parameters))
+        titles = self._theme_titles(project_id, analyses.values())
         return [
             _with_analysis(task, analyses.get(task["task_id"], {}), feedback[task["task_id"]])
+            | {"theme_title": titles.get(analyses.get(task["task_id"], {}).get("theme", ""), "")}
             | {"events": events[task["task_id"]], "notes": notes[task["task_id"]]}
             for task in tasks
         ]
+
+    def _theme_titles(self, project_id: str, analyses: Iterable[Row]) -> dict[str, str]:
+        """Return the titles of the project's themes by id; none where no analysis has a theme."""
+        if not any(row["theme"] for row in analyses):
+            return {}
+        return {row["theme_id"]: row["title"] for row in self._store.rows(_THEMES, {"project": project_id})}
 
 
 def _up_to(scope: Scope, last_ms: int) -> Scope:
@@ -253,9 +266,9 @@ def _with_analysis(task: Row, analysis: Row, feedback: list[Row]) -> Row:
 
 # The columns that the list may show beside the input, with their labels, and those shown by default.
 COLUMNS = {
-    "output": "Output", "events": "Events", "sentiment": "Sentiment", "feedback": "Feedback", "language": "Language",
-    "user": "User", "version": "Version", "model": "Model", "latency": "Latency", "tokens": "Tokens",
-    "session": "Session", "time": "Time",
+    "output": "Output", "theme": "Theme", "events": "Events", "sentiment": "Sentiment", "feedback": "Feedback",
+    "language": "Language", "user": "User", "version": "Version", "model": "Model", "latency": "Latency",
+    "tokens": "Tokens", "session": "Session", "time": "Time",
 }  # fmt: skip
 DEFAULT_COLUMNS = ("output", "events", "sentiment", "feedback", "latency", "time")
 

@@ -25,6 +25,7 @@ SECTIONS = (
     ("dashboard", "/", "Dashboard"),
     ("sessions", "/sessions", "Sessions"),
     ("tasks", "/tasks", "Tasks"),
+    ("themes", "/themes", "Themes"),
     ("events", "/events", "Events"),
     ("users", "/users", "Users"),
     ("versions", "/versions", "Versions"),

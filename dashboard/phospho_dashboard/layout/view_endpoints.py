@@ -146,6 +146,7 @@ class ViewEndpoints:
             "view": view_request,
             "filters": view_request.scope.filters,
             "choices": self._choices.get(view_request.project_id),
+            "theme_titles": self._facets.themes(view_request.project_id),
             "most_choices": MAX_VALUES,
             "tasks_outside": self._tasks_outside(view_request),
             "periods": {name: label for name, (label, _) in PERIODS.items()},

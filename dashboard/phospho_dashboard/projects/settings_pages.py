@@ -32,6 +32,7 @@ _WORDS = {
     "detect_events": ("Detect events", ""),
     "detect_sentiment": ("Detect sentiment", ""),
     "detect_language": ("Detect language", ""),
+    "detect_themes": ("Find themes", ""),
     "session_idle_minutes": ("Session idle timeout (minutes)", "A session ends after this long without a task."),
     "llm_daily_tokens": ("Judge budget (tokens/day)", "0 turns the LLM judge off."),
     "llm_daily_usd": ("Judge budget (USD/day)", "The token budget applies as well."),

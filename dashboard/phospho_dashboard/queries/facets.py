@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from phospho_store.sql import compose
+from phospho_store.sql.themes import current_themes
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 
@@ -36,6 +37,14 @@ SELECT value FROM
 WHERE positionCaseInsensitiveUTF8(value, {text:String}) > 0
 GROUP BY value ORDER BY max(last_at) DESC, value LIMIT $most
 """
+# Titles, by which themes are chosen: ids say nothing to people.
+_THEMES = compose(
+    """
+SELECT theme_id, title FROM $themes WHERE merged_into = '' AND NOT is_hidden ORDER BY title, theme_id LIMIT $most
+""",
+    themes=current_themes("project_id = {project:String}"),
+    most=str(MAX_VALUES - 1),
+)
 # The names of the filters in a URL.
 FACETS = {"version": "versions", "model": "models", "user": "users", "language": "languages", "event": "events"}
 
@@ -49,6 +58,10 @@ class Facets:
     def choices(self, project_id: str) -> dict[str, list[str]]:
         """Return the newest MAX_VALUES `versions`, `models`, `languages` and `events`, each in alphabetical order."""
         return {name: sorted(self._newest(project_id, name, "")) for name in FACETS.values() if name != "users"}
+
+    def themes(self, project_id: str) -> dict[str, str]:
+        """Return the titles of the themes of a project, by id, in alphabetical order; fewer than MAX_VALUES."""
+        return {row["theme_id"]: row["title"] for row in self._store.rows(_THEMES, {"project": project_id})}
 
     def search(self, project_id: str, filter_name: str, text: str) -> list[str]:
         """Return the newest MAX_VALUES values of a filter that contain `text` in any case; Problem 400."""

@@ -19,6 +19,7 @@ from phospho_schemas.messages import Flag
 from phospho_store.rollups.coverage import Range
 from phospho_store.sql.corrections import NO_CORRECTIONS, Corrections
 from phospho_store.sql.feedback import feedback_of_span, has_flag
+from phospho_store.sql.themes import has_theme
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 
@@ -29,7 +30,7 @@ _CHOICES = {"flag": get_args(Flag), "sentiment": ("positive", "neutral", "negati
 # The names in the URL that Python keeps for itself.
 URL_NAMES = {"since": "from", "until": "to"}
 # What a client logged is compared as it was logged, white space at its ends included.
-_IDS = frozenset({"user", "version", "model", "event"})
+_IDS = frozenset({"user", "version", "model", "event", "theme"})
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Filters:
     The filters of a URL; an empty one narrows nothing.
 
     `since` and `until` (ISO 8601, `from` and `to` in the URL) are a time of one's own, where no `period` is set. `q`
-    is one phrase, found in the input or the output as `queries.search` compares texts. `event`, `language` and
-    `sentiment` are what detection said of a task.
+    is one phrase, found in the input or the output as `queries.search` compares texts. `event`, `theme`, `language`
+    and `sentiment` are what detection said of a task; the theme `none` is of tasks without one.
     """
 
     period: str = ""
@@ -50,6 +51,7 @@ class Filters:
     model: str = ""
     language: str = ""
     event: str = ""
+    theme: str = ""
     sentiment: str = ""
     flag: str = ""
     q: str = ""
@@ -117,6 +119,7 @@ _OF_TASKS = {
 _OF_ANALYSES = {
     "language": "language = {language:String}",
     "sentiment": "sentiment = {sentiment:String}",
+    "theme": has_theme("{theme:String}"),
 }
 _BY_TABLE = {"task_rows": _OF_TASKS, "analysis_rows": _OF_ANALYSES}
 

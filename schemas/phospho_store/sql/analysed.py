@@ -11,7 +11,7 @@ from phospho_store.sql.feedback import current_flag, last_feedback
 from phospho_store.sql.sessions import SESSION_FACTS, session_events
 
 # Columns that only an analysis has, with their values in a row that adds events to a task.
-_OF_ANALYSES = {"sentiment_score": "NULL", "language": "''", "sentiment": "''"}
+_OF_ANALYSES = {"sentiment_score": "NULL", "language": "''", "sentiment": "''", "theme": "''"}
 _OF_PROJECT = "project_id = {project:String}"
 _FOUND_FIELDS = ("name", "score", "definition_version", "engine")
 

@@ -31,6 +31,15 @@ _OF_PROJECT = "WHERE project_id = {project:String} AND merged_into != '' ORDER B
 _MERGED = "(SELECT groupArray($column) FROM (SELECT * FROM theme_edit_rows FINAL $rest))"
 
 
+NO_THEME = "none"
+_HAS_THEME = """(
+    theme = if($theme = '$no_theme', '', $theme) OR theme IN (
+        SELECT theme_id FROM theme_edit_rows FINAL
+        WHERE project_id = {project:String} AND merged_into = $theme AND merged_into != ''
+    )
+)"""
+
+
 def current_themes(condition: str = "1") -> str:
     """Return a subquery of the themes of the current models, with people's edits; `condition` is on `project_id`."""
     return compose(_CURRENT_THEMES, condition=condition)
@@ -45,3 +54,8 @@ def theme_of(theme: str = "theme") -> str:
     """Return the expression of the theme that a task of a project counts for, from the one that it was given."""
     merged, heirs = (compose(_MERGED, column=column, rest=_OF_PROJECT) for column in ("theme_id", "merged_into"))
     return f"transform(toString({theme}), {merged}, {heirs}, toString({theme}))"
+
+
+def has_theme(theme: str) -> str:
+    """Return the condition on a row of `analysis_rows` that its task counts for a theme, or for none (NO_THEME)."""
+    return compose(_HAS_THEME, theme=theme, no_theme=NO_THEME)

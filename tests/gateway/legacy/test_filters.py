@@ -72,6 +72,8 @@ async def _found(client: httpx.AsyncClient, filters: Json) -> set[str]:
         ({"has_notes": False}, ALL),
         ({"has_notes": True}, set()),
         ({"last_eval_source": "user"}, set()),
+        ({"clustering_id": "any"}, set()),
+        ({"clusters_ids": ["theme-1"]}, set()),
     ],
 )
 async def test_a_filter_lets_through_what_it_says(shop: httpx.AsyncClient, filters: Json, wanted: set[str]) -> None:
@@ -123,7 +125,8 @@ async def test_filter_by_a_text_finds_that_text(shop: httpx.AsyncClient) -> None
     "filters",
     [
         {"scorer_value": {"a": 1}},
-        {"clustering_id": "c"},
+        {"classifier_value": {"a": "b"}},
+        {"clusters_ids": "c"},
         {"no_such_filter": 1},
         {"flag": "maybe"},
         {"user_id": 1},

@@ -26,7 +26,7 @@ _FINAL_ITERATIONS = 10
 _CANDIDATES = 3
 # Of numbers of clusters whose silhouettes differ by less than this share, the largest: people merge more easily than
 # they split.
-_NEAR_BEST = 0.97
+_NEAR_BEST = 0.98
 _ROWS_AT_ONCE = 4_096
 
 

@@ -39,7 +39,7 @@ EXAMPLES = 6
 # Copies of a text that are clustered, those that differ in numbers or case among them.
 _MAX_COPIES = 5
 _MIN_SIZE = 4
-_MIN_SIZE_SHARE = 0.004
+_MIN_SIZE_SHARE = 0.005
 # Of a theme's texts in the sample, so many are as near to its center as a text must be to have the theme.
 _ASSIGNED_QUANTILE = 0.1
 _MIN_THRESHOLD = 0.2
@@ -67,12 +67,17 @@ class FoundTheme:
 
 
 class Discovery(NamedTuple):
-    """A model, its themes in the order of the model's, the titles of groups of themes, and what changed."""
+    """
+    A model, its themes in the order of the model's, the titles of groups of themes, and what changed.
+
+    `is_anew` says that the sample was clustered anew, though there was a model.
+    """
 
     model: ThemeModel
     themes: Sequence[FoundTheme]
     groups: Sequence[str]
     facts: Sequence[LineageFact]
+    is_anew: bool = False
 
 
 class _Sample(NamedTuple):
@@ -113,7 +118,8 @@ def discover(
     if sum(counts[key] for key in keys) < MIN_TEXTS:
         return None
     different = [representatives[key] for key in keys]
-    space = theme_space(different, student) if previous is None else previous.model.space
+    is_anew = previous is not None and previous.is_fresh
+    space = previous.model.space if previous is not None and not is_anew else theme_space(different, student)
     read = space.read(different)
     sample = _Sample(
         [different[index] for index in read.indexes],
@@ -124,8 +130,13 @@ def discover(
         return None
     copies = np.repeat(np.arange(len(sample.texts)), np.minimum(sample.counts, _MAX_COPIES))
     maker = _ModelMaker(project_id, version, space, rows=sample.rows[copies])
-    model, facts = maker.first() if previous is None else maker.next(previous)
-    return _described(model, facts, sample)
+    if previous is None:
+        model, facts = maker.first()
+    elif is_anew:
+        model, facts = maker.anew(previous.model, [sample.texts[row] for row in copies.tolist()])
+    else:
+        model, facts = maker.continued(previous)
+    return _described(model, facts, sample)._replace(is_anew=is_anew)
 
 
 def min_size(rows: int) -> int:
@@ -150,19 +161,17 @@ class _ModelMaker:
         model = self._model(self.rows, cluster(self.rows, min_size(len(self.rows))))
         return model, [LineageFact("birth", name) for name in model.theme_ids]
 
-    def next(self, previous: Previous) -> _Changed:
-        """Return the model after `previous`."""
-        return self._anew(previous.model) if previous.is_fresh else self._continued(previous)
-
-    def _anew(self, old: ThemeModel) -> _Changed:
-        """Return the clusters of all rows with the ids of the old themes that they continue."""
+    def anew(self, old: ThemeModel, texts: Sequence[str]) -> _Changed:
+        """Return the clusters of all rows, of these texts, with the ids of the old themes that they continue."""
         model, _ = self.first()
+        rows = {name: row for row, name in enumerate(old.theme_ids)}
+        old_labels = np.array([rows.get(given.theme, len(rows)) for given in old.assign(texts)], dtype=np.int64)
         counts = np.zeros((len(old.theme_ids) + 1, len(model.theme_ids) + 1), dtype=np.int64)
-        np.add.at(counts, (_labels(old, self.rows), _labels(model, self.rows)), 1)
+        np.add.at(counts, (old_labels, _labels(model, self.rows)), 1)
         matched = match(counts, old.theme_ids, model.theme_ids)
         return replace(model, theme_ids=matched.theme_ids), matched.facts
 
-    def _continued(self, previous: Previous) -> _Changed:
+    def continued(self, previous: Previous) -> _Changed:
         """Return the previous model with its themes moved, dead ones removed, and new ones added."""
         old, rows = previous.model, self.rows
         labels = _labels(old, rows)

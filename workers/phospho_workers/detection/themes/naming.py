@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from phospho_schemas.normalisation import plain
@@ -22,8 +22,11 @@ _MAX_BETWEEN = 2
 _MAX_TEXT_CHARACTERS = 1_000
 _MIN_TEXTS_OF_PHRASE = 2
 _MAX_TITLE_CHARACTERS = 60
+# Of the texts with a word, so many have it in one pair of words, which then stands for it.
+_CONTEXT_SHARE = 0.12
 # A longer phrase says more, even if fewer texts have it.
 _WEIGHT_OF_WORDS = (0.0, 1.0, 2.2, 2.6)
+_CLAUSE_END = re.compile(r"[.!?;:,()\n]+(?:\s|$)")
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 # Words that no phrase begins or ends with: of other languages, rarity against all texts does the work.
 _STOP_WORD_LIST = (
@@ -66,7 +69,7 @@ def name_themes(texts: Sequence[Sequence[str]], others: Sequence[str] = ()) -> l
     for phrases, theme_texts in zip(by_theme, texts, strict=True):
         ranked = _ranked(phrases.counts, len(theme_texts), all_counts, total)
         spelled = [phrases.spellings[phrase].most_common(1)[0][0] for phrase in ranked]
-        title = _title(spelled, theme_texts, taken)
+        title = distinct_title(spelled or [" ".join(text.split()) for text in theme_texts[:1]], taken)
         taken.add(title)
         names.append(ThemeName(title, spelled[:MAX_PHRASES]))
     return names
@@ -76,27 +79,35 @@ def _phrases(texts: Iterable[str]) -> _Phrases:
     counts: Counter[str] = Counter()
     spellings: dict[str, Counter[str]] = {}
     for text in texts:
-        written = _WORD.findall(plain(text[:_MAX_TEXT_CHARACTERS]))
         in_text: dict[str, str] = {}
-        telling = [index for index, word in enumerate(written) if _is_telling(word.lower())]
-        for first in range(len(telling)):
-            for last in range(first, min(first + _MAX_WORDS, len(telling))):
-                begin, end = telling[first], telling[last] + 1
-                if end - begin - (last - first + 1) <= _MAX_BETWEEN:
-                    phrase = " ".join(written[index].lower() for index in telling[first : last + 1])
-                    in_text.setdefault(phrase, " ".join(written[begin:end]))
+        for clause in _CLAUSE_END.split(plain(text[:_MAX_TEXT_CHARACTERS])):
+            for phrase, spelling in _phrases_of(clause):
+                in_text.setdefault(phrase, spelling)
         counts.update(in_text.keys())
         for phrase, spelling in in_text.items():
             spellings.setdefault(phrase, Counter())[spelling] += 1
     return _Phrases(counts, spellings)
 
 
+def _phrases_of(clause: str) -> Iterator[tuple[str, str]]:
+    """Yield the telling words of each phrase of a clause, and how it is written."""
+    written = _WORD.findall(clause)
+    telling = [index for index, word in enumerate(written) if _is_telling(word.lower())]
+    for first in range(len(telling)):
+        for last in range(first, min(first + _MAX_WORDS, len(telling))):
+            begin, end = telling[first], telling[last] + 1
+            if end - begin - (last - first + 1) <= _MAX_BETWEEN:
+                words = " ".join(written[index].lower() for index in telling[first : last + 1])
+                yield words, " ".join(written[begin:end])
+
+
 def _is_telling(word: str) -> bool:
-    return word not in _STOP_WORDS and not word.isdigit() and len(word) > 1
+    """Tell whether a word may begin a phrase: numbers and the ids of orders may not."""
+    return word not in _STOP_WORDS and len(word) > 1 and not any(character.isdigit() for character in word)
 
 
 def _ranked(counts: Counter[str], texts: int, all_counts: Counter[str], total: int) -> list[str]:
-    """Return the most telling phrases of a theme, without those that are part of a better one."""
+    """Return the most telling phrases of a theme, no two of which share a word."""
     least = _MIN_TEXTS_OF_PHRASE if texts > 3 else 1
     weights = {}
     for phrase, count in counts.items():
@@ -105,20 +116,28 @@ def _ranked(counts: Counter[str], texts: int, all_counts: Counter[str], total: i
             weights[phrase] = count / max(1, texts) * math.log1p(lift) * _WEIGHT_OF_WORDS[phrase.count(" ") + 1]
     ranked: list[str] = []
     for phrase in sorted(weights, key=lambda phrase: (-weights[phrase], phrase)):
-        words = set(phrase.split())
-        if not any(words <= set(better.split()) or words >= set(better.split()) for better in ranked):
-            ranked.append(phrase)
-        if len(ranked) == 2 * MAX_PHRASES:
+        longer = _with_context(phrase, counts)
+        words = set(longer.split())
+        if not any(words & set(better.split()) for better in ranked):
+            ranked.append(longer)
+        if len(ranked) == MAX_PHRASES:
             break
     return ranked
 
 
-def _title(phrases: Sequence[str], texts: Sequence[str], taken: set[str]) -> str:
-    """Return a title of one, two or three phrases that no other theme has."""
-    if not phrases:
-        phrases = [" ".join(texts[0].split())[:_MAX_TITLE_CHARACTERS]] if texts else ["Theme"]
+def _with_context(word: str, counts: Counter[str]) -> str:
+    """Return the most frequent phrase of two words that has a word, if it is frequent: it reads better alone."""
+    if " " in word:
+        return word
+    pairs = [phrase for phrase in counts if phrase.count(" ") == 1 and word in phrase.split()]
+    best = max(pairs, key=lambda phrase: (counts[phrase], phrase), default=word)
+    return best if counts[best] >= _CONTEXT_SHARE * counts[word] else word
+
+
+def distinct_title(phrases: Sequence[str], taken: Collection[str]) -> str:
+    """Return a title of one to four phrases that is not taken."""
     for number in (2, 3, 1, 4):
-        title = _shortened(", ".join(phrases[:number]))
+        title = _shortened(", ".join(phrases[:number]) or "Theme")
         if title not in taken:
             return title
     return next(numbered for n in range(2, len(taken) + 3) if (numbered := f"{title} ({n})") not in taken)

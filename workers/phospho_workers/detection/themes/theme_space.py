@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from phospho_schemas.normalisation import plain
-from phospho_workers.detection.semantic.student import GRID, Student
-from phospho_workers.detection.text.embedding import DIMENSIONS, MAX_PIECES, Vectors, directions
+from phospho_workers.detection.semantic.student import Student, rounded_weights
+from phospho_workers.detection.text.embedding import DIMENSIONS, MAX_PIECES, Vectors, directions, unit
 from phospho_workers.detection.text.reading import Clause, clauses_of, reading
 
 # A clause that begins so many of the different texts is a template that surrounds what users say.
@@ -28,6 +29,8 @@ _MAX_BOILERPLATE = 50
 _MAX_BOILERPLATE_CHARACTERS = 300
 _NUMBERED_WORD = re.compile(r"[\w-]*\d[\w-]*")
 _STATIC = "static"
+# Of 256: in more, distances say less, and themes are too many.
+_STATIC_DIMENSIONS = 32
 
 
 class ReadTexts(NamedTuple):
@@ -95,13 +98,14 @@ class ThemeSpace:
 
 def theme_space(texts: Sequence[str], student: Student | None) -> ThemeSpace:
     """Return the space of a project from different texts of it, at least one with words; `student` is the project's."""
-    kept = (
-        _static_student()
-        if student is None
-        else replace(student, references={}, basis=np.zeros((0, len(student.mean)), dtype=np.float32))
-    )
-    dimensions = len(kept.mean)
-    space = ThemeSpace(kept, np.zeros(dimensions, dtype=np.float32), _boilerplate(texts))
+    boilerplate = _boilerplate(texts)
+    if student is None:
+        static = _static_student(np.eye(DIMENSIONS))
+        rows = ThemeSpace(static, np.zeros(DIMENSIONS, dtype=np.float32), boilerplate).read(texts).directions
+        student = _static_student(_principal(rows))
+    basis = np.zeros((0, len(student.mean)), dtype=np.float32)
+    kept = replace(student, references={}, basis=basis)
+    space = ThemeSpace(kept, np.zeros(len(student.mean), dtype=np.float32), boilerplate)
     mean = space.read(texts).directions.mean(axis=0, dtype=np.float64)
     return replace(space, center=np.rint(mean).astype(np.float32))
 
@@ -127,14 +131,24 @@ def _boilerplate(texts: Sequence[str]) -> frozenset[str]:
     return frozenset(clause for clause, count in counts.most_common(_MAX_BOILERPLATE) if count >= least)
 
 
-def _static_student() -> Student:
-    """Return the map that leaves static embeddings as they are."""
+def _principal(rows: Vectors) -> NDArray[np.float64]:
+    """Return the directions in which static embeddings of texts differ most, shape (256, kept)."""
+    unit_rows = unit(rows)
+    centered = unit_rows - unit_rows.mean(axis=0)
+    _, axes = np.linalg.eigh(centered.T @ centered)
+    principal: NDArray[np.float64] = axes[:, ::-1][:, :_STATIC_DIMENSIONS]
+    return principal
+
+
+def _static_student(axes: NDArray[np.float64]) -> Student:
+    """Return the map of static embeddings onto axes, shape (256, dimensions)."""
+    dimensions = axes.shape[1]
     return Student(
         encoder=_STATIC,
-        basis=np.zeros((0, DIMENSIONS), dtype=np.float32),
-        weights=np.eye(DIMENSIONS) * GRID,
+        basis=np.zeros((0, dimensions), dtype=np.float32),
+        weights=rounded_weights(axes),
         pieces=np.zeros(0, dtype=np.int64),
-        piece_weights=np.zeros((0, DIMENSIONS), dtype=np.float32),
-        mean=np.zeros(DIMENSIONS),
+        piece_weights=np.zeros((0, dimensions), dtype=np.float32),
+        mean=np.zeros(dimensions),
         references={},
     )

@@ -20,6 +20,7 @@ from phospho_workers.detection.loader import read_student, read_theme_model
 from phospho_workers.detection.semantic.student import Student
 from phospho_workers.detection.themes.discovery import MIN_TEXTS, Discovery, Previous, discover
 from phospho_workers.detection.themes.matching import continued_groups
+from phospho_workers.detection.themes.naming import distinct_title
 from phospho_workers.jobs.loop.leases import Holds, all_projects
 from phospho_workers.jobs.themes.sample import SampledTask, ThemeSamples
 
@@ -156,18 +157,27 @@ def _student(definition_set: DefinitionSet, project_id: str) -> Student | None:
 def _theme_rows(
     discovery: Discovery, model: ThemeModelRow, previous: Mapping[str, ThemeRow], ids: Mapping[str, str]
 ) -> list[ThemeRow]:
-    """Return the rows of themes. One that was there before keeps its title, its group and the time of its birth."""
+    """
+    Return the rows of themes. One that was there before keeps its title, its group and the time of its birth.
+
+    Where the sample was clustered anew, titles are those of the new members, and no theme is news.
+    """
+    kept = {} if discovery.is_anew else {theme_id: theme.title for theme_id, theme in previous.items()}
+    first_at = min((theme.created_at for theme in previous.values()), default=model.created_at)
+    born_at = first_at if discovery.is_anew else model.created_at
     old_groups = {theme_id: theme.group_id for theme_id, theme in previous.items() if theme.group_id}
     group_ids = continued_groups([(theme.theme_id, theme.group) for theme in discovery.themes], old_groups)
+    taken = {kept[theme.theme_id] for theme in discovery.themes if theme.theme_id in kept}
     rows = []
     for theme in discovery.themes:
-        earlier = previous.get(theme.theme_id)
+        title = kept.get(theme.theme_id) or distinct_title(theme.name.phrases, taken)
+        taken.add(title)
         rows.append(
             ThemeRow(
                 project_id=model.project_id,
                 theme_id=theme.theme_id,
                 version=model.version,
-                title=theme.name.title if earlier is None else earlier.title,
+                title=title,
                 phrases=theme.name.phrases,
                 examples=[ids[text] for text in theme.examples if text in ids],
                 texts=theme.texts,
@@ -175,7 +185,7 @@ def _theme_rows(
                 group_title=discovery.groups[theme.group],
                 x=theme.position[0],
                 y=theme.position[1],
-                created_at=model.created_at if earlier is None else earlier.created_at,
+                created_at=previous[theme.theme_id].created_at if theme.theme_id in previous else born_at,
             )
         )
     return rows

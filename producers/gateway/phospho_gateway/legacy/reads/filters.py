@@ -13,6 +13,7 @@ from phospho_gateway.legacy.reads.read_store import MAX_PARAMETER_BYTES
 from phospho_schemas.times import parsed_time
 from phospho_store.metadata import metadata_text
 from phospho_store.sql import compose
+from phospho_store.sql.themes import theme_of
 from phospho_web.problems import Problem, invalid
 from phospho_web.requests import json_type
 
@@ -181,7 +182,7 @@ def _parameter(name: str, kind: str) -> str:
 
 
 def _not_here(name: str, value: Any) -> Condition:
-    raise invalid("unsupported_filter", f"{name} can't be filtered by", "there are no clusters and scorers here")
+    raise invalid("unsupported_filter", f"{name} can't be filtered by", "there are no scorers here")
 
 
 def _milliseconds(name: str, value: Any) -> int:
@@ -231,8 +232,9 @@ _READERS: Mapping[str, Callable[[str, Any], Condition]] = {
     "session_id_search": _text("positionCaseInsensitive(session_id, {session_id_search:String}) > 0"),
     "scorer_value": _not_here,
     "classifier_value": _not_here,
-    "clustering_id": _not_here,
-    "clusters_ids": _not_here,
+    # A project has one clustering, its themes; a cluster is a theme.
+    "clustering_id": _text(compose(_OF_ANALYSIS, condition="{clustering_id:String} != '' AND theme != ''")),
+    "clusters_ids": _texts(compose(_OF_ANALYSIS, condition=theme_of() + " IN {clusters_ids:Array(String)}")),
 }
 
 FILTERS = tuple(sorted(_READERS))
