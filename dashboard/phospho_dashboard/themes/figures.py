@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from phospho_dashboard.analytics.confidence import ALPHA, difference, rate_interval
-from phospho_dashboard.queries.analysed import analysed, flagged_tasks
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.periods import Buckets, Span
 from phospho_store.sql import compose
+from phospho_store.sql.analysed import analysed, flagged_tasks
 from phospho_store.sql.themes import current_themes, theme_of
 from phospho_store.store import Store
 
