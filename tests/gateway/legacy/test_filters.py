@@ -126,7 +126,7 @@ async def test_filter_by_a_text_finds_that_text(shop: httpx.AsyncClient) -> None
     [
         {"scorer_value": {"a": 1}},
         {"classifier_value": {"a": "b"}},
-        {"clusters_ids": "c"},
+        {"clusters_ids": 3},
         {"no_such_filter": 1},
         {"flag": "maybe"},
         {"user_id": 1},
