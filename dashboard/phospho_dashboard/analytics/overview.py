@@ -29,6 +29,8 @@ from phospho_store.sql.rollups import (
 from phospho_store.store import Store
 
 MAX_PARTS = 12
+# Beyond it, everything is read from facts: a deletion has opened hours during each reading.
+_MAX_READINGS = 2
 # Of one grouping set: models whose cost is summed, versions, languages; buckets are fewer.
 MAX_ROWS = 500
 
@@ -106,7 +108,15 @@ class Overview:
 
     def read(self, scope: Scope, buckets: Buckets) -> Row:
         """Return `totals`, `over_time` (a row a bucket, empty ones too), and the largest parts, each in a list."""
-        cells = _Cells(scope, buckets, self._coverage(scope, buckets))
+        for _ in range(_MAX_READINGS):
+            coverage = self._coverage(scope, buckets)
+            numbers = self._numbers(_Cells(scope, buckets, coverage))
+            if coverage is None or self._rollups.is_sealed(scope.project_id, coverage):
+                return numbers
+        return self._numbers(_Cells(scope, buckets, None))
+
+    def _numbers(self, cells: _Cells) -> Row:
+        buckets = cells.buckets
         activity, findings, feedback = (
             _by_level(self._rows(sql, cells, dimension, MAX_ROWS))
             for sql, dimension in ((_ACTIVITY, ACTIVITY), (_FINDINGS, FINDINGS), (_FEEDBACK, FEEDBACK))
@@ -115,7 +125,7 @@ class Overview:
         over_time = (activity[_BUCKET], findings[_BUCKET_OF_FINDINGS], feedback[_BUCKET_OF_FEEDBACK])
         models = [self._with_cost(_model(row)) for row in activity[_MODEL]]
         return {
-            "totals": _point(totals) | {"cost": self._total_cost(scope, models)},
+            "totals": _point(totals) | {"cost": self._total_cost(cells.scope, models)},
             "currency": self._prices.currency,
             "step_ms": buckets.step_ms,
             "over_time": _over_time(buckets, *over_time),

@@ -39,11 +39,18 @@ SELECT
         SELECT groupArray(hour) FROM rollup_hour_rows FINAL
         WHERE project_id = {project:String} AND hour BETWEEN {from_hour:Int32} AND {to_hour:Int32} AND computation = 0
     ) AS hours,
+    (SELECT max(revision) FROM rollup_hour_rows WHERE project_id = {project:String}) AS revision,
     $arrivals
 """
 _CHANGED = (
     "SELECT groupUniqArray(hour) AS hours FROM ($changed) WHERE hour BETWEEN {from_hour:Int32} AND {to_hour:Int32}"
 )
+# An hour that was opened and computed again since has a later revision.
+_STILL_SEALED = """
+SELECT count() = 0 AS is_sealed FROM rollup_hour_rows FINAL
+WHERE project_id = {project:String} AND hour >= {from_hour:Int32} AND hour < {to_hour:Int32}
+    AND hour NOT IN {open_hours:Array(Int32)} AND (computation = 0 OR revision > {revision:UInt64})
+"""
 _OF_PROJECT = "project_id = {project:String}"
 _SINCE = "{since:Int64}"
 
@@ -60,13 +67,14 @@ class Coverage:
     """
     A span in parts: the hours from `from_hour` to `to_hour` but the open ones are in rollups.
 
-    `fact_ranges` are the rest.
+    `fact_ranges` are the rest. `revision` is the greatest one of the project's hours.
     """
 
     from_hour: int
     to_hour: int
     open_hours: tuple[int, ...]
     fact_ranges: tuple[Range, ...]
+    revision: int
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -95,8 +103,8 @@ class CoverageReader:
         """
         Return the coverage of a span; None where reading all of its facts is as cheap.
 
-        No period of the reader may end within an hour that is taken from rollups: `cuts_ms` are their ends. A reader
-        has its answer within the time that changes need to settle, or reads the coverage again.
+        No period of the reader may end within an hour that is taken from rollups: `cuts_ms` are their ends. A
+        deletion opens hours at once: ask `is_sealed` after the last query, and read again where it is False.
         """
         start_ms, end_ms = span
         from_hour = 0 if start_ms is None else max(first_hour_from(start_ms), 0)
@@ -106,7 +114,7 @@ class CoverageReader:
             return None
         parameters = {"project": project_id, "since": since_ms, "from_hour": from_hour, "to_hour": to_hour}
         [row] = self._store.rows(compose(_MARKED, arrivals=arrivals(_OF_PROJECT, _SINCE)), parameters)
-        hours = set(row.pop("hours"))
+        hours, revision = set(row.pop("hours")), int(row.pop("revision"))
         kinds = Arrivals(**{kind: bool(has_any) for kind, has_any in row.items()})
         if changed := changed_hours(_OF_PROJECT, _SINCE, corrections=corrections, kinds=kinds):
             hours |= set(self._store.rows(compose(_CHANGED, changed=changed), parameters)[0]["hours"])
@@ -115,7 +123,12 @@ class CoverageReader:
         ranges = _fact_ranges(span, from_hour, to_hour, open_hours)
         if len(ranges) > _MAX_RANGES:
             return None
-        return Coverage(from_hour, to_hour, tuple(open_hours), tuple(ranges))
+        return Coverage(from_hour, to_hour, tuple(open_hours), tuple(ranges), revision=revision)
+
+    def is_sealed(self, project_id: str, coverage: Coverage) -> bool:
+        """Return whether the sealed hours of a coverage have been so since it was read."""
+        parameters = {"project": project_id, "revision": coverage.revision, **coverage.parameters}
+        return bool(self._store.rows(_STILL_SEALED, parameters)[0]["is_sealed"])
 
     def _is_many(self, project_id: str, from_hour: int, to_hour: int) -> bool:
         ends = {"first_ms": hour_start_ms(from_hour), "last_ms": hour_start_ms(to_hour)}

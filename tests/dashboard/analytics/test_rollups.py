@@ -21,7 +21,7 @@ from phospho_schemas.times import known_zone
 from phospho_store.forgetting.forget import Forgetting
 from phospho_store.registry.registry import Registry
 from phospho_store.retention import enforce
-from phospho_store.rollups.coverage import SEALED, CoverageReader
+from phospho_store.rollups.coverage import SEALED, Coverage, CoverageReader
 from phospho_store.rollups.rollups import Rollups
 from phospho_store.sql.corrections import NO_CORRECTIONS
 from phospho_store.sql.sessions import SESSION_STATE
@@ -81,9 +81,9 @@ class World:
         while self.job.step():
             pass
 
-    def read(self, span: Span, zone: str = "UTC", *, is_from_facts: bool = False) -> Row:
+    def read(self, span: Span, zone: str = "UTC", rollups: CoverageReader | None = None) -> Row:
         overview = Overview(self.store, Prices("USD", {}))
-        overview._rollups = NoRollups(self.store) if is_from_facts else CoverageReader(self.store, few_tasks=0)
+        overview._rollups = rollups or CoverageReader(self.store, few_tasks=0)
         scope = Scope(self.project_id, Filters(), span, Extents(self.store).corrections(self.project_id))
         extent = Extent(FIRST_MS, FIRST_MS + 3 * DAY_MS)
         read: Row = overview.read(scope, buckets_of(span, extent, FIRST_MS + 4 * DAY_MS, known_zone(zone)))
@@ -92,7 +92,7 @@ class World:
     def check(self) -> None:
         """Compare one span of one zone, the next one at each call."""
         span, zone = next(self._views)
-        assert self.read(span, zone) == self.read(span, zone, is_from_facts=True)
+        assert self.read(span, zone) == self.read(span, zone, NoRollups(self.store))
 
     def sealed_hours(self) -> int:
         """Return how many hours are taken from rollups, which have rows in them."""
@@ -109,6 +109,24 @@ class World:
 class NoRollups(CoverageReader):
     def coverage(self, *_: Any, **__: Any) -> None:
         return None
+
+
+class DeletedMeanwhile(CoverageReader):
+    """Begins deletions of a world's tasks once a reader has its coverage, of as many readings as `deletions`."""
+
+    def __init__(self, world: World, deletions: int) -> None:
+        super().__init__(world.store, few_tasks=0)
+        self._world = world
+        self._left = deletions
+
+    def coverage(self, *arguments: Any) -> Coverage | None:
+        coverage = super().coverage(*arguments)
+        if self._left:
+            self._left -= 1
+            hour = FIRST_MS + (3 + self._left) * HOUR_MS
+            condition = f"created_at = fromUnixTimestamp64Milli({hour})"
+            self._world.rollups.begin_deletion(self._world.project_id, condition, {})
+        return coverage
 
 
 @pytest.fixture
@@ -259,3 +277,16 @@ def test_forgotten_user_is_in_no_rollup(store: Store) -> None:
     world.check()
     rows = store.rows("SELECT value FROM rollup_rows WHERE project_id = {p:String}", {"p": world.project_id})
     assert "u1" not in {row["value"] for row in rows}
+
+
+@pytest.mark.parametrize("deletions", [1, 3])
+def test_deletion_that_begins_during_a_reading_loses_no_hour(store: Store, deletions: int) -> None:
+    world = World(store)
+    for hour in (3, 4, 5):
+        take(world, ("task", f"id-{hour}", 1, hour, TASK))
+    world.run_job()
+    assert world.sealed_hours() == 3
+
+    numbers = world.read(Span(), rollups=DeletedMeanwhile(world, deletions))
+    assert numbers == world.read(Span(), rollups=NoRollups(store))
+    assert numbers["totals"]["tasks"] == 3
