@@ -56,7 +56,9 @@ class GatewaySettings:
     max_events: int = setting(10_000, "Most events in one batch; above it: 413.")
     max_spans: int = setting(10_000, "Most spans in one OTLP export; above it: 413.")
     max_in_flight_bytes: int = setting(256 * _MB, "Bodies held by all open requests together; above it: 503.")
-    body_timeout_s: float = setting(30.0, "Time for a body to arrive as a whole; above it: 408.")
+    body_timeout_s: float = setting(
+        30.0, "Time for a body to arrive as a whole, or it is a 408, and for a large one to wait for others, or a 503."
+    )
     publish_timeout_s: float = setting(40.0, "Time for the publisher to confirm; above it: 503.")
     lookup_timeout_s: float = setting(5.0, "Time to look up a key that is not cached; above it: 503.")
     refresh_timeout_s: float = setting(1.0, "Time to refresh a cached key; above it, the cached one stays valid.")

@@ -270,3 +270,37 @@ def test_a_client_that_sends_too_much_gets_to_read_why(make_app: AppMaker, serve
     assert (answer.status, next_answer.status) == (413, 201)
     assert b"body_too_large" in refusal
     connection.close()
+
+
+def _event(text_bytes: int) -> bytes:
+    return orjson.dumps({"input": "a" * text_bytes, "output": "b"})
+
+
+async def test_second_body_is_read_while_the_first_is_not_durable(make_client: ClientMaker) -> None:
+    """An event of 600 KB is read in a thread, one at a time, and is published beside others."""
+    publisher = WaitingPublisher()
+    client = make_client(publisher=publisher)
+    requests = []
+    for _ in range(2):
+        publisher.entered.clear()
+        requests.append(asyncio.create_task(client.post(PATH, content=_event(600_000))))
+        await asyncio.wait_for(publisher.entered.wait(), 30)
+    publisher.release.set()
+
+    assert [answer.status_code for answer in await asyncio.gather(*requests)] == [201, 201]
+
+
+async def test_body_that_waits_too_long_for_a_larger_one_is_a_503(make_client: ClientMaker, counted: Counted) -> None:
+    publisher = WaitingPublisher()
+    client = make_client(settings=GatewaySettings(max_body_bytes=1_000_000, body_timeout_s=0.5), publisher=publisher)
+
+    first = asyncio.create_task(client.post(PATH, content=_event(1_100_000)))
+    await asyncio.wait_for(publisher.entered.wait(), 30)
+    second = await client.post(PATH, content=_event(600_000))
+    publisher.release.set()
+
+    assert (second.status_code, second.json()["error"]["code"]) == (503, "overloaded")
+    assert second.headers["Retry-After"] == "2"
+    assert (await first).status_code == 201
+    assert (await client.post(PATH, content=_event(600_000))).status_code == 201
+    assert "phospho_gateway_in_flight_bytes 0.0" in counted()

@@ -140,13 +140,7 @@ class ByteBudget:
     def take(self, amount: int, owner: str = "") -> None:
         """Take bytes. Raises Problem (503), and takes nothing, when the budget has not enough left."""
         if self._used_bytes + amount > self._limit_bytes or self._is_beyond_share(amount, owner):
-            raise Problem(
-                503,
-                "overloaded",
-                "the open requests hold as many bytes as they may",
-                "send the same request again after the time in Retry-After",
-                retry_after_s=self._retry_after_s,
-            )
+            raise _overloaded("the open requests hold as many bytes as they may", self._retry_after_s)
         self._used_bytes += amount
         IN_FLIGHT_BYTES.inc(amount)
 
@@ -160,6 +154,11 @@ class ByteBudget:
         """Return bytes that were taken."""
         self._used_bytes -= amount
         IN_FLIGHT_BYTES.dec(amount)
+
+
+def _overloaded(message: str, retry_after_s: int) -> Problem:
+    hint = "send the same request again after the time in Retry-After"
+    return Problem(503, "overloaded", message, hint, retry_after_s=retry_after_s)
 
 
 class Lease:
@@ -281,9 +280,12 @@ class Body:
         return content
 
     async def _begin_reading(self) -> None:
-        """Wait for the turn of this body, if it may be read in a thread, and read it in one."""
+        """Wait for the turn of this body, if it may be read in a thread, and read it in one. Raises Problem (503)."""
         if self._reading is not None and not self._is_in_thread:
-            await self._reading.acquire()
+            try:
+                await asyncio.wait_for(self._reading.acquire(), self._settings.body_timeout_s)
+            except TimeoutError:
+                raise _overloaded("other large bodies are being read", self._settings.retry_after_s) from None
             self._is_in_thread = True
 
     async def _check_structure(self, content: bytes) -> None:

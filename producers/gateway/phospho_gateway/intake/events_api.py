@@ -97,6 +97,7 @@ class EventsApi(ServiceEndpoints):
         with self._bodies.open(request, self._settings.max_large_body_bytes) as body:
             envelope = self._intake.envelope(request, project_id, "api_v1")
             event = await body.run(self._intake.read_event, single_event(await body.object()), envelope)
+            body.end_reading()
             await self._intake.publish([event], envelope)
         return json_response(_receipt(event) | {"receipt_id": envelope.receipt.id}, 201)
 
