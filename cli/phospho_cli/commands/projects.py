@@ -62,6 +62,7 @@ def settings(client: Client, project_id: str, changes: tuple[str, ...]) -> None:
     llm_daily_usd          US dollars a day for judgements; 0: no cost limit
     llm_sample             0 to 1: share of the tasks that the llm engine reads
     webhook_wait_s         0 to 3600: seconds to hold an uncertain event for the judge
+    mask                   a JSON list of email, phone, card, iban, ip: what the gateway replaces in texts
     max_tasks_per_day      more get 429 until midnight UTC; 0: no limit
     time_zone              of buckets, filters and days, such as Europe/Paris
     """

@@ -52,6 +52,13 @@ _CLOSED_TABLES = (
     "webhook_delivery_rows",
     "session_task_rows",
     "deletion_rows",
+    "tombstone_rows",
+    "audit_rows",
+    "job_member_rows",
+    "job_generation_rows",
+    "rollup_rows",
+    "rollup_hour_rows",
+    "rollup_watermark_rows",
     "schema_migrations",
     *SECRET_TABLES,
 )
