@@ -109,6 +109,18 @@ def test_planner_inserts_a_scattered_group_range_by_range() -> None:
     assert [bounds(group) for group in groups(successor, record(0), record(1), record(2))] == [[(0, 0, 1)], [(0, 2, 2)]]
 
 
+def test_planner_repeats_groups_of_two_topics_with_equal_bounds() -> None:
+    """Tasks and their analyses often lie at the same offsets. Mixed up, both would be inserted under other tokens."""
+    records = [record(5, partition, topic) for topic in (TOPIC, "phospho.analyses") for partition in (0, 1)]
+    started = groups(GroupPlanner(), *records)
+    successor = GroupPlanner()
+    successor.assign({partition: intent for group in started for partition, intent in intents_of(group).items()})
+
+    again = groups(successor, *records)
+
+    assert {group.token_prefix for group in again} == {group.token_prefix for group in started}
+
+
 def test_planner_completes_a_range_that_ends_in_a_gap() -> None:
     planner = GroupPlanner()
     planner.assign({(TOPIC, 0): Intent(3, "g", 1)})

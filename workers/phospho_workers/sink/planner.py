@@ -174,9 +174,9 @@ class InsertGroup:
 
     @cached_property
     def id(self) -> str:
-        """An id that depends on the bounds of the ranges alone."""
+        """An id that depends on the topic and the bounds of the ranges alone."""
         bounds = ",".join(f"{r.partition[1]}:{r.first_offset}-{r.last_offset}" for r in self.ranges)
-        return hashlib.blake2b(bounds.encode(), digest_size=12).hexdigest()
+        return hashlib.blake2b(f"{self.topic} {bounds}".encode(), digest_size=12).hexdigest()
 
     @property
     def token_prefix(self) -> str:
