@@ -15,6 +15,7 @@ from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.store import Store
 from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.jobs.loop.leases import Holds, all_projects
 from phospho_workers.jobs.webhooks.enqueuer import JudgementHold
 from phospho_workers.jobs.webhooks.event_streams import EventStreams
 from phospho_workers.jobs.webhooks.outbound import Outbound
@@ -35,7 +36,7 @@ def analysed(project_id: str, task_id: str, names: Sequence[str] = (), **fields:
 class SteppedWebhookJob(WebhookJob):
     """A webhook job on a clock that can be moved on."""
 
-    def __init__(self, store: Store, judging: JudgeSettings = NO_JUDGES) -> None:
+    def __init__(self, store: Store, judging: JudgeSettings = NO_JUDGES, holds: Holds = all_projects) -> None:
         self.clock_offset = timedelta()
         super().__init__(
             WebhookRepository(store),
@@ -44,6 +45,7 @@ class SteppedWebhookJob(WebhookJob):
             KEY,
             judgement_hold=JudgementHold(judging, DefinitionCache(DefinitionRepository(store), 0.0).current),
             now=lambda: datetime.now(UTC) + self.clock_offset,
+            holds=holds,
         )
 
     @property

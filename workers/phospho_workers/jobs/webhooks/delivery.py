@@ -143,7 +143,7 @@ class DeliverySender:
             self._in_flight[key] = self._pool.submit(self._post, webhook, headers, body)
 
     def _post(self, webhook: Webhook, headers: dict[str, str], body: bytes) -> Answer | None:
-        """Send a delivery, or nothing and return None where another process has the project now."""
+        """Send a delivery; return None, and send nothing, where this process does not hold the project now."""
         return self._transport.post(webhook.url, headers, body) if self._holds(webhook.project_id) else None
 
     def store_outcomes(self, webhooks: Mapping[WebhookKey, Webhook], now: datetime) -> None:
@@ -152,14 +152,9 @@ class DeliverySender:
         done = {key: request.result() for key, request in self._in_flight.items() if request.done()}
         answers = {key: answer for key, answer in done.items() if answer is not None}
         for key in done.keys() - answers.keys():
-            self._pending.release(key)
             del self._in_flight[key]
         attempted = [retry_or_give_up(self._pending[key], answer, now) for key, answer in answers.items()]
-        orphans = [
-            self._pending[key]
-            for key in self._pending.orphans()
-            if key not in self._in_flight and self._holds(key.project_id)
-        ]
+        orphans = [self._pending[key] for key in self._pending.orphans() if key not in self._in_flight]
         ended = [delivery.model_copy(update=_REMOVED) for delivery in orphans]
         saved = self._repository.save_deliveries([*attempted, *ended])
         for delivery in saved:

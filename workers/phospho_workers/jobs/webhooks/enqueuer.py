@@ -47,6 +47,11 @@ class Enqueuer:
         """True if events of any project wait for a judgement."""
         return any(stream.wait_s for stream in self._positions)
 
+    def start_over(self) -> None:
+        """Continue from the latest events in the queue, as after a restart."""
+        self._starts_ms = None
+        self._positions.clear()
+
     def enqueue_next(self, webhooks: Collection[Webhook], now: datetime) -> bool:
         """Store the deliveries of the next page of each stream, and return whether any stream may have more."""
         now_ms = self._events.now_ms()

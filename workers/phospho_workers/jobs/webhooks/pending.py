@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import WebhookRepository
+from phospho_workers.jobs.loop.leases import Holds, all_projects
 
 _MAX_HELD_OF_WEBHOOK = 200
 _SOON = timedelta(seconds=15)
@@ -49,12 +50,14 @@ class PendingDeliveries:
     The queue of each webhook: at most 200 deliveries that are due within 15 s in memory, the others in the table.
 
     The table is read when a delivery in it is due soon and half of the memory is free. So retries of a receiver that
-    is away keep no new delivery waiting, and fill no memory. Not thread-safe.
+    is away keep no new delivery waiting, and fill no memory. Deliveries of projects that `holds` denies wait until it
+    no longer does. Not thread-safe.
     """
 
-    def __init__(self, repository: WebhookRepository, now: Callable[[], datetime]) -> None:
+    def __init__(self, repository: WebhookRepository, now: Callable[[], datetime], holds: Holds = all_projects) -> None:
         self._repository = repository
         self._now = now
+        self._holds = holds
         self._active: Collection[WebhookKey] = frozenset()
         self._held: dict[DeliveryKey, WebhookDelivery] = {}
         # The webhooks with more deliveries in the table than in memory, and when to read the table.
@@ -72,11 +75,12 @@ class PendingDeliveries:
     @property
     def next_read_at(self) -> datetime | None:
         """The time at which the table is read next, or None."""
-        return min(self._read_at.values(), default=None)
+        held = (read_at for webhook, read_at in self._read_at.items() if self._holds(webhook.project_id))
+        return min(held, default=None)
 
     def set_webhooks(self, active: Collection[WebhookKey], changed: Collection[WebhookKey]) -> None:
         """
-        Take note of the webhooks that there are.
+        Take note of the active webhooks of all projects.
 
         The table is read at once for those that have changed, whose dead deliveries may have been put back into the
         queue, and for those that are gone, whose deliveries end.
@@ -93,11 +97,12 @@ class PendingDeliveries:
         """Return the deliveries to active webhooks that are due, the earliest first."""
         now = self._now()
         in_order = sorted(self._held.items(), key=lambda item: item[1].next_attempt_at)
-        return [key for key, delivery in in_order if delivery.next_attempt_at <= now and key.webhook in self._active]
+        due = (key for key, delivery in in_order if delivery.next_attempt_at <= now and key.webhook in self._active)
+        return [key for key in due if self._holds(key.project_id)]
 
     def orphans(self) -> list[DeliveryKey]:
         """Return the deliveries to webhooks that are gone."""
-        return [key for key in self._held if key.webhook not in self._active]
+        return [key for key in self._held if key.webhook not in self._active and self._holds(key.project_id)]
 
     def hold(self, deliveries: Sequence[WebhookDelivery]) -> None:
         """Hold stored deliveries that are due soon, as far as there is room."""
@@ -122,7 +127,7 @@ class PendingDeliveries:
     def refill(self) -> None:
         """Read the table for the webhooks whose time has come, unless much of them is in memory."""
         now = self._now()
-        due = [webhook for webhook, read_at in self._read_at.items() if read_at <= now]
+        due = [key for key, read_at in self._read_at.items() if read_at <= now and self._holds(key.project_id)]
         held = Counter(key.webhook for key in self._held) if due else Counter()
         for webhook in due:
             if held[webhook] <= _MAX_HELD_OF_WEBHOOK // 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from datetime import datetime
 
 from phospho_schemas.times import utc_now
@@ -49,18 +49,20 @@ class WebhookJob:
         self._holds = holds
         self._repository = repository
         self._now = now
-        self._pending = PendingDeliveries(repository, now)
+        self._pending = PendingDeliveries(repository, now, holds)
         self._enqueuer = Enqueuer(repository, events, self._pending, judgement_hold or JudgementHold(NO_JUDGES))
         self._sender = DeliverySender(repository, self._pending, transport, secret_key, holds=holds)
         self._revision = -1
+        # Of all projects: a lapse of the lease says nothing about what is in the store.
         self._webhooks: dict[WebhookKey, Webhook] = {}
         self._had_webhooks = False
+        self._unheld_projects: set[str] = set()
         self._read_events_at_s = 0.0
         self._has_read_events = False
 
     @property
     def tables(self) -> Sequence[str]:
-        return ("webhook_rows", *(_EVENT_TABLES if self._webhooks else ()))
+        return ("webhook_rows", *(_EVENT_TABLES if self._held_webhooks() else ()))
 
     @property
     def max_pause_s(self) -> float:
@@ -74,25 +76,35 @@ class WebhookJob:
 
     def step(self) -> bool:
         self._refresh_webhooks()
-        self._has_read_events = not self._webhooks or self._is_time_to_read()
-        if self._webhooks and self._has_read_events:
-            has_more = self._enqueuer.enqueue_next(self._webhooks.values(), self._now())
+        held_webhooks = self._held_webhooks()
+        self._reread_events_after_lapse({webhook.project_id for webhook in held_webhooks})
+        self._has_read_events = not held_webhooks or self._is_time_to_read()
+        if held_webhooks and self._has_read_events:
+            has_more = self._enqueuer.enqueue_next(held_webhooks, self._now())
             self._read_events_at_s = time.monotonic() + (0.0 if has_more else self.pause_s)
         self._sender.store_outcomes(self._webhooks, self._now())
         self._pending.refill()
         self._sender.send_due(self._webhooks, self._now())
         self._sender.wait(_WAIT_S)
-        return self._sender.is_busy or (bool(self._webhooks) and self._is_time_to_read())
+        return self._sender.is_busy or (bool(held_webhooks) and self._is_time_to_read())
 
     def _is_time_to_read(self) -> bool:
         return time.monotonic() >= self._read_events_at_s
+
+    def _held_webhooks(self) -> list[Webhook]:
+        return [webhook for webhook in self._webhooks.values() if self._holds(webhook.project_id)]
+
+    def _reread_events_after_lapse(self, held_projects: Set[str]) -> None:
+        """Read events again from the latest in the queue where a project is held that was not at the last step."""
+        if held_projects & self._unheld_projects:
+            self._enqueuer.start_over()
+        self._unheld_projects = {key.project_id for key in self._webhooks} - held_projects
 
     def _refresh_webhooks(self) -> None:
         revision = self._repository.revision()
         if revision == self._revision:
             return
-        active = [each for each in self._repository.webhooks() if not each.is_gone and self._holds(each.project_id)]
-        webhooks = {webhook_key(webhook): webhook for webhook in active}
+        webhooks = {webhook_key(webhook): webhook for webhook in self._repository.webhooks() if not webhook.is_gone}
         changed = {key for key, webhook in webhooks.items() if self._webhooks.get(key, webhook) != webhook}
         self._pending.set_webhooks(webhooks.keys(), changed)
         self._webhooks = webhooks
