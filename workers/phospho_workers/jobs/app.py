@@ -19,19 +19,24 @@ from phospho_store.revisions import observe_stored
 from phospho_workers.jobs.loop.job import JobThread
 from phospho_workers.jobs.loop.leases import Holds, JobLeases
 from phospho_workers.jobs.loop.shared_jobs import SharedJobs
-from phospho_workers.jobs.registry import CONNECTIONS, running_jobs, worker_names
+from phospho_workers.jobs.registry import CONNECTIONS, build_jobs, running_jobs, worker_names
 from phospho_workers.jobs.settings import JobSettings
 from phospho_workers.runtime import metrics
 
 
 @contextmanager
 def open_jobs(worker: str, clickhouse: ClickHouseSettings, settings: JobSettings) -> Iterator[ASGIApp]:
-    """Run the jobs of a worker on a ClickHouse server, and yield its health and metrics as an application."""
+    """
+    Run the jobs of a worker on a ClickHouse server, and yield its health and metrics as an application.
+
+    Raises BadSetting, before it takes a lease, where a job can't be built.
+    """
     with ExitStack() as stack:
         store = remote(clickhouse, size=CONNECTIONS)
         stack.callback(store.close)
         clock = HybridClock()
         observe_stored(clock, store)
+        build_jobs(worker, store, clock, settings)
         workers = worker_names(worker)
         leases = JobLeases(LeaseRepository(store.sibling(1)), workers)
 

@@ -158,15 +158,21 @@ def worker_names(worker: str) -> list[str]:
     return list(JOB_BUILDERS) if worker == ALL_JOBS else [worker]
 
 
+def build_jobs(
+    worker: str, store: Store, clock: HybridClock, settings: JobSettings, holds: Holds = all_projects
+) -> list[Job]:
+    """Return the jobs of a worker. Raises BadSetting."""
+    return [job for name in worker_names(worker) for job in JOB_BUILDERS[name](store, clock, settings, holds)]
+
+
 @contextmanager
 def running_jobs(
     worker: str, store: Store, clock: HybridClock, settings: JobSettings, holds: Holds = all_projects
 ) -> Iterator[Sequence[JobThread]]:
     """Run the jobs of a worker on the projects that it holds, a thread each; at the end let their steps end."""
-    jobs = [job for name in worker_names(worker) for job in JOB_BUILDERS[name](store, clock, settings, holds)]
     changes = TableChanges(store)
     with ExitStack() as stack:
-        threads = [JobThread(job, changes) for job in jobs]
+        threads = [JobThread(job, changes) for job in build_jobs(worker, store, clock, settings, holds=holds)]
         for thread in threads:
             thread.start()
             stack.callback(thread.close)
