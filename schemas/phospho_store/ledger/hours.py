@@ -24,7 +24,19 @@ _MAX_MISSING_IDS = 10
 _BETWEEN = """
 received_at >= fromUnixTimestamp64Milli({start_ms:Int64}) AND received_at < fromUnixTimestamp64Milli({end_ms:Int64})
 """
-_SIZE = "SELECT sum(length(item_ids)) AS items FROM receipt_rows WHERE project_id = {project:String} AND $between"
+# The start of each slice: the next one begins with the log that makes this one full. A millisecond isn't split.
+_SLICES = """
+SELECT min(at_ms) AS start_ms FROM
+(
+    SELECT at_ms, intDiv(sum(logs) OVER (ORDER BY at_ms ROWS UNBOUNDED PRECEDING) - logs, {most_logs:UInt64}) AS slice
+    FROM
+    (
+        SELECT toUnixTimestamp64Milli(received_at) AS at_ms, sum(length(item_ids)) AS logs
+        FROM receipt_rows WHERE project_id = {project:String} AND $between GROUP BY at_ms
+    )
+)
+GROUP BY slice ORDER BY start_ms
+"""
 _REJECTED = """
 SELECT sumMap(rejected) AS rejected FROM receipt_rows FINAL WHERE project_id = {project:String} AND $between
 """
@@ -191,11 +203,10 @@ class Ledger(Repository):
         )
 
     def _slices(self, key: HourKey) -> Iterator[dict[str, Any]]:
-        """Yield parts of the hour with a bounded number of logs each, if they came evenly."""
-        whole = {"start_ms": key.hour_ms, "end_ms": key.hour_ms + HOUR_MS}
-        [size] = self._store.rows(compose(_SIZE, between=_BETWEEN), {"project": key.project_id, **whole})
-        number = size["items"] // MAX_ITEMS + 1
-        bounds = [key.hour_ms + HOUR_MS * index // number for index in range(number + 1)]
+        """Yield parts of the hour with a bounded number of logs each."""
+        parameters = {"project": key.project_id, "start_ms": key.hour_ms, "end_ms": key.hour_ms + HOUR_MS}
+        rows = self._store.rows(compose(_SLICES, between=_BETWEEN), parameters | {"most_logs": MAX_ITEMS})
+        bounds = [key.hour_ms, *(row["start_ms"] for row in rows[1:]), key.hour_ms + HOUR_MS]
         for start_ms, end_ms in pairwise(bounds):
             yield {"start_ms": start_ms, "end_ms": end_ms}
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 
 import pytest
 
+from phospho_schemas.ledger import LedgerHour
+from phospho_store.errors import StatementRefused
 from phospho_store.forgetting.forget import Forgetting
 from phospho_store.forgetting.tombstones import Tombstones
 from phospho_store.ledger.deletions import record_deletions
-from phospho_store.ledger.hours import HOUR_MS
+from phospho_store.ledger.hours import HOUR_MS, HourKey, Ledger
 from phospho_workers.extraction.stage import Extraction
 from phospho_workers.jobs.ledger.ledger_job import LedgerJob
-from workers.jobs.ledger.ledger_world import LedgerWorld
+from workers.jobs.ledger.ledger_world import LedgerWorld, MakeWorld
+
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def run(world: LedgerWorld, job: LedgerJob) -> dict[int, int]:
@@ -159,3 +164,46 @@ def test_logs_forgotten_on_their_way_are_no_lost_ones(world: LedgerWorld) -> Non
 
     [hour] = world.hours().values()
     assert (hour.deleted, hour.missing) == (2, 0)
+
+
+def test_hour_that_fails_stops_no_other(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing, other = make_world(), make_world()
+    reconcile = Ledger.reconcile
+
+    def fail_in_one(ledger: Ledger, key: HourKey, now_ms: int, grace_ms: int) -> LedgerHour:
+        if key.project_id == failing.project_id:
+            raise StatementRefused("too much memory", 241)
+        return reconcile(ledger, key, now_ms, grace_ms)
+
+    monkeypatch.setattr(Ledger, "reconcile", fail_in_one)
+    job = LedgerJob(other.ledger, grace_s=0, holds={failing.project_id, other.project_id}.__contains__)
+    for world in (failing, other):
+        _, receipts, _ = world.request(["a"])
+        world.deliver_receipts(receipts)
+    stored = []
+    for _ in range(2):
+        with pytest.raises(StatementRefused):
+            run(other, job)
+        stored += [len(other.ledger.hours([world.project_id], EPOCH)) for world in (failing, other)]
+        other.now_ms += HOUR_MS
+        other.deliver_receipts(other.request(["later"])[1])
+
+    assert stored == [0, 1, 0, 2], "hours that come later are checked too"
+    monkeypatch.undo()
+    assert len(run(failing, job)) == 1
+
+
+def test_hour_is_sliced_by_counts_where_logs_come_at_once(world: LedgerWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phospho_store.ledger.hours.MAX_ITEMS", 2)
+    for number in range(6):
+        records, receipts, _ = world.request([f"t{number}"])
+        world.now_ms += 1
+        world.deliver(records)
+        world.deliver_receipts(receipts)
+    key = HourKey(world.project_id, world.now_ms // HOUR_MS * HOUR_MS)
+
+    slices = list(world.ledger._slices(key))
+
+    assert len(slices) == 3
+    assert (slices[0]["start_ms"], slices[-1]["end_ms"]) == (key.hour_ms, key.hour_ms + HOUR_MS)
+    assert [hour.stored for hour in world.hours().values()] == [6]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from phospho_schemas.ledger import LedgerHour
+from phospho_store.errors import StoreError
 from phospho_store.ledger.hours import DAY_MS, HOUR_MS, HourKey, Ledger
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S, OVERLAP_MS
 from phospho_workers.jobs.loop.leases import Holds, all_projects
@@ -57,22 +58,34 @@ class LedgerJob:
         self._holds = holds
         self._clock = clock
         self._queue: dict[HourKey, None] = {}
+        self._failed: dict[HourKey, None] = {}
         self._since_ms: int | None = None
         self.pause_s = _PAUSE_S
 
     def step(self) -> bool:
-        """Reconcile hours for a second; True where more wait."""
+        """Reconcile hours for a second; True where more wait. Raises the error of an hour once the others are tried."""
         begun_s = self._clock()
         now_ms = self._ledger.now_ms()
         if not self._queue:
             self._enqueue(now_ms)
+        failure: StoreError | None = None
         while self._queue and self._clock() - begun_s < _STEP_S:
-            key = next(iter(self._queue))
-            if self._holds(key.project_id):
-                self._log(self._ledger.reconcile(key, now_ms, self._grace_ms))
-            del self._queue[key]
+            try:
+                self._reconcile(next(iter(self._queue)), now_ms)
+            except StoreError as error:
+                failure = error
+        if failure is not None:
+            raise failure
         self.pause_s = max(_PAUSE_S, _PAUSE_OF_DURATION * (self._clock() - begun_s))
-        return bool(self._queue)
+        return bool(self._queue or self._failed)
+
+    def _reconcile(self, key: HourKey, now_ms: int) -> None:
+        """Reconcile one hour. Where that fails, it is queued again with the next hours."""
+        del self._queue[key]
+        self._failed[key] = None
+        if self._holds(key.project_id):
+            self._log(self._ledger.reconcile(key, now_ms, self._grace_ms))
+        del self._failed[key]
 
     def _enqueue(self, now_ms: int) -> None:
         """Queue the hours to look at. A fact is stamped when its insert begins: the last minute's are read again."""
@@ -80,6 +93,7 @@ class LedgerJob:
             self._queue.update(dict.fromkeys(self._ledger.unchecked(now_ms)))
             self._since_ms = self._ledger.last_check_ms() - HOUR_MS
         self._queue.update(dict.fromkeys(self._ledger.changed(self._since_ms - OVERLAP_MS, now_ms)))
+        self._queue.update(self._failed)
         due = self._ledger.due(now_ms, urgent_ms=_URGENT_MS, longest_ms=_LONGEST_MS, limit=_DUE_AT_ONCE)
         self._queue.update(dict.fromkeys(due))
         self._since_ms = now_ms
