@@ -14,6 +14,7 @@ from phospho_gateway.settings import KafkaPublisherSettings
 from phospho_schemas.kafka import KafkaSettings
 from phospho_schemas.topics import RAW_LOGS, Keyed, Topic
 from phospho_web.problems import Problem
+from phospho_web.publisher import ReceiptsUnpublished
 
 _TIMEOUT_S = 15.0
 # A port on which nobody listens: the discard service.
@@ -42,10 +43,11 @@ def make_publisher() -> Iterator[PublisherMaker]:
         topic: Topic = RAW_LOGS,
         prefix: str = "",
         properties: Mapping[str, str] | None = None,
+        receipts: KafkaPublisher | None = None,
         **settings: int,
     ) -> KafkaPublisher:
         kafka = KafkaSettings(servers, prefix, properties=tuple((properties or {}).items()))
-        made.append(KafkaPublisher(KafkaPublisherSettings(kafka, **settings), topic))
+        made.append(KafkaPublisher(KafkaPublisherSettings(kafka, **settings), topic, receipts=receipts))
         return made[-1]
 
     yield make
@@ -200,3 +202,15 @@ async def test_publisher_is_not_ready_after_a_failure_until_a_publish_succeeds(
 
     await asyncio.wait_for(publisher.publish(_messages(1)), _TIMEOUT_S)
     assert publisher.check() is None
+
+
+async def test_publish_confirms_logs_whose_receipts_fail(brokers: str, make_publisher: PublisherMaker) -> None:
+    """The logs are durable: an error of any other kind would make the client send them again."""
+    receipts = make_publisher(_NOWHERE, properties={"delivery.timeout.ms": "300"})
+    publisher = make_publisher(brokers, receipts=receipts)
+
+    with pytest.raises(ReceiptsUnpublished):
+        await asyncio.wait_for(publisher.publish(_messages(3), [Keyed(b"shop:r", b"{}")]), _TIMEOUT_S)
+
+    assert len(await asyncio.to_thread(_consumed, brokers, 3)) == 3
+    assert publisher.check() is None, "logs can be published"

@@ -33,7 +33,7 @@ class StoreRequest:
     """
     Raw logs of one project that are answered together, and how many of them batches have taken and done.
 
-    `receipts` are the rows that are stored once all of the logs are.
+    `receipts` are the rows that are stored once all of the logs are. Those of refused requests have no logs.
     """
 
     project_id: str
@@ -47,6 +47,13 @@ class StoreRequest:
     def is_whole_with(self, records: Sequence[Record]) -> bool:
         """Return whether these are the last records of the request."""
         return self.done + len(records) == len(self.records)
+
+    def answer(self, error: Exception | None) -> None:
+        """End the wait of the caller."""
+        if error is None:
+            self.stored.set_result(None)
+        else:
+            self.stored.set_exception(error)
 
 
 Batch = Mapping[StoreRequest, Sequence[Record]]

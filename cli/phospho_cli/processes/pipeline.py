@@ -22,6 +22,7 @@ from phospho_store.errors import StoreError, StoreUnavailable
 from phospho_store.forgetting.tombstones import Tombstones
 from phospho_store.store import Store
 from phospho_web.problems import Problem
+from phospho_web.publisher import ReceiptsUnpublished
 from phospho_workers.runtime.dead_letters import count_dead_letters
 from phospho_workers.runtime.records import Record, Stage
 from phospho_workers.sink.forgotten import kept_records
@@ -59,6 +60,8 @@ class BatchProcessor:
 
     def process(self, records: Sequence[Record]) -> None:
         """Run the stages on raw logs and insert their output. Raises StoreUnavailable."""
+        if not records:
+            return
         self.tombstones.refresh_if_old()
         extracted = self.extraction(records)
         detected = self.detection(_as_records(TASKS.name, extracted.messages.get(TASKS.name, []), records[-1]))
@@ -69,10 +72,16 @@ class BatchProcessor:
             if messages:
                 self._insert(_as_records(topic.name, messages, records[-1]))
 
-    def store_receipts(self, receipts: Sequence[bytes]) -> None:
-        """Insert rows of `receipt_rows`. Raises StoreUnavailable."""
-        if receipts and insert_lines(self.store, table_of_topic(RECEIPTS.name), receipts):
-            raise StoreUnavailable("ClickHouse refuses a receipt")
+    def store_receipts(self, receipts: Sequence[bytes]) -> ReceiptsUnpublished | None:
+        """Insert rows of `receipt_rows`. Return the error, since the logs of the receipts are stored."""
+        try:
+            if receipts and insert_lines(self.store, table_of_topic(RECEIPTS.name), receipts):
+                return ReceiptsUnpublished("ClickHouse refuses a receipt")
+        except Exception as error:
+            if not isinstance(error, StoreError):
+                logger.error("receipts could not be stored", exc_info=error)
+            return ReceiptsUnpublished(str(error))
+        return None
 
     def _insert(self, records: Sequence[Record]) -> None:
         """Insert records of one topic. Each row that ClickHouse refuses becomes a dead letter."""
@@ -123,12 +132,12 @@ class Pipeline:
         """
         Process raw logs. When it returns, all their rows are stored, and then the receipts.
 
-        Raises Problem (503) where they can't be stored now. A part of them may be stored then, such as a task without
-        its analysis. Sent again under the same ids, it is completed and nothing is doubled. A call that is cancelled
-        before its batch starts stores nothing; one that is cancelled later stores everything.
+        Receipts without logs are stored with the batch of other requests. Raises ReceiptsUnpublished where only the
+        receipts can't be stored, and Problem (503) where the logs can't be stored now. A part of them may be stored
+        then, such as a task without its analysis. Sent again under the same ids, it is completed and nothing doubles.
+        A call that is cancelled before its batch starts stores nothing; one that is cancelled later stores everything.
         """
-        if not messages:
-            await asyncio.to_thread(self._store_receipts, [receipt.value for receipt in receipts])
+        if not messages and not receipts:
             return
         request = self._enqueue(messages, receipts)
         await asyncio.wrap_future(request.stored)
@@ -139,9 +148,9 @@ class Pipeline:
 
     def _enqueue(self, messages: Sequence[Keyed], receipts: Sequence[Keyed]) -> StoreRequest:
         self._refuse()
-        size_bytes = sum(len(message.value) for message in messages)
+        size_bytes = sum(len(message.value) for message in messages or receipts)
         # The messages of a request are of one project; where a key names several, those that it may write to.
-        project_id = messages[0].key.partition(b":")[0].decode("utf-8", "replace")
+        project_id = (messages or receipts)[0].key.partition(b":")[0].decode("utf-8", "replace")
         records = [self._record(message) for message in messages]
         request = StoreRequest(project_id, records, size_bytes, [receipt.value for receipt in receipts])
         if self._queue.is_closed or not self._thread.is_alive():
@@ -149,13 +158,6 @@ class Pipeline:
         if not self._queue.put(request):
             raise Problem(503, "overloaded", "too much is waiting to be stored", _HINT, retry_after_s=1)
         return request
-
-    def _store_receipts(self, receipts: Sequence[bytes]) -> None:
-        self._refuse()
-        try:
-            self._processor.store_receipts(receipts)
-        except StoreError as error:
-            raise _not_stored(error) from error
 
     def _record(self, message: Keyed) -> Record:
         now_ms = time.time_ns() // 1_000_000
@@ -178,18 +180,18 @@ class Pipeline:
             return
         try:
             self._processor.process([record for records in batch.values() for record in records])
-            whole = [request for request, records in batch.items() if request.is_whole_with(records)]
-            self._processor.store_receipts([receipt for request in whole for receipt in request.receipts])
         except BaseException as error:
             # The edge of this thread, without which nothing is stored any more. The native code of models panics with
             # a BaseException. Signals and exits don't arrive in this thread.
             self._fail_or_retry(batch, error)
             return
+        whole = [request for request, records in batch.items() if request.is_whole_with(records)]
+        failure = self._processor.store_receipts([receipt for request in whole for receipt in request.receipts])
         for request, records in batch.items():
             request.done += len(records)
             if request.done == len(request.records):
                 self._queue.release(request)
-                request.stored.set_result(None)
+                request.answer(failure if request.receipts else None)
 
     def _fail_or_retry(self, batch: Batch, error: BaseException) -> None:
         if len(batch) > 1 and not isinstance(error, StoreUnavailable):
@@ -202,7 +204,7 @@ class Pipeline:
         for request in batch:
             self._queue.drop(request)
             self._queue.release(request)
-            request.stored.set_exception(problem)
+            request.answer(problem)
 
 
 def _not_stored(error: BaseException) -> Problem:

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from phospho_gateway.settings import KafkaPublisherSettings
 from phospho_schemas.topics import RAW_LOGS, Keyed, Topic
 from phospho_web.problems import Problem
+from phospho_web.publisher import ReceiptsUnpublished
 
 logger = logging.getLogger(__name__)
 _POLL_S = 0.1
@@ -22,6 +23,8 @@ _QUEUE_HEADROOM = 2
 _LINGER_MS = 10
 # Below PHOSPHO_GATEWAY_PUBLISH_TIMEOUT_S, so that the answer knows of it.
 _DELIVERY_TIMEOUT_MS = 30_000
+# The logs are durable: their answer waits for the receipt no longer.
+_RECEIPT_TIMEOUT_S = 2.0
 _CHECK_TIMEOUT_S = 2.0
 _RETRY_AFTER_S = 2
 # A publisher that failed is not ready for this long. Then a request may try again: without one nothing would.
@@ -62,12 +65,17 @@ class KafkaPublisher:
         Return when all replicas in sync have every message, and then the receipts, which tell what is durable.
 
         Raises Problem: 503 before anything is sent if the queue is full, 503 after the delivery reports if the brokers
-        refused a message, and 413 for one that is too large for them, which no retry will mend.
+        refused a message, and 413 for one that is too large for them, which no retry will mend. Raises
+        ReceiptsUnpublished where only the receipts failed.
         """
         if messages:
             await self._deliver(messages)
         if receipts and self._receipts is not None:
-            await self._receipts.publish(receipts)
+            try:
+                async with asyncio.timeout(_RECEIPT_TIMEOUT_S):
+                    await self._receipts.publish(receipts)
+            except (Problem, TimeoutError) as error:
+                raise ReceiptsUnpublished(str(error)) from error
 
     async def _deliver(self, messages: Sequence[Keyed]) -> None:
         delivery = _Delivery(len(messages), sum(len(key) + len(value) for key, value in messages))
@@ -81,7 +89,7 @@ class KafkaPublisher:
         self._failure = None
 
     def check(self) -> str | None:
-        """Return the reason why nothing can be published, or None. Blocks for at most 2 s."""
+        """Return why no log can be published, or None. Blocks for at most 2 s. Receipts may fail: logs go on."""
         if self._fatal_error is not None:
             return f"the producer has to be started again: {self._fatal_error.str()}"
         failure = self._failure
@@ -94,7 +102,7 @@ class KafkaPublisher:
         problem = metadata.topics[self._topic_name].error
         if problem is not None:
             return f"topic {self._topic_name}: {_text(problem)}. Run `phospho topics create`"
-        return self._receipts.check() if self._receipts is not None else None
+        return None
 
     def close(self, timeout_s: float) -> int:
         """

@@ -44,7 +44,7 @@ PUBLISH_SECONDS = _histogram(
 )
 PUBLISH_FAILURES = _counter(
     "phospho_gateway_publish_failures_total",
-    "Requests whose messages the publisher did not take, by error code",
+    "Requests and receipts that the publisher did not take, by error code; a request whose receipt failed succeeds",
     ("code",),
 )
 UNEXPECTED_ERRORS = _counter(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 
@@ -11,11 +12,13 @@ import pytest
 
 from phospho_cli.processes.pipeline import Pipeline, PipelineSettings
 from phospho_schemas.ids import HybridClock
+from phospho_schemas.times import utc_now, utc_text
 from phospho_schemas.topics import Keyed
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.store import Store
 from phospho_web.problems import Problem
+from phospho_web.publisher import ReceiptsUnpublished
 from phospho_workers.detection.definitions import Snapshot
 from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.stage import Detection
@@ -388,3 +391,57 @@ async def test_close_finishes_accepted_requests_and_refuses_new_ones(store: Stor
     await taken
     with pytest.raises(Problem, match="stopping"):
         await pipeline.publish([log("too late")])
+
+
+def receipt(receipt_id: str) -> Keyed:
+    row = {"schema_version": 1, "project_id": "pipe", "receipt_id": receipt_id, "revision": 7, "source": "log"}
+    return Keyed(b"pipe:", orjson.dumps(row | {"received_at": utc_text(utc_now()), "rejected": {"bad": 1}}))
+
+
+class CountingStore(Store):
+    """Counts the inserts of each table."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(_refuse)
+        self._store = store
+        self.inserts: Counter[str] = Counter()
+
+    def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, object]]:
+        return self._store.rows(sql, parameters)
+
+    def insert(self, table: str, lines: bytes, token: str = "") -> None:
+        self.inserts[table] += 1
+        self._store.insert(table, lines, token)
+
+
+async def test_receipts_of_requests_that_arrive_together_share_an_insert(store: Store) -> None:
+    """Receipts of refused requests too, which take no thread of the executor."""
+    counting, extraction = CountingStore(store), SlowExtraction()
+    pipeline = pipeline_on(counting, extraction)
+    first = asyncio.create_task(pipeline.publish([log("first")]))
+    await extraction.has_begun.wait()
+
+    refused = [asyncio.create_task(pipeline.publish([], [receipt(f"refused-{n}")])) for n in range(40)]
+    accepted = [asyncio.create_task(pipeline.publish([log(f"r{n}")], [receipt(f"accepted-{n}")])) for n in range(10)]
+    await asyncio.sleep(0)
+    await asyncio.wait_for(asyncio.to_thread(lambda: None), 20)
+    assert not any(task.done() for task in refused)
+    extraction.may_go_on.set()
+    await asyncio.gather(first, *refused, *accepted)
+
+    assert counting.inserts["receipt_rows"] == 1
+    rows = store.rows("SELECT uniqExact(receipt_id) AS n FROM receipt_rows WHERE project_id = 'pipe'")
+    assert rows == [{"n": 50}]
+    pipeline.close()
+
+
+async def test_publish_succeeds_in_logs_where_receipts_fail(store: Store) -> None:
+    pipeline = pipeline_on(FailingOnce(store, "receipt_rows"))
+
+    with pytest.raises(ReceiptsUnpublished):
+        await pipeline.publish([log("evidenced")], [receipt("late")])
+
+    assert store.rows("SELECT count() AS n FROM task_rows WHERE task_id = 'evidenced'") == [{"n": 1}]
+    await pipeline.publish([], [receipt("late")])
+    assert store.rows("SELECT count() AS n FROM receipt_rows WHERE receipt_id = 'late'") == [{"n": 1}]
+    pipeline.close()

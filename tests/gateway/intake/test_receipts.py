@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 import pytest
 
+from gateway.conftest import ClientMaker
 from gateway.recording import RecordingPublisher
+from phospho_schemas.topics import Keyed
+from phospho_web.publisher import ReceiptsUnpublished
 
 EVENT = {"input": "hello", "output": "hi"}
 
@@ -73,3 +77,29 @@ async def test_refused_requests_of_strangers_have_no_receipt(
     assert answer.status_code == 401
     assert "Phospho-Receipt" not in answer.headers
     assert await written(publisher) == []
+
+
+class ForgetfulPublisher(RecordingPublisher):
+    """Takes logs, and no receipts until `takes_receipts`."""
+
+    takes_receipts = False
+
+    async def publish(self, messages: Sequence[Keyed], receipts: Sequence[Keyed] = ()) -> None:
+        await super().publish(messages, receipts if self.takes_receipts else ())
+        if receipts and not self.takes_receipts:
+            raise ReceiptsUnpublished("no such topic")
+
+
+async def test_failure_of_receipts_refuses_no_log(make_client: ClientMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The receipt is written in the background, and its id is in no header before."""
+    monkeypatch.setattr("phospho_gateway.intake.intake._RECEIPT_PAUSES_S", [0.0] * 1_000)
+    publisher = ForgetfulPublisher()
+
+    answer = await make_client(publisher=publisher).post("/api/v1/events", json=EVENT)
+
+    assert answer.status_code == 201
+    assert "Phospho-Receipt" not in answer.headers
+    assert (len(publisher.messages), await written(publisher)) == (1, [])
+    publisher.takes_receipts = True
+    [receipt] = await written(publisher)
+    assert receipt["item_ids"] == [publisher.documents[0]["task_id"]]

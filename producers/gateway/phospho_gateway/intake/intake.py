@@ -37,14 +37,16 @@ from phospho_schemas.topics import Keyed
 from phospho_store.registry.quotas import DailyQuotas
 from phospho_web.endpoints import ApiEndpoints
 from phospho_web.problems import Problem, invalid
-from phospho_web.publisher import Publisher
+from phospho_web.publisher import Publisher, ReceiptsUnpublished
 from phospho_web.requests import json_type
 
 _MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
 # What is counted against no quota: feedback on a task, and a task that is there already.
 _NO_NEW_TASKS = ("feedback", "change", "step")
-# Receipts of refused requests are written while nobody waits. Beyond this, the next ones are not written.
-_MAX_WAITING_RECEIPTS = 1_000
+# Receipts that nobody waits for are written in the background. Beyond this, the next ones are not written.
+_MAX_WAITING_RECEIPT_BYTES = 10_000_000
+_MIN_RECEIPT_BYTES = 10_000
+_RECEIPT_PAUSES_S = (0.0, 1.0, 5.0, 25.0)
 
 
 class AcceptedStep(NamedTuple):
@@ -83,7 +85,7 @@ class Intake:
         self._events = EventReader(clock, self._process_name, masks)
         self._feedback = FeedbackReader(clock, masks)
         self._quotas = quotas
-        self._waiting: set[asyncio.Task[None]] = set()
+        self._waiting: dict[asyncio.Task[None], int] = {}
 
     def envelope(self, request: Request, project_id: str | None, source: Source) -> Envelope:
         """Return the envelope of a request's events, with its receipt. Raises Problem (400): bad Idempotency-Key."""
@@ -162,13 +164,14 @@ class Intake:
         """
         Return when all logs are durable, the parts of large ones first, and then the request's receipt.
 
-        `source` is the envelope's unless it is given.
+        `source` is the envelope's unless it is given. A receipt that fails is written in the background: an error would
+        make the client send durable logs again.
 
         Raises Problem: 503 if that can't be confirmed, 429 if a project has used up its quota of the day.
         """
         receipt, source = envelope.receipt, source or envelope.source
         if not logs:
-            self._publish_later(receipt)
+            self._publish_refused(receipt)
             return
         receipt.accept(logs)
         try:
@@ -190,7 +193,7 @@ class Intake:
         if receipt is not None and problem.status < 500:
             if receipt.is_empty:
                 receipt.reject(problem.code)
-            self._publish_later(receipt)
+            self._publish_refused(receipt)
 
     async def _publish_in_quota(self, logs: Sequence[Accepted], receipt: Receipt, takes_quota: bool) -> None:
         taken = self._take_quota([log for log in logs if log.item.kind == "task"]) if takes_quota else {}
@@ -201,21 +204,29 @@ class Intake:
             self._give_back(taken)
             raise
 
-    def _publish_later(self, receipt: Receipt) -> None:
+    def _publish_refused(self, receipt: Receipt) -> None:
         """Publish the receipt of refused logs in the background: their answer waits for nothing."""
-        messages = [] if receipt.is_published else receipt.messages(self._clock.next())
-        if not messages or len(self._waiting) >= _MAX_WAITING_RECEIPTS:
-            return
-        receipt.is_published = True
-        task = asyncio.create_task(self._publish_receipt(messages))
-        self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
+        if not receipt.is_published:
+            receipt.is_published = self._publish_later(receipt.messages(self._clock.next()))
 
-    async def _publish_receipt(self, messages: Sequence[Keyed]) -> None:
-        try:
-            await self._publisher.publish([], messages)
-        except Problem as problem:
-            metrics.PUBLISH_FAILURES.labels(problem.code).inc()
+    def _publish_later(self, receipts: Sequence[Keyed]) -> bool:
+        """Publish receipts in the background; False where there are none, or too many wait."""
+        size_bytes = sum(max(len(receipt.value), _MIN_RECEIPT_BYTES) for receipt in receipts)
+        if not receipts or sum(self._waiting.values()) + size_bytes > _MAX_WAITING_RECEIPT_BYTES:
+            return False
+        task = asyncio.create_task(self._publish_receipts(receipts))
+        self._waiting[task] = size_bytes
+        task.add_done_callback(self._waiting.pop)
+        return True
+
+    async def _publish_receipts(self, receipts: Sequence[Keyed]) -> None:
+        for pause_s in _RECEIPT_PAUSES_S:
+            await asyncio.sleep(pause_s)
+            try:
+                await self._publisher.publish([], receipts)
+                return
+            except (Problem, ReceiptsUnpublished):
+                metrics.PUBLISH_FAILURES.labels("receipt_unpublished").inc()
 
     def _receipt_id(self, revision: int) -> str:
         order = revision_counter(revision)
@@ -240,11 +251,15 @@ class Intake:
                 self._quotas.give_back(project_id, tasks)
 
     async def _publish(self, messages: Sequence[Keyed], receipt: Receipt) -> None:
+        receipts = receipt.messages(self._clock.next())
         with metrics.PUBLISH_SECONDS.time():
             try:
                 async with asyncio.timeout(self._settings.publish_timeout_s):
-                    await self._publisher.publish(messages, receipt.messages(self._clock.next()))
+                    await self._publisher.publish(messages, receipts)
                 receipt.is_published = True
+            except ReceiptsUnpublished:
+                metrics.PUBLISH_FAILURES.labels("receipt_unpublished").inc()
+                self._publish_later(receipts)
             except TimeoutError:
                 raise self._failed(self._timed_out()) from None
             except Problem as problem:
