@@ -21,6 +21,8 @@ _BYTES_PER_COST = 3
 # Parts of a large log are stored as they are. The gateway alone writes messages that begin so.
 _PART_START = b'{"kind":"part",'
 _BYTES_PER_COST_OF_PART = 40
+# What the parts of large logs may hold, in budgets of the other logs: one of the largest, and another beside it.
+_PART_BUDGETS = 2
 # Each key beyond those of an ordinary log, by the colons of its JSON.
 _ORDINARY_COLONS = 30
 _COLON_COST = 30
@@ -43,6 +45,10 @@ class StoreRequest:
     stored: Future[None] = field(default_factory=lambda: Future())
     taken: int = 0
     done: int = 0
+    part_bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.part_bytes = sum(len(record.value) for record in self.records if _is_part(record))
 
     def is_whole_with(self, records: Sequence[Record]) -> bool:
         """Return whether these are the last records of the request."""
@@ -59,18 +65,39 @@ class StoreRequest:
 Batch = Mapping[StoreRequest, Sequence[Record]]
 
 
+class _Budget:
+    """Bytes of requests that are not answered: at most `limit_bytes`, half of it those of one project."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._held_bytes: Counter[str] = Counter()
+
+    def has_room(self, project_id: str, size_bytes: int) -> bool:
+        """Return whether a size fits. One that is larger than a bound does where no other counts against it."""
+        bounds = ((self._held_bytes[project_id], self._limit_bytes // 2), (self._held_bytes.total(), self._limit_bytes))
+        return not size_bytes or all(not held or held + size_bytes <= limit for held, limit in bounds)
+
+    def count(self, project_id: str, size_bytes: int) -> None:
+        """Count bytes of a project, negative ones for an answered request."""
+        self._held_bytes[project_id] += size_bytes
+        if not self._held_bytes[project_id]:
+            del self._held_bytes[project_id]
+
+
 class FairQueue:
     """
     Waiting requests, in order within a project. Thread-safe.
 
-    `max_bytes` bounds all requests that are not answered, and half of it those of one project. Batches are group
+    `max_bytes` bounds all requests that are not answered, and half of it those of one project. Parts of large logs have
+    a budget of their own, so that a small request is never refused for them. Batches are group
     commits: one waits for as many requests as are on their way, those that the batch before answered, whose clients
     send the next ones, and those that wait already. It does so for `linger_s` after the batch before. A request that is
     alone never waits.
     """
 
     def __init__(self, max_bytes: int, linger_s: float) -> None:
-        self._max_bytes = max_bytes
+        self._logs = _Budget(max_bytes)
+        self._parts = _Budget(_PART_BUDGETS * max_bytes)
         self._linger_s = linger_s
         self._waiting_requests = 0
         self._answered_requests = 0
@@ -78,7 +105,6 @@ class FairQueue:
         self._waiting: dict[str, deque[StoreRequest]] = {}
         # The projects that wait; the first is next.
         self._turns: deque[str] = deque()
-        self._held_bytes: Counter[str] = Counter()
         self._is_closed = False
         self._changed = threading.Condition()
 
@@ -87,20 +113,13 @@ class FairQueue:
         return self._is_closed
 
     def put(self, request: StoreRequest) -> bool:
-        """
-        Add a request; False where too much waits, or after `close`.
-
-        A request that is larger than a bound is taken where no other counts against it.
-        """
+        """Add a request; False where too much waits, or after `close`."""
         with self._changed:
-            if self._is_closed:
+            sizes = self._sizes(request)
+            if self._is_closed or not all(budget.has_room(request.project_id, size) for budget, size in sizes):
                 return False
-            held = self._held_bytes[request.project_id]
-            if self._is_beyond(held, request, self._max_bytes // 2):
-                return False
-            if self._is_beyond(self._held_bytes.total(), request, self._max_bytes):
-                return False
-            self._held_bytes[request.project_id] += request.size_bytes
+            for budget, size in sizes:
+                budget.count(request.project_id, size)
             if request.project_id not in self._waiting:
                 self._waiting[request.project_id] = deque()
                 self._turns.append(request.project_id)
@@ -141,12 +160,11 @@ class FairQueue:
         with self._changed:
             self._answered_requests += 1
             self._expected_requests = self._answered_requests + self._waiting_requests
-            self._held_bytes[request.project_id] -= request.size_bytes
-            if not self._held_bytes[request.project_id]:
-                del self._held_bytes[request.project_id]
+            for budget, size in self._sizes(request):
+                budget.count(request.project_id, -size)
 
-    def _is_beyond(self, held_bytes: int, request: StoreRequest, limit_bytes: int) -> bool:
-        return held_bytes > 0 and held_bytes + request.size_bytes > limit_bytes
+    def _sizes(self, request: StoreRequest) -> tuple[tuple[_Budget, int], ...]:
+        return (self._logs, request.size_bytes - request.part_bytes), (self._parts, request.part_bytes)
 
     def _linger(self, until_s: float) -> None:
         while not self._is_closed and self._waiting_requests < self._expected_requests:
@@ -192,8 +210,12 @@ class FairQueue:
             del self._waiting[project_id]
 
 
+def _is_part(record: Record) -> bool:
+    return record.value.startswith(_PART_START)
+
+
 def _cost(record: Record) -> int:
-    if record.value.startswith(_PART_START):
+    if _is_part(record):
         return _RECORD_COST + len(record.value) // _BYTES_PER_COST_OF_PART
     keys = max(0, record.value.count(b":") - _ORDINARY_COLONS)
     return _RECORD_COST + len(record.value) // _BYTES_PER_COST + keys * _COLON_COST

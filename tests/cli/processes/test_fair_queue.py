@@ -17,6 +17,13 @@ def request(project_id: str = "a", records: int = 1) -> StoreRequest:
     return StoreRequest(project_id, [record] * records, 2 * records)
 
 
+def large_request(project_id: str, parts: int) -> StoreRequest:
+    """Return a request of one log of 100 bytes, and parts of 1,000 bytes."""
+    values = [b'{"kind":"part",' + b" " * 985] * parts + [b" " * 100]
+    records = [Record(topic="t", partition=0, offset=0, timestamp_ms=0, key=b"k", value=value) for value in values]
+    return StoreRequest(project_id, records, sum(map(len, values)))
+
+
 def taken(queue: FairQueue) -> list[StoreRequest]:
     batch = queue.take()
     assert batch is not None
@@ -87,3 +94,29 @@ def test_closing_ends_the_wait() -> None:
     closing.start()
     assert taken(queue) == [left]
     assert queue.take() is None
+
+
+def test_large_request_leaves_room_to_other_projects() -> None:
+    queue = FairQueue(10_000, 0.0)
+    largest = large_request("a", 14)
+    assert queue.put(largest)
+
+    assert queue.put(request("a", 1_000))
+    assert queue.put(request("b", 1_000))
+    assert queue.put(large_request("b", 6))
+    assert not queue.put(large_request("c", 1))
+    assert not queue.put(large_request("a", 1))
+    assert queue.put(request("c", 1_000))
+    queue.release(largest)
+    assert queue.put(large_request("c", 1))
+
+
+def test_one_project_holds_half_of_the_bytes() -> None:
+    queue = FairQueue(10_000, 0.0)
+    held = request("a", 2_500)
+    assert queue.put(held)
+
+    assert not queue.put(request("a"))
+    assert queue.put(request("b"))
+    queue.release(held)
+    assert queue.put(request("a"))
