@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
 
-from phospho_gateway.intake.bodies import is_mostly_text
+from phospho_gateway.intake.bodies import is_mostly_text, wide_text_bytes
 from phospho_gateway.intake.events import AcceptedEvent, Envelope, EventReader
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.topics import PARTS, RAW_LOGS, TASKS
@@ -93,3 +95,18 @@ def test_whole_log_id_of_a_client_is_metadata() -> None:
 )
 def test_structure_of_a_large_body_is_bounded(document: bytes, is_text: bool) -> None:
     assert is_mostly_text(document, 1_000_000) is is_text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a" * 100_000, "é" * 100_000, "語" * 100_000, "a" * 100_000 + "語", "a" * 100_000 + "😀", "😀" * 100_000],
+    ids=["ascii", "latin-1", "cjk", "ascii-and-cjk", "ascii-and-emoji", "emoji"],
+)
+@pytest.mark.parametrize("is_escaped", [False, True], ids=["utf-8", "escaped"])
+def test_memory_of_wide_texts_is_known_before_they_are_read(text: str, is_escaped: bool) -> None:
+    content = json.dumps([text, 'say "no", \\u20ac' * 1_000], ensure_ascii=is_escaped).encode()
+    memory_bytes = sum(map(sys.getsizeof, json.loads(content)))
+
+    counted_bytes = len(content) + wide_text_bytes(content)
+    assert memory_bytes - 1_000 <= counted_bytes
+    assert counted_bytes <= max(len(content), 2 * memory_bytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -191,15 +192,46 @@ def is_mostly_text(content: bytes, max_other_bytes: int) -> bool:
     """
     Tell whether a JSON document has at most `max_other_bytes` outside of long texts.
 
-    Such a document takes little more memory when it is parsed than its bytes, whatever its size.
+    Such a document takes little more memory when it is parsed than its bytes and `wide_text_bytes`, whatever its size.
     """
-    content = content.replace(rb"\\", b"").replace(rb"\"", b"")
+    content = _without_escaped_quotes(content)
     other_bytes = content.count(b'"') // 2 * _TEXT_COST_BYTES
     if other_bytes > max_other_bytes:
         return False
     pieces = content.split(b'"')
     other_bytes += sum(map(len, pieces[::2])) + sum(len(text) for text in pieces[1::2] if len(text) < _LONG_TEXT_BYTES)
     return other_bytes <= max_other_bytes
+
+
+_ASCII_TO_U00FF, _ASCII_TO_UFFFF = bytes(range(0xC4)), bytes(range(0xF0))
+_NO_CONTINUATION = bytes({*range(256)} - {*range(0x80, 0xC0)})
+_WIDE_ESCAPE, _SURROGATE_ESCAPE = re.compile(rb"\\u(?!00)"), re.compile(rb"\\u[dD][89abAB]")
+
+
+def wide_text_bytes(content: bytes) -> int:
+    """
+    Return what the texts of a JSON document take in memory beyond its bytes.
+
+    Python has 1, 2 or 4 bytes for each character of a text, as many as its widest one needs.
+    """
+    if content.isascii() and rb"\u" not in content:
+        return 0
+    return sum(map(_bytes_beyond, _without_escaped_quotes(content).split(b'"')[1::2]))
+
+
+def _bytes_beyond(text: bytes) -> int:
+    characters = len(text) - len(text.translate(None, _NO_CONTINUATION)) - 5 * text.count(rb"\u")
+    return max(0, characters * _bytes_per_character(text) - len(text))
+
+
+def _bytes_per_character(text: bytes) -> int:
+    if text.translate(None, _ASCII_TO_UFFFF) or _SURROGATE_ESCAPE.search(text):
+        return 4
+    return 2 if text.translate(None, _ASCII_TO_U00FF) or _WIDE_ESCAPE.search(text) else 1
+
+
+def _without_escaped_quotes(content: bytes) -> bytes:
+    return content.replace(rb"\\", b"").replace(rb"\"", b"")
 
 
 # A larger body of events is read in a thread, so that other requests are served meanwhile.
@@ -289,10 +321,16 @@ class Body:
             self._is_in_thread = True
 
     async def _check_structure(self, content: bytes) -> None:
-        """Raise Problem (413) for a large body that isn't mostly text."""
+        """Count the memory of a large body. Raises Problem (413) where it isn't mostly text, 503 where none is left."""
         self._is_large = len(content) > self._settings.max_body_bytes
-        if self._is_large and not await self.run(is_mostly_text, content, self._settings.max_body_bytes):
+        if not self._is_large:
+            return
+        if not await self.run(is_mostly_text, content, self._settings.max_body_bytes):
             raise body_too_large(self._settings.max_body_bytes)
+        wide_bytes = await self.run(wide_text_bytes, content)
+        if self._lease.held_bytes + wide_bytes > self._settings.max_in_flight_bytes:
+            raise body_too_large(self._settings.max_in_flight_bytes // 4)
+        self._lease.grow(wide_bytes)
 
     async def json(self) -> Any:
         """Return the JSON document."""
