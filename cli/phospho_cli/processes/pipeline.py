@@ -9,6 +9,7 @@ bound, a request gets a 503 with Retry-After.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import threading
 import time
@@ -25,7 +26,7 @@ from phospho_web.problems import Problem
 from phospho_web.publisher import ReceiptsUnpublished
 from phospho_workers.runtime.dead_letters import count_dead_letters
 from phospho_workers.runtime.records import Record, Stage
-from phospho_workers.sink.forgotten import kept_records
+from phospho_workers.sink.forgotten import delete_forgotten, without_forgotten
 from phospho_workers.sink.insert import insert_lines, row_dead_letter
 from phospho_workers.sink.planner import table_of_topic
 
@@ -67,10 +68,16 @@ class BatchProcessor:
         detected = self.detection(_as_records(TASKS.name, extracted.messages.get(TASKS.name, []), records[-1]))
         count_dead_letters(self.extraction.name, extracted)
         count_dead_letters(self.detection.name, detected)
-        for topic in _INSERT_ORDER:
-            messages = extracted.messages.get(topic.name, []) + detected.messages.get(topic.name, [])
-            if messages:
-                self._insert(_as_records(topic.name, messages, records[-1]))
+        outputs = [
+            _as_records(topic.name, messages, records[-1])
+            for topic in _INSERT_ORDER
+            if (messages := extracted.messages.get(topic.name, []) + detected.messages.get(topic.name, []))
+        ]
+        batches = without_forgotten(self.tombstones, outputs)
+        for batch in batches:
+            self._insert(batch)
+        if self.tombstones.refresh():
+            delete_forgotten(self.tombstones, itertools.chain.from_iterable(batches))
 
     def store_receipts(self, receipts: Sequence[bytes]) -> ReceiptsUnpublished | None:
         """Insert rows of `receipt_rows`. Return the error, since the logs of the receipts are stored."""
@@ -85,8 +92,6 @@ class BatchProcessor:
 
     def _insert(self, records: Sequence[Record]) -> None:
         """Insert records of one topic. Each row that ClickHouse refuses becomes a dead letter."""
-        self.tombstones.bury_tasks(record.value for record in records)
-        records = kept_records(self.tombstones, records)
         if not records:
             return
         refused_rows = insert_lines(self.store, table_of_topic(records[0].topic), [record.value for record in records])

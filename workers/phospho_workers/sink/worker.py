@@ -5,7 +5,8 @@ The sink on Kafka. For each group of records: commit the intent, insert the rows
    fails for a consumer that has lost the partition, which then inserts nothing.
 2. *Insert* the rows, with a deduplication token that derives from the range and the rows. A successor that finds the
    intent repeats exactly this insert under the same token, and ClickHouse drops the rows that it has.
-3. *Commit the end*: the offset after the range, without an intent.
+3. *Delete what was forgotten meanwhile*: the tombstones are read again after the insert.
+4. *Commit the end*: the offset after the range, without an intent.
 
 The protocol is that of eBay's Block Aggregator. Where it can't hold, because the partitions of a group went to several
 consumers, the tables replace rows by identity.
@@ -14,15 +15,15 @@ consumers, the tables replace rows by identity.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from phospho_schemas.topics import DEAD_LETTER
-from phospho_store.errors import StoreUnavailable
+from phospho_store.errors import StoreError, StoreUnavailable
 from phospho_store.forgetting.tombstones import Tombstones
 from phospho_store.store import Store
 from phospho_workers.runtime import metrics
@@ -38,7 +39,7 @@ from phospho_workers.runtime.commits import (
 from phospho_workers.runtime.consumer import to_record
 from phospho_workers.runtime.producer import BatchProducer, DeliveryFailed
 from phospho_workers.runtime.records import Partition, Record
-from phospho_workers.sink.forgotten import kept_records
+from phospho_workers.sink.forgotten import delete_forgotten, without_forgotten
 from phospho_workers.sink.insert import ResumableInsert, row_dead_letter
 from phospho_workers.sink.planner import STAGE, TABLES, GroupPlanner, InsertGroup, Intent, parse_intent, table_of_topic
 
@@ -46,6 +47,9 @@ logger = logging.getLogger(__name__)
 
 # Bisecting thousands of refused rows takes minutes. Polls in between serve rebalances.
 _POLL_INTERVAL_S = 10.0
+
+
+_Result = TypeVar("_Result")
 
 
 class _Outcome(Enum):
@@ -142,11 +146,9 @@ class SinkWorker:
         self, consumer: Consumer, groups: Sequence[InsertGroup], assignments: Mapping[Partition, object]
     ) -> None:
         """Insert every group, retrying until ClickHouse is available. Raises PartitionsLost after a rebalance."""
-        self._tombstones.refresh_if_old()
-        for group in groups:
-            self._tombstones.bury_tasks(record.value for record in group.records)
-        pending = [self._insert_of(group) for group in groups]
         try:
+            pending = self._retried(consumer, assignments, lambda: self._inserts_of(groups))
+            records = [record for each in pending for record in each.records]
             while pending:
                 outcomes = list(self._threads.map(self._run, [each.insert for each in pending]))
                 for each, outcome in zip(pending, outcomes, strict=True):
@@ -158,11 +160,30 @@ class SinkWorker:
                 elif pending:
                     self._backoff.poll(consumer)
                 self._check_ownership(assignments)
+            if self._retried(consumer, assignments, self._tombstones.refresh):
+                self._retried(consumer, assignments, lambda: delete_forgotten(self._tombstones, records))
         finally:
             self._backoff.resume(consumer)
 
-    def _insert_of(self, group: InsertGroup) -> _PendingInsert:
-        records = kept_records(self._tombstones, group.records)
+    def _retried(
+        self, consumer: Consumer, assignments: Mapping[Partition, object], action: Callable[[], _Result]
+    ) -> _Result:
+        """Return the result of `action`, once ClickHouse is available. Raises PartitionsLost after a rebalance."""
+        while True:
+            try:
+                return action()
+            except StoreError as error:
+                logger.warning("ClickHouse is unavailable; forgotten rows can't be told from others: %s", error)
+            self._backoff.wait(consumer, "the tombstones of forgotten rows can't be read; the log says why")
+            self._check_ownership(assignments)
+
+    def _inserts_of(self, groups: Sequence[InsertGroup]) -> list[_PendingInsert]:
+        """Return the inserts of the rows that were not forgotten."""
+        self._tombstones.refresh_if_old()
+        batches = without_forgotten(self._tombstones, [group.records for group in groups])
+        return [self._insert_of(group, records) for group, records in zip(groups, batches, strict=True)]
+
+    def _insert_of(self, group: InsertGroup, records: Sequence[Record]) -> _PendingInsert:
         lines = [record.value.strip() or b"null" for record in records]
         insert = ResumableInsert(self._store, table_of_topic(group.topic), lines, group.token_prefix)
         return _PendingInsert(records, insert)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 
+import orjson
 import pytest
 
 from phospho_schemas.ledger import LedgerHour
@@ -160,7 +161,7 @@ def test_logs_forgotten_on_their_way_are_no_lost_ones(world: LedgerWorld) -> Non
     tombstones = Tombstones(world.store)
     tombstones.refresh()
 
-    tombstones.bury_tasks([message.value for lines in messages.values() for message in lines])
+    tombstones.extend(orjson.loads(message.value) for lines in messages.values() for message in lines)
 
     [hour] = world.hours().values()
     assert (hour.deleted, hour.missing) == (2, 0)
