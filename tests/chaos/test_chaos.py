@@ -11,6 +11,8 @@ from chaos.__main__ import run
 from chaos.faults import schedule
 
 
+# Three minutes are too many for `make test`, which has to end within twenty.
+@pytest.mark.chaos
 @pytest.mark.kafka
 @pytest.mark.timeout(600)
 def test_short_chaos_loses_and_doubles_nothing(tmp_path: Path) -> None:
