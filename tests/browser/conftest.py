@@ -90,7 +90,7 @@ def open_page(chromium: Browser, server: OneProcess) -> Iterator[Open]:
         context.add_cookies([{"name": "time_zone", "value": "Europe/Paris", "url": server.base_url}])
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(45_000)
         page.on("pageerror", lambda error: problems.append(f"{page.url}: {error}"))
         page.on("console", lambda message: problems.extend(_errors(message)))
         page.goto(server.pages_url)

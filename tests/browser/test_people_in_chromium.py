@@ -38,7 +38,7 @@ def visit(chromium: Browser, door: PhosphoProcess) -> Iterator[Callable[[str], P
     def open_path(path: str) -> Page:
         contexts.append(chromium.new_context(base_url=base_url, viewport={"width": 1360, "height": 900}))
         page = contexts[-1].new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(45_000)
         page.goto(path)
         return page
 
