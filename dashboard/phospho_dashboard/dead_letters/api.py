@@ -78,8 +78,7 @@ class DeadLettersApi(ApiEndpoints):
         body=_BULK_BODY,
     )
     async def replay_many(self, request: Request) -> Response:
-        visitor, projects, selection, cursor = await self._bulk_request(request)
-        return json_response(await self._bulk.replay(visitor, projects, selection, cursor), 202)
+        return json_response(await self._bulk.replay(*await self._bulk_request(request)), 202)
 
     @api_endpoint(
         "post",
@@ -90,8 +89,7 @@ class DeadLettersApi(ApiEndpoints):
         body=_BULK_BODY,
     )
     async def drop_many(self, request: Request) -> Response:
-        visitor, projects, selection, cursor = await self._bulk_request(request)
-        return json_response(await self._bulk.drop(visitor, projects, selection, cursor))
+        return json_response(await self._bulk.drop(*await self._bulk_request(request)))
 
     @api_endpoint(
         "get",
@@ -147,10 +145,10 @@ class DeadLettersApi(ApiEndpoints):
         await self._threads.run(self._dead_letters.act, [letter], "dropped", visitor.author)
         return json_response({"dead_letter_id": dead_letter_id, "status": "dropped"})
 
-    async def _bulk_request(self, request: Request) -> tuple[Visitor, list[str], Selection, str | None]:
+    async def _bulk_request(self, request: Request) -> tuple[Visitor, str, Selection, str | None]:
         visitor, projects = await self._reader(request, "editor")
         content = await self._body(request)
-        return visitor, projects, selection_of(content, "waiting"), text_field(content, "cursor", "") or None
+        return visitor, projects[0], selection_of(content, "waiting"), text_field(content, "cursor", "") or None
 
     async def _reader(self, request: Request, role: Role = "viewer") -> tuple[Visitor, list[str]]:
         visitor, project_id = await self._access.api_visitor_and_project(request, role)

@@ -19,14 +19,18 @@ _MAX_FAILURES = 20
 
 
 class BulkActions:
-    """Acts on the selected letters of a project, the latest first."""
+    """
+    Acts on the selected letters of a project, the latest first.
+
+    The letters of no project may be those of another: an administrator acts on each of them by its id.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._letters = DeadLetters(services.store, services.clock)
 
     async def replay(
-        self, visitor: Visitor, projects: list[str], selection: Selection, cursor: str | None = None
+        self, visitor: Visitor, project_id: str, selection: Selection, cursor: str | None = None
     ) -> dict[str, Any]:
         """
         Replay up to MAX_AT_ONCE letters unchanged, and return how many, which failed and why, and the next cursor.
@@ -35,17 +39,17 @@ class BulkActions:
         """
         if self._services.publisher is None:
             raise no_publisher()
-        rows, next_cursor = await self._page(projects, selection, cursor)
+        rows, next_cursor = await self._page(project_id, selection, cursor)
         replayed, failures = 0, []
         for chunk in _chunks(rows):
             messages, done = [], []
-            for row in chunk:
-                letter = await self._services.threads.run(self._letters.dead_letter, projects, row["dead_letter_id"])
+            ids = [row["dead_letter_id"] for row in chunk]
+            for letter in await self._services.threads.run(self._letters.with_payloads, [project_id], ids):
                 try:
-                    messages.append(replay_message(letter, None, None if visitor.is_admin else projects[0]).keyed)
-                    done.append(row)
+                    messages.append(replay_message(letter, None, None if visitor.is_admin else project_id).keyed)
+                    done.append(letter)
                 except Problem as problem:
-                    failures.append({"dead_letter_id": row["dead_letter_id"]} | problem.body())
+                    failures.append({"dead_letter_id": letter["dead_letter_id"]} | problem.body())
             if messages:
                 await self._services.publisher.publish(messages)
                 await self._services.threads.run(self._letters.act, done, "replayed", visitor.author)
@@ -58,18 +62,18 @@ class BulkActions:
         }
 
     async def drop(
-        self, visitor: Visitor, projects: list[str], selection: Selection, cursor: str | None = None
+        self, visitor: Visitor, project_id: str, selection: Selection, cursor: str | None = None
     ) -> dict[str, Any]:
         """Drop up to MAX_AT_ONCE letters, and return how many and the next cursor."""
-        rows, next_cursor = await self._page(projects, selection, cursor)
+        rows, next_cursor = await self._page(project_id, selection, cursor)
         await self._services.threads.run(self._letters.act, rows, "dropped", visitor.author)
         return {"dropped": len(rows), "next_cursor": next_cursor}
 
     async def _page(
-        self, projects: list[str], selection: Selection, cursor: str | None
+        self, project_id: str, selection: Selection, cursor: str | None
     ) -> tuple[list[dict[str, Any]], str | None]:
         page = await self._services.threads.run(
-            self._letters.page, projects, decoded_cursor(cursor), MAX_AT_ONCE, selection
+            self._letters.page, [project_id], decoded_cursor(cursor), MAX_AT_ONCE, selection
         )
         return page["dead_letters"], page["next_cursor"]
 

@@ -46,10 +46,11 @@ WHERE (received_at_ms, dead_letter_id) < ({before_ms:Int64}, {before_id:String})
 ORDER BY received_at_ms DESC, dead_letter_id DESC
 LIMIT {limit:UInt32}
 """
-_ONE = """
+_WHOLE = """
 SELECT $columns, payload_base64, key_base64, headers, item_kind, item_id, revision
 FROM $letters
-WHERE dead_letter_id = {id:String}
+WHERE dead_letter_id IN {ids:Array(String)}
+ORDER BY received_at_ms DESC, dead_letter_id DESC
 """
 _COUNTS = """
 SELECT toString(stage) AS stage, toString(reason) AS reason, countIf(status = 'waiting') AS waiting,
@@ -121,14 +122,18 @@ class DeadLetters(Repository):
 
     def dead_letter(self, projects: list[str], dead_letter_id: str) -> dict[str, Any]:
         """Return one dead letter, its payload as text and in base64; Problem 404 where there is none."""
-        rows = self._store.rows(
-            compose(_ONE, columns=_COLUMNS, letters=_LETTERS), {"projects": projects, "id": dead_letter_id}
-        )
+        rows = self.with_payloads(projects, [dead_letter_id])
         if not rows:
             message = f"there is no dead letter {dead_letter_id!r} in this project"
             raise Problem(404, "unknown_dead_letter", message, "list them: phospho dead-letters list")
         payload = base64.b64decode(rows[0]["payload_base64"]).decode("utf-8", "replace")
-        return with_times(rows[0]) | {"payload": payload}
+        return rows[0] | {"payload": payload}
+
+    def with_payloads(self, projects: list[str], dead_letter_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Return dead letters with their payloads in base64, the latest first, without those that are gone."""
+        parameters = {"projects": projects, "ids": list(dead_letter_ids)}
+        rows = self._store.rows(compose(_WHOLE, columns=_COLUMNS, letters=_LETTERS), parameters)
+        return [with_times(row) for row in rows]
 
     def act(self, letters: Sequence[Mapping[str, Any]], action: Literal["replayed", "dropped"], author: str) -> None:
         """Write what a person did with dead letters. The last action counts."""

@@ -60,10 +60,10 @@ class DeadLetterPages(Endpoints):
     async def act_on_many(self, request: Request) -> Response:
         """Replay or drop the waiting letters of a stage and reason."""
         visitor, form = await self._access.form_visitor(request)
-        projects = visitor.readable_projects(await self._access.query_project(request, visitor))
+        project_id = await self._access.query_project(request, visitor)
         selection = Selection(form.text("reason"), form.text("stage"), "waiting")
         act = self._bulk.drop if form.text("action") == "drop" else self._bulk.replay
-        outcome = await act(visitor, projects, selection)
+        outcome = await act(visitor, project_id, selection)
         _, content = await self.read_list(request)
         return await self.render_list(request, visitor, content | {"outcome": outcome})
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 import pytest
 from starlette.testclient import TestClient
 
+from phospho_dashboard.dead_letters.letters import DeadLetters
 from phospho_dashboard.dead_letters.replay import replay_message
 from phospho_web.problems import Problem
 
@@ -303,3 +305,34 @@ def test_viewers_replay_and_drop_nothing(world: Any) -> None:
 
     for action in ("replay", "drop"):
         assert reader.post(f"/api/v1/dead-letters/{action}", json={}).status_code == 403
+
+
+@pytest.mark.parametrize("action", ["replay", "drop"])
+def test_bulk_actions_leave_the_letters_of_no_project(world: Any, admin: TestClient, action: str) -> None:
+    project_id = f"own-{action}"
+    world.registry.save_project(project_id)
+    world.add_dead_letter(f"{project_id}-letter", project_id, b'{"input": "x"}')
+    world.add_dead_letter(f"{project_id}-nobodys", "", b'{"input": "x", "project_id": "theirs"}')
+
+    answer = admin.post(f"/api/v1/dead-letters/{action}", json={}, headers={"X-Phospho-Project": project_id})
+
+    assert [answer.json()[name] for name in ("replayed", "dropped") if name in answer.json()] == [1]
+    assert admin.get(f"/api/v1/dead-letters/{project_id}-nobodys").json()["dead_letter"]["status"] == "waiting"
+
+
+def test_bulk_replay_reads_the_payloads_at_once(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.registry.save_project("at-once")
+    client = world.client(world.registry.create_key("at-once").secret)
+    for number in range(5):
+        world.add_dead_letter(f"at-once-{number}", "at-once", b'{"input": "x"}')
+    reads = []
+    with_payloads = DeadLetters.with_payloads
+
+    def counting(letters: DeadLetters, projects: list[str], ids: Sequence[str]) -> list[dict[str, Any]]:
+        reads.append(len(ids))
+        return with_payloads(letters, projects, ids)
+
+    monkeypatch.setattr(DeadLetters, "with_payloads", counting)
+
+    assert client.post("/api/v1/dead-letters/replay", json={}).json()["replayed"] == 5
+    assert reads == [5]
