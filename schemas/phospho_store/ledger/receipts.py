@@ -15,7 +15,7 @@ from phospho_store.sql.ledger import item_outcomes, items
 from phospho_store.store import Store
 
 MAX_LOGS = 1_000
-# A receipt takes its own way to ClickHouse. An id of this time that is not there yet is one that waits.
+# A receipt takes its own way to ClickHouse. An id of this time may be one that waits.
 _ON_ITS_WAY_MS = GRACE_S * 1000
 
 _RECEIPT = """
@@ -50,7 +50,7 @@ class Receipts:
         """
         Return the status of a request and of its logs, or None where the project has no such receipt.
 
-        A receipt that may be on its way is `accepted`, and its logs are not known yet.
+        A receipt that may be on its way is `unknown`: nothing says yet whether there is such a request.
         """
         now_ms = now_ms or time.time_ns() // 1_000_000
         parameters = {"project": project_id, "receipt": receipt_id, "pending_since_ms": now_ms - GRACE_S * 1000}
@@ -101,4 +101,4 @@ def _on_its_way(receipt_id: str, now_ms: int) -> Row | None:
     if abs(now_ms - received_ms) > _ON_ITS_WAY_MS:
         return None
     empty: Row = {"source": "", "received_at": time_text(received_ms), "accepted": 0, "rejected": {}, "statuses": {}}
-    return {"receipt_id": receipt_id, "status": "accepted", **empty, "logs": []}
+    return {"receipt_id": receipt_id, "status": "unknown", **empty, "logs": []}

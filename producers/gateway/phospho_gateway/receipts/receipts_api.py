@@ -18,6 +18,7 @@ from phospho_web.problems import Problem
 from phospho_web.responses import json_response
 
 Status = Literal[
+    "unknown",
     "accepted",
     "extracted",
     "detected",
@@ -64,13 +65,14 @@ class ReceiptsApi(ApiEndpoints):
         "/api/v1/receipts/{receipt_id}",
         "Where the logs of a request are now",
         RequestStatus,
-        description="accepted: durable. extracted: the task can be read. detected: its analysis can be read, the task "
-        "not yet. queryable: both can be read. Receipts are kept for 30 days. The id is receipt_id of an answer, and "
-        "the header Phospho-Receipt of every answer to a request that logs.",
+        description="unknown: no such receipt has arrived yet; one of the last 15 minutes may. accepted: durable. "
+        "extracted: the task can be read. detected: its analysis can be read, the task not yet. queryable: both can be "
+        "read. They are kept for 30 days. The id is receipt_id of an answer, and the header Phospho-Receipt of each "
+        "answer to a request that logs.",
         success="The receipt.",
     )
     async def receipt(self, request: Request) -> Response:
-        """Return a receipt; one that is younger than the way to ClickHouse is `accepted`, without its logs."""
+        """Return a receipt; one that may still be on its way to ClickHouse is `unknown`."""
         project_id = await self._services.access.own_project(request, scope=None)
         receipt_id = request.path_params["receipt_id"]
         status = await self._services.reads.run(self._receipts.status, project_id, receipt_id)
