@@ -37,18 +37,32 @@ FROM ($items) WHERE kind = '$kind'
 
 _STORED = {
     "task": """
-SELECT 'task' AS kind, task_id AS id, max(revision) AS revision FROM task_rows
+SELECT 'task' AS kind, task_id AS id, max(task_rows.revision) AS revision,
+    argMax(whole_log_id, task_rows.revision) AS last_whole_log_id,
+    last_whole_log_id = '' OR (id, last_whole_log_id) IN ($whole_logs) AS is_whole
+FROM task_rows
 WHERE project_id = {project:String} AND task_id IN (SELECT id FROM ($items) WHERE kind = 'task') GROUP BY task_id
 """,
     "feedback": """
-SELECT 'feedback' AS kind, concat(task_id, '/', feedback_id) AS id, max(revision) AS revision FROM feedback_rows
+SELECT 'feedback' AS kind, concat(task_id, '/', feedback_id) AS id, max(revision) AS revision,
+    '' AS last_whole_log_id, true AS is_whole
+FROM feedback_rows
 WHERE project_id = {project:String} AND task_id IN ($first_parts) GROUP BY id
 """,
     "step": """
-SELECT 'step' AS kind, concat(trace_id, '/', span_id) AS id, max(revision) AS revision FROM step_rows
+SELECT 'step' AS kind, concat(trace_id, '/', span_id) AS id, max(revision) AS revision,
+    '' AS last_whole_log_id, true AS is_whole
+FROM step_rows
 WHERE project_id = {project:String} AND trace_id IN ($first_parts) GROUP BY id
 """,
 }
+
+# A large log is stored when its task and all of its parts are.
+_WHOLE_LOGS = """
+SELECT task_id, whole_log_id FROM log_part_rows
+WHERE project_id = {project:String} AND task_id IN (SELECT id FROM ($items) WHERE kind = 'task')
+GROUP BY task_id, whole_log_id HAVING uniqExact(part) = max(parts)
+"""
 
 _LETTERS = """
 SELECT letter.item_kind AS kind, letter.item_id AS id,
@@ -101,8 +115,8 @@ SELECT
         own_letters,
     arrayFirst(each -> each.2 = '', own_letters) AS waiting_letter,
     multiIf(
-        stored.revision >= item.revision AND is_replayed, 'replayed',
-        stored.revision = item.revision, 'stored',
+        stored.revision >= item.revision AND stored.is_whole AND is_replayed, 'replayed',
+        stored.revision = item.revision AND stored.is_whole, 'stored',
         stored.revision > item.revision, 'already_known',
         waiting_letter.4 != '', 'dead_lettered',
         arrayExists(each -> each.2 = 'dropped', own_letters), 'dropped',
@@ -139,7 +153,12 @@ def item_outcomes(
     """
     logs = items(condition)
     stored = [
-        compose(_STORED[kind], items=logs, first_parts=compose(_FIRST_PARTS, items=logs, kind=kind))
+        compose(
+            _STORED[kind],
+            items=logs,
+            first_parts=compose(_FIRST_PARTS, items=logs, kind=kind),
+            whole_logs=compose(_WHOLE_LOGS, items=logs),
+        )
         for kind in KINDS
         if kind in (kinds or KINDS)
     ]

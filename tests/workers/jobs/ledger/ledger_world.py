@@ -17,7 +17,7 @@ from phospho_gateway.intake.receipts import Accepted, Item, Receipt
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.ledger import LedgerHour
 from phospho_schemas.times import utc_text
-from phospho_schemas.topics import DEAD_LETTER, FEEDBACK, RAW_LOGS, TASKS, Keyed
+from phospho_schemas.topics import DEAD_LETTER, FEEDBACK, PARTS, RAW_LOGS, TASKS, Keyed
 from phospho_store.ledger.hours import HOUR_MS, HourKey, Ledger
 from phospho_store.store import Store
 from phospho_workers.extraction.stage import Extraction
@@ -25,7 +25,7 @@ from phospho_workers.runtime.records import Record
 from phospho_workers.sink.insert import insert_lines
 from phospho_workers.sink.planner import table_of_topic
 
-_INSERT_ORDER = (TASKS, FEEDBACK, DEAD_LETTER)
+_INSERT_ORDER = (PARTS, TASKS, FEEDBACK, DEAD_LETTER)
 # What the gateway takes and extraction does not.
 POISON = b'"schema_version":2'
 

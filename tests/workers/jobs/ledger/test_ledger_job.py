@@ -8,14 +8,18 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
+from phospho_schemas.ids import derived_uuid
 from phospho_schemas.ledger import LedgerHour
 from phospho_store.errors import StatementRefused
 from phospho_store.forgetting.forget import Forgetting
 from phospho_store.forgetting.tombstones import Tombstones
 from phospho_store.ledger.deletions import record_deletions
 from phospho_store.ledger.hours import HOUR_MS, HourKey, Ledger
+from phospho_store.ledger.receipts import Receipts
+from phospho_store.sql.ledger import OUTCOMES
 from phospho_workers.extraction.stage import Extraction
 from phospho_workers.jobs.ledger.ledger_job import LedgerJob
+from phospho_workers.runtime.records import Record
 from workers.jobs.ledger.ledger_world import LedgerWorld, MakeWorld
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
@@ -208,3 +212,38 @@ def test_hour_is_sliced_by_counts_where_logs_come_at_once(world: LedgerWorld, mo
     assert len(slices) == 3
     assert (slices[0]["start_ms"], slices[-1]["end_ms"]) == (key.hour_ms, key.hour_ms + HOUR_MS)
     assert [hour.stored for hour in world.hours().values()] == [6]
+
+
+def test_large_log_is_stored_when_all_of_its_parts_are(world: LedgerWorld) -> None:
+    records, receipts, [item] = world.request(["large"])
+    [head] = [record._replace(value=record.value[:-1] + b',"whole_log_id":"whole"}') for record in records]
+    world.deliver([head])
+    world.deliver_receipts(receipts)
+
+    def outcome() -> set[str]:
+        [hour] = world.hours().values()
+        return {name for name in OUTCOMES if getattr(hour, name)}
+
+    def part(number: int, version: int = 1) -> Record:
+        stamp = {"schema_version": version, "kind": "part", "project_id": world.project_id, "task_id": item.id}
+        stamp |= {"whole_log_id": "whole", "part": number, "parts": 2, "revision": item.revision, "text": "x"}
+        at = "2026-11-30T00:00:00.000Z"
+        return head._replace(offset=10**6 + number, value=orjson.dumps(stamp | {"received_at": at, "created_at": at}))
+
+    assert outcome() == {"missing"}
+    world.deliver([part(0), part(1, version=2)])
+    assert outcome() == {"dead_lettered"}
+    for letter in world.letters():
+        world.act(letter, "replayed")
+    world.deliver([part(1)])
+    assert outcome() == {"replayed"}
+
+
+def test_receipt_that_did_not_arrive_is_unknown(world: LedgerWorld) -> None:
+    receipts = Receipts(world.store)
+
+    status = receipts.status(world.project_id, derived_uuid(world.store.now_ms(), "nobody sent this"))
+
+    assert status is not None
+    assert status["status"] == "unknown"
+    assert receipts.status(world.project_id, derived_uuid(0, "nobody sent this")) is None

@@ -79,7 +79,7 @@ def deliver_in_disorder(world: LedgerWorld, sent: Sent, chance: random.Random) -
         size = chance.randint(1, len(records))
         batch, records = records[:size], records[size:]
         if chance.random() < 0.4:
-            world.deliver(batch, topics=chance.randint(0, 2))
+            world.deliver(batch, topics=chance.randint(0, 3))
         world.deliver(batch)
     receipts = [*sent.receipts, *(receipt for receipt in sent.receipts if chance.random() < 0.3)]
     chance.shuffle(receipts)
