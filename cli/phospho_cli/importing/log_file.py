@@ -24,7 +24,7 @@ from phospho_cli.importing.mappings import without_input
 from phospho_cli.importing.record_file import RecordFile
 from phospho_cli.importing.records import BadLine, Record
 from phospho_schemas.ids import derived_uuid
-from phospho_schemas.times import parsed_time
+from phospho_schemas.times import is_plausible, parsed_time, unix_s, utc_now
 
 OWN_FORMAT = "phospho"
 _MAX_TIME_S = 2**48 / 1000
@@ -34,6 +34,11 @@ _MAX_MS = 1e13
 # A double counts in ones up to here.
 _EXACT_BELOW = 2**53
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_TIMES = ("client_created_at", "created_at")
+_TIME_ADVICE = (
+    "give ISO 8601, such as 2026-03-03T10:30:00Z, or Unix seconds; in a spreadsheet, format the column as"
+    " yyyy-mm-dd hh:mm:ss"
+)
 _NUMBERS = frozenset({"tokens_in", "tokens_out", "latency_ms"})
 _COLUMNS = frozenset(
     {
@@ -97,6 +102,7 @@ class LogFile:
         self._mapping = dict(mapping or {})
         self.format_name = OWN_FORMAT if self._mapping else format_name
         self._occurrences = Occurrences()
+        self._begun_ms = round(utc_now().timestamp() * 1000)
         self.without_time = 0
         """Events so far that got the file's modification time."""
 
@@ -116,7 +122,7 @@ class LogFile:
         if self.format_name != OWN_FORMAT:
             return self._converted(record)
         fields = _renamed(record.fields, self._mapping) if self._mapping else record.fields
-        event = fields if record.is_json else _csv_event(fields)
+        event = fields if record.is_json else _csv_event(fields, self._begun_ms)
         return self._log_line(record, event, is_encoded=record.is_json and not self._mapping)
 
     def _converted(self, record: Record) -> LogLine | SkippedLine:
@@ -136,6 +142,7 @@ class LogFile:
             raise _NoEvent(without_input(record.fields, self._mapping))
         if _brought_into_form(event):
             is_encoded = False
+        _check_times(event, self._begun_ms)
         task_id = event.get("task_id") or event.get("event_id")
         if not task_id:
             task_id = event["task_id"] = _derived_task_id(record.source, event, self._occurrences)
@@ -150,7 +157,7 @@ class LogFile:
 def _brought_into_form(event: dict[str, Any]) -> bool:
     """Write times and metadata as the API takes them: milliseconds, a time as text, JSON in a text. True if it had."""
     changed = False
-    for name in ("client_created_at", "created_at"):
+    for name in _TIMES:
         value = event.get(name)
         if isinstance(value, int | float) and _IN_MS <= value < _MAX_MS:
             event[name] = value / 1000
@@ -165,16 +172,32 @@ def _brought_into_form(event: dict[str, Any]) -> bool:
     return changed
 
 
-def _csv_event(cells: dict[str, str]) -> dict[str, Any]:
+def _check_times(event: dict[str, Any], now_ms: int) -> None:
+    """Refuse a time that the server would replace with the arrival. Leaves to the server what is no time at all."""
+    for name in _TIMES:
+        value = event.get(name)
+        if isinstance(value, str):
+            if moment := parsed_time(value):
+                _check_plausible(name, value, moment.timestamp(), now_ms)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            _check_plausible(name, value, unix_s(value), now_ms)
+
+
+def _check_plausible(name: str, value: Any, time_s: float, now_ms: int) -> None:
+    if not is_plausible(time_s, now_ms):
+        raise _NoEvent(f"{name} {str(value)[:40]!r} is before the year 2000 or in the future; {_TIME_ADVICE}")
+
+
+def _csv_event(cells: dict[str, str], now_ms: int) -> dict[str, Any]:
     """Return the event of a row's cells that are not empty: other columns than an event's become metadata."""
     event: dict[str, Any] = {name: text for name, text in cells.items() if name in _COLUMNS}
     metadata = _metadata(event.pop("metadata", "{}"))
     metadata |= {
         name: _number(text) if name in _NUMBERS else text for name, text in cells.items() if name not in _COLUMNS
     }
-    for name in ("client_created_at", "created_at"):
+    for name in _TIMES:
         if name in event:
-            event[name] = _unix_seconds(name, event[name])
+            event[name] = _unix_seconds(name, event[name], now_ms)
     return event | ({"metadata": metadata} if metadata else {})
 
 
@@ -198,11 +221,12 @@ def _number(text: str) -> float | str:
     return int(number) if number.is_integer() and abs(number) < _EXACT_BELOW else number
 
 
-def _unix_seconds(name: str, text: str) -> float:
+def _unix_seconds(name: str, text: str, now_ms: int) -> float:
     """Return the time of a cell: Unix seconds or milliseconds, or ISO 8601, in UTC where it names no zone."""
     moment = parsed_time(text) if _ISO_DATE.match(text) else _of_seconds(text)
     if moment is None:
-        raise _NoEvent(f"{name} {text[:40]!r} is neither Unix seconds nor ISO 8601")
+        raise _NoEvent(f"{name} {text[:40]!r} is neither Unix seconds nor ISO 8601; {_TIME_ADVICE}")
+    _check_plausible(name, text, moment.timestamp(), now_ms)
     return moment.timestamp()
 
 

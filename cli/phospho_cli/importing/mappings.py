@@ -20,9 +20,10 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     ),
     "output": (
         "answer", "response", "completion", "reply", "assistantmessage", "assistantresponse", "modeloutput",
-        "botmessage", "assistant", "bot", "aimessage", "generation", "generatedtext", "result", "outputs",
+        "botmessage", "botanswer", "botresponse", "assistant", "bot", "aimessage", "generation",
+        "generatedtext", "result", "outputs",
     ),
-    "session_id": ("conversationid", "threadid", "chatid", "session", "conversation", "sessionid"),
+    "session_id": ("conversationid", "threadid", "chatid", "session", "conversation", "thread", "sessionid"),
     "user_id": ("customerid", "userid", "username", "useremail", "customer", "client", "email"),
     "task_id": ("messageid", "requestid", "traceid", "uuid", "taskid", "id"),
     "created_at": ("timestamp", "createdat", "time", "datetime", "date", "ts", "created", "when"),

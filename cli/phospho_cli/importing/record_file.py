@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import ijson
 import orjson
 
+from phospho_cli.client.failures import Failure
 from phospho_cli.importing.records import BadLine, BrokenFile, Record, cell_record, json_record
 from phospho_cli.importing.table_file import excel_rows, is_excel, is_parquet, parquet_rows
 
@@ -158,12 +159,27 @@ def _csv_rows(stream: io.BufferedReader, delimiter: str) -> Iterator[Record | Ba
     # Bytes that are not UTF-8 become surrogates, which encoding refuses: the row fails, and not the file.
     with io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="") as text:
         rows = csv.reader(text, strict=True, delimiter=delimiter)
-        header = next(rows, [])
+        header = _header(rows)
         while (row := _next_row(rows)) is not None:
             if isinstance(row, BadLine):
                 yield row
             elif row.cells:
                 yield cell_record(row.line, row.cells, header)
+
+
+def _header(rows: Any) -> list[str]:
+    """Return the names of the columns, without the blanks around them. Raises Failure."""
+    row = _next_row(rows)
+    if isinstance(row, BadLine):
+        raise Failure(
+            f"The header of the file is {row.reason}.",
+            "Correct its quotes, or give the file the suffix of what it is, such as .json or .jsonl.",
+        )
+    header = [name.strip() for name in row.cells] if row else []
+    # UTF-16 is half NULs, and each byte that is not UTF-8 became a surrogate.
+    if any(letter == "\0" or "\udc80" <= letter <= "\udcff" for letter in "".join(header)):
+        raise Failure("The header of the file is not UTF-8.", "Save the file as CSV in UTF-8 and import it again.")
+    return header
 
 
 class _Row(NamedTuple):

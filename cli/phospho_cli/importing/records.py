@@ -50,6 +50,6 @@ def cell_record(number: int, cells: list[str], header: list[str]) -> Record | Ba
     try:
         source = orjson.dumps(cells)
     except TypeError:
-        return BadLine(number, "not UTF-8")
+        return BadLine(number, "not UTF-8; save the file as UTF-8")
     named = {name: text for name, text in zip(header, cells, strict=True) if text}
     return Record(number, source, named, is_json=False)

@@ -216,7 +216,7 @@ def test_import_reads_csv_by_its_header(server: FakeServer, run: Run, tmp_path: 
 
 def test_import_rejects_csv_lines_one_by_one(server: FakeServer, run: Run, tmp_path: Path) -> None:
     path = tmp_path / "logs.csv.gz"
-    text = b"task_id,input,client_created_at\nt1,ok,1\nt2,too,2,many\nt3,\xff,3\nt4,ok,yesterday\nt5,ok,5\n"
+    text = b"task_id,input,client_created_at\nt1,ok,1e9\nt2,too,2,many\nt3,\xff,3\nt4,ok,yesterday\nt5,ok,1e9\n"
     path.write_bytes(gzip.compress(text))
 
     result = run("import", str(path))
@@ -226,6 +226,48 @@ def test_import_rejects_csv_lines_one_by_one(server: FakeServer, run: Run, tmp_p
     assert "line 3: 4 columns, but the header has 3" in result.stderr
     assert "line 4: not UTF-8" in result.stderr
     assert "line 5: client_created_at 'yesterday' is neither" in result.stderr
+
+
+@pytest.mark.parametrize("time", ["2031-01-01T00:00:00Z", "1969-05-05T00:00:00Z", "45000", "-5"])
+def test_import_refuses_an_implausible_time(server: FakeServer, run: Run, tmp_path: Path, time: str) -> None:
+    """The server would store the moment of the import instead."""
+    (tmp_path / "logs.csv").write_text(f"input,created_at\nhello,{time}\n", "utf-8")
+    value = time if "T" in time else int(time)
+    written(tmp_path / "logs.jsonl", {"input": "hello", "created_at": value})
+
+    for name in ("logs.csv", "logs.jsonl"):
+        for options in ([], ["--dry-run"]):
+            result = run("import", name, *options)
+
+            assert result.exit_code == 1
+            reason = f"created_at '{time}' is before the year 2000 or in the future; give ISO 8601"
+            assert reason in result.stderr
+    assert not server.tasks
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'"a"b,c\n1,2\n', "The header of the file is not CSV"),
+        (b'{"input":"a","output":"b"}\n', "The header of the file is not CSV"),
+        ("Frage,Größe\na,b\n".encode("latin-1"), "Save the file as CSV in UTF-8"),
+        ("input,output\na,b\n".encode("utf-16"), "Save the file as CSV in UTF-8"),
+    ],
+)
+def test_import_says_that_a_header_is_unreadable(run: Run, tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "logs.csv").write_bytes(content)
+
+    result = run("import", "logs.csv")
+
+    assert result.exit_code == 1
+    assert message in result.stderr
+
+
+def test_import_strips_the_blanks_of_a_header(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "logs.csv").write_text("task_id, input \nt1,hello\n", "utf-8")
+
+    assert run("import", "logs.csv").exit_code == 0
+    assert server.tasks["t1"]["input"] == "hello"
 
 
 def test_import_logs_the_same_csv_tasks_the_second_time(server: FakeServer, run: Run, tmp_path: Path) -> None:
@@ -240,7 +282,6 @@ def test_import_logs_the_same_csv_tasks_the_second_time(server: FakeServer, run:
 @pytest.mark.parametrize(
     "line",
     [
-        '{"input": "a", "client_created_at": -5}',
         '{"input": "a", "task_id": "", "event_id": ""}',
         '{"input": "a", "metadata": {"big": 123456789012345678901234567890}}',
     ],
