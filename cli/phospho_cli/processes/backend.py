@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -57,6 +57,9 @@ class Backend:
 def build_backend(store: Store, publisher: Pipeline | KafkaPublisher, clock: HybridClock, *, admin_key: str) -> Backend:
     """Return a backend over a store and a publisher, which stay the caller's to close."""
     registry = Registry(store, clock)
+    # Requests are refused until the rules of masking are read, which background tasks repeat.
+    with suppress(StoreError):
+        registry.projects()
     name = "pipeline" if isinstance(publisher, Pipeline) else "kafka"
     return Backend(
         store,

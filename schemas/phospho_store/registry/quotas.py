@@ -108,7 +108,7 @@ class DailyQuotas:
         return self._registry.retention_days(project_id)
 
     def mask(self, project_id: str) -> tuple[str, ...]:
-        """Return the rules of masking of a project, which are known from the first refresh on."""
+        """Return the rules of masking of a project. Raises StoreUnavailable before the first refresh."""
         return self._registry.mask(project_id)
 
     def _settled(self, project_id: str, limit: int, stored: tuple[int, int] | None) -> _Account:

@@ -14,7 +14,7 @@ from phospho_schemas.engines import engines_with
 from phospho_schemas.ids import HybridClock, derived_id
 from phospho_schemas.messages import ApiKey, EventDefinition, KeyScope, Project, ProjectSettings
 from phospho_schemas.times import utc_now
-from phospho_store.errors import Conflict, LimitReached
+from phospho_store.errors import Conflict, LimitReached, StoreUnavailable
 from phospho_store.repository import Repository
 from phospho_store.sql.definitions import current_definitions, latest_definitions
 from phospho_store.store import Store, json_lines, parsed_rows
@@ -45,7 +45,7 @@ class Registry(Repository):
         super().__init__(store, clock)
         self.lock = threading.RLock()
         self._retention_days: dict[str, int] = {}
-        self._masks: dict[str, tuple[str, ...]] = {}
+        self._masks: dict[str, tuple[str, ...]] | None = None
 
     def projects(self) -> list[Project]:
         """Return every project, the oldest first."""
@@ -59,7 +59,13 @@ class Registry(Repository):
         return self._retention_days.get(project_id, 0)
 
     def mask(self, project_id: str) -> tuple[str, ...]:
-        """Return the rules of masking of a project as they were last read or saved here, without a query."""
+        """
+        Return the rules of masking of a project as they were last read or saved here, without a query.
+
+        Raises StoreUnavailable before the first read: a text must not pass unmasked.
+        """
+        if self._masks is None:
+            raise StoreUnavailable("the rules of masking could not be read yet: check that ClickHouse runs")
         return self._masks.get(project_id, ())
 
     def project(self, project_id: str) -> Project | None:
@@ -80,7 +86,8 @@ class Registry(Repository):
         )
         saved = self._save_one("project_rows", project, stored.revision if stored else 0)
         self._retention_days[project_id] = retention_days
-        self._masks[project_id] = tuple(saved.settings.mask)
+        if self._masks is not None:
+            self._masks[project_id] = tuple(saved.settings.mask)
         return saved
 
     def create_key(

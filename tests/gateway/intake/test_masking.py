@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import orjson
+import pytest
 
 from phospho_gateway.intake.events import Envelope, EventReader
 from phospho_gateway.intake.feedback import FeedbackReader
 from phospho_gateway.intake.masking import masks_of
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import ProjectSettings
+from phospho_store.errors import StoreUnavailable
 from phospho_store.registry.quotas import DailyQuotas
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
@@ -39,3 +41,17 @@ def test_event_is_masked_by_the_settings_of_its_project(store: Store) -> None:
     assert masked["user_id"] == "ann@x.org"
     assert unmasked["input"] == event["input"]
     assert feedback.comment == "mail <email>"
+
+
+def test_event_is_refused_while_the_rules_are_unknown(store: Store) -> None:
+    """A gateway that starts while ClickHouse is away."""
+    Registry(store).save_project("masked-later", settings=ProjectSettings(mask=["email"]))
+    restarted = DailyQuotas(store, Registry(store))
+    reader = EventReader(HybridClock(), "here", masks_of(restarted.mask))
+    event = {"input": "I am ann@x.org", "project_id": "masked-later"}
+
+    with pytest.raises(StoreUnavailable):
+        reader.read(event, _ENVELOPE, 0)
+
+    restarted.refresh()
+    assert orjson.loads(reader.read(event, _ENVELOPE, 0).keyed.value)["input"] == "I am <email>"
