@@ -129,11 +129,16 @@ def listen_near(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-async def serve(process: Process, stop_when: Callable[[], asyncio.Event] = asyncio.Event) -> None:
+async def serve(
+    process: Process,
+    stop_when: Callable[[], asyncio.Event] = asyncio.Event,
+    on_listening: Callable[[], None] = lambda: None,
+) -> None:
     """
     Serve a process until SIGTERM or SIGINT, or until the event of `stop_when`; open requests end first.
 
-    Its background tasks are cancelled when the apps have stopped.
+    Its background tasks are cancelled when the apps have stopped. `on_listening` is called once, when every app takes
+    connections.
     """
     servers = [_Server(_config(each.app, process.limits)) for each in process.apps]
     stop_requested = stop_when()
@@ -142,7 +147,8 @@ async def serve(process: Process, stop_when: Callable[[], asyncio.Event] = async
     tasks = [asyncio.create_task(keep_running(name, task)) for name, task in process.background.items()]
     tasks += [asyncio.create_task(_stop(servers, stop_requested)), asyncio.create_task(_release_memory_often())]
     pairs = zip(servers, process.apps, strict=True)
-    await asyncio.gather(*(server.serve([each.listener]) for server, each in pairs))
+    serving = (server.serve([each.listener]) for server, each in pairs)
+    await asyncio.gather(*serving, _when_listening(servers, on_listening))
     for task in tasks:
         task.cancel()
 
@@ -177,6 +183,12 @@ async def _release_memory_often() -> None:
             await asyncio.to_thread(trim, 0)
 
 
+async def _when_listening(servers: Sequence[_Server], on_listening: Callable[[], None]) -> None:
+    for server in servers:
+        await server.listening.wait()
+    on_listening()
+
+
 async def _stop(servers: Sequence[uvicorn.Server], stop_requested: asyncio.Event) -> None:
     await stop_requested.wait()
     for server in servers:
@@ -184,7 +196,19 @@ async def _stop(servers: Sequence[uvicorn.Server], stop_requested: asyncio.Event
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to the process, which may have more than one of it."""
+    """
+    A server that leaves signals to the process, which may have more than one of it.
+
+    `listening` is set as soon as it takes connections.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -228,11 +252,15 @@ async def keep_running(name: str, task: BackgroundTask) -> None:
         backoff_s = min(_MAX_BACKOFF_S, backoff_s * 2)
 
 
-def run(process: Process, stop_when: Callable[[], asyncio.Event] = asyncio.Event) -> None:
-    """Serve a process until it is asked to stop, on uvloop where it is installed. Blocks."""
+def run(
+    process: Process,
+    stop_when: Callable[[], asyncio.Event] = asyncio.Event,
+    on_listening: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve a process as `serve` does, on uvloop where it is installed. Blocks."""
     config = _config(process.apps[0].app, process.limits)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(serve(process, stop_when))
+        runner.run(serve(process, stop_when, on_listening))
 
 
 @contextmanager

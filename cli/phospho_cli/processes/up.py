@@ -92,8 +92,7 @@ def up(settings: UpSettings) -> None:
     prepare_process(logging.WARNING)
     try:
         with port_errors(make_target="up"), open_up(settings) as process:
-            _print_start(settings, process)
-            run(process)
+            run(process, on_listening=partial(_print_start, settings, process))
             click.echo("Stopped. Every log that was answered is stored.")
     except ValidationError as error:
         reasons = "; ".join(reason["msg"] for reason in error.errors())

@@ -93,6 +93,29 @@ def test_accepted_connections_send_small_responses_at_once() -> None:
     assert asyncio.run(nodelay_of_accepted())
 
 
+def test_run_announces_sockets_that_take_connections() -> None:
+    code = """
+import os
+import signal
+import socket
+from starlette.applications import Starlette
+from phospho_cli.processes import serving
+
+def connect():
+    for app in process.apps:
+        socket.create_connection(app.listener.getsockname(), 5).close()
+    print("connected")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+with serving.listen("127.0.0.1", 0) as first, serving.listen("127.0.0.1", 0) as second:
+    process = serving.Process([serving.ListeningApp(Starlette(), listener) for listener in (first, second)])
+    serving.run(process, on_listening=connect)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (ended.returncode, ended.stdout) == (0, "connected\n"), ended.stderr
+
+
 def test_port_error_names_the_option_for_phospho_and_for_make() -> None:
     with pytest.raises(click.ClickException) as raised, port_errors(make_target="up"):
         raise PortUnavailable("Port 8420 is in use", 8420)
