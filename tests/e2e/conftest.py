@@ -57,6 +57,8 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
 @pytest.fixture(scope="package")
 def one_process(up: OneProcess, conversations: Path) -> OneProcess:
     """The first project of `phospho up` with the definitions applied and the conversations imported."""
+    # The cluster runs no jobs, so that its tasks get no themes.
+    up.phospho("projects", "settings", up.project_id, "detect_themes=false")
     up.phospho("definitions", "apply", str(DEFINITIONS))
     up.phospho("import", str(conversations))
     return up
