@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import httpx
@@ -59,15 +61,16 @@ def test_worker_killed_between_two_steps_loses_and_doubles_nothing(
         [step, name, "--metrics-port", port],
         tmp_path / "killed.log",
         f"http://127.0.0.1:{port}/readyz",
-        shape.server_environment(),
+        shape.server_environment() | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         module="fixtures.worker_killed_at",
     )
 
     killed.start()
-    assert killed.wait_until_ended() == -9, killed.log_path.read_text()[-2000:]
-
-    for worker in workers:
-        worker.start()
+    try:
+        assert killed.wait_until_ended() == -9, killed.log_path.read_text()[-2000:]
+    finally:
+        for worker in workers:
+            worker.start()
     shape.settle()
     for table in ("task_rows", "analysis_rows"):
         stored, tasks = _rows(shape, table)
