@@ -165,7 +165,7 @@ class Versions:
             for name, rows in of_name.items()
         ]
         # Of keywords and patterns every score is 1.
-        return [m for m in measures if any(bounds.lower < bounds.upper for bounds, _ in m["versions"].values())]
+        return [m for m in measures if any(bounds.lower < 1 for bounds, _ in m["versions"].values())]
 
     def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
         parts = {"tasks": scope.tasks(), "flagged_tasks": flagged_tasks(scope, "version_id")}

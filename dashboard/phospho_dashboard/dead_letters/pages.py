@@ -45,11 +45,14 @@ class DeadLetterPages(Endpoints):
 
     async def read_list(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, projects = await self._reader(request)
+        return visitor, await self._list(request, projects)
+
+    async def _list(self, request: Request, projects: list[str]) -> dict[str, Any]:
         before = decoded_cursor(request.query_params.get("cursor"))
         limit = page_limit(request.query_params.get("limit"))
         selection = selection_of(request.query_params)
         page = await self._threads.run(self._dead_letters.page, projects, before, limit, selection)
-        return visitor, page | {"counts": await self._threads.run(self._dead_letters.counts, projects)}
+        return page | {"counts": await self._threads.run(self._dead_letters.counts, projects)}
 
     async def render_list(self, request: Request, visitor: Visitor, content: dict[str, Any]) -> Response:
         query = {name: request.query_params.get(name, "") for name in ("reason", "stage", "status")}
@@ -64,7 +67,7 @@ class DeadLetterPages(Endpoints):
         selection = Selection(form.text("reason"), form.text("stage"), "waiting")
         act = self._bulk.drop if form.text("action") == "drop" else self._bulk.replay
         outcome = await act(visitor, project_id, selection)
-        _, content = await self.read_list(request)
+        content = await self._list(request, visitor.readable_projects(project_id))
         return await self.render_list(request, visitor, content | {"outcome": outcome})
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:

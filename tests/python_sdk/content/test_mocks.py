@@ -10,7 +10,7 @@ from unittest.mock import AsyncMock, MagicMock, Mock
 import pytest
 
 import phospho
-from phospho._content.json_values import CYCLE, to_jsonable
+from phospho._content.json_values import CYCLE, MAX_ITEMS, to_jsonable
 
 Recorded = phospho.RecordingTransport
 
@@ -93,10 +93,11 @@ def test_to_jsonable_cuts_endless_iterables(kind: Any, monkeypatch: pytest.Monke
     assert len(to_jsonable(kind())) == 1_000
 
 
-def test_endless_list_is_dropped_as_too_large(recorded: Recorded) -> None:
+def test_endless_list_is_cut(recorded: Recorded) -> None:
     phospho.log(input="why?", output={"messages": EndlessList([1])})
 
-    assert phospho.stats().dropped == {"too_large": 1}
+    [log] = sent(recorded)
+    assert len(log["raw_output"]["messages"]) <= MAX_ITEMS
 
 
 def test_list_of_lists_is_no_conversation(recorded: Recorded) -> None:

@@ -51,7 +51,7 @@ detection:
 sink:
   command: [phospho, worker, sink, --metrics-host, 0.0.0.0, --metrics-port, "9100"]
   port: 9100
-  topics: [phospho.tasks, phospho.analyses, phospho.feedback, phospho.steps, phospho.receipts, phospho.dead-letter]
+  topics: [phospho.tasks, phospho.analyses, phospho.feedback, phospho.steps, phospho.parts, phospho.receipts, phospho.dead-letter]
   secretKeys: [PHOSPHO_CLICKHOUSE, PHOSPHO_KAFKA_SASL_PASSWORD]
 jobs:
   command: [phospho, worker, jobs, --metrics-host, 0.0.0.0, --metrics-port, "9100"]
