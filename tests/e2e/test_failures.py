@@ -50,6 +50,7 @@ def post(shape: OnKafka, event: dict[str, object]) -> dict[str, object]:
 
 def test_workers_dead_letter_bad_records_of_any_topic(shape: OnKafka) -> None:
     """Headers that are not UTF-8 are among them, for which FastStream's own parser fails a whole batch."""
+    before = {row["dead_letter_id"] for row in shape.store.rows("SELECT dead_letter_id FROM dead_letters")}
     good = [json.dumps(log(f"good-{number}")).encode() for number in range(20)]
     produce(shape, RAW_LOGS.name, *good[:10], b"not json", b"", json.dumps(log("v9", schema_version=9)).encode())
     produce(shape, RAW_LOGS.name, *good[10:])
@@ -57,9 +58,8 @@ def test_workers_dead_letter_bad_records_of_any_topic(shape: OnKafka) -> None:
     produce(shape, ANALYSES.name, b'{"half": "an analysis', b"\xff\xfe")
     shape.settle()
 
-    rows = shape.store.rows(
-        "SELECT stage, source_topic, reason, payload FROM dead_letters ORDER BY stage, source_topic, payload"
-    )
+    letters = shape.store.rows("SELECT * FROM dead_letters ORDER BY stage, source_topic, payload")
+    rows = [row for row in letters if row["dead_letter_id"] not in before]
 
     assert [(row["stage"], row["source_topic"], row["reason"]) for row in rows] == [
         ("detection", TASKS.name, "invalid_task"),
