@@ -14,6 +14,7 @@ from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.jobs.judges.encoder_job import EncoderJudgeJob
 from phospho_workers.jobs.judges.judge_jobs import build_judge_jobs
+from phospho_workers.jobs.loop.leases import all_projects
 from phospho_workers.judging.settings import EncoderSettings, JudgeSettings, LlmSettings
 from store.facts import analysis, event, insert, task
 from workers.detection.tasks import definition
@@ -41,7 +42,7 @@ def test_encoder_judge_affirms_and_denies_candidates(
     events = [event("e1", "weather")]
     insert(store, "analysis_rows", analysis(project_id, "t1", events=events, candidates=candidates))
 
-    [job] = build_judge_jobs(store, HybridClock(), settings)
+    [job] = build_judge_jobs(store, HybridClock(), settings, all_projects)
     until_done(job)
 
     assert isinstance(job, EncoderJudgeJob)
@@ -58,7 +59,7 @@ def test_encoder_judge_beside_an_llm_judges_only_definitions_naming_it(
     insert(store, "analysis_rows", analysis(project_id, "t1", candidates=[unsure("refund"), unsure("money")]))
 
     both = JudgeSettings(LlmSettings("http://127.0.0.1:9", "nobody"), settings.encoder)
-    [_, job] = build_judge_jobs(store, HybridClock(), both)
+    [_, job] = build_judge_jobs(store, HybridClock(), both, all_projects)
     until_done(job)
 
     assert found(store, project_id) == {("t1", "money"): "encoder"}
@@ -68,8 +69,9 @@ def test_judge_jobs_import_no_client_without_a_judge() -> None:
     program = """
 import sys
 from phospho_workers.jobs.registry import JOB_BUILDERS
+from phospho_workers.jobs.loop.leases import all_projects
 from phospho_workers.jobs.settings import JobSettings
-assert JOB_BUILDERS["judge"](None, None, JobSettings()) == []
+assert JOB_BUILDERS["judge"](None, None, JobSettings(), all_projects) == []
 print([name for name in sys.modules if name.startswith("phospho_workers.judging.") or name == "onnxruntime"])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
