@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from phospho_schemas.theme_rows import ThemeRun
 from phospho_schemas.times import utc_text
 from phospho_store.registry.themes import ThemeRepository
+from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import NO_DEFINITIONS, Snapshot
 from phospho_workers.detection.themes.model import Assignment, ThemeModel
@@ -102,7 +103,7 @@ class ThemeHistoryJob:
 
     def _page(self, run: ThemeRun) -> _Page:
         position = {"before": utc_text(run.before_at)[:-1], "before_id": run.before_id} if run.before_at else {}
-        sql = _PAGE.replace("$before", _BEFORE if run.before_at else "")
+        sql = compose(_PAGE, before=_BEFORE if run.before_at else "")
         rows = self._store.rows(sql, {"project": run.project_id, "limit": _TASKS_AT_ONCE, **position})
         last_at = datetime.fromisoformat(f"{rows[-1]['created_at']}+00:00") if rows else None
         return _Page([row["task_id"] for row in rows], last_at, rows[-1]["task_id"] if rows else "")
