@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.job_rows import ClassifierRow, StudentRow
 from phospho_schemas.messages import EventDefinition, Project
 from phospho_schemas.theme_rows import ThemeModelRow
 from phospho_store.registry.registry import Registry
-from phospho_store.registry.themes import ThemeModels
 from phospho_store.repository import Repository
 from phospho_store.store import Store
 
@@ -18,6 +18,8 @@ from phospho_store.store import Store
 TABLES = ("definition_rows", "classifier_rows", "project_rows", "student_rows", "theme_model_rows")
 _LABELS = ("label_rows",)
 _NEWEST = "ORDER BY project_id, name, version DESC LIMIT 1 BY project_id, name"
+
+_Model = TypeVar("_Model", StudentRow, ThemeModelRow)
 
 
 @dataclass(frozen=True)
@@ -31,15 +33,38 @@ class DefinitionSet:
     theme_models: Sequence[ThemeModelRow] = ()
 
 
+class _ProjectModels(Repository, Generic[_Model]):
+    """Reads of a table with one row a project. A row has up to half a megabyte, so it is read once."""
+
+    def __init__(self, store: Store, model: type[_Model], table: str) -> None:
+        super().__init__(store)
+        self._model: type[_Model] = model
+        self._table = table
+        self._rows: dict[str, _Model] = {}
+
+    def current(self) -> list[_Model]:
+        """Return the row of every project that has one, by project."""
+        revision_rows = self._store.rows(
+            f"SELECT project_id, max(revision) AS revision FROM {self._table} GROUP BY project_id"
+        )
+        revisions = {row["project_id"]: int(row["revision"]) for row in revision_rows}
+        rows = {name: row for name, row in self._rows.items() if row.revision == revisions.get(name)}
+        new = sorted(revisions.keys() - rows.keys())
+        if new:
+            rest = "WHERE project_id IN {projects:Array(String)} ORDER BY project_id"
+            rows |= {row.project_id: row for row in self._read(self._model, self._table, rest, projects=new)}
+        self._rows = rows
+        return [rows[name] for name in sorted(rows)]
+
+
 class DefinitionRepository(Repository):
     """Reads of definitions, settings and what was learnt; writes of what is learnt."""
 
     def __init__(self, store: Store, clock: HybridClock | None = None) -> None:
         super().__init__(store, clock)
         self._registry = Registry(store, self._clock)
-        self._theme_models = ThemeModels(store)
-        # A student has half a megabyte, so it is read once.
-        self._students: dict[str, StudentRow] = {}
+        self._theme_models = _ProjectModels(store, ThemeModelRow, "theme_model_rows")
+        self._students = _ProjectModels(store, StudentRow, "student_rows")
 
     def revisions(self, *, with_labels: bool = False) -> tuple[int, ...]:
         """
@@ -76,15 +101,7 @@ class DefinitionRepository(Repository):
 
     def students(self) -> list[StudentRow]:
         """Return the student of every project that has one, by project."""
-        rows = self._store.rows("SELECT project_id, max(revision) AS revision FROM student_rows GROUP BY project_id")
-        current = {row["project_id"]: int(row["revision"]) for row in rows}
-        students = {name: row for name, row in self._students.items() if row.revision == current.get(name)}
-        new = sorted(current.keys() - students.keys())
-        if new:
-            rest = "WHERE project_id IN {projects:Array(String)} ORDER BY project_id"
-            students |= {row.project_id: row for row in self._read(StudentRow, "student_rows", rest, projects=new)}
-        self._students = students
-        return [students[name] for name in sorted(students)]
+        return self._students.current()
 
     def save_student(self, student: StudentRow) -> StudentRow:
         """Store a student and return it as it is stored: with a revision after the whole definition set."""

@@ -8,32 +8,9 @@ from datetime import datetime
 from phospho_schemas.theme_rows import ThemeEdit, ThemeFact, ThemeModelRow, ThemeRefresh, ThemeRow, ThemeRun
 from phospho_schemas.times import utc_now
 from phospho_store.repository import Repository
-from phospho_store.store import Store
 
 _OF_PROJECT = "WHERE project_id = {project:String}"
 MAX_FACTS = 500
-
-
-class ThemeModels(Repository):
-    """Reads of the current theme model of every project. A model has some 200 kB, so it is read once."""
-
-    def __init__(self, store: Store) -> None:
-        super().__init__(store)
-        self._models: dict[str, ThemeModelRow] = {}
-
-    def current(self) -> list[ThemeModelRow]:
-        """Return the theme model of every project that has one, by project."""
-        rows = self._store.rows(
-            "SELECT project_id, max(revision) AS revision FROM theme_model_rows GROUP BY project_id"
-        )
-        revisions = {row["project_id"]: int(row["revision"]) for row in rows}
-        models = {name: row for name, row in self._models.items() if row.revision == revisions.get(name)}
-        new = sorted(revisions.keys() - models.keys())
-        if new:
-            rest = "WHERE project_id IN {projects:Array(String)} ORDER BY project_id"
-            models |= {row.project_id: row for row in self._read(ThemeModelRow, "theme_model_rows", rest, projects=new)}
-        self._models = models
-        return [models[name] for name in sorted(models)]
 
 
 class ThemeRepository(Repository):
