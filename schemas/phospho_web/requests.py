@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
 import orjson
 from starlette.requests import Request
 
+from phospho_schemas.times import parsed_time
 from phospho_store import exact_json
 from phospho_web.problems import Problem, body_too_large, invalid, malformed_json, unauthorized
 
@@ -104,6 +106,14 @@ def text_field(content: dict[str, Any], name: str, default: str | None = None, m
     if not isinstance(value, str) or len(value) > max_length:
         raise Problem(422, "invalid_field", f"{name!r} must be a string of at most {max_length} characters")
     return value
+
+
+def time_value(text: str, name: str) -> datetime:
+    """Return the time in the text of a field or parameter. Raises Problem (422) where it is none."""
+    moment = parsed_time(text)
+    if moment is None:
+        raise Problem(422, "invalid_field", f"{name} {text!r} is no time", "write it as 2026-01-31T12:00:00Z")
+    return moment
 
 
 def json_type(value: Any) -> str:

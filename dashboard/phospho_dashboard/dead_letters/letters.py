@@ -11,12 +11,13 @@ from phospho_dashboard.web.formats import with_times
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.ledger import DeadLetterAction
 from phospho_schemas.messages import DeadLetterReason
-from phospho_schemas.times import parsed_time, utc_now
+from phospho_schemas.times import utc_now
 from phospho_store.repository import Repository
 from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_web.cursors import encoded_cursor
 from phospho_web.problems import Problem
+from phospho_web.requests import text_field, time_value
 
 Status = Literal["waiting", "replayed", "dropped"]
 REASONS: tuple[str, ...] = get_args(DeadLetterReason)
@@ -74,20 +75,12 @@ class Selection:
 
 def selection_of(fields: Mapping[str, Any], status: str = "") -> Selection:
     """Return the selection in a query or a body: reason, stage, status, since. Raises Problem (422)."""
-    texts = {name: _text(fields.get(name) or "", name) for name in ("reason", "stage", "status", "since")}
+    given = {name: fields.get(name) or "" for name in ("reason", "stage", "status", "since")}
+    texts = {name: text_field(given, name) for name in given}
     _check(texts["reason"], "reason", REASONS)
     _check(texts["status"], "status", STATUSES)
-    since = parsed_time(texts["since"]) if texts["since"] else None
-    if texts["since"] and since is None:
-        raise Problem(422, "invalid_field", f"since {texts['since']!r} is no time", "write it as 2026-01-31T12:00:00Z")
-    since_ms = int(since.timestamp() * 1000) if since else 0
+    since_ms = int(time_value(texts["since"], "since").timestamp() * 1000) if texts["since"] else 0
     return Selection(texts["reason"], texts["stage"], texts["status"] or status, since_ms)
-
-
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str) or len(value) > 512:
-        raise Problem(422, "invalid_field", f"{name!r} must be a string of at most 512 characters")
-    return value
 
 
 def _check(value: str, name: str, choices: Sequence[str]) -> None:

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from phospho_schemas.ledger import LedgerHour
-from phospho_schemas.times import parsed_time, utc_now, utc_text
+from phospho_schemas.times import utc_now, utc_text
 from phospho_store.ledger.hours import Ledger
 from phospho_store.sql.ledger import OUTCOMES
 from phospho_store.store import Store
-from phospho_web.problems import Problem
+from phospho_web.requests import time_value
 
 COUNTS = ("received", "rejected", "accepted", *OUTCOMES, "without_receipt")
 DEFAULT_HOURS = 24
@@ -68,9 +68,4 @@ def _by_name(counts: Any) -> dict[str, int]:
 
 def parsed_since(text: str | None) -> datetime:
     """Return the time in a query, by default a day ago. Raises Problem (422)."""
-    if not text:
-        return utc_now() - timedelta(hours=DEFAULT_HOURS)
-    since = parsed_time(text)
-    if since is None:
-        raise Problem(422, "invalid_field", f"since {text!r} is no time", "write it as 2026-01-31T12:00:00Z")
-    return since
+    return time_value(text, "since") if text else utc_now() - timedelta(hours=DEFAULT_HOURS)
