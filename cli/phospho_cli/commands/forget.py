@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from phospho_cli.client.http import Client, connected
+from phospho_cli.client.output import print_json
 
 
 @click.command()
@@ -41,7 +42,7 @@ def forget(client: Client, user_id: str, session_id: str, task_id: str, report_f
     named = {name: value for name, value in subject.items() if value}
     if len(named) != 1:
         raise click.UsageError("Give one of --user, --session and --task, or --verify.")
-    click.echo(json.dumps(client.post("/api/v1/forget", named), indent=2, ensure_ascii=False))
+    print_json(client.post("/api/v1/forget", named))
 
 
 def _verify(client: Client, report_file: Path) -> None:
