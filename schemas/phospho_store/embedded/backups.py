@@ -6,7 +6,6 @@ import json
 from collections.abc import Collection, Mapping, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from phospho_schemas.times import utc_now, utc_text
 from phospho_store.migrations import migrations
@@ -80,7 +79,7 @@ def restore(store: Store, folder: Path) -> Manifest:
     for table, rows in manifest.rows.items():
         if restored.rows[table] < rows and table not in manifest.shrinking_tables:
             raise BackupDamaged(f"{table} has {restored.rows[table]} rows, and had {rows}")
-        if any(not int(row["is_passed"]) for row in _checks(store, table)):
+        if any(not int(row["is_passed"]) for row in store.rows(f"CHECK TABLE {table}")):
             raise BackupDamaged(f"{table} has damaged parts")
     return restored
 
@@ -115,10 +114,6 @@ def _shrinking_tables(store: Store, earlier_mutations: Set[tuple[str, str]]) -> 
     mutations_now = store.rows(_MUTATIONS, {"database": DATABASE})
     mutated = {row["table"] for row in mutations_now if (row["table"], row["mutation_id"]) not in earlier_mutations}
     return sorted(expiring | mutated)
-
-
-def _checks(store: Store, table: str) -> list[dict[str, Any]]:
-    return list(store.rows(f"CHECK TABLE {table}"))
 
 
 def _file(folder: Path) -> str:

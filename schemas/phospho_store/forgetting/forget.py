@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from phospho_schemas.ids import HybridClock
 from phospho_store.forgetting.deletion import (
@@ -117,7 +117,8 @@ class Forgetting:
         forgotten.sessions = max(forgotten.sessions, len(session_ids))
         hours = self._rolled_up_hours(project_id, task_ids, session_ids)
         for ids in pages(task_ids) if task_ids else ([],):
-            trace_ids = [row["trace_id"] for row in self._rows(_TRACES, project_id, ids)]
+            traces = self._store.rows(_TRACES, {"project": project_id, "ids": list(ids)})
+            trace_ids = [row["trace_id"] for row in traces]
             marks = [*(("task", each) for each in ids), *(("trace", each) for each in trace_ids)]
             store_tombstones(self._store, project_id, marks, forgotten.revision)
             self._delete_dead_letters(project_id, (kind, identifier), ids, trace_ids=trace_ids, forgotten=forgotten)
@@ -166,9 +167,6 @@ class Forgetting:
         store_tombstones(self._store, project_id, [("dead_letter", each) for each in ids], forgotten.revision)
         for of_project in (project_id, ""):
             forgotten.rows += delete_rows(self._store, TABLES_OF_DEAD_LETTERS, of_project, ids)
-
-    def _rows(self, sql: str, project_id: str, identifiers: Sequence[str]) -> list[dict[str, Any]]:
-        return list(self._store.rows(sql, {"project": project_id, "ids": list(identifiers)}))
 
     def _reset_models(self, project_id: str, forgotten: Forgotten) -> None:
         """
