@@ -129,12 +129,13 @@ def _joined(rows: Rows, labels: Labels, count: int) -> Matrix:
     sizes = np.bincount(labels, minlength=count).astype(np.float64)
     joins = ward_joins(totals, sizes)
     alive = int((sizes > 0).sum())
+    tried = _tried(alive)
     owners = np.arange(count)
     silhouettes: dict[int, float] = {}
     states: dict[int, Labels] = {}
     for join_number, (kept, gone) in enumerate(joins):
         clusters = alive - join_number
-        if clusters in _tried(alive):
+        if clusters in tried:
             states[clusters] = owners.copy()
             silhouettes[clusters] = _silhouette(rows, _centers_of(totals, owners))
         owners[owners == gone] = kept

@@ -90,7 +90,7 @@ class _Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Previous:
-    """The previous model. `is_kept` are themes that stay without members, `to_split` those that people split."""
+    """The previous model. `kept` are themes that stay without members, `to_split` those that people split."""
 
     model: ThemeModel
     is_fresh: bool = False
@@ -264,10 +264,15 @@ def _joined(model: ThemeModel, other: ThemeModel) -> ThemeModel:
 
 def _labels(model: ThemeModel, rows: NDArray[np.float32]) -> Labels:
     """Return the row of each theme, and of those without one the number of themes."""
+    return _labels_and_scores(model, rows)[0]
+
+
+def _labels_and_scores(model: ThemeModel, rows: NDArray[np.float32]) -> tuple[Labels, NDArray[np.float64]]:
+    """Return the labels, and the cosine of each row with the center of the nearest theme."""
     if not len(model.theme_ids):
-        return np.zeros(len(rows), dtype=np.int64)
+        return np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows))
     own, scores = model.nearest(directions(rows))
-    return np.where(scores >= model.thresholds[own], own, len(model.theme_ids))
+    return np.where(scores >= model.thresholds[own], own, len(model.theme_ids)), scores
 
 
 def _means(labels: Labels, scores: NDArray[np.float64], count: int) -> NDArray[np.float64]:
@@ -279,8 +284,8 @@ def _means(labels: Labels, scores: NDArray[np.float64], count: int) -> NDArray[n
 
 def _described(model: ThemeModel, facts: Sequence[LineageFact], sample: _Sample) -> Discovery:
     """Return a model with the names, groups and examples that the sample gives its themes."""
-    labels, count = _labels(model, sample.rows), len(model.theme_ids)
-    scores = model.nearest(directions(sample.rows))[1] if count else np.zeros(len(sample.texts))
+    count = len(model.theme_ids)
+    labels, scores = _labels_and_scores(model, sample.rows)
     in_order = np.argsort(-scores, kind="stable")
     members = [in_order[labels[in_order] == row] for row in range(count)]
     texts = [model.space.without_boilerplate(text) for text in sample.texts]
