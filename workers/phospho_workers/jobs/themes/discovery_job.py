@@ -40,6 +40,11 @@ class _DueProject(NamedTuple):
     previous: ThemeModelRow | None
     student: Student | None
 
+    @property
+    def version(self) -> int:
+        """The version of the next model."""
+        return 1 if self.previous is None else self.previous.version + 1
+
 
 class ThemeDiscoveryJob:
     """Keeps a theme model for every project with at least MIN_TEXTS tasks, one project a step."""
@@ -100,11 +105,10 @@ class ThemeDiscoveryJob:
         self, due: _DueProject, tasks: Sequence[SampledTask], edits: Mapping[str, ThemeEdit]
     ) -> Discovery | None:
         texts = [task.text for task in tasks]
-        version = 1 if due.previous is None else due.previous.version + 1
         model = read_theme_model(due.previous) if due.previous is not None and due.previous.model else None
         if due.previous is None or model is None:
             student = due.student or worthwhile_student(texts)
-            return discover(texts, due.project_id, version, student=student)
+            return discover(texts, due.project_id, due.version, student=student)
         is_fresh = len(texts) >= _FRESH_GROWTH * due.previous.texts
         student = (due.student or worthwhile_student(texts)) if is_fresh else None
         made_at = due.previous.created_at
@@ -114,16 +118,15 @@ class ThemeDiscoveryJob:
             kept={name for name, edit in edits.items() if edit.is_pinned or edit.title or edit.merged_into},
             to_split={name for name, edit in edits.items() if edit.split_at is not None and edit.split_at > made_at},
         )
-        return discover(texts, due.project_id, version, previous=previous, student=student)
+        return discover(texts, due.project_id, due.version, previous=previous, student=student)
 
     def _save(self, due: _DueProject, tasks: Sequence[SampledTask], discovery: Discovery | None) -> None:
         now = self._now()
-        version = 1 if due.previous is None else due.previous.version + 1
         previous = {theme.theme_id: theme for theme in self._repository.themes(due.project_id)}
         ids = {task.text: task.task_id for task in reversed(tasks)}
         model = ThemeModelRow(
             project_id=due.project_id,
-            version=version,
+            version=due.version,
             tasks=due.tasks,
             texts=len(tasks),
             model=discovery.model.to_json() if discovery is not None else "",
@@ -131,7 +134,7 @@ class ThemeDiscoveryJob:
         )
         themes = [] if discovery is None else _theme_rows(discovery, model, previous, ids)
         facts = [
-            ThemeFact(project_id=due.project_id, version=version, created_at=now, **fact._asdict())
+            ThemeFact(project_id=due.project_id, version=due.version, created_at=now, **fact._asdict())
             for fact in (discovery.facts if discovery is not None else ())
         ]
         self._repository.save_discovery(model, themes, facts, max(self._definitions.revisions()))
@@ -139,14 +142,14 @@ class ThemeDiscoveryJob:
         self._repository.save_run(
             ThemeRun(
                 project_id=due.project_id,
-                version=version,
+                version=due.version,
                 revision=0 if run is None else run.revision,
                 status="waiting" if discovery is not None else "done",
                 tasks=due.tasks,
                 updated_at=now,
             )
         )
-        logger.info("%s: theme model %d has %d themes", due.project_id, version, len(themes))
+        logger.info("%s: theme model %d has %d themes", due.project_id, due.version, len(themes))
 
 
 def _student(definition_set: DefinitionSet, project_id: str) -> Student | None:
