@@ -8,7 +8,8 @@ from pydantic import Field
 
 from phospho_schemas.messages import Count, Identifier, Message, OptionalIdentifier, ProjectId, Revision, UtcTime
 
-ThemeTitle = Annotated[str, Field(max_length=128)]
+MAX_TITLE_CHARACTERS = 128
+ThemeTitle = Annotated[str, Field(max_length=MAX_TITLE_CHARACTERS)]
 ThemeRunStatus = Literal["waiting", "assigning", "done"]
 
 

@@ -11,10 +11,10 @@ from phospho_dashboard.analytics.api import filter_parameters
 from phospho_dashboard.definitions.checks import Detection
 from phospho_dashboard.services import ROWS, ApiEndpoints, Services
 from phospho_dashboard.themes.definition import ThemeDefinitions
-from phospho_dashboard.themes.edits import MAX_TITLE_CHARACTERS, ThemeEdits
+from phospho_dashboard.themes.edits import ThemeEdits
 from phospho_dashboard.themes.themes import SORTS
 from phospho_schemas.messages import EventDefinition
-from phospho_schemas.theme_rows import ThemeEdit
+from phospho_schemas.theme_rows import MAX_TITLE_CHARACTERS, ThemeEdit
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import ANY_OBJECT, TEXT, Operation, object_schema, query_parameter
 from phospho_web.problems import Problem

@@ -10,8 +10,6 @@ from phospho_store.registry.themes import ThemeRepository
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 
-MAX_TITLE_CHARACTERS = 128
-
 
 class ThemeEdits:
     """Stores edits. Blocking; raises Problem (404 for an unknown theme, 422) and what the store raises."""

@@ -13,11 +13,12 @@ from phospho_dashboard.definitions.checks import Detection
 from phospho_dashboard.layout.views import View
 from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.themes.definition import ThemeDefinitions
-from phospho_dashboard.themes.edits import MAX_TITLE_CHARACTERS, ThemeEdits
+from phospho_dashboard.themes.edits import ThemeEdits
 from phospho_dashboard.themes.themes import SORTS, Themes
 from phospho_dashboard.web.origins import local_path
 from phospho_dashboard.web.routes import form_route
 from phospho_dashboard.web.urls import with_query
+from phospho_schemas.theme_rows import MAX_TITLE_CHARACTERS
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 
