@@ -46,7 +46,7 @@ _EVENTS = """
 SELECT name, count() AS tasks FROM (SELECT arrayJoin(names) AS name FROM $analysed)
 GROUP BY name ORDER BY tasks DESC, name LIMIT 12
 """
-_NONE = {"tasks": 0, "sessions": 0, "users": 0, "positive": 0, "negative": 0, "successes": 0, "failures": 0}
+NONE = {"tasks": 0, "sessions": 0, "users": 0, "positive": 0, "negative": 0, "successes": 0, "failures": 0}
 
 Row = dict[str, Any]
 
@@ -71,7 +71,7 @@ class ThemeFigures:
         """Return by theme its tasks, sessions, users, sentiment and feedback; "" has the tasks without a theme."""
         counts = {row.pop("theme_id"): row for row in self._rows(_FIGURES, scope)}
         feedback = {row.pop("theme_id"): row for row in self._rows(_FEEDBACK, scope)}
-        return {name: _NONE | counts.get(name, {}) | feedback.get(name, {}) for name in counts}
+        return {name: NONE | counts.get(name, {}) | feedback.get(name, {}) for name in counts}
 
     def trends(self, scope: Scope, buckets: Buckets) -> dict[str, list[int]]:
         """Return by theme its tasks in each bucket."""
@@ -82,17 +82,19 @@ class ThemeFigures:
                 counts[row["bucket"]] += row["tasks"]
         return trends
 
-    def changes(self, scope: Scope, now_ms: int) -> dict[str, str]:
+    def changes(self, scope: Scope, figures: Mapping[str, Row], now_ms: int) -> dict[str, str]:
         """
         Return the themes that are `growing` or `shrinking`: their shares of sessions against the period before.
 
+        `figures` are those of the scope.
         The intervals of both periods stay valid however often they are read. Nothing changes without a period before.
         """
         before = previous_scope(scope, now_ms)
         if before is None:
             return {}
-        now_counts, now_total = self._sessions(scope)
-        old_counts, old_total = self._sessions(before)
+        now_counts, now_total = {name: row["sessions"] for name, row in figures.items()}, self._all_sessions(scope)
+        old_counts = {row["theme_id"]: row["sessions"] for row in self._rows(_SESSIONS, before)}
+        old_total = self._all_sessions(before)
         changes: dict[str, str] = {}
         for name in now_counts.keys() | old_counts.keys():
             new = rate_interval(now_counts.get(name, 0), now_total, ALPHA / 2)
@@ -106,10 +108,9 @@ class ThemeFigures:
         """Return the events of the tasks of a scope, the most frequent first, twelve at most."""
         return self._store.rows(compose(_EVENTS, analysed=analysed(scope, "task_id")), scope.parameters())
 
-    def _sessions(self, scope: Scope) -> tuple[Mapping[str, int], int]:
-        rows = self._rows(_SESSIONS, scope)
+    def _all_sessions(self, scope: Scope) -> int:
         [total] = self._rows(_ALL_SESSIONS, scope)
-        return {row["theme_id"]: row["sessions"] for row in rows}, int(total["sessions"])
+        return int(total["sessions"])
 
     def _rows(self, sql: str, scope: Scope, *, bucket: str = "", **parameters: Any) -> list[Row]:
         parts = {"theme": theme_of(), "analyses": scope.analyses(), "bucket": bucket}

@@ -11,7 +11,7 @@ from phospho_dashboard.analytics.tasks import Tasks
 from phospho_dashboard.analytics.trends import bucket_times
 from phospho_dashboard.layout.views import Content, Paging, ViewRequest
 from phospho_dashboard.queries.filters import Scope, searched
-from phospho_dashboard.themes.figures import ThemeFigures
+from phospho_dashboard.themes.figures import NONE, ThemeFigures
 from phospho_schemas.theme_rows import ThemeFact
 from phospho_store.registry.themes import ThemeRepository
 from phospho_store.store import Store
@@ -49,7 +49,8 @@ class Themes:
         """Return the themes of the request's tasks by one of SORTS, and the state of discovery."""
         sort, scope = request.sort(SORTS), searched(self._store, request.scope)
         themes, figures = self._figures.themes(request.project_id), self._figures.of_scope(scope)
-        trends, changes = self._figures.trends(scope, request.buckets()), self._figures.changes(scope, request.now_ms)
+        trends = self._figures.trends(scope, request.buckets())
+        changes = self._figures.changes(scope, figures, request.now_ms)
         total = sum(row["tasks"] for row in figures.values())
         rows = [
             _row(theme, figures.get(name), total, request.now_ms)
@@ -91,7 +92,7 @@ class Themes:
         newest = self._tasks.page(own, request.extent, Paging("newest", None, _NEWEST))
         return {
             "theme": _row(theme, figures.get(theme_id), total, request.now_ms)
-            | {"change": self._figures.changes(scope, request.now_ms).get(theme_id, "")},
+            | {"change": self._figures.changes(scope, figures, request.now_ms).get(theme_id, "")},
             "phrases": theme["phrases"],
             "merged_into": theme["merged_into"],
             "parts_of": [{"theme_id": row["theme_id"], "title": row["title"]} for row in parts],
@@ -125,9 +126,7 @@ def of_theme(scope: Scope, theme_id: str) -> Scope:
 
 
 def _row(theme: Row, figures: Row | None, total: int, now_ms: int) -> Row:
-    counts = figures or dict.fromkeys(
-        ("tasks", "sessions", "users", "positive", "negative", "successes", "failures"), 0
-    )
+    counts = figures or NONE
     flagged, felt = counts["successes"] + counts["failures"], counts["positive"] + counts["negative"]
     created_ms = _milliseconds(theme["created_at"])
     names = ("theme_id", "title", "group_id", "group_title", "is_hidden", "is_pinned", "x", "y")
