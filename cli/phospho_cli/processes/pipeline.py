@@ -194,9 +194,9 @@ class Pipeline:
         failure = self._processor.store_receipts([receipt for request in whole for receipt in request.receipts])
         for request, records in batch.items():
             request.done += len(records)
-            if request.done == len(request.records):
-                self._queue.release(request)
-                request.answer(failure if request.receipts else None)
+        for request in whole:
+            self._queue.release(request)
+            request.answer(failure if request.receipts else None)
 
     def _fail_or_retry(self, batch: Batch, error: BaseException) -> None:
         if len(batch) > 1 and not isinstance(error, StoreUnavailable):
