@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from phospho_dashboard.analytics.api import SessionsApi, analytics_operations
 from phospho_dashboard.analytics.exports import ExportPages
 from phospho_dashboard.analytics.pages import analytics_views
+from phospho_dashboard.analytics.similar import MeaningReader
 from phospho_dashboard.analytics.whole_logs import WholeLogsApi
 from phospho_dashboard.annotations.annotations import FeedbackReader
 from phospho_dashboard.annotations.api import AnnotationsApi
@@ -74,6 +75,7 @@ class Integrations:
     """
 
     detection: Detection
+    meaning: MeaningReader
     webhooks: WebhookSending
     read_feedback: FeedbackReader | None = None
     own_metrics: MetricsReader | None = None
@@ -194,6 +196,7 @@ def _views(services: Services, integrations: Integrations) -> list[View]:
     backfills = Backfills(services, integrations.detection)
     analytics = analytics_views(
         services,
+        meaning=integrations.meaning,
         freshness=partial(freshness, services.store),
         count_dead_letters=partial(dead_letter_count, services.store),
         quality=DefinitionQuality(services.store).read,

@@ -43,6 +43,7 @@ FIELDS: Mapping[str, str] = {
     "theme_id": "id of the theme",
     "theme_score": "cosine with the center of the nearest theme",
     "theme_version": "version of the theme model; 0 where the project has none",
+    "meaning": "256 bits that are alike for similar inputs, as four numbers; zeros where the input has no words",
     "texts": "number of texts of the sample",
     "title": "short name, for people",
     "phrases": "distinctive phrases, the best first",

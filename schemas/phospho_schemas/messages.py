@@ -35,6 +35,8 @@ Identifier = Annotated[str, Field(min_length=1, max_length=512)]
 OptionalIdentifier = Annotated[str, Field(max_length=512)]
 Count = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Revision = Annotated[int, Field(ge=0, le=2**64 - 1)]
+# 256 bits that are alike for texts alike in meaning, as four numbers of 64.
+Meaning = tuple[Revision, Revision, Revision, Revision]
 
 
 UtcTime = Annotated[datetime, PlainSerializer(utc_text, when_used="json")]
@@ -242,6 +244,7 @@ class AnalysisRow(Message):
     theme: OptionalIdentifier = ""
     theme_score: float = Field(0.0, ge=-1, le=1)
     theme_version: Count = 0
+    meaning: Meaning = (0, 0, 0, 0)
     events: list[DetectedEvent] = Field(default_factory=list)
     candidates: list[Candidate] = Field(default_factory=list)
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from phospho_cli.demo.sample import sample_source
 from phospho_cli.processes.backend import Backend, store_check
+from phospho_dashboard.analytics.similar import MeaningReader
 from phospho_dashboard.app import Integrations, api_routes, audited, page_routes
 from phospho_dashboard.backups.api import BackUp
 from phospho_dashboard.definitions.checks import Detection
@@ -36,6 +37,7 @@ from phospho_store.store import Store
 from phospho_web.responses import on_http_exception
 from phospho_workers.detection.definitions import check_definition, definition_warning
 from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.detection.text.meaning import codes, similarities
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import LabelledTasks
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
@@ -190,4 +192,5 @@ def build_integrations(store: Store, clock: HybridClock, settings: JobSettings) 
         url_refusal=lambda url: url_refusal(url) or host_refusal(url, settings.allowed_networks),
         send_test=partial(send_test_message, outbound, settings.secret_key),
     )
-    return Integrations(detection, webhooks, sample=sample_source(clock), secret_key=settings.secret_key)
+    meaning = MeaningReader(code=lambda text: codes([text])[0], similarities=similarities)
+    return Integrations(detection, meaning, webhooks, sample=sample_source(clock), secret_key=settings.secret_key)

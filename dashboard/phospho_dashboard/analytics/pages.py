@@ -7,6 +7,7 @@ from functools import partial
 from phospho_dashboard.analytics.events import BackfillReader, EventPages, QualityReader, UncheckedTasksReader
 from phospho_dashboard.analytics.overview import DeadLetterCounter, FreshnessReader, OverviewPage
 from phospho_dashboard.analytics.sessions import SessionPages
+from phospho_dashboard.analytics.similar import MeaningReader, SimilarTasks
 from phospho_dashboard.analytics.steps import step_tree
 from phospho_dashboard.analytics.tasks import SORTS, Tasks, task_list_extras
 from phospho_dashboard.analytics.texts import LONG_TEXTS, WHOLE_TEXTS
@@ -21,13 +22,14 @@ from phospho_store.store import Store
 def analytics_views(
     services: Services,
     *,
+    meaning: MeaningReader,
     freshness: FreshnessReader,
     count_dead_letters: DeadLetterCounter,
     quality: QualityReader,
     backfills: BackfillReader,
     unchecked_tasks: UncheckedTasksReader,
 ) -> list[View]:
-    """Return the views. The functions are those of other features: health and definitions."""
+    """Return the views. The functions are those of other features: detection, health and definitions."""
     store, registry, prices = services.store, services.registry, services.settings.prices
 
     addable_events = partial(_addable_events, registry)
@@ -36,7 +38,7 @@ def analytics_views(
     return [
         *overview.views(),
         *SessionPages(store, addable_events).views(),
-        *TaskPages(store, addable_events).views(),
+        *TaskPages(store, meaning, addable_events).views(),
         *events.views(),
         *UsersPage(store).views(),
         *VersionsPage(store, prices).views(),
@@ -44,16 +46,25 @@ def analytics_views(
 
 
 class TaskPages:
-    """The views of the list of tasks and of one task."""
+    """The views of the list of tasks, of one task, and of the tasks that are similar to it."""
 
-    def __init__(self, store: Store, addable_events: PageExtras) -> None:
+    def __init__(self, store: Store, meaning: MeaningReader, addable_events: PageExtras) -> None:
         self._tasks = Tasks(store)
+        self._similar = SimilarTasks(store, meaning)
         self._addable_events = addable_events
 
     def views(self) -> list[View]:
         return [
             View("tasks", "/tasks", "analytics/tasks.html", self.read_list, page_extras=task_list_extras),
             View("tasks", "/tasks", "analytics/task.html", self.read_item, is_item=True, page_extras=self._item_extras),
+            View(
+                "tasks",
+                "/similar-tasks",
+                "analytics/similar_tasks.html",
+                self.read_similar,
+                is_item=True,
+                page_extras=task_list_extras,
+            ),
         ]
 
     def _item_extras(self, request: ViewRequest, content: Content) -> Content:
@@ -62,7 +73,18 @@ class TaskPages:
     def read_list(self, request: ViewRequest) -> Content:
         paging = request.paging(SORTS)
         page = self._tasks.page(request.scope, request.extent, paging)
-        return {"sort": paging.sort, "has_tasks": request.has_tasks} | page
+        return {"sort": paging.sort, "has_tasks": request.has_tasks, "similar": self._like_words(request, page)} | page
+
+    def _like_words(self, request: ViewRequest, page: Content) -> list[Content]:
+        """Return the tasks that mean what is searched for, beside those that have its words: on the first page."""
+        words = request.scope.filters.q
+        if not words or request.cursor() is not None:
+            return []
+        return self._similar.like_text(request.scope, words, {task["task_id"] for task in page["tasks"]})
+
+    def read_similar(self, request: ViewRequest) -> Content:
+        tasks = self._similar.like_task(request.scope, request.item_id)
+        return {"task_id": request.item_id, "tasks": tasks, "has_tasks": request.has_tasks}
 
     def read_item(self, request: ViewRequest) -> Content:
         return self._tasks.task(request.project_id, request.item_id, LONG_TEXTS if request.is_page else WHOLE_TEXTS)

@@ -2,6 +2,8 @@
 ALTER TABLE analysis_rows ADD COLUMN IF NOT EXISTS theme LowCardinality(String) AFTER sentiment_model;
 ALTER TABLE analysis_rows ADD COLUMN IF NOT EXISTS theme_score Float32 AFTER theme;
 ALTER TABLE analysis_rows ADD COLUMN IF NOT EXISTS theme_version UInt32 AFTER theme_score;
+-- 256 bits that are alike for similar inputs: search by meaning scans them. They don't compress.
+ALTER TABLE analysis_rows ADD COLUMN IF NOT EXISTS meaning Tuple(UInt64, UInt64, UInt64, UInt64) CODEC(NONE) AFTER theme_version;
 -- The last model of a project is used. `tasks` is how many the project had then, `texts` how many the sample.
 CREATE TABLE IF NOT EXISTS theme_model_rows
 (

@@ -13,6 +13,7 @@ from phospho_workers.detection.engines.engine import Match, Matches
 from phospho_workers.detection.learning.classifiers import Classifier
 from phospho_workers.detection.text.language import MODEL as LANGUAGE_MODEL
 from phospho_workers.detection.text.language import UNKNOWN, Language, languages
+from phospho_workers.detection.text.meaning import NO_MEANING, codes
 from phospho_workers.detection.text.sentiment import MODEL as SENTIMENT_MODEL
 from phospho_workers.detection.text.sentiment import NOT_COVERED, Sentiment, sentiments
 from phospho_workers.detection.text.sides import OTHER_SIDE, SIDES, Side
@@ -51,6 +52,7 @@ def analyse(tasks: Sequence[Task], definitions: Mapping[str, CompiledDefinitions
     with_tone = [task for task, task_settings in zip(tasks, settings, strict=True) if _wants_tone(task_settings)]
     tones = _tones([text for task in with_tone for text in (task["input"], task.get("output", ""))])
     rows = [_row(task, task_settings, tones) for task, task_settings in zip(tasks, settings, strict=True)]
+    _add_meanings(rows, tasks)
     for project_id, indexes in _by_project(tasks).items():
         compiled = definitions.get(project_id, NO_DEFINITIONS)
         _add_themes([rows[index] for index in indexes], [tasks[index] for index in indexes], compiled)
@@ -153,6 +155,14 @@ def _add_themes(rows: Sequence[dict[str, Any]], tasks: Sequence[Task], compiled:
         row["theme_version"] = compiled.themes.version
 
 
+def _add_meanings(rows: Sequence[dict[str, Any]], tasks: Sequence[Task]) -> None:
+    """Set the meaning of each row, from the input of its task. Equal texts are read once."""
+    texts = list(dict.fromkeys(task["input"] for task in tasks))
+    meanings = dict(zip(texts, codes(texts), strict=True))
+    for row, task in zip(rows, tasks, strict=True):
+        row["meaning"] = meanings[task["input"]]
+
+
 def _side_matches(tasks: Sequence[Task], side: Side, compiled: CompiledDefinitions) -> Sequence[Matches]:
     """Return the matches in that side of each task. Equal texts are read once."""
     other_side = OTHER_SIDE.get(side, "") if compiled.reads_other_side else ""
@@ -200,6 +210,7 @@ def _row(task: Task, settings: ProjectSettings, tones: Mapping[str, _Tone]) -> d
         "theme": "",
         "theme_score": 0.0,
         "theme_version": 0,
+        "meaning": NO_MEANING,
         "events": [],
         "candidates": [],
     }
