@@ -3,6 +3,7 @@ import { annotateInPlace, enableShortcuts, submitByKey } from "./annotations.js"
 import { drawCharts } from "./charts.js";
 import { offerValues, showBusy, submitOnChange } from "./forms.js";
 import { startLive } from "./live.js";
+import { drawMaps } from "./map.js";
 import { tellTimeZone } from "./times.js";
 
 tellTimeZone();
@@ -14,6 +15,7 @@ for (const current of document.querySelectorAll("nav [aria-current]")) {
   current.scrollIntoView({ block: "nearest", inline: "center" });
 }
 drawCharts(document);
+drawMaps(document);
 annotateInPlace(document);
 enableShortcuts(document);
 submitByKey(document);

@@ -30,7 +30,7 @@ def theme_operations() -> list[Operation]:
     """Return the operations of the views of themes."""
     filters = filter_parameters()
     sort = query_parameter("sort", {"enum": list(SORTS)}, "order of the list")
-    listed = object_schema(["themes"], themes=ROWS, groups=ROWS)
+    listed = object_schema(["themes"], themes=ROWS, groups=ROWS, suggestions=ROWS)
     shown = object_schema(["theme"], theme=ANY_OBJECT, examples=ROWS)
     return [
         Operation("get", "/themes", "Themes of the tasks", listed, parameters=(*filters, sort)),

@@ -46,6 +46,15 @@ _EVENTS = """
 SELECT name, count() AS tasks FROM (SELECT arrayJoin(names) AS name FROM $analysed)
 GROUP BY name ORDER BY tasks DESC, name LIMIT 12
 """
+# Of each theme, the number of tasks with its most frequent event.
+_COVERED = """
+SELECT theme_id, max(tasks) AS tasks FROM
+(
+    SELECT $theme AS theme_id, arrayJoin(arrayDistinct(names)) AS name, count() AS tasks
+    FROM $analysed WHERE is_task AND theme != '' GROUP BY theme_id, name
+)
+GROUP BY theme_id
+"""
 NONE = {"tasks": 0, "sessions": 0, "users": 0, "positive": 0, "negative": 0, "successes": 0, "failures": 0}
 
 Row = dict[str, Any]
@@ -103,6 +112,11 @@ class ThemeFigures:
                 delta = difference(old, new)
                 changes[name] = "growing" if delta.lower > 0 else "shrinking" if delta.upper < 0 else ""
         return changes
+
+    def covered(self, scope: Scope) -> dict[str, int]:
+        """Return by theme how many of its tasks have the event that most of them have; none of themes without any."""
+        sql = compose(_COVERED, theme=theme_of(), analysed=analysed(scope, "task_id", "theme"))
+        return {row["theme_id"]: int(row["tasks"]) for row in self._store.rows(sql, scope.parameters())}
 
     def events(self, scope: Scope) -> list[Row]:
         """Return the events of the tasks of a scope, the most frequent first, twelve at most."""

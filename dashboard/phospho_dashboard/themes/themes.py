@@ -24,6 +24,9 @@ _DAY_MS = 86_400_000
 # A theme is new for so long.
 _NEW_MS = 7 * _DAY_MS
 _MIN_GROUPED = 12
+# A theme is covered where so many of its tasks have one event.
+_COVERED_SHARE = 0.5
+_MAX_SUGGESTIONS = 5
 
 SORTS = {
     "largest": "Most tasks first",
@@ -64,6 +67,7 @@ class Themes:
             "sort": sort,
             "themes": shown,
             "groups": _groups(shown),
+            "suggestions": _suggestions(shown, self._figures.covered(scope)),
             "hidden": [{"theme_id": row["theme_id"], "title": row["title"]} for row in rows if row["is_hidden"]],
             "tasks": total,
             "without_theme": figures.get("", {}).get("tasks", 0),
@@ -174,6 +178,17 @@ def _groups(rows: list[Row]) -> list[Row]:
             "theme_ids": [row["theme_id"] for row in rows if row["group_id"] == group_id],
         }
         for group_id in ids
+    ]
+
+
+def _suggestions(rows: list[Row], covered: Mapping[str, int]) -> list[Row]:
+    """Return the largest themes that no definition covers: what to define next."""
+    open_rows = [
+        row for row in rows if row["tasks"] and covered.get(row["theme_id"], 0) < _COVERED_SHARE * row["tasks"]
+    ]
+    open_rows.sort(key=lambda row: (-row["tasks"], row["theme_id"]))
+    return [
+        {name: row[name] for name in ("theme_id", "title", "tasks", "share")} for row in open_rows[:_MAX_SUGGESTIONS]
     ]
 
 

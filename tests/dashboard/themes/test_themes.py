@@ -91,6 +91,21 @@ def test_themes_are_listed_with_their_figures(client: TestClient) -> None:
     assert "Turn off the lights" in page.text
 
 
+def test_suggestions_are_themes_that_no_event_covers(client: TestClient, world: World, project: str) -> None:
+    content = client.get("/themes.json", params={"period": "7d"}).json()
+    assert content["suggestions"] == []
+    for number in range(5):
+        task = {"created_at": at(0.1), "session_id": f"c-{number}"}
+        world.add_task(project, f"c-{number}", **task)
+        events = ["greeting"] if number < 2 else []
+        world.add_analysis(project, f"c-{number}", *events, **task, theme="theme-c", theme_version=1)
+    [suggestion] = client.get("/themes.json", params={"period": "7d"}).json()["suggestions"]
+    assert (suggestion["theme_id"], suggestion["tasks"]) == ("theme-c", 5)
+    page = client.get("/themes", params={"period": "7d"}).text
+    assert "Suggested definitions" in page
+    assert re.search(r'data-x="0(.0)?" data-y="0(.0)?" data-tasks="5"', page)
+
+
 def test_tasks_are_filtered_by_theme_and_show_it(client: TestClient) -> None:
     assert task_ids(client, "theme-a") == {"theme-a-0", "theme-a-1", "theme-a-2"}
     assert task_ids(client, "none") == {"-0"}

@@ -334,4 +334,6 @@ def _positions(centers: Vectors) -> list[tuple[float, float]]:
     rows = rows - rows.mean(axis=0)
     left, lengths, _ = np.linalg.svd(rows, full_matrices=False)
     flat = left[:, :2] * lengths[:2]
+    # Either sign of a direction is right: with this one, the map is not mirrored from model to model.
+    flat *= np.where((flat**3).sum(axis=0) < 0, -1.0, 1.0)
     return [(round(float(x), 4), round(float(y), 4)) for x, y in flat / max(float(np.abs(flat).max()), 1e-9)]
