@@ -28,6 +28,7 @@ from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.evaluation.labelled import PROJECT, event_definition
 from phospho_workers.detection.text.embedding import directions, embedder
 from phospho_workers.detection.text.language import languages
+from phospho_workers.detection.text.meaning import codes
 from phospho_workers.detection.text.sentiment import sentiments
 
 _ASKS = ("a flight", "a hotel room", "the weather", "a refund", "an appointment", "music", "a taxi", "a restaurant")
@@ -65,6 +66,7 @@ def _task(log: dict[str, Any]) -> dict[str, Any]:
 def _parts() -> dict[str, Callable[[Batch], object]]:
     parts: dict[str, Callable[[Batch], object]] = {
         "embed_once": lambda batch: _embedded(list(dict.fromkeys(_texts(batch)))),
+        "meaning": lambda batch: codes([task["input"] for task in batch]),
         "language": lambda batch: languages(_texts(batch)),
         "sentiment": lambda batch: sentiments(_texts(batch), ["en"] * 2 * len(batch)),
     }

@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from phospho_dashboard.analytics.tasks import Tasks
-from phospho_dashboard.queries.filters import MAX_CHARACTERS, MAX_IDS, Scope
+from phospho_dashboard.queries.filters import MAX_CHARACTERS, Scope
 from phospho_schemas.messages import Meaning
 from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 
 SIMILAR_TASKS = 20
+# The nearest codes, whose texts are compared: among a million tasks, 99 of the 100 most similar are there.
+_MAX_CANDIDATES = 400
 # Of a longer input the beginning is compared.
 _MAX_TEXT_CHARACTERS = 2_000
 # Texts that are less alike have no more than common words in common.
@@ -90,7 +92,7 @@ class SimilarTasks:
             return []
         bits = {f"meaning_{number}": part for number, part in enumerate(code, 1)}
         sql = compose(_CANDIDATES, condition=scope.analyses())
-        rows = self._store.rows(sql, scope.parameters(limit=MAX_IDS, **bits))
+        rows = self._store.rows(sql, scope.parameters(limit=_MAX_CANDIDATES, **bits))
         task_ids, room = [], MAX_CHARACTERS
         for task_id in dict.fromkeys(row["task_id"] for row in rows):
             room -= len(task_id)

@@ -26,6 +26,16 @@ NEW_REQUESTS = [
 ]
 
 
+NEAR_REQUESTS = [
+    f"{start}{what}{end}"
+    for start, what, end in product(
+        ("the courier was rude", "the courier who brought the parcel was impolite", "a rude courier"),
+        (" at the door", " to my mother", " on the phone"),
+        ("", " today", " again", " this morning"),
+    )
+]
+
+
 def mixed(*topics: str) -> list[tuple[str, str]]:
     """Return pairs of a request and its topic, the topics taking turns."""
     by_topic = [[(text, topic) for text in REQUESTS[topic]] for topic in topics or REQUESTS]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from phospho_workers.detection.learning.student_fitting import worthwhile_student
 from phospho_workers.detection.themes.agreement import adjusted_mutual_information
 from phospho_workers.detection.themes.discovery import MIN_TEXTS, Discovery, Previous, discover
 from phospho_workers.detection.themes.model import BadThemeModel, ThemeModel
-from workers.detection.themes.requests import NEW_REQUESTS, mixed
+from workers.detection.themes.requests import NEAR_REQUESTS, NEW_REQUESTS, mixed
 
 PAIRS = mixed()
 TEXTS = [text for text, _ in PAIRS]
@@ -59,6 +61,28 @@ def test_new_requests_become_a_new_theme_beside_the_old(discovery: Discovery) ->
     assert sum(theme in born for theme in themes_of(later.model, NEW_REQUESTS)) > 0.8 * len(NEW_REQUESTS)
     titles = " ".join(theme.name.title.lower() for theme in later.themes if theme.theme_id in born)
     assert any(word in titles for word in ("haircut", "hairdresser", "barber"))
+
+
+def test_new_requests_near_an_old_theme_become_a_theme_of_their_own(discovery: Discovery) -> None:
+    texts = [*TEXTS, *NEAR_REQUESTS]
+    is_new = [False] * len(TEXTS) + [True] * len(NEAR_REQUESTS)
+    old_themes = themes_of(discovery.model, NEAR_REQUESTS)
+    assert sum(map(bool, old_themes)) > 0.5 * len(NEAR_REQUESTS)
+    later = discover(texts, "shop", 2, previous=Previous(discovery.model, is_new))
+    assert later is not None
+    born = [fact.theme_id for fact in later.facts if fact.kind == "birth"]
+    assert set(discovery.model.theme_ids) < set(later.model.theme_ids)
+    assert sum(theme in born for theme in themes_of(later.model, NEAR_REQUESTS)) > 0.8 * len(NEAR_REQUESTS)
+    assert "rude" in " ".join(theme.name.title.lower() for theme in later.themes if theme.theme_id in born)
+    before, after = themes_of(discovery.model, TEXTS), themes_of(later.model, TEXTS)
+    assert sum(a == b for a, b in zip(before, after, strict=True)) >= 0.98 * len(TEXTS)
+
+
+def test_new_texts_like_the_old_ones_are_no_new_theme(discovery: Discovery) -> None:
+    rng = random.Random(1)
+    later = discover(TEXTS, "shop", 2, previous=Previous(discovery.model, [rng.random() < 0.3 for _ in TEXTS]))
+    assert later is not None
+    assert later.facts == []
 
 
 def test_clustering_anew_matches_themes_to_the_previous_ones(discovery: Discovery) -> None:

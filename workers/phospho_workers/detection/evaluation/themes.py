@@ -2,7 +2,8 @@
 The quality and the stability of themes on labelled tasks: the figures of `phospho themes evaluate`.
 
 The themes are found without the labels. Stability is measured on windows that slide over the tasks in their order,
-each model made from the one before; a new theme by leaving a label out and adding it as 2 % of the traffic.
+each model made from the one before; a new theme by leaving a label out of the first half of the tasks, and adding it
+as 2 % of the second.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -29,13 +30,17 @@ from phospho_workers.detection.themes.model import Assignment, ThemeModel
 SAMPLED_TEXTS = 12_000
 # The same of each of the many models that stability and new themes are measured by.
 _FEWER_TEXTS = 6_000
+# Those that came since a model, of a sample that the next one is made from.
+_LATER_TEXTS = 4_000
 WINDOWS = 10
 _WINDOW_SHARE = 0.5
 _INJECTED_SHARE = 0.02
-_MAX_INJECTIONS = 5
-_MIN_INJECTED = 20
+_MAX_INJECTIONS = 24
+_MIN_INJECTED = 80
 _FOUND_SHARE = 0.5
 _PROJECT = "evaluation"
+
+_Item = TypeVar("_Item")
 
 
 class LabelledText(NamedTuple):
@@ -114,9 +119,11 @@ def stability(texts: Sequence[str], student: Student | None, seed: int = 0) -> d
     model: ThemeModel | None = None
     for number in range(WINDOWS + 1):
         window = texts[number * step : number * step + width]
-        previous = None if model is None else Previous(model)
-        sample = _sampled(window, seed + number, _FEWER_TEXTS)
-        discovery = discover(sample, _PROJECT, number + 1, previous=previous, student=student)
+        previous = None
+        sample = _sampled(list(enumerate(window)), seed + number, _FEWER_TEXTS)
+        if model is not None:
+            previous = Previous(model, is_new=[index >= width - step for index, _ in sample])
+        discovery = discover([text for _, text in sample], _PROJECT, number + 1, previous=previous, student=student)
         if discovery is None:
             break
         if model is not None:
@@ -137,7 +144,7 @@ def stability(texts: Sequence[str], student: Student | None, seed: int = 0) -> d
 
 
 def injections(tasks: Sequence[LabelledText], student: Student | None, seed: int = 0) -> dict[str, Any]:
-    """Return for the most frequent topics whether each is found when it is added to the traffic of all others."""
+    """Return for the most frequent topics whether each is found when it joins the traffic of all others."""
     counts = Counter(task.topic for task in tasks if task.topic)
     topics = [topic for topic, count in counts.most_common(_MAX_INJECTIONS) if count >= _MIN_INJECTED]
     injected = [_injected(tasks, topic, student, seed) for topic in topics]
@@ -152,24 +159,27 @@ def injections(tasks: Sequence[LabelledText], student: Student | None, seed: int
 
 
 def _injected(tasks: Sequence[LabelledText], topic: str, student: Student | None, seed: int) -> dict[str, Any]:
+    """Return whether a topic that is not in the first half of the others is found in the second half, where it is."""
     rng = random.Random(seed)
     others = [task.text for task in tasks if task.topic != topic]
+    earlier = _sampled(others[: len(others) // 2], seed, _FEWER_TEXTS)
+    later = _sampled(others[len(others) // 2 :], seed, _LATER_TEXTS)
     new = [task.text for task in tasks if task.topic == topic]
-    traffic = _sampled(others, seed, _FEWER_TEXTS)
-    new = rng.sample(new, min(len(new), max(1, round(len(traffic) * _INJECTED_SHARE / (1 - _INJECTED_SHARE)))))
-    before = discover(traffic, _PROJECT, 1, student=student)
-    mixed = traffic + new
-    rng.shuffle(mixed)
-    after = None if before is None else discover(mixed, _PROJECT, 2, previous=Previous(before.model))
+    new = rng.sample(new, min(len(new), max(1, round(len(later) * _INJECTED_SHARE / (1 - _INJECTED_SHARE)))))
+    before = discover(earlier, _PROJECT, 1, student=student)
+    texts = [*earlier, *later, *new]
+    is_new = [False] * len(earlier) + [True] * (len(later) + len(new))
+    after = None if before is None else discover(texts, _PROJECT, 2, previous=Previous(before.model, is_new))
     if before is None or after is None:
         return {"topic": topic, "found": False, "kept_ids": True}
     theme, count = Counter(assignment.theme for assignment in after.model.assign(new)).most_common(1)[0]
-    is_new = theme != "" and theme not in before.model.theme_ids
+    born = set(after.model.theme_ids) - set(before.model.theme_ids)
     return {
         "topic": topic,
-        "found": is_new and count >= _FOUND_SHARE * len(new),
+        "found": theme in born and count >= _FOUND_SHARE * len(new),
         "recall": round(count / len(new), 3),
         "title": _title(after, theme),
+        "other_births": len(born - {theme}),
         "kept_ids": set(before.model.theme_ids) <= set(after.model.theme_ids),
     }
 
@@ -194,7 +204,7 @@ def _title(discovery: Discovery, theme_id: str) -> str:
     return next((theme.name.title for theme in discovery.themes if theme.theme_id == theme_id), "")
 
 
-def _sampled(texts: Sequence[str], seed: int, most: int = SAMPLED_TEXTS) -> list[str]:
+def _sampled(texts: Sequence[_Item], seed: int, most: int = SAMPLED_TEXTS) -> list[_Item]:
     """Return at most so many of the texts, in their order."""
     if len(texts) <= most:
         return list(texts)

@@ -2,15 +2,15 @@
 Finding the themes of a project in a sample of its texts.
 
 The first model of a project clusters the sample. A later one starts from the previous one: its themes keep their
-places, apart from a small move towards their members, and only texts that are near none of them are clustered for new
-themes. So no theme changes because a job ran. Where a model was made from far fewer texts, the sample is clustered
-anew and the themes are matched to the previous ones.
+places, apart from a small move towards their members. New themes are looked for among texts that are near none of
+them, and among texts that came since, where few were before. So no theme changes because a job ran. Where a model was
+made from far fewer texts, the sample is clustered anew and the themes are matched to the previous ones.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phospho_workers.detection.semantic.student import Student
-from phospho_workers.detection.text.embedding import Vectors, directions, unit
+from phospho_workers.detection.text.embedding import directions, unit
 from phospho_workers.detection.themes.clustering import (
     MAX_CLUSTERS,
     Labels,
@@ -27,15 +27,14 @@ from phospho_workers.detection.themes.clustering import (
     k_means,
     nearest,
     sums,
-    ward_joins,
 )
+from phospho_workers.detection.themes.described import FoundTheme, Sample, described, labels_and_scores
 from phospho_workers.detection.themes.matching import LineageFact, match, theme_id
 from phospho_workers.detection.themes.model import ThemeModel
-from phospho_workers.detection.themes.naming import ThemeName, name_themes
+from phospho_workers.detection.themes.new_themes import close_groups, densely_new
 from phospho_workers.detection.themes.theme_space import ThemeSpace, text_key, theme_space
 
 MIN_TEXTS = 50
-EXAMPLES = 6
 # Copies of a text that are clustered, those that differ in numbers or case among them.
 _MAX_COPIES = 5
 _MIN_SIZE = 4
@@ -47,23 +46,18 @@ _MAX_THRESHOLD = 0.6
 # A new theme beside those of the previous model must be as close together as most of them, and apart from each.
 _MIN_COHESION_SHARE = 0.85
 _MAX_SIMILARITY = 0.8
+# A new theme where few texts were before is as close together as others, by this share. It has so many times the share
+# of new texts that it has of old ones, and so many new ones at least. An old theme that grows is none: of no old theme
+# does it take more than this share of the old texts.
+_MIN_NEW_COHESION_SHARE = 0.8
+_MIN_LIFT = 3.0
+_MIN_NEW_SHARE = 0.01
+_MIN_NEW_TEXTS = 8
+_MAX_TAKEN = 0.15
 # A center moves as if its previous place were so many times the members of the sample.
 _ANCHOR_WEIGHT = 3.0
 # Themes of which a new theme splits off, when a person asks for it.
 _PARTS = 2
-_MIN_GROUPED = 8
-
-
-@dataclass(frozen=True)
-class FoundTheme:
-    """A theme of a discovery: its id, how many of the sample's texts it has, its names, examples and place."""
-
-    theme_id: str
-    texts: int
-    name: ThemeName
-    examples: Sequence[str]
-    group: int
-    position: tuple[float, float]
 
 
 class Discovery(NamedTuple):
@@ -80,19 +74,16 @@ class Discovery(NamedTuple):
     is_anew: bool = False
 
 
-class _Sample(NamedTuple):
-    """Different texts of a sample in a space: `rows` are unit vectors, `counts` how often each was there."""
-
-    texts: Sequence[str]
-    rows: NDArray[np.float32]
-    counts: NDArray[np.int64]
-
-
 @dataclass(frozen=True)
 class Previous:
-    """The previous model. `kept` are themes that stay without members, `to_split` those that people split."""
+    """
+    The previous model. `kept` are themes that stay without members, `to_split` those that people split.
+
+    `is_new` says of each text of the sample whether it came since; empty where nobody knows.
+    """
 
     model: ThemeModel
+    is_new: Sequence[bool] = ()
     is_fresh: bool = False
     kept: Collection[str] = ()
     to_split: Collection[str] = ()
@@ -121,22 +112,31 @@ def discover(
     is_anew = previous is not None and previous.is_fresh
     space = previous.model.space if previous is not None and not is_anew else theme_space(different, student)
     read = space.read(different)
-    sample = _Sample(
+    old_keys = _old_keys(texts, previous)
+    sample = Sample(
         [different[index] for index in read.indexes],
         unit(read.directions).astype(np.float32),
         np.array([counts[keys[index]] for index in read.indexes], dtype=np.int64),
+        np.array([keys[index] not in old_keys for index in read.indexes], dtype=bool),
     )
     if not sample.texts:
         return None
     copies = np.repeat(np.arange(len(sample.texts)), np.minimum(sample.counts, _MAX_COPIES))
-    maker = _ModelMaker(project_id, version, space, rows=sample.rows[copies])
+    maker = _ModelMaker(project_id, version, space, sample, rows=sample.rows[copies])
     if previous is None:
         model, facts = maker.first()
     elif is_anew:
         model, facts = maker.anew(previous.model, [sample.texts[row] for row in copies.tolist()])
     else:
         model, facts = maker.continued(previous)
-    return _described(model, facts, sample)._replace(is_anew=is_anew)
+    themes, groups = described(model, sample)
+    return Discovery(model, themes, groups, facts, is_anew)
+
+
+def _old_keys(texts: Sequence[str], previous: Previous | None) -> set[str]:
+    """Return the keys of the texts that were there when the previous model was made; all where nobody knows."""
+    is_new = previous.is_new if previous is not None and previous.is_new else [False] * len(texts)
+    return {text_key(text) for text, new in zip(texts, is_new, strict=True) if not new}
 
 
 def min_size(rows: int) -> int:
@@ -149,11 +149,12 @@ _Changed = tuple[ThemeModel, list[LineageFact]]
 
 @dataclass(frozen=True)
 class _ModelMaker:
-    """Makes a version of a project's model from unit vectors of a sample, shape (texts, dimensions)."""
+    """Makes a version of a project's model from a sample. `rows` has a row for each copy of a text that counts."""
 
     project_id: str
     version: int
     space: ThemeSpace
+    sample: Sample
     rows: NDArray[np.float32]
 
     def first(self) -> _Changed:
@@ -182,17 +183,14 @@ class _ModelMaker:
         kept = np.flatnonzero(lives)
         totals = sums(rows, labels, len(old.theme_ids) + 1)[:-1]
         anchored = unit(old.centers) * (np.maximum(sizes, 1) * _ANCHOR_WEIGHT)[:, None]
-        model = ThemeModel(
-            space=self.space,
-            theme_ids=[old.theme_ids[row] for row in kept.tolist()],
-            centers=directions(anchored + totals)[kept],
-            thresholds=old.thresholds[kept],
-            version=self.version,
-        )
+        moved = replace(old, space=self.space, centers=directions(anchored + totals), version=self.version)
+        model = _part(moved, kept)
         born = self._born(model, labels == len(old.theme_ids))
+        model = _joined(model, born)
+        emerged = self._emerged(model)
         facts = [LineageFact("death", name) for name in dead]
-        facts += [LineageFact("birth", name) for name in born.theme_ids]
-        return self._split(_joined(model, born), previous.to_split, facts)
+        facts += [LineageFact("birth", name) for name in [*born.theme_ids, *emerged.theme_ids]]
+        return self._split(_joined(model, emerged), previous.to_split, facts)
 
     def _born(self, model: ThemeModel, is_free: NDArray[np.bool_]) -> ThemeModel:
         """Return a model of the new themes among the rows that are near no theme."""
@@ -206,6 +204,52 @@ class _ModelMaker:
             centers = centers[(cohesion >= _MIN_COHESION_SHARE * float(np.median(of_old))) & is_apart]
         return self._model(free, centers[:room])
 
+    def _emerged(self, model: ThemeModel) -> ThemeModel:
+        """Return a model of the themes among new texts, where few texts were before, beside those of `model`."""
+        groups = self._new_groups(model)
+        members = np.concatenate([self.rows[:0], *groups])
+        centers = np.array([group.sum(axis=0, dtype=np.float64) for group in groups])
+        found = self._model(members, centers.reshape(-1, self.space.dimensions))
+        kept = np.flatnonzero(self._are_new(model, found))[: MAX_CLUSTERS - len(model.theme_ids)]
+        return _part(found, kept)
+
+    def _new_groups(self, model: ThemeModel) -> list[NDArray[np.float32]]:
+        rows, is_new = self.sample.rows, self.sample.is_new
+        if not len(model.theme_ids):
+            return []
+        cohesion = float(np.median(_means(*model.nearest(directions(rows)), len(model.theme_ids))))
+        return close_groups(rows[densely_new(rows, is_new)], self._least_new, _MIN_NEW_COHESION_SHARE * cohesion)
+
+    def _are_new(self, model: ThemeModel, found: ThemeModel) -> NDArray[np.bool_]:
+        """Tell which of the themes that were found have far more new texts than old ones, and are none of `model`."""
+        is_new, count = self.sample.is_new, len(found.theme_ids)
+        labels = _labels(_joined(model, found), self.sample.rows) - len(model.theme_ids)
+        of_found = (labels >= 0) & (labels < count)
+        new = np.bincount(labels[of_found & is_new], minlength=count)
+        old = np.bincount(labels[of_found & ~is_new], minlength=count)
+        # Half a text more on either side: none of few proves little.
+        lifts = (new + 0.5) / max(1, is_new.sum()) / ((old + 0.5) / max(1, (~is_new).sum()))
+        taken = self._taken(model, np.where(of_found, labels, count), count)
+        is_new_theme: NDArray[np.bool_] = (lifts >= _MIN_LIFT) & (new >= self._least_new) & (taken <= _MAX_TAKEN)
+        return is_new_theme
+
+    def _taken(self, model: ThemeModel, labels: Labels, count: int) -> NDArray[np.float64]:
+        """Return the largest share of the old texts of a theme of `model` that each of the found themes takes."""
+        is_old = ~self.sample.is_new
+        own = _labels(model, self.sample.rows)
+        moved = np.zeros((len(model.theme_ids) + 1, count + 1))
+        np.add.at(moved, (own[is_old], labels[is_old]), 1)
+        shares: NDArray[np.float64] = (moved / np.maximum(moved.sum(axis=1), 1)[:, None])[:-1, :-1].max(
+            axis=0, initial=0.0
+        )
+        return shares
+
+    @property
+    def _least_new(self) -> int:
+        """How many new texts a theme of them has at least."""
+        new = int(self.sample.is_new.sum())
+        return max(_MIN_NEW_TEXTS, round(_MIN_NEW_SHARE * new), min_size(len(self.rows)) // 2)
+
     def _split(self, model: ThemeModel, names: Collection[str], facts: list[LineageFact]) -> _Changed:
         """Return the model with themes cut in two, where they have texts enough: the larger part keeps the id."""
         for name in names:
@@ -218,9 +262,7 @@ class _ModelMaker:
                 continue
             centers, thresholds = model.centers.copy(), model.thresholds.copy()
             centers[at], thresholds[at] = parts.centers[0], parts.thresholds[0]
-            part = replace(
-                parts, theme_ids=parts.theme_ids[1:], centers=parts.centers[1:], thresholds=parts.thresholds[1:]
-            )
+            part = _part(parts, np.arange(1, len(parts.theme_ids)))
             share = float((_labels(parts, members) == 1).mean())
             facts = [*facts, LineageFact("split", parts.theme_ids[1], name, round(share, 3))]
             model = _joined(replace(model, centers=centers, thresholds=thresholds), part)
@@ -262,17 +304,19 @@ def _joined(model: ThemeModel, other: ThemeModel) -> ThemeModel:
     )
 
 
+def _part(model: ThemeModel, rows: NDArray[np.int64]) -> ThemeModel:
+    """Return a model of these themes of another."""
+    return replace(
+        model,
+        theme_ids=[model.theme_ids[row] for row in rows.tolist()],
+        centers=model.centers[rows],
+        thresholds=model.thresholds[rows],
+    )
+
+
 def _labels(model: ThemeModel, rows: NDArray[np.float32]) -> Labels:
     """Return the row of each theme, and of those without one the number of themes."""
-    return _labels_and_scores(model, rows)[0]
-
-
-def _labels_and_scores(model: ThemeModel, rows: NDArray[np.float32]) -> tuple[Labels, NDArray[np.float64]]:
-    """Return the labels, and the cosine of each row with the center of the nearest theme."""
-    if not len(model.theme_ids):
-        return np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows))
-    own, scores = model.nearest(directions(rows))
-    return np.where(scores >= model.thresholds[own], own, len(model.theme_ids)), scores
+    return labels_and_scores(model, rows)[0]
 
 
 def _means(labels: Labels, scores: NDArray[np.float64], count: int) -> NDArray[np.float64]:
@@ -280,60 +324,3 @@ def _means(labels: Labels, scores: NDArray[np.float64], count: int) -> NDArray[n
         np.bincount(labels, minlength=count), 1
     )
     return means
-
-
-def _described(model: ThemeModel, facts: Sequence[LineageFact], sample: _Sample) -> Discovery:
-    """Return a model with the names, groups and examples that the sample gives its themes."""
-    count = len(model.theme_ids)
-    labels, scores = _labels_and_scores(model, sample.rows)
-    in_order = np.argsort(-scores, kind="stable")
-    members = [in_order[labels[in_order] == row] for row in range(count)]
-    texts = [model.space.without_boilerplate(text) for text in sample.texts]
-    theme_texts = [[texts[row] for row in rows] for rows in members]
-    names = name_themes(theme_texts, [texts[row] for row in np.flatnonzero(labels == count)])
-    sizes = [int(sample.counts[rows].sum()) for rows in members]
-    group_of = theme_groups(model.centers, sizes)
-    in_groups = [
-        [text for theme, own_texts in enumerate(theme_texts) if group_of[theme] == group for text in own_texts]
-        for group in sorted(set(group_of))
-    ]
-    positions = _positions(model.centers)
-    themes = [
-        FoundTheme(
-            theme_id=model.theme_ids[row],
-            texts=sizes[row],
-            name=names[row],
-            examples=[sample.texts[member] for member in members[row][:EXAMPLES]],
-            group=group_of[row],
-            position=positions[row],
-        )
-        for row in range(count)
-    ]
-    return Discovery(model, themes, [name.title for name in name_themes(in_groups)], list(facts))
-
-
-def theme_groups(centers: Vectors, sizes: Sequence[int]) -> list[int]:
-    """Return the group of each theme, numbered from 0: about the square root of twice as many groups as themes."""
-    count = len(centers)
-    if count < _MIN_GROUPED:
-        return list(range(count))
-    weights = np.sqrt(np.maximum(np.array(sizes, dtype=np.float64), 1.0))
-    joins = ward_joins(unit(centers) * weights[:, None], weights)
-    owners = np.arange(count)
-    for kept, gone in joins[: count - round((2 * count) ** 0.5)]:
-        owners[owners == gone] = kept
-    numbers: Mapping[int, int] = {int(owner): number for number, owner in enumerate(dict.fromkeys(owners.tolist()))}
-    return [numbers[int(owner)] for owner in owners]
-
-
-def _positions(centers: Vectors) -> list[tuple[float, float]]:
-    """Return a place on a map for each theme, near those of similar themes: the two principal directions."""
-    if len(centers) < 3:
-        return [(float(row), 0.0) for row in range(len(centers))]
-    rows = unit(centers)
-    rows = rows - rows.mean(axis=0)
-    left, lengths, _ = np.linalg.svd(rows, full_matrices=False)
-    flat = left[:, :2] * lengths[:2]
-    # Either sign of a direction is right: with this one, the map is not mirrored from model to model.
-    flat *= np.where((flat**3).sum(axis=0) < 0, -1.0, 1.0)
-    return [(round(float(x), 4), round(float(y), 4)) for x, y in flat / max(float(np.abs(flat).max()), 1e-9)]

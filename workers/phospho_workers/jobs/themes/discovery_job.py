@@ -73,11 +73,12 @@ class ThemeDiscoveryJob:
         due = self._due()
         if due is None:
             return False
-        tasks = self._samples.sample(due.project_id)
+        started_at = self._now()
+        tasks = self._samples.sample(due.project_id, due.previous and due.previous.created_at)
         edits = self._repository.edits(due.project_id)
         with threadpool_limits(1, "blas"):
             discovery = self._discovered(due, tasks, edits)
-        self._save(due, tasks, discovery)
+        self._save(due, tasks, discovery, started_at)
         return True
 
     def _due(self) -> _DueProject | None:
@@ -114,14 +115,14 @@ class ThemeDiscoveryJob:
         made_at = due.previous.created_at
         previous = Previous(
             model,
+            is_new=[task.is_new for task in tasks],
             is_fresh=is_fresh,
             kept={name for name, edit in edits.items() if edit.is_pinned or edit.title or edit.merged_into},
             to_split={name for name, edit in edits.items() if edit.split_at is not None and edit.split_at > made_at},
         )
         return discover(texts, due.project_id, due.version, previous=previous, student=student)
 
-    def _save(self, due: _DueProject, tasks: Sequence[SampledTask], discovery: Discovery | None) -> None:
-        now = self._now()
+    def _save(self, due: _DueProject, tasks: Sequence[SampledTask], discovery: Discovery | None, now: datetime) -> None:
         previous = {theme.theme_id: theme for theme in self._repository.themes(due.project_id)}
         ids = {task.text: task.task_id for task in reversed(tasks)}
         model = ThemeModelRow(

@@ -1,15 +1,17 @@
 """
-`python -m benchmarks.meaning --tasks 1000000`: search by meaning over many tasks. Prints JSON.
+`python -m benchmarks.themes --tasks 1000000`: finding themes in many tasks, and search by meaning. Prints JSON.
 
-The texts are pairs of inputs of the conversations, all different. Detection's codes are stored as the stages store
-them. `recall_at_20` is against the exact ranking of all texts by their embeddings; `seconds` are of whole searches in
-one process, `bytes_per_task` are of the codes on disk.
+The texts are pairs of inputs of the conversations, all different. `discovery` are two steps of the job: the first model
+of a project and the next one, in seconds of CPU of the process with its store, and the most memory that it held.
+`recall_at_20` is against the exact ranking of all texts by their embeddings. `seconds` are of whole searches,
+`cpu_seconds` the mean of all threads, `bytes_per_task` of the codes on disk.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import resource
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -22,11 +24,15 @@ from benchmarks.conversations import logs, source_name
 from phospho_dashboard.analytics.similar import SIMILAR_TASKS, MeaningReader, SimilarTasks
 from phospho_dashboard.queries.filters import Filters, Scope
 from phospho_dashboard.queries.periods import Span
+from phospho_schemas.ids import HybridClock
 from phospho_store.migrations import migrate
+from phospho_store.registry.definition_sets import DefinitionRepository
+from phospho_store.registry.themes import ThemeRepository
 from phospho_store.store import Store, embedded
 from phospho_workers.detection.text.embedding import Vectors, unit
 from phospho_workers.detection.text.meaning import codes, codes_of, similarities
 from phospho_workers.detection.text.reading import whole
+from phospho_workers.jobs.themes.discovery_job import ThemeDiscoveryJob
 
 _PROJECT = "bench"
 _INPUTS = 20_000
@@ -36,50 +42,79 @@ _ROW = {"project_id": _PROJECT, "revision": 1, "session_id": "s", "created_at": 
 _BYTES = (
     "SELECT sum(column_data_compressed_bytes) AS bytes FROM system.parts_columns WHERE active AND column = 'meaning'"
 )
+# Copies have bits by chance: they cost a search what tasks do, and are in no result.
+_COPIED_TASKS = """
+INSERT INTO task_rows (project_id, task_id, revision, session_id, created_at, received_at, input)
+SELECT project_id, concat(lower(hex(cityHash64(task_id, {copy:UInt32}))), '-copy'), revision, session_id, created_at,
+    received_at, input
+FROM task_rows WHERE NOT endsWith(task_id, '-copy')
+"""
+_COPIED_ANALYSES = """
+INSERT INTO analysis_rows (project_id, task_id, revision, session_id, created_at, meaning)
+SELECT project_id, concat(lower(hex(cityHash64(task_id, {copy:UInt32}))), '-copy'), revision, session_id, created_at,
+    (rand64(1), rand64(2), rand64(3), rand64(4))
+FROM analysis_rows WHERE NOT endsWith(task_id, '-copy')
+"""
 
 
 def main() -> None:
     """Fill a store, search, and print the figures."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.meaning", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.themes", description=main.__doc__)
     parser.add_argument("--tasks", type=int, default=1_000_000, help="how many (default: 1,000,000)")
+    parser.add_argument(
+        "--copies", type=int, default=0, help="so many copies of all tasks more, with other ids and bits"
+    )
     parser.add_argument("--folder", help="an empty folder for the store (default: a temporary one)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="phospho-bench-", dir=options.folder) as folder:
         store = embedded(folder)
         list(migrate(store))
-        print(orjson.dumps(_measured(store, options.tasks), option=orjson.OPT_INDENT_2).decode())
+        print(orjson.dumps(_measured(store, options.tasks, options.copies), option=orjson.OPT_INDENT_2).decode())
         store.close()
 
 
-def _measured(store: Store, tasks: int) -> dict[str, Any]:
+def _measured(store: Store, tasks: int, copies: int) -> dict[str, Any]:
     inputs = sorted({str(log["input"]) for log in logs(_INPUTS, "meaning")})
     queries = random.Random(1).sample(inputs, _QUERIES)
     exact = _Exact(whole(queries))
-    coding_s = 0.0
     for first, texts in _batches(inputs, tasks):
         rows = whole(texts)
-        started_s = time.process_time()
-        meanings = codes_of(rows)
-        coding_s += time.process_time() - started_s
         exact.add(first, rows)
-        _insert(store, first, texts, meanings)
+        _insert(store, first, texts, codes_of(rows))
+    discovery = [_discovery(store) for _ in range(2)]
+    for copy in range(copies):
+        for sql in (_COPIED_TASKS, _COPIED_ANALYSES):
+            store.command(sql, {"copy": copy})
     search = SimilarTasks(store, MeaningReader(lambda text: codes([text])[0], similarities))
     scope = Scope(_PROJECT, Filters(), Span())
     search.like_text(scope, queries[0])
-    seconds, recalls = [], []
+    seconds, cpu_s, recalls = [], 0.0, []
     for query, best in zip(queries, exact.best(), strict=True):
-        started_s = time.perf_counter()
+        started_s, cpu_started_s = time.perf_counter(), time.process_time()
         task_ids = {task["task_id"] for task in search.like_text(scope, query)}
         seconds.append(time.perf_counter() - started_s)
+        cpu_s += time.process_time() - cpu_started_s
         recalls.append(len(task_ids & best) / SIMILAR_TASKS)
     return {
         "conversations": source_name(),
-        "tasks": tasks,
+        "tasks": tasks * (1 + copies),
+        "discovery": discovery,
         "recall_at_20": round(sum(recalls) / len(recalls), 4),
         "seconds": {f"p{q}": round(float(np.quantile(seconds, q / 100)), 3) for q in (50, 95)},
-        "bytes_per_task": round(int(store.rows(_BYTES)[0]["bytes"]) / tasks, 1),
-        "coding_us_per_task": round(coding_s / tasks * 1e6, 2),
+        "cpu_seconds": round(cpu_s / _QUERIES, 3),
+        "bytes_per_task": round(int(store.rows(_BYTES)[0]["bytes"]) / (tasks * (1 + copies)), 1),
     }
+
+
+def _discovery(store: Store) -> dict[str, Any]:
+    """Find the themes of the project, as the job does when a person asks for it."""
+    ThemeRepository(store).request_refresh(_PROJECT, "benchmark")
+    started_s = time.process_time()
+    assert ThemeDiscoveryJob(store, DefinitionRepository(store, HybridClock())).step()
+    used_s = time.process_time() - started_s
+    themes = store.rows("SELECT count() AS themes FROM themes")[0]["themes"]
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"cpu_seconds": round(used_s, 1), "themes": themes, "peak_memory_mb": round(peak_mb)}
 
 
 def _batches(inputs: Sequence[str], tasks: int) -> Iterator[tuple[int, list[str]]]:

@@ -1,0 +1,109 @@
+"""What people see of a model's themes: names, examples, groups, and places on the map, from a sample of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phospho_workers.detection.text.embedding import Vectors, directions, unit
+from phospho_workers.detection.themes.clustering import Labels, ward_joins
+from phospho_workers.detection.themes.model import ThemeModel
+from phospho_workers.detection.themes.naming import ThemeName, name_themes
+from phospho_workers.detection.themes.new_themes import Flags
+
+EXAMPLES = 6
+_MIN_GROUPED = 8
+
+
+class Sample(NamedTuple):
+    """
+    Different texts of a sample in a space: `rows` are unit vectors, `counts` how often each was there.
+
+    `is_new` says of which no copy was there when the previous model was made.
+    """
+
+    texts: Sequence[str]
+    rows: NDArray[np.float32]
+    counts: NDArray[np.int64]
+    is_new: Flags
+
+
+@dataclass(frozen=True)
+class FoundTheme:
+    """A theme of a discovery: its id, how many of the sample's texts it has, its names, examples and place."""
+
+    theme_id: str
+    texts: int
+    name: ThemeName
+    examples: Sequence[str]
+    group: int
+    position: tuple[float, float]
+
+
+def described(model: ThemeModel, sample: Sample) -> tuple[list[FoundTheme], list[str]]:
+    """Return the themes of a model as a sample shows them, in the model's order, and the titles of their groups."""
+    count = len(model.theme_ids)
+    labels, scores = labels_and_scores(model, sample.rows)
+    in_order = np.argsort(-scores, kind="stable")
+    members = [in_order[labels[in_order] == row] for row in range(count)]
+    texts = [model.space.without_boilerplate(text) for text in sample.texts]
+    theme_texts = [[texts[row] for row in rows] for rows in members]
+    names = name_themes(theme_texts, [texts[row] for row in np.flatnonzero(labels == count)])
+    sizes = [int(sample.counts[rows].sum()) for rows in members]
+    group_of = theme_groups(model.centers, sizes)
+    in_groups = [
+        [text for theme, own_texts in enumerate(theme_texts) if group_of[theme] == group for text in own_texts]
+        for group in sorted(set(group_of))
+    ]
+    positions = _positions(model.centers)
+    themes = [
+        FoundTheme(
+            theme_id=model.theme_ids[row],
+            texts=sizes[row],
+            name=names[row],
+            examples=[sample.texts[member] for member in members[row][:EXAMPLES]],
+            group=group_of[row],
+            position=positions[row],
+        )
+        for row in range(count)
+    ]
+    return themes, [name.title for name in name_themes(in_groups)]
+
+
+def theme_groups(centers: Vectors, sizes: Sequence[int]) -> list[int]:
+    """Return the group of each theme, numbered from 0: about the square root of twice as many groups as themes."""
+    count = len(centers)
+    if count < _MIN_GROUPED:
+        return list(range(count))
+    weights = np.sqrt(np.maximum(np.array(sizes, dtype=np.float64), 1.0))
+    joins = ward_joins(unit(centers) * weights[:, None], weights)
+    owners = np.arange(count)
+    for kept, gone in joins[: count - round((2 * count) ** 0.5)]:
+        owners[owners == gone] = kept
+    numbers: Mapping[int, int] = {int(owner): number for number, owner in enumerate(dict.fromkeys(owners.tolist()))}
+    return [numbers[int(owner)] for owner in owners]
+
+
+def _positions(centers: Vectors) -> list[tuple[float, float]]:
+    """Return a place on a map for each theme, near those of similar themes: the two principal directions."""
+    if len(centers) < 3:
+        return [(float(row), 0.0) for row in range(len(centers))]
+    rows = unit(centers)
+    rows = rows - rows.mean(axis=0)
+    left, lengths, _ = np.linalg.svd(rows, full_matrices=False)
+    flat = left[:, :2] * lengths[:2]
+    # Either sign of a direction is right: with this one, the map is not mirrored from model to model.
+    flat *= np.where((flat**3).sum(axis=0) < 0, -1.0, 1.0)
+    return [(round(float(x), 4), round(float(y), 4)) for x, y in flat / max(float(np.abs(flat).max()), 1e-9)]
+
+
+def labels_and_scores(model: ThemeModel, rows: NDArray[np.float32]) -> tuple[Labels, NDArray[np.float64]]:
+    """Return the theme of each row (of none, the number of themes), and its cosine with the nearest center."""
+    if not len(model.theme_ids):
+        return np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows))
+    own, scores = model.nearest(directions(rows))
+    return np.where(scores >= model.thresholds[own], own, len(model.theme_ids)), scores
