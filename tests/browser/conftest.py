@@ -13,7 +13,7 @@ import httpx
 import orjson
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState, sync_playwright
 
 from browser.conversations import ATTACK, DEFINITIONS, attacks, conversations
 from fixtures.shapes import API_KEY, OneProcess
@@ -62,20 +62,31 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """
-    Debian's Chromium. It is not skipped where it is missing: `make system-packages` installs it.
+    Debian's Chromium, without its window where that is installed: it takes less CPU time.
 
-    It ends with its package: as long as Playwright runs, its event loop does, and no test of asyncio can.
+    It is not skipped where it is missing: `make system-packages` installs it. It ends with its package: as long as
+    Playwright runs, its event loop does, and no test of asyncio can.
     """
-    path = shutil.which("chromium")
-    assert path is not None, "chromium is not installed: make system-packages"
+    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    assert path is not None, "chromium-headless-shell is not installed: make system-packages"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
         yield browser
         browser.close()
 
 
+@pytest.fixture(scope="package")
+def admission(chromium: Browser, server: OneProcess) -> StorageState:
+    """The cookies of a browser that has opened the printed address of the pages, without showing the page."""
+    with chromium.new_context() as context:
+        # As after the first page, which is opened again where the zone of the browser is not that of the server.
+        context.add_cookies([{"name": "time_zone", "value": "Europe/Paris", "url": server.base_url}])
+        assert context.request.get(server.pages_url).ok
+        return context.storage_state()
+
+
 @pytest.fixture
-def open_page(chromium: Browser, server: OneProcess) -> Iterator[Open]:
+def open_page(chromium: Browser, server: OneProcess, admission: StorageState) -> Iterator[Open]:
     """Return a function that opens a path in a window of its own; what went wrong in any of them fails the test."""
     contexts, problems = [], []
 
@@ -85,15 +96,13 @@ def open_page(chromium: Browser, server: OneProcess) -> Iterator[Open]:
             color_scheme="dark" if scheme == "dark" else "light",
             timezone_id="Europe/Paris",
             java_script_enabled=scripts,
+            storage_state=admission,
         )
-        # As after the first page, which is opened again where the zone of the browser is not that of the server.
-        context.add_cookies([{"name": "time_zone", "value": "Europe/Paris", "url": server.base_url}])
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(45_000)
         page.on("pageerror", lambda error: problems.append(f"{page.url}: {error}"))
         page.on("console", lambda message: problems.extend(_errors(message)))
-        page.goto(server.pages_url)
         page.goto(server.base_url + path)
         return page
 
