@@ -9,7 +9,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 RUNTIME := $(VENV)/.runtime
 JAVASCRIPT := producers/javascript
-FRAMEWORKS_INSTALLED := build/frameworks/.installed
+# Environments of tests: their packages would change this project's.
+FRAMEWORKS := build/frameworks/.installed build/upstream-sdk/.installed
 JAVASCRIPT_INSTALLED := $(JAVASCRIPT)/node_modules/.installed
 JAVASCRIPT_BUILT := $(JAVASCRIPT)/node_modules/.built
 
@@ -90,17 +91,20 @@ imports: install
 kafka:
 	deploy/kafka/run --fetch-only
 
-# LiteLLM and LlamaIndex, with which the SDK's callbacks are tested.
-frameworks: $(FRAMEWORKS_INSTALLED)
+# LiteLLM and LlamaIndex, with which the SDK's callbacks are tested, and upstream's SDK.
+frameworks: $(FRAMEWORKS)
 
-$(FRAMEWORKS_INSTALLED): tests/python_sdk/integrations/frameworks.txt
-	test -x build/frameworks/bin/python || $(PYTHON) -m venv build/frameworks
-	build/frameworks/bin/python -m pip install --quiet --no-compile -r $<
+build/frameworks/.installed: tests/python_sdk/integrations/frameworks.txt
+build/upstream-sdk/.installed: tests/e2e/legacy/upstream_sdk.txt
+$(FRAMEWORKS):
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --no-compile -r $<
 	touch $@
 
-# What the tests of the compose file, of the alert rules and of the shell example call; Debian's names.
+# What the tests of the compose file, of the alert rules, of the shell example and of the pages call; Debian's names.
+SYSTEM_PACKAGES := docker-compose prometheus kcat chromium-headless-shell fonts-liberation
 system-packages:
-	apt-get update -qq && apt-get install -y -qq docker-compose prometheus kcat chromium
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends $(SYSTEM_PACKAGES)
 
 # The docs site, in build/docs/index.html.
 docs: install

@@ -1,8 +1,8 @@
 """
 An app that was written for upstream phospho, with the PyPI package 0.3.45 as it is.
 
-Run in an environment of that package alone: `python -I old_sdk.py SCENARIO BASE_URL API_KEY PROJECT_ID`. It prints,
-on its last line, one JSON document of what the SDK returned.
+Run in an environment of that package alone: `python -I old_sdk.py RESULTS BASE_URL API_KEY PROJECT_ID`. It writes one
+JSON document to the file RESULTS: by scenario what the SDK returned, or the traceback.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ import json
 import sys
 import threading
 import time
+import traceback
 import warnings
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 warnings.simplefilter("ignore")
@@ -259,14 +262,21 @@ def _own_rows(session_id: str) -> Any:
     return frame[frame["session_id"] == session_id].sort_values("task_id").reset_index(drop=True)
 
 
-SCENARIOS = {
-    each.__name__: each
-    for each in (plain, openai_objects, streams, wraps, feedback, sessions, tasks, dataframe, tracer)
-}
+# The last one changes what the client of OpenAI does.
+SCENARIOS = (plain, openai_objects, streams, wraps, feedback, sessions, tasks, dataframe, tracer)
+
+
+def _outcome(scenario: Callable[[], Any], settings: dict[str, str]) -> dict[str, Any]:
+    try:
+        phospho.init(**settings, tick=0.05, tracing=scenario is tracer)
+        return {"result": scenario()}
+    except Exception:
+        return {"error": traceback.format_exc()}
+
 
 if __name__ == "__main__":
-    name, base_url, api_key, project_id = sys.argv[1:]
+    results, base_url, api_key, project_id = sys.argv[1:]
     settings = {"api_key": api_key, "project_id": project_id, "base_url": base_url, "version_id": "release-1"}
-    phospho.init(**settings, tick=0.05, tracing=name == "tracer")
-    result = SCENARIOS[name]()
-    print(json.dumps({"file": phospho.__file__, "version": phospho.__version__, "result": result}))
+    outcomes = {scenario.__name__: _outcome(scenario, settings) for scenario in SCENARIOS}
+    document = {"file": phospho.__file__, "version": phospho.__version__, "outcomes": outcomes}
+    Path(results).write_text(json.dumps(document))

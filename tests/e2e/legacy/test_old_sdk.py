@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from fixtures.shapes import OneProcess
 
-from .conftest import PROJECT_ID, RunOldSdk
-
-# The first test of a fresh checkout installs the package.
-pytestmark = pytest.mark.timeout(300)
+from .conftest import PROJECT_ID, OldSdk
 
 CHUNK_TEXTS = ["Paris", ", ", "ribbit."]
 
@@ -20,8 +15,8 @@ def _sent_fields(sent: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: sent[name] for name in names}
 
 
-def test_a_log_reads_back_as_it_was_sent(run_old_sdk: RunOldSdk, legacy: OneProcess) -> None:
-    result = run_old_sdk("plain")
+def test_a_log_reads_back_as_it_was_sent(old_sdk: OldSdk, legacy: OneProcess) -> None:
+    result = old_sdk("plain")
     sent, read = result["sent"], result["read"]
 
     assert _sent_fields(read, "id", "project_id", "session_id", "input", "output", "created_at") == {
@@ -37,8 +32,8 @@ def test_a_log_reads_back_as_it_was_sent(run_old_sdk: RunOldSdk, legacy: OneProc
     assert legacy.number(f"SELECT count() FROM tasks WHERE task_id = '{sent['task_id']}'") == 1
 
 
-def test_openai_objects_read_back_with_text_usage_and_the_objects(run_old_sdk: RunOldSdk, legacy: OneProcess) -> None:
-    result = run_old_sdk("openai_objects")
+def test_openai_objects_read_back_with_text_usage_and_the_objects(old_sdk: OldSdk, legacy: OneProcess) -> None:
+    result = old_sdk("openai_objects")
     sent, read, strange = result["sent"], result["read"], result["strange"]
 
     assert (read["input"], read["output"]) == ("What is the capital of Fashion?", "Paris, ribbit.")
@@ -57,8 +52,8 @@ def test_openai_objects_read_back_with_text_usage_and_the_objects(run_old_sdk: R
     assert legacy.number(columns) == 2105
 
 
-def test_streams_arrive_as_one_task_when_they_end(run_old_sdk: RunOldSdk, legacy: OneProcess) -> None:
-    result = run_old_sdk("streams")
+def test_streams_arrive_as_one_task_when_they_end(old_sdk: OldSdk, legacy: OneProcess) -> None:
+    result = old_sdk("streams")
 
     for heard, read in ((result["heard"], result["read"]), (result["heard_later"], result["read_later"])):
         assert heard == 4
@@ -67,8 +62,8 @@ def test_streams_arrive_as_one_task_when_they_end(run_old_sdk: RunOldSdk, legacy
         assert legacy.number(f"SELECT count() FROM tasks WHERE session_id = '{read['session_id']}'") == 1
 
 
-def test_wrapped_functions_are_logged_whole_and_streamed(run_old_sdk: RunOldSdk, legacy: OneProcess) -> None:
-    result = run_old_sdk("wraps")
+def test_wrapped_functions_are_logged_whole_and_streamed(old_sdk: OldSdk, legacy: OneProcess) -> None:
+    result = old_sdk("wraps")
 
     assert result["said"] == result["whole"]["output"] == result["piece"]["output"] == "Paris, ribbit."
     assert result["whole"]["metadata"]["more"] == "details"
@@ -78,8 +73,8 @@ def test_wrapped_functions_are_logged_whole_and_streamed(run_old_sdk: RunOldSdk,
         assert legacy.number(f"SELECT count() FROM tasks WHERE session_id = '{read['session_id']}'") == 1
 
 
-def test_feedback_is_the_flag_of_the_task_from_then_on(run_old_sdk: RunOldSdk, legacy: OneProcess) -> None:
-    result = run_old_sdk("feedback")
+def test_feedback_is_the_flag_of_the_task_from_then_on(old_sdk: OldSdk, legacy: OneProcess) -> None:
+    result = old_sdk("feedback")
     before, after = result["before"], result["after"]
 
     assert (before["flag"], before["human_eval"]) == ("failure", None)
@@ -89,8 +84,8 @@ def test_feedback_is_the_flag_of_the_task_from_then_on(run_old_sdk: RunOldSdk, l
     assert legacy.number(f"SELECT count() FROM feedback WHERE task_id = '{after['id']}'") == 2
 
 
-def test_a_session_has_its_tasks_in_order_within_one_second(run_old_sdk: RunOldSdk) -> None:
-    result = run_old_sdk("sessions")
+def test_a_session_has_its_tasks_in_order_within_one_second(old_sdk: OldSdk) -> None:
+    result = old_sdk("sessions")
     got, tasks = result["got"], result["tasks"]
 
     assert [task["input"] for task in tasks] == ["Hello", "I want to book a flight", "Lisbon"]
@@ -109,8 +104,8 @@ def test_a_session_has_its_tasks_in_order_within_one_second(run_old_sdk: RunOldS
     ]
 
 
-def test_a_task_is_made_changed_and_found(run_old_sdk: RunOldSdk) -> None:
-    result = run_old_sdk("tasks")
+def test_a_task_is_made_changed_and_found(old_sdk: OldSdk) -> None:
+    result = old_sdk("tasks")
     first, changed = result["first"], result["changed"]
 
     assert (first["input"], first["output"]) == ("Made by hand", "And answered")
@@ -126,8 +121,8 @@ def test_a_task_is_made_changed_and_found(run_old_sdk: RunOldSdk) -> None:
     assert first["id"] in result["all"]
 
 
-def test_the_project_shows_the_events_that_it_defines(run_old_sdk: RunOldSdk) -> None:
-    project = run_old_sdk("tasks")["project"]
+def test_the_project_shows_the_events_that_it_defines(old_sdk: OldSdk) -> None:
+    project = old_sdk("tasks")["project"]
 
     events = project["settings"]["events"]
     assert project["id"] == PROJECT_ID
@@ -138,8 +133,8 @@ def test_the_project_shows_the_events_that_it_defines(run_old_sdk: RunOldSdk) ->
     assert events["refund"]["keywords"] == "refund,money back"
 
 
-def test_a_data_frame_is_read_evaluated_and_pushed(run_old_sdk: RunOldSdk) -> None:
-    result = run_old_sdk("dataframe")
+def test_a_data_frame_is_read_evaluated_and_pushed(old_sdk: OldSdk) -> None:
+    result = old_sdk("dataframe")
 
     assert sorted(row["task_id"] for row in result["evaluated"]) == sorted(result["sent"])
     assert {row["task_eval"] for row in result["evaluated"]} == {"success"}
@@ -152,8 +147,8 @@ def test_a_data_frame_is_read_evaluated_and_pushed(run_old_sdk: RunOldSdk) -> No
     assert not [name for name in result["without"] if name.startswith(("event_", "session_"))]
 
 
-def test_a_traced_call_stands_beside_the_log_that_was_made_of_it(run_old_sdk: RunOldSdk, legacy: OneProcess) -> None:
-    result = run_old_sdk("tracer")
+def test_a_traced_call_stands_beside_the_log_that_was_made_of_it(old_sdk: OldSdk, legacy: OneProcess) -> None:
+    result = old_sdk("tracer")
     sent = result["sent"]
 
     tasks = {task["id"]: task for task in result["tasks"]}
