@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -25,6 +26,14 @@ NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 # Of a project that keeps 30 days.
 LAST_KEPT, FIRST_EXPIRED = "2026-03-01T12:00:00.000Z", "2026-03-01T11:59:59.999Z"
 TABLES = ("task_rows", "analysis_rows", "feedback_rows", "dead_letter_rows")
+
+
+@pytest.fixture
+def project_id(registry: Registry, fresh_project: Callable[[], str]) -> Iterator[str]:
+    """A project of one test. Afterwards it keeps everything, or each later test would go through its tables too."""
+    project_id = fresh_project()
+    yield project_id
+    registry.save_project(project_id, retention_days=0)
 
 
 def insert_all(store: Store, project_id: str, name: str, moment: str, revision: int = 1) -> None:

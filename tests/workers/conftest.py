@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -22,9 +22,11 @@ def registry(store: Store) -> Registry:
 
 
 @pytest.fixture
-def project_id(registry: Registry) -> str:
-    """A project that nobody has used, stored."""
-    return registry.save_project(f"followed-{next(_NUMBERS)}").project_id
+def project_id(registry: Registry) -> Iterator[str]:
+    """A project that nobody has used, stored. Afterwards it detects nothing, or the jobs of later tests would, too."""
+    project_id = registry.save_project(f"followed-{next(_NUMBERS)}").project_id
+    yield project_id
+    registry.delete_definitions(project_id, [definition.name for definition in registry.definitions(project_id)])
 
 
 @pytest.fixture
