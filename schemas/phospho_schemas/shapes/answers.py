@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .conversations import ASSISTANT, conversation_of, last_text
-from .parts import Part, content_parts, item_parts, joined, message_parts
-from .streams import Assembly, is_langchain_chunk
+from .envelopes import constructed, is_langchain_chunk
+from .parts import PLAIN_TEXT_FIELDS, Part, content_parts, item_parts, joined, message_parts
+from .streams import Assembly
 
 __all__ = ["output_text"]
 
-# Plain text: Ollama, Responses' helper, the AI SDK, apps of their own, TGI, Anthropic's legacy completions.
-_TEXT_FIELDS = ("response", "output_text", "text", "output", "generated_text", "completion")
+# Lists of answers of Bedrock's Titan and Mistral, and the field that tells them from other lists.
+_ANSWER_LISTS = (("results", "outputText"), ("outputs", "stop_reason"))
 
 
 def output_text(value: Any) -> str | None:
@@ -28,6 +29,7 @@ def output_text(value: Any) -> str | None:
         return _of_list(value)
     if not isinstance(value, Mapping):
         return None
+    value = constructed(value)
     parts = next((parts for read in _READERS if (parts := read(value)) is not None), None)
     if parts is not None:
         return joined(parts)
@@ -96,8 +98,9 @@ def _generations(value: Mapping[str, Any]) -> list[Part] | None:
         generation = generation[0] if isinstance(generation, list) and generation else generation
     if not isinstance(generation, Mapping):
         return None
+    generation = constructed(generation)
     message = generation.get("message")
-    parts = message_parts(message) if isinstance(message, Mapping) else []
+    parts = message_parts(constructed(message)) if isinstance(message, Mapping) else []
     text = generation.get("text")
     return parts or ([Part(text)] if isinstance(text, str) else None)
 
@@ -111,11 +114,24 @@ def _message(value: Mapping[str, Any]) -> list[Part] | None:
     return None
 
 
+def _answer_list(value: Mapping[str, Any]) -> list[Part] | None:
+    """Read the answers of Bedrock's Titan and Mistral."""
+    for field, sign in _ANSWER_LISTS:
+        answers = value.get(field)
+        if (
+            isinstance(answers, list)
+            and answers
+            and all(isinstance(item, Mapping) and sign in item for item in answers)
+        ):
+            return _first_with_text([_text_field(answer) or [] for answer in answers])
+    return None
+
+
 def _text_field(value: Mapping[str, Any]) -> list[Part] | None:
-    text = next((value[field] for field in _TEXT_FIELDS if isinstance(value.get(field), str)), None)
+    text = next((value[field] for field in PLAIN_TEXT_FIELDS if isinstance(value.get(field), str)), None)
     if text is None:
         return None
-    calls = message_parts({"toolCalls": value.get("toolCalls")})
+    calls = message_parts({name: value.get(name) for name in ("tool_calls", "toolCalls")})
     return [Part(text), *calls]
 
 
@@ -146,5 +162,6 @@ def _first_with_text(answers: Sequence[list[Part]]) -> list[Part]:
 
 _READERS: tuple[Callable[[Mapping[str, Any]], list[Part] | None], ...]
 _READERS = (
-    _choices, _response_items, _candidates, _generations, _message, _text_field, _last_step, _object, _content,
+    _choices, _response_items, _candidates, _generations, _message, _answer_list, _text_field, _last_step, _object,
+    _content,
 )  # fmt: skip

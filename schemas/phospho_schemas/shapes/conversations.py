@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .envelopes import constructed
 from .parts import content_parts, is_result, joined, message_parts
 
 __all__ = ["ASSISTANT", "SYSTEM", "TOOL", "USER", "Message", "conversation_of", "last_text", "messages_of"]
@@ -27,8 +28,8 @@ _ROLES = {
     "function": TOOL,
 }
 
-# Fields that hold the list of messages in a call: OpenAI and Anthropic, Responses, Gemini.
-_LIST_FIELDS = ("messages", "input", "contents")
+# Fields that hold the list of messages in a call: OpenAI and Anthropic, Responses, Gemini, Assistants.
+_LIST_FIELDS = ("messages", "input", "contents", "thread", "additional_messages")
 
 
 class Message(NamedTuple):
@@ -44,8 +45,12 @@ def conversation_of(value: Any) -> list[Message] | None:
         return messages_of(value)
     if not isinstance(value, Mapping):
         return None
-    for field in _LIST_FIELDS:
-        messages = messages_of(value.get(field))
+    value = constructed(value)
+    lists = [value.get(field) for field in _LIST_FIELDS]
+    if value.get("object") == "list":
+        lists.append(value.get("data"))  # a page of messages of an Assistants thread
+    for listed in lists:
+        messages = messages_of(listed)
         if messages is not None:
             return messages
     message = _message(value)
@@ -56,13 +61,26 @@ def messages_of(values: Any) -> list[Message] | None:
     """Return *values* as messages if one of them has a role or is the result of a tool, else None."""
     if isinstance(values, Mapping):
         message = _message(values)
-        return None if message is None else [message]
+        return messages_of(values.get("messages")) if message is None else [message]
     if not isinstance(values, (list, tuple)):
         return None
-    messages = [_message(value) for value in values]
+    if len(values) == 1 and isinstance(values[0], (list, tuple)):
+        return messages_of(values[0])  # a batch of one
+    messages = [_message(value) for value in _in_order(values)]
     if not any(messages):
         return None
     return [message or Message(TOOL, "") for message in messages]
+
+
+def _in_order(values: Sequence[Any]) -> Sequence[Any]:
+    """Return messages in the order in which they were said: the Assistants API lists the latest first."""
+    if len(values) < 2 or not all(
+        isinstance(each, Mapping) and each.get("object") == "thread.message" for each in values
+    ):
+        return values
+    first, last = values[0].get("created_at"), values[-1].get("created_at")
+    is_ascending = isinstance(first, (int, float)) and isinstance(last, (int, float)) and first < last
+    return values if is_ascending else values[::-1]
 
 
 def last_text(conversation: Sequence[Message], role: str) -> str | None:
@@ -82,6 +100,7 @@ def _message(value: Any) -> Message | None:
         return Message(_ROLES[value[0].lower()], joined(content_parts(value[1]))) if is_pair else None
     if not isinstance(value, Mapping):
         return None
+    value = constructed(value)
     role = _role(value)
     if role is None:
         # An item of Responses. Results of other APIs are parts of messages.

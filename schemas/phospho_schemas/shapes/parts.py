@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 __all__ = [
+    "ARGUMENT_FIELDS",
     "CALL",
     "PIECE",
+    "PLAIN_TEXT_FIELDS",
     "TEXT",
     "Part",
     "arguments_text",
@@ -27,14 +29,22 @@ _OWN_LINE = (CALL, MEDIA)
 _MAX_DEPTH = 4
 
 _TEXT_FIELDS = ("text", "refusal", "transcript")
-_THOUGHTS = frozenset({"thinking", "redacted_thinking", "reasoning", "reasoning_content", "step-start"})
+# Mistral's citations stand between the pieces of a text.
+_CITATION = "reference"
+_THOUGHTS = frozenset({"thinking", "redacted_thinking", "reasoning", "reasoning_content", "step-start", _CITATION})
 _RESULT_ENDINGS = ("_result", "-result", "_output", "_response")
 _RESULT_FIELDS = ("functionResponse", "function_response", "toolResult", "codeExecutionResult", "code_execution_result")
+
+# Fields of a response that are its text: Ollama, Responses' helper, the AI SDK, apps of their own, TGI, Anthropic's
+# legacy completions, Bedrock's Llama and Titan.
+PLAIN_TEXT_FIELDS = (
+    "response", "output_text", "text", "output", "generated_text", "completion", "generation", "outputText",
+)  # fmt: skip
 
 # Fields that hold a call: OpenAI, OpenAI's custom tools, Gemini, Bedrock.
 _CALL_FIELDS = ("function", "custom", "functionCall", "function_call", "toolUse")
 _NAME_FIELDS = ("name", "toolName")
-_ARGUMENT_FIELDS = ("arguments", "input", "args")
+ARGUMENT_FIELDS = ("arguments", "input", "args", "parameters")
 _CALL_ENDINGS = ("_call", "-call", "tool_use", "_approval_request")
 # Pieces of a call in LangChain's chunks, beside its `tool_call_chunks`.
 _PIECE_ENDINGS = ("_chunk", "_delta")
@@ -85,6 +95,8 @@ def content_parts(content: Any, kind: str = TEXT, depth: int = _MAX_DEPTH) -> li
     if isinstance(content, str):
         return [Part(content, kind)]
     if isinstance(content, (list, tuple)):
+        if any(isinstance(item, Mapping) and item.get("type") == _CITATION for item in content):
+            kind = PIECE
         return [part for item in content for part in content_parts(item, kind, depth - 1)] if depth > 0 else []
     if not isinstance(content, Mapping) or _is_thought(content) or is_result(content):
         return []
@@ -116,7 +128,7 @@ def call_text(call: Any) -> str | None:
     name = next((named[field] for field in _NAME_FIELDS if isinstance(named.get(field), str)), _ui_name(call))
     if not name:
         return None
-    arguments = next((named[field] for field in _ARGUMENT_FIELDS if named.get(field) is not None), None)
+    arguments = next((named[field] for field in ARGUMENT_FIELDS if named.get(field) is not None), None)
     kind = call.get("type")
     if arguments is None and nested is None and not (isinstance(kind, str) and kind.endswith(_CALL_ENDINGS)):
         return None

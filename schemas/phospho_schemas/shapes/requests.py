@@ -10,10 +10,13 @@ from .parts import content_parts, joined
 
 __all__ = ["input_text", "system_prompt"]
 
-# Fields that hold a prompt: completions, Responses, chains, retrievers, Gemini, one message.
-_PROMPT_FIELDS = ("prompt", "input", "question", "query", "contents", "content")
-# Fields that hold the system prompt beside the messages: Anthropic and Ollama, Responses, Gemini.
-_SYSTEM_FIELDS = ("system", "instructions", "system_instruction", "systemInstruction", "system_prompt")
+# Fields that hold a prompt: completions, Responses, chains, retrievers, Gemini, one message, Cohere, Bedrock's Titan.
+_PROMPT_FIELDS = ("prompt", "input", "question", "query", "contents", "content", "message", "inputText")
+# Fields that hold the system prompt beside the messages: Anthropic and Ollama, Responses, Assistants, Gemini, Cohere.
+_SYSTEM_FIELDS = (
+    "system", "instructions", "additional_instructions", "system_instruction", "systemInstruction", "system_prompt",
+    "preamble",
+)  # fmt: skip
 
 
 def input_text(value: Any) -> str | None:

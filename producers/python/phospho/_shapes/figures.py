@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from .envelopes import constructed, unwrapped
+
 __all__ = ["Usage", "count", "duration", "merge_counts", "model_name", "usage", "usage_of_counts"]
 
 _MAX_COUNT = 2**32 - 1
@@ -13,12 +15,20 @@ _MAX_DURATION = 1e15
 
 _MODEL_FIELDS = ("model", "model_version", "modelVersion", "model_name", "modelId")
 # Fields that hold the counts, and fields that hold the response which has them.
-_USAGE_FIELDS = ("usage", "usage_metadata", "usageMetadata", "totalUsage")
+_USAGE_FIELDS = (
+    "usage", "usage_metadata", "usageMetadata", "totalUsage", "token_usage", "tokenUsage",
+    "amazon-bedrock-invocationMetrics",
+)  # fmt: skip
+# Cohere's counts: those that it bills, then all, which replace them.
+_COUNT_FIELDS = ("billed_units", "tokens")
 _HOLDERS = ("message", "response", "metadata", "meta", "response_metadata", "llm_output", "chunk", "delta")
 
-_TOKENS_IN = ("prompt_tokens", "prompt_token_count", "promptTokenCount", "promptTokens", "prompt_eval_count")
+_TOKENS_IN = (
+    "prompt_tokens", "prompt_token_count", "promptTokenCount", "promptTokens", "prompt_eval_count",
+    "inputTextTokenCount",
+)  # fmt: skip
 # Beside these, Anthropic and Bedrock count the tokens of the cache apart. The other APIs include them.
-_TOKENS_IN_WITHOUT_CACHE = ("input_tokens", "inputTokens")
+_TOKENS_IN_WITHOUT_CACHE = ("input_tokens", "inputTokens", "inputTokenCount")
 _CACHE = (
     "cache_creation_input_tokens",
     "cache_read_input_tokens",
@@ -33,6 +43,10 @@ _TOKENS_OUT = (
     "completionTokens",
     "outputTokens",
     "eval_count",
+    "outputTokenCount",
+    "generation_token_count",
+    "totalOutputTextTokenCount",
+    "tokenCount",
 )
 # Gemini counts thoughts beside the answer and results of its own tools beside the prompt. The other APIs include them.
 _THOUGHTS = ("thoughts_token_count", "thoughtsTokenCount")
@@ -102,11 +116,8 @@ def merge_counts(counts: dict[str, Any], value: Any) -> None:
     """Take the counts of a response or chunk over into *counts*. Those that it lacks stay."""
     for holder in _holders(value):
         sources = [source for field in _USAGE_FIELDS if isinstance(source := holder.get(field), Mapping)]
-        for source in [
-            holder,
-            *sources,
-            *(tokens for each in sources if isinstance(tokens := each.get("tokens"), Mapping)),
-        ]:
+        counted = [each[field] for each in (holder, *sources) for field in _COUNT_FIELDS if field in each]
+        for source in (holder, *sources, *(each for each in counted if isinstance(each, Mapping))):
             for name, figure in source.items():
                 if name in _COUNTS:
                     # The AI SDK's providers say {"total": …}.
@@ -147,16 +158,24 @@ def _holders(value: Any) -> Iterable[Mapping[str, Any]]:
     """
     if not isinstance(value, Mapping):
         return []
+    value = unwrapped(value)
     generation: Any = value.get("generations")
     for _ in range(2):
         generation = generation[0] if isinstance(generation, list) and generation else generation
-    message = generation.get("message") if isinstance(generation, Mapping) else None
+    message = constructed(generation).get("message") if isinstance(generation, Mapping) else None
+    message = constructed(message) if isinstance(message, Mapping) else None
     steps = value.get("steps")
     last_step = steps[-1] if isinstance(steps, list) and steps else None
     response = last_step.get("response") if isinstance(last_step, Mapping) else None
-    inner = [value, *(value.get(field) for field in _HOLDERS), message, response]
-    nested = message.get("response_metadata") if isinstance(message, Mapping) else None
-    return [holder for holder in [*inner, nested] if isinstance(holder, Mapping)]
+    inner = [value, *(value.get(field) for field in _HOLDERS), message, response, _first_item(value.get("results"))]
+    nested = [message.get("response_metadata")] if message is not None else []
+    final = value.get("response")
+    nested += [final.get("meta")] if isinstance(final, Mapping) else []
+    return [holder for holder in [*inner, *nested] if isinstance(holder, Mapping)]
+
+
+def _first_item(values: Any) -> Any:
+    return values[0] if isinstance(values, list) and values else None
 
 
 def _first(counts: Mapping[str, Any], names: Iterable[str]) -> int | None:

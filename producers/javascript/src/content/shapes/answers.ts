@@ -2,13 +2,17 @@
 
 import { encode, isObject, type Json, type JsonObject } from "../json.js";
 import { conversationOf, lastText } from "./conversations.js";
-import { contentParts, itemParts, joined, messageParts, type Part } from "./parts.js";
-import { Assembly, isLangchainChunk } from "./streams.js";
+import { constructed, isLangchainChunk } from "./envelopes.js";
+import { contentParts, itemParts, joined, messageParts, type Part, PLAIN_TEXT_FIELDS } from "./parts.js";
+import { Assembly } from "./streams.js";
 
 type Reader = (value: JsonObject) => Part[] | undefined;
 
-// Plain text: Ollama, Responses' helper, the AI SDK, apps of their own, TGI, Anthropic's legacy completions.
-const TEXT_FIELDS = ["response", "output_text", "text", "output", "generated_text", "completion"];
+// Lists of answers of Bedrock's Titan and Mistral, and the field that tells them from other lists.
+const ANSWER_LISTS = [
+  ["results", "outputText"],
+  ["outputs", "stop_reason"],
+] as const;
 // Parts of a content list, as the AI SDK and LangChain have them.
 const CONTENT_TYPES = new Set<Json>(["text", "output_text", "tool-call", "tool_use"]);
 
@@ -17,10 +21,11 @@ const CONTENT_TYPES = new Set<Json>(["text", "output_text", "tool-call", "tool_u
  *
  * Undefined for a value of no known shape, and for a conversation without an answer.
  */
-export function outputText(value: Json): string | undefined {
-  if (typeof value === "string") return value;
-  if (Array.isArray(value)) return ofList(value);
-  if (!isObject(value)) return undefined;
+export function outputText(answer: Json): string | undefined {
+  if (typeof answer === "string") return answer;
+  if (Array.isArray(answer)) return ofList(answer);
+  if (!isObject(answer)) return undefined;
+  const value = constructed(answer);
   for (const reader of READERS) {
     const parts = reader(value);
     if (parts) return joined(parts);
@@ -76,9 +81,10 @@ function candidates(value: JsonObject): Part[] | undefined {
 /** Read `generations[0][0]` of LangChain's LLMResult, or `generations[0]` of its ChatResult. */
 function generations(value: JsonObject): Part[] | undefined {
   const first = Array.isArray(value.generations) ? value.generations[0] : value.generations;
-  const generation = Array.isArray(first) ? first[0] : first;
-  if (!isObject(generation)) return undefined;
-  const parts = isObject(generation.message) ? messageParts(generation.message) : [];
+  const sent = Array.isArray(first) ? first[0] : first;
+  if (!isObject(sent)) return undefined;
+  const generation = constructed(sent);
+  const parts = isObject(generation.message) ? messageParts(constructed(generation.message)) : [];
   if (parts.length > 0) return parts;
   return typeof generation.text === "string" ? [{ text: generation.text, kind: "text" }] : undefined;
 }
@@ -89,10 +95,22 @@ function message(value: JsonObject): Part[] | undefined {
   return isObject(nested) && ("role" in nested || "content" in nested) ? messageParts(nested) : undefined;
 }
 
+/** Read the answers of Bedrock's Titan and Mistral. */
+function answerList(value: JsonObject): Part[] | undefined {
+  for (const [field, sign] of ANSWER_LISTS) {
+    const answers = value[field];
+    if (!Array.isArray(answers) || answers.length === 0) continue;
+    if (!answers.every((answer) => isObject(answer) && sign in answer)) continue;
+    return firstWithText(answers.filter(isObject).map((answer) => textField(answer) ?? []));
+  }
+  return undefined;
+}
+
 function textField(value: JsonObject): Part[] | undefined {
-  const text = TEXT_FIELDS.map((field) => value[field]).find((field) => typeof field === "string");
+  const text = PLAIN_TEXT_FIELDS.map((field) => value[field]).find((field) => typeof field === "string");
   if (text === undefined) return undefined;
-  return [{ text, kind: "text" }, ...messageParts({ toolCalls: value.toolCalls ?? null })];
+  const calls = { tool_calls: value.tool_calls ?? null, toolCalls: value.toolCalls ?? null };
+  return [{ text, kind: "text" }, ...messageParts(calls)];
 }
 
 /** Read the result of the AI SDK: the last of its steps is the answer. */
@@ -123,6 +141,7 @@ const READERS: readonly Reader[] = [
   candidates,
   generations,
   message,
+  answerList,
   textField,
   lastStep,
   object,

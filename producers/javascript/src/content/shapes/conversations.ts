@@ -1,6 +1,7 @@
 /** Conversations of any client library: lists of messages with a role. */
 
 import { isObject, type Json, type JsonObject } from "../json.js";
+import { constructed } from "./envelopes.js";
 import { contentParts, isResult, joined, messageParts } from "./parts.js";
 
 type Role = "user" | "assistant" | "system" | "tool";
@@ -26,15 +27,18 @@ const ROLES: ReadonlyMap<string, Role> = new Map<string, Role>([
   ["function", "tool"],
 ]);
 
-// Fields that hold the list of messages in a call: OpenAI and Anthropic, Responses, Gemini.
-const LIST_FIELDS = ["messages", "input", "contents"];
+// Fields that hold the list of messages in a call: OpenAI and Anthropic, Responses, Gemini, Assistants.
+const LIST_FIELDS = ["messages", "input", "contents", "thread", "additional_messages"];
 
-/** Return the messages of a list, a call's arguments or one message. Undefined if *value* is no conversation. */
-export function conversationOf(value: Json | undefined): Message[] | undefined {
-  if (Array.isArray(value)) return messagesOf(value);
-  if (!isObject(value)) return undefined;
-  for (const field of LIST_FIELDS) {
-    const messages = messagesOf(value[field]);
+/** Return the messages of a list, a call's arguments or one message. Undefined if *sent* is no conversation. */
+export function conversationOf(sent: Json | undefined): Message[] | undefined {
+  if (Array.isArray(sent)) return messagesOf(sent);
+  if (!isObject(sent)) return undefined;
+  const value = constructed(sent);
+  const lists = LIST_FIELDS.map((field) => value[field]);
+  if (value.object === "list") lists.push(value.data); // a page of messages of an Assistants thread
+  for (const list of lists) {
+    const messages = messagesOf(list);
     if (messages) return messages;
   }
   const message = messageOf(value);
@@ -55,21 +59,34 @@ export function lastText(conversation: readonly Message[], role: Role): string |
 function messagesOf(values: Json | undefined): Message[] | undefined {
   if (isObject(values)) {
     const message = messageOf(values);
-    return message && [message];
+    return message ? [message] : messagesOf(values.messages);
   }
   if (!Array.isArray(values)) return undefined;
-  const messages = values.map(messageOf);
+  if (values.length === 1 && Array.isArray(values[0])) return messagesOf(values[0]); // a batch of one
+  const messages = inOrder(values).map(messageOf);
   return messages.some((message) => message)
     ? messages.map((message) => message ?? { role: "tool", text: "" })
     : undefined;
 }
 
-function messageOf(value: Json): Message | undefined {
-  if (Array.isArray(value)) {
-    const role = value.length === 2 ? roleNamed(value[0]) : undefined;
-    return role && { role, text: joined(contentParts(value[1])) };
+/** Return messages in the order in which they were said: the Assistants API lists the latest first. */
+function inOrder(values: Json[]): Json[] {
+  const messages = values.filter(
+    (value) => isObject(value) && value.object === "thread.message",
+  ) as JsonObject[];
+  if (values.length < 2 || messages.length < values.length) return values;
+  const [first, last] = [messages[0]?.created_at, messages.at(-1)?.created_at];
+  const isAscending = typeof first === "number" && typeof last === "number" && first < last;
+  return isAscending ? values : [...values].reverse();
+}
+
+function messageOf(sent: Json): Message | undefined {
+  if (Array.isArray(sent)) {
+    const role = sent.length === 2 ? roleNamed(sent[0]) : undefined;
+    return role && { role, text: joined(contentParts(sent[1])) };
   }
-  if (!isObject(value)) return undefined;
+  if (!isObject(sent)) return undefined;
+  const value = constructed(sent);
   const role = roleNamed(value.role) ?? roleNamed(value.type);
   // An item of Responses. Results of other APIs are parts of messages.
   if (!role) return String(value.type).endsWith("_call_output") ? { role: "tool", text: "" } : undefined;

@@ -1,6 +1,7 @@
 /** Model and token counts of a response. */
 
 import { isObject, type Json, type JsonObject } from "../json.js";
+import { constructed, unwrapped } from "./envelopes.js";
 
 /** Tokens, those from a cache included. */
 export interface Usage {
@@ -13,7 +14,17 @@ const MAX_COUNT = 2 ** 32 - 1;
 
 const MODEL_FIELDS = ["model", "model_version", "modelVersion", "model_name", "modelId"];
 // Fields that hold the counts, and fields that hold the response which has them.
-const USAGE_FIELDS = ["usage", "usage_metadata", "usageMetadata", "totalUsage"];
+const USAGE_FIELDS = [
+  "usage",
+  "usage_metadata",
+  "usageMetadata",
+  "totalUsage",
+  "token_usage",
+  "tokenUsage",
+  "amazon-bedrock-invocationMetrics",
+];
+// Cohere's counts: those that it bills, then all, which replace them.
+const COUNT_FIELDS = ["billed_units", "tokens"];
 const HOLDERS = [
   "message",
   "response",
@@ -31,9 +42,10 @@ const TOKENS_IN = [
   "promptTokenCount",
   "promptTokens",
   "prompt_eval_count",
+  "inputTextTokenCount",
 ];
 // Beside these, Anthropic and Bedrock count the tokens of the cache apart. The other APIs include them.
-const TOKENS_IN_WITHOUT_CACHE = ["input_tokens", "inputTokens"];
+const TOKENS_IN_WITHOUT_CACHE = ["input_tokens", "inputTokens", "inputTokenCount"];
 const CACHE = [
   "cache_creation_input_tokens",
   "cache_read_input_tokens",
@@ -48,6 +60,10 @@ const TOKENS_OUT = [
   "completionTokens",
   "outputTokens",
   "eval_count",
+  "outputTokenCount",
+  "generation_token_count",
+  "totalOutputTextTokenCount",
+  "tokenCount",
 ];
 // Gemini counts thoughts beside the answer and results of its own tools beside the prompt. The other APIs include them.
 const THOUGHTS = ["thoughts_token_count", "thoughtsTokenCount"];
@@ -103,8 +119,8 @@ function sumOf(steps: readonly Usage[]): Usage {
 export function mergeCounts(counts: JsonObject, value: Json): void {
   for (const holder of holders(value)) {
     const found = USAGE_FIELDS.map((field) => holder[field]).filter(isObject);
-    const tokens = found.map((source) => source.tokens).filter(isObject);
-    for (const source of [holder, ...found, ...tokens]) {
+    const counted = [holder, ...found].flatMap((source) => COUNT_FIELDS.map((field) => source[field]));
+    for (const source of [holder, ...found, ...counted.filter(isObject)]) {
       for (const [name, figure] of Object.entries(source)) {
         // The AI SDK's providers say {"total": …}.
         const number = isObject(figure) ? figure.total : figure;
@@ -126,16 +142,20 @@ export function usageOfCounts(counts: JsonObject): Usage {
   return { tokensIn, tokensOut, total: isWhole ? Math.max(total ?? 0, tokensIn + tokensOut) : total };
 }
 
-/** Return *value* and the responses in it: Anthropic's first event, Responses' events, LangChain's generations, the AI SDK's last step. */
-function holders(value: Json): JsonObject[] {
-  if (!isObject(value)) return [];
+/** Return *sent* and the responses in it: Anthropic's first event, Responses' events, LangChain's generations, the AI SDK's last step. */
+function holders(sent: Json): JsonObject[] {
+  if (!isObject(sent)) return [];
+  const value = unwrapped(sent);
   const first = Array.isArray(value.generations) ? value.generations[0] : value.generations;
   const generation = Array.isArray(first) ? first[0] : first;
-  const message = isObject(generation) ? generation.message : undefined;
-  const nested = isObject(message) ? message.response_metadata : undefined;
+  const held = isObject(generation) ? constructed(generation).message : undefined;
+  const message = isObject(held) ? constructed(held) : undefined;
+  const result = Array.isArray(value.results) ? value.results[0] : undefined;
+  const final = isObject(value.response) ? value.response.meta : undefined;
   const lastStep = Array.isArray(value.steps) ? value.steps.at(-1) : undefined;
   const response = isObject(lastStep) ? lastStep.response : undefined;
-  return [value, ...HOLDERS.map((field) => value[field]), message, response, nested].filter(isObject);
+  const inner = HOLDERS.map((field) => value[field]);
+  return [value, ...inner, message, response, result, message?.response_metadata, final].filter(isObject);
 }
 
 function first(counts: JsonObject, names: readonly string[]): number | undefined {

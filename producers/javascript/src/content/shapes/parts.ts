@@ -14,7 +14,10 @@ export interface Part {
 const MAX_DEPTH = 4;
 
 const TEXT_FIELDS = ["text", "refusal", "transcript"];
+// Mistral's citations stand between the pieces of a text.
+const CITATION = "reference";
 const THOUGHTS = new Set<Json>([
+  CITATION,
   "thinking",
   "redacted_thinking",
   "reasoning",
@@ -30,10 +33,23 @@ const RESULT_FIELDS = [
   "code_execution_result",
 ];
 
+// Fields of a response that are its text: Ollama, Responses' helper, the AI SDK, apps of their own, TGI, Anthropic's
+// legacy completions, Bedrock's Llama and Titan.
+export const PLAIN_TEXT_FIELDS = [
+  "response",
+  "output_text",
+  "text",
+  "output",
+  "generated_text",
+  "completion",
+  "generation",
+  "outputText",
+];
+
 // Fields that hold a call: OpenAI, OpenAI's custom tools, Gemini, Bedrock.
 const CALL_FIELDS = ["function", "custom", "functionCall", "function_call", "toolUse"];
 const NAME_FIELDS = ["name", "toolName"];
-const ARGUMENT_FIELDS = ["arguments", "input", "args"];
+export const ARGUMENT_FIELDS = ["arguments", "input", "args", "parameters"];
 const CALL_ENDINGS = ["_call", "-call", "tool_use", "_approval_request"];
 // Pieces of a call in LangChain's chunks, beside its `tool_call_chunks`.
 const PIECE_ENDINGS = ["_chunk", "_delta"];
@@ -95,7 +111,8 @@ export function messageParts(message: JsonObject): Part[] {
 export function contentParts(content: Json | undefined, kind: Kind = "text", depth = MAX_DEPTH): Part[] {
   if (typeof content === "string") return [{ text: content, kind }];
   if (Array.isArray(content)) {
-    return depth > 0 ? content.flatMap((item) => contentParts(item, kind, depth - 1)) : [];
+    const itemKind = content.some((item) => isObject(item) && item.type === CITATION) ? "piece" : kind;
+    return depth > 0 ? content.flatMap((item) => contentParts(item, itemKind, depth - 1)) : [];
   }
   if (!isObject(content) || isThought(content) || isResult(content)) return [];
   const text = textOf(content);

@@ -4,10 +4,18 @@ import { isObject, type Json, type JsonObject } from "../json.js";
 import { conversationOf, lastText } from "./conversations.js";
 import { contentParts, joined } from "./parts.js";
 
-// Fields that hold a prompt: completions, Responses, chains, retrievers, Gemini, one message.
-const PROMPT_FIELDS = ["prompt", "input", "question", "query", "contents", "content"];
-// Fields that hold the system prompt beside the messages: Anthropic and Ollama, Responses, Gemini.
-const SYSTEM_FIELDS = ["system", "instructions", "system_instruction", "systemInstruction", "system_prompt"];
+// Fields that hold a prompt: completions, Responses, chains, retrievers, Gemini, one message, Cohere, Bedrock's Titan.
+const PROMPT_FIELDS = ["prompt", "input", "question", "query", "contents", "content", "message", "inputText"];
+// Fields that hold the system prompt beside the messages: Anthropic and Ollama, Responses, Assistants, Gemini, Cohere.
+const SYSTEM_FIELDS = [
+  "system",
+  "instructions",
+  "additional_instructions",
+  "system_instruction",
+  "systemInstruction",
+  "system_prompt",
+  "preamble",
+];
 
 /**
  * Return the user's text: plain text as it is, a prompt, or the last user messages of a conversation.

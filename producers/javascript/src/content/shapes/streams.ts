@@ -1,8 +1,12 @@
 /** Answers that come in chunks, put together so that their text is that of the whole answer. */
 
 import { isObject, type Json, type JsonObject } from "../json.js";
+import { AnswerParts, type Place } from "./answer-parts.js";
+import { isLangchainChunk, unwrapped } from "./envelopes.js";
 import { mergeCounts, modelName, type Usage, usageOfCounts } from "./figures.js";
+import { Growing } from "./growing.js";
 import {
+  ARGUMENT_FIELDS,
   argumentsText,
   callText,
   contentParts,
@@ -10,11 +14,10 @@ import {
   itemParts,
   joined,
   type Kind,
+  messageParts,
   type Part,
+  PLAIN_TEXT_FIELDS,
 } from "./parts.js";
-
-/** A part's place in its answer: the choice, then the order in it. */
-type Place = readonly number[];
 
 const [CONTENT, REFUSAL, AUDIO, CALLS] = [0, 1, 2, 3];
 const BLOCKS = CALLS;
@@ -52,102 +55,29 @@ const BEDROCK_EVENTS = [
   "contentBlockStop",
   "messageStop",
 ];
-const TEXT_FIELDS = ["response", "output_text", "text", "output", "generated_text", "completion"];
-
-/** One part of an answer, to which chunks add. */
-class Growing {
-  name = "";
-  id = "";
-  /** Whether the arguments of a call are written as those of a whole answer, in which they are an object. */
-  isObject = false;
-
-  constructor(
-    public kind: Kind,
-    public text = "",
-  ) {}
-
-  part(): Part {
-    if (this.kind !== "call" || !this.name) return { text: this.text, kind: this.kind };
-    const args = this.isObject ? argumentsText(objectOf(this.text || "{}")) : this.text;
-    return { text: `${this.name}(${args})`, kind: "call" };
-  }
-}
-
-/** The parts of an answer by their places. */
-class Parts {
-  readonly #parts = new Map<string, { place: Place; part: Growing }>();
-
-  get(place: Place): Growing | undefined {
-    return this.#parts.get(place.join())?.part;
-  }
-
-  /** Return the part at *place*, a new one of *kind* if there is none. */
-  at(place: Place, kind: Kind): Growing {
-    const held = this.get(place);
-    return held ?? this.set(place, new Growing(kind));
-  }
-
-  set(place: Place, part: Growing): Growing {
-    this.#parts.set(place.join(), { place, part });
-    return part;
-  }
-
-  /** Return the number of places that begin with *start*. */
-  count(...start: number[]): number {
-    return this.#below(start).length;
-  }
-
-  /** Replace what *place* holds by whole parts. */
-  placeWhole(place: Place, parts: readonly Part[]): void {
-    for (const key of this.#below(place)) this.#parts.delete(key);
-    for (const [number, { kind, text }] of parts.entries()) {
-      this.set([...place, number], new Growing(kind, text));
-    }
-  }
-
-  clear(): void {
-    this.#parts.clear();
-  }
-
-  /** Return the parts of each choice, in order. */
-  choices(): Part[][] {
-    const choices = new Map<number, Part[]>();
-    for (const { place, part } of [...this.#parts.values()].sort((a, b) => compare(a.place, b.place))) {
-      const [choice = 0] = place;
-      choices.set(choice, [...(choices.get(choice) ?? []), part.part()]);
-    }
-    return [...choices.values()];
-  }
-
-  #below(start: Place): string[] {
-    const entries = [...this.#parts].filter(([, { place }]) =>
-      start.every((number, index) => place[index] === number),
-    );
-    return entries.map(([key]) => key);
-  }
-}
 
 /**
- * One answer of which chunks are added: OpenAI, Azure, LiteLLM, Anthropic, Gemini, Bedrock, Ollama, Cohere, LangChain,
- * the AI SDK, and the events that the libraries' stream helpers add. An unknown chunk adds nothing.
+ * One answer of which chunks are added: OpenAI, Assistants, Azure, LiteLLM, Anthropic, Gemini, Bedrock, Ollama, Cohere,
+ * LangChain, the AI SDK, and the events that the libraries' stream helpers add. An unknown chunk adds nothing.
  */
 export class Assembly {
-  readonly #parts = new Parts();
+  readonly #parts = new AnswerParts();
   readonly #counts: JsonObject = {};
   #model = "";
   #block = -1;
-  // Where the next piece of a call goes, by its choice and index, and of a text, by the AI SDK's id.
+  // Where the next piece of a call goes, by its choice and index, and of a text, by its id in the AI SDK or Assistants.
   readonly #callNumbers = new Map<string, number>();
   readonly #textNumbers = new Map<string, number>();
 
   /** Add one chunk, as JSON. Return whether its shape is known. */
-  add(chunk: Json): boolean {
-    if (typeof chunk === "string") {
-      this.#grow([0, CONTENT], chunk);
+  add(value: Json): boolean {
+    if (typeof value === "string") {
+      this.#grow([0, CONTENT], value);
       return true;
     }
-    if (!isObject(chunk)) return false;
-    if (chunk.type === "chunk" && isObject(chunk.chunk)) return this.add(chunk.chunk); // of OpenAI's stream helper
+    if (!isObject(value)) return false;
+    if (value.type === "chunk" && isObject(value.chunk)) return this.add(value.chunk); // of OpenAI's stream helper
+    const chunk = unwrapped(value);
     this.addFigures(chunk);
     return "snapshot" in chunk || this.#read(chunk);
   }
@@ -183,6 +113,7 @@ export class Assembly {
       this.#anthropic(chunk) ||
       this.#gemini(chunk) ||
       this.#bedrock(chunk) ||
+      this.#assistants(chunk) ||
       this.#cohere(chunk) ||
       this.#aiSdk(chunk) ||
       this.#message(chunk)
@@ -204,7 +135,7 @@ export class Assembly {
   #addCalls(choice: number, calls: Json | undefined): void {
     for (const call of Array.isArray(calls) ? calls.filter(isObject) : []) {
       const nested = [call.function, call.custom].find(isObject) ?? call;
-      const args = [nested.arguments, nested.input, nested.args].find((value) => value != null);
+      const args = ARGUMENT_FIELDS.map((field) => nested[field]).find((value) => value != null);
       const last = this.#parts.count(choice, CALLS) - (nested.name ? 0 : 1);
       const index = Math.max(number(call, "index", last), 0);
       this.#call(this.#callPlace(choice, index, nested.name ? call.id : undefined), nested.name, args);
@@ -326,9 +257,28 @@ export class Assembly {
     }
     for (const [position, candidate] of chunk.candidates.entries()) {
       if (!isObject(candidate) || !isObject(candidate.content)) continue;
-      this.#append(number(candidate, "index", position), contentParts(candidate.content.parts, "piece"));
+      this.#geminiParts(number(candidate, "index", position), candidate.content.parts);
     }
     return true;
+  }
+
+  #geminiParts(choice: number, parts: Json | undefined): void {
+    for (const part of Array.isArray(parts) ? parts : [parts ?? null]) {
+      const call = isObject(part) ? part.functionCall || part.function_call : undefined;
+      const pieces = isObject(call) ? call.partialArgs || call.partial_args : undefined;
+      if (isObject(call) && (isFilled(pieces) || !call.args)) this.#pieceOfCall(choice, call.name, pieces);
+      else this.#append(choice, contentParts(part, "piece"));
+    }
+  }
+
+  /** Begin a call that has a name, or go on with the last one. */
+  #pieceOfCall(choice: number, name: Json | undefined, pieces: Json | undefined): void {
+    const count = this.#parts.count(choice, CALLS);
+    const isNew = typeof name === "string" && name !== "";
+    const place = [choice, CALLS, isNew ? count : count - 1];
+    if (isNew) this.#call(place, name);
+    const part = this.#parts.get(place);
+    for (const piece of Array.isArray(pieces) ? pieces.filter(isObject) : []) part?.addArgument(piece);
   }
 
   /** Add whole parts behind those of the choice. Pieces continue the last one. */
@@ -384,13 +334,57 @@ export class Assembly {
     return [0, BLOCKS, number];
   }
 
+  /** Objects of the Assistants API: messages and their pieces, and runs, which ask for calls of tools. */
+  #assistants(event: JsonObject): boolean {
+    const { object: kind, delta } = event;
+    if (typeof kind !== "string" || !kind.startsWith("thread")) return false;
+    if (kind === "thread.message" && event.role === "assistant") {
+      const parts = messageParts(event);
+      if (parts.length > 0) this.#parts.placeWhole(this.#textPlace(event.id), parts);
+    } else if (kind === "thread.message.delta" && isObject(delta)) {
+      this.#assistantsText(this.#textPlace(event.id), delta.content);
+    } else if (kind === "thread.run.step.delta" && isObject(delta)) {
+      this.#addCalls(
+        0,
+        callsOf(delta.step_details).filter((call) => isObject(call.function)),
+      );
+    } else if (kind === "thread.run") this.#requiredCalls(event.required_action);
+    return true;
+  }
+
+  #assistantsText(place: Place, pieces: Json | undefined): void {
+    for (const piece of Array.isArray(pieces) ? pieces.filter(isObject) : []) {
+      for (const part of contentParts(piece)) {
+        this.#grow([...place, number(piece, "index")], part.text, part.kind);
+      }
+    }
+  }
+
+  /** Take the calls that a run asks for, which may have come in pieces. */
+  #requiredCalls(action: Json | undefined): void {
+    const calls = isObject(action) ? callsOf(action.submit_tool_outputs) : [];
+    if (calls.length === 0) return;
+    this.#parts.dropCalls();
+    this.#append(0, messageParts({ tool_calls: calls }));
+  }
+
   #cohere(event: JsonObject): boolean {
+    if (typeof event.event_type === "string") return this.#cohere1(event.event_type, event);
     const message = isObject(event.delta) ? event.delta.message : undefined;
     if (!COHERE_EVENTS.has(event.type ?? null) || !isObject(message)) return false;
     const { content, tool_calls: call } = message;
     if (isObject(content)) this.#grow([0, CONTENT], content.text);
     if (isObject(call)) this.#addCalls(0, [{ ...call, index: event.index ?? null }]);
     return true;
+  }
+
+  /** Events of Cohere's first API. */
+  #cohere1(kind: string, event: JsonObject): boolean {
+    if (kind === "text-generation") this.#grow([0, CONTENT], event.text);
+    else if (kind === "tool-calls-generation") {
+      this.#append(0, messageParts({ tool_calls: event.tool_calls ?? null }));
+    }
+    return kind.includes("-");
   }
 
   /** Lines of Ollama, LangChain's chunks, and chunks that are text in one field. */
@@ -404,7 +398,7 @@ export class Assembly {
       this.#messageDelta(0, chunk);
       return true;
     }
-    const text = TEXT_FIELDS.map((field) => chunk[field]).find((field) => typeof field === "string");
+    const text = PLAIN_TEXT_FIELDS.map((field) => chunk[field]).find((field) => typeof field === "string");
     this.#grow([0, CONTENT], text);
     return text !== undefined;
   }
@@ -413,9 +407,9 @@ export class Assembly {
 const COHERE_EVENTS = new Set<Json>(["content-delta", "tool-call-start", "tool-call-delta"]);
 const AI_SDK_EVENTS = new Set(["start", "finish", "error", "abort"]);
 
-/** Return whether *value* is a chunk of LangChain's streams. */
-export function isLangchainChunk(value: Json): boolean {
-  return isObject(value) && value.type === "AIMessageChunk";
+function callsOf(holder: Json | undefined): JsonObject[] {
+  const calls = isObject(holder) ? holder.tool_calls : undefined;
+  return Array.isArray(calls) ? calls.filter(isObject) : [];
 }
 
 function number(event: JsonObject, field: string, defaultNumber = 0): number {
@@ -423,24 +417,6 @@ function number(event: JsonObject, field: string, defaultNumber = 0): number {
   return Number.isInteger(value) ? (value as number) : defaultNumber;
 }
 
-/** Return the object in a call's arguments, or the text as long as it isn't whole. */
-function objectOf(text: string): Json {
-  if (!text.endsWith("}")) return text;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-}
-
 function isFilled(value: Json | undefined): boolean {
   return Array.isArray(value) ? value.length > 0 : Boolean(value);
-}
-
-function compare(a: Place, b: Place): number {
-  for (let index = 0; index < Math.max(a.length, b.length); index += 1) {
-    const difference = (a[index] ?? -1) - (b[index] ?? -1);
-    if (difference !== 0) return difference;
-  }
-  return 0;
 }

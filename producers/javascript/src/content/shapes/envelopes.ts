@@ -1,0 +1,37 @@
+/** Objects that lie in an envelope: LangChain's serialised ones, Assistants' events, Bedrock's chunks in bytes. */
+
+import { isObject, type Json, type JsonObject } from "../json.js";
+
+/** Return the fields of an object that LangChain has serialised; any other object as it is. */
+export function constructed(value: JsonObject): JsonObject {
+  if (value.type !== "constructor" || !isObject(value.kwargs)) return value;
+  return { type: className(value.id), ...value.kwargs };
+}
+
+/** Return whether *value* is a chunk of LangChain's streams. */
+export function isLangchainChunk(value: Json): boolean {
+  return isObject(value) && constructed(value).type === "AIMessageChunk";
+}
+
+/** Return the object in an envelope; any other object as it is. */
+export function unwrapped(value: JsonObject): JsonObject {
+  const { event, data, chunk } = value;
+  if (typeof event === "string" && event.startsWith("thread.") && isObject(data)) return data;
+  if (isObject(chunk) && "bytes" in chunk) return documentOf(chunk.bytes);
+  return constructed(value);
+}
+
+/** Return the name of a LangChain class as the type of its messages: "Human" for a HumanMessage. */
+function className(path: Json | undefined): string {
+  const name = Array.isArray(path) ? path.at(-1) : undefined;
+  return typeof name === "string" ? name.replace(/Message$/, "") : "";
+}
+
+function documentOf(content: Json | undefined): JsonObject {
+  try {
+    const document: Json | undefined = typeof content === "string" ? JSON.parse(content) : content;
+    return isObject(document) ? document : {};
+  } catch {
+    return {};
+  }
+}

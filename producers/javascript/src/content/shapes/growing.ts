@@ -1,0 +1,103 @@
+/** One part of an answer, to which chunks add: a text, or a call of a tool. */
+
+import { isObject, type Json, type JsonObject } from "../json.js";
+import { argumentsText, type Kind, type Part } from "./parts.js";
+
+type Step = string | number;
+
+// A step of a path as in `$.days[0]['first name']`.
+const STEP = /\.([^.[\]]+)|\[(\d{1,4})\]|\['([^']*)'\]|\["([^"]*)"\]/g;
+const MAX_STEPS = 32;
+const MAX_INDEX = 1000;
+const VALUE_FIELDS = ["numberValue", "number_value", "boolValue", "bool_value"];
+
+/**
+ * One part of an answer.
+ *
+ * The arguments of a call that `isObject` are written as those of a whole answer, in which they are an object.
+ */
+export class Growing {
+  name = "";
+  id = "";
+  isObject = false;
+  #arguments: JsonObject | undefined;
+
+  constructor(
+    public kind: Kind,
+    public text = "",
+  ) {}
+
+  /** Return the part as far as it has come. */
+  part(): Part {
+    if (this.kind !== "call" || !this.name) return { text: this.text, kind: this.kind };
+    const whole = this.#arguments ?? (this.isObject ? objectOf(this.text || "{}") : this.text);
+    return { text: `${this.name}(${argumentsText(whole)})`, kind: "call" };
+  }
+
+  /** Add a piece of Gemini's arguments: a value, or more of a text, and its path. */
+  addArgument(piece: JsonObject): void {
+    const path = piece.jsonPath || piece.json_path;
+    const steps = typeof path === "string" ? stepsOf(path) : [];
+    const last = steps.at(-1);
+    if (last === undefined || typeof steps[0] !== "string") return;
+    this.#arguments ??= {};
+    let holder: Json = this.#arguments;
+    for (const [index, step] of steps.slice(0, -1).entries()) {
+      holder = entered(holder, step, typeof steps[index + 1] === "number");
+    }
+    const held = heldBy(holder, last);
+    put(holder, last, pieceValue(piece, typeof held === "string" ? held : ""));
+  }
+}
+
+function stepsOf(path: string): Step[] {
+  const matches = [...path.matchAll(STEP)];
+  if (matches.length > MAX_STEPS) return [];
+  return matches.map(([, name, index, quoted, doubled]) =>
+    index ? Number(index) : (name ?? quoted ?? doubled ?? ""),
+  );
+}
+
+function pieceValue(piece: JsonObject, text: string): Json {
+  const value = VALUE_FIELDS.map((field) => piece[field]).find((field) => field != null);
+  if (value != null) return value;
+  const more = "stringValue" in piece ? piece.stringValue : piece.string_value;
+  if (typeof more === "string") return text + more;
+  return piece.nullValue != null || piece.null_value != null ? null : text;
+}
+
+function heldBy(holder: Json, step: Step): Json | undefined {
+  if (Array.isArray(holder)) return typeof step === "number" ? holder[step] : undefined;
+  return isObject(holder) && typeof step === "string" && Object.hasOwn(holder, step)
+    ? holder[step]
+    : undefined;
+}
+
+function put(holder: Json, step: Step, value: Json): void {
+  if (isObject(holder) && typeof step === "string") {
+    // A plain assignment of `__proto__` would set no field.
+    Object.defineProperty(holder, step, { value, enumerable: true, configurable: true, writable: true });
+  } else if (Array.isArray(holder) && typeof step === "number" && step < MAX_INDEX) {
+    while (holder.length <= step) holder.push(null);
+    holder[step] = value;
+  }
+}
+
+/** Return the object or list that *holder* has at *step*; a new one where it has none. */
+function entered(holder: Json, step: Step, isList: boolean): Json {
+  const held = heldBy(holder, step);
+  if (held !== undefined && (isList ? Array.isArray(held) : isObject(held))) return held;
+  const empty: Json = isList ? [] : {};
+  put(holder, step, empty);
+  return empty;
+}
+
+/** Return the object in a call's arguments, or the text as long as it isn't whole. */
+function objectOf(text: string): Json {
+  if (!text.endsWith("}")) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,109 @@
+# A copy of schemas/phospho_schemas/shapes. `make schemas` writes it.
+"""One part of an answer, to which chunks add: a text, or a call of a tool."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .parts import CALL, Part, arguments_text
+
+__all__ = ["Growing"]
+
+# A step of a path as in `$.days[0]['first name']`.
+_STEP = re.compile(r"""\.([^.\[\]]+)|\[(\d{1,4})\]|\['([^']*)'\]|\["([^"]*)"\]""")
+_MAX_STEPS = 32
+_MAX_INDEX = 1000
+_VALUE_FIELDS = (
+    ("numberValue", "number_value"),
+    ("boolValue", "bool_value"),
+)
+
+
+class Growing:
+    """
+    One part of an answer.
+
+    The arguments of a call that *is_object* are written as those of a whole answer, in which they are an object.
+    """
+
+    __slots__ = ("_arguments", "identifier", "is_object", "kind", "name", "text")
+
+    def __init__(self, kind: str, text: str = "") -> None:
+        self.kind, self.text, self.name, self.identifier, self.is_object = kind, text, "", "", False
+        self._arguments: dict[str, Any] = {}
+
+    def part(self) -> Part:
+        """Return the part as far as it has come."""
+        if self.kind != CALL or not self.name:
+            return Part(self.text, self.kind)
+        whole = self._arguments or (_object(self.text or "{}") if self.is_object else self.text)
+        return Part(f"{self.name}({arguments_text(whole)})", CALL)
+
+    def add_argument(self, piece: Mapping[str, Any]) -> None:
+        """Add a piece of Gemini's arguments: a value, or more of a text, and its path."""
+        path = piece.get("jsonPath") or piece.get("json_path")
+        steps = _steps(path) if isinstance(path, str) else []
+        if not steps or not isinstance(steps[0], str):
+            return
+        holder: Any = self._arguments
+        for index, step in enumerate(steps[:-1]):
+            holder = _entered(holder, step, [] if isinstance(steps[index + 1], int) else {})
+        held = _held(holder, steps[-1])
+        _put(holder, steps[-1], _value(piece, held if isinstance(held, str) else ""))
+
+
+def _steps(path: str) -> list[str | int]:
+    matches = list(_STEP.finditer(path))[: _MAX_STEPS + 1]
+    if len(matches) > _MAX_STEPS:
+        return []
+    steps: list[str | int] = []
+    for match in matches:
+        index = match.group(2)
+        steps.append(int(index) if index else next(name for name in match.groups() if name is not None))
+    return steps
+
+
+def _value(piece: Mapping[str, Any], text: str) -> Any:
+    for names in _VALUE_FIELDS:
+        value = next((piece[name] for name in names if piece.get(name) is not None), None)
+        if value is not None:
+            return value
+    more = piece.get("stringValue", piece.get("string_value"))
+    is_null = any(piece.get(name) is not None for name in ("nullValue", "null_value"))
+    return text + more if isinstance(more, str) else None if is_null else text
+
+
+def _held(holder: Any, step: str | int) -> Any:
+    if isinstance(holder, list):
+        return holder[step] if isinstance(step, int) and step < len(holder) else None
+    return holder.get(step) if isinstance(step, str) else None
+
+
+def _put(holder: Any, step: str | int, value: Any) -> None:
+    if isinstance(holder, dict) and isinstance(step, str):
+        holder[step] = value
+    elif isinstance(holder, list) and isinstance(step, int) and step < _MAX_INDEX:
+        holder.extend([None] * (step + 1 - len(holder)))
+        holder[step] = value
+
+
+def _entered(holder: Any, step: str | int, empty: Any) -> Any:
+    """Return the object or list that *holder* has at *step*; a new one where it has none."""
+    held = _held(holder, step)
+    if isinstance(held, type(empty)):
+        return held
+    _put(holder, step, empty)
+    return empty
+
+
+def _object(text: str) -> Any:
+    """Return the object in a call's arguments, or the text as long as it isn't whole."""
+    if not text.endswith("}"):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

@@ -1,0 +1,96 @@
+"""The parts of an answer by their position, to which chunks add."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .growing import Growing
+from .parts import ARGUMENT_FIELDS, CALL, PIECE, TEXT, Part, arguments_text, joined
+
+__all__ = ["AUDIO", "BLOCKS", "CALLS", "CONTENT", "REFUSAL", "AnswerParts", "number"]
+
+# A part's position in its answer: the choice, then the order in it.
+CONTENT, REFUSAL, AUDIO, CALLS = range(4)
+BLOCKS = CALLS
+
+
+class AnswerParts:
+    """One answer, as texts and calls of tools that grow."""
+
+    def __init__(self) -> None:
+        self._parts: dict[tuple[int, ...], Growing] = {}
+        # Where the next piece of a call goes, by its choice and index.
+        self._call_positions: dict[tuple[int, int], int] = {}
+
+    def text(self) -> str:
+        """Return the text of the answer so far: of several choices, the first one that has text."""
+        if len(self._parts) == 1:
+            return next(iter(self._parts.values())).part().text
+        choices: dict[int, list[Part]] = {}
+        for position in sorted(self._parts):
+            choices.setdefault(position[0], []).append(self._parts[position].part())
+        return next((text for parts in choices.values() if (text := joined(parts))), "")
+
+    def _grow(self, position: tuple[int, ...], text: Any, kind: str = TEXT) -> None:
+        if isinstance(text, str) and text:
+            part = self._parts.setdefault(position, Growing(kind))
+            part.text += text
+
+    def _call(self, position: tuple[int, ...], name: Any, arguments: Any = None) -> None:
+        """Begin a call, or add to its arguments."""
+        part = self._parts.setdefault(position, Growing(CALL))
+        if isinstance(name, str) and name != part.name and not part.text:
+            part.name += name
+        part.text += arguments_text(arguments)
+
+    def _set_whole(self, position: tuple[int, ...], parts: list[Part]) -> None:
+        """Replace what *position* holds by whole parts."""
+        for old in [old for old in self._parts if old[: len(position)] == position]:
+            del self._parts[old]
+        for index, part in enumerate(parts):
+            self._parts[(*position, index)] = Growing(part.kind, part.text)
+
+    def _add_calls(self, choice: int, calls: Any) -> None:
+        """Add calls of tools: pieces where they have an index, whole ones where they have none."""
+        for call in calls if isinstance(calls, list) else ():
+            if not isinstance(call, Mapping):
+                continue
+            nested = next(
+                (call[field] for field in ("function", "custom") if isinstance(call.get(field), Mapping)), call
+            )
+            arguments = next((nested[field] for field in ARGUMENT_FIELDS if nested.get(field) is not None), None)
+            name = nested.get("name")
+            index = number(call, "index", self._count(choice) - (0 if name else 1))
+            identifier = call.get("id") if name else None
+            self._call(self._call_position(choice, max(index, 0), identifier), name, arguments)
+
+    def _call_position(self, choice: int, index: int, identifier: Any) -> tuple[int, ...]:
+        """Return where a piece of a call goes. Gemini's OpenAI API gives all its calls the index 0, and an id each."""
+        position = (choice, CALLS, self._call_positions.get((choice, index), index))
+        part = self._parts.get(position)
+        if isinstance(identifier, str) and identifier:
+            if part is not None and part.identifier not in ("", identifier):
+                position = (choice, CALLS, self._count(choice))
+                self._call_positions[choice, index] = position[2]
+            self._parts.setdefault(position, Growing(CALL)).identifier = identifier
+        return position
+
+    def _count(self, choice: int) -> int:
+        return sum(position[:2] == (choice, CALLS) for position in self._parts)
+
+    def _append(self, choice: int, parts: list[Part]) -> None:
+        """Add whole parts behind those of the choice. Pieces continue the last one."""
+        for part in parts:
+            count = self._count(choice)
+            last = self._parts.get((choice, BLOCKS, count - 1))
+            if last is not None and last.kind == part.kind == PIECE:
+                last.text += part.text
+            else:
+                self._parts[(choice, BLOCKS, count)] = Growing(part.kind, part.text)
+
+
+def number(event: Mapping[str, Any], field: str, default: int = 0) -> int:
+    """Return the whole number that a field of an event holds."""
+    value = event.get(field)
+    return int(value) if isinstance(value, (int, float)) and value == value // 1 else default
