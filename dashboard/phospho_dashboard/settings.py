@@ -36,6 +36,16 @@ class Prices:
         """Return the price of a model, None where the table has none."""
         return (self.models or {}).get(model)
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The values that the SQL of a cost takes."""
+        models = self.models or {}
+        sides = {
+            "prices_in": [p.tokens_in for p in models.values()],
+            "prices_out": [p.tokens_out for p in models.values()],
+        }
+        return {"models": list(models), **sides}
+
     def cost(self, model: str, tokens_in: int, tokens_out: int) -> float | None:
         """Return the cost of these tokens; None where the table does not have the model."""
         price = self.of(model)

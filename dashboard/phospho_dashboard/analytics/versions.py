@@ -19,6 +19,7 @@ from phospho_dashboard.settings import Prices
 from phospho_dashboard.web.formats import with_times
 from phospho_store.sql import compose
 from phospho_store.sql.analysed import analysed, flagged_tasks, found_events
+from phospho_store.sql.metrics import COST_UNIT, TASK_COST
 from phospho_store.store import Store
 
 MAX_VERSIONS = 8
@@ -78,17 +79,14 @@ _COST = """
 SELECT version, count() AS n, toFloat64(sum(toInt128(cost))) AS total, toFloat64(sum(toInt128(cost) * cost)) AS squares
 FROM
 (
-    SELECT toString(version_id) AS version, sum(toInt64(round(1000 * (
-        ifNull(tokens_in, 0) * transform(toString(model), {models:Array(String)}, {prices_in:Array(Float64)}, 0.)
-        + ifNull(tokens_out, 0) * transform(toString(model), {models:Array(String)}, {prices_out:Array(Float64)}, 0.)
-    )))) AS cost
+    SELECT toString(version_id) AS version, sum($cost) AS cost
     FROM task_rows FINAL WHERE $tasks
     GROUP BY version, cityHash64(session_id)
     HAVING countIf(toString(model) NOT IN {models:Array(String)}) = 0
 )
 GROUP BY version
 """
-_SCORE_UNIT, _COST_UNIT = 10_000, 1_000_000_000
+_SCORE_UNIT = 10_000
 
 Row = dict[str, Any]
 
@@ -129,15 +127,10 @@ class Versions:
         return [measure for measure in measures if measure["versions"]] + self._events(scope, sessions)
 
     def _costs(self, scope: Scope) -> list[Row]:
-        models = self._prices.models
-        if not models:
+        if not self._prices.models:
             return []
-        prices = {
-            "prices_in": [p.tokens_in for p in models.values()],
-            "prices_out": [p.tokens_out for p in models.values()],
-        }
-        rows = self._rows(_COST, scope, models=list(models), **prices)
-        return [_means("cost", "Cost per session", _scaled(rows, _COST_UNIT))]
+        rows = self._rows(_COST, scope, **self._prices.parameters)
+        return [_means("cost", "Cost per session", _scaled(rows, COST_UNIT))]
 
     def _events(self, scope: Scope, sessions: dict[str, int]) -> list[Row]:
         """
@@ -168,7 +161,7 @@ class Versions:
         return [m for m in measures if any(bounds.lower < 1 for bounds, _ in m["versions"].values())]
 
     def _rows(self, sql: str, scope: Scope, **parameters: Any) -> list[Row]:
-        parts = {"tasks": scope.tasks(), "flagged_tasks": flagged_tasks(scope, "version_id")}
+        parts = {"tasks": scope.tasks(), "cost": TASK_COST, "flagged_tasks": flagged_tasks(scope, "version_id")}
         parts["analysed"] = analysed(scope, "session_id", "version_id", "sentiment_score")
         parts["found_events"] = found_events(scope, "session_id", "version_id")
         return self._store.rows(compose(sql, **parts), scope.parameters(**parameters))
