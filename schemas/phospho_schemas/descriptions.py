@@ -53,7 +53,7 @@ FIELDS: Mapping[str, str] = {
     "x": "place on the map, from -1 to 1",
     "y": "place on the map, from -1 to 1",
     "other_id": "id of the theme that it came from or went to; empty if there is none",
-    "share": "share of the older theme's tasks",
+    "share": "share of the older theme's tasks; of a birth after the first model, of the texts that came since",
     "is_hidden": "true if lists leave it out",
     "is_pinned": "true if it comes first, and stays while it has no tasks",
     "split_at": "time at which a person asked to split it; null if never",

@@ -73,6 +73,7 @@ def test_new_requests_near_an_old_theme_become_a_theme_of_their_own(discovery: D
     born = [fact.theme_id for fact in later.facts if fact.kind == "birth"]
     assert set(discovery.model.theme_ids) < set(later.model.theme_ids)
     assert sum(theme in born for theme in themes_of(later.model, NEAR_REQUESTS)) > 0.8 * len(NEAR_REQUESTS)
+    assert sum(fact.share for fact in later.facts if fact.kind == "birth") > 0.8
     assert "rude" in " ".join(theme.name.title.lower() for theme in later.themes if theme.theme_id in born)
     before, after = themes_of(discovery.model, TEXTS), themes_of(later.model, TEXTS)
     assert sum(a == b for a, b in zip(before, after, strict=True)) >= 0.98 * len(TEXTS)

@@ -185,12 +185,19 @@ class _ModelMaker:
         anchored = unit(old.centers) * (np.maximum(sizes, 1) * _ANCHOR_WEIGHT)[:, None]
         moved = replace(old, space=self.space, centers=directions(anchored + totals), version=self.version)
         model = _part(moved, kept)
-        born = self._born(model, labels == len(old.theme_ids))
-        model = _joined(model, born)
-        emerged = self._emerged(model)
+        model = _joined(model, self._born(model, labels == len(old.theme_ids)))
+        model = _joined(model, self._emerged(model))
         facts = [LineageFact("death", name) for name in dead]
-        facts += [LineageFact("birth", name) for name in [*born.theme_ids, *emerged.theme_ids]]
-        return self._split(_joined(model, emerged), previous.to_split, facts)
+        return self._split(model, previous.to_split, facts + self._births(model, len(kept)))
+
+    def _births(self, model: ThemeModel, first: int) -> list[LineageFact]:
+        """Return the births of the themes of a model from row `first` on, with their shares of the new texts."""
+        is_new = self.sample.is_new if self.sample.is_new.any() else np.ones(len(self.sample.rows), dtype=bool)
+        counts = np.bincount(_labels(model, self.sample.rows[is_new]), minlength=len(model.theme_ids) + 1)
+        shares = (counts / max(1, int(is_new.sum()))).round(3).tolist()
+        return [
+            LineageFact("birth", model.theme_ids[row], "", shares[row]) for row in range(first, len(model.theme_ids))
+        ]
 
     def _born(self, model: ThemeModel, is_free: NDArray[np.bool_]) -> ThemeModel:
         """Return a model of the new themes among the rows that are near no theme."""

@@ -22,7 +22,8 @@ class LineageFact(NamedTuple):
     A change of the themes in a new version of the model.
 
     split: `theme_id` is new, and a part of `other_id`. merge: `theme_id` is gone, and most of it is in `other_id`.
-    `share` is that of the members concerned in the older theme; of a birth or death `other_id` is empty.
+    `share` is that of the members concerned in the older theme. Of a birth or death `other_id` is empty; a birth beside
+    the themes of a previous model has its share of the texts that came since.
     """
 
     kind: LineageKind
