@@ -49,8 +49,8 @@ _MAX_SIMILARITY = 0.8
 # A new theme where few texts were before is as close together as others, by this share. It has so many times the share
 # of new texts that it has of old ones, and so many new ones at least. An old theme that grows is none: of no old theme
 # does it take more than this share of the old texts.
-_MIN_NEW_COHESION_SHARE = 0.8
-_MIN_LIFT = 3.0
+_MIN_NEW_COHESION_SHARE = 0.65
+_MIN_LIFT = 2.5
 _MIN_NEW_SHARE = 0.01
 _MIN_NEW_TEXTS = 8
 _MAX_TAKEN = 0.15

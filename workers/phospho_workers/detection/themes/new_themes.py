@@ -17,7 +17,7 @@ from phospho_workers.detection.themes.clustering import Labels, Rows, k_means, n
 # Neighbours of a text whose age is asked for.
 _NEIGHBOURS = 25
 # The odds that a neighbour is new, against those of all texts.
-_MIN_ODDS = 3.0
+_MIN_ODDS = 2.0
 _ROWS_AT_ONCE = 1_024
 _ITERATIONS = 20
 
