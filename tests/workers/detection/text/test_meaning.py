@@ -13,7 +13,7 @@ TEXTS = ["I want my money back", "please refund my order", "turn off the lights 
 
 
 def distance(first: Meaning, second: Meaning) -> int:
-    return sum((one ^ other).bit_count() for one, other in zip(first, second, strict=True))
+    return sum((left ^ right).bit_count() for left, right in zip(first, second, strict=True))
 
 
 def test_codes_of_similar_texts_differ_in_few_bits() -> None:

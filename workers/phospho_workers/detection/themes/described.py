@@ -1,4 +1,4 @@
-"""What people see of a model's themes: names, examples, groups, and places on the map, from a sample of texts."""
+"""Descriptions of the themes of a model: names, examples, groups, and places on the map, from a sample of texts."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def discover(
     else:
         model, facts = maker.continued(previous)
     themes, groups = described(model, sample)
-    return Discovery(model, themes, groups, facts, is_anew)
+    return Discovery(model, themes, groups, facts, is_anew=is_anew)
 
 
 def _old_keys(texts: Sequence[str], previous: Previous | None) -> set[str]:
@@ -216,9 +216,9 @@ class _ModelMaker:
         groups = self._new_groups(model)
         members = np.concatenate([self.rows[:0], *groups])
         centers = np.array([group.sum(axis=0, dtype=np.float64) for group in groups])
-        found = self._model(members, centers.reshape(-1, self.space.dimensions))
-        kept = np.flatnonzero(self._are_new(model, found))[: MAX_CLUSTERS - len(model.theme_ids)]
-        return _part(found, kept)
+        candidates = self._model(members, centers.reshape(-1, self.space.dimensions))
+        kept = np.flatnonzero(self._are_new(model, candidates))[: MAX_CLUSTERS - len(model.theme_ids)]
+        return _part(candidates, kept)
 
     def _new_groups(self, model: ThemeModel) -> list[NDArray[np.float32]]:
         rows, is_new = self.sample.rows, self.sample.is_new
@@ -227,21 +227,21 @@ class _ModelMaker:
         cohesion = float(np.median(_means(*model.nearest(directions(rows)), len(model.theme_ids))))
         return close_groups(rows[densely_new(rows, is_new)], self._least_new, _MIN_NEW_COHESION_SHARE * cohesion)
 
-    def _are_new(self, model: ThemeModel, found: ThemeModel) -> NDArray[np.bool_]:
-        """Tell which of the themes that were found have far more new texts than old ones, and are none of `model`."""
-        is_new, count = self.sample.is_new, len(found.theme_ids)
-        labels = _labels(_joined(model, found), self.sample.rows) - len(model.theme_ids)
-        of_found = (labels >= 0) & (labels < count)
-        new = np.bincount(labels[of_found & is_new], minlength=count)
-        old = np.bincount(labels[of_found & ~is_new], minlength=count)
+    def _are_new(self, model: ThemeModel, candidates: ThemeModel) -> NDArray[np.bool_]:
+        """Tell which of the candidates have far more new texts than old ones, and are none of `model`."""
+        is_new, count = self.sample.is_new, len(candidates.theme_ids)
+        labels = _labels(_joined(model, candidates), self.sample.rows) - len(model.theme_ids)
+        of_candidates = (labels >= 0) & (labels < count)
+        new = np.bincount(labels[of_candidates & is_new], minlength=count)
+        old = np.bincount(labels[of_candidates & ~is_new], minlength=count)
         # Half a text more on either side: none of few proves little.
         lifts = (new + 0.5) / max(1, is_new.sum()) / ((old + 0.5) / max(1, (~is_new).sum()))
-        taken = self._taken(model, np.where(of_found, labels, count), count)
+        taken = self._taken(model, np.where(of_candidates, labels, count), count)
         is_new_theme: NDArray[np.bool_] = (lifts >= _MIN_LIFT) & (new >= self._least_new) & (taken <= _MAX_TAKEN)
         return is_new_theme
 
     def _taken(self, model: ThemeModel, labels: Labels, count: int) -> NDArray[np.float64]:
-        """Return the largest share of the old texts of a theme of `model` that each of the found themes takes."""
+        """Return the largest share of the old texts of a theme of `model` that each of the candidates takes."""
         is_old = ~self.sample.is_new
         own = _labels(model, self.sample.rows)
         moved = np.zeros((len(model.theme_ids) + 1, count + 1))
@@ -253,7 +253,7 @@ class _ModelMaker:
 
     @property
     def _least_new(self) -> int:
-        """How many new texts a theme of them has at least."""
+        """The least number of new texts of a new theme."""
         new = int(self.sample.is_new.sum())
         return max(_MIN_NEW_TEXTS, round(_MIN_NEW_SHARE * new), min_size(len(self.rows)) // 2)
 
