@@ -9,6 +9,7 @@ import pytest
 from benchmarks.dashboard import measured, table
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(180)
 def test_every_page_is_measured_with_its_queries(tmp_path: Path) -> None:
     report = measured(tmp_path / "clickhouse", tasks=3000, rounds=1, periods=["all"])
