@@ -67,7 +67,9 @@ def one_process(up: OneProcess, conversations: Path) -> OneProcess:
 @pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnKafka]:
     """The workers on Kafka, for all tests of this folder. Most have a project of their own in it."""
-    with OnKafka(tmp_path_factory.mktemp("on-kafka")) as shape:
+    # A topic grows in one of them.
+    environment = {"PHOSPHO_KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS": "1000"}
+    with OnKafka(tmp_path_factory.mktemp("on-kafka"), environment) as shape:
         yield shape
 
 
@@ -80,9 +82,12 @@ def on_kafka(cluster: OnKafka, conversations: Path) -> OnKafka:
     return cluster
 
 
+_LAST_FILES = ("test_large_tasks.py", "test_failures.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run failures last in this folder: a replay would read their large and bad records again."""
+    """Run large tasks and failures last in this folder: a replay would read their large and bad records again."""
     here = [number for number, item in enumerate(items) if Path(__file__).parent in item.path.parents]
-    ordered = sorted((items[number] for number in here), key=lambda item: item.path.name == "test_failures.py")
+    ordered = sorted((items[number] for number in here), key=lambda item: item.path.name in _LAST_FILES)
     for number, item in zip(here, ordered, strict=True):
         items[number] = item

@@ -10,13 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewPartitions
 
 from fixtures.phospho_process import PhosphoProcess
 from fixtures.server_process import free_port
 from fixtures.shapes import OnKafka
 from fixtures.worker_killed_at import SINK_STEPS, STAGE_STEPS
-from phospho_schemas.topics import RAW_LOGS, TASKS
+from phospho_schemas.topics import RAW_LOGS
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
 
@@ -78,21 +77,6 @@ def test_worker_killed_between_two_steps_loses_and_doubles_nothing(
         # ClickHouse drops a sink's repeated insert; a stage's repeated message is a row that replaces itself.
         assert stored == _TASKS or name != "sink", table
     assert shape.number("SELECT count() FROM tasks") == _TASKS
-
-
-def test_topics_that_grow_lose_and_double_nothing(tmp_path: Path) -> None:
-    with OnKafka(tmp_path, {"PHOSPHO_KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS": "1000"}) as shape:
-        _log(shape, "before")
-        admin = AdminClient({"bootstrap.servers": shape.kafka.bootstrap_servers, "log_level": 0})
-        grown = [NewPartitions(topic.name, topic.partitions + 4) for topic in (RAW_LOGS, TASKS)]
-        for future in admin.create_partitions(grown).values():
-            future.result(30)
-        _log(shape, "after")
-        # Keys that go to the new partitions.
-        shape.wait_until(lambda: shape.number("SELECT count() FROM tasks") == 2 * _TASKS, "not all tasks are stored")
-        analysed = "SELECT uniqExact(task_id) FROM analyses"
-        shape.wait_until(lambda: shape.number(analysed) == 2 * _TASKS, "not all tasks are analysed")
-        assert _rows(shape, "task_rows") == (2 * _TASKS, 2 * _TASKS)
 
 
 def test_messages_of_the_far_future_change_no_order_and_no_chart(cluster: OnKafka) -> None:

@@ -9,6 +9,7 @@ import urllib.request
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from fixtures.phospho_process import clean_environment
 from fixtures.shapes import OnKafka
@@ -37,15 +38,21 @@ def produce(shape: OnKafka, topic: str, *values: bytes) -> None:
     assert producer.flush(30) == 0
 
 
-def post(shape: OnKafka, event: dict[str, object]) -> dict[str, object]:
+def post(shape: OnKafka, event: dict[str, object], path: str = "/api/v1/events") -> dict[str, object]:
     request = urllib.request.Request(
-        f"{shape.base_url}/api/v1/events",
+        f"{shape.base_url}{path}",
         json.dumps(event).encode(),
         {"Authorization": f"Bearer {shape.api_key}", "Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
         document: dict[str, object] = json.load(answer)
         return document
+
+
+def post_batch(shape: OnKafka, prefix: str) -> None:
+    """Log 200 tasks of 16 sessions."""
+    events = [{"task_id": f"{prefix}-{n}", "session_id": f"{prefix}-{n % 16}", "input": f"{n}"} for n in range(200)]
+    post(shape, {"events": events}, "/api/v1/events/batch")
 
 
 def test_workers_dead_letter_bad_records_of_any_topic(shape: OnKafka) -> None:
@@ -226,3 +233,20 @@ def test_worker_runs_under_faststream_run(shape: OnKafka) -> None:
         if name.startswith("extraction"):
             worker.start()
             worker.wait_until_ready()
+
+
+def test_topics_that_grow_lose_and_double_nothing(cluster: OnKafka) -> None:
+    """The last test of the folder: the others know the partitions as they were."""
+    shape = cluster.of_project("grown")
+    post_batch(shape, "before")
+    admin = AdminClient({"bootstrap.servers": shape.kafka.bootstrap_servers, "log_level": 0})
+    grown = [NewPartitions(topic.name, topic.partitions + 4) for topic in (RAW_LOGS, TASKS)]
+    for future in admin.create_partitions(grown).values():
+        future.result(30)
+    post_batch(shape, "after")
+    # Keys that go to the new partitions.
+    shape.wait_until(lambda: shape.number("SELECT count() FROM tasks") == 400, "not all tasks are stored")
+    analysed = "SELECT uniqExact(task_id) FROM analyses"
+    shape.wait_until(lambda: shape.number(analysed) == 400, "not all tasks are analysed")
+    [row] = shape.store.rows("SELECT count() AS n FROM task_rows WHERE project_id = 'grown'")
+    assert row["n"] == 400

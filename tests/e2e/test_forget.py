@@ -10,8 +10,8 @@ import pytest
 from confluent_kafka import Producer
 
 from fixtures.labels import new_label
-from fixtures.phospho_process import run_phospho
-from fixtures.shapes import PROJECT_ID, OnKafka
+from fixtures.phospho_process import invoke_phospho
+from fixtures.shapes import OnKafka
 from phospho_schemas.topics import RAW_LOGS
 from phospho_store.annotations.labels import LabelRepository
 
@@ -39,7 +39,7 @@ def _log(shape: OnKafka, user: str, first: int, number: int) -> None:
 def _log_bad(shape: OnKafka, user: str) -> None:
     """Log what becomes a dead letter, as a producer without the gateway."""
     producer = Producer({"bootstrap.servers": shape.kafka.bootstrap_servers, "log_level": 0})
-    producer.produce(RAW_LOGS.name, json.dumps({"project_id": PROJECT_ID, **_event(user, 0), "flag": "?"}))
+    producer.produce(RAW_LOGS.name, json.dumps({"project_id": shape.project_id, **_event(user, 0), "flag": "?"}))
     assert producer.flush(30) == 0
 
 
@@ -59,44 +59,47 @@ def _rows(shape: OnKafka, user: str) -> dict[str, int]:
     return rows | {"dead_letter_rows": _number(shape, letters)}
 
 
-def test_forgotten_user_stays_forgotten_when_topics_are_replayed(tmp_path: Path) -> None:
-    with OnKafka(tmp_path) as shape:
-        for user in ("ann", "bob"):
-            _log(shape, user, 0, 5)
-            _log_bad(shape, user)
-            LabelRepository(shape.store).save_labels([new_label(PROJECT_ID, "refund", f"{user}-1", "confirmed")])
-        shape.settle()
-        bobs = _rows(shape, "bob")
-        assert bobs == _rows(shape, "ann")
-        assert bobs["dead_letter_rows"] == 1
-        shape.stop_workers()
-        _log(shape, "ann", 5, 3)
+def test_forgotten_user_stays_forgotten_when_topics_are_replayed(cluster: OnKafka, tmp_path: Path) -> None:
+    shape = cluster.of_project("forget")
+    for user in ("ann", "bob"):
+        _log(shape, user, 0, 5)
+        _log_bad(shape, user)
+        LabelRepository(shape.store).save_labels([new_label(shape.project_id, "refund", f"{user}-1", "confirmed")])
+    shape.settle()
+    bobs = _rows(shape, "bob")
+    assert bobs == _rows(shape, "ann")
+    assert bobs["dead_letter_rows"] == 1
+    extraction = [worker for name, worker in shape.workers.items() if name.startswith("extraction")]
+    for worker in extraction:
+        assert worker.stop() == 0
+    _log(shape, "ann", 5, 3)
 
-        report = run_phospho("forget", "--user", "ann", environment=shape.client_environment())
+    report = invoke_phospho("forget", "--user", "ann", environment=shape.client_environment())
 
-        (tmp_path / "report.json").write_text(report)
-        run_phospho("forget", "--verify", str(tmp_path / "report.json"), environment=shape.client_environment())
-        content = json.loads(report)["report"]
-        assert (content["tasks"], content["remaining_rows"]) == (5, 0)
-        assert _rows(shape, "ann") == dict.fromkeys(bobs, 0)
-        shape.start_workers()
-        shape.settle()
-        # The tasks that were pending, with feedback that names only them.
-        assert _rows(shape, "ann") == dict.fromkeys(bobs, 0)
-        _log(shape, "ann", 100, 1)
-        shape.settle()
-        afterwards = _rows(shape, "ann")
-        assert (afterwards["task_rows"], afterwards["feedback_rows"]) == (1, 1)
-        digest = shape.digest()
+    (tmp_path / "report.json").write_text(report)
+    invoke_phospho("forget", "--verify", str(tmp_path / "report.json"), environment=shape.client_environment())
+    content = json.loads(report)["report"]
+    assert (content["tasks"], content["remaining_rows"]) == (5, 0)
+    assert _rows(shape, "ann") == dict.fromkeys(bobs, 0)
+    for worker in extraction:
+        worker.start()
+    shape.settle()
+    # The tasks that were pending, with feedback that names only them.
+    assert _rows(shape, "ann") == dict.fromkeys(bobs, 0)
+    _log(shape, "ann", 100, 1)
+    shape.settle()
+    afterwards = _rows(shape, "ann")
+    assert (afterwards["task_rows"], afterwards["feedback_rows"]) == (1, 1)
+    digest = shape.digest()
 
-        shape.stop_workers()
-        shape.rewind()
-        shape.start_workers()
-        shape.settle()
+    shape.stop_workers()
+    shape.rewind()
+    shape.start_workers()
+    shape.settle()
 
-        assert shape.digest() == digest
-        assert _rows(shape, "ann") == afterwards
-        assert _rows(shape, "bob") == bobs
+    assert shape.digest() == digest
+    assert _rows(shape, "ann") == afterwards
+    assert _rows(shape, "bob") == bobs
 
 
 def test_changed_report_is_not_valid(tmp_path: Path) -> None:

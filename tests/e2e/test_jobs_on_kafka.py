@@ -37,7 +37,7 @@ def test_classifier_is_used_within_seconds_and_nothing_is_lost(tmp_path: Path) -
     with OnKafka(tmp_path) as shape, shape.worker("jobs") as jobs:
         jobs.wait_until_ready()
         (tmp_path / "definitions.yaml").write_text(DEFINITIONS)
-        shape.phospho("definitions", "apply", str(tmp_path / "definitions.yaml"))
+        shape.apply_definitions(tmp_path / "definitions.yaml")
         shape.phospho("import", logs(tmp_path / "shown.jsonl", 0, _LABELS // 2, "bring umbrella {}. I want a refund"))
         shape.phospho("import", logs(tmp_path / "other.jsonl", 100, _LABELS // 2, "rain on day {}? I want a refund"))
         shape.settle()

@@ -13,6 +13,7 @@ import pytest
 from benchmarks.conversations import CONVERSATIONS
 from fixtures.examples import examples
 from fixtures.expected import Expected
+from fixtures.phospho_process import run_phospho
 from fixtures.shapes import API_KEY, PROJECT_ID, VIEWS, OneProcess, OnKafka, Shape
 
 pytestmark = [pytest.mark.kafka, pytest.mark.sweep, pytest.mark.timeout(400)]
@@ -83,7 +84,10 @@ def test_sink_killed_during_an_import_loses_and_doubles_nothing(
 ) -> None:
     shape = on_kafka.of_project("killed-sink")
     shape.apply_definitions(DEFINITIONS)
-    importing = threading.Thread(target=shape.phospho, args=("import", str(conversations)))
+    environment = shape.client_environment()
+    importing = threading.Thread(
+        target=run_phospho, args=("import", str(conversations)), kwargs={"environment": environment}
+    )
     importing.start()
     kills_with_lag = 0
     for _ in range(3):

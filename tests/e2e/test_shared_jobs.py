@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.clickhouse_server import ClickHouseServer
-from fixtures.phospho_process import PhosphoProcess, run_phospho
+from fixtures.phospho_process import PhosphoProcess, invoke_phospho
 from fixtures.server_process import free_port
 from fixtures.waiting import wait_until
 from phospho_store.clickhouse import remote
@@ -36,7 +36,7 @@ def store(tmp_path: Path) -> Iterator[tuple[Store, dict[str, str]]]:
             "PHOSPHO_SECRET_KEY": "a key of tests, long enough for it",
             "PHOSPHO_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
         }
-        run_phospho("migrate", environment=environment)
+        invoke_phospho("migrate", environment=environment)
         store = remote(clickhouse.url)
         for project_id in _PROJECTS:
             Registry(store).save_project(project_id)
