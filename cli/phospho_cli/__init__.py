@@ -18,22 +18,28 @@ _COMMANDS = {
     "dashboard": LazyCommand("processes.dashboard:dashboard", _SERVER, "Serve the pages and the query API."),
     "worker": LazyCommand("processes.worker:worker", _SERVER, "Run one stage on Kafka, or background jobs."),
     "clickhouse": LazyCommand("processes.clickhouse:clickhouse", _SERVER, "Serve an embedded ClickHouse over HTTP."),
-    "topics": LazyCommand("commands.topics:topics", _SERVER, "Create the Kafka topics."),
-    "migrate": LazyCommand("commands.migrate:migrate", _SERVER, "Bring ClickHouse's tables up to date."),
-    "backup": LazyCommand("commands.backup:backup", _SERVER, "Back up the data folder of phospho up."),
-    "restore": LazyCommand("commands.backup:restore_command", _SERVER, "Restore a backup into a new data folder."),
-    "retention": LazyCommand("commands.retention:retention", _SERVER, "Delete rows past their project's retention."),
-    "doctor": LazyCommand("commands.doctor:doctor", _SERVER, "Check Kafka and ClickHouse."),
-    "config": LazyCommand("commands.config:config", _SERVER, "Show the settings that are set, and their sources."),
+    "topics": LazyCommand("commands.operations.topics:topics", _SERVER, "Create the Kafka topics."),
+    "migrate": LazyCommand("commands.operations.migrate:migrate", _SERVER, "Bring ClickHouse's tables up to date."),
+    "backup": LazyCommand("commands.operations.backup:backup", _SERVER, "Back up the data folder of phospho up."),
+    "restore": LazyCommand(
+        "commands.operations.backup:restore_command", _SERVER, "Restore a backup into a new data folder."
+    ),
+    "retention": LazyCommand(
+        "commands.operations.retention:retention", _SERVER, "Delete rows past their project's retention."
+    ),
+    "doctor": LazyCommand("commands.operations.doctor:doctor", _SERVER, "Check Kafka and ClickHouse."),
+    "config": LazyCommand(
+        "commands.operations.config:config", _SERVER, "Show the settings that are set, and their sources."
+    ),
     "schemas": LazyCommand(
-        "commands.schemas:schemas", _SERVER, "Write the generated files: JSON Schema, AsyncAPI, docs."
+        "commands.operations.schemas:schemas", _SERVER, "Write the generated files: JSON Schema, AsyncAPI, docs."
     ),
     "import": LazyCommand(
         "importing.command:import_file", _CLIENT, "Log tasks of a file: JSON, CSV, Parquet or Excel."
     ),
     "query": LazyCommand("commands.query:query", _CLIENT, "Run a SQL query."),
-    "definitions": LazyCommand("commands.definitions:definitions", _CLIENT, "Define the events to detect."),
-    "backfill": LazyCommand("commands.backfill:backfill", _CLIENT, "Run a definition over past tasks."),
+    "definitions": LazyCommand("commands.definitions.definitions:definitions", _CLIENT, "Define the events to detect."),
+    "backfill": LazyCommand("commands.definitions.backfill:backfill", _CLIENT, "Run a definition over past tasks."),
     "webhooks": LazyCommand("commands.webhooks:webhooks", _CLIENT, "Send events to other systems by HTTP."),
     "keys": LazyCommand("commands.keys:keys", _CLIENT, "Create, list and revoke API keys."),
     "projects": LazyCommand("commands.projects:projects", _CLIENT, "Create, list and change projects."),
@@ -47,7 +53,9 @@ _COMMANDS = {
     "mcp": LazyCommand("commands.mcp:mcp", _CLIENT, "Serve read-only tools to agents and IDEs (MCP)."),
     "themes": LazyCommand("commands.themes:themes", _CLIENT, "See what users talk about, and evaluate it."),
     "demo": LazyCommand("demo.command:demo", _CLIENT, "Log generated conversations, past and live."),
-    "evaluate": LazyCommand("commands.evaluate:evaluate", _STANDALONE, "Score definitions on labelled logs."),
+    "evaluate": LazyCommand(
+        "commands.definitions.evaluate:evaluate", _STANDALONE, "Score definitions on labelled logs."
+    ),
 }
 
 

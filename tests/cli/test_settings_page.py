@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from phospho_cli.commands.schemas import SETTINGS_PAGE, settings_page
+from phospho_cli.commands.operations.schemas import SETTINGS_PAGE, settings_page
 
 REPOSITORY = Path(__file__).parents[2]
 

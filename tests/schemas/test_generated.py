@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from phospho_cli.commands.schemas import schemas
+from phospho_cli.commands.operations.schemas import schemas
 from phospho_schemas import messages
 from phospho_schemas.descriptions import FIELDS
 from phospho_schemas.generate import ASYNCAPI_FILE, FLOWS, REGISTRY_ROWS, SCHEMA_FOLDER, asyncapi, generated_files

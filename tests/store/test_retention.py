@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from fixtures.clickhouse_server import ClickHouseServer
 from fixtures.server_process import free_port
-from phospho_cli.commands.retention import retention
+from phospho_cli.commands.operations.retention import retention
 from phospho_store.clickhouse import remote
 from phospho_store.errors import StoreUnavailable
 from phospho_store.migrations import migrate

@@ -6,7 +6,7 @@ import pytest
 
 from cli.conftest import Run
 from cli.fake_server import FakeServer
-from phospho_cli.commands import backfill
+from phospho_cli.commands.definitions import backfill
 
 
 def state(status: str = "running", done: int = 0, **fields: object) -> dict[str, object]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from cli.conftest import Run
 from cli.fake_server import FakeServer
-from phospho_cli.commands.definition_file import DefinitionItem
+from phospho_cli.commands.definitions.definition_file import DefinitionItem
 from phospho_cli.demo.conversations import DemoTask
 from phospho_cli.demo.history import past_tasks
 from phospho_cli.demo.script import DEFINITIONS

@@ -62,7 +62,7 @@ definitions:
 # The path of a definition from the API to an analysis.
 DETECT = """
 import json, sys
-from phospho_cli.commands.definition_file import read_definitions
+from phospho_cli.commands.definitions.definition_file import read_definitions
 from phospho_dashboard.definitions.checks import checked_definition
 from phospho_web.problems import Problem
 from phospho_workers.detection.definitions import check_definition, compile_definitions

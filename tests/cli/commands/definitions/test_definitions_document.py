@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from phospho_cli.commands.definition_file import DefinitionItem, read_definitions
-from phospho_cli.commands.definitions import apply
+from phospho_cli.commands.definitions.definition_file import DefinitionItem, read_definitions
+from phospho_cli.commands.definitions.definitions import apply
 from phospho_schemas.annotations import Label
 from phospho_schemas.definitions import DEFINITION_FIELDS, refusal_of
 from phospho_schemas.messages import EventDefinition
@@ -16,7 +16,7 @@ from phospho_workers.detection.definitions import check_definition
 from phospho_workers.detection.engines import ENGINES
 from phospho_workers.detection.evaluation.labelled import event_definition
 
-TEXT = (Path(__file__).parents[3] / "docs/definitions.md").read_text()
+TEXT = (Path(__file__).parents[4] / "docs/definitions.md").read_text()
 [EXAMPLE] = re.findall(r"```yaml\n(.*?)```", TEXT, re.S)
 HELP = re.search(r"\x08\n( *definitions:\n.*?)\n\n", apply.help or "", re.S)
 

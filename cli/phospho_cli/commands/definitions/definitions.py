@@ -11,7 +11,7 @@ import click
 
 from phospho_cli.client.http import Client, connected
 from phospho_cli.client.output import print_table
-from phospho_cli.commands.backfill import offer_backfills
+from phospho_cli.commands.definitions.backfill import offer_backfills
 
 _PATH = "/api/v1/definitions"
 # The limits of one request, within the 1,000 items and 1,000,000 bytes that the server accepts.
@@ -77,7 +77,7 @@ def apply(client: Client, file: IO[bytes], wants_backfill: bool | None) -> None:
     `is_last_task: true` reads only the last task of a session, and `context_turns: 3` reads three earlier ones too.
     docs/definitions.md has every field with its limits.
     """
-    from phospho_cli.commands.definition_file import BadDefinitions, read_definitions
+    from phospho_cli.commands.definitions.definition_file import BadDefinitions, read_definitions
 
     try:
         items = read_definitions(file.read())
@@ -164,7 +164,7 @@ def _name(file: IO[bytes]) -> str:
 
 def _item_of(file: IO[bytes], name: str) -> dict[str, Any]:
     """Return the definition of that name in a file."""
-    from phospho_cli.commands.definition_file import BadDefinitions, read_definitions
+    from phospho_cli.commands.definitions.definition_file import BadDefinitions, read_definitions
 
     try:
         items = read_definitions(file.read())
