@@ -3,8 +3,7 @@ For all tests: where PHOSPHO_NO_SKIPS is set, as in CI, what would be skipped fa
 
 Hypothesis has no deadline: on a busy machine it would be a timed test. It draws few examples; `make chaos` asks for
 the profile that draws many. With several workers (`-n`) a file goes to one of them as a whole, and so does a folder
-whose files share servers. What processes share and must not make twice at once, a build or an environment, is made
-under a lock.
+whose files share servers. A build that processes share is made under a lock.
 """
 
 from __future__ import annotations
