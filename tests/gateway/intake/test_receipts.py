@@ -56,6 +56,11 @@ async def test_receipt_of_feedback_names_task_and_feedback(
         ("/api/v1/events", b'{"input": "x"}', "missing_output"),
         ("/api/v1/events/batch", b'{"events": []}', "empty_batch"),
         ("/v2/log/shop", b"[]", "invalid_body"),
+        ("/v2/tasks/t/flag", b"{", "malformed_json"),
+        ("/v2/tasks/t/human-eval", b"[]", "invalid_body"),
+        ("/v2/tasks/t", b"{", "malformed_json"),
+        ("/v2/projects/shop/tasks/flat-update", b"{", "malformed_json"),
+        ("/v3/log", b"{", "malformed_json"),
     ],
 )
 async def test_receipt_counts_a_refused_request(

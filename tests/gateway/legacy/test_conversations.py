@@ -49,6 +49,14 @@ async def test_each_turn_is_a_task_with_what_the_conversation_says(shop: httpx.A
     assert [event["event_name"] for event in tasks[1]["events"]] == ["flight"]
 
 
+async def test_answer_that_only_calls_tools_has_no_text(shop: httpx.AsyncClient) -> None:
+    calls = {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "find"}}]}
+
+    await _log(shop, _told([FLIGHT[0], calls], session_id="only-calls"))
+
+    assert await _turns(shop, "only-calls") == [("A flight to Lisbon", None)]
+
+
 async def test_a_conversation_that_grows_is_told_once(shop: httpx.AsyncClient) -> None:
     unanswered = [YES[0]]
     for told in (_told(HELLO), _told(HELLO, unanswered), _told(HELLO, YES), _told(HELLO, YES, YES)):

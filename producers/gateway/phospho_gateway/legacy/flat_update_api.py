@@ -51,9 +51,10 @@ class FlatUpdateApi(ApiEndpoints):
         services = self._services
         project_id = await services.access.own_project(request, "ingest")
         with services.bodies.open(request) as body:
+            envelope = services.intake.envelope(request, project_id, "v2")
             flat = objects_field(await body.object(), "flattened_tasks", services.settings.max_events)
             changes = changes_of(flat)
-            outcome = await self._apply(project_id, changes, services.intake.envelope(request, project_id, "v2"))
+            outcome = await self._apply(project_id, changes, envelope)
         return json_response(outcome | {"ignored_fields": ignored_fields(flat)})
 
     async def _apply(self, project_id: str, changes: Mapping[str, Change], envelope: Envelope) -> dict[str, Any]:

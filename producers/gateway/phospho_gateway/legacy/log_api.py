@@ -52,7 +52,8 @@ class LogApi(ServiceEndpoints):
             return await self.evaluate_task(request)
         with self._bodies.open(request) as body:
             evaluation = await body.object()
-            return await self._evaluated(request, evaluation, checked_project_id(evaluation.get("project_id")))
+            project_id = checked_project_id(evaluation.get("project_id"))
+            return await self._evaluated(request, evaluation, self._intake.envelope(request, project_id, "feedback"))
 
     @legacy_post(
         "/v2/tasks/{task_id:path}/human-eval",
@@ -65,7 +66,8 @@ class LogApi(ServiceEndpoints):
         """Take a person's evaluation of a task; 200 when it is durable."""
         project_id = await self._access.project(request)
         with self._bodies.open(request) as body:
-            return await self._evaluated(request, await body.object(), project_id)
+            envelope = self._intake.envelope(request, project_id, "feedback")
+            return await self._evaluated(request, await body.object(), envelope)
 
     def _read(self, body: Any, envelope: Envelope) -> tuple[list[AcceptedEvent], Response]:
         """Return the events and the answer: while the messages travel, only bytes are held."""
@@ -74,8 +76,7 @@ class LogApi(ServiceEndpoints):
         events = [result for result in results if isinstance(result, AcceptedEvent)]
         return events, json_response({"logged_events": logged})
 
-    async def _evaluated(self, request: Request, body: dict[str, Any], project_id: str | None) -> Response:
-        envelope = self._intake.envelope(request, project_id, "feedback")
+    async def _evaluated(self, request: Request, body: dict[str, Any], envelope: Envelope) -> Response:
         feedback = self._intake.read_feedback(request.path_params["task_id"], body, envelope)
         await self._intake.publish([feedback], envelope)
         return json_response(_evaluation(feedback))

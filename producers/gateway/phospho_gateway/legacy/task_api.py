@@ -65,9 +65,9 @@ class TaskApi(ApiEndpoints):
         services = self._services
         project_id, task_id = await services.access.own_project(request, "ingest"), path_id(request, "task_id")
         with services.bodies.open(request) as body:
+            envelope = services.intake.envelope(request, project_id, "v2")
             change = _change(await body.object())
             stored = await self._stored(project_id, task_id)
-            envelope = services.intake.envelope(request, project_id, "v2")
             logs, task = logs_of(stored, change, services.intake, envelope)
             await services.intake.publish(logs, envelope, "change")
         return json_response(task_document(task))

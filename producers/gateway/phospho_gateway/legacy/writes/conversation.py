@@ -108,7 +108,9 @@ def _sides(turn: list[Message]) -> dict[str, Any]:
     *inputs, last = turn
     if last["role"] not in _ASSISTANT_ROLES:
         inputs, last = turn, {"content": None}
-    output = last["content"] if type(last.get("content")) in (str, type(None)) else [last]
+    # A message that only calls tools has no content.
+    content = last.get("content")
+    output = content if type(content) in (str, type(None)) else [last]
     if not inputs:
         return {"input": "", "output": output}
     if len(inputs) == 1 and type(inputs[0].get("content")) is str:
