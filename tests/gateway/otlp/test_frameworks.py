@@ -214,6 +214,44 @@ def test_langfuse_and_mlflow_are_read(attributes: dict[str, Any]) -> None:
     assert (task["input"], task["output"]) == ("Hello", "Hi")
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"langfuse.observation.type": "generation", "langfuse.observation.usage_details": '{"input": 5, "output": 2}'},
+        {"mlflow.spanType": '"LLM"', "mlflow.chat.tokenUsage": '{"input_tokens": 5, "output_tokens": 2}'},
+    ],
+)
+def test_token_counts_in_json_are_read(attributes: dict[str, Any]) -> None:
+    task = row(attributes)
+    assert (task["tokens_in"], task["tokens_out"]) == (5, 2)
+
+
+def test_langsmith_is_read_with_its_serialised_messages() -> None:
+    def message(name: str, content: str) -> dict[str, Any]:
+        return {"lc": 1, "type": "constructor", "id": ["langchain", name], "kwargs": {"content": content}}
+
+    prompt = {"messages": [[message("SystemMessage", "Be brief."), message("HumanMessage", "Hello")]]}
+    answer = {"generations": [[{"text": "Hi", "message": message("AIMessage", "Hi")}]]}
+    attributes = {"gen_ai.prompt": json.dumps(prompt), "gen_ai.completion": json.dumps(answer)}
+
+    task = row({"langsmith.span.kind": "llm", "langsmith.metadata.session_id": "c-9"} | attributes)
+
+    assert [task[name] for name in ("input", "output", "system_prompt", "session_id")] == [
+        "Hello", "Hi", "Be brief.", "c-9",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("provider", "role", "text"),
+    [("openai", "unknown", "Hel\nlo!"), ("gcp.gen_ai", "assistant", "Hello!"), ("gcp.gemini", "model", "Hello!")],
+)
+def test_parts_of_an_answer_are_joined_as_its_provider_cuts_them(provider: str, role: str, text: str) -> None:
+    """OpenLLMetry calls the role of LangChain's chunks unknown."""
+    parts = [{"type": "text", "content": piece} for piece in ("Hel", "lo!")]
+    messages = json.dumps([{"role": role, "parts": parts}])
+    assert chat_row({"gen_ai.provider.name": provider, "gen_ai.output.messages": messages})["output"] == text
+
+
 def test_calls_beside_the_parts_of_a_message_are_kept() -> None:
     parts = [{"type": "tool_call", "id": "t1", "name": "weather", "arguments": {"city": "Oslo"}}]
     beside = {"id": "t2", "name": "time", "arguments": {"zone": "CET"}}

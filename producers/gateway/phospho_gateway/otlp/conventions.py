@@ -1,7 +1,7 @@
 """
 Attributes of spans in the conventions of LLM apps: OpenTelemetry's own (`gen_ai.*`), OpenInference
 (`openinference.*`, `llm.*`), OpenLLMetry (`traceloop.*`), and those of single frameworks (Vercel's AI SDK, Google's
-ADK, Logfire, Langfuse, MLflow). The table is in docs/opentelemetry.md.
+ADK, Logfire, Langfuse, MLflow, LangSmith). The table is in docs/opentelemetry.md.
 """
 
 from __future__ import annotations
@@ -14,8 +14,12 @@ from phospho_gateway.otlp.spans import Attributes, Identity, Resource, Span
 from phospho_gateway.otlp.values import count_of, json_object, json_text
 
 _PROPERTIES = "traceloop.association.properties."
-# Properties that an app adds through OpenLLMetry, the AI SDK of Vercel, or upstream phospho's tracer.
-_PROPERTY_PREFIXES = (_PROPERTIES, "ai.telemetry.metadata.", "phospho.metadata.")
+# Properties that an app adds through OpenLLMetry, the AI SDK of Vercel, LangSmith, Langfuse, or upstream phospho's
+# tracer.
+_PROPERTY_PREFIXES = (
+    _PROPERTIES, "ai.telemetry.metadata.", "phospho.metadata.", "langsmith.metadata.", "langfuse.observation.metadata.",
+    "langfuse.trace.metadata.",
+)  # fmt: skip
 
 # Operations (gen_ai.operation.name, llm.request.type, mlflow.spanType, langfuse.observation.type) in lower case, and
 # the kind of step that they are here. Any other operation is a kind of its own, and no call of a model for a text.
@@ -70,6 +74,7 @@ _KINDS: tuple[tuple[str, Mapping[str, str] | None], ...] = (
     ("ai.operationId", _VERCEL_OPERATIONS),
     ("langfuse.observation.type", _OPERATIONS),
     ("mlflow.spanType", _OPERATIONS),
+    ("langsmith.span.kind", None),
 )
 # A span with none of the kinds above is a call of a model where it names one.
 _SIGNS_OF_LLM = (
@@ -83,6 +88,8 @@ SESSION = (
     "gen_ai.thread.id",
     "langfuse.session.id",
     "gcp.vertex.agent.session_id",
+    "langsmith.trace.session_id",
+    "mlflow.trace.session",
 )
 USER = (
     "user.id",
@@ -90,6 +97,7 @@ USER = (
     "gen_ai.user",
     "llm.user",
     "langfuse.user.id",
+    "mlflow.trace.user",
 )
 MODEL = (
     "gen_ai.response.model",
@@ -100,6 +108,7 @@ MODEL = (
     "ai.response.model",
     "ai.model.id",
     "langfuse.observation.model.name",
+    "mlflow.llm.model",
 )
 TOKENS_IN = (
     "gen_ai.usage.input_tokens",
@@ -161,6 +170,8 @@ _MAPPED_PREFIXES = (
     "gcp.vertex.agent.llm_response",
     "langfuse.observation.input",
     "langfuse.observation.output",
+    "langfuse.observation.usage_details",
+    "mlflow.chat.tokenUsage",
     "mlflow.spanInputs",
     "mlflow.spanOutputs",
 )

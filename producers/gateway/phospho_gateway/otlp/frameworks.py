@@ -1,4 +1,4 @@
-"""Requests and answers in the attributes of single frameworks: Google's ADK, the AI SDK of Vercel, Logfire."""
+"""Requests and answers in attributes of frameworks: Google's ADK, the AI SDK, Logfire, Langfuse, MLflow."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from phospho_gateway.otlp.values import count_of, json_object, json_objects, jso
 
 _ADK_REQUEST = "gcp.vertex.agent.llm_request"
 _ADK_RESPONSE = "gcp.vertex.agent.llm_response"
+# Attributes of Langfuse and MLflow that hold the token counts of a call as JSON.
+_USAGES = ("langfuse.observation.usage_details", "mlflow.chat.tokenUsage")
 _ADK_TOKENS_IN = ("prompt_token_count", "tool_use_prompt_token_count")
 _ADK_TOKENS_OUT = ("candidates_token_count", "thoughts_token_count")
 _VERCEL_CALLS = "ai.response.toolCalls"
@@ -33,10 +35,18 @@ def adk_output(attributes: Attributes) -> list[Message]:
     return [message | {"role": "assistant"} for message in of_parts(content, "assistant")] if content else []
 
 
-def adk_tokens(attributes: Attributes) -> tuple[int | None, int | None]:
-    """Return the tokens in and out that a response of the ADK counts, thoughts among those out."""
+def reported_tokens(attributes: Attributes) -> tuple[int | None, int | None]:
+    """Return the tokens in and out that a response of the ADK, thoughts among them, Langfuse or MLflow counts."""
     usage = json_object(json_object(attributes.get(_ADK_RESPONSE)).get("usage_metadata"))
-    return _sum(usage, _ADK_TOKENS_IN), _sum(usage, _ADK_TOKENS_OUT)
+    if usage:
+        return _sum(usage, _ADK_TOKENS_IN), _sum(usage, _ADK_TOKENS_OUT)
+    counts = next((counts for name in _USAGES if (counts := json_object(attributes.get(name)))), {})
+    return _first_count(counts, "input"), _first_count(counts, "output")
+
+
+def _first_count(counts: Attributes, side: str) -> int | None:
+    names = (side, f"{side}_tokens", "prompt_tokens" if side == "input" else "completion_tokens")
+    return next((count for name in names if (count := count_of(counts.get(name))) is not None), None)
 
 
 def vercel_output(attributes: Attributes) -> list[Message]:

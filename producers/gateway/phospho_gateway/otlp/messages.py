@@ -12,6 +12,7 @@ from typing import Any
 
 from phospho_gateway.otlp import conventions, frameworks
 from phospho_gateway.otlp.message_shapes import (
+    Message,
     of_choice,
     of_event,
     of_genai,
@@ -82,21 +83,38 @@ def outputs_of(span: Span) -> list[Any]:
         or frameworks.vercel_output(attributes)
     )
     if messages:
-        return sorted(messages, key=lambda message: not message.get("content"))
+        answers = [_as_answer(message, is_gemini=_is_gemini(attributes)) for message in messages]
+        return sorted(answers, key=lambda message: not message.get("content"))
     answer = _first(attributes, _OUTPUT_TEXTS)
     return [] if answer is None else [answer]
+
+
+def _as_answer(message: Message, *, is_gemini: bool) -> Message:
+    """
+    Return an output message in the role of a model, whatever its instrumentation calls it, unless it is a tool's.
+
+    Gemini cuts one answer into parts anywhere; extraction joins those of its role without line breaks.
+    """
+    if message.get("role") in ("tool", "function", "model"):
+        return message
+    return message | {"role": "model" if is_gemini else "assistant"}
+
+
+def _is_gemini(attributes: Attributes) -> bool:
+    provider = conventions.first_text(attributes, ("gen_ai.provider.name", "gen_ai.system"))
+    return provider.lower().startswith(("gcp.", "gemini", "google", "vertex"))
 
 
 def tokens_in(attributes: Attributes) -> int | None:
     """Return the input tokens of a call, those from the provider's cache included."""
     count = conventions.tokens_in(attributes)
-    return frameworks.adk_tokens(attributes)[0] if count is None else count
+    return frameworks.reported_tokens(attributes)[0] if count is None else count
 
 
 def tokens_out(attributes: Attributes) -> int | None:
     """Return the output tokens of a call."""
     count = conventions.tokens_out(attributes)
-    return frameworks.adk_tokens(attributes)[1] if count is None else count
+    return frameworks.reported_tokens(attributes)[1] if count is None else count
 
 
 def unread_attributes(span: Span) -> list[str]:
