@@ -115,6 +115,9 @@ class Assembly(AnswerParts):
 
     def _responses(self, event: Mapping[str, Any]) -> bool:
         kind = event.get("type")
+        if event.get("object") == "response":
+            self._responses_end(event)
+            return True
         if not isinstance(kind, str) or not kind.startswith("response."):
             return False
         position = (0, BLOCKS, number(event, "output_index"))
@@ -162,6 +165,8 @@ class Assembly(AnswerParts):
         elif kind == "content_block_delta" and isinstance(event.get("delta"), Mapping):
             self._block = number(event, "index", max(self._block, 0))
             self._block_delta(event["delta"])
+        elif kind == "message" and isinstance(event.get("content"), list):
+            self._set_whole((0, BLOCKS), message_parts(event))
         else:
             return isinstance(kind, str) and kind in _ANTHROPIC_EVENTS
         return True

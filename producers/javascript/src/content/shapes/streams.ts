@@ -186,6 +186,10 @@ export class Assembly {
 
   #responses(event: JsonObject): boolean {
     const kind = event.type;
+    if (event.object === "response") {
+      this.#responsesEnd(event);
+      return true;
+    }
     if (typeof kind !== "string" || !kind.startsWith("response.")) return false;
     const place = [0, ITEMS, number(event, "output_index")];
     const text = RESPONSES_TEXTS.get(kind);
@@ -227,6 +231,8 @@ export class Assembly {
     } else if (kind === "content_block_delta" && isObject(event.delta)) {
       this.#block = number(event, "index", Math.max(this.#block, 0));
       this.#blockDelta(event.delta);
+    } else if (kind === "message" && Array.isArray(event.content)) {
+      this.#parts.placeWhole([0, BLOCKS], messageParts(event));
     } else return ANTHROPIC_EVENTS.has(kind ?? null);
     return true;
   }
