@@ -34,6 +34,8 @@ class StreamLog:
         self._answer = StreamedAnswer(call)
         self._stop = stop
         self._is_finished = False
+        # Set while the app waits for the next chunk.
+        self.is_reading = False
 
     def add(self, chunk: Any) -> None:
         """Add one chunk. The chunk for which `stop` returns true ends the task and is not part of it."""

@@ -33,8 +33,28 @@ def attach(output: Any, stream_log: StreamLog) -> None:
     """Log the values of *output* to *stream_log*. Raises TypeError or AttributeError if it can't be watched."""
     wrap_iterable(output)
     setattr(output, _LOG_ATTRIBUTE, stream_log)
+    _finish_with_response(getattr(output, "response", None), stream_log)
     # An app that drops the stream before its end has still received an answer.
     weakref.finalize(output, stream_log.finish).atexit = False
+
+
+def _finish_with_response(response: Any, stream_log: StreamLog) -> None:
+    """Finish the task when the app closes the HTTP response: OpenAI's stream helpers close nothing else."""
+    for name in ("close", "aclose"):
+        original = getattr(response, name, None)
+        if callable(original):
+            setattr(response, name, _closing(original, stream_log))
+
+
+def _closing(original: Callable[..., Any], stream_log: StreamLog) -> Callable[..., Any]:
+    @wraps(original)
+    def close_and_finish() -> Any:
+        # The stream closes it as well, when it ends or breaks; then the iteration finishes the task.
+        if not stream_log.is_reading:
+            stream_log.finish()
+        return original()
+
+    return close_and_finish
 
 
 def attach_entered(manager: Any, stream_log: StreamLog) -> None:
@@ -145,11 +165,14 @@ def _make_next(cls: type[Any]) -> Callable[[Any], Any]:
         log: StreamLog | None = self.__dict__.get(_LOG_ATTRIBUTE)
         if log is None:
             return cls.__next__(self)
+        log.is_reading = True
         try:
             value = cls.__next__(self)
         except BaseException as error:
             log.finish(None if isinstance(error, StopIteration) else error)
             raise
+        finally:
+            log.is_reading = False
         _add_value(self, value, log)
         return value
 
@@ -161,11 +184,14 @@ def _make_anext(cls: type[Any]) -> Callable[[Any], Awaitable[Any]]:
         log: StreamLog | None = self.__dict__.get(_LOG_ATTRIBUTE)
         if log is None:
             return await cls.__anext__(self)
+        log.is_reading = True
         try:
             value = await cls.__anext__(self)
         except BaseException as error:
             log.finish(None if isinstance(error, StopAsyncIteration) else error)
             raise
+        finally:
+            log.is_reading = False
         _add_value(self, value, log)
         return value
 
