@@ -150,3 +150,37 @@ def test_error_of_the_provider_is_logged_and_raised(
     [log] = recorded.logs
     assert (log["input"], log["output"]) == ("Say hello", None)
     assert "Error" in log["error"]
+
+
+def test_helper_that_is_left_early_is_logged_at_the_end_of_its_block(
+    provider: ModelServer, recorded: phospho.RecordingTransport
+) -> None:
+    provider.mode = "greet"
+    client = pytest.importorskip("openai").OpenAI(api_key="k", base_url=provider.url + "/v1", max_retries=0)
+    helpers = [
+        client.chat.completions.stream(model=MODEL, messages=MESSAGES),
+        client.responses.stream(model=MODEL, input="Say hello"),
+    ]
+    streams = []
+    for helper in helpers:
+        with helper as stream:
+            streams.append(stream)
+            next(iter(stream))
+
+    assert phospho.flush().is_complete
+    assert [log["input"] for log in recorded.logs] == ["Say hello"] * len(streams)
+
+
+def test_raw_response_that_calls_a_tool_is_the_call(
+    provider: ModelServer, recorded: phospho.RecordingTransport
+) -> None:
+    provider.mode = "tool"
+    openai, anthropic = pytest.importorskip("openai"), pytest.importorskip("anthropic")
+    client = openai.OpenAI(api_key="k", base_url=provider.url + "/v1", max_retries=0)
+    client.chat.completions.with_raw_response.create(model=MODEL, messages=MESSAGES)
+    client.responses.with_raw_response.create(model=MODEL, input="Say hello")
+    messages = anthropic.Anthropic(api_key="k", base_url=provider.url, max_retries=0).messages
+    messages.with_raw_response.create(model=MODEL, max_tokens=9, messages=MESSAGES)
+
+    assert phospho.flush().is_complete
+    assert [log["output"] for log in recorded.logs] == [TEXTS["tool"]] * 3
