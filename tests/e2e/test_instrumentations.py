@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -15,6 +16,8 @@ from urllib.parse import quote
 
 import pytest
 
+from fixtures import model_server
+from fixtures.model_server import MODES, ModelServer
 from fixtures.phospho_process import clean_environment
 from fixtures.shapes import OneProcess
 
@@ -23,6 +26,31 @@ from .openai_server import MODEL, TOKENS_IN, TOKENS_OUT, openai_server
 APPS = Path(__file__).parent / "apps"
 DOCS = (Path(__file__).parents[2] / "docs" / "opentelemetry.md").read_text("utf-8")
 CALL = 'get_weather({"city": "Lisbon"})'
+
+WAYS = ("whole", "stream", "helper")
+PROVIDERS = {
+    "OpenAI Chat Completions": WAYS,
+    "OpenAI Responses": WAYS,
+    "Azure OpenAI": WAYS,
+    "Anthropic": WAYS,
+    "Gemini": WAYS,
+    "Ollama": ("whole", "stream"),
+    "LangChain": WAYS,
+}
+Cell = tuple[str, str, str]
+# What OpenLLMetry leaves out of its spans: docs/clients.md has the list. None: it writes no span for the call.
+OMITTED: dict[Cell, dict[str, Any] | None] = {
+    ("OpenAI Responses", "tool", "whole"): None,
+    ("Gemini", "greet", "whole"): {"tokens_out": 1},
+    ("Gemini", "greet", "stream"): {"tokens_out": 1, "output": "lo!"},
+    ("Gemini", "greet", "helper"): {"tokens_out": 1, "output": "lo!"},
+    **{("Gemini", "tool", way): {"tokens_out": 1} for way in WAYS},
+    ("Gemini", "error", "stream"): None,
+    ("Gemini", "error", "helper"): None,
+    **{("Anthropic", mode, way): {"tokens_out": 3} for mode in ("greet", "tool") for way in ("stream", "helper")},
+    ("Anthropic", "error", "helper"): {"input": ""},
+    **{("Ollama", "tool", way): {"output": ""} for way in ("whole", "stream")},
+}
 
 Run = Callable[..., str]
 
@@ -45,7 +73,7 @@ def run(shape: OneProcess) -> Iterator[Run]:
                 env=environment | further,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=110,
                 check=False,
             )
             assert done.returncode == 0, done.stdout + done.stderr
@@ -131,6 +159,48 @@ def test_a_call_that_failed_is_a_task_with_its_error(shape: OneProcess, family: 
 
 def test_an_embedding_is_no_task(shape: OneProcess, family: str) -> None:
     assert tasks(shape, f"{family} embeddings") == []
+
+
+@pytest.fixture(scope="module")
+def provider_urls() -> Iterator[dict[str, str]]:
+    """Return the variables that name a server for each mode of the providers."""
+    with contextlib.ExitStack() as stack:
+        servers = {mode: stack.enter_context(contextlib.closing(ModelServer(mode))) for mode in MODES}
+        yield {f"{mode.upper()}_URL": server.url for mode, server in servers.items()}
+
+
+@pytest.mark.parametrize("family", ["openinference", "openllmetry"])
+def test_every_way_of_each_provider_is_the_same_task(
+    shape: OneProcess, run: Run, provider_urls: dict[str, str], family: str
+) -> None:
+    run(str(APPS / "provider_calls.py"), family, **provider_urls)
+
+    sql = f"SELECT * FROM tasks WHERE startsWith(session_id, '{family} ') AND user_id = 'matrix'"
+    rows = [json.loads(line) for line in shape.sql(sql, "JSONEachRow").splitlines()]
+    calls = {row["session_id"].removeprefix(f"{family} "): shown(row) for row in rows}
+    assert len(calls) == len(rows)
+    cells = [(name, mode, way) for name, ways in PROVIDERS.items() for mode in MODES for way in ways]
+    expected = {" ".join(cell): task for cell in cells if (task := task_of_cell(family, cell)) is not None}
+    assert calls == expected
+
+
+def shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a task that are the same in each way. A call that failed may name no model."""
+    if "error" in metadata_of(row):
+        return {"input": row["input"], "output": row["output"], "has_error": True}
+    return {name: row[name] for name in ("input", "output", "model", "tokens_in", "tokens_out")}
+
+
+def task_of_cell(family: str, cell: Cell) -> dict[str, Any] | None:
+    _, mode, _ = cell
+    omitted = OMITTED.get(cell, {}) if family == "openllmetry" else {}
+    if omitted is None:
+        return None
+    task: dict[str, Any] = {"input": "Say hello", "output": model_server.TEXTS.get(mode, "")}
+    if mode == "error":
+        return task | {"has_error": True} | omitted
+    counts = {"tokens_in": model_server.TOKENS_IN, "tokens_out": model_server.TOKENS_OUT}
+    return task | {"model": model_server.MODEL} | counts | omitted
 
 
 def test_a_langchain_agent_becomes_a_session_whose_tasks_have_their_steps(shape: OneProcess, run: Run) -> None:
