@@ -1,4 +1,4 @@
-"""Clients that openapi-python-client generates from our documents call every ingest and query endpoint."""
+"""Clients in Python and TypeScript, generated from our documents, call every ingest and query endpoint."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from typing import Any
 
 import pytest
 
+from fixtures.node import built_package, installed, json_lines
+from fixtures.node import run as run_command
 from fixtures.shapes import OneProcess
 
+TYPESCRIPT_APP = Path(__file__).parent / "typescript"
 # The generator writes `1and`, which its formatter would part.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid decimal literal")
 
@@ -61,6 +64,15 @@ PATH_VALUES = {
     "theme_id": "unknown",
 }
 ITEMS = {"sessions": "s-1", "tasks": "t-1", "event-stats": "refund", "themes": "1"}
+# None of these exists, and only an administrator sees people.
+MISSING = {
+    "get_backfills_backfill_id",
+    "get_dead_letters_dead_letter_id",
+    "get_api_v1_receipts_receipt_id",
+    "get_themes_item_id",
+    "get_task_logs_task_id",
+    "get_people",
+}
 # Generated clients send JSON: the other form of OTLP is protobuf's.
 EXPECTED_WARNING = "Unsupported content type application/x-protobuf"
 
@@ -96,7 +108,7 @@ class GeneratedClient:
         """Return the response of an operation."""
         _, path, operation = self.operations[operation_id]
         function = self._module(operation_id).sync_detailed
-        values = [self._path_value(parameter["name"], path) for parameter in _in_path(operation)]
+        values = path_values(path, operation).values()
         arguments: dict[str, Any] = {"client": self._client}
         if "requestBody" in operation:
             arguments["body"] = _model_of(function, BODIES[operation_id])
@@ -109,13 +121,11 @@ class GeneratedClient:
         path = self._modules[operation_id]
         return importlib.import_module(f"{self._name}.api.{path.parent.name}.{path.stem}")
 
-    @staticmethod
-    def _path_value(name: str, path: str) -> str:
-        return ITEMS[path.split("/")[3]] if name == "item_id" else PATH_VALUES[name]
 
-
-def _in_path(operation: dict[str, Any]) -> list[dict[str, Any]]:
-    return [parameter for parameter in operation["parameters"] if parameter["in"] == "path"]
+def path_values(path: str, operation: dict[str, Any]) -> dict[str, str]:
+    """Return the values of the parameters in an operation's path, in their order."""
+    names = [parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"]
+    return {name: ITEMS[path.split("/")[3]] if name == "item_id" else PATH_VALUES[name] for name in names}
 
 
 def _model_of(function: Any, body: dict[str, Any]) -> Any:
@@ -126,14 +136,23 @@ def _model_of(function: Any, body: dict[str, Any]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def clients(server: OneProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[GeneratedClient]]:
-    """The clients of the gateway's document and of the API's."""
+def documents(server: OneProcess) -> dict[str, dict[str, Any]]:
+    """The documents of the gateway and of the API."""
+    read = {}
+    for name, path in (("gateway", "/openapi.json"), ("api", "/api/openapi.json")):
+        with urllib.request.urlopen(server.base_url + path, timeout=20) as answer:
+            read[name] = json.load(answer)
+    return read
+
+
+@pytest.fixture(scope="module")
+def clients(
+    server: OneProcess, documents: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[GeneratedClient]]:
+    """The clients of both documents."""
     folder = tmp_path_factory.mktemp("clients")
     sys.path.insert(0, str(folder))
-    made = []
-    for name, path in (("gateway_client", "/openapi.json"), ("api_client", "/api/openapi.json")):
-        with urllib.request.urlopen(server.base_url + path, timeout=20) as answer:
-            made.append(GeneratedClient(folder, name, json.load(answer), server))
+    made = [GeneratedClient(folder, f"{name}_client", document, server) for name, document in documents.items()]
     yield made
     for client in made:
         client.close()
@@ -154,9 +173,70 @@ def test_generated_clients_call_every_ingest_and_query_endpoint(clients: list[Ge
 
     failed = {name: response.content for name, response in responses.items() if response.status_code >= 300}
     unparsed = {name for name, response in responses.items() if response.parsed is None}
-    # None of these exists, and only an administrator sees people.
-    missing = {"get_backfills_backfill_id", "get_dead_letters_dead_letter_id", "get_api_v1_receipts_receipt_id"}
-    missing |= {"get_themes_item_id", "get_task_logs_task_id"}
-    assert set(failed) == {*missing, "get_people"}, failed
+    assert set(failed) == MISSING, failed
     # Their answers have no schema.
     assert unparsed == {"post_sql", "get_metrics"}
+
+
+# npm may have to install the generator first.
+@pytest.mark.timeout(400)
+def test_typescript_clients_call_every_ingest_and_query_endpoint(
+    server: OneProcess, documents: dict[str, dict[str, Any]]
+) -> None:
+    """The compiler checks that the bodies have the types of the documents."""
+    folder = installed(TYPESCRIPT_APP)
+    for name, document in documents.items():
+        (folder / f"{name}.json").write_text(json.dumps(document))
+    run_command(["node_modules/.bin/openapi-ts", "--file", "openapi-ts.config.mjs"], folder)
+    (folder / "src" / "calls.ts").write_text(typescript_calls(documents))
+    run_command([str(built_package() / "node_modules/typescript/bin/tsc"), "--project", "."], folder)
+    environment = {"BASE_URL": server.base_url, "API_KEY": server.api_key}
+    answers = json_lines(run_command(["node", "dist/calls.js"], folder, environment))
+
+    statuses = {answer["id"]: answer["status"] for answer in answers}
+    assert {name for name, status in statuses.items() if status >= 300} == MISSING, answers
+    assert statuses.keys() >= BODIES.keys()
+    assert all(answer["has_data"] for answer in answers if answer["status"] < 300)
+    # What a client sent is what is stored: the body isn't lost on the way.
+    stored = server.sql("SELECT input, output, metadata.client FROM tasks WHERE task_id = 't-1'")
+    assert stored.split("\t") == ["I want a refund", "Sure.", "typescript\n"]
+
+
+def typescript_calls(documents: dict[str, dict[str, Any]]) -> str:
+    """Return a program that calls each operation and prints what became of it."""
+    operations = {
+        operation["operationId"]: (name, method, path, operation)
+        for name, document in documents.items()
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    lines = [f'import * as {name} from "./{name}/index.js";' for name in documents]
+    lines += [f'import {{ client as {name}Client }} from "./{name}/client.gen.js";' for name in documents]
+    lines += [TYPESCRIPT_SETTINGS, *(f"{name}Client.setConfig(config);" for name in documents)]
+    reads = [operation_id for operation_id, (_, method, *_) in operations.items() if method == "get"]
+    for operation_id in [*BODIES, *reads]:
+        name, _, path, operation = operations[operation_id]
+        lines.append(typescript_call(name, operation_id, path_values(path, operation)))
+    return "\n".join([*lines, ""])
+
+
+TYPESCRIPT_SETTINGS = """
+declare const process: { env: Record<string, string> };
+declare const console: { log(line: string): void };
+const config = { baseUrl: process.env["BASE_URL"] ?? "", auth: process.env["API_KEY"] ?? "" };
+function report(id: string, result: { data?: unknown; error?: unknown; response?: Response }): void {
+  const status = result.response?.status;
+  console.log(JSON.stringify({ id, status, has_data: result.data !== undefined, error: result.error }));
+}
+"""
+
+
+def typescript_call(client: str, operation_id: str, path: dict[str, str]) -> str:
+    options: dict[str, Any] = {"path": path} if path else {}
+    if operation_id in BODIES:
+        options["body"] = BODIES[operation_id]
+    if operation_id == "post_api_v1_events":
+        options["body"] = options["body"] | {"metadata": {"client": "typescript"}}
+    first, *words = operation_id.split("_")
+    function = f"{client}.{first}{''.join(word.capitalize() for word in words)}"
+    return f'report("{operation_id}", await {function}({json.dumps(options)}));'
