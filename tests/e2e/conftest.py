@@ -82,12 +82,16 @@ def on_kafka(cluster: OnKafka, conversations: Path) -> OnKafka:
     return cluster
 
 
-_LAST_FILES = ("test_large_tasks.py", "test_failures.py")
+_LAST_FILES = ["test_large_tasks.py", "test_failures.py"]
+
+
+def _position(item: pytest.Item) -> int:
+    return _LAST_FILES.index(item.path.name) if item.path.name in _LAST_FILES else -1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run large tasks and failures last in this folder: a replay would read their large and bad records again."""
     here = [number for number, item in enumerate(items) if Path(__file__).parent in item.path.parents]
-    ordered = sorted((items[number] for number in here), key=lambda item: item.path.name in _LAST_FILES)
+    ordered = sorted((items[number] for number in here), key=_position)
     for number, item in zip(here, ordered, strict=True):
         items[number] = item
