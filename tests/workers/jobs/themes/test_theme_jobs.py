@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -15,6 +15,7 @@ from phospho_store.registry.themes import ThemeRepository
 from phospho_store.store import Store
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.jobs.themes import sample
 from phospho_workers.jobs.themes.discovery_job import ThemeDiscoveryJob
 from phospho_workers.jobs.themes.history_job import ThemeHistoryJob
 from store.facts import analysis, insert, task
@@ -100,6 +101,22 @@ def test_refresh_finds_a_new_theme_and_keeps_the_others(store: Store, project_id
     assert before.items() <= after.items()
     born = [fact for fact in themes.facts(project_id) if (fact.kind, fact.version) == ("birth", 2)]
     assert {fact.theme_id for fact in born} == after.keys() - before.keys() != set()
+
+
+def test_sample_has_all_tasks_that_came_since(store: Store, project_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample, "_MAX_TASKS", 20)
+    received_at = {"old": "2026-01-01T00:00:00.000Z", "new": "2026-01-03T00:00:00.000Z"}
+    counts = {"old": 90, "new": 10}
+    rows = [
+        task(project_id, f"{age}-{number}", input="a text", received_at=received_at[age])
+        for age, count in counts.items()
+        for number in range(count)
+    ]
+    insert(store, "task_rows", *rows)
+    tasks = sample.ThemeSamples(store).sample(project_id, datetime(2026, 1, 2, tzinfo=UTC))
+    assert {task.task_id for task in tasks if task.is_new} == {f"new-{number}" for number in range(10)}
+    assert len(tasks) < 50
+    assert not any(task.is_new for task in sample.ThemeSamples(store).sample(project_id))
 
 
 def test_themes_are_found_again_each_day_with_new_tasks(store: Store, project_id: str) -> None:
