@@ -14,7 +14,7 @@ from phospho_store.store import Store
 from phospho_web.problems import Problem
 
 SIMILAR_TASKS = 20
-# The nearest codes, whose texts are compared: among a million tasks, 99 of the 100 most similar are there.
+# The nearest codes, whose texts are compared. More of them find little more, and cost a read of their texts.
 _MAX_CANDIDATES = 400
 # Of a longer input the beginning is compared.
 _MAX_TEXT_CHARACTERS = 2_000
