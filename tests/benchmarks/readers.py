@@ -1,18 +1,28 @@
-"""Queries of a reader of ClickHouse, over HTTP."""
+"""
+Queries of a reader of ClickHouse, over HTTP; and what planning a view costs.
+
+`python -m benchmarks.readers` prints the CPU of a query of each view on an empty store, where planning is all there is.
+"""
 
 from __future__ import annotations
 
 import base64
 import http.client
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from benchmarks.processes import BenchmarkFailed, wait_until
 from benchmarks.sizes import PROJECT
+from phospho_store.migrations import migrate
+from phospho_store.store import Store, embedded
+from phospho_store.views import views
 
 _TIMEOUT_S = 60.0
+_ROUNDS, _QUERIES_OF_A_ROUND = 5, 5
 
 
 class Reader:
@@ -71,3 +81,32 @@ class Reader:
             INNER JOIN (SELECT task_id FROM analyses {wanted}) AS analysed ON logged.task_id = analysed.task_id
         """
         return self.ask(sql, project=PROJECT, ids=ids)
+
+
+def main() -> None:
+    """Migrate an empty store and print a line for each view."""
+    with tempfile.TemporaryDirectory(prefix="phospho-bench-") as folder, closing(_store(folder)) as store:
+        print("\n".join(planning(store)))
+
+
+def planning(store: Store) -> Iterator[str]:
+    """Yield the CPU of a query of each view, in milliseconds: of several rounds the least, as others load a machine."""
+    for view in views():
+        yield f"{view:<16}{min(_cpu_ms(store, f'SELECT * FROM {view}') for _ in range(_ROUNDS)):>8.1f} ms"
+
+
+def _store(folder: str) -> Store:
+    store = embedded(str(Path(folder) / "store"))
+    list(migrate(store))
+    return store
+
+
+def _cpu_ms(store: Store, sql: str) -> float:
+    started_s = time.process_time()
+    for _ in range(_QUERIES_OF_A_ROUND):
+        store.rows(sql)
+    return (time.process_time() - started_s) * 1000 / _QUERIES_OF_A_ROUND
+
+
+if __name__ == "__main__":
+    main()

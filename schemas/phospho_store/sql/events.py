@@ -25,52 +25,51 @@ EVENT_FIELDS = (
     "value",
     "category",
 )
-_LACKING_IN_CANDIDATES = {
-    "evidence": "''",
-    "classifier_version": "toUInt32(0)",
-    "judge": "''",
-    "value": "CAST(NULL, 'Nullable(Float64)')",
-    "category": "''",
-}
+_LACKING_IN_CANDIDATES = ("evidence", "classifier_version", "judge", "value", "category")
 # A found event keeps its score; one that was nearly found has that of its judge.
 _JUDGED_FIELDS = {
-    "score": "if(is_found, open.score, judgement.score)",
-    "judge": "if(judgement.judge != '', toString(judgement.judge), toString(open.judge))",
-    "value": "coalesce(judgement.value, open.value)",
-    "category": "if(judgement.category != '', toString(judgement.category), toString(open.category))",
+    "score": "if(is_found, score, judgement.score)",
+    "judge": "if(judgement.judge != '', toString(judgement.judge), toString(judge))",
+    "value": "coalesce(judgement.value, value)",
+    "category": "if(judgement.category != '', toString(judgement.category), toString(category))",
 }
 _CONTENT = "candidates.content[indexOf(candidates.name, name)]"
 
+# Arrays side by side, not one of tuples: ClickHouse reads only those that the query needs. A candidate of a name that
+# was found has no content, which no judgement has either.
 _JUDGED_EVENTS = """(
     SELECT $columns, $judged_fields
-    FROM
+    FROM analysis_rows FINAL
+    ARRAY JOIN
+        $arrays,
+        arrayConcat(
+            arrayMap(name -> $content, events.name),
+            arrayMap((name, content) -> if(has(events.name, name), '', content), candidates.name, candidates.content)
+        ) AS content,
+        arrayResize(arrayWithConstant(length(events.name), 1), $size) AS is_found
+    LEFT ANY JOIN
     (
-        SELECT $own_columns, $open_fields, open.$content_at AS content, open.$found_at AS is_found
-        FROM analysis_rows FINAL
-        ARRAY JOIN arrayConcat(
-            arrayMap(($fields) -> ($fields, $content, 1), $event_arrays),
-            arrayFilter(
-                candidate -> NOT has(events.name, candidate.$name_at),
-                arrayMap(($candidate_fields, content) -> ($candidate_values, content, 0), $candidate_arrays)
-            )
-        ) AS open
-        WHERE $analyses
-    ) AS open
-    LEFT ANY JOIN (SELECT * FROM judgement_rows FINAL WHERE $judgements AND answer != '') AS judgement
-    ON open.project_id = judgement.project_id AND open.name = judgement.name
-        AND open.definition_version = judgement.definition_version AND open.content = judgement.content
-    WHERE if(judgement.answer = '', is_found, judgement.answer = 'yes')
+        SELECT project_id AS judged_project, name AS judged_name, definition_version AS judged_version,
+            content AS judged_content, answer, score, value, category, judge
+        FROM judgement_rows FINAL WHERE $judgements AND answer != ''
+    ) AS judgement
+    ON project_id = judged_project AND name = judged_name AND definition_version = judged_version
+        AND content = judged_content
+    WHERE $analyses AND if(answer = '', is_found, answer = 'yes')
 )"""
+_SIZE = "length(events.name) + length(candidates.name)"
 
 _FOUND_NAMES = "CAST(events.name, 'Array(String)')"
 _JUDGED_CONTENTS = """(
-    SELECT name, definition_version, content FROM judgement_rows FINAL
-    WHERE project_id = {project:String} AND answer $answer
+    SELECT project_id, name, definition_version, content FROM judgement_rows FINAL
+    WHERE $of_project AND answer $answer
 )"""
 _JUDGED_NAMES = """arrayConcat(
-    arrayFilter((name, version) -> (name, version, $content) NOT IN $denied, $names, events.definition_version),
     arrayFilter(
-        (name, version, content) -> NOT has(events.name, name) AND (name, version, content) IN $affirmed,
+        (name, version) -> (project_id, name, version, $content) NOT IN $denied, $names, events.definition_version
+    ),
+    arrayFilter(
+        (name, version, content) -> NOT has(events.name, name) AND (project_id, name, version, content) IN $affirmed,
         CAST(candidates.name, 'Array(String)'), candidates.definition_version, candidates.content
     )
 )"""
@@ -85,37 +84,38 @@ def judged_events(columns: Sequence[str], fields: Sequence[str], analyses: str =
     It has these columns of `analysis_rows` and these of EVENT_FIELDS, `name` and `definition_version` among them.
     `analyses` and `judgements` are conditions on `analysis_rows` and `judgement_rows`.
     """
-    in_candidates = [name for name in fields if name not in _LACKING_IN_CANDIDATES]
     return compose(
         _JUDGED_EVENTS,
         columns=", ".join(columns),
-        own_columns=", ".join(dict.fromkeys(("project_id", *columns))),
-        judged_fields=", ".join(f"{_JUDGED_FIELDS.get(name, f'open.{name}')} AS {name}" for name in fields),
-        open_fields=", ".join(f"open.{position} AS {name}" for position, name in enumerate(fields, 1)),
-        content_at=str(len(fields) + 1),
-        found_at=str(len(fields) + 2),
-        name_at=str(fields.index("name") + 1),
-        fields=", ".join(fields),
+        judged_fields=", ".join(f"{_JUDGED_FIELDS.get(name, name)} AS {name}" for name in fields),
+        arrays=", ".join(f"{_open(name)} AS {name}" for name in fields),
         content=_CONTENT,
-        event_arrays=", ".join(f"events.{name}" for name in fields),
-        candidate_fields=", ".join(in_candidates),
-        candidate_values=", ".join(_LACKING_IN_CANDIDATES.get(name, name) for name in fields),
-        candidate_arrays=", ".join(f"candidates.{name}" for name in (*in_candidates, "content")),
+        size=_SIZE,
         analyses=analyses,
         judgements=judgements,
     )
 
 
-def found_names(*, has_judgements: bool) -> str:
-    """Return the expression of the names that detection found in a row of `analysis_rows`, after judgements."""
+def _open(name: str) -> str:
+    """Return the expression of a field of all events and candidates of an analysis, as an array."""
+    is_lacking = name in _LACKING_IN_CANDIDATES
+    return f"arrayResize(events.{name}, {_SIZE})" if is_lacking else f"arrayConcat(events.{name}, candidates.{name})"
+
+
+def found_names(*, has_judgements: bool, of_project: str = "project_id = {project:String}") -> str:
+    """
+    Return the expression of the names that detection found in a row of `analysis_rows`, after judgements.
+
+    `of_project` is a condition on `judgement_rows`.
+    """
     if not has_judgements:
         return _FOUND_NAMES
     return compose(
         _JUDGED_NAMES,
         content=_CONTENT,
         names=_FOUND_NAMES,
-        denied=compose(_JUDGED_CONTENTS, answer="NOT IN ('', 'yes')"),
-        affirmed=compose(_JUDGED_CONTENTS, answer="= 'yes'"),
+        denied=compose(_JUDGED_CONTENTS, answer="NOT IN ('', 'yes')", of_project=of_project),
+        affirmed=compose(_JUDGED_CONTENTS, answer="= 'yes'", of_project=of_project),
     )
 
 
