@@ -1,7 +1,8 @@
 """
 Queries of a reader of ClickHouse, over HTTP; and what planning a view costs.
 
-`python -m benchmarks.readers` prints the CPU of a query of each view on an empty store, where planning is all there is.
+`python -m benchmarks.readers` prints the CPU of a query of each view on an empty store, where planning is all there is;
+and of the queries that stand for views in users' SQL, where a project has no corrections.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 from benchmarks.processes import BenchmarkFailed, wait_until
 from benchmarks.sizes import PROJECT
 from phospho_store.migrations import migrate
+from phospho_store.sql.corrections import NO_CORRECTIONS
 from phospho_store.store import Store, embedded
 from phospho_store.views import views
 
@@ -90,9 +92,12 @@ def main() -> None:
 
 
 def planning(store: Store) -> Iterator[str]:
-    """Yield the CPU of a query of each view, in milliseconds: of several rounds the least, as others load a machine."""
-    for view in views():
-        yield f"{view:<16}{min(_cpu_ms(store, f'SELECT * FROM {view}') for _ in range(_ROUNDS)):>8.1f} ms"
+    """Yield the CPU of each query, in milliseconds: of several rounds the least, as others load a machine."""
+    without = views(NO_CORRECTIONS)
+    relations = {name: name for name in views()}
+    relations |= {f"{name}, without corrections": f"({without[name]})" for name in ("events", "sessions")}
+    for name, relation in relations.items():
+        yield f"{name:<32}{min(_cpu_ms(store, f'SELECT * FROM {relation}') for _ in range(_ROUNDS)):>8.1f} ms"
 
 
 def _store(folder: str) -> Store:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from phospho_dashboard.services import ApiEndpoints, Services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.sql.guard import VIEWS, SqlGuard
+from phospho_dashboard.sql.project_views import with_project_views
 from phospho_schemas.ids import is_project_id
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.registry.authentication import SECRET_TABLES
@@ -162,13 +163,23 @@ class SqlApi(ApiEndpoints):
     def result(self, project_id: str, sql: str, format_name: str) -> bytes:
         """Return the rows of a user's statement. Blocking; Problem names the statement's fault."""
         statement = self._guard.checked(sql)
+        shorter = with_project_views(self._services.store, project_id, statement)
+        try:
+            return self._rows(project_id, shorter, statement, format_name)
+        except (StatementRefused, StoreUnavailable) as error:
+            raise self._problem(error, statement) from error
+
+    def _rows(self, project_id: str, shorter: str, statement: str, format_name: str) -> bytes:
         settings = isolation_settings(project_id, self._services.store.database, self._services.settings)
         # ClickHouse limits its blocks. In JSON each row repeats the names of the columns, which count here.
         max_bytes = self._services.settings.sql_max_result_bytes
         try:
+            return self._services.sql_store.raw_within(max_bytes, shorter, format_name, settings)
+        except StatementRefused as error:
+            if shorter == statement or error.code in _TOO_LARGE:
+                raise
+            # The message quotes what ran: the user's statement, not our views in front of it.
             return self._services.sql_store.raw_within(max_bytes, statement, format_name, settings)
-        except (StatementRefused, StoreUnavailable) as error:
-            raise self._problem(error, statement) from error
 
     def _problem(self, error: StatementRefused | StoreUnavailable, statement: str) -> Exception:
         code = getattr(error, "code", None) or getattr(error.__cause__, "code", None)

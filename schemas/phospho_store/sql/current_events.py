@@ -6,6 +6,8 @@ Each kind of corrections costs a join. A reader of one project leaves out those 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from phospho_store.sql import compose
 from phospho_store.sql.corrections import Corrections
 from phospho_store.sql.events import EVENT_FIELDS, found_names, judged_events
@@ -16,17 +18,19 @@ ALL_CORRECTIONS = Corrections(
 )
 
 _TASK_COLUMNS = ("project_id", "task_id", "session_id", "user_id", "version_id", "created_at")
+_COLUMNS = ("project_id", "id", "name", *_TASK_COLUMNS[1:], *EVENT_FIELDS[2:])
 _LABEL_COLUMNS = ("project_id", "task_id", "event_name", "event_id", "label", "value", "category")
-# The tasks that ever had a label.
-_IS_LABELLED = "(project_id, task_id) IN (SELECT project_id, task_id FROM label_rows)"
+# The tasks of which somebody confirmed an event, perhaps taken back since.
+_IS_LABELLED = "(project_id, task_id) IN (SELECT project_id, task_id FROM label_rows WHERE label = 'confirmed')"
 
 _FOUND = "SELECT $columns, $fields FROM $source ARRAY JOIN $arrays"
 _JUDGED = "SELECT $columns, $fields FROM $judged_events"
 
-_UNLABELLED = "SELECT $columns, $fields, '' AS label FROM ($found_events)"
+# The types are those that the labels' join and union make.
+_UNLABELLED = "SELECT $columns, toLowCardinality('') AS label FROM ($found_events) AS event"
 _LABELLED = """
 SELECT
-    $event_columns,
+    $columns,
     coalesce(label.value, event.value) AS value,
     if(label.category != '', label.category, event.category) AS category,
     label.label AS label
@@ -36,9 +40,10 @@ ON event.project_id = label.project_id AND event.task_id = label.task_id AND eve
 WHERE label.label != 'rejected'
 UNION ALL
 SELECT
-    $task_columns,
+    task.project_id AS project_id,
     label.event_id AS id,
     label.event_name AS name,
+    $task_columns,
     0 AS definition_version,
     'person' AS engine,
     'task' AS scope,
@@ -50,7 +55,7 @@ SELECT
     label.category AS category,
     label.label AS label
 FROM (SELECT $label_columns FROM label_rows FINAL WHERE label = 'confirmed') AS label
-INNER JOIN (SELECT $columns FROM task_rows FINAL WHERE $is_labelled) AS task
+INNER JOIN (SELECT project_id, $columns_of_tasks FROM task_rows FINAL WHERE $is_labelled) AS task
 ON label.project_id = task.project_id AND label.task_id = task.task_id
 LEFT ANTI JOIN ($found_names) AS found
 ON label.project_id = found.project_id AND label.task_id = found.task_id AND label.event_name = found.name
@@ -74,18 +79,17 @@ def found_events(corrections: Corrections) -> str:
 
 def current_events(corrections: Corrections) -> str:
     """Return the query of events as they are now, of every project."""
-    found, columns = found_events(corrections), _listed(_TASK_COLUMNS)
+    found_query = found_events(corrections)
     if not corrections.has_labels:
-        return compose(_UNLABELLED, columns=columns, fields=_listed(EVENT_FIELDS), found_events=found)
-    own = (name for name in EVENT_FIELDS if name not in ("value", "category"))
+        return compose(_UNLABELLED, columns=_listed(map(_as_labelled, _COLUMNS)), found_events=found_query)
     return compose(
         _LABELLED,
-        event_columns=_listed(_of("event", *_TASK_COLUMNS, *own)),
-        task_columns=_listed(_of("task", *_TASK_COLUMNS)),
-        columns=columns,
+        columns=_listed(_of("event", *(name for name in _COLUMNS if name not in _LABEL_COLUMNS[-2:]))),
+        task_columns=_listed(_of("task", *_TASK_COLUMNS[1:])),
+        columns_of_tasks=_listed(_TASK_COLUMNS[1:]),
         label_columns=_listed(_LABEL_COLUMNS),
         is_labelled=_IS_LABELLED,
-        found_events=found,
+        found_events=found_query,
         found_names=_found_names(corrections),
     )
 
@@ -109,5 +113,10 @@ def _of(table: str, *columns: str) -> list[str]:
     return [f"{table}.{name} AS {name}" for name in columns]
 
 
-def _listed(columns: tuple[str, ...] | list[str]) -> str:
+def _as_labelled(name: str) -> str:
+    is_text = name in ("name", "engine", "scope", "judge", "category")
+    return f"CAST(event.{name}, 'String') AS {name}" if is_text else f"event.{name} AS {name}"
+
+
+def _listed(columns: Iterable[str]) -> str:
     return ", ".join(columns)

@@ -204,6 +204,34 @@ def test_counts_of_pages_are_those_of_the_view(projects: dict[str, Project], kin
         assert {task["task_id"] for task in found} == {event["task_id"] for event in expected}
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_users_sql_reads_the_very_rows_and_types_of_the_views(projects: dict[str, Project], kind: str) -> None:
+    """A project's own views leave out what it doesn't have: no row, column or type may differ."""
+    corrected = projects[kind]
+    world, parameters = corrected.world, {"project": corrected.project_id}
+    client = world.client(world.registry.create_key(corrected.project_id).secret)
+    for view, key in (("events", "id"), ("sessions", "session_id")):
+        sql = f"SELECT * FROM {view} WHERE project_id = {{project:String}} ORDER BY {key}"
+        query = {"query": f"SELECT * FROM {view} ORDER BY {key}", "format": "JSON"}
+        expected = orjson.loads(world.store.raw(sql, "JSON", parameters))
+        content = client.post("/api/v1/sql", json=query).json()
+        assert (content["data"], content["meta"]) == (expected["data"], expected["meta"])
+
+    number = len(corrected.events())
+    for sql in (
+        "SELECT count() AS events FROM events",
+        "SELECT sum(n) FROM (SELECT count() AS n FROM tasks WHERE 0 UNION ALL SELECT count() FROM events)",
+        "SELECT sum(events) FROM sessions",
+        "SELECT (SELECT count() FROM events)",
+        "SELECT count() FROM events AS e JOIN (SELECT DISTINCT id FROM events) AS same USING (id)",
+        "SELECT count() FROM (WITH events AS (SELECT * FROM events) SELECT * FROM events)",
+        "WITH named AS (SELECT * FROM events) SELECT count() FROM named",
+        "SELECT sum(n) FROM (WITH task_rows AS (SELECT 1) SELECT count() AS n FROM events)",
+    ):
+        answer = client.post("/api/v1/sql", json={"query": sql, "format": "TSV"})
+        assert (answer.status_code, answer.text.strip()) == (200, str(number)), sql
+
+
 def test_lists_and_single_pages_show_the_events_of_the_view(corrected: Project) -> None:
     expected = corrected.events()
     said = ("id", "name", "engine", "scope", "score", "evidence", "judge", "value", "category", "label")
