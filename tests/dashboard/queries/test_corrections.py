@@ -210,12 +210,13 @@ def test_users_sql_reads_the_very_rows_and_types_of_the_views(projects: dict[str
     corrected = projects[kind]
     world, parameters = corrected.world, {"project": corrected.project_id}
     client = world.client(world.registry.create_key(corrected.project_id).secret)
-    for view, key in (("events", "id"), ("sessions", "session_id")):
-        sql = f"SELECT * FROM {view} WHERE project_id = {{project:String}} ORDER BY {key}"
-        query = {"query": f"SELECT * FROM {view} ORDER BY {key}", "format": "JSON"}
+    for view in ("events", "sessions"):
+        sql = f"SELECT * FROM {view} WHERE project_id = {{project:String}}"
+        query = {"query": f"SELECT * FROM {view}", "format": "JSON"}
         expected = orjson.loads(world.store.raw(sql, "JSON", parameters))
         content = client.post("/api/v1/sql", json=query).json()
-        assert (content["data"], content["meta"]) == (expected["data"], expected["meta"])
+        assert content["meta"] == expected["meta"]
+        assert sorted(content["data"], key=orjson.dumps) == sorted(expected["data"], key=orjson.dumps)
 
     number = len(corrected.events())
     for sql in (
