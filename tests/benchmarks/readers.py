@@ -2,11 +2,13 @@
 Queries of a reader of ClickHouse, over HTTP; and what planning a view costs.
 
 `python -m benchmarks.readers` prints the CPU of a query of each view on an empty store, where planning is all there is;
-and of the queries that stand for views in users' SQL, where a project has no corrections.
+and of the queries that stand for views in users' SQL, where a project has no corrections. With `--folder`, that of
+`benchmarks.dashboard`, it counts the events of that store by the view, by the labels that it has, and without them.
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import http.client
 import tempfile
@@ -18,6 +20,7 @@ from urllib.parse import urlencode, urlsplit
 
 from benchmarks.processes import BenchmarkFailed, wait_until
 from benchmarks.sizes import PROJECT
+from phospho_store.annotations.corrections import read_corrections
 from phospho_store.migrations import migrate
 from phospho_store.sql.corrections import NO_CORRECTIONS
 from phospho_store.store import Store, embedded
@@ -86,9 +89,15 @@ class Reader:
 
 
 def main() -> None:
-    """Migrate an empty store and print a line for each view."""
-    with tempfile.TemporaryDirectory(prefix="phospho-bench-") as folder, closing(_store(folder)) as store:
-        print("\n".join(planning(store)))
+    """Print a line for each query, of an empty store or of the one in `--folder`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.readers", description=main.__doc__)
+    parser.add_argument("--folder", type=Path, help="of `benchmarks.dashboard`, which filled a store there")
+    folder = parser.parse_args().folder
+    with tempfile.TemporaryDirectory(prefix="phospho-bench-") as empty:
+        store = embedded(str(folder / "clickhouse" if folder else Path(empty) / "store"))
+        with closing(store):
+            list(migrate(store))
+            print("\n".join(counting(store) if folder else planning(store)))
 
 
 def planning(store: Store) -> Iterator[str]:
@@ -97,20 +106,31 @@ def planning(store: Store) -> Iterator[str]:
     relations = {name: name for name in views()}
     relations |= {f"{name}, without corrections": f"({without[name]})" for name in ("events", "sessions")}
     for name, relation in relations.items():
-        yield f"{name:<32}{min(_cpu_ms(store, f'SELECT * FROM {relation}') for _ in range(_ROUNDS)):>8.1f} ms"
+        yield _line(name, [_cpu_ms(store, f"SELECT * FROM {relation}") for _ in range(_ROUNDS)])
 
 
-def _store(folder: str) -> Store:
-    store = embedded(str(Path(folder) / "store"))
-    list(migrate(store))
-    return store
+def counting(store: Store) -> Iterator[str]:
+    """Yield the CPU of counting the events of the project by name, in milliseconds: of several rounds the least."""
+    corrections, _ = read_corrections(store, PROJECT)
+    relations = {
+        "the view": "events",
+        "as the project needs it": f"({views(corrections)['events']})",
+        "without corrections": f"({views(NO_CORRECTIONS)['events']})",
+    }
+    for name, relation in relations.items():
+        sql = f"SELECT name, count() FROM {relation} WHERE project_id = {{project:String}} GROUP BY name"
+        yield _line(name, [_cpu_ms(store, sql, queries=1) for _ in range(_ROUNDS)])
 
 
-def _cpu_ms(store: Store, sql: str) -> float:
+def _line(name: str, milliseconds: Sequence[float]) -> str:
+    return f"{name:<32}{min(milliseconds):>8.1f} ms"
+
+
+def _cpu_ms(store: Store, sql: str, queries: int = _QUERIES_OF_A_ROUND) -> float:
     started_s = time.process_time()
-    for _ in range(_QUERIES_OF_A_ROUND):
-        store.rows(sql)
-    return (time.process_time() - started_s) * 1000 / _QUERIES_OF_A_ROUND
+    for _ in range(queries):
+        store.rows(sql, {"project": PROJECT})
+    return (time.process_time() - started_s) * 1000 / queries
 
 
 if __name__ == "__main__":

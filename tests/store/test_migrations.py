@@ -136,7 +136,7 @@ def test_migrate_of_a_current_store_runs_a_statement_a_view(store: Store, monkey
 def test_each_view_comes_after_those_that_it_reads() -> None:
     names = list(views())
     for place, query in enumerate(views().values()):
-        assert not any(re.search(rf"\b(FROM|JOIN) {name}\b", query) for name in names[place:])
+        assert not any(re.search(rf"\b(FROM|(?<!ARRAY )JOIN) {name}\b", query) for name in names[place:])
 
 
 @pytest.mark.chaos
