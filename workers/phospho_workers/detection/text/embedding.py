@@ -11,14 +11,15 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Sequence
-from importlib.util import find_spec
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
+
+from phospho_workers.detection.text.packages import package_folder
+from phospho_workers.detection.text.spelling import corrected
 
 Vectors = NDArray[np.float32]
 
@@ -45,7 +46,7 @@ class Embedder:
 
     def pieces(self, text: str) -> list[int]:
         """
-        Return the word pieces of `text`.
+        Return the word pieces of `text`, those of a mistyped word as it was meant.
 
         Pieces of this vocabulary never span a space, so words are cut and cached one by one.
         """
@@ -78,11 +79,17 @@ class Embedder:
         return sums
 
     def _cut(self, word: str) -> list[int]:
-        pieces: list[int] = self._tokenizer.encode(word, add_special_tokens=False).ids
+        pieces = self._encoded(word)
+        if len(pieces) > 1:
+            pieces = self._encoded(corrected(word))
         if len(self._pieces) >= _MAX_CACHED_WORDS:
             self._pieces = {}
         if len(word) <= _MAX_CACHED_CHARACTERS:
             self._pieces[word] = pieces
+        return pieces
+
+    def _encoded(self, word: str) -> list[int]:
+        pieces: list[int] = self._tokenizer.encode(word, add_special_tokens=False).ids
         return pieces
 
 
@@ -120,14 +127,9 @@ def embedder() -> Embedder:
 @functools.cache
 def _loaded() -> Embedder:
     # The package itself is not imported: it would configure the logging of the process.
-    folder = _package_folder("wordllama")
+    folder = package_folder("wordllama")
+    if folder is None:
+        raise ModuleNotFoundError("the package with the embeddings is not installed: pip install wordllama")
     weights = load_file(folder / "weights" / f"l2_supercat_{DIMENSIONS}.safetensors")
     tokenizer = Tokenizer.from_file(str(folder / "tokenizers" / "l2_supercat_tokenizer_config.json"))
     return Embedder(weights["embedding.weight"], tokenizer)
-
-
-def _package_folder(name: str) -> Path:
-    spec = find_spec(name)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"the package {name}, which has the embeddings, is not installed: pip install {name}")
-    return Path(spec.origin).parent

