@@ -32,6 +32,6 @@ def test_replacement_of_a_pattern_reads_any_language(pattern: str, text: str, is
     assert (re2.search(replacement(pattern), text) is not None) is is_match
 
 
-@pytest.mark.parametrize("pattern", [r"\bann\b", r"(?i)\brefunds?\b", "remboursé", r"\Q\b\Eé", r"\$\d+"])
+@pytest.mark.parametrize("pattern", [r"\bann\b", r"(?i)\brefunds?\b", "remboursé", r"\Q\b\Eé", r"\$\d+", r"\bI['’]m\b"])
 def test_patterns_that_do_what_they_say_have_no_warning(pattern: str) -> None:
     assert definition_warning(definition("event", "regex", pattern=pattern)) is None

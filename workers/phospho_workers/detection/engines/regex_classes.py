@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _LETTERS = r"[\pL\pM\pN_]"
 _NO_LETTER = r"[^\pL\pM\pN_]"
@@ -26,11 +27,12 @@ def class_warning(pattern: str) -> str | None:
     """
     Return what a pattern misses in texts of any language, with a pattern that misses nothing, or None.
 
-    Classes of ASCII are warned of where the pattern has characters beyond ASCII, and a straight apostrophe always.
+    Classes of ASCII are warned of where the pattern has letters, digits or spaces beyond ASCII (a ’ is none), and a
+    straight apostrophe always.
     """
     tokens = _TOKEN.findall(pattern)
     faults = []
-    is_foreign = any(not token.isascii() or token[:2] in (r"\p", r"\P", r"\x") for token in tokens)
+    is_foreign = any(token[:2] in (r"\p", r"\P", r"\x") or _has_foreign_letters(token) for token in tokens)
     if is_foreign and (classes := sorted({name for token in tokens for name in _ascii_classes(token)})):
         faults.append(
             f"{', '.join(classes)} know ASCII only, so é and ж are no letters to them, and no-break spaces no spaces"
@@ -38,6 +40,12 @@ def class_warning(pattern: str) -> str | None:
     if "'" in tokens:
         faults.append("phones type ’ where the pattern has '")
     return f"{'; '.join(faults)}. To find both, write {_replaced(tokens, is_foreign)}" if faults else None
+
+
+def _has_foreign_letters(token: str) -> bool:
+    return not token.isascii() and any(
+        not character.isascii() and unicodedata.category(character)[0] in "LMNZ" for character in token
+    )
 
 
 def _ascii_classes(token: str) -> list[str]:
