@@ -123,12 +123,12 @@ class DefinitionPages(Endpoints):
         versions = self._registry.definition_versions(project_id, name) if name else []
         if name and not versions:
             raise Problem(404, "unknown_definition", f"there is no definition {name!r} in this project")
-        return _stored(project_id, versions)
+        return self._stored(project_id, versions)
 
     def _read_base(self, project_id: str, name: str, base_version: int) -> dict[str, Any]:
         """Return the definition that a form changes. A new one changes none, though its name may be in use."""
         versions = self._registry.definition_versions(project_id, name) if name and base_version else []
-        return _stored(project_id, versions)
+        return self._stored(project_id, versions)
 
     def _save_threshold(self, project_id: str, name: str, version: str, threshold: str) -> None:
         current = current_definition(self._registry, project_id, name)
@@ -162,6 +162,15 @@ class DefinitionPages(Endpoints):
         back = with_query(_PATH, {"project": project_id, "name": name})
         return Confirmation(f"Delete definition {name}?", effects, f"Delete {name}", back)
 
+    def _stored(self, project_id: str, versions: list[EventDefinition]) -> dict[str, Any]:
+        current = versions[0] if versions and not versions[0].is_deleted else None
+        return {
+            "project_id": project_id,
+            "definition": None if current is None else current.model_dump(mode="json"),
+            "warning": None if current is None else self._detection.warning(current),
+            "versions": history(versions),
+        }
+
     async def _render(
         self,
         request: Request,
@@ -183,12 +192,6 @@ class DefinitionPages(Endpoints):
             "label_event": fields["name"],
         }
         return await self._page.render(request, visitor, stored | form | _CHOICES, problem=problem)
-
-
-def _stored(project_id: str, versions: list[EventDefinition]) -> dict[str, Any]:
-    current = versions[0] if versions and not versions[0].is_deleted else None
-    definition = current.model_dump(mode="json") if current is not None else None
-    return {"project_id": project_id, "definition": definition, "versions": history(versions)}
 
 
 def _blank(project_id: str) -> dict[str, Any]:

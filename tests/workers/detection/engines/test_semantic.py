@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.matches import found_matches
-from phospho_workers.detection.definitions import check_definition, compile_definitions
+from phospho_workers.detection.definitions import check_definition, compile_definitions, definition_warning
 from phospho_workers.detection.engines import semantic as engine
 from phospho_workers.detection.text.embedding import MAX_PIECES, cosines, directions, embedder
 from workers.detection.tasks import semantic
@@ -49,6 +49,18 @@ def test_the_best_clause_counts_and_is_the_evidence() -> None:
 @pytest.mark.parametrize("text", ["", "   ", "\n.\n", "...", "\x00", "\u200b", "😀", "!" * 5000])
 def test_a_text_with_nothing_to_read_scores_a_number(text: str) -> None:
     assert 0.0 <= score(text) <= 1.0
+
+
+@pytest.mark.parametrize("description", ["asdf qwer zxcv", "The user wants blorp frimble", "xkcdq"])
+def test_gibberish_description_is_warned_of(description: str) -> None:
+    assert "most words" in (definition_warning(semantic("event", description)) or "")
+
+
+@pytest.mark.parametrize(
+    "description", ["The user wants a refund", "The user mentions Zendesk", "late deliveries", "The user asks about their iban"]
+)
+def test_description_in_words_has_no_warning(description: str) -> None:
+    assert definition_warning(semantic("event", description)) is None
 
 
 def test_semantic_refuses_empty_description_but_takes_a_bare_actor() -> None:

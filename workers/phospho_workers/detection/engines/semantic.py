@@ -22,9 +22,12 @@ from phospho_workers.detection.semantic.student import Student
 from phospho_workers.detection.text.embedding import embedder
 from phospho_workers.detection.text.reading import Clause, Reading, clauses_of, reading
 from phospho_workers.detection.text.sides import SIDES, Side, reads_side
+from phospho_workers.detection.text.spelling import word_share
 
 # Closer to the threshold than this, on either side, the confidence does not settle what a person would say.
 DOUBT_WIDTH = 0.25
+# Of the words of a description; names in lower case and typos are none.
+_MIN_WORD_SHARE = 0.5
 # Clauses, and clauses times definitions, that are scored together. They bound the memory to some 50 MB. A text by
 # itself has at most 8,193 rows.
 _ROWS_AT_ONCE = 4_096
@@ -66,7 +69,13 @@ class SemanticEngine:
 
     @staticmethod
     def warning(definition: EventDefinition) -> str | None:
-        return None
+        core = description_core(definition.description)
+        if word_share(core) >= _MIN_WORD_SHARE or (is_multilingual() and description_language(core) not in ("", "en")):
+            return None
+        return (
+            "this engine doesn't know most words of its description, so it may be found in anything or in nothing: say "
+            "in plain English what happens"
+        )
 
     def match(self, texts: Sequence[str], side: Side, other_sides: Sequence[str] = ()) -> Sequence[Matches]:
         return self._scorers[side].match(texts, other_sides)

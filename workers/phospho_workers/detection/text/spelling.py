@@ -21,6 +21,7 @@ from phospho_workers.detection.text.packages import MINILM_TOKENIZER, checked_pa
 _MIN_LETTERS = 4
 _MAX_LETTERS = 20
 _WORD = re.compile(r"(\W*)([a-z]+)((?:'[a-z]+)?\W*)", re.ASCII)
+_LETTERS = re.compile(r"[^\W\d_]{3,}")
 # Of a word whose rest is known, such as "relabelled" of "relabel".
 _ENDINGS = ("s", "es", "ies", "d", "ed", "ing", "er", "ers", "ly", "y", "ness", "able")
 _MIN_STEM = 3
@@ -36,6 +37,15 @@ def corrected(word: str) -> str:
         return word
     meant = min((edit for edit in _edits(match[2]) if edit in ranks), key=ranks.__getitem__, default=match[2])
     return f"{match[1]}{meant}{match[3]}"
+
+
+def word_share(text: str) -> float:
+    """Return the share of a text's words that are English words or capitalized; 1 where that can't be told."""
+    ranks = _vocabulary()
+    words = _LETTERS.findall(text)
+    if not ranks or not words:
+        return 1.0
+    return sum(not word.islower() or _is_word(word, ranks) for word in words) / len(words)
 
 
 def _is_word(word: str, ranks: Mapping[str, int]) -> bool:
