@@ -22,7 +22,7 @@ def encoder(folder: Path, threshold: float | None = None) -> Encoder:
 def test_encoder_scores_fitting_text_above_threshold(tmp_path: Path, make: Callable[[Path], Path]) -> None:
     judge = encoder(make(tmp_path / "tiny"))
     fits, does_not = judge.scores([("refund", "money back"), ("refund", "rain")])
-    assert 0 <= does_not < judge.threshold < fits <= 1
+    assert 0 <= does_not < judge.threshold(0) < fits <= 1
     assert judge.model == "tiny"
 
 
@@ -34,13 +34,21 @@ def test_a_pair_scores_the_same_alone_and_among_others(tmp_path: Path, make: Cal
     assert judge.scores([]) == []
 
 
+def test_rivals_take_from_what_they_explain_better(tmp_path: Path) -> None:
+    judge = encoder(sentence_encoder(tmp_path))
+    pair = ("refund weather", "rain rain")
+    [alone], [beside] = judge.scores([pair]), judge.scores([pair], [pair[0], "weather"])
+    assert beside < alone - 0.05
+    assert judge.threshold(30) < judge.threshold(1) < judge.threshold(0)
+
+
 def test_a_huge_text_is_read_within_bounds(tmp_path: Path) -> None:
     [score] = encoder(sentence_encoder(tmp_path)).scores([("refund", "money " * 1_000_000)])
     assert score > 0.9
 
 
 def test_the_threshold_can_be_given(tmp_path: Path) -> None:
-    assert encoder(sentence_encoder(tmp_path), 0.9).threshold == 0.9
+    assert encoder(sentence_encoder(tmp_path), 0.9).threshold(20) == 0.9
 
 
 def test_a_folder_that_is_not_a_model_is_refused_with_the_reason(

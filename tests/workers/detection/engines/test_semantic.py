@@ -57,7 +57,8 @@ def test_gibberish_description_is_warned_of(description: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "description", ["The user wants a refund", "The user mentions Zendesk", "late deliveries", "The user asks about their iban"]
+    "description",
+    ["The user wants a refund", "The user mentions Zendesk", "late deliveries", "The user asks about iban"],
 )
 def test_description_in_words_has_no_warning(description: str) -> None:
     assert definition_warning(semantic("event", description)) is None

@@ -47,38 +47,57 @@ class EncoderJudgeJob(JudgeJob):
             return False
         versions = {name: definition.version for name, definition in definitions.items()}
         texts = self._queue.take(project_id, versions, TEXTS_AT_ONCE)
-        judgements = list(self._judgements(project_id, texts, definitions)) if texts else []
+        judgements = list(self._judgements(project_id, texts, compiled)) if texts else []
         self._repositories.judgements.save_judgements(judgements)
         for judgement in judgements:
             metrics.JUDGEMENTS.labels("encoder", judgement.answer).inc()
         return bool(judgements)
 
     def _judgements(
-        self, project_id: str, texts: Sequence[OpenText], definitions: Mapping[str, EventDefinition]
+        self, project_id: str, texts: Sequence[OpenText], compiled: CompiledDefinitions
     ) -> Iterator[JudgementRow]:
-        """Yield a judgement on each candidate; where a definition reads both sides, by the side that fits better."""
-        pairs = [
-            (candidate, side_text)
+        """Yield a judgement on each candidate, against the other definitions by meaning that read the same."""
+        definitions = {definition.name: definition for definition in compiled.definitions}
+        texts_of: dict[OpenCandidate, list[str]] = {
+            candidate: list(sides.values())
             for text, sides in self._repositories.candidates.current_texts(project_id, texts)
             for candidate in text.candidates
-            for side_text in sides.values()
-        ]
+        }
+        for scope in sorted({definitions[candidate.name].scope for candidate in texts_of}):
+            candidates = [candidate for candidate in texts_of if definitions[candidate.name].scope == scope]
+            rivals = [
+                definition.description
+                for definition in compiled.definitions
+                if definition.engine == "semantic" and definition.scope == scope
+            ]
+            scores = self._scores({candidate: texts_of[candidate] for candidate in candidates}, definitions, rivals)
+            threshold = self._encoder.threshold(max(0, len(set(rivals)) - 1))
+            for candidate, score in scores.items():
+                yield self._judgement(project_id, candidate, score, is_there=score >= threshold)
+
+    def _scores(
+        self,
+        texts_of: Mapping[OpenCandidate, Sequence[str]],
+        definitions: Mapping[str, EventDefinition],
+        rivals: Sequence[str],
+    ) -> dict[OpenCandidate, float]:
+        """Return the score of each candidate; where a definition reads both sides, that of the one that fits better."""
+        pairs = [(candidate, text) for candidate, candidate_texts in texts_of.items() for text in candidate_texts]
         scores = self._encoder.scores(
-            [(definitions[candidate.name].description, side_text) for candidate, side_text in pairs]
+            [(definitions[candidate.name].description, text) for candidate, text in pairs], rivals
         )
         best_scores: dict[OpenCandidate, float] = {}
         for (candidate, _), score in zip(pairs, scores, strict=True):
             best_scores[candidate] = max(score, best_scores.get(candidate, 0.0))
-        for candidate, score in best_scores.items():
-            yield self._judgement(project_id, candidate, score)
+        return best_scores
 
-    def _judgement(self, project_id: str, candidate: OpenCandidate, score: float) -> JudgementRow:
+    def _judgement(self, project_id: str, candidate: OpenCandidate, score: float, *, is_there: bool) -> JudgementRow:
         return JudgementRow(
             project_id=project_id,
             name=candidate.name,
             definition_version=candidate.definition_version,
             content=candidate.content,
-            answer="yes" if score >= self._encoder.threshold else "no",
+            answer="yes" if is_there else "no",
             score=score,
             judge="encoder",
             model=self._encoder.model,
