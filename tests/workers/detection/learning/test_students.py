@@ -11,9 +11,11 @@ from phospho_workers.detection.evaluation.students import cross_fitted, whole
 from phospho_workers.detection.learning import student_fitting
 from phospho_workers.detection.learning.student_fitting import MIN_TEXTS, learn_student, sample
 from phospho_workers.detection.semantic import encoder as encoders
+from phospho_workers.detection.semantic import student as students
 from phospho_workers.detection.semantic.encoder import MINILM, encoder
 from phospho_workers.detection.semantic.scoring import DescriptionScores
 from phospho_workers.detection.semantic.student import BadStudent, Student
+from phospho_workers.detection.text.embedding import cosines
 from phospho_workers.detection.text.reading import clauses_of, reading
 from workers.detection.tasks import task
 
@@ -71,6 +73,16 @@ def test_student_is_a_function_of_the_set_of_its_texts(student: Student) -> None
     again = learn_student({"input": [*reversed(TEXTS), *TEXTS]})
     assert again is not None
     assert again[0].to_json() == student.to_json()
+
+
+def test_description_borrows_examples_of_the_library_in_the_space_of_the_student(
+    student: Student, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    description = "The user wants a refund"
+    text = student.vectors(reading([clauses_of("give me my money back")]))
+    borrowing = cosines(text, student.description(description)[None])
+    monkeypatch.setattr(students, "_EXAMPLES_WEIGHT", 0.0)
+    assert borrowing > cosines(text, student.description(description)[None]) + 0.02
 
 
 def test_too_few_texts_or_no_encoder_teach_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

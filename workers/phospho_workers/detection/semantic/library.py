@@ -12,9 +12,10 @@ from __future__ import annotations
 import functools
 import re
 import threading
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,8 @@ class Library:
     examples: the mean of their examples, less that of all examples.
     directions: half-way between the two, as `embedding.directions` makes them.
     example_directions: the direction of every single example.
+    example_pieces: the word pieces of every single example.
+    example_events: the event of every single example, in order.
     """
 
     names: Matrix
@@ -50,6 +53,8 @@ class Library:
     mean_name: NDArray[np.float64]
     directions: Vectors
     example_directions: Vectors
+    example_pieces: Sequence[Sequence[int]]
+    example_events: NDArray[np.int64]
 
 
 _loading = threading.Lock()
@@ -69,8 +74,9 @@ def _loaded() -> Library:
 def build(without: Container[str] = ()) -> Library:
     """Return the library without the files of these names, by which benchmarks measure what it is worth."""
     events = list(_events(without))
-    descriptions = unit(_sums([description_core(description) for description, _ in events]))
-    examples_by_event = [unit(_sums(examples)) for _, examples in events]
+    descriptions = unit(_sums([embedder().pieces(description_core(description)) for description, _ in events]))
+    pieces_by_event = [[embedder().pieces(text) for text in examples] for _, examples in events]
+    examples_by_event = [unit(_sums(pieces)) for pieces in pieces_by_event]
     mean_example = np.concatenate(examples_by_event).mean(axis=0)
     mean_name = descriptions.mean(axis=0)
     names = unit(descriptions - mean_name)
@@ -81,12 +87,13 @@ def build(without: Container[str] = ()) -> Library:
         mean_name=mean_name,
         directions=directions(names + examples),
         example_directions=directions(np.concatenate(examples_by_event)),
+        example_pieces=list(chain.from_iterable(pieces_by_event)),
+        example_events=np.repeat(np.arange(len(events)), [len(pieces) for pieces in pieces_by_event]),
     )
 
 
-def _sums(texts: list[str]) -> Matrix:
-    model = embedder()
-    return model.sums([model.pieces(text) for text in texts]).astype(np.float64)
+def _sums(bags: Sequence[Sequence[int]]) -> Matrix:
+    return embedder().sums(bags).astype(np.float64)
 
 
 def _events(without: Container[str] = ()) -> Iterator[tuple[str, list[str]]]:

@@ -15,17 +15,19 @@ from __future__ import annotations
 import base64
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from phospho_workers.detection.semantic.descriptions import resemblances
 from phospho_workers.detection.semantic.encoder import MultilingualE5, description_vector, encoder
-from phospho_workers.detection.semantic.library import description_core
-from phospho_workers.detection.text.embedding import DIMENSIONS, Vectors, directions
+from phospho_workers.detection.semantic.library import description_core, library
+from phospho_workers.detection.text.embedding import DIMENSIONS, Vectors, directions, unit
 from phospho_workers.detection.text.reading import Reading
 from phospho_workers.detection.text.sides import Side
 
@@ -34,6 +36,8 @@ FORMAT = 1
 KEPT_DIMENSIONS = 64
 # The vector of a text's word pieces, where that of its static embedding is 1 long.
 PIECES_LENGTH = 1.5
+# The weight of the library's examples, where that of the description is 1.
+_EXAMPLES_WEIGHT = 0.4
 GRID = 4096.0
 _PIECES_BOUND = 2**13 - 1
 _WEIGHTS_BOUND = 2**15 - 1
@@ -92,19 +96,38 @@ class Student:
 
     def vectors(self, batch: Reading) -> Vectors:
         """Return the direction of each row of a reading in the encoder's space, shape (rows, kept)."""
-        along = batch.directions.astype(np.float64) @ self.weights
-        along += _DIRECTION_LENGTH * self.mean
-        return directions(along + self._of_pieces(batch))
+        return self._mapped(batch.directions, batch.pieces)
 
     def description(self, description: str) -> Vectors:
-        """Return the direction of a description without its actor, shape (kept)."""
+        """
+        Return the direction of texts that are expected to show what is described, shape (kept).
+
+        It is that of the description without its actor, and a share of the library's examples that it resembles.
+        """
         projected = description_vector(self.encoder, description_core(description)).astype(np.float64) @ self.basis
-        direction: Vectors = directions(projected[None, :])[0]
+        expected = unit(projected[None, :])[0]
+        if not self.is_multilingual:
+            expected += _EXAMPLES_WEIGHT * (resemblances(description) @ self._examples)
+        direction: Vectors = directions(expected[None, :])[0]
         return direction
 
-    def _of_pieces(self, batch: Reading) -> NDArray[np.float64]:
-        lengths = np.fromiter(map(len, batch.pieces), dtype=np.int64, count=len(batch.pieces))
-        pieces = np.fromiter((piece for row in batch.pieces for piece in row), dtype=np.int64, count=int(lengths.sum()))
+    @functools.cached_property
+    def _examples(self) -> NDArray[np.float64]:
+        """The examples of each event of the library, less what all have in common, shape (events, kept)."""
+        events = library()
+        mapped = unit(self._mapped(events.example_directions, events.example_pieces))
+        sums = np.zeros((len(events.names), mapped.shape[1]))
+        np.add.at(sums, events.example_events, mapped)
+        return unit(unit(sums) - mapped.mean(axis=0))
+
+    def _mapped(self, static: Vectors, pieces: Sequence[Sequence[int]]) -> Vectors:
+        along = static.astype(np.float64) @ self.weights
+        along += _DIRECTION_LENGTH * self.mean
+        return directions(along + self._of_pieces(pieces))
+
+    def _of_pieces(self, pieces_of_rows: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+        lengths = np.fromiter(map(len, pieces_of_rows), dtype=np.int64, count=len(pieces_of_rows))
+        pieces = np.fromiter(chain.from_iterable(pieces_of_rows), dtype=np.int64, count=int(lengths.sum()))
         weight_rows = self._rows[pieces]
         rows = np.repeat(np.arange(len(lengths)), lengths)[weight_rows >= 0]
         weight_rows = weight_rows[weight_rows >= 0]
