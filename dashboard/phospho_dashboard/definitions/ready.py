@@ -8,7 +8,7 @@ meaning, and an embedding ranks abuse and self-harm poorly.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -36,13 +36,9 @@ def _by_meaning(name: str, description: str) -> ReadyDefinition:
     return ReadyDefinition(name, description, "semantic", "input")
 
 
-def _by_pattern(name: str, description: str, scope: str, pattern: str) -> ReadyDefinition:
-    return ReadyDefinition(name, description, "regex", scope, details={"pattern": pattern})
-
-
-def _any_of(*alternatives: str) -> str:
-    """Return a pattern that matches where one of the alternatives does, in any case."""
-    return f"(?i)(?:{'|'.join(alternatives)})"
+def _by_pattern(name: str, description: str, scope: str, alternatives: Sequence[str]) -> ReadyDefinition:
+    """Return a definition that is found where one of the alternatives matches, in any case."""
+    return ReadyDefinition(name, description, "regex", scope, details={"pattern": f"(?i)(?:{'|'.join(alternatives)})"})
 
 
 def _by_llm(name: str, description: str, scope: str = "task") -> ReadyDefinition:
@@ -63,7 +59,7 @@ _REFUSED = (
     r"|generate|create|write|offer|give|participate|do that|do this|suggest|recommend|encourage|facilitate|advise"
     r"|respond|complete|agree|explain|that\b)"
 )
-_REFUSAL = _any_of(
+_REFUSAL = (
     r"\bI(?:['’]m| am)? ?(?:sorry|afraid),?(?: but)?(?: as an AI[^.,]{0,40},)? "
     r"(?:I )?(?:can['’]?t|cannot|won['’]?t|am (?:not able|unable) to|(?:do not|don['’]?t) feel comfortable)",
     rf"\bI(?:['’]m| am)? (?:also |simply |really |just |still |therefore )?{_CANNOT} ?{_REFUSED}",
@@ -82,8 +78,8 @@ _REFUSAL = _any_of(
     r"\bthat(?:['’]s| is) (?:not )?something (?:that )?I (?:don['’]?t|do not|can['’]?t|cannot|won['’]?t|can)\b",
     r"\blet['’]?s (?:talk about something else|change the (?:subject|topic))",
 )
-_APOLOGY = r"(?i)\b(my apologies|I apologi[sz]e|sorry (about|for) (that|the|this|any)|you(['’]re| are) right, I)"
-_ASKS_CONFIRMATION = _any_of(
+_APOLOGY = (r"\b(my apologies|I apologi[sz]e|sorry (about|for) (that|the|this|any)|you(['’]re| are) right, I)",)
+_ASKS_CONFIRMATION = (
     r"\b(?:please|could you|can you|would you|kindly)(?: please)?(?: once again)? "
     r"(?:confirm|verify|check (?:that|the|if))",
     r"\b(?:just )?to (?:confirm|double[- ]check)\b|^\W*confirm\b",
@@ -92,7 +88,7 @@ _ASKS_CONFIRMATION = _any_of(
     r"\b(?:correct|right|is (?:this|that) what you want|yes)\?\s*$",
     r"\b(?:let me|I(?:['’]ll| will| want to| just want to| need to)) (?:just )?(?:confirm|verify|double[- ]check)",
 )
-_ADVICE = _any_of(
+_ADVICE = (
     r"\byou (?:could|should|might (?:want|try|consider|like)|may want|need to|ought to|['’]d better)\b",
     r"\byou can (?:also )?(?:try|always|start|ask|talk|look)\b",
     r"\bhave you (?:ever )?(?:tried|considered|thought (?:about|of)|talked|spoken|looked into|asked)\b",
@@ -106,7 +102,7 @@ _WITHOUT = (
     r"(?:no|without|free (?:of|from)|not (?:bound|limited|constrained|restricted) by"
     r"|do(?:es)?(?: not|n['’]?t) (?:have|follow|abide|adhere|care)(?: by| to| about)?|devoid of|lacks?|broken free)"
 )
-_JAILBREAK = _any_of(
+_JAILBREAK = (
     r"\b(?:ignore|disregard|forget|override|bypass)\b[^.\n]{0,30}\b"
     r"(?:instructions?|rules|guidelines|prompts?|programming|directives|restrictions|commands)\b",
     r"\bdo anything now\b|\bDAN\b[^.\n]{0,60}\b(?:GPT|AI|rules|anything|you)|\bjail ?br(?:eak|oken)",
@@ -131,7 +127,7 @@ _JAILBREAK = _any_of(
     r"\bpretend (?:that )?you (?:have no|are not bound)",
 )
 _ONESELF = r"(?:my|him|her|your|them)sel(?:f|ves)"
-_SELF_HARM = _any_of(
+_SELF_HARM = (
     rf"\b(?:suicid\w*|self[- ]?harm\w*|kill(?:ing|ed)? {_ONESELF}|overdos\w+|kms|not worth living)\b",
     rf"\b(?:cut|cutting|burn|burning|starv\w*|hurt|hurting|harm|harming|slic\w+|hang|drown|shoot) {_ONESELF}\b",
     r"\bend(?:ing)? (?:it all|(?:my|his|her|their) (?:own )?life)\b|\btak(?:e|ing) (?:my|his|her|their) own life\b",
@@ -143,7 +139,7 @@ _SELF_HARM = _any_of(
     r"\bnobody would (?:miss|care)[^.]{0,20}(?:gone|dead|died)\b",
     r"\b(?:anorex\w*|bulimi\w*|purging)\b",
 )
-_INSULT = _any_of(
+_INSULT = (
     r"\b(?:you(?:['’]re| are|r)|ur|u|such|what|stupid|fucking|dumb|little) "
     r"(?:an? |all |just |such |so |really |nothing but |absolutely |fucking |damn |very |too |pathetic |stupid |dumb "
     r"|useless |worthless |little |complete |total |utter )*"
@@ -157,8 +153,8 @@ _INSULT = _any_of(
     r"\bhope (?:you|they|he|she) (?:die|dies|suffers?|rots?|gets? cancer)\b",
 )
 _PERSONAL_DATA = (
-    r"(?i)[a-z0-9._%+-]+@[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}"
-    r"|\b(?:\d[ -]?){13,16}\b|\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}\b|\+\d{1,3}[ ()-]?\d(?:[ ()-]?\d){6,12}\b"
+    r"[a-z0-9._%+-]+@[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}",
+    r"\b(?:\d[ -]?){13,16}\b|\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}\b|\+\d{1,3}[ ()-]?\d(?:[ ()-]?\d){6,12}\b",
 )
 
 LIBRARY: dict[str, tuple[ReadyDefinition, ...]] = {

@@ -75,7 +75,7 @@ def test_student_is_a_function_of_the_set_of_its_texts(student: Student) -> None
     assert again[0].to_json() == student.to_json()
 
 
-def test_description_borrows_examples_of_the_library_in_the_space_of_the_student(
+def test_description_borrows_examples_in_the_space_of_the_student(
     student: Student, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     description = "The user wants a refund"
