@@ -74,7 +74,7 @@ class ThemeDiscoveryJob:
         if due is None:
             return False
         started_at = self._now()
-        tasks = self._samples.sample(due.project_id, due.previous and due.previous.created_at)
+        tasks = self._samples.sample(due.project_id, due.previous.created_at if due.previous is not None else None)
         edits = self._repository.edits(due.project_id)
         with threadpool_limits(1, "blas"):
             discovery = self._discovered(due, tasks, edits)
