@@ -157,6 +157,7 @@ class ThemeMap {
     const points = this.hovered ? [this.hovered, ...this.points] : this.points;
     for (const point of points) {
       const { x, y } = this.toCanvas(point);
+      if (x < 0 || y < 0 || x > this.canvas.clientWidth || y > this.canvas.clientHeight) continue;
       const title = point === this.hovered || point.title.length < 28 ? point.title : `${point.title.slice(0, 27)}…`;
       const half = context.measureText(title).width / 2;
       const middleX = Math.min(Math.max(x, half + 4), this.canvas.clientWidth - half - 4);
