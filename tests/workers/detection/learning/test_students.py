@@ -63,7 +63,7 @@ def test_student_survives_its_json_and_reads_texts_alone_as_in_a_batch(student: 
     assert again.version == 3
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 99}', '{"format": 1, "mean": "!"}'])
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 99}', '{"format": 2, "mean": "!"}'])
 def test_student_that_cannot_be_read_says_so(text: str) -> None:
     with pytest.raises(BadStudent):
         Student.from_json(text)
@@ -83,6 +83,15 @@ def test_description_borrows_examples_in_the_space_of_the_student(
     borrowing = cosines(text, student.description(description)[None])
     monkeypatch.setattr(students, "_EXAMPLES_WEIGHT", 0.0)
     assert borrowing > cosines(text, student.description(description)[None]) + 0.02
+
+
+def test_multilingual_student_leaves_out_what_all_vectors_share(
+    student: Student, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = reading([clauses_of(text) for text in ("where is my order", "I love the garden chair")])
+    close = cosines(*student.vectors(pairs)[:, None])
+    monkeypatch.setattr(Student, "is_multilingual", True)
+    assert cosines(*student.vectors(pairs)[:, None]) < close - 0.05
 
 
 def test_too_few_texts_or_no_encoder_teach_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ from phospho_workers.detection.text.embedding import DIMENSIONS, Vectors, direct
 from phospho_workers.detection.text.reading import Reading
 from phospho_workers.detection.text.sides import Side
 
-FORMAT = 1
+FORMAT = 2
 # Dimensions of the encoder's space that a student keeps: the principal ones of its sample.
 KEPT_DIMENSIONS = 64
 # The vector of a text's word pieces, where that of its static embedding is 1 long.
@@ -105,11 +105,16 @@ class Student:
         It is that of the description without its actor, and a share of the library's examples that it resembles.
         """
         projected = description_vector(self.encoder, description_core(description)).astype(np.float64) @ self.basis
-        expected = unit(projected[None, :])[0]
+        expected = unit((projected - self._common / GRID)[None, :])[0]
         if not self.is_multilingual:
             expected += _EXAMPLES_WEIGHT * (resemblances(description) @ self._examples)
         direction: Vectors = directions(expected[None, :])[0]
         return direction
+
+    @property
+    def _common(self) -> NDArray[np.float64]:
+        """What all vectors have in common and tells nothing apart: much in the space of the multilingual encoder."""
+        return self.mean if self.is_multilingual else np.zeros_like(self.mean)
 
     @functools.cached_property
     def _examples(self) -> NDArray[np.float64]:
@@ -122,7 +127,7 @@ class Student:
 
     def _mapped(self, static: Vectors, pieces: Sequence[Sequence[int]]) -> Vectors:
         along = static.astype(np.float64) @ self.weights
-        along += _DIRECTION_LENGTH * self.mean
+        along += _DIRECTION_LENGTH * (self.mean - self._common)
         return directions(along + self._of_pieces(pieces))
 
     def _of_pieces(self, pieces_of_rows: Sequence[Sequence[int]]) -> NDArray[np.float64]:
