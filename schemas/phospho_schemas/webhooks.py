@@ -6,19 +6,24 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from phospho_schemas.messages import Count, Identifier, Message, ProjectId, Revision, UtcTime
+from phospho_schemas.messages import Count, Identifier, Message, OptionalIdentifier, ProjectId, Revision, UtcTime
 
 # The way in which an event became known: detection found it in a task or a session; it "waited" for a judge that has
 # not answered; a judge affirmed a candidate; a person's label added it.
-DeliverySource = Literal["task", "session", "waited", "judgement", "label"]
+EventSource = Literal["task", "session", "waited", "judgement", "label"]
+# What a delivery is of: an event, or an alert that fired or was resolved.
+DeliverySource = Literal["task", "session", "waited", "judgement", "label", "alert"]
+ChannelFormat = Literal["webhook", "slack", "teams", "email"]
 DeliveryStatus = Literal["pending", "delivered", "dead"]
 
 
 class Webhook(Message):
     """
-    An address that events are sent to as they are found. Key: project, webhook; the greatest revision wins.
+    An address that events, or the changes of an alert, are sent to. Key: project, webhook; the greatest revision wins.
 
-    `salt` goes into its secret, which is derived and not stored; another salt is another secret.
+    `salt` goes into its secret, which is derived and not stored; another salt is another secret. With an `alert_id` it
+    is a channel: it gets the changes of that alert and no event, as its `format` has them. The URL of one of the format
+    `email` is `mailto:` and an address.
     """
 
     project_id: ProjectId
@@ -29,6 +34,8 @@ class Webhook(Message):
         default_factory=list, max_length=1000, description="all events where empty"
     )
     with_evidence: bool = False
+    format: ChannelFormat = "webhook"
+    alert_id: OptionalIdentifier = ""
     salt: str
     is_gone: bool = False
     is_deleted: bool = False
@@ -37,7 +44,7 @@ class Webhook(Message):
 
 
 class WebhookDelivery(Message):
-    """The delivery of one event to one webhook. Key: project, webhook, event. `payload` is the body of the request."""
+    """The delivery of one event, or one change of an alert, to one webhook. Key: project, webhook, event. `payload` is the body of the request."""
 
     project_id: ProjectId
     webhook_id: Identifier

@@ -1,0 +1,1 @@
+"""Alerts: their readings of metrics, their states, and the rows of both."""
