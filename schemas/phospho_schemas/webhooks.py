@@ -44,7 +44,11 @@ class Webhook(Message):
 
 
 class WebhookDelivery(Message):
-    """The delivery of one event, or one change of an alert, to one webhook. Key: project, webhook, event. `payload` is the body of the request."""
+    """
+    The delivery of one event, or one change of an alert, to one webhook. Key: project, webhook, event.
+
+    `payload` is the body of the request, or the JSON of an e-mail's `subject` and `text`.
+    """
 
     project_id: ProjectId
     webhook_id: Identifier

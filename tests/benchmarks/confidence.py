@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from phospho_dashboard.analytics.confidence import ALPHA, Interval, difference, mean_interval
+from phospho_store.confidence import ALPHA, Interval, difference, mean_interval
 
 Values = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int], Values]

@@ -207,6 +207,9 @@ def open_up(settings: UpSettings) -> Iterator[UpProcess]:
         stack.enter_context(folder.locked())
         listener = stack.enter_context(listen(settings.host, settings.port))
         base_url = f"http://{reachable_host(settings.host)}:{port_of(listener)}"
+        jobs = replace(
+            jobs, pages_url=jobs.pages_url or base_url, price_parameters=settings.dashboard.prices.parameters
+        )
         store = stack.enter_context(_open_store(settings, folder))
         clock = HybridClock()
         clock.observe(last_revision(store))

@@ -44,7 +44,8 @@ from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.settings import JobSettings
 from phospho_workers.jobs.webhooks.addresses import host_refusal, url_refusal
-from phospho_workers.jobs.webhooks.delivery import send_test_message
+from phospho_workers.jobs.webhooks.delivery import Channels, send_alert_test, send_test_message
+from phospho_workers.jobs.webhooks.mail import Mailer
 from phospho_workers.jobs.webhooks.outbound import Outbound
 from phospho_workers.runtime import metrics as worker_metrics
 from phospho_workers.trials.backfill_estimate import BackfillEstimate
@@ -177,7 +178,8 @@ def build_integrations(store: Store, clock: HybridClock, settings: JobSettings) 
     cache, history = DefinitionCache(instructions, refresh_interval_s=0.0), History(store)
     facts = SessionFacts(store)
     classifiers = TrialClassifiers(LabelledTasks(store), ClassifierTrainer())
-    outbound = Outbound(settings.allowed_networks)
+    mailer = Mailer(settings.smtp)
+    channels = Channels(Outbound(settings.allowed_networks), settings.secret_key, mailer)
     detection = Detection(
         check=check_definition,
         warning=definition_warning,
@@ -190,7 +192,9 @@ def build_integrations(store: Store, clock: HybridClock, settings: JobSettings) 
         repository=WebhookRepository(store, clock) if settings.secret_key else None,
         secret_of=partial(shown_secret, settings.secret_key),
         url_refusal=lambda url: url_refusal(url) or host_refusal(url, settings.allowed_networks),
-        send_test=partial(send_test_message, outbound, settings.secret_key),
+        send_test=partial(send_test_message, channels),
+        send_alert_test=partial(send_alert_test, channels, settings.pages_url),
+        can_mail=mailer.is_configured,
     )
     meaning = MeaningReader(code=lambda text: codes([text])[0], similarities=similarities)
     return Integrations(detection, meaning, webhooks, sample=sample_source(clock), secret_key=settings.secret_key)

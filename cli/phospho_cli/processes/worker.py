@@ -6,6 +6,7 @@ import importlib
 import logging
 import socket
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import click
 
@@ -21,6 +22,7 @@ from phospho_cli.processes.serving import (
     prepare_process,
     run,
 )
+from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.settings import load
 from phospho_store.clickhouse import ClickHouseSettings
 from phospho_workers.jobs.settings import JobSettings
@@ -30,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 STAGES = ("extraction", "detection", "sink")
 # The names of phospho_workers.jobs.registry, which is imported when one runs.
-JOBS = ("jobs", "learning", "sessions", "rollups", "backfills", "webhooks", "judge", "ledger", "themes")
+JOBS = ("jobs", "learning", "sessions", "rollups", "backfills", "webhooks", "judge", "ledger", "themes", "alerts")
 
 _METRICS_PORT = 9100
 
@@ -61,6 +63,7 @@ def worker(name: str, settings: WorkerSettings) -> None:
       phospho worker judge         judgements of an LLM or a local encoder
       phospho worker ledger        the balance of each project and hour, from receipts and what is stored
       phospho worker themes        groups of similar tasks, found without a definition
+      phospho worker alerts        metrics → alerts that fire and are resolved; `webhooks` sends them
 
     A stage stops with exit code 1 if a batch fails for an unknown reason. Start it again: nothing was lost.
     """
@@ -68,7 +71,8 @@ def worker(name: str, settings: WorkerSettings) -> None:
     with port_errors("--metrics-port"), metrics_listener(settings) as listener:
         logger.info("%s: health and metrics at %s:%d", name, settings.metrics_host, port_of(listener))
         if name in JOBS:
-            run_jobs(name, settings.clickhouse, load(JobSettings), listener)
+            prices = load(DashboardSettings).prices.parameters
+            run_jobs(name, settings.clickhouse, replace(load(JobSettings), price_parameters=prices), listener)
             return
         try:
             run_stage(name, settings, listener)

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from phospho_dashboard.analytics.confidence import ALPHA, Interval, difference, mean_interval, rate_interval
 from phospho_dashboard.analytics.trends import Trends
 from phospho_dashboard.layout.views import Content, View, ViewRequest
 from phospho_dashboard.queries.filters import Scope, searched
 from phospho_dashboard.settings import Prices
 from phospho_dashboard.web.formats import with_times
+from phospho_store.confidence import ALPHA, Interval, difference, mean_interval, rate_interval
 from phospho_store.sql import compose
 from phospho_store.sql.analysed import analysed, flagged_tasks, found_events
 from phospho_store.sql.metrics import COST_UNIT, TASK_COST

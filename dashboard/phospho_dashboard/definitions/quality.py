@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
-from phospho_dashboard.analytics.confidence import Interval, rate_interval
 from phospho_schemas.job_rows import ClassifierRow
 from phospho_schemas.messages import EventDefinition
+from phospho_store.confidence import Interval, rate_interval
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.sql import compose
 from phospho_store.store import Store

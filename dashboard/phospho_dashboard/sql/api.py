@@ -49,6 +49,8 @@ _TABLES_OF_PROJECTS = (
 # No view reads these; the filter stands behind the guard.
 _CLOSED_TABLES = (
     "project_rows",
+    "alert_rows",
+    "alert_evaluation_rows",
     "webhook_rows",
     "webhook_delivery_rows",
     "session_task_rows",

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from phospho_dashboard.analytics.confidence import ALPHA, difference, rate_interval
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.periods import Buckets, Span
+from phospho_store.confidence import ALPHA, difference, rate_interval
 from phospho_store.sql import compose
 from phospho_store.sql.analysed import analysed, flagged_tasks
 from phospho_store.sql.themes import current_themes, theme_of

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from phospho_dashboard.auth.visitors import Visitor
+from phospho_schemas.alerts import Alert
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import MAX_WEBHOOKS, WebhookRepository
 from phospho_store.registry.registry import Registry
@@ -32,13 +33,16 @@ class WebhookSending:
     The stored webhooks, and functions handed in by the process.
 
     `repository` is None where the installation has no secret key to sign with. `url_refusal` says why a URL can't be
-    used, or None. `send_test` sends a signed test message.
+    used, or None. `send_test` sends a signed test message, `send_alert_test` one to a
+    channel of an alert. `can_mail` says whether there is a server for e-mail.
     """
 
     repository: WebhookRepository | None
     secret_of: Callable[[Webhook], str]
     url_refusal: Callable[[str], str | None]
     send_test: Callable[[Webhook], Attempt]
+    send_alert_test: Callable[[Webhook, Alert], Attempt] | None = None
+    can_mail: bool = False
 
 
 MAX_EVENT_NAMES = 1_000
@@ -79,7 +83,7 @@ class Webhooks:
         counts = self._repository().counts(project_id)
         rows = [
             public_webhook(webhook) | _NO_DELIVERIES | counts.get(webhook.webhook_id, {})
-            for webhook in self._repository().webhooks(project_id)
+            for webhook in self._repository().event_webhooks(project_id)
         ]
         return rows if visitor.may("admin") else [row | {"url": _host_only(row["url"])} for row in rows]
 
@@ -87,7 +91,8 @@ class Webhooks:
         """Return the latest dead deliveries of each webhook, at most MAX_DEAD_DELIVERIES, with the reason."""
         deliveries: dict[str, list[dict[str, Any]]] = {}
         for delivery in self._repository().dead(project_id, MAX_DEAD_DELIVERIES):
-            deliveries.setdefault(delivery.webhook_id, []).append(_delivery_row(delivery))
+            if delivery.source != "alert":
+                deliveries.setdefault(delivery.webhook_id, []).append(_delivery_row(delivery))
         return deliveries
 
     def add(self, project_id: str, new: NewWebhook) -> tuple[Webhook, str]:
@@ -100,15 +105,14 @@ class Webhooks:
             raise Problem(422, "invalid_url", f"the URL can't be used: {reason}")
         self._check_names(project_id, new.event_names)
         repository = self._repository()
-        if len(repository.webhooks(project_id)) >= MAX_WEBHOOKS:
+        if len(repository.event_webhooks(project_id)) >= MAX_WEBHOOKS:
             raise Problem(409, "too_many_webhooks", f"a project has {MAX_WEBHOOKS} webhooks at most", "remove one")
         webhook = repository.add(project_id, new.url, new.event_names, new.author, with_evidence=new.with_evidence)
         return webhook, self._sending.secret_of(webhook)
 
     def remove(self, project_id: str, webhook_id: str) -> None:
         """Remove a webhook; its pending deliveries are not sent."""
-        if not self._repository().remove(project_id, webhook_id):
-            raise _unknown_webhook(webhook_id)
+        self._repository().remove(project_id, self._webhook(project_id, webhook_id).webhook_id)
 
     def test(self, project_id: str, webhook_id: str) -> Attempt:
         """Send a webhook a signed test message, and return the outcome."""
@@ -126,7 +130,7 @@ class Webhooks:
             raise unknown_event(min(unknown))
 
     def _webhook(self, project_id: str, webhook_id: str) -> Webhook:
-        webhooks = {webhook.webhook_id: webhook for webhook in self._repository().webhooks(project_id)}
+        webhooks = {webhook.webhook_id: webhook for webhook in self._repository().event_webhooks(project_id)}
         if webhook_id not in webhooks:
             raise _unknown_webhook(webhook_id)
         return webhooks[webhook_id]

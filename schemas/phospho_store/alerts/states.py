@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
 
 from phospho_schemas.alerts import COMPARISONS, Alert, AlertEvaluation, AlertStatus
-
-
-@dataclass(frozen=True)
-class Reading:
-    """
-    A metric over the window that ends at a time, of how many cases; and over the window before, its baseline.
-
-    None is the value of a rate without a case. `theme` is set where an alert fires for each theme.
-    """
-
-    evaluated_at: datetime
-    value: float | None
-    cases: int = 0
-    baseline: float | None = None
-    baseline_cases: int = 0
-    theme: str = ""
+from phospho_store.alerts.readings import Reading
+from phospho_store.alerts.rules import ALERT_METRICS, is_total
 
 
 def is_met(alert: Alert, reading: Reading) -> bool | None:
@@ -39,11 +23,16 @@ def is_met(alert: Alert, reading: Reading) -> bool | None:
 
 
 def _has_cases(alert: Alert, reading: Reading) -> bool:
-    if not alert.spec.is_total:
-        is_compared = alert.condition in COMPARISONS
-        return reading.cases >= alert.min_cases and (not is_compared or reading.baseline_cases >= alert.min_cases)
-    # A sum is its own number of cases, and a change of few says nothing.
-    return alert.condition not in COMPARISONS or reading.baseline_cases >= alert.min_cases
+    is_compared = alert.condition in COMPARISONS
+    if is_total(alert.metric):
+        # Few tasks or events before make any change look large.
+        return not is_compared or min(reading.baseline_cases, _count_before(alert, reading)) >= alert.min_cases
+    return reading.cases >= alert.min_cases and (not is_compared or reading.baseline_cases >= alert.min_cases)
+
+
+def _count_before(alert: Alert, reading: Reading) -> float:
+    is_money = ALERT_METRICS[alert.metric].unit == "money"
+    return reading.baseline_cases if is_money else reading.baseline or 0.0
 
 
 def _has_changed(alert: Alert, value: float, baseline: float | None) -> bool | None:

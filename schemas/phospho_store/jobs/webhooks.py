@@ -14,9 +14,10 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from phospho_schemas.alerts import Alert
 from phospho_schemas.ids import broker_revision
 from phospho_schemas.times import utc_now
-from phospho_schemas.webhooks import Webhook, WebhookDelivery
+from phospho_schemas.webhooks import ChannelFormat, Webhook, WebhookDelivery
 from phospho_store.repository import Repository
 from phospho_store.store import json_lines
 
@@ -61,6 +62,20 @@ class WebhookRepository(Repository):
         )
         return self._saved(webhook)
 
+    def add_channel(self, alert: Alert, channel_format: ChannelFormat, url: str, created_by: str = "") -> Webhook:
+        """Add a channel of an alert and return it. It receives the changes of that alert."""
+        webhook = Webhook(
+            project_id=alert.project_id,
+            webhook_id="channel_" + secrets.token_hex(8),
+            url=url,
+            format=channel_format,
+            alert_id=alert.alert_id,
+            salt=secrets.token_hex(16),
+            created_by=created_by,
+            created_at=utc_now(),
+        )
+        return self._saved(webhook)
+
     def remove(self, project_id: str, webhook_id: str) -> bool:
         """Remove a webhook; False if there is none. Its pending deliveries are dropped."""
         webhook = next((hook for hook in self.webhooks(project_id) if hook.webhook_id == webhook_id), None)
@@ -78,6 +93,18 @@ class WebhookRepository(Repository):
         where = "AND project_id = {project:String}" if project_id is not None else ""
         rest = f"WHERE NOT is_deleted {where} ORDER BY created_at, webhook_id"
         return self._read(Webhook, "webhook_rows", rest, project=project_id or "")
+
+    def event_webhooks(self, project_id: str) -> list[Webhook]:
+        """Return the webhooks of a project that receive events, the oldest first."""
+        return [webhook for webhook in self.webhooks(project_id) if not webhook.alert_id]
+
+    def channels(self, project_id: str) -> dict[str, list[Webhook]]:
+        """Return the channels of a project's alerts by alert, the oldest first."""
+        channels: dict[str, list[Webhook]] = {}
+        for webhook in self.webhooks(project_id):
+            if webhook.alert_id:
+                channels.setdefault(webhook.alert_id, []).append(webhook)
+        return channels
 
     def revision(self) -> int:
         """Return a number that rises whenever a webhook changes: a cheap query."""

@@ -297,6 +297,12 @@ class Question:
         }
         return {name: value for name, (value, is_taken) in values.items() if is_taken}
 
+    def number(self) -> tuple[str, str]:
+        """Return the aggregates of the number and of its cases over rows that have `columns`, of no dimension."""
+        metric = METRICS[self.metric]
+        value, cases = self._filled(metric.value), self._filled(metric.cases)
+        return f"{value} / nullIf({cases}, 0)" if metric.is_share else value, cases
+
     def sql(self, rows: str) -> str:
         """Return the query over `rows`, a subquery of `fact_rows` or `view_rows`."""
         metric = METRICS[self.metric]

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phospho_schemas.alerts import Alert, alert_refusal
-from phospho_store.alerts.states import Reading, evaluations, is_met
+from phospho_schemas.alerts import Alert
+from phospho_store.alerts.readings import Reading
+from phospho_store.alerts.rules import alert_refusal
+from phospho_store.alerts.states import evaluations, is_met
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -42,7 +44,7 @@ def test_readings_of_few_cases_neither_fire_nor_resolve() -> None:
 
 
 @pytest.mark.parametrize(
-    "condition, value, baseline, cases, met",
+    ("condition", "value", "baseline", "cases", "met"),
     [
         ("rises", 31, 20, 20, True),
         ("rises", 29, 20, 20, False),
@@ -80,12 +82,12 @@ def test_changes_alternate_and_start_with_a_fire(values: list[float | None], res
 
 
 @pytest.mark.parametrize(
-    "fields, word",
+    ("fields", "word"),
     [
         ({"window_minutes": 7}, "window_minutes"),
         ({"metric": "events"}, "subject"),
         ({"subject": "refund"}, "subject"),
-        ({"metric": "success_rate", "condition": "absent"}, "absent"),
+        ({"metric": "success_rate", "condition": "absent"}, "condition"),
         ({"condition": "rises", "threshold": 0.0}, "threshold"),
         ({"condition": "occurs"}, "condition"),
         ({"metric": "new_theme"}, "condition"),

@@ -18,6 +18,7 @@ from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.jobs.loop.leases import Holds, all_projects
 from phospho_workers.jobs.webhooks.enqueuer import JudgementHold
 from phospho_workers.jobs.webhooks.event_streams import EventStreams
+from phospho_workers.jobs.webhooks.mail import Mailer
 from phospho_workers.jobs.webhooks.outbound import Outbound
 from phospho_workers.jobs.webhooks.webhook_job import WebhookJob
 from phospho_workers.judging.settings import NO_JUDGES, JudgeSettings
@@ -36,13 +37,20 @@ def analysed(project_id: str, task_id: str, names: Sequence[str] = (), **fields:
 class SteppedWebhookJob(WebhookJob):
     """A webhook job on a clock that can be moved on."""
 
-    def __init__(self, store: Store, judging: JudgeSettings = NO_JUDGES, holds: Holds = all_projects) -> None:
+    def __init__(
+        self,
+        store: Store,
+        judging: JudgeSettings = NO_JUDGES,
+        holds: Holds = all_projects,
+        mailer: Mailer | None = None,
+    ) -> None:
         self.clock_offset = timedelta()
         super().__init__(
             WebhookRepository(store),
             EventStreams(store),
             Outbound((ip_network("127.0.0.0/8"),)),
             KEY,
+            mailer=mailer,
             judgement_hold=JudgementHold(judging, DefinitionCache(DefinitionRepository(store), 0.0).current),
             now=lambda: datetime.now(UTC) + self.clock_offset,
             holds=holds,

@@ -9,6 +9,9 @@ from contextlib import ExitStack, contextmanager
 
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition, ProjectSettings
+from phospho_store.alerts.readings import ReadingReader
+from phospho_store.alerts.repository import AlertRepository
+from phospho_store.alerts.theme_readings import ThemeReadings
 from phospho_store.jobs.backfills import BackfillRepository
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_store.ledger.hours import Ledger
@@ -17,6 +20,7 @@ from phospho_store.rollups.rollups import Rollups
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.loader import DefinitionCache
+from phospho_workers.jobs.alerts.alert_job import AlertJob
 from phospho_workers.jobs.backfills.backfill_job import BackfillJob, IsJudged
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.learning.examples import LabelledTasks
@@ -35,6 +39,7 @@ from phospho_workers.jobs.themes.discovery_job import ThemeDiscoveryJob
 from phospho_workers.jobs.themes.history_job import ThemeHistoryJob
 from phospho_workers.jobs.webhooks.enqueuer import JudgementHold
 from phospho_workers.jobs.webhooks.event_streams import EventStreams
+from phospho_workers.jobs.webhooks.mail import Mailer
 from phospho_workers.jobs.webhooks.outbound import Outbound
 from phospho_workers.jobs.webhooks.webhook_job import WebhookJob
 from phospho_workers.judging.settings import JudgeSettings
@@ -100,13 +105,20 @@ def build_webhook_jobs(store: Store, clock: HybridClock, settings: JobSettings, 
     cache = DefinitionCache(DefinitionRepository(store, clock), refresh_interval_s=1.0, compiling=list_definitions)
     job = WebhookJob(
         WebhookRepository(store, clock),
-        EventStreams(store),
+        EventStreams(store, settings.pages_url),
         Outbound(settings.allowed_networks),
         settings.secret_key,
+        mailer=Mailer(settings.smtp),
         judgement_hold=JudgementHold(settings.judging, cache.current),
         holds=holds,
     )
     return [job]
+
+
+def build_alert_jobs(store: Store, clock: HybridClock, settings: JobSettings, holds: Holds) -> list[Job]:
+    """Return the job that evaluates alerts."""
+    readings = ReadingReader(store, settings.price_parameters)
+    return [AlertJob(AlertRepository(store, clock), readings, ThemeReadings(store), holds)]
 
 
 def build_judge_jobs(store: Store, clock: HybridClock, settings: JobSettings, holds: Holds) -> list[Job]:
@@ -150,6 +162,7 @@ JOB_BUILDERS: Mapping[str, JobBuilder] = {
     "judge": build_judge_jobs,
     "ledger": build_ledger_jobs,
     "themes": build_theme_jobs,
+    "alerts": build_alert_jobs,
 }
 
 

@@ -14,10 +14,14 @@ from datetime import datetime, timedelta
 
 import orjson
 
+from phospho_schemas.alerts import Alert
 from phospho_schemas.times import utc_now, utc_text
 from phospho_schemas.webhooks import Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import WebhookRepository, signing_key
+from phospho_workers.jobs.alerts.alert_changes import channel_test_message
+from phospho_workers.jobs.alerts.messages import body_of
 from phospho_workers.jobs.loop.leases import Holds, all_projects
+from phospho_workers.jobs.webhooks.mail import Mailer, SmtpSettings
 from phospho_workers.jobs.webhooks.outbound import Answer, Outbound
 from phospho_workers.jobs.webhooks.pending import DeliveryKey, PendingDeliveries, WebhookKey, delivery_key
 from phospho_workers.runtime import metrics
@@ -98,6 +102,25 @@ _GONE = 410
 _REMOVED = {"status": "dead", "detail": "the webhook was removed, or its receiver is gone"}
 
 
+EMAIL_SCHEME = "mailto:"
+
+
+class Channels:
+    """The ways to a receiver: signed HTTP, or e-mail. Thread-safe."""
+
+    def __init__(self, outbound: Outbound, secret_key: str, mailer: Mailer | None = None) -> None:
+        self._outbound = outbound
+        self._secret_key = secret_key
+        self._mailer = mailer or Mailer(SmtpSettings())
+
+    def send(self, webhook: Webhook, message_id: str, now: datetime, body: bytes) -> Answer:
+        """Send a body to a webhook, and return the answer; nothing is raised for what a receiver may do."""
+        if webhook.format == "email":
+            return self._mailer.send(webhook.url.removeprefix(EMAIL_SCHEME), message_id, body)
+        headers = signed_headers(signing_key(self._secret_key, webhook), message_id, now, body)
+        return self._outbound.post(webhook.url, headers, body)
+
+
 class DeliverySender:
     """
     Sends the deliveries that are due, 16 at a time, and stores the outcome of each attempt.
@@ -110,15 +133,13 @@ class DeliverySender:
         self,
         repository: WebhookRepository,
         pending: PendingDeliveries,
-        transport: Outbound,
-        secret_key: str,
+        channels: Channels,
         holds: Holds = all_projects,
     ) -> None:
         self._holds = holds
         self._repository = repository
         self._pending = pending
-        self._transport = transport
-        self._secret_key = secret_key
+        self._channels = channels
         # The webhooks whose receivers gave no answer the last time.
         self._hanging: set[WebhookKey] = set()
         self._in_flight: dict[DeliveryKey, Future[Answer | None]] = {}
@@ -137,14 +158,13 @@ class DeliverySender:
         """Begin the deliveries that are due, as far as there are threads for them."""
         due = [key for key in self._pending.due() if key not in self._in_flight]
         for key in next_deliveries(due, self._in_flight, self._hanging):
-            delivery, webhook = self._pending[key], webhooks[key.webhook]
-            body = delivery.payload.encode()
-            headers = signed_headers(signing_key(self._secret_key, webhook), delivery.event_id, now, body)
-            self._in_flight[key] = self._pool.submit(self._post, webhook, headers, body)
+            self._in_flight[key] = self._pool.submit(self._send, webhooks[key.webhook], self._pending[key], now)
 
-    def _post(self, webhook: Webhook, headers: dict[str, str], body: bytes) -> Answer | None:
+    def _send(self, webhook: Webhook, delivery: WebhookDelivery, now: datetime) -> Answer | None:
         """Send a delivery; return None, and send nothing, where this process does not hold the project now."""
-        return self._transport.post(webhook.url, headers, body) if self._holds(webhook.project_id) else None
+        if not self._holds(webhook.project_id):
+            return None
+        return self._channels.send(webhook, delivery.event_id, now, delivery.payload.encode())
 
     def store_outcomes(self, webhooks: Mapping[WebhookKey, Webhook], now: datetime) -> None:
         """Store the outcomes of the requests that have ended, and end the deliveries to webhooks that are gone."""
@@ -187,13 +207,17 @@ def _backoff_s(attempts: int) -> float:
     return min(_FIRST_BACKOFF_S * _BACKOFF_FACTOR ** (attempts - 1), _MAX_BACKOFF_S) * random.uniform(0.5, 1.0)
 
 
-def send_test_message(transport: Outbound, secret_key: str, webhook: Webhook) -> Answer:
+def send_test_message(channels: Channels, webhook: Webhook) -> Answer:
     """Send a webhook a signed message without an event, and return the answer."""
     now = utc_now()
     message = {"type": "webhook.test", "timestamp": utc_text(now), "data": {"project_id": webhook.project_id}}
-    body = orjson.dumps(message)
-    headers = signed_headers(signing_key(secret_key, webhook), "test_" + secrets.token_hex(8), now, body)
-    return transport.post(webhook.url, headers, body)
+    return channels.send(webhook, "test_" + secrets.token_hex(8), now, orjson.dumps(message))
+
+
+def send_alert_test(channels: Channels, pages_url: str, webhook: Webhook, alert: Alert) -> Answer:
+    """Send a channel of an alert a message that says so, in its format, and return the answer."""
+    message = channel_test_message(alert, pages_url)
+    return channels.send(webhook, message.message_id, utc_now(), body_of(message, webhook.format).encode())
 
 
 def signed_headers(secret: bytes, message_id: str, now: datetime, body: bytes) -> dict[str, str]:

@@ -8,9 +8,10 @@ from typing import Any, get_args
 
 import orjson
 
-from phospho_schemas.webhooks import DeliverySource, Webhook, WebhookDelivery
+from phospho_schemas.webhooks import DeliverySource, EventSource, Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot
+from phospho_workers.jobs.alerts.messages import body_of
 from phospho_workers.jobs.loop.job import OVERLAP_MS
 from phospho_workers.jobs.webhooks.event_streams import EventFilter, EventStreams, Position, Stream
 from phospho_workers.jobs.webhooks.pending import DeliveryKey, PendingDeliveries, delivery_key
@@ -21,7 +22,7 @@ _ROWS_AT_ONCE = 500
 
 class Enqueuer:
     """
-    Stores a delivery for each new event and each webhook that subscribes to it.
+    Stores a delivery for each new event and each webhook that subscribes to it, and for each change of an alert.
 
     Events are read stream by stream, in the order in which they became known. The positions are in memory: a restart
     continues from the latest events in the queue.
@@ -57,15 +58,14 @@ class Enqueuer:
         now_ms = self._events.now_ms()
         if self._starts_ms is None:
             self._starts_ms = self._first_starts_ms(webhooks)
-        names = sorted({name for webhook in webhooks for name in webhook.event_names})
-        if any(not webhook.event_names for webhook in webhooks):
-            names = []
+        names = _event_names(webhooks)
         has_more = False
         for stream, project_ids in self._streams(webhooks).items():
             event_filter = EventFilter(project_ids, names, _ROWS_AT_ONCE, self._judgement_hold.holds)
             position = self._positions.get(stream, self._start(stream, now_ms))
             page = self._events.page(stream, position, now_ms, event_filter)
-            deliveries = [delivery for row in page.rows for delivery in _deliveries(row, webhooks, now)]
+            deliveries_of = _alert_deliveries if stream.source == "alert" else _deliveries
+            deliveries = [delivery for row in page.rows for delivery in deliveries_of(row, webhooks, now)]
             self._pending.hold(self._repository.enqueue(self._without_queued(deliveries)))
             self._positions[stream] = page.after or Position(max(position.stored_ms, now_ms - _lookback_ms(stream)))
             has_more |= page.after is not None
@@ -74,16 +74,21 @@ class Enqueuer:
     def _first_starts_ms(self, webhooks: Collection[Webhook]) -> Mapping[str, int]:
         """Return for each source the time since which events may be missing in the queue."""
         until_ms = self._repository.found_until_ms()
-        return {
-            source: min(until_ms.get((webhook.webhook_id, source), _ms(webhook.created_at)) for webhook in webhooks)
-            for source in get_args(DeliverySource)
-        }
+        starts_ms: dict[str, int] = {}
+        for webhook in webhooks:
+            for source in _sources(webhook):
+                start_ms = until_ms.get((webhook.webhook_id, source), _ms(webhook.created_at))
+                starts_ms[source] = min(start_ms, starts_ms.get(source, start_ms))
+        return starts_ms
 
     def _streams(self, webhooks: Collection[Webhook]) -> dict[Stream, list[str]]:
         """Return the streams to read, each with its projects."""
-        project_ids = sorted({webhook.project_id for webhook in webhooks})
+        project_ids = sorted({webhook.project_id for webhook in webhooks if not webhook.alert_id})
+        with_alerts = sorted({webhook.project_id for webhook in webhooks if webhook.alert_id})
         waits_s = {project_id: self._judgement_hold.wait_s(project_id) for project_id in project_ids}
-        streams = {Stream(source): project_ids for source in ("task", "session", "judgement", "label")}
+        streams = {Stream("alert"): with_alerts} if with_alerts else {}
+        if project_ids:
+            streams |= {Stream(source): project_ids for source in ("task", "session", "judgement", "label")}
         for wait_s in sorted({wait_s for wait_s in waits_s.values() if wait_s}):
             streams[Stream("waited", wait_s)] = [name for name in project_ids if waits_s[name] == wait_s]
         return streams
@@ -110,7 +115,7 @@ def _deliveries(row: Mapping[str, Any], webhooks: Collection[Webhook], now: date
     """Yield a delivery for each event of a row and each webhook of its project that subscribes to it."""
     since_ms = row.get("since_ms", row["stored_ms"])
     for webhook in webhooks:
-        if webhook.project_id != row["project_id"] or since_ms < _ms(webhook.created_at):
+        if webhook.alert_id or webhook.project_id != row["project_id"] or since_ms < _ms(webhook.created_at):
             continue
         for event in row["events"]:
             if not webhook.event_names or event["name"] in webhook.event_names:
@@ -124,6 +129,37 @@ def _deliveries(row: Mapping[str, Any], webhooks: Collection[Webhook], now: date
                     found_at=datetime.fromtimestamp(row["stored_ms"] / 1000, UTC),
                     created_at=now,
                 )
+
+
+def _alert_deliveries(
+    row: Mapping[str, Any], webhooks: Collection[Webhook], now: datetime
+) -> Iterator[WebhookDelivery]:
+    """Yield a delivery for each channel of the alert that has changed."""
+    message = row["message"]
+    for webhook in webhooks:
+        if message is not None and (webhook.project_id, webhook.alert_id) == (row["project_id"], row["alert_id"]):
+            yield WebhookDelivery(
+                project_id=webhook.project_id,
+                webhook_id=webhook.webhook_id,
+                event_id=message.message_id,
+                next_attempt_at=now,
+                payload=body_of(message, webhook.format),
+                source="alert",
+                found_at=datetime.fromtimestamp(row["stored_ms"] / 1000, UTC),
+                created_at=now,
+            )
+
+
+def _sources(webhook: Webhook) -> tuple[DeliverySource, ...]:
+    return ("alert",) if webhook.alert_id else get_args(EventSource)
+
+
+def _event_names(webhooks: Collection[Webhook]) -> list[str]:
+    """Return the names of the events to deliver; none where some webhook gets all."""
+    of_events = [webhook for webhook in webhooks if not webhook.alert_id]
+    if any(not webhook.event_names for webhook in of_events):
+        return []
+    return sorted({name for webhook in of_events for name in webhook.event_names})
 
 
 def _lookback_ms(stream: Stream) -> int:

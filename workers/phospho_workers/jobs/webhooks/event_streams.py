@@ -20,6 +20,7 @@ from phospho_store.events import (
 )
 from phospho_store.sql import compose
 from phospho_store.store import Store
+from phospho_workers.jobs.alerts.alert_changes import AlertChanges
 
 Event = Mapping[str, Any]
 
@@ -166,10 +167,15 @@ WHERE project_id IN {projects:Array(String)} AND session_id IN {sessions:Array(S
 
 
 class EventStreams:
-    """Reads of events by the time at which they became known. Blocking; raises what the store raises."""
+    """
+    Reads of events, and of alerts' changes, as they became known. Blocking; raises what the store raises.
 
-    def __init__(self, store: Store) -> None:
+    `pages_url` is the address of the pages, to which the messages of alerts link.
+    """
+
+    def __init__(self, store: Store, pages_url: str = "") -> None:
         self._store = store
+        self._alerts = AlertChanges(store, pages_url)
         self._annotations = AnnotationReader(store)
 
     def now_ms(self) -> int:
@@ -191,6 +197,8 @@ class EventStreams:
         return Page([{**row, "source": stream.source} for row in rows], after)
 
     def _rows(self, source: DeliverySource, parameters: _Parameters, event_filter: EventFilter) -> list[dict[str, Any]]:
+        if source == "alert":
+            return self._alerts.rows(parameters)
         if source == "judgement":
             return self._affirmed(parameters)
         if source == "label":

@@ -11,9 +11,10 @@ from phospho_schemas.webhooks import Webhook
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
 from phospho_workers.jobs.loop.leases import Holds, all_projects
-from phospho_workers.jobs.webhooks.delivery import DeliverySender
+from phospho_workers.jobs.webhooks.delivery import Channels, DeliverySender
 from phospho_workers.jobs.webhooks.enqueuer import Enqueuer, JudgementHold
 from phospho_workers.jobs.webhooks.event_streams import EventStreams
+from phospho_workers.jobs.webhooks.mail import Mailer
 from phospho_workers.jobs.webhooks.outbound import Outbound
 from phospho_workers.jobs.webhooks.pending import PendingDeliveries, WebhookKey, webhook_key
 from phospho_workers.judging.settings import NO_JUDGES
@@ -22,11 +23,12 @@ _WAIT_S = 0.2
 # An event that has waited for a judgement is sent at most this much later.
 _MAX_HELD_DELAY_S = 5.0
 _EVENT_TABLES = ("analysis_rows", "session_analysis_rows", "label_rows", "judgement_rows", "project_rows")
+_ALERT_TABLES = ("alert_evaluation_rows",)
 
 
 class WebhookJob:
     """
-    Puts new events into the queue and sends the deliveries that are due.
+    Puts new events, and changes of alerts, into the queue and sends the deliveries that are due.
 
     The queue is in ClickHouse: a delivery is stored before it is sent, and its outcome afterwards. Without a webhook a
     step costs one cheap query.
@@ -42,6 +44,7 @@ class WebhookJob:
         transport: Outbound,
         secret_key: str,
         *,
+        mailer: Mailer | None = None,
         judgement_hold: JudgementHold | None = None,
         now: Callable[[], datetime] = utc_now,
         holds: Holds = all_projects,
@@ -51,7 +54,7 @@ class WebhookJob:
         self._now = now
         self._pending = PendingDeliveries(repository, now, holds)
         self._enqueuer = Enqueuer(repository, events, self._pending, judgement_hold or JudgementHold(NO_JUDGES))
-        self._sender = DeliverySender(repository, self._pending, transport, secret_key, holds=holds)
+        self._sender = DeliverySender(repository, self._pending, Channels(transport, secret_key, mailer), holds)
         self._revision = -1
         # Of all projects: a lapse of the lease says nothing about what is in the store.
         self._webhooks: dict[WebhookKey, Webhook] = {}
@@ -62,7 +65,10 @@ class WebhookJob:
 
     @property
     def tables(self) -> Sequence[str]:
-        return ("webhook_rows", *(_EVENT_TABLES if self._held_webhooks() else ()))
+        held = self._held_webhooks()
+        of_events = _EVENT_TABLES if any(not webhook.alert_id for webhook in held) else ()
+        of_alerts = _ALERT_TABLES if any(webhook.alert_id for webhook in held) else ()
+        return ("webhook_rows", *of_events, *of_alerts)
 
     @property
     def max_pause_s(self) -> float:

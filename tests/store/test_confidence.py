@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from phospho_dashboard.analytics.confidence import Interval, difference, mean_interval, rate_interval
+from phospho_store.confidence import Interval, difference, mean_interval, rate_interval
 
 RUNS = 200
 # More and more seldom: 40 looks between 10 and 2,000 values.

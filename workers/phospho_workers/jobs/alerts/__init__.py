@@ -1,0 +1,1 @@
+"""Alerts: evaluated when they are due, and sent when they change."""

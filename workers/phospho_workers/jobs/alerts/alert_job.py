@@ -1,0 +1,127 @@
+"""The job `alerts`: evaluates each alert when it is due. The job `webhooks` sends what changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from phospho_schemas.alerts import THEME_FACTS, Alert, AlertEvaluation, last_due
+from phospho_schemas.times import utc_now
+from phospho_store.alerts.readings import Reading, ReadingReader
+from phospho_store.alerts.repository import AlertRepository
+from phospho_store.alerts.states import next_evaluation
+from phospho_store.alerts.theme_readings import ThemeReadings
+from phospho_store.errors import StoreError
+from phospho_workers.jobs.loop.job import MAX_PAUSE_S
+from phospho_workers.jobs.loop.leases import Holds, all_projects
+
+# A task is stored and analysed within seconds: a window is read this long after its end.
+SETTLING_MS = 10_000
+_STEP_S = 1.0
+
+Key = tuple[str, str]
+
+
+class AlertJob:
+    """
+    Evaluates alerts at whole steps of their windows, and stores each evaluation.
+
+    An evaluation follows from the stored tasks, its time, and the evaluation before it, so one that is repeated
+    replaces itself. Evaluations that were missed, as while no process ran, are left out.
+    """
+
+    name = "alerts"
+    pause_s = 1.0
+    tables = ("alert_rows",)
+
+    def __init__(
+        self,
+        repository: AlertRepository,
+        readings: ReadingReader,
+        themes: ThemeReadings,
+        holds: Holds = all_projects,
+        *,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._repository = repository
+        self._readings = readings
+        self._themes = themes
+        self._holds = holds
+        self._now = now
+        self._revision = -1
+        self._alerts: list[Alert] = []
+        # By alert, the time of its last evaluation as far as this process knows; the table decides.
+        self._evaluated_at: dict[Key, datetime] = {}
+
+    @property
+    def max_pause_s(self) -> float:
+        now_ms = self._settled_ms()
+        waits_ms = (alert.step_ms - now_ms % alert.step_ms for alert in self._alerts)
+        return min(MAX_PAUSE_S, max(min(waits_ms, default=MAX_PAUSE_S * 1000) / 1000, self.pause_s))
+
+    def step(self) -> bool:
+        """Evaluate due alerts for a second; True where more wait. Raises the error of one after the others."""
+        self._refresh_alerts()
+        begun_s = time.monotonic()
+        failure: StoreError | None = None
+        due = self._due()
+        for number, alert in enumerate(due):
+            if time.monotonic() - begun_s >= _STEP_S:
+                return number < len(due)
+            try:
+                self._evaluate(alert, last_due(alert, self._settled_ms()))
+            except StoreError as error:
+                failure = error
+        if failure is not None:
+            raise failure
+        return False
+
+    def _settled_ms(self) -> int:
+        return round(self._now().timestamp() * 1000) - SETTLING_MS
+
+    def _refresh_alerts(self) -> None:
+        revision = self._repository.revision()
+        if revision != self._revision:
+            self._alerts = self._repository.alerts()
+            self._revision = revision
+
+    def _due(self) -> list[Alert]:
+        """Return the alerts to evaluate, those that have waited for longest first."""
+        now_ms = self._settled_ms()
+        due = [
+            (self._evaluated_at.get(_key(alert)), alert)
+            for alert in self._alerts
+            if self._holds(alert.project_id) and not self._is_evaluated(alert, last_due(alert, now_ms))
+        ]
+        due.sort(key=lambda item: (item[0] is not None, item[0]))
+        return [alert for _, alert in due]
+
+    def _is_evaluated(self, alert: Alert, at: datetime) -> bool:
+        evaluated_at = self._evaluated_at.get(_key(alert))
+        return evaluated_at is not None and evaluated_at >= at
+
+    def _evaluate(self, alert: Alert, at: datetime) -> None:
+        before = self._repository.last(alert)
+        if before is None or before.evaluated_at < at:
+            evaluations = self._evaluations(alert, at, before)
+            if not self._holds(alert.project_id):
+                return
+            self._repository.save_evaluations(evaluations)
+        self._evaluated_at[_key(alert)] = at
+
+    def _evaluations(self, alert: Alert, at: datetime, before: AlertEvaluation | None) -> Sequence[AlertEvaluation]:
+        if alert.metric not in THEME_FACTS:
+            return [next_evaluation(alert, before, self._readings.reading(alert, at))]
+        readings = {reading.theme: reading for reading in self._themes.readings(alert, at)}
+        last = self._repository.last_of_themes(alert)
+        gone = [name for name, row in last.items() if row.status == "firing" and name not in readings]
+        themes = [*readings.values(), *(Reading(at, 0.0, alert.min_cases, theme=name) for name in gone)]
+        of_themes = [next_evaluation(alert, last.get(reading.theme), reading) for reading in themes]
+        # The whole tells how many themes there are. It is what `before` is of, and each theme is sent by itself.
+        whole = next_evaluation(alert, before, Reading(at, float(len(readings)), len(readings)))
+        return [*of_themes, whole.model_copy(update={"change": ""})]
+
+
+def _key(alert: Alert) -> Key:
+    return alert.project_id, alert.alert_id
