@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from phospho_dashboard.alerts.api import AlertsApi
+from phospho_dashboard.alerts.pages import AlertPages
 from phospho_dashboard.analytics.api import SessionsApi, analytics_operations
 from phospho_dashboard.analytics.exports import ExportPages
 from phospho_dashboard.analytics.pages import analytics_views
@@ -115,6 +117,7 @@ _APIS: tuple[type[ApiEndpoints], ...] = (
     BackupsApi,
     AuditApi,
     ThemesApi,
+    AlertsApi,
 )
 
 
@@ -142,6 +145,7 @@ def api_routes(services: Services, integrations: Integrations) -> list[BaseRoute
         BackupsApi(services, integrations.back_up),
         AuditApi(services),
         ThemesApi(services, detection),
+        AlertsApi(services, integrations.webhooks),
     ]
     return [
         *(route for api in apis for route in api.routes()),
@@ -177,6 +181,7 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
         *KeyPages(services).routes(),
         *ProjectPages(services).routes(),
         *SampleDataForm(services, integrations.sample, _definition_reader(integrations.detection)).routes(),
+        *AlertPages(services, integrations.webhooks).routes(),
         *WebhookPages(services, integrations.webhooks).routes(),
         *ThemeForms(services, integrations.detection).routes(),
         *JudgementPages(services).routes(),

@@ -20,7 +20,7 @@ AlertChange = Literal["", "fired", "resolved"]
 
 # The window of an evaluation in minutes, and the minutes between two evaluations, by which a window divides.
 WINDOWS: Mapping[int, int] = {5: 1, 15: 5, 60: 10, 360: 60, 1440: 180, 10080: 720}
-MAX_NAME_CHARACTERS = 100
+MAX_NAME_CHARACTERS = 128
 MAX_RESOLVE_AFTER = 10
 # They fire for each theme, and have no threshold.
 THEME_FACTS: frozenset[AlertMetric] = frozenset({"new_theme", "theme_grew"})

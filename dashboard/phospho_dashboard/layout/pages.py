@@ -29,6 +29,7 @@ SECTIONS = (
     ("events", "/events", "Events"),
     ("users", "/users", "Users"),
     ("versions", "/versions", "Versions"),
+    ("alerts", "/alerts", "Alerts"),
     ("settings", "/settings", "Settings"),
 )
 

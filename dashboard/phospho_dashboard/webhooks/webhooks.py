@@ -85,7 +85,7 @@ class Webhooks:
             public_webhook(webhook) | _NO_DELIVERIES | counts.get(webhook.webhook_id, {})
             for webhook in self._repository().event_webhooks(project_id)
         ]
-        return rows if visitor.may("admin") else [row | {"url": _host_only(row["url"])} for row in rows]
+        return rows if visitor.may("admin") else [row | {"url": shortened_url(row["url"])} for row in rows]
 
     def dead_deliveries(self, project_id: str) -> dict[str, list[dict[str, Any]]]:
         """Return the latest dead deliveries of each webhook, at most MAX_DEAD_DELIVERIES, with the reason."""
@@ -137,9 +137,14 @@ class Webhooks:
 
     def _repository(self) -> WebhookRepository:
         if self._sending.repository is None:
-            hint = "set PHOSPHO_SECRET_KEY, the same for the gateway, the dashboard and the worker webhooks"
-            raise Problem(503, "no_secret_key", "webhooks can't be signed: there is no secret key", hint)
+            raise secret_key_is_missing()
         return self._sending.repository
+
+
+def secret_key_is_missing() -> Problem:
+    """Return the problem of an installation that has no key to sign with."""
+    hint = "set PHOSPHO_SECRET_KEY, the same for the gateway, the dashboard and the worker webhooks"
+    return Problem(503, "no_secret_key", "webhooks can't be signed: there is no secret key", hint)
 
 
 def public_webhook(webhook: Webhook) -> dict[str, Any]:
@@ -148,7 +153,8 @@ def public_webhook(webhook: Webhook) -> dict[str, Any]:
     return webhook.model_dump(mode="json", include=fields)
 
 
-def _host_only(url: str) -> str:
+def shortened_url(url: str) -> str:
+    """Return a URL up to its host, which is no secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}/…"
 

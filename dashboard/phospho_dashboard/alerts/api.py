@@ -1,0 +1,149 @@
+"""The API of alerts, /api/v1/alerts."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from phospho_dashboard.alerts.alerts import MAX_ADDRESS_CHARACTERS, MAX_MUTE_MINUTES, Alerts
+from phospho_dashboard.alerts.preview import AlertPreview
+from phospho_dashboard.alerts.requests import NewAlert, of_body
+from phospho_dashboard.services import ROWS, ApiEndpoints, Services
+from phospho_dashboard.webhooks.webhooks import Attempt, WebhookSending
+from phospho_schemas.alerts import MAX_NAME_CHARACTERS, MAX_RESOLVE_AFTER, WINDOWS, AlertMetric, Condition
+from phospho_schemas.webhooks import ChannelFormat, Webhook
+from phospho_store.alerts.rules import MAX_CHANNELS
+from phospho_store.sql.metric_rows import FILTERS
+from phospho_web.endpoints import api_endpoint
+from phospho_web.openapi import ANY_OBJECT, NUMBER, TEXT, list_of, object_schema
+from phospho_web.problems import Problem
+from phospho_web.responses import json_response
+
+_CHANNEL = object_schema(
+    ["format", "to"],
+    format={"enum": list(get_args(ChannelFormat))},
+    to=TEXT | {"minLength": 1, "maxLength": MAX_ADDRESS_CHARACTERS},
+)
+_ALERT = object_schema(
+    ["name", "metric", "condition"],
+    name=TEXT | {"minLength": 1, "maxLength": MAX_NAME_CHARACTERS},
+    metric={"enum": list(get_args(AlertMetric))},
+    subject=TEXT | {"maxLength": 128},
+    filters={"type": "object", "propertyNames": {"enum": list(FILTERS)}, "additionalProperties": TEXT},
+    condition={"enum": list(get_args(Condition))},
+    threshold=NUMBER,
+    window_minutes={"enum": list(WINDOWS)},
+    min_cases={"type": "integer", "minimum": 0},
+    resolve_after={"type": "integer", "minimum": 1, "maximum": MAX_RESOLVE_AFTER},
+    channels={"type": "array", "items": _CHANNEL, "maxItems": MAX_CHANNELS},
+)
+_ONE = object_schema(["alert"], alert=ANY_OBJECT)
+
+
+class AlertsApi(ApiEndpoints):
+    """The endpoints of alerts. The secret of a channel is only in the answer that adds the alert."""
+
+    def __init__(self, services: Services, sending: WebhookSending) -> None:
+        super().__init__(services)
+        self._alerts = Alerts(services, sending)
+        self._preview = AlertPreview(services)
+
+    @api_endpoint("get", "/alerts", "List alerts, those that fire first", list_of("alerts", ROWS["items"]))
+    async def alerts(self, request: Request) -> Response:
+        visitor, project_id = await self._access.api_visitor_and_project(request)
+        return json_response({"alerts": await self._threads.run(self._alerts.rows, project_id, visitor)})
+
+    @api_endpoint("get", "/alerts/{alert_id}", "One alert: its changes and its recent evaluations", _ONE)
+    async def alert(self, request: Request) -> Response:
+        visitor, project_id = await self._access.api_visitor_and_project(request)
+        alert_id = request.path_params["alert_id"]
+        return json_response({"alert": await self._threads.run(self._alerts.one, project_id, alert_id, visitor)})
+
+    @api_endpoint(
+        "post",
+        "/alerts",
+        "Add an alert",
+        object_schema(["alert", "channels"], alert=ANY_OBJECT, channels=ROWS),
+        description="The threshold of a share is a fraction; that of `rises` and `falls` a percentage. Each channel "
+        "in the answer has the secret that signs its messages, which is shown only now.",
+        status=201,
+        body=_ALERT,
+    )
+    async def add(self, request: Request) -> Response:
+        visitor, project_id = await self._access.api_visitor_and_project(request, "editor")
+        new = of_body(await self._body(request))
+        alert_id, channels = await self._threads.run(self._add, project_id, new, visitor.author)
+        alert = await self._threads.run(self._alerts.one, project_id, alert_id, visitor)
+        return json_response({"alert": alert, "channels": channels}, 201)
+
+    @api_endpoint(
+        "post",
+        "/alerts/preview",
+        "How often an alert would have fired in the last 30 days",
+        ANY_OBJECT,
+        body=_ALERT,
+    )
+    async def preview(self, request: Request) -> Response:
+        visitor, project_id = await self._access.api_visitor_and_project(request, "editor")
+        new = of_body(await self._body(request))
+        alert = await self._threads.run(self._alerts.checked, project_id, new.fields, visitor.author)
+        return json_response(await self._slow_threads.run(self._preview.read, alert))
+
+    @api_endpoint("delete", "/alerts/{alert_id}", "Remove an alert and its channels", None, status=204)
+    async def remove(self, request: Request) -> Response:
+        project_id = await self._access.api_project(request, "editor")
+        await self._threads.run(self._alerts.remove, project_id, request.path_params["alert_id"])
+        return Response(status_code=204)
+
+    @api_endpoint(
+        "post",
+        "/alerts/{alert_id}/mute",
+        "Send no change of an alert for a time",
+        _ONE,
+        description="0 minutes ends it. The alert is evaluated all the same.",
+        body=object_schema(["minutes"], minutes={"type": "integer", "minimum": 0, "maximum": MAX_MUTE_MINUTES}),
+    )
+    async def mute(self, request: Request) -> Response:
+        visitor, project_id = await self._access.api_visitor_and_project(request, "editor")
+        minutes = (await self._body(request)).get("minutes")
+        if not isinstance(minutes, int) or isinstance(minutes, bool):
+            raise Problem(422, "invalid_minutes", "'minutes' must be a whole number")
+        alert_id = request.path_params["alert_id"]
+        await self._threads.run(self._alerts.mute, project_id, alert_id, minutes)
+        return json_response({"alert": await self._threads.run(self._alerts.one, project_id, alert_id, visitor)})
+
+    @api_endpoint(
+        "post",
+        "/alerts/{alert_id}/test",
+        "Send each channel of an alert a test message",
+        list_of("channels", ROWS["items"]),
+    )
+    async def test(self, request: Request) -> Response:
+        project_id = await self._access.api_project(request, "editor")
+        outcomes = await self._slow_threads.run(self._alerts.test, project_id, request.path_params["alert_id"])
+        return json_response({"channels": [outcome(webhook, attempt) for webhook, attempt in outcomes]})
+
+    def _add(self, project_id: str, new: NewAlert, author: str) -> tuple[str, list[dict[str, Any]]]:
+        alert = self._alerts.checked(project_id, new.fields, author)
+        return alert.alert_id, [new_channel(*added) for added in self._alerts.add(alert, new.channels)]
+
+
+def new_channel(webhook: Webhook, secret: str) -> dict[str, Any]:
+    """Return a new channel; one that gets signed messages with its secret."""
+    is_signed = {"secret": secret} if webhook.format == "webhook" else {}
+    return {"channel_id": webhook.webhook_id, "format": webhook.format, **is_signed}
+
+
+def outcome(webhook: Webhook, attempt: Attempt) -> dict[str, Any]:
+    """Return the outcome of a test message."""
+    detail = attempt.detail or (f"it answered HTTP {attempt.status}" if webhook.format != "email" else "it was sent")
+    is_delivered = 200 <= attempt.status < 300
+    return {
+        "channel_id": webhook.webhook_id,
+        "format": webhook.format,
+        "is_delivered": is_delivered,
+        "status": attempt.status,
+        "detail": detail,
+    }
