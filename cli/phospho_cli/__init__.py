@@ -51,6 +51,9 @@ _COMMANDS = {
     "ledger": LazyCommand("commands.ledger:ledger", _CLIENT, "Show what became of each accepted log."),
     "forget": LazyCommand("commands.forget:forget", _CLIENT, "Forget a user, a session or a task."),
     "mcp": LazyCommand("commands.mcp:mcp", _CLIENT, "Serve read-only tools to agents and IDEs (MCP)."),
+    "alerts": LazyCommand(
+        "commands.alerts:alerts", _CLIENT, "Tell Slack, e-mail and others when a number crosses a line."
+    ),
     "themes": LazyCommand("commands.themes:themes", _CLIENT, "See what users talk about, and evaluate it."),
     "demo": LazyCommand("demo.command:demo", _CLIENT, "Log generated conversations, past and live."),
     "evaluate": LazyCommand(

@@ -53,7 +53,7 @@ class Alert(Message):
     subject: str = Field(default="", max_length=128)
     filters: dict[str, str] = Field(default_factory=dict)
     condition: Condition
-    threshold: float = Field(default=0.0, allow_inf_nan=False)
+    threshold: float = Field(default=0.0, allow_inf_nan=False, description="value or percentage that is compared")
     window_minutes: Count = 60
     min_cases: Count = 20
     resolve_after: Annotated[int, Field(ge=1, le=MAX_RESOLVE_AFTER)] = 3
@@ -87,14 +87,14 @@ class AlertEvaluation(Message):
 
     project_id: ProjectId
     alert_id: Identifier
-    theme: str = ""
+    theme: str = Field(default="", description="theme that the alert fires for; empty for the alert as a whole")
     evaluated_at: UtcTime
     revision: Revision = 0
-    status: AlertStatus
+    status: AlertStatus = Field(description="ok, firing, or without enough data")
     change: AlertChange = ""
     since_at: UtcTime
     clear_count: Count = 0
-    value: float | None = None
+    value: float | None = Field(default=None, description="value of the metric; null without a case")
     cases: Count = 0
     baseline: float | None = None
     is_muted: bool = False

@@ -180,6 +180,23 @@ class FakeServer:
         self.webhooks.clear()
         return Scripted(204)
 
+    def _get_alerts(self, request: Request, _: list[str]) -> Scripted:
+        state = {"status": "firing", "is_muted": True, "since_at": "2026-01-01T00:00:00.000Z", "value_text": "12.0%"}
+        alert = {"alert_id": "alert_1", "name": "Refunds", "text": "above 10%", "channels": [{"format": "slack"}]}
+        return as_json(200, {"alerts": [alert | state]})
+
+    def _post_alerts(self, request: Request, rest: list[str]) -> Scripted:
+        if rest == ["preview"]:
+            return as_json(200, {"fired": 1, "days": 30, "text": "above 10%", "firings": []})
+        if rest and rest[1] == "test":
+            is_there = rest[0] == "alert_1"
+            return as_json(200, {"channels": [{"format": "slack", "is_delivered": is_there, "detail": "HTTP 200"}]})
+        alert = {"alert_id": "alert_1", "text": "above 10%", "muted_until_at": "2026-01-02T00:00:00.000Z"}
+        return as_json(200, {"alert": alert, "channels": [{"format": "webhook", "secret": "whsec_shown-once"}]})
+
+    def _delete_alerts(self, request: Request, rest: list[str]) -> Scripted:
+        return Scripted(204)
+
     def _delete_definitions(self, names: list[str]) -> Scripted:
         for name in names:
             if self.definitions.pop(name, None) is None:

@@ -42,7 +42,7 @@ async def test_agent_reads_project_and_hears_why_a_call_failed(command: StdioSer
 
 async def reads_project(agent: Client) -> None:
     tools = {tool.name for tool in (await agent.list_tools()).tools}
-    assert tools == {"overview", "list_events", "search_tasks", "get_task", "get_session", "query"}
+    assert tools == {"overview", "list_events", "list_alerts", "search_tasks", "get_task", "get_session", "query"}
 
     assert (await called(agent, "overview"))["totals"]["tasks"] == 1
     assert [event["name"] for event in (await called(agent, "list_events"))["events"]] == ["refund"]

@@ -30,7 +30,15 @@ def server(client: Client) -> MCPServer:
     """Return a server of the tools, which `run` serves on stdin and stdout."""
     server = MCPServer("phospho", instructions=_INSTRUCTIONS, log_level="WARNING")
     tools = Tools(client)
-    for tool in (tools.overview, tools.list_events, tools.search_tasks, tools.get_task, tools.get_session, tools.query):
+    reads = (
+        tools.overview,
+        tools.list_events,
+        tools.list_alerts,
+        tools.search_tasks,
+        tools.get_task,
+        tools.get_session,
+    )
+    for tool in (*reads, tools.query):
         server.tool(structured_output=False)(tool)
     return server
 
@@ -48,6 +56,10 @@ class Tools:
     def list_events(self, period: Period = "30d") -> str:
         """The definitions of events, with how often each was found and in which share of tasks."""
         return self._get("/api/v1/event-stats", period=period)
+
+    def list_alerts(self) -> str:
+        """The alerts, firing ones first: condition, state since when, last value."""
+        return self._get("/api/v1/alerts")
 
     def search_tasks(
         self,

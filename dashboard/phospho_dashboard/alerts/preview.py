@@ -1,4 +1,4 @@
-"""What an alert would have done in the last 30 days."""
+"""Previews: how often an alert would have fired in the last 30 days."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 from phospho_dashboard.services import Services
 from phospho_schemas.alerts import THEME_FACTS, Alert, AlertEvaluation, last_due
+from phospho_schemas.times import utc_text
 from phospho_store.alerts.readings import Reading, ReadingReader
 from phospho_store.alerts.states import evaluations
 from phospho_store.alerts.texts import cases_text, condition_text, value_text
 from phospho_store.alerts.theme_readings import ThemeReadings
 
 DAYS = 30
-_MAX_SHOWN = 20
+_MAX_SHOWN = 10
 _MAX_POINTS = 120
 _DAY_MS = 86_400_000
 
@@ -31,23 +32,23 @@ class AlertPreview:
 
     def read(self, alert: Alert) -> Row:
         """
-        Return how often an alert would have fired (`fired`), when (`changes`, the latest first), and its value now.
+        Return how often an alert would have fired (`fired`), when (`firings`, the latest first), and its value now.
 
         `fired` is None where that can't be told, as of growing themes.
         """
-        shown = {"days": DAYS, "text": condition_text(alert), "fired": None, "changes": [], "points": []}
+        shown = {"days": DAYS, "text": condition_text(alert), "fired": None, "firings": [], "points": []}
         if alert.metric in THEME_FACTS:
             return shown | ({"fired": len(self._new_themes(alert))} if alert.metric == "new_theme" else {})
         last_at = last_due(alert, self._now_ms())
         readings = self._readings.readings(alert, last_at, DAYS * _DAY_MS // alert.step_ms)
         rows = list(evaluations(alert, readings))
-        changes = [row for row in rows if row.change]
+        firings = _firings(alert, rows)
         last = readings[-1]
         return shown | {
-            "fired": sum(row.change == "fired" for row in changes),
+            "fired": len(firings),
             "firing_hours": sum(row.status == "firing" for row in rows) * alert.step_ms / 3_600_000,
             "no_data_share": sum(row.status == "no_data" for row in rows) / len(rows),
-            "changes": [_change(alert, row) for row in reversed(changes[-_MAX_SHOWN:])],
+            "firings": firings[: -_MAX_SHOWN - 1 : -1],
             "points": _points(readings),
             "value_text": value_text(alert, last.value),
             "cases_text": cases_text(alert, last.cases),
@@ -60,9 +61,17 @@ class AlertPreview:
         return self._themes.readings(of_month, now)
 
 
-def _change(alert: Alert, row: AlertEvaluation) -> Row:
-    fields = row.model_dump(mode="json", include={"evaluated_at", "change", "value", "cases", "baseline"})
-    return fields | {"value_text": value_text(alert, row.value), "cases_text": cases_text(alert, row.cases)}
+def _firings(alert: Alert, rows: Sequence[AlertEvaluation]) -> list[Row]:
+    """Return when an alert fired and was resolved, the earliest first, with the value at which it fired."""
+    firings: list[Row] = []
+    for row in rows:
+        at = utc_text(row.evaluated_at)
+        if row.change == "fired":
+            value = {"value": row.value, "value_text": value_text(alert, row.value)}
+            firings.append({"fired_at": at, "resolved_at": None, "cases_text": cases_text(alert, row.cases)} | value)
+        elif row.change == "resolved":
+            firings[-1]["resolved_at"] = at
+    return firings
 
 
 def _points(readings: Sequence[Reading]) -> list[float]:

@@ -76,7 +76,7 @@ class ReadingReader:
         for number in range(steps, windows):
             (value, cases), (baseline, baseline_cases) = (points.get(n, nothing) for n in (number, number - steps))
             at = datetime.fromtimestamp((start_ms + number * alert.step_ms + alert.window_ms) / 1000, UTC)
-            readings.append(Reading(at, value, cases, baseline, baseline_cases))
+            readings.append(Reading(at, value, cases, baseline=baseline, baseline_cases=baseline_cases))
         return readings
 
     def _points(self, alert: Alert, start_ms: int, end_ms: int, windows: int) -> dict[int, tuple[float | None, int]]:

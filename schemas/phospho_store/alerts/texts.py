@@ -37,19 +37,24 @@ def value_text(alert: Alert, value: float | None) -> str:
 
 def condition_text(alert: Alert, subject: str = "") -> str:
     """Return the condition in words; `subject` is the title of its theme, where it is of one."""
-    label = ALERT_METRICS[alert.metric].label
+    label = ALERT_METRICS[alert.metric].label.partition(", of ")[0]
     if alert.metric in THEME_FACTS:
         return f"{label} within {window_text(alert.window_minutes)}"
     watched = f"{label} ({subject or alert.subject})" if alert.subject else label
     threshold = "" if alert.condition == "absent" else f" {_threshold_text(alert)}"
     before = " against the period before" if alert.condition in COMPARISONS else ""
-    return f"{watched} {CONDITIONS[alert.condition]}{threshold} over {window_text(alert.window_minutes)}{before}"
+    words = CONDITIONS[alert.condition].removeprefix("is ")
+    return f"{watched}: {words}{threshold} over {window_text(alert.window_minutes)}{before}"
 
 
 def cases_text(alert: Alert, cases: int) -> str:
-    """Return of how many cases a value is; empty for a sum."""
-    return "" if is_total(alert.metric) else f"{cases:,} {ALERT_METRICS[alert.metric].case_noun}"
+    """Return of how many cases a value is; empty for a sum, and without a case."""
+    return "" if is_total(alert.metric) or not cases else f"{cases:,} {ALERT_METRICS[alert.metric].case_noun}"
 
 
 def _threshold_text(alert: Alert) -> str:
-    return f"{alert.threshold:g}%" if alert.condition in COMPARISONS else value_text(alert, alert.threshold)
+    if alert.condition in COMPARISONS:
+        return f"{alert.threshold:g}%"
+    if ALERT_METRICS[alert.metric].unit == "percent":
+        return f"{100 * alert.threshold:.4g}%"
+    return value_text(alert, alert.threshold)

@@ -67,7 +67,16 @@ class ThemeReadings:
             if old is None or new is None or min(now[name], before[""]) < alert.min_cases:
                 continue
             if difference(old, new).lower > 0:
-                readings.append(Reading(at, new.estimate, now[name], old.estimate, before.get(name, 0), theme=name))
+                readings.append(
+                    Reading(
+                        at,
+                        new.estimate,
+                        now[name],
+                        baseline=old.estimate,
+                        baseline_cases=before.get(name, 0),
+                        theme=name,
+                    )
+                )
         return sorted(readings, key=lambda reading: reading.theme)
 
     def _sessions(self, alert: Alert, end: datetime) -> dict[str, int]:

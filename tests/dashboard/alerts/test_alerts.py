@@ -105,7 +105,7 @@ def test_preview_counts_how_often_an_alert_would_have_fired(
     # The session goes on: it is the days without the event that resolve the alert.
     preview = api.post("/api/v1/alerts/preview", json=REFUND | {"resolve_after": 1}).json()
     assert preview["fired"] == 2
-    assert [change["change"] for change in preview["changes"]] == ["resolved", "fired", "resolved", "fired"]
+    assert [bool(firing["resolved_at"]) for firing in preview["firings"]] == [True, True]
     assert "over 1 hour" in preview["text"]
     page = post(pages, project, f"{PATH}/preview", **FORM, resolve_after="1")
     assert "Would have fired 2 times in the last 30 days" in page.text

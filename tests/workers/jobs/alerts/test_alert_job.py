@@ -100,7 +100,7 @@ def test_change_is_sent_once_in_the_format_of_each_channel(
     assert receiver.received[0].headers["webhook-signature"].startswith("v1,")
     slack = json.dumps(bodies["/hook/slack"])
     assert "<!channel>" not in slack.replace(json.dumps(bodies["/hook/slack"]["blocks"][0]), "")
-    assert "Tasks is above 2 over 5 minutes" in slack
+    assert "Tasks: above 2 over 5 minutes" in slack
     card = bodies["/hook/teams"]["attachments"][0]["content"]
     assert {block["type"] for block in card["body"]} == {"RichTextBlock"}
     [email] = mail.emails

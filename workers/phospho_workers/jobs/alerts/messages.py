@@ -1,4 +1,4 @@
-"""What an alert says, as each kind of channel has it: bounded plain text, of which no receiver makes markup."""
+"""Messages of alerts in the format of each channel: bounded plain text, of which no receiver makes markup."""
 
 from __future__ import annotations
 
