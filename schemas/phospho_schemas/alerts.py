@@ -100,6 +100,11 @@ class AlertEvaluation(Message):
     is_muted: bool = False
 
 
+def next_due_ms(alert: Alert, now_ms: int) -> int:
+    """Return the first time after `now_ms` at which an alert is evaluated. Unix milliseconds."""
+    return (now_ms // alert.step_ms + 1) * alert.step_ms
+
+
 def last_due(alert: Alert, now_ms: int) -> datetime:
     """Return the latest time at or before `now_ms` at which an alert is evaluated."""
     return datetime.fromtimestamp(now_ms // alert.step_ms * alert.step_ms / 1000, UTC)

@@ -14,8 +14,7 @@ from phospho_dashboard.services import ROWS, ApiEndpoints, Services
 from phospho_dashboard.webhooks.webhooks import Attempt, WebhookSending
 from phospho_schemas.alerts import MAX_NAME_CHARACTERS, MAX_RESOLVE_AFTER, WINDOWS, AlertMetric, Condition
 from phospho_schemas.webhooks import ChannelFormat, Webhook
-from phospho_store.alerts.rules import MAX_CHANNELS
-from phospho_store.sql.metric_rows import FILTERS
+from phospho_store.alerts.rules import ALERT_FILTERS, MAX_CHANNELS
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import ANY_OBJECT, NUMBER, TEXT, list_of, object_schema
 from phospho_web.problems import Problem
@@ -31,7 +30,7 @@ _ALERT = object_schema(
     name=TEXT | {"minLength": 1, "maxLength": MAX_NAME_CHARACTERS},
     metric={"enum": list(get_args(AlertMetric))},
     subject=TEXT | {"maxLength": 128},
-    filters={"type": "object", "propertyNames": {"enum": list(FILTERS)}, "additionalProperties": TEXT},
+    filters={"type": "object", "propertyNames": {"enum": list(ALERT_FILTERS)}, "additionalProperties": TEXT},
     condition={"enum": list(get_args(Condition))},
     threshold=NUMBER,
     window_minutes={"enum": list(WINDOWS)},

@@ -10,6 +10,8 @@ from phospho_store.sql.metric_rows import FILTERS
 from phospho_store.sql.metrics import METRICS, Metric
 
 MAX_ALERTS = 100
+# No user: a person who is forgotten is in no alert.
+ALERT_FILTERS = tuple(name for name in FILTERS if name != "user")
 MAX_CHANNELS = 5
 _THEME_FACTS = (Metric("new_theme", "New theme", "count", ""), Metric("theme_grew", "Growing theme", "count", ""))
 ALERT_METRICS: Mapping[AlertMetric, Metric] = {
@@ -41,8 +43,8 @@ def alert_refusal(alert: Alert) -> str | None:
         return f"'subject' must name the {subject}" if subject else f"{alert.metric!r} has no 'subject'"
     if alert.condition in COMPARISONS and alert.threshold <= 0:
         return "'threshold' must be a percentage above 0"
-    if not alert.filters.keys() <= FILTERS.keys():
-        return f"'filters' may have {', '.join(FILTERS)}"
+    if not alert.filters.keys() <= set(ALERT_FILTERS):
+        return f"'filters' may have {', '.join(ALERT_FILTERS)}"
     if alert.filters and alert.metric in THEME_FACTS:
         return f"{alert.metric!r} has no 'filters'"
     return None

@@ -92,7 +92,8 @@ def test_changes_alternate_and_start_with_a_fire(values: list[float | None], res
         ({"condition": "occurs"}, "condition"),
         ({"metric": "new_theme"}, "condition"),
         ({"filters": {"q": "hello"}}, "filters"),
-        ({"metric": "new_theme", "condition": "occurs", "filters": {"user": "u"}}, "filters"),
+        ({"filters": {"user": "ann"}}, "filters"),
+        ({"metric": "new_theme", "condition": "occurs", "filters": {"model": "m"}}, "filters"),
     ],
 )
 def test_alert_that_makes_no_sense_is_refused(fields: dict[str, Any], word: str) -> None:

@@ -33,11 +33,11 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 gateway:
   command: [phospho, gateway, --host, 0.0.0.0, --port, "8420"]
   port: 8420
-  secretKeys: [PHOSPHO_CLICKHOUSE, PHOSPHO_KAFKA_SASL_PASSWORD, PHOSPHO_ADMIN_KEY, PHOSPHO_SECRET_KEY]
+  secretKeys: [PHOSPHO_CLICKHOUSE, PHOSPHO_KAFKA_SASL_PASSWORD, PHOSPHO_ADMIN_KEY, PHOSPHO_SECRET_KEY, PHOSPHO_SMTP_PASSWORD]
 dashboard:
   command: [phospho, dashboard, --host, 0.0.0.0, --port, "8421"]
   port: 8421
-  secretKeys: [PHOSPHO_CLICKHOUSE, PHOSPHO_KAFKA_SASL_PASSWORD, PHOSPHO_ADMIN_KEY, PHOSPHO_SECRET_KEY]
+  secretKeys: [PHOSPHO_CLICKHOUSE, PHOSPHO_KAFKA_SASL_PASSWORD, PHOSPHO_ADMIN_KEY, PHOSPHO_SECRET_KEY, PHOSPHO_SMTP_PASSWORD]
 extraction:
   command: [phospho, worker, extraction, --metrics-host, 0.0.0.0, --metrics-port, "9100"]
   port: 9100
@@ -56,7 +56,7 @@ sink:
 jobs:
   command: [phospho, worker, jobs, --metrics-host, 0.0.0.0, --metrics-port, "9100"]
   port: 9100
-  secretKeys: [PHOSPHO_CLICKHOUSE, PHOSPHO_SECRET_KEY, PHOSPHO_LLM_API_KEY]
+  secretKeys: [PHOSPHO_CLICKHOUSE, PHOSPHO_SECRET_KEY, PHOSPHO_LLM_API_KEY, PHOSPHO_SMTP_PASSWORD]
 {{- end }}
 
 {{/* Variables from the Secret: (dict "root" $ "keys" LIST). Only ClickHouse's URL has to be there. */}}

@@ -132,6 +132,16 @@ def test_muted_or_deleted_alert_sends_nothing(store: Store, project_id: str, rec
     assert receiver.received == []
 
 
+def test_job_wakes_when_the_next_alert_is_due(store: Store, project_id: str) -> None:
+    watch(store, project_id)
+    job = SteppedAlertJob(store)
+    job.step_after(2)
+    assert 0 < job.max_pause_s <= 30
+    # A minute later the alert has been due: a look that comes late finds it overdue, not due in another minute.
+    job.offset += MINUTE
+    assert job.max_pause_s == 0
+
+
 def test_process_that_does_not_hold_the_project_evaluates_nothing(store: Store, project_id: str) -> None:
     alert = watch(store, project_id)
     SteppedAlertJob(store, holds=lambda name: name != project_id).step_after(2)

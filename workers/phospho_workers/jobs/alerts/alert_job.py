@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from phospho_schemas.alerts import THEME_FACTS, Alert, AlertEvaluation, last_due
+from phospho_schemas.alerts import THEME_FACTS, Alert, AlertEvaluation, last_due, next_due_ms
 from phospho_schemas.times import utc_now
 from phospho_store.alerts.readings import Reading, ReadingReader
 from phospho_store.alerts.repository import AlertRepository
@@ -19,6 +19,7 @@ from phospho_workers.jobs.loop.leases import Holds, all_projects
 # A task is stored and analysed within seconds: a window is read this long after its end.
 SETTLING_MS = 10_000
 _STEP_S = 1.0
+_NEVER_MS = 2**62
 
 Key = tuple[str, str]
 
@@ -51,26 +52,26 @@ class AlertJob:
         self._now = now
         self._revision = -1
         self._alerts: list[Alert] = []
+        self._next_due_ms = 0
         # By alert, the time of its last evaluation as far as this process knows; the table decides.
         self._evaluated_at: dict[Key, datetime] = {}
 
     @property
     def max_pause_s(self) -> float:
-        now_ms = self._settled_ms()
-        waits_ms = (alert.step_ms - now_ms % alert.step_ms for alert in self._alerts)
-        return min(MAX_PAUSE_S, max(min(waits_ms, default=MAX_PAUSE_S * 1000) / 1000, self.pause_s))
+        return min(MAX_PAUSE_S, max(self._next_due_ms - self._settled_ms(), 0) / 1000)
 
     def step(self) -> bool:
         """Evaluate due alerts for a second; True where more wait. Raises the error of one after the others."""
         self._refresh_alerts()
         begun_s = time.monotonic()
         failure: StoreError | None = None
-        due = self._due()
-        for number, alert in enumerate(due):
+        now_ms = self._settled_ms()
+        self._next_due_ms = min((next_due_ms(alert, now_ms) for alert in self._alerts), default=_NEVER_MS)
+        for alert in self._due(now_ms):
             if time.monotonic() - begun_s >= _STEP_S:
-                return number < len(due)
+                return True
             try:
-                self._evaluate(alert, last_due(alert, self._settled_ms()))
+                self._evaluate(alert, last_due(alert, now_ms))
             except StoreError as error:
                 failure = error
         if failure is not None:
@@ -84,11 +85,12 @@ class AlertJob:
         revision = self._repository.revision()
         if revision != self._revision:
             self._alerts = self._repository.alerts()
+            keys = {_key(alert) for alert in self._alerts}
+            self._evaluated_at = {key: at for key, at in self._evaluated_at.items() if key in keys}
             self._revision = revision
 
-    def _due(self) -> list[Alert]:
+    def _due(self, now_ms: int) -> list[Alert]:
         """Return the alerts to evaluate, those that have waited for longest first."""
-        now_ms = self._settled_ms()
         due = [
             (self._evaluated_at.get(_key(alert)), alert)
             for alert in self._alerts
