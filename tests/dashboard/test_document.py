@@ -17,7 +17,9 @@ from fixtures.examples import examples
 from fixtures.served import served
 from phospho_dashboard.app import api_operations, api_routes, document
 from phospho_dashboard.settings import DashboardSettings
+from phospho_schemas.alerts import Alert
 from phospho_schemas.job_rows import Backfill
+from phospho_store.alerts.repository import AlertRepository
 
 CHECKED = [
     "not_a_server_error",
@@ -27,7 +29,7 @@ CHECKED = [
     "ignored_auth",
 ]
 REAL = {"item_id": "s-1", "task_id": "t1", "name": "flight", "project_id": "mine", "dead_letter_id": "letter",
-        "session_id": "s-1", "backfill_id": "backfill"}  # fmt: skip
+        "session_id": "s-1", "backfill_id": "backfill", "alert_id": "alert"}  # fmt: skip
 
 schema = schemathesis.openapi.from_dict(document(api_operations()))
 schema.config.generation.update(deterministic=True, database="none")
@@ -51,6 +53,8 @@ def filled(world: Any) -> Any:
     world.backfills.save(
         Backfill(project_id="mine", backfill_id="backfill", name="flight", definition_version=1, **times)
     )
+    alert = {"project_id": "mine", "alert_id": "alert", "name": "Many", "metric": "tasks", "condition": "above"}
+    AlertRepository(world.store).save(Alert(**alert, created_at=datetime.now(UTC)))
     world.add_dead_letter("letter", "mine", b'{"input": "x"}')
     client = world.client(world.keys["mine"])
     label = {"event": "flight", "task_id": "t1", "label": "confirmed"}

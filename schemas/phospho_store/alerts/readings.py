@@ -17,12 +17,12 @@ from phospho_store.store import Store
 
 _STEP = "intDiv(toUnixTimestamp64Milli(created_at) - {start_ms:Int64}, {step_ms:Int64})"
 # A task is in the windows that begin at its step, or up to a window before.
-_WINDOWS = f"""
+_WINDOWS = """
 SELECT window_number, toFloat64($value) AS value, toUInt64($cases) AS cases
 FROM
 (
     SELECT *, arrayJoin(range(
-        toUInt32(greatest({_STEP} - {{steps:Int64}} + 1, 0)), toUInt32(least({_STEP} + 1, {{windows:Int64}}))
+        toUInt32(greatest($step - {steps:Int64} + 1, 0)), toUInt32(least($step + 1, {windows:Int64}))
     )) AS window_number
     FROM $rows
 )
@@ -89,5 +89,5 @@ class ReadingReader:
         steps = {"step_ms": alert.step_ms, "steps": alert.window_ms // alert.step_ms, "windows": windows}
         prices = self._price_parameters if alert.metric == "cost" else {}
         parameters = scope.parameters(**question.parameters, **alert.filters, **steps, **prices)
-        points = self._store.rows(compose(_WINDOWS, value=value, cases=cases, rows=rows), parameters)
+        points = self._store.rows(compose(_WINDOWS, step=_STEP, value=value, cases=cases, rows=rows), parameters)
         return {row["window_number"]: (row["value"], int(row["cases"])) for row in points}

@@ -11,6 +11,7 @@ from phospho_store.store import parsed_rows
 
 MAX_CHANGES = 100
 _OF_ALERT = "project_id = {project:String} AND alert_id = {alert:String}"
+_LIMIT = "LIMIT {limit:UInt32}"
 # In the order of the key, of which the last rows are read: FINAL would read all.
 _LAST = f"""
 SELECT * EXCEPT (schema_version, inserted_at) FROM alert_evaluation_rows
@@ -49,12 +50,12 @@ class AlertRepository(Repository):
     def changes(self, project_id: str, alert_id: str = "", limit: int = MAX_CHANGES) -> list[AlertEvaluation]:
         """Return when alerts of a project, or one of them, fired and were resolved, the latest first."""
         where = _OF_ALERT if alert_id else "project_id = {project:String}"
-        rest = f"WHERE {where} AND change != '' ORDER BY evaluated_at DESC, alert_id, theme LIMIT {{limit:UInt32}}"
+        rest = f"WHERE {where} AND change != '' ORDER BY evaluated_at DESC, alert_id, theme {_LIMIT}"
         return self._evaluations(rest, project=project_id, alert=alert_id, limit=limit)
 
     def recent(self, alert: Alert, limit: int) -> list[AlertEvaluation]:
         """Return the last evaluations of an alert as a whole, the latest first."""
-        rest = f"WHERE {_OF_ALERT} AND theme = '' ORDER BY evaluated_at DESC LIMIT {{limit:UInt32}}"
+        rest = f"WHERE {_OF_ALERT} AND theme = '' ORDER BY evaluated_at DESC {_LIMIT}"
         return self._evaluations(rest, project=alert.project_id, alert=alert.alert_id, limit=limit)
 
     def save_evaluations(self, evaluations: Sequence[AlertEvaluation]) -> None:

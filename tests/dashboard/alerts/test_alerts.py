@@ -64,7 +64,7 @@ def test_alert_is_added_listed_muted_and_removed(world: Any, pages: TestClient, 
     [alert] = api.get("/api/v1/alerts").json()["alerts"]
     assert (alert["threshold"], alert["status"], alert["name"]) == (0.1, "new", ATTACK)
     assert [(channel["format"], channel["to"]) for channel in alert["channels"]] == [("slack", URL)]
-    check_page(pages.get(PATH, params={"project": project}).text)
+    check_page(pages.get(PATH, params={"project": project}))
     # Channels are no webhooks of events.
     assert api.get("/api/v1/webhooks").json()["webhooks"] == []
 
@@ -75,7 +75,7 @@ def test_alert_is_added_listed_muted_and_removed(world: Any, pages: TestClient, 
     )  # fmt: skip
     AlertRepository(world.store).save_evaluations([evaluation])
     page = pages.get(added.headers["location"])
-    check_page(page.text)
+    check_page(page)
     assert "25.0%" in page.text
     assert "40 analyzed tasks" in page.text
     twin = pages.get(f"{PATH}/{alert['alert_id']}.json", params={"project": project}).json()["alert"]
