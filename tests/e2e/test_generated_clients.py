@@ -62,6 +62,7 @@ PATH_VALUES = {
     "dead_letter_id": "unknown",
     "receipt_id": "unknown",
     "theme_id": "unknown",
+    "alert_id": "unknown",
 }
 ITEMS = {"sessions": "s-1", "tasks": "t-1", "event-stats": "refund", "themes": "1"}
 # None of these exists, and only an administrator sees people.
@@ -70,6 +71,7 @@ MISSING = {
     "get_dead_letters_dead_letter_id",
     "get_api_v1_receipts_receipt_id",
     "get_themes_item_id",
+    "get_alerts_alert_id",
     "get_task_logs_task_id",
     "get_people",
 }

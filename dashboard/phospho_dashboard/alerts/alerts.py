@@ -166,8 +166,9 @@ class Alerts:
         last = self._repository.last(alert)
         state = _evaluation(alert, last, titles) if last is not None else dict(_NOT_EVALUATED)
         subject = titles.get(alert.subject, alert.subject)
-        is_muted = alert.is_muted(utc_now())
-        return row | {"text": condition_text(alert, subject), "subject_title": subject, "is_muted": is_muted} | state
+        # Whether its last change was sent is another question.
+        now = {"is_muted": alert.is_muted(utc_now())}
+        return row | {"text": condition_text(alert, subject), "subject_title": subject} | state | now
 
     def _titles(self, alerts: Sequence[Alert]) -> dict[str, str]:
         is_of_themes = any(alert.metric == "theme_share" or alert.metric in THEME_FACTS for alert in alerts)
@@ -217,9 +218,6 @@ def _evaluation(alert: Alert, row: AlertEvaluation, titles: Mapping[str, str]) -
     """Return an evaluation with its values in words."""
     names = {"theme", "evaluated_at", "status", "change", "since_at", "value", "cases", "baseline", "is_muted"}
     fields = row.model_dump(mode="json", include=names)
-    if not row.theme and not row.change:
-        # Of the alert itself; whether a change was sent is the change's.
-        fields.pop("is_muted")
     return fields | {
         "value_text": value_text(alert, row.value),
         "cases_text": cases_text(alert, row.cases),
