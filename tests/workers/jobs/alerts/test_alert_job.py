@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import ssl
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -199,6 +202,24 @@ def test_growing_theme_needs_an_interval_that_holds(store: Store, project_id: st
     insert(store, "analysis_rows", *rows)
     readings = ThemeReadings(store).readings(alert, now)
     assert [(reading.theme, reading.cases, reading.baseline_cases) for reading in readings] == [("login", 60, 5)]
+
+
+def test_mail_goes_out_encrypted_and_after_a_login(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=localhost"]
+    subprocess.run([*command, "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+    of_server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    of_server.load_cert_chain(certificate, key)
+    with receiving_mail(of_server) as mail:
+        settings = SmtpSettings(host="localhost", port=mail.port, user="ann", password="secret")
+        body = b'{"subject": "Hello", "text": "World"}'
+        trusting = Mailer(settings, ssl.create_default_context(cafile=str(certificate)))
+        assert trusting.send("ops@example.com", "m1", body).status == 200
+        assert (mail.logins, len(mail.emails)) == (["\0ann\0secret"], 1)
+        # A certificate that nobody vouches for ends the conversation before the login.
+        assert "CERTIFICATE_VERIFY_FAILED" in Mailer(settings).send("ops@example.com", "m2", body).detail
+        assert (len(mail.logins), len(mail.emails)) == (1, 1)
 
 
 def test_mail_that_the_server_refuses_is_not_sent(mail: MailServer) -> None:
