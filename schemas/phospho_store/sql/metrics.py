@@ -26,6 +26,7 @@ TASK_COST = """toInt64(round(1000 * (
         + ifNull(tokens_out, 0) * transform(toString(model), {models:Array(String)}, {prices_out:Array(Float64)}, 0.)
     )))"""
 COST_UNIT = 1_000_000_000
+_ALL = "count()"
 _SENTIMENT = "avg(toInt32(round(sentiment_score * 10000))) / 10000"
 # Decimals, since the sum of floats depends on the order of the rows.
 _NUMBER = "toDecimal128OrNull(metric_metadata, 6)"
@@ -50,7 +51,7 @@ class Metric:
     label: str
     unit: Unit
     value: str
-    cases: str = "count()"
+    cases: str = _ALL
     case_noun: str = "tasks"
     columns: tuple[str, ...] = ()
     option: Literal["", "event", "theme", "key"] = ""
@@ -121,7 +122,7 @@ _ALL_METRICS = (
     ),
     Metric(
         "event_rate",
-        "Event rate, of tasks",
+        "Event rate (tasks)",
         "percent",
         "countIf($hit)",
         cases="sum(is_analysed)",
@@ -132,7 +133,7 @@ _ALL_METRICS = (
     ),
     Metric(
         "event_session_rate",
-        "Event rate, of sessions",
+        "Event rate (sessions)",
         "percent",
         "uniqExactIf(session_id, $hit)",
         cases="uniqExactIf(session_id, is_analysed)",
@@ -143,7 +144,7 @@ _ALL_METRICS = (
     ),
     Metric(
         "theme_share",
-        "Share of a theme",
+        "Theme share",
         "percent",
         "countIf(is_analysed AND $hit)",
         cases="sum(is_analysed)",
@@ -154,7 +155,7 @@ _ALL_METRICS = (
     ),
     Metric(
         "mean_sentiment",
-        "Sentiment, mean",
+        "Sentiment (mean)",
         "score",
         _SENTIMENT,
         cases="count(sentiment_score)",
@@ -187,9 +188,9 @@ _ALL_METRICS = (
         columns=("tokens_in", "tokens_out", "model"),
         is_additive=True,
     ),
-    _metadata("mean", "Metadata, mean", f"toFloat64(sum({_NUMBER})) / nullIf(count({_NUMBER}), 0)"),
-    _metadata("sum", "Metadata, sum", f"toFloat64(sum({_NUMBER}))"),
-    _metadata("p95", "Metadata, p95", f"quantileBFloat16(0.95)(toFloat64({_NUMBER}))"),
+    _metadata("mean", "Metadata number (mean)", f"toFloat64(sum({_NUMBER})) / nullIf(count({_NUMBER}), 0)"),
+    _metadata("sum", "Metadata number (sum)", f"toFloat64(sum({_NUMBER}))"),
+    _metadata("p95", "Metadata number (p95)", f"quantileBFloat16(0.95)(toFloat64({_NUMBER}))"),
 )
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ALL_METRICS}
 
@@ -229,6 +230,7 @@ INTERVALS: Mapping[str, str] = {
     "day": "toStartOfDay(created_at, {zone:String})",
     "week": "toDateTime(toMonday(created_at, {zone:String}), {zone:String})",
     "month": "toDateTime(toStartOfMonth(created_at, {zone:String}), {zone:String})",
+    "year": "toDateTime(toStartOfYear(created_at, {zone:String}), {zone:String})",
 }
 # The value of the rows that are in none of the largest parts.
 OTHER = "(other)"
@@ -308,17 +310,21 @@ class Question:
         metric = METRICS[self.metric]
         value, cases = self._filled(metric.value), self._filled(metric.cases)
         keys, source, ending = self._keys(), "part" if self.by else "task", self._grouping()
-        if self._is_own_share:
+        if self.is_own_share:
             partition = "PARTITION BY time" if self.interval else ""
             source = compose(_SHARES, partition=partition, keys=keys, hits=value, cases=cases, ending=ending).strip()
             keys, value, cases, ending = "".join(f"{name}, " for name in self._names), "hits", "all_cases", ""
         order = f"ORDER BY {', '.join(self._names)}" if self._names else ""
+        if metric.is_share:
+            value = f"{value} / nullIf({cases}, 0)"
+        elif metric.is_additive and metric.cases != _ALL:
+            value = f"if({cases} = 0, NULL, {value})"
         return compose(
             _QUERY,
             rows=rows,
             parts=compose(_PARTS, part=self._part()) if self.by else "",
             keys=keys,
-            number=f"{value} / nullIf({cases}, 0)" if metric.is_share else value,
+            number=value,
             name=metric.name,
             cases=cases,
             source=source,
@@ -333,7 +339,7 @@ class Question:
     def _part(self) -> str:
         """Return the expression of the part that a row counts in, which multiplies the rows where it is in several."""
         dimension = DIMENSIONS[self.by]
-        if not self._is_own_share:
+        if not self.is_own_share:
             return f"arrayJoin({dimension.value})" if dimension.is_list else dimension.value
         parts = dimension.value if dimension.is_list else f"[{dimension.value}]"
         return f"arrayJoin(arrayConcat(CAST({parts}, 'Array(Nullable(String))'), [NULL]))"
@@ -342,7 +348,7 @@ class Question:
         """Return the columns of time and value, each with a comma."""
         columns = [f"{INTERVALS[self.interval]} AS time"] if self.interval else []
         if self.by:
-            is_shown = f"(isNull(part) OR {_IS_TOP})" if self._is_own_share else _IS_TOP
+            is_shown = f"(isNull(part) OR {_IS_TOP})" if self.is_own_share else _IS_TOP
             is_whole = DIMENSIONS[self.by].is_list
             columns.append("part AS value" if is_whole else f"if({is_shown}, part, '{OTHER}') AS value")
         return "".join(f"{column}, " for column in columns)
@@ -350,7 +356,7 @@ class Question:
     def _grouping(self) -> str:
         """Return WHERE and GROUP BY."""
         is_list = self.by != "" and DIMENSIONS[self.by].is_list
-        where = f"WHERE {_IS_TOP}{' OR isNull(part)' if self._is_own_share else ''}\n" if is_list else ""
+        where = f"WHERE {_IS_TOP}{' OR isNull(part)' if self.is_own_share else ''}\n" if is_list else ""
         return where + (f"GROUP BY {', '.join(self._names)}" if self._names else "")
 
     @property
@@ -359,7 +365,8 @@ class Question:
         return self.by != "" and self.by == METRICS[self.metric].option and not (self.event or self.theme)
 
     @property
-    def _is_own_share(self) -> bool:
+    def is_own_share(self) -> bool:
+        """True if each row is the share that a part has of all: of the events, or of the themes."""
         return self._is_of_own_dimension and METRICS[self.metric].is_share
 
     def _filled(self, template: str) -> str:
