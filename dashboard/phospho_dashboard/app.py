@@ -25,6 +25,7 @@ from phospho_dashboard.annotations.pages import AnnotationForms
 from phospho_dashboard.audit.log import Audit, AuditLog
 from phospho_dashboard.audit.pages import AuditApi, AuditPages
 from phospho_dashboard.backups.api import BackUp, BackupsApi
+from phospho_dashboard.changes.pages import ChangesPage, changes_operations
 from phospho_dashboard.dead_letters.api import DeadLettersApi
 from phospho_dashboard.dead_letters.pages import DeadLetterPages
 from phospho_dashboard.definitions.api import DefinitionsApi, VersionsApi
@@ -156,7 +157,7 @@ def api_routes(services: Services, integrations: Integrations) -> list[BaseRoute
 
 def api_operations() -> list[Operation]:
     """Return the descriptions of all API routes."""
-    of_views = [*analytics_operations(), *theme_operations()]
+    of_views = [*analytics_operations(), *theme_operations(), *changes_operations()]
     return [*of_views, *(operation for api in _APIS for operation in api.operations())]
 
 
@@ -199,8 +200,10 @@ def _definition_reader(detection: Detection) -> DefinitionReader:
 
 def _views(services: Services, integrations: Integrations) -> list[View]:
     backfills = Backfills(services, integrations.detection)
+    changes = ChangesPage(services)
     analytics = analytics_views(
         services,
+        changes=changes.of,
         meaning=integrations.meaning,
         freshness=partial(freshness, services.store),
         count_dead_letters=partial(dead_letter_count, services.store),
@@ -208,7 +211,7 @@ def _views(services: Services, integrations: Integrations) -> list[View]:
         backfills=backfills.of_event,
         unchecked_tasks=backfills.unchecked_tasks,
     )
-    return [*analytics, *theme_views(services.store)]
+    return [*analytics, *theme_views(services.store), *changes.views()]
 
 
 _API = Api(

@@ -231,6 +231,8 @@ def _point(numbers: Row) -> Row:
     return point | {"judged_tasks": judged_tasks, "success_rate": rate} | latencies
 
 
+# Return what changed against the period before.
+ChangesReader = Callable[[ViewRequest], Content]
 # Return the freshness of a project at a time, and the number of dead letters of projects in a span.
 FreshnessReader = Callable[[str, int], Row]
 DeadLetterCounter = Callable[[list[str], Span], int]
@@ -245,12 +247,14 @@ class OverviewPage:
         registry: Registry,
         prices: Prices,
         *,
+        changes: ChangesReader,
         freshness: FreshnessReader,
         count_dead_letters: DeadLetterCounter,
     ) -> None:
         self._store = store
         self._registry = registry
         self._overview = Overview(store, prices)
+        self._changes = changes
         self._freshness = freshness
         self._count_dead_letters = count_dead_letters
 
@@ -262,6 +266,7 @@ class OverviewPage:
         fresh = self._freshness(request.project_id, request.now_ms)
         dead_letters = self._count_dead_letters(list(request.readable_projects), request.scope.span)
         return numbers | {
+            **self._changes(request),
             "freshness": fresh | {"dead_letters": dead_letters},
             "has_tasks": request.has_tasks,
             "has_definitions": bool(self._registry.definitions(request.project_id)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from phospho_dashboard.analytics.events import BackfillReader, EventPages, QualityReader, UncheckedTasksReader
-from phospho_dashboard.analytics.overview import DeadLetterCounter, FreshnessReader, OverviewPage
+from phospho_dashboard.analytics.overview import ChangesReader, DeadLetterCounter, FreshnessReader, OverviewPage
 from phospho_dashboard.analytics.sessions import SessionPages
 from phospho_dashboard.analytics.similar import MeaningReader, SimilarTasks
 from phospho_dashboard.analytics.steps import step_tree
@@ -22,6 +22,7 @@ from phospho_store.store import Store
 def analytics_views(
     services: Services,
     *,
+    changes: ChangesReader,
     meaning: MeaningReader,
     freshness: FreshnessReader,
     count_dead_letters: DeadLetterCounter,
@@ -29,11 +30,13 @@ def analytics_views(
     backfills: BackfillReader,
     unchecked_tasks: UncheckedTasksReader,
 ) -> list[View]:
-    """Return the views. The functions are those of other features: detection, health and definitions."""
+    """Return the views. The functions are those of other features: changes, detection, health and definitions."""
     store, registry, prices = services.store, services.registry, services.settings.prices
 
     addable_events = partial(_addable_events, registry)
-    overview = OverviewPage(store, registry, prices, freshness=freshness, count_dead_letters=count_dead_letters)
+    overview = OverviewPage(
+        store, registry, prices, changes=changes, freshness=freshness, count_dead_letters=count_dead_letters
+    )
     events = EventPages(store, registry, quality=quality, backfills=backfills, unchecked_tasks=unchecked_tasks)
     return [
         *overview.views(),

@@ -1,0 +1,1 @@
+"""Changes: what is different from the period before, as sentences with their evidence."""
