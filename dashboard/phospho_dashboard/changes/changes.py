@@ -12,9 +12,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from phospho_dashboard.analytics.confidence import ALPHA, Interval, difference, mean_interval, rate_interval
 from phospho_dashboard.changes.figures import Figures, Mean
 from phospho_dashboard.web.formats import format_number, money
+from phospho_store.confidence import ALPHA, Interval, difference, mean_interval, rate_interval
 
 _SUCCESS_WEIGHT, _RATIO_WEIGHT = 3.0, 0.3
 

@@ -1,1 +1,1 @@
-"""What is detected: definitions, their files, their scores, and backfills of past tasks."""
+"""Commands for definitions: their files, their scores, and backfills of past tasks."""

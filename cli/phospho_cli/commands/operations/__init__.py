@@ -1,1 +1,1 @@
-"""What an operator runs: topics, tables, backups, retention, checks and generated files."""
+"""Commands for operators: topics, tables, backups, retention, checks and generated files."""
