@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import warnings
+from collections import UserDict, deque
 from decimal import Decimal
+from enum import Enum
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -36,6 +39,24 @@ NOON = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
 def test_numbers_become_json_numbers(value: Any, plain: Any) -> None:
     copy = to_jsonable({"value": value})["value"]
     assert (copy, type(copy)) == (plain, type(plain))
+
+
+class Plan(Enum):
+    PRO = "pro"
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (deque([1, "x"]), [1, "x"]),
+        (range(3), [0, 1, 2]),
+        (MappingProxyType({"a": Plan.PRO}), {"a": "pro"}),
+        (UserDict(a=Decimal("0.5")), {"a": 0.5}),
+        (Plan.PRO, "pro"),
+    ],
+)
+def test_collections_and_enums_become_json_values(value: Any, plain: Any) -> None:
+    assert to_jsonable({"value": value}) == {"value": plain}
 
 
 def test_token_counts_of_any_number_type_count(recorded: phospho.RecordingTransport) -> None:

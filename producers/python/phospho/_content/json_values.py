@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Mapping
+from enum import Enum
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +25,7 @@ CYCLE = "<cycle>"
 CUT = "<cut>"
 
 _PLAIN = (str, bool, type(None))
+_COLLECTIONS = (list, tuple, set, frozenset, deque, range)
 
 # The whole numbers that every JSON parser reads. Beyond them parsers refuse, or round silently.
 _SMALLEST_INT, _LARGEST_INT = -(2**63), 2**63 - 1
@@ -38,11 +41,11 @@ def to_jsonable(value: Any, depth: int = MAX_DEPTH) -> Any:
     """
     Return a deep copy of *value* made of dicts, lists, strings, numbers, booleans and None.
 
-    Pydantic models, dataclasses and the like become dicts, and unknown objects their `str`. Decimals, fractions and
-    NumPy's scalars become numbers, NumPy's arrays lists. Bytes become their JSON, their text or their size. NaN and
-    the infinities, which JSON lacks, become their names. Whole numbers beyond 64 bits become their digits. An object
-    inside itself becomes "<cycle>". Values after MAX_VALUES or below MAX_DEPTH levels become "<cut>". Items after
-    MAX_ITEMS are left out. Never raises.
+    Pydantic models, dataclasses and the like become dicts, enums their value, and unknown objects their `str`.
+    Decimals, fractions and NumPy's scalars become numbers, NumPy's arrays lists. Bytes become their JSON, their text or
+    their size. NaN and the infinities, which JSON lacks, become their names. Whole numbers beyond 64 bits become their
+    digits. An object inside itself becomes "<cycle>". Values after MAX_VALUES or below MAX_DEPTH levels become "<cut>".
+    Items after MAX_ITEMS are left out. Never raises.
     """
     kind = type(value)
     if kind in _PLAIN:
@@ -88,13 +91,13 @@ class _Copy:
             self._inside.discard(id(value))
 
     def _container(self, value: Any, depth: int) -> Any:
-        if isinstance(value, dict):
+        if isinstance(value, (dict, Mapping)):
             return {
                 k if type(k) is str else text_of(k): self.of(v, depth - 1)
                 for k, v in self._first_items(value.items())
                 if type(v).__name__ not in _ABSENT
             }
-        if isinstance(value, (list, tuple, set, frozenset)) and not hasattr(type(value), "_asdict"):
+        if isinstance(value, _COLLECTIONS) and not hasattr(type(value), "_asdict"):
             return [self.of(item, depth - 1) for item in self._first_items(value)]
         if isinstance(value, (bytes, bytearray, memoryview)):
             return self._bytes(bytes(value))
@@ -104,6 +107,8 @@ class _Copy:
             return self.of(int.__int__(value), depth)
         if isinstance(value, float):
             return self.of(float.__float__(value), depth)
+        if isinstance(value, Enum):
+            return self.of(value.value, depth - 1)
         number = _number_or_list(value)
         if number is not None:
             return self.of(number, depth)
