@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -10,6 +11,9 @@ MAX_AHEAD_MS = 86_400_000
 _OLDEST_S = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 # ClickHouse's DateTime64 ends in 2299.
 _NEWEST_S = datetime(2299, 1, 1, tzinfo=UTC).timestamp()
+
+# Fewer digits are a date, as in 20260303.
+_UNIX_TEXT = re.compile(r"[0-9]{9,19}(\.[0-9]{1,9})?", re.ASCII)
 
 
 def is_plausible(time_s: float, arrived_ms: int) -> bool:
@@ -62,6 +66,13 @@ def parsed_time(text: str, zone: tzinfo = UTC) -> datetime | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def client_time(text: str) -> datetime | None:
+    """Return the time in UTC that a client wrote: ISO 8601, or a Unix time in digits, of any unit."""
+    if _UNIX_TEXT.fullmatch(text):
+        return datetime.fromtimestamp(round(unix_s(float(text)) * 1000) / 1000, UTC)
+    return parsed_time(text)
 
 
 def parsed_end(text: str, zone: tzinfo = UTC) -> datetime | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from phospho_schemas.ids import broker_revision, is_project_id, newest_revision
 from phospho_schemas.messages import SCHEMA_VERSION
-from phospho_schemas.times import is_plausible, parsed_time, unix_s
+from phospho_schemas.times import client_time, is_plausible, parsed_time, unix_s
 from phospho_workers.runtime.records import Record, Rejected
 
 MAX_ID_CHARACTERS = 512
@@ -129,7 +129,8 @@ def _number_s(value: Any) -> float | None:
 
 
 def _text_s(value: str) -> float | None:
-    return unix_s(float(value)) if value.isdecimal() else _iso_s(value)
+    moment = client_time(value)
+    return moment.timestamp() if moment else None
 
 
 def _iso_s(value: str) -> float | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from phospho_schemas.times import is_plausible, parsed_time, unix_s, utc_text
+from phospho_schemas.times import client_time, is_plausible, unix_s, utc_text
 from phospho_web.problems import Problem, invalid
 from phospho_web.requests import json_type
 
@@ -77,7 +77,7 @@ def check_metadata(message: dict[str, Any]) -> None:
 def check_times(message: dict[str, Any]) -> None:
     """Check both times (ISO 8601, or Unix seconds and smaller units), and bring those that are text into one form."""
     seconds = message.get("client_created_at")
-    if type(seconds) is str and (parsed := parsed_time(seconds)):
+    if type(seconds) is str and (parsed := client_time(seconds)):
         message["client_created_at"] = parsed.timestamp()
     elif seconds is not None and type(seconds) not in (int, float):
         raise _wrong_type("client_created_at", seconds, "ISO 8601, or a number of Unix seconds")
@@ -98,7 +98,7 @@ def created_at(message: dict[str, Any], received_at: datetime) -> datetime:
 
 
 def _bring_into_form(message: dict[str, Any], moment: Any) -> None:
-    parsed = parsed_time(moment) if type(moment) is str else _moment(moment) if type(moment) in (int, float) else None
+    parsed = client_time(moment) if type(moment) is str else _moment(moment) if type(moment) in (int, float) else None
     if parsed is None:
         raise invalid(
             "invalid_time",
