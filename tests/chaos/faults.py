@@ -8,57 +8,99 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from fixtures.shapes import OnKafka
+from chaos.cluster import SESSION_TIMEOUT_S, ChaosCluster
+from fixtures.phospho_process import PhosphoProcess
+from fixtures.server_process import ReadyServer
 
-# Longer than the session timeout of the workers' consumer groups, 10 s.
-_SLEEP_S = 13.0
-_OUTAGE_S = 3.0
-_PAUSES_S = (1.0, 6.0)
+_SLEEP_S = SESSION_TIMEOUT_S + 2.0
+_RESTART_S = 1.0
+_OUTAGES_S = (6.0, 11.0)
+_GUEST_S = 3.0
+_PAUSES_S = (0.2, 1.5)
 
 
-def _kill_worker(cluster: OnKafka, choice: random.Random) -> None:
-    worker = cluster.workers[choice.choice(sorted(cluster.workers))]
+def _worker(cluster: ChaosCluster, choice: random.Random) -> PhosphoProcess:
+    return cluster.workers[choice.choice(sorted(cluster.workers))]
+
+
+def _kill_worker(cluster: ChaosCluster, choice: random.Random) -> None:
+    worker = _worker(cluster, choice)
     worker.kill()
     worker.start()
 
 
-def _stop_worker(cluster: OnKafka, choice: random.Random) -> None:
+def _stop_worker(cluster: ChaosCluster, choice: random.Random) -> None:
     """A stop and a start are two rebalances."""
-    worker = cluster.workers[choice.choice(sorted(cluster.workers))]
+    worker = _worker(cluster, choice)
     worker.stop()
     worker.start()
 
 
-def _make_a_zombie(cluster: OnKafka, choice: random.Random) -> None:
-    pid = cluster.workers[choice.choice(sorted(cluster.workers))].pid
+def _kill_gateway(cluster: ChaosCluster, choice: random.Random) -> None:
+    gateway = cluster.gateways[choice.choice(sorted(cluster.gateways))]
+    gateway.kill()
+    gateway.start()
+
+
+def _make_a_zombie(cluster: ChaosCluster, choice: random.Random) -> None:
+    pid = _worker(cluster, choice).pid
     if pid is not None:
         os.kill(pid, signal.SIGSTOP)
         time.sleep(_SLEEP_S)
         os.kill(pid, signal.SIGCONT)
 
 
-def _restart_broker(cluster: OnKafka, choice: random.Random) -> None:
-    cluster.kafka.kill() if choice.random() < 0.5 else cluster.kafka.stop()
-    time.sleep(_OUTAGE_S)
-    cluster.kafka.start()
-    cluster.kafka.wait_until_ready()
+def _add_a_worker(cluster: ChaosCluster, choice: random.Random) -> None:
+    """A third worker of a stage comes and goes: rebalances of those that stay."""
+    stage = choice.choice(["extraction", "detection", "sink"])
+    with cluster.worker(f"{stage}-guest") as guest:
+        guest.wait_until_ready()
+        time.sleep(_GUEST_S)
+        guest.stop()
 
 
-def _restart_clickhouse(cluster: OnKafka, choice: random.Random) -> None:
-    cluster.clickhouse.kill() if choice.random() < 0.5 else cluster.clickhouse.stop()
-    time.sleep(_OUTAGE_S)
-    cluster.clickhouse.start()
-    cluster.clickhouse.wait_until_ready()
+def _restart(server: ReadyServer, choice: random.Random) -> None:
+    server.kill() if choice.random() < 0.5 else server.stop()
+    time.sleep(_RESTART_S)
+    server.start()
 
 
-Fault = Callable[[OnKafka, random.Random], None]
+def _restart_broker(cluster: ChaosCluster, choice: random.Random) -> None:
+    _restart(cluster.kafka, choice)
+
+
+def _restart_clickhouse(cluster: ChaosCluster, choice: random.Random) -> None:
+    _restart(cluster.clickhouse, choice)
+
+
+def _outage(cluster: ChaosCluster, server: ReadyServer, choice: random.Random) -> None:
+    """A worker is killed during the outage, so that others take over what it had begun."""
+    server.kill()
+    _kill_worker(cluster, choice)
+    time.sleep(choice.uniform(*_OUTAGES_S))
+    server.start()
+
+
+def _broker_outage(cluster: ChaosCluster, choice: random.Random) -> None:
+    _outage(cluster, cluster.kafka, choice)
+
+
+def _clickhouse_outage(cluster: ChaosCluster, choice: random.Random) -> None:
+    _outage(cluster, cluster.clickhouse, choice)
+
+
+Fault = Callable[[ChaosCluster, random.Random], None]
 # With the share of each among the faults.
 FAULTS: Mapping[str, tuple[Fault, int]] = {
     "kill -9 of a worker": (_kill_worker, 10),
     "restart of a worker": (_stop_worker, 4),
+    "kill -9 of a gateway": (_kill_gateway, 3),
     "SIGSTOP beyond the session timeout": (_make_a_zombie, 2),
+    "third worker for seconds": (_add_a_worker, 1),
     "restart of the broker": (_restart_broker, 3),
     "restart of ClickHouse": (_restart_clickhouse, 2),
+    "outage of the broker": (_broker_outage, 1),
+    "outage of ClickHouse": (_clickhouse_outage, 1),
 }
 
 

@@ -1,11 +1,12 @@
-"""Load from the SDK, REST and raw producers, and what each of them was told is accepted."""
+"""Load from the SDK, REST and raw producers: the same input for every run, and the ids of accepted tasks."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import httpx
@@ -15,30 +16,55 @@ import phospho
 from fixtures.shapes import OnKafka
 from phospho_schemas.topics import RAW_LOGS
 
-_BATCH = 20
-_PAUSE_S = 0.1
+BATCH = 20
+_PAUSE_S = 1.0
+_RETRY_PAUSE_S = 0.3
 _TEXTS = ("where is my order", "I want a refund", "thank you, that helped", "this is useless, cancel it")
+_FIRST_SECOND = 1_790_000_000
+_TIMEOUT_S = 120.0
+# Below the queue of the SDK, which drops what comes beyond.
+_MAX_PENDING = 5_000
+# A sender that hears nothing for longer than an outage lasts sends nothing to the server that is back.
+_ANSWER_TIMEOUT_S = 15.0
+
+Event = dict[str, object]
+# Sends batches until there are no more, and returns the ids of the tasks that it was told are accepted.
+Source = Callable[[OnKafka, Iterable[Sequence[Event]]], set[str]]
 
 
-def event(source: str, number: int) -> dict[str, object]:
-    """Return an event that depends on its arguments alone."""
-    ids = {"task_id": f"{source}-{number}", "session_id": f"{source}-{number // 5}", "user_id": f"u{number % 97}"}
-    return ids | {"input": _TEXTS[number % 4], "output": f"answer {number}", "created_at": 1_790_000_000 + number}
+def batch(source: str, number: int) -> list[Event]:
+    """Return the events of a batch, which depend on the arguments alone. Two were logged before, with other texts."""
+    first = number * BATCH
+    new = [_event(source, task, task) for task in range(first, first + BATCH)]
+    return [*new, *(_event(source, task, task + 1) for task in range(max(first - BATCH, 0), max(first - BATCH + 2, 0)))]
+
+
+def _event(source: str, task: int, text: int) -> Event:
+    ids = {"task_id": f"{source}-{task}", "session_id": f"{source}-{task // 5}", "user_id": f"u{task % 97}"}
+    flag = {"flag": "success"} if task % 7 == 0 else {}
+    times = {"created_at": _FIRST_SECOND + task}
+    return ids | flag | times | {"input": _TEXTS[text % len(_TEXTS)], "output": f"answer {text}"}
 
 
 class Load:
-    """Sources that log until they are stopped. `accepted` has the ids of tasks that a source was told are stored."""
+    """
+    Sources that log until they are stopped, or as many batches as those of another load did.
 
-    def __init__(self, cluster: OnKafka) -> None:
-        self._cluster = cluster
+    `accepted` has the ids of tasks that a source was told are stored, `batches` how many batches each has sent.
+    """
+
+    def __init__(self, shape: OnKafka, pause_s: float = _PAUSE_S) -> None:
+        self._shape = shape
+        self._pause_s = pause_s
         self._stopping = threading.Event()
         self.accepted: set[str] = set()
+        self.batches: dict[str, int] = {}
+        self.errors: list[BaseException] = []
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Log from all sources until the end, when each has sent what it holds."""
-        sources = (self._rest, self._raw, self._sdk)
-        threads = [threading.Thread(target=source) for source in sources]
+        threads = [threading.Thread(target=self._run, args=(name, self._endless(name))) for name in SOURCES]
         for thread in threads:
             thread.start()
         try:
@@ -47,57 +73,96 @@ class Load:
             self._stopping.set()
             for thread in threads:
                 thread.join()
+            self._raise_errors()
 
-    def _batches(self, source: str) -> Iterator[list[dict[str, object]]]:
-        for first in itertools.count(0, _BATCH):
-            if self._stopping.wait(_PAUSE_S):
+    def repeat(self, batches: Mapping[str, int]) -> None:
+        """Log what another load has logged."""
+        for name, number in batches.items():
+            self._run(name, (batch(name, each) for each in range(number)))
+        self._raise_errors()
+
+    def _raise_errors(self) -> None:
+        if self.errors:
+            raise self.errors[0]
+
+    def _endless(self, name: str) -> Iterator[list[Event]]:
+        for number in itertools.count():
+            if self._stopping.wait(self._pause_s):
                 return
-            yield [event(source, number) for number in range(first, first + _BATCH)]
+            self.batches[name] = number + 1
+            yield batch(name, number)
 
-    def _rest(self) -> None:
-        headers = {"Authorization": f"Bearer {self._cluster.api_key}"}
-        with httpx.Client(base_url=self._cluster.base_url, headers=headers, timeout=60) as client:
-            for events in self._batches("rest"):
-                self._repeat(lambda events=events: _post(client, events))  # type: ignore[misc]
-                self.accepted.update(str(each["task_id"]) for each in events)
-
-    def _repeat(self, attempt: Callable[[], bool]) -> None:
-        """Repeat a request that was not confirmed, as a client does: the ids are the same."""
-        while not attempt():
-            self._stopping.wait(0.5)
-
-    def _raw(self) -> None:
-        delivered: list[str] = []
-        configuration = {"bootstrap.servers": self._cluster.kafka.bootstrap_servers, "log_level": 0}
-        producer = Producer({**configuration, "acks": "all", "enable.idempotence": True})
-        for events in self._batches("raw"):
-            for each in events:
-                message = {"project_id": self._cluster.project_id, **each}
-                key = f"{self._cluster.project_id}:{each['session_id']}"
-                producer.produce(
-                    RAW_LOGS.name,
-                    json.dumps(message),
-                    key,
-                    on_delivery=lambda error, _, task=str(each["task_id"]): error or delivered.append(task),
-                )
-            producer.poll(0)
-        producer.flush(120)
-        self.accepted.update(delivered)
-
-    def _sdk(self) -> None:
-        client = phospho.Client(base_url=self._cluster.base_url, api_key=self._cluster.api_key)
-        logged: set[str] = set()
-        for events in self._batches("sdk"):
-            for each in events:
-                client.log(**{name: each[name] for name in ("task_id", "session_id", "user_id", "input", "output")})
-                logged.add(str(each["task_id"]))
-        result = client.close(timeout=120)
-        self.accepted.update(logged - set(result.pending) - {task for task, _ in result.rejected})
+    def _run(self, name: str, batches: Iterable[Sequence[Event]]) -> None:
+        try:
+            self.accepted |= SOURCES[name](self._shape, batches)
+        except BaseException as error:
+            self.errors.append(error)
 
 
-def _post(client: httpx.Client, events: list[dict[str, object]]) -> bool:
+def _rest(shape: OnKafka, batches: Iterable[Sequence[Event]]) -> set[str]:
+    """Send each batch until it is confirmed, to the next gateway after each failure: the ids are the same."""
+    accepted = set()
+    gateways = itertools.cycle([gateway.url("/") for gateway in shape.gateways.values()])
+    headers = {"Authorization": f"Bearer {shape.api_key}"}
+    with httpx.Client(headers=headers, timeout=_ANSWER_TIMEOUT_S) as client:
+        for events in batches:
+            while not _post(client, f"{next(gateways)}api/v1/events/batch", events):
+                time.sleep(_RETRY_PAUSE_S)
+            accepted.update(str(event["task_id"]) for event in events)
+    return accepted
+
+
+def _post(client: httpx.Client, url: str, events: Sequence[Event]) -> bool:
     try:
-        answer = client.post("/api/v1/events/batch", json={"events": events})
+        answer = client.post(url, json={"events": events})
     except httpx.TransportError:
         return False
+    assert answer.status_code in (200, 429, 503), f"{answer.status_code}: {answer.text}"
     return answer.status_code == 200 and answer.json()["accepted"] == len(events)
+
+
+def _raw(shape: OnKafka, batches: Iterable[Sequence[Event]]) -> set[str]:
+    """Produce to the topic of raw logs, as an app that knows Kafka and no gateway."""
+    delivered: set[str] = set()
+    configuration = {"bootstrap.servers": shape.kafka.bootstrap_servers, "log_level": 0, "partitioner": "murmur2"}
+    producer = Producer({**configuration, "acks": "all", "enable.idempotence": True, "message.timeout.ms": 0})
+    for events in batches:
+        for event in events:
+            task = str(event["task_id"])
+            for message in (event, *_feedback_on(event)):
+                producer.produce(
+                    RAW_LOGS.name,
+                    json.dumps({"project_id": shape.project_id, **message}),
+                    f"{shape.project_id}:{event['session_id']}",
+                    on_delivery=lambda error, _, task=task: error or delivered.add(task),
+                )
+        producer.poll(0)
+    assert producer.flush(_TIMEOUT_S) == 0, "Kafka has not confirmed every message"
+    return delivered
+
+
+def _feedback_on(event: Event) -> list[Event]:
+    """Return the feedback of an event's user, which some events have."""
+    if "flag" not in event:
+        return []
+    ids = {"kind": "feedback", "task_id": event["task_id"], "feedback_id": f"f-{event['task_id']}"}
+    return [ids | {"score": 0, "comment": str(event["output"]), "created_at": event["created_at"]}]
+
+
+def _sdk(shape: OnKafka, batches: Iterable[Sequence[Event]]) -> set[str]:
+    """Log with the SDK, which queues, batches and repeats by itself."""
+    client = phospho.Client(base_url=shape.base_url, api_key=shape.api_key)
+    logged = set()
+    for events in batches:
+        for event in events:
+            client.log(**event)  # type: ignore[arg-type]
+            logged.add(str(event["task_id"]))
+        if client.stats().queued > _MAX_PENDING:
+            client.flush(_TIMEOUT_S)
+    result = client.close(timeout=_TIMEOUT_S)
+    assert result.is_complete, f"the SDK has not sent all: {result}"
+    assert not client.stats().dropped, f"the SDK has dropped events: {client.stats()}"
+    return logged
+
+
+SOURCES: Mapping[str, Source] = {"rest": _rest, "raw": _raw, "sdk": _sdk}

@@ -11,13 +11,13 @@ from chaos.__main__ import run
 from chaos.faults import schedule
 
 
-# Three minutes are too many for `make test`, which has to end within twenty.
+# Some seconds of CPU time more than `make test` may take. `make chaos` does it with every seed of SEEDS as well.
 @pytest.mark.chaos
 @pytest.mark.kafka
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_short_chaos_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    outcome = run(tmp_path, seed=7, seconds=180)
-    assert outcome.faults.total() > 5
+    outcome = run(tmp_path, seed=7, faults=12, pause_s=0.5)
+    assert outcome.faults.total() == 12
     assert outcome.accepted > 100
     assert outcome.is_good, outcome
 
