@@ -47,7 +47,8 @@ class FakeMessage:
 @dataclass
 class FakeConsumer:
     """
-    Consumer that stores commits as Kafka does and logs its calls.
+    Consumer that stores commits as Kafka does and logs its calls. As librdkafka does, it keeps a partition in `paused`
+    when that is revoked.
 
     `on_poll` are callbacks of the next polls, such as a rebalance. `refuses` are the errors of the next commits.
     """
@@ -58,6 +59,7 @@ class FakeConsumer:
     refuses: list[int] = field(default_factory=list)
     ends: dict[Partition, tuple[int, int]] = field(default_factory=dict)
     assigned: list[Partition] = field(default_factory=list)
+    paused: set[Partition] = field(default_factory=set)
 
     def commit(self, offsets: Sequence[TopicPartition], asynchronous: bool) -> list[TopicPartition]:
         assert not asynchronous
@@ -81,12 +83,15 @@ class FakeConsumer:
         return [TopicPartition(*partition) for partition in self.assigned]
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
+        self.paused |= {(partition.topic, partition.partition) for partition in partitions}
         self.log.append(("pause", len(partitions)))
 
     def resume(self, partitions: Sequence[TopicPartition]) -> None:
+        self.paused -= {(partition.topic, partition.partition) for partition in partitions}
         self.log.append(("resume", len(partitions)))
 
     def assign(self, partitions: Sequence[TopicPartition]) -> None:
+        self.assigned = [(partition.topic, partition.partition) for partition in partitions]
         self.log.append(("assign", len(partitions)))
 
     def seek(self, position: TopicPartition) -> None:

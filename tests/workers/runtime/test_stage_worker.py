@@ -160,6 +160,23 @@ def test_stopped_partition_stays_paused_after_an_outage() -> None:
     assert [arguments for name, arguments in consumer.log if name == "resume"] == [1]
 
 
+def test_partition_revoked_during_a_pause_is_read_when_it_returns() -> None:
+    consumer, producer = FakeConsumer(assigned=[(TOPIC, 0)]), RecordingProducer(DeliveryFailed("away"))
+    stage = worker(producer)
+
+    def revoke() -> None:
+        stage.on_revoke(consumer, [TopicPartition(TOPIC, 0)])  # type: ignore[arg-type]
+        consumer.assigned = []
+
+    consumer.on_poll = [revoke]
+    stage.handle(consumer, messages(GOOD))  # type: ignore[arg-type]
+    assert consumer.paused == {(TOPIC, 0)}
+
+    stage.on_assign(consumer, [TopicPartition(TOPIC, 0)])  # type: ignore[arg-type]
+
+    assert consumer.paused == set()
+
+
 def test_dead_letter_limit_survives_a_restart() -> None:
     """A worker in a restart loop must not dead-letter the whole topic piece by piece."""
     consumer = FakeConsumer()

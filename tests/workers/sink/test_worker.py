@@ -82,6 +82,7 @@ def sink_on(consumer: FakeConsumer, producer: RecordingProducer) -> Sink:
     def sink(store: RecordingStore, *partitions: int) -> SinkWorker:
         worker = SinkWorker(store, producer)  # type: ignore[arg-type]
         worker.on_assign(consumer, partitions_of(*partitions))  # type: ignore[arg-type]
+        consumer.log.clear()
         return worker
 
     return sink

@@ -51,11 +51,17 @@ class PollingBackoff:
             consumer.pause([position])
 
     def on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
-        """Pause partitions that are assigned during a pause, and take all as running otherwise."""
+        """
+        Pause partitions that are assigned during a pause, and resume them otherwise.
+
+        librdkafka keeps the pause of a partition that was revoked meanwhile: it would never be read again here.
+        """
         self.stopped = frozenset()
+        consumer.assign(list(partitions))
         if self._is_paused:
-            consumer.assign(list(partitions))
             consumer.pause(list(partitions))
+        else:
+            consumer.resume(list(partitions))
 
     def resume(self, consumer: Consumer) -> None:
         """Resume every partition and reset the delay."""
