@@ -14,7 +14,7 @@ FRAMEWORKS := build/frameworks/.installed build/upstream-sdk/.installed
 JAVASCRIPT_INSTALLED := $(JAVASCRIPT)/node_modules/.installed
 JAVASCRIPT_BUILT := $(JAVASCRIPT)/node_modules/.built
 
-.PHONY: up test install javascript javascript-package packages release-check docs screenshot lint types imports kafka frameworks system-packages chaos bench \
+.PHONY: up test install javascript javascript-package packages release-check docs screenshot lint types imports kafka frameworks system-packages chaos fuzz bench \
 	bench-detection bench-cascade bench-dashboard schemas constraints clean
 
 # An environment that has everything for tests runs phospho too. ARGS are options of `phospho up`.
@@ -111,12 +111,18 @@ docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict -f deploy/docs/mkdocs.yml
 
 # Tests that take longer than a test run may, and tests that draw or read more than there.
-# SEEDS="1 2 3" SECONDS=1800 are some 500 faults.
+# SEEDS="1 2 3" FAULTS=167 are some 500 faults.
 SEEDS ?= 1
-SECONDS ?= 600
+FAULTS ?= 50
 chaos: install kafka
-	PYTHONPATH=tests $(BIN)/python -m chaos $(foreach seed,$(SEEDS),--seed $(seed)) --seconds $(SECONDS)
+	PYTHONPATH=tests $(BIN)/python -m chaos $(foreach seed,$(SEEDS),--seed $(seed)) --faults $(FAULTS)
 	$(PYTEST) -m "chaos or hypothesis or sweep" --hypothesis-profile=chaos $(PYTEST_ARGS)
+
+# Bodies through the gateway and records through the consumers, hostile and valid ones, from a seed.
+BODIES ?= 100000
+RECORDS ?= 100000
+fuzz: install
+	PYTHONPATH=tests $(BIN)/python -m chaos.fuzz --bodies $(BODIES) --records $(RECORDS)
 
 bench: install kafka
 	PYTHONPATH=tests $(BIN)/python -m benchmarks

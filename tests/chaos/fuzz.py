@@ -55,7 +55,7 @@ _PROGRESS_EVERY = 50_000
 
 @dataclass
 class FuzzOutcome:
-    """What became of the inputs: `answers` by status, `records` by outcome, the memory after each 50,000."""
+    """The outcomes of the inputs: `answers` by status, `records` by outcome, the memory after each 50,000."""
 
     answers: Counter[int] = field(default_factory=Counter)
     without_receipt: Counter[int] = field(default_factory=Counter)

@@ -59,7 +59,7 @@ _BODIES_THAT_READ: Sequence[tuple[str, Any]] = (
     ("/v2/tasks/t1", {"metadata": {"a": 1}, "flag": "success", "notes": "good", "flag_source": "owner"}),
     (f"/v2/projects/{PROJECT_ID}/tasks/flat-update", {"flattened_tasks": [_FLAT, {"task_id": "t2"}]}),
 )
-# What these are sent may hold no log at all, which is no error.
+# The bodies of these may hold no log, which is no error.
 MAY_BE_EMPTY = (*EXPORT_PATHS, "/v3/log", *(path for path, _ in _BODIES_THAT_READ))
 _EXPORTS = (
     request(chat(attributes={"gen_ai.usage.input_tokens": 3, "session.id": "s", "user.id": "u"})),
@@ -170,7 +170,7 @@ def _changed_tree(choice: random.Random, document: Any) -> Any:
     elif change == 1 and isinstance(container, dict):
         container[_text(choice)] = container.pop(name)
     elif change == 2 and isinstance(container, list):
-        container.insert(0, copy.deepcopy(container[name]))
+        container.insert(0, container[name])
     else:
         container[name] = _value(choice)
     return document
@@ -191,7 +191,7 @@ def _value(choice: random.Random) -> Any:
         lambda: _text(choice),
         lambda: [_value(choice) for _ in range(choice.randrange(3))],
         lambda: {_text(choice): _value(choice) for _ in range(choice.randrange(3))},
-        lambda: _nested(choice.choice((3, 99, 101, 150, 400))),
+        lambda: _nested(choice.choice((3, 99, 101, 150))),
         lambda: (
             {f"k{number}.x": number for number in range(choice.choice((65, 1_005)))} if choice.random() < 0.1 else 7
         ),

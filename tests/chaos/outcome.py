@@ -1,4 +1,4 @@
-"""What a run under faults has left: losses, doubles, the ledger, and rows that differ from those of a quiet run."""
+"""The outcome of a run under faults: losses, doubles, the ledger, and rows that differ from those of a quiet run."""
 
 from __future__ import annotations
 
