@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, TopicPartition
 
 from phospho_schemas.topics import Keyed
 from phospho_store.errors import StatementRefused, StoreUnavailable
+from phospho_workers.runtime.producer import DeliveryFailed
 from phospho_workers.sink.planner import MAX_INSERT_BYTES
 from phospho_workers.sink.worker import SinkWorker
 from workers.runtime.kafka_fakes import FakeConsumer, FakeMessage
@@ -208,6 +209,50 @@ def test_sink_dead_letters_a_refused_row(sink_on: Sink, consumer: FakeConsumer, 
 
     assert [len(batch["phospho.dead-letter"]) for batch in producer.sent] == [1]
     assert sum(len(lines.splitlines()) for _, lines, _ in store.inserts) == 2
+
+
+def test_sink_sends_dead_letters_again_while_the_broker_is_full(consumer: FakeConsumer) -> None:
+    """Nothing is committed beyond the intent before Kafka has them."""
+
+    class FullProducer(RecordingProducer):
+        failures = 2
+
+        def send(self, messages: Mapping[str, Sequence[Keyed]]) -> None:
+            if self.failures:
+                self.failures -= 1
+                assert consumer.committed_at[TASKS, 0][0] == 0
+                raise DeliveryFailed("the producer's queue stayed full")
+            super().send(messages)
+
+    producer = FullProducer()
+    sink = SinkWorker(RecordingStore(), producer)  # type: ignore[arg-type]
+    sink.on_assign(consumer, partitions_of(0))  # type: ignore[arg-type]
+
+    sink.handle(consumer, [message(0, value=BAD), message(1)])  # type: ignore[arg-type]
+
+    assert [len(batch["phospho.dead-letter"]) for batch in producer.sent] == [1]
+    assert consumer.committed_at == {(TASKS, 0): (2, "")}
+
+
+def test_sink_repeats_an_insert_that_timed_out_under_its_token(sink_on: Sink, consumer: FakeConsumer) -> None:
+    """A slow ClickHouse stores the rows after the sink has given up on the answer."""
+
+    class SlowStore(RecordingStore):
+        timeouts = 1
+
+        def insert(self, table: str, lines: bytes, token: str = "") -> None:
+            super().insert(table, lines, token)
+            if self.timeouts:
+                self.timeouts -= 1
+                raise StoreUnavailable("timed out")
+
+    store = SlowStore()
+    sink_on(store, 0).handle(consumer, [message(0)])
+
+    first, second = store.inserts
+    assert first == second
+    assert first[2]
+    assert consumer.committed_at == {(TASKS, 0): (1, "")}
 
 
 def test_sink_dead_letters_3000_bad_rows_and_goes_on(
