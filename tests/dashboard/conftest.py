@@ -266,7 +266,7 @@ def fake_integrations(world: World) -> Integrations:
         url_refusal=lambda url: None if url.startswith("https://") else "it must begin with https://",
         send_test=lambda webhook: FakeAttempt(0, "nobody there"),
     )
-    return Integrations(detection, webhooks)
+    return Integrations(detection, world.integrations.meaning, webhooks)
 
 
 @pytest.fixture
