@@ -35,6 +35,9 @@ from phospho_dashboard.definitions.library import LibraryPage
 from phospho_dashboard.definitions.pages import DefinitionPages
 from phospho_dashboard.definitions.quality import DefinitionQuality
 from phospho_dashboard.definitions.trial_pages import LabelQueuePages, VersionPages
+from phospho_dashboard.explore.api import BoardsApi, explore_operations
+from phospho_dashboard.explore.board_pages import BoardForms, BoardPages
+from phospho_dashboard.explore.pages import ExploreCsv, ExplorePage
 from phospho_dashboard.health.freshness import dead_letter_count, freshness
 from phospho_dashboard.health.pages import HealthPages
 from phospho_dashboard.health.processes import MetricsReader
@@ -119,6 +122,7 @@ _APIS: tuple[type[ApiEndpoints], ...] = (
     AuditApi,
     ThemesApi,
     AlertsApi,
+    BoardsApi,
 )
 
 
@@ -147,6 +151,7 @@ def api_routes(services: Services, integrations: Integrations) -> list[BaseRoute
         AuditApi(services),
         ThemesApi(services, detection),
         AlertsApi(services, integrations.webhooks),
+        BoardsApi(services),
     ]
     return [
         *(route for api in apis for route in api.routes()),
@@ -157,7 +162,7 @@ def api_routes(services: Services, integrations: Integrations) -> list[BaseRoute
 
 def api_operations() -> list[Operation]:
     """Return the descriptions of all API routes."""
-    of_views = [*analytics_operations(), *theme_operations(), *changes_operations()]
+    of_views = [*analytics_operations(), *theme_operations(), *changes_operations(), *explore_operations()]
     return [*of_views, *(operation for api in _APIS for operation in api.operations())]
 
 
@@ -166,6 +171,7 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
     endpoints = ViewEndpoints(services)
     return [
         *ExportPages(services).routes(),
+        *ExploreCsv(services).routes(),
         *WholeLogsApi(services).page_routes(),
         *(route for view in _views(services, integrations) for route in endpoints.page_routes(view)),
         endpoints.filter_values_route(),
@@ -185,6 +191,7 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
         *AlertPages(services, integrations.webhooks).routes(),
         *WebhookPages(services, integrations.webhooks).routes(),
         *ThemeForms(services, integrations.detection).routes(),
+        *BoardForms(services).routes(),
         *JudgementPages(services).routes(),
         *DeadLetterPages(services).routes(),
         *LedgerPages(services).routes(),
@@ -211,7 +218,8 @@ def _views(services: Services, integrations: Integrations) -> list[View]:
         backfills=backfills.of_event,
         unchecked_tasks=backfills.unchecked_tasks,
     )
-    return [*analytics, *theme_views(services.store), *changes.views()]
+    explore = [*changes.views(), *ExplorePage(services).views(), *BoardPages(services).views()]
+    return [*analytics, *theme_views(services.store), *explore]
 
 
 _API = Api(

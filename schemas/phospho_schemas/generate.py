@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from phospho_schemas import alerts, job_rows, messages, people, theme_rows, topics, webhooks
+from phospho_schemas import alerts, boards, job_rows, messages, people, theme_rows, topics, webhooks
 from phospho_schemas.annotations import Label, Note
 from phospho_schemas.descriptions import FIELDS
 from phospho_schemas.ledger import DeadLetterAction, LedgerHour, ReceiptRow
@@ -79,6 +79,7 @@ REGISTRY_ROWS: Mapping[str, type[Message]] = {
     "ledger_rows": LedgerHour,
     "alert_rows": alerts.Alert,
     "alert_evaluation_rows": alerts.AlertEvaluation,
+    "board_rows": boards.Board,
     "theme_model_rows": theme_rows.ThemeModelRow,
     "theme_rows": theme_rows.ThemeRow,
     "theme_fact_rows": theme_rows.ThemeFact,

@@ -67,6 +67,9 @@ _PAGES: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("one event", "/events/event-3", {}),
     ("users", "/users", {}),
     ("versions", "/versions", {}),
+    ("changes", "/changes", {}),
+    ("explore, event rate by event", "/explore", {"metric": "event_rate", "by": "event"}),
+    ("explore, latency by version", "/explore", {"metric": "latency_p95", "by": "version"}),
     ("one session", "/sessions/{session}", {}),
     ("one task", "/tasks/{task}", {}),
 )

@@ -18,8 +18,10 @@ from fixtures.served import served
 from phospho_dashboard.app import api_operations, api_routes, document
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.alerts import Alert
+from phospho_schemas.boards import Board
 from phospho_schemas.job_rows import Backfill
 from phospho_store.alerts.repository import AlertRepository
+from phospho_store.registry.boards import BoardRepository
 
 CHECKED = [
     "not_a_server_error",
@@ -29,7 +31,7 @@ CHECKED = [
     "ignored_auth",
 ]
 REAL = {"item_id": "s-1", "task_id": "t1", "name": "flight", "project_id": "mine", "dead_letter_id": "letter",
-        "session_id": "s-1", "backfill_id": "backfill", "alert_id": "alert"}  # fmt: skip
+        "session_id": "s-1", "backfill_id": "backfill", "alert_id": "alert", "board_id": "board"}  # fmt: skip
 
 schema = schemathesis.openapi.from_dict(document(api_operations()))
 schema.config.generation.update(deterministic=True, database="none")
@@ -55,6 +57,8 @@ def filled(world: Any) -> Any:
     )
     alert = {"project_id": "mine", "alert_id": "alert", "name": "Many", "metric": "tasks", "condition": "above"}
     AlertRepository(world.store).save(Alert(**alert, created_at=datetime.now(UTC)))
+    board = Board(project_id="mine", board_id="board", name="Weekly", edited_at=datetime.now(UTC))
+    BoardRepository(world.store).save(board, "ada")
     world.add_dead_letter("letter", "mine", b'{"input": "x"}')
     client = world.client(world.keys["mine"])
     label = {"event": "flight", "task_id": "t1", "label": "confirmed"}
@@ -94,6 +98,7 @@ def test_every_list_and_item_is_what_the_document_says(filled: Any) -> None:
         if "get" not in methods:
             continue
         real = path.replace("/tasks/{item_id}", "/tasks/t1").replace("/event-stats/{item_id}", "/event-stats/flight")
+        real = real.replace("/boards/{item_id}", "/boards/board")
         if "task-logs" in path or "/themes/{" in path:
             # No task is larger than a message, and there is no theme: tests/e2e/test_large_tasks.py, dashboard/themes.
             continue

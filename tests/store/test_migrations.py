@@ -69,6 +69,7 @@ REGISTRY = {
     "rollup_rows": "project_id, dimension, hour, value, version",
     "rollup_hour_rows": "project_id, hour",
     "rollup_watermark_rows": "name",
+    "board_rows": "project_id, board_id",
     "theme_model_rows": "project_id",
     "theme_rows": "project_id, theme_id",
     "theme_fact_rows": "project_id, version, theme_id, kind",

@@ -29,6 +29,8 @@ SECTIONS = (
     ("events", "/events", "Events"),
     ("users", "/users", "Users"),
     ("versions", "/versions", "Versions"),
+    ("explore", "/explore", "Explore"),
+    ("boards", "/boards", "Boards"),
     ("alerts", "/alerts", "Alerts"),
     ("settings", "/settings", "Settings"),
 )

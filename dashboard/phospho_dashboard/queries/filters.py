@@ -111,9 +111,11 @@ def url_names() -> list[str]:
 
 _OF_PROJECT = "project_id = {project:String}"
 _BOTH = {"user": "user_id = {user:String}", "version": "version_id = {version:String}"}
+# The condition of the filter `q` on a table or view of tasks.
+SEARCH = f"({contains('input')} OR {contains('output')})"
 _OF_TASKS = {
     "model": "model = {model:String}",
-    "q": f"({contains('input')} OR {contains('output')})",
+    "q": SEARCH,
     "flag": "flag = {flag:String}",
 }
 _OF_ANALYSES = {

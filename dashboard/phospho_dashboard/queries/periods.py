@@ -151,30 +151,36 @@ def buckets_of(span: Span, extent: Extent, now_ms: int, zone: tzinfo = UTC) -> B
     Of a span that begins before the longest period, or ends in the future, they cover what the project has. Buckets of
     a day or more are days of `zone`; shorter ones begin at its full hours.
     """
-    start_ms, last_ms = _shown(span, extent, now_ms)
+    start_ms, last_ms = shown_times(span, extent, now_ms)
     step_ms = next(step for step in _STEPS_MS if (last_ms - start_ms) / step <= MAX_BUCKETS - 2)
-    starts = _days(start_ms, last_ms, step_ms, zone) if step_ms >= _DAY_MS else _hours(start_ms, last_ms, step_ms, zone)
+    starts = (
+        day_starts(start_ms, last_ms, step_ms, zone)
+        if step_ms >= _DAY_MS
+        else hour_starts(start_ms, last_ms, step_ms, zone)
+    )
     return Buckets(starts=tuple(starts), step_ms=step_ms, span=span, now_ms=now_ms)
 
 
-def _days(start_ms: int, last_ms: int, step_ms: int, zone: tzinfo) -> Iterator[int]:
+def day_starts(start_ms: int, last_ms: int, step_ms: int, zone: tzinfo) -> Iterator[int]:
     """Yield the midnights from the one before `start_ms` up to the one after `last_ms`, by `step_ms`."""
     days = step_ms // _DAY_MS
     first_day = datetime.fromtimestamp(start_ms / 1000, zone).date()
     first_day -= timedelta(days=(first_day - _ORIGIN).days % days)
-    midnight_ms = _midnight_ms(first_day, zone)
+    midnight_ms = midnight_of(first_day, zone)
     yield midnight_ms
     while midnight_ms <= last_ms:
         first_day += timedelta(days=days)
-        midnight_ms = _midnight_ms(first_day, zone)
+        midnight_ms = midnight_of(first_day, zone)
         yield midnight_ms
 
 
-def _midnight_ms(day: date, zone: tzinfo) -> int:
+def midnight_of(day: date, zone: tzinfo) -> int:
+    """Return the first moment of a day in a zone, in Unix milliseconds."""
     return int(datetime.combine(day, time(), zone).timestamp()) * 1000
 
 
-def _hours(start_ms: int, last_ms: int, step_ms: int, zone: tzinfo) -> range:
+def hour_starts(start_ms: int, last_ms: int, step_ms: int, zone: tzinfo) -> range:
+    """Return the multiples of `step_ms` in the zone's time, from the one before `start_ms` to one after `last_ms`."""
     offset = datetime.fromtimestamp(start_ms / 1000, zone).utcoffset() or timedelta()
     offset_ms = int(offset.total_seconds()) * 1000
     first_ms = (start_ms + offset_ms) // step_ms * step_ms - offset_ms
@@ -197,7 +203,7 @@ def time_ms(text: str, name: str, zone: tzinfo = UTC, *, is_end: bool = False) -
     return given_ms
 
 
-def _shown(span: Span, extent: Extent, now_ms: int) -> tuple[int, int]:
+def shown_times(span: Span, extent: Extent, now_ms: int) -> tuple[int, int]:
     """Return the first and the last time of a chart of `span`, which are within it."""
     first_ms = now_ms if extent.first_ms is None else extent.first_ms
     last_ms = now_ms if extent.last_ms is None else extent.last_ms

@@ -45,6 +45,7 @@ _TABLES_OF_PROJECTS = (
     "theme_edit_rows",
     "theme_refresh_rows",
     "theme_run_rows",
+    "board_rows",
 )
 # No view reads these; the filter stands behind the guard.
 _CLOSED_TABLES = (

@@ -136,7 +136,7 @@ function configuration(figure, table) {
           },
         },
         y: {
-          stacked, beginAtZero: true, suggestedMax: figure.dataset.format === "percent" ? 1 : undefined,
+          stacked, beginAtZero: true, suggestedMax: figure.dataset.format === "percent" && !("ownScale" in figure.dataset) ? 1 : undefined,
           border: { display: false }, grid: { color: color("--line") },
           ticks: { color: color("--quiet"), maxTicksLimit: 5, font: { size: 11 }, precision: figure.dataset.format === "count" ? 0 : undefined, callback: format },
         },
@@ -162,6 +162,9 @@ const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFracti
 const FORMATS = {
   count: (number) => (number >= 10000 ? compact : count).format(number),
   percent: (share) => `${(100 * share).toFixed(share < 0.1 && share > 0 ? 1 : 0)} %`,
+  score: (score) => score.toFixed(2),
+  money: (amount) => amount.toPrecision(3),
+  number: (number) => compact.format(number),
   ms: (time) => (time >= 1000 ? `${(time / 1000).toFixed(1)} s` : `${Math.round(time)} ms`),
 };
 

@@ -25,6 +25,17 @@ def money(amount: float | None, currency: str) -> str:
     return f"{amount:,.{digits}f} {currency}"
 
 
+def format_measure(number: float | None, unit: str, currency: str = "") -> str:
+    """Return the number of a metric in its unit."""
+    if number is None:
+        return NOTHING
+    if unit == "money":
+        return money(number, currency)
+    return {"score": lambda value: f"{value:+.2f}", "number": lambda value: f"{value:,.6g}"}.get(
+        unit, lambda value: format_number(value, unit)
+    )(number)
+
+
 def _count(number: float) -> str:
     return f"{number:,.0f}"
 

@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from phospho_dashboard.web.formats import format_number, money
+from phospho_dashboard.web.formats import format_measure, format_number, money
 from phospho_dashboard.web.languages import language_name
 from phospho_dashboard.web.urls import item_url
 from phospho_schemas.engines import engine_spec
@@ -88,7 +88,7 @@ def _in_zone(time: str) -> datetime:
     return datetime.fromisoformat(time).astimezone(_ZONE.get())
 
 
-def _pretty(value: Any) -> str:
+def pretty_json(value: Any) -> str:
     """Return indented JSON, of a value or of a text that holds JSON; any other text stays as it is."""
     try:
         content = orjson.loads(value) if isinstance(value, str) else value
@@ -118,11 +118,12 @@ def _environment() -> Environment:
         "day": _day,
         "ago": _ago,
         "language": language_name,
-        "pretty": _pretty,
+        "pretty": pretty_json,
         "on_one_line": _on_one_line,
         "sentence": _sentence,
         "number": format_number,
         "money": money,
+        "measure": format_measure,
     }
     environment.globals |= {
         "item_url": item_url,

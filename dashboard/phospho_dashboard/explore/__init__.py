@@ -1,0 +1,1 @@
+"""Explore: charts of any metric by any dimension; and boards, which keep them."""
