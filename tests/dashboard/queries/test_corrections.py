@@ -13,6 +13,8 @@ import orjson
 import pytest
 from starlette.testclient import TestClient
 
+from phospho_store import confidence
+
 DAYS = ("2026-01-01T10:00:00.000Z", "2026-01-02T10:00:00.000Z", "2026-01-09T10:00:00.000Z")
 NAMES = ("asked", "denied", "near", "whole", "turn", "gone", "added", "twice")
 

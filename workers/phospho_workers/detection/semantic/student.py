@@ -113,7 +113,7 @@ class Student:
 
     @property
     def _common(self) -> NDArray[np.float64]:
-        """The part that all vectors share, which tells nothing apart: large in the space of the multilingual encoder."""
+        """The part that all vectors share, which tells nothing apart; large in the multilingual encoder's space."""
         return self.mean if self.is_multilingual else np.zeros_like(self.mean)
 
     @functools.cached_property
