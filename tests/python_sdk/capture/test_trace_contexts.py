@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -112,6 +114,37 @@ async def test_tracer_is_left_in_another_task(recorded: Recorded) -> None:
     tracer.__exit__(None, None, None)
 
     assert "trace_id" not in phospho.log(input="outside", session_id="x")
+
+
+def test_tracer_counts_in_no_frame_that_gets_the_memory_of_its_own(recorded: Recorded) -> None:
+    tracer = phospho.tracer(session_id="s")
+
+    # Frames are objects once they have an id; these have one size.
+    def begin() -> int:
+        tracer.__enter__()
+        return id(sys._getframe())
+
+    def session_of(number: int) -> tuple[int, str]:
+        return id(sys._getframe()), phospho.log(input=str(number))["session_id"]
+
+    contextvars.Context().run(begin)
+    logged = [contextvars.Context().run(session_of, number) for number in range(100)]
+    tracer.__exit__()
+
+    assert "s" not in dict(logged).values()
+
+
+def test_tracer_left_in_another_thread_is_left_in_the_first(recorded: Recorded) -> None:
+    def answer() -> Iterator[int]:
+        with phospho.tracer(session_id="s"):
+            yield 1
+
+    with ThreadPoolExecutor(1) as pool:
+        generator = answer()
+        pool.submit(next, generator).result()
+        generator.close()
+
+        assert pool.submit(phospho.log, input="later").result()["session_id"] != "s"
 
 
 def traced_functions() -> list[Callable[[], Any]]:

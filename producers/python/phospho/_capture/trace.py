@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import wraps
+from types import FrameType
 from typing import Any, Callable, Optional, TypeVar, cast, overload
 
 from .._content.json_values import text_of
@@ -22,9 +24,9 @@ Ids = tuple[Optional[str], Optional[str]]
 # The tracers that are open in this context, the innermost last.
 _OPEN: ContextVar[tuple[tracer, ...]] = ContextVar("phospho_tracers", default=())
 
-# The same by the id of the frame whose block they are. A web framework may run each step of a generator in another
-# context; its frame stays the same, and lives until its tracers are closed.
-_OPEN_IN_FRAME: dict[int, list[tracer]] = {}
+# The same by the frame whose block they are. A web framework may run each step of a generator in another context; its
+# frame stays the same. The key is the frame and not its id, which another one may get where the tracer outlives it.
+_OPEN_IN_FRAME: dict[FrameType, list[tracer]] = {}
 
 
 class tracer:
@@ -52,25 +54,39 @@ class tracer:
         self.spans_to_export: list[dict[str, Any]] = []
         self.logs = 0
         self._is_claimed = False
-        self._frames: list[int] = []
+        self._frames: list[FrameType] = []
+        # Set where it was left in another context than it was entered in: there it stays open, and must not count.
+        self.is_abandoned = False
 
     def __enter__(self) -> tracer:
         _OPEN.set((*_OPEN.get(), self))
-        frame_id = id(sys._getframe(1))
-        self._frames.append(frame_id)
-        _OPEN_IN_FRAME.setdefault(frame_id, []).append(self)
+        self.is_abandoned = False
+        frame = sys._getframe(1)
+        self._frames.append(frame)
+        _OPEN_IN_FRAME.setdefault(frame, []).append(self)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        _OPEN.set(_without_last(_OPEN.get(), self))
-        frame_id = id(sys._getframe(1))
-        if frame_id not in self._frames:  # entered and left by different functions, as fixtures do
-            frame_id = self._frames[-1] if self._frames else 0
-        if frame_id in self._frames:
-            self._frames.remove(frame_id)
-        open_tracers = _without_last(tuple(_OPEN_IN_FRAME.pop(frame_id, ())), self)
+        open_here = _OPEN.get()
+        _OPEN.set(_without_last(open_here, self))
+        frame = self._take_frame(sys._getframe(1))
+        if self not in open_here and not self._frames:
+            self.is_abandoned = True
+        if frame is None:
+            return
+        open_tracers = _without_last(tuple(_OPEN_IN_FRAME.pop(frame, ())), self)
         if open_tracers:
-            _OPEN_IN_FRAME[frame_id] = list(open_tracers)
+            _OPEN_IN_FRAME[frame] = list(open_tracers)
+
+    def _take_frame(self, leaving: FrameType) -> FrameType | None:
+        """Forget one entry, and return its frame: that of *leaving*, or the last one if it is left elsewhere."""
+        entered = list(self._frames)
+        if not entered:
+            return None
+        frame = leaving if leaving in entered else entered[-1]
+        with suppress(ValueError):  # another thread has just left it
+            self._frames.remove(frame)
+        return frame
 
     def __call__(self, function: F) -> F:
         """Trace each call of *function*. Ids that were not given are new for each call."""
@@ -88,12 +104,11 @@ def current_trace() -> tracer | None:
     """Return the innermost open tracer, or None."""
     frame = sys._getframe(1) if _OPEN_IN_FRAME else None
     while frame is not None:
-        tracers = _OPEN_IN_FRAME.get(id(frame))
+        tracers = _OPEN_IN_FRAME.get(frame)
         if tracers:
             return tracers[-1]
         frame = frame.f_back
-    tracers_of_context = _OPEN.get()
-    return tracers_of_context[-1] if tracers_of_context else None
+    return next((tracer for tracer in reversed(_OPEN.get()) if not tracer.is_abandoned), None)
 
 
 # The traced function that runs in this context, as the step that encloses others.
