@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from .envelopes import constructed, unwrapped
+from .envelopes import constructed, is_langchain_chunk, unwrapped
 
 __all__ = ["Usage", "count", "duration", "merge_counts", "model_name", "usage", "usage_of_counts"]
 
 _MAX_COUNT = 2**32 - 1
 _MAX_DURATION = 1e15
+_DIGITS = re.compile(r"[0-9]{1,10}(\.0{1,15})?")
 
 _MODEL_FIELDS = ("model", "model_version", "modelVersion", "model_name", "modelId")
 # Fields that hold the counts, and fields that hold the response which has them.
@@ -21,7 +23,9 @@ _USAGE_FIELDS = (
 )  # fmt: skip
 # Cohere's counts: those that it bills, then all, which replace them.
 _COUNT_FIELDS = ("billed_units", "tokens")
-_HOLDERS = ("message", "response", "metadata", "meta", "response_metadata", "llm_output", "chunk", "delta")
+_HOLDERS = (
+    "message", "response", "metadata", "meta", "response_metadata", "llm_output", "chunk", "delta", "x_groq",
+)  # fmt: skip
 
 _TOKENS_IN = (
     "prompt_tokens", "prompt_token_count", "promptTokenCount", "promptTokens", "prompt_eval_count",
@@ -53,6 +57,7 @@ _THOUGHTS = ("thoughts_token_count", "thoughtsTokenCount")
 _TOOL_PROMPTS = ("tool_use_prompt_token_count", "toolUsePromptTokenCount")
 _TOTALS = ("total_tokens", "total_token_count", "totalTokenCount", "totalTokens")
 _DURATION = "total_duration"
+_LANGCHAIN_COUNTS = ("input_tokens", "output_tokens", "total_tokens")
 _COUNTS = frozenset(
     [*_TOKENS_IN, *_TOKENS_IN_WITHOUT_CACHE, *_CACHE, *_TOKENS_OUT, *_THOUGHTS, *_TOOL_PROMPTS, *_TOTALS, _DURATION]
 )
@@ -68,9 +73,9 @@ class Usage(NamedTuple):
 
 
 def count(value: Any) -> int | None:
-    """Return a number of tokens, which may be digits; None for any other value."""
-    if isinstance(value, str) and value.isdecimal() and len(value) <= 10:
-        value = int(value)
+    """Return a number of tokens, which may be in digits; None for any other value."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MAX_COUNT:
         return None
     return int(value)
@@ -114,6 +119,12 @@ def _latest(chunks: Iterable[Any]) -> Usage:
 
 def merge_counts(counts: dict[str, Any], value: Any) -> None:
     """Take the counts of a response or chunk over into *counts*. Those that it lacks stay."""
+    added = constructed(value).get("usage_metadata") if is_langchain_chunk(value) else None
+    if isinstance(added, Mapping):
+        # LangChain adds up the counts of its chunks.
+        for name in _LANGCHAIN_COUNTS:
+            counts[name] = (count(counts.get(name)) or 0) + (count(added.get(name)) or 0)
+        return
     for holder in _holders(value):
         sources = [source for field in _USAGE_FIELDS if isinstance(source := holder.get(field), Mapping)]
         counted = [each[field] for each in (holder, *sources) for field in _COUNT_FIELDS if field in each]

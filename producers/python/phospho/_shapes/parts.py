@@ -47,6 +47,8 @@ _CALL_FIELDS = ("function", "custom", "functionCall", "function_call", "toolUse"
 _NAME_FIELDS = ("name", "toolName")
 ARGUMENT_FIELDS = ("arguments", "input", "args", "parameters")
 _CALL_ENDINGS = ("_call", "-call", "tool_use", "_approval_request")
+# Fields that list calls. LangChain has those apart whose arguments are no JSON.
+_CALLS_FIELDS = (("tool_calls", "invalid_tool_calls"), ("toolCalls",))
 # Pieces of a call in LangChain's chunks, beside its `tool_call_chunks`.
 _PIECE_ENDINGS = ("_chunk", "_delta")
 # Items of Responses that are media. The others without a name (searches, thoughts) add nothing.
@@ -163,9 +165,10 @@ def arguments_text(arguments: Any) -> str:
 
 
 def _calls(message: Mapping[str, Any]) -> list[Part]:
-    for field in ("tool_calls", "toolCalls"):
-        calls = message.get(field)
-        if isinstance(calls, (list, tuple)) and calls:
+    for fields in _CALLS_FIELDS:
+        lists = [message.get(field) for field in fields]
+        calls = [call for each in lists if isinstance(each, (list, tuple)) for call in each]
+        if calls:
             return [Part(text, CALL) for text in map(call_text, calls) if text]
     is_call = isinstance(message.get("function_call"), Mapping) or str(message.get("type")).endswith(_CALL_ENDINGS)
     text = call_text(message) if is_call else None

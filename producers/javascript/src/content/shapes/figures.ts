@@ -1,7 +1,7 @@
 /** Model and token counts of a response. */
 
 import { isObject, type Json, type JsonObject } from "../json.js";
-import { constructed, unwrapped } from "./envelopes.js";
+import { constructed, isLangchainChunk, unwrapped } from "./envelopes.js";
 
 /** Tokens, those from a cache included. */
 export interface Usage {
@@ -34,6 +34,7 @@ const HOLDERS = [
   "llm_output",
   "chunk",
   "delta",
+  "x_groq",
 ];
 
 const TOKENS_IN = [
@@ -69,6 +70,7 @@ const TOKENS_OUT = [
 const THOUGHTS = ["thoughts_token_count", "thoughtsTokenCount"];
 const TOOL_PROMPTS = ["tool_use_prompt_token_count", "toolUsePromptTokenCount"];
 const TOTALS = ["total_tokens", "total_token_count", "totalTokenCount", "totalTokens"];
+const LANGCHAIN_COUNTS = ["input_tokens", "output_tokens", "total_tokens"];
 const COUNTS: ReadonlySet<string> = new Set([
   ...TOKENS_IN,
   ...TOKENS_IN_WITHOUT_CACHE,
@@ -117,6 +119,13 @@ function sumOf(steps: readonly Usage[]): Usage {
 
 /** Take the counts of a response or chunk over into *counts*. Those that it lacks stay. */
 export function mergeCounts(counts: JsonObject, value: Json): void {
+  const added = isObject(value) && isLangchainChunk(value) ? constructed(value).usage_metadata : undefined;
+  if (isObject(added)) {
+    // LangChain adds up the counts of its chunks.
+    for (const name of LANGCHAIN_COUNTS)
+      counts[name] = (count(counts[name]) ?? 0) + (count(added[name]) ?? 0);
+    return;
+  }
   for (const holder of holders(value)) {
     const found = USAGE_FIELDS.map((field) => holder[field]).filter(isObject);
     const counted = [holder, ...found].flatMap((source) => COUNT_FIELDS.map((field) => source[field]));
@@ -166,9 +175,9 @@ function plus(tokens: number | undefined, more: number | undefined): number | un
   return more === undefined ? tokens : (tokens ?? 0) + more;
 }
 
-/** Return a number of tokens, which may be digits. Undefined for any other value. */
+/** Return a number of tokens, which may be in digits. Undefined for any other value. */
 function count(value: Json | undefined): number | undefined {
-  const isDigits = typeof value === "string" && /^[0-9]{1,10}$/.test(value);
+  const isDigits = typeof value === "string" && /^[0-9]{1,10}(\.0{1,15})?$/.test(value);
   const number = isDigits || typeof value === "bigint" ? Number(value) : value;
   if (typeof number !== "number" || !(number >= 0 && number <= MAX_COUNT)) return undefined;
   return Math.trunc(number);

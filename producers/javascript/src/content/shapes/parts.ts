@@ -51,6 +51,8 @@ const CALL_FIELDS = ["function", "custom", "functionCall", "function_call", "too
 const NAME_FIELDS = ["name", "toolName"];
 export const ARGUMENT_FIELDS = ["arguments", "input", "args", "parameters"];
 const CALL_ENDINGS = ["_call", "-call", "tool_use", "_approval_request"];
+// Fields that list calls. LangChain has those apart whose arguments are no JSON.
+const CALLS_FIELDS = [["tool_calls", "invalid_tool_calls"], ["toolCalls"]];
 // Pieces of a call in LangChain's chunks, beside its `tool_call_chunks`.
 const PIECE_ENDINGS = ["_chunk", "_delta"];
 // Items of Responses that are media. The others without a name (searches, thoughts) add nothing.
@@ -164,9 +166,9 @@ function uiName(call: JsonObject): string {
 }
 
 function callsOf(message: JsonObject): Part[] {
-  for (const field of ["tool_calls", "toolCalls"]) {
-    const calls = message[field];
-    if (Array.isArray(calls) && calls.length > 0) return calls.flatMap((call) => callPart(callText(call)));
+  for (const fields of CALLS_FIELDS) {
+    const calls = fields.flatMap((field) => (Array.isArray(message[field]) ? message[field] : []));
+    if (calls.length > 0) return calls.flatMap((call) => callPart(callText(call)));
   }
   const isCall = isObject(message.function_call) || endsWith(message.type, CALL_ENDINGS);
   return isCall ? callPart(callText(message)) : [];
